@@ -1,0 +1,49 @@
+"""What is known of the named data sets without reading them."""
+
+from msgspec import Struct
+
+
+class Facts(Struct, frozen=True):
+    """`train` and `test` count images; `shape` is (C, H, W); `augment` is what `auto` stands for."""
+
+    title: str
+    train: int
+    test: int
+    shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    augment: tuple[str, ...]
+
+
+_NUMERALS = tuple("0123456789")
+_CIFAR100 = (
+    "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle"
+    " caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant"
+    " flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man"
+    " maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree"
+    " plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper"
+    " snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train"
+    " trout tulip turtle wardrobe whale willow_tree wolf woman worm"
+)
+
+# digits has no test split of its own: a fifth is set aside, stratified and always the same.
+FACTS = {
+    "digits": Facts("8x8 scans of digits, from scikit-learn", 1437, 360, (1, 8, 8), _NUMERALS, ("shift",)),
+    "mnist": Facts("28x28 handwritten digits", 60_000, 10_000, (1, 28, 28), _NUMERALS, ("shift",)),
+    "fashion-mnist": Facts(
+        "28x28 pieces of clothing", 60_000, 10_000, (1, 28, 28),
+        ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Boot"),
+        ("shift", "flip"),
+    ),
+    "kmnist": Facts(
+        "28x28 cursive Japanese characters", 60_000, 10_000, (1, 28, 28),
+        ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"), ("shift",),
+    ),
+    "cifar10": Facts(
+        "32x32 colour photographs", 50_000, 10_000, (3, 32, 32),
+        ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"), ("flip", "crop"),
+    ),
+    "cifar100": Facts(
+        "32x32 colour photographs, 100 classes", 50_000, 10_000, (3, 32, 32), tuple(_CIFAR100.split()),
+        ("flip", "crop"),
+    ),
+}  # fmt: skip

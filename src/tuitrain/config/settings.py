@@ -1,0 +1,94 @@
+"""The table of settings, read off the declarations in `tuitrain.config.schema`."""
+
+from functools import cache
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from msgspec import Meta, Struct
+from msgspec.structs import fields
+
+from tuitrain.config.schema import Config
+
+type_names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+Value = str | int | float | bool | tuple[str, ...] | tuple[int, ...] | None
+
+
+class Setting(Struct, frozen=True, kw_only=True):
+    """One setting: `key` is `section.name`; `kind` the Python type, of an element where `many`."""
+
+    key: str
+    kind: type
+    many: bool
+    optional: bool
+    default: Any
+    choices: tuple[str, ...]
+    meta: Meta
+    annotation: Any
+
+    @property
+    def section(self) -> str:
+        return self.key.partition(".")[0]
+
+    @property
+    def help(self) -> str:
+        return self.meta.description or ""
+
+    @property
+    def allowed(self) -> str:
+        """What a value may be, in words."""
+        words = self._one()
+        if self.many:
+            words = f"a list of {words.removeprefix('one of ')}" if self.choices else "a list of whole numbers >= 1"
+        return f"{words}, or none" if self.optional else words
+
+    def _one(self) -> str:
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        if self.key == "training.device":
+            return "auto, cpu, cuda, cuda:N or mps"
+        bounds = [
+            f"{sign} {bound:g}"
+            for sign, bound in ((">", self.meta.gt), (">=", self.meta.ge), ("<", self.meta.lt), ("<=", self.meta.le))
+            if bound is not None and abs(bound) < 2**62
+        ]
+        return f"{type_names[self.kind]} {' and '.join(bounds)}".strip()
+
+
+def _setting(section: str, name: str, annotation: Any, default: Any) -> Setting:
+    meta = annotation.__metadata__[0]
+    inner = annotation.__origin__
+    optional = NoneType in get_args(inner)
+    if optional:
+        inner = next(part for part in get_args(inner) if part is not NoneType)
+    many = get_origin(inner) is tuple
+    if many:
+        inner = get_args(inner)[0]
+        if get_origin(inner) is Annotated:
+            inner = inner.__origin__
+    choices = get_args(inner) if get_origin(inner) is Literal else ()
+    return Setting(
+        key=f"{section}.{name}",
+        kind=str if choices else inner,
+        many=many,
+        optional=optional,
+        default=default,
+        choices=choices,
+        meta=meta,
+        annotation=annotation,
+    )
+
+
+@cache
+def settings() -> dict[str, Setting]:
+    """All settings by their dotted key, in the order in which they are declared."""
+    defaults = Config()
+    return {
+        f"{section.name}.{name}": _setting(section.name, name, annotation, getattr(getattr(defaults, section.name), name))
+        for section in fields(Config)
+        for name, annotation in get_type_hints(section.type, include_extras=True).items()
+    }
+
+
+def sections() -> dict[str, str]:
+    """Each section's name and the one line that says what it is about."""
+    return {field.name: (field.type.__doc__ or "").rstrip(".") for field in fields(Config)}

@@ -1,0 +1,16 @@
+"""Text from files, data sets and users' code, made safe for a terminal."""
+
+import re
+
+# C0 and C1 controls with DEL; the marks that reorder text; line and paragraph separators; lone surrogates.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]")
+
+
+def plain(text: object, limit: int = 400) -> str:
+    """`text` as one line without control characters, at most `limit` characters long.
+
+    What is shown with it must still be kept from being read as markup: hand it to `rich.text.Text`, or to a
+    widget with `markup=False`.
+    """
+    line = _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", str(text)[: limit + 1].replace("\t", " "))
+    return line if len(line) <= limit else line[: limit - 1] + "…"
