@@ -2,7 +2,7 @@
 
 The form, `--set`, TOML files, validation and the docs page all come from these declarations, through
 `tuitrain.config.settings`. `Meta(description=…)` is the help; `ge`, `gt`, `le`, `lt` are the range; a `Literal`
-lists the choices; `| None` means that `none` is allowed.
+lists the choices; `| None` means that `none` is allowed; a range below `| None` or in a tuple is its element's.
 """
 
 from typing import Annotated, Literal
@@ -21,7 +21,11 @@ Activation = Literal["relu", "sigmoid", "tanh", "leaky-relu", "gelu", "silu", "e
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "radam", "muon"]
 ScheduleName = Literal["constant", "step", "exponential", "cosine", "one-cycle", "plateau"]
 Precision = Literal["fp32", "bf16", "fp16"]
+Count = Annotated[int, Meta(ge=1)]
+Positive = Annotated[float, Meta(gt=0)]
 Width = Annotated[int, Meta(ge=1, le=65536)]
+Workers = Annotated[int, Meta(ge=0, le=256)]
+Threads = Annotated[int, Meta(ge=1, le=1024)]
 
 
 class Data(Struct, frozen=True, kw_only=True):
@@ -57,7 +61,7 @@ class Data(Struct, frozen=True, kw_only=True):
         Meta(description="hold image-folder as tensors on the device, or read it as it goes; auto: what fits"),
     ] = "auto"
     workers: Annotated[
-        int | None, Meta(ge=0, le=256, description="processes that read a streamed data set; none: by device and cores")
+        Workers | None, Meta(description="processes that read a streamed data set; none: by device and cores")
     ] = None
     transform: Annotated[
         str | None,
@@ -72,11 +76,16 @@ class Model(Struct, frozen=True, kw_only=True):
     """Model: the network."""
 
     name: Annotated[ModelName, Meta(description="the architecture; all but mlp and cnn are torchvision's")] = "mlp"
-    hidden: Annotated[tuple[Width, ...], Meta(description="widths of the mlp's hidden layers; []: none")] = (128, 256)
+    hidden: Annotated[tuple[Width, ...], Meta(description="widths of the mlp's hidden layers; []: none")] = (
+        128,
+        256,
+    )
     activation: Annotated[
         Activation, Meta(description="the non-linearity; takes the place of ReLU in torchvision's models")
     ] = "relu"
-    dropout: Annotated[float, Meta(ge=0, lt=1, description="fraction of units dropped while training, mlp and cnn")] = 0.0
+    dropout: Annotated[float, Meta(ge=0, lt=1, description="fraction of units dropped while training, mlp and cnn")] = (
+        0.0
+    )
     batch_norm: Annotated[bool, Meta(description="batch normalisation before each activation of mlp and cnn")] = False
 
 
@@ -95,7 +104,7 @@ class Optimizer(Struct, frozen=True, kw_only=True):
     beta1: Annotated[float, Meta(ge=0, lt=1, description="decay of the first moment, the adam family")] = 0.9
     beta2: Annotated[float, Meta(ge=0, lt=1, description="decay of the second moment, the adam family")] = 0.999
     clip_norm: Annotated[
-        float | None, Meta(gt=0, description="largest norm of all gradients together; none: no clipping")
+        Positive | None, Meta(description="largest norm of all gradients together; none: no clipping")
     ] = None
     accumulate: Annotated[int, Meta(ge=1, description="mini-batches whose gradients are averaged for one step")] = 1
 
@@ -105,15 +114,22 @@ class Schedule(Struct, frozen=True, kw_only=True):
 
     name: Annotated[ScheduleName, Meta(description="the shape of the learning rate over the run")] = "constant"
     warmup: Annotated[
-        float, Meta(ge=0, description="epochs of linear warm-up, fractions too; one-cycle: of its rise, 0: 30 % of the run")
+        float,
+        Meta(
+            ge=0,
+            description="epochs of linear warm-up, fractions too; one-cycle: of its rise, 0: 30 % of the run",
+        ),
     ] = 0.0
     every: Annotated[float, Meta(gt=0, description="epochs between two drops of step")] = 10.0
     gamma: Annotated[float, Meta(gt=0, le=1, description="factor of a drop, step and plateau")] = 0.1
-    patience: Annotated[
-        int, Meta(ge=0, description="epochs without a better validation loss before plateau drops")
-    ] = 3
+    patience: Annotated[int, Meta(ge=0, description="epochs without a better validation loss before plateau drops")] = 3
     final: Annotated[
-        float, Meta(ge=0, le=1, description="last learning rate as a fraction of the peak: exponential, cosine, one-cycle")
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="last learning rate as a fraction of the peak: exponential, cosine, one-cycle",
+        ),
     ] = 0.01
 
 
@@ -122,7 +138,8 @@ class Training(Struct, frozen=True, kw_only=True):
 
     epochs: Annotated[int, Meta(ge=1, description="passes over the training split")] = 10
     seed: Annotated[
-        int, Meta(ge=0, le=2**63 - 1, description="of the splits, the first weights, the order and the augmentation")
+        int,
+        Meta(ge=0, le=2**63 - 1, description="of the splits, the first weights, the order and the augmentation"),
     ] = 0
     device: Annotated[
         str,
@@ -132,14 +149,13 @@ class Training(Struct, frozen=True, kw_only=True):
     label_smoothing: Annotated[float, Meta(ge=0, lt=1, description="of the training loss alone")] = 0.0
     log_every: Annotated[int, Meta(ge=1, description="steps between two train rows")] = 100
     max_minutes: Annotated[
-        float | None, Meta(gt=0, description="training time after which the run ends; none: no limit")
+        Positive | None, Meta(description="training time after which the run ends; none: no limit")
     ] = None
     patience: Annotated[
-        int | None, Meta(ge=1, description="epochs without a better validation loss before the run ends; none: all epochs")
+        Count | None,
+        Meta(description="epochs without a better validation loss before the run ends; none: all epochs"),
     ] = None
-    threads: Annotated[
-        int | None, Meta(ge=1, le=1024, description="CPU threads of the loop; none: cores - 1, from 1 to 4")
-    ] = None
+    threads: Annotated[Threads | None, Meta(description="CPU threads of the loop; none: cores - 1, from 1 to 4")] = None
     deterministic: Annotated[
         bool, Meta(description="only deterministic kernels, also on CUDA, where that is slower")
     ] = False

@@ -22,7 +22,8 @@ class Setting(Struct, frozen=True, kw_only=True):
     optional: bool
     default: Any
     choices: tuple[str, ...]
-    meta: Meta
+    help: str
+    bounds: Meta
     annotation: Any
 
     @property
@@ -30,15 +31,11 @@ class Setting(Struct, frozen=True, kw_only=True):
         return self.key.partition(".")[0]
 
     @property
-    def help(self) -> str:
-        return self.meta.description or ""
-
-    @property
     def allowed(self) -> str:
         """What a value may be, in words."""
         words = self._one()
         if self.many:
-            words = f"a list of {words.removeprefix('one of ')}" if self.choices else "a list of whole numbers >= 1"
+            words = f"a list, each {words}"
         return f"{words}, or none" if self.optional else words
 
     def _one(self) -> str:
@@ -48,23 +45,26 @@ class Setting(Struct, frozen=True, kw_only=True):
             return "auto, cpu, cuda, cuda:N or mps"
         bounds = [
             f"{sign} {bound:g}"
-            for sign, bound in ((">", self.meta.gt), (">=", self.meta.ge), ("<", self.meta.lt), ("<=", self.meta.le))
+            for sign, bound in (
+                (">", self.bounds.gt),
+                (">=", self.bounds.ge),
+                ("<", self.bounds.lt),
+                ("<=", self.bounds.le),
+            )
             if bound is not None and abs(bound) < 2**62
         ]
         return f"{type_names[self.kind]} {' and '.join(bounds)}".strip()
 
 
 def _setting(section: str, name: str, annotation: Any, default: Any) -> Setting:
-    meta = annotation.__metadata__[0]
-    inner = annotation.__origin__
+    bounds, inner = annotation.__metadata__[0], annotation.__origin__
+    help_text = bounds.description or ""
     optional = NoneType in get_args(inner)
-    if optional:
-        inner = next(part for part in get_args(inner) if part is not NoneType)
     many = get_origin(inner) is tuple
-    if many:
+    if optional or many:
         inner = get_args(inner)[0]
         if get_origin(inner) is Annotated:
-            inner = inner.__origin__
+            bounds, inner = inner.__metadata__[0], inner.__origin__
     choices = get_args(inner) if get_origin(inner) is Literal else ()
     return Setting(
         key=f"{section}.{name}",
@@ -73,7 +73,8 @@ def _setting(section: str, name: str, annotation: Any, default: Any) -> Setting:
         optional=optional,
         default=default,
         choices=choices,
-        meta=meta,
+        help=help_text,
+        bounds=bounds,
         annotation=annotation,
     )
 
@@ -83,7 +84,9 @@ def settings() -> dict[str, Setting]:
     """All settings by their dotted key, in the order in which they are declared."""
     defaults = Config()
     return {
-        f"{section.name}.{name}": _setting(section.name, name, annotation, getattr(getattr(defaults, section.name), name))
+        f"{section.name}.{name}": _setting(
+            section.name, name, annotation, getattr(getattr(defaults, section.name), name)
+        )
         for section in fields(Config)
         for name, annotation in get_type_hints(section.type, include_extras=True).items()
     }

@@ -12,7 +12,16 @@ from tuitrain.config.settings import Setting, settings
 from tuitrain.errors import ConfigError
 from tuitrain.text import plain
 
-_TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_TRUTH = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
@@ -116,7 +125,9 @@ def override(config: Config, assignments: Iterable[str]) -> Config:
         key, equals, text = assignment.partition("=")
         if not equals:
             raise ConfigError(
-                f"{plain(assignment, 80)!r} is not KEY=VALUE.", "Write it like --set optimizer.lr=0.01", key=key
+                f"{plain(assignment, 80)!r} is not KEY=VALUE.",
+                "Write it like --set optimizer.lr=0.01",
+                key=key,
             )
         values[key.strip()] = from_text(key.strip(), text)
     return build(values)

@@ -1,0 +1,6 @@
+"""The command line."""
+
+
+def main() -> int:
+    """The console script."""
+    return 0
