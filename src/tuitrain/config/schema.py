@@ -155,6 +155,9 @@ class Training(Struct, frozen=True, kw_only=True):
         Count | None,
         Meta(description="epochs without a better validation loss before the run ends; none: all epochs"),
     ] = None
+    checkpoint_every: Annotated[
+        float, Meta(gt=0, description="seconds after which a checkpoint is saved in mid-epoch; each epoch's end saves one")
+    ] = 30.0
     threads: Annotated[Threads | None, Meta(description="CPU threads of the loop; none: cores - 1, from 1 to 4")] = None
     deterministic: Annotated[
         bool, Meta(description="only deterministic kernels, also on CUDA, where that is slower")

@@ -1,0 +1,39 @@
+"""Ready-made starting points of the New run form, as the settings in which they differ from the defaults."""
+
+from tuitrain.config.schema import Config
+from tuitrain.config.values import override
+
+_CLASSIC = (
+    "data.dataset=mnist",
+    "data.normalize=false",
+    "data.validation=0",
+    "model.hidden=[128, 256]",
+    "model.activation=sigmoid",
+    "optimizer.lr=0.01",
+)
+
+PRESETS: dict[str, tuple[str, ...]] = {
+    "digits in seconds": (),
+    "classic: sgd, sigmoid": (*_CLASSIC, "optimizer.name=sgd"),
+    "classic: adam, sigmoid": (*_CLASSIC, "optimizer.name=adam"),
+    "classic: adam, relu": (*_CLASSIC, "optimizer.name=adam", "model.activation=relu", "optimizer.lr=0.001"),
+    "mnist cnn": (
+        "data.dataset=mnist", "data.augment=[auto]", "data.batch_size=128", "model.name=cnn", "model.batch_norm=true",
+        "optimizer.name=adamw", "optimizer.lr=0.003", "schedule.name=one-cycle", "training.epochs=5",
+    ),
+    "cifar10 resnet18": (
+        "data.dataset=cifar10", "data.augment=[auto]", "data.batch_size=128", "model.name=resnet18",
+        "optimizer.name=sgd", "optimizer.momentum=0.9", "optimizer.nesterov=true", "optimizer.weight_decay=0.0005",
+        "optimizer.lr=0.1", "schedule.name=cosine", "schedule.final=0", "training.epochs=30",
+        "training.precision=bf16",
+    ),
+    "my own images": (
+        "data.dataset=image-folder", "data.dir=images", "data.augment=[auto]", "model.name=resnet18",
+        "optimizer.name=adamw", "schedule.name=cosine", "schedule.warmup=1", "training.epochs=20",
+    ),
+}  # fmt: skip
+
+
+def preset(name: str) -> Config:
+    """Raises KeyError for a name that is not in PRESETS."""
+    return override(Config(), PRESETS[name])

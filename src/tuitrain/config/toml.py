@@ -1,0 +1,86 @@
+"""Configurations as TOML files; comments of the user's own file are kept."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from tuitrain.config.schema import Config
+from tuitrain.config.settings import Setting, sections, settings
+from tuitrain.config.values import build, flat, nearest
+from tuitrain.errors import ConfigError
+from tuitrain.text import plain
+
+
+def loads(text: str, source: str = "the TOML") -> Config:
+    """The configuration that `text` describes; what it does not name has its default. Raises ConfigError."""
+    try:
+        tree = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{plain(source)} is not valid TOML: {plain(error)}.") from None
+    values: dict[str, object] = {}
+    for section, entries in tree.items():
+        if section not in sections():
+            hint = nearest(section, sections()) or f"The sections are {', '.join(sections())}."
+            raise ConfigError(f"Unknown section {plain(section, 80)!r} in {plain(source)}.", hint, key=section)
+        if not isinstance(entries, dict):
+            raise ConfigError(f"{section} = {plain(entries, 80)} in {plain(source)} must be a section, [{section}].")
+        values |= {f"{section}.{name}": value for name, value in entries.items()}
+    return build(values)
+
+
+def read(path: Path) -> tuple[Config, str]:
+    """The configuration in the file and the file's text. Raises ConfigError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"There is no file {plain(path)}.", "tuitrain config > run.toml writes one to start from."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"{plain(path)} cannot be read: {reason}.") from None
+    return loads(text, str(path)), text
+
+
+def dumps(config: Config, original: str = "") -> str:
+    """`config` as TOML with every setting in it, written into `original`, whose comments and order stay."""
+    import tomlkit
+    from tomlkit.items import Table
+
+    document = tomlkit.parse(original)
+    for key, value in flat(config).items():
+        section, _, name = key.partition(".")
+        if section not in document:
+            document.add(section, tomlkit.table())
+        table = document[section]
+        assert isinstance(table, (Table, dict))
+        plain_value = _storable(value)
+        if name not in table or _storable(table[name]) != plain_value:
+            table[name] = plain_value
+    return tomlkit.dumps(document)
+
+
+def template() -> str:
+    """A TOML file with every setting at its default, what it means and what is allowed as comments."""
+    lines = ["# A run of tuitrain. Start it with: tuitrain train -c FILE"]
+    for section, about in sections().items():
+        lines += ["", f"# {about}", f"[{section}]"]
+        for item in settings().values():
+            if item.section == section:
+                lines += [f"# {item.help} ({item.allowed})", f"{item.key.partition('.')[2]} = {_literal(item)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _literal(item: Setting) -> str:
+    import tomlkit
+
+    return str(tomlkit.item(_storable(item.default)).as_string())
+
+
+def _storable(value: Any) -> Any:
+    """TOML has no null and no tuple: `none` is the word none, a tuple a list."""
+    if value is None:
+        return "none"
+    if isinstance(value, (tuple, list)):
+        return [str(item) if isinstance(item, str) else item for item in value]
+    return value

@@ -1,0 +1,80 @@
+"""Commands to a running loop, appended by anyone and read by the loop."""
+
+import getpass
+import os
+import platform
+import time
+from typing import Literal, get_args
+
+import msgspec
+from msgspec import Struct
+
+from tuitrain.errors import RunError
+from tuitrain.runs.folder import RunFolder
+
+CommandName = Literal["stop", "pause", "resume", "checkpoint", "lr", "epochs", "detach"]
+COMMANDS: tuple[str, ...] = get_args(CommandName)
+
+
+class Command(Struct, frozen=True):
+    """`value` is the new learning rate of `lr`, the new number of epochs of `epochs`, else None."""
+
+    name: CommandName
+    time: float
+    value: float | None = None
+    by: str = ""
+
+
+_decode = msgspec.json.Decoder(Command).decode
+
+
+def send(folder: RunFolder, name: CommandName, value: float | None = None) -> None:
+    """Raises RunError where the command cannot be written."""
+    line = msgspec.json.encode(Command(name, time.time(), value, f"{_user()}@{platform.node()}")) + b"\n"
+    try:
+        descriptor = os.open(folder.control_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise RunError(f"The command {name!r} cannot be written: {error.strerror}.") from None
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+class Inbox:
+    """The commands that came since the last look; those of before it was opened are passed over."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._path = folder.control_file
+        self._offset = self._size()
+
+    def _size(self) -> int:
+        try:
+            return self._path.stat().st_size
+        except OSError:
+            return 0
+
+    def new(self) -> list[Command]:
+        """Lines that are no commands are passed over; a line without its end waits."""
+        if self._size() <= self._offset:
+            return []
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            whole = file.read().rpartition(b"\n")[0]
+        if not whole:
+            return []
+        self._offset += len(whole) + 1
+        commands = []
+        for line in whole.split(b"\n"):
+            try:
+                commands.append(_decode(line))
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                continue
+        return commands

@@ -1,0 +1,90 @@
+"""The files of one run, and reading them."""
+
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from tuitrain.config.schema import Config
+from tuitrain.config.toml import loads
+from tuitrain.errors import ConfigError, RunError
+from tuitrain.runs.files import read, read_json, replace
+from tuitrain.runs.process import alive
+from tuitrain.runs.records import FORMAT, Evaluation, RunInfo, ShownStatus, State
+from tuitrain.text import plain
+
+
+def slug(text: str) -> str:
+    """`text` as a part of a file's name: lower case, digits, dashes; at most 40 characters, perhaps none."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].rstrip("-")
+
+
+def new_id(name: str, now: float | None = None) -> str:
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
+    return "-".join(part for part in (stamp, slug(name), secrets.token_hex(2)) if part)
+
+
+class RunFolder:
+    """Paths and contents of one run's folder; every read raises RunError with a reason where it must fail."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.id = path.name
+        self.config_file = path / "config.toml"
+        self.info_file = path / "run.json"
+        self.state_file = path / "state.json"
+        self.metrics_file = path / "metrics.jsonl"
+        self.control_file = path / "control.jsonl"
+        self.log_file = path / "log.txt"
+        self.evaluations = path / "evaluation"
+        self.checkpoints = path / "checkpoints"
+
+    def info(self) -> RunInfo:
+        info = read_json(self.info_file, RunInfo)
+        if info.format != FORMAT:
+            raise RunError(f"run.json has format {info.format}; this tuitrain reads format {FORMAT}.")
+        return info
+
+    def state(self) -> State:
+        return read_json(self.state_file, State)
+
+    def config(self) -> Config:
+        try:
+            return loads(read(self.config_file).decode(), "config.toml")
+        except (ConfigError, UnicodeDecodeError) as error:
+            raise RunError(f"config.toml is damaged: {plain(error, 160)}") from None
+
+    def evaluation(self, split: str, checkpoint: str = "last") -> Evaluation | None:
+        """None where that was not evaluated."""
+        path = self._evaluation_file(split, checkpoint)
+        return read_json(path, Evaluation) if path.exists() else None
+
+    def write_evaluation(self, evaluation: Evaluation) -> None:
+        self.evaluations.mkdir(exist_ok=True)
+        replace(self._evaluation_file(evaluation.split, evaluation.checkpoint), msgspec.json.encode(evaluation))
+
+    def _evaluation_file(self, split: str, checkpoint: str) -> Path:
+        return self.evaluations / (f"{split}.json" if checkpoint == "last" else f"{split}-{checkpoint}.json")
+
+
+def shown_status(state: State) -> ShownStatus:
+    """The state's status; `interrupted` where it says that the run goes on and its process is gone."""
+    if state.active and not alive(state.process, state.heartbeat):
+        return "interrupted"
+    return state.status
+
+
+def folders(runs_dir: Path) -> Iterator[RunFolder]:
+    """The run folders below `runs_dir`, newest first by name; folders that hold nothing of a run are passed over."""
+    try:
+        paths = sorted(runs_dir.iterdir(), key=lambda path: path.name, reverse=True)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RunError(f"The runs folder {plain(runs_dir)} cannot be read: {error.strerror}.") from None
+    for path in paths:
+        if not path.name.startswith(".") and path.is_dir() and not path.is_symlink():
+            yield RunFolder(path)

@@ -1,0 +1,170 @@
+"""Reading a run as it grows: live, finished or copied from elsewhere, all the same way."""
+
+import time
+from array import array
+from bisect import bisect_right
+from collections import deque
+
+import msgspec
+
+from tuitrain.config.schema import Config
+from tuitrain.errors import RunError
+from tuitrain.runs.folder import RunFolder, shown_status
+from tuitrain.runs.records import RunInfo, ShownStatus, State
+from tuitrain.runs.rows import Evaluated, Event, Train, decode
+
+CHUNK = 256 * 1024
+LOG_LINES = 2000
+_NAN = float("nan")
+
+
+class Curve:
+    """Columns of numbers, one entry a row, steps ascending; what was not finite or not there is NaN."""
+
+    def __init__(self, *extra: str) -> None:
+        self.step = array("q")
+        self.columns = {name: array("d") for name in ("epoch", "seconds", "time", "loss", "accuracy", *extra)}
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+    def __getitem__(self, name: str) -> "array[float]":
+        return self.columns[name]
+
+    def add(self, step: int, **values: float | None) -> None:
+        self.step.append(step)
+        for name, column in self.columns.items():
+            value = values.get(name)
+            column.append(_NAN if value is None else value)
+
+    def cut(self, step: int) -> None:
+        """Forget all beyond `step`."""
+        keep = bisect_right(self.step, step)
+        del self.step[keep:]
+        for column in self.columns.values():
+            del column[keep:]
+
+
+class Follower:
+    """All that is known of a run; `poll` reads what is new. Never raises for a damaged run: see `problem`."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self.info = RunInfo(id=folder.id, name=folder.id)
+        self.config = Config()
+        self.state = State()
+        self.problem = ""
+        self.damaged_rows = 0
+        self.train = Curve("lr", "grad_norm")
+        self.layers: list[array[float]] = []
+        self.evaluations = {"validation": Curve("best"), "test": Curve("best")}
+        self.events: list[Event] = []
+        self.log: deque[str] = deque(maxlen=LOG_LINES)
+        self.log_lines = 0
+        self._offset = self._log_offset = 0
+        self._state_stamp = (0, 0)
+        self._loaded = False
+
+    @property
+    def status(self) -> ShownStatus:
+        return "damaged" if self.problem else shown_status(self.state)
+
+    def poll(self, budget: float = 0.05) -> bool:
+        """Whether anything was new; reads for about `budget` seconds, so that the rest comes with later calls."""
+        deadline = time.monotonic() + budget
+        try:
+            self._load()
+            news = self._read_state()
+            news |= self._read_log()
+            news |= self._read_metrics(deadline)
+        except (RunError, OSError) as error:
+            problem, self.problem = self.problem, str(error)
+            return problem != self.problem
+        news |= bool(self.problem)
+        self.problem = ""
+        return news
+
+    def _load(self) -> None:
+        if not self._loaded:
+            self.info, self.config = self.folder.info(), self.folder.config()
+            self._loaded = True
+
+    def _read_state(self) -> bool:
+        try:
+            stat = self.folder.state_file.stat()
+        except OSError:
+            raise RunError("state.json is missing.") from None
+        stamp = (stat.st_mtime_ns, stat.st_ino)
+        if stamp == self._state_stamp:
+            return False
+        self.state = self.folder.state()
+        self._state_stamp = stamp
+        return True
+
+    def _read_log(self) -> bool:
+        lines, self._log_offset = self._tail("log_file", self._log_offset)
+        self.log.extend(line.decode("utf-8", "replace") for line in lines)
+        self.log_lines += len(lines)
+        return bool(lines)
+
+    def _read_metrics(self, deadline: float) -> bool:
+        news = False
+        while True:
+            lines, self._offset = self._tail("metrics_file", self._offset)
+            for line in lines:
+                self._take(line)
+            news |= bool(lines)
+            if not lines or time.monotonic() > deadline:
+                return news
+
+    def _tail(self, name: str, offset: int) -> tuple[list[bytes], int]:
+        """The whole lines after `offset`, a chunk at a time, and where they end; a torn last line waits."""
+        try:
+            with getattr(self.folder, name).open("rb") as file:
+                file.seek(offset)
+                chunk = file.read(CHUNK)
+                while len(chunk) % CHUNK == 0 and chunk and b"\n" not in chunk and len(chunk) < 64 * CHUNK:
+                    more = file.read(CHUNK)
+                    if not more:
+                        break
+                    chunk += more
+        except FileNotFoundError:
+            return [], offset
+        whole, newline, _ = chunk.rpartition(b"\n")
+        return (whole.split(b"\n"), offset + len(whole) + 1) if newline else ([], offset)
+
+    def _take(self, line: bytes) -> None:
+        try:
+            row = decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            self.damaged_rows += 1
+            return
+        if isinstance(row, Train):
+            self._take_train(row)
+        elif isinstance(row, Evaluated):
+            curve = self.evaluations.get(row.split)
+            if curve is not None and (not curve.step or row.step > curve.step[-1]):
+                curve.add(row.step, epoch=row.epoch, seconds=row.seconds, time=row.time, loss=row.loss,
+                          accuracy=row.accuracy, best=float(row.best))  # fmt: skip
+        else:
+            if row.name == "continued":
+                self._cut(row.step)
+            self.events.append(row)
+
+    def _take_train(self, row: Train) -> None:
+        if self.train.step and row.step <= self.train.step[-1]:
+            return
+        self.train.add(row.step, epoch=row.epoch, seconds=row.seconds, time=row.time, loss=row.loss,
+                       accuracy=row.accuracy, lr=row.lr, grad_norm=row.grad_norm)  # fmt: skip
+        while len(self.layers) < len(row.layers):
+            self.layers.append(array("d", [_NAN] * (len(self.train) - 1)))
+        for index, column in enumerate(self.layers):
+            value = row.layers[index] if index < len(row.layers) else None
+            column.append(_NAN if value is None else value)
+
+    def _cut(self, step: int) -> None:
+        self.train.cut(step)
+        for column in self.layers:
+            del column[len(self.train) :]
+        for curve in self.evaluations.values():
+            curve.cut(step)

@@ -1,0 +1,62 @@
+"""All runs of a folder, and finding one."""
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from tuitrain.config.schema import Config
+from tuitrain.config.values import nearest
+from tuitrain.errors import RunError
+from tuitrain.runs.folder import RunFolder, folders, shown_status
+from tuitrain.runs.records import RunInfo, ShownStatus, State
+from tuitrain.text import plain
+
+
+class Entry(Struct, frozen=True):
+    """One run of the list; where `status` is damaged, `problem` says why and the rest may be defaults."""
+
+    folder: RunFolder
+    info: RunInfo
+    config: Config
+    state: State
+    status: ShownStatus
+    problem: str = ""
+
+
+def entry(folder: RunFolder) -> Entry:
+    """Never raises for a damaged run."""
+    info, config, state = RunInfo(id=folder.id, name=folder.id), Config(), State()
+    try:
+        info = folder.info()
+        state = folder.state()
+        config = folder.config()
+    except RunError as error:
+        return Entry(folder, info, config, state, "damaged", str(error))
+    return Entry(folder, info, config, state, shown_status(state))
+
+
+def list_runs(runs_dir: Path) -> list[Entry]:
+    """Newest first. Raises RunError where the folder itself cannot be read; one that is not there has no runs."""
+    return [entry(folder) for folder in folders(runs_dir)]
+
+
+def find(runs_dir: Path, wanted: str) -> RunFolder:
+    """The run with this id, beginning of an id, end of an id, name, or path. Raises RunError where none or many fit."""
+    path = Path(wanted)
+    if len(path.parts) > 1 or path.is_absolute():
+        if (path / "run.json").is_file() or (path / "state.json").is_file():
+            return RunFolder(path)
+        raise RunError(f"There is no run in {plain(wanted)}.", "See: tuitrain runs")
+    candidates = list(folders(runs_dir))
+    exact = [folder for folder in candidates if folder.id == wanted]
+    fitting = (
+        exact or [f for f in candidates if f.id.startswith(wanted) or f.id.endswith(f"-{wanted}")] if wanted else []
+    )
+    fitting = fitting or [folder for folder in candidates if entry(folder).info.name == wanted]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        ids = ", ".join(plain(folder.id) for folder in fitting[:5])
+        raise RunError(f"{plain(wanted)!r} fits {len(fitting)} runs: {ids}.", "Give more of the id.")
+    hint = nearest(wanted, [folder.id for folder in candidates]) or "See: tuitrain runs"
+    raise RunError(f"There is no run {plain(wanted)!r} in {plain(runs_dir)}.", hint)

@@ -1,0 +1,63 @@
+"""Which process writes a run, and whether it still lives."""
+
+import os
+import platform
+import time
+from functools import cache
+from pathlib import Path
+
+from msgspec import Struct
+
+# On another machine nothing but the heartbeat can be seen; a silence this long means that the run is gone.
+SILENCE = 300.0
+
+
+class Process(Struct, frozen=True):
+    """`boot` and `born` tell a process from a later one with the same pid, also after a reboot."""
+
+    host: str
+    boot: str
+    pid: int
+    born: float
+
+
+@cache
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        import psutil
+
+        return f"{psutil.boot_time():.0f}"
+
+
+def _born(pid: int) -> float | None:
+    """When the process began, in a unit of its own; None where there is no such process or it is a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if fields[0] in "ZX" else float(fields[19])
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            return None
+    except (OSError, IndexError, ValueError):
+        return None
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+    except psutil.Error:
+        return None
+
+
+def this_process() -> Process:
+    return Process(platform.node(), _boot(), os.getpid(), _born(os.getpid()) or 0.0)
+
+
+def alive(process: Process | None, heartbeat: float) -> bool:
+    """Whether the process still runs; seen from another host, whether its heartbeat is recent."""
+    if process is None:
+        return False
+    if process.host != platform.node():
+        return time.time() - heartbeat < SILENCE
+    return process.boot == _boot() and _born(process.pid) == process.born

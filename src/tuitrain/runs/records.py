@@ -1,0 +1,108 @@
+"""What the JSON files of a run folder hold. Times are seconds since 1970, durations seconds."""
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+from tuitrain.runs.process import Process
+
+FORMAT = 1
+Status = Literal["queued", "running", "paused", "finished", "stopped", "failed"]
+# `interrupted` is never written: it is what a run is whose file says running and whose process is gone.
+ShownStatus = Literal["queued", "running", "paused", "finished", "stopped", "failed", "interrupted", "damaged"]
+
+
+class Score(Struct, frozen=True):
+    """`accuracy` is a fraction 0..1; `loss` is None where it was not finite."""
+
+    loss: float | None
+    accuracy: float
+
+
+class Best(Struct, frozen=True):
+    """The epoch with the lowest validation loss so far; `test` is measured at the end of the run."""
+
+    epoch: int
+    step: int
+    validation: Score
+    test: Score | None = None
+
+
+class RunInfo(Struct, kw_only=True):
+    """run.json: who the run is and what it was made with."""
+
+    id: str
+    name: str
+    format: int = FORMAT
+    created: float = 0.0
+    notes: str = ""
+    tags: list[str] = []
+    parent: str | None = None
+    command: str = ""
+    host: str = ""
+    device: str = ""
+    threads: int = 0
+    versions: dict[str, str] = {}
+    git: str = ""
+    model: str = ""
+    parameters: int = 0
+    layers: list[str] = []
+    shape: tuple[int, int, int] = (0, 0, 0)
+    classes: list[str] = []
+    sizes: dict[str, int] = {}
+    data_notes: list[str] = []
+
+
+class State(Struct, kw_only=True):
+    """state.json: where the run stands. `steps` is the whole run's, `seconds` is training time alone."""
+
+    status: Status = "queued"
+    phase: str = ""
+    reason: str = ""
+    epoch: int = 0
+    epochs: int = 0
+    step: int = 0
+    steps: int = 0
+    steps_per_epoch: int = 0
+    seconds: float = 0.0
+    samples_per_second: float = 0.0
+    memory: int | None = None
+    started: float | None = None
+    ended: float | None = None
+    heartbeat: float = 0.0
+    process: Process | None = None
+    train: Score | None = None
+    validation: Score | None = None
+    test: Score | None = None
+    best: Best | None = None
+
+    @property
+    def active(self) -> bool:
+        return self.status in ("queued", "running", "paused")
+
+
+class Sample(Struct, frozen=True):
+    """An image of the split, drawn small: `pixels` are height * width * channels bytes, channels 1 or 3."""
+
+    index: int
+    true: int
+    predicted: int
+    probability: float
+    height: int
+    width: int
+    channels: int
+    pixels: bytes
+
+
+class Evaluation(Struct, frozen=True, kw_only=True):
+    """evaluation/*.json: `confusion[true][predicted]` counts images; `worst` has the highest losses first."""
+
+    split: Literal["validation", "test"]
+    checkpoint: Literal["last", "best"]
+    epoch: int
+    step: int
+    loss: float | None
+    accuracy: float
+    classes: list[str]
+    confusion: list[list[int]]
+    worst: list[Sample] = field(default_factory=list)
