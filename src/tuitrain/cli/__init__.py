@@ -1,6 +1,24 @@
-"""The command line."""
+"""The command line: parse, call, print."""
+
+import sys
+
+from tuitrain.errors import TuitrainError
 
 
-def main() -> int:
-    """The console script."""
-    return 0
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit status: 0 done, 1 the run failed, 2 bad usage, 130 stopped by the user."""
+    from tuitrain.cli.parser import parse
+
+    try:
+        options = parse(arguments)
+        code: int = options.run(options)
+        return code
+    except TuitrainError as error:
+        print(f"tuitrain: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone, as `tuitrain runs | head` does; nothing is left to say.
+        sys.stdout = None
+        return 0

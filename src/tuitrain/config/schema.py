@@ -96,7 +96,7 @@ class Optimizer(Struct, frozen=True, kw_only=True):
         OptimizerName, Meta(description="the update rule; muon: for weight matrices, adamw for the rest")
     ] = "adam"
     lr: Annotated[float, Meta(gt=0, description="learning rate, the peak where there is a schedule")] = 0.001
-    momentum: Annotated[float, Meta(ge=0, lt=1, description="of sgd, rmsprop and muon")] = 0.0
+    momentum: Annotated[float, Meta(ge=0, lt=1, description="of sgd, rmsprop and muon (0.95 is usual there)")] = 0.0
     nesterov: Annotated[bool, Meta(description="Nesterov's momentum, sgd and muon; needs a momentum")] = False
     weight_decay: Annotated[
         float, Meta(ge=0, description="L2 penalty; decoupled from the gradient in adamw and muon")
@@ -156,7 +156,8 @@ class Training(Struct, frozen=True, kw_only=True):
         Meta(description="epochs without a better validation loss before the run ends; none: all epochs"),
     ] = None
     checkpoint_every: Annotated[
-        float, Meta(gt=0, description="seconds after which a checkpoint is saved in mid-epoch; each epoch's end saves one")
+        float,
+        Meta(gt=0, description="seconds after which a checkpoint is saved in mid-epoch; each epoch's end saves one"),
     ] = 30.0
     threads: Annotated[Threads | None, Meta(description="CPU threads of the loop; none: cores - 1, from 1 to 4")] = None
     deterministic: Annotated[

@@ -58,9 +58,17 @@ class RunFolder:
             raise RunError(f"config.toml is damaged: {plain(error, 160)}") from None
 
     def evaluation(self, split: str, checkpoint: str = "last") -> Evaluation | None:
-        """None where that was not evaluated."""
+        """None where that was not evaluated. What is returned is square, and speaks only of classes that it names."""
         path = self._evaluation_file(split, checkpoint)
-        return read_json(path, Evaluation) if path.exists() else None
+        if not path.exists():
+            return None
+        evaluation = read_json(path, Evaluation)
+        known = range(len(evaluation.classes))
+        if {len(evaluation.confusion), *map(len, evaluation.confusion)} != {len(known)} or any(
+            sample.true not in known or sample.predicted not in known for sample in evaluation.worst
+        ):
+            raise RunError(f"{path.name} is damaged: its classes and its counts do not fit.")
+        return evaluation
 
     def write_evaluation(self, evaluation: Evaluation) -> None:
         self.evaluations.mkdir(exist_ok=True)

@@ -54,7 +54,8 @@ class RunInfo(Struct, kw_only=True):
 
 
 class State(Struct, kw_only=True):
-    """state.json: where the run stands. `steps` is the whole run's, `seconds` is training time alone."""
+    """state.json: where the run stands. `epoch` counts whole epochs, `steps` is the whole run's, `seconds` is training
+    time alone, `memory` bytes."""
 
     status: Status = "queued"
     phase: str = ""

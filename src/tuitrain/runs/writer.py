@@ -67,6 +67,11 @@ class RunWriter:
     def event(self, name: str, detail: str = "", value: float | None = None) -> None:
         self.row(Event(name, self.state.step, self.state.epoch, time.time(), detail, value))
 
+    def log(self, line: str) -> None:
+        """A line of the run's own in log.txt, among what others print there."""
+        with self.folder.log_file.open("a", encoding="utf-8", errors="replace") as file:
+            file.write(f"{time.strftime('%H:%M:%S')} {line}\n")
+
     def update(self, *, now: bool = False, **changes: Any) -> None:
         """Change the state; on disk at once where `now` or the status changes, else within the interval."""
         now = now or changes.get("status", self.state.status) != self.state.status

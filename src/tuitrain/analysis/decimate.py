@@ -1,0 +1,75 @@
+"""Curves thinned out to what a screen can show."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from math import isfinite
+
+Segment = tuple[list[float], list[float]]
+
+
+def decimate(
+    x: Sequence[float],
+    y: Sequence[float],
+    columns: int,
+    low: float | None = None,
+    high: float | None = None,
+    extremes: bool = False,
+) -> list[Segment]:
+    """The curve as unbroken segments `(x, y)`, each of `columns` equal buckets from `low` to `high` as one point: the
+    means of its x and y, or with `extremes` its lowest and highest point.
+
+    `x` ascends. Only what lies in the view is kept, and the next point on either side, so that a line drawn through
+    the points reaches the borders of the view; None: from the first, to the last x. A bucket with a value that is not
+    finite stands apart from its neighbours, as the mean of those that are.
+    """
+    size = min(len(x), len(y))
+    if not size or columns < 1:
+        return []
+    segments: list[Segment] = [([], [])]
+    for start, stop in _buckets(x, size, columns, low, high):
+        points = _points(x[start:stop], y[start:stop], extremes)
+        if points is not None:
+            segments[-1][0].extend(points[0])
+            segments[-1][1].extend(points[1])
+            continue
+        if apart := _points(*_finite(x[start:stop], y[start:stop]), extremes):
+            segments.append(apart)
+        segments.append(([], []))
+    return [segment for segment in segments if segment[0]]
+
+
+def _buckets(
+    x: Sequence[float], size: int, columns: int, low: float | None, high: float | None
+) -> list[tuple[int, int]]:
+    """Slices of the points that lie in each bucket; the first and last are one point outside the view."""
+    low = x[0] if low is None else low
+    high = x[size - 1] if high is None else high
+    width = high / columns - low / columns
+    start = first = bisect_left(x, low, 0, size)
+    end = bisect_right(x, high, first, size)
+    edges = [(first - 1, first)] if first else []
+    for column in range(1, columns + 1):
+        stop = bisect_left(x, low + column * width, start, end) if column < columns else end
+        if stop > start:
+            edges.append((start, stop))
+            start = stop
+    return [*edges, (end, end + 1)] if end < size else edges
+
+
+def _points(x: Sequence[float], y: Sequence[float], extremes: bool) -> Segment | None:
+    """What stands for a bucket; None where it holds nothing or a number that is not finite."""
+    count = len(y)
+    if not count or not isfinite(total := sum(y)) and not all(map(isfinite, y)):
+        return None
+    if extremes and count > 1:
+        ends = sorted((y.index(min(y)), y.index(max(y))))
+        xs, ys = [float(x[i]) for i in ends], [float(y[i]) for i in ends]
+    else:
+        xs = [sum(x) / count]
+        ys = [total / count if isfinite(total) else sum(value / count for value in y)]
+    return (xs, ys) if all(map(isfinite, xs)) else None
+
+
+def _finite(x: Sequence[float], y: Sequence[float]) -> Segment:
+    pairs = [pair for pair in zip(x, y, strict=True) if isfinite(pair[0]) and isfinite(pair[1])]
+    return [x for x, _ in pairs], [y for _, y in pairs]

@@ -1,0 +1,142 @@
+"""Numbers as people read them. None, for what is not known, is always "-"."""
+
+import time
+from math import ceil, floor, isfinite, isnan, log10
+
+UNKNOWN = "-"
+_THOUSANDS = ("", "k", "M", "G", "T", "P")
+
+
+def _word(value: float) -> str:
+    return "NaN" if isnan(value) else "inf" if value > 0 else "-inf"
+
+
+def _trim(digits: str) -> str:
+    """Without the zeros that end a fraction."""
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
+
+
+def _scientific(value: float, decimals: int) -> str:
+    mantissa, exponent = f"{value:.{decimals}e}".split("e")
+    return f"{_trim(mantissa)}e{int(exponent)}"
+
+
+def _thousands(value: float) -> tuple[float, str]:
+    """`value` and its suffix, so that three digits can show it."""
+    power = 0
+    while abs(value) >= 999.5 and power < len(_THOUSANDS) - 1:
+        value /= 1000
+        power += 1
+    return value, _THOUSANDS[power]
+
+
+def number(value: float | None) -> str:
+    """Three digits and all before the point: `0.00123`, `12.3`, `1,235`; `1.2e-7` where that is shorter."""
+    if value is None:
+        return UNKNOWN
+    if not isfinite(value):
+        return _word(value)
+    if value == 0:
+        return "0"
+    if not 1e-4 <= abs(value) < 1e6:
+        return _scientific(value, 2)
+    return _trim(f"{value:,.{max(0, 2 - floor(log10(abs(value))))}f}")
+
+
+def loss(value: float | None) -> str:
+    """Four decimals, so that losses stand under each other: `0.0712`; as `number` where these would hide them."""
+    return number(value) if value is None or not 1e-3 <= abs(value) < 100 else f"{value:.4f}"
+
+
+def percent(fraction: float | None) -> str:
+    if fraction is None:
+        return UNKNOWN
+    return f"{100 * fraction:.2f} %" if isfinite(fraction) else _word(fraction)
+
+
+def count(value: float | None) -> str:
+    if value is None:
+        return UNKNOWN
+    return f"{value:,.0f}" if isfinite(value) else _word(value)
+
+
+def rate(per_second: float | None) -> str:
+    """Three digits: `92.4k`."""
+    if per_second is None:
+        return UNKNOWN
+    value, suffix = _thousands(per_second)
+    if not isfinite(value):
+        return _word(value)
+    decimals = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2
+    return _trim(f"{value:.{decimals}f}") + suffix
+
+
+def size(amount: float | None) -> str:
+    """Bytes in powers of 1000: `1.6 MB`."""
+    if amount is None:
+        return UNKNOWN
+    value, suffix = _thousands(amount)
+    if not isfinite(value):
+        return _word(value)
+    decimals = 1 if suffix and abs(value) < 99.95 else 0
+    return f"{value:.{decimals}f} {suffix}B"
+
+
+def duration(seconds: float | None) -> str:
+    """`6.4 s`, `0:41`, `1:02:05`, `2 d 1:02:05`; never negative."""
+    if seconds is None or not isfinite(seconds):
+        return UNKNOWN
+    seconds = max(seconds, 0.0)
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours}:{minutes:02}:{rest:02}"
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def clock(timestamp: float | None) -> str:
+    """The local time of day, from seconds since 1970."""
+    try:
+        return UNKNOWN if timestamp is None else time.strftime("%H:%M:%S", time.localtime(timestamp))
+    except (OverflowError, OSError, ValueError):
+        return UNKNOWN
+
+
+def ago(timestamp: float | None, now: float | None = None) -> str:
+    """How long before `now`, both in seconds since 1970, in the largest whole unit: `12 min ago`."""
+    if timestamp is None or not isfinite(timestamp):
+        return UNKNOWN
+    seconds = (time.time() if now is None else now) - timestamp
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        if seconds >= unit:
+            return f"{floor(seconds / unit)} {name} ago"
+    return "now"
+
+
+def tick_step(span: float, most: int) -> float:
+    """The smallest of 1, 2 or 5 times a power of ten that divides `span`, above 0, into at most `most` parts."""
+    raw = span / max(most, 1)
+    power = 10.0 ** floor(log10(raw))
+    return next((factor * power for factor in (1, 2, 5) if factor * power >= raw * (1 - 1e-9)), 10 * power)
+
+
+def ticks(low: float, high: float, step: float) -> list[float]:
+    """The multiples of `step` from `low` to `high`."""
+    return [k * step for k in range(ceil(low / step - 1e-6), floor(high / step + 1e-6) + 1)]
+
+
+def tick_labels(values: list[float], step: float) -> list[str]:
+    """Labels in one unit and with the same decimals, as many as tell neighbours `step` apart."""
+    largest = max(map(abs, values), default=0.0)
+    if largest and not 1e-3 <= largest < 1e18:
+        decimals = max(0, floor(log10(largest) + 1e-9) - floor(log10(step) + 1e-9))
+        return [_scientific(value, decimals) if abs(value) > step / 2 else "0" for value in values]
+    scale, suffix = 1.0, ""
+    for power, name in enumerate(_THOUSANDS):
+        if largest >= 1000**power:
+            scale, suffix = 1000.0**power, name
+    decimals = max(0, -floor(log10(step / scale) + 1e-9))
+    return [f"{value / scale:.{decimals}f}{suffix}" if abs(value) > step / 2 else "0" for value in values]

@@ -1,0 +1,28 @@
+"""`tuitrain config`: the settings table, or a commented TOML file to start from."""
+
+import argparse
+import sys
+
+from tuitrain.cli.output import document
+from tuitrain.config.settings import settings
+from tuitrain.config.toml import template
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.json:
+        document(
+            [
+                {
+                    "key": item.key,
+                    "type": f"list of {item.kind.__name__}" if item.many else item.kind.__name__,
+                    "default": item.default,
+                    "choices": item.choices or None,
+                    "allowed": item.allowed,
+                    "help": item.help,
+                }
+                for item in settings().values()
+            ]
+        )
+    else:
+        sys.stdout.write(template())
+    return 0

@@ -1,0 +1,24 @@
+"""`tuitrain evaluate RUN`: a split, looked at with a checkpoint of the run."""
+
+import argparse
+import sys
+
+from tuitrain.cli.output import document, talk
+from tuitrain.cli.show import evaluation_document
+from tuitrain.hosts.output import keep_terminal
+from tuitrain.hosts.reevaluate import reevaluate
+from tuitrain.runs.listing import find
+from tuitrain.text import plain
+
+
+def run(options: argparse.Namespace) -> int:
+    folder = find(options.runs_dir, options.name)
+    keep_terminal()
+    seen = reevaluate(folder, options.split, options.checkpoint, options.device, lambda what, _: talk(plain(what)))
+    if options.json:
+        document({"run": folder.id, **evaluation_document(seen)})
+    else:
+        loss = "not finite" if seen.loss is None else f"{seen.loss:.4f}"
+        right, count = sum(row[i] for i, row in enumerate(seen.confusion)), sum(map(sum, seen.confusion))
+        sys.stdout.write(f"{seen.split} {seen.accuracy:.2%} ({right:,} of {count:,}) · loss {loss}\n")
+    return 0

@@ -1,0 +1,109 @@
+"""Every command with its options. What a command does is imported once it is asked for."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from tuitrain import __version__
+from tuitrain.config.values import nearest
+
+Command = Callable[[argparse.Namespace], int]
+
+EPILOG = """\
+Without a command, the app opens. Start here:
+  tuitrain train                              train on the digits that are built in
+  tuitrain config > run.toml                  all settings, commented, to start from
+  tuitrain train -c run.toml --set optimizer.name=sgd --set optimizer.lr=0.1
+  tuitrain runs                               what there is; then: tuitrain show RUN
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        sys.stderr.write(f"tuitrain: {message}. See: {self.prog} --help\n")
+        raise SystemExit(2)
+
+
+def _later(module: str) -> Command:
+    def call(options: argparse.Namespace) -> int:
+        run: Command = importlib.import_module(f"tuitrain.cli.{module}").run
+        return run(options)
+
+    return call
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The options, with the command to call as `run`. Leaves with status 2 where they make no sense."""
+    parser = _build()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    word = next((argument for argument in arguments if not argument.startswith("-")), "")
+    if word and word not in COMMANDS and arguments[0] == word:
+        hint = nearest(word, COMMANDS) or f"The commands are {', '.join(COMMANDS)}."
+        sys.stderr.write(f"tuitrain: there is no command {word!r}. {hint}\n")
+        raise SystemExit(2)
+    options = parser.parse_args(arguments)
+    if not options.command:
+        options = parser.parse_args([*arguments, "app"])
+    return options
+
+
+COMMANDS: dict[str, str] = {
+    "app": "open the app, as tuitrain alone does",
+    "train": "train a run and print its result",
+    "runs": "list runs",
+    "show": "show a run with its confusion matrix",
+    "evaluate": "look at a split with a checkpoint of a run",
+    "stop": "stop a running run after its step, with a checkpoint",
+    "pause": "hold a running run",
+    "resume": "let a paused run go on",
+    "checkpoint": "have a running run save a checkpoint now",
+    "config": "print a commented TOML file with every setting",
+}
+
+
+def _build() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="tuitrain",
+        description="Train PyTorch image classifiers from a terminal: configure, watch, leave, come back, compare.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"tuitrain {__version__}")
+    shared = _Parser(add_help=False)
+    shared.add_argument(
+        "--runs-dir", type=Path, metavar="D", default=Path(os.environ.get("TUITRAIN_RUNS", "runs")),
+        help="folder of the runs (default: $TUITRAIN_RUNS, else runs)",
+    )  # fmt: skip
+    machine = _Parser(add_help=False)
+    machine.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+
+    def add(name: str, *parents: _Parser, module: str | None = None) -> _Parser:
+        command = commands.add_parser(
+            name, parents=list(parents), help=COMMANDS[name], description=COMMANDS[name].capitalize() + ".",
+            allow_abbrev=False,
+        )  # fmt: skip
+        command.set_defaults(run=_later(module or name))
+        return command
+
+    add("app", shared)
+    train = add("train", shared, machine)
+    train.add_argument("-c", "--config", type=Path, metavar="FILE", help="TOML file with settings")
+    train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting; see tuitrain config")
+    train.add_argument("--name", default="", metavar="N", help="name of the run")
+    add("runs", shared, machine)
+    add("show", shared, machine).add_argument("name", metavar="RUN", help="id, part of an id, name or folder")
+    evaluate = add("evaluate", shared, machine)
+    evaluate.add_argument("name", metavar="RUN", help="id, part of an id, name or folder")
+    evaluate.add_argument("--split", choices=["test", "validation"], default="test")
+    evaluate.add_argument("--checkpoint", choices=["last", "best"], default="last")
+    evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+    for name in ("stop", "pause", "resume", "checkpoint"):
+        add(name, shared, module="control").add_argument("name", metavar="RUN", help="id, part of an id or name")
+    add("config", machine)
+    return parser

@@ -1,0 +1,104 @@
+"""`tuitrain show RUN`: a run with its result and its confusion matrix."""
+
+import argparse
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tuitrain.analysis import confusion, units
+from tuitrain.cli.output import document, result, score
+from tuitrain.config.values import changed, flat, to_text
+from tuitrain.runs.folder import RunFolder, shown_status
+from tuitrain.runs.listing import find
+from tuitrain.runs.records import Evaluation
+from tuitrain.text import plain
+
+# A terminal has no room for more classes; --json has them all.
+MOST_CLASSES = 20
+
+
+def run(options: argparse.Namespace) -> int:
+    folder = find(options.runs_dir, options.name)
+    info, state, config = folder.info(), folder.state(), folder.config()
+    test, validation = folder.evaluation("test"), folder.evaluation("validation")
+    if options.json:
+        best = folder.evaluation("test", "best")
+        document(
+            {
+                **result(folder.id, str(folder.path), state),
+                "status": shown_status(state),
+                "info": info,
+                "config": flat(config),
+                "evaluation": {
+                    "test": evaluation_document(test) if test else None,
+                    "test_best": evaluation_document(best) if best else None,
+                    "validation": evaluation_document(validation) if validation else None,
+                },
+            }
+        )
+        return 0
+    console = Console(highlight=False, markup=False)
+    say = console.print
+    say(Text(f"{plain(info.name)} · {shown_status(state)} · {folder.path}"))
+    if state.reason:
+        say(Text(plain(state.reason)))
+    say(Text(f"{plain(info.model)} · {info.parameters:,} parameters · {plain(info.device)}"))
+    differing = ", ".join(f"{key}={to_text(value)}" for key, value in changed(config).items())
+    say(Text(f"settings: {plain(differing, 2000) or 'all at their defaults'}"))
+    say(Text(f"train {score(state.train)} · validation {score(state.validation)} · test {score(state.test)}"))
+    say(Text(f"{state.epoch} of {state.epochs} epochs · {state.step:,} steps · {units.duration(state.seconds)}"))
+    _matrix(console, folder, test or validation)
+    return 0
+
+
+def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
+    """An evaluation with all that follows from its counts, without the pictures."""
+    scores = confusion.class_scores(evaluation.confusion)
+    names = evaluation.classes
+    return {
+        "split": evaluation.split,
+        "checkpoint": evaluation.checkpoint,
+        "epoch": evaluation.epoch,
+        "step": evaluation.step,
+        "loss": evaluation.loss,
+        "accuracy": evaluation.accuracy,
+        "classes": names,
+        "confusion": evaluation.confusion,
+        "per_class": [
+            {"class": name, "precision": s.precision, "recall": s.recall, "f1": s.f1, "support": s.support}
+            for name, s in zip(names, scores, strict=True)
+        ],
+        "most_confused": [
+            {
+                "true": names[pair.true],
+                "predicted": names[pair.predicted],
+                "count": pair.count,
+                "fraction": pair.fraction,
+            }
+            for pair in confusion.most_confused(evaluation.confusion, 20)
+        ],
+        "worst": [
+            {"index": s.index, "true": names[s.true], "predicted": names[s.predicted], "probability": s.probability}
+            for s in evaluation.worst
+        ],
+    }
+
+
+def _matrix(console: Console, folder: RunFolder, evaluation: Evaluation | None) -> None:
+    if evaluation is None:
+        console.print(f"No evaluation yet. Make one with: tuitrain evaluate {folder.id}")
+        return
+    console.print(f"\n{evaluation.split} split, epoch {evaluation.epoch}: true class down, predicted class across")
+    if len(evaluation.classes) > MOST_CLASSES:
+        console.print(f"{len(evaluation.classes)} classes are too many for a table here; --json has them all.")
+        return
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    table.add_column("")
+    for name in [*evaluation.classes, "recall"]:
+        table.add_column(Text(plain(name, 10)), justify="right", no_wrap=True)
+    scores = confusion.class_scores(evaluation.confusion)
+    for name, row, score_ in zip(evaluation.classes, evaluation.confusion, scores, strict=True):
+        table.add_row(Text(plain(name, 20)), *(str(count) for count in row), units.percent(score_.recall))
+    console.print(table, width=None if console.is_terminal else 400)

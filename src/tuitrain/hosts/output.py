@@ -1,0 +1,108 @@
+"""Prints of the loop, of libraries and of users' code go to the run's log, never onto the screen.
+
+Three ways lead to a terminal: Python's `sys.stdout` and `sys.stderr`, and below them the file descriptors 1 and 2,
+which C libraries and child processes write to. `keep_terminal` moves the program's own output to descriptors of its
+own; `Capture` leads the rest away while a run is prepared and trained.
+"""
+
+import io
+import os
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TextIO
+
+_active: "Capture | None" = None
+
+
+def keep_terminal() -> None:
+    """From now on `sys.__stdout__` and `sys.__stderr__` write to the terminal by descriptors of their own, so that
+    1 and 2 can be led elsewhere."""
+    for number, name in ((1, "__stdout__"), (2, "__stderr__")):
+        try:
+            copy = os.dup(number)
+        except OSError:
+            continue
+        stream = os.fdopen(copy, "w", encoding="utf-8", errors="replace", buffering=1)
+        if getattr(sys, name[2:-2]) is getattr(sys, name):
+            setattr(sys, name[2:-2], stream)
+        setattr(sys, name, stream)
+
+
+class _Routed(io.TextIOBase):
+    """Stands in for sys.stdout or sys.stderr: what the capturing thread writes, or any thread that is not the main
+    one, goes to the capture, everything else where it went before."""
+
+    def __init__(self, behind: TextIO) -> None:
+        self.behind = behind
+
+    def write(self, text: str) -> int:
+        here, capture = threading.get_ident(), _active
+        if capture and (here == capture.thread or here != threading.main_thread().ident):
+            capture.file.write(text)
+            return len(text)
+        return self.behind.write(text)
+
+    def flush(self) -> None:
+        capture = _active
+        if capture:
+            capture.file.flush()
+        self.behind.flush()
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return False
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return "utf-8"
+
+    def fileno(self) -> int:
+        return self.behind.fileno()
+
+
+class Capture:
+    """Around the preparing and the training of one run, in the thread that does it; one at a time in a process."""
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+        self.file: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace", buffering=1)  # noqa: SIM115
+
+    def __enter__(self) -> "Capture":
+        global _active
+        self._streams = (sys.stdout, sys.stderr)
+        self._descriptors = [(number, os.dup(number)) for number in (1, 2)]
+        self._lead_away()
+        _active = self
+        sys.stdout, sys.stderr = _Routed(sys.stdout), _Routed(sys.stderr)
+        return self
+
+    def to(self, log: Path) -> None:
+        """From now on into `log`, after what came so far."""
+        before, self.file = self.file, log.open("a", encoding="utf-8", errors="replace", buffering=1)
+        before.flush()
+        before.seek(0)
+        self.file.write(before.read())
+        self._lead_away()
+        before.close()
+
+    def _lead_away(self) -> None:
+        for number in (1, 2):
+            os.dup2(self.file.fileno(), number)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        global _active
+        _active = None
+        for stream, before in (("stdout", self._streams[0]), ("stderr", self._streams[1])):
+            if isinstance(getattr(sys, stream), _Routed):
+                setattr(sys, stream, before)
+        for number, copy in self._descriptors:
+            os.dup2(copy, number)
+            os.close(copy)
+        self.file.close()

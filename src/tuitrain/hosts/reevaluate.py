@@ -1,0 +1,35 @@
+"""Looking again at a run's test or validation split with a checkpoint of it."""
+
+from tuitrain.config.values import build, flat
+from tuitrain.errors import ConfigError
+from tuitrain.hosts.launch import Progress
+from tuitrain.hosts.output import Capture
+from tuitrain.runs.folder import RunFolder, shown_status
+from tuitrain.runs.records import Evaluation
+
+
+def reevaluate(folder: RunFolder, split: str, which: str, device: str, progress: Progress) -> Evaluation:
+    """Kept in the run's folder unless the run still goes on. Raises TuitrainError where run, data or checkpoint are
+    not what they must be."""
+    with Capture():
+        progress("loading torch", None)
+        from tuitrain.training import checkpoint
+        from tuitrain.training.job import prepare
+        from tuitrain.training.judge import look
+        from tuitrain.training.progress import Progress as At
+        from tuitrain.training.progress import load_weights
+
+        config = folder.config()
+        # A user's function changes training images alone; there is no need to run it.
+        job = prepare(build(flat(config) | {"data.transform": None, "training.device": device}), progress)
+        if split == "validation" and job.dataset.validation is None:
+            raise ConfigError("The run has no validation split: data.validation = 0.", key="data.validation")
+        path = folder.checkpoints / f"{which}.safetensors"
+        load_weights(job, checkpoint.load(path), path)
+        state = folder.state()
+        at = At(lr=0, epochs=state.epochs, epoch=state.epoch, step=state.step, best=state.best)
+        progress(f"evaluating on {split}", None)
+        seen = look(job, split, at, lambda: None, which=which)  # type: ignore[arg-type]
+        if shown_status(state) not in ("queued", "running", "paused"):
+            folder.write_evaluation(seen)
+        return seen

@@ -1,0 +1,67 @@
+"""Random changes to a batch of training images."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from tuitrain.config.datasets import FACTS
+
+Change = Callable[[Tensor], Tensor]
+
+
+def augmentation(names: Sequence[str], dataset: str) -> Change | None:
+    """One function for all `names`, or None for none; `auto` is what suits `dataset`.
+
+    It takes and gives (N, C, H, W) floats and draws from the global generator of their device.
+    """
+    auto = FACTS[dataset].augment if dataset in FACTS else ("flip", "crop")
+    chosen = {name for given in names for name in (auto if given == "auto" else (given,))}
+    changes = [change for name, change in _CHANGES.items() if name in chosen]
+    if not changes:
+        return None
+
+    def change_all(images: Tensor) -> Tensor:
+        for change in changes:
+            images = change(images)
+        return images
+
+    return change_all
+
+
+def shift(images: Tensor) -> Tensor:
+    """Each image moved by up to a tenth of its side, at least one pixel."""
+    height, width = images.shape[2:]
+    return _moved(images, max(1, height // 10), max(1, width // 10))
+
+
+def flip(images: Tensor) -> Tensor:
+    """Every second image, by chance, left to right."""
+    chosen = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
+    return torch.where(chosen, images.flip(3), images)
+
+
+def crop(images: Tensor) -> Tensor:
+    """Each image padded by an eighth of its side and cut back to its size at a random place."""
+    height, width = images.shape[2:]
+    return _moved(images, max(1, height // 8), max(1, width // 8))
+
+
+def _moved(images: Tensor, down: int, right: int) -> Tensor:
+    """Reflected at the edges rather than filled: what colour black is depends on the normalisation."""
+    count, channels, height, width = images.shape
+    pixels = _reflected(count, height, down, images.device)[:, :, None] * width
+    pixels = pixels + _reflected(count, width, right, images.device)[:, None, :]
+    index = pixels.view(count, 1, -1).expand(-1, channels, -1)
+    return images.flatten(2).gather(2, index).view(count, channels, height, width)
+
+
+def _reflected(count: int, side: int, reach: int, device: torch.device) -> Tensor:
+    """(count, side) int64: where each row or column of each image comes from."""
+    reach = min(reach, side - 1)
+    offsets = torch.randint(-reach, reach + 1, (count, 1), device=device)
+    last = side - 1
+    return last - (last - (torch.arange(side, device=device) + offsets).abs()).abs()
+
+
+_CHANGES: dict[str, Change] = {"shift": shift, "flip": flip, "crop": crop}

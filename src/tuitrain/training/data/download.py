@@ -1,0 +1,105 @@
+"""Fetching torchvision's data sets, without touching a file that is already there."""
+
+import http.client
+import shutil
+import socket
+import tarfile
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+from tuitrain.errors import DataError
+from tuitrain.text import plain
+from tuitrain.training.data.dataset import Progress
+
+_TIMEOUT = 30.0
+_FAILURES = (OSError, RuntimeError, EOFError, http.client.HTTPException, tarfile.TarError, zlib.error)
+
+
+def complete(
+    name: str, source: Any, root: Path, files: Sequence[str], archives: Sequence[str], progress: Progress
+) -> None:
+    """Bring those of `files` below `root` that are missing; `archives`, where there, are unpacked, not downloaded.
+
+    `source` is torchvision's class. Raises DataError where that cannot be done.
+    """
+    missing = [file for file in files if not (root / file).is_file()]
+    if not missing:
+        return
+    made = not root.exists()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        # In a folder of its own, so that a download cut short leaves nothing that looks whole.
+        with TemporaryDirectory(dir=root, prefix=".download-") as folder, _reporting(name, progress):
+            _copy(archives, root, Path(folder))
+            source(folder, download=True)
+            for file in missing:
+                (root / file).parent.mkdir(parents=True, exist_ok=True)
+                (Path(folder) / file).replace(root / file)
+    except _FAILURES as error:
+        if made and root.is_dir() and not any(root.iterdir()):
+            root.rmdir()
+        raise DataError(
+            f"{name} is not in {plain((root / missing[0]).parent)} and could not be downloaded ({_reason(error)}).",
+            f"Copy {', '.join(Path(file).name for file in missing)} there, or set data.dir to the folder"
+            f" that holds {Path(missing[0]).parent}.",
+        ) from error
+
+
+def _copy(files: Sequence[str], source: Path, target: Path) -> None:
+    for file in files:
+        if (source / file).is_file():
+            (target / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / file, target / file)
+
+
+def _reason(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    last = lines[-1] if lines else type(error).__name__
+    return plain(last.removeprefix("<urlopen error ").removesuffix(">"), 120)
+
+
+@contextmanager
+def _reporting(name: str, progress: Progress) -> Iterator[None]:
+    """torchvision's progress bars go to `progress` instead of to stderr, and a dead server is given up on."""
+    from torchvision.datasets import utils
+
+    class Bar(_Bar):
+        def __init__(self, total: int | None = None, **_: object) -> None:
+            super().__init__(name, total, progress)
+
+    bar, timeout = utils.tqdm, socket.getdefaulttimeout()
+    utils.tqdm = Bar
+    socket.setdefaulttimeout(_TIMEOUT)
+    progress(f"downloading {name}", None)
+    try:
+        yield
+    finally:
+        utils.tqdm = bar
+        socket.setdefaulttimeout(timeout)
+
+
+class _Bar:
+    """As much of tqdm as torchvision uses."""
+
+    def __init__(self, name: str, total: int | None, progress: Progress) -> None:
+        self._name, self._total, self._progress = name, total, progress
+        self._done = 0
+        self._reported = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def update(self, count: int) -> None:
+        self._done += count
+        if time.monotonic() - self._reported >= 0.25:
+            self._reported = time.monotonic()
+            fraction = self._done / self._total if self._total else None
+            self._progress(f"downloading {self._name}: {self._done / 1e6:.1f} MB", fraction)

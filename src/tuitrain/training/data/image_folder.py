@@ -1,0 +1,186 @@
+"""A folder of images as a data set: held in memory, or read as it goes."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import psutil
+import torch
+from torch import Tensor
+
+from tuitrain.config.schema import Data
+from tuitrain.errors import DataError
+from tuitrain.text import plain
+from tuitrain.training.data import images
+from tuitrain.training.data.dataset import Dataset, Progress, Ticker
+from tuitrain.training.data.folder import Files, ImageFolder
+from tuitrain.training.data.images import ImageError, ImageReader
+from tuitrain.training.data.pixels import Normalization, Pixels, allocate
+from tuitrain.training.data.splits import MemorySplit, Split, StreamedSplit, default_workers
+
+_CPU = torch.device("cpu")
+_THREADS = 8
+_LOOKED_AT = 64
+_MEASURED = 2000
+_NAMED = 5
+
+
+def load(config: Data, seed: int, device: torch.device, progress: Progress) -> Dataset:
+    """Raises DataError."""
+    progress("looking for images", None)
+    folder = ImageFolder.scan(config.dir, config.validation, seed)
+    read = ImageReader(config.image_size, _mode(config.channels, folder.paths))
+    total = len(folder.paths)
+    loader = _Loader(folder, read, device, Ticker(progress, "reading", total))
+    if config.storage == "stream" or (config.storage == "auto" and not _fits(total, read, device)):
+        workers = default_workers(device) if config.workers is None else config.workers
+        splits, figures = loader.streamed(config.normalize, workers)
+    else:
+        splits, figures = loader.held(config.normalize)
+    return Dataset(
+        name=config.dataset,
+        shape=read.shape,
+        classes=tuple(plain(name) for name in folder.classes),
+        train=splits["training"],
+        validation=splits.get("validation"),
+        test=splits["test"],
+        mean=figures.mean,
+        std=figures.std,
+        notes=(*_unreadable_note(loader.unreadable), *_absence_notes(folder.classes, splits)),
+    )
+
+
+class _Loader:
+    """Reads the splits of a folder; `unreadable` gathers the images that cannot be."""
+
+    def __init__(self, folder: ImageFolder, read: ImageReader, device: torch.device, ticker: Ticker) -> None:
+        self.unreadable: list[str] = []
+        self._folder, self._read, self._device, self._ticker = folder, read, device, ticker
+
+    def held(self, normalize: bool) -> tuple[dict[str, Split], Normalization]:
+        pixels = {name: self._decoded(name, files) for name, files in self._folder.splits.items()}
+        figures = self._figures(pixels["training"].images if normalize else None)
+        # Taken out one by one, so that bytes are let go as they become floats.
+        names = list(pixels)
+        return {name: MemorySplit.of(pixels.pop(name), figures.on(self._device)) for name in names}, figures
+
+    def streamed(self, normalize: bool, workers: int) -> tuple[dict[str, Split], Normalization]:
+        splits = {name: self._checked(name, files) for name, files in self._folder.splits.items()}
+        figures = self._figures(self._sampled(splits["training"]) if normalize else None)
+        normalizer = figures.on(self._device)
+        return {
+            name: StreamedSplit(
+                files.paths,
+                files.labels,
+                self._read,
+                normalizer,
+                # The test split is looked at too seldom for its workers to be kept waiting.
+                workers=workers,
+                persistent=name != "test",
+            )
+            for name, files in splits.items()
+        }, figures
+
+    def _decoded(self, name: str, files: Files) -> Pixels:
+        pixels = Pixels(allocate((len(files.paths), *self._read.shape), torch.uint8, _CPU), files.labels)
+
+        def fill(row: int) -> None:
+            pixels.images[row] = self._read(files.paths[row])
+
+        rows = self._readable(name, files, fill)
+        return pixels if len(rows) == len(files.paths) else pixels.at(rows)
+
+    def _checked(self, name: str, files: Files) -> Files:
+        return files.at(self._readable(name, files, lambda row: images.check(files.paths[row])))
+
+    def _sampled(self, files: Files) -> Tensor:
+        """Up to 2000 of the images, (n, C, H, W) uint8, always the same ones."""
+        rows = torch.randperm(len(files.paths), generator=torch.Generator().manual_seed(0))[:_MEASURED].tolist()
+        found = allocate((len(rows), *self._read.shape), torch.uint8, _CPU)
+
+        def fill(index: int) -> None:
+            found[index] = self._read(files.paths[rows[index]])
+
+        good = [index for index, reason in enumerate(_attempts(fill, len(rows))) if reason is None]
+        if not good:
+            raise DataError(f"None of {len(rows)} training images could be read.", "Look at the files in data.dir.")
+        return found[good]
+
+    def _readable(self, name: str, files: Files, read: Callable[[int], None]) -> Tensor:
+        """The rows of `files` that `read` can read; the others are noted."""
+        rows = []
+        for row, reason in enumerate(_attempts(read, len(files.paths))):
+            self._ticker.step()
+            if reason is None:
+                rows.append(row)
+            else:
+                path = Path(files.paths[row]).relative_to(self._folder.root)
+                self.unreadable.append(f"{plain(path, 100)} ({reason})")
+        self._require(name, files.labels[rows])
+        return torch.tensor(rows)
+
+    def _require(self, name: str, labels: Tensor) -> None:
+        counts = torch.bincount(labels, minlength=len(self._folder.classes)).tolist()
+        empty = [plain(label) for label, count in zip(self._folder.classes, counts, strict=True) if not count]
+        examples = "; ".join(self.unreadable[:_NAMED])
+        if not len(labels):
+            raise DataError(f"No image of the {name} split could be read: {examples}.", "Replace these files.")
+        if name == "training" and empty:
+            hint = f"These could not be read: {examples}."
+            raise DataError(f"The class {empty[0]} has no training image that can be read.", hint)
+
+    def _figures(self, pixels: Tensor | None) -> Normalization:
+        return Normalization.none(self._read.shape[0]) if pixels is None else Normalization.of(pixels)
+
+
+def _mode(channels: str, paths: list[str]) -> str:
+    """Grey where all of a few images looked at are grey; the same ones are looked at each time."""
+    if channels != "auto":
+        return "L" if channels == "grey" else "RGB"
+    rows = torch.randperm(len(paths), generator=torch.Generator().manual_seed(0))[:_LOOKED_AT].tolist()
+    grey = [images.is_grey(paths[row]) for row in rows]
+    return "RGB" if False in grey else "L"
+
+
+def _fits(count: int, read: ImageReader, device: torch.device) -> bool:
+    """Whether the images as float32 take less than half of the free memory."""
+    cuda = device.type == "cuda"
+    free = torch.cuda.mem_get_info(device)[0] if cuda else psutil.virtual_memory().available
+    channels, height, width = read.shape
+    return count * channels * height * width * 4 < free / 2
+
+
+def _attempts(read: Callable[[int], None], count: int) -> Iterator[str | None]:
+    """In order, why `read` failed for each of `count` rows, None where it did not. Pillow decodes without the GIL."""
+
+    def attempt(row: int) -> str | None:
+        try:
+            read(row)
+        except ImageError as error:
+            return str(error)
+        return None
+
+    rows = iter(range(count))
+    with ThreadPoolExecutor(_THREADS) as pool:
+        # Some at a time, so that an error or a stop need not wait for a million.
+        while some := list(islice(rows, 256)):
+            yield from pool.map(attempt, some)
+
+
+def _unreadable_note(unreadable: list[str]) -> Iterator[str]:
+    if unreadable:
+        rest = len(unreadable) - _NAMED
+        more = f" and {rest:,} more" if rest > 0 else ""
+        images = "1 image" if len(unreadable) == 1 else f"{len(unreadable):,} images"
+        yield f"{images} could not be read: {', '.join(unreadable[:_NAMED])}{more}"
+
+
+def _absence_notes(classes: tuple[str, ...], splits: dict[str, Split]) -> Iterator[str]:
+    """Of classes that a split has no image of."""
+    for name, split in splits.items():
+        counts = torch.bincount(split.labels.cpu(), minlength=len(classes)).tolist()
+        absent = [plain(label, 40) for label, count in zip(classes, counts, strict=True) if not count]
+        if absent:
+            more = f" and {len(absent) - _NAMED:,} more" if len(absent) > _NAMED else ""
+            yield f"classes without {name} images: {', '.join(absent[:_NAMED])}{more}"

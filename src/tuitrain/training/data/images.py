@@ -1,0 +1,97 @@
+"""Image files to tensors."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from tuitrain.text import plain
+
+# torchvision.datasets.folder.IMG_EXTENSIONS, whose import takes seconds.
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+
+# Pillow warns of large or slightly damaged images on stderr, which may be the screen.
+warnings.filterwarnings("ignore", module="PIL")
+
+
+class ImageError(Exception):
+    """An image that cannot be read, and why in a few words."""
+
+
+@dataclass(frozen=True)
+class ImageReader:
+    """Reads a file as (C, size, size) uint8: upright, its middle square, resized; `mode` is L (grey) or RGB.
+
+    Raises ImageError.
+    """
+
+    size: int
+    mode: str
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return (len(self.mode), self.size, self.size) if self.mode == "RGB" else (1, self.size, self.size)
+
+    def __call__(self, path: str) -> Tensor:
+        try:
+            with _open(path) as image:
+                # A JPEG is decoded at the smallest scale that is still twice as large as needed.
+                image.draft(self.mode, (2 * self.size, 2 * self.size))
+                upright = _in_mode(ImageOps.exif_transpose(image), self.mode)
+                square = ImageOps.fit(upright, (self.size, self.size), Image.Resampling.BILINEAR)
+                array = np.array(square, dtype=np.uint8).reshape(self.size, self.size, -1)
+        except Exception as error:  # Pillow's decoders raise nearly anything on a damaged file.
+            raise ImageError(_reason(error)) from error
+        return torch.from_numpy(array).permute(2, 0, 1).contiguous()
+
+
+def check(path: str) -> None:
+    """Read what can be checked without decoding. Raises ImageError."""
+    try:
+        with _open(path) as image:
+            image.verify()
+    except Exception as error:
+        raise ImageError(_reason(error)) from error
+
+
+def is_grey(path: str) -> bool | None:
+    """None where the file is no image."""
+    try:
+        with _open(path) as image:
+            return image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16")
+    except Exception:
+        return None
+
+
+def _open(path: str) -> Image.Image:
+    image = Image.open(path)
+    if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
+        image.close()
+        raise Image.DecompressionBombError
+    return image
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """16 bits a pixel keep their upper 8, floats are taken to be in [0, 1], what is transparent becomes white."""
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.asarray(image).clip(0, 65535) // 256).astype(np.uint8)).convert(mode)
+    if image.mode == "F":
+        return Image.fromarray((np.nan_to_num(np.asarray(image)).clip(0, 1) * 255).astype(np.uint8)).convert(mode)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert(mode)
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case UnidentifiedImageError():
+            return "not an image"
+        case Image.DecompressionBombError():
+            return "too many pixels"
+        case OSError(strerror=str(reason)):
+            return reason.lower()
+    return "truncated" if "truncated" in str(error).lower() else plain(str(error) or type(error).__name__, 60)

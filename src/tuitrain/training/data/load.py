@@ -1,0 +1,42 @@
+"""One way in for every data set."""
+
+import torch
+
+from tuitrain.config.datasets import FACTS
+from tuitrain.config.schema import Data
+from tuitrain.training.data import image_folder, named
+from tuitrain.training.data.dataset import Dataset, Progress
+from tuitrain.training.data.pixels import Normalization
+from tuitrain.training.data.splits import MemorySplit
+from tuitrain.training.data.stratify import stratified
+
+
+def _quiet(doing: str, fraction: float | None) -> None: ...
+
+
+def load(config: Data, seed: int, device: torch.device, progress: Progress = _quiet) -> Dataset:
+    """The data set of `config`, split by `seed`, on `device`; the global generators are left as they are.
+
+    Raises DataError.
+    """
+    if config.dataset == "image-folder":
+        return image_folder.load(config, seed, device, progress)
+    train, test, white = named.read(config.dataset, config.dir, progress)
+    validation = None
+    if config.validation:
+        kept, held = stratified(train.labels, config.validation, seed)
+        train, validation = train.at(kept), train.at(held)
+    channels = FACTS[config.dataset].shape[0]
+    figures = Normalization.of(train.images, white) if config.normalize else Normalization.none(channels, white)
+    normalize = figures.on(device)
+    progress(f"converting {config.dataset}", None)
+    return Dataset(
+        name=config.dataset,
+        shape=FACTS[config.dataset].shape,
+        classes=FACTS[config.dataset].classes,
+        train=MemorySplit.of(train, normalize),
+        validation=MemorySplit.of(validation, normalize) if validation else None,
+        test=MemorySplit.of(test, normalize),
+        mean=figures.mean,
+        std=figures.std,
+    )

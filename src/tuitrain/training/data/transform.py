@@ -1,0 +1,80 @@
+"""The user's own change to a batch, from a file of theirs."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tuitrain.errors import DataError, TrainingError
+from tuitrain.text import plain
+
+_HINT = "Set data.transform to FILE.py:NAME, or to none."
+
+
+def user_transform(spec: str | None) -> Callable[[Tensor], Tensor] | None:
+    """The function that `spec`, FILE.py:NAME, names, with its results checked; None for None.
+
+    Raises DataError where there is no such function. The function raises DataError for a result that is no float
+    tensor of the shape it was given, and TrainingError where the user's code raises.
+    """
+    if spec is None:
+        return None
+    file, colon, name = spec.rpartition(":")
+    if not (file and colon and name.isidentifier()):
+        raise DataError(f"data.transform '{plain(spec)}' is not of the form FILE.py:NAME.", _HINT)
+    module = _run(Path(file).expanduser())
+    if name not in module:
+        raise DataError(f"{plain(file)} has nothing called {plain(name)}.", _HINT)
+    function = module[name]
+    if not callable(function):
+        raise DataError(f"{plain(name)} in {plain(file)} is a {type(function).__name__}, not a function.", _HINT)
+    return _checked(function, f"{plain(name)} of {plain(file)}")
+
+
+def _run(path: Path) -> dict[str, Any]:
+    """What `path` defines. Compiled here, so that nothing is written beside it."""
+    try:
+        source = path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"The file {plain(path)} of data.transform cannot be read: {plain(reason)}.", _HINT) from error
+    module = ModuleType(f"tuitrain_transform_{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # Dataclasses look their module up there.
+    try:
+        exec(compile(source, path, "exec"), module.__dict__)
+    except (Exception, SystemExit) as error:
+        raise DataError(f"Running {plain(path)} for data.transform raised {_named(error)}.", "Mend it.") from error
+    return module.__dict__
+
+
+def _checked(function: Callable[[Tensor], Any], name: str) -> Callable[[Tensor], Tensor]:
+    def transform(images: Tensor) -> Tensor:
+        # The function may work in place, and what shape it was given is needed after.
+        shape, device = images.shape, images.device
+        try:
+            result = function(images)
+        except (Exception, SystemExit) as error:
+            raise TrainingError(f"The transform {name} raised {_named(error)}.") from error
+        if not isinstance(result, Tensor):
+            given = f"a {type(result).__name__}"
+        elif not result.is_floating_point() or result.shape != shape or result.device != device:
+            given = _described(result)
+        else:
+            return result.to(images.dtype)
+        wanted = f"torch.float32 {tuple(shape)} on {device}"
+        raise DataError(f"The transform {name} gave {given}; it must give {wanted}, as it was given.")
+
+    return transform
+
+
+def _described(tensor: torch.Tensor) -> str:
+    return f"{tensor.dtype} {tuple(tensor.shape)} on {tensor.device}"
+
+
+def _named(error: BaseException) -> str:
+    return plain(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__, 300)

@@ -1,0 +1,63 @@
+"""Where the tensors are, and how many threads compute."""
+
+import os
+import platform
+
+import psutil
+import torch
+
+from tuitrain.config.schema import Config
+from tuitrain.errors import ConfigError
+
+
+def choose(name: str) -> torch.device:
+    """The device that `training.device` names. Raises ConfigError where this machine has no such device."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    device = torch.device(name)
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            seen = f"sees {count} CUDA device{'s' * (count != 1)}"
+            raise ConfigError(
+                f"training.device = {name}: torch {seen}.", "Use auto, cpu or a smaller number.", key="training.device"
+            )
+        return torch.device("cuda", device.index if device.index is not None else torch.cuda.current_device())
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("training.device = mps: this machine has none.", "Use auto or cpu.", key="training.device")
+    return device
+
+
+def set_up(config: Config, device: torch.device) -> int:
+    """Prepare the calling thread, which must be the one that trains; returns its number of CPU threads."""
+    # A thread a core is the worst choice beside anything else that runs: two on two busy cores are three times slower.
+    threads = config.training.threads or max(1, min(4, _cores() - 1))
+    torch.set_num_threads(threads)
+    # Adam's moments fill with denormal numbers on images with constant pixels, and cost up to 1.8 times the step.
+    torch.set_flush_denormal(True)
+    deterministic = config.training.deterministic
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cudnn.benchmark = device.type == "cuda" and not deterministic
+    return threads
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def describe(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"{device} {torch.cuda.get_device_name(device)}"
+    return f"{device} {platform.processor() or platform.machine()}"
+
+
+def memory(device: torch.device) -> int:
+    """Bytes: of the device's memory that torch holds, on the CPU of main memory that this process holds."""
+    if device.type == "cuda":
+        return int(torch.cuda.memory_reserved(device))
+    return int(psutil.Process().memory_info().rss)

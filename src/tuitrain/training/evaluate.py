@@ -1,0 +1,99 @@
+"""One pass over a split without gradients."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import torch
+import torch.nn.functional as F
+from msgspec import Struct
+from torch import Tensor, nn
+
+from tuitrain.runs.records import Sample
+from tuitrain.training.data import Dataset, Split
+
+BATCH = 1000
+WORST = 48
+SIDE = 32
+
+
+class Result(Struct, frozen=True):
+    """`confusion` is (K, K) int64 on the CPU, [true, predicted]; `losses` (N,) float32 and `predicted`,
+    `probability` (N,) are on the device."""
+
+    loss: float
+    accuracy: float
+    confusion: Tensor
+    losses: Tensor
+    predicted: Tensor
+    probability: Tensor
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module,
+    split: Split,
+    classes: int,
+    autocast: Callable[[], AbstractContextManager[object]],
+    beat: Callable[[], None] = lambda: None,
+) -> Result:
+    """The model in eval mode, left as it was found; `beat` is called after every batch."""
+    was_training = model.training
+    model.eval()
+    losses, predictions, probabilities, labels = [], [], [], []
+    for images, target in split.batches(torch.arange(len(split)), BATCH):
+        with autocast():
+            logits = model(images)
+        logits = logits.float()
+        losses.append(F.cross_entropy(logits, target, reduction="none"))
+        probability, predicted = logits.softmax(1).max(1)
+        predictions.append(predicted)
+        probabilities.append(probability)
+        labels.append(target)
+        beat()
+    model.train(was_training)
+    loss, predicted, true = torch.cat(losses), torch.cat(predictions), torch.cat(labels)
+    confusion = torch.bincount(true * classes + predicted, minlength=classes * classes).view(classes, classes).cpu()
+    return Result(
+        loss=loss.double().mean().item(),
+        accuracy=confusion.diagonal().sum().item() / max(1, len(true)),
+        confusion=confusion,
+        losses=loss,
+        predicted=predicted,
+        probability=torch.cat(probabilities),
+    )
+
+
+@torch.inference_mode()
+def worst_samples(result: Result, split: Split, dataset: Dataset) -> list[Sample]:
+    """The wrongly classified images with the highest losses, as small pictures."""
+    wrong = torch.nonzero(result.predicted != split.labels[: len(result.predicted)]).flatten()
+    if not len(wrong):
+        return []
+    chosen = wrong[result.losses[wrong].argsort(descending=True)[:WORST]]
+    images = next(iter(split.batches(chosen, len(chosen))))[0]
+    pixels = _pixels(images, dataset)
+    return [
+        Sample(
+            index=int(index),
+            true=int(split.labels[index]),
+            predicted=int(result.predicted[index]),
+            probability=round(float(result.probability[index]), 4),
+            height=picture.shape[0],
+            width=picture.shape[1],
+            channels=picture.shape[2],
+            pixels=picture.numpy().tobytes(),
+        )
+        for index, picture in zip(chosen.tolist(), pixels, strict=True)
+    ]
+
+
+def _pixels(images: Tensor, dataset: Dataset) -> Tensor:
+    """(N, C, H, W) float32 as it goes into the model -> (N, h, w, c) uint8 on the CPU, c 1 or 3, sides <= SIDE."""
+    shape = (1, -1, 1, 1)
+    std, mean = (torch.tensor(values, device=images.device).view(shape) for values in (dataset.std, dataset.mean))
+    images = images * std + mean
+    if max(images.shape[2:]) > SIDE:
+        images = F.interpolate(images, size=(SIDE, SIDE), mode="area")
+    if images.shape[1] != 3:
+        images = images.mean(1, keepdim=True)
+    return (images.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu()

@@ -1,0 +1,93 @@
+"""Looking at the validation and the test split, and keeping what was seen."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from tuitrain.runs.records import Best, Evaluation, Score
+from tuitrain.runs.rows import Evaluated
+from tuitrain.runs.writer import RunWriter
+from tuitrain.training import checkpoint
+from tuitrain.training.evaluate import evaluate, worst_samples
+from tuitrain.training.job import Job
+from tuitrain.training.progress import Progress, load_weights
+
+SplitName = Literal["validation", "test"]
+Which = Literal["last", "best"]
+
+
+def look(job: Job, split: SplitName, at: Progress, beat: Callable[[], None], *, which: Which = "last") -> Evaluation:
+    """Evaluate the network as it is on the split; `beat` is called after every batch."""
+    data = job.dataset.test if split == "test" else job.dataset.validation
+    assert data is not None
+    classes = job.dataset.classes
+    result = evaluate(job.model, data, len(classes), job.autocast, beat)
+    epoch, step = (at.best.epoch, at.best.step) if which == "best" and at.best else (_epoch(at), at.step)
+    return Evaluation(
+        split=split,
+        checkpoint=which,
+        epoch=epoch,
+        step=step,
+        loss=result.loss if math.isfinite(result.loss) else None,
+        accuracy=result.accuracy,
+        classes=list(classes),
+        confusion=result.confusion.tolist(),
+        worst=worst_samples(result, data, job.dataset),
+    )
+
+
+def _look(job: Job, writer: RunWriter, split: SplitName, at: Progress, *, which: Which = "last") -> Score:
+    seen = look(job, split, at, writer.update, which=which)
+    writer.folder.write_evaluation(seen)
+    return Score(seen.loss, seen.accuracy)
+
+
+def _epoch(at: Progress) -> int:
+    """The epoch that the weights are from, counted from 1."""
+    return at.epoch + (at.batch > 0)
+
+
+def validate(job: Job, writer: RunWriter, at: Progress) -> bool:
+    """Look at the validation split, where there is one; whether its loss is the lowest so far."""
+    if job.dataset.validation is None:
+        return False
+    writer.update(phase="validating")
+    score = _look(job, writer, "validation", at)
+    better = score.loss is not None and (at.lowest is None or score.loss < at.lowest)
+    if better:
+        at.lowest, at.best = score.loss, Best(_epoch(at), at.step, score)
+    _row(writer, "validation", at, score, better)
+    writer.update(validation=score, best=at.best)
+    return better
+
+
+def test(job: Job, writer: RunWriter, at: Progress) -> Score:
+    """Look at the test split, which changes nothing but the record."""
+    writer.update(phase="testing")
+    score = _look(job, writer, "test", at)
+    _row(writer, "test", at, score, False)
+    writer.update(test=score)
+    return score
+
+
+def judge(job: Job, writer: RunWriter, at: Progress) -> None:
+    """The end of a run: the test split with the last weights, and with the best ones where they are others."""
+    last = test(job, writer, at)
+    if at.best is None:
+        return
+    score = last
+    if at.best.step != at.step:
+        path = writer.folder.checkpoints / "best.safetensors"
+        kept = {name: value.clone() for name, value in job.model.state_dict().items()}
+        load_weights(job, checkpoint.load(path), path)
+        score = _look(job, writer, "test", at, which="best")
+        job.model.load_state_dict(kept)
+    best = at.best
+    at.best = Best(best.epoch, best.step, best.validation, score)
+    writer.update(best=at.best, now=True)
+
+
+def _row(writer: RunWriter, split: SplitName, at: Progress, score: Score, best: bool) -> None:
+    seconds = round(at.seconds, 4)
+    writer.row(Evaluated(split, at.step, _epoch(at), score.loss, score.accuracy, seconds, time.time(), best))

@@ -1,0 +1,44 @@
+"""A small convolutional network for images of 8x8 to some 64x64 pixels."""
+
+import torch
+from torch import Tensor, nn
+
+from tuitrain.config.schema import Model
+from tuitrain.training.models.activation import activation
+
+_WIDTHS = (32, 64, 128)
+
+
+class CNN(nn.Module):
+    """Stages of two 3x3 convolutions and a 2x2 maximum, then dropout and a linear head.
+
+    Each stage halves the image; there are two at least, and more until a side is below 8 pixels, with 32, 64 and
+    from then on 128 channels: 28x28 ends as 64x7x7, 32x32 as 128x4x4.
+    """
+
+    def __init__(self, config: Model, shape: tuple[int, int, int], classes: int) -> None:
+        super().__init__()
+        channels, height, width = shape
+        stages: list[nn.Module] = []
+        while len(stages) < 2 or min(height, width) >= 8:
+            out = _WIDTHS[min(len(stages), len(_WIDTHS) - 1)]
+            stages.append(_stage(config, channels, out))
+            channels, height, width = out, (height + 1) // 2, (width + 1) // 2
+        self.stages = nn.Sequential(*stages)
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(channels * height * width, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.dropout(torch.flatten(self.stages(images), 1)))
+        return logits
+
+
+def _stage(config: Model, channels: int, out: int) -> nn.Module:
+    layers: list[nn.Module] = []
+    for inputs in (channels, out):
+        layers.append(nn.Conv2d(inputs, out, 3, padding=1, bias=not config.batch_norm))
+        if config.batch_norm:
+            layers.append(nn.BatchNorm2d(out))
+        layers.append(activation(config.activation))
+    # Odd sides round up, so that an image of any size passes all stages.
+    return nn.Sequential(*layers, nn.MaxPool2d(2, ceil_mode=True))

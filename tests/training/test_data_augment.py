@@ -1,0 +1,78 @@
+import pytest
+import torch
+from torch import Tensor
+
+from tuitrain.training.data import augmentation
+
+IMAGES = torch.arange(64 * 3 * 20 * 30, dtype=torch.float32).view(64, 3, 20, 30)
+
+
+def augmented(*names: str, images: Tensor = IMAGES, dataset: str = "cifar10") -> Tensor:
+    change = augmentation(names, dataset)
+    assert change is not None
+    return change(images)
+
+
+def moves(image: Tensor, reach_down: int, reach_right: int) -> list[Tensor]:
+    """All the moved versions of (C, H, W), by padding."""
+    height, width = image.shape[1:]
+    pad = (reach_right, reach_right, reach_down, reach_down)
+    padded = torch.nn.functional.pad(image[None], pad, mode="reflect")[0]
+    return [
+        padded[:, top : top + height, left : left + width]
+        for top in range(2 * reach_down + 1)
+        for left in range(2 * reach_right + 1)
+    ]
+
+
+def test_no_names_are_no_augmentation() -> None:
+    assert augmentation((), "mnist") is None
+
+
+@pytest.mark.parametrize(("name", "down", "right"), [("shift", 2, 3), ("crop", 2, 3)])
+def test_each_image_is_moved_within_reach_on_its_own(name: str, down: int, right: int) -> None:
+    torch.manual_seed(0)
+    found = set()
+    for image, result in zip(IMAGES, augmented(name), strict=True):
+        equal = [index for index, moved in enumerate(moves(image, down, right)) if torch.equal(moved, result)]
+        assert len(equal) == 1
+        found.add(equal[0])
+    assert len(found) > 15
+
+
+def test_flip_turns_about_half() -> None:
+    torch.manual_seed(0)
+    result = augmented("flip")
+    turned = [torch.equal(image, other.flip(2)) for image, other in zip(IMAGES, result, strict=True)]
+    same = [torch.equal(image, other) for image, other in zip(IMAGES, result, strict=True)]
+    assert all(a != b for a, b in zip(turned, same, strict=True))
+    assert 20 < sum(turned) < 44
+
+
+@pytest.mark.parametrize(
+    ("dataset", "same_as"),
+    [("mnist", ("shift",)), ("fashion-mnist", ("flip", "shift")), ("image-folder", ("crop", "flip", "flip"))],
+)
+def test_auto_is_what_suits_the_data_set(dataset: str, same_as: tuple[str, ...]) -> None:
+    torch.manual_seed(1)
+    automatic = augmented("auto", dataset=dataset)
+    torch.manual_seed(1)
+    assert torch.equal(automatic, augmented(*same_as, dataset=dataset))
+
+
+def test_it_draws_from_the_global_generator_and_keeps_the_batch() -> None:
+    torch.manual_seed(2)
+    state = torch.get_rng_state()
+    first, second = augmented("auto"), augmented("auto")
+    torch.set_rng_state(state)
+    assert torch.equal(first, augmented("auto"))
+    assert not torch.equal(first, second)
+    assert torch.equal(IMAGES, torch.arange(IMAGES.numel(), dtype=torch.float32).view_as(IMAGES))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 8, 8), (2, 1, 1, 1), (3, 3, 4, 4)])
+def test_small_images_work(shape: tuple[int, ...]) -> None:
+    images = torch.rand(shape)
+    result = augmented("shift", "flip", "crop", images=images.to(memory_format=torch.channels_last))
+    assert result.shape == images.shape
+    assert set(result.flatten().tolist()) <= set(images.flatten().tolist())
