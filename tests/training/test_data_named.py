@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import os
+import pickle
 import random
 import shutil
 import threading
@@ -191,6 +192,27 @@ def test_damaged_cifar_files_are_named_and_left_alone(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="data_batch_1 is damaged or cut short"):
         load(Data(dataset="cifar10", dir=str(tmp_path)), 0, CPU)
     assert (folder / "data_batch_1").read_bytes() == b"not a pickle"
+
+
+def test_cifar_pixels_and_labels_arrive_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision import datasets
+
+    def write(name: str, content: object) -> str:
+        file = tmp_path / "cifar-10-batches-py" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(pickle.dumps(content))
+        return hashlib.md5(file.read_bytes()).hexdigest()
+
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 3072), dtype=np.uint8)
+    md5 = write("some", {"data": pixels, "labels": [index % 10 for index in range(20)]})
+    monkeypatch.setattr(datasets.CIFAR10, "train_list", [["some", md5]])
+    monkeypatch.setattr(datasets.CIFAR10, "test_list", [["some", md5]])
+    meta = {**datasets.CIFAR10.meta, "md5": write("batches.meta", {"label_names": []})}
+    monkeypatch.setattr(datasets.CIFAR10, "meta", meta)
+    data = load(Data(dataset="cifar10", dir=str(tmp_path), normalize=False), 0, CPU)
+    assert torch.equal(images(data.test) * 255, torch.from_numpy(pixels.reshape(20, 3, 32, 32)).float())
+    assert data.test.labels.tolist() == [index % 10 for index in range(20)]
+    assert len(data.train) == 18
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -59,7 +59,7 @@ def _buckets(
 def _points(x: Sequence[float], y: Sequence[float], extremes: bool) -> Segment | None:
     """What stands for a bucket; None where it holds nothing or a number that is not finite."""
     count = len(y)
-    if not count or not isfinite(total := sum(y)) and not all(map(isfinite, y)):
+    if not count or (not isfinite(total := sum(y)) and not all(map(isfinite, y))):
         return None
     if extremes and count > 1:
         ends = sorted((y.index(min(y)), y.index(max(y))))

@@ -67,7 +67,7 @@ class Data(Struct, frozen=True, kw_only=True):
         str | None,
         Meta(
             description="your own function FILE.py:NAME, called with each training batch (N, C, H, W) as it goes"
-            " into the model; returns a batch of the same N"
+            " into the model; returns a batch of the same shape"
         ),
     ] = None
 

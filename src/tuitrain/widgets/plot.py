@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby, pairwise
 from math import ceil, floor, isfinite, log10
+from operator import itemgetter
 
 from rich.cells import cell_len
+from rich.color import Color
 from rich.style import Style
 from rich.text import Text
 
@@ -19,15 +21,16 @@ from tuitrain.text import plain
 RGB = tuple[int, int, int]
 Cell = tuple[str, RGB | None]
 Point = tuple[float, float]
-Stroke = tuple[list[Point], RGB, str]
+Run = list[Point]
+Row = list[Cell]
 
 BRAILLE = "braille"
 PLAIN = ".*+xo#"
 GREY: RGB = (128, 128, 128)
 _HUGE = 1e300
 _FLAT = 1e-5
-_DOTS = 6000
-_ROW = re.compile(r"(?:\x1b\[38;2;(\d+);(\d+);(\d+)m)?([^\x1b]+)(?:\x1b\[0m)*")
+_BUDGET = 4000
+_COLORED = re.compile(r"(?:\x1b\[38;2;(\d+);(\d+);(\d+)m)?([^\x1b]+)(?:\x1b\[0m)*")
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class Axis:
         return replace(self, low=self.low - room, high=self.high + room)
 
     def rounded(self, most: int) -> "Axis":
-        """The range from tick to tick, so that it stands still while curves grow."""
+        """The range from one neat number to another, so that it stands still while curves grow."""
         if self.log:
             return replace(self, low=_neat_exponent(self.low), high=-_neat_exponent(-self.high))
         step = tick_step(self.high - self.low, most)
@@ -183,82 +186,42 @@ def draw(
     `percent`: y are fractions, labelled as per cent. Without `braille` only ASCII is drawn. `foreground` is the
     colour of labels, `grid` that of the axes. `empty` is said where there is nothing to draw.
     """
+    if width < 1 or height < 1:
+        return Text()
+    below = 2 if height >= 7 else 1 if height >= 4 else 0
+    most = min(max((height - below) // 3, 1), 8)
+    lines = [replace(line, y=shown(line, view)) for line in lines]
     across = x_axis(lines, view)
-    if width < 1 or height < 1 or across is None:
-        return _note(empty, width, height, foreground)
-    curves = [decimate(line.x, shown(line, view), 2 * width, across.low, across.high) for line in lines]
-    frame = 2 if height >= 7 else 1 if height >= 4 else 0
-    along = _y_axis(curves, across, view, percent, _most(height - frame))
-    if along is None:
-        return _note(empty, width, height, foreground)
-    y_ticks = along.ticks(_most(height - frame), percent)
-    left = 1 + max(cell_len(label) for _, label in y_ticks)
+    curves = _curves(lines, across, 2 * width)
+    along = _y_axis(curves, across, view, percent, most)
+    if across is None or along is None:
+        return _text(_note(empty, width, height, foreground))
+    y_ticks = along.ticks(most, percent)
+    left = 1 + max(len(label) for _, label in y_ticks)
     left = left if width >= left + 10 else 0
-    canvas = Canvas(width - left, height - frame, braille)
-    canvas.trace(lines, [[_placed(segment, across, along) for segment in curve] for curve in curves])
+    canvas = Canvas(width - left, height - below, braille)
+    canvas.trace(_traces(lines, across, along, canvas))
     for mark in marks:
         canvas.mark(mark, across.place(mark.x))
     rows = _beside(canvas, y_ticks, left, foreground, grid)
-    rows += _under(canvas, across.ticks(max(1, canvas.width // 10)), left, x_label, foreground, grid)[-frame:] * (frame > 0)
-    return _text(rows)
+    x_ticks = across.ticks(max(canvas.width // 10, 1))
+    return _text(rows + _under(canvas, x_ticks, left, x_label, foreground, grid)[2 - below :])
 
 
-def _most(height: int) -> int:
-    """How many parts the y axis has at most."""
-    return min(max(height // 3, 1), 8)
+@dataclass(frozen=True)
+class Trace:
+    """A line in the unit square that is what is seen: `runs` are the points that follow each other, some of them
+    outside, `strokes` is what can be seen of the lines through them."""
 
+    line: Line
+    runs: list[Run]
+    strokes: list[Run]
 
-def _y_axis(curves: list[list[Segment]], across: Axis, view: View, percent: bool, most: int) -> Axis | None:
-    """The y that are seen: of the points in view, else of those that lines in view lead to."""
-    points = [point for curve in curves for xs, ys in curve for point in zip(xs, ys, strict=True)]
-    values = [y for x, y in points if across.low <= x <= across.high] or [y for _, y in points]
-    if view.robust and len(values) >= 20:
-        ordered = sorted(values)
-        low, high = ordered[len(ordered) // 20], ordered[-1 - len(ordered) // 20]
-        values = [y for y in values if low - 2 * (high - low) <= y <= high + 2 * (high - low)]
-    axis = Axis.over(values, view.log_y)
-    if axis is None:
-        return None
-    axis = axis.rounded(most)
-    if percent and not view.log_y and all(0 <= y <= 1 for y in values):
-        axis = replace(axis, low=max(axis.low, 0.0), high=min(axis.high, 1.0))
-    return axis.narrowed(view.y_from, view.y_to)
-
-
-def _placed(segment: Segment, across: Axis, along: Axis) -> list[Point]:
-    """The points of a segment that have a place, in a unit square that is what is seen."""
-    places = ((across.place(x), along.place(y)) for x, y in zip(*segment, strict=True))
-    return [(x, y) for x, y in places if x is not None and y is not None]
-
-
-def _clip(start: Point, stop: Point) -> tuple[Point, Point] | None:
-    """What of a straight line lies in the unit square (Liang and Barsky 1984)."""
-    enter, leave = 0.0, 1.0
-    for a, b in zip(start, stop, strict=True):
-        if a == b:
-            if not 0 <= a <= 1:
-                return None
-            continue
-        near, far = sorted(((0 - a) / (b - a), (1 - a) / (b - a)))
-        enter, leave = max(enter, near), min(leave, far)
-    if enter > leave:
-        return None
-    (x0, y0), (x1, y1) = start, stop
-    first = start if enter == 0 else (x0 + enter * (x1 - x0), y0 + enter * (y1 - y0))
-    return first, stop if leave == 1 else (x0 + leave * (x1 - x0), y0 + leave * (y1 - y0))
-
-
-def _inside(points: list[Point]) -> list[list[Point]]:
-    """The parts of a line that lie in the unit square."""
-    parts: list[list[Point]] = []
-    for start, stop in pairwise(points):
-        if (cut := _clip(start, stop)) is None:
-            continue
-        if parts and parts[-1][-1] == cut[0]:
-            parts[-1].append(cut[1])
-        else:
-            parts.append([*cut])
-    return parts
+    def cost(self, across: int, down: int) -> float:
+        """About how many dots it has on a grid of dots; to plotext a further stroke costs as much as 150 of them."""
+        steps = (step for stroke in self.strokes for step in pairwise(stroke))
+        dots = sum(max(abs(x1 - x0) * across, abs(y1 - y0) * down) for (x0, y0), (x1, y1) in steps)
+        return 150 * max(len(self.strokes) - 1, 0) + dots
 
 
 class Canvas:
@@ -267,39 +230,214 @@ class Canvas:
     def __init__(self, width: int, height: int, braille: bool) -> None:
         self.width, self.height, self.braille = width, height, braille
         self.dots = (2 * width, 4 * height) if braille else (width, height)
-        self.rows: list[list[Cell]] = [[(" ", None)] * width for _ in range(height)]
+        self.rows: list[Row] = [[(" ", None)] * width for _ in range(height)]
 
     def cell(self, point: Point) -> tuple[int, int]:
         """Column and row of a point of the unit square."""
         column, row = (int((dots - 1) * place + 0.5) for dots, place in zip(self.dots, point, strict=True))
         return (column // 2, self.height - 1 - row // 4) if self.braille else (column, self.height - 1 - row)
 
-    def trace(self, lines: Sequence[Line], curves: list[list[list[Point]]]) -> None:
-        """Draw the lines, the last on top."""
-        signs = [sign(line, index, self.braille) for index, line in enumerate(lines)]
+    def trace(self, traces: Sequence[Trace]) -> None:
+        """Draw the lines, the last on top, and then what stands alone or tells a line from the others."""
+        signs = [sign(trace.line, index, self.braille) for index, trace in enumerate(traces)]
         strokes = [
-            (part, line.color, BRAILLE if self.braille else mark)
-            for line, mark, curve in zip(lines, signs, curves, strict=True)
-            if line.joined
-            for points in curve
-            for part in _inside(points)
+            (stroke, trace.line.color, BRAILLE if self.braille else character)
+            for trace, character in zip(traces, signs, strict=True)
+            for stroke in trace.strokes
         ]
-        self._plot(_shortened(strokes, self.dots))
-        for index, (line, mark, curve) in enumerate(zip(lines, signs, curves, strict=True)):
-            single = "•" if mark == "─" else mark
-            spots = [points[0] for points in curve if len(points) == 1]
-            if not line.joined or line.marker != BRAILLE and self.braille:
-                spots = [point for points in curve for point in points]
-            spots = [(x, y) for x, y in spots if 0 <= x <= 1 and 0 <= y <= 1]
-            self._stamp(spots, single, line.color, index if line.joined else None)
+        if strokes:
+            self.rows = _plotted(strokes, self.width, self.height)
+        for index, (trace, character) in enumerate(zip(traces, signs, strict=True)):
+            alone = [run[0] for run in trace.runs if len(run) == 1]
+            self._stamp(alone, "•" if character == "─" else character, trace.line.color)
+            if not trace.line.joined or (self.braille and character != "─"):
+                spots = [point for run in trace.runs for point in run]
+                self._stamp(spots, character, trace.line.color, index if trace.line.joined else None)
 
-    def _stamp(self, spots: list[Point], character: str, color: RGB, offset: int | None) -> None:
-        """Set a character at the spots; where they are many only here and there, unless `offset` is None."""
-        sparse = offset is None or len(spots) <= self.width // 4
-        gap = 1 if sparse else max(self.width // 6, 6)
-        due = 0 if sparse else (2 * (offset or 0) + 1) * 3 % gap
-        for spot in spots:
-            column, row = self.cell(spot)
-            if sparse or column >= due:
+    def _stamp(self, spots: list[Point], character: str, color: RGB, index: int | None = None) -> None:
+        """Set the character at the spots; only here and there if they are many and `index` is given, which shifts it
+        against those of other lines."""
+        gap, due = 0, 0
+        if index is not None and len(spots) > self.width // 4:
+            gap = max(self.width // 5, 6)
+            due = (3 * index + 2) % gap
+        for column, row in (self.cell((x, y)) for x, y in spots if 0 <= x <= 1 and 0 <= y <= 1):
+            if column >= due:
                 self.rows[row][column] = (character, color)
-                due = column + gap
+                due = column + gap if gap else 0
+
+    def mark(self, mark: Mark, place: float | None) -> None:
+        """A vertical line where nothing else is, its label beside its top."""
+        if place is None or not 0 <= place <= 1:
+            return
+        column, _ = self.cell((place, 0.0))
+        for row in self.rows:
+            if row[column][0] == " ":
+                row[column] = ("│" if self.braille else ":", mark.color)
+        label = "".join(c if cell_len(c) == 1 else "?" for c in plain(mark.label, self.width))
+        start = column + 1 if column + 1 + len(label) <= self.width else column - len(label)
+        top = self.rows[0][max(start, 0) : start + len(label)]
+        if start >= 0 and all(character == " " for character, _ in top):
+            self.rows[0][start : start + len(label)] = [(c, mark.color) for c in label]
+
+
+def _plotted(strokes: list[tuple[Run, RGB, str]], width: int, height: int) -> list[Row]:
+    """The strokes on rows of cells."""
+    import plotext  # here, since it takes as long as all that is needed to start
+
+    plotext.clear_figure()
+    plotext.limitsize(False, False)
+    plotext.plotsize(width, height)
+    plotext.theme("clear")
+    plotext.frame(False)
+    plotext.xticks([], [])
+    plotext.yticks([], [])
+    plotext.xlim(0, 1)
+    plotext.ylim(0, 1)
+    for stroke, color, marker in strokes:
+        plotext.plot([x for x, _ in stroke], [y for _, y in stroke], color=color, marker=marker)
+    rows: list[Row] = []
+    for line in plotext.build().split("\n")[:height]:
+        row: Row = []
+        for red, green, blue, characters in _COLORED.findall(line):
+            row.extend((character, (int(red), int(green), int(blue)) if red else None) for character in characters)
+        rows.append(row)
+    plotext.clear_figure()
+    return rows
+
+
+def _curves(lines: Sequence[Line], across: Axis | None, columns: int) -> list[list[Segment]]:
+    return [decimate(line.x, line.y, columns, across.low, across.high) for line in lines] if across else []
+
+
+def _traces(lines: Sequence[Line], across: Axis, along: Axis, canvas: "Canvas") -> list[Trace]:
+    """The lines, as fine as the canvas can show them or, where that would take long, coarser."""
+    columns = 2 * canvas.width
+    while True:
+        runs = [_runs(curve, across, along) for curve in _curves(lines, across, columns)]
+        strokes = [[part for run in own for part in _inside(run)] for own in runs]
+        traces = [
+            Trace(line, own, parts if line.joined else [])
+            for line, own, parts in zip(lines, runs, strokes, strict=True)
+        ]
+        if columns <= canvas.width // 2 or sum(trace.cost(*canvas.dots) for trace in traces) <= _BUDGET:
+            return traces
+        columns //= 2
+
+
+def _y_axis(curves: list[list[Segment]], across: Axis | None, view: View, percent: bool, most: int) -> Axis | None:
+    """The y that are seen: of the points in view, else of those that the lines in view lead to."""
+    points = [point for curve in curves for xs, ys in curve for point in zip(xs, ys, strict=True)]
+    values = [y for x, y in points if across and across.low <= x <= across.high] or [y for _, y in points]
+    if view.robust and len(values) >= 20:
+        ordered = sorted(values)
+        low, high = ordered[len(ordered) // 20], ordered[-1 - len(ordered) // 20]
+        values = [y for y in values if low - 2 * (high - low) <= y <= high + 2 * (high - low)]
+    axis = Axis.over(values, view.log_y)
+    if axis is None:
+        return None
+    axis = axis.rounded(2 * most)
+    if percent and not view.log_y and 0 <= min(values) <= max(values) <= 1:
+        axis = replace(axis, low=max(axis.low, 0.0), high=min(axis.high, 1.0))
+    return axis.narrowed(view.y_from, view.y_to)
+
+
+def _runs(curve: list[Segment], across: Axis, along: Axis) -> list[Run]:
+    """The points that have a place, in a unit square that is what is seen, where they follow each other."""
+    runs: list[Run] = []
+    for xs, ys in curve:
+        places = ((across.place(x), along.place(y)) for x, y in zip(xs, ys, strict=True))
+        for there, group in groupby(places, key=lambda place: None not in place):
+            if there:
+                runs.append([(x or 0.0, y or 0.0) for x, y in group])
+    return runs
+
+
+def _inside(run: Run) -> list[Run]:
+    """The parts of a line that lie in the unit square."""
+    parts: list[Run] = []
+    for start, stop in pairwise(run):
+        cut = _clip(start, stop)
+        if cut and parts and parts[-1][-1] == cut[0]:
+            parts[-1].append(cut[1])
+        elif cut:
+            parts.append([*cut])
+    return parts
+
+
+def _clip(start: Point, stop: Point) -> tuple[Point, Point] | None:
+    """What of a straight line lies in the unit square (Liang and Barsky 1984)."""
+    enter, leave = 0.0, 1.0
+    for a, b in zip(start, stop, strict=True):
+        if a == b and not 0 <= a <= 1:
+            return None
+        if a != b:
+            near, far = sorted(((0 - a) / (b - a), (1 - a) / (b - a)))
+            enter, leave = max(enter, near), min(leave, far)
+    if enter > leave:
+        return None
+    (x0, y0), (x1, y1) = start, stop
+    first = start if enter == 0 else (x0 + enter * (x1 - x0), y0 + enter * (y1 - y0))
+    return first, stop if leave == 1 else (x0 + leave * (x1 - x0), y0 + leave * (y1 - y0))
+
+
+def _beside(canvas: Canvas, ticks: list[tuple[float, str]], left: int, foreground: RGB, grid: RGB) -> list[Row]:
+    """The rows of the canvas with the y axis to their left, `left` cells wide."""
+    if not left:
+        return canvas.rows
+    labels = {canvas.cell((0.0, place))[1]: label for place, label in ticks if 0 <= place <= 1}
+    plain_axis, tick = ("│", "┤") if canvas.braille else ("|", "+")
+    return [
+        [
+            *((character, foreground) for character in labels.get(index, "").rjust(left - 1)),
+            (tick if index in labels else plain_axis, grid),
+            *row,
+        ]
+        for index, row in enumerate(canvas.rows)
+    ]
+
+
+def _under(
+    canvas: Canvas, ticks: list[tuple[float, str]], left: int, x_label: str, foreground: RGB, grid: RGB
+) -> list[Row]:
+    """The x axis, and below it the labels."""
+    corner, dash, tick = ("└", "─", "┬") if canvas.braille else ("+", "-", "+")
+    axis = [" "] * max(left - 1, 0) + [corner] * (left > 0) + [dash] * canvas.width
+    labels = [" "] * (left + canvas.width)
+    name = plain(x_label, 20)
+    end = len(labels)
+    if name and cell_len(name) == len(name) and canvas.width >= len(name) + 20:
+        end -= len(name) + 2
+        labels[end + 2 :] = name
+    free = 0
+    for place, label in ticks:
+        column = left + canvas.cell((place, 0.0))[0]
+        start = max(column - len(label) // 2, 0)
+        if free <= start and start + len(label) <= end:
+            axis[column] = tick
+            labels[start : start + len(label)] = label
+            free = start + len(label) + 2
+    return [[(character, grid) for character in axis], [(character, foreground) for character in labels]]
+
+
+def _note(words: str, width: int, height: int, color: RGB) -> list[Row]:
+    """A few words in the middle."""
+    text = Text(plain(words))
+    text.truncate(width, overflow="ellipsis")
+    rows: list[Row] = [[] for _ in range(height)]
+    rows[(height - 1) // 2] = [(" ", None)] * ((width - text.cell_len) // 2) + [(c, color) for c in text.plain]
+    return rows
+
+
+@lru_cache(maxsize=256)
+def _style(color: RGB | None) -> Style:
+    return Style(color=Color.from_rgb(*color)) if color else Style.null()
+
+
+def _text(rows: list[Row]) -> Text:
+    text = Text(no_wrap=True, end="")
+    for index, row in enumerate(rows):
+        text.append("\n" if index else "")
+        for color, cells in groupby(row, key=itemgetter(1)):
+            text.append("".join(character for character, _ in cells), _style(color))
+    return text

@@ -33,7 +33,7 @@ class ImageReader:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        return (len(self.mode), self.size, self.size) if self.mode == "RGB" else (1, self.size, self.size)
+        return (3 if self.mode == "RGB" else 1, self.size, self.size)
 
     def __call__(self, path: str) -> Tensor:
         try:

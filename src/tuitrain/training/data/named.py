@@ -18,7 +18,8 @@ from tuitrain.training.data.pixels import Pixels
 from tuitrain.training.data.stratify import stratified
 
 TEST_FRACTION = 0.2
-TEST_SEED = 0
+# Of eight seeds the one whose split gives the accuracy nearest to their mean.
+TEST_SEED = 2
 _TORCHVISION = {
     "mnist": "MNIST",
     "fashion-mnist": "FashionMNIST",

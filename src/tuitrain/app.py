@@ -1,0 +1,104 @@
+"""The Textual app: themes, keys that hold everywhere, and which screen comes next."""
+
+import os
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.theme import BUILTIN_THEMES
+
+from tuitrain.config import preferences
+from tuitrain.config.preferences import Preferences
+from tuitrain.hosts.output import keep_terminal
+from tuitrain.hosts.thread import ThreadHost
+from tuitrain.runs.folder import shown_status
+from tuitrain.screens.help import Help
+from tuitrain.screens.question import Question
+from tuitrain.screens.runs import Runs
+from tuitrain.widgets.navigation import NewRun, OpenRun
+from tuitrain.widgets.themes import load_themes, shipped_themes_folder
+
+QUIT = "A run is training in this window.\nQuitting stops it after the present step, with a checkpoint."
+
+
+class TuitrainApp(App[None]):
+    TITLE = "tuitrain"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "help", tooltip="The keys of this screen", key_display="?", id="app.help"),
+        Binding("q", "quit", "quit", tooltip="Leave tuitrain", id="app.quit"),
+        Binding("ctrl+q", "quit", show=False),
+    ]
+
+    def __init__(self, runs_dir: Path, host: ThreadHost) -> None:
+        super().__init__()
+        self.runs_dir, self.host = runs_dir, host
+        # Nothing moves by itself: over a slow line an animation is only bytes.
+        self.animation_level = "none"
+        for name in BUILTIN_THEMES:
+            self.unregister_theme(name)
+        for loaded in load_themes(
+            [shipped_themes_folder(), preferences.user_themes_folder()], lambda error: self.notify(str(error))
+        ).values():
+            self.register_theme(loaded.theme)
+        preferred = preferences.load().theme
+        self.theme = preferred if preferred in self.available_themes else _default_theme()
+        self.theme_changed_signal.subscribe(self, lambda theme: preferences.save(Preferences(theme.name)))
+
+    def on_mount(self) -> None:
+        self.push_screen(Runs(self.runs_dir))
+
+    def action_help(self) -> None:
+        bindings = list(self.screen.active_bindings.values())
+        self.push_screen(Help(f"{self.screen.title or 'tuitrain'}: keys", bindings))
+
+    async def action_quit(self) -> None:
+        if self.host.busy:
+            self.push_screen(Question(QUIT, [("s", "stop the run and quit"), ("c", "stay here")]), self._quit)
+        else:
+            self.exit()
+
+    def _quit(self, answer: str | None) -> None:
+        if answer == "s":
+            self.host.cancel()
+            self.exit()
+
+    def on_new_run(self, message: NewRun) -> None:
+        from tuitrain.screens.new_run import NewRunForm
+
+        self.push_screen(NewRunForm(self.host, self.runs_dir, message.config, message.name))
+
+    def on_open_run(self, message: OpenRun) -> None:
+        from tuitrain.screens.run import Run
+        from tuitrain.screens.training import Training
+
+        try:
+            active = shown_status(message.folder.state()) in ("queued", "running", "paused")
+        except Exception:
+            active = False
+        screen = Training(message.folder) if active and not message.results else Run(message.folder)
+        if message.replace:
+            self.switch_screen(screen)
+        else:
+            self.push_screen(screen)
+
+
+def _default_theme() -> str:
+    """Light where the terminal says that its background is: COLORFGBG, as rxvt, Konsole and others set it."""
+    background = os.environ.get("COLORFGBG", "").rpartition(";")[2]
+    return "tuitrain-light" if background in ("7", "15") else "tuitrain-dark"
+
+
+def open_app(runs_dir: Path) -> int:
+    """Run the app in this terminal until the user leaves it; a run that trains here is stopped first."""
+    keep_terminal()
+    host = ThreadHost()
+    app = TuitrainApp(runs_dir, host)
+    try:
+        app.run(mouse=False)
+    finally:
+        host.cancel()
+        host.join()
+    return app.return_code or 0

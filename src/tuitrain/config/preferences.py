@@ -1,0 +1,39 @@
+"""What the user prefers of the app itself, kept between sessions in one small TOML file."""
+
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+
+class Preferences(Struct):
+    theme: str = ""
+
+
+def _path() -> Path:
+    import platformdirs
+
+    return platformdirs.user_config_path("tuitrain", appauthor=False) / "app.toml"
+
+
+def user_themes_folder() -> Path:
+    return _path().parent / "themes"
+
+
+def load() -> Preferences:
+    """The defaults where there is no file, or one that makes no sense: never a reason not to start."""
+    try:
+        return msgspec.toml.decode(_path().read_bytes(), type=Preferences)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return Preferences()
+
+
+def save(preferences: Preferences) -> None:
+    """Quietly does nothing where the file cannot be written: a read-only home is no reason to complain."""
+    import tomlkit
+
+    try:
+        _path().parent.mkdir(parents=True, exist_ok=True)
+        _path().write_text(tomlkit.dumps(msgspec.to_builtins(preferences)), encoding="utf-8")
+    except OSError:
+        return

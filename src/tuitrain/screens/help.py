@@ -1,0 +1,50 @@
+"""The keys of a screen, read off its bindings."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import ActiveBinding, Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+NAMES = {
+    "question_mark": "?",
+    "slash": "/",
+    "space": "space",
+    "plus": "+",
+    "minus": "-",
+    "comma": ",",
+    "full_stop": ".",
+}
+
+
+class Help(ModalScreen[None]):
+    """`bindings` are a screen's active ones; those with a description or a tooltip are listed."""
+
+    CSS_PATH = "help.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q", "dismiss", "close", id="help.close")]
+
+    def __init__(self, title: str, bindings: list[ActiveBinding]) -> None:
+        super().__init__()
+        self._title, self._active = title, bindings
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll() as box:
+            box.border_title = Content(self._title)
+            box.border_subtitle = Content("escape closes")
+            yield Static(Content("\n").join(self._lines()))
+
+    def _lines(self) -> list[Content]:
+        keys: dict[str, list[str]] = {}
+        for active in self._active:
+            binding = active.binding
+            text = binding.tooltip or binding.description
+            if text and not binding.system:
+                keys.setdefault(text, []).append(binding.key_display or NAMES.get(binding.key, binding.key))
+        width = max((len(" ".join(names)) for names in keys.values()), default=0)
+        return [
+            Content.assemble((" ".join(names).rjust(width), "$footer-key-foreground"), "  ", text)
+            for text, names in keys.items()
+        ]

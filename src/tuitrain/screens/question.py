@@ -1,0 +1,43 @@
+"""A question with a few answers, each with a letter of its own."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+
+class Question(ModalScreen[str | None]):
+    """`answers` are (key, text) pairs, the first is the default; dismissed with the key chosen, None for escape."""
+
+    CSS_PATH = "question.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "cancel", id="question.cancel"),
+        Binding("j", "list('cursor_down')", show=False),
+        Binding("k", "list('cursor_up')", show=False),
+    ]
+
+    def __init__(self, text: str, answers: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self._text, self._answers = text, answers
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static(Content(self._text), id="text")
+            yield OptionList(*(Option(Content(f" {key}  {text}"), id=key) for key, text in self._answers), markup=False)
+
+    def on_key(self, event: object) -> None:
+        key = getattr(event, "character", None)
+        if key in [answer for answer, _ in self._answers]:
+            self.dismiss(key)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(event.option.id)
+
+    def action_list(self, what: str) -> None:
+        getattr(self.query_one(OptionList), f"action_{what}")()

@@ -1,0 +1,22 @@
+"""What a screen asks the app for; screens do not know each other."""
+
+from textual.message import Message
+
+from tuitrain.config.schema import Config
+from tuitrain.runs.folder import RunFolder
+
+
+class OpenRun(Message):
+    """Show the run: live where it still goes on, its results where it has ended or `results` is asked for."""
+
+    def __init__(self, folder: RunFolder, *, results: bool = False, replace: bool = False) -> None:
+        super().__init__()
+        self.folder, self.results, self.replace = folder, results, replace
+
+
+class NewRun(Message):
+    """Open the form, from `config` where one is given."""
+
+    def __init__(self, config: Config | None = None, name: str = "") -> None:
+        super().__init__()
+        self.config, self.name = config, name

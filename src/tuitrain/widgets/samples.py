@@ -1,0 +1,173 @@
+"""Small pictures of single samples, with what they are and what they were taken for."""
+
+import sys
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.events import Resize
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from tuitrain.runs.records import Sample
+from tuitrain.text import plain
+
+SMALL, LARGE = 16, 32
+GAP = 2
+SHADES = " .:-=+*#%@"
+Pixel = tuple[int, int, int]
+
+
+class Samples(ScrollView, can_focus=True):
+    """A grid of pictures, as many beside one another as fit; `large` doubles their size."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"samples--caption", "samples--muted"}
+    DEFAULT_CSS = """
+    Samples {
+        scrollbar-size: 1 1;
+        overflow-x: hidden;
+        & > .samples--caption { color: $foreground; }
+        & > .samples--muted { color: $foreground 65%; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j,down", "scroll_down", "Down", show=False, id="samples.down"),
+        Binding("k,up", "scroll_up", "Up", show=False, id="samples.up"),
+        Binding("g,home", "scroll_home", "First", show=False, id="samples.first"),
+        Binding("G,end", "scroll_end", "Last", show=False, id="samples.last"),
+        Binding("z", "toggle_size", "Size", tooltip="Small or large pictures", id="samples.size"),
+    ]
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self.large = False
+        self._samples: list[Sample] = []
+        self._captions: list[tuple[str, str]] = []
+        self._columns = 1
+        self._tile = Size(SMALL, SMALL // 2 + 3)
+
+    def show(self, samples: Sequence[Sample], classes: Sequence[str]) -> None:
+        """Show `samples` in their order; a class without a name shows its number."""
+        names = {number: plain(name, 60) for number, name in enumerate(classes)}
+        self._samples = list(samples)
+        self._captions = [
+            (
+                f"#{sample.index}  p {sample.probability:.2f}",
+                f"{names.get(sample.true, sample.true)} taken for {names.get(sample.predicted, sample.predicted)}",
+            )
+            for sample in samples
+        ]
+        self._fit()
+
+    def action_toggle_size(self) -> None:
+        self.large = not self.large
+        self._fit()
+
+    def on_resize(self, _: Resize) -> None:
+        self._fit()
+
+    def _fit(self) -> None:
+        width = self.scrollable_content_region.width
+        side = LARGE if self.large else SMALL
+        pictures = [_thumbnail_size(sample, side) for sample in self._samples]
+        caption = max((cell_len(line) for lines in self._captions for line in lines), default=0)
+        widest = max([picture.width for picture in pictures] + [min(caption, 28)], default=side)
+        tallest = max((picture.height for picture in pictures), default=side)
+        self._tile = Size(max(1, min(widest, width)), (tallest + 1) // 2 + 3)
+        self._columns = max(1, (width + GAP) // (self._tile.width + GAP))
+        self.virtual_size = Size(width, -(-len(self._samples) // self._columns) * self._tile.height)
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.scrollable_content_region.width
+        row, line = divmod(y + self.scroll_offset.y, self._tile.height)
+        segments: list[Segment] = []
+        if not self._samples and y == 0:
+            segments.append(Segment("no samples", self.get_component_rich_style("samples--muted")))
+        for number in range(row * self._columns, min((row + 1) * self._columns, len(self._samples))):
+            tile = Strip(self._tile_line(number, line)).adjust_cell_length(self._tile.width + GAP)
+            segments += tile
+        return Strip(segments).adjust_cell_length(width).apply_style(self.rich_style)
+
+    def _tile_line(self, number: int, line: int) -> list[Segment]:
+        caption = line - (self._tile.height - 3)
+        if caption in (0, 1):
+            style = self.get_component_rich_style(f"samples--{('muted', 'caption')[caption]}")
+            return [Segment(_shortened(self._captions[number][caption], self._tile.width), style)]
+        if caption == 2:
+            return []
+        picture = thumbnail(self._samples[number], LARGE if self.large else SMALL)
+        if picture is None:
+            return [Segment("?", self.get_component_rich_style("samples--muted"))] if line == 0 else []
+        if 2 * line >= len(picture):
+            return []
+        upper = picture[2 * line]
+        lower = picture[2 * line + 1] if 2 * line + 1 < len(picture) else None
+        return _shaded(upper, lower) if self._colorless else _half_blocks(upper, lower)
+
+    @property
+    def _colorless(self) -> bool:
+        utf8 = "utf" in (getattr(sys.__stderr__, "encoding", "") or "utf-8").lower()
+        return not utf8 or self.app.no_color or self.app.console.color_system in (None, "standard")
+
+
+def thumbnail(sample: Sample, side: int) -> list[list[Pixel]] | None:
+    """Rows of (red, green, blue), at most `side` by `side`; None where the pixels are not what the sample says."""
+    return _reduced(sample.pixels, sample.height, sample.width, sample.channels, side)
+
+
+@lru_cache(maxsize=512)
+def _reduced(pixels: bytes, height: int, width: int, channels: int, side: int) -> list[list[Pixel]] | None:
+    if channels not in (1, 3) or min(height, width) < 1 or len(pixels) != height * width * channels:
+        return None
+    factor = _factor(height, width, side)
+    rows = [range(y, min(y + factor, height)) for y in range(0, height, factor)]
+    columns = [range(x, min(x + factor, width)) for x in range(0, width, factor)]
+    return [[_mean(pixels, row, column, width, channels) for column in columns] for row in rows]
+
+
+def _mean(pixels: bytes, rows: range, columns: range, width: int, channels: int) -> Pixel:
+    """The mean over a box; of a large box only every so many pixels count, at most eight a side."""
+    rows, columns = rows[:: -(-len(rows) // 8)], columns[:: -(-len(columns) // 8)]
+    places = [(y * width + x) * channels for y in rows for x in columns]
+    red, green, blue = (sum(pixels[place + c % channels] for place in places) // len(places) for c in range(3))
+    return red, green, blue
+
+
+def _factor(height: int, width: int, side: int) -> int:
+    return max(1, -(-max(height, width) // side))
+
+
+def _thumbnail_size(sample: Sample, side: int) -> Size:
+    factor = _factor(sample.height, sample.width, side)
+    return Size(min(side, -(-max(1, sample.width) // factor)), min(side, -(-max(1, sample.height) // factor)))
+
+
+def _half_blocks(upper: list[Pixel], lower: list[Pixel] | None) -> list[Segment]:
+    """Two rows of pixels as one line of text: the upper is the ink of ▀, the lower its ground."""
+    if lower is None:
+        return [Segment("▀", Style(color=_hex(pixel))) for pixel in upper]
+    return [Segment("▀", _style(above, below)) for above, below in zip(upper, lower, strict=True)]
+
+
+def _shaded(upper: list[Pixel], lower: list[Pixel] | None) -> list[Segment]:
+    lights = [sum(above) + sum(below) for above, below in zip(upper, upper if lower is None else lower, strict=True)]
+    return [Segment("".join(SHADES[light * (len(SHADES) - 1) // (6 * 255)] for light in lights))]
+
+
+@lru_cache(maxsize=4096)
+def _style(above: Pixel, below: Pixel) -> Style:
+    return Style(color=_hex(above), bgcolor=_hex(below))
+
+
+def _hex(pixel: Pixel) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*pixel)
+
+
+def _shortened(text: str, width: int) -> str:
+    return text if cell_len(text) <= width else set_cell_size(text, max(0, width - 1)).rstrip() + "…"
