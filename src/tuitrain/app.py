@@ -45,9 +45,9 @@ class TuitrainApp(App[None]):
             self.register_theme(loaded.theme)
         preferred = preferences.load().theme
         self.theme = preferred if preferred in self.available_themes else _default_theme()
-        self.theme_changed_signal.subscribe(self, lambda theme: preferences.save(Preferences(theme.name)))
 
     def on_mount(self) -> None:
+        self.theme_changed_signal.subscribe(self, lambda theme: preferences.save(Preferences(theme.name)))
         self.push_screen(Runs(self.runs_dir))
 
     def action_help(self) -> None:
@@ -64,6 +64,10 @@ class TuitrainApp(App[None]):
         if answer == "s":
             self.host.cancel()
             self.exit()
+
+    def _fatal_error(self) -> None:
+        """Close the screen; `open_app` raises the error itself, and the command line says it in a sentence."""
+        self._close_messages_no_wait()
 
     def on_new_run(self, message: NewRun) -> None:
         from tuitrain.screens.new_run import NewRunForm
@@ -101,4 +105,6 @@ def open_app(runs_dir: Path) -> int:
     finally:
         host.cancel()
         host.join()
+    if app._exception is not None:
+        raise app._exception
     return app.return_code or 0

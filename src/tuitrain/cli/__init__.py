@@ -3,6 +3,7 @@
 import sys
 
 from tuitrain.errors import TuitrainError
+from tuitrain.text import plain
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,3 +23,19 @@ def main(arguments: list[str] | None = None) -> int:
         # The reader of our output has gone, as `tuitrain runs | head` does; nothing is left to say.
         sys.stdout = None
         return 0
+    except Exception as error:
+        print(_unknown(error), file=sys.__stderr__)
+        return 1
+
+
+def _unknown(error: Exception) -> str:
+    """A sentence for what should not have happened; the traceback goes to a file."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="tuitrain-", suffix=".log", delete=False) as file:
+        traceback.print_exception(error, file=file)
+    return (
+        f"tuitrain: something went wrong that it does not know: {type(error).__name__}: {plain(error, 200)}"
+        f"\nRuns keep their last checkpoint. The details are in {file.name}"
+    )

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from tuitrain import __version__
 from tuitrain.config.values import nearest
+from tuitrain.text import plain
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -38,17 +39,15 @@ def _later(module: str) -> Command:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The options, with the command to call as `run`. Leaves with status 2 where they make no sense."""
-    parser = _build()
     arguments = sys.argv[1:] if arguments is None else arguments
-    word = next((argument for argument in arguments if not argument.startswith("-")), "")
-    if word and word not in COMMANDS and arguments[0] == word:
+    word = arguments[0] if arguments else "app"
+    if word.startswith("-") and word not in ("-h", "--help", "--version"):
+        return _build().parse_args(["app", *arguments])
+    if not word.startswith("-") and word not in COMMANDS:
         hint = nearest(word, COMMANDS) or f"The commands are {', '.join(COMMANDS)}."
-        sys.stderr.write(f"tuitrain: there is no command {word!r}. {hint}\n")
+        sys.stderr.write(f"tuitrain: there is no command {plain(word, 60)!r}. {hint}\n")
         raise SystemExit(2)
-    options = parser.parse_args(arguments)
-    if not options.command:
-        options = parser.parse_args([*arguments, "app"])
-    return options
+    return _build().parse_args(arguments or ["app"])
 
 
 COMMANDS: dict[str, str] = {

@@ -40,7 +40,7 @@ class Help(ModalScreen[None]):
         keys: dict[str, list[str]] = {}
         for active in self._active:
             binding = active.binding
-            text = binding.tooltip or binding.description
+            text = binding.tooltip or (binding.description if binding.id else "")
             if text and not binding.system:
                 keys.setdefault(text, []).append(binding.key_display or NAMES.get(binding.key, binding.key))
         width = max((len(" ".join(names)) for names in keys.values()), default=0)

@@ -5,8 +5,9 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 from textual.app import App
@@ -31,7 +32,7 @@ def utf8_locale(environment: Mapping[str, str] = os.environ) -> bool:
     return not coerced and "utf" in chosen.lower()
 
 
-def theme_color(source: App[object] | Widget, name: str, fallback: RGB = GREY) -> RGB:
+def theme_color(source: App[Any] | Widget, name: str, fallback: RGB = GREY) -> RGB:
     """A colour variable of the theme in use, as it looks on the background."""
     app = source if isinstance(source, App) else source.app
     variables = app.theme_variables
@@ -49,6 +50,7 @@ class Chart(Widget):
 
     DEFAULT_CSS = """
     Chart {
+        width: 1fr;
         height: 1fr;
         border: round $foreground 25%;
         border-title-color: $foreground;
@@ -65,7 +67,7 @@ class Chart(Widget):
         title: str = "",
         *,
         x_label: str = "step",
-        x_format: Callable[[float | None], str] = units.number,
+        x_format: Callable[[float], str] | None = None,
         y_format: Callable[[float | None], str] | None = None,
         percent: bool = False,
         home: View = ALL,
@@ -77,7 +79,7 @@ class Chart(Widget):
         """`percent`: y are fractions; `home`: what `reset` returns to; `braille` None: as the locale says."""
         super().__init__(id=id, classes=classes)
         self.border_title = Text(plain(title))
-        self.x_label, self.x_format = x_label, x_format
+        self.x_label, self.x_format = x_label, x_format or _position
         self.y_format = y_format or (units.percent if percent else units.number)
         self.percent, self.home, self.empty = percent, home, empty
         self.braille = utf8_locale() if braille is None else braille
@@ -139,6 +141,7 @@ class Chart(Widget):
             return
         column = (seen.high - seen.low) / max(self.size.width - 6, 1)
         target = seen.high if self.cursor is None else self.cursor + columns * column
+        target = min(max(target, seen.low), seen.high)
         right = self.cursor is not None and columns > 0
         found = [x for line in self.lines if (x := _next_x(line, target, right)) is not None]
         found = [x for x in found if seen.low <= x <= seen.high]
@@ -156,18 +159,18 @@ class Chart(Widget):
         self.border_subtitle = Text(" · ".join(filter(None, words)))
 
     def render(self) -> Text:
-        look = theme_color(self, "foreground-muted"), theme_color(self, "foreground-disabled")
+        look = tuple(theme_color(self, name) for name in ("foreground-muted", "foreground-disabled", "foreground"))
         key = (self.size, self.view, self.cursor, look)
         if self._drawn is None or self._drawn[0] != key:
             self._drawn = (key, self._draw(*look))
         return self._drawn[1]
 
-    def _draw(self, foreground: RGB, grid: RGB) -> Text:
+    def _draw(self, foreground: RGB, grid: RGB, cursor: RGB) -> Text:
         width, height = self.size
         head = height >= 5 and len(self.lines) > 0
         marks = list(self.marks)
         if self.cursor is not None:
-            marks.append(Mark(self.cursor, "", foreground))
+            marks.append(Mark(self.cursor, "", cursor))
         text = draw(
             self.lines,
             width,
@@ -185,38 +188,45 @@ class Chart(Widget):
     def _head(self, width: int) -> Text:
         """The legend, at the right; where there is a cursor with the values there, at the left."""
         if self.cursor is None:
-            legend = self._entries(width, [""] * len(self.lines))
+            legend = self._entries(width - 1, [""] * len(self.lines), shortest=6)
             legend.pad_left(max(width - legend.cell_len - 1, 0))
             return legend
-        start = Text(f"{plain(self.x_label)} {self.x_format(self.cursor)}  ")
+        start = Text(f"{plain(self.x_label)} {self.x_format(self.cursor)}  ", no_wrap=True, end="")
         values = [f" {self.y_format(self._value(line, self.cursor))}" for line in self.lines]
-        head = start + self._entries(width - start.cell_len, values)
-        head.truncate(width)
-        return head
+        start.append_text(self._entries(width - start.cell_len, values, shortest=0))
+        start.truncate(width)
+        return start
 
-    def _entries(self, width: int, values: list[str]) -> Text:
-        """As many lines as fit, each with its sign, name and value; and how many more there are."""
-        room = max(width // max(len(self.lines), 1) - 5 - max(map(cell_len, values), default=0), 6)
-        text = Text(no_wrap=True, end="")
-        for index, (line, value) in enumerate(zip(self.lines, values, strict=True)):
-            name = plain(line.name)
-            name = name if cell_len(name) <= room else set_cell_size(name, room - 1).rstrip() + "…"
-            key = sign(line, index, self.braille)
-            entry = Text(f"{key * 2 if key == '─' else key} {name}", Style(color="rgb({},{},{})".format(*line.color)))
-            entry = Text.assemble("  " if index else "", entry, value)
-            more = f"  +{len(self.lines) - index}"
-            rest = len(more) + 1 if index + 1 < len(self.lines) else 0
-            if index and text.cell_len + entry.cell_len + rest > width:
-                return text.append(more)
-            text.append_text(entry)
+    def _entries(self, width: int, values: list[str], shortest: int) -> Text:
+        """The lines with sign, name and value: names as long as there is room for, down to `shortest`, and then as many
+        lines as fit and how many more there are."""
+        share = width // len(values) - 5 - max(map(cell_len, values))
+        for room in (width, max(share, shortest), shortest):
+            entries = [self._entry(index, value, room) for index, value in enumerate(values)]
+            text = Text("  ").join(entries)
+            if text.cell_len <= width:
+                return text
+        fitting = len(entries)
+        while fitting > 1 and text.cell_len > width:
+            fitting -= 1
+            text = Text("  ").join([*entries[:fitting], Text(f"+{len(entries) - fitting}")])
         text.truncate(max(width, 0), overflow="ellipsis")
         return text
 
+    def _entry(self, index: int, value: str, room: int) -> Text:
+        line = self.lines[index]
+        key = sign(line, index, self.braille)
+        name = Text(f" {plain(line.name)}")
+        name.truncate(room + 1 if room else 0, overflow="ellipsis")
+        color = Style(color="rgb({},{},{})".format(*line.color))
+        return Text.assemble((key * 2 if key == "─" else key, color), (name.plain, color), value)
+
     def _value(self, line: Line, x: float) -> float | None:
-        """What the line shows at x: its last value until then; None before it begins and after its end."""
+        """What the line shows at x: its last value until then; None before it begins and well after it ends."""
         size = min(len(line.x), len(line.y))
         index = bisect_right(line.x, x, 0, size) - 1
-        if index < 0 or (index == size - 1 and x > line.x[index] and len(self.lines) > 1 and self._over(line, x)):
+        ended = 0 < index == size - 1 and x - line.x[index] > line.x[index] - line.x[index - 1]
+        if index < 0 or ended:
             return None
         return shown(line, self.view)[index]
 
@@ -230,3 +240,7 @@ def _next_x(line: Line, target: float, right: bool) -> float | None:
     size = min(len(line.x), len(line.y))
     index = bisect_left(line.x, target, 0, size) if right else bisect_right(line.x, target, 0, size) - 1
     return line.x[index] if 0 <= index < size else None
+
+
+def _position(x: float) -> str:
+    return units.count(x) if x == round(x) else units.number(x)

@@ -9,7 +9,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.color import Color
+from textual.color import BLACK, WHITE, Color
 from textual.events import Resize
 from textual.geometry import Size
 from textual.message import Message
@@ -144,8 +144,8 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         name = self._names[true]
         whole = f"the {name}s" if name.isdigit() else name
         part = f" ({100 * count / support:.1f} % of {whole})" if support else f" (no image of {name})"
-        right = ", right" if true == predicted else ""
-        return f"{name} → {self._names[predicted]}{right}, {count:,} image{'' if count == 1 else 's'}{part}"
+        images = f"{count:,} image{'' if count == 1 else 's'}{' correct' if true == predicted else ''}"
+        return f"{name} → {self._names[predicted]}, {images}{part}"
 
     def action_move(self, rows: int, columns: int) -> None:
         last = len(self._order) - 1
@@ -191,9 +191,9 @@ class ConfusionMatrix(ScrollView, can_focus=True):
     def _reveal(self) -> None:
         grid = self.grid
         x, y = self._first_column(), self.scroll_offset.y
-        x = min(max(x, self._column - grid.columns + 1), self._column)
-        y = min(max(y, self._row - grid.rows + 1), self._row)
-        self.scroll_to(x * grid.cell, y, animate=False)
+        x, y = _followed(x, self._column, grid.columns), _followed(y, self._row, grid.rows)
+        if self.is_attached:
+            self.scroll_to(x * grid.cell, y, animate=False)
 
     def _first_column(self) -> int:
         return max(0, min(ceil(self.scroll_offset.x / self.grid.cell), len(self._order) - self.grid.columns))
@@ -223,6 +223,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         cell = self._cell_width(width - label - recall, longest)
         heads = [_shortened(name, cell - 1) for name in names]
         if len(set(heads)) < len(names):
+            cell = self._cell_width(width - label - recall, 1)
             heads = [str(index) for index in self._order]
             names = [f"{index} {name}" for index, name in zip(self._order, names, strict=True)]
             label = min(label + len(str(len(names))) + 1, max(7, width // 3))
@@ -307,10 +308,10 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         count, support = self._counts[true][predicted], self._supports[true]
         part = count / support if support else 0.0
         text = "·" if not count else _percent(part) if self.percent else _number(count)
-        marks = _mark(part) * min(2, width - len(text)) if self._colorless else ""
+        mark = _mark(part) if self._colorless and len(text) < width else ""
         at_cursor = row == self._row and column == self._column
         style = self._style("cursor") if at_cursor else self._shade(part, true == predicted)
-        return Segment((marks + text).rjust(width) + " ", style)
+        return Segment(mark + text.rjust(width - len(mark)) + " ", style)
 
     @property
     def _colorless(self) -> bool:
@@ -332,11 +333,21 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         return [Style(color=_ink(ground).rich_color, bgcolor=ground.rich_color) for ground in grounds]
 
 
+def _followed(first: int, position: int, visible: int) -> int:
+    """The first of `visible` lines that shows `position`: one step scrolls by one, a jump brings it to the middle."""
+    if first - 1 <= position <= first + visible:
+        return min(max(first, position - visible + 1), position)
+    return max(0, position - visible // 2)
+
+
 def _ink(ground: Color) -> Color:
-    return ground + ground.get_contrast_text(0.95)
+    """Black or white, whichever has the greater contrast by WCAG 2: at least 4.58 on any ground."""
+    red, green, blue = (part**2.2 for part in ground.normalized)
+    return BLACK if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 else WHITE
 
 
 def _mark(part: float) -> str:
+    """What shows the shade where there is no colour."""
     return "" if part < 0.01 else "░" if part < 0.1 else "▒" if part < 0.5 else "▓"
 
 

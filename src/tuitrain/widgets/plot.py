@@ -105,20 +105,24 @@ class Axis:
         """None: a value that has no place here."""
         if not isfinite(value) or (self.log and value <= 0):
             return None
-        return log10(value) if self.log else min(max(value, -_HUGE), _HUGE)
+        value = min(max(value, 1 / _HUGE if self.log else -_HUGE), _HUGE)
+        return log10(value) if self.log else value
 
     def place(self, value: float) -> float | None:
         """0 at the low end, 1 at the high end; what is far outside only as far as a thousand."""
         scaled = self.scaled(value)
         return None if scaled is None else min(max((scaled - self.low) / (self.high - self.low), -1e3), 1e3)
 
-    def ticks(self, most: int, percent: bool = False) -> list[tuple[float, str]]:
-        """Places of at most about `most` neat numbers, and their labels."""
+    def ticks(self, most: int, percent: bool = False, whole: bool = False) -> list[tuple[float, str]]:
+        """Places of at most about `most` neat numbers, only `whole` ones if so, and their labels."""
         if self.log:
             values = self._powers(most)
             labels = [number(100 * value if percent else value) for value in values]
         else:
-            step = tick_step(self.high - self.low, most)
+            smallest = 1.0 if whole else 0.0
+            step = max(tick_step(self.high - self.low, most), smallest)
+            if len(ticks(self.low, self.high, step)) < 2:
+                step = max(tick_step(self.high - self.low, 2 * most), smallest)
             values = ticks(self.low, self.high, step)
             labels = tick_labels([100 * v for v in values], 100 * step) if percent else tick_labels(values, step)
         unit = "%" if percent else ""
@@ -181,7 +185,7 @@ def draw(
     grid: RGB = GREY,
     empty: str = "no data yet",
 ) -> Text:
-    """Exactly `height` rows of at most `width` cells, for any numbers at all.
+    """Exactly `height` rows of at most `width` cells, for any numbers at all; nothing for a size of 0.
 
     `percent`: y are fractions, labelled as per cent. Without `braille` only ASCII is drawn. `foreground` is the
     colour of labels, `grid` that of the axes. `empty` is said where there is nothing to draw.
@@ -189,7 +193,7 @@ def draw(
     if width < 1 or height < 1:
         return Text()
     below = 2 if height >= 7 else 1 if height >= 4 else 0
-    most = min(max((height - below) // 3, 1), 8)
+    most = min(max((height - below) // 3, 2), 8)
     lines = [replace(line, y=shown(line, view)) for line in lines]
     across = x_axis(lines, view)
     curves = _curves(lines, across, 2 * width)
@@ -197,14 +201,15 @@ def draw(
     if across is None or along is None:
         return _text(_note(empty, width, height, foreground))
     y_ticks = along.ticks(most, percent)
-    left = 1 + max(len(label) for _, label in y_ticks)
+    left = 1 + max((len(label) for _, label in y_ticks), default=0)
     left = left if width >= left + 10 else 0
     canvas = Canvas(width - left, height - below, braille)
     canvas.trace(_traces(lines, across, along, canvas))
     for mark in marks:
         canvas.mark(mark, across.place(mark.x))
     rows = _beside(canvas, y_ticks, left, foreground, grid)
-    x_ticks = across.ticks(max(canvas.width // 10, 1))
+    whole = all(isinstance(line.x[0], int) for line in lines if len(line.x))
+    x_ticks = across.ticks(max(canvas.width // 10, 1), whole=whole)
     return _text(rows + _under(canvas, x_ticks, left, x_label, foreground, grid)[2 - below :])
 
 

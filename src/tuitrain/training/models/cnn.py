@@ -6,14 +6,14 @@ from torch import Tensor, nn
 from tuitrain.config.schema import Model
 from tuitrain.training.models.activation import activation
 
-_WIDTHS = (32, 64, 128)
+_WIDTHS = (16, 32, 64, 128)
 
 
 class CNN(nn.Module):
     """Stages of two 3x3 convolutions and a 2x2 maximum, then dropout and a linear head.
 
-    Each stage halves the image; there are two at least, and more until a side is below 8 pixels, with 32, 64 and
-    from then on 128 channels: 28x28 ends as 64x7x7, 32x32 as 128x4x4.
+    Each stage halves the image; there are two at least, and more until a side is below 8 pixels, with 16, 32,
+    64 and from then on 128 channels: 28x28 ends as 32x7x7, 32x32 as 64x4x4.
     """
 
     def __init__(self, config: Model, shape: tuple[int, int, int], classes: int) -> None:

@@ -1,0 +1,204 @@
+"""Run: what did it learn, and what not?"""
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import ContentSwitcher, DataTable, Footer, Log, Static
+
+from tuitrain.analysis import confusion, units
+from tuitrain.config.settings import settings
+from tuitrain.config.values import flat, to_text
+from tuitrain.errors import RunError
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.follower import Follower
+from tuitrain.runs.records import Evaluation
+from tuitrain.text import plain
+from tuitrain.widgets import report
+from tuitrain.widgets.confusion import ConfusionMatrix
+from tuitrain.widgets.curves import Curves, Gradients
+from tuitrain.widgets.navigation import NewRun
+from tuitrain.widgets.samples import Samples
+from tuitrain.widgets.ticking import TickingScreen
+
+PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients")
+# The evaluations a run may have, in the order in which `e` goes through them.
+EVALUATIONS = (("test", "last"), ("test", "best"), ("validation", "last"))
+
+
+class Run(TickingScreen):
+    """The results of a run, page by page; what is still being written is followed."""
+
+    CSS_PATH = "run.tcss"
+    TITLE = "Run"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(str(number), f"page('{page}')", tooltip=page.capitalize(), show=False, id=f"run.{page}")
+            for number, page in enumerate(PAGES, 1)
+        ),
+        Binding("tab", "turn(1)", "next page", tooltip="Next page", id="run.next"),
+        Binding("shift+tab", "turn(-1)", tooltip="Page before", show=False, id="run.previous"),
+        Binding(
+            "e",
+            "evaluation",
+            "evaluation",
+            tooltip="Test of the last, of the best weights, validation",
+            id="run.evaluation",
+        ),
+        Binding("y", "clone", "clone", tooltip="A new run with these settings", id="run.clone"),
+        Binding("escape", "app.pop_screen", "runs", tooltip="Back", id="run.back"),
+    ]
+
+    def __init__(self, folder: RunFolder) -> None:
+        super().__init__()
+        self.run = Follower(folder)
+        self.evaluations: list[Evaluation] = []
+        self._chosen = 0
+        self._logged = 0
+        self._seen_until = -1.0
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="head")
+        yield Static(id="pages")
+        with ContentSwitcher(initial="summary"):
+            with VerticalScroll(id="summary"):
+                yield Static(id="report")
+            yield Curves(id="curves")
+            yield ConfusionMatrix(id="confusion")
+            yield DataTable[Text](id="classes", cursor_type="row")
+            yield Samples(id="worst")
+            with VerticalScroll(id="settings"):
+                yield Static(id="table")
+            yield Log(id="log", max_lines=2000)
+            yield Gradients(id="gradients")
+        yield Static(id="about")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        table = self.query_one("#classes", DataTable)
+        for column in ("class", "images", "precision", "recall", "F1", "most taken for"):
+            table.add_column(Text(column, justify="left" if column in ("class", "most taken for") else "right"))
+        self.query_one("#summary").focus()
+
+    def tick(self) -> None:
+        if self.run.poll() or self._seen_until < 0:
+            self._read_evaluations()
+            self._show()
+
+    def _read_evaluations(self) -> None:
+        """Only where the run has got on since: a matrix of many classes is not small."""
+        if self._seen_until == self.run.state.heartbeat:
+            return
+        self._seen_until = self.run.state.heartbeat
+        self.evaluations = []
+        for split, which in EVALUATIONS:
+            try:
+                evaluation = self.run.folder.evaluation(split, which)
+            except RunError as error:
+                self.notify(str(error), severity="warning", markup=False)
+                continue
+            if evaluation is not None:
+                self.evaluations.append(evaluation)
+        self._chosen = min(self._chosen, max(0, len(self.evaluations) - 1))
+        self._show_evaluation()
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """The one that the pages of confusion, classes and worst samples show."""
+        return self.evaluations[self._chosen] if self.evaluations else None
+
+    def _show(self) -> None:
+        page = self.query_one(ContentSwitcher).current
+        self.query_one("#head", Static).update(report.headline(self.run, self.evaluation))
+        self.query_one("#pages", Static).update(self._tabs())
+        self.query_one("#about", Static).update(self._about())
+        if page == "summary":
+            self.query_one("#report", Static).update(report.summary(self.run, self.evaluations))
+        elif page in ("curves", "gradients"):
+            self.query_one(f"#{page}", Curves if page == "curves" else Gradients).show(self.run)
+        elif page == "settings":
+            self.query_one("#table", Static).update(_settings(self.run))
+        elif page == "log":
+            fresh = self.run.log_lines - self._logged
+            lines = list(self.run.log)[-fresh:] if fresh > 0 else []
+            self.query_one(Log).write_lines([plain(line, 1000) for line in lines])
+            self._logged = self.run.log_lines
+
+    def _show_evaluation(self) -> None:
+        seen = self.evaluation
+        if seen is None:
+            return
+        self.query_one(ConfusionMatrix).show(seen.confusion, seen.classes)
+        self.query_one(Samples).show(seen.worst, seen.classes)
+        table: DataTable[Text] = self.query_one("#classes", DataTable)
+        table.clear()
+        for row in report.class_rows(seen):
+            table.add_row(*(Text(cell, justify="left" if i in (0, 5) else "right") for i, cell in enumerate(row)))
+
+    def _tabs(self) -> Content:
+        current = self.query_one(ContentSwitcher).current
+        names = [
+            Content.assemble(
+                (f"{n} ", "$footer-key-foreground"),
+                (page, "bold $accent underline" if page == current else "$foreground 60%"),
+            )
+            for n, page in enumerate(PAGES, 1)
+        ]
+        return Content("  ").join(names)
+
+    def _about(self) -> Content:
+        """The line below the page: what the evaluation is, and what the cursor is on."""
+        page, seen = self.query_one(ContentSwitcher).current, self.evaluation
+        if page not in ("confusion", "classes", "worst"):
+            return Content("")
+        if seen is None:
+            return Content(f"No evaluation yet. Make one with: tuitrain evaluate {plain(self.run.folder.id)}")
+        weights = "the best weights" if seen.checkpoint == "best" else "the last weights"
+        what = f"{seen.split}, {weights} (epoch {seen.epoch})"
+        if page == "confusion":
+            return Content.styled(f"{what} · {seen.accuracy:.2%}", "$foreground 60%")
+        if page == "worst":
+            return Content.assemble(
+                (f"{what}   ", "$foreground 60%"), f"the {len(seen.worst)} wrong answers with the highest loss"
+            )
+        mean = confusion.macro_average(confusion.class_scores(seen.confusion))
+        text = f"{mean.support:,} images · mean F1 of the classes {units.percent(mean.f1)}"
+        return Content.assemble((f"{what}   ", "$foreground 60%"), text)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        if action == "evaluation":
+            return len(self.evaluations) > 1
+        return self.run.status != "damaged" if action == "clone" else True
+
+    def action_page(self, page: str) -> None:
+        self.query_one(ContentSwitcher).current = page
+        self.query_one(f"#{page}").focus()
+        self._show()
+
+    def action_turn(self, pages: int) -> None:
+        current = PAGES.index(self.query_one(ContentSwitcher).current or PAGES[0])
+        self.action_page(PAGES[(current + pages) % len(PAGES)])
+
+    def action_evaluation(self) -> None:
+        self._chosen = (self._chosen + 1) % len(self.evaluations)
+        self._show_evaluation()
+        self._show()
+
+    def action_clone(self) -> None:
+        self.post_message(NewRun(self.run.config, self.run.info.name))
+
+
+def _settings(run: Follower) -> Content:
+    """All settings, those that differ from their defaults marked."""
+    lines = []
+    for key, value in flat(run.config).items():
+        default = settings()[key].default
+        differs = value != default
+        shown = Content.assemble(
+            (f"{'•' if differs else ' '} {key:<26}", "$accent" if differs else "$foreground 60%"), plain(to_text(value))
+        )
+        lines.append(shown + Content.styled(f"   default {to_text(default)}", "$foreground 60%") if differs else shown)
+    return Content("\n").join(lines)

@@ -1,0 +1,196 @@
+"""Training: is it going well, and when is it done?"""
+
+import time
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widgets import ContentSwitcher, Footer, Log, Static
+
+from tuitrain.analysis import health, pace, summary, units
+from tuitrain.errors import RunError
+from tuitrain.runs.control import CommandName, send
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.follower import Follower
+from tuitrain.runs.listing import Entry
+from tuitrain.runs.records import Score
+from tuitrain.text import plain
+from tuitrain.widgets.chart import utf8_locale
+from tuitrain.widgets.curves import Curves, Gradients
+from tuitrain.widgets.meter import progress
+from tuitrain.widgets.navigation import OpenRun
+from tuitrain.widgets.report import STATUS
+from tuitrain.widgets.ticking import TickingScreen
+
+PAGES = ("curves", "gradients", "log")
+LOG_LINES = 3
+
+
+class Training(TickingScreen):
+    """A run that goes on, read from its folder; leaving this screen changes nothing for the run."""
+
+    CSS_PATH = "training.tcss"
+    TITLE = "Training"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("p", "pause", "pause", tooltip="Hold the run, or let it go on", id="training.pause"),
+        Binding("s", "stop", "stop", tooltip="Stop after this step, with a checkpoint", id="training.stop"),
+        Binding("k", "checkpoint", "checkpoint", tooltip="Save a checkpoint now", id="training.checkpoint"),
+        Binding("enter", "results", "results", tooltip="The results, with the confusion matrix", id="training.results"),
+        Binding("1", "page('curves')", "curves", tooltip="Loss and accuracy", id="training.curves"),
+        Binding(
+            "2", "page('gradients')", "gradients", tooltip="Gradient norms and learning rate", id="training.gradients"
+        ),
+        Binding("3", "page('log')", "log", tooltip="All that the run printed", id="training.log"),
+        Binding("escape", "app.pop_screen", "runs", tooltip="Back; the run goes on", id="training.back"),
+    ]
+
+    def __init__(self, folder: RunFolder) -> None:
+        super().__init__()
+        self.run = Follower(folder)
+        self._logged = 0
+        self._blocks = utf8_locale()
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="head")
+        with ContentSwitcher(initial="curves"):
+            yield Curves(id="curves")
+            yield Gradients(id="gradients")
+            yield Log(id="log", max_lines=2000, auto_scroll=True)
+        yield Static(id="progress")
+        yield Static(id="numbers")
+        yield Static(id="health")
+        yield Static(id="tail")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.query_one(Curves).focus()
+
+    def on_resize(self) -> None:
+        self.set_class(self.size.height < 24, "low")
+        if self.is_mounted:
+            self._lines()
+
+    def tick(self) -> None:
+        self.run.poll()
+        self._page()
+        self._lines()
+        self.refresh_bindings()
+
+    def _page(self) -> None:
+        """Only the page that is seen is drawn."""
+        current = self.query_one(ContentSwitcher).current
+        if current == "log":
+            fresh = self.run.log_lines - self._logged
+            lines = list(self.run.log)[-fresh:] if fresh > 0 else []
+            self.query_one(Log).write_lines([plain(line, 1000) for line in lines])
+            self._logged = self.run.log_lines
+        else:
+            self.query_one(f"#{current}", Curves if current == "curves" else Gradients).show(self.run)
+
+    def _lines(self) -> None:
+        self.query_one("#head", Static).update(self._head())
+        self.query_one("#progress", Static).update(self._progress())
+        self.query_one("#numbers", Static).update(self._numbers())
+        self.query_one("#health", Static).update(self._health())
+        count = 1 if self.has_class("low") else LOG_LINES
+        last = list(self.run.log)[-count:] if self.run.log else ["waiting for the first step"]
+        self.query_one("#tail", Static).update(Content("\n".join(plain(line) for line in last)))
+
+    def _head(self) -> Content:
+        run, state = self.run, self.run.state
+        entry = Entry(run.folder, run.info, run.config, state, run.status)
+        optimizer, data = run.config.optimizer, run.config.data.dataset
+        about = f" · {data} · {summary.model(entry)} {run.config.model.activation} · {optimizer.name} {optimizer.lr:g}"
+        status = run.status if run.status != "running" or state.phase in ("", "training") else state.phase
+        now = f" · epoch {min(state.epoch + 1, state.epochs)}/{state.epochs}" if state.active else ""
+        left = pace.seconds_left(run) if run.status == "running" else None
+        end = f" · ends {units.clock(time.time() + left)} (in {units.duration(left)})" if left is not None else ""
+        room = self.size.width - 2 - len(status + now + end) - 1
+        name = Content.assemble((plain(run.info.name, 60), "bold"), (about, "$foreground 60%")).truncate(
+            room, ellipsis=True, pad=True
+        )
+        return Content.assemble(name, " ", (status, STATUS.get(run.status, "")), now, (end, "$foreground 60%"))
+
+    def _progress(self) -> Content:
+        state = self.run.state
+        whole = state.step / state.steps if state.steps else 0.0
+        within = state.step - state.epoch * state.steps_per_epoch
+        part = within / state.steps_per_epoch if state.steps_per_epoch and state.epoch < state.epochs else 1.0
+        speed = units.rate(pace.images_per_second(self.run))
+        tail = f"  {speed} images/s · {units.size(state.memory)}"
+        width = self.size.width - 2 - len(tail)
+        if width < 60:
+            return Content.assemble(progress("run", whole, width, blocks=self._blocks), (tail, "$foreground 60%"))
+        half = (width - 2) // 2
+        return Content.assemble(
+            progress("epoch", min(1.0, max(0.0, part)), half, blocks=self._blocks), "  ",
+            progress("run", whole, half, blocks=self._blocks), (tail, "$foreground 60%"),
+        )  # fmt: skip
+
+    def _numbers(self) -> Content:
+        run, state = self.run, self.run.state
+        best = (
+            f" (best {units.percent(state.best.validation.accuracy)}, epoch {state.best.epoch})" if state.best else ""
+        )
+        parts = [_score("train", state.train), _score("val", state.validation, best)]
+        if state.test is not None:
+            parts.append(_score("test", state.test))
+        rate, norm = (run.train[name][-1] if len(run.train) else None for name in ("lr", "grad_norm"))
+        parts.append(Content.assemble(("lr ", "$foreground 60%"), units.number(rate)))
+        parts.append(Content.assemble(("|grad| ", "$foreground 60%"), units.number(norm)))
+        return Content("   ").join(part for part in parts if part)
+
+    def _health(self) -> Content:
+        found = health.findings(self.run)
+        worst = not found[0].good
+        mark = (
+            "! " if worst else "✓ ",
+            "$error" if worst and self.run.status == "failed" else "$warning" if worst else "$success",
+        )
+        return Content.assemble(mark, " · ".join(plain(finding.text) for finding in found))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        active = self.run.state.active and self.run.status != "interrupted"
+        if action in ("pause", "stop", "checkpoint"):
+            return active
+        if action == "results":
+            return not active
+        if action == "page":
+            return self.query_one(ContentSwitcher).current != parameters[0] if self.is_mounted else True
+        return True
+
+    def action_page(self, page: str) -> None:
+        self.query_one(ContentSwitcher).current = page
+        self.query_one(f"#{page}").focus()
+        self.tick()
+
+    def action_results(self) -> None:
+        self.post_message(OpenRun(self.run.folder, results=True, replace=True))
+
+    def action_pause(self) -> None:
+        self._send("resume" if self.run.state.status == "paused" else "pause")
+
+    def action_stop(self) -> None:
+        self._send("stop")
+
+    def action_checkpoint(self) -> None:
+        self._send("checkpoint")
+
+    def _send(self, command: CommandName) -> None:
+        try:
+            send(self.run.folder, command)
+            self.notify(f"{command} sent", timeout=2)
+        except RunError as error:
+            self.notify(str(error), severity="error", markup=False)
+
+
+def _score(name: str, score: Score | None, more: str = "") -> Content:
+    if score is None:
+        return Content("")
+    return Content.assemble(
+        (f"{name} ", "$foreground 60%"),
+        f"{units.loss(score.loss)} · ",
+        (units.percent(score.accuracy), "bold"),
+        (more, "$foreground 60%"),
+    )

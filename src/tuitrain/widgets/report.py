@@ -1,0 +1,118 @@
+"""What a run came to, in words and small tables."""
+
+import time
+
+from textual.content import Content
+
+from tuitrain.analysis import confusion, units
+from tuitrain.config.values import changed, to_text
+from tuitrain.runs.follower import Follower
+from tuitrain.runs.records import Evaluation, Score
+from tuitrain.text import plain
+
+MUTED = "$foreground 60%"
+STATUS = {"running": "$accent", "finished": "$success", "failed": "$error", "paused": "$warning",
+          "interrupted": "$warning", "damaged": "$error"}  # fmt: skip
+
+
+def headline(run: Follower, evaluation: Evaluation | None) -> Content:
+    """`name · finished 13:02 · test 70.13 % (7,013 of 10,000) · loss 1.0214`."""
+    state = run.state
+    ended = f" {units.clock(state.ended)}" if state.ended else ""
+    line = Content.assemble((plain(run.info.name, 60), "bold"), " · ", (run.status, STATUS.get(run.status, "")), ended)
+    if evaluation is None:
+        return line + Content.styled(
+            f" · {plain(run.problem or state.reason)}" if run.problem or state.reason else "", MUTED
+        )
+    right, count = (
+        sum(row[index] for index, row in enumerate(evaluation.confusion)),
+        sum(map(sum, evaluation.confusion)),
+    )
+    which = f"{evaluation.split}{' of the best' if evaluation.checkpoint == 'best' else ''}"
+    return Content.assemble(
+        line, f" · {which} ", (units.percent(evaluation.accuracy), "bold"),
+        (f" ({right:,} of {count:,}) · loss {units.loss(evaluation.loss)}", MUTED),
+    )  # fmt: skip
+
+
+def summary(run: Follower, evaluations: list[Evaluation]) -> Content:
+    """The first page: result, how it was made, what was confused most."""
+    parts = [_reason(run), _scores(run), _facts(run), _confused(evaluations[0]) if evaluations else Content("")]
+    return Content("\n\n").join(part for part in parts if part)
+
+
+def _reason(run: Follower) -> Content:
+    reason = plain(run.problem or run.state.reason)
+    color = "$error" if run.status in ("failed", "damaged") else "$warning" if run.status == "interrupted" else MUTED
+    if run.status == "interrupted":
+        reason = f"The process that trained it is gone, after step {run.state.step:,}. Its checkpoints are kept."
+    return Content.styled(reason, color) if reason else Content("")
+
+
+def _scores(run: Follower) -> Content:
+    state, best = run.state, run.state.best
+    lines = [Content.styled(f"{'':<16}{'loss':>10}{'accuracy':>12}", MUTED)]
+    rows: list[tuple[str, Score | None]] = [
+        ("train", state.train),
+        ("validation", state.validation),
+        ("test", state.test),
+    ]
+    if best is not None:
+        rows += [(f"best, epoch {best.epoch}", best.validation), ("  its test", best.test)]
+    for name, score in rows:
+        if score is not None:
+            numbers = f"{units.loss(score.loss):>10}", (f"{units.percent(score.accuracy):>12}", "bold")
+            lines.append(Content.assemble((f"{name:<16}", MUTED), *numbers))
+    return Content("\n").join(lines) if len(lines) > 1 else Content("")
+
+
+def _facts(run: Follower) -> Content:
+    info, state = run.info, run.state
+    sizes = " · ".join(f"{info.sizes[name]:,} {name}" for name in ("train", "validation", "test") if name in info.sizes)
+    started = time.strftime("%Y-%m-%d %H:%M", time.localtime(min(max(state.started or info.created, 0), 2**35)))
+    versions = " · ".join(
+        f"{plain(name, 20)} {plain(version, 30)}" for name, version in list(info.versions.items())[:8]
+    )
+    differing = " ".join(f"{key}={to_text(value)}" for key, value in changed(run.config).items())
+    rows = {
+        "model": f"{plain(info.model)} · {info.parameters:,} parameters",
+        "data": f"{run.config.data.dataset} · {sizes}",
+        "epochs": f"{state.epoch} of {state.epochs} · {state.step:,} steps",
+        "time": f"{units.duration(state.seconds)} of training · {units.rate(state.samples_per_second)} images/s",
+        "where": f"{plain(info.host)} · {plain(info.device)} · {info.threads} thread{'s' * (info.threads != 1)}",
+        "with": versions + (f" · commit {plain(info.git, 60)}" if info.git else ""),
+        "started": f"{started} · {plain(info.command, 2000)}",
+        "settings": plain(differing, 2000) or "all at their defaults",
+        "folder": plain(run.folder.path, 1000),
+    }
+    rows |= {f"note {number}": plain(note) for number, note in enumerate(info.data_notes[:8], 1)}
+    return Content("\n").join(Content.assemble((f"{name:<12}", MUTED), text) for name, text in rows.items())
+
+
+def _confused(evaluation: Evaluation) -> Content:
+    pairs = confusion.most_confused(evaluation.confusion, 8)
+    names = [plain(name, 24) for name in evaluation.classes]
+    if not pairs:
+        return Content(f"No mistake on the {evaluation.split} split.")
+    lines = [Content.styled(f"most confused on {evaluation.split}", MUTED)]
+    width = max(len(f"{names[pair.true]} → {names[pair.predicted]}") for pair in pairs)
+    for pair in pairs:
+        text = f"{names[pair.true]} → {names[pair.predicted]}"
+        lines.append(Content(f"  {text:<{width}}  {pair.count:>6,}  {units.percent(pair.fraction):>8} of the class"))
+    return Content("\n").join(lines)
+
+
+def class_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
+    """A row a class: name, images, precision, recall, F1, what it was most taken for."""
+    rows = []
+    for index, score in enumerate(confusion.class_scores(evaluation.confusion)):
+        row = evaluation.confusion[index]
+        other = max((n for n in range(len(row)) if n != index), key=lambda n: row[n], default=index)
+        taken = (
+            f"{plain(evaluation.classes[other], 24)} ({row[other]:,})"
+            if other != index and row[other]
+            else units.UNKNOWN
+        )
+        numbers = (units.percent(value) for value in (score.precision, score.recall, score.f1))
+        rows.append((plain(evaluation.classes[index], 40), units.count(score.support), *numbers, taken))
+    return rows

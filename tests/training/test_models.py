@@ -1,0 +1,179 @@
+from collections.abc import Iterator
+from typing import get_args
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tuitrain.config.schema import Activation, Model, ModelName
+from tuitrain.errors import ConfigError
+from tuitrain.training.models import build
+from tuitrain.training.models.summary import gradient_layers, summarize
+
+GREY, COLOUR = (1, 8, 8), (3, 32, 32)
+NAMES: tuple[ModelName, ...] = get_args(ModelName)
+# For the others a step on the meta device stands for one on the CPU.
+QUICK: tuple[ModelName, ...] = (
+    "mlp", "cnn", "resnet18", "squeezenet1_1", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "swin_t",
+    "shufflenet_v2_x1_0", "mnasnet1_0", "efficientnet_b0", "regnet_x_400mf", "regnet_y_400mf", "convnext_tiny",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Batches of two are too small to share, and two threads wait for each other on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def count(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("shape", [GREY, COLOUR, (4, 100, 90)])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_model_takes_every_shape(name: ModelName, shape: tuple[int, int, int]) -> None:
+    with torch.device("meta"):
+        model = build(Model(name=name), shape, 7)
+        logits = model(torch.empty(2, *shape))
+        torch.autograd.backward(F.cross_entropy(logits, torch.zeros(2, dtype=torch.long)))
+    assert logits.shape == (2, 7)
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("shape", [GREY, COLOUR])
+@pytest.mark.parametrize("name", QUICK)
+def test_training_step_gives_finite_gradients(name: ModelName, shape: tuple[int, int, int]) -> None:
+    torch.manual_seed(0)
+    model = build(Model(name=name), shape, 10)
+    loss = F.cross_entropy(model(torch.randn(2, *shape)), torch.tensor([0, 1]))
+    torch.autograd.backward(loss)
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    assert all(bool(gradient.isfinite().all()) for gradient in gradients)
+    assert any(bool(gradient.any()) for gradient in gradients)
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn", "resnet18", "squeezenet1_1"])
+def test_smallest_image_folder_fits(name: ModelName) -> None:
+    assert build(Model(name=name), (1, 4, 4), 10)(torch.randn(2, 1, 4, 4)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "inception_v3", "mobilenet_v3_small", "squeezenet1_1", "maxvit_t"])
+def test_last_batch_of_one_image_trains(name: ModelName) -> None:
+    assert build(Model(name=name), GREY, 10).train()(torch.randn(1, *GREY)).shape == (1, 10)
+
+
+def test_mlp_is_the_classic_one() -> None:
+    torch.manual_seed(3)
+    ours = build(Model(activation="sigmoid"), (1, 28, 28), 10)
+    torch.manual_seed(3)
+    classic = nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 128), nn.Sigmoid(), nn.Linear(128, 256), nn.Sigmoid(), nn.Linear(256, 10)
+    )
+    images = torch.randn(4, 1, 28, 28)
+    assert count(ours) == 784 * 128 + 128 + 128 * 256 + 256 + 256 * 10 + 10 == 136_074
+    assert torch.equal(ours(images), classic(images))
+
+
+def test_mlp_without_hidden_layers_is_softmax_regression() -> None:
+    model = build(Model(hidden=()), GREY, 10)
+    assert [tuple(p.shape) for p in model.parameters()] == [(10, 64), (10,)]
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn"])
+def test_batch_norm_and_dropout_are_built_in(name: ModelName) -> None:
+    model = build(Model(name=name, batch_norm=True, dropout=0.5), GREY, 10)
+    images = torch.randn(8, *GREY)
+    assert any(isinstance(part, (nn.BatchNorm1d, nn.BatchNorm2d)) for part in model.modules())
+    assert not torch.equal(model.train()(images), model(images))
+    assert torch.equal(model.eval()(images), model(images))
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn", "resnet18"])
+def test_each_activation_changes_the_output(name: ModelName) -> None:
+    outputs = []
+    for activation in get_args(Activation):
+        torch.manual_seed(0)
+        model = build(Model(name=name, activation=activation), GREY, 10).eval()
+        outputs.append(model(torch.linspace(-1, 1, 64).reshape(1, *GREY)))
+    assert all(not torch.allclose(outputs[0], other) for other in outputs[1:])
+
+
+def test_activation_takes_the_place_of_every_relu() -> None:
+    model = build(Model(name="resnet18", activation="tanh"), COLOUR, 10)
+    kinds = [type(part) for part in model.modules()]
+    assert nn.ReLU not in kinds
+    assert kinds.count(nn.Tanh) == 9
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b0", "vit_b_16", "googlenet"])
+def test_activation_without_relu_to_replace_is_refused(name: ModelName) -> None:
+    with pytest.raises(ConfigError, match="no ReLU") as caught, torch.device("meta"):
+        build(Model(name=name, activation="elu"), COLOUR, 10)
+    assert caught.value.key == "model.activation"
+
+
+def test_resnet_has_the_cifar_stem_for_small_images_only() -> None:
+    small, large = (summarize(Model(name="resnet18"), (3, side, side), 10) for side in (32, 96))
+    # The published size of the CIFAR form, and torchvision's own with ten classes.
+    assert (small.parameters, large.parameters) == (11_173_962, 11_181_642)
+    assert small.layers[0].output == (64, 32, 32)
+    assert large.layers[0].output == (64, 48, 48)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_summary_counts_each_parameter_once(name: ModelName) -> None:
+    before = torch.get_rng_state()
+    summary = summarize(Model(name=name), COLOUR, 10)
+    with torch.device("meta"):
+        assert summary.parameters == count(build(Model(name=name), COLOUR, 10))
+    assert sum(layer.parameters for layer in summary.layers) == summary.parameters
+    assert summary.layers[-1].output[0] == 10
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("name", ["regnet_x_400mf", "regnet_y_400mf"])
+def test_regnets_are_torchvisions(name: ModelName) -> None:
+    from torchvision import models
+
+    ours, theirs = build(Model(name=name), (3, 64, 64), 10), getattr(models, name)(num_classes=10)
+    assert str(ours) == str(theirs)
+
+
+def test_maxvit_at_its_own_size_is_torchvisions() -> None:
+    from torchvision import models
+
+    with torch.device("meta"):
+        ours, theirs = build(Model(name="maxvit_t"), (3, 224, 224), 10), models.maxvit_t(num_classes=10)
+    assert str(ours) == str(theirs)
+
+
+def test_summary_of_an_mlp() -> None:
+    summary = summarize(Model(), (1, 28, 28), 10)
+    assert summary.title == "mlp 784-128-256-10"
+    assert [(layer.kind, layer.output, layer.parameters) for layer in summary.layers] == [
+        ("Linear", (128,), 100_480),
+        ("ReLU", (128,), 0),
+        ("Linear", (256,), 33_024),
+        ("ReLU", (256,), 0),
+        ("Linear", (10,), 2_570),
+    ]
+
+
+@pytest.mark.parametrize(("name", "title"), [("cnn", "cnn 3x32x32"), ("resnet18", "resnet18")])
+def test_summary_title(name: ModelName, title: str) -> None:
+    assert summarize(Model(name=name), COLOUR, 10).title == title
+
+
+def test_gradient_layers_are_those_with_a_weight_matrix() -> None:
+    model = build(Model(batch_norm=True), GREY, 10)
+    layers = gradient_layers(model)
+    assert [name for name, _ in layers] == ["layers.0", "layers.3", "head"]
+    assert [[tuple(p.shape) for p in parameters] for _, parameters in layers] == [
+        [(128, 64)],
+        [(256, 128)],
+        [(10, 256), (10,)],
+    ]

@@ -1,0 +1,124 @@
+import itertools
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any, get_args
+
+import pytest
+
+from tuitrain.config.schedule import factor
+from tuitrain.config.schema import Schedule, ScheduleName
+
+NAMES: tuple[ScheduleName, ...] = get_args(ScheduleName)
+EPOCH, TOTAL = 20, 200
+
+
+def rates(config: Schedule, total: int = TOTAL, epoch: int = EPOCH) -> list[float]:
+    return [factor(config, step, epoch, total) for step in range(total)]
+
+
+def torch_rates(make: Callable[[Any], Any], total: int = TOTAL) -> list[float]:
+    """The learning rates that torch's schedulers take, with a peak of 1."""
+    torch = pytest.importorskip("torch")
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    scheduler = make(optimizer)
+    found = []
+    with warnings.catch_warnings():
+        # The optimizer takes no step here, of which torch warns.
+        warnings.simplefilter("ignore")
+        for _ in range(total):
+            found.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            if len(found) < total:
+                scheduler.step()
+    return found
+
+
+def test_step_is_torchs() -> None:
+    from torch.optim.lr_scheduler import StepLR
+
+    expected = torch_rates(lambda optimizer: StepLR(optimizer, step_size=3 * EPOCH, gamma=0.2))
+    assert rates(Schedule(name="step", every=3, gamma=0.2)) == pytest.approx(expected)
+
+
+def test_cosine_is_torchs() -> None:
+    from torch.optim.lr_scheduler import CosineAnnealingLR
+
+    expected = torch_rates(lambda optimizer: CosineAnnealingLR(optimizer, T_max=TOTAL - 1, eta_min=0.05))
+    assert rates(Schedule(name="cosine", final=0.05)) == pytest.approx(expected)
+
+
+def test_exponential_is_torchs() -> None:
+    from torch.optim.lr_scheduler import ExponentialLR
+
+    expected = torch_rates(lambda optimizer: ExponentialLR(optimizer, gamma=0.01 ** (1 / (TOTAL - 1))))
+    assert rates(Schedule(name="exponential", final=0.01)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("warmup", "part"), [(0.0, 0.3), (2.0, 0.2)])
+def test_one_cycle_is_torchs(warmup: float, part: float) -> None:
+    from torch.optim.lr_scheduler import OneCycleLR
+
+    def make(optimizer: Any) -> Any:
+        # torch's final factor is of its first learning rate, ours is of the peak.
+        return OneCycleLR(
+            optimizer, 1.0, TOTAL, pct_start=part, final_div_factor=1 / (25 * 0.002), cycle_momentum=False
+        )
+
+    assert rates(Schedule(name="one-cycle", warmup=warmup, final=0.002)) == pytest.approx(torch_rates(make))
+
+
+def test_warmup_is_torchs() -> None:
+    from torch.optim.lr_scheduler import LinearLR
+
+    expected = torch_rates(lambda optimizer: LinearLR(optimizer, start_factor=1 / 30, total_iters=29))
+    assert rates(Schedule(warmup=1.5)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["cosine", "exponential"])
+def test_what_follows_the_warmup_is_the_shape_of_a_shorter_run(name: ScheduleName) -> None:
+    warm = rates(Schedule(name=name, warmup=2))
+    assert warm[: 2 * EPOCH] == pytest.approx([(step + 1) / 40 for step in range(40)])
+    assert warm[2 * EPOCH :] == pytest.approx(rates(Schedule(name=name), TOTAL - 2 * EPOCH))
+
+
+def test_step_counts_its_epochs_from_the_beginning_of_the_run() -> None:
+    found = rates(Schedule(name="step", every=3, gamma=0.5, warmup=1))
+    assert found[3 * EPOCH - 1 : 3 * EPOCH + 1] == [1.0, 0.5]
+
+
+@pytest.mark.parametrize("name", ["exponential", "cosine", "one-cycle"])
+def test_last_step_has_the_final_rate(name: ScheduleName) -> None:
+    assert rates(Schedule(name=name, final=0.07))[-1] == pytest.approx(0.07)
+
+
+def test_plateau_drops_as_often_as_the_caller_says() -> None:
+    config = Schedule(name="plateau", gamma=0.5)
+    assert [factor(config, 100, EPOCH, TOTAL, drops) for drops in range(3)] == [1.0, 0.5, 0.25]
+
+
+def test_constant_is_one() -> None:
+    assert set(rates(Schedule())) == {1.0}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_never_raises_and_stays_between_zero_and_the_peak(name: ScheduleName) -> None:
+    lengths = [(1, 1), (1, 2), (3, 3), (1, 7), (10**6, 10**9)]
+    extremes = itertools.product([0.0, 1e-9, 0.4, 5.0, 1e308], [1e-300, 0.5, 1e308], [0.0, 0.3, 1.0], [1e-300, 1.0])
+    for (epoch, total), (warmup, every, final, gamma) in itertools.product(lengths, list(extremes)):
+        config = Schedule(name=name, warmup=warmup, every=every, final=final, gamma=gamma)
+        for step in (0, 1, total - 1, total, total + 5, 10**12):
+            found = factor(config, step, epoch, total, drops=step)
+            assert math.isfinite(found)
+            assert 0.0 <= found <= 1.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_steps_after_the_last_keep_its_rate(name: ScheduleName) -> None:
+    config = Schedule(name=name, every=1, warmup=0.5)
+    assert factor(config, TOTAL + 50, EPOCH, TOTAL) == factor(config, TOTAL - 1, EPOCH, TOTAL)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_first_step_learns(name: ScheduleName) -> None:
+    assert all(factor(Schedule(name=name, warmup=warmup), 0, EPOCH, TOTAL) > 0 for warmup in (0, 0.01, 3))
