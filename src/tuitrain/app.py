@@ -1,7 +1,9 @@
 """The Textual app: themes, keys that hold everywhere, and which screen comes next."""
 
 import os
+import signal
 from pathlib import Path
+from types import FrameType
 from typing import ClassVar
 
 from textual.app import App
@@ -10,16 +12,22 @@ from textual.theme import BUILTIN_THEMES
 
 from tuitrain.config import preferences
 from tuitrain.config.preferences import Preferences
+from tuitrain.errors import RunError
 from tuitrain.hosts.output import keep_terminal
 from tuitrain.hosts.thread import ThreadHost
-from tuitrain.runs.folder import shown_status
+from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.screens.help import Help
 from tuitrain.screens.question import Question
 from tuitrain.screens.runs import Runs
-from tuitrain.widgets.navigation import NewRun, OpenRun
+from tuitrain.widgets.navigation import AskValue, NewRun, OpenRun
 from tuitrain.widgets.themes import load_themes, shipped_themes_folder
 
-QUIT = "A run is training in this window.\nQuitting stops it after the present step, with a checkpoint."
+QUIT = "A run is training in this window."
+ANSWERS = (
+    ("b", "keep training in the background, and quit"),
+    ("s", "stop the run with a checkpoint, and quit"),
+    ("c", "cancel: stay here"),
+)
 
 
 class TuitrainApp(App[None]):
@@ -32,9 +40,10 @@ class TuitrainApp(App[None]):
         Binding("ctrl+q", "quit", show=False),
     ]
 
-    def __init__(self, runs_dir: Path, host: ThreadHost) -> None:
+    def __init__(self, runs_dir: Path, host: ThreadHost, first: RunFolder | None = None) -> None:
+        """`first` is the run to open at once."""
         super().__init__()
-        self.runs_dir, self.host = runs_dir, host
+        self.runs_dir, self.host, self._first = runs_dir, host, first
         # Nothing moves by itself: over a slow line an animation is only bytes.
         self.animation_level = "none"
         for name in BUILTIN_THEMES:
@@ -49,6 +58,8 @@ class TuitrainApp(App[None]):
     def on_mount(self) -> None:
         self.theme_changed_signal.subscribe(self, lambda theme: preferences.save(Preferences(theme.name)))
         self.push_screen(Runs(self.runs_dir))
+        if self._first is not None:
+            self.post_message(OpenRun(self._first))
 
     def action_help(self) -> None:
         bindings = list(self.screen.active_bindings.values())
@@ -56,18 +67,31 @@ class TuitrainApp(App[None]):
 
     async def action_quit(self) -> None:
         if self.host.busy:
-            self.push_screen(Question(QUIT, [("s", "stop the run and quit"), ("c", "stay here")]), self._quit)
+            self.push_screen(Question(QUIT, ANSWERS), self._quit)
         else:
             self.exit()
 
     def _quit(self, answer: str | None) -> None:
         if answer == "s":
             self.host.cancel()
+        if answer in ("s", "b"):
             self.exit()
+
+    def on_detach_run(self) -> None:
+        if not self.host.busy:
+            self.notify("That run has a process of its own already.")
+            return
+        self.host.detach()
+        self.notify("Moving the run to a process of its own.", timeout=3)
 
     def _fatal_error(self) -> None:
         """Close the screen; `open_app` raises the error itself, and the command line says it in a sentence."""
         self._close_messages_no_wait()
+
+    def on_ask_value(self, message: AskValue) -> None:
+        from tuitrain.screens.prompt import Prompt
+
+        self.push_screen(Prompt(message.text, message.value, message.check), message.answer)
 
     def on_new_run(self, message: NewRun) -> None:
         from tuitrain.screens.new_run import NewRunForm
@@ -80,7 +104,7 @@ class TuitrainApp(App[None]):
 
         try:
             active = shown_status(message.folder.state()) in ("queued", "running", "paused")
-        except Exception:
+        except RunError:
             active = False
         screen = Training(message.folder) if active and not message.results else Run(message.folder)
         if message.replace:
@@ -95,16 +119,33 @@ def _default_theme() -> str:
     return "tuitrain-light" if background in ("7", "15") else "tuitrain-dark"
 
 
-def open_app(runs_dir: Path) -> int:
-    """Run the app in this terminal until the user leaves it; a run that trains here is stopped first."""
+def open_app(runs_dir: Path, first: RunFolder | None = None) -> int:
+    """Run the app in this terminal until the user leaves it.
+
+    A run that trains here then, and was not asked to stop, goes on in a process of its own: after `q`, where the
+    terminal has gone, and where the app itself has failed.
+    """
     keep_terminal()
     host = ThreadHost()
-    app = TuitrainApp(runs_dir, host)
+    app = TuitrainApp(runs_dir, host, first)
+
+    def hang_up(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        host.detach()
+        app.call_later(app.exit)
+
+    def terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        host.cancel()
+        app.call_later(app.exit)
+
+    signal.signal(signal.SIGHUP, hang_up)
+    signal.signal(signal.SIGTERM, terminate)
     try:
         app.run(mouse=False)
     finally:
-        host.cancel()
+        host.detach()
         host.join()
     if app._exception is not None:
         raise app._exception
+    if host.error is not None:
+        raise host.error
     return app.return_code or 0

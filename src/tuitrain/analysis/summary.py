@@ -44,8 +44,8 @@ def cells(entry: Entry) -> dict[str, str]:
         name, problem = plain(entry.info.name, 60), plain(entry.problem)
         return dict.fromkeys(COLUMNS, "") | {"run": name, "status": "damaged", "data": problem}
     epochs = str(state.epoch) if state.epoch == state.epochs else f"{state.epoch}/{state.epochs}"
-    return {
-        "run": plain(entry.info.name, 60),
+    texts = {
+        "run": entry.info.name,
         "status": status(entry),
         "data": config.data.dataset,
         "model": model(entry),
@@ -57,3 +57,4 @@ def cells(entry: Entry) -> dict[str, str]:
         "test": units.percent(state.test.accuracy if state.test else None),
         "time": time(entry),
     }
+    return {column: plain(text, 60) for column, text in texts.items()}

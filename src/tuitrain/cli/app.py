@@ -1,9 +1,25 @@
-"""`tuitrain`: the app."""
+"""`tuitrain` and `tuitrain attach`: the app."""
 
 import argparse
 
+from tuitrain.errors import RunError
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.index import RunIndex
+from tuitrain.runs.listing import find
+from tuitrain.text import plain
+
 
 def run(options: argparse.Namespace) -> int:
+    first = _attached(options) if options.command == "attach" else None
     from tuitrain.app import open_app
 
-    return open_app(options.runs_dir)
+    return open_app(options.runs_dir, first)
+
+
+def _attached(options: argparse.Namespace) -> RunFolder:
+    if options.name:
+        return find(options.runs_dir, options.name)
+    for entry in RunIndex(options.runs_dir).refresh():
+        if entry.status in ("queued", "running", "paused"):
+            return entry.folder
+    raise RunError(f"No run goes on in {plain(options.runs_dir)}.", "See: tuitrain runs")

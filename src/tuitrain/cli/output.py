@@ -1,11 +1,14 @@
 """Results go to stdout, talk to stderr."""
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tuitrain.runs.records import Score, State
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def document(value: Any) -> None:
@@ -15,8 +18,19 @@ def document(value: Any) -> None:
 
 
 def talk(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+    """On stderr; where nobody listens any more, as after a dropped line, there is nothing to be said."""
+    try:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+    except OSError:
+        return
+
+
+def wide_console() -> "Console":
+    """For tables on stdout: as wide as the terminal, or as wide as they are where they go into a pipe."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 1000)
 
 
 def score(value: Score | None) -> str:

@@ -43,7 +43,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     word = arguments[0] if arguments else "app"
     if word.startswith("-") and word not in ("-h", "--help", "--version"):
         return _build().parse_args(["app", *arguments])
-    if not word.startswith("-") and word not in COMMANDS:
+    if not word.startswith("-") and word not in (*COMMANDS, "work"):
         hint = nearest(word, COMMANDS) or f"The commands are {', '.join(COMMANDS)}."
         sys.stderr.write(f"tuitrain: there is no command {plain(word, 60)!r}. {hint}\n")
         raise SystemExit(2)
@@ -56,10 +56,12 @@ COMMANDS: dict[str, str] = {
     "runs": "list runs",
     "show": "show a run with its confusion matrix",
     "evaluate": "look at a split with a checkpoint of a run",
+    "attach": "open the app at a run, the newest that goes on where none is named",
+    "resume": "let a paused run go on, or train on one that was interrupted or stopped, or has more epochs to do",
     "stop": "stop a running run after its step, with a checkpoint",
     "pause": "hold a running run",
-    "resume": "let a paused run go on",
     "checkpoint": "have a running run save a checkpoint now",
+    "set": "change the learning rate or the epochs of a running run",
     "config": "print a commented TOML file with every setting",
 }
 
@@ -95,6 +97,7 @@ def _build() -> argparse.ArgumentParser:
     train.add_argument("-c", "--config", type=Path, metavar="FILE", help="TOML file with settings")
     train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting; see tuitrain config")
     train.add_argument("--name", default="", metavar="N", help="name of the run")
+    train.add_argument("--detach", action="store_true", help="train in a process of its own, and return at once")
     add("runs", shared, machine)
     add("show", shared, machine).add_argument("name", metavar="RUN", help="id, part of an id, name or folder")
     evaluate = add("evaluate", shared, machine)
@@ -102,7 +105,20 @@ def _build() -> argparse.ArgumentParser:
     evaluate.add_argument("--split", choices=["test", "validation"], default="test")
     evaluate.add_argument("--checkpoint", choices=["last", "best"], default="last")
     evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
-    for name in ("stop", "pause", "resume", "checkpoint"):
+    add("attach", shared, module="app").add_argument("name", metavar="RUN", nargs="?", help="id, part of an id or name")
+    resume = add("resume", shared, machine)
+    resume.add_argument("name", metavar="RUN", help="id, part of an id, name or folder")
+    resume.add_argument("--epochs", metavar="N", default="", help="epochs in all, or +N for so many more")
+    resume.add_argument("--detach", action="store_true", help="train in a process of its own, and return at once")
+    for name in ("stop", "pause", "checkpoint"):
         add(name, shared, module="control").add_argument("name", metavar="RUN", help="id, part of an id or name")
+    change = add("set", shared, module="control")
+    change.add_argument("name", metavar="RUN", help="id, part of an id or name")
+    change.add_argument("changes", nargs="+", metavar="KEY=VALUE", help="optimizer.lr=0.01, training.epochs=20")
+    # What a process of its own is started with; not for people, and so without a word in the help.
+    work = commands.add_parser("work", add_help=False)
+    work.add_argument("path", type=Path)
+    work.add_argument("--epochs", type=int)
+    work.set_defaults(run=_later("work"))
     add("config", machine)
     return parser

@@ -3,12 +3,11 @@
 import argparse
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from tuitrain.analysis import summary
-from tuitrain.cli.output import document, talk
+from tuitrain.cli.output import document, talk, wide_console
 from tuitrain.config.values import flat
 from tuitrain.runs.listing import Entry, list_runs
 from tuitrain.text import plain
@@ -30,9 +29,8 @@ def run(options: argparse.Namespace) -> int:
         table.add_column(column, justify="right" if column in RIGHT else "left", no_wrap=True)
     for entry in entries:
         table.add_row(Text(plain(entry.folder.id)), *(Text(cell) for cell in summary.cells(entry).values()))
-    console = Console(highlight=False)
-    # Into a pipe every column goes whole, however wide.
-    console.print(table, width=None if console.is_terminal else 400, crop=console.is_terminal)
+    console = wide_console()
+    console.print(table)
     return 0
 
 

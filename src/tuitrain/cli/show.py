@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tuitrain.analysis import confusion, units
-from tuitrain.cli.output import document, result, score
+from tuitrain.cli.output import document, result, score, wide_console
 from tuitrain.config.values import changed, flat, to_text
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.listing import find
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
             }
         )
         return 0
-    console = Console(highlight=False, markup=False)
+    console = wide_console()
     say = console.print
     say(Text(f"{plain(info.name)} · {shown_status(state)} · {folder.path}"))
     if state.reason:
@@ -101,4 +101,4 @@ def _matrix(console: Console, folder: RunFolder, evaluation: Evaluation | None) 
     scores = confusion.class_scores(evaluation.confusion)
     for name, row, score_ in zip(evaluation.classes, evaluation.confusion, scores, strict=True):
         table.add_row(Text(plain(name, 20)), *(str(count) for count in row), units.percent(score_.recall))
-    console.print(table, width=None if console.is_terminal else 400)
+    console.print(table)

@@ -5,6 +5,7 @@ import shlex
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -15,6 +16,7 @@ from tuitrain.config.toml import read
 from tuitrain.config.values import override
 from tuitrain.hosts.launch import Request
 from tuitrain.hosts.output import keep_terminal
+from tuitrain.hosts.process import start
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
@@ -33,35 +35,56 @@ def run(options: argparse.Namespace) -> int:
         original=original,
         command=shlex.join(["tuitrain", *sys.argv[1:]]),
     )
-    keep_terminal()
+    if options.detach:
+        return queued(start(request), options.json)
     host = ThreadHost()
-    _stop_on_signals(host)
-    host.start(request)
-    folder = _follow(host)
+    return follow(host, lambda: host.start(request), options.json)
+
+
+def queued(folder: RunFolder, json: bool) -> int:
+    """Say which run it is that a process of its own trains now."""
+    if json:
+        document({"run": folder.id, "path": str(folder.path), "status": "queued"})
+    else:
+        sys.stdout.write(f"{folder.id}\n")
+    talk(f"It trains in the background. Watch it: tuitrain attach {plain(folder.id)}")
+    return 0
+
+
+def follow(host: ThreadHost, begin: Callable[[], None], json: bool) -> int:
+    """Begin a run and stay with it to its end; the exit status says how that was."""
+    keep_terminal()
+    _listen(host)
+    begin()
+    folder = _watch(host)
     if host.error is not None:
         raise host.error
     if folder is None:
         return 130
     state = folder.state()
-    if options.json:
+    if state.active:
+        return queued(folder, json)
+    if json:
         document(result(folder.id, str(folder.path), state))
     _say_result(folder.path, state)
     return {"finished": 0, "stopped": 130}.get(state.status, 1)
 
 
-def _stop_on_signals(host: ThreadHost) -> None:
-    """The first signal stops the run after its step, with a checkpoint; a second SIGINT ends at once."""
+def _listen(host: ThreadHost) -> None:
+    """SIGINT and SIGTERM stop the run after its step, with a checkpoint, and a second SIGINT ends at once; where the
+    terminal has gone, the run goes on in the background."""
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         talk("stopping after this step, with a checkpoint")
         host.cancel()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, lambda number, frame: host.detach())  # noqa: ARG005
 
 
-def _follow(host: ThreadHost) -> RunFolder | None:
+def _watch(host: ThreadHost) -> RunFolder | None:
     with Bar() as bar:
         while host.folder is None and not host.ended.wait(POLL):
             bar.prepare(host.doing, host.fraction)
@@ -69,7 +92,7 @@ def _follow(host: ThreadHost) -> RunFolder | None:
             return None
         follower = Follower(host.folder)
         shown = 0
-        bar.say(f"run {host.folder.path}")
+        bar.say(f"run {plain(host.folder.path, 1000)}")
         over = False
         while not over:
             # The last look comes after the end, so that nothing is missed.
@@ -85,7 +108,7 @@ def _follow(host: ThreadHost) -> RunFolder | None:
 
 
 def _say_result(path: Path, state: State) -> None:
-    talk(f"{state.status}: {path}" + (f"\n  {plain(state.reason)}" if state.reason else ""))
+    talk(f"{state.status}: {plain(path, 1000)}" + (f"\n  {plain(state.reason)}" if state.reason else ""))
     if state.status != "failed":
         talk(f"  train {score(state.train)} · validation {score(state.validation)} · test {score(state.test)}")
     if state.best is not None and state.best.test is not None:

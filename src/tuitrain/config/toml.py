@@ -6,7 +6,7 @@ from typing import Any
 
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import Setting, sections, settings
-from tuitrain.config.values import build, flat, nearest
+from tuitrain.config.values import build, flat, nearest, shown
 from tuitrain.errors import ConfigError
 from tuitrain.text import plain
 
@@ -15,17 +15,29 @@ def loads(text: str, source: str = "the TOML") -> Config:
     """The configuration that `text` describes; what it does not name has its default. Raises ConfigError."""
     try:
         tree = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        too_large = _too_large(tree)
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{plain(source)} is not valid TOML: {plain(error)}.") from None
+    if too_large:
+        raise ConfigError(f"A whole number in {plain(source)} has more than 64 bits.")
     values: dict[str, object] = {}
     for section, entries in tree.items():
         if section not in sections():
             hint = nearest(section, sections()) or f"The sections are {', '.join(sections())}."
             raise ConfigError(f"Unknown section {plain(section, 80)!r} in {plain(source)}.", hint, key=section)
         if not isinstance(entries, dict):
-            raise ConfigError(f"{section} = {plain(entries, 80)} in {plain(source)} must be a section, [{section}].")
+            raise ConfigError(f"{section} = {shown(entries)} in {plain(source)} must be a section, [{section}].")
         values |= {f"{section}.{name}": value for name, value in entries.items()}
     return build(values)
+
+
+def _too_large(value: object) -> bool:
+    """Whether a whole number is in it that TOML does not know; some could not even be printed."""
+    if isinstance(value, dict):
+        return any(map(_too_large, value.values()))
+    if isinstance(value, list):
+        return any(map(_too_large, value))
+    return isinstance(value, int) and not -(2**63) <= value < 2**63
 
 
 def read(path: Path) -> tuple[Config, str]:

@@ -45,11 +45,20 @@ def _by_name(key: str) -> str:
 
 
 def _refuse(setting: Setting, value: object) -> ConfigError:
-    shown = plain(value if isinstance(value, str) else to_text(value), 80)
     words = [value] if isinstance(value, str) else value if isinstance(value, (list, tuple)) else []
     wrong = [word for word in words if isinstance(word, str) and word not in setting.choices]
     hint = nearest(wrong[0], setting.choices) if wrong and setting.choices else ""
-    return ConfigError(f"{setting.key} = {shown} is not allowed: it must be {setting.allowed}.", hint, key=setting.key)
+    return ConfigError(
+        f"{setting.key} = {shown(value)} is not allowed: it must be {setting.allowed}.", hint, key=setting.key
+    )
+
+
+def shown(value: object) -> str:
+    """`value`, whatever it is, for a message."""
+    try:
+        return plain(to_text(value), 80)
+    except (ValueError, RecursionError):
+        return f"({type(value).__name__} too large to show)"
 
 
 def check(key: str, value: object) -> Any:
@@ -57,13 +66,15 @@ def check(key: str, value: object) -> Any:
     wanted = setting(key)
     if wanted.optional and (value is None or value == "none"):
         return None
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise _refuse(wanted, value)
     if wanted.kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise _refuse(wanted, value)
     try:
         return msgspec.convert(value, wanted.annotation, strict=True)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, RecursionError):
         raise _refuse(wanted, value) from None
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 from msgspec import Struct
 
 from tuitrain.config.schema import Config
+from tuitrain.errors import RunError
 from tuitrain.hosts.output import Capture
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.records import State
-from tuitrain.runs.writer import create
+from tuitrain.runs.records import RunInfo, State
+from tuitrain.runs.writer import create, default_name
 
 Progress = Callable[[str, float | None], None]
 
@@ -25,7 +26,13 @@ class Request(Struct, frozen=True, kw_only=True):
     command: str = ""
 
 
-def launch(request: Request, progress: Progress, created: Callable[[RunFolder], None]) -> State:
+def make(request: Request) -> RunFolder:
+    """The folder of a new run that nobody trains yet. Raises RunError."""
+    info = RunInfo(id="", name=request.name or default_name(request.config), command=request.command)
+    return create(request.runs_dir, info, request.config, request.original)
+
+
+def launch(request: Request, progress: Progress, created: Callable[[RunFolder, Inbox], None]) -> State:
     """Prepare, make the run's folder, tell `created`, train to the end.
 
     Raises TuitrainError where preparing fails; then nothing is written. Once there is a folder, what goes wrong
@@ -34,13 +41,39 @@ def launch(request: Request, progress: Progress, created: Callable[[RunFolder], 
     with Capture() as capture:
         progress("loading torch", None)
         from tuitrain.training.job import prepare
-        from tuitrain.training.provenance import run_info
         from tuitrain.training.work import work
 
         job = prepare(request.config, progress)
-        info = run_info(job, request.name, request.command)
-        folder = create(request.runs_dir, info, request.config, request.original)
+        folder = make(request)
         capture.to(folder.log_file)
         inbox = Inbox(folder)
-        created(folder)
-        return work(job, folder, inbox)
+        created(folder, inbox)
+        return work(folder, lambda: job, inbox)
+
+
+def resume(folder: RunFolder, progress: Progress, inbox: Inbox, epochs: int | None = None) -> State:
+    """Train a run on from its last checkpoint, or from its beginning where it has none yet; `epochs` None: as many as
+    it was to have.
+
+    Raises RunError where it has nothing left to do, or another process holds it; all else stands in its state.
+    """
+    check_resumable(folder.state(), epochs)
+    config = folder.config()
+    with Capture() as capture:
+        capture.to(folder.log_file)
+        progress("loading torch", None)
+        from tuitrain.training.job import prepare
+        from tuitrain.training.work import work
+
+        return work(folder, lambda: prepare(config, progress), inbox, epochs)
+
+
+def check_resumable(state: State, epochs: int | None) -> None:
+    """Raises RunError where there is nothing to train."""
+    if epochs is None and state.status == "finished":
+        raise RunError(
+            f"The run has finished, after {state.epoch} epochs.",
+            f"Give it more: --epochs +5, or --epochs {state.epoch + 5}.",
+        )
+    if epochs is not None and epochs <= state.epoch:
+        raise RunError(f"epochs = {epochs} is not allowed: the run has done {state.epoch}, it must be more.")

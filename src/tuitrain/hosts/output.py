@@ -12,7 +12,7 @@ import tempfile
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TextIO
+from typing import IO, BinaryIO, TextIO
 
 _active: "Capture | None" = None
 
@@ -38,18 +38,17 @@ class _Routed(io.TextIOBase):
     def __init__(self, behind: TextIO) -> None:
         self.behind = behind
 
-    def write(self, text: str) -> int:
+    def _now(self) -> IO[str]:
         here, capture = threading.get_ident(), _active
         if capture and (here == capture.thread or here != threading.main_thread().ident):
-            capture.file.write(text)
-            return len(text)
-        return self.behind.write(text)
+            return capture.file
+        return self.behind
+
+    def write(self, text: str) -> int:
+        return self._now().write(text)
 
     def flush(self) -> None:
-        capture = _active
-        if capture:
-            capture.file.flush()
-        self.behind.flush()
+        self._now().flush()
 
     def writable(self) -> bool:
         return True
@@ -62,7 +61,11 @@ class _Routed(io.TextIOBase):
         return "utf-8"
 
     def fileno(self) -> int:
-        return self.behind.fileno()
+        return self._now().fileno()
+
+    @property
+    def buffer(self) -> BinaryIO:
+        return self._now().buffer  # type: ignore[attr-defined, no-any-return]
 
 
 class Capture:
@@ -75,6 +78,9 @@ class Capture:
     def __enter__(self) -> "Capture":
         global _active
         self._streams = (sys.stdout, sys.stderr)
+        # What was printed before belongs where it was printed to.
+        for stream in self._streams:
+            stream.flush()
         self._descriptors = [(number, os.dup(number)) for number in (1, 2)]
         self._lead_away()
         _active = self

@@ -69,7 +69,7 @@ class Network(Struct, frozen=True):
 
 
 class Preview(Struct, frozen=True):
-    """What is known of `config` so far; `over`: no more will be. `problem` is a sentence, `key` the setting at fault."""
+    """What is known of `config`; `over`: no more will be. `problem` is a sentence, `key` the setting at fault."""
 
     config: Config
     splits: Splits | None = None
@@ -227,7 +227,8 @@ def with_network(preview: Preview) -> Preview:
             preview, splits=found, network=network(preview.config.model, found.shape, found.classes), over=True
         )
     except Exception as error:
-        return replace(preview, over=True, **_told(error))
+        problem, key = _told(error)
+        return replace(preview, problem=problem, key=key, over=True)
 
 
 def _shaped(found: Splits, data: Data) -> Splits:
@@ -245,13 +246,14 @@ def without_network(config: Config) -> Preview:
     try:
         return Preview(config, splits(config.data))
     except Exception as error:
-        return Preview(config, **_told(error))
+        problem, key = _told(error)
+        return Preview(config, problem=problem, key=key)
 
 
-def _told(error: Exception) -> dict[str, str]:
+def _told(error: Exception) -> tuple[str, str]:
     if isinstance(error, TuitrainError):
-        return {"problem": plain(error), "key": error.key if isinstance(error, ConfigError) else ""}
-    return {"problem": plain(f"{type(error).__name__}: {error}", 200)}
+        return plain(error), error.key if isinstance(error, ConfigError) else ""
+    return plain(f"{type(error).__name__}: {error}", 200), ""
 
 
 class Previewer:

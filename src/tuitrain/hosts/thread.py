@@ -1,10 +1,12 @@
 """A run in a thread of this process, owned by the host: screens come and go, the run stays."""
 
 import threading
+from collections.abc import Callable
 
 from tuitrain.errors import RunError, TuitrainError
-from tuitrain.hosts.launch import Request, launch
-from tuitrain.runs.control import send
+from tuitrain.hosts.launch import Request, launch, resume
+from tuitrain.hosts.process import spawn, start
+from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.text import plain
 
@@ -17,7 +19,7 @@ class ThreadHost:
     """Trains one run at a time. The attributes are written by the training thread and read by anyone.
 
     `doing` and `fraction` tell how far preparing is (None: unknown); `folder` is the run once it exists; `error`
-    why preparing failed; `ended` is set when the thread has nothing more to do, also when it failed.
+    why preparing or handing over failed; `ended` is set when the thread has nothing more to do, also when it failed.
     """
 
     def __init__(self) -> None:
@@ -28,7 +30,8 @@ class ThreadHost:
         self.ended = threading.Event()
         self.ended.set()
         self._cancelled = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._detached = threading.Event()
+        self._inbox: Inbox | None = None
 
     @property
     def busy(self) -> bool:
@@ -36,27 +39,43 @@ class ThreadHost:
 
     def start(self, request: Request) -> None:
         """Raises RunError while another run is being prepared or trained here."""
-        if self.busy:
-            raise RunError("A run is training in this window.", "Wait for its end, or stop it first.")
-        self.doing, self.fraction, self.folder, self.error = "starting", None, None, None
-        self.ended.clear()
-        self._cancelled.clear()
-        self._thread = threading.Thread(target=self._work, args=(request,), name="training")
-        self._thread.start()
+        self._begin(lambda: self._launch(request), None)
+
+    def resume(self, folder: RunFolder, epochs: int | None = None) -> None:
+        """Train a run on. Raises RunError while another one is being trained here."""
+        self._begin(lambda: self._resume(folder, epochs), folder)
 
     def cancel(self) -> None:
         """Call off preparing; a run that exists already is stopped, with a checkpoint."""
         self._cancelled.set()
-        if self.folder is not None and self.busy:
-            send(self.folder, "stop")
+        if self._inbox is not None:
+            self._inbox.put("stop")
+
+    def detach(self) -> None:
+        """Hand the run over to a process of its own, without losing a step; also one that is only being prepared."""
+        self._detached.set()
+        if self._inbox is not None:
+            self._inbox.put("detach")
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the end; whether it came. A training thread that lives at interpreter exit would abort it."""
         return self.ended.wait(timeout)
 
-    def _work(self, request: Request) -> None:
+    def _begin(self, job: Callable[[], None], folder: RunFolder | None) -> None:
+        if self.busy:
+            raise RunError(
+                "A run is training in this window.", "Wait for its end, stop it, or put it in the background."
+            )
+        self.doing, self.fraction, self.folder, self.error, self._inbox = "starting", None, folder, None, None
+        for event in (self.ended, self._cancelled, self._detached):
+            event.clear()
+        threading.Thread(target=self._work, args=(job,), name="training").start()
+
+    def _work(self, job: Callable[[], None]) -> None:
         try:
-            launch(request, self._progress, self._created)
+            job()
+            if self.folder is not None and self._detached.is_set() and self.folder.state().status == "queued":
+                spawn(self.folder)
         except Cancelled:
             pass
         except TuitrainError as error:
@@ -64,14 +83,34 @@ class ThreadHost:
         except Exception as error:
             self.error = TuitrainError(f"{type(error).__name__}: {plain(error)}")
         finally:
+            self._inbox = None
             self.ended.set()
 
+    def _launch(self, request: Request) -> None:
+        try:
+            launch(request, self._progress, self._created)
+        except Cancelled:
+            if self._detached.is_set() and not self._cancelled.is_set():
+                self.folder = start(request)
+
+    def _resume(self, folder: RunFolder, epochs: int | None) -> None:
+        inbox = Inbox(folder)
+        self._created(folder, inbox)
+        resume(folder, self._say, inbox, epochs)
+
     def _progress(self, doing: str, fraction: float | None) -> None:
-        if self._cancelled.is_set():
+        if self._cancelled.is_set() or self._detached.is_set():
             raise Cancelled
+        self._say(doing, fraction)
+
+    def _say(self, doing: str, fraction: float | None) -> None:
         self.doing, self.fraction = plain(doing, 120), fraction
 
-    def _created(self, folder: RunFolder) -> None:
+    def _created(self, folder: RunFolder, inbox: Inbox) -> None:
+        self._inbox = inbox
         self.folder = folder
+        # What was asked for while there was no inbox yet.
         if self._cancelled.is_set():
-            send(folder, "stop")
+            inbox.put("stop")
+        elif self._detached.is_set():
+            inbox.put("detach")

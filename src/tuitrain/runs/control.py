@@ -4,6 +4,7 @@ import getpass
 import os
 import platform
 import time
+from collections import deque
 from typing import Literal, get_args
 
 import msgspec
@@ -32,7 +33,7 @@ def send(folder: RunFolder, name: CommandName, value: float | None = None) -> No
     """Raises RunError where the command cannot be written."""
     line = msgspec.json.encode(Command(name, time.time(), value, f"{_user()}@{platform.node()}")) + b"\n"
     try:
-        descriptor = os.open(folder.control_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        descriptor = os.open(folder.control_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o644)
         try:
             os.write(descriptor, line)
         finally:
@@ -49,11 +50,19 @@ def _user() -> str:
 
 
 class Inbox:
-    """The commands that came since the last look; those of before it was opened are passed over."""
+    """The commands that came since the last look; those of before it was opened are passed over.
+
+    `put` is for the process that trains: signals, and an app that is left.
+    """
 
     def __init__(self, folder: RunFolder) -> None:
+        self._own: deque[Command] = deque()
         self._path = folder.control_file
         self._offset = self._size()
+
+    def put(self, name: CommandName) -> None:
+        """From any thread, or a signal handler."""
+        self._own.append(Command(name, time.time(), None, f"process {os.getpid()}"))
 
     def _size(self) -> int:
         try:
@@ -63,11 +72,23 @@ class Inbox:
 
     def new(self) -> list[Command]:
         """Lines that are no commands are passed over; a line without its end waits."""
-        if self._size() <= self._offset:
+        own = [self._own.popleft() for _ in range(len(self._own))]
+        return own + self._from_file()
+
+    def _from_file(self) -> list[Command]:
+        size = self._size()
+        if size < self._offset:
+            # The file was removed and made anew.
+            self._offset = 0
+        if size <= self._offset:
             return []
-        with self._path.open("rb") as file:
-            file.seek(self._offset)
-            whole = file.read().rpartition(b"\n")[0]
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                whole = file.read().rpartition(b"\n")[0]
+        except OSError:
+            # A file that is not the loop's to read must not end the run.
+            return []
         if not whole:
             return []
         self._offset += len(whole) + 1
@@ -75,6 +96,6 @@ class Inbox:
         for line in whole.split(b"\n"):
             try:
                 commands.append(_decode(line))
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 continue
         return commands

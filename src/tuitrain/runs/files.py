@@ -30,6 +30,13 @@ def replace(path: Path, content: bytes, *, sync: bool = False) -> None:
         sync_folder(path.parent)
 
 
+def overwrite(path: Path, content: bytes) -> None:
+    """Where no new file has room any more: into the blocks that the old one has. Raises OSError."""
+    with path.open("r+b") as file:
+        file.write(content)
+        file.truncate()
+
+
 def sync_folder(folder: Path) -> None:
     """A rename is on disk only once its folder is."""
     descriptor = os.open(folder, os.O_RDONLY)

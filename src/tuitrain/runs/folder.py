@@ -1,5 +1,6 @@
 """The files of one run, and reading them."""
 
+import os
 import re
 import secrets
 import time
@@ -60,7 +61,7 @@ class RunFolder:
     def evaluation(self, split: str, checkpoint: str = "last") -> Evaluation | None:
         """None where that was not evaluated. What is returned is square, and speaks only of classes that it names."""
         path = self._evaluation_file(split, checkpoint)
-        if not path.exists():
+        if not os.path.lexists(path):
             return None
         evaluation = read_json(path, Evaluation)
         known = range(len(evaluation.classes))
@@ -94,5 +95,9 @@ def folders(runs_dir: Path) -> Iterator[RunFolder]:
     except OSError as error:
         raise RunError(f"The runs folder {plain(runs_dir)} cannot be read: {error.strerror}.") from None
     for path in paths:
-        if not path.name.startswith(".") and path.is_dir() and not path.is_symlink():
+        if not path.name.startswith(".") and not path.is_symlink() and _holds_a_run(path):
             yield RunFolder(path)
+
+
+def _holds_a_run(path: Path) -> bool:
+    return any(os.path.lexists(path / name) for name in ("run.json", "state.json", "config.toml", "metrics.jsonl"))

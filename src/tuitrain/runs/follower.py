@@ -4,6 +4,7 @@ import time
 from array import array
 from bisect import bisect_right
 from collections import deque
+from pathlib import Path
 
 import msgspec
 
@@ -14,6 +15,7 @@ from tuitrain.runs.records import RunInfo, ShownStatus, State
 from tuitrain.runs.rows import Evaluated, Event, Train, decode
 
 CHUNK = 256 * 1024
+LONGEST = 64 * CHUNK
 LOG_LINES = 2000
 _NAN = float("nan")
 
@@ -69,13 +71,17 @@ class Follower:
     def status(self) -> ShownStatus:
         return "damaged" if self.problem else shown_status(self.state)
 
+    def events_value(self, name: str) -> float | None:
+        """The value of the last event of that name."""
+        return next((event.value for event in reversed(self.events) if event.name == name), None)
+
     def poll(self, budget: float = 0.05) -> bool:
         """Whether anything was new; reads for about `budget` seconds, so that the rest comes with later calls."""
         deadline = time.monotonic() + budget
         try:
             self._load()
             news = self._read_state()
-            news |= self._read_log()
+            news |= self._read_log(deadline)
             news |= self._read_metrics(deadline)
         except (RunError, OSError) as error:
             problem, self.problem = self.problem, str(error)
@@ -101,37 +107,45 @@ class Follower:
         self._state_stamp = stamp
         return True
 
-    def _read_log(self) -> bool:
-        lines, self._log_offset = self._tail("log_file", self._log_offset)
-        self.log.extend(line.decode("utf-8", "replace") for line in lines)
-        self.log_lines += len(lines)
-        return bool(lines)
+    def _read_log(self, deadline: float) -> bool:
+        before = self.log_lines
+        while True:
+            lines, self._log_offset = self._tail(self.folder.log_file, self._log_offset)
+            self.log.extend(line.decode("utf-8", "replace") for line in lines)
+            self.log_lines += len(lines)
+            if not lines or time.monotonic() > deadline:
+                return self.log_lines > before
 
     def _read_metrics(self, deadline: float) -> bool:
         news = False
         while True:
-            lines, self._offset = self._tail("metrics_file", self._offset)
+            lines, self._offset = self._tail(self.folder.metrics_file, self._offset)
             for line in lines:
                 self._take(line)
             news |= bool(lines)
             if not lines or time.monotonic() > deadline:
                 return news
 
-    def _tail(self, name: str, offset: int) -> tuple[list[bytes], int]:
-        """The whole lines after `offset`, a chunk at a time, and where they end; a torn last line waits."""
+    def _tail(self, path: Path, offset: int) -> tuple[list[bytes], int]:
+        """The whole lines after `offset`, a chunk at a time, and where they end; a torn last line waits. A line too
+        long to be one of ours is passed over."""
         try:
-            with getattr(self.folder, name).open("rb") as file:
+            if not path.is_file():
+                return [], offset
+            with path.open("rb") as file:
                 file.seek(offset)
-                chunk = file.read(CHUNK)
-                while len(chunk) % CHUNK == 0 and chunk and b"\n" not in chunk and len(chunk) < 64 * CHUNK:
+                chunk = more = file.read(CHUNK)
+                while len(more) == CHUNK and b"\n" not in more and len(chunk) < LONGEST:
                     more = file.read(CHUNK)
-                    if not more:
-                        break
                     chunk += more
         except FileNotFoundError:
             return [], offset
+        except OSError as error:
+            raise RunError(f"{path.name} cannot be read: {error.strerror}.") from None
         whole, newline, _ = chunk.rpartition(b"\n")
-        return (whole.split(b"\n"), offset + len(whole) + 1) if newline else ([], offset)
+        if not newline:
+            return ([b""], offset + len(chunk)) if len(chunk) >= LONGEST else ([], offset)
+        return whole.split(b"\n"), offset + len(whole) + 1
 
     def _take(self, line: bytes) -> None:
         try:
@@ -168,3 +182,5 @@ class Follower:
             del column[len(self.train) :]
         for curve in self.evaluations.values():
             curve.cut(step)
+        # What the loop does of itself, it does again; what people did, they did.
+        self.events = [event for event in self.events if event.step <= step or event.name != "drop"]

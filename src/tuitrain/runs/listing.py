@@ -1,5 +1,6 @@
 """All runs of a folder, and finding one."""
 
+import os
 from pathlib import Path
 
 from msgspec import Struct
@@ -44,7 +45,7 @@ def find(runs_dir: Path, wanted: str) -> RunFolder:
     """The run with this id, beginning of an id, end of an id, name, or path. Raises RunError where none or many fit."""
     path = Path(wanted)
     if len(path.parts) > 1 or path.is_absolute():
-        if (path / "run.json").is_file() or (path / "state.json").is_file():
+        if any(os.path.isfile(path / name) for name in ("run.json", "state.json")):  # noqa: PTH113
             return RunFolder(path)
         raise RunError(f"There is no run in {plain(wanted)}.", "See: tuitrain runs")
     candidates = list(folders(runs_dir))

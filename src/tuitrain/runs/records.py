@@ -1,12 +1,14 @@
 """What the JSON files of a run folder hold. Times are seconds since 1970, durations seconds."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from tuitrain.runs.process import Process
 
 FORMAT = 1
+# Numbers that a file may hold: a float can stand for each of them.
+Count = Annotated[int, Meta(ge=0, le=2**53)]
 Status = Literal["queued", "running", "paused", "finished", "stopped", "failed"]
 # `interrupted` is never written: it is what a run is whose file says running and whose process is gone.
 ShownStatus = Literal["queued", "running", "paused", "finished", "stopped", "failed", "interrupted", "damaged"]
@@ -22,8 +24,8 @@ class Score(Struct, frozen=True):
 class Best(Struct, frozen=True):
     """The epoch with the lowest validation loss so far; `test` is measured at the end of the run."""
 
-    epoch: int
-    step: int
+    epoch: Count
+    step: Count
     validation: Score
     test: Score | None = None
 
@@ -41,15 +43,15 @@ class RunInfo(Struct, kw_only=True):
     command: str = ""
     host: str = ""
     device: str = ""
-    threads: int = 0
+    threads: Count = 0
     versions: dict[str, str] = {}
     git: str = ""
     model: str = ""
-    parameters: int = 0
+    parameters: Count = 0
     layers: list[str] = []
     shape: tuple[int, int, int] = (0, 0, 0)
     classes: list[str] = []
-    sizes: dict[str, int] = {}
+    sizes: dict[str, Count] = {}
     data_notes: list[str] = []
 
 
@@ -60,14 +62,14 @@ class State(Struct, kw_only=True):
     status: Status = "queued"
     phase: str = ""
     reason: str = ""
-    epoch: int = 0
-    epochs: int = 0
-    step: int = 0
-    steps: int = 0
-    steps_per_epoch: int = 0
+    epoch: Count = 0
+    epochs: Count = 0
+    step: Count = 0
+    steps: Count = 0
+    steps_per_epoch: Count = 0
     seconds: float = 0.0
     samples_per_second: float = 0.0
-    memory: int | None = None
+    memory: Count | None = None
     started: float | None = None
     ended: float | None = None
     heartbeat: float = 0.0
@@ -85,13 +87,13 @@ class State(Struct, kw_only=True):
 class Sample(Struct, frozen=True):
     """An image of the split, drawn small: `pixels` are height * width * channels bytes, channels 1 or 3."""
 
-    index: int
-    true: int
-    predicted: int
+    index: Count
+    true: Count
+    predicted: Count
     probability: float
-    height: int
-    width: int
-    channels: int
+    height: Count
+    width: Count
+    channels: Count
     pixels: bytes
 
 
@@ -100,10 +102,10 @@ class Evaluation(Struct, frozen=True, kw_only=True):
 
     split: Literal["validation", "test"]
     checkpoint: Literal["last", "best"]
-    epoch: int
-    step: int
+    epoch: Count
+    step: Count
     loss: float | None
     accuracy: float
     classes: list[str]
-    confusion: list[list[int]]
+    confusion: list[list[Count]]
     worst: list[Sample] = field(default_factory=list)

@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-Count = Annotated[int, Meta(ge=0, le=2**53)]
+from tuitrain.runs.records import Count
+
+Norms = Annotated[tuple[float | None, ...], Meta(max_length=4096)]
 Split = Literal["train", "validation", "test"]
 
 
@@ -24,7 +26,7 @@ class Train(Struct, frozen=True, tag="train", tag_field="kind", omit_defaults=Tr
     seconds: float
     time: float
     grad_norm: float | None = None
-    layers: tuple[float | None, ...] = ()
+    layers: Norms = ()
 
 
 class Evaluated(Struct, frozen=True, tag="evaluation", tag_field="kind", omit_defaults=True):

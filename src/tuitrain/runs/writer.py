@@ -10,8 +10,9 @@ import msgspec
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import dumps
 from tuitrain.errors import RunError
-from tuitrain.runs.files import replace
+from tuitrain.runs.files import overwrite, replace
 from tuitrain.runs.folder import RunFolder, new_id
+from tuitrain.runs.owner import claim, release
 from tuitrain.runs.process import this_process
 from tuitrain.runs.records import RunInfo, State
 from tuitrain.runs.rows import Event, Row, encode
@@ -27,14 +28,15 @@ def default_name(config: Config) -> str:
 
 def create(runs_dir: Path, info: RunInfo, config: Config, original: str = "") -> RunFolder:
     """A new run folder, there all at once or not at all; fills in `info.id`. Raises RunError."""
-    info.id = new_id(info.name)
+    info.id, info.created = new_id(info.name), time.time()
     path, draft = runs_dir / info.id, runs_dir / f".{info.id}.new"
     try:
         draft.mkdir(parents=True)
         folder = RunFolder(draft)
         folder.config_file.write_text(dumps(config, original), encoding="utf-8")
         folder.info_file.write_bytes(encode_pretty(info))
-        folder.state_file.write_bytes(encode_pretty(State(process=this_process(), heartbeat=time.time())))
+        state = State(process=this_process(), heartbeat=time.time(), epochs=config.training.epochs)
+        folder.state_file.write_bytes(encode_pretty(state))
         folder.metrics_file.touch()
         folder.log_file.touch()
         folder.checkpoints.mkdir()
@@ -52,25 +54,57 @@ def encode_pretty(value: Any) -> bytes:
 
 
 class RunWriter:
-    """Appends rows, and keeps state.json true. Used by the loop's thread alone."""
+    """Appends rows, and keeps state.json true. Used by the loop's thread alone.
 
-    def __init__(self, folder: RunFolder, state: State | None = None) -> None:
+    Raises RunError where another process writes the run.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        claim(folder)
         self.folder = folder
-        self.state = state or State()
-        self._metrics = os.open(folder.metrics_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            self.state = folder.state()
+            self.state.process = this_process()
+            self._metrics = os.open(folder.metrics_file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+            self._end_torn_line()
+        except BaseException:
+            release(folder)
+            raise
         self._written = 0.0
 
+    def _end_torn_line(self) -> None:
+        """A process that was killed may have left half a row; ours begin on a line of their own."""
+        size = os.fstat(self._metrics).st_size
+        if size and os.pread(self._metrics, 1, size - 1) != b"\n":
+            os.write(self._metrics, b"\n")
+
     def row(self, row: Row) -> None:
+        """Raises OSError where the disk does not take all of it."""
         # One write call a row: a reader, or a copy taken in between, sees at worst a torn last line.
-        os.write(self._metrics, encode(row) + b"\n")
+        line = encode(row) + b"\n"
+        written = os.write(self._metrics, line)
+        if written != len(line):
+            # The disk is full; the next call says so.
+            os.write(self._metrics, line[written:])
 
     def event(self, name: str, detail: str = "", value: float | None = None) -> None:
         self.row(Event(name, self.state.step, self.state.epoch, time.time(), detail, value))
 
     def log(self, line: str) -> None:
-        """A line of the run's own in log.txt, among what others print there."""
-        with self.folder.log_file.open("a", encoding="utf-8", errors="replace") as file:
-            file.write(f"{time.strftime('%H:%M:%S')} {line}\n")
+        """A line of the run's own in log.txt, among what others print there. A log that cannot be written is no reason
+        to end."""
+        try:
+            with self.folder.log_file.open("a", encoding="utf-8", errors="replace") as file:
+                file.write(f"{time.strftime('%H:%M:%S')} {line}\n")
+        except OSError:
+            return
+
+    def info(self, info: RunInfo) -> None:
+        """Fill in what the run was made with, and leave what the user may have changed."""
+        known = self.folder.info()
+        for name in ("id", "name", "notes", "tags", "parent", "created", "command"):
+            setattr(info, name, getattr(known, name))
+        replace(self.folder.info_file, encode_pretty(info))
 
     def update(self, *, now: bool = False, **changes: Any) -> None:
         """Change the state; on disk at once where `now` or the status changes, else within the interval."""
@@ -79,11 +113,18 @@ class RunWriter:
             setattr(self.state, name, value)
         if now or time.monotonic() - self._written >= INTERVAL:
             self.state.heartbeat = time.time()
-            self.state.process = self.state.process or this_process()
             replace(self.folder.state_file, encode_pretty(self.state))
             self._written = time.monotonic()
+
+    def end(self, **changes: Any) -> None:
+        """The last change of the state, which finds its way also onto a full disk."""
+        try:
+            self.update(now=True, **changes)
+        except OSError:
+            overwrite(self.folder.state_file, encode_pretty(self.state))
 
     def close(self) -> None:
         if self._metrics >= 0:
             os.close(self._metrics)
             self._metrics = -1
+            release(self.folder)

@@ -4,13 +4,15 @@ from collections import Counter
 from pathlib import Path
 from typing import ClassVar
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Footer, Static
 
 from tuitrain.config.values import changed, to_text
-from tuitrain.errors import RunError
+from tuitrain.errors import RunError, TuitrainError
+from tuitrain.hosts.process import spawn
 from tuitrain.runs.index import RunIndex
 from tuitrain.runs.listing import Entry
 from tuitrain.text import plain
@@ -18,6 +20,7 @@ from tuitrain.widgets.navigation import NewRun, OpenRun
 from tuitrain.widgets.run_table import RunTable
 from tuitrain.widgets.ticking import TickingScreen
 
+RESUMABLE = ("interrupted", "stopped", "failed")
 EMPTY = """\
 No runs yet.
 
@@ -34,6 +37,7 @@ class Runs(TickingScreen):
     TITLE = "Runs"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "new", "new", tooltip="Set up a new run", id="runs.new"),
+        Binding("r", "resume", "resume", tooltip="Train on what was interrupted or stopped", id="runs.resume"),
         Binding("y", "clone", "clone", tooltip="A new run with the settings of this one", id="runs.clone"),
     ]
 
@@ -79,6 +83,7 @@ class Runs(TickingScreen):
 
     def on_data_table_row_highlighted(self) -> None:
         self._detail()
+        self.refresh_bindings()
 
     def on_data_table_row_selected(self) -> None:
         entry = self.query_one(RunTable).selected
@@ -86,14 +91,30 @@ class Runs(TickingScreen):
             self.post_message(OpenRun(entry.folder))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        return bool(self._entries) if action == "clone" else True
+        if action not in ("clone", "resume"):
+            return True
+        entry = self.query_one(RunTable).selected if self._entries else None
+        if entry is None:
+            return False
+        return entry.status in RESUMABLE if action == "resume" else entry.status != "damaged"
 
     def action_new(self) -> None:
         self.post_message(NewRun())
 
+    @work(thread=True, exit_on_error=False)
+    def action_resume(self) -> None:
+        """In a process of its own: whatever ended it before, this terminal will not."""
+        entry = self.query_one(RunTable).selected
+        if entry is None:
+            return
+        try:
+            spawn(entry.folder)
+        except TuitrainError as error:
+            self.app.call_from_thread(self.notify, str(error), severity="error", markup=False)
+
     def action_clone(self) -> None:
         entry = self.query_one(RunTable).selected
-        if entry is not None and entry.status != "damaged":
+        if entry is not None:
             self.post_message(NewRun(entry.config, entry.info.name))
 
 

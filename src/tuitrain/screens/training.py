@@ -9,17 +9,19 @@ from textual.content import Content
 from textual.widgets import ContentSwitcher, Footer, Log, Static
 
 from tuitrain.analysis import health, pace, summary, units
+from tuitrain.config.values import from_text
 from tuitrain.errors import RunError
 from tuitrain.runs.control import CommandName, send
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.listing import Entry
+from tuitrain.runs.process import this_process
 from tuitrain.runs.records import Score
 from tuitrain.text import plain
 from tuitrain.widgets.chart import utf8_locale
 from tuitrain.widgets.curves import Curves, Gradients
 from tuitrain.widgets.meter import progress
-from tuitrain.widgets.navigation import OpenRun
+from tuitrain.widgets.navigation import AskValue, DetachRun, OpenRun
 from tuitrain.widgets.report import STATUS
 from tuitrain.widgets.ticking import TickingScreen
 
@@ -36,6 +38,9 @@ class Training(TickingScreen):
         Binding("p", "pause", "pause", tooltip="Hold the run, or let it go on", id="training.pause"),
         Binding("s", "stop", "stop", tooltip="Stop after this step, with a checkpoint", id="training.stop"),
         Binding("k", "checkpoint", "checkpoint", tooltip="Save a checkpoint now", id="training.checkpoint"),
+        Binding("r", "rate", "rate", tooltip="Change the learning rate", id="training.rate"),
+        Binding("e", "epochs", "epochs", tooltip="Change the number of epochs", id="training.epochs"),
+        Binding("d", "detach", "background", tooltip="Move to a process of its own", id="training.detach"),
         Binding("enter", "results", "results", tooltip="The results, with the confusion matrix", id="training.results"),
         Binding("1", "page('curves')", "curves", tooltip="Loss and accuracy", id="training.curves"),
         Binding(
@@ -152,7 +157,9 @@ class Training(TickingScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         active = self.run.state.active and self.run.status != "interrupted"
-        if action in ("pause", "stop", "checkpoint"):
+        if action == "detach":
+            return active and self.run.state.process == this_process()
+        if action in ("pause", "stop", "checkpoint", "rate", "epochs"):
             return active
         if action == "results":
             return not active
@@ -177,9 +184,26 @@ class Training(TickingScreen):
     def action_checkpoint(self) -> None:
         self._send("checkpoint")
 
-    def _send(self, command: CommandName) -> None:
+    def action_rate(self) -> None:
+        present = self.run.events_value("lr") or self.run.config.optimizer.lr
+        self._ask("lr", "optimizer.lr", f"{present:g}", "Learning rate, the peak where there is a schedule")
+
+    def action_epochs(self) -> None:
+        self._ask("epochs", "training.epochs", str(self.run.state.epochs), "Number of epochs in all")
+
+    def action_detach(self) -> None:
+        self.post_message(DetachRun())
+
+    def _ask(self, command: CommandName, key: str, present: str, text: str) -> None:
+        def answer(value: str | None) -> None:
+            if value is not None:
+                self._send(command, from_text(key, value))
+
+        self.post_message(AskValue(text, present, lambda value: from_text(key, value), answer))
+
+    def _send(self, command: CommandName, value: float | None = None) -> None:
         try:
-            send(self.run.folder, command)
+            send(self.run.folder, command, value)
             self.notify(f"{command} sent", timeout=2)
         except RunError as error:
             self.notify(str(error), severity="error", markup=False)

@@ -23,7 +23,8 @@ State = dict[str, Any]
 
 
 def save(path: Path, state: State) -> None:
-    """Written beside and renamed, so that `path` is the old checkpoint or the new one, also after a power cut."""
+    """Written beside and renamed, so that `path` is the old checkpoint or the new one, also after a power cut. Raises
+    OSError."""
     tensors: dict[str, Tensor] = {}
     rest = _flatten(state, "", tensors)
     temporary = path.with_name(f".{path.name}.tmp")
@@ -32,9 +33,9 @@ def save(path: Path, state: State) -> None:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-    except (OSError, SafetensorError):
+    except (OSError, SafetensorError) as error:
         temporary.unlink(missing_ok=True)
-        raise
+        raise error if isinstance(error, OSError) else OSError(str(error)) from error
     sync_folder(path.parent)
 
 

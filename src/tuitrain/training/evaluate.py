@@ -47,7 +47,8 @@ def evaluate(
         losses.append(F.cross_entropy(logits, target, reduction="none"))
         probability, predicted = logits.softmax(1).max(1)
         predictions.append(predicted)
-        probabilities.append(probability)
+        # JSON has no NaN: what an overflown network says has no probability at all.
+        probabilities.append(probability.nan_to_num(0.0))
         labels.append(target)
         beat()
     model.train(was_training)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import deque
 from typing import Any
 
 import torch
@@ -29,23 +30,35 @@ class Stopped(Exception):
     """The user asked the run to stop; its checkpoint is saved."""
 
 
-class Loop:
-    """Trains `job` from its last checkpoint, or from the beginning; all that happens goes to `writer`."""
+class Detached(Exception):
+    """The run is to go on in another process; its checkpoint is saved."""
 
-    def __init__(self, job: Job, writer: RunWriter, inbox: Inbox) -> None:
-        self.job, self.config, self.writer, self.inbox = job, job.config, writer, inbox
+
+class Loop:
+    """Trains `job` from its last checkpoint, or from the beginning; all that happens goes to `writer`.
+
+    `epochs` takes the place of the number in the checkpoint or the configuration.
+    """
+
+    def __init__(self, job: Job, writer: RunWriter, inbox: Inbox, epochs: int | None = None) -> None:
+        self.job, self.config, self.writer, self.inbox, self._epochs = job, job.config, writer, inbox, epochs
         self.at = Progress(lr=job.config.optimizer.lr, epochs=job.config.training.epochs)
-        self.window = Window(job.config.training.log_every * job.config.optimizer.accumulate, job.device)
+        # No row is longer than an epoch, however large log_every is.
+        between_rows = job.config.training.log_every * job.config.optimizer.accumulate
+        self.window = Window(min(between_rows, job.batches), job.device)
         self._last = writer.folder.checkpoints / "last.safetensors"
         self._clock: float | None = None
         self._attended = self._saved = time.monotonic()
+        self._pending: deque[Command] = deque()
 
     def run(self) -> None:
         """Raises Stopped, TrainingError where the loss is not finite, and what torch, the disk or a user's own
         function raises."""
         self._begin()
         while self.at.epoch < self.at.epochs and not self.at.over:
-            self._train_epoch()
+            # A run stopped right after an epoch's last step continues here.
+            if self.at.batch < self.job.batches:
+                self._train_epoch()
             self._end_epoch()
         judge(self.job, self.writer, self.at)
         self._tell(now=True)
@@ -53,11 +66,13 @@ class Loop:
     def _begin(self) -> None:
         if self._last.exists():
             restore(self._last, self.job, self.at, self.window)
-            self._tell(status="running", phase="training")
+            self._more(self._epochs)
+            self._tell(phase="training")
             self.writer.event("continued")
         else:
+            self._more(self._epochs)
             self._save()
-            self._tell(status="running", phase="training", started=time.time())
+            self._tell(phase="training", started=time.time())
             self.writer.event("started")
 
     def _train_epoch(self) -> None:
@@ -170,8 +185,9 @@ class Loop:
         """Now and then: commands, the time budget, a checkpoint in mid-epoch."""
         self._attended = time.monotonic()
         self._tell(memory=devices.memory(self.job.device))
-        for command in self.inbox.new():
-            self._obey(command)
+        self._pending.extend(self.inbox.new())
+        while self._pending:
+            self._obey(self._pending.popleft())
         limit = self.config.training.max_minutes
         if limit and self._seconds() > limit * 60 and not self.at.over:
             self.at.over = f"The time budget of {limit:g} minutes is used."
@@ -179,15 +195,27 @@ class Loop:
             self._save()
 
     def _obey(self, command: Command) -> None:
-        if command.name == "stop":
+        """Do it, and acknowledge it in the rows."""
+        if command.name in ("stop", "detach"):
             self._save()
-            self.writer.event("stopped", command.by)
-            raise Stopped
+            raise Stopped if command.name == "stop" else Detached
         if command.name == "pause":
             self._pause(command)
         elif command.name == "checkpoint":
             self._save()
             self.writer.event("checkpoint", command.by)
+        elif command.name == "lr" and command.value and 0 < command.value < math.inf:
+            self.at.lr = command.value
+            self.writer.event("lr", command.by, command.value)
+        elif command.name == "epochs" and command.value and command.value >= max(1, self.at.epoch):
+            self._more(int(command.value))
+            self.writer.event("epochs", command.by, self.at.epochs)
+        elif command.name != "resume":
+            self.writer.event("refused", f"{command.name} {command.value} from {command.by}")
+
+    def _more(self, epochs: int | None) -> None:
+        if epochs:
+            self.at.epochs, self.at.over = epochs, ""
 
     def _pause(self, command: Command) -> None:
         """Hold still until someone says resume; stopping works meanwhile."""
@@ -195,17 +223,23 @@ class Loop:
         self._save()
         self._tell(status="paused")
         self.writer.event("paused", command.by)
-        while not any(self._resumes(command) for command in self.inbox.new()):
+        while not self._resumed():
             time.sleep(ATTENTION)
             self._tell()
         self._tell(status="running")
         self.writer.event("resumed", command.by)
         self._start_clock()
 
-    def _resumes(self, command: Command) -> bool:
-        if command.name not in ("pause", "resume"):
-            self._obey(command)
-        return command.name == "resume"
+    def _resumed(self) -> bool:
+        """Whether a resume came; the commands after it wait for their turn."""
+        self._pending.extend(self.inbox.new())
+        while self._pending:
+            command = self._pending.popleft()
+            if command.name == "resume":
+                return True
+            if command.name != "pause":
+                self._obey(command)
+        return False
 
     def _save(self) -> None:
         """The last checkpoint is always a good one: never of a network whose loss was not finite."""

@@ -39,7 +39,18 @@ def _plain(config: schema.Optimizer, parameters: Iterable[nn.Parameter]) -> opti
     kind, options = kinds["adamw" if config.name == "muon" else config.name]
     if _has_fused(kind, params[0].device):
         options["fused"] = True
-    return kind(params, **options)
+    optimizer = kind(params, **options)
+    optimizer.register_load_state_dict_post_hook(_lay_out)
+    return optimizer
+
+
+def _lay_out(optimizer: optim.Optimizer) -> None:
+    """Fused kernels walk through memory in its order, so that the state must lie there as its parameter does. Files
+    keep numbers, not strides."""
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape and value.stride() != parameter.stride():
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 @cache

@@ -8,6 +8,7 @@ import msgspec
 
 from tuitrain.errors import RunError
 from tuitrain.runs.records import Best
+from tuitrain.text import plain
 from tuitrain.training import checkpoint
 from tuitrain.training.job import Job
 from tuitrain.training.window import Window
@@ -62,8 +63,8 @@ def restore(path: Path, job: Job, at: Progress, window: Window) -> None:
         for name, value in state["progress"].items():
             setattr(at, name, msgspec.convert(value, Best | None) if name == "best" else value)
         checkpoint.set_random_state(state["rng"], job.device)
-    except (KeyError, ValueError, TypeError, RuntimeError, msgspec.ValidationError) as error:
-        raise RunError(f"The checkpoint {path.name} does not fit this run: {error}.") from None
+    except (KeyError, ValueError, TypeError, RuntimeError, AttributeError, msgspec.ValidationError) as error:
+        raise RunError(f"The checkpoint {path.name} does not fit this run: {plain(error, 120)}.") from None
 
 
 def load_weights(job: Job, state: dict[str, Any], path: Path) -> None:

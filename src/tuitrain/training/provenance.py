@@ -2,27 +2,24 @@
 
 import platform
 import subprocess
-import time
 
 import torch
 
 from tuitrain import __version__
 from tuitrain.runs.records import RunInfo
-from tuitrain.runs.writer import default_name
 from tuitrain.training import device as devices
 from tuitrain.training.job import Job
 
 
-def run_info(job: Job, name: str, command: str) -> RunInfo:
+def run_info(job: Job) -> RunInfo:
+    """All but who the run is: its id, its name and the command line stand in its folder already."""
     dataset = job.dataset
     sizes = {"train": len(dataset.train), "test": len(dataset.test)}
     if dataset.validation is not None:
         sizes["validation"] = len(dataset.validation)
     return RunInfo(
         id="",
-        name=name or default_name(job.config),
-        created=time.time(),
-        command=command,
+        name="",
         host=platform.node(),
         device=devices.describe(job.device),
         threads=job.threads,

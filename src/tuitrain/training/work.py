@@ -2,6 +2,7 @@
 
 import time
 import traceback
+from collections.abc import Callable
 
 import torch
 
@@ -12,41 +13,84 @@ from tuitrain.runs.records import State, Status
 from tuitrain.runs.writer import RunWriter
 from tuitrain.text import plain
 from tuitrain.training.job import Job
-from tuitrain.training.loop import Loop, Stopped
+from tuitrain.training.loop import Detached, Loop, Stopped
+from tuitrain.training.provenance import run_info
+
+# What must be the same for a resumed run to end as an uninterrupted one, to the last bit.
+PROMISE = ("device", "threads", "versions")
 
 
-def work(job: Job, folder: RunFolder, inbox: Inbox | None = None) -> State:
-    """Train until the run is finished, stopped or failed; its state says which, and why. Raises only KeyboardInterrupt
-    and SystemExit, and OSError where not even the end can be written."""
-    writer = RunWriter(folder, folder.state())
-    for note in job.dataset.notes:
-        writer.log(f"data: {plain(note)}")
+def work(folder: RunFolder, prepare: Callable[[], Job], inbox: Inbox, epochs: int | None = None) -> State:
+    """Train a run, from its last checkpoint where there is one; its state says how it ended, and why.
+
+    `epochs` takes the place of the number that the run was to have. Handed over, the run is queued. Raises RunError
+    where another process writes the run, and OSError where not even the end can be written.
+    """
+    writer = RunWriter(folder)
     try:
-        status, reason = _outcome(Loop(job, writer, inbox or Inbox(folder)), writer)
+        status, reason = _outcome(writer, prepare, inbox, epochs)
         writer.log(f"{status}. {reason}".rstrip())
-        writer.event(status, reason)
-        writer.update(status=status, reason=reason, phase="", ended=time.time(), now=True)
+        ended = None if status == "queued" else time.time()
+        writer.end(status=status, reason=reason, phase="", ended=ended)
     finally:
         writer.close()
     return writer.state
 
 
-def _outcome(loop: Loop, writer: RunWriter) -> tuple[Status, str]:
+def _outcome(writer: RunWriter, prepare: Callable[[], Job], inbox: Inbox, epochs: int | None) -> tuple[Status, str]:
+    status, reason = _try(writer, prepare, inbox, epochs)
     try:
+        writer.event("detached" if status == "queued" else status, reason)
+    except OSError as error:
+        return "failed", f"{reason} Writing failed: {error.strerror}.".strip()
+    return status, reason
+
+
+def _try(writer: RunWriter, prepare: Callable[[], Job], inbox: Inbox, epochs: int | None) -> tuple[Status, str]:
+    device = "the device"
+    try:
+        writer.update(status="running", phase="preparing", reason="", ended=None)
+        job = prepare()
+        device = str(job.device)
+        _note(writer, job)
+        loop = Loop(job, writer, inbox, epochs)
         loop.run()
     except Stopped:
         return "stopped", "Stopped by the user."
+    except Detached:
+        return "queued", ""
     except TuitrainError as error:
+        # What lies behind it is often the user's own code.
+        if error.__cause__ is not None:
+            _log_traceback(writer)
         return "failed", str(error)
     except (torch.OutOfMemoryError, MemoryError):
         return "failed", (
-            f"Out of memory on {loop.job.device}. Try a smaller data.batch_size with optimizer.accumulate,"
+            f"Out of memory on {device}. Try a smaller data.batch_size with optimizer.accumulate,"
             " or training.precision=bf16."
         )
     except OSError as error:
-        return "failed", f"Reading or writing failed: {plain(error)}."
+        return "failed", f"Reading or writing failed: {plain(error)}. What was saved last is kept."
     except Exception as error:
-        for line in traceback.format_exc().splitlines():
-            writer.log(line)
+        _log_traceback(writer)
         return "failed", f"{type(error).__name__}: {plain(error)} The log of the run has the details."
     return "finished", loop.at.over
+
+
+def _log_traceback(writer: RunWriter) -> None:
+    for line in traceback.format_exc().splitlines():
+        writer.log(line)
+
+
+def _note(writer: RunWriter, job: Job) -> None:
+    """Keep what the run is made with; say where that differs from what it was made with before."""
+    before, now = writer.folder.info(), run_info(job)
+    if before.layers:
+        for name in PROMISE:
+            was, is_ = getattr(before, name), getattr(now, name)
+            if was != is_:
+                writer.event("differs", f"{name}: {plain(was)} before, {plain(is_)} now")
+                writer.log(f"{name} was {plain(was)} and is {plain(is_)}: the result may differ in its last bits")
+    writer.info(now)
+    for note in job.dataset.notes:
+        writer.log(f"data: {plain(note)}")

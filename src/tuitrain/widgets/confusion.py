@@ -221,7 +221,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         recall = RECALL if width >= 32 else 0
         label = min(max(longest + 2, 7), max(7, width // 4))
         cell = self._cell_width(width - label - recall, longest)
-        heads = [_shortened(name, cell - 1) for name in names]
+        heads = [_shortened(name, cell - 1) if cell > 6 else _cut(name, cell - 1) for name in names]
         if len(set(heads)) < len(names):
             cell = self._cell_width(width - label - recall, 1)
             heads = [str(index) for index in self._order]
@@ -364,7 +364,11 @@ def _number(count: int) -> str:
 
 
 def _shortened(name: str, width: int) -> str:
-    return name if cell_len(name) <= width else set_cell_size(name, max(0, width - 1)).rstrip() + "…"
+    return name if cell_len(name) <= width else _cut(name, width - 1) + "…"
+
+
+def _cut(name: str, width: int) -> str:
+    return set_cell_size(name, max(0, width)).rstrip()
 
 
 def _right(text: str, width: int) -> str:

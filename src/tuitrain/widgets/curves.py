@@ -1,5 +1,6 @@
 """A run's rows as pairs of charts, moved about in together."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
@@ -99,8 +100,8 @@ class ChartPair(Container, can_focus=True):
         if self.axis == "epoch":
             return event.step / max(1, run.state.steps_per_epoch)
         if self.axis == "seconds":
-            before = [index for index, step in enumerate(run.train.step) if step <= event.step]
-            return run.train["seconds"][before[-1]] if before else 0.0
+            before = bisect_right(run.train.step, event.step)
+            return run.train["seconds"][before - 1] if before else 0.0
         return float(event.step)
 
     def action_turn(self) -> None:

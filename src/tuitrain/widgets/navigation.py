@@ -1,5 +1,7 @@
 """What a screen asks the app for; screens do not know each other."""
 
+from collections.abc import Callable
+
 from textual.message import Message
 
 from tuitrain.config.schema import Config
@@ -12,6 +14,20 @@ class OpenRun(Message):
     def __init__(self, folder: RunFolder, *, results: bool = False, replace: bool = False) -> None:
         super().__init__()
         self.folder, self.results, self.replace = folder, results, replace
+
+
+class AskValue(Message):
+    """Ask the user for one value; `answer` gets the text that `check` raised no TuitrainError for, None: called off."""
+
+    def __init__(
+        self, text: str, value: str, check: Callable[[str], object], answer: Callable[[str | None], None]
+    ) -> None:
+        super().__init__()
+        self.text, self.value, self.check, self.answer = text, value, check, answer
+
+
+class DetachRun(Message):
+    """Move the run that trains in this app to a process of its own."""
 
 
 class NewRun(Message):

@@ -56,15 +56,17 @@ class RunTable(DataTable[Text]):
         else:
             for key, cells in rows.items():
                 if cells != self._cells[key]:
-                    for column, cell in zip(("mark", *summary.COLUMNS), self._row(key, cells), strict=True):
-                        self.update_cell(key, column, cell, update_width=True)
+                    self._fill(key, cells)
         self._cells = rows
+
+    def _fill(self, key: str, cells: tuple[str, ...]) -> None:
+        for column, cell in zip(("mark", *summary.COLUMNS), self._row(key, cells), strict=True):
+            self.update_cell(key, column, cell, update_width=True)
 
     def _again(self) -> None:
         """The colours of cells are the theme's."""
-        entries = list(self._entries.values())
-        self._cells = {}
-        self.show(entries)
+        for key, cells in self._cells.items():
+            self._fill(key, cells)
 
     def _row(self, key: str, cells: tuple[str, ...]) -> list[Text]:
         status = self._entries[key].status

@@ -1,0 +1,44 @@
+"""`tuitrain resume RUN`: a paused run goes on; one that has ended is trained on from its last checkpoint."""
+
+import argparse
+
+from tuitrain.cli.output import talk
+from tuitrain.cli.train import follow, queued
+from tuitrain.config.values import from_text
+from tuitrain.errors import RunError
+from tuitrain.hosts.launch import check_resumable
+from tuitrain.hosts.process import spawn
+from tuitrain.hosts.thread import ThreadHost
+from tuitrain.runs.control import send
+from tuitrain.runs.folder import shown_status
+from tuitrain.runs.listing import find
+from tuitrain.text import plain
+
+
+def run(options: argparse.Namespace) -> int:
+    folder = find(options.runs_dir, options.name)
+    state = folder.state()
+    epochs = _epochs(options.epochs, state.epochs)
+    status = shown_status(state)
+    if status == "paused":
+        if epochs is not None:
+            send(folder, "epochs", epochs)
+        send(folder, "resume")
+        talk(f"resume: sent to {plain(folder.id)}")
+        return 0
+    if status in ("running", "queued"):
+        raise RunError(f"{plain(folder.id)} is {status} already.", f"Watch it: tuitrain attach {plain(folder.id)}")
+    check_resumable(state, epochs)
+    if options.detach:
+        spawn(folder, epochs)
+        return queued(folder, options.json)
+    host = ThreadHost()
+    return follow(host, lambda: host.resume(folder, epochs), options.json)
+
+
+def _epochs(text: str, present: int) -> int | None:
+    if not text:
+        return None
+    more = text.startswith("+")
+    value: int = from_text("training.epochs", text.removeprefix("+"))
+    return value + (present if more else 0)

@@ -1,0 +1,23 @@
+"""`tuitrain work FOLDER`: the process that a run has of its own."""
+
+import argparse
+import signal
+from types import FrameType
+
+from tuitrain.hosts.launch import resume
+from tuitrain.runs.control import Inbox
+from tuitrain.runs.folder import RunFolder
+
+
+def run(options: argparse.Namespace) -> int:
+    folder = RunFolder(options.path)
+    inbox = Inbox(folder)
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        inbox.put("stop")
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    state = resume(folder, lambda what, fraction: None, inbox, options.epochs)  # noqa: ARG005
+    return 1 if state.status == "failed" else 0

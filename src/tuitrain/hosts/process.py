@@ -1,0 +1,43 @@
+"""A run in a process of its own, in a session of its own: it outlives the terminal."""
+
+import subprocess
+import sys
+import time
+
+from tuitrain.errors import RunError
+from tuitrain.hosts.launch import Request, make
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.owner import held_by
+from tuitrain.text import plain
+
+# Seconds that a new process has to take hold of its run.
+PATIENCE = 20.0
+
+
+def start(request: Request) -> RunFolder:
+    """Make the run and leave it to a process of its own. Raises RunError where either fails."""
+    folder = make(request)
+    spawn(folder)
+    return folder
+
+
+def spawn(folder: RunFolder, epochs: int | None = None) -> None:
+    """Train on in a process of its own; returns as soon as that holds the run. Raises RunError where it does not come
+    to that."""
+    # -P: a file of the user's that is called torch.py must not stand in for torch.
+    command = [sys.executable, "-P", "-m", "tuitrain", "work", str(folder.path.absolute())]
+    command += ["--epochs", str(epochs)] if epochs else []
+    try:
+        with folder.log_file.open("ab") as log:
+            # A session of its own and no stream of ours: neither SIGHUP nor a closed terminal reaches it.
+            child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, close_fds=True
+            )
+    except OSError as error:
+        raise RunError(f"No process can be started for the run: {error.strerror}.") from None
+    deadline = time.monotonic() + PATIENCE
+    while held_by(folder) != child.pid and child.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    if child.poll() not in (None, 0):
+        lines = folder.log_file.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+        raise RunError(f"The run's process ended at once: {plain(lines[-1])}")

@@ -1,0 +1,46 @@
+"""One value, asked for in one line."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from tuitrain.errors import TuitrainError
+
+
+class Prompt(ModalScreen[str | None]):
+    """Dismissed with the text once `check` raises no TuitrainError for it; None for escape."""
+
+    CSS_PATH = "question.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "cancel", id="prompt.cancel")]
+
+    def __init__(self, text: str, value: str, check: Callable[[str], object]) -> None:
+        super().__init__()
+        self._text, self._value, self._check = text, value, check
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static(Content(self._text), id="text")
+            yield Input(self._value, compact=True)
+            yield Static(id="error")
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._problem(event.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        if not self._problem(event.value):
+            self.dismiss(event.value)
+
+    def _problem(self, text: str) -> str:
+        try:
+            self._check(text)
+            problem = ""
+        except TuitrainError as error:
+            problem = f"✗ {error}"
+        self.query_one("#error", Static).update(Content.styled(problem, "$error"))
+        return problem

@@ -1,0 +1,103 @@
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tuitrain.errors import RunError
+from tuitrain.runs.control import COMMANDS, CommandName, Inbox, send
+from tuitrain.runs.folder import RunFolder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[RunFolder]:
+    yield RunFolder(tmp_path)
+    assert not [path for path in tmp_path.iterdir() if path.name != "control.jsonl"]
+
+
+def names(inbox: Inbox) -> list[CommandName]:
+    return [command.name for command in inbox.new()]
+
+
+def test_every_command_arrives_once_and_in_order(folder: RunFolder) -> None:
+    inbox = Inbox(folder)
+    assert inbox.new() == []
+    commands: list[CommandName] = ["pause", "resume", "checkpoint", "lr", "epochs", "detach", "stop"]
+    assert sorted(commands) == sorted(COMMANDS)
+    for command in commands:
+        send(folder, command, 0.5 if command == "lr" else None)
+    arrived = inbox.new()
+    assert [command.name for command in arrived] == commands
+    assert [command.value for command in arrived if command.value] == [0.5]
+    assert all("@" in command.by and command.time > 0 for command in arrived)
+    assert inbox.new() == []
+
+
+def test_what_was_said_before_the_inbox_was_opened_is_passed_over(folder: RunFolder) -> None:
+    send(folder, "stop")
+    inbox = Inbox(folder)
+    send(folder, "pause")
+    assert names(inbox) == ["pause"]
+
+
+def test_what_the_process_itself_asks_for_needs_no_file(folder: RunFolder) -> None:
+    inbox = Inbox(folder)
+    inbox.put("stop")
+    assert names(inbox) == ["stop"]
+    assert not folder.control_file.exists()
+
+
+def test_lines_that_are_no_commands_are_passed_over(folder: RunFolder) -> None:
+    inbox = Inbox(folder)
+    garbage = [
+        b"",
+        b"stop",
+        b"\xff\xfe\x00",
+        b'{"name": "explode", "time": 1}',
+        b'{"name": "stop"}',
+        b'{"name": "stop", "time": "now"}',
+        b'{"name": "lr", "time": 1, "value": 1e999}',
+        b'{"name": "stop", "time": 1, "x": ' + b"[" * 100_000,
+    ]
+    folder.control_file.write_bytes(b"\n".join(garbage) + b"\n")
+    send(folder, "pause")
+    assert names(inbox) == ["pause"]
+
+
+def test_a_torn_line_waits_for_its_end(folder: RunFolder) -> None:
+    inbox = Inbox(folder)
+    line = b'{"name": "checkpoint", "time": 1.5}\n'
+    arrived = []
+    for end in range(1, len(line) + 1):
+        folder.control_file.write_bytes(line[:end])
+        arrived += [(end, name) for name in names(inbox)]
+    assert arrived == [(len(line), "checkpoint")]
+
+
+def test_a_file_that_was_removed_and_made_anew_is_read_from_its_beginning(folder: RunFolder) -> None:
+    inbox = Inbox(folder)
+    for _ in range(3):
+        send(folder, "checkpoint")
+    assert len(inbox.new()) == 3
+    folder.control_file.unlink()
+    assert inbox.new() == []
+    send(folder, "stop")
+    assert names(inbox) == ["stop"]
+
+
+def test_what_is_no_file_is_no_command_and_takes_none(folder: RunFolder) -> None:
+    inbox = Inbox(folder)
+    folder.control_file.mkdir()
+    assert inbox.new() == []
+    with pytest.raises(RunError, match="cannot be written"):
+        send(folder, "stop")
+    folder.control_file.rmdir()
+    os.mkfifo(folder.control_file)
+    assert inbox.new() == []
+    with pytest.raises(RunError, match="cannot be written"):
+        send(folder, "stop")
+
+
+def test_a_run_that_is_gone_takes_no_command(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="'stop' cannot be written"):
+        send(RunFolder(tmp_path / "gone"), "stop")

@@ -1,0 +1,96 @@
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from msgspec import Struct
+
+from tuitrain.errors import RunError
+from tuitrain.runs.files import LARGEST, overwrite, read, read_json, replace
+
+
+class Small(Struct):
+    number: int
+
+
+@pytest.mark.parametrize("sync", [False, True])
+def test_replacing_leaves_the_new_content_and_nothing_else(tmp_path: Path, sync: bool) -> None:
+    for content in (b"first", b"the second, longer", b""):
+        replace(tmp_path / "file", content, sync=sync)
+        assert read(tmp_path / "file") == content
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    contents = [bytes([48 + number]) * (1 + number * 40_000) for number in range(4)]
+    replace(path, contents[0])
+    done, seen = threading.Event(), set()
+
+    def watch() -> None:
+        while not done.is_set():
+            seen.add(read(path))
+
+    reader = threading.Thread(target=watch)
+    reader.start()
+    try:
+        for turn in range(400):
+            replace(path, contents[turn % 4])
+    finally:
+        done.set()
+        reader.join()
+    assert seen
+    assert seen <= set(contents)
+
+
+def test_replacing_that_fails_leaves_the_old_file_alone(tmp_path: Path) -> None:
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    with pytest.raises(OSError):
+        replace(tmp_path / "folder", b"new")
+    assert os.listdir(tmp_path) == ["folder"]
+    with pytest.raises(OSError):
+        replace(tmp_path / "nowhere" / "file", b"new")
+
+
+def test_overwriting_leaves_nothing_of_a_longer_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"a longer content")
+    overwrite(tmp_path / "file", b"short")
+    assert read(tmp_path / "file") == b"short"
+
+
+def test_what_is_no_plain_file_is_an_error_with_the_name(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    for name in ("folder", "pipe", "dangling", "circle", "nothing", "x" * 300):
+        with pytest.raises(RunError, match=name):
+            read(tmp_path / name)
+
+
+def test_a_file_too_large_to_be_one_of_ours_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(LARGEST + 1)
+    with pytest.raises(RunError, match="larger than 64 MB"):
+        read(tmp_path / "sparse")
+
+
+def test_names_are_shown_as_text(tmp_path: Path) -> None:
+    with pytest.raises(RunError) as caught:
+        read(tmp_path / "\x1b[2Jname")
+    assert "\x1b" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"\xff\xfe", b"[]", b"null", b'{"number": "one"}', b'{"number": 1e99}', b'{"x": ' + b"[" * 100_000],
+)
+def test_json_that_is_something_else_is_damaged(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "small.json").write_bytes(content)
+    with pytest.raises(RunError, match=r"small\.json is damaged"):
+        read_json(tmp_path / "small.json", Small)
+
+
+def test_json_comes_back(tmp_path: Path) -> None:
+    (tmp_path / "small.json").write_bytes(b'{"number": 7, "later": [1]}')
+    assert read_json(tmp_path / "small.json", Small) == Small(7)
