@@ -1,13 +1,14 @@
 """The Textual app: themes, keys that hold everywhere, and which screen comes next."""
 
+import asyncio
 import os
 import signal
 from pathlib import Path
-from types import FrameType
 from typing import ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.notifications import SeverityLevel
 from textual.theme import BUILTIN_THEMES
 
 from tuitrain.config import preferences
@@ -19,7 +20,9 @@ from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.screens.help import Help
 from tuitrain.screens.question import Question
 from tuitrain.screens.runs import Runs
-from tuitrain.widgets.navigation import AskValue, NewRun, OpenRun
+from tuitrain.text import plain
+from tuitrain.widgets.navigation import AskValue, NewRun, OpenRun, RunEnded
+from tuitrain.widgets.terminal import alert
 from tuitrain.widgets.themes import load_themes, shipped_themes_folder
 
 QUIT = "A run is training in this window."
@@ -44,6 +47,7 @@ class TuitrainApp(App[None]):
         """`first` is the run to open at once."""
         super().__init__()
         self.runs_dir, self.host, self._first = runs_dir, host, first
+        self._told: set[tuple[str, float | None]] = set()
         # Nothing moves by itself: over a slow line an animation is only bytes.
         self.animation_level = "none"
         for name in BUILTIN_THEMES:
@@ -56,6 +60,9 @@ class TuitrainApp(App[None]):
         self.theme = preferred if preferred in self.available_themes else _default_theme()
 
     def on_mount(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, self.exit)
+        loop.add_signal_handler(signal.SIGTERM, self._stop_and_exit)
         self.theme_changed_signal.subscribe(self, lambda theme: preferences.save(Preferences(theme.name)))
         self.push_screen(Runs(self.runs_dir))
         if self._first is not None:
@@ -73,9 +80,25 @@ class TuitrainApp(App[None]):
 
     def _quit(self, answer: str | None) -> None:
         if answer == "s":
-            self.host.cancel()
-        if answer in ("s", "b"):
+            self._stop_and_exit()
+        elif answer == "b":
             self.exit()
+
+    def _stop_and_exit(self) -> None:
+        self.host.cancel()
+        self.exit()
+
+    def on_run_ended(self, message: RunEnded) -> None:
+        """Said once, whichever screen saw it."""
+        key = (message.folder.id, message.state.ended)
+        if key in self._told:
+            return
+        self._told.add(key)
+        name, state = plain(message.name, 60), message.state
+        text = f"{name}: {state.status}" + (f", test {state.test.accuracy:.2%}" if state.test else "")
+        alert(self, text)
+        severity: SeverityLevel = "error" if state.status == "failed" else "information"
+        self.notify(f"{text}. {plain(state.reason)}".rstrip(), severity=severity, markup=False)
 
     def on_detach_run(self) -> None:
         if not self.host.busy:
@@ -119,8 +142,8 @@ def _default_theme() -> str:
     return "tuitrain-light" if background in ("7", "15") else "tuitrain-dark"
 
 
-def open_app(runs_dir: Path, first: RunFolder | None = None) -> int:
-    """Run the app in this terminal until the user leaves it.
+def open_app(runs_dir: Path, first: RunFolder | None = None) -> RunFolder | None:
+    """Run the app in this terminal until the user leaves it; the run that goes on without it, if there is one.
 
     A run that trains here then, and was not asked to stop, goes on in a process of its own: after `q`, where the
     terminal has gone, and where the app itself has failed.
@@ -129,23 +152,15 @@ def open_app(runs_dir: Path, first: RunFolder | None = None) -> int:
     host = ThreadHost()
     app = TuitrainApp(runs_dir, host, first)
 
-    def hang_up(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        host.detach()
-        app.call_later(app.exit)
-
-    def terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        host.cancel()
-        app.call_later(app.exit)
-
-    signal.signal(signal.SIGHUP, hang_up)
-    signal.signal(signal.SIGTERM, terminate)
     try:
         app.run(mouse=False)
     finally:
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         host.detach()
         host.join()
     if app._exception is not None:
         raise app._exception
     if host.error is not None:
         raise host.error
-    return app.return_code or 0
+    return host.folder if host.handed_over else None

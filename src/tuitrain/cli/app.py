@@ -2,6 +2,7 @@
 
 import argparse
 
+from tuitrain.cli.output import talk
 from tuitrain.errors import RunError
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.index import RunIndex
@@ -13,7 +14,10 @@ def run(options: argparse.Namespace) -> int:
     first = _attached(options) if options.command == "attach" else None
     from tuitrain.app import open_app
 
-    return open_app(options.runs_dir, first)
+    left = open_app(options.runs_dir, first)
+    if left is not None:
+        talk(f"The run goes on in the background. Watch it: tuitrain attach {plain(left.id)}")
+    return 0
 
 
 def _attached(options: argparse.Namespace) -> RunFolder:

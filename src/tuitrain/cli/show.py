@@ -8,11 +8,12 @@ from rich.table import Table
 from rich.text import Text
 
 from tuitrain.analysis import confusion, units
-from tuitrain.cli.output import document, result, score, wide_console
+from tuitrain.cli.output import document, score, wide_console
 from tuitrain.config.values import changed, flat, to_text
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.listing import find
 from tuitrain.runs.records import Evaluation
+from tuitrain.runs.result import result
 from tuitrain.text import plain
 
 # A terminal has no room for more classes; --json has them all.
@@ -27,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
         best = folder.evaluation("test", "best")
         document(
             {
-                **result(folder.id, str(folder.path), state),
+                **result(folder, state),
                 "status": shown_status(state),
                 "info": info,
                 "config": flat(config),

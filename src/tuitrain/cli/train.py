@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from tuitrain.cli.output import document, result, score, talk
+from tuitrain.cli.output import document, score, talk
 from tuitrain.cli.progress import Bar
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import read
@@ -21,6 +21,7 @@ from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import State
+from tuitrain.runs.result import result
 from tuitrain.text import plain
 
 POLL = 0.1
@@ -65,7 +66,7 @@ def follow(host: ThreadHost, begin: Callable[[], None], json: bool) -> int:
     if state.active:
         return queued(folder, json)
     if json:
-        document(result(folder.id, str(folder.path), state))
+        document(result(folder, state))
     _say_result(folder.path, state)
     return {"finished": 0, "stopped": 130}.get(state.status, 1)
 

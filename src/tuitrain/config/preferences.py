@@ -24,7 +24,7 @@ def load() -> Preferences:
     """The defaults where there is no file, or one that makes no sense: never a reason not to start."""
     try:
         return msgspec.toml.decode(_path().read_bytes(), type=Preferences)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, ValueError, RecursionError, msgspec.DecodeError):
         return Preferences()
 
 

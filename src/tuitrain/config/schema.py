@@ -173,6 +173,15 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     ] = 0
 
 
+class Notify(Struct, frozen=True, kw_only=True):
+    """Notify: who hears of the end."""
+
+    command: Annotated[
+        str | None,
+        Meta(description="shell command run when the run has ended, with its result as JSON on standard input"),
+    ] = None
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """All that a run needs to be run again."""
 
@@ -182,3 +191,4 @@ class Config(Struct, frozen=True, kw_only=True):
     schedule: Schedule = Schedule()
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
+    notify: Notify = Notify()

@@ -9,7 +9,7 @@ from msgspec.structs import fields
 
 from tuitrain.config.schema import Config
 
-type_names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+type_names = {int: "a whole number", float: "a number", bool: "true or false", str: "printable text"}
 Value = str | int | float | bool | tuple[str, ...] | tuple[int, ...] | None
 
 

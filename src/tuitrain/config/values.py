@@ -64,7 +64,7 @@ def shown(value: object) -> str:
 def check(key: str, value: object) -> Any:
     """`value` as the setting's type; raises ConfigError with key, value and what is allowed."""
     wanted = setting(key)
-    if wanted.optional and (value is None or value == "none"):
+    if wanted.optional and (value is None or value in ("none", "")):
         return None
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise _refuse(wanted, value)
@@ -72,9 +72,11 @@ def check(key: str, value: object) -> Any:
         value = float(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise _refuse(wanted, value)
+    if isinstance(value, str) and value != plain(value, len(value)):
+        raise _refuse(wanted, value)
     try:
         return msgspec.convert(value, wanted.annotation, strict=True)
-    except (msgspec.ValidationError, RecursionError):
+    except (msgspec.ValidationError, UnicodeEncodeError, RecursionError):
         raise _refuse(wanted, value) from None
 
 

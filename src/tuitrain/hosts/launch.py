@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
+from tuitrain.hosts.notify import notify
 from tuitrain.hosts.output import Capture
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
@@ -48,7 +49,9 @@ def launch(request: Request, progress: Progress, created: Callable[[RunFolder, I
         capture.to(folder.log_file)
         inbox = Inbox(folder)
         created(folder, inbox)
-        return work(folder, lambda: job, inbox)
+        state = work(folder, lambda: job, inbox)
+        notify(folder, state, request.config.notify.command)
+        return state
 
 
 def resume(folder: RunFolder, progress: Progress, inbox: Inbox, epochs: int | None = None) -> State:
@@ -65,7 +68,9 @@ def resume(folder: RunFolder, progress: Progress, inbox: Inbox, epochs: int | No
         from tuitrain.training.job import prepare
         from tuitrain.training.work import work
 
-        return work(folder, lambda: prepare(config, progress), inbox, epochs)
+        state = work(folder, lambda: prepare(config, progress), inbox, epochs)
+        notify(folder, state, config.notify.command)
+        return state
 
 
 def check_resumable(state: State, epochs: int | None) -> None:

@@ -34,6 +34,11 @@ class ThreadHost:
         self._inbox: Inbox | None = None
 
     @property
+    def handed_over(self) -> bool:
+        """Whether the run goes on in a process of its own."""
+        return not self.busy and self._detached.is_set() and self.folder is not None and self.folder.state().active
+
+    @property
     def busy(self) -> bool:
         return not self.ended.is_set()
 

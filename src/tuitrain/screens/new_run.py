@@ -29,7 +29,7 @@ from tuitrain.hosts.preview import Preview, Previewer
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.text import plain
 from tuitrain.widgets.chart import theme_color, utf8_locale
-from tuitrain.widgets.fields import APPLIES, Ask, Field, Pick, PressField, TextField, field_of, shown
+from tuitrain.widgets.fields import APPLIES, Ask, Field, Pick, PressField, TextField, field_of, label, shown
 from tuitrain.widgets.navigation import OpenRun
 from tuitrain.widgets.plot import Line, View, draw
 
@@ -140,8 +140,8 @@ class NewRunForm(Screen[None]):
         Binding("ctrl+t", "preset", "preset", tooltip="Fill the form from a preset", id="new.preset"),
         Binding("ctrl+o", "load", "load", tooltip="Fill the form from a TOML file", id="new.load"),
         Binding("ctrl+s", "save", "save", tooltip="Save the settings as a TOML file", id="new.save"),
-        Binding("ctrl+y", "copy", "copy $", tooltip="Copy the run as a command line", id="new.copy"),
-        Binding("ctrl+g", "default", "default", tooltip="This field back to its default", id="new.default"),
+        Binding("ctrl+y", "copy", "copy", tooltip="Copy the run as a command line", id="new.copy"),
+        Binding("ctrl+g", "default", tooltip="This field back to its default", show=False, id="new.default"),
         Binding("tab,down", "move(1)", tooltip="Next field", show=False),
         Binding("shift+tab,up", "move(-1)", tooltip="Field before", show=False),
         Binding("pagedown", "section(1)", tooltip="Next section", show=False),
@@ -159,7 +159,7 @@ class NewRunForm(Screen[None]):
         self._config: Config | None = None
         self._preview: Preview | None = None
         self._previewer = Previewer()
-        self._preparing = self._due = False
+        self._preparing = self._called_off = self._due = False
 
     def compose(self) -> ComposeResult:
         self._draft = self._given or left.get(self.app) or Draft.of(Config())
@@ -232,12 +232,13 @@ class NewRunForm(Screen[None]):
         draft = self._now()
         self._config, self._errors = checked(draft.texts)
         self._mark()
+        command = self.query_one("#command", Static)
+        command.set_class(self._config is None, "-stale")
         if self._config is not None:
-            line = command_line(self._config, self._runs_dir, draft.name)
-            self.query_one("#command", Static).update(Content(f"$ {plain(line, 4000)}"))
+            command.update(Content(f"$ {plain(command_line(self._config, self._runs_dir, draft.name), 4000)}"))
         differing = sum(field.changed for key, field in self._fields.items() if key != NAME)
         source = f" · from {plain(draft.source)}" if draft.source else ""
-        count = f"{differing} differ{'s' * (differing == 1)} from the defaults" if differing else "all defaults"
+        count = f"{differing} setting{'s' * (differing > 1)} changed" if differing else "all settings at their defaults"
         wrong = Content.assemble(" · ", (f"✗ {len(self._errors)} wrong", "$text-error")) if self._errors else ""
         self.query_one("#head", Static).update(
             Content.assemble(("New run", "bold $accent"), (f"{source} · {count}", "$foreground-muted"), wrong)
@@ -271,7 +272,11 @@ class NewRunForm(Screen[None]):
         else:
             title, about = field.key, field.setting.help
             allowed = f"{field.setting.allowed} · default {field.default or 'none'}"
-        parts = [(f"✗ {field.error} · ", "$text-error")] if field and field.error else []
+        parts = []
+        if field and field.error:
+            must = "must be " * (field.error == allowed.partition(" · ")[0])
+            allowed = allowed.removeprefix(field.error).removeprefix(" · ")
+            parts = [(f"✗ {must}{field.error} · ", "$text-error")]
         parts += [(f"not used now: {field.unused} · ", "$text-warning")] if field and field.unused else []
         self.query_one("#help", Static).update(
             Content.assemble((title, "bold"), f"  {about}\n", *parts, (allowed, "$foreground-muted"))
@@ -280,6 +285,7 @@ class NewRunForm(Screen[None]):
     def _say(self, words: str, style: str = "$text-error") -> None:
         message = self.query_one("#message", Static)
         message.display = bool(words)
+        self.query_one("#command").display = not words
         message.update(Content.assemble((words, style)))
 
     # Moving
@@ -314,10 +320,7 @@ class NewRunForm(Screen[None]):
             if names:
                 self._fill(Draft.of(preset(names[0]), self._now().name, f'preset "{names[0]}"'))
 
-        about = {
-            name: " ".join(words.partition(".")[2] for words in assignments) for name, assignments in PRESETS.items()
-        }
-        options = [(name, words or "all defaults") for name, words in about.items()]
+        options = [(name, ", ".join(_words(preset(name)) or ["all settings at their defaults"])) for name in PRESETS]
         self.app.push_screen(Pick(options, title="preset"), chosen)
 
     def action_load(self) -> None:
@@ -394,7 +397,7 @@ class NewRunForm(Screen[None]):
         except RunError as error:
             self._say(str(error))
             return
-        self._preparing = True
+        self._preparing, self._called_off = True, False
         self.refresh_bindings()
         self.tick()
 
@@ -404,6 +407,7 @@ class NewRunForm(Screen[None]):
         return not self._preparing or action in ("move", "section")
 
     def action_cancel(self) -> None:
+        self._called_off = True
         self._host.cancel()
 
     def action_back(self) -> None:
@@ -429,7 +433,8 @@ class NewRunForm(Screen[None]):
             self._draft.name = self._fields[NAME].text = ""
             self.post_message(OpenRun(host.folder, replace=True))
         elif host.busy:
-            self._say(_progress(host.doing, host.fraction), "$accent")
+            doing = "calling it off …" if self._called_off else _progress(host.doing, host.fraction)
+            self._say(doing, "$accent")
         else:
             self._preparing = False
             self.refresh_bindings()
@@ -451,12 +456,25 @@ class NewRunForm(Screen[None]):
             self._mark()
         wide = self.has_class("-wide")
         self.query_one("#facts", Static).update(facts(preview, together=not wide))
-        self.query_one("#layers", Static).update(layer_table(preview))
+        layers = self.query_one("#layers", Static)
+        layers.update(layer_table(preview, layers.size.height))
         self.query_one(Curve).show(preview)
 
     def on_resize(self) -> None:
         if self._preview is not None:
             self.call_later(self._show, self._preview)
+
+
+def _words(config: Config) -> list[str]:
+    """In what it differs from the defaults, in the words of the form."""
+    words = []
+    for key, value in changed(config).items():
+        if isinstance(value, bool):
+            words.append(label(key) if value else f"no {label(key)}")
+        else:
+            bare = settings()[key].choices and not settings()[key].many
+            words.append(shown(value) if bare else f"{label(key)} {shown(value)}")
+    return words
 
 
 def _section(field: Field | None) -> str:
@@ -501,8 +519,8 @@ def facts(preview: Preview, together: bool) -> Content:
     )
 
 
-def layer_table(preview: Preview) -> Content:
-    """Those that have parameters or change the shape, as they run."""
+def layer_table(preview: Preview, height: int) -> Content:
+    """The layers as they run, as many as there is room for."""
     if preview.network is None:
         return Content("" if preview.over else "loading torch to look at the network …").stylize("$foreground-disabled")
     rows = [
@@ -515,7 +533,7 @@ def layer_table(preview: Preview) -> Content:
     ]
     head = ("layer", "output", "parameters")
     first, second, third = (max(len(row[column]) for row in (head, *rows)) for column in range(3))
-    return Content("\n").join(
-        Content.assemble((f"{a:<{first}}  {b:>{second}}  {c:>{third}}", "" if index else "$foreground-muted"))
-        for index, (a, b, c) in enumerate((head, *rows))
-    )
+    lines = [f"{a:<{first}}  {b:>{second}}  {c:>{third}}" for a, b, c in (head, *rows)]
+    if len(lines) > max(height, 2):
+        lines[max(height, 2) - 1 :] = [f"… {len(lines) - max(height, 2) + 1} more"]
+    return Content.assemble((lines[0], "$foreground-muted"), "\n", "\n".join(lines[1:]))

@@ -16,7 +16,8 @@ from tuitrain.hosts.process import spawn
 from tuitrain.runs.index import RunIndex
 from tuitrain.runs.listing import Entry
 from tuitrain.text import plain
-from tuitrain.widgets.navigation import NewRun, OpenRun
+from tuitrain.widgets import terminal
+from tuitrain.widgets.navigation import NewRun, OpenRun, RunEnded
 from tuitrain.widgets.run_table import RunTable
 from tuitrain.widgets.ticking import TickingScreen
 
@@ -54,11 +55,16 @@ class Runs(TickingScreen):
         yield Footer(show_command_palette=False)
 
     def tick(self) -> None:
+        before = {entry.folder.id for entry in self._entries if entry.status in ("running", "paused")}
         try:
             self._entries = self._index.refresh()
             about = Content.from_markup(EMPTY, folder=_home(self._index.runs_dir))
         except RunError as error:
             self._entries, about = [], Content(str(error))
+        for entry in self._entries:
+            if entry.folder.id in before and not entry.state.active:
+                self.post_message(RunEnded(entry.folder, entry.info.name, entry.state))
+        terminal.title(self.app, "tuitrain")
         table, empty = self.query_one(RunTable), self.query_one("#empty", Static)
         appeared = bool(self._entries) and not table.display
         table.display, empty.display = bool(self._entries), not self._entries

@@ -18,10 +18,11 @@ from tuitrain.runs.listing import Entry
 from tuitrain.runs.process import this_process
 from tuitrain.runs.records import Score
 from tuitrain.text import plain
+from tuitrain.widgets import terminal
 from tuitrain.widgets.chart import utf8_locale
 from tuitrain.widgets.curves import Curves, Gradients
 from tuitrain.widgets.meter import progress
-from tuitrain.widgets.navigation import AskValue, DetachRun, OpenRun
+from tuitrain.widgets.navigation import AskValue, DetachRun, OpenRun, RunEnded
 from tuitrain.widgets.report import STATUS
 from tuitrain.widgets.ticking import TickingScreen
 
@@ -77,7 +78,13 @@ class Training(TickingScreen):
             self._lines()
 
     def tick(self) -> None:
+        was_active = self.run.state.active and self.run.state.started is not None
         self.run.poll()
+        if was_active and not self.run.state.active:
+            self.post_message(RunEnded(self.run.folder, self.run.info.name, self.run.state))
+        state = self.run.state
+        whole = f"{state.step / state.steps:.0%} " if state.steps and state.active else ""
+        terminal.title(self.app, f"{whole}{self.run.info.name} · {self.run.status}")
         self._page()
         self._lines()
         self.refresh_bindings()

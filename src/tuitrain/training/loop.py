@@ -60,6 +60,9 @@ class Loop:
             if self.at.batch < self.job.batches:
                 self._train_epoch()
             self._end_epoch()
+        if self.at.epoch >= self.at.epochs:
+            # Patience or time that ran out with the last epoch cut nothing short.
+            self.at.over = ""
         judge(self.job, self.writer, self.at)
         self._tell(now=True)
 

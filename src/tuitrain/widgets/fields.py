@@ -23,6 +23,7 @@ from tuitrain.text import plain
 # Columns: the bar and the dot, the label, the value where a note follows it.
 MARKS, LABEL, VALUE = 3, 17, 18
 LONGEST = 4096
+MARK_HINT = "space marks"
 
 LABELS = {
     "data.dataset": "data set", "data.dir": "folder", "model.name": "network",
@@ -333,14 +334,18 @@ class Pick(ModalScreen[tuple[str, ...] | None]):
 
     def on_mount(self) -> None:
         self._fill()
-        box = self.query_one(OptionList)
-        if self._at is not None:
-            width = max(len(name) for name, _ in self._options) + 6 + 4 * self._many
-            height = min(len(self._options) + 2, int(self.size.height * 0.8))
-            below = self._at.y + 1 + height <= self.size.height
-            y = self._at.y + 1 if below else max(self._at.y - height, 0)
-            box.styles.width = width
-            box.styles.offset = (max(min(self._at.x - 2, self.size.width - width), 0), y)
+
+    def _place(self, count: int) -> None:
+        """Below the field where there is room for what is there now, or more of it than above."""
+        if self._at is None:
+            return
+        box, room = self.query_one(OptionList).styles, self.size.height
+        width = max(*(len(name) + 4 * self._many for name, _ in self._options), len(MARK_HINT) * self._many) + 6
+        under, over = room - self._at.bottom, self._at.y
+        below = under >= min(len(self._options) + 2, over)
+        height = min(count + 2, under if below else over)
+        box.width, box.height = width, height
+        box.offset = (max(min(self._at.x - 2, self.size.width - width), 0), self._at.bottom if below else over - height)
 
     def _fill(self, highlight: str = "") -> None:
         box = self.query_one(OptionList)
@@ -350,11 +355,12 @@ class Pick(ModalScreen[tuple[str, ...] | None]):
             Option(Content(f" {self._sign(name)}{name.ljust(pad)}{about and '  '}{about} "), id=name)
             for name, about in matching
         )
+        self._place(max(len(matching), 1))
         wanted = highlight or next(iter(self._chosen), "")
         names = [name for name, _ in matching]
         box.highlighted = names.index(wanted) if wanted in names else 0 if names else None
         box.border_title = Content(f"{self._typed}_" if self._typed else self._title)
-        box.border_subtitle = Content("space marks" if self._many else "")
+        box.border_subtitle = Content(MARK_HINT if self._many else "")
 
     def _sign(self, name: str) -> str:
         return ("[x] " if name in self._chosen else "[ ] ") if self._many else ""

@@ -6,6 +6,7 @@ from textual.message import Message
 
 from tuitrain.config.schema import Config
 from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import State
 
 
 class OpenRun(Message):
@@ -28,6 +29,14 @@ class AskValue(Message):
 
 class DetachRun(Message):
     """Move the run that trains in this app to a process of its own."""
+
+
+class RunEnded(Message):
+    """A run that was followed goes on no more."""
+
+    def __init__(self, folder: RunFolder, name: str, state: State) -> None:
+        super().__init__()
+        self.folder, self.name, self.state = folder, name, state
 
 
 class NewRun(Message):

@@ -1,0 +1,24 @@
+"""The result of a run as one document."""
+
+from typing import Any
+
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import State
+
+
+def result(folder: RunFolder, state: State) -> dict[str, Any]:
+    """What `train --json` ends with, and what `notify.command` is given; `epochs` counts whole ones."""
+    return {
+        "run": folder.id,
+        "path": str(folder.path),
+        "status": state.status,
+        "reason": state.reason,
+        "epochs": state.epoch,
+        "steps": state.step,
+        "seconds": state.seconds,
+        "samples_per_second": state.samples_per_second,
+        "train": state.train,
+        "validation": state.validation,
+        "test": state.test,
+        "best": state.best,
+    }

@@ -1,0 +1,249 @@
+import math
+import os
+import random
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+import pytest
+
+from tuitrain.config.schema import Config
+from tuitrain.config.values import override
+from tuitrain.runs.follower import LOG_LINES, LONGEST, Curve, Follower
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import RunInfo
+from tuitrain.runs.rows import Evaluated, Event, Row, Train, encode
+from tuitrain.runs.writer import RunWriter, create
+
+
+@pytest.fixture(autouse=True)
+def no_hang() -> Iterator[None]:
+    def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    config = override(Config(), ["training.epochs=7"])
+    return create(tmp_path, RunInfo(id="", name="one", layers=["a", "b"]), config)
+
+
+def train(step: int, loss: float | None = 0.5, layers: tuple[float | None, ...] = (0.1, 0.2)) -> Train:
+    return Train(step, 1 + step // 10, loss, 0.5, 0.1, step / 10, 1000.0 + step, 0.3, layers)
+
+
+def columns(curve: Curve) -> dict[str, list[str]]:
+    return {"step": [str(step) for step in curve.step]} | {n: [repr(v) for v in c] for n, c in curve.columns.items()}
+
+
+def known(run: Follower) -> dict[str, object]:
+    """All that was read from rows and log; NaN as text, so that it equals itself."""
+    return {
+        "train": columns(run.train),
+        "layers": [[repr(norm) for norm in layer] for layer in run.layers],
+        "evaluations": {split: columns(curve) for split, curve in run.evaluations.items()},
+        "events": run.events,
+        "damaged": run.damaged_rows,
+        "log": list(run.log),
+        "log_lines": run.log_lines,
+    }
+
+
+def read_out(folder: RunFolder) -> Follower:
+    run = Follower(folder)
+    while run.poll():
+        pass
+    return run
+
+
+def random_lines(rng: random.Random, count: int) -> Iterator[bytes]:
+    step = 0
+    for _ in range(count):
+        kind = rng.random()
+        if kind < 0.6:
+            step += rng.randint(0, 3)
+            norms = tuple(rng.choice([None, rng.random()]) for _ in range(rng.choice([2, 2, 2, 0, 3])))
+            row: Row = train(step, rng.choice([None, rng.random()]), norms)
+        elif kind < 0.75:
+            split = rng.choice(["train", "validation", "test"])
+            row = Evaluated(split, step, 1, rng.random(), 0.5, 1.0, 2.0, rng.random() < 0.5)  # type: ignore[arg-type]
+        elif kind < 0.85:
+            step = rng.randint(0, step) if rng.random() < 0.5 else step
+            row = Event(rng.choice(["continued", "paused", "\x1b[2J"]), step, 1, 0.0)
+        else:
+            yield rng.choice([b"", b"\xff\x00", b"{}", encode(train(step))[: rng.randint(0, 60)], b"[" * 5000])
+            continue
+        yield encode(row)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_read_as_it_grows_a_run_is_the_same_as_read_at_once(folder: RunFolder, seed: int) -> None:
+    rng = random.Random(seed)
+    content = b"\n".join(random_lines(rng, 120)) + rng.choice([b"", b"\n"])
+    log = b"".join(rng.choice([b"line\n", b"\n", b"\xff\n", b"torn"]) for _ in range(50)) + b"\n"
+    growing = Follower(folder)
+    place = 0
+    while place < len(content):
+        piece = rng.choice([1, 7, 50, 400, 3000])
+        with folder.metrics_file.open("ab") as file:
+            file.write(content[place : place + piece])
+        with folder.log_file.open("ab") as file:
+            file.write(log[place : place + piece])
+        place += piece
+        growing.poll(budget=0)
+    with folder.log_file.open("ab") as file:
+        file.write(log[place:])
+    while growing.poll(budget=0):
+        pass
+    assert growing.problem == ""
+    assert known(growing) == known(read_out(folder))
+    steps = list(growing.train.step)
+    assert steps == sorted(set(steps))
+    assert all(len(column) == len(steps) for column in (*growing.layers, *growing.train.columns.values()))
+
+
+def test_what_is_read_is_what_was_written(folder: RunFolder) -> None:
+    writer = RunWriter(folder)
+    for step in (10, 20):
+        writer.row(train(step, 1 / step))
+    writer.row(Evaluated("validation", 20, 2, 0.25, 0.75, 3.0, 4.0, best=True))
+    writer.row(Evaluated("test", 20, 2, None, 0.5, 3.0, 4.0))
+    writer.event("paused")
+    writer.log("hello")
+    writer.update(status="running", step=20)
+    run = read_out(folder)
+    assert (run.info.name, run.config.training.epochs, run.status, run.state.step) == ("one", 7, "running", 20)
+    assert list(run.train.step) == [10, 20]
+    assert list(run.train["loss"]) == [0.1, 0.05]
+    assert [list(layer) for layer in run.layers] == [[0.1, 0.1], [0.2, 0.2]]
+    assert list(run.evaluations["validation"]["best"]) == [1.0]
+    assert math.isnan(run.evaluations["test"]["loss"][0])
+    assert [event.name for event in run.events] == ["paused"]
+    assert run.log_lines == 1
+    assert run.log[0].endswith(" hello")
+    assert not run.poll()
+    writer.close()
+
+
+def test_after_continued_what_came_beyond_its_step_is_forgotten(folder: RunFolder) -> None:
+    writer = RunWriter(folder)
+    for step in (10, 20, 30):
+        writer.row(train(step, 1.0))
+        writer.row(Evaluated("validation", step, 1, 1.0, 0.5, 1.0, 1.0))
+    run = read_out(folder)
+    assert list(run.train.step) == [10, 20, 30]
+    writer.state.step = 15
+    writer.event("continued")
+    for step in (20, 30, 40):
+        writer.row(train(step, 2.0))
+    writer.close()
+    while run.poll():
+        pass
+    assert list(run.train.step) == [10, 20, 30, 40]
+    assert list(run.train["loss"]) == [1.0, 2.0, 2.0, 2.0]
+    assert list(run.evaluations["validation"].step) == [10]
+    assert {len(layer) for layer in run.layers} == {4}
+    assert known(run) == known(read_out(folder))
+
+
+def test_rows_that_come_twice_count_once(folder: RunFolder) -> None:
+    lines = b"".join(encode(train(step)) + b"\n" for step in (10, 20, 30))
+    folder.metrics_file.write_bytes(lines * 3)
+    assert list(read_out(folder).train.step) == [10, 20, 30]
+
+
+@pytest.mark.parametrize("end", range(1, len(encode(train(20))), 7))
+def test_a_torn_last_row_waits_for_its_end(folder: RunFolder, end: int) -> None:
+    whole = encode(train(20))
+    folder.metrics_file.write_bytes(encode(train(10)) + b"\n" + whole[:end])
+    run = read_out(folder)
+    assert (list(run.train.step), run.damaged_rows) == ([10], 0)
+    with folder.metrics_file.open("ab") as file:
+        file.write(whole[end:] + b"\n")
+    assert run.poll()
+    assert (list(run.train.step), run.damaged_rows) == ([10, 20], 0)
+
+
+def test_a_line_too_long_to_be_a_row_is_passed_over(folder: RunFolder) -> None:
+    with folder.metrics_file.open("wb") as file:
+        file.truncate(LONGEST + 1000)
+        file.seek(0, os.SEEK_END)
+        file.write(b"\n" + encode(train(10)) + b"\n")
+    run = read_out(folder)
+    assert list(run.train.step) == [10]
+    assert run.damaged_rows > 0
+
+
+def test_a_large_file_is_read_in_small_parts(folder: RunFolder) -> None:
+    folder.metrics_file.write_bytes(b"".join(encode(train(step)) + b"\n" for step in range(1, 10_001)))
+    run, seen = Follower(folder), [0]
+    while run.poll(budget=0):
+        seen.append(len(run.train))
+    assert seen[-1] == 10_000
+    assert len(seen) > 3
+
+
+def test_the_log_keeps_its_last_lines_and_counts_all(folder: RunFolder) -> None:
+    folder.log_file.write_bytes(b"".join(b"line %d\n" % number for number in range(100_000)))
+    run = Follower(folder)
+    run.poll()
+    while run.poll():
+        pass
+    assert (run.log_lines, len(run.log)) == (100_000, LOG_LINES)
+    assert run.log[-1] == "line 99999"
+
+
+def test_a_damaged_run_says_why_and_is_well_again_once_its_file_is(folder: RunFolder) -> None:
+    kept = folder.info_file.read_bytes()
+    folder.metrics_file.write_bytes(encode(train(10)) + b"\n")
+    folder.info_file.write_bytes(kept[:20])
+    run = Follower(folder)
+    assert run.poll()
+    assert run.status == "damaged"
+    assert "run.json is damaged" in run.problem
+    assert run.info.name == folder.id
+    assert not run.poll(), "the same problem is no news"
+    folder.info_file.write_bytes(kept)
+    assert run.poll()
+    assert (run.problem, run.info.name, len(run.train)) == ("", "one", 1)
+
+
+def test_a_state_that_is_damaged_on_the_way_leaves_what_was_known(folder: RunFolder) -> None:
+    folder.metrics_file.write_bytes(encode(train(10)) + b"\n")
+    run = read_out(folder)
+    folder.state_file.unlink()
+    assert run.poll()
+    assert run.problem == "state.json is missing."
+    assert list(run.train.step) == [10]
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "log.txt", "state.json", "run.json", "config.toml", "evaluation"])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "nothing", "zeros", "circle", "dangling"])
+def test_what_is_no_file_neither_hangs_nor_raises(folder: RunFolder, name: str, kind: str) -> None:
+    path = folder.path / name
+    path.rename(folder.path / "aside")
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind != "nothing":
+        path.symlink_to({"zeros": Path("/dev/zero"), "circle": path, "dangling": folder.path / "gone"}[kind])
+    run = Follower(folder)
+    for _ in range(3):
+        run.poll()
+    assert bool(run.problem) == (name in ("state.json", "run.json", "config.toml"))
+    assert "Errno" not in run.problem
+
+
+def test_many_layers_in_a_row_are_garbage(folder: RunFolder) -> None:
+    folder.metrics_file.write_bytes(encode(msgspec.structs.replace(train(1), layers=(0.5,) * 100_000)) + b"\n")
+    run = read_out(folder)
+    assert (len(run.train), run.layers, run.damaged_rows) == (0, [], 1)

@@ -1,0 +1,38 @@
+import pytest
+
+from tuitrain.config.presets import PRESETS, preset
+from tuitrain.config.schema import Config
+from tuitrain.config.values import changed, flat, override, to_text
+
+
+def test_the_first_preset_is_the_defaults() -> None:
+    assert preset(next(iter(PRESETS))) == Config()
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_a_preset_changes_nothing_that_it_does_not_name(name: str) -> None:
+    assert set(changed(preset(name))) <= {assignment.partition("=")[0] for assignment in PRESETS[name]}
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_a_preset_can_be_written_as_overrides(name: str) -> None:
+    config = preset(name)
+    assert override(Config(), [f"{key}={to_text(value)}" for key, value in flat(config).items()]) == config
+    assert override(Config(), [f"{key}={to_text(value)}" for key, value in changed(config).items()]) == config
+
+
+def test_the_classic_ones_are_the_classic_experiment() -> None:
+    for name, optimizer, activation, lr in (
+        ("classic: sgd, sigmoid", "sgd", "sigmoid", 0.01),
+        ("classic: adam, sigmoid", "adam", "sigmoid", 0.01),
+        ("classic: adam, relu", "adam", "relu", 0.001),
+    ):
+        config = preset(name)
+        assert (config.optimizer.name, config.model.activation, config.optimizer.lr) == (optimizer, activation, lr)
+        assert (config.data.dataset, config.data.normalize, config.data.validation) == ("mnist", False, 0)
+        assert (config.data.batch_size, config.model.hidden, config.training.epochs) == (64, (128, 256), 10)
+
+
+def test_there_is_no_other_preset() -> None:
+    with pytest.raises(KeyError):
+        preset("nothing")

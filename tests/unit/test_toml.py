@@ -1,0 +1,212 @@
+import random
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tuitrain.config.presets import PRESETS, preset
+from tuitrain.config.schema import Config
+from tuitrain.config.settings import settings
+from tuitrain.config.toml import dumps, loads, read, template
+from tuitrain.config.values import build, flat
+from tuitrain.errors import ConfigError
+from tuitrain.text import plain
+
+# Every setting away from its default.
+OTHER = build(
+    {
+        "data.dataset": "cifar10", "data.dir": "/a b/ä\"'\\#", "data.batch_size": 7, "data.validation": 1 / 3,
+        "data.normalize": False, "data.augment": ("flip", "crop"), "data.image_size": 33, "data.channels": "grey",
+        "data.storage": "stream", "data.workers": 0, "data.transform": "x.py:f", "model.name": "cnn",
+        "model.hidden": (), "model.activation": "gelu", "model.dropout": 0.25, "model.batch_norm": True,
+        "optimizer.name": "muon", "optimizer.lr": 1e-12, "optimizer.momentum": 0.95, "optimizer.nesterov": True,
+        "optimizer.weight_decay": 1e300, "optimizer.beta1": 0.0, "optimizer.beta2": 0.9999999999999999,
+        "optimizer.clip_norm": 0.1 + 0.2, "optimizer.accumulate": 4, "schedule.name": "plateau",
+        "schedule.warmup": 0.5, "schedule.every": 1.0, "schedule.gamma": 1.0, "schedule.patience": 0,
+        "schedule.final": 0.0, "training.epochs": 2**62, "training.seed": 2**63 - 1, "training.device": "cuda:3",
+        "training.precision": "bf16", "training.label_smoothing": 0.1, "training.log_every": 1,
+        "training.max_minutes": 0.5, "training.patience": 2, "training.checkpoint_every": 0.1, "training.threads": 2,
+        "training.deterministic": True, "evaluation.test_every": 3,
+    }
+)  # fmt: skip
+MINE = """\
+# my best so far
+[optimizer]   # order is mine
+lr = 0.1 # was 0.01
+name = 'sgd'
+
+# a remark
+[model]
+hidden = [
+    64,  # first
+    32,
+]
+"""
+
+
+def refusal(text: str) -> ConfigError:
+    with pytest.raises(ConfigError) as refused:
+        loads(text, "run.toml")
+    return refused.value
+
+
+def test_every_setting_survives_a_file() -> None:
+    assert all(flat(OTHER)[key] != setting.default for key, setting in settings().items())
+    assert loads(dumps(OTHER)) == OTHER
+    assert loads(dumps(Config())) == Config()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_survives_a_file(name: str) -> None:
+    assert loads(dumps(preset(name))) == preset(name)
+
+
+def test_a_file_names_every_setting() -> None:
+    tree = tomllib.loads(dumps(OTHER))
+    assert [f"{section}.{name}" for section, values in tree.items() for name in values] == list(settings())
+
+
+def test_the_template_is_the_defaults_with_all_help() -> None:
+    text = template()
+    assert loads(text) == Config()
+    for setting in settings().values():
+        assert f"# {setting.help} ({setting.allowed})\n{setting.key.partition('.')[2]} = " in text
+    # It can be written into, comments and all.
+    assert loads(dumps(OTHER, text)) == OTHER
+    assert [line for line in dumps(OTHER, text).splitlines() if line.startswith("#")] == [
+        line for line in text.splitlines() if line.startswith("#")
+    ]
+
+
+def test_the_users_comments_order_and_spelling_stay() -> None:
+    config = loads(MINE)
+    text = dumps(config, MINE)
+    assert loads(text) == config
+    lines = [line for line in text.splitlines() if line]
+    mine = [line for line in MINE.splitlines() if line]
+    assert [line for line in lines if line in mine] == mine
+
+
+def test_what_was_overridden_changes_in_the_users_file() -> None:
+    changed = build(flat(loads(MINE)) | {"optimizer.lr": 0.5, "model.hidden": (8,)})
+    text = dumps(changed, MINE)
+    assert loads(text) == changed
+    assert "lr = 0.5 # was 0.01" in text
+    assert "# a remark" in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "# nothing but this",
+        "optimizer.lr = 0.1 # dotted\nmodel.name = 'cnn'\noptimizer.momentum = 0.5\n",
+        "data = {dataset = 'mnist', augment = ['flip']} # inline\n",
+        "[data]\r\ndataset = 'mnist' # Windows\r\n\r\n[model]\r\n",
+        "[optimizer]\nlr = 1 # a whole number\n",
+        '[data]\n"dir" = """a"""\ntransform = \'\'\'b.py:f\'\'\'\n',
+        "model.name = 'cnn'\n[data]\nbatch_size = 0x10\n",
+        "[model]\nhidden = [1,2,\n# c\n3]\n[training]\nepochs = 1_000",
+        '[data]\ndir = "none"\n',
+    ],
+)
+def test_a_file_of_any_style_can_be_completed(text: str) -> None:
+    config = loads(text)
+    completed = dumps(config, text)
+    assert loads(completed) == config
+    assert set(tomllib.loads(completed)["training"]) == {
+        key.partition(".")[2] for key in settings() if key.startswith("training.")
+    }
+    for comment in (part for part in text.split("#")[1:]):
+        assert comment.split("\n")[0].strip() in completed
+
+
+def test_a_syntax_error_is_told_with_its_line() -> None:
+    error = refusal("[data]\ndataset = mnist\n")
+    assert str(error).startswith("run.toml is not valid TOML: ")
+    assert "line 2" in str(error)
+
+
+def test_an_unknown_section_gets_the_nearest_name() -> None:
+    error = refusal("[optimiser]\nlr = 1\n")
+    assert str(error) == "Unknown section 'optimiser' in run.toml. Did you mean optimizer?"
+    assert "data, model, optimizer, schedule, training, evaluation" in str(refusal("[zzz]\n"))
+
+
+@pytest.mark.parametrize("text", ["data = 1", "data = 'x'", "[[data]]\ndataset = 'mnist'", f"data = '{'x' * 10_000}'"])
+def test_a_section_must_be_one(text: str) -> None:
+    error = refusal(text)
+    assert str(error).startswith("data = ")
+    assert str(error).endswith("in run.toml must be a section, [data].")
+    assert len(str(error)) < 200
+
+
+def test_reading_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(MINE, encoding="utf-8")
+    assert read(path) == (loads(MINE), MINE)
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    latin = tmp_path / "latin.toml"
+    latin.write_bytes("# Größe\n".encode("latin-1"))
+    for path, words in (
+        (tmp_path / "none.toml", "There is no file"),
+        (tmp_path, "cannot be read: Is a directory"),
+        (latin, "it is not UTF-8 text"),
+        (tmp_path / "a\x1b[31mb.toml", "There is no file"),
+    ):
+        with pytest.raises(ConfigError, match=words) as refused:
+            read(path)
+        assert plain(refused.value) == str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '["\\u001b[31mdata"]',
+        '[data]\n"\\u001b[31m\\u202edir" = 1',
+        '[data]\ndataset = "\\u001b]0;x\\u0007[red]"',
+        '[model]\nhidden = ["\\u001b[31m"]',
+        '[model]\nhidden = {"\\u001b[31m" = 1}',
+        '[data]\ndir = "a\\u0000b"',
+        'data = "\\u001b[31m"',
+        "[data]\n\x1b[31m = 1",
+        f"[training]\nseed = {'9' * 5000}",
+        f"[optimizer]\nlr = {'9' * 400}",
+        f"[data]\n{'k' * 100_000} = 1",
+        f"[data]\ndir = {'[' * 450}{']' * 450}",
+        f"[data]\ndir = {'[' * 5000}{']' * 5000}",
+        f"data = {'[' * 450}{']' * 450}",
+        f"[data{'.a' * 800}]",
+        "[data]\ndir = 1979-05-27T07:32:00Z",
+        "[optimizer]\nlr = nan",
+        "[training]\ndevice = \"cuda\\n\"",
+    ],
+    ids=range(18),
+)  # fmt: skip
+def test_hostile_files_are_refused_in_one_printable_line(text: str) -> None:
+    error = refusal(text)
+    assert plain(error, 1000) == str(error)
+
+
+def test_no_file_does_more_than_be_refused() -> None:
+    draw = random.Random(0)
+    good = [template(), dumps(OTHER), MINE]
+    pieces = ["[", "]", "=", '"', "'", "\n", ".", ",", "#", "{", "}", "none", "1e999", "-", "\\u0000", "\x1b", "é"]
+    accepted = 0
+    for _ in range(1500):
+        text = list(draw.choice(good))
+        for _ in range(draw.choice([1, 1, 1, 2, 30])):
+            at = draw.randrange(len(text))
+            text[at : at + draw.randrange(3)] = [draw.choice(pieces)] * draw.randrange(3)
+        damaged = "".join(text)
+        try:
+            config = loads(damaged)
+        except ConfigError as error:
+            assert plain(error, 1000) == str(error)
+        else:
+            accepted += 1
+            if accepted % 10 == 0:
+                assert loads(dumps(config, damaged)) == config
+    assert accepted > 200

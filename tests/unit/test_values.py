@@ -1,0 +1,250 @@
+import random
+import string
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tuitrain.config.schema import Config
+from tuitrain.config.settings import Setting, settings
+from tuitrain.config.toml import loads
+from tuitrain.config.values import build, changed, check, flat, from_text, nearest, override, to_text
+from tuitrain.errors import ConfigError
+from tuitrain.text import plain
+
+HUGE = 10**400
+EACH = pytest.mark.parametrize("setting", settings().values(), ids=settings())
+
+
+def examples(setting: Setting) -> Iterator[Any]:
+    """Values that the setting takes: the default, choices, bounds and what lies between."""
+    yield setting.default
+    if setting.optional:
+        yield None
+    ones: list[Any] = list(setting.choices)
+    if setting.kind is bool:
+        ones = [True, False]
+    elif setting.kind in (int, float):
+        low = next(bound for bound in (setting.bounds.ge, setting.bounds.gt) if bound is not None)
+        # Below one where that is the end: fractions and probabilities.
+        ones = [setting.kind(low + 1), 7] if setting.kind is int else [low + 0.1, low + 1 / 3, low + 1e-12]
+        ones += [value for value in (setting.bounds.ge, setting.bounds.le) if value is not None]
+    elif setting.key == "training.device":
+        ones = ["auto", "cpu", "mps", "cuda", "cuda:1", "cuda:12"]
+    elif not ones:
+        ones = ["images", "/a b/ä/日本", "it's", 'a"b', "C:\\x", "#x", "x.py:f", "a=b", "[red]"]
+    yield from [tuple(ones), (), (ones[0],)] if setting.many else ones
+
+
+def refusal(key: str, value: object) -> ConfigError:
+    with pytest.raises(ConfigError) as refused:
+        check(key, value)
+    return refused.value
+
+
+@EACH
+def test_every_setting_comes_back_from_its_text(setting: Setting) -> None:
+    for value in examples(setting):
+        assert check(setting.key, value) == value
+        back = from_text(setting.key, to_text(value))
+        assert back == value
+        assert type(back) is type(check(setting.key, value))
+
+
+@EACH
+def test_an_override_changes_that_setting_alone(setting: Setting) -> None:
+    base = build({"optimizer.momentum": 0.5, "data.dir": "images"})
+    for value in examples(setting):
+        try:
+            config = override(base, [f"{setting.key}={to_text(value)}"])
+        except ConfigError as error:
+            # What one setting needs of another is a question of its own.
+            assert "needs" in str(error)
+            continue
+        assert flat(config) == flat(base) | {setting.key: value}
+        assert set(changed(config, base)) <= {setting.key}
+
+
+REFUSED = [
+    ("data.dataset", "mnits", "mnits", "one of digits, mnist", "Did you mean mnist?"),
+    ("data.augment", ["shift", "flop"], "[shift, flop]", "auto, shift, flip, crop", "Did you mean flip?"),
+    ("data.batch_size", 0, "0", ">= 1", ""),
+    ("data.batch_size", 2.5, "2.5", "whole number", ""),
+    ("data.batch_size", True, "true", "whole number", ""),
+    ("data.batch_size", "64x", "64x", "whole number", ""),
+    ("data.normalize", 3, "3", "true or false", ""),
+    ("data.validation", 1.0, "1", "< 1", ""),
+    ("model.activation", "RELU", "RELU", "relu", ""),
+    ("model.hidden", [128, 0], "[128, 0]", ">= 1", ""),
+    ("model.hidden", [70000], "[70000]", "<= 65536", ""),
+    ("optimizer.name", "adan", "adan", "adamw", "Did you mean adam?"),
+    ("optimizer.lr", -1.0, "-1", "> 0", ""),
+    ("optimizer.lr", "fast", "fast", "number > 0", ""),
+    ("optimizer.lr", float("nan"), "nan", "> 0", ""),
+    ("optimizer.lr", float("inf"), "inf", "> 0", ""),
+    ("optimizer.clip_norm", 0.0, "0", "> 0, or none", ""),
+    ("training.epochs", "many", "many", "whole number >= 1", ""),
+    ("training.device", "gpu", "gpu", "cuda:N", ""),
+    ("training.device", "cuda:x", "cuda:x", "cuda:N", ""),
+    ("training.patience", 0, "0", ">= 1, or none", ""),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "shown", "allowed", "hint"), REFUSED)
+def test_a_refusal_names_key_value_what_is_allowed_and_the_nearest_name(
+    key: str, value: object, shown: str, allowed: str, hint: str
+) -> None:
+    section, _, name = key.partition(".")
+    literal = f'"{value}"' if isinstance(value, str) else to_text(value)
+    if isinstance(value, list) and isinstance(value[0], str):
+        literal = str(value)
+    for attempt in (
+        lambda: check(key, value),
+        lambda: override(Config(), [f"{key}={to_text(value)}"]),
+        lambda: loads(f"[{section}]\n{name} = {literal}\n"),
+    ):
+        with pytest.raises(ConfigError) as refused:
+            attempt()
+        error = refused.value
+        assert error.key == key
+        assert f"{key} = {shown} is not allowed" in error.message
+        assert allowed in error.message
+        assert error.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("optimzer.lr", "Did you mean optimizer.lr?"),
+        ("data.batchsize", "Did you mean data.batch_size?"),
+        ("lr", "Did you mean lr?"),
+        ("", "See: tuitrain config"),
+        ("zzzzzz", "See: tuitrain config"),
+    ],
+)
+def test_an_unknown_setting_gets_the_nearest_name(key: str, hint: str) -> None:
+    for attempt in (lambda: check(key, 1), lambda: override(Config(), [f"{key}=1"]), lambda: build({key: 1})):
+        with pytest.raises(ConfigError) as refused:
+            attempt()
+        assert refused.value.key == key
+        assert f"Unknown setting {key!r}." in str(refused.value)
+        assert refused.value.hint == hint
+
+
+def test_an_assignment_needs_an_equals_sign() -> None:
+    with pytest.raises(ConfigError, match=r"'optimizer.lr' is not KEY=VALUE. Write it like --set optimizer.lr=0.01"):
+        override(Config(), ["optimizer.lr"])
+
+
+def test_the_last_assignment_wins_and_spaces_do_not_count() -> None:
+    config = override(Config(), ["optimizer.lr=1", " optimizer.lr = 0.5 ", "model.hidden= 3,4 ", "data.dir=a=b"])
+    assert (config.optimizer.lr, config.model.hidden, config.data.dir) == (0.5, (3, 4), "a=b")
+    assert changed(config) == {"optimizer.lr": 0.5, "model.hidden": (3, 4), "data.dir": "a=b"}
+    assert changed(config, config) == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("data.normalize", "Yes", True),
+        ("data.normalize", "off", False),
+        ("training.epochs", "1_000", 1000),
+        ("optimizer.lr", "1e-3", 0.001),
+        ("optimizer.lr", "3", 3.0),
+        ("model.hidden", "128, 256", (128, 256)),
+        ("model.hidden", "[]", ()),
+        ("model.hidden", "", ()),
+        ("data.augment", "['shift', \"flip\"]", ("shift", "flip")),
+        ("data.dir", "none", None),
+        ("data.dir", "", None),
+        ("training.patience", "None", None),
+    ],
+)
+def test_what_people_type_is_understood(key: str, text: str, value: object) -> None:
+    found = from_text(key, text)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({"optimizer.nesterov": True}, "optimizer.nesterov"),
+        ({"data.dataset": "image-folder"}, "data.dir"),
+        ({"data.validation": 0, "training.patience": 3}, "training.patience"),
+        ({"data.validation": 0, "schedule.name": "plateau"}, "schedule.name"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(values: dict[str, object], key: str) -> None:
+    for name, value in values.items():
+        assert check(name, value) == value
+    with pytest.raises(ConfigError, match="needs") as refused:
+        build(values)
+    assert refused.value.key == key
+
+
+HOSTILE = [
+    "\x1b[31mred", "\x1b]0;title\x07", "a\nb", "a\rb", "\x00", "\x9b2J", "\u202egnp", "\u2028", "\ud800", "\udcff",
+    "[red]x[/red]", "[link=http://x]", "x" * 1_000_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_text_never_comes_raw_in_a_message(text: str) -> None:
+    attempts = [lambda key=key: check(key, [text] if settings()[key].many else text) for key in settings()]
+    attempts += [lambda key=key: from_text(key, text) for key in settings()]
+    attempts += [lambda: check(text, 1), lambda: override(Config(), [f"{text}=1"]), lambda: override(Config(), [text])]
+    refused = 0
+    for attempt in attempts:
+        try:
+            attempt()
+        except ConfigError as error:
+            refused += 1
+            message = str(error)
+            assert plain(message, 2000) == message
+            assert len(message) < 1000
+    assert refused > len(settings())
+
+
+@pytest.mark.parametrize("text", ["\x00", "a\nb", "\x1b[31m", "\ud800", "\udcff"], ids=ascii)
+def test_a_folder_name_that_no_file_could_keep_is_refused(text: str) -> None:
+    assert "printable text" in str(refusal("data.dir", f"a{text}b"))
+    assert "cuda:N" in str(refusal("training.device", f"cuda{text}"))
+
+
+@pytest.mark.parametrize(
+    "value", [HUGE, -HUGE, 10**5000, 2**63, {"a": 1}, {}, object(), b"x", [[1]], (None,)], ids=range(10)
+)
+def test_values_of_no_use_are_refused_by_every_setting(value: object) -> None:
+    for key in settings():
+        if isinstance(value, int) and settings()[key].kind is float and abs(value) < HUGE:
+            continue
+        error = refusal(key, value)
+        assert error.key == key
+        assert len(str(error)) < 1000
+
+
+def test_no_text_does_more_than_be_refused() -> None:
+    draw = random.Random(0)
+    alphabet = string.printable + "äß٣½\x00\x1b\u202e\ud800🦆"
+    pieces = ["none", "true", "[", "]", ",", "1e9", "-", "nan", "inf", "0x1", "1_0", "9" * 5000, *alphabet]
+    accepted = 0
+    for _ in range(20_000):
+        key = draw.choice(list(settings()))
+        text = "".join(draw.choice(pieces) for _ in range(draw.randrange(6)))
+        try:
+            value = from_text(key, text)
+        except ConfigError as error:
+            assert error.key == key
+            assert plain(error, 2000) == str(error)
+        else:
+            accepted += 1
+            assert check(key, value) == value
+            assert from_text(key, to_text(value)) == value
+    assert accepted > 1000
+
+
+def test_the_nearest_word_or_nothing() -> None:
+    assert nearest("cosin", ["constant", "cosine"]) == "Did you mean cosine?"
+    assert nearest("xyz", ["constant", "cosine"]) == ""
+    assert nearest("x" * 100_000, ["constant"]) == ""

@@ -1,0 +1,117 @@
+import os
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tuitrain.config.schema import Config
+from tuitrain.config.values import override
+from tuitrain.errors import RunError
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.process import this_process
+from tuitrain.runs.records import RunInfo, Score
+from tuitrain.runs.rows import Event, Train, decode
+from tuitrain.runs.writer import RunWriter, create, default_name
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return create(tmp_path, RunInfo(id="", name="one"), Config())
+
+
+def rows(folder: RunFolder) -> list[object]:
+    return [decode(line) for line in folder.metrics_file.read_bytes().splitlines()]
+
+
+def test_a_new_run_is_queued_by_this_process(folder: RunFolder) -> None:
+    state = folder.state()
+    assert (state.status, state.process) == ("queued", this_process())
+    assert abs(state.heartbeat - time.time()) < 60
+    assert rows(folder) == []
+
+
+def test_the_users_comments_are_kept(tmp_path: Path) -> None:
+    original = "# mine\n[optimizer]\nlr = 0.5  # high\n"
+    folder = create(tmp_path, RunInfo(id="", name=""), override(Config(), ["optimizer.lr=0.5"]), original)
+    text = folder.config_file.read_text()
+    assert text.startswith("# mine\n")
+    assert "lr = 0.5  # high" in text
+    assert folder.config().optimizer.lr == 0.5
+
+
+def test_a_runs_folder_that_cannot_be_made_is_an_error_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"No run can be made in .*file: .* Choose another folder"):
+        create(tmp_path / "file", RunInfo(id="", name="one"), Config())
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_the_default_name_says_data_model_and_optimizer() -> None:
+    assert default_name(override(Config(), ["data.dataset=mnist", "optimizer.name=sgd"])) == "mnist-mlp-sgd"
+
+
+def test_every_row_is_there_as_soon_as_it_is_written(folder: RunFolder) -> None:
+    writer = RunWriter(folder)
+    writer.state.step, writer.state.epoch = 2, 1
+    written = [Train(step, 1, 0.5, 0.5, 0.1, 0.0, 0.0) for step in (1, 2)]
+    for number, row in enumerate(written, 1):
+        writer.row(row)
+        assert rows(folder) == written[:number]
+    writer.event("paused", "by me", 3.0)
+    last = rows(folder)[-1]
+    assert isinstance(last, Event)
+    assert (last.name, last.step, last.epoch, last.detail, last.value) == ("paused", 2, 1, "by me", 3.0)
+    writer.close()
+    writer.close()
+
+
+def test_rows_after_a_torn_one_stand_on_lines_of_their_own(folder: RunFolder) -> None:
+    folder.metrics_file.write_bytes(b'{"kind":"train","st')
+    writer = RunWriter(folder)
+    writer.event("continued")
+    writer.close()
+    torn, whole = folder.metrics_file.read_bytes().splitlines()
+    assert torn == b'{"kind":"train","st'
+    assert isinstance(decode(whole), Event)
+
+
+def test_the_state_is_on_disk_at_once_where_the_status_changes(folder: RunFolder) -> None:
+    writer = RunWriter(folder)
+    writer.update(status="running", epoch=1)
+    assert (folder.state().status, folder.state().epoch) == ("running", 1)
+    before = os.stat(folder.state_file).st_ino
+    writer.update(epoch=2)
+    assert os.stat(folder.state_file).st_ino == before, "twice within the interval"
+    writer.update(epoch=3, train=Score(None, 0.5), now=True)
+    assert (folder.state().epoch, folder.state().train) == (3, Score(None, 0.5))
+    writer.update(status="finished", reason="\x1b[31mdone")
+    assert (folder.state().status, folder.state().reason) == ("finished", "\x1b[31mdone")
+    writer.close()
+
+
+def test_each_write_of_the_state_is_a_heartbeat(folder: RunFolder) -> None:
+    writer = RunWriter(folder)
+    writer.state.heartbeat = 0.0
+    writer.update(now=True)
+    assert folder.state().heartbeat > 1.7e9
+    assert folder.state().process == this_process()
+    writer.close()
+
+
+def test_the_log_is_appended_to_whatever_is_in_it(folder: RunFolder) -> None:
+    folder.log_file.write_bytes(b"printed \xff\n")
+    writer = RunWriter(folder)
+    writer.log("first")
+    writer.log("lone \ud800 surrogate")
+    writer.close()
+    lines = folder.log_file.read_bytes().splitlines()
+    assert lines[0] == b"printed \xff"
+    assert lines[1].endswith(b" first")
+    assert len(lines) == 3
+
+
+def test_info_survives_the_way_to_the_disk(tmp_path: Path) -> None:
+    info = RunInfo(id="", name="n", tags=["a"], versions={"torch": "2"}, shape=(1, 8, 8), classes=["0", "1"])
+    folder = create(tmp_path, info, Config())
+    assert msgspec.to_builtins(folder.info()) == msgspec.to_builtins(info)
