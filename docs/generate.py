@@ -12,9 +12,9 @@ INTRODUCTION = """\
 
 <!-- Written by docs/generate.py from src/tuitrain/config/schema.py: change the declarations, not this page. -->
 
-A setting has one name everywhere: in the New run form, in `--set KEY=VALUE`, in a TOML file for `tuitrain train -c FILE`
-and in the run's `config.toml`. What is not set has its default. `tuitrain config` prints a TOML file with all of them,
-`tuitrain config --json` this table for programs.
+A setting has one name everywhere: in the New run form, in `--set KEY=VALUE`, in a TOML file for
+`tuitrain train -c FILE` and in the run's `config.toml`. What is not set has its default. `tuitrain config` prints a
+TOML file with all of them, `tuitrain config --json` this table for programs.
 
 ```toml
 [data]

@@ -18,7 +18,7 @@ def test_replacing_leaves_the_new_content_and_nothing_else(tmp_path: Path, sync:
     for content in (b"first", b"the second, longer", b""):
         replace(tmp_path / "file", content, sync=sync)
         assert read(tmp_path / "file") == content
-    assert os.listdir(tmp_path) == ["file"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_replacing_that_fails_leaves_the_old_file_alone(tmp_path: Path) -> None:
     (tmp_path / "folder" / "inner").mkdir(parents=True)
     with pytest.raises(OSError):
         replace(tmp_path / "folder", b"new")
-    assert os.listdir(tmp_path) == ["folder"]
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
     with pytest.raises(OSError):
         replace(tmp_path / "nowhere" / "file", b"new")
 

@@ -1,4 +1,3 @@
-import os
 import random
 import time
 from pathlib import Path
@@ -82,8 +81,8 @@ def test_two_runs_of_one_second_have_two_ids() -> None:
 def test_a_run_of_any_name_stays_in_its_folder_and_keeps_its_name(tmp_path: Path, name: str) -> None:
     made = create(tmp_path / "runs", RunInfo(id="", name=name), Config())
     assert made.path.parent == tmp_path / "runs"
-    assert os.listdir(tmp_path) == ["runs"]
-    assert os.listdir(tmp_path / "runs") == [made.id]
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [made.id]
     assert made.info().name == name
     assert made.info().id == made.id
 

@@ -11,8 +11,8 @@ import pytest
 
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
-from tuitrain.runs.follower import LOG_LINES, LONGEST, Curve, Follower
 from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.follower import LOG_LINES, LONGEST, Curve, Follower
 from tuitrain.runs.records import RunInfo
 from tuitrain.runs.rows import Evaluated, Event, Row, Train, encode
 from tuitrain.runs.writer import RunWriter, create

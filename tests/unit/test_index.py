@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -81,10 +80,10 @@ def test_a_run_whose_process_dies_is_interrupted_though_no_file_changes(tmp_path
         process = msgspec.json.decode(child.stdout.readline(), type=Process)
         state = msgspec.structs.replace(folder.state(), status="running", process=process)
         folder.state_file.write_bytes(encode_pretty(state))
-        index, stamp = RunIndex(tmp_path), os.stat(folder.state_file).st_mtime_ns
+        index, stamp = RunIndex(tmp_path), folder.state_file.stat().st_mtime_ns
         assert [entry.status for entry in index.refresh()] == ["running"]
     assert [entry.status for entry in index.refresh()] == ["interrupted"]
-    assert os.stat(folder.state_file).st_mtime_ns == stamp
+    assert folder.state_file.stat().st_mtime_ns == stamp
 
 
 def test_a_folder_that_is_a_file_is_an_error_until_it_is_one_no_more(tmp_path: Path) -> None:

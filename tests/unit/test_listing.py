@@ -91,6 +91,11 @@ def link_instead(target: str) -> Damage:
     return damage
 
 
+def circle_instead(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path)
+
+
 ANYWHERE: dict[str, Damage] = {
     "missing": Path.unlink,
     "empty": put(b""),
@@ -103,7 +108,7 @@ ANYWHERE: dict[str, Damage] = {
     "pipe": pipe_instead,
     "link out": link_instead("/etc/passwd"),
     "link to a device": link_instead("/dev/zero"),
-    "circle": lambda path: (path.unlink(), path.symlink_to(path.name))[1],
+    "circle": circle_instead,
     "not UTF-8": put(b'{"status": "\xff\xfe", "name": "\xff\xfe"}\n'),
 }
 

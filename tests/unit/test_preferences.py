@@ -33,9 +33,17 @@ def test_what_is_saved_comes_back(file: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"theme = 3", b"theme = [", b"\xff\xfe", b"theme = 'x'\ntheme = 'y'", b"a = " + b"[" * 10_000, b"\x00", b"a = " + b"9" * 9999],
+    [
+        b"theme = 3",
+        b"theme = [",
+        b"theme = 'x'\ntheme = 'y'",
+        b"\xff\xfe",
+        b"\x00",
+        b"a = " + b"[" * 10_000,
+        b"a = " + b"9" * 9999,
+    ],
     ids=range(7),
-)  # fmt: skip
+)
 def test_a_damaged_file_is_no_reason_not_to_start(file: Path, content: bytes) -> None:
     file.parent.mkdir(parents=True)
     file.write_bytes(content)
@@ -66,7 +74,7 @@ def test_a_home_that_cannot_be_written_is_no_reason_to_complain(file: Path, tmp_
     assert not file.exists()
 
 
-def test_a_file_in_the_place_of_the_folder_is_no_reason_to_complain(file: Path, tmp_path: Path) -> None:
-    (tmp_path / "config").write_text("")
+def test_a_file_in_the_place_of_the_folder_is_no_reason_to_complain(file: Path) -> None:
+    file.parent.parent.write_text("")
     save(Preferences("dune"))
     assert load() == Preferences()

@@ -48,7 +48,7 @@ def images(tmp_path: Path) -> Path:
 )
 def test_splits_and_steps_are_those_of_the_run(settings: tuple[str, ...]) -> None:
     config = override(Config(), (*QUICK, *settings))
-    job = prepare(config, lambda doing, fraction: None)
+    job = prepare(config, lambda *_: None)
     preview = with_network(without_network(config))
     assert preview.splits is not None
     assert preview.splits.train == len(job.dataset.train)

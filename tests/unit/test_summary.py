@@ -76,6 +76,6 @@ def test_no_cell_is_endless_or_moves_the_cursor() -> None:
     widths = ",".join(["128"] * 1000)
     state = State(epoch=2**53, epochs=1, step=2**53, steps=1, seconds=1e308, test=Score(1e308, 1e308))
     for status in ("running", "finished", "damaged"):
-        row = cells(entry(status, state, "\x1b[2J\n" * 100, f"model.hidden=[{widths}]"))  # type: ignore[arg-type]
+        row = cells(entry(status, state, "\x1b[2J\n" * 100, f"model.hidden=[{widths}]"))
         assert tuple(row) == COLUMNS
         assert all(text.isprintable() and len(text) <= 60 for text in row.values())

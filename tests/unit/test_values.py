@@ -1,6 +1,7 @@
 import random
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -59,7 +60,8 @@ def test_an_override_changes_that_setting_alone(setting: Setting) -> None:
             config = override(base, [f"{setting.key}={to_text(value)}"])
         except ConfigError as error:
             # What one setting needs of another is a question of its own.
-            assert "needs" in str(error)
+            if "needs" not in str(error):
+                raise
             continue
         assert flat(config) == flat(base) | {setting.key: value}
         assert set(changed(config, base)) <= {setting.key}
@@ -191,30 +193,33 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_text_never_comes_raw_in_a_message(text: str) -> None:
-    attempts = [lambda key=key: check(key, [text] if settings()[key].many else text) for key in settings()]
-    attempts += [lambda key=key: from_text(key, text) for key in settings()]
-    attempts += [lambda: check(text, 1), lambda: override(Config(), [f"{text}=1"]), lambda: override(Config(), [text])]
-    refused = 0
+    attempts: list[Callable[[], object]] = [
+        partial(check, text, 1), partial(override, Config(), [f"{text}=1"]), partial(override, Config(), [text])
+    ]  # fmt: skip
+    for key, setting in settings().items():
+        attempts += [partial(check, key, [text] if setting.many else text), partial(from_text, key, text)]
+    messages = []
     for attempt in attempts:
         try:
             attempt()
         except ConfigError as error:
-            refused += 1
-            message = str(error)
-            assert plain(message, 2000) == message
-            assert len(message) < 1000
-    assert refused > len(settings())
+            messages.append(str(error))
+    assert len(messages) > len(settings())
+    for message in messages:
+        assert plain(message, 2000) == message
+        assert len(message) < 1000
 
 
-@pytest.mark.parametrize("text", ["\x00", "a\nb", "\x1b[31m", "\ud800", "\udcff"], ids=ascii)
+@pytest.mark.parametrize("text", ["\x00", "a\nb", "\x1b[31m", "\ud800", "\udcff"], ids=range(5))  # noqa: PT014
 def test_a_folder_name_that_no_file_could_keep_is_refused(text: str) -> None:
     assert "printable text" in str(refusal("data.dir", f"a{text}b"))
     assert "cuda:N" in str(refusal("training.device", f"cuda{text}"))
 
 
-@pytest.mark.parametrize(
-    "value", [HUGE, -HUGE, 10**5000, 2**63, {"a": 1}, {}, object(), b"x", [[1]], (None,)], ids=range(10)
-)
+USELESS = [HUGE, -HUGE, 10**5000, 2**63, {"a": 1}, {}, object(), b"x", [[1]], (None,)]
+
+
+@pytest.mark.parametrize("value", USELESS, ids=range(len(USELESS)))
 def test_values_of_no_use_are_refused_by_every_setting(value: object) -> None:
     for key in settings():
         if isinstance(value, int) and settings()[key].kind is float and abs(value) < HUGE:
@@ -228,20 +233,22 @@ def test_no_text_does_more_than_be_refused() -> None:
     draw = random.Random(0)
     alphabet = string.printable + "äß٣½\x00\x1b\u202e\ud800🦆"
     pieces = ["none", "true", "[", "]", ",", "1e9", "-", "nan", "inf", "0x1", "1_0", "9" * 5000, *alphabet]
-    accepted = 0
+    accepted, refusals = 0, []
     for _ in range(20_000):
         key = draw.choice(list(settings()))
         text = "".join(draw.choice(pieces) for _ in range(draw.randrange(6)))
         try:
             value = from_text(key, text)
         except ConfigError as error:
-            assert error.key == key
-            assert plain(error, 2000) == str(error)
+            refusals.append((key, error))
         else:
             accepted += 1
             assert check(key, value) == value
             assert from_text(key, to_text(value)) == value
     assert accepted > 1000
+    for key, error in refusals:
+        assert error.key == key
+        assert plain(error, 2000) == str(error)
 
 
 def test_the_nearest_word_or_nothing() -> None:

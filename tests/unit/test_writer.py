@@ -1,4 +1,3 @@
-import os
 import time
 from pathlib import Path
 
@@ -44,7 +43,7 @@ def test_a_runs_folder_that_cannot_be_made_is_an_error_with_what_to_do(tmp_path:
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match=r"No run can be made in .*file: .* Choose another folder"):
         create(tmp_path / "file", RunInfo(id="", name="one"), Config())
-    assert os.listdir(tmp_path) == ["file"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_the_default_name_says_data_model_and_optimizer() -> None:
@@ -80,9 +79,9 @@ def test_the_state_is_on_disk_at_once_where_the_status_changes(folder: RunFolder
     writer = RunWriter(folder)
     writer.update(status="running", epoch=1)
     assert (folder.state().status, folder.state().epoch) == ("running", 1)
-    before = os.stat(folder.state_file).st_ino
+    before = folder.state_file.stat().st_ino
     writer.update(epoch=2)
-    assert os.stat(folder.state_file).st_ino == before, "twice within the interval"
+    assert folder.state_file.stat().st_ino == before, "twice within the interval"
     writer.update(epoch=3, train=Score(None, 0.5), now=True)
     assert (folder.state().epoch, folder.state().train) == (3, Score(None, 0.5))
     writer.update(status="finished", reason="\x1b[31mdone")

@@ -25,7 +25,7 @@ Without a command, the app opens. Start here:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        sys.stderr.write(f"tuitrain: {message}. See: {self.prog} --help\n")
+        sys.stderr.write(f"tuitrain: {plain(message)}. See: {self.prog} --help\n")
         raise SystemExit(2)
 
 
@@ -40,6 +40,10 @@ def _later(module: str) -> Command:
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The options, with the command to call as `run`. Leaves with status 2 where they make no sense."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    for text in arguments:
+        if not text.isascii() and text != text.encode(errors="replace").decode():
+            sys.stderr.write(f"tuitrain: {plain(text, 60)!r} is not UTF-8 text.\n")
+            raise SystemExit(2)
     word = arguments[0] if arguments else "app"
     if word.startswith("-") and word not in ("-h", "--help", "--version"):
         return _build().parse_args(["app", *arguments])

@@ -13,7 +13,7 @@ PATIENCE = 60.0
 
 
 def notify(folder: RunFolder, state: State, command: str | None) -> None:
-    """Run the user's command where there is one and the run has ended; what it prints, and that it failed, is logged."""
+    """Run the user's command where there is one and the run has ended; what it prints goes to the log."""
     if not command or state.active:
         return
     document = msgspec.json.encode(result(folder, state)) + b"\n"

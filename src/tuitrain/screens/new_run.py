@@ -183,7 +183,7 @@ class NewRunForm(Screen[None]):
         yield Static(id="help")
         yield Static(id="command")
         yield Static(id="message")
-        yield Footer(show_command_palette=False)
+        yield Footer(show_command_palette=False, compact=True)
 
     def _add(self, field: Field) -> Field:
         self._fields[field.key] = field

@@ -75,7 +75,7 @@ class Run(TickingScreen):
             yield Log(id="log", max_lines=2000)
             yield Gradients(id="gradients")
         yield Static(id="about")
-        yield Footer(show_command_palette=False)
+        yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         table = self.query_one("#classes", DataTable)

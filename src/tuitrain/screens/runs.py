@@ -52,7 +52,7 @@ class Runs(TickingScreen):
         yield RunTable()
         yield Static(id="empty")
         yield Static(id="detail")
-        yield Footer(show_command_palette=False)
+        yield Footer(show_command_palette=False, compact=True)
 
     def tick(self) -> None:
         before = {entry.folder.id for entry in self._entries if entry.status in ("running", "paused")}
@@ -80,7 +80,7 @@ class Runs(TickingScreen):
         counts = Counter(entry.status for entry in self._entries)
         said = [f"{len(self._entries)} run{'s' * (len(self._entries) != 1)}"]
         said += [f"{counts[status]} {status}" for status in ("running", "paused", "interrupted") if counts[status]]
-        about = f" · {_home(self._index.runs_dir)} · {', '.join(said)}"
+        about = f" · {', '.join(said)} · {_home(self._index.runs_dir)}"
         return Content.assemble(("tuitrain", "bold $accent"), (about, "$foreground 60%"))
 
     def _detail(self) -> None:

@@ -67,7 +67,7 @@ class Training(TickingScreen):
         yield Static(id="numbers")
         yield Static(id="health")
         yield Static(id="tail")
-        yield Footer(show_command_palette=False)
+        yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         self.query_one(Curves).focus()

@@ -1,0 +1,96 @@
+"""The pictures of the README, made from the running app: `uv run python docs/pictures.py`.
+
+Trains a few runs on the digits in a temporary folder, starts the app without a terminal, presses keys, and keeps what
+it shows as docs/pictures/*.svg.
+"""
+
+import asyncio
+import os
+import tempfile
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from tuitrain.app import TuitrainApp
+from tuitrain.config.schema import Config
+from tuitrain.config.values import override
+from tuitrain.hosts.launch import Request, launch
+from tuitrain.hosts.process import start
+from tuitrain.hosts.thread import ThreadHost
+from tuitrain.runs.control import send
+from tuitrain.runs.follower import Follower
+from tuitrain.runs.folder import RunFolder
+
+PICTURES = Path(__file__).parent / "pictures"
+SIZE = (120, 36)
+FINISHED = {
+    "sgd-sigmoid": ["optimizer.name=sgd", "optimizer.lr=0.1", "model.activation=sigmoid", "training.epochs=40"],
+    "sgd-relu-lr1000": ["optimizer.name=sgd", "optimizer.lr=1000"],
+    "adam-relu": ["training.epochs=20"],
+    "adamw-cosine": ["optimizer.name=adamw", "schedule.name=cosine", "training.epochs=40", "optimizer.lr=0.003"],
+}
+LIVE = ["training.epochs=3000", "optimizer.name=sgd", "optimizer.lr=0.01", "model.activation=sigmoid"]
+
+
+def request(name: str, settings: list[str], runs_dir: Path) -> Request:
+    return Request(config=override(Config(), settings), runs_dir=runs_dir, name=name, command="tuitrain train")
+
+
+async def settled(pilot: Pilot[None], condition: str = "", tries: int = 200) -> None:
+    """Wait until the app has drawn, and until the text is on its screen."""
+    for _ in range(tries):
+        await pilot.pause(0.1)
+        if not condition or condition in pilot.app.export_screenshot():
+            break
+    await pilot.pause(0.6)
+
+
+def keep(app: TuitrainApp, name: str) -> None:
+    PICTURES.mkdir(exist_ok=True)
+    (PICTURES / f"{name}.svg").write_text(app.export_screenshot(title="tuitrain", simplify=True), encoding="utf-8")
+
+
+def wait_for_epochs(folder: RunFolder, epochs: int) -> None:
+    run = Follower(folder)
+    while run.state.epoch < epochs and run.state.active:
+        run.poll()
+
+
+async def photograph(runs_dir: Path, live: RunFolder) -> None:
+    app = TuitrainApp(runs_dir, ThreadHost())
+    async with app.run_test(size=SIZE) as pilot:
+        app.theme = "tuitrain-dark"
+        await settled(pilot, "running")
+        keep(app, "runs")
+        await pilot.press("enter")
+        await settled(pilot, "images/s")
+        keep(app, "training")
+        await pilot.press("escape", "n")
+        await settled(pilot, "parameters")
+        keep(app, "new-run")
+        await pilot.press("escape")
+        await settled(pilot)
+        await pilot.press("G", "enter")
+        await settled(pilot)
+        await pilot.press("3")
+        await settled(pilot)
+        keep(app, "run")
+    send(live, "stop")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        # What is seen of the folder, and of the user's preferences, must not depend on who makes the pictures.
+        os.environ["HOME"] = temporary
+        os.environ.pop("XDG_CONFIG_HOME", None)
+        runs_dir = Path(temporary) / "experiments" / "runs"
+        for name, settings in FINISHED.items():
+            launch(request(name, settings, runs_dir), lambda what, fraction: None, lambda folder, inbox: None)
+        live = start(request("sgd-sigmoid-long", LIVE, runs_dir))
+        wait_for_epochs(live, 400)
+        asyncio.run(photograph(runs_dir, live))
+        wait_for_epochs(live, 10**9)
+
+
+if __name__ == "__main__":
+    main()
