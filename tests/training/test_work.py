@@ -1,6 +1,6 @@
 """Stopping, continuing and failing: a run that was cut anywhere ends as if it had not been."""
 
-import math
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -375,12 +375,11 @@ def test_a_checkpoint_with_a_part_missing_is_refused(quick: Quick, tmp_path: Pat
     go_on(folder, {5: [command("stop")]})
     last = folder.checkpoints / "last.safetensors"
     state = checkpoint.load(last)
-    for damage in (None, 7, [1], {}):
+    for damage in (None, 7, [1]):
         checkpoint.save(last, state | {part: damage})
         _, ended = go_on(folder)
-        if damage != {} or part not in ("progress",):
-            assert ended.status == "failed"
-            assert "does not fit this run" in ended.reason
+        assert ended.status == "failed"
+        assert "does not fit this run" in ended.reason
 
 
 def test_the_control_file_is_read(quick: Quick, read: Read, tmp_path: Path) -> None:
@@ -403,9 +402,8 @@ def test_the_control_file_is_read(quick: Quick, read: Read, tmp_path: Path) -> N
 
 def test_notes_of_the_data_are_in_the_log(quick: Quick, read: Read, tmp_path: Path) -> None:
     def note(job: Job) -> None:
-        job.dataset = type(job.dataset)(**{**vars(job.dataset), "notes": ("a \x1b[2J note",)})
+        job.dataset = dataclasses.replace(job.dataset, notes=("a \x1b[2J note",))
 
     folder = new(quick("training.epochs=1"), tmp_path)
     go_on(folder, change=note)
     assert any("data: a �[2J note" in line for line in read(folder).log)
-    assert math.isfinite(read(folder).train["loss"][0])

@@ -18,7 +18,7 @@ from tuitrain.cli.parser import parse
 from tuitrain.config import toml
 from tuitrain.config.presets import PRESETS, preset
 from tuitrain.config.schema import Config
-from tuitrain.config.settings import settings
+from tuitrain.config.settings import sections, settings
 from tuitrain.config.values import override
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import folders
@@ -128,7 +128,7 @@ async def test_wrong_learning_rate_is_told_beside_it_and_refused(tmp_path: Path)
         assert "Not started" in form.said("message")
         assert form.app.focused is form.form._fields["optimizer.lr"].target
         assert not form.app.host.busy
-        await form.press("backspace")
+        await form.press("end", "backspace")
         assert "✗" not in form.row("optimizer.lr")
         assert form.config.optimizer.lr == 0.1
 
@@ -139,7 +139,7 @@ async def test_settings_that_do_not_fit_together_are_told_where_they_are(tmp_pat
         await form.press("s", "g", "d", "enter")
         await form.focus("optimizer.nesterov")
         await form.press("space")
-        assert "✗ needs a momentum above 0" in form.row("optimizer.nesterov").replace("= true ", "")
+        assert "✗ needs a momentum abo…" in form.row("optimizer.nesterov")
         await form.type("optimizer.momentum", "0.9")
         assert form.config.optimizer.nesterov
 
@@ -249,13 +249,13 @@ async def test_file_that_will_not_do_is_told_and_changes_nothing(tmp_path: Path,
 
 
 async def test_text_of_a_file_is_not_markup(tmp_path: Path) -> None:
-    path = tmp_path / "[b]mine[/b].toml"
+    path = tmp_path / "[b]mine.toml"
     path.write_text('[data]\ndataset = "image-folder"\ndir = "[red]x[/red]"\n')
     async with opened(tmp_path) as form:
         await form.press("ctrl+o")
         await form.answer(str(path))
         assert form.config.data.dir == "[red]x[/red]"
-        assert "[b]mine[/b].toml" in form.said("head")
+        assert "[b]mine.toml" in form.said("head")
         assert "[red]x[/red]" in form.said("command")
 
 
@@ -331,18 +331,16 @@ async def test_every_field_can_be_walked_to_and_seen(tmp_path: Path, size: tuple
 
 
 async def test_sections_are_jumped_to(tmp_path: Path) -> None:
+    firsts = {setting.section: key for key, setting in reversed(settings().items())}
     async with opened(tmp_path) as form:
         places = []
-        for _ in range(7):
+        for _ in range(len(firsts) + 1):
             await form.press("pagedown")
             assert form.form._field is not None
             places.append(form.form._field.key)
-        assert places == [
-            "model.name", "optimizer.name", "schedule.name", "training.epochs", "evaluation.test_every", "name",
-            "data.dataset",
-        ]  # fmt: skip
+        assert places == [*(firsts[section] for section in list(sections())[1:]), "name", "data.dataset"]
         await form.press("pageup", "pageup")
-        assert form.form._field is form.form._fields["evaluation.test_every"]
+        assert form.form._field is form.form._fields[places[-3]]
 
 
 async def test_enter_goes_on_unless_the_field_is_wrong(tmp_path: Path) -> None:
@@ -385,20 +383,39 @@ async def test_failed_start_is_told_beside_the_field_and_loses_nothing(tmp_path:
         await form.press("f", "p", "1", "6", "enter")
         await form.press("ctrl+r")
         await form.until(lambda: not form.form._preparing)
-        assert "✗ needs a GPU." in form.row("training.precision").replace("= fp16 ", "")
+        assert "✗ needs a GPU." in form.row("training.precision")
         assert "Use bf16 or fp32" in form.said("message")
         assert form.text("training.device") == "cpu"
         await form.press("space", "up", "enter")
         assert "✗" not in form.row("training.precision")
 
 
+WAITS = """
+import pathlib, time
+while not pathlib.Path(__file__).with_name("go").exists():
+    time.sleep(0.01)
+def same(images):
+    return images
+"""
+
+
 async def test_escape_calls_the_start_off(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(WAITS)
     async with opened(tmp_path) as form:
-        await form.press("ctrl+r", "escape")
-        await form.until(lambda: not isinstance(form.app.screen, NewRunForm) or not form.form._preparing)
-        # A thread that had made the run already stops it, and the run is shown.
-        assert form.app.host.join(60)
-        assert [folder.state().status for folder in folders(tmp_path / "runs")] in ([], ["stopped"])
+        await form.type("data.transform", f"{tmp_path}/slow.py:same")
+        await form.press("ctrl+r")
+        assert {"new.cancel"} == {
+            active.binding.id for key, active in form.form.active_bindings.items() if key == "escape"
+        }
+        await form.press("escape")
+        form.form.tick()
+        assert "calling it off" in form.said("message")
+        (tmp_path / "go").touch()
+        await form.until(lambda: not form.form._preparing)
+        assert "nothing was written" in form.said("message")
+        assert not list(folders(tmp_path / "runs"))
+        await form.press("ctrl+r")
+        await form.until(lambda: isinstance(form.app.screen, (Training, Run)))
 
 
 async def test_preview_of_a_preset_comes(tmp_path: Path) -> None:

@@ -246,9 +246,9 @@ def test_no_text_does_more_than_be_refused() -> None:
             assert check(key, value) == value
             assert from_text(key, to_text(value)) == value
     assert accepted > 1000
-    for key, error in refusals:
-        assert error.key == key
-        assert plain(error, 2000) == str(error)
+    for key, refused in refusals:
+        assert refused.key == key
+        assert plain(refused, 2000) == str(refused)
 
 
 def test_the_nearest_word_or_nothing() -> None:

@@ -1,5 +1,6 @@
 """Is it going well? What a look at a run's rows can tell."""
 
+import shutil
 import time
 from dataclasses import dataclass
 from math import isfinite
@@ -13,6 +14,7 @@ VANISHING = 1e-3
 RISING = 3
 SPIKE = 3.0
 SILENT = 60.0
+SCARCE = 500e6
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,24 @@ class Finding:
 
 def findings(run: Follower) -> list[Finding]:
     """What is worth saying, problems first; never empty."""
-    problems = [text for text in (_ended(run), _silent(run), _spike(run), _vanishing(run), _overfitting(run)) if text]
+    problems = [
+        text
+        for text in (_ended(run), _disk(run), _silent(run), _spike(run), _vanishing(run), _overfitting(run))
+        if text
+    ]
     notes = [text for text in (_validation(run), _gradient(run)) if text]
     good = [] if problems else ["no problem seen"]
     return [Finding(text, False) for text in problems] + [Finding(text, True) for text in good + notes]
+
+
+def _disk(run: Follower) -> str:
+    if not run.state.active:
+        return ""
+    try:
+        free = shutil.disk_usage(run.folder.path).free
+    except OSError:
+        return ""
+    return f"only {units.size(free)} left on the disk" if free < SCARCE else ""
 
 
 def _ended(run: Follower) -> str:

@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, BinaryIO, TextIO
@@ -45,10 +46,14 @@ class _Routed(io.TextIOBase):
         return self.behind
 
     def write(self, text: str) -> int:
-        return self._now().write(text)
+        # A full disk is no reason for a print to fail.
+        with suppress(OSError):
+            self._now().write(text)
+        return len(text)
 
     def flush(self) -> None:
-        self._now().flush()
+        with suppress(OSError):
+            self._now().flush()
 
     def writable(self) -> bool:
         return True
@@ -111,4 +116,5 @@ class Capture:
         for number, copy in self._descriptors:
             os.dup2(copy, number)
             os.close(copy)
-        self.file.close()
+        with suppress(OSError):
+            self.file.close()

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
@@ -300,7 +301,8 @@ class Previewer:
         if process is not None:
             process.kill()
             process.wait()
-            if process.stdin is not None:
+            assert process.stdin is not None
+            with suppress(OSError):  # what was not written yet
                 process.stdin.close()
 
 

@@ -18,6 +18,9 @@ from tuitrain.runs.records import FORMAT, Evaluation, RunInfo, ShownStatus, Stat
 from tuitrain.text import plain
 
 
+_ID = re.compile(r"\d{8}-\d{6}-.*[0-9a-f]{4}$")
+
+
 def slug(text: str) -> str:
     """`text` as a part of a file's name: lower case, digits, dashes; at most 40 characters, perhaps none."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].rstrip("-")
@@ -100,4 +103,7 @@ def folders(runs_dir: Path) -> Iterator[RunFolder]:
 
 
 def _holds_a_run(path: Path) -> bool:
-    return any(os.path.lexists(path / name) for name in ("run.json", "state.json", "config.toml", "metrics.jsonl"))
+    """Whether anything of a run is in it, or at least its name is a run's."""
+    return bool(_ID.match(path.name)) or any(
+        os.path.lexists(path / name) for name in ("run.json", "state.json", "config.toml", "metrics.jsonl")
+    )

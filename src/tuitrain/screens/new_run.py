@@ -1,5 +1,6 @@
 """New run: is this the run I mean?"""
 
+import re
 import shlex
 from collections.abc import Mapping
 from itertools import pairwise
@@ -76,9 +77,7 @@ def checked(texts: Mapping[str, str]) -> tuple[Config | None, dict[str, str]]:
 
 def brief(error: ConfigError) -> str:
     """Without the key and the value that it stands beside."""
-    message = error.message.removeprefix(error.key).lstrip()
-    words, colon, rest = message.partition(": ")
-    return rest if colon and words.startswith("= ") else message
+    return re.sub(rf"^{re.escape(error.key)}( = [^ :]+)?:? +", "", error.message)
 
 
 def command_line(config: Config, runs_dir: Path, name: str = "") -> str:
@@ -198,7 +197,7 @@ class NewRunForm(Screen[None]):
     def on_unmount(self) -> None:
         self._previewer.close()
         draft = self._now()
-        if (draft.texts, draft.name) != self._opened or draft.source:
+        if (draft.texts, draft.name) != self._opened:
             left[self.app] = draft
 
     def _now(self) -> Draft:

@@ -36,6 +36,9 @@ class RunTable(DataTable[Text]):
             self.add_column(Text(column, justify="right" if column in RIGHT else "left"), key=column or "mark")
         self.app.theme_changed_signal.subscribe(self, lambda _: self._again())
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return bool(self._cells) if action == "select_cursor" else super().check_action(action, parameters)
+
     @property
     def selected(self) -> Entry | None:
         """The run under the cursor."""

@@ -1,0 +1,304 @@
+"""The commands as a script meets them: real processes, exit codes, what is on stdout and what on stderr."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tuitrain.config.settings import settings
+from tuitrain.config.toml import read
+from tuitrain.runs.folder import RunFolder
+
+RAW = Path(os.environ.get("TUITRAIN_TEST_DATA", "../shared/data")).absolute() / "MNIST/raw"
+RESULT = ["run", "path", "status", "reason", "epochs", "steps", "seconds", "samples_per_second", "train", "validation",
+          "test", "best"]  # fmt: skip
+NOISY = """\
+import os, subprocess, sys, warnings
+def noisy(images):
+    print("by print")
+    print("by stderr \\x1b[31m", file=sys.stderr)
+    os.write(1, b"by descriptor 1\\n")
+    os.write(2, b"by descriptor 2\\n")
+    subprocess.run(["echo", "by a child"])
+    warnings.warn("by warning")
+    return images
+def broken(images):
+    raise KeyError("no such thing")
+"""
+Done = subprocess.CompletedProcess[str]
+
+
+def command(home: Path, *arguments: str) -> Done:
+    return subprocess.run(
+        [sys.executable, "-m", "tuitrain", *arguments], cwd=home, capture_output=True, text=True, check=False
+    )
+
+
+def overrides(*assignments: str) -> list[str]:
+    return [word for assignment in assignments for word in ("--set", assignment)]
+
+
+def only_run(home: Path) -> RunFolder:
+    (path,) = (home / "runs").iterdir()
+    return RunFolder(path)
+
+
+def runs(home: Path) -> list[Path]:
+    return list((home / "runs").iterdir()) if (home / "runs").exists() else []
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+    """A home with one run on digits, trained with what `tuitrain config` prints, and how the command ended."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "run.toml").write_text(command(home, "config").stdout, encoding="utf-8")
+    return home, command(home, "train", "-c", "run.toml", "--set", "training.epochs=15", "--name", "first", "--json")
+
+
+def answer(home: Path, *arguments: str) -> Any:
+    """The one JSON document that the command prints."""
+    done = command(home, *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_train_prints_one_document_and_talks_on_stderr(trained: tuple[Path, Done]) -> None:
+    home, done = trained
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert list(result) == RESULT
+    assert (result["status"], result["reason"], result["epochs"], result["steps"]) == ("finished", "", 15, 15 * 21)
+    assert result["test"]["accuracy"] >= 0.95
+    for score in (result["train"], result["validation"], result["test"], result["best"]["validation"]):
+        assert list(score) == ["loss", "accuracy"]
+        assert 0 < score["accuracy"] <= 1
+    assert 0 < result["seconds"] < 60
+    assert result["samples_per_second"] == pytest.approx(15 * 1293 / result["seconds"])
+    assert RunFolder(home / result["path"]).id == result["run"]
+    assert "epoch 15" in done.stderr
+    assert f"finished: {result['path']}" in done.stderr
+
+
+def test_the_template_is_kept_with_the_run(trained: tuple[Path, Done]) -> None:
+    home, _ = trained
+    config, text = read(only_run(home).config_file)
+    assert config.training.epochs == 15
+    assert [line for line in text.splitlines() if line.startswith("#")] == [
+        line for line in (home / "run.toml").read_text(encoding="utf-8").splitlines() if line.startswith("#")
+    ]
+
+
+def test_runs_lists_the_run_whole_into_a_pipe(trained: tuple[Path, Done]) -> None:
+    home, done = trained
+    result = json.loads(done.stdout)
+    (listed,) = answer(home, "runs")
+    assert (listed["id"], listed["name"], listed["status"]) == (result["run"], "first", "finished")
+    assert {
+        key: listed[key] for key in ("path", "epochs", "steps", "seconds", "train", "validation", "test", "best")
+    } == {key: result[key] for key in ("path", "epochs", "steps", "seconds", "train", "validation", "test", "best")}
+    assert list(listed["config"]) == list(settings())
+    table = command(home, "runs")
+    assert table.returncode == 0
+    assert result["run"] in table.stdout
+    assert "first" in table.stdout
+    assert "\x1b" not in table.stdout
+
+
+def test_show_has_counts_that_fit_the_accuracy(trained: tuple[Path, Done]) -> None:
+    home, done = trained
+    result, shown = json.loads(done.stdout), answer(home, "show", "first")
+    assert {key: shown[key] for key in RESULT} == result
+    seen = shown["evaluation"]["test"]
+    counts = seen["confusion"]
+    assert sum(map(sum, counts)) == 360
+    assert sum(counts[i][i] for i in range(10)) / 360 == pytest.approx(seen["accuracy"], abs=1e-12)
+    assert (seen["accuracy"], seen["loss"]) == (result["test"]["accuracy"], result["test"]["loss"])
+    assert [row["support"] for row in seen["per_class"]] == list(map(sum, counts))
+    assert seen["classes"] == list("0123456789")
+    assert sum(map(sum, shown["evaluation"]["validation"]["confusion"])) == 144
+    text = command(home, "show", "first")
+    assert text.returncode == 0
+    assert f"test {seen['accuracy']:.2%}" in text.stdout
+    assert "true class down" in text.stdout
+
+
+def test_evaluate_finds_again_what_was_stored(trained: tuple[Path, Done]) -> None:
+    home, done = trained
+    before = answer(home, "show", "first")["evaluation"]["test"]
+    seen = answer(home, "evaluate", "first", "--device", "cpu")
+    assert seen.pop("run") == json.loads(done.stdout)["run"]
+    assert seen["confusion"] == before["confusion"]
+    assert seen["accuracy"] == before["accuracy"]
+    assert seen["loss"] == pytest.approx(before["loss"], rel=1e-6)
+    assert [sample["index"] for sample in seen["worst"]] == [sample["index"] for sample in before["worst"]]
+
+
+def test_config_as_json_is_the_table(tmp_path: Path) -> None:
+    assert [row["key"] for row in answer(tmp_path, "config")] == list(settings())
+
+
+BAD = {
+    "value": (overrides("optimizer.lr=-1"), "optimizer.lr = -1 is not allowed: it must be a number > 0."),
+    "key": (overrides("optimzer.lr=1"), "Unknown setting 'optimzer.lr'. Did you mean optimizer.lr?"),
+    "kind": (overrides("training.epochs=many"), "training.epochs = many is not allowed: it must be a whole number"),
+    "choice": (overrides("model.activation=relo"), "Did you mean relu?"),
+    "assignment": (overrides("optimizer.lr"), "is not KEY=VALUE"),
+    "together": (overrides("optimizer.nesterov=true"), "needs a momentum"),
+    "syntax": (["-c", "syntax.toml"], "syntax.toml is not valid TOML: "),
+    "section": (["-c", "section.toml"], "Unknown section 'optimiser' in section.toml. Did you mean optimizer?"),
+    "no file": (["-c", "missing.toml"], "There is no file missing.toml. tuitrain config > run.toml"),
+    "folder": (["-c", "empty"], "empty cannot be read: Is a directory."),
+    "option": (["--fast"], "unrecognized arguments: --fast. See: tuitrain"),
+    "hostile option": (["--fast\x1b[31m"], "unrecognized arguments: --fast\N{REPLACEMENT CHARACTER}[31m."),
+    "not text": (["--name", "a\udcff"], "is not UTF-8 text."),
+    "no value": (["--set"], "expected one argument"),
+}
+# These are found once torch is there.
+BAD_DATA = {
+    "no folder": (overrides("data.dataset=image-folder", "data.dir=missing"), "missing"),
+    "empty folder": (overrides("data.dataset=image-folder", "data.dir=empty"), "has no class folders"),
+    "one class": (overrides("data.dataset=image-folder", "data.dir=one"), "one has one class only, cat"),
+    "no transform": (overrides("data.transform=missing.py:f"), "The file missing.py of data.transform cannot be read"),
+}
+
+
+def refused(home: Path, arguments: list[str], words: str) -> None:
+    """Exit status 2, one sentence, and no trace left."""
+    (home / "syntax.toml").write_text("[optimizer]\nlr = fast\n")
+    (home / "section.toml").write_text("[optimiser]\nlr = 1\n")
+    (home / "empty").mkdir()
+    (home / "one/cat").mkdir(parents=True)
+    Image.new("L", (8, 8)).save(home / "one/cat/1.png")
+    done = command(home, *arguments)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    said = [line for line in done.stderr.splitlines() if line.startswith("tuitrain: ")]
+    assert len(said) == 1, done.stderr
+    assert said[0] == done.stderr.splitlines()[-1]
+    assert words in said[0]
+    assert "Traceback" not in done.stderr
+    assert runs(home) == []
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_makes_no_sense_is_refused(tmp_path: Path, case: str) -> None:
+    arguments, words = BAD[case]
+    refused(tmp_path, ["train", *arguments], words)
+
+
+@pytest.mark.parametrize("case", BAD_DATA)
+def test_data_of_no_use_is_refused(tmp_path: Path, case: str) -> None:
+    arguments, words = BAD_DATA[case]
+    refused(tmp_path, ["train", "--json", *arguments], words)
+
+
+@pytest.mark.skipif(not RAW.is_dir(), reason=f"no MNIST in {RAW}: set TUITRAIN_TEST_DATA")
+def test_a_truncated_mnist_is_refused(tmp_path: Path) -> None:
+    raw = tmp_path / "data/MNIST/raw"
+    raw.mkdir(parents=True)
+    for file in RAW.iterdir():
+        shutil.copyfile(file, raw / file.name)
+    with (raw / "train-images-idx3-ubyte").open("r+b") as images:
+        images.truncate(1_000_000)
+    refused(tmp_path, ["train", *overrides("data.dataset=mnist", "data.dir=data")], "train-images-idx3-ubyte")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["trian"], "there is no command 'trian'. Did you mean train?"),
+        (["\x1b[31m"], "there is no command"),
+        (["--fast"], "unrecognized arguments: --fast"),
+        (["show"], "the following arguments are required: RUN"),
+        (["show", "nothing"], "There is no run 'nothing' in runs. See: tuitrain runs"),
+        (["show", "../nothing"], "There is no run in ../nothing."),
+        (["stop", "nothing"], "There is no run 'nothing' in runs."),
+        (["evaluate", "nothing", "--split", "train"], "invalid choice: 'train'"),
+    ],
+)
+def test_a_command_of_no_sense_is_refused(tmp_path: Path, arguments: list[str], words: str) -> None:
+    refused(tmp_path, arguments, words)
+
+
+def test_a_run_that_is_over_takes_no_commands(trained: tuple[Path, Done]) -> None:
+    home, _ = trained
+    done = command(home, "pause", "first")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{only_run(home).id} does not run: it is finished." in done.stderr
+
+
+def test_prints_of_a_users_code_go_to_the_log(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(NOISY)
+    done = command(tmp_path, "train", "--json", *overrides("data.transform=mine.py:noisy", "training.epochs=1"))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["status"] == "finished"
+    assert "\x1b" not in done.stderr
+    log = only_run(tmp_path).log_file.read_text(encoding="utf-8")
+    for words in ("print", "stderr", "descriptor 1", "descriptor 2", "a child"):
+        assert log.count(f"by {words}") == 21
+    assert "UserWarning: by warning" in log
+
+
+def test_a_users_code_that_raises_fails_the_run_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(NOISY)
+    done = command(tmp_path, "train", "--json", *overrides("data.transform=mine.py:broken"))
+    assert done.returncode == 1, done.stderr
+    result = json.loads(done.stdout)
+    assert list(result) == RESULT
+    assert (result["status"], result["steps"], result["test"]) == ("failed", 0, None)
+    assert "The transform broken of mine.py raised KeyError: 'no such thing'" in result["reason"]
+    assert result["reason"] in done.stderr
+    assert "Traceback" not in done.stderr
+    assert only_run(tmp_path).state().status == "failed"
+
+
+def test_a_loss_that_is_not_finite_fails_the_run(tmp_path: Path) -> None:
+    done = command(tmp_path, "train", "--json", *overrides("optimizer.lr=1e30", "optimizer.name=sgd"))
+    assert done.returncode == 1, done.stderr
+    result = json.loads(done.stdout)
+    assert result["status"] == "failed"
+    assert result["reason"].startswith("The loss became ")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_run_with_a_checkpoint(tmp_path: Path, number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tuitrain", "train", "--json", "--set", "training.epochs=1000000"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stderr is not None
+        said = next(line for line in process.stderr if "epoch 2 " in line)
+        process.send_signal(number)
+        out, rest = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, said + rest
+    result = json.loads(out)
+    assert (result["status"], result["reason"]) == ("stopped", "Stopped by the user.")
+    assert result["epochs"] >= 2
+    assert "Traceback" not in rest
+    folder = only_run(tmp_path)
+    assert folder.state().status == "stopped"
+    assert (folder.checkpoints / "last.safetensors").stat().st_size > 100_000
+
+
+@pytest.mark.parametrize("arguments", [["config"], ["runs"], ["runs", "--json"], ["show", "first"], ["--help"]])
+def test_a_reader_that_has_gone_is_no_error(trained: tuple[Path, Done], arguments: list[str]) -> None:
+    home, _ = trained
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "tuitrain", *arguments],
+            cwd=home, stdout=pipe, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,125 @@
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tuitrain.errors import RunError
+from tuitrain.training import checkpoint
+
+
+def same(left: Any, right: Any) -> bool:
+    if isinstance(left, torch.Tensor):
+        return left.dtype == right.dtype and torch.equal(left, right)
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(same, left, right))
+    return bool(left == right)
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    weight = torch.randn(3, 4)
+    state = {
+        "model": {"a.weight": weight, "half": weight.bfloat16(), "count": torch.tensor(7), "none": torch.zeros(0)},
+        "optimizer": {"state": {0: {"step": torch.tensor(3.0)}, 1: {}}, "param_groups": [{"lr": 0.1 + 0.2}]},
+        "progress": {"epoch": 2**60, "lowest": None, "over": "é\n\x1b", "flag": True, "nested": [[], {}, [1, [2]]]},
+        "views": {"row": weight[0], "transposed": weight.t(), "again": weight},
+        "mask": torch.tensor([True, False]),
+    }
+    checkpoint.save(tmp_path / "last.safetensors", state)
+    assert same(checkpoint.load(tmp_path / "last.safetensors"), state)
+
+
+def test_tuples_come_back_as_lists(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "x", {"betas": (0.9, torch.ones(2))})
+    assert same(checkpoint.load(tmp_path / "x"), {"betas": [0.9, torch.ones(2)]})
+
+
+def test_saving_leaves_one_file_and_takes_the_place_of_the_last(tmp_path: Path) -> None:
+    path = tmp_path / "last.safetensors"
+    for value in range(3):
+        checkpoint.save(path, {"value": value})
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    assert checkpoint.load(path) == {"value": 2}
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path: Path) -> None:
+    path = tmp_path / "last.safetensors"
+    checkpoint.save(path, {"value": 1})
+    # Where the draft should go there is a folder.
+    (tmp_path / ".last.safetensors.tmp").mkdir()
+    with pytest.raises(OSError):
+        checkpoint.save(path, {"value": 2})
+    assert checkpoint.load(path) == {"value": 1}
+
+
+def test_there_must_be_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(OSError):
+        checkpoint.save(tmp_path / "gone" / "last.safetensors", {"value": torch.ones(1)})
+
+
+def test_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"There is no checkpoint last\.safetensors in"):
+        checkpoint.load(tmp_path / "last.safetensors")
+    with pytest.raises(RunError, match="There is no checkpoint"):
+        checkpoint.load(tmp_path)
+
+
+def whole() -> dict[str, Any]:
+    return {"model": {"weight": torch.randn(64, 64)}, "progress": {"epoch": 3}}
+
+
+@pytest.mark.parametrize("size", [0, 4, 8, 100, 500, 10_000])
+def test_cut_short(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "last.safetensors"
+    checkpoint.save(path, whole())
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(RunError, match="is damaged"):
+        checkpoint.load(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "7", '{"tensor":"gone"}', '{"dict":[[{"dict":[]},1]]}', '{"dict":7}', '{"list":[1],"dict":[]}',
+     '{"list":null}', '{"tensor":7}', "{}", '{"list":' * 50_000],
+)  # fmt: skip
+def test_foreign_contents(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "last.safetensors"
+    save_file({"weight": torch.ones(2)}, path, {"state": text})
+    with pytest.raises(RunError, match="is damaged"):
+        checkpoint.load(path)
+
+
+def test_a_safetensors_file_of_others(tmp_path: Path) -> None:
+    save_file({"weight": torch.ones(2)}, tmp_path / "model.safetensors")
+    with pytest.raises(RunError, match="is damaged"):
+        checkpoint.load(tmp_path / "model.safetensors")
+
+
+def test_a_pickle_is_not_opened(tmp_path: Path) -> None:
+    path = tmp_path / "last.safetensors"
+    torch.save(whole(), path)
+    with pytest.raises(RunError, match="is damaged"):
+        checkpoint.load(path)
+
+
+def draws() -> list[float]:
+    return [
+        *torch.randn(3).tolist(), *torch.randperm(9).tolist(), *np.random.rand(3), np.random.standard_normal(),
+        random.random(), random.gauss(0, 1),
+    ]  # fmt: skip
+
+
+def test_random_numbers_go_on_where_they_were(tmp_path: Path) -> None:
+    device = torch.device("cpu")
+    # An odd number of normal draws leaves one over in NumPy's and Python's generators.
+    draws()
+    checkpoint.save(tmp_path / "rng", checkpoint.random_state(device))
+    expected = draws()
+    assert draws() != expected
+    checkpoint.set_random_state(checkpoint.load(tmp_path / "rng"), device)
+    assert draws() == expected

@@ -1,0 +1,68 @@
+import os
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from tuitrain.config.schema import Config
+from tuitrain.errors import ConfigError
+from tuitrain.training import device as devices
+
+Quick = Callable[..., Config]
+CPU = torch.device("cpu")
+no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+
+
+def test_the_cpu_is_always_there() -> None:
+    assert devices.choose("cpu") == CPU
+
+
+@no_cuda
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:7"])
+def test_a_gpu_that_is_not_there(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"training.device = {name}: torch sees 0 CUDA devices") as caught:
+        devices.choose(name)
+    assert caught.value.key == "training.device"
+    assert caught.value.hint
+
+
+@no_cuda
+def test_auto_takes_what_there_is() -> None:
+    assert devices.choose("auto").type == ("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has MPS")
+def test_no_mps() -> None:
+    with pytest.raises(ConfigError, match=r"training\.device = mps"):
+        devices.choose("mps")
+
+
+def test_threads_as_asked(quick: Quick) -> None:
+    assert devices.set_up(quick("training.threads=3"), CPU) == 3
+    assert torch.get_num_threads() == 3
+
+
+def test_threads_by_default(quick: Quick) -> None:
+    threads = devices.set_up(quick("training.threads=none"), CPU)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    assert threads == torch.get_num_threads() == max(1, min(4, cores - 1))
+
+
+def test_denormal_numbers_are_zero(quick: Quick) -> None:
+    smallest = torch.tensor(2.0**-126)
+    assert (smallest / 4).item() > 0
+    devices.set_up(quick(), CPU)
+    assert (smallest / 4).item() == 0
+
+
+def test_deterministic_for_one_run_alone(quick: Quick) -> None:
+    devices.set_up(quick("training.deterministic=true"), CPU)
+    assert torch.are_deterministic_algorithms_enabled()
+    devices.set_up(quick(), CPU)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_described() -> None:
+    assert devices.describe(CPU).startswith("cpu ")
+    # Torch alone takes more than 50 MB.
+    assert devices.memory(CPU) > 50e6
