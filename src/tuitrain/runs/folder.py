@@ -17,7 +17,6 @@ from tuitrain.runs.process import alive
 from tuitrain.runs.records import FORMAT, Evaluation, RunInfo, ShownStatus, State
 from tuitrain.text import plain
 
-
 _ID = re.compile(r"\d{8}-\d{6}-.*[0-9a-f]{4}$")
 
 
