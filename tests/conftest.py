@@ -48,7 +48,8 @@ def torch_as_it_was() -> Iterator[None]:
     if threads:
         torch.set_num_threads(threads)
     torch.set_flush_denormal(False)
-    torch.use_deterministic_algorithms(False)
+    if torch.are_deterministic_algorithms_enabled():
+        torch.use_deterministic_algorithms(False)
     if cublas is None:
         os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
 

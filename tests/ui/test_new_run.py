@@ -139,7 +139,7 @@ async def test_settings_that_do_not_fit_together_are_told_where_they_are(tmp_pat
         await form.press("s", "g", "d", "enter")
         await form.focus("optimizer.nesterov")
         await form.press("space")
-        assert "✗ needs a momentum abo…" in form.row("optimizer.nesterov")
+        assert "✗ needs a momentum" in form.row("optimizer.nesterov")
         await form.type("optimizer.momentum", "0.9")
         assert form.config.optimizer.nesterov
 
@@ -157,6 +157,9 @@ async def test_choices_are_found_by_typing_and_by_arrows(tmp_path: Path) -> None
         assert "adam, adamw" in form.row("optimizer.beta1")
         await form.press("right")
         assert form.text("optimizer.name") == "adam"
+        await form.press("d", "a", "m", "w", "enter")
+        assert form.text("optimizer.name") == "adamw"
+        await form.press("left")
         await form.press("left", "left")
         assert form.text("optimizer.name") == "muon"
         await form.press("ctrl+g")
@@ -316,7 +319,7 @@ async def test_cleared_draft_does_not_come_back(tmp_path: Path) -> None:
         assert form.config == Config()
 
 
-@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40), (200, 50)])
+@pytest.mark.parametrize("size", [(60, 20), (120, 40)])
 async def test_every_field_can_be_walked_to_and_seen(tmp_path: Path, size: tuple[int, int]) -> None:
     async with opened(tmp_path, size) as form:
         seen = set()

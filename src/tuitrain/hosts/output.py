@@ -5,6 +5,7 @@ which C libraries and child processes write to. `keep_terminal` moves the progra
 own; `Capture` leads the rest away while a run is prepared and trained.
 """
 
+import ctypes
 import io
 import os
 import sys
@@ -73,6 +74,12 @@ class _Routed(io.TextIOBase):
         return self._now().buffer  # type: ignore[attr-defined, no-any-return]
 
 
+def _flush_c() -> None:
+    """C libraries hold back what they print, and would let it go where the descriptors lead by then."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).fflush(None)
+
+
 class Capture:
     """Around the preparing and the training of one run, in the thread that does it; one at a time in a process."""
 
@@ -86,6 +93,7 @@ class Capture:
         # What was printed before belongs where it was printed to.
         for stream in self._streams:
             stream.flush()
+        _flush_c()
         self._descriptors = [(number, os.dup(number)) for number in (1, 2)]
         self._lead_away()
         _active = self
@@ -95,6 +103,7 @@ class Capture:
     def to(self, log: Path) -> None:
         """From now on into `log`, after what came so far."""
         before, self.file = self.file, log.open("a", encoding="utf-8", errors="replace", buffering=1)
+        _flush_c()
         before.flush()
         before.seek(0)
         self.file.write(before.read())
@@ -113,6 +122,7 @@ class Capture:
         for stream, before in (("stdout", self._streams[0]), ("stderr", self._streams[1])):
             if isinstance(getattr(sys, stream), _Routed):
                 setattr(sys, stream, before)
+        _flush_c()
         for number, copy in self._descriptors:
             os.dup2(copy, number)
             os.close(copy)

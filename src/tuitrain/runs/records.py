@@ -98,7 +98,11 @@ class Sample(Struct, frozen=True):
 
 
 class Evaluation(Struct, frozen=True, kw_only=True):
-    """evaluation/*.json: `confusion[true][predicted]` counts images; `worst` has the highest losses first."""
+    """evaluation/*.json: `confusion[true][predicted]` counts images; `worst` has the highest losses first.
+
+    `true` and `predicted` are the class numbers of all images in the split's order, (N,) uint16 little-endian: two runs
+    are compared image by image.
+    """
 
     split: Literal["validation", "test"]
     checkpoint: Literal["last", "best"]
@@ -109,3 +113,5 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     classes: list[str]
     confusion: list[list[Count]]
     worst: list[Sample] = field(default_factory=list)
+    true: bytes = b""
+    predicted: bytes = b""

@@ -156,6 +156,7 @@ class NewRunForm(Screen[None]):
         # What preparing or the preview said of a setting, until something is changed.
         self._refused: dict[str, str] = {}
         self._config: Config | None = None
+        self._settled: Config | None = None
         self._preview: Preview | None = None
         self._previewer = Previewer()
         self._preparing = self._called_off = self._due = False
@@ -418,8 +419,9 @@ class NewRunForm(Screen[None]):
         """Look how far preparing and the preview are. A test may call it instead of the clock."""
         if self._preparing:
             self._prepare()
-        elif self._config is not None:
+        elif self._config is not None and self._config is self._settled:
             self._previewer.ask(self._config)
+        self._settled = self._config
         latest = self._previewer.latest
         if latest is not None and latest is not self._preview:
             self._preview = latest
@@ -520,6 +522,8 @@ def facts(preview: Preview, together: bool) -> Content:
 
 def layer_table(preview: Preview, height: int) -> Content:
     """The layers as they run, as many as there is room for."""
+    if preview.problem:
+        return Content(plain(preview.problem, 1000)).stylize("$text-error")
     if preview.network is None:
         return Content("" if preview.over else "loading torch to look at the network …").stylize("$foreground-disabled")
     rows = [

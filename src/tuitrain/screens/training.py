@@ -114,11 +114,11 @@ class Training(TickingScreen):
         entry = Entry(run.folder, run.info, run.config, state, run.status)
         optimizer, data = run.config.optimizer, run.config.data.dataset
         about = f" · {data} · {summary.model(entry)} {run.config.model.activation} · {optimizer.name} {optimizer.lr:g}"
-        status = run.status if run.status != "running" or state.phase in ("", "training") else state.phase
+        status = run.status if run.status != "running" or state.phase in ("", "training") else plain(state.phase, 16)
         now = f" · epoch {min(state.epoch + 1, state.epochs)}/{state.epochs}" if state.active else ""
         left = pace.seconds_left(run) if run.status == "running" else None
         end = f" · ends {units.clock(time.time() + left)} (in {units.duration(left)})" if left is not None else ""
-        room = self.size.width - 2 - len(status + now + end) - 1
+        room = max(1, self.size.width - 2 - len(status + now + end) - 1)
         name = Content.assemble((plain(run.info.name, 60), "bold"), (about, "$foreground 60%")).truncate(
             room, ellipsis=True, pad=True
         )

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
+from torch import Tensor
+
 from tuitrain.runs.records import Best, Evaluation, Score
 from tuitrain.runs.rows import Evaluated
 from tuitrain.runs.writer import RunWriter
@@ -34,7 +36,14 @@ def look(job: Job, split: SplitName, at: Progress, beat: Callable[[], None], *, 
         classes=list(classes),
         confusion=result.confusion.tolist(),
         worst=worst_samples(result, data, job.dataset),
+        true=_numbers(data.labels),
+        predicted=_numbers(result.predicted),
     )
+
+
+def _numbers(classes: Tensor) -> bytes:
+    """(N,) int64 class numbers as uint16, little-endian."""
+    return classes.cpu().numpy().astype("<u2").tobytes()
 
 
 def _look(job: Job, writer: RunWriter, split: SplitName, at: Progress, *, which: Which = "last") -> Score:

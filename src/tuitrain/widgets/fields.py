@@ -349,7 +349,9 @@ class Pick(ModalScreen[tuple[str, ...] | None]):
 
     def _fill(self, highlight: str = "") -> None:
         box = self.query_one(OptionList)
-        matching = [(name, about) for name, about in self._options if self._typed.lower() in name.lower()]
+        typed = self._typed.lower()
+        matching = [(name, about) for name, about in self._options if typed in name.lower()]
+        matching.sort(key=lambda option: not option[0].lower().startswith(typed))
         pad = max(len(name) for name, about in self._options) if any(about for _, about in self._options) else 0
         box.set_options(
             Option(Content(f" {self._sign(name)}{name.ljust(pad)}{about and '  '}{about} "), id=name)

@@ -1,0 +1,223 @@
+"""A run in a thread, commanded through its control file as any other process would."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from tuitrain.config.schema import Config
+from tuitrain.errors import ConfigError, DataError, RunError
+from tuitrain.hosts.launch import Request
+from tuitrain.hosts.thread import ThreadHost
+from tuitrain.runs.control import send
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.follower import Follower
+from tuitrain.training import checkpoint
+
+Quick = Callable[..., Config]
+Read = Callable[[RunFolder], Follower]
+ENDLESS = ("training.epochs=1000000", "training.checkpoint_every=1000")
+
+
+@pytest.fixture
+def host() -> Iterator[ThreadHost]:
+    host = ThreadHost()
+    yield host
+    host.cancel()
+    assert host.join(60)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.005)
+
+
+def begun(host: ThreadHost, config: Config, tmp_path: Path) -> RunFolder:
+    """A run that has taken its first steps."""
+    host.start(Request(config=config, runs_dir=tmp_path / "runs", name="mine", command="a command"))
+    until(lambda: host.folder is not None or host.ended.is_set())
+    assert host.folder is not None
+    folder = host.folder
+    until(lambda: len(seen(folder).train) > 0)
+    return folder
+
+
+def seen(folder: RunFolder) -> Follower:
+    follower = Follower(folder)
+    while follower.poll():
+        pass
+    return follower
+
+
+def names(folder: RunFolder) -> list[str]:
+    return [event.name for event in seen(folder).events]
+
+
+def test_a_whole_run(host: ThreadHost, quick: Quick, read: Read, tmp_path: Path) -> None:
+    assert not host.busy
+    assert host.join(0)
+    host.start(Request(config=quick("training.epochs=2"), runs_dir=tmp_path, name="mine", command="a command"))
+    assert host.join(60)
+    assert not host.busy
+    assert host.error is None
+    assert host.folder is not None
+    run = read(host.folder)
+    assert run.state.status == "finished"
+    assert (run.info.name, run.info.command, run.info.threads) == ("mine", "a command", 1)
+    assert run.info.model == "mlp 64-128-256-10"
+    assert run.info.sizes == {"train": 1293, "validation": 144, "test": 360}
+    assert [folder.name for folder in tmp_path.iterdir() if not folder.name.startswith(".")] == [host.folder.id]
+
+
+def test_a_thread_trains_as_the_main_thread_does(
+    host: ThreadHost, quick: Quick, train: Callable[..., Follower], tmp_path: Path
+) -> None:
+    settings = ("training.epochs=3", "model.dropout=0.3", "data.augment=[shift]")
+    host.start(Request(config=quick(*settings), runs_dir=tmp_path))
+    assert host.join(60)
+    assert host.folder is not None
+    left, right = (
+        checkpoint.load(folder.checkpoints / "last.safetensors")["model"]
+        for folder in (host.folder, train(*settings).folder)
+    )
+    assert all(torch.equal(left[name], right[name]) for name in right)
+
+
+def test_stopped_through_the_control_file(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
+    folder = begun(host, quick(*ENDLESS), tmp_path)
+    send(folder, "stop")
+    assert host.join(60)
+    state = folder.state()
+    assert (state.status, state.reason) == ("stopped", "Stopped by the user.")
+    saved = checkpoint.load(folder.checkpoints / "last.safetensors")["progress"]
+    assert saved["step"] == state.step > 0
+    assert not (folder.path / "owner.json").exists()
+
+
+def test_paused_and_resumed(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
+    folder = begun(host, quick(*ENDLESS), tmp_path)
+    send(folder, "pause")
+    until(lambda: folder.state().status == "paused")
+    step, rows = folder.state().step, len(seen(folder).train)
+    # A heartbeat later it has still done nothing.
+    beat = folder.state().heartbeat
+    until(lambda: folder.state().heartbeat > beat)
+    assert (folder.state().step, len(seen(folder).train)) == (step, rows)
+    assert checkpoint.load(folder.checkpoints / "last.safetensors")["progress"]["step"] == step
+    send(folder, "resume")
+    until(lambda: folder.state().status == "running" and folder.state().step > step)
+    assert host.busy
+    send(folder, "stop")
+    assert host.join(60)
+    assert names(folder) == ["started", "paused", "resumed", "stopped"]
+
+
+def test_pauses_are_no_training_time(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
+    folder = begun(host, quick(*ENDLESS), tmp_path)
+    send(folder, "pause")
+    until(lambda: folder.state().status == "paused")
+    beat, seconds = folder.state().heartbeat, folder.state().seconds
+    until(lambda: folder.state().heartbeat > beat)
+    assert folder.state().seconds == seconds
+
+
+def test_a_checkpoint_on_demand(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
+    folder = begun(host, quick(*ENDLESS), tmp_path)
+    send(folder, "checkpoint")
+    until(lambda: "checkpoint" in names(folder))
+    event = next(event for event in seen(folder).events if event.name == "checkpoint")
+    assert checkpoint.load(folder.checkpoints / "last.safetensors")["progress"]["step"] >= event.step > 0
+    assert host.busy
+
+
+def test_one_run_at_a_time(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
+    folder = begun(host, quick(*ENDLESS), tmp_path)
+    with pytest.raises(RunError, match="A run is training in this window"):
+        host.start(Request(config=quick(), runs_dir=tmp_path))
+    assert host.folder is folder
+    host.cancel()
+    assert host.join(60)
+    assert folder.state().status == "stopped"
+    host.start(Request(config=quick("training.epochs=1"), runs_dir=tmp_path / "second"))
+    assert host.join(60)
+    assert host.folder is not None
+    assert host.folder.state().status == "finished"
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "sentence"),
+    [
+        (("data.transform=/no/such.py:change",), DataError, "cannot be read"),
+        (("data.dataset=image-folder", "data.dir=/no/such/folder"), DataError, "/no/such/folder"),
+        (("training.precision=fp16",), ConfigError, "fp16 needs a GPU"),
+    ],
+)
+def test_preparing_fails(
+    host: ThreadHost, quick: Quick, tmp_path: Path, settings: tuple[str, ...], error: type[Exception], sentence: str
+) -> None:
+    host.start(Request(config=quick(*settings), runs_dir=tmp_path / "runs"))
+    assert host.join(60)
+    assert isinstance(host.error, error)
+    assert sentence in str(host.error)
+    assert host.folder is None
+    assert not (tmp_path / "runs").exists()
+    # What failed once does not stand in the way of the next.
+    host.start(Request(config=quick("training.epochs=1"), runs_dir=tmp_path / "runs"))
+    assert host.join(60)
+    assert host.error is None
+
+
+def test_no_folder_for_runs(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    host.start(Request(config=quick(), runs_dir=tmp_path / "file"))
+    assert host.join(60)
+    assert isinstance(host.error, RunError)
+    assert "No run can be made in" in str(host.error)
+
+
+WAITS = """
+import pathlib, time
+(pathlib.Path(__file__).parent / "preparing").touch()
+while not (pathlib.Path(__file__).parent / "go").exists():
+    time.sleep(0.005)
+def change(images):
+    return images
+"""
+
+
+def test_called_off_while_preparing_it_leaves_nothing(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
+    (tmp_path / "waits.py").write_text(WAITS)
+    config = quick(f"data.transform={tmp_path}/waits.py:change")
+    host.start(Request(config=config, runs_dir=tmp_path / "runs"))
+    until(lambda: (tmp_path / "preparing").exists())
+    assert host.busy
+    assert host.folder is None
+    assert host.doing
+    host.cancel()
+    (tmp_path / "go").touch()
+    assert host.join(60)
+    assert host.folder is None
+    assert host.error is None
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_users_mistake(
+    host: ThreadHost, quick: Quick, read: Read, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text("def change(images):\n    return images / 0 + no_such_name\n")
+    host.start(Request(config=quick(f"data.transform={tmp_path}/mine.py:change"), runs_dir=tmp_path / "runs"))
+    assert host.join(60)
+    assert host.error is None
+    assert host.folder is not None
+    run = read(host.folder)
+    assert run.state.status == "failed"
+    assert "NameError: name 'no_such_name' is not defined" in run.state.reason
+    assert "Traceback" not in run.state.reason
+    assert any("Traceback" in line for line in run.log)
+    assert any("mine.py" in line and "line 2" in line for line in run.log)
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,153 @@
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from tuitrain.app import TuitrainApp
+from tuitrain.config import preferences
+from tuitrain.hosts.launch import Request
+from tuitrain.hosts.thread import ThreadHost
+from tuitrain.runs.folder import RunFolder
+from tuitrain.screens.question import Question
+from tuitrain.screens.run import Run
+from tuitrain.screens.runs import Runs
+from tuitrain.screens.training import Training
+
+WriteRun = Callable[..., RunFolder]
+
+
+def text(app: TuitrainApp) -> str:
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+q"])
+async def test_q_leaves_where_nothing_trains_here(runs_dir: Path, write_run: WriteRun, key: str) -> None:
+    write_run("elsewhere", status="running")
+    app = TuitrainApp(runs_dir, ThreadHost())
+    async with app.run_test() as pilot:
+        await pilot.press(key)
+        await pilot.pause()
+    assert not app.is_running
+    assert app.return_code == 0
+
+
+@asynccontextmanager
+async def training(config: Any, runs_dir: Path) -> AsyncIterator[tuple[TuitrainApp, Pilot[None], RunFolder]]:
+    """The app while a run of many epochs trains in it."""
+    host = ThreadHost()
+    host.start(Request(config=config, runs_dir=runs_dir, name="busy"))
+    try:
+        while host.folder is None or host.folder.state().step == 0:
+            assert not host.ended.wait(0.05), host.error
+        app = TuitrainApp(runs_dir, host, host.folder)
+        async with app.run_test(size=(100, 30)) as pilot:
+            await pilot.pause()
+            yield app, pilot, host.folder
+    finally:
+        host.cancel()
+        host.join()
+
+
+async def test_quitting_asks_while_a_run_trains_here(quick: Callable[..., Any], runs_dir: Path) -> None:
+    async with training(quick("training.epochs=100000"), runs_dir) as (app, pilot, folder):
+        assert isinstance(app.screen, Training)
+        for way_out in ("escape", "c"):
+            await pilot.press("q")
+            await pilot.pause()
+            assert isinstance(app.screen, Question)
+            assert "A run is training in this window." in text(app)
+            await pilot.press(way_out)
+            await pilot.pause()
+            assert isinstance(app.screen, Training)
+            assert app.host.busy
+        await pilot.press("q", "s")
+        assert app.host.join(60)
+        assert not app.is_running
+    state = folder.state()
+    assert (state.status, state.reason) == ("stopped", "Stopped by the user.")
+    assert state.step > 0
+    assert (folder.checkpoints / "last.safetensors").exists()
+
+
+async def test_a_run_that_is_stopped_shows_its_results(quick: Callable[..., Any], runs_dir: Path) -> None:
+    async with training(quick("training.epochs=100000"), runs_dir) as (app, pilot, folder):
+        await pilot.press("s")
+        assert app.host.join(60)
+        screen = app.screen
+        assert isinstance(screen, Training)
+        screen.tick()
+        await pilot.pause()
+        assert any("busy: stopped" in toast.message for toast in app._notifications)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, Run)
+        await pilot.press("q")
+        await pilot.pause()
+        assert not app.is_running
+    assert folder.state().status == "stopped"
+
+
+async def test_the_end_of_a_run_is_said_once(write_run: WriteRun) -> None:
+    folder = write_run("[red]mine[/]", status="running")
+    app = TuitrainApp(folder.path.parent, ThreadHost(), folder)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        folder.state_file.write_bytes(folder.state_file.read_bytes().replace(b'"running"', b'"finished"'))
+        assert isinstance(app.screen, Training)
+        app.screen.tick()
+        await pilot.pause()
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, Runs)
+        app.screen.tick()
+        await pilot.pause()
+        ends = [toast for toast in app._notifications if "finished" in toast.message]
+        assert [toast.message.strip(". ") for toast in ends] == ["[red]mine[/]: finished"]
+        assert not ends[0].markup
+
+
+async def test_the_theme_is_remembered(runs_dir: Path) -> None:
+    app = TuitrainApp(runs_dir, ThreadHost())
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        assert app.theme == "tuitrain-dark"
+        app.theme = "tuitrain-light"
+        await pilot.pause()
+    assert preferences.load().theme == "tuitrain-light"
+    assert TuitrainApp(runs_dir, ThreadHost()).theme == "tuitrain-light"
+
+
+@pytest.mark.parametrize(
+    ("background", "theme"),
+    [
+        ("15;0", "tuitrain-dark"),
+        ("0;15", "tuitrain-light"),
+        ("0;default;15", "tuitrain-light"),
+        ("12;8", "tuitrain-dark"),
+        ("nonsense", "tuitrain-dark"),
+    ],
+)
+def test_the_first_theme_suits_the_terminal(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch, background: str, theme: str
+) -> None:
+    monkeypatch.setenv("COLORFGBG", background)
+    assert TuitrainApp(runs_dir, ThreadHost()).theme == theme
+
+
+async def test_a_preferred_theme_that_is_gone_is_no_reason_not_to_start(runs_dir: Path) -> None:
+    preferences.save(preferences.Preferences("no such [red]theme"))
+    app = TuitrainApp(runs_dir, ThreadHost())
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        assert app.theme == "tuitrain-dark"
+
+
+async def test_a_run_that_is_removed_before_it_is_opened(runs_dir: Path) -> None:
+    app = TuitrainApp(runs_dir, ThreadHost(), RunFolder(runs_dir / "gone"))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        assert isinstance(app.screen, Run)
+        assert "run.json is missing." in text(app)
