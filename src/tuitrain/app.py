@@ -21,7 +21,7 @@ from tuitrain.screens.help import Help
 from tuitrain.screens.question import Question
 from tuitrain.screens.runs import Runs
 from tuitrain.text import plain
-from tuitrain.widgets.navigation import AskValue, NewRun, OpenRun, RunEnded
+from tuitrain.widgets.navigation import AskValue, CompareRuns, NewRun, OpenRun, RunEnded
 from tuitrain.widgets.terminal import alert
 from tuitrain.widgets.themes import load_themes, shipped_themes_folder
 
@@ -120,6 +120,11 @@ class TuitrainApp(App[None]):
         from tuitrain.screens.new_run import NewRunForm
 
         self.push_screen(NewRunForm(self.host, self.runs_dir, message.config, message.name))
+
+    def on_compare_runs(self, message: CompareRuns) -> None:
+        from tuitrain.screens.compare import Compare
+
+        self.push_screen(Compare(message.folders, self.runs_dir))
 
     def on_open_run(self, message: OpenRun) -> None:
         from tuitrain.screens.run import Run

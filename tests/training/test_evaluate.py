@@ -19,7 +19,7 @@ def job(quick: Quick) -> Job:
     """A network that knows something and is often wrong."""
     job = prepare(quick("model.dropout=0.5", "model.batch_norm=true"), lambda *_: None)
     for images, labels in job.dataset.train.batches(job.order(0)[:320], 64):
-        F.cross_entropy(job.model(images), labels).backward()
+        torch.autograd.backward(F.cross_entropy(job.model(images), labels))
         job.optimizer.step()
         job.optimizer.zero_grad()
     return job
@@ -102,7 +102,7 @@ def test_no_gradients(job: Job) -> None:
     assert all(parameter.grad is None for parameter in job.model.parameters())
     # Training goes on after it.
     images, labels = next(iter(job.dataset.train.batches(job.order(0), 64)))
-    F.cross_entropy(job.model(images), labels).backward()
+    torch.autograd.backward(F.cross_entropy(job.model(images), labels))
     assert all(parameter.grad is not None for parameter in job.model.parameters())
 
 

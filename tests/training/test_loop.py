@@ -73,7 +73,7 @@ def textbook(
     parameters = list(model.parameters())
     update, seen = optimizer(parameters), Textbook()
     for epoch in range(config.training.epochs):
-        batches = job.order(epoch).split(config.data.batch_size)
+        batches = torch.split(job.order(epoch), config.data.batch_size)
         for start in range(0, len(batches), group):
             loss_sum, right, size = 0.0, 0, 0
             together = batches[start : start + group]
@@ -81,7 +81,7 @@ def textbook(
             for rows in together:
                 logits = model(images[rows])
                 loss = F.cross_entropy(logits, labels[rows], label_smoothing=smoothing)
-                (loss / len(together)).backward()
+                torch.autograd.backward(loss / len(together))
                 loss_sum += loss.item() * len(rows)
                 right += int((logits.argmax(1) == labels[rows]).sum())
                 size += len(rows)
@@ -249,7 +249,8 @@ def test_a_schedule_that_stands_still_trains_nothing(train: Train) -> None:
 
 def test_plateau_drops_where_torch_drops(train: Train) -> None:
     run = train("optimizer.name=sgd", "optimizer.lr=0.5", "optimizer.momentum=0.9", "schedule.name=plateau",
-                "schedule.patience=1", "schedule.gamma=0.5", "training.epochs=14", "training.log_every=1000")  # fmt: skip
+                "schedule.patience=1", "schedule.gamma=0.5", "training.epochs=14",
+                "training.log_every=1000")  # fmt: skip
     weight = nn.Parameter(torch.zeros(1))
     group = torch.optim.SGD([weight], lr=0.5)
     scheduler = ReduceLROnPlateau(group, factor=0.5, patience=1, threshold=0, eps=0)
@@ -438,14 +439,14 @@ def test_a_cnn_with_channels_innermost_learns_what_a_plain_one_does(quick: Quick
     settings = ("model.name=cnn", "training.epochs=2", "training.log_every=1")
     run, job = train(*settings), prepared(quick(*settings))
     images, labels = tensors(job.dataset.train)
-    model = job.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    model = job.model.to(memory_format=torch.contiguous_format)
     update = torch.optim.Adam(model.parameters(), lr=0.001, fused=False, foreach=False)
     losses = []
     for epoch in range(2):
-        for rows in job.order(epoch).split(64):
+        for rows in torch.split(job.order(epoch), 64):
             loss = F.cross_entropy(model(images[rows]), labels[rows])
             update.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             update.step()
             losses.append(loss.item())
     assert run.train["loss"].tolist() == pytest.approx(losses, rel=0.02, abs=0.01)

@@ -86,11 +86,16 @@ def test_all_that_is_printed_is_in_the_log_alone(tmp_path: Path) -> None:
         assert [number for number in range(1, 17) if f"<{number}>" not in log] == []
 
 
-def test_streams_are_put_back_after_an_error(tmp_path: Path) -> None:
+def test_streams_are_put_back_after_an_error() -> None:
     before = sys.stdout, sys.stderr
-    with pytest.raises(ZeroDivisionError), Capture():
-        assert sys.stdout is not before[0]
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with Capture():
+            assert sys.stdout is not before[0]
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert (sys.stdout, sys.stderr) == before
 
 

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from tuitrain.config.schema import Config
+from tuitrain.config.toml import dumps
 from tuitrain.hosts.launch import Request, make
+from tuitrain.hosts.reevaluate import reevaluate
 from tuitrain.runs.control import Command, CommandName, Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
-from tuitrain.runs.records import State
+from tuitrain.runs.records import Score, State
 from tuitrain.training import checkpoint
 from tuitrain.training import loop as loop_module
 from tuitrain.training.job import Job, prepare
@@ -79,7 +81,7 @@ def rows(run: Follower) -> dict[str, list[float]]:
     """All that does not depend on the clock; NaN as None, so that equal is equal."""
     table = {f"layer {index}": column.tolist() for index, column in enumerate(run.layers)}
     for name, curve in (("train", run.train), *run.evaluations.items()):
-        table[f"{name} step"] = curve.step.tolist()
+        table[f"{name} step"] = list(map(float, curve.step))
         table |= {f"{name} {key}": column.tolist() for key, column in curve.columns.items() if "ime" not in key}
         del table[f"{name} seconds"]
     return table
@@ -242,7 +244,7 @@ def test_no_command_is_lost_behind_a_resume(quick: Quick, read: Read, tmp_path: 
     assert names(read(folder)) == ["started", "paused", "checkpoint", "resumed", "stopped"]
 
 
-def test_stopping_while_paused(quick: Quick, read: Read, tmp_path: Path) -> None:
+def test_stopping_while_paused(quick: Quick, tmp_path: Path) -> None:
     folder = new(quick("training.epochs=1"), tmp_path)
     _, state = go_on(folder, {5: [command("pause")], 7: [command("stop")]})
     assert (state.status, state.step) == ("stopped", 5)
@@ -269,9 +271,7 @@ def test_a_new_learning_rate_survives_a_stop(quick: Quick, read: Read, tmp_path:
     assert read(folder).train["lr"].tolist() == [0.001] * 5 + [0.0005] * (2 * STEPS - 5)
 
 
-def test_a_learning_rate_that_breaks_the_second_epoch_leaves_the_first(
-    quick: Quick, read: Read, tmp_path: Path
-) -> None:
+def test_a_learning_rate_that_breaks_the_second_epoch_leaves_the_first(quick: Quick, tmp_path: Path) -> None:
     config = quick("training.epochs=2", "optimizer.name=sgd", "optimizer.lr=0.1")
     whole, _ = go_on(new(quick("training.epochs=1", "optimizer.name=sgd", "optimizer.lr=0.1"), tmp_path))
     folder = new(config, tmp_path)
@@ -324,7 +324,7 @@ def test_a_users_mistake_fails_with_a_sentence_and_is_traced_in_the_log(
 
 
 def failing(error: Exception) -> Callable[[Job], None]:
-    def fail(images: Tensor) -> Tensor:
+    def fail(_: Tensor) -> Tensor:
         raise error
 
     return lambda job: setattr(job, "changes", (fail,))
@@ -382,7 +382,7 @@ def test_a_checkpoint_with_a_part_missing_is_refused(quick: Quick, tmp_path: Pat
         assert "does not fit this run" in ended.reason
 
 
-def test_the_control_file_is_read(quick: Quick, read: Read, tmp_path: Path) -> None:
+def test_the_control_file_is_read(quick: Quick, tmp_path: Path) -> None:
     """Commands from before the run are passed over; what is no command, too."""
     folder = new(quick("training.epochs=1", "training.log_every=1"), tmp_path)
     folder.control_file.write_bytes(msgspec.json.encode(command("stop")) + b"\n")
@@ -407,3 +407,38 @@ def test_notes_of_the_data_are_in_the_log(quick: Quick, read: Read, tmp_path: Pa
     folder = new(quick("training.epochs=1"), tmp_path)
     go_on(folder, change=note)
     assert any("data: a �[2J note" in line for line in read(folder).log)
+
+
+def test_a_killed_runs_evaluation_is_its_checkpoints(quick: Quick, read: Read, tmp_path: Path) -> None:
+    """The state was written after the last checkpoint, and is ahead of it."""
+    seen = 0
+
+    def kill(images: Tensor) -> Tensor:
+        nonlocal seen
+        seen += 1
+        if seen == STEPS + 10:
+            raise KeyboardInterrupt
+        return images
+
+    folder = new(quick("training.epochs=3", "training.log_every=1"), tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        go_on(folder, change=lambda job: setattr(job, "changes", (kill,)))
+    ahead = folder.state()
+    ahead.step, ahead.status = read(folder).train.step[-1], "failed"
+    folder.state_file.write_bytes(msgspec.json.encode(ahead))
+    found = reevaluate(folder, "test", "last", "cpu", lambda *_: None)
+    assert (found.epoch, found.step) == (1, STEPS) != (ahead.epoch, ahead.step)
+    assert folder.evaluation("test") == found
+    # Beside the checkpoint's own numbers: those of the run that goes on from there.
+    _, state = go_on(folder)
+    again = reevaluate(folder, "test", "last", "cpu", lambda *_: None)
+    assert state.test == Score(again.loss, again.accuracy)
+    assert (again.epoch, again.step) == (3, 3 * STEPS)
+
+
+def test_a_run_of_a_gpu_is_evaluated_without_one(quick: Quick, tmp_path: Path) -> None:
+    folder = new(quick("training.epochs=1"), tmp_path)
+    _, state = go_on(folder)
+    folder.config_file.write_text(dumps(quick("training.epochs=1", "training.precision=fp16")))
+    found = reevaluate(folder, "test", "last", "cpu", lambda *_: None)
+    assert state.test == Score(found.loss, found.accuracy)

@@ -36,7 +36,7 @@ async def test_q_leaves_where_nothing_trains_here(runs_dir: Path, write_run: Wri
 
 @asynccontextmanager
 async def training(config: Any, runs_dir: Path) -> AsyncIterator[tuple[TuitrainApp, Pilot[None], RunFolder]]:
-    """The app while a run of many epochs trains in it."""
+    """The app with the screen of a run of many epochs that it trains, and holds."""
     host = ThreadHost()
     host.start(Request(config=config, runs_dir=runs_dir, name="busy"))
     try:
@@ -44,7 +44,10 @@ async def training(config: Any, runs_dir: Path) -> AsyncIterator[tuple[TuitrainA
             assert not host.ended.wait(0.05), host.error
         app = TuitrainApp(runs_dir, host, host.folder)
         async with app.run_test(size=(100, 30)) as pilot:
-            await pilot.pause()
+            # Held, so that a pilot which waits for an idle process does not wait long.
+            await pilot.press("p")
+            while host.folder.state().status != "paused":
+                assert not host.ended.wait(0.05), host.error
             yield app, pilot, host.folder
     finally:
         host.cancel()

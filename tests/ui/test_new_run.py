@@ -157,7 +157,7 @@ async def test_choices_are_found_by_typing_and_by_arrows(tmp_path: Path) -> None
         assert "adam, adamw" in form.row("optimizer.beta1")
         await form.press("right")
         assert form.text("optimizer.name") == "adam"
-        await form.press("d", "a", "m", "w", "enter")
+        await form.press("a", "d", "a", "m", "w", "enter")
         assert form.text("optimizer.name") == "adamw"
         await form.press("left")
         await form.press("left", "left")
@@ -166,6 +166,9 @@ async def test_choices_are_found_by_typing_and_by_arrows(tmp_path: Path) -> None
         assert form.text("optimizer.name") == "adam"
         await form.press("space", "escape")
         assert form.text("optimizer.name") == "adam"
+        await form.focus("data.dataset")
+        await form.press("i", "enter")
+        assert form.text("data.dataset") == "image-folder"
 
 
 async def test_several_choices_and_switches(tmp_path: Path) -> None:

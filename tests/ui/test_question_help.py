@@ -90,10 +90,10 @@ async def help_text(app: TuitrainApp, keys: list[str]) -> str:
 async def test_help_lists_the_keys_of_the_screen_with_what_they_do(write_run: WriteRun) -> None:
     folder = write_run("one", status="running")
     home = await help_text(TuitrainApp(folder.path.parent, ThreadHost()), [])
-    for line in ("Runs: keys", "n  Set up a new run", "enter  Watch the run", "j down  Next run", "q  Leave tuitrain"):
+    for line in ("Runs: keys", "n  Set up a new run", "enter  Watch the run", "down j  Next run", "q  Leave tuitrain"):
         assert line in home
     training = await help_text(TuitrainApp(folder.path.parent, ThreadHost(), folder), [])
-    for line in ("Training: keys", "p  Hold the run", "s  Stop after this step", "+ =  Smoother", "[  Move to the left"):
+    for line in ("Training: keys", "p  Hold the run", "s  Stop after this step", " +  Smoother", "[  Move to the left"):
         assert line in training
     assert "results" not in training, "keys that do nothing now are not listed"
     run = await help_text(TuitrainApp(folder.path.parent, ThreadHost(), write_run("done")), ["3"])

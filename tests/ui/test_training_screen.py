@@ -275,6 +275,7 @@ async def test_before_the_first_step_and_on_any_screen(write_run: WriteRun) -> N
             await pilot.press("2", "3", "1")
             await pilot.pause()
             assert ("waiting for the first step" in text(app)) == (size[0] >= 60)
+            assert "100%" not in text(app)
 
 
 async def test_hostile_runs_are_text_and_no_end(write_run: WriteRun) -> None:

@@ -8,6 +8,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.text import Text
 
 from tuitrain.runs.records import State
+from tuitrain.text import plain
 
 
 class Bar:
@@ -46,7 +47,7 @@ class Bar:
         epoch = min(state.epoch + 1, state.epochs)
         self._progress.update(
             self._task,
-            description=f"epoch {epoch}/{state.epochs}" if state.phase == "training" else state.phase,
+            description=f"epoch {epoch}/{state.epochs}" if state.phase == "training" else plain(state.phase, 40),
             total=state.steps or None,
             completed=state.step,
             rate=f"{state.samples_per_second:,.0f} images/s",

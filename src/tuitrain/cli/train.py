@@ -1,11 +1,13 @@
 """`tuitrain train`: a run in this process, followed as a screen would follow it."""
 
 import argparse
+import os
 import shlex
 import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -76,9 +78,11 @@ def _listen(host: ThreadHost) -> None:
     terminal has gone, the run goes on in the background."""
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        talk("stopping after this step, with a checkpoint")
         host.cancel()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        # Not by the stream: the signal may have come in the midst of writing to it.
+        with suppress(OSError, ValueError, AttributeError):
+            os.write(sys.__stderr__.fileno(), b"stopping after this step, with a checkpoint\n")  # type: ignore[union-attr]
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
@@ -103,7 +107,8 @@ def _watch(host: ThreadHost) -> RunFolder | None:
             fresh = list(follower.log)[-(follower.log_lines - shown) :] if follower.log_lines > shown else []
             shown = follower.log_lines
             for line in fresh:
-                bar.say(plain(line))
+                if not is_detail(line):
+                    bar.say(plain(line))
             bar.show(follower.state)
         return host.folder
 

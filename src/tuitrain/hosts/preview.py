@@ -183,7 +183,7 @@ def _folders(root: Path) -> list[str]:
     try:
         return sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
     except OSError as error:
-        raise DataError(f"{_home(root)} cannot be read: {plain(error.strerror)}.") from None
+        raise DataError(f"{plain(error.strerror)}: {_home(root)}.") from None
 
 
 class _Count:

@@ -14,20 +14,28 @@ def reevaluate(folder: RunFolder, split: str, which: str, device: str, progress:
     with Capture():
         progress("loading torch", None)
         from tuitrain.training import checkpoint
+        from tuitrain.training.device import choose
         from tuitrain.training.job import prepare
         from tuitrain.training.judge import look
         from tuitrain.training.progress import Progress as At
-        from tuitrain.training.progress import load_weights
+        from tuitrain.training.progress import load_weights, reached
 
         config = folder.config()
         # A user's function changes training images alone; there is no need to run it.
-        job = prepare(build(flat(config) | {"data.transform": None, "training.device": device}), progress)
+        changes: dict[str, object] = {"data.transform": None, "training.device": device}
+        if config.training.precision == "fp16" and choose(device).type == "cpu":
+            # Trained on a GPU, looked at without one.
+            changes["training.precision"] = "fp32"
+        job = prepare(build(flat(config) | changes), progress)
         if split == "validation" and job.dataset.validation is None:
             raise ConfigError("The run has no validation split: data.validation = 0.", key="data.validation")
         path = folder.checkpoints / f"{which}.safetensors"
-        load_weights(job, checkpoint.load(path), path)
-        state = folder.state()
+        saved, state = checkpoint.load(path), folder.state()
+        load_weights(job, saved, path)
         at = At(lr=0, epochs=state.epochs, epoch=state.epoch, step=state.step, best=state.best)
+        if which == "last":
+            # The state of a run that was interrupted is ahead of its checkpoint.
+            at.epoch, at.batch, at.step = reached(saved, path)
         progress(f"evaluating on {split}", None)
         seen = look(job, split, at, lambda: None, which=which)  # type: ignore[arg-type]
         if shown_status(state) not in ("queued", "running", "paused"):

@@ -37,12 +37,13 @@ class Help(ModalScreen[None]):
             yield Static(Content("\n").join(self._lines()))
 
     def _lines(self) -> list[Content]:
-        keys: dict[str, list[str]] = {}
+        # The names as keys of a dict: each once, in their order.
+        keys: dict[str, dict[str, None]] = {}
         for active in self._active:
             binding = active.binding
             text = binding.tooltip or (binding.description if binding.id else "")
             if text and not binding.system:
-                keys.setdefault(text, []).append(binding.key_display or NAMES.get(binding.key, binding.key))
+                keys.setdefault(text, {})[binding.key_display or NAMES.get(binding.key, binding.key)] = None
         width = max((len(" ".join(names)) for names in keys.values()), default=0)
         return [
             Content.assemble((" ".join(names).rjust(width), "$footer-key-foreground"), "  ", text)

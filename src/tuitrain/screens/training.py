@@ -128,7 +128,7 @@ class Training(TickingScreen):
         state = self.run.state
         whole = state.step / state.steps if state.steps else 0.0
         within = state.step - state.epoch * state.steps_per_epoch
-        part = within / state.steps_per_epoch if state.steps_per_epoch and state.epoch < state.epochs else 1.0
+        part = within / state.steps_per_epoch if state.steps_per_epoch and state.epoch < state.epochs else whole
         speed = units.rate(pace.images_per_second(self.run))
         tail = f"  {speed} images/s · {units.size(state.memory)}"
         width = self.size.width - 2 - len(tail)

@@ -3,7 +3,7 @@
 import math
 import random
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -39,7 +39,7 @@ class Job:
     @property
     def autocast(self) -> Callable[[], AbstractContextManager[object]]:
         kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.config.training.precision)
-        return partial(torch.autocast, self.device.type, dtype=kind, enabled=kind is not None)
+        return nullcontext if kind is None else partial(torch.autocast, self.device.type, dtype=kind)
 
     @property
     def images(self) -> int:

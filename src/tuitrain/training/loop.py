@@ -86,12 +86,12 @@ class Loop:
             self.config.optimizer.accumulate,
         )
         size, batches = self.config.data.batch_size, job.batches
-        model = job.model.train()
+        model, autocast = job.model.train(), job.autocast
         self._start_clock()
         for images, labels in job.dataset.train.batches(job.order(at.epoch)[at.batch * size :], size):
             for change in job.changes:
                 images = change(images)
-            with job.autocast():
+            with autocast():
                 logits = model(images)
                 loss = F.cross_entropy(logits, labels, label_smoothing=training.label_smoothing)
             together = min(accumulate, batches - at.batch // accumulate * accumulate)

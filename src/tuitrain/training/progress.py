@@ -73,3 +73,12 @@ def load_weights(job: Job, state: dict[str, Any], path: Path) -> None:
         job.model.load_state_dict(state["model"])
     except (KeyError, RuntimeError, TypeError, AttributeError):
         raise RunError(f"The checkpoint {path.name} holds another network's weights than this run's.") from None
+
+
+def reached(state: dict[str, Any], path: Path) -> tuple[int, int, int]:
+    """Whole epochs, mini-batches of the one begun, and steps. Raises RunError where the checkpoint does not say."""
+    try:
+        epoch, batch, step = (msgspec.convert(state["progress"][name], int) for name in ("epoch", "batch", "step"))
+    except (KeyError, TypeError, msgspec.ValidationError) as error:
+        raise RunError(f"The checkpoint {path.name} does not say how far it is: {plain(error, 120)}.") from None
+    return epoch, batch, step

@@ -358,7 +358,7 @@ class Pick(ModalScreen[tuple[str, ...] | None]):
             for name, about in matching
         )
         self._place(max(len(matching), 1))
-        wanted = highlight or next(iter(self._chosen), "")
+        wanted = highlight or ("" if typed else next(iter(self._chosen), ""))
         names = [name for name, _ in matching]
         box.highlighted = names.index(wanted) if wanted in names else 0 if names else None
         box.border_title = Content(f"{self._typed}_" if self._typed else self._title)

@@ -1,6 +1,6 @@
 """What a screen asks the app for; screens do not know each other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from textual.message import Message
 
@@ -45,3 +45,11 @@ class NewRun(Message):
     def __init__(self, config: Config | None = None, name: str = "") -> None:
         super().__init__()
         self.config, self.name = config, name
+
+
+class CompareRuns(Message):
+    """Show these runs side by side."""
+
+    def __init__(self, folders: Sequence[RunFolder]) -> None:
+        super().__init__()
+        self.folders = tuple(folders)

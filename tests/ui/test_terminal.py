@@ -1,0 +1,214 @@
+"""The program as it stands in a real terminal, used by its keys alone."""
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pexpect
+import pyte
+import pytest
+
+from tuitrain.runs.folder import RunFolder, folders
+from tuitrain.runs.records import State
+
+# Seconds for anything that is waited for; loading torch on a busy machine is the longest of it.
+PATIENCE = 60
+ALTERNATE = "?1049"
+BEFORE, NEXT_SECTION, START = "\x1b[Z", "\x1b[6~", "\x12"
+TRANSFORM = """\
+import sys, warnings
+def shout(images):
+    print("STRAY PRINT")
+    print("STRAY ERROR", file=sys.stderr)
+    warnings.warn("STRAY WARNING")
+    return images
+"""
+STRAY = re.compile("STRAY|Traceback|UserWarning|Error:")
+
+
+class Terminal:
+    """The program in a pseudo-terminal, and what stands on its screen; everything that ever stood there is checked."""
+
+    def __init__(self, process: pexpect.spawn, width: int, height: int) -> None:
+        self.process = process
+        self.screen = pyte.Screen(width, height)
+        self._stream = pyte.ByteStream(self.screen)
+        self.raw = b""
+
+    @property
+    def lines(self) -> list[str]:
+        return list(self.screen.display)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    def read(self) -> bool:
+        """Take in what has come; whether the program still runs."""
+        try:
+            chunk = self.process.read_nonblocking(65536, timeout=0.1)
+        except pexpect.TIMEOUT:
+            return True
+        except pexpect.EOF:
+            return False
+        self.raw += chunk
+        # pyte does not know the mark of private sequences such as CSI > 1 u, and would print what follows it.
+        self._stream.feed(re.sub(rb"\x1b\[[<=>][0-9;]*[a-zA-Z]", b"", chunk))
+        assert not STRAY.search(self.text), self.text
+        return True
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            alive = self.read()
+            assert alive or condition(), f"the program ended:\n{self.text}"
+            assert time.monotonic() < deadline, f"waited in vain:\n{self.text}"
+
+    def see(self, *words: str) -> None:
+        self.until(lambda: all(word in self.text for word in words))
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.process.send(key)
+            self.read()
+
+    def resize(self, width: int, height: int) -> None:
+        self.process.setwinsize(height, width)
+        self.screen.resize(height, width)
+        self.screen.reset()
+
+    def end(self) -> int | None:
+        """Wait for the end; the exit status."""
+        deadline = time.monotonic() + PATIENCE
+        while self.read():
+            assert time.monotonic() < deadline, f"does not end:\n{self.text}"
+        self.process.close()
+        status: int | None = self.process.exitstatus
+        return status
+
+    @property
+    def restored(self) -> bool:
+        """Whether the last word on it was to leave the alternate screen, and to show the cursor."""
+        switches = re.findall(rb"\x1b\[\?(1049|25)([hl])", self.raw)
+        last = dict(switches)
+        return last.get(b"1049") == b"l" and last.get(b"25") == b"h"
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
+    started: list[pexpect.spawn] = []
+
+    def start(runs_dir: Path, width: int = 120, height: int = 40) -> Terminal:
+        environment = {
+            **os.environ,
+            "TERM": "xterm-256color",
+            "LC_ALL": "C.UTF-8",
+            "HOME": str(tmp_path),
+            "OMP_NUM_THREADS": "1",
+        }
+        process = pexpect.spawn(
+            sys.executable,
+            ["-m", "tuitrain", "--runs-dir", str(runs_dir)],
+            env=environment,
+            dimensions=(height, width),
+            cwd=tmp_path,
+        )
+        started.append(process)
+        return Terminal(process, width, height)
+
+    yield start
+    for process in started:
+        process.close(force=True)
+
+
+def only(runs_dir: Path) -> RunFolder:
+    (folder,) = folders(runs_dir)
+    return folder
+
+
+def state(runs_dir: Path) -> State:
+    return only(runs_dir).state()
+
+
+def fill_the_form(shown: Terminal, transform: Path) -> None:
+    shown.see("No runs yet.", "Press n")
+    shown.press("n")
+    shown.see("the images to learn from")
+    shown.press(BEFORE)
+    shown.see("what to call the run")
+    shown.press(*"shouting", NEXT_SECTION, NEXT_SECTION)
+    shown.see("the architecture")
+    shown.press(BEFORE)
+    shown.see("your own function")
+    shown.press(*f"{transform}:shout", NEXT_SECTION, NEXT_SECTION, NEXT_SECTION, NEXT_SECTION)
+    shown.see("training.epochs")
+    shown.press(*"600")
+
+
+@pytest.mark.parametrize(("width", "height"), [(120, 40), (80, 24)])
+def test_a_run_from_the_form_to_its_confusion_matrix(
+    terminal: Callable[..., Terminal], runs_dir: Path, tmp_path: Path, width: int, height: int
+) -> None:
+    (tmp_path / "shout.py").write_text(TRANSFORM)
+    shown = terminal(runs_dir, width, height)
+    fill_the_form(shown, tmp_path / "shout.py")
+    shown.press(START)
+    shown.see("shouting", "epoch", "images/s", "╭─ loss")
+
+    pictures = set()
+
+    def moved() -> bool:
+        """The curve has moved, again and again, while the run was running."""
+        if state(runs_dir).status == "running" and "╭─ loss" in shown.text:
+            pictures.add("\n".join(line for line in shown.lines if "│" in line))
+        return len(pictures) >= 4
+
+    shown.until(moved)
+    shown.resize(60, 20)
+    shown.see("running", "loss")
+    shown.resize(width, height)
+    shown.see("accuracy", "running")
+    shown.press("s")
+    shown.see("stopped", "results")
+    assert state(runs_dir).status == "stopped"
+    shown.press("\r")
+    shown.see("1 summary", "epochs")
+    log = only(runs_dir).log_file.read_text()
+    assert all(word in log for word in ("STRAY PRINT", "STRAY ERROR", "STRAY WARNING"))
+    shown.press("3")
+    shown.see("predicted", "recall")
+    shown.press("q")
+    assert shown.end() == 0
+    assert shown.restored
+    assert ALTERNATE.encode() + b"h" in shown.raw
+
+
+def test_leaving_at_once(terminal: Callable[..., Terminal], runs_dir: Path) -> None:
+    shown = terminal(runs_dir, 80, 24)
+    shown.see("No runs yet.")
+    shown.press("q")
+    assert shown.end() == 0
+    assert shown.restored
+    assert not runs_dir.exists()
+
+
+def test_a_key_that_comes_before_the_screen_does(terminal: Callable[..., Terminal], runs_dir: Path) -> None:
+    shown = terminal(runs_dir, 80, 24)
+    shown.process.send("q")
+    shown.until(lambda: bool(shown.raw))
+    while shown.process.isalive():
+        shown.press("q")
+    assert shown.end() == 0
+    assert shown.restored
+
+
+def test_a_folder_that_cannot_be_read_is_said(terminal: Callable[..., Terminal], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    shown = terminal(tmp_path / "file", 100, 24)
+    shown.see("cannot be read: Not a directory.")
+    shown.press("q")
+    assert shown.end() == 0
+    assert shown.restored
