@@ -256,7 +256,10 @@ def test_a_users_code_that_raises_fails_the_run_in_one_sentence(tmp_path: Path) 
     assert "The transform broken of mine.py raised KeyError: 'no such thing'" in result["reason"]
     assert result["reason"] in done.stderr
     assert "Traceback" not in done.stderr
-    assert only_run(tmp_path).state().status == "failed"
+    assert "line 11" not in done.stderr
+    folder = only_run(tmp_path)
+    assert folder.state().status == "failed"
+    assert 'File "mine.py", line 11, in broken' in folder.log_file.read_text(encoding="utf-8")
 
 
 def test_a_loss_that_is_not_finite_fails_the_run(tmp_path: Path) -> None:
@@ -281,6 +284,7 @@ def test_a_signal_stops_the_run_with_a_checkpoint(tmp_path: Path, number: signal
         out, rest = process.communicate(timeout=60)
     finally:
         process.kill()
+        process.wait()
     assert process.returncode == 130, said + rest
     result = json.loads(out)
     assert (result["status"], result["reason"]) == ("stopped", "Stopped by the user.")
@@ -302,3 +306,15 @@ def test_a_reader_that_has_gone_is_no_error(trained: tuple[Path, Done], argument
             cwd=home, stdout=pipe, stderr=subprocess.PIPE, text=True, check=False,
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_run_goes_on_where_nobody_listens(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "tuitrain", "train", "--json", "--set", "training.epochs=1"],
+            cwd=tmp_path, stdout=subprocess.PIPE, stderr=pipe, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["status"] == "finished"

@@ -44,7 +44,8 @@ def text(app: App[None]) -> str:
     ],
 )
 async def test_a_question_is_answered_by_letter_or_from_the_list(keys: list[str], answer: str | None) -> None:
-    app, answers = Themed(), []
+    app = Themed()
+    answers: list[str | None] = []
     async with app.run_test(size=(60, 20)) as pilot:
         app.push_screen(Question("Really [b]quit[/]?", ANSWERS), answers.append)
         await pilot.pause()
@@ -61,7 +62,8 @@ async def test_a_prompt_takes_only_what_is_allowed() -> None:
             raise ConfigError(f"[b]{value}[/] is wrong.")
         return value
 
-    app, answers = Themed(), []
+    app = Themed()
+    answers: list[str | None] = []
     async with app.run_test(size=(60, 20)) as pilot:
         app.push_screen(Prompt("A [b]value[/]", "right", check), answers.append)
         await pilot.pause()

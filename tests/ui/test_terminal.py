@@ -38,6 +38,7 @@ class Terminal:
         self.screen = pyte.Screen(width, height)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = b""
+        self.quiet = False
 
     @property
     def lines(self) -> list[str]:
@@ -49,9 +50,11 @@ class Terminal:
 
     def read(self) -> bool:
         """Take in what has come; whether the program still runs."""
+        self.quiet = False
         try:
             chunk = self.process.read_nonblocking(65536, timeout=0.1)
         except pexpect.TIMEOUT:
+            self.quiet = True
             return True
         except pexpect.EOF:
             return False
@@ -59,7 +62,6 @@ class Terminal:
         # pyte does not know the mark of private sequences such as CSI > 1 u, and would print what follows it.
         self._stream.feed(re.sub(rb"\x1b\[[<=>][0-9;]*[a-zA-Z]", b"", chunk))
         assert "Traceback" not in self.text, self.text
-        assert not any("STRAY" in line for line in self.lines[:-FOOT]), self.text
         # What the program draws never ends a line so.
         assert not re.search(rb"STRAY [A-Z]+\r?\n", self.raw[-2 * len(chunk) - 100 :])
         return True
@@ -72,7 +74,10 @@ class Terminal:
             assert time.monotonic() < deadline, f"waited in vain:\n{self.text}"
 
     def see(self, *words: str) -> None:
+        """Wait for the words, and then until the screen is drawn."""
         self.until(lambda: all(word in self.text for word in words))
+        self.until(lambda: self.quiet)
+        assert not any("STRAY" in line for line in self.lines[:-FOOT]), self.text
 
     def press(self, *keys: str) -> None:
         for key in keys:
@@ -120,6 +125,7 @@ def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
             dimensions=(height, width),
             cwd=tmp_path,
         )
+        process.delaybeforesend = None
         started.append(process)
         return Terminal(process, width, height)
 
@@ -143,15 +149,15 @@ def fill_the_form(shown: Terminal, transform: Path) -> None:
     shown.see("the images to learn from")
     shown.press(BEFORE)
     shown.see("what to call the run")
-    shown.press(*"shouting", NEXT_SECTION, NEXT_SECTION)
+    shown.press("shouting", NEXT_SECTION, NEXT_SECTION)
     shown.see("the architecture")
     shown.press(BEFORE)
     shown.see("your own function")
-    shown.press(*f"{transform}:shout")
+    shown.press(f"{transform}:shout")
     for first in ("model.name", "optimizer.name", "schedule.name", "training.epochs"):
         shown.press(NEXT_SECTION)
         shown.see(f" {first}  ")
-    shown.press(*"600")
+    shown.press("50000")
 
 
 @pytest.mark.parametrize(("width", "height"), [(120, 40), (80, 24)])
@@ -170,7 +176,7 @@ def test_a_run_from_the_form_to_its_confusion_matrix(
         """The curve has moved, again and again, while the run was running."""
         if state(runs_dir).status == "running" and "╭─ loss" in shown.text:
             pictures.add("\n".join(line for line in shown.lines if "│" in line))
-        return len(pictures) >= 4
+        return len(pictures) >= 3
 
     shown.until(moved)
     shown.resize(60, 20)

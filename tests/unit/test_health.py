@@ -1,5 +1,6 @@
 import itertools
 import time
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,6 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.process import this_process
 from tuitrain.runs.records import State
-from tuitrain.runs.rows import Train
 
 NAN, INF = float("nan"), float("inf")
 
@@ -24,7 +24,8 @@ def run(
     follower = Follower(RunFolder(Path("nowhere")))
     follower.state = state or State(status="finished")
     for step, loss in enumerate(losses, 1):
-        follower._take_train(Train(step, 1, loss, 0.5, 0.1, 1.0, 1.0, 0.3, tuple(norms)))
+        follower.train.add(step, loss=loss, accuracy=0.5)
+        follower.layers = [array("d", [NAN if norm is None else norm] * step) for norm in norms]
     for step, loss in enumerate(validation, 1):
         follower.evaluations["validation"].add(step, loss=loss, accuracy=0.5)
     return follower

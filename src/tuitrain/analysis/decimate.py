@@ -1,10 +1,45 @@
 """Curves thinned out to what a screen can show."""
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from math import isfinite
+from math import isfinite, nan
 
 Segment = tuple[list[float], list[float]]
+# More points of a line are never drawn, and up to twice as many are left as they are.
+MOST = 4096
+
+
+def block(size: int, most: int = MOST) -> int:
+    """How many of `size` points become one where at most `most` are wanted; a power of two, so that the blocks stand
+    still while a run grows. 1 up to twice as many."""
+    return 1 << max(0, -(-size // most) - 1).bit_length() if size > 2 * most else 1
+
+
+def thin(
+    x: Sequence[float], y: Sequence[float], every: int, extremes: bool = False
+) -> "tuple[array[float], array[float]]":
+    """One point for `every` points of a long curve, in the middle of their x and with the mean of their y, or with
+    `extremes` the lowest and the highest of them. What is not finite leaves a gap."""
+    xs, ys = array("d"), array("d")
+    size = min(len(x), len(y))
+    for start in range(0, size, every):
+        stop = min(start + every, size)
+        values = y[start:stop]
+        if gap := not isfinite(sum(values)):
+            values = [value for value in values if isfinite(value)]
+            gap = len(values) < stop - start
+        if values:
+            ys.extend((min(values), max(values)) if extremes else (_mean(values),))
+        if gap:
+            ys.append(nan)
+        xs.extend([(x[start] + x[stop - 1]) / 2] * (len(ys) - len(xs)))
+    return xs, ys
+
+
+def _mean(values: Sequence[float]) -> float:
+    total = sum(values)
+    return total / len(values) if isfinite(total) else sum(value / len(values) for value in values)
 
 
 def decimate(
@@ -59,14 +94,14 @@ def _buckets(
 def _points(x: Sequence[float], y: Sequence[float], extremes: bool) -> Segment | None:
     """What stands for a bucket; None where it holds nothing or a number that is not finite."""
     count = len(y)
-    if not count or (not isfinite(total := sum(y)) and not all(map(isfinite, y))):
+    if not count or (not isfinite(sum(y)) and not all(map(isfinite, y))):
         return None
     if extremes and count > 1:
         ends = sorted((y.index(min(y)), y.index(max(y))))
         xs, ys = [float(x[i]) for i in ends], [float(y[i]) for i in ends]
     else:
         xs = [sum(x) / count]
-        ys = [total / count if isfinite(total) else sum(value / count for value in y)]
+        ys = [_mean(y)]
     return (xs, ys) if all(map(isfinite, xs)) else None
 
 

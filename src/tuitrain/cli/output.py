@@ -1,6 +1,8 @@
 """Results go to stdout, talk to stderr."""
 
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,14 +25,19 @@ def talk(line: str) -> None:
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
     except OSError:
-        return
+        # What is left unwritten in a stream would fail once more at the end, and change the exit status.
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
 
 
 def wide_console() -> "Console":
     """For tables on stdout: as wide as the terminal, or as wide as they are where they go into a pipe."""
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 1000)
+    class Pipe(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Pipe(highlight=False, markup=False, width=None if sys.stdout.isatty() else 1000)
 
 
 def score(value: Score | None) -> str:

@@ -24,6 +24,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import State
 from tuitrain.runs.result import result
+from tuitrain.runs.writer import is_detail
 from tuitrain.text import plain
 
 POLL = 0.1
@@ -59,7 +60,12 @@ def follow(host: ThreadHost, begin: Callable[[], None], json: bool) -> int:
     keep_terminal()
     _listen(host)
     begin()
-    folder = _watch(host)
+    try:
+        folder = _watch(host)
+    except BaseException:
+        # This process cannot end before its training thread does.
+        host.detach()
+        raise
     if host.error is not None:
         raise host.error
     if folder is None:

@@ -82,13 +82,15 @@ def _setting(section: str, name: str, annotation: Any, default: Any) -> Setting:
 @cache
 def settings() -> dict[str, Setting]:
     """All settings by their dotted key, in the order in which they are declared."""
-    defaults = Config()
+    return {key: item for section in fields(Config) for key, item in described(section.name, section.type).items()}
+
+
+def described(section: str, declared: type[Struct]) -> dict[str, Setting]:
+    """What `declared`, a Struct whose fields are settings, declares, by `section.name`."""
+    defaults = declared()
     return {
-        f"{section.name}.{name}": _setting(
-            section.name, name, annotation, getattr(getattr(defaults, section.name), name)
-        )
-        for section in fields(Config)
-        for name, annotation in get_type_hints(section.type, include_extras=True).items()
+        f"{section}.{name}": _setting(section, name, annotation, getattr(defaults, name))
+        for name, annotation in get_type_hints(declared, include_extras=True).items()
     }
 
 

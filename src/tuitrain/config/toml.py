@@ -13,6 +13,11 @@ from tuitrain.text import plain
 
 def loads(text: str, source: str = "the TOML") -> Config:
     """The configuration that `text` describes; what it does not name has its default. Raises ConfigError."""
+    return from_tree(parse(text, source), source)
+
+
+def parse(text: str, source: str) -> dict[str, Any]:
+    """Raises ConfigError where it is not TOML."""
     try:
         tree = tomllib.loads(text)
         too_large = _too_large(tree)
@@ -20,6 +25,11 @@ def loads(text: str, source: str = "the TOML") -> Config:
         raise ConfigError(f"{plain(source)} is not valid TOML: {plain(error)}.") from None
     if too_large:
         raise ConfigError(f"A whole number in {plain(source)} has more than 64 bits.")
+    return tree
+
+
+def from_tree(tree: dict[str, Any], source: str) -> Config:
+    """The configuration of parsed TOML. Raises ConfigError."""
     values: dict[str, object] = {}
     for section, entries in tree.items():
         if section not in sections():
@@ -42,8 +52,14 @@ def _too_large(value: object) -> bool:
 
 def read(path: Path) -> tuple[Config, str]:
     """The configuration in the file and the file's text. Raises ConfigError."""
+    text = read_text(path)
+    return loads(text, str(path)), text
+
+
+def read_text(path: Path) -> str:
+    """Raises ConfigError where the user's file cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(
             f"There is no file {plain(path)}.", "tuitrain config > run.toml writes one to start from."
@@ -51,7 +67,6 @@ def read(path: Path) -> tuple[Config, str]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"{plain(path)} cannot be read: {reason}.") from None
-    return loads(text, str(path)), text
 
 
 def dumps(config: Config, original: str = "") -> str:

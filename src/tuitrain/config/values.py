@@ -63,7 +63,11 @@ def shown(value: object) -> str:
 
 def check(key: str, value: object) -> Any:
     """`value` as the setting's type; raises ConfigError with key, value and what is allowed."""
-    wanted = setting(key)
+    return conform(setting(key), value)
+
+
+def conform(wanted: Setting, value: object) -> Any:
+    """As `check`, for a setting that need not be one of a run's."""
     if wanted.optional and (value is None or value in ("none", "")):
         return None
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
@@ -88,14 +92,19 @@ def _parse_one(wanted: Setting, text: str) -> object:
 
 def from_text(key: str, text: str) -> Any:
     """The value that `text`, from a form or `--set`, stands for; lists as `128, 256` or `[128, 256]`."""
-    wanted, text = setting(key), text.strip()
+    return parsed(setting(key), text)
+
+
+def parsed(wanted: Setting, text: str) -> Any:
+    """As `from_text`, for a setting that need not be one of a run's."""
+    text = text.strip()
     if wanted.optional and text.lower() in ("none", ""):
         return None
     try:
         if wanted.many:
             parts = text.removeprefix("[").removesuffix("]").split(",")
-            return check(key, [_parse_one(wanted, part.strip()) for part in parts if part.strip()])
-        return check(key, _parse_one(wanted, text))
+            return conform(wanted, [_parse_one(wanted, part.strip()) for part in parts if part.strip()])
+        return conform(wanted, _parse_one(wanted, text))
     except (ValueError, KeyError, OverflowError):
         raise _refuse(wanted, text) from None
 

@@ -18,18 +18,28 @@ Progress = Callable[[str, float | None], None]
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """A run to be made; `original` is the user's TOML file, whose comments are kept, or empty."""
+    """A run to be made; `original` is the user's TOML file, whose comments are kept, or empty; an empty `id`
+    is made from the name; `parent` is the sweep that the run is a trial of."""
 
     config: Config
     runs_dir: Path
     name: str = ""
     original: str = ""
     command: str = ""
+    id: str = ""
+    tags: tuple[str, ...] = ()
+    parent: str | None = None
 
 
 def make(request: Request) -> RunFolder:
     """The folder of a new run that nobody trains yet. Raises RunError."""
-    info = RunInfo(id="", name=request.name or default_name(request.config), command=request.command)
+    info = RunInfo(
+        id=request.id,
+        name=request.name or default_name(request.config),
+        command=request.command,
+        tags=list(request.tags),
+        parent=request.parent,
+    )
     return create(request.runs_dir, info, request.config, request.original)
 
 

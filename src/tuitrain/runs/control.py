@@ -18,12 +18,14 @@ COMMANDS: tuple[str, ...] = get_args(CommandName)
 
 
 class Command(Struct, frozen=True):
-    """`value` is the new learning rate of `lr`, the new number of epochs of `epochs`, else None."""
+    """`value` is the new learning rate of `lr`, the new number of epochs of `epochs`, else None; `reason` is said of a
+    run that is stopped."""
 
     name: CommandName
     time: float
     value: float | None = None
     by: str = ""
+    reason: str = ""
 
 
 _decode = msgspec.json.Decoder(Command).decode
@@ -60,9 +62,9 @@ class Inbox:
         self._path = folder.control_file
         self._offset = self._size()
 
-    def put(self, name: CommandName) -> None:
+    def put(self, name: CommandName, reason: str = "") -> None:
         """From any thread, or a signal handler."""
-        self._own.append(Command(name, time.time(), None, f"process {os.getpid()}"))
+        self._own.append(Command(name, time.time(), None, f"process {os.getpid()}", reason))
 
     def _size(self) -> int:
         try:

@@ -4,6 +4,9 @@ import time
 from array import array
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Sequence
+from itertools import groupby
+from operator import lt
 from pathlib import Path
 
 import msgspec
@@ -12,7 +15,7 @@ from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import RunInfo, ShownStatus, State
-from tuitrain.runs.rows import Evaluated, Event, Train, decode
+from tuitrain.runs.rows import Evaluated, Event, Row, Train, decode, decode_lines
 
 CHUNK = 256 * 1024
 LONGEST = 64 * CHUNK
@@ -21,9 +24,11 @@ _NAN = float("nan")
 
 
 class Curve:
-    """Columns of numbers, one entry a row, steps ascending; what was not finite or not there is NaN."""
+    """Columns of numbers, one entry a row, steps ascending; what was not finite or not there is NaN. `changes` is
+    another number whenever anything has changed."""
 
     def __init__(self, *extra: str) -> None:
+        self.changes = 0
         self.step = array("q")
         self.columns = {name: array("d") for name in ("epoch", "seconds", "time", "loss", "accuracy", *extra)}
 
@@ -34,13 +39,27 @@ class Curve:
         return self.columns[name]
 
     def add(self, step: int, **values: float | None) -> None:
+        self.changes += 1
         self.step.append(step)
         for name, column in self.columns.items():
             value = values.get(name)
             column.append(_NAN if value is None else value)
 
+    def extend(self, steps: Sequence[int], rows: Sequence[Row]) -> None:
+        """A column at a time, which is many times faster than a row at a time."""
+        self.changes += 1
+        self.step.extend(steps)
+        for name, column in self.columns.items():
+            values = [getattr(row, name) for row in rows]
+            try:
+                column.extend(values)
+            except TypeError:
+                del column[len(self.step) - len(steps) :]
+                column.extend([_NAN if value is None else value for value in values])
+
     def cut(self, step: int) -> None:
         """Forget all beyond `step`."""
+        self.changes += 1
         keep = bisect_right(self.step, step)
         del self.step[keep:]
         for column in self.columns.values():
@@ -50,8 +69,10 @@ class Curve:
 class Follower:
     """All that is known of a run; `poll` reads what is new. Never raises for a damaged run: see `problem`."""
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, *, layers: bool = True, log: bool = True) -> None:
+        """Without `layers` or `log` these stay empty, and take no memory."""
         self.folder = folder
+        self._keeps_layers, self._reads_log = layers, log
         self.info = RunInfo(id=folder.id, name=folder.id)
         self.config = Config()
         self.state = State()
@@ -81,7 +102,7 @@ class Follower:
         try:
             self._load()
             news = self._read_state()
-            news |= self._read_log(deadline)
+            news |= self._reads_log and self._read_log(deadline)
             news |= self._read_metrics(deadline)
         except (RunError, OSError) as error:
             problem, self.problem = self.problem, str(error)
@@ -120,8 +141,7 @@ class Follower:
         news = False
         while True:
             lines, self._offset = self._tail(self.folder.metrics_file, self._offset)
-            for line in lines:
-                self._take(line)
+            self._take_lines(lines)
             news |= bool(lines)
             if not lines or time.monotonic() > deadline:
                 return news
@@ -147,12 +167,45 @@ class Follower:
             return ([b""], offset + len(chunk)) if len(chunk) >= LONGEST else ([], offset)
         return whole.split(b"\n"), offset + len(whole) + 1
 
+    def _take_lines(self, lines: list[bytes]) -> None:
+        """All at once where they are whole; line by line where one is damaged."""
+        try:
+            rows = decode_lines(b"\n".join(lines))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            rows = []
+        if len(rows) != len(lines):
+            for line in lines:
+                self._take(line)
+            return
+        for kind, group in groupby(rows, type):
+            same = list(group)
+            if kind is not Train or not self._take_many(same):
+                for row in same:
+                    self._take_row(row)
+
+    def _take_many(self, rows: list[Row]) -> bool:
+        """Whether the rows of training just follow what is there, each with what the first has, and are taken."""
+        steps = [row.step for row in rows]
+        last = self.train.step[-1] if self.train.step else -1
+        if not all(map(lt, [last, *steps], steps)):
+            return False
+        norms = [row.layers if isinstance(row, Train) else () for row in rows] if self._keeps_layers else []
+        if {len(self.layers)} != (set(map(len, norms)) or {len(self.layers)}):
+            return False
+        self.train.extend(steps, rows)
+        for column, values in zip(self.layers, zip(*norms, strict=True), strict=False):
+            column.extend([_NAN if value is None else value for value in values])
+        return True
+
     def _take(self, line: bytes) -> None:
         try:
             row = decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self.damaged_rows += 1
             return
+        self._take_row(row)
+
+    def _take_row(self, row: Row) -> None:
         if isinstance(row, Train):
             self._take_train(row)
         elif isinstance(row, Evaluated):
@@ -170,6 +223,8 @@ class Follower:
             return
         self.train.add(row.step, epoch=row.epoch, seconds=row.seconds, time=row.time, loss=row.loss,
                        accuracy=row.accuracy, lr=row.lr, grad_norm=row.grad_norm)  # fmt: skip
+        if not self._keeps_layers:
+            return
         while len(self.layers) < len(row.layers):
             self.layers.append(array("d", [_NAN] * (len(self.train) - 1)))
         for index, column in enumerate(self.layers):

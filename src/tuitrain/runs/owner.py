@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -23,7 +24,11 @@ class Owner(Struct, frozen=True):
 
 def claim(folder: RunFolder) -> None:
     """Hold the run for this process. Raises RunError, with who holds it, where another process does."""
-    path = _path(folder)
+    hold(_path(folder), lambda: _heartbeat(folder))
+
+
+def hold(path: Path, heartbeat: Callable[[], float]) -> None:
+    """As `claim`, by a file of any name; `heartbeat` says when a holder on another machine last gave a sign of life."""
     for _ in range(10):
         if _create(path, Owner(this_process(), time.time())):
             return
@@ -33,11 +38,11 @@ def claim(folder: RunFolder) -> None:
             continue
         except OSError as error:
             raise RunError(f"{plain(path)} cannot be read: {error.strerror}.") from None
-        holder = _holder(path)
-        if holder is not None and alive(holder.process, _heartbeat(folder)):
-            since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder.since))
+        found = holder(path)
+        if found is not None and alive(found.process, heartbeat()):
+            since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found.since))
             raise RunError(
-                f"The run is held by process {holder.process.pid} on {plain(holder.process.host, 60)} since {since}.",
+                f"The run is held by process {found.process.pid} on {plain(found.process.host, 60)} since {since}.",
                 "Wait for its end or stop it: tuitrain stop RUN.",
             )
         _take_away(path, held)
@@ -46,15 +51,20 @@ def claim(folder: RunFolder) -> None:
 
 def held_by(folder: RunFolder) -> int | None:
     """The pid that the run's file names, alive or not; None where nobody holds the run."""
-    holder = _holder(_path(folder))
-    return None if holder is None else holder.process.pid
+    found = holder(_path(folder))
+    return None if found is None else found.process.pid
 
 
 def release(folder: RunFolder) -> None:
     """Let go what this process holds; what another one holds stays."""
-    holder = _holder(_path(folder))
-    if holder is not None and holder.process == this_process():
-        _path(folder).unlink(missing_ok=True)
+    let_go(_path(folder))
+
+
+def let_go(path: Path) -> None:
+    """As `release`, by a file of any name."""
+    found = holder(path)
+    if found is not None and found.process == this_process():
+        path.unlink(missing_ok=True)
 
 
 def _path(folder: RunFolder) -> Path:
@@ -68,7 +78,7 @@ def _heartbeat(folder: RunFolder) -> float:
         return 0.0
 
 
-def _holder(path: Path) -> Owner | None:
+def holder(path: Path) -> Owner | None:
     """None where there is none, or where the file is no owner's."""
     try:
         return read_json(path, Owner)

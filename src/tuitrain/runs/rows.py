@@ -59,4 +59,5 @@ class Event(Struct, frozen=True, tag="event", tag_field="kind", omit_defaults=Tr
 Row = Train | Evaluated | Event
 
 encode = msgspec.json.Encoder().encode
-decode = msgspec.json.Decoder(Row).decode
+_decoder = msgspec.json.Decoder(Row)
+decode, decode_lines = _decoder.decode, _decoder.decode_lines

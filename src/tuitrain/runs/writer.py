@@ -20,6 +20,8 @@ from tuitrain.text import plain
 
 # state.json is replaced at most this often, in seconds, but at once where the status changes.
 INTERVAL = 0.5
+# Stands in log.txt between the time and a detail.
+DETAIL = "| "
 
 
 def default_name(config: Config) -> str:
@@ -27,8 +29,8 @@ def default_name(config: Config) -> str:
 
 
 def create(runs_dir: Path, info: RunInfo, config: Config, original: str = "") -> RunFolder:
-    """A new run folder, there all at once or not at all; fills in `info.id`. Raises RunError."""
-    info.id, info.created = new_id(info.name), time.time()
+    """A new run folder, there all at once or not at all; fills in `info.id` where it is empty. Raises RunError."""
+    info.id, info.created = info.id or new_id(info.name), time.time()
     path, draft = runs_dir / info.id, runs_dir / f".{info.id}.new"
     try:
         draft.mkdir(parents=True)
@@ -47,6 +49,11 @@ def create(runs_dir: Path, info: RunInfo, config: Config, original: str = "") ->
             f"No run can be made in {plain(runs_dir)}: {error.strerror}.", "Choose another folder with --runs-dir."
         ) from None
     return RunFolder(path)
+
+
+def is_detail(line: str) -> bool:
+    """Whether a line of log.txt is one that a terminal need not show."""
+    return line[len("00:00:00 ") :].startswith(DETAIL)
 
 
 def encode_pretty(value: Any) -> bytes:
@@ -90,12 +97,12 @@ class RunWriter:
     def event(self, name: str, detail: str = "", value: float | None = None) -> None:
         self.row(Event(name, self.state.step, self.state.epoch, time.time(), detail, value))
 
-    def log(self, line: str) -> None:
+    def log(self, line: str, *, detail: bool = False) -> None:
         """A line of the run's own in log.txt, among what others print there. A log that cannot be written is no reason
-        to end."""
+        to end. A detail is for who looks into the log, and not for a terminal that follows it."""
         try:
             with self.folder.log_file.open("a", encoding="utf-8", errors="replace") as file:
-                file.write(f"{time.strftime('%H:%M:%S')} {line}\n")
+                file.write(f"{time.strftime('%H:%M:%S')} {DETAIL if detail else ''}{line}\n")
         except OSError:
             return
 

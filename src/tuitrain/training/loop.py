@@ -201,7 +201,7 @@ class Loop:
         """Do it, and acknowledge it in the rows."""
         if command.name in ("stop", "detach"):
             self._save()
-            raise Stopped if command.name == "stop" else Detached
+            raise Stopped(command.reason) if command.name == "stop" else Detached
         if command.name == "pause":
             self._pause(command)
         elif command.name == "checkpoint":

@@ -55,8 +55,8 @@ def _try(writer: RunWriter, prepare: Callable[[], Job], inbox: Inbox, epochs: in
         _note(writer, job)
         loop = Loop(job, writer, inbox, epochs)
         loop.run()
-    except Stopped:
-        return "stopped", "Stopped by the user."
+    except Stopped as stopped:
+        return "stopped", plain(stopped) or "Stopped by the user."
     except Detached:
         return "queued", ""
     except TuitrainError as error:
@@ -79,7 +79,7 @@ def _try(writer: RunWriter, prepare: Callable[[], Job], inbox: Inbox, epochs: in
 
 def _log_traceback(writer: RunWriter) -> None:
     for line in traceback.format_exc().splitlines():
-        writer.log(line)
+        writer.log(line, detail=True)
 
 
 def _note(writer: RunWriter, job: Job) -> None:

@@ -5,6 +5,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import ceil, log
 from typing import Any
 
 from rich.cells import cell_len
@@ -16,11 +17,16 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from tuitrain.analysis import units
+from tuitrain.analysis.decimate import MOST, block, thin
+from tuitrain.analysis.smooth import smooth
 from tuitrain.text import plain
-from tuitrain.widgets.plot import ALL, GREY, RGB, Axis, Line, Mark, View, draw, shown, sign, x_axis
+from tuitrain.widgets.plot import ALL, GREY, RGB, Axis, Line, Mark, Picture, View, picture, sign, x_axis
 
 SMOOTHING = (0.0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.99)
 _CLOSEST = 10_000
+_CACHED = 128
+# The part of a smoothed value that may come from what lies too far back to be looked at.
+_FORGOTTEN = 1e-6
 
 
 def utf8_locale(environment: Mapping[str, str] = os.environ) -> bool:
@@ -87,17 +93,37 @@ class Chart(Widget):
         self.marks: Sequence[Mark] = ()
         self._given: object = None
         self._drawn: tuple[object, Text] | None = None
+        self._pictured: tuple[object, Picture] | None = None
+        self._thinned: dict[object, Line] = {}
         self.set_reactive(Chart.view, home)
         self._say_view()
 
     def update(self, lines: Sequence[Line], marks: Sequence[Mark] = ()) -> None:
         """Show these; what the lines hold may grow afterwards, and is looked at again with the next call."""
-        given = [(line.name, line.color, line.marker, line.joined, _digest(line.x), _digest(line.y)) for line in lines]
+        given = [
+            (
+                line.name,
+                line.color,
+                line.marker,
+                line.joined,
+                line.every,
+                line.stamp or (_digest(line.x), _digest(line.y)),
+            )
+            for line in lines
+        ]
         self.lines, self.marks = tuple(lines), tuple(marks)
         if self._given != (given, self.marks):
             self._given = (given, self.marks)
-            self._drawn = None
+            self._drawn = self._pictured = None
             self.refresh()
+
+    def toggle_extremes(self) -> None:
+        """Between the means of what shares a column and its lowest and highest."""
+        self.view = replace(self.view, extremes=not self.view.extremes)
+
+    def toggle_robust(self) -> None:
+        """Between all y and those not far from most others."""
+        self.view = replace(self.view, robust=not self.view.robust)
 
     def toggle_log(self) -> None:
         self.view = replace(self.view, log_y=not self.view.log_y)
@@ -155,6 +181,8 @@ class Chart(Widget):
         view = self.view
         words = [plain(self.x_label), "log" if view.log_y else "linear"]
         words += [f"smooth {view.smooth:g}"] if view.smooth else []
+        words += ["min-max"] if view.extremes else []
+        words += ["without outliers"] if view.robust else []
         words += ["zoom"] if (view.x_from, view.x_to) != (self.home.x_from, self.home.x_to) else []
         self.border_subtitle = Text(" · ".join(filter(None, words)))
 
@@ -167,42 +195,66 @@ class Chart(Widget):
 
     def _draw(self, foreground: RGB, grid: RGB, cursor: RGB) -> Text:
         width, height = self.size
+        marks = [*self.marks, *([] if self.cursor is None else [Mark(self.cursor, "", cursor)])]
         head = height >= 5 and len(self.lines) > 0
-        marks = list(self.marks)
-        if self.cursor is not None:
-            marks.append(Mark(self.cursor, "", cursor))
-        text = draw(
-            self.lines,
-            width,
-            height - head,
-            self.view,
-            marks=marks,
-            percent=self.percent,
-            braille=self.braille,
-            foreground=foreground,
-            grid=grid,
-            empty=self.empty,
+        text = self._picture(width, height - head).text(
+            marks, x_label="", foreground=foreground, grid=grid, empty=self.empty
         )
         return Text("\n", no_wrap=True, end="").join([self._head(width), text]) if head else text
 
+    def _picture(self, width: int, height: int) -> Picture:
+        key = (width, height, self.view)
+        if self._pictured is None or self._pictured[0] != key:
+            view, lines = self.view, self.lines
+            if any(line.stamp and block(len(line.y)) > 1 for line in lines) and (axis := x_axis(lines, view)):
+                view = replace(view, x_from=axis.low, x_to=axis.high)
+                lines = [self._thin(line, axis) if line.stamp else line for line in lines]
+            drawn = picture(lines, width, height, view, percent=self.percent, braille=self.braille)
+            self._pictured = (key, drawn)
+        return self._pictured[1]
+
+    def _thin(self, line: Line, axis: Axis) -> Line:
+        """What there is to draw of a long line: few points of it all, or all of the few that are in view."""
+        size = min(len(line.x), len(line.y))
+        every = block(size)
+        if every == 1:
+            return line
+        start, stop = bisect_left(line.x, axis.low, 0, size), bisect_right(line.x, axis.high, 0, size)
+        if stop - start <= 2 * MOST:
+            start, stop = max(0, start - 1 - _memory(self.view.smooth)), min(size, stop + 1)
+            return replace(line, x=line.x[start:stop], y=line.y[start:stop])
+        key = (line.stamp, self.view.extremes)
+        thinned = self._thinned.pop(key, None)
+        if thinned is None:
+            x, y = thin(line.x, line.y, every, self.view.extremes)
+            thinned = replace(line, x=x, y=y, every=max(1, size // max(1, len(x))))
+        # The last used stand last, and those that are not used any more first.
+        self._thinned[key] = thinned
+        while len(self._thinned) > _CACHED:
+            del self._thinned[next(iter(self._thinned))]
+        return replace(thinned, name=line.name, color=line.color, marker=line.marker)
+
     def _head(self, width: int) -> Text:
         """The legend, at the right; where there is a cursor with the values there, at the left."""
+        named = [index for index, line in enumerate(self.lines) if line.name]
         if self.cursor is None:
-            legend = self._entries(width - 1, [""] * len(self.lines), shortest=6)
+            legend = self._entries(width - 1, dict.fromkeys(named, ""), shortest=6)
             legend.pad_left(max(width - legend.cell_len - 1, 0))
             return legend
         start = Text(f"{plain(self.x_label)} {self.x_format(self.cursor)}  ", no_wrap=True, end="")
-        values = [f" {self.y_format(self._value(line, self.cursor))}" for line in self.lines]
+        values = {index: f" {self.y_format(self._value(self.lines[index], self.cursor))}" for index in named}
         start.append_text(self._entries(width - start.cell_len, values, shortest=0))
         start.truncate(width)
         return start
 
-    def _entries(self, width: int, values: list[str], shortest: int) -> Text:
-        """The lines with sign, name and value: names as long as there is room for, down to `shortest`, and then as many
-        lines as fit and how many more there are."""
-        share = width // len(values) - 5 - max(map(cell_len, values))
+    def _entries(self, width: int, values: dict[int, str], shortest: int) -> Text:
+        """The lines, by their place, with sign, name and value: names as long as there is room for, down to `shortest`,
+        and then as many lines as fit and how many more there are."""
+        if not values:
+            return Text()
+        share = width // len(values) - 5 - max(map(cell_len, values.values()))
         for room in (width, max(share, shortest), shortest):
-            entries = [self._entry(index, value, room) for index, value in enumerate(values)]
+            entries = [self._entry(index, value, room) for index, value in values.items()]
             text = Text("  ").join(entries)
             if text.cell_len <= width:
                 return text
@@ -228,7 +280,15 @@ class Chart(Widget):
         ended = 0 < index == size - 1 and x - line.x[index] > line.x[index] - line.x[index - 1]
         if index < 0 or ended:
             return None
-        return shown(line, self.view)[index]
+        if not self.view.smooth:
+            return line.y[index]
+        start = max(0, index - _memory(self.view.smooth**line.every))
+        return smooth(line.y[start : index + 1], self.view.smooth**line.every)[-1]
+
+
+def _memory(weight: float) -> int:
+    """How many values back a moving average still depends on."""
+    return ceil(log(_FORGOTTEN) / log(weight)) if weight else 0
 
 
 def _digest(values: Sequence[float]) -> int:

@@ -36,7 +36,10 @@ _COLORED = re.compile(r"(?:\x1b\[38;2;(\d+);(\d+);(\d+)m)?([^\x1b]+)(?:\x1b\[0m)
 @dataclass(frozen=True)
 class Line:
     """A curve over ascending `x`. `marker`: BRAILLE for a line alone, or a character that is set along it; where it is
-    not `joined` there are the characters alone."""
+    not `joined` there are the characters alone. A line without a name is not in the legend.
+
+    `stamp`, where it is given, is another value whenever `x` or `y` have changed, and spares comparing them. `every`
+    is how many rows of the run each point stands for."""
 
     name: str
     x: Sequence[float]
@@ -44,6 +47,8 @@ class Line:
     color: RGB
     marker: str = BRAILLE
     joined: bool = True
+    stamp: object = None
+    every: int = 1
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,8 @@ class Mark:
 
 @dataclass(frozen=True)
 class View:
-    """What of the curves is seen; None: all there is. `robust` leaves out y values far from most others."""
+    """What of the curves is seen; None: all there is. `robust` leaves out y values far from most others; `extremes`
+    shows the lowest and highest y where several share a column, and not their mean."""
 
     log_y: bool = False
     smooth: float = 0.0
@@ -66,6 +72,7 @@ class View:
     y_from: float | None = None
     y_to: float | None = None
     robust: bool = False
+    extremes: bool = False
 
 
 ALL = View()
@@ -160,7 +167,7 @@ def x_axis(lines: Sequence[Line], view: View) -> Axis | None:
 
 def shown(line: Line, view: View) -> Sequence[float]:
     """The y of a line as they are drawn."""
-    return smooth(line.y, view.smooth) if view.smooth > 0 else line.y
+    return smooth(line.y, view.smooth**line.every) if view.smooth > 0 else line.y
 
 
 def sign(line: Line, index: int, braille: bool = True) -> str:
@@ -190,27 +197,57 @@ def draw(
     `percent`: y are fractions, labelled as per cent. Without `braille` only ASCII is drawn. `foreground` is the
     colour of labels, `grid` that of the axes. `empty` is said where there is nothing to draw.
     """
+    drawn = picture(lines, width, height, view, percent=percent, braille=braille)
+    return drawn.text(marks, x_label=x_label, foreground=foreground, grid=grid, empty=empty)
+
+
+def picture(
+    lines: Sequence[Line], width: int, height: int, view: View = ALL, *, percent: bool = False, braille: bool = True
+) -> "Picture":
+    """What takes long of `draw`: to be kept while only marks move."""
     if width < 1 or height < 1:
-        return Text()
+        return Picture(width, height)
     below = 2 if height >= 7 else 1 if height >= 4 else 0
     most = min(max((height - below) // 3, 2), 8)
     lines = [replace(line, y=shown(line, view)) for line in lines]
     across = x_axis(lines, view)
-    curves = _curves(lines, across, 2 * width)
+    curves = _curves(lines, across, 2 * width, view.extremes)
     along = _y_axis(curves, across, view, percent, most)
     if across is None or along is None:
-        return _text(_note(empty, width, height, foreground))
+        return Picture(width, height)
     y_ticks = along.ticks(most, percent)
     left = 1 + max((len(label) for _, label in y_ticks), default=0)
     left = left if width >= left + 10 else 0
     canvas = Canvas(width - left, height - below, braille)
-    canvas.trace(_traces(lines, across, along, canvas))
-    for mark in marks:
-        canvas.mark(mark, across.place(mark.x))
-    rows = _beside(canvas, y_ticks, left, foreground, grid)
+    canvas.trace(_traces(lines, across, along, canvas, view.extremes))
     whole = all(isinstance(line.x[0], int) for line in lines if len(line.x))
     x_ticks = across.ticks(max(canvas.width // 10, 1), whole=whole)
-    return _text(rows + _under(canvas, x_ticks, left, x_label, foreground, grid)[2 - below :])
+    return Picture(width, height, canvas, across, left, below, x_ticks, y_ticks)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Curves as drawn, without marks and labels; without a canvas there was nothing to draw."""
+
+    width: int
+    height: int
+    canvas: "Canvas | None" = None
+    across: Axis = Axis(0.0, 1.0)
+    left: int = 0
+    below: int = 0
+    x_ticks: Sequence[tuple[float, str]] = ()
+    y_ticks: Sequence[tuple[float, str]] = ()
+
+    def text(self, marks: Sequence[Mark], *, x_label: str, foreground: RGB, grid: RGB, empty: str) -> Text:
+        if self.width < 1 or self.height < 1:
+            return Text()
+        if self.canvas is None:
+            return _text(_note(empty, self.width, self.height, foreground))
+        canvas = self.canvas.copy()
+        for mark in marks:
+            canvas.mark(mark, self.across.place(mark.x))
+        rows = _beside(canvas, self.y_ticks, self.left, foreground, grid)
+        return _text(rows + _under(canvas, self.x_ticks, self.left, x_label, foreground, grid)[2 - self.below :])
 
 
 @dataclass(frozen=True)
@@ -236,6 +273,11 @@ class Canvas:
         self.width, self.height, self.braille = width, height, braille
         self.dots = (2 * width, 4 * height) if braille else (width, height)
         self.rows: list[Row] = [[(" ", None)] * width for _ in range(height)]
+
+    def copy(self) -> "Canvas":
+        copy = Canvas(self.width, self.height, self.braille)
+        copy.rows = [list(row) for row in self.rows]
+        return copy
 
     def cell(self, point: Point) -> tuple[int, int]:
         """Column and row of a point of the unit square."""
@@ -311,15 +353,15 @@ def _plotted(strokes: list[tuple[Run, RGB, str]], width: int, height: int) -> li
     return rows
 
 
-def _curves(lines: Sequence[Line], across: Axis | None, columns: int) -> list[list[Segment]]:
-    return [decimate(line.x, line.y, columns, across.low, across.high) for line in lines] if across else []
+def _curves(lines: Sequence[Line], across: Axis | None, columns: int, extremes: bool) -> list[list[Segment]]:
+    return [decimate(line.x, line.y, columns, across.low, across.high, extremes) for line in lines] if across else []
 
 
-def _traces(lines: Sequence[Line], across: Axis, along: Axis, canvas: "Canvas") -> list[Trace]:
+def _traces(lines: Sequence[Line], across: Axis, along: Axis, canvas: "Canvas", extremes: bool) -> list[Trace]:
     """The lines, as fine as the canvas can show them or, where that would take long, coarser."""
     columns = 2 * canvas.width
     while True:
-        runs = [_runs(curve, across, along) for curve in _curves(lines, across, columns)]
+        runs = [_runs(curve, across, along) for curve in _curves(lines, across, columns, extremes)]
         strokes = [[part for run in own for part in _inside(run)] for own in runs]
         traces = [
             Trace(line, own, parts if line.joined else [])
@@ -386,7 +428,7 @@ def _clip(start: Point, stop: Point) -> tuple[Point, Point] | None:
     return first, stop if leave == 1 else (x0 + leave * (x1 - x0), y0 + leave * (y1 - y0))
 
 
-def _beside(canvas: Canvas, ticks: list[tuple[float, str]], left: int, foreground: RGB, grid: RGB) -> list[Row]:
+def _beside(canvas: Canvas, ticks: Sequence[tuple[float, str]], left: int, foreground: RGB, grid: RGB) -> list[Row]:
     """The rows of the canvas with the y axis to their left, `left` cells wide."""
     if not left:
         return canvas.rows
@@ -403,7 +445,7 @@ def _beside(canvas: Canvas, ticks: list[tuple[float, str]], left: int, foregroun
 
 
 def _under(
-    canvas: Canvas, ticks: list[tuple[float, str]], left: int, x_label: str, foreground: RGB, grid: RGB
+    canvas: Canvas, ticks: Sequence[tuple[float, str]], left: int, x_label: str, foreground: RGB, grid: RGB
 ) -> list[Row]:
     """The x axis, and below it the labels."""
     corner, dash, tick = ("└", "─", "┬") if canvas.braille else ("+", "-", "+")

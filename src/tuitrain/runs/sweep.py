@@ -1,0 +1,359 @@
+"""A sweep on disk: `RUNS/.sweeps/ID/`, shared by all processes that work on it.
+
+sweep.toml      what it is
+control.json    what the user asks of it: pause, stop, another order
+trials/         the values of trials that were sampled
+jobs/           which run each run of a trial is, and who works on it
+sessions/       the processes that work on the sweep
+journal.log     Optuna's memory
+log.txt         what the workers print
+"""
+
+import os
+import platform
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from tuitrain.config.sweep import Sweep, Values, amend, loads
+from tuitrain.config.values import check, nearest
+from tuitrain.errors import ConfigError, RunError
+from tuitrain.runs import owner
+from tuitrain.runs.files import read, read_json, replace
+from tuitrain.runs.folder import RunFolder, new_id, shown_status
+from tuitrain.runs.process import Process, alive, this_process
+from tuitrain.runs.records import ShownStatus, State
+from tuitrain.text import plain
+
+ENDED = ("finished", "stopped", "failed")
+
+
+class Job(Struct, frozen=True):
+    """One run of a trial; both count from 0."""
+
+    trial: int
+    seed: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.trial:04}-{self.seed}"
+
+
+class Record(Struct, frozen=True):
+    """jobs/*.json: `run` is the id of the job's run, perhaps not made yet; `problem` why it was given up."""
+
+    run: str = ""
+    problem: str = ""
+
+
+class Sample(Struct, frozen=True):
+    """trials/*.json: `number` is the trial's in Optuna's study."""
+
+    values: dict[str, Any]
+    number: int
+
+
+class Control(Struct, frozen=True):
+    """`stopped`: sessions that began before then, in seconds since 1970, end; `first` are keys of jobs to do before
+    all others."""
+
+    paused: bool = False
+    stopped: float = 0.0
+    first: tuple[str, ...] = ()
+
+
+class Session(Struct, frozen=True):
+    """sessions/*.json; times are seconds since 1970."""
+
+    process: Process
+    began: float
+    heartbeat: float
+
+
+class SweepFolder:
+    """Every read raises RunError with a reason where it must fail."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.id = path.name
+        self.runs_dir = path.parent.parent
+        self.sweep_file = path / "sweep.toml"
+        self.control_file = path / "control.json"
+        self.journal_file = path / "journal.log"
+        self.log_file = path / "log.txt"
+        self._sweep: tuple[tuple[int, int], Sweep] | None = None
+
+    def sweep(self) -> Sweep:
+        try:
+            stat = self.sweep_file.stat()
+            stamp = (stat.st_mtime_ns, stat.st_ino)
+            if self._sweep is None or self._sweep[0] != stamp:
+                self._sweep = (stamp, loads(read(self.sweep_file).decode(), "sweep.toml"))
+        except (ConfigError, UnicodeDecodeError) as error:
+            raise RunError(f"sweep.toml is damaged: {plain(error, 160)}") from None
+        except OSError:
+            raise RunError("sweep.toml is missing.") from None
+        return self._sweep[1]
+
+    def extend(self, **options: int) -> None:
+        """More `trials` or `seeds`. Raises ConfigError where they would be fewer, or make no sense."""
+        sweep = self.sweep()
+        if "trials" in options and sweep.options.method == "grid":
+            raise ConfigError("A grid has all its trials already.", "Give it more seeds.", key="sweep.trials")
+        for name, value in options.items():
+            if value < getattr(sweep.options, name):
+                raise ConfigError(
+                    f"sweep.{name} = {value} is not allowed: it has {getattr(sweep.options, name)} already.",
+                    key=f"sweep.{name}",
+                )
+        replace(self.sweep_file, amend(read(self.sweep_file).decode(), **options).encode())
+
+    def control(self) -> Control:
+        return read_json(self.control_file, Control) if self.control_file.exists() else Control()
+
+    def ask(self, **changes: Any) -> None:
+        """Change what the user asks of the sweep. Raises RunError where it cannot be written."""
+        wanted = msgspec.structs.replace(self.control(), **changes)
+        try:
+            replace(self.control_file, msgspec.json.encode(wanted))
+        except OSError as error:
+            raise RunError(f"The sweep cannot be told: {error.strerror}.") from None
+
+    def jobs(self) -> list[Job]:
+        """In the order in which they are to be done. A grid is gone through once before it gets its second seed."""
+        sweep = self.sweep()
+        trials, seeds = range(sweep.trials), range(sweep.options.seeds)
+        if sweep.options.method == "grid":
+            jobs = [Job(trial, seed) for seed in seeds for trial in trials]
+        else:
+            jobs = [Job(trial, seed) for trial in trials for seed in seeds]
+        first = {key: place for place, key in enumerate(self.control().first)}
+        return sorted(jobs, key=lambda job: first.get(job.key, len(first)))
+
+    def values(self, trial: int) -> Values | None:
+        """None for a trial that is not sampled yet."""
+        known = self.sweep().known
+        if trial < len(known):
+            return known[trial]
+        path = self.sample_file(trial)
+        if not path.exists():
+            return None
+        try:
+            return {key: check(key, value) for key, value in read_json(path, Sample).values.items()}
+        except ConfigError as error:
+            raise RunError(f"{path.name} is damaged: {error}") from None
+
+    def sample_file(self, trial: int) -> Path:
+        return self.path / "trials" / f"{trial:04}.json"
+
+    def record(self, job: Job) -> Record:
+        path = self._job_file(job)
+        return read_json(path, Record) if path.exists() else Record()
+
+    def note(self, job: Job, record: Record) -> None:
+        replace(self._job_file(job), msgspec.json.encode(record), sync=True)
+
+    def run(self, job: Job) -> RunFolder | None:
+        """None where it is not made, or made no more."""
+        name = self.record(job).run
+        path = self.runs_dir / name
+        # The name comes from a file, and must not lead out of the runs folder.
+        return RunFolder(path) if name and Path(name).name == name and path.is_dir() else None
+
+    def _job_file(self, job: Job) -> Path:
+        return self.path / "jobs" / f"{job.key}.json"
+
+    def _hold_file(self, name: str) -> Path:
+        return self.path / "jobs" / f"{name}.owner"
+
+    def hold(self, job: Job) -> None:
+        """Only this process works on the job from now on. Raises RunError where another one does."""
+        owner.hold(self._hold_file(job.key), lambda: self._heartbeat(job))
+
+    def let_go(self, job: Job) -> None:
+        owner.let_go(self._hold_file(job.key))
+
+    def holder(self, job: Job) -> Process | None:
+        """Who works on the job; None where nobody does any more."""
+        found = owner.holder(self._hold_file(job.key))
+        if found is None or not alive(found.process, max(found.since, self._heartbeat(job))):
+            return None
+        return found.process
+
+    def left_by(self, pid: int) -> Job | None:
+        """The job that a process of this machine, which is gone, did not let go."""
+        for job in self.jobs():
+            found = owner.holder(self._hold_file(job.key))
+            if found is not None and found.process.pid == pid and found.process.host == platform.node():
+                return job
+        return None
+
+    def hold_sampling(self) -> None:
+        """Raises RunError where another process samples just now."""
+        owner.hold(self._hold_file("sampling"), time.time)
+
+    def let_go_sampling(self) -> None:
+        owner.let_go(self._hold_file("sampling"))
+
+    def _heartbeat(self, job: Job) -> float:
+        try:
+            run = self.run(job)
+            return run.state().heartbeat if run else 0.0
+        except RunError:
+            return 0.0
+
+    def enter(self, began: float) -> None:
+        """Sign in, or give a sign of life, as a process that works on the sweep."""
+        path = self._session_file()
+        try:
+            path.parent.mkdir(exist_ok=True)
+            replace(path, msgspec.json.encode(Session(this_process(), began, time.time())))
+        except OSError as error:
+            raise RunError(f"The sweep cannot be written: {error.strerror}.") from None
+
+    def leave(self) -> None:
+        self._session_file().unlink(missing_ok=True)
+
+    def _session_file(self) -> Path:
+        return self.path / "sessions" / f"{platform.node()}-{os.getpid()}.json"
+
+    def sessions(self) -> list[Session]:
+        """Those that still work on the sweep."""
+        found = []
+        for path in (self.path / "sessions").glob("*.json"):
+            try:
+                session = read_json(path, Session)
+            except RunError:
+                continue
+            if alive(session.process, session.heartbeat):
+                found.append(session)
+        return found
+
+
+class Outcome(Struct, frozen=True):
+    """What became of a job. `values` None: not sampled yet; `status` queued: to be done; `state` of its run."""
+
+    job: Job
+    values: Values | None
+    status: ShownStatus
+    run: RunFolder | None = None
+    state: State | None = None
+    problem: str = ""
+
+    @property
+    def done(self) -> bool:
+        return self.status in (*ENDED, "damaged")
+
+
+class SweepIndex:
+    """`refresh` reads only what may have changed: of jobs that have ended, nothing but that their run is there."""
+
+    def __init__(self, folder: SweepFolder) -> None:
+        self.folder = folder
+        self._done: dict[Job, Outcome] = {}
+
+    def refresh(self) -> list[Outcome]:
+        """In the order of the queue. Raises RunError where the sweep itself cannot be read."""
+        outcomes = []
+        for job in self.folder.jobs():
+            known = self._done.get(job)
+            if known is None or known.run is None or not known.run.path.is_dir():
+                known = outcome(self.folder, job)
+            if known.status in ENDED:
+                self._done[job] = known
+            outcomes.append(known)
+        return outcomes
+
+
+def outcome(folder: SweepFolder, job: Job) -> Outcome:
+    """What is known of the job now; a run that is damaged is not done again."""
+    try:
+        values, record, run = folder.values(job.trial), folder.record(job), folder.run(job)
+        if record.problem:
+            return Outcome(job, values, "failed", run, None, record.problem)
+        if run is None:
+            return Outcome(job, values, "queued")
+    except RunError as error:
+        return Outcome(job, None, "damaged", None, None, str(error))
+    try:
+        state = run.state()
+    except RunError as error:
+        return Outcome(job, values, "damaged", run, None, str(error))
+    return Outcome(job, values, shown_status(state), run, state, state.reason)
+
+
+def open_jobs(folder: SweepFolder, outcomes: list[Outcome]) -> list[Job]:
+    """Those that are not done and that nobody works on."""
+    return [
+        one.job
+        for one in outcomes
+        if one.status in ("queued", "interrupted") and _left(one) and not folder.holder(one.job)
+    ]
+
+
+def _left(one: Outcome) -> bool:
+    """A run that says queued lives in another process, which is about to train it."""
+    return one.status == "interrupted" or one.state is None
+
+
+def create(runs_dir: Path, text: str) -> SweepFolder:
+    """A new sweep from its TOML, there all at once or not at all. Raises ConfigError and RunError."""
+    sweep_id = new_id(loads(text).options.name)
+    path = runs_dir / ".sweeps" / sweep_id
+    draft = path.with_name(f".{sweep_id}.new")
+    try:
+        for part in ("trials", "jobs", "sessions"):
+            (draft / part).mkdir(parents=True)
+        (draft / "sweep.toml").write_text(text, encoding="utf-8")
+        (draft / "log.txt").touch()
+        draft.rename(path)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise RunError(
+            f"No sweep can be made in {plain(runs_dir)}: {error.strerror}.", "Choose another folder with --runs-dir."
+        ) from None
+    return SweepFolder(path)
+
+
+def sweeps(runs_dir: Path) -> Iterator[SweepFolder]:
+    """Newest first."""
+    try:
+        paths = sorted((runs_dir / ".sweeps").iterdir(), key=lambda path: path.name, reverse=True)
+    except OSError:
+        return
+    for path in paths:
+        if not path.name.startswith(".") and (path / "sweep.toml").is_file():
+            yield SweepFolder(path)
+
+
+def find(runs_dir: Path, wanted: str) -> SweepFolder:
+    """The sweep with this id, beginning or end of an id, name, or path. Raises RunError where none or many fit."""
+    path = Path(wanted)
+    if (path / "sweep.toml").is_file():
+        return SweepFolder(path.absolute())
+    found = list(sweeps(runs_dir))
+    for fits in (
+        lambda folder: folder.id == wanted,
+        lambda folder: wanted and (folder.id.startswith(wanted) or folder.id.endswith(f"-{wanted}")),
+        lambda folder: _name(folder) == wanted,
+    ):
+        fitting = [folder for folder in found if fits(folder)]
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            ids = ", ".join(plain(folder.id) for folder in fitting[:5])
+            raise RunError(f"{plain(wanted)!r} fits {len(fitting)} sweeps: {ids}.", "Give more of the id.")
+    hint = nearest(wanted, [folder.id for folder in found]) or "Start one with: tuitrain sweep -c FILE"
+    raise RunError(f"There is no sweep {plain(wanted)!r} in {plain(runs_dir)}.", hint)
+
+
+def _name(folder: SweepFolder) -> str:
+    try:
+        return folder.sweep().options.name
+    except RunError:
+        return ""
