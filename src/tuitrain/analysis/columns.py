@@ -1,7 +1,7 @@
-"""What a run can be listed, sorted and filtered by: its identity, its results, and every setting."""
+"""What a run can be listed, sorted and filtered by: who it is, its results, every setting."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, get_args
@@ -15,12 +15,13 @@ from tuitrain.runs.records import Score, ShownStatus
 from tuitrain.text import plain
 
 Kind = Literal["text", "list", "number", "fraction", "duration"]
+LONGEST = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`key` names it for good, `names` are the shorter words for it, the best first; `value` is None where the run has
-    none; `choices` are all values that there are, or empty. Sorted `falling`, the best comes first."""
+    """`names` are all words for it, the shortest first; `value` is None where the run has none; `choices` are all values
+    that there can be, or empty. `falling`: where it is sorted by, the largest comes first."""
 
     key: str
     names: tuple[str, ...]
@@ -39,7 +40,7 @@ class Column:
 
     def text(self, entry: Entry) -> str:
         """The cell: one line, safe to show."""
-        return plain(self.show(entry), 60)
+        return plain(self.show(entry), LONGEST)
 
 
 TITLES = {
@@ -50,143 +51,126 @@ TITLES = {
     "optimizer.weight_decay": "decay",
     "training.epochs": "planned",
 }
-# The settings that are studied first, for tables with no room for all that differ.
-STUDIED = (
-    "optimizer.name", "optimizer.lr", "model.activation", "schedule.name", "data.dataset", "model.name",
-    "training.epochs", "data.batch_size", "optimizer.momentum", "optimizer.weight_decay", "model.dropout",
-    "training.seed",
-)  # fmt: skip
-# What is shown in the place of a setting, where a table chooses its columns itself.
-STANDS_FOR = {"model.hidden": "model.name", "training.epochs": "epoch"}
-USUAL = ("data.dataset", "model.name", "optimizer.name", "model.activation", "optimizer.lr", "epoch")
-RESULTS = ("best", "test", "time")
 
 
 @cache
 def columns() -> dict[str, Column]:
-    """All columns by key: who the run is, its results, its settings."""
+    """All columns by key."""
     found = [*_identity(), *_scores(), *_costs()]
     taken = {name for column in found for name in column.names}
     leaves = [key.partition(".")[2] for key in settings()]
     for item in settings().values():
         leaf = item.key.partition(".")[2]
         short = item.section if leaf == "name" else leaf if leaves.count(leaf) == 1 else ""
-        names = dict.fromkeys(name for name in (short, TITLES.get(item.key, "")) if name and name not in taken)
-        taken |= set(names)
+        names = [name for name in dict.fromkeys((short, TITLES.get(item.key, ""))) if name and name not in taken]
         found.append(_setting(item, (*names, item.key)))
     return {column.key: column for column in found}
 
 
 def column(name: str) -> Column:
     """The column that is called so. Raises ConfigError where none is."""
-    wanted = name.lower().replace("_", "-")
-    found = _by_name().get(wanted)
-    if found is not None:
-        return found
-    fitting = [key for key in settings() if key.partition(".")[2].replace("_", "-") == wanted]
-    if fitting:
-        raise ConfigError(f"{plain(name, 40)!r} may be {' or '.join(fitting)}.", "Write the whole name.")
-    hint = nearest(wanted, _by_name()) or "Columns are test, best, time, status, tag …, and all settings."
-    raise ConfigError(f"There is no column {plain(name, 40)!r}.", hint)
+    wanted = _spelled(name)
+    if wanted in _by_name():
+        return _by_name()[wanted]
+    if fitting := [key for key in settings() if _spelled(key.partition(".")[2]) == wanted]:
+        raise ConfigError(f"{plain(name, 40)!r} may be {' or '.join(fitting)}.", "Write the whole name.", key=name)
+    hint = nearest(wanted, _by_name()) or "There are test, best, time, status, tag … and all settings."
+    raise ConfigError(f"There is no column {plain(name, 40)!r}.", hint, key=name)
 
 
 @cache
 def _by_name() -> dict[str, Column]:
-    return {name.lower().replace("_", "-"): one for one in columns().values() for name in (*one.names, one.key)}
+    return {_spelled(name): column for column in columns().values() for name in column.names}
 
 
-def ordered(entries: Iterable[Entry], by: Column, falling: bool) -> list[Entry]:
-    """Runs that have no value come last either way; equal ones stay in their order."""
-    keyed = [(_rank(value), entry) for entry in entries if (value := by.value(entry)) is not None]
-    keyed.sort(key=lambda pair: pair[0], reverse=falling)
-    return [entry for _, entry in keyed] + [entry for entry in entries if by.value(entry) is None]
+def _spelled(name: str) -> str:
+    return name.lower().replace("_", "-")
 
 
-def sort_order(text: str) -> tuple[Column, bool]:
-    """What `test`, `-test`, `test:desc` or `lr:asc` sorts by, and whether falling; without a word the best comes
-    first. Raises ConfigError."""
-    minus, rest = text.startswith("-"), text.removeprefix("-")
-    name, colon, word = rest.partition(":")
-    if colon and word not in ("asc", "desc"):
-        raise ConfigError(f"{plain(text, 40)!r} does not sort: {plain(word, 20)!r} must be asc or desc.")
-    found = column(name)
-    if colon:
-        return found, word == "desc"
-    return found, minus or found.falling
+def _identity() -> Iterator[Column]:
+    def words(names: str, help: str, value: Callable[[Entry], str]) -> Column:
+        key, *more = names.split()
+        return Column(key, (*more, key), key, help, "text", lambda run: value(run) or None, value)
 
-
-def differing(entries: Sequence[Entry]) -> list[str]:
-    """The keys of the settings in which the runs are not all alike; damaged runs do not count."""
-    configs = list({id(entry.config): entry.config for entry in entries if entry.status != "damaged"}.values())
-    found = []
-    for item in settings().values():
-        name = item.key.partition(".")[2]
-        values = iter([getattr(getattr(config, item.section), name) for config in configs])
-        first = next(values, None)
-        if any(value != first for value in values):
-            found.append(item.key)
-    return found
-
-
-def automatic(entries: Sequence[Entry]) -> list[str]:
-    """The columns for a table whose user chose none, the ones most worth their room first: settings that differ, and
-    results; for one or two runs, or where nothing differs, the usual settings too."""
-    apart = differing(entries)
-    apart.sort(key=lambda key: STUDIED.index(key) if key in STUDIED else len(STUDIED))
-    shown = [STANDS_FOR.get(key, key) for key in apart]
-    few = USUAL if len(entries) < FEW or not apart else ()
-    return list(dict.fromkeys(("status", "test", *shown[:3], "best", *shown[3:], *few, "time")))
-
-
-def in_order(keys: Iterable[str]) -> list[str]:
-    """As a table shows them: status, settings as they are declared, results."""
-    wanted = set(keys)
-    first = ("status", *settings(), *(key for key in columns() if key not in ("status", *settings())))
-    return [key for key in first if key in wanted]
-
-
-def _rank(value: Any) -> tuple[int, Any]:
-    """Sorts values of one column, whatever they are, numbers first."""
-    if isinstance(value, str):
-        return 1, value.casefold()
-    return (2, value) if isinstance(value, tuple) else (0, value)
-
-
-def _identity() -> list[Column]:
-    def text(key: str, names: tuple[str, ...], help: str, value: Callable[[Entry], Any], **more: Any) -> Column:
-        return Column(key, names, more.pop("title", key), help, "text", value, lambda run: str(value(run) or ""), **more)
-
-    return [
-        text("run", ("name",), "the run's name", lambda run: run.info.name or None),
-        text("id", (), "the folder's name", lambda run: run.folder.id),
-        Column("status", (), "status", "how it goes, or how it ended", "text", lambda run: run.status, summary.status,
-               choices=get_args(ShownStatus)),
-        text("tags", ("tag",), "your tags", lambda run: " ".join(run.info.tags) or None),
-        text("notes", ("note",), "your notes", lambda run: run.info.notes or None),
-        Column("age", (), "age", "since the run was made", "duration", _age, lambda run: units.ago(run.info.created or None)),
-        text("host", (), "the machine that it was made on", lambda run: run.info.host or None),
-        text("device", (), "the device that it used", lambda run: run.info.device or None),
-    ]  # fmt: skip
+    yield words("run name", "the run's name", lambda run: run.info.name)
+    yield Column("status", ("status",), "status", "how it goes, or how it ended", "text", lambda run: run.status,
+                 summary.status, choices=get_args(ShownStatus))  # fmt: skip
+    yield words("tags tag", "your tags", lambda run: " ".join(run.info.tags))
+    yield words("notes note", "your notes", lambda run: run.info.notes)
+    yield words("id", "the name of its folder", lambda run: run.folder.id)
+    yield Column("age", ("age",), "age", "time since it was made", "duration", _age,
+                 lambda run: units.ago(run.info.created or None))  # fmt: skip
+    yield words("host", "the machine that it was made on", lambda run: run.info.host)
+    yield words("device", "what it trained on", lambda run: run.info.device)
 
 
 def _age(run: Entry) -> float | None:
     return time.time() - run.info.created if run.info.created else None
 
 
-def _scores() -> list[Column]:
-    """Accuracies and losses of the last epoch, and of the best one by validation loss."""
-    scores: tuple[tuple[str, str, str, Callable[[Entry], Score | None]], ...] = (
-        ("best", "best val", "validation, best epoch", lambda run: run.state.best and run.state.best.validation),
-        ("val", "last val", "validation, last epoch", lambda run: run.state.validation),
-        ("test", "test", "test split, last epoch", lambda run: run.state.test),
-        ("best-test", "best test", "test split, best epoch", lambda run: run.state.best and run.state.best.test),
-        ("train", "train", "training split, last epoch", lambda run: run.state.train),
-    )
-    return [
-        column
-        for key, title, what, score in scores
-        for column in (
-            _result(key, title, f"accuracy on the {what}", "fraction", _accuracy(score), units.percent, falling=True),
-            _result(f"{key}-loss", f"{title.replace(' val', '')} {'val ' * ('val' in title)}loss".replace("  ", " "), f"loss on the {what}", "number", _loss(score), units.loss),
-        )
-    ]
+def _scores() -> Iterator[Column]:
+    yield from _score("best", "best val", "validation in the best epoch", lambda run: _best(run, "validation"))
+    yield from _score("val", "last val", "validation in the last epoch", lambda run: run.state.validation)
+    yield from _score("test", "test", "test split at the end", lambda run: run.state.test)
+    yield from _score("best-test", "best test", "test split with the best epoch", lambda run: _best(run, "test"))
+    yield from _score("train", "train", "training split in the last epoch", lambda run: run.state.train)
+
+
+def _best(run: Entry, split: Literal["validation", "test"]) -> Score | None:
+    return getattr(run.state.best, split) if run.state.best else None
+
+
+def _score(key: str, title: str, what: str, score: Callable[[Entry], Score | None]) -> Iterator[Column]:
+    def accuracy(run: Entry) -> float | None:
+        found = score(run)
+        return found.accuracy if found else None
+
+    def loss(run: Entry) -> float | None:
+        found = score(run)
+        return found.loss if found else None
+
+    yield Column(key, (key,), title, f"accuracy: {what}", "fraction", accuracy,
+                 lambda run: units.percent(accuracy(run)), falling=True)  # fmt: skip
+    key = f"{key}-loss"
+    yield Column(key, (key,), f"{title} loss", f"loss: {what}", "number", loss, lambda run: units.loss(loss(run)))
+
+
+def _costs() -> Iterator[Column]:
+    def number(
+        names: str, title: str, help: str, value: Callable[[Entry], float | None], show: Callable[[float | None], str]
+    ) -> Column:
+        key, *more = names.split()
+        return Column(key, (key, *more), title, help, "number", value, lambda run: show(value(run)))
+
+    yield Column("time", ("time",), "time", "training time, or how much is left", "duration",
+                 lambda run: run.state.seconds if run.state.step else None, summary.time)  # fmt: skip
+    yield Column("epoch", ("epoch", "progress"), "epochs", "epochs done", "number", lambda run: run.state.epoch,
+                 summary.epochs)  # fmt: skip
+    yield number("best-epoch", "best epoch", "the epoch with the lowest validation loss",
+                 lambda run: run.state.best.epoch if run.state.best else None, units.count)  # fmt: skip
+    yield number("rate", "images/s", "images a second", lambda run: run.state.samples_per_second or None, units.rate)
+    yield number("memory", "memory", "memory of the device", lambda run: run.state.memory, units.size)
+    yield number("parameters params", "params", "parameters", lambda run: run.info.parameters or None, units.count)
+
+
+def _setting(item: Setting, names: tuple[str, ...]) -> Column:
+    section, _, name = item.key.partition(".")
+
+    def value(run: Entry) -> Any:
+        found = None if run.status == "damaged" else getattr(getattr(run.config, section), name)
+        return to_text(found) if isinstance(found, bool) else found or None if isinstance(found, tuple) else found
+
+    def show(run: Entry) -> str:
+        found = value(run)
+        return units.UNKNOWN if found is None else listed(found) if isinstance(found, tuple) else to_text(found)
+
+    kind: Kind = "list" if item.many else "number" if item.kind in (int, float) else "text"
+    choices = ("true", "false") if item.kind is bool else item.choices
+    title = TITLES.get(item.key) or (section if name == "name" else name.replace("_", " "))
+    return Column(item.key, names, title, item.help, kind, value, summary.model if item.key == "model.name" else show,
+                  choices=choices)  # fmt: skip
+
+
+def listed(values: tuple[object, ...]) -> str:
+    """`128-256`: a list in the room of a cell."""
+    return "-".join(map(str, values))

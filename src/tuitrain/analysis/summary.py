@@ -37,13 +37,18 @@ def time(entry: Entry) -> str:
     return units.duration(entry.state.seconds) if entry.state.step else units.UNKNOWN
 
 
+def epochs(entry: Entry) -> str:
+    """`10`, or `6/10` where some are left."""
+    state = entry.state
+    return str(state.epoch) if state.epoch == state.epochs else f"{state.epoch}/{state.epochs}"
+
+
 def cells(entry: Entry) -> dict[str, str]:
     """The text of each of COLUMNS, safe to show."""
     config, state = entry.config, entry.state
     if entry.status == "damaged":
         name, problem = plain(entry.info.name, 60), plain(entry.problem)
         return dict.fromkeys(COLUMNS, "") | {"run": name, "status": "damaged", "data": problem}
-    epochs = str(state.epoch) if state.epoch == state.epochs else f"{state.epoch}/{state.epochs}"
     texts = {
         "run": entry.info.name,
         "status": status(entry),
@@ -52,7 +57,7 @@ def cells(entry: Entry) -> dict[str, str]:
         "opt": config.optimizer.name,
         "act": config.model.activation,
         "lr": f"{config.optimizer.lr:g}",
-        "epochs": epochs,
+        "epochs": epochs(entry),
         "best val": units.percent(state.best.validation.accuracy if state.best else None),
         "test": units.percent(state.test.accuracy if state.test else None),
         "time": time(entry),

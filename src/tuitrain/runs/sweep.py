@@ -25,12 +25,9 @@ from tuitrain.config.values import check, nearest
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs import owner
 from tuitrain.runs.files import read, read_json, replace
-from tuitrain.runs.folder import RunFolder, new_id, shown_status
+from tuitrain.runs.folder import RunFolder, new_id
 from tuitrain.runs.process import Process, alive, this_process
-from tuitrain.runs.records import ShownStatus, State
 from tuitrain.text import plain
-
-ENDED = ("finished", "stopped", "failed")
 
 
 class Job(Struct, frozen=True):
@@ -181,7 +178,7 @@ class SweepFolder:
     def holder(self, job: Job) -> Process | None:
         """Who works on the job; None where nobody does any more."""
         found = owner.holder(self._hold_file(job.key))
-        if found is None or not alive(found.process, max(found.since, self._heartbeat(job))):
+        if found is None or not alive(found.process, self._heartbeat(job)):
             return None
         return found.process
 
@@ -195,17 +192,20 @@ class SweepFolder:
 
     def hold_sampling(self) -> None:
         """Raises RunError where another process samples just now."""
-        owner.hold(self._hold_file("sampling"), time.time)
+        path = self._hold_file("sampling")
+        owner.hold(path, lambda: _modified(path))
 
     def let_go_sampling(self) -> None:
         owner.let_go(self._hold_file("sampling"))
 
     def _heartbeat(self, job: Job) -> float:
+        """The last sign of life of who holds the job."""
+        held = _modified(self._hold_file(job.key))
         try:
             run = self.run(job)
-            return run.state().heartbeat if run else 0.0
+            return max(held, run.state().heartbeat if run else 0.0)
         except RunError:
-            return 0.0
+            return held
 
     def enter(self, began: float) -> None:
         """Sign in, or give a sign of life, as a process that works on the sweep."""
@@ -235,70 +235,11 @@ class SweepFolder:
         return found
 
 
-class Outcome(Struct, frozen=True):
-    """What became of a job. `values` None: not sampled yet; `status` queued: to be done; `state` of its run."""
-
-    job: Job
-    values: Values | None
-    status: ShownStatus
-    run: RunFolder | None = None
-    state: State | None = None
-    problem: str = ""
-
-    @property
-    def done(self) -> bool:
-        return self.status in (*ENDED, "damaged")
-
-
-class SweepIndex:
-    """`refresh` reads only what may have changed: of jobs that have ended, nothing but that their run is there."""
-
-    def __init__(self, folder: SweepFolder) -> None:
-        self.folder = folder
-        self._done: dict[Job, Outcome] = {}
-
-    def refresh(self) -> list[Outcome]:
-        """In the order of the queue. Raises RunError where the sweep itself cannot be read."""
-        outcomes = []
-        for job in self.folder.jobs():
-            known = self._done.get(job)
-            if known is None or known.run is None or not known.run.path.is_dir():
-                known = outcome(self.folder, job)
-            if known.status in ENDED:
-                self._done[job] = known
-            outcomes.append(known)
-        return outcomes
-
-
-def outcome(folder: SweepFolder, job: Job) -> Outcome:
-    """What is known of the job now; a run that is damaged is not done again."""
+def _modified(path: Path) -> float:
     try:
-        values, record, run = folder.values(job.trial), folder.record(job), folder.run(job)
-        if record.problem:
-            return Outcome(job, values, "failed", run, None, record.problem)
-        if run is None:
-            return Outcome(job, values, "queued")
-    except RunError as error:
-        return Outcome(job, None, "damaged", None, None, str(error))
-    try:
-        state = run.state()
-    except RunError as error:
-        return Outcome(job, values, "damaged", run, None, str(error))
-    return Outcome(job, values, shown_status(state), run, state, state.reason)
-
-
-def open_jobs(folder: SweepFolder, outcomes: list[Outcome]) -> list[Job]:
-    """Those that are not done and that nobody works on."""
-    return [
-        one.job
-        for one in outcomes
-        if one.status in ("queued", "interrupted") and _left(one) and not folder.holder(one.job)
-    ]
-
-
-def _left(one: Outcome) -> bool:
-    """A run that says queued lives in another process, which is about to train it."""
-    return one.status == "interrupted" or one.state is None
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def create(runs_dir: Path, text: str) -> SweepFolder:

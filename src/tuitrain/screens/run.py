@@ -50,6 +50,7 @@ class Run(TickingScreen):
         ),
         Binding("y", "clone", "clone", tooltip="A new run with these settings", id="run.clone"),
         Binding("escape", "app.pop_screen", "runs", tooltip="Back", id="run.back"),
+        Binding("q", "app.quit", show=False),
     ]
 
     def __init__(self, folder: RunFolder) -> None:
@@ -147,7 +148,7 @@ class Run(TickingScreen):
             )
             for n, page in enumerate(PAGES, 1)
         ]
-        return Content("  ").join(names)
+        return Content("  " if self.size.width > 90 else " ").join(names)
 
     def _about(self) -> Content:
         """The line below the page: what the evaluation is, and what the cursor is on."""

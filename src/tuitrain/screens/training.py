@@ -38,7 +38,7 @@ class Training(TickingScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "pause", "pause", tooltip="Hold the run, or let it go on", id="training.pause"),
         Binding("s", "stop", "stop", tooltip="Stop after this step, with a checkpoint", id="training.stop"),
-        Binding("k", "checkpoint", "checkpoint", tooltip="Save a checkpoint now", id="training.checkpoint"),
+        Binding("k", "checkpoint", tooltip="Save a checkpoint now", show=False, id="training.checkpoint"),
         Binding("r", "rate", "rate", tooltip="Change the learning rate", id="training.rate"),
         Binding("e", "epochs", "epochs", tooltip="Change the number of epochs", id="training.epochs"),
         Binding("d", "detach", "background", tooltip="Move to a process of its own", id="training.detach"),
@@ -49,6 +49,7 @@ class Training(TickingScreen):
         ),
         Binding("3", "page('log')", "log", tooltip="All that the run printed", id="training.log"),
         Binding("escape", "app.pop_screen", "runs", tooltip="Back; the run goes on", id="training.back"),
+        Binding("q", "app.quit", show=False),
     ]
 
     def __init__(self, folder: RunFolder) -> None:

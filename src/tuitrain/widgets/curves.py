@@ -25,9 +25,16 @@ class ChartPair(Container, can_focus=True):
     """Two charts with one x axis and one cursor; `z` shows one of them alone."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("z", "turn", "zoom", tooltip="One chart alone, the other, both", id="chart.turn"),
-        Binding("x", "axis", "axis", tooltip="Along the x axis: steps, epochs, seconds of training", id="chart.axis"),
-        Binding("g", "log", "log", tooltip="Logarithmic y axis", id="chart.log"),
+        Binding("z", "turn", "zoom", tooltip="One chart alone, the other, both", show=False, id="chart.turn"),
+        Binding(
+            "x",
+            "axis",
+            "axis",
+            tooltip="Along the x axis: steps, epochs, seconds of training",
+            show=False,
+            id="chart.axis",
+        ),
+        Binding("g", "log", "log", tooltip="Logarithmic y axis", show=False, id="chart.log"),
         Binding("plus,equals_sign", "smoother(1)", "smooth", key_display="+", tooltip="Smoother", show=False),
         Binding("minus", "smoother(-1)", key_display="-", tooltip="Less smooth", show=False),
         Binding("left,h", "cursor(-1)", tooltip="Cursor to the left: read the values there", show=False),

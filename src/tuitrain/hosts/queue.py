@@ -1,0 +1,152 @@
+"""A worker of a sweep: one process that trains one run after another, so that torch is loaded once."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from msgspec import Struct
+
+from tuitrain.config.schema import Config
+from tuitrain.config.sweep import Values
+from tuitrain.config.values import build, flat, to_text
+from tuitrain.errors import RunError, TuitrainError
+from tuitrain.hosts.launch import Request, make, resume
+from tuitrain.hosts.pruning import Peers, PruningInbox
+from tuitrain.hosts.sampling import sample
+from tuitrain.runs.control import Inbox
+from tuitrain.runs.folder import RunFolder, new_id, shown_status
+from tuitrain.runs.sweep import Job, Record, SweepFolder
+from tuitrain.runs.sweep_index import SweepIndex, open_jobs, outcome
+
+# Seconds between two looks whether a paused sweep goes on.
+WAIT = 0.5
+
+
+class Place(Struct, frozen=True):
+    """Where a worker trains: `device` and `threads` where the sweep's configuration says auto and none."""
+
+    device: str = ""
+    threads: int | None = None
+
+    def apply(self, config: Config) -> Config:
+        changes: dict[str, object] = {"training.device": self.device} if self.device else {}
+        if config.training.threads is None and self.threads:
+            changes["training.threads"] = self.threads
+        return build(flat(config) | changes)
+
+
+class Worker:
+    """Takes open jobs of the sweep until none is left, it is told to end, or the clock says `until`."""
+
+    def __init__(self, folder: SweepFolder, place: Place, until: float | None = None) -> None:
+        self.folder, self._place, self._until = folder, place, until
+        self._index = SweepIndex(folder)
+        self._peers = Peers(SweepIndex(folder))
+        self._ending = threading.Event()
+        self._inbox: Inbox | None = None
+
+    def end(self) -> None:
+        """From any thread: save the run that is being trained, let it go, and take no other."""
+        self._ending.set()
+        if self._inbox is not None:
+            self._inbox.put("detach")
+
+    def work(self) -> None:
+        while not self._ending.is_set() and (self._until is None or time.time() < self._until):
+            if self.folder.control().paused:
+                self._ending.wait(WAIT)
+                continue
+            job = self._take()
+            if job is None:
+                return
+            try:
+                self._train(job)
+            except (TuitrainError, OSError) as error:
+                self._give_up(job, error)
+            finally:
+                self.folder.let_go(job)
+
+    def _take(self) -> Job | None:
+        """The first open job, held now; None where there is none."""
+        for job in open_jobs(self.folder, self._index.refresh()):
+            try:
+                self.folder.hold(job)
+            except RunError:
+                continue
+            now = outcome(self.folder, job)
+            # Between the look and the hold another worker may have done it.
+            if now.done or now.status in ("running", "paused"):
+                self.folder.let_go(job)
+                continue
+            return job
+        return None
+
+    def _train(self, job: Job) -> None:
+        values = self.folder.values(job.trial)
+        if values is None:
+            values = sample(self.folder, job.trial, self._index.refresh())
+        run = self.folder.run(job) or self._make(job, values)
+        sweep = self.folder.sweep()
+        self._inbox = inbox = PruningInbox(run, self._peers) if sweep.options.prune else Inbox(run)
+        if self._ending.is_set():
+            return
+        try:
+            state = resume(run, lambda what, fraction: None, inbox)  # noqa: ARG005
+        finally:
+            self._inbox = None
+        print(f"{run.id}: {state.status} {state.reason}".rstrip())  # noqa: T201
+
+    def _make(self, job: Job, values: Values) -> RunFolder:
+        sweep = self.folder.sweep()
+        name = _name(values, job.seed)
+        record = Record(run=new_id(name))
+        # First the id, then the run: killed in between, there is an id without a run, never a run without a job.
+        self.folder.note(job, record)
+        return make(
+            Request(
+                config=self._place.apply(sweep.config(values, job.seed)),
+                runs_dir=self.folder.runs_dir,
+                name=name,
+                id=record.run,
+                command=f"tuitrain sweep {self.folder.id}",
+                tags=(f"sweep:{sweep.options.name}",),
+                parent=self.folder.id,
+            )
+        )
+
+    def _give_up(self, job: Job, error: Exception) -> None:
+        """The job cannot be trained; where another process trains its run, that one will end it."""
+        print(f"{job.key}: {error}")  # noqa: T201
+        run = self.folder.run(job)
+        try:
+            if run is not None and shown_status(run.state()) != "interrupted" and run.state().active:
+                return
+        except RunError:
+            pass
+        self.folder.note(job, Record(run=run.id if run else "", problem=str(error)))
+
+
+def _name(values: Values, seed: int) -> str:
+    """`adam-relu-0.001-s0`."""
+    parts = [f"{value:.3g}" if isinstance(value, float) else to_text(value) for value in values.values()]
+    return "-".join([*parts, f"s{seed}"])
+
+
+def work(path: Path, place: Place, until: float | None, lifeline: BinaryIO) -> None:
+    """The whole life of a worker's process; when `lifeline` ends, because the process at its other end closed it or is
+    gone, the worker saves its run and ends."""
+    worker = Worker(SweepFolder(path), place, until)
+    threading.Thread(target=_listen, args=(lifeline, worker.end), name="lifeline", daemon=True).start()
+    # Loaded before a job is taken: loading takes seconds.
+    import tuitrain.training.work  # noqa: F401
+
+    worker.work()
+    sys.stdout.flush()
+
+
+def _listen(lifeline: BinaryIO, end: Callable[[], None]) -> None:
+    lifeline.read()
+    end()

@@ -1,0 +1,168 @@
+"""Working on a sweep: as many workers as it may have, replaced when they die, until every run has ended."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from tuitrain.errors import RunError
+from tuitrain.runs.sweep import Job, Record, SweepFolder
+from tuitrain.runs.sweep_index import Outcome, SweepIndex, open_jobs
+from tuitrain.text import plain
+
+# Seconds between two looks at the sweep, and between two signs of life.
+POLL, BEAT = 0.3, 30.0
+# Seconds that workers have to save their runs; then they are ended.
+PATIENCE = 60.0
+# A run whose worker died so often is given up.
+DEATHS = 3
+
+
+class _Worker(Struct):
+    process: subprocess.Popen[bytes]
+    device: str
+
+
+class Pool:
+    """The workers of this process. `parallel` takes the place of the sweep's own number a device."""
+
+    def __init__(self, folder: SweepFolder, parallel: int | None = None) -> None:
+        self.folder = folder
+        self.began = time.time()
+        self.ending = threading.Event()
+        options = folder.sweep().options
+        self._slots = [device for device in options.devices or ("",) for _ in range(parallel or options.parallel)]
+        self._until = self.began + options.max_minutes * 60 if options.max_minutes else None
+        self._workers: list[_Worker] = []
+        self._deaths: Counter[Job | None] = Counter()
+        self._index = SweepIndex(folder)
+
+    def run(self, seen: Callable[[list[Outcome]], None]) -> bool:
+        """Work until every run has ended; whether they have. Tells `seen` now and then how far they are. Ends early
+        when `ending` is set, the user asks the sweep to stop, or its time is used. Raises RunError."""
+        beat = 0.0
+        try:
+            while True:
+                if time.monotonic() - beat > BEAT:
+                    self.folder.enter(self.began)
+                    beat = time.monotonic()
+                outcomes = self._index.refresh()
+                seen(outcomes)
+                if all(one.done for one in outcomes):
+                    return True
+                if self._over():
+                    return False
+                self._bury()
+                self._hire(outcomes)
+                self.ending.wait(POLL)
+        finally:
+            self._dismiss()
+            self.folder.leave()
+            seen(self._index.refresh())
+
+    def _over(self) -> bool:
+        if self.ending.is_set() or self.folder.control().stopped > self.began:
+            return True
+        return self._until is not None and time.time() > self._until and not self._workers
+
+    def _bury(self) -> None:
+        """Workers that have ended, and what they left behind where they did not end well."""
+        for worker in [worker for worker in self._workers if worker.process.poll() is not None]:
+            self._workers.remove(worker)
+            if worker.process.stdin is not None:
+                worker.process.stdin.close()
+            if not worker.process.returncode:
+                continue
+            job = self.folder.left_by(worker.process.pid)
+            self._deaths[job] += 1
+            if self._deaths[job] < DEATHS:
+                continue
+            if job is None:
+                raise RunError(f"The sweep's workers end at once: {_last_line(self.folder)}")
+            run = self.folder.run(job)
+            self.folder.note(job, Record(run.id if run else "", f"Its process died {DEATHS} times."))
+
+    def _hire(self, outcomes: list[Outcome]) -> None:
+        """A worker for each open job that no idle worker is about to take, as far as there is room."""
+        if self.folder.control().paused or (self._until is not None and time.time() > self._until):
+            return
+        holders = [self.folder.holder(one.job) for one in outcomes if not one.done]
+        busy = {holder.pid for holder in holders if holder is not None}
+        idle = sum(worker.process.pid not in busy for worker in self._workers)
+        wanted = min(len(self._slots) - len(self._workers), len(open_jobs(self.folder, outcomes)) - idle)
+        free = Counter(self._slots) - Counter(worker.device for worker in self._workers)
+        for device in list(free.elements())[: max(0, wanted)]:
+            self._workers.append(_Worker(self._spawn(device), device))
+
+    def _spawn(self, device: str) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-P", "-m", "tuitrain", "sweep-work", str(self.folder.path.absolute())]
+        command += ["--device", device] if device else []
+        # A thread a core beside another trainer is the worst choice: see training/device.py.
+        command += ["--threads", str(max(1, min(4, _cores() // len(self._slots))))] if len(self._slots) > 1 else []
+        command += ["--until", str(self._until)] if self._until else []
+        try:
+            with self.folder.log_file.open("ab") as log:
+                # Its standard input is a pipe that nothing is written to: when this process ends, however that comes
+                # about, the pipe does, and the worker saves its run.
+                return subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, close_fds=True
+                )
+        except OSError as error:
+            raise RunError(f"No process can be started for the sweep: {error.strerror}.") from None
+
+    def _dismiss(self) -> None:
+        for worker in self._workers:
+            if worker.process.stdin is not None:
+                worker.process.stdin.close()
+        deadline = time.monotonic() + PATIENCE
+        for worker in self._workers:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.process.wait(max(0.0, deadline - time.monotonic()))
+            if worker.process.poll() is None:
+                worker.process.kill()
+                worker.process.wait()
+        self._workers.clear()
+
+
+def spawn(folder: SweepFolder, parallel: int | None = None) -> None:
+    """Work on the sweep in a process of its own, which outlives the terminal; returns once it has begun. Raises
+    RunError where it does not come to that."""
+    command = [sys.executable, "-P", "-m", "tuitrain", "sweep", str(folder.path.absolute())]
+    command += ["--parallel", str(parallel)] if parallel else []
+    try:
+        with folder.log_file.open("ab") as log:
+            child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, close_fds=True
+            )
+    except OSError as error:
+        raise RunError(f"No process can be started for the sweep: {error.strerror}.") from None
+    deadline = time.monotonic() + PATIENCE
+    while child.poll() is None and time.monotonic() < deadline:
+        if any(session.process.pid == child.pid for session in folder.sessions()):
+            return
+        time.sleep(0.05)
+    if child.poll() not in (None, 0):
+        raise RunError(f"The sweep's process ended at once: {_last_line(folder)}")
+
+
+def stop(folder: SweepFolder) -> None:
+    """Ask all processes that work on the sweep to save their runs and end. Raises RunError."""
+    folder.ask(stopped=time.time())
+
+
+def _last_line(folder: SweepFolder) -> str:
+    lines = folder.log_file.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+    return plain(lines[-1])
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1

@@ -1,0 +1,275 @@
+"""Curves of several runs over each other, one metric or several, moved about in together."""
+
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, overload
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+
+from tuitrain.analysis import units
+from tuitrain.analysis.decimate import block, thin
+from tuitrain.analysis.groups import Points, band
+from tuitrain.analysis.identity import Identity
+from tuitrain.runs.follower import Curve, Follower
+from tuitrain.widgets.chart import Chart, theme_color
+from tuitrain.widgets.plot import BRAILLE, RGB, Line
+
+XAxis = Literal["step", "epoch", "seconds", "wall time"]
+AXES: tuple[XAxis, ...] = ("step", "epoch", "seconds", "wall time")
+GRID = 4
+# A chart beside or above another has at least so many columns and rows.
+NARROWEST, LOWEST = 30, 9
+FAINT = 0.45
+
+
+@dataclass(frozen=True, slots=True)
+class Plotted:
+    """A metric with a curve: `column` of the rows of `split`."""
+
+    title: str
+    split: str
+    column: str
+    percent: bool
+    text: Callable[[float | None], str]
+
+    def curve(self, run: Follower) -> Curve:
+        return run.train if self.split == "train" else run.evaluations[self.split]
+
+
+METRICS = (
+    Plotted("val accuracy", "validation", "accuracy", True, units.percent),
+    Plotted("val loss", "validation", "loss", False, units.loss),
+    Plotted("train loss", "train", "loss", False, units.loss),
+    Plotted("train accuracy", "train", "accuracy", True, units.percent),
+    Plotted("test accuracy", "test", "accuracy", True, units.percent),
+    Plotted("learning rate", "train", "lr", False, units.number),
+    Plotted("gradient norm", "train", "grad_norm", False, units.number),
+)
+
+
+class Scaled(Sequence[float]):
+    """`(value - start) / unit` for each value, worked out where it is asked for."""
+
+    def __init__(self, values: Sequence[float], start: float = 0.0, unit: float = 1.0) -> None:
+        self.values, self.start, self.unit = values, start, unit
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @overload
+    def __getitem__(self, place: int) -> float: ...
+    @overload
+    def __getitem__(self, place: slice) -> "array[float]": ...
+    def __getitem__(self, place: int | slice) -> "float | array[float]":
+        if isinstance(place, slice):
+            return array("d", ((value - self.start) / self.unit for value in self.values[place]))
+        return (self.values[place] - self.start) / self.unit
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One run, or the runs of one group, with what they are known by."""
+
+    name: str
+    identity: Identity
+    runs: Sequence[Follower]
+
+
+class Overlay(Container, can_focus=True):
+    """One chart, or several with one x axis and one cursor. `metric` is the place in METRICS of the first."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("m", "metric(1)", "metric", tooltip="The next metric: accuracy, loss, learning rate, …"),
+        Binding("M", "grid", "grid", tooltip="Several metrics beside each other, or one"),
+        Binding("x", "axis", "axis", tooltip="Along the x axis: steps, epochs, seconds of training, wall time"),
+        Binding("g", "log", "log", tooltip="Logarithmic y axis"),
+        Binding("O", "robust", "outliers", tooltip="Let outliers set the limits of the y axis, or not"),
+        Binding("e", "extremes", "min-max", tooltip="Lowest and highest values, or means, of what shares a column"),
+        Binding("plus,equals_sign", "smoother(1)", "smooth", key_display="+", tooltip="Smoother", show=False),
+        Binding("minus", "smoother(-1)", key_display="-", tooltip="Less smooth", show=False),
+        Binding("left,h", "cursor(-1)", tooltip="Cursor to the left: read the values there", show=False),
+        Binding("right,l", "cursor(1)", tooltip="Cursor to the right: read the values there", show=False),
+        Binding("i", "zoom(2.0)", tooltip="Closer, around the cursor", show=False),
+        Binding("o", "zoom(0.5)", tooltip="Farther away", show=False),
+        Binding("left_square_bracket", "pan(-0.25)", key_display="[", tooltip="Move to the left", show=False),
+        Binding("right_square_bracket", "pan(0.25)", key_display="]", tooltip="Move to the right", show=False),
+        Binding("0", "reset", tooltip="All of the curves, no cursor", show=False),
+    ]
+    DEFAULT_CSS = """
+    Overlay { layout: grid; grid-size: 1; height: 1fr; width: 1fr; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.charts = [Chart() for _ in range(GRID)]
+        self.metric = 0
+        self.axis: XAxis = "epoch"
+        self._several = False
+        self._drawn: Sequence[Drawn] = ()
+        self._bands: dict[object, tuple[list[float], ...]] = {}
+
+    def compose(self) -> ComposeResult:
+        yield from self.charts
+
+    def on_mount(self) -> None:
+        self._label()
+        # On the screen's theme the colours of the lines depend, too.
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
+
+    def on_resize(self) -> None:
+        self._arrange()
+
+    def show(self, drawn: Sequence[Drawn]) -> None:
+        """The last of them lies on top."""
+        self._drawn = drawn
+        self._draw()
+
+    @property
+    def shown(self) -> list[Plotted]:
+        """The metrics of the charts that are seen."""
+        return [METRICS[(self.metric + place) % len(METRICS)] for place in range(self._count)]
+
+    @property
+    def cursor(self) -> str:
+        """Where the cursor stands, in words; empty where there is none."""
+        at = self.charts[0].cursor
+        return "" if at is None else f"{self.axis} {self.charts[0].x_format(at)}"
+
+    def values(self) -> list[str]:
+        """What each of the drawn shows of the first metric at the cursor."""
+        values = self.charts[0].values()
+        return [METRICS[self.metric].text(value) for value in values]
+
+    @property
+    def _count(self) -> int:
+        if not self._several:
+            return 1
+        across, down = self._across, 2 if self.size.height >= 2 * LOWEST else 1
+        return min(GRID, across * down)
+
+    @property
+    def _across(self) -> int:
+        return 2 if self._several and self.size.width >= 2 * NARROWEST else 1
+
+    def _arrange(self) -> None:
+        self.styles.grid_size_columns = self._across
+        for place, chart in enumerate(self.charts):
+            chart.display = place < self._count
+        self._label()
+        self._draw()
+
+    def _label(self) -> None:
+        for chart, metric in zip(self.charts, self.shown, strict=False):
+            chart.label(metric.title, self.axis, _x_format(self.axis), metric.text, metric.percent)
+
+    def _draw(self) -> None:
+        if not self.is_mounted:
+            return
+        for chart, metric in zip(self.charts, self.shown, strict=False):
+            groups = [self._lines(one, metric) for one in self._drawn]
+            # Where a run stands among the lines decides on its sign where there is no braille: keep the named first.
+            chart.update([line for lines in groups for line in lines])
+
+    def _lines(self, drawn: Drawn, metric: Plotted) -> list[Line]:
+        color = theme_color(self, f"series-{drawn.identity.number}")
+        marker = drawn.identity.marker if self.charts[0].braille else drawn.identity.ascii
+        if len(drawn.runs) == 1:
+            run = drawn.runs[0]
+            curve, stamp = metric.curve(run), self._stamp(run, metric)
+            return [Line(drawn.name, self._x(run, curve), curve[metric.column], color, marker, stamp=stamp)]
+        x, mean, low, high = self._band(drawn, metric)
+        background = theme_color(self, "background")
+        faint = _mixed(background, color)
+        return [
+            Line("", x, low, faint),
+            Line("", x, high, faint),
+            Line(f"{drawn.name} ×{len(drawn.runs)}", x, mean, color, marker),
+        ]
+
+    def _stamp(self, run: Follower, metric: Plotted) -> object:
+        changes = metric.curve(run).changes
+        return (run.folder.id, metric.split, metric.column, self.axis, run.state.steps_per_epoch, changes)
+
+    def _x(self, run: Follower, curve: Curve) -> Sequence[float]:
+        if self.axis == "epoch":
+            return Scaled(curve.step, unit=max(1, run.state.steps_per_epoch))
+        if self.axis == "wall time":
+            begun = run.events[0].time if run.events else curve["time"][0] if len(curve) else 0.0
+            return Scaled(curve["time"], start=begun)
+        return curve["seconds"] if self.axis == "seconds" else curve.step
+
+    def _band(self, drawn: Drawn, metric: Plotted) -> tuple[list[float], ...]:
+        """Of a thinned group, kept until one of its runs goes on."""
+        key = tuple(self._stamp(run, metric) for run in drawn.runs)
+        if key not in self._bands:
+            curves = [(self._x(run, metric.curve(run)), metric.curve(run)[metric.column]) for run in drawn.runs]
+            every = block(max(len(y) for _, y in curves))
+            points: Iterable[Points] = (thin(x, y, every) for x, y in curves) if every > 1 else curves
+            if len(self._bands) > 64:
+                self._bands.clear()
+            self._bands[key] = band(list(points))
+        return self._bands[key]
+
+    def action_metric(self, places: int) -> None:
+        self.metric = (self.metric + places) % len(METRICS)
+        self._arrange()
+        self._changed()
+
+    def action_grid(self) -> None:
+        self._several = not self._several
+        self._arrange()
+        if self._several and self._count == 1:
+            self.notify("There is no room for a second chart: make this one larger with z.", timeout=3)
+
+    def action_axis(self) -> None:
+        self.axis = AXES[(AXES.index(self.axis) + 1) % len(AXES)]
+        for chart in self.charts:
+            chart.reset()
+        self._label()
+        self._draw()
+        self._changed()
+
+    def action_log(self) -> None:
+        self.charts[0].toggle_log()
+        self._share()
+
+    def action_robust(self) -> None:
+        self.charts[0].toggle_robust()
+        self._share()
+
+    def action_extremes(self) -> None:
+        self.charts[0].toggle_extremes()
+        self._share()
+
+    def action_smoother(self, steps: int) -> None:
+        self.charts[0].smoother(steps)
+        self._share()
+
+    def action_cursor(self, columns: int) -> None:
+        self.charts[0].move_cursor(columns)
+        self._share()
+        self._changed()
+
+    def action_zoom(self, factor: float) -> None:
+        self.charts[0].zoom(factor)
+        self._share()
+
+    def action_pan(self, fraction: float) -> None:
+        self.charts[0].pan(fraction)
+        self._share()
+
+    def action_reset(self) -> None:
+        self.charts[0].reset()
+        self._share()
+        self._changed()
+
+    def _share(self) -> None:
+        """The view of the first chart is that of all."""
+        for chart in self.charts[1:]:
+            chart.view, chart.cursor = self.charts[0].view, self.charts[0].cursor
+
+    def _changed(self) -> None:
+        self.post_message(self.Changed())
