@@ -9,6 +9,7 @@ import fnmatch
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
+from math import isclose
 
 from msgspec import Struct
 
@@ -99,7 +100,7 @@ def _equal(wanted: Column, value: str) -> Test:
         return lambda run: value.casefold() in (tag.casefold() for tag in run.info.tags)
     if wanted.right:
         number = _number(wanted, value)
-        return lambda run: wanted.value(run) == number
+        return lambda run: (found := wanted.value(run)) is not None and isclose(found, number)
     if wanted.choices and wanted.kind != "list" and value.lower() not in wanted.choices:
         hint = nearest(value.lower(), wanted.choices)
         raise ConfigError(f"{wanted.key} is never {plain(value, 40)!r}.", hint or _allowed(wanted), key=wanted.key)
@@ -138,8 +139,8 @@ def _words(wanted: Column, run: Entry) -> str:
 def _number(wanted: Column, text: str) -> float:
     """Fractions also in per cent: 95% is 0.95, and so is 95, which no fraction can be."""
     if wanted.kind == "duration" and (clock := re.fullmatch(r"(?:(\d+):)?(\d+):(\d\d)", text)):
-        hours, minutes, seconds = (int(part or 0) for part in clock.groups())
-        return float(hours * 3600 + minutes * 60 + seconds)
+        hours, minutes, seconds = (float(part or 0) for part in clock.groups())
+        return hours * 3600 + minutes * 60 + seconds
     match = _NUMBER.fullmatch(text.strip())
     units = {"fraction": {"": 1.0, "%": 0.01}, "duration": _SECONDS}.get(wanted.kind, _SUFFIXES)
     if match is None or match[2].lower() not in units:

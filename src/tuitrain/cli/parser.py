@@ -47,7 +47,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     word = arguments[0] if arguments else "app"
     if word.startswith("-") and word not in ("-h", "--help", "--version"):
         return _build().parse_args(["app", *arguments])
-    if not word.startswith("-") and word not in (*COMMANDS, "work"):
+    if not word.startswith("-") and word not in (*COMMANDS, "work", "sweep-work"):
         hint = nearest(word, COMMANDS) or f"The commands are {', '.join(COMMANDS)}."
         sys.stderr.write(f"tuitrain: there is no command {plain(word, 60)!r}. {hint}\n")
         raise SystemExit(2)
@@ -57,6 +57,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 COMMANDS: dict[str, str] = {
     "app": "open the app, as tuitrain alone does",
     "train": "train a run and print its result",
+    "sweep": "train a run for each combination of several settings, or go on with such a sweep",
     "runs": "list runs",
     "show": "show a run with its confusion matrix",
     "evaluate": "look at a split with a checkpoint of a run",
@@ -102,6 +103,7 @@ def _build() -> argparse.ArgumentParser:
     train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting; see tuitrain config")
     train.add_argument("--name", default="", metavar="N", help="name of the run")
     train.add_argument("--detach", action="store_true", help="train in a process of its own, and return at once")
+    _sweep(add("sweep", shared, machine))
     add("runs", shared, machine)
     add("show", shared, machine).add_argument("name", metavar="RUN", help="id, part of an id, name or folder")
     evaluate = add("evaluate", shared, machine)
@@ -124,5 +126,28 @@ def _build() -> argparse.ArgumentParser:
     work.add_argument("path", type=Path)
     work.add_argument("--epochs", type=int)
     work.set_defaults(run=_later("work"))
+    worker = commands.add_parser("sweep-work", add_help=False)
+    worker.add_argument("path", type=Path)
+    worker.add_argument("--device", default="")
+    worker.add_argument("--threads", type=int)
+    worker.add_argument("--until", type=float)
+    worker.set_defaults(run=_later("sweep_work"))
     add("config", machine)
     return parser
+
+
+def _sweep(sweep: _Parser) -> None:
+    sweep.add_argument(
+        "name", metavar="SWEEP", nargs="?", help="a sweep to go on with: id, part of an id, name, folder"
+    )
+    sweep.add_argument("-c", "--config", type=Path, metavar="FILE", help="TOML file of a run, with [sweep] sections")
+    sweep.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE[,VALUE]", help="a setting; several values: it varies"
+    )
+    sweep.add_argument("--trials", type=int, metavar="N", help="trials by random or tpe; more of them for a SWEEP")
+    sweep.add_argument("--seeds", type=int, metavar="N", help="runs a trial; more of them for a SWEEP")
+    sweep.add_argument("--parallel", metavar="N", help="runs at a time, on each device")
+    sweep.add_argument("--detach", action="store_true", help="work in a process of its own, and return at once")
+    say = sweep.add_mutually_exclusive_group()
+    for word, text in (("pause", "begin no further runs"), ("resume", "begin runs again"), ("stop", "save, and end")):
+        say.add_argument(f"--{word}", dest="say", action="store_const", const=word, help=f"have SWEEP {text}")

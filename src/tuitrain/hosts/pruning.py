@@ -1,6 +1,6 @@
 """Ending runs of a sweep early that promise nothing: the median rule, as Optuna's MedianPruner has it.
 
-Read off the runs themselves, which all processes see, rather than kept in a study: so it holds for grids and seeds, too.
+Read off the runs themselves, which all processes see, so that it holds for grids and seeds, too.
 """
 
 import math

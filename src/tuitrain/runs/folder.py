@@ -55,10 +55,7 @@ class RunFolder:
         return read_json(self.state_file, State)
 
     def config(self) -> Config:
-        try:
-            return loads(read(self.config_file).decode(), "config.toml")
-        except (ConfigError, UnicodeDecodeError) as error:
-            raise RunError(f"config.toml is damaged: {plain(error, 160)}") from None
+        return parse_config(read(self.config_file))
 
     def evaluation(self, split: str, checkpoint: str = "last") -> Evaluation | None:
         """None where that was not evaluated. What is returned is square, and speaks only of classes that it names."""
@@ -79,6 +76,14 @@ class RunFolder:
 
     def _evaluation_file(self, split: str, checkpoint: str) -> Path:
         return self.evaluations / (f"{split}.json" if checkpoint == "last" else f"{split}-{checkpoint}.json")
+
+
+def parse_config(content: bytes) -> Config:
+    """What a run's config.toml says. Raises RunError."""
+    try:
+        return loads(content.decode(), "config.toml")
+    except (ConfigError, UnicodeDecodeError) as error:
+        raise RunError(f"config.toml is damaged: {plain(error, 160)}") from None
 
 
 def shown_status(state: State) -> ShownStatus:

@@ -1,6 +1,7 @@
 """All runs of a folder, and finding one."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import Struct
@@ -24,13 +25,13 @@ class Entry(Struct, frozen=True):
     problem: str = ""
 
 
-def entry(folder: RunFolder) -> Entry:
+def entry(folder: RunFolder, read_config: Callable[[RunFolder], Config] = RunFolder.config) -> Entry:
     """Never raises for a damaged run."""
     info, config, state = RunInfo(id=folder.id, name=folder.id), Config(), State()
     try:
         info = folder.info()
         state = folder.state()
-        config = folder.config()
+        config = read_config(folder)
     except RunError as error:
         return Entry(folder, info, config, state, "damaged", str(error))
     return Entry(folder, info, config, state, shown_status(state))

@@ -1,5 +1,6 @@
 """One writer a run: who holds it stands in a file that is made once, which needs no locks of the file system."""
 
+import hashlib
 import os
 import time
 from collections.abc import Callable
@@ -9,10 +10,14 @@ import msgspec
 from msgspec import Struct
 
 from tuitrain.errors import RunError
-from tuitrain.runs.files import read_json
+from tuitrain.runs.files import read, replace
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.process import Process, alive, this_process
 from tuitrain.text import plain
+
+
+# Seconds that a file which others change at the same time is looked at again.
+PATIENCE = 4.0
 
 
 class Owner(Struct, frozen=True):
@@ -29,24 +34,28 @@ def claim(folder: RunFolder) -> None:
 
 def hold(path: Path, heartbeat: Callable[[], float]) -> None:
     """As `claim`, by a file of any name; `heartbeat` says when a holder on another machine last gave a sign of life."""
-    for _ in range(10):
-        if _create(path, Owner(this_process(), time.time())):
+    ours = msgspec.json.encode(Owner(this_process(), time.time()))
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if _create(path, ours):
             return
-        try:
-            held = path.read_bytes()
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise RunError(f"{plain(path)} cannot be read: {error.strerror}.") from None
-        found = holder(path)
-        if found is not None and alive(found.process, heartbeat()):
-            since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found.since))
-            raise RunError(
-                f"The run is held by process {found.process.pid} on {plain(found.process.host, 60)} since {since}.",
-                "Wait for its end or stop it: tuitrain stop RUN.",
-            )
-        _take_away(path, held)
+        seen = _content(path)
+        if seen is not None and not _half_written(path, seen):
+            _refuse_living(seen, heartbeat)
+            if _take_over(path, seen, ours):
+                return
+        time.sleep(0.005)
     raise RunError(f"{plain(path)} changes all the time.", "Is another process starting the same run?")
+
+
+def _refuse_living(seen: bytes, heartbeat: Callable[[], float]) -> None:
+    found = _owner(seen)
+    if found is not None and alive(found.process, max(found.since, heartbeat())):
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found.since))
+        raise RunError(
+            f"The run is held by process {found.process.pid} on {plain(found.process.host, 60)} since {since}.",
+            "Wait for its end or stop it: tuitrain stop RUN.",
+        )
 
 
 def held_by(folder: RunFolder) -> int | None:
@@ -80,24 +89,66 @@ def _heartbeat(folder: RunFolder) -> float:
 
 def holder(path: Path) -> Owner | None:
     """None where there is none, or where the file is no owner's."""
+    content = _content(path)
+    return None if content is None else _owner(content)
+
+
+def _content(path: Path) -> bytes | None:
     try:
-        return read_json(path, Owner)
+        return read(path)
     except RunError:
         return None
 
 
-def _create(path: Path, owner: Owner) -> bool:
+def _owner(content: bytes) -> Owner | None:
+    try:
+        return msgspec.json.decode(content, type=Owner)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _half_written(path: Path, content: bytes) -> bool:
+    """Whether that is what another process writes just now."""
+    try:
+        return _owner(content) is None and time.time() - path.stat().st_mtime < PATIENCE / 2
+    except OSError:
+        return True
+
+
+def _take_over(path: Path, seen: bytes, ours: bytes) -> bool:
+    """Replace a file that a process left behind. Of all that saw the same file, one alone may: who makes the ticket
+    that is named after what was seen. A ticket that was itself left behind counts with what was seen."""
+    mark = hashlib.sha256(seen)
+    while not _create(ticket := path.with_name(f".{path.name}.{mark.hexdigest()[:16]}"), ours):
+        left = _content(ticket)
+        taker = None if left is None else _owner(left)
+        if left is None or _half_written(ticket, left) or (taker and alive(taker.process, taker.since)):
+            return False
+        mark.update(left)
+    try:
+        # Who comes late makes the ticket anew, and finds another file.
+        if _content(path) != seen:
+            return False
+        replace(path, ours)
+        return True
+    except OSError as error:
+        raise RunError(f"The run cannot be written: {error.strerror}.") from None
+    finally:
+        ticket.unlink(missing_ok=True)
+
+
+def _create(path: Path, content: bytes) -> bool:
     """Whether the file could be made; a link to a whole file, so that nobody sees half of it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
     try:
-        draft.write_bytes(msgspec.json.encode(owner))
+        draft.write_bytes(content)
         try:
             os.link(draft, path)
         except FileExistsError:
             return False
         except OSError:
             # A file system without links: made only where there is none, written at once.
-            return _create_plainly(path, draft.read_bytes())
+            return _create_plainly(path, content)
         return True
     except OSError as error:
         raise RunError(f"The run cannot be written: {error.strerror}.") from None
@@ -115,19 +166,3 @@ def _create_plainly(path: Path, content: bytes) -> bool:
     finally:
         os.close(descriptor)
     return True
-
-
-def _take_away(path: Path, seen: bytes) -> None:
-    """Remove a file that a process left behind; if it is another's by now, put it back."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.gone")
-    try:
-        path.rename(aside)
-    except FileNotFoundError:
-        return
-    if aside.read_bytes() != seen:
-        try:
-            os.link(aside, path)
-        except OSError:
-            aside.rename(path)
-            return
-    aside.unlink(missing_ok=True)

@@ -117,6 +117,24 @@ class Chart(Widget):
             self._drawn = self._pictured = None
             self.refresh()
 
+    def label(
+        self,
+        title: str,
+        x_label: str,
+        x_format: Callable[[float], str],
+        y_format: Callable[[float | None], str],
+        percent: bool,
+    ) -> None:
+        """Show something else from the next `update` on."""
+        self.border_title = Text(plain(title))
+        self.x_label, self.x_format, self.y_format, self.percent = x_label, x_format, y_format, percent
+        self._drawn = self._pictured = None
+        self._say_view()
+
+    def values(self) -> list[float | None]:
+        """What each line shows at the cursor; None: nothing there."""
+        return [None if self.cursor is None else self._value(line, self.cursor) for line in self.lines]
+
     def toggle_extremes(self) -> None:
         """Between the means of what shares a column and its lowest and highest."""
         self.view = replace(self.view, extremes=not self.view.extremes)

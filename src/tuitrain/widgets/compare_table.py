@@ -16,7 +16,7 @@ GAP = 2
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`label` and a cell for each run; without cells it heads a section."""
+    """`label` and a cell for each run; without cells it begins a section."""
 
     label: str
     cells: Sequence[Text] = ()
@@ -90,18 +90,12 @@ class CompareTable(Widget):
         label.truncate(room, overflow="ellipsis", pad=True)
         line = label
         for place in seen if cells else ():
-            cell = cells[place].copy()
-            cell.truncate(width, overflow="ellipsis", pad=True)
+            cell = Text.assemble(" ", cells[place])
+            cell.truncate(width + 1, overflow="ellipsis", pad=True)
             if place == self._selected:
                 cell.stylize(Style(bgcolor=self._style("panel").color))
-            line = Text.assemble(line, " " * (GAP - 1), (" ", cell_ground(cell)), cell)
+            line = Text.assemble(line, " ", cell)
         return line
 
     def _style(self, name: str) -> Style:
         return Style(color="rgb({},{},{})".format(*theme_color(self, name)))
-
-
-def cell_ground(cell: Text) -> Style:
-    """The background on which all of a cell stands."""
-    ground = cell.spans[-1].style if cell.spans else None
-    return ground if isinstance(ground, Style) and ground.bgcolor else Style.null()

@@ -2,12 +2,13 @@
 
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, overload
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.message import Message
 
 from tuitrain.analysis import units
 from tuitrain.analysis.decimate import block, thin
@@ -15,7 +16,7 @@ from tuitrain.analysis.groups import Points, band
 from tuitrain.analysis.identity import Identity
 from tuitrain.runs.follower import Curve, Follower
 from tuitrain.widgets.chart import Chart, theme_color
-from tuitrain.widgets.plot import BRAILLE, RGB, Line
+from tuitrain.widgets.plot import RGB, Line
 
 XAxis = Literal["step", "epoch", "seconds", "wall time"]
 AXES: tuple[XAxis, ...] = ("step", "epoch", "seconds", "wall time")
@@ -102,6 +103,9 @@ class Overlay(Container, can_focus=True):
     Overlay { layout: grid; grid-size: 1; height: 1fr; width: 1fr; }
     """
 
+    class Changed(Message):
+        """The metric, the axis or the cursor."""
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.charts = [Chart() for _ in range(GRID)]
@@ -138,10 +142,11 @@ class Overlay(Container, can_focus=True):
         at = self.charts[0].cursor
         return "" if at is None else f"{self.axis} {self.charts[0].x_format(at)}"
 
-    def values(self) -> list[str]:
-        """What each of the drawn shows of the first metric at the cursor."""
-        values = self.charts[0].values()
-        return [METRICS[self.metric].text(value) for value in values]
+    def values(self) -> dict[str, str]:
+        """What each run, by its id, or each group, by that of its first run, shows of the first metric at the cursor."""
+        chart, text = self.charts[0], METRICS[self.metric].text
+        named = [text(value) for line, value in zip(chart.lines, chart.values(), strict=True) if line.name]
+        return {drawn.runs[0].folder.id: value for drawn, value in zip(self._drawn, named, strict=False)}
 
     @property
     def _count(self) -> int:
@@ -169,9 +174,7 @@ class Overlay(Container, can_focus=True):
         if not self.is_mounted:
             return
         for chart, metric in zip(self.charts, self.shown, strict=False):
-            groups = [self._lines(one, metric) for one in self._drawn]
-            # Where a run stands among the lines decides on its sign where there is no braille: keep the named first.
-            chart.update([line for lines in groups for line in lines])
+            chart.update([line for drawn in self._drawn for line in self._lines(drawn, metric)])
 
     def _lines(self, drawn: Drawn, metric: Plotted) -> list[Line]:
         color = theme_color(self, f"series-{drawn.identity.number}")
@@ -179,14 +182,16 @@ class Overlay(Container, can_focus=True):
         if len(drawn.runs) == 1:
             run = drawn.runs[0]
             curve, stamp = metric.curve(run), self._stamp(run, metric)
-            return [Line(drawn.name, self._x(run, curve), curve[metric.column], color, marker, stamp=stamp)]
+            return [
+                Line(drawn.name or run.folder.id, self._x(run, curve), curve[metric.column], color, marker, stamp=stamp)
+            ]
         x, mean, low, high = self._band(drawn, metric)
         background = theme_color(self, "background")
-        faint = _mixed(background, color)
+        faint = _mixed(background, color, FAINT)
         return [
             Line("", x, low, faint),
             Line("", x, high, faint),
-            Line(f"{drawn.name} ×{len(drawn.runs)}", x, mean, color, marker),
+            Line(drawn.name, x, mean, color, marker),
         ]
 
     def _stamp(self, run: Follower, metric: Plotted) -> object:
@@ -227,7 +232,7 @@ class Overlay(Container, can_focus=True):
     def action_axis(self) -> None:
         self.axis = AXES[(AXES.index(self.axis) + 1) % len(AXES)]
         for chart in self.charts:
-            chart.reset()
+            chart.view, chart.cursor = replace(chart.view, x_from=None, x_to=None), None
         self._label()
         self._draw()
         self._changed()
@@ -273,3 +278,14 @@ class Overlay(Container, can_focus=True):
 
     def _changed(self) -> None:
         self.post_message(self.Changed())
+
+
+def _x_format(axis: XAxis) -> Callable[[float], str]:
+    if axis == "step":
+        return units.count
+    return units.number if axis == "epoch" else units.duration
+
+
+def _mixed(ground: RGB, color: RGB, part: float) -> RGB:
+    red, green, blue = (round(one + part * (other - one)) for one, other in zip(ground, color, strict=True))
+    return red, green, blue

@@ -1,0 +1,97 @@
+"""What a sweep says about its settings."""
+
+from collections.abc import Iterable, Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+from msgspec import Struct
+
+from tuitrain.analysis import units
+from tuitrain.config.values import to_text
+
+# More different numbers than this, as sampling makes them, are taken together in so many groups of the same size.
+MOST_LEVELS, GROUPS = 8, 4
+
+
+class Result(Struct, frozen=True):
+    """One run of a trial; `score` is the metric's, None where there is none (yet)."""
+
+    trial: int
+    values: dict[str, Any]
+    score: float | None
+
+
+class Summary(Struct, frozen=True):
+    """`sd` is the sample's standard deviation, None of a single one."""
+
+    n: int
+    mean: float
+    sd: float | None
+
+
+class HeatMap(Struct, frozen=True):
+    """`cells[row][column]`, None where no run has both; labels are texts of values."""
+
+    rows: list[str]
+    columns: list[str]
+    cells: list[list[Summary | None]]
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The lowest and the highest mean; (0, 0) where there is none."""
+        means = [cell.mean for row in self.cells for cell in row if cell is not None]
+        return (min(means), max(means)) if means else (0.0, 0.0)
+
+
+def summarize(scores: Iterable[float | None]) -> Summary | None:
+    """None where no score is known."""
+    known = [score for score in scores if score is not None]
+    if not known:
+        return None
+    return Summary(len(known), fmean(known), stdev(known) if len(known) > 1 else None)
+
+
+def best(results: Sequence[Result], higher_is_better: bool) -> tuple[int, Summary] | None:
+    """The trial with the best mean over its seeds; the earlier one where two are the same."""
+    trials: dict[int, list[float | None]] = {}
+    for result in results:
+        trials.setdefault(result.trial, []).append(result.score)
+    known = [(trial, found) for trial, scores in trials.items() if (found := summarize(scores))]
+    sign = -1 if higher_is_better else 1
+    return min(known, key=lambda one: (sign * one[1].mean, one[0]), default=None)
+
+
+def effect(results: Sequence[Result], key: str) -> list[tuple[str, Summary | None]]:
+    """Each value of the setting with the scores of all runs that have it, whatever their other settings."""
+    labels, places = _levels([result.values[key] for result in results])
+    return [
+        (label, summarize(result.score for result, at in zip(results, places, strict=True) if at == place))
+        for place, label in enumerate(labels)
+    ]
+
+
+def heat_map(results: Sequence[Result], down: str, across: str) -> HeatMap:
+    """The mean over all runs with the same value of both settings."""
+    rows, at_row = _levels([result.values[down] for result in results])
+    columns, at_column = _levels([result.values[across] for result in results])
+    scores: dict[tuple[int, int], list[float | None]] = {}
+    for result, row, column in zip(results, at_row, at_column, strict=True):
+        scores.setdefault((row, column), []).append(result.score)
+    cells = [[summarize(scores.get((row, column), ())) for column in range(len(columns))] for row in range(len(rows))]
+    return HeatMap(rows, columns, cells)
+
+
+def _levels(values: Sequence[Any]) -> tuple[list[str], list[int]]:
+    """Labels, and which of them each value has: numbers ascending, all else as it comes."""
+    distinct = list(dict.fromkeys(values))
+    numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in distinct)
+    if numbers:
+        distinct.sort()
+    if not numbers or len(distinct) <= MOST_LEVELS:
+        places = {value: place for place, value in enumerate(distinct)}
+        return [to_text(value) for value in distinct], [places[value] for value in values]
+    size = -(-len(distinct) // GROUPS)
+    groups = [distinct[start : start + size] for start in range(0, len(distinct), size)]
+    places = {value: place for place, group in enumerate(groups) for value in group}
+    labels = [f"{units.number(group[0])} to {units.number(group[-1])}" for group in groups]
+    return labels, [places[value] for value in values]
