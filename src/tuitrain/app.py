@@ -1,8 +1,10 @@
 """The Textual app: themes, keys that hold everywhere, and which screen comes next."""
 
 import asyncio
+import gc
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,16 +14,16 @@ from textual.notifications import SeverityLevel
 from textual.theme import BUILTIN_THEMES
 
 from tuitrain.config import preferences
-from tuitrain.config.preferences import Preferences
 from tuitrain.errors import RunError
 from tuitrain.hosts.output import keep_terminal
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, shown_status
+from tuitrain.runs.sweep import sweeps
 from tuitrain.screens.help import Help
 from tuitrain.screens.question import Question
 from tuitrain.screens.runs import Runs
 from tuitrain.text import plain
-from tuitrain.widgets.navigation import AskValue, CompareRuns, NewRun, OpenRun, RunEnded
+from tuitrain.widgets.navigation import AskValue, Choose, CompareRuns, NewRun, OpenRun, OpenSweep, RunEnded
 from tuitrain.widgets.terminal import alert
 from tuitrain.widgets.themes import load_themes, shipped_themes_folder
 
@@ -40,6 +42,8 @@ class TuitrainApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help", tooltip="The keys of this screen", key_display="?", id="app.help"),
         Binding("q", "quit", "quit", tooltip="Leave tuitrain", id="app.quit"),
+        # Last, so that what a footer of 80 columns has no room for is this.
+        Binding("S", "sweeps", "sweeps", tooltip="The sweeps of this folder", id="app.sweeps"),
         Binding("ctrl+q", "quit", show=False),
     ]
 
@@ -60,13 +64,23 @@ class TuitrainApp(App[None]):
         self.theme = preferred if preferred in self.available_themes else _default_theme()
 
     def on_mount(self) -> None:
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, self.exit)
-        loop.add_signal_handler(signal.SIGTERM, self._stop_and_exit)
-        self.theme_changed_signal.subscribe(self, lambda theme: preferences.save(Preferences(theme.name)))
+        self._on_signal(signal.SIGHUP, self.exit)
+        self._on_signal(signal.SIGTERM, self._stop_and_exit)
+        self.theme_changed_signal.subscribe(self, lambda theme: preferences.change(theme=theme.name))
         self.push_screen(Runs(self.runs_dir))
         if self._first is not None:
             self.post_message(OpenRun(self._first))
+
+    def _on_signal(self, number: signal.Signals, leave: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+
+        def once() -> None:
+            # A second one, as shells send it, must not end the process before the run is handed over.
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
+            leave()
+
+        loop.add_signal_handler(number, once)
 
     def action_help(self) -> None:
         bindings = list(self.screen.active_bindings.values())
@@ -114,7 +128,13 @@ class TuitrainApp(App[None]):
     def on_ask_value(self, message: AskValue) -> None:
         from tuitrain.screens.prompt import Prompt
 
-        self.push_screen(Prompt(message.text, message.value, message.check), message.answer)
+        self.push_screen(Prompt(message.text, message.value, message.check, live=message.live), message.answer)
+
+    def on_choose(self, message: Choose) -> None:
+        from tuitrain.screens import choose
+
+        screen = choose.Choose(message.text, message.options, message.chosen, many=message.many)
+        self.push_screen(screen, message.answer)
 
     def on_new_run(self, message: NewRun) -> None:
         from tuitrain.screens.new_run import NewRunForm
@@ -125,6 +145,25 @@ class TuitrainApp(App[None]):
         from tuitrain.screens.compare import Compare
 
         self.push_screen(Compare(message.folders, self.runs_dir))
+
+    def action_sweeps(self) -> None:
+        self.post_message(OpenSweep())
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "sweeps":
+            at_home = bool(self.screen_stack) and isinstance(self.screen, Runs)
+            return at_home and next(sweeps(self.runs_dir), None) is not None
+        return super().check_action(action, parameters)
+
+    def on_open_sweep(self, message: OpenSweep) -> None:
+        from tuitrain.screens.sweep import Sweep
+        from tuitrain.screens.sweeps import Sweeps
+
+        found = list(sweeps(self.runs_dir)) if message.folder is None else [message.folder]
+        try:
+            self.push_screen(Sweep(found[0]) if len(found) == 1 else Sweeps(self.runs_dir))
+        except RunError as error:
+            self.notify(str(error), severity="error", markup=False)
 
     def on_open_run(self, message: OpenRun) -> None:
         from tuitrain.screens.run import Run
@@ -154,6 +193,8 @@ def open_app(runs_dir: Path, first: RunFolder | None = None) -> RunFolder | None
     terminal has gone, and where the app itself has failed.
     """
     keep_terminal()
+    # What was imported lives as long as the app: no collection of garbage need look at it, and make a key wait.
+    gc.freeze()
     host = ThreadHost()
     app = TuitrainApp(runs_dir, host, first)
 

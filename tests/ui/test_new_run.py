@@ -15,18 +15,29 @@ from textual.widgets import Footer, Input, Static
 
 from tuitrain.app import TuitrainApp
 from tuitrain.cli.parser import parse
-from tuitrain.config import toml
+from tuitrain.config import preferences, toml
+from tuitrain.config.preferences import Preferences
 from tuitrain.config.presets import PRESETS, preset
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import sections, settings
+from tuitrain.config.sweep import Sweep, change
+from tuitrain.config.sweep import read as read_sweep
 from tuitrain.config.values import override
+from tuitrain.hosts.launch import Request
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import folders
-from tuitrain.screens.new_run import Form, NewRunForm, checked, command_line
+from tuitrain.runs.sweep import sweeps
+from tuitrain.screens.new_run import NewRunForm
+from tuitrain.screens.prompt import Prompt
 from tuitrain.screens.run import Run
 from tuitrain.screens.training import Training
-from tuitrain.widgets.fields import APPLIES, Ask, Pick
+from tuitrain.widgets.draft import Draft, Plan, command_line, planned
+from tuitrain.widgets.fields import Field
+from tuitrain.widgets.form import NAME, PLACE, Form
+from tuitrain.widgets.labels import APPLIES
 from tuitrain.widgets.navigation import NewRun
+from tuitrain.widgets.pick import Pick
+from tuitrain.widgets.preview import Layers
 
 MINE = """\
 # what I found out
@@ -47,37 +58,47 @@ class Opened:
         assert isinstance(self.app.screen, NewRunForm)
         return self.app.screen
 
+    @property
+    def fields(self) -> dict[str, Field]:
+        return self.form.form.fields
+
+    @property
+    def current(self) -> Field:
+        field = self.form.form.current
+        assert field is not None
+        return field
+
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
         await self.pilot.pause()
 
     async def type(self, key: str, text: str) -> None:
         """Into the text field of `key`, in place of what is there."""
-        self.form._fields[key].target.focus()
+        self.fields[key].target.focus()
         await self.press("ctrl+u", *text)
 
     async def focus(self, key: str) -> None:
-        self.form._fields[key].target.focus()
+        self.fields[key].target.focus()
         await self.pilot.pause()
 
     async def answer(self, text: str) -> None:
         """In the small window that asks for a line."""
-        assert isinstance(self.app.screen, Ask)
+        assert isinstance(self.app.screen, Prompt)
         self.app.screen.query_one(Input).value = text
         await self.press("enter")
 
     def text(self, key: str) -> str:
-        return self.form._fields[key].text
+        return self.fields[key].text
 
     def row(self, key: str) -> str:
-        return self.form._fields[key].render().plain
+        return self.fields[key].render().plain
 
     def said(self, name: str) -> str:
         return str(self.app.screen.query_one(f"#{name}", Static).render())
 
     @property
     def config(self) -> Config:
-        config = self.form._config
+        config = self.form.plan.config
         assert config is not None
         return config
 
@@ -105,7 +126,7 @@ async def opened(folder: Path, size: tuple[int, int] = (120, 40)) -> AsyncIterat
 
 async def test_every_setting_has_a_field_and_defaults_have_no_dot(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
-        assert set(form.form._fields) == {"name", *settings()}
+        assert set(form.fields) == {NAME, PLACE, *settings()}
         assert form.config == Config()
         assert not [key for key in settings() if "●" in form.row(key)]
         assert "$ tuitrain train" in form.said("command")
@@ -126,7 +147,7 @@ async def test_wrong_learning_rate_is_told_beside_it_and_refused(tmp_path: Path)
         await form.focus("data.dataset")
         await form.press("ctrl+r")
         assert "Not started" in form.said("message")
-        assert form.app.focused is form.form._fields["optimizer.lr"].target
+        assert form.app.focused is form.fields["optimizer.lr"].target
         assert not form.app.host.busy
         await form.press("end", "backspace")
         assert "✗" not in form.row("optimizer.lr")
@@ -223,14 +244,14 @@ async def test_saving_overwrites_only_when_told_twice(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
         await form.press("ctrl+s")
         await form.answer(str(path))
-        assert isinstance(form.app.screen, Ask)
+        assert isinstance(form.app.screen, Prompt)
         assert path.read_text() == "mine"
         await form.press("enter")
         assert isinstance(form.app.screen, NewRunForm)
         assert toml.read(path)[0] == Config()
         await form.press("ctrl+s")
         await form.answer(str(tmp_path / "no" / "folder.toml"))
-        assert "cannot be written" in str(form.app.screen.query_one(Static).render())
+        assert "cannot be written" in form.said("error")
 
 
 @pytest.mark.parametrize(
@@ -249,7 +270,7 @@ async def test_file_that_will_not_do_is_told_and_changes_nothing(tmp_path: Path,
     async with opened(tmp_path) as form:
         await form.press("ctrl+o")
         await form.answer(str(path))
-        assert said in str(form.app.screen.query_one(Static).render())
+        assert said in form.said("error")
         await form.press("escape")
         assert form.config == Config()
 
@@ -277,7 +298,7 @@ SETS: Iterable[tuple[str, ...]] = [
 @pytest.mark.parametrize("name", ["", "it's mine; -- $(x)"])
 def test_command_line_is_the_same_run(assignments: tuple[str, ...], name: str, tmp_path: Path) -> None:
     config = override(Config(), assignments)
-    words = shlex.split(command_line(config, tmp_path / "my runs", name))
+    words = shlex.split(command_line(Plan(config, {}, {}), tmp_path / "my runs", name))
     assert words[0] == "tuitrain"
     options = parse(words[1:])
     assert override(Config(), options.set) == config
@@ -286,17 +307,17 @@ def test_command_line_is_the_same_run(assignments: tuple[str, ...], name: str, t
 
 def test_what_is_wrong_is_told_by_key() -> None:
     texts = {"optimizer.lr": "x", "data.batch_size": "0", "training.epochs": "2"}
-    config, errors = checked(texts)
-    assert config is None
-    assert errors == {"optimizer.lr": "a number > 0", "data.batch_size": "a whole number >= 1"}
-    config, errors = checked({"data.dataset": "image-folder", "data.dir": "none"})
-    assert errors == {"data.dir": "image-folder needs the folder of your images."}
+    plan = planned(texts)
+    assert plan.config is None
+    assert plan.errors == {"optimizer.lr": "a number > 0", "data.batch_size": "a whole number >= 1"}
+    plan = planned({"data.dataset": "image-folder", "data.dir": "none"})
+    assert plan.errors == {"data.dir": "image-folder needs the folder of your images."}
 
 
 async def test_copying_gives_the_whole_command(tmp_path: Path) -> None:
     async with opened(tmp_path, (60, 20)) as form:
         await form.press("ctrl+t", *["down"] * 5, "enter", "ctrl+y")
-        assert form.app.clipboard == command_line(preset("cifar10 resnet18"), tmp_path / "runs")
+        assert form.app.clipboard == command_line(Plan(preset("cifar10 resnet18"), {}, {}), tmp_path / "runs")
 
 
 async def test_draft_is_there_again(tmp_path: Path) -> None:
@@ -326,13 +347,12 @@ async def test_cleared_draft_does_not_come_back(tmp_path: Path) -> None:
 async def test_every_field_can_be_walked_to_and_seen(tmp_path: Path, size: tuple[int, int]) -> None:
     async with opened(tmp_path, size) as form:
         seen = set()
-        for _ in range(len(form.form._fields) + 1):
-            field, view = form.form._field, form.form.query_one(Form).region
-            assert field is not None
+        for _ in range(len(form.fields) + 1):
+            field, view = form.current, form.form.query_one(Form).region
             assert view.contains_region(field.region)
             seen.add(field.key)
             await form.press("down")
-        assert seen == {*form.form._fields, "start"}
+        assert seen == {*form.fields, "start"}
         assert form.app.screen.query_one(Footer).region.bottom == size[1]
 
 
@@ -342,28 +362,193 @@ async def test_sections_are_jumped_to(tmp_path: Path) -> None:
         places = []
         for _ in range(len(firsts) + 1):
             await form.press("pagedown")
-            assert form.form._field is not None
-            places.append(form.form._field.key)
+            places.append(form.current.key)
         assert places == [*(firsts[section] for section in list(sections())[1:]), "name", "data.dataset"]
         await form.press("pageup", "pageup")
-        assert form.form._field is form.form._fields[places[-3]]
+        assert form.current is form.fields[places[-3]]
 
 
 async def test_enter_goes_on_unless_the_field_is_wrong(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
         await form.type("optimizer.lr", "x")
         await form.press("enter")
-        assert form.form._field is form.form._fields["optimizer.lr"]
+        assert form.current is form.fields["optimizer.lr"]
         await form.press("backspace", "1", "enter")
-        assert form.form._field is form.form._fields["optimizer.momentum"]
+        assert form.current is form.fields["optimizer.momentum"]
 
 
-async def test_busy_host_is_told(tmp_path: Path) -> None:
+async def test_busy_host_is_told_and_a_process_of_its_own_offered(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(WAITS)
     async with opened(tmp_path) as form:
-        form.app.host.ended.clear()
+        slow = override(Config(), [f"data.transform={tmp_path}/slow.py:same"])
+        form.app.host.start(Request(config=slow, runs_dir=tmp_path / "runs"))
+        try:
+            await form.press("ctrl+r")
+            assert "A run is training in this window" in form.said("message")
+            assert "choose it under 'runs in'" in form.said("message")
+            assert form.current.key == PLACE
+            await form.press("right")
+            assert not form.form.line.display
+        finally:
+            form.app.host.cancel()
+            (tmp_path / "go").touch()
+
+
+async def test_process_of_its_own_is_chosen_remembered_and_used(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        assert form.text(PLACE) == "this app"
+        assert "--detach" not in form.said("command")
+        await form.focus(PLACE)
+        await form.press("space", "down", "enter")
+        assert form.text(PLACE) == "a process of its own"
+        assert "--detach" in form.said("command")
+        await form.press("escape", "n")
+        assert form.text(PLACE) == "a process of its own"
+        await form.type("training.epochs", "1")
+        await form.type("name", "out")
         await form.press("ctrl+r")
-        assert "A run is training in this window." in form.said("message")
-        form.app.host.ended.set()
+        await form.until(lambda: isinstance(form.app.screen, (Training, Run)))
+        assert form.app.host.folder is None
+        (folder,) = folders(tmp_path / "runs")
+        await form.until(lambda: not folder.state().active)
+        assert folder.state().status == "finished"
+        assert (folder.info().name, folder.config().training.epochs) == ("out", 1)
+        assert parse(shlex.split(folder.info().command)[1:]).detach
+        own = folder.state().process
+        assert own is not None
+        assert own.pid != os.getpid()
+        form.app.theme = "tuitrain-light"
+        await form.pilot.pause()
+    assert preferences.load() == Preferences("tuitrain-light", own_process=True)
+
+
+async def test_process_that_cannot_be_started_is_told(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file")
+    preferences.change(own_process=True)
+    async with opened(tmp_path) as form:
+        await form.press("ctrl+r")
+        await form.until(lambda: not form.form.line.waiting)
+        assert "No run can be made in" in form.said("message")
+        await form.press("up")
+        assert form.form.check_action("start", ())
+
+
+async def test_several_values_make_a_sweep_of_all_combinations(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.focus("optimizer.name")
+        await form.press(*"sgd,adam", "enter")
+        assert form.text("optimizer.name") == "sgd, adam"
+        assert "← 2 values" in form.row("optimizer.name")
+        await form.type("optimizer.lr", "0.1, 0.01, 0.1")
+        assert "← 2 values" in form.row("optimizer.lr")
+        await form.type("model.hidden", "[16], [16, 8], []")
+        assert "← 3 values" in form.row("model.hidden")
+        assert "sgd, adam" in form.row("optimizer.name")
+        assert "not used" not in form.said("help")
+        assert "This makes 12 runs. $ tuitrain sweep" in form.said("command")
+        assert "a sweep has its own processes" in form.row(PLACE)
+        assert form.form.plan.first == {"optimizer.name": "sgd", "optimizer.lr": 0.1, "model.hidden": (16,)}
+        assert form.config == override(Config(), ["optimizer.name=sgd", "optimizer.lr=0.1", "model.hidden=16"])
+        await form.press("ctrl+y")
+        words = shlex.split(form.app.clipboard)
+        assert parse(words[1:]).command == "sweep"
+        made = change(Sweep(), parse(words[1:]).set)
+        assert made.trials == 12
+        assert made.values == form.form.plan.sweep().values
+        await form.until(lambda: "first    of 12 runs: model.hidden=[16] optimizer.name=sgd" in form.said("facts"))
+        assert "mlp 64-16-10" in form.said("facts")
+
+
+async def test_choices_are_marked_and_unmarked(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.focus("optimizer.name")
+        await form.press("space", "down", "space", "enter")
+        assert form.text("optimizer.name") == "adam, adamw"
+        await form.press("space", "space", "enter")
+        assert form.text("optimizer.name") == "adamw"
+        await form.press("space", "space", "enter")
+        assert form.text("optimizer.name") == "adamw"
+        await form.press(*"sgd,rmsprop", "comma", "enter")
+        assert form.text("optimizer.name") == "sgd, rmsprop"
+        await form.press("ctrl+g")
+        assert form.text("optimizer.name") == "adam"
+        await form.focus("data.normalize")
+        await form.press("comma")
+        assert "true, false" in form.row("data.normalize")
+        assert "← 2 values" in form.row("data.normalize")
+        await form.press("space")
+        assert form.text("data.normalize") in ("true", "false")
+        await form.focus(PLACE)
+        await form.press("space", "down", "space")
+        assert form.text(PLACE) == "a process of its own"
+
+
+async def test_wrong_value_among_several_is_told(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.type("optimizer.lr", "0.1, -1")
+        assert "✗ a number > 0" in form.row("optimizer.lr")
+        await form.type("optimizer.lr", "0.1, 0.01")
+        await form.type("optimizer.momentum", "0.9, 0")
+        await form.focus("optimizer.nesterov")
+        await form.press("space")
+        assert "✗ needs a momentum above 0." in form.row("optimizer.nesterov")
+        await form.press("ctrl+r")
+        assert "Not started" in form.said("message")
+
+
+def test_far_too_many_runs_are_refused() -> None:
+    texts = Draft.of(Config()).texts | {"training.seed": ",".join(map(str, range(200)))}
+    assert planned(texts).runs == 200
+    plan = planned(texts | {"training.epochs": ",".join(map(str, range(1, 100)))})
+    assert plan.config is None
+    assert "19,800 combinations" in plan.errors["training.seed"]
+
+
+def test_sweep_without_validation_is_judged_by_what_there_is() -> None:
+    texts = Draft.of(Config()).texts | {"optimizer.lr": "1,2", "data.validation": "0"}
+    plan = planned(texts)
+    assert not plan.errors
+    assert plan.sweep().options.metric == "train.accuracy"
+    assert planned(texts | {"data.validation": "0.1"}).sweep().options.metric == "validation.accuracy"
+
+
+async def test_sweep_is_saved_and_started(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.type("training.epochs", "1, 2")
+        await form.type("training.device", "cpu")
+        await form.type("name", "mine")
+        await form.press("ctrl+s")
+        await form.answer(str(tmp_path / "sweep.toml"))
+        assert "tuitrain sweep -c" in form.said("message")
+        saved, _ = read_sweep(tmp_path / "sweep.toml")
+        assert saved.values == {"training.epochs": (1, 2)}
+        assert saved.options.name == "mine"
+        await form.press("ctrl+r")
+        await form.until(lambda: not isinstance(form.app.screen, NewRunForm))
+        (folder,) = sweeps(tmp_path / "runs")
+        assert folder.sweep() == saved
+        await form.until(lambda: len(list(folders(tmp_path / "runs"))) == 2)
+        await form.until(lambda: not folder.sessions())
+        ended = [run for run in folders(tmp_path / "runs") if run.state().status == "finished"]
+        assert sorted(run.config().training.epochs for run in ended) == [1, 2]
+        await form.press("escape")
+        await form.press("n")
+        assert form.text("name") == ""
+
+
+async def test_many_layers_are_scrolled(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.type("model.hidden", ",".join(["8"] * 40))
+        await form.until(lambda: form.form.query_one(Layers).max_scroll_y > 0)
+        await form.focus("name")
+        await form.press("shift+tab")
+        layers = form.form.query_one(Layers)
+        assert layers.has_focus
+        assert "layers" in form.said("help")
+        await form.press("down", "down")
+        assert layers.scroll_y == 2
+        await form.press("tab")
+        assert form.current.key == "name"
 
 
 async def test_start_ends_at_the_run(tmp_path: Path) -> None:
@@ -388,7 +573,7 @@ async def test_failed_start_is_told_beside_the_field_and_loses_nothing(tmp_path:
         await form.focus("training.precision")
         await form.press("f", "p", "1", "6", "enter")
         await form.press("ctrl+r")
-        await form.until(lambda: not form.form._preparing)
+        await form.until(lambda: not form.form.line.preparing)
         assert "✗ needs a GPU." in form.row("training.precision")
         assert "Use bf16 or fp32" in form.said("message")
         assert form.text("training.device") == "cpu"
@@ -417,7 +602,7 @@ async def test_escape_calls_the_start_off(tmp_path: Path) -> None:
         form.form.tick()
         assert "calling it off" in form.said("message")
         (tmp_path / "go").touch()
-        await form.until(lambda: not form.form._preparing)
+        await form.until(lambda: not form.form.line.preparing)
         assert "nothing was written" in form.said("message")
         assert not list(folders(tmp_path / "runs"))
         await form.press("ctrl+r")
@@ -452,9 +637,9 @@ def test_app_and_form_load_no_torch(tmp_path: Path) -> None:
                 assert not [name for name in sys.modules if name.endswith(".new_run")]
                 await pilot.press("n")
                 form = app.screen
-                while form._preview is None or not form._preview.over:
+                while form.preview is None or not form.preview.over:
                     await pilot.pause(0.05)
-                assert form._preview.network.parameters == 43914
+                assert form.preview.network.parameters == 43914
 
         asyncio.run(main())
         assert not {"torch", "torchvision", "sklearn"} & set(sys.modules)

@@ -4,7 +4,7 @@ from array import array
 
 import pytest
 
-from tuitrain.analysis.decimate import decimate
+from tuitrain.analysis.decimate import block, decimate, thin
 
 NAN, INF = float("nan"), float("inf")
 
@@ -85,3 +85,29 @@ def test_hostile_input_never_raises() -> None:
 
 def test_one_x_for_all_points_is_one_bucket() -> None:
     assert decimate([3, 3, 3], [1.0, 2.0, 3.0], 10) == [([3.0], [2.0])]
+
+
+@pytest.mark.parametrize("extremes", [False, True])
+def test_thinned_keeps_means_or_extremes_and_gaps(extremes: bool) -> None:
+    y = [float(place % 7) for place in range(1003)]
+    y[500] = NAN
+    thinned = thin(y, 8, extremes)
+    x = thinned.x(range(1003))
+    assert len(x) == len(thinned.y)
+    assert list(x) == sorted(x)
+    assert x[0] == 3.5
+    assert x[-1] == (1000 + 1002) / 2
+    found = [value for value in thinned.y if not math.isnan(value)]
+    assert len(found) == len(thinned.y) - 1
+    if extremes:
+        assert (min(found), max(found)) == (0.0, 6.0)
+    else:
+        assert found[0] == sum(y[:8]) / 8
+        assert found[-1] == sum(y[1000:]) / 3
+
+
+def test_blocks_are_powers_of_two_that_leave_enough() -> None:
+    assert [block(size, 100) for size in (0, 1, 200, 201, 400, 401, 10**6)] == [1, 1, 1, 4, 4, 8, 16384]
+    for size in (201, 999, 12345, 10**6):
+        assert size / block(size, 100) <= 100
+        assert size / block(size, 100) > 50 or block(size, 100) == 4

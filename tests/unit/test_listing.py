@@ -7,7 +7,7 @@ from types import FrameType
 
 import pytest
 
-from tuitrain.analysis import summary
+from tuitrain.analysis.columns import columns
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
 from tuitrain.runs.folder import RunFolder
@@ -52,7 +52,7 @@ def look(runs_dir: Path) -> list[str]:
     assert [entry.status for entry in index.refresh()] == [entry.status for entry in entries]
     for entry in entries:
         assert (entry.status == "damaged") == bool(entry.problem)
-        texts = summary.cells(entry).values()
+        texts = [column.text(entry) for column in columns().values()]
         assert all(text.isprintable() and len(text) <= 400 for text in texts)
         run = Follower(entry.folder)
         for _ in range(3):

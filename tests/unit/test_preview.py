@@ -10,7 +10,9 @@ from PIL import Image
 from tuitrain.config.schema import Config, Data
 from tuitrain.config.values import override
 from tuitrain.errors import DataError
-from tuitrain.hosts.preview import Preview, Previewer, Splits, data_folder, splits, with_network, without_network
+from tuitrain.hosts.preview import Preview, with_network, without_network
+from tuitrain.hosts.previewer import Previewer
+from tuitrain.hosts.splits import Splits, data_folder, splits
 from tuitrain.training import models, optimizers
 from tuitrain.training.data.folder import ImageFolder
 from tuitrain.training.job import prepare
@@ -193,7 +195,7 @@ def test_dead_process_is_told_calmly() -> None:
 
 def test_nothing_here_loads_torch_before_it_must() -> None:
     code = (
-        "import sys, tuitrain.hosts.preview as p; from tuitrain.config.schema import Config;"
+        "import sys, tuitrain.hosts.previewer as p; from tuitrain.config.schema import Config;"
         "assert p.without_network(Config()).splits.train == 1293; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

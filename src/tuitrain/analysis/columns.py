@@ -20,8 +20,8 @@ LONGEST = 60
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`names` are all words for it, the shortest first; `value` is None where the run has none; `choices` are all values
-    that there can be, or empty. `falling`: where it is sorted by, the largest comes first."""
+    """`names` are all words for it, the shortest first; `value` is None where the run has none; `choices` are all
+    values that there can be, or empty. `falling`: where it is sorted by, the largest comes first."""
 
     key: str
     names: tuple[str, ...]

@@ -8,6 +8,7 @@ from typing import Any
 from tuitrain.analysis import units
 from tuitrain.analysis.confusion import class_scores
 from tuitrain.analysis.groups import Group, Spread, group, spread
+from tuitrain.config.settings import settings
 from tuitrain.config.values import flat
 from tuitrain.runs.follower import Curve, Follower
 from tuitrain.runs.records import Evaluation, Score
@@ -34,6 +35,11 @@ def _signed(text: Callable[[float | None], str]) -> Callable[[float], str]:
     return lambda difference: ("-" if difference < 0 else "+") + text(abs(difference))
 
 
+def _seconds(value: float | None) -> str:
+    """With two decimals where one says too little."""
+    return f"{value:.2f} s" if value is not None and 0 < value < 1 else units.duration(value)
+
+
 def _percent(key: str, title: str) -> Metric:
     return Metric(key, title, 1, units.percent, _points)
 
@@ -45,7 +51,7 @@ def _loss(key: str, title: str) -> Metric:
 METRICS = (
     _percent("test_accuracy", "test accuracy"),
     _loss("test_loss", "test loss"),
-    _percent("best_weights_test_accuracy", "test acc. of best weights"),
+    _percent("best_weights_test_accuracy", "test accuracy, best"),
     _percent("validation_accuracy", "val accuracy, last"),
     _percent("best_validation_accuracy", "val accuracy, best"),
     _loss("validation_loss", "val loss, last"),
@@ -53,9 +59,9 @@ METRICS = (
     _percent("train_accuracy", "train accuracy"),
     _loss("train_loss", "train loss"),
     Metric("epochs_to_reach", "epochs to", -1, units.count, _signed(units.count)),
-    Metric("seconds_to_reach", "time to", -1, units.duration, _signed(units.duration)),
+    Metric("seconds_to_reach", "time to", -1, _seconds, _signed(_seconds)),
     Metric("epochs", "epochs", 0, units.count, _signed(units.count)),
-    Metric("seconds", "training time", 0, units.duration, _signed(units.duration)),
+    Metric("seconds", "training time", 0, _seconds, _signed(_seconds)),
     Metric("images_per_second", "images/s", 1, units.rate, _signed(units.rate)),
     Metric("parameters", "parameters", 0, units.count, _signed(units.count)),
 )
@@ -63,7 +69,8 @@ METRICS = (
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A run's settings by dotted key, and its results by the key of the metric; None: not known."""
+    """A run's settings by dotted key, none where it is damaged, and its results by the key of the metric; None: not
+    known."""
 
     id: str
     name: str
@@ -91,16 +98,8 @@ class Comparison:
         value, reference = run.metrics[key], self.run(self.baseline).metrics[key]
         return None if run.id == self.baseline or value is None or reference is None else value - reference
 
-    def best(self, metric: Metric) -> frozenset[str]:
-        """The ids of the best runs; none where there is nothing to choose from."""
-        known = {run.id: value for run in self.runs if (value := run.metrics[metric.key]) is not None}
-        if not metric.better or len(set(known.values())) < 2:
-            return frozenset()
-        top = max(metric.better * value for value in known.values())
-        return frozenset(id for id, value in known.items() if metric.better * value == top)
-
-    def spread(self, group: Group, key: str) -> Spread | None:
-        return spread(self.run(id).metrics[key] for id in group.ids)
+    def spread(self, ids: Sequence[str], key: str) -> Spread | None:
+        return spread(self.run(id).metrics[key] for id in ids)
 
 
 def compare(runs: Sequence[Follower], baseline: str = "", threshold: float | None = None) -> Comparison:
@@ -109,13 +108,26 @@ def compare(runs: Sequence[Follower], baseline: str = "", threshold: float | Non
     reached = [best for run in runs if (best := _extreme(run.evaluations["validation"], "accuracy", max)) is not None]
     threshold = min(reached, default=None) if threshold is None else threshold
     compared = tuple(
-        Compared(run.folder.id, run.info.name, run.status, flat(run.config), _metrics(run, threshold)) for run in runs
+        Compared(run.folder.id, run.info.name, run.status, _settings(run), _metrics(run, threshold)) for run in runs
     )
     ids = [run.id for run in compared]
-    keys = compared[0].settings
-    differing = tuple(key for key in keys if len({run.settings[key] for run in compared}) > 1)
+    whole = [run.settings for run in compared if run.settings]
+    differing = tuple(key for key in settings() if len({values[key] for values in whole}) > 1)
     groups = group({run.id: run.settings for run in compared}, {run.id: run.name for run in compared})
     return Comparison(compared, baseline if baseline in ids else ids[0], differing, threshold, tuple(groups))
+
+
+def best(metric: Metric, values: Mapping[str, float | None]) -> frozenset[str]:
+    """The keys of the best of `values`; none where there is nothing to choose from."""
+    known = {key: value for key, value in values.items() if value is not None}
+    if not metric.better or len(set(known.values())) < 2:
+        return frozenset()
+    top = max(metric.better * value for value in known.values())
+    return frozenset(key for key, value in known.items() if metric.better * value == top)
+
+
+def _settings(run: Follower) -> dict[str, Any]:
+    return {} if run.status == "damaged" else flat(run.config)
 
 
 def reach(curve: Curve, threshold: float) -> int | None:

@@ -3,6 +3,7 @@
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import isfinite, nan
 
 Segment = tuple[list[float], list[float]]
@@ -16,25 +17,39 @@ def block(size: int, most: int = MOST) -> int:
     return 1 << max(0, -(-size // most) - 1).bit_length() if size > 2 * most else 1
 
 
-def thin(
-    x: Sequence[float], y: Sequence[float], every: int, extremes: bool = False
-) -> "tuple[array[float], array[float]]":
-    """One point for `every` points of a long curve, in the middle of their x and with the mean of their y, or with
-    `extremes` the lowest and the highest of them. What is not finite leaves a gap."""
-    xs, ys = array("d"), array("d")
-    size = min(len(x), len(y))
-    for start in range(0, size, every):
-        stop = min(start + every, size)
-        values = y[start:stop]
+def thin(y: Sequence[float], every: int, extremes: bool = False) -> "Thinned":
+    """Each `every` values of a long curve as their mean, or with `extremes` as the lowest and the highest of them. What
+    is not finite leaves a gap."""
+    places, ys = array("q"), array("d")
+    for start in range(0, len(y), every):
+        values = y[start : start + every]
         if gap := not isfinite(sum(values)):
+            size = len(values)
             values = [value for value in values if isfinite(value)]
-            gap = len(values) < stop - start
+            gap = len(values) < size
         if values:
             ys.extend((min(values), max(values)) if extremes else (_mean(values),))
         if gap:
             ys.append(nan)
-        xs.extend([(x[start] + x[stop - 1]) / 2] * (len(ys) - len(xs)))
-    return xs, ys
+        places.extend([start] * (len(ys) - len(places)))
+    return Thinned(every, len(y), places, ys)
+
+
+@dataclass(frozen=True, slots=True)
+class Thinned:
+    """`y` for blocks of `every` values, which begin at `places` among the `size` values that there were."""
+
+    every: int
+    size: int
+    places: "array[int]"
+    y: "array[float]"
+
+    def x(self, x: Sequence[float]) -> "array[float]":
+        """The middles of the blocks."""
+        firsts, lasts = x[: self.size : self.every], list(x[self.every - 1 : self.size : self.every])
+        lasts += [x[self.size - 1]] * (len(firsts) - len(lasts))
+        middles = [(first + last) / 2 for first, last in zip(firsts, lasts, strict=True)]
+        return array("d", [middles[place // self.every] for place in self.places])
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -39,10 +39,12 @@ def spread(values: Iterable[float | None]) -> Spread | None:
 
 
 def group(settings: Mapping[str, Mapping[str, Any]], names: Mapping[str, str]) -> list[Group]:
-    """The runs, by id, whose settings are the same but for the seed; a run like no other is a group of its own."""
+    """The runs, by id, whose settings are the same but for the seed; a run like no other, or one without settings, is a
+    group of its own."""
     members: dict[tuple[object, ...], list[str]] = {}
     for run, values in settings.items():
-        members.setdefault(tuple(value for key, value in values.items() if key != SEED), []).append(run)
+        same = tuple(value for key, value in values.items() if key != SEED) or (run,)
+        members.setdefault(same, []).append(run)
     return [Group(tuple(ids), _name([names[run] for run in ids])) for ids in members.values()]
 
 

@@ -1,12 +1,14 @@
 """The colour and the marker by which a run is known on every screen."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from functools import partial
 from zlib import crc32
 
 COLORS = 8
 MARKERS = "◆▲■●▼★"
 ASCII = "*^#ovx"
+PLACES = COLORS * len(MARKERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +25,37 @@ class Identity:
 
 
 def identities(ids: Sequence[str]) -> dict[str, Identity]:
-    """One for each id, in the order of `ids`; no two of up to 48 ids have the same colour and marker.
+    """One for each id, in the order of `ids`; no two of up to 48 ids have the same colour and marker, no two of up to
+    eight the same colour, no two of up to six the same marker.
 
-    An id's own hash picks it, whatever the other ids are; only where two pick the same does the one that sorts later,
-    the newer run, move on to the next free one.
+    An id's own hash picks it, whatever the other ids are; only where it would be taken for another does the one that
+    sorts later, the newer run, move on to the nearest that is free.
     """
-    places = COLORS * len(MARKERS)
+    known = sorted(set(ids))
     taken: set[int] = set()
     chosen: dict[str, Identity] = {}
-    for run in sorted(set(ids)):
-        if len(taken) == places:
+    for run in known:
+        if len(taken) == PLACES:
             taken.clear()
-        place = crc32(run.encode("utf-8", "surrogatepass")) % places
-        while place in taken:
-            place = (place + 1) % places
+        place = crc32(run.encode("utf-8", "surrogatepass")) % PLACES
+        if _confused(place, taken, len(known)):
+            free = (other for other in range(PLACES) if not _confused(other, taken, len(known)))
+            place = min(free, key=partial(_distance, place))
         taken.add(place)
         chosen[run] = Identity(place % COLORS + 1, MARKERS[place // COLORS])
     return {run: chosen[run] for run in ids}
+
+
+def _confused(place: int, taken: Set[int], count: int) -> bool:
+    """Whether one of `count` ids at this place looks too much like one of those taken."""
+    return (
+        place in taken
+        or (count <= COLORS and any(place % COLORS == other % COLORS for other in taken))
+        or (count <= len(MARKERS) and any(place // COLORS == other // COLORS for other in taken))
+    )
+
+
+def _distance(place: int, other: int) -> tuple[int, int]:
+    """A place that keeps the colour or the marker is nearer than one that keeps neither."""
+    kept = (place % COLORS == other % COLORS) + (place // COLORS == other // COLORS)
+    return -kept, (other - place) % PLACES

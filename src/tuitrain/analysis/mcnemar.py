@@ -83,10 +83,10 @@ def verdict(result: McNemar, first: str, second: str) -> str:
     better, worse = (second, first) if result.gain >= 0 else (first, second)
     gained, lost = max(result.only_first, result.only_second), min(result.only_first, result.only_second)
     counted = (
-        f"Of {result.images:,} images {gained:,} only {better} has right and {lost:,} only {worse}: "
+        f"{gained:,} of {result.images:,} images only {better} has right, {lost:,} only {worse}: "
         f"{abs(result.gain):,} more for {better}"
         if result.gain
-        else f"Of {result.images:,} images each has {gained:,} right that the other has not"
+        else f"Each has {gained:,} of {result.images:,} images right that the other has not"
     )
     meaning = (
         "Chance alone would hardly do that: the two models do differ."

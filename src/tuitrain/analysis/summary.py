@@ -1,10 +1,7 @@
-"""A run in one line."""
+"""A run in a few words, not yet made safe to show."""
 
 from tuitrain.analysis import units
 from tuitrain.runs.listing import Entry
-from tuitrain.text import plain
-
-COLUMNS = ("run", "status", "data", "model", "opt", "act", "lr", "epochs", "best val", "test", "time")
 
 
 def model(entry: Entry) -> str:
@@ -41,25 +38,3 @@ def epochs(entry: Entry) -> str:
     """`10`, or `6/10` where some are left."""
     state = entry.state
     return str(state.epoch) if state.epoch == state.epochs else f"{state.epoch}/{state.epochs}"
-
-
-def cells(entry: Entry) -> dict[str, str]:
-    """The text of each of COLUMNS, safe to show."""
-    config, state = entry.config, entry.state
-    if entry.status == "damaged":
-        name, problem = plain(entry.info.name, 60), plain(entry.problem)
-        return dict.fromkeys(COLUMNS, "") | {"run": name, "status": "damaged", "data": problem}
-    texts = {
-        "run": entry.info.name,
-        "status": status(entry),
-        "data": config.data.dataset,
-        "model": model(entry),
-        "opt": config.optimizer.name,
-        "act": config.model.activation,
-        "lr": f"{config.optimizer.lr:g}",
-        "epochs": epochs(entry),
-        "best val": units.percent(state.best.validation.accuracy if state.best else None),
-        "test": units.percent(state.test.accuracy if state.test else None),
-        "time": time(entry),
-    }
-    return {column: plain(text, 60) for column, text in texts.items()}

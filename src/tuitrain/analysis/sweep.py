@@ -7,7 +7,11 @@ from typing import Any
 from msgspec import Struct
 
 from tuitrain.analysis import units
+from tuitrain.config.sweep import Sweep
 from tuitrain.config.values import to_text
+from tuitrain.runs.result import metric
+from tuitrain.runs.sweep_index import Outcome
+from tuitrain.text import plain
 
 # More different numbers than this, as sampling makes them, are taken together in so many groups of the same size.
 MOST_LEVELS, GROUPS = 8, 4
@@ -19,6 +23,17 @@ class Result(Struct, frozen=True):
     trial: int
     values: dict[str, Any]
     score: float | None
+
+
+def results(sweep: Sweep, outcomes: Iterable[Outcome], name: str = "") -> list[Result]:
+    """Of the runs that have ended: those that still go on would seem worse than they are. `name` takes the place of the
+    sweep's own metric."""
+    name = name or sweep.options.metric
+    return [
+        Result(one.job.trial, one.values, metric(one.state, name))
+        for one in outcomes
+        if one.values is not None and one.done
+    ]
 
 
 class Summary(Struct, frozen=True):
@@ -95,3 +110,31 @@ def _levels(values: Sequence[Any]) -> tuple[list[str], list[int]]:
     places = {value: place for place, group in enumerate(groups) for value in group}
     labels = [f"{units.number(group[0])} to {units.number(group[-1])}" for group in groups]
     return labels, [places[value] for value in values]
+
+
+def short_names(keys: Sequence[str]) -> dict[str, str]:
+    """`optimizer`, `lr`, `activation`: keys as people say them, the whole key where two would be the same."""
+    names = {key: key.partition(".")[0] if key.endswith(".name") else key.rpartition(".")[2] for key in keys}
+    return {key: name if list(names.values()).count(name) == 1 else key for key, name in names.items()}
+
+
+def described(values: dict[str, Any]) -> str:
+    """`optimizer=adam lr=0.01`, to show."""
+    names = short_names(list(values))
+    return plain(" ".join(f"{names[key]}={to_text(value)}" for key, value in values.items()))
+
+
+def shown(metric_name: str, value: float | None) -> str:
+    return units.percent(value) if metric_name.endswith("accuracy") else units.loss(value)
+
+
+def seconds_left(outcomes: Sequence[Outcome]) -> float | None:
+    """Until the last run ends, as many at a time as now; None where nothing is known."""
+    states = [one.state for one in outcomes if one.status == "finished" and one.state]
+    took = [state.ended - state.started for state in states if state.ended and state.started]
+    running = [one.state for one in outcomes if one.status == "running" and one.state]
+    if not took or not running:
+        return None
+    ahead = sum(one.status in ("queued", "interrupted") and not one.done for one in outcomes)
+    begun = sum(1 - (state.step / state.steps if state.steps else 0) for state in running)
+    return fmean(took) * (ahead + begun) / len(running)

@@ -39,7 +39,7 @@ def _later(module: str) -> Command:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The options, with the command to call as `run`. Leaves with status 2 where they make no sense."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = _joined(sys.argv[1:] if arguments is None else arguments)
     for text in arguments:
         if not text.isascii() and text != text.encode(errors="replace").decode():
             sys.stderr.write(f"tuitrain: {plain(text, 60)!r} is not UTF-8 text.\n")
@@ -54,12 +54,31 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return _build().parse_args(arguments or ["app"])
 
 
+def _percentage(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 100:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and up to 100")
+    return value
+
+
+def _joined(arguments: list[str]) -> list[str]:
+    """`--sort -test` as `--sort=-test`: argparse takes what begins with a dash for an option."""
+    joined: list[str] = []
+    for text in arguments:
+        if joined and joined[-1] in ("--sort", "--filter") and text.startswith("-") and not text.startswith("--"):
+            joined[-1] += f"={text}"
+        else:
+            joined.append(text)
+    return joined
+
+
 COMMANDS: dict[str, str] = {
     "app": "open the app, as tuitrain alone does",
     "train": "train a run and print its result",
     "sweep": "train a run for each combination of several settings, or go on with such a sweep",
     "runs": "list runs",
     "show": "show a run with its confusion matrix",
+    "compare": "compare runs: what differs, what came of it, and whether that is more than chance",
     "evaluate": "look at a split with a checkpoint of a run",
     "attach": "open the app at a run, the newest that goes on where none is named",
     "resume": "let a paused run go on, or train on one that was interrupted or stopped, or has more epochs to do",
@@ -104,8 +123,15 @@ def _build() -> argparse.ArgumentParser:
     train.add_argument("--name", default="", metavar="N", help="name of the run")
     train.add_argument("--detach", action="store_true", help="train in a process of its own, and return at once")
     _sweep(add("sweep", shared, machine))
-    add("runs", shared, machine)
+    runs = add("runs", shared, machine)
+    runs.add_argument("--filter", metavar="Q", default="", help="only runs that fit, such as 'lr<0.01 test>95%%'")
+    runs.add_argument("--sort", metavar="KEY", default="", help="by a column: test, lr, time ...; -test or test:desc")
     add("show", shared, machine).add_argument("name", metavar="RUN", help="id, part of an id, name or folder")
+    compare = add("compare", shared, machine)
+    compare.add_argument("names", nargs="+", metavar="RUN", help="two runs or more; the first is the baseline")
+    compare.add_argument("--format", choices=["table", "markdown", "csv"], default="table")
+    compare.add_argument("--all", action="store_true", help="all settings, not only those that differ")
+    compare.add_argument("--reach", type=_percentage, metavar="P", help="validation accuracy to look for, in per cent")
     evaluate = add("evaluate", shared, machine)
     evaluate.add_argument("name", metavar="RUN", help="id, part of an id, name or folder")
     evaluate.add_argument("--split", choices=["test", "validation"], default="test")
@@ -125,6 +151,7 @@ def _build() -> argparse.ArgumentParser:
     work = commands.add_parser("work", add_help=False)
     work.add_argument("path", type=Path)
     work.add_argument("--epochs", type=int)
+    work.add_argument("--since", type=int)
     work.set_defaults(run=_later("work"))
     worker = commands.add_parser("sweep-work", add_help=False)
     worker.add_argument("path", type=Path)

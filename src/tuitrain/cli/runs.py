@@ -6,32 +6,55 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from tuitrain.analysis import summary
+from tuitrain.analysis import query
+from tuitrain.analysis.arrange import ordered, sort_order
+from tuitrain.analysis.columns import Column, columns
 from tuitrain.cli.output import document, talk, wide_console
 from tuitrain.config.values import flat
-from tuitrain.runs.listing import Entry, list_runs
+from tuitrain.runs.index import RunIndex
+from tuitrain.runs.listing import Entry
 from tuitrain.text import plain
 
-RIGHT = {"lr", "epochs", "best val", "test", "time"}
+COLUMNS = (
+    "id", "run", "status", "data.dataset", "model.name", "optimizer.name", "model.activation", "optimizer.lr", "epoch",
+    "best", "test", "time",
+)  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:
-    entries = list_runs(options.runs_dir)
+    fits = query.parse(options.filter)
+    order = sort_order(options.sort) if options.sort else None
+    entries = RunIndex(options.runs_dir).refresh()
+    fitting = [entry for entry in entries if fits(entry)]
+    if order:
+        fitting = ordered(fitting, *order)
     if options.json:
-        document([_document(entry) for entry in entries])
-        return 0
-    if not entries:
+        document([_document(entry) for entry in fitting])
+    elif fitting:
+        keys = dict.fromkeys((*COLUMNS, order[0].key) if order else COLUMNS)
+        wide_console().print(_table(fitting, [columns()[key] for key in keys]))
+    elif entries:
+        talk(f"None of the {len(entries)} runs in {plain(options.runs_dir)} fits {plain(options.filter)!r}.")
+    else:
         talk(f"There are no runs in {plain(options.runs_dir)}. Start one with: tuitrain train")
-        return 0
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("id", no_wrap=True)
-    for column in summary.COLUMNS:
-        table.add_column(column, justify="right" if column in RIGHT else "left", no_wrap=True)
-    for entry in entries:
-        table.add_row(Text(plain(entry.folder.id)), *(Text(cell) for cell in summary.cells(entry).values()))
-    console = wide_console()
-    console.print(table)
     return 0
+
+
+def _table(entries: list[Entry], shown: list[Column]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for column in shown:
+        table.add_column(column.title, justify="right" if column.right else "left", no_wrap=True)
+    for entry in entries:
+        table.add_row(*map(Text, _cells(entry, shown)))
+    return table
+
+
+def _cells(entry: Entry, shown: list[Column]) -> list[str]:
+    """A damaged run says what is wrong with it, in the place of what is not known."""
+    if entry.status != "damaged":
+        return [plain(entry.folder.id) if column.key == "id" else column.text(entry) for column in shown]
+    known = {"id": entry.folder.id, "run": entry.info.name, "status": "damaged", "data.dataset": entry.problem}
+    return [plain(known.get(column.key, ""), 200) for column in shown]
 
 
 def _document(entry: Entry) -> dict[str, Any]:

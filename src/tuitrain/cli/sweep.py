@@ -1,6 +1,7 @@
 """`tuitrain sweep`: start a sweep, go on with one, or say something to it."""
 
 import argparse
+import os
 import signal
 import sys
 from collections import Counter
@@ -15,8 +16,9 @@ from rich.text import Text
 from tuitrain.analysis import sweep as analysis
 from tuitrain.analysis import units
 from tuitrain.cli.output import document, talk, wide_console
-from tuitrain.config.sweep import Sweep, change, checked, describe, dumps, read
-from tuitrain.config.values import to_text
+from tuitrain.config.sweep import Sweep, change, describe, dumps, read
+from tuitrain.config.sweep import options as sweep_options
+from tuitrain.config.values import parsed, to_text
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.sweep import Pool, spawn, stop
 from tuitrain.runs.result import metric
@@ -27,10 +29,11 @@ from tuitrain.text import plain
 
 def run(options: argparse.Namespace) -> int:
     if options.parallel is not None:
-        checked_parallel = change(_ANY, [f"sweep.parallel={options.parallel}"])
-        options.parallel = checked_parallel.options.parallel
-    if options.name is None and options.config is None and not options.set:
+        options.parallel = parsed(sweep_options()["sweep.parallel"], options.parallel)
+    if options.name is None and options.config is None and not options.set and not options.say:
         return _list(options)
+    if options.say and options.name is None:
+        raise ConfigError(f"--{options.say} needs the sweep that is meant.", "See: tuitrain sweep")
     folder = _folder(options)
     if options.say:
         return _say(folder, options.say)
@@ -40,15 +43,14 @@ def run(options: argparse.Namespace) -> int:
     if options.detach:
         spawn(folder, options.parallel)
         talk(f"It goes on in the background. Watch it: tuitrain, then S. Stop it: tuitrain sweep {folder.id} --stop")
+        if not options.json:
+            sys.stdout.write(f"{folder.id}\n")
+            return 0
     elif not _work(folder, options.parallel):
         talk(f"It can go on: tuitrain sweep {plain(folder.id)}")
         _result(folder, options.json)
         return 130
     return _result(folder, options.json)
-
-
-# Something valid, to check single options against.
-_ANY = Sweep(values={"optimizer.lr": (0.1,)})
 
 
 def _folder(options: argparse.Namespace) -> SweepFolder:
@@ -57,8 +59,10 @@ def _folder(options: argparse.Namespace) -> SweepFolder:
             raise ConfigError("A sweep that exists keeps its settings: -c and --set are for new ones.")
         return find(options.runs_dir, options.name)
     sweep, original = read(options.config) if options.config else (Sweep(), "")
-    more = [f"sweep.{name}={getattr(options, name)}" for name in ("trials", "seeds") if getattr(options, name)]
-    sweep = checked(change(sweep, [*options.set, *more]))
+    more = [
+        f"sweep.{name}={getattr(options, name)}" for name in ("trials", "seeds") if getattr(options, name) is not None
+    ]
+    sweep = change(sweep, [*options.set, *more])
     folder = create(options.runs_dir, dumps(sweep, original))
     talk(f"sweep {plain(folder.path, 1000)}: {sweep.trials} trials, {sweep.trials * sweep.options.seeds} runs")
     return folder
@@ -83,10 +87,17 @@ def _work(folder: SweepFolder, parallel: int | None) -> bool:
 
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
-    # The sweep outlives its terminal.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, _hang_up)
     with _Talk(folder) as said:
         return pool.run(said.show)
+
+
+def _hang_up(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    """The terminal has gone: the sweep goes on, and says nothing more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
 
 
 class _Talk:
@@ -125,24 +136,12 @@ class _Talk:
         value = metric(one.state, self._metric)
         text = f"{describe(one.values or {})} seed {one.job.seed}: {one.status}"
         text += f", {self._metric} {value:.4f}" if value is not None else f". {plain(one.problem)}"
-        try:
-            self._console.print(Text(text))
-        except OSError:
-            # The terminal has gone; the sweep goes on.
-            return
-
-
-def results(sweep: Sweep, outcomes: list[Outcome]) -> list[analysis.Result]:
-    return [
-        analysis.Result(one.job.trial, one.values, metric(one.state, sweep.options.metric))
-        for one in outcomes
-        if one.values is not None
-    ]
+        self._console.print(Text(text))
 
 
 def _result(folder: SweepFolder, json: bool) -> int:
     sweep, outcomes = folder.sweep(), SweepIndex(folder).refresh()
-    best = analysis.best(results(sweep, outcomes), sweep.higher_is_better)
+    best = analysis.best(analysis.results(sweep, outcomes), sweep.higher_is_better)
     if json:
         document(_document(folder, sweep, outcomes, best))
     else:
@@ -158,7 +157,7 @@ def _document(
         "sweep": folder.id,
         "path": str(folder.path),
         "name": sweep.options.name,
-        "status": "finished" if all(one.done for one in outcomes) else "running" if folder.sessions() else "stopped",
+        "status": folder.status(all(one.done for one in outcomes)),
         "metric": sweep.options.metric,
         "runs": [
             {
@@ -223,7 +222,7 @@ def _list(options: argparse.Namespace) -> int:
             talk(f"{plain(folder.id)}: {error}")
             continue
         done = sum(one.done for one in outcomes)
-        status = "finished" if done == len(outcomes) else "running" if folder.sessions() else "stopped"
+        status = folder.status(done == len(outcomes))
         rows.append(
             {"id": folder.id, "name": sweep.options.name, "status": status, "done": done, "runs": len(outcomes)}
         )

@@ -11,7 +11,7 @@ from tuitrain.runs.folder import RunFolder
 
 def run(options: argparse.Namespace) -> int:
     folder = RunFolder(options.path)
-    inbox = Inbox(folder)
+    inbox = Inbox(folder, options.since)
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         inbox.put("stop")

@@ -7,7 +7,10 @@ from msgspec import Struct
 
 
 class Preferences(Struct):
+    """`own_process`: a run that is started from the form gets a process of its own."""
+
     theme: str = ""
+    own_process: bool = False
 
 
 def _path() -> Path:
@@ -37,3 +40,8 @@ def save(preferences: Preferences) -> None:
         _path().write_text(tomlkit.dumps(msgspec.to_builtins(preferences)), encoding="utf-8")
     except OSError:
         return
+
+
+def change(**changes: str | bool) -> None:
+    """Save some, and leave the others as they are in the file."""
+    save(msgspec.structs.replace(load(), **changes))

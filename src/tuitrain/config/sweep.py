@@ -32,14 +32,15 @@ from tuitrain.text import plain
 # More trials than anyone looks at; a slip of the keyboard must not fill a disk.
 MOST_TRIALS = 10_000
 Metric = Literal["validation.accuracy", "validation.loss", "train.accuracy", "train.loss"]
-Name = Annotated[str, Meta(min_length=1, max_length=80)]
 Values = dict[str, Any]
 
 
 class Options(Struct, frozen=True, kw_only=True):
     """Sweep: how trials are chosen and run."""
 
-    name: Annotated[Name, Meta(description="name of the sweep; its runs are tagged sweep:NAME")] = "sweep"
+    name: Annotated[
+        str, Meta(min_length=1, max_length=80, description="name of the sweep; its runs are tagged sweep:NAME")
+    ] = "sweep"
     method: Annotated[
         Literal["grid", "random", "tpe"],
         Meta(description="all combinations, combinations by chance, or those that look best so far"),

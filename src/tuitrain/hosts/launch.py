@@ -12,7 +12,7 @@ from tuitrain.hosts.output import Capture
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import RunInfo, State
-from tuitrain.runs.writer import create, default_name
+from tuitrain.runs.writer import RunWriter, create, default_name
 
 Progress = Callable[[str, float | None], None]
 
@@ -70,15 +70,23 @@ def resume(folder: RunFolder, progress: Progress, inbox: Inbox, epochs: int | No
 
     Raises RunError where it has nothing left to do, or another process holds it; all else stands in its state.
     """
-    check_resumable(folder.state(), epochs)
-    config = folder.config()
+    state, config = folder.state(), folder.config()
+    check_resumable(state, epochs)
+    if state.status == "queued" and state.phase == "paused":
+        inbox.put("pause")
     with Capture() as capture:
         capture.to(folder.log_file)
-        progress("loading torch", None)
-        from tuitrain.training.job import prepare
-        from tuitrain.training.work import work
-
-        state = work(folder, lambda: prepare(config, progress), inbox, epochs)
+        # Held before torch is loaded, which takes seconds: whoever started this process waits for no longer.
+        writer = RunWriter(folder)
+        try:
+            writer.update(status="queued", phase="", reason="", ended=None, now=True)
+            progress("loading torch", None)
+            from tuitrain.training.job import prepare
+            from tuitrain.training.work import work
+        except BaseException:
+            writer.close()
+            raise
+        state = work(folder, lambda: prepare(config, progress), inbox, epochs, writer)
         notify(folder, state, config.notify.command)
         return state
 

@@ -19,6 +19,20 @@ from typing import IO, BinaryIO, TextIO
 _active: "Capture | None" = None
 
 
+class _Terminal(io.TextIOWrapper):
+    """Where nobody listens any more, as after a dropped line, there is nothing to be said: Textual's thread that writes
+    must not end of it, because the app would then wait for that thread for ever."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
+
+
 def keep_terminal() -> None:
     """From now on `sys.__stdout__` and `sys.__stderr__` write to the terminal by descriptors of their own, so that
     1 and 2 can be led elsewhere."""
@@ -27,7 +41,7 @@ def keep_terminal() -> None:
             copy = os.dup(number)
         except OSError:
             continue
-        stream = os.fdopen(copy, "w", encoding="utf-8", errors="replace", buffering=1)
+        stream = _Terminal(os.fdopen(copy, "wb"), encoding="utf-8", errors="replace", line_buffering=True)
         if getattr(sys, name[2:-2]) is getattr(sys, name):
             setattr(sys, name[2:-2], stream)
         setattr(sys, name, stream)

@@ -21,12 +21,13 @@ def start(request: Request) -> RunFolder:
     return folder
 
 
-def spawn(folder: RunFolder, epochs: int | None = None) -> None:
-    """Train on in a process of its own; returns as soon as that holds the run. Raises RunError where it does not come
-    to that."""
+def spawn(folder: RunFolder, epochs: int | None = None, since: int | None = None) -> None:
+    """Train on in a process of its own; returns as soon as that holds the run. `since` is where in the control file its
+    commands begin; None: with those that are yet to come. Raises RunError where it does not come to that."""
     # -P: a file of the user's that is called torch.py must not stand in for torch.
     command = [sys.executable, "-P", "-m", "tuitrain", "work", str(folder.path.absolute())]
     command += ["--epochs", str(epochs)] if epochs else []
+    command += ["--since", str(since)] if since is not None else []
     try:
         with folder.log_file.open("ab") as log:
             # A session of its own and no stream of ours: neither SIGHUP nor a closed terminal reaches it.

@@ -80,7 +80,7 @@ class ThreadHost:
         try:
             job()
             if self.folder is not None and self._detached.is_set() and self.folder.state().status == "queued":
-                spawn(self.folder)
+                spawn(self.folder, since=self._inbox.read_to if self._inbox else None)
         except Cancelled:
             pass
         except TuitrainError as error:

@@ -52,15 +52,21 @@ def _user() -> str:
 
 
 class Inbox:
-    """The commands that came since the last look; those of before it was opened are passed over.
+    """The commands that came since the last look; those of before it was opened, or before the place `since` in the
+    file, are passed over.
 
     `put` is for the process that trains: signals, and an app that is left.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, since: int | None = None) -> None:
         self._own: deque[Command] = deque()
         self._path = folder.control_file
-        self._offset = self._size()
+        self._offset = self._size() if since is None else since
+
+    @property
+    def read_to(self) -> int:
+        """The place in the file that another process is to read on from."""
+        return self._offset
 
     def put(self, name: CommandName, reason: str = "") -> None:
         """From any thread, or a signal handler."""

@@ -69,16 +69,18 @@ class Curve:
 class Follower:
     """All that is known of a run; `poll` reads what is new. Never raises for a damaged run: see `problem`."""
 
-    def __init__(self, folder: RunFolder, *, layers: bool = True, log: bool = True) -> None:
-        """Without `layers` or `log` these stay empty, and take no memory."""
+    def __init__(self, folder: RunFolder, *, brief: bool = False) -> None:
+        """`brief`: without log, layers and the train rows' epochs, which take time and memory."""
         self.folder = folder
-        self._keeps_layers, self._reads_log = layers, log
+        self._brief = brief
         self.info = RunInfo(id=folder.id, name=folder.id)
         self.config = Config()
         self.state = State()
         self.problem = ""
         self.damaged_rows = 0
         self.train = Curve("lr", "grad_norm")
+        if brief:
+            del self.train.columns["epoch"]
         self.layers: list[array[float]] = []
         self.evaluations = {"validation": Curve("best"), "test": Curve("best")}
         self.events: list[Event] = []
@@ -102,7 +104,7 @@ class Follower:
         try:
             self._load()
             news = self._read_state()
-            news |= self._reads_log and self._read_log(deadline)
+            news |= not self._brief and self._read_log(deadline)
             news |= self._read_metrics(deadline)
         except (RunError, OSError) as error:
             problem, self.problem = self.problem, str(error)
@@ -189,7 +191,7 @@ class Follower:
         last = self.train.step[-1] if self.train.step else -1
         if not all(map(lt, [last, *steps], steps)):
             return False
-        norms = [row.layers if isinstance(row, Train) else () for row in rows] if self._keeps_layers else []
+        norms = [row.layers if isinstance(row, Train) else () for row in rows] if not self._brief else []
         if {len(self.layers)} != (set(map(len, norms)) or {len(self.layers)}):
             return False
         self.train.extend(steps, rows)
@@ -216,14 +218,16 @@ class Follower:
         else:
             if row.name == "continued":
                 self._cut(row.step)
-            self.events.append(row)
+            # What was done after the last checkpoint is done again.
+            if row.name != "drop" or all((event.name, event.step) != ("drop", row.step) for event in self.events):
+                self.events.append(row)
 
     def _take_train(self, row: Train) -> None:
         if self.train.step and row.step <= self.train.step[-1]:
             return
         self.train.add(row.step, epoch=row.epoch, seconds=row.seconds, time=row.time, loss=row.loss,
                        accuracy=row.accuracy, lr=row.lr, grad_norm=row.grad_norm)  # fmt: skip
-        if not self._keeps_layers:
+        if self._brief:
             return
         while len(self.layers) < len(row.layers):
             self.layers.append(array("d", [_NAN] * (len(self.train) - 1)))

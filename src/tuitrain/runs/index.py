@@ -33,15 +33,15 @@ class RunIndex:
         """How many runs there are of which nothing is known yet."""
         return len(self._folders) - len(self._known)
 
-    def refresh(self, seconds: float = inf) -> list[Entry]:
+    def refresh(self, seconds: float = inf, *, everything: bool = False) -> list[Entry]:
         """Newest first. Raises RunError where the folder itself cannot be read.
 
-        With a limit, of the runs that have ended only some are looked at in each call, all in turn, and reading new ones
-        stops after about so many seconds: see `unread`.
+        With a limit, reading new runs stops after about so many seconds, see `unread`; and unless `everything` is asked
+        for, of the runs that have ended only some are looked at in each call, all in turn.
         """
-        deadline = monotonic() + seconds
         self._list()
-        for name in self._due(everything=seconds == inf):
+        deadline = monotonic() + seconds
+        for name in self._due(everything=everything or seconds == inf):
             if name in self._known or monotonic() < deadline:
                 self._look(self._folders[name])
         if not self.unread:
@@ -79,10 +79,12 @@ class RunIndex:
                 yield name
             else:
                 ended.append(name)
+        yield from (unread := [name for name in names if name not in self._known])
+        if unread:
+            return
         start = self._next if self._next < len(ended) else 0
         self._next = start + SLICE
         yield from ended[start : self._next]
-        yield from [name for name in names if name not in self._known]
 
     def _look(self, folder: RunFolder) -> None:
         stamp = _stamp(folder)

@@ -15,7 +15,6 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.process import Process, alive, this_process
 from tuitrain.text import plain
 
-
 # Seconds that a file which others change at the same time is looked at again.
 PATIENCE = 4.0
 
@@ -163,6 +162,9 @@ def _create_plainly(path: Path, content: bytes) -> bool:
         return False
     try:
         os.write(descriptor, content)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
     finally:
         os.close(descriptor)
     return True

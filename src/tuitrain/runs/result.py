@@ -25,11 +25,14 @@ def result(folder: RunFolder, state: State) -> dict[str, Any]:
 
 
 def metric(state: State | None, name: str) -> float | None:
-    """`validation.accuracy`, `train.loss` …, the validation's where its loss was lowest; None where the run has none,
-    or failed."""
+    """`validation.accuracy`, `train.loss`, `test.accuracy` …, the validation's where its loss was lowest; None where
+    the run has none, or failed."""
     if state is None or state.status == "failed":
         return None
     split, _, what = name.partition(".")
-    score = state.train if split == "train" else state.best.validation if state.best else None
+    if split == "validation":
+        score = state.best.validation if state.best else None
+    else:
+        score = state.train if split == "train" else state.test
     value: float | None = getattr(score, what, None)
     return value

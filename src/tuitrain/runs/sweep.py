@@ -222,6 +222,14 @@ class SweepFolder:
     def _session_file(self) -> Path:
         return self.path / "sessions" / f"{platform.node()}-{os.getpid()}.json"
 
+    def status(self, done: bool) -> str:
+        """`finished`, `running`, `paused`, or `stopped` where nobody works on it."""
+        if done:
+            return "finished"
+        if not self.sessions():
+            return "stopped"
+        return "paused" if self.control().paused else "running"
+
     def sessions(self) -> list[Session]:
         """Those that still work on the sweep."""
         found = []

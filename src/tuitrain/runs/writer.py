@@ -74,6 +74,9 @@ class RunWriter:
             self.state.process = this_process()
             self._metrics = os.open(folder.metrics_file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
             self._end_torn_line()
+        except OSError as error:
+            release(folder)
+            raise RunError(f"The run cannot be written: {error.strerror}.") from None
         except BaseException:
             release(folder)
             raise
@@ -90,9 +93,15 @@ class RunWriter:
         # One write call a row: a reader, or a copy taken in between, sees at worst a torn last line.
         line = encode(row) + b"\n"
         written = os.write(self._metrics, line)
-        if written != len(line):
-            # The disk is full; the next call says so.
+        if written == len(line):
+            return
+        try:
+            # The disk is full, and this call says so.
             os.write(self._metrics, line[written:])
+        except OSError:
+            # Half a row would spoil the next one.
+            os.ftruncate(self._metrics, os.fstat(self._metrics).st_size - written)
+            raise
 
     def event(self, name: str, detail: str = "", value: float | None = None) -> None:
         self.row(Event(name, self.state.step, self.state.epoch, time.time(), detail, value))

@@ -14,13 +14,17 @@ from tuitrain.errors import TuitrainError
 
 
 class Prompt(ModalScreen[str | None]):
-    """Dismissed with the text once `check` raises no TuitrainError for it; None for escape."""
+    """Dismissed with the text once `check` raises no TuitrainError for it; None for escape.
+
+    `check` is asked at each change where it is `live`, else at enter alone.
+    """
 
     CSS_PATH = "question.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "cancel", id="prompt.cancel")]
 
-    def __init__(self, text: str, value: str, check: Callable[[str], object]) -> None:
+    def __init__(self, text: str, value: str, check: Callable[[str], object], *, live: bool = True) -> None:
         super().__init__()
+        self._live = live
         self._text, self._value, self._check = text, value, check
 
     def compose(self) -> ComposeResult:
@@ -30,7 +34,8 @@ class Prompt(ModalScreen[str | None]):
             yield Static(id="error")
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        self._problem(event.value)
+        if self._live:
+            self._problem(event.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if not self._problem(event.value):

@@ -1,27 +1,37 @@
 """Runs: what do I have, and what is going on?"""
 
 from collections import Counter
+from collections.abc import Sequence
+from operator import is_
 from pathlib import Path
+from time import monotonic
 from typing import ClassVar
 
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.widgets import Footer, Static
+from textual.timer import Timer
+from textual.widgets import Input, Static
 
-from tuitrain.config.values import changed, to_text
-from tuitrain.errors import RunError, TuitrainError
-from tuitrain.hosts.process import spawn
+from tuitrain.analysis import query
+from tuitrain.analysis.columns import columns
+from tuitrain.analysis.overview import Overview
+from tuitrain.errors import RunError
 from tuitrain.runs.index import RunIndex
 from tuitrain.runs.listing import Entry
+from tuitrain.screens.run_changes import CHANGES, RunChanges
 from tuitrain.text import plain
 from tuitrain.widgets import terminal
-from tuitrain.widgets.navigation import NewRun, OpenRun, RunEnded
+from tuitrain.widgets.filter_bar import FilterBar
+from tuitrain.widgets.footer import FittingFooter
+from tuitrain.widgets.navigation import Choose, CompareRuns, NewRun, OpenRun, RunEnded
+from tuitrain.widgets.run_detail import RunDetail
 from tuitrain.widgets.run_table import RunTable
-from tuitrain.widgets.ticking import TickingScreen
 
-RESUMABLE = ("interrupted", "stopped", "failed")
+# Seconds of reading before the first picture, and at a stretch from then on.
+FIRST, STRETCH = 0.15, 0.06
+# With how many of the marked runs the one under the cursor is compared.
+COMPARED = 48
 EMPTY = """\
 No runs yet.
 
@@ -31,107 +41,275 @@ and train in a few seconds.
 Runs are kept in $folder"""
 
 
-class Runs(TickingScreen):
-    """The home screen: a table of the folder's runs, newest first."""
+class Runs(RunChanges):
+    """The home screen: a table of the folder's runs."""
 
     CSS_PATH = "runs.tcss"
     TITLE = "Runs"
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "new", "new", tooltip="Set up a new run", id="runs.new"),
-        Binding("r", "resume", "resume", tooltip="Train on what was interrupted or stopped", id="runs.resume"),
-        Binding("y", "clone", "clone", tooltip="A new run with the settings of this one", id="runs.clone"),
+        Binding("space", "mark", "mark", tooltip="Mark the run, to compare it", id="runs.mark"),
+        Binding("c", "compare", "compare", tooltip="Compare the marked runs", id="runs.compare"),
+        Binding("slash", "filter", "filter", key_display="/", tooltip="Show only some runs", id="runs.filter"),
+        Binding("s", "sort", "sort", tooltip="Sort by a column; the same again turns it round", id="runs.sort"),
+        Binding("o", "columns", "columns", tooltip="Choose the columns", id="runs.columns"),
+        Binding(
+            "a", "mark_all", tooltip="Mark all that are shown; again: none of them", show=False, id="runs.mark_all"
+        ),
+        Binding("A", "mark_none", tooltip="Take all marks away", show=False, id="runs.mark_none"),
+        Binding("escape", "all", tooltip="Show all runs again", show=False, id="runs.all"),
+        *CHANGES,
     ]
 
     def __init__(self, runs_dir: Path) -> None:
         super().__init__()
+        self.runs_dir = runs_dir
         self._index = RunIndex(runs_dir)
-        self._entries: list[Entry] = []
+        self._overview = Overview(runs_dir)
+        self._runs: list[Entry] = []
+        self._problem = ""
+        self._drawn = 0.0
+        self._works: list[bool | None] = []
+        self._reading: Timer | None = None
+        self._following: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(id="head")
+        yield FilterBar(self._overview.text, lambda text: query.complete(text, self._overview.runs))
         yield RunTable()
         yield Static(id="empty")
-        yield Static(id="detail")
-        yield Footer(show_command_palette=False, compact=True)
+        yield RunDetail()
+        yield FittingFooter()
+
+    # What is there, and what of it is drawn.
 
     def tick(self) -> None:
-        before = {entry.folder.id for entry in self._entries if entry.status in ("running", "paused")}
-        try:
-            self._entries = self._index.refresh()
-            about = Content.from_markup(EMPTY, folder=_home(self._index.runs_dir))
-        except RunError as error:
-            self._entries, about = [], Content(str(error))
-        for entry in self._entries:
-            if entry.folder.id in before and not entry.state.active:
-                self.post_message(RunEnded(entry.folder, entry.info.name, entry.state))
         terminal.title(self.app, "tuitrain")
-        table, empty = self.query_one(RunTable), self.query_one("#empty", Static)
-        appeared = bool(self._entries) and not table.display
-        table.display, empty.display = bool(self._entries), not self._entries
-        empty.update(about)
-        table.show(self._entries)
-        if appeared or (self._entries and self.focused is None):
+        self._read(STRETCH if self._drawn else FIRST)
+        self._draw()
+        self._follow()
+
+    def changed(self) -> None:
+        self._read(FIRST, everything=True)
+        self._draw()
+
+    def _read(self, seconds: float, *, everything: bool = False) -> None:
+        before = {run.folder.id for run in self._runs if run.status in ("running", "paused")}
+        try:
+            self._runs, self._problem = self._index.refresh(seconds, everything=everything), ""
+        except RunError as error:
+            self._runs, self._problem = [], str(error)
+        for run in self._runs:
+            if run.folder.id in before and not run.state.active:
+                self.post_message(RunEnded(run.folder, run.info.name, run.state))
+        if self._index.unread and self._reading is None:
+            self._reading = self.set_timer(0.01, self._read_on)
+
+    def _read_on(self) -> None:
+        """Thousands are read a stretch at a time, with keys heard in between, and shown as they come."""
+        self._reading = None
+        if self._shown:
+            self._read(STRETCH)
+            if not self._index.unread or monotonic() - self._drawn > 1:
+                self._draw()
+
+    def _draw(self) -> None:
+        overview, table = self._overview, self.query_one(RunTable)
+        if not _same(self._runs, overview.runs):
+            overview.update(self._runs)
+        appeared = bool(overview.shown) and not table.display
+        table.display = bool(overview.shown)
+        empty = self.query_one("#empty", Static)
+        empty.display = not overview.shown
+        if empty.display and (nothing := self._nothing()).plain != str(empty.content):
+            empty.update(nothing)
+        table.show(
+            overview.shown,
+            overview.chosen or overview.automatic(),
+            chosen=bool(overview.chosen),
+            sorted_by=overview.sorted_by,
+            marks=overview.identities(),
+        )
+        bar = self.query_one(FilterBar)
+        bar.display = bar.typing or bool(overview.text)
+        bar.say(overview.wrong or self._found(), wrong=bool(overview.wrong))
+        if (appeared and not bar.typing) or (overview.shown and self.focused is None):
             table.focus()
-        self.query_one("#head", Static).update(self._head())
+        self.query_one("#head", Static).update(self._head(), layout=False)
         self._detail()
-        self.refresh_bindings()
+        self._offer()
+        self._drawn = monotonic()
+
+    def _nothing(self) -> Content:
+        if self._problem:
+            return Content(self._problem)
+        if self._overview.runs:
+            return Content("No run fits the filter.")
+        if self._index.unread:
+            return Content("Reading the runs.")
+        return Content.from_markup(EMPTY, folder=_home(self.runs_dir))
 
     def _head(self) -> Content:
-        counts = Counter(entry.status for entry in self._entries)
-        said = [f"{len(self._entries)} run{'s' * (len(self._entries) != 1)}"]
-        said += [f"{counts[status]} {status}" for status in ("running", "paused", "interrupted") if counts[status]]
-        about = f" · {', '.join(said)} · {_home(self._index.runs_dir)}"
-        return Content.assemble(("tuitrain", "bold $accent"), (about, "$foreground 60%"))
+        overview = self._overview
+        counts = Counter(run.status for run in overview.runs)
+        total, marked = len(overview.runs), len(overview.marked())
+        said = [f"{total:,} run{'s' * (total != 1)}"]
+        said += [f"{counts[status]:,} {status}" for status in ("running", "paused", "interrupted") if counts[status]]
+        said += [f"{marked:,} marked"] if marked else []
+        said += [f"{self._index.unread:,} still to read"] if self._index.unread else []
+        return Content.assemble(
+            ("tuitrain", "bold $accent"), (f" · {', '.join(said)} · {_home(self.runs_dir)}", "$foreground 60%")
+        )
+
+    def _found(self) -> str:
+        key, falling = self._overview.sorted_by
+        order = f" · by {columns()[key].title} {'↓' if falling else '↑'}" if key in columns() else ""
+        return f"{len(self._overview.shown):,} of {len(self._overview.runs):,}{order}"
+
+    # The run under the cursor.
+
+    @property
+    def selected(self) -> Entry | None:
+        return self.query_one(RunTable).selected if self._overview.shown else None
+
+    @property
+    def targets(self) -> list[Entry]:
+        return self._overview.targets(self.selected)
 
     def _detail(self) -> None:
-        entry = self.query_one(RunTable).selected
-        self.query_one("#detail", Static).update(Content(_about(entry)) if entry else "")
+        overview, run = self._overview, self.selected
+        detail = self.query_one(RunDetail)
+        detail.display = bool(overview.runs)
+        detail.watch_run(run, overview.marked()[:COMPARED], overview.identities().get(run.folder.id) if run else None)
 
-    def on_data_table_row_highlighted(self) -> None:
+    def _follow(self) -> None:
+        if self._following is not None:
+            self._following.stop()
+            self._following = None
+        if self._shown and self.query_one(RunDetail).poll():
+            self._following = self.set_timer(0.05, self._follow)
+
+    def on_run_table_moved(self) -> None:
         self._detail()
-        self.refresh_bindings()
+        self._offer()
+        # A cursor that only passes by reads nothing.
+        if self._following is not None:
+            self._following.stop()
+        self._following = self.set_timer(0.08, self._follow)
 
-    def on_data_table_row_selected(self) -> None:
-        entry = self.query_one(RunTable).selected
-        if entry is not None:
-            self.post_message(OpenRun(entry.folder))
+    def on_run_table_opened(self) -> None:
+        if (run := self.selected) is not None:
+            self.post_message(OpenRun(run.folder))
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        if action not in ("clone", "resume"):
-            return True
-        entry = self.query_one(RunTable).selected if self._entries else None
-        if entry is None:
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if not self.is_mounted or not hasattr(self, f"action_{action}"):
+            return super().check_action(action, parameters)
+        overview, run = self._overview, self.selected
+        if self.query_one(FilterBar).typing:
             return False
-        return entry.status in RESUMABLE if action == "resume" else entry.status != "damaged"
+        if action in ("filter", "sort", "columns"):
+            return bool(overview.runs)
+        if action in ("mark", "mark_all"):
+            return run is not None
+        if action == "compare":
+            return len(overview.compared(run)) > 1
+        if action in ("mark_none", "all"):
+            return bool(overview.marked() if action == "mark_none" else overview.text)
+        possible = self.possible(action)
+        return True if possible is None else possible
+
+    def _offer(self) -> None:
+        """The footer is built anew only where other keys work."""
+        works = [self.check_action(binding.action, ()) for binding in self.BINDINGS if isinstance(binding, Binding)]
+        if works != self._works:
+            self._works = works
+            self.refresh_bindings()
 
     def action_new(self) -> None:
         self.post_message(NewRun())
 
-    @work(thread=True, exit_on_error=False)
-    def action_resume(self) -> None:
-        """In a process of its own: whatever ended it before, this terminal will not."""
-        entry = self.query_one(RunTable).selected
-        if entry is None:
-            return
-        try:
-            spawn(entry.folder)
-        except TuitrainError as error:
-            self.app.call_from_thread(self.notify, str(error), severity="error", markup=False)
+    def action_mark(self) -> None:
+        if (run := self.selected) is not None:
+            self._overview.mark(run)
+            self.query_one(RunTable).action_move(1)
+            self._keep()
 
-    def action_clone(self) -> None:
-        entry = self.query_one(RunTable).selected
-        if entry is not None:
-            self.post_message(NewRun(entry.config, entry.info.name))
+    def action_mark_all(self) -> None:
+        self._overview.mark_shown()
+        self._keep()
+
+    def action_mark_none(self) -> None:
+        self._overview.mark_none()
+        self._keep()
+
+    def action_compare(self) -> None:
+        self.post_message(CompareRuns([run.folder for run in self._overview.compared(self.selected)]))
+
+    # Filter, order and columns.
+
+    def _keep(self) -> None:
+        self._overview.keep()
+        self._draw()
+
+    def action_filter(self) -> None:
+        bar = self.query_one(FilterBar)
+        bar.display = True
+        bar.input.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._overview.filter(event.value)
+        self._draw()
+
+    def on_input_submitted(self) -> None:
+        self.set_focus(self.query_one(RunTable) if self._overview.shown else None)
+        self._keep()
+
+    def on_filter_input_dropped(self) -> None:
+        self.action_all()
+
+    def action_all(self) -> None:
+        self._overview.filter("")
+        with self.prevent(Input.Changed):
+            self.query_one(FilterBar).input.value = ""
+        self.on_input_submitted()
+
+    def _columns_shown(self) -> list[str]:
+        return [column.key for column in self.query_one(RunTable).columns]
+
+    def action_sort(self) -> None:
+        keys = dict.fromkeys((*self._columns_shown(), *columns()))
+        options = [("", "newest first", "as they were made"), *map(_option, keys)]
+        self.post_message(Choose("Sort by", options, self._sort))
+
+    def _sort(self, chosen: tuple[str, ...] | None) -> None:
+        if chosen is not None:
+            self._overview.sort(chosen[0])
+            self._keep()
+
+    def action_columns(self) -> None:
+        keys = [key for key in columns() if key != "run"]
+        options = [("", "automatic", "the settings that differ, and the results"), *map(_option, keys)]
+        self.post_message(Choose("Columns", options, self._choose, self._columns_shown()[1:], many=True))
+
+    def _choose(self, chosen: tuple[str, ...] | None) -> None:
+        if chosen is not None and set(chosen) != set(self._columns_shown()[1:]):
+            self._overview.choose(chosen)
+            self._keep()
+
+
+def _same(some: Sequence[Entry], others: Sequence[Entry]) -> bool:
+    """Whether nothing was read anew; comparing what is in thousands of runs would take long."""
+    return len(some) == len(others) and all(map(is_, some, others))
+
+
+def _option(key: str) -> tuple[str, str, str]:
+    """A column in a list to choose from."""
+    column = columns()[key]
+    return key, column.title, f"{key}: {column.help}" if "." in key else column.help
 
 
 def _home(path: Path) -> str:
     """The path as people write it."""
     absolute, home = path.absolute(), Path.home()
     return plain(f"~/{absolute.relative_to(home)}" if absolute.is_relative_to(home) else absolute)
-
-
-def _about(entry: Entry) -> str:
-    """Two lines: which run, how it ended; what makes it differ from the defaults."""
-    reason = plain(entry.problem or entry.state.reason)
-    settings = plain(" ".join(f"{key}={to_text(value)}" for key, value in changed(entry.config).items()))
-    return f"{plain(entry.folder.id)}  {reason}\n{settings or 'all settings at their defaults'}"

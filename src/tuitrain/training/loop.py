@@ -198,20 +198,25 @@ class Loop:
             self._save()
 
     def _obey(self, command: Command) -> None:
-        """Do it, and acknowledge it in the rows."""
-        if command.name in ("stop", "detach"):
+        """Do it, keep what has changed, and acknowledge it in the rows."""
+        if command.name == "detach" and self._pending:
+            # Whoever goes on knows only what comes later.
+            self._pending.append(command)
+        elif command.name in ("stop", "detach"):
             self._save()
             raise Stopped(command.reason) if command.name == "stop" else Detached
-        if command.name == "pause":
+        elif command.name == "pause":
             self._pause(command)
         elif command.name == "checkpoint":
             self._save()
             self.writer.event("checkpoint", command.by)
         elif command.name == "lr" and command.value and 0 < command.value < math.inf:
             self.at.lr = command.value
+            self._save()
             self.writer.event("lr", command.by, command.value)
         elif command.name == "epochs" and command.value and command.value >= max(1, self.at.epoch):
             self._more(int(command.value))
+            self._save()
             self.writer.event("epochs", command.by, self.at.epochs)
         elif command.name != "resume":
             self.writer.event("refused", f"{command.name} {command.value} from {command.by}")
@@ -253,6 +258,8 @@ class Loop:
             )
         running = self._clock is not None
         self._stop_clock()
+        # The scores of the state are not in the checkpoint, and must not be older than it.
+        self._tell(now=True)
         checkpoint.save(self._last, snapshot(self.job, self.at, self.window))
         self._saved = time.monotonic()
         if running:

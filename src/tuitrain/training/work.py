@@ -20,18 +20,26 @@ from tuitrain.training.provenance import run_info
 PROMISE = ("device", "threads", "versions")
 
 
-def work(folder: RunFolder, prepare: Callable[[], Job], inbox: Inbox, epochs: int | None = None) -> State:
+def work(
+    folder: RunFolder,
+    prepare: Callable[[], Job],
+    inbox: Inbox,
+    epochs: int | None = None,
+    writer: RunWriter | None = None,
+) -> State:
     """Train a run, from its last checkpoint where there is one; its state says how it ended, and why.
 
-    `epochs` takes the place of the number that the run was to have. Handed over, the run is queued. Raises RunError
-    where another process writes the run, and OSError where not even the end can be written.
+    `epochs` takes the place of the number that the run was to have; `writer` is there where this process holds the run
+    already. Handed over, the run is queued, with the phase `paused` where it is to be held again. Raises RunError where
+    another process writes the run, and OSError where not even the end can be written.
     """
-    writer = RunWriter(folder)
+    writer = writer or RunWriter(folder)
     try:
         status, reason = _outcome(writer, prepare, inbox, epochs)
         writer.log(f"{status}. {reason}".rstrip())
         ended = None if status == "queued" else time.time()
-        writer.end(status=status, reason=reason, phase="", ended=ended)
+        phase = "paused" if status == "queued" and writer.state.status == "paused" else ""
+        writer.end(status=status, reason=reason, phase=phase, ended=ended)
     finally:
         writer.close()
     return writer.state

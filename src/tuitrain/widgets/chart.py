@@ -17,7 +17,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from tuitrain.analysis import units
-from tuitrain.analysis.decimate import MOST, block, thin
+from tuitrain.analysis.decimate import MOST, Thinned, block, thin
 from tuitrain.analysis.smooth import smooth
 from tuitrain.text import plain
 from tuitrain.widgets.plot import ALL, GREY, RGB, Axis, Line, Mark, Picture, View, picture, sign, x_axis
@@ -94,7 +94,7 @@ class Chart(Widget):
         self._given: object = None
         self._drawn: tuple[object, Text] | None = None
         self._pictured: tuple[object, Picture] | None = None
-        self._thinned: dict[object, Line] = {}
+        self.thinned: dict[object, Thinned] = {}
         self.set_reactive(Chart.view, home)
         self._say_view()
 
@@ -241,16 +241,18 @@ class Chart(Widget):
         if stop - start <= 2 * MOST:
             start, stop = max(0, start - 1 - _memory(self.view.smooth)), min(size, stop + 1)
             return replace(line, x=line.x[start:stop], y=line.y[start:stop])
-        key = (line.stamp, self.view.extremes)
-        thinned = self._thinned.pop(key, None)
-        if thinned is None:
-            x, y = thin(line.x, line.y, every, self.view.extremes)
-            thinned = replace(line, x=x, y=y, every=max(1, size // max(1, len(x))))
+        thinned = self.thin(line, self.view.extremes)
+        return replace(line, x=thinned.x(line.x), y=thinned.y, every=max(1, size // max(1, len(thinned.y))))
+
+    def thin(self, line: Line, extremes: bool) -> Thinned:
+        """The line's y, thinned out once as long as they do not change."""
+        key = (line.stamp and line.stamp[1], extremes)
+        thinned = self.thinned.pop(key, None)
         # The last used stand last, and those that are not used any more first.
-        self._thinned[key] = thinned
-        while len(self._thinned) > _CACHED:
-            del self._thinned[next(iter(self._thinned))]
-        return replace(thinned, name=line.name, color=line.color, marker=line.marker)
+        self.thinned[key] = thinned = thinned or thin(line.y, block(len(line.y)), extremes)
+        while len(self.thinned) > _CACHED:
+            del self.thinned[next(iter(self.thinned))]
+        return thinned
 
     def _head(self, width: int) -> Text:
         """The legend, at the right; where there is a cursor with the values there, at the left."""

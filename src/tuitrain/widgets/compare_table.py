@@ -10,7 +10,7 @@ from textual.widget import Widget
 from tuitrain.widgets.chart import theme_color
 
 LABEL = 27
-WIDEST = 24
+WIDEST, NARROWEST = 24, 12
 GAP = 2
 
 
@@ -39,10 +39,12 @@ class CompareTable(Widget):
 
     def show(self, heads: Sequence[Text], rows: Sequence[Row], selected: int) -> None:
         """`heads` and the cells of each row are in the order of the runs, of which `selected` is shown as such."""
-        self._heads, self._rows, self._selected = tuple(heads), tuple(rows), selected
-        self.scroll(0)
+        given = (tuple(heads), tuple(rows), selected)
+        if given != (self._heads, self._rows, self._selected):
+            self._heads, self._rows, self._selected = given
+            self.scroll_rows(0)
 
-    def scroll(self, rows: int) -> None:  # type: ignore[override]
+    def scroll_rows(self, rows: int) -> None:
         """So many rows on, or back, as far as there are any."""
         self._first_row = max(0, min(self._first_row + rows, len(self._rows) - self._room))
         self.refresh()
@@ -63,7 +65,7 @@ class CompareTable(Widget):
         muted = self._style("foreground-muted")
         for row in self._rows[self._first_row : last]:
             title = Text(row.label, style=muted if row.cells else self._style("accent"))
-            lines.append(self._line(title, row.cells, seen, label, width))
+            lines.append(self._line(title, row.cells, seen, label if row.cells else self.size.width, width))
         return Text("\n", no_wrap=True, end="").join(lines)
 
     def _column_width(self, label: int) -> int:
@@ -74,7 +76,9 @@ class CompareTable(Widget):
         needed = min(widest, max(cells, default=widest))
         space = self.size.width - label
         shared = space // len(self._heads) - GAP
-        return max(1, min(max(needed, min(widest, shared)), space - GAP))
+        # Two columns, so that there is something to compare with, before whole cells.
+        half = space // 2 - GAP if len(self._heads) > 1 else space - GAP
+        return max(1, min(max(needed, min(widest, shared)), max(half, NARROWEST), space - GAP))
 
     def _visible(self, count: int) -> list[int]:
         """The places of the columns that fit: the first always, and the selected."""

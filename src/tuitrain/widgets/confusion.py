@@ -91,6 +91,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.percent = False
+        self.recalls = True
         self.by_confusion = False
         self._counts: list[list[int]] = []
         self._names: list[str] = []
@@ -124,6 +125,17 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         self._precisions = [score.precision for score in scores]
         self._largest = max((max(row) for row in self._counts), default=0)
         self._arrange(pair or self._worst())
+
+    def show_recalls(self, shown: bool) -> None:
+        """Whether the recalls stand beside the rows, or leave their room to the classes."""
+        if self.recalls != shown:
+            self.recalls = shown
+            self._fit()
+
+    def look_at(self, true: int, predicted: int) -> None:
+        """Put the cursor on this pair of classes, where there is such a pair."""
+        if self.pair != (true, predicted) and max(true, predicted) < len(self._order):
+            self._go(self._place[true], self._place[predicted])
 
     def toggle_percent(self) -> None:
         """Between counts and per cent of the true class."""
@@ -218,7 +230,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
     def _measure(self, width: int, height: int) -> Grid:
         names = [self._names[index] for index in self._order]
         longest = max(map(cell_len, names), default=1)
-        recall = RECALL if width >= 32 else 0
+        recall = RECALL if self.recalls and width >= 32 else 0
         label = min(max(longest + 2, 7), max(7, width // 4))
         cell = self._cell_width(width - label - recall, longest)
         heads = [_shortened(name, cell - 1) if cell > 6 else _cut(name, cell - 1) for name in names]
@@ -291,12 +303,12 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         return [
             Segment(set_cell_size(grid.labels[row], grid.label), style),
             *(self._cell(row, column) for column in self._visible_columns()),
-            Segment(f"{_percent(recall)}{' %' if recall is not None else '  '}".rjust(RECALL) if grid.recall else ""),
+            Segment(f"{self._part(recall)}{' %' if recall is not None else '  '}".rjust(RECALL) if grid.recall else ""),
         ]
 
     def _precision_line(self) -> list[Segment]:
         grid, muted = self.grid, self._style("muted")
-        values = (_percent(self._precisions[self._order[column]]) for column in self._visible_columns())
+        values = (self._part(self._precisions[self._order[column]]) for column in self._visible_columns())
         title = "precision %" if grid.label > 11 else "prec. %"
         return [
             Segment(set_cell_size(title, grid.label), muted),
@@ -312,6 +324,10 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         at_cursor = row == self._row and column == self._column
         style = self._style("cursor") if at_cursor else self._shade(part, true == predicted)
         return Segment(mark + text.rjust(width - len(mark)) + " ", style)
+
+    def _part(self, part: float | None) -> str:
+        """A recall or precision in per cent."""
+        return _percent(part)
 
     @property
     def _colorless(self) -> bool:

@@ -7,6 +7,7 @@ from textual.message import Message
 from tuitrain.config.schema import Config
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
+from tuitrain.runs.sweep import SweepFolder
 
 
 class OpenRun(Message):
@@ -18,13 +19,38 @@ class OpenRun(Message):
 
 
 class AskValue(Message):
-    """Ask the user for one value; `answer` gets the text that `check` raised no TuitrainError for, None: called off."""
+    """Ask the user for one value; `answer` gets the text that `check` raised no TuitrainError for, None: called off.
+
+    `check` is asked at each change where it is `live`, else at enter alone, and may be what is to be done.
+    """
 
     def __init__(
-        self, text: str, value: str, check: Callable[[str], object], answer: Callable[[str | None], None]
+        self,
+        text: str,
+        value: str,
+        check: Callable[[str], object],
+        answer: Callable[[str | None], None] | None = None,
+        *,
+        live: bool = True,
     ) -> None:
         super().__init__()
-        self.text, self.value, self.check, self.answer = text, value, check, answer
+        self.text, self.value, self.check, self.answer, self.live = text, value, check, answer, live
+
+
+class Choose(Message):
+    """Let the user choose of `options`, (key, name, about), one or `many`; `answer` gets the keys, None: called off."""
+
+    def __init__(
+        self,
+        text: str,
+        options: Sequence[tuple[str, str, str]],
+        answer: Callable[[tuple[str, ...] | None], None],
+        chosen: Sequence[str] = (),
+        *,
+        many: bool = False,
+    ) -> None:
+        super().__init__()
+        self.text, self.options, self.answer, self.chosen, self.many = text, options, answer, chosen, many
 
 
 class DetachRun(Message):
@@ -53,3 +79,11 @@ class CompareRuns(Message):
     def __init__(self, folders: Sequence[RunFolder]) -> None:
         super().__init__()
         self.folders = tuple(folders)
+
+
+class OpenSweep(Message):
+    """Show a sweep; None: the only one, or the list of them."""
+
+    def __init__(self, folder: SweepFolder | None = None) -> None:
+        super().__init__()
+        self.folder = folder

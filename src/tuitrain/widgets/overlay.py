@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import ClassVar, Literal, overload
 
 from textual.app import ComposeResult
@@ -72,11 +73,20 @@ class Scaled(Sequence[float]):
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """One run, or the runs of one group, with what they are known by."""
+    """One run, or the runs of one group, with what they are known by; `name` is not empty, and safe to show."""
 
     name: str
     identity: Identity
     runs: Sequence[Follower]
+
+    @property
+    def id(self) -> str:
+        """That of the first run."""
+        return self.ids[0]
+
+    @property
+    def ids(self) -> list[str]:
+        return [run.folder.id for run in self.runs]
 
 
 class Overlay(Container, can_focus=True):
@@ -87,8 +97,8 @@ class Overlay(Container, can_focus=True):
         Binding("M", "grid", "grid", tooltip="Several metrics beside each other, or one"),
         Binding("x", "axis", "axis", tooltip="Along the x axis: steps, epochs, seconds of training, wall time"),
         Binding("g", "log", "log", tooltip="Logarithmic y axis"),
-        Binding("O", "robust", "outliers", tooltip="Let outliers set the limits of the y axis, or not"),
-        Binding("e", "extremes", "min-max", tooltip="Lowest and highest values, or means, of what shares a column"),
+        Binding("O", "robust", tooltip="Let outliers set the limits of the y axis, or not", show=False),
+        Binding("e", "extremes", tooltip="Lowest and highest values, or means, of what shares a column", show=False),
         Binding("plus,equals_sign", "smoother(1)", "smooth", key_display="+", tooltip="Smoother", show=False),
         Binding("minus", "smoother(-1)", key_display="-", tooltip="Less smooth", show=False),
         Binding("left,h", "cursor(-1)", tooltip="Cursor to the left: read the values there", show=False),
@@ -109,6 +119,8 @@ class Overlay(Container, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.charts = [Chart() for _ in range(GRID)]
+        for chart in self.charts[1:]:
+            chart.thinned = self.charts[0].thinned
         self.metric = 0
         self.axis: XAxis = "epoch"
         self._several = False
@@ -143,10 +155,10 @@ class Overlay(Container, can_focus=True):
         return "" if at is None else f"{self.axis} {self.charts[0].x_format(at)}"
 
     def values(self) -> dict[str, str]:
-        """What each run, by its id, or each group, by that of its first run, shows of the first metric at the cursor."""
+        """By the id of each run, or of each group's first, what it shows of the first metric at the cursor."""
         chart, text = self.charts[0], METRICS[self.metric].text
         named = [text(value) for line, value in zip(chart.lines, chart.values(), strict=True) if line.name]
-        return {drawn.runs[0].folder.id: value for drawn, value in zip(self._drawn, named, strict=False)}
+        return {drawn.id: value for drawn, value in zip(self._drawn, named, strict=False)}
 
     @property
     def _count(self) -> int:
@@ -160,9 +172,11 @@ class Overlay(Container, can_focus=True):
         return 2 if self._several and self.size.width >= 2 * NARROWEST else 1
 
     def _arrange(self) -> None:
-        self.styles.grid_size_columns = self._across
+        if self.styles.grid_size_columns != self._across:
+            self.styles.grid_size_columns = self._across
         for place, chart in enumerate(self.charts):
-            chart.display = place < self._count
+            if chart.display != (place < self._count):
+                chart.display = place < self._count
         self._label()
         self._draw()
 
@@ -182,9 +196,7 @@ class Overlay(Container, can_focus=True):
         if len(drawn.runs) == 1:
             run = drawn.runs[0]
             curve, stamp = metric.curve(run), self._stamp(run, metric)
-            return [
-                Line(drawn.name or run.folder.id, self._x(run, curve), curve[metric.column], color, marker, stamp=stamp)
-            ]
+            return [Line(drawn.name, self._x(run, curve), curve[metric.column], color, marker, stamp=stamp)]
         x, mean, low, high = self._band(drawn, metric)
         background = theme_color(self, "background")
         faint = _mixed(background, color, FAINT)
@@ -194,9 +206,19 @@ class Overlay(Container, can_focus=True):
             Line(drawn.name, x, mean, color, marker),
         ]
 
-    def _stamp(self, run: Follower, metric: Plotted) -> object:
-        changes = metric.curve(run).changes
-        return (run.folder.id, metric.split, metric.column, self.axis, run.state.steps_per_epoch, changes)
+    def _stamp(self, run: Follower, metric: Plotted) -> tuple[object, object]:
+        curve = (run.folder.id, metric.split, metric.curve(run).changes)
+        return (*curve, self.axis, run.state.steps_per_epoch), (*curve, metric.column)
+
+    def warm(self) -> bool:
+        """Do a little of what the next keys may need of long runs; False: nothing is left to do."""
+        runs = [run for drawn in self._drawn for run in drawn.runs]
+        for extremes, metric, run in product((False, True), METRICS, runs):
+            stamp, y = self._stamp(run, metric), metric.curve(run)[metric.column]
+            if block(len(y)) > 1 and (stamp[1], extremes) not in self.charts[0].thinned:
+                self.charts[0].thin(Line("", (), y, (0, 0, 0), stamp=stamp), extremes)
+                return True
+        return False
 
     def _x(self, run: Follower, curve: Curve) -> Sequence[float]:
         if self.axis == "epoch":
@@ -212,15 +234,16 @@ class Overlay(Container, can_focus=True):
         if key not in self._bands:
             curves = [(self._x(run, metric.curve(run)), metric.curve(run)[metric.column]) for run in drawn.runs]
             every = block(max(len(y) for _, y in curves))
-            points: Iterable[Points] = (thin(x, y, every) for x, y in curves) if every > 1 else curves
+            points: Iterable[Points] = ((thinned.x(x), thinned.y) for x, y in curves for thinned in [thin(y, every)])
             if len(self._bands) > 64:
                 self._bands.clear()
-            self._bands[key] = band(list(points))
+            self._bands[key] = band(list(points if every > 1 else curves))
         return self._bands[key]
 
     def action_metric(self, places: int) -> None:
         self.metric = (self.metric + places) % len(METRICS)
-        self._arrange()
+        self._label()
+        self._draw()
         self._changed()
 
     def action_grid(self) -> None:

@@ -38,8 +38,8 @@ class Line:
     """A curve over ascending `x`. `marker`: BRAILLE for a line alone, or a character that is set along it; where it is
     not `joined` there are the characters alone. A line without a name is not in the legend.
 
-    `stamp`, where it is given, is another value whenever `x` or `y` have changed, and spares comparing them. `every`
-    is how many rows of the run each point stands for."""
+    `stamp`, where it is given, has another first value whenever `x` has changed and another second one whenever `y`
+    has, and spares comparing them. `every` is how many rows of the run each point stands for."""
 
     name: str
     x: Sequence[float]
@@ -47,7 +47,7 @@ class Line:
     color: RGB
     marker: str = BRAILLE
     joined: bool = True
-    stamp: object = None
+    stamp: tuple[object, object] | None = None
     every: int = 1
 
 
@@ -219,7 +219,7 @@ def picture(
     left = 1 + max((len(label) for _, label in y_ticks), default=0)
     left = left if width >= left + 10 else 0
     canvas = Canvas(width - left, height - below, braille)
-    canvas.trace(_traces(lines, across, along, canvas, view.extremes))
+    canvas.trace(_traces(lines, curves, across, along, canvas, view.extremes))
     whole = all(isinstance(line.x[0], int) for line in lines if len(line.x))
     x_ticks = across.ticks(max(canvas.width // 10, 1), whole=whole)
     return Picture(width, height, canvas, across, left, below, x_ticks, y_ticks)
@@ -357,19 +357,30 @@ def _curves(lines: Sequence[Line], across: Axis | None, columns: int, extremes: 
     return [decimate(line.x, line.y, columns, across.low, across.high, extremes) for line in lines] if across else []
 
 
-def _traces(lines: Sequence[Line], across: Axis, along: Axis, canvas: "Canvas", extremes: bool) -> list[Trace]:
-    """The lines, as fine as the canvas can show them or, where that would take long, coarser."""
+def _traces(
+    lines: Sequence[Line],
+    curves: Sequence[Sequence[Segment]],
+    across: Axis,
+    along: Axis,
+    canvas: "Canvas",
+    extremes: bool,
+) -> list[Trace]:
+    """The lines, as fine as in `curves` or, where that would take long, coarser."""
     columns = 2 * canvas.width
     while True:
-        runs = [_runs(curve, across, along) for curve in _curves(lines, across, columns, extremes)]
+        runs = [_runs(curve, across, along) for curve in curves]
         strokes = [[part for run in own for part in _inside(run)] for own in runs]
         traces = [
             Trace(line, own, parts if line.joined else [])
             for line, own, parts in zip(lines, runs, strokes, strict=True)
         ]
-        if columns <= canvas.width // 2 or sum(trace.cost(*canvas.dots) for trace in traces) <= _BUDGET:
+        cost, least = sum(trace.cost(*canvas.dots) for trace in traces), canvas.width // (8 if extremes else 2)
+        if columns <= least or cost <= _BUDGET:
             return traces
-        columns //= 2
+        while columns > least and cost > _BUDGET:
+            # Half as many strokes; means of twice as many values are noisy by a factor of the square root of 2 less.
+            columns, cost = columns // 2, cost / (2 if extremes else 2.8)
+        curves = _curves(lines, across, columns, extremes)
 
 
 def _y_axis(curves: list[list[Segment]], across: Axis | None, view: View, percent: bool, most: int) -> Axis | None:
@@ -389,7 +400,7 @@ def _y_axis(curves: list[list[Segment]], across: Axis | None, view: View, percen
     return axis.narrowed(view.y_from, view.y_to)
 
 
-def _runs(curve: list[Segment], across: Axis, along: Axis) -> list[Run]:
+def _runs(curve: Sequence[Segment], across: Axis, along: Axis) -> list[Run]:
     """The points that have a place, in a unit square that is what is seen, where they follow each other."""
     runs: list[Run] = []
     for xs, ys in curve:
@@ -459,7 +470,7 @@ def _under(
     free = 0
     for place, label in ticks:
         column = left + canvas.cell((place, 0.0))[0]
-        start = max(column - len(label) // 2, 0)
+        start = max(min(column - len(label) // 2, end - len(label)), 0)
         if free <= start and start + len(label) <= end:
             axis[column] = tick
             labels[start : start + len(label)] = label

@@ -1,0 +1,117 @@
+"""The runs of a folder as their user looks at them: filtered, sorted, some of them marked."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tuitrain.analysis import arrange, query
+from tuitrain.analysis.columns import columns
+from tuitrain.analysis.identity import Identity, identities
+from tuitrain.errors import ConfigError
+from tuitrain.runs import view
+from tuitrain.runs.listing import Entry
+
+
+class Overview:
+    """`runs` are all that are known, `shown` those that fit the filter, in order; `wrong` says what is wrong with the
+    filter that was typed last, which then changes nothing. What is chosen is kept between sessions with `keep`."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        self._runs_dir = runs_dir
+        self._view = view.load(runs_dir)
+        self.runs: Sequence[Entry] = ()
+        self.shown: list[Entry] = []
+        self.wrong = ""
+        self._fits = query.parse("")
+        self._automatic: tuple[set[int], list[str]] = (set(), [])
+        self._identities: dict[str, Identity] = {}
+        self.filter(self._view.filter)
+
+    def update(self, runs: Sequence[Entry]) -> None:
+        self.runs = runs
+        fitting = [run for run in runs if self._fits(run)]
+        by = columns().get(self._view.sort)
+        self.shown = arrange.ordered(fitting, by, self._view.falling) if by else fitting
+
+    def keep(self) -> None:
+        view.save(self._runs_dir, self._view)
+
+    @property
+    def text(self) -> str:
+        """The filter as it was typed."""
+        return self._view.filter
+
+    def filter(self, text: str) -> None:
+        self._view.filter = text
+        try:
+            self._fits, self.wrong = query.parse(text), ""
+        except ConfigError as error:
+            self.wrong = str(error)
+        self.update(self.runs)
+
+    @property
+    def sorted_by(self) -> tuple[str, bool]:
+        """The key of a column, empty for the newest first, and whether the largest comes first."""
+        return self._view.sort, self._view.falling
+
+    def sort(self, key: str) -> None:
+        """By another column, the best first; by the same one, the other way round."""
+        column = columns().get(key)
+        falling = not self._view.falling if key == self._view.sort else column is not None and column.falling
+        self._view.sort, self._view.falling = key, falling and column is not None
+        self.update(self.runs)
+
+    @property
+    def chosen(self) -> list[str]:
+        """The keys of the columns that the user chose, none of them where that is left to the program."""
+        return [key for key in self._view.columns if key in columns() and key != "run"]
+
+    def choose(self, keys: Sequence[str]) -> None:
+        self._view.columns = tuple(arrange.in_order(key for key in keys if key in columns()))
+
+    def automatic(self) -> list[str]:
+        """As `arrange.automatic` of the runs shown, found anew only where these are others."""
+        configs = {id(run.config) for run in self.shown}
+        if configs != self._automatic[0]:
+            self._automatic = configs, arrange.automatic(self.shown)
+        return self._automatic[1]
+
+    def marked(self) -> list[Entry]:
+        """In the order in which they were marked."""
+        known = {run.folder.id: run for run in self.runs} if self._view.marks else {}
+        return [known[mark] for mark in self._view.marks if mark in known]
+
+    def identities(self) -> dict[str, Identity]:
+        """Of those marked, by id."""
+        marked = [run.folder.id for run in self.marked()]
+        if marked != list(self._identities):
+            self._identities = identities(marked)
+        return self._identities
+
+    def mark(self, run: Entry) -> None:
+        """Mark it, or take its mark away."""
+        marks = self._view.marks
+        marks.remove(run.folder.id) if run.folder.id in marks else marks.append(run.folder.id)
+
+    def mark_shown(self) -> None:
+        """Mark all shown; where they are, none of them."""
+        shown, before = [run.folder.id for run in self.shown], set(self._view.marks)
+        if before.issuperset(shown):
+            self._view.marks = [mark for mark in self._view.marks if mark not in set(shown)]
+        else:
+            self._view.marks += [run for run in shown if run not in before]
+
+    def mark_none(self) -> None:
+        self._view.marks = []
+
+    def targets(self, run: Entry | None) -> list[Entry]:
+        """What a change of this run is for: for all marked and shown where it is one of them."""
+        if run is None or run.folder.id not in self._view.marks:
+            return [] if run is None else [run]
+        marks = set(self._view.marks)
+        return [one for one in self.shown if one.folder.id in marks]
+
+    def compared(self, run: Entry | None) -> list[Entry]:
+        """The marked ones; where that is one, with this run."""
+        marked = self.marked()
+        alone = len(marked) == 1 and run is not None and run.folder.id != marked[0].folder.id
+        return [*marked, run] if alone and run is not None else marked

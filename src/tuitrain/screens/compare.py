@@ -1,0 +1,343 @@
+"""Compare: which is better, and why?"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic
+from typing import ClassVar, Literal
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.content import Content
+from textual.widgets import ContentSwitcher, Footer, Static
+
+from tuitrain.analysis.compare import Comparison, compare
+from tuitrain.analysis.identity import identities
+from tuitrain.analysis.mcnemar import McNemar, mcnemar
+from tuitrain.errors import ConfigError, RunError
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.follower import Follower
+from tuitrain.runs.records import Evaluation
+from tuitrain.text import plain
+from tuitrain.widgets import terminal
+from tuitrain.widgets.chart import theme_color, utf8_locale
+from tuitrain.widgets.compare_rows import Look, rows
+from tuitrain.widgets.compare_table import CompareTable
+from tuitrain.widgets.confusion_pair import ConfusionPair, Tested
+from tuitrain.widgets.navigation import AskValue, OpenRun
+from tuitrain.widgets.overlay import Drawn, Overlay
+from tuitrain.widgets.ticking import TickingScreen
+
+# Seconds that one look at the runs may take, all together, and between two while there is much to read.
+BUDGET, PAUSE = 0.03, 0.005
+# The charts grow with what was read so often, in seconds.
+REDRAW = 0.5
+# Narrower, the table is below the charts.
+NARROW = 100
+NAME = 24
+Zoom = Literal["both", "charts", "table"]
+
+
+class Compare(TickingScreen):
+    """Curves, settings and results of several runs, those that go on included."""
+
+    CSS_PATH = "compare.tcss"
+    TITLE = "Compare"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "select(1)", "run", key_display="↑↓", tooltip="The next run", id="compare.next"),
+        Binding("up,k", "select(-1)", tooltip="The run before", show=False, id="compare.previous"),
+        Binding("tab", "select(1)", "run", tooltip="The next run", show=False, id="compare.tab"),
+        Binding("shift+tab", "select(-1)", tooltip="The run before", show=False, id="compare.shift_tab"),
+        Binding("b", "baseline", "baseline", tooltip="Compare all with the selected run", id="compare.baseline"),
+        Binding("a", "all", "all", tooltip="All settings, or those that differ", id="compare.all"),
+        Binding("G", "group", "seeds", tooltip="Take runs that differ only in their seed together", id="compare.group"),
+        Binding("t", "threshold", tooltip="The accuracy whose epoch is shown", show=False, id="compare.threshold"),
+        Binding("z", "zoom", "zoom", tooltip="The charts alone, the table alone, both", id="compare.zoom"),
+        Binding("1", "page('overview')", "curves", tooltip="Curves, settings and results", id="compare.curves"),
+        Binding("3", "page('confusion')", "confusion", tooltip="What each takes for what", id="compare.confusion"),
+        Binding("enter", "open", tooltip="The selected run alone", show=False, id="compare.open"),
+        Binding("pagedown", "scroll_table(10)", tooltip="Down the table", show=False, id="compare.page_down"),
+        Binding("pageup", "scroll_table(-10)", tooltip="Up the table", show=False, id="compare.page_up"),
+        Binding("escape", "app.pop_screen", "runs", tooltip="Back", id="compare.back"),
+    ]
+
+    def __init__(self, folders: Sequence[RunFolder], runs_dir: Path) -> None:
+        super().__init__()
+        self.runs_dir = runs_dir
+        unique = {folder.id: folder for folder in folders}
+        self.runs = {id: Follower(folder, brief=True) for id, folder in unique.items()}
+        self.identities = identities(list(unique))
+        self.grouped = self.everything = False
+        self.zoom: Zoom = "both"
+        self.threshold: float | None = None
+        self.baseline = self.selected = next(iter(unique), "")
+        if len(unique) > 1:
+            self.selected = list(unique)[1]
+        self.comparison: Comparison | None = None
+        self._evaluations: dict[str, tuple[float, Evaluation | None, str]] = {}
+        self._tests: dict[tuple[str, str, float, float], McNemar | None] = {}
+        self._reading = False
+        self._drawn_at = 0.0
+        self._said = Content("")
+        self._utf8 = utf8_locale()
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="head")
+        with ContentSwitcher(initial="overview"):
+            with Container(id="overview"):
+                yield Overlay(id="charts")
+                yield CompareTable(id="table")
+            yield ConfusionPair(id="confusion")
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        self.query_one(Overlay).focus()
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._show())
+
+    def on_resize(self) -> None:
+        self.query_one("#overview").set_class(self.size.width < NARROW, "narrow")
+
+    def on_screen_resume(self) -> None:
+        terminal.title(self.app, f"{len(self.runs)} runs compared")
+
+    def tick(self) -> None:
+        if self._reading:
+            return
+        news = self._read()
+        if news or self.comparison is None:
+            self._show()
+
+    def _read(self) -> bool:
+        """Every run a little, until there is nothing new or the time is over; then it goes on after the keys pressed
+        meanwhile. Whether anything was new."""
+        until, news = monotonic() + BUDGET, False
+        left = list(self.runs.values())
+        while left and (not news or monotonic() < until):
+            left = [run for run in left if run.poll(0)]
+            news |= bool(left)
+        self._reading = bool(left)
+        if left:
+            self.set_timer(PAUSE, self._read_on)
+        return news
+
+    def _read_on(self) -> None:
+        if not self._shown:
+            self._reading = False
+            return
+        self._read()
+        if not self._reading or monotonic() - self._drawn_at > REDRAW:
+            self._show()
+        if not self._reading:
+            self._warm()
+
+    def _warm(self) -> None:
+        """Between keys, what the first of each of them would have to wait for."""
+        if self._shown and self.query_one(Overlay).warm():
+            self.set_timer(PAUSE, self._warm)
+
+    @property
+    def columns(self) -> list[Drawn]:
+        """What has a column and a colour: runs or groups, that of the baseline first."""
+        if self.comparison is None:
+            return []
+        names = {run.id: plain(run.name, 60).strip() or plain(run.id, 60) for run in self.comparison.runs}
+        drawn = [Drawn(names[id], self.identities[id], [self.runs[id]]) for id in self.runs]
+        if self.grouped:
+            drawn = [
+                Drawn(
+                    f"{plain(group.name, 60)} ×{len(group.ids)}" if len(group.ids) > 1 else names[group.ids[0]],
+                    self.identities[group.ids[0]],
+                    [self.runs[id] for id in group.ids],
+                )
+                for group in self.comparison.groups
+            ]
+        return sorted(drawn, key=lambda one: self.baseline not in one.ids)
+
+    @property
+    def selected_column(self) -> int:
+        return next((place for place, one in enumerate(self.columns) if self.selected in one.ids), 0)
+
+    def _show(self) -> None:
+        self._drawn_at = monotonic()
+        if not self.runs or not self.is_mounted:
+            return
+        self.comparison = compare(list(self.runs.values()), self.baseline, self.threshold)
+        self._charts()
+        self._rest()
+
+    def _charts(self) -> None:
+        if self.query_one(ContentSwitcher).current == "overview":
+            selected = self.columns[self.selected_column]
+            self.query_one(Overlay).show([*(one for one in self.columns if one.id != selected.id), selected])
+
+    def _rest(self) -> None:
+        """All but the curves."""
+        if self.comparison is None:
+            return
+        head = self._head()
+        if head != self._said:
+            self._said = head
+            self.query_one("#head", Static).update(head, layout=False)
+        if self.query_one(ContentSwitcher).current == "overview":
+            self._table(self.comparison)
+        else:
+            self.query_one(ConfusionPair).show(self._tested(self.baseline), self._tested(self.selected))
+
+    def _table(self, comparison: Comparison) -> None:
+        overlay, columns = self.query_one(Overlay), self.columns
+        heads = [Text(f"{self._marker(one)} {one.name}", style=self._color(one)) for one in columns]
+        for head in heads:
+            head.truncate(NAME, overflow="ellipsis")
+        heads[self.selected_column].stylize("bold")
+        cursor = f"{overlay.shown[0].title} at {overlay.cursor}" if overlay.cursor else ""
+        table = rows(
+            comparison,
+            [one.ids for one in columns],
+            {} if self.grouped or self._reading else self._against_baseline(),
+            self._look(),
+            everything=self.everything,
+            cursor=(cursor, overlay.values() if cursor else {}),
+        )
+        self.query_one(CompareTable).show(heads, table, self.selected_column)
+
+    def _head(self) -> Content:
+        columns = self.columns
+        baseline, selected = columns[0], columns[self.selected_column]
+        what = f"{len(self.runs)} runs" + (f" in {len(columns)} groups" if self.grouped else "")
+        parts = [Content.styled(what, "bold"), Content.assemble("baseline ", self._known_as(baseline))]
+        if selected is not baseline:
+            parts.append(Content.assemble("selected ", self._known_as(selected)))
+        if self._reading:
+            parts.append(Content("reading …"))
+        elif any(run.state.active for run in self.runs.values()):
+            parts.append(Content("live"))
+        return Content(" · ").join(parts)
+
+    def _known_as(self, one: Drawn) -> Content:
+        return Content.styled(f"{self._marker(one)} {one.name}", self._color(one))
+
+    def _marker(self, one: Drawn) -> str:
+        return one.identity.marker if self._utf8 else one.identity.ascii
+
+    def _color(self, one: Drawn) -> str:
+        return "rgb({},{},{})".format(*theme_color(self.app, f"series-{one.identity.number}"))
+
+    def _look(self) -> Look:
+        names = ("foreground-muted", "success", "error", "warning")
+        return Look(*("rgb({},{},{})".format(*theme_color(self.app, name)) for name in names))
+
+    def _evaluation(self, id: str) -> tuple[float, Evaluation | None, str]:
+        """The test with the last weights, read again once the run has got on, and why there is none."""
+        run = self.runs[id]
+        known = self._evaluations.get(id)
+        if known is None or known[0] != run.state.heartbeat:
+            try:
+                evaluation, reason = run.folder.evaluation("test"), ""
+            except (RunError, OSError) as error:
+                evaluation, reason = None, plain(error)
+            known = self._evaluations[id] = (run.state.heartbeat, evaluation, reason)
+        return known
+
+    def _tested(self, id: str) -> Tested:
+        one = next(one for one in self.columns if id in one.ids)
+        name = f"{self._marker(one)} {plain(self.runs[id].info.name, NAME) or plain(id, NAME)}"
+        _, evaluation, reason = self._evaluation(id)
+        return Tested(name, evaluation, reason)
+
+    def _against_baseline(self) -> dict[str, McNemar]:
+        return {id: test for id in self.runs if id != self.baseline and (test := self._test(id)) is not None}
+
+    def _test(self, id: str) -> McNemar | None:
+        before, first, _ = self._evaluation(self.baseline)
+        after, second, _ = self._evaluation(id)
+        key = (self.baseline, id, before, after)
+        if key not in self._tests:
+            try:
+                self._tests[key] = mcnemar(first, second) if first and second else None
+            except RunError:
+                self._tests[key] = None
+        return self._tests[key]
+
+    def on_overlay_changed(self) -> None:
+        self._rest()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if not self.is_mounted:
+            return True
+        current = self.query_one(ContentSwitcher).current
+        if action == "page":
+            return current != parameters[0]
+        if action in ("select", "baseline"):
+            return len(self.columns) > 1
+        return current == "overview" if action in ("all", "group", "threshold", "zoom", "scroll_table") else True
+
+    def action_select(self, runs: int) -> None:
+        columns = self.columns
+        self.selected = columns[(self.selected_column + runs) % len(columns)].id
+        self._charts()
+        self._rest()
+
+    def action_baseline(self) -> None:
+        self.baseline = self.selected
+        self._show()
+
+    def action_all(self) -> None:
+        self.everything = not self.everything
+        self._rest()
+
+    def action_group(self) -> None:
+        groups = self.comparison.groups if self.comparison else ()
+        if not self.grouped and all(len(group.ids) == 1 for group in groups):
+            self.notify("No two of these runs differ only in training.seed.", timeout=3)
+            return
+        self.grouped = not self.grouped
+        self._show()
+
+    def action_threshold(self) -> None:
+        present = self.comparison.threshold if self.comparison else None
+
+        def answer(text: str | None) -> None:
+            if text is not None:
+                self.threshold = _accuracy(text)
+                self._show()
+
+        text = f"{100 * present:.2f}" if present is not None else "90"
+        self.post_message(AskValue("Validation accuracy to reach, in per cent; empty: the worst run's best", text,
+                                   _accuracy, answer))  # fmt: skip
+
+    def action_zoom(self) -> None:
+        order: tuple[Zoom, ...] = ("both", "charts", "table")
+        self.zoom = order[(order.index(self.zoom) + 1) % len(order)]
+        self.query_one(Overlay).display = self.zoom != "table"
+        self.query_one(CompareTable).display = self.zoom != "charts"
+
+    def action_page(self, page: str) -> None:
+        self.query_one(ContentSwitcher).current = page
+        if page == "overview":
+            self.query_one(Overlay).focus()
+        else:
+            self.query_one(ConfusionPair).focus_matrix()
+        self._charts()
+        self._rest()
+        self.refresh_bindings()
+
+    def action_scroll_table(self, rows: int) -> None:
+        self.query_one(CompareTable).scroll_rows(rows)
+
+    def action_open(self) -> None:
+        self.post_message(OpenRun(self.runs[self.selected].folder))
+
+
+def _accuracy(text: str) -> float | None:
+    """The fraction that a percentage stands for. Raises ConfigError."""
+    word = text.strip().removesuffix("%").strip()
+    if not word:
+        return None
+    try:
+        value = float(word)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 100:
+        raise ConfigError(f"{plain(text, 40)!r} is not a percentage above 0 and up to 100.", "Try 97.5.")
+    return value / 100

@@ -1,0 +1,164 @@
+"""What can be done to the runs of a table: train on or again, rename, tag, note, delete."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from textual import work
+from textual.binding import Binding, BindingType
+
+from tuitrain.errors import RunError, TuitrainError
+from tuitrain.hosts.launch import Request
+from tuitrain.hosts.process import spawn, start
+from tuitrain.runs import edit
+from tuitrain.runs.files import read
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.listing import Entry
+from tuitrain.text import plain
+from tuitrain.widgets.navigation import AskValue, NewRun
+from tuitrain.widgets.ticking import TickingScreen
+
+RESUMABLE = ("interrupted", "stopped", "failed")
+ACTIVE = ("queued", "running", "paused")
+CHANGES: list[BindingType] = [
+    Binding("r", "resume", "resume", tooltip="Train on what was interrupted or stopped", id="runs.resume"),
+    Binding("y", "clone", "clone", tooltip="A new run with the settings of this one", id="runs.clone"),
+    Binding("Y", "rerun", tooltip="Train the same again, in a new run", show=False, id="runs.rerun"),
+    Binding("R", "rename", tooltip="Rename the run", show=False, id="runs.rename"),
+    Binding("t", "tags", tooltip="Tag the run, or all marked where it is marked", show=False, id="runs.tags"),
+    Binding("N", "notes", tooltip="Write a note to the run", show=False, id="runs.notes"),
+    Binding("x", "delete", "delete", tooltip="Delete the run, or all marked where it is marked", id="runs.delete"),
+    Binding("u", "undo", "undo", tooltip="Bring back what was deleted last", id="runs.undo"),
+]
+
+
+class RunChanges(TickingScreen):
+    """`runs_dir` holds the runs; `selected` is the one that is meant, `targets` all of them; `changed` reads again."""
+
+    runs_dir: Path
+    # Of each deletion: where the runs lay, and where they lie.
+    _deleted: list[list[tuple[RunFolder, RunFolder]]]
+
+    @property
+    def selected(self) -> Entry | None:
+        raise NotImplementedError
+
+    @property
+    def targets(self) -> list[Entry]:
+        raise NotImplementedError
+
+    def changed(self) -> None:
+        raise NotImplementedError
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._deleted = []
+
+    def possible(self, action: str) -> bool | None:
+        """Whether a change works now; None for an action that is none of these."""
+        run = self.selected
+        if action in ("clone", "rerun", "rename", "tags", "notes"):
+            return run is not None and run.status != "damaged"
+        if action == "resume":
+            return run is not None and run.status in RESUMABLE
+        if action == "delete":
+            return run is not None and run.status not in ACTIVE
+        return bool(self._deleted) if action == "undo" else None
+
+    def action_clone(self) -> None:
+        if (run := self.selected) is not None:
+            self.post_message(NewRun(run.config, run.info.name))
+
+    def action_resume(self) -> None:
+        if (run := self.selected) is not None:
+            self._begin(partial(spawn, run.folder))
+
+    def action_rerun(self) -> None:
+        if (run := self.selected) is None:
+            return
+        try:
+            original = read(run.folder.config_file).decode("utf-8", "replace")
+        except RunError as error:
+            self._say(error)
+            return
+        request = Request(
+            config=run.config, runs_dir=self.runs_dir, name=run.info.name, original=original,
+            command=f"tuitrain: the settings of {run.folder.id} again",
+        )  # fmt: skip
+        self.notify(f"{plain(run.info.name, 60)} starts again, in a process of its own.", timeout=3, markup=False)
+        self._begin(partial(start, request))
+
+    @work(thread=True, exit_on_error=False)
+    def _begin(self, begin: Callable[[], object]) -> None:
+        """In a process of its own: whatever ended it before, this terminal will not."""
+        try:
+            begin()
+        except TuitrainError as error:
+            self.app.call_from_thread(self._say, error)
+        self.app.call_from_thread(self.changed)
+
+    def _say(self, error: TuitrainError) -> None:
+        self.notify(str(error), severity="error", markup=False)
+
+    def _ask(self, text: str, value: str, check: Callable[[str], object], change: Callable[[str], None]) -> None:
+        def answer(text: str | None) -> None:
+            if text is None:
+                return
+            try:
+                change(text)
+            except RunError as error:
+                self._say(error)
+            self.changed()
+
+        self.post_message(AskValue(text, value, check, answer))
+
+    def action_rename(self) -> None:
+        if (run := self.selected) is not None:
+            self._ask(
+                f"Name of {plain(run.folder.id)}", run.info.name, edit.check_name, partial(edit.rename, run.folder)
+            )
+
+    def action_notes(self) -> None:
+        if (run := self.selected) is not None:
+            text = f"Note to {plain(run.info.name, 60)}"
+            self._ask(text, run.info.notes, edit.check_notes, partial(edit.set_notes, run.folder))
+
+    def action_tags(self) -> None:
+        targets = [run for run in self.targets if run.status != "damaged"]
+
+        def change(text: str) -> None:
+            for run in targets:
+                edit.set_tags(
+                    run.folder, edit.check_tags(text) if len(targets) == 1 else edit.retag(run.info.tags, text)
+                )
+
+        if len(targets) == 1:
+            name = plain(targets[0].info.name, 60)
+            self._ask(
+                f"Tags of {name}, words with spaces between", " ".join(targets[0].info.tags), edit.check_tags, change
+            )
+        elif targets:
+            text = f"Tags to add to the {len(targets)} marked runs, or to take away: new -old"
+            self._ask(text, "", partial(edit.retag, []), change)
+
+    def action_delete(self) -> None:
+        deleted, names = [], []
+        for run in self.targets:
+            try:
+                deleted.append((run.folder, edit.trash(run.folder, self.runs_dir)))
+                names.append(plain(run.info.name, 60))
+            except RunError as error:
+                self._say(error)
+        if deleted:
+            self._deleted.append(deleted)
+            what = names[0] if len(names) == 1 else f"{len(names)} runs"
+            self.notify(f"Deleted {what}: in {edit.TRASH}. u brings it back.", timeout=5, markup=False)
+        self.changed()
+
+    def action_undo(self) -> None:
+        for original, thrown in self._deleted.pop():
+            try:
+                edit.restore(thrown, original)
+            except RunError as error:
+                self._say(error)
+        self.changed()

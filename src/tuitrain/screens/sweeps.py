@@ -1,0 +1,95 @@
+"""Sweeps: which ones are there, and how far is each?"""
+
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widgets import DataTable, Footer, Static
+
+from tuitrain.analysis import sweep as analysis
+from tuitrain.errors import RunError
+from tuitrain.runs.sweep import sweeps
+from tuitrain.runs.sweep_index import SweepIndex
+from tuitrain.text import plain
+from tuitrain.widgets import terminal
+from tuitrain.widgets.navigation import OpenSweep
+from tuitrain.widgets.ticking import TickingScreen
+
+COLUMNS = ("sweep", "status", "runs", "best", "with", "id")
+
+
+class Table(DataTable[Text]):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select_cursor", "open", tooltip="Open the sweep", id="sweeps.open"),
+        Binding("j,down", "cursor_down", tooltip="Next sweep", show=False, id="sweeps.down"),
+        Binding("k,up", "cursor_up", tooltip="Sweep before", show=False, id="sweeps.up"),
+    ]
+
+
+class Sweeps(TickingScreen):
+    """The sweeps of the runs folder, newest first."""
+
+    CSS_PATH = "sweep.tcss"
+    TITLE = "Sweeps"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "app.pop_screen", "runs", tooltip="Back", id="sweeps.back"),
+    ]
+
+    def __init__(self, runs_dir: Path) -> None:
+        super().__init__()
+        self._runs_dir = runs_dir
+        self._indexes: dict[str, SweepIndex] = {}
+        self._rows: dict[str, list[str]] = {}
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="head")
+        yield Table(cursor_type="row", cell_padding=1)
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        table = self.query_one(Table)
+        for column in COLUMNS:
+            table.add_column(Text(column), key=column)
+        table.focus()
+
+    def tick(self) -> None:
+        terminal.title(self.app, "tuitrain · sweeps")
+        self._indexes = {
+            folder.id: self._indexes.get(folder.id, SweepIndex(folder)) for folder in sweeps(self._runs_dir)
+        }
+        rows = {key: _row(index) for key, index in self._indexes.items()}
+        table = self.query_one(Table)
+        if list(rows) != list(self._rows):
+            table.clear()
+            for key, cells in rows.items():
+                table.add_row(*map(Text, cells), key=key)
+        else:
+            for key, cells in rows.items():
+                for column, cell in zip(COLUMNS, cells, strict=True):
+                    table.update_cell(key, column, Text(cell), update_width=True)
+        self._rows = rows
+        self.query_one("#head", Static).update(Content(f"{len(rows)} sweep{'s' * (len(rows) != 1)}"))
+
+    def on_data_table_row_selected(self) -> None:
+        keys = list(self._rows)
+        row = self.query_one(Table).cursor_row
+        if 0 <= row < len(keys):
+            self.post_message(OpenSweep(self._indexes[keys[row]].folder))
+
+
+def _row(index: SweepIndex) -> list[str]:
+    folder = index.folder
+    try:
+        sweep, outcomes = folder.sweep(), index.refresh()
+        done = sum(one.done for one in outcomes)
+        status = folder.status(done == len(outcomes))
+        found = analysis.best(analysis.results(sweep, outcomes), sweep.higher_is_better)
+        best = analysis.shown(sweep.options.metric, found[1].mean if found else None)
+        values = analysis.described(folder.values(found[0]) or {}) if found else ""
+        cells = [sweep.options.name, status, f"{done}/{len(outcomes)}", best, values, folder.id]
+    except RunError as error:
+        cells = [folder.id, "damaged", "", "", str(error), folder.id]
+    return [plain(cell, 80) for cell in cells]

@@ -1,0 +1,59 @@
+"""The form's TOML files: which one to load, and where to save."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tuitrain.config import sweep, toml
+from tuitrain.errors import TuitrainError
+from tuitrain.text import plain
+from tuitrain.widgets.draft import Draft, Plan
+from tuitrain.widgets.navigation import AskValue
+
+
+def ask_load(now: Draft, fill: Callable[[Draft], None]) -> AskValue:
+    """`fill` gets a draft that was read, with the name that `now` has."""
+
+    def load(text: str) -> None:
+        path = _path(text)
+        config, original = toml.read(path)
+        draft = Draft.of(config, now.name, plain(path.name))
+        draft.original, draft.path = original, text.strip()
+        fill(draft)
+
+    return AskValue("Load settings from a TOML file", now.path, load, live=False)
+
+
+def ask_save(plan: Plan, now: Draft, saved: Callable[[Path], None]) -> AskValue:
+    """`now` remembers the file. What is there is overwritten only when that was asked for twice."""
+    asked = ""
+
+    def save(text: str) -> None:
+        nonlocal asked
+        path = _path(text)
+        if path.exists() and asked != text:
+            asked = text
+            raise TuitrainError(f"{plain(path)} is there already.", "Enter again overwrites it.")
+        now.original = _write(path, plan, now)
+        now.path = text.strip()
+        saved(path)
+
+    return AskValue("Save the settings as a TOML file", now.path, save, live=False)
+
+
+def _write(path: Path, plan: Plan, now: Draft) -> str:
+    """The text for the next time; of a sweep none, as its file is none of a run."""
+    assert plan.config is not None
+    try:
+        text = sweep.dumps(plan.sweep(now.name)) if plan.values else toml.dumps(plan.config, now.original)
+        path.write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = plain(getattr(error, "strerror", None) or error)
+        raise TuitrainError(f"{plain(path)} cannot be written: {reason}.") from None
+    return now.original if plan.values else text
+
+
+def _path(text: str) -> Path:
+    try:
+        return Path(text.strip()).expanduser()
+    except RuntimeError as error:
+        raise TuitrainError(f"{plain(text, 80)}: {plain(error)}") from None

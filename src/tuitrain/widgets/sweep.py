@@ -1,0 +1,79 @@
+"""What a sweep came to so far, as small tables."""
+
+from collections.abc import Mapping, Sequence
+
+from textual.content import Content
+
+from tuitrain.analysis.sweep import HeatMap, Result, Summary, effect, short_names, shown
+from tuitrain.text import plain
+from tuitrain.widgets.meter import bar
+
+MUTED = "$foreground 60%"
+LABEL, CELL, BAR = 14, 10, 12
+# The strongest background under a number that must stay readable.
+STRONGEST = 55
+
+
+def heat(found: HeatMap, down: str, across: str, metric: str, higher_is_better: bool, width: int) -> Content:
+    """`width` cells wide at most; the better the value, the stronger the colour under it."""
+    low, high = found.span
+    names = short_names([down, across])
+    room = max(1, (width - LABEL) // CELL)
+    lines = [
+        Content.styled(f"{metric}: {names[down]} down, {names[across]} across", MUTED),
+        Content.assemble(
+            " " * LABEL, *((plain(label)[: CELL - 1].rjust(CELL), MUTED) for label in found.columns[:room])
+        ),
+    ]
+    for label, row in zip(found.rows, found.cells, strict=True):
+        line = Content.styled(plain(label)[: LABEL - 1].ljust(LABEL), MUTED)
+        for cell in row[:room]:
+            line += _cell(cell, metric, low, high, higher_is_better)
+        lines.append(line)
+    if len(found.columns) > room:
+        lines.append(Content.styled(f"{len(found.columns) - room} more columns need a wider window", MUTED))
+    return Content("\n").join(lines)
+
+
+def _cell(cell: Summary | None, metric: str, low: float, high: float, higher_is_better: bool) -> Content:
+    if cell is None:
+        return Content.styled("-".rjust(CELL - 1) + " ", MUTED)
+    share = (cell.mean - low) / (high - low) if high > low else 1.0
+    strength = round((share if higher_is_better else 1 - share) * STRONGEST)
+    best = cell.mean == (high if higher_is_better else low)
+    text = shown(metric, cell.mean).rjust(CELL - 1) + " "
+    return Content.styled(text, f"{'bold underline ' if best else ''}$foreground on $accent {strength}%")
+
+
+def effects(results: Sequence[Result], keys: Sequence[str], metric: str, *, blocks: bool) -> Content:
+    """For each setting its values with mean, standard deviation and number of runs."""
+    names = short_names(keys)
+    lines = [Content.styled(f"{metric}: mean, sd, n of each value", MUTED)]
+    for key in keys:
+        lines.append(Content.styled(names[key], "bold"))
+        values = effect(results, key)
+        means = [found.mean for _, found in values if found]
+        span = (min(means), max(means)) if means else (0.0, 0.0)
+        lines += [_value(label, found, metric, span, blocks=blocks) for label, found in values]
+    return Content("\n").join(lines)
+
+
+def _value(label: str, found: Summary | None, metric: str, span: tuple[float, float], *, blocks: bool) -> Content:
+    name = f"  {plain(label)}"[: LABEL + 1].ljust(LABEL + 2)
+    if found is None:
+        return Content.assemble(name, ("-", MUTED))
+    # A bar from nothing to the largest, so that small differences do not look large.
+    part = found.mean / span[1] if span[1] > 0 else 0.0
+    spread = f" ± {shown(metric, found.sd)}" if found.sd is not None else ""
+    return Content.assemble(
+        name, bar(part, BAR, blocks=blocks), f" {shown(metric, found.mean):>8}", (f"{spread:<11} n {found.n}", MUTED)
+    )
+
+
+def pairs(keys: Sequence[str], chosen: Mapping[str, int]) -> tuple[str, str] | None:
+    """The two settings of the heat map; None where fewer than two vary."""
+    if len(keys) < 2:
+        return None
+    down = keys[chosen["down"] % len(keys)]
+    others = [key for key in keys if key != down]
+    return down, others[chosen["across"] % len(others)]

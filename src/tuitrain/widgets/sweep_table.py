@@ -1,0 +1,103 @@
+"""The runs of a sweep: rows stay where they are while their cells change."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.widgets import DataTable
+
+from tuitrain.analysis import units
+from tuitrain.analysis.sweep import short_names, shown
+from tuitrain.config.settings import settings
+from tuitrain.config.sweep import Sweep
+from tuitrain.config.values import flat, to_text
+from tuitrain.runs.result import metric
+from tuitrain.runs.sweep_index import Outcome
+from tuitrain.text import plain
+from tuitrain.widgets.run_table import COLORS, SIGNS
+
+
+class SweepTable(DataTable[Text]):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select_cursor", "open", tooltip="Watch the run, or see its results", id="sweep.open"),
+        Binding("j,down", "cursor_down", tooltip="Next run", show=False, id="sweep.down"),
+        Binding("k,up", "cursor_up", tooltip="Run before", show=False, id="sweep.up"),
+        Binding("g,home", "scroll_top", tooltip="First run", show=False, id="sweep.top"),
+        Binding("G,end", "scroll_bottom", tooltip="Last run", show=False, id="sweep.bottom"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(cursor_type="row", cell_padding=1)
+        self._outcomes: list[Outcome] = []
+        self._rows: dict[str, list[str]] = {}
+        self._heads: list[str] = []
+        self._left: set[str] = set()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "select_cursor":
+            return self.selected is not None and self.selected.run is not None
+        return super().check_action(action, parameters)
+
+    @property
+    def selected(self) -> Outcome | None:
+        """The run under the cursor."""
+        return self._outcomes[self.cursor_row] if 0 <= self.cursor_row < len(self._outcomes) else None
+
+    def show(self, sweep: Sweep, outcomes: Sequence[Outcome]) -> None:
+        selected = self.selected.job.key if self.selected else ""
+        names = short_names(sweep.varying)
+        heads = ["", "trial", *names.values(), "seed", _title(sweep), "test", "time", "status"]
+        self._left = {"", "status", *(name for key, name in names.items() if settings()[key].kind not in (int, float))}
+        rows = {one.job.key: _cells(sweep, one) for one in outcomes}
+        self._outcomes = list(outcomes)
+        if heads != self._heads or list(rows) != list(self._rows):
+            self._build(heads, rows)
+            if selected in rows:
+                self.move_cursor(row=list(rows).index(selected), animate=False)
+        else:
+            for key, cells in rows.items():
+                if cells != self._rows[key]:
+                    for head, cell in zip(heads, self._texts(key, cells, rows), strict=True):
+                        self.update_cell(key, head, cell, update_width=True)
+        self._heads, self._rows = heads, rows
+
+    def _build(self, heads: list[str], rows: dict[str, list[str]]) -> None:
+        self.clear(columns=True)
+        for head in heads:
+            self.add_column(Text(head, justify="left" if head in self._left else "right"), key=head)
+        self._heads = heads
+        for key, cells in rows.items():
+            self.add_row(*self._texts(key, cells, rows), key=key)
+
+    def _texts(self, key: str, cells: list[str], rows: dict[str, list[str]]) -> list[Text]:
+        one = self._outcomes[list(rows).index(key)]
+        color = self.app.theme_variables.get(COLORS.get(one.status, ""), "")
+        return [
+            Text(cell, style=color if head in ("", "status") else "", justify="left" if head in self._left else "right")
+            for head, cell in zip(self._heads, cells, strict=True)
+        ]
+
+
+def _title(sweep: Sweep) -> str:
+    """`best val`, `train loss` …"""
+    split, _, what = sweep.options.metric.partition(".")
+    return ("best val" if split == "validation" else split) + (" loss" if what == "loss" else "")
+
+
+def _cells(sweep: Sweep, one: Outcome) -> list[str]:
+    state, base = one.state, flat(sweep.base)
+    values = [to_text((base | one.values)[key]) if one.values is not None else units.UNKNOWN for key in sweep.varying]
+    status: str = one.status
+    if state and state.steps and status in ("running", "paused"):
+        status = f"{status} {state.step / state.steps:.0%}"
+    if one.problem.startswith("Pruned"):
+        status = "pruned"
+    cells = [
+        SIGNS[one.status], str(one.job.trial), *values, str(one.job.seed),
+        shown(sweep.options.metric, metric(state, sweep.options.metric)),
+        units.percent(state.test.accuracy if state and state.test else None),
+        units.duration(state.seconds if state and state.step else None),
+        status,
+    ]  # fmt: skip
+    return [plain(cell, 40) for cell in cells]

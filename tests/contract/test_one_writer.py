@@ -1,0 +1,202 @@
+"""One writer a run, whoever asks, from wherever, and however many at once."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tuitrain.config.schema import Config
+from tuitrain.errors import RunError
+from tuitrain.runs import owner
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.owner import Owner, claim, held_by, release
+from tuitrain.runs.process import SILENCE, Process, this_process
+from tuitrain.runs.records import RunInfo, State
+from tuitrain.runs.writer import RunWriter, create
+
+RACERS, ROUNDS = 8, 25
+# Waits for a round, then claims at the same instant as the others; who has won stays alive, and so holds the run.
+RACER = """
+import os, sys, time
+from pathlib import Path
+from tuitrain.errors import RunError
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.owner import claim, held_by
+if sys.argv[1] == "without links":
+    def link(*paths):
+        raise PermissionError("no links here")
+    os.link = link
+print("ready", flush=True)
+for line in sys.stdin:
+    start, path = line.split(maxsplit=1)
+    folder = RunFolder(Path(path.strip()))
+    while time.time() < float(start):
+        pass
+    try:
+        claim(folder)
+        print("won", flush=True)
+    except RunError as error:
+        print(error, flush=True)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return create(tmp_path, RunInfo(id="", name="one"), Config())
+
+
+def hold(folder: RunFolder, since: float = 1.0, **changes: object) -> Process:
+    """Written as another process would have done; `changes` tell it from this one."""
+    process = msgspec.structs.replace(this_process(), **changes)
+    (folder.path / "owner.json").write_bytes(msgspec.json.encode(Owner(process, since)))
+    return process
+
+
+def beat(folder: RunFolder, when: float) -> None:
+    folder.state_file.write_bytes(msgspec.json.encode(State(heartbeat=when)))
+
+
+def test_a_second_writer_is_told_who_holds_the_run(folder: RunFolder) -> None:
+    before = time.strftime("%Y-%m-%d %H:%M", time.localtime())
+    writer = RunWriter(folder)
+    after = time.strftime("%Y-%m-%d %H:%M", time.localtime())
+    with pytest.raises(RunError, match=f"held by process {os.getpid()} on {os.uname().nodename} since") as error:
+        RunWriter(folder)
+    assert before in str(error.value) or after in str(error.value)
+    assert held_by(folder) == os.getpid()
+    writer.close()
+    assert held_by(folder) is None
+    RunWriter(folder).close()
+
+
+def test_a_holder_is_gone_once_it_has_ended(folder: RunFolder) -> None:
+    script = (
+        "import sys; from tuitrain.runs.owner import *; claim(RunFolder(Path(sys.argv[1]))); print(); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(folder.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(RunError, match=f"held by process {holder.pid} on"):
+            claim(folder)
+        holder.kill()
+    assert held_by(folder) == holder.pid
+    claim(folder)
+    assert held_by(folder) == os.getpid()
+
+
+@pytest.mark.parametrize("changes", [{"boot": "before the reboot"}, {"born": 1.0}])
+def test_a_later_process_with_the_same_pid_is_not_the_holder(folder: RunFolder, changes: dict[str, object]) -> None:
+    hold(folder, since=time.time(), **changes)
+    beat(folder, time.time())
+    claim(folder)
+    assert held_by(folder) == os.getpid()
+
+
+def test_a_holder_on_another_machine_lives_by_its_heartbeat(folder: RunFolder) -> None:
+    hold(folder, host="elsewhere", pid=17)
+    beat(folder, time.time() - SILENCE / 2)
+    with pytest.raises(RunError, match="held by process 17 on elsewhere since 1970-01-01"):
+        claim(folder)
+    beat(folder, time.time() - SILENCE - 1)
+    claim(folder)
+    assert held_by(folder) == os.getpid()
+
+
+def test_a_holder_on_another_machine_that_has_just_come_needs_no_heartbeat_yet(folder: RunFolder) -> None:
+    beat(folder, time.time() - 10 * SILENCE)
+    hold(folder, since=time.time(), host="elsewhere")
+    with pytest.raises(RunError, match="on elsewhere"):
+        claim(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff\x00", b"[" * 100_000])
+def test_a_file_that_names_nobody_holds_nothing(folder: RunFolder, content: bytes) -> None:
+    path = folder.path / "owner.json"
+    path.write_bytes(content)
+    os.utime(path, (1, 1))
+    claim(folder)
+    assert held_by(folder) == os.getpid()
+
+
+def test_what_is_not_ours_is_not_let_go(folder: RunFolder) -> None:
+    process = hold(folder, host="elsewhere")
+    release(folder)
+    assert held_by(folder) == process.pid
+
+
+def test_who_died_while_taking_over_stands_in_nobodys_way(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    hold(folder, born=1.0)
+    gone = msgspec.structs.replace(this_process(), born=2.0)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, "this_process", lambda: gone)
+        patch.setattr(owner, "replace", die)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)
+        with pytest.raises(KeyboardInterrupt):
+            claim(folder)
+    claim(folder)
+    assert held_by(folder) == os.getpid()
+
+
+Racers = Callable[[Callable[[int], RunFolder]], list[list[str]]]
+
+
+@pytest.fixture(params=["with links", "without links"])
+def race(request: pytest.FixtureRequest) -> Iterator[Racers]:
+    """What each racer says in each round; a round is for the folder that it is given."""
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", RACER, request.param], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(RACERS)
+    ]
+
+    def hear() -> list[str]:
+        return [racer.stdout.readline().strip() for racer in racers if racer.stdout]
+
+    def run(prepare: Callable[[int], RunFolder]) -> list[list[str]]:
+        said = []
+        for number in range(ROUNDS):
+            folder, start = prepare(number), time.time() + 0.02
+            for racer in racers:
+                assert racer.stdin is not None
+                racer.stdin.write(f"{start} {folder.path}\n")
+                racer.stdin.flush()
+            said.append(hear())
+        return said
+
+    assert hear() == ["ready"] * RACERS
+    yield run
+    for racer in racers:
+        racer.kill()
+        racer.communicate()
+
+
+@pytest.mark.parametrize("left", ["nothing", "a stale file", "half a file"])
+def test_of_many_that_claim_at_once_one_wins(race: Racers, tmp_path: Path, left: str) -> None:
+    def prepare(number: int) -> RunFolder:
+        folder = create(tmp_path / str(number), RunInfo(id="", name="one"), Config())
+        if left != "nothing":
+            hold(folder, born=float(number))
+        if left == "half a file":
+            path = folder.path / "owner.json"
+            path.write_bytes(path.read_bytes()[:20])
+            os.utime(path, (1, 1))
+        return folder
+
+    for number, said in enumerate(race(prepare)):
+        assert said.count("won") == 1, said
+        assert all("is held by process" in line for line in said if line != "won"), said
+        (folder,) = (tmp_path / str(number)).iterdir()
+        assert f"process {held_by(RunFolder(folder))} on" in next(line for line in said if line != "won")
+        assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []

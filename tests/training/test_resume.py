@@ -1,0 +1,247 @@
+"""Runs that are killed, stopped or handed over anywhere end to the last bit as runs that nobody touched."""
+
+import hashlib
+import multiprocessing
+import random
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+
+from tuitrain.cli import main
+from tuitrain.config.schema import Config
+from tuitrain.hosts.launch import Request, make, resume
+from tuitrain.hosts.thread import ThreadHost
+from tuitrain.runs import writer as writer_module
+from tuitrain.runs.control import Command, CommandName, Inbox
+from tuitrain.runs.folder import RunFolder, shown_status
+from tuitrain.runs.follower import Follower
+from tuitrain.training import checkpoint
+from tuitrain.training import loop as loop_module
+
+Quick = Callable[..., Config]
+Read = Callable[[RunFolder], Follower]
+PATIENCE = 60
+# So many small steps that checkpoints, which are at most one in 0.1 s, fall into the midst of an epoch.
+LONG = ("data.batch_size=2", "training.epochs=5", "training.log_every=5", "training.checkpoint_every=0.01")
+KILLS = 5
+RECIPES = {
+    "sgd with momentum, one-cycle, dropout": (
+        "optimizer.name=sgd", "optimizer.momentum=0.9", "optimizer.lr=0.02", "schedule.name=one-cycle",
+        "model.dropout=0.2", "evaluation.test_every=1",
+    ),
+    "adam, plateau, augmentation": (
+        "schedule.name=plateau", "schedule.patience=0", "optimizer.lr=0.003", "data.augment=[shift, flip]",
+    ),
+    "muon, cosine, all random": (
+        "optimizer.name=muon", "optimizer.momentum=0.95", "schedule.name=cosine", "schedule.warmup=0.5",
+        "data.augment=[shift]", "model.dropout=0.3", "model.hidden=[64, 32]",
+    ),
+    "a network that saves for long": (
+        "optimizer.name=adamw", "model.hidden=[512, 512]", "model.batch_norm=true", "optimizer.accumulate=2",
+    ),
+}  # fmt: skip
+# Processes that have torch already when they begin; each is a trainer of its own that can be killed.
+server = multiprocessing.get_context("forkserver")
+server.set_forkserver_preload(["tuitrain.training.work", "sklearn.datasets", "tuitrain.cli.work", "torch._dynamo"])
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.0002)
+
+
+def worker(folder: RunFolder) -> BaseProcess:
+    process = server.Process(target=main, args=(["work", str(folder.path)],))
+    process.start()
+    return process
+
+
+def new(config: Config, tmp_path: Path) -> RunFolder:
+    return make(Request(config=config, runs_dir=tmp_path / "runs"))
+
+
+def digest(folder: RunFolder) -> str:
+    """SHA-256 of the weights in the last checkpoint."""
+    hashed = hashlib.sha256()
+    for name, tensor in sorted(checkpoint.load(folder.checkpoints / "last.safetensors")["model"].items()):
+        hashed.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode() + tensor.numpy().tobytes())
+    return hashed.hexdigest()
+
+
+def rows(run: Follower) -> dict[str, list[float | None]]:
+    """All that does not depend on the clock; what is not there as None, so that equal is equal."""
+    curves = {"train": run.train, **run.evaluations}
+    table = {f"{curve} step": list(map(float, columns.step)) for curve, columns in curves.items()}
+    for curve, columns in curves.items():
+        table |= {f"{curve} {name}": list(columns[name]) for name in columns.columns if name not in ("time", "seconds")}
+    table |= {f"layer {number}": list(column) for number, column in enumerate(run.layers)}
+    return {name: [None if value != value else value for value in column] for name, column in table.items()}
+
+
+def result(run: Follower) -> tuple[object, ...]:
+    state = run.state
+    return state.status, state.epoch, state.step, state.train, state.validation, state.test, state.best
+
+
+def assert_same(left: Follower, right: Follower) -> None:
+    assert rows(left) == rows(right)
+    assert result(left) == result(right)
+    assert digest(left.folder) == digest(right.folder)
+    assert drops(left) == drops(right)
+
+
+def drops(run: Follower) -> list[tuple[int, float | None]]:
+    return [(event.step, event.value) for event in run.events if event.name == "drop"]
+
+
+def kill_at(folder: RunFolder, step: int, begins: int, *, saving: bool) -> bool:
+    """Train in a process that is killed once it has written a row beyond `step`, as the run's `begins`th process;
+    where `saving`, as soon as it saves a checkpoint after that. Whether it was in the midst of saving."""
+    process, follower = worker(folder), Follower(folder)
+    draft = folder.checkpoints / ".last.safetensors.tmp"
+
+    def is_there() -> bool:
+        follower.poll()
+        assert process.is_alive(), folder.log_file.read_text()
+        began = [event.step for event in follower.events if event.name in ("started", "continued")]
+        return len(began) == begins and len(follower.train) > 0 and follower.train.step[-1] > max(step, began[-1])
+
+    until(is_there)
+    if saving:
+        draft.unlink(missing_ok=True)
+        until(lambda: draft.exists() or not process.is_alive())
+    process.kill()
+    process.join()
+    assert process.exitcode == -9
+    assert shown_status(folder.state()) == "interrupted"
+    return draft.exists()
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_killed_at_random_moments(quick: Quick, read: Read, tmp_path: Path, recipe: str) -> None:
+    config = quick(*LONG, *RECIPES[recipe])
+    uncut, cut = new(config, tmp_path), new(config, tmp_path)
+    process = worker(uncut)
+    process.join(PATIENCE)
+    state = uncut.state()
+    moments, in_saving = random.Random(recipe), 0
+    for kill in range(KILLS):
+        moment = moments.randrange(kill * state.steps // 8, (kill + 1) * state.steps // 8)
+        in_saving += kill_at(cut, moment, kill + 1, saving=kill % 2 == 1)
+    last = worker(cut)
+    last.join(PATIENCE)
+    assert (process.exitcode, last.exitcode) == (0, 0)
+    assert_same(read(cut), read(uncut))
+    begins = [event.step for event in read(cut).events if event.name == "continued"]
+    assert len(begins) == KILLS
+    assert any(step % state.steps_per_epoch for step in begins)
+    assert in_saving or recipe != "a network that saves for long"
+
+
+class Cutter(Inbox):
+    """Gives a command at one look of the loop: there is one a step, and one more at the end of an epoch."""
+
+    def __init__(self, folder: RunFolder, look: int, name: CommandName) -> None:
+        super().__init__(folder)
+        self.looks, self._look, self._name = 0, look, name
+
+    def new(self) -> list[Command]:
+        self.looks += 1
+        return [Command(self._name, 0.0)] if self.looks == self._look else []
+
+
+SHORT = ("training.epochs=3", "training.log_every=4", "data.batch_size=128")
+MORE = {
+    "rmsprop, step": ("optimizer.name=rmsprop", "optimizer.momentum=0.5", "schedule.name=step", "schedule.every=0.5"),
+    "nadam, exponential": ("optimizer.name=nadam", "schedule.name=exponential", "optimizer.clip_norm=0.5"),
+    "cnn, crop, bf16": ("model.name=cnn", "data.augment=[crop]", "training.precision=bf16", "model.batch_norm=true"),
+    "nesterov, label smoothing": (
+        "optimizer.name=sgd", "optimizer.lr=0.1", "optimizer.momentum=0.9", "optimizer.nesterov=true",
+        "training.label_smoothing=0.1", "data.validation=0",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("recipe", [*RECIPES, *MORE])
+def test_stopped_and_handed_over_at_random_looks(
+    quick: Quick, read: Read, tmp_path: Path, recipe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_module, "ATTENTION", 0.0)
+    config = quick(*(RECIPES | MORE)[recipe], *SHORT)
+    uncut, cut = new(config, tmp_path), new(config, tmp_path)
+    whole = Cutter(uncut, 0, "stop")
+    resume(uncut, lambda *_: None, whole)
+    moments = random.Random(recipe)
+    for name, status in (("stop", "stopped"), ("detach", "queued"), ("stop", "stopped"), ("detach", "queued")):
+        look = moments.randint(1, whole.looks // 5)
+        assert resume(cut, lambda *_: None, Cutter(cut, look, name)).status == status  # type: ignore[arg-type]
+    assert resume(cut, lambda *_: None, Inbox(cut)).status == "finished"
+    assert_same(read(cut), read(uncut))
+
+
+def test_handed_over_from_a_thread_to_a_process(quick: Quick, read: Read, tmp_path: Path) -> None:
+    """The way that a run goes when its terminal is closed; the new process takes over its pause and its commands."""
+    config = quick(*LONG, "model.dropout=0.2")
+    uncut, host = new(config, tmp_path), ThreadHost()
+    host.resume(uncut)
+    assert host.join(PATIENCE)
+    host.start(Request(config=config, runs_dir=tmp_path / "runs"))
+    until(lambda: host.folder is not None and host.folder.state().step > 0)
+    host.detach()
+    assert host.join(PATIENCE)
+    assert host.error is None
+    assert host.handed_over
+    folder = host.folder
+    assert folder is not None
+    until(lambda: shown_status(folder.state()) not in ("queued", "running"))
+    assert_same(read(folder), read(uncut))
+    events = [event.name for event in read(folder).events]
+    assert events == ["started", "detached", "continued", "finished"]
+
+
+# The validation loss rises, and so the learning rate drops.
+FALLING = ("optimizer.name=sgd", "optimizer.lr=0.5", "optimizer.momentum=0.99", "schedule.name=plateau",
+           "schedule.patience=0")  # fmt: skip
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("which", range(8))
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_around_any_checkpoint(
+    quick: Quick, read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, which: int
+) -> None:
+    """What is told at the end is what was measured, however old the state was that the killed process left behind."""
+    config = quick(*FALLING, "data.batch_size=128", "training.epochs=2", "training.checkpoint_every=1e-9")
+    uncut, cut = new(config, tmp_path), new(config, tmp_path)
+    resume(uncut, lambda *_: None, Inbox(uncut))
+    save, calls = checkpoint.save, 0
+    # The first one, one in mid-epoch, and the three at the end of each epoch of eleven steps: after its last step, with
+    # its validation, and after its commands.
+    fatal = (1, 6, 12, 13, 14, 25, 26, 27)[which]
+
+    def save_and_die(path: Path, state: checkpoint.State) -> None:
+        nonlocal calls
+        calls += path.name == "last.safetensors"
+        if calls == fatal and moment == "before":
+            raise Killed
+        save(path, state)
+        if calls == fatal:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop_module, "ATTENTION", 0.0)
+        patch.setattr(writer_module, "INTERVAL", 1e9)
+        patch.setattr(checkpoint, "save", save_and_die)
+        with pytest.raises(Killed):
+            resume(cut, lambda *_: None, Inbox(cut))
+    assert resume(cut, lambda *_: None, Inbox(cut)).status == "finished"
+    assert drops(read(uncut))
+    assert_same(read(cut), read(uncut))

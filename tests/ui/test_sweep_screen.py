@@ -1,0 +1,253 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Footer, Input
+from textual.widgets._footer import FooterKey
+
+from tuitrain.app import TuitrainApp
+from tuitrain.hosts.thread import ThreadHost
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import Best, Score
+from tuitrain.runs.sweep import Job, Record, SweepFolder, create
+from tuitrain.screens.run import Run
+from tuitrain.screens.sweep import Sweep
+from tuitrain.screens.sweeps import Sweeps
+from tuitrain.widgets.sweep_table import SweepTable
+
+WriteRun = Callable[..., RunFolder]
+Done = dict[tuple[int, int], float]
+GRID = """\
+[sweep]
+name = "grid [red]x[/]"
+seeds = 2
+[sweep.values]
+"optimizer.name" = ["sgd", "adam"]
+"optimizer.lr" = [0.1, 0.01]
+[[sweep.extra]]
+"training.epochs" = 99
+"""
+# Validation accuracies by trial and seed.
+SEEN = {(0, 0): 0.5, (0, 1): 0.6, (1, 0): 0.7, (2, 0): 0.9, (2, 1): 0.8}
+
+
+def text(app: TuitrainApp) -> str:
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+
+
+def footer(app: TuitrainApp) -> list[str]:
+    return [key.description for key in app.screen.query_one(Footer).query(FooterKey)]
+
+
+def row(app: TuitrainApp, beginning: str) -> list[str]:
+    """The words of the first line that begins so."""
+    return next(line for line in text(app).splitlines() if line.strip().startswith(beginning)).split()
+
+
+async def tick(app: TuitrainApp, pilot: Pilot[None]) -> None:
+    assert isinstance(app.screen, Sweep | Sweeps)
+    app.screen.tick()
+    await pilot.pause()
+
+
+@pytest.fixture
+def app(runs_dir: Path) -> TuitrainApp:
+    return TuitrainApp(runs_dir, ThreadHost())
+
+
+@pytest.fixture
+def write_sweep(runs_dir: Path, write_run: WriteRun) -> Callable[..., SweepFolder]:
+    """A sweep in which the jobs in `seen` have finished with that validation accuracy."""
+
+    def write(toml: str = GRID, seen: Done = SEEN) -> SweepFolder:
+        folder = create(runs_dir, toml)
+        for (trial, seed), accuracy in seen.items():
+            best = Best(1, 1, Score(1.0, accuracy))
+            run = write_run(f"trial-{trial}-{seed}", best=best, test=Score(1.0, accuracy - 0.05))
+            folder.note(Job(trial, seed), Record(run.id))
+        return folder
+
+    return write
+
+
+async def opened(app: TuitrainApp, pilot: Pilot[None], folder: SweepFolder) -> Sweep:
+    app.push_screen(Sweep(folder))
+    await pilot.pause()
+    assert isinstance(app.screen, Sweep)
+    return app.screen
+
+
+async def test_s_opens_the_only_sweep(app: TuitrainApp, write_sweep: Callable[..., SweepFolder]) -> None:
+    write_sweep()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("S")
+        await pilot.pause()
+        assert isinstance(app.screen, Sweep)
+        await pilot.press("escape")
+        assert not isinstance(app.screen, Sweep)
+
+
+async def test_of_many_sweeps_one_is_chosen(app: TuitrainApp, write_sweep: Callable[..., SweepFolder]) -> None:
+    write_sweep(GRID.replace("grid [red]x[/]", "other"), {})
+    write_sweep()
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.action_sweeps()
+        await pilot.pause()
+        assert isinstance(app.screen, Sweeps)
+        assert "2 sweeps" in text(app)
+        assert footer(app)[:2] == ["open", "runs"]
+        assert row(app, "other")[:3] == ["other", "stopped", "0/10"]
+        line = " ".join(row(app, "grid [red]x[/]"))
+        assert "stopped 5/10 85.00 % optimizer=adam lr=0.1" in line
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, Sweep)
+
+
+async def test_without_sweeps_there_is_no_key(app: TuitrainApp, write_run: WriteRun) -> None:
+    write_run()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("S")
+        await pilot.pause()
+        assert len(app.screen_stack) == 2
+        assert "sweeps" not in footer(app)
+
+
+async def test_all_is_seen_on_a_wide_screen(app: TuitrainApp, write_sweep: Callable[..., SweepFolder]) -> None:
+    folder = write_sweep()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(app, pilot, folder)
+        shown = text(app)
+        assert "grid [red]x[/] · stopped · 5 of 10 runs" in shown
+        assert "best validation.accuracy: 85.00 % ± 7.07 % (n 2) trial 2 optimizer=adam lr=0.1" in shown
+        assert row(app, "✓")[1:] == ["0", "sgd", "0.1", "10", "0", "50.00", "%", "45.00", "%", "6.0", "s", "finished"]
+        # The map: optimizers down, rates across, ascending.
+        lines = [line.split("  ") for line in shown.splitlines() if line.strip().startswith(("sgd", "adam"))]
+        cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
+        assert cells[0][:3] == ["sgd", "70.00 %", "55.00 %"]
+        assert cells[1][:3] == ["adam", "-", "85.00 %"]
+        assert "60.00 % ± 10.00 %" in shown
+        assert "n 3" in shown
+        assert footer(app)[:3] == ["open", "resume", "more"]
+
+
+async def test_the_map_turns_and_shows_the_test(app: TuitrainApp, write_sweep: Callable[..., SweepFolder]) -> None:
+    folder = write_sweep()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(app, pilot, folder)
+        await pilot.press("y")
+        assert "validation.accuracy: lr down, optimizer across" in text(app)
+        await pilot.press("v")
+        assert "test.accuracy: lr down, optimizer across" in text(app)
+        assert row(app, "0.01")[:4] == ["0.01", "65.00", "%", "-"]
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24)])
+async def test_pages_on_a_small_screen(
+    app: TuitrainApp, write_sweep: Callable[..., SweepFolder], size: tuple[int, int]
+) -> None:
+    folder = write_sweep()
+    async with app.run_test(size=size) as pilot:
+        await opened(app, pilot, folder)
+        assert app.screen.query_one(SweepTable).display
+        assert "optimizer down" not in text(app)
+        await pilot.press("2")
+        await pilot.pause()
+        assert "optimizer down, lr across" in text(app)
+        assert not app.screen.query_one(SweepTable).display
+        await pilot.press("3")
+        await pilot.pause()
+        assert "mean, sd, n of each value" in text(app)
+        assert row(app, "sgd")[-2:] == ["n", "3"]
+        await pilot.press("1")
+        await pilot.pause()
+        assert app.focused is app.screen.query_one(SweepTable)
+
+
+async def test_enter_opens_the_run(app: TuitrainApp, write_sweep: Callable[..., SweepFolder]) -> None:
+    folder = write_sweep()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(app, pilot, folder)
+        await pilot.press("j", "enter")
+        await pilot.pause()
+        assert isinstance(app.screen, Run)
+        assert app.screen.run.info.name == "trial-1-0"
+
+
+async def test_a_run_that_is_not_made_yet_can_be_put_first(
+    app: TuitrainApp, write_sweep: Callable[..., SweepFolder]
+) -> None:
+    folder = write_sweep()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(app, pilot, folder)
+        assert "first" not in footer(app)
+        await pilot.press("G")
+        await pilot.pause()
+        assert "open" not in footer(app)
+        await pilot.press("enter", "f")
+        await pilot.pause()
+        assert isinstance(app.screen, Sweep)
+        assert folder.jobs()[0] == Job(4, 1)
+        selected = app.screen.query_one(SweepTable).selected
+        assert selected is not None
+        assert selected.job == Job(4, 1)
+
+
+async def test_pause_and_stop_of_a_sweep_that_goes_on(
+    app: TuitrainApp, write_sweep: Callable[..., SweepFolder]
+) -> None:
+    folder = write_sweep()
+    folder.enter(0)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(app, pilot, folder)
+        assert "running · 5 of 10 runs" in text(app)
+        assert "resume" not in footer(app)
+        await pilot.press("p")
+        await pilot.pause()
+        assert folder.control().paused
+        assert "paused · 5 of 10 runs" in text(app)
+        await pilot.press("p", "s")
+        await pilot.pause()
+        assert not folder.control().paused
+        assert folder.control().stopped > 0
+        folder.leave()
+        await tick(app, pilot)
+        assert "stopped · 5 of 10 runs" in text(app)
+
+
+async def test_more_seeds(app: TuitrainApp, write_sweep: Callable[..., SweepFolder]) -> None:
+    folder = write_sweep()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(app, pilot, folder)
+        await pilot.press("m")
+        await pilot.pause()
+        box = app.screen.query_one(Input)
+        box.value = "1"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert len(folder.jobs()) == 10
+        await pilot.press("m")
+        await pilot.pause()
+        app.screen.query_one(Input).value = "3"
+        await pilot.press("enter")
+        await pilot.pause()
+        await tick(app, pilot)
+        assert len(folder.jobs()) == 15
+        assert "5 of 15 runs" in text(app)
+
+
+async def test_a_damaged_sweep_says_so(app: TuitrainApp, write_sweep: Callable[..., SweepFolder]) -> None:
+    folder = write_sweep()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(app, pilot, folder)
+        folder.sweep_file.write_text("[sweep]\nseeds = \x1b", encoding="utf-8")
+        await tick(app, pilot)
+        assert "sweep.toml is damaged" in text(app)
+        assert "\x1b" not in text(app)
+        app.pop_screen()
+        app.action_sweeps()
+        await pilot.pause()
+        assert ["sweep.toml is damaged" in notification.message for notification in app._notifications] == [True]

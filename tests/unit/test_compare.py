@@ -1,0 +1,170 @@
+import csv
+import io
+import json
+from collections.abc import Callable
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tuitrain.analysis.compare import METRICS, best, class_gains, compare, reach
+from tuitrain.cli import main
+from tuitrain.config.schema import Config
+from tuitrain.config.values import override
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.follower import Curve, Follower
+from tuitrain.runs.records import Evaluation, RunInfo, Score
+from tuitrain.runs.rows import Evaluated
+from tuitrain.runs.writer import RunWriter, create
+
+MakeRun = Callable[..., RunFolder]
+HOSTILE = "\x1b[2J[red]|x[/]"
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> MakeRun:
+    def make(name: str, *settings: str, validation: tuple[float, ...] = (), test: float | None = None) -> RunFolder:
+        folder = create(tmp_path / "runs", RunInfo(id="", name=name), override(Config(), settings))
+        writer = RunWriter(folder)
+        for epoch, accuracy in enumerate(validation, 1):
+            writer.row(Evaluated("validation", 10 * epoch, epoch, 1 - accuracy, accuracy, 2.0 * epoch, 100.0 + epoch))
+        scores: dict[str, Any] = {"test": Score(1 - test, test)} if test is not None else {}
+        last: dict[str, Any] = {"validation": Score(1 - validation[-1], validation[-1])} if validation else {}
+        writer.update(status="finished", epoch=len(validation), seconds=2.0 * len(validation), **scores, **last)
+        writer.close()
+        return folder
+
+    return make
+
+
+def read(*folders: RunFolder) -> list[Follower]:
+    followers = [Follower(folder, brief=True) for folder in folders]
+    for follower in followers:
+        while follower.poll():
+            pass
+        assert not follower.problem
+    return followers
+
+
+def test_settings_metrics_and_deltas(make_run: MakeRun) -> None:
+    one = make_run("one", "optimizer.lr=0.1", validation=(0.5, 0.9, 0.8), test=0.75)
+    other = make_run("other", "optimizer.lr=0.2", "model.activation=sigmoid", validation=(0.6, 0.7), test=0.5)
+    found = compare(read(one, other))
+    assert found.differing == ("model.activation", "optimizer.lr")
+    assert found.baseline == one.id
+    first, second = found.runs
+    assert first.metrics["test_accuracy"] == 0.75
+    assert first.metrics["validation_accuracy"] == 0.8
+    assert first.metrics["best_validation_accuracy"] == 0.9
+    assert first.metrics["best_validation_loss"] == pytest.approx(0.1)
+    assert first.metrics["train_loss"] is None
+    assert found.delta(second, "test_accuracy") == pytest.approx(-0.25)
+    assert found.delta(first, "test_accuracy") is None
+    assert found.delta(second, "train_loss") is None
+    other_way = compare(read(one, other), baseline=other.id)
+    assert other_way.delta(first, "seconds") == pytest.approx(2.0)
+
+
+def test_epochs_to_reach_what_every_run_reached(make_run: MakeRun) -> None:
+    folders = [make_run("a", validation=(0.5, 0.9, 0.8)), make_run("b", validation=(0.6, 0.7)), make_run("c")]
+    found = compare(read(*folders))
+    assert found.threshold == 0.7
+    assert [run.metrics["epochs_to_reach"] for run in found.runs] == [2, 2, None]
+    assert [run.metrics["seconds_to_reach"] for run in found.runs] == [4.0, 4.0, None]
+    higher = compare(read(*folders), threshold=0.75)
+    assert [run.metrics["epochs_to_reach"] for run in higher.runs] == [2, None, None]
+    assert compare(read(folders[2])).threshold is None
+
+
+def test_reach_takes_the_first_row_and_no_nan() -> None:
+    curve = Curve()
+    for step, accuracy in enumerate((nan, 0.2, 0.5, 0.4, 0.6)):
+        curve.add(step, accuracy=accuracy)
+    assert [reach(curve, threshold) for threshold in (0.1, 0.5, 0.55, 0.7)] == [1, 2, 4, None]
+
+
+def test_the_best_are_marked_by_what_is_better() -> None:
+    accuracy, loss = (next(m for m in METRICS if m.key == key) for key in ("test_accuracy", "test_loss"))
+    epochs = next(metric for metric in METRICS if metric.key == "epochs")
+    values = {"a": 1.0, "b": 2.0, "c": 2.0, "d": None}
+    assert best(accuracy, values) == {"b", "c"}
+    assert best(loss, values) == {"a"}
+    assert best(epochs, values) == set()
+    assert best(accuracy, {"a": 1.0, "b": None, "c": 1.0}) == set()
+
+
+def test_a_damaged_run_has_no_settings_and_spoils_nothing(make_run: MakeRun) -> None:
+    folders = [make_run("a", "optimizer.lr=0.1", test=0.5), make_run("b", "optimizer.lr=0.2", test=0.5)]
+    (folders[1].config_file).write_text("{")
+    followers = [Follower(folder) for folder in folders]
+    for follower in followers:
+        follower.poll()
+    found = compare(followers)
+    assert found.differing == ()
+    assert [run.status for run in found.runs] == ["finished", "damaged"]
+    assert len(found.groups) == 2
+
+
+def test_class_gains() -> None:
+    def evaluated(confusion: list[list[int]], names: str = "abc") -> Evaluation:
+        return Evaluation(
+            split="test", checkpoint="last", epoch=1, step=1, loss=0.1, accuracy=0.5, classes=list(names),
+            confusion=confusion,
+        )  # fmt: skip
+
+    first = evaluated([[5, 5, 0], [0, 10, 0], [0, 0, 0]])
+    second = evaluated([[10, 0, 0], [1, 9, 0], [0, 0, 0]])
+    assert [(gain.name, gain.gain, gain.support) for gain in class_gains(first, second)] == [
+        ("a", 0.5, 10),
+        ("b", pytest.approx(-0.1), 10),
+    ]
+    assert class_gains(first, evaluated(first.confusion, "abd")) == []
+
+
+def command(capsys: pytest.CaptureFixture[str], runs_dir: Path, *arguments: str) -> str:
+    assert main(["compare", *arguments, "--runs-dir", str(runs_dir)]) == 0
+    return capsys.readouterr().out
+
+
+def test_the_command_gives_the_same_numbers(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
+    tests = [0.75, 0.5, 0.625]
+    folders = [
+        make_run(f"x-s{seed}", f"training.seed={seed}", validation=(0.5,), test=test) for seed, test in enumerate(tests)
+    ]
+    runs_dir, ids = folders[0].path.parent, [folder.id for folder in folders]
+    found = json.loads(command(capsys, runs_dir, *ids, "--json"))
+    assert found["differing_settings"] == ["training.seed"]
+    assert [run["settings"] for run in found["runs"]] == [{"training.seed": seed} for seed in range(3)]
+    assert [run["delta"]["test_accuracy"] for run in found["runs"]] == [None, -0.25, -0.125]
+    assert found["best"]["test_accuracy"] == [ids[0]]
+    [group] = found["groups"]
+    assert (group["name"], group["runs"]) == ("x", ids)
+    spread = group["metrics"]["test_accuracy"]
+    assert spread["mean"] == pytest.approx(np.mean(tests))
+    assert spread["sd"] == pytest.approx(np.std(tests, ddof=1))
+    assert [test["problem"] is None for test in found["mcnemar"]] == [False, False]
+    compared = compare(read(*folders))
+    assert [run["metrics"] for run in found["runs"]] == [dict(run.metrics) for run in compared.runs]
+    whole = json.loads(command(capsys, runs_dir, *ids, "--json", "--all"))
+    assert whole["runs"][0]["settings"]["optimizer.name"] == "adam"
+
+
+def test_tables_are_safe_to_paste(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
+    one, other = make_run(HOSTILE, validation=(0.5,), test=0.5), make_run("=cmd()", "optimizer.lr=0.5", test=0.25)
+    runs_dir = one.path.parent
+    rows = list(csv.DictReader(io.StringIO(command(capsys, runs_dir, one.id, other.id, "--format", "csv"))))
+    assert [(row["test_accuracy"], row["optimizer.lr"]) for row in rows] == [("0.5", "0.001"), ("0.25", "0.5")]
+    assert rows[1]["name"] == "'=cmd()"
+    markdown = command(capsys, runs_dir, one.id, other.id, "--format", "markdown")
+    assert "| test accuracy | 50.00 % ★ | 25.00 % -25.00 |" in markdown
+    assert r"\[red\]\|x\[/\]" in markdown
+    for text in (markdown, command(capsys, runs_dir, one.id, other.id)):
+        assert "\x1b" not in text
+
+
+def test_a_comparison_needs_two_runs(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
+    one = make_run("one")
+    assert main(["compare", one.id, one.id, "--runs-dir", str(one.path.parent)]) == 2
+    assert "needs two runs or more" in capsys.readouterr().err

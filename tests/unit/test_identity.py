@@ -1,0 +1,48 @@
+import pytest
+from rich.cells import cell_len
+
+from tuitrain.analysis.identity import ASCII, COLORS, MARKERS, Identity, identities
+
+IDS = [f"20261123-1415{number:02}-run-{number * 7919 % 65536:04x}" for number in range(60)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 6, 8, 20, 48])
+def test_no_two_runs_look_the_same(count: int) -> None:
+    found = identities(IDS[:count])
+    assert list(found) == IDS[:count]
+    assert len(set(found.values())) == count
+    assert all(1 <= one.number <= COLORS and one.marker in MARKERS for one in found.values())
+    if count <= 8:
+        assert len({one.number for one in found.values()}) == count
+    if count <= 6:
+        assert len({one.marker for one in found.values()}) == len({one.ascii for one in found.values()}) == count
+
+
+def test_a_run_keeps_its_identity_whatever_the_order_and_beside_newer_ones() -> None:
+    found = identities(IDS[:20])
+    assert identities(IDS[19::-1]) == found
+    for count in range(20, 48):
+        newer = identities(IDS[:count])
+        assert {run: newer[run] for run in IDS[:20]} == found
+
+
+def test_most_runs_keep_their_identity_where_others_go() -> None:
+    whole, alone = identities(IDS[:20]), {run: identities([run])[run] for run in IDS[:20]}
+    assert sum(whole[run] == alone[run] for run in alone) >= 12
+
+
+def test_more_runs_than_there_are_looks_still_have_one_each() -> None:
+    assert len(identities(IDS)) == 60
+    assert len(set(identities(IDS).values())) == 48
+
+
+def test_hostile_and_repeated_ids() -> None:
+    found = identities(["", "\ud800", "a", "a"])
+    assert set(found) == {"", "\ud800", "a"}
+    assert identities([]) == {}
+
+
+def test_markers_are_one_cell_and_have_an_ascii_stand_in() -> None:
+    assert [cell_len(marker) for marker in MARKERS] == [1] * len(MARKERS)
+    assert len(set(ASCII)) == len(MARKERS)
+    assert Identity(1, MARKERS[0]).ascii == ASCII[0]

@@ -1,0 +1,89 @@
+import random
+from array import array
+
+import pytest
+from statsmodels.stats.contingency_tables import mcnemar as reference
+
+from tuitrain.analysis.mcnemar import exact_p, mcnemar, p_text, verdict
+from tuitrain.errors import RunError
+from tuitrain.runs.records import Evaluation
+
+
+def answers(true: list[int], predicted: list[int], classes: int = 3, split: str = "test") -> Evaluation:
+    confusion = [[0] * classes for _ in range(classes)]
+    for one, other in zip(true, predicted, strict=True):
+        confusion[one][other] += 1
+    right = sum(confusion[number][number] for number in range(classes))
+    return Evaluation(
+        split=split,  # type: ignore[arg-type]
+        checkpoint="last",
+        epoch=1,
+        step=1,
+        loss=0.5,
+        accuracy=right / len(true),
+        classes=[f"class {number}" for number in range(classes)],
+        confusion=confusion,
+        true=array("H", true).tobytes(),
+        predicted=array("H", predicted).tobytes(),
+    )
+
+
+@pytest.mark.parametrize("largest", [5, 40, 700])
+def test_p_is_that_of_statsmodels(largest: int) -> None:
+    numbers = random.Random(largest)
+    for _ in range(50):
+        first, second = numbers.randint(0, largest), numbers.randint(0, largest)
+        expected = reference([[7, first], [second, 3]], exact=True).pvalue
+        assert exact_p(first, second) == pytest.approx(expected, rel=1e-9, abs=1e-300)
+
+
+def test_predictions_are_counted_image_by_image() -> None:
+    numbers = random.Random(1)
+    true, first, second = ([numbers.randrange(3) for _ in range(500)] for _ in range(3))
+    found = mcnemar(answers(true, first), answers(true, second))
+    only_first = sum(a == t != b for t, a, b in zip(true, first, second, strict=True))
+    only_second = sum(b == t != a for t, a, b in zip(true, first, second, strict=True))
+    assert (found.images, found.only_first, found.only_second) == (500, only_first, only_second)
+    assert found.p == pytest.approx(reference([[0, only_first], [only_second, 0]], exact=True).pvalue)
+    assert found.gain == only_second - only_first
+
+
+def test_large_counts_neither_overflow_nor_take_long() -> None:
+    assert exact_p(0, 50_000) == 0.0
+    assert exact_p(25_000, 25_000) == 1.0
+    assert p_text(0.0) == "p < 1e-16"
+
+
+def test_the_verdict_says_whether_the_difference_means_anything() -> None:
+    true = [0] * 40
+    good, bad, other = [0] * 40, [0] * 20 + [1] * 20, [1] + [0] * 39
+    assert "the two models do differ" in verdict(mcnemar(answers(true, bad), answers(true, good)), "old", "new")
+    said = verdict(mcnemar(answers(true, good), answers(true, other)), "old", "new")
+    assert "1 of 40 images only old has right, 0 only new: 1 more for old. p = 1." in said
+    assert "do not tell which one is better" in said
+    assert "nothing tells them apart" in verdict(mcnemar(answers(true, bad), answers(true, bad)), "old", "new")
+    equal = verdict(mcnemar(answers(true, [1, *[0] * 39]), answers(true, [*[0] * 39, 1])), "old", "new")
+    assert "Each has 1 of 40 images right that the other has not" in equal
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (answers([0, 1], [0, 1]), answers([0, 1, 2], [0, 1, 2]), "different images: 2 and 3"),
+        (answers([0, 1], [0, 1]), answers([1, 0], [0, 1]), "different images, or on the same in another order"),
+        (answers([0, 1], [0, 1]), answers([0, 1], [0, 1], classes=4), "different images"),
+        (answers([0, 1], [0, 1]), answers([0, 1], [0, 1], split="validation"), "different images"),
+    ],
+)
+def test_different_images_are_refused(first: Evaluation, second: Evaluation, said: str) -> None:
+    with pytest.raises(RunError, match=said):
+        mcnemar(first, second)
+
+
+def test_evaluations_without_predictions_are_refused() -> None:
+    whole = answers([0, 1], [0, 1])
+    old = Evaluation(
+        split="test", checkpoint="last", epoch=1, step=1, loss=None, accuracy=0.5, classes=["a"], confusion=[[1]]
+    )
+    with pytest.raises(RunError, match="tuitrain evaluate"):
+        mcnemar(whole, old)

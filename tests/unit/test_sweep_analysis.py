@@ -1,0 +1,130 @@
+from statistics import stdev
+from typing import Any
+
+import pytest
+
+from tuitrain.analysis.sweep import (
+    Result,
+    Summary,
+    best,
+    described,
+    effect,
+    heat_map,
+    results,
+    seconds_left,
+    short_names,
+    summarize,
+)
+from tuitrain.config.sweep import loads
+from tuitrain.runs.records import Best, Score, State, Status
+from tuitrain.runs.sweep import Job
+from tuitrain.runs.sweep_index import Outcome
+
+
+def result(trial: int, score: float | None, **values: Any) -> Result:
+    return Result(trial, values, score)
+
+
+RESULTS = [
+    result(0, 0.5, lr=0.1, opt="sgd"),
+    result(0, 0.7, lr=0.1, opt="sgd"),
+    result(1, 0.9, lr=0.01, opt="sgd"),
+    result(2, 0.8, lr=0.1, opt="adam"),
+    result(3, None, lr=0.01, opt="adam"),
+]
+
+
+def about(n: int, mean: float, sd: float) -> Any:
+    """Equal to a summary of about these numbers."""
+    return Summary(n, pytest.approx(mean), pytest.approx(sd))  # type: ignore[arg-type]
+
+
+def test_a_summary_counts_only_what_is_known() -> None:
+    assert summarize([]) is None
+    assert summarize([None]) is None
+    assert summarize([0.5, None]) == Summary(1, 0.5, None)
+    assert summarize([0.5, 0.7]) == about(2, 0.6, stdev([0.5, 0.7]))
+
+
+def test_the_effect_of_a_setting_is_the_mean_over_all_else() -> None:
+    assert effect(RESULTS, "lr") == [
+        ("0.01", Summary(1, 0.9, None)),
+        ("0.1", about(3, 2 / 3, stdev([0.5, 0.7, 0.8]))),
+    ]
+    assert [label for label, _ in effect(RESULTS, "opt")] == ["sgd", "adam"]
+
+
+def test_a_value_without_a_score_keeps_its_place() -> None:
+    assert effect([result(0, None, lr=1.0)], "lr") == [("1", None)]
+
+
+def test_many_numbers_are_taken_together() -> None:
+    many = [result(index, index / 10, lr=index / 8) for index in range(10)]
+    groups = effect(many, "lr")
+    assert [label for label, _ in groups] == ["0 to 0.25", "0.375 to 0.625", "0.75 to 1", "1.12 to 1.12"]
+    assert [summary.n for _, summary in groups if summary] == [3, 3, 3, 1]
+    assert groups[0][1] == about(3, 0.1, 0.1)
+
+
+def test_truth_is_no_number() -> None:
+    assert [label for label, _ in effect([result(0, 1.0, on=True), result(1, 2.0, on=False)], "on")] == [
+        "true",
+        "false",
+    ]
+
+
+def test_the_map_has_a_cell_for_each_pair() -> None:
+    found = heat_map(RESULTS, "opt", "lr")
+    assert (found.rows, found.columns) == (["sgd", "adam"], ["0.01", "0.1"])
+    means = [[cell.mean if cell else None for cell in row] for row in found.cells]
+    assert means == [[0.9, pytest.approx(0.6)], [None, 0.8]]
+    assert found.span == pytest.approx((0.6, 0.9))
+    assert heat_map([], "opt", "lr").span == (0.0, 0.0)
+
+
+def test_best_is_the_best_mean_over_seeds() -> None:
+    assert best(RESULTS, True) == (1, Summary(1, 0.9, None))
+    found = best(RESULTS, False)
+    assert found is not None
+    assert found[0] == 0
+    assert found[1].mean == pytest.approx(0.6)
+    assert best([result(1, 0.5), result(0, 0.5)], True) == (0, Summary(1, 0.5, None))
+    assert best([result(0, None)], True) is None
+
+
+def test_names_are_short_where_they_can_be() -> None:
+    assert list(short_names(["optimizer.name", "model.activation", "optimizer.lr"]).values()) == [
+        "optimizer",
+        "activation",
+        "lr",
+    ]
+    same = ["schedule.patience", "training.patience"]
+    assert list(short_names(same).values()) == same
+    assert described({"optimizer.name": "sgd", "training.patience": None}) == "optimizer=sgd patience=none"
+
+
+def ended(status: Status, seconds: float = 10.0, **state: Any) -> Outcome:
+    whole = State(status=status, started=100.0, ended=100.0 + seconds, **state)
+    return Outcome(Job(0, 0), {"optimizer.lr": 0.1}, status, None, whole)
+
+
+def test_results_are_of_runs_that_have_ended_well() -> None:
+    sweep = loads("[sweep.values]\n'optimizer.lr' = [0.1, 0.2]")
+    best_ = Best(1, 1, Score(0.5, 0.8))
+    outcomes = [
+        ended("finished", best=best_, test=Score(0.4, 0.7)),
+        ended("stopped", best=best_),
+        ended("failed", best=best_),
+        ended("running", best=best_),
+        Outcome(Job(0, 0), None, "queued"),
+    ]
+    assert [one.score for one in results(sweep, outcomes)] == [0.8, 0.8, None]
+    assert [one.score for one in results(sweep, outcomes, "test.accuracy")] == [0.7, None, None]
+
+
+def test_the_time_left_counts_what_is_ahead_and_what_is_begun() -> None:
+    queued = Outcome(Job(0, 0), None, "queued")
+    running = ended("running", step=25, steps=100)
+    assert seconds_left([ended("finished"), ended("finished", 20), running, running, queued]) == pytest.approx(18.75)
+    assert seconds_left([ended("finished"), queued]) is None
+    assert seconds_left([running, queued]) is None
