@@ -14,7 +14,7 @@ from textual.notifications import SeverityLevel
 from textual.theme import BUILTIN_THEMES
 
 from tuitrain.config import preferences
-from tuitrain.errors import RunError
+from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.output import keep_terminal
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, shown_status
@@ -56,9 +56,9 @@ class TuitrainApp(App[None]):
         self.animation_level = "none"
         for name in BUILTIN_THEMES:
             self.unregister_theme(name)
-        for loaded in load_themes(
-            [shipped_themes_folder(), preferences.user_themes_folder()], lambda error: self.notify(str(error))
-        ).values():
+        self._skipped: list[ConfigError] = []
+        folders = [shipped_themes_folder(), preferences.user_themes_folder()]
+        for loaded in load_themes(folders, self._skipped.append).values():
             self.register_theme(loaded.theme)
         preferred = preferences.load().theme
         self.theme = preferred if preferred in self.available_themes else _default_theme()
@@ -68,6 +68,8 @@ class TuitrainApp(App[None]):
         self._on_signal(signal.SIGTERM, self._stop_and_exit)
         self.theme_changed_signal.subscribe(self, lambda theme: preferences.change(theme=theme.name))
         self.push_screen(Runs(self.runs_dir))
+        for error in self._skipped:
+            self.notify(str(error), severity="warning", markup=False)
         if self._first is not None:
             self.post_message(OpenRun(self._first))
 

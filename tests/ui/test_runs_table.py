@@ -205,6 +205,7 @@ async def test_columns_are_chosen_and_left_to_the_program_again(app: TuitrainApp
         await pilot.pause()
         await write(pilot, "batch")
         await pilot.press("down", "up", "space")
+        await pilot.pause()
         assert "[x] batch" in text(app)
         await pilot.press("enter")
         await pilot.pause()
@@ -233,22 +234,29 @@ async def test_more_columns_than_fit_are_scrolled_sideways_beside_the_name(
         assert [line.split()[0] for line in lines(app)[2:6]] == ["a", "b", "c", "d"]
 
 
-async def test_marks_are_kept_and_compared_in_their_order(app: TuitrainApp, four: list[RunFolder]) -> None:
-    asked: list[CompareRuns] = []
-    app.on_compare_runs = asked.append  # type: ignore[method-assign]
+class Asked(TuitrainApp):
+    """Keeps which runs are to be compared, and does not."""
+
+    def on_compare_runs(self, message: CompareRuns) -> None:
+        message.prevent_default()
+        self.asked = [folder.id for folder in message.folders]
+
+
+async def test_marks_are_kept_and_compared_in_their_order(runs_dir: Path, four: list[RunFolder]) -> None:
+    app = Asked(runs_dir, ThreadHost())
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.press("c")
-        assert asked == []
+        assert not hasattr(app, "asked")
         await pilot.press("j", "space")
         assert selected(app) == "c"
         assert "1 marked" in lines(app)[0]
         assert "compare" in footer(app)
         await pilot.press("c")
         await pilot.pause()
-        assert [folder.id for folder in asked.pop().folders] == ["20260103-b", "20260102-c"]
+        assert app.asked == ["20260103-b", "20260102-c"]
         await pilot.press("g", "space", "G", "c")
         await pilot.pause()
-        assert [folder.id for folder in asked.pop().folders] == ["20260103-b", "20260104-a"]
+        assert app.asked == ["20260103-b", "20260104-a"]
         assert "differ from the marked" in text(app)
     again = TuitrainApp(app.runs_dir, ThreadHost())
     async with again.run_test(size=(120, 30)) as pilot:
@@ -267,7 +275,7 @@ async def test_marks_are_kept_and_compared_in_their_order(app: TuitrainApp, four
 
 async def test_rename_tag_and_note(app: TuitrainApp, four: list[RunFolder]) -> None:
     async with app.run_test(size=(120, 30)) as pilot:
-        for key, typed in (("R", "2"), ("t", "good fast"), ("N", "why so?")):
+        for key, typed in (("R", "better"), ("t", "good fast"), ("N", "why so?")):
             await pilot.press(key)
             await pilot.pause()
             assert isinstance(app.screen, Prompt)
@@ -275,8 +283,8 @@ async def test_rename_tag_and_note(app: TuitrainApp, four: list[RunFolder]) -> N
             await pilot.press("enter")
             await pilot.pause()
         info = four[0].info()
-        assert (info.name, info.tags, info.notes) == ("a2", ["good", "fast"], "why so?")
-        assert selected(app) == "a2"
+        assert (info.name, info.tags, info.notes) == ("better", ["good", "fast"], "why so?")
+        assert selected(app) == "better"
         assert "#good #fast" in text(app)
         assert "why so?" in text(app)
 

@@ -100,7 +100,7 @@ def test_two_runs_of_one_name_in_the_trash(runs_dir: Path, ended: RunFolder) -> 
     second = edit.trash(ended, runs_dir)
     assert first.path != second.path
     edit.restore(first, ended)
-    with pytest.raises(RunError, match="There is a run .* again"):
+    with pytest.raises(RunError, match=r"There is a run .* again"):
         edit.restore(second, ended)
     assert ended.info().name == "one"
     assert second.path.is_dir()
@@ -180,7 +180,7 @@ def _born(pid: int) -> str:
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_is_said(runs_dir: Path, ended: RunFolder) -> None:
+def test_a_folder_that_cannot_be_written_is_said(ended: RunFolder) -> None:
     ended.path.chmod(0o500)
     try:
         with pytest.raises(RunError, match=r"cannot be written: Permission denied\."):

@@ -6,14 +6,13 @@ from pathlib import Path
 from tuitrain.analysis import arrange, query
 from tuitrain.analysis.columns import columns
 from tuitrain.analysis.identity import Identity, identities
-from tuitrain.errors import ConfigError
 from tuitrain.runs import view
 from tuitrain.runs.listing import Entry
 
 
 class Overview:
     """`runs` are all that are known, `shown` those that fit the filter, in order; `wrong` says what is wrong with the
-    filter that was typed last, which then changes nothing. What is chosen is kept between sessions with `keep`."""
+    filter, whose other terms count. What is chosen is kept between sessions with `keep`."""
 
     def __init__(self, runs_dir: Path) -> None:
         self._runs_dir = runs_dir
@@ -42,10 +41,8 @@ class Overview:
 
     def filter(self, text: str) -> None:
         self._view.filter = text
-        try:
-            self._fits, self.wrong = query.parse(text), ""
-        except ConfigError as error:
-            self.wrong = str(error)
+        self._fits, error = query.parse_typed(text)
+        self.wrong = "" if error is None else str(error)
         self.update(self.runs)
 
     @property

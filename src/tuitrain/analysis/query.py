@@ -37,7 +37,6 @@ SEARCHED = ("run", "id", "tags", "notes")
 class Query(Struct, frozen=True):
     """Called with a run, it says whether the run fits."""
 
-    text: str
     tests: tuple[Test, ...]
 
     def __call__(self, entry: Entry) -> bool:
@@ -46,12 +45,25 @@ class Query(Struct, frozen=True):
 
 def parse(text: str) -> Query:
     """Raises ConfigError with what is wrong and what would be right."""
-    tests = []
+    query, error = parse_typed(text)
+    if error is not None:
+        raise error
+    return query
+
+
+def parse_typed(text: str) -> tuple[Query, ConfigError | None]:
+    """For a text that is still being typed: without the terms that are wrong, and what is wrong with the first."""
+    tests: list[Test] = []
+    wrong = None
     for term in _terms(text):
-        test = _test(term)
+        try:
+            test = _test(term)
+        except ConfigError as error:
+            wrong = wrong or error
+            continue
         if test is not None:
             tests.append(_opposite(test) if term["minus"] else test)
-    return Query(text, tuple(tests))
+    return Query(tuple(tests)), wrong
 
 
 def _terms(text: str) -> list[re.Match[str]]:

@@ -36,14 +36,18 @@ class RunIndex:
     def refresh(self, seconds: float = inf, *, everything: bool = False) -> list[Entry]:
         """Newest first. Raises RunError where the folder itself cannot be read.
 
-        With a limit, reading new runs stops after about so many seconds, see `unread`; and unless `everything` is asked
-        for, of the runs that have ended only some are looked at in each call, all in turn.
+        With a limit, reading new runs stops after one, or about so many seconds, see `unread`; and unless `everything`
+        is asked for, of the runs that have ended only some are looked at in each call, all in turn.
         """
         self._list()
         deadline = monotonic() + seconds
+        read = 0
         for name in self._due(everything=everything or seconds == inf):
-            if name in self._known or monotonic() < deadline:
+            if name in self._known:
                 self._look(self._folders[name])
+            elif not read or monotonic() < deadline:
+                self._look(self._folders[name])
+                read += 1
         if not self.unread:
             self._configs.keep()
         return [self._known[name][1] for name in self._folders if name in self._known]

@@ -66,4 +66,6 @@ class FilterBar(Horizontal):
         if (text, wrong) == self._said:
             return
         self._said = text, wrong
-        self.query_one("#said", Static).update(Content.styled(f"✗ {text}" if wrong else text, "$error" if wrong else "$foreground 60%"))
+        self.query_one("#said", Static).update(
+            Content.styled(f"✗ {text}" if wrong else text, "$error" if wrong else "$foreground 60%")
+        )

@@ -78,7 +78,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
             applies = APPLIES.get(key)
             unused = "" if applies is None or applies(texts) else str(applies)
             if key == PLACE and counts:
-                unused = "a sweep has its own processes"
+                unused = "not for a sweep"
             field.tell(errors.get(key, ""), unused, counts.get(key, 1))
 
     @property
@@ -105,11 +105,11 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
     def help(self) -> Content:
         """Two lines on the field that has the focus."""
         field = self.current
-        if field is None or field.setting is None:
-            about, allowed = NAME_HELP if field and field.key == NAME else ("ctrl+r starts it from any field", "")
-            title = field.label if field else ""
-            if self.screen.focused is not None and field is None and not isinstance(self.screen.focused, PressField):
-                title, about = "layers", "of the network, as they run; ↑ and ↓ scroll them, tab goes on to the fields"
+        if field is None:
+            title, about, allowed = "layers", "of the network, as they run", "↑ and ↓ scroll, tab goes on to the fields"
+        elif field.setting is None:
+            title = field.label
+            about, allowed = NAME_HELP if field.key == NAME else ("ctrl+r starts it from any field", "")
         else:
             title, about = field.key if field.key in settings() else field.label, field.setting.help
             allowed = f"{field.setting.allowed} · default {field.default or 'none'}"
