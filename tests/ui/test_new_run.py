@@ -456,7 +456,7 @@ async def test_several_values_make_a_sweep_of_all_combinations(tmp_path: Path) -
         assert made.trials == 12
         assert made.values == form.form.plan.sweep().values
         await form.until(lambda: "first    of 12 runs: model.hidden=[16] optimizer.name=sgd" in form.said("facts"))
-        assert "mlp 64-16-10" in form.said("facts")
+        await form.until(lambda: "mlp 64-16-10" in form.said("facts"))
 
 
 async def test_choices_are_marked_and_unmarked(tmp_path: Path) -> None:
@@ -491,7 +491,7 @@ async def test_wrong_value_among_several_is_told(tmp_path: Path) -> None:
         await form.type("optimizer.momentum", "0.9, 0")
         await form.focus("optimizer.nesterov")
         await form.press("space")
-        assert "✗ needs a momentum above 0." in form.row("optimizer.nesterov")
+        assert "✗ needs a momentum" in form.row("optimizer.nesterov")
         await form.press("ctrl+r")
         assert "Not started" in form.said("message")
 

@@ -192,7 +192,7 @@ async def test_y_fills_the_form_with_the_runs_settings(app: TuitrainApp, write_r
         await pilot.pause()
         form = app.screen
         assert isinstance(form, NewRunForm)
-        texts = {key: field.text for key, field in form._fields.items()}
+        texts = {key: field.text for key, field in form.form.fields.items()}
         assert (texts["name"], texts["optimizer.lr"], texts["optimizer.name"]) == ("mine", "0.125", "sgd")
         assert texts["training.epochs"] == "3"
 

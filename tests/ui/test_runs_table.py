@@ -1,3 +1,4 @@
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,9 +77,8 @@ def four(write_run: WriteRun) -> list[RunFolder]:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_the_settings_that_differ_and_the_results_are_shown(
-    app: TuitrainApp, four: list[RunFolder], size: tuple[int, int]
-) -> None:
+@pytest.mark.usefixtures("four")
+async def test_the_settings_that_differ_and_the_results_are_shown(app: TuitrainApp, size: tuple[int, int]) -> None:
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         words = header(app).split()
@@ -91,9 +91,8 @@ async def test_the_settings_that_differ_and_the_results_are_shown(
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_help_and_quit_are_always_in_the_footer(
-    app: TuitrainApp, four: list[RunFolder], size: tuple[int, int]
-) -> None:
+@pytest.mark.usefixtures("four")
+async def test_help_and_quit_are_always_in_the_footer(app: TuitrainApp, size: tuple[int, int]) -> None:
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         assert footer(app)[-2:] == ["help", "quit"]
@@ -105,7 +104,8 @@ async def test_help_and_quit_are_always_in_the_footer(
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_the_filter_works_as_one_types(app: TuitrainApp, four: list[RunFolder], size: tuple[int, int]) -> None:
+@pytest.mark.usefixtures("four")
+async def test_the_filter_works_as_one_types(app: TuitrainApp, size: tuple[int, int]) -> None:
     async with app.run_test(size=size) as pilot:
         await pilot.press("slash")
         await write(pilot, "opt=sgd")
@@ -123,7 +123,8 @@ async def test_the_filter_works_as_one_types(app: TuitrainApp, four: list[RunFol
         assert "opt=sgd" not in text(app)
 
 
-async def test_a_wrong_filter_says_so_and_changes_nothing(app: TuitrainApp, four: list[RunFolder]) -> None:
+@pytest.mark.usefixtures("four")
+async def test_a_wrong_filter_says_so_and_changes_nothing(app: TuitrainApp) -> None:
     async with app.run_test(size=(100, 24)) as pilot:
         await pilot.press("slash")
         await write(pilot, "opt=sgd tset>1")
@@ -136,7 +137,8 @@ async def test_a_wrong_filter_says_so_and_changes_nothing(app: TuitrainApp, four
         assert names(app) == ["c", "d"]
 
 
-async def test_a_filter_that_nothing_fits_leaves_what_was_typed(app: TuitrainApp, four: list[RunFolder]) -> None:
+@pytest.mark.usefixtures("four")
+async def test_a_filter_that_nothing_fits_leaves_what_was_typed(app: TuitrainApp) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("slash")
         await write(pilot, "lr>9")
@@ -152,7 +154,8 @@ async def test_a_filter_that_nothing_fits_leaves_what_was_typed(app: TuitrainApp
         assert isinstance(app.focused, RunTable)
 
 
-async def test_tab_completes_names_and_values(app: TuitrainApp, four: list[RunFolder]) -> None:
+@pytest.mark.usefixtures("four")
+async def test_tab_completes_names_and_values(app: TuitrainApp) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("slash")
         await write(pilot, "optim")
@@ -165,7 +168,8 @@ async def test_tab_completes_names_and_values(app: TuitrainApp, four: list[RunFo
         assert names(app) == ["c", "d"]
 
 
-async def test_sorting_by_a_setting_and_back(app: TuitrainApp, four: list[RunFolder]) -> None:
+@pytest.mark.usefixtures("four")
+async def test_sorting_by_a_setting_and_back(app: TuitrainApp) -> None:
     async with app.run_test(size=(120, 30)) as pilot:
         for arrow, order in (("↑", ["b", "a", "c", "d"]), ("↓", ["d", "a", "c", "b"])):
             await pilot.press("s")
@@ -185,7 +189,8 @@ async def test_sorting_by_a_setting_and_back(app: TuitrainApp, four: list[RunFol
         assert names(app) == ["a", "b", "c", "d"]
 
 
-async def test_in_a_list_one_types_to_find(app: TuitrainApp, four: list[RunFolder]) -> None:
+@pytest.mark.usefixtures("four")
+async def test_in_a_list_one_types_to_find(app: TuitrainApp) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("s")
         await pilot.pause()
@@ -199,7 +204,8 @@ async def test_in_a_list_one_types_to_find(app: TuitrainApp, four: list[RunFolde
         assert isinstance(app.screen, Choose)
 
 
-async def test_columns_are_chosen_and_left_to_the_program_again(app: TuitrainApp, four: list[RunFolder]) -> None:
+@pytest.mark.usefixtures("four")
+async def test_columns_are_chosen_and_left_to_the_program_again(app: TuitrainApp) -> None:
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.press("o")
         await pilot.pause()
@@ -217,9 +223,8 @@ async def test_columns_are_chosen_and_left_to_the_program_again(app: TuitrainApp
         assert "batch" not in header(app).split()
 
 
-async def test_more_columns_than_fit_are_scrolled_sideways_beside_the_name(
-    app: TuitrainApp, four: list[RunFolder]
-) -> None:
+@pytest.mark.usefixtures("four")
+async def test_more_columns_than_fit_are_scrolled_sideways_beside_the_name(app: TuitrainApp) -> None:
     async with app.run_test(size=(60, 20)) as pilot:
         assert isinstance(app.screen, Runs)
         app.screen._overview.choose(["status", "id", "test", "val", "best", "train", "time", "data.dataset"])
@@ -237,12 +242,15 @@ async def test_more_columns_than_fit_are_scrolled_sideways_beside_the_name(
 class Asked(TuitrainApp):
     """Keeps which runs are to be compared, and does not."""
 
+    CSS_PATH = str(Path(inspect.getfile(TuitrainApp)).with_name("app.tcss"))
+
     def on_compare_runs(self, message: CompareRuns) -> None:
         message.prevent_default()
         self.asked = [folder.id for folder in message.folders]
 
 
-async def test_marks_are_kept_and_compared_in_their_order(runs_dir: Path, four: list[RunFolder]) -> None:
+@pytest.mark.usefixtures("four")
+async def test_marks_are_kept_and_compared_in_their_order(runs_dir: Path) -> None:
     app = Asked(runs_dir, ThreadHost())
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.press("c")
@@ -325,7 +333,8 @@ async def test_a_run_that_goes_on_cannot_be_deleted(app: TuitrainApp, write_run:
         assert folder.path.is_dir()
 
 
-async def test_the_run_under_the_cursor_is_drawn(app: TuitrainApp, four: list[RunFolder]) -> None:
+@pytest.mark.usefixtures("four")
+async def test_the_run_under_the_cursor_is_drawn(app: TuitrainApp) -> None:
     async with app.run_test(size=(120, 30)) as pilot:
         await tick(app, pilot)
         assert "val accuracy" in text(app)
@@ -337,9 +346,8 @@ async def test_the_run_under_the_cursor_is_drawn(app: TuitrainApp, four: list[Ru
         assert "d · 20260101-d" in text(app)
 
 
-async def test_while_others_are_sorted_around_it_the_cursor_stays_on_its_run(
-    app: TuitrainApp, four: list[RunFolder]
-) -> None:
+@pytest.mark.usefixtures("four")
+async def test_while_others_are_sorted_around_it_the_cursor_stays_on_its_run(app: TuitrainApp) -> None:
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.press("j")
         assert isinstance(app.screen, Runs)

@@ -42,7 +42,8 @@ def test_what_is_kept_is_what_is_read(tmp_path: Path, cache: Path) -> None:
     assert kept(cache).stat().st_size == size
 
 
-def test_a_file_that_changes_without_a_trace_is_read_anew(tmp_path: Path, cache: Path) -> None:
+@pytest.mark.usefixtures("cache")
+def test_a_file_that_changes_without_a_trace_is_read_anew(tmp_path: Path) -> None:
     folder = made(tmp_path / "runs", "optimizer.lr=0.25")
     first = Configs(tmp_path / "runs")
     first.read(folder)
@@ -87,7 +88,8 @@ def test_a_cache_that_cannot_be_written_is_no_reason_to_fail(tmp_path: Path, cac
     assert cache.read_bytes() == b""
 
 
-def test_a_damaged_configuration_is_an_error_each_time(tmp_path: Path, cache: Path) -> None:
+@pytest.mark.usefixtures("cache")
+def test_a_damaged_configuration_is_an_error_each_time(tmp_path: Path) -> None:
     folder = made(tmp_path / "runs")
     folder.config_file.write_bytes(b"[nonsense]\n")
     one = Configs(tmp_path / "runs")
@@ -96,7 +98,8 @@ def test_a_damaged_configuration_is_an_error_each_time(tmp_path: Path, cache: Pa
             one.read(folder)
 
 
-def test_a_list_that_is_read_a_little_at_a_time_comes_to_be_whole(tmp_path: Path, cache: Path) -> None:
+@pytest.mark.usefixtures("cache")
+def test_a_list_that_is_read_a_little_at_a_time_comes_to_be_whole(tmp_path: Path) -> None:
     ids = sorted((made(tmp_path / "runs").id for _ in range(30)), reverse=True)
     index = RunIndex(tmp_path / "runs")
     seen = index.refresh(0)
@@ -110,8 +113,9 @@ def test_a_list_that_is_read_a_little_at_a_time_comes_to_be_whole(tmp_path: Path
     assert [entry.folder.id for entry in seen] == ids
 
 
+@pytest.mark.usefixtures("cache")
 def test_with_a_limit_what_goes_on_is_looked_at_each_time_and_the_rest_in_turn(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tuitrain.runs.index.SLICE", 2)
     made_runs = [made(tmp_path / "runs") for _ in range(7)]

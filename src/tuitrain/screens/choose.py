@@ -12,6 +12,13 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 
+class _Find(Input):
+    """Leaves the space bar to the screen, for choosing."""
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        return key != "space" and super().check_consume_key(key, character)
+
+
 class Choose(ModalScreen[tuple[str, ...] | None]):
     """`options` are (key, name, about); dismissed with the keys chosen, one where not `many`, None for escape.
 
@@ -40,7 +47,7 @@ class Choose(ModalScreen[tuple[str, ...] | None]):
         with Vertical() as box:
             box.border_title = Content(self._text)
             box.border_subtitle = Content("space chooses · enter takes them" if self._many else "type to find · enter")
-            yield Input(placeholder="type to find", compact=True)
+            yield (_Find if self._many else Input)(placeholder="type to find", compact=True)
             yield OptionList(markup=False)
             yield Static("Nothing is called so.", id="none")
 

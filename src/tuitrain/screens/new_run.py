@@ -134,7 +134,7 @@ class NewRunForm(Screen[None]):
         command.set_class(self.plan.config is None, "-stale")
         if self.plan.config is not None:
             many = f"This makes {self.plan.runs:,} runs. " if self.plan.values else ""
-            command.update(Content.assemble((many, "$accent"), f"$ {plain(self._command(), LONGEST)}"))
+            command.update(Content.assemble((many, "$accent"), f"$ {plain(self._command(), LONGEST)}"), layout=False)
         source = f" · from {plain(draft.source)}" if draft.source else ""
         differing, wrong = self.form.changed, len(self.plan.errors)
         count = f"{differing} setting{'s' * (differing > 1)} changed" if differing else "all settings at their defaults"
@@ -143,7 +143,8 @@ class NewRunForm(Screen[None]):
                 ("New run", "bold $accent"),
                 (f"{source} · {count}", "$foreground-muted"),
                 (f" · ✗ {wrong} wrong" if wrong else "", "$text-error"),
-            )
+            ),
+            layout=False,
         )
 
     def _command(self) -> str:
@@ -160,7 +161,7 @@ class NewRunForm(Screen[None]):
         self._help()
 
     def _help(self) -> None:
-        self.query_one("#help", Static).update(self.form.help())
+        self.query_one("#help", Static).update(self.form.help(), layout=False)
 
     def _say(self, words: str, style: str = "$text-error") -> None:
         self.line.say(words, style)
