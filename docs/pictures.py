@@ -18,8 +18,8 @@ from tuitrain.hosts.launch import Request, launch
 from tuitrain.hosts.process import start
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.control import send
-from tuitrain.runs.follower import Follower
 from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.follower import Follower
 
 PICTURES = Path(__file__).parent / "pictures"
 SIZE = (120, 36)
@@ -85,7 +85,7 @@ def main() -> None:
         os.environ.pop("XDG_CONFIG_HOME", None)
         runs_dir = Path(temporary) / "experiments" / "runs"
         for name, settings in FINISHED.items():
-            launch(request(name, settings, runs_dir), lambda what, fraction: None, lambda folder, inbox: None)
+            launch(request(name, settings, runs_dir), lambda what, fraction: None, lambda folder, inbox: None)  # noqa: ARG005
         live = start(request("sgd-sigmoid-long", LIVE, runs_dir))
         wait_for_epochs(live, 400)
         asyncio.run(photograph(runs_dir, live))

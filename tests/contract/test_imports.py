@@ -34,7 +34,7 @@ async def look() -> None:
     app = TuitrainApp(Path("runs"), ThreadHost())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
-        assert app.screen.query_one(RunTable).row_count == 1
+        assert len(app.screen.query_one(RunTable).entries) == 1
         for key in sys.argv[1:]:
             await pilot.press(key)
             await pilot.pause()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pexpect
 import psutil
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Footer, Input, Static
 
@@ -144,6 +145,7 @@ async def test_wrong_learning_rate_is_told_beside_it_and_refused(tmp_path: Path)
         assert "● learning rate" in form.row("optimizer.lr")
         assert "✗ a number > 0" in form.row("optimizer.lr")
         assert "must be a number > 0 · default 0.001" in form.said("help")
+        assert "with commas: a run with each" in form.said("help")
         await form.focus("data.dataset")
         await form.press("ctrl+r")
         assert "Not started" in form.said("message")
@@ -446,7 +448,7 @@ async def test_several_values_make_a_sweep_of_all_combinations(tmp_path: Path) -
         assert "sgd, adam" in form.row("optimizer.name")
         assert "not used" not in form.said("help")
         assert "This makes 12 runs. $ tuitrain sweep" in form.said("command")
-        assert "not for a sweep" in form.row(PLACE)
+        assert "single runs only" in form.row(PLACE)
         assert form.form.plan.first == {"optimizer.name": "sgd", "optimizer.lr": 0.1, "model.hidden": (16,)}
         assert form.config == override(Config(), ["optimizer.name=sgd", "optimizer.lr=0.1", "model.hidden=16"])
         await form.press("ctrl+y")
@@ -481,6 +483,17 @@ async def test_choices_are_marked_and_unmarked(tmp_path: Path) -> None:
         await form.focus(PLACE)
         await form.press("space", "down", "space")
         assert form.text(PLACE) == "a process of its own"
+
+
+async def test_typing_faster_than_the_list_opens_loses_nothing(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.focus("optimizer.name")
+        for character in "sgd,adamw":
+            key = "comma" if character == "," else character
+            form.app.post_message(events.Key(key, character))
+        await form.until(lambda: isinstance(form.app.screen, Pick))
+        await form.press("enter")
+        assert form.text("optimizer.name") == "sgd, adamw"
 
 
 async def test_wrong_value_among_several_is_told(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ async def test_y_fills_the_form_with_the_runs_settings(write_run: WriteRun) -> N
         await pilot.press("y")
         await pilot.pause()
         assert isinstance(app.screen, NewRunForm)
-        assert app.screen._fields["optimizer.lr"].text == "0.125"
+        assert app.screen.form.fields["optimizer.lr"].text == "0.125"
         await pilot.press("escape")
         await pilot.pause()
         assert isinstance(app.screen, Run)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tuitrain.config.preferences import Preferences, load, save, user_themes_folder
+from tuitrain.config.preferences import Preferences, change, load, save, user_themes_folder
 
 
 @pytest.fixture
@@ -28,6 +28,15 @@ def test_what_is_saved_comes_back(file: Path) -> None:
     for theme in ("fjord", 'a "quoted" \\ näme\n', ""):
         save(Preferences(theme))
         assert load() == Preferences(theme)
+    assert file.is_file()
+
+
+def test_changing_one_leaves_the_others(file: Path) -> None:
+    change(theme="dune")
+    change(own_process=True)
+    assert load() == Preferences("dune", own_process=True)
+    change(theme="fjord")
+    assert load() == Preferences("fjord", own_process=True)
     assert file.is_file()
 
 

@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     console = wide_console()
     say = console.print
-    say(Text(f"{plain(info.name)} · {shown_status(state)} · {folder.path}"))
+    say(Text(f"{plain(info.name)} · {shown_status(state)} · {plain(folder.path, 1000)}"))
     if state.reason:
         say(Text(plain(state.reason)))
     say(Text(f"{plain(info.model)} · {info.parameters:,} parameters · {plain(info.device)}"))
@@ -89,7 +89,7 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
 
 def _matrix(console: Console, folder: RunFolder, evaluation: Evaluation | None) -> None:
     if evaluation is None:
-        console.print(f"No evaluation yet. Make one with: tuitrain evaluate {folder.id}")
+        console.print(f"No evaluation yet. Make one with: tuitrain evaluate {plain(folder.id)}")
         return
     console.print(f"\n{evaluation.split} split, epoch {evaluation.epoch}: true class down, predicted class across")
     if len(evaluation.classes) > MOST_CLASSES:

@@ -72,6 +72,7 @@ def resume(folder: RunFolder, progress: Progress, inbox: Inbox, epochs: int | No
     """
     state, config = folder.state(), folder.config()
     check_resumable(state, epochs)
+    folder.refuse_links()
     if state.status == "queued" and state.phase == "paused":
         inbox.put("pause")
     with Capture() as capture:

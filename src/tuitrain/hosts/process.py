@@ -24,6 +24,7 @@ def start(request: Request) -> RunFolder:
 def spawn(folder: RunFolder, epochs: int | None = None, since: int | None = None) -> None:
     """Train on in a process of its own; returns as soon as that holds the run. `since` is where in the control file its
     commands begin; None: with those that are yet to come. Raises RunError where it does not come to that."""
+    folder.refuse_links()
     # -P: a file of the user's that is called torch.py must not stand in for torch.
     command = [sys.executable, "-P", "-m", "tuitrain", "work", str(folder.path.absolute())]
     command += ["--epochs", str(epochs)] if epochs else []

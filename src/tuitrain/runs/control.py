@@ -33,6 +33,7 @@ _decode = msgspec.json.Decoder(Command).decode
 
 def send(folder: RunFolder, name: CommandName, value: float | None = None) -> None:
     """Raises RunError where the command cannot be written."""
+    folder.refuse_links()
     line = msgspec.json.encode(Command(name, time.time(), value, f"{_user()}@{platform.node()}")) + b"\n"
     try:
         descriptor = os.open(folder.control_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o644)

@@ -57,6 +57,13 @@ class RunFolder:
     def config(self) -> Config:
         return parse_config(read(self.config_file))
 
+    def refuse_links(self) -> None:
+        """Raises RunError where a file that grows is a link: what is written to a run stays in its folder, whoever made
+        the folder."""
+        for path in (self.metrics_file, self.control_file, self.log_file):
+            if path.is_symlink():
+                raise RunError(f"{path.name} is a link, and a run writes only into its own folder.")
+
     def evaluation(self, split: str, checkpoint: str = "last") -> Evaluation | None:
         """None where that was not evaluated. What is returned is square, and speaks only of classes that it names."""
         path = self._evaluation_file(split, checkpoint)

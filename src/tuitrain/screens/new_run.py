@@ -72,13 +72,13 @@ class NewRunForm(Screen[None]):
         self._settled: Config | None = None
         self.preview: Preview | None = None
         self._previewer = Previewer()
+        self.line = StartLine(host)
         self._due = False
 
     def compose(self) -> ComposeResult:
         self._draft = self._given or left.get(self.app) or Draft.of(Config())
         self._opened = self._draft.texts, self._draft.name
         self.form = Form(self._draft, own_process=preferences.load().own_process)
-        self.line = StartLine(self._host)
         yield Static(id="head")
         with Horizontal(id="body"):
             yield self.form

@@ -189,8 +189,14 @@ class ChoiceField(Field, can_focus=True):
     def check_consume_key(self, key: str, character: str | None = None) -> bool:  # noqa: ARG002
         return character is not None and character.isalnum()
 
+    _window: Pick | None = None
+
     def on_key(self, event: events.Key) -> None:
-        if event.character and event.character.isalnum():
+        if self._window is not None and event.is_printable:
+            # Typed faster than the window came.
+            event.stop()
+            self._window.post_message(events.Key(event.key, event.character))
+        elif event.character and event.character.isalnum():
             event.stop()
             self.action_open(event.character)
 
@@ -212,15 +218,17 @@ class ChoiceField(Field, can_focus=True):
 
     def action_open(self, typed: str = "") -> None:
         def chosen(answer: tuple[str, ...] | None) -> None:
+            self._window = None
             if answer is not None:
                 self.text = ", ".join(answer)
 
         at = Region(self.region.x + MARKS + LABEL, self.region.y, 1, 1)
         options = [(choice, "") for choice in self._choices]
         listed = bool(self.setting and self.setting.many)
-        self.app.push_screen(
-            Pick(options, self._chosen, many=listed or self.takes_several, empty=listed, at=at, typed=typed), chosen
-        )
+        many = listed or self.takes_several
+        if self._window is None:
+            self._window = Pick(options, self._chosen, many=many, empty=listed, at=at, typed=typed)
+            self.app.push_screen(self._window, chosen)
 
 
 class SwitchField(ChoiceField):

@@ -10,7 +10,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from tuitrain.config.settings import described, sections, settings
+from tuitrain.config.settings import Setting, described, sections, settings
 from tuitrain.widgets.draft import Draft
 from tuitrain.widgets.fields import Field, PressField, TextField, field_of
 from tuitrain.widgets.labels import APPLIES
@@ -78,7 +78,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
             applies = APPLIES.get(key)
             unused = "" if applies is None or applies(texts) else str(applies)
             if key == PLACE and counts:
-                unused = "not for a sweep"
+                unused = "single runs only"
             field.tell(errors.get(key, ""), unused, counts.get(key, 1))
 
     @property
@@ -112,7 +112,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
             about, allowed = NAME_HELP if field.key == NAME else ("ctrl+r starts it from any field", "")
         else:
             title, about = field.key if field.key in settings() else field.label, field.setting.help
-            allowed = f"{field.setting.allowed} · default {field.default or 'none'}"
+            allowed = f"{field.setting.allowed} · default {field.default or 'none'}{_several(field.setting)}"
         parts = []
         if field and field.error:
             must = "must be " * (field.error == allowed.partition(" · ")[0])
@@ -124,3 +124,11 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
 
 def _section(field: Field | None) -> str:
     return field.setting.section if field and field.key in settings() and field.setting else ""
+
+
+def _several(setting: Setting) -> str:
+    """How to write several values, where there may be."""
+    free = setting.kind is str and not setting.choices and setting.key != "training.device"
+    if free or setting.key not in settings() or (setting.many and setting.choices):
+        return ""
+    return " · [64], [128]: a run with each" if setting.many else " · several, with commas: a run with each"

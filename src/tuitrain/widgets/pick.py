@@ -88,7 +88,8 @@ class Pick(ModalScreen[tuple[str, ...] | None]):
         names = [name for name, _ in matching]
         box.highlighted = names.index(wanted) if wanted in names else 0 if names else None
         box.border_title = Content(f"{self._typed}_" if self._typed else self._title)
-        box.border_subtitle = Content(MARK_HINT if self._many else "")
+        hint = f"{len(self._chosen)} marked" if self._marked else MARK_HINT
+        box.border_subtitle = Content(hint if self._many else "")
 
     def _sign(self, name: str) -> str:
         if not (self._empty or self._marked or len(self._chosen) > 1):

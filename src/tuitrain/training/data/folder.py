@@ -12,9 +12,11 @@ from torch import Tensor
 from tuitrain.errors import DataError
 from tuitrain.text import plain
 from tuitrain.training.data.images import EXTENSIONS
-from tuitrain.training.data.named import TEST_FRACTION, TEST_SEED
+from tuitrain.training.data.named import TEST_FRACTION
 from tuitrain.training.data.stratify import stratified
 
+# Of the test split alone: every run is judged by the same images, whatever its own seed.
+_TEST_SEED = 0
 _VALIDATION = ("val", "valid", "validation")
 _LAYOUT = (
     "An image-folder holds one folder of images for each class, or train/, and perhaps val/ and test/, with these."
@@ -80,7 +82,7 @@ def _hold_out(splits: dict[str, Files], fraction: float, seed: int) -> dict[str,
     """Take the splits that are missing from the training split."""
     train = splits["training"]
     if "test" not in splits:
-        train, splits["test"] = _part(train, TEST_FRACTION, TEST_SEED, "test")
+        train, splits["test"] = _part(train, TEST_FRACTION, _TEST_SEED, "test")
     if fraction and "validation" not in splits:
         train, splits["validation"] = _part(train, fraction, seed, "validation")
     return {**splits, "training": train}

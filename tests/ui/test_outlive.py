@@ -1,0 +1,263 @@
+"""A run that was started in the app outlives its terminal, and ends to the last bit as a run that was left in peace."""
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pyte
+import pytest
+
+from tuitrain.config.schema import Config
+from tuitrain.config.values import override
+from tuitrain.hosts.launch import Request, make, resume
+from tuitrain.runs.control import Inbox
+from tuitrain.runs.folder import RunFolder, folders, shown_status
+from tuitrain.runs.follower import Follower
+from tuitrain.runs.records import RunInfo
+from tuitrain.runs.writer import RunWriter, create
+from tuitrain.training import checkpoint
+
+# Seconds for anything that is waited for; loading torch on a busy machine is the longest of it.
+PATIENCE = 120
+WIDTH, HEIGHT = 120, 40
+START = "\x12"
+# 1,293 steps an epoch: whatever happens, happens in the midst of one.
+SETTINGS = ("data.batch_size=1", "training.epochs=8", "training.log_every=25", "model.dropout=0.2",
+            "training.device=cpu", "training.threads=1", "training.checkpoint_every=1000")  # fmt: skip
+STEPS, PER_EPOCH = 8 * 1293, 1293
+
+
+class Terminal:
+    """`tuitrain` as the first process of a terminal of its own, which can be hung up."""
+
+    def __init__(self, *arguments: str, home: Path) -> None:
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", HEIGHT, WIDTH, 0, 0))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tuitrain", *arguments, "--runs-dir", str(home / "runs")],
+            stdin=slave, stdout=slave, stderr=slave, cwd=home, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            env={**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "HOME": str(home)},
+        )  # fmt: skip
+        os.close(slave)
+        self._screen = pyte.Screen(WIDTH, HEIGHT)
+        self._stream = pyte.ByteStream(self._screen)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self._screen.display)
+
+    def see(self, *words: str) -> None:
+        until(lambda: all(word in self.text for word in words) or self._read(), self)
+
+    def end(self) -> int:
+        """Wait for the end; the exit status."""
+        until(lambda: self._read() or self.process.poll() is not None, self)
+        return self.process.wait()
+
+    def press(self, keys: str) -> None:
+        os.write(self.master, keys.encode())
+
+    def hang_up(self) -> None:
+        if self.master >= 0:
+            os.close(self.master)
+        self.master = -1
+
+    def _read(self) -> bool:
+        """Take in what there is; nothing is found by it."""
+        if self.master >= 0 and select.select([self.master], [], [], 0.05)[0]:
+            with suppress(OSError):
+                # pyte does not know the mark of private sequences such as CSI > 1 u.
+                self._stream.feed(os.read(self.master, 65536).replace(b"\x1b[>1u", b"").replace(b"\x1b[<u", b""))
+        return False
+
+
+def until(condition: Callable[[], bool], shown: Terminal | None = None) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain:\n{shown.text if shown else ''}"
+        time.sleep(0.02)
+
+
+def read(folder: RunFolder) -> Follower:
+    follower = Follower(folder)
+    while follower.poll():
+        pass
+    assert (follower.problem, follower.damaged_rows) == ("", 0)
+    return follower
+
+
+def weights(folder: RunFolder) -> dict[str, bytes]:
+    state = checkpoint.load(folder.checkpoints / "last.safetensors")
+    return {name: tensor.numpy().tobytes() for name, tensor in state["model"].items()}
+
+
+@pytest.fixture(scope="module")
+def uncut(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    folder = make(Request(config=override(Config(), SETTINGS), runs_dir=tmp_path_factory.mktemp("uncut")))
+    assert resume(folder, lambda *_: None, Inbox(folder)).status == "finished"
+    return folder
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
+    opened: list[Terminal] = []
+
+    def start(*arguments: str) -> Terminal:
+        opened.append(Terminal(*arguments, home=tmp_path))
+        return opened[-1]
+
+    yield start
+    for shown in opened:
+        shown.hang_up()
+        shown.process.kill()
+        shown.process.wait()
+    for folder in folders(tmp_path / "runs"):
+        process = folder.state().process
+        if process is not None and shown_status(folder.state()) in ("queued", "running", "paused"):
+            os.kill(process.pid, signal.SIGKILL)
+
+
+def training(terminal: Callable[..., Terminal], runs_dir: Path) -> tuple[Terminal, RunFolder]:
+    """The app, in which a run has done its first epoch; the form was filled from a run that stood there before."""
+    model = create(runs_dir, RunInfo(id="", name="model"), override(Config(), SETTINGS))
+    writer = RunWriter(model)
+    writer.end(status="stopped", ended=time.time())
+    writer.close()
+    shown = terminal()
+    shown.see("model", "stopped")
+    shown.press("y")
+    shown.see("data.dataset")
+    shown.press(START)
+    until(lambda: shown._read() or len(list(folders(runs_dir))) == 2, shown)
+    folder = next(folder for folder in folders(runs_dir) if folder.id != model.id)
+    shown.see("images/s")
+    until(lambda: shown._read() or folder.state().step > PER_EPOCH, shown)
+    assert trainer(folder) == shown.process.pid
+    return shown, folder
+
+
+def trainer(folder: RunFolder) -> int:
+    process = folder.state().process
+    assert process is not None
+    return process.pid
+
+
+def assert_equal(folder: RunFolder, uncut: RunFolder) -> Follower:
+    """Wait for the end of the run, which must be that of the other."""
+    until(lambda: shown_status(folder.state()) not in ("queued", "running"))
+    run, whole = read(folder), read(uncut)
+    assert (run.status, run.state.step, run.state.reason) == ("finished", STEPS, "")
+    assert weights(folder) == weights(uncut)
+    assert curves(run) == curves(whole)
+    assert run.layers == whole.layers
+    assert (run.state.train, run.state.test, run.state.best) == (whole.state.train, whole.state.test, whole.state.best)
+    return run
+
+
+def curves(run: Follower) -> list[object]:
+    return [(curve.step, curve["loss"], curve["accuracy"]) for curve in (run.train, *run.evaluations.values())]
+
+
+def handed_over(run: Follower) -> bool:
+    """In mid-epoch, and at the very step at which it was let go."""
+    events = {event.name: event.step for event in run.events}
+    assert events["detached"] == events["continued"]
+    return events["detached"] % PER_EPOCH != 0
+
+
+def test_the_terminal_is_closed_and_another_one_attached(
+    terminal: Callable[..., Terminal], runs_dir: Path, uncut: RunFolder
+) -> None:
+    first, folder = training(terminal, runs_dir)
+    first.hang_up()
+    first.end()
+    assert shown_status(folder.state()) in ("queued", "running")
+    assert trainer(folder) != first.process.pid
+    second = terminal("attach", folder.id)
+    second.see("running", "images/s")
+    second.press("p")
+    second.see("paused")
+    until(lambda: folder.state().status == "paused")
+    assert folder.state().step < STEPS
+    second.press("p")
+    run_again = Follower(folder)
+    until(lambda: run_again.poll() and any(event.name == "resumed" for event in run_again.events))
+    second.hang_up()
+    second.end()
+    run = assert_equal(folder, uncut)
+    assert handed_over(run)
+    assert [event.name for event in run.events] == [
+        "started", "detached", "continued", "paused", "resumed", "finished",
+    ]  # fmt: skip
+
+
+def test_a_line_that_stalls_while_the_run_is_paused_and_then_drops(
+    terminal: Callable[..., Terminal], runs_dir: Path, uncut: RunFolder
+) -> None:
+    """The app cannot write any more, and must not wait for that when the terminal goes; the run stays paused."""
+    shown, folder = training(terminal, runs_dir)
+    shown.press("p")
+    until(lambda: shown._read() or folder.state().status == "paused", shown)
+    # Each a whole new screen, which nobody takes.
+    for page in range(200):
+        shown.press("21"[page % 2])
+        time.sleep(0.02)
+    shown.hang_up()
+    shown.process.wait(PATIENCE)
+    until(lambda: folder.state().status == "paused" and trainer(folder) != shown.process.pid)
+    done = tuitrain(runs_dir, "resume", folder.id)
+    assert done.returncode == 0, done.stderr
+    run = Follower(folder)
+    until(lambda: run.poll() and any(event.name == "continued" for event in run.events))
+    until(lambda: folder.state().status != "paused")
+    names = [event.name for event in assert_equal(folder, uncut).events]
+    assert names == ["started", "paused", "detached", "continued", "paused", "resumed", "finished"]
+
+
+def test_moved_to_a_process_of_its_own_by_key(
+    terminal: Callable[..., Terminal], runs_dir: Path, uncut: RunFolder
+) -> None:
+    shown, folder = training(terminal, runs_dir)
+    shown.press("d")
+    until(lambda: shown._read() or trainer(folder) != shown.process.pid, shown)
+    shown.see("running", "images/s")
+    shown.press("q")
+    assert shown.end() == 0
+    assert handed_over(assert_equal(folder, uncut))
+
+
+def test_left_by_quitting(terminal: Callable[..., Terminal], runs_dir: Path, uncut: RunFolder) -> None:
+    shown, folder = training(terminal, runs_dir)
+    shown.press("q")
+    shown.see("A run is training in this window.", "keep training in the background")
+    shown.press("\r")
+    assert shown.end() == 0
+    shown.see("The run goes on in the background.", f"tuitrain attach {folder.id}")
+    assert handed_over(assert_equal(folder, uncut))
+
+
+def test_the_app_is_killed(terminal: Callable[..., Terminal], runs_dir: Path, uncut: RunFolder) -> None:
+    shown, folder = training(terminal, runs_dir)
+    shown.process.send_signal(signal.SIGKILL)
+    shown.process.wait()
+    assert "interrupted" in tuitrain(runs_dir, "runs").stdout
+    done = tuitrain(runs_dir, "resume", folder.id)
+    assert done.returncode == 0, done.stderr
+    run = assert_equal(folder, uncut)
+    assert [event.name for event in run.events] == ["started", "continued", "finished"]
+
+
+def tuitrain(runs_dir: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tuitrain", *words, "--runs-dir", str(runs_dir)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
