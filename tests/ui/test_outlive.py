@@ -31,10 +31,17 @@ from tuitrain.training import checkpoint
 PATIENCE = 120
 WIDTH, HEIGHT = 120, 40
 START = "\x12"
-# 1,293 steps an epoch: whatever happens, happens in the midst of one.
-SETTINGS = ("data.batch_size=1", "training.epochs=8", "training.log_every=25", "model.dropout=0.2",
-            "training.device=cpu", "training.threads=1", "training.checkpoint_every=1000")  # fmt: skip
-STEPS, PER_EPOCH = 8 * 1293, 1293
+SETTINGS = ("data.batch_size=4", "training.epochs=4", "training.log_every=10", "model.dropout=0.2",
+            "training.device=cpu", "training.threads=1", "training.checkpoint_every=0.5")  # fmt: skip
+PER_EPOCH = 324
+STEPS = 4 * PER_EPOCH
+# A run that takes its time, so that much can happen in it, and learns what it would without that.
+SLOW = """
+import time
+def slow(images):
+    time.sleep(0.005)
+    return images
+"""
 
 
 class Terminal:
@@ -129,8 +136,10 @@ def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
 
 
 def training(terminal: Callable[..., Terminal], runs_dir: Path) -> tuple[Terminal, RunFolder]:
-    """The app, in which a run has done its first epoch; the form was filled from a run that stood there before."""
-    model = create(runs_dir, RunInfo(id="", name="model"), override(Config(), SETTINGS))
+    """The app, in which a run is in the midst of its first epoch; the form was filled from a run that stood there before."""
+    (runs_dir.parent / "slow.py").write_text(SLOW)
+    config = override(Config(), [*SETTINGS, f"data.transform={runs_dir.parent}/slow.py:slow"])
+    model = create(runs_dir, RunInfo(id="", name="model"), config)
     writer = RunWriter(model)
     writer.end(status="stopped", ended=time.time())
     writer.close()
@@ -142,7 +151,7 @@ def training(terminal: Callable[..., Terminal], runs_dir: Path) -> tuple[Termina
     until(lambda: shown._read() or len(list(folders(runs_dir))) == 2, shown)
     folder = next(folder for folder in folders(runs_dir) if folder.id != model.id)
     shown.see("images/s")
-    until(lambda: shown._read() or folder.state().step > PER_EPOCH, shown)
+    until(lambda: shown._read() or folder.state().step > 100, shown)
     assert trainer(folder) == shown.process.pid
     return shown, folder
 

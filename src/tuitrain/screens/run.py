@@ -50,7 +50,7 @@ class Run(TickingScreen):
         ),
         Binding("y", "clone", "clone", tooltip="A new run with these settings", id="run.clone"),
         Binding("escape", "app.pop_screen", "runs", tooltip="Back", id="run.back"),
-        Binding("q", "app.quit", show=False),
+        Binding("q", "app.quit", tooltip="Leave tuitrain", show=False),
     ]
 
     def __init__(self, folder: RunFolder) -> None:

@@ -49,7 +49,7 @@ class Training(TickingScreen):
         ),
         Binding("3", "page('log')", "log", tooltip="All that the run printed", id="training.log"),
         Binding("escape", "app.pop_screen", "runs", tooltip="Back; the run goes on", id="training.back"),
-        Binding("q", "app.quit", show=False),
+        Binding("q", "app.quit", tooltip="Leave tuitrain", show=False),
     ]
 
     def __init__(self, folder: RunFolder) -> None:
