@@ -136,7 +136,7 @@ def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
 
 
 def training(terminal: Callable[..., Terminal], runs_dir: Path) -> tuple[Terminal, RunFolder]:
-    """The app, in which a run is in the midst of its first epoch; the form was filled from a run that stood there before."""
+    """The app, in which a run is in the midst of its first epoch; the form was filled from an earlier run."""
     (runs_dir.parent / "slow.py").write_text(SLOW)
     config = override(Config(), [*SETTINGS, f"data.transform={runs_dir.parent}/slow.py:slow"])
     model = create(runs_dir, RunInfo(id="", name="model"), config)
