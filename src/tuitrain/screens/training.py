@@ -6,7 +6,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.widgets import ContentSwitcher, Footer, Log, Static
+from textual.widgets import ContentSwitcher, Log, Static
 
 from tuitrain.analysis import health, pace, summary, units
 from tuitrain.config.values import from_text
@@ -21,6 +21,7 @@ from tuitrain.text import plain
 from tuitrain.widgets import terminal
 from tuitrain.widgets.chart import utf8_locale
 from tuitrain.widgets.curves import Curves, Gradients
+from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.meter import progress
 from tuitrain.widgets.navigation import AskValue, DetachRun, OpenRun, RunEnded
 from tuitrain.widgets.report import STATUS
@@ -38,7 +39,6 @@ class Training(TickingScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "pause", "pause", tooltip="Hold the run, or let it go on", id="training.pause"),
         Binding("s", "stop", "stop", tooltip="Stop after this step, with a checkpoint", id="training.stop"),
-        Binding("k", "checkpoint", tooltip="Save a checkpoint now", show=False, id="training.checkpoint"),
         Binding("r", "rate", "rate", tooltip="Change the learning rate", id="training.rate"),
         Binding("e", "epochs", "epochs", tooltip="Change the number of epochs", id="training.epochs"),
         Binding("d", "detach", "background", tooltip="Move to a process of its own", id="training.detach"),
@@ -48,6 +48,7 @@ class Training(TickingScreen):
             "2", "page('gradients')", "gradients", tooltip="Gradient norms and learning rate", id="training.gradients"
         ),
         Binding("3", "page('log')", "log", tooltip="All that the run printed", id="training.log"),
+        Binding("k", "checkpoint", "checkpoint", tooltip="Save a checkpoint now", id="training.checkpoint"),
         Binding("escape", "app.pop_screen", "runs", tooltip="Back; the run goes on", id="training.back"),
         Binding("q", "app.quit", tooltip="Leave tuitrain", show=False),
     ]
@@ -68,7 +69,7 @@ class Training(TickingScreen):
         yield Static(id="numbers")
         yield Static(id="health")
         yield Static(id="tail")
-        yield Footer(show_command_palette=False, compact=True)
+        yield FittingFooter()
 
     def on_mount(self) -> None:
         self.query_one(Curves).focus()
@@ -131,7 +132,8 @@ class Training(TickingScreen):
         within = state.step - state.epoch * state.steps_per_epoch
         part = within / state.steps_per_epoch if state.steps_per_epoch and state.epoch < state.epochs else whole
         speed = units.rate(pace.images_per_second(self.run))
-        tail = f"  {speed} images/s · {units.size(state.memory)}"
+        device = plain(self.run.info.device, 40).partition(" ")[0] or "…"
+        tail = f"  {speed} images/s · {device} {units.size(state.memory)}"
         width = self.size.width - 2 - len(tail)
         if width < 60:
             return Content.assemble(progress("run", whole, width, blocks=self._blocks), (tail, "$foreground 60%"))

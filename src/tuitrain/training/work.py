@@ -13,8 +13,9 @@ from tuitrain.runs.records import State, Status
 from tuitrain.runs.writer import RunWriter
 from tuitrain.text import plain
 from tuitrain.training.job import Job
-from tuitrain.training.loop import Detached, Loop, Stopped
+from tuitrain.training.loop import Loop
 from tuitrain.training.provenance import run_info
+from tuitrain.training.steering import Detached, Stopped
 
 # What must be the same for a resumed run to end as an uninterrupted one, to the last bit.
 PROMISE = ("device", "threads", "versions")
