@@ -148,6 +148,8 @@ def fill_the_form(shown: Terminal, transform: Path) -> None:
     shown.press("n")
     shown.see("the images to learn from")
     shown.press(BEFORE)
+    shown.see("who trains it")
+    shown.press(BEFORE)
     shown.see("what to call the run")
     shown.press("shouting", NEXT_SECTION, NEXT_SECTION)
     shown.see("the architecture")

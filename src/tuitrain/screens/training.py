@@ -29,6 +29,8 @@ from tuitrain.widgets.ticking import TickingScreen
 
 PAGES = ("curves", "gradients", "log")
 LOG_LINES = 3
+# Below this width the name of the run is worth more than the time of day at its end.
+NARROW = 72
 
 
 class Training(TickingScreen):
@@ -119,7 +121,14 @@ class Training(TickingScreen):
         status = run.status if run.status != "running" or state.phase in ("", "training") else plain(state.phase, 16)
         now = f" · epoch {min(state.epoch + 1, state.epochs)}/{state.epochs}" if state.active else ""
         left = pace.seconds_left(run) if run.status == "running" else None
-        end = f" · ends {units.clock(time.time() + left)} (in {units.duration(left)})" if left is not None else ""
+        end = ""
+        if left is not None:
+            rest = units.duration(left)
+            end = (
+                f" · ends {units.clock(time.time() + left)} (in {rest})"
+                if self.size.width >= NARROW
+                else f" · {rest} left"
+            )
         room = max(1, self.size.width - 2 - len(status + now + end) - 1)
         name = Content.assemble((plain(run.info.name, 60), "bold"), (about, "$foreground 60%")).truncate(
             room, ellipsis=True, pad=True

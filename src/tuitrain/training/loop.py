@@ -127,8 +127,8 @@ class Loop(Steered):
             at.epoch, at.batch, at.loss_sum, at.correct, at.seen = at.epoch + 1, 0, 0.0, 0, 0
         if better:
             checkpoint.save(self._last.with_name("best.safetensors"), {"model": self.job.model.state_dict()})
-        self._save()
         self._tell(phase="training")
+        self._save()
         self._attend()
 
     def _epoch_line(self, better: bool) -> str:

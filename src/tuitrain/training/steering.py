@@ -1,0 +1,156 @@
+"""What happens to a loop beside training: commands, the clock, checkpoints, the state on disk."""
+
+import math
+import time
+from collections import deque
+from typing import Any
+
+from tuitrain.errors import TrainingError
+from tuitrain.runs.control import Command, Inbox
+from tuitrain.runs.writer import RunWriter
+from tuitrain.training import checkpoint
+from tuitrain.training import device as devices
+from tuitrain.training.job import Job
+from tuitrain.training.progress import Progress, snapshot
+from tuitrain.training.window import Window
+
+# Seconds between two looks at the control file.
+ATTENTION = 0.1
+
+
+class Stopped(Exception):
+    """The user asked the run to stop; its checkpoint is saved."""
+
+
+class Detached(Exception):
+    """The run is to go on in another process; its checkpoint is saved."""
+
+
+class Steered:
+    """A loop that listens, saves and tells.
+
+    `epochs` takes the place of the number in the checkpoint or the configuration.
+    """
+
+    def __init__(self, job: Job, writer: RunWriter, inbox: Inbox, epochs: int | None = None) -> None:
+        self.job, self.config, self.writer, self.inbox, self._epochs = job, job.config, writer, inbox, epochs
+        self.at = Progress(lr=job.config.optimizer.lr, epochs=job.config.training.epochs)
+        # No row is longer than an epoch, however large log_every is.
+        between_rows = job.config.training.log_every * job.config.optimizer.accumulate
+        self.window = Window(min(between_rows, job.batches), job.device)
+        self._last = writer.folder.checkpoints / "last.safetensors"
+        self._clock: float | None = None
+        self._attended = self._saved = time.monotonic()
+        self._pending: deque[Command] = deque()
+
+    def _attend(self) -> None:
+        """Now and then: commands, the time budget, a checkpoint in mid-epoch."""
+        self._attended = time.monotonic()
+        self._tell(memory=devices.memory(self.job.device))
+        self._pending.extend(self.inbox.new())
+        while self._pending:
+            self._obey(self._pending.popleft())
+        limit = self.config.training.max_minutes
+        if limit and self._seconds() > limit * 60 and not self.at.over:
+            self.at.over = f"The time budget of {limit:g} minutes is used."
+        if self._attended - self._saved > self.config.training.checkpoint_every:
+            self._save()
+
+    def _obey(self, command: Command) -> None:
+        """Do it, keep what has changed, and acknowledge it in the rows."""
+        if command.name == "detach" and self._pending:
+            # Whoever goes on knows only what comes later.
+            self._pending.append(command)
+        elif command.name in ("stop", "detach"):
+            self._save()
+            raise Stopped(command.reason) if command.name == "stop" else Detached
+        elif command.name == "pause":
+            self._pause(command)
+        elif command.name == "checkpoint":
+            self._save()
+            self.writer.event("checkpoint", command.by)
+        elif command.name == "lr" and command.value and 0 < command.value < math.inf:
+            self.at.lr = command.value
+            self._save()
+            self.writer.event("lr", command.by, command.value)
+        elif command.name == "epochs" and command.value and command.value >= max(1, self.at.epoch):
+            self._more(int(command.value))
+            self._save()
+            self.writer.event("epochs", command.by, self.at.epochs)
+        elif command.name != "resume":
+            self.writer.event("refused", f"{command.name} {command.value} from {command.by}")
+
+    def _more(self, epochs: int | None) -> None:
+        if epochs:
+            self.at.epochs, self.at.over = epochs, ""
+
+    def _pause(self, command: Command) -> None:
+        """Hold still until someone says resume; stopping works meanwhile."""
+        self._stop_clock()
+        self._save()
+        self._tell(status="paused")
+        self.writer.event("paused", command.by)
+        while not self._resumed():
+            time.sleep(ATTENTION)
+            self._tell()
+        self._tell(status="running")
+        self.writer.event("resumed", command.by)
+        self._start_clock()
+
+    def _resumed(self) -> bool:
+        """Whether a resume came; the commands after it wait for their turn."""
+        self._pending.extend(self.inbox.new())
+        while self._pending:
+            command = self._pending.popleft()
+            if command.name == "resume":
+                return True
+            if command.name != "pause":
+                self._obey(command)
+        return False
+
+    def _save(self) -> None:
+        """The last checkpoint is always a good one: never of a network whose loss was not finite."""
+        self._check_finite()
+        if not all(bool(weight.isfinite().all()) for weight in self.job.model.parameters()):
+            raise TrainingError(
+                f"The weights stopped being finite numbers by step {self.at.step}.", "Try a lower learning rate."
+            )
+        running = self._clock is not None
+        self._stop_clock()
+        # The scores of the state are not in the checkpoint, and must not be older than it.
+        self._tell(now=True)
+        checkpoint.save(self._last, snapshot(self.job, self.at, self.window))
+        self._saved = time.monotonic()
+        if running:
+            self._start_clock()
+
+    def _start_clock(self) -> None:
+        self._clock = time.monotonic()
+
+    def _stop_clock(self) -> None:
+        self.at.seconds, self._clock = self._seconds(), None
+
+    def _seconds(self) -> float:
+        """Of training alone: evaluation, checkpoints and pauses do not count."""
+        return self.at.seconds + (time.monotonic() - self._clock if self._clock is not None else 0.0)
+
+    def _tell(self, **changes: Any) -> None:
+        at, seconds, per_epoch = self.at, self._seconds(), self.job.steps_per_epoch
+        self.writer.update(
+            epoch=at.epoch, epochs=at.epochs, step=at.step, steps=per_epoch * at.epochs,
+            steps_per_epoch=per_epoch, seconds=seconds, samples_per_second=at.samples / seconds if seconds else 0.0,
+            **changes,
+        )  # fmt: skip
+
+    def _check_finite(self) -> None:
+        """Raises TrainingError that names the step at which the loss stopped being a number."""
+        bad, accumulate = self.window.first_bad(), self.config.optimizer.accumulate
+        if bad is None:
+            return
+        step = self.at.step - math.ceil(len(self.window) / accumulate) + bad[0] // accumulate + 1
+        self.writer.event("not-finite", f"the loss of step {step}")
+        what = "NaN" if math.isnan(bad[1]) else "infinite"
+        raise TrainingError(
+            f"The loss became {what} at step {step} (epoch {self.at.epoch + 1}).",
+            f"Try a learning rate below {self.at.lr:g}, gradient clipping or a warm-up.",
+        )
