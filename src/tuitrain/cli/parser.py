@@ -79,6 +79,7 @@ COMMANDS: dict[str, str] = {
     "runs": "list runs",
     "show": "show a run with its confusion matrix",
     "compare": "compare runs: what differs, what came of it, and whether that is more than chance",
+    "export": "write a run's rows or its weights for other programs",
     "evaluate": "look at a split with a checkpoint of a run",
     "attach": "open the app at a run, the newest that goes on where none is named",
     "resume": "let a paused run go on, or train on one that was interrupted or stopped, or has more epochs to do",
@@ -137,6 +138,15 @@ def _build() -> argparse.ArgumentParser:
     evaluate.add_argument("--split", choices=["test", "validation"], default="test")
     evaluate.add_argument("--checkpoint", choices=["last", "best"], default="last")
     evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+    export = add("export", shared, machine)
+    export.add_argument("name", metavar="RUN", help="id, part of an id, name or folder")
+    export.add_argument(
+        "--format", choices=["csv", "tensorboard", "safetensors", "onnx"], required=True,
+        help="csv, tensorboard: the rows; safetensors, onnx: the weights",
+    )  # fmt: skip
+    export.add_argument("-o", "--output", type=Path, metavar="PATH", help="file, for tensorboard a folder")
+    export.add_argument("--checkpoint", choices=["last", "best"], default="last", help="whose weights (default: last)")
+    export.add_argument("--force", action="store_true", help="replace what is there")
     add("attach", shared, module="app").add_argument("name", metavar="RUN", nargs="?", help="id, part of an id or name")
     resume = add("resume", shared, machine)
     resume.add_argument("name", metavar="RUN", help="id, part of an id, name or folder")

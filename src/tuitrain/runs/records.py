@@ -52,6 +52,8 @@ class RunInfo(Struct, kw_only=True):
     shape: tuple[int, int, int] = (0, 0, 0)
     classes: list[str] = []
     sizes: dict[str, Count] = {}
+    mean: list[float] = []
+    std: list[float] = []
     data_notes: list[str] = []
 
 

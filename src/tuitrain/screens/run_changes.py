@@ -8,6 +8,7 @@ from textual import work
 from textual.binding import Binding, BindingType
 
 from tuitrain.errors import RunError, TuitrainError
+from tuitrain.hosts.export import FORMATS, Format, default_path, export_apart, refuse_taken
 from tuitrain.hosts.launch import Request
 from tuitrain.hosts.process import spawn, start
 from tuitrain.runs import edit
@@ -15,10 +16,16 @@ from tuitrain.runs.files import read
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.listing import Entry
 from tuitrain.text import plain
-from tuitrain.widgets.navigation import AskValue, NewRun
+from tuitrain.widgets.navigation import AskValue, Choose, NewRun
 from tuitrain.widgets.ticking import TickingScreen
 
 RESUMABLE = ("interrupted", "stopped", "failed")
+EXPORTS = {
+    "csv": "the rows as a table, for pandas and spreadsheets",
+    "tensorboard": "the rows and settings as an event file",
+    "safetensors": "the last weights",
+    "onnx": "the network with the last weights",
+}
 ACTIVE = ("queued", "running", "paused")
 CHANGES: list[BindingType] = [
     Binding("r", "resume", "resume", tooltip="Train on what was interrupted or stopped", id="runs.resume"),
@@ -27,6 +34,7 @@ CHANGES: list[BindingType] = [
     Binding("R", "rename", tooltip="Rename the run", show=False, id="runs.rename"),
     Binding("t", "tags", tooltip="Tag the run, or all marked where it is marked", show=False, id="runs.tags"),
     Binding("N", "notes", tooltip="Write a note to the run", show=False, id="runs.notes"),
+    Binding("E", "export", tooltip="Write rows or weights for other programs", show=False, id="runs.export"),
     Binding("x", "delete", "delete", tooltip="Delete the run, or all marked where it is marked", id="runs.delete"),
     Binding("u", "undo", "undo", tooltip="Bring back what was deleted last", id="runs.undo"),
 ]
@@ -57,7 +65,7 @@ class RunChanges(TickingScreen):
     def possible(self, action: str) -> bool | None:
         """Whether a change works now; None for an action that is none of these."""
         run = self.selected
-        if action in ("clone", "rerun", "rename", "tags", "notes"):
+        if action in ("clone", "rerun", "rename", "tags", "notes", "export"):
             return run is not None and run.status != "damaged"
         if action == "resume":
             return run is not None and run.status in RESUMABLE
@@ -140,6 +148,39 @@ class RunChanges(TickingScreen):
         elif targets:
             text = f"Tags to add to the {len(targets)} marked runs, or to take away: new -old"
             self._ask(text, "", partial(edit.retag, []), change)
+
+    def action_export(self) -> None:
+        if (run := self.selected) is not None:
+            options = [(format, format, EXPORTS[format]) for format in FORMATS]
+            text = f"Export {plain(run.info.name, 60)} as"
+            self.post_message(Choose(text, options, partial(self._export_to, run.folder)))
+
+    def _export_to(self, folder: RunFolder, chosen: tuple[str, ...] | None) -> None:
+        format = next((format for format in FORMATS if chosen == (format,)), None)
+        if format is None:
+            return
+
+        def answer(text: str | None) -> None:
+            if text is not None:
+                self._export(folder, format, Path(text).expanduser())
+
+        what = "Folder" if format == "tensorboard" else "File"
+        check = partial(refuse_taken, format=format)
+        self.post_message(
+            AskValue(f"{what} to write, seen from {plain(Path.cwd())}", str(default_path(folder, format)),
+                     lambda text: check(Path(text).expanduser()), answer)
+        )  # fmt: skip
+
+    @work(thread=True, exit_on_error=False)
+    def _export(self, folder: RunFolder, format: Format, path: Path) -> None:
+        say = partial(self.app.call_from_thread, self.notify, markup=False)
+        say(f"Writing {plain(path)} …", timeout=3)
+        try:
+            export_apart(folder, format, path)
+        except TuitrainError as error:
+            say(str(error), severity="error")
+        else:
+            say(f"Written: {plain(path)}", timeout=5)
 
     def action_delete(self) -> None:
         deleted, names = [], []

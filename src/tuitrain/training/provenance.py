@@ -31,6 +31,8 @@ def run_info(job: Job) -> RunInfo:
         shape=dataset.shape,
         classes=list(dataset.classes),
         sizes=sizes,
+        mean=list(dataset.mean),
+        std=list(dataset.std),
         data_notes=list(dataset.notes),
     )
 

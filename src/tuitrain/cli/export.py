@@ -1,0 +1,21 @@
+"""`tuitrain export RUN --format F`: a run for other programs."""
+
+import argparse
+import sys
+
+from tuitrain.cli.output import document
+from tuitrain.hosts.export import default_path, export
+from tuitrain.hosts.output import keep_terminal
+from tuitrain.runs.listing import find
+
+
+def run(options: argparse.Namespace) -> int:
+    folder = find(options.runs_dir, options.name)
+    path = options.output or default_path(folder, options.format)
+    keep_terminal()
+    export(folder, options.format, path, checkpoint=options.checkpoint, force=options.force)
+    if options.json:
+        document({"run": folder.id, "format": options.format, "path": str(path.absolute())})
+    else:
+        sys.stdout.write(f"{path}\n")
+    return 0

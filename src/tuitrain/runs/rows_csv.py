@@ -1,0 +1,41 @@
+"""A run's rows as one table: a line an observation, as pandas, R and spreadsheets read it."""
+
+import csv
+from array import array
+from collections.abc import Iterator
+from math import isfinite
+from pathlib import Path
+
+from tuitrain.runs.follower import Curve, Follower
+from tuitrain.text import plain
+
+COLUMNS = ("epoch", "seconds", "time", "loss", "accuracy", "best", "lr", "grad_norm")
+
+
+def write(path: Path, run: Follower) -> None:
+    """By steps, training before evaluations; a number that is not known or not finite is empty. Raises OSError."""
+    layers = [
+        f"grad_norm.{plain(run.info.layers[layer]) if layer < len(run.info.layers) else layer}"
+        for layer in range(len(run.layers))
+    ]
+    lines = [*_lines("train", run.train, run.layers)]
+    for split, curve in run.evaluations.items():
+        lines += _lines(split, curve, [])
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["split", "step", *COLUMNS, *layers])
+        # Sorting keeps the order of what has the same step.
+        for _, line in sorted(lines, key=lambda pair: pair[0]):
+            table.writerow(line + [""] * (len(layers) - len(line) + len(COLUMNS) + 2))
+
+
+def _lines(split: str, curve: Curve, layers: "list[array[float]]") -> Iterator[tuple[int, list[object]]]:
+    columns = [curve.columns.get(name) for name in COLUMNS]
+    for place, step in enumerate(curve.step):
+        numbers = [None if column is None else column[place] for column in (*columns, *layers)]
+        yield step, [split, step, *("" if value is None or not isfinite(value) else _short(value) for value in numbers)]
+
+
+def _short(value: float) -> float | int:
+    """Epochs without a point."""
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
