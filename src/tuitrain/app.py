@@ -130,7 +130,8 @@ class TuitrainApp(App[None]):
     def on_ask_value(self, message: AskValue) -> None:
         from tuitrain.screens.prompt import Prompt
 
-        self.push_screen(Prompt(message.text, message.value, message.check, live=message.live), message.answer)
+        asked = Prompt(message.text, message.value, message.check, live=message.live, kept=message.kept)
+        self.push_screen(asked, message.answer)
 
     def on_choose(self, message: Choose) -> None:
         from tuitrain.screens import choose

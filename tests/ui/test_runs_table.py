@@ -10,6 +10,7 @@ from textual.widgets._footer import FooterKey
 from tuitrain.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, folders
+from tuitrain.runs.sweep import create as create_sweep
 from tuitrain.screens.choose import Choose
 from tuitrain.screens.prompt import Prompt
 from tuitrain.screens.runs import Runs
@@ -92,15 +93,20 @@ async def test_the_settings_that_differ_and_the_results_are_shown(app: TuitrainA
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.usefixtures("four")
-async def test_help_and_quit_are_always_in_the_footer(app: TuitrainApp, size: tuple[int, int]) -> None:
+async def test_help_and_quit_are_always_in_the_footer(app: TuitrainApp, runs_dir: Path, size: tuple[int, int]) -> None:
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         assert footer(app)[-2:] == ["help", "quit"]
         assert "quit" in lines(app)[-1]
+        create_sweep(runs_dir, '[sweep.values]\n"optimizer.lr" = [0.1, 0.2]\n')
+        app.screen.refresh_bindings()
+        await pilot.pause()
+        assert {"help", "quit"} <= set(footer(app))
         await pilot.resize_terminal(140, 30)
         await pilot.pause()
         await pilot.pause()
-        assert footer(app) == ["open", "new", "mark", "filter", "sort", "columns", "clone", "delete", "help", "quit"]
+        assert footer(app) == ["open", "new", "mark", "filter", "sort", "columns", "clone", "delete", "help", "quit",
+                               "sweeps"]  # fmt: skip
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -166,6 +172,17 @@ async def test_tab_completes_names_and_values(app: TuitrainApp) -> None:
         assert app.screen.query_one(Input).value == "optimizer=sgd"
         assert isinstance(app.focused, Input)
         assert names(app) == ["c", "d"]
+
+
+@pytest.mark.usefixtures("four")
+async def test_the_column_of_the_order_is_always_seen(app: TuitrainApp) -> None:
+    async with app.run_test(size=(60, 20)) as pilot:
+        await pilot.press("s")
+        await pilot.pause()
+        await write(pilot, "last val loss")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "last val loss ↑" in header(app)
 
 
 @pytest.mark.usefixtures("four")
@@ -283,7 +300,7 @@ async def test_marks_are_kept_and_compared_in_their_order(runs_dir: Path) -> Non
 
 async def test_rename_tag_and_note(app: TuitrainApp, four: list[RunFolder]) -> None:
     async with app.run_test(size=(120, 30)) as pilot:
-        for key, typed in (("R", "better"), ("t", "good fast"), ("N", "why so?")):
+        for key, typed in (("R", "better"), ("t", "good fast"), ("t", "old -fast"), ("N", "why"), ("N", " so?")):
             await pilot.press(key)
             await pilot.pause()
             assert isinstance(app.screen, Prompt)
@@ -291,9 +308,9 @@ async def test_rename_tag_and_note(app: TuitrainApp, four: list[RunFolder]) -> N
             await pilot.press("enter")
             await pilot.pause()
         info = four[0].info()
-        assert (info.name, info.tags, info.notes) == ("better", ["good", "fast"], "why so?")
+        assert (info.name, info.tags, info.notes) == ("better", ["good", "old"], "why so?")
         assert selected(app) == "better"
-        assert "#good #fast" in text(app)
+        assert "#good #old" in text(app)
         assert "why so?" in text(app)
 
 

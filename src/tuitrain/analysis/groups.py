@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from math import fsum, isfinite, nan, sqrt
 from typing import Any
+
+from tuitrain.analysis.identity import beginning
 
 SEED = "training.seed"
 Points = tuple[Sequence[float], Sequence[float]]
@@ -52,7 +53,7 @@ def _name(names: list[str]) -> str:
     """`adam-relu` of `adam-relu-s0` and `adam-relu-s1`."""
     if len(names) == 1:
         return names[0]
-    shared = "".join(letters[0] for letters in takewhile(lambda same: len(set(same)) == 1, zip(*names, strict=False)))
+    shared = beginning(names)
     trimmed = shared if shared in names else shared.rstrip("0123456789").removesuffix("seed").removesuffix("s")
     return trimmed.rstrip(" -_.=") or names[0]
 

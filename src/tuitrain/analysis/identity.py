@@ -3,6 +3,7 @@
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from zlib import crc32
 
 COLORS = 8
@@ -59,3 +60,18 @@ def _distance(place: int, other: int) -> tuple[int, int]:
     """A place that keeps the colour or the marker is nearer than one that keeps neither."""
     kept = (place % COLORS == other % COLORS) + (place // COLORS == other // COLORS)
     return -kept, (other - place) % PLACES
+
+
+def beginning(names: Sequence[str]) -> str:
+    """The letters with which all names begin."""
+    return "".join(letters[0] for letters in takewhile(lambda same: len(set(same)) == 1, zip(*names, strict=False)))
+
+
+def distinct(names: Sequence[str], longest: int) -> list[str]:
+    """Where a name is longer than `longest`, all without the words with which all begin: `…0.01-relu`."""
+    shared = beginning(names)
+    words = max(shared.rfind(mark) + 1 for mark in "-_ /")
+    short = [name[words:] for name in names]
+    if len(names) < 2 or words < 3 or max(map(len, names)) <= longest or not all(short):
+        return list(names)
+    return [f"…{name}" for name in short]

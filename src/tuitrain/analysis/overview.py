@@ -62,6 +62,12 @@ class Overview:
         """The keys of the columns that the user chose, none of them where that is left to the program."""
         return [key for key in self._view.columns if key in columns() and key != "run"]
 
+    @property
+    def columns(self) -> list[str]:
+        """The keys of the columns, those most worth their room first; that of the order is among them."""
+        keys, by = self.chosen or self.automatic(), self._view.sort
+        return keys if by in ("", "run", *self.chosen) or by not in columns() else [by, *(k for k in keys if k != by)]
+
     def choose(self, keys: Sequence[str]) -> None:
         self._view.columns = tuple(arrange.in_order(key for key in keys if key in columns()))
 

@@ -40,7 +40,7 @@ class Choose(ModalScreen[tuple[str, ...] | None]):
     ) -> None:
         super().__init__()
         self._text, self._options, self._many = text, options, many
-        self._chosen = list(chosen)
+        self._chosen, self._before = list(chosen), list(chosen)
         self._width = max((len(name) for _, name, _ in options), default=0)
 
     def compose(self) -> ComposeResult:
@@ -102,6 +102,7 @@ class Choose(ModalScreen[tuple[str, ...] | None]):
     def on_input_submitted(self) -> None:
         option = self._highlighted()
         if self._many:
-            self.dismiss(() if option is not None and not option[0] else tuple(self._chosen))
+            none = option is not None and not option[0] and self._chosen == self._before
+            self.dismiss(() if none else tuple(self._chosen))
         elif option is not None:
             self.dismiss((option[0],))

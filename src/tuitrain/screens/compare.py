@@ -10,10 +10,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
-from textual.widgets import ContentSwitcher, Footer, Static
+from textual.widgets import ContentSwitcher, Static
 
 from tuitrain.analysis.compare import Comparison, compare
-from tuitrain.analysis.identity import identities
+from tuitrain.analysis.identity import distinct, identities
 from tuitrain.analysis.mcnemar import McNemar, mcnemar
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs.folder import RunFolder
@@ -25,6 +25,7 @@ from tuitrain.widgets.chart import theme_color, utf8_locale
 from tuitrain.widgets.compare_rows import Look, rows
 from tuitrain.widgets.compare_table import CompareTable
 from tuitrain.widgets.confusion_pair import ConfusionPair, Tested
+from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.navigation import AskValue, OpenRun
 from tuitrain.widgets.overlay import Drawn, Overlay
 from tuitrain.widgets.ticking import TickingScreen
@@ -35,7 +36,12 @@ BUDGET, PAUSE = 0.03, 0.005
 REDRAW = 0.5
 # Narrower, the table is below the charts.
 NARROW = 100
+# Cells of the charts beside the table at least.
+CHART = 44
+ONLY_CURVES = ("all", "group", "threshold", "zoom", "grid", "scroll_table")
 NAME = 24
+# Longer names are shown without what they all begin with.
+SHORT = 14
 Zoom = Literal["both", "charts", "table"]
 
 
@@ -49,13 +55,14 @@ class Compare(TickingScreen):
         Binding("up,k", "select(-1)", tooltip="The run before", show=False, id="compare.previous"),
         Binding("tab", "select(1)", "run", tooltip="The next run", show=False, id="compare.tab"),
         Binding("shift+tab", "select(-1)", tooltip="The run before", show=False, id="compare.shift_tab"),
-        Binding("b", "baseline", "baseline", tooltip="Compare all with the selected run", id="compare.baseline"),
-        Binding("a", "all", "all", tooltip="All settings, or those that differ", id="compare.all"),
-        Binding("G", "group", "seeds", tooltip="Take runs that differ only in their seed together", id="compare.group"),
-        Binding("t", "threshold", tooltip="The accuracy whose epoch is shown", show=False, id="compare.threshold"),
-        Binding("z", "zoom", "zoom", tooltip="The charts alone, the table alone, both", id="compare.zoom"),
         Binding("1", "page('overview')", "curves", tooltip="Curves, settings and results", id="compare.curves"),
         Binding("3", "page('confusion')", "confusion", tooltip="What each takes for what", id="compare.confusion"),
+        Binding("b", "baseline", "baseline", tooltip="Compare all with the selected run", id="compare.baseline"),
+        Binding("G", "group", "seeds", tooltip="Take runs that differ only in their seed together", id="compare.group"),
+        Binding("a", "all", "all", tooltip="All settings, or those that differ", id="compare.all"),
+        Binding("z", "zoom", "zoom", tooltip="The charts alone, the table alone, both", id="compare.zoom"),
+        Binding("M", "grid", "grid", tooltip="Several metrics beside each other, or one", id="compare.grid"),
+        Binding("t", "threshold", tooltip="The accuracy whose epoch is shown", show=False, id="compare.threshold"),
         Binding("enter", "open", tooltip="The selected run alone", show=False, id="compare.open"),
         Binding("pagedown", "scroll_table(10)", tooltip="Down the table", show=False, id="compare.page_down"),
         Binding("pageup", "scroll_table(-10)", tooltip="Up the table", show=False, id="compare.page_up"),
@@ -89,7 +96,7 @@ class Compare(TickingScreen):
                 yield Overlay(id="charts")
                 yield CompareTable(id="table")
             yield ConfusionPair(id="confusion")
-        yield Footer(show_command_palette=False, compact=True)
+        yield FittingFooter()
 
     def on_mount(self) -> None:
         self.query_one(Overlay).focus()
@@ -97,6 +104,7 @@ class Compare(TickingScreen):
 
     def on_resize(self) -> None:
         self.query_one("#overview").set_class(self.size.width < NARROW, "narrow")
+        self._share_room()
 
     def on_screen_resume(self) -> None:
         terminal.title(self.app, f"{len(self.runs)} runs compared")
@@ -142,6 +150,7 @@ class Compare(TickingScreen):
         if self.comparison is None:
             return []
         names = {run.id: plain(run.name, 60).strip() or plain(run.id, 60) for run in self.comparison.runs}
+        names = dict(zip(names, distinct(list(names.values()), SHORT), strict=True))
         drawn = [Drawn(names[id], self.identities[id], [self.runs[id]]) for id in self.runs]
         if self.grouped:
             drawn = [
@@ -200,6 +209,15 @@ class Compare(TickingScreen):
             cursor=(cursor, overlay.values() if cursor else {}),
         )
         self.query_one(CompareTable).show(heads, table, self.selected_column)
+        self._share_room()
+
+    def _share_room(self) -> None:
+        """The table as wide as it needs to be; the charts have the rest, and some of it always."""
+        table = self.query_one(CompareTable)
+        beside = self.zoom == "both" and self.size.width >= NARROW
+        width = min(table.needed, self.size.width - max(CHART, self.size.width // 3)) if beside else None
+        if table.styles.width is None or (width or 0) != table.styles.width.value:
+            table.styles.width = width or "1fr"
 
     def _head(self) -> Content:
         columns = self.columns
@@ -215,7 +233,9 @@ class Compare(TickingScreen):
         return Content(" · ").join(parts)
 
     def _known_as(self, one: Drawn) -> Content:
-        return Content.styled(f"{self._marker(one)} {one.name}", self._color(one))
+        """With its whole name, which columns and legends may have no room for."""
+        name = one.name if len(one.ids) > 1 else plain(self.runs[one.id].info.name, 60).strip() or one.name
+        return Content.styled(f"{self._marker(one)} {name}", self._color(one))
 
     def _marker(self, one: Drawn) -> str:
         return one.identity.marker if self._utf8 else one.identity.ascii
@@ -270,7 +290,7 @@ class Compare(TickingScreen):
             return current != parameters[0]
         if action in ("select", "baseline"):
             return len(self.columns) > 1
-        return current == "overview" if action in ("all", "group", "threshold", "zoom", "scroll_table") else True
+        return current == "overview" if action in ONLY_CURVES else True
 
     def action_select(self, runs: int) -> None:
         columns = self.columns
@@ -294,6 +314,9 @@ class Compare(TickingScreen):
         self.grouped = not self.grouped
         self._show()
 
+    def action_grid(self) -> None:
+        self.query_one(Overlay).action_grid()
+
     def action_threshold(self) -> None:
         present = self.comparison.threshold if self.comparison else None
 
@@ -311,6 +334,7 @@ class Compare(TickingScreen):
         self.zoom = order[(order.index(self.zoom) + 1) % len(order)]
         self.query_one(Overlay).display = self.zoom != "table"
         self.query_one(CompareTable).display = self.zoom != "charts"
+        self._share_room()
 
     def action_page(self, page: str) -> None:
         self.query_one(ContentSwitcher).current = page

@@ -16,21 +16,23 @@ from tuitrain.errors import TuitrainError
 class Prompt(ModalScreen[str | None]):
     """Dismissed with the text once `check` raises no TuitrainError for it; None for escape.
 
-    `check` is asked at each change where it is `live`, else at enter alone.
+    `check` is asked at each change where it is `live`, else at enter alone; typing does not replace a `kept` value.
     """
 
     CSS_PATH = "question.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "cancel", id="prompt.cancel")]
 
-    def __init__(self, text: str, value: str, check: Callable[[str], object], *, live: bool = True) -> None:
+    def __init__(
+        self, text: str, value: str, check: Callable[[str], object], *, live: bool = True, kept: bool = False
+    ) -> None:
         super().__init__()
-        self._live = live
+        self._live, self._kept = live, kept
         self._text, self._value, self._check = text, value, check
 
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(Content(self._text), id="text")
-            yield Input(self._value, compact=True)
+            yield Input(self._value, compact=True, select_on_focus=not self._kept)
             yield Static(id="error")
 
     def on_input_changed(self, event: Input.Changed) -> None:

@@ -108,7 +108,15 @@ class RunChanges(TickingScreen):
     def _say(self, error: TuitrainError) -> None:
         self.notify(str(error), severity="error", markup=False)
 
-    def _ask(self, text: str, value: str, check: Callable[[str], object], change: Callable[[str], None]) -> None:
+    def _ask(
+        self,
+        text: str,
+        value: str,
+        check: Callable[[str], object],
+        change: Callable[[str], None],
+        *,
+        kept: bool = False,
+    ) -> None:
         def answer(text: str | None) -> None:
             if text is None:
                 return
@@ -118,7 +126,7 @@ class RunChanges(TickingScreen):
                 self._say(error)
             self.changed()
 
-        self.post_message(AskValue(text, value, check, answer))
+        self.post_message(AskValue(text, value, check, answer, kept=kept))
 
     def action_rename(self) -> None:
         if (run := self.selected) is not None:
@@ -129,24 +137,19 @@ class RunChanges(TickingScreen):
     def action_notes(self) -> None:
         if (run := self.selected) is not None:
             text = f"Note to {plain(run.info.name, 60)}"
-            self._ask(text, run.info.notes, edit.check_notes, partial(edit.set_notes, run.folder))
+            self._ask(text, run.info.notes, edit.check_notes, partial(edit.set_notes, run.folder), kept=True)
 
     def action_tags(self) -> None:
         targets = [run for run in self.targets if run.status != "damaged"]
 
         def change(text: str) -> None:
             for run in targets:
-                edit.set_tags(
-                    run.folder, edit.check_tags(text) if len(targets) == 1 else edit.retag(run.info.tags, text)
-                )
+                edit.set_tags(run.folder, edit.retag(run.info.tags, text))
 
-        if len(targets) == 1:
-            name = plain(targets[0].info.name, 60)
-            self._ask(
-                f"Tags of {name}, words with spaces between", " ".join(targets[0].info.tags), edit.check_tags, change
-            )
-        elif targets:
-            text = f"Tags to add to the {len(targets)} marked runs, or to take away: new -old"
+        if targets:
+            known = dict.fromkeys(tag for run in targets for tag in run.info.tags)
+            whose = plain(targets[0].info.name, 60) if len(targets) == 1 else f"the {len(targets)} marked runs"
+            text = f"Tags of {whose}: {plain(' '.join(known), 200) or 'none'}\nnew adds one, -old takes one away"
             self._ask(text, "", partial(edit.retag, []), change)
 
     def action_export(self) -> None:

@@ -126,7 +126,7 @@ class Runs(RunChanges):
             empty.update(nothing)
         table.show(
             overview.shown,
-            overview.chosen or overview.automatic(),
+            overview.columns,
             chosen=bool(overview.chosen),
             sorted_by=overview.sorted_by,
             marks=overview.identities(),

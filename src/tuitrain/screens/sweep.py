@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
 from textual.content import Content
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from tuitrain.analysis import sweep as analysis
 from tuitrain.analysis import units
@@ -24,6 +24,7 @@ from tuitrain.text import plain
 from tuitrain.widgets import sweep as tables
 from tuitrain.widgets import terminal
 from tuitrain.widgets.chart import utf8_locale
+from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.meter import progress
 from tuitrain.widgets.navigation import AskValue, OpenRun
 from tuitrain.widgets.report import MUTED, STATUS
@@ -77,7 +78,7 @@ class Sweep(TickingScreen):
                 yield Static(id="heat")
             with VerticalScroll(id="effects"):
                 yield Static(id="values")
-        yield Footer(show_command_palette=False, compact=True)
+        yield FittingFooter()
 
     def on_mount(self) -> None:
         self.query_one(SweepTable).focus()

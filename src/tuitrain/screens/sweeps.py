@@ -7,7 +7,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.widgets import DataTable, Footer, Static
+from textual.widgets import DataTable, Static
 
 from tuitrain.analysis import sweep as analysis
 from tuitrain.errors import RunError
@@ -15,6 +15,7 @@ from tuitrain.runs.sweep import sweeps
 from tuitrain.runs.sweep_index import SweepIndex
 from tuitrain.text import plain
 from tuitrain.widgets import terminal
+from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.navigation import OpenSweep
 from tuitrain.widgets.ticking import TickingScreen
 
@@ -47,7 +48,7 @@ class Sweeps(TickingScreen):
     def compose(self) -> ComposeResult:
         yield Static(id="head")
         yield Table(cursor_type="row", cell_padding=1)
-        yield Footer(show_command_palette=False, compact=True)
+        yield FittingFooter()
 
     def on_mount(self) -> None:
         table = self.query_one(Table)

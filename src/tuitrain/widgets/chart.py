@@ -288,8 +288,8 @@ class Chart(Widget):
     def _entry(self, index: int, value: str, room: int) -> Text:
         line = self.lines[index]
         key = sign(line, index, self.braille)
-        name = Text(f" {plain(line.name)}")
-        name.truncate(room + 1 if room else 0, overflow="ellipsis")
+        name = Text(f" {plain(line.name)}" if room > 0 else "")
+        name.truncate(room + 1, overflow="ellipsis")
         color = Style(color="rgb({},{},{})".format(*line.color))
         return Text.assemble((key * 2 if key == "─" else key, color), (name.plain, color), value)
 

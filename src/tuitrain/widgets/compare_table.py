@@ -1,5 +1,6 @@
 """A table with a column for each run: the first column stays, the others move so that the selected one is seen."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,8 +11,10 @@ from textual.widget import Widget
 from tuitrain.widgets.chart import theme_color
 
 LABEL = 27
-WIDEST, NARROWEST = 24, 12
+# Cells of a column at most, at least, and at least where all columns are to be seen, with the differences left out.
+WIDEST, NARROWEST, SHORT = 24, 12, 11
 GAP = 2
+_DIFFERENCE = re.compile(r" [-+]\S+(?: s)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,19 @@ class CompareTable(Widget):
             self._heads, self._rows, self._selected = given
             self.scroll_rows(0)
 
+    @property
+    def needed(self) -> int:
+        """The width in which every column is seen whole; a multiple of four, so that it seldom changes."""
+        cells = self._label_width(LABEL) + len(self._heads) * (self._widest_cell + GAP) + 2
+        return 4 * -(-cells // 4)
+
+    @property
+    def _widest_cell(self) -> int:
+        return min(WIDEST, max((cell.cell_len for row in self._rows for cell in row.cells), default=1))
+
+    def _label_width(self, most: int) -> int:
+        return min(most, max((len(row.label) + 1 for row in self._rows if row.cells), default=8))
+
     def scroll_rows(self, rows: int) -> None:
         """So many rows on, or back, as far as there are any."""
         self._first_row = max(0, min(self._first_row + rows, len(self._rows) - self._room))
@@ -56,7 +72,7 @@ class CompareTable(Widget):
     def render(self) -> Text:
         if not self._heads or self.size.width < 1:
             return Text()
-        label = min(LABEL, max(self.size.width // 3, 8), max((len(row.label) for row in self._rows), default=8))
+        label = self._label_width(min(LABEL, max(self.size.width // 3, 8)))
         width = self._column_width(label)
         seen = self._visible(max(1, (self.size.width - label) // (width + GAP)))
         more = len(self._heads) - len(seen)
@@ -69,13 +85,14 @@ class CompareTable(Widget):
         return Text("\n", no_wrap=True, end="").join(lines)
 
     def _column_width(self, label: int) -> int:
-        """As wide as the widest cell; all of the space where that lets every column be seen."""
-        cells = [cell.cell_len for row in self._rows for cell in row.cells]
-        heads = [head.cell_len for head in self._heads]
-        widest = min(WIDEST, max([*cells, *heads], default=1))
-        needed = min(widest, max(cells, default=widest))
+        """As wide as the widest cell, and wider for the names where that lets every column be seen; narrower where
+        only that does."""
+        needed = self._widest_cell
+        widest = min(WIDEST, max(needed, *(head.cell_len for head in self._heads)))
         space = self.size.width - label
         shared = space // len(self._heads) - GAP
+        if SHORT <= shared < needed:
+            return shared
         # Two columns, so that there is something to compare with, before whole cells.
         half = space // 2 - GAP if len(self._heads) > 1 else space - GAP
         return max(1, min(max(needed, min(widest, shared)), max(half, NARROWEST), space - GAP))
@@ -94,7 +111,7 @@ class CompareTable(Widget):
         label.truncate(room, overflow="ellipsis", pad=True)
         line = label
         for place in seen if cells else ():
-            cell = Text.assemble(" ", cells[place])
+            cell = Text.assemble(" ", _cut(cells[place], width))
             cell.truncate(width + 1, overflow="ellipsis", pad=True)
             if place == self._selected:
                 cell.stylize(Style(bgcolor=self._style("panel").color))
@@ -103,3 +120,9 @@ class CompareTable(Widget):
 
     def _style(self, name: str) -> Style:
         return Style(color="rgb({},{},{})".format(*theme_color(self, name)))
+
+
+def _cut(cell: Text, width: int) -> Text:
+    """Without the difference at its end, where there is no room for all of it: half a number is a wrong one."""
+    found = _DIFFERENCE.search(cell.plain) if cell.cell_len > width else None
+    return cell[: found.start()] if found else cell

@@ -72,9 +72,9 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         Binding("end", "move(0, 1000000)", "Last column", show=False, id="confusion.last_column"),
         Binding("g", "move(-1000000, 0)", "First row", show=False, id="confusion.first_row"),
         Binding("G", "move(1000000, 0)", "Last row", show=False, id="confusion.last_row"),
-        Binding("m", "next_confused", "Most confused", tooltip="Go to the next greatest error", id="confusion.next"),
-        Binding("v", "toggle_percent", "Per cent", tooltip="Counts or per cent of the true class", id="confusion.unit"),
-        Binding("o", "toggle_order", "Order", tooltip="Put confused classes next to each other", id="confusion.order"),
+        Binding("m", "next_confused", "most confused", tooltip="Go to the next greatest error", id="confusion.next"),
+        Binding("v", "toggle_percent", "per cent", tooltip="Counts or per cent of the true class", id="confusion.unit"),
+        Binding("o", "toggle_order", "order", tooltip="Put confused classes next to each other", id="confusion.order"),
     ]
 
     class Moved(Message):

@@ -1,4 +1,4 @@
-"""The keys that work now, as many as fit; the last two, help and the way out, always do."""
+"""The keys that work now, as many as fit; help and the way out always do."""
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
@@ -6,7 +6,7 @@ from textual.events import Resize
 from textual.widgets import Footer
 from textual.widgets._footer import FooterKey
 
-LAST = 2
+KEPT = ("app.help", "app.quit", "app.pop_screen", "help", "quit")
 
 
 class FittingFooter(Footer):
@@ -20,8 +20,8 @@ class FittingFooter(Footer):
     def compose(self) -> ComposeResult:
         keys = [key for key in super().compose() if isinstance(key, FooterKey)]
         self._fitted = self.app.size.width
-        while len(keys) > LAST and sum(map(_width, keys)) > self._fitted:
-            del keys[-LAST - 1]
+        while sum(map(_width, keys)) > self._fitted and (spare := [key for key in keys if key.action not in KEPT]):
+            keys.remove(spare[-1])
         self.styles.grid_size_columns = max(1, len(keys))
         yield from keys
 

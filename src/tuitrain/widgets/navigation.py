@@ -21,7 +21,8 @@ class OpenRun(Message):
 class AskValue(Message):
     """Ask the user for one value; `answer` gets the text that `check` raised no TuitrainError for, None: called off.
 
-    `check` is asked at each change where it is `live`, else at enter alone, and may be what is to be done.
+    `check` is asked at each change where it is `live`, else at enter alone, and may be what is to be done. What is
+    typed takes the place of `value`, or stands behind it where that is to be `kept`.
     """
 
     def __init__(
@@ -32,9 +33,11 @@ class AskValue(Message):
         answer: Callable[[str | None], None] | None = None,
         *,
         live: bool = True,
+        kept: bool = False,
     ) -> None:
         super().__init__()
-        self.text, self.value, self.check, self.answer, self.live = text, value, check, answer, live
+        self.text, self.value, self.check, self.answer = text, value, check, answer
+        self.live, self.kept = live, kept
 
 
 class Choose(Message):

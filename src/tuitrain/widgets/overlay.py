@@ -94,7 +94,6 @@ class Overlay(Container, can_focus=True):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("m", "metric(1)", "metric", tooltip="The next metric: accuracy, loss, learning rate, …"),
-        Binding("M", "grid", "grid", tooltip="Several metrics beside each other, or one"),
         Binding("x", "axis", "axis", tooltip="Along the x axis: steps, epochs, seconds of training, wall time"),
         Binding("g", "log", "log", tooltip="Logarithmic y axis"),
         Binding("O", "robust", tooltip="Let outliers set the limits of the y axis, or not", show=False),

@@ -150,8 +150,8 @@ class RunTable(ScrollView, can_focus=True):
             if used - GAP > room and not self._chosen:
                 del widths[key]
                 used -= self._room(columns()[key]) + GAP
-        keys = [key for key in self._wanted if key in widths]
-        self.columns = [run, *(columns()[key] for key in (keys if self._chosen else in_order(keys)))]
+        keys = in_order(key for key in self._wanted if key in widths)
+        self.columns = [run, *(columns()[key] for key in keys)]
         self._widths = [widths[column.key] for column in self.columns]
         self.virtual_size = Size(max(used - GAP, 1), len(self.entries) + 1)
         self._keep_in_view()
