@@ -101,6 +101,22 @@ def test_the_app_loads_no_torch(home: Path, keys: list[str]) -> None:
     assert modules.isdisjoint(HEAVY)
 
 
+def test_training_loads_neither_a_compiler_nor_scikit_learn(home: Path) -> None:
+    """Each of them takes longer to load than torch itself."""
+    script = """\
+import sys
+from tuitrain.cli import main
+for optimizer in ("adam", "sgd", "muon"):
+    settings = (f"optimizer.name={optimizer}", "training.epochs=1", "training.device=cpu", "training.threads=1")
+    assert main(["train", *(part for setting in settings for part in ("--set", setting))]) == 0
+assert "torch" in sys.modules
+print(*sorted({"torch._dynamo", "torch._inductor", "sklearn", "sympy"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=home, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == ""
+
+
 def test_imports_point_one_way(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from importlinter.cli import lint_imports
 

@@ -18,7 +18,7 @@ import torch
 from tuitrain.config.datasets import FACTS
 from tuitrain.config.schema import Data
 from tuitrain.errors import DataError
-from tuitrain.training.data import MemorySplit, load
+from tuitrain.training.data import MemorySplit, load, named
 from tuitrain.training.data.download import complete
 from tuitrain.training.data.stratify import stratified
 
@@ -50,6 +50,16 @@ def test_digits_are_split_and_normalised_by_the_training_split() -> None:
     pixels = train * data.std[0] + data.mean[0]
     assert pixels.min().item() == pytest.approx(0, abs=1e-6)
     assert pixels.max().item() == pytest.approx(1)
+
+
+def test_digits_are_those_of_scikit_learn() -> None:
+    from sklearn.datasets import load_digits
+
+    theirs, ours = load_digits(), named.read("digits", None, quiet)
+    pixels = torch.cat([ours.train.images, ours.test.images]).flatten(1)
+    labels = torch.cat([ours.train.labels, ours.test.labels])
+    found = sorted(zip(pixels.tolist(), labels.tolist(), strict=True))
+    assert found == sorted(zip(theirs.data.astype(int).tolist(), theirs.target.tolist(), strict=True))
 
 
 def test_digits_without_validation_and_normalisation() -> None:

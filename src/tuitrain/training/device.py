@@ -38,7 +38,8 @@ def set_up(config: Config, device: torch.device) -> int:
     deterministic = config.training.deterministic
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(deterministic)
+    # As torch.use_deterministic_algorithms, which loads the compiler for it: seconds of work.
+    torch.set_deterministic_debug_mode("error" if deterministic else "default")
     torch.backends.cudnn.benchmark = device.type == "cuda" and not deterministic
     return threads
 

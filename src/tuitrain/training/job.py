@@ -16,7 +16,7 @@ from tuitrain.errors import ConfigError
 from tuitrain.training import device as devices
 from tuitrain.training import models, optimizers
 from tuitrain.training.data import Dataset, Progress, augmentation, load, user_transform
-from tuitrain.training.models.summary import gradient_layers, summarize
+from tuitrain.training.models.summary import gradient_layers, title
 
 Batch = Callable[[Tensor], Tensor]
 
@@ -89,7 +89,7 @@ def prepare(config: Config, progress: Progress) -> Job:
         threads=threads,
         dataset=dataset,
         model=model,
-        title=summarize(config.model, dataset.shape, len(dataset.classes)).title,
+        title=title(config.model, dataset.shape, len(dataset.classes)),
         optimizer=optimizers.build(config.optimizer, model),
         scaler=torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16"),
         changes=tuple(change for change in (augment, transform) if change is not None),

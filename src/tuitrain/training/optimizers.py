@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from tuitrain.config import schema
+from tuitrain.training.eager import eager
 
 Layers = Sequence[tuple[str, list[nn.Parameter]]]
 
@@ -39,7 +40,7 @@ def _plain(config: schema.Optimizer, parameters: Iterable[nn.Parameter]) -> opti
     kind, options = kinds["adamw" if config.name == "muon" else config.name]
     if _has_fused(kind, params[0].device):
         options["fused"] = True
-    optimizer = kind(params, **options)
+    optimizer = eager(kind)(params, **options)
     optimizer.register_load_state_dict_post_hook(_lay_out)
     return optimizer
 
@@ -59,7 +60,7 @@ def _has_fused(kind: Callable[..., optim.Optimizer], device: torch.device) -> bo
     probe = torch.zeros(1, device=device, requires_grad=True)
     probe.grad = torch.zeros_like(probe)
     try:
-        kind([probe], fused=True).step()
+        eager(kind)([probe], fused=True).step()
     except (TypeError, RuntimeError):
         return False
     return True
@@ -81,7 +82,7 @@ class Muon(optim.Optimizer):
         super().__init__(named.values(), {"lr": config.lr})
         self._parts = {"adamw": _plain(config, rest)}
         if hidden:
-            self._parts["muon"] = optim.Muon(
+            self._parts["muon"] = eager(optim.Muon)(
                 [named[name] for name in hidden],
                 lr=config.lr,
                 weight_decay=config.weight_decay,

@@ -1,5 +1,6 @@
 """The data sets with a name: scikit-learn's digits, and torchvision's."""
 
+import importlib.util
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,11 +58,17 @@ def read(name: str, folder: str | None, progress: Progress) -> Named:
 
 
 def _digits() -> Named:
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    images = torch.from_numpy(digits.images.astype(np.uint8)).unsqueeze(1)
-    pixels = Pixels(images, torch.from_numpy(digits.target.astype(np.int64)))
+    """scikit-learn's `load_digits`, read from its file: importing scikit-learn takes longer than importing torch."""
+    package = importlib.util.find_spec("sklearn")
+    folder = package.submodule_search_locations if package else None
+    path = Path(folder[0] if folder else "sklearn") / "datasets/data/digits.csv.gz"
+    try:
+        # (N, 64 + 1) uint8: the pixels of an image, row by row, and its label.
+        table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
+    except (OSError, EOFError, ValueError) as error:
+        raise DataError(f"{plain(path)}, which holds the digits, cannot be read.", "Reinstall scikit-learn.") from error
+    images = torch.from_numpy(table[:, :-1].copy()).view(-1, 1, 8, 8)
+    pixels = Pixels(images, torch.from_numpy(table[:, -1].astype(np.int64)))
     train, test = stratified(pixels.labels, TEST_FRACTION, TEST_SEED)
     return Named(pixels.at(train), pixels.at(test), white=16)
 
