@@ -4,12 +4,12 @@ import math
 import time
 
 import torch
-import torch.nn.functional as F
 
 from tuitrain.config.schedule import factor
 from tuitrain.runs.records import Score
 from tuitrain.runs.rows import Train
 from tuitrain.training import checkpoint
+from tuitrain.training.gradients import gradients_of
 from tuitrain.training.judge import judge, test, validate
 from tuitrain.training.optimizers import layer_norms
 from tuitrain.training.progress import restore
@@ -48,22 +48,15 @@ class Loop(Steered):
 
     def _train_epoch(self) -> None:
         job, at, window, optimizer, scaler = self.job, self.at, self.window, self.job.optimizer, self.job.scaler
-        training, clip, accumulate = (
-            self.config.training,
-            self.config.optimizer.clip_norm,
-            self.config.optimizer.accumulate,
-        )
-        size, batches = self.config.data.batch_size, job.batches
-        model, autocast = job.model.train(), job.autocast
+        clip, accumulate = self.config.optimizer.clip_norm, self.config.optimizer.accumulate
+        size, batches, log_every = self.config.data.batch_size, job.batches, self.config.training.log_every
+        model, gradients = job.model.train(), gradients_of(job)
         self._start_clock()
         for images, labels in job.dataset.train.batches(job.order(at.epoch)[at.batch * size :], size):
             for change in job.changes:
                 images = change(images)
-            with autocast():
-                logits = model(images)
-                loss = F.cross_entropy(logits, labels, label_smoothing=training.label_smoothing)
             together = min(accumulate, batches - at.batch // accumulate * accumulate)
-            torch.autograd.backward(scaler.scale(loss / together if together > 1 else loss))
+            loss, logits = gradients(images, labels, together)
             window.add(loss, logits, labels)
             at.batch += 1
             if at.batch % accumulate and at.batch < batches:
@@ -71,7 +64,7 @@ class Loop(Steered):
 
             rate = self._set_rate()
             at.step += 1
-            row_due = at.step % training.log_every == 0 or at.batch == batches
+            row_due = at.step % log_every == 0 or at.batch == batches
             if scaler.is_enabled() and (row_due or clip):
                 scaler.unscale_(optimizer)
             norms = layer_norms(job.layers) if row_due else None
@@ -79,7 +72,7 @@ class Loop(Steered):
                 torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
             scaler.step(optimizer)
             scaler.update()
-            optimizer.zero_grad()
+            gradients.clear()
             if norms is not None:
                 self._row(rate, norms.tolist())
             if time.monotonic() - self._attended >= ATTENTION:
