@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
 from textual.theme import BUILTIN_THEMES
@@ -24,6 +23,7 @@ from tuitrain.screens.question import Question
 from tuitrain.screens.runs import Runs
 from tuitrain.text import plain
 from tuitrain.widgets.navigation import AskValue, Choose, CompareRuns, NewRun, OpenRun, OpenSweep, RunEnded
+from tuitrain.widgets.painting import PaintedApp
 from tuitrain.widgets.terminal import alert
 from tuitrain.widgets.themes import load_themes, shipped_themes_folder
 
@@ -35,7 +35,7 @@ ANSWERS = (
 )
 
 
-class TuitrainApp(App[None]):
+class TuitrainApp(PaintedApp):
     TITLE = "tuitrain"
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
@@ -45,6 +45,7 @@ class TuitrainApp(App[None]):
         # Last, so that what a footer of 80 columns has no room for is this.
         Binding("S", "sweeps", "sweeps", tooltip="The sweeps of this folder", id="app.sweeps"),
         Binding("ctrl+q", "quit", show=False),
+        Binding("ctrl+l", "redraw", tooltip="Write the screen anew, where something else wrote on it", show=False),
     ]
 
     def __init__(self, runs_dir: Path, host: ThreadHost, first: RunFolder | None = None) -> None:

@@ -1,0 +1,187 @@
+"""The cells of the screen, and the fewest bytes that turn what a terminal shows into them.
+
+Textual writes whole widgets again, with the whole style before every piece of text and a reset behind it; of a chart
+that grew by a point that is twenty times what has changed.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from rich.cells import split_graphemes
+from rich.color import ColorSystem
+from rich.segment import Segment
+from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.geometry import Size
+from textual.strip import Strip
+
+# Latin, Greek, Cyrillic, lines, blocks and braille: one cell each. All else is looked up.
+_NARROW = re.compile("[\x20-\x7e\xa0-\xac\xae-\u02ff\u0370-\u0482\u2500-\u25fc\u2800-\u28ff]*")
+_UNKNOWN = "\0"
+# Underlined, reversed, crossed out: what is seen of a style where there is only a space.
+_SEEN_ON_BLANK = frozenset({"4", "7", "9", "21", "53"})
+# The code that ends an attribute: one may end two.
+_END = {"1": "22", "2": "22", "3": "23", "4": "24", "5": "25", "6": "25", "7": "27", "8": "28", "9": "29", "21": "24",
+        "51": "54", "52": "54", "53": "55"}  # fmt: skip
+# Cells that are written again rather than stepped over.
+_STEP = 4
+
+
+class Pen(NamedTuple):
+    """A style as SGR codes; an empty colour is the terminal's own."""
+
+    foreground: str
+    background: str
+    attributes: frozenset[str]
+
+
+_PLAIN = Pen("", "", frozenset())
+
+
+class Cells:
+    """What the screen should show, and what the terminal does."""
+
+    def __init__(self) -> None:
+        self.size = Size(0, 0)
+        self._wanted: list[tuple[list[str], list[Pen]]] = []
+        self._shown: list[tuple[list[str], list[Pen]]] = []
+        self._touched: set[int] = set()
+
+    def take(self, update: CompositorUpdate, size: Size, colors: ColorSystem) -> None:
+        """What the screen should show from now on. Another size: nothing that was known holds."""
+        if size != self.size:
+            self.size = size
+            self._wanted = [_blank(size.width, "") for _ in range(size.height)]
+            self.forget()
+        for y, x, strip in _strips(update):
+            if y < size.height:
+                self._touched.add(y)
+                chars, pens = self._wanted[y]
+                for segment in strip:
+                    x = _put(chars, pens, x, segment, colors)
+
+    def forget(self) -> None:
+        """The terminal may show anything."""
+        self._shown = [_blank(self.size.width, _UNKNOWN) for _ in self._wanted]
+        self._touched = set(range(self.size.height))
+
+    def changes(self) -> str:
+        """What to write, which is taken as written; it leaves the terminal's own style, and the cursor anywhere."""
+        out: list[str] = []
+        pen = _PLAIN
+        for y in sorted(self._touched):
+            if self._wanted[y] != self._shown[y]:
+                pen = self._row(y, pen, out)
+                chars, pens = self._wanted[y]
+                self._shown[y] = (chars.copy(), pens.copy())
+        self._touched.clear()
+        if pen != _PLAIN:
+            out.append("\x1b[m")
+        return "".join(out)
+
+    def _row(self, y: int, pen: Pen, out: list[str]) -> Pen:
+        (chars, pens), (old_chars, old_pens) = self._wanted[y], self._shown[y]
+        at = -1
+        for x, (char, wanted, old, shown) in enumerate(zip(chars, pens, old_chars, old_pens, strict=True)):
+            if not char or (char == old and wanted is shown):
+                continue
+            if x != at:
+                between = range(at, x) if 0 <= at < x <= at + _STEP else ()
+                if between and all(chars[i] and not _change(pen, pens[i], chars[i] == " ")[0] for i in between):
+                    out.extend(chars[at:x])
+                else:
+                    out.append(f"\x1b[{x + 1}G" if at >= 0 else f"\x1b[{y + 1};{x + 1}H")
+            escape, pen = _change(pen, wanted, char == " ")
+            out.append(escape + char)
+            # How far a terminal moves on behind what is not narrow is its own affair.
+            at = x + 1 if _NARROW.fullmatch(char) else -1
+        return pen
+
+
+def _blank(width: int, char: str) -> tuple[list[str], list[Pen]]:
+    return [char] * width, [_PLAIN] * width
+
+
+def _strips(update: CompositorUpdate) -> Iterator[tuple[int, int, Strip]]:
+    """Row, column and content of what is in an update."""
+    if isinstance(update, LayoutUpdate):
+        for y, line in enumerate(update.strips, update.region.y):
+            x = update.region.x
+            for strip in line:
+                yield y, x, strip
+                x += strip.cell_length
+    elif isinstance(update, ChopsUpdate):
+        for y, first, last in update.spans:
+            for end, (x, chop) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
+                if chop is not None and x < last and end > first:
+                    yield y, x, chop
+
+
+def _put(chars: list[str], pens: list[Pen], x: int, segment: Segment, colors: ColorSystem) -> int:
+    """Put a segment's text where it belongs; the column behind it."""
+    text, style, control = segment
+    if control:
+        return x
+    codes = "" if style is None else style._ansi if style._ansi is not None else Strip.render_ansi(style, colors)
+    new = list(text) if _NARROW.fullmatch(text) else _split(text)
+    pen, blank = _pen(codes, False), _pen(codes, True)
+    end = min(x + len(new), len(chars))
+    chars[x:end] = new[: end - x]
+    pens[x:end] = [pen] * (end - x) if " " not in text else [blank if char == " " else pen for char in new[: end - x]]
+    return x + len(new)
+
+
+@lru_cache(1024)
+def _split(text: str) -> list[str]:
+    """One string a cell: what has no width goes with what is before it, and behind what is wide are empty ones."""
+    cells: list[str] = []
+    for start, end, width in split_graphemes(text)[0]:
+        cells += [text[start:end], *[""] * (width - 1)] if width else []
+    return cells
+
+
+@lru_cache(4096)
+def _pen(codes: str, blank: bool) -> Pen:
+    """The pen of a style's codes; of a blank one only what can be seen."""
+    parts: Iterator[str] = iter(codes.split(";") if codes else ())
+    colors, attributes = {"3": "", "4": ""}, set()
+    for part in parts:
+        if part in ("38", "48"):
+            kind = next(parts)
+            colors[part[0]] = ";".join([part, kind, *(next(parts) for _ in range(1 if kind == "5" else 3))])
+        elif part in ("39", "49"):
+            colors[part[0]] = ""
+        elif len(part) > 1 and part[:-1] in ("3", "4", "9", "10"):
+            colors["3" if part[:-1] in ("3", "9") else "4"] = part
+        else:
+            attributes.add(part)
+    if blank:
+        attributes &= _SEEN_ON_BLANK
+    return _same(Pen(colors["3"] if attributes or not blank else "", colors["4"], frozenset(attributes)))
+
+
+@lru_cache(4096)
+def _same(pen: Pen) -> Pen:
+    """One object for equal pens, so that comparing them is quick."""
+    return pen
+
+
+@lru_cache(8192)
+def _change(old: Pen, new: Pen, blank: bool) -> tuple[str, Pen]:
+    """The shortest sequence from one pen to another, and the pen that is held then; for a blank another may do."""
+    if blank and not new.attributes and not old.attributes & _SEEN_ON_BLANK:
+        new = Pen(old.foreground, new.background, old.attributes)
+    if old == new:
+        return "", old
+    ended = {_END[code] for code in old.attributes - new.attributes}
+    kept = {code for code in old.attributes & new.attributes if _END[code] not in ended}
+    changed = [*sorted(ended), *sorted(new.attributes - kept)]
+    changed += [new.foreground or "39"] if new.foreground != old.foreground else []
+    changed += [new.background or "49"] if new.background != old.background else []
+    fresh = ["0", *sorted(new.attributes), new.foreground, new.background]
+    return min(_sgr(changed), _sgr(fresh), key=len), new
+
+
+def _sgr(codes: Iterable[str]) -> str:
+    return f"\x1b[{';'.join(filter(None, codes))}m"
