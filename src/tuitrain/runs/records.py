@@ -45,6 +45,7 @@ class RunInfo(Struct, kw_only=True):
     device: str = ""
     threads: Count = 0
     versions: dict[str, str] = {}
+    flags: dict[str, str] = {}
     git: str = ""
     model: str = ""
     parameters: Count = 0

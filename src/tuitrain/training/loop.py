@@ -27,11 +27,11 @@ class Loop(Steered):
             # A run stopped right after an epoch's last step continues here.
             if self.at.batch < self.job.batches:
                 self._train_epoch()
-            self._end_epoch()
+            self._leaving(self._end_epoch)
         if self.at.epoch >= self.at.epochs:
             # Patience or time that ran out with the last epoch cut nothing short.
             self.at.over = ""
-        judge(self.job, self.writer, self.at)
+        self._leaving(lambda: judge(self.job, self.writer, self.at, self._beat))
         self._tell(now=True)
 
     def _begin(self) -> None:
@@ -104,7 +104,7 @@ class Loop(Steered):
 
     def _end_epoch(self) -> None:
         at, schedule, patience = self.at, self.config.schedule, self.config.training.patience
-        better = validate(self.job, self.writer, at)
+        better = validate(self.job, self.writer, at, self._beat)
         at.since_lowest, at.since_drop = (0, 0) if better else (at.since_lowest + 1, at.since_drop + 1)
         if schedule.name == "plateau" and at.since_drop > schedule.patience:
             at.drops, at.since_drop = at.drops + 1, 0
@@ -114,7 +114,7 @@ class Loop(Steered):
         every = self.config.evaluation.test_every
         ended = at.batch >= self.job.batches
         if every and ended and (at.epoch + 1) % every == 0 and at.epoch + 1 < at.epochs and not at.over:
-            test(self.job, self.writer, at)
+            test(self.job, self.writer, at, self._beat)
         self.writer.log(self._epoch_line(better))
         if ended:
             at.epoch, at.batch, at.loss_sum, at.correct, at.seen = at.epoch + 1, 0, 0.0, 0, 0

@@ -43,5 +43,8 @@ class Window:
 
     def restore(self, state: dict[str, Any]) -> None:
         self._sizes = list(state["sizes"])
+        if len(self._sizes) > len(self._losses):
+            # The data was larger, and so were its epochs; what comes needs room, too.
+            self._losses = self._losses.new_zeros(len(self._sizes) + len(self._losses))
         self._losses[: len(self._sizes)] = state["losses"]
         self._correct.copy_(state["correct"])
