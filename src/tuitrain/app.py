@@ -18,11 +18,12 @@ from tuitrain.hosts.output import keep_terminal
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.sweep import sweeps
+from tuitrain.runs.sweep_index import SweepIndex
 from tuitrain.screens.help import Help
 from tuitrain.screens.question import Question
 from tuitrain.screens.runs import Runs
 from tuitrain.text import plain
-from tuitrain.widgets.navigation import AskValue, Choose, CompareRuns, NewRun, OpenRun, OpenSweep, RunEnded
+from tuitrain.widgets.navigation import AskValue, Choose, CompareRuns, NewRun, OpenRun, OpenSweep, RunEnded, SweepEnded
 from tuitrain.widgets.painting import PaintedApp
 from tuitrain.widgets.terminal import alert
 from tuitrain.widgets.themes import load_themes, shipped_themes_folder
@@ -117,6 +118,18 @@ class TuitrainApp(PaintedApp):
         severity: SeverityLevel = "error" if state.status == "failed" else "information"
         self.notify(f"{text}. {plain(state.reason)}".rstrip(), severity=severity, markup=False)
 
+    def on_sweep_ended(self, message: SweepEnded) -> None:
+        try:
+            name, outcomes = message.folder.sweep().options.name, SweepIndex(message.folder).refresh()
+        except RunError:
+            return
+        done = sum(one.done for one in outcomes)
+        text = (
+            f"sweep {plain(name, 60)}: {message.folder.status(done == len(outcomes))}, {done} of {len(outcomes)} runs"
+        )
+        alert(self, text)
+        self.notify(f"{text}. S shows it.", markup=False)
+
     def on_detach_run(self) -> None:
         if not self.host.busy:
             self.notify("That run has a process of its own already.")
@@ -148,7 +161,7 @@ class TuitrainApp(PaintedApp):
     def on_compare_runs(self, message: CompareRuns) -> None:
         from tuitrain.screens.compare import Compare
 
-        self.push_screen(Compare(message.folders, self.runs_dir))
+        self.push_screen(Compare(message.folders, self.runs_dir, grouped=message.grouped))
 
     def action_sweeps(self) -> None:
         self.post_message(OpenSweep())

@@ -69,13 +69,13 @@ class Compare(TickingScreen):
         Binding("escape", "app.pop_screen", "runs", tooltip="Back", id="compare.back"),
     ]
 
-    def __init__(self, folders: Sequence[RunFolder], runs_dir: Path) -> None:
+    def __init__(self, folders: Sequence[RunFolder], runs_dir: Path, *, grouped: bool = False) -> None:
         super().__init__()
         self.runs_dir = runs_dir
         unique = {folder.id: folder for folder in folders}
         self.runs = {id: Follower(folder, brief=True) for id, folder in unique.items()}
         self.identities = identities(list(unique))
-        self.grouped = self.everything = False
+        self.grouped, self.everything = grouped, False
         self.zoom: Zoom = "both"
         self.threshold: float | None = None
         self.baseline = self.selected = next(iter(unique), "")

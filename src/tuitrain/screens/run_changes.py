@@ -7,6 +7,7 @@ from pathlib import Path
 from textual import work
 from textual.binding import Binding, BindingType
 
+from tuitrain.analysis.bundles import Bundle
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.hosts.export import FORMATS, Format, default_path, export_apart, refuse_taken
 from tuitrain.hosts.launch import Request
@@ -27,6 +28,8 @@ EXPORTS = {
     "onnx": "the network with the last weights",
 }
 ACTIVE = ("queued", "running", "paused")
+# What cannot be done to several runs at a time.
+SINGLE = ("rename", "notes", "rerun", "resume", "export")
 CHANGES: list[BindingType] = [
     Binding("r", "resume", "resume", tooltip="Train on what was interrupted or stopped", id="runs.resume"),
     Binding("y", "clone", "clone", tooltip="A new run with the settings of this one", id="runs.clone"),
@@ -65,6 +68,8 @@ class RunChanges(TickingScreen):
     def possible(self, action: str) -> bool | None:
         """Whether a change works now; None for an action that is none of these."""
         run = self.selected
+        if action in SINGLE and isinstance(run, Bundle):
+            return False
         if action in ("clone", "rerun", "rename", "tags", "notes", "export"):
             return run is not None and run.status != "damaged"
         if action == "resume":

@@ -8,6 +8,7 @@ from textual.widgets import Static
 
 from tuitrain.analysis import units
 from tuitrain.analysis.arrange import differing
+from tuitrain.analysis.bundles import Bundle
 from tuitrain.analysis.columns import columns
 from tuitrain.analysis.identity import Identity
 from tuitrain.config.values import changed, to_text
@@ -63,7 +64,7 @@ class RunDetail(Static):
         self.border_title = Content.assemble(
             (f"{sign} " if sign else "", f"$series-{self._mark.number}" if self._mark else ""),
             (plain(entry.info.name, 40), "$foreground"),
-            f" · {plain(entry.folder.id, 80)}",
+            f" · {_what(entry)}",
         )
         self.update(Content("\n").join([self._curves(), self._settings(entry), self._words(entry)]), layout=False)
 
@@ -119,3 +120,9 @@ class RunDetail(Static):
             (f"{plain(tags)}  " if tags else "", "$accent"),
             plain(entry.info.notes),
         )
+
+
+def _what(entry: Entry) -> str:
+    if isinstance(entry, Bundle):
+        return f"{len(entry.runs)} runs that differ only in their seed; the first is {plain(entry.folder.id, 80)}"
+    return plain(entry.folder.id, 80)
