@@ -113,7 +113,8 @@ class TuitrainApp(PaintedApp):
             return
         self._told.add(key)
         name, state = plain(message.name, 60), message.state
-        text = f"{name}: {state.status}" + (f", test {state.test.accuracy:.2%}" if state.test else "")
+        accuracy = state.test.measured if state.test else None
+        text = f"{name}: {state.status}" + ("" if accuracy is None else f", test {accuracy:.2%}")
         alert(self, text)
         severity: SeverityLevel = "error" if state.status == "failed" else "information"
         self.notify(f"{text}. {plain(state.reason)}".rstrip(), severity=severity, markup=False)
@@ -187,7 +188,9 @@ class TuitrainApp(PaintedApp):
         from tuitrain.screens.training import Training
 
         try:
-            active = shown_status(message.folder.state()) in ("queued", "running", "paused")
+            # What another tool trains cannot be steered: its results are followed.
+            steered = not message.folder.read_only
+            active = steered and shown_status(message.folder.state()) in ("queued", "running", "paused")
         except RunError:
             active = False
         screen = Training(message.folder) if active and not message.results else Run(message.folder)

@@ -139,7 +139,7 @@ def _best(run: Entry, split: Literal["validation", "test"]) -> Score | None:
 def _score(key: str, title: str, what: str, score: Callable[[Entry], Score | None]) -> Iterator[Column]:
     def accuracy(run: Entry) -> float | None:
         found = score(run)
-        return found.accuracy if found else None
+        return found.measured if found else None
 
     def loss(run: Entry) -> float | None:
         found = score(run)
@@ -173,7 +173,7 @@ def _setting(item: Setting, names: tuple[str, ...]) -> Column:
     section, _, name = item.key.partition(".")
 
     def value(run: Entry) -> Any:
-        found = None if run.status == "damaged" else getattr(getattr(run.config, section), name)
+        found = run.setting(item.key)
         return to_text(found) if isinstance(found, bool) else found or None if isinstance(found, tuple) else found
 
     def show(run: Entry) -> str:

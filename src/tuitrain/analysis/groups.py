@@ -44,7 +44,8 @@ def group(settings: Mapping[str, Mapping[str, Any]], names: Mapping[str, str]) -
     group of its own."""
     members: dict[tuple[object, ...], list[str]] = {}
     for run, values in settings.items():
-        same = tuple(value for key, value in values.items() if key != SEED) or (run,)
+        # Of another tool's run without a seed, nobody knows what else it differs in.
+        same = tuple(pair for pair in values.items() if pair[0] != SEED) if SEED in values else (run,)
         members.setdefault(same, []).append(run)
     return [Group(tuple(ids), group_name([names[run] for run in ids])) for ids in members.values()]
 

@@ -24,7 +24,11 @@ COLUMNS = (
 def run(options: argparse.Namespace) -> int:
     fits = query.parse(options.filter)
     order = sort_order(options.sort) if options.sort else None
-    entries = RunIndex(options.runs_dir).refresh()
+    runs_dir = options.folder or options.runs_dir
+    entries = RunIndex(runs_dir).refresh()
+    for entry in entries:
+        if entry.folder.read_only and (problem := entry.problem or entry.state.reason):
+            talk(f"tuitrain: {plain(entry.folder.id, 100)}: {plain(problem)}")
     fitting = [entry for entry in entries if fits(entry)]
     if order:
         fitting = ordered(fitting, *order)
@@ -34,9 +38,9 @@ def run(options: argparse.Namespace) -> int:
         keys = dict.fromkeys((*COLUMNS, order[0].key) if order else COLUMNS)
         wide_console().print(_table(fitting, [columns()[key] for key in keys]))
     elif entries:
-        talk(f"None of the {len(entries)} runs in {plain(options.runs_dir)} fits {plain(options.filter)!r}.")
+        talk(f"None of the {len(entries)} runs in {plain(runs_dir)} fits {plain(options.filter)!r}.")
     else:
-        talk(f"There are no runs in {plain(options.runs_dir)}. Start one with: tuitrain train")
+        talk(f"There are no runs in {plain(runs_dir)}. Start one with: tuitrain train")
     return 0
 
 
@@ -74,5 +78,5 @@ def _document(entry: Entry) -> dict[str, Any]:
         "validation": state.validation,
         "test": state.test,
         "best": state.best,
-        "config": flat(entry.config),
+        "config": entry.settings if entry.folder.read_only else flat(entry.config),
     }

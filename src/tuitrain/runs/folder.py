@@ -17,6 +17,7 @@ from tuitrain.runs.process import alive
 from tuitrain.runs.records import FORMAT, Evaluation, RunInfo, ShownStatus, State
 from tuitrain.text import plain
 
+Stamp = tuple[tuple[int, int], ...]
 _ID = re.compile(r"\d{8}-\d{6}-.*[0-9a-f]{4}$")
 
 
@@ -33,6 +34,9 @@ def new_id(name: str, now: float | None = None) -> str:
 class RunFolder:
     """Paths and contents of one run's folder; every read raises RunError with a reason where it must fail."""
 
+    # Whether another tool wrote the run, see `refuse_foreign`.
+    read_only = False
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.id = path.name
@@ -44,6 +48,31 @@ class RunFolder:
         self.log_file = path / "log.txt"
         self.evaluations = path / "evaluation"
         self.checkpoints = path / "checkpoints"
+
+    def name(self) -> str:
+        """Raises RunError."""
+        return self.info().name
+
+    def stamp(self) -> Stamp:
+        """Another value whenever what a list of runs shows may have changed."""
+        stamps = []
+        for path in (self.state_file, self.info_file, self.config_file):
+            try:
+                stat = path.stat()
+                stamps.append((stat.st_mtime_ns, stat.st_ino))
+            except OSError:
+                stamps.append((0, 0))
+        return tuple(stamps)
+
+    def advance(self, seconds: float) -> bool:  # noqa: ARG002
+        """Read ahead for about so long what takes time to read; whether all of it is read."""
+        return True
+
+    def forget(self) -> None:
+        """What was read ahead."""
+
+    def refuse_foreign(self) -> None:
+        """Raises RunError where another tool wrote the run, which then is only read."""
 
     def info(self) -> RunInfo:
         info = read_json(self.info_file, RunInfo)
@@ -59,7 +88,8 @@ class RunFolder:
 
     def refuse_links(self) -> None:
         """Raises RunError where a file that grows is a link: what is written to a run stays in its folder, whoever made
-        the folder."""
+        the folder. And where it is another tool's."""
+        self.refuse_foreign()
         for path in (self.metrics_file, self.control_file, self.log_file):
             if path.is_symlink():
                 raise RunError(f"{path.name} is a link, and a run writes only into its own folder.")
@@ -109,12 +139,15 @@ def folders(runs_dir: Path) -> Iterator[RunFolder]:
     except OSError as error:
         raise RunError(f"The runs folder {plain(runs_dir)} cannot be read: {error.strerror}.") from None
     for path in paths:
-        if not path.name.startswith(".") and not path.is_symlink() and _holds_a_run(path):
+        if not path.name.startswith(".") and not path.is_symlink() and holds_a_run(path):
             yield RunFolder(path)
 
 
-def _holds_a_run(path: Path) -> bool:
-    """Whether anything of a run is in it, or at least its name is a run's."""
-    return bool(_ID.match(path.name)) or any(
-        os.path.lexists(path / name) for name in ("run.json", "state.json", "config.toml", "metrics.jsonl")
-    )
+def holds_a_run(path: Path) -> bool:
+    """Whether anything of a run is in it, or at least its name is a run's and no other tool's files are in it."""
+    if any(os.path.lexists(path / name) for name in ("run.json", "state.json", "config.toml", "metrics.jsonl")):
+        return True
+    try:
+        return bool(_ID.match(path.name)) and not any("tfevents" in file.name for file in path.iterdir())
+    except OSError:
+        return True

@@ -17,7 +17,7 @@ from tuitrain.analysis.identity import distinct, identities
 from tuitrain.analysis.mcnemar import McNemar, mcnemar
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.follower import Follower
+from tuitrain.runs.follow import follow
 from tuitrain.runs.records import Evaluation
 from tuitrain.text import plain
 from tuitrain.widgets import terminal
@@ -73,7 +73,7 @@ class Compare(TickingScreen):
         super().__init__()
         self.runs_dir = runs_dir
         unique = {folder.id: folder for folder in folders}
-        self.runs = {id: Follower(folder, brief=True) for id, folder in unique.items()}
+        self.runs = {id: follow(folder, brief=True) for id, folder in unique.items()}
         self.identities = identities(list(unique))
         self.grouped, self.everything = grouped, False
         self.zoom: Zoom = "both"

@@ -68,8 +68,14 @@ class RunChanges(TickingScreen):
     def possible(self, action: str) -> bool | None:
         """Whether a change works now; None for an action that is none of these."""
         run = self.selected
+<<<<<<< HEAD
         if action in SINGLE and isinstance(run, Bundle):
             return False
+=======
+        if run is not None and run.folder.read_only and action not in ("export", "undo"):
+            # They say why not.
+            return True if action in ("resume", "clone", "rerun", "rename", "tags", "notes", "delete") else None
+>>>>>>> 3366412 (Event files of other tools as runs that are only read)
         if action in ("clone", "rerun", "rename", "tags", "notes", "export"):
             return run is not None and run.status != "damaged"
         if action == "resume":

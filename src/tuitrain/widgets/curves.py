@@ -93,6 +93,7 @@ class ChartPair(Container, can_focus=True):
         return curve["seconds"] if self.axis == "seconds" else curve.step
 
     def _line(self, run: Follower, curve: Curve, column: str, name: str, number: int, marker: str = "braille") -> Line:
+        curve = curve.only(column)
         return Line(name, self._x(curve, run.state.steps_per_epoch), curve[column], self._color(number), marker)
 
     def _marks(self, run: Follower) -> list[Mark]:

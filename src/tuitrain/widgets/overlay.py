@@ -38,7 +38,8 @@ class Plotted:
     text: Callable[[float | None], str]
 
     def curve(self, run: Follower) -> Curve:
-        return run.train if self.split == "train" else run.evaluations[self.split]
+        curve = run.train if self.split == "train" else run.evaluations[self.split]
+        return curve.only(self.column)
 
 
 METRICS = (
