@@ -27,7 +27,7 @@ def members(entry: Entry) -> tuple[Entry, ...]:
 
 
 def bundled(entries: Iterable[Entry]) -> list[Entry]:
-    """Each where its first run stood; a run like no other, or a damaged one, stays as it is."""
+    """Each where its first run stood; a run like no other, a damaged one, or another tool's stays as it is."""
     seedless: dict[int, Config] = {}
     groups: dict[object, list[Entry]] = {}
     for entry in entries:
@@ -35,7 +35,8 @@ def bundled(entries: Iterable[Entry]) -> list[Entry]:
         if config is None:
             same = msgspec.structs.replace(entry.config.training, seed=0)
             config = seedless[id(entry.config)] = msgspec.structs.replace(entry.config, training=same)
-        groups.setdefault(entry.folder.id if entry.status == "damaged" else config, []).append(entry)
+        alone = entry.status == "damaged" or entry.folder.read_only
+        groups.setdefault(entry.folder.id if alone else config, []).append(entry)
     return [runs[0] if len(runs) == 1 else _bundle(runs) for runs in groups.values()]
 
 
