@@ -16,7 +16,7 @@ def filled(losses: list[float], sizes: list[int], capacity: int = 8) -> Window:
     for loss, size in zip(losses, sizes, strict=True):
         labels = torch.arange(size) % 3
         answers = torch.where(torch.arange(size) < (size + 1) // 2, labels, labels + 1)
-        window.add(torch.tensor(loss, requires_grad=True), torch.nn.functional.one_hot(answers, 4).float(), labels)
+        window.add(torch.tensor(loss), torch.nn.functional.one_hot(answers, 4).float(), labels)
     return window
 
 

@@ -14,6 +14,7 @@ from tuitrain.training.judge import judge, test, validate
 from tuitrain.training.optimizers import layer_norms
 from tuitrain.training.progress import restore
 from tuitrain.training.steering import ATTENTION, Steered
+from tuitrain.training.step import Step
 
 
 class Loop(Steered):
@@ -50,7 +51,8 @@ class Loop(Steered):
         job, at, window, optimizer, scaler = self.job, self.at, self.window, self.job.optimizer, self.job.scaler
         clip, accumulate = self.config.optimizer.clip_norm, self.config.optimizer.accumulate
         size, batches, log_every = self.config.data.batch_size, job.batches, self.config.training.log_every
-        model, gradients = job.model.train(), gradients_of(job)
+        model, gradients, step = job.model.train(), gradients_of(job), Step(optimizer)
+        scaled = scaler.is_enabled()
         self._start_clock()
         for images, labels in job.dataset.train.batches(job.order(at.epoch)[at.batch * size :], size):
             for change in job.changes:
@@ -65,13 +67,16 @@ class Loop(Steered):
             rate = self._set_rate()
             at.step += 1
             row_due = at.step % log_every == 0 or at.batch == batches
-            if scaler.is_enabled() and (row_due or clip):
+            if scaled and (row_due or clip):
                 scaler.unscale_(optimizer)
             norms = layer_norms(job.layers) if row_due else None
             if clip:
                 torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
-            scaler.step(optimizer)
-            scaler.update()
+            if scaled:
+                scaler.step(optimizer)
+                scaler.update()
+            else:
+                step()
             gradients.clear()
             if norms is not None:
                 self._row(rate, norms.tolist())
