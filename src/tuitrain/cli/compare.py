@@ -16,7 +16,6 @@ from tuitrain.cli.output import document, talk, wide_console
 from tuitrain.config.values import to_text
 from tuitrain.errors import RunError
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.follow import follow
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.listing import find
 from tuitrain.runs.records import Evaluation
@@ -43,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _read(folder: RunFolder) -> Follower:
-    follower = follow(folder, brief=True)
+    follower = Follower(folder, brief=True)
     while follower.poll(1.0):
         pass
     if follower.problem:
@@ -52,7 +51,8 @@ def _read(folder: RunFolder) -> Follower:
 
 
 def _keys(comparison: Comparison, *, everything: bool) -> Sequence[str]:
-    return comparison.keys if everything else comparison.differing
+    whole = next((run.settings for run in comparison.runs if run.settings), {})
+    return tuple(whole) if everything else comparison.differing
 
 
 def _tests(comparison: Comparison, folders: Mapping[str, RunFolder]) -> list[dict[str, Any]]:
@@ -139,9 +139,8 @@ def _inert(text: str) -> str:
 
 def _rows(comparison: Comparison, keys: Sequence[str]) -> list[list[str]]:
     """A row a setting or metric: its name, then a text for each run."""
-    settings = [run.settings for run in comparison.runs]
     table = [
-        [key, *(plain(to_text(values[key]), 60) if key in values else units.UNKNOWN for values in settings)]
+        [key, *(plain(to_text(run.settings[key]), 60) if run.settings else units.UNKNOWN for run in comparison.runs)]
         for key in keys
     ]
     for metric in METRICS:

@@ -49,5 +49,4 @@ def wide_console() -> "Console":
 def score(value: Score | None) -> str:
     if value is None:
         return "-"
-    parts = [f"{value.measured:.2%}"] if value.measured is not None else []
-    return " · ".join(parts + ([f"loss {value.loss:.4f}"] if value.loss is not None else [])) or "-"
+    return f"{value.accuracy:.2%} · loss {value.loss:.4f}" if value.loss is not None else f"{value.accuracy:.2%}"

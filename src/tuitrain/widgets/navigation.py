@@ -68,14 +68,6 @@ class RunEnded(Message):
         self.folder, self.name, self.state = folder, name, state
 
 
-class SweepEnded(Message):
-    """Nobody works any more on a sweep on which somebody did before."""
-
-    def __init__(self, folder: SweepFolder) -> None:
-        super().__init__()
-        self.folder = folder
-
-
 class NewRun(Message):
     """Open the form, from `config` where one is given."""
 
@@ -85,11 +77,11 @@ class NewRun(Message):
 
 
 class CompareRuns(Message):
-    """Show these runs side by side, or `grouped` those that differ only in their seed as one."""
+    """Show these runs side by side."""
 
-    def __init__(self, folders: Sequence[RunFolder], *, grouped: bool = False) -> None:
+    def __init__(self, folders: Sequence[RunFolder]) -> None:
         super().__init__()
-        self.folders, self.grouped = tuple(folders), grouped
+        self.folders = tuple(folders)
 
 
 class OpenSweep(Message):
