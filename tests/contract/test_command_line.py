@@ -318,3 +318,13 @@ def test_a_run_goes_on_where_nobody_listens(tmp_path: Path) -> None:
         )  # fmt: skip
     assert done.returncode == 0
     assert json.loads(done.stdout)["status"] == "finished"
+
+
+def test_the_app_without_a_terminal_says_so_and_ends(tmp_path: Path) -> None:
+    done = command(tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == (
+        "tuitrain: The app needs a terminal, and was started without one. "
+        "Over SSH: ssh -t HOST tuitrain. In a script: tuitrain train, runs, show, compare.\n"
+    )

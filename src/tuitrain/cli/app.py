@@ -2,9 +2,10 @@
 
 import argparse
 import gc
+import sys
 
 from tuitrain.cli.output import talk
-from tuitrain.errors import RunError
+from tuitrain.errors import RunError, TuitrainError
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.index import RunIndex
 from tuitrain.runs.listing import find
@@ -15,12 +16,22 @@ def run(options: argparse.Namespace) -> int:
     # What is made until the first screen lives as long as the app: looking for garbage in it only makes one wait.
     gc.disable()
     first = _attached(options) if options.command == "attach" else None
+    _need_terminal()
     from tuitrain.app import open_app
 
     left = open_app(options.runs_dir, first)
     if left is not None:
         talk(f"The run goes on in the background. Watch it: tuitrain attach {plain(left.id)}")
     return 0
+
+
+def _need_terminal() -> None:
+    """Raises TuitrainError where there is no keyboard or no screen: keys come by stdin, the screen goes to stderr."""
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
+        raise TuitrainError(
+            "The app needs a terminal, and was started without one.",
+            "Over SSH: ssh -t HOST tuitrain. In a script: tuitrain train, runs, show, compare.",
+        )
 
 
 def _attached(options: argparse.Namespace) -> RunFolder:
