@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
 from textual.theme import BUILTIN_THEMES
 
+from tuitrain.analysis import units
 from tuitrain.config import preferences
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.output import keep_terminal
@@ -114,7 +115,7 @@ class TuitrainApp(PaintedApp):
             return
         self._told.add(key)
         name, state = plain(message.name, 60), message.state
-        text = f"{name}: {state.status}" + (f", test {state.test.accuracy:.2%}" if state.test else "")
+        text = f"{name}: {state.status}" + (f", test {units.percent(state.test.accuracy)}" if state.test else "")
         alert(self, text)
         severity: SeverityLevel = "error" if state.status == "failed" else "information"
         self.notify(f"{text}. {plain(state.reason)}".rstrip(), severity=severity, markup=False)

@@ -125,7 +125,7 @@ def test_show_has_counts_that_fit_the_accuracy(trained: tuple[Path, Done]) -> No
     assert sum(map(sum, shown["evaluation"]["validation"]["confusion"])) == 144
     text = command(home, "show", "first")
     assert text.returncode == 0
-    assert f"test {seen['accuracy']:.2%}" in text.stdout
+    assert f"test {100 * seen['accuracy']:.2f} %" in text.stdout
     assert "true class down" in text.stdout
 
 
@@ -216,6 +216,8 @@ def test_a_truncated_mnist_is_refused(tmp_path: Path) -> None:
         (["trian"], "there is no command 'trian'. Did you mean train?"),
         (["\x1b[31m"], "there is no command"),
         (["--fast"], "unrecognized arguments: --fast"),
+        ([], "The app needs a terminal"),
+        (["attach"], "The app needs a terminal"),
         (["show"], "the following arguments are required: RUN"),
         (["show", "nothing"], "There is no run 'nothing' in runs. See: tuitrain runs"),
         (["show", "../nothing"], "There is no run in ../nothing."),

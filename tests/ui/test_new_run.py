@@ -28,7 +28,7 @@ from tuitrain.hosts.launch import Request
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import folders
 from tuitrain.runs.sweep import sweeps
-from tuitrain.screens.new_run import NewRunForm
+from tuitrain.screens.new_run import TICK, NewRunForm
 from tuitrain.screens.prompt import Prompt
 from tuitrain.screens.run import Run
 from tuitrain.screens.training import Training
@@ -618,8 +618,17 @@ async def test_escape_calls_the_start_off(tmp_path: Path) -> None:
         await form.until(lambda: not form.form.line.preparing)
         assert "nothing was written" in form.said("message")
         assert not list(folders(tmp_path / "runs"))
-        await form.press("ctrl+r")
+        # A list that is opened while the next start is prepared is not torn away, and the form does not stay behind.
+        (tmp_path / "go").unlink()
+        await form.focus("model.name")
+        await form.press("ctrl+r", "space")
+        (tmp_path / "go").touch()
+        await form.until(lambda: form.app.host.folder is not None)
+        await form.pilot.pause(2 * TICK)
+        assert isinstance(form.app.screen, Pick)
+        await form.press("escape")
         await form.until(lambda: isinstance(form.app.screen, (Training, Run)))
+        assert not any(isinstance(screen, NewRunForm) for screen in form.app.screen_stack)
 
 
 async def test_preview_of_a_preset_comes(tmp_path: Path) -> None:

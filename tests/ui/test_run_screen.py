@@ -41,9 +41,9 @@ async def test_the_summary_and_the_pages(write_run: WriteRun) -> None:
     seen = {
         "summary": ("Stopped early.", "best, epoch 3", "1,234 parameters", "optimizer.lr=0.25", "most confused"),
         "curves": ("loss", "accuracy", "train", "val"),
-        "confusion": ("test, the last weights (epoch 2) · 90.00%", "recall"),
-        "classes": ("precision", "most taken for", "mean F1 of the classes"),
-        "worst": ("1 wrong answers with the highest loss",),
+        "confusion": ("test, the last weights (epoch 2) · 90.00 %", "recall"),
+        "classes": ("precision", "most taken for", "990 images · mean F1 90.91 %"),
+        "worst": ("the wrong answer with the highest loss",),
         "settings": ("• optimizer.lr", "default 0.001", "training.epochs"),
         "log": ("epoch 1 done", "epoch 3 done"),
         "gradients": ("gradient norm by layer", "learning rate"),
@@ -79,10 +79,10 @@ async def test_e_goes_through_the_evaluations(write_run: WriteRun) -> None:
             shown.append(next(line.strip() for line in lines(app) if "weights (epoch" in line))
             await pilot.press("e")
         assert shown == [
-            "test, the last weights (epoch 2) · 91.00%",
-            "test, the best weights (epoch 2) · 92.00%",
-            "validation, the last weights (epoch 2) · 93.00%",
-            "test, the last weights (epoch 2) · 91.00%",
+            "test, the last weights (epoch 2) · 91.00 %",
+            "test, the best weights (epoch 2) · 92.00 %",
+            "validation, the last weights (epoch 2) · 93.00 %",
+            "test, the last weights (epoch 2) · 91.00 %",
         ]
 
 
@@ -144,7 +144,7 @@ async def test_a_damaged_evaluation_is_said_and_the_others_are_shown(write_run: 
         await pilot.press("3")
         await pilot.pause()
         assert any("test.json is damaged" in toast.message for toast in app._notifications)
-        assert "test, the best weights (epoch 2) · 92.00%" in text(app)
+        assert "test, the best weights (epoch 2) · 92.00 %" in text(app)
 
 
 async def test_hostile_runs_are_text_on_every_page(write_run: WriteRun) -> None:
@@ -167,13 +167,15 @@ async def test_hostile_runs_are_text_on_every_page(write_run: WriteRun) -> None:
 async def test_every_page_on_every_screen(write_run: WriteRun) -> None:
     app = opened(write_run("one", evaluations=THREE, classes=["a", "b"]))
     async with app.run_test(size=(120, 40)) as pilot:
-        for number in range(len(PAGES)):
+        for number, page in enumerate(PAGES):
             await pilot.press(str(number + 1))
             for size in ((1, 1), (60, 20)):
                 await pilot.resize_terminal(*size)
                 await pilot.pause()
                 assert all(len(line) == size[0] for line in lines(app))
             assert "one · finished" in lines(app)[0]
+            assert f"{number + 1} {page}" in lines(app)[1]
+            assert lines(app)[1].split()[-1] in ("8", "gradients")
         for size in ((80, 24), (120, 40)):
             await pilot.resize_terminal(*size)
             await pilot.press("1")

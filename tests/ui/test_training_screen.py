@@ -10,6 +10,7 @@ from tuitrain.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import Best, Score
 from tuitrain.runs.rows import Train, encode
 from tuitrain.screens.prompt import Prompt
 from tuitrain.screens.run import Run
@@ -64,6 +65,24 @@ async def test_what_stands_on_the_screen(write_run: WriteRun) -> None:
                 assert seen in text(app)
             assert ("accuracy" in text(app)) == (size[0] >= 80)
             assert all(len(line) == size[0] for line in lines(app))
+
+
+async def test_the_scores_fit_before_all_else(write_run: WriteRun) -> None:
+    low, high = Score(0.4, 0.7), Score(0.3, 0.8)
+    found = {"validation": low, "test": Score(0.1, 0.9), "best": Best(2, 40, high)}
+    app = opened(write_run("one", status="running", **found))
+    async with app.run_test(size=(120, 40)) as pilot:
+        for width, seen in (
+            (140, "(best 80.00 %, epoch 2)   test 0.1000 · 90.00 %   lr 0.1   |grad| 0.3"),
+            (100, "(best 80.00 %)   test 0.1000 · 90.00 %   lr 0.1"),
+            (80, "test 0.1000 · 90.00 %"),
+            (60, "test 90.00 %"),
+        ):
+            await pilot.resize_terminal(width, 24)
+            await pilot.pause()
+            (line,) = (line for line in lines(app) if line.startswith(" train "))
+            assert seen in line
+            assert "…" not in line
 
 
 async def test_what_is_new_is_shown(write_run: WriteRun) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from tuitrain.analysis import units
 from tuitrain.cli.output import document, talk
 from tuitrain.cli.show import evaluation_document
 from tuitrain.hosts.output import keep_terminal
@@ -20,5 +21,5 @@ def run(options: argparse.Namespace) -> int:
     else:
         loss = "not finite" if seen.loss is None else f"{seen.loss:.4f}"
         right, count = sum(row[i] for i, row in enumerate(seen.confusion)), sum(map(sum, seen.confusion))
-        sys.stdout.write(f"{seen.split} {seen.accuracy:.2%} ({right:,} of {count:,}) · loss {loss}\n")
+        sys.stdout.write(f"{seen.split} {units.percent(seen.accuracy)} ({right:,} of {count:,}) · loss {loss}\n")
     return 0

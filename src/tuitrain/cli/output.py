@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tuitrain.analysis import units
 from tuitrain.runs.records import Score
 
 if TYPE_CHECKING:
@@ -49,4 +50,5 @@ def wide_console() -> "Console":
 def score(value: Score | None) -> str:
     if value is None:
         return "-"
-    return f"{value.accuracy:.2%} · loss {value.loss:.4f}" if value.loss is not None else f"{value.accuracy:.2%}"
+    accuracy = units.percent(value.accuracy)
+    return accuracy if value.loss is None else f"{accuracy} · loss {value.loss:.4f}"

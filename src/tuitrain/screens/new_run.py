@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from tuitrain.config import preferences, sweep
 from tuitrain.config.presets import PRESETS, preset
@@ -26,6 +26,7 @@ from tuitrain.text import plain
 from tuitrain.widgets.draft import Draft, Plan, brief, command_line, left, planned
 from tuitrain.widgets.fields import Field
 from tuitrain.widgets.files import ask_load, ask_save
+from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.form import NAME, PLACE, Form
 from tuitrain.widgets.labels import LONGEST, words
 from tuitrain.widgets.navigation import OpenRun, OpenSweep
@@ -86,7 +87,7 @@ class NewRunForm(Screen[None]):
         yield Static(id="help")
         yield Static(id="command")
         yield self.line
-        yield Footer(show_command_palette=False, compact=True)
+        yield FittingFooter()
 
     def on_mount(self) -> None:
         self._check()
@@ -282,8 +283,10 @@ class NewRunForm(Screen[None]):
             return
         config = self.plan.config
         if self.line.busy:
-            self.line.tick()
-            self._make_room()
+            # A list or a question may be open above the form; the run's own screen comes once that is answered.
+            if self.app.screen is self:
+                self.line.tick()
+                self._make_room()
         elif config is not None and config is self._settled:
             self._previewer.ask(config)
         self._settled = config

@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import ContentSwitcher, DataTable, Footer, Log, Static
+from textual.widgets import ContentSwitcher, DataTable, Log, Static
 
 from tuitrain.analysis import confusion, units
 from tuitrain.config.settings import settings
@@ -20,6 +20,7 @@ from tuitrain.text import plain
 from tuitrain.widgets import report
 from tuitrain.widgets.confusion import ConfusionMatrix
 from tuitrain.widgets.curves import Curves, Gradients
+from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.navigation import NewRun
 from tuitrain.widgets.samples import Samples
 from tuitrain.widgets.ticking import TickingScreen
@@ -76,13 +77,17 @@ class Run(TickingScreen):
             yield Log(id="log", max_lines=2000)
             yield Gradients(id="gradients")
         yield Static(id="about")
-        yield Footer(show_command_palette=False, compact=True)
+        yield FittingFooter()
 
     def on_mount(self) -> None:
         table = self.query_one("#classes", DataTable)
         for column in ("class", "images", "precision", "recall", "F1", "most taken for"):
             table.add_column(Text(column, justify="left" if column in ("class", "most taken for") else "right"))
         self.query_one("#summary").focus()
+
+    def on_resize(self) -> None:
+        if self._seen_until >= 0:
+            self._show()
 
     def tick(self) -> None:
         if self.run.poll() or self._seen_until < 0:
@@ -140,15 +145,22 @@ class Run(TickingScreen):
             table.add_row(*(Text(cell, justify="left" if i in (0, 5) else "right") for i, cell in enumerate(row)))
 
     def _tabs(self) -> Content:
+        """Every page's number, and as many names as there is room for, from the first, and the current one's."""
         current = self.query_one(ContentSwitcher).current
-        names = [
-            Content.assemble(
-                (f"{n} ", "$footer-key-foreground"),
-                (page, "bold $accent underline" if page == current else "$foreground 60%"),
-            )
-            for n, page in enumerate(PAGES, 1)
-        ]
-        return Content("  " if self.size.width > 90 else " ").join(names)
+        named = list(PAGES)
+        while True:
+            names = [
+                Content.assemble(
+                    (f"{n} ", "$footer-key-foreground"),
+                    (page if page in named else "", "bold $accent underline" if page == current else "$foreground 60%"),
+                )
+                for n, page in enumerate(PAGES, 1)
+            ]
+            line = Content("  " if self.size.width > 90 else " ").join(names)
+            spare = [page for page in named if page != current]
+            if line.cell_length <= self.size.width - 2 or not spare:
+                return line
+            named.remove(spare[-1])
 
     def _about(self) -> Content:
         """The line below the page: what the evaluation is, and what the cursor is on."""
@@ -160,13 +172,14 @@ class Run(TickingScreen):
         weights = "the best weights" if seen.checkpoint == "best" else "the last weights"
         what = f"{seen.split}, {weights} (epoch {seen.epoch})"
         if page == "confusion":
-            return Content.styled(f"{what} · {seen.accuracy:.2%}", "$foreground 60%")
+            return Content.styled(f"{what} · {units.percent(seen.accuracy)}", "$foreground 60%")
         if page == "worst":
-            return Content.assemble(
-                (f"{what}   ", "$foreground 60%"), f"the {len(seen.worst)} wrong answers with the highest loss"
-            )
+            count = len(seen.worst)
+            answers = "wrong answer" if count == 1 else f"{count} wrong answers"
+            text = f"the {answers} with the highest loss" if count else "no wrong answer"
+            return Content.assemble((f"{what}   ", "$foreground 60%"), text)
         mean = confusion.macro_average(confusion.class_scores(seen.confusion))
-        text = f"{mean.support:,} images · mean F1 of the classes {units.percent(mean.f1)}"
+        text = f"{mean.support:,} images · mean F1 {units.percent(mean.f1)}"
         return Content.assemble((f"{what}   ", "$foreground 60%"), text)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002

@@ -16,7 +16,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.listing import Entry
 from tuitrain.runs.process import this_process
-from tuitrain.runs.records import Score
+from tuitrain.runs.records import Score, State
 from tuitrain.text import plain
 from tuitrain.widgets import terminal
 from tuitrain.widgets.curves import Curves, Gradients
@@ -153,17 +153,33 @@ class Training(TickingScreen):
         )  # fmt: skip
 
     def _numbers(self) -> Content:
+        """As much of it as there is room for, the scores first."""
         run, state = self.run, self.run.state
-        best = (
-            f" (best {units.percent(state.best.validation.accuracy)}, epoch {state.best.epoch})" if state.best else ""
-        )
-        parts = [_score("train", state.train), _score("val", state.validation, best)]
-        if state.test is not None:
-            parts.append(_score("test", state.test))
         rate, norm = (run.train[name][-1] if len(run.train) else None for name in ("lr", "grad_norm"))
-        parts.append(Content.assemble(("lr ", "$foreground 60%"), units.number(rate)))
-        parts.append(Content.assemble(("|grad| ", "$foreground 60%"), units.number(norm)))
-        return Content("   ").join(part for part in parts if part)
+        steps = [
+            Content.assemble(("lr ", "$foreground 60%"), units.number(rate)),
+            Content.assemble(("|grad| ", "$foreground 60%"), units.number(norm)),
+        ]
+        best = _best(state)
+        ways = (
+            (best, 2, True),
+            (best[:1], 2, True),
+            (best[:1], 1, True),
+            (best[:1], 0, True),
+            ((), 0, True),
+            ((), 0, False),
+        )
+        for about, count, losses in ways:
+            more = f" ({', '.join(about)})" if about else ""
+            scores = [
+                _score("train", state.train, losses=losses),
+                _score("val", state.validation, more, losses=losses),
+                _score("test", state.test, losses=losses),
+            ]
+            line = Content("   ").join(part for part in (*scores, *steps[:count]) if part)
+            if line.cell_length <= self.size.width - 2:
+                break
+        return line
 
     def _health(self) -> Content:
         found = health.findings(self.run)
@@ -228,12 +244,20 @@ class Training(TickingScreen):
             self.notify(str(error), severity="error", markup=False)
 
 
-def _score(name: str, score: Score | None, more: str = "") -> Content:
+def _best(state: State) -> tuple[str, ...]:
+    """What is said of the best validation: whether it is the last one, else which it was, and the epoch."""
+    if state.best is None:
+        return ()
+    is_last = state.best.validation == state.validation
+    return ("best" if is_last else f"best {units.percent(state.best.validation.accuracy)}", f"epoch {state.best.epoch}")
+
+
+def _score(name: str, score: Score | None, more: str = "", *, losses: bool = True) -> Content:
     if score is None:
         return Content("")
     return Content.assemble(
         (f"{name} ", "$foreground 60%"),
-        f"{units.loss(score.loss)} · ",
+        f"{units.loss(score.loss)} · " if losses else "",
         (units.percent(score.accuracy), "bold"),
         (more, "$foreground 60%"),
     )

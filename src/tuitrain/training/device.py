@@ -18,10 +18,9 @@ def choose(name: str) -> torch.device:
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (device.index or 0) >= count:
-            seen = f"sees {count} CUDA device{'s' * (count != 1)}"
-            raise ConfigError(
-                f"training.device = {name}: torch {seen}.", "Use auto, cpu or a smaller number.", key="training.device"
-            )
+            seen = f"sees {count} CUDA device{'s' * (count != 1)}" if count else "sees no CUDA device"
+            hint = "Use auto, cpu or a smaller number." if count else "Use auto or cpu."
+            raise ConfigError(f"training.device = {name}: torch {seen}.", hint, key="training.device")
         return torch.device("cuda", device.index if device.index is not None else torch.cuda.current_device())
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("training.device = mps: this machine has none.", "Use auto or cpu.", key="training.device")

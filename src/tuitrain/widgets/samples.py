@@ -40,7 +40,7 @@ class Samples(ScrollView, can_focus=True):
         Binding("k,up", "scroll_up", "Up", show=False, id="samples.up"),
         Binding("g,home", "scroll_home", "First", show=False, id="samples.first"),
         Binding("G,end", "scroll_end", "Last", show=False, id="samples.last"),
-        Binding("z", "toggle_size", "Size", tooltip="Small or large pictures", id="samples.size"),
+        Binding("z", "toggle_size", "size", tooltip="Small or large pictures", id="samples.size"),
     ]
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
