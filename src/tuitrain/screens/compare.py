@@ -245,7 +245,8 @@ class Compare(TickingScreen):
 
     def _look(self) -> Look:
         names = ("foreground-muted", "success", "error", "warning")
-        return Look(*("rgb({},{},{})".format(*theme_color(self.app, name)) for name in names))
+        muted, good, bad, best = ("rgb({},{},{})".format(*theme_color(self.app, name)) for name in names)
+        return Look(muted, good, bad, best, "★" if self._utf8 else "*")
 
     def _evaluation(self, id: str) -> tuple[float, Evaluation | None, str]:
         """The test with the last weights, read again once the run has got on, and why there is none."""

@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 from tuitrain.config import preferences, sweep
 from tuitrain.config.presets import PRESETS, preset
 from tuitrain.config.schema import Config
+from tuitrain.config.settings import settings
 from tuitrain.errors import ConfigError
 from tuitrain.hosts import process
 from tuitrain.hosts.launch import Request
@@ -29,7 +30,7 @@ from tuitrain.widgets.files import ask_load, ask_save
 from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.form import NAME, PLACE, Form
 from tuitrain.widgets.labels import LONGEST, words
-from tuitrain.widgets.navigation import OpenRun, OpenSweep
+from tuitrain.widgets.navigation import Choose, OpenRun, OpenSweep
 from tuitrain.widgets.pick import Pick
 from tuitrain.widgets.preview import Outlook
 from tuitrain.widgets.start_line import StartLine
@@ -52,6 +53,7 @@ class NewRunForm(Screen[None]):
         Binding("ctrl+r", "start", "start", tooltip="Start the run", id="new.start"),
         Binding("escape", "cancel", "cancel", tooltip="Call the start off", id="new.cancel"),
         Binding("escape", "back", "back", tooltip="Back to the runs; the form is kept", id="new.back"),
+        Binding("ctrl+f", "find", "find", tooltip="Go to a setting, found by typing", id="new.find"),
         Binding("ctrl+t", "preset", "preset", tooltip="Fill the form from a preset", id="new.preset"),
         Binding("ctrl+o", "load", "load", tooltip="Fill the form from a TOML file", id="new.load"),
         Binding("ctrl+s", "save", "save", tooltip="Save the settings as a TOML file", id="new.save"),
@@ -110,6 +112,10 @@ class NewRunForm(Screen[None]):
         self._draft = draft
         self.form.fill(draft)
         self._changed()
+
+    def action_find(self) -> None:
+        options = [(item.key, item.key, item.help) for item in settings().values()]
+        self.post_message(Choose("Go to", options, lambda found: self.form.focus_key(found[0]) if found else None))
 
     # What is right and what is wrong
 

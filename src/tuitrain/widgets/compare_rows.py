@@ -13,17 +13,16 @@ from tuitrain.config.values import to_text
 from tuitrain.text import plain
 from tuitrain.widgets.compare_table import Row
 
-BEST = " ★"
-
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Styles of the theme in use."""
+    """Styles of the theme in use, and the sign of what is best."""
 
     muted: str
     good: str
     bad: str
     best: str
+    star: str
 
 
 def rows(
@@ -101,7 +100,7 @@ def _cell(metric: Metric, spread: Spread | None, count: int, reference: float | 
     if spread.n < count:
         text.append(f" (n={spread.n})", style=look.muted)
     if top:
-        text.append(BEST, style=look.best)
+        text.append(f" {look.star}", style=look.best)
     if reference is not None and spread.mean != reference:
         change = spread.mean - reference
         good = change * metric.better
