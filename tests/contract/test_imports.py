@@ -106,9 +106,13 @@ def test_training_loads_neither_a_compiler_nor_scikit_learn(home: Path) -> None:
     script = """\
 import sys
 from tuitrain.cli import main
+from tuitrain.config.schema import Model
+from tuitrain.hosts.preview import network
 for optimizer in ("adam", "sgd", "muon"):
     settings = (f"optimizer.name={optimizer}", "training.epochs=1", "training.device=cpu", "training.threads=1")
     assert main(["train", *(part for setting in settings for part in ("--set", setting))]) == 0
+for name in ("mlp", "cnn"):
+    assert network(Model(name=name), (1, 28, 28), 10).parameters > 10_000
 assert "torch" in sys.modules
 print(*sorted({"torch._dynamo", "torch._inductor", "sklearn", "sympy"} & set(sys.modules)))
 """
