@@ -19,11 +19,12 @@ from tuitrain.hosts.output import keep_terminal
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.sweep import sweeps
+from tuitrain.runs.sweep_index import SweepIndex
 from tuitrain.screens.help import Help
 from tuitrain.screens.question import Question
 from tuitrain.screens.runs import Runs
 from tuitrain.text import plain
-from tuitrain.widgets.navigation import AskValue, Choose, CompareRuns, NewRun, OpenRun, OpenSweep, RunEnded
+from tuitrain.widgets.navigation import AskValue, Choose, CompareRuns, NewRun, OpenRun, OpenSweep, RunEnded, SweepEnded
 from tuitrain.widgets.painting import PaintedApp
 from tuitrain.widgets.terminal import alert
 from tuitrain.widgets.themes import load_themes, shipped_themes_folder
@@ -66,8 +67,6 @@ class TuitrainApp(PaintedApp):
         self.theme = preferred if preferred in self.available_themes else _default_theme()
 
     def on_mount(self) -> None:
-        if not gc.isenabled():
-            self.set_timer(1.0, _collect)
         self._on_signal(signal.SIGHUP, self.exit)
         self._on_signal(signal.SIGTERM, self._stop_and_exit)
         self.theme_changed_signal.subscribe(self, lambda theme: preferences.change(theme=theme.name))
@@ -115,10 +114,23 @@ class TuitrainApp(PaintedApp):
             return
         self._told.add(key)
         name, state = plain(message.name, 60), message.state
-        text = f"{name}: {state.status}" + (f", test {units.percent(state.test.accuracy)}" if state.test else "")
+        accuracy = state.test.measured if state.test else None
+        text = f"{name}: {state.status}" + ("" if accuracy is None else f", test {units.percent(accuracy)}")
         alert(self, text)
         severity: SeverityLevel = "error" if state.status == "failed" else "information"
         self.notify(f"{text}. {plain(state.reason)}".rstrip(), severity=severity, markup=False)
+
+    def on_sweep_ended(self, message: SweepEnded) -> None:
+        try:
+            name, outcomes = message.folder.sweep().options.name, SweepIndex(message.folder).refresh()
+        except RunError:
+            return
+        done = sum(one.done for one in outcomes)
+        text = (
+            f"sweep {plain(name, 60)}: {message.folder.status(done == len(outcomes))}, {done} of {len(outcomes)} runs"
+        )
+        alert(self, text)
+        self.notify(f"{text}. S shows it.", markup=False)
 
     def on_detach_run(self) -> None:
         if not self.host.busy:
@@ -151,7 +163,7 @@ class TuitrainApp(PaintedApp):
     def on_compare_runs(self, message: CompareRuns) -> None:
         from tuitrain.screens.compare import Compare
 
-        self.push_screen(Compare(message.folders, self.runs_dir))
+        self.push_screen(Compare(message.folders, self.runs_dir, grouped=message.grouped))
 
     def action_sweeps(self) -> None:
         self.post_message(OpenSweep())
@@ -177,7 +189,9 @@ class TuitrainApp(PaintedApp):
         from tuitrain.screens.training import Training
 
         try:
-            active = shown_status(message.folder.state()) in ("queued", "running", "paused")
+            # What another tool trains cannot be steered: its results are followed.
+            steered = not message.folder.read_only
+            active = steered and shown_status(message.folder.state()) in ("queued", "running", "paused")
         except RunError:
             active = False
         screen = Training(message.folder) if active and not message.results else Run(message.folder)
@@ -185,12 +199,6 @@ class TuitrainApp(PaintedApp):
             self.switch_screen(screen)
         else:
             self.push_screen(screen)
-
-
-def _collect() -> None:
-    """What there is by now lives as long as the app: no collection of garbage need look at it, and make a key wait."""
-    gc.freeze()
-    gc.enable()
 
 
 def _default_theme() -> str:
@@ -206,6 +214,8 @@ def open_app(runs_dir: Path, first: RunFolder | None = None) -> RunFolder | None
     terminal has gone, and where the app itself has failed.
     """
     keep_terminal()
+    # What was imported lives as long as the app: no collection of garbage need look at it, and make a key wait.
+    gc.freeze()
     host = ThreadHost()
     app = TuitrainApp(runs_dir, host, first)
 

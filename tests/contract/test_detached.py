@@ -16,10 +16,12 @@ from safetensors import safe_open
 
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
-from tuitrain.hosts.launch import Request
-from tuitrain.hosts.process import start
+from tuitrain.errors import RunError
+from tuitrain.hosts.launch import Request, make
+from tuitrain.hosts.process import spawn, start
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.follower import Follower
+from tuitrain.runs.writer import RunWriter
 
 # Seconds for anything that is waited for; loading torch many times on a busy machine is the longest of it.
 PATIENCE = 120
@@ -114,6 +116,35 @@ def test_data_that_is_missing_stands_in_the_run(home: Path) -> None:
     assert listed["status"] == "failed"
     assert "nowhere" in listed["reason"]
     assert read(folder).events[-1].name == "failed"
+
+
+def test_a_torch_that_cannot_be_loaded_stands_in_the_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "broken").mkdir()
+    (home / "broken" / "torch.py").write_text("raise ImportError('libcudart.so.12: cannot open shared object file')")
+    monkeypatch.setenv("PYTHONPATH", str(home / "broken"))
+    folder = detached(home)
+    until(lambda: ended(folder), folder)
+    state = folder.state()
+    assert (state.status, state.reason) == (
+        "failed", "torch cannot be loaded: ImportError: libcudart.so.12: cannot open shared object file",
+    )  # fmt: skip
+    assert state.ended is not None
+
+
+def test_a_process_that_ends_at_once_stands_in_the_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    folder = make(Request(config=Config(), runs_dir=home / "runs"))
+    with pytest.raises(RunError, match="The run's process ended at once"):
+        spawn(folder)
+    state = folder.state()
+    assert (state.status, state.reason) == ("failed", "The run's process ended at once: status 1")
+    # What is no fault of the run's is not written into it.
+    holder = RunWriter(folder)
+    holder.update(status="stopped", reason="", now=True)
+    with pytest.raises(RunError, match=f"held by process {os.getpid()}"):
+        spawn(folder)
+    holder.close()
+    assert folder.state().status == "stopped"
 
 
 def test_a_run_obeys_whoever_can_write_to_its_folder(home: Path) -> None:

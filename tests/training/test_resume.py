@@ -15,18 +15,18 @@ from tuitrain.config.schema import Config
 from tuitrain.hosts.launch import Request, make, resume
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs import writer as writer_module
-from tuitrain.runs.control import Command, CommandName, Inbox
+from tuitrain.runs.control import Command, CommandName, Inbox, send
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.follower import Follower
 from tuitrain.training import checkpoint
 from tuitrain.training import loop as loop_module
+from tuitrain.training import steering as steering_module
 
 Quick = Callable[..., Config]
 Read = Callable[[RunFolder], Follower]
 PATIENCE = 60
-# So many small steps that checkpoints, which are at most one in 0.1 s, fall into the midst of an epoch.
-LONG = ("data.batch_size=2", "training.epochs=5", "training.log_every=5", "training.checkpoint_every=0.01")
-KILLS = 5
+# So many small steps that a kill has room, and rows that are not where checkpoints are.
+LONG = ("data.batch_size=16", "training.epochs=4", "training.log_every=3", "training.checkpoint_every=0.01")
 RECIPES = {
     "sgd with momentum, one-cycle, dropout": (
         "optimizer.name=sgd", "optimizer.momentum=0.9", "optimizer.lr=0.02", "schedule.name=one-cycle",
@@ -38,6 +38,10 @@ RECIPES = {
     "muon, cosine, all random": (
         "optimizer.name=muon", "optimizer.momentum=0.95", "schedule.name=cosine", "schedule.warmup=0.5",
         "data.augment=[shift]", "model.dropout=0.3", "model.hidden=[64, 32]",
+    ),
+    "sgd with momentum, plateau that drops": (
+        "optimizer.name=sgd", "optimizer.lr=0.1", "optimizer.momentum=0.95", "schedule.name=plateau",
+        "schedule.patience=0", "model.dropout=0.1", "data.augment=[flip]",
     ),
     "a network that saves for long": (
         "optimizer.name=adamw", "model.hidden=[512, 512]", "model.batch_norm=true", "optimizer.accumulate=2",
@@ -55,8 +59,23 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.0002)
 
 
-def worker(folder: RunFolder) -> BaseProcess:
-    process = server.Process(target=main, args=(["work", str(folder.path)],))
+def of_its_own(path: str) -> None:
+    setattr(loop_module, "ATTENTION", 0.01)  # noqa: B010
+    main(["work", path])
+
+
+def in_a_thread(path: str) -> None:
+    setattr(loop_module, "ATTENTION", 0.01)  # noqa: B010
+    host = ThreadHost()
+    host.resume(RunFolder(Path(path)))
+    host.join()
+
+
+Host = Callable[[str], None]
+
+
+def worker(folder: RunFolder, host: Host) -> BaseProcess:
+    process = server.Process(target=host, args=(str(folder.path),))
     process.start()
     return process
 
@@ -99,22 +118,22 @@ def drops(run: Follower) -> list[tuple[int, float | None]]:
     return [(event.step, event.value) for event in run.events if event.name == "drop"]
 
 
-def kill_at(folder: RunFolder, step: int, begins: int, *, saving: bool) -> bool:
-    """Train in a process that is killed once it has written a row beyond `step`, as the run's `begins`th process;
-    where `saving`, as soon as it saves a checkpoint after that. Whether it was in the midst of saving."""
-    process, follower = worker(folder), Follower(folder)
+def kill(folder: RunFolder, host: Host, step: int, wait: float | None) -> bool:
+    """Train until there is a row beyond `step`, and kill `wait` seconds later; None: in the midst of saving the next
+    checkpoint. Whether it was in the midst of saving."""
+    process, follower = worker(folder, host), Follower(folder)
     draft = folder.checkpoints / ".last.safetensors.tmp"
 
     def is_there() -> bool:
         follower.poll()
         assert process.is_alive(), folder.log_file.read_text()
-        began = [event.step for event in follower.events if event.name in ("started", "continued")]
-        return len(began) == begins and len(follower.train) > 0 and follower.train.step[-1] > max(step, began[-1])
+        return len(follower.train) > 0 and follower.train.step[-1] > step
 
     until(is_there)
-    if saving:
-        draft.unlink(missing_ok=True)
+    if wait is None:
         until(lambda: draft.exists() or not process.is_alive())
+    else:
+        time.sleep(wait)
     process.kill()
     process.join()
     assert process.exitcode == -9
@@ -122,25 +141,26 @@ def kill_at(folder: RunFolder, step: int, begins: int, *, saving: bool) -> bool:
     return draft.exists()
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_killed_at_random_moments(quick: Quick, read: Read, tmp_path: Path, recipe: str) -> None:
-    config = quick(*LONG, *RECIPES[recipe])
-    uncut, cut = new(config, tmp_path), new(config, tmp_path)
-    process = worker(uncut)
-    process.join(PATIENCE)
-    state = uncut.state()
-    moments, in_saving = random.Random(recipe), 0
-    for kill in range(KILLS):
-        moment = moments.randrange(kill * state.steps // 8, (kill + 1) * state.steps // 8)
-        in_saving += kill_at(cut, moment, kill + 1, saving=kill % 2 == 1)
-    last = worker(cut)
-    last.join(PATIENCE)
-    assert (process.exitcode, last.exitcode) == (0, 0)
-    assert_same(read(cut), read(uncut))
-    begins = [event.step for event in read(cut).events if event.name == "continued"]
-    assert len(begins) == KILLS
-    assert any(step % state.steps_per_epoch for step in begins)
-    assert in_saving or recipe != "a network that saves for long"
+@pytest.mark.parametrize("host", [of_its_own, in_a_thread])
+def test_killed_at_random_moments(quick: Quick, read: Read, tmp_path: Path, host: Host) -> None:
+    """Ten each: two of every recipe, one of them while it saves."""
+    moments, in_saving, begins = random.Random(host.__name__), 0, []
+    for recipe in RECIPES.values():
+        config = quick(*LONG, *recipe)
+        uncut = new(config, tmp_path)
+        assert resume(uncut, lambda *_: None, Inbox(uncut)).status == "finished"
+        steps, per_epoch = uncut.state().steps, uncut.state().steps_per_epoch
+        for wait in (moments.uniform(0, 0.01), None):
+            cut = new(config, tmp_path)
+            in_saving += kill(cut, host, moments.randrange(steps * 3 // 4), wait)
+            last = worker(cut, host)
+            last.join(PATIENCE)
+            assert last.exitcode == 0
+            assert_same(read(cut), read(uncut))
+            begins += [event.step % per_epoch for event in read(cut).events if event.name == "continued"]
+    assert len(begins) == 2 * len(RECIPES)
+    assert any(begins)
+    assert in_saving
 
 
 class Cutter(Inbox):
@@ -207,6 +227,60 @@ def test_handed_over_from_a_thread_to_a_process(quick: Quick, read: Read, tmp_pa
 # The validation loss rises, and so the learning rate drops.
 FALLING = ("optimizer.name=sgd", "optimizer.lr=0.5", "optimizer.momentum=0.99", "schedule.name=plateau",
            "schedule.patience=0")  # fmt: skip
+
+
+class Leaver(Inbox):
+    """Is told to leave at one look in the midst of an evaluation; `looks` counts them."""
+
+    def __init__(self, folder: RunFolder, look: int, name: CommandName) -> None:
+        super().__init__(folder)
+        self.looks, self._look, self._name = 0, look, name
+
+    def leaving(self) -> bool:
+        self.looks += 1
+        if self.looks == self._look:
+            self.put(self._name)
+        return super().leaving()
+
+
+def test_left_in_the_midst_of_any_evaluation(
+    quick: Quick, read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_module, "ATTENTION", 0.0)
+    monkeypatch.setattr(steering_module, "ATTENTION", 0.0)
+    config = quick(*FALLING, "data.batch_size=128", "training.epochs=3", "evaluation.test_every=1", "model.dropout=0.1")
+    uncut = new(config, tmp_path)
+    whole = Leaver(uncut, 0, "stop")
+    resume(uncut, lambda *_: None, whole)
+    # Two while it is prepared; validation and test after each epoch, and the test of the best weights at the end.
+    assert whole.looks == 2 + 7
+    for look in range(1, whole.looks + 1):
+        cut, name = new(config, tmp_path), ("stop", "detach")[look % 2]
+        left = resume(cut, lambda *_: None, Leaver(cut, look, name))  # type: ignore[arg-type]
+        assert left.status == ("stopped", "queued")[look % 2]
+        assert resume(cut, lambda *_: None, Inbox(cut)).status == "finished"
+        assert_same(read(cut), read(uncut))
+
+
+@pytest.mark.parametrize(("name", "status"), [("stop", "stopped"), ("detach", "queued")])
+def test_left_while_it_is_prepared(quick: Quick, read: Read, tmp_path: Path, name: CommandName, status: str) -> None:
+    config = quick(*SHORT)
+    uncut, cut = new(config, tmp_path), new(config, tmp_path)
+    resume(uncut, lambda *_: None, Inbox(uncut))
+    inbox, seen = Inbox(cut), []
+
+    def prepare(doing: str, _: float | None) -> None:
+        seen.append((doing, cut.state().phase))
+        if doing == "building the network":
+            send(cut, "pause")
+            send(cut, name)
+
+    state = resume(cut, prepare, inbox)
+    assert (state.status, state.step, state.phase) == (status, 0, "paused" if status == "queued" else "")
+    assert seen[-1][0] == "building the network"
+    assert [event.name for event in read(cut).events] == [{"stop": "stopped", "detach": "detached"}[name]]
+    assert resume(cut, lambda *_: None, Cutter(cut, 2, "resume")).status == "finished"
+    assert_same(read(cut), read(uncut))
 
 
 class Killed(BaseException):

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from tuitrain.config.schema import Config
@@ -336,6 +337,7 @@ def failing(error: Exception) -> Callable[[Job], None]:
         (RuntimeError("bad\nthing \x1b[31m"), "RuntimeError: bad�thing �[31m", True),
         (MemoryError(), "Out of memory on cpu. Try a smaller data.batch_size", False),
         (torch.OutOfMemoryError("CUDA out of memory"), "Out of memory on cpu.", False),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), "Out of memory on cpu.", False),
         (OSError(28, "No space left on device"), "Reading or writing failed", False),
     ],
 )
@@ -349,6 +351,52 @@ def test_failures(
     assert sentence in state.reason
     assert ("Traceback" in "\n".join(read(folder).log)) == traced
     assert read(folder).events[-1].name == "failed"
+
+
+def test_more_than_there_is_of_main_memory(quick: Quick, tmp_path: Path) -> None:
+    folder = new(quick(), tmp_path)
+    _, state = go_on(folder, change=lambda job: setattr(job, "changes", (lambda _: torch.empty(2**42, 8, 8),)))
+    assert state.status == "failed"
+    assert "Out of memory on cpu. Try a smaller data.batch_size" in state.reason
+
+
+def test_what_may_change_the_last_bits_is_said_and_stops_nothing(quick: Quick, read: Read, tmp_path: Path) -> None:
+    folder = new(quick("training.epochs=2"), tmp_path)
+    go_on(folder, {5: [command("stop")]})
+    folder.config_file.write_text(dumps(quick("training.epochs=2", "training.threads=2", "training.precision=bf16")))
+    _, state = go_on(folder)
+    assert (state.status, state.step) == ("finished", 2 * STEPS)
+    said = [event.detail for event in read(folder).events if event.name == "differs"]
+    assert said[0] == "threads: 1 before, 2 now"
+    assert "'precision': 'fp32'" in said[1]
+    assert "'precision': 'bf16'" in said[1]
+    assert any("threads was 1 and is 2" in line for line in read(folder).log)
+    # Said where it changed, and not again.
+    go_on(folder, epochs=3)
+    assert len([event for event in read(folder).events if event.name == "differs"]) == 2
+
+
+def test_data_that_shrank_is_said_and_trained_on(quick: Quick, read: Read, tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    for number in range(60):
+        path = images / "ab"[number % 2] / f"{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 4 * number).save(path)
+    settings = ("data.dataset=image-folder", f"data.dir={images}", "data.image_size=8", "data.batch_size=2")
+    folder = new(quick(*settings, "training.epochs=2", "training.log_every=1000"), tmp_path)
+    go_on(folder, {20: [command("stop")]})
+    for number in range(6, 50):
+        (images / "ab"[number % 2] / f"{number:02}.png").unlink()
+    _, state = go_on(folder)
+    assert (state.status, state.epoch) == ("finished", 2), state.reason
+    assert any(event.detail.startswith("sizes: ") for event in read(folder).events if event.name == "differs")
+    (images / "c").mkdir()
+    Image.new("L", (8, 8)).save(images / "c" / "1.png")
+    Image.new("L", (8, 8)).save(images / "c" / "2.png")
+    _, state = go_on(folder, epochs=3)
+    assert state.status == "failed"
+    assert "another network's weights" in state.reason
+    assert any(event.detail == "classes: ['a', 'b'] before, ['a', 'b', 'c'] now" for event in read(folder).events)
 
 
 def test_a_checkpoint_that_cannot_be_written_fails_the_run(quick: Quick, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tuitrain.screens.training import Training
 from tuitrain.widgets.run_table import RunTable
 
 WriteRun = Callable[..., RunFolder]
-OFFERED = ["open", "new", "mark", "filter", "sort", "columns", "clone", "delete", "help", "quit"]
+OFFERED = ["open", "new", "mark", "filter", "sort", "columns", "clone", "delete", "seeds", "help", "quit"]
 SIZES = [(60, 20), (80, 24), (120, 40)]
 HOSTILE = "\x1b[2J[red]x[/] [@click=app.quit]y[/]"
 
@@ -205,7 +205,7 @@ async def test_a_damaged_run_offers_only_what_works(app: TuitrainApp, write_run:
         assert "clone" in footer(app)
         await pilot.press("j")
         await pilot.pause()
-        assert footer(app) == ["open", "new", "mark", "filter", "sort", "columns", "delete", "help", "quit"]
+        assert footer(app) == ["open", "new", "mark", "filter", "sort", "columns", "delete", "seeds", "help", "quit"]
         await pilot.press("y", "r")
         assert isinstance(app.screen, Runs)
         await pilot.press("enter")

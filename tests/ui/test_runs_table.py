@@ -105,8 +105,8 @@ async def test_help_and_quit_are_always_in_the_footer(app: TuitrainApp, runs_dir
         await pilot.resize_terminal(140, 30)
         await pilot.pause()
         await pilot.pause()
-        assert footer(app) == ["open", "new", "mark", "filter", "sort", "columns", "clone", "delete", "help", "quit",
-                               "sweeps"]  # fmt: skip
+        assert footer(app) == ["open", "new", "mark", "filter", "sort", "columns", "clone", "delete", "seeds", "help",
+                               "quit", "sweeps"]  # fmt: skip
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -244,7 +244,7 @@ async def test_columns_are_chosen_and_left_to_the_program_again(app: TuitrainApp
 async def test_more_columns_than_fit_are_scrolled_sideways_beside_the_name(app: TuitrainApp) -> None:
     async with app.run_test(size=(60, 20)) as pilot:
         assert isinstance(app.screen, Runs)
-        app.screen._overview.choose(["status", "id", "test", "val", "best", "train", "time", "data.dataset"])
+        app.screen.overview.choose(["status", "id", "test", "val", "best", "train", "time", "data.dataset"])
         await tick(app, pilot)
         assert "train" not in header(app)
         for _ in range(9):
@@ -368,10 +368,10 @@ async def test_while_others_are_sorted_around_it_the_cursor_stays_on_its_run(app
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.press("j")
         assert isinstance(app.screen, Runs)
-        app.screen._overview.sort("optimizer.lr")
+        app.screen.overview.sort("optimizer.lr")
         await tick(app, pilot)
         assert (names(app)[0], selected(app)) == ("b", "b")
-        app.screen._overview.sort("optimizer.lr")
+        app.screen.overview.sort("optimizer.lr")
         await tick(app, pilot)
         assert (names(app)[-1], selected(app)) == ("b", "b")
 

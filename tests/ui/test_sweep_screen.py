@@ -123,7 +123,8 @@ async def test_all_is_seen_on_a_wide_screen(app: TuitrainApp, write_sweep: Calla
         shown = text(app)
         assert "grid [red]x[/] · stopped · 5 of 10 runs" in shown
         assert "best validation.accuracy: 85.00 % ± 7.07 % (n 2) trial 2 optimizer=adam lr=0.1" in shown
-        assert row(app, "✓")[1:] == ["0", "sgd", "0.1", "10", "0", "50.00", "%", "45.00", "%", "6.0", "s", "finished"]
+        assert row(app, "0")[1:] == ["✓", "finished", "sgd", "0.1", "10", "0", "50.00", "%", "45.00", "%", "6.0", "s"]
+        assert "★ 90.00 %" in shown
         # The map: optimizers down, rates across, ascending.
         lines = [line.split("  ") for line in shown.splitlines() if line.strip().startswith(("sgd", "adam"))]
         cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
@@ -175,6 +176,24 @@ async def test_enter_opens_the_run(app: TuitrainApp, write_sweep: Callable[..., 
         await pilot.pause()
         assert isinstance(app.screen, Run)
         assert app.screen.run.info.name == "trial-1-0"
+
+
+async def test_the_best_come_first_where_that_is_asked_for(
+    app: TuitrainApp, write_sweep: Callable[..., SweepFolder]
+) -> None:
+    folder = write_sweep()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(app, pilot, folder)
+        await pilot.press("o")
+        await pilot.pause()
+        table = app.screen.query_one(SweepTable)
+        assert [one.job for one in table._outcomes[:6]] == [
+            Job(2, 0), Job(2, 1), Job(1, 0), Job(0, 1), Job(0, 0), Job(3, 0)]  # fmt: skip
+        assert table.virtual_size.width <= 80
+        await pilot.press("g", "enter")
+        await pilot.pause()
+        assert isinstance(app.screen, Run)
+        assert app.screen.run.info.name == "trial-2-0"
 
 
 async def test_a_run_that_is_not_made_yet_can_be_put_first(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tuitrain.errors import RunError
-from tuitrain.runs.control import COMMANDS, CommandName, Inbox, send
+from tuitrain.runs.control import CHUNK, COMMANDS, CommandName, Inbox, send
 from tuitrain.runs.folder import RunFolder
 
 
@@ -62,6 +62,24 @@ def test_lines_that_are_no_commands_are_passed_over(folder: RunFolder) -> None:
     folder.control_file.write_bytes(b"\n".join(garbage) + b"\n")
     send(folder, "pause")
     assert names(inbox) == ["pause"]
+
+
+def test_a_line_without_end_takes_no_memory_and_stops_no_command(folder: RunFolder) -> None:
+    inbox = Inbox(folder)
+    folder.control_file.write_bytes(b"[" * (3 * CHUNK + 7) + b"\n")
+    send(folder, "pause")
+    assert [names(inbox) for _ in range(4)] == [[], [], [], ["pause"]]
+
+
+def test_a_look_whether_to_leave_takes_nothing_out(folder: RunFolder) -> None:
+    inbox = Inbox(folder)
+    send(folder, "pause")
+    assert not inbox.leaving()
+    inbox.put("detach")
+    assert inbox.leaving()
+    send(folder, "lr", 0.1)
+    assert names(inbox) == ["pause", "detach", "lr"]
+    assert not inbox.leaving()
 
 
 def test_a_torn_line_waits_for_its_end(folder: RunFolder) -> None:

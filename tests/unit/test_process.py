@@ -56,7 +56,8 @@ def test_a_process_lives_until_it_ends_and_no_longer() -> None:
     assert not alive(process, time.time())
 
 
-def test_on_another_host_the_heartbeat_tells() -> None:
-    there = other(host="another-host")
+@pytest.mark.parametrize("place", [{"host": "another-host"}, {"space": "pid:[1]", "born": 1.0}])
+def test_on_another_host_or_in_another_container_the_heartbeat_tells(place: dict[str, object]) -> None:
+    there = other(**place)
     assert alive(there, time.time() - SILENCE / 2)
     assert not alive(there, time.time() - SILENCE - 1)

@@ -197,7 +197,7 @@ def test_every_option_says_what_it_is() -> None:
 
 def test_the_example_is_the_study() -> None:
     sweep, _ = read(EXAMPLE)
-    assert sweep.trials == 3 * 2 * 2 + 1
+    assert sweep.trials == 3 * 2 * 2 + 3
     assert sweep.options.seeds == 3
     classic = sweep.config({"optimizer.name": "sgd", "model.activation": "sigmoid", "optimizer.lr": 0.01}, 0)
     assert classic == override(
@@ -205,7 +205,10 @@ def test_the_example_is_the_study() -> None:
         ["data.dataset=mnist", "data.normalize=false", "data.validation=0", "model.activation=sigmoid",
          "optimizer.name=sgd", "optimizer.lr=0.01"],
     )  # fmt: skip
-    assert sweep.config(sweep.known[-1], 0) == override(classic, ["training.epochs=100"])
+    longer = override(classic, ["training.epochs=100"])
+    assert [sweep.config(values, 0) for values in sweep.known[-3:]] == [
+        longer, override(longer, ["model.activation=relu"]), override(classic, ["training.epochs=1"]),
+    ]  # fmt: skip
 
 
 def test_a_run_is_no_sweep() -> None:

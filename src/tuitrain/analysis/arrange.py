@@ -1,6 +1,7 @@
 """Which columns a table of runs shows, and in which order its runs stand."""
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from tuitrain.analysis.columns import Column, column, columns
@@ -49,12 +50,18 @@ def sort_order(text: str) -> tuple[Column, bool]:
 
 
 def differing(entries: Sequence[Entry]) -> list[str]:
-    """The keys of the settings in which the runs are not all alike; damaged runs do not count."""
-    configs = list({id(entry.config): entry.config for entry in entries if entry.status != "damaged"}.values())
+    """The keys of the settings in which the runs are not all alike; damaged runs do not count, nor what other tools do
+    not say."""
+    whole = [entry for entry in entries if entry.status != "damaged"]
+    configs = list({id(entry.config): entry.config for entry in whole if not entry.folder.read_only}.values())
+    foreign = [entry for entry in whole if entry.folder.read_only]
     found = []
     for key, item in settings().items():
         name = key.partition(".")[2]
-        values = (getattr(getattr(config, item.section), name) for config in configs)
+        values = chain(
+            (getattr(getattr(config, item.section), name) for config in configs),
+            (value for entry in foreign if (value := entry.setting(key)) is not None),
+        )
         first = next(values, None)
         if any(value != first for value in values):
             found.append(key)

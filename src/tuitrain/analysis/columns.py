@@ -7,6 +7,8 @@ from functools import cache
 from typing import Any, Literal, get_args
 
 from tuitrain.analysis import summary, units
+from tuitrain.analysis.bundles import Bundle
+from tuitrain.analysis.groups import SEED, spread
 from tuitrain.config.settings import Setting, settings
 from tuitrain.config.values import nearest, to_text
 from tuitrain.errors import ConfigError
@@ -40,7 +42,21 @@ class Column:
 
     def text(self, entry: Entry) -> str:
         """The cell: one line, safe to show."""
-        return plain(self.show(entry), LONGEST)
+        shown = self.show(entry)
+        if isinstance(entry, Bundle):
+            shown = self._of_all(entry, shown)
+        return plain(shown, LONGEST)
+
+    def _of_all(self, bundle: Bundle, mean: str) -> str:
+        """A score with its standard deviation, a seed with the others."""
+        if self.key == SEED:
+            return ", ".join(map(str, sorted({self.value(run) for run in bundle.runs})))
+        if self.kind != "fraction" and not self.key.endswith("-loss"):
+            return mean
+        found = spread(self.value(run) for run in bundle.runs)
+        if found is None or found.sd is None:
+            return mean
+        return f"{mean} ± {100 * found.sd:.2f}" if self.kind == "fraction" else f"{mean} ± {units.loss(found.sd)}"
 
 
 TITLES = {
@@ -123,7 +139,7 @@ def _best(run: Entry, split: Literal["validation", "test"]) -> Score | None:
 def _score(key: str, title: str, what: str, score: Callable[[Entry], Score | None]) -> Iterator[Column]:
     def accuracy(run: Entry) -> float | None:
         found = score(run)
-        return found.accuracy if found else None
+        return found.measured if found else None
 
     def loss(run: Entry) -> float | None:
         found = score(run)
@@ -157,7 +173,7 @@ def _setting(item: Setting, names: tuple[str, ...]) -> Column:
     section, _, name = item.key.partition(".")
 
     def value(run: Entry) -> Any:
-        found = None if run.status == "damaged" else getattr(getattr(run.config, section), name)
+        found = run.setting(item.key)
         return to_text(found) if isinstance(found, bool) else found or None if isinstance(found, tuple) else found
 
     def show(run: Entry) -> str:

@@ -9,7 +9,6 @@ from tuitrain.analysis import units
 from tuitrain.analysis.confusion import class_scores
 from tuitrain.analysis.groups import Group, Spread, group, spread
 from tuitrain.config.settings import settings
-from tuitrain.config.values import flat
 from tuitrain.runs.follower import Curve, Follower
 from tuitrain.runs.records import Evaluation, Score
 
@@ -90,6 +89,11 @@ class Comparison:
     threshold: float | None
     groups: tuple[Group, ...]
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Of all settings that any of the runs has."""
+        return tuple(dict.fromkeys(key for run in self.runs for key in run.settings))
+
     def run(self, id: str) -> Compared:
         return next(run for run in self.runs if run.id == id)
 
@@ -108,11 +112,12 @@ def compare(runs: Sequence[Follower], baseline: str = "", threshold: float | Non
     reached = [best for run in runs if (best := _extreme(run.evaluations["validation"], "accuracy", max)) is not None]
     threshold = min(reached, default=None) if threshold is None else threshold
     compared = tuple(
-        Compared(run.folder.id, run.info.name, run.status, _settings(run), _metrics(run, threshold)) for run in runs
+        Compared(run.folder.id, run.info.name, run.status, run.settings, _metrics(run, threshold)) for run in runs
     )
     ids = [run.id for run in compared]
     whole = [run.settings for run in compared if run.settings]
-    differing = tuple(key for key in settings() if len({values[key] for values in whole}) > 1)
+    keys = dict.fromkeys(key for values in (settings(), *whole) for key in values)
+    differing = tuple(key for key in keys if len({values[key] for values in whole if key in values}) > 1)
     groups = group({run.id: run.settings for run in compared}, {run.id: run.name for run in compared})
     return Comparison(compared, baseline if baseline in ids else ids[0], differing, threshold, tuple(groups))
 
@@ -124,10 +129,6 @@ def best(metric: Metric, values: Mapping[str, float | None]) -> frozenset[str]:
         return frozenset()
     top = max(metric.better * value for value in known.values())
     return frozenset(key for key, value in known.items() if metric.better * value == top)
-
-
-def _settings(run: Follower) -> dict[str, Any]:
-    return {} if run.status == "damaged" else flat(run.config)
 
 
 def reach(curve: Curve, threshold: float) -> int | None:

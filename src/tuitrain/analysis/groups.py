@@ -44,12 +44,13 @@ def group(settings: Mapping[str, Mapping[str, Any]], names: Mapping[str, str]) -
     group of its own."""
     members: dict[tuple[object, ...], list[str]] = {}
     for run, values in settings.items():
-        same = tuple(value for key, value in values.items() if key != SEED) or (run,)
+        # Of another tool's run without a seed, nobody knows what else it differs in.
+        same = tuple(pair for pair in values.items() if pair[0] != SEED) if SEED in values else (run,)
         members.setdefault(same, []).append(run)
-    return [Group(tuple(ids), _name([names[run] for run in ids])) for ids in members.values()]
+    return [Group(tuple(ids), group_name([names[run] for run in ids])) for ids in members.values()]
 
 
-def _name(names: list[str]) -> str:
+def group_name(names: list[str]) -> str:
     """`adam-relu` of `adam-relu-s0` and `adam-relu-s1`."""
     if len(names) == 1:
         return names[0]

@@ -48,6 +48,8 @@ def _disk(run: Follower) -> str:
 
 
 def _ended(run: Follower) -> str:
+    if run.status == "interrupted":
+        return "its process is gone: killed, out of memory, or a reboot"
     return run.problem or (run.state.reason if run.state.status == "failed" else "")
 
 

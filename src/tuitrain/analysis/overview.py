@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tuitrain.analysis import arrange, query
+from tuitrain.analysis.bundles import bundled, members
 from tuitrain.analysis.columns import columns
 from tuitrain.analysis.identity import Identity, identities
 from tuitrain.runs import view
@@ -28,8 +29,19 @@ class Overview:
     def update(self, runs: Sequence[Entry]) -> None:
         self.runs = runs
         fitting = [run for run in runs if self._fits(run)]
+        fitting = bundled(fitting) if self.grouped else fitting
         by = columns().get(self._view.sort)
         self.shown = arrange.ordered(fitting, by, self._view.falling) if by else fitting
+
+    @property
+    def grouped(self) -> bool:
+        """Whether runs that differ only in their seed are one row."""
+        return self._view.grouped
+
+    def group(self) -> None:
+        """Take them together, or not."""
+        self._view.grouped = not self._view.grouped
+        self.update(self.runs)
 
     def keep(self) -> None:
         view.save(self._runs_dir, self._view)
@@ -92,12 +104,15 @@ class Overview:
 
     def mark(self, run: Entry) -> None:
         """Mark it, or take its mark away."""
-        marks = self._view.marks
-        marks.remove(run.folder.id) if run.folder.id in marks else marks.append(run.folder.id)
+        ids, marks = [one.folder.id for one in members(run)], self._view.marks
+        if ids[0] in marks:
+            self._view.marks = [mark for mark in marks if mark not in ids]
+        else:
+            marks += [id for id in ids if id not in marks]
 
     def mark_shown(self) -> None:
         """Mark all shown; where they are, none of them."""
-        shown, before = [run.folder.id for run in self.shown], set(self._view.marks)
+        shown, before = [run.folder.id for run in self._members()], set(self._view.marks)
         if before.issuperset(shown):
             self._view.marks = [mark for mark in self._view.marks if mark not in set(shown)]
         else:
@@ -109,12 +124,16 @@ class Overview:
     def targets(self, run: Entry | None) -> list[Entry]:
         """What a change of this run is for: for all marked and shown where it is one of them."""
         if run is None or run.folder.id not in self._view.marks:
-            return [] if run is None else [run]
+            return [] if run is None else list(members(run))
         marks = set(self._view.marks)
-        return [one for one in self.shown if one.folder.id in marks]
+        return [one for one in self._members() if one.folder.id in marks]
+
+    def _members(self) -> list[Entry]:
+        return [run for row in self.shown for run in members(row)]
 
     def compared(self, run: Entry | None) -> list[Entry]:
-        """The marked ones; where that is one, with this run."""
+        """The marked ones; where that is one, with this run; where that is none, the runs of this row."""
         marked = self.marked()
-        alone = len(marked) == 1 and run is not None and run.folder.id != marked[0].folder.id
-        return [*marked, run] if alone and run is not None else marked
+        alone = len(marked) < 2 and run is not None and run.folder.id not in self._view.marks
+        both = [*marked, *members(run)] if alone and run is not None else []
+        return both if len(both) > 1 else marked

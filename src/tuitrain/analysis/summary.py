@@ -6,6 +6,8 @@ from tuitrain.runs.listing import Entry
 
 def model(entry: Entry) -> str:
     """`mlp 128-256`: the architecture, with the widths where they are the user's."""
+    if entry.folder.read_only:
+        return str(entry.setting("model.name") or units.UNKNOWN)
     settings = entry.config.model
     if settings.name != "mlp":
         return settings.name
@@ -37,4 +39,6 @@ def time(entry: Entry) -> str:
 def epochs(entry: Entry) -> str:
     """`10`, or `6/10` where some are left."""
     state = entry.state
+    if entry.folder.read_only and not state.epochs:
+        return units.UNKNOWN
     return str(state.epoch) if state.epoch == state.epochs else f"{state.epoch}/{state.epochs}"

@@ -1,7 +1,6 @@
 """`tuitrain` and `tuitrain attach`: the app."""
 
 import argparse
-import gc
 import sys
 
 from tuitrain.cli.output import talk
@@ -15,8 +14,6 @@ from tuitrain.text import plain
 def run(options: argparse.Namespace) -> int:
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise TuitrainError("The app needs a terminal, and is led elsewhere here.", "For scripts: tuitrain --help")
-    # What is made until the first screen lives as long as the app: looking for garbage in it only makes one wait.
-    gc.disable()
     first = _attached(options) if options.command == "attach" else None
     _need_terminal()
     from tuitrain.app import open_app

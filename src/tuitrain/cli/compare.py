@@ -16,6 +16,7 @@ from tuitrain.cli.output import document, talk, wide_console
 from tuitrain.config.values import to_text
 from tuitrain.errors import RunError
 from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.follow import follow
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.listing import find
 from tuitrain.runs.records import Evaluation
@@ -42,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _read(folder: RunFolder) -> Follower:
-    follower = Follower(folder, brief=True)
+    follower = follow(folder, brief=True)
     while follower.poll(1.0):
         pass
     if follower.problem:
@@ -51,8 +52,7 @@ def _read(folder: RunFolder) -> Follower:
 
 
 def _keys(comparison: Comparison, *, everything: bool) -> Sequence[str]:
-    whole = next((run.settings for run in comparison.runs if run.settings), {})
-    return tuple(whole) if everything else comparison.differing
+    return comparison.keys if everything else comparison.differing
 
 
 def _tests(comparison: Comparison, folders: Mapping[str, RunFolder]) -> list[dict[str, Any]]:
@@ -139,8 +139,9 @@ def _inert(text: str) -> str:
 
 def _rows(comparison: Comparison, keys: Sequence[str]) -> list[list[str]]:
     """A row a setting or metric: its name, then a text for each run."""
+    settings = [run.settings for run in comparison.runs]
     table = [
-        [key, *(plain(to_text(run.settings[key]), 60) if run.settings else units.UNKNOWN for run in comparison.runs)]
+        [key, *(plain(to_text(values[key]), 60) if key in values else units.UNKNOWN for values in settings)]
         for key in keys
     ]
     for metric in METRICS:

@@ -24,6 +24,7 @@ def run(options: argparse.Namespace) -> int:
 
 def running(folder: RunFolder) -> RunFolder:
     """The folder itself. Raises RunError where its run does not go on."""
+    folder.refuse_foreign()
     status = shown_status(folder.state())
     if status not in ("queued", "running", "paused"):
         raise RunError(f"{plain(folder.id)} does not run: it is {status}.")

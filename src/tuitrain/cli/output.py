@@ -50,5 +50,5 @@ def wide_console() -> "Console":
 def score(value: Score | None) -> str:
     if value is None:
         return "-"
-    accuracy = units.percent(value.accuracy)
-    return accuracy if value.loss is None else f"{accuracy} · loss {value.loss:.4f}"
+    parts = [units.percent(value.measured)] if value.measured is not None else []
+    return " · ".join(parts + ([f"loss {value.loss:.4f}"] if value.loss is not None else [])) or "-"

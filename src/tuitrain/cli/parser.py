@@ -125,6 +125,7 @@ def _build() -> argparse.ArgumentParser:
     train.add_argument("--detach", action="store_true", help="train in a process of its own, and return at once")
     _sweep(add("sweep", shared, machine))
     runs = add("runs", shared, machine)
+    runs.add_argument("folder", type=Path, metavar="FOLDER", nargs="?", help="of tuitrain's or another tool's runs")
     runs.add_argument("--filter", metavar="Q", default="", help="only runs that fit, such as 'lr<0.01 test>95%%'")
     runs.add_argument("--sort", metavar="KEY", default="", help="by a column: test, lr, time ...; -test or test:desc")
     add("show", shared, machine).add_argument("name", metavar="RUN", help="id, part of an id, name or folder")

@@ -17,6 +17,7 @@ from tuitrain.text import plain
 
 def run(options: argparse.Namespace) -> int:
     folder = find(options.runs_dir, options.name)
+    folder.refuse_foreign()
     state = folder.state()
     epochs = _epochs(options.epochs, state.epochs)
     status = shown_status(state)

@@ -3,11 +3,13 @@
 import argparse
 from typing import Any
 
+from rich.table import Table
+from rich.text import Text
+
 from tuitrain.analysis import query
 from tuitrain.analysis.arrange import ordered, sort_order
 from tuitrain.analysis.columns import Column, columns
-from tuitrain.cli.output import document, talk
-from tuitrain.cli.table import write_table
+from tuitrain.cli.output import document, talk, wide_console
 from tuitrain.config.values import flat
 from tuitrain.runs.index import RunIndex
 from tuitrain.runs.listing import Entry
@@ -22,7 +24,11 @@ COLUMNS = (
 def run(options: argparse.Namespace) -> int:
     fits = query.parse(options.filter)
     order = sort_order(options.sort) if options.sort else None
-    entries = RunIndex(options.runs_dir).refresh()
+    runs_dir = options.folder or options.runs_dir
+    entries = RunIndex(runs_dir).refresh()
+    for entry in entries:
+        if entry.folder.read_only and (problem := entry.problem or entry.state.reason):
+            talk(f"tuitrain: {plain(entry.folder.id, 100)}: {plain(problem)}")
     fitting = [entry for entry in entries if fits(entry)]
     if order:
         fitting = ordered(fitting, *order)
@@ -30,14 +36,21 @@ def run(options: argparse.Namespace) -> int:
         document([_document(entry) for entry in fitting])
     elif fitting:
         keys = dict.fromkeys((*COLUMNS, order[0].key) if order else COLUMNS)
-        shown = [columns()[key] for key in keys]
-        rows = [_cells(entry, shown) for entry in fitting]
-        write_table([column.title for column in shown], rows, [column.right for column in shown])
+        wide_console().print(_table(fitting, [columns()[key] for key in keys]))
     elif entries:
-        talk(f"None of the {len(entries)} runs in {plain(options.runs_dir)} fits {plain(options.filter)!r}.")
+        talk(f"None of the {len(entries)} runs in {plain(runs_dir)} fits {plain(options.filter)!r}.")
     else:
-        talk(f"There are no runs in {plain(options.runs_dir)}. Start one with: tuitrain train")
+        talk(f"There are no runs in {plain(runs_dir)}. Start one with: tuitrain train")
     return 0
+
+
+def _table(entries: list[Entry], shown: list[Column]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for column in shown:
+        table.add_column(column.title, justify="right" if column.right else "left", no_wrap=True)
+    for entry in entries:
+        table.add_row(*map(Text, _cells(entry, shown)))
+    return table
 
 
 def _cells(entry: Entry, shown: list[Column]) -> list[str]:
@@ -65,5 +78,5 @@ def _document(entry: Entry) -> dict[str, Any]:
         "validation": state.validation,
         "test": state.test,
         "best": state.best,
-        "config": flat(entry.config),
+        "config": entry.settings if entry.folder.read_only else flat(entry.config),
     }

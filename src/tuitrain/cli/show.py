@@ -9,10 +9,12 @@ from rich.text import Text
 
 from tuitrain.analysis import confusion, units
 from tuitrain.cli.output import document, score, wide_console
-from tuitrain.config.values import changed, flat, to_text
+from tuitrain.config.schema import Config
+from tuitrain.config.values import changed, to_text
 from tuitrain.runs.folder import RunFolder, shown_status
+from tuitrain.runs.foreign import ForeignInfo, settings_of
 from tuitrain.runs.listing import find
-from tuitrain.runs.records import Evaluation
+from tuitrain.runs.records import Evaluation, RunInfo
 from tuitrain.runs.result import result
 from tuitrain.text import plain
 
@@ -31,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
                 **result(folder, state),
                 "status": shown_status(state),
                 "info": info,
-                "config": flat(config),
+                "config": settings_of(info, config),
                 "evaluation": {
                     "test": evaluation_document(test) if test else None,
                     "test_best": evaluation_document(best) if best else None,
@@ -45,13 +47,24 @@ def run(options: argparse.Namespace) -> int:
     say(Text(f"{plain(info.name)} · {shown_status(state)} · {plain(folder.path, 1000)}"))
     if state.reason:
         say(Text(plain(state.reason)))
-    say(Text(f"{plain(info.model)} · {info.parameters:,} parameters · {plain(info.device)}"))
-    differing = ", ".join(f"{key}={to_text(value)}" for key, value in changed(config).items())
-    say(Text(f"settings: {plain(differing, 2000) or 'all at their defaults'}"))
+    _made(console, info, config)
     say(Text(f"train {score(state.train)} · validation {score(state.validation)} · test {score(state.test)}"))
     say(Text(f"{state.epoch} of {state.epochs} epochs · {state.step:,} steps · {units.duration(state.seconds)}"))
-    _matrix(console, folder, test or validation)
+    if not folder.read_only:
+        _matrix(console, folder, test or validation)
     return 0
+
+
+def _made(console: Console, info: RunInfo, config: Config) -> None:
+    foreign = isinstance(info, ForeignInfo)
+    shown = info.hparams if isinstance(info, ForeignInfo) else changed(config)
+    differing = ", ".join(f"{key}={to_text(value)}" for key, value in shown.items())
+    if isinstance(info, ForeignInfo):
+        tags = ", ".join(f"{tag} ({points:,})" for tag, points in info.curves.items())
+        console.print(Text(f"TensorBoard event files of another tool: {plain(tags, 2000) or 'no scalars'}"))
+    else:
+        console.print(Text(f"{plain(info.model)} · {info.parameters:,} parameters · {plain(info.device)}"))
+    console.print(Text(f"settings: {plain(differing, 2000) or ('not known' if foreign else 'all at their defaults')}"))
 
 
 def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:

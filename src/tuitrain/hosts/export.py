@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, get_args
 
-from tuitrain.config.values import flat
 from tuitrain.errors import RunError
 from tuitrain.hosts.output import Capture
 from tuitrain.runs import rows_csv
 from tuitrain.runs.events import writer as events
 from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.follow import follow
 from tuitrain.runs.follower import Follower
 from tuitrain.text import plain
 
@@ -65,8 +65,10 @@ def _write(folder: RunFolder, format: Format, draft: Path, checkpoint: str) -> N
             rows_csv.write(draft, run)
         else:
             draft.mkdir()
-            events.write(draft / events.event_file_name(time.time()), run, flat(run.config))
+            events.write(draft / events.event_file_name(time.time()), run, run.settings)
         return
+    if folder.read_only:
+        raise RunError(f"{plain(folder.id)} is another tool's run: there are no weights of it.", "It has csv.")
     with Capture():
         from tuitrain.training import export as trained
 
@@ -92,7 +94,7 @@ def export_apart(folder: RunFolder, format: Format, path: Path) -> None:
 
 def read(folder: RunFolder) -> Follower:
     """All of it. Raises RunError where the run is damaged."""
-    run = Follower(folder)
+    run = follow(folder)
     while run.poll(1.0):
         pass
     if run.problem:

@@ -1,5 +1,6 @@
 """Making a run and training it, here in the calling thread."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import RunInfo, State
 from tuitrain.runs.writer import RunWriter, create, default_name
+from tuitrain.text import plain
 
 Progress = Callable[[str, float | None], None]
 
@@ -83,11 +85,15 @@ def resume(folder: RunFolder, progress: Progress, inbox: Inbox, epochs: int | No
             writer.update(status="queued", phase="", reason="", ended=None, now=True)
             progress("loading torch", None)
             from tuitrain.training.job import prepare
+            from tuitrain.training.steering import listen
             from tuitrain.training.work import work
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, (ImportError, OSError)):
+                reason = f"torch cannot be loaded: {type(error).__name__}: {plain(error, 200)}"
+                writer.end(status="failed", reason=reason, ended=time.time())
             writer.close()
             raise
-        state = work(folder, lambda: prepare(config, progress), inbox, epochs, writer)
+        state = work(folder, lambda: prepare(config, listen(writer, inbox, progress)), inbox, epochs, writer)
         notify(folder, state, config.notify.command)
         return state
 

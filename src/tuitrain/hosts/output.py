@@ -5,6 +5,7 @@ which C libraries and child processes write to. `keep_terminal` moves the progra
 own; `Capture` leads the rest away while a run is prepared and trained.
 """
 
+import ctypes
 import io
 import os
 import sys
@@ -90,8 +91,6 @@ class _Routed(io.TextIOBase):
 def _flush_c() -> None:
     """C libraries hold back what they print, and would let it go where the descriptors lead by then."""
     with suppress(OSError, AttributeError):
-        import ctypes
-
         ctypes.CDLL(None).fflush(None)
 
 

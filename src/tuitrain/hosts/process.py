@@ -8,6 +8,7 @@ from tuitrain.errors import RunError
 from tuitrain.hosts.launch import Request, make
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.owner import held_by
+from tuitrain.runs.writer import RunWriter
 from tuitrain.text import plain
 
 # Seconds that a new process has to take hold of its run.
@@ -36,10 +37,23 @@ def spawn(folder: RunFolder, epochs: int | None = None, since: int | None = None
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, close_fds=True
             )
     except OSError as error:
-        raise RunError(f"No process can be started for the run: {error.strerror}.") from None
+        raise _failed(folder, f"No process can be started for the run: {error.strerror}.") from None
     deadline = time.monotonic() + PATIENCE
     while held_by(folder) != child.pid and child.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
-    if child.poll() not in (None, 0):
+    if child.poll() not in (None, 0) and held_by(folder) != child.pid:
         lines = folder.log_file.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
-        raise RunError(f"The run's process ended at once: {plain(lines[-1])}")
+        raise _failed(folder, f"The run's process ended at once: {plain(lines[-1]) or f'status {child.returncode}'}")
+
+
+def _failed(folder: RunFolder, reason: str) -> RunError:
+    """What goes wrong stands in the run, too, where that waited for its process. Raises RunError where another process
+    has the run."""
+    writer = RunWriter(folder)
+    try:
+        if writer.state.status == "queued":
+            writer.event("failed", reason)
+            writer.end(status="failed", reason=reason, phase="", ended=time.time())
+    finally:
+        writer.close()
+    return RunError(reason)

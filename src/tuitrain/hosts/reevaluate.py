@@ -11,6 +11,7 @@ from tuitrain.runs.records import Evaluation
 def reevaluate(folder: RunFolder, split: str, which: str, device: str, progress: Progress) -> Evaluation:
     """Kept in the run's folder unless the run still goes on. Raises TuitrainError where run, data or checkpoint are
     not what they must be."""
+    folder.refuse_foreign()
     with Capture():
         progress("loading torch", None)
         from tuitrain.training import checkpoint

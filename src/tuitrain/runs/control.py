@@ -28,6 +28,8 @@ class Command(Struct, frozen=True):
     reason: str = ""
 
 
+# Commands are short: what is read of the file at once, and what of a line without an end is read at all.
+CHUNK = 2**20
 _decode = msgspec.json.Decoder(Command).decode
 
 
@@ -61,6 +63,7 @@ class Inbox:
 
     def __init__(self, folder: RunFolder, since: int | None = None) -> None:
         self._own: deque[Command] = deque()
+        self._kept: list[Command] = []
         self._path = folder.control_file
         self._offset = self._size() if since is None else since
 
@@ -81,6 +84,15 @@ class Inbox:
 
     def new(self) -> list[Command]:
         """Lines that are no commands are passed over; a line without its end waits."""
+        kept, self._kept = self._kept, []
+        return kept + self._came()
+
+    def leaving(self) -> bool:
+        """Whether a stop or a hand-over is among what came; all of it stays to be read."""
+        self._kept += self._came()
+        return any(command.name in ("stop", "detach") for command in self._kept)
+
+    def _came(self) -> list[Command]:
         own = [self._own.popleft() for _ in range(len(self._own))]
         return own + self._from_file()
 
@@ -94,11 +106,14 @@ class Inbox:
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
-                whole = file.read().rpartition(b"\n")[0]
+                chunk = file.read(CHUNK)
         except OSError:
             # A file that is not the loop's to read must not end the run.
             return []
-        if not whole:
+        whole, newline, _ = chunk.rpartition(b"\n")
+        if not newline:
+            # A line that fills a chunk is none of ours.
+            self._offset += CHUNK if len(chunk) == CHUNK else 0
             return []
         self._offset += len(whole) + 1
         commands = []

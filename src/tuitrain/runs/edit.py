@@ -68,6 +68,7 @@ def set_notes(folder: RunFolder, notes: str) -> None:
 
 
 def _change(folder: RunFolder, **changes: object) -> None:
+    folder.refuse_foreign()
     info = folder.info()
     for name, value in changes.items():
         setattr(info, name, value)
@@ -82,6 +83,7 @@ def trash(folder: RunFolder, runs_dir: Path) -> RunFolder:
 
     Raises RunError where it still goes on, is held by another process or is no folder of `runs_dir`.
     """
+    folder.refuse_foreign()
     if folder.path.parent.absolute() != runs_dir.absolute() or folder.id in ("", ".", "..", TRASH):
         raise RunError(f"{plain(folder.path)} is no run of {plain(runs_dir)}.")
     if folder.path.is_symlink():

@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from tuitrain.runs.process import alive
 from tuitrain.runs.records import FORMAT, Evaluation, RunInfo, ShownStatus, State
 from tuitrain.text import plain
 
+Stamp = tuple[tuple[int, int], ...]
 _ID = re.compile(r"\d{8}-\d{6}-.*[0-9a-f]{4}$")
 
 
@@ -26,34 +28,51 @@ def slug(text: str) -> str:
 
 def new_id(name: str, now: float | None = None) -> str:
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
-    return "-".join(part for part in (stamp, slug(name), os.urandom(2).hex()) if part)
-
-
-class _Inside:
-    """A path in the folder, made when it is asked for: a list of thousands of runs needs few of them."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __get__(self, folder: "RunFolder", owner: type) -> Path:
-        return folder.path / self._name
+    return "-".join(part for part in (stamp, slug(name), secrets.token_hex(2)) if part)
 
 
 class RunFolder:
     """Paths and contents of one run's folder; every read raises RunError with a reason where it must fail."""
 
-    config_file = _Inside("config.toml")
-    info_file = _Inside("run.json")
-    state_file = _Inside("state.json")
-    metrics_file = _Inside("metrics.jsonl")
-    control_file = _Inside("control.jsonl")
-    log_file = _Inside("log.txt")
-    evaluations = _Inside("evaluation")
-    checkpoints = _Inside("checkpoints")
+    # Whether another tool wrote the run, see `refuse_foreign`.
+    read_only = False
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.id = path.name
+        self.config_file = path / "config.toml"
+        self.info_file = path / "run.json"
+        self.state_file = path / "state.json"
+        self.metrics_file = path / "metrics.jsonl"
+        self.control_file = path / "control.jsonl"
+        self.log_file = path / "log.txt"
+        self.evaluations = path / "evaluation"
+        self.checkpoints = path / "checkpoints"
+
+    def name(self) -> str:
+        """Raises RunError."""
+        return self.info().name
+
+    def stamp(self) -> Stamp:
+        """Another value whenever what a list of runs shows may have changed."""
+        stamps = []
+        for path in (self.state_file, self.info_file, self.config_file):
+            try:
+                stat = path.stat()
+                stamps.append((stat.st_mtime_ns, stat.st_ino))
+            except OSError:
+                stamps.append((0, 0))
+        return tuple(stamps)
+
+    def advance(self, seconds: float) -> bool:  # noqa: ARG002
+        """Read ahead for about so long what takes time to read; whether all of it is read."""
+        return True
+
+    def forget(self) -> None:
+        """What was read ahead."""
+
+    def refuse_foreign(self) -> None:
+        """Raises RunError where another tool wrote the run, which then is only read."""
 
     def info(self) -> RunInfo:
         info = read_json(self.info_file, RunInfo)
@@ -69,7 +88,8 @@ class RunFolder:
 
     def refuse_links(self) -> None:
         """Raises RunError where a file that grows is a link: what is written to a run stays in its folder, whoever made
-        the folder."""
+        the folder. And where it is another tool's."""
+        self.refuse_foreign()
         for path in (self.metrics_file, self.control_file, self.log_file):
             if path.is_symlink():
                 raise RunError(f"{path.name} is a link, and a run writes only into its own folder.")
@@ -113,19 +133,21 @@ def shown_status(state: State) -> ShownStatus:
 def folders(runs_dir: Path) -> Iterator[RunFolder]:
     """The run folders below `runs_dir`, newest first by name; folders that hold nothing of a run are passed over."""
     try:
-        with os.scandir(runs_dir) as found:
-            inside = sorted(found, key=lambda one: one.name, reverse=True)
+        paths = sorted(runs_dir.iterdir(), key=lambda path: path.name, reverse=True)
     except FileNotFoundError:
         return
     except OSError as error:
         raise RunError(f"The runs folder {plain(runs_dir)} cannot be read: {error.strerror}.") from None
-    for one in inside:
-        if not one.name.startswith(".") and not one.is_symlink() and _holds_a_run(one):
-            yield RunFolder(runs_dir / one.name)
+    for path in paths:
+        if not path.name.startswith(".") and not path.is_symlink() and holds_a_run(path):
+            yield RunFolder(path)
 
 
-def _holds_a_run(path: os.DirEntry[str]) -> bool:
-    """Whether anything of a run is in it, or at least its name is a run's."""
-    return bool(_ID.match(path.name)) or any(
-        os.path.lexists(f"{path.path}/{name}") for name in ("run.json", "state.json", "config.toml", "metrics.jsonl")
-    )
+def holds_a_run(path: Path) -> bool:
+    """Whether anything of a run is in it, or at least its name is a run's and no other tool's files are in it."""
+    if any(os.path.lexists(path / name) for name in ("run.json", "state.json", "config.toml", "metrics.jsonl")):
+        return True
+    try:
+        return bool(_ID.match(path.name)) and not any("tfevents" in file.name for file in path.iterdir())
+    except OSError:
+        return True

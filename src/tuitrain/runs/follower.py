@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from itertools import groupby
 from operator import lt
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
 from tuitrain.runs.folder import RunFolder, shown_status
+from tuitrain.runs.foreign import settings_of
 from tuitrain.runs.records import RunInfo, ShownStatus, State
 from tuitrain.runs.rows import Evaluated, Event, Row, Train, decode, decode_lines
 
@@ -37,6 +39,10 @@ class Curve:
 
     def __getitem__(self, name: str) -> "array[float]":
         return self.columns[name]
+
+    def only(self, column: str) -> "Curve":  # noqa: ARG002
+        """Without the rows that can have no value there."""
+        return self
 
     def add(self, step: int, **values: float | None) -> None:
         self.changes += 1
@@ -93,6 +99,11 @@ class Follower:
     @property
     def status(self) -> ShownStatus:
         return "damaged" if self.problem else shown_status(self.state)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that is known, by key."""
+        return {} if self.status == "damaged" else settings_of(self.info, self.config)
 
     def events_value(self, name: str) -> float | None:
         """The value of the last event of that name."""

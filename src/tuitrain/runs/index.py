@@ -1,16 +1,17 @@
 """The list of a folder's runs, kept up to date with little reading."""
 
-import os
 from collections.abc import Iterator
 from math import inf
 from pathlib import Path
 from time import monotonic, time_ns
 
 from tuitrain.errors import RunError
-from tuitrain.runs.folder import RunFolder, folders, shown_status
-from tuitrain.runs.kept import SETTLED, Kept, Stamp
-from tuitrain.runs.listing import Entry, entry
+from tuitrain.runs.configs import Configs
+from tuitrain.runs.folder import RunFolder, Stamp, shown_status
+from tuitrain.runs.listing import Entry, all_folders, entry
 
+# Nanoseconds within which a folder may change twice and look as if it had once.
+SETTLED = 5 * 10**9
 # How many runs that have ended are looked at again in one `refresh` that has a limit.
 SLICE = 500
 
@@ -20,10 +21,9 @@ class RunIndex:
 
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
-        self._kept = Kept(runs_dir)
-        self._fresh = 0
+        self._configs = Configs(runs_dir)
         self._folders: dict[str, RunFolder] = {}
-        self._listed = (0, 0)
+        self._visited: dict[Path, tuple[int, int]] = {}
         self._known: dict[str, tuple[Stamp, Entry]] = {}
         self._next = 0
 
@@ -43,32 +43,32 @@ class RunIndex:
         read = 0
         for name in self._due(everything=everything or seconds == inf):
             if name in self._known:
-                self._look(self._folders[name])
+                # What was not read to its end has no stamp, and waits while there is no time.
+                if self._known[name][0] or monotonic() < deadline:
+                    self._look(self._folders[name], seconds)
             elif not read or monotonic() < deadline:
-                self._look(self._folders[name])
+                self._look(self._folders[name], seconds)
                 read += 1
-        if self._fresh and not self.unread:
-            self._kept.keep(self._known.values())
-            self._fresh = 0
+        if not self.unread:
+            self._configs.keep()
         return [self._known[name][1] for name in self._folders if name in self._known]
 
     def _list(self) -> None:
         """A folder with an old date holds what it held before: thousands of names need not be read again."""
-        try:
-            stat = self.runs_dir.stat()
-            stamp = (stat.st_mtime_ns, stat.st_ino)
-        except OSError:
-            stamp = (0, 0)
-        if stamp == self._listed and stamp[0] and time_ns() - stamp[0] > SETTLED:
+        old = time_ns() - SETTLED
+        if self._visited and all(stamp[0] < old and _dated(path) == stamp for path, stamp in self._visited.items()):
             return
-        self._listed = (0, 0)
+        self._visited = {}
+        visited: list[Path] = []
         try:
-            self._folders = {found.id: self._folders.get(found.id, found) for found in folders(self.runs_dir)}
+            found = all_folders(self.runs_dir, visited)
         except RunError:
             self._folders, self._known = {}, {}
             raise
+        stamps = {path: _dated(path) for path in visited}
+        self._folders = {folder.id: self._folders.get(folder.id, folder) for folder in found}
         self._known = {name: known for name, known in self._known.items() if name in self._folders}
-        self._listed = stamp
+        self._visited = stamps
 
     def _due(self, *, everything: bool) -> Iterator[str]:
         names = list(self._folders)
@@ -90,26 +90,26 @@ class RunIndex:
         self._next = start + SLICE
         yield from ended[start : self._next]
 
-    def _look(self, folder: RunFolder) -> None:
-        stamp = _stamp(folder)
+    def _look(self, folder: RunFolder, seconds: float) -> None:
+        stamp = folder.stamp()
         before = self._known.get(folder.id)
-        one = before[1] if before and before[0] == stamp else self._kept.entry(folder, stamp)
-        if one is None:
-            one = entry(folder)
-            self._fresh += 1
-        self._known[folder.id] = (stamp, _now(one))
+        if before and before[0] == stamp:
+            fresh = before[1]
+        else:
+            whole = folder.advance(seconds)
+            fresh = entry(folder, self._configs.read)
+            stamp = stamp if whole else ()
+            if whole and not fresh.state.active:
+                folder.forget()
+        self._known[folder.id] = (stamp, _now(fresh))
 
 
-def _stamp(folder: RunFolder) -> Stamp:
-    stamps = []
-    path = str(folder.path)
-    for name in ("state.json", "run.json", "config.toml"):
-        try:
-            stat = os.stat(f"{path}/{name}")  # noqa: PTH116
-            stamps.append((stat.st_ctime_ns, stat.st_ino, stat.st_size))
-        except OSError:
-            stamps.append((0, 0, 0))
-    return tuple(stamps)
+def _dated(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return (0, 0)
+    return stat.st_mtime_ns, stat.st_ino
 
 
 def _now(one: Entry) -> Entry:

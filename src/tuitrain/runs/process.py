@@ -8,17 +8,20 @@ from pathlib import Path
 
 from msgspec import Struct
 
-# On another machine nothing but the heartbeat can be seen; a silence this long means that the run is gone.
+# On another machine, or in another container, nothing but the heartbeat can be seen; a silence this long means that
+# the run is gone.
 SILENCE = 300.0
 
 
 class Process(Struct, frozen=True):
-    """`boot` and `born` tell a process from a later one with the same pid, also after a reboot."""
+    """`boot` and `born` tell a process from a later one with the same pid, also after a reboot; `space` is the
+    container whose numbers the pid is one of, empty where there are none."""
 
     host: str
     boot: str
     pid: int
     born: float
+    space: str = ""
 
 
 @cache
@@ -29,6 +32,14 @@ def _boot() -> str:
         import psutil
 
         return f"{psutil.boot_time():.0f}"
+
+
+@cache
+def _space() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115
+    except OSError:
+        return ""
 
 
 def _born(pid: int) -> float | None:
@@ -51,7 +62,7 @@ def _born(pid: int) -> float | None:
 
 
 def this_process() -> Process:
-    return Process(platform.node(), _boot(), os.getpid(), _born(os.getpid()) or 0.0)
+    return Process(platform.node(), _boot(), os.getpid(), _born(os.getpid()) or 0.0, _space())
 
 
 def alive(process: Process | None, heartbeat: float) -> bool:
@@ -60,4 +71,9 @@ def alive(process: Process | None, heartbeat: float) -> bool:
         return False
     if process.host != platform.node():
         return time.time() - heartbeat < SILENCE
-    return process.boot == _boot() and _born(process.pid) == process.born
+    if process.boot != _boot():
+        return False
+    if process.space != _space():
+        # A container that shares the machine's name; its processes have other numbers here.
+        return time.time() - heartbeat < SILENCE
+    return _born(process.pid) == process.born

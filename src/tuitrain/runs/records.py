@@ -1,5 +1,6 @@
 """What the JSON files of a run folder hold. Times are seconds since 1970, durations seconds."""
 
+from math import isfinite
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
@@ -19,6 +20,11 @@ class Score(Struct, frozen=True):
 
     loss: float | None
     accuracy: float
+
+    @property
+    def measured(self) -> float | None:
+        """The accuracy; None where another tool's run has none, which then is NaN."""
+        return self.accuracy if isfinite(self.accuracy) else None
 
 
 class Best(Struct, frozen=True):
@@ -45,6 +51,7 @@ class RunInfo(Struct, kw_only=True):
     device: str = ""
     threads: Count = 0
     versions: dict[str, str] = {}
+    flags: dict[str, str] = {}
     git: str = ""
     model: str = ""
     parameters: Count = 0

@@ -269,6 +269,13 @@ def create(runs_dir: Path, text: str) -> SweepFolder:
     return SweepFolder(path)
 
 
+def sweep_of(runs_dir: Path, parent: str | None) -> SweepFolder | None:
+    """The sweep that a run's `parent` names; None where there is none such, or no more."""
+    path = runs_dir / ".sweeps" / (parent or "")
+    # The name comes from a file, and must not lead elsewhere.
+    return SweepFolder(path) if parent and Path(parent).name == parent and (path / "sweep.toml").is_file() else None
+
+
 def sweeps(runs_dir: Path) -> Iterator[SweepFolder]:
     """Newest first."""
     try:

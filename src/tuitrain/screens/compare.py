@@ -17,15 +17,15 @@ from tuitrain.analysis.identity import distinct, identities
 from tuitrain.analysis.mcnemar import McNemar, mcnemar
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.follower import Follower
+from tuitrain.runs.follow import follow
 from tuitrain.runs.records import Evaluation
 from tuitrain.text import plain
 from tuitrain.widgets import terminal
+from tuitrain.widgets.chart import theme_color, utf8_locale
 from tuitrain.widgets.compare_rows import Look, rows
 from tuitrain.widgets.compare_table import CompareTable
 from tuitrain.widgets.confusion_pair import ConfusionPair, Tested
 from tuitrain.widgets.footer import FittingFooter
-from tuitrain.widgets.look import theme_color, utf8_locale
 from tuitrain.widgets.navigation import AskValue, OpenRun
 from tuitrain.widgets.overlay import Drawn, Overlay
 from tuitrain.widgets.ticking import TickingScreen
@@ -69,13 +69,13 @@ class Compare(TickingScreen):
         Binding("escape", "app.pop_screen", "runs", tooltip="Back", id="compare.back"),
     ]
 
-    def __init__(self, folders: Sequence[RunFolder], runs_dir: Path) -> None:
+    def __init__(self, folders: Sequence[RunFolder], runs_dir: Path, *, grouped: bool = False) -> None:
         super().__init__()
         self.runs_dir = runs_dir
         unique = {folder.id: folder for folder in folders}
-        self.runs = {id: Follower(folder, brief=True) for id, folder in unique.items()}
+        self.runs = {id: follow(folder, brief=True) for id, folder in unique.items()}
         self.identities = identities(list(unique))
-        self.grouped = self.everything = False
+        self.grouped, self.everything = grouped, False
         self.zoom: Zoom = "both"
         self.threshold: float | None = None
         self.baseline = self.selected = next(iter(unique), "")

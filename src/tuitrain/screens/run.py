@@ -14,6 +14,7 @@ from tuitrain.config.settings import settings
 from tuitrain.config.values import flat, to_text
 from tuitrain.errors import RunError
 from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.follow import follow
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Evaluation
 from tuitrain.text import plain
@@ -56,7 +57,7 @@ class Run(TickingScreen):
 
     def __init__(self, folder: RunFolder) -> None:
         super().__init__()
-        self.run = Follower(folder)
+        self.run = follow(folder)
         self.evaluations: list[Evaluation] = []
         self._chosen = 0
         self._logged = 0
@@ -206,7 +207,10 @@ class Run(TickingScreen):
 
 
 def _settings(run: Follower) -> Content:
-    """All settings, those that differ from their defaults marked."""
+    """All settings, those that differ from their defaults marked; of another tool's run, what is known."""
+    if run.folder.read_only:
+        pairs = [(f"  {plain(key):<26} ", plain(to_text(value))) for key, value in run.settings.items()]
+        return Content("\n").join(Content.assemble((key, "$foreground 60%"), value) for key, value in pairs)
     lines = []
     for key, value in flat(run.config).items():
         default = settings()[key].default

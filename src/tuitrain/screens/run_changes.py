@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from textual import work
 from textual.binding import Binding, BindingType
 
+from tuitrain.analysis.bundles import Bundle
 from tuitrain.errors import RunError, TuitrainError
+from tuitrain.hosts.export import FORMATS, Format, default_path, export_apart, refuse_taken
 from tuitrain.hosts.launch import Request
 from tuitrain.hosts.process import spawn, start
 from tuitrain.runs import edit
@@ -19,17 +20,16 @@ from tuitrain.text import plain
 from tuitrain.widgets.navigation import AskValue, Choose, NewRun
 from tuitrain.widgets.ticking import TickingScreen
 
-if TYPE_CHECKING:
-    from tuitrain.hosts.export import Format
-
 RESUMABLE = ("interrupted", "stopped", "failed")
-EXPORTS: dict["Format", str] = {
+EXPORTS = {
     "csv": "the rows as a table, for pandas and spreadsheets",
     "tensorboard": "the rows and settings as an event file",
     "safetensors": "the last weights",
     "onnx": "the network with the last weights",
 }
 ACTIVE = ("queued", "running", "paused")
+# What cannot be done to several runs at a time.
+SINGLE = ("rename", "notes", "rerun", "resume", "export")
 CHANGES: list[BindingType] = [
     Binding("r", "resume", "resume", tooltip="Train on what was interrupted or stopped", id="runs.resume"),
     Binding("y", "clone", "clone", tooltip="A new run with the settings of this one", id="runs.clone"),
@@ -68,6 +68,11 @@ class RunChanges(TickingScreen):
     def possible(self, action: str) -> bool | None:
         """Whether a change works now; None for an action that is none of these."""
         run = self.selected
+        if action in SINGLE and isinstance(run, Bundle):
+            return False
+        if action in ("resume", "clone", "rerun", "rename", "tags", "notes", "delete") and run and run.folder.read_only:
+            # They say why not.
+            return True
         if action in ("clone", "rerun", "rename", "tags", "notes", "export"):
             return run is not None and run.status != "damaged"
         if action == "resume":
@@ -76,16 +81,27 @@ class RunChanges(TickingScreen):
             return run is not None and run.status not in ACTIVE
         return bool(self._deleted) if action == "undo" else None
 
+    def _own(self) -> Entry | None:
+        """The run that is meant, where it is tuitrain's own; of another tool's, why it stays as it is is said."""
+        run = self.selected
+        try:
+            if run is not None:
+                run.folder.refuse_foreign()
+        except RunError as error:
+            self._say(error)
+            return None
+        return run
+
     def action_clone(self) -> None:
-        if (run := self.selected) is not None:
+        if (run := self._own()) is not None:
             self.post_message(NewRun(run.config, run.info.name))
 
     def action_resume(self) -> None:
-        if (run := self.selected) is not None:
+        if (run := self._own()) is not None:
             self._begin(partial(spawn, run.folder))
 
     def action_rerun(self) -> None:
-        if (run := self.selected) is None:
+        if (run := self._own()) is None:
             return
         try:
             original = read(run.folder.config_file).decode("utf-8", "replace")
@@ -132,18 +148,20 @@ class RunChanges(TickingScreen):
         self.post_message(AskValue(text, value, check, answer, kept=kept))
 
     def action_rename(self) -> None:
-        if (run := self.selected) is not None:
+        if (run := self._own()) is not None:
             self._ask(
                 f"Name of {plain(run.folder.id)}", run.info.name, edit.check_name, partial(edit.rename, run.folder)
             )
 
     def action_notes(self) -> None:
-        if (run := self.selected) is not None:
+        if (run := self._own()) is not None:
             text = f"Note to {plain(run.info.name, 60)}"
             self._ask(text, run.info.notes, edit.check_notes, partial(edit.set_notes, run.folder), kept=True)
 
     def action_tags(self) -> None:
-        targets = [run for run in self.targets if run.status != "damaged"]
+        targets = [run for run in self.targets if run.status != "damaged" and not run.folder.read_only]
+        if not targets and self._own() is None:
+            return
 
         def change(text: str) -> None:
             for run in targets:
@@ -157,14 +175,12 @@ class RunChanges(TickingScreen):
 
     def action_export(self) -> None:
         if (run := self.selected) is not None:
-            options = [(format, format, about) for format, about in EXPORTS.items()]
+            options = [(format, format, EXPORTS[format]) for format in FORMATS]
             text = f"Export {plain(run.info.name, 60)} as"
             self.post_message(Choose(text, options, partial(self._export_to, run.folder)))
 
     def _export_to(self, folder: RunFolder, chosen: tuple[str, ...] | None) -> None:
-        from tuitrain.hosts.export import default_path, refuse_taken
-
-        format = next((format for format in EXPORTS if chosen == (format,)), None)
+        format = next((format for format in FORMATS if chosen == (format,)), None)
         if format is None:
             return
 
@@ -180,9 +196,7 @@ class RunChanges(TickingScreen):
         )  # fmt: skip
 
     @work(thread=True, exit_on_error=False)
-    def _export(self, folder: RunFolder, format: "Format", path: Path) -> None:
-        from tuitrain.hosts.export import export_apart
-
+    def _export(self, folder: RunFolder, format: Format, path: Path) -> None:
         say = partial(self.app.call_from_thread, self.notify, markup=False)
         say(f"Writing {plain(path)} …", timeout=3)
         try:

@@ -11,25 +11,28 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.timer import Timer
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from tuitrain.analysis import query
+from tuitrain.analysis.bundles import Bundle
 from tuitrain.analysis.columns import columns
 from tuitrain.analysis.overview import Overview
 from tuitrain.errors import RunError
 from tuitrain.runs.index import RunIndex
 from tuitrain.runs.listing import Entry
-from tuitrain.screens.run_changes import CHANGES, RunChanges
+from tuitrain.runs.sweep import SweepFolder, sweep_of
+from tuitrain.screens.run_changes import CHANGES
+from tuitrain.screens.run_view import CHOICES, GROUP, RunView
 from tuitrain.text import plain
 from tuitrain.widgets import terminal
 from tuitrain.widgets.filter_bar import FilterBar
 from tuitrain.widgets.footer import FittingFooter
-from tuitrain.widgets.navigation import Choose, CompareRuns, NewRun, OpenRun, RunEnded
+from tuitrain.widgets.navigation import CompareRuns, NewRun, OpenRun, RunEnded, SweepEnded
 from tuitrain.widgets.run_detail import RunDetail
 from tuitrain.widgets.run_table import RunTable
 
 # Seconds of reading before the first picture, and at a stretch from then on.
-FIRST, STRETCH = 0.05, 0.04
+FIRST, STRETCH = 0.15, 0.06
 # With how many of the marked runs the one under the cursor is compared.
 COMPARED = 48
 EMPTY = """\
@@ -41,7 +44,7 @@ and train in a few seconds.
 Runs are kept in $folder"""
 
 
-class Runs(RunChanges):
+class Runs(RunView):
     """The home screen: a table of the folder's runs."""
 
     CSS_PATH = "runs.tcss"
@@ -51,23 +54,19 @@ class Runs(RunChanges):
         Binding("n", "new", "new", tooltip="Set up a new run", id="runs.new"),
         Binding("space", "mark", "mark", tooltip="Mark the run, to compare it", id="runs.mark"),
         Binding("c", "compare", "compare", tooltip="Compare the marked runs", id="runs.compare"),
-        Binding("slash", "filter", "filter", key_display="/", tooltip="Show only some runs", id="runs.filter"),
-        Binding("s", "sort", "sort", tooltip="Sort by a column; the same again turns it round", id="runs.sort"),
-        Binding("o", "columns", "columns", tooltip="Choose the columns", id="runs.columns"),
-        Binding(
-            "a", "mark_all", tooltip="Mark all that are shown; again: none of them", show=False, id="runs.mark_all"
-        ),
-        Binding("A", "mark_none", tooltip="Take all marks away", show=False, id="runs.mark_none"),
-        Binding("escape", "all", tooltip="Show all runs again", show=False, id="runs.all"),
+        *CHOICES,
         *CHANGES,
+        GROUP,
     ]
 
     def __init__(self, runs_dir: Path) -> None:
         super().__init__()
         self.runs_dir = runs_dir
         self._index = RunIndex(runs_dir)
-        self._overview = Overview(runs_dir)
+        self.overview = Overview(runs_dir)
         self._runs: list[Entry] = []
+        # Those that went on when one of their runs ended.
+        self._sweeps: dict[str, SweepFolder] = {}
         self._problem = ""
         self._drawn = 0.0
         self._works: list[bool | None] = []
@@ -76,7 +75,7 @@ class Runs(RunChanges):
 
     def compose(self) -> ComposeResult:
         yield Static(id="head")
-        yield FilterBar(self._overview.text, lambda text: query.complete(text, self._overview.runs))
+        yield FilterBar(self.overview.text, lambda text: query.complete(text, self.overview.runs))
         yield RunTable()
         yield Static(id="empty")
         yield RunDetail()
@@ -87,12 +86,13 @@ class Runs(RunChanges):
     def tick(self) -> None:
         terminal.title(self.app, "tuitrain")
         self._read(STRETCH if self._drawn else FIRST)
-        self._draw()
+        self._look_at_sweeps()
+        self.draw()
         self._follow()
 
     def changed(self) -> None:
         self._read(FIRST, everything=True)
-        self._draw()
+        self.draw()
 
     def _read(self, seconds: float, *, everything: bool = False) -> None:
         before = {run.folder.id for run in self._runs if run.status in ("running", "paused")}
@@ -102,9 +102,23 @@ class Runs(RunChanges):
             self._runs, self._problem = [], str(error)
         for run in self._runs:
             if run.folder.id in before and not run.state.active:
-                self.post_message(RunEnded(run.folder, run.info.name, run.state))
+                self._ended(run)
         if self._index.unread and self._reading is None:
             self._reading = self.set_timer(0.01, self._read_on)
+
+    def _ended(self, run: Entry) -> None:
+        """Of a sweep's runs the last alone is worth a bell."""
+        sweep = sweep_of(self.runs_dir, run.info.parent)
+        if sweep is None:
+            self.post_message(RunEnded(run.folder, run.info.name, run.state))
+        else:
+            self._sweeps[sweep.id] = sweep
+
+    def _look_at_sweeps(self) -> None:
+        for sweep in list(self._sweeps.values()):
+            if not sweep.sessions():
+                del self._sweeps[sweep.id]
+                self.post_message(SweepEnded(sweep))
 
     def _read_on(self) -> None:
         """Thousands are read a stretch at a time, with keys heard in between, and shown as they come."""
@@ -112,10 +126,10 @@ class Runs(RunChanges):
         if self._shown:
             self._read(STRETCH)
             if not self._index.unread or monotonic() - self._drawn > 1:
-                self._draw()
+                self.draw()
 
-    def _draw(self) -> None:
-        overview, table = self._overview, self.query_one(RunTable)
+    def draw(self) -> None:
+        overview, table = self.overview, self.query_one(RunTable)
         if not _same(self._runs, overview.runs):
             overview.update(self._runs)
         appeared = bool(overview.shown) and not table.display
@@ -144,14 +158,14 @@ class Runs(RunChanges):
     def _nothing(self) -> Content:
         if self._problem:
             return Content(self._problem)
-        if self._overview.runs:
+        if self.overview.runs:
             return Content("No run fits the filter.")
         if self._index.unread:
             return Content("Reading the runs.")
         return Content.from_markup(EMPTY, folder=_home(self.runs_dir))
 
     def _head(self) -> Content:
-        overview = self._overview
+        overview = self.overview
         counts = Counter(run.status for run in overview.runs)
         total, marked = len(overview.runs), len(overview.marked())
         said = [f"{total:,} run{'s' * (total != 1)}"]
@@ -163,22 +177,22 @@ class Runs(RunChanges):
         )
 
     def _found(self) -> str:
-        key, falling = self._overview.sorted_by
+        key, falling = self.overview.sorted_by
         order = f" · by {columns()[key].title} {'↓' if falling else '↑'}" if key in columns() else ""
-        return f"{len(self._overview.shown):,} of {len(self._overview.runs):,}{order}"
+        return f"{len(self.overview.shown):,} of {len(self.overview.runs):,}{order}"
 
     # The run under the cursor.
 
     @property
     def selected(self) -> Entry | None:
-        return self.query_one(RunTable).selected if self._overview.shown else None
+        return self.query_one(RunTable).selected if self.overview.shown else None
 
     @property
     def targets(self) -> list[Entry]:
-        return self._overview.targets(self.selected)
+        return self.overview.targets(self.selected)
 
     def _detail(self) -> None:
-        overview, run = self._overview, self.selected
+        overview, run = self.overview, self.selected
         detail = self.query_one(RunDetail)
         detail.display = bool(overview.runs)
         detail.watch_run(run, overview.marked()[:COMPARED], overview.identities().get(run.folder.id) if run else None)
@@ -199,29 +213,26 @@ class Runs(RunChanges):
         self._following = self.set_timer(0.08, self._follow)
 
     def on_run_table_opened(self) -> None:
-        if (run := self.selected) is not None:
+        if isinstance(run := self.selected, Bundle):
+            self.post_message(CompareRuns([one.folder for one in run.runs]))
+        elif run is not None:
             self.post_message(OpenRun(run.folder))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if not self.is_mounted or not hasattr(self, f"action_{action}"):
             return super().check_action(action, parameters)
-        overview, run = self._overview, self.selected
+        overview, run = self.overview, self.selected
         if self.query_one(FilterBar).typing:
             return False
-        if action in ("filter", "sort", "columns"):
-            return bool(overview.runs)
-        if action in ("mark", "mark_all"):
-            return run is not None
         if action == "compare":
             return len(overview.compared(run)) > 1
-        if action in ("mark_none", "all"):
-            return bool(overview.marked() if action == "mark_none" else overview.text)
-        possible = self.possible(action)
+        possible = self.choosable(action)
+        possible = self.possible(action) if possible is None else possible
         return True if possible is None else possible
 
     def _offer(self) -> None:
         """The footer is built anew only where other keys work."""
-        works = [self.check_action(binding.action, ()) for binding in self.BINDINGS if isinstance(binding, Binding)]
+        works = [self.check_action(binding.action, ()) for _, binding in self._bindings]
         if works != self._works:
             self._works = works
             self.refresh_bindings()
@@ -229,84 +240,14 @@ class Runs(RunChanges):
     def action_new(self) -> None:
         self.post_message(NewRun())
 
-    def action_mark(self) -> None:
-        if (run := self.selected) is not None:
-            self._overview.mark(run)
-            self.query_one(RunTable).action_move(1)
-            self._keep()
-
-    def action_mark_all(self) -> None:
-        self._overview.mark_shown()
-        self._keep()
-
-    def action_mark_none(self) -> None:
-        self._overview.mark_none()
-        self._keep()
-
     def action_compare(self) -> None:
-        self.post_message(CompareRuns([run.folder for run in self._overview.compared(self.selected)]))
-
-    # Filter, order and columns.
-
-    def _keep(self) -> None:
-        self._overview.keep()
-        self._draw()
-
-    def action_filter(self) -> None:
-        bar = self.query_one(FilterBar)
-        bar.display = True
-        bar.input.focus()
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        self._overview.filter(event.value)
-        self._draw()
-
-    def on_input_submitted(self) -> None:
-        self.set_focus(self.query_one(RunTable) if self._overview.shown else None)
-        self._keep()
-
-    def on_filter_input_dropped(self) -> None:
-        self.action_all()
-
-    def action_all(self) -> None:
-        self._overview.filter("")
-        with self.prevent(Input.Changed):
-            self.query_one(FilterBar).input.value = ""
-        self.on_input_submitted()
-
-    def _columns_shown(self) -> list[str]:
-        return [column.key for column in self.query_one(RunTable).columns]
-
-    def action_sort(self) -> None:
-        keys = dict.fromkeys((*self._columns_shown(), *columns()))
-        options = [("", "newest first", "as they were made"), *map(_option, keys)]
-        self.post_message(Choose("Sort by", options, self._sort))
-
-    def _sort(self, chosen: tuple[str, ...] | None) -> None:
-        if chosen is not None:
-            self._overview.sort(chosen[0])
-            self._keep()
-
-    def action_columns(self) -> None:
-        keys = [key for key in columns() if key != "run"]
-        options = [("", "automatic", "the settings that differ, and the results"), *map(_option, keys)]
-        self.post_message(Choose("Columns", options, self._choose, self._columns_shown()[1:], many=True))
-
-    def _choose(self, chosen: tuple[str, ...] | None) -> None:
-        if chosen is not None and set(chosen) != set(self._columns_shown()[1:]):
-            self._overview.choose(chosen)
-            self._keep()
+        compared = self.overview.compared(self.selected)
+        self.post_message(CompareRuns([run.folder for run in compared], grouped=self.overview.grouped))
 
 
 def _same(some: Sequence[Entry], others: Sequence[Entry]) -> bool:
     """Whether nothing was read anew; comparing what is in thousands of runs would take long."""
     return len(some) == len(others) and all(map(is_, some, others))
-
-
-def _option(key: str) -> tuple[str, str, str]:
-    """A column in a list to choose from."""
-    column = columns()[key]
-    return key, column.title, f"{key}: {column.help}" if "." in key else column.help
 
 
 def _home(path: Path) -> str:

@@ -23,8 +23,8 @@ from tuitrain.runs.sweep_index import Outcome, SweepIndex
 from tuitrain.text import plain
 from tuitrain.widgets import sweep as tables
 from tuitrain.widgets import terminal
+from tuitrain.widgets.chart import utf8_locale
 from tuitrain.widgets.footer import FittingFooter
-from tuitrain.widgets.look import utf8_locale
 from tuitrain.widgets.meter import progress
 from tuitrain.widgets.navigation import AskValue, OpenRun
 from tuitrain.widgets.report import MUTED, STATUS
@@ -51,6 +51,7 @@ class Sweep(TickingScreen):
         Binding("m", "more", "more", tooltip="More seeds, or trials where they are sampled", id="sweep.more"),
         Binding("x", "turn('across')", "across", tooltip="The map's next setting across", id="sweep.across"),
         Binding("y", "turn('down')", "down", tooltip="The map's next setting down", id="sweep.map_down"),
+        Binding("o", "order", "order", tooltip="The best first, or as they are done", id="sweep.order"),
         Binding("v", "value", "value", tooltip="Map and effects of the metric, or of the test", id="sweep.value"),
         Binding("escape", "app.pop_screen", "back", tooltip="Back; the sweep goes on", id="sweep.back"),
     ]
@@ -120,7 +121,7 @@ class Sweep(TickingScreen):
             progress("runs", part, max(20, self.size.width - 2), blocks=self._blocks)
         )
         self.query_one("#best", Static).update(self._best())
-        self.query_one(SweepTable).show(self._sweep, self._outcomes)
+        self.query_one(SweepTable).show(self._sweep, self._outcomes, self._found())
         self._tables()
 
     def _head(self, ended: int) -> Content:
@@ -135,9 +136,12 @@ class Sweep(TickingScreen):
             (f" · {' · '.join(words)}", MUTED),
         )  # fmt: skip
 
+    def _found(self) -> tuple[int, analysis.Summary] | None:
+        """The best trial so far."""
+        return analysis.best(analysis.results(self._sweep, self._outcomes), self._sweep.higher_is_better)
+
     def _best(self) -> Content:
-        name = self._sweep.options.metric
-        found = analysis.best(analysis.results(self._sweep, self._outcomes), self._sweep.higher_is_better)
+        name, found = self._sweep.options.metric, self._found()
         if found is None:
             return Content.styled(f"best {name}: none yet", MUTED)
         trial, seen = found
@@ -158,8 +162,8 @@ class Sweep(TickingScreen):
         pair = tables.pairs(keys, self._turned)
         heat = Content.styled("A map needs two settings that vary.", MUTED)
         if pair is not None:
-            width = self.query_one("#map").size.width or self.size.width
-            heat = tables.heat(analysis.heat_map(results, *pair), *pair, name, higher, width - 2)
+            width = (self.size.width // 2 if self.wide else self.size.width) - 3
+            heat = tables.heat(analysis.heat_map(results, *pair), *pair, name, higher, width)
         self.query_one("#heat", Static).update(heat)
         self.query_one("#values", Static).update(tables.effects(results, keys, name, blocks=self._blocks))
 
@@ -178,6 +182,8 @@ class Sweep(TickingScreen):
             return self._status in ("running", "paused")
         if action == "resume":
             return self._status == "stopped"
+        if action == "order":
+            return self._sees("runs")
         if action == "first":
             one = self.query_one(SweepTable).selected if self.is_mounted else None
             return one is not None and one.status == "queued" and self._page == "runs"
@@ -199,6 +205,11 @@ class Sweep(TickingScreen):
     def action_turn(self, which: str) -> None:
         self._turned[which] += 1
         self._tables()
+
+    def action_order(self) -> None:
+        table = self.query_one(SweepTable)
+        table.best_first = not table.best_first
+        self._show()
 
     def action_value(self) -> None:
         self._test = not self._test

@@ -89,9 +89,8 @@ class Direct:
         self._smoothing = job.config.training.label_smoothing
         self._one = torch.ones(())
 
-    @torch.no_grad()
     def __call__(self, images: Tensor, labels: Tensor, _together: int, /) -> tuple[Tensor, Tensor]:
-        inputs, sums = [images.flatten(1)], []
+        inputs, sums = [images.detach().flatten(1)], []
         for weight, bias in self._weights[:-1]:
             sums.append(torch.addmm(bias, inputs[-1], weight.t()))
             inputs.append(self._activate(sums[-1]))

@@ -17,9 +17,10 @@ from tuitrain.training.progress import Progress, load_weights
 
 SplitName = Literal["validation", "test"]
 Which = Literal["last", "best"]
+Beat = Callable[[], None]
 
 
-def look(job: Job, split: SplitName, at: Progress, beat: Callable[[], None], *, which: Which = "last") -> Evaluation:
+def look(job: Job, split: SplitName, at: Progress, beat: Beat, *, which: Which = "last") -> Evaluation:
     """Evaluate the network as it is on the split; `beat` is called after every batch."""
     data = job.dataset.test if split == "test" else job.dataset.validation
     assert data is not None
@@ -46,8 +47,8 @@ def _numbers(classes: Tensor) -> bytes:
     return classes.cpu().numpy().astype("<u2").tobytes()
 
 
-def _look(job: Job, writer: RunWriter, split: SplitName, at: Progress, *, which: Which = "last") -> Score:
-    seen = look(job, split, at, writer.update, which=which)
+def _look(job: Job, writer: RunWriter, split: SplitName, at: Progress, beat: Beat, *, which: Which = "last") -> Score:
+    seen = look(job, split, at, beat, which=which)
     writer.folder.write_evaluation(seen)
     return Score(seen.loss, seen.accuracy)
 
@@ -57,12 +58,12 @@ def _epoch(at: Progress) -> int:
     return at.epoch + (at.batch > 0)
 
 
-def validate(job: Job, writer: RunWriter, at: Progress) -> bool:
+def validate(job: Job, writer: RunWriter, at: Progress, beat: Beat) -> bool:
     """Look at the validation split, where there is one; whether its loss is the lowest so far."""
     if job.dataset.validation is None:
         return False
     writer.update(phase="validating")
-    score = _look(job, writer, "validation", at)
+    score = _look(job, writer, "validation", at, beat)
     better = score.loss is not None and (at.lowest is None or score.loss < at.lowest)
     if better:
         at.lowest, at.best = score.loss, Best(_epoch(at), at.step, score)
@@ -71,18 +72,18 @@ def validate(job: Job, writer: RunWriter, at: Progress) -> bool:
     return better
 
 
-def test(job: Job, writer: RunWriter, at: Progress) -> Score:
+def test(job: Job, writer: RunWriter, at: Progress, beat: Beat) -> Score:
     """Look at the test split, which changes nothing but the record."""
     writer.update(phase="testing")
-    score = _look(job, writer, "test", at)
+    score = _look(job, writer, "test", at, beat)
     _row(writer, "test", at, score, False)
     writer.update(test=score)
     return score
 
 
-def judge(job: Job, writer: RunWriter, at: Progress) -> None:
+def judge(job: Job, writer: RunWriter, at: Progress, beat: Beat) -> None:
     """The end of a run: the test split with the last weights, and with the best ones where they are others."""
-    last = test(job, writer, at)
+    last = test(job, writer, at, beat)
     if at.best is None:
         return
     score = last
@@ -90,8 +91,10 @@ def judge(job: Job, writer: RunWriter, at: Progress) -> None:
         path = writer.folder.checkpoints / "best.safetensors"
         kept = {name: value.clone() for name, value in job.model.state_dict().items()}
         load_weights(job, checkpoint.load(path), path)
-        score = _look(job, writer, "test", at, which="best")
-        job.model.load_state_dict(kept)
+        try:
+            score = _look(job, writer, "test", at, beat, which="best")
+        finally:
+            job.model.load_state_dict(kept)
     best = at.best
     at.best = Best(best.epoch, best.step, best.validation, score)
     writer.update(best=at.best, now=True)

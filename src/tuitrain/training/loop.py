@@ -14,6 +14,7 @@ from tuitrain.training.judge import judge, test, validate
 from tuitrain.training.optimizers import layer_norms
 from tuitrain.training.progress import restore
 from tuitrain.training.steering import ATTENTION, Steered
+from tuitrain.training.step import Step
 
 
 class Loop(Steered):
@@ -27,11 +28,11 @@ class Loop(Steered):
             # A run stopped right after an epoch's last step continues here.
             if self.at.batch < self.job.batches:
                 self._train_epoch()
-            self._end_epoch()
+            self._leaving(self._end_epoch)
         if self.at.epoch >= self.at.epochs:
             # Patience or time that ran out with the last epoch cut nothing short.
             self.at.over = ""
-        judge(self.job, self.writer, self.at)
+        self._leaving(lambda: judge(self.job, self.writer, self.at, self._beat))
         self._tell(now=True)
 
     def _begin(self) -> None:
@@ -50,7 +51,8 @@ class Loop(Steered):
         job, at, window, optimizer, scaler = self.job, self.at, self.window, self.job.optimizer, self.job.scaler
         clip, accumulate = self.config.optimizer.clip_norm, self.config.optimizer.accumulate
         size, batches, log_every = self.config.data.batch_size, job.batches, self.config.training.log_every
-        model, gradients = job.model.train(), gradients_of(job)
+        model, gradients, step = job.model.train(), gradients_of(job), Step(optimizer)
+        scaled = scaler.is_enabled()
         self._start_clock()
         for images, labels in job.dataset.train.batches(job.order(at.epoch)[at.batch * size :], size):
             for change in job.changes:
@@ -65,13 +67,16 @@ class Loop(Steered):
             rate = self._set_rate()
             at.step += 1
             row_due = at.step % log_every == 0 or at.batch == batches
-            if scaler.is_enabled() and (row_due or clip):
+            if scaled and (row_due or clip):
                 scaler.unscale_(optimizer)
             norms = layer_norms(job.layers) if row_due else None
             if clip:
                 torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
-            scaler.step(optimizer)
-            scaler.update()
+            if scaled:
+                scaler.step(optimizer)
+                scaler.update()
+            else:
+                step()
             gradients.clear()
             if norms is not None:
                 self._row(rate, norms.tolist())
@@ -104,7 +109,7 @@ class Loop(Steered):
 
     def _end_epoch(self) -> None:
         at, schedule, patience = self.at, self.config.schedule, self.config.training.patience
-        better = validate(self.job, self.writer, at)
+        better = validate(self.job, self.writer, at, self._beat)
         at.since_lowest, at.since_drop = (0, 0) if better else (at.since_lowest + 1, at.since_drop + 1)
         if schedule.name == "plateau" and at.since_drop > schedule.patience:
             at.drops, at.since_drop = at.drops + 1, 0
@@ -114,7 +119,7 @@ class Loop(Steered):
         every = self.config.evaluation.test_every
         ended = at.batch >= self.job.batches
         if every and ended and (at.epoch + 1) % every == 0 and at.epoch + 1 < at.epochs and not at.over:
-            test(self.job, self.writer, at)
+            test(self.job, self.writer, at, self._beat)
         self.writer.log(self._epoch_line(better))
         if ended:
             at.epoch, at.batch, at.loss_sum, at.correct, at.seen = at.epoch + 1, 0, 0.0, 0, 0

@@ -24,6 +24,7 @@ def run_info(job: Job) -> RunInfo:
         device=devices.describe(job.device),
         threads=job.threads,
         versions=_versions(),
+        flags=_flags(job),
         git=_git(),
         model=job.title,
         parameters=sum(parameter.numel() for parameter in job.model.parameters()),
@@ -42,6 +43,21 @@ def _versions() -> dict[str, str]:
     if torch.version.cuda and torch.cuda.is_available():
         versions["cuda"] = torch.version.cuda
     return versions
+
+
+def _flags(job: Job) -> dict[str, str]:
+    """What else decides about the last bit: of the configuration, of the processor, of the user's environment."""
+    training = job.config.training
+    flags = {
+        "precision": training.precision,
+        "deterministic": str(training.deterministic).lower(),
+        "matmul": torch.get_float32_matmul_precision(),
+    }
+    if job.device.type == "cpu":
+        flags["vectors"] = torch.backends.cpu.get_cpu_capability()
+    elif job.device.type == "cuda":
+        flags["cudnn"] = str(torch.backends.cudnn.version())  # type: ignore[no-untyped-call]
+    return flags
 
 
 def _git() -> str:

@@ -3,13 +3,17 @@
 import math
 import time
 from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from tuitrain.errors import TrainingError
 from tuitrain.runs.control import Command, Inbox
 from tuitrain.runs.writer import RunWriter
+from tuitrain.text import plain
 from tuitrain.training import checkpoint
 from tuitrain.training import device as devices
+from tuitrain.training.data import Progress as Tell
 from tuitrain.training.job import Job
 from tuitrain.training.progress import Progress, snapshot
 from tuitrain.training.window import Window
@@ -24,6 +28,30 @@ class Stopped(Exception):
 
 class Detached(Exception):
     """The run is to go on in another process; its checkpoint is saved."""
+
+
+class Left(Exception):
+    """A stop or a hand-over is waiting, and what is done just now is done again later."""
+
+
+def listen(writer: RunWriter, inbox: Inbox, progress: Tell) -> Tell:
+    """`progress` for a preparation that may take hours: the state stays true, and a stop or a hand-over is obeyed.
+    Raises Stopped and Detached."""
+
+    def tell(doing: str, fraction: float | None) -> None:
+        progress(doing, fraction)
+        writer.update(phase=plain(doing, 60))
+        for command in inbox.new() if inbox.leaving() else ():
+            if command.name == "stop":
+                raise Stopped(command.reason)
+            if command.name == "detach":
+                raise Detached
+            if command.name in ("pause", "resume"):
+                writer.update(status="paused" if command.name == "pause" else "running")
+            else:
+                writer.event("refused", f"{command.name} {command.value} from {command.by}")
+
+    return tell
 
 
 class Steered:
@@ -55,6 +83,24 @@ class Steered:
             self.at.over = f"The time budget of {limit:g} minutes is used."
         if self._attended - self._saved > self.config.training.checkpoint_every:
             self._save()
+
+    def _beat(self) -> None:
+        """In the midst of an evaluation, which may take long. Raises Left."""
+        self.writer.update()
+        if time.monotonic() - self._attended >= ATTENTION:
+            self._attended = time.monotonic()
+            if self.inbox.leaving():
+                raise Left
+
+    def _leaving(self, evaluate: Callable[[], None]) -> None:
+        """Where the run is to be left in the midst of it, it is left as it was before."""
+        before = replace(self.at)
+        try:
+            evaluate()
+        except Left:
+            self.at = before
+            self._attend()
+            raise
 
     def _obey(self, command: Command) -> None:
         """Do it, keep what has changed, and acknowledge it in the rows."""

@@ -18,7 +18,9 @@ from tuitrain.training.provenance import run_info
 from tuitrain.training.steering import Detached, Stopped
 
 # What must be the same for a resumed run to end as an uninterrupted one, to the last bit.
-PROMISE = ("device", "threads", "versions")
+PROMISE = ("device", "threads", "versions", "flags", "classes", "sizes")
+# How allocators and libraries say that there is no memory, where torch has no exception of its own for it.
+NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "_STATUS_ALLOC_FAILED")
 
 
 def work(
@@ -73,17 +75,23 @@ def _try(writer: RunWriter, prepare: Callable[[], Job], inbox: Inbox, epochs: in
         if error.__cause__ is not None:
             _log_traceback(writer)
         return "failed", str(error)
-    except (torch.OutOfMemoryError, MemoryError):
-        return "failed", (
-            f"Out of memory on {device}. Try a smaller data.batch_size with optimizer.accumulate,"
-            " or training.precision=bf16."
-        )
     except OSError as error:
         return "failed", f"Reading or writing failed: {plain(error)}. What was saved last is kept."
     except Exception as error:
+        if _no_memory(error):
+            return "failed", (
+                f"Out of memory on {device}. Try a smaller data.batch_size with optimizer.accumulate,"
+                " or training.precision=bf16."
+            )
         _log_traceback(writer)
         return "failed", f"{type(error).__name__}: {plain(error)} The log of the run has the details."
     return "finished", loop.at.over
+
+
+def _no_memory(error: Exception) -> bool:
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
 
 
 def _log_traceback(writer: RunWriter) -> None:
@@ -97,7 +105,8 @@ def _note(writer: RunWriter, job: Job) -> None:
     if before.layers:
         for name in PROMISE:
             was, is_ = getattr(before, name), getattr(now, name)
-            if was != is_:
+            # What an older version did not record differs from nothing.
+            if was and was != is_:
                 writer.event("differs", f"{name}: {plain(was)} before, {plain(is_)} now")
                 writer.log(f"{name} was {plain(was)} and is {plain(is_)}: the result may differ in its last bits")
     writer.info(now)

@@ -56,8 +56,7 @@ def rows(
 
 
 def _keys(comparison: Comparison, everything: bool) -> Sequence[str]:
-    whole = next((run.settings for run in comparison.runs if run.settings), {})
-    return tuple(whole) if everything else comparison.differing
+    return comparison.keys if everything else comparison.differing
 
 
 def _title(comparison: Comparison, metric: Metric) -> str:
@@ -65,7 +64,7 @@ def _title(comparison: Comparison, metric: Metric) -> str:
 
 
 def _setting(comparison: Comparison, key: str, ids: Sequence[str], look: Look) -> Text:
-    found = [run.settings for id in ids if (run := comparison.run(id)).settings]
+    found = [run.settings for id in ids if key in (run := comparison.run(id)).settings]
     if not found:
         return Text(units.UNKNOWN)
     if key == SEED and len(found) > 1:

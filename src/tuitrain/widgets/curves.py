@@ -11,9 +11,8 @@ from textual.containers import Container
 from tuitrain.analysis import units
 from tuitrain.runs.follower import Curve, Follower
 from tuitrain.runs.rows import Event
-from tuitrain.widgets.chart import Chart
-from tuitrain.widgets.look import RGB, theme_color
-from tuitrain.widgets.plot import Line, Mark, View
+from tuitrain.widgets.chart import Chart, theme_color
+from tuitrain.widgets.plot import RGB, Line, Mark, View
 
 XAxis = Literal["step", "epoch", "seconds"]
 AXES: tuple[XAxis, ...] = ("step", "epoch", "seconds")
@@ -94,6 +93,7 @@ class ChartPair(Container, can_focus=True):
         return curve["seconds"] if self.axis == "seconds" else curve.step
 
     def _line(self, run: Follower, curve: Curve, column: str, name: str, number: int, marker: str = "braille") -> Line:
+        curve = curve.only(column)
         return Line(name, self._x(curve, run.state.steps_per_epoch), curve[column], self._color(number), marker)
 
     def _marks(self, run: Follower) -> list[Mark]:

@@ -68,6 +68,14 @@ class RunEnded(Message):
         self.folder, self.name, self.state = folder, name, state
 
 
+class SweepEnded(Message):
+    """Nobody works any more on a sweep on which somebody did before."""
+
+    def __init__(self, folder: SweepFolder) -> None:
+        super().__init__()
+        self.folder = folder
+
+
 class NewRun(Message):
     """Open the form, from `config` where one is given."""
 
@@ -77,11 +85,11 @@ class NewRun(Message):
 
 
 class CompareRuns(Message):
-    """Show these runs side by side."""
+    """Show these runs side by side, or `grouped` those that differ only in their seed as one."""
 
-    def __init__(self, folders: Sequence[RunFolder]) -> None:
+    def __init__(self, folders: Sequence[RunFolder], *, grouped: bool = False) -> None:
         super().__init__()
-        self.folders = tuple(folders)
+        self.folders, self.grouped = tuple(folders), grouped
 
 
 class OpenSweep(Message):

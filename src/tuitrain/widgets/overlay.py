@@ -16,9 +16,8 @@ from tuitrain.analysis.decimate import block, thin
 from tuitrain.analysis.groups import Points, band
 from tuitrain.analysis.identity import Identity
 from tuitrain.runs.follower import Curve, Follower
-from tuitrain.widgets.chart import Chart
-from tuitrain.widgets.look import RGB, theme_color
-from tuitrain.widgets.plot import Line
+from tuitrain.widgets.chart import Chart, theme_color
+from tuitrain.widgets.plot import RGB, Line
 
 XAxis = Literal["step", "epoch", "seconds", "wall time"]
 AXES: tuple[XAxis, ...] = ("step", "epoch", "seconds", "wall time")
@@ -39,7 +38,8 @@ class Plotted:
     text: Callable[[float | None], str]
 
     def curve(self, run: Follower) -> Curve:
-        return run.train if self.split == "train" else run.evaluations[self.split]
+        curve = run.train if self.split == "train" else run.evaluations[self.split]
+        return curve.only(self.column)
 
 
 METRICS = (

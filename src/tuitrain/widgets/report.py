@@ -7,6 +7,7 @@ from textual.content import Content
 from tuitrain.analysis import confusion, units
 from tuitrain.config.values import changed, to_text
 from tuitrain.runs.follower import Follower
+from tuitrain.runs.foreign import ForeignInfo
 from tuitrain.runs.records import Evaluation, Score
 from tuitrain.text import plain
 
@@ -61,7 +62,7 @@ def _scores(run: Follower) -> Content:
         rows += [(f"best, epoch {best.epoch}", best.validation), ("  its test", best.test)]
     for name, score in rows:
         if score is not None:
-            numbers = f"{units.loss(score.loss):>10}", (f"{units.percent(score.accuracy):>12}", "bold")
+            numbers = f"{units.loss(score.loss):>10}", (f"{units.percent(score.measured):>12}", "bold")
             lines.append(Content.assemble((f"{name:<16}", MUTED), *numbers))
     return Content("\n").join(lines) if len(lines) > 1 else Content("")
 
@@ -73,7 +74,8 @@ def _facts(run: Follower) -> Content:
     versions = " · ".join(
         f"{plain(name, 20)} {plain(version, 30)}" for name, version in list(info.versions.items())[:8]
     )
-    differing = " ".join(f"{key}={to_text(value)}" for key, value in changed(run.config).items())
+    shown = run.settings if run.folder.read_only else changed(run.config)
+    differing = " ".join(f"{key}={to_text(value)}" for key, value in shown.items())
     rows = {
         "model": f"{plain(info.model)} · {info.parameters:,} parameters",
         "data": f"{run.config.data.dataset} · {sizes}",
@@ -85,6 +87,13 @@ def _facts(run: Follower) -> Content:
         "settings": plain(differing, 2000) or "all at their defaults",
         "folder": plain(run.folder.path, 1000),
     }
+    if isinstance(info, ForeignInfo):
+        tags = ", ".join(f"{tag} ({points:,})" for tag, points in list(info.curves.items())[:40])
+        known = ("epochs", "folder")
+        rows = {"read from": "TensorBoard event files of another tool", **{name: rows[name] for name in known},
+                "time": f"{units.duration(state.seconds)} from the first value to the last", "started": started,
+                "where": plain(info.host), "settings": plain(differing, 2000) or "not known",
+                "tags": plain(tags, 2000)}  # fmt: skip
     rows |= {f"note {number}": plain(note) for number, note in enumerate(info.data_notes[:8], 1)}
     return Content("\n").join(Content.assemble((f"{name:<12}", MUTED), text) for name, text in rows.items())
 

@@ -8,13 +8,15 @@ from textual.widgets import Static
 
 from tuitrain.analysis import units
 from tuitrain.analysis.arrange import differing
+from tuitrain.analysis.bundles import Bundle
 from tuitrain.analysis.columns import columns
 from tuitrain.analysis.identity import Identity
 from tuitrain.config.values import changed, to_text
+from tuitrain.runs.follow import follow
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.listing import Entry
 from tuitrain.text import plain
-from tuitrain.widgets.look import utf8_locale
+from tuitrain.widgets.chart import utf8_locale
 from tuitrain.widgets.spark import spark
 
 BUDGET = 0.015
@@ -44,7 +46,7 @@ class RunDetail(Static):
         if entry is None or entry.status == "damaged":
             return False
         if self._run is None:
-            self._run = Follower(entry.folder)
+            self._run = follow(entry.folder)
         news = self._run.poll(BUDGET)
         if news:
             self._draw()
@@ -63,7 +65,7 @@ class RunDetail(Static):
         self.border_title = Content.assemble(
             (f"{sign} " if sign else "", f"$series-{self._mark.number}" if self._mark else ""),
             (plain(entry.info.name, 40), "$foreground"),
-            f" · {plain(entry.folder.id, 80)}",
+            f" · {_what(entry)}",
         )
         self.update(Content("\n").join([self._curves(), self._settings(entry), self._words(entry)]), layout=False)
 
@@ -71,10 +73,10 @@ class RunDetail(Static):
         run = self._run
         if run is None:
             return Content("")
-        accuracy, name = run.evaluations["validation"]["accuracy"], "val accuracy"
+        accuracy, name = run.evaluations["validation"].only("accuracy")["accuracy"], "val accuracy"
         if not accuracy:
-            accuracy, name = run.train["accuracy"], "train accuracy"
-        loss = run.train["loss"]
+            accuracy, name = run.train.only("accuracy")["accuracy"], "train accuracy"
+        loss = run.train.only("loss")["loss"]
         room = max(4, min(40, (self.size.width - len(name) - 36) // 2))
         parts: list[Content | tuple[str, str] | str] = []
         # Most of a loss falls at once; what it does from then on is seen on a logarithmic scale.
@@ -93,8 +95,9 @@ class RunDetail(Static):
             return Content("")
         others = [other for other in self._others if other.folder.id != entry.folder.id and other.status != "damaged"]
         if not others:
-            text = " ".join(f"{key}={to_text(value)}" for key, value in changed(entry.config).items())
-            return Content(plain(text) or "all settings at their defaults")
+            shown = entry.settings if entry.folder.read_only else changed(entry.config)
+            text = " ".join(f"{key}={to_text(value)}" for key, value in shown.items())
+            return Content(plain(text) or f"settings {'not known' if entry.folder.read_only else 'at their defaults'}")
         keys = differing([entry, *others])
         if not keys:
             return Content(f"the same settings as the {len(others)} marked")
@@ -119,3 +122,9 @@ class RunDetail(Static):
             (f"{plain(tags)}  " if tags else "", "$accent"),
             plain(entry.info.notes),
         )
+
+
+def _what(entry: Entry) -> str:
+    if isinstance(entry, Bundle):
+        return f"{len(entry.runs)} runs that differ only in their seed; the first is {plain(entry.folder.id, 80)}"
+    return plain(entry.folder.id, 80)

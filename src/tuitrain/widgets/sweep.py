@@ -18,20 +18,23 @@ def heat(found: HeatMap, down: str, across: str, metric: str, higher_is_better: 
     """`width` cells wide at most; the better the value, the stronger the colour under it."""
     low, high = found.span
     names = short_names([down, across])
-    room = max(1, (width - LABEL) // CELL)
+    margin = min(LABEL, max(map(len, found.rows), default=0) + 2)
+    room = max(1, (width - margin) // CELL)
     lines = [
         Content.styled(f"{metric}: {names[down]} down, {names[across]} across", MUTED),
         Content.assemble(
-            " " * LABEL, *((plain(label)[: CELL - 1].rjust(CELL), MUTED) for label in found.columns[:room])
+            " " * margin, *((plain(label)[: CELL - 1].rjust(CELL), MUTED) for label in found.columns[:room])
         ),
     ]
     for label, row in zip(found.rows, found.cells, strict=True):
-        line = Content.styled(plain(label)[: LABEL - 1].ljust(LABEL), MUTED)
+        line = Content.styled(plain(label)[: margin - 1].ljust(margin), MUTED)
         for cell in row[:room]:
             line += _cell(cell, metric, low, high, higher_is_better)
         lines.append(line)
     if len(found.columns) > room:
-        lines.append(Content.styled(f"{len(found.columns) - room} more columns need a wider window", MUTED))
+        lines.append(
+            Content.styled(f"{len(found.columns) - room} more columns need a wider window; y turns the map", MUTED)
+        )
     return Content("\n").join(lines)
 
 

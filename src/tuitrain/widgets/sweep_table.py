@@ -8,14 +8,19 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
 from tuitrain.analysis import units
-from tuitrain.analysis.sweep import short_names, shown
+from tuitrain.analysis.columns import columns
+from tuitrain.analysis.sweep import Summary, shown
 from tuitrain.config.settings import settings
 from tuitrain.config.sweep import Sweep
 from tuitrain.config.values import flat, to_text
 from tuitrain.runs.result import metric
 from tuitrain.runs.sweep_index import Outcome
 from tuitrain.text import plain
+from tuitrain.widgets.chart import utf8_locale
 from tuitrain.widgets.run_table import COLORS, SIGNS
+
+# Columns that every sweep has.
+OWN = ("trial", "status", "seed", "test", "time", "best val", "train")
 
 
 class SweepTable(DataTable[Text]):
@@ -33,6 +38,8 @@ class SweepTable(DataTable[Text]):
         self._rows: dict[str, list[str]] = {}
         self._heads: list[str] = []
         self._left: set[str] = set()
+        self.best_first = False
+        self._signs = utf8_locale()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "select_cursor":
@@ -44,12 +51,22 @@ class SweepTable(DataTable[Text]):
         """The run under the cursor."""
         return self._outcomes[self.cursor_row] if 0 <= self.cursor_row < len(self._outcomes) else None
 
-    def show(self, sweep: Sweep, outcomes: Sequence[Outcome]) -> None:
+    def show(self, sweep: Sweep, outcomes: Sequence[Outcome], best: tuple[int, Summary] | None) -> None:
+        """`best` is the best trial so far."""
         selected = self.selected.job.key if self.selected else ""
-        names = short_names(sweep.varying)
-        heads = ["", "trial", *names.values(), "seed", _title(sweep), "test", "time", "status"]
-        self._left = {"", "status", *(name for key, name in names.items() if settings()[key].kind not in (int, float))}
+        names = titles(sweep.varying)
+        heads = ["trial", "status", *names.values(), "seed", _title(sweep), "test", "time"]
+        self._left = {"status", *(name for key, name in names.items() if settings()[key].kind not in (int, float))}
+        if self.best_first:
+            outcomes = sorted(outcomes, key=lambda one: _rank(sweep, one))
         rows = {one.job.key: _cells(sweep, one) for one in outcomes}
+        star = heads.index(_title(sweep))
+        for one in outcomes:
+            cells = rows[one.job.key]
+            if self._signs:
+                cells[1] = f"{SIGNS[one.status]} {cells[1]}"
+            if best is not None and one.job.trial == best[0]:
+                cells[star] = f"{'★' if self._signs else '*'} {cells[star]}"
         self._outcomes = list(outcomes)
         if heads != self._heads or list(rows) != list(self._rows):
             self._build(heads, rows)
@@ -74,7 +91,7 @@ class SweepTable(DataTable[Text]):
         one = self._outcomes[list(rows).index(key)]
         color = self.app.theme_variables.get(COLORS.get(one.status, ""), "")
         return [
-            Text(cell, style=color if head in ("", "status") else "", justify="left" if head in self._left else "right")
+            Text(cell, style=color if head == "status" else "", justify="left" if head in self._left else "right")
             for head, cell in zip(self._heads, cells, strict=True)
         ]
 
@@ -83,6 +100,19 @@ def _title(sweep: Sweep) -> str:
     """`best val`, `train loss` …"""
     split, _, what = sweep.options.metric.partition(".")
     return ("best val" if split == "validation" else split) + (" loss" if what == "loss" else "")
+
+
+def titles(keys: Sequence[str]) -> dict[str, str]:
+    """As the table of runs has them, where no two are the same."""
+    names = {key: columns()[key].title for key in keys}
+    taken = list(names.values())
+    return {key: name if taken.count(name) == 1 and name not in OWN else key for key, name in names.items()}
+
+
+def _rank(sweep: Sweep, one: Outcome) -> tuple[bool, float]:
+    """Runs without a value come last."""
+    value = metric(one.state, sweep.options.metric)
+    return value is None, 0.0 if value is None else -value if sweep.higher_is_better else value
 
 
 def _cells(sweep: Sweep, one: Outcome) -> list[str]:
@@ -94,10 +124,9 @@ def _cells(sweep: Sweep, one: Outcome) -> list[str]:
     if one.problem.startswith("Pruned"):
         status = "pruned"
     cells = [
-        SIGNS[one.status], str(one.job.trial), *values, str(one.job.seed),
+        str(one.job.trial), status, *values, str(one.job.seed),
         shown(sweep.options.metric, metric(state, sweep.options.metric)),
         units.percent(state.test.accuracy if state and state.test else None),
         units.duration(state.seconds if state and state.step else None),
-        status,
     ]  # fmt: skip
     return [plain(cell, 40) for cell in cells]

@@ -1,0 +1,123 @@
+"""The pictures of docs/study.py: tuitrain's own charts, drawn without a terminal, as SVG."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+from textual.app import App, ComposeResult
+from textual.containers import Horizontal
+from textual.widget import Widget
+
+from study_page.runs import Group, Setting, Study, epochs
+from tuitrain.analysis import units
+from tuitrain.analysis.groups import band
+from tuitrain.analysis.identity import Identity, identities
+from tuitrain.config.values import to_text
+from tuitrain.widgets.chart import Chart, theme_color
+from tuitrain.widgets.overlay import METRICS, Drawn, Overlay, Scaled
+from tuitrain.widgets.plot import ALL, Line, View
+from tuitrain.widgets.themes import load_themes, shipped_themes_folder
+
+GRADIENTS = "study-gradients.svg"
+SIZE = (120, 20)
+MARKERS = ("braille", "•", "×", "+", "o", "^")
+LOG = View(log_y=True)
+
+
+class Stage(App[None]):
+    """Nothing but some widgets, in the dark theme."""
+
+    def __init__(self, widgets: Sequence[Widget]) -> None:
+        super().__init__()
+        self.widgets = widgets
+        for loaded in load_themes([shipped_themes_folder()]).values():
+            self.register_theme(loaded.theme)
+        self.theme = "tuitrain-dark"
+
+    def compose(self) -> ComposeResult:
+        yield Horizontal(*self.widgets)
+
+
+Show = Callable[[Stage], None]
+
+
+async def _photograph(path: Path, title: str, widgets: Sequence[Widget], show: Show) -> None:
+    app = Stage(widgets)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        show(app)
+        await pilot.pause()
+        path.write_text(app.export_screenshot(title=title, simplify=True), encoding="utf-8")
+
+
+def curves(path: Path, title: str, groups: Sequence[Group], known: Mapping[str, Identity]) -> None:
+    """Loss and accuracy of training by epoch: a mean for each group, and a band of a standard deviation. What a name is
+    `known` by is the same in all pictures."""
+    drawn = [Drawn(name, known[name], group.runs) for group in groups for name in [_name(group.setting)]]
+    overlays = [_overlay("loss", LOG), _overlay("accuracy", ALL)]
+
+    def show(_: Stage) -> None:
+        for overlay in overlays:
+            overlay.show(drawn)
+
+    asyncio.run(_photograph(path, title, overlays, show))
+
+
+def _overlay(column: str, view: View) -> Overlay:
+    overlay = Overlay()
+    overlay.metric = [(metric.split, metric.column) for metric in METRICS].index(("train", column))
+    for chart in overlay.charts:
+        chart.braille, chart.view = True, view
+    return overlay
+
+
+def gradients(path: Path, title: str, groups: Sequence[Group]) -> None:
+    """The norm of each layer's gradient by epoch, the mean over the runs: a chart a group, with one y axis for all."""
+    curves = [[_norms(group, layer) for layer in range(len(group.runs[0].layers))] for group in groups]
+    norms = [norm for chart in curves for _, y in chart for norm in y if norm > 0]
+    view = replace(LOG, y_from=min(norms), y_to=max(norms)) if norms else LOG
+    charts = [
+        Chart(f"gradient norm by layer: {group.setting.activation}", x_label="epoch", x_format=units.number,
+              home=view, braille=True)
+        for group in groups
+    ]  # fmt: skip
+
+    def show(app: Stage) -> None:
+        for chart, lines, group in zip(charts, curves, groups, strict=True):
+            names = group.runs[0].info.layers
+            chart.update([
+                Line(name, x, y, theme_color(app, f"series-{number + 1}"), MARKERS[number % len(MARKERS)])
+                for number, (name, (x, y)) in enumerate(zip(names, lines, strict=False))
+            ])  # fmt: skip
+
+    asyncio.run(_photograph(path, title, charts, show))
+
+
+def _norms(group: Group, layer: int) -> tuple[Sequence[float], Sequence[float]]:
+    runs = [(Scaled(run.train.step, unit=max(1, run.state.steps_per_epoch)), run.layers[layer]) for run in group.runs]
+    return band(runs)[:2]
+
+
+def _name(setting: Setting) -> str:
+    return f"{setting.optimizer}-{setting.activation}"
+
+
+def make_pictures(study: Study, folder: Path) -> dict[str, str]:
+    """A caption for each picture, by its name in the folder. Curves of a single group are not drawn."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made: dict[str, str] = {}
+    known = identities([_name(group.setting) for group in study.originals])
+    for length, lr in product(study.levels("epochs"), reversed(study.levels("lr"))):
+        groups = [group for group in study.originals if group.setting[2:] == (lr, length)]
+        if len(groups) > 1:
+            title = f"lr {to_text(lr)}, {epochs(int(length))}"
+            name = f"study-lr-{to_text(lr)}-epochs-{length}.svg"
+            curves(folder / name, title, groups, known)
+            made[name] = f"Loss and accuracy of training: {title}"
+    if len(groups := study.activations) > 1:
+        title = f"{groups[0].setting.optimizer}, lr {to_text(groups[0].setting.lr)}"
+        gradients(folder / GRADIENTS, title, groups)
+        made[GRADIENTS] = f"Norm of the gradient, layer by layer: {title}"
+    return made

@@ -1,0 +1,177 @@
+"""What docs/study.py says about the runs of a sweep: read, grouped and counted by tuitrain's own modules."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import fsum
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+from tuitrain.analysis.compare import compare
+from tuitrain.analysis.groups import SEED, Spread, spread
+from tuitrain.config.values import to_text
+from tuitrain.errors import RunError
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.follower import Follower
+from tuitrain.runs.listing import Entry, list_runs
+from tuitrain.runs.records import Evaluation
+from tuitrain.text import plain
+
+KEYS = ("optimizer.name", "model.activation", "optimizer.lr", "training.epochs")
+
+
+class Setting(NamedTuple):
+    """What the runs of a study may differ in, besides the seed; in the order of KEYS."""
+
+    optimizer: str
+    activation: str
+    lr: float
+    epochs: int
+
+    def __str__(self) -> str:
+        return f"{self.optimizer}, {self.activation}, lr {to_text(self.lr)}, {epochs(self.epochs)}"
+
+
+@dataclass(frozen=True)
+class Group:
+    """The runs of a setting, by seed. `test` and `train` are accuracies at the end; `seconds` is training time;
+    `first_epoch` is the accuracy on the training images of the first epoch, each before it was learned from."""
+
+    setting: Setting
+    runs: tuple[Follower, ...]
+    evaluations: tuple[Evaluation, ...]
+    test: Spread
+    train: Spread | None
+    seconds: Spread
+    first_epoch: Spread | None
+
+    @property
+    def extremes(self) -> tuple[float, float]:
+        """The lowest and the highest test accuracy."""
+        accuracies = [one.accuracy for one in self.evaluations]
+        return min(accuracies), max(accuracies)
+
+    @property
+    def answers(self) -> list[int]:
+        """How many classes each run takes test images for."""
+        return [sum(map(any, zip(*one.confusion, strict=True))) for one in self.evaluations]
+
+    def norms(self, epoch: int) -> list[float]:
+        """The median norm of each layer's gradient over the rows of an epoch of all runs, the first layer first."""
+        layers = range(len(self.runs[0].layers))
+        return [median(value for run in self.runs for value in _rows(run, epoch, run.layers[n])) for n in layers]
+
+    def rows(self, epoch: int) -> int:
+        """How many rows `norms` speaks of."""
+        return sum(len(_rows(run, epoch, run.train.step)) for run in self.runs)
+
+
+@dataclass(frozen=True)
+class Study:
+    """`groups` by setting; `left_out` counts runs that did not end well, or were not tested."""
+
+    groups: dict[Setting, Group]
+    left_out: int
+
+    @property
+    def runs(self) -> list[Follower]:
+        return [run for group in self.groups.values() for run in group.runs]
+
+    def levels(self, key: str) -> list[float | str]:
+        """The values of one of Setting's fields: numbers ascending, words as they come."""
+        values = list(dict.fromkeys(getattr(setting, key) for setting in self.groups))
+        return sorted(values) if key in ("lr", "epochs") else values
+
+    def gains(self, key: str, before: float | str, after: float | str, optimizer: str = "") -> list[float]:
+        """How much mean test accuracy one value of a field gains over another, for each pair of groups that differ in
+        it alone; of one optimizer, or of all."""
+        pairs = [
+            (group, self.groups.get(setting._replace(**{key: after})))  # type: ignore[arg-type]
+            for setting, group in self.groups.items()
+            if getattr(setting, key) == before and optimizer in ("", setting.optimizer)
+        ]
+        return [other.test.mean - group.test.mean for group, other in pairs if other is not None]
+
+    @property
+    def twins(self) -> dict[Setting, Setting]:
+        """Settings whose models are those of an earlier setting, with the same answer and the same loss in each run."""
+        seen: dict[tuple[tuple[bytes, float | None], ...], Setting] = {}
+        found = {}
+        for setting, group in self.groups.items():
+            known = seen.setdefault(tuple((one.predicted, one.loss) for one in group.evaluations), setting)
+            if known != setting:
+                found[setting] = known
+        return found
+
+    @property
+    def originals(self) -> list[Group]:
+        """Each model once."""
+        twins = self.twins
+        return [group for setting, group in self.groups.items() if setting not in twins]
+
+    @property
+    def same_optimizers(self) -> list[tuple[str, str]]:
+        """Optimizers that make the same models as an earlier one does."""
+        return sorted({(one.optimizer, other.optimizer) for one, other in self.twins.items() if one[1:] == other[1:]})
+
+    @property
+    def activations(self) -> list[Group]:
+        """One group an activation: the first optimizer, the highest learning rate, as many epochs as most groups."""
+        lengths = Counter(setting.epochs for setting in self.groups)
+        wanted = (self.levels("optimizer")[0], self.levels("lr")[-1], lengths.most_common(1)[0][0])
+        return [group for (one, _, lr, length), group in self.groups.items() if (one, lr, length) == wanted]
+
+
+def epochs(count: int) -> str:
+    return f"{count} epoch{'s' * (count != 1)}"
+
+
+def read_study(runs_dir: Path, sweep: str = "") -> Study:
+    """Of all runs of the folder, or those of the sweep with this id. Raises RunError where they are no one study."""
+    entries = [one for one in reversed(list_runs(runs_dir)) if not sweep or one.info.parent == sweep]
+    runs = [_read(one.folder) for one in entries if _tested(one)]
+    if not runs:
+        raise RunError(f"There is no finished run to study in {plain(runs_dir)}.", "See: tuitrain runs")
+    comparison = compare(runs)
+    if more := [key for key in comparison.differing if key not in (*KEYS, SEED)]:
+        raise RunError(f"These runs differ in more than a study shows: {', '.join(more)}.", "Name the sweep.")
+    by_id = {run.folder.id: run for run in runs}
+    groups = [_group([by_id[id] for id in group.ids]) for group in comparison.groups]
+    order = list(dict.fromkeys(word for group in groups for word in group.setting[:2]))
+    groups.sort(key=lambda group: (*map(order.index, group.setting[:2]), group.setting.lr, group.setting.epochs))
+    return Study({group.setting: group for group in groups}, len(entries) - len(runs))
+
+
+def _tested(entry: Entry) -> bool:
+    return entry.status == "finished" and entry.state.test is not None
+
+
+def _read(folder: RunFolder) -> Follower:
+    run = Follower(folder)
+    while run.poll(1.0):
+        pass
+    return run
+
+
+def _group(runs: Sequence[Follower]) -> Group:
+    runs = sorted(runs, key=lambda run: run.config.training.seed)
+    config = runs[0].config
+    setting = Setting(config.optimizer.name, config.model.activation, config.optimizer.lr, config.training.epochs)
+    evaluations = [one for run in runs if (one := run.folder.evaluation("test")) is not None]
+    test, seconds = spread(one.accuracy for one in evaluations), spread(run.state.seconds for run in runs)
+    if test is None or seconds is None or len(evaluations) < len(runs):
+        raise RunError(f"The runs of {setting} are damaged: they were tested, and evaluation/test.json is missing.")
+    train = spread(run.state.train.accuracy for run in runs if run.state.train)
+    return Group(setting, tuple(runs), tuple(evaluations), test, train, seconds, spread(map(_first_epoch, runs)))
+
+
+def _rows(run: Follower, epoch: int, column: Sequence[float]) -> list[float]:
+    return [value for value, at in zip(column, run.train["epoch"], strict=True) if at == epoch]
+
+
+def _first_epoch(run: Follower) -> float | None:
+    """The mean over the epoch of rows that each stand for the steps since the row before."""
+    steps, accuracies = _rows(run, 1, run.train.step), _rows(run, 1, run.train["accuracy"])
+    weights = [step - before for step, before in zip(steps, [0, *steps], strict=False)]
+    return fsum(a * w for a, w in zip(accuracies, weights, strict=True)) / sum(weights) if weights else None

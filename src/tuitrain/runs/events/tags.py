@@ -1,0 +1,85 @@
+"""What other tools call what tuitrain has a column for. This is the one table; docs/other-tools.md explains it.
+
+A tag is read as words: `Loss/train`, `train_loss` and `train/loss` are the same. Words that name a split and words that
+say how often a value is written (FREQUENCIES) are taken out; what is left must be a metric.
+"""
+
+import re
+from typing import NamedTuple
+
+from tuitrain.config.settings import settings
+
+SPLITS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "val", "valid", "eval", "evaluation", "dev"),
+    "test": ("test", "testing"),
+}
+METRICS = {
+    "loss": ("loss", "cross entropy", "cross entropy loss", "nll loss"),
+    "accuracy": ("accuracy", "acc", "top1", "acc1", "sparse categorical accuracy", "categorical accuracy",
+                 "binary accuracy", "multiclass accuracy"),
+    "lr": ("lr", "learning rate", "lr sgd", "lr adam", "lr adamw", "lr sgd pg1", "lr adam pg1", "lr adamw pg1"),
+    "grad_norm": ("grad norm", "gradient norm", "grad 2.0 norm total"),
+    "epoch": ("epoch",),
+}  # fmt: skip
+FREQUENCIES = ("epoch", "step")
+# Hyperparameters by the setting that they are; names are read as tags are, and dotted keys are settings themselves.
+HPARAMS = {
+    "optimizer.lr": ("lr", "learning rate", "base lr", "init lr", "initial lr"),
+    "optimizer.name": ("optimizer", "optim", "opt", "optimizer name"),
+    "optimizer.momentum": ("momentum",),
+    "optimizer.weight_decay": ("weight decay", "wd"),
+    "data.batch_size": ("batch size", "bs", "train batch size", "per device train batch size"),
+    "data.dataset": ("dataset", "data set", "dataset name"),
+    "model.name": ("model", "arch", "architecture", "model name", "net", "network"),
+    "model.activation": ("activation", "activation fn", "act"),
+    "model.dropout": ("dropout", "dropout rate", "p dropout"),
+    "schedule.name": ("scheduler", "lr scheduler", "lr scheduler type", "schedule"),
+    "training.epochs": ("epochs", "max epochs", "num epochs", "num train epochs", "n epochs"),
+    "training.seed": ("seed", "random seed"),
+}
+# Sub-folders into which Keras and others write the splits of one run.
+PARTS = {word: split for split, words in SPLITS.items() for word in words}
+
+_WORD = re.compile(r"[/_\-\s]+")
+_METRICS = {name: column for column, names in METRICS.items() for name in names}
+_SETTINGS = {name: key for key, names in HPARAMS.items() for name in names}
+
+
+class Place(NamedTuple):
+    """Where a tag's values belong. Of several tags for one place, the one with the lowest `rank` is taken."""
+
+    split: str
+    column: str
+    rank: int
+
+
+def place(tag: str, part: str) -> Place | None:
+    """None for what tuitrain has no column for. `part` is the split of the sub-folder, or empty."""
+    words = _words(tag)
+    splits = [PARTS[word] for word in words if word in PARTS]
+    metric = [word for word in words if word not in PARTS]
+    often = next((word for word in metric if word in FREQUENCIES and len(metric) > 1), "")
+    if often:
+        metric.remove(often)
+    column = _METRICS.get(" ".join(metric))
+    split = splits[0] if splits else part or "train"
+    if column is None or len(set(splits)) > 1:
+        return None
+    if column in ("lr", "grad_norm", "epoch"):
+        split = "train" if column != "epoch" else split
+    # The tag with fewest words; the finer curve of training, and one point an epoch of what is evaluated.
+    count = len(words) + bool(part)
+    preferred = "step" if split == "train" else "epoch"
+    return Place(split, column, 10 * count + 2 * bool(part) + (often not in ("", preferred)))
+
+
+def setting(name: str) -> str | None:
+    """The setting that a hyperparameter is."""
+    if name in settings():
+        return name
+    return _SETTINGS.get(" ".join(_words(name.rpartition("/")[2])))
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in _WORD.split(text.lower()) if word]
