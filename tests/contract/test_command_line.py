@@ -216,7 +216,6 @@ def test_a_truncated_mnist_is_refused(tmp_path: Path) -> None:
         (["trian"], "there is no command 'trian'. Did you mean train?"),
         (["\x1b[31m"], "there is no command"),
         (["--fast"], "unrecognized arguments: --fast"),
-        ([], "The app needs a terminal"),
         (["attach"], "The app needs a terminal"),
         (["show"], "the following arguments are required: RUN"),
         (["show", "nothing"], "There is no run 'nothing' in runs. See: tuitrain runs"),

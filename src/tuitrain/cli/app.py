@@ -12,10 +12,8 @@ from tuitrain.text import plain
 
 
 def run(options: argparse.Namespace) -> int:
-    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        raise TuitrainError("The app needs a terminal, and is led elsewhere here.", "For scripts: tuitrain --help")
-    first = _attached(options) if options.command == "attach" else None
     _need_terminal()
+    first = _attached(options) if options.command == "attach" else None
     from tuitrain.app import open_app
 
     left = open_app(options.runs_dir, first)
