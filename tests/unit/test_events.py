@@ -145,7 +145,8 @@ def test_what_lightning_writes(tmp_path: Path) -> None:
     # The finer of two tags is the curve of training; where only some rows have a value, the others are left out.
     assert list(run.train["loss"]) == pytest.approx([1 / (step + 1) for step in range(0, 100, 5)])
     assert list(run.train["lr"]) == pytest.approx([0.001] * 20)
-    assert find(tmp_path, "lightning_logs/version_0").read_only
+    assert one.info.name == "version_0"
+    assert find(tmp_path, "version_0").id == find(tmp_path, "lightning_logs/version_0").id == one.folder.id
     assert find(tmp_path, str(folder)).read_only
 
 

@@ -83,6 +83,7 @@ def _tests(comparison: Comparison, folders: Mapping[str, RunFolder]) -> list[dic
 
 
 def _evaluation(folder: RunFolder) -> Evaluation:
+    folder.refuse_foreign()
     evaluation = folder.evaluation("test")
     if evaluation is None:
         raise RunError(f"{plain(folder.id)} was not tested.", f"Test it with: tuitrain evaluate {plain(folder.id)}")

@@ -49,7 +49,8 @@ def run(options: argparse.Namespace) -> int:
         say(Text(plain(state.reason)))
     _made(console, info, config)
     say(Text(f"train {score(state.train)} · validation {score(state.validation)} · test {score(state.test)}"))
-    say(Text(f"{state.epoch} of {state.epochs} epochs · {state.step:,} steps · {units.duration(state.seconds)}"))
+    epochs = f"{state.epoch} of {state.epochs} epochs" if state.epochs else "epochs not known"
+    say(Text(f"{epochs} · {state.step:,} steps · {units.duration(state.seconds)}"))
     if not folder.read_only:
         _matrix(console, folder, test or validation)
     return 0

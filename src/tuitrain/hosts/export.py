@@ -24,7 +24,8 @@ EVENTS = "events.out.tfevents.*"
 
 def default_path(folder: RunFolder, format: Format) -> Path:
     """In the working folder."""
-    return Path(f"{folder.id}-tensorboard" if format == "tensorboard" else f"{folder.id}.{format}")
+    name = folder.id.replace("/", "-")
+    return Path(f"{name}-tensorboard" if format == "tensorboard" else f"{name}.{format}")
 
 
 def export(folder: RunFolder, format: Format, path: Path, *, checkpoint: str = "last", force: bool = False) -> None:

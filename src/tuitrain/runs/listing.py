@@ -71,7 +71,9 @@ def find(runs_dir: Path, wanted: str) -> RunFolder:
     candidates = all_folders(runs_dir)
     exact = [folder for folder in candidates if folder.id == wanted]
     fitting = (
-        exact or [f for f in candidates if f.id.startswith(wanted) or f.id.endswith(f"-{wanted}")] if wanted else []
+        exact or [f for f in candidates if f.id.startswith(wanted) or f.id.endswith((f"-{wanted}", f"/{wanted}"))]
+        if wanted
+        else []
     )
     fitting = fitting or [folder for folder in candidates if _name(folder) == wanted]
     if len(fitting) == 1:

@@ -168,6 +168,8 @@ class Run(TickingScreen):
         page, seen = self.query_one(ContentSwitcher).current, self.evaluation
         if page not in ("confusion", "classes", "worst"):
             return Content("")
+        if seen is None and self.run.folder.read_only:
+            return Content("Another tool's run: its files hold no predictions.")
         if seen is None:
             return Content(f"No evaluation yet. Make one with: tuitrain evaluate {plain(self.run.folder.id)}")
         weights = "the best weights" if seen.checkpoint == "best" else "the last weights"
@@ -186,7 +188,7 @@ class Run(TickingScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if action == "evaluation":
             return len(self.evaluations) > 1
-        return self.run.status != "damaged" if action == "clone" else True
+        return self.run.status != "damaged" and not self.run.folder.read_only if action == "clone" else True
 
     def action_page(self, page: str) -> None:
         self.query_one(ContentSwitcher).current = page

@@ -89,11 +89,16 @@ def _facts(run: Follower) -> Content:
     }
     if isinstance(info, ForeignInfo):
         tags = ", ".join(f"{tag} ({points:,})" for tag, points in list(info.curves.items())[:40])
-        known = ("epochs", "folder")
-        rows = {"read from": "TensorBoard event files of another tool", **{name: rows[name] for name in known},
-                "time": f"{units.duration(state.seconds)} from the first value to the last", "started": started,
-                "where": plain(info.host), "settings": plain(differing, 2000) or "not known",
-                "tags": plain(tags, 2000)}  # fmt: skip
+        rows = {
+            "read from": "TensorBoard event files of another tool",
+            "epochs": f"{state.epoch if state.epochs else 'not known'} · {state.step:,} steps",
+            "time": f"{units.duration(state.seconds)} from the first value to the last",
+            "where": plain(info.host),
+            "started": started,
+            "settings": plain(differing, 2000) or "not known",
+            "tags": plain(tags, 2000),
+            "folder": rows["folder"],
+        }
     rows |= {f"note {number}": plain(note) for number, note in enumerate(info.data_notes[:8], 1)}
     return Content("\n").join(Content.assemble((f"{name:<12}", MUTED), text) for name, text in rows.items())
 

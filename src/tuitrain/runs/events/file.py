@@ -144,7 +144,7 @@ class EventFile:
 
     def _add(self, series: Series, step: int, wall: float, value: float) -> None:
         self.changes += 1
-        self.last = wall
+        self.first, self.last = self.first or wall, wall
         series.step.append(step)
         series.time.append(wall)
         series.value.append(value)
@@ -167,7 +167,6 @@ class EventFile:
                     and (1, VARINT, _START) in {field[:3] for field in fields(data, begin, end)}
                 ):
                     self._restart(step)
-            self.first, self.last = self.first or wall, wall
             for begin, end in values:
                 self._value(data, begin, end, step, wall, rest if len(values) == 1 else None)
         except (ValueError, struct.error):

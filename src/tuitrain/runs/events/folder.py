@@ -30,7 +30,8 @@ class EventFolder(RunFolder):
         self._run: EventFollower | None = None
 
     def name(self) -> str:
-        return plain(self.id)
+        """The last part of the id: what tells runs apart in the room of a column."""
+        return plain(self.id.rpartition("/")[2])
 
     def follow(self, *, brief: bool = False) -> EventFollower:
         return EventFollower(self, brief=brief)

@@ -116,7 +116,6 @@ class EventFollower(Follower):
             epoch=done,
             epochs=max(done, planned) if isinstance(planned, int) else done,
             step=step,
-            steps=step,
             steps_per_epoch=per_epoch,
             seconds=max(0.0, last - first),
             started=first or None,
