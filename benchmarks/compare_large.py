@@ -10,7 +10,6 @@ import gc
 import json
 import os
 import pty
-import random
 import select
 import signal
 import statistics
@@ -20,53 +19,26 @@ import tempfile
 import termios
 import time
 from fcntl import ioctl
-from math import exp
 from pathlib import Path
 
 import msgspec
 import psutil
 
 from claims import Claim, at_most, figure, p95, report
+from runs_made import EPOCHS, write_run
 from tuitrain.app import TuitrainApp
-from tuitrain.config.schema import Config
-from tuitrain.config.values import override
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, folders
-from tuitrain.runs.records import RunInfo, Score
-from tuitrain.runs.rows import Evaluated, Train, encode
-from tuitrain.runs.writer import RunWriter, create, encode_pretty
+from tuitrain.runs.writer import encode_pretty
 from tuitrain.screens.compare import Compare
 from tuitrain.widgets.navigation import CompareRuns
 
-EPOCHS = 100
 KEYS = ("m", "m", "right", *["left"] * 6, "down", "down", "b", "x", "left", "left", "+", "+", "-", "-", "i", "i",
         "[", "left", "o", "o", "e", "e", "g", "g", "a", "a", "down", "m", "left", "m", "0", "O", "O", "x", "x",
         "x")  # fmt: skip
 CODES = {"left": "\x1b[D", "right": "\x1b[C", "down": "\x1b[B"}
 QUIET = 0.15
 RUNS, ROWS, MANY = 10, 100_000, 5_000
-
-
-def write_run(runs_dir: Path, number: int, rows: int) -> RunFolder:
-    config = override(Config(), [f"optimizer.lr={0.001 * (1 + number % 5)}", f"training.seed={number}"])
-    folder = create(runs_dir, RunInfo(id="", name=f"run-{number}", parameters=1000 * number), config)
-    noise, begun, last = random.Random(number), 1.7e9, Score(0.0, 0.0)
-    with folder.metrics_file.open("wb") as file:
-        for row in range(1, rows + 1):
-            step, seconds = 10 * row, 0.05 * row
-            loss = (2.3 - 0.1 * number) * exp(-3 * row / rows) + 0.3 * noise.random()
-            epoch = 1 + (row - 1) * EPOCHS // rows
-            train = Train(step, epoch, loss, max(0.0, 1 - loss / 3), 0.001, seconds, begun + seconds, noise.random())
-            file.write(encode(train) + b"\n")
-            if row % (rows // EPOCHS) == 0:
-                last = Score(loss, max(0.0, 1 - loss / 3))
-                evaluated = Evaluated("validation", step, epoch, loss, last.accuracy, seconds, begun + seconds)
-                file.write(encode(evaluated) + b"\n")
-    writer = RunWriter(folder)
-    writer.update(epoch=EPOCHS, epochs=EPOCHS, step=10 * rows, steps=10 * rows, steps_per_epoch=10 * rows // EPOCHS,
-                  seconds=0.05 * rows, validation=last, train=last, status="finished", now=True)  # fmt: skip
-    writer.close()
-    return folder
 
 
 class Measured(TuitrainApp):

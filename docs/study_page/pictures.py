@@ -15,7 +15,8 @@ from tuitrain.analysis import units
 from tuitrain.analysis.groups import band
 from tuitrain.analysis.identity import Identity, identities
 from tuitrain.config.values import to_text
-from tuitrain.widgets.chart import Chart, theme_color
+from tuitrain.widgets.chart import Chart
+from tuitrain.widgets.look import theme_color
 from tuitrain.widgets.overlay import METRICS, Drawn, Overlay, Scaled
 from tuitrain.widgets.plot import ALL, Line, View
 from tuitrain.widgets.themes import load_themes, shipped_themes_folder

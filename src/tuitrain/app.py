@@ -67,6 +67,8 @@ class TuitrainApp(PaintedApp):
         self.theme = preferred if preferred in self.available_themes else _default_theme()
 
     def on_mount(self) -> None:
+        if not gc.isenabled():
+            self.set_timer(1.0, _collect)
         self._on_signal(signal.SIGHUP, self.exit)
         self._on_signal(signal.SIGTERM, self._stop_and_exit)
         self.theme_changed_signal.subscribe(self, lambda theme: preferences.change(theme=theme.name))
@@ -201,6 +203,12 @@ class TuitrainApp(PaintedApp):
             self.push_screen(screen)
 
 
+def _collect() -> None:
+    """What there is by now lives as long as the app: no collection of garbage need look at it, and make a key wait."""
+    gc.freeze()
+    gc.enable()
+
+
 def _default_theme() -> str:
     """Light where the terminal says that its background is: COLORFGBG, as rxvt, Konsole and others set it."""
     background = os.environ.get("COLORFGBG", "").rpartition(";")[2]
@@ -214,8 +222,6 @@ def open_app(runs_dir: Path, first: RunFolder | None = None) -> RunFolder | None
     terminal has gone, and where the app itself has failed.
     """
     keep_terminal()
-    # What was imported lives as long as the app: no collection of garbage need look at it, and make a key wait.
-    gc.freeze()
     host = ThreadHost()
     app = TuitrainApp(runs_dir, host, first)
 

@@ -9,7 +9,8 @@ from rich.style import Style
 from rich.text import Text
 from textual.app import App, ComposeResult
 
-from tuitrain.widgets.chart import Chart, theme_color, utf8_locale
+from tuitrain.widgets.chart import Chart
+from tuitrain.widgets.look import theme_color, utf8_locale
 from tuitrain.widgets.plot import Line, Mark, View, draw
 
 NAN, INF = float("nan"), float("inf")

@@ -1,6 +1,7 @@
 """`tuitrain` and `tuitrain attach`: the app."""
 
 import argparse
+import gc
 import sys
 
 from tuitrain.cli.output import talk
@@ -13,6 +14,8 @@ from tuitrain.text import plain
 
 def run(options: argparse.Namespace) -> int:
     _need_terminal()
+    # What is made until the first screen lives as long as the app: looking for garbage in it only makes one wait.
+    gc.disable()
     first = _attached(options) if options.command == "attach" else None
     from tuitrain.app import open_app
 

@@ -3,13 +3,11 @@
 import argparse
 from typing import Any
 
-from rich.table import Table
-from rich.text import Text
-
 from tuitrain.analysis import query
 from tuitrain.analysis.arrange import ordered, sort_order
 from tuitrain.analysis.columns import Column, columns
-from tuitrain.cli.output import document, talk, wide_console
+from tuitrain.cli.output import document, talk
+from tuitrain.cli.table import write_table
 from tuitrain.config.values import flat
 from tuitrain.runs.index import RunIndex
 from tuitrain.runs.listing import Entry
@@ -36,21 +34,14 @@ def run(options: argparse.Namespace) -> int:
         document([_document(entry) for entry in fitting])
     elif fitting:
         keys = dict.fromkeys((*COLUMNS, order[0].key) if order else COLUMNS)
-        wide_console().print(_table(fitting, [columns()[key] for key in keys]))
+        shown = [columns()[key] for key in keys]
+        rows = [_cells(entry, shown) for entry in fitting]
+        write_table([column.title for column in shown], rows, [column.right for column in shown])
     elif entries:
         talk(f"None of the {len(entries)} runs in {plain(runs_dir)} fits {plain(options.filter)!r}.")
     else:
         talk(f"There are no runs in {plain(runs_dir)}. Start one with: tuitrain train")
     return 0
-
-
-def _table(entries: list[Entry], shown: list[Column]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for column in shown:
-        table.add_column(column.title, justify="right" if column.right else "left", no_wrap=True)
-    for entry in entries:
-        table.add_row(*map(Text, _cells(entry, shown)))
-    return table
 
 
 def _cells(entry: Entry, shown: list[Column]) -> list[str]:

@@ -5,7 +5,6 @@ which C libraries and child processes write to. `keep_terminal` moves the progra
 own; `Capture` leads the rest away while a run is prepared and trained.
 """
 
-import ctypes
 import io
 import os
 import sys
@@ -91,6 +90,8 @@ class _Routed(io.TextIOBase):
 def _flush_c() -> None:
     """C libraries hold back what they print, and would let it go where the descriptors lead by then."""
     with suppress(OSError, AttributeError):
+        import ctypes
+
         ctypes.CDLL(None).fflush(None)
 
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from tuitrain.runs.process import alive
 from tuitrain.runs.records import FORMAT, Evaluation, RunInfo, ShownStatus, State
 from tuitrain.text import plain
 
-Stamp = tuple[tuple[int, int], ...]
+Stamp = tuple[tuple[int, ...], ...]
 _ID = re.compile(r"\d{8}-\d{6}-.*[0-9a-f]{4}$")
 
 
@@ -28,26 +27,36 @@ def slug(text: str) -> str:
 
 def new_id(name: str, now: float | None = None) -> str:
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
-    return "-".join(part for part in (stamp, slug(name), secrets.token_hex(2)) if part)
+    return "-".join(part for part in (stamp, slug(name), os.urandom(2).hex()) if part)
+
+
+class _Inside:
+    """A path in the folder, made when it is asked for: a list of thousands of runs needs few of them."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, folder: "RunFolder", owner: type) -> Path:
+        return folder.path / self._name
 
 
 class RunFolder:
     """Paths and contents of one run's folder; every read raises RunError with a reason where it must fail."""
 
+    config_file = _Inside("config.toml")
+    info_file = _Inside("run.json")
+    state_file = _Inside("state.json")
+    metrics_file = _Inside("metrics.jsonl")
+    control_file = _Inside("control.jsonl")
+    log_file = _Inside("log.txt")
+    evaluations = _Inside("evaluation")
+    checkpoints = _Inside("checkpoints")
     # Whether another tool wrote the run, see `refuse_foreign`.
     read_only = False
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.id = path.name
-        self.config_file = path / "config.toml"
-        self.info_file = path / "run.json"
-        self.state_file = path / "state.json"
-        self.metrics_file = path / "metrics.jsonl"
-        self.control_file = path / "control.jsonl"
-        self.log_file = path / "log.txt"
-        self.evaluations = path / "evaluation"
-        self.checkpoints = path / "checkpoints"
 
     def name(self) -> str:
         """Raises RunError."""
@@ -56,12 +65,12 @@ class RunFolder:
     def stamp(self) -> Stamp:
         """Another value whenever what a list of runs shows may have changed."""
         stamps = []
-        for path in (self.state_file, self.info_file, self.config_file):
+        for name in ("state.json", "run.json", "config.toml"):
             try:
-                stat = path.stat()
-                stamps.append((stat.st_mtime_ns, stat.st_ino))
+                stat = os.stat(f"{self.path}/{name}")  # noqa: PTH116
+                stamps.append((stat.st_ctime_ns, stat.st_ino, stat.st_size))
             except OSError:
-                stamps.append((0, 0))
+                stamps.append((0, 0, 0))
         return tuple(stamps)
 
     def advance(self, seconds: float) -> bool:  # noqa: ARG002
@@ -133,19 +142,20 @@ def shown_status(state: State) -> ShownStatus:
 def folders(runs_dir: Path) -> Iterator[RunFolder]:
     """The run folders below `runs_dir`, newest first by name; folders that hold nothing of a run are passed over."""
     try:
-        paths = sorted(runs_dir.iterdir(), key=lambda path: path.name, reverse=True)
+        with os.scandir(runs_dir) as found:
+            inside = sorted(found, key=lambda one: one.name, reverse=True)
     except FileNotFoundError:
         return
     except OSError as error:
         raise RunError(f"The runs folder {plain(runs_dir)} cannot be read: {error.strerror}.") from None
-    for path in paths:
-        if not path.name.startswith(".") and not path.is_symlink() and holds_a_run(path):
-            yield RunFolder(path)
+    for one in inside:
+        if not one.name.startswith(".") and not one.is_symlink() and holds_a_run(runs_dir / one.name):
+            yield RunFolder(runs_dir / one.name)
 
 
 def holds_a_run(path: Path) -> bool:
     """Whether anything of a run is in it, or at least its name is a run's and no other tool's files are in it."""
-    if any(os.path.lexists(path / name) for name in ("run.json", "state.json", "config.toml", "metrics.jsonl")):
+    if any(os.path.lexists(f"{path}/{name}") for name in ("run.json", "state.json", "config.toml", "metrics.jsonl")):
         return True
     try:
         return bool(_ID.match(path.name)) and not any("tfevents" in file.name for file in path.iterdir())

@@ -6,12 +6,10 @@ from pathlib import Path
 from time import monotonic, time_ns
 
 from tuitrain.errors import RunError
-from tuitrain.runs.configs import Configs
 from tuitrain.runs.folder import RunFolder, Stamp, shown_status
+from tuitrain.runs.kept import SETTLED, Kept
 from tuitrain.runs.listing import Entry, all_folders, entry
 
-# Nanoseconds within which a folder may change twice and look as if it had once.
-SETTLED = 5 * 10**9
 # How many runs that have ended are looked at again in one `refresh` that has a limit.
 SLICE = 500
 
@@ -21,7 +19,8 @@ class RunIndex:
 
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
-        self._configs = Configs(runs_dir)
+        self._kept = Kept(runs_dir)
+        self._fresh = 0
         self._folders: dict[str, RunFolder] = {}
         self._visited: dict[Path, tuple[int, int]] = {}
         self._known: dict[str, tuple[Stamp, Entry]] = {}
@@ -49,8 +48,9 @@ class RunIndex:
             elif not read or monotonic() < deadline:
                 self._look(self._folders[name], seconds)
                 read += 1
-        if not self.unread:
-            self._configs.keep()
+        if self._fresh and not self.unread:
+            self._kept.keep(self._known.values())
+            self._fresh = 0
         return [self._known[name][1] for name in self._folders if name in self._known]
 
     def _list(self) -> None:
@@ -93,15 +93,15 @@ class RunIndex:
     def _look(self, folder: RunFolder, seconds: float) -> None:
         stamp = folder.stamp()
         before = self._known.get(folder.id)
-        if before and before[0] == stamp:
-            fresh = before[1]
-        else:
+        one = before[1] if before and before[0] == stamp else self._kept.entry(folder, stamp)
+        if one is None:
             whole = folder.advance(seconds)
-            fresh = entry(folder, self._configs.read)
+            one = entry(folder)
             stamp = stamp if whole else ()
-            if whole and not fresh.state.active:
+            if whole and not one.state.active:
                 folder.forget()
-        self._known[folder.id] = (stamp, _now(fresh))
+            self._fresh += 1
+        self._known[folder.id] = (stamp, _now(one))
 
 
 def _dated(path: Path) -> tuple[int, int]:

@@ -1,7 +1,6 @@
 """All runs of a folder, and finding one."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +36,13 @@ class Entry(Struct, frozen=True):
         return None if self.status == "damaged" else setting_of(self.info, self.config, key)
 
 
-def entry(folder: RunFolder, read_config: Callable[[RunFolder], Config] = RunFolder.config) -> Entry:
+def entry(folder: RunFolder) -> Entry:
     """Never raises for a damaged run."""
     info, config, state = RunInfo(id=folder.id, name=folder.id), Config(), State()
     try:
         info = folder.info()
         state = folder.state()
-        config = folder.config() if folder.read_only else read_config(folder)
+        config = folder.config()
     except RunError as error:
         return Entry(folder, info, config, state, "damaged", str(error))
     return Entry(folder, info, config, state, shown_status(state))

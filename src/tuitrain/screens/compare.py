@@ -21,11 +21,11 @@ from tuitrain.runs.follow import follow
 from tuitrain.runs.records import Evaluation
 from tuitrain.text import plain
 from tuitrain.widgets import terminal
-from tuitrain.widgets.chart import theme_color, utf8_locale
 from tuitrain.widgets.compare_rows import Look, rows
 from tuitrain.widgets.compare_table import CompareTable
 from tuitrain.widgets.confusion_pair import ConfusionPair, Tested
 from tuitrain.widgets.footer import FittingFooter
+from tuitrain.widgets.look import theme_color, utf8_locale
 from tuitrain.widgets.navigation import AskValue, OpenRun
 from tuitrain.widgets.overlay import Drawn, Overlay
 from tuitrain.widgets.ticking import TickingScreen

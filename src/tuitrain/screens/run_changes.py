@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual import work
 from textual.binding import Binding, BindingType
 
 from tuitrain.analysis.bundles import Bundle
 from tuitrain.errors import RunError, TuitrainError
-from tuitrain.hosts.export import FORMATS, Format, default_path, export_apart, refuse_taken
 from tuitrain.hosts.launch import Request
 from tuitrain.hosts.process import spawn, start
 from tuitrain.runs import edit
@@ -20,8 +20,11 @@ from tuitrain.text import plain
 from tuitrain.widgets.navigation import AskValue, Choose, NewRun
 from tuitrain.widgets.ticking import TickingScreen
 
+if TYPE_CHECKING:
+    from tuitrain.hosts.export import Format
+
 RESUMABLE = ("interrupted", "stopped", "failed")
-EXPORTS = {
+EXPORTS: dict["Format", str] = {
     "csv": "the rows as a table, for pandas and spreadsheets",
     "tensorboard": "the rows and settings as an event file",
     "safetensors": "the last weights",
@@ -175,12 +178,14 @@ class RunChanges(TickingScreen):
 
     def action_export(self) -> None:
         if (run := self.selected) is not None:
-            options = [(format, format, EXPORTS[format]) for format in FORMATS]
+            options = [(format, format, about) for format, about in EXPORTS.items()]
             text = f"Export {plain(run.info.name, 60)} as"
             self.post_message(Choose(text, options, partial(self._export_to, run.folder)))
 
     def _export_to(self, folder: RunFolder, chosen: tuple[str, ...] | None) -> None:
-        format = next((format for format in FORMATS if chosen == (format,)), None)
+        from tuitrain.hosts.export import default_path, refuse_taken
+
+        format = next((format for format in EXPORTS if chosen == (format,)), None)
         if format is None:
             return
 
@@ -196,7 +201,9 @@ class RunChanges(TickingScreen):
         )  # fmt: skip
 
     @work(thread=True, exit_on_error=False)
-    def _export(self, folder: RunFolder, format: Format, path: Path) -> None:
+    def _export(self, folder: RunFolder, format: "Format", path: Path) -> None:
+        from tuitrain.hosts.export import export_apart
+
         say = partial(self.app.call_from_thread, self.notify, markup=False)
         say(f"Writing {plain(path)} …", timeout=3)
         try:

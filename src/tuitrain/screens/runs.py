@@ -32,7 +32,7 @@ from tuitrain.widgets.run_detail import RunDetail
 from tuitrain.widgets.run_table import RunTable
 
 # Seconds of reading before the first picture, and at a stretch from then on.
-FIRST, STRETCH = 0.15, 0.06
+FIRST, STRETCH = 0.05, 0.04
 # With how many of the marked runs the one under the cursor is compared.
 COMPARED = 48
 EMPTY = """\

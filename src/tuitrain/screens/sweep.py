@@ -23,8 +23,8 @@ from tuitrain.runs.sweep_index import Outcome, SweepIndex
 from tuitrain.text import plain
 from tuitrain.widgets import sweep as tables
 from tuitrain.widgets import terminal
-from tuitrain.widgets.chart import utf8_locale
 from tuitrain.widgets.footer import FittingFooter
+from tuitrain.widgets.look import utf8_locale
 from tuitrain.widgets.meter import progress
 from tuitrain.widgets.navigation import AskValue, OpenRun
 from tuitrain.widgets.report import MUTED, STATUS

@@ -19,9 +19,9 @@ from tuitrain.runs.process import this_process
 from tuitrain.runs.records import Score, State
 from tuitrain.text import plain
 from tuitrain.widgets import terminal
-from tuitrain.widgets.chart import utf8_locale
 from tuitrain.widgets.curves import Curves, Gradients
 from tuitrain.widgets.footer import FittingFooter
+from tuitrain.widgets.look import utf8_locale
 from tuitrain.widgets.meter import progress
 from tuitrain.widgets.navigation import AskValue, DetachRun, OpenRun, RunEnded
 from tuitrain.widgets.report import STATUS

@@ -1,18 +1,14 @@
 """Curves over steps, epochs or time, to look at closely with the keyboard."""
 
-import os
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import ceil, log
-from typing import Any
 
 from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
-from textual.app import App
-from textual.color import Color, ColorParseError
 from textual.reactive import reactive
 from textual.widget import Widget
 
@@ -20,35 +16,14 @@ from tuitrain.analysis import units
 from tuitrain.analysis.decimate import MOST, Thinned, block, thin
 from tuitrain.analysis.smooth import smooth
 from tuitrain.text import plain
-from tuitrain.widgets.plot import ALL, GREY, RGB, Axis, Line, Mark, Picture, View, picture, sign, x_axis
+from tuitrain.widgets.look import RGB, theme_color, utf8_locale
+from tuitrain.widgets.plot import ALL, Axis, Line, Mark, Picture, View, picture, sign, x_axis
 
 SMOOTHING = (0.0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.99)
 _CLOSEST = 10_000
 _CACHED = 128
 # The part of a smoothed value that may come from what lies too far back to be looked at.
 _FORGOTTEN = 1e-6
-
-
-def utf8_locale(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether the user's terminal is said to show more than ASCII."""
-    language = environment.get("LANG", "")
-    chosen = environment.get("LC_ALL") or environment.get("LC_CTYPE") or language
-    # Where nothing or "C" was chosen, Python itself sets LC_CTYPE so (PEP 538).
-    coerced = chosen == "C.UTF-8" and not environment.get("LC_ALL") and language in ("", "C", "POSIX")
-    return not coerced and "utf" in chosen.lower()
-
-
-def theme_color(source: App[Any] | Widget, name: str, fallback: RGB = GREY) -> RGB:
-    """A colour variable of the theme in use, as it looks on the background."""
-    app = source if isinstance(source, App) else source.app
-    variables = app.theme_variables
-    try:
-        color = Color.parse(variables[name])
-        if color.a < 1:
-            color = Color.parse(variables["background"]).blend(color, color.a, 1.0)
-    except (KeyError, ColorParseError):
-        return fallback
-    return color.rgb
 
 
 class Chart(Widget):

@@ -8,7 +8,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.widget import Widget
 
-from tuitrain.widgets.chart import theme_color
+from tuitrain.widgets.look import theme_color
 
 LABEL = 27
 # Cells of a column at most, at least, and at least where all columns are to be seen, with the differences left out.

@@ -11,8 +11,9 @@ from textual.containers import Container
 from tuitrain.analysis import units
 from tuitrain.runs.follower import Curve, Follower
 from tuitrain.runs.rows import Event
-from tuitrain.widgets.chart import Chart, theme_color
-from tuitrain.widgets.plot import RGB, Line, Mark, View
+from tuitrain.widgets.chart import Chart
+from tuitrain.widgets.look import RGB, theme_color
+from tuitrain.widgets.plot import Line, Mark, View
 
 XAxis = Literal["step", "epoch", "seconds"]
 AXES: tuple[XAxis, ...] = ("step", "epoch", "seconds")

@@ -16,8 +16,9 @@ from tuitrain.analysis.decimate import block, thin
 from tuitrain.analysis.groups import Points, band
 from tuitrain.analysis.identity import Identity
 from tuitrain.runs.follower import Curve, Follower
-from tuitrain.widgets.chart import Chart, theme_color
-from tuitrain.widgets.plot import RGB, Line
+from tuitrain.widgets.chart import Chart
+from tuitrain.widgets.look import RGB, theme_color
+from tuitrain.widgets.plot import Line
 
 XAxis = Literal["step", "epoch", "seconds", "wall time"]
 AXES: tuple[XAxis, ...] = ("step", "epoch", "seconds", "wall time")

@@ -17,8 +17,8 @@ from tuitrain.analysis.decimate import Segment, decimate
 from tuitrain.analysis.smooth import smooth
 from tuitrain.analysis.units import number, tick_labels, tick_step, ticks
 from tuitrain.text import plain
+from tuitrain.widgets.look import GREY, RGB
 
-RGB = tuple[int, int, int]
 Cell = tuple[str, RGB | None]
 Point = tuple[float, float]
 Run = list[Point]
@@ -26,7 +26,6 @@ Row = list[Cell]
 
 BRAILLE = "braille"
 PLAIN = ".*+xo#"
-GREY: RGB = (128, 128, 128)
 _HUGE = 1e300
 _FLAT = 1e-5
 _BUDGET = 4000

@@ -11,7 +11,7 @@ from tuitrain.analysis import units
 from tuitrain.config.sweep import Values, describe
 from tuitrain.hosts.preview import Preview
 from tuitrain.text import plain
-from tuitrain.widgets.chart import theme_color, utf8_locale
+from tuitrain.widgets.look import theme_color, utf8_locale
 from tuitrain.widgets.plot import Line, View, draw
 
 

@@ -16,7 +16,7 @@ from tuitrain.runs.follow import follow
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.listing import Entry
 from tuitrain.text import plain
-from tuitrain.widgets.chart import utf8_locale
+from tuitrain.widgets.look import utf8_locale
 from tuitrain.widgets.spark import spark
 
 BUDGET = 0.015

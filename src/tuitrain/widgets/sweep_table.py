@@ -16,7 +16,7 @@ from tuitrain.config.values import flat, to_text
 from tuitrain.runs.result import metric
 from tuitrain.runs.sweep_index import Outcome
 from tuitrain.text import plain
-from tuitrain.widgets.chart import utf8_locale
+from tuitrain.widgets.look import utf8_locale
 from tuitrain.widgets.run_table import COLORS, SIGNS
 
 # Columns that every sweep has.

@@ -1,15 +1,21 @@
 """What a terminal shows outside its screen: its title, a bell, a notification."""
 
 import os
+from weakref import WeakKeyDictionary
 
 from textual.app import App
 
 from tuitrain.text import plain
 
+_titles: WeakKeyDictionary[App[None], str] = WeakKeyDictionary()
+
 
 def title(app: App[None], text: str) -> None:
     """Set the window's title, which is also that of a pane of tmux; an empty one leaves it to the terminal."""
-    _write(app, f"\x1b]2;{plain(text, 100)}\x07")
+    sequence = f"\x1b]2;{plain(text, 100)}\x07"
+    if _titles.get(app) != sequence:
+        _titles[app] = sequence
+        _write(app, sequence)
 
 
 def alert(app: App[None], text: str) -> None:

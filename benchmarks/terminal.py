@@ -1,0 +1,103 @@
+"""A program in a pseudo-terminal, as the benchmarks of the screen use it."""
+
+import os
+import pty
+import select
+import signal
+import struct
+import sys
+import tempfile
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fcntl import ioctl
+from pathlib import Path
+from types import TracebackType
+
+PATIENCE = 60.0
+
+
+class Terminal:
+    """Started at once; `written` is all that it has written, `times` when each piece of it came."""
+
+    def __init__(self, *arguments: str | Path, width: int = 120, height: int = 40) -> None:
+        self.written = b""
+        self.times: list[tuple[float, int]] = []
+        self.begun = time.monotonic()
+        self.pid, self.screen = pty.fork()
+        if self.pid == 0:
+            os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", LC_ALL="C.UTF-8", PYTHONWARNINGS="ignore")
+            os.execv(sys.executable, [sys.executable, *map(str, arguments)])
+        ioctl(self.screen, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+
+    def __enter__(self) -> "Terminal":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self.end()
+
+    def read(self, timeout: float = 0.1) -> bytes:
+        """What comes within the time; empty: nothing did, or the program has ended."""
+        if not select.select([self.screen], [], [], timeout)[0]:
+            return b""
+        try:
+            piece = os.read(self.screen, 65536)
+        except OSError:
+            return b""
+        self.written += piece
+        self.times.append((time.monotonic(), len(piece)))
+        return piece
+
+    def press(self, keys: str) -> float:
+        os.write(self.screen, keys.encode())
+        return time.monotonic()
+
+    def until(self, condition: Callable[[], bool]) -> float:
+        """Read until it holds; when that was. Raises TimeoutError."""
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            self.read(0.02)
+            if time.monotonic() > end:
+                raise TimeoutError(f"waited in vain; the end of what came: {self.written[-2000:]!r}")
+        return self.times[-1][0]
+
+    def see(self, text: str, since: int = 0) -> float:
+        """Wait for a text, as one piece, from a place in what was written on; when it came."""
+        return self.until(lambda: text.encode() in self.written[since:])
+
+    def quiet(self, seconds: float, longest: float = 10.0) -> float:
+        """Read until nothing has come for so long; when the last came."""
+        end = time.monotonic() + longest
+        while self.read(seconds) and time.monotonic() < end:
+            pass
+        return self.times[-1][0] if self.times else self.begun
+
+    def follow(self, seconds: float) -> int:
+        """How many bytes come in that time."""
+        before, end = len(self.written), time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.read(left)
+        return len(self.written) - before
+
+    def end(self) -> float:
+        """Have it end; the processor seconds it has used."""
+        os.kill(self.pid, signal.SIGTERM)
+        deadline = time.monotonic() + 10
+        while True:
+            self.read(0.05)
+            pid, _, usage = os.wait4(self.pid, os.WNOHANG)
+            if pid:
+                os.close(self.screen)
+                return usage.ru_utime + usage.ru_stime
+            if time.monotonic() > deadline:
+                os.kill(self.pid, signal.SIGKILL)
+
+
+@contextmanager
+def home() -> Iterator[Path]:
+    """A folder for all that the programs keep."""
+    with tempfile.TemporaryDirectory() as path:
+        for name in ("CONFIG", "CACHE", "DATA", "STATE"):
+            os.environ[f"XDG_{name}_HOME"] = path
+        yield Path(path)

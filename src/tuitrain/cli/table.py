@@ -1,0 +1,58 @@
+"""Many rows as text in columns; thousands are printed before a library that styles each cell has begun."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+
+GAP = "  "
+# A column is not cut below this.
+_SHORTEST = 6
+
+
+def write_table(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
+    """On stdout: as wide as the terminal, or as wide as it is where it goes into a pipe."""
+    seen = sys.stdout.isatty()
+    first, *others = table(titles, rows, right, shutil.get_terminal_size().columns if seen else None)
+    if seen and os.environ.get("TERM") != "dumb":
+        first = f"\x1b[1m{first}\x1b[m"
+    sys.stdout.write("".join(f"{line}\n" for line in (first, *others)))
+    sys.stdout.flush()
+
+
+def table(
+    titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool], width: int | None = None
+) -> Iterator[str]:
+    """The lines, the titles first; where there is too little width, the widest columns are cut."""
+    measured = [[_cells(text) for text in column] for column in zip(titles, *rows, strict=True)]
+    widths = [max(column) for column in measured]
+    if width is not None:
+        while sum(widths) + len(GAP) * (len(widths) - 1) > width and max(widths) > _SHORTEST:
+            widths[widths.index(max(widths))] -= 1
+    for number, row in enumerate((titles, *rows)):
+        padded = [
+            _padded(text, column[number], room, at_right)
+            for text, column, room, at_right in zip(row, measured, widths, right, strict=True)
+        ]
+        yield GAP.join(padded).rstrip()
+
+
+def _padded(text: str, size: int, room: int, right: bool) -> str:
+    if size > room:
+        text = _cut(text, room)
+        size = _cells(text)
+    return " " * (room - size) + text if right else text + " " * (room - size)
+
+
+def _cells(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _cut(text: str, room: int) -> str:
+    while text and _cells(text) > room - 1:
+        text = text[:-1]
+    return f"{text}…"
