@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tuitrain.config.sweep import loads
+from tuitrain.runs.control import send
 from tuitrain.runs.folder import RunFolder, folders
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.process import alive
@@ -60,6 +61,18 @@ LONG = f"""{SMALL.replace("epochs = 1", "epochs = 400")}
 parallel = 2
 [sweep.values]
 "optimizer.name" = ["sgd", "adam"]
+"""
+
+
+STACKED = f"""{SMALL.replace("epochs = 1", "epochs = 25")}
+[sweep]
+stack = 8
+seeds = 3
+[sweep.values]
+"optimizer.lr" = [0.001, 0.002]
+[[sweep.extra]]
+"model.dropout" = 0.1
+"training.epochs" = 1
 """
 
 
@@ -206,6 +219,35 @@ def test_a_killed_worker_loses_only_steps_and_a_stopped_sweep_goes_on_later(tmp_
         assert one.state is not None
         assert one.state.epoch == 400
         assert events(one.run)["started"] == 1
+
+
+def test_a_killed_stack_goes_on_and_does_each_run_once(tmp_path: Path) -> None:
+    (tmp_path / "stacked.toml").write_text(STACKED, encoding="utf-8")
+    process = start(tmp_path, "-c", "stacked.toml", "--json")
+    folder = started(tmp_path, process)
+
+    def training() -> list[Outcome]:
+        stacked = [one for one in look(folder) if one.job.trial < 2]
+        return stacked if all(one.state and one.state.epoch > 1 for one in stacked) else []
+
+    stacked = until(process, training)
+    (holder,) = {folder.holder(one.job) for one in stacked}
+    assert holder is not None
+    os.kill(holder.pid, signal.SIGKILL)
+    until(process, lambda: all(events(one.run)["continued"] for one in stacked))
+    send(stacked[0].run, "stop")
+    status, out, err = end(process)
+    assert status == 0, err
+    runs = json.loads(out)["runs"]
+    assert Counter(run["status"] for run in runs) == {"finished": 8, "stopped": 1}
+    assert len(list(folders(tmp_path / "runs"))) == 9
+    for one in look(folder):
+        assert one.run is not None
+        seen = events(one.run)
+        assert (seen["started"], seen["finished"] + seen["stopped"]) == (1, 1)
+        log = one.run.log_file.read_text(encoding="utf-8")
+        # A network that draws random numbers is trained alone.
+        assert ("trained as one with 5 other runs" in log) == (one.job.trial < 2)
 
 
 def test_hopeless_runs_are_pruned_and_a_failed_one_ends_nothing(tmp_path: Path) -> None:

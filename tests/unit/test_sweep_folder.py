@@ -114,10 +114,10 @@ def test_a_job_is_held_by_one_process_until_that_is_gone(runs_dir: Path) -> None
             folder.hold(Job(0, 0))
         assert opened(folder) == [Job(1, 0), Job(0, 1), Job(1, 1)]
         other.kill()
-    assert folder.left_by(other.pid) == Job(0, 0)
+    assert folder.left_by(other.pid) == [Job(0, 0)]
     assert opened(folder)[0] == Job(0, 0)
     folder.hold(Job(0, 0))
-    assert folder.left_by(other.pid) is None
+    assert folder.left_by(other.pid) == []
 
 
 def test_runs_that_have_ended_are_done_and_deleted_ones_are_not(

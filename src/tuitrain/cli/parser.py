@@ -169,6 +169,7 @@ def _build() -> argparse.ArgumentParser:
     worker.add_argument("--device", default="")
     worker.add_argument("--threads", type=int)
     worker.add_argument("--until", type=float)
+    worker.add_argument("--stack", type=int, default=1)
     worker.set_defaults(run=_later("sweep_work"))
     add("config", machine)
     return parser

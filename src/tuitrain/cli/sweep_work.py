@@ -16,6 +16,6 @@ def run(options: argparse.Namespace) -> int:
     lifeline = os.fdopen(os.dup(0), "rb", buffering=0)
     with open(os.devnull, "rb") as nothing:  # noqa: PTH123
         os.dup2(nothing.fileno(), 0)
-    work(options.path, Place(options.device, options.threads), options.until, lifeline)
+    work(options.path, Place(options.device, options.threads), options.until, options.stack, lifeline)
     sys.stdout.flush()
     return 0

@@ -48,6 +48,15 @@ class Options(Struct, frozen=True, kw_only=True):
     trials: Annotated[int, Meta(ge=1, le=MOST_TRIALS, description="combinations to try by random or tpe")] = 20
     seeds: Annotated[int, Meta(ge=1, le=1000, description="runs a trial, each with the next training.seed")] = 1
     parallel: Annotated[int, Meta(ge=1, le=64, description="runs at a time, on each device")] = 1
+    stack: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=256,
+            description="runs to train as one, at most, where they differ in seed, learning rate, weight decay or"
+            " momentum alone",
+        ),
+    ] = 1
     devices: Annotated[tuple[str, ...], Meta(description="devices to spread runs over; []: training.device")] = ()
     max_minutes: Annotated[
         Positive | None, Meta(description="minutes after which no further run begins; none: no limit")

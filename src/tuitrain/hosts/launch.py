@@ -1,7 +1,8 @@
 """Making a run and training it, here in the calling thread."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from msgspec import Struct
@@ -96,6 +97,30 @@ def resume(folder: RunFolder, progress: Progress, inbox: Inbox, epochs: int | No
         state = work(folder, lambda: prepare(config, listen(writer, inbox, progress)), inbox, epochs, writer)
         notify(folder, state, config.notify.command)
         return state
+
+
+def resume_together(runs: Sequence[tuple[RunFolder, Inbox]], ended: Callable[[RunFolder, State], None]) -> None:
+    """As `resume`, of runs that are `alike`, trained as one stack; `ended` is told of each. Raises RunError where one
+    of them has nothing left to do, or another process holds it; then none is begun."""
+    with ExitStack() as held:
+        writers = []
+        for folder, inbox in runs:
+            state = folder.state()
+            check_resumable(state, None)
+            folder.refuse_links()
+            if state.status == "queued" and state.phase == "paused":
+                inbox.put("pause")
+            writer = RunWriter(folder)
+            held.callback(writer.close)
+            writers.append((writer, inbox))
+
+        def tell(folder: RunFolder, state: State) -> None:
+            notify(folder, state, folder.config().notify.command)
+            ended(folder, state)
+
+        from tuitrain.training.stack import Stack
+
+        Stack(writers, tell).run()
 
 
 def check_resumable(state: State, epochs: int | None) -> None:

@@ -1,4 +1,4 @@
-"""A worker of a sweep: one process that trains one run after another, so that torch is loaded once."""
+"""A worker of a sweep: one process that trains runs one after another, or as one, so that torch is loaded once."""
 
 import sys
 import threading
@@ -11,13 +11,15 @@ from msgspec import Struct
 
 from tuitrain.config.schema import Config
 from tuitrain.config.sweep import Values
+from tuitrain.config.together import alike
 from tuitrain.config.values import build, flat, to_text
 from tuitrain.errors import RunError, TuitrainError
-from tuitrain.hosts.launch import Request, make, resume
+from tuitrain.hosts.launch import Request, make, resume, resume_together
 from tuitrain.hosts.pruning import Peers, PruningInbox
 from tuitrain.hosts.sampling import sample
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, new_id, shown_status
+from tuitrain.runs.records import State
 from tuitrain.runs.sweep import Job, Record, SweepFolder
 from tuitrain.runs.sweep_index import SweepIndex, open_jobs, outcome
 
@@ -39,65 +41,100 @@ class Place(Struct, frozen=True):
 
 
 class Worker:
-    """Takes open jobs of the sweep until none is left, it is told to end, or the clock says `until`."""
+    """Takes open jobs of the sweep until none is left, it is told to end, or the clock says `until`; `stack` of them at
+    a time at most, where they can be trained as one."""
 
-    def __init__(self, folder: SweepFolder, place: Place, until: float | None = None) -> None:
-        self.folder, self._place, self._until = folder, place, until
+    def __init__(self, folder: SweepFolder, place: Place, until: float | None = None, stack: int = 1) -> None:
+        self.folder, self._place, self._until, self._stack = folder, place, until, stack
         self._index = SweepIndex(folder)
         self._peers = Peers(SweepIndex(folder))
         self._ending = threading.Event()
-        self._inbox: Inbox | None = None
+        self._inboxes: list[Inbox] = []
 
     def end(self) -> None:
-        """From any thread: save the run that is being trained, let it go, and take no other."""
+        """From any thread: save the runs that are being trained, let them go, and take no others."""
         self._ending.set()
-        if self._inbox is not None:
-            self._inbox.put("detach")
+        for inbox in self._inboxes:
+            inbox.put("detach")
 
     def work(self) -> None:
         while not self._ending.is_set() and (self._until is None or time.time() < self._until):
             if self.folder.control().paused:
                 self._ending.wait(WAIT)
                 continue
-            job = self._take()
-            if job is None:
+            jobs = self._take()
+            if not jobs:
                 return
             try:
-                self._train(job)
-            except (TuitrainError, OSError) as error:
-                self._give_up(job, error)
+                self._do(jobs)
             finally:
-                self.folder.let_go(job)
+                for job in jobs:
+                    self.folder.let_go(job)
 
-    def _take(self) -> Job | None:
-        """The first open job, held now; None where there is none."""
+    def _do(self, jobs: list[Job]) -> None:
+        try:
+            self._train(jobs)
+        except (TuitrainError, OSError) as error:
+            if len(jobs) == 1:
+                self._give_up(jobs[0], error)
+                return
+            # Which of them it is about shows when each is alone.
+            for job in jobs:
+                if not outcome(self.folder, job).done:
+                    self._do([job])
+
+    def _take(self) -> list[Job]:
+        """The first open job and those that can be trained with it, held now; none where no job is open."""
+        taken: list[Job] = []
+        wanted: Config | None = None
         for job in open_jobs(self.folder, self._index.refresh()):
-            try:
-                self.folder.hold(job)
-            except RunError:
+            kind = self._kind(job) if self._stack > 1 else None
+            if (taken and kind != wanted) or not self._hold(job):
                 continue
-            now = outcome(self.folder, job)
-            # Between the look and the hold another worker may have done it.
-            if now.done or now.status in ("running", "paused"):
-                self.folder.let_go(job)
-                continue
-            return job
-        return None
+            taken.append(job)
+            wanted = kind
+            if wanted is None or len(taken) == self._stack:
+                break
+        return taken
 
-    def _train(self, job: Job) -> None:
+    def _kind(self, job: Job) -> Config | None:
+        """Equal for jobs that can be trained as one; None for one that is trained alone, also because it is not known
+        yet what it is."""
         values = self.folder.values(job.trial)
-        if values is None:
-            values = sample(self.folder, job.trial, self._index.refresh())
-        run = self.folder.run(job) or self._make(job, values)
-        sweep = self.folder.sweep()
-        self._inbox = inbox = PruningInbox(run, self._peers) if sweep.options.prune else Inbox(run)
+        return None if values is None else alike(self.folder.sweep().config(values, job.seed))
+
+    def _hold(self, job: Job) -> bool:
+        try:
+            self.folder.hold(job)
+        except RunError:
+            return False
+        now = outcome(self.folder, job)
+        # Between the look and the hold another worker may have done it.
+        if now.done or now.status in ("running", "paused"):
+            self.folder.let_go(job)
+            return False
+        return True
+
+    def _train(self, jobs: list[Job]) -> None:
+        runs = []
+        for job in jobs:
+            values = self.folder.values(job.trial)
+            if values is None:
+                values = sample(self.folder, job.trial, self._index.refresh())
+            run = self.folder.run(job) or self._make(job, values)
+            prune = self.folder.sweep().options.prune
+            runs.append((run, PruningInbox(run, self._peers) if prune else Inbox(run)))
+        self._inboxes = [inbox for _, inbox in runs]
         if self._ending.is_set():
             return
         try:
-            state = resume(run, lambda what, fraction: None, inbox)  # noqa: ARG005
+            if len(runs) > 1:
+                resume_together(runs, _say)
+            else:
+                run, inbox = runs[0]
+                _say(run, resume(run, lambda what, fraction: None, inbox))  # noqa: ARG005
         finally:
-            self._inbox = None
-        print(f"{run.id}: {state.status} {state.reason}".rstrip())  # noqa: T201
+            self._inboxes = []
 
     def _make(self, job: Job, values: Values) -> RunFolder:
         sweep = self.folder.sweep()
@@ -129,19 +166,23 @@ class Worker:
         self.folder.note(job, Record(run=run.id if run else "", problem=str(error)))
 
 
+def _say(run: RunFolder, state: State) -> None:
+    print(f"{run.id}: {state.status} {state.reason}".rstrip(), flush=True)  # noqa: T201
+
+
 def _name(values: Values, seed: int) -> str:
     """`adam-relu-0.001-s0`."""
     parts = [f"{value:.3g}" if isinstance(value, float) else to_text(value) for value in values.values()]
     return "-".join([*parts, f"s{seed}"])
 
 
-def work(path: Path, place: Place, until: float | None, lifeline: BinaryIO) -> None:
+def work(path: Path, place: Place, until: float | None, stack: int, lifeline: BinaryIO) -> None:
     """The whole life of a worker's process; when `lifeline` ends, because the process at its other end closed it or is
     gone, the worker saves its run and ends."""
-    worker = Worker(SweepFolder(path), place, until)
+    worker = Worker(SweepFolder(path), place, until, stack)
     threading.Thread(target=_listen, args=(lifeline, worker.end), name="lifeline", daemon=True).start()
     # Loaded before a job is taken: loading takes seconds.
-    import tuitrain.training.work  # noqa: F401
+    import tuitrain.training.stack  # noqa: F401
 
     worker.work()
     sys.stdout.flush()

@@ -79,14 +79,21 @@ class Pool:
                 worker.process.stdin.close()
             if not worker.process.returncode:
                 continue
-            job = self.folder.left_by(worker.process.pid)
-            self._deaths[job] += 1
-            if self._deaths[job] < DEATHS:
-                continue
-            if job is None:
+            left = self.folder.left_by(worker.process.pid)
+            self._deaths.update(left if left else (None,))
+            if self._deaths[None] >= DEATHS:
                 raise RunError(f"The sweep's workers end at once: {_last_line(self.folder)}")
-            run = self.folder.run(job)
-            self.folder.note(job, Record(run.id if run else "", f"Its process died {DEATHS} times."))
+            for job in left:
+                if self._deaths[job] >= DEATHS:
+                    run = self.folder.run(job)
+                    self.folder.note(job, Record(run.id if run else "", f"Its process died {DEATHS} times."))
+
+    def _stack(self, open_: int) -> int:
+        """How many runs a new worker may train as one: no more than leaves each worker its share. After deaths all are
+        trained alone, so that the run that ends its process is found, and the others are not given up with it."""
+        if any(deaths == DEATHS - 1 for deaths in self._deaths.values()):
+            return 1
+        return min(self.folder.sweep().options.stack, -(-open_ // len(self._slots)))
 
     def _hire(self, outcomes: list[Outcome]) -> None:
         """A worker for each open job that no idle worker is about to take, as far as there is room."""
@@ -95,16 +102,18 @@ class Pool:
         holders = [self.folder.holder(one.job) for one in outcomes if not one.done]
         busy = {holder.pid for holder in holders if holder is not None}
         idle = sum(worker.process.pid not in busy for worker in self._workers)
-        wanted = min(len(self._slots) - len(self._workers), len(open_jobs(self.folder, outcomes)) - idle)
+        left = len(open_jobs(self.folder, outcomes))
+        wanted = min(len(self._slots) - len(self._workers), left - idle)
         free = Counter(self._slots) - Counter(worker.device for worker in self._workers)
         for device in list(free.elements())[: max(0, wanted)]:
-            self._workers.append(_Worker(self._spawn(device), device))
+            self._workers.append(_Worker(self._spawn(device, self._stack(left)), device))
 
-    def _spawn(self, device: str) -> "subprocess.Popen[bytes]":
+    def _spawn(self, device: str, stack: int) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-P", "-m", "tuitrain", "sweep-work", str(self.folder.path.absolute())]
         command += ["--device", device] if device else []
         # A thread a core beside another trainer is the worst choice: see training/device.py.
         command += ["--threads", str(max(1, min(4, _cores() // len(self._slots))))] if len(self._slots) > 1 else []
+        command += ["--stack", str(stack)] if stack > 1 else []
         command += ["--until", str(self._until)] if self._until else []
         try:
             with self.folder.log_file.open("ab") as log:

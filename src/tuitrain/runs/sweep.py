@@ -182,13 +182,14 @@ class SweepFolder:
             return None
         return found.process
 
-    def left_by(self, pid: int) -> Job | None:
-        """The job that a process of this machine, which is gone, did not let go."""
-        for job in self.jobs():
-            found = owner.holder(self._hold_file(job.key))
-            if found is not None and found.process.pid == pid and found.process.host == platform.node():
-                return job
-        return None
+    def left_by(self, pid: int) -> list[Job]:
+        """The jobs that a process of this machine, which is gone, did not let go."""
+        owners = ((job, owner.holder(self._hold_file(job.key))) for job in self.jobs())
+        return [
+            job
+            for job, found in owners
+            if found is not None and found.process.pid == pid and found.process.host == platform.node()
+        ]
 
     def hold_sampling(self) -> None:
         """Raises RunError where another process samples just now."""

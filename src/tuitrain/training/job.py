@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tuitrain.config.schema import Config
+from tuitrain.config.schema import Config, Data
 from tuitrain.errors import ConfigError
 from tuitrain.training import device as devices
 from tuitrain.training import models, optimizers
@@ -66,7 +66,10 @@ class Job:
         return torch.randperm(len(self.dataset.train), generator=generator)[: self.images]
 
 
-def prepare(config: Config, progress: Progress) -> Job:
+Loader = Callable[[Data, int, torch.device, Progress], Dataset]
+
+
+def prepare(config: Config, progress: Progress, load: Loader = load) -> Job:
     """Load the data and build the network, in the thread that will train. Raises ConfigError and DataError."""
     device = devices.choose(config.training.device)
     threads = devices.set_up(config, device)

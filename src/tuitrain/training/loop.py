@@ -24,11 +24,18 @@ class Loop(Steered):
         """Raises Stopped, TrainingError where the loss is not finite, and what torch, the disk or a user's own
         function raises."""
         self._begin()
-        while self.at.epoch < self.at.epochs and not self.at.over:
+        while not self._done:
             # A run stopped right after an epoch's last step continues here.
             if self.at.batch < self.job.batches:
                 self._train_epoch()
             self._leaving(self._end_epoch)
+        self._finish()
+
+    @property
+    def _done(self) -> bool:
+        return self.at.epoch >= self.at.epochs or bool(self.at.over)
+
+    def _finish(self) -> None:
         if self.at.epoch >= self.at.epochs:
             # Patience or time that ran out with the last epoch cut nothing short.
             self.at.over = ""

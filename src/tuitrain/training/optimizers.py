@@ -21,10 +21,11 @@ def build(config: schema.Optimizer, model: nn.Module) -> optim.Optimizer:
     """
     if config.name == "muon":
         return Muon(config, model)
-    return _plain(config, model.parameters())
+    return elementwise(config, model.parameters())
 
 
-def _plain(config: schema.Optimizer, parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
+def elementwise(config: schema.Optimizer, parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
+    """One that treats every number of the parameters alike, wherever it stands; for muon the one of its rest."""
     params = list(parameters)
     common: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
     adam = common | {"betas": (config.beta1, config.beta2)}
@@ -80,7 +81,7 @@ class Muon(optim.Optimizer):
         hidden = [name for name, p in named.items() if p.ndim == 2 and name.endswith("weight")][:-1]
         rest = [parameter for name, parameter in named.items() if name not in hidden]
         super().__init__(named.values(), {"lr": config.lr})
-        self._parts = {"adamw": _plain(config, rest)}
+        self._parts = {"adamw": elementwise(config, rest)}
         if hidden:
             self._parts["muon"] = eager(optim.Muon)(
                 [named[name] for name in hidden],

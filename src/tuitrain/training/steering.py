@@ -133,15 +133,21 @@ class Steered:
     def _pause(self, command: Command) -> None:
         """Hold still until someone says resume; stopping works meanwhile."""
         self._stop_clock()
-        self._save()
-        self._tell(status="paused")
-        self.writer.event("paused", command.by)
+        self._hold(command)
         while not self._resumed():
             time.sleep(ATTENTION)
             self._tell()
+        self._go_on(command)
+        self._start_clock()
+
+    def _hold(self, command: Command) -> None:
+        self._save()
+        self._tell(status="paused")
+        self.writer.event("paused", command.by)
+
+    def _go_on(self, command: Command) -> None:
         self._tell(status="running")
         self.writer.event("resumed", command.by)
-        self._start_clock()
 
     def _resumed(self) -> bool:
         """Whether a resume came; the commands after it wait for their turn."""

@@ -29,7 +29,8 @@ class Step:
 
 
 def _direct(optimizer: optim.Optimizer) -> Callable[[], object]:
-    kind: Callable[..., optim.Optimizer] = type(optimizer)
+    # Those of `eager` are made from torch's own.
+    kind = next((one for one in type(optimizer).__mro__ if one in _KERNELS), type(optimizer))
     group = optimizer.param_groups[0]
     known = kind in _KERNELS and len(optimizer.param_groups) == 1 and group["fused"]
     seen = all(parameter in optimizer.state and parameter.device.type == "cpu" for parameter in group["params"])

@@ -1,6 +1,7 @@
 """Loss and accuracy of training between two log rows, kept on the device and read at once."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -68,3 +69,23 @@ class Window:
             self._losses = self._losses.new_zeros(len(self._sizes) + len(self._losses))
         self._losses[: len(self._sizes)] = state["losses"]
         self._correct.copy_(state["correct"])
+
+
+class Windows:
+    """The windows of runs that go in step, filled at once; those of one run stay its own."""
+
+    def __init__(self, windows: Sequence[Window]) -> None:
+        self._windows = windows
+        capacity = max(len(window._losses) for window in windows)
+        self._losses = windows[0]._losses.new_zeros(len(windows), capacity)
+        self._correct = torch.stack([window._correct for window in windows])
+        for place, window in enumerate(windows):
+            self._losses[place, : len(window._losses)] = window._losses
+            window._losses, window._correct = self._losses[place], self._correct[place]
+
+    def add(self, losses: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """`losses` (R,) are the mini-batches' means, `logits` (R, N, K), `labels` (R, N); without a graph."""
+        self._losses[:, len(self._windows[0])] = losses
+        self._correct += (logits.argmax(2) == labels).count_nonzero(1)
+        for window in self._windows:
+            window._sizes.append(labels.shape[1])

@@ -21,6 +21,8 @@ from tuitrain.training.steering import Detached, Stopped
 PROMISE = ("device", "threads", "versions", "flags", "classes", "sizes")
 # How allocators and libraries say that there is no memory, where torch has no exception of its own for it.
 NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "_STATUS_ALLOC_FAILED")
+# How a run ends, and why.
+Ending = tuple[Status, str]
 
 
 def work(
@@ -37,35 +39,41 @@ def work(
     another process writes the run, and OSError where not even the end can be written.
     """
     writer = writer or RunWriter(folder)
+    jobs: list[Job] = []
+
+    def train() -> Ending:
+        writer.update(status="running", phase="preparing", reason="", ended=None)
+        jobs.append(prepare())
+        note(writer, jobs[0])
+        loop = Loop(jobs[0], writer, inbox, epochs)
+        loop.run()
+        return "finished", loop.at.over
+
     try:
-        status, reason = _outcome(writer, prepare, inbox, epochs)
-        writer.log(f"{status}. {reason}".rstrip())
-        ended = None if status == "queued" else time.time()
-        phase = "paused" if status == "queued" and writer.state.status == "paused" else ""
-        writer.end(status=status, reason=reason, phase=phase, ended=ended)
+        ending = attempt(writer, train, lambda: str(jobs[0].device) if jobs else "the device")
+        assert ending is not None
+        finish(writer, *ending)
     finally:
         writer.close()
     return writer.state
 
 
-def _outcome(writer: RunWriter, prepare: Callable[[], Job], inbox: Inbox, epochs: int | None) -> tuple[Status, str]:
-    status, reason = _try(writer, prepare, inbox, epochs)
+def finish(writer: RunWriter, status: Status, reason: str) -> None:
+    """The last row of the run, and its last state. Raises OSError where not even that can be written."""
     try:
         writer.event("detached" if status == "queued" else status, reason)
     except OSError as error:
-        return "failed", f"{reason} Writing failed: {error.strerror}.".strip()
-    return status, reason
+        status, reason = "failed", f"{reason} Writing failed: {error.strerror}.".strip()
+    writer.log(f"{status}. {reason}".rstrip())
+    ended = None if status == "queued" else time.time()
+    phase = "paused" if status == "queued" and writer.state.status == "paused" else ""
+    writer.end(status=status, reason=reason, phase=phase, ended=ended)
 
 
-def _try(writer: RunWriter, prepare: Callable[[], Job], inbox: Inbox, epochs: int | None) -> tuple[Status, str]:
-    device = "the device"
+def attempt(writer: RunWriter, action: Callable[[], Ending | None], device: Callable[[], str]) -> Ending | None:
+    """What `action` returns, or how the run ends of what is raised there; `device` is for the user to read."""
     try:
-        writer.update(status="running", phase="preparing", reason="", ended=None)
-        job = prepare()
-        device = str(job.device)
-        _note(writer, job)
-        loop = Loop(job, writer, inbox, epochs)
-        loop.run()
+        return action()
     except Stopped as stopped:
         return "stopped", plain(stopped) or "Stopped by the user."
     except Detached:
@@ -80,12 +88,11 @@ def _try(writer: RunWriter, prepare: Callable[[], Job], inbox: Inbox, epochs: in
     except Exception as error:
         if _no_memory(error):
             return "failed", (
-                f"Out of memory on {device}. Try a smaller data.batch_size with optimizer.accumulate,"
+                f"Out of memory on {device()}. Try a smaller data.batch_size with optimizer.accumulate,"
                 " or training.precision=bf16."
             )
         _log_traceback(writer)
         return "failed", f"{type(error).__name__}: {plain(error)} The log of the run has the details."
-    return "finished", loop.at.over
 
 
 def _no_memory(error: Exception) -> bool:
@@ -99,7 +106,7 @@ def _log_traceback(writer: RunWriter) -> None:
         writer.log(line, detail=True)
 
 
-def _note(writer: RunWriter, job: Job) -> None:
+def note(writer: RunWriter, job: Job) -> None:
     """Keep what the run is made with; say where that differs from what it was made with before."""
     before, now = writer.folder.info(), run_info(job)
     if before.layers:

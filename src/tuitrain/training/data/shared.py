@@ -1,0 +1,105 @@
+"""One copy of a named data set for runs that each split and normalise it by their own seed."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from tuitrain.config.datasets import FACTS
+from tuitrain.config.schema import Data
+from tuitrain.training.data import named
+from tuitrain.training.data.dataset import Dataset, Progress
+from tuitrain.training.data.pixels import Normalization, Normalizer, sums
+from tuitrain.training.data.splits import MemorySplit
+from tuitrain.training.data.stratify import stratified
+
+
+class SharedSplit:
+    """The `rows` (N,) int64 of a split that others use, too, normalised as they are needed.
+
+    The images of the `whole` are in [0, 1]; `normalize` is None where they stay so.
+    """
+
+    def __init__(self, whole: MemorySplit, rows: Tensor, normalize: Normalizer | None) -> None:
+        self.whole, self.rows, self.normalize = whole, rows.to(whole.labels.device), normalize
+        self.labels = whole.labels[self.rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batches(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for rows in torch.split(order.to(self.rows.device), size):
+            images = self.whole.images.index_select(0, self.rows[rows])
+            if self.normalize is not None:
+                images = images.sub_(self.normalize.mean).div_(self.normalize.std)
+            yield images, self.labels.index_select(0, rows)
+
+
+class SharedBatches:
+    """Mini-batches of several runs' splits of the same images at once."""
+
+    def __init__(self, splits: Sequence[SharedSplit]) -> None:
+        self._whole = splits[0].whole
+        normalizers = [split.normalize for split in splits if split.normalize is not None]
+        self._figures = [
+            torch.stack([getattr(one, name) for one in normalizers]).unsqueeze(1)
+            for name in ("mean", "std")
+            if normalizers
+        ]
+
+    def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Of R runs the `rows` (R, N) of all images, as images (R, N, C, H, W) and labels (R, N)."""
+        flat = rows.flatten()
+        images = self._whole.images.index_select(0, flat)
+        images = images.view(*rows.shape, *images.shape[1:])
+        if self._figures:
+            mean, std = self._figures
+            images = images.sub_(mean).div_(std)
+        return images, self._whole.labels.index_select(0, flat).view(rows.shape)
+
+
+class Shared:
+    """Loads one data set for one run after another, as `load` does for each alone, but reads it once. Raises DataError.
+
+    Its configuration and the device are the same each time.
+    """
+
+    def __init__(self) -> None:
+        self._known: _Known | None = None
+
+    def __call__(self, config: Data, seed: int, device: torch.device, progress: Progress) -> Dataset:
+        known = self._known = self._known or _Known(config, device, progress)
+        kept, held = torch.arange(len(known.train)), None
+        if config.validation:
+            kept, held = stratified(known.train.labels.cpu(), config.validation, seed)
+        facts = FACTS[config.dataset]
+        figures = known.figures(kept) if config.normalize else Normalization.none(facts.shape[0])
+
+        def split(whole: MemorySplit, rows: Tensor) -> SharedSplit:
+            return SharedSplit(whole, rows, figures.on(device) if config.normalize else None)
+
+        return Dataset(
+            name=config.dataset,
+            shape=facts.shape,
+            classes=facts.classes,
+            train=split(known.train, kept),
+            validation=split(known.train, held) if held is not None else None,
+            test=split(known.test, torch.arange(len(known.test))),
+            mean=figures.mean,
+            std=figures.std,
+        )
+
+
+class _Known:
+    """The images as floats in [0, 1] on the device, and what their normalisation follows from."""
+
+    def __init__(self, config: Data, device: torch.device, progress: Progress) -> None:
+        train, test, self._white = named.read(config.dataset, config.dir, progress)
+        progress(f"converting {config.dataset}", None)
+        plain = Normalization.none(train.images.shape[1], self._white).on(device)
+        self.train, self.test = MemorySplit.of(train, plain), MemorySplit.of(test, plain)
+        self._sums, self._pixels = sums(train.images), train.images[0, 0].numel()
+
+    def figures(self, rows: Tensor) -> Normalization:
+        """Of these rows of the training split."""
+        return Normalization.from_sums(self._sums[rows], self._pixels, self._white)
