@@ -21,10 +21,16 @@ def test_runs_that_differ_in_numbers_alone_are_alike() -> None:
 @pytest.mark.parametrize(
     "setting",
     [
-        "model.name=cnn", "model.dropout=0.1", "model.batch_norm=true", "data.dataset=image-folder",
-        "data.augment=[shift]", "data.transform=mine.py:change", "optimizer.name=muon", "optimizer.accumulate=2",
-        "training.precision=bf16", "training.max_minutes=5",
+        "model.name=cnn",
+        "model.dropout=0.1",
+        "model.batch_norm=true",
+        "data.augment=[shift]",
+        "data.transform=mine.py:change",
+        "optimizer.name=muon",
+        "optimizer.accumulate=2",
+        "training.precision=bf16",
+        "training.max_minutes=5",
     ],
-)  # fmt: skip
+)
 def test_what_a_stack_cannot_do_as_it_is_done_alone_is_done_alone(setting: str) -> None:
     assert kind(setting) is None

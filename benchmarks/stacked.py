@@ -1,0 +1,62 @@
+"""What stacking the runs of a sweep saves: 16 seeds of the MNIST mlp, one after another and as stacks.
+
+mlp 784-128-256-10 with relu, batch 64, Adam; `tuitrain sweep` as a user starts it, the loading of torch and data, the
+evaluations and the checkpoints included. One after another is a worker that trains a run at a time; stacked are two
+workers with a stack of eight each. They take turns, and the medians are compared. Needs the real MNIST:
+TUITRAIN_TEST_DATA, or ../shared/data.
+
+    uv run python benchmarks/stacked.py [--quick] [--write]
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from claims import Claim, at_most, figure, report
+
+DATA = Path(os.environ.get("TUITRAIN_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+SEEDS = 16
+ONE, TWO, STACKED = {"stack": 1, "parallel": 1}, {"stack": 1, "parallel": 2}, {"stack": SEEDS, "parallel": 2}
+
+
+def claims(quick: bool = False) -> list[Claim]:
+    repeats, epochs = (1, 1) if quick else (3, 2)
+    ways = {"one after another": ONE, "two at a time": TWO, "stacked": STACKED}
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(repeats):
+        for name, options in ways.items():
+            seconds[name].append(sweep(epochs, **options))
+    medians = {name: statistics.median(times) for name, times in seconds.items()}
+    alone = medians["one after another"]
+    what = f"{SEEDS} seeds of the MNIST mlp, {epochs} epoch{'s' * (epochs > 1)}"
+    return [
+        at_most(f"{what}, stacked on two cores / one after another (n = {repeats})", 0.5, medians["stacked"] / alone),
+        figure("the same, stacked / two at a time", medians["stacked"] / medians["two at a time"]),
+        *(figure(f"the same, {name}", median, "s") for name, median in medians.items()),
+    ]
+
+
+def sweep(epochs: int, **options: int) -> float:
+    """Seconds of the whole command."""
+    settings = {
+        "data.dataset": "mnist", "data.dir": DATA, "training.epochs": epochs, "training.device": "cpu",
+        "training.seed": ",".join(map(str, range(SEEDS))),
+    }  # fmt: skip
+    settings |= {f"sweep.{name}": value for name, value in options.items()}
+    with tempfile.TemporaryDirectory() as runs_dir:
+        command = [sys.executable, "-m", "tuitrain", "sweep", "--json", "--runs-dir", runs_dir]
+        command += [f"--set={key}={value}" for key, value in settings.items()]
+        began = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, check=True)
+        seconds = time.perf_counter() - began
+        assert all(run["status"] == "finished" for run in json.loads(done.stdout)["runs"])
+        return seconds
+
+
+if __name__ == "__main__":
+    report(__file__, claims)
