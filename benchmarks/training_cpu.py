@@ -1,114 +1,259 @@
-"""How fast the loop trains on the CPU, beside the textbook's loop and a bare one.
+"""How fast the loop trains on the CPU, beside the textbook's loop and a hand-tuned one without any logging.
 
-MNIST, mlp 784-128-256-10 with relu, batch 64, Adam; all three one after another in this process, `--repeats` times, and
-the medians compared. Needs the real MNIST: `--data FOLDER` with MNIST/raw, or TUITRAIN_TEST_DATA.
+    uv run python benchmarks/training_cpu.py [--quick] [--write]
 
-    uv run python benchmarks/training_cpu.py [--repeats 5] [--batch 64] [--optimizer adam]
+MNIST, in images a second of training; the medians of at least five turns, in each of which all are measured one after
+another. Needs the real MNIST in TUITRAIN_TEST_DATA, a folder with MNIST/raw.
 """
 
-import argparse
+import json
 import os
-import platform
+import signal
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+import pexpect
+
+# isort: split
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
+from claims import Claim, at_least, figure, report
+from tuitrain.cli.output import talk
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.hosts.launch import Request, launch
+from tuitrain.runs.folder import RunFolder
+from tuitrain.training.models import build
 
-BARE_STEPS = 844
-TEXTBOOK_STEPS = 200
+DATA = Path(os.environ.get("TUITRAIN_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")).resolve()
+# Each figure is of about so much training.
+SECONDS = 3.0
+# A run on the training screen, in this process, as the app starts one.
+SCREEN = """
+import sys, time
+from pathlib import Path
+from tuitrain.app import TuitrainApp
+from tuitrain.config.values import override
+from tuitrain.config.schema import Config
+from tuitrain.hosts.launch import Request
+from tuitrain.hosts.thread import ThreadHost
+host = ThreadHost()
+host.start(Request(config=override(Config(), sys.argv[2:]), runs_dir=Path(sys.argv[1])))
+while host.folder is None:
+    time.sleep(0.01)
+TuitrainApp(Path(sys.argv[1]), host, host.folder).run()
+"""
 
 
-def network() -> nn.Module:
-    layers = [nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 256), nn.ReLU(), nn.Linear(256, 10)]
-    return nn.Sequential(*layers)
+@dataclass(frozen=True)
+class Cell:
+    """`threads` None: as many as tuitrain takes by itself, and as many as there are cores for the other loops."""
+
+    model: str = "mlp"
+    optimizer: str = "adam"
+    batch: int = 64
+    threads: int | None = 2
+
+    def __str__(self) -> str:
+        threads = "default threads" if self.threads is None else f"{self.threads} threads"
+        return f"{self.model}, {self.optimizer}, batch {self.batch}, {threads}"
+
+    @property
+    def settings(self) -> list[str]:
+        return [
+            "data.dataset=mnist", f"data.dir={DATA}", "data.validation=0", f"data.batch_size={self.batch}",
+            f"model.name={self.model}", f"optimizer.name={self.optimizer}", "training.device=cpu",
+            f"training.threads={self.threads or 'none'}", "training.epochs=1000",
+            f"training.max_minutes={SECONDS / 60}",
+        ]  # fmt: skip
+
+    def parts(self, *, fused: bool) -> tuple[nn.Module, torch.optim.Optimizer]:
+        torch.set_num_threads(self.threads or os.cpu_count() or 1)
+        model = build(override(Config(), self.settings).model, (1, 28, 28), 10)
+        if self.model == "cnn" and fused:
+            model = model.to(memory_format=torch.channels_last)
+        kind = torch.optim.Adam if self.optimizer == "adam" else torch.optim.SGD
+        return model, kind(model.parameters(), lr=0.001, fused=fused or None)
 
 
-def optimizer(name: str, model: nn.Module, fused: bool) -> torch.optim.Optimizer:
-    kinds: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
-    return kinds[name](model.parameters(), lr=0.001, **({"fused": True} if fused else {}))
-
-
-def textbook(data: Path, batch: int, name: str) -> float:
-    """Images a second of torchvision's data set through a DataLoader, the loss printed every 100 steps."""
+def textbook(cell: Cell) -> float:
+    """torchvision's data set through a DataLoader, the loss printed every 100 steps."""
     from torchvision import datasets, transforms
 
-    split = datasets.MNIST(data, train=True, download=False, transform=transforms.ToTensor())
-    loader = torch.utils.data.DataLoader(split, batch_size=batch, shuffle=True)
-    model = network()
-    update = optimizer(name, model, fused=False)
-    started = time.perf_counter()
+    split = datasets.MNIST(DATA, train=True, transform=transforms.ToTensor())
+    loader = torch.utils.data.DataLoader(split, batch_size=cell.batch, shuffle=True)
+    model, optimizer = cell.parts(fused=False)
+    started, seen = time.perf_counter(), 0
     for step, (images, labels) in enumerate(loader, 1):
-        update.zero_grad()
+        optimizer.zero_grad()
         loss = F.cross_entropy(model(images), labels)
         loss.backward()  # type: ignore[no-untyped-call]
-        update.step()
+        optimizer.step()
+        seen += len(labels)
         if step % 100 == 0:
             f"{loss.item():.4f}"
-        if step == TEXTBOOK_STEPS:
+        if time.perf_counter() - started > SECONDS:
             break
-    return TEXTBOOK_STEPS * batch / (time.perf_counter() - started)
+    return seen / (time.perf_counter() - started)
 
 
-def bare(images: torch.Tensor, labels: torch.Tensor, batch: int, name: str) -> float:
-    """Images a second of tensors in memory and a fused optimizer, with nothing looked at on the way."""
-    model = network()
-    update = optimizer(name, model, fused=True)
-    order = torch.randperm(len(images))[: BARE_STEPS * batch]
-    started = time.perf_counter()
-    for index in torch.split(order, batch):
-        loss = F.cross_entropy(model(images.index_select(0, index)), labels.index_select(0, index))
-        loss.backward()  # type: ignore[no-untyped-call]
-        update.step()
-        update.zero_grad()
-    return len(order) / (time.perf_counter() - started)
-
-
-def ours(data: Path, batch: int, name: str, threads: int) -> float:
-    """Images a second that a headless run of one epoch reports."""
-    settings = {
-        "data.dataset": "mnist", "data.dir": data, "data.batch_size": batch, "optimizer.name": name,
-        "training.epochs": 1, "training.threads": threads,
-    }  # fmt: skip
-    with tempfile.TemporaryDirectory() as runs_dir:
-        config = override(Config(), [f"{key}={value}" for key, value in settings.items()])
-        request = Request(config=config, runs_dir=Path(runs_dir))
-        return launch(request, lambda what, fraction: None, lambda folder, inbox: None).samples_per_second  # noqa: ARG005
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TUITRAIN_TEST_DATA", "../shared/data")))
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--optimizer", choices=["adam", "sgd"], default="adam")
-    parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args()
+@cache
+def pixels() -> tuple[Tensor, Tensor]:
     from torchvision import datasets
 
-    split = datasets.MNIST(options.data, train=True, download=False)
-    images, labels = split.data.unsqueeze(1).float() / 255, split.targets
+    split = datasets.MNIST(DATA, train=True)
+    return split.data.unsqueeze(1).float() / 255, split.targets
+
+
+def bare(cell: Cell) -> float:
+    """Tensors in memory and a fused optimizer, with nothing looked at on the way."""
+    images, labels = pixels()
+    model, optimizer = cell.parts(fused=True)
     torch.set_flush_denormal(True)
-    measured: dict[str, list[float]] = {"textbook loop": [], "bare loop": [], "tuitrain": []}
-    for _ in range(options.repeats):
-        torch.set_num_threads(options.threads)
-        measured["textbook loop"].append(textbook(options.data, options.batch, options.optimizer))
-        measured["bare loop"].append(bare(images, labels, options.batch, options.optimizer))
-        measured["tuitrain"].append(ours(options.data, options.batch, options.optimizer, options.threads))
-    medians = {name: statistics.median(values) for name, values in measured.items()}
-    print(f"{platform.machine()}, {os.cpu_count()} cores, {options.threads} thread(s), torch {torch.__version__}")  # noqa: T201
-    print(f"MNIST mlp 128-256 relu, batch {options.batch}, {options.optimizer}; n = {options.repeats}, medians")  # noqa: T201
-    for name, value in medians.items():
-        print(f"{name:<14} {value:>9,.0f} images/s   tuitrain / it {medians['tuitrain'] / value:5.2f}")  # noqa: T201
+    started, seen = time.perf_counter(), 0
+    while time.perf_counter() - started < SECONDS:
+        for rows in torch.randperm(len(images)).split(cell.batch):  # type: ignore[no-untyped-call]
+            loss = F.cross_entropy(model(images.index_select(0, rows)), labels.index_select(0, rows))
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            optimizer.zero_grad()
+            seen += len(rows)
+            if time.perf_counter() - started > SECONDS:
+                break
+    seconds = time.perf_counter() - started
+    torch.set_flush_denormal(False)
+    return seen / seconds
+
+
+def ours(cell: Cell) -> float:
+    """A headless run, rows, checkpoints and all."""
+    with tempfile.TemporaryDirectory() as folder:
+        request = Request(config=override(Config(), cell.settings), runs_dir=Path(folder))
+        try:
+            return launch(request, lambda *_: None, lambda *_: None).samples_per_second
+        finally:
+            torch.set_flush_denormal(False)
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "tuitrain", *arguments]
+
+
+def sets(cell: Cell) -> list[str]:
+    return [part for setting in cell.settings for part in ("--set", setting)]
+
+
+def headless(cell: Cell) -> float:
+    """A process of its own that nobody watches."""
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = command("train", "--runs-dir", folder, "--json", *sets(cell))
+        done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+        return float(json.loads(done.stdout)["samples_per_second"])
+
+
+def on_screen(cell: Cell) -> float:
+    """A thread of the app, on the training screen of a terminal of 120x40."""
+    with tempfile.TemporaryDirectory() as folder:
+        return followed([sys.executable, "-c", SCREEN, folder, *cell.settings], Path(folder))
+
+
+def attached(cell: Cell) -> float:
+    """A process of its own, with the training screen of another one attached."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(command("train", "--runs-dir", folder, "--detach", *sets(cell)), capture_output=True, check=True)
+        return followed(command("attach", "--runs-dir", folder), Path(folder))
+
+
+def followed(arguments: list[str], runs_dir: Path) -> float:
+    """Drains what the screen writes until the only run there has finished."""
+    child = pexpect.spawn(arguments[0], arguments[1:], dimensions=(40, 120), timeout=None)
+    try:
+        while True:
+            with suppress(pexpect.TIMEOUT):
+                child.read_nonblocking(65536, timeout=0.2)
+            for path in runs_dir.glob("*/run.json"):
+                state = RunFolder(path.parent).state()
+                if state.status == "finished":
+                    return state.samples_per_second
+                assert state.status in ("queued", "running"), state.reason
+    finally:
+        child.kill(signal.SIGKILL)
+        child.wait()
+
+
+@contextmanager
+def neighbour() -> Iterator[None]:
+    """Another process that uses one core."""
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def medians(cell: Cell, ways: list[Callable[[Cell], float]], turns: int) -> dict[Callable[[Cell], float], float]:
+    found = [[way(cell) for way in ways] for _ in range(turns)]
+    return {way: statistics.median(column) for way, column in zip(ways, zip(*found, strict=True), strict=True)}
+
+
+def beside_other_loops(cell: Cell, turns: int, note: str = "") -> list[Claim]:
+    speed, name = medians(cell, [textbook, bare, ours], turns), f"{cell}{note}"
+    ratio, claim = speed[ours] / speed[textbook], f"{name}: tuitrain / textbook"
+    # What is won by not reading images anew shrinks beside a larger network or batch, which has no bar.
+    has_bar = (cell.model, cell.optimizer, cell.batch) == ("mlp", "adam", 64)
+    return [
+        figure(f"{name}: tuitrain", speed[ours], "images/s"),
+        at_least(claim, 4.5, ratio, "x") if has_bar else figure(claim, ratio, "x"),
+        at_least(f"{name}: tuitrain / bare loop", 0.95, speed[ours] / speed[bare], "x"),
+    ]
+
+
+def with_a_screen(turns: int) -> list[Claim]:
+    cell = Cell(threads=None)
+    speed = medians(cell, [headless, on_screen, attached], turns)
+    return [
+        at_least("screen open, thread of the app / headless", 0.93, speed[on_screen] / speed[headless], "x"),
+        at_least("screen attached, own process / headless", 0.97, speed[attached] / speed[headless], "x"),
+    ]
+
+
+def with_a_neighbour(turns: int) -> list[Claim]:
+    cell, found = Cell(threads=None), []
+    for _ in range(turns):
+        alone = ours(cell)
+        with neighbour():
+            found.append(ours(cell) / alone)
+    with neighbour():
+        claims = beside_other_loops(cell, turns, ", busy neighbour")
+    return [*claims, at_least("with a busy neighbour / alone", 0.5, statistics.median(found), "x")]
+
+
+CELLS = (
+    Cell(), Cell(threads=1), Cell(batch=16), Cell(batch=256), Cell(batch=1024), Cell(optimizer="sgd"),
+    Cell(model="cnn"),
+)  # fmt: skip
+
+
+def claims(quick: bool) -> list[Claim]:
+    turns = 2 if quick else 5
+    found: list[Claim] = []
+    for cell in CELLS[:1] if quick else CELLS:
+        talk(str(cell))
+        found += beside_other_loops(cell, turns)
+    talk("with a neighbour, and with a screen")
+    return [*found, *with_a_neighbour(turns), *with_a_screen(turns)]
 
 
 if __name__ == "__main__":
-    main()
+    report(__file__, claims)

@@ -83,6 +83,15 @@ def test_mlp_without_hidden_layers_is_softmax_regression() -> None:
     assert [tuple(p.shape) for p in model.parameters()] == [(10, 64), (10,)]
 
 
+def test_a_cnn_of_given_channels() -> None:
+    model = build(Model(name="cnn", channels=(3, 5, 7, 9, 2), convolutions=1), GREY, 10)
+    convolutions = [tuple(part.weight.shape) for part in model.modules() if isinstance(part, nn.Conv2d)]
+    assert convolutions == [(3, 1, 3, 3), (5, 3, 3, 3), (7, 5, 3, 3), (9, 7, 3, 3), (2, 9, 3, 3)]
+    assert model(torch.randn(2, *GREY)).shape == (2, 10)
+    deep = build(Model(name="cnn", channels=(3,), convolutions=3), GREY, 10)
+    assert sum(isinstance(part, nn.Conv2d) for part in deep.modules()) == 3
+
+
 @pytest.mark.parametrize("name", ["mlp", "cnn"])
 def test_batch_norm_and_dropout_are_built_in(name: ModelName) -> None:
     model = build(Model(name=name, batch_norm=True, dropout=0.5), GREY, 10)

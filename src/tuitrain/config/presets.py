@@ -31,6 +31,12 @@ PRESETS: dict[str, tuple[str, ...]] = {
         "data.dataset=image-folder", "data.dir=images", "data.augment=[auto]", "model.name=resnet18",
         "optimizer.name=adamw", "schedule.name=cosine", "schedule.warmup=1", "training.epochs=20",
     ),
+    # On average above 99 % of the test images after one pass, which takes seconds on two cores.
+    "mnist-99": (
+        "data.dataset=mnist", "data.validation=0", "model.name=cnn", "model.channels=[8, 24, 48]",
+        "model.convolutions=1", "model.batch_norm=true", "optimizer.name=adamw", "optimizer.lr=0.01",
+        "schedule.name=one-cycle", "training.epochs=1",
+    ),
 }  # fmt: skip
 
 

@@ -80,6 +80,13 @@ class Model(Struct, frozen=True, kw_only=True):
         128,
         256,
     )
+    channels: Annotated[
+        tuple[Width, ...],
+        Meta(
+            description="channels of the cnn's stages, each of which halves the image; []: 16, 32, 64, 128 by its size"
+        ),
+    ] = ()
+    convolutions: Annotated[int, Meta(ge=1, le=8, description="convolutions in each stage of the cnn")] = 2
     activation: Annotated[
         Activation, Meta(description="the non-linearity; takes the place of ReLU in torchvision's models")
     ] = "relu"

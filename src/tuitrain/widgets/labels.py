@@ -46,6 +46,8 @@ APPLIES: dict[str, Only] = {
     "data.storage": _FOLDER,
     "data.workers": _FOLDER,
     "model.hidden": Only("model.name", ("mlp",)),
+    "model.channels": Only("model.name", ("cnn",)),
+    "model.convolutions": Only("model.name", ("cnn",)),
     "model.dropout": _OWN_NETWORKS,
     "model.batch_norm": _OWN_NETWORKS,
     "optimizer.momentum": Only("optimizer.name", ("sgd", "rmsprop", "muon")),

@@ -1,5 +1,8 @@
 """A small convolutional network for images of 8x8 to some 64x64 pixels."""
 
+from collections.abc import Iterator
+from itertools import count
+
 import torch
 from torch import Tensor, nn
 
@@ -10,18 +13,17 @@ _WIDTHS = (16, 32, 64, 128)
 
 
 class CNN(nn.Module):
-    """Stages of two 3x3 convolutions and a 2x2 maximum, then dropout and a linear head.
+    """Stages of 3x3 convolutions and a 2x2 maximum, then dropout and a linear head.
 
-    Each stage halves the image; there are two at least, and more until a side is below 8 pixels, with 16, 32,
-    64 and from then on 128 channels: 28x28 ends as 32x7x7, 32x32 as 64x4x4.
+    Each stage halves the image. Where no channels are given there are two at least, and more until a side is below
+    8 pixels, with 16, 32, 64 and from then on 128 channels: 28x28 ends as 32x7x7, 32x32 as 64x4x4.
     """
 
     def __init__(self, config: Model, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()
         channels, height, width = shape
         stages: list[nn.Module] = []
-        while len(stages) < 2 or min(height, width) >= 8:
-            out = _WIDTHS[min(len(stages), len(_WIDTHS) - 1)]
+        for out in config.channels or _by_size(height, width):
             stages.append(_stage(config, channels, out))
             channels, height, width = out, (height + 1) // 2, (width + 1) // 2
         self.stages = nn.Sequential(*stages)
@@ -33,9 +35,17 @@ class CNN(nn.Module):
         return logits
 
 
+def _by_size(height: int, width: int) -> Iterator[int]:
+    for stage in count():
+        if stage >= 2 and min(height, width) < 8:
+            return
+        yield _WIDTHS[min(stage, len(_WIDTHS) - 1)]
+        height, width = (height + 1) // 2, (width + 1) // 2
+
+
 def _stage(config: Model, channels: int, out: int) -> nn.Module:
     layers: list[nn.Module] = []
-    for inputs in (channels, out):
+    for inputs in (channels, *(out,) * (config.convolutions - 1)):
         layers.append(nn.Conv2d(inputs, out, 3, padding=1, bias=not config.batch_norm))
         if config.batch_norm:
             layers.append(nn.BatchNorm2d(out))
