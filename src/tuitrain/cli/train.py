@@ -12,7 +12,6 @@ from pathlib import Path
 from types import FrameType
 
 from tuitrain.cli.output import document, score, talk
-from tuitrain.cli.progress import Bar
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import read
 from tuitrain.config.values import override
@@ -96,6 +95,9 @@ def _listen(host: ThreadHost) -> None:
 
 
 def _watch(host: ThreadHost) -> RunFolder | None:
+    # Rich, without which a run in the background is there sooner.
+    from tuitrain.cli.progress import Bar
+
     with Bar() as bar:
         while host.folder is None and not host.ended.wait(POLL):
             bar.prepare(host.doing, host.fraction)

@@ -7,7 +7,6 @@ import time
 from tuitrain.errors import RunError
 from tuitrain.hosts.launch import Request, make
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.owner import held_by
 from tuitrain.runs.writer import RunWriter
 from tuitrain.text import plain
 
@@ -39,11 +38,17 @@ def spawn(folder: RunFolder, epochs: int | None = None, since: int | None = None
     except OSError as error:
         raise _failed(folder, f"No process can be started for the run: {error.strerror}.") from None
     deadline = time.monotonic() + PATIENCE
-    while held_by(folder) != child.pid and child.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    if child.poll() not in (None, 0) and held_by(folder) != child.pid:
+    while not _taken(folder, child.pid) and child.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if child.poll() not in (None, 0) and not _taken(folder, child.pid):
         lines = folder.log_file.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
         raise _failed(folder, f"The run's process ended at once: {plain(lines[-1]) or f'status {child.returncode}'}")
+
+
+def _taken(folder: RunFolder, pid: int) -> bool:
+    """Whether that process writes the run, or has written it."""
+    process = folder.state().process
+    return process is not None and process.pid == pid
 
 
 def _failed(folder: RunFolder, reason: str) -> RunError:
