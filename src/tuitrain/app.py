@@ -5,17 +5,22 @@ import gc
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+from textual import work
 from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
 from textual.theme import BUILTIN_THEMES
 
 from tuitrain.analysis import units
 from tuitrain.config import preferences
-from tuitrain.errors import ConfigError, RunError
+from tuitrain.config.values import from_text
+from tuitrain.errors import ConfigError, RunError, TuitrainError
+from tuitrain.hosts.launch import check_resumable
 from tuitrain.hosts.output import keep_terminal
+from tuitrain.hosts.process import spawn
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.sweep import sweeps
@@ -24,11 +29,23 @@ from tuitrain.screens.help import Help
 from tuitrain.screens.question import Question
 from tuitrain.screens.runs import Runs
 from tuitrain.text import plain
-from tuitrain.widgets.navigation import AskValue, Choose, CompareRuns, NewRun, OpenRun, OpenSweep, RunEnded, SweepEnded
+from tuitrain.widgets.navigation import (
+    AskValue,
+    Choose,
+    CompareRuns,
+    NewRun,
+    OpenRun,
+    OpenSweep,
+    RunEnded,
+    SweepEnded,
+    TrainOn,
+)
 from tuitrain.widgets.painting import PaintedApp
 from tuitrain.widgets.terminal import alert
 from tuitrain.widgets.themes import load_themes, shipped_themes_folder
 
+# Epochs that are suggested to a run that has done all of them.
+MORE = 5
 QUIT = "A run is training in this window."
 ANSWERS = (
     ("b", "keep training in the background, and quit"),
@@ -54,7 +71,7 @@ class TuitrainApp(PaintedApp):
         """`first` is the run to open at once."""
         super().__init__()
         self.runs_dir, self.host, self._first = runs_dir, host, first
-        self._told: set[tuple[str, float | None]] = set()
+        self._told: set[tuple[str, float]] = set()
         # Nothing moves by itself: over a slow line an animation is only bytes.
         self.animation_level = "none"
         for name in BUILTIN_THEMES:
@@ -111,15 +128,15 @@ class TuitrainApp(PaintedApp):
 
     def on_run_ended(self, message: RunEnded) -> None:
         """Said once, whichever screen saw it."""
-        key = (message.folder.id, message.state.ended)
+        key = (message.folder.id, message.state.heartbeat)
         if key in self._told:
             return
         self._told.add(key)
         name, state = plain(message.name, 60), message.state
         accuracy = state.test.measured if state.test else None
-        text = f"{name}: {state.status}" + ("" if accuracy is None else f", test {units.percent(accuracy)}")
+        text = f"{name}: {message.status}" + ("" if accuracy is None else f", test {units.percent(accuracy)}")
         alert(self, text)
-        severity: SeverityLevel = "error" if state.status == "failed" else "information"
+        severity: SeverityLevel = "error" if message.status in ("failed", "interrupted") else "information"
         self.notify(f"{text}. {plain(state.reason)}".rstrip(), severity=severity, markup=False)
 
     def on_sweep_ended(self, message: SweepEnded) -> None:
@@ -140,6 +157,44 @@ class TuitrainApp(PaintedApp):
             return
         self.host.detach()
         self.notify("Moving the run to a process of its own.", timeout=3)
+
+    def on_train_on(self, message: TrainOn) -> None:
+        folder, begin = message.folder, partial(self._train_on, message.folder, message.watch)
+        try:
+            state = folder.state()
+        except RunError as error:
+            self._say(error)
+            return
+        finished = state.epoch >= state.epochs
+        if not message.ask and not finished:
+            begin(None)
+            return
+
+        def number(text: str) -> int:
+            epochs: int = from_text("training.epochs", text)
+            check_resumable(state, epochs)
+            return epochs
+
+        def answer(text: str | None) -> None:
+            if text is not None:
+                begin(number(text))
+
+        suggested = str(state.epochs + MORE * finished)
+        self.post_message(AskValue("Number of epochs in all", suggested, number, answer))
+
+    @work(thread=True, exit_on_error=False)
+    def _train_on(self, folder: RunFolder, watch: bool, epochs: int | None) -> None:
+        """In a process of its own: whatever ended it before, this terminal will not."""
+        try:
+            spawn(folder, epochs)
+        except TuitrainError as error:
+            self.call_from_thread(self._say, error)
+        else:
+            if watch:
+                self.post_message(OpenRun(folder, replace=True))
+
+    def _say(self, error: TuitrainError) -> None:
+        self.notify(str(error), severity="error", markup=False)
 
     def _fatal_error(self) -> None:
         """Close the screen; `open_app` raises the error itself, and the command line says it in a sentence."""

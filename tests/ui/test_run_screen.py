@@ -4,13 +4,16 @@ import pytest
 from textual.widgets import ContentSwitcher, Footer
 from textual.widgets._footer import FooterKey
 
+from tuitrain import app as app_module
 from tuitrain.app import TuitrainApp
+from tuitrain.errors import RunError
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.rows import Train, encode
 from tuitrain.screens.new_run import NewRunForm
 from tuitrain.screens.run import PAGES, Run
 from tuitrain.screens.runs import Runs
+from tuitrain.screens.training import Training
 
 WriteRun = Callable[..., RunFolder]
 HOSTILE = "\x1b[2J[red]x[/] [@click=app.quit]y[/]"
@@ -33,6 +36,61 @@ def footer(app: TuitrainApp) -> list[str]:
 def opened(folder: RunFolder) -> TuitrainApp:
     """The app with the run's screen in front."""
     return TuitrainApp(folder.path.parent, ThreadHost(), folder)
+
+
+@pytest.mark.parametrize("begin", ["e in what was watched", "r in the results"])
+async def test_more_epochs_after_the_end(write_run: WriteRun, monkeypatch: pytest.MonkeyPatch, begin: str) -> None:
+    folder = write_run("one", status="running")
+    ended = folder.state_file.read_bytes().replace(b'"running"', b'"finished"').replace(b'"epoch": 2', b'"epoch": 3')
+    spawned: list[int | None] = []
+
+    def spawn(run: RunFolder, epochs: int | None) -> None:
+        spawned.append(epochs)
+        run.state_file.write_bytes(ended.replace(b'"finished"', b'"running"'))
+
+    monkeypatch.setattr(app_module, "spawn", spawn)
+    app = opened(folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        folder.state_file.write_bytes(ended)
+        assert isinstance(app.screen, Training)
+        app.screen.tick()
+        await pilot.press(*(["enter", "r"] if begin.startswith("r") else ["e"]))
+        await pilot.pause()
+        assert "Number of epochs in all" in text(app)
+        assert "8" in text(app)
+        await pilot.press("backspace", "3", "enter")
+        await pilot.pause()
+        assert "✗ epochs = 3 is not allowed" in text(app)
+        await pilot.press("backspace", "5", "enter")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert spawned == [5]
+        assert isinstance(app.screen, Training)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, Runs)
+
+
+async def test_what_was_interrupted_is_trained_on_at_once(write_run: WriteRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    spawned: list[int | None] = []
+
+    def spawn(_: RunFolder, epochs: int | None) -> None:
+        spawned.append(epochs)
+        raise RunError("No process can be started for the run: [b]no[/b].")
+
+    monkeypatch.setattr(app_module, "spawn", spawn)
+    app = opened(write_run("one", status="running", dead=True))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert isinstance(app.screen, Run)
+        assert "train on" in footer(app)
+        await pilot.press("r")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert spawned == [None]
+        assert [toast.message for toast in app._notifications] == ["No process can be started for the run: [b]no[/b]."]
+        assert isinstance(app.screen, Run)
 
 
 async def test_the_summary_and_the_pages(write_run: WriteRun) -> None:

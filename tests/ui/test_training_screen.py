@@ -243,10 +243,10 @@ async def test_the_footer_offers_what_works_now(write_run: WriteRun) -> None:
         folder.state_file.write_bytes(folder.state_file.read_bytes().replace(b'"running"', b'"finished"'))
         await tick(app, pilot)
         await pilot.pause()
-        assert not set(COMMANDS) & set(footer(app))
+        assert set(COMMANDS) & set(footer(app)) == {"epochs"}
         assert "results" in footer(app)
         inbox = Inbox(folder)
-        await pilot.press("p", "s", "k", "r", "e", "d")
+        await pilot.press("p", "s", "k", "r", "d")
         assert inbox.new() == []
         assert isinstance(app.screen, Training)
         await pilot.press("enter")
@@ -265,7 +265,9 @@ async def test_a_run_whose_process_dies_is_interrupted(write_run: WriteRun) -> N
         await pilot.pause()
         assert " interrupted" in lines(app)[0]
         assert "ends" not in lines(app)[0]
-        assert not set(COMMANDS) & set(footer(app))
+        assert "! its process is gone" in text(app)
+        assert [toast.message for toast in app._notifications] == ["one: interrupted."]
+        assert set(COMMANDS) & set(footer(app)) == {"epochs"}
         await pilot.press("enter")
         await pilot.pause()
         assert isinstance(app.screen, Run)

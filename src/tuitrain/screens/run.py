@@ -22,7 +22,7 @@ from tuitrain.widgets import report
 from tuitrain.widgets.confusion import ConfusionMatrix
 from tuitrain.widgets.curves import Curves, Gradients
 from tuitrain.widgets.footer import FittingFooter
-from tuitrain.widgets.navigation import NewRun
+from tuitrain.widgets.navigation import NewRun, TrainOn
 from tuitrain.widgets.samples import Samples
 from tuitrain.widgets.ticking import TickingScreen
 
@@ -50,6 +50,7 @@ class Run(TickingScreen):
             tooltip="Test of the last, of the best weights, validation",
             id="run.evaluation",
         ),
+        Binding("r", "resume", "train on", tooltip="Train on: what is left to do, or more epochs", id="run.resume"),
         Binding("y", "clone", "clone", tooltip="A new run with these settings", id="run.clone"),
         Binding("escape", "app.pop_screen", "runs", tooltip="Back", id="run.back"),
         Binding("q", "app.quit", tooltip="Leave tuitrain", show=False),
@@ -188,7 +189,10 @@ class Run(TickingScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if action == "evaluation":
             return len(self.evaluations) > 1
-        return self.run.status != "damaged" and not self.run.folder.read_only if action == "clone" else True
+        own = not self.run.folder.read_only
+        if action == "resume":
+            return own and self.run.status in ("interrupted", "stopped", "failed", "finished")
+        return own and self.run.status != "damaged" if action == "clone" else True
 
     def action_page(self, page: str) -> None:
         self.query_one(ContentSwitcher).current = page
@@ -203,6 +207,9 @@ class Run(TickingScreen):
         self._chosen = (self._chosen + 1) % len(self.evaluations)
         self._show_evaluation()
         self._show()
+
+    def action_resume(self) -> None:
+        self.post_message(TrainOn(self.run.folder, watch=True))
 
     def action_clone(self) -> None:
         self.post_message(NewRun(self.run.config, self.run.info.name))

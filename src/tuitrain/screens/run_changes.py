@@ -11,13 +11,13 @@ from textual.binding import Binding, BindingType
 from tuitrain.analysis.bundles import Bundle
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.hosts.launch import Request
-from tuitrain.hosts.process import spawn, start
+from tuitrain.hosts.process import start
 from tuitrain.runs import edit
 from tuitrain.runs.files import read
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.listing import Entry
 from tuitrain.text import plain
-from tuitrain.widgets.navigation import AskValue, Choose, NewRun
+from tuitrain.widgets.navigation import AskValue, Choose, NewRun, TrainOn
 from tuitrain.widgets.ticking import TickingScreen
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class RunChanges(TickingScreen):
 
     def action_resume(self) -> None:
         if (run := self._own()) is not None:
-            self._begin(partial(spawn, run.folder))
+            self.post_message(TrainOn(run.folder))
 
     def action_rerun(self) -> None:
         if (run := self._own()) is None:

@@ -21,7 +21,7 @@ from tuitrain.errors import RunError
 from tuitrain.runs.index import RunIndex
 from tuitrain.runs.listing import Entry
 from tuitrain.runs.sweep import SweepFolder, sweep_of
-from tuitrain.screens.run_changes import CHANGES
+from tuitrain.screens.run_changes import ACTIVE, CHANGES
 from tuitrain.screens.run_view import CHOICES, GROUP, RunView
 from tuitrain.text import plain
 from tuitrain.widgets import terminal
@@ -95,13 +95,13 @@ class Runs(RunView):
         self.draw()
 
     def _read(self, seconds: float, *, everything: bool = False) -> None:
-        before = {run.folder.id for run in self._runs if run.status in ("running", "paused")}
+        before = {run.folder.id for run in self._runs if run.status in ACTIVE and run.state.started is not None}
         try:
             self._runs, self._problem = self._index.refresh(seconds, everything=everything), ""
         except RunError as error:
             self._runs, self._problem = [], str(error)
         for run in self._runs:
-            if run.folder.id in before and not run.state.active:
+            if run.folder.id in before and run.status not in ACTIVE:
                 self._ended(run)
         if self._index.unread and self._reading is None:
             self._reading = self.set_timer(0.01, self._read_on)
@@ -110,7 +110,7 @@ class Runs(RunView):
         """Of a sweep's runs the last alone is worth a bell."""
         sweep = sweep_of(self.runs_dir, run.info.parent)
         if sweep is None:
-            self.post_message(RunEnded(run.folder, run.info.name, run.state))
+            self.post_message(RunEnded(run.folder, run.info.name, run.state, run.status))
         else:
             self._sweeps[sweep.id] = sweep
 

@@ -23,7 +23,7 @@ from tuitrain.widgets.curves import Curves, Gradients
 from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.look import utf8_locale
 from tuitrain.widgets.meter import progress
-from tuitrain.widgets.navigation import AskValue, DetachRun, OpenRun, RunEnded
+from tuitrain.widgets.navigation import AskValue, DetachRun, OpenRun, RunEnded, TrainOn
 from tuitrain.widgets.report import STATUS
 from tuitrain.widgets.ticking import TickingScreen
 
@@ -42,7 +42,9 @@ class Training(TickingScreen):
         Binding("p", "pause", "pause", tooltip="Hold the run, or let it go on", id="training.pause"),
         Binding("s", "stop", "stop", tooltip="Stop after this step, with a checkpoint", id="training.stop"),
         Binding("r", "rate", "rate", tooltip="Change the learning rate", id="training.rate"),
-        Binding("e", "epochs", "epochs", tooltip="Change the number of epochs", id="training.epochs"),
+        Binding(
+            "e", "epochs", "epochs", tooltip="Change the number of epochs, after the end, too", id="training.epochs"
+        ),
         Binding("d", "detach", "background", tooltip="Move to a process of its own", id="training.detach"),
         Binding("enter", "results", "results", tooltip="The results, with the confusion matrix", id="training.results"),
         Binding("1", "page('curves')", "curves", tooltip="Loss and accuracy", id="training.curves"),
@@ -59,6 +61,7 @@ class Training(TickingScreen):
         super().__init__()
         self.run = Follower(folder)
         self._logged = 0
+        self._active = False
         self._blocks = utf8_locale()
 
     def compose(self) -> ComposeResult:
@@ -82,10 +85,11 @@ class Training(TickingScreen):
             self._lines()
 
     def tick(self) -> None:
-        was_active = self.run.state.active and self.run.state.started is not None
+        was_active, before = self._active, self.run.state.started
         self.run.poll()
-        if was_active and not self.run.state.active:
-            self.post_message(RunEnded(self.run.folder, self.run.info.name, self.run.state))
+        self._active = self.run.status in ("queued", "running", "paused")
+        if was_active and not self._active and before is not None:
+            self.post_message(RunEnded(self.run.folder, self.run.info.name, self.run.state, self.run.status))
         state = self.run.state
         whole = f"{state.step / state.steps:.0%} " if state.steps and state.active else ""
         terminal.title(self.app, f"{whole}{self.run.info.name} · {self.run.status}")
@@ -110,7 +114,7 @@ class Training(TickingScreen):
         self.query_one("#numbers", Static).update(self._numbers())
         self.query_one("#health", Static).update(self._health())
         count = 1 if self.has_class("low") else LOG_LINES
-        last = list(self.run.log)[-count:] if self.run.log else ["waiting for the first step"]
+        last = list(self.run.log)[-count:] if self.run.log else [self.run.state.phase or "waiting for the first step"]
         self.query_one("#tail", Static).update(Content("\n".join(plain(line) for line in last)))
 
     def _head(self) -> Content:
@@ -118,7 +122,11 @@ class Training(TickingScreen):
         entry = Entry(run.folder, run.info, run.config, state, run.status)
         optimizer, data = run.config.optimizer, run.config.data.dataset
         about = f" · {data} · {summary.model(entry)} {run.config.model.activation} · {optimizer.name} {optimizer.lr:g}"
-        status = run.status if run.status != "running" or state.phase in ("", "training") else plain(state.phase, 16)
+        status = (
+            run.status
+            if run.status != "running" or state.phase in ("", "training")
+            else plain(state.phase.partition(" ")[0], 16)
+        )
         now = f" · epoch {min(state.epoch + 1, state.epochs)}/{state.epochs}" if state.active else ""
         left = pace.seconds_left(run) if run.status == "running" else None
         end = ""
@@ -191,10 +199,10 @@ class Training(TickingScreen):
         return Content.assemble(mark, " · ".join(plain(finding.text) for finding in found))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        active = self.run.state.active and self.run.status != "interrupted"
+        active = self._active
         if action == "detach":
             return active and self.run.state.process == this_process()
-        if action in ("pause", "stop", "checkpoint", "rate", "epochs"):
+        if action in ("pause", "stop", "checkpoint", "rate"):
             return active
         if action == "results":
             return not active
@@ -224,6 +232,9 @@ class Training(TickingScreen):
         self._ask("lr", "optimizer.lr", f"{present:g}", "Learning rate, the peak where there is a schedule")
 
     def action_epochs(self) -> None:
+        if not self._active:
+            self.post_message(TrainOn(self.run.folder, ask=True, watch=True))
+            return
         self._ask("epochs", "training.epochs", str(self.run.state.epochs), "Number of epochs in all")
 
     def action_detach(self) -> None:

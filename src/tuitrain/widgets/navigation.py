@@ -6,7 +6,7 @@ from textual.message import Message
 
 from tuitrain.config.schema import Config
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.records import State
+from tuitrain.runs.records import ShownStatus, State
 from tuitrain.runs.sweep import SweepFolder
 
 
@@ -60,12 +60,21 @@ class DetachRun(Message):
     """Move the run that trains in this app to a process of its own."""
 
 
-class RunEnded(Message):
-    """A run that was followed goes on no more."""
+class TrainOn(Message):
+    """Train a run on that goes on no more, in a process of its own; `ask` for the number of epochs, as is always done
+    of a run that has done all of them. `watch` it from then on, in place of this screen."""
 
-    def __init__(self, folder: RunFolder, name: str, state: State) -> None:
+    def __init__(self, folder: RunFolder, *, ask: bool = False, watch: bool = False) -> None:
         super().__init__()
-        self.folder, self.name, self.state = folder, name, state
+        self.folder, self.ask, self.watch = folder, ask, watch
+
+
+class RunEnded(Message):
+    """A run that was followed goes on no more; interrupted, where its process is gone."""
+
+    def __init__(self, folder: RunFolder, name: str, state: State, status: ShownStatus) -> None:
+        super().__init__()
+        self.folder, self.name, self.state, self.status = folder, name, state, status
 
 
 class SweepEnded(Message):
