@@ -14,6 +14,7 @@ from tuitrain.cli import main
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
 from tuitrain.hosts.launch import Request, make, resume
+from tuitrain.hosts.process import spawn
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
@@ -31,7 +32,7 @@ class Disk:
         self.path = path
 
     def mount(self, size: int, how: str = "size") -> bool:
-        options = f"{how}={size}" if how != "remount" else f"remount,size={size}"
+        options = f"{how},size={size}" if how.startswith("remount") else f"{how}={size}"
         command = ["mount", "-t", "tmpfs", "-o", options, "none", str(self.path)]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
@@ -132,6 +133,23 @@ def test_a_disk_that_is_full_to_the_last_byte(quick: Quick, disk: Disk, capsys: 
     assert {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()} == before
     filler.unlink()
     assert train(folder).status == "finished"
+
+
+def test_a_disk_that_can_only_be_read(quick: Quick, disk: Disk, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run on it is listed, shown and evaluated; who would train it on is told why that cannot be."""
+    folder = make(Request(config=quick("training.epochs=1"), runs_dir=disk.path))
+    train(folder)
+    assert disk.mount(64 * KB * KB, "remount,ro")
+    before = folder.state()
+    why = f"The run cannot be written: {os.strerror(errno.EROFS)}."
+    for begin in (lambda: resume(folder, lambda *_: None, Inbox(folder), 2), lambda: spawn(folder, 2)):
+        with pytest.raises(RunError, match=why):
+            begin()
+    for words in (["runs"], ["show", folder.id], ["evaluate", folder.id]):
+        assert main([*words, "--runs-dir", str(disk.path)]) == 0, capsys.readouterr().err
+    assert main(["stop", folder.id, "--runs-dir", str(disk.path)]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    assert folder.state() == before
 
 
 def test_on_the_screen_it_is_a_sentence(disk: Disk) -> None:

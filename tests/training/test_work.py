@@ -1,6 +1,7 @@
 """Stopping, continuing and failing: a run that was cut anywhere ends as if it had not been."""
 
 import dataclasses
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import dumps
+from tuitrain.errors import RunError
 from tuitrain.hosts.launch import Request, make
 from tuitrain.hosts.reevaluate import reevaluate
 from tuitrain.runs.control import Command, CommandName, Inbox
@@ -374,6 +376,18 @@ def test_what_may_change_the_last_bits_is_said_and_stops_nothing(quick: Quick, r
     # Said where it changed, and not again.
     go_on(folder, epochs=3)
     assert len([event for event in read(folder).events if event.name == "differs"]) == 2
+
+
+def test_a_folder_that_is_removed_while_its_run_goes_on(quick: Quick, tmp_path: Path) -> None:
+    folder = new(quick("training.log_every=1"), tmp_path)
+
+    def remove(_: Tensor) -> Tensor:
+        shutil.rmtree(folder.path)
+        raise MemoryError
+
+    with pytest.raises(RunError, match="written any more: No such file or directory"):
+        go_on(folder, change=lambda job: setattr(job, "changes", (remove,)))
+    assert not folder.path.exists()
 
 
 def test_data_that_shrank_is_said_and_trained_on(quick: Quick, read: Read, tmp_path: Path) -> None:

@@ -64,6 +64,17 @@ def read_out(folder: RunFolder) -> Follower:
     return run
 
 
+def test_what_is_known_once_the_run_is_prepared_is_read_then(folder: RunFolder) -> None:
+    run = read_out(folder)
+    assert run.info.device == ""
+    writer = RunWriter(folder)
+    writer.info(RunInfo(id="", name="", device="cpu x86_64", layers=["first"]))
+    writer.update(phase="training", now=True)
+    writer.close()
+    run.poll()
+    assert (run.info.device, run.info.layers) == ("cpu x86_64", ["first"])
+
+
 def random_lines(rng: random.Random, count: int) -> Iterator[bytes]:
     step = 0
     for _ in range(count):

@@ -79,11 +79,15 @@ def resume(folder: RunFolder, progress: Progress, inbox: Inbox, epochs: int | No
     if state.status == "queued" and state.phase == "paused":
         inbox.put("pause")
     with Capture() as capture:
-        capture.to(folder.log_file)
         # Held before torch is loaded, which takes seconds: whoever started this process waits for no longer.
         writer = RunWriter(folder)
         try:
+            capture.to(folder.log_file)
             writer.update(status="queued", phase="", reason="", ended=None, now=True)
+        except OSError as error:
+            writer.close()
+            raise RunError(f"The run cannot be written: {error.strerror}.") from None
+        try:
             progress("loading torch", None)
             from tuitrain.training.job import prepare
             from tuitrain.training.steering import listen

@@ -1,5 +1,7 @@
 """Looking again at a run's test or validation split with a checkpoint of it."""
 
+from contextlib import suppress
+
 from tuitrain.config.values import build, flat
 from tuitrain.errors import ConfigError
 from tuitrain.hosts.launch import Progress
@@ -40,5 +42,7 @@ def reevaluate(folder: RunFolder, split: str, which: str, device: str, progress:
         progress(f"evaluating on {split}", None)
         seen = look(job, split, at, lambda: None, which=which)  # type: ignore[arg-type]
         if shown_status(state) not in ("queued", "running", "paused"):
-            folder.write_evaluation(seen)
+            # A copy that can only be read is looked at all the same.
+            with suppress(OSError):
+                folder.write_evaluation(seen)
         return seen

@@ -1,6 +1,7 @@
 """Small files, written whole or not at all, and read with a limit."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,7 +25,8 @@ def replace(path: Path, content: bytes, *, sync: bool = False) -> None:
                 os.fsync(file.fileno())
         temporary.replace(path)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise
     if sync:
         sync_folder(path.parent)

@@ -139,6 +139,9 @@ class Follower:
             return False
         self.state = self.folder.state()
         self._state_stamp = stamp
+        if not self.info.device:
+            # Filled in once the run is prepared.
+            self.info = self.folder.info()
         return True
 
     def _read_log(self, deadline: float) -> bool:

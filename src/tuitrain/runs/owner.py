@@ -4,6 +4,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -72,7 +73,9 @@ def let_go(path: Path) -> None:
     """As `release`, by a file of any name."""
     found = holder(path)
     if found is not None and found.process == this_process():
-        path.unlink(missing_ok=True)
+        # What stays behind names a process that will soon be gone.
+        with suppress(OSError):
+            path.unlink()
 
 
 def _path(folder: RunFolder) -> Path:
@@ -152,7 +155,9 @@ def _create(path: Path, content: bytes) -> bool:
     except OSError as error:
         raise RunError(f"The run cannot be written: {error.strerror}.") from None
     finally:
-        draft.unlink(missing_ok=True)
+        # Where nothing can be written, even what is not there cannot be removed.
+        with suppress(OSError):
+            draft.unlink()
 
 
 def _create_plainly(path: Path, content: bytes) -> bool:

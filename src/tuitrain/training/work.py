@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from tuitrain.errors import TuitrainError
+from tuitrain.errors import RunError, TuitrainError
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State, Status
@@ -36,7 +36,7 @@ def work(
 
     `epochs` takes the place of the number that the run was to have; `writer` is there where this process holds the run
     already. Handed over, the run is queued, with the phase `paused` where it is to be held again. Raises RunError where
-    another process writes the run, and OSError where not even the end can be written.
+    another process writes the run, and where not even the end can be written.
     """
     writer = writer or RunWriter(folder)
     jobs: list[Job] = []
@@ -52,7 +52,11 @@ def work(
     try:
         ending = attempt(writer, train, lambda: str(jobs[0].device) if jobs else "the device")
         assert ending is not None
-        finish(writer, *ending)
+        try:
+            finish(writer, *ending)
+        except OSError as error:
+            why = f"The run's folder cannot be written any more: {error.strerror}. {ending[1]}"
+            raise RunError(why.rstrip()) from None
     finally:
         writer.close()
     return writer.state
