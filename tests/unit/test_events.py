@@ -270,14 +270,17 @@ def test_a_run_that_grows_keeps_up(tmp_path: Path) -> None:
         pass
     assert list(run.train.step) == list(range(8))
     assert list(run.evaluations["validation"].step) == [7]
-    end = HParamsPluginData(session_end_info={"status": "STATUS_FAILURE"}).SerializeToString()
-    metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="hparams", content=end))
-    value = Summary.Value(tag="_hparams_/session_end_info", metadata=metadata)
-    with path.open("ab") as file:
-        file.write(record(Event(wall_time=now, summary=Summary(value=[value])).SerializeToString()))
-    while run.poll():
-        pass
-    assert run.status == "failed"
+    # An end without a time is what torch and Lightning write at the beginning.
+    for end, status in (({"status": 1}, "running"), ({"status": 2, "end_time_secs": now}, "failed")):
+        content = HParamsPluginData(session_end_info=end).SerializeToString()
+        metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="hparams", content=content))
+        value = Summary.Value(tag="_hparams_/session_end_info", metadata=metadata)
+        with path.open("ab") as file:
+            file.write(record(Event(wall_time=now, summary=Summary(value=[value])).SerializeToString()))
+            file.write(record(simple("loss", 4.0, 8 if status == "running" else 9, now)))
+        while run.poll():
+            pass
+        assert run.status == status
 
 
 def test_a_file_made_anew_is_read_anew(tmp_path: Path) -> None:

@@ -29,9 +29,9 @@ def session(content: bytes) -> tuple[dict[str, Any], int | None]:
                     name, value = _entry(content, start, stop)
                     found[name] = value
         elif (number, wire) == (4, BYTES):
-            ended = 0
-            for field, kind, start, _ in fields(content, begin, end):
-                ended = start if (field, kind) == (1, VARINT) else ended
+            end_info = {field: start for field, _, start, _ in fields(content, begin, end)}
+            # torch and Lightning write a success without a time at the very beginning.
+            ended = end_info.get(1, 0) if 2 in end_info else None
     return found, ended
 
 
