@@ -110,8 +110,9 @@ class EventFollower(Follower):
             # Most look at the validation split once an epoch.
             per_epoch = max(1, round(step / len(validation)))
         first, last = self._reader.first, self._reader.last
+        status = self._status()
         return State(
-            status=self._status(),
+            status=status,
             reason=reason,
             epoch=done,
             epochs=max(done, planned) if isinstance(planned, int) else done,
@@ -119,7 +120,7 @@ class EventFollower(Follower):
             steps_per_epoch=per_epoch,
             seconds=max(0.0, last - first),
             started=first or None,
-            ended=last or None,
+            ended=None if status == "running" else last or None,
             heartbeat=last,
             # Of its process nothing is known but that it wrote.
             process=Process("", "", 0, 0.0),
