@@ -17,7 +17,8 @@ from tuitrain.screens.compare import Compare
 from tuitrain.widgets.confusion_pair import ConfusionPair
 from tuitrain.widgets.difference import DifferenceMatrix
 from tuitrain.widgets.navigation import CompareRuns
-from tuitrain.widgets.overlay import METRICS, Overlay
+from tuitrain.widgets.overlay import Overlay
+from tuitrain.widgets.plotted import METRICS
 
 WriteRun = Callable[..., RunFolder]
 SIZES = [(120, 40), (80, 24), (60, 20)]

@@ -66,6 +66,7 @@ async def test_what_is_done_to_a_group_is_done_to_its_runs(app: TuitrainApp, run
         assert isinstance(compare, Compare)
         assert len(compare.runs) == 5
         assert compare.grouped
+        assert compare.selected_column == 1
         await pilot.press("escape", "k", "k", "x")
         await pilot.pause()
         assert len([path for path in runs_dir.iterdir() if not path.name.startswith(".")]) == 1

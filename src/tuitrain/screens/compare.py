@@ -27,7 +27,8 @@ from tuitrain.widgets.confusion_pair import ConfusionPair, Tested
 from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.look import theme_color, utf8_locale
 from tuitrain.widgets.navigation import AskValue, OpenRun
-from tuitrain.widgets.overlay import Drawn, Overlay
+from tuitrain.widgets.overlay import Overlay
+from tuitrain.widgets.plotted import Drawn
 from tuitrain.widgets.ticking import TickingScreen
 
 # Seconds that one look at the runs may take, all together, and between two while there is much to read.
@@ -167,11 +168,19 @@ class Compare(TickingScreen):
     def selected_column(self) -> int:
         return next((place for place, one in enumerate(self.columns) if self.selected in one.ids), 0)
 
+    def _select_another(self) -> None:
+        """Than the baseline's column, where there is one."""
+        if not self.selected_column and len(self.columns) > 1:
+            self.selected = self.columns[1].id
+
     def _show(self) -> None:
         self._drawn_at = monotonic()
         if not self.runs or not self.is_mounted:
             return
+        first = self.comparison is None
         self.comparison = compare(list(self.runs.values()), self.baseline, self.threshold)
+        if first:
+            self._select_another()
         self._charts()
         self._rest()
 
@@ -313,6 +322,7 @@ class Compare(TickingScreen):
             self.notify("No two of these runs differ only in training.seed.", timeout=3)
             return
         self.grouped = not self.grouped
+        self._select_another()
         self._show()
 
     def action_grid(self) -> None:

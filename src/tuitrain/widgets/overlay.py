@@ -1,94 +1,27 @@
 """Curves of several runs over each other, one metric or several, moved about in together."""
 
-from array import array
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import product
-from typing import ClassVar, Literal, overload
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.message import Message
 
-from tuitrain.analysis import units
 from tuitrain.analysis.decimate import block, thin
 from tuitrain.analysis.groups import Points, band
-from tuitrain.analysis.identity import Identity
-from tuitrain.runs.follower import Curve, Follower
+from tuitrain.runs.follower import Follower
 from tuitrain.widgets.chart import Chart
 from tuitrain.widgets.look import RGB, theme_color
 from tuitrain.widgets.plot import Line
+from tuitrain.widgets.plotted import AXES, METRICS, Drawn, Plotted, XAxis, along, axis_format
 
-XAxis = Literal["step", "epoch", "seconds", "wall time"]
-AXES: tuple[XAxis, ...] = ("step", "epoch", "seconds", "wall time")
 GRID = 4
 # A chart beside or above another has at least so many columns and rows.
 NARROWEST, LOWEST = 30, 9
 FAINT = 0.45
-
-
-@dataclass(frozen=True, slots=True)
-class Plotted:
-    """A metric with a curve: `column` of the rows of `split`."""
-
-    title: str
-    split: str
-    column: str
-    percent: bool
-    text: Callable[[float | None], str]
-
-    def curve(self, run: Follower) -> Curve:
-        curve = run.train if self.split == "train" else run.evaluations[self.split]
-        return curve.only(self.column)
-
-
-METRICS = (
-    Plotted("val accuracy", "validation", "accuracy", True, units.percent),
-    Plotted("val loss", "validation", "loss", False, units.loss),
-    Plotted("train loss", "train", "loss", False, units.loss),
-    Plotted("train accuracy", "train", "accuracy", True, units.percent),
-    Plotted("test accuracy", "test", "accuracy", True, units.percent),
-    Plotted("learning rate", "train", "lr", False, units.number),
-    Plotted("gradient norm", "train", "grad_norm", False, units.number),
-)
-
-
-class Scaled(Sequence[float]):
-    """`(value - start) / unit` for each value, worked out where it is asked for."""
-
-    def __init__(self, values: Sequence[float], start: float = 0.0, unit: float = 1.0) -> None:
-        self.values, self.start, self.unit = values, start, unit
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    @overload
-    def __getitem__(self, place: int) -> float: ...
-    @overload
-    def __getitem__(self, place: slice) -> "array[float]": ...
-    def __getitem__(self, place: int | slice) -> "float | array[float]":
-        if isinstance(place, slice):
-            return array("d", ((value - self.start) / self.unit for value in self.values[place]))
-        return (self.values[place] - self.start) / self.unit
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """One run, or the runs of one group, with what they are known by; `name` is not empty, and safe to show."""
-
-    name: str
-    identity: Identity
-    runs: Sequence[Follower]
-
-    @property
-    def id(self) -> str:
-        """That of the first run."""
-        return self.ids[0]
-
-    @property
-    def ids(self) -> list[str]:
-        return [run.folder.id for run in self.runs]
 
 
 class Overlay(Container, can_focus=True):
@@ -183,7 +116,7 @@ class Overlay(Container, can_focus=True):
 
     def _label(self) -> None:
         for chart, metric in zip(self.charts, self.shown, strict=False):
-            chart.label(metric.title, self.axis, _x_format(self.axis), metric.text, metric.percent)
+            chart.label(metric.title, self.axis, axis_format(self.axis), metric.text, metric.percent)
 
     def _draw(self) -> None:
         if not self.is_mounted:
@@ -197,7 +130,7 @@ class Overlay(Container, can_focus=True):
         if len(drawn.runs) == 1:
             run = drawn.runs[0]
             curve, stamp = metric.curve(run), self._stamp(run, metric)
-            return [Line(drawn.name, self._x(run, curve), curve[metric.column], color, marker, stamp=stamp)]
+            return [Line(drawn.name, along(self.axis, run, curve), curve[metric.column], color, marker, stamp=stamp)]
         x, mean, low, high = self._band(drawn, metric)
         background = theme_color(self, "background")
         faint = _mixed(background, color, FAINT)
@@ -221,19 +154,13 @@ class Overlay(Container, can_focus=True):
                 return True
         return False
 
-    def _x(self, run: Follower, curve: Curve) -> Sequence[float]:
-        if self.axis == "epoch":
-            return Scaled(curve.step, unit=max(1, run.state.steps_per_epoch))
-        if self.axis == "wall time":
-            begun = run.events[0].time if run.events else curve["time"][0] if len(curve) else 0.0
-            return Scaled(curve["time"], start=begun)
-        return curve["seconds"] if self.axis == "seconds" else curve.step
-
     def _band(self, drawn: Drawn, metric: Plotted) -> tuple[list[float], ...]:
         """Of a thinned group, kept until one of its runs goes on."""
         key = tuple(self._stamp(run, metric) for run in drawn.runs)
         if key not in self._bands:
-            curves = [(self._x(run, metric.curve(run)), metric.curve(run)[metric.column]) for run in drawn.runs]
+            curves = [
+                (along(self.axis, run, metric.curve(run)), metric.curve(run)[metric.column]) for run in drawn.runs
+            ]
             every = block(max(len(y) for _, y in curves))
             points: Iterable[Points] = ((thinned.x(x), thinned.y) for x, y in curves for thinned in [thin(y, every)])
             if len(self._bands) > 64:
@@ -302,12 +229,6 @@ class Overlay(Container, can_focus=True):
 
     def _changed(self) -> None:
         self.post_message(self.Changed())
-
-
-def _x_format(axis: XAxis) -> Callable[[float], str]:
-    if axis == "step":
-        return units.count
-    return units.number if axis == "epoch" else units.duration
 
 
 def _mixed(ground: RGB, color: RGB, part: float) -> RGB:
