@@ -10,7 +10,8 @@ from tuitrain.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Best, Score
-from tuitrain.runs.sweep import Job, Record, SweepFolder, create
+from tuitrain.runs.sweep import SweepFolder, create
+from tuitrain.runs.sweep_records import Job, Record
 from tuitrain.screens.run import Run
 from tuitrain.screens.sweep import Sweep
 from tuitrain.screens.sweeps import Sweeps

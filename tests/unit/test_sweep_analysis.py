@@ -17,8 +17,8 @@ from tuitrain.analysis.sweep import (
 )
 from tuitrain.config.sweep import loads
 from tuitrain.runs.records import Best, Score, State, Status
-from tuitrain.runs.sweep import Job
 from tuitrain.runs.sweep_index import Outcome
+from tuitrain.runs.sweep_records import Job
 
 
 def result(trial: int, score: float | None, **values: Any) -> Result:

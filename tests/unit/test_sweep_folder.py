@@ -17,8 +17,9 @@ from tuitrain.hosts.sampling import sample
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Best, RunInfo, Score
 from tuitrain.runs.rows import Evaluated
-from tuitrain.runs.sweep import Job, Record, SweepFolder, create, find, sweeps
+from tuitrain.runs.sweep import SweepFolder, create, find, sweeps
 from tuitrain.runs.sweep_index import SweepIndex, open_jobs
+from tuitrain.runs.sweep_records import Job, Record
 from tuitrain.runs.writer import RunWriter
 from tuitrain.runs.writer import create as create_run
 

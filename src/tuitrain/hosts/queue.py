@@ -20,8 +20,9 @@ from tuitrain.hosts.sampling import sample
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, new_id, shown_status
 from tuitrain.runs.records import State
-from tuitrain.runs.sweep import Job, Record, SweepFolder
+from tuitrain.runs.sweep import SweepFolder
 from tuitrain.runs.sweep_index import SweepIndex, open_jobs, outcome
+from tuitrain.runs.sweep_records import Job, Record
 
 # Seconds between two looks whether a paused sweep goes on.
 WAIT = 0.5

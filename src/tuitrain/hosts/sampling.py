@@ -12,8 +12,9 @@ from tuitrain.config.values import to_text
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs.files import read_json, replace
 from tuitrain.runs.result import metric
-from tuitrain.runs.sweep import Sample, SweepFolder
+from tuitrain.runs.sweep import SweepFolder
 from tuitrain.runs.sweep_index import Outcome
+from tuitrain.runs.sweep_records import Sample
 from tuitrain.text import plain
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from tuitrain.errors import RunError
-from tuitrain.runs.sweep import Job, Record, SweepFolder
+from tuitrain.runs.sweep import SweepFolder
 from tuitrain.runs.sweep_index import Outcome, SweepIndex, open_jobs
+from tuitrain.runs.sweep_records import Job, Record
 from tuitrain.text import plain
 
 # Seconds between two looks at the sweep, and between two signs of life.

@@ -6,7 +6,8 @@ from tuitrain.config.sweep import Values
 from tuitrain.errors import RunError
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import ShownStatus, State
-from tuitrain.runs.sweep import Job, SweepFolder
+from tuitrain.runs.sweep import SweepFolder
+from tuitrain.runs.sweep_records import Job
 
 ENDED = ("finished", "stopped", "failed")
 

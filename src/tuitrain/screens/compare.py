@@ -14,11 +14,10 @@ from textual.widgets import ContentSwitcher, Static
 
 from tuitrain.analysis.compare import Comparison, compare
 from tuitrain.analysis.identity import distinct, identities
-from tuitrain.analysis.mcnemar import McNemar, mcnemar
-from tuitrain.errors import ConfigError, RunError
+from tuitrain.analysis.verdicts import Verdicts
+from tuitrain.errors import ConfigError
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follow import follow
-from tuitrain.runs.records import Evaluation
 from tuitrain.text import plain
 from tuitrain.widgets import terminal
 from tuitrain.widgets.compare_rows import Look, rows
@@ -83,8 +82,7 @@ class Compare(TickingScreen):
         if len(unique) > 1:
             self.selected = list(unique)[1]
         self.comparison: Comparison | None = None
-        self._evaluations: dict[str, tuple[float, Evaluation | None, str]] = {}
-        self._tests: dict[tuple[str, str, float, float], McNemar | None] = {}
+        self._verdicts = Verdicts(self.runs)
         self._reading = False
         self._drawn_at = 0.0
         self._said = Content("")
@@ -212,7 +210,7 @@ class Compare(TickingScreen):
         table = rows(
             comparison,
             [one.ids for one in columns],
-            {} if self.grouped or self._reading else self._against_baseline(),
+            {} if self.grouped or self._reading else self._verdicts.against(self.baseline),
             self._look(),
             everything=self.everything,
             cursor=(cursor, overlay.values() if cursor else {}),
@@ -257,37 +255,10 @@ class Compare(TickingScreen):
         muted, good, bad, best = ("rgb({},{},{})".format(*theme_color(self.app, name)) for name in names)
         return Look(muted, good, bad, best, "★" if self._utf8 else "*")
 
-    def _evaluation(self, id: str) -> tuple[float, Evaluation | None, str]:
-        """The test with the last weights, read again once the run has got on, and why there is none."""
-        run = self.runs[id]
-        known = self._evaluations.get(id)
-        if known is None or known[0] != run.state.heartbeat:
-            try:
-                evaluation, reason = run.folder.evaluation("test"), ""
-            except (RunError, OSError) as error:
-                evaluation, reason = None, plain(error)
-            known = self._evaluations[id] = (run.state.heartbeat, evaluation, reason)
-        return known
-
     def _tested(self, id: str) -> Tested:
         one = next(one for one in self.columns if id in one.ids)
         name = f"{self._marker(one)} {plain(self.runs[id].info.name, NAME) or plain(id, NAME)}"
-        _, evaluation, reason = self._evaluation(id)
-        return Tested(name, evaluation, reason)
-
-    def _against_baseline(self) -> dict[str, McNemar]:
-        return {id: test for id in self.runs if id != self.baseline and (test := self._test(id)) is not None}
-
-    def _test(self, id: str) -> McNemar | None:
-        before, first, _ = self._evaluation(self.baseline)
-        after, second, _ = self._evaluation(id)
-        key = (self.baseline, id, before, after)
-        if key not in self._tests:
-            try:
-                self._tests[key] = mcnemar(first, second) if first and second else None
-            except RunError:
-                self._tests[key] = None
-        return self._tests[key]
+        return Tested(name, *self._verdicts.evaluation(id))
 
     def on_overlay_changed(self) -> None:
         self._rest()
