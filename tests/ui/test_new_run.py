@@ -22,7 +22,7 @@ from tuitrain.config.presets import PRESETS, preset
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import sections, settings
 from tuitrain.config.sweep import Sweep, change
-from tuitrain.config.sweep import read as read_sweep
+from tuitrain.config.sweep_toml import read as read_sweep
 from tuitrain.config.values import override
 from tuitrain.hosts.launch import Request
 from tuitrain.hosts.thread import ThreadHost

@@ -15,7 +15,7 @@ from tuitrain.analysis.sweep import (
     short_names,
     summarize,
 )
-from tuitrain.config.sweep import loads
+from tuitrain.config.sweep_toml import loads
 from tuitrain.runs.records import Best, Score, State, Status
 from tuitrain.runs.sweep_index import Outcome
 from tuitrain.runs.sweep_records import Job

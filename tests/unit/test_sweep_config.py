@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from tuitrain.config.schema import Config
-from tuitrain.config.sweep import Range, Sweep, amend, change, count, dumps, expand, loads, options, read, several
+from tuitrain.config.sweep import Range, Sweep, change, count, expand, options, several
+from tuitrain.config.sweep_toml import amend, dumps, loads, read
 from tuitrain.config.toml import loads as load_config
 from tuitrain.config.values import override
 from tuitrain.errors import ConfigError

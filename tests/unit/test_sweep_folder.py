@@ -46,7 +46,8 @@ trials = 4
 HOLD = """\
 import sys
 from pathlib import Path
-from tuitrain.runs.sweep import Job, SweepFolder
+from tuitrain.runs.sweep import SweepFolder
+from tuitrain.runs.sweep_records import Job
 SweepFolder(Path(sys.argv[1])).hold(Job(0, 0))
 print("held", flush=True)
 sys.stdin.read()

@@ -16,8 +16,9 @@ from rich.text import Text
 from tuitrain.analysis import sweep as analysis
 from tuitrain.analysis import units
 from tuitrain.cli.output import document, talk, wide_console
-from tuitrain.config.sweep import Sweep, change, describe, dumps, read
+from tuitrain.config.sweep import Sweep, change, describe
 from tuitrain.config.sweep import options as sweep_options
+from tuitrain.config.sweep_toml import dumps, read
 from tuitrain.config.values import parsed, to_text
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.sweep import Pool, spawn, stop

@@ -19,7 +19,8 @@ from typing import Any
 
 import msgspec
 
-from tuitrain.config.sweep import Sweep, Values, amend, loads
+from tuitrain.config.sweep import Sweep, Values
+from tuitrain.config.sweep_toml import amend, loads
 from tuitrain.config.values import check, nearest
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs import owner

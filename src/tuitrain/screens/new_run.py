@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
-from tuitrain.config import preferences, sweep
+from tuitrain.config import preferences, sweep_toml
 from tuitrain.config.presets import PRESETS, preset
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
@@ -246,7 +246,7 @@ class NewRunForm(Screen[None]):
             self._refuse("Not started")
             return
         if self.plan.values:
-            text = sweep.dumps(self.plan.sweep(self._draft.name))
+            text = sweep_toml.dumps(self.plan.sweep(self._draft.name))
             self.line.elsewhere(lambda: _start_sweep(self._runs_dir, text))
         else:
             self._start(

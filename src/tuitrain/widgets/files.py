@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tuitrain.config import sweep, toml
+from tuitrain.config import sweep_toml, toml
 from tuitrain.errors import TuitrainError
 from tuitrain.text import plain
 from tuitrain.widgets.draft import Draft, Plan
@@ -44,7 +44,7 @@ def _write(path: Path, plan: Plan, now: Draft) -> str:
     """The text for the next time; of a sweep none, as its file is none of a run."""
     assert plan.config is not None
     try:
-        text = sweep.dumps(plan.sweep(now.name)) if plan.values else toml.dumps(plan.config, now.original)
+        text = sweep_toml.dumps(plan.sweep(now.name)) if plan.values else toml.dumps(plan.config, now.original)
         path.write_text(text, encoding="utf-8")
     except (OSError, ValueError) as error:
         reason = plain(getattr(error, "strerror", None) or error)
