@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tuitrain.runs.control import send
 from tuitrain.config.sweep_toml import loads
+from tuitrain.runs.control import send
 from tuitrain.runs.folder import RunFolder, folders
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.process import alive
