@@ -37,7 +37,7 @@ from tuitrain.training.models import build
 
 DATA = Path(os.environ.get("TUITRAIN_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")).resolve()
 # Each figure is of about so much training.
-SECONDS = 3.0
+SECONDS = 2.0
 # A run on the training screen, in this process, as the app starts one.
 SCREEN = """
 import sys, time
