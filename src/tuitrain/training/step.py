@@ -7,6 +7,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn, optim
 
+from tuitrain.training.eager import eager
+
 
 class Step:
     """Does what `optimizer.step` does, to the last bit and on the same state, in less time.
@@ -89,7 +91,7 @@ def _agrees(kind: Callable[..., optim.Optimizer]) -> bool:
     """Whether a second step both ways gives the same weights."""
     try:
         weights = [nn.Parameter(torch.linspace(-1, 1, 40)) for _ in range(2)]
-        ours, theirs = (kind([weight], lr=0.1, weight_decay=0.1, fused=True) for weight in weights)
+        ours, theirs = (eager(kind)([weight], lr=0.1, weight_decay=0.1, fused=True) for weight in weights)
         for weight, optimizer in zip(weights, (ours, theirs), strict=True):
             weight.grad = weight.detach().sin()
             optimizer.step()
