@@ -4,16 +4,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
-from tuitrain.runs.events.follower import EventFollower
-from tuitrain.runs.events.reader import event_files, part
+from tuitrain.runs.events.layout import event_files, part
 from tuitrain.runs.folder import RunFolder, Stamp, holds_a_run
 from tuitrain.runs.foreign import read_only
 from tuitrain.runs.process import SILENCE
 from tuitrain.runs.records import Evaluation, RunInfo, State
 from tuitrain.text import plain
+
+if TYPE_CHECKING:
+    from tuitrain.runs.events.follower import EventFollower
 
 # How deep runs lie below the folder that is asked for, and how many folders are looked into.
 DEEPEST, MOST_FOLDERS = 6, 20_000
@@ -33,7 +36,9 @@ class EventFolder(RunFolder):
         """The last part of the id: what tells runs apart in the room of a column."""
         return plain(self.id.rpartition("/")[2])
 
-    def follow(self, *, brief: bool = False) -> EventFollower:
+    def follow(self, *, brief: bool = False) -> "EventFollower":
+        from tuitrain.runs.events.follower import EventFollower
+
         return EventFollower(self, brief=brief)
 
     def advance(self, seconds: float) -> bool:
@@ -49,7 +54,7 @@ class EventFolder(RunFolder):
     def forget(self) -> None:
         self._run = None
 
-    def _read(self) -> EventFollower:
+    def _read(self) -> "EventFollower":
         if self._run is None:
             self.advance(float("inf"))
         assert self._run is not None

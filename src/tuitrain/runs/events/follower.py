@@ -7,7 +7,8 @@ from time import monotonic
 
 from tuitrain.runs.events.curves import Chosen, Epochs, EventCurve, choose
 from tuitrain.runs.events.hparams import known
-from tuitrain.runs.events.reader import Reader, event_files
+from tuitrain.runs.events.layout import event_files
+from tuitrain.runs.events.reader import Reader
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Curve, Follower
 from tuitrain.runs.foreign import ForeignInfo

@@ -1,38 +1,13 @@
 """All event files of one run, read as they grow."""
 
-import re
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from tuitrain.runs.events import hparams
 from tuitrain.runs.events.file import EventFile, Series
-from tuitrain.runs.events.tags import PARTS
+from tuitrain.runs.events.layout import event_files, part
 from tuitrain.text import plain
-
-MARK = "tfevents"
-# The sub-folder, named by the time, that torch's `add_hparams` writes.
-_TIMESTAMP = re.compile(r"\d{9,11}(\.\d+)?")
-MOST_FILES = 1000
-
-
-def event_files(folder: Path) -> list[Path]:
-    """In the order in which they were begun. Raises OSError."""
-    return sorted(path for path in folder.iterdir() if MARK in path.name and path.is_file())[:MOST_FILES]
-
-
-def part(name: str, *, beside_files: bool) -> str | None:
-    """The split whose values a sub-folder of a run holds, empty for its hparams; None: it is no part of the run.
-
-    Keras writes `train` and `validation`; torch's `add_scalars` writes `Loss_train`, beside files of the run's own.
-    """
-    word = name.lower()
-    if word in PARTS:
-        return PARTS[word]
-    if beside_files and _TIMESTAMP.fullmatch(word):
-        return ""
-    last = word.rpartition("_")[2]
-    return PARTS[last] if beside_files and last in PARTS else None
 
 
 class Reader:
