@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Footer, Input
@@ -12,7 +13,9 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Best, Score
 from tuitrain.runs.sweep import SweepFolder, create
 from tuitrain.runs.sweep_records import Job, Record
+from tuitrain.runs.writer import encode_pretty
 from tuitrain.screens.run import Run
+from tuitrain.screens.runs import Runs
 from tuitrain.screens.sweep import Sweep
 from tuitrain.screens.sweeps import Sweeps
 from tuitrain.widgets.sweep_table import SweepTable
@@ -271,3 +274,29 @@ async def test_a_damaged_sweep_says_so(app: TuitrainApp, write_sweep: Callable[.
         app.action_sweeps()
         await pilot.pause()
         assert ["sweep.toml is damaged" in notification.message for notification in app._notifications] == [True]
+
+
+async def test_the_end_of_a_sweep_is_said_and_not_that_of_each_run(
+    app: TuitrainApp, write_sweep: Callable[..., SweepFolder], write_run: WriteRun
+) -> None:
+    folder = write_sweep()
+    folder.enter(0)
+    run = write_run("trial-1-1", status="running")
+    info = run.info()
+    info.parent = folder.id
+    run.info_file.write_bytes(encode_pretty(info))
+    folder.note(Job(1, 1), Record(run.id))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        home = app.screen
+        assert isinstance(home, Runs)
+        run.state_file.write_bytes(encode_pretty(msgspec.structs.replace(run.state(), status="finished")))
+        home.tick()
+        await pilot.pause()
+        assert not app._notifications
+        folder.leave()
+        home.tick()
+        await pilot.pause()
+        assert [notification.message for notification in app._notifications] == [
+            "sweep grid [red]x[/]: stopped, 6 of 10 runs. S shows it."
+        ]
