@@ -41,7 +41,7 @@ from tuitrain.widgets.navigation import (
     TrainOn,
 )
 from tuitrain.widgets.painting import PaintedApp
-from tuitrain.widgets.terminal import alert
+from tuitrain.widgets.terminal import alert, give_title_back, keep_title
 from tuitrain.widgets.themes import load_themes, shipped_themes_folder
 
 # Epochs that are suggested to a run that has done all of them.
@@ -83,7 +83,11 @@ class TuitrainApp(PaintedApp):
         preferred = preferences.load().theme
         self.theme = preferred if preferred in self.available_themes else _default_theme()
 
+    def on_unmount(self) -> None:
+        give_title_back(self)
+
     def on_mount(self) -> None:
+        keep_title(self)
         if not gc.isenabled():
             self.set_timer(1.0, _collect)
         self._on_signal(signal.SIGHUP, self.exit)

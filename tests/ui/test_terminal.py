@@ -206,6 +206,9 @@ def test_leaving_at_once(terminal: Callable[..., Terminal], runs_dir: Path) -> N
     shown.press("q")
     assert shown.end() == 0
     assert shown.restored
+    # The window's title, too: kept before it is set, and given back last.
+    kept, given = shown.raw.index(b"\x1b[22;2t"), shown.raw.index(b"\x1b[23;2t")
+    assert kept < shown.raw.index(b"\x1b]2;") <= shown.raw.rindex(b"\x1b]2;") < given
     assert not runs_dir.exists()
 
 

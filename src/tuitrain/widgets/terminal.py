@@ -18,6 +18,15 @@ def title(app: App[None], text: str) -> None:
         _write(app, sequence)
 
 
+def keep_title(app: App[None]) -> None:
+    """Have the terminal remember the title that it has; `give_title_back` shows it again."""
+    _write(app, "\x1b[22;2t")
+
+
+def give_title_back(app: App[None]) -> None:
+    _write(app, "\x1b[23;2t")
+
+
 def alert(app: App[None], text: str) -> None:
     """A bell, and a notification (OSC 9) where the terminal knows it; tmux is asked to pass it on."""
     notification = f"\x1b]9;{plain(text, 200)}\x07"
