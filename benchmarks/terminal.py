@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from fcntl import ioctl
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 class Terminal:
@@ -31,7 +32,7 @@ class Terminal:
             os.execv(sys.executable, [sys.executable, *map(str, arguments)])
         ioctl(self.screen, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
-    def __enter__(self) -> "Terminal":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
@@ -39,7 +40,7 @@ class Terminal:
 
     def read(self, timeout: float = 0.1) -> bytes:
         """What comes within the time; empty: nothing did, or the program has ended."""
-        if not select.select([self.screen], [], [], timeout)[0]:
+        if not self.waiting(timeout):
             return b""
         try:
             piece = os.read(self.screen, 65536)
@@ -48,6 +49,9 @@ class Terminal:
         self.written += piece
         self.times.append((time.monotonic(), len(piece)))
         return piece
+
+    def waiting(self, timeout: float) -> bool:
+        return bool(select.select([self.screen], [], [], timeout)[0])
 
     def press(self, keys: str) -> float:
         os.write(self.screen, keys.encode())

@@ -4,14 +4,16 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from textual import work
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
+from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES
 
 from tuitrain.analysis import units
@@ -54,6 +56,13 @@ ANSWERS = (
 )
 
 
+SLOW_LINE: dict[preferences.SlowLine, str] = {
+    "auto": "Redraw curves more seldom where the terminal answers late",
+    "on": "Redraw curves more seldom",
+    "off": "Redraw curves as often as the machine allows",
+}
+
+
 class TuitrainApp(PaintedApp):
     TITLE = "tuitrain"
     CSS_PATH = "app.tcss"
@@ -81,6 +90,7 @@ class TuitrainApp(PaintedApp):
         for loaded in load_themes(folders, self._skipped.append).values():
             self.register_theme(loaded.theme)
         preferred = preferences.load().theme
+        self.slow_line = preferences.load().slow_line
         self.theme = preferred if preferred in self.available_themes else _default_theme()
 
     def on_unmount(self) -> None:
@@ -109,6 +119,15 @@ class TuitrainApp(PaintedApp):
             leave()
 
         loop.add_signal_handler(number, once)
+
+    def get_system_commands(self, screen: "Screen[object]") -> Iterable[SystemCommand]:
+        yield from super().get_system_commands(screen)
+        for choice, about in SLOW_LINE.items():
+            yield SystemCommand(f"Slow line: {choice}", about, partial(self._set_slow_line, choice))
+
+    def _set_slow_line(self, choice: preferences.SlowLine) -> None:
+        self.slow_line = choice
+        preferences.change(slow_line=choice)
 
     def action_help(self) -> None:
         bindings = list(self.screen.active_bindings.values())

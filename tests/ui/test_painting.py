@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 
 import pyte
 import pytest
@@ -146,4 +147,40 @@ async def test_a_session_looks_as_if_each_screen_were_written_whole(
         app.exit()
 
     await app.run_async(size=size, auto_pilot=session)
+    assert app.return_code == 0
+
+
+async def test_a_line_on_which_answers_come_late_is_slow_unless_its_user_says_otherwise(runs_dir: Path) -> None:
+    app = TuitrainApp(runs_dir, ThreadHost())
+    async with app.run_test():
+        for late, slow in ((0.01, False), (0.5, True), (0.2, True), (0.1, False)):
+            app._asked = monotonic() - late
+            app.on_cursor_position()
+            assert app.slow == slow
+        app._late, app.slow_line = True, "off"
+        assert not app.slow
+        app._late, app.slow_line = False, "on"
+        assert app.slow
+
+
+async def test_what_a_full_line_does_not_carry_comes_with_the_answer(
+    runs_dir: Path, write_run: Callable[..., RunFolder]
+) -> None:
+    write_run("one")
+    app = TuitrainApp(runs_dir, ThreadHost())
+    app.driver_class = Terminal
+
+    async def session(pilot: Pilot[object]) -> None:
+        await pilot.pause()
+        driver = app._driver
+        assert isinstance(driver, Terminal)
+        app._asked, app._answered, app._asked_at = monotonic(), 0.3, app.written - 5000
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert not any("keys" in line for line in driver.shown.screen.display)
+        app.on_cursor_position()
+        assert any("keys" in line for line in driver.shown.screen.display)
+        app.exit()
+
+    await app.run_async(size=(80, 24), auto_pilot=session)
     assert app.return_code == 0

@@ -1,16 +1,21 @@
 """What the user prefers of the app itself, kept between sessions in one small TOML file."""
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
+SlowLine = Literal["auto", "on", "off"]
+
 
 class Preferences(Struct):
-    """`own_process`: a run that is started from the form gets a process of its own."""
+    """`own_process`: a run that is started from the form gets a process of its own. `slow_line`: curves are redrawn
+    more seldom; `auto` where the terminal answers late."""
 
     theme: str = ""
     own_process: bool = False
+    slow_line: SlowLine = "auto"
 
 
 def _path() -> Path:

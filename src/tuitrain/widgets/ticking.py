@@ -5,16 +5,22 @@ from time import perf_counter
 from textual.screen import Screen
 from textual.timer import Timer
 
+from tuitrain.widgets.painting import PaintedApp
+
 # The part of one core that redrawing may cost, and the seconds between two redraws that it is held within.
 SHARE = 0.05
 SHORTEST, LONGEST = 0.5, 5.0
+# The bytes a second that redrawing may write to the terminal, and on a slow line, where it may be as seldom as that.
+BYTES, SLOW_BYTES, SLOW_LONGEST = 1000, 300, 20.0
 
 
 class TickingScreen(Screen[None]):
-    """Calls `tick` when it is shown and from then on, the more seldom the more a redraw costs; not while covered."""
+    """Calls `tick` when it is shown and from then on, the more seldom the more a redraw costs, and the more it writes;
+    not while covered."""
 
     _timer: Timer | None = None
     _shown = False
+    _counted = 0
 
     def tick(self) -> None:
         """Read what is new, for a short time, and update each widget once. A test may call it instead of the clock."""
@@ -38,10 +44,18 @@ class TickingScreen(Screen[None]):
         self.tick()
         self.call_after_refresh(self._again, started)
 
+    @property
+    def _written(self) -> int:
+        return self.app.written if isinstance(self.app, PaintedApp) else 0
+
     def _again(self, started: float) -> None:
         if self._shown and self._timer is None:
-            cost = perf_counter() - started
-            self._timer = self.set_timer(min(LONGEST, max(SHORTEST, cost / SHARE)), self._go)
+            slow = isinstance(self.app, PaintedApp) and self.app.slow
+            # What the last redraw but this one wrote: this one may still wait to be written.
+            before, self._counted = self._counted, self._written
+            line = (self._counted - before) / (SLOW_BYTES if slow else BYTES)
+            wait = max(SHORTEST, (perf_counter() - started) / SHARE, line)
+            self._timer = self.set_timer(min(SLOW_LONGEST if slow else LONGEST, wait), self._go)
 
     def _stop(self) -> None:
         if self._timer is not None:

@@ -1,0 +1,144 @@
+"""How soon keys are answered while a run trains, and how long a frame of the app blocks.
+
+    uv run python benchmarks/keys.py [--quick] [--write]
+
+The app in a pseudo-terminal of 120x40 trains digits at full speed, in a thread, or in a process of its own. A key is
+answered with the first byte that it brings about; keys are those of the curves, the pages and help. The frames are
+measured by the event loop itself: how late it comes to a timer of 5 ms.
+"""
+
+import argparse
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from claims import Claim, at_most, figure, p95, report
+from terminal import Terminal, home
+from tuitrain.app import TuitrainApp
+from tuitrain.hosts.thread import ThreadHost
+from tuitrain.runs.folder import RunFolder
+
+KEYS = (
+    "+", "-", "g", "g", "\x1b[D", "\x1b[C", "i", "o", "x", "x", "x", "0", "2", "1", "3", "1", "?", "\x1b[B", "?",
+    "z", "z", "z",
+)  # fmt: skip
+TIMER = 0.005
+
+
+class Measured(TuitrainApp):
+    """Says how late its event loop comes to a timer, once a run trains."""
+
+    CSS_PATH = str(Path(sys.modules[TuitrainApp.__module__].__file__ or "").parent / "app.tcss")
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.lags: list[float] = []
+        self.run_worker(self.look(), exit_on_error=False)
+
+    async def look(self) -> None:
+        while True:
+            due = time.monotonic() + TIMER
+            await asyncio.sleep(TIMER)
+            self.lags.append(time.monotonic() - due)
+            if len(self.lags) == 2000:
+                os.write(int(os.environ["LAGS"]), (" ".join(f"{1000 * lag:.1f}" for lag in self.lags) + "\n").encode())
+                self.lags.clear()
+
+
+def child(runs_dir: Path, run: str) -> None:
+    host = ThreadHost()
+    first = RunFolder(runs_dir / run) if run else None
+    if first is None:
+        from tuitrain.config.schema import Config
+        from tuitrain.config.values import override
+        from tuitrain.hosts.launch import Request
+
+        host.start(Request(config=override(Config(), ["training.epochs=100000"]), runs_dir=runs_dir, name="here"))
+        while host.folder is None or host.folder.state().step == 0:
+            time.sleep(0.05)
+        first = host.folder
+    Measured(runs_dir, host, first).run(mouse=False)
+    host.cancel()
+    host.join()
+
+
+def answered(runs_dir: Path, run: str, rounds: int) -> tuple[list[float], list[float]]:
+    """Milliseconds from key to screen, and of the event loop's delay."""
+    read, write = os.pipe()
+    os.set_inheritable(write, True)
+    os.environ["LAGS"] = str(write)
+    with Terminal(__file__, "--child", runs_dir, run) as terminal:
+        terminal.see("images/s")
+        terminal.quiet(0.3, 5)
+        times = []
+        for key in KEYS * rounds:
+            # Between two redraws by themselves, so that what comes is the key's.
+            terminal.quiet(0.1, 2)
+            before, pressed = len(terminal.written), terminal.press(key)
+            while len(terminal.written) == before and time.monotonic() < pressed + 0.4:
+                terminal.read(0.002)
+            if len(terminal.written) > before:
+                times.append(1000 * (terminal.times[-1][0] - pressed))
+        terminal.follow(12)
+    os.set_blocking(read, False)
+    lags: list[float] = []
+    while True:
+        try:
+            piece = os.read(read, 1 << 20)
+        except BlockingIOError:
+            break
+        lags += [float(word) for word in piece.split()]
+    os.close(read)
+    os.close(write)
+    return times, lags
+
+
+def claims(quick: bool = False) -> list[Claim]:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    rounds = 2 if quick else 6
+    with home() as folder:
+        here, lags_here = answered(folder / "here", "", rounds)
+        train = [
+            "-m",
+            "tuitrain",
+            "train",
+            "--runs-dir",
+            str(folder / "own"),
+            "--detach",
+            "--set",
+            "training.epochs=100000",
+        ]
+        started = subprocess.run([sys.executable, *train], stdout=subprocess.PIPE, check=True, text=True)
+        run = re.findall(r"\d{8}-\d{6}\S*", started.stdout)[0]
+        try:
+            own, lags_own = answered(folder / "own", run, rounds)
+        finally:
+            subprocess.run([sys.executable, "-m", "tuitrain", "stop", run, "--runs-dir", folder / "own"], check=False)
+            time.sleep(3)
+    return [
+        at_most(f"key to screen, run in a thread of the app, p95 of {len(here)}", 50, p95(here), "ms"),
+        at_most(f"key to screen, run in its own process, p95 of {len(own)}", 30, p95(own), "ms"),
+        at_most(f"longest frame, run in a thread of the app, of {len(lags_here)}", 50, max(lags_here), "ms"),
+        at_most(f"longest frame, run in its own process, of {len(lags_own)}", 50, max(lags_own), "ms"),
+        figure(
+            "frame, run in a thread of the app, 99.9th percentile", sorted(lags_here)[int(0.999 * len(lags_here))], "ms"
+        ),
+    ]
+
+
+def main() -> None:
+    if len(sys.argv) > 1 and sys.argv[1] == "--child":
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--child", nargs=2)
+        where, run = parser.parse_args().child
+        child(Path(where), run)
+    else:
+        report(__file__, claims)
+
+
+if __name__ == "__main__":
+    main()
