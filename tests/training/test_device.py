@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -46,6 +48,23 @@ def test_threads_by_default(quick: Quick) -> None:
     threads = devices.set_up(quick("training.threads=none"), CPU)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     assert threads == torch.get_num_threads() == max(1, min(4, cores - 1))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, "None")],
+    ids=["by default", "as set", "as set otherwise"],
+)
+def test_threads_that_wait_sleep_soon(given: dict[str, str], expected: str) -> None:
+    """It counts only before torch is there."""
+    see = "import os, sys, tuitrain.training; print('torch' in sys.modules, os.environ.get('GOMP_SPINCOUNT'))"
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", see], env=environment | given, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"False {expected}\n"
 
 
 def test_denormal_numbers_are_zero(quick: Quick) -> None:
