@@ -80,9 +80,10 @@ async def photograph(runs_dir: Path, live: RunFolder) -> None:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
-        # What is seen of the folder, and of the user's preferences, must not depend on who makes the pictures.
-        os.environ["HOME"] = temporary
-        os.environ.pop("XDG_CONFIG_HOME", None)
+        # What is seen of the folder, the user's preferences and colours must not depend on who makes the pictures.
+        os.environ |= {"HOME": temporary, "COLORTERM": "truecolor", "TERM": "xterm-256color"}
+        for name in ("XDG_CONFIG_HOME", "NO_COLOR", "COLORFGBG"):
+            os.environ.pop(name, None)
         runs_dir = Path(temporary) / "experiments" / "runs"
         for name, settings in FINISHED.items():
             launch(request(name, settings, runs_dir), lambda what, fraction: None, lambda folder, inbox: None)  # noqa: ARG005

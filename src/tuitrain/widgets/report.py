@@ -128,5 +128,5 @@ def class_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
             else units.UNKNOWN
         )
         numbers = (units.percent(value) for value in (score.precision, score.recall, score.f1))
-        rows.append((plain(evaluation.classes[index], 40), units.count(score.support), *numbers, taken))
+        rows.append((plain(evaluation.classes[index], 24), units.count(score.support), *numbers, taken))
     return rows
