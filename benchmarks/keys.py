@@ -9,6 +9,7 @@ measured by the event loop itself: how late it comes to a timer of 5 ms.
 
 import argparse
 import asyncio
+import gc
 import os
 import re
 import subprocess
@@ -19,6 +20,7 @@ from pathlib import Path
 from claims import Claim, at_most, figure, p95, report
 from terminal import Terminal, home
 from tuitrain.app import TuitrainApp
+from tuitrain.hosts.output import keep_terminal
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 
@@ -50,6 +52,8 @@ class Measured(TuitrainApp):
 
 
 def child(runs_dir: Path, run: str) -> None:
+    keep_terminal()
+    gc.disable()
     host = ThreadHost()
     first = RunFolder(runs_dir / run) if run else None
     if first is None:
