@@ -17,6 +17,9 @@ from tuitrain.runs.follower import Follower
 ROOT = Path(__file__).parent.parent
 # One thread: the networks are too small to share, and results are the same to the last bit on any machine.
 QUICK = ("training.device=cpu", "training.threads=1")
+# Set where tests run in several processes, they would be taken for the size of every terminal that a test opens.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")

@@ -238,7 +238,7 @@ class TuitrainApp(PaintedApp):
     def on_new_run(self, message: NewRun) -> None:
         from tuitrain.screens.new_run import NewRunForm
 
-        self.push_screen(NewRunForm(self.host, self.runs_dir, message.config, message.name))
+        self.push_screen(NewRunForm(self.host, self.runs_dir, message.config, message.info))
 
     def on_compare_runs(self, message: CompareRuns) -> None:
         from tuitrain.screens.compare import Compare

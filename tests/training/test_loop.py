@@ -289,6 +289,7 @@ def test_time_budget(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run.state.status == "finished"
     assert "time budget" in run.state.reason
     assert (run.state.epoch, run.state.step) == (0, 1)
+    assert run.state.samples_per_second > 0
     # What there is by then is judged.
     assert run.evaluations["validation"].step.tolist() == run.evaluations["test"].step.tolist() == [1]
     assert run.state.best is not None

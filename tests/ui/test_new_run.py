@@ -27,6 +27,7 @@ from tuitrain.config.values import override
 from tuitrain.hosts.launch import Request
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import folders
+from tuitrain.runs.records import RunInfo
 from tuitrain.runs.sweep import sweeps
 from tuitrain.screens.new_run import TICK, NewRunForm
 from tuitrain.screens.prompt import Prompt
@@ -328,9 +329,14 @@ async def test_draft_is_there_again(tmp_path: Path) -> None:
         await form.type("name", "mine")
         await form.press("escape")
         assert not isinstance(form.app.screen, NewRunForm)
-        form.app.post_message(NewRun(override(Config(), ["training.epochs=77"]), "other"))
+        form.app.post_message(NewRun(override(Config(), ["training.epochs=77"]), RunInfo(id="", name="other")))
         await form.pilot.pause()
         assert (form.text("training.epochs"), form.text("name")) == ("77", "other")
+        await form.press("escape")
+        # The name of a sweep's trial tells settings that are about to change.
+        form.app.post_message(NewRun(Config(), RunInfo(id="", name="adam-0.001-s0", parent="sweep")))
+        await form.pilot.pause()
+        assert form.text("name") == ""
         await form.press("escape", "n")
         assert (form.text("training.epochs"), form.text("name")) == ("10", "mine")
         assert "✗ a number > 0" in form.row("optimizer.lr")

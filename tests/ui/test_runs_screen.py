@@ -243,7 +243,7 @@ async def test_a_folder_that_cannot_be_read_is_said_and_read_once_it_can(
 ) -> None:
     runs_dir.touch()
     async with app.run_test(size=(120, 30)) as pilot:
-        await pilot.pause()
+        await tick(app, pilot)
         assert "cannot be read: Not a directory." in text(app)
         assert footer(app) == ["new", "help", "quit"]
         runs_dir.unlink()

@@ -22,6 +22,7 @@ from tuitrain.hosts.previewer import Previewer
 from tuitrain.hosts.sweep import spawn
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import RunInfo
 from tuitrain.runs.sweep import SweepFolder, create
 from tuitrain.text import plain
 from tuitrain.widgets.draft import Draft, Plan, brief, command_line, left, planned
@@ -65,10 +66,12 @@ class NewRunForm(Screen[None]):
         Binding("pageup", "section(-1)", tooltip="Section before", show=False),
     ]
 
-    def __init__(self, host: ThreadHost, runs_dir: Path, config: Config | None = None, name: str = "") -> None:
+    def __init__(
+        self, host: ThreadHost, runs_dir: Path, config: Config | None = None, info: RunInfo | None = None
+    ) -> None:
         super().__init__()
         self._host, self._runs_dir = host, runs_dir
-        self._given = Draft.of(config, plain(name), f"the settings of {plain(name) or 'a run'}") if config else None
+        self._given = _cloned(config, info) if config else None
         self.plan = Plan(None, {}, {})
         # What preparing or the preview said of a setting, until something is changed.
         self._refused: dict[str, str] = {}
@@ -334,3 +337,9 @@ def _start_sweep(runs_dir: Path, text: str) -> SweepFolder:
     folder = create(runs_dir, text)
     spawn(folder)
     return folder
+
+
+def _cloned(config: Config, info: RunInfo | None) -> Draft:
+    """The name of a sweep's trial tells its settings, one of which is to be changed."""
+    name = plain(info.name) if info else ""
+    return Draft.of(config, "" if info and info.parent else name, f"the settings of {name or 'a run'}")

@@ -212,7 +212,7 @@ class Run(TickingScreen):
         self.post_message(TrainOn(self.run.folder, watch=True))
 
     def action_clone(self) -> None:
-        self.post_message(NewRun(self.run.config, self.run.info.name))
+        self.post_message(NewRun(self.run.config, self.run.info))
 
 
 def _settings(run: Follower) -> Content:

@@ -97,7 +97,7 @@ class RunChanges(TickingScreen):
 
     def action_clone(self) -> None:
         if (run := self._own()) is not None:
-            self.post_message(NewRun(run.config, run.info.name))
+            self.post_message(NewRun(run.config, run.info))
 
     def action_resume(self) -> None:
         if (run := self._own()) is not None:

@@ -188,9 +188,10 @@ class Steered:
 
     def _tell(self, **changes: Any) -> None:
         at, seconds, per_epoch = self.at, self._seconds(), self.job.steps_per_epoch
+        samples = at.samples + self.window.samples
         self.writer.update(
             epoch=at.epoch, epochs=at.epochs, step=at.step, steps=per_epoch * at.epochs,
-            steps_per_epoch=per_epoch, seconds=seconds, samples_per_second=at.samples / seconds if seconds else 0.0,
+            steps_per_epoch=per_epoch, seconds=seconds, samples_per_second=samples / seconds if seconds else 0.0,
             **changes,
         )  # fmt: skip
 

@@ -23,6 +23,11 @@ class Window:
     def __len__(self) -> int:
         return len(self._sizes)
 
+    @property
+    def samples(self) -> int:
+        """Images in it."""
+        return sum(self._sizes)
+
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """`loss` () is the mini-batch's mean, `logits` (N, K), `labels` (N,); without a graph, never changed."""
         self._sizes.append(len(labels))
@@ -48,7 +53,7 @@ class Window:
         """Sum of the losses of all images, images classified rightly, images; and empty the window."""
         losses = self._read_losses()
         total = sum(loss * size for loss, size in zip(losses, self._sizes, strict=True))
-        result = total, int(self._correct), sum(self._sizes)
+        result = total, int(self._correct), self.samples
         self._sizes.clear()
         self._correct.zero_()
         return result

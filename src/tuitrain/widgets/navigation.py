@@ -6,7 +6,7 @@ from textual.message import Message
 
 from tuitrain.config.schema import Config
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.records import ShownStatus, State
+from tuitrain.runs.records import RunInfo, ShownStatus, State
 from tuitrain.runs.sweep import SweepFolder
 
 
@@ -86,11 +86,11 @@ class SweepEnded(Message):
 
 
 class NewRun(Message):
-    """Open the form, from `config` where one is given."""
+    """Open the form, from the settings of a run where one is given."""
 
-    def __init__(self, config: Config | None = None, name: str = "") -> None:
+    def __init__(self, config: Config | None = None, info: RunInfo | None = None) -> None:
         super().__init__()
-        self.config, self.name = config, name
+        self.config, self.info = config, info
 
 
 class CompareRuns(Message):
