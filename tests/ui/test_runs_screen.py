@@ -244,7 +244,8 @@ async def test_a_folder_that_cannot_be_read_is_said_and_read_once_it_can(
     runs_dir.touch()
     async with app.run_test(size=(120, 30)) as pilot:
         await tick(app, pilot)
-        assert "cannot be read: Not a directory." in text(app)
+        # Wherever the line is broken.
+        assert "cannot be read: Not a directory." in " ".join(text(app).split())
         assert footer(app) == ["new", "help", "quit"]
         runs_dir.unlink()
         write_run("one")
