@@ -42,9 +42,9 @@ def test_steps_between_two_rows_do_not_wait_for_the_device(quick: Quick, setting
             gradients.clear()
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    total, _, count = window.read()
-    assert count == len(job.dataset.train)
-    assert 0 < total / count < 10
+    taken = window.take()
+    assert taken.samples == len(job.dataset.train)
+    assert 0 < taken.read()[1] / taken.samples < 10
 
 
 def test_a_run_on_the_gpu_comes_to_what_it_comes_to_on_the_cpu(train: Callable[..., Follower]) -> None:

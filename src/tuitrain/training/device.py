@@ -34,6 +34,9 @@ def set_up(config: Config, device: torch.device) -> int:
     torch.set_num_threads(threads)
     # Adam's moments fill with denormal numbers on images with constant pixels, and cost up to 1.8 times the step.
     torch.set_flush_denormal(True)
+    if device.type == "cuda":
+        # Streams and events are the current device's.
+        torch.cuda.set_device(device)
     deterministic = config.training.deterministic
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -4,6 +4,7 @@ import math
 import time
 
 import torch
+from torch import Tensor
 
 from tuitrain.config.schedule import factor
 from tuitrain.runs.records import Score
@@ -11,14 +12,19 @@ from tuitrain.runs.rows import Train
 from tuitrain.training import checkpoint
 from tuitrain.training.gradients import gradients_of
 from tuitrain.training.judge import judge, test, validate
+from tuitrain.training.late import lead_of
 from tuitrain.training.optimizers import layer_norms
 from tuitrain.training.progress import restore
 from tuitrain.training.steering import ATTENTION, Steered
 from tuitrain.training.step import Step
+from tuitrain.training.window import Taken
 
 
 class Loop(Steered):
     """Trains `job` from its last checkpoint, or from the beginning; all that happens goes to `writer`."""
+
+    # A row whose numbers are on their way from the device: its step, its learning rate, and they.
+    _asked: tuple[int, float, Taken] | None = None
 
     def run(self) -> None:
         """Raises Stopped, TrainingError where the loss is not finite, and what torch, the disk or a user's own
@@ -59,7 +65,7 @@ class Loop(Steered):
         clip, accumulate = self.config.optimizer.clip_norm, self.config.optimizer.accumulate
         size, batches, log_every = self.config.data.batch_size, job.batches, self.config.training.log_every
         model, gradients, step = job.model.train(), gradients_of(job), Step(optimizer)
-        scaled = scaler.is_enabled()
+        scaled, lead = scaler.is_enabled(), lead_of(job.device)
         self._start_clock()
         for images, labels in job.dataset.train.batches(job.order(at.epoch)[at.batch * size :], size):
             for change in job.changes:
@@ -86,11 +92,15 @@ class Loop(Steered):
                 step()
             gradients.clear()
             if norms is not None:
-                self._row(rate, norms.tolist())
+                self._row(rate, norms)
+            if lead is not None:
+                lead.step()
+                self._settle_if_there()
             if time.monotonic() - self._attended >= ATTENTION:
                 self._attend()
                 if at.over:
                     break
+        self._settle()
         self._stop_clock()
 
     def _set_rate(self) -> float:
@@ -101,17 +111,31 @@ class Loop(Steered):
             group["lr"] = rate
         return rate
 
-    def _row(self, rate: float, norms: list[float]) -> None:
-        self._check_finite()
-        at = self.at
-        total, correct, count = self.window.read()
+    def _row(self, rate: float, norms: Tensor) -> None:
+        """Ask for the numbers of a row; on a GPU they come while the next steps are taken."""
+        self._settle()
+        self._asked = self.at.step, rate, self.window.take(norms)
+        self.at.samples += self._asked[2].samples
+        self._settle_if_there()
+
+    def _settle_if_there(self) -> None:
+        if self._asked is not None and self._asked[2].there:
+            self._settle()
+
+    def _settle(self) -> None:
+        if self._asked is None:
+            return
+        step, rate, taken = self._asked
+        losses, total, correct, (norms,) = taken.read()
+        self._asked = None
+        self._check_finite(losses, step)
+        at, count = self.at, taken.samples
         at.loss_sum += total
         at.correct += correct
         at.seen += count
-        at.samples += count
         seconds, now, whole = round(self._seconds(), 4), time.time(), _short(math.hypot(*norms))
         layers = tuple(_short(norm) for norm in norms)
-        self.writer.row(Train(at.step, at.epoch + 1, total / count, correct / count, rate, seconds, now, whole, layers))
+        self.writer.row(Train(step, at.epoch + 1, total / count, correct / count, rate, seconds, now, whole, layers))
         self._tell(train=Score(at.loss_sum / at.seen, at.correct / at.seen))
 
     def _end_epoch(self) -> None:

@@ -67,11 +67,12 @@ class Member(Loop):
         self._rate = self._set_rate()
         self.at.step += 1
 
-    def row(self, norms: list[float]) -> None:
+    def row(self, norms: Tensor) -> None:
         self._row(self._rate, norms)
 
     def look(self) -> None:
         """Now and then, whether it is trained just now or not."""
+        self._settle_if_there()
         if self._held is None:
             self._attend()
         else:
@@ -90,6 +91,7 @@ class Member(Loop):
 
     def end_epoch(self) -> Ending | None:
         """And the run, after its last one."""
+        self._settle()
         if not self._done:
             self._leaving(self._end_epoch)
         if not self._done:
@@ -173,17 +175,19 @@ class Stack:
             for member in members:
                 member.count()
             row_due = first.at.step % config.training.log_every == 0 or first.at.batch == first.job.batches
-            norms = [layer_norms(member.job.layers).tolist() for member in members] if row_due else []
+            norms = [layer_norms(member.job.layers) for member in members] if row_due else []
             if config.optimizer.clip_norm:
                 for member in members:
                     nn.utils.clip_grad_norm_(member.job.model.parameters(), config.optimizer.clip_norm)
             self._optimizer.step()
             if self._heed(dict(zip(members, norms, strict=False))):
                 break
+        if first.job.device.type == "cuda":
+            torch.cuda.synchronize(first.job.device)
         for member in members:
             member.stop()
 
-    def _heed(self, norms: dict[Member, list[float]]) -> bool:
+    def _heed(self, norms: dict[Member, Tensor]) -> bool:
         """Rows, where `norms` are there for them, and now and then commands; whether who is stacked has changed."""
         look = time.monotonic() - self._attended >= ATTENTION
         if norms:

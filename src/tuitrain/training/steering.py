@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -162,7 +162,8 @@ class Steered:
 
     def _save(self) -> None:
         """The last checkpoint is always a good one: never of a network whose loss was not finite."""
-        self._check_finite()
+        self._settle()
+        self._check_finite(self.window.losses(), self.at.step)
         if not all(bool(weight.isfinite().all()) for weight in self.job.model.parameters()):
             raise TrainingError(
                 f"The weights stopped being finite numbers by step {self.at.step}.", "Try a lower learning rate."
@@ -195,14 +196,20 @@ class Steered:
             **changes,
         )  # fmt: skip
 
-    def _check_finite(self) -> None:
-        """Raises TrainingError that names the step at which the loss stopped being a number."""
-        bad, accumulate = self.window.first_bad(), self.config.optimizer.accumulate
+    def _settle(self) -> None:
+        """Write the row that is not written yet, because its numbers were still on their way from the device."""
+        raise NotImplementedError
+
+    def _check_finite(self, losses: Sequence[float], last: int) -> None:
+        """`losses` are of the mini-batches up to the step `last`. Raises TrainingError that names the step at which
+        they stopped being numbers."""
+        bad = next((place for place, loss in enumerate(losses) if not math.isfinite(loss)), None)
         if bad is None:
             return
-        step = self.at.step - math.ceil(len(self.window) / accumulate) + bad[0] // accumulate + 1
+        accumulate = self.config.optimizer.accumulate
+        step = last - math.ceil(len(losses) / accumulate) + bad // accumulate + 1
         self.writer.event("not-finite", f"the loss of step {step}")
-        what = "NaN" if math.isnan(bad[1]) else "infinite"
+        what = "NaN" if math.isnan(losses[bad]) else "infinite"
         raise TrainingError(
             f"The loss became {what} at step {step} (epoch {self.at.epoch + 1}).",
             f"Try a learning rate below {self.at.lr:g}, gradient clipping or a warm-up.",

@@ -1,18 +1,19 @@
 """Loss and accuracy of training between two log rows, kept on the device and read at once."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from tuitrain.training.late import Late
+
 # So many mini-batches are counted at once: one kernel each costs as much for sixteen as for one.
 _TOGETHER = 16
 
 
 class Window:
-    """The mini-batches since the last row. Nothing is read back from the device before `read`."""
+    """The mini-batches since the last row. Nothing is read back from the device before it is asked for."""
 
     def __init__(self, capacity: int, device: torch.device) -> None:
         self._losses = torch.zeros(capacity, device=device)
@@ -44,21 +45,16 @@ class Window:
         self._correct += (torch.cat(logits).argmax(1) == torch.cat(labels)).count_nonzero()
         self._waiting.clear()
 
-    def first_bad(self) -> tuple[int, float] | None:
-        """Place and value of the first loss that is not finite."""
-        losses = self._read_losses()
-        return next(((place, loss) for place, loss in enumerate(losses) if not math.isfinite(loss)), None)
-
-    def read(self) -> tuple[float, int, int]:
-        """Sum of the losses of all images, images classified rightly, images; and empty the window."""
-        losses = self._read_losses()
-        total = sum(loss * size for loss, size in zip(losses, self._sizes, strict=True))
-        result = total, int(self._correct), self.samples
-        self._sizes.clear()
+    def take(self, *more: Tensor) -> "Taken":
+        """What is in it, and the values of `more`; empties the window, and waits for nothing."""
+        self._count()
+        taken = Taken(self._sizes, Late(self._losses[: len(self._sizes)], self._correct, *more))
+        self._sizes = []
         self._correct.zero_()
-        return result
+        return taken
 
-    def _read_losses(self) -> list[float]:
+    def losses(self) -> list[float]:
+        """Of the mini-batches in it; waits for the device."""
         self._count()
         losses: list[float] = self._losses[: len(self._sizes)].tolist()
         return losses
@@ -74,6 +70,24 @@ class Window:
             self._losses = self._losses.new_zeros(len(self._sizes) + len(self._losses))
         self._losses[: len(self._sizes)] = state["losses"]
         self._correct.copy_(state["correct"])
+
+
+class Taken:
+    """What was in a window, on its way from the device."""
+
+    def __init__(self, sizes: Sequence[int], values: Late) -> None:
+        self._sizes, self._values = sizes, values
+        self.samples = sum(sizes)
+
+    @property
+    def there(self) -> bool:
+        return self._values.there
+
+    def read(self) -> tuple[list[float], float, int, list[Any]]:
+        """The losses of the mini-batches, the sum of those of all images, images classified rightly, and what was taken
+        beside."""
+        losses, correct, *more = self._values.read()
+        return losses, sum(loss * size for loss, size in zip(losses, self._sizes, strict=True)), correct, more
 
 
 class Windows:

@@ -10,7 +10,7 @@ from tuitrain.config.schema import Data
 from tuitrain.training.data import named
 from tuitrain.training.data.dataset import Dataset, Progress
 from tuitrain.training.data.pixels import Normalization, Normalizer, sums
-from tuitrain.training.data.splits import MemorySplit
+from tuitrain.training.data.splits import MemorySplit, moved
 from tuitrain.training.data.stratify import stratified
 
 
@@ -28,7 +28,7 @@ class SharedSplit:
         return len(self.rows)
 
     def batches(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        for rows in torch.split(order.to(self.rows.device), size):
+        for rows in torch.split(moved(order, self.rows.device), size):
             images = self.whole.images.index_select(0, self.rows[rows])
             if self.normalize is not None:
                 images = images.sub_(self.normalize.mean).div_(self.normalize.std)

@@ -35,6 +35,13 @@ class Split(Protocol):
         ...
 
 
+def moved(order: Tensor, device: torch.device) -> Tensor:
+    """On the device; where that is a GPU, without waiting for what it does just now."""
+    if device.type == "cuda" and not order.is_cuda:
+        return order.pin_memory().to(device, non_blocking=True)
+    return order.to(device)
+
+
 class MemorySplit:
     """All images on the device: a batch costs two index_selects."""
 
@@ -54,7 +61,7 @@ class MemorySplit:
         return len(self.labels)
 
     def batches(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        for rows in torch.split(order.to(self.labels.device), size):
+        for rows in torch.split(moved(order, self.labels.device), size):
             yield self.images.index_select(0, rows), self.labels.index_select(0, rows)
 
 
@@ -99,7 +106,7 @@ class StreamedSplit:
         self._turn.batches = [rows.tolist() for rows in asked]
         for rows, (images, given) in zip(asked, self._read(), strict=True):
             self.unreadable.update(rows[rows != given].tolist())
-            yield self._normalize(images), self.labels.index_select(0, given.to(self.labels.device))
+            yield self._normalize(images), self.labels.index_select(0, given.to(self.labels.device, non_blocking=True))
 
     def _read(self) -> Iterator[tuple[Tensor, Tensor]]:
         try:
