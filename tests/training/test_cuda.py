@@ -1,53 +1,146 @@
-"""What holds on a GPU alone; skipped where there is none."""
+"""What holds on a GPU alone; skipped where there is none. What needs none is in test_captured.py and test_late.py."""
 
+import random
 from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 
-from tuitrain.config.schema import Config
+from tuitrain.config.schema import Config, OptimizerName
+from tuitrain.hosts.launch import Request, make, resume
+from tuitrain.runs.control import Command, Inbox
+from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
-from tuitrain.training.gradients import gradients_of
-from tuitrain.training.job import prepare
-from tuitrain.training.step import Step
-from tuitrain.training.window import Window
+from tuitrain.training import checkpoint
+from tuitrain.training import loop as loop_module
+from tuitrain.training.captured import Captured
+from tuitrain.training.loop import Loop
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 Quick = Callable[..., Config]
+Train = Callable[..., Follower]
+CUDA = "training.device=cuda"
+RECIPES = {
+    "mlp": (),
+    "augmented, clipped": (
+        "data.augment=[shift, flip, crop]", "optimizer.clip_norm=1", "training.label_smoothing=0.1",
+        "schedule.name=one-cycle",
+    ),
+    "cnn in bf16": ("model.name=cnn", "model.batch_norm=true", "model.dropout=0.2", "training.precision=bf16"),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        (),
-        ("data.augment=[shift, flip, crop]", "optimizer.clip_norm=1", "training.label_smoothing=0.1"),
-        ("model.name=cnn", "model.batch_norm=true", "training.precision=bf16"),
-    ],
-    ids=["mlp", "augmented", "cnn in bf16"],
-)
-def test_steps_between_two_rows_do_not_wait_for_the_device(quick: Quick, settings: tuple[str, ...]) -> None:
-    job = prepare(quick(*settings, "training.device=cuda"), lambda *_: None)
-    model, gradients, step = job.model.train(), gradients_of(job), Step(job.optimizer)
-    window = Window(100, job.device)
-    # The first steps make the optimizer's state and choose kernels, and may wait.
-    for number, (images, labels) in enumerate(job.dataset.train.batches(job.order(0), 64)):
-        torch.cuda.set_sync_debug_mode("error" if number > 2 else "default")
-        try:
-            for change in job.changes:
-                images = change(images)
-            window.add(*gradients(images, labels, 1), labels)
-            if job.config.optimizer.clip_norm:
-                torch.nn.utils.clip_grad_norm_(model.parameters(), job.config.optimizer.clip_norm)
-            step()
-            gradients.clear()
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
-    taken = window.take()
-    assert taken.samples == len(job.dataset.train)
-    assert 0 < taken.read()[1] / taken.samples < 10
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_module, "obstacle", lambda _: "a test")
 
 
-def test_a_run_on_the_gpu_comes_to_what_it_comes_to_on_the_cpu(train: Callable[..., Follower]) -> None:
+def notes(run: Follower) -> list[str]:
+    return [line for line in run.folder.log_file.read_text().splitlines() if "CUDA graph" in line]
+
+
+@pytest.mark.parametrize("captured", [True, False], ids=["captured", "eager"])
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_training_never_waits_for_the_device(
+    train: Train, monkeypatch: pytest.MonkeyPatch, recipe: str, captured: bool
+) -> None:
+    """Not even for a row, but for the last of an epoch, and there for its own event alone."""
+    if not captured:
+        eager(monkeypatch)
+    start, stop = Loop._start_clock, Loop._stop_clock
+
+    def started(self: Loop) -> None:
+        start(self)
+        torch.cuda.set_sync_debug_mode("error")
+
+    def stopped(self: Loop) -> None:
+        torch.cuda.set_sync_debug_mode("default")
+        stop(self)
+
+    monkeypatch.setattr(Loop, "_start_clock", started)
+    monkeypatch.setattr(Loop, "_stop_clock", stopped)
+    try:
+        run = train(*RECIPES[recipe], CUDA, "training.epochs=2", "training.log_every=5")
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert run.state.status == "finished", run.state.reason
+    assert run.train.step == [5, 10, 15, 20, 21, 25, 30, 35, 40, 42]
+    assert bool(notes(run)) != captured
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_captured_steps_are_the_eager_ones(train: Train, monkeypatch: pytest.MonkeyPatch, recipe: str) -> None:
+    settings = (*RECIPES[recipe], CUDA, "training.epochs=2", "training.log_every=1")
+    ours = train(*settings)
+    assert not notes(ours)
+    eager(monkeypatch)
+    theirs = train(*settings)
+    rounding = 0.1 if "bf16" in recipe else 0.01
+    for name in ("loss", "grad_norm"):
+        assert list(ours.train[name]) == pytest.approx(list(theirs.train[name]), rel=rounding, abs=0.01), name
+
+
+@pytest.mark.parametrize("name", get_args(OptimizerName))
+def test_every_optimizer(train: Train, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    settings = (f"optimizer.name={name}", CUDA, "training.epochs=2", "training.log_every=1")
+    ours = train(*settings)
+    assert bool(notes(ours)) == (name in ("adagrad", "muon"))
+    eager(monkeypatch)
+    assert list(ours.train["loss"]) == pytest.approx(list(train(*settings).train["loss"]), rel=0.01, abs=0.01)
+
+
+def test_a_run_on_the_gpu_comes_to_what_it_comes_to_on_the_cpu(train: Train) -> None:
     settings = ("training.epochs=2", "training.log_every=1")
-    there, here = train(*settings, "training.device=cuda"), train(*settings)
-    assert there.train["loss"].tolist() == pytest.approx(here.train["loss"].tolist(), rel=0.02, abs=0.01)
+    there, here = train(*settings, CUDA), train(*settings)
+    assert list(there.train["loss"]) == pytest.approx(list(here.train["loss"]), rel=0.02, abs=0.01)
+
+
+class Cutter(Inbox):
+    """Gives a stop at one look of the loop, of which there is one a step."""
+
+    def __init__(self, folder: RunFolder, look: int) -> None:
+        super().__init__(folder)
+        self.looks, self._look = 0, look
+
+    def new(self) -> list[Command]:
+        self.looks += 1
+        return [Command("stop", 0.0)] if self.looks == self._look else []
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_runs_go_on_to_the_last_bit(quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str) -> None:
+    monkeypatch.setattr(loop_module, "ATTENTION", 0.0)
+    config = quick(*RECIPES[recipe], CUDA, "training.epochs=3", "training.log_every=4", "training.deterministic=true")
+    whole, cut = (make(Request(config=config, runs_dir=tmp_path / "runs")) for _ in range(2))
+    looks = Cutter(whole, 0)
+    resume(whole, lambda *_: None, looks)
+    assert (
+        resume(cut, lambda *_: None, Cutter(cut, random.Random(recipe).randrange(1, looks.looks))).status == "stopped"
+    )
+    assert resume(cut, lambda *_: None, Inbox(cut)).status == "finished"
+    one, other = (checkpoint.load(folder.checkpoints / "last.safetensors")["model"] for folder in (whole, cut))
+    assert all(torch.equal(other[name], value) for name, value in one.items())
+
+
+def test_a_run_of_the_gpu_goes_on_on_the_cpu(quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_module, "ATTENTION", 0.0)
+    folder = make(Request(config=quick("training.epochs=2", "training.device=auto"), runs_dir=tmp_path))
+    assert resume(folder, lambda *_: None, Cutter(folder, 5)).status == "stopped"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resume(folder, lambda *_: None, Inbox(folder)).status == "finished"
+
+
+def test_a_capture_that_fails_leaves_a_run_that_goes_on(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = ("model.dropout=0.2", CUDA, "training.epochs=2", "training.log_every=1")
+    update = Captured._update
+
+    def waits(self: Captured) -> None:
+        update(self)
+        self._lr.item()
+
+    monkeypatch.setattr(Captured, "_update", waits)
+    ours = train(*settings)
+    assert len(notes(ours)) == 1
+    eager(monkeypatch)
+    assert list(ours.train["loss"]) == pytest.approx(list(train(*settings).train["loss"]), rel=0.01, abs=0.01)

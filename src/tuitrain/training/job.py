@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -41,17 +41,17 @@ class Job:
         kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.config.training.precision)
         return nullcontext if kind is None else partial(torch.autocast, self.device.type, dtype=kind)
 
-    @property
+    @cached_property
     def images(self) -> int:
         """Training images an epoch. A last batch of one image has no variance to normalise by, and is left out."""
         count, size = len(self.dataset.train), self.config.data.batch_size
         return count - 1 if count % size == 1 and size > 1 and self._batch_norm else count
 
-    @property
+    @cached_property
     def batches(self) -> int:
         return math.ceil(self.images / self.config.data.batch_size)
 
-    @property
+    @cached_property
     def steps_per_epoch(self) -> int:
         return math.ceil(self.batches / self.config.optimizer.accumulate)
 

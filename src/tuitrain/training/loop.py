@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Iterator
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -9,12 +11,15 @@ from torch import Tensor
 from tuitrain.config.schedule import factor
 from tuitrain.runs.records import Score
 from tuitrain.runs.rows import Train
+from tuitrain.text import plain
 from tuitrain.training import checkpoint
+from tuitrain.training.captured import Captured, obstacle
 from tuitrain.training.gradients import gradients_of
 from tuitrain.training.judge import judge, test, validate
 from tuitrain.training.late import lead_of
 from tuitrain.training.optimizers import layer_norms
 from tuitrain.training.progress import restore
+from tuitrain.training.rehearsal import rehearse
 from tuitrain.training.steering import ATTENTION, Steered
 from tuitrain.training.step import Step
 from tuitrain.training.window import Taken
@@ -61,36 +66,11 @@ class Loop(Steered):
             self.writer.event("started")
 
     def _train_epoch(self) -> None:
-        job, at, window, optimizer, scaler = self.job, self.at, self.window, self.job.optimizer, self.job.scaler
-        clip, accumulate = self.config.optimizer.clip_norm, self.config.optimizer.accumulate
-        size, batches, log_every = self.config.data.batch_size, job.batches, self.config.training.log_every
-        model, gradients, step = job.model.train(), gradients_of(job), Step(optimizer)
-        scaled, lead = scaler.is_enabled(), lead_of(job.device)
+        order = self.job.order(self.at.epoch)[self.at.batch * self.config.data.batch_size :]
+        self.job.model.train()
+        captured, lead = self._captured, lead_of(self.job.device)
         self._start_clock()
-        for images, labels in job.dataset.train.batches(job.order(at.epoch)[at.batch * size :], size):
-            for change in job.changes:
-                images = change(images)
-            together = min(accumulate, batches - at.batch // accumulate * accumulate)
-            loss, logits = gradients(images, labels, together)
-            window.add(loss, logits, labels)
-            at.batch += 1
-            if at.batch % accumulate and at.batch < batches:
-                continue
-
-            rate = self._set_rate()
-            at.step += 1
-            row_due = at.step % log_every == 0 or at.batch == batches
-            if scaled and (row_due or clip):
-                scaler.unscale_(optimizer)
-            norms = layer_norms(job.layers) if row_due else None
-            if clip:
-                torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
-            if scaled:
-                scaler.step(optimizer)
-                scaler.update()
-            else:
-                step()
-            gradients.clear()
+        for rate, norms in self._captured_steps(captured, order) if captured else self._steps(order):
             if norms is not None:
                 self._row(rate, norms)
             if lead is not None:
@@ -98,18 +78,82 @@ class Loop(Steered):
                 self._settle_if_there()
             if time.monotonic() - self._attended >= ATTENTION:
                 self._attend()
-                if at.over:
+                if self.at.over:
                     break
         self._settle()
         self._stop_clock()
 
-    def _set_rate(self) -> float:
-        """The learning rate of the step that comes, set and returned."""
-        steps = self.job.steps_per_epoch
-        rate = self.at.lr * factor(self.config.schedule, self.at.step, steps, steps * self.at.epochs, self.at.drops)
-        for group in self.job.optimizer.param_groups:
+    def _steps(self, order: Tensor) -> Iterator[tuple[float, Tensor | None]]:
+        """Trains on the images of `order`. Gives after each step its learning rate, and where a row is due the norms of
+        its gradients."""
+        job, at, optimizer, scaler = self.job, self.at, self.job.optimizer, self.job.scaler
+        clip, accumulate = self.config.optimizer.clip_norm, self.config.optimizer.accumulate
+        size, batches, scaled = self.config.data.batch_size, job.batches, scaler.is_enabled()
+        gradients, step = gradients_of(job), Step(optimizer)
+        for images, labels in job.dataset.train.batches(order, size):
+            for change in job.changes:
+                images = change(images)
+            together = min(accumulate, batches - at.batch // accumulate * accumulate)
+            loss, logits = gradients(images, labels, together)
+            self.window.add(loss, logits, labels)
+            at.batch += 1
+            if at.batch % accumulate and at.batch < batches:
+                continue
+
+            rate, row_due = self._next()
+            if scaled and (row_due or clip):
+                scaler.unscale_(optimizer)
+            norms = layer_norms(job.layers) if row_due else None
+            if clip:
+                torch.nn.utils.clip_grad_norm_(job.model.parameters(), clip)
+            if scaled:
+                scaler.step(optimizer)
+                scaler.update()
+            else:
+                step()
+            gradients.clear()
+            yield rate, norms
+
+    def _captured_steps(self, captured: Captured, order: Tensor) -> Iterator[tuple[float, Tensor | None]]:
+        """As `_steps`, which takes those of the last, smaller mini-batch."""
+        rows = captured.batches(order)
+        for batch in rows:
+            self.at.batch += 1
+            rate, row_due = self._next()
+            captured(batch, rate)
+            yield rate, captured.norms() if row_due else None
+        if self.at.batch < self.job.batches:
+            yield from self._steps(order[-(len(order) % self.config.data.batch_size) :])
+
+    def _next(self) -> tuple[float, bool]:
+        """The step that comes: its learning rate, which is set, and whether a row is due after it."""
+        job, at = self.job, self.at
+        steps = job.steps_per_epoch
+        rate = at.lr * factor(self.config.schedule, at.step, steps, steps * at.epochs, at.drops)
+        for group in job.optimizer.param_groups:
             group["lr"] = rate
-        return rate
+        at.step += 1
+        return rate, at.step % self.config.training.log_every == 0 or at.batch == job.batches
+
+    @cached_property
+    def _captured(self) -> Captured | None:
+        """The step of whole mini-batches as a CUDA graph, where it can be one; not counted as training."""
+        return self._capture() if self.job.device.type == "cuda" else None
+
+    def _capture(self) -> Captured | None:
+        reason = obstacle(self.job)
+        self._tell(phase="warm-up", now=True)
+        try:
+            if not reason:
+                return Captured(self.job, self.window)
+            rehearse(self.job)
+        except RuntimeError as error:
+            # What a capture ends with says less than what made it end.
+            reason = plain(str(error.__context__ or error).partition("\n")[0], 200)
+        finally:
+            self._tell(phase="training")
+        self.writer.log(f"steps are not captured as one CUDA graph: {reason}")
+        return None
 
     def _row(self, rate: float, norms: Tensor) -> None:
         """Ask for the numbers of a row; on a GPU they come while the next steps are taken."""

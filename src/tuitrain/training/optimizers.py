@@ -1,5 +1,6 @@
 """The update rules, and the norms of the gradients they are given."""
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
@@ -41,9 +42,20 @@ def elementwise(config: schema.Optimizer, parameters: Iterable[nn.Parameter]) ->
     kind, options = kinds["adamw" if config.name == "muon" else config.name]
     if _has_fused(kind, params[0].device):
         options["fused"] = True
+    if params[0].is_cuda and "capturable" in inspect.signature(kind).parameters:
+        options["capturable"] = True
     optimizer = eager(kind)(params, **options)
+    # torch warns of a step that is not captured; some are not, and all may be.
+    optimizer._warned_capturable_if_run_uncaptured = True
+    optimizer.register_load_state_dict_pre_hook(_as_here)
     optimizer.register_load_state_dict_post_hook(_lay_out)
     return optimizer
+
+
+def _as_here(optimizer: optim.Optimizer, saved: dict[str, Any]) -> dict[str, Any]:
+    """Which kernels there are, and where steps are counted, is this device's matter, not that of the saved one."""
+    own = {name: optimizer.defaults[name] for name in ("fused", "capturable") if name in optimizer.defaults}
+    return saved | {"param_groups": [group | own for group in saved["param_groups"]]}
 
 
 def _lay_out(optimizer: optim.Optimizer) -> None:
@@ -111,6 +123,11 @@ class Muon(optim.Optimizer):
         for name, part in self._parts.items():
             part.load_state_dict(state_dict[name])
         self._gather()
+
+
+def parts(optimizer: optim.Optimizer) -> list[optim.Optimizer]:
+    """Those that hold the state."""
+    return list(optimizer._parts.values()) if isinstance(optimizer, Muon) else [optimizer]
 
 
 def layer_norms(layers: Layers) -> Tensor:

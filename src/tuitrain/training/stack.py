@@ -64,8 +64,7 @@ class Member(Loop):
     def count(self) -> None:
         """A mini-batch's gradients are there, and the step comes."""
         self.at.batch += 1
-        self._rate = self._set_rate()
-        self.at.step += 1
+        self._rate, _ = self._next()
 
     def row(self, norms: Tensor) -> None:
         self._row(self._rate, norms)

@@ -18,6 +18,7 @@ class Window:
     def __init__(self, capacity: int, device: torch.device) -> None:
         self._losses = torch.zeros(capacity, device=device)
         self._correct = torch.zeros((), dtype=torch.int64, device=device)
+        self._place = torch.zeros(1, dtype=torch.int64, device=device)
         self._sizes: list[int] = []
         self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
 
@@ -36,6 +37,15 @@ class Window:
         if len(self._waiting) == _TOGETHER:
             self._count()
 
+    def count(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """As `add`, with nothing that a captured step could not do again; `counted` is to follow each time."""
+        self._losses.index_copy_(0, self._place, loss.view(1))
+        self._correct += (logits.argmax(1) == labels).sum()
+        self._place += 1
+
+    def counted(self, size: int) -> None:
+        self._sizes.append(size)
+
     def _count(self) -> None:
         if not self._waiting:
             return
@@ -51,6 +61,7 @@ class Window:
         taken = Taken(self._sizes, Late(self._losses[: len(self._sizes)], self._correct, *more))
         self._sizes = []
         self._correct.zero_()
+        self._place.zero_()
         return taken
 
     def losses(self) -> list[float]:
@@ -70,6 +81,7 @@ class Window:
             self._losses = self._losses.new_zeros(len(self._sizes) + len(self._losses))
         self._losses[: len(self._sizes)] = state["losses"]
         self._correct.copy_(state["correct"])
+        self._place.fill_(len(self._sizes))
 
 
 class Taken:

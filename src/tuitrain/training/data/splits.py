@@ -62,7 +62,11 @@ class MemorySplit:
 
     def batches(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         for rows in torch.split(moved(order, self.labels.device), size):
-            yield self.images.index_select(0, rows), self.labels.index_select(0, rows)
+            yield self.at(rows)
+
+    def at(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Those of `rows` (n,) int64, which lie on the device."""
+        return self.images.index_select(0, rows), self.labels.index_select(0, rows)
 
 
 class StreamedSplit:
