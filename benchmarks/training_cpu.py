@@ -63,6 +63,8 @@ class Cell:
     optimizer: str = "adam"
     batch: int = 64
     threads: int | None = 2
+    device: str = "cpu"
+    precision: str = "fp32"
 
     def __str__(self) -> str:
         threads = "default threads" if self.threads is None else f"{self.threads} threads"
@@ -72,9 +74,9 @@ class Cell:
     def settings(self) -> list[str]:
         return [
             "data.dataset=mnist", f"data.dir={DATA}", "data.validation=0", f"data.batch_size={self.batch}",
-            f"model.name={self.model}", f"optimizer.name={self.optimizer}", "training.device=cpu",
-            f"training.threads={self.threads or 'none'}", "training.epochs=1000",
-            f"training.max_minutes={SECONDS / 60}",
+            f"model.name={self.model}", f"optimizer.name={self.optimizer}", f"training.device={self.device}",
+            f"training.precision={self.precision}", f"training.threads={self.threads or 'none'}",
+            "training.epochs=1000", f"training.max_minutes={SECONDS / 60}",
         ]  # fmt: skip
 
     def parts(self, *, fused: bool) -> tuple[nn.Module, torch.optim.Optimizer]:

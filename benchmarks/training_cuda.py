@@ -1,25 +1,22 @@
-"""How fast the loop trains on a GPU, beside the textbook's loop on the same one.
+"""How fast the loop trains on a GPU, beside the textbook's loop and a captured one written by hand, on the same one.
 
     uv run python benchmarks/training_cuda.py [--quick] [--write]
 
 MNIST, mlp 128-256, batch 64, Adam, in images a second of training; the medians of five turns, in each of which all are
-measured one after another. Needs the real MNIST in TUITRAIN_TEST_DATA, a folder with MNIST/raw; without a CUDA device
-there is nothing to measure.
+measured one after another. The runs of a sweep are seconds of the whole command, as in stacked.py. Needs the real MNIST
+in TUITRAIN_TEST_DATA, a folder with MNIST/raw; without a CUDA device there is nothing to measure.
 """
 
 import statistics
-import tempfile
 import time
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
-from claims import Claim, at_least, figure, report
-from training_cpu import DATA, SECONDS, Cell
-from tuitrain.config.schema import Config
-from tuitrain.config.values import override
-from tuitrain.hosts.launch import Request, launch
+from claims import Claim, at_least, at_most, figure, report
+from stacked import SEEDS, sweep
+from training_cpu import DATA, SECONDS, Cell, attached, headless, medians, on_screen, ours, pixels
+from tuitrain.cli.output import talk
 
 
 def textbook(cell: Cell) -> float:
@@ -45,25 +42,78 @@ def textbook(cell: Cell) -> float:
     return seen / (time.perf_counter() - started)
 
 
-def ours(cell: Cell) -> float:
-    """A headless run, rows, checkpoints and all."""
-    config = override(Config(), [*cell.settings, "training.device=cuda"])
-    with tempfile.TemporaryDirectory() as folder:
-        request = Request(config=config, runs_dir=Path(folder))
-        return launch(request, lambda *_: None, lambda *_: None).samples_per_second
+def by_hand(cell: Cell) -> float:
+    """Tensors on the GPU and a whole step in a graph, with nothing looked at on the way."""
+    images, labels = (tensor.to("cuda") for tensor in pixels())
+    model, _ = cell.parts(fused=False)
+    optimizer = torch.optim.Adam(model.to("cuda").parameters(), lr=0.001, fused=True, capturable=True)
+    rows = torch.arange(cell.batch, device="cuda")
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(images.index_select(0, rows)), labels.index_select(0, rows))
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            step()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream):
+        step()
+    torch.cuda.synchronize()
+    started, seen = time.perf_counter(), 0
+    while time.perf_counter() - started < SECONDS:
+        order = torch.randperm(len(images), device="cuda")
+        for batch in order[: len(order) // cell.batch * cell.batch].view(-1, cell.batch):
+            rows.copy_(batch)
+            graph.replay()
+        torch.cuda.synchronize()
+        seen += len(order) // cell.batch * cell.batch
+    return seen / (time.perf_counter() - started)
+
+
+def beside_other_loops(cell: Cell, turns: int) -> list[Claim]:
+    speed, name = medians(cell, [textbook, by_hand, ours], turns), f"{cell}, {torch.cuda.get_device_name()}"
+    return [
+        figure(f"{name}: tuitrain", speed[ours], "images/s"),
+        at_least(f"{name}: tuitrain / textbook", 10, speed[ours] / speed[textbook], "x"),
+        at_least(f"{name}: tuitrain / captured by hand", 0.9, speed[ours] / speed[by_hand], "x"),
+    ]
+
+
+def with_a_screen(cell: Cell, turns: int) -> list[Claim]:
+    speed = medians(cell, [headless, on_screen, attached], turns)
+    return [
+        at_least("screen open, thread of the app / headless", 0.97, speed[on_screen] / speed[headless], "x"),
+        at_least("screen attached, own process / headless", 0.97, speed[attached] / speed[headless], "x"),
+    ]
+
+
+def stacked(turns: int, epochs: int = 10) -> Claim:
+    ratios = []
+    for _ in range(turns):
+        (together, _), (alone, _) = (sweep(epochs, "cuda", stack=size, parallel=1) for size in (SEEDS, 1))
+        ratios.append(together / alone)
+    return at_most(
+        f"{SEEDS} seeds, {epochs} epochs, stacked / one after another", 0.125, statistics.median(ratios), "x"
+    )
 
 
 def claims(quick: bool) -> list[Claim]:
     if not torch.cuda.is_available():
         return [figure("no CUDA device here: nothing measured", torch.cuda.device_count(), "devices")]
-    cell = Cell(threads=None)
-    turns = [(textbook(cell), ours(cell)) for _ in range(2 if quick else 5)]
-    theirs, mine = (statistics.median(column) for column in zip(*turns, strict=True))
-    name = f"{cell}, {torch.cuda.get_device_name()}"
-    return [
-        figure(f"{name}: tuitrain", mine, "images/s"),
-        at_least(f"{name}: tuitrain / textbook on the same GPU", 10, mine / theirs, "x"),
-    ]
+    turns, cell = 2 if quick else 5, Cell(threads=None, device="cuda")
+    found = beside_other_loops(cell, turns)
+    talk("with a screen, and stacked")
+    found += [*with_a_screen(cell, turns), stacked(1 if quick else 3)]
+    for precision in ("fp32", "bf16"):
+        cnn = Cell(model="cnn", batch=256, threads=None, device="cuda", precision=precision)
+        found.append(figure(f"{cnn}, {precision}: tuitrain", medians(cnn, [ours], turns)[ours], "images/s"))
+    return found
 
 
 if __name__ == "__main__":

@@ -66,10 +66,10 @@ class Loop(Steered):
             self.writer.event("started")
 
     def _train_epoch(self) -> None:
-        order = self.job.order(self.at.epoch)[self.at.batch * self.config.data.batch_size :]
         self.job.model.train()
         captured, lead = self._captured, lead_of(self.job.device)
         self._start_clock()
+        order = self.job.order(self.at.epoch)[self.at.batch * self.config.data.batch_size :]
         for rate, norms in self._captured_steps(captured, order) if captured else self._steps(order):
             if norms is not None:
                 self._row(rate, norms)
