@@ -20,6 +20,7 @@ from tuitrain.runs.follower import Follower
 from tuitrain.runs.process import alive
 from tuitrain.runs.sweep import SweepFolder, create, find, sweeps
 from tuitrain.runs.sweep_index import Outcome, SweepIndex
+from tuitrain.runs.sweep_records import Job
 
 SMALL = """\
 [model]
@@ -194,8 +195,12 @@ def test_a_killed_worker_loses_only_steps_and_a_stopped_sweep_goes_on_later(tmp_
 
     def training() -> list[Outcome]:
         outcomes = look(folder)
-        return outcomes if all(one.state and one.state.epoch > 2 for one in outcomes) else []
+        return outcomes[:2] if all(one.state and one.state.epoch > 2 for one in outcomes[:2]) else []
 
+    # Said from elsewhere, to those who work on it.
+    status, out, err = command(tmp_path, folder.id, "--add", "optimizer.name=adamw", "training.epochs=1")
+    assert (status, out) == (0, "")
+    assert f"3 trials, 3 runs in all; it goes on in process {session.process.pid}" in err
     first, second = until(watched, training)
     assert folder.holder(first.job) != folder.holder(second.job)
     holder = folder.holder(first.job)
@@ -205,19 +210,21 @@ def test_a_killed_worker_loses_only_steps_and_a_stopped_sweep_goes_on_later(tmp_
     assert command(tmp_path, folder.id, "--stop")[0] == 0
     watched.wait(60)
     assert not folder.sessions()
-    stopped = look(folder)
+    stopped = look(folder)[:2]
     assert "interrupted" in {one.status for one in stopped}
     assert all(one.state and one.state.process and not alive(one.state.process, 0) for one in stopped)
 
     # What is left takes seconds; one epoch more than it has is as good.
+    assert command(tmp_path, folder.id, "--first", "2")[0] == 0
+    assert folder.jobs()[0] == Job(2, 0)
     status, out, err = command(tmp_path, folder.id, "--json", "--parallel", "1")
     assert status == 0, err
-    assert [run["status"] for run in json.loads(out)["runs"]] == ["finished", "finished"]
-    assert len(list(folders(tmp_path / "runs"))) == 2
+    assert [run["status"] for run in json.loads(out)["runs"]] == ["finished"] * 3
+    assert len(list(folders(tmp_path / "runs"))) == 3
     for one in look(folder):
         assert one.run is not None
         assert one.state is not None
-        assert one.state.epoch == 400
+        assert one.state.epoch == (1 if one.job.trial == 2 else 400)
         assert events(one.run)["started"] == 1
 
 
@@ -284,6 +291,8 @@ def test_a_failed_run_does_not_end_the_sweep(tmp_path: Path) -> None:
         (["--set", "optimizer.lr=0.1,0.2", "--parallel", "0"], "sweep.parallel = 0 is not allowed"),
         (["-c", "none.toml"], "There is no file none.toml."),
         (["--stop"], "--stop needs the sweep that is meant."),
+        (["--first", "2"], "--first needs the sweep that is meant."),
+        (["--add", "optimizer.lr"], "'optimizer.lr' is no setting. Write KEY=VALUE"),
         (["nothing"], "There is no sweep 'nothing'"),
     ],
 )

@@ -476,7 +476,7 @@ async def test_choices_are_marked_and_unmarked(tmp_path: Path) -> None:
         assert form.text("optimizer.name") == "adamw"
         await form.press("space", "space", "enter")
         assert form.text("optimizer.name") == "adamw"
-        await form.press(*"sgd,rmsprop", "comma", "enter")
+        await form.press(*"sgd, rmsprop", "comma", "enter")
         assert form.text("optimizer.name") == "sgd, rmsprop"
         await form.press("ctrl+g")
         assert form.text("optimizer.name") == "adam"

@@ -126,7 +126,7 @@ async def test_all_is_seen_on_a_wide_screen(app: TuitrainApp, write_sweep: Calla
         await opened(app, pilot, folder)
         shown = text(app)
         assert "grid [red]x[/] · stopped · 5 of 10 runs" in shown
-        assert "best validation.accuracy: 85.00 % ± 7.07 % (n 2) trial 2 optimizer=adam lr=0.1" in shown
+        assert "best validation.accuracy 85.00 % ± 7.07 % (n 2): trial 2 optimizer=adam lr=0.1" in shown
         assert row(app, "0")[1:] == ["✓", "finished", "sgd", "0.1", "10", "0", "50.00", "%", "45.00", "%", "6.0", "s"]
         assert "★ 90.00 %" in shown
         # The map: optimizers down, rates across, ascending.
@@ -232,6 +232,8 @@ async def test_pause_and_stop_of_a_sweep_that_goes_on(
         await pilot.pause()
         assert folder.control().paused
         assert "paused · 5 of 10 runs" in text(app)
+        assert "go on" in footer(app)
+        assert "pause" not in footer(app)
         await pilot.press("p", "s")
         await pilot.pause()
         assert not folder.control().paused
@@ -241,25 +243,45 @@ async def test_pause_and_stop_of_a_sweep_that_goes_on(
         assert "stopped · 5 of 10 runs" in text(app)
 
 
-async def test_more_seeds(app: TuitrainApp, write_sweep: Callable[..., SweepFolder]) -> None:
+async def more(pilot: Pilot[None], what: str, *answers: str) -> None:
+    """The key m, what is wanted more, and values until one is taken."""
+    await pilot.press("m")
+    await pilot.pause()
+    await pilot.press(*what, "enter")
+    await pilot.pause()
+    for answer in answers:
+        pilot.app.screen.query_one(Input).value = answer
+        await pilot.press("enter")
+        await pilot.pause()
+
+
+async def test_more_of_a_sweep(app: TuitrainApp, write_sweep: Callable[..., SweepFolder]) -> None:
     folder = write_sweep()
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(app, pilot, folder)
-        await pilot.press("m")
-        await pilot.pause()
-        box = app.screen.query_one(Input)
-        box.value = "1"
-        await pilot.press("enter")
-        await pilot.pause()
-        assert len(folder.jobs()) == 10
-        await pilot.press("m")
-        await pilot.pause()
-        app.screen.query_one(Input).value = "3"
-        await pilot.press("enter")
-        await pilot.pause()
-        await tick(app, pilot)
-        assert len(folder.jobs()) == 15
+        await more(pilot, "seeds", "1")
+        assert "sweep.seeds = 1 is not allowed: it has 2 already" in text(app)
+        await pilot.press("escape")
+        await more(pilot, "seeds", "3")
         assert "5 of 15 runs" in text(app)
+        await more(pilot, "parallel", "2")
+        assert folder.sweep().options.parallel == 2
+        await more(pilot, "add", "optimizer.lx=1", "optimizer.name=sgd optimizer.lr=0.1")
+        assert "There is such a trial already" in text(app)
+        await pilot.press("escape")
+        await more(pilot, "add", "optimizer.lr=0.5, 1 optimizer.momentum=0.9 optimizer.name=sgd")
+        assert "5 of 21 runs" in text(app)
+        assert [folder.values(trial) for trial in (5, 6)] == [
+            {"optimizer.lr": lr, "optimizer.momentum": 0.9, "optimizer.name": "sgd"} for lr in (0.5, 1.0)
+        ]
+
+
+async def test_the_seed_is_that_of_the_run(app: TuitrainApp, write_sweep: Callable[..., SweepFolder]) -> None:
+    folder = write_sweep("[training]\nseed = 40\n" + GRID)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(app, pilot, folder)
+        seeds = [cells[5] for cells in app.screen.query_one(SweepTable)._rows.values()]
+        assert seeds == ["40"] * 5 + ["41"] * 5
 
 
 async def test_a_damaged_sweep_says_so(app: TuitrainApp, write_sweep: Callable[..., SweepFolder]) -> None:

@@ -10,6 +10,7 @@ from tuitrain.analysis.sweep import (
     described,
     effect,
     heat_map,
+    part_done,
     results,
     seconds_left,
     short_names,
@@ -103,8 +104,8 @@ def test_names_are_short_where_they_can_be() -> None:
     assert described({"optimizer.name": "sgd", "training.patience": None}) == "optimizer=sgd patience=none"
 
 
-def ended(status: Status, seconds: float = 10.0, **state: Any) -> Outcome:
-    whole = State(status=status, started=100.0, ended=100.0 + seconds, **state)
+def ended(status: Status, took: float = 10.0, **state: Any) -> Outcome:
+    whole = State(status=status, started=100.0, ended=100.0 + took, **state)
     return Outcome(Job(0, 0), {"optimizer.lr": 0.1}, status, None, whole)
 
 
@@ -123,8 +124,15 @@ def test_results_are_of_runs_that_have_ended_well() -> None:
 
 
 def test_the_time_left_counts_what_is_ahead_and_what_is_begun() -> None:
-    queued = Outcome(Job(0, 0), None, "queued")
-    running = ended("running", step=25, steps=100)
-    assert seconds_left([ended("finished"), ended("finished", 20), running, running, queued]) == pytest.approx(18.75)
-    assert seconds_left([ended("finished"), queued]) is None
-    assert seconds_left([running, queued]) is None
+    sweep = loads("[training]\nepochs = 10\n[sweep.values]\n'optimizer.lr' = [0.1, 0.2]")
+    queued, long = (Outcome(Job(0, 0), values, "queued") for values in (None, {"training.epochs": 40}))
+    running = ended("running", step=25, steps=100, seconds=3.75)
+    done = [ended("finished"), ended("finished", 20)]
+    assert seconds_left(sweep, [*done, running, running, queued]) == pytest.approx(18.75)
+    assert seconds_left(sweep, [*done, running, running, queued, long]) == pytest.approx(18.75 + 30)
+    # As fast as it is so far, where none has finished.
+    assert seconds_left(sweep, [running, queued]) == pytest.approx(15 * 1.75)
+    assert seconds_left(sweep, [ended("finished"), queued]) is None
+    assert seconds_left(sweep, [ended("running", step=1, steps=100, seconds=1.0), queued]) is None
+    assert part_done(sweep, [*done, running, running, queued, long]) == pytest.approx(25 / 90)
+    assert part_done(sweep, []) == 0

@@ -84,10 +84,10 @@ def test_the_command_line_makes_settings_vary_and_holds_them() -> None:
 
 
 def test_amending_keeps_comments_and_refuses_nonsense() -> None:
-    amended = amend(TEXT, seeds=5)
+    amended = amend(TEXT, {"seeds": 5}, {})
     assert amended == TEXT.replace("seeds = 3", "seeds = 5")
     with pytest.raises(ConfigError, match=r"sweep.seeds = 0 is not allowed"):
-        amend(TEXT, seeds=0)
+        amend(TEXT, {"seeds": 0}, {})
 
 
 @pytest.mark.parametrize(

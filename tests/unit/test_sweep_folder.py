@@ -13,7 +13,7 @@ from tuitrain.config.sweep import Values
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.pruning import Peers, losses, verdict
 from tuitrain.hosts.queue import Place, Worker
-from tuitrain.hosts.sampling import sample
+from tuitrain.hosts.sampling import StorageError, sample
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Best, RunInfo, Score
 from tuitrain.runs.rows import Evaluated
@@ -97,12 +97,35 @@ def test_a_grid_is_gone_through_once_a_seed_and_some_jobs_first(runs_dir: Path) 
 def test_more_seeds_keep_what_there_is(runs_dir: Path, finish: Callable[..., RunFolder]) -> None:
     folder = create(runs_dir, GRID)
     finish(folder, Job(1, 0), 0.5)
-    folder.extend(seeds=3)
+    folder.extend({"seeds": 3})
     assert look(folder) == ["queued", "finished", *["queued"] * 4]
     with pytest.raises(ConfigError, match=r"sweep.seeds = 2 is not allowed: it has 3 already"):
-        folder.extend(seeds=2)
+        folder.extend({"seeds": 2})
     with pytest.raises(ConfigError, match="A grid has all its trials already"):
-        folder.extend(trials=9)
+        folder.extend({"trials": 9})
+
+
+@pytest.mark.parametrize("toml", [GRID, RANDOM])
+def test_added_trials_leave_all_others_their_numbers(runs_dir: Path, toml: str) -> None:
+    folder = create(runs_dir, toml)
+    before = [sample(folder, trial, []) for trial in range(folder.sweep().trials)]
+    count = len(before)
+    folder.extend(add=[{"optimizer.lr": 0.7}, {"optimizer.momentum": 0.9, "model.hidden": (8, 8)}])
+    folder.extend({"seeds": 3, "max_minutes": 5.0}, [{"optimizer.lr": 0.8}])
+    assert [folder.values(trial) for trial in range(count)] == before
+    assert folder.values(count) == {"optimizer.lr": 0.7}
+    assert folder.values(count + 1) == {"optimizer.momentum": 0.9, "model.hidden": (8, 8)}
+    assert folder.values(count + 2) == {"optimizer.lr": 0.8}
+    assert len(folder.jobs()) == 3 * (count + 3)
+    assert {"optimizer.lr", "optimizer.momentum", "model.hidden"} <= set(folder.sweep().varying)
+    if toml == RANDOM:
+        folder.extend({"trials": 5})
+        assert sample(folder, count + 3, [])["optimizer.lr"] < 0.1
+    for add in ({"optimizer.lr": 0.8}, {"optimizer.lr": -1.0}, {"optimizer.nesterov": True}):
+        with pytest.raises(ConfigError):
+            folder.extend(add=[add])
+    with pytest.raises(ConfigError, match=r"sweep.method stays what it is"):
+        folder.extend({"method": "tpe"})
 
 
 def test_a_job_is_held_by_one_process_until_that_is_gone(runs_dir: Path) -> None:
@@ -208,8 +231,14 @@ def test_tpe_is_told_what_came_of_its_trials(runs_dir: Path, finish: Callable[..
 
 def test_a_storage_that_cannot_be_used_is_said(runs_dir: Path) -> None:
     folder = create(runs_dir, RANDOM.replace("trials = 4", "storage = 'nothing://'"))
-    with pytest.raises(RunError, match="Optuna's storage cannot be used"):
+    with pytest.raises(StorageError, match="Optuna's storage cannot be used"):
         sample(folder, 1, [])
+    # It is no fault of the trial, which is done once the storage is back.
+    folder.note(Job(0, 0), Record(problem="done"))
+    with pytest.raises(StorageError):
+        Worker(folder, Place()).work()
+    assert set(look(folder)[1:]) == {"queued"}
+    assert opened(folder)[0] == Job(1, 0)
 
 
 def test_a_run_above_the_median_is_pruned(runs_dir: Path, finish: Callable[..., RunFolder]) -> None:

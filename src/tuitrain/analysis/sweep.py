@@ -15,6 +15,8 @@ from tuitrain.text import plain
 
 # More different numbers than this, as sampling makes them, are taken together in so many groups of the same size.
 MOST_LEVELS, GROUPS = 8, 4
+# The part of a run that tells how long the whole will take.
+SEEN = 0.02
 
 
 class Result(Struct, frozen=True):
@@ -128,13 +130,52 @@ def shown(metric_name: str, value: float | None) -> str:
     return units.percent(value) if metric_name.endswith("accuracy") else units.loss(value)
 
 
-def seconds_left(outcomes: Sequence[Outcome]) -> float | None:
-    """Until the last run ends, as many at a time as now; None where nothing is known."""
-    states = [one.state for one in outcomes if one.status == "finished" and one.state]
-    took = [state.ended - state.started for state in states if state.ended and state.started]
-    running = [one.state for one in outcomes if one.status == "running" and one.state]
-    if not took or not running:
+def part_done(sweep: Sweep, outcomes: Iterable[Outcome]) -> float:
+    """Of the epochs of all runs, 0 to 1."""
+    work = [(_epochs(sweep, one), _part(one)) for one in outcomes]
+    whole = sum(epochs for epochs, _ in work)
+    return sum(epochs * part for epochs, part in work) / whole if whole else 0.0
+
+
+def seconds_left(sweep: Sweep, outcomes: Sequence[Outcome]) -> float | None:
+    """Until the last run ends, as many at a time as now, and as long an epoch as on the average so far; None where
+    nothing is known."""
+    running = [one for one in outcomes if one.status == "running"]
+    paces = [pace for one in outcomes if (pace := _seconds_an_epoch(sweep, one))]
+    if not paces or not running:
         return None
-    ahead = sum(one.status in ("queued", "interrupted") and not one.done for one in outcomes)
-    begun = sum(1 - (state.step / state.steps if state.steps else 0) for state in running)
-    return fmean(took) * (ahead + begun) / len(running)
+    left = sum(
+        _epochs(sweep, one) * (1 - _part(one))
+        for one in outcomes
+        if one.status in ("running", "queued", "interrupted") and not one.done
+    )
+    return fmean(paces) * left / len(running)
+
+
+def _epochs(sweep: Sweep, one: Outcome) -> int:
+    epochs: int = (one.values or {}).get("training.epochs", sweep.base.training.epochs)
+    return epochs
+
+
+def _part(one: Outcome) -> float:
+    """How much of the run is done, 0 to 1: all of one that has ended, however early."""
+    if one.done:
+        return 1.0
+    return min(1.0, one.state.step / one.state.steps) if one.state and one.state.steps else 0.0
+
+
+def _seconds_an_epoch(sweep: Sweep, one: Outcome) -> float | None:
+    """Of those that it was to have: where many end early, so will those to come. None where too little is seen."""
+    if one.state is None or one.status not in ("finished", "stopped", "running"):
+        return None
+    if one.status == "running":
+        return one.state.seconds / _part(one) / _epochs(sweep, one) if _part(one) > SEEN else None
+    if one.state.started is None or one.state.ended is None:
+        return None
+    # From the start to the end, and of a run that was interrupted in between what it trained in all.
+    return max(one.state.ended - one.state.started, one.state.seconds) / _epochs(sweep, one)
+
+
+def shown_status(one: Outcome) -> str:
+    """As a user knows it: a run that was pruned was stopped, by nobody."""
+    return "pruned" if one.problem.startswith("Pruned") else one.status

@@ -181,12 +181,17 @@ def _sweep(sweep: _Parser) -> None:
     )
     sweep.add_argument("-c", "--config", type=Path, metavar="FILE", help="TOML file of a run, with [sweep] sections")
     sweep.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE[,VALUE]", help="a setting; several values: it varies"
+        "--set", action="append", default=[], metavar="KEY=VALUE[,VALUE]",
+        help="a setting; several values: it varies; of a SWEEP only sweep.KEY",
+    )  # fmt: skip
+    sweep.add_argument(
+        "--add", nargs="+", action="append", default=[], metavar="KEY=VALUE", help="a trial besides, also of a SWEEP"
     )
     sweep.add_argument("--trials", type=int, metavar="N", help="trials by random or tpe; more of them for a SWEEP")
     sweep.add_argument("--seeds", type=int, metavar="N", help="runs a trial; more of them for a SWEEP")
     sweep.add_argument("--parallel", metavar="N", help="runs at a time, on each device")
     sweep.add_argument("--detach", action="store_true", help="work in a process of its own, and return at once")
     say = sweep.add_mutually_exclusive_group()
+    say.add_argument("--first", type=int, nargs="+", metavar="TRIAL", help="have SWEEP do these trials first")
     for word, text in (("pause", "begin no further runs"), ("resume", "begin runs again"), ("stop", "save, and end")):
         say.add_argument(f"--{word}", dest="say", action="store_const", const=word, help=f"have SWEEP {text}")

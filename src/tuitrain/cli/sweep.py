@@ -16,7 +16,7 @@ from rich.text import Text
 from tuitrain.analysis import sweep as analysis
 from tuitrain.analysis import units
 from tuitrain.cli.output import document, talk, wide_console
-from tuitrain.config.sweep import Sweep, change, describe
+from tuitrain.config.sweep import Sweep, Values, assigned_options, change, describe, trials
 from tuitrain.config.sweep import options as sweep_options
 from tuitrain.config.sweep_toml import dumps, read
 from tuitrain.config.values import parsed, to_text
@@ -31,16 +31,16 @@ from tuitrain.text import plain
 def run(options: argparse.Namespace) -> int:
     if options.parallel is not None:
         options.parallel = parsed(sweep_options()["sweep.parallel"], options.parallel)
-    if options.name is None and options.config is None and not options.set and not options.say:
+    if options.name is None and not any((options.config, options.set, options.add, options.say, options.first)):
         return _list(options)
-    if options.say and options.name is None:
-        raise ConfigError(f"--{options.say} needs the sweep that is meant.", "See: tuitrain sweep")
-    folder = _folder(options)
-    if options.say:
-        return _say(folder, options.say)
-    more = {name: value for name in ("trials", "seeds") if (value := getattr(options, name)) is not None}
-    if more and options.name is not None:
-        folder.extend(**more)
+    if options.name is None and (options.say or options.first):
+        asked = options.say or "first"
+        raise ConfigError(f"--{asked} needs the sweep that is meant.", "See: tuitrain sweep")
+    folder = find(options.runs_dir, options.name) if options.name is not None else _new(options)
+    if options.say or options.first:
+        return _say(folder, options)
+    if options.name is not None and _extend(folder, options):
+        return 0
     if options.detach:
         spawn(folder, options.parallel)
         talk(f"It goes on in the background. Watch it: tuitrain, then S. Stop it: tuitrain sweep {folder.id} --stop")
@@ -54,27 +54,55 @@ def run(options: argparse.Namespace) -> int:
     return _result(folder, options.json)
 
 
-def _folder(options: argparse.Namespace) -> SweepFolder:
-    if options.name is not None:
-        if options.config is not None or options.set:
-            raise ConfigError("A sweep that exists keeps its settings: -c and --set are for new ones.")
-        return find(options.runs_dir, options.name)
+def _new(options: argparse.Namespace) -> SweepFolder:
     sweep, original = read(options.config) if options.config else (Sweep(), "")
-    more = [
-        f"sweep.{name}={getattr(options, name)}" for name in ("trials", "seeds") if getattr(options, name) is not None
-    ]
-    sweep = change(sweep, [*options.set, *more])
+    sweep = change(sweep, [*options.set, *_more(options)], _added(options))
     folder = create(options.runs_dir, dumps(sweep, original))
-    talk(f"sweep {plain(folder.path, 1000)}: {sweep.trials} trials, {sweep.trials * sweep.options.seeds} runs")
+    talk(f"sweep {plain(folder.path, 1000)}: {_counted(sweep)}")
     return folder
 
 
-def _say(folder: SweepFolder, what: str) -> int:
-    if what == "stop":
+def _more(options: argparse.Namespace) -> list[str]:
+    """--trials and --seeds as --set says them."""
+    return [f"sweep.{name}={value}" for name in ("trials", "seeds") if (value := getattr(options, name)) is not None]
+
+
+def _added(options: argparse.Namespace) -> list[Values]:
+    return [values for one in options.add for values in trials(one)]
+
+
+def _counted(sweep: Sweep) -> str:
+    counts = {"trial": sweep.trials, "run": sweep.trials * sweep.options.seeds}
+    return ", ".join(f"{count:,} {name}{'s' * (count != 1)}" for name, count in counts.items())
+
+
+def _extend(folder: SweepFolder, options: argparse.Namespace) -> bool:
+    """What is asked of a sweep that exists; whether that is all, because it goes on elsewhere."""
+    if options.config is not None:
+        raise ConfigError("-c is for a new sweep.", "Add trials to this one with --add.")
+    changes = assigned_options([*options.set, *_more(options)])
+    add = _added(options)
+    if not changes and not add:
+        return False
+    folder.extend(changes, add)
+    elsewhere = folder.sessions()
+    where = f"; it goes on in process {elsewhere[0].process.pid}" if elsewhere else ""
+    talk(f"sweep {plain(folder.id)}: {_counted(folder.sweep())} in all{where}")
+    return bool(elsewhere)
+
+
+def _say(folder: SweepFolder, options: argparse.Namespace) -> int:
+    if options.first:
+        if wrong := set(options.first) - {job.trial for job in folder.jobs()}:
+            last = folder.sweep().trials - 1
+            raise ConfigError(f"There is no trial {min(wrong)}: they have the numbers 0 to {last}.")
+        jobs = sorted(folder.jobs(), key=lambda job: job.seed)
+        folder.first([job for trial in options.first for job in jobs if job.trial == trial])
+    if options.say == "stop":
         stop(folder)
-    else:
-        folder.ask(paused=what == "pause")
-    talk(f"{what}: sent to {plain(folder.id)}")
+    elif options.say:
+        folder.ask(paused=options.say == "pause")
+    talk(f"{options.say or 'first'}: sent to {plain(folder.id)}")
     return 0
 
 
@@ -105,7 +133,7 @@ class _Talk:
     """A line for each run that ends, and a bar where stderr is a terminal."""
 
     def __init__(self, folder: SweepFolder) -> None:
-        self._folder, self._metric = folder, folder.sweep().options.metric
+        self._folder = folder
         self._console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
         self._live = self._console.is_terminal
         self._bar = Progress(
@@ -129,14 +157,17 @@ class _Talk:
                 self._line(one)
         self._told = ended
         counts = Counter(one.status for one in outcomes)
-        self._bar.update(
-            self._task, description=f"{counts['running']} running", total=len(outcomes), completed=len(ended)
-        )
+        left = analysis.seconds_left(self._folder.sweep(), outcomes)
+        words = f"{counts['running']} running" + (f", {units.duration(left)} left" if left is not None else "")
+        self._bar.update(self._task, description=words, total=len(outcomes), completed=len(ended))
 
     def _line(self, one: Outcome) -> None:
-        value = metric(one.state, self._metric)
-        text = f"{describe(one.values or {})} seed {one.job.seed}: {one.status}"
-        text += f", {self._metric} {value:.4f}" if value is not None else f". {plain(one.problem)}"
+        sweep, values = self._folder.sweep(), one.values or {}
+        name = sweep.options.metric
+        value = metric(one.state, name)
+        text = f"trial {one.job.trial} {describe(values)} seed {sweep.seed(values, one.job.seed)}:"
+        text += f" {analysis.shown_status(one)}"
+        text += f", {name} {value:.4f}" if value is not None else f". {plain(one.problem)}"
         self._console.print(Text(text))
 
 
@@ -163,7 +194,7 @@ def _document(
         "runs": [
             {
                 "trial": one.job.trial,
-                "seed": one.job.seed,
+                "seed": sweep.seed(one.values or {}, one.job.seed),
                 "values": one.values,
                 "run": one.run.id if one.run else None,
                 "status": one.status,
@@ -196,10 +227,8 @@ def _table(
     for one in outcomes:
         by_trial.setdefault(one.job.trial, []).append(one)
     for trial, runs in sorted(by_trial.items()):
-        values, found = (
-            runs[0].values or {},
-            analysis.summarize(metric(one.state, sweep.options.metric) for one in runs),
-        )
+        values = {} if runs[0].values is None else sweep.settings(runs[0].values)
+        found = analysis.summarize(metric(one.state, sweep.options.metric) for one in runs)
         test = analysis.summarize(one.state.test.accuracy for one in runs if one.state and one.state.test)
         cells = [str(trial), *(to_text(values[key]) if key in values else "" for key in sweep.varying)]
         cells += [

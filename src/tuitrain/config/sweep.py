@@ -2,7 +2,9 @@
 
 import itertools
 import math
+import re
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -78,15 +80,17 @@ class Range(Struct, frozen=True, forbid_unknown_fields=True):
 Choices = tuple[Any, ...] | Range
 
 
-class Sweep(Struct, frozen=True, kw_only=True):
-    """`values` are the settings that vary, `extra` single trials besides; neither names a setting as it need not."""
+class Sweep(Struct, frozen=True, kw_only=True, dict=True):
+    """`values` are the settings that vary, `extra` single trials besides, `added` those that came later, by number;
+    none of them names a setting as it need not."""
 
     base: Config = Config()
     options: Options = Options()
     values: dict[str, Choices] = {}
     extra: tuple[Values, ...] = ()
+    added: dict[int, Values] = {}
 
-    @property
+    @cached_property
     def known(self) -> tuple[Values, ...]:
         """The trials that need no sampling, which have the first numbers: the grid's and the extra ones."""
         return (*self.grid(), *self.extra)
@@ -100,21 +104,29 @@ class Sweep(Struct, frozen=True, kw_only=True):
 
     @property
     def trials(self) -> int:
-        return len(self.known) + (self.options.trials if self.options.method != "grid" else 0)
+        return len(self.known) + len(self.added) + (self.options.trials if self.options.method != "grid" else 0)
 
     @property
     def varying(self) -> list[str]:
         """The keys in which trials differ."""
-        return list(dict.fromkeys([*self.values, *itertools.chain(*self.extra)]))
+        return list(dict.fromkeys([*self.values, *itertools.chain(*self.extra, *self.added.values())]))
 
     @property
     def higher_is_better(self) -> bool:
         return self.options.metric.endswith("accuracy")
 
-    def config(self, values: Values, seed: int) -> Config:
-        """What the `seed`-th run, from 0, of a trial is made from. Raises ConfigError where `values` do not agree."""
-        settings = flat(self.base) | values
-        return build(settings | {"training.seed": settings["training.seed"] + seed})
+    def settings(self, values: Values) -> dict[str, Any]:
+        """All settings of a trial, by dotted key."""
+        return flat(self.base) | values
+
+    def seed(self, values: Values, number: int) -> int:
+        """The training.seed of the `number`-th run, from 0, of a trial."""
+        seed: int = values.get("training.seed", self.base.training.seed)
+        return seed + number
+
+    def config(self, values: Values, number: int) -> Config:
+        """What the `number`-th run, from 0, of a trial is made from. Raises ConfigError where `values` do not agree."""
+        return build(self.settings(values) | {"training.seed": self.seed(values, number)})
 
 
 def options() -> dict[str, Setting]:
@@ -122,15 +134,14 @@ def options() -> dict[str, Setting]:
     return described("sweep", Options)
 
 
-def change(sweep: Sweep, assignments: Iterable[str]) -> Sweep:
-    """`sweep` with each `KEY=VALUE` applied, also of [sweep]; a setting given several values varies, one value ends
-    that. Raises ConfigError."""
-    base, chosen, varying = [], dict(msgspec.to_builtins(sweep.options)), dict(sweep.values)
+def change(sweep: Sweep, assignments: Iterable[str], extra: Iterable[Values] = ()) -> Sweep:
+    """`sweep` with each `KEY=VALUE` applied, also of [sweep], and more `extra` trials; a setting given several values
+    varies, one value ends that. Raises ConfigError."""
+    base, own, varying = [], [], dict(sweep.values)
     for assignment in assignments:
         key, equals, text = (part.strip() for part in assignment.partition("="))
         if key.startswith("sweep.") and equals:
-            found = options().get(key)
-            chosen[key.removeprefix("sweep.")] = text if found is None else parsed(found, text)
+            own.append(assignment)
             continue
         found_values = several(key, text) if equals else ()
         if len(found_values) > 1:
@@ -138,9 +149,24 @@ def change(sweep: Sweep, assignments: Iterable[str]) -> Sweep:
         else:
             base.append(assignment)
             varying.pop(key, None)
-    return checked(
-        Sweep(base=override(sweep.base, base), options=checked_options(chosen), values=varying, extra=sweep.extra)
-    )
+    chosen = checked_options(msgspec.to_builtins(sweep.options) | assigned_options(own))
+    return checked(Sweep(base=override(sweep.base, base), options=chosen, values=varying, extra=(*sweep.extra, *extra)))
+
+
+def assigned_options(assignments: Iterable[str]) -> dict[str, Any]:
+    """What `sweep.KEY=VALUE` says, by KEY. Raises ConfigError."""
+    found: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = (part.strip() for part in assignment.partition("="))
+        if not key.startswith("sweep.") or not equals:
+            raise ConfigError(
+                f"--set {plain(assignment, 80)} cannot change a sweep that exists: its runs keep their settings.",
+                "Add trials with --add KEY=VALUE, or change a sweep.KEY.",
+            )
+        wanted = options().get(key)
+        found[key.removeprefix("sweep.")] = text if wanted is None else parsed(wanted, text)
+    checked_options(found)
+    return found
 
 
 def checked(sweep: Sweep) -> Sweep:
@@ -159,8 +185,11 @@ def checked(sweep: Sweep) -> Sweep:
         raise ConfigError("training.seed cannot vary where sweep.seeds is above 1.", key="training.seed")
     for device in chosen.devices:
         check("training.device", device)
-    for values in sweep.known or ({},):
+    for values in (*sweep.known, *sweep.added.values()) or ({},):
         _check_trial(sweep, values)
+    own = len(sweep.known)
+    if wrong := [number for number in sweep.added if not own <= number < sweep.trials]:
+        raise ConfigError(f"sweep.added: there is no trial {wrong[0]} to add, only {own} to {sweep.trials - 1}.")
     return sweep
 
 
@@ -212,6 +241,22 @@ def expand(texts: Mapping[str, str]) -> list[Values]:
     ConfigError."""
     lists = [several(key, text) for key, text in texts.items()]
     return [dict(zip(texts, combination, strict=True)) for combination in itertools.product(*lists)]
+
+
+def trials(assignments: Iterable[str]) -> list[Values]:
+    """The trials that `KEY=VALUE[,VALUE]` stand for, all combinations. Raises ConfigError."""
+    texts = {}
+    for assignment in assignments:
+        key, equals, text = (part.strip() for part in assignment.partition("="))
+        if not equals:
+            raise ConfigError(f"{plain(assignment, 80)!r} is no setting.", "Write KEY=VALUE, as optimizer.lr=0.1.")
+        texts[key] = text
+    return expand(texts)
+
+
+def assignments(text: str) -> list[str]:
+    """`optimizer.lr=0.3, 0.1 training.epochs=20`: of each setting what belongs to it."""
+    return re.split(r"\s+(?=[\w.]+\s*=)", text.strip())
 
 
 def count(texts: Mapping[str, str]) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from tuitrain.config.schema import Config
-from tuitrain.config.sweep import Choices, Range, Sweep, checked, checked_options, options
+from tuitrain.config.sweep import Choices, Range, Sweep, Values, checked, checked_options, options
 from tuitrain.config.toml import dumps as dump_config
 from tuitrain.config.toml import from_tree, parse, read_text
 from tuitrain.config.values import check, conform, flat, setting, shown
@@ -26,12 +26,14 @@ def loads(text: str, source: str = "the TOML") -> Sweep:
         raise ConfigError("sweep.values must be a section, [sweep.values].")
     if not isinstance(extra, list) or not all(isinstance(one, dict) for one in extra):
         raise ConfigError("sweep.extra must be sections, each [[sweep.extra]].")
+    added = _added(section.pop("added", {}))
     return checked(
         Sweep(
             base=from_tree(tree, source),
             options=checked_options(section),
             values={key: _choices(key, given) for key, given in _dotted(values)},
-            extra=tuple({key: check(key, value) for key, value in _dotted(one)} for one in extra),
+            extra=tuple(map(_trial, extra)),
+            added=added,
         )
     )
 
@@ -65,17 +67,34 @@ def dumps(sweep: Sweep, original: str = "") -> str:
     return f"{text.rstrip()}\n\n{tomlkit.dumps(tomlkit.document().add('sweep', section))}"
 
 
-def amend(text: str, **changes: int) -> str:
-    """A sweep's TOML with other options, its comments kept. Raises ConfigError where they are not allowed."""
+def amend(text: str, changes: Mapping[str, object], added: Mapping[int, Values]) -> str:
+    """A sweep's TOML with other options and more trials, its comments kept. Raises ConfigError where they are not
+    allowed."""
     import tomlkit
 
     document = tomlkit.parse(text)
     section: Any = document.setdefault("sweep", tomlkit.table())
     for name, value in changes.items():
-        section[name] = conform(options()[f"sweep.{name}"], value)
+        section[name] = _storable(conform(options()[f"sweep.{name}"], value))
+    for number, values in added.items():
+        trial = tomlkit.inline_table()
+        trial.update({key: _storable(value) for key, value in values.items()})
+        section.setdefault("added", tomlkit.table())[str(number)] = trial
     amended = tomlkit.dumps(document)
     loads(amended)
     return amended
+
+
+def _trial(given: Mapping[str, Any]) -> Values:
+    return {key: check(key, value) for key, value in _dotted(given)}
+
+
+def _added(given: object) -> dict[int, Values]:
+    if not isinstance(given, dict) or not all(isinstance(one, dict) for one in given.values()):
+        raise ConfigError("sweep.added must be a section of trials, each NUMBER = {KEY = VALUE}.")
+    if wrong := [number for number in given if not (number.isdecimal() and len(number) < 9)]:
+        raise ConfigError(f"sweep.added: {plain(wrong[0], 40)} is no number of a trial.")
+    return {int(number): _trial(one) for number, one in given.items()}
 
 
 def _choices(key: str, given: object) -> Choices:

@@ -16,7 +16,7 @@ from tuitrain.config.values import build, flat, to_text
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.hosts.launch import Request, make, resume, resume_together
 from tuitrain.hosts.pruning import Peers, PruningInbox
-from tuitrain.hosts.sampling import sample
+from tuitrain.hosts.sampling import StorageError, sample
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, new_id, shown_status
 from tuitrain.runs.records import State
@@ -75,6 +75,8 @@ class Worker:
     def _do(self, jobs: list[Job]) -> None:
         try:
             self._train(jobs)
+        except StorageError:
+            raise
         except (TuitrainError, OSError) as error:
             if len(jobs) == 1:
                 self._give_up(jobs[0], error)
@@ -139,7 +141,7 @@ class Worker:
 
     def _make(self, job: Job, values: Values) -> RunFolder:
         sweep = self.folder.sweep()
-        name = _name(values, job.seed)
+        name = _name(values, sweep.seed(values, job.seed))
         record = Record(run=new_id(name))
         # First the id, then the run: killed in between, there is an id without a run, never a run without a job.
         self.folder.note(job, record)

@@ -9,7 +9,7 @@ import msgspec
 from tuitrain.config.settings import settings
 from tuitrain.config.sweep import Choices, Range, Sweep, Values
 from tuitrain.config.values import to_text
-from tuitrain.errors import ConfigError, RunError
+from tuitrain.errors import ConfigError, RunError, TuitrainError
 from tuitrain.runs.files import read_json, replace
 from tuitrain.runs.result import metric
 from tuitrain.runs.sweep import SweepFolder
@@ -26,8 +26,13 @@ TRIES = 100
 WAIT = 0.1
 
 
+class StorageError(RunError):
+    """Nothing can be sampled for now; no trial is to blame."""
+
+
 def sample(folder: SweepFolder, trial: int, outcomes: list[Outcome]) -> Values:
-    """The values of the trial, chosen once and kept, whichever of the processes asks first. Raises RunError."""
+    """The values of the trial, chosen once and kept, whichever of the processes asks first. Raises RunError, and
+    StorageError where Optuna's storage cannot be used."""
     while (known := folder.values(trial)) is None:
         try:
             folder.hold_sampling()
@@ -43,6 +48,18 @@ def sample(folder: SweepFolder, trial: int, outcomes: list[Outcome]) -> Values:
 
 
 def _choose(folder: SweepFolder, trial: int, outcomes: list[Outcome]) -> None:
+    try:
+        sampled = _ask(folder, trial, outcomes)
+    except (TuitrainError, OSError):
+        raise
+    except Exception as error:
+        # Whatever the user's storage and its driver raise, of which the first line says what it is.
+        said = plain(str(error).partition("\n")[0], 160)
+        raise StorageError(f"Optuna's storage cannot be used: {said}", "Is sweep.storage right?") from None
+    replace(folder.sample_file(trial), msgspec.json.encode(sampled), sync=True)
+
+
+def _ask(folder: SweepFolder, trial: int, outcomes: list[Outcome]) -> Sample:
     sweep = folder.sweep()
     study = _study(folder, sweep, trial)
     _tell(study, folder, sweep, outcomes)
@@ -54,8 +71,7 @@ def _choose(folder: SweepFolder, trial: int, outcomes: list[Outcome]) -> None:
         except ConfigError:
             study.tell(asked, state=_states().FAIL)
             continue
-        replace(folder.sample_file(trial), msgspec.json.encode(Sample(values, asked.number)), sync=True)
-        return
+        return Sample(values, asked.number)
     raise RunError(f"No combination of the sweep's values was allowed in {TRIES} tries.", "Narrow [sweep.values].")
 
 
@@ -66,19 +82,15 @@ def _study(folder: SweepFolder, sweep: Sweep, trial: int) -> "optuna.Study":
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     # Seeded by the trial: random values do not depend on which process asks.
     seed = (sweep.base.training.seed * 1_000_003 + trial) % 2**32
-    try:
-        return optuna.create_study(
-            study_name=folder.id,
-            storage=sweep.options.storage or JournalStorage(JournalFileBackend(str(folder.journal_file))),
-            sampler=optuna.samplers.RandomSampler(seed)
-            if sweep.options.method == "random"
-            else optuna.samplers.TPESampler(seed=seed),
-            direction="maximize" if sweep.higher_is_better else "minimize",
-            load_if_exists=True,
-        )
-    except Exception as error:
-        # Whatever the user's storage and its driver raise.
-        raise RunError(f"Optuna's storage cannot be used: {plain(error, 160)}") from None
+    return optuna.create_study(
+        study_name=folder.id,
+        storage=sweep.options.storage or JournalStorage(JournalFileBackend(str(folder.journal_file))),
+        sampler=optuna.samplers.RandomSampler(seed)
+        if sweep.options.method == "random"
+        else optuna.samplers.TPESampler(seed=seed),
+        direction="maximize" if sweep.higher_is_better else "minimize",
+        load_if_exists=True,
+    )
 
 
 def _states() -> Any:

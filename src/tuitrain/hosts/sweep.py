@@ -29,20 +29,39 @@ class _Worker(Struct):
     process: subprocess.Popen[bytes]
     device: str
 
+    def let_go(self) -> None:
+        """Have it save its run and end."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+
 
 class Pool:
-    """The workers of this process. `parallel` takes the place of the sweep's own number a device."""
+    """The workers of this process, as many and as long as the sweep says just now; `parallel` takes the place of its
+    own number a device."""
 
     def __init__(self, folder: SweepFolder, parallel: int | None = None) -> None:
         self.folder = folder
         self.began = time.time()
         self.ending = threading.Event()
-        options = folder.sweep().options
-        self._slots = [device for device in options.devices or ("",) for _ in range(parallel or options.parallel)]
-        self._until = self.began + options.max_minutes * 60 if options.max_minutes else None
+        self._parallel = parallel
         self._workers: list[_Worker] = []
         self._deaths: Counter[Job | None] = Counter()
         self._index = SweepIndex(folder)
+
+    @property
+    def _slots(self) -> list[str]:
+        """The device of each worker that there may be."""
+        options = self.folder.sweep().options
+        return [device for device in options.devices or ("",) for _ in range(self._parallel or options.parallel)]
+
+    @property
+    def _until(self) -> float | None:
+        minutes = self.folder.sweep().options.max_minutes
+        return self.began + minutes * 60 if minutes else None
+
+    @property
+    def _late(self) -> bool:
+        return self._until is not None and time.time() > self._until
 
     def run(self, seen: Callable[[list[Outcome]], None]) -> bool:
         """Work until every run has ended; whether they have. Tells `seen` now and then how far they are. Ends early
@@ -60,6 +79,7 @@ class Pool:
                 if self._over():
                     return False
                 self._bury()
+                self._dismiss_surplus()
                 self._hire(outcomes)
                 self.ending.wait(POLL)
         finally:
@@ -70,14 +90,13 @@ class Pool:
     def _over(self) -> bool:
         if self.ending.is_set() or self.folder.control().stopped > self.began:
             return True
-        return self._until is not None and time.time() > self._until and not self._workers
+        return self._late and not self._workers
 
     def _bury(self) -> None:
         """Workers that have ended, and what they left behind where they did not end well."""
         for worker in [worker for worker in self._workers if worker.process.poll() is not None]:
             self._workers.remove(worker)
-            if worker.process.stdin is not None:
-                worker.process.stdin.close()
+            worker.let_go()
             if not worker.process.returncode:
                 continue
             left = self.folder.left_by(worker.process.pid)
@@ -96,9 +115,18 @@ class Pool:
             return 1
         return min(self.folder.sweep().options.stack, -(-open_ // len(self._slots)))
 
+    def _dismiss_surplus(self) -> None:
+        """The newest of those that are more than there may be; another takes their runs up again."""
+        room = Counter(self._slots)
+        for worker in self._workers:
+            if not room[worker.device]:
+                worker.let_go()
+            else:
+                room[worker.device] -= 1
+
     def _hire(self, outcomes: list[Outcome]) -> None:
         """A worker for each open job that no idle worker is about to take, as far as there is room."""
-        if self.folder.control().paused or (self._until is not None and time.time() > self._until):
+        if self.folder.control().paused or self._late:
             return
         holders = [self.folder.holder(one.job) for one in outcomes if not one.done]
         busy = {holder.pid for holder in holders if holder is not None}
@@ -128,8 +156,7 @@ class Pool:
 
     def _dismiss(self) -> None:
         for worker in self._workers:
-            if worker.process.stdin is not None:
-                worker.process.stdin.close()
+            worker.let_go()
         deadline = time.monotonic() + PATIENCE
         for worker in self._workers:
             with contextlib.suppress(subprocess.TimeoutExpired):

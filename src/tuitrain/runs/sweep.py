@@ -13,13 +13,13 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from tuitrain.config.sweep import Sweep, Values
+from tuitrain.config.sweep import Sweep, Values, describe
 from tuitrain.config.sweep_toml import amend, loads
 from tuitrain.config.values import check, nearest
 from tuitrain.errors import ConfigError, RunError
@@ -29,6 +29,9 @@ from tuitrain.runs.folder import RunFolder, new_id
 from tuitrain.runs.process import Process, alive, this_process
 from tuitrain.runs.sweep_records import Control, Job, Record, Sample, Session
 from tuitrain.text import plain
+
+# What can be said anew of a sweep that exists, whatever its runs were made from.
+OPEN = ("trials", "seeds", "parallel", "max_minutes")
 
 
 class SweepFolder:
@@ -56,18 +59,27 @@ class SweepFolder:
             raise RunError("sweep.toml is missing.") from None
         return self._sweep[1]
 
-    def extend(self, **options: int) -> None:
-        """More `trials` or `seeds`. Raises ConfigError where they would be fewer, or make no sense."""
-        sweep = self.sweep()
-        if "trials" in options and sweep.options.method == "grid":
-            raise ConfigError("A grid has all its trials already.", "Give it more seeds.", key="sweep.trials")
-        for name, value in options.items():
-            if value < getattr(sweep.options, name):
-                raise ConfigError(
-                    f"sweep.{name} = {value} is not allowed: it has {getattr(sweep.options, name)} already.",
-                    key=f"sweep.{name}",
-                )
-        replace(self.sweep_file, amend(read(self.sweep_file).decode(), **options).encode())
+    def extend(self, changes: Mapping[str, Any] | None = None, add: Sequence[Values] = ()) -> None:
+        """Change those of the options that are OPEN, and `add` trials. Raises ConfigError where there would be fewer
+        runs, or what is asked makes no sense, and RunError where it cannot be written."""
+        sweep, changes = self.sweep(), changes or {}
+        for name, value in changes.items():
+            _refuse_change(sweep, name, value)
+        there = [sweep.settings(values) for values in (*sweep.known, *sweep.added.values())]
+        for values in add:
+            if sweep.settings(values) in there:
+                raise ConfigError(f"There is such a trial already: {describe(values)}.", "See its number in the table.")
+            there.append(sweep.settings(values))
+        # Before the trials that are only asked for now.
+        added = dict(enumerate(add, sweep.trials))
+        try:
+            replace(self.sweep_file, amend(read(self.sweep_file).decode(), changes, added).encode())
+        except OSError as error:
+            raise RunError(f"The sweep cannot be written: {error.strerror}.") from None
+
+    def first(self, jobs: Sequence[Job]) -> None:
+        """Do these before all others. Raises RunError where that cannot be written."""
+        self.ask(first=tuple(dict.fromkeys((*(job.key for job in jobs), *self.control().first))))
 
     def control(self) -> Control:
         return read_json(self.control_file, Control) if self.control_file.exists() else Control()
@@ -93,9 +105,11 @@ class SweepFolder:
 
     def values(self, trial: int) -> Values | None:
         """None for a trial that is not sampled yet."""
-        known = self.sweep().known
+        known, added = self.sweep().known, self.sweep().added
         if trial < len(known):
             return known[trial]
+        if trial in added:
+            return added[trial]
         path = self.sample_file(trial)
         if not path.exists():
             return None
@@ -201,6 +215,18 @@ class SweepFolder:
             if alive(session.process, session.heartbeat):
                 found.append(session)
         return found
+
+
+def _refuse_change(sweep: Sweep, name: str, value: Any) -> None:
+    """Raises ConfigError where the option cannot have this value from now on."""
+    key = f"sweep.{name}"
+    if name not in OPEN:
+        raise ConfigError(f"{key} stays what it is in a sweep that exists.", f"{', '.join(OPEN)} can change.", key=key)
+    if name == "trials" and sweep.options.method == "grid":
+        raise ConfigError("A grid has all its trials already.", "Give it more seeds, or add trials.", key=key)
+    now = getattr(sweep.options, name)
+    if name in ("trials", "seeds") and value < now:
+        raise ConfigError(f"{key} = {value} is not allowed: it has {now} already.", key=key)
 
 
 def _modified(path: Path) -> float:

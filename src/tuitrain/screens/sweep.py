@@ -2,10 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
 from typing import ClassVar
 
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
@@ -14,27 +12,25 @@ from textual.widgets import Static
 
 from tuitrain.analysis import sweep as analysis
 from tuitrain.analysis import units
-from tuitrain.config.sweep import options as sweep_options
-from tuitrain.config.values import parsed
-from tuitrain.errors import RunError, TuitrainError
-from tuitrain.hosts.sweep import spawn, stop
+from tuitrain.config.sweep import Sweep as Settings
+from tuitrain.errors import RunError
 from tuitrain.runs.sweep import SweepFolder
 from tuitrain.runs.sweep_index import Outcome, SweepIndex
+from tuitrain.screens.sweep_changes import SWEEP_CHANGES, SweepChanges
 from tuitrain.text import plain
 from tuitrain.widgets import sweep as tables
 from tuitrain.widgets import terminal
 from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.look import utf8_locale
 from tuitrain.widgets.meter import progress
-from tuitrain.widgets.navigation import AskValue, OpenRun
+from tuitrain.widgets.navigation import OpenRun
 from tuitrain.widgets.report import MUTED, STATUS
 from tuitrain.widgets.sweep_table import SweepTable
-from tuitrain.widgets.ticking import TickingScreen
 
 PAGES = ("runs", "map", "effects")
 
 
-class Sweep(TickingScreen):
+class Sweep(SweepChanges):
     """A sweep, read from its folder; leaving this screen changes nothing for it."""
 
     CSS_PATH = "sweep.tcss"
@@ -44,11 +40,7 @@ class Sweep(TickingScreen):
             Binding(str(number), f"page('{page}')", page, tooltip=f"The page of {page}", id=f"sweep.{page}")
             for number, page in enumerate(PAGES, 1)
         ),
-        Binding("p", "pause", "pause", tooltip="Begin no further runs, or begin them again", id="sweep.pause"),
-        Binding("s", "stop", "stop", tooltip="Save the runs that go on, and end; r goes on", id="sweep.stop"),
-        Binding("r", "resume", "resume", tooltip="Go on, in a process of its own", id="sweep.resume"),
-        Binding("f", "first", "first", tooltip="Do this run before all others", id="sweep.first"),
-        Binding("m", "more", "more", tooltip="More seeds, or trials where they are sampled", id="sweep.more"),
+        *SWEEP_CHANGES,
         Binding("x", "turn('across')", "across", tooltip="The map's next setting across", id="sweep.across"),
         Binding("y", "turn('down')", "down", tooltip="The map's next setting down", id="sweep.map_down"),
         Binding("o", "order", "order", tooltip="The best first, or as they are done", id="sweep.order"),
@@ -62,8 +54,6 @@ class Sweep(TickingScreen):
         self._index = SweepIndex(folder)
         self._sweep = folder.sweep()
         self._outcomes: list[Outcome] = []
-        self._status = ""
-        self._paused = False
         self._page = PAGES[0]
         self._turned = {"down": 0, "across": 0}
         self._test = False
@@ -80,6 +70,14 @@ class Sweep(TickingScreen):
             with VerticalScroll(id="effects"):
                 yield Static(id="values")
         yield FittingFooter()
+
+    @property
+    def sweep(self) -> Settings:
+        return self._sweep
+
+    @property
+    def selected(self) -> Outcome | None:
+        return self.query_one(SweepTable).selected if self.is_mounted and self._sees("runs") else None
 
     def on_mount(self) -> None:
         self.query_one(SweepTable).focus()
@@ -104,8 +102,7 @@ class Sweep(TickingScreen):
     def tick(self) -> None:
         try:
             self._sweep, self._outcomes = self.folder.sweep(), self._index.refresh()
-            self._paused = self.folder.control().paused
-            self._status = self.folder.status(all(one.done for one in self._outcomes))
+            self.status = self.folder.status(all(one.done for one in self._outcomes))
         except RunError as error:
             self.query_one("#head", Static).update(Content(str(error)))
             return
@@ -114,8 +111,8 @@ class Sweep(TickingScreen):
 
     def _show(self) -> None:
         ended = sum(one.done for one in self._outcomes)
-        part = ended / len(self._outcomes) if self._outcomes else 0.0
-        terminal.title(self.app, f"{part:.0%} {self._sweep.options.name} · {self._status}")
+        part = analysis.part_done(self._sweep, self._outcomes)
+        terminal.title(self.app, f"{part:.0%} {self._sweep.options.name} · {self.status}")
         self.query_one("#head", Static).update(self._head(ended))
         self.query_one("#progress", Static).update(
             progress("runs", part, max(20, self.size.width - 2), blocks=self._blocks)
@@ -128,13 +125,23 @@ class Sweep(TickingScreen):
         counts = Counter(one.status for one in self._outcomes)
         words = [f"{ended} of {len(self._outcomes)} runs"]
         words += [f"{counts[status]} {status}" for status in ("running", "failed", "interrupted") if counts[status]]
-        left = analysis.seconds_left(self._outcomes) if self._status == "running" else None
+        left = analysis.seconds_left(self._sweep, self._outcomes) if self.status == "running" else None
         if left is not None:
             words.append(f"ends {units.clock(time.time() + left)} (in {units.duration(left)})")
+        if (until := self._until) is not None and (left is None or until < time.time() + left):
+            words.append(f"no run begins after {units.clock(until)}")
         return Content.assemble(
-            (plain(self._sweep.options.name, 60), "bold"), " · ", (self._status, STATUS.get(self._status, "")),
+            (plain(self._sweep.options.name, 60), "bold"), " · ", (self.status, STATUS.get(self.status, "")),
             (f" · {' · '.join(words)}", MUTED),
         )  # fmt: skip
+
+    @property
+    def _until(self) -> float | None:
+        """When the time of those that work on it is over; None where it never is, or nobody does."""
+        minutes = self._sweep.options.max_minutes
+        if minutes is None or self.status != "running":
+            return None
+        return max((session.began + 60 * minutes for session in self.folder.sessions()), default=None)
 
     def _found(self) -> tuple[int, analysis.Summary] | None:
         """The best trial so far."""
@@ -148,8 +155,8 @@ class Sweep(TickingScreen):
         values = next(one.values for one in self._outcomes if one.job.trial == trial and one.values is not None)
         spread = f" ± {analysis.shown(name, seen.sd)}" if seen.sd is not None else ""
         return Content.assemble(
-            (f"best {name}: ", MUTED), (f"{analysis.shown(name, seen.mean)}{spread}", "bold"),
-            (f" (n {seen.n}) ", MUTED), f"trial {trial} ", (analysis.described(values), MUTED),
+            (f"best {name} ", MUTED), (f"{analysis.shown(name, seen.mean)}{spread}", "bold"),
+            (f" (n {seen.n}): ", MUTED), f"trial {trial} ", (analysis.described(values), MUTED),
         )  # fmt: skip
 
     def _tables(self) -> None:
@@ -168,7 +175,7 @@ class Sweep(TickingScreen):
         self.query_one("#values", Static).update(tables.effects(results, keys, name, blocks=self._blocks))
 
     def on_data_table_row_selected(self) -> None:
-        one = self.query_one(SweepTable).selected
+        one = self.selected
         if one is not None and one.run is not None:
             self.post_message(OpenRun(one.run))
 
@@ -178,20 +185,14 @@ class Sweep(TickingScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "page":
             return not self.wide and self._page != parameters[0]
-        if action in ("pause", "stop"):
-            return self._status in ("running", "paused")
-        if action == "resume":
-            return self._status == "stopped"
         if action == "order":
             return self._sees("runs")
-        if action == "first":
-            one = self.query_one(SweepTable).selected if self.is_mounted else None
-            return one is not None and one.status == "queued" and self._page == "runs"
         if action == "turn":
             return len(self._sweep.values) > (2 if parameters[0] == "across" else 1) and self._sees("map")
         if action == "value":
             return self._sees("map") or self._sees("effects")
-        return True
+        possible = self.possible(action)
+        return True if possible is None else possible
 
     def _sees(self, page: str) -> bool:
         return self.wide or self._page == page
@@ -214,43 +215,3 @@ class Sweep(TickingScreen):
     def action_value(self) -> None:
         self._test = not self._test
         self._tables()
-
-    def action_pause(self) -> None:
-        self._ask("go on" if self._paused else "pause", lambda: self.folder.ask(paused=not self._paused))
-
-    def action_stop(self) -> None:
-        self._ask("stop", lambda: stop(self.folder))
-
-    def action_first(self) -> None:
-        one = self.query_one(SweepTable).selected
-        if one is not None:
-            first = dict.fromkeys((one.job.key, *self.folder.control().first))
-            self._ask("first", lambda: self.folder.ask(first=tuple(first)))
-
-    def action_more(self) -> None:
-        name = "seeds" if self._sweep.options.method == "grid" else "trials"
-        wanted = sweep_options()[f"sweep.{name}"]
-
-        def answer(text: str | None) -> None:
-            if text is not None:
-                self._ask(f"{text} {name}", lambda: self.folder.extend(**{name: parsed(wanted, text)}))
-
-        what = "Runs a trial, each with another seed" if name == "seeds" else "Trials in all"
-        present = str(getattr(self._sweep.options, name))
-        self.post_message(AskValue(what, present, lambda text: parsed(wanted, text), answer))
-
-    @work(thread=True, exit_on_error=False)
-    def action_resume(self) -> None:
-        try:
-            self.folder.ask(paused=False)
-            spawn(self.folder)
-        except TuitrainError as error:
-            self.app.call_from_thread(self.notify, str(error), severity="error", markup=False)
-
-    def _ask(self, what: str, do: Callable[[], None]) -> None:
-        try:
-            do()
-            self.notify(f"{what}: done" if what in ("first",) else f"{what}: asked for", timeout=2, markup=False)
-        except TuitrainError as error:
-            self.notify(str(error), severity="error", markup=False)
-        self.tick()

@@ -52,6 +52,8 @@ class Pick(ModalScreen[tuple[str, ...] | None]):
         super().__init__(classes="" if at else "-middle")
         self._options, self._chosen, self._many, self._at = options, list(chosen), many, at
         self._typed, self._title, self._empty = typed, title, empty
+        # "sgd, adam": a space behind a comma is none.
+        self._after_comma = False
         # Until something is marked, enter chooses what is highlighted alone.
         self._marked = False
 
@@ -97,9 +99,11 @@ class Pick(ModalScreen[tuple[str, ...] | None]):
         return "[x] " if name in self._chosen else "[ ] "
 
     def on_key(self, event: events.Key) -> None:
+        after_comma, self._after_comma = self._after_comma, event.key == "comma"
         if event.key == "space" and not self._typed:
             event.stop()
-            self._mark()
+            if not after_comma:
+                self._mark()
         elif event.key == "comma" and self._many:
             event.stop()
             self._take()

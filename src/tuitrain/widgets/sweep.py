@@ -21,9 +21,9 @@ def heat(found: HeatMap, down: str, across: str, metric: str, higher_is_better: 
     margin = min(LABEL, max(map(len, found.rows), default=0) + 2)
     room = max(1, (width - margin) // CELL)
     lines = [
-        Content.styled(f"{metric}: {names[down]} down, {names[across]} across", MUTED),
+        Content.styled(f"mean {metric}: {names[down]} down, {names[across]} across", MUTED),
         Content.assemble(
-            " " * margin, *((plain(label)[: CELL - 1].rjust(CELL), MUTED) for label in found.columns[:room])
+            " " * margin, *((f"{plain(label)[: CELL - 1]:>{CELL - 1}} ", MUTED) for label in found.columns[:room])
         ),
     ]
     for label, row in zip(found.rows, found.cells, strict=True):

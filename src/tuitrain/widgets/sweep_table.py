@@ -7,12 +7,13 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
+from tuitrain.analysis import sweep as analysis
 from tuitrain.analysis import units
 from tuitrain.analysis.columns import columns
-from tuitrain.analysis.sweep import Summary, shown
+from tuitrain.analysis.sweep import Summary
 from tuitrain.config.settings import settings
 from tuitrain.config.sweep import Sweep
-from tuitrain.config.values import flat, to_text
+from tuitrain.config.values import to_text
 from tuitrain.runs.result import metric
 from tuitrain.runs.sweep_index import Outcome
 from tuitrain.text import plain
@@ -20,7 +21,7 @@ from tuitrain.widgets.look import utf8_locale
 from tuitrain.widgets.run_table import COLORS, SIGNS
 
 # Columns that every sweep has.
-OWN = ("trial", "status", "seed", "test", "time", "best val", "train")
+OWN = ("trial", "status", "test", "time", "best val", "train")
 
 
 class SweepTable(DataTable[Text]):
@@ -54,8 +55,8 @@ class SweepTable(DataTable[Text]):
     def show(self, sweep: Sweep, outcomes: Sequence[Outcome], best: tuple[int, Summary] | None) -> None:
         """`best` is the best trial so far."""
         selected = self.selected.job.key if self.selected else ""
-        names = titles(sweep.varying)
-        heads = ["trial", "status", *names.values(), "seed", _title(sweep), "test", "time"]
+        names = titles(_keys(sweep))
+        heads = ["trial", "status", *names.values(), _title(sweep), "test", "time"]
         self._left = {"status", *(name for key, name in names.items() if settings()[key].kind not in (int, float))}
         if self.best_first:
             outcomes = sorted(outcomes, key=lambda one: _rank(sweep, one))
@@ -102,6 +103,11 @@ def _title(sweep: Sweep) -> str:
     return ("best val" if split == "validation" else split) + (" loss" if what == "loss" else "")
 
 
+def _keys(sweep: Sweep) -> list[str]:
+    """The settings that its runs differ in."""
+    return list(dict.fromkeys([*sweep.varying, "training.seed"]))
+
+
 def titles(keys: Sequence[str]) -> dict[str, str]:
     """As the table of runs has them, where no two are the same."""
     names = {key: columns()[key].title for key in keys}
@@ -116,16 +122,15 @@ def _rank(sweep: Sweep, one: Outcome) -> tuple[bool, float]:
 
 
 def _cells(sweep: Sweep, one: Outcome) -> list[str]:
-    state, base = one.state, flat(sweep.base)
-    values = [to_text((base | one.values)[key]) if one.values is not None else units.UNKNOWN for key in sweep.varying]
-    status: str = one.status
+    state, values = one.state, {} if one.values is None else sweep.settings(one.values)
+    values["training.seed"] = sweep.seed(one.values or {}, one.job.seed)
+    texts = [to_text(values[key]) if key in values else units.UNKNOWN for key in _keys(sweep)]
+    status = analysis.shown_status(one)
     if state and state.steps and status in ("running", "paused"):
         status = f"{status} {state.step / state.steps:.0%}"
-    if one.problem.startswith("Pruned"):
-        status = "pruned"
     cells = [
-        str(one.job.trial), status, *values, str(one.job.seed),
-        shown(sweep.options.metric, metric(state, sweep.options.metric)),
+        str(one.job.trial), status, *texts,
+        analysis.shown(sweep.options.metric, metric(state, sweep.options.metric)),
         units.percent(state.test.accuracy if state and state.test else None),
         units.duration(state.seconds if state and state.step else None),
     ]  # fmt: skip
