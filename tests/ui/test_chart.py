@@ -23,6 +23,14 @@ def rows(text: Text) -> list[str]:
     return text.plain.split("\n")
 
 
+def shown(chart: Chart) -> Text:
+    lines = [chart.render_line(y) for y in range(chart.size.height)]
+    texts = [Text.assemble(*((part.text, part.style or "") for part in line)) for line in lines]
+    for text in texts:
+        text.rstrip()
+    return Text("\n").join(texts)
+
+
 def check(text: Text, width: int, height: int) -> None:
     assert len(rows(text)) == (height if width and height else 1)
     assert all(line.cell_len <= width for line in text.split("\n"))
@@ -200,10 +208,10 @@ async def test_it_fits_every_size(size: tuple[int, int]) -> None:
         for lines in ([], curves(), [Line("\x1b[31m[bold]x[/nope]験" * 20, [1, 2], [NAN, 3.0], BLUE)] * 30):
             chart.update(lines)
             await pilot.pause()
-            check(chart.render(), *chart.size)
+            check(shown(chart), *chart.size)
             chart.move_cursor(-1)
             await pilot.pause()
-            check(chart.render(), *chart.size)
+            check(shown(chart), *chart.size)
 
 
 async def test_the_legend_shows_names_as_text_with_their_signs() -> None:
@@ -212,7 +220,7 @@ async def test_the_legend_shows_names_as_text_with_their_signs() -> None:
         train, val = curves()
         chart.update([train, Line("[red]val\x1b[2J", val.x, val.y, RED, "◆")])
         await pilot.pause()
-        head = rows(chart.render())[0]
+        head = rows(shown(chart))[0]
         assert head.endswith("── train  ◆ [red]val\N{REPLACEMENT CHARACTER}[2J")
         assert "a&#160;[red]title[/red]" in pilot.app.export_screenshot()
 
@@ -223,17 +231,29 @@ async def test_it_draws_anew_only_when_something_changed() -> None:
         lines = curves()
         chart.update(lines)
         await pilot.pause()
-        before = chart.render()
+        before, row = shown(chart), chart.render_line(1)
         chart.update(curves())
         await pilot.pause()
-        assert chart.render() is before
+        assert chart.render_line(1) is row
         assert isinstance(lines[0].x, array)
         assert isinstance(lines[0].y, array)
         lines[0].x.append(1010)
         lines[0].y.append(2.0)
         chart.update(lines)
         await pilot.pause()
-        assert chart.render().plain != before.plain
+        assert shown(chart).plain != before.plain
+
+
+async def test_what_is_on_top_hides_the_others() -> None:
+    chart = Chart("loss")
+    async with Charts(chart).run_test(size=(80, 24)) as pilot:
+        flat = [Line("a", range(9), [1.0] * 9, BLUE), Line("b", range(9), [1.0] * 9, RED)]
+        for top, color in ([], RED), ([0], BLUE), ([1], RED), ([0], BLUE):
+            chart.update(flat, top=top)
+            await pilot.pause()
+            styles = [piece.style for y in range(1, 20) for piece in chart.render_line(y) if set(piece.text) & BRAILLE]
+            assert {style.color.triplet for style in styles if style and style.color} == {color}
+            assert "b" in shown(chart).plain.split("\n")[0].split("a")[1]
 
 
 async def test_log_and_smoothing_are_said_and_drawn() -> None:
@@ -242,19 +262,19 @@ async def test_log_and_smoothing_are_said_and_drawn() -> None:
         chart.update(curves())
         await pilot.pause()
         assert str(chart.border_subtitle) == "step · linear"
-        before = chart.render().plain
+        before = shown(chart).plain
         chart.toggle_log()
         chart.smoother(2)
         await pilot.pause()
         assert str(chart.border_subtitle) == "step · log · smooth 0.6"
-        assert chart.render().plain != before
+        assert shown(chart).plain != before
         chart.smoother(99)
         assert chart.view.smooth == 0.99
         chart.smoother(-99)
         assert chart.view.smooth == 0
         chart.toggle_log()
         await pilot.pause()
-        assert chart.render().plain == before
+        assert shown(chart).plain == before
 
 
 async def test_zoom_and_pan_stay_within_the_data() -> None:
@@ -275,7 +295,7 @@ async def test_zoom_and_pan_stay_within_the_data() -> None:
         for _ in range(99):
             chart.zoom(3)
         await pilot.pause()
-        check(chart.render(), *chart.size)
+        check(shown(chart), *chart.size)
         chart.zoom(1e9)
         chart.zoom(1e-9)
         assert (chart.view.x_from, chart.view.x_to) == (None, None)
@@ -294,14 +314,14 @@ async def test_the_cursor_reads_every_line() -> None:
         chart.move_cursor(-1)
         assert chart.cursor == 1000
         await pilot.pause()
-        assert rows(chart.render())[0] == "step 1,000  ── train 0.115  ◆ val 0.2"
+        assert rows(shown(chart))[0] == "step 1,000  ── train 0.115  ◆ val 0.2"
         chart.move_cursor(1)
         assert chart.cursor == 1000
         for _ in range(200):
             chart.move_cursor(-1)
         assert chart.cursor == 10
         await pilot.pause()
-        assert rows(chart.render())[0] == "step 10  ── train 2.29  ◆ val -"
+        assert rows(shown(chart))[0] == "step 10  ── train 2.29  ◆ val -"
         chart.move_cursor(1)
         assert chart.cursor is not None
         assert 20 <= chart.cursor <= 40
@@ -315,7 +335,7 @@ async def test_the_cursor_goes_from_point_to_point_of_few() -> None:
         for _ in range(3):
             chart.move_cursor(-1)
             await pilot.pause()
-            seen.append(rows(chart.render())[0])
+            seen.append(rows(shown(chart))[0])
         assert [line.split("  ")[0] for line in seen] == ["epoch 3", "epoch 2", "epoch 1"]
         assert "97.60 %" in seen[0]
         assert seen[1].endswith("NaN")
@@ -328,7 +348,7 @@ async def test_a_cursor_after_the_end_of_a_line_reads_nothing() -> None:
         chart.update([Line("long", range(100), [1.0] * 100, BLUE), Line("short", range(10), [2.0] * 10, RED)])
         chart.move_cursor(-1)
         await pilot.pause()
-        assert rows(chart.render())[0].endswith("short -")
+        assert rows(shown(chart))[0].endswith("short -")
 
 
 async def test_a_new_theme_redraws_in_its_colours() -> None:
@@ -336,11 +356,11 @@ async def test_a_new_theme_redraws_in_its_colours() -> None:
     async with Charts(chart).run_test(size=(80, 24)) as pilot:
         chart.update(curves())
         await pilot.pause()
-        before = chart.render()
+        before = shown(chart)
         dark = theme_color(pilot.app, "foreground-muted")
         pilot.app.theme = "textual-light"
         await pilot.pause()
-        assert chart.render() is not before
+        assert shown(chart) is not before
         assert theme_color(chart, "foreground-muted") != dark
 
 

@@ -92,7 +92,7 @@ class Compare(TickingScreen):
         yield Static(id="head")
         with ContentSwitcher(initial="overview"):
             with Container(id="overview"):
-                yield Overlay(id="charts")
+                yield Overlay(self._rest, id="charts")
                 yield CompareTable(id="table")
             yield ConfusionPair(id="confusion")
         yield FittingFooter()
@@ -184,8 +184,8 @@ class Compare(TickingScreen):
 
     def _charts(self) -> None:
         if self.query_one(ContentSwitcher).current == "overview":
-            selected = self.columns[self.selected_column]
-            self.query_one(Overlay).show([*(one for one in self.columns if one.id != selected.id), selected])
+            columns = self.columns
+            self.query_one(Overlay).show(columns, columns[self.selected_column].id)
 
     def _rest(self) -> None:
         """All but the curves."""
@@ -259,9 +259,6 @@ class Compare(TickingScreen):
         one = next(one for one in self.columns if id in one.ids)
         name = f"{self._marker(one)} {plain(self.runs[id].info.name, NAME) or plain(id, NAME)}"
         return Tested(name, *self._verdicts.evaluation(id))
-
-    def on_overlay_changed(self) -> None:
-        self._rest()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if not self.is_mounted:

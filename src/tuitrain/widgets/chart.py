@@ -5,11 +5,14 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import ceil, log
+from typing import TypeVar
 
 from rich.cells import cell_len
+from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual.reactive import reactive
+from textual.strip import Strip
 from textual.widget import Widget
 
 from tuitrain.analysis import units
@@ -17,13 +20,14 @@ from tuitrain.analysis.decimate import MOST, Thinned, block, thin
 from tuitrain.analysis.smooth import smooth
 from tuitrain.text import plain
 from tuitrain.widgets.look import RGB, theme_color, utf8_locale
-from tuitrain.widgets.plot import ALL, Axis, Line, Mark, Picture, View, picture, sign, x_axis
+from tuitrain.widgets.plot import ALL, Axis, Line, Mark, Picture, View, picture, segments, sign, x_axis
 
 SMOOTHING = (0.0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.99)
 _CLOSEST = 10_000
 _CACHED = 128
 # The part of a smoothed value that may come from what lies too far back to be looked at.
 _FORGOTTEN = 1e-6
+T = TypeVar("T")
 
 
 class Chart(Widget):
@@ -66,15 +70,18 @@ class Chart(Widget):
         self.braille = utf8_locale() if braille is None else braille
         self.lines: Sequence[Line] = ()
         self.marks: Sequence[Mark] = ()
+        self.top: Sequence[int] = ()
         self._given: object = None
-        self._drawn: tuple[object, Text] | None = None
-        self._pictured: tuple[object, Picture] | None = None
+        self._drawn: tuple[object, list[Strip]] | None = None
+        self._pictured: tuple[object, Sequence[int], Picture] | None = None
         self.thinned: dict[object, Thinned] = {}
+        self.middles: dict[object, Sequence[float]] = {}
         self.set_reactive(Chart.view, home)
         self._say_view()
 
-    def update(self, lines: Sequence[Line], marks: Sequence[Mark] = ()) -> None:
-        """Show these; what the lines hold may grow afterwards, and is looked at again with the next call."""
+    def update(self, lines: Sequence[Line], marks: Sequence[Mark] = (), top: Sequence[int] = ()) -> None:
+        """Show these, the ones at the places in `top` above the others; what the lines hold may grow afterwards, and is
+        looked at again with the next call."""
         given = [
             (
                 line.name,
@@ -86,11 +93,13 @@ class Chart(Widget):
             )
             for line in lines
         ]
-        self.lines, self.marks = tuple(lines), tuple(marks)
-        if self._given != (given, self.marks):
-            self._given = (given, self.marks)
-            self._drawn = self._pictured = None
+        if self._given != given:
+            self._pictured = None
+        if (self._given, self.marks, self.top) != (given, tuple(marks), tuple(top)):
+            self._drawn = None
             self.refresh()
+        self._given = given
+        self.lines, self.marks, self.top = tuple(lines), tuple(marks), tuple(top)
 
     def label(
         self,
@@ -179,21 +188,26 @@ class Chart(Widget):
         words += ["zoom"] if (view.x_from, view.x_to) != (self.home.x_from, self.home.x_to) else []
         self.border_subtitle = Text(" · ".join(filter(None, words)))
 
-    def render(self) -> Text:
+    def render_line(self, y: int) -> Strip:
         look = tuple(theme_color(self, name) for name in ("foreground-muted", "foreground-disabled", "foreground"))
-        key = (self.size, self.view, self.cursor, look)
+        key = (self.size, self.view, self.cursor, look, self.rich_style)
         if self._drawn is None or self._drawn[0] != key:
             self._drawn = (key, self._draw(*look))
-        return self._drawn[1]
+        strips = self._drawn[1]
+        return strips[y] if y < len(strips) else Strip.blank(self.size.width, self.rich_style)
 
-    def _draw(self, foreground: RGB, grid: RGB, cursor: RGB) -> Text:
+    def _draw(self, foreground: RGB, grid: RGB, cursor: RGB) -> list[Strip]:
         width, height = self.size
         marks = [*self.marks, *([] if self.cursor is None else [Mark(self.cursor, "", cursor)])]
         head = height >= 5 and len(self.lines) > 0
-        text = self._picture(width, height - head).text(
+        rows = self._picture(width, height - head).rows(
             marks, x_label="", foreground=foreground, grid=grid, empty=self.empty
         )
-        return Text("\n", no_wrap=True, end="").join([self._head(width), text]) if head else text
+        drawn = [segments(row, self.rich_style) for row in rows]
+        if head:
+            words = self._head(width).render(self.app.console)
+            drawn.insert(0, [*Segment.apply_style(words, self.rich_style)])
+        return [Strip(row).adjust_cell_length(width, self.rich_style) for row in drawn]
 
     def _picture(self, width: int, height: int) -> Picture:
         key = (width, height, self.view)
@@ -202,9 +216,11 @@ class Chart(Widget):
             if any(line.stamp and block(len(line.y)) > 1 for line in lines) and (axis := x_axis(lines, view)):
                 view = replace(view, x_from=axis.low, x_to=axis.high)
                 lines = [self._thin(line, axis) if line.stamp else line for line in lines]
-            drawn = picture(lines, width, height, view, percent=self.percent, braille=self.braille)
-            self._pictured = (key, drawn)
-        return self._pictured[1]
+            drawn = picture(lines, width, height, view, top=self.top, percent=self.percent, braille=self.braille)
+            self._pictured = (key, self.top, drawn)
+        elif self._pictured[1] != self.top:
+            self._pictured = (key, self.top, self._pictured[2].over(self.top))
+        return self._pictured[2]
 
     def _thin(self, line: Line, axis: Axis) -> Line:
         """What there is to draw of a long line: few points of it all, or all of the few that are in view."""
@@ -217,17 +233,14 @@ class Chart(Widget):
             start, stop = max(0, start - 1 - _memory(self.view.smooth)), min(size, stop + 1)
             return replace(line, x=line.x[start:stop], y=line.y[start:stop])
         thinned = self.thin(line, self.view.extremes)
-        return replace(line, x=thinned.x(line.x), y=thinned.y, every=max(1, size // max(1, len(thinned.y))))
+        key = (line.stamp, self.view.extremes)
+        x = _kept(self.middles, key, lambda: thinned.x(line.x))
+        return replace(line, x=x, y=thinned.y, every=max(1, size // max(1, len(thinned.y))))
 
     def thin(self, line: Line, extremes: bool) -> Thinned:
         """The line's y, thinned out once as long as they do not change."""
         key = (line.stamp and line.stamp[1], extremes)
-        thinned = self.thinned.pop(key, None)
-        # The last used stand last, and those that are not used any more first.
-        self.thinned[key] = thinned = thinned or thin(line.y, block(len(line.y)), extremes)
-        while len(self.thinned) > _CACHED:
-            del self.thinned[next(iter(self.thinned))]
-        return thinned
+        return _kept(self.thinned, key, lambda: thin(line.y, block(len(line.y)), extremes))
 
     def _head(self, width: int) -> Text:
         """The legend, at the right; where there is a cursor with the values there, at the left."""
@@ -279,6 +292,15 @@ class Chart(Widget):
             return line.y[index]
         start = max(0, index - _memory(self.view.smooth**line.every))
         return smooth(line.y[start : index + 1], self.view.smooth**line.every)[-1]
+
+
+def _kept(cache: dict[object, T], key: object, make: Callable[[], T]) -> T:
+    """What was made for the key. The last used stand last, and those that are not used any more first."""
+    value = cache.pop(key, None)
+    cache[key] = value = make() if value is None else value
+    while len(cache) > _CACHED:
+        del cache[next(iter(cache))]
+    return value
 
 
 def _memory(weight: float) -> int:

@@ -1,6 +1,6 @@
 """Curves of several runs over each other, one metric or several, moved about in together."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import ClassVar
@@ -8,7 +8,6 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.message import Message
 
 from tuitrain.analysis.decimate import block, thin
 from tuitrain.analysis.groups import Points, band
@@ -47,18 +46,19 @@ class Overlay(Container, can_focus=True):
     Overlay { layout: grid; grid-size: 1; height: 1fr; width: 1fr; }
     """
 
-    class Changed(Message):
-        """The metric, the axis or the cursor."""
-
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, changed: Callable[[], None] = lambda: None, *, id: str | None = None) -> None:
+        """`changed` is called when the metric, the axis or the cursor has; what was a message would be seen a frame
+        later than the curves."""
         super().__init__(id=id)
+        self.changed = changed
         self.charts = [Chart() for _ in range(GRID)]
         for chart in self.charts[1:]:
-            chart.thinned = self.charts[0].thinned
+            chart.thinned, chart.middles = self.charts[0].thinned, self.charts[0].middles
         self.metric = 0
         self.axis: XAxis = "epoch"
         self._several = False
         self._drawn: Sequence[Drawn] = ()
+        self._top = ""
         self._bands: dict[object, tuple[list[float], ...]] = {}
 
     def compose(self) -> ComposeResult:
@@ -72,9 +72,9 @@ class Overlay(Container, can_focus=True):
     def on_resize(self) -> None:
         self._arrange()
 
-    def show(self, drawn: Sequence[Drawn]) -> None:
-        """The last of them lies on top."""
-        self._drawn = drawn
+    def show(self, drawn: Sequence[Drawn], top: str = "") -> None:
+        """What has the id `top` lies above the others."""
+        self._drawn, self._top = drawn, top
         self._draw()
 
     @property
@@ -122,7 +122,8 @@ class Overlay(Container, can_focus=True):
         if not self.is_mounted:
             return
         for chart, metric in zip(self.charts, self.shown, strict=False):
-            chart.update([line for drawn in self._drawn for line in self._lines(drawn, metric)])
+            lines = [(drawn.id == self._top, line) for drawn in self._drawn for line in self._lines(drawn, metric)]
+            chart.update([line for _, line in lines], top=[place for place, (top, _) in enumerate(lines) if top])
 
     def _lines(self, drawn: Drawn, metric: Plotted) -> list[Line]:
         color = theme_color(self, f"series-{drawn.identity.number}")
@@ -172,7 +173,7 @@ class Overlay(Container, can_focus=True):
         self.metric = (self.metric + places) % len(METRICS)
         self._label()
         self._draw()
-        self._changed()
+        self.changed()
 
     def action_grid(self) -> None:
         self._several = not self._several
@@ -186,7 +187,7 @@ class Overlay(Container, can_focus=True):
             chart.view, chart.cursor = replace(chart.view, x_from=None, x_to=None), None
         self._label()
         self._draw()
-        self._changed()
+        self.changed()
 
     def action_log(self) -> None:
         self.charts[0].toggle_log()
@@ -207,7 +208,7 @@ class Overlay(Container, can_focus=True):
     def action_cursor(self, columns: int) -> None:
         self.charts[0].move_cursor(columns)
         self._share()
-        self._changed()
+        self.changed()
 
     def action_zoom(self, factor: float) -> None:
         self.charts[0].zoom(factor)
@@ -220,15 +221,12 @@ class Overlay(Container, can_focus=True):
     def action_reset(self) -> None:
         self.charts[0].reset()
         self._share()
-        self._changed()
+        self.changed()
 
     def _share(self) -> None:
         """The view of the first chart is that of all."""
         for chart in self.charts[1:]:
             chart.view, chart.cursor = self.charts[0].view, self.charts[0].cursor
-
-    def _changed(self) -> None:
-        self.post_message(self.Changed())
 
 
 def _mixed(ground: RGB, color: RGB, part: float) -> RGB:

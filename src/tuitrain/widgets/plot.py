@@ -10,7 +10,8 @@ from operator import itemgetter
 
 from rich.cells import cell_len
 from rich.color import Color
-from rich.style import Style
+from rich.segment import Segment as Piece
+from rich.style import NULL_STYLE, Style
 from rich.text import Text
 
 from tuitrain.analysis.decimate import Segment, decimate
@@ -197,13 +198,22 @@ def draw(
     colour of labels, `grid` that of the axes. `empty` is said where there is nothing to draw.
     """
     drawn = picture(lines, width, height, view, percent=percent, braille=braille)
-    return drawn.text(marks, x_label=x_label, foreground=foreground, grid=grid, empty=empty)
+    rows = drawn.rows(marks, x_label=x_label, foreground=foreground, grid=grid, empty=empty)
+    pieces = [Text.assemble(*((piece.text, piece.style or "") for piece in segments(row))) for row in rows]
+    return Text("\n", no_wrap=True, end="").join(pieces)
 
 
 def picture(
-    lines: Sequence[Line], width: int, height: int, view: View = ALL, *, percent: bool = False, braille: bool = True
+    lines: Sequence[Line],
+    width: int,
+    height: int,
+    view: View = ALL,
+    *,
+    top: Sequence[int] = (),
+    percent: bool = False,
+    braille: bool = True,
 ) -> "Picture":
-    """What takes long of `draw`: to be kept while only marks move."""
+    """What takes long of `draw`: to be kept while only marks move. `top`: places of lines that lie above the others."""
     if width < 1 or height < 1:
         return Picture(width, height)
     below = 2 if height >= 7 else 1 if height >= 4 else 0
@@ -218,10 +228,11 @@ def picture(
     left = 1 + max((len(label) for _, label in y_ticks), default=0)
     left = left if width >= left + 10 else 0
     canvas = Canvas(width - left, height - below, braille)
-    canvas.trace(_traces(lines, curves, across, along, canvas, view.extremes))
+    traces = _traces(lines, curves, across, along, canvas, view.extremes)
+    canvas.trace(sorted(enumerate(traces), key=lambda one: one[0] in top))
     whole = all(isinstance(line.x[0], int) for line in lines if len(line.x))
     x_ticks = across.ticks(max(canvas.width // 10, 1), whole=whole)
-    return Picture(width, height, canvas, across, left, below, x_ticks, y_ticks)
+    return Picture(width, height, canvas, traces, across, left, below, x_ticks, y_ticks)
 
 
 @dataclass(frozen=True)
@@ -231,22 +242,31 @@ class Picture:
     width: int
     height: int
     canvas: "Canvas | None" = None
+    traces: Sequence["Trace"] = ()
     across: Axis = Axis(0.0, 1.0)
     left: int = 0
     below: int = 0
     x_ticks: Sequence[tuple[float, str]] = ()
     y_ticks: Sequence[tuple[float, str]] = ()
 
-    def text(self, marks: Sequence[Mark], *, x_label: str, foreground: RGB, grid: RGB, empty: str) -> Text:
-        if self.width < 1 or self.height < 1:
-            return Text()
+    def over(self, top: Sequence[int]) -> "Picture":
+        """With the lines at these places drawn again, above the others."""
         if self.canvas is None:
-            return _text(_note(empty, self.width, self.height, foreground))
+            return self
+        canvas = self.canvas.copy()
+        canvas.trace([(index, self.traces[index]) for index in top])
+        return replace(self, canvas=canvas)
+
+    def rows(self, marks: Sequence[Mark], *, x_label: str, foreground: RGB, grid: RGB, empty: str) -> list[Row]:
+        if self.width < 1 or self.height < 1:
+            return []
+        if self.canvas is None:
+            return _note(empty, self.width, self.height, foreground)
         canvas = self.canvas.copy()
         for mark in marks:
             canvas.mark(mark, self.across.place(mark.x))
         rows = _beside(canvas, self.y_ticks, self.left, foreground, grid)
-        return _text(rows + _under(canvas, self.x_ticks, self.left, x_label, foreground, grid)[2 - self.below :])
+        return rows + _under(canvas, self.x_ticks, self.left, x_label, foreground, grid)[2 - self.below :]
 
 
 @dataclass(frozen=True)
@@ -283,22 +303,29 @@ class Canvas:
         column, row = (int((dots - 1) * place + 0.5) for dots, place in zip(self.dots, point, strict=True))
         return (column // 2, self.height - 1 - row // 4) if self.braille else (column, self.height - 1 - row)
 
-    def trace(self, traces: Sequence[Trace]) -> None:
-        """Draw the lines, the last on top, and then what stands alone or tells a line from the others."""
-        signs = [sign(trace.line, index, self.braille) for index, trace in enumerate(traces)]
+    def trace(self, traces: Sequence[tuple[int, Trace]]) -> None:
+        """Draw lines, each with its place among all, over what is there: the last on top, and then what stands alone or
+        tells a line from the others."""
+        signs = [sign(trace.line, index, self.braille) for index, trace in traces]
         strokes = [
             (stroke, trace.line.color, BRAILLE if self.braille else character)
-            for trace, character in zip(traces, signs, strict=True)
+            for (_, trace), character in zip(traces, signs, strict=True)
             for stroke in trace.strokes
         ]
         if strokes:
-            self.rows = _plotted(strokes, self.width, self.height)
-        for index, (trace, character) in enumerate(zip(traces, signs, strict=True)):
+            self._lay(_plotted(strokes, self.width, self.height))
+        for (index, trace), character in zip(traces, signs, strict=True):
             alone = [run[0] for run in trace.runs if len(run) == 1]
             self._stamp(alone, "•" if character == "─" else character, trace.line.color)
             if not trace.line.joined or (self.braille and character != "─"):
                 spots = [point for run in trace.runs for point in run]
                 self._stamp(spots, character, trace.line.color, index if trace.line.joined else None)
+
+    def _lay(self, rows: list[Row]) -> None:
+        for row, new in zip(self.rows, rows, strict=True):
+            for column, cell in enumerate(new):
+                if cell[1] is not None:
+                    row[column] = cell
 
     def _stamp(self, spots: list[Point], character: str, color: RGB, index: int | None = None) -> None:
         """Set the character at the spots; only here and there if they are many and `index` is given, which shifts it
@@ -487,14 +514,13 @@ def _note(words: str, width: int, height: int, color: RGB) -> list[Row]:
 
 
 @lru_cache(maxsize=256)
-def _style(color: RGB | None) -> Style:
-    return Style(color=Color.from_rgb(*color)) if color else Style.null()
+def _style(color: RGB | None, ground: Style) -> Style:
+    return ground + Style(color=Color.from_rgb(*color)) if color else ground
 
 
-def _text(rows: list[Row]) -> Text:
-    text = Text(no_wrap=True, end="")
-    for index, row in enumerate(rows):
-        text.append("\n" if index else "")
-        for color, cells in groupby(row, key=itemgetter(1)):
-            text.append("".join(character for character, _ in cells), _style(color))
-    return text
+def segments(row: Row, ground: Style = NULL_STYLE) -> list[Piece]:
+    """The cells of a row, on the style of what they stand on."""
+    return [
+        Piece("".join(character for character, _ in cells), _style(color, ground))
+        for color, cells in groupby(row, key=itemgetter(1))
+    ]
