@@ -16,9 +16,10 @@ from tuitrain.analysis.groups import band
 from tuitrain.analysis.identity import Identity, identities
 from tuitrain.config.values import to_text
 from tuitrain.widgets.chart import Chart
+from tuitrain.widgets.line import Line
 from tuitrain.widgets.look import theme_color
 from tuitrain.widgets.overlay import Overlay
-from tuitrain.widgets.plot import ALL, Line, View
+from tuitrain.widgets.plot import ALL, View
 from tuitrain.widgets.plotted import METRICS, Drawn, Scaled
 from tuitrain.widgets.themes import load_themes, shipped_themes_folder
 

@@ -10,8 +10,9 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 
 from tuitrain.widgets.chart import Chart
+from tuitrain.widgets.line import Line, Mark
 from tuitrain.widgets.look import theme_color, utf8_locale
-from tuitrain.widgets.plot import Line, Mark, View, draw
+from tuitrain.widgets.plot import View, draw
 
 NAN, INF = float("nan"), float("inf")
 BLUE, RED = (90, 170, 250), (250, 90, 80)

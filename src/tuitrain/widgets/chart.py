@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
+from textual.geometry import Region
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
@@ -19,8 +20,10 @@ from tuitrain.analysis import units
 from tuitrain.analysis.decimate import MOST, Thinned, block, thin
 from tuitrain.analysis.smooth import smooth
 from tuitrain.text import plain
+from tuitrain.widgets.axis import Axis
+from tuitrain.widgets.line import Line, Mark, sign
 from tuitrain.widgets.look import RGB, theme_color, utf8_locale
-from tuitrain.widgets.plot import ALL, Axis, Line, Mark, Picture, View, picture, segments, sign, x_axis
+from tuitrain.widgets.plot import ALL, Picture, View, picture, segments, x_axis
 
 SMOOTHING = (0.0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.99)
 _CLOSEST = 10_000
@@ -188,26 +191,29 @@ class Chart(Widget):
         words += ["zoom"] if (view.x_from, view.x_to) != (self.home.x_from, self.home.x_to) else []
         self.border_subtitle = Text(" · ".join(filter(None, words)))
 
-    def render_line(self, y: int) -> Strip:
-        look = tuple(theme_color(self, name) for name in ("foreground-muted", "foreground-disabled", "foreground"))
-        key = (self.size, self.view, self.cursor, look, self.rich_style)
+    def render_lines(self, crop: Region) -> list[Strip]:
+        colors = [theme_color(self, name) for name in ("foreground-muted", "foreground-disabled", "foreground")]
+        ground = self.rich_style
+        key = (self.size, self.view, self.cursor, colors, ground)
         if self._drawn is None or self._drawn[0] != key:
-            self._drawn = (key, self._draw(*look))
-        strips = self._drawn[1]
+            self._drawn = (key, self._draw(ground, *colors))
+        return super().render_lines(crop)
+
+    def render_line(self, y: int) -> Strip:
+        strips = self._drawn[1] if self._drawn else []
         return strips[y] if y < len(strips) else Strip.blank(self.size.width, self.rich_style)
 
-    def _draw(self, foreground: RGB, grid: RGB, cursor: RGB) -> list[Strip]:
+    def _draw(self, ground: Style, foreground: RGB, grid: RGB, cursor: RGB) -> list[Strip]:
         width, height = self.size
         marks = [*self.marks, *([] if self.cursor is None else [Mark(self.cursor, "", cursor)])]
         head = height >= 5 and len(self.lines) > 0
         rows = self._picture(width, height - head).rows(
             marks, x_label="", foreground=foreground, grid=grid, empty=self.empty
         )
-        drawn = [segments(row, self.rich_style) for row in rows]
+        drawn = [segments(row, ground) for row in rows]
         if head:
-            words = self._head(width).render(self.app.console)
-            drawn.insert(0, [*Segment.apply_style(words, self.rich_style)])
-        return [Strip(row).adjust_cell_length(width, self.rich_style) for row in drawn]
+            drawn.insert(0, [*Segment.apply_style(self._head(width).render(self.app.console), ground)])
+        return [Strip(row).adjust_cell_length(width, ground) for row in drawn]
 
     def _picture(self, width: int, height: int) -> Picture:
         key = (width, height, self.view)

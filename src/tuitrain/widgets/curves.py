@@ -12,8 +12,9 @@ from tuitrain.analysis import units
 from tuitrain.runs.follower import Curve, Follower
 from tuitrain.runs.rows import Event
 from tuitrain.widgets.chart import Chart
+from tuitrain.widgets.line import Line, Mark
 from tuitrain.widgets.look import RGB, theme_color
-from tuitrain.widgets.plot import Line, Mark, View
+from tuitrain.widgets.plot import View
 
 XAxis = Literal["step", "epoch", "seconds"]
 AXES: tuple[XAxis, ...] = ("step", "epoch", "seconds")

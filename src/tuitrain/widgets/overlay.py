@@ -13,8 +13,8 @@ from tuitrain.analysis.decimate import block, thin
 from tuitrain.analysis.groups import Points, band
 from tuitrain.runs.follower import Follower
 from tuitrain.widgets.chart import Chart
+from tuitrain.widgets.line import Line
 from tuitrain.widgets.look import RGB, theme_color
-from tuitrain.widgets.plot import Line
 from tuitrain.widgets.plotted import AXES, METRICS, Drawn, Plotted, XAxis, along, axis_format
 
 GRID = 4

@@ -11,8 +11,9 @@ from tuitrain.analysis import units
 from tuitrain.config.sweep import Values, describe
 from tuitrain.hosts.preview import Preview
 from tuitrain.text import plain
+from tuitrain.widgets.line import Line
 from tuitrain.widgets.look import theme_color, utf8_locale
-from tuitrain.widgets.plot import Line, View, draw
+from tuitrain.widgets.plot import View, draw
 
 
 class Curve(Widget):

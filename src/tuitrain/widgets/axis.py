@@ -1,0 +1,93 @@
+"""From numbers to places along an axis, and the neat numbers to write beside it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from math import ceil, floor, isfinite, log10
+
+from tuitrain.analysis.units import number, tick_labels, tick_step, ticks
+
+_HUGE = 1e300
+_FLAT = 1e-5
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The range of one direction; with `log` its ends are exponents of ten."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    @classmethod
+    def over(cls, values: Iterable[float], log: bool = False) -> "Axis | None":
+        """As long as `values` need; None where none of them has a place."""
+        scale = cls(0.0, 1.0, log)
+        scaled = [place for value in values if (place := scale.scaled(value)) is not None]
+        return cls(min(scaled), max(scaled), log).widened() if scaled else None
+
+    def widened(self) -> "Axis":
+        """Room around a range with nothing, or nothing to tell apart, between its ends."""
+        size = max(abs(self.low), abs(self.high))
+        if self.high - self.low > (_FLAT if self.log else max(_FLAT * size, 1 / _HUGE)):
+            return self
+        room = 0.1 if self.log else max(0.1 * size, 1 / _HUGE) if size else 0.5
+        return replace(self, low=self.low - room, high=self.high + room)
+
+    def rounded(self, most: int) -> "Axis":
+        """The range from one neat number to another, so that it stands still while curves grow."""
+        if self.log:
+            return replace(self, low=_neat_exponent(self.low), high=-_neat_exponent(-self.high))
+        step = tick_step(self.high - self.low, most)
+        return Axis(floor(self.low / step + 1e-6) * step, ceil(self.high / step - 1e-6) * step)
+
+    def scaled(self, value: float) -> float | None:
+        """None: a value that has no place here."""
+        if not isfinite(value) or (self.log and value <= 0):
+            return None
+        value = min(max(value, 1 / _HUGE if self.log else -_HUGE), _HUGE)
+        return log10(value) if self.log else value
+
+    def place(self, value: float) -> float | None:
+        """0 at the low end, 1 at the high end; what is far outside only as far as a thousand."""
+        scaled = self.scaled(value)
+        return None if scaled is None else min(max((scaled - self.low) / (self.high - self.low), -1e3), 1e3)
+
+    def ticks(self, most: int, percent: bool = False, whole: bool = False) -> list[tuple[float, str]]:
+        """Places of at most about `most` neat numbers, only `whole` ones if so, and their labels."""
+        if self.log:
+            values = self._powers(most)
+            labels = [number(100 * value if percent else value) for value in values]
+        else:
+            smallest = 1.0 if whole else 0.0
+            step = max(tick_step(self.high - self.low, most), smallest)
+            if len(ticks(self.low, self.high, step)) < 2:
+                step = max(tick_step(self.high - self.low, 2 * most), smallest)
+            values = ticks(self.low, self.high, step)
+            labels = tick_labels([100 * v for v in values], 100 * step) if percent else tick_labels(values, step)
+        unit = "%" if percent else ""
+        return [(self.place(value) or 0.0, label + unit) for value, label in zip(values, labels, strict=True)]
+
+    def _powers(self, most: int) -> list[float]:
+        step = max(1, round(tick_step(self.high - self.low, most)))
+        factors = (1, 2, 5) if 3 * (self.high - self.low) <= most + 1 else (1,)
+        exponents = range(floor(self.low), floor(self.high + 1e-9) + 1)
+        values = [factor * 10.0**exponent for exponent in exponents if exponent % step == 0 for factor in factors]
+        values = [value for value in values if value > 0 and self.low - 1e-9 <= log10(value) <= self.high + 1e-9]
+        return values if len(values) > 1 else [10**self.low, 10**self.high]
+
+    def narrowed(self, low: float | None, high: float | None) -> "Axis":
+        """With these ends in place of its own, where they are given and have a place."""
+        ends = [self.low, self.high]
+        for index, value in enumerate((low, high)):
+            if value is not None and (scaled := self.scaled(value)) is not None:
+                ends[index] = scaled
+        return replace(self, low=min(ends), high=max(ends)).widened()
+
+
+UNIT = Axis(0.0, 1.0)
+
+
+def _neat_exponent(exponent: float) -> float:
+    """The next lower one of a power of ten, or of 2 or 5 times one; the next higher one with both signs turned."""
+    power = floor(exponent + 1e-9)
+    return max(power + part for part in (0.0, log10(2), log10(5)) if power + part <= exponent + 1e-9)
