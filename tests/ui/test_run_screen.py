@@ -1,8 +1,7 @@
 from collections.abc import Callable
 
 import pytest
-from textual.widgets import ContentSwitcher, Footer
-from textual.widgets._footer import FooterKey
+from textual.widgets import ContentSwitcher
 
 from tuitrain import app as app_module
 from tuitrain.app import TuitrainApp
@@ -14,6 +13,7 @@ from tuitrain.screens.new_run import NewRunForm
 from tuitrain.screens.run import PAGES, Run
 from tuitrain.screens.runs import Runs
 from tuitrain.screens.training import Training
+from tuitrain.widgets.footer import FittingFooter
 
 WriteRun = Callable[..., RunFolder]
 HOSTILE = "\x1b[2J[red]x[/] [@click=app.quit]y[/]"
@@ -30,7 +30,7 @@ def text(app: TuitrainApp) -> str:
 
 
 def footer(app: TuitrainApp) -> list[str]:
-    return [key.description for key in app.screen.query_one(Footer).query(FooterKey)]
+    return [key.description for key in app.screen.query_one(FittingFooter).keys]
 
 
 def opened(folder: RunFolder) -> TuitrainApp:

@@ -3,8 +3,6 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Footer
-from textual.widgets._footer import FooterKey
 
 from tuitrain.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
@@ -13,6 +11,7 @@ from tuitrain.screens.new_run import NewRunForm
 from tuitrain.screens.run import Run
 from tuitrain.screens.runs import Runs
 from tuitrain.screens.training import Training
+from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.run_table import RunTable
 
 WriteRun = Callable[..., RunFolder]
@@ -31,7 +30,7 @@ def text(app: TuitrainApp) -> str:
 
 
 def footer(app: TuitrainApp) -> list[str]:
-    return [key.description for key in app.screen.query_one(Footer).query(FooterKey)]
+    return [key.description for key in app.screen.query_one(FittingFooter).keys]
 
 
 def table(app: TuitrainApp) -> RunTable:

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Footer, Input, OptionList
-from textual.widgets._footer import FooterKey
+from textual.widgets import Input, OptionList
 
 from tuitrain.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
@@ -14,6 +13,7 @@ from tuitrain.runs.sweep import create as create_sweep
 from tuitrain.screens.choose import Choose
 from tuitrain.screens.prompt import Prompt
 from tuitrain.screens.runs import Runs
+from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.navigation import CompareRuns
 from tuitrain.widgets.run_table import RunTable
 from tuitrain.widgets.spark import spark
@@ -41,7 +41,7 @@ def selected(app: TuitrainApp) -> str:
 
 
 def footer(app: TuitrainApp) -> list[str]:
-    return [key.description for key in app.screen.query_one(Footer).query(FooterKey)]
+    return [key.description for key in app.screen.query_one(FittingFooter).keys]
 
 
 def header(app: TuitrainApp) -> str:

@@ -4,8 +4,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Footer, Input
-from textual.widgets._footer import FooterKey
+from textual.widgets import Input
 
 from tuitrain.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
@@ -18,6 +17,7 @@ from tuitrain.screens.run import Run
 from tuitrain.screens.runs import Runs
 from tuitrain.screens.sweep import Sweep
 from tuitrain.screens.sweeps import Sweeps
+from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.sweep_table import SweepTable
 
 WriteRun = Callable[..., RunFolder]
@@ -41,7 +41,7 @@ def text(app: TuitrainApp) -> str:
 
 
 def footer(app: TuitrainApp) -> list[str]:
-    return [key.description for key in app.screen.query_one(Footer).query(FooterKey)]
+    return [key.description for key in app.screen.query_one(FittingFooter).keys]
 
 
 def row(app: TuitrainApp, beginning: str) -> list[str]:

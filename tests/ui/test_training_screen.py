@@ -3,8 +3,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import ContentSwitcher, Footer
-from textual.widgets._footer import FooterKey
+from textual.widgets import ContentSwitcher
 
 from tuitrain.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
@@ -16,6 +15,7 @@ from tuitrain.screens.prompt import Prompt
 from tuitrain.screens.run import Run
 from tuitrain.screens.training import Training
 from tuitrain.widgets.curves import Curves, Gradients
+from tuitrain.widgets.footer import FittingFooter
 
 WriteRun = Callable[..., RunFolder]
 SIZES = [(60, 20), (80, 24), (120, 40)]
@@ -33,7 +33,7 @@ def text(app: TuitrainApp) -> str:
 
 
 def footer(app: TuitrainApp) -> list[str]:
-    return [key.description for key in app.screen.query_one(Footer).query(FooterKey)]
+    return [key.description for key in app.screen.query_one(FittingFooter).keys]
 
 
 def screen(app: TuitrainApp) -> Training:

@@ -1,34 +1,76 @@
 """The keys that work now, as many as fit; help and the way out always do."""
 
+from typing import ClassVar, NamedTuple
+
 from rich.cells import cell_len
-from textual.app import ComposeResult
-from textual.events import Resize
-from textual.widgets import Footer
-from textual.widgets._footer import FooterKey
+from rich.segment import Segment
+from rich.style import Style
+from textual.screen import Screen
+from textual.strip import Strip
+from textual.widget import Widget
 
 KEPT = ("app.help", "app.quit", "app.pop_screen", "help", "quit")
+_DIM = Style(dim=True)
 
 
-class FittingFooter(Footer):
-    """Where there is no room for all, those declared later are left to the help."""
+class Key(NamedTuple):
+    name: str
+    description: str
+    action: str
+    enabled: bool
 
-    _fitted = 0
+    @property
+    def width(self) -> int:
+        return cell_len(self.name) + cell_len(self.description) + 2
 
-    def __init__(self) -> None:
-        super().__init__(show_command_palette=False, compact=True)
 
-    def compose(self) -> ComposeResult:
-        keys = [key for key in super().compose() if isinstance(key, FooterKey)]
-        self._fitted = self.app.size.width
-        while sum(map(_width, keys)) > self._fitted and (spare := [key for key in keys if key.action not in KEPT]):
+class FittingFooter(Widget):
+    """Where there is no room for all, those declared later are left to the help. One widget, where Textual's Footer is
+    made of new ones, with new styles, whenever another key works."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"footer--key", "footer--description"}
+    DEFAULT_CSS = """
+    FittingFooter {
+        dock: bottom;
+        height: 1;
+        background: $footer-background;
+        & > .footer--key { color: $footer-key-foreground; background: $footer-key-background; text-style: bold; }
+        & > .footer--description {
+            color: $footer-description-foreground;
+            background: $footer-description-background;
+        }
+    }
+    """
+
+    def on_mount(self) -> None:
+        self._keys: list[Key] = []
+        self.screen.bindings_updated_signal.subscribe(self, self._take)
+
+    def _take(self, screen: Screen[object]) -> None:
+        keys: dict[str, Key] = {}
+        for _, binding, enabled, _ in screen.active_bindings.values():
+            if binding.show and binding.action not in keys:
+                name = self.app.get_key_display(binding)
+                keys[binding.action] = Key(name, binding.description, binding.action, enabled)
+        if list(keys.values()) != self._keys:
+            self._keys = list(keys.values())
+            self.refresh()
+
+    @property
+    def keys(self) -> list[Key]:
+        """Those that are seen."""
+        keys = list(self._keys)
+        while sum(key.width for key in keys) > self.size.width and (
+            spare := [key for key in keys if key.action not in KEPT]
+        ):
             keys.remove(spare[-1])
-        self.styles.grid_size_columns = max(1, len(keys))
-        yield from keys
+        return keys
 
-    def on_resize(self, event: Resize) -> None:
-        if self._fitted and event.size.width != self._fitted:
-            self.call_after_refresh(self.recompose)
-
-
-def _width(key: FooterKey) -> int:
-    return cell_len(key.key_display) + cell_len(key.description) + 2
+    def render_line(self, _: int) -> Strip:
+        ground = self.rich_style
+        name, words = (self.get_component_rich_style(f"footer--{part}") for part in ("key", "description"))
+        parts: list[Segment] = []
+        for key in self.keys:
+            dim = Style.null() if key.enabled else _DIM
+            parts += [Segment(key.name, name + dim), Segment(f" {key.description}", words + dim), Segment(" ", ground)]
+        return Strip(parts).adjust_cell_length(self.size.width, ground)
