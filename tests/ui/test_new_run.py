@@ -12,7 +12,7 @@ import psutil
 import pytest
 from textual import events
 from textual.pilot import Pilot
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from tuitrain.app import TuitrainApp
 from tuitrain.cli.parser import parse
@@ -35,6 +35,7 @@ from tuitrain.screens.run import Run
 from tuitrain.screens.training import Training
 from tuitrain.widgets.draft import Draft, Plan, command_line, planned
 from tuitrain.widgets.fields import Field
+from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.form import NAME, PLACE, Form
 from tuitrain.widgets.labels import APPLIES
 from tuitrain.widgets.navigation import NewRun
@@ -361,7 +362,7 @@ async def test_every_field_can_be_walked_to_and_seen(tmp_path: Path, size: tuple
             seen.add(field.key)
             await form.press("down")
         assert seen == {*form.fields, "start"}
-        assert form.app.screen.query_one(Footer).region.bottom == size[1]
+        assert form.app.screen.query_one(FittingFooter).region.bottom == size[1]
 
 
 async def test_sections_are_jumped_to(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
-from textual.widgets import ContentSwitcher, Static
+from textual.widgets import ContentSwitcher
 
 from tuitrain.analysis.compare import Comparison, compare
 from tuitrain.analysis.identity import distinct, identities
@@ -28,6 +28,7 @@ from tuitrain.widgets.look import theme_color, utf8_locale
 from tuitrain.widgets.navigation import AskValue, OpenRun
 from tuitrain.widgets.overlay import Overlay
 from tuitrain.widgets.plotted import Drawn
+from tuitrain.widgets.said import Said
 from tuitrain.widgets.ticking import TickingScreen
 
 # Seconds that one look at the runs may take, all together, and between two while there is much to read.
@@ -85,11 +86,10 @@ class Compare(TickingScreen):
         self._verdicts = Verdicts(self.runs)
         self._reading = False
         self._drawn_at = 0.0
-        self._said = Content("")
         self._utf8 = utf8_locale()
 
     def compose(self) -> ComposeResult:
-        yield Static(id="head")
+        yield Said(id="head")
         with ContentSwitcher(initial="overview"):
             with Container(id="overview"):
                 yield Overlay(self._rest, id="charts")
@@ -191,10 +191,7 @@ class Compare(TickingScreen):
         """All but the curves."""
         if self.comparison is None:
             return
-        head = self._head()
-        if head != self._said:
-            self._said = head
-            self.query_one("#head", Static).update(head, layout=False)
+        self.query_one("#head", Said).say(self._head())
         if self.query_one(ContentSwitcher).current == "overview":
             self._table(self.comparison)
         else:

@@ -34,6 +34,7 @@ from tuitrain.widgets.labels import LONGEST, words
 from tuitrain.widgets.navigation import Choose, OpenRun, OpenSweep
 from tuitrain.widgets.pick import Pick
 from tuitrain.widgets.preview import Outlook
+from tuitrain.widgets.said import Said
 from tuitrain.widgets.start_line import StartLine
 
 TICK = 0.15
@@ -85,11 +86,11 @@ class NewRunForm(Screen[None]):
         self._draft = self._given or left.get(self.app) or Draft.of(Config())
         self._opened = self._draft.texts, self._draft.name
         self.form = Form(self._draft, own_process=preferences.load().own_process)
-        yield Static(id="head")
+        yield Said(id="head")
         with Horizontal(id="body"):
             yield self.form
             yield Outlook(id="preview")
-        yield Static(id="help")
+        yield Said(id="help")
         yield Static(id="command")
         yield self.line
         yield FittingFooter()
@@ -148,13 +149,12 @@ class NewRunForm(Screen[None]):
         source = f" · from {plain(draft.source)}" if draft.source else ""
         differing, wrong = self.form.changed, len(self.plan.errors)
         count = f"{differing} setting{'s' * (differing > 1)} changed" if differing else "all settings at their defaults"
-        self.query_one("#head", Static).update(
+        self.query_one("#head", Said).say(
             Content.assemble(
                 ("New run", "bold $accent"),
                 (f"{source} · {count}", "$foreground-muted"),
                 (f" · ✗ {wrong} wrong" if wrong else "", "$text-error"),
-            ),
-            layout=False,
+            )
         )
 
     def _command(self) -> str:
@@ -171,7 +171,7 @@ class NewRunForm(Screen[None]):
         self._help()
 
     def _help(self) -> None:
-        self.query_one("#help", Static).update(self.form.help(), layout=False)
+        self.query_one("#help", Said).say(self.form.help())
 
     def _say(self, words: str, style: str = "$text-error") -> None:
         self.line.say(words, style)

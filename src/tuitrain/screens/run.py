@@ -23,6 +23,7 @@ from tuitrain.widgets.confusion import ConfusionMatrix
 from tuitrain.widgets.curves import Curves, Gradients
 from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.navigation import NewRun, TrainOn
+from tuitrain.widgets.said import Said
 from tuitrain.widgets.samples import Samples
 from tuitrain.widgets.ticking import TickingScreen
 
@@ -65,8 +66,8 @@ class Run(TickingScreen):
         self._seen_until = -1.0
 
     def compose(self) -> ComposeResult:
-        yield Static(id="head")
-        yield Static(id="pages")
+        yield Said(id="head")
+        yield Said(id="pages")
         with ContentSwitcher(initial="summary"):
             with VerticalScroll(id="summary"):
                 yield Static(id="report")
@@ -78,7 +79,7 @@ class Run(TickingScreen):
                 yield Static(id="table")
             yield Log(id="log", max_lines=2000)
             yield Gradients(id="gradients")
-        yield Static(id="about")
+        yield Said(id="about")
         yield FittingFooter()
 
     def on_mount(self) -> None:
@@ -120,9 +121,9 @@ class Run(TickingScreen):
 
     def _show(self) -> None:
         page = self.query_one(ContentSwitcher).current
-        self.query_one("#head", Static).update(report.headline(self.run, self.evaluation))
-        self.query_one("#pages", Static).update(self._tabs())
-        self.query_one("#about", Static).update(self._about())
+        self.query_one("#head", Said).say(report.headline(self.run, self.evaluation))
+        self.query_one("#pages", Said).say(self._tabs())
+        self.query_one("#about", Said).say(self._about())
         if page == "summary":
             self.query_one("#report", Static).update(report.summary(self.run, self.evaluations))
         elif page in ("curves", "gradients"):

@@ -30,6 +30,7 @@ from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.navigation import CompareRuns, NewRun, OpenRun, RunEnded, SweepEnded
 from tuitrain.widgets.run_detail import RunDetail
 from tuitrain.widgets.run_table import RunTable
+from tuitrain.widgets.said import Said
 
 # Seconds of reading before the first picture, and at a stretch from then on.
 FIRST, STRETCH = 0.05, 0.04
@@ -74,7 +75,7 @@ class Runs(RunView):
         self._following: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        yield Static(id="head")
+        yield Said(id="head")
         yield FilterBar(self.overview.text, lambda text: query.complete(text, self.overview.runs))
         yield RunTable()
         yield Static(id="empty")
@@ -150,7 +151,7 @@ class Runs(RunView):
         bar.say(overview.wrong or self._found(), wrong=bool(overview.wrong))
         if (appeared and not bar.typing) or (overview.shown and self.focused is None):
             table.focus()
-        self.query_one("#head", Static).update(self._head(), layout=False)
+        self.query_one("#head", Said).say(self._head())
         self._detail()
         self._offer()
         self._drawn = monotonic()

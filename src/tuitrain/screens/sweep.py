@@ -25,6 +25,7 @@ from tuitrain.widgets.look import utf8_locale
 from tuitrain.widgets.meter import progress
 from tuitrain.widgets.navigation import OpenRun
 from tuitrain.widgets.report import MUTED, STATUS
+from tuitrain.widgets.said import Said
 from tuitrain.widgets.sweep_table import SweepTable
 
 PAGES = ("runs", "map", "effects")
@@ -60,9 +61,9 @@ class Sweep(SweepChanges):
         self._blocks = utf8_locale()
 
     def compose(self) -> ComposeResult:
-        yield Static(id="head")
-        yield Static(id="progress")
-        yield Static(id="best")
+        yield Said(id="head")
+        yield Said(id="progress")
+        yield Said(id="best")
         yield SweepTable()
         with Container(id="tables"):
             with VerticalScroll(id="map"):
@@ -104,7 +105,7 @@ class Sweep(SweepChanges):
             self._sweep, self._outcomes = self.folder.sweep(), self._index.refresh()
             self.status = self.folder.status(all(one.done for one in self._outcomes))
         except RunError as error:
-            self.query_one("#head", Static).update(Content(str(error)))
+            self.query_one("#head", Said).say(Content(str(error)))
             return
         self._show()
         self.refresh_bindings()
@@ -113,11 +114,9 @@ class Sweep(SweepChanges):
         ended = sum(one.done for one in self._outcomes)
         part = analysis.part_done(self._sweep, self._outcomes)
         terminal.title(self.app, f"{part:.0%} {self._sweep.options.name} · {self.status}")
-        self.query_one("#head", Static).update(self._head(ended))
-        self.query_one("#progress", Static).update(
-            progress("runs", part, max(20, self.size.width - 2), blocks=self._blocks)
-        )
-        self.query_one("#best", Static).update(self._best())
+        self.query_one("#head", Said).say(self._head(ended))
+        self.query_one("#progress", Said).say(progress("runs", part, max(20, self.size.width - 2), blocks=self._blocks))
+        self.query_one("#best", Said).say(self._best())
         self.query_one(SweepTable).show(self._sweep, self._outcomes, self._found())
         self._tables()
 

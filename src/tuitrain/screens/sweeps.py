@@ -7,7 +7,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.widgets import DataTable, Static
+from textual.widgets import DataTable
 
 from tuitrain.analysis import sweep as analysis
 from tuitrain.errors import RunError
@@ -17,6 +17,7 @@ from tuitrain.text import plain
 from tuitrain.widgets import terminal
 from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.navigation import OpenSweep
+from tuitrain.widgets.said import Said
 from tuitrain.widgets.ticking import TickingScreen
 
 COLUMNS = ("sweep", "status", "runs", "best", "with", "id")
@@ -46,7 +47,7 @@ class Sweeps(TickingScreen):
         self._rows: dict[str, list[str]] = {}
 
     def compose(self) -> ComposeResult:
-        yield Static(id="head")
+        yield Said(id="head")
         yield Table(cursor_type="row", cell_padding=1)
         yield FittingFooter()
 
@@ -72,7 +73,7 @@ class Sweeps(TickingScreen):
                 for column, cell in zip(COLUMNS, cells, strict=True):
                     table.update_cell(key, column, Text(cell), update_width=True)
         self._rows = rows
-        self.query_one("#head", Static).update(Content(f"{len(rows)} sweep{'s' * (len(rows) != 1)}"))
+        self.query_one("#head", Said).say(Content(f"{len(rows)} sweep{'s' * (len(rows) != 1)}"))
 
     def on_data_table_row_selected(self) -> None:
         keys = list(self._rows)

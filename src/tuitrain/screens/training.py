@@ -6,7 +6,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.widgets import ContentSwitcher, Log, Static
+from textual.widgets import ContentSwitcher, Log
 
 from tuitrain.analysis import health, pace, summary, units
 from tuitrain.config.values import from_text
@@ -25,6 +25,7 @@ from tuitrain.widgets.look import utf8_locale
 from tuitrain.widgets.meter import progress
 from tuitrain.widgets.navigation import AskValue, DetachRun, OpenRun, RunEnded, TrainOn
 from tuitrain.widgets.report import STATUS
+from tuitrain.widgets.said import Said
 from tuitrain.widgets.ticking import TickingScreen
 
 PAGES = ("curves", "gradients", "log")
@@ -65,15 +66,15 @@ class Training(TickingScreen):
         self._blocks = utf8_locale()
 
     def compose(self) -> ComposeResult:
-        yield Static(id="head")
+        yield Said(id="head")
         with ContentSwitcher(initial="curves"):
             yield Curves(id="curves")
             yield Gradients(id="gradients")
             yield Log(id="log", max_lines=2000, auto_scroll=True)
-        yield Static(id="progress")
-        yield Static(id="numbers")
-        yield Static(id="health")
-        yield Static(id="tail")
+        yield Said(id="progress")
+        yield Said(id="numbers")
+        yield Said(id="health")
+        yield Said(id="tail")
         yield FittingFooter()
 
     def on_mount(self) -> None:
@@ -109,13 +110,13 @@ class Training(TickingScreen):
             self.query_one(f"#{current}", Curves if current == "curves" else Gradients).show(self.run)
 
     def _lines(self) -> None:
-        self.query_one("#head", Static).update(self._head())
-        self.query_one("#progress", Static).update(self._progress())
-        self.query_one("#numbers", Static).update(self._numbers())
-        self.query_one("#health", Static).update(self._health())
+        self.query_one("#head", Said).say(self._head())
+        self.query_one("#progress", Said).say(self._progress())
+        self.query_one("#numbers", Said).say(self._numbers())
+        self.query_one("#health", Said).say(self._health())
         count = 1 if self.has_class("low") else LOG_LINES
         last = list(self.run.log)[-count:] if self.run.log else [self.run.state.phase or "waiting for the first step"]
-        self.query_one("#tail", Static).update(Content("\n".join(plain(line) for line in last)))
+        self.query_one("#tail", Said).say(Content("\n".join(plain(line) for line in last)))
 
     def _head(self) -> Content:
         run, state = self.run, self.run.state
