@@ -15,7 +15,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.training import checkpoint
 from tuitrain.training import loop as loop_module
-from tuitrain.training.captured import Captured
+from tuitrain.training.graph import Update
 from tuitrain.training.loop import Loop
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -133,13 +133,13 @@ def test_a_run_of_the_gpu_goes_on_on_the_cpu(quick: Quick, tmp_path: Path, monke
 
 def test_a_capture_that_fails_leaves_a_run_that_goes_on(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = ("model.dropout=0.2", CUDA, "training.epochs=2", "training.log_every=1")
-    update = Captured._update
+    update = Update.__call__
 
-    def waits(self: Captured) -> None:
+    def waits(self: Update) -> None:
         update(self)
         self._lr.item()
 
-    monkeypatch.setattr(Captured, "_update", waits)
+    monkeypatch.setattr(Update, "__call__", waits)
     ours = train(*settings)
     assert len(notes(ours)) == 1
     eager(monkeypatch)

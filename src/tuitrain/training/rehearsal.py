@@ -1,10 +1,10 @@
 """Steps before the first one, that a GPU's libraries load and choose their kernels by: of the run they are none."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, optim
 
 from tuitrain.training import checkpoint
 from tuitrain.training.gradients import Autograd
@@ -23,7 +23,7 @@ def rehearse(job: Job) -> None:
     images = torch.zeros(size, *job.dataset.shape, device=job.device)
     labels = torch.zeros(size, dtype=torch.int64, device=job.device)
     gradients = Autograd(job)
-    with taken_back(job):
+    with taken_back(list(job.model.state_dict().values()), job.optimizer, job.device):
         for _ in range(STEPS):
             job.optimizer.zero_grad()
             gradients(images, labels, 1)
@@ -31,26 +31,23 @@ def rehearse(job: Job) -> None:
 
 
 @contextmanager
-def taken_back(job: Job) -> Iterator[None]:
-    """Weights, the optimizer's state and all generators are as before, in the same places of memory; no gradients."""
-    optimizers = parts(job.optimizer)
-    weights = list(job.model.state_dict().values())
-    kept = [weight.clone() for weight in weights]
-    states = [
-        {parameter: _clones(optimizer.state[parameter]) for parameter in optimizer.state} for optimizer in optimizers
-    ]
-    random = checkpoint.random_state(job.device)
+def taken_back(tensors: Sequence[Tensor], optimizer: optim.Optimizer, device: torch.device) -> Iterator[None]:
+    """At its end `tensors`, the optimizer's state and all generators are as before, in the same places of memory; there
+    are no gradients."""
+    kept = [tensor.detach().clone() for tensor in tensors]
+    states = [{parameter: _clones(state) for parameter, state in part.state.items()} for part in parts(optimizer)]
+    random = checkpoint.random_state(device)
     try:
         yield
     finally:
-        job.optimizer.zero_grad()
+        optimizer.zero_grad()
         with torch.no_grad():
-            for weight, value in zip(weights, kept, strict=True):
-                weight.copy_(value)
-            for optimizer, before in zip(optimizers, states, strict=True):
-                for parameter, state in optimizer.state.items():
-                    _restore(state, before.get(parameter, {}))
-        checkpoint.set_random_state(random, job.device)
+            for tensor, value in zip(tensors, kept, strict=True):
+                tensor.copy_(value)
+        for part, before in zip(parts(optimizer), states, strict=True):
+            for parameter, state in part.state.items():
+                _restore(state, before.get(parameter, {}))
+        checkpoint.set_random_state(random, device)
 
 
 def _clones(state: dict[str, object]) -> dict[str, Tensor]:

@@ -46,6 +46,15 @@ class Window:
     def counted(self, size: int) -> None:
         self._sizes.append(size)
 
+    def rewind(self) -> None:
+        """What was counted without `counted` is to be written over."""
+        self._place.fill_(len(self._sizes))
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """What `count` changes."""
+        return [self._losses, self._correct, self._place]
+
     def _count(self) -> None:
         if not self._waiting:
             return
