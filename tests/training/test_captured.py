@@ -9,18 +9,23 @@ import pytest
 import torch
 
 from tuitrain.config.schema import Config
-from tuitrain.hosts.launch import Request, make, resume
+from tuitrain.hosts.launch import Request, make, resume, resume_together
 from tuitrain.runs.control import Command, Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
+from tuitrain.runs.records import State
 from tuitrain.training import captured as captured_module
 from tuitrain.training import checkpoint
 from tuitrain.training import loop as loop_module
+from tuitrain.training import stack as stack_module
+from tuitrain.training import stacked as stacked_module
 from tuitrain.training.captured import Captured, obstacle
+from tuitrain.training.captured_stack import CapturedStack
 from tuitrain.training.gradients import Autograd
 from tuitrain.training.job import Job, prepare
 from tuitrain.training.loop import Loop
 from tuitrain.training.rehearsal import STEPS, rehearse
+from tuitrain.training.stack import Member, Stack
 
 Quick = Callable[..., Config]
 Train = Callable[..., Follower]
@@ -106,6 +111,50 @@ def test_captured_runs_go_on_to_the_last_bit(
     one, other = (checkpoint.load(folder.checkpoints / "last.safetensors") for folder in (whole, cut))
     assert all(torch.equal(other["model"][name], value) for name, value in one["model"].items())
     assert list(read(cut).train["loss"]) == list(read(whole).train["loss"])
+
+
+@pytest.mark.parametrize("settings", [(), ("optimizer.clip_norm=0.5", "optimizer.name=sgd", "optimizer.momentum=0.9")])
+def test_captured_steps_of_a_stack_are_the_eager_ones(
+    quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(stack_module, "ATTENTION", 0.0)
+    common = (*settings, "training.epochs=3", "training.log_every=8", "schedule.name=step", "schedule.gamma=0.5")
+    rates = 2**-8, 2**-8, 2**-6
+    configs = [quick(*common, f"optimizer.lr={rate}", f"training.seed={seed}") for seed, rate in enumerate(rates)]
+
+    def train() -> dict[str, torch.Tensor]:
+        folders = [make(Request(config=config, runs_dir=tmp_path / "runs")) for config in configs]
+        inboxes = [Inbox(folders[0]), Inbox(folders[1]), Cutter(folders[2], 30)]
+        ended: list[State] = []
+        resume_together(list(zip(folders, inboxes, strict=True)), lambda _, state: ended.append(state))
+        assert sorted(state.status for state in ended) == ["finished", "finished", "stopped"]
+        tensors: dict[str, torch.Tensor] = {}
+        checkpoint._flatten([checkpoint.load(one.checkpoints / "last.safetensors") for one in folders], "", tensors)
+        return tensors
+
+    eager, form, forms = train(), Stack._form, []
+
+    def formed(self: Stack, members: list[Member]) -> None:
+        before = self._formed
+        form(self, members)
+        if self._formed is not before:
+            forms.append(len(members))
+            shape = len(members), configs[0].data.batch_size
+            parts = self._net, self._optimizer, self._batches, self._windows, shape, configs[0].optimizer.clip_norm
+            self._captured = CapturedStack(*parts, played_stack)
+
+    monkeypatch.setattr(stacked_module, "capturable", lambda _: True)
+    monkeypatch.setattr(Stack, "_form", formed)
+    ours = train()
+    assert forms == [3, 2]
+    assert all(torch.equal(ours[name], value) for name, value in eager.items() if "rng" not in name)
+
+
+def played_stack(rehearse: Callable[[], None], step: Callable[[], None]) -> Callable[[], None]:
+    for _ in range(STEPS):
+        rehearse()
+    step()
+    return step
 
 
 def steps(job: Job) -> list[torch.Tensor]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tuitrain.config.schema import Config, OptimizerName
-from tuitrain.hosts.launch import Request, make, resume
+from tuitrain.hosts.launch import Request, make, resume, resume_together
 from tuitrain.runs.control import Command, Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
@@ -129,6 +129,20 @@ def test_a_run_of_the_gpu_goes_on_on_the_cpu(quick: Quick, tmp_path: Path, monke
     assert resume(folder, lambda *_: None, Cutter(folder, 5)).status == "stopped"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert resume(folder, lambda *_: None, Inbox(folder)).status == "finished"
+
+
+@pytest.mark.parametrize("settings", [(), ("optimizer.name=sgd", "optimizer.clip_norm=1", "schedule.name=cosine")])
+def test_runs_of_a_stack_are_those_trained_alone(
+    quick: Quick, read: Callable[[RunFolder], Follower], tmp_path: Path, settings: tuple[str, ...]
+) -> None:
+    common = (*settings, CUDA, "training.epochs=2", "training.log_every=4")
+    configs = [quick(*common, f"training.seed={seed}", f"optimizer.lr={0.001 * (1 + seed)}") for seed in range(3)]
+    stacked, alone = ([make(Request(config=one, runs_dir=tmp_path / "runs")) for one in configs] for _ in range(2))
+    resume_together([(folder, Inbox(folder)) for folder in stacked], lambda *_: None)
+    for ours, theirs in zip(stacked, alone, strict=True):
+        assert resume(theirs, lambda *_: None, Inbox(theirs)).status == ours.state().status == "finished"
+        assert not notes(read(ours))
+        assert list(read(ours).train["loss"]) == pytest.approx(list(read(theirs).train["loss"]), rel=0.01)
 
 
 def test_a_capture_that_fails_leaves_a_run_that_goes_on(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from tuitrain.training.data.splits import moved
 from tuitrain.training.gradients import Autograd
 from tuitrain.training.graph import Beside, Record, Update, capturable, record
 from tuitrain.training.job import Job
-from tuitrain.training.optimizers import layer_norms
+from tuitrain.training.optimizers import layer_norms, parts
 from tuitrain.training.rehearsal import taken_back
 from tuitrain.training.window import Window
 
@@ -40,10 +40,13 @@ class Captured:
         self._rows = torch.arange(self._size, device=job.device)
         self._update, self._beside = Update(job.optimizer), Beside(job.device)
         self._norms: Tensor | None = None
-        with taken_back([*job.model.state_dict().values(), *window.tensors], job.optimizer, job.device):
-            self._replay = record(self._rehearse, self._step)
+        try:
+            with taken_back([*job.model.state_dict().values(), *window.tensors], parts(job.optimizer), job.device):
+                self._replay = record(self._rehearse, self._step)
             # The graph writes them where they are.
             self._grads = [parameter.grad for parameter in self._parameters]
+        finally:
+            job.optimizer.zero_grad()
 
     def batches(self, order: Tensor) -> Iterator[Tensor]:
         """The rows of the whole mini-batches of `order`, each (N,)."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import optim
 
+from tuitrain.text import plain
 from tuitrain.training.rehearsal import STEPS
 
 Work = Callable[[], None]
@@ -37,6 +38,13 @@ def record(rehearse: Work, step: Work) -> Work:
         generator.graphsafe_set_state(torch.Generator(here.device).graphsafe_get_state())
         raise
     return graph.replay
+
+
+def not_captured(reason: str | RuntimeError) -> str:
+    """For the log of a run. What a failed capture ends with says less than what made it fail."""
+    if isinstance(reason, RuntimeError):
+        reason = plain(str(reason.__context__ or reason).partition("\n")[0], 200)
+    return f"steps are not captured as one CUDA graph: {reason}"
 
 
 def capturable(optimizer: optim.Optimizer) -> bool:

@@ -11,10 +11,10 @@ from torch import Tensor
 from tuitrain.config.schedule import factor
 from tuitrain.runs.records import Score
 from tuitrain.runs.rows import Train
-from tuitrain.text import plain
 from tuitrain.training import checkpoint
 from tuitrain.training.captured import Captured, obstacle
 from tuitrain.training.gradients import gradients_of
+from tuitrain.training.graph import not_captured
 from tuitrain.training.judge import judge, test, validate
 from tuitrain.training.late import lead_of
 from tuitrain.training.optimizers import layer_norms
@@ -141,18 +141,17 @@ class Loop(Steered):
         return self._capture() if self.job.device.type == "cuda" else None
 
     def _capture(self) -> Captured | None:
-        reason = obstacle(self.job)
+        reason: str | RuntimeError = obstacle(self.job)
         self._tell(phase="warm-up", now=True)
         try:
             if not reason:
                 return Captured(self.job, self.window)
             rehearse(self.job)
         except RuntimeError as error:
-            # What a capture ends with says less than what made it end.
-            reason = plain(str(error.__context__ or error).partition("\n")[0], 200)
+            reason = error
         finally:
             self._tell(phase="training")
-        self.writer.log(f"steps are not captured as one CUDA graph: {reason}")
+        self.writer.log(not_captured(reason))
         return None
 
     def _row(self, rate: float, norms: Tensor) -> None:

@@ -23,29 +23,32 @@ def rehearse(job: Job) -> None:
     images = torch.zeros(size, *job.dataset.shape, device=job.device)
     labels = torch.zeros(size, dtype=torch.int64, device=job.device)
     gradients = Autograd(job)
-    with taken_back(list(job.model.state_dict().values()), job.optimizer, job.device):
-        for _ in range(STEPS):
-            job.optimizer.zero_grad()
-            gradients(images, labels, 1)
-            job.optimizer.step()
+    try:
+        with taken_back(list(job.model.state_dict().values()), parts(job.optimizer), job.device):
+            for _ in range(STEPS):
+                gradients(images, labels, 1)
+                job.optimizer.step()
+                gradients.clear()
+    finally:
+        gradients.clear()
 
 
 @contextmanager
-def taken_back(tensors: Sequence[Tensor], optimizer: optim.Optimizer, device: torch.device) -> Iterator[None]:
-    """At its end `tensors`, the optimizer's state and all generators are as before, in the same places of memory; there
-    are no gradients."""
+def taken_back(
+    tensors: Sequence[Tensor], optimizers: Sequence[optim.Optimizer], device: torch.device
+) -> Iterator[None]:
+    """At its end `tensors`, what the optimizers keep and all generators are as before, in the same places of memory."""
     kept = [tensor.detach().clone() for tensor in tensors]
-    states = [{parameter: _clones(state) for parameter, state in part.state.items()} for part in parts(optimizer)]
+    states = [{parameter: _clones(state) for parameter, state in optimizer.state.items()} for optimizer in optimizers]
     random = checkpoint.random_state(device)
     try:
         yield
     finally:
-        optimizer.zero_grad()
         with torch.no_grad():
             for tensor, value in zip(tensors, kept, strict=True):
                 tensor.copy_(value)
-        for part, before in zip(parts(optimizer), states, strict=True):
-            for parameter, state in part.state.items():
+        for optimizer, before in zip(optimizers, states, strict=True):
+            for parameter, state in optimizer.state.items():
                 _restore(state, before.get(parameter, {}))
         checkpoint.set_random_state(random, device)
 

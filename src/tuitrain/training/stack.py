@@ -11,16 +11,19 @@ from contextlib import suppress
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from tuitrain.config.schema import Config
 from tuitrain.runs.control import Command, Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
 from tuitrain.runs.writer import RunWriter
+from tuitrain.training.captured_stack import CapturedStack
 from tuitrain.training.data.shared import Shared, SharedBatches, SharedSplit
+from tuitrain.training.graph import not_captured
 from tuitrain.training.job import prepare
+from tuitrain.training.late import lead_of
 from tuitrain.training.loop import Loop
-from tuitrain.training.optimizers import layer_norms
 from tuitrain.training.stacked import StackedMLP, StackedOptimizer
 from tuitrain.training.steering import ATTENTION, listen
 from tuitrain.training.window import Windows
@@ -65,6 +68,9 @@ class Member(Loop):
         """A mini-batch's gradients are there, and the step comes."""
         self.at.batch += 1
         self._rate, _ = self._next()
+
+    def phase(self, name: str) -> None:
+        self._tell(phase=name)
 
     def row(self, norms: Tensor) -> None:
         self._row(self._rate, norms)
@@ -159,6 +165,26 @@ class Stack:
         self._optimizer = StackedOptimizer(jobs, self._net, kinds)
         self._windows = Windows([member.window for member in members])
         self._batches = SharedBatches([job.dataset.train for job in jobs if isinstance(job.dataset.train, SharedSplit)])
+        self._lead = lead_of(jobs[0].device)
+        self._captured = self._capture(members) if jobs[0].device.type == "cuda" else None
+
+    def _capture(self, members: Sequence[Member]) -> CapturedStack | None:
+        """The step of whole mini-batches as a CUDA graph, where it can be one; not counted as training."""
+        config = members[0].config
+        shape = len(members), config.data.batch_size
+        for member in members:
+            member.phase("warm-up")
+        try:
+            return CapturedStack(
+                self._net, self._optimizer, self._batches, self._windows, shape, config.optimizer.clip_norm
+            )
+        except RuntimeError as error:
+            for member in members:
+                member.writer.log(not_captured(error))
+        finally:
+            for member in members:
+                member.phase("training")
+        return None
 
     def _train(self, members: list[Member], end: int) -> None:
         """The steps up to the epoch's mini-batch `end`, or fewer, where a member leaves or is steered on the way."""
@@ -168,23 +194,32 @@ class Stack:
         for member in members:
             member.start()
         for chunk in torch.split(rows, config.data.batch_size, 1):
-            images, labels = self._batches(chunk)
-            losses, logits = self._net(images, labels)
-            self._windows.add(losses, logits, labels)
             for member in members:
                 member.count()
             row_due = first.at.step % config.training.log_every == 0 or first.at.batch == first.job.batches
-            norms = [layer_norms(member.job.layers) for member in members] if row_due else []
-            if config.optimizer.clip_norm:
-                for member in members:
-                    nn.utils.clip_grad_norm_(member.job.model.parameters(), config.optimizer.clip_norm)
-            self._optimizer.step()
-            if self._heed(dict(zip(members, norms, strict=False))):
+            norms = self._step(chunk, config, row_due)
+            if self._lead is not None:
+                self._lead.step()
+            if self._heed(dict(zip(members, norms, strict=True)) if norms is not None else {}):
                 break
         if first.job.device.type == "cuda":
             torch.cuda.synchronize(first.job.device)
         for member in members:
             member.stop()
+
+    def _step(self, rows: Tensor, config: Config, row_due: bool) -> Tensor | None:
+        """From `rows` (R, N); where a row is due, the norms of the gradients (R, L)."""
+        if self._captured is not None and rows.shape == self._captured.rows.shape:
+            self._captured(rows)
+            return self._captured.norms() if row_due else None
+        images, labels = self._batches(rows)
+        losses, logits = self._net(images, labels)
+        self._windows.add(losses, logits, labels)
+        norms = self._net.norms() if row_due else None
+        if config.optimizer.clip_norm:
+            self._net.clip(config.optimizer.clip_norm)
+        self._optimizer.step()
+        return norms
 
     def _heed(self, norms: dict[Member, Tensor]) -> bool:
         """Rows, where `norms` are there for them, and now and then commands; whether who is stacked has changed."""

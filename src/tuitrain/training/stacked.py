@@ -5,13 +5,14 @@ Each network keeps its parameters, its gradients and its optimizer's state, whic
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, nn, optim
 
 from tuitrain.training import optimizers
+from tuitrain.training.graph import Update, capturable
 from tuitrain.training.job import Job
 from tuitrain.training.models.mlp import MLP
 from tuitrain.training.step import Step
@@ -43,6 +44,20 @@ class StackedMLP:
         losses = losses.view(labels.shape).mean(1)
         torch.autograd.backward(losses, self._ones)
         return losses.detach(), values.detach()
+
+    def norms(self) -> Tensor:
+        """(R, L): of each network the Euclidean norms of its layers' gradients."""
+        gradients = [cast(Tensor, parameter.grad).flatten(1) for parameter in self.parameters]
+        single = [torch.linalg.vector_norm(gradient, dim=1) for gradient in gradients]
+        return torch.stack(
+            [torch.hypot(weight, bias) for weight, bias in zip(single[::2], single[1::2], strict=True)], 1
+        )
+
+    def clip(self, limit: float) -> None:
+        """As `nn.utils.clip_grad_norm_` does it to each network."""
+        factors = (limit / (torch.linalg.vector_norm(self.norms(), dim=1) + 1e-6)).clamp(max=1)
+        for parameter in self.parameters:
+            cast(Tensor, parameter.grad).mul_(factors.view(-1, *(1,) * (parameter.ndim - 1)))
 
 
 class _Linear(torch.autograd.Function):
@@ -85,29 +100,51 @@ class StackedOptimizer:
         for part in self._parts:
             part.step()
 
+    @property
+    def optimizers(self) -> list[optim.Optimizer]:
+        return [part.optimizer for part in self._parts]
+
+    def set_rates(self) -> None:
+        """Those of `update`, from the jobs' own optimizers."""
+        for part in self._parts:
+            part.update.set_rate(part.rate)
+
+    def update(self) -> None:
+        """`step` as a graph can hold it, with what stands on the device. Raises RuntimeError where none can."""
+        for part in self._parts:
+            if not capturable(part.optimizer):
+                raise RuntimeError(f"optimizer.name = {type(part.optimizer).__name__.lower()}")
+            part.update()
+            part.share()
+
 
 class _Part:
     def __init__(self, jobs: Sequence[Job], net: StackedMLP, places: slice) -> None:
         self._jobs = jobs[places]
         self._parameters = [_part(parameter, places) for parameter in net.parameters]
-        self._optimizer = optimizers.elementwise(self._jobs[0].config.optimizer, self._parameters)
+        self.optimizer = optimizers.elementwise(self._jobs[0].config.optimizer, self._parameters)
         for parameter, states in self._states():
             if states[0]:
-                self._optimizer.state[parameter] = {name: _together(states, name) for name in states[0]}
-        self._step, self._shared = Step(self._optimizer), False
+                self.optimizer.state[parameter] = {name: _together(states, name) for name in states[0]}
+        self._step, self.update, self._shared = Step(self.optimizer), Update(self.optimizer), False
+
+    @property
+    def rate(self) -> float:
+        return float(self._jobs[0].optimizer.param_groups[0]["lr"])
 
     def step(self) -> None:
-        self._optimizer.param_groups[0]["lr"] = self._jobs[0].optimizer.param_groups[0]["lr"]
+        self.optimizer.param_groups[0]["lr"] = self.rate
         self._step()
-        if not self._shared:
-            self._share()
+        self.share()
 
-    def _share(self) -> None:
+    def share(self) -> None:
         """What the optimizer remembers, which exists after a step at the latest, becomes each run's own, too."""
+        if self._shared:
+            return
         for place, job in enumerate(self._jobs):
             for parameter, own in zip(self._parameters, job.model.parameters(), strict=True):
-                if parameter in self._optimizer.state:
-                    job.optimizer.state[own] = _own(self._optimizer.state[parameter], parameter.shape, place)
+                if parameter in self.optimizer.state:
+                    job.optimizer.state[own] = _own(self.optimizer.state[parameter], parameter.shape, place)
         self._shared = True
 
     def _states(self) -> list[tuple[nn.Parameter, list[dict[str, Any]]]]:

@@ -119,13 +119,31 @@ class Windows:
         capacity = max(len(window._losses) for window in windows)
         self._losses = windows[0]._losses.new_zeros(len(windows), capacity)
         self._correct = torch.stack([window._correct for window in windows])
+        self._place = windows[0]._place.clone()
         for place, window in enumerate(windows):
             self._losses[place, : len(window._losses)] = window._losses
-            window._losses, window._correct = self._losses[place], self._correct[place]
+            window._losses, window._correct, window._place = self._losses[place], self._correct[place], self._place
+        self.rewind()
 
     def add(self, losses: Tensor, logits: Tensor, labels: Tensor) -> None:
         """`losses` (R,) are the mini-batches' means, `logits` (R, N, K), `labels` (R, N); without a graph."""
         self._losses[:, len(self._windows[0])] = losses
         self._correct += (logits.argmax(2) == labels).count_nonzero(1)
+        self.counted(labels.shape[1])
+
+    def count(self, losses: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """As `Window.count`, of all."""
+        self._losses.index_copy_(1, self._place, losses.unsqueeze(1))
+        self._correct += (logits.argmax(2) == labels).sum(1)
+        self._place += 1
+
+    def counted(self, size: int) -> None:
         for window in self._windows:
-            window._sizes.append(labels.shape[1])
+            window.counted(size)
+
+    def rewind(self) -> None:
+        self._windows[0].rewind()
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        return [self._losses, self._correct, self._place]
