@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from claims import Claim, at_most, figure, report
 
@@ -28,12 +29,12 @@ ONE, TWO, STACKED = {"stack": 1, "parallel": 1}, {"stack": 1, "parallel": 2}, {"
 def claims(quick: bool = False) -> list[Claim]:
     repeats, epochs = (1, 1) if quick else (3, 2)
     ways = {"one after another": ONE, "two at a time": TWO, "stacked": STACKED}
-    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    measured: dict[str, list[Cost]] = {name: [] for name in ways}
     for _ in range(repeats):
         for name, options in ways.items():
             measured[name].append(sweep(epochs, "cpu", **options))
-    wall = {name: statistics.median(seconds for seconds, _ in times) for name, times in measured.items()}
-    work = {name: statistics.median(cpu for _, cpu in times) for name, times in measured.items()}
+    wall = {name: statistics.median(cost.wall for cost in times) for name, times in measured.items()}
+    work = {name: statistics.median(cost.processor for cost in times) for name, times in measured.items()}
     alone = "one after another"
     what = f"{SEEDS} seeds of the MNIST mlp, {epochs} epoch{'s' * (epochs > 1)}"
     return [
@@ -47,9 +48,16 @@ def claims(quick: bool = False) -> list[Claim]:
     ]
 
 
-def sweep(epochs: int, device: str, **options: int) -> tuple[float, float]:
-    """Seconds of the whole command, and of processor time of it and its workers, which other work on the machine
-    changes less."""
+class Cost(NamedTuple):
+    """Seconds: of the whole command, of the processor's time of it and its workers, which other work on the machine
+    changes less, and of each run's training alone."""
+
+    wall: float
+    processor: float
+    training: list[float]
+
+
+def sweep(epochs: int, device: str, **options: int) -> Cost:
     settings = {
         "data.dataset": "mnist", "data.dir": DATA, "training.epochs": epochs, "training.device": device,
         "training.seed": ",".join(map(str, range(SEEDS))),
@@ -61,8 +69,10 @@ def sweep(epochs: int, device: str, **options: int) -> tuple[float, float]:
         began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(command, capture_output=True, check=True)
         seconds, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert all(run["status"] == "finished" for run in json.loads(done.stdout)["runs"])
-        return seconds, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        runs = json.loads(done.stdout)["runs"]
+        assert all(run["status"] == "finished" for run in runs)
+        processor = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        return Cost(seconds, processor, [run["seconds"] for run in runs])
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 A GPU computes a step of a small network in less time than Python needs to ask for it, kernel by kernel.
 """
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -27,6 +28,8 @@ def record(rehearse: Work, step: Work) -> Work:
             rehearse()
     here.wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
+    # What is collected while a graph is captured frees memory in the midst of it.
+    gc.collect()
     try:
         # Other threads go on: one that pins memory, or one with another run.
         with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):

@@ -20,6 +20,7 @@ from tuitrain.runs.records import State
 from tuitrain.runs.writer import RunWriter
 from tuitrain.training.captured_stack import CapturedStack
 from tuitrain.training.data.shared import Shared, SharedBatches, SharedSplit
+from tuitrain.training.data.splits import moved
 from tuitrain.training.graph import not_captured
 from tuitrain.training.job import prepare
 from tuitrain.training.late import lead_of
@@ -62,7 +63,7 @@ class Member(Loop):
         """Of the images that the stack shares, those that come next in the epoch, up to its mini-batch `end`."""
         split, size = self.job.dataset.train, self.config.data.batch_size
         assert isinstance(split, SharedSplit)
-        return split.rows[self.job.order(self.at.epoch)[self.at.batch * size : end * size].to(split.rows.device)]
+        return split.rows[moved(self.job.order(self.at.epoch)[self.at.batch * size : end * size], split.rows.device)]
 
     def count(self) -> None:
         """A mini-batch's gradients are there, and the step comes."""
