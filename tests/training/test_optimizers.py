@@ -1,3 +1,4 @@
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
@@ -76,6 +77,24 @@ def test_resuming_is_bit_exact(name: OptimizerName, tmp_path: Path) -> None:
     other.load_state_dict(saved["model"])
     resumed.load_state_dict(saved["optimizer"])
     train(other, resumed, range(5, 10))
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_state_from_a_gpu_goes_on_with_the_kernels_that_there_are_here(name: OptimizerName) -> None:
+    model = network()
+    optimizer = optimizers.build(settings(name), model)
+    train(model, optimizer, range(3))
+    saved = copy.deepcopy(optimizer.state_dict())
+    for part in [saved] if "param_groups" in saved else saved.values():
+        for group in part["param_groups"]:
+            group.update({key: True for key in ("fused", "capturable") if key in group})
+    other = network()
+    other.load_state_dict(model.state_dict())
+    resumed = optimizers.build(settings(name), other)
+    resumed.load_state_dict(saved)
+    for each, update in ((model, optimizer), (other, resumed)):
+        train(each, update, range(3, 6))
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
 
 

@@ -27,6 +27,8 @@ def record(rehearse: Work, step: Work) -> Work:
         for _ in range(STEPS):
             rehearse()
     here.wait_stream(stream)
+    # What an eager step takes beside weights and images: a graph keeps as much, and both must fit.
+    eager = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
     graph = torch.cuda.CUDAGraph()
     # What is collected while a graph is captured frees memory in the midst of it.
     gc.collect()
@@ -40,6 +42,8 @@ def record(rehearse: Work, step: Work) -> Work:
         generator = torch.cuda.default_generators[here.device.index]
         generator.graphsafe_set_state(torch.Generator(here.device).graphsafe_get_state())
         raise
+    if torch.cuda.mem_get_info()[0] < eager:
+        raise RuntimeError("too little memory for a graph beside the steps of smaller batches")
     return graph.replay
 
 
