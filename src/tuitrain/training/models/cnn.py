@@ -13,7 +13,7 @@ _WIDTHS = (16, 32, 64, 128)
 
 
 class CNN(nn.Module):
-    """Stages of 3x3 convolutions and a 2x2 maximum, then dropout and a linear head.
+    """Stages of 3x3 convolutions, the last with a 2x2 maximum before its activation, then dropout and a linear head.
 
     Each stage halves the image. Where no channels are given there are two at least, and more until a side is below
     8 pixels, with 16, 32, 64 and from then on 128 channels: 28x28 ends as 32x7x7, 32x32 as 64x4x4.
@@ -45,10 +45,12 @@ def _by_size(height: int, width: int) -> Iterator[int]:
 
 def _stage(config: Model, channels: int, out: int) -> nn.Module:
     layers: list[nn.Module] = []
-    for inputs in (channels, *(out,) * (config.convolutions - 1)):
+    for place, inputs in enumerate((channels, *(out,) * (config.convolutions - 1)), 1):
         layers.append(nn.Conv2d(inputs, out, 3, padding=1, bias=not config.batch_norm))
+        if place == config.convolutions:
+            # What follows costs a quarter of it. Odd sides round up: an image of any size passes all stages.
+            layers.append(nn.MaxPool2d(2, ceil_mode=True))
         if config.batch_norm:
             layers.append(nn.BatchNorm2d(out))
         layers.append(activation(config.activation))
-    # Odd sides round up, so that an image of any size passes all stages.
-    return nn.Sequential(*layers, nn.MaxPool2d(2, ceil_mode=True))
+    return nn.Sequential(*layers)
