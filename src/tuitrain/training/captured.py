@@ -80,8 +80,9 @@ class Captured:
         images, labels = self._split.at(self._rows)
         for change in job.changes:
             images = change(images)
-        loss, logits = self._gradients(images, labels, 1)
-        with self._beside(lambda: self._window.count(loss, logits, labels)):
+        loss, logits = self._gradients.forward(images, labels)
+        with self._beside(lambda: self._window.count(loss.detach(), logits.detach(), labels)):
+            self._gradients.backward(loss)
             if clip:
                 # After the step they are those of clipped gradients.
                 self._norms = layer_norms(job.layers)

@@ -40,11 +40,18 @@ class Autograd:
         self._smoothing = job.config.training.label_smoothing
 
     def __call__(self, images: Tensor, labels: Tensor, together: int, /) -> tuple[Tensor, Tensor]:
+        loss, logits = self.forward(images, labels)
+        self.backward(loss / together if together > 1 else loss)
+        return loss.detach(), logits.detach()
+
+    def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean loss () and the logits (N, K), with their graph."""
         with self._autocast():
             logits = self._model(images)
-            loss = F.cross_entropy(logits, labels, label_smoothing=self._smoothing)
-        torch.autograd.backward(self._scaler.scale(loss / together if together > 1 else loss))
-        return loss.detach(), logits.detach()
+            return F.cross_entropy(logits, labels, label_smoothing=self._smoothing), logits
+
+    def backward(self, loss: Tensor) -> None:
+        torch.autograd.backward(self._scaler.scale(loss))
 
     def clear(self) -> None:
         self._optimizer.zero_grad()

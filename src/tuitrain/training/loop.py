@@ -116,11 +116,10 @@ class Loop(Steered):
 
     def _captured_steps(self, captured: Captured, order: Tensor) -> Iterator[tuple[float, Tensor | None]]:
         """As `_steps`, which takes those of the last, smaller mini-batch."""
-        rows = captured.batches(order)
-        for batch in rows:
+        for rows in captured.batches(order):
             self.at.batch += 1
             rate, row_due = self._next()
-            captured(batch, rate)
+            captured(rows, rate)
             yield rate, captured.norms() if row_due else None
         if self.at.batch < self.job.batches:
             yield from self._steps(order[-(len(order) % self.config.data.batch_size) :])
