@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from tuitrain.app import TuitrainApp
+from tuitrain.cli import main
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.rows import Evaluated
@@ -204,6 +205,47 @@ async def test_other_images_are_refused_kindly(three: list[RunFolder]) -> None:
         await pilot.press("3")
         await pilot.pause()
         assert "No McNemar test: The two were tested on different images" in " ".join(text(app).split())
+
+
+async def test_the_comparison_is_written_as_the_command_prints_it(
+    three: list[RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "comparison.md").write_text("mine")
+    app = TuitrainApp(three[0].path.parent, ThreadHost())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, three)
+        for format in ("markdown", "csv", "json"):
+            await pilot.press("E")
+            await pilot.pause()
+            await pilot.press(*format, "enter")
+            await pilot.pause()
+            await pilot.press("enter")
+            await pilot.pause()
+            if format == "markdown":
+                assert "comparison.md is there already" in text(app)
+                await pilot.press("enter")
+                await pilot.pause()
+        assert [note.message for note in app._notifications][-1] == "Written: comparison.json"
+    names = [str(folder.path) for folder in three]
+    for suffix, arguments in (("md", ["--format", "markdown"]), ("csv", ["--format", "csv"]), ("json", ["--json"])):
+        assert main(["compare", *names, *arguments]) == 0
+        assert (tmp_path / f"comparison.{suffix}").read_text(encoding="utf-8") == capsys.readouterr().out
+
+
+async def test_the_words_are_read_whole_where_there_is_little_room(three: list[RunFolder]) -> None:
+    app = TuitrainApp(three[0].path.parent, ThreadHost())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, three)
+        await pilot.press("3", "d", "d")
+        assert not text(app).count("better in") > 1
+        await pilot.press("d")
+        await pilot.pause()
+        assert text(app).count("better in") == 2
+        assert "predicted" not in text(app)
+        await pilot.press("d")
+        await pilot.pause()
+        assert "predicted" in text(app)
 
 
 async def test_the_accuracy_to_reach_is_asked_for(three: list[RunFolder]) -> None:

@@ -81,7 +81,7 @@ async def test_rows_hold_label_counts_and_recall_and_columns_precision() -> None
             ["cat", "8", "2", "·", "80.0", "%"],
             ["dog", "·", "4", "·", "100", "%"],
             ["emu", "·", "·", "·", "-"],
-            ["prec.", "%", "100", "66.7", "-"],
+            ["prec", "%", "100", "66.7", "-"],
         ]
         await pilot.press("v")
         assert app.lines()[2].split() == ["cat", "80.0", "20.0", "·", "80.0", "%"]

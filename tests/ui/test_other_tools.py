@@ -14,6 +14,7 @@ from tuitrain.runs.events.records import record
 from tuitrain.runs.follower import Follower
 from tuitrain.screens.compare import Compare
 from tuitrain.screens.run import Run
+from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.run_table import RunTable
 
 
@@ -42,16 +43,20 @@ async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
     raise AssertionError("it never came to that")
 
 
+def offered(app: TuitrainApp) -> set[str]:
+    return {key.description for key in app.screen.query_one(FittingFooter).keys}
+
+
 async def test_it_is_shown_compared_and_left_alone(home: Path) -> None:
     app = TuitrainApp(home, ThreadHost())
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: len(app.screen.query_one(RunTable).entries) == 2)
         await pilot.press("j")
-        for key in ("R", "t", "N", "y", "Y", "r", "x"):
-            app.clear_notifications()
-            await pilot.press(key)
-            await until(pilot, lambda: any("another tool's run" in note.message for note in app._notifications))
+        await pilot.press("R", "t", "N", "y", "Y", "r", "x")
+        await pilot.pause()
         assert len(app.screen_stack) == 2
+        await until(pilot, lambda: {"open", "new"} <= offered(app))
+        assert offered(app).isdisjoint({"resume", "clone", "delete"})
         await pilot.press("a", "c")
         await until(pilot, lambda: isinstance(app.screen, Compare) and app.screen.comparison is not None)
         screen = app.screen

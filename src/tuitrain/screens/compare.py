@@ -12,6 +12,7 @@ from textual.containers import Container
 from textual.content import Content
 from textual.widgets import ContentSwitcher
 
+from tuitrain.analysis import compare_text
 from tuitrain.analysis.compare import Comparison, compare
 from tuitrain.analysis.identity import distinct, identities
 from tuitrain.analysis.verdicts import Verdicts
@@ -20,6 +21,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follow import follow
 from tuitrain.text import plain
 from tuitrain.widgets import terminal
+from tuitrain.widgets.compare_export import ask_export
 from tuitrain.widgets.compare_rows import Look, rows
 from tuitrain.widgets.compare_table import CompareTable
 from tuitrain.widgets.confusion_pair import ConfusionPair, Tested
@@ -63,6 +65,7 @@ class Compare(TickingScreen):
         Binding("a", "all", "all", tooltip="All settings, or those that differ", id="compare.all"),
         Binding("z", "zoom", "zoom", tooltip="The charts alone, the table alone, both", id="compare.zoom"),
         Binding("M", "grid", "grid", tooltip="Several metrics beside each other, or one", id="compare.grid"),
+        Binding("E", "export", "export", tooltip="Write the comparison to a file", id="compare.export"),
         Binding("t", "threshold", tooltip="The accuracy whose epoch is shown", show=False, id="compare.threshold"),
         Binding("enter", "open", tooltip="The selected run alone", show=False, id="compare.open"),
         Binding("pagedown", "scroll_table(10)", tooltip="Down the table", show=False, id="compare.page_down"),
@@ -200,8 +203,6 @@ class Compare(TickingScreen):
     def _table(self, comparison: Comparison) -> None:
         overlay, columns = self.query_one(Overlay), self.columns
         heads = [Text(f"{self._marker(one)} {one.name}", style=self._color(one)) for one in columns]
-        for head in heads:
-            head.truncate(NAME, overflow="ellipsis")
         heads[self.selected_column].stylize("bold")
         cursor = f"{overlay.shown[0].title} at {overlay.cursor}" if overlay.cursor else ""
         table = rows(
@@ -226,7 +227,9 @@ class Compare(TickingScreen):
     def _head(self) -> Content:
         columns = self.columns
         baseline, selected = columns[0], columns[self.selected_column]
-        what = f"{len(self.runs)} runs" + (f" in {len(columns)} groups" if self.grouped else "")
+        what = f"{len(self.runs)} runs" + (
+            f" in {len(columns)} group{'s' * (len(columns) != 1)}" if self.grouped else ""
+        )
         parts = [Content.styled(what, "bold"), Content.assemble("baseline ", self._known_as(baseline))]
         if selected is not baseline:
             parts.append(Content.assemble("selected ", self._known_as(selected)))
@@ -304,6 +307,15 @@ class Compare(TickingScreen):
         text = f"{100 * present:.2f}" if present is not None else "90"
         self.post_message(AskValue("Validation accuracy to reach, in per cent; empty: the worst run's best", text,
                                    _accuracy, answer))  # fmt: skip
+
+    def action_export(self) -> None:
+        def text(format: compare_text.Format) -> str:
+            assert self.comparison is not None
+            keys = compare_text.keys(self.comparison, everything=self.everything)
+            tests = compare_text.tests(self.comparison, {id: run.folder for id, run in self.runs.items()})
+            return compare_text.write(self.comparison, keys, tests, format)
+
+        self.post_message(ask_export(text, self.post_message, lambda said: self.notify(said, timeout=3, markup=False)))
 
     def action_zoom(self) -> None:
         order: tuple[Zoom, ...] = ("both", "charts", "table")

@@ -31,6 +31,8 @@ EXPORTS: dict["Format", str] = {
     "onnx": "the network with the last weights",
 }
 ACTIVE = ("queued", "running", "paused")
+# What another tool's run is no subject of.
+CHANGING = ("resume", "clone", "rerun", "rename", "tags", "notes", "delete")
 # What cannot be done to several runs at a time.
 SINGLE = ("rename", "notes", "rerun", "resume", "export")
 CHANGES: list[BindingType] = [
@@ -73,9 +75,8 @@ class RunChanges(TickingScreen):
         run = self.selected
         if action in SINGLE and isinstance(run, Bundle):
             return False
-        if action in ("resume", "clone", "rerun", "rename", "tags", "notes", "delete") and run and run.folder.read_only:
-            # They say why not.
-            return True
+        if action in CHANGING and run is not None and run.folder.read_only:
+            return action in ("tags", "delete") and not all(one.folder.read_only for one in self.targets)
         if action in ("clone", "rerun", "rename", "tags", "notes", "export"):
             return run is not None and run.status != "damaged"
         if action == "resume":
@@ -84,27 +85,16 @@ class RunChanges(TickingScreen):
             return run is not None and run.status not in ACTIVE
         return bool(self._deleted) if action == "undo" else None
 
-    def _own(self) -> Entry | None:
-        """The run that is meant, where it is tuitrain's own; of another tool's, why it stays as it is is said."""
-        run = self.selected
-        try:
-            if run is not None:
-                run.folder.refuse_foreign()
-        except RunError as error:
-            self._say(error)
-            return None
-        return run
-
     def action_clone(self) -> None:
-        if (run := self._own()) is not None:
+        if (run := self.selected) is not None:
             self.post_message(NewRun(run.config, run.info))
 
     def action_resume(self) -> None:
-        if (run := self._own()) is not None:
+        if (run := self.selected) is not None:
             self.post_message(TrainOn(run.folder))
 
     def action_rerun(self) -> None:
-        if (run := self._own()) is None:
+        if (run := self.selected) is None:
             return
         try:
             original = read(run.folder.config_file).decode("utf-8", "replace")
@@ -151,20 +141,18 @@ class RunChanges(TickingScreen):
         self.post_message(AskValue(text, value, check, answer, kept=kept))
 
     def action_rename(self) -> None:
-        if (run := self._own()) is not None:
+        if (run := self.selected) is not None:
             self._ask(
                 f"Name of {plain(run.folder.id)}", run.info.name, edit.check_name, partial(edit.rename, run.folder)
             )
 
     def action_notes(self) -> None:
-        if (run := self._own()) is not None:
+        if (run := self.selected) is not None:
             text = f"Note to {plain(run.info.name, 60)}"
             self._ask(text, run.info.notes, edit.check_notes, partial(edit.set_notes, run.folder), kept=True)
 
     def action_tags(self) -> None:
         targets = [run for run in self.targets if run.status != "damaged" and not run.folder.read_only]
-        if not targets and self._own() is None:
-            return
 
         def change(text: str) -> None:
             for run in targets:

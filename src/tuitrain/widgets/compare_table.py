@@ -76,7 +76,8 @@ class CompareTable(Widget):
         width = self._column_width(label)
         seen = self._visible(max(1, (self.size.width - label) // (width + GAP)))
         more = len(self._heads) - len(seen)
-        lines = [self._line(Text(f"+{more} more" if more else ""), self._heads, seen, label, width)]
+        heads = [_middle(head, width) for head in self._heads]
+        lines = [self._line(Text(f"+{more} more" if more else ""), heads, seen, label, width)]
         last = self._first_row + self._room
         muted = self._style("foreground-muted")
         for row in self._rows[self._first_row : last]:
@@ -120,6 +121,14 @@ class CompareTable(Widget):
 
     def _style(self, name: str) -> Style:
         return Style(color="rgb({},{},{})".format(*theme_color(self, name)))
+
+
+def _middle(head: Text, width: int) -> Text:
+    """Its beginning and its end, by which names of runs differ, where there is no room for all of it."""
+    if head.cell_len <= width:
+        return head
+    end = (width - 1) // 2
+    return Text.assemble(head[: width - 1 - end], "…", head[len(head) - end :])
 
 
 def _cut(cell: Text, width: int) -> Text:

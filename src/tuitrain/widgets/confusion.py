@@ -309,7 +309,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
     def _precision_line(self) -> list[Segment]:
         grid, muted = self.grid, self._style("muted")
         values = (self._part(self._precisions[self._order[column]]) for column in self._visible_columns())
-        title = "precision %" if grid.label > 11 else "prec. %"
+        title = "precision %" if grid.label > 11 else "prec %"
         return [
             Segment(set_cell_size(title, grid.label), muted),
             *(Segment(value.rjust(grid.cell - 1) + " ", muted) for value in values),

@@ -21,7 +21,7 @@ from tuitrain.widgets.difference import DifferenceMatrix
 WIDE, HIGH = 100, 34
 # A matrix with recalls beside it needs so many columns for ten classes.
 RECALLS = 70
-PARTS = ("difference", "first", "second")
+PARTS = ("difference", "first", "second", "words")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class ConfusionPair(Container):
     """Everything at once where there is room for it; else one matrix, above what there is to say."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("d", "turn", "matrix", tooltip="The difference, the baseline's matrix, the selected run's"),
+        Binding("d", "turn", "matrix", tooltip="The difference, the baseline's matrix, the selected run's, the words"),
     ]
     DEFAULT_CSS = """
     ConfusionPair {
@@ -49,7 +49,7 @@ class ConfusionPair(Container):
         & VerticalScroll { height: 6; padding: 0 1; border-top: solid $foreground 25%; scrollbar-size-vertical: 1; }
         & Static { height: auto; }
         &.wide { layout: grid; grid-size: 2 2; }
-        &.wide VerticalScroll { height: 1fr; }
+        &.wide VerticalScroll, & VerticalScroll.alone { height: 1fr; }
     }
     """
 
@@ -65,7 +65,7 @@ class ConfusionPair(Container):
 
     def compose(self) -> ComposeResult:
         yield from self.matrices.values()
-        with VerticalScroll(can_focus=False):
+        with VerticalScroll():
             yield Static(id="words")
 
     def on_resize(self) -> None:
@@ -74,6 +74,7 @@ class ConfusionPair(Container):
     def _arrange(self) -> None:
         wide = self.size.width >= WIDE and self.size.height >= HIGH
         self.set_class(wide, "wide")
+        self.query_one(VerticalScroll).set_class(self._part == "words", "alone")
         for name, matrix in self.matrices.items():
             matrix.display = wide or name == self._part
             matrix.show_recalls(self.size.width >= (2 * RECALLS if wide else RECALLS))
@@ -98,7 +99,7 @@ class ConfusionPair(Container):
         self.query_one("#words", Static).update(_words(first, second))
 
     def focus_matrix(self) -> None:
-        self.matrices[self._part].focus()
+        self.matrices.get(self._part, self.query_one(VerticalScroll)).focus()
 
     def on_confusion_matrix_moved(self, message: ConfusionMatrix.Moved) -> None:
         """All stand on the same pair of classes as the one that is walked through."""

@@ -23,8 +23,8 @@ def ask_load(now: Draft, fill: Callable[[Draft], None]) -> AskValue:
     return AskValue("Load settings from a TOML file", now.path, load, live=False)
 
 
-def ask_save(plan: Plan, now: Draft, saved: Callable[[Path], None]) -> AskValue:
-    """`now` remembers the file. What is there is overwritten only when that was asked for twice."""
+def ask_path(what: str, present: str, write: Callable[[Path], None]) -> AskValue:
+    """What is there is overwritten only when that was asked for twice."""
     asked = ""
 
     def save(text: str) -> None:
@@ -33,22 +33,31 @@ def ask_save(plan: Plan, now: Draft, saved: Callable[[Path], None]) -> AskValue:
         if path.exists() and asked != text:
             asked = text
             raise TuitrainError(f"{plain(path)} is there already.", "Enter again overwrites it.")
+        try:
+            write(path)
+        except (OSError, ValueError) as error:
+            reason = plain(getattr(error, "strerror", None) or error)
+            raise TuitrainError(f"{plain(path)} cannot be written: {reason}.") from None
+
+    return AskValue(what, present, save, live=False)
+
+
+def ask_save(plan: Plan, now: Draft, saved: Callable[[Path], None]) -> AskValue:
+    """`now` remembers the file."""
+
+    def save(path: Path) -> None:
         now.original = _write(path, plan, now)
-        now.path = text.strip()
+        now.path = str(path)
         saved(path)
 
-    return AskValue("Save the settings as a TOML file", now.path, save, live=False)
+    return ask_path("Save the settings as a TOML file", now.path, save)
 
 
 def _write(path: Path, plan: Plan, now: Draft) -> str:
     """The text for the next time; of a sweep none, as its file is none of a run."""
     assert plan.config is not None
-    try:
-        text = sweep_toml.dumps(plan.sweep(now.name)) if plan.values else toml.dumps(plan.config, now.original)
-        path.write_text(text, encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = plain(getattr(error, "strerror", None) or error)
-        raise TuitrainError(f"{plain(path)} cannot be written: {reason}.") from None
+    text = sweep_toml.dumps(plan.sweep(now.name)) if plan.values else toml.dumps(plan.config, now.original)
+    path.write_text(text, encoding="utf-8")
     return now.original if plan.values else text
 
 

@@ -1,0 +1,167 @@
+"""A comparison written down: for people who write, for spreadsheets and for scripts."""
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from tuitrain.analysis import units
+from tuitrain.analysis.compare import METRICS, Comparison, best
+from tuitrain.analysis.mcnemar import LEVEL, mcnemar, p_text, verdict
+from tuitrain.config.values import to_text
+from tuitrain.errors import RunError
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import Evaluation
+from tuitrain.text import plain
+
+Format = Literal["markdown", "csv", "json"]
+Tests = list[dict[str, Any]]
+
+
+def keys(comparison: Comparison, *, everything: bool) -> Sequence[str]:
+    """Of the settings to be written."""
+    return comparison.keys if everything else comparison.differing
+
+
+def tests(comparison: Comparison, folders: Mapping[str, RunFolder]) -> Tests:
+    """Each run's test against that of the baseline, or why there is none."""
+    names = {run.id: plain(run.name, 60) for run in comparison.runs}
+    done = []
+    for run in comparison.runs:
+        if run.id == comparison.baseline:
+            continue
+        found: dict[str, Any] = {"baseline": comparison.baseline, "run": run.id, "problem": None}
+        try:
+            first, second = _evaluation(folders[comparison.baseline]), _evaluation(folders[run.id])
+            test = mcnemar(first, second)
+        except RunError as error:
+            found["problem"] = str(error)
+        else:
+            found |= {
+                "images": test.images,
+                "only_baseline": test.only_first,
+                "only_run": test.only_second,
+                "p": test.p,
+                "significant": test.significant,
+                "level": LEVEL,
+                "verdict": verdict(test, names[comparison.baseline], names[run.id]),
+            }
+        done.append(found)
+    return done
+
+
+def _evaluation(folder: RunFolder) -> Evaluation:
+    folder.refuse_foreign()
+    evaluation = folder.evaluation("test")
+    if evaluation is None:
+        raise RunError(f"{plain(folder.id)} was not tested.", f"Test it with: tuitrain evaluate {plain(folder.id)}")
+    return evaluation
+
+
+def document(comparison: Comparison, keys: Sequence[str], tests: Tests) -> dict[str, Any]:
+    """Of plain values, for JSON."""
+    return {
+        "runs": [
+            {
+                "id": run.id,
+                "name": run.name,
+                "status": run.status,
+                "settings": {key: run.settings.get(key) for key in keys},
+                "metrics": run.metrics,
+                "delta": {metric.key: comparison.delta(run, metric.key) for metric in METRICS},
+            }
+            for run in comparison.runs
+        ],
+        "baseline": comparison.baseline,
+        "differing_settings": comparison.differing,
+        "validation_accuracy_to_reach": comparison.threshold,
+        "best": {
+            metric.key: sorted(best(metric, {run.id: run.metrics[metric.key] for run in comparison.runs}))
+            for metric in METRICS
+        },
+        "mcnemar": tests,
+        "groups": [
+            {
+                "name": group.name,
+                "runs": group.ids,
+                "metrics": {metric.key: comparison.spread(group.ids, metric.key) for metric in METRICS},
+            }
+            for group in comparison.groups
+        ],
+    }
+
+
+def csv_text(comparison: Comparison, keys: Sequence[str]) -> str:
+    """A line a run, numbers as they are."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "name", "status", *keys, *(metric.key for metric in METRICS)])
+    for run in comparison.runs:
+        settings = ["" if key not in run.settings else to_text(run.settings[key]) for key in keys]
+        numbers = ["" if run.metrics[metric.key] is None else run.metrics[metric.key] for metric in METRICS]
+        texts = [_inert(plain(text)) for text in (run.id, run.name, run.status, *settings)]
+        writer.writerow([*texts, *numbers])
+    return text.getvalue()
+
+
+def _inert(text: str) -> str:
+    """What a spreadsheet does not take for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "@") or (text[:1] == "-" and not text[1:2].isdigit()) else text
+
+
+def table_rows(comparison: Comparison, keys: Sequence[str], tests: Tests) -> list[list[str]]:
+    """A row a setting, metric or test: its name, then a text for each run."""
+    settings = [run.settings for run in comparison.runs]
+    table = [
+        [key, *(plain(to_text(values[key]), 60) if key in values else units.UNKNOWN for values in settings)]
+        for key in keys
+    ]
+    for metric in METRICS:
+        values = {run.id: run.metrics[metric.key] for run in comparison.runs}
+        top = best(metric, values)
+        if any(value is not None for value in values.values()):
+            title = metric.title
+            if metric.key.endswith("_to_reach"):
+                title += f" {units.percent(comparison.threshold)}"
+            cells = []
+            for run in comparison.runs:
+                change = comparison.delta(run, metric.key)
+                cells.append(
+                    metric.text(values[run.id])
+                    + " ★" * (run.id in top)
+                    + (f" {metric.difference(change)}" if change else "")
+                )
+            table.append([title, *cells])
+    return [*table, _test_row(comparison, tests)]
+
+
+def _test_row(comparison: Comparison, tests: Tests) -> list[str]:
+    said = {test["run"]: p_text(test["p"]) if test["problem"] is None else units.UNKNOWN for test in tests}
+    return ["McNemar", *(said.get(run.id, "") for run in comparison.runs)]
+
+
+def heads(comparison: Comparison) -> list[str]:
+    return [plain(run.name, 40) or plain(run.id, 40) for run in comparison.runs]
+
+
+def markdown(comparison: Comparison, keys: Sequence[str], tests: Tests) -> str:
+    lines = [["", *heads(comparison)], ["---"] * (len(comparison.runs) + 1)]
+    lines += table_rows(comparison, keys, tests)
+    return "".join("| " + " | ".join(map(_escaped, line)) + " |\n" for line in lines)
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown takes for nothing else; the line between head and rows stays what it is."""
+    return text if text == "---" else "".join(f"\\{c}" if c in "\\|`*_[]<>!#" else c for c in text)
+
+
+def write(comparison: Comparison, keys: Sequence[str], tests: Tests, format: Format) -> str:
+    """The whole of it in the format."""
+    writers: dict[Format, Callable[[], str]] = {
+        "markdown": lambda: markdown(comparison, keys, tests),
+        "csv": lambda: csv_text(comparison, keys),
+        "json": lambda: msgspec.json.format(msgspec.json.encode(document(comparison, keys, tests))).decode() + "\n",
+    }
+    return writers[format]()
