@@ -9,13 +9,14 @@ in TUITRAIN_TEST_DATA, a folder with MNIST/raw; without a CUDA device there is n
 
 import statistics
 import time
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 
 from claims import Claim, at_least, at_most, figure, report
 from stacked import SEEDS, sweep
-from training_cpu import DATA, SECONDS, Cell, attached, headless, medians, on_screen, ours, pixels
+from training_cpu import DATA, WATCHED, Cell, attached, headless, measured, on_screen, ours, pixels, ratio
 from tuitrain.cli.output import talk
 
 
@@ -36,7 +37,7 @@ def textbook(cell: Cell) -> float:
         seen += len(labels)
         if step % 100 == 0:
             f"{loss.item():.4f}"
-        if time.perf_counter() - started > SECONDS:
+        if time.perf_counter() - started > cell.seconds:
             break
     torch.cuda.synchronize()
     return seen / (time.perf_counter() - started)
@@ -66,7 +67,7 @@ def by_hand(cell: Cell) -> float:
         step()
     torch.cuda.synchronize()
     started, seen = time.perf_counter(), 0
-    while time.perf_counter() - started < SECONDS:
+    while time.perf_counter() - started < cell.seconds:
         order = torch.randperm(len(images), device="cuda")
         for batch in order[: len(order) // cell.batch * cell.batch].view(-1, cell.batch):
             rows.copy_(batch)
@@ -77,19 +78,20 @@ def by_hand(cell: Cell) -> float:
 
 
 def beside_other_loops(cell: Cell, turns: int) -> list[Claim]:
-    speed, name = medians(cell, [textbook, by_hand, ours], turns), f"{cell}, {torch.cuda.get_device_name()}"
+    by_book, captured, by_us = measured(cell, [textbook, by_hand, ours], turns)
+    name = f"{cell}, {torch.cuda.get_device_name()}"
     return [
-        figure(f"{name}: tuitrain", speed[ours], "images/s"),
-        at_least(f"{name}: tuitrain / textbook", 10, speed[ours] / speed[textbook], "x"),
-        at_least(f"{name}: tuitrain / captured by hand", 0.9, speed[ours] / speed[by_hand], "x"),
+        figure(f"{name}: tuitrain", statistics.median(by_us), "images/s"),
+        at_least(f"{name}: tuitrain / textbook", 10, ratio(by_us, by_book), "x"),
+        at_least(f"{name}: tuitrain / captured by hand", 0.9, ratio(by_us, captured), "x"),
     ]
 
 
 def with_a_screen(cell: Cell, turns: int) -> list[Claim]:
-    speed = medians(cell, [headless, on_screen, attached], turns)
+    alone, screen, other = measured(replace(cell, seconds=WATCHED), [headless, on_screen, attached], turns)
     return [
-        at_least("screen open, thread of the app / headless", 0.97, speed[on_screen] / speed[headless], "x"),
-        at_least("screen attached, own process / headless", 0.97, speed[attached] / speed[headless], "x"),
+        at_least("screen open, thread of the app / headless", 0.97, ratio(screen, alone), "x"),
+        at_least("screen attached, own process / headless", 0.97, ratio(other, alone), "x"),
     ]
 
 
@@ -117,7 +119,8 @@ def claims(quick: bool) -> list[Claim]:
     found += [*with_a_screen(cell, turns), *stacked(1 if quick else 3)]
     for precision in ("fp32", "bf16"):
         cnn = Cell(model="cnn", batch=256, threads=None, device="cuda", precision=precision)
-        found.append(figure(f"{cnn}, {precision}: tuitrain", medians(cnn, [ours], turns)[ours], "images/s"))
+        (speeds,) = measured(cnn, [ours], turns)
+        found.append(figure(f"{cnn}, {precision}: tuitrain", statistics.median(speeds), "images/s"))
     return found
 
 
