@@ -38,25 +38,20 @@ from tuitrain.training.models import build
 DATA = Path(os.environ.get("TUITRAIN_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")).resolve()
 # Each figure is of about so much training; beside a screen, which draws every few seconds, of more.
 SECONDS, WATCHED = 1.0, 4.0
-# The app, in which a run is started once it is up, as its form does it.
+# The app, in which a run is started by the form.
 SCREEN = """
 import sys
 from pathlib import Path
 from tuitrain.app import TuitrainApp
 from tuitrain.config.values import override
 from tuitrain.config.schema import Config
-from tuitrain.hosts.launch import Request
 from tuitrain.hosts.thread import ThreadHost
-from tuitrain.widgets.navigation import OpenRun
+from tuitrain.screens.new_run import NewRunForm
 
-host, runs_dir = ThreadHost(), Path(sys.argv[1])
-app = TuitrainApp(runs_dir, host)
-
-def start():
-    host.start(Request(config=override(Config(), sys.argv[2:]), runs_dir=runs_dir))
-    timer = app.set_interval(0.02, lambda: host.folder and (timer.stop(), app.post_message(OpenRun(host.folder))))
-
-app.call_later(lambda: app.set_timer(0.5, start))
+app = TuitrainApp(Path(sys.argv[1]), ThreadHost())
+form = NewRunForm(app.host, app.runs_dir, override(Config(), sys.argv[2:]))
+app.call_later(app.push_screen, form)
+app.call_later(app.set_timer, 1, form.action_start)
 app.run()
 """
 
