@@ -1,0 +1,142 @@
+"""A GPU played by torch's fake tensors, which have a device, a shape and no values: reading one raises, and so does
+mixing devices. All that a step asks a GPU for is there but the backward pass, which needs a driver.
+"""
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+
+from tuitrain.config.schema import Config
+from tuitrain.training import captured as captured_module
+from tuitrain.training import captured_stack as captured_stack_module
+from tuitrain.training import checkpoint, gradients, late, models, optimizers
+from tuitrain.training.captured import Captured, obstacle
+from tuitrain.training.captured_stack import CapturedStack
+from tuitrain.training.data import Dataset, augmentation
+from tuitrain.training.data.shared import SharedBatches, SharedSplit
+from tuitrain.training.data.splits import MemorySplit
+from tuitrain.training.graph import Beside
+from tuitrain.training.job import Job
+from tuitrain.training.loop import Loop
+from tuitrain.training.models.summary import gradient_layers
+from tuitrain.training.progress import Progress
+from tuitrain.training.rehearsal import STEPS
+from tuitrain.training.stacked import StackedMLP, StackedOptimizer
+from tuitrain.training.window import Window, Windows
+
+Quick = Callable[..., Config]
+DEVICE = torch.device("cuda", 0)
+RECIPES = {
+    "mlp": (),
+    "augmented, clipped": ("data.augment=[shift, flip, crop]", "optimizer.clip_norm=1", "schedule.name=one-cycle"),
+    "cnn": ("model.name=cnn", "model.batch_norm=true", "model.dropout=0.2", "training.label_smoothing=0.1"),
+    "sgd": ("optimizer.name=sgd", "optimizer.momentum=0.9"),
+    "nadam": ("optimizer.name=nadam",),
+}  # fmt: skip
+
+
+def put_there(self: gradients.Autograd, loss: Tensor) -> None:
+    assert loss.device == DEVICE
+    for parameter in self._model.parameters():
+        parameter.grad = torch.empty_like(parameter)
+
+
+@pytest.fixture(autouse=True)
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    here = torch.device("cpu")
+    event = SimpleNamespace(query=lambda: False, synchronize=lambda: pytest.fail("waited for the device"))
+    monkeypatch.setattr(gradients.Autograd, "backward", put_there)
+    monkeypatch.setattr(torch.autograd, "backward", lambda *_: None)
+    monkeypatch.setattr(late, "mark", lambda: event)
+    monkeypatch.setattr(captured_module, "Beside", lambda _: Beside(here))
+    monkeypatch.setattr(captured_stack_module, "Beside", lambda _: Beside(here))
+    monkeypatch.setattr(checkpoint, "random_state", lambda _: {})
+    monkeypatch.setattr(checkpoint, "set_random_state", lambda *_: None)
+    fused = (torch.optim.Adam, torch.optim.SGD)
+    monkeypatch.setattr(optimizers, "_has_fused", lambda kind, _: kind in fused)
+    with torch.library._scoped_library("aten", "IMPL") as library:
+        for name in ("_fused_adam_.tensor_lr", "_fused_sgd_.tensor_lr", "_fused_sgd_"):
+            library.impl(name, lambda *_, **__: None, "Meta")
+        with FakeTensorMode():
+            yield
+
+
+def job(config: Config, split: object = None) -> Job:
+    with DEVICE:
+        model = models.build(config.model, (1, 8, 8), 10).train()
+        split = split or MemorySplit(torch.empty(200, 1, 8, 8), torch.zeros(200, dtype=torch.int64))
+    change = augmentation(config.data.augment, "digits")
+    dataset = cast(Dataset, SimpleNamespace(train=split, shape=(1, 8, 8)))
+    return Job(
+        config=config, device=DEVICE, threads=1, dataset=dataset, model=model, title="",
+        optimizer=optimizers.build(config.optimizer, model), scaler=torch.amp.GradScaler("cuda", enabled=False),
+        changes=(change,) if change else (), layers=gradient_layers(model),
+    )  # fmt: skip
+
+
+def played(rehearse: Callable[[], None], step: Callable[[], None]) -> Callable[[], None]:
+    for _ in range(STEPS):
+        rehearse()
+    step()
+    return step
+
+
+def test_the_played_gpu_notices_who_reads_it() -> None:
+    with pytest.raises(DataDependentOutputException):
+        torch.zeros((), device=DEVICE).item()
+    with pytest.raises(RuntimeError):
+        torch.zeros(3, device=DEVICE) + torch.zeros(3)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_captured_step_reads_nothing(quick: Quick, recipe: str) -> None:
+    made = job(quick(*RECIPES[recipe]))
+    assert not obstacle(made)
+    window = Window(100, DEVICE)
+    captured = Captured(made, window, played)
+    # What an eager step and a checkpoint find is as it always is.
+    assert all(isinstance(group["lr"], float) for group in made.optimizer.param_groups)
+    assert all(parameter.grad is None for parameter in made.model.parameters())
+    for rate in (0.1, 0.1, 0.05):
+        captured(torch.arange(64, device=DEVICE), rate)
+    assert not window.take(captured.norms()).there
+
+
+class Bare(Loop):
+    """No folder, no commands, no clock."""
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.config, self.at, self.window = job, job.config, Progress(0.1, 1), Window(100, DEVICE)
+
+
+@pytest.mark.parametrize("recipe", [*RECIPES, "accumulated"])
+def test_eager_steps_read_nothing_and_neither_does_a_row(quick: Quick, recipe: str) -> None:
+    loop = Bare(job(quick(*RECIPES.get(recipe, ("optimizer.accumulate=2",)))))
+    for rate, norms in loop._steps(torch.arange(200, device=DEVICE)):
+        if norms is not None:
+            loop._row(rate, norms)
+    assert loop.at.samples == 200
+    assert loop._asked is not None
+    assert len(loop.window) == 0
+
+
+@pytest.mark.parametrize("recipe", ["mlp", "augmented, clipped", "sgd"])
+def test_a_captured_step_of_a_stack_reads_nothing(quick: Quick, recipe: str) -> None:
+    config = quick(*RECIPES[recipe])
+    with DEVICE:
+        whole = MemorySplit(torch.empty(200, 1, 8, 8), torch.zeros(200, dtype=torch.int64))
+        splits = [SharedSplit(whole, torch.arange(150), None) for _ in range(3)]
+    jobs = [job(config, split) for split in splits]
+    net, windows = StackedMLP([one.model for one in jobs]), Windows([Window(100, DEVICE) for _ in jobs])
+    optimizer: Any = StackedOptimizer(jobs, net, [0, 0, 1])
+    captured = CapturedStack(
+        net, optimizer, SharedBatches(splits), windows, (3, 64), config.optimizer.clip_norm, played
+    )
+    captured(torch.zeros(3, 64, dtype=torch.int64, device=DEVICE))
+    assert captured.norms().shape == (3, len(jobs[0].layers))
+    assert [window.take().samples for window in windows._windows] == [64, 64, 64]
