@@ -215,7 +215,12 @@ def test_a_killed_worker_loses_only_steps_and_a_stopped_sweep_goes_on_later(tmp_
     assert all(one.state and one.state.process and not alive(one.state.process, 0) for one in stopped)
 
     # What is left takes seconds; one epoch more than it has is as good.
-    assert command(tmp_path, folder.id, "--first", "2")[0] == 0
+    status, out, err = command(tmp_path, folder.id, "--first", "2")
+    assert (status, out) == (0, "")
+    assert "on which nobody works now" in err
+    status, out, err = command(tmp_path, folder.id, "--show", "--json")
+    assert status == 0, err
+    assert json.loads(out)["status"] == "stopped"
     assert folder.jobs()[0] == Job(2, 0)
     status, out, err = command(tmp_path, folder.id, "--json", "--parallel", "1")
     assert status == 0, err

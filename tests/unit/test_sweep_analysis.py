@@ -105,7 +105,7 @@ def test_names_are_short_where_they_can_be() -> None:
 
 
 def ended(status: Status, took: float = 10.0, **state: Any) -> Outcome:
-    whole = State(status=status, started=100.0, ended=100.0 + took, **state)
+    whole = State(status=status, seconds=took, **state)
     return Outcome(Job(0, 0), {"optimizer.lr": 0.1}, status, None, whole)
 
 
@@ -126,13 +126,13 @@ def test_results_are_of_runs_that_have_ended_well() -> None:
 def test_the_time_left_counts_what_is_ahead_and_what_is_begun() -> None:
     sweep = loads("[training]\nepochs = 10\n[sweep.values]\n'optimizer.lr' = [0.1, 0.2]")
     queued, long = (Outcome(Job(0, 0), values, "queued") for values in (None, {"training.epochs": 40}))
-    running = ended("running", step=25, steps=100, seconds=3.75)
+    running = ended("running", 3.75, step=25, steps=100)
     done = [ended("finished"), ended("finished", 20)]
     assert seconds_left(sweep, [*done, running, running, queued]) == pytest.approx(18.75)
     assert seconds_left(sweep, [*done, running, running, queued, long]) == pytest.approx(18.75 + 30)
     # As fast as it is so far, where none has finished.
     assert seconds_left(sweep, [running, queued]) == pytest.approx(15 * 1.75)
     assert seconds_left(sweep, [ended("finished"), queued]) is None
-    assert seconds_left(sweep, [ended("running", step=1, steps=100, seconds=1.0), queued]) is None
+    assert seconds_left(sweep, [ended("running", 1.0, step=1, steps=100), queued]) is None
     assert part_done(sweep, [*done, running, running, queued, long]) == pytest.approx(25 / 90)
     assert part_done(sweep, []) == 0

@@ -166,14 +166,9 @@ def _part(one: Outcome) -> float:
 
 def _seconds_an_epoch(sweep: Sweep, one: Outcome) -> float | None:
     """Of those that it was to have: where many end early, so will those to come. None where too little is seen."""
-    if one.state is None or one.status not in ("finished", "stopped", "running"):
+    if one.state is None or one.status not in ("finished", "stopped", "running") or _part(one) <= SEEN:
         return None
-    if one.status == "running":
-        return one.state.seconds / _part(one) / _epochs(sweep, one) if _part(one) > SEEN else None
-    if one.state.started is None or one.state.ended is None:
-        return None
-    # From the start to the end, and of a run that was interrupted in between what it trained in all.
-    return max(one.state.ended - one.state.started, one.state.seconds) / _epochs(sweep, one)
+    return one.state.seconds / _part(one) / _epochs(sweep, one)
 
 
 def shown_status(one: Outcome) -> str:

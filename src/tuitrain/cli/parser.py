@@ -193,5 +193,8 @@ def _sweep(sweep: _Parser) -> None:
     sweep.add_argument("--detach", action="store_true", help="work in a process of its own, and return at once")
     say = sweep.add_mutually_exclusive_group()
     say.add_argument("--first", type=int, nargs="+", metavar="TRIAL", help="have SWEEP do these trials first")
+    say.add_argument(
+        "--show", dest="say", action="store_const", const="show", help="print how far SWEEP is, and begin nothing"
+    )
     for word, text in (("pause", "begin no further runs"), ("resume", "begin runs again"), ("stop", "save, and end")):
         say.add_argument(f"--{word}", dest="say", action="store_const", const=word, help=f"have SWEEP {text}")

@@ -92,6 +92,8 @@ def _extend(folder: SweepFolder, options: argparse.Namespace) -> bool:
 
 
 def _say(folder: SweepFolder, options: argparse.Namespace) -> int:
+    if options.say == "show":
+        return _result(folder, options.json)
     if options.first:
         if wrong := set(options.first) - {job.trial for job in folder.jobs()}:
             last = folder.sweep().trials - 1
@@ -102,7 +104,9 @@ def _say(folder: SweepFolder, options: argparse.Namespace) -> int:
         stop(folder)
     elif options.say:
         folder.ask(paused=options.say == "pause")
-    talk(f"{options.say or 'first'}: sent to {plain(folder.id)}")
+    at_work = bool(folder.sessions())
+    idle = "" if at_work else f", on which nobody works now. Go on with it: tuitrain sweep {plain(folder.id)}"
+    talk(f"{options.say or 'first'}: sent to {plain(folder.id)}{idle}")
     return 0
 
 
