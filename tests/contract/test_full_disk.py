@@ -15,9 +15,13 @@ from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
 from tuitrain.hosts.launch import Request, make, resume
 from tuitrain.hosts.process import spawn
+from tuitrain.hosts.queue import Place, Worker
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
+from tuitrain.runs.sweep import create as create_sweep
+from tuitrain.runs.sweep_index import SweepIndex
+from tuitrain.runs.sweep_records import Job, Record
 from tuitrain.training import checkpoint
 
 Quick = Callable[..., Config]
@@ -133,6 +137,23 @@ def test_a_disk_that_is_full_to_the_last_byte(quick: Quick, disk: Disk, capsys: 
     assert {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()} == before
     filler.unlink()
     assert train(folder).status == "finished"
+
+
+def test_a_full_disk_takes_no_trial_from_a_sweep(disk: Disk) -> None:
+    sweep = create_sweep(disk.path / "runs", "[sweep.values]\n'optimizer.lr' = [0.1, 0.01]")
+    filler = disk.fill()
+    writes: list[Callable[[], None]] = [
+        lambda: Worker(sweep, Place()).work(),
+        lambda: sweep.extend({"seeds": 2}),
+        lambda: sweep.ask(paused=True),
+        lambda: sweep.note(Job(0, 0), Record("a")),
+    ]
+    for write in writes:
+        with pytest.raises(RunError, match="cannot be written: No space left on device"):
+            write()
+    filler.unlink()
+    assert [one.status for one in SweepIndex(sweep).refresh()] == ["queued"] * 2
+    sweep.hold(Job(0, 0))
 
 
 def test_a_disk_that_can_only_be_read(quick: Quick, disk: Disk, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,11 +13,11 @@ from tuitrain.config.sweep import Values
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.pruning import Peers, losses, verdict
 from tuitrain.hosts.queue import Place, Worker
-from tuitrain.hosts.sampling import StorageError, sample
+from tuitrain.hosts.sampling import sample
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Best, RunInfo, Score
 from tuitrain.runs.rows import Evaluated
-from tuitrain.runs.sweep import SweepFolder, create, find, sweeps
+from tuitrain.runs.sweep import SweepError, SweepFolder, create, find, sweeps
 from tuitrain.runs.sweep_index import SweepIndex, open_jobs
 from tuitrain.runs.sweep_records import Job, Record
 from tuitrain.runs.writer import RunWriter
@@ -231,11 +231,11 @@ def test_tpe_is_told_what_came_of_its_trials(runs_dir: Path, finish: Callable[..
 
 def test_a_storage_that_cannot_be_used_is_said(runs_dir: Path) -> None:
     folder = create(runs_dir, RANDOM.replace("trials = 4", "storage = 'nothing://'"))
-    with pytest.raises(StorageError, match="Optuna's storage cannot be used"):
+    with pytest.raises(SweepError, match="Optuna's storage cannot be used"):
         sample(folder, 1, [])
     # It is no fault of the trial, which is done once the storage is back.
     folder.note(Job(0, 0), Record(problem="done"))
-    with pytest.raises(StorageError):
+    with pytest.raises(SweepError):
         Worker(folder, Place()).work()
     assert set(look(folder)[1:]) == {"queued"}
     assert opened(folder)[0] == Job(1, 0)

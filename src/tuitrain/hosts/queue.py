@@ -16,11 +16,12 @@ from tuitrain.config.values import build, flat, to_text
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.hosts.launch import Request, make, resume, resume_together
 from tuitrain.hosts.pruning import Peers, PruningInbox
-from tuitrain.hosts.sampling import StorageError, sample
+from tuitrain.hosts.sampling import sample
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, new_id, shown_status
+from tuitrain.runs.owner import HeldError
 from tuitrain.runs.records import State
-from tuitrain.runs.sweep import SweepFolder
+from tuitrain.runs.sweep import SweepError, SweepFolder
 from tuitrain.runs.sweep_index import SweepIndex, open_jobs, outcome
 from tuitrain.runs.sweep_records import Job, Record
 
@@ -75,7 +76,7 @@ class Worker:
     def _do(self, jobs: list[Job]) -> None:
         try:
             self._train(jobs)
-        except StorageError:
+        except SweepError:
             raise
         except (TuitrainError, OSError) as error:
             if len(jobs) == 1:
@@ -109,7 +110,7 @@ class Worker:
     def _hold(self, job: Job) -> bool:
         try:
             self.folder.hold(job)
-        except RunError:
+        except HeldError:
             return False
         now = outcome(self.folder, job)
         # Between the look and the hold another worker may have done it.

@@ -4,15 +4,14 @@ import time
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tuitrain.config.settings import settings
 from tuitrain.config.sweep import Choices, Range, Sweep, Values
 from tuitrain.config.values import to_text
 from tuitrain.errors import ConfigError, RunError, TuitrainError
-from tuitrain.runs.files import read_json, replace
+from tuitrain.runs.files import read_json
+from tuitrain.runs.owner import HeldError
 from tuitrain.runs.result import metric
-from tuitrain.runs.sweep import SweepFolder
+from tuitrain.runs.sweep import SweepError, SweepFolder
 from tuitrain.runs.sweep_index import Outcome
 from tuitrain.runs.sweep_records import Sample
 from tuitrain.text import plain
@@ -26,17 +25,13 @@ TRIES = 100
 WAIT = 0.1
 
 
-class StorageError(RunError):
-    """Nothing can be sampled for now; no trial is to blame."""
-
-
 def sample(folder: SweepFolder, trial: int, outcomes: list[Outcome]) -> Values:
     """The values of the trial, chosen once and kept, whichever of the processes asks first. Raises RunError, and
-    StorageError where Optuna's storage cannot be used."""
+    SweepError where Optuna's storage cannot be used."""
     while (known := folder.values(trial)) is None:
         try:
             folder.hold_sampling()
-        except RunError:
+        except HeldError:
             time.sleep(WAIT)
             continue
         try:
@@ -55,8 +50,8 @@ def _choose(folder: SweepFolder, trial: int, outcomes: list[Outcome]) -> None:
     except Exception as error:
         # Whatever the user's storage and its driver raise, of which the first line says what it is.
         said = plain(str(error).partition("\n")[0], 160)
-        raise StorageError(f"Optuna's storage cannot be used: {said}", "Is sweep.storage right?") from None
-    replace(folder.sample_file(trial), msgspec.json.encode(sampled), sync=True)
+        raise SweepError(f"Optuna's storage cannot be used: {said}", "Is sweep.storage right?") from None
+    folder.keep(trial, sampled)
 
 
 def _ask(folder: SweepFolder, trial: int, outcomes: list[Outcome]) -> Sample:

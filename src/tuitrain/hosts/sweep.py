@@ -195,7 +195,7 @@ def stop(folder: SweepFolder) -> None:
 
 def _last_line(folder: SweepFolder) -> str:
     lines = folder.log_file.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
-    return plain(lines[-1])
+    return plain(lines[-1].removeprefix("tuitrain: "))
 
 
 def _cores() -> int:

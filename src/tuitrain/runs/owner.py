@@ -20,6 +20,10 @@ from tuitrain.text import plain
 PATIENCE = 4.0
 
 
+class HeldError(RunError):
+    """Another process holds it."""
+
+
 class Owner(Struct, frozen=True):
     """`since` is seconds since 1970."""
 
@@ -33,7 +37,8 @@ def claim(folder: RunFolder) -> None:
 
 
 def hold(path: Path, heartbeat: Callable[[], float]) -> None:
-    """As `claim`, by a file of any name; `heartbeat` says when a holder on another machine last gave a sign of life."""
+    """As `claim`, by a file of any name; `heartbeat` says when a holder on another machine last gave a sign of life.
+    Raises HeldError where another process holds it, RunError where it cannot be written."""
     ours = msgspec.json.encode(Owner(this_process(), time.time()))
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
@@ -52,7 +57,7 @@ def _refuse_living(seen: bytes, heartbeat: Callable[[], float]) -> None:
     found = _owner(seen)
     if found is not None and alive(found.process, max(found.since, heartbeat())):
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found.since))
-        raise RunError(
+        raise HeldError(
             f"The run is held by process {found.process.pid} on {plain(found.process.host, 60)} since {since}.",
             "Wait for its end or stop it: tuitrain stop RUN.",
         )

@@ -9,6 +9,7 @@ journal.log     Optuna's memory
 log.txt         what the workers print
 """
 
+import contextlib
 import os
 import platform
 import shutil
@@ -32,6 +33,10 @@ from tuitrain.text import plain
 
 # What can be said anew of a sweep that exists, whatever its runs were made from.
 OPEN = ("trials", "seeds", "parallel", "max_minutes")
+
+
+class SweepError(RunError):
+    """The sweep itself cannot go on for now; no trial is to blame."""
 
 
 class SweepFolder:
@@ -72,10 +77,7 @@ class SweepFolder:
             there.append(sweep.settings(values))
         # Before the trials that are only asked for now.
         added = dict(enumerate(add, sweep.trials))
-        try:
-            replace(self.sweep_file, amend(read(self.sweep_file).decode(), changes, added).encode())
-        except OSError as error:
-            raise RunError(f"The sweep cannot be written: {error.strerror}.") from None
+        _write(self.sweep_file, amend(read(self.sweep_file).decode(), changes, added).encode())
 
     def first(self, jobs: Sequence[Job]) -> None:
         """Do these before all others. Raises RunError where that cannot be written."""
@@ -86,11 +88,7 @@ class SweepFolder:
 
     def ask(self, **changes: Any) -> None:
         """Change what the user asks of the sweep. Raises RunError where it cannot be written."""
-        wanted = msgspec.structs.replace(self.control(), **changes)
-        try:
-            replace(self.control_file, msgspec.json.encode(wanted))
-        except OSError as error:
-            raise RunError(f"The sweep cannot be told: {error.strerror}.") from None
+        _write(self.control_file, msgspec.json.encode(msgspec.structs.replace(self.control(), **changes)))
 
     def jobs(self) -> list[Job]:
         """In the order in which they are to be done. A grid is gone through once before it gets its second seed."""
@@ -118,6 +116,10 @@ class SweepFolder:
         except ConfigError as error:
             raise RunError(f"{path.name} is damaged: {error}") from None
 
+    def keep(self, trial: int, sample: Sample) -> None:
+        """The values of the trial from now on. Raises RunError where they cannot be written."""
+        _write(self.sample_file(trial), msgspec.json.encode(sample), sync=True)
+
     def sample_file(self, trial: int) -> Path:
         return self.path / "trials" / f"{trial:04}.json"
 
@@ -126,7 +128,8 @@ class SweepFolder:
         return read_json(path, Record) if path.exists() else Record()
 
     def note(self, job: Job, record: Record) -> None:
-        replace(self._job_file(job), msgspec.json.encode(record), sync=True)
+        """Raises RunError where it cannot be written."""
+        _write(self._job_file(job), msgspec.json.encode(record), sync=True)
 
     def run(self, job: Job) -> RunFolder | None:
         """None where it is not made, or made no more."""
@@ -142,7 +145,8 @@ class SweepFolder:
         return self.path / "jobs" / f"{name}.owner"
 
     def hold(self, job: Job) -> None:
-        """Only this process works on the job from now on. Raises RunError where another one does."""
+        """Only this process works on the job from now on. Raises HeldError where another one does, RunError where that
+        cannot be written."""
         owner.hold(self._hold_file(job.key), lambda: self._heartbeat(job))
 
     def let_go(self, job: Job) -> None:
@@ -165,7 +169,7 @@ class SweepFolder:
         ]
 
     def hold_sampling(self) -> None:
-        """Raises RunError where another process samples just now."""
+        """Raises HeldError where another process samples just now."""
         path = self._hold_file("sampling")
         owner.hold(path, lambda: _modified(path))
 
@@ -184,11 +188,9 @@ class SweepFolder:
     def enter(self, began: float) -> None:
         """Sign in, or give a sign of life, as a process that works on the sweep."""
         path = self._session_file()
-        try:
+        with contextlib.suppress(OSError):
             path.parent.mkdir(exist_ok=True)
-            replace(path, msgspec.json.encode(Session(this_process(), began, time.time())))
-        except OSError as error:
-            raise RunError(f"The sweep cannot be written: {error.strerror}.") from None
+        _write(path, msgspec.json.encode(Session(this_process(), began, time.time())))
 
     def leave(self) -> None:
         self._session_file().unlink(missing_ok=True)
@@ -227,6 +229,15 @@ def _refuse_change(sweep: Sweep, name: str, value: Any) -> None:
     now = getattr(sweep.options, name)
     if name in ("trials", "seeds") and value < now:
         raise ConfigError(f"{key} = {value} is not allowed: it has {now} already.", key=key)
+
+
+def _write(path: Path, content: bytes, *, sync: bool = False) -> None:
+    try:
+        replace(path, content, sync=sync)
+    except OSError as error:
+        raise SweepError(
+            f"The sweep cannot be written: {error.strerror}.", "Go on with it once that is mended."
+        ) from None
 
 
 def _modified(path: Path) -> float:
