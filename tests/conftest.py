@@ -10,7 +10,7 @@ import pytest
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.hosts.launch import Request, launch
-from tuitrain.runs.control import Inbox
+from tuitrain.runs.control import Command, CommandName, Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 
@@ -92,3 +92,21 @@ def read(folder: RunFolder) -> Follower:
 def read_fixture() -> Callable[[RunFolder], Follower]:
     """All that a run wrote."""
     return read
+
+
+class Cutter(Inbox):
+    """Gives a command at one look of the loop: where its ATTENTION is 0 there is one a step, and one more at the end of
+    an epoch."""
+
+    def __init__(self, folder: RunFolder, look: int, name: CommandName = "stop") -> None:
+        super().__init__(folder)
+        self.looks, self._look, self._name = 0, look, name
+
+    def new(self) -> list[Command]:
+        self.looks += 1
+        return [Command(self._name, 0.0)] if self.looks == self._look else []
+
+
+@pytest.fixture
+def cutter() -> type[Cutter]:
+    return Cutter

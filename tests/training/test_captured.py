@@ -4,13 +4,14 @@ test_cuda.py has the real one."""
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from tuitrain.config.schema import Config
 from tuitrain.hosts.launch import Request, make, resume, resume_together
-from tuitrain.runs.control import Command, Inbox
+from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import State
@@ -28,6 +29,7 @@ from tuitrain.training.rehearsal import STEPS, rehearse
 from tuitrain.training.stack import Member, Stack
 
 Quick = Callable[..., Config]
+Cut = Callable[..., Any]
 Train = Callable[..., Follower]
 Read = Callable[[RunFolder], Follower]
 
@@ -82,30 +84,18 @@ def test_captured_steps_are_the_eager_ones(train: Train, monkeypatch: pytest.Mon
         torch.testing.assert_close(other[name], value, rtol=rounding, atol=rounding / 10)
 
 
-class Cutter(Inbox):
-    """Gives a stop at one look of the loop, of which there is one a step."""
-
-    def __init__(self, folder: RunFolder, look: int) -> None:
-        super().__init__(folder)
-        self.looks, self._look = 0, look
-
-    def new(self) -> list[Command]:
-        self.looks += 1
-        return [Command("stop", 0.0)] if self.looks == self._look else []
-
-
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_captured_runs_go_on_to_the_last_bit(
-    quick: Quick, read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str
+    quick: Quick, read: Read, tmp_path: Path, cutter: Cut, monkeypatch: pytest.MonkeyPatch, recipe: str
 ) -> None:
     monkeypatch.setattr(Loop, "_captured", property(capture))
     monkeypatch.setattr(loop_module, "ATTENTION", 0.0)
     config = quick(*RECIPES[recipe], "training.epochs=3", "training.log_every=4", "training.precision=bf16")
     whole, cut = (make(Request(config=config, runs_dir=tmp_path / "runs")) for _ in range(2))
-    looks = Cutter(whole, 0)
+    looks = cutter(whole, 0)
     resume(whole, lambda *_: None, looks)
     assert (
-        resume(cut, lambda *_: None, Cutter(cut, random.Random(recipe).randrange(1, looks.looks))).status == "stopped"
+        resume(cut, lambda *_: None, cutter(cut, random.Random(recipe).randrange(1, looks.looks))).status == "stopped"
     )
     assert resume(cut, lambda *_: None, Inbox(cut)).status == "finished"
     one, other = (checkpoint.load(folder.checkpoints / "last.safetensors") for folder in (whole, cut))
@@ -115,7 +105,7 @@ def test_captured_runs_go_on_to_the_last_bit(
 
 @pytest.mark.parametrize("settings", [(), ("optimizer.clip_norm=0.5", "optimizer.name=sgd", "optimizer.momentum=0.9")])
 def test_captured_steps_of_a_stack_are_the_eager_ones(
-    quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: tuple[str, ...]
+    quick: Quick, tmp_path: Path, cutter: Cut, monkeypatch: pytest.MonkeyPatch, settings: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr(stack_module, "ATTENTION", 0.0)
     common = (*settings, "training.epochs=3", "training.log_every=8", "schedule.name=step", "schedule.gamma=0.5")
@@ -124,7 +114,7 @@ def test_captured_steps_of_a_stack_are_the_eager_ones(
 
     def train() -> dict[str, torch.Tensor]:
         folders = [make(Request(config=config, runs_dir=tmp_path / "runs")) for config in configs]
-        inboxes = [Inbox(folders[0]), Inbox(folders[1]), Cutter(folders[2], 30)]
+        inboxes = [Inbox(folders[0]), Inbox(folders[1]), cutter(folders[2], 30)]
         ended: list[State] = []
         resume_together(list(zip(folders, inboxes, strict=True)), lambda _, state: ended.append(state))
         assert sorted(state.status for state in ended) == ["finished", "finished", "stopped"]

@@ -3,14 +3,14 @@
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
 
 from tuitrain.config.schema import Config, OptimizerName
 from tuitrain.hosts.launch import Request, make, resume, resume_together
-from tuitrain.runs.control import Command, Inbox
+from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.training import checkpoint
@@ -20,6 +20,7 @@ from tuitrain.training.loop import Loop
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 Quick = Callable[..., Config]
+Cut = Callable[..., Any]
 Train = Callable[..., Follower]
 CUDA = "training.device=cuda"
 RECIPES = {
@@ -96,37 +97,29 @@ def test_a_run_on_the_gpu_comes_to_what_it_comes_to_on_the_cpu(train: Train) -> 
     assert list(there.train["loss"]) == pytest.approx(list(here.train["loss"]), rel=0.02, abs=0.01)
 
 
-class Cutter(Inbox):
-    """Gives a stop at one look of the loop, of which there is one a step."""
-
-    def __init__(self, folder: RunFolder, look: int) -> None:
-        super().__init__(folder)
-        self.looks, self._look = 0, look
-
-    def new(self) -> list[Command]:
-        self.looks += 1
-        return [Command("stop", 0.0)] if self.looks == self._look else []
-
-
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_runs_go_on_to_the_last_bit(quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str) -> None:
+def test_runs_go_on_to_the_last_bit(
+    quick: Quick, tmp_path: Path, cutter: Cut, monkeypatch: pytest.MonkeyPatch, recipe: str
+) -> None:
     monkeypatch.setattr(loop_module, "ATTENTION", 0.0)
     config = quick(*RECIPES[recipe], CUDA, "training.epochs=3", "training.log_every=4", "training.deterministic=true")
     whole, cut = (make(Request(config=config, runs_dir=tmp_path / "runs")) for _ in range(2))
-    looks = Cutter(whole, 0)
+    looks = cutter(whole, 0)
     resume(whole, lambda *_: None, looks)
     assert (
-        resume(cut, lambda *_: None, Cutter(cut, random.Random(recipe).randrange(1, looks.looks))).status == "stopped"
+        resume(cut, lambda *_: None, cutter(cut, random.Random(recipe).randrange(1, looks.looks))).status == "stopped"
     )
     assert resume(cut, lambda *_: None, Inbox(cut)).status == "finished"
     one, other = (checkpoint.load(folder.checkpoints / "last.safetensors")["model"] for folder in (whole, cut))
     assert all(torch.equal(other[name], value) for name, value in one.items())
 
 
-def test_a_run_of_the_gpu_goes_on_on_the_cpu(quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_of_the_gpu_goes_on_on_the_cpu(
+    quick: Quick, tmp_path: Path, cutter: Cut, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loop_module, "ATTENTION", 0.0)
     folder = make(Request(config=quick("training.epochs=2", "training.device=auto"), runs_dir=tmp_path))
-    assert resume(folder, lambda *_: None, Cutter(folder, 5)).status == "stopped"
+    assert resume(folder, lambda *_: None, cutter(folder, 5)).status == "stopped"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert resume(folder, lambda *_: None, Inbox(folder)).status == "finished"
 

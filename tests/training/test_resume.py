@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tuitrain.config.schema import Config
 from tuitrain.hosts.launch import Request, make, resume
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs import writer as writer_module
-from tuitrain.runs.control import Command, CommandName, Inbox, send
+from tuitrain.runs.control import CommandName, Inbox, send
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.follower import Follower
 from tuitrain.training import checkpoint
@@ -23,6 +24,7 @@ from tuitrain.training import loop as loop_module
 from tuitrain.training import steering as steering_module
 
 Quick = Callable[..., Config]
+Cut = Callable[..., Any]
 Read = Callable[[RunFolder], Follower]
 PATIENCE = 60
 # So many small steps that a kill has room, and rows that are not where checkpoints are.
@@ -163,18 +165,6 @@ def test_killed_at_random_moments(quick: Quick, read: Read, tmp_path: Path, host
     assert in_saving
 
 
-class Cutter(Inbox):
-    """Gives a command at one look of the loop: there is one a step, and one more at the end of an epoch."""
-
-    def __init__(self, folder: RunFolder, look: int, name: CommandName) -> None:
-        super().__init__(folder)
-        self.looks, self._look, self._name = 0, look, name
-
-    def new(self) -> list[Command]:
-        self.looks += 1
-        return [Command(self._name, 0.0)] if self.looks == self._look else []
-
-
 SHORT = ("training.epochs=3", "training.log_every=4", "data.batch_size=128")
 MORE = {
     "rmsprop, step": ("optimizer.name=rmsprop", "optimizer.momentum=0.5", "schedule.name=step", "schedule.every=0.5"),
@@ -189,17 +179,17 @@ MORE = {
 
 @pytest.mark.parametrize("recipe", [*RECIPES, *MORE])
 def test_stopped_and_handed_over_at_random_looks(
-    quick: Quick, read: Read, tmp_path: Path, recipe: str, monkeypatch: pytest.MonkeyPatch
+    quick: Quick, read: Read, tmp_path: Path, cutter: Cut, recipe: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop_module, "ATTENTION", 0.0)
     config = quick(*(RECIPES | MORE)[recipe], *SHORT)
     uncut, cut = new(config, tmp_path), new(config, tmp_path)
-    whole = Cutter(uncut, 0, "stop")
+    whole = cutter(uncut, 0, "stop")
     resume(uncut, lambda *_: None, whole)
     moments = random.Random(recipe)
     for name, status in (("stop", "stopped"), ("detach", "queued"), ("stop", "stopped"), ("detach", "queued")):
         look = moments.randint(1, whole.looks // 5)
-        assert resume(cut, lambda *_: None, Cutter(cut, look, name)).status == status  # type: ignore[arg-type]
+        assert resume(cut, lambda *_: None, cutter(cut, look, name)).status == status
     assert resume(cut, lambda *_: None, Inbox(cut)).status == "finished"
     assert_same(read(cut), read(uncut))
 
@@ -263,7 +253,9 @@ def test_left_in_the_midst_of_any_evaluation(
 
 
 @pytest.mark.parametrize(("name", "status"), [("stop", "stopped"), ("detach", "queued")])
-def test_left_while_it_is_prepared(quick: Quick, read: Read, tmp_path: Path, name: CommandName, status: str) -> None:
+def test_left_while_it_is_prepared(
+    quick: Quick, read: Read, tmp_path: Path, cutter: Cut, name: CommandName, status: str
+) -> None:
     config = quick(*SHORT)
     uncut, cut = new(config, tmp_path), new(config, tmp_path)
     resume(uncut, lambda *_: None, Inbox(uncut))
@@ -279,7 +271,7 @@ def test_left_while_it_is_prepared(quick: Quick, read: Read, tmp_path: Path, nam
     assert (state.status, state.step, state.phase) == (status, 0, "paused" if status == "queued" else "")
     assert seen[-1][0] == "building the network"
     assert [event.name for event in read(cut).events] == [{"stop": "stopped", "detach": "detached"}[name]]
-    assert resume(cut, lambda *_: None, Cutter(cut, 2, "resume")).status == "finished"
+    assert resume(cut, lambda *_: None, cutter(cut, 2, "resume")).status == "finished"
     assert_same(read(cut), read(uncut))
 
 
