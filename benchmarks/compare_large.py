@@ -44,8 +44,6 @@ RUNS, ROWS, MANY = 10, 100_000, 5_000
 class Measured(TuitrainApp):
     """Opens the comparison and says when it is seen."""
 
-    CSS_PATH = str(Path(sys.modules[TuitrainApp.__module__].__file__ or "").parent / "app.tcss")
-
     def on_mount(self) -> None:
         super().on_mount()
         self.say("opened")

@@ -34,8 +34,6 @@ TIMER = 0.005
 class Measured(TuitrainApp):
     """Says how late its event loop comes to a timer, once a run trains."""
 
-    CSS_PATH = str(Path(sys.modules[TuitrainApp.__module__].__file__ or "").parent / "app.tcss")
-
     def on_mount(self) -> None:
         super().on_mount()
         self.lags: list[float] = []

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import ClassVar
 
 from textual import work
@@ -65,7 +65,10 @@ SLOW_LINE: dict[preferences.SlowLine, str] = {
 
 class TuitrainApp(PaintedApp):
     TITLE = "tuitrain"
-    CSS_PATH = "app.tcss"
+    # The first screen's with it, which Textual reads only for those that are pushed.
+    CSS_PATH: ClassVar[list[str | PurePath]] = [
+        Path(__file__).parent / name for name in ("app.tcss", "screens/runs.tcss")
+    ]
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help", tooltip="The keys of this screen", key_display="?", id="app.help"),
@@ -93,6 +96,9 @@ class TuitrainApp(PaintedApp):
         self.slow_line = preferences.load().slow_line
         self.theme = preferred if preferred in self.available_themes else _default_theme()
 
+    def get_default_screen(self) -> Runs:
+        return Runs(self.runs_dir)
+
     def on_unmount(self) -> None:
         give_title_back(self)
 
@@ -103,7 +109,6 @@ class TuitrainApp(PaintedApp):
         self._on_signal(signal.SIGHUP, self.exit)
         self._on_signal(signal.SIGTERM, self._stop_and_exit)
         self.theme_changed_signal.subscribe(self, lambda theme: preferences.change(theme=theme.name))
-        self.push_screen(Runs(self.runs_dir))
         for error in self._skipped:
             self.notify(str(error), severity="warning", markup=False)
         if self._first is not None:

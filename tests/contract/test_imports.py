@@ -38,7 +38,7 @@ async def look() -> None:
         for key in sys.argv[1:]:
             await pilot.press(key)
             await pilot.pause()
-        assert len(app.screen_stack) == 2 + bool(sys.argv[1:]), app.screen_stack
+        assert len(app.screen_stack) == 1 + bool(sys.argv[1:]), app.screen_stack
 
 asyncio.run(look())
 """

@@ -54,7 +54,7 @@ async def test_it_is_shown_compared_and_left_alone(home: Path) -> None:
         await pilot.press("j")
         await pilot.press("R", "t", "N", "y", "Y", "r", "x")
         await pilot.pause()
-        assert len(app.screen_stack) == 2
+        assert len(app.screen_stack) == 1
         await until(pilot, lambda: {"open", "new"} <= offered(app))
         assert offered(app).isdisjoint({"resume", "clone", "delete"})
         await pilot.press("a", "c")

@@ -1,4 +1,3 @@
-import inspect
 from collections.abc import Callable
 from pathlib import Path
 
@@ -258,8 +257,6 @@ async def test_more_columns_than_fit_are_scrolled_sideways_beside_the_name(app: 
 
 class Asked(TuitrainApp):
     """Keeps which runs are to be compared, and does not."""
-
-    CSS_PATH = str(Path(inspect.getfile(TuitrainApp)).with_name("app.tcss"))
 
     def on_compare_runs(self, message: CompareRuns) -> None:
         message.prevent_default()

@@ -116,7 +116,7 @@ async def test_without_sweeps_there_is_no_key(app: TuitrainApp, write_run: Write
         await pilot.pause()
         await pilot.press("S")
         await pilot.pause()
-        assert len(app.screen_stack) == 2
+        assert len(app.screen_stack) == 1
         assert "sweeps" not in footer(app)
 
 

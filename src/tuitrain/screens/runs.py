@@ -48,7 +48,6 @@ Runs are kept in $folder"""
 class Runs(RunView):
     """The home screen: a table of the folder's runs."""
 
-    CSS_PATH = "runs.tcss"
     TITLE = "Runs"
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -66,13 +66,21 @@ class RunTable(ScrollView, can_focus=True):
         self._styles: dict[str, Style] = {}
         self._touched = False
         self._drawn: list[Strip] = []
+        self._arranged = Size(0, 0)
+        self._look: tuple[object, ...] = ()
         self._signs = utf8_locale()
 
     def on_mount(self) -> None:
         self.app.theme_changed_signal.subscribe(self, lambda _: self.notify_style_update())
 
     def on_resize(self) -> None:
-        self._arrange()
+        if self.size != self._arranged:
+            self._arrange()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        # The first time the size is known here before it is told, which would be a frame later.
+        self.on_resize()
+        return super().render_lines(crop)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         return bool(self.entries) if action == "open" else True
@@ -140,6 +148,7 @@ class RunTable(ScrollView, can_focus=True):
         if not self.is_mounted or not self.size.width:
             return
         run = columns()["run"]
+        self._arranged = self.size
         most = NAME_WIDE if self.size.width >= WIDE else NAME
         room = self.scrollable_content_region.width or self.size.width
         widths = {"run": min(most, self._room(run))}
@@ -203,8 +212,11 @@ class RunTable(ScrollView, can_focus=True):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._styles.clear()
-        self._draw()
+        look = (self.app.theme, self.rich_style)
+        if look != self._look:
+            self._look = look
+            self._styles.clear()
+            self._draw()
 
     def render_line(self, y: int) -> Strip:
         return self._drawn[y] if y < len(self._drawn) else Strip.blank(self.size.width, self.rich_style)
