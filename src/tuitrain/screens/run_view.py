@@ -48,9 +48,7 @@ class RunView(RunChanges):
         return None
 
     def action_filter(self) -> None:
-        bar = self.query_one(FilterBar)
-        bar.display = True
-        bar.input.focus()
+        self.query_one(FilterBar).open()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self.overview.filter(event.value)
@@ -65,8 +63,7 @@ class RunView(RunChanges):
 
     def action_all(self) -> None:
         self.overview.filter("")
-        with self.prevent(Input.Changed):
-            self.query_one(FilterBar).input.value = ""
+        self.query_one(FilterBar).clear()
         self.on_input_submitted()
 
     def action_mark(self) -> None:

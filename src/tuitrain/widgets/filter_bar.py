@@ -42,28 +42,43 @@ class FilterInput(Input):
 
 
 class FilterBar(Horizontal):
-    """`complete` gives a text with its last word completed."""
+    """Made when it is first wanted. `complete` gives a text with its last word completed."""
 
     def __init__(self, text: str, complete: Callable[[str], str]) -> None:
         super().__init__()
         self._text, self._complete, self._said = text, complete, ("", False)
 
     def compose(self) -> ComposeResult:
+        if self._text:
+            yield from self._parts()
+
+    def _parts(self) -> ComposeResult:
         yield Static("filter ", id="label")
         yield FilterInput(self._text, suggester=_Completion(self._complete), compact=True, select_on_focus=False)
         yield Static(id="said")
 
     @property
-    def input(self) -> FilterInput:
-        return self.query_one(FilterInput)
+    def _input(self) -> FilterInput | None:
+        return next(iter(self.query(FilterInput)), None)
 
     @property
     def typing(self) -> bool:
-        return self.input.has_focus
+        return self._input is not None and self._input.has_focus
+
+    def open(self) -> None:
+        if self._input is None:
+            self.mount(*self._parts())
+        self.display = True
+        self.query_one(FilterInput).focus()
+
+    def clear(self) -> None:
+        if self._input is not None:
+            with self.prevent(Input.Changed):
+                self._input.value = ""
 
     def say(self, text: str, *, wrong: bool = False) -> None:
         """Beside what is typed: what is wrong with it, or what it found."""
-        if (text, wrong) == self._said:
+        if self._input is None or (text, wrong) == self._said:
             return
         self._said = text, wrong
         self.query_one("#said", Static).update(
