@@ -12,5 +12,8 @@ def plain(text: object, limit: int = 400) -> str:
     What is shown with it must still be kept from being read as markup: hand it to `rich.text.Text`, or to a
     widget with `markup=False`.
     """
-    line = _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", str(text)[: limit + 1].replace("\t", " "))
+    line = str(text)
+    if len(line) <= limit and line.isprintable():  # what is unsafe is not
+        return line
+    line = _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", line[: limit + 1].replace("\t", " "))
     return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,5 +1,6 @@
 """The command line: parse, call, print."""
 
+import gc
 import sys
 
 from tuitrain.errors import TuitrainError
@@ -8,6 +9,7 @@ from tuitrain.text import plain
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit status: 0 done, 1 the run failed, 2 bad usage, 130 stopped by the user."""
+    gc.disable()  # what is imported stays
     from tuitrain.cli.parser import parse
 
     try:

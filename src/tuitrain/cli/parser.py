@@ -1,6 +1,7 @@
 """Every command with its options. What a command does is imported once it is asked for."""
 
 import argparse
+import gc
 import importlib
 import os
 import sys
@@ -32,6 +33,8 @@ class _Parser(argparse.ArgumentParser):
 def _later(module: str) -> Command:
     def call(options: argparse.Namespace) -> int:
         run: Command = importlib.import_module(f"tuitrain.cli.{module}").run
+        gc.freeze()
+        gc.enable()
         return run(options)
 
     return call

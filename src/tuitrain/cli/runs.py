@@ -1,6 +1,7 @@
 """`tuitrain runs`: the table of runs."""
 
 import argparse
+import gc
 from typing import Any
 
 from tuitrain.analysis import query
@@ -20,6 +21,7 @@ COLUMNS = (
 
 
 def run(options: argparse.Namespace) -> int:
+    gc.disable()  # what is made is printed, and that is all
     fits = query.parse(options.filter)
     order = sort_order(options.sort) if options.sort else None
     runs_dir = options.folder or options.runs_dir

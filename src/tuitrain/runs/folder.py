@@ -149,8 +149,8 @@ def folders(runs_dir: Path) -> Iterator[RunFolder]:
     except OSError as error:
         raise RunError(f"The runs folder {plain(runs_dir)} cannot be read: {error.strerror}.") from None
     for one in inside:
-        if not one.name.startswith(".") and not one.is_symlink() and holds_a_run(runs_dir / one.name):
-            yield RunFolder(runs_dir / one.name)
+        if not one.name.startswith(".") and not one.is_symlink() and holds_a_run(path := runs_dir / one.name):
+            yield RunFolder(path)
 
 
 def holds_a_run(path: Path) -> bool:

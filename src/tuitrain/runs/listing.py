@@ -56,7 +56,8 @@ def list_runs(runs_dir: Path) -> list[Entry]:
 def all_folders(runs_dir: Path, visited: list[Path] | None = None) -> list[RunFolder]:
     """tuitrain's own, then those of other tools, each the newest first. The folders in which a new run would appear are
     added to `visited`. Raises RunError where the folder itself cannot be read."""
-    return [*folders(runs_dir), *event_folders(runs_dir, [] if visited is None else visited)]
+    own = list(folders(runs_dir))
+    return [*own, *event_folders(runs_dir, [] if visited is None else visited, {folder.id for folder in own})]
 
 
 def find(runs_dir: Path, wanted: str) -> RunFolder:

@@ -1,7 +1,8 @@
 """Folders of event files as runs that are only read."""
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -99,10 +100,10 @@ def begun(path: Path) -> str:
     return max(names, default="")
 
 
-def event_folders(root: Path, visited: list[Path]) -> list[EventFolder]:
+def event_folders(root: Path, visited: list[Path], own: Collection[str] = ()) -> list[EventFolder]:
     """The runs of other tools below `root`, itself included, newest first; the folders that were looked into are added
-    to `visited`. What cannot be read is passed over."""
-    found = sorted(_walk(root, 0, visited), key=begun, reverse=True)
+    to `visited`. What cannot be read is passed over, and so are the folders in `root` with the names in `own`."""
+    found = sorted(_walk(root, 0, visited, own), key=begun, reverse=True)
     return [EventFolder(path, plain(path.relative_to(root).as_posix()) if path != root else "") for path in found]
 
 
@@ -110,16 +111,16 @@ def is_event_folder(path: Path) -> bool:
     return bool(list(_walk(path, DEEPEST, [])))
 
 
-def _walk(path: Path, depth: int, visited: list[Path]) -> Iterator[Path]:
+def _walk(path: Path, depth: int, visited: list[Path], own: Collection[str] = ()) -> Iterator[Path]:
     if len(visited) >= MOST_FOLDERS:
         return
     visited.append(path)
     try:
         files = event_files(path)
-        children = sorted(
-            child for child in path.iterdir()
-            if not child.name.startswith(".") and not holds_a_run(child) and child.is_dir() and not child.is_symlink()
-        )  # fmt: skip
+        with os.scandir(path) as found:
+            inside = [one.name for one in found if not one.name.startswith(".") and one.is_dir(follow_symlinks=False)]
+        others = (path / name for name in sorted(inside) if name not in own)
+        children = [child for child in others if not holds_a_run(child)]
         parts = [child for child in children if _is_part(child, beside_files=bool(files))]
     except OSError:
         return
