@@ -25,7 +25,7 @@ def complete(
 ) -> None:
     """Bring those of `files` below `root` that are missing; `archives`, where there, are unpacked, not downloaded.
 
-    `source` is torchvision's class. Raises DataError where that cannot be done.
+    `source` is torchvision's class, or what calls it. Raises DataError where that cannot be done.
     """
     missing = [file for file in files if not (root / file).is_file()]
     if not missing:

@@ -1,14 +1,14 @@
 """The data sets with a name: scikit-learn's digits, and torchvision's."""
 
 import importlib.util
+import math
 import warnings
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import platformdirs
 import torch
-from torch import Tensor
 
 from tuitrain.config.datasets import FACTS
 from tuitrain.errors import DataError
@@ -45,13 +45,7 @@ def read(name: str, folder: str | None, progress: Progress) -> Named:
     if name == "digits":
         return _digits()
     root = Path(folder).expanduser() if folder else platformdirs.user_cache_path("tuitrain", appauthor=False) / "data"
-    from torchvision import datasets
-
-    source = getattr(datasets, _TORCHVISION[name])
-    if issubclass(source, datasets.MNIST):
-        parts = _mnist(name, source, root, progress)
-    else:
-        parts = _cifar(name, source, root, progress)
+    parts = _mnist(name, root, progress) if FACTS[name].shape[0] == 1 else _cifar(name, root, progress)
     for part in parts:
         _check(part, name, root)
     return Named(*parts, white=255)
@@ -73,28 +67,41 @@ def _digits() -> Named:
     return Named(pixels.at(train), pixels.at(test), white=16)
 
 
-def _mnist(name: str, source: Any, root: Path, progress: Progress) -> tuple[Pixels, Pixels]:
-    from torchvision.datasets import mnist
+def _mnist(name: str, root: Path, progress: Progress) -> tuple[Pixels, Pixels]:
+    """MNIST and those that have its form, read without torchvision, whose import takes as long as torch's."""
+    raw = f"{_TORCHVISION[name]}/raw"
+    files = [f"{raw}/{part}-{what}-ubyte" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1")]
 
-    archives = [f"{source.__name__}/raw/{Path(file).name}" for file, _ in source.resources]
-    files = [archive.removesuffix(".gz") for archive in archives]
-    complete(name, source, root, files, archives, progress)
-    readers = (mnist.read_image_file, mnist.read_label_file) * 2
-    tensors = [_read(reader, root / file) for reader, file in zip(readers, files, strict=True)]
-    return Pixels(tensors[0].unsqueeze(1), tensors[1]), Pixels(tensors[2].unsqueeze(1), tensors[3])
+    def source(folder: str, *, download: bool) -> None:
+        from torchvision import datasets
+
+        getattr(datasets, _TORCHVISION[name])(folder, download=download)
+
+    complete(name, source, root, files, [f"{file}.gz" for file in files], progress)
+    arrays = [_idx(root / file, dimensions) for file, dimensions in zip(files, (3, 1, 3, 1), strict=True)]
+    images, labels = arrays[::2], [torch.from_numpy(array.astype(np.int64)) for array in arrays[1::2]]
+    train, test = (Pixels(torch.from_numpy(a).unsqueeze(1), b) for a, b in zip(images, labels, strict=True))
+    return train, test
 
 
-def _read(reader: Any, path: Path) -> Tensor:
+def _idx(path: Path, dimensions: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+    """The bytes of an IDX file: 0, 0, 8 for bytes, the number of dimensions, each of them as four bytes, all values."""
     try:
-        tensor: Tensor = reader(path)
+        # In one array that may be written to, as torch asks for.
+        values = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
         raise DataError(f"{plain(path)} cannot be read: {plain(error.strerror)}.", "Set data.dir.") from error
-    except Exception as error:  # A damaged header raises nearly anything.
-        raise DataError(f"{plain(path)} is damaged or cut short.", _HINT) from error
-    return tensor
+    begin = 4 + 4 * dimensions
+    shape = values[4:begin].view(">u4").tolist() if len(values) >= begin else []
+    if values[:4].tolist() != [0, 0, 8, dimensions] or len(values) != begin + math.prod(shape):
+        raise DataError(f"{plain(path)} is damaged or cut short.", _HINT)
+    return values[begin:].reshape(shape)
 
 
-def _cifar(name: str, source: Any, root: Path, progress: Progress) -> tuple[Pixels, Pixels]:
+def _cifar(name: str, root: Path, progress: Progress) -> tuple[Pixels, Pixels]:
+    from torchvision import datasets
+
+    source = getattr(datasets, _TORCHVISION[name])
     sums = {f"{source.base_folder}/{file}": md5 for file, md5 in source.train_list + source.test_list}
     sums[f"{source.base_folder}/{source.meta['filename']}"] = source.meta["md5"]
     complete(name, source, root, list(sums), [source.filename], progress)
