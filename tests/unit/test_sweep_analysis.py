@@ -62,7 +62,7 @@ def test_a_value_without_a_score_keeps_its_place() -> None:
 def test_many_numbers_are_taken_together() -> None:
     many = [result(index, index / 10, lr=index / 8) for index in range(10)]
     groups = effect(many, "lr")
-    assert [label for label, _ in groups] == ["0 to 0.25", "0.375 to 0.625", "0.75 to 1", "1.12 to 1.12"]
+    assert [label for label, _ in groups] == ["0–0.25", "0.375–0.625", "0.75–1", "1.12–1.12"]
     assert [summary.n for _, summary in groups if summary] == [3, 3, 3, 1]
     assert groups[0][1] == about(3, 0.1, 0.1)
 

@@ -110,7 +110,7 @@ def _levels(values: Sequence[Any]) -> tuple[list[str], list[int]]:
     size = -(-len(distinct) // GROUPS)
     groups = [distinct[start : start + size] for start in range(0, len(distinct), size)]
     places = {value: place for place, group in enumerate(groups) for value in group}
-    labels = [f"{units.number(group[0])} to {units.number(group[-1])}" for group in groups]
+    labels = [f"{units.number(group[0])}–{units.number(group[-1])}" for group in groups]
     return labels, [places[value] for value in values]
 
 

@@ -115,9 +115,13 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
     def higher_is_better(self) -> bool:
         return self.options.metric.endswith("accuracy")
 
+    @cached_property
+    def _shared(self) -> dict[str, Any]:
+        return flat(self.base)
+
     def settings(self, values: Values) -> dict[str, Any]:
         """All settings of a trial, by dotted key."""
-        return flat(self.base) | values
+        return self._shared | values
 
     def seed(self, values: Values, number: int) -> int:
         """The training.seed of the `number`-th run, from 0, of a trial."""

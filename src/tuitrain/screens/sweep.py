@@ -105,7 +105,9 @@ class Sweep(SweepChanges):
             self._sweep, self._outcomes = self.folder.sweep(), self._index.refresh()
             self.status = self.folder.status(all(one.done for one in self._outcomes))
         except RunError as error:
+            self.status = ""
             self.query_one("#head", Said).say(Content(str(error)))
+            self.refresh_bindings()
             return
         self._show()
         self.refresh_bindings()
@@ -129,8 +131,9 @@ class Sweep(SweepChanges):
             words.append(f"ends {units.clock(time.time() + left)} (in {units.duration(left)})")
         if (until := self._until) is not None and (left is None or until < time.time() + left):
             words.append(f"no run begins after {units.clock(until)}")
+        name = plain(self._sweep.options.name, self.size.width // 3)
         return Content.assemble(
-            (plain(self._sweep.options.name, 60), "bold"), " · ", (self.status, STATUS.get(self.status, "")),
+            (name, "bold"), " · ", (self.status, STATUS.get(self.status, "")),
             (f" · {' · '.join(words)}", MUTED),
         )  # fmt: skip
 

@@ -53,7 +53,7 @@ class SweepChanges(TickingScreen):
             return self.status == "stopped"
         if action == "first":
             return self.selected is not None and self.selected.status == "queued"
-        return True if action == "more" else None
+        return bool(self.status) if action == "more" else None
 
     def action_pause(self) -> None:
         self._do("No further run begins.", lambda: self.folder.ask(paused=True))

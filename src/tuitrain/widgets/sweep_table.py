@@ -74,10 +74,11 @@ class SweepTable(DataTable[Text]):
             if selected in rows:
                 self.move_cursor(row=list(rows).index(selected), animate=False)
         else:
-            for key, cells in rows.items():
-                if cells != self._rows[key]:
-                    for head, cell in zip(heads, self._texts(key, cells, rows), strict=True):
-                        self.update_cell(key, head, cell, update_width=True)
+            for one in outcomes:
+                before, cells = self._rows[one.job.key], rows[one.job.key]
+                for place, cell in enumerate(cells):
+                    if cell != before[place]:
+                        self.update_cell(one.job.key, heads[place], self._text(one, place, cell), update_width=True)
         self._heads, self._rows = heads, rows
 
     def _build(self, heads: list[str], rows: dict[str, list[str]]) -> None:
@@ -85,16 +86,14 @@ class SweepTable(DataTable[Text]):
         for head in heads:
             self.add_column(Text(head, justify="left" if head in self._left else "right"), key=head)
         self._heads = heads
-        for key, cells in rows.items():
-            self.add_row(*self._texts(key, cells, rows), key=key)
+        for one in self._outcomes:
+            texts = [self._text(one, place, cell) for place, cell in enumerate(rows[one.job.key])]
+            self.add_row(*texts, key=one.job.key)
 
-    def _texts(self, key: str, cells: list[str], rows: dict[str, list[str]]) -> list[Text]:
-        one = self._outcomes[list(rows).index(key)]
-        color = self.app.theme_variables.get(COLORS.get(one.status, ""), "")
-        return [
-            Text(cell, style=color if head == "status" else "", justify="left" if head in self._left else "right")
-            for head, cell in zip(self._heads, cells, strict=True)
-        ]
+    def _text(self, one: Outcome, place: int, cell: str) -> Text:
+        head = self._heads[place]
+        color = self.app.theme_variables.get(COLORS.get(one.status, ""), "") if head == "status" else ""
+        return Text(cell, style=color, justify="left" if head in self._left else "right")
 
 
 def _title(sweep: Sweep) -> str:
