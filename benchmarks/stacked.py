@@ -27,7 +27,7 @@ ONE, TWO, STACKED = {"stack": 1, "parallel": 1}, {"stack": 1, "parallel": 2}, {"
 
 
 def claims(quick: bool = False) -> list[Claim]:
-    repeats, epochs = (1, 1) if quick else (3, 2)
+    repeats, epochs = (1 if quick else 3), 1
     ways = {"one after another": ONE, "two at a time": TWO, "stacked": STACKED}
     measured: dict[str, list[Cost]] = {name: [] for name in ways}
     for _ in range(repeats):
