@@ -238,9 +238,11 @@ async def test_pause_and_stop_of_a_sweep_that_goes_on(
         await pilot.pause()
         assert not folder.control().paused
         assert folder.control().stopped > 0
+        folder.log_file.write_text("a line\ntuitrain: No [red]disk[/].\n")
         folder.leave()
         await tick(app, pilot)
         assert "stopped · 5 of 10 runs" in text(app)
+        assert [note.message for note in app._notifications][-1] == "No [red]disk[/]."
 
 
 async def more(pilot: Pilot[None], what: str, *answers: str) -> None:

@@ -50,7 +50,7 @@ def _choose(folder: SweepFolder, trial: int, outcomes: list[Outcome]) -> None:
     except Exception as error:
         # Whatever the user's storage and its driver raise, of which the first line says what it is.
         said = plain(str(error).partition("\n")[0], 160)
-        raise SweepError(f"Optuna's storage cannot be used: {said}", "Is sweep.storage right?") from None
+        raise SweepError(f"Optuna's storage cannot be used: {said.rstrip('.')}.", "Is sweep.storage right?") from None
     folder.keep(trial, sampled)
 
 

@@ -102,7 +102,7 @@ class Pool:
             left = self.folder.left_by(worker.process.pid)
             self._deaths.update(left if left else (None,))
             if self._deaths[None] >= DEATHS:
-                raise RunError(f"The sweep's workers end at once: {_last_line(self.folder)}")
+                raise RunError(f"The sweep's workers end at once: {complaint(self.folder) or _last_line(self.folder)}")
             for job in left:
                 if self._deaths[job] >= DEATHS:
                     run = self.folder.run(job)
@@ -185,7 +185,7 @@ def spawn(folder: SweepFolder, parallel: int | None = None) -> None:
             return
         time.sleep(0.05)
     if child.poll() not in (None, 0):
-        raise RunError(f"The sweep's process ended at once: {_last_line(folder)}")
+        raise RunError(f"The sweep's process ended at once: {complaint(folder) or _last_line(folder)}")
 
 
 def stop(folder: SweepFolder) -> None:
@@ -193,9 +193,19 @@ def stop(folder: SweepFolder) -> None:
     folder.ask(stopped=time.time())
 
 
+def complaint(folder: SweepFolder) -> str:
+    """What the last process that worked on the sweep in the background ended with, where that was an error."""
+    prefix = "tuitrain: "
+    line = _last_line(folder)
+    return plain(line.removeprefix(prefix)) if line.startswith(prefix) else ""
+
+
 def _last_line(folder: SweepFolder) -> str:
-    lines = folder.log_file.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
-    return plain(lines[-1].removeprefix("tuitrain: "))
+    try:
+        lines = folder.log_file.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+    except OSError:
+        return ""
+    return plain(lines[-1])
 
 
 def _cores() -> int:

@@ -14,6 +14,7 @@ from tuitrain.analysis import sweep as analysis
 from tuitrain.analysis import units
 from tuitrain.config.sweep import Sweep as Settings
 from tuitrain.errors import RunError
+from tuitrain.hosts.sweep import complaint
 from tuitrain.runs.sweep import SweepFolder
 from tuitrain.runs.sweep_index import Outcome, SweepIndex
 from tuitrain.screens.sweep_changes import SWEEP_CHANGES, SweepChanges
@@ -101,6 +102,7 @@ class Sweep(SweepChanges):
         self.refresh_bindings()
 
     def tick(self) -> None:
+        before = self.status
         try:
             self._sweep, self._outcomes = self.folder.sweep(), self._index.refresh()
             self.status = self.folder.status(all(one.done for one in self._outcomes))
@@ -109,6 +111,8 @@ class Sweep(SweepChanges):
             self.query_one("#head", Said).say(Content(str(error)))
             self.refresh_bindings()
             return
+        if before == "running" and self.status == "stopped" and (why := complaint(self.folder)):
+            self.notify(why, severity="error", markup=False)
         self._show()
         self.refresh_bindings()
 

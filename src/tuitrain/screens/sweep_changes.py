@@ -32,6 +32,8 @@ class SweepChanges(TickingScreen):
 
     folder: SweepFolder
     status: str = ""
+    # From the key r until somebody works on it: pressed again, the key must not bring twice as many.
+    _begins = False
 
     @property
     def sweep(self) -> Sweep:
@@ -50,7 +52,7 @@ class SweepChanges(TickingScreen):
         if action == "stop":
             return self.status in ("running", "paused")
         if action == "resume":
-            return self.status == "stopped"
+            return self.status == "stopped" and not self._begins
         if action == "first":
             return self.selected is not None and self.selected.status == "queued"
         return bool(self.status) if action == "more" else None
@@ -69,13 +71,19 @@ class SweepChanges(TickingScreen):
         if one is not None:
             self._do(f"Trial {one.job.trial} comes first.", lambda: self.folder.first([one.job]))
 
-    @work(thread=True, exit_on_error=False)
     def action_resume(self) -> None:
+        self._begins = True
+        self._do("It goes on, in a process of its own.", lambda: self.folder.ask(paused=False))
+        self._begin()
+
+    @work(thread=True, exit_on_error=False)
+    def _begin(self) -> None:
         try:
-            self.folder.ask(paused=False)
             spawn(self.folder)
         except TuitrainError as error:
             self.app.call_from_thread(self.notify, str(error), severity="error", markup=False)
+        finally:
+            self._begins = False
 
     def action_more(self) -> None:
         known, now = sweep_options(), self.sweep.options
