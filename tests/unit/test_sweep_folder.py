@@ -13,7 +13,7 @@ from tuitrain.config.sweep import Values
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.pruning import Peers, losses, verdict
 from tuitrain.hosts.queue import Place, Worker
-from tuitrain.hosts.sampling import sample
+from tuitrain.hosts.sampling import sample, settle
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Best, RunInfo, Score
 from tuitrain.runs.rows import Evaluated
@@ -227,6 +227,11 @@ def test_tpe_is_told_what_came_of_its_trials(runs_dir: Path, finish: Callable[..
     )
     told = [trial.value for trial in study.get_trials() if trial.state.name == "COMPLETE"]
     assert told == [pytest.approx(0.5)]
+    # The last trials are told as well, once there is nothing more to do.
+    finish(folder, Job(2, 1), 1.0)
+    settle(folder, SweepIndex(folder).refresh())
+    told = [trial.value for trial in study.get_trials() if trial.state.name == "COMPLETE"]
+    assert told == [pytest.approx(0.5), pytest.approx(0.25)]
 
 
 def test_a_storage_that_cannot_be_used_is_said(runs_dir: Path) -> None:

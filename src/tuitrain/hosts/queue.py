@@ -16,7 +16,7 @@ from tuitrain.config.values import build, flat, to_text
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.hosts.launch import Request, make, resume, resume_together
 from tuitrain.hosts.pruning import Peers, PruningInbox
-from tuitrain.hosts.sampling import sample
+from tuitrain.hosts.sampling import sample, settle
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, new_id, shown_status
 from tuitrain.runs.owner import HeldError
@@ -66,6 +66,7 @@ class Worker:
                 continue
             jobs = self._take()
             if not jobs:
+                settle(self.folder, self._index.refresh())
                 return
             try:
                 self._do(jobs)

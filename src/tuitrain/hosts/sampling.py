@@ -1,6 +1,8 @@
 """Values for the next trial of a sweep by random or tpe, with Optuna, which is imported only here."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -28,30 +30,42 @@ WAIT = 0.1
 def sample(folder: SweepFolder, trial: int, outcomes: list[Outcome]) -> Values:
     """The values of the trial, chosen once and kept, whichever of the processes asks first. Raises RunError, and
     SweepError where Optuna's storage cannot be used."""
-    while (known := folder.values(trial)) is None:
-        try:
-            folder.hold_sampling()
-        except HeldError:
-            time.sleep(WAIT)
-            continue
-        try:
-            if folder.values(trial) is None:
-                _choose(folder, trial, outcomes)
-        finally:
-            folder.let_go_sampling()
+    if (known := folder.values(trial)) is None:
+        with _alone(folder):
+            if (known := folder.values(trial)) is None:
+                sampled = _ask(folder, trial, outcomes)
+                folder.keep(trial, sampled)
+                known = sampled.values
     return known
 
 
-def _choose(folder: SweepFolder, trial: int, outcomes: list[Outcome]) -> None:
+def settle(folder: SweepFolder, outcomes: list[Outcome]) -> None:
+    """Tell Optuna what came of the last trials, after which no other is asked for. Raises SweepError."""
+    sweep = folder.sweep()
+    if sweep.options.method != "grid":
+        with _alone(folder):
+            _tell(_study(folder, sweep, 0), folder, sweep, outcomes)
+
+
+@contextmanager
+def _alone(folder: SweepFolder) -> Iterator[None]:
+    """No other process uses the storage meanwhile; what that raises is a SweepError."""
+    while True:
+        try:
+            folder.hold_sampling()
+            break
+        except HeldError:
+            time.sleep(WAIT)
     try:
-        sampled = _ask(folder, trial, outcomes)
+        yield
     except (TuitrainError, OSError):
         raise
     except Exception as error:
         # Whatever the user's storage and its driver raise, of which the first line says what it is.
         said = plain(str(error).partition("\n")[0], 160)
         raise SweepError(f"Optuna's storage cannot be used: {said.rstrip('.')}.", "Is sweep.storage right?") from None
-    folder.keep(trial, sampled)
+    finally:
+        folder.let_go_sampling()
 
 
 def _ask(folder: SweepFolder, trial: int, outcomes: list[Outcome]) -> Sample:
