@@ -2,11 +2,13 @@
 
 import asyncio
 import gc
+import importlib
 import os
 import signal
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path, PurePath
+from threading import Thread
 from typing import ClassVar
 
 from textual import work
@@ -105,7 +107,7 @@ class TuitrainApp(PaintedApp):
     def on_mount(self) -> None:
         keep_title(self)
         if not gc.isenabled():
-            self.set_timer(1.0, _collect)
+            self.set_timer(1.0, Thread(target=_settle, name="settle", daemon=True).start)
         self._on_signal(signal.SIGHUP, self.exit)
         self._on_signal(signal.SIGTERM, self._stop_and_exit)
         self.theme_changed_signal.subscribe(self, lambda theme: preferences.change(theme=theme.name))
@@ -286,8 +288,13 @@ class TuitrainApp(PaintedApp):
             self.push_screen(screen)
 
 
-def _collect() -> None:
-    """What there is by now lives as long as the app: no collection of garbage need look at it, and make a key wait."""
+def _settle() -> None:
+    """Load what the next screens need, while neither a key nor training waits for it. What there is then lives as long
+    as the app: no collection of garbage need look at it, and make a key wait."""
+    import plotext  # noqa: F401
+
+    for screen in ("run", "training", "compare", "new_run"):
+        importlib.import_module(f"tuitrain.screens.{screen}")
     gc.freeze()
     gc.enable()
 

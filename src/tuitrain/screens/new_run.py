@@ -1,6 +1,5 @@
 """New run: is this the run I mean?"""
 
-import threading
 from pathlib import Path
 from typing import ClassVar
 
@@ -273,8 +272,6 @@ class NewRunForm(Screen[None]):
             self._say(BUSY)
         else:
             self.line.here(request)
-            # While torch is loaded, which takes longer: once training goes on, each would cost it as much time.
-            threading.Thread(target=_load_next, name="next screen", daemon=True).start()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if action in ("cancel", "back"):
@@ -334,14 +331,6 @@ class NewRunForm(Screen[None]):
     def on_resize(self) -> None:
         if self.preview is not None:
             self.call_later(self._show, self.preview)
-
-
-def _load_next() -> None:
-    """What the run's own screen and its charts need."""
-    import plotext  # noqa: F401
-
-    import tuitrain.screens.run
-    import tuitrain.screens.training  # noqa: F401
 
 
 def _start_sweep(runs_dir: Path, text: str) -> SweepFolder:
