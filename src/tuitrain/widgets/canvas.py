@@ -121,5 +121,4 @@ def _plotted(cells: Mapping[tuple[int, int], Cell], width: int, height: int) -> 
         for red, green, blue, characters in _COLORED.findall(line):
             row.extend((character, (int(red), int(green), int(blue)) if red else None) for character in characters)
         rows.append(row)
-    plotext.clear_figure()
     return rows
