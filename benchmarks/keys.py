@@ -2,9 +2,10 @@
 
     uv run python benchmarks/keys.py [--quick] [--write]
 
-The app in a pseudo-terminal of 120x40 trains digits at full speed, in a thread, or in a process of its own. A key is
-answered with the first byte that it brings about; keys are those of the curves, the pages and help. The frames are
-measured by the event loop itself: how late it comes to a timer of 5 ms.
+First in the form, from the start of a run until it trains. Then the app in a pseudo-terminal of 120x40 trains digits
+at full speed, in a thread, or in a process of its own. A key is answered with the first byte that it brings about; keys
+are those of the curves, the pages and help. The frames are measured by the event loop itself: how late it comes to a
+timer of 5 ms.
 """
 
 import argparse
@@ -99,10 +100,35 @@ def answered(runs_dir: Path, run: str, rounds: int) -> tuple[list[float], list[f
     return times, lags
 
 
+def while_loading(runs_dir: Path) -> list[float]:
+    """Milliseconds from key to screen in the form, from the start of a run until the first of it is seen."""
+    times = []
+    with Terminal("-m", "tuitrain", "--runs-dir", runs_dir) as terminal:
+        terminal.see("quit")
+        terminal.press("n")
+        terminal.see("New run")
+        terminal.follow(2)
+        terminal.press("\x12")
+        while b"images/s" not in terminal.written:
+            for key in ("\x1b[B", "\x1b[A"):
+                before, pressed = len(terminal.written), terminal.press(key)
+                while len(terminal.written) == before and time.monotonic() < pressed + 2:
+                    terminal.read(0.002)
+                if b"images/s" not in terminal.written:
+                    times.append(1000 * (terminal.times[-1][0] - pressed))
+                terminal.follow(0.05)
+        terminal.press("q")
+        terminal.follow(0.5)
+        terminal.press("s")
+        terminal.follow(2)
+    return times
+
+
 def claims(quick: bool = False) -> list[Claim]:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     rounds = 2 if quick else 6
     with home() as folder:
+        loading = [one for number in range(rounds // 2) for one in while_loading(folder / f"loading-{number}")]
         here, lags_here = answered(folder / "here", "", rounds)
         train = [
             "-m",
@@ -124,6 +150,7 @@ def claims(quick: bool = False) -> list[Claim]:
     return [
         at_most(f"key to screen, run in a thread of the app, p95 of {len(here)}", 50, p95(here), "ms"),
         at_most(f"key to screen, run in its own process, p95 of {len(own)}", 30, p95(own), "ms"),
+        at_most(f"key to screen, while torch is loaded, p95 of {len(loading)}", 100, p95(loading), "ms"),
         at_most(f"longest frame, run in a thread of the app, of {len(lags_here)}", 50, max(lags_here), "ms"),
         at_most(f"longest frame, run in its own process, of {len(lags_own)}", 50, max(lags_own), "ms"),
         figure(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.hosts.launch import Request, launch, resume
+from tuitrain.hosts.libraries import load_libraries
 from tuitrain.hosts.process import spawn, start
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
@@ -78,6 +79,7 @@ class ThreadHost:
 
     def _work(self, job: Callable[[], None]) -> None:
         try:
+            load_libraries()
             job()
             if self.folder is not None and self._detached.is_set() and self.folder.state().status == "queued":
                 spawn(self.folder, since=self._inbox.read_to if self._inbox else None)
