@@ -20,8 +20,8 @@ from tuitrain.runs.records import RunInfo, State
 
 # Nanoseconds within which a file may change twice and look as if it had once.
 SETTLED = 5 * 10**9
-# Fewer are read in no time.
-WORTH_KEEPING = 30
+# Fewer are read in no time, and so is a smaller part of all, which takes no longer than writing them all.
+WORTH_KEEPING, PART = 5, 50
 
 
 class _Run(Struct, array_like=True):
@@ -68,7 +68,7 @@ class Kept:
             and max(changed for changed, *_ in stamp) < settled
         }
         fresh = sum(name not in before or before[name].stamp != run.stamp for name, run in runs.items())
-        if fresh < WORTH_KEEPING:
+        if fresh < max(WORTH_KEEPING, len(runs) // PART):
             return
         self._runs = runs
         try:

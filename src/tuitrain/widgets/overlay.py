@@ -133,6 +133,8 @@ class Overlay(Container, can_focus=True):
             curve, stamp = metric.curve(run), self._stamp(run, metric)
             return [Line(drawn.name, along(self.axis, run, curve), curve[metric.column], color, marker, stamp=stamp)]
         x, mean, low, high = self._band(drawn, metric)
+        if metric.percent:
+            low, high = [max(value, 0.0) for value in low], [min(value, 1.0) for value in high]
         background = theme_color(self, "background")
         faint = _mixed(background, color, FAINT)
         return [
