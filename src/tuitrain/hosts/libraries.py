@@ -1,6 +1,5 @@
 """torch's shared libraries, loaded without holding up the screen."""
 
-import ctypes
 import os
 import sys
 from importlib.util import find_spec
@@ -16,6 +15,8 @@ def load_libraries() -> None:
     torch = find_spec("torch") if sys.platform == "linux" and "torch" not in sys.modules else None
     if torch is None or torch.origin is None:
         return
+    import ctypes
+
     load = ctypes.CDLL(None).dlopen
     load.argtypes, load.restype = (ctypes.c_char_p, ctypes.c_int), ctypes.c_void_p
     for name, scope in LIBRARIES:
