@@ -62,6 +62,7 @@ class Training(TickingScreen):
         super().__init__()
         self.run = Follower(folder)
         self._logged = 0
+        self._seen_pages: set[str] = set()
         self._active = False
         self._blocks = utf8_locale()
 
@@ -100,7 +101,8 @@ class Training(TickingScreen):
 
     def _page(self) -> None:
         """Only the page that is seen is drawn."""
-        current = self.query_one(ContentSwitcher).current
+        current = self.query_one(ContentSwitcher).current or ""
+        self._seen_pages.add(current)
         if current == "log":
             fresh = self.run.log_lines - self._logged
             lines = list(self.run.log)[-fresh:] if fresh > 0 else []
@@ -214,7 +216,12 @@ class Training(TickingScreen):
     def action_page(self, page: str) -> None:
         self.query_one(ContentSwitcher).current = page
         self.query_one(f"#{page}").focus()
-        self.tick()
+        # A page that was seen before is there at once, and a moment later what is new.
+        if page in self._seen_pages:
+            self.refresh_bindings()
+            self.call_after_refresh(self._return)
+        else:
+            self.tick()
 
     def action_results(self) -> None:
         self.post_message(OpenRun(self.run.folder, results=True, replace=True))

@@ -20,6 +20,7 @@ class TickingScreen(Screen[None]):
 
     _timer: Timer | None = None
     _shown = False
+    _seen = False
     _counted = 0
 
     def tick(self) -> None:
@@ -28,7 +29,16 @@ class TickingScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         self._shown = True
-        self._go()
+        # What was seen before is there at once, and a moment later what is new.
+        if self._seen:
+            self.call_after_refresh(self._return)
+        else:
+            self._seen = True
+            self._go()
+
+    def _return(self) -> None:
+        if self._shown:
+            self._go()
 
     def on_screen_suspend(self) -> None:
         self._shown = False
