@@ -129,6 +129,19 @@ async def test_the_filter_works_as_one_types(app: TuitrainApp, size: tuple[int, 
 
 
 @pytest.mark.usefixtures("four")
+async def test_the_rows_come_back_after_a_filter_that_found_nothing(app: TuitrainApp) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        before = lines(app)[1:6]
+        await pilot.press("slash")
+        await write(pilot, "zz")
+        assert not app.screen.query_one(RunTable).display
+        await pilot.press("escape")
+        await pilot.pause()
+        await pilot.pause()
+        assert lines(app)[1:6] == before
+
+
+@pytest.mark.usefixtures("four")
 async def test_a_wrong_filter_says_so_and_changes_nothing(app: TuitrainApp) -> None:
     async with app.run_test(size=(100, 24)) as pilot:
         await pilot.press("slash")

@@ -55,6 +55,7 @@ class RunView(RunChanges):
         self.draw()
 
     def on_input_submitted(self) -> None:
+        self.draw()  # a table that was hidden cannot have the focus
         self.set_focus(self.query_one(RunTable) if self.overview.shown else None)
         self.keep()
 

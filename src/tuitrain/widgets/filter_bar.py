@@ -63,7 +63,7 @@ class FilterBar(Horizontal):
 
     @property
     def typing(self) -> bool:
-        return self._input is not None and self._input.has_focus
+        return self._input is not None and self.screen.focused is self._input
 
     def open(self) -> None:
         if self._input is None:

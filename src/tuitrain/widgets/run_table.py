@@ -145,9 +145,8 @@ class RunTable(ScrollView, can_focus=True):
 
     def _arrange(self) -> None:
         """Choose the columns, and give each the width of its widest cell."""
-        if not self.size.width:
-            self.virtual_size = Size(1, len(self.entries) + 1)
         if not self.is_mounted or not self.size.width:
+            self._arranged = Size(0, 0)
             return
         run = columns()["run"]
         self._arranged = self.size
