@@ -1,6 +1,7 @@
 """What all tests share: no test touches the user's own folders, and none leaves torch changed behind it."""
 
 import os
+import random
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
-from tuitrain.hosts.launch import Request, launch
+from tuitrain.hosts.launch import Request, launch, make, resume
 from tuitrain.runs.control import Command, CommandName, Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
@@ -110,3 +111,19 @@ class Cutter(Inbox):
 @pytest.fixture
 def cutter() -> type[Cutter]:
     return Cutter
+
+
+@pytest.fixture
+def interrupted(tmp_path: Path) -> Callable[[Config, str], tuple[RunFolder, RunFolder]]:
+    """Trains a run at one go, and another that is stopped at a look drawn by the second argument, and resumed."""
+
+    def train(config: Config, draw: str) -> tuple[RunFolder, RunFolder]:
+        whole, cut = (make(Request(config=config, runs_dir=tmp_path / "runs")) for _ in range(2))
+        looks = Cutter(whole, 0)
+        resume(whole, lambda *_: None, looks)
+        stop = Cutter(cut, random.Random(draw).randrange(1, looks.looks))
+        assert resume(cut, lambda *_: None, stop).status == "stopped"
+        assert resume(cut, lambda *_: None, Inbox(cut)).status == "finished"
+        return whole, cut
+
+    return train

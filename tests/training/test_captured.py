@@ -1,7 +1,6 @@
 """Captured steps without a GPU: in a graph's place stands what does the same each time, where a graph would do it.
 test_cuda.py has the real one."""
 
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pytest
 import torch
 
 from tuitrain.config.schema import Config
-from tuitrain.hosts.launch import Request, make, resume, resume_together
+from tuitrain.hosts.launch import Request, make, resume_together
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
@@ -30,6 +29,7 @@ from tuitrain.training.stack import Member, Stack
 
 Quick = Callable[..., Config]
 Cut = Callable[..., Any]
+Interrupted = Callable[[Config, str], tuple[RunFolder, RunFolder]]
 Train = Callable[..., Follower]
 Read = Callable[[RunFolder], Follower]
 
@@ -86,18 +86,12 @@ def test_captured_steps_are_the_eager_ones(train: Train, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_captured_runs_go_on_to_the_last_bit(
-    quick: Quick, read: Read, tmp_path: Path, cutter: Cut, monkeypatch: pytest.MonkeyPatch, recipe: str
+    quick: Quick, read: Read, interrupted: Interrupted, monkeypatch: pytest.MonkeyPatch, recipe: str
 ) -> None:
     monkeypatch.setattr(Loop, "_captured", property(capture))
     monkeypatch.setattr(loop_module, "ATTENTION", 0.0)
     config = quick(*RECIPES[recipe], "training.epochs=3", "training.log_every=4", "training.precision=bf16")
-    whole, cut = (make(Request(config=config, runs_dir=tmp_path / "runs")) for _ in range(2))
-    looks = cutter(whole, 0)
-    resume(whole, lambda *_: None, looks)
-    assert (
-        resume(cut, lambda *_: None, cutter(cut, random.Random(recipe).randrange(1, looks.looks))).status == "stopped"
-    )
-    assert resume(cut, lambda *_: None, Inbox(cut)).status == "finished"
+    whole, cut = interrupted(config, recipe)
     one, other = (checkpoint.load(folder.checkpoints / "last.safetensors") for folder in (whole, cut))
     assert all(torch.equal(other["model"][name], value) for name, value in one["model"].items())
     assert list(read(cut).train["loss"]) == list(read(whole).train["loss"])

@@ -1,6 +1,5 @@
 """What holds on a GPU alone; skipped where there is none. What needs none is in test_captured.py and test_late.py."""
 
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -21,6 +20,7 @@ from tuitrain.training.loop import Loop
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 Quick = Callable[..., Config]
 Cut = Callable[..., Any]
+Interrupted = Callable[[Config, str], tuple[RunFolder, RunFolder]]
 Train = Callable[..., Follower]
 CUDA = "training.device=cuda"
 RECIPES = {
@@ -99,17 +99,11 @@ def test_a_run_on_the_gpu_comes_to_what_it_comes_to_on_the_cpu(train: Train) -> 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_runs_go_on_to_the_last_bit(
-    quick: Quick, tmp_path: Path, cutter: Cut, monkeypatch: pytest.MonkeyPatch, recipe: str
+    quick: Quick, interrupted: Interrupted, monkeypatch: pytest.MonkeyPatch, recipe: str
 ) -> None:
     monkeypatch.setattr(loop_module, "ATTENTION", 0.0)
     config = quick(*RECIPES[recipe], CUDA, "training.epochs=3", "training.log_every=4", "training.deterministic=true")
-    whole, cut = (make(Request(config=config, runs_dir=tmp_path / "runs")) for _ in range(2))
-    looks = cutter(whole, 0)
-    resume(whole, lambda *_: None, looks)
-    assert (
-        resume(cut, lambda *_: None, cutter(cut, random.Random(recipe).randrange(1, looks.looks))).status == "stopped"
-    )
-    assert resume(cut, lambda *_: None, Inbox(cut)).status == "finished"
+    whole, cut = interrupted(config, recipe)
     one, other = (checkpoint.load(folder.checkpoints / "last.safetensors")["model"] for folder in (whole, cut))
     assert all(torch.equal(other[name], value) for name, value in one.items())
 

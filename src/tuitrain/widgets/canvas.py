@@ -1,4 +1,4 @@
-"""Lines on rows of cells. Alone to know plotext."""
+"""Lines on rows of cells. Alone to draw with plotext."""
 
 import re
 from collections.abc import Mapping, Sequence
