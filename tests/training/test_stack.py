@@ -1,4 +1,4 @@
-"""Runs trained as one stack end as each does alone, within float rounding."""
+"""Runs trained together end as each does alone: in turns to the last bit, as one stack within float rounding."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +12,10 @@ from tuitrain.runs.control import Command, CommandName, Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import State
-from tuitrain.training import checkpoint, stack
+from tuitrain.training import checkpoint, member, stack
+from tuitrain.training import together as together_module
+from tuitrain.training.gradients import Direct
+from tuitrain.training.stack import Stack
 from tuitrain.training.stacked import StackedMLP
 
 Quick = Callable[..., Config]
@@ -36,10 +39,14 @@ def command(name: CommandName, value: float | None = None) -> Command:
     return Command(name, 0.0, value, "test")
 
 
-@pytest.fixture(autouse=True)
-def attentive(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stack looks for commands after every step."""
-    monkeypatch.setattr(stack, "ATTENTION", 0.0)
+@pytest.fixture(autouse=True, params=["turns", "stack"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How they are trained; commands are looked for after every step."""
+    for module in (member, together_module):
+        monkeypatch.setattr(module, "ATTENTION", 0.0)
+    if request.param == "stack":
+        monkeypatch.setattr(stack, "Together", Stack)
+    return str(request.param)
 
 
 def together(folders: Sequence[RunFolder], inboxes: Sequence[Inbox] = ()) -> dict[str, State]:
@@ -73,12 +80,17 @@ def tensors(folder: RunFolder, name: str = "last") -> dict[str, torch.Tensor]:
     return found
 
 
-def same(one: RunFolder, other: RunFolder, read: Read) -> None:
+def same_tensors(one: RunFolder, other: RunFolder, way: str, name: str = "last") -> None:
+    ours, theirs = tensors(one, name), tensors(other, name)
+    assert ours.keys() == theirs.keys()
+    relative, absolute = (1e-4, 1e-5) if way == "stack" else (0, 0)
+    for key, value in theirs.items():
+        torch.testing.assert_close(ours[key], value, rtol=relative, atol=absolute)
+
+
+def same(one: RunFolder, other: RunFolder, way: str, read: Read) -> None:
     for name in ("last", "best"):
-        ours, theirs = tensors(one, name), tensors(other, name)
-        assert ours.keys() == theirs.keys()
-        for key, value in theirs.items():
-            torch.testing.assert_close(ours[key], value, rtol=1e-4, atol=1e-5)
+        same_tensors(one, other, way, name)
     mine, yours = read(one), read(other)
     assert mine.train.step == yours.train.step
     for name in ("loss", "accuracy", "lr", "grad_norm"):
@@ -103,7 +115,7 @@ def same(one: RunFolder, other: RunFolder, read: Read) -> None:
     ],
 )
 def test_stacked_runs_are_those_trained_alone(
-    settings: tuple[str, ...], quick: Quick, read: Read, tmp_path: Path
+    settings: tuple[str, ...], way: str, quick: Quick, read: Read, tmp_path: Path
 ) -> None:
     common = (*settings, f"training.epochs={EPOCHS}", "training.log_every=8")
     configs = [
@@ -115,10 +127,10 @@ def test_stacked_runs_are_those_trained_alone(
     folders = stacked(configs, tmp_path)
     assert {state.status for state in together(folders).values()} == {"finished"}
     for config, folder in zip(configs, folders, strict=True):
-        same(folder, alone(config, tmp_path), read)
+        same(folder, alone(config, tmp_path), way, read)
 
 
-def test_each_run_of_a_stack_is_steered_by_its_own_commands(quick: Quick, read: Read, tmp_path: Path) -> None:
+def test_each_run_of_a_stack_is_steered_by_its_own_commands(way: str, quick: Quick, read: Read, tmp_path: Path) -> None:
     configs = [quick(f"training.epochs={EPOCHS}", f"training.seed={seed}") for seed in range(5)]
     folders = stacked(configs, tmp_path)
     scripts: list[dict[int, list[Command]]] = [
@@ -141,13 +153,11 @@ def test_each_run_of_a_stack_is_steered_by_its_own_commands(quick: Quick, read: 
     assert [event.name for event in read(folders[2]).events] == ["started", "paused", "resumed", "finished"]
     # The one that was stopped goes on alone, and ends as if nothing had been.
     assert resume(folders[1], lambda *_: None, Inbox(folders[1])).status == "finished"
-    end = alone(configs[1], tmp_path)
-    for key, value in tensors(end).items():
-        torch.testing.assert_close(tensors(folders[1])[key], value, rtol=1e-4, atol=1e-5)
+    same_tensors(folders[1], alone(configs[1], tmp_path), way)
 
 
 def test_runs_that_were_cut_at_different_steps_catch_up_and_end_together(
-    quick: Quick, read: Read, tmp_path: Path
+    way: str, quick: Quick, read: Read, tmp_path: Path
 ) -> None:
     configs = [quick(f"training.epochs={EPOCHS}", f"training.seed={seed}") for seed in range(4)]
     folders = stacked(configs, tmp_path)
@@ -160,9 +170,7 @@ def test_runs_that_were_cut_at_different_steps_catch_up_and_end_together(
     assert {state.status for state in first.values()} == {"queued"}
     assert {state.status for state in together(folders).values()} == {"finished"}
     for config, folder in zip(configs, folders, strict=True):
-        ours, theirs = tensors(folder), tensors(alone(config, tmp_path))
-        for key, value in theirs.items():
-            torch.testing.assert_close(ours[key], value, rtol=1e-4, atol=1e-5)
+        same_tensors(folder, alone(config, tmp_path), way)
         rows = read(folder).train.step
         assert list(rows) == sorted(set(rows))
 
@@ -182,7 +190,8 @@ def test_what_fails_for_all_is_the_end_of_each(quick: Quick, tmp_path: Path, mon
     def broken(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(StackedMLP, "__call__", broken)
+    for one in (StackedMLP, Direct):
+        monkeypatch.setattr(one, "__call__", broken)
     states = together(stacked([quick(), quick("training.seed=1")], tmp_path))
     assert {state.status for state in states.values()} == {"failed"}
     assert all(state.reason.startswith("Out of memory on") for state in states.values())

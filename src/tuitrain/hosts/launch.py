@@ -104,7 +104,7 @@ def resume(folder: RunFolder, progress: Progress, inbox: Inbox, epochs: int | No
 
 
 def resume_together(runs: Sequence[tuple[RunFolder, Inbox]], ended: Callable[[RunFolder, State], None]) -> None:
-    """As `resume`, of runs that are `alike`, trained as one stack; `ended` is told of each. Raises RunError where one
+    """As `resume`, of runs that are `alike`, trained together; `ended` is told of each. Raises RunError where one
     of them has nothing left to do, or another process holds it; then none is begun."""
     with ExitStack() as held:
         writers = []
@@ -122,9 +122,9 @@ def resume_together(runs: Sequence[tuple[RunFolder, Inbox]], ended: Callable[[Ru
             notify(folder, state, folder.config().notify.command)
             ended(folder, state)
 
-        from tuitrain.training.stack import Stack
+        from tuitrain.training.stack import together
 
-        Stack(writers, tell).run()
+        together(writers, tell).run()
 
 
 def check_resumable(state: State, epochs: int | None) -> None:

@@ -1,5 +1,6 @@
 """Training. torch is loaded in this package alone."""
 
+import gc
 import os
 
 # How long an OpenMP thread without work spins before it sleeps, read when torch is loaded. By default about a
@@ -7,3 +8,18 @@ import os
 # libgomp's own choice where it knows of more threads than cores.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
+def _load_torch() -> None:
+    """Its objects live as long as the process. Looking for garbage among them takes a quarter of the time to load it,
+    as long again when the process ends, and holds the screen up in between."""
+    collecting = gc.isenabled()
+    gc.disable()
+    import torch  # noqa: F401
+
+    gc.freeze()
+    if collecting:
+        gc.enable()
+
+
+_load_torch()

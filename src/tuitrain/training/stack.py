@@ -1,154 +1,46 @@
-"""Training several runs in step, as one stacked network; each of them stays an ordinary run in all else.
+"""Training several runs as one stacked network: on a GPU a step of a small network is mostly the launch of its kernels,
+and a step of many costs that once."""
 
-A step of a small network is mostly overhead, and a step of many costs it once. The runs go from mini-batch to
-mini-batch together, while rows, commands, evaluation, checkpoints and the end of each are `Loop`'s, as alone. One that
-ends leaves; one that is paused holds nobody up; those that are behind, after a pause or a kill, catch up first.
-"""
-
-import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from tuitrain.config.schema import Config
-from tuitrain.runs.control import Command, Inbox
+from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
 from tuitrain.runs.writer import RunWriter
+from tuitrain.training import device as devices
 from tuitrain.training.captured_stack import CapturedStack
-from tuitrain.training.data.shared import Shared, SharedBatches, SharedSplit
-from tuitrain.training.data.splits import moved
+from tuitrain.training.data.shared import SharedBatches, SharedSplit
 from tuitrain.training.graph import not_captured
-from tuitrain.training.job import prepare
 from tuitrain.training.late import lead_of
-from tuitrain.training.loop import Loop
+from tuitrain.training.member import Member
 from tuitrain.training.stacked import StackedMLP, StackedOptimizer
-from tuitrain.training.steering import ATTENTION, listen
+from tuitrain.training.together import Together
 from tuitrain.training.window import Windows
-from tuitrain.training.work import Ending, attempt, finish, note
 
 
-class Member(Loop):
-    """A run of a stack, which takes its steps for it."""
-
-    _held: Command | None = None
-
-    def begin(self) -> None:
-        self._begin()
-
-    @property
-    def paused(self) -> bool:
-        return self._held is not None
-
-    @property
-    def position(self) -> tuple[int, int]:
-        """Epochs, and mini-batches of the one begun."""
-        return self.at.epoch, self.at.batch
-
-    @property
-    def at_end(self) -> bool:
-        """Whether it has no mini-batch left before an epoch's end."""
-        return self._done or self.at.batch >= self.job.batches
-
-    @property
-    def kind(self) -> tuple[float, ...]:
-        """Runs of one kind take the same steps from the same gradients."""
-        optimizer, at = self.config.optimizer, self.at
-        return at.lr, optimizer.weight_decay, optimizer.momentum, at.epochs, at.drops
-
-    def rows(self, end: int) -> Tensor:
-        """Of the images that the stack shares, those that come next in the epoch, up to its mini-batch `end`."""
-        split, size = self.job.dataset.train, self.config.data.batch_size
-        assert isinstance(split, SharedSplit)
-        return split.rows[moved(self.job.order(self.at.epoch)[self.at.batch * size : end * size], split.rows.device)]
-
-    def count(self) -> None:
-        """A mini-batch's gradients are there, and the step comes."""
-        self.at.batch += 1
-        self._rate, _ = self._next()
-
-    def phase(self, name: str) -> None:
-        self._tell(phase=name)
-
-    def row(self, norms: Tensor) -> None:
-        self._row(self._rate, norms)
-
-    def look(self) -> None:
-        """Now and then, whether it is trained just now or not."""
-        self._settle_if_there()
-        if self._held is None:
-            self._attend()
-        else:
-            self._tell()
-            self._go_on_if_resumed(self._held)
-
-    def _pause(self, command: Command) -> None:
-        self._hold(command)
-        self._held = command
-        self._go_on_if_resumed(command)
-
-    def _go_on_if_resumed(self, held: Command) -> None:
-        if self._resumed():
-            self._go_on(held)
-            self._held = None
-
-    def end_epoch(self) -> Ending | None:
-        """And the run, after its last one."""
-        self._settle()
-        if not self._done:
-            self._leaving(self._end_epoch)
-        if not self._done:
-            return None
-        self._finish()
-        return "finished", self.at.over
-
-    def start(self) -> None:
-        self._start_clock()
-
-    def stop(self) -> bool:
-        """Whether its clock was running."""
-        running = self._clock is not None
-        self._stop_clock()
-        return running
+def together(runs: Sequence[tuple[RunWriter, Inbox]], ended: Callable[[RunFolder, State], None]) -> Together:
+    """The way that is faster on the device of the runs, which are `alike`. Raises ConfigError where there is none."""
+    writer, _ = runs[0]
+    on_cpu = devices.choose(writer.folder.config().training.device).type == "cpu"
+    return (Together if on_cpu else Stack)(runs, ended)
 
 
-class Stack:
-    """Trains `runs`, which this process holds, each from its last checkpoint or its beginning, to their ends; `ended`
-    is told of each."""
+class Stack(Together):
+    """The members that are equally far go from mini-batch to mini-batch together."""
 
-    def __init__(self, runs: Sequence[tuple[RunWriter, Inbox]], ended: Callable[[RunFolder, State], None]) -> None:
-        self._ended = ended
-        self._members: list[Member] = []
-        self._formed: tuple[list[Member], list[tuple[float, ...]]] = [], []
-        self._attended = time.monotonic()
-        load = Shared()
-        for writer, inbox in runs:
-            self._attempt(writer, partial(self._join, writer, inbox, load))
-        for member in self._members:
-            member.writer.log(f"trained as one with {len(self._members) - 1} other runs of its sweep", detail=True)
+    _formed: tuple[list[Member], list[tuple[float, ...]]] = [], []
 
-    def _join(self, writer: RunWriter, inbox: Inbox, load: Shared) -> None:
-        writer.update(status="running", phase="preparing", reason="", ended=None)
-        job = prepare(writer.folder.config(), listen(writer, inbox, lambda *_: None), load)
-        note(writer, job)
-        self._members.append(Member(job, writer, inbox))
-
-    def run(self) -> None:
-        self._each(self._members, Member.begin)
-        while self._members:
-            ready = [member for member in self._members if not member.paused]
-            if not ready:
-                time.sleep(ATTENTION)
-                self._look()
-                continue
-            behind = min(member.position for member in ready)
-            front = sorted((one for one in ready if one.position == behind), key=lambda member: member.kind)
-            if not front[0].at_end:
-                self._attempt_all(front, partial(self._train, front, self._end(front[0], ready)))
-            self._each([member for member in front if member.at_end], Member.end_epoch)
+    def _advance(self, ready: Sequence[Member]) -> None:
+        behind = min(member.position for member in ready)
+        front = sorted((one for one in ready if one.position == behind), key=lambda member: member.kind)
+        if not front[0].at_end:
+            self._attempt_all(front, partial(self._train, front, self._end(front[0], ready)))
+        self._each([member for member in front if member.at_end], Member.end_epoch)
 
     def _end(self, first: Member, ready: Sequence[Member]) -> int:
         """The mini-batch of its epoch up to which `first` goes before others join in."""
@@ -224,12 +116,9 @@ class Stack:
 
     def _heed(self, norms: dict[Member, Tensor]) -> bool:
         """Rows, where `norms` are there for them, and now and then commands; whether who is stacked has changed."""
-        look = time.monotonic() - self._attended >= ATTENTION
         if norms:
             self._each(list(norms), lambda member: member.row(norms[member]))
-        if look:
-            self._look()
-        return bool(norms or look) and self._changed()
+        return (self._look_if_due() or bool(norms)) and self._changed()
 
     def _changed(self) -> bool:
         members, kinds = self._formed
@@ -248,28 +137,3 @@ class Stack:
                 raise raised
 
             self._each([member for member in members if member in self._members], again)
-
-    def _look(self) -> None:
-        self._attended = time.monotonic()
-        self._each(self._members, Member.look)
-
-    def _each(self, members: Sequence[Member], action: Callable[[Member], Ending | None]) -> None:
-        """No clock of a member runs meanwhile: what one has to do is not training of the others."""
-        running = [member for member in self._members if member.stop()]
-        for member in list(members):
-            if self._attempt(member.writer, partial(action, member)):
-                self._members.remove(member)
-        for member in running:
-            member.start()
-
-    def _attempt(self, writer: RunWriter, action: Callable[[], Ending | None]) -> bool:
-        """Whether the run ended of it."""
-        ending = attempt(writer, action, lambda: "the device")
-        if ending is None:
-            return False
-        # Where the end of one cannot be written, the others go on.
-        with suppress(OSError):
-            finish(writer, *ending)
-        writer.close()
-        self._ended(writer.folder, writer.state)
-        return True

@@ -45,18 +45,22 @@ def _adam(optimizer: optim.Optimizer) -> Callable[[], object]:
     weights = [parameter.detach() for parameter in parameters]
     states = [optimizer.state[parameter] for parameter in parameters]
     means, squares, steps = ([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step"))
+    # In one place they are counted by one call.
+    count = torch.stack(steps)
+    for step, place in zip(steps, count, strict=True):
+        step.data = place
     kernel = torch._fused_adamw_ if isinstance(optimizer, optim.AdamW) else torch._fused_adam_
     beta1, beta2 = group["betas"]
 
-    def step() -> None:
-        torch._foreach_add_(steps, 1)
+    def take() -> None:
+        count.add_(1)
         kernel(
             weights, _gradients(parameters), means, squares, [], steps, lr=group["lr"],
             beta1=beta1, beta2=beta2, weight_decay=group["weight_decay"], eps=group["eps"], amsgrad=False,
             maximize=False,
         )  # fmt: skip
 
-    return step
+    return take
 
 
 def _sgd(optimizer: optim.Optimizer) -> Callable[[], object]:
