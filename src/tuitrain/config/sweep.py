@@ -51,7 +51,7 @@ class Options(Struct, frozen=True, kw_only=True):
         Meta(
             ge=1,
             le=256,
-            description="runs to train as one, at most, where they differ in seed, learning rate, weight decay or"
+            description="runs that a worker trains together, at most, where they differ in seed, learning rate, weight decay or"
             " momentum alone",
         ),
     ] = 1

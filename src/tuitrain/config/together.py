@@ -1,4 +1,4 @@
-"""Which runs can be trained as one: those that differ in numbers only."""
+"""Which runs can be trained together: those that differ in numbers only."""
 
 import msgspec
 
@@ -6,7 +6,7 @@ from tuitrain.config.schema import Config
 
 
 def alike(config: Config) -> Config | None:
-    """The same for all runs that can be trained as one stack; None for a run that is trained alone.
+    """The same for all runs that can be trained together; None for a run that is trained alone.
 
     They may differ in seed, learning rate, weight decay and momentum. A network that draws random numbers or keeps
     figures of its batches would not be the same in a stack as alone, and neither would a run that ends by the clock.

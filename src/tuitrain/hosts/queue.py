@@ -1,4 +1,4 @@
-"""A worker of a sweep: one process that trains runs one after another, or as one, so that torch is loaded once."""
+"""A worker of a sweep: one process that trains runs one after another, or together, so that torch is loaded once."""
 
 import sys
 import threading
