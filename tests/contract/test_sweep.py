@@ -259,7 +259,7 @@ def test_a_killed_stack_goes_on_and_does_each_run_once(tmp_path: Path) -> None:
         assert (seen["started"], seen["finished"] + seen["stopped"]) == (1, 1)
         log = one.run.log_file.read_text(encoding="utf-8")
         # A network that draws random numbers is trained alone.
-        assert ("trained as one with 5 other runs" in log) == (one.job.trial < 2)
+        assert ("trained beside 5 other runs" in log) == (one.job.trial < 2)
 
 
 def test_hopeless_runs_are_pruned_and_a_failed_one_ends_nothing(tmp_path: Path) -> None:

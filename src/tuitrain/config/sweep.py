@@ -51,8 +51,8 @@ class Options(Struct, frozen=True, kw_only=True):
         Meta(
             ge=1,
             le=256,
-            description="runs that a worker trains together, at most, where they differ in seed, learning rate, weight decay or"
-            " momentum alone",
+            description="runs that a worker trains together, at most: those that differ in seed, learning rate, weight"
+            " decay or momentum alone",
         ),
     ] = 1
     devices: Annotated[tuple[str, ...], Meta(description="devices to spread runs over; []: training.device")] = ()
