@@ -29,8 +29,6 @@ from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.sweep import sweeps
 from tuitrain.runs.sweep_index import SweepIndex
-from tuitrain.screens.help import Help
-from tuitrain.screens.question import Question
 from tuitrain.screens.runs import Runs
 from tuitrain.text import plain
 from tuitrain.widgets.navigation import (
@@ -137,11 +135,15 @@ class TuitrainApp(PaintedApp):
         preferences.change(slow_line=choice)
 
     def action_help(self) -> None:
+        from tuitrain.screens.help import Help
+
         bindings = list(self.screen.active_bindings.values())
         self.push_screen(Help(f"{self.screen.title or 'tuitrain'}: keys", bindings))
 
     async def action_quit(self) -> None:
         if self.host.busy:
+            from tuitrain.screens.question import Question
+
             self.push_screen(Question(QUIT, ANSWERS), self._quit)
         else:
             self.exit()
@@ -293,7 +295,7 @@ def _settle() -> None:
     as the app: no collection of garbage need look at it, and make a key wait."""
     import plotext  # noqa: F401
 
-    for screen in ("run", "training", "compare", "new_run"):
+    for screen in ("run", "training", "compare", "new_run", "help", "question"):
         importlib.import_module(f"tuitrain.screens.{screen}")
     gc.freeze()
     gc.enable()

@@ -1,7 +1,6 @@
 """Runs that differ only in their seed, as one row of a table."""
 
 from collections.abc import Callable, Iterable, Sequence
-from statistics import fmean
 from typing import Any
 
 import msgspec
@@ -49,6 +48,8 @@ def _bundle(runs: Sequence[Entry]) -> Bundle:
 
 
 def _state(states: Sequence[State]) -> State:
+    from statistics import fmean  # costs at the start, where it is seldom needed
+
     best = [state.best for state in states if state.best is not None]
     return msgspec.structs.replace(
         states[0],

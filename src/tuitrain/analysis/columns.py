@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, get_args
+
+from msgspec import Struct
 
 from tuitrain.analysis import summary, units
 from tuitrain.analysis.bundles import Bundle
@@ -20,8 +21,7 @@ Kind = Literal["text", "list", "number", "fraction", "duration"]
 LONGEST = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """`names` are all words for it, the shortest first; `value` is None where the run has none; `choices` are all
     values that there can be, or empty. `falling`: where it is sorted by, the largest comes first."""
 

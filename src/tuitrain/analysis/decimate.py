@@ -3,8 +3,9 @@
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import isfinite, nan
+
+from msgspec import Struct
 
 Segment = tuple[list[float], list[float]]
 # More points of a line are never drawn, and up to twice as many are left as they are.
@@ -35,8 +36,7 @@ def thin(y: Sequence[float], every: int, extremes: bool = False) -> "Thinned":
     return Thinned(every, len(y), places, ys)
 
 
-@dataclass(frozen=True, slots=True)
-class Thinned:
+class Thinned(Struct, frozen=True):
     """`y` for blocks of `every` values, which begin at `places` among the `size` values that there were."""
 
     every: int

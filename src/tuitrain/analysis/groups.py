@@ -1,9 +1,10 @@
 """Runs that differ only in their seed, taken together."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from math import fsum, isfinite, nan, sqrt
 from typing import Any
+
+from msgspec import Struct
 
 from tuitrain.analysis.identity import beginning
 
@@ -11,8 +12,7 @@ SEED = "training.seed"
 Points = tuple[Sequence[float], Sequence[float]]
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
+class Spread(Struct, frozen=True):
     """Mean and standard deviation, with n - 1, of `n` values; one value has no deviation."""
 
     mean: float
@@ -20,8 +20,7 @@ class Spread:
     n: int
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Ids in the order in which they were given; `name` is what the names of the runs have in common."""
 
     ids: tuple[str, ...]

@@ -1,10 +1,11 @@
 """The colour and the marker by which a run is known on every screen."""
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 from zlib import crc32
+
+from msgspec import Struct
 
 COLORS = 8
 MARKERS = "◆▲■●▼★"
@@ -12,8 +13,7 @@ ASCII = "*^#ovx"
 PLACES = COLORS * len(MARKERS)
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """`number`, from 1 to COLORS, is that of the theme's variable series-N; `marker` is one of MARKERS."""
 
     number: int

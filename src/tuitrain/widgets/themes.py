@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from textual.design import ColorSystem
 from textual.theme import Theme
 
@@ -24,8 +24,7 @@ _STYLE = re.compile(r"none|(not )?(bold|dim|italic|underline|reverse)( (not )?(b
 _MOST_BYTES = 64 * 1024
 
 
-@dataclass(frozen=True)
-class LoadedTheme:
+class LoadedTheme(Struct, frozen=True):
     """`series` are the `#rrggbb` colours of runs and lines; the first eight are also the theme's variables series-1
     to series-8."""
 
