@@ -9,6 +9,8 @@ measured at sizes a factor of ten apart; the exponent is the slope between the t
 import gc
 import math
 import os
+import subprocess
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from terminal import Terminal, home
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.index import RunIndex
+from tuitrain.runs.owner import held_by
 from tuitrain.runs.records import Evaluation
 
 STEPS, EVERY = 10_000_000, 100
@@ -83,6 +86,25 @@ def opened(folder: RunFolder) -> tuple[float, float, float]:
         return seconds, first, process.memory_info().rss / 2**20
 
 
+def trained(runs_dir: Path, seconds: float) -> tuple[int, float, float]:
+    """Steps that a trainer took in `seconds`; MiB of its process at their beginning, and what they added. A row is
+    written each 10 steps, and an epoch, with its evaluation and checkpoint, is over after 180."""
+    settings = ["model.hidden=[]", "data.batch_size=8", "training.log_every=10", "training.epochs=1000000"]
+    command = [sys.executable, "-m", "tuitrain", "train", "--detach", "--runs-dir", str(runs_dir)]
+    subprocess.run([*command, *(f"--set={one}" for one in settings)], capture_output=True, check=True)
+    (path,) = runs_dir.glob("*/run.json")
+    folder = RunFolder(path.parent)
+    try:
+        while folder.state().step < 5_000:
+            time.sleep(0.2)
+        process, before = psutil.Process(held_by(folder)), folder.state().step
+        first = process.memory_info().rss / 2**20
+        time.sleep(seconds)
+        return folder.state().step - before, first, process.memory_info().rss / 2**20 - first
+    finally:
+        subprocess.run([sys.executable, "-m", "tuitrain", "stop", folder.id, "--runs-dir", runs_dir], check=True)
+
+
 def evaluation(folder: RunFolder, classes: int) -> None:
     counts = [[90 if row == column else 1 for column in range(classes)] for row in range(classes)]
     names = [f"class {number}" for number in range(classes)]
@@ -95,6 +117,7 @@ def claims(quick: bool = False) -> list[Claim]:
     with home() as folder:
         long = write_run(folder / "long", 1, STEPS // EVERY, EVERY)
         seconds, first, later = opened(long)
+        steps, trainer, grew = trained(folder / "trained", 10 if quick else 40)
         rows = {size: write_run(folder / "rows", 1, size) for size in (1_000, 10_000, 100_000)}
         for size in (10, 100, 1_000):
             for number in range(size):
@@ -107,6 +130,8 @@ def claims(quick: bool = False) -> list[Claim]:
             figure("its rows on disk", long.metrics_file.stat().st_size / 2**20, "MiB"),
             at_most("the screen's memory with it", 150, first, "MiB"),
             at_most("what 20 s more add", 2, later - first, "MiB"),
+            figure("a trainer's memory after 5,000 steps", trainer, "MiB"),
+            at_most(f"what {steps:,} steps more add", 2, grew, "MiB"),
             *grown("rows read,", list(rows), lambda size: lambda: followed(rows[size])),
             *grown("runs listed,", [10, 100, 1_000], lambda size: lambda: listed(folder / f"runs-{size}")),
             *grown("classes read,", list(some), lambda size: lambda: evaluated(some[size], size)),
