@@ -81,6 +81,9 @@ class TuitrainApp(PaintedApp):
 
     def __init__(self, runs_dir: Path, host: ThreadHost, first: RunFolder | None = None) -> None:
         """`first` is the run to open at once."""
+        if first is not None:
+            # Its charts draw with it: loaded in their first frame, it would hold that up.
+            import plotext  # noqa: F401
         super().__init__()
         self.runs_dir, self.host, self._first = runs_dir, host, first
         self._told: set[tuple[str, float]] = set()
