@@ -29,12 +29,13 @@ from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import folders
 from tuitrain.runs.records import RunInfo
 from tuitrain.runs.sweep import sweeps
+from tuitrain.screens.help import Help
 from tuitrain.screens.new_run import TICK, NewRunForm
 from tuitrain.screens.prompt import Prompt
 from tuitrain.screens.run import Run
 from tuitrain.screens.training import Training
 from tuitrain.widgets.draft import Draft, Plan, command_line, planned
-from tuitrain.widgets.fields import Field
+from tuitrain.widgets.fields import Field, PressField
 from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.form import NAME, PLACE, Form
 from tuitrain.widgets.labels import APPLIES
@@ -625,17 +626,54 @@ async def test_escape_calls_the_start_off(tmp_path: Path) -> None:
         await form.until(lambda: not form.form.line.preparing)
         assert "nothing was written" in form.said("message")
         assert not list(folders(tmp_path / "runs"))
-        # A list that is opened while the next start is prepared is not torn away, and the form does not stay behind.
-        (tmp_path / "go").unlink()
+
+
+async def test_choices_are_fixed_while_a_run_starts(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(WAITS)
+    async with opened(tmp_path) as form:
+        await form.type("data.transform", f"{tmp_path}/slow.py:same")
+        await form.press("ctrl+r")
+        try:
+            before = form.form.form.texts
+            for key in ("model.name", "schedule.name", "model.batch_norm"):
+                await form.focus(key)
+                await form.press("space", "right", "t", "comma")
+                assert form.app.screen is form.form
+            assert form.form.form.texts == before
+            await form.press("escape")
+        finally:
+            (tmp_path / "go").touch()
+        await form.until(lambda: not form.form.line.preparing)
         await form.focus("model.name")
-        await form.press("ctrl+r", "space")
+        await form.press("space")
+        assert isinstance(form.app.screen, Pick)
+
+
+async def test_help_above_a_form_that_starts_is_not_torn_away(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(WAITS)
+    async with opened(tmp_path) as form:
+        await form.type("data.transform", f"{tmp_path}/slow.py:same")
+        await form.focus("model.name")
+        await form.press("ctrl+r", "question_mark")
         (tmp_path / "go").touch()
         await form.until(lambda: form.app.host.folder is not None)
         await form.pilot.pause(2 * TICK)
-        assert isinstance(form.app.screen, Pick)
+        assert isinstance(form.app.screen, Help)
         await form.press("escape")
         await form.until(lambda: isinstance(form.app.screen, (Training, Run)))
+        # The form does not stay behind.
         assert not any(isinstance(screen, NewRunForm) for screen in form.app.screen_stack)
+
+
+async def test_start_pressed_twice_starts_once(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        form.form.form.fields[PLACE].text = "a process of its own"
+        await form.type("training.epochs", "1")
+        form.form.query_one(PressField).focus()
+        await form.pilot.pause()
+        await form.press("enter", "enter")
+        await form.until(lambda: isinstance(form.app.screen, (Training, Run)))
+        assert len(list(folders(tmp_path / "runs"))) == 1
 
 
 async def test_preview_of_a_preset_comes(tmp_path: Path) -> None:

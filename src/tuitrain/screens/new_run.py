@@ -241,7 +241,8 @@ class NewRunForm(Screen[None]):
     # Starting
 
     def on_press_field_pressed(self) -> None:
-        self.action_start()
+        if not self.line.busy:
+            self.action_start()
 
     def action_start(self) -> None:
         self._check()
@@ -262,6 +263,10 @@ class NewRunForm(Screen[None]):
                 )
             )
         self._make_room()
+        self._keys_changed()
+
+    def _keys_changed(self) -> None:
+        self.form.fix(self.line.busy)
         self.refresh_bindings()
 
     def _start(self, request: Request) -> None:
@@ -313,7 +318,7 @@ class NewRunForm(Screen[None]):
             self.app.pop_screen()
 
     def on_start_line_failed(self, event: StartLine.Failed) -> None:
-        self.refresh_bindings()
+        self._keys_changed()
         error = event.error
         if isinstance(error, ConfigError) and error.key in self.form.fields:
             self._refused = {error.key: plain(brief(error))}

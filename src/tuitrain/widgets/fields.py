@@ -26,8 +26,10 @@ MARKS, LABEL, VALUE = 3, 17, 18
 class Field(Widget):
     """One line: a bar where it has the focus, a dot where its value was changed, label, value, note.
 
-    `text` is what stands in it, right or wrong. `setting` None: any text.
+    `text` is what stands in it, right or wrong. `setting` None: any text. `fixed`: keys do not change it just now.
     """
+
+    fixed = False
 
     DEFAULT_CSS = """
     Field { height: 1; color: $foreground; }
@@ -189,6 +191,9 @@ class ChoiceField(Field, can_focus=True):
     def check_consume_key(self, key: str, character: str | None = None) -> bool:  # noqa: ARG002
         return character is not None and character.isalnum()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        return not self.fixed
+
     _window: Pick | None = None
 
     def on_key(self, event: events.Key) -> None:
@@ -196,7 +201,7 @@ class ChoiceField(Field, can_focus=True):
             # Typed faster than the window came.
             event.stop()
             self._window.post_message(events.Key(event.key, event.character))
-        elif event.character and event.character.isalnum():
+        elif event.character and event.character.isalnum() and not self.fixed:
             event.stop()
             self.action_open(event.character)
 

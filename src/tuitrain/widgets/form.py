@@ -66,6 +66,11 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
         """Of the settings, by key."""
         return {key: self.fields[key].text for key in settings()}
 
+    def fix(self, fixed: bool) -> None:
+        """No key opens a list or changes a choice while a run starts: its own screen would have to wait for that."""
+        for field in self.fields.values():
+            field.fixed = fixed
+
     def fill(self, draft: Draft) -> None:
         self.fields[NAME].text = draft.name
         for key, text in draft.texts.items():
