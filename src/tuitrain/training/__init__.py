@@ -11,8 +11,8 @@ if "OMP_WAIT_POLICY" not in os.environ:
 
 
 def _load_torch() -> None:
-    """Its objects live as long as the process. Looking for garbage among them takes a quarter of the time to load it,
-    as long again when the process ends, and holds the screen up in between."""
+    """Its objects live as long as the process. Looking for garbage among them would lengthen loading by a tenth, take a
+    third of a second when the process ends, and hold the screen up in between."""
     collecting = gc.isenabled()
     gc.disable()
     import torch  # noqa: F401
