@@ -97,7 +97,9 @@ def trained(runs_dir: Path, seconds: float) -> tuple[int, float, float]:
     try:
         while folder.state().step < 5_000:
             time.sleep(0.2)
-        process, before = psutil.Process(held_by(folder)), folder.state().step
+        trainer = held_by(folder)
+        assert trainer is not None
+        process, before = psutil.Process(trainer), folder.state().step
         first = process.memory_info().rss / 2**20
         time.sleep(seconds)
         return folder.state().step - before, first, process.memory_info().rss / 2**20 - first

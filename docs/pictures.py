@@ -21,7 +21,7 @@ from tuitrain.runs.control import send
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 
-PICTURES = Path(__file__).parent / "pictures"
+PICTURES = Path(__file__).resolve().parent / "pictures"
 SIZE = (120, 36)
 FINISHED = {
     "sgd-sigmoid": ["optimizer.name=sgd", "optimizer.lr=0.1", "model.activation=sigmoid", "training.epochs=40"],
@@ -84,7 +84,8 @@ def main() -> None:
         os.environ |= {"HOME": temporary, "COLORTERM": "truecolor", "TERM": "xterm-256color"}
         for name in ("XDG_CONFIG_HOME", "NO_COLOR", "COLORFGBG"):
             os.environ.pop(name, None)
-        runs_dir = Path(temporary) / "experiments" / "runs"
+        os.chdir(temporary)
+        runs_dir = Path("experiments/runs")
         for name, settings in FINISHED.items():
             launch(request(name, settings, runs_dir), lambda what, fraction: None, lambda folder, inbox: None)  # noqa: ARG005
         live = start(request("sgd-sigmoid-long", LIVE, runs_dir))

@@ -69,7 +69,7 @@ def test_losses_and_probabilities_are_each_images(job: Job) -> None:
 
 def test_the_mean_is_of_images_not_of_batches(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = looked(job)
-    monkeypatch.setattr("tuitrain.training.evaluate.BATCH", {"cpu": 7})
+    monkeypatch.setattr("tuitrain.training.evaluate.CPU_BATCH", 7)
     beats: list[int] = []
     parts = evaluate(job.model, job.dataset.test, 10, job.autocast, lambda: beats.append(1))
     assert len(beats) == 52

@@ -239,7 +239,7 @@ def test_left_in_the_midst_of_any_evaluation(
     monkeypatch.setattr(loop_module, "ATTENTION", 0.0)
     monkeypatch.setattr(steering_module, "ATTENTION", 0.0)
     # One batch a split.
-    monkeypatch.setattr("tuitrain.training.evaluate.BATCH", {})
+    monkeypatch.setattr("tuitrain.training.evaluate.CPU_BATCH", 1000)
     config = quick(*FALLING, "data.batch_size=128", "training.epochs=3", "evaluation.test_every=1", "model.dropout=0.1")
     uncut = new(config, tmp_path)
     whole = Leaver(uncut, 0, "stop")

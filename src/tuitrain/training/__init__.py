@@ -15,11 +15,13 @@ def _load_torch() -> None:
     third of a second when the process ends, and hold the screen up in between."""
     collecting = gc.isenabled()
     gc.disable()
-    import torch  # noqa: F401
+    try:
+        import torch  # noqa: F401
 
-    gc.freeze()
-    if collecting:
-        gc.enable()
+        gc.freeze()
+    finally:
+        if collecting:
+            gc.enable()
 
 
 _load_torch()

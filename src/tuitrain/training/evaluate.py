@@ -12,8 +12,7 @@ from tuitrain.runs.records import Sample
 from tuitrain.training.data import Dataset, Split
 
 # On the CPU what a batch becomes on its way through the network has to stay in the cache: 1000 take half as long again.
-BATCH = {"cpu": 250}
-LARGE = 1000
+BATCH, CPU_BATCH = 1000, 250
 WORST = 48
 SIDE = 32
 
@@ -42,7 +41,7 @@ def evaluate(
     was_training = model.training
     model.eval()
     losses, predictions, probabilities, labels = [], [], [], []
-    size = BATCH.get(split.labels.device.type, LARGE)
+    size = CPU_BATCH if split.labels.device.type == "cpu" else BATCH
     for images, target in split.batches(torch.arange(len(split)), size):
         with autocast():
             logits = model(images)

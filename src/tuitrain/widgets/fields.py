@@ -26,10 +26,8 @@ MARKS, LABEL, VALUE = 3, 17, 18
 class Field(Widget):
     """One line: a bar where it has the focus, a dot where its value was changed, label, value, note.
 
-    `text` is what stands in it, right or wrong. `setting` None: any text. `fixed`: keys do not change it just now.
+    `text` is what stands in it, right or wrong. `setting` None: any text. `fixed`: no choice is made just now.
     """
-
-    fixed = False
 
     DEFAULT_CSS = """
     Field { height: 1; color: $foreground; }
@@ -38,6 +36,8 @@ class Field(Widget):
     Field > Input, Field > Input:focus { width: 1fr; background: transparent; color: $foreground; }
     Field.-off > Input { color: $foreground-disabled; }
     """
+
+    fixed = False
 
     class Changed(Message):
         def __init__(self, field: "Field") -> None:
