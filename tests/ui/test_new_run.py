@@ -628,18 +628,19 @@ async def test_escape_calls_the_start_off(tmp_path: Path) -> None:
         assert not list(folders(tmp_path / "runs"))
 
 
-async def test_choices_are_fixed_while_a_run_starts(tmp_path: Path) -> None:
+async def test_settings_are_fixed_while_a_run_starts(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(WAITS)
     async with opened(tmp_path) as form:
         await form.type("data.transform", f"{tmp_path}/slow.py:same")
         await form.press("ctrl+r")
         try:
             before = form.form.form.texts
-            for key in ("model.name", "schedule.name", "model.batch_norm"):
+            for key in ("model.name", "schedule.name", "model.batch_norm", "optimizer.lr"):
                 await form.focus(key)
-                await form.press("space", "right", "t", "comma")
+                await form.press("space", "right", "t", "comma", "backspace")
                 assert form.app.screen is form.form
             assert form.form.form.texts == before
+            assert form.form.form.fields["optimizer.lr"].query_one(Input).value == before["optimizer.lr"]
             await form.press("escape")
         finally:
             (tmp_path / "go").touch()

@@ -26,7 +26,7 @@ MARKS, LABEL, VALUE = 3, 17, 18
 class Field(Widget):
     """One line: a bar where it has the focus, a dot where its value was changed, label, value, note.
 
-    `text` is what stands in it, right or wrong. `setting` None: any text. `fixed`: no choice is made just now.
+    `text` is what stands in it, right or wrong. `setting` None: any text. `fixed`: keys do not change it.
     """
 
     DEFAULT_CSS = """
@@ -170,7 +170,7 @@ class TextField(Field):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
-        clean = plain(event.value, LONGEST)
+        clean = self._text if self.fixed else plain(event.value, LONGEST)
         if clean != event.value:
             self._input.value = clean
         elif clean != self._text:

@@ -67,7 +67,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
         return {key: self.fields[key].text for key in settings()}
 
     def fix(self, fixed: bool) -> None:
-        """No key opens a list or changes a choice while a run starts: its own screen would have to wait for that."""
+        """No key changes a setting, or opens a list that the run's own screen would wait for, while a run starts."""
         for field in self.fields.values():
             field.fixed = fixed
 
