@@ -219,7 +219,7 @@ class Training(TickingScreen):
         # A page that was seen before is there at once, and a moment later what is new.
         if page in self._seen_pages:
             self.refresh_bindings()
-            self.call_after_refresh(self._return)
+            self.call_after_refresh(self._go)
         else:
             self.tick()
 

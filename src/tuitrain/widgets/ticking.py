@@ -31,13 +31,9 @@ class TickingScreen(Screen[None]):
         self._shown = True
         # What was seen before is there at once, and a moment later what is new.
         if self._seen:
-            self.call_after_refresh(self._return)
+            self.call_after_refresh(self._go)
         else:
             self._seen = True
-            self._go()
-
-    def _return(self) -> None:
-        if self._shown:
             self._go()
 
     def on_screen_suspend(self) -> None:
@@ -50,6 +46,9 @@ class TickingScreen(Screen[None]):
 
     def _go(self) -> None:
         self._stop()
+        # A call that waited may come when the screen, or the app, has begun to close.
+        if not (self._shown and self.is_attached):
+            return
         started = perf_counter()
         self.tick()
         self.call_after_refresh(self._again, started)
