@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
 
 from rich.cells import cell_len
 
@@ -96,17 +98,25 @@ class Canvas:
             self.rows[0][start : start + len(label)] = [(c, mark.color) for c in label]
 
 
-def _plotted(cells: Mapping[tuple[int, int], Cell], width: int, height: int) -> list[Row]:
-    """The cells, each at its column and its row from below, on rows."""
+@cache
+def _plotext() -> ModuleType:
+    """With a figure that shows nothing but what is plotted; made anew for each picture it takes half as long again."""
     import plotext  # here, since it takes as long as all that is needed to start
 
     plotext.clear_figure()
     plotext.limitsize(False, False)
-    plotext.plotsize(width, height)
     plotext.theme("clear")
     plotext.frame(False)
     plotext.xticks([], [])
     plotext.yticks([], [])
+    return plotext
+
+
+def _plotted(cells: Mapping[tuple[int, int], Cell], width: int, height: int) -> list[Row]:
+    """The cells, each at its column and its row from below, on rows."""
+    plotext = _plotext()
+    plotext.clear_data()
+    plotext.plotsize(width, height)
     plotext.xlim(0, max(width - 1, 1))
     plotext.ylim(0, max(height - 1, 1))
     plotext.scatter(
@@ -119,6 +129,7 @@ def _plotted(cells: Mapping[tuple[int, int], Cell], width: int, height: int) -> 
     for line in plotext.build().split("\n")[:height]:
         row: Row = []
         for red, green, blue, characters in _COLORED.findall(line):
-            row.extend((character, (int(red), int(green), int(blue)) if red else None) for character in characters)
+            color = (int(red), int(green), int(blue)) if red else None
+            row.extend((character, color) for character in characters)
         rows.append(row)
     return rows
