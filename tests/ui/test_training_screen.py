@@ -10,7 +10,7 @@ from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Best, Score
-from tuitrain.runs.rows import Train, encode
+from tuitrain.runs.rows import Event, Train, encode
 from tuitrain.screens.prompt import Prompt
 from tuitrain.screens.run import Run
 from tuitrain.screens.training import Training
@@ -152,10 +152,10 @@ async def test_the_keys_of_the_charts(write_run: WriteRun) -> None:
             seen.append([chart.display for chart in pair.charts])
         assert seen == [[True, False], [False, True], [True, True]]
         axes = []
-        for _ in range(3):
+        for _ in range(4):
             axes.append(pair.axis)
             await pilot.press("x")
-        assert axes == ["step", "epoch", "seconds"]
+        assert axes == ["step", "epoch", "seconds", "wall time"]
         before = text(app)
         await pilot.press("g")
         await pilot.pause()
@@ -164,6 +164,22 @@ async def test_the_keys_of_the_charts(write_run: WriteRun) -> None:
             await pilot.press(key)
         await pilot.pause()
         assert "loss" in text(app)
+
+
+async def test_what_happened_is_marked_where_it_happened_along_each_axis(write_run: WriteRun) -> None:
+    folder = write_run("one", status="running")
+    with folder.metrics_file.open("ab") as rows:
+        for event in (Event("started", 0, 0, 1000.0), Event("paused", 30, 1, 1009.0)):
+            rows.write(encode(event) + b"\n")
+    app = opened(folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        pair, places = app.screen.query_one(Curves), {}
+        for _ in range(4):
+            places[pair.axis] = [mark.x for mark in pair.charts[1].marks]
+            await pilot.press("x")
+        # The last row until then is of step 26.
+        assert places == {"step": [30.0], "epoch": [1.5], "seconds": [2.6], "wall time": [9.0]}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from types import ModuleType
+from typing import Any
 
 from rich.cells import cell_len
 
@@ -99,7 +99,7 @@ class Canvas:
 
 
 @cache
-def _plotext() -> ModuleType:
+def _plotext() -> Any:
     """With a figure that shows nothing but what is plotted; made anew for each picture it takes half as long again."""
     import plotext  # here, since it takes as long as all that is needed to start
 

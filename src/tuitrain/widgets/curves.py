@@ -1,23 +1,21 @@
 """A run's rows as pairs of charts, moved about in together."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from tuitrain.analysis import units
-from tuitrain.runs.follower import Curve, Follower
+from tuitrain.runs.follower import Follower
 from tuitrain.runs.rows import Event
 from tuitrain.widgets.chart import Chart
 from tuitrain.widgets.line import Line, Mark
 from tuitrain.widgets.look import RGB, theme_color
 from tuitrain.widgets.plot import View
+from tuitrain.widgets.plotted import AXES, XAxis, along, axis_format, curve_of, stamp
 
-XAxis = Literal["step", "epoch", "seconds"]
-AXES: tuple[XAxis, ...] = ("step", "epoch", "seconds")
 # What may be seen beside each other; narrower, the charts take turns.
 PAIR = 72
 MARKED = {"lr": "lr", "drop": "lr", "paused": "paused", "epochs": "epochs"}
@@ -32,7 +30,7 @@ class ChartPair(Container, can_focus=True):
             "x",
             "axis",
             "axis",
-            tooltip="Along the x axis: steps, epochs, seconds of training",
+            tooltip="Along the x axis: steps, epochs, seconds of training, wall time",
             show=False,
             id="chart.axis",
         ),
@@ -89,14 +87,10 @@ class ChartPair(Container, can_focus=True):
     def _color(self, number: int) -> RGB:
         return theme_color(self, f"series-{(number - 1) % 8 + 1}")
 
-    def _x(self, curve: Curve, steps_per_epoch: int) -> Sequence[float]:
-        if self.axis == "epoch":
-            return [step / max(1, steps_per_epoch) for step in curve.step]
-        return curve["seconds"] if self.axis == "seconds" else curve.step
-
-    def _line(self, run: Follower, curve: Curve, column: str, name: str, number: int, marker: str = "braille") -> Line:
-        curve = curve.only(column)
-        return Line(name, self._x(curve, run.state.steps_per_epoch), curve[column], self._color(number), marker)
+    def _line(self, run: Follower, split: str, column: str, name: str, number: int, marker: str = "braille") -> Line:
+        curve = curve_of(run, split, column)
+        known = stamp(self.axis, run, split, column)
+        return Line(name, along(self.axis, run, curve), curve[column], self._color(number), marker, stamp=known)
 
     def _marks(self, run: Follower) -> list[Mark]:
         grey = theme_color(self, "foreground-muted")
@@ -112,7 +106,7 @@ class ChartPair(Container, can_focus=True):
         if self.axis == "seconds":
             before = bisect_right(run.train.step, event.step)
             return run.train["seconds"][before - 1] if before else 0.0
-        return float(event.step)
+        return event.time - run.events[0].time if self.axis == "wall time" else float(event.step)
 
     def action_turn(self) -> None:
         order = (None, 0, 1) if self.size.width >= PAIR else (0, 1)
@@ -124,7 +118,7 @@ class ChartPair(Container, can_focus=True):
         self.axis = AXES[(AXES.index(self.axis) + 1) % len(AXES)]
         for chart in self.charts:
             chart.x_label = self.axis
-            chart.x_format = units.number if self.axis != "step" else units.count
+            chart.x_format = axis_format(self.axis)
             chart.reset()
             chart._say_view()
         self._draw()
@@ -169,14 +163,17 @@ class Curves(ChartPair):
         )
 
     def lines(self, run: Follower) -> tuple[list[Line], list[Line]]:
-        curves = [
-            ("train", run.train, "braille"),
-            ("val", run.evaluations["validation"], "•"),
-            ("test", run.evaluations["test"], "×"),
+        splits = [
+            ("train", "train", len(run.train), "braille"),
+            ("val", "validation", len(run.evaluations["validation"]), "•"),
+            ("test", "test", len(run.evaluations["test"]), "×"),
         ]
-        shown = [(name, curve, number, mark) for number, (name, curve, mark) in enumerate(curves, 1) if len(curve)]
         loss, accuracy = (
-            [self._line(run, curve, column, name, number, mark) for name, curve, number, mark in shown]
+            [
+                self._line(run, split, column, name, number, marker)
+                for number, (name, split, rows, marker) in enumerate(splits, 1)
+                if rows
+            ]
             for column in ("loss", "accuracy")
         )
         return loss, accuracy
@@ -200,7 +197,7 @@ class Gradients(ChartPair):
         chosen = range(count)
         if count > self.MOST:
             chosen = sorted({round(index * (count - 1) / (self.MOST - 1)) for index in range(self.MOST)})  # type: ignore[assignment]
-        x = self._x(run.train, run.state.steps_per_epoch)
+        x, (across, values) = along(self.axis, run, run.train), stamp(self.axis, run, "train", "grad_norm")
         names = run.info.layers
         markers = ("braille", "•", "×", "+", "o", "^")
         norms = [
@@ -210,7 +207,8 @@ class Gradients(ChartPair):
                 run.layers[layer],
                 self._color(number + 1),
                 markers[number],
+                stamp=(across, (values, layer)),
             )
             for number, layer in enumerate(chosen)
         ]
-        return norms, [self._line(run, run.train, "lr", "lr", 1)]
+        return norms, [self._line(run, "train", "lr", "lr", 1)]

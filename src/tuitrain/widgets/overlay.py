@@ -15,7 +15,7 @@ from tuitrain.runs.follower import Follower
 from tuitrain.widgets.chart import Chart
 from tuitrain.widgets.line import Line
 from tuitrain.widgets.look import RGB, theme_color
-from tuitrain.widgets.plotted import AXES, METRICS, Drawn, Plotted, XAxis, along, axis_format
+from tuitrain.widgets.plotted import AXES, METRICS, Drawn, Plotted, XAxis, along, axis_format, stamp
 
 GRID = 4
 # A chart beside or above another has at least so many columns and rows.
@@ -130,8 +130,8 @@ class Overlay(Container, can_focus=True):
         marker = drawn.identity.marker if self.charts[0].braille else drawn.identity.ascii
         if len(drawn.runs) == 1:
             run = drawn.runs[0]
-            curve, stamp = metric.curve(run), self._stamp(run, metric)
-            return [Line(drawn.name, along(self.axis, run, curve), curve[metric.column], color, marker, stamp=stamp)]
+            curve, known = metric.curve(run), self._stamp(run, metric)
+            return [Line(drawn.name, along(self.axis, run, curve), curve[metric.column], color, marker, stamp=known)]
         x, mean, low, high = self._band(drawn, metric)
         if metric.percent:
             low, high = [max(value, 0.0) for value in low], [min(value, 1.0) for value in high]
@@ -144,16 +144,15 @@ class Overlay(Container, can_focus=True):
         ]
 
     def _stamp(self, run: Follower, metric: Plotted) -> tuple[object, object]:
-        curve = (run.folder.id, metric.split, metric.curve(run).changes)
-        return (*curve, self.axis, run.state.steps_per_epoch), (*curve, metric.column)
+        return stamp(self.axis, run, metric.split, metric.column)
 
     def warm(self) -> bool:
         """Do a little of what the next keys may need of long runs; False: nothing is left to do."""
         runs = [run for drawn in self._drawn for run in drawn.runs]
         for extremes, metric, run in product((False, True), METRICS, runs):
-            stamp, y = self._stamp(run, metric), metric.curve(run)[metric.column]
-            if block(len(y)) > 1 and (stamp[1], extremes) not in self.charts[0].thinned:
-                self.charts[0].thin(Line("", (), y, (0, 0, 0), stamp=stamp), extremes)
+            known, y = self._stamp(run, metric), metric.curve(run)[metric.column]
+            if block(len(y)) > 1 and (known[1], extremes) not in self.charts[0].thinned:
+                self.charts[0].thin(Line("", (), y, (0, 0, 0), stamp=known), extremes)
                 return True
         return False
 

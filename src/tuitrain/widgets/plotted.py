@@ -24,8 +24,7 @@ class Plotted:
     text: Callable[[float | None], str]
 
     def curve(self, run: Follower) -> Curve:
-        curve = run.train if self.split == "train" else run.evaluations[self.split]
-        return curve.only(self.column)
+        return curve_of(run, self.split, self.column)
 
 
 METRICS = (
@@ -37,6 +36,12 @@ METRICS = (
     Plotted("learning rate", "train", "lr", False, units.number),
     Plotted("gradient norm", "train", "grad_norm", False, units.number),
 )
+
+
+def curve_of(run: Follower, split: str, column: str) -> Curve:
+    """The rows of the split that may have a value there."""
+    curve = run.train if split == "train" else run.evaluations[split]
+    return curve.only(column)
 
 
 class Scaled(Sequence[float]):
@@ -84,6 +89,12 @@ def along(axis: XAxis, run: Follower, curve: Curve) -> Sequence[float]:
         begun = run.events[0].time if run.events else curve["time"][0] if len(curve) else 0.0
         return Scaled(curve["time"], start=begun)
     return curve["seconds"] if axis == "seconds" else curve.step
+
+
+def stamp(axis: XAxis, run: Follower, split: str, column: str) -> tuple[object, object]:
+    """Of a `Line` along the axis with these values."""
+    rows = (run.folder.id, split, curve_of(run, split, column).changes)
+    return (*rows, axis, run.state.steps_per_epoch), (*rows, column)
 
 
 def axis_format(axis: XAxis) -> Callable[[float], str]:
