@@ -3,39 +3,24 @@ import shlex
 import subprocess
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 import pexpect
 import psutil
 import pytest
-from textual import events
-from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from new_run_opened import opened
 
-from tuitrain.app import TuitrainApp
 from tuitrain.cli.parser import parse
-from tuitrain.config import preferences, toml
-from tuitrain.config.preferences import Preferences
+from tuitrain.config import toml
 from tuitrain.config.presets import PRESETS, preset
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import sections, settings
-from tuitrain.config.sweep import Sweep, change
-from tuitrain.config.sweep_toml import read as read_sweep
 from tuitrain.config.values import override
-from tuitrain.hosts.launch import Request
-from tuitrain.hosts.thread import ThreadHost
-from tuitrain.runs.folder import folders
 from tuitrain.runs.records import RunInfo
-from tuitrain.runs.sweep import sweeps
-from tuitrain.screens.help import Help
-from tuitrain.screens.new_run import TICK, NewRunForm
+from tuitrain.screens.new_run import NewRunForm
 from tuitrain.screens.prompt import Prompt
-from tuitrain.screens.run import Run
-from tuitrain.screens.training import Training
-from tuitrain.widgets.draft import Draft, Plan, command_line, planned
-from tuitrain.widgets.fields import Field, PressField
+from tuitrain.widgets.draft import Plan, command_line, planned
 from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.form import NAME, PLACE, Form
 from tuitrain.widgets.labels import APPLIES
@@ -49,83 +34,6 @@ MINE = """\
 lr = 0.5  # large
 name = "sgd"
 """
-
-
-class Opened:
-    """The form in a running app, with what a test asks of it."""
-
-    def __init__(self, app: TuitrainApp, pilot: Pilot[None]) -> None:
-        self.app, self.pilot = app, pilot
-
-    @property
-    def form(self) -> NewRunForm:
-        assert isinstance(self.app.screen, NewRunForm)
-        return self.app.screen
-
-    @property
-    def fields(self) -> dict[str, Field]:
-        return self.form.form.fields
-
-    @property
-    def current(self) -> Field:
-        field = self.form.form.current
-        assert field is not None
-        return field
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-        await self.pilot.pause()
-
-    async def type(self, key: str, text: str) -> None:
-        """Into the text field of `key`, in place of what is there."""
-        self.fields[key].target.focus()
-        await self.press("ctrl+u", *text)
-
-    async def focus(self, key: str) -> None:
-        self.fields[key].target.focus()
-        await self.pilot.pause()
-
-    async def answer(self, text: str) -> None:
-        """In the small window that asks for a line."""
-        assert isinstance(self.app.screen, Prompt)
-        self.app.screen.query_one(Input).value = text
-        await self.press("enter")
-
-    def text(self, key: str) -> str:
-        return self.fields[key].text
-
-    def row(self, key: str) -> str:
-        return self.fields[key].render().plain
-
-    def said(self, name: str) -> str:
-        return str(self.app.screen.query_one(f"#{name}", Static).render())
-
-    @property
-    def config(self) -> Config:
-        config = self.form.plan.config
-        assert config is not None
-        return config
-
-    async def until(self, true: Callable[[], bool]) -> None:
-        for _ in range(1200):
-            if true():
-                return
-            await self.pilot.pause(0.05)
-        raise AssertionError("it never came")
-
-
-@asynccontextmanager
-async def opened(folder: Path, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Opened]:
-    host = ThreadHost()
-    app = TuitrainApp(folder / "runs", host)
-    try:
-        async with app.run_test(size=size) as pilot:
-            await pilot.press("n")
-            await pilot.pause()
-            yield Opened(app, pilot)
-    finally:
-        host.cancel()
-        host.join()
 
 
 async def test_every_setting_has_a_field_and_defaults_have_no_dot(tmp_path: Path) -> None:
@@ -387,176 +295,6 @@ async def test_enter_goes_on_unless_the_field_is_wrong(tmp_path: Path) -> None:
         assert form.current is form.fields["optimizer.momentum"]
 
 
-async def test_busy_host_is_told_and_a_process_of_its_own_offered(tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text(WAITS)
-    async with opened(tmp_path) as form:
-        slow = override(Config(), [f"data.transform={tmp_path}/slow.py:same"])
-        form.app.host.start(Request(config=slow, runs_dir=tmp_path / "runs"))
-        try:
-            await form.press("ctrl+r")
-            assert "A run is training in this window" in form.said("message")
-            assert "choose it under 'runs in'" in form.said("message")
-            assert form.current.key == PLACE
-            await form.press("right")
-            assert not form.form.line.display
-        finally:
-            form.app.host.cancel()
-            (tmp_path / "go").touch()
-
-
-async def test_process_of_its_own_is_chosen_remembered_and_used(tmp_path: Path) -> None:
-    async with opened(tmp_path) as form:
-        assert form.text(PLACE) == "this app"
-        assert "--detach" not in form.said("command")
-        await form.focus(PLACE)
-        await form.press("space", "down", "enter")
-        assert form.text(PLACE) == "a process of its own"
-        assert "--detach" in form.said("command")
-        await form.press("escape", "n")
-        assert form.text(PLACE) == "a process of its own"
-        await form.type("training.epochs", "1")
-        await form.type("name", "out")
-        await form.press("ctrl+r")
-        await form.until(lambda: isinstance(form.app.screen, (Training, Run)))
-        assert form.app.host.folder is None
-        (folder,) = folders(tmp_path / "runs")
-        await form.until(lambda: not folder.state().active)
-        assert folder.state().status == "finished"
-        assert (folder.info().name, folder.config().training.epochs) == ("out", 1)
-        assert parse(shlex.split(folder.info().command)[1:]).detach
-        own = folder.state().process
-        assert own is not None
-        assert own.pid != os.getpid()
-        form.app.theme = "tuitrain-light"
-        await form.pilot.pause()
-    assert preferences.load() == Preferences("tuitrain-light", own_process=True)
-
-
-async def test_process_that_cannot_be_started_is_told(tmp_path: Path) -> None:
-    (tmp_path / "runs").write_text("a file")
-    preferences.change(own_process=True)
-    async with opened(tmp_path) as form:
-        await form.press("ctrl+r")
-        await form.until(lambda: not form.form.line.waiting)
-        assert "No run can be made in" in form.said("message")
-        await form.press("up")
-        assert form.form.check_action("start", ())
-
-
-async def test_several_values_make_a_sweep_of_all_combinations(tmp_path: Path) -> None:
-    async with opened(tmp_path) as form:
-        await form.focus("optimizer.name")
-        await form.press(*"sgd,adam", "enter")
-        assert form.text("optimizer.name") == "sgd, adam"
-        assert "← 2 values" in form.row("optimizer.name")
-        await form.type("optimizer.lr", "0.1, 0.01, 0.1")
-        assert "← 2 values" in form.row("optimizer.lr")
-        await form.type("model.hidden", "[16], [16, 8], []")
-        assert "← 3 values" in form.row("model.hidden")
-        assert "sgd, adam" in form.row("optimizer.name")
-        assert "not used" not in form.said("help")
-        assert "This makes 12 runs. $ tuitrain sweep" in form.said("command")
-        assert "single runs only" in form.row(PLACE)
-        assert form.form.plan.first == {"optimizer.name": "sgd", "optimizer.lr": 0.1, "model.hidden": (16,)}
-        assert form.config == override(Config(), ["optimizer.name=sgd", "optimizer.lr=0.1", "model.hidden=16"])
-        await form.press("ctrl+y")
-        words = shlex.split(form.app.clipboard)
-        assert parse(words[1:]).command == "sweep"
-        made = change(Sweep(), parse(words[1:]).set)
-        assert made.trials == 12
-        assert made.values == form.form.plan.sweep().values
-        await form.until(lambda: "first    of 12 runs: model.hidden=[16] optimizer.name=sgd" in form.said("facts"))
-        await form.until(lambda: "mlp 64-16-10" in form.said("facts"))
-
-
-async def test_choices_are_marked_and_unmarked(tmp_path: Path) -> None:
-    async with opened(tmp_path) as form:
-        await form.focus("optimizer.name")
-        await form.press("space", "down", "space", "enter")
-        assert form.text("optimizer.name") == "adam, adamw"
-        await form.press("space", "space", "enter")
-        assert form.text("optimizer.name") == "adamw"
-        await form.press("space", "space", "enter")
-        assert form.text("optimizer.name") == "adamw"
-        await form.press(*"sgd, rmsprop", "comma", "enter")
-        assert form.text("optimizer.name") == "sgd, rmsprop"
-        await form.press("ctrl+g")
-        assert form.text("optimizer.name") == "adam"
-        await form.focus("data.normalize")
-        await form.press("comma")
-        assert "true, false" in form.row("data.normalize")
-        assert "← 2 values" in form.row("data.normalize")
-        await form.press("space")
-        assert form.text("data.normalize") in ("true", "false")
-        await form.focus(PLACE)
-        await form.press("space", "down", "space")
-        assert form.text(PLACE) == "a process of its own"
-
-
-async def test_typing_faster_than_the_list_opens_loses_nothing(tmp_path: Path) -> None:
-    async with opened(tmp_path) as form:
-        await form.focus("optimizer.name")
-        for character in "sgd,adamw":
-            key = "comma" if character == "," else character
-            form.app.post_message(events.Key(key, character))
-        await form.until(lambda: isinstance(form.app.screen, Pick))
-        await form.press("enter")
-        assert form.text("optimizer.name") == "sgd, adamw"
-
-
-async def test_wrong_value_among_several_is_told(tmp_path: Path) -> None:
-    async with opened(tmp_path) as form:
-        await form.type("optimizer.lr", "0.1, -1")
-        assert "✗ a number > 0" in form.row("optimizer.lr")
-        await form.type("optimizer.lr", "0.1, 0.01")
-        await form.type("optimizer.momentum", "0.9, 0")
-        await form.focus("optimizer.nesterov")
-        await form.press("space")
-        assert "✗ needs a momentum" in form.row("optimizer.nesterov")
-        await form.press("ctrl+r")
-        assert "Not started" in form.said("message")
-
-
-def test_far_too_many_runs_are_refused() -> None:
-    texts = Draft.of(Config()).texts | {"training.seed": ",".join(map(str, range(200)))}
-    assert planned(texts).runs == 200
-    plan = planned(texts | {"training.epochs": ",".join(map(str, range(1, 100)))})
-    assert plan.config is None
-    assert "19,800 combinations" in plan.errors["training.seed"]
-
-
-def test_sweep_without_validation_is_judged_by_what_there_is() -> None:
-    texts = Draft.of(Config()).texts | {"optimizer.lr": "1,2", "data.validation": "0"}
-    plan = planned(texts)
-    assert not plan.errors
-    assert plan.sweep().options.metric == "train.accuracy"
-    assert planned(texts | {"data.validation": "0.1"}).sweep().options.metric == "validation.accuracy"
-
-
-async def test_sweep_is_saved_and_started(tmp_path: Path) -> None:
-    async with opened(tmp_path) as form:
-        await form.type("training.epochs", "1, 2")
-        await form.type("training.device", "cpu")
-        await form.type("name", "mine")
-        await form.press("ctrl+s")
-        await form.answer(str(tmp_path / "sweep.toml"))
-        assert "tuitrain sweep -c" in form.said("message")
-        saved, _ = read_sweep(tmp_path / "sweep.toml")
-        assert saved.values == {"training.epochs": (1, 2)}
-        assert saved.options.name == "mine"
-        await form.press("ctrl+r")
-        await form.until(lambda: not isinstance(form.app.screen, NewRunForm))
-        (folder,) = sweeps(tmp_path / "runs")
-        assert folder.sweep() == saved
-        await form.until(lambda: len(list(folders(tmp_path / "runs"))) == 2)
-        await form.until(lambda: not folder.sessions())
-        ended = [run for run in folders(tmp_path / "runs") if run.state().status == "finished"]
-        assert sorted(run.config().training.epochs for run in ended) == [1, 2]
-        await form.press("escape")
-        await form.press("n")
-        assert form.text("name") == ""
-
-
 async def test_many_layers_are_scrolled(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
         await form.type("model.hidden", ",".join(["8"] * 40))
@@ -570,111 +308,6 @@ async def test_many_layers_are_scrolled(tmp_path: Path) -> None:
         assert layers.scroll_y == 2
         await form.press("tab")
         assert form.current.key == "name"
-
-
-async def test_start_ends_at_the_run(tmp_path: Path) -> None:
-    async with opened(tmp_path) as form:
-        await form.type("training.epochs", "1")
-        await form.type("name", "first")
-        await form.press("ctrl+r")
-        await form.until(lambda: isinstance(form.app.screen, (Training, Run)))
-        assert form.app.host.join(60)
-        (folder,) = folders(tmp_path / "runs")
-        assert folder.state().status == "finished"
-        assert folder.config() == override(Config(), ["training.epochs=1"])
-        assert folder.info().name == "first"
-        assert "training.epochs=1" in folder.info().command
-        assert form.app.host.folder is not None
-        assert form.app.host.folder.path == folder.path
-
-
-async def test_failed_start_is_told_beside_the_field_and_loses_nothing(tmp_path: Path) -> None:
-    async with opened(tmp_path) as form:
-        await form.type("training.device", "cpu")
-        await form.focus("training.precision")
-        await form.press("f", "p", "1", "6", "enter")
-        await form.press("ctrl+r")
-        await form.until(lambda: not form.form.line.preparing)
-        assert "✗ needs a GPU." in form.row("training.precision")
-        assert "Use bf16 or fp32" in form.said("message")
-        assert form.text("training.device") == "cpu"
-        await form.press("space", "up", "enter")
-        assert "✗" not in form.row("training.precision")
-
-
-WAITS = """
-import pathlib, time
-while not pathlib.Path(__file__).with_name("go").exists():
-    time.sleep(0.01)
-def same(images):
-    return images
-"""
-
-
-async def test_escape_calls_the_start_off(tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text(WAITS)
-    async with opened(tmp_path) as form:
-        await form.type("data.transform", f"{tmp_path}/slow.py:same")
-        await form.press("ctrl+r")
-        assert {"new.cancel"} == {
-            active.binding.id for key, active in form.form.active_bindings.items() if key == "escape"
-        }
-        await form.press("escape")
-        form.form.tick()
-        assert "calling it off" in form.said("message")
-        (tmp_path / "go").touch()
-        await form.until(lambda: not form.form.line.preparing)
-        assert "nothing was written" in form.said("message")
-        assert not list(folders(tmp_path / "runs"))
-
-
-async def test_settings_are_fixed_while_a_run_starts(tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text(WAITS)
-    async with opened(tmp_path) as form:
-        await form.type("data.transform", f"{tmp_path}/slow.py:same")
-        await form.press("ctrl+r")
-        try:
-            before = form.form.form.texts
-            for key in ("model.name", "schedule.name", "model.batch_norm", "optimizer.lr"):
-                await form.focus(key)
-                await form.press("space", "right", "t", "comma", "backspace")
-                assert form.app.screen is form.form
-            assert form.form.form.texts == before
-            assert form.form.form.fields["optimizer.lr"].query_one(Input).value == before["optimizer.lr"]
-            await form.press("escape")
-        finally:
-            (tmp_path / "go").touch()
-        await form.until(lambda: not form.form.line.preparing)
-        await form.focus("model.name")
-        await form.press("space")
-        assert isinstance(form.app.screen, Pick)
-
-
-async def test_help_above_a_form_that_starts_is_not_torn_away(tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text(WAITS)
-    async with opened(tmp_path) as form:
-        await form.type("data.transform", f"{tmp_path}/slow.py:same")
-        await form.focus("model.name")
-        await form.press("ctrl+r", "question_mark")
-        (tmp_path / "go").touch()
-        await form.until(lambda: form.app.host.folder is not None)
-        await form.pilot.pause(2 * TICK)
-        assert isinstance(form.app.screen, Help)
-        await form.press("escape")
-        await form.until(lambda: isinstance(form.app.screen, (Training, Run)))
-        # The form does not stay behind.
-        assert not any(isinstance(screen, NewRunForm) for screen in form.app.screen_stack)
-
-
-async def test_start_pressed_twice_starts_once(tmp_path: Path) -> None:
-    async with opened(tmp_path) as form:
-        form.form.form.fields[PLACE].text = "a process of its own"
-        await form.type("training.epochs", "1")
-        form.form.query_one(PressField).focus()
-        await form.pilot.pause()
-        await form.press("enter", "enter")
-        await form.until(lambda: isinstance(form.app.screen, (Training, Run)))
-        assert len(list(folders(tmp_path / "runs"))) == 1
 
 
 async def test_preview_of_a_preset_comes(tmp_path: Path) -> None:
