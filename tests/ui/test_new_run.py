@@ -305,7 +305,8 @@ async def test_many_layers_are_scrolled(tmp_path: Path) -> None:
         assert layers.has_focus
         assert "layers" in form.said("help")
         await form.press("down", "down")
-        assert layers.scroll_y == 2
+        # Scrolling is animated.
+        await form.until(lambda: layers.scroll_y == 2)
         await form.press("tab")
         assert form.current.key == "name"
 
