@@ -13,7 +13,8 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -86,12 +87,13 @@ def opened(folder: RunFolder) -> tuple[float, float, float]:
         return seconds, first, process.memory_info().rss / 2**20
 
 
-def trained(runs_dir: Path, seconds: float) -> tuple[int, float, float]:
-    """Steps that a trainer took in `seconds`; MiB of its process at their beginning, and what they added. A row is
-    written each 10 steps, and an epoch, with its evaluation and checkpoint, is over after 180."""
-    settings = ["model.hidden=[]", "data.batch_size=8", "training.log_every=10", "training.epochs=1000000"]
+@contextmanager
+def training(runs_dir: Path, *settings: str) -> Iterator[tuple[RunFolder, psutil.Process]]:
+    """A run of digits, and its trainer, after its first 5,000 steps: a linear model by mini-batches of 8, so that steps
+    are many. An epoch, with its evaluation and checkpoint, is over after 162."""
+    chosen = ["model.hidden=[]", "data.batch_size=8", *settings]
     command = [sys.executable, "-m", "tuitrain", "train", "--detach", "--runs-dir", str(runs_dir)]
-    subprocess.run([*command, *(f"--set={one}" for one in settings)], capture_output=True, check=True)
+    subprocess.run([*command, *(f"--set={one}" for one in chosen)], capture_output=True, check=True)
     (path,) = runs_dir.glob("*/run.json")
     folder = RunFolder(path.parent)
     try:
@@ -99,12 +101,21 @@ def trained(runs_dir: Path, seconds: float) -> tuple[int, float, float]:
             time.sleep(0.2)
         trainer = held_by(folder)
         assert trainer is not None
-        process, before = psutil.Process(trainer), folder.state().step
-        first = process.memory_info().rss / 2**20
+        yield folder, psutil.Process(trainer)
+    finally:
+        subprocess.run(
+            [sys.executable, "-m", "tuitrain", "stop", folder.id, "--runs-dir", runs_dir],
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+
+
+def trained(runs_dir: Path, seconds: float) -> tuple[int, float, float]:
+    """Steps that a trainer took in `seconds`, with a row each 10; MiB of it at their beginning, and what they added."""
+    with training(runs_dir, "training.log_every=10", "training.epochs=1000000") as (folder, process):
+        before, first = folder.state().step, process.memory_info().rss / 2**20
         time.sleep(seconds)
         return folder.state().step - before, first, process.memory_info().rss / 2**20 - first
-    finally:
-        subprocess.run([sys.executable, "-m", "tuitrain", "stop", folder.id, "--runs-dir", runs_dir], check=True)
 
 
 def evaluation(folder: RunFolder, classes: int) -> None:

@@ -31,7 +31,7 @@ def obstacle(job: Job) -> str:
 
 class Captured:
     """Takes a step from a whole mini-batch of a `job` without `obstacle`, as the eager loop does, and counts it in
-    `window`; a smaller one is the eager loop's. Raises RuntimeError where it cannot be recorded."""
+    `window`; a smaller one is the eager loop's. Raises anything where it cannot be recorded."""
 
     def __init__(self, job: Job, window: Window, record: Record = record) -> None:
         assert isinstance(job.dataset.train, MemorySplit)

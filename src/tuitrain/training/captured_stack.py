@@ -12,7 +12,7 @@ from tuitrain.training.window import Windows
 
 class CapturedStack:
     """Takes the step that `net` and `optimizer` take eagerly, from `rows` (R, N) of the images of `batches`, and counts
-    it in `windows`. Raises RuntimeError where it cannot be recorded."""
+    it in `windows`. Raises anything where it cannot be recorded."""
 
     def __init__(
         self,

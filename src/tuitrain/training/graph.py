@@ -20,7 +20,7 @@ Record = Callable[[Work, Work], Work]
 
 def record(rehearse: Work, step: Work) -> Work:
     """On a stream of its own, as torch asks for: what is done first allocates and chooses, which no graph can hold.
-    Raises RuntimeError where `step` cannot be captured."""
+    Raises what `step` raises where it cannot be captured."""
     here, stream = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(here)
     with torch.cuda.stream(stream):
@@ -36,7 +36,7 @@ def record(rehearse: Work, step: Work) -> Work:
         # Other threads go on: one that pins memory, or one with another run.
         with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             step()
-    except RuntimeError:
+    except Exception:
         # Where torch is older, a failed capture leaves its stream current and the generator waiting for its end.
         torch.cuda.set_stream(here)
         generator = torch.cuda.default_generators[here.device.index]
@@ -47,9 +47,9 @@ def record(rehearse: Work, step: Work) -> Work:
     return graph.replay
 
 
-def not_captured(reason: str | RuntimeError) -> str:
+def not_captured(reason: str | Exception) -> str:
     """For the log of a run. What a failed capture ends with says less than what made it fail."""
-    if isinstance(reason, RuntimeError):
+    if isinstance(reason, Exception):
         reason = plain(str(reason.__context__ or reason).partition("\n")[0], 200)
     return f"steps are not captured as one CUDA graph: {reason}"
 

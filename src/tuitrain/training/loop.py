@@ -140,13 +140,14 @@ class Loop(Steered):
         return self._capture() if self.job.device.type == "cuda" else None
 
     def _capture(self) -> Captured | None:
-        reason: str | RuntimeError = obstacle(self.job)
+        reason: str | Exception = obstacle(self.job)
         self._tell(phase="warm-up", now=True)
         try:
             if not reason:
                 return Captured(self.job, self.window)
             rehearse(self.job)
-        except RuntimeError as error:
+        except Exception as error:
+            # A step that is bad without a graph, too, is bad again when it is taken; no run ends for want of a graph.
             reason = error
         finally:
             self._tell(phase="training")

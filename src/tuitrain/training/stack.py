@@ -71,7 +71,7 @@ class Stack(Together):
             return CapturedStack(
                 self._net, self._optimizer, self._batches, self._windows, shape, config.optimizer.clip_norm
             )
-        except RuntimeError as error:
+        except Exception as error:
             for member in members:
                 member.writer.log(not_captured(error))
         finally:

@@ -1,0 +1,53 @@
+"""A run of ten million steps, trained whole: what it takes of memory and disk, and how soon it is seen afterwards.
+
+    uv run python benchmarks/ten_million.py [--quick] [--write]
+
+It takes a quarter of an hour, so that all.py leaves it out; --quick trains a tenth of it.
+"""
+
+import os
+import time
+
+import psutil
+
+from claims import Claim, at_most, figure, report
+from growth import STEPS, opened, training
+from terminal import home
+
+PER_EPOCH = 162
+
+
+def claims(quick: bool = False) -> list[Claim]:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    epochs = (STEPS // 10 if quick else STEPS) // PER_EPOCH + 1
+    with home() as home_folder, training(home_folder / "runs", f"training.epochs={epochs}") as (folder, process):
+        sizes = []
+        while folder.state().active:
+            time.sleep(2)
+            try:
+                sizes.append(process.memory_info().rss / 2**20)
+            except psutil.NoSuchProcess:
+                break
+        state = folder.state()
+        # What its end takes, with the test split, is not growth.
+        first, last = sizes[len(sizes) // 100], sizes[-3]
+        disk = sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file()) / 2**20
+        seconds, screen, later = opened(folder)
+        return [
+            figure("steps trained", state.step),
+            figure("seconds of training", state.seconds, "s"),
+            figure("the trainer's memory after a hundredth of them", first, "MiB"),
+            at_most("what the others add", 10, last - first, "MiB"),
+            figure("the run on disk", disk, "MiB"),
+            at_most("opening it: exec to its first screen", 2, seconds, "s"),
+            at_most("the screen's memory with it", 150, screen, "MiB"),
+            at_most("what 20 s more add", 2, later - screen, "MiB"),
+        ]
+
+
+def main() -> None:
+    report(__file__, claims)
+
+
+if __name__ == "__main__":
+    main()
