@@ -114,6 +114,14 @@ def test_values_that_have_no_logarithm_are_left_out() -> None:
     assert "no data yet" in draw([Line("a", [1, 2], [0.0, -3.0], BLUE)], 60, 14, View(log_y=True)).plain
 
 
+def test_a_logarithmic_axis_between_close_values_has_room_for_them_and_says_where_they_are() -> None:
+    accuracy = Line("a", range(40), [0.93 + 0.06 * step / 39 for step in range(40)], BLUE)
+    picture = rows(draw([accuracy], 60, 20, View(log_y=True), percent=True))
+    drawn = [row for row, line in enumerate(picture) if BRAILLE & set(line)]
+    assert len(drawn) > 12
+    assert sum("%" in line for line in picture) >= 3
+
+
 def test_without_braille_only_ascii_is_drawn() -> None:
     lines = [
         Line(str(i), range(9), [i + k for k in range(9)], BLUE, marker)
@@ -224,6 +232,19 @@ async def test_the_legend_shows_names_as_text_with_their_signs() -> None:
         head = rows(shown(chart))[0]
         assert head.endswith("── train  ◆ [red]val\N{REPLACEMENT CHARACTER}[2J")
         assert "a&#160;[red]title[/red]" in pilot.app.export_screenshot()
+
+
+async def test_the_legend_has_room_for_what_is_on_top() -> None:
+    chart = Chart("loss")
+    async with Charts(chart).run_test(size=(60, 20)) as pilot:
+        many = [Line(f"r{number}", [1, 2], [1.0, 2.0], BLUE) for number in range(30)]
+        chart.update(many)
+        await pilot.pause()
+        assert "r0 " in rows(shown(chart))[0]
+        assert "r25" not in rows(shown(chart))[0]
+        chart.update(many, top=[25])
+        await pilot.pause()
+        assert "r25" in rows(shown(chart))[0]
 
 
 async def test_it_draws_anew_only_when_something_changed() -> None:

@@ -35,10 +35,22 @@ class Axis:
 
     def rounded(self, most: int) -> "Axis":
         """The range from one neat number to another, so that it stands still while curves grow."""
-        if self.log:
+        if self.log and not self._narrow:
             return replace(self, low=_neat_exponent(self.low), high=-_neat_exponent(-self.high))
-        step = tick_step(self.high - self.low, most)
-        return Axis(floor(self.low / step + 1e-6) * step, ceil(self.high / step - 1e-6) * step)
+        low, high = self._values
+        step = tick_step(high - low, most)
+        below, above = floor(low / step + 1e-6) * step, ceil(high / step - 1e-6) * step
+        return replace(self, low=log10(below or low), high=log10(above)) if self.log else Axis(below, above)
+
+    @property
+    def _values(self) -> tuple[float, float]:
+        """Of its ends."""
+        return (10**self.low, 10**self.high) if self.log else (self.low, self.high)
+
+    @property
+    def _narrow(self) -> bool:
+        """Whether powers of ten, and 2 and 5 times them, are too far apart to round to, or to tell where one is."""
+        return self.log and self.high - self.low < log10(5)
 
     def scaled(self, value: float) -> float | None:
         """None: a value that has no place here."""
@@ -54,15 +66,16 @@ class Axis:
 
     def ticks(self, most: int, percent: bool = False, whole: bool = False) -> list[tuple[float, str]]:
         """Places of at most about `most` neat numbers, only `whole` ones if so, and their labels."""
-        if self.log:
+        if self.log and not self._narrow:
             values = self._powers(most)
             labels = [number(100 * value if percent else value) for value in values]
         else:
             smallest = 1.0 if whole else 0.0
-            step = max(tick_step(self.high - self.low, most), smallest)
-            if len(ticks(self.low, self.high, step)) < 2:
-                step = max(tick_step(self.high - self.low, 2 * most), smallest)
-            values = ticks(self.low, self.high, step)
+            low, high = self._values
+            step = max(tick_step(high - low, most), smallest)
+            if len(ticks(low, high, step)) < 2:
+                step = max(tick_step(high - low, 2 * most), smallest)
+            values = ticks(low, high, step)
             labels = tick_labels([100 * v for v in values], 100 * step) if percent else tick_labels(values, step)
         unit = "%" if percent else ""
         return [(self.place(value) or 0.0, label + unit) for value, label in zip(values, labels, strict=True)]

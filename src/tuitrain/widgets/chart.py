@@ -263,7 +263,7 @@ class Chart(Widget):
 
     def _entries(self, width: int, values: dict[int, str], shortest: int) -> Text:
         """The lines, by their place, with sign, name and value: names as long as there is room for, down to `shortest`,
-        and then as many lines as fit and how many more there are."""
+        and then as many lines as fit, those on top first, and how many more there are."""
         if not values:
             return Text()
         share = width // len(values) - 5 - max(map(cell_len, values.values()))
@@ -272,6 +272,8 @@ class Chart(Widget):
             text = Text("  ").join(entries)
             if text.cell_len <= width:
                 return text
+        first = sorted(values, key=lambda index: index not in self.top)
+        entries = [self._entry(index, values[index], shortest) for index in first]
         fitting = len(entries)
         while fitting > 1 and text.cell_len > width:
             fitting -= 1
