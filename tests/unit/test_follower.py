@@ -196,10 +196,17 @@ def test_a_line_too_long_to_be_a_row_is_passed_over(folder: RunFolder) -> None:
 def test_a_large_file_is_read_in_small_parts(folder: RunFolder) -> None:
     folder.metrics_file.write_bytes(b"".join(encode(train(step)) + b"\n" for step in range(1, 10_001)))
     run, seen = Follower(folder), [0]
-    while run.poll(budget=0):
+    assert run.poll(budget=0)
+    while run.behind:
         seen.append(len(run.train))
-    assert seen[-1] == 10_000
+        run.poll(budget=0)
+    assert len(run.train) == 10_000
     assert len(seen) > 3
+    assert not run.poll(budget=0)
+    with folder.metrics_file.open("ab") as file:
+        file.write(encode(train(10_001)) + b"\n")
+    assert run.poll(budget=0)
+    assert not run.behind, "what a run has just written is no reason to hurry"
 
 
 def test_the_log_keeps_its_last_lines_and_counts_all(folder: RunFolder) -> None:

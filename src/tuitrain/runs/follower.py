@@ -83,6 +83,8 @@ class Follower:
         self.config = Config()
         self.state = State()
         self.problem = ""
+        self.behind = False
+        """Whether the last `poll` has left something unread."""
         self.damaged_rows = 0
         self.train = Curve("lr", "grad_norm")
         if brief:
@@ -156,8 +158,11 @@ class Follower:
     def _read_metrics(self, deadline: float) -> bool:
         news = False
         while True:
-            lines, self._offset = self._tail(self.folder.metrics_file, self._offset)
+            before = self._offset
+            lines, self._offset = self._tail(self.folder.metrics_file, before)
             self._take_lines(lines)
+            # Less than a chunk is all that there is.
+            self.behind = self._offset - before > CHUNK // 2
             news |= bool(lines)
             if not lines or time.monotonic() > deadline:
                 return news

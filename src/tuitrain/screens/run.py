@@ -25,7 +25,7 @@ from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.navigation import NewRun, TrainOn
 from tuitrain.widgets.said import Said
 from tuitrain.widgets.samples import Samples
-from tuitrain.widgets.ticking import TickingScreen
+from tuitrain.widgets.ticking import BUDGET, TickingScreen
 
 PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients")
 # The evaluations a run may have, in the order in which `e` goes through them.
@@ -93,7 +93,8 @@ class Run(TickingScreen):
             self._show()
 
     def tick(self) -> None:
-        if self.run.poll() or self._seen_until < 0:
+        news = self.run.poll(BUDGET) or self._seen_until < 0
+        if not self.hurries(self.run.behind) and news:
             self._read_evaluations()
             self._show()
 

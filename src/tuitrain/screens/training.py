@@ -26,7 +26,7 @@ from tuitrain.widgets.meter import progress
 from tuitrain.widgets.navigation import AskValue, DetachRun, OpenRun, RunEnded, TrainOn
 from tuitrain.widgets.report import STATUS
 from tuitrain.widgets.said import Said
-from tuitrain.widgets.ticking import TickingScreen
+from tuitrain.widgets.ticking import BUDGET, TickingScreen
 
 PAGES = ("curves", "gradients", "log")
 LOG_LINES = 3
@@ -88,7 +88,9 @@ class Training(TickingScreen):
 
     def tick(self) -> None:
         was_active, before = self._active, self.run.state.started
-        self.run.poll()
+        self.run.poll(BUDGET)
+        if self.hurries(self.run.behind):
+            return
         self._active = self.run.status in ("queued", "running", "paused")
         if was_active and not self._active and before is not None:
             self.post_message(RunEnded(self.run.folder, self.run.info.name, self.run.state, self.run.status))
@@ -221,7 +223,8 @@ class Training(TickingScreen):
             self.refresh_bindings()
             self.call_after_refresh(self._go)
         else:
-            self.tick()
+            self._page()
+            self.refresh_bindings()
 
     def action_results(self) -> None:
         self.post_message(OpenRun(self.run.folder, results=True, replace=True))

@@ -1,5 +1,6 @@
 """Screens that follow something which changes."""
 
+from math import inf
 from time import perf_counter
 
 from textual.screen import Screen
@@ -10,6 +11,10 @@ from tuitrain.widgets.painting import PaintedApp
 # The part of one core that redrawing may cost, and the seconds between two redraws that it is held within.
 SHARE = 0.05
 SHORTEST, LONGEST = 0.5, 5.0
+# Seconds for a tick to read in, which keys wait for.
+BUDGET = 0.025
+# Between two ticks that read what has long been there, and between two of them that show it.
+PAUSE, REDRAW = 0.01, 0.5
 # The bytes a second that redrawing may write to the terminal, and on a slow line, where it may be as seldom as that.
 BYTES, SLOW_BYTES, SLOW_LONGEST = 1000, 300, 20.0
 
@@ -22,10 +27,21 @@ class TickingScreen(Screen[None]):
     _shown = False
     _seen = False
     _counted = 0
+    _behind = False
+    _drawn_at = -inf
 
     def tick(self) -> None:
         """Read what is new, for a short time, and update each widget once. A test may call it instead of the clock."""
         raise NotImplementedError
+
+    def hurries(self, behind: bool) -> bool:
+        """For a tick that has read, but maybe not all that there is: whether it leaves showing it to the next, which
+        comes at once."""
+        self._behind, now = behind, perf_counter()
+        if behind and now - self._drawn_at < REDRAW:
+            return True
+        self._drawn_at = now
+        return False
 
     def on_screen_resume(self) -> None:
         self._shown = True
@@ -63,7 +79,7 @@ class TickingScreen(Screen[None]):
             # What the last redraw but this one wrote: this one may still wait to be written.
             before, self._counted = self._counted, self._written
             line = (self._counted - before) / (SLOW_BYTES if slow else BYTES)
-            wait = max(SHORTEST, (perf_counter() - started) / SHARE, line)
+            wait = PAUSE if self._behind else max(SHORTEST, (perf_counter() - started) / SHARE, line)
             self._timer = self.set_timer(min(SLOW_LONGEST if slow else LONGEST, wait), self._go)
 
     def _stop(self) -> None:

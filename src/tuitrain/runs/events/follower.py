@@ -37,7 +37,7 @@ class EventFollower(Follower):
 
     def poll(self, budget: float = 0.05) -> bool:
         try:
-            more = self._reader.poll(monotonic() + budget)
+            self.behind = more = self._reader.poll(monotonic() + budget)
         except OSError as error:
             problem, self.problem = self.problem, f"{plain(self.folder.path.name)} cannot be read: {error.strerror}."
             return problem != self.problem
