@@ -261,7 +261,9 @@ def test_a_constant_channel_is_not_divided_by_zero(tmp_path: Path) -> None:
     assert images(data.train).isfinite().all()
 
 
-def test_streamed_and_held_are_the_same(folder: Path) -> None:
+@pytest.mark.parametrize("measured", [2000, 7])
+def test_streamed_and_held_are_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch, measured: int) -> None:
+    monkeypatch.setattr("tuitrain.training.data.image_folder._MEASURED", measured)
     (folder / "bee/text.png").write_text("not an image")
     held = read(folder, storage="memory")
     streamed = read(folder, storage="stream")

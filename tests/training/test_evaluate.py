@@ -12,6 +12,7 @@ from tuitrain.training.evaluate import SIDE, WORST, Result, evaluate, worst_samp
 from tuitrain.training.job import Job, prepare
 
 Quick = Callable[..., Config]
+SHAPE = (1, 8, 8)
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def held_out(job: Job) -> MemorySplit:
 
 
 def looked(job: Job) -> Result:
-    return evaluate(job.model, job.dataset.test, 10, job.autocast)
+    return evaluate(job.model, job.dataset.test, SHAPE, 10, job.autocast)
 
 
 def logits(job: Job) -> Tensor:
@@ -71,16 +72,27 @@ def test_the_mean_is_of_images_not_of_batches(job: Job, monkeypatch: pytest.Monk
     whole = looked(job)
     monkeypatch.setattr("tuitrain.training.evaluate.CPU_BATCH", 7)
     beats: list[int] = []
-    parts = evaluate(job.model, job.dataset.test, 10, job.autocast, lambda: beats.append(1))
+    parts = evaluate(job.model, job.dataset.test, SHAPE, 10, job.autocast, lambda: beats.append(1))
     assert len(beats) == 52
     assert parts.loss == pytest.approx(whole.loss, rel=1e-6)
     assert torch.equal(parts.confusion, whole.confusion)
 
 
+def test_large_images_go_through_few_at_a_time(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = looked(job)
+    monkeypatch.setattr("tuitrain.training.evaluate.NUMBERS", 8 * 8 * 100)
+    beats: list[int] = []
+    parts = evaluate(job.model, job.dataset.test, SHAPE, 10, job.autocast, lambda: beats.append(1))
+    assert len(beats) == 4
+    assert torch.equal(parts.confusion, whole.confusion)
+    evaluate(job.model, job.dataset.test, (3, 10_000, 10_000), 10, job.autocast, lambda: beats.append(1))
+    assert len(beats) == 4 + 360
+
+
 def test_classes_that_do_not_occur_are_counted(job: Job) -> None:
     split = held_out(job)
     few = split.labels < 3
-    result = evaluate(job.model, MemorySplit(split.images[few], split.labels[few]), 10, job.autocast)
+    result = evaluate(job.model, MemorySplit(split.images[few], split.labels[few]), SHAPE, 10, job.autocast)
     assert result.confusion.shape == (10, 10)
     assert int(result.confusion[3:].sum()) == 0
 
@@ -140,13 +152,13 @@ class Constant(nn.Module):
 def test_all_right_has_no_worst(job: Job) -> None:
     split = held_out(job)
     zeros = MemorySplit(split.images[split.labels == 0], split.labels[split.labels == 0])
-    result = evaluate(Constant(), zeros, 10, job.autocast)
+    result = evaluate(Constant(), zeros, SHAPE, 10, job.autocast)
     assert result.accuracy == 1
     assert worst_samples(result, zeros, job.dataset) == []
 
 
 def test_a_network_that_overflowed(job: Job) -> None:
-    result = evaluate(Constant(float("nan")), job.dataset.test, 10, job.autocast)
+    result = evaluate(Constant(float("nan")), job.dataset.test, SHAPE, 10, job.autocast)
     assert result.loss != result.loss
     assert int(result.confusion.sum()) == 360
     samples = worst_samples(result, job.dataset.test, job.dataset)
@@ -160,7 +172,7 @@ def test_large_images_are_shown_small(quick: Quick, channels: int, shown: int) -
     large = F.interpolate(digit, size=(128, 64), mode="nearest").expand(-1, channels, -1, -1)
     split = MemorySplit(large, torch.tensor([5]))
     job.dataset.__dict__.update(mean=(0.0,) * channels, std=(1.0,) * channels)
-    (sample,) = worst_samples(evaluate(Constant(), split, 10, job.autocast), split, job.dataset)
+    (sample,) = worst_samples(evaluate(Constant(), split, SHAPE, 10, job.autocast), split, job.dataset)
     assert (sample.height, sample.width, sample.channels) == (SIDE, SIDE, shown)
     assert len(sample.pixels) == SIDE * SIDE * shown
     # Every pixel of the digit is four by four.

@@ -390,6 +390,25 @@ def test_a_folder_that_is_removed_while_its_run_goes_on(quick: Quick, tmp_path: 
     assert not folder.path.exists()
 
 
+def test_other_images_of_the_same_names_are_noticed(quick: Quick, read: Read, tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    for number in range(20):
+        path = images / "ab"[number % 2] / f"{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 4 * number).save(path)
+    settings = ("data.dataset=image-folder", f"data.dir={images}", "data.image_size=8", "data.batch_size=2")
+    folder = new(quick(*settings, "training.epochs=1"), tmp_path)
+    go_on(folder)
+    go_on(folder, epochs=2)
+    assert "these are not the images it has learnt from" not in folder.log_file.read_text()
+    for path in images.rglob("*.png"):
+        Image.new("L", (8, 8), 200).save(path)
+    _, state = go_on(folder, epochs=3)
+    assert state.status == "finished"
+    assert "these are not the images it has learnt from" in folder.log_file.read_text()
+    assert any(event.detail.startswith("mean: ") for event in read(folder).events if event.name == "differs")
+
+
 def test_data_that_shrank_is_said_and_trained_on(quick: Quick, read: Read, tmp_path: Path) -> None:
     images = tmp_path / "images"
     for number in range(60):

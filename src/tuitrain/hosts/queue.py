@@ -75,8 +75,11 @@ class Worker:
                     self.folder.let_go(job)
 
     def _do(self, jobs: list[Job]) -> None:
+        from tuitrain.training.device import release
+
         try:
             self._train(jobs)
+            release()
         except SweepError:
             raise
         except (TuitrainError, OSError) as error:

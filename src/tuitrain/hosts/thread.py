@@ -81,6 +81,7 @@ class ThreadHost:
         try:
             load_libraries()
             job()
+            _release()
             if self.folder is not None and self._detached.is_set() and self.folder.state().status == "queued":
                 spawn(self.folder, since=self._inbox.read_to if self._inbox else None)
         except Cancelled:
@@ -121,3 +122,9 @@ class ThreadHost:
             inbox.put("stop")
         elif self._detached.is_set():
             inbox.put("detach")
+
+
+def _release() -> None:
+    from tuitrain.training.device import release
+
+    release()

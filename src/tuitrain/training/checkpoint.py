@@ -85,6 +85,7 @@ def random_state(device: torch.device) -> State:
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+        "mps": torch.mps.get_rng_state() if device.type == "mps" else None,
         "numpy": [torch.from_numpy(np.asarray(words, dtype=np.int64)), position, has_gauss, cached],
         "python": [version, torch.tensor(internal, dtype=torch.int64), gauss],
     }
@@ -94,6 +95,8 @@ def set_random_state(state: State, device: torch.device) -> None:
     torch.set_rng_state(state["torch"].cpu())
     if device.type == "cuda" and state["cuda"] is not None:
         torch.cuda.set_rng_state(state["cuda"].cpu(), device)
+    if device.type == "mps" and state.get("mps") is not None:
+        torch.mps.set_rng_state(state["mps"].cpu())
     words, position, has_gauss, cached = state["numpy"]
     np.random.set_state(("MT19937", words.cpu().numpy().astype(np.uint32), position, has_gauss, cached))
     version, internal, gauss = state["python"]

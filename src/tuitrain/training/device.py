@@ -1,7 +1,9 @@
 """Where the tensors are, and how many threads compute."""
 
+import gc
 import os
 import platform
+from contextlib import suppress
 
 import psutil
 import torch
@@ -37,13 +39,22 @@ def set_up(config: Config, device: torch.device) -> int:
     if device.type == "cuda":
         # Streams and events are the current device's.
         torch.cuda.set_device(device)
-    deterministic = config.training.deterministic
-    if deterministic:
+        # A process looks at it once, with its first matrix product, and a later run may be a deterministic one.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    deterministic = config.training.deterministic
     # As torch.use_deterministic_algorithms, which loads the compiler for it: seconds of work.
     torch.set_deterministic_debug_mode("error" if deterministic else "default")
     torch.backends.cudnn.benchmark = device.type == "cuda" and not deterministic
     return threads
+
+
+def release() -> None:
+    """Give back what no tensor needs any more of the GPU's memory: another process may."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        gc.collect()
+        # Where torch is older, a graph that could not be captured leaves this broken.
+        with suppress(RuntimeError):
+            torch.cuda.empty_cache()
 
 
 def _cores() -> int:

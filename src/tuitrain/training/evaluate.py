@@ -1,7 +1,8 @@
 """One pass over a split without gradients."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from math import prod
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,8 @@ from tuitrain.training.data import Dataset, Split
 
 # On the CPU what a batch becomes on its way through the network has to stay in the cache: 1000 take half as long again.
 BATCH, CPU_BATCH = 1000, 250
+# So many numbers of a batch at most: of large images a thousand would take more memory than training does.
+NUMBERS = 2**22
 WORST = 48
 SIDE = 32
 
@@ -33,15 +36,18 @@ class Result(Struct, frozen=True):
 def evaluate(
     model: nn.Module,
     split: Split,
+    shape: Sequence[int],
     classes: int,
     autocast: Callable[[], AbstractContextManager[object]],
     beat: Callable[[], None] = lambda: None,
 ) -> Result:
-    """The model in eval mode, left as it was found; `beat` is called after every batch."""
+    """The model in eval mode, left as it was found, on images of `shape` (C, H, W); `beat` is called after every
+    batch."""
     was_training = model.training
     model.eval()
     losses, predictions, probabilities, labels = [], [], [], []
-    size = CPU_BATCH if split.labels.device.type == "cpu" else BATCH
+    most = CPU_BATCH if split.labels.device.type == "cpu" else BATCH
+    size = max(1, min(most, NUMBERS // prod(shape)))
     for images, target in split.batches(torch.arange(len(split)), size):
         with autocast():
             logits = model(images)
@@ -57,7 +63,8 @@ def evaluate(
     loss, predicted, true = torch.cat(losses), torch.cat(predictions), torch.cat(labels)
     confusion = torch.bincount(true * classes + predicted, minlength=classes * classes).view(classes, classes).cpu()
     return Result(
-        loss=loss.double().mean().item(),
+        # There are devices without float64.
+        loss=loss.cpu().double().mean().item(),
         accuracy=confusion.diagonal().sum().item() / max(1, len(true)),
         confusion=confusion,
         losses=loss,
@@ -92,11 +99,10 @@ def worst_samples(result: Result, split: Split, dataset: Dataset) -> list[Sample
 
 def _pixels(images: Tensor, dataset: Dataset) -> Tensor:
     """(N, C, H, W) float32 as it goes into the model -> (N, h, w, c) uint8 on the CPU, c 1 or 3, sides <= SIDE."""
-    shape = (1, -1, 1, 1)
-    std, mean = (torch.tensor(values, device=images.device).view(shape) for values in (dataset.std, dataset.mean))
-    images = images * std + mean
+    std, mean = (torch.tensor(values).view(1, -1, 1, 1) for values in (dataset.std, dataset.mean))
+    images = images.cpu() * std + mean
     if max(images.shape[2:]) > SIDE:
         images = F.interpolate(images, size=(SIDE, SIDE), mode="area")
     if images.shape[1] != 3:
         images = images.mean(1, keepdim=True)
-    return (images.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu()
+    return (images.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()

@@ -23,12 +23,17 @@ def record(rehearse: Work, step: Work) -> Work:
     Raises what `step` raises where it cannot be captured."""
     here, stream = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(here)
-    with torch.cuda.stream(stream):
-        for _ in range(STEPS):
-            rehearse()
-    here.wait_stream(stream)
+    torch.cuda.reset_peak_memory_stats()
+    held = torch.cuda.memory_allocated()
+    try:
+        with torch.cuda.stream(stream):
+            for _ in range(STEPS):
+                rehearse()
+    finally:
+        # Also before anything is taken back that a step which failed may still write.
+        here.wait_stream(stream)
     # What an eager step takes beside weights and images: a graph keeps as much, and both must fit.
-    eager = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+    eager = torch.cuda.max_memory_allocated() - held
     graph = torch.cuda.CUDAGraph()
     # What is collected while a graph is captured frees memory in the midst of it.
     gc.collect()
@@ -47,10 +52,13 @@ def record(rehearse: Work, step: Work) -> Work:
     return graph.replay
 
 
-def not_captured(reason: str | Exception) -> str:
-    """For the log of a run. What a failed capture ends with says less than what made it fail."""
-    if isinstance(reason, Exception):
-        reason = plain(str(reason.__context__ or reason).partition("\n")[0], 200)
+def words(error: Exception) -> str:
+    """What a failed capture ends with says less than what made it fail."""
+    return plain(str(error.__context__ or error).partition("\n")[0], 200)
+
+
+def not_captured(reason: str) -> str:
+    """For the log of a run."""
     return f"steps are not captured as one CUDA graph: {reason}"
 
 
@@ -101,7 +109,9 @@ class Beside:
             return
         here = torch.cuda.current_stream()
         self._stream.wait_stream(here)
-        with torch.cuda.stream(self._stream):
-            work()
-        yield
-        here.wait_stream(self._stream)
+        try:
+            with torch.cuda.stream(self._stream):
+                work()
+            yield
+        finally:
+            here.wait_stream(self._stream)

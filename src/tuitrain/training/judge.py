@@ -25,7 +25,7 @@ def look(job: Job, split: SplitName, at: Progress, beat: Beat, *, which: Which =
     data = job.dataset.test if split == "test" else job.dataset.validation
     assert data is not None
     classes = job.dataset.classes
-    result = evaluate(job.model, data, len(classes), job.autocast, beat)
+    result = evaluate(job.model, data, job.dataset.shape, len(classes), job.autocast, beat)
     epoch, step = (at.best.epoch, at.best.step) if which == "best" and at.best else (_epoch(at), at.step)
     return Evaluation(
         split=split,

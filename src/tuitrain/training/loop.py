@@ -13,8 +13,9 @@ from tuitrain.runs.records import Score
 from tuitrain.runs.rows import Train
 from tuitrain.training import checkpoint
 from tuitrain.training.captured import Captured, obstacle
+from tuitrain.training.device import release
 from tuitrain.training.gradients import gradients_of
-from tuitrain.training.graph import not_captured
+from tuitrain.training.graph import not_captured, words
 from tuitrain.training.judge import judge, test, validate
 from tuitrain.training.late import lead_of
 from tuitrain.training.optimizers import layer_norms
@@ -140,7 +141,7 @@ class Loop(Steered):
         return self._capture() if self.job.device.type == "cuda" else None
 
     def _capture(self) -> Captured | None:
-        reason: str | Exception = obstacle(self.job)
+        reason = obstacle(self.job)
         self._tell(phase="warm-up", now=True)
         try:
             if not reason:
@@ -148,10 +149,11 @@ class Loop(Steered):
             rehearse(self.job)
         except Exception as error:
             # A step that is bad without a graph, too, is bad again when it is taken; no run ends for want of a graph.
-            reason = error
+            reason = words(error)
         finally:
             self._tell(phase="training")
         self.writer.log(not_captured(reason))
+        release()
         return None
 
     def _row(self, rate: float, norms: Tensor) -> None:

@@ -15,7 +15,7 @@ from tuitrain.runs.writer import RunWriter
 from tuitrain.training import device as devices
 from tuitrain.training.captured_stack import CapturedStack
 from tuitrain.training.data.shared import SharedBatches, SharedSplit
-from tuitrain.training.graph import not_captured
+from tuitrain.training.graph import not_captured, words
 from tuitrain.training.late import lead_of
 from tuitrain.training.member import Member
 from tuitrain.training.stacked import StackedMLP, StackedOptimizer
@@ -34,6 +34,7 @@ class Stack(Together):
     """The members that are equally far go from mini-batch to mini-batch together."""
 
     _formed: tuple[list[Member], list[tuple[float, ...]]] = [], []
+    _captured: CapturedStack | None = None
 
     def _advance(self, ready: Sequence[Member]) -> None:
         behind = min(member.position for member in ready)
@@ -53,6 +54,8 @@ class Stack(Together):
         if self._formed == (members, kinds):
             return
         self._formed = members, kinds
+        # Its memory may be needed by the next one.
+        self._captured = None
         jobs = [member.job for member in members]
         self._net = StackedMLP([job.model.train() for job in jobs], jobs[0].config.training.label_smoothing)
         self._optimizer = StackedOptimizer(jobs, self._net, kinds)
@@ -65,18 +68,22 @@ class Stack(Together):
         """The step of whole mini-batches as a CUDA graph, where it can be one; not counted as training."""
         config = members[0].config
         shape = len(members), config.data.batch_size
+        reason = self._optimizer.obstacle
         for member in members:
             member.phase("warm-up")
         try:
-            return CapturedStack(
-                self._net, self._optimizer, self._batches, self._windows, shape, config.optimizer.clip_norm
-            )
+            if not reason:
+                return CapturedStack(
+                    self._net, self._optimizer, self._batches, self._windows, shape, config.optimizer.clip_norm
+                )
         except Exception as error:
-            for member in members:
-                member.writer.log(not_captured(error))
+            reason = words(error)
         finally:
             for member in members:
                 member.phase("training")
+        for member in members:
+            member.writer.log(not_captured(reason))
+        devices.release()
         return None
 
     def _train(self, members: list[Member], end: int) -> None:
@@ -131,9 +138,9 @@ class Stack(Together):
         try:
             action()
         except Exception as error:
-            raised = error
+            self._formed = [], []
+            self._each([member for member in members if member in self._members], partial(_again, error))
 
-            def again(member: Member) -> None:  # noqa: ARG001
-                raise raised
 
-            self._each([member for member in members if member in self._members], again)
+def _again(error: Exception, member: Member) -> None:  # noqa: ARG001
+    raise error

@@ -104,16 +104,20 @@ class StackedOptimizer:
     def optimizers(self) -> list[optim.Optimizer]:
         return [part.optimizer for part in self._parts]
 
+    @property
+    def obstacle(self) -> str:
+        """What a graph cannot hold, in the user's words; empty where it can hold all."""
+        kinds = [type(part.optimizer).__name__.lower() for part in self._parts if not capturable(part.optimizer)]
+        return f"optimizer.name = {kinds[0]}" if kinds else ""
+
     def set_rates(self) -> None:
         """Those of `update`, from the jobs' own optimizers."""
         for part in self._parts:
             part.update.set_rate(part.rate)
 
     def update(self) -> None:
-        """`step` as a graph can hold it, with what stands on the device. Raises RuntimeError where none can."""
+        """`step` as a graph can hold it where there is no `obstacle`, with what stands on the device."""
         for part in self._parts:
-            if not capturable(part.optimizer):
-                raise RuntimeError(f"optimizer.name = {type(part.optimizer).__name__.lower()}")
             part.update()
             part.share()
 

@@ -18,7 +18,9 @@ from tuitrain.training.provenance import run_info
 from tuitrain.training.steering import Detached, Stopped
 
 # What must be the same for a resumed run to end as an uninterrupted one, to the last bit.
-PROMISE = ("device", "threads", "versions", "flags", "classes", "sizes")
+PROMISE = ("device", "threads", "versions", "flags")
+# What must be the same for it to learn from the same images.
+DATA = ("classes", "sizes", "mean", "std")
 # How allocators and libraries say that there is no memory, where torch has no exception of its own for it.
 NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "_STATUS_ALLOC_FAILED")
 # How a run ends, and why.
@@ -114,12 +116,17 @@ def note(writer: RunWriter, job: Job) -> None:
     """Keep what the run is made with; say where that differs from what it was made with before."""
     before, now = writer.folder.info(), run_info(job)
     if before.layers:
-        for name in PROMISE:
+        for name in (*PROMISE, *DATA):
             was, is_ = getattr(before, name), getattr(now, name)
             # What an older version did not record differs from nothing.
             if was and was != is_:
                 writer.event("differs", f"{name}: {plain(was)} before, {plain(is_)} now")
-                writer.log(f"{name} was {plain(was)} and is {plain(is_)}: the result may differ in its last bits")
+                what = (
+                    "these are not the images it has learnt from"
+                    if name in DATA
+                    else "the result may differ in its last bits"
+                )
+                writer.log(f"{name} was {plain(was)} and is {plain(is_)}: {what}")
     writer.info(now)
     for note in job.dataset.notes:
         writer.log(f"data: {plain(note)}")

@@ -60,7 +60,9 @@ class _Loader:
 
     def held(self, normalize: bool) -> tuple[dict[str, Split], Normalization]:
         pixels = {name: self._decoded(name, files) for name, files in self._folder.splits.items()}
-        figures = self._figures(pixels["training"].images if normalize else None)
+        training = pixels["training"].images
+        # The same as of streamed ones: which it is may change with the free memory, from a run to its end.
+        figures = self._figures(training[_measured(len(training))] if normalize else None)
         # Taken out one by one, so that bytes are let go as they become floats.
         names = list(pixels)
         return {name: MemorySplit.of(pixels.pop(name), figures.on(self._device)) for name in names}, figures
@@ -96,7 +98,7 @@ class _Loader:
 
     def _sampled(self, files: Files) -> Tensor:
         """Up to 2000 of the images, (n, C, H, W) uint8, always the same ones."""
-        rows = torch.randperm(len(files.paths), generator=torch.Generator().manual_seed(0))[:_MEASURED].tolist()
+        rows = _measured(len(files.paths)).tolist()
         found = allocate((len(rows), *self._read.shape), torch.uint8, _CPU)
 
         def fill(index: int) -> None:
@@ -146,9 +148,20 @@ def _mode(channels: str, paths: list[str]) -> str:
 def _fits(count: int, read: ImageReader, device: torch.device) -> bool:
     """Whether the images as float32 take less than half of the free memory."""
     cuda = device.type == "cuda"
-    free = torch.cuda.mem_get_info(device)[0] if cuda else psutil.virtual_memory().available
+    free = _free(device) if cuda else psutil.virtual_memory().available
     channels, height, width = read.shape
     return count * channels * height * width * 4 < free / 2
+
+
+def _free(device: torch.device) -> int:
+    """Bytes, those that torch keeps for what comes included."""
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(torch.cuda.mem_get_info(device)[0]) + kept
+
+
+def _measured(count: int) -> Tensor:
+    """The rows that mean and deviation are measured by: of so many images always the same ones."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:_MEASURED]
 
 
 def _attempts(read: Callable[[int], None], count: int) -> Iterator[str | None]:
