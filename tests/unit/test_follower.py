@@ -209,6 +209,19 @@ def test_a_large_file_is_read_in_small_parts(folder: RunFolder) -> None:
     assert not run.behind, "what a run has just written is no reason to hurry"
 
 
+@pytest.mark.parametrize("budget", [0, 1])
+def test_times_ascend_where_a_clock_was_set_back(folder: RunFolder, budget: float) -> None:
+    rows = [msgspec.structs.replace(train(step), time=1000.0 + step - 50 * (step > 3)) for step in range(1, 7)]
+    scores = [Evaluated("validation", 2, 1, 1.0, 0.5, 2.0, 1002.0), Evaluated("validation", 6, 1, 1.0, 0.5, 1.0, 956.0)]
+    folder.metrics_file.write_bytes(b"".join(encode(row) + b"\n" for row in (*rows, *scores)))
+    run = Follower(folder)
+    while run.poll(budget=budget):
+        pass
+    assert list(run.train["time"]) == [1001, 1002, 1003, 1003, 1003, 1003]
+    assert list(run.evaluations["validation"]["time"]) == [1002, 1002]
+    assert list(run.evaluations["validation"]["seconds"]) == [2, 2]
+
+
 def test_the_log_keeps_its_last_lines_and_counts_all(folder: RunFolder) -> None:
     folder.log_file.write_bytes(b"".join(b"line %d\n" % number for number in range(100_000)))
     run = Follower(folder)

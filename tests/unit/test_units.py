@@ -88,3 +88,19 @@ def test_ago(seconds: float, text: str) -> None:
 def test_ticks_are_neat(low: float, high: float, most: int, labels: list[str]) -> None:
     step = units.tick_step(high - low, most)
     assert units.tick_labels(units.ticks(low, high, step), step) == labels
+
+
+@pytest.mark.parametrize(
+    ("span", "labels"),
+    [
+        (1, ["0 s", "0.5 s", "1.0 s"]),
+        (30, ["0 s", "10 s", "20 s", "30 s"]),
+        (200, ["0 min", "1 min", "2 min", "3 min"]),
+        (4000, ["0 min", "30 min", "60 min"]),
+        (86_400, ["0 h", "6 h", "12 h", "18 h", "24 h"]),
+        (1e7, ["0 d", "50 d", "100 d"]),
+    ],
+)
+def test_ticks_of_seconds_divide_minutes_hours_and_days(span: float, labels: list[str]) -> None:
+    step = units.tick_seconds(span, 4)
+    assert units.second_labels(units.ticks(0, span, step), step) == labels

@@ -5,6 +5,9 @@ from math import ceil, floor, isfinite, isnan, log10
 
 UNKNOWN = "-"
 _THOUSANDS = ("", "k", "M", "G", "T", "P")
+_UNITS = ((1, "s"), (60, "min"), (3600, "h"), (86400, "d"))
+_PARTS = [part * unit for unit, _ in _UNITS[:2] for part in (1, 2, 5, 10, 15, 30)]
+_PARTS += [3600 * hours for hours in (1, 2, 3, 6, 12, 24)]
 
 
 def _word(value: float) -> str:
@@ -123,6 +126,15 @@ def tick_step(span: float, most: int) -> float:
     return next((factor * power for factor in (1, 2, 5) if factor * power >= raw * (1 - 1e-9)), 10 * power)
 
 
+def tick_seconds(span: float, most: int) -> float:
+    """As `tick_step`, for seconds: what minutes, hours and days are divided by."""
+    raw = span / max(most, 1)
+    if raw <= 0.5:
+        return tick_step(span, most)
+    day = _UNITS[-1][0]
+    return next((step for step in _PARTS if step >= raw * (1 - 1e-9)), day * tick_step(span / day, most))
+
+
 def ticks(low: float, high: float, step: float) -> list[float]:
     """The multiples of `step` from `low` to `high`."""
     return [k * step for k in range(ceil(low / step - 1e-6), floor(high / step + 1e-6) + 1)]
@@ -140,3 +152,9 @@ def tick_labels(values: list[float], step: float) -> list[str]:
             scale, suffix = 1000.0**power, name
     decimals = max(0, -floor(log10(step / scale) + 1e-9))
     return [f"{value / scale:.{decimals}f}{suffix}" if abs(value) > step / 2 else "0" for value in values]
+
+
+def second_labels(values: list[float], step: float) -> list[str]:
+    """As `tick_labels`, of seconds: `0.5 s`, `90 min`, `2 d`."""
+    size, name = next(unit for unit in reversed(_UNITS) if step >= unit[0] or unit[0] == 1)
+    return [f"{label} {name}" for label in tick_labels([value / size for value in values], step / size)]

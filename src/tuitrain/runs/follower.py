@@ -5,8 +5,9 @@ from array import array
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
-from itertools import groupby
-from operator import lt
+from itertools import accumulate, groupby
+from math import inf
+from operator import le, lt
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,13 @@ LOG_LINES = 2000
 _NAN = float("nan")
 
 
+# Columns that something may be drawn along.
+_CLOCKS = ("seconds", "time")
+
+
 class Curve:
-    """Columns of numbers, one entry a row, steps ascending; what was not finite or not there is NaN. `changes` is
-    another number whenever anything has changed."""
+    """Columns of numbers, one entry a row; what was not finite or not there is NaN. Steps ascend, and so do times, also
+    where a clock was set back. `changes` is another number whenever anything has changed."""
 
     def __init__(self, *extra: str) -> None:
         self.changes = 0
@@ -49,6 +54,8 @@ class Curve:
         self.step.append(step)
         for name, column in self.columns.items():
             value = values.get(name)
+            if name in _CLOCKS and column and value is not None:
+                value = max(column[-1], value)
             column.append(_NAN if value is None else value)
 
     def extend(self, steps: Sequence[int], rows: Sequence[Row]) -> None:
@@ -56,7 +63,9 @@ class Curve:
         self.changes += 1
         self.step.extend(steps)
         for name, column in self.columns.items():
-            values = [getattr(row, name) for row in rows]
+            values: Sequence[Any] = [getattr(row, name) for row in rows]
+            if name in _CLOCKS:
+                values = ascending(values, column[-1] if column else -inf)
             try:
                 column.extend(values)
             except TypeError:
@@ -70,6 +79,13 @@ class Curve:
         del self.step[keep:]
         for column in self.columns.values():
             del column[keep:]
+
+
+def ascending(values: Sequence[float], last: float) -> Sequence[float]:
+    """With each that is below one before it, or below `last`, as high as that."""
+    if all(map(le, [last, *values], values)):
+        return values
+    return list(accumulate([last, *values], max))[1:]
 
 
 class Follower:

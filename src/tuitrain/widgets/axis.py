@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import ceil, floor, isfinite, log10
 
-from tuitrain.analysis.units import number, tick_labels, tick_step, ticks
+from tuitrain.analysis.units import number, second_labels, tick_labels, tick_seconds, tick_step, ticks
 
 _HUGE = 1e300
 _FLAT = 1e-5
@@ -64,11 +64,17 @@ class Axis:
         scaled = self.scaled(value)
         return None if scaled is None else min(max((scaled - self.low) / (self.high - self.low), -1e3), 1e3)
 
-    def ticks(self, most: int, percent: bool = False, whole: bool = False) -> list[tuple[float, str]]:
-        """Places of at most about `most` neat numbers, only `whole` ones if so, and their labels."""
+    def ticks(
+        self, most: int, percent: bool = False, whole: bool = False, seconds: bool = False
+    ) -> list[tuple[float, str]]:
+        """Places of at most about `most` neat numbers, only `whole` ones or neat times if so, and their labels."""
         if self.log and not self._narrow:
             values = self._powers(most)
             labels = [number(100 * value if percent else value) for value in values]
+        elif seconds:
+            step = tick_seconds(self.high - self.low, most)
+            values = ticks(self.low, self.high, step)
+            labels = second_labels(values, step)
         else:
             smallest = 1.0 if whole else 0.0
             low, high = self._values

@@ -222,7 +222,16 @@ class Chart(Widget):
             if any(line.stamp and block(len(line.y)) > 1 for line in lines) and (axis := x_axis(lines, view)):
                 view = replace(view, x_from=axis.low, x_to=axis.high)
                 lines = [self._thin(line, axis) if line.stamp else line for line in lines]
-            drawn = picture(lines, width, height, view, top=self.top, percent=self.percent, braille=self.braille)
+            drawn = picture(
+                lines,
+                width,
+                height,
+                view,
+                top=self.top,
+                percent=self.percent,
+                seconds=self.x_format is units.duration,
+                braille=self.braille,
+            )
             self._pictured = (key, self.top, drawn)
         elif self._pictured[1] != self.top:
             self._pictured = (key, self.top, self._pictured[2].over(self.top))

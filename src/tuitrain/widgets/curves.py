@@ -14,11 +14,11 @@ from tuitrain.widgets.chart import Chart
 from tuitrain.widgets.line import Line, Mark
 from tuitrain.widgets.look import RGB, theme_color
 from tuitrain.widgets.plot import View
-from tuitrain.widgets.plotted import AXES, XAxis, along, axis_format, curve_of, stamp
+from tuitrain.widgets.plotted import AXES, XAxis, along, axis_format, begun, curve_of, stamp
 
 # What may be seen beside each other; narrower, the charts take turns.
 PAIR = 72
-MARKED = {"lr": "lr", "drop": "lr", "paused": "paused", "epochs": "epochs"}
+MARKED = {"lr": "lr", "drop": "lr", "paused": "paused", "continued": "resumed", "epochs": "epochs"}
 
 
 class ChartPair(Container, can_focus=True):
@@ -106,7 +106,7 @@ class ChartPair(Container, can_focus=True):
         if self.axis == "seconds":
             before = bisect_right(run.train.step, event.step)
             return run.train["seconds"][before - 1] if before else 0.0
-        return event.time - run.events[0].time if self.axis == "wall time" else float(event.step)
+        return event.time - begun(run) if self.axis == "wall time" else float(event.step)
 
     def action_turn(self) -> None:
         order = (None, 0, 1) if self.size.width >= PAIR else (0, 1)

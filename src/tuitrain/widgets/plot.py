@@ -85,9 +85,11 @@ def picture(
     *,
     top: Sequence[int] = (),
     percent: bool = False,
+    seconds: bool = False,
     braille: bool = True,
 ) -> "Picture":
-    """What takes long of `draw`: to be kept while only marks move. `top`: places of lines that lie above the others."""
+    """What takes long of `draw`: to be kept while only marks move. `top`: places of lines that lie above the others;
+    `seconds`: x are, and are labelled as times."""
     if width < 1 or height < 1:
         return Picture(width, height)
     below = 2 if height >= 7 else 1 if height >= 4 else 0
@@ -105,7 +107,7 @@ def picture(
     traces = [_trace(line, curve, across, along) for line, curve in zip(lines, curves, strict=True)]
     canvas.trace(sorted(enumerate(traces), key=lambda one: one[0] in top))
     whole = all(isinstance(line.x[0], int) for line in lines if len(line.x))
-    x_ticks = across.ticks(max(canvas.width // 10, 1), whole=whole)
+    x_ticks = across.ticks(max(canvas.width // 10, 1), whole=whole, seconds=seconds)
     return Picture(width, height, canvas, traces, across, left, below, x_ticks, y_ticks)
 
 

@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal, overload
 
 from tuitrain.analysis import units
@@ -86,9 +87,14 @@ def along(axis: XAxis, run: Follower, curve: Curve) -> Sequence[float]:
     if axis == "epoch":
         return Scaled(curve.step, unit=max(1, run.state.steps_per_epoch))
     if axis == "wall time":
-        begun = run.events[0].time if run.events else curve["time"][0] if len(curve) else 0.0
-        return Scaled(curve["time"], start=begun)
+        return Scaled(curve["time"], start=begun(run))
     return curve["seconds"] if axis == "seconds" else curve.step
+
+
+def begun(run: Follower) -> float:
+    """When training began, and wall time is 0."""
+    times = [curve["time"][0] for curve in (run.train, *run.evaluations.values()) if len(curve)]
+    return min((at for at in (*times, run.state.started) if at and isfinite(at)), default=0.0)
 
 
 def stamp(axis: XAxis, run: Follower, split: str, column: str) -> tuple[object, object]:

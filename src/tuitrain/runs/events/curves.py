@@ -3,12 +3,12 @@
 from array import array
 from bisect import bisect_right
 from collections.abc import Mapping
-from math import ceil, isnan, nan
+from math import ceil, inf, isnan, nan
 from operator import lt
 
 from tuitrain.runs.events.file import Series
 from tuitrain.runs.events.tags import Place, place
-from tuitrain.runs.follower import Curve
+from tuitrain.runs.follower import Curve, ascending
 
 Chosen = dict[str, dict[str, tuple[str, Series]]]
 
@@ -57,6 +57,8 @@ class EventCurve(Curve):
         if not sources or not self._extend(sources):
             self._merge(sources)
         had = len(self["seconds"])
+        times = self["time"]
+        times[had:] = array("d", ascending(times[had:], times[had - 1] if had else -inf))
         self["seconds"].extend([at - begun for at in self["time"][had:]])
         for name, column in self.columns.items():
             if name not in sources:
