@@ -1,3 +1,4 @@
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from tuitrain.config.schema import Config
 from tuitrain.training.data.splits import MemorySplit
-from tuitrain.training.evaluate import SIDE, WORST, Result, evaluate, worst_samples
+from tuitrain.training.evaluate import EACH, PAIRS, SIDE, WORST, Result, evaluate, worst_samples
 from tuitrain.training.job import Job, prepare
 
 Quick = Callable[..., Config]
@@ -125,14 +126,23 @@ def test_the_worst_samples(quick: Quick, job: Job, normalize: bool) -> None:
     answers, split = logits(job), held_out(job)
     losses, predicted = F.cross_entropy(answers, split.labels, reduction="none"), answers.argmax(1)
     wrong = [index for index in range(360) if predicted[index] != split.labels[index]]
-    expected = sorted(wrong, key=lambda index: -losses[index].item())[:WORST]
+    wrong.sort(key=lambda index: -losses[index].item())
+    cells = [(int(split.labels[index]), int(predicted[index])) for index in wrong]
+    frequent = dict(Counter(cells).most_common(PAIRS))
+    ranks = [cells[:place].count(cell) for place, cell in enumerate(cells)]
+    expected = [
+        index
+        for place, index in enumerate(wrong)
+        if place < WORST or (cells[place] in frequent and ranks[place] < EACH)
+    ]
 
     samples = worst_samples(looked(job), split, job.dataset)
     assert [sample.index for sample in samples] == expected
-    assert 5 < len(samples) <= WORST
+    assert 5 < len(samples) < len(wrong)
     for sample in samples:
         assert sample.true == split.labels[sample.index] != sample.predicted == predicted[sample.index]
         assert sample.probability == pytest.approx(answers[sample.index].softmax(0).max().item(), abs=1e-4)
+        assert sample.true_probability == pytest.approx(answers[sample.index].softmax(0)[sample.true].item(), abs=1e-4)
         assert (sample.height, sample.width, sample.channels) == (8, 8, 1)
         pixels = (held_out(raw).images[sample.index] * 255).round().to(torch.uint8)
         assert sample.pixels == pixels.numpy().tobytes()
@@ -162,7 +172,18 @@ def test_a_network_that_overflowed(job: Job) -> None:
     assert result.loss != result.loss
     assert int(result.confusion.sum()) == 360
     samples = worst_samples(result, job.dataset.test, job.dataset)
-    assert {sample.probability for sample in samples} == {0.0}
+    assert {(sample.probability, sample.loss, sample.true_probability) for sample in samples} == {(0.0, None, None)}
+
+
+def test_of_a_thousand_classes_few_images_are_kept(job: Job) -> None:
+    count = 20_000
+    split = MemorySplit(torch.zeros(1, *SHAPE).expand(count, -1, -1, -1), torch.arange(count) % 1000)
+    predicted = torch.where(split.labels < 500, split.labels // 10, torch.arange(count) * 1031 // 1000 % 1000)
+    confusion = torch.bincount(split.labels * 1000 + predicted, minlength=10**6).view(1000, 1000)
+    losses = torch.where(split.labels < 500, 1.0, 2.0)
+    samples = worst_samples(Result(1, 0, confusion, losses, predicted, losses), split, job.dataset)
+    assert len(samples) == WORST + PAIRS * EACH
+    assert [sample.loss for sample in samples] == [2.0] * WORST + [1.0] * PAIRS * EACH
 
 
 @pytest.mark.parametrize(("channels", "shown"), [(1, 1), (3, 3), (2, 1)])

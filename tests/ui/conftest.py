@@ -23,7 +23,7 @@ ENDED = ("finished", "stopped", "failed")
 def evaluation(split: str, which: str, accuracy: float, classes: list[str]) -> Evaluation:
     size = len(classes)
     confusion = [[90 if row == column else 1 for column in range(size)] for row in range(size)]
-    worst = [Sample(7, 0, size - 1, 0.97, 4, 4, 1, bytes(range(0, 256, 16)))]
+    worst = [Sample(7, 0, size - 1, 0.97, 4, 4, 1, bytes(range(0, 256, 16)), 3.5066)]
     return Evaluation(
         split=split,  # type: ignore[arg-type]
         checkpoint=which,  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from tuitrain.screens.new_run import NewRunForm
 from tuitrain.screens.run import PAGES, Run
 from tuitrain.screens.runs import Runs
 from tuitrain.screens.training import Training
+from tuitrain.widgets.confusion import ConfusionMatrix
 from tuitrain.widgets.footer import FittingFooter
 
 WriteRun = Callable[..., RunFolder]
@@ -101,7 +102,7 @@ async def test_the_summary_and_the_pages(write_run: WriteRun) -> None:
         "curves": ("loss", "accuracy", "train", "val"),
         "confusion": ("test, the last weights (epoch 2) · 90.00 %", "recall"),
         "classes": ("precision", "most taken for", "990 images · mean F1 90.91 %"),
-        "worst": ("the wrong answer with the highest loss",),
+        "worst": ("1 of 90 wrong answers, by loss", "#7  loss 3.5066", "0  3.00 %", "for 9  97.00 %"),
         "settings": ("• optimizer.lr", "default 0.001", "training.epochs"),
         "log": ("epoch 1 done", "epoch 3 done"),
         "gradients": ("gradient norm by layer", "learning rate"),
@@ -151,6 +152,42 @@ async def test_with_one_evaluation_there_is_nothing_to_go_through(write_run: Wri
         await pilot.pause()
         assert "evaluation" not in footer(app)
         assert "test, the last weights" in text(app)
+
+
+async def test_enter_on_a_cell_shows_its_images_and_escape_goes_back(write_run: WriteRun) -> None:
+    app = opened(write_run("one", evaluations=THREE))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3")
+        matrix = app.screen.query_one(ConfusionMatrix)
+        said = {
+            (0, 9): "#7  loss 3.5066",
+            (0, 8): "None of these images is kept",
+            (5, 5): "Images of right answers are not kept.",
+        }
+        for pair, words in said.items():
+            matrix.look_at(*pair)
+            await pilot.pause()
+            assert "images" in footer(app)
+            await pilot.press("enter")
+            await pilot.pause()
+            assert words in text(app)
+            assert matrix.describe() in lines(app)[-2]
+            assert ("matrix" in footer(app), "images" in footer(app)) == (True, False)
+            await pilot.press("e")
+            await pilot.pause()
+            assert words in text(app)
+            await pilot.press("escape")
+            await pilot.pause()
+            assert matrix.has_focus
+            assert matrix.pair == pair
+        for key in ("a", "5"):
+            await pilot.press("3", "enter", key)
+            await pilot.pause()
+            assert "#7  loss" in text(app)
+            assert "matrix" not in footer(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, Runs)
 
 
 async def test_y_fills_the_form_with_the_runs_settings(write_run: WriteRun) -> None:

@@ -20,7 +20,7 @@ def terminal_with_colour(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def grey(height: int, width: int, pixels: bytes, index: int = 0) -> Sample:
-    return Sample(index, 4, 9, 0.974, height, width, 1, pixels)
+    return Sample(index, 4, 9, 0.974, height, width, 1, pixels, 4.6052)
 
 
 class SamplesApp(App[None]):
@@ -66,7 +66,8 @@ async def test_two_rows_of_pixels_are_one_line_of_half_blocks() -> None:
     app = SamplesApp([grey(3, 2, bytes([0, 255, 128, 64, 9, 9]), index=2118)])
     async with app.run_test(size=(60, 20)):
         first, second = app.samples.render_line(0), app.samples.render_line(1)
-        assert app.lines()[:4] == ["▀▀", "▀▀", "#2118  p 0.97", "4 taken for 9"]
+        assert app.lines()[:4] == ["▀▀", "▀▀", "#2118  loss 4.6052", "4  1.00 %"]
+        assert app.lines()[4:6] == ["taken for 9  97.40 %", ""]
         colors = [
             (s.style.color.name, s.style.bgcolor.name)
             for s in list(first)[:2]
@@ -105,6 +106,17 @@ async def test_keys_scroll_to_the_last_sample_and_back_and_change_the_size() -> 
         assert "#0 " in app.lines()[14]
 
 
+async def test_a_long_name_leaves_the_room_for_its_probability_and_what_was_not_kept_is_not_shown() -> None:
+    names = ["a" * 40, "b" * 40]
+    app = SamplesApp([Sample(3, 0, 1, 0.5, 2, 2, 1, bytes(4), 1.0), Sample(4, 0, 1, 0.5, 2, 2, 1, bytes(4))], names)
+    async with app.run_test(size=(60, 20)):
+        assert app.lines()[1:4] == [
+            f"{'#3  loss 1.0000':<30}#4",
+            f"{'a' * 18}…  36.79 %  {'a' * 27}…",
+            f"{'taken for bbbbbbbbb…'[:18]}…  50.00 %  taken for {'b' * 8}…  50.00 %",
+        ]
+
+
 ODD = [
     grey(4, 4, b"too short"),
     grey(4, 4, bytes(17)),
@@ -114,6 +126,7 @@ ODD = [
     grey(1, 5000, bytes(5000)),
     Sample(0, 0, 1, 0.5, 2, 2, 4, bytes(16)),
     Sample(-1, -7, 99, math.nan, 2, 2, 1, bytes(4)),
+    Sample(0, 0, 1, 1e308, 2, 2, 1, bytes(4), -1e308),
 ]
 
 

@@ -95,7 +95,13 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
             for pair in confusion.most_confused(evaluation.confusion, 20)
         ],
         "worst": [
-            {"index": s.index, "true": names[s.true], "predicted": names[s.predicted], "probability": s.probability}
+            {
+                "index": s.index,
+                "true": names[s.true],
+                "predicted": names[s.predicted],
+                "probability": s.probability,
+                "loss": s.loss,
+            }
             for s in evaluation.worst
         ],
     }

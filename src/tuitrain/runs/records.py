@@ -1,6 +1,6 @@
 """What the JSON files of a run folder hold. Times are seconds since 1970, durations seconds."""
 
-from math import isfinite
+from math import exp, isfinite
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
@@ -94,7 +94,10 @@ class State(Struct, kw_only=True):
 
 
 class Sample(Struct, frozen=True):
-    """An image of the split, drawn small: `pixels` are height * width * channels bytes, channels 1 or 3."""
+    """An image of the split, drawn small: `pixels` are height * width * channels bytes, channels 1 or 3.
+
+    `probability` is that of the class `predicted`; `loss` is None where it was not finite, or not kept.
+    """
 
     index: Count
     true: Count
@@ -104,10 +107,16 @@ class Sample(Struct, frozen=True):
     width: Count
     channels: Count
     pixels: bytes
+    loss: float | None = None
+
+    @property
+    def true_probability(self) -> float | None:
+        return None if self.loss is None else exp(-max(0.0, self.loss))
 
 
 class Evaluation(Struct, frozen=True, kw_only=True):
-    """evaluation/*.json: `confusion[true][predicted]` counts images; `worst` has the highest losses first.
+    """evaluation/*.json: `confusion[true][predicted]` counts images; `worst` are wrong answers, the highest loss
+    first: the worst of all and the worst of each of the most frequent pairs.
 
     `true` and `predicted` are the class numbers of all images in the split's order, (N,) uint16 little-endian: two runs
     are compared image by image.

@@ -42,6 +42,8 @@ class Run(TickingScreen):
             Binding(str(number), f"page('{page}')", tooltip=page.capitalize(), show=False, id=f"run.{page}")
             for number, page in enumerate(PAGES, 1)
         ),
+        Binding("enter", "images", "images", tooltip="The images of this cell", id="run.images"),
+        Binding("a", "all", "all", tooltip="The worst of all cells", id="run.all"),
         Binding("tab", "turn(1)", "next page", tooltip="Next page", id="run.next"),
         Binding("shift+tab", "turn(-1)", tooltip="Page before", show=False, id="run.previous"),
         Binding(
@@ -53,6 +55,7 @@ class Run(TickingScreen):
         ),
         Binding("r", "resume", "train on", tooltip="Train on: what is left to do, or more epochs", id="run.resume"),
         Binding("y", "clone", "clone", tooltip="A new run with these settings", id="run.clone"),
+        Binding("escape", "matrix", "matrix", tooltip="Back to the matrix", id="run.matrix"),
         Binding("escape", "app.pop_screen", "runs", tooltip="Back", id="run.back"),
         Binding("q", "app.quit", tooltip="Leave tuitrain", show=False),
     ]
@@ -62,6 +65,8 @@ class Run(TickingScreen):
         self.run = follow(folder)
         self.evaluations: list[Evaluation] = []
         self._chosen = 0
+        # Whether the page of samples shows those of the matrix' cell, or all.
+        self._of_cell = False
         self._logged = 0
         self._seen_until = -1.0
 
@@ -142,11 +147,19 @@ class Run(TickingScreen):
         if seen is None:
             return
         self.query_one(ConfusionMatrix).show(seen.confusion, seen.classes)
-        self.query_one(Samples).show(seen.worst, seen.classes)
+        self._show_samples()
         table: DataTable[Text] = self.query_one("#classes", DataTable)
         table.clear()
         for row in report.class_rows(seen):
             table.add_row(*(Text(cell, justify="left" if i in (0, 5) else "right") for i, cell in enumerate(row)))
+
+    def _show_samples(self) -> None:
+        if (seen := self.evaluation) is None:
+            return
+        matrix = self.query_one(ConfusionMatrix)
+        samples = [one for one in seen.worst if not self._of_cell or (one.true, one.predicted) == matrix.pair]
+        nothing = report.no_images(seen, matrix.pair) if self._of_cell else "no wrong answer"
+        self.query_one(Samples).show(samples, seen.classes, nothing)
 
     def _tabs(self) -> Content:
         """Every page's number, and as many names as there is room for, from the first, and the current one's."""
@@ -180,9 +193,7 @@ class Run(TickingScreen):
         if page == "confusion":
             return Content.styled(f"{what} · {units.percent(seen.accuracy)}", "$foreground 60%")
         if page == "worst":
-            count = len(seen.worst)
-            answers = "wrong answer" if count == 1 else f"{count} wrong answers"
-            text = f"the {answers} with the highest loss" if count else "no wrong answer"
+            text = self.query_one(ConfusionMatrix).describe() if self._of_cell else report.worst_of(seen)
             return Content.assemble((f"{what}   ", "$foreground 60%"), text)
         mean = confusion.macro_average(confusion.class_scores(seen.confusion))
         text = f"{mean.support:,} images · mean F1 {units.percent(mean.f1)}"
@@ -191,15 +202,33 @@ class Run(TickingScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if action == "evaluation":
             return len(self.evaluations) > 1
+        if action == "images":
+            return self.evaluation is not None and self.query_one(ContentSwitcher).current == "confusion"
+        if action in ("all", "matrix"):
+            return self._of_cell
         own = not self.run.folder.read_only
         if action == "resume":
             return own and self.run.status in ("interrupted", "stopped", "failed", "finished")
         return own and self.run.status != "damaged" if action == "clone" else True
 
-    def action_page(self, page: str) -> None:
+    def action_page(self, page: str, *, of_cell: bool = False) -> None:
+        if self._of_cell or of_cell:
+            self._of_cell = of_cell
+            self._show_samples()
+            self.query_one(Samples).scroll_home(animate=False)
+            self.refresh_bindings()
         self.query_one(ContentSwitcher).current = page
         self.query_one(f"#{page}").focus()
         self._show()
+
+    def action_images(self) -> None:
+        self.action_page("worst", of_cell=True)
+
+    def action_all(self) -> None:
+        self.action_page("worst")
+
+    def action_matrix(self) -> None:
+        self.action_page("confusion")
 
     def action_turn(self, pages: int) -> None:
         current = PAGES.index(self.query_one(ContentSwitcher).current or PAGES[0])

@@ -1,8 +1,9 @@
 """One pass over a split without gradients."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from math import prod
+from math import isfinite, prod
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,10 @@ from tuitrain.training.data import Dataset, Split
 BATCH, CPU_BATCH = 1000, 250
 # So many numbers of a batch at most: of large images a thousand would take more memory than training does.
 NUMBERS = 2**22
+# The images kept: of all wrong answers, and of each of the most frequent pairs of classes confused. Their number does
+# not grow with the classes.
 WORST = 48
+PAIRS, EACH = 32, 4
 SIDE = 32
 
 
@@ -75,26 +79,36 @@ def evaluate(
 
 @torch.inference_mode()
 def worst_samples(result: Result, split: Split, dataset: Dataset) -> list[Sample]:
-    """The wrongly classified images with the highest losses, as small pictures."""
-    wrong = torch.nonzero(result.predicted != split.labels[: len(result.predicted)]).flatten()
-    if not len(wrong):
-        return []
-    chosen = wrong[result.losses[wrong].argsort(descending=True)[:WORST]]
-    images = next(iter(split.batches(chosen, len(chosen))))[0]
-    pixels = _pixels(images, dataset)
+    """The wrongly classified images with the highest losses, of all and of each frequent pair, as small pictures."""
+    chosen = _worst(result, split.labels)
+    pictures = [picture for images, _ in split.batches(chosen, WORST) for picture in _pixels(images, dataset)]
     return [
         Sample(
             index=int(index),
             true=int(split.labels[index]),
             predicted=int(result.predicted[index]),
             probability=round(float(result.probability[index]), 4),
+            loss=round(loss, 4) if isfinite(loss := float(result.losses[index])) else None,
             height=picture.shape[0],
             width=picture.shape[1],
             channels=picture.shape[2],
             pixels=picture.numpy().tobytes(),
         )
-        for index, picture in zip(chosen.tolist(), pixels, strict=True)
+        for index, picture in zip(chosen.tolist(), pictures, strict=True)
     ]
+
+
+def _worst(result: Result, labels: Tensor) -> Tensor:
+    """(M,) int64 on the CPU: the rows to keep, the highest loss first."""
+    predicted, true = result.predicted.cpu(), labels.cpu()
+    wrong = torch.nonzero(predicted != true).flatten()
+    wrong = wrong[result.losses.cpu()[wrong].argsort(descending=True)]
+    pairs = true[wrong] * len(result.confusion) + predicted[wrong]
+    kept = torch.zeros(len(wrong), dtype=torch.bool)
+    kept[:WORST] = True
+    for pair, _ in Counter(pairs.tolist()).most_common(PAIRS):
+        kept[torch.nonzero(pairs == pair).flatten()[:EACH]] = True
+    return wrong[kept]
 
 
 def _pixels(images: Tensor, dataset: Dataset) -> Tensor:

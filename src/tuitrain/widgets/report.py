@@ -116,6 +116,24 @@ def _confused(evaluation: Evaluation) -> Content:
     return Content("\n").join(lines)
 
 
+def worst_of(evaluation: Evaluation) -> str:
+    """Which wrong answers are kept: `131 of 305 wrong answers, by loss`."""
+    right = sum(row[index] for index, row in enumerate(evaluation.confusion))
+    kept, wrong = len(evaluation.worst), sum(map(sum, evaluation.confusion)) - right
+    if not wrong:
+        return "no wrong answer"
+    return f"{kept:,} of {wrong:,} wrong answer{'s' * (wrong != 1)}, by loss"
+
+
+def no_images(evaluation: Evaluation, pair: tuple[int, int] | None) -> str:
+    """Why no image of this cell of the matrix is kept."""
+    if pair is None or not evaluation.confusion[pair[0]][pair[1]]:
+        return "There is no such image."
+    if pair[0] == pair[1]:
+        return "Images of right answers are not kept."
+    return "None of these images is kept: only the worst of all, and of the most frequent mistakes."
+
+
 def class_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
     """A row a class: name, images, precision, recall, F1, what it was most taken for."""
     rows = []

@@ -14,11 +14,14 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from tuitrain.analysis import units
 from tuitrain.runs.records import Sample
 from tuitrain.text import plain
 
 SMALL, LARGE = 16, 32
 GAP = 2
+# Lines below a picture, and the columns they may make it wider to.
+CAPTION, WIDEST = 3, 28
 SHADES = " .:-=+*#%@"
 Pixel = tuple[int, int, int]
 
@@ -47,21 +50,16 @@ class Samples(ScrollView, can_focus=True):
         super().__init__(id=id, classes=classes)
         self.large = False
         self._samples: list[Sample] = []
-        self._captions: list[tuple[str, str]] = []
+        self._captions: list[tuple[str, ...]] = []
+        self._nothing = ""
         self._columns = 1
-        self._tile = Size(SMALL, SMALL // 2 + 3)
+        self._tile = Size(SMALL, SMALL // 2 + CAPTION + 1)
 
-    def show(self, samples: Sequence[Sample], classes: Sequence[str]) -> None:
-        """Show `samples` in their order; a class without a name shows its number."""
-        names = {number: plain(name, 60) for number, name in enumerate(classes)}
-        self._samples = list(samples)
-        self._captions = [
-            (
-                f"#{sample.index}  p {sample.probability:.2f}",
-                f"{names.get(sample.true, sample.true)} taken for {names.get(sample.predicted, sample.predicted)}",
-            )
-            for sample in samples
-        ]
+    def show(self, samples: Sequence[Sample], classes: Sequence[str], nothing: str = "no samples") -> None:
+        """Show `samples` in their order, or say `nothing`; a class without a name shows its number."""
+        names = [plain(name, 60) for name in classes]
+        self._samples, self._nothing = list(samples), nothing
+        self._captions = [_caption(sample, names) for sample in samples]
         self._fit()
 
     def action_toggle_size(self) -> None:
@@ -76,9 +74,9 @@ class Samples(ScrollView, can_focus=True):
         side = LARGE if self.large else SMALL
         pictures = [_thumbnail_size(sample, side) for sample in self._samples]
         caption = max((cell_len(line) for lines in self._captions for line in lines), default=0)
-        widest = max([picture.width for picture in pictures] + [min(caption, 28)], default=side)
+        widest = max([picture.width for picture in pictures] + [min(caption, WIDEST)], default=side)
         tallest = max((picture.height for picture in pictures), default=side)
-        self._tile = Size(max(1, min(widest, width)), (tallest + 1) // 2 + 3)
+        self._tile = Size(max(1, min(widest, width)), (tallest + 1) // 2 + CAPTION + 1)
         self._columns = max(1, (width + GAP) // (self._tile.width + GAP))
         self.virtual_size = Size(width, -(-len(self._samples) // self._columns) * self._tile.height)
         self.refresh()
@@ -88,18 +86,18 @@ class Samples(ScrollView, can_focus=True):
         row, line = divmod(y + self.scroll_offset.y, self._tile.height)
         segments: list[Segment] = []
         if not self._samples and y == 0:
-            segments.append(Segment("no samples", self.get_component_rich_style("samples--muted")))
+            segments.append(Segment(self._nothing, self.get_component_rich_style("samples--muted")))
         for number in range(row * self._columns, min((row + 1) * self._columns, len(self._samples))):
             tile = Strip(self._tile_line(number, line)).adjust_cell_length(self._tile.width + GAP)
             segments += tile
         return Strip(segments).adjust_cell_length(width).apply_style(self.rich_style)
 
     def _tile_line(self, number: int, line: int) -> list[Segment]:
-        caption = line - (self._tile.height - 3)
-        if caption in (0, 1):
-            style = self.get_component_rich_style(f"samples--{('muted', 'caption')[caption]}")
+        caption = line - (self._tile.height - CAPTION - 1)
+        if 0 <= caption < CAPTION:
+            style = self.get_component_rich_style(f"samples--{'caption' if caption else 'muted'}")
             return [Segment(_shortened(self._captions[number][caption], self._tile.width), style)]
-        if caption == 2:
+        if caption == CAPTION:
             return []
         picture = thumbnail(self._samples[number], LARGE if self.large else SMALL)
         if picture is None:
@@ -114,6 +112,22 @@ class Samples(ScrollView, can_focus=True):
     def _colorless(self) -> bool:
         utf8 = "utf" in (getattr(sys.__stderr__, "encoding", "") or "utf-8").lower()
         return not utf8 or self.app.no_color or self.app.console.color_system in (None, "standard")
+
+
+def _caption(sample: Sample, names: Sequence[str]) -> tuple[str, ...]:
+    """What it is ordered by, and the probabilities of the class it is and of the one it was taken for."""
+    loss = "" if sample.loss is None else f"  loss {units.loss(sample.loss)}"
+    true, taken = (names[n] if 0 <= n < len(names) else str(n) for n in (sample.true, sample.predicted))
+    return (
+        f"#{sample.index}{loss}",
+        _with_probability(true, sample.true_probability),
+        _with_probability(f"taken for {taken}", sample.probability),
+    )
+
+
+def _with_probability(name: str, probability: float | None) -> str:
+    known = "" if probability is None else f"  {units.percent(probability)}"
+    return _shortened(name, WIDEST - len(known)) + known
 
 
 def thumbnail(sample: Sample, side: int) -> list[list[Pixel]] | None:
