@@ -26,6 +26,7 @@ def grey(height: int, width: int, pixels: bytes, index: int = 0) -> Sample:
 class SamplesApp(App[None]):
     def __init__(self, samples: Sequence[Sample], names: Sequence[str] = DIGITS) -> None:
         super().__init__()
+        self.animation_level = "none"
         self.shown = samples, names
 
     def compose(self) -> ComposeResult:
