@@ -2,6 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual.color import Color
 from textual.pilot import Pilot
 
 from tuitrain.app import TuitrainApp
@@ -122,16 +123,22 @@ async def test_the_cursor_stays_on_its_run_when_others_come_and_go(app: Tuitrain
         assert selected(app) == "run-4"
 
 
-async def test_the_cursor_stays_where_it_is_when_the_theme_changes(app: TuitrainApp, write_run: WriteRun) -> None:
+@pytest.mark.parametrize(("before", "after"), [("dark", "light"), ("light", "dark")])
+async def test_the_cursor_stays_where_it_is_when_the_theme_changes(
+    app: TuitrainApp, write_run: WriteRun, before: str, after: str
+) -> None:
     for number in (1, 2, 3):
         write_run(f"run-{number}", id=f"2026010{number}")
+    app.theme = f"tuitrain-{before}"
     async with app.run_test() as pilot:
         await pilot.press("j")
-        before = [segment.style for segment in table(app).render_line(2)]
-        app.theme = "tuitrain-light"
+        await pilot.pause()
+        app.theme = f"tuitrain-{after}"
         await pilot.pause()
         assert selected(app) == "run-2"
-        assert [segment.style for segment in table(app).render_line(2)] != before
+        panel = Color.parse(app.theme_variables["panel"]).rich_color
+        name = app.screen._compositor.render_strips()[table(app).region.y + 2]
+        assert {segment.style.bgcolor for segment in list(name)[1:-1] if segment.style} == {panel}
 
 
 async def test_a_table_longer_than_the_screen_follows_the_cursor(app: TuitrainApp, write_run: WriteRun) -> None:

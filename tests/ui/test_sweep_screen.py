@@ -3,6 +3,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from textual.color import Color
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -137,6 +138,21 @@ async def test_all_is_seen_on_a_wide_screen(app: TuitrainApp, write_sweep: Calla
         assert "60.00 % ± 10.00 %" in shown
         assert "n 3" in shown
         assert footer(app)[:3] == ["open", "resume", "more"]
+
+
+async def test_states_have_the_colours_of_a_new_theme(
+    app: TuitrainApp, write_sweep: Callable[..., SweepFolder]
+) -> None:
+    folder = write_sweep()
+    app.theme = "tuitrain-dark"
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(app, pilot, folder)
+        app.theme = "tuitrain-light"
+        await pilot.pause()
+        cells = [cell for strip in app.screen._compositor.render_strips() for cell in strip if "✓" in cell.text]
+        finished = Color.parse(app.theme_variables["success"]).rich_color
+        assert finished in [cell.style.color for cell in cells if cell.style]
+        assert len({cell.style.color for cell in cells if cell.style}) == 2  # the row under the cursor has its own
 
 
 async def test_the_map_turns_and_shows_the_test(app: TuitrainApp, write_sweep: Callable[..., SweepFolder]) -> None:

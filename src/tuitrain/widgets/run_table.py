@@ -67,11 +67,11 @@ class RunTable(ScrollView, can_focus=True):
         self._touched = False
         self._drawn: list[Strip] = []
         self._arranged = Size(0, 0)
-        self._look: tuple[object, ...] = ()
+        self._stale = False
         self._signs = utf8_locale()
 
     def on_mount(self) -> None:
-        self.app.theme_changed_signal.subscribe(self, lambda _: self.notify_style_update())
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
 
     def on_resize(self) -> None:
         if self.size != self._arranged:
@@ -80,6 +80,8 @@ class RunTable(ScrollView, can_focus=True):
     def render_lines(self, crop: Region) -> list[Strip]:
         # The first time the size is known here before it is told, which would be a frame later.
         self.on_resize()
+        if self._stale:
+            self._drawn = self._all_lines()
         return super().render_lines(crop)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
@@ -212,22 +214,24 @@ class RunTable(ScrollView, can_focus=True):
         self.post_message(self.Opened())
 
     def notify_style_update(self) -> None:
+        # The header and the cursor have their new style only later, when the table is painted.
         super().notify_style_update()
-        look = (self.app.theme, self.rich_style)
-        if look != self._look:
-            self._look = look
-            self._styles.clear()
-            self._draw()
+        self._styles.clear()
+        self._stale = True
 
     def render_line(self, y: int) -> Strip:
         return self._drawn[y] if y < len(self._drawn) else Strip.blank(self.size.width, self.rich_style)
 
     def _draw(self) -> None:
         """Only lines that differ from those on the screen are sent: a slow terminal line has little room."""
-        before, self._drawn = self._drawn, [self._line(y) for y in range(self.size.height)]
+        before, self._drawn = self._drawn, self._all_lines()
         for y, (old, new) in enumerate(zip_longest(before, self._drawn)):
             if old != new:
                 self.refresh(Region(0, y, self.size.width, 1))
+
+    def _all_lines(self) -> list[Strip]:
+        self._stale = False
+        return [self._line(y) for y in range(self.size.height)]
 
     def watch_scroll_x(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_x(old_value, new_value)

@@ -42,6 +42,9 @@ class SweepTable(DataTable[Text]):
         self.best_first = False
         self._signs = utf8_locale()
 
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._color())
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "select_cursor":
             return self.selected is not None and self.selected.run is not None
@@ -89,6 +92,12 @@ class SweepTable(DataTable[Text]):
         for one in self._outcomes:
             texts = [self._text(one, place, cell) for place, cell in enumerate(rows[one.job.key])]
             self.add_row(*texts, key=one.job.key)
+
+    def _color(self) -> None:
+        """Anew, by the theme in use."""
+        for one in self._outcomes:
+            key = one.job.key
+            self.update_cell(key, "status", self._text(one, 1, self._rows[key][1]))
 
     def _text(self, one: Outcome, place: int, cell: str) -> Text:
         head = self._heads[place]
