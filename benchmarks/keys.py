@@ -21,7 +21,7 @@ from pathlib import Path
 from claims import Claim, at_most, figure, p95, report
 from terminal import Terminal, home
 from tuitrain.app import TuitrainApp
-from tuitrain.hosts.output import keep_terminal
+from tuitrain.cli.streams import keep_streams
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 
@@ -51,7 +51,7 @@ class Measured(TuitrainApp):
 
 
 def child(runs_dir: Path, run: str) -> None:
-    keep_terminal()
+    keep_streams()
     gc.disable()
     host = ThreadHost()
     first = RunFolder(runs_dir / run) if run else None

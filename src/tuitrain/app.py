@@ -23,7 +23,6 @@ from tuitrain.config import preferences
 from tuitrain.config.values import from_text
 from tuitrain.errors import ConfigError, RunError, TuitrainError
 from tuitrain.hosts.launch import check_resumable
-from tuitrain.hosts.output import keep_terminal
 from tuitrain.hosts.process import spawn
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, shown_status
@@ -316,7 +315,6 @@ def open_app(runs_dir: Path, first: RunFolder | None = None) -> RunFolder | None
     A run that trains here then, and was not asked to stop, goes on in a process of its own: after `q`, where the
     terminal has gone, and where the app itself has failed.
     """
-    keep_terminal()
     host = ThreadHost()
     app = TuitrainApp(runs_dir, host, first)
 

@@ -5,6 +5,7 @@
       DataError              data that cannot be found, read or split            exit 2
       RunError               a run folder that cannot be found, read or written  exit 2
       TrainingError          training began and could not go on                  exit 1
+      OutputError            a result that stdout does not take                  exit 1
 
 A user sees `str(error)`; never a traceback.
 """
@@ -38,6 +39,12 @@ class DataError(TuitrainError):
 
 class RunError(TuitrainError):
     """No such run, a damaged run folder, or one that cannot be written."""
+
+
+class OutputError(TuitrainError):
+    """What was to be done is done, and its result cannot be printed."""
+
+    exit_code = 1
 
 
 class TrainingError(TuitrainError):

@@ -167,8 +167,9 @@ def piped(code: str) -> str:
 def test_the_programs_own_output_keeps_its_way() -> None:
     code = """
 import os, sys
-from tuitrain.hosts.output import Capture, keep_terminal
-keep_terminal()
+from tuitrain.cli.streams import keep_streams
+from tuitrain.hosts.output import Capture
+keep_streams()
 print("before")
 with Capture():
     print("captured")

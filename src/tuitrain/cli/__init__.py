@@ -8,10 +8,13 @@ from tuitrain.text import plain
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit status: 0 done, 1 the run failed, 2 bad usage, 130 stopped by the user."""
+    """Run the command and return its exit status: 0 done, 1 the run failed or its result is lost, 2 bad
+    usage, 130 stopped by the user."""
     gc.disable()  # what is imported stays
     from tuitrain.cli.parser import parse
+    from tuitrain.cli.streams import keep_streams
 
+    keep_streams()
     try:
         options = parse(arguments)
         code: int = options.run(options)
@@ -21,10 +24,6 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader of our output has gone, as `tuitrain runs | head` does; nothing is left to say.
-        sys.stdout = None
-        return 0
     except Exception as error:
         print(_unknown(error), file=sys.__stderr__)
         return 1

@@ -6,7 +6,6 @@ import sys
 from tuitrain.analysis import units
 from tuitrain.cli.output import document, talk
 from tuitrain.cli.show import evaluation_document
-from tuitrain.hosts.output import keep_terminal
 from tuitrain.hosts.reevaluate import reevaluate
 from tuitrain.runs.listing import find
 from tuitrain.text import plain
@@ -14,7 +13,6 @@ from tuitrain.text import plain
 
 def run(options: argparse.Namespace) -> int:
     folder = find(options.runs_dir, options.name)
-    keep_terminal()
     seen = reevaluate(folder, options.split, options.checkpoint, options.device, lambda what, _: talk(plain(what)))
     if options.json:
         document({"run": folder.id, **evaluation_document(seen)})

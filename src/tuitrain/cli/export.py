@@ -5,14 +5,12 @@ import sys
 
 from tuitrain.cli.output import document
 from tuitrain.hosts.export import default_path, export
-from tuitrain.hosts.output import keep_terminal
 from tuitrain.runs.listing import find
 
 
 def run(options: argparse.Namespace) -> int:
     folder = find(options.runs_dir, options.name)
     path = options.output or default_path(folder, options.format)
-    keep_terminal()
     export(folder, options.format, path, checkpoint=options.checkpoint, force=options.force)
     if options.json:
         document({"run": folder.id, "format": options.format, "path": str(path.absolute())})

@@ -1,9 +1,7 @@
 """Results go to stdout, talk to stderr."""
 
-import os
 import re
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,28 +21,18 @@ def document(value: Any) -> None:
     """One JSON document on stdout."""
     text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
     sys.stdout.write(_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
-    sys.stdout.flush()
 
 
 def talk(line: str) -> None:
-    """On stderr; where nobody listens any more, as after a dropped line, there is nothing to be said."""
-    try:
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
-    except OSError:
-        # What is left unwritten in a stream would fail once more at the end, and change the exit status.
-        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
+    """A line on stderr."""
+    sys.stderr.write(line + "\n")
 
 
 def wide_console() -> "Console":
     """For tables on stdout: as wide as the terminal, or as wide as they are where they go into a pipe."""
     from rich.console import Console
 
-    class Pipe(Console):
-        def on_broken_pipe(self) -> None:
-            raise BrokenPipeError
-
-    return Pipe(highlight=False, markup=False, width=None if sys.stdout.isatty() else 1000)
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 1000)
 
 
 def score(value: Score | None) -> str:

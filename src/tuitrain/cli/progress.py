@@ -11,15 +11,9 @@ from tuitrain.runs.records import State
 from tuitrain.text import plain
 
 
-class _Terminal(Console):
-    def on_broken_pipe(self) -> None:
-        """Who listened has gone; the run goes on."""
-        self.quiet = True
-
-
 class Bar:
     def __init__(self) -> None:
-        self._console = _Terminal(file=sys.__stderr__, highlight=False, soft_wrap=True)
+        self._console = Console(file=sys.__stderr__, highlight=False, soft_wrap=True)
         self._live = self._console.is_terminal
         self._progress = Progress(
             TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(),

@@ -1,7 +1,6 @@
 """`tuitrain sweep`: start a sweep, go on with one, or say something to it."""
 
 import argparse
-import os
 import signal
 import sys
 from collections import Counter
@@ -120,17 +119,10 @@ def _work(folder: SweepFolder, parallel: int | None) -> bool:
 
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGHUP, _hang_up)
+    # Where the terminal has gone the sweep goes on, and nobody hears of it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with _Talk(folder) as said:
         return pool.run(said.show)
-
-
-def _hang_up(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    """The terminal has gone: the sweep goes on, and says nothing more."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(nowhere, stream)
-    os.close(nowhere)
 
 
 class _Talk:

@@ -17,7 +17,6 @@ def write_table(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Seq
     if seen and os.environ.get("TERM") != "dumb":
         first = f"\x1b[1m{first}\x1b[m"
     sys.stdout.write("".join(f"{line}\n" for line in (first, *others)))
-    sys.stdout.flush()
 
 
 def table(

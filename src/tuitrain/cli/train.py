@@ -16,7 +16,6 @@ from tuitrain.config.schema import Config
 from tuitrain.config.toml import read
 from tuitrain.config.values import override
 from tuitrain.hosts.launch import Request
-from tuitrain.hosts.output import keep_terminal
 from tuitrain.hosts.process import start
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
@@ -46,17 +45,16 @@ def run(options: argparse.Namespace) -> int:
 
 def queued(folder: RunFolder, json: bool) -> int:
     """Say which run it is that a process of its own trains now."""
+    talk(f"It trains in the background. Watch it: tuitrain attach {plain(folder.id)}")
     if json:
         document({"run": folder.id, "path": str(folder.path), "status": "queued"})
     else:
         sys.stdout.write(f"{folder.id}\n")
-    talk(f"It trains in the background. Watch it: tuitrain attach {plain(folder.id)}")
     return 0
 
 
 def follow(host: ThreadHost, begin: Callable[[], None], json: bool) -> int:
     """Begin a run and stay with it to its end; the exit status says how that was."""
-    keep_terminal()
     _listen(host)
     begin()
     try:
@@ -72,9 +70,9 @@ def follow(host: ThreadHost, begin: Callable[[], None], json: bool) -> int:
     state = folder.state()
     if state.active:
         return queued(folder, json)
+    _say_result(folder.path, state)
     if json:
         document(result(folder, state))
-    _say_result(folder.path, state)
     return {"finished": 0, "stopped": 130}.get(state.status, 1)
 
 

@@ -1,8 +1,8 @@
 """Prints of the loop, of libraries and of users' code go to the run's log, never onto the screen.
 
 Three ways lead to a terminal: Python's `sys.stdout` and `sys.stderr`, and below them the file descriptors 1 and 2,
-which C libraries and child processes write to. `keep_terminal` moves the program's own output to descriptors of its
-own; `Capture` leads the rest away while a run is prepared and trained.
+which C libraries and child processes write to. `tuitrain.cli.streams` moves the program's own output to descriptors of
+its own; `Capture` leads the rest away while a run is prepared and trained.
 """
 
 import io
@@ -16,34 +16,6 @@ from types import TracebackType
 from typing import IO, BinaryIO, TextIO
 
 _active: "Capture | None" = None
-
-
-class _Terminal(io.TextIOWrapper):
-    """Where nobody listens any more, as after a dropped line, there is nothing to be said: Textual's thread that writes
-    must not end of it, because the app would then wait for that thread for ever."""
-
-    def write(self, text: str) -> int:
-        with suppress(OSError):
-            super().write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with suppress(OSError):
-            super().flush()
-
-
-def keep_terminal() -> None:
-    """From now on `sys.__stdout__` and `sys.__stderr__` write to the terminal by descriptors of their own, so that
-    1 and 2 can be led elsewhere."""
-    for number, name in ((1, "__stdout__"), (2, "__stderr__")):
-        try:
-            copy = os.dup(number)
-        except OSError:
-            continue
-        stream = _Terminal(os.fdopen(copy, "wb"), encoding="utf-8", errors="replace", line_buffering=True)
-        if getattr(sys, name[2:-2]) is getattr(sys, name):
-            setattr(sys, name[2:-2], stream)
-        setattr(sys, name, stream)
 
 
 class _Routed(io.TextIOBase):

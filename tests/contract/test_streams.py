@@ -1,0 +1,116 @@
+"""Streams that are closed, full or left: what a command then prints, and with which status it ends."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tuitrain.runs.folder import RunFolder
+
+FULL = "tuitrain: stdout cannot be written: No space left on device.\n"
+EPOCH = ("--set", "training.epochs=1", "--set", "training.device=cpu")
+TRAIN = ("train", "--json", *EPOCH)
+PRINTING = [["runs"], ["runs", "--json"], ["show", "first"], ["show", "first", "--json"], ["config"], ["--help"],
+            ["compare", "first", "second"], ["train", "--help"]]  # fmt: skip
+Done = subprocess.CompletedProcess[str]
+
+
+def command(home: Path, streams: str, *arguments: str) -> Done:
+    """With `streams` as a shell redirects them."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    return subprocess.run(
+        ["bash", "-c", f'exec "$@" {streams}', "bash", sys.executable, "-m", "tuitrain", *arguments],
+        cwd=home, capture_output=True, text=True, check=False, env=environment,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with two runs."""
+    home = tmp_path_factory.mktemp("home")
+    for name in ("first", "second"):
+        assert command(home, "", "train", "--name", name, *EPOCH).returncode == 0
+    return home
+
+
+def runs(home: Path) -> list[RunFolder]:
+    return [RunFolder(path) for path in (home / "runs").iterdir()]
+
+
+def test_talk_without_stderr_is_not_in_the_document(tmp_path: Path) -> None:
+    done = command(tmp_path, "2>&-", *TRAIN)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["status"] == "finished"
+
+
+@pytest.mark.parametrize("streams", [">&-", "<&- >&- 2>&-"])
+def test_a_run_needs_no_stream(tmp_path: Path, streams: str) -> None:
+    done = command(tmp_path, streams, *TRAIN)
+    assert (done.returncode, done.stdout) == (0, "")
+    (folder,) = runs(tmp_path)
+    assert folder.state().status == "finished"
+    assert "finished" in folder.log_file.read_text()
+    assert "loading torch" not in folder.log_file.read_text()
+
+
+def test_a_result_that_is_lost_is_an_error(tmp_path: Path) -> None:
+    done = command(tmp_path, ">/dev/full", *TRAIN)
+    assert done.returncode == 1
+    assert "finished: " in done.stderr
+    assert done.stderr.endswith(FULL)
+    (folder,) = runs(tmp_path)
+    assert folder.state().status == "finished"
+    done = command(tmp_path, ">/dev/full", "evaluate", folder.id, "--json")
+    assert (done.returncode, done.stderr) == (1, FULL)
+
+
+def test_a_run_that_was_started_is_named_where_its_id_cannot_be_printed(tmp_path: Path) -> None:
+    done = command(tmp_path, ">/dev/full", "train", "--detach", *EPOCH)
+    assert done.returncode == 1
+    (folder,) = runs(tmp_path)
+    assert done.stderr == f"It trains in the background. Watch it: tuitrain attach {folder.id}\n{FULL}"
+
+
+@pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)
+def test_what_cannot_be_printed_is_one_sentence(trained: Path, arguments: list[str]) -> None:
+    done = command(trained, ">/dev/full", *arguments)
+    assert (done.returncode, done.stderr) == (1, FULL)
+
+
+@pytest.mark.parametrize("arguments", [["runs"], ["show", "first"], ["--help"]], ids=" ".join)
+def test_a_closed_stdout_wants_nothing(trained: Path, arguments: list[str]) -> None:
+    done = command(trained, ">&-", *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("streams", ["2>&-", "2>/dev/full"])
+def test_what_is_wrong_shows_in_the_status_without_stderr(trained: Path, streams: str) -> None:
+    for arguments in (["show", "third"], ["nonsense"], ["runs", "--fast"]):
+        done = command(trained, streams, *arguments)
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
+    assert json.loads(command(trained, streams, "runs", "--json").stdout)[0]["status"] == "finished"
+
+
+def test_a_sweep_whose_terminal_has_gone_prints_its_result(tmp_path: Path) -> None:
+    master, slave = os.openpty()
+    with (tmp_path / "result.json").open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tuitrain", "sweep", "--json", *EPOCH, "--set", "optimizer.lr=0.1,0.01"],
+            cwd=tmp_path, stdin=slave, stdout=out, stderr=slave, start_new_session=True,
+            preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),
+        )  # fmt: skip
+    os.close(slave)
+    try:
+        seen = b""
+        while b" running" not in seen:
+            seen += os.read(master, 1024)
+        os.close(master)
+        assert process.wait(120) == 0
+    finally:
+        process.kill()
+        process.wait()
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["status"], [run["status"] for run in result["runs"]]) == ("finished", ["finished"] * 2)
