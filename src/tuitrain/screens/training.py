@@ -201,7 +201,7 @@ class Training(TickingScreen):
             "! " if worst else "✓ ",
             "$error" if worst and self.run.status == "failed" else "$warning" if worst else "$success",
         )
-        return Content.assemble(mark, " · ".join(plain(finding.text) for finding in found))
+        return Content.assemble(mark, plain(health.fitting(found, self.size.width - 4)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         active = self._active

@@ -4,7 +4,7 @@ import time
 
 from textual.content import Content
 
-from tuitrain.analysis import confusion, units
+from tuitrain.analysis import confusion, health, units
 from tuitrain.config.values import changed, to_text
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.foreign import ForeignInfo
@@ -38,7 +38,9 @@ def headline(run: Follower, evaluation: Evaluation | None) -> Content:
 
 def summary(run: Follower, evaluations: list[Evaluation]) -> Content:
     """The first page: result, how it was made, what was confused most."""
-    parts = [_reason(run), _scores(run), _facts(run), _confused(evaluations[0]) if evaluations else Content("")]
+    problems = Content.styled("\n".join(f"! {text}" for text in health.problems(run)), "$warning")
+    confused = _confused(evaluations[0]) if evaluations else Content("")
+    parts = [_reason(run), _scores(run), problems, _facts(run), confused]
     return Content("\n\n").join(part for part in parts if part)
 
 
