@@ -1,6 +1,8 @@
 """Text from files, data sets and users' code, made safe for a terminal."""
 
+import os
 import re
+from collections.abc import Mapping
 
 # C0 and C1 controls with DEL; the marks that reorder text; line and paragraph separators; lone surrogates.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]")
@@ -17,3 +19,12 @@ def plain(text: object, limit: int = 400) -> str:
         return line
     line = _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", line[: limit + 1].replace("\t", " "))
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def utf8_locale(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the user's terminal is said to show more than ASCII."""
+    language = environment.get("LANG", "")
+    chosen = environment.get("LC_ALL") or environment.get("LC_CTYPE") or language
+    # Where nothing or "C" was chosen, Python itself sets LC_CTYPE so (PEP 538).
+    coerced = chosen == "C.UTF-8" and not environment.get("LC_ALL") and language in ("", "C", "POSIX")
+    return not coerced and "utf" in chosen.lower()

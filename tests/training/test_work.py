@@ -20,6 +20,7 @@ from tuitrain.runs.control import Command, CommandName, Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Score, State
+from tuitrain.runs.writer import encode_pretty
 from tuitrain.training import checkpoint
 from tuitrain.training import loop as loop_module
 from tuitrain.training.job import Job, prepare
@@ -270,8 +271,30 @@ def test_detached_it_is_queued_for_another_process(quick: Quick, read: Read, tmp
 def test_a_new_learning_rate_survives_a_stop(quick: Quick, read: Read, tmp_path: Path) -> None:
     folder = new(quick("training.epochs=2", "training.log_every=1"), tmp_path)
     go_on(folder, {5: [command("lr", 0.0005)], 9: [command("stop")]})
+    assert folder.state().lr == 0.0005
+    # As an older version left it.
+    folder.state_file.write_bytes(encode_pretty(msgspec.structs.replace(folder.state(), lr=None)))
     go_on(folder)
-    assert read(folder).train["lr"].tolist() == [0.001] * 5 + [0.0005] * (2 * STEPS - 5)
+    run = read(folder)
+    assert run.train["lr"].tolist() == [0.001] * 5 + [0.0005] * (2 * STEPS - 5)
+    assert (run.state.lr, run.config.optimizer.lr) == (0.0005, 0.001)
+    assert [line[9:] for line in run.log if "->" in line] == ["learning rate 0.001 -> 0.0005 at step 5, by test"]
+
+
+def test_a_learning_rate_that_is_set_back_was_changed_and_one_that_stays_was_not(quick: Quick, tmp_path: Path) -> None:
+    folder = new(quick("training.epochs=1"), tmp_path)
+    go_on(folder, {2: [command("lr", 0.001)], 3: [command("stop")]})
+    assert folder.state().lr is None
+    go_on(folder, {2: [command("lr", 0.5)], 3: [command("lr", 0.001)], 4: [command("stop")]})
+    assert folder.state().lr == 0.001
+
+
+def test_a_new_number_of_epochs_is_in_the_log(quick: Quick, read: Read, tmp_path: Path) -> None:
+    folder = new(quick("training.epochs=9"), tmp_path)
+    go_on(folder, {2: [Command("epochs", 0.0, 2, "[b]\x1b[2J")]})
+    run = read(folder)
+    assert (run.state.epochs, run.state.epoch, run.config.training.epochs) == (2, 2, 9)
+    assert [line[9:] for line in run.log if "->" in line] == ["epochs 9 -> 2 at step 2, by [b]\ufffd[2J"]
 
 
 def test_a_learning_rate_that_breaks_the_second_epoch_leaves_the_first(quick: Quick, tmp_path: Path) -> None:

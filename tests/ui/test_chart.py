@@ -9,9 +9,10 @@ from rich.style import Style
 from rich.text import Text
 from textual.app import App, ComposeResult
 
+from tuitrain.text import utf8_locale
 from tuitrain.widgets.chart import Chart
 from tuitrain.widgets.line import Line, Mark
-from tuitrain.widgets.look import theme_color, utf8_locale
+from tuitrain.widgets.look import theme_color
 from tuitrain.widgets.plot import View, draw
 
 NAN, INF = float("nan"), float("inf")

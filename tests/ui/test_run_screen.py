@@ -126,6 +126,20 @@ async def test_the_summary_and_the_pages(write_run: WriteRun) -> None:
         assert turned == ["summary", "curves", "summary", "gradients", "log"]
 
 
+async def test_the_settings_say_what_was_changed_on_the_way(
+    write_run: WriteRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    app = opened(write_run("mine", "optimizer.lr=0.25", lr=0.125, epochs=5))
+    async with app.run_test(size=(120, 60)) as pilot:
+        await pilot.pause()
+        assert "optimizer.lr=0.25→0.125" in text(app)
+        await pilot.press("6")
+        await pilot.pause()
+        shown = [" ".join(line.split()) for line in lines(app) if "→" in line]
+        assert shown == ["• optimizer.lr 0.25→0.125 default 0.001", "• training.epochs 3→5 default 10"]
+
+
 async def test_e_goes_through_the_evaluations(write_run: WriteRun) -> None:
     app = opened(write_run("one", evaluations=THREE))
     async with app.run_test(size=(120, 40)) as pilot:

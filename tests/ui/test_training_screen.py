@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import ContentSwitcher
+from textual.widgets import ContentSwitcher, Input
 
 from tuitrain.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
@@ -65,6 +65,16 @@ async def test_what_stands_on_the_screen(write_run: WriteRun) -> None:
                 assert seen in text(app)
             assert ("accuracy" in text(app)) == (size[0] >= 80)
             assert all(len(line) == size[0] for line in lines(app))
+
+
+async def test_the_head_has_the_present_learning_rate(write_run: WriteRun) -> None:
+    app = opened(write_run("one", "optimizer.lr=0.25", status="running", lr=0.125))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert "adam 0.125 " in lines(app)[0]
+        await pilot.press("r")
+        await pilot.pause()
+        assert app.screen.query_one(Input).value == "0.125"
 
 
 async def test_the_scores_fit_before_all_else(write_run: WriteRun) -> None:

@@ -55,6 +55,8 @@ def differing(entries: Sequence[Entry]) -> list[str]:
     whole = [entry for entry in entries if entry.status != "damaged"]
     configs = list({id(entry.config): entry.config for entry in whole if not entry.folder.read_only}.values())
     foreign = [entry for entry in whole if entry.folder.read_only]
+    changes = [entry.changes for entry in whole]
+    steered = {key for each in changes for key in each}
     found = []
     for key, item in settings().items():
         name = key.partition(".")[2]
@@ -63,7 +65,7 @@ def differing(entries: Sequence[Entry]) -> list[str]:
             (value for entry in foreign if (value := entry.setting(key)) is not None),
         )
         first = next(values, None)
-        if any(value != first for value in values):
+        if any(value != first for value in values) or (key in steered and len({each.get(key) for each in changes}) > 1):
             found.append(key)
     return found
 

@@ -35,7 +35,7 @@ def bundled(entries: Iterable[Entry]) -> list[Entry]:
             same = msgspec.structs.replace(entry.config.training, seed=0)
             config = seedless[id(entry.config)] = msgspec.structs.replace(entry.config, training=same)
         alone = entry.status == "damaged" or entry.folder.read_only
-        groups.setdefault(entry.folder.id if alone else config, []).append(entry)
+        groups.setdefault(entry.folder.id if alone else (config, *entry.changes.items()), []).append(entry)
     return [runs[0] if len(runs) == 1 else _bundle(runs) for runs in groups.values()]
 
 

@@ -177,7 +177,7 @@ def _setting(item: Setting, names: tuple[str, ...]) -> Column:
         return to_text(found) if isinstance(found, bool) else found or None if isinstance(found, tuple) else found
 
     def show(run: Entry) -> str:
-        found = value(run)
+        found = run.changes.get(item.key) or value(run)
         return units.UNKNOWN if found is None else listed(found) if isinstance(found, tuple) else to_text(found)
 
     kind: Kind = "list" if item.many else "number" if item.kind in (int, float) else "text"

@@ -68,8 +68,8 @@ METRICS = (
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A run's settings by dotted key, none where it is damaged, and its results by the key of the metric; None: not
-    known."""
+    """A run's settings by dotted key, `Changed` where a user did so on the way, none where it is damaged; and its
+    results by the key of the metric, None: not known."""
 
     id: str
     name: str
@@ -112,7 +112,8 @@ def compare(runs: Sequence[Follower], baseline: str = "", threshold: float | Non
     reached = [best for run in runs if (best := _extreme(run.evaluations["validation"], "accuracy", max)) is not None]
     threshold = min(reached, default=None) if threshold is None else threshold
     compared = tuple(
-        Compared(run.folder.id, run.info.name, run.status, run.settings, _metrics(run, threshold)) for run in runs
+        Compared(run.folder.id, run.info.name, run.status, run.settings | run.changes, _metrics(run, threshold))
+        for run in runs
     )
     ids = [run.id for run in compared]
     whole = [run.settings for run in compared if run.settings]

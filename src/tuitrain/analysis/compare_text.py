@@ -12,6 +12,7 @@ from tuitrain.analysis.compare import METRICS, Comparison, best
 from tuitrain.analysis.mcnemar import LEVEL, mcnemar, p_text, verdict
 from tuitrain.config.values import to_text
 from tuitrain.errors import RunError
+from tuitrain.runs.changes import at_start, present
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Evaluation
 from tuitrain.text import plain
@@ -68,7 +69,8 @@ def document(comparison: Comparison, keys: Sequence[str], tests: Tests) -> dict[
                 "id": run.id,
                 "name": run.name,
                 "status": run.status,
-                "settings": {key: run.settings.get(key) for key in keys},
+                "settings": {key: at_start(run.settings.get(key)) for key in keys},
+                "changed": present(run.settings),
                 "metrics": run.metrics,
                 "delta": {metric.key: comparison.delta(run, metric.key) for metric in METRICS},
             }

@@ -22,7 +22,7 @@ class Overview:
         self.shown: list[Entry] = []
         self.wrong = ""
         self._fits = query.parse("")
-        self._automatic: tuple[set[int], list[str]] = (set(), [])
+        self._automatic: tuple[set[object], list[str]] = (set(), [])
         self._identities: dict[str, Identity] = {}
         self.filter(self._view.filter)
 
@@ -85,9 +85,9 @@ class Overview:
 
     def automatic(self) -> list[str]:
         """As `arrange.automatic` of the runs shown, found anew only where these are others."""
-        configs = {id(run.config) for run in self.shown}
-        if configs != self._automatic[0]:
-            self._automatic = configs, arrange.automatic(self.shown)
+        settings: set[object] = {(id(run.config), run.state.lr, run.state.epochs) for run in self.shown}
+        if settings != self._automatic[0]:
+            self._automatic = settings, arrange.automatic(self.shown)
         return self._automatic[1]
 
     def marked(self) -> list[Entry]:

@@ -1,7 +1,13 @@
 """A run in a few words, not yet made safe to show."""
 
+from typing import TYPE_CHECKING, Any
+
 from tuitrain.analysis import units
+from tuitrain.config.values import changed
 from tuitrain.runs.listing import Entry
+
+if TYPE_CHECKING:
+    from tuitrain.runs.follower import Follower
 
 
 def model(entry: Entry) -> str:
@@ -12,6 +18,11 @@ def model(entry: Entry) -> str:
     if settings.name != "mlp":
         return settings.name
     return " ".join(["mlp", "-".join(str(width) for width in settings.hidden)]).strip()
+
+
+def settings(run: "Entry | Follower") -> dict[str, Any]:
+    """Those that are not at their defaults, or were changed on the way; of another tool's run all that are known."""
+    return run.settings if run.folder.read_only else changed(run.config) | run.changes
 
 
 def status(entry: Entry) -> str:
@@ -37,8 +48,9 @@ def time(entry: Entry) -> str:
 
 
 def epochs(entry: Entry) -> str:
-    """`10`, or `6/10` where some are left."""
+    """`10`, or `6/10` where some are left, or `6/5→10` where they were to be others."""
     state = entry.state
     if entry.folder.read_only and not state.epochs:
         return units.UNKNOWN
-    return str(state.epoch) if state.epoch == state.epochs else f"{state.epoch}/{state.epochs}"
+    planned = entry.changes.get("training.epochs", state.epochs)
+    return str(planned) if state.epoch == planned else f"{state.epoch}/{planned}"

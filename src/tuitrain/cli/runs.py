@@ -10,6 +10,7 @@ from tuitrain.analysis.columns import Column, columns
 from tuitrain.cli.output import document, talk
 from tuitrain.cli.table import write_table
 from tuitrain.config.values import flat
+from tuitrain.runs.changes import present
 from tuitrain.runs.index import RunIndex
 from tuitrain.runs.listing import Entry
 from tuitrain.text import plain
@@ -72,4 +73,5 @@ def _document(entry: Entry) -> dict[str, Any]:
         "test": state.test,
         "best": state.best,
         "config": entry.settings if entry.folder.read_only else flat(entry.config),
+        "changed": present(entry.changes),
     }

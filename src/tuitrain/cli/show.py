@@ -7,14 +7,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tuitrain.analysis import confusion, units
+from tuitrain.analysis import confusion, summary, units
 from tuitrain.cli.output import document, score, wide_console
-from tuitrain.config.schema import Config
-from tuitrain.config.values import changed, to_text
+from tuitrain.config.values import to_text
+from tuitrain.runs.changes import present
 from tuitrain.runs.folder import RunFolder, shown_status
-from tuitrain.runs.foreign import ForeignInfo, settings_of
-from tuitrain.runs.listing import find
-from tuitrain.runs.records import Evaluation, RunInfo
+from tuitrain.runs.foreign import ForeignInfo
+from tuitrain.runs.listing import Entry, find
+from tuitrain.runs.records import Evaluation
 from tuitrain.runs.result import result
 from tuitrain.text import plain
 
@@ -24,16 +24,18 @@ MOST_CLASSES = 20
 
 def run(options: argparse.Namespace) -> int:
     folder = find(options.runs_dir, options.name)
-    info, state, config = folder.info(), folder.state(), folder.config()
+    info, state = folder.info(), folder.state()
+    entry = Entry(folder, info, folder.config(), state, shown_status(state))
     test, validation = folder.evaluation("test"), folder.evaluation("validation")
     if options.json:
         best = folder.evaluation("test", "best")
         document(
             {
                 **result(folder, state),
-                "status": shown_status(state),
+                "status": entry.status,
                 "info": info,
-                "config": settings_of(info, config),
+                "config": entry.settings,
+                "changed": present(entry.changes),
                 "evaluation": {
                     "test": evaluation_document(test) if test else None,
                     "test_best": evaluation_document(best) if best else None,
@@ -44,10 +46,10 @@ def run(options: argparse.Namespace) -> int:
         return 0
     console = wide_console()
     say = console.print
-    say(Text(f"{plain(info.name)} · {shown_status(state)} · {plain(folder.path, 1000)}"))
+    say(Text(f"{plain(info.name)} · {entry.status} · {plain(folder.path, 1000)}"))
     if state.reason:
         say(Text(plain(state.reason)))
-    _made(console, info, config)
+    _made(console, entry)
     say(Text(f"train {score(state.train)} · validation {score(state.validation)} · test {score(state.test)}"))
     epochs = f"{state.epoch} of {state.epochs} epochs" if state.epochs else "epochs not known"
     say(Text(f"{epochs} · {state.step:,} steps · {units.duration(state.seconds)}"))
@@ -56,10 +58,9 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _made(console: Console, info: RunInfo, config: Config) -> None:
-    foreign = isinstance(info, ForeignInfo)
-    shown = info.hparams if isinstance(info, ForeignInfo) else changed(config)
-    differing = ", ".join(f"{key}={to_text(value)}" for key, value in shown.items())
+def _made(console: Console, entry: Entry) -> None:
+    info, foreign = entry.info, entry.folder.read_only
+    differing = ", ".join(f"{key}={to_text(value)}" for key, value in summary.settings(entry).items())
     if isinstance(info, ForeignInfo):
         tags = ", ".join(f"{tag} ({points:,})" for tag, points in info.curves.items())
         console.print(Text(f"TensorBoard event files of another tool: {plain(tags, 2000) or 'no scalars'}"))

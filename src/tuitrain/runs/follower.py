@@ -15,6 +15,7 @@ import msgspec
 
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
+from tuitrain.runs.changes import Changed, changes
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.foreign import settings_of
 from tuitrain.runs.records import RunInfo, ShownStatus, State
@@ -123,9 +124,10 @@ class Follower:
         """All that is known, by key."""
         return {} if self.status == "damaged" else settings_of(self.info, self.config)
 
-    def events_value(self, name: str) -> float | None:
-        """The value of the last event of that name."""
-        return next((event.value for event in reversed(self.events) if event.name == name), None)
+    @property
+    def changes(self) -> dict[str, Changed]:
+        """The settings that were changed on the way, by key."""
+        return {} if self.problem or self.folder.read_only else changes(self.config, self.state)
 
     def poll(self, budget: float = 0.05) -> bool:
         """Whether anything was new; reads for about `budget` seconds, so that the rest comes with later calls."""

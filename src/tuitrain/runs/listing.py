@@ -9,6 +9,7 @@ from msgspec import Struct
 from tuitrain.config.schema import Config
 from tuitrain.config.values import nearest
 from tuitrain.errors import RunError
+from tuitrain.runs.changes import Changed, changes
 from tuitrain.runs.events.folder import EventFolder, event_folders, is_event_folder
 from tuitrain.runs.folder import RunFolder, folders, shown_status
 from tuitrain.runs.foreign import setting_of, settings_of
@@ -30,6 +31,11 @@ class Entry(Struct, frozen=True):
     def settings(self) -> dict[str, Any]:
         """All that is known, by key."""
         return {} if self.status == "damaged" else settings_of(self.info, self.config)
+
+    @property
+    def changes(self) -> dict[str, Changed]:
+        """The settings that were changed on the way, by key."""
+        return {} if self.problem or self.folder.read_only else changes(self.config, self.state)
 
     def setting(self, key: str) -> Any:
         """None where it is not known."""

@@ -66,7 +66,7 @@ class RunInfo(Struct, kw_only=True):
 
 class State(Struct, kw_only=True):
     """state.json: where the run stands. `epoch` counts whole epochs, `steps` is the whole run's, `seconds` is training
-    time alone, `memory` bytes."""
+    time alone, `memory` bytes; `lr` is the learning rate that a user has set on the way."""
 
     status: Status = "queued"
     phase: str = ""
@@ -76,6 +76,7 @@ class State(Struct, kw_only=True):
     step: Count = 0
     steps: Count = 0
     steps_per_epoch: Count = 0
+    lr: float | None = None
     seconds: float = 0.0
     samples_per_second: float = 0.0
     memory: Count | None = None

@@ -19,14 +19,14 @@ from tuitrain.analysis.verdicts import Verdicts
 from tuitrain.errors import ConfigError
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follow import follow
-from tuitrain.text import plain
+from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets import terminal
 from tuitrain.widgets.compare_export import ask_export
 from tuitrain.widgets.compare_rows import Look, rows
 from tuitrain.widgets.compare_table import CompareTable
 from tuitrain.widgets.confusion_pair import ConfusionPair, Tested
 from tuitrain.widgets.footer import FittingFooter
-from tuitrain.widgets.look import theme_color, utf8_locale
+from tuitrain.widgets.look import theme_color
 from tuitrain.widgets.navigation import AskValue, OpenRun
 from tuitrain.widgets.overlay import Overlay
 from tuitrain.widgets.plotted import Drawn

@@ -252,7 +252,7 @@ def _settings(run: Follower) -> Content:
         pairs = [(f"  {plain(key):<26} ", plain(to_text(value))) for key, value in run.settings.items()]
         return Content("\n").join(Content.assemble((key, "$foreground 60%"), value) for key, value in pairs)
     lines = []
-    for key, value in flat(run.config).items():
+    for key, value in (flat(run.config) | run.changes).items():
         default = settings()[key].default
         differs = value != default
         shown = Content.assemble(

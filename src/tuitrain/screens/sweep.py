@@ -18,11 +18,10 @@ from tuitrain.hosts.sweep import complaint
 from tuitrain.runs.sweep import SweepFolder
 from tuitrain.runs.sweep_index import Outcome, SweepIndex
 from tuitrain.screens.sweep_changes import SWEEP_CHANGES, SweepChanges
-from tuitrain.text import plain
+from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets import sweep as tables
 from tuitrain.widgets import terminal
 from tuitrain.widgets.footer import FittingFooter
-from tuitrain.widgets.look import utf8_locale
 from tuitrain.widgets.meter import progress
 from tuitrain.widgets.navigation import OpenRun
 from tuitrain.widgets.report import MUTED, STATUS

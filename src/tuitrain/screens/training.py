@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.widgets import ContentSwitcher, Log
 
 from tuitrain.analysis import health, pace, summary, units
-from tuitrain.config.values import from_text
+from tuitrain.config.values import from_text, to_text
 from tuitrain.errors import RunError
 from tuitrain.runs.control import CommandName, send
 from tuitrain.runs.folder import RunFolder
@@ -17,11 +17,10 @@ from tuitrain.runs.follower import Follower
 from tuitrain.runs.listing import Entry
 from tuitrain.runs.process import this_process
 from tuitrain.runs.records import Score, State
-from tuitrain.text import plain
+from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets import terminal
 from tuitrain.widgets.curves import Curves, Gradients
 from tuitrain.widgets.footer import FittingFooter
-from tuitrain.widgets.look import utf8_locale
 from tuitrain.widgets.meter import progress
 from tuitrain.widgets.navigation import AskValue, DetachRun, OpenRun, RunEnded, TrainOn
 from tuitrain.widgets.report import STATUS
@@ -126,7 +125,7 @@ class Training(TickingScreen):
         run, state = self.run, self.run.state
         entry = Entry(run.folder, run.info, run.config, state, run.status)
         optimizer, data = run.config.optimizer, run.config.data.dataset
-        about = f" · {data} · {summary.model(entry)} {run.config.model.activation} · {optimizer.name} {optimizer.lr:g}"
+        about = f" · {data} · {summary.model(entry)} {run.config.model.activation} · {optimizer.name} {self._rate:g}"
         status = (
             run.status
             if run.status != "running" or state.phase in ("", "training")
@@ -147,6 +146,12 @@ class Training(TickingScreen):
             room, ellipsis=True, pad=True
         )
         return Content.assemble(name, " ", (status, STATUS.get(run.status, "")), now, (end, "$foreground 60%"))
+
+    @property
+    def _rate(self) -> float:
+        """The learning rate, the peak where there is a schedule."""
+        set_since = self.run.state.lr
+        return self.run.config.optimizer.lr if set_since is None else set_since
 
     def _progress(self) -> Content:
         state = self.run.state
@@ -239,8 +244,7 @@ class Training(TickingScreen):
         self._send("checkpoint")
 
     def action_rate(self) -> None:
-        present = self.run.events_value("lr") or self.run.config.optimizer.lr
-        self._ask("lr", "optimizer.lr", f"{present:g}", "Learning rate, the peak where there is a schedule")
+        self._ask("lr", "optimizer.lr", to_text(self._rate), "Learning rate, the peak where there is a schedule")
 
     def action_epochs(self) -> None:
         if not self._active:

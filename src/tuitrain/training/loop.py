@@ -57,6 +57,7 @@ class Loop(Steered):
     def _begin(self) -> None:
         if self._last.exists():
             restore(self._last, self.job, self.at, self.window)
+            self._keep_rate()
             self._more(self._epochs)
             self._tell(phase="training")
             self.writer.event("continued")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tuitrain.config.values import to_text
 from tuitrain.errors import TrainingError
 from tuitrain.runs.control import Command, Inbox
 from tuitrain.runs.writer import RunWriter
@@ -116,15 +117,28 @@ class Steered:
             self._save()
             self.writer.event("checkpoint", command.by)
         elif command.name == "lr" and command.value and 0 < command.value < math.inf:
-            self.at.lr = command.value
+            before, self.at.lr = self.at.lr, command.value
+            self._keep_rate()
             self._save()
+            self._log("learning rate", before, self.at.lr, command)
             self.writer.event("lr", command.by, command.value)
         elif command.name == "epochs" and command.value and command.value >= max(1, self.at.epoch):
-            self._more(int(command.value))
+            before, value = self.at.epochs, int(command.value)
+            self._more(value)
             self._save()
+            self._log("epochs", before, value, command)
             self.writer.event("epochs", command.by, self.at.epochs)
         elif command.name != "resume":
             self.writer.event("refused", f"{command.name} {command.value} from {command.by}")
+
+    def _log(self, what: str, before: float, now: float, command: Command) -> None:
+        by = plain(command.by, 60)
+        self.writer.log(f"{what} {to_text(before)} -> {to_text(now)} at step {self.at.step:,}, by {by}")
+
+    def _keep_rate(self) -> None:
+        """The state says which learning rate a user has set, the former one, too."""
+        if self.at.lr != self.config.optimizer.lr or self.writer.state.lr is not None:
+            self.writer.update(lr=self.at.lr)
 
     def _more(self, epochs: int | None) -> None:
         if epochs:

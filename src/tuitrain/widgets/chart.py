@@ -19,10 +19,10 @@ from textual.widget import Widget
 from tuitrain.analysis import units
 from tuitrain.analysis.decimate import MOST, Thinned, block, thin
 from tuitrain.analysis.smooth import smooth
-from tuitrain.text import plain
+from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.axis import Axis
 from tuitrain.widgets.line import Line, Mark, sign
-from tuitrain.widgets.look import RGB, theme_color, utf8_locale
+from tuitrain.widgets.look import RGB, theme_color
 from tuitrain.widgets.plot import ALL, Picture, View, picture, segments, x_axis
 
 SMOOTHING = (0.0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.99)

@@ -10,9 +10,9 @@ from textual.widgets import Static
 from tuitrain.analysis import units
 from tuitrain.config.sweep import Values, describe
 from tuitrain.hosts.preview import Preview
-from tuitrain.text import plain
+from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.line import Line
-from tuitrain.widgets.look import theme_color, utf8_locale
+from tuitrain.widgets.look import theme_color
 from tuitrain.widgets.plot import View, draw
 
 

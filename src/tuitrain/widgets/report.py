@@ -5,7 +5,8 @@ import time
 from textual.content import Content
 
 from tuitrain.analysis import confusion, health, units
-from tuitrain.config.values import changed, to_text
+from tuitrain.analysis import summary as in_words
+from tuitrain.config.values import to_text
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.foreign import ForeignInfo
 from tuitrain.runs.records import Evaluation, Score
@@ -76,8 +77,7 @@ def _facts(run: Follower) -> Content:
     versions = " · ".join(
         f"{plain(name, 20)} {plain(version, 30)}" for name, version in list(info.versions.items())[:8]
     )
-    shown = run.settings if run.folder.read_only else changed(run.config)
-    differing = " ".join(f"{key}={to_text(value)}" for key, value in shown.items())
+    differing = " ".join(f"{key}={to_text(value)}" for key, value in in_words.settings(run).items())
     rows = {
         "model": f"{plain(info.model)} · {info.parameters:,} parameters",
         "data": f"{run.config.data.dataset} · {sizes}",

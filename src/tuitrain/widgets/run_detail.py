@@ -6,17 +6,16 @@ from math import log, nan
 from textual.content import Content
 from textual.widgets import Static
 
-from tuitrain.analysis import units
+from tuitrain.analysis import summary, units
 from tuitrain.analysis.arrange import differing
 from tuitrain.analysis.bundles import Bundle
 from tuitrain.analysis.columns import columns
 from tuitrain.analysis.identity import Identity
-from tuitrain.config.values import changed, to_text
+from tuitrain.config.values import to_text
 from tuitrain.runs.follow import follow
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.listing import Entry
-from tuitrain.text import plain
-from tuitrain.widgets.look import utf8_locale
+from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.spark import spark
 
 BUDGET = 0.015
@@ -95,8 +94,7 @@ class RunDetail(Static):
             return Content("")
         others = [other for other in self._others if other.folder.id != entry.folder.id and other.status != "damaged"]
         if not others:
-            shown = entry.settings if entry.folder.read_only else changed(entry.config)
-            text = " ".join(f"{key}={to_text(value)}" for key, value in shown.items())
+            text = " ".join(f"{key}={to_text(value)}" for key, value in summary.settings(entry).items())
             return Content(plain(text) or f"settings {'not known' if entry.folder.read_only else 'at their defaults'}")
         keys = differing([entry, *others])
         if not keys:

@@ -17,8 +17,7 @@ from tuitrain.analysis.arrange import in_order
 from tuitrain.analysis.columns import Column, columns
 from tuitrain.analysis.identity import Identity
 from tuitrain.runs.listing import Entry
-from tuitrain.text import plain
-from tuitrain.widgets.look import utf8_locale
+from tuitrain.text import plain, utf8_locale
 
 SIGNS = {"running": "●", "paused": "‖", "queued": "…", "finished": "✓", "stopped": "■", "failed": "✗",
          "interrupted": "!", "damaged": "?"}  # fmt: skip

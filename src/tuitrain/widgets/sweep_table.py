@@ -16,8 +16,7 @@ from tuitrain.config.sweep import Sweep
 from tuitrain.config.values import to_text
 from tuitrain.runs.result import metric
 from tuitrain.runs.sweep_index import Outcome
-from tuitrain.text import plain
-from tuitrain.widgets.look import utf8_locale
+from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.run_table import COLORS, SIGNS
 
 # Columns that every sweep has.
