@@ -254,7 +254,7 @@ class TuitrainApp(PaintedApp):
     def on_compare_runs(self, message: CompareRuns) -> None:
         from tuitrain.screens.compare import Compare
 
-        self.push_screen(Compare(message.folders, self.runs_dir, grouped=message.grouped))
+        self.push_screen(Compare(message.folders, self.runs_dir, message.known, grouped=message.grouped))
 
     def action_sweeps(self) -> None:
         self.post_message(OpenSweep())

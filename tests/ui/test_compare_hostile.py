@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from textual.pilot import Pilot
 
+from tuitrain.analysis.identity import MARKERS
 from tuitrain.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
@@ -108,5 +109,5 @@ async def test_without_utf8_everything_is_ascii(odd: list[RunFolder], monkeypatc
     app = TuitrainApp(odd[0].path.parent, ThreadHost())
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(app, pilot, odd[:5])
-        marks = {letter for line in lines(app) for letter in line if "⠀" <= letter <= "⣿" or letter in "◆▲■●▼★"}
+        marks = {letter for line in lines(app) for letter in line if "⠀" <= letter <= "⣿" or letter in f"{MARKERS}★"}
         assert not marks

@@ -88,11 +88,17 @@ def test_reach_takes_the_first_row_and_no_nan() -> None:
 def test_the_best_are_marked_by_what_is_better() -> None:
     accuracy, loss = (next(m for m in METRICS if m.key == key) for key in ("test_accuracy", "test_loss"))
     epochs = next(metric for metric in METRICS if metric.key == "epochs")
+    speed = next(metric for metric in METRICS if metric.key == "images_per_second")
     values = {"a": 1.0, "b": 2.0, "c": 2.0, "d": None}
     assert best(accuracy, values) == {"b", "c"}
     assert best(loss, values) == {"a"}
     assert best(epochs, values) == set()
     assert best(accuracy, {"a": 1.0, "b": None, "c": 1.0}) == set()
+    assert best(accuracy, {"a": None, "b": None}) == set()
+    assert best(accuracy, {"a": 0.50001, "b": 0.5, "c": 0.4}) == {"a", "b"}
+    assert best(accuracy, {"a": 0.50001, "b": 0.5}) == set()
+    assert best(speed, {"a": 1000.0, "b": 1030.0}) == set()
+    assert best(speed, {"a": 1000.0, "b": 1100.0}) == {"b"}
 
 
 def test_a_damaged_run_has_no_settings_and_spoils_nothing(make_run: MakeRun) -> None:

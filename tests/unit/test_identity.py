@@ -2,11 +2,12 @@ import pytest
 from rich.cells import cell_len
 
 from tuitrain.analysis.identity import ASCII, COLORS, MARKERS, Identity, distinct, identities
+from tuitrain.widgets.run_table import SIGNS
 
-IDS = [f"20261123-1415{number:02}-run-{number * 7919 % 65536:04x}" for number in range(60)]
+IDS = [f"20261123-1415{number:02}-run-{number * 7919 % 65536:04x}" for number in range(80)]
 
 
-@pytest.mark.parametrize("count", [1, 2, 6, 8, 20, 48])
+@pytest.mark.parametrize("count", [1, 2, 6, 8, 20, 64])
 def test_no_two_runs_look_the_same(count: int) -> None:
     found = identities(IDS[:count])
     assert list(found) == IDS[:count]
@@ -14,7 +15,6 @@ def test_no_two_runs_look_the_same(count: int) -> None:
     assert all(1 <= one.number <= COLORS and one.marker in MARKERS for one in found.values())
     if count <= 8:
         assert len({one.number for one in found.values()}) == count
-    if count <= 6:
         assert len({one.marker for one in found.values()}) == len({one.ascii for one in found.values()}) == count
 
 
@@ -32,8 +32,29 @@ def test_most_runs_keep_their_identity_where_others_go() -> None:
 
 
 def test_more_runs_than_there_are_looks_still_have_one_each() -> None:
-    assert len(identities(IDS)) == 60
-    assert len(set(identities(IDS).values())) == 48
+    assert len(identities(IDS)) == 80
+    assert len(set(identities(IDS).values())) == 64
+
+
+@pytest.mark.parametrize("count", [2, 8, 20])
+def test_what_a_run_is_known_by_stays_when_others_come_and_go(count: int) -> None:
+    newest = IDS[80 - count :]
+    known = identities(newest)
+    more = identities(IDS[:40] + newest, known)
+    assert {run: more[run] for run in newest} == known
+    fewer = identities(newest[: count // 2], known)
+    assert fewer == {run: known[run] for run in fewer}
+
+
+def test_few_runs_never_share_a_marker_even_if_they_did_among_many() -> None:
+    known = identities(IDS)
+    found = identities(IDS[:8], known)
+    assert len({one.marker for one in found.values()}) == len({one.number for one in found.values()}) == 8
+
+
+def test_no_marker_is_the_sign_of_something_else() -> None:
+    assert not set(MARKERS) & {"★", *SIGNS.values()}
+    assert "*" not in ASCII
 
 
 def test_hostile_and_repeated_ids() -> None:

@@ -16,13 +16,23 @@ from tuitrain.runs.records import Evaluation, Score
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One row of results. `better`: 1 where more is better, -1 where less is, 0 where neither; `text` writes a value,
-    `difference` how far it is from the baseline's."""
+    `difference` how far it is from the baseline's; `noise` is the part of a value by which it differs from one time to
+    the next."""
 
     key: str
     title: str
     better: int
     text: Callable[[float | None], str]
     difference: Callable[[float], str]
+    noise: float = 0.0
+
+    def same(self, one: float, other: float) -> bool:
+        """Whether they are written alike, or differ by no more than noise."""
+        return self.text(one) == self.text(other) or abs(one - other) <= self.noise * max(abs(one), abs(other))
+
+
+# Of a machine that does nothing else.
+_TIMING = 0.05
 
 
 def _points(difference: float) -> str:
@@ -58,10 +68,10 @@ METRICS = (
     _percent("train_accuracy", "train accuracy"),
     _loss("train_loss", "train loss"),
     Metric("epochs_to_reach", "epochs to", -1, units.count, _signed(units.count)),
-    Metric("seconds_to_reach", "time to", -1, _seconds, _signed(_seconds)),
+    Metric("seconds_to_reach", "time to", -1, _seconds, _signed(_seconds), _TIMING),
     Metric("epochs", "epochs", 0, units.count, _signed(units.count)),
-    Metric("seconds", "training time", 0, _seconds, _signed(_seconds)),
-    Metric("images_per_second", "images/s", 1, units.rate, _signed(units.rate)),
+    Metric("seconds", "training time", 0, _seconds, _signed(_seconds), _TIMING),
+    Metric("images_per_second", "images/s", 1, units.rate, _signed(units.rate), _TIMING),
     Metric("parameters", "parameters", 0, units.count, _signed(units.count)),
 )
 
@@ -124,12 +134,13 @@ def compare(runs: Sequence[Follower], baseline: str = "", threshold: float | Non
 
 
 def best(metric: Metric, values: Mapping[str, float | None]) -> frozenset[str]:
-    """The keys of the best of `values`; none where there is nothing to choose from."""
+    """The keys of the best of `values` and of those that are the same; none where all are."""
     known = {key: value for key, value in values.items() if value is not None}
-    if not metric.better or len(set(known.values())) < 2:
+    if not metric.better or not known:
         return frozenset()
-    top = max(metric.better * value for value in known.values())
-    return frozenset(key for key, value in known.items() if metric.better * value == top)
+    top = metric.better * max(metric.better * value for value in known.values())
+    found = frozenset(key for key, value in known.items() if metric.same(value, top))
+    return found if len(found) < len(known) else frozenset()
 
 
 def reach(curve: Curve, threshold: float) -> int | None:

@@ -1,15 +1,17 @@
 """The colour and the marker by which a run is known on every screen."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from functools import partial
 from itertools import takewhile
+from types import MappingProxyType
 from zlib import crc32
 
 from msgspec import Struct
 
 COLORS = 8
-MARKERS = "◆▲■●▼★"
-ASCII = "*^#ovx"
+# No signs of a status, nor the star of what is best.
+MARKERS = "◆▲▼►◄○□◇"
+ASCII = "x^v><o#@"
 PLACES = COLORS * len(MARKERS)
 
 
@@ -25,26 +27,30 @@ class Identity(Struct, frozen=True):
         return ASCII[MARKERS.index(self.marker)]
 
 
-def identities(ids: Sequence[str]) -> dict[str, Identity]:
-    """One for each id, in the order of `ids`; no two of up to 48 ids have the same colour and marker, no two of up to
-    eight the same colour, no two of up to six the same marker.
+def identities(ids: Sequence[str], known: Mapping[str, Identity] = MappingProxyType({})) -> dict[str, Identity]:
+    """One for each id, in the order of `ids`; no two of up to 64 ids have the same colour and marker, no two of up to
+    eight the same colour or the same marker.
 
-    An id's own hash picks it, whatever the other ids are; only where it would be taken for another does the one that
-    sorts later, the newer run, move on to the nearest that is free.
+    Those `known` already stay as they are. Else an id's own hash picks one, whatever the other ids are; only where it
+    would be taken for another does the one that sorts later, the newer run, move on to the nearest that is free.
     """
-    known = sorted(set(ids))
+    unique = sorted(set(ids), key=lambda run: (run not in known, run))
     taken: set[int] = set()
     chosen: dict[str, Identity] = {}
-    for run in known:
+    for run in unique:
         if len(taken) == PLACES:
             taken.clear()
-        place = crc32(run.encode("utf-8", "surrogatepass")) % PLACES
-        if _confused(place, taken, len(known)):
-            free = (other for other in range(PLACES) if not _confused(other, taken, len(known)))
+        place = _place(known[run]) if run in known else crc32(run.encode("utf-8", "surrogatepass")) % PLACES
+        if _confused(place, taken, len(unique)):
+            free = (other for other in range(PLACES) if not _confused(other, taken, len(unique)))
             place = min(free, key=partial(_distance, place))
         taken.add(place)
         chosen[run] = Identity(place % COLORS + 1, MARKERS[place // COLORS])
     return {run: chosen[run] for run in ids}
+
+
+def _place(identity: Identity) -> int:
+    return COLORS * MARKERS.index(identity.marker) + identity.number - 1
 
 
 def _confused(place: int, taken: Set[int], count: int) -> bool:

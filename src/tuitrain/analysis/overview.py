@@ -96,10 +96,10 @@ class Overview:
         return [known[mark] for mark in self._view.marks if mark in known]
 
     def identities(self) -> dict[str, Identity]:
-        """Of those marked, by id."""
+        """Of those marked, by id; what is marked or not beside a run leaves its own as it is."""
         marked = [run.folder.id for run in self.marked()]
         if marked != list(self._identities):
-            self._identities = identities(marked)
+            self._identities = identities(marked, self._identities)
         return self._identities
 
     def mark(self, run: Entry) -> None:

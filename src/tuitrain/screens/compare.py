@@ -1,8 +1,9 @@
 """Compare: which is better, and why?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from rich.text import Text
@@ -14,7 +15,7 @@ from textual.widgets import ContentSwitcher
 
 from tuitrain.analysis import compare_text
 from tuitrain.analysis.compare import Comparison, compare
-from tuitrain.analysis.identity import distinct, identities
+from tuitrain.analysis.identity import Identity, distinct, identities
 from tuitrain.analysis.verdicts import Verdicts
 from tuitrain.errors import ConfigError
 from tuitrain.runs.folder import RunFolder
@@ -73,12 +74,20 @@ class Compare(TickingScreen):
         Binding("escape", "app.pop_screen", "runs", tooltip="Back", id="compare.back"),
     ]
 
-    def __init__(self, folders: Sequence[RunFolder], runs_dir: Path, *, grouped: bool = False) -> None:
+    def __init__(
+        self,
+        folders: Sequence[RunFolder],
+        runs_dir: Path,
+        known: Mapping[str, Identity] = MappingProxyType({}),
+        *,
+        grouped: bool = False,
+    ) -> None:
+        """`known` are the identities that some of the runs have already."""
         super().__init__()
         self.runs_dir = runs_dir
         unique = {folder.id: folder for folder in folders}
         self.runs = {id: follow(folder, brief=True) for id, folder in unique.items()}
-        self.identities = identities(list(unique))
+        self.identities = identities(list(unique), known)
         self.grouped, self.everything = grouped, False
         self.zoom: Zoom = "both"
         self.threshold: float | None = None

@@ -242,7 +242,8 @@ class Runs(RunView):
 
     def action_compare(self) -> None:
         compared = self.overview.compared(self.selected)
-        self.post_message(CompareRuns([run.folder for run in compared], grouped=self.overview.grouped))
+        folders, known = [run.folder for run in compared], self.overview.identities()
+        self.post_message(CompareRuns(folders, known, grouped=self.overview.grouped))
 
 
 def _same(some: Sequence[Entry], others: Sequence[Entry]) -> bool:

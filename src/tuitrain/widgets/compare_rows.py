@@ -102,7 +102,7 @@ def _cell(metric: Metric, spread: Spread | None, count: int, reference: float | 
         text.append(f" {look.star}", style=look.best)
     if reference is not None and spread.mean != reference:
         change = spread.mean - reference
-        good = change * metric.better
+        good = 0 if metric.same(spread.mean, reference) else change * metric.better
         text.append(f" {metric.difference(change)}", look.good if good > 0 else look.bad if good < 0 else look.muted)
     return text
 

@@ -1,9 +1,11 @@
 """What a screen asks the app for; screens do not know each other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from textual.message import Message
 
+from tuitrain.analysis.identity import Identity
 from tuitrain.config.schema import Config
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import RunInfo, ShownStatus, State
@@ -94,11 +96,18 @@ class NewRun(Message):
 
 
 class CompareRuns(Message):
-    """Show these runs side by side, or `grouped` those that differ only in their seed as one."""
+    """Show these runs side by side, or `grouped` those that differ only in their seed as one; `known` are the
+    identities by which some of them are seen already."""
 
-    def __init__(self, folders: Sequence[RunFolder], *, grouped: bool = False) -> None:
+    def __init__(
+        self,
+        folders: Sequence[RunFolder],
+        known: Mapping[str, Identity] = MappingProxyType({}),
+        *,
+        grouped: bool = False,
+    ) -> None:
         super().__init__()
-        self.folders, self.grouped = tuple(folders), grouped
+        self.folders, self.known, self.grouped = tuple(folders), known, grouped
 
 
 class OpenSweep(Message):
