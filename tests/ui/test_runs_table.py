@@ -277,7 +277,7 @@ class Asked(TuitrainApp):
 
 
 @pytest.mark.usefixtures("four")
-async def test_marks_are_kept_and_compared_in_their_order(runs_dir: Path) -> None:
+async def test_marks_are_compared_in_their_order_and_end_with_the_session(runs_dir: Path) -> None:
     app = Asked(runs_dir, ThreadHost())
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.press("c")
@@ -296,16 +296,51 @@ async def test_marks_are_kept_and_compared_in_their_order(runs_dir: Path) -> Non
     again = TuitrainApp(app.runs_dir, ThreadHost())
     async with again.run_test(size=(120, 30)) as pilot:
         await pilot.pause()
-        assert "2 marked" in lines(again)[0]
-        marked = [line.split()[0] for line in lines(again)[2:6]]
-        assert marked[2:] == ["c", "d"]
-        assert not {"a", "b"} & set(marked)
+        assert "marked" not in lines(again)[0]
+        assert [line.split()[0] for line in lines(again)[2:6]] == ["a", "b", "c", "d"]
+        for key in ("a", "A"):
+            await pilot.press("a")
+            assert "4 marked" in lines(again)[0]
+            await pilot.press(key)
+            assert "marked" not in lines(again)[0]
+
+
+@pytest.mark.usefixtures("four")
+async def test_marked_runs_that_the_filter_hides_are_counted_and_not_compared(runs_dir: Path) -> None:
+    app = Asked(runs_dir, ThreadHost())
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.press("space", "space", "slash")
+        await write(pilot, "opt=sgd")
+        await pilot.press("enter")
+        assert "2 marked (2 hidden)" in lines(app)[0]
+        assert "compare" not in footer(app)
+        await pilot.press("space", "c", "a")
+        await pilot.pause()
+        assert "4 marked (2 hidden)" in lines(app)[0]
+        await pilot.press("c")
+        await pilot.pause()
+        assert app.asked == ["20260102-c", "20260101-d"]
         await pilot.press("A")
-        assert "marked" not in lines(again)[0]
-        await pilot.press("a")
-        assert "4 marked" in lines(again)[0]
-        await pilot.press("a")
-        assert "marked" not in lines(again)[0]
+        assert " marked" not in lines(app)[0]
+
+
+@pytest.mark.usefixtures("four")
+async def test_the_cursor_comes_back_to_its_run_after_a_filter_that_hid_it(app: TuitrainApp) -> None:
+    async with app.run_test(size=(120, 30)) as pilot:
+        for typed, meanwhile, under, after in (
+            ("opt=sgd lr>0.2", (), "d", "c"),
+            ("lr=0.01", (), "b", "c"),
+            ("zzz", (), None, "c"),
+            ("lr!=0.1", ("G", "g"), "b", "b"),
+        ):
+            await pilot.press("g", "j", "j", "slash")
+            await write(pilot, typed)
+            await pilot.press("enter", *meanwhile)
+            if under:
+                assert selected(app) == under
+            await pilot.press("escape")
+            await pilot.pause()
+            assert selected(app) == after
 
 
 async def test_rename_tag_and_note(app: TuitrainApp, four: list[RunFolder]) -> None:
@@ -343,8 +378,11 @@ async def test_a_deleted_run_comes_back(app: TuitrainApp, four: list[RunFolder],
         assert not four[1].path.exists()
         assert selected(app) == "c"
         assert "undo" in footer(app)
+        assert "b deleted (u brings it back)" in lines(app)[0]
         await pilot.press("u")
         await pilot.pause()
+        assert "u brings it back" not in text(app)
+        assert selected(app) == "b"
         assert names(app) == ["a", "b", "c", "d"]
         assert [folder.id for folder in folders(runs_dir)] == [folder.id for folder in four]
         assert "undo" not in footer(app)

@@ -169,10 +169,14 @@ def test_marks_and_what_they_mean(tmp_path: Path) -> None:
     assert overview.targets(a) == [a, b]
     overview.filter("test>60%")
     assert overview.targets(b) == [b]
+    assert (overview.marked(), overview.hidden) == ([b], 1)
+    assert overview.compared(b) == [b]
+    assert list(overview.identities()) == ["b", "a"]
     overview.mark_shown()
-    assert overview.marked() == [a]
+    assert (overview.marked(), overview.hidden) == ([], 1)
     overview.mark_shown()
-    assert overview.marked() == [a, b]
+    overview.filter("")
+    assert (overview.marked(), overview.hidden) == ([a, b], 0)
     overview.mark_none()
     assert overview.marked() == []
 
@@ -188,7 +192,7 @@ def test_the_view_of_each_folder_is_kept(tmp_path: Path) -> None:
     again = Overview(tmp_path / "one")
     again.update([scored("b", 0.001), scored("a", 0.5)])
     assert (again.sorted_by, again.text, again.chosen) == (("test", True), "test>1%", ["status", "optimizer.lr"])
-    assert (names(again.shown), names(again.marked())) == (["a"], ["a"])
+    assert (names(again.shown), again.marked()) == (["a"], [])
     assert Overview(tmp_path / "two").text == ""
 
 

@@ -1,6 +1,6 @@
 """The runs of a folder as their user looks at them: filtered, sorted, some of them marked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tuitrain.analysis import arrange, query
@@ -13,7 +13,7 @@ from tuitrain.runs.listing import Entry
 
 class Overview:
     """`runs` are all that are known, `shown` those that fit the filter, in order; `wrong` says what is wrong with the
-    filter, whose other terms count. What is chosen is kept between sessions with `keep`."""
+    filter, whose other terms count. What is chosen, other than marks, is kept between sessions with `keep`."""
 
     def __init__(self, runs_dir: Path) -> None:
         self._runs_dir = runs_dir
@@ -21,6 +21,7 @@ class Overview:
         self.runs: Sequence[Entry] = ()
         self.shown: list[Entry] = []
         self.wrong = ""
+        self._marks: list[str] = []
         self._fits = query.parse("")
         self._automatic: tuple[set[object], list[str]] = (set(), [])
         self._identities: dict[str, Identity] = {}
@@ -91,41 +92,45 @@ class Overview:
         return self._automatic[1]
 
     def marked(self) -> list[Entry]:
-        """In the order in which they were marked."""
-        known = {run.folder.id: run for run in self.runs} if self._view.marks else {}
-        return [known[mark] for mark in self._view.marks if mark in known]
+        """In the order in which they were marked; those that the filter hides take part in nothing."""
+        return _in_order(self._marks, self._members())
+
+    @property
+    def hidden(self) -> int:
+        """How many marked runs the filter hides."""
+        return len(_in_order(self._marks, self.runs)) - len(self.marked())
 
     def identities(self) -> dict[str, Identity]:
-        """Of those marked, by id; what is marked or not beside a run leaves its own as it is."""
-        marked = [run.folder.id for run in self.marked()]
+        """Of those marked, hidden or not, by id; what is marked or not beside a run leaves its own as it is."""
+        marked = [run.folder.id for run in _in_order(self._marks, self.runs)]
         if marked != list(self._identities):
             self._identities = identities(marked, self._identities)
         return self._identities
 
     def mark(self, run: Entry) -> None:
         """Mark it, or take its mark away."""
-        ids, marks = [one.folder.id for one in members(run)], self._view.marks
+        ids, marks = [one.folder.id for one in members(run)], self._marks
         if ids[0] in marks:
-            self._view.marks = [mark for mark in marks if mark not in ids]
+            self._marks = [mark for mark in marks if mark not in ids]
         else:
             marks += [id for id in ids if id not in marks]
 
     def mark_shown(self) -> None:
         """Mark all shown; where they are, none of them."""
-        shown, before = [run.folder.id for run in self._members()], set(self._view.marks)
+        shown, before = [run.folder.id for run in self._members()], set(self._marks)
         if before.issuperset(shown):
-            self._view.marks = [mark for mark in self._view.marks if mark not in set(shown)]
+            self._marks = [mark for mark in self._marks if mark not in set(shown)]
         else:
-            self._view.marks += [run for run in shown if run not in before]
+            self._marks += [run for run in shown if run not in before]
 
     def mark_none(self) -> None:
-        self._view.marks = []
+        self._marks = []
 
     def targets(self, run: Entry | None) -> list[Entry]:
         """What a change of this run is for: for all marked and shown where it is one of them."""
-        if run is None or run.folder.id not in self._view.marks:
+        if run is None or run.folder.id not in self._marks:
             return [] if run is None else list(members(run))
-        marks = set(self._view.marks)
+        marks = set(self._marks)
         return [one for one in self._members() if one.folder.id in marks]
 
     def _members(self) -> list[Entry]:
@@ -134,6 +139,12 @@ class Overview:
     def compared(self, run: Entry | None) -> list[Entry]:
         """The marked ones; where that is one, with this run; where that is none, the runs of this row."""
         marked = self.marked()
-        alone = len(marked) < 2 and run is not None and run.folder.id not in self._view.marks
+        alone = len(marked) < 2 and run is not None and run.folder.id not in self._marks
         both = [*marked, *members(run)] if alone and run is not None else []
         return both if len(both) > 1 else marked
+
+
+def _in_order(ids: Sequence[str], runs: Iterable[Entry]) -> list[Entry]:
+    """The runs that have these ids."""
+    known = {run.folder.id: run for run in runs} if ids else {}
+    return [known[one] for one in ids if one in known]

@@ -10,14 +10,13 @@ from tuitrain.runs.files import replace
 
 
 class View(Struct):
-    """`columns` are keys, none of them: what suits the runs; `sort` is a column's key, empty: newest first; `marks` are
-    ids in the order in which they were marked; `grouped`: runs that differ only in their seed are one row."""
+    """`columns` are keys, none of them: what suits the runs; `sort` is a column's key, empty: newest first;
+    `grouped`: runs that differ only in their seed are one row."""
 
     columns: tuple[str, ...] = ()
     sort: str = ""
     falling: bool = False
     filter: str = ""
-    marks: list[str] = []
     grouped: bool = False
 
 

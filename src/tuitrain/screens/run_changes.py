@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from textual import work
 from textual.binding import Binding, BindingType
@@ -48,12 +48,26 @@ CHANGES: list[BindingType] = [
 ]
 
 
+class Deletion(NamedTuple):
+    """Of each of the `runs`: where it lay, and where it lies."""
+
+    what: str
+    runs: list[tuple[RunFolder, RunFolder]]
+
+
 class RunChanges(TickingScreen):
     """`runs_dir` holds the runs; `selected` is the one that is meant, `targets` all of them; `changed` reads again."""
 
     runs_dir: Path
-    # Of each deletion: where the runs lay, and where they lie.
-    _deleted: list[list[tuple[RunFolder, RunFolder]]]
+    _deleted: list[Deletion]
+
+    @property
+    def undoes(self) -> str:
+        """What `u` brings back, in words; empty where it does not."""
+        if not self._deleted:
+            return ""
+        last = self._deleted[-1]
+        return f"{last.what} deleted (u brings {'it' if len(last.runs) == 1 else 'them'} back)"
 
     @property
     def selected(self) -> Entry | None:
@@ -206,17 +220,15 @@ class RunChanges(TickingScreen):
         for run in self.targets:
             try:
                 deleted.append((run.folder, edit.trash(run.folder, self.runs_dir)))
-                names.append(plain(run.info.name, 60))
+                names.append(plain(run.info.name, 40))
             except RunError as error:
                 self._say(error)
         if deleted:
-            self._deleted.append(deleted)
-            what = names[0] if len(names) == 1 else f"{len(names)} runs"
-            self.notify(f"Deleted {what}: in {edit.TRASH}. u brings it back.", timeout=5, markup=False)
+            self._deleted.append(Deletion(names[0] if len(names) == 1 else f"{len(names):,} runs", deleted))
         self.changed()
 
     def action_undo(self) -> None:
-        for original, thrown in self._deleted.pop():
+        for original, thrown in self._deleted.pop().runs:
             try:
                 edit.restore(thrown, original)
             except RunError as error:

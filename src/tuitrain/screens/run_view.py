@@ -44,7 +44,7 @@ class RunView(RunChanges):
         if action in ("mark", "mark_all"):
             return self.selected is not None
         if action in ("mark_none", "all"):
-            return bool(overview.marked() if action == "mark_none" else overview.text)
+            return bool(overview.identities() if action == "mark_none" else overview.text)
         return None
 
     def action_filter(self) -> None:
@@ -71,15 +71,15 @@ class RunView(RunChanges):
         if (run := self.selected) is not None:
             self.overview.mark(run)
             self.query_one(RunTable).action_move(1)
-            self.keep()
+            self.draw()
 
     def action_mark_all(self) -> None:
         self.overview.mark_shown()
-        self.keep()
+        self.draw()
 
     def action_mark_none(self) -> None:
         self.overview.mark_none()
-        self.keep()
+        self.draw()
 
     def action_group(self) -> None:
         self.overview.group()

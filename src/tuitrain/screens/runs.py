@@ -167,10 +167,11 @@ class Runs(RunView):
     def _head(self) -> Content:
         overview = self.overview
         counts = Counter(run.status for run in overview.runs)
-        total, marked = len(overview.runs), len(overview.marked())
+        total, marked, hidden = len(overview.runs), len(overview.identities()), overview.hidden
         said = [f"{total:,} run{'s' * (total != 1)}"]
         said += [f"{counts[status]:,} {status}" for status in ("running", "paused", "interrupted") if counts[status]]
-        said += [f"{marked:,} marked"] if marked else []
+        said += [f"{marked:,} marked" + (f" ({hidden:,} hidden)" if hidden else "")] if marked else []
+        said += [self.undoes] if self.undoes else []
         said += [f"{self._index.unread:,} still to read"] if self._index.unread else []
         return Content.assemble(
             ("tuitrain", "bold $accent"), (f" · {', '.join(said)} · {_home(self.runs_dir)}", "$foreground 60%")

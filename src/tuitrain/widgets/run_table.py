@@ -63,7 +63,8 @@ class RunTable(ScrollView, can_focus=True):
         self._widths: list[int] = []
         self._widest: dict[str, int] = {}
         self._styles: dict[str, Style] = {}
-        self._touched = False
+        # The id of the run that the cursor was last put on.
+        self._kept = ""
         self._drawn: list[Strip] = []
         self._arranged = Size(0, 0)
         self._stale = False
@@ -111,12 +112,12 @@ class RunTable(ScrollView, can_focus=True):
         self._tell(before)
 
     def _follow(self, before: Entry | None) -> None:
-        """A cursor that was never moved stays at the top."""
-        last = max(0, len(self.entries) - 1)
-        self.cursor = min(self.cursor, last)
-        if before is not None and self._touched:
-            places = (row for row, entry in enumerate(self.entries) if entry.folder.id == before.folder.id)
-            self.cursor = next(places, self.cursor)
+        """To the run it was put on, or while that is not shown, the one it is on; where it was never moved, the top."""
+        self.cursor = min(self.cursor, max(0, len(self.entries) - 1))
+        if self._kept:
+            places = {entry.folder.id: row for row, entry in enumerate(self.entries)}
+            other = places.get(before.folder.id, self.cursor) if before else self.cursor
+            self.cursor = places.get(self._kept, other)
 
     def _tell(self, before: Entry | None) -> None:
         now = self.selected
@@ -193,7 +194,7 @@ class RunTable(ScrollView, can_focus=True):
     def move_to(self, row: int) -> None:
         before = self.selected
         old, self.cursor = self.cursor, max(0, min(len(self.entries) - 1, row))
-        self._touched = True
+        self._kept = self.selected.folder.id if self.selected else ""
         if self.cursor == old:
             return
         self._keep_in_view()
