@@ -274,6 +274,30 @@ async def test_every_field_can_be_walked_to_and_seen(tmp_path: Path, size: tuple
         assert form.app.screen.query_one(FittingFooter).region.bottom == size[1]
 
 
+@pytest.mark.parametrize(
+    ("typed", "key"),
+    [
+        ("epochs", "training.epochs"),
+        ("folder", "data.dir"),
+        ("dir", "data.dir"),
+        ("batch size", "data.batch_size"),
+        ("batch_size", "data.batch_size"),
+        ("LEARNING", "optimizer.lr"),
+        ("optimizer.lr", "optimizer.lr"),
+        ("rate learning", "optimizer.lr"),
+        ("warmup", "schedule.warmup"),
+        ("drop", "model.dropout"),
+        ("clip", "optimizer.clip_norm"),
+        ("architecture", "model.name"),
+    ],
+)
+async def test_setting_is_found_by_its_label_its_key_or_what_it_does(typed: str, key: str, tmp_path: Path) -> None:
+    async with opened(tmp_path, (80, 24)) as at:
+        await at.press("ctrl+f", *typed)
+        await at.press("enter")
+        assert at.current.key == key
+
+
 async def test_sections_are_jumped_to(tmp_path: Path) -> None:
     firsts = {setting.section: key for key, setting in reversed(settings().items())}
     async with opened(tmp_path) as form:

@@ -11,6 +11,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from tuitrain.widgets.pick import distance
+
 
 class _Find(Input):
     """Leaves the space bar to the screen, for choosing."""
@@ -63,8 +65,7 @@ class Choose(ModalScreen[tuple[str, ...] | None]):
         found = [
             option for option in self._options if all(word in " ".join(option).casefold() for word in words)
         ]  # fmt: skip
-        # A name that begins so comes before one that is only explained so.
-        found.sort(key=lambda option: not option[1].casefold().startswith(text.casefold().strip()))
+        found.sort(key=lambda option: distance(text, *option[:2]))
         listed = self.query_one(OptionList)
         listed.clear_options()
         listed.add_options(Option(self._line(*option), id=option[0] or None) for option in found)

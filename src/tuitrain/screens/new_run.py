@@ -30,7 +30,7 @@ from tuitrain.widgets.fields import Field
 from tuitrain.widgets.files import ask_load, ask_save
 from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.form import NAME, PLACE, Form
-from tuitrain.widgets.labels import LONGEST, words
+from tuitrain.widgets.labels import LONGEST, label, words
 from tuitrain.widgets.navigation import Choose, OpenRun, OpenSweep
 from tuitrain.widgets.pick import Pick
 from tuitrain.widgets.preview import Outlook
@@ -118,7 +118,7 @@ class NewRunForm(Screen[None]):
         self._changed()
 
     def action_find(self) -> None:
-        options = [(item.key, item.key, item.help) for item in settings().values()]
+        options = [(key, label(key), f"{key}: {item.help}") for key, item in settings().items()]
         self.post_message(Choose("Go to", options, lambda found: self.form.focus_key(found[0]) if found else None))
 
     # What is right and what is wrong

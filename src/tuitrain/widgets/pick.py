@@ -15,6 +15,23 @@ from textual.widgets.option_list import Option
 MARK_HINT = "space marks"
 
 
+def distance(typed: str, *names: str) -> int:
+    """0 where a name, or the last part of a key, is what was typed; 1 where one begins so, 2 where they hold all words
+    of it, 3 where they do not."""
+    wanted, whole = _spelled(typed), [_spelled(name) for name in names]
+    whole += [name.rpartition(".")[2] for name in whole]
+    if wanted in whole:
+        return 0
+    if any(name.startswith(wanted) for name in whole):
+        return 1
+    together = " ".join(whole)
+    return 2 if all(word in together for word in wanted.split()) else 3
+
+
+def _spelled(name: str) -> str:
+    return name.strip().casefold().replace("_", " ").replace("-", " ")
+
+
 class Pick(ModalScreen[tuple[str, ...] | None]):
     """A list to choose from, below `at` or in the middle; typing leaves only what contains it.
 
@@ -77,9 +94,9 @@ class Pick(ModalScreen[tuple[str, ...] | None]):
 
     def _fill(self, highlight: str = "") -> None:
         box = self.query_one(OptionList)
-        typed = self._typed.lower()
-        matching = [(name, about) for name, about in self._options if typed in name.lower()]
-        matching.sort(key=lambda option: not option[0].lower().startswith(typed))
+        typed = self._typed.casefold()
+        matching = [(name, about) for name, about in self._options if typed in name.casefold()]
+        matching.sort(key=lambda option: distance(typed, option[0]))
         pad = max(len(name) for name, about in self._options) if any(about for _, about in self._options) else 0
         box.set_options(
             Option(Content(f" {self._sign(name)}{name.ljust(pad)}{about and '  '}{about} "), id=name)
