@@ -83,8 +83,9 @@ def write_run(runs_dir: Path) -> Callable[..., RunFolder]:
         if ended:
             for split, which, accuracy in evaluations:
                 folder.write_evaluation(evaluation(split, which, accuracy, names))
-            best = Best(3, 3 * STEPS, Score(0.33, 0.82))
-            writer.update(test=Score(0.25, 0.9), validation=Score(0.33, 0.82), best=best)
+            test = state.get("test", Score(0.25, 0.9))
+            best = Best(3, 3 * STEPS, Score(0.33, 0.82), test)
+            writer.update(test=test, validation=Score(0.33, 0.82), best=best)
         writer.update(status=status, ended=time.time() if ended else None, now=True, **state)
         writer.close()
         if dead:

@@ -12,6 +12,7 @@ from tuitrain.app import TuitrainApp
 from tuitrain.cli import main
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import Best, Score
 from tuitrain.runs.rows import Evaluated
 from tuitrain.runs.writer import RunWriter
 from tuitrain.screens.compare import Compare
@@ -273,6 +274,7 @@ async def test_live_runs_grow(write_run: WriteRun) -> None:
         assert "live" in lines(app)[0]
         writer = RunWriter(folders[1])
         writer.row(Evaluated("validation", 60, 3, 0.01, 0.9876, 6.0, 1.7e9))
+        writer.update(best=Best(3, 60, Score(0.01, 0.9876)), now=True)
         writer.close()
         screen.tick()
         await pilot.pause()

@@ -98,7 +98,13 @@ async def test_the_summary_and_the_pages(write_run: WriteRun) -> None:
     folder = write_run("mine", "optimizer.lr=0.25", reason="Stopped early.")
     app = opened(folder)
     seen = {
-        "summary": ("Stopped early.", "best, epoch 3", "1,234 parameters", "optimizer.lr=0.25", "most confused"),
+        "summary": (
+            "Stopped early.",
+            "best: epoch 3, with the lowest",
+            "1,234 parameters",
+            "optimizer.lr=0.25",
+            "most confused",
+        ),
         "curves": ("loss", "accuracy", "train", "val"),
         "confusion": ("test, the last weights (epoch 2) · 90.00 %", "recall"),
         "classes": ("precision", "most taken for", "990 images · mean F1 90.91 %"),

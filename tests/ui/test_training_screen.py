@@ -83,8 +83,8 @@ async def test_the_scores_fit_before_all_else(write_run: WriteRun) -> None:
     app = opened(write_run("one", status="running", **found))
     async with app.run_test(size=(120, 40)) as pilot:
         for width, seen in (
-            (140, "(best 80.00 %, epoch 2)   test 0.1000 · 90.00 %   lr 0.1   |grad| 0.3"),
-            (100, "(best 80.00 %)   test 0.1000 · 90.00 %   lr 0.1"),
+            (140, "(lowest loss 0.3000, epoch 2)   test 0.1000 · 90.00 %   lr 0.1   |grad| 0.3"),
+            (100, "(lowest loss 0.3000)   test 0.1000 · 90.00 %"),
             (80, "test 0.1000 · 90.00 %"),
             (60, "test 90.00 %"),
         ):

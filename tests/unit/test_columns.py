@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tuitrain.analysis.arrange import automatic, differing, in_order, ordered, sort_order
+from tuitrain.analysis.arrange import automatic, differing, in_order, judged_by, ordered, sort_order
 from tuitrain.analysis.columns import column, columns
 from tuitrain.analysis.overview import Overview
 from tuitrain.config.schema import Config
@@ -129,11 +129,19 @@ def test_settings_that_differ() -> None:
 
 def test_a_table_shows_what_differs_and_for_few_runs_what_is_usual() -> None:
     many = [entry(str(lr), f"optimizer.lr={lr}", f"model.hidden=[{seed}]") for lr in (0.1, 0.2) for seed in (1, 2)]
-    assert in_order(automatic(many)) == ["status", "model.name", "optimizer.lr", "best", "test", "time"]
+    assert in_order(automatic(many)) == ["status", "model.name", "optimizer.lr", "best", "best-test", "time"]
     usual = ["data.dataset", "model.name", "model.activation", "optimizer.name", "optimizer.lr"]
     for runs in ([], [entry()], [entry("a"), entry("b"), entry("c"), entry("d")]):
-        assert in_order(automatic(runs)) == ["status", *usual, "epoch", "best", "test", "time"]
-    assert automatic(many)[:3] == ["status", "test", "optimizer.lr"]
+        assert in_order(automatic(runs)) == ["status", *usual, "epoch", "best", "best-test", "time"]
+    assert automatic(many)[:3] == ["status", "best-test", "optimizer.lr"]
+
+
+def test_the_last_test_is_shown_where_there_is_no_validation_to_choose_by() -> None:
+    chosen, unchosen = entry("chosen"), entry("unchosen", "data.validation=0")
+    assert judged_by([]) == judged_by([chosen]) == ["best-test"]
+    assert judged_by([unchosen, entry("bad", status="damaged")]) == ["test"]
+    assert judged_by([chosen, unchosen]) == ["best-test", "test"]
+    assert {"best-test", "test"} < set(automatic([chosen, unchosen]))
 
 
 def test_an_overview_filters_sorts_and_marks(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Curve, Follower
-from tuitrain.runs.records import Evaluation, RunInfo, Score
+from tuitrain.runs.records import Best, Evaluation, RunInfo, Score
 from tuitrain.runs.rows import Evaluated
 from tuitrain.runs.writer import RunWriter, create
 
@@ -31,7 +31,11 @@ def make_run(tmp_path: Path) -> MakeRun:
         for epoch, accuracy in enumerate(validation, 1):
             writer.row(Evaluated("validation", 10 * epoch, epoch, 1 - accuracy, accuracy, 2.0 * epoch, 100.0 + epoch))
         scores: dict[str, Any] = {"test": Score(1 - test, test)} if test is not None else {}
-        last: dict[str, Any] = {"validation": Score(1 - validation[-1], validation[-1])} if validation else {}
+        last: dict[str, Any] = {}
+        if validation:
+            top = max(validation)
+            last["validation"] = Score(1 - validation[-1], validation[-1])
+            last["best"] = Best(1 + validation.index(top), 10, Score(1 - top, top))
         writer.update(status="finished", epoch=len(validation), seconds=2.0 * len(validation), **scores, **last)
         writer.close()
         return folder
@@ -65,6 +69,24 @@ def test_settings_metrics_and_deltas(make_run: MakeRun) -> None:
     assert found.delta(second, "train_loss") is None
     other_way = compare(read(one, other), baseline=other.id)
     assert other_way.delta(first, "seconds") == pytest.approx(2.0)
+
+
+def test_the_best_epoch_has_the_lowest_loss_not_the_highest_accuracy(
+    train: Callable[..., Follower], capsys: pytest.CaptureFixture[str]
+) -> None:
+    # At a high learning rate accuracy still rises here and there where the loss is worse already.
+    runs = [train("training.epochs=12", "optimizer.lr=0.02", f"training.seed={seed}") for seed in range(2)]
+    found = json.loads(command(capsys, runs[0].folder.path.parent, *(run.folder.id for run in runs), "--json"))
+    curves = [run.evaluations["validation"] for run in runs]
+    lowest = [list(curve["loss"]).index(min(curve["loss"])) for curve in curves]
+    assert any(curve["accuracy"][at] < max(curve["accuracy"]) for curve, at in zip(curves, lowest, strict=True))
+    for run, curve, at, said in zip(runs, curves, lowest, found["runs"], strict=True):
+        metrics = said["metrics"]
+        assert metrics["best_validation_loss"] == curve["loss"][at]
+        assert metrics["best_validation_accuracy"] == curve["accuracy"][at]
+        assert run.state.best is not None
+        assert run.state.best.test is not None
+        assert metrics["best_weights_test_accuracy"] == run.state.best.test.accuracy
 
 
 def test_epochs_to_reach_what_every_run_reached(make_run: MakeRun) -> None:
@@ -164,7 +186,7 @@ def test_tables_are_safe_to_paste(make_run: MakeRun, capsys: pytest.CaptureFixtu
     assert [(row["test_accuracy"], row["optimizer.lr"]) for row in rows] == [("0.5", "0.001"), ("0.25", "0.5")]
     assert rows[1]["name"] == "'=cmd()"
     markdown = command(capsys, runs_dir, one.id, other.id, "--format", "markdown")
-    assert "| test accuracy | 50.00 % ★ | 25.00 % -25.00 |" in markdown
+    assert "| test accuracy, last | 50.00 % ★ | 25.00 % -25.00 |" in markdown
     assert r"\[red\]\|x\[/\]" in markdown
     for text in (markdown, command(capsys, runs_dir, one.id, other.id)):
         assert "\x1b" not in text

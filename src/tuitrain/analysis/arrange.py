@@ -77,10 +77,18 @@ def automatic(entries: Sequence[Entry]) -> list[str]:
     apart.sort(key=lambda key: STUDIED.index(key) if key in STUDIED else len(STUDIED))
     keys = [STANDS_FOR.get(key, key) for key in apart]
     usual = USUAL if len(entries) < FEW or not apart else ()
-    return list(dict.fromkeys(("status", "test", *keys[:3], "best", *keys[3:], *usual, "time")))
+    return list(dict.fromkeys(("status", *judged_by(entries), *keys[:3], "best", *keys[3:], *usual, "time")))
+
+
+def judged_by(entries: Iterable[Entry]) -> list[str]:
+    """The keys of the columns for the test split: with the weights of the best validation, and with the last ones where
+    a run has no others; damaged runs do not count."""
+    validated = {bool(entry.setting("data.validation")) for entry in entries if entry.status != "damaged"} or {True}
+    return [key for key, shown in (("best-test", True in validated), ("test", False in validated)) if shown]
 
 
 def in_order(keys: Iterable[str]) -> list[str]:
     """As they stand in a table: the status, settings as they are declared, results."""
-    order = list(dict.fromkeys(("status", "tags", *settings(), "epoch", "best", "val", "test", *columns())))
+    results = ("epoch", "best", "best-test", "val", "test")
+    order = list(dict.fromkeys(("status", "tags", *settings(), *results, *columns())))
     return sorted(keys, key=order.index)

@@ -125,10 +125,12 @@ def _age(run: Entry) -> float | None:
 
 
 def _scores() -> Iterator[Column]:
-    yield from _score("best", "best val", "validation in the best epoch", lambda run: _best(run, "validation"))
+    yield from _score("best", "best val", "validation in the epoch with its lowest loss",
+                      lambda run: _best(run, "validation"))  # fmt: skip
+    yield from _score("best-test", "best test", "test split after the epoch with the lowest validation loss",
+                      lambda run: _best(run, "test"))  # fmt: skip
     yield from _score("val", "last val", "validation in the last epoch", lambda run: run.state.validation)
-    yield from _score("test", "test", "test split at the end", lambda run: run.state.test)
-    yield from _score("best-test", "best test", "test split with the best epoch", lambda run: _best(run, "test"))
+    yield from _score("test", "last test", "test split with the last weights", lambda run: run.state.test)
     yield from _score("train", "train", "training split in the last epoch", lambda run: run.state.train)
 
 

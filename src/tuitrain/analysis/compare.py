@@ -58,8 +58,8 @@ def _loss(key: str, title: str) -> Metric:
 
 
 METRICS = (
-    _percent("test_accuracy", "test accuracy"),
-    _loss("test_loss", "test loss"),
+    _percent("test_accuracy", "test accuracy, last"),
+    _loss("test_loss", "test loss, last"),
     _percent("best_weights_test_accuracy", "test accuracy, best"),
     _percent("validation_accuracy", "val accuracy, last"),
     _percent("best_validation_accuracy", "val accuracy, best"),
@@ -117,10 +117,10 @@ class Comparison:
 
 
 def compare(runs: Sequence[Follower], baseline: str = "", threshold: float | None = None) -> Comparison:
-    """Of at least one run. `baseline` is an id, the first run's where there is none such; `threshold` None: what the
-    worst of the validated runs reached at its best, so that each has a number of epochs."""
-    reached = [best for run in runs if (best := _extreme(run.evaluations["validation"], "accuracy", max)) is not None]
-    threshold = min(reached, default=None) if threshold is None else threshold
+    """Of at least one run. `baseline` is an id, the first run's where there is none such; `threshold` None: what
+    all validated runs reached, so that each has a number of epochs."""
+    curves = [[value for value in run.evaluations["validation"]["accuracy"] if isfinite(value)] for run in runs]
+    threshold = min((max(curve) for curve in curves if curve), default=None) if threshold is None else threshold
     compared = tuple(
         Compared(run.folder.id, run.info.name, run.status, run.settings | run.changes, _metrics(run, threshold))
         for run in runs
@@ -149,14 +149,13 @@ def reach(curve: Curve, threshold: float) -> int | None:
 
 
 def _metrics(run: Follower, threshold: float | None) -> dict[str, float | None]:
-    state, validation = run.state, run.evaluations["validation"]
+    state, validation, best = run.state, run.evaluations["validation"], run.state.best
     place = None if threshold is None else reach(validation, threshold)
     values: dict[str, float | None] = {
         **_scores("test", state.test),
-        "best_weights_test_accuracy": state.best.test.accuracy if state.best and state.best.test else None,
+        "best_weights_test_accuracy": best.test.accuracy if best and best.test else None,
         **_scores("validation", state.validation),
-        "best_validation_accuracy": _extreme(validation, "accuracy", max),
-        "best_validation_loss": _extreme(validation, "loss", min),
+        **_scores("best_validation", best.validation if best else None),
         **_scores("train", state.train),
         "epochs_to_reach": None if place is None else validation["epoch"][place],
         "seconds_to_reach": None if place is None else validation["seconds"][place],
@@ -174,11 +173,6 @@ def _scores(split: str, score: Score | None) -> dict[str, float | None]:
 
 def _known(value: float | None) -> float | None:
     return value if value is not None and isfinite(value) else None
-
-
-def _extreme(curve: Curve, column: str, choose: Callable[[list[float]], float]) -> float | None:
-    values = [value for value in curve[column] if isfinite(value)]
-    return choose(values) if values else None
 
 
 @dataclass(frozen=True, slots=True)

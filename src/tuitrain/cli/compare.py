@@ -60,4 +60,6 @@ def _table(comparison: Comparison, keys: Sequence[str], tests: Tests) -> None:
         found = comparison.spread(group.ids, "test_accuracy")
         if len(group.ids) > 1 and found is not None:
             sd = f" ± {100 * found.sd:.2f}" if found.sd is not None else ""
-            console.print(Text(f"{plain(group.name, 60)}: test {units.percent(found.mean)}{sd} over {found.n} seeds"))
+            console.print(
+                Text(f"{plain(group.name, 60)}: last test {units.percent(found.mean)}{sd} over {found.n} seeds")
+            )

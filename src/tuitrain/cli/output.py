@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tuitrain.analysis import units
-from tuitrain.runs.records import Score
+from tuitrain.runs.records import Score, State
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,7 +35,17 @@ def wide_console() -> "Console":
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 1000)
 
 
-def score(value: Score | None) -> str:
+def scores(state: State) -> list[str]:
+    """A line for the last epoch, and one for the best where there is one."""
+    last, best = (_score(state.train), _score(state.validation), _score(state.test)), state.best
+    lines = ["last epoch: train {} · validation {} · test {}".format(*last)]
+    if best is not None:
+        found = f"validation {_score(best.validation)} · test {_score(best.test)}"
+        lines.append(f"best epoch ({best.epoch}, lowest validation loss): {found}")
+    return lines
+
+
+def _score(value: Score | None) -> str:
     if value is None:
         return "-"
     parts = [units.percent(value.measured)] if value.measured is not None else []

@@ -5,7 +5,7 @@ import gc
 from typing import Any
 
 from tuitrain.analysis import query
-from tuitrain.analysis.arrange import ordered, sort_order
+from tuitrain.analysis.arrange import judged_by, ordered, sort_order
 from tuitrain.analysis.columns import Column, columns
 from tuitrain.cli.output import document, talk
 from tuitrain.cli.table import write_table
@@ -17,7 +17,7 @@ from tuitrain.text import plain
 
 COLUMNS = (
     "id", "run", "status", "data.dataset", "model.name", "optimizer.name", "model.activation", "optimizer.lr", "epoch",
-    "best", "test", "time",
+    "best",
 )  # fmt: skip
 
 
@@ -36,8 +36,8 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         document([_document(entry) for entry in fitting])
     elif fitting:
-        keys = dict.fromkeys((*COLUMNS, order[0].key) if order else COLUMNS)
-        shown = [columns()[key] for key in keys]
+        keys = (*COLUMNS, *judged_by(fitting), "time", *([order[0].key] if order else []))
+        shown = [columns()[key] for key in dict.fromkeys(keys)]
         rows = [_cells(entry, shown) for entry in fitting]
         write_table([column.title for column in shown], rows, [column.right for column in shown])
     elif entries:

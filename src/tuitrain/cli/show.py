@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tuitrain.analysis import confusion, summary, units
-from tuitrain.cli.output import document, score, wide_console
+from tuitrain.cli.output import document, scores, wide_console
 from tuitrain.config.values import to_text
 from tuitrain.runs.changes import present
 from tuitrain.runs.folder import RunFolder, shown_status
@@ -50,7 +50,8 @@ def run(options: argparse.Namespace) -> int:
     if state.reason:
         say(Text(plain(state.reason)))
     _made(console, entry)
-    say(Text(f"train {score(state.train)} · validation {score(state.validation)} · test {score(state.test)}"))
+    for line in scores(state):
+        say(Text(line))
     epochs = f"{state.epoch} of {state.epochs} epochs" if state.epochs else "epochs not known"
     say(Text(f"{epochs} · {state.step:,} steps · {units.duration(state.seconds)}"))
     if not folder.read_only:

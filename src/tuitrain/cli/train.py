@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from tuitrain.cli.output import document, score, talk
+from tuitrain.cli.output import document, scores, talk
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import read
 from tuitrain.config.values import override
@@ -122,8 +122,7 @@ def _watch(host: ThreadHost) -> RunFolder | None:
 def _say_result(path: Path, state: State) -> None:
     talk(f"{state.status}: {plain(path, 1000)}" + (f"\n  {plain(state.reason)}" if state.reason else ""))
     if state.status != "failed":
-        talk(f"  train {score(state.train)} · validation {score(state.validation)} · test {score(state.test)}")
-    if state.best is not None and state.best.test is not None:
-        talk(f"  best validation in epoch {state.best.epoch}, its test {score(state.best.test)}")
+        for line in scores(state):
+            talk(f"  {line}")
     seconds = time.strftime("%H:%M:%S", time.gmtime(state.seconds)) if state.seconds >= 60 else f"{state.seconds:.1f} s"
     talk(f"  {state.step:,} steps in {seconds} · {state.samples_per_second:,.0f} images/s")

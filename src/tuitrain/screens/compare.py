@@ -314,7 +314,7 @@ class Compare(TickingScreen):
                 self._show()
 
         text = f"{100 * present:.2f}" if present is not None else "90"
-        self.post_message(AskValue("Validation accuracy to reach, in per cent; empty: the worst run's best", text,
+        self.post_message(AskValue("Validation accuracy to reach, in per cent; empty: what all reached", text,
                                    _accuracy, answer))  # fmt: skip
 
     def action_export(self) -> None:

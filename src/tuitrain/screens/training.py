@@ -271,11 +271,15 @@ class Training(TickingScreen):
 
 
 def _best(state: State) -> tuple[str, ...]:
-    """What is said of the best validation: whether it is the last one, else which it was, and the epoch."""
+    """What is said of the best validation: what it was chosen by, with the value where that is not the last, and the
+    epoch. Another tool's run without losses is judged by its accuracies."""
     if state.best is None:
         return ()
-    is_last = state.best.validation == state.validation
-    return ("best" if is_last else f"best {units.percent(state.best.validation.accuracy)}", f"epoch {state.best.epoch}")
+    found = state.best.validation
+    by, value = ("lowest loss", units.loss(found.loss))
+    if found.loss is None:
+        by, value = "highest", units.percent(found.measured)
+    return (by if found == state.validation else f"{by} {value}", f"epoch {state.best.epoch}")
 
 
 def _score(name: str, score: Score | None, more: str = "", *, losses: bool = True) -> Content:

@@ -18,7 +18,7 @@ STATUS = {"running": "$accent", "finished": "$success", "failed": "$error", "pau
 
 
 def headline(run: Follower, evaluation: Evaluation | None) -> Content:
-    """`name · finished 13:02 · test 70.13 % (7,013 of 10,000) · loss 1.0214`."""
+    """`name · finished 13:02 · last test 70.13 % (7,013 of 10,000) · loss 1.0214`."""
     state = run.state
     ended = f" {units.clock(state.ended)}" if state.ended else ""
     line = Content.assemble((plain(run.info.name, 60), "bold"), " · ", (run.status, STATUS.get(run.status, "")), ended)
@@ -30,7 +30,7 @@ def headline(run: Follower, evaluation: Evaluation | None) -> Content:
         sum(row[index] for index, row in enumerate(evaluation.confusion)),
         sum(map(sum, evaluation.confusion)),
     )
-    which = f"{evaluation.split}{' of the best' if evaluation.checkpoint == 'best' else ''}"
+    which = f"{evaluation.checkpoint} {'val' if evaluation.split == 'validation' else evaluation.split}"
     return Content.assemble(
         line, f" · {which} ", (units.percent(evaluation.accuracy), "bold"),
         (f" ({right:,} of {count:,}) · loss {units.loss(evaluation.loss)}", MUTED),
@@ -58,15 +58,17 @@ def _scores(run: Follower) -> Content:
     lines = [Content.styled(f"{'':<16}{'loss':>10}{'accuracy':>12}", MUTED)]
     rows: list[tuple[str, Score | None]] = [
         ("train", state.train),
-        ("validation", state.validation),
-        ("test", state.test),
+        ("last val", state.validation),
+        ("last test", state.test),
     ]
     if best is not None:
-        rows += [(f"best, epoch {best.epoch}", best.validation), ("  its test", best.test)]
+        rows += [("best val", best.validation), ("best test", best.test)]
     for name, score in rows:
         if score is not None:
             numbers = f"{units.loss(score.loss):>10}", (f"{units.percent(score.measured):>12}", "bold")
             lines.append(Content.assemble((f"{name:<16}", MUTED), *numbers))
+    if best is not None:
+        lines.append(Content.styled(f"best: epoch {best.epoch}, with the lowest validation loss", MUTED))
     return Content("\n").join(lines) if len(lines) > 1 else Content("")
 
 
