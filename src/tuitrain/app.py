@@ -175,7 +175,7 @@ class TuitrainApp(PaintedApp):
 
     def on_sweep_ended(self, message: SweepEnded) -> None:
         try:
-            name, outcomes = message.folder.sweep().options.name, SweepIndex(message.folder).refresh()
+            name, outcomes = message.folder.sweep().name, SweepIndex(message.folder).refresh()
         except RunError:
             return
         done = sum(one.done for one in outcomes)

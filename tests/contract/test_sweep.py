@@ -279,10 +279,12 @@ def test_a_failed_run_does_not_end_the_sweep(tmp_path: Path) -> None:
     result = json.loads(out)
     assert [run["status"] for run in result["runs"]] == ["failed", "finished"]
     assert result["best"]["trial"] == 1
-    folder = find(tmp_path / "runs", "sweep")
+    folder = find(tmp_path / "runs", "lr")
     status, out, err = command(tmp_path, folder.id, "--seeds", "2")
     assert status == 0, err
     assert [one.status for one in look(folder)] == ["failed", "finished", "failed", "finished"]
+    names = [run.name() for job in folder.jobs() if (run := folder.run(job))]
+    assert names == ["lr-1e+30-s0", "lr-0.1-s0", "lr-1e+30-s1", "lr-0.1-s1"]
     assert loads(folder.sweep_file.read_text(encoding="utf-8")).options.seeds == 2
 
 

@@ -13,9 +13,9 @@ from tuitrain.analysis.sweep import (
     part_done,
     results,
     seconds_left,
-    short_names,
     summarize,
 )
+from tuitrain.config.sweep import short_names
 from tuitrain.config.sweep_toml import loads
 from tuitrain.runs.records import Best, Score, State, Status
 from tuitrain.runs.sweep_index import Outcome

@@ -75,7 +75,9 @@ def test_what_is_written_reads_the_same(text: str) -> None:
 
 
 def test_the_command_line_makes_settings_vary_and_holds_them() -> None:
+    assert change(Sweep(), ["optimizer.name=sgd,adam", "optimizer.lr=1,2"]).name == "optimizer-lr"
     sweep = change(Sweep(), ["optimizer.name=sgd,adam", "training.epochs=2", "sweep.seeds=2", "sweep.name=mine"])
+    assert sweep.name == "mine"
     assert sweep.known == ({"optimizer.name": "sgd"}, {"optimizer.name": "adam"})
     assert (sweep.base.training.epochs, sweep.options.seeds, sweep.options.name) == (2, 2, "mine")
     held = change(loads(TEXT), ["optimizer.lr=0.5"])

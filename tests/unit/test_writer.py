@@ -1,3 +1,4 @@
+import shutil
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.process import this_process
 from tuitrain.runs.records import RunInfo, Score
 from tuitrain.runs.rows import Event, Train, decode
-from tuitrain.runs.writer import RunWriter, create, default_name
+from tuitrain.runs.writer import RunWriter, create, default_name, is_default_name
 
 
 @pytest.fixture
@@ -46,8 +47,28 @@ def test_a_runs_folder_that_cannot_be_made_is_an_error_with_what_to_do(tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_the_default_name_says_data_model_and_optimizer() -> None:
-    assert default_name(override(Config(), ["data.dataset=mnist", "optimizer.name=sgd"])) == "mnist-mlp-sgd"
+def test_the_default_name_says_data_model_and_optimizer_and_is_the_only_one_in_its_folder(tmp_path: Path) -> None:
+    config = override(Config(), ["data.dataset=mnist", "optimizer.name=sgd"])
+    names = []
+    for other in ("digits-mlp-adam", "mnist-mlp-sgd-x", "mnist-mlp"):
+        create(tmp_path, RunInfo(id="", name=other), config)
+    for _ in range(4):
+        folder = create(tmp_path, RunInfo(id="", name=default_name(config, tmp_path)), config)
+        names.append(folder.name())
+    assert names == ["mnist-mlp-sgd", "mnist-mlp-sgd-2", "mnist-mlp-sgd-3", "mnist-mlp-sgd-4"]
+    assert all(is_default_name(name, config) for name in names)
+    assert not is_default_name("mnist-mlp-sgd-x", config)
+    assert not is_default_name("mnist-mlp-sgd-2", Config())
+    shutil.rmtree(next(tmp_path.glob("*-mnist-mlp-sgd-2-*")))
+    assert default_name(config, tmp_path) == "mnist-mlp-sgd-5"
+
+
+def test_a_default_name_too_long_for_an_id_is_counted(tmp_path: Path) -> None:
+    config = override(
+        Config(), ["data.dataset=fashion-mnist", "model.name=mobilenet_v3_large", "optimizer.name=rmsprop"]
+    )
+    names = [create(tmp_path, RunInfo(id="", name=default_name(config, tmp_path)), config).name() for _ in range(3)]
+    assert [name.removeprefix("fashion-mnist-mobilenet_v3_large-rmsprop") for name in names] == ["", "-2", "-3"]
 
 
 def test_every_row_is_there_as_soon_as_it_is_written(folder: RunFolder) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from tuitrain.analysis import units
-from tuitrain.config.sweep import Sweep
+from tuitrain.config.sweep import Sweep, short_names
 from tuitrain.config.values import to_text
 from tuitrain.runs.result import metric
 from tuitrain.runs.sweep_index import Outcome
@@ -112,12 +112,6 @@ def _levels(values: Sequence[Any]) -> tuple[list[str], list[int]]:
     places = {value: place for place, group in enumerate(groups) for value in group}
     labels = [f"{units.number(group[0])}–{units.number(group[-1])}" for group in groups]
     return labels, [places[value] for value in values]
-
-
-def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """`optimizer`, `lr`, `activation`: keys as people say them, the whole key where two would be the same."""
-    names = {key: key.partition(".")[0] if key.endswith(".name") else key.rpartition(".")[2] for key in keys}
-    return {key: name if list(names.values()).count(name) == 1 else key for key, name in names.items()}
 
 
 def described(values: dict[str, Any]) -> str:

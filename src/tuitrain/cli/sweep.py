@@ -184,7 +184,7 @@ def _document(
     return {
         "sweep": folder.id,
         "path": str(folder.path),
-        "name": sweep.options.name,
+        "name": sweep.name,
         "status": folder.status(all(one.done for one in outcomes)),
         "metric": sweep.options.metric,
         "runs": [
@@ -249,9 +249,7 @@ def _list(options: argparse.Namespace) -> int:
             continue
         done = sum(one.done for one in outcomes)
         status = folder.status(done == len(outcomes))
-        rows.append(
-            {"id": folder.id, "name": sweep.options.name, "status": status, "done": done, "runs": len(outcomes)}
-        )
+        rows.append({"id": folder.id, "name": sweep.name, "status": status, "done": done, "runs": len(outcomes)})
     if options.json:
         document(rows)
         return 0

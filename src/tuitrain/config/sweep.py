@@ -3,7 +3,7 @@
 import itertools
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -37,8 +37,9 @@ class Options(Struct, frozen=True, kw_only=True):
     """Sweep: how trials are chosen and run."""
 
     name: Annotated[
-        str, Meta(min_length=1, max_length=80, description="name of the sweep; its runs are tagged sweep:NAME")
-    ] = "sweep"
+        str,
+        Meta(max_length=80, description="name of the sweep, empty: what varies in it; its runs are tagged sweep:NAME"),
+    ] = ""
     method: Annotated[
         Literal["grid", "random", "tpe"],
         Meta(description="all combinations, combinations by chance, or those that look best so far"),
@@ -101,6 +102,12 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
             return ()
         lists = [choices for choices in self.values.values() if isinstance(choices, tuple)]
         return tuple(dict(zip(self.values, combination, strict=True)) for combination in itertools.product(*lists))
+
+    @property
+    def name(self) -> str:
+        """`optimizer-lr`, where it was given none; trials that are added later do not change it."""
+        keys = list(dict.fromkeys([*self.values, *itertools.chain(*self.extra)]))
+        return self.options.name or "-".join(short_names(keys).values())[:80]
 
     @property
     def trials(self) -> int:
@@ -223,6 +230,12 @@ def _check_trial(sweep: Sweep, values: Values) -> None:
             "Set data.validation, 0.1 for example, or sweep.metric = train.accuracy.",
             key="data.validation",
         )
+
+
+def short_names(keys: Sequence[str]) -> dict[str, str]:
+    """`optimizer`, `lr`, `activation`: keys as people say them, the whole key where two would be the same."""
+    names = {key: key.partition(".")[0] if key.endswith(".name") else key.rpartition(".")[2] for key in keys}
+    return {key: name if list(names.values()).count(name) == 1 else key for key, name in names.items()}
 
 
 def describe(values: Values) -> str:

@@ -38,7 +38,7 @@ def make(request: Request) -> RunFolder:
     """The folder of a new run that nobody trains yet. Raises RunError."""
     info = RunInfo(
         id=request.id,
-        name=request.name or default_name(request.config),
+        name=request.name or default_name(request.config, request.runs_dir),
         command=request.command,
         tags=list(request.tags),
         parent=request.parent,

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from msgspec import Struct
 
 from tuitrain.config.schema import Config
-from tuitrain.config.sweep import Values
+from tuitrain.config.sweep import Values, short_names
 from tuitrain.config.together import alike
 from tuitrain.config.values import build, flat, to_text
 from tuitrain.errors import RunError, TuitrainError
@@ -157,7 +157,7 @@ class Worker:
                 name=name,
                 id=record.run,
                 command=f"tuitrain sweep {self.folder.id}",
-                tags=(f"sweep:{sweep.options.name}",),
+                tags=(f"sweep:{sweep.name}",),
                 parent=self.folder.id,
             )
         )
@@ -179,8 +179,10 @@ def _say(run: RunFolder, state: State) -> None:
 
 
 def _name(values: Values, seed: int) -> str:
-    """`adam-relu-0.001-s0`."""
-    parts = [f"{value:.3g}" if isinstance(value, float) else to_text(value) for value in values.values()]
+    """`adam-relu-lr-0.001-s0`: what is no word says nothing without its key."""
+    short = short_names(list(values))
+    texts = {key: f"{value:.3g}" if isinstance(value, float) else to_text(value) for key, value in values.items()}
+    parts = [text if isinstance(values[key], str) else f"{short[key]}-{text}" for key, text in texts.items()]
     return "-".join([*parts, f"s{seed}"])
 
 

@@ -249,7 +249,7 @@ def _modified(path: Path) -> float:
 
 def create(runs_dir: Path, text: str) -> SweepFolder:
     """A new sweep from its TOML, there all at once or not at all. Raises ConfigError and RunError."""
-    sweep_id = new_id(loads(text).options.name)
+    sweep_id = new_id(loads(text).name)
     path = runs_dir / ".sweeps" / sweep_id
     draft = path.with_name(f".{sweep_id}.new")
     try:
@@ -307,6 +307,6 @@ def find(runs_dir: Path, wanted: str) -> SweepFolder:
 
 def _name(folder: SweepFolder) -> str:
     try:
-        return folder.sweep().options.name
+        return folder.sweep().name
     except RunError:
         return ""

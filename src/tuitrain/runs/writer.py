@@ -1,6 +1,7 @@
 """The one writer of a run."""
 
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from tuitrain.config.schema import Config
 from tuitrain.config.toml import dumps
 from tuitrain.errors import RunError
 from tuitrain.runs.files import overwrite, replace
-from tuitrain.runs.folder import RunFolder, new_id
+from tuitrain.runs.folder import RunFolder, new_id, slug
 from tuitrain.runs.owner import claim, release
 from tuitrain.runs.process import this_process
 from tuitrain.runs.records import RunInfo, State
@@ -24,7 +25,25 @@ INTERVAL = 0.5
 DETAIL = "| "
 
 
-def default_name(config: Config) -> str:
+def default_name(config: Config, runs_dir: Path) -> str:
+    """`mnist-mlp-sgd`, or `mnist-mlp-sgd-2` after the first there. Ids tell: reading names would take long of
+    thousands of runs."""
+    name = _made_with(config)
+    ours = re.compile(rf"\d{{8}}-\d{{6}}-{re.escape(slug(name))}(?:-(\d+))?-[0-9a-f]{{4}}")
+    try:
+        matches = [ours.fullmatch(path.name) for path in runs_dir.iterdir()]
+    except OSError:
+        return name
+    found = [int(match[1] or 1) for match in matches if match]
+    # Of a name that is long the number is cut off in the id.
+    return f"{name}-{max(*found, len(found)) + 1}" if found else name
+
+
+def is_default_name(name: str, config: Config) -> bool:
+    return re.fullmatch(rf"{re.escape(_made_with(config))}(-\d+)?", name) is not None
+
+
+def _made_with(config: Config) -> str:
     return f"{config.data.dataset}-{config.model.name}-{config.optimizer.name}"
 
 

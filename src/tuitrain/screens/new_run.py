@@ -24,6 +24,7 @@ from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import RunInfo
 from tuitrain.runs.sweep import SweepFolder, create
+from tuitrain.runs.writer import is_default_name
 from tuitrain.text import plain
 from tuitrain.widgets.draft import Draft, Plan, brief, command_line, left, planned
 from tuitrain.widgets.fields import Field
@@ -345,6 +346,7 @@ def _start_sweep(runs_dir: Path, text: str) -> SweepFolder:
 
 
 def _cloned(config: Config, info: RunInfo | None) -> Draft:
-    """The name of a sweep's trial tells its settings, one of which is to be changed."""
+    """The name of a sweep's trial tells its settings, one of which is to be changed, and so does a default name."""
     name = plain(info.name) if info else ""
-    return Draft.of(config, "" if info and info.parent else name, f"the settings of {name or 'a run'}")
+    told = info and (info.parent or is_default_name(info.name, config))
+    return Draft.of(config, "" if told else name, f"the settings of {name or 'a run'}")

@@ -16,6 +16,7 @@ from tuitrain.runs import edit
 from tuitrain.runs.files import read
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.listing import Entry
+from tuitrain.runs.writer import is_default_name
 from tuitrain.text import plain
 from tuitrain.widgets.navigation import AskValue, Choose, NewRun, TrainOn
 from tuitrain.widgets.ticking import TickingScreen
@@ -115,8 +116,9 @@ class RunChanges(TickingScreen):
         except RunError as error:
             self._say(error)
             return
+        name = "" if is_default_name(run.info.name, run.config) else run.info.name
         request = Request(
-            config=run.config, runs_dir=self.runs_dir, name=run.info.name, original=original,
+            config=run.config, runs_dir=self.runs_dir, name=name, original=original,
             command=f"tuitrain: the settings of {run.folder.id} again",
         )  # fmt: skip
         self.notify(f"{plain(run.info.name, 60)} starts again, in a process of its own.", timeout=3, markup=False)

@@ -118,7 +118,7 @@ class Sweep(SweepChanges):
     def _show(self) -> None:
         ended = sum(one.done for one in self._outcomes)
         part = analysis.part_done(self._sweep, self._outcomes)
-        terminal.title(self.app, f"{part:.0%} {self._sweep.options.name} · {self.status}")
+        terminal.title(self.app, f"{part:.0%} {self._sweep.name} · {self.status}")
         self.query_one("#head", Said).say(self._head(ended))
         self.query_one("#progress", Said).say(progress("runs", part, max(20, self.size.width - 2), blocks=self._blocks))
         self.query_one("#best", Said).say(self._best())
@@ -134,7 +134,7 @@ class Sweep(SweepChanges):
             words.append(f"ends {units.clock(time.time() + left)} (in {units.duration(left)})")
         if (until := self._until) is not None and (left is None or until < time.time() + left):
             words.append(f"no run begins after {units.clock(until)}")
-        name = plain(self._sweep.options.name, self.size.width // 3)
+        name = plain(self._sweep.name, self.size.width // 3)
         return Content.assemble(
             (name, "bold"), " · ", (self.status, STATUS.get(self.status, "")),
             (f" · {' · '.join(words)}", MUTED),

@@ -91,7 +91,7 @@ def _row(index: SweepIndex) -> list[str]:
         found = analysis.best(analysis.results(sweep, outcomes), sweep.higher_is_better)
         best = analysis.shown(sweep.options.metric, found[1].mean if found else None)
         values = analysis.described(folder.values(found[0]) or {}) if found else ""
-        cells = [sweep.options.name, status, f"{done}/{len(outcomes)}", best, values, folder.id]
+        cells = [sweep.name, status, f"{done}/{len(outcomes)}", best, values, folder.id]
     except RunError as error:
         cells = [folder.id, "damaged", "", "", str(error), folder.id]
     return [plain(cell, 80) for cell in cells]

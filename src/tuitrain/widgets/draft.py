@@ -61,7 +61,7 @@ class Plan(Struct, frozen=True):
         """All the runs. Needs a `config`."""
         assert self.config is not None
         blind = 0 in (self.config.data.validation, *self.values.get("data.validation", ()))
-        options = Options(name=name[:80] or "sweep", metric="train.accuracy" if blind else "validation.accuracy")
+        options = Options(name=name[:80], metric="train.accuracy" if blind else "validation.accuracy")
         return Sweep(base=self.config, options=options, values=dict(self.values))
 
 

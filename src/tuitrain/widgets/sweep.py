@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from textual.content import Content
 
-from tuitrain.analysis.sweep import HeatMap, Result, Summary, effect, short_names, shown
+from tuitrain.analysis.sweep import HeatMap, Result, Summary, effect, shown
+from tuitrain.config.sweep import short_names
 from tuitrain.text import plain
 from tuitrain.widgets.meter import bar
 
