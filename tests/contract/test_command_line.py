@@ -148,6 +148,8 @@ BAD = {
     "value": (overrides("optimizer.lr=-1"), "optimizer.lr = -1 is not allowed: it must be a number > 0."),
     "key": (overrides("optimzer.lr=1"), "Unknown setting 'optimzer.lr'. Did you mean optimizer.lr?"),
     "kind": (overrides("training.epochs=many"), "training.epochs = many is not allowed: it must be a whole number"),
+    "epochs": (overrides("training.epochs=9007199254740991"), "it must be a whole number >= 1 and <= 1000000000."),
+    "detached": (["--detach", *overrides("training.epochs=9223372036854775807")], "<= 1000000000."),
     "choice": (overrides("model.activation=relo"), "Did you mean relu?"),
     "assignment": (overrides("optimizer.lr"), "is not KEY=VALUE"),
     "together": (overrides("optimizer.nesterov=true"), "needs a momentum"),
@@ -233,6 +235,23 @@ def test_a_run_that_is_over_takes_no_commands(trained: tuple[Path, Done]) -> Non
     done = command(home, "pause", "first")
     assert (done.returncode, done.stdout) == (2, "")
     assert f"{only_run(home).id} does not run: it is finished." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("epochs", "shown"),
+    [("+9223372036854775807", 2**63 - 1), ("+999999990", 1_000_000_005), ("9007199254740993", 2**53 + 1)],
+)
+def test_no_run_is_resumed_for_more_epochs_than_it_may_have(
+    trained: tuple[Path, Done], epochs: str, shown: int
+) -> None:
+    home, _ = trained
+    before = only_run(home).state()
+    done = command(home, "resume", "first", "--epochs", epochs)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"tuitrain: training.epochs = {shown} is not allowed: it must be a whole number >= 1 and <= 1000000000.\n"
+    )
+    assert only_run(home).state() == before
 
 
 def test_prints_of_a_users_code_go_to_the_log(tmp_path: Path) -> None:

@@ -297,6 +297,13 @@ def test_a_new_number_of_epochs_is_in_the_log(quick: Quick, read: Read, tmp_path
     assert [line[9:] for line in run.log if "->" in line] == ["epochs 9 -> 2 at step 2, by [b]\ufffd[2J"]
 
 
+def test_more_epochs_than_a_run_may_have_are_refused(quick: Quick, read: Read, tmp_path: Path) -> None:
+    folder = new(quick("training.epochs=1"), tmp_path)
+    go_on(folder, {2: [command("epochs", 1e9 + 1), command("epochs", 1e300)]})
+    run = read(folder)
+    assert (names(run).count("refused"), run.state.epochs, run.status) == (2, 1, "finished")
+
+
 def test_a_learning_rate_that_breaks_the_second_epoch_leaves_the_first(quick: Quick, tmp_path: Path) -> None:
     config = quick("training.epochs=2", "optimizer.name=sgd", "optimizer.lr=0.1")
     whole, _ = go_on(new(quick("training.epochs=1", "optimizer.name=sgd", "optimizer.lr=0.1"), tmp_path))

@@ -24,7 +24,7 @@ OTHER = build(
         "optimizer.weight_decay": 1e300, "optimizer.beta1": 0.0, "optimizer.beta2": 0.9999999999999999,
         "optimizer.clip_norm": 0.1 + 0.2, "optimizer.accumulate": 4, "schedule.name": "plateau",
         "schedule.warmup": 0.5, "schedule.every": 1.0, "schedule.gamma": 1.0, "schedule.patience": 0,
-        "schedule.final": 0.0, "training.epochs": 2**62, "training.seed": 2**63 - 1, "training.device": "cuda:3",
+        "schedule.final": 0.0, "training.epochs": 10**9, "training.seed": 2**63 - 1, "training.device": "cuda:3",
         "training.precision": "bf16", "training.label_smoothing": 0.1, "training.log_every": 1,
         "training.max_minutes": 0.5, "training.patience": 2, "training.checkpoint_every": 0.1, "training.threads": 2,
         "training.deterministic": True, "evaluation.test_every": 3, "notify.command": "say 'done' # $TUITRAIN_RUN",

@@ -86,6 +86,7 @@ REFUSED = [
     ("optimizer.lr", float("inf"), "inf", "> 0", ""),
     ("optimizer.clip_norm", 0.0, "0", "> 0, or none", ""),
     ("training.epochs", "many", "many", "whole number >= 1", ""),
+    ("training.epochs", 10**9 + 1, "1000000001", "<= 1000000000", ""),
     ("training.device", "gpu", "gpu", "cuda:N", ""),
     ("training.device", "cuda:x", "cuda:x", "cuda:N", ""),
     ("training.patience", 0, "0", ">= 1, or none", ""),

@@ -4,7 +4,7 @@ import argparse
 
 from tuitrain.cli.output import talk
 from tuitrain.cli.train import follow, queued
-from tuitrain.config.values import from_text
+from tuitrain.config.values import check, from_text
 from tuitrain.errors import RunError
 from tuitrain.hosts.launch import check_resumable
 from tuitrain.hosts.process import spawn
@@ -42,4 +42,5 @@ def _epochs(text: str, present: int) -> int | None:
         return None
     more = text.startswith("+")
     value: int = from_text("training.epochs", text.removeprefix("+"))
-    return value + (present if more else 0)
+    epochs: int = check("training.epochs", value + (present if more else 0))
+    return epochs

@@ -44,7 +44,7 @@ class Setting(Struct, frozen=True, kw_only=True):
         if self.key == "training.device":
             return "auto, cpu, cuda, cuda:N or mps"
         bounds = [
-            f"{sign} {bound:g}"
+            f"{sign} {bound}"
             for sign, bound in (
                 (">", self.bounds.gt),
                 (">=", self.bounds.ge),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tuitrain.config.schema import MOST_EPOCHS
 from tuitrain.config.values import to_text
 from tuitrain.errors import TrainingError
 from tuitrain.runs.control import Command, Inbox
@@ -122,7 +123,7 @@ class Steered:
             self._save()
             self._log("learning rate", before, self.at.lr, command)
             self.writer.event("lr", command.by, command.value)
-        elif command.name == "epochs" and command.value and command.value >= max(1, self.at.epoch):
+        elif command.name == "epochs" and command.value and max(1, self.at.epoch) <= command.value <= MOST_EPOCHS:
             before, value = self.at.epochs, int(command.value)
             self._more(value)
             self._save()
