@@ -22,7 +22,7 @@ from tuitrain.analysis import units
 from tuitrain.config import preferences
 from tuitrain.config.values import from_text
 from tuitrain.errors import ConfigError, RunError, TuitrainError
-from tuitrain.hosts.launch import check_resumable
+from tuitrain.hosts.launch import check_checkpoint, check_resumable
 from tuitrain.hosts.process import spawn
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, shown_status
@@ -47,6 +47,8 @@ from tuitrain.widgets.themes import load_themes, shipped_themes_folder
 
 # Epochs that are suggested to a run that has done all of them.
 MORE = 5
+# Seconds between two looks at the thread that trains.
+LOOK = 1.0
 QUIT = "A run is training in this window."
 ANSWERS = (
     ("b", "keep training in the background, and quit"),
@@ -106,6 +108,7 @@ class TuitrainApp(PaintedApp):
 
     def on_mount(self) -> None:
         keep_title(self)
+        self.set_interval(LOOK, self._look_at_host)
         if not gc.isenabled():
             self.set_timer(1.0, Thread(target=_settle, name="settle", daemon=True).start)
         self._on_signal(signal.SIGHUP, self.exit)
@@ -160,6 +163,11 @@ class TuitrainApp(PaintedApp):
         self.host.cancel()
         self.exit()
 
+    def _look_at_host(self) -> None:
+        """Say what a run of this app cannot write into its folder; what goes wrong before it has one, the form says."""
+        if self.host.folder is not None and not self.host.busy and (error := self.host.take_error()):
+            self._say(error)
+
     def on_run_ended(self, message: RunEnded) -> None:
         """Said once, whichever screen saw it."""
         key = (message.folder.id, message.state.heartbeat)
@@ -167,6 +175,10 @@ class TuitrainApp(PaintedApp):
             return
         self._told.add(key)
         name, state = plain(message.name, 60), message.state
+        if state.not_continued:
+            alert(self, f"{name}: not trained on")
+            self.notify(f"{name} was not trained on. {plain(state.not_continued)}", severity="error", markup=False)
+            return
         accuracy = state.test.measured if state.test else None
         text = f"{name}: {message.status}" + ("" if accuracy is None else f", test {units.percent(accuracy)}")
         alert(self, text)
@@ -196,17 +208,18 @@ class TuitrainApp(PaintedApp):
         folder, begin = message.folder, partial(self._train_on, message.folder, message.watch)
         try:
             state = folder.state()
+            check_checkpoint(folder, state)
         except RunError as error:
             self._say(error)
             return
-        finished = state.epoch >= state.epochs
+        finished = state.status == "finished" or state.epoch >= state.epochs
         if not message.ask and not finished:
             begin(None)
             return
 
         def number(text: str) -> int:
             epochs: int = from_text("training.epochs", text)
-            check_resumable(state, epochs)
+            check_resumable(folder, state, epochs)
             return epochs
 
         def answer(text: str | None) -> None:

@@ -88,6 +88,7 @@ def write_run(runs_dir: Path) -> Callable[..., RunFolder]:
             writer.update(test=test, validation=Score(0.33, 0.82), best=best)
         writer.update(status=status, ended=time.time() if ended else None, now=True, **state)
         writer.close()
+        (folder.checkpoints / "last.safetensors").touch()
         if dead:
             gone = msgspec.structs.replace(this_process(), born=1.0)
             folder.state_file.write_bytes(encode_pretty(msgspec.structs.replace(folder.state(), process=gone)))

@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if status in ("running", "queued"):
         raise RunError(f"{plain(folder.id)} is {status} already.", f"Watch it: tuitrain attach {plain(folder.id)}")
-    check_resumable(state, epochs)
+    check_resumable(folder, state, epochs)
     if options.detach:
         spawn(folder, epochs)
         return queued(folder, options.json)

@@ -71,10 +71,11 @@ def resume(folder: RunFolder, progress: Progress, inbox: Inbox, epochs: int | No
     """Train a run on from its last checkpoint, or from its beginning where it has none yet; `epochs` None: as many as
     it was to have.
 
-    Raises RunError where it has nothing left to do, or another process holds it; all else stands in its state.
+    Raises RunError where it has nothing left to do, or another process holds it, and where it had ended and could not
+    be trained on, which then changes nothing of how it ended; all else stands in its state.
     """
     state, config = folder.state(), folder.config()
-    check_resumable(state, epochs)
+    check_resumable(folder, state, epochs)
     folder.refuse_links()
     if state.status == "queued" and state.phase == "paused":
         inbox.put("pause")
@@ -95,7 +96,10 @@ def resume(folder: RunFolder, progress: Progress, inbox: Inbox, epochs: int | No
         except BaseException as error:
             if isinstance(error, (ImportError, OSError)):
                 reason = f"torch cannot be loaded: {type(error).__name__}: {plain(error, 200)}"
-                writer.end(status="failed", reason=reason, ended=time.time())
+                if writer.taken_up:
+                    writer.put_back(reason)
+                else:
+                    writer.end(status="failed", reason=reason, ended=time.time())
             writer.close()
             raise
         state = work(folder, lambda: prepare(config, listen(writer, inbox, progress)), inbox, epochs, writer)
@@ -105,12 +109,13 @@ def resume(folder: RunFolder, progress: Progress, inbox: Inbox, epochs: int | No
 
 def resume_together(runs: Sequence[tuple[RunFolder, Inbox]], ended: Callable[[RunFolder, State], None]) -> None:
     """As `resume`, of runs that are `alike`, trained together; `ended` is told of each. Raises RunError where one
-    of them has nothing left to do, or another process holds it; then none is begun."""
+    of them has nothing left to do, or another process holds it; then none is begun. And after their ends where one of
+    them could not be trained on."""
     with ExitStack() as held:
         writers = []
         for folder, inbox in runs:
             state = folder.state()
-            check_resumable(state, None)
+            check_resumable(folder, state, None)
             folder.refuse_links()
             if state.status == "queued" and state.phase == "paused":
                 inbox.put("pause")
@@ -127,8 +132,8 @@ def resume_together(runs: Sequence[tuple[RunFolder, Inbox]], ended: Callable[[Ru
         together(writers, tell).run()
 
 
-def check_resumable(state: State, epochs: int | None) -> None:
-    """Raises RunError where there is nothing to train."""
+def check_resumable(folder: RunFolder, state: State, epochs: int | None) -> None:
+    """Raises RunError where there is nothing to train, or nothing to go on from."""
     if epochs is None and state.status == "finished":
         raise RunError(
             f"The run has finished, after {state.epoch} epochs.",
@@ -136,3 +141,25 @@ def check_resumable(state: State, epochs: int | None) -> None:
         )
     if epochs is not None and epochs <= state.epoch:
         raise RunError(f"epochs = {epochs} is not allowed: the run has done {state.epoch}, it must be more.")
+    check_checkpoint(folder, state)
+
+
+def check_checkpoint(folder: RunFolder, state: State) -> None:
+    """Raises RunError where the run has trained, and there is nothing to go on from."""
+    # The first one is saved before the first step.
+    if (state.epoch or state.step) and not _is_there(folder.checkpoints / "last.safetensors"):
+        raise RunError(
+            f"The run has trained {state.step:,} steps, and its checkpoint checkpoints/last.safetensors is gone.",
+            f"Train its settings anew: tuitrain train -c {plain(folder.config_file, 1000)}",
+        )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        # Loading it will say why.
+        return True
+    return True

@@ -63,6 +63,11 @@ class ThreadHost:
         if self._inbox is not None:
             self._inbox.put("detach")
 
+    def take_error(self) -> TuitrainError | None:
+        """`error`, for whoever tells the user of it, who is told once."""
+        error, self.error = self.error, None
+        return error
+
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the end; whether it came. A training thread that lives at interpreter exit would abort it."""
         return self.ended.wait(timeout)

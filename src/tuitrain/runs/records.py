@@ -66,11 +66,13 @@ class RunInfo(Struct, kw_only=True):
 
 class State(Struct, kw_only=True):
     """state.json: where the run stands. `epoch` counts whole epochs, `steps` is the whole run's, `seconds` is training
-    time alone, `memory` bytes; `lr` is the learning rate that a user has set on the way."""
+    time alone, `memory` bytes; `lr` is the learning rate that a user has set on the way, `not_continued` why the last
+    attempt to train the run on came to nothing."""
 
     status: Status = "queued"
     phase: str = ""
     reason: str = ""
+    not_continued: str = ""
     epoch: Count = 0
     epochs: Count = 0
     step: Count = 0

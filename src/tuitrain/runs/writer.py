@@ -12,7 +12,7 @@ from tuitrain.config.schema import Config
 from tuitrain.config.toml import dumps
 from tuitrain.errors import RunError
 from tuitrain.runs.files import overwrite, replace
-from tuitrain.runs.folder import RunFolder, new_id, slug
+from tuitrain.runs.folder import RunFolder, new_id, shown_status, slug
 from tuitrain.runs.owner import claim, release
 from tuitrain.runs.process import this_process
 from tuitrain.runs.records import RunInfo, State
@@ -82,6 +82,7 @@ def encode_pretty(value: Any) -> bytes:
 class RunWriter:
     """Appends rows, and keeps state.json true. Used by the loop's thread alone.
 
+    `taken_up` tells a run that had ended, or been interrupted, from a new one and from one that was handed over.
     Raises RunError where another process writes the run.
     """
 
@@ -89,8 +90,9 @@ class RunWriter:
         claim(folder)
         self.folder = folder
         try:
-            self.state = folder.state()
-            self.state.process = this_process()
+            self._found = folder.state()
+            self.taken_up = shown_status(self._found) not in ("queued", "running", "paused")
+            self.state = msgspec.structs.replace(self._found, process=this_process(), not_continued="")
             self._metrics = os.open(folder.metrics_file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
             self._end_torn_line()
         except OSError as error:
@@ -157,6 +159,13 @@ class RunWriter:
             self.update(now=True, **changes)
         except OSError:
             overwrite(self.folder.state_file, encode_pretty(self.state))
+
+    def put_back(self, reason: str) -> None:
+        """The state in which a run was that is taken up; nothing came of it, for that `reason`."""
+        self.log(f"not trained on: {reason}", detail=True)
+        # Of no process: one that says that it runs is interrupted, as it was.
+        self.state = msgspec.structs.replace(self._found, process=None, not_continued=reason)
+        self.end()
 
     def close(self) -> None:
         if self._metrics >= 0:

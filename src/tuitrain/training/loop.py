@@ -31,10 +31,25 @@ class Loop(Steered):
 
     # A row whose numbers are on their way from the device: its step, its learning rate, and they.
     _asked: tuple[int, float, Taken] | None = None
+    # The whole epochs and the steps after which it begins.
+    _first: tuple[int, int] | None = None
+    _continues = False
+
+    def restore(self) -> None:
+        """To the last checkpoint, where there is one. Raises RunError where it is damaged or another network's."""
+        self._continues = self._last.exists()
+        if self._continues:
+            restore(self._last, self.job, self.at, self.window)
+        self._first = self.at.epoch, self.at.step
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether a step, or the end of an epoch, came after that."""
+        return self._first not in (None, (self.at.epoch, self.at.step))
 
     def run(self) -> None:
-        """Raises Stopped, TrainingError where the loss is not finite, and what torch, the disk or a user's own
-        function raises."""
+        """To be restored before. Raises Stopped, TrainingError where the loss is not finite, and what torch, the
+        disk or a user's own function raises."""
         self._begin()
         while not self._done:
             # A run stopped right after an epoch's last step continues here.
@@ -55,17 +70,17 @@ class Loop(Steered):
         self._tell(now=True)
 
     def _begin(self) -> None:
-        if self._last.exists():
-            restore(self._last, self.job, self.at, self.window)
+        self._more(self._epochs)
+        if self._continues:
             self._keep_rate()
-            self._more(self._epochs)
             self._tell(phase="training")
             self.writer.event("continued")
-        else:
-            self._more(self._epochs)
-            self._save()
-            self._tell(phase="training", started=time.time())
-            self.writer.event("started")
+            return
+        if self.writer.taken_up:
+            self.writer.log("it has no checkpoint yet, and begins at the beginning")
+        self._save()
+        self._tell(phase="training", started=time.time())
+        self.writer.event("started")
 
     def _train_epoch(self) -> None:
         self.job.model.train()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
+from tuitrain.errors import RunError
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
@@ -18,7 +19,7 @@ from tuitrain.training.data.shared import Shared
 from tuitrain.training.job import prepare
 from tuitrain.training.member import Member
 from tuitrain.training.steering import ATTENTION, listen
-from tuitrain.training.work import Ending, attempt, finish, note
+from tuitrain.training.work import Ending, attempt, conclude, take_up
 
 
 class Together:
@@ -29,6 +30,7 @@ class Together:
     def __init__(self, runs: Sequence[tuple[RunWriter, Inbox]], ended: Callable[[RunFolder, State], None]) -> None:
         self._ended = ended
         self._members: list[Member] = []
+        self._not_continued: RunError | None = None
         self._looked = time.monotonic()
         load = Shared()
         for writer, inbox in runs:
@@ -39,10 +41,12 @@ class Together:
     def _join(self, writer: RunWriter, inbox: Inbox, load: Shared) -> None:
         writer.update(status="running", phase="preparing", reason="", ended=None)
         job = prepare(writer.folder.config(), listen(writer, inbox, lambda *_: None), load)
-        note(writer, job)
-        self._members.append(Member(job, writer, inbox))
+        member = Member(job, writer, inbox)
+        take_up(member)
+        self._members.append(member)
 
     def run(self) -> None:
+        """Raises RunError at the end where a run that was taken up could not be trained on."""
         self._each(self._members, Member.begin)
         while self._members:
             ready = [member for member in self._members if not member.paused]
@@ -51,6 +55,8 @@ class Together:
             else:
                 time.sleep(ATTENTION)
             self._look_if_due()
+        if self._not_continued is not None:
+            raise self._not_continued
 
     def _advance(self, ready: Sequence[Member]) -> None:
         """Train those that are furthest behind for a while."""
@@ -67,19 +73,24 @@ class Together:
         """No clock of a member runs meanwhile: what one has to do is not training of the others."""
         running = [member for member in self._members if member.stop()]
         for member in list(members):
-            if self._attempt(member.writer, partial(action, member)):
+            if self._attempt(member.writer, partial(action, member), member):
                 self._members.remove(member)
         for member in running:
             member.start()
 
-    def _attempt(self, writer: RunWriter, action: Callable[[], Ending | None]) -> bool:
+    def _attempt(self, writer: RunWriter, action: Callable[[], Ending | None], member: Member | None = None) -> bool:
         """Whether the run ended of it."""
         ending = attempt(writer, action, lambda: "the device")
         if ending is None:
             return False
-        # Where the end of one cannot be written, the others go on.
-        with suppress(OSError):
-            finish(writer, *ending)
-        writer.close()
-        self._ended(writer.folder, writer.state)
+        try:
+            # Where the end of one cannot be written, the others go on.
+            with suppress(OSError):
+                conclude(writer, ending, member)
+        except RunError as error:
+            self._not_continued = error
+        else:
+            self._ended(writer.folder, writer.state)
+        finally:
+            writer.close()
         return True

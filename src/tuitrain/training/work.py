@@ -38,24 +38,25 @@ def work(
 
     `epochs` takes the place of the number that the run was to have; `writer` is there where this process holds the run
     already. Handed over, the run is queued, with the phase `paused` where it is to be held again. Raises RunError where
-    another process writes the run, and where not even the end can be written.
+    another process writes the run, where a run that was taken up could not be trained on, and where not even the end
+    can be written.
     """
     writer = writer or RunWriter(folder)
-    jobs: list[Job] = []
+    loops: list[Loop] = []
 
     def train() -> Ending:
         writer.update(status="running", phase="preparing", reason="", ended=None)
-        jobs.append(prepare())
-        note(writer, jobs[0])
-        loop = Loop(jobs[0], writer, inbox, epochs)
+        loop = Loop(prepare(), writer, inbox, epochs)
+        loops.append(loop)
+        take_up(loop)
         loop.run()
         return "finished", loop.at.over
 
     try:
-        ending = attempt(writer, train, lambda: str(jobs[0].device) if jobs else "the device")
+        ending = attempt(writer, train, lambda: str(loops[0].job.device) if loops else "the device")
         assert ending is not None
         try:
-            finish(writer, *ending)
+            conclude(writer, ending, loops[0] if loops else None)
         except OSError as error:
             why = f"The run's folder cannot be written any more: {error.strerror}. {ending[1]}"
             raise RunError(why.rstrip()) from None
@@ -64,8 +65,13 @@ def work(
     return writer.state
 
 
-def finish(writer: RunWriter, status: Status, reason: str) -> None:
-    """The last row of the run, and its last state. Raises OSError where not even that can be written."""
+def conclude(writer: RunWriter, ending: Ending, loop: Loop | None) -> None:
+    """The last row of the run, and its last state. One that was taken up, and failed before its first step, is again
+    what it was. Raises RunError there, and OSError where not even that can be written."""
+    status, reason = ending
+    if status == "failed" and writer.taken_up and not (loop and loop.has_moved):
+        writer.put_back(reason)
+        raise RunError(reason)
     try:
         writer.event("detached" if status == "queued" else status, reason)
     except OSError as error:
@@ -112,9 +118,10 @@ def _log_traceback(writer: RunWriter) -> None:
         writer.log(line, detail=True)
 
 
-def note(writer: RunWriter, job: Job) -> None:
-    """Keep what the run is made with; say where that differs from what it was made with before."""
-    before, now = writer.folder.info(), run_info(job)
+def take_up(loop: Loop) -> None:
+    """Bring the loop to where the run is. Keep what the run is made with; say where that differs from what it was made
+    with before. Raises RunError where the run's checkpoint is none that the loop can go on from."""
+    writer, before, now = loop.writer, loop.writer.folder.info(), run_info(loop.job)
     if before.layers:
         for name in (*PROMISE, *DATA):
             was, is_ = getattr(before, name), getattr(now, name)
@@ -127,6 +134,7 @@ def note(writer: RunWriter, job: Job) -> None:
                     else "the result may differ in its last bits"
                 )
                 writer.log(f"{name} was {plain(was)} and is {plain(is_)}: {what}")
+    loop.restore()
     writer.info(now)
-    for note in job.dataset.notes:
+    for note in now.data_notes:
         writer.log(f"data: {plain(note)}")

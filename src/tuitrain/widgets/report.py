@@ -50,7 +50,12 @@ def _reason(run: Follower) -> Content:
     color = "$error" if run.status in ("failed", "damaged") else "$warning" if run.status == "interrupted" else MUTED
     if run.status == "interrupted":
         reason = f"The process that trained it is gone, after step {run.state.step:,}. Its checkpoints are kept."
-    return Content.styled(reason, color) if reason else Content("")
+    why = plain(run.state.not_continued)
+    lines = [
+        Content.styled(reason, color) if reason else Content(""),
+        Content.styled(f"It could not be trained on: {why}", "$warning") if why else Content(""),
+    ]
+    return Content("\n").join(line for line in lines if line)
 
 
 def _scores(run: Follower) -> Content:

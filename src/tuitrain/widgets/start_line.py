@@ -87,7 +87,7 @@ class StartLine(Static):
         elif self.preparing and host.busy:
             self.say("calling it off …" if self._called_off else _progress(host.doing, host.fraction), "$accent")
         elif self.preparing:
-            self._end(host.error)
+            self._end(host.take_error())
 
     def _end(self, found: RunFolder | SweepFolder | TuitrainError | None) -> None:
         self.preparing = self.waiting = False
