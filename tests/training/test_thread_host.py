@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from tuitrain.cli import main
 from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError, DataError, RunError
-from tuitrain.hosts.launch import Request
+from tuitrain.hosts.launch import Request, make
 from tuitrain.hosts.thread import ThreadHost
-from tuitrain.runs.control import send
+from tuitrain.runs.control import ask, send
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
+from tuitrain.runs.records import State
 from tuitrain.training import checkpoint
 
 Quick = Callable[..., Config]
@@ -28,6 +30,12 @@ def host() -> Iterator[ThreadHost]:
     yield host
     host.cancel()
     assert host.join(60)
+
+
+@pytest.fixture
+def queued(quick: Quick, tmp_path: Path) -> RunFolder:
+    """A run that nobody trains."""
+    return make(Request(config=quick(), runs_dir=tmp_path / "runs"))
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -221,3 +229,42 @@ def test_a_users_mistake(
     assert any("Traceback" in line for line in run.log)
     assert any("mine.py" in line and "line 2" in line for line in run.log)
     assert capfd.readouterr() == ("", "")
+
+
+def test_who_asks_for_a_change_hears_the_answer(
+    host: ThreadHost, quick: Quick, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = begun(host, quick(*ENDLESS), tmp_path)
+    until(lambda: folder.state().epoch > 2)
+
+    def tell(*changes: str) -> tuple[int, str]:
+        status = main(["set", "mine", *changes, "--runs-dir", str(folder.path.parent)])
+        return status, capsys.readouterr().err
+
+    assert tell("optimizer.lr=0.5", "training.epochs=900000") == (
+        0, f"lr 0.5: taken by {folder.id}\nepochs 900000: taken by {folder.id}\n",
+    )  # fmt: skip
+    assert (folder.state().lr, folder.state().epochs) == (0.5, 900000)
+    status, said = tell("optimizer.lr=0.25", "training.epochs=1")
+    assert (status, folder.state().lr) == (2, 0.5)
+    assert "training.epochs = 1 is not allowed: epoch" in said
+    # As long as nobody but the trainer knows how far it is.
+    monkeypatch.setattr(State, "begun", 0)
+    status, said = tell("training.epochs=1")
+    assert status == 2
+    assert "training.epochs = 1 is not allowed: epoch" in said
+    assert f"Asked by {seen(folder).events[1].detail}." in said
+    answer = ask(folder, "lr", -1.0, 60)
+    assert answer is not None
+    assert answer.detail.startswith("optimizer.lr = -1 is not allowed: it must be")
+    (one, other) = (line[9:] for line in seen(folder).log if "refused" in line)
+    assert said == f"tuitrain: {one.removeprefix('refused: ')}\n"
+    assert other == f"refused: {answer.detail}"
+    assert names(folder) == ["started", "lr", "epochs", "refused", "refused"]
+
+
+def test_a_run_that_does_not_answer_has_been_told(queued: RunFolder) -> None:
+    rows = queued.metrics_file.read_bytes()
+    assert ask(queued, "lr", 0.5, 0.1) is None
+    assert b'"lr"' in queued.control_file.read_bytes()
+    assert queued.metrics_file.read_bytes() == rows

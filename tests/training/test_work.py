@@ -289,6 +289,27 @@ def test_a_learning_rate_that_is_set_back_was_changed_and_one_that_stays_was_not
     assert folder.state().lr == 0.001
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("epochs", 1), ("epochs", 2.5), ("epochs", 1e300), ("epochs", None), ("lr", 0)]
+)
+def test_what_makes_no_sense_is_refused_in_the_log_and_the_rows(
+    quick: Quick, read: Read, tmp_path: Path, name: CommandName, value: float | None
+) -> None:
+    folder = new(quick("training.epochs=2"), tmp_path)
+    _, state = go_on(folder, {STEPS + 3: [command(name, value)]})
+    assert (state.status, state.epochs, state.lr) == ("finished", 2, None)
+    run = read(folder)
+    (refused,) = (event for event in run.events if event.name == "refused")
+    assert (refused.value, refused.detail[-14:]) == (value, "Asked by test.")
+    assert [line[9:] for line in run.log if "refused" in line] == [f"refused: {refused.detail}"]
+
+
+def test_the_epoch_under_way_may_be_the_last(quick: Quick, tmp_path: Path) -> None:
+    folder = new(quick("training.epochs=9"), tmp_path)
+    _, state = go_on(folder, {STEPS + 3: [command("epochs", 2)]})
+    assert (state.status, state.epoch, state.epochs, state.begun) == ("finished", 2, 2, 2)
+
+
 def test_a_new_number_of_epochs_is_in_the_log(quick: Quick, read: Read, tmp_path: Path) -> None:
     folder = new(quick("training.epochs=9"), tmp_path)
     go_on(folder, {2: [Command("epochs", 0.0, 2, "[b]\x1b[2J")]})

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import ContentSwitcher, Input
+from textual.widgets import ContentSwitcher, Input, Static
 
 from tuitrain.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
@@ -242,6 +242,43 @@ async def test_a_value_is_asked_for_and_checked(
         await pilot.pause()
         assert isinstance(app.screen, Training)
         assert inbox.new() == []
+
+
+async def test_too_few_epochs_are_refused_while_they_are_typed(write_run: WriteRun) -> None:
+    folder = write_run("one", status="running", step=41)
+    inbox = Inbox(folder)
+    app = opened(folder)
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        await pilot.press("e")
+        await pilot.pause()
+        await pilot.press("2")
+        await pilot.pause()
+        said = str(app.screen.query_one("#error", Static).content)
+        assert said == "✗ training.epochs = 2 is not allowed: epoch 3 has begun, so it must be at least 3."
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, Prompt)
+        await pilot.press("ctrl+u", "3", "enter")
+        await pilot.pause()
+        assert [(sent.name, sent.value) for sent in inbox.new()] == [("epochs", 3)]
+
+
+async def test_what_the_trainer_refuses_is_told_once(write_run: WriteRun) -> None:
+    folder = write_run("one", status="running")
+
+    def refuse(what: str) -> None:
+        with folder.metrics_file.open("ab") as rows:
+            rows.write(encode(Event("refused", 40, 2, 1.0, what)) + b"\n")
+
+    refuse("before")
+    app = opened(folder)
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        refuse("[b]too\x1b[2J few")
+        for _ in range(2):
+            await tick(app, pilot)
+        assert [toast.message for toast in app._notifications] == ["Refused: [b]too\ufffd[2J few"]
 
 
 async def test_a_command_that_cannot_be_written_is_said(write_run: WriteRun) -> None:

@@ -5,20 +5,27 @@ import argparse
 from tuitrain.cli.output import talk
 from tuitrain.config.values import from_text
 from tuitrain.errors import ConfigError, RunError
-from tuitrain.runs.control import CommandName, send
+from tuitrain.runs.control import KEYS, CommandName, accepted, ask, send
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.listing import find
 from tuitrain.text import plain
 
-CHANGEABLE: dict[str, CommandName] = {"optimizer.lr": "lr", "training.epochs": "epochs"}
+CHANGEABLE = {key: name for name, key in KEYS.items()}
 
 
 def run(options: argparse.Namespace) -> int:
     folder = running(find(options.runs_dir, options.name))
-    changes: list[tuple[CommandName, float | None]] = [_change(text) for text in getattr(options, "changes", [])]
-    for name, value in changes or [(options.command, None)]:
-        send(folder, name, value)
-        talk(f"{name}{'' if value is None else f' {value:g}'}: sent to {plain(folder.id)}")
+    if options.command != "set":
+        send(folder, options.command)
+        talk(f"{options.command}: sent to {plain(folder.id)}")
+        return 0
+    begun = folder.state().begun
+    changes = [_change(text, begun) for text in options.changes]
+    for name, value in changes:
+        answer = ask(folder, name, value)
+        if answer is not None and answer.name == "refused":
+            raise RunError(plain(answer.detail))
+        talk(f"{name} {value:g}: {'sent to' if answer is None else 'taken by'} {plain(folder.id)}")
     return 0
 
 
@@ -31,7 +38,7 @@ def running(folder: RunFolder) -> RunFolder:
     return folder
 
 
-def _change(text: str) -> tuple[CommandName, float | None]:
+def _change(text: str, begun: int) -> tuple[CommandName, float]:
     key, _, value = text.partition("=")
     if key not in CHANGEABLE:
         raise ConfigError(
@@ -39,4 +46,5 @@ def _change(text: str) -> tuple[CommandName, float | None]:
             f"These can: {', '.join(CHANGEABLE)}.",
             key=key,
         )
-    return CHANGEABLE[key], from_text(key, value)
+    name = CHANGEABLE[key]
+    return name, accepted(name, from_text(key, value), begun)

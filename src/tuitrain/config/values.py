@@ -79,9 +79,13 @@ def conform(wanted: Setting, value: object) -> Any:
     if isinstance(value, str) and value != plain(value, len(value)):
         raise _refuse(wanted, value)
     try:
-        return msgspec.convert(value, wanted.annotation, strict=True)
+        found = msgspec.convert(value, wanted.annotation, strict=True)
     except (msgspec.ValidationError, UnicodeEncodeError, RecursionError):
         raise _refuse(wanted, value) from None
+    # Where denormal numbers are flushed, as in a thread that trains, msgspec takes 0 for more than 0.
+    if isinstance(found, float) and found == wanted.bounds.gt:
+        raise _refuse(wanted, value)
+    return found
 
 
 def _parse_one(wanted: Setting, text: str) -> object:

@@ -5,16 +5,22 @@ import os
 import platform
 import time
 from collections import deque
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 from msgspec import Struct
 
-from tuitrain.errors import RunError
+from tuitrain.config.values import check
+from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.rows import Event, Row, decode
 
 CommandName = Literal["stop", "pause", "resume", "checkpoint", "lr", "epochs", "detach"]
 COMMANDS: tuple[str, ...] = get_args(CommandName)
+# The settings that a command changes.
+KEYS: dict[CommandName, str] = {"lr": "optimizer.lr", "epochs": "training.epochs"}
+# Seconds that a loop is given to answer, which it does at once where it trains or is paused.
+PATIENCE, LOOK = 3.0, 0.05
 
 
 class Command(Struct, frozen=True):
@@ -45,6 +51,43 @@ def send(folder: RunFolder, name: CommandName, value: float | None = None) -> No
             os.close(descriptor)
     except OSError as error:
         raise RunError(f"The command {name!r} cannot be written: {error.strerror}.") from None
+
+
+def accepted(name: CommandName, value: float | None, begun: int) -> Any:
+    """What a run that has begun so many epochs sets for a command of `KEYS`. Raises ConfigError where it refuses."""
+    key = KEYS[name]
+    found = check(key, int(value) if name == "epochs" and value is not None and value % 1 == 0 else value)
+    if name == "epochs" and found < begun:
+        raise ConfigError(
+            f"{key} = {found} is not allowed: epoch {begun} has begun, so it must be at least {begun}.", key=key
+        )
+    return found
+
+
+def ask(folder: RunFolder, name: CommandName, value: float, patience: float = PATIENCE) -> Event | None:
+    """Send a command of `KEYS`, and wait a moment for the loop's answer, which is `refused` or the command's name; None
+    where there was none yet. Raises RunError as `send`."""
+    if not folder.metrics_file.is_file():
+        raise RunError(f"{folder.metrics_file.name} is missing.")
+    with folder.metrics_file.open("rb") as rows:
+        rows.seek(0, os.SEEK_END)
+        send(folder, name, value)
+        deadline, rest = time.monotonic() + patience, b""
+        while time.monotonic() < deadline:
+            time.sleep(LOOK)
+            *lines, rest = (rest + rows.read()).split(b"\n")
+            for row in map(_row, lines):
+                if isinstance(row, Event) and row.name in (name, "refused") and row.value == value:
+                    return row
+    return None
+
+
+def _row(line: bytes) -> Row | None:
+    try:
+        row: Row = decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return row
 
 
 def _user() -> str:

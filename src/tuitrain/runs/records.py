@@ -92,6 +92,11 @@ class State(Struct, kw_only=True):
     best: Best | None = None
 
     @property
+    def begun(self) -> int:
+        """Epochs, with the one under way."""
+        return max(self.epoch, -(-self.step // self.steps_per_epoch)) if self.steps_per_epoch else self.epoch
+
+    @property
     def active(self) -> bool:
         return self.status in ("queued", "running", "paused")
 

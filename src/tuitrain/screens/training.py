@@ -11,7 +11,7 @@ from textual.widgets import ContentSwitcher, Log
 from tuitrain.analysis import health, pace, summary, units
 from tuitrain.config.values import from_text, to_text
 from tuitrain.errors import RunError
-from tuitrain.runs.control import CommandName, send
+from tuitrain.runs.control import KEYS, CommandName, accepted, send
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.listing import Entry
@@ -63,6 +63,7 @@ class Training(TickingScreen):
         self._logged = 0
         self._seen_pages: set[str] = set()
         self._active = False
+        self._refused: int | None = None
         self._blocks = utf8_locale()
 
     def compose(self) -> ComposeResult:
@@ -93,12 +94,20 @@ class Training(TickingScreen):
         self._active = self.run.status in ("queued", "running", "paused")
         if was_active and not self._active and before is not None:
             self.post_message(RunEnded(self.run.folder, self.run.info.name, self.run.state, self.run.status))
+        self._tell_refused()
         state = self.run.state
         whole = f"{state.step / state.steps:.0%} " if state.steps and state.active else ""
         terminal.title(self.app, f"{whole}{self.run.info.name} · {self.run.status}")
         self._page()
         self._lines()
         self.refresh_bindings()
+
+    def _tell_refused(self) -> None:
+        """What the trainer did not take since the screen was opened."""
+        refused = [event.detail for event in self.run.events if event.name == "refused"]
+        for detail in refused[self._refused :] if self._refused is not None else ():
+            self.notify(f"Refused: {plain(detail)}", severity="warning", markup=False)
+        self._refused = len(refused)
 
     def _page(self) -> None:
         """Only the page that is seen is drawn."""
@@ -244,23 +253,29 @@ class Training(TickingScreen):
         self._send("checkpoint")
 
     def action_rate(self) -> None:
-        self._ask("lr", "optimizer.lr", to_text(self._rate), "Learning rate, the peak where there is a schedule")
+        self._ask("lr", to_text(self._rate), "Learning rate, the peak where there is a schedule")
 
     def action_epochs(self) -> None:
         if not self._active:
             self.post_message(TrainOn(self.run.folder, ask=True, watch=True))
             return
-        self._ask("epochs", "training.epochs", str(self.run.state.epochs), "Number of epochs in all")
+        self._ask("epochs", str(self.run.state.epochs), "Number of epochs in all")
 
     def action_detach(self) -> None:
         self.post_message(DetachRun())
 
-    def _ask(self, command: CommandName, key: str, present: str, text: str) -> None:
-        def answer(value: str | None) -> None:
-            if value is not None:
-                self._send(command, from_text(key, value))
+    def _ask(self, command: CommandName, present: str, text: str) -> None:
+        def check(text: str) -> float:
+            if not self._active:
+                raise RunError(f"The run does not go on: it is {self.run.status}.")
+            value: float = accepted(command, from_text(KEYS[command], text), self.run.state.begun)
+            return value
 
-        self.post_message(AskValue(text, present, lambda value: from_text(key, value), answer))
+        def answer(text: str | None) -> None:
+            if text is not None:
+                self._send(command, from_text(KEYS[command], text))
+
+        self.post_message(AskValue(text, present, check, answer))
 
     def _send(self, command: CommandName, value: float | None = None) -> None:
         try:

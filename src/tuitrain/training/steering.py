@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tuitrain.config.schema import MOST_EPOCHS
 from tuitrain.config.values import to_text
-from tuitrain.errors import TrainingError
-from tuitrain.runs.control import Command, Inbox
+from tuitrain.errors import ConfigError, TrainingError
+from tuitrain.runs.control import Command, Inbox, accepted
 from tuitrain.runs.writer import RunWriter
 from tuitrain.text import plain
 from tuitrain.training import checkpoint
@@ -51,9 +50,16 @@ def listen(writer: RunWriter, inbox: Inbox, progress: Tell) -> Tell:
             if command.name in ("pause", "resume"):
                 writer.update(status="paused" if command.name == "pause" else "running")
             else:
-                writer.event("refused", f"{command.name} {command.value} from {command.by}")
+                refuse(writer, command, f"{command.name} is for a run that trains, and this one is being prepared.")
 
     return tell
+
+
+def refuse(writer: RunWriter, command: Command, why: str) -> None:
+    """Say so in the log and the rows."""
+    said = f"{why} Asked by {plain(command.by, 60)}."
+    writer.log(f"refused: {said}")
+    writer.event("refused", said, command.value)
 
 
 class Steered:
@@ -117,24 +123,26 @@ class Steered:
         elif command.name == "checkpoint":
             self._save()
             self.writer.event("checkpoint", command.by)
-        elif command.name == "lr" and command.value and 0 < command.value < math.inf:
-            before, self.at.lr = self.at.lr, command.value
-            self._keep_rate()
-            self._save()
-            self._log("learning rate", before, self.at.lr, command)
-            self.writer.event("lr", command.by, command.value)
-        elif command.name == "epochs" and command.value and max(1, self.at.epoch) <= command.value <= MOST_EPOCHS:
-            before, value = self.at.epochs, int(command.value)
-            self._more(value)
-            self._save()
-            self._log("epochs", before, value, command)
-            self.writer.event("epochs", command.by, self.at.epochs)
         elif command.name != "resume":
-            self.writer.event("refused", f"{command.name} {command.value} from {command.by}")
+            self._change(command)
 
-    def _log(self, what: str, before: float, now: float, command: Command) -> None:
+    def _change(self, command: Command) -> None:
+        """The learning rate, or the number of epochs."""
+        try:
+            value = accepted(command.name, command.value, self.at.epoch + (self.at.batch > 0))
+        except ConfigError as error:
+            refuse(self.writer, command, str(error))
+            return
+        if command.name == "lr":
+            what, before, self.at.lr = "learning rate", self.at.lr, value
+            self._keep_rate()
+        else:
+            what, before = "epochs", self.at.epochs
+            self._more(value)
+        self._save()
         by = plain(command.by, 60)
-        self.writer.log(f"{what} {to_text(before)} -> {to_text(now)} at step {self.at.step:,}, by {by}")
+        self.writer.log(f"{what} {to_text(before)} -> {to_text(value)} at step {self.at.step:,}, by {by}")
+        self.writer.event(command.name, command.by, value)
 
     def _keep_rate(self) -> None:
         """The state says which learning rate a user has set, the former one, too."""
