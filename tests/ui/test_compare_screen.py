@@ -1,4 +1,5 @@
 import random
+import re
 from array import array
 from collections.abc import Callable
 from pathlib import Path
@@ -247,6 +248,22 @@ async def test_the_words_are_read_whole_where_there_is_little_room(three: list[R
         await pilot.press("d")
         await pilot.pause()
         assert "predicted" in text(app)
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)])
+async def test_six_runs_are_seen_at_once(write_run: WriteRun, size: tuple[int, int]) -> None:
+    names = [f"digits-{rule}-{rate}-s0" for rule in ("sgd", "adamw") for rate in ("0.1", "0.01", "0.001")]
+    folders = [write_run(name, evaluations=(("test", "last", 0.9 + 0.01 * n),)) for n, name in enumerate(names)]
+    for number, folder in enumerate(folders):
+        predict(folder, 60 + 5 * number, seed=number)
+    app = app_of(folders)
+    async with app.run_test(size=size) as pilot:
+        screen = await opened(pilot, folders)
+        shown = text(app)
+        assert " more" not in shown
+        assert not re.search(r"\+\d", shown)
+        for one in screen.columns:
+            assert len(re.findall(f"{one.identity.marker} [as]", shown)) >= 2  # of adamw and sgd
 
 
 async def test_the_accuracy_to_reach_is_asked_for(three: list[RunFolder]) -> None:

@@ -1,7 +1,7 @@
 import pytest
 from rich.cells import cell_len
 
-from tuitrain.analysis.identity import ASCII, COLORS, MARKERS, Identity, distinct, identities
+from tuitrain.analysis.identity import ASCII, COLORS, MARKERS, Identity, identities
 from tuitrain.widgets.run_table import SIGNS
 
 IDS = [f"20261123-1415{number:02}-run-{number * 7919 % 65536:04x}" for number in range(80)]
@@ -67,11 +67,3 @@ def test_markers_are_one_cell_and_have_an_ascii_stand_in() -> None:
     assert [cell_len(marker) for marker in MARKERS] == [1] * len(MARKERS)
     assert len(set(ASCII)) == len(MARKERS)
     assert Identity(1, MARKERS[0]).ascii == ASCII[0]
-
-
-def test_long_names_are_shown_without_what_all_begin_with() -> None:
-    assert distinct(["adam-0.001-relu", "adam-0.01-relu"], 14) == ["…0.001-relu", "…0.01-relu"]
-    assert distinct(["adam-relu", "adam-sigmoid"], 14) == ["adam-relu", "adam-sigmoid"]
-    assert distinct(["a-long-run-alone"], 14) == ["a-long-run-alone"]
-    assert distinct(["one-two-three-", "one-two-three-four"], 14) == ["one-two-three-", "one-two-three-four"]
-    assert distinct(["resnet18-cifar10", "mlp"], 14) == ["resnet18-cifar10", "mlp"]

@@ -71,13 +71,3 @@ def _distance(place: int, other: int) -> tuple[int, int]:
 def beginning(names: Sequence[str]) -> str:
     """The letters with which all names begin."""
     return "".join(letters[0] for letters in takewhile(lambda same: len(set(same)) == 1, zip(*names, strict=False)))
-
-
-def distinct(names: Sequence[str], longest: int) -> list[str]:
-    """Where a name is longer than `longest`, all without the words with which all begin: `…0.01-relu`."""
-    shared = beginning(names)
-    words = max(shared.rfind(mark) + 1 for mark in "-_ /")
-    short = [name[words:] for name in names]
-    if len(names) < 2 or words < 3 or max(map(len, names)) <= longest or not all(short):
-        return list(names)
-    return [f"…{name}" for name in short]

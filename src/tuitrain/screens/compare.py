@@ -6,7 +6,6 @@ from time import monotonic
 from types import MappingProxyType
 from typing import ClassVar, Literal
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
@@ -15,7 +14,7 @@ from textual.widgets import ContentSwitcher
 
 from tuitrain.analysis import compare_text
 from tuitrain.analysis.compare import Comparison, compare
-from tuitrain.analysis.identity import Identity, distinct, identities
+from tuitrain.analysis.identity import Identity, identities
 from tuitrain.analysis.verdicts import Verdicts
 from tuitrain.errors import ConfigError
 from tuitrain.runs.folder import RunFolder
@@ -24,7 +23,7 @@ from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets import terminal
 from tuitrain.widgets.compare_export import ask_export
 from tuitrain.widgets.compare_rows import Look, rows
-from tuitrain.widgets.compare_table import CompareTable
+from tuitrain.widgets.compare_table import CompareTable, Head
 from tuitrain.widgets.confusion_pair import ConfusionPair, Tested
 from tuitrain.widgets.footer import FittingFooter
 from tuitrain.widgets.look import theme_color
@@ -41,11 +40,9 @@ REDRAW = 0.5
 # Narrower, the table is below the charts.
 NARROW = 100
 # Cells of the charts beside the table at least.
-CHART = 44
+CHART = 40
 ONLY_CURVES = ("all", "group", "threshold", "zoom", "grid", "scroll_table")
 NAME = 24
-# Longer names are shown without what they all begin with.
-SHORT = 14
 Zoom = Literal["both", "charts", "table"]
 
 
@@ -161,7 +158,6 @@ class Compare(TickingScreen):
         if self.comparison is None:
             return []
         names = {run.id: plain(run.name, 60).strip() or plain(run.id, 60) for run in self.comparison.runs}
-        names = dict(zip(names, distinct(list(names.values()), SHORT), strict=True))
         drawn = [Drawn(names[id], self.identities[id], [self.runs[id]]) for id in self.runs]
         if self.grouped:
             drawn = [
@@ -211,8 +207,7 @@ class Compare(TickingScreen):
 
     def _table(self, comparison: Comparison) -> None:
         overlay, columns = self.query_one(Overlay), self.columns
-        heads = [Text(f"{self._marker(one)} {one.name}", style=self._color(one)) for one in columns]
-        heads[self.selected_column].stylize("bold")
+        heads = [Head(self._marker(one), one.name, self._color(one)) for one in columns]
         cursor = f"{overlay.shown[0].title} at {overlay.cursor}" if overlay.cursor else ""
         table = rows(
             comparison,
@@ -249,9 +244,7 @@ class Compare(TickingScreen):
         return Content(" · ").join(parts)
 
     def _known_as(self, one: Drawn) -> Content:
-        """With its whole name, which columns and legends may have no room for."""
-        name = one.name if len(one.ids) > 1 else plain(self.runs[one.id].info.name, 60).strip() or one.name
-        return Content.styled(f"{self._marker(one)} {name}", self._color(one))
+        return Content.styled(f"{self._marker(one)} {one.name}", self._color(one))
 
     def _marker(self, one: Drawn) -> str:
         return one.identity.marker if self._utf8 else one.identity.ascii

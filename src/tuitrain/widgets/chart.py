@@ -7,7 +7,6 @@ from dataclasses import replace
 from math import ceil, log
 from typing import TypeVar
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
@@ -21,11 +20,14 @@ from tuitrain.analysis.decimate import MOST, Thinned, block, thin
 from tuitrain.analysis.smooth import smooth
 from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.axis import Axis
+from tuitrain.widgets.legend import Entry, legend, readings
 from tuitrain.widgets.line import Line, Mark, sign
 from tuitrain.widgets.look import RGB, theme_color
 from tuitrain.widgets.plot import ALL, Picture, View, picture, segments, x_axis
 
 SMOOTHING = (0.0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.99)
+# Rows of a chart that has room for a second row of the legend.
+TALL = 10
 _CLOSEST = 10_000
 _CACHED = 128
 # The part of a smoothed value that may come from what lies too far back to be looked at.
@@ -206,13 +208,12 @@ class Chart(Widget):
     def _draw(self, ground: Style, foreground: RGB, grid: RGB, cursor: RGB) -> list[Strip]:
         width, height = self.size
         marks = [*self.marks, *([] if self.cursor is None else [Mark(self.cursor, "", cursor)])]
-        head = height >= 5 and len(self.lines) > 0
-        rows = self._picture(width, height - head).rows(
+        head = self._head(width, 2 if height >= TALL else 1) if height >= 5 and self.lines else []
+        rows = self._picture(width, height - len(head)).rows(
             marks, x_label="", foreground=foreground, grid=grid, empty=self.empty
         )
         drawn = [segments(row, ground) for row in rows]
-        if head:
-            drawn.insert(0, [*Segment.apply_style(self._head(width).render(self.app.console), ground)])
+        drawn[:0] = [[*Segment.apply_style(row.render(self.app.console), ground)] for row in head]
         return [Strip(row).adjust_cell_length(width, ground) for row in drawn]
 
     def _picture(self, width: int, height: int) -> Picture:
@@ -257,46 +258,28 @@ class Chart(Widget):
         key = (line.stamp and line.stamp[1], extremes)
         return _kept(self.thinned, key, lambda: thin(line.y, block(len(line.y)), extremes))
 
-    def _head(self, width: int) -> Text:
-        """The legend, at the right; where there is a cursor with the values there, at the left."""
-        named = [index for index, line in enumerate(self.lines) if line.name]
+    def _head(self, width: int, most: int) -> list[Text]:
+        """The legend, at the right; where there is a cursor in as many rows the values there, at the left."""
+        rows = legend([self._entry(line, index) for index, line in self._named], width - 1, most)
         if self.cursor is None:
-            legend = self._entries(width - 1, dict.fromkeys(named, ""), shortest=6)
-            legend.pad_left(max(width - legend.cell_len - 1, 0))
-            return legend
-        start = Text(f"{plain(self.x_label)} {self.x_format(self.cursor)}  ", no_wrap=True, end="")
-        values = {index: f" {self.y_format(self._value(self.lines[index], self.cursor))}" for index in named}
-        start.append_text(self._entries(width - start.cell_len, values, shortest=0))
-        start.truncate(width)
-        return start
+            left = max(width - max(row.cell_len for row in rows) - 1, 0)
+            for row in rows:
+                row.pad_left(left)
+            return rows
+        start = Text(f"{plain(self.x_label)} {self.x_format(self.cursor)}")
+        values = [
+            self._entry(line, index, f" {self.y_format(self._value(line, self.cursor))}") for index, line in self._named
+        ]
+        return readings(values, start, width, len(rows))
 
-    def _entries(self, width: int, values: dict[int, str], shortest: int) -> Text:
-        """The lines, by their place, with sign, name and value: names as long as there is room for, down to `shortest`,
-        and then as many lines as fit, those on top first, and how many more there are."""
-        if not values:
-            return Text()
-        share = width // len(values) - 5 - max(map(cell_len, values.values()))
-        for room in (width, max(share, shortest), shortest):
-            entries = [self._entry(index, value, room) for index, value in values.items()]
-            text = Text("  ").join(entries)
-            if text.cell_len <= width:
-                return text
-        first = sorted(values, key=lambda index: index not in self.top)
-        entries = [self._entry(index, values[index], shortest) for index in first]
-        fitting = len(entries)
-        while fitting > 1 and text.cell_len > width:
-            fitting -= 1
-            text = Text("  ").join([*entries[:fitting], Text(f"+{len(entries) - fitting}")])
-        text.truncate(max(width, 0), overflow="ellipsis")
-        return text
+    @property
+    def _named(self) -> list[tuple[int, Line]]:
+        return [(index, line) for index, line in enumerate(self.lines) if line.name]
 
-    def _entry(self, index: int, value: str, room: int) -> Text:
-        line = self.lines[index]
+    def _entry(self, line: Line, index: int, value: str = "") -> Entry:
         key = sign(line, index, self.braille)
-        name = Text(f" {plain(line.name)}" if room > 0 else "")
-        name.truncate(room + 1, overflow="ellipsis")
         color = Style(color="rgb({},{},{})".format(*line.color))
-        return Text.assemble((key * 2 if key == "─" else key, color), (name.plain, color), value)
+        return Entry(key * 2 if key == "─" else key, plain(line.name), color, index in self.top, value)
 
     def _value(self, line: Line, x: float) -> float | None:
         """What the line shows at x: its last value until then; None before it begins and well after it ends."""

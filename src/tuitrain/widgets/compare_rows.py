@@ -39,19 +39,19 @@ def rows(
     title, values = cursor
     table = [Row("settings that differ" if not everything else "settings")]
     keys = _keys(comparison, everything)
-    table += [Row(key, [_setting(comparison, key, ids, look) for ids in columns]) for key in keys]
+    table += [Row(key, [_setting(comparison, key, ids, look) for ids in columns], words=True) for key in keys]
     if not keys:
-        table.append(Row("none", [Text("") for _ in columns]))
+        table.append(Row("none", [Text("") for _ in columns], words=True))
     if title:
         table.append(Row(title))
         table.append(Row("at the cursor", [Text(values.get(ids[0], units.UNKNOWN)) for ids in columns]))
     table.append(Row("results"))
-    table.append(Row("status", [_status(comparison, ids) for ids in columns]))
+    table.append(Row("status", [_status(comparison, ids) for ids in columns], words=True))
     for metric in METRICS:
         if any(comparison.run(id).metrics[metric.key] is not None for ids in columns for id in ids):
             table.append(Row(_title(comparison, metric), _metric(comparison, metric, columns, look)))
         if metric.key == "test_accuracy" and tests:
-            table.append(Row("McNemar", [_test(tests.get(ids[0]), look) for ids in columns]))
+            table.append(Row("McNemar p", [_test(tests.get(ids[0]), look) for ids in columns]))
     return table
 
 
@@ -108,4 +108,6 @@ def _cell(metric: Metric, spread: Spread | None, count: int, reference: float | 
 
 
 def _test(test: McNemar | None, look: Look) -> Text:
-    return Text(p_text(test.p), style="" if test.significant else look.muted) if test else Text("")
+    if test is None:
+        return Text()
+    return Text(p_text(test.p).removeprefix("p ").removeprefix("= "), style="" if test.significant else look.muted)

@@ -3,26 +3,41 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rich.style import Style
 from rich.text import Text
 from textual.widget import Widget
 
 from tuitrain.widgets.look import theme_color
+from tuitrain.widgets.names import shortened
 
-LABEL = 27
-# Cells of a column at most, at least, and at least where all columns are to be seen, with the differences left out.
-WIDEST, NARROWEST, SHORT = 24, 12, 11
-GAP = 2
+# Cells of the labels at most, and where columns have no room else.
+LABEL, LABEL_SHORT = 27, 18
+# Cells of a column at most, and at least where words are cut; numbers are not.
+WIDEST, SHORT = 24, 8
+GAP = 1
 _DIFFERENCE = re.compile(r" [-+]\S+(?: s)?$")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`label` and a cell for each run; without cells it begins a section."""
+    """`label` and a cell for each run, `words` that may be cut or numbers; without cells it begins a section."""
 
     label: str
     cells: Sequence[Text] = ()
+    words: bool = False
+
+
+class Head(NamedTuple):
+    """What a run is known by; `color` is a style."""
+
+    marker: str
+    name: str
+    color: str
+
+    def text(self, name: str) -> Text:
+        return Text(f"{self.marker} {name}", style=self.color)
 
 
 class CompareTable(Widget):
@@ -34,13 +49,13 @@ class CompareTable(Widget):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._heads: tuple[Text, ...] = ()
+        self._heads: tuple[Head, ...] = ()
         self._rows: tuple[Row, ...] = ()
         self._selected = 0
         self._first_column = 1
         self._first_row = 0
 
-    def show(self, heads: Sequence[Text], rows: Sequence[Row], selected: int) -> None:
+    def show(self, heads: Sequence[Head], rows: Sequence[Row], selected: int) -> None:
         """`heads` and the cells of each row are in the order of the runs, of which `selected` is shown as such."""
         given = (tuple(heads), tuple(rows), selected)
         if given != (self._heads, self._rows, self._selected):
@@ -50,12 +65,19 @@ class CompareTable(Widget):
     @property
     def needed(self) -> int:
         """The width in which every column is seen whole; a multiple of four, so that it seldom changes."""
-        cells = self._label_width(LABEL) + len(self._heads) * (self._widest_cell + GAP) + 2
+        cells = self._label_width(LABEL) + len(self._heads) * (self._widest + 2 * GAP) + 2
         return 4 * -(-cells // 4)
 
     @property
-    def _widest_cell(self) -> int:
+    def _widest(self) -> int:
+        """Cells of the widest cell."""
         return min(WIDEST, max((cell.cell_len for row in self._rows for cell in row.cells), default=1))
+
+    @property
+    def _narrowest(self) -> int:
+        """Cells that a column needs for its numbers without differences."""
+        cells = (cell for row in self._rows if not row.words for cell in row.cells)
+        return min(WIDEST, max((_bare(cell).cell_len for cell in cells), default=1))
 
     def _label_width(self, most: int) -> int:
         return min(most, max((len(row.label) + 1 for row in self._rows if row.cells), default=8))
@@ -72,11 +94,12 @@ class CompareTable(Widget):
     def render(self) -> Text:
         if not self._heads or self.size.width < 1:
             return Text()
-        label = self._label_width(min(LABEL, max(self.size.width // 3, 8)))
-        width = self._column_width(label)
-        seen = self._visible(max(1, (self.size.width - label) // (width + GAP)))
+        label, width, count = self._columns()
+        seen = self._visible(count)
         more = len(self._heads) - len(seen)
-        heads = [_middle(head, width) for head in self._heads]
+        names = shortened(tuple(head.name for head in self._heads), max(width - 2, 1))
+        heads = [head.text(name) for head, name in zip(self._heads, names, strict=True)]
+        heads[self._selected].stylize("bold")
         lines = [self._line(Text(f"+{more} more" if more else ""), heads, seen, label, width)]
         last = self._first_row + self._room
         muted = self._style("foreground-muted")
@@ -85,18 +108,20 @@ class CompareTable(Widget):
             lines.append(self._line(title, row.cells, seen, label if row.cells else self.size.width, width))
         return Text("\n", no_wrap=True, end="").join(lines)
 
-    def _column_width(self, label: int) -> int:
-        """As wide as the widest cell, and wider for the names where that lets every column be seen; narrower where
-        only that does."""
-        needed = self._widest_cell
-        widest = min(WIDEST, max(needed, *(head.cell_len for head in self._heads)))
-        space = self.size.width - label
-        shared = space // len(self._heads) - GAP
-        if SHORT <= shared < needed:
-            return shared
-        # Two columns, so that there is something to compare with, before whole cells.
-        half = space // 2 - GAP if len(self._heads) > 1 else space - GAP
-        return max(1, min(max(needed, min(widest, shared)), max(half, NARROWEST), space - GAP))
+    def _columns(self) -> tuple[int, int, int]:
+        """The cells of the labels and of a column, and how many columns there is room for: all whole, else all without
+        what may be cut, with short labels if need be, else as many as fit so."""
+        narrowest = max(SHORT, self._narrowest)
+        widest = max(self._widest, *(head.text(head.name).cell_len for head in self._heads))
+        for most in (LABEL, LABEL_SHORT):
+            label = self._label_width(most)
+            width = (self.size.width - label) // len(self._heads) - GAP
+            if width >= narrowest:
+                return label, min(width, max(self._widest, min(widest, WIDEST))), len(self._heads)
+        label = min(label, max(self.size.width // 3, 8))
+        room = self.size.width - label
+        count = max(1, room // (narrowest + GAP))
+        return label, max(1, room // count - GAP), count
 
     def _visible(self, count: int) -> list[int]:
         """The places of the columns that fit: the first always, and the selected."""
@@ -112,26 +137,18 @@ class CompareTable(Widget):
         label.truncate(room, overflow="ellipsis", pad=True)
         line = label
         for place in seen if cells else ():
-            cell = Text.assemble(" ", _cut(cells[place], width))
+            cell = Text.assemble(" ", cells[place] if cells[place].cell_len <= width else _bare(cells[place]))
             cell.truncate(width + 1, overflow="ellipsis", pad=True)
             if place == self._selected:
                 cell.stylize(Style(bgcolor=self._style("panel").color))
-            line = Text.assemble(line, " ", cell)
+            line = Text.assemble(line, cell)
         return line
 
     def _style(self, name: str) -> Style:
         return Style(color="rgb({},{},{})".format(*theme_color(self, name)))
 
 
-def _middle(head: Text, width: int) -> Text:
-    """Its beginning and its end, by which names of runs differ, where there is no room for all of it."""
-    if head.cell_len <= width:
-        return head
-    end = (width - 1) // 2
-    return Text.assemble(head[: width - 1 - end], "…", head[len(head) - end :])
-
-
-def _cut(cell: Text, width: int) -> Text:
-    """Without the difference at its end, where there is no room for all of it: half a number is a wrong one."""
-    found = _DIFFERENCE.search(cell.plain) if cell.cell_len > width else None
+def _bare(cell: Text) -> Text:
+    """Without the difference at its end: half a number is a wrong one."""
+    found = _DIFFERENCE.search(cell.plain)
     return cell[: found.start()] if found else cell
