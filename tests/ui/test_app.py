@@ -1,3 +1,4 @@
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,8 +9,9 @@ from textual.pilot import Pilot
 
 from tuitrain.app import TuitrainApp
 from tuitrain.config import preferences
-from tuitrain.hosts.launch import Request
+from tuitrain.hosts.launch import Request, make, resume
 from tuitrain.hosts.thread import ThreadHost
+from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.screens.question import Question
 from tuitrain.screens.run import Run
@@ -154,3 +156,54 @@ async def test_a_run_that_is_removed_before_it_is_opened(runs_dir: Path) -> None
         await pilot.pause()
         assert isinstance(app.screen, Run)
         assert "run.json is missing." in text(app)
+
+
+async def test_a_run_whose_folder_is_moved_away_is_told_once(quick: Callable[..., Any], runs_dir: Path) -> None:
+    async with training(quick("training.epochs=100000"), runs_dir) as (app, pilot, folder):
+        folder.path.rename(runs_dir.parent / "elsewhere")
+        assert app.host.join(60)
+        for _ in range(2):
+            app._look_at_host()
+        await pilot.pause()
+        (toast,) = (toast.message for toast in app._notifications if "cannot be written any more" in toast.message)
+        assert toast.startswith("The run's folder cannot be written any more: No such file or directory.")
+        # Nobody says it again when the app is left.
+        assert app.host.error is None
+
+
+async def test_training_on_that_comes_to_nothing_is_told(quick: Callable[..., Any], runs_dir: Path) -> None:
+    folder = make(Request(config=quick("training.epochs=1"), runs_dir=runs_dir, name="[b]mine"))
+    resume(folder, lambda *_: None, Inbox(folder))
+    (folder.checkpoints / "last.safetensors").write_bytes(b"no checkpoint")
+    app = TuitrainApp(runs_dir, ThreadHost(), folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert isinstance(app.screen, Run)
+        await pilot.press("r", "enter")
+        deadline = time.monotonic() + 60
+        while not any("was not trained on" in toast.message for toast in app._notifications):
+            assert time.monotonic() < deadline
+            await pilot.pause(0.05)
+        (toast,) = app._notifications
+        assert toast.message.startswith("[b]mine was not trained on. The checkpoint")
+        assert toast.severity == "error"
+        assert not toast.markup
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, Run)
+        assert "finished" in text(app)
+        assert "It could not be trained on: The checkpoint" in text(app)
+    assert folder.state().status == "finished"
+
+
+async def test_without_a_checkpoint_no_epochs_are_asked_for(write_run: WriteRun) -> None:
+    folder = write_run("one")
+    (folder.checkpoints / "last.safetensors").unlink()
+    app = TuitrainApp(folder.path.parent, ThreadHost(), folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("r")
+        await pilot.pause()
+        assert isinstance(app.screen, Run)
+        (toast,) = app._notifications
+        assert "its checkpoint checkpoints/last.safetensors is gone" in toast.message

@@ -230,3 +230,21 @@ def test_a_folder_that_cannot_be_read_is_said(terminal: Callable[..., Terminal],
     shown.press("q")
     assert shown.end() == 0
     assert shown.restored
+
+
+def test_a_start_that_failed_in_the_form_is_not_told_again(terminal: Callable[..., Terminal], runs_dir: Path) -> None:
+    shown = terminal(runs_dir)
+    shown.see("No runs yet.", "Press n")
+    runs_dir.write_text("a file")
+    shown.press("n")
+    shown.see("the images to learn from")
+    shown.press(START)
+    shown.see("No run can be made in")
+    shown.press("\x1b")
+    # Back on the first screen, which says what it finds.
+    shown.see("cannot be read")
+    before = len(shown.raw)
+    shown.press("q")
+    assert shown.end() == 0
+    assert shown.restored
+    assert b"No run can be made" not in shown.raw[before:]
