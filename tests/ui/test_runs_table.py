@@ -253,6 +253,23 @@ async def test_columns_are_chosen_and_left_to_the_program_again(app: TuitrainApp
 
 
 @pytest.mark.usefixtures("four")
+async def test_the_header_ends_in_a_sign_that_there_are_more_columns(app: TuitrainApp) -> None:
+    async with app.run_test(size=(60, 20)) as pilot:
+        assert header(app).rstrip().endswith(" …")
+        await pilot.resize_terminal(160, 20)
+        await tick(app, pilot)
+        assert not header(app).rstrip().endswith("…")
+        assert isinstance(app.screen, Runs)
+        await pilot.resize_terminal(60, 20)
+        app.screen.overview.choose(["status", "id", "test", "val", "best", "train", "time", "data.dataset"])
+        await tick(app, pilot)
+        assert header(app).rstrip().endswith(" ›")
+        await pilot.press(*["l"] * 10)
+        await pilot.pause()
+        assert "›" not in text(app)
+
+
+@pytest.mark.usefixtures("four")
 async def test_more_columns_than_fit_are_scrolled_sideways_beside_the_name(app: TuitrainApp) -> None:
     async with app.run_test(size=(60, 20)) as pilot:
         assert isinstance(app.screen, Runs)

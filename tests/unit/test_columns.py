@@ -144,6 +144,15 @@ def test_the_last_test_is_shown_where_there_is_no_validation_to_choose_by() -> N
     assert {"best-test", "test"} < set(automatic([chosen, unchosen]))
 
 
+def test_a_table_shows_time_before_paths_and_the_usual_where_only_paths_differ() -> None:
+    settings = ("data.dir=/somewhere/{0}", "optimizer.lr=0.{0}", "schedule.warmup={0}")
+    runs = [entry(str(number), *(text.format(number) for text in settings)) for number in (1, 2, 3)]
+    assert automatic(runs) == ["status", "best-test", "optimizer.lr", "schedule.warmup", "best", "time", "data.dir"]
+    moved = [entry(str(number), f"data.dir=/somewhere/{number}") for number in (1, 2, 3)]
+    assert automatic(moved)[-2:] == ["time", "data.dir"]
+    assert "optimizer.lr" in automatic(moved)
+
+
 def test_an_overview_filters_sorts_and_marks(tmp_path: Path) -> None:
     overview = Overview(tmp_path)
     runs = [scored("a", 0.5), scored("b", 0.9), scored("c", None)]

@@ -19,6 +19,8 @@ STUDIED = (
 # A column that says more than the setting itself.
 STANDS_FOR = {"model.hidden": "model.name", "training.epochs": "epoch"}
 USUAL = ("optimizer.name", "optimizer.lr", "model.activation", "epoch", "data.dataset", "model.name")
+# Long, and not what is studied.
+PATHS = ("data.dir", "data.transform")
 FEW = 3
 
 
@@ -72,12 +74,15 @@ def differing(entries: Sequence[Entry]) -> list[str]:
 
 def automatic(entries: Sequence[Entry]) -> list[str]:
     """The keys of the columns for a user who chose none, those most worth their room first: the settings that differ,
-    and the results; for one or two runs, and where nothing differs, the usual settings too."""
+    and the results; for one or two runs, and where nothing else than a path differs, the usual settings too."""
     apart = differing(entries)
+    paths = [key for key in apart if key in PATHS]
+    apart = [key for key in apart if key not in PATHS]
     apart.sort(key=lambda key: STUDIED.index(key) if key in STUDIED else len(STUDIED))
     keys = [STANDS_FOR.get(key, key) for key in apart]
     usual = USUAL if len(entries) < FEW or not apart else ()
-    return list(dict.fromkeys(("status", *judged_by(entries), *keys[:3], "best", *keys[3:], *usual, "time")))
+    first = (*judged_by(entries), *keys[:3], "best", *keys[3:6], *usual, "time")
+    return list(dict.fromkeys(("status", *first, *keys[6:], *paths)))
 
 
 def judged_by(entries: Iterable[Entry]) -> list[str]:

@@ -26,6 +26,8 @@ COLORS = {"running": "accent", "paused": "warning", "finished": "success", "fail
 GAP = 2
 # Cells before the name: the mark of a marked run. Cells of the name at most, on a narrow and on a wide screen.
 MARK, NAME, NAME_WIDE, WIDE = 2, 20, 36, 100
+# Cells at the end of the header for a sign that there are more columns.
+MORE = 2
 
 
 class RunTable(ScrollView, can_focus=True):
@@ -61,6 +63,7 @@ class RunTable(ScrollView, can_focus=True):
         self._chosen = False
         self._texts: dict[str, tuple[Entry, dict[str, str]]] = {}
         self._widths: list[int] = []
+        self._left_out = False
         self._widest: dict[str, int] = {}
         self._styles: dict[str, Style] = {}
         # The id of the run that the cursor was last put on.
@@ -154,20 +157,27 @@ class RunTable(ScrollView, can_focus=True):
         self._arranged = self.size
         most = NAME_WIDE if self.size.width >= WIDE else NAME
         room = self.scrollable_content_region.width or self.size.width
-        widths = {"run": min(most, self._room(run))}
-        used = MARK + widths["run"] + GAP
-        for key in self._wanted:
-            widths[key] = self._room(columns()[key])
-            used += widths[key] + GAP
-            if used - GAP > room and not self._chosen:
-                del widths[key]
-                used -= self._room(columns()[key]) + GAP
-        keys = in_order(key for key in self._wanted if key in widths)
-        self.columns = [run, *(columns()[key] for key in keys)]
-        self._widths = [widths[column.key] for column in self.columns]
-        self.virtual_size = Size(max(used - GAP, 1), len(self.entries) + 1)
+        name = min(most, self._room(run))
+        widths = self._fitting(room - MARK - name)
+        if len(widths) < len(self._wanted):
+            widths = self._fitting(room - MARK - name - MORE)
+        self._left_out = len(widths) < len(self._wanted)
+        self.columns = [run, *(columns()[key] for key in in_order(widths))]
+        self._widths = [name, *(widths[column.key] for column in self.columns[1:])]
+        used = MARK + sum(self._widths) + GAP * len(self._widths[1:])
+        self.virtual_size = Size(max(used, 1), len(self.entries) + 1)
         self._keep_in_view()
         self._draw()
+
+    def _fitting(self, room: int) -> dict[str, int]:
+        """The widths of the columns behind the name, all of those that the user chose."""
+        widths: dict[str, int] = {}
+        for key in self._wanted:
+            width = self._room(columns()[key])
+            if self._chosen or width + GAP <= room:
+                widths[key] = width
+                room -= width + GAP
+        return widths
 
     def _room(self, column: Column) -> int:
         """The cells that the column needs, its title included."""
@@ -257,7 +267,16 @@ class RunTable(ScrollView, can_focus=True):
         fixed = Strip(left).adjust_cell_length(min(width, sum(segment.cell_length for segment in left)))
         shift = round(self.scroll_x)
         rest = Strip(right).crop(shift, shift + width - fixed.cell_length)
-        return Strip.join([fixed, rest]).extend_cell_length(width).apply_style(base)
+        line = Strip.join([fixed, rest]).extend_cell_length(width)
+        if not y and (more := self._more()):
+            line = Strip.join([line.crop(0, width - len(more)), Strip([Segment(more, self._style("accent"))])])
+        return line.apply_style(base)
+
+    def _more(self) -> str:
+        """That there are columns to the right, or some for which there was no room."""
+        if self.scroll_x < self.max_scroll_x:
+            return " ›" if self._signs else " >"
+        return " …" if self._left_out else ""
 
     def _header(self) -> tuple[list[Segment], list[Segment]]:
         cells = []
