@@ -415,6 +415,34 @@ async def test_it_stops_ticking_while_it_is_covered(write_run: WriteRun) -> None
         assert training._timer is None
 
 
+async def test_it_goes_on_behind_a_prompt(write_run: WriteRun) -> None:
+    folder = write_run("one", status="running")
+    app = opened(folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        training = screen(app)
+        await pilot.press("r")
+        await pilot.pause()
+        assert isinstance(app.screen, Prompt)
+        assert "enter takes it" in text(app)
+        folder.state_file.write_bytes(folder.state_file.read_bytes().replace(b'"step": 40', b'"step": 59'))
+        while "98%" not in text(app):
+            await pilot.pause(0.05)
+        assert isinstance(app.screen, Prompt)
+        await pilot.press("ctrl+u", *"0.5", "enter")
+        await pilot.pause()
+        assert isinstance(app.screen, Training)
+        assert training._timer is not None
+        await pilot.press("r")
+        await pilot.pause()
+        folder.state_file.write_bytes(folder.state_file.read_bytes().replace(b'"running"', b'"finished"'))
+        training.tick()
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "it is finished" in text(app)
+        assert isinstance(app.screen, Prompt)
+
+
 async def test_the_path_of_a_runs_folder_with_odd_characters(write_run: WriteRun, tmp_path: Path) -> None:
     folder = write_run("one", status="running")
     odd = tmp_path / "[red] \x1b[2J"

@@ -7,13 +7,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from tuitrain.errors import TuitrainError
+from tuitrain.widgets.ticking import Aside
 
 
-class Prompt(ModalScreen[str | None]):
+class Prompt(Aside[str | None]):
     """Dismissed with the text once `check` raises no TuitrainError for it; None for escape.
 
     `check` is asked at each change where it is `live`, else at enter alone; typing does not replace a `kept` value.
@@ -30,7 +30,8 @@ class Prompt(ModalScreen[str | None]):
         self._text, self._value, self._check = text, value, check
 
     def compose(self) -> ComposeResult:
-        with Vertical():
+        with Vertical() as box:
+            box.border_subtitle = Content("enter takes it · escape cancels")
             yield Static(Content(self._text), id="text")
             yield Input(self._value, compact=True, select_on_focus=not self._kept)
             yield Static(id="error")

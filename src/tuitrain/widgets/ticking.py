@@ -3,7 +3,7 @@
 from math import inf
 from time import perf_counter
 
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.timer import Timer
 
 from tuitrain.widgets.painting import PaintedApp
@@ -19,9 +19,13 @@ PAUSE, REDRAW = 0.01, 0.5
 BYTES, SLOW_BYTES, SLOW_LONGEST = 1000, 300, 20.0
 
 
+class Aside(ModalScreen[ScreenResultType]):
+    """A small screen that leaves the one below to be watched."""
+
+
 class TickingScreen(Screen[None]):
     """Calls `tick` when it is shown and from then on, the more seldom the more a redraw costs, and the more it writes;
-    not while covered."""
+    not while covered by another screen than an `Aside`."""
 
     _timer: Timer | None = None
     _shown = False
@@ -53,6 +57,8 @@ class TickingScreen(Screen[None]):
             self._go()
 
     def on_screen_suspend(self) -> None:
+        if isinstance(self.app.screen, Aside):
+            return
         self._shown = False
         self._stop()
 
