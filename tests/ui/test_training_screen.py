@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import ContentSwitcher, Input, Static
+from textual.widgets import ContentSwitcher, Input, Log, Static
 
 from tuitrain.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
@@ -75,6 +75,34 @@ async def test_the_head_has_the_present_learning_rate(write_run: WriteRun) -> No
         await pilot.press("r")
         await pilot.pause()
         assert app.screen.query_one(Input).value == "0.125"
+
+
+@pytest.mark.parametrize("name", ["cnn-live", "a-name-that-is-much-longer-than-there-is-room-for"])
+async def test_optimizer_and_rate_stay_longest_in_the_head(write_run: WriteRun, name: str) -> None:
+    app = opened(write_run(name, "optimizer.lr=0.25", status="running"))
+    async with app.run_test(size=(160, 40)) as pilot:
+        await pilot.pause()
+        assert f"{name} · digits · mlp 128-256 relu · adam 0.25 " in lines(app)[0]
+        for width in (80, 60):
+            await pilot.resize_terminal(width, 24)
+            await pilot.pause()
+            assert " · adam 0.25 " in lines(app)[0]
+            assert lines(app)[0].strip().startswith(name[:6])
+            assert "digits" not in lines(app)[0]
+
+
+async def test_the_log_says_what_goes_on_until_something_is_printed(write_run: WriteRun) -> None:
+    folder = write_run("one", status="running", phase="validating")
+    folder.log_file.write_text("")
+    app = opened(folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3")
+        await tick(app, pilot)
+        assert text(app).count("validating · nothing printed yet") == 1
+        folder.log_file.write_text("epoch 1 done\n")
+        await tick(app, pilot)
+        assert "nothing printed yet" not in text(app)
+        assert "epoch 1 done" in app.screen.query_one(Log).lines[0]
 
 
 async def test_the_scores_fit_before_all_else(write_run: WriteRun) -> None:

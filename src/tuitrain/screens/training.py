@@ -31,6 +31,8 @@ PAGES = ("curves", "gradients", "log")
 LOG_LINES = 3
 # Below this width the name of the run is worth more than the time of day at its end.
 NARROW = 72
+# The name has so many columns at least.
+SHORTEST = 6
 
 
 class Training(TickingScreen):
@@ -61,6 +63,8 @@ class Training(TickingScreen):
         super().__init__()
         self.run = Follower(folder)
         self._logged = 0
+        # Stands in the log until something is printed.
+        self._waiting = ""
         self._seen_pages: set[str] = set()
         self._active = False
         self._refused: int | None = None
@@ -114,12 +118,22 @@ class Training(TickingScreen):
         current = self.query_one(ContentSwitcher).current or ""
         self._seen_pages.add(current)
         if current == "log":
-            fresh = self.run.log_lines - self._logged
-            lines = list(self.run.log)[-fresh:] if fresh > 0 else []
-            self.query_one(Log).write_lines([plain(line, 1000) for line in lines])
-            self._logged = self.run.log_lines
+            self._show_log()
         else:
             self.query_one(f"#{current}", Curves if current == "curves" else Gradients).show(self.run)
+
+    def _show_log(self) -> None:
+        """What the run printed; until then, what it does."""
+        log, fresh = self.query_one(Log), self.run.log_lines - self._logged
+        lines = [plain(line, 1000) for line in list(self.run.log)[-fresh:]] if fresh > 0 else []
+        if not self.run.log_lines:
+            lines = [f"{plain(self.run.state.phase or self.run.status, 60)} · nothing printed yet"]
+        if lines != [self._waiting]:
+            if self._waiting:
+                log.clear()
+            log.write_lines(lines)
+            self._waiting = "" if self.run.log_lines else lines[0]
+        self._logged = self.run.log_lines
 
     def _lines(self) -> None:
         self.query_one("#head", Said).say(self._head())
@@ -132,9 +146,6 @@ class Training(TickingScreen):
 
     def _head(self) -> Content:
         run, state = self.run, self.run.state
-        entry = Entry(run.folder, run.info, run.config, state, run.status)
-        optimizer, data = run.config.optimizer, run.config.data.dataset
-        about = f" · {data} · {summary.model(entry)} {run.config.model.activation} · {optimizer.name} {self._rate:g}"
         status = (
             run.status
             if run.status != "running" or state.phase in ("", "training")
@@ -151,10 +162,22 @@ class Training(TickingScreen):
                 else f" · {rest} left"
             )
         room = max(1, self.size.width - 2 - len(status + now + end) - 1)
-        name = Content.assemble((plain(run.info.name, 60), "bold"), (about, "$foreground 60%")).truncate(
-            room, ellipsis=True, pad=True
+        return Content.assemble(
+            self._title(room), " ", (status, STATUS.get(run.status, "")), now, (end, "$foreground 60%")
         )
-        return Content.assemble(name, " ", (status, STATUS.get(run.status, "")), now, (end, "$foreground 60%"))
+
+    def _title(self, room: int) -> Content:
+        """The name and what the run is made from, as much as there is room for; optimizer and rate stay longest."""
+        run = self.run
+        entry = Entry(run.folder, run.info, run.config, run.state, run.status)
+        model = f"{summary.model(entry)} {run.config.model.activation}"
+        parts = [run.config.data.dataset, model, f"{run.config.optimizer.name} {self._rate:g}"]
+        name = Content.styled(plain(run.info.name, 60), "bold")
+        while len(parts) > 1 and name.cell_length + sum(len(part) + 3 for part in parts) > room:
+            parts.pop(0)
+        about = Content.styled("".join(f" · {part}" for part in parts), "$foreground 60%")
+        name = name.truncate(max(SHORTEST, room - about.cell_length), ellipsis=True)
+        return (name + about).truncate(room, ellipsis=True, pad=True)
 
     @property
     def _rate(self) -> float:
