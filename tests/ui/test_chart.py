@@ -13,7 +13,7 @@ from tuitrain.text import utf8_locale
 from tuitrain.widgets.chart import Chart
 from tuitrain.widgets.line import Line, Mark
 from tuitrain.widgets.look import theme_color
-from tuitrain.widgets.plot import View, draw
+from tuitrain.widgets.plot import View, draw, picture
 
 NAN, INF = float("nan"), float("inf")
 BLUE, RED = (90, 170, 250), (250, 90, 80)
@@ -163,6 +163,22 @@ def test_robust_limits_leave_out_an_outlier() -> None:
     line = Line("a", range(100), [1.0 + k / 100 for k in range(99)] + [1e6], BLUE)
     assert "1.0M" in draw([line], 60, 20).plain
     assert "M" not in draw([line], 60, 20, View(robust=True)).plain
+
+
+def test_one_slow_start_does_not_set_the_limits() -> None:
+    slow = [0.2, 0.5, *(0.9 + k / 1000 for k in range(38))]
+    lines = [Line("slow", range(40), slow, BLUE), Line("b", range(40), [0.95 + k / 1000 for k in range(40)], BLUE)]
+    robust = picture(lines, 60, 20, View(robust=True), percent=True)
+    assert robust.cut
+    assert min(float(label.rstrip("%")) for _, label in robust.y_ticks) >= 80
+    assert not picture(lines, 60, 20, percent=True).cut
+
+
+@pytest.mark.parametrize("values", [
+    [k / 100 for k in range(100)], [1.0] * 98 + [0.9, math.nan], [math.nan] * 30, [0.0, 1.0],
+])  # fmt: skip
+def test_without_outliers_nothing_is_left_out(values: list[float]) -> None:
+    assert not picture([Line("a", range(len(values)), values, BLUE)], 60, 20, View(robust=True)).cut
 
 
 def test_a_view_shows_its_part_and_lines_reach_its_borders() -> None:

@@ -250,6 +250,24 @@ async def test_the_words_are_read_whole_where_there_is_little_room(three: list[R
         assert "predicted" in text(app)
 
 
+async def test_outliers_are_cut_and_O_shows_them(three: list[RunFolder]) -> None:
+    run = RunWriter(three[0])
+    for epoch in range(4, 60):
+        score = 0.01 if epoch == 5 else 0.9 + epoch / 1000
+        run.row(Evaluated("validation", 20 * epoch, epoch, 0.1, score, float(epoch), 1000.0 + epoch))
+    run.close()
+    app = app_of(three)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, three)
+        assert "outliers cut (O)" in text(app)
+        await pilot.press("O")
+        await pilot.pause()
+        assert "outliers cut" not in text(app)
+        await pilot.press("0")
+        await pilot.pause()
+        assert "outliers cut (O)" in text(app)
+
+
 @pytest.mark.parametrize("size", [(120, 40), (80, 24)])
 async def test_six_runs_are_seen_at_once(write_run: WriteRun, size: tuple[int, int]) -> None:
     names = [f"digits-{rule}-{rate}-s0" for rule in ("sgd", "adamw") for rate in ("0.1", "0.01", "0.001")]

@@ -79,6 +79,7 @@ class Chart(Widget):
         self._given: object = None
         self._drawn: tuple[object, list[Strip]] | None = None
         self._pictured: tuple[object, Sequence[int], Picture] | None = None
+        self._cut = False
         self.thinned: dict[object, Thinned] = {}
         self.middles: dict[object, Sequence[float]] = {}
         self.set_reactive(Chart.view, home)
@@ -189,7 +190,7 @@ class Chart(Widget):
         words = [plain(self.x_label), "log" if view.log_y else "linear"]
         words += [f"smooth {view.smooth:g}"] if view.smooth else []
         words += ["min-max"] if view.extremes else []
-        words += ["without outliers"] if view.robust else []
+        words += ["outliers cut (O)"] if self._cut else []
         words += ["zoom"] if (view.x_from, view.x_to) != (self.home.x_from, self.home.x_to) else []
         self.border_subtitle = Text(" · ".join(filter(None, words)))
 
@@ -234,6 +235,9 @@ class Chart(Widget):
                 braille=self.braille,
             )
             self._pictured = (key, self.top, drawn)
+            if drawn.cut != self._cut:
+                self._cut = drawn.cut
+                self.call_later(self._say_view)
         elif self._pictured[1] != self.top:
             self._pictured = (key, self.top, self._pictured[2].over(self.top))
         return self._pictured[2]

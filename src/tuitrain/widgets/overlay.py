@@ -15,6 +15,7 @@ from tuitrain.runs.follower import Follower
 from tuitrain.widgets.chart import Chart
 from tuitrain.widgets.line import Line
 from tuitrain.widgets.look import RGB, theme_color
+from tuitrain.widgets.plot import View
 from tuitrain.widgets.plotted import AXES, METRICS, Drawn, Plotted, XAxis, along, axis_format, stamp
 
 GRID = 4
@@ -51,7 +52,7 @@ class Overlay(Container, can_focus=True):
         later than the curves."""
         super().__init__(id=id)
         self.changed = changed
-        self.charts = [Chart() for _ in range(GRID)]
+        self.charts = [Chart(home=View(robust=True)) for _ in range(GRID)]
         for chart in self.charts[1:]:
             chart.thinned, chart.middles = self.charts[0].thinned, self.charts[0].middles
         self.metric = 0

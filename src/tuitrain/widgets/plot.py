@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby
+from math import isfinite
 from operator import itemgetter
 
 from rich.cells import cell_len
@@ -97,7 +98,9 @@ def picture(
     lines = [replace(line, y=shown(line, view)) for line in lines]
     across = x_axis(lines, view)
     curves = _curves(lines, across, 2 * width, view.extremes)
-    along = _y_axis(curves, across, view, percent, most)
+    seen = _seen(curves, across)
+    kept = _without_outliers(seen) if view.robust else seen
+    along = _y_axis(kept, view, percent, most)
     if across is None or along is None:
         return Picture(width, height)
     y_ticks = along.ticks(most, percent)
@@ -108,12 +111,13 @@ def picture(
     canvas.trace(sorted(enumerate(traces), key=lambda one: one[0] in top))
     whole = all(isinstance(line.x[0], int) for line in lines if len(line.x))
     x_ticks = across.ticks(max(canvas.width // 10, 1), whole=whole, seconds=seconds)
-    return Picture(width, height, canvas, traces, across, left, below, x_ticks, y_ticks)
+    return Picture(width, height, canvas, traces, across, left, below, x_ticks, y_ticks, len(kept) < len(seen))
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Curves as drawn, without marks and labels; without a canvas there was nothing to draw."""
+    """Curves as drawn, without marks and labels; without a canvas there was nothing to draw. `cut`: some outliers are
+    not seen."""
 
     width: int
     height: int
@@ -124,6 +128,7 @@ class Picture:
     below: int = 0
     x_ticks: Sequence[tuple[float, str]] = ()
     y_ticks: Sequence[tuple[float, str]] = ()
+    cut: bool = False
 
     def over(self, top: Sequence[int]) -> "Picture":
         """With the lines at these places drawn again, above the others."""
@@ -154,14 +159,25 @@ def _trace(line: Line, curve: Sequence[Segment], across: Axis, along: Axis) -> T
     return Trace(line, runs, [part for run in runs for part in inside(run)] if line.joined else [])
 
 
-def _y_axis(curves: list[list[Segment]], across: Axis | None, view: View, percent: bool, most: int) -> Axis | None:
-    """The y that are seen: of the points in view, else of those that the lines in view lead to."""
-    points = [point for curve in curves for xs, ys in curve for point in zip(xs, ys, strict=True)]
-    values = [y for x, y in points if across and across.low <= x <= across.high] or [y for _, y in points]
-    if view.robust and len(values) >= 20:
-        ordered = sorted(values)
-        low, high = ordered[len(ordered) // 20], ordered[-1 - len(ordered) // 20]
-        values = [y for y in values if low - 2 * (high - low) <= y <= high + 2 * (high - low)]
+def _seen(curves: list[list[Segment]], across: Axis | None) -> list[float]:
+    """The y of the points in view, else of those that the lines in view lead to."""
+    points = [(x, y) for curve in curves for xs, ys in curve for x, y in zip(xs, ys, strict=True) if isfinite(y)]
+    return [y for x, y in points if across and across.low <= x <= across.high] or [y for _, y in points]
+
+
+def _without_outliers(values: list[float]) -> list[float]:
+    """Those that are not far from the middle nine tenths, where these have little room among all of them."""
+    ordered = sorted(values)
+    part = len(ordered) // 20
+    if not part or ordered[part] == ordered[-1 - part]:
+        return values
+    low, high = ordered[part], ordered[-1 - part]
+    room = (high - low) / 2
+    kept = [y for y in values if low - room <= y <= high + room]
+    return kept if 2 * (max(kept) - min(kept)) < ordered[-1] - ordered[0] else values
+
+
+def _y_axis(values: list[float], view: View, percent: bool, most: int) -> Axis | None:
     axis = Axis.over(values, view.log_y)
     if axis is None:
         return None
