@@ -74,9 +74,9 @@ def resume(folder: RunFolder, progress: Progress, inbox: Inbox, epochs: int | No
     Raises RunError where it has nothing left to do, or another process holds it, and where it had ended and could not
     be trained on, which then changes nothing of how it ended; all else stands in its state.
     """
+    folder.refuse_links()
     state, config = folder.state(), folder.config()
     check_resumable(folder, state, epochs)
-    folder.refuse_links()
     if state.status == "queued" and state.phase == "paused":
         inbox.put("pause")
     with Capture() as capture:
@@ -114,9 +114,9 @@ def resume_together(runs: Sequence[tuple[RunFolder, Inbox]], ended: Callable[[Ru
     with ExitStack() as held:
         writers = []
         for folder, inbox in runs:
+            folder.refuse_links()
             state = folder.state()
             check_resumable(folder, state, None)
-            folder.refuse_links()
             if state.status == "queued" and state.phase == "paused":
                 inbox.put("pause")
             writer = RunWriter(folder)
