@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from tuitrain.analysis.sweep import (
+    Effect,
     Result,
     Summary,
     best,
@@ -23,7 +24,7 @@ from tuitrain.runs.sweep_records import Job
 
 
 def result(trial: int, score: float | None, **values: Any) -> Result:
-    return Result(trial, values, score)
+    return Result(trial, values, score, score)
 
 
 RESULTS = [
@@ -47,31 +48,38 @@ def test_a_summary_counts_only_what_is_known() -> None:
     assert summarize([0.5, 0.7]) == about(2, 0.6, stdev([0.5, 0.7]))
 
 
-def test_the_effect_of_a_setting_is_the_mean_over_all_else() -> None:
-    assert effect(RESULTS, "lr") == [
-        ("0.01", Summary(1, 0.9, None)),
-        ("0.1", about(3, 2 / 3, stdev([0.5, 0.7, 0.8]))),
+def test_the_effect_of_a_setting_is_its_best_trial_and_the_mean_over_all_else() -> None:
+    assert effect(RESULTS, "lr", True) == [
+        Effect("0.01", 0.9, Summary(1, 0.9, None)),
+        Effect("0.1", 0.8, about(3, 2 / 3, stdev([0.5, 0.7, 0.8]))),
     ]
-    assert [label for label, _ in effect(RESULTS, "opt")] == ["sgd", "adam"]
+    # The worse seed of a trial does not make it the best by a loss: its mean counts.
+    assert [(one.label, one.best) for one in effect(RESULTS, "opt", False)] == [
+        ("sgd", pytest.approx(0.6)),
+        ("adam", 0.8),
+    ]
+
+
+def test_no_trial_is_the_best_for_its_test() -> None:
+    tested = [Result(0, {"lr": 0.1}, 0.7, 0.9), Result(1, {"lr": 0.1}, 0.8, 0.6)]
+    assert [(one.best, one.all and one.all.mean) for one in effect(tested, "lr", True)] == [(0.7, 0.75)]
 
 
 def test_a_value_without_a_score_keeps_its_place() -> None:
-    assert effect([result(0, None, lr=1.0)], "lr") == [("1", None)]
+    assert effect([result(0, None, lr=1.0)], "lr", True) == [Effect("1", None, None)]
 
 
 def test_many_numbers_are_taken_together() -> None:
     many = [result(index, index / 10, lr=index / 8) for index in range(10)]
-    groups = effect(many, "lr")
-    assert [label for label, _ in groups] == ["0–0.25", "0.375–0.625", "0.75–1", "1.12–1.12"]
-    assert [summary.n for _, summary in groups if summary] == [3, 3, 3, 1]
-    assert groups[0][1] == about(3, 0.1, 0.1)
+    groups = effect(many, "lr", True)
+    assert [one.label for one in groups] == ["0–0.25", "0.375–0.625", "0.75–1", "1.12–1.12"]
+    assert [one.all.n for one in groups if one.all] == [3, 3, 3, 1]
+    assert groups[0].all == about(3, 0.1, 0.1)
 
 
 def test_truth_is_no_number() -> None:
-    assert [label for label, _ in effect([result(0, 1.0, on=True), result(1, 2.0, on=False)], "on")] == [
-        "true",
-        "false",
-    ]
+    found = effect([result(0, 1.0, on=True), result(1, 2.0, on=False)], "on", True)
+    assert [one.label for one in found] == ["true", "false"]
 
 
 def test_the_map_has_a_cell_for_each_pair() -> None:
@@ -111,7 +119,7 @@ def ended(status: Status, took: float = 10.0, **state: Any) -> Outcome:
 
 def test_results_are_of_runs_that_have_ended_well() -> None:
     sweep = loads("[sweep.values]\n'optimizer.lr' = [0.1, 0.2]")
-    best_ = Best(1, 1, Score(0.5, 0.8))
+    best_ = Best(1, 1, Score(0.5, 0.8), Score(0.4, 0.75))
     outcomes = [
         ended("finished", best=best_, test=Score(0.4, 0.7)),
         ended("stopped", best=best_),
@@ -121,6 +129,7 @@ def test_results_are_of_runs_that_have_ended_well() -> None:
     ]
     assert [one.score for one in results(sweep, outcomes)] == [0.8, 0.8, None]
     assert [one.score for one in results(sweep, outcomes, "test.accuracy")] == [0.7, None, None]
+    assert [one.score for one in results(sweep, outcomes, "best-test.accuracy")] == [0.75, 0.75, None]
 
 
 def test_the_time_left_counts_what_is_ahead_and_what_is_begun() -> None:

@@ -81,7 +81,8 @@ def automatic(entries: Sequence[Entry]) -> list[str]:
     apart.sort(key=lambda key: STUDIED.index(key) if key in STUDIED else len(STUDIED))
     keys = [STANDS_FOR.get(key, key) for key in apart]
     usual = USUAL if len(entries) < FEW or not apart else ()
-    first = (*judged_by(entries), *keys[:3], "best", *keys[3:6], *usual, "time")
+    test, *other = judged_by(entries)
+    first = (test, *keys[:3], "best", *other, *keys[3:6], *usual, "time")
     return list(dict.fromkeys(("status", *first, *keys[6:], *paths)))
 
 

@@ -15,24 +15,27 @@ from tuitrain.text import plain
 
 # More different numbers than this, as sampling makes them, are taken together in so many groups of the same size.
 MOST_LEVELS, GROUPS = 8, 4
+TITLES = {"train": "train", "validation": "best val", "test": "last test", "best-test": "best test"}
 # The part of a run that tells how long the whole will take.
 SEEN = 0.02
 
 
 class Result(Struct, frozen=True):
-    """One run of a trial; `score` is the metric's, None where there is none (yet)."""
+    """One run of a trial; `metric` is the sweep's own, by which the best is chosen, `score` what is shown; None where
+    there is none (yet)."""
 
     trial: int
     values: dict[str, Any]
     score: float | None
+    metric: float | None
 
 
 def results(sweep: Sweep, outcomes: Iterable[Outcome], name: str = "") -> list[Result]:
-    """Of the runs that have ended: those that still go on would seem worse than they are. `name` takes the place of the
-    sweep's own metric."""
-    name = name or sweep.options.metric
+    """Of the runs that have ended: those that still go on would seem worse than they are. `name` is the score's,
+    where it is not the sweep's own metric."""
+    own = sweep.options.metric
     return [
-        Result(one.job.trial, one.values, metric(one.state, name))
+        Result(one.job.trial, one.values, metric(one.state, name or own), metric(one.state, own))
         for one in outcomes
         if one.values is not None and one.done
     ]
@@ -72,19 +75,31 @@ def best(results: Sequence[Result], higher_is_better: bool) -> tuple[int, Summar
     """The trial with the best mean over its seeds; the earlier one where two are the same."""
     trials: dict[int, list[float | None]] = {}
     for result in results:
-        trials.setdefault(result.trial, []).append(result.score)
+        trials.setdefault(result.trial, []).append(result.metric)
     known = [(trial, found) for trial, scores in trials.items() if (found := summarize(scores))]
     sign = -1 if higher_is_better else 1
     return min(known, key=lambda one: (sign * one[1].mean, one[0]), default=None)
 
 
-def effect(results: Sequence[Result], key: str) -> list[tuple[str, Summary | None]]:
-    """Each value of the setting with the scores of all runs that have it, whatever their other settings."""
+class Effect(Struct, frozen=True):
+    """A value of a setting, or several: `best` is the score of the best trial that has it, `all` sums up all runs that
+    have it, whatever their other settings; None where no score is known."""
+
+    label: str
+    best: float | None
+    all: Summary | None
+
+
+def effect(results: Sequence[Result], key: str, higher_is_better: bool) -> list[Effect]:
+    """Of each value of the setting."""
     labels, places = _levels([result.values[key] for result in results])
-    return [
-        (label, summarize(result.score for result, at in zip(results, places, strict=True) if at == place))
-        for place, label in enumerate(labels)
-    ]
+    effects = []
+    for place, label in enumerate(labels):
+        having = [result for result, at in zip(results, places, strict=True) if at == place]
+        found = best(having, higher_is_better)
+        top = summarize(result.score for result in having if found and result.trial == found[0])
+        effects.append(Effect(label, top.mean if top else None, summarize(result.score for result in having)))
+    return effects
 
 
 def heat_map(results: Sequence[Result], down: str, across: str) -> HeatMap:
@@ -118,6 +133,17 @@ def described(values: dict[str, Any]) -> str:
     """`optimizer=adam lr=0.01`, to show."""
     names = short_names(list(values))
     return plain(" ".join(f"{names[key]}={to_text(value)}" for key, value in values.items()))
+
+
+def title(metric_name: str) -> str:
+    """`best val`, `train loss` …: as the table of runs has it."""
+    split, _, what = metric_name.partition(".")
+    return TITLES[split] + (" loss" if what == "loss" else "")
+
+
+def test_of(metric_name: str) -> str:
+    """The test of the weights that the metric speaks of: the best, or where the validation has no say the last."""
+    return "best-test.accuracy" if metric_name.startswith("validation") else "test.accuracy"
 
 
 def shown(metric_name: str, value: float | None) -> str:

@@ -161,9 +161,9 @@ class _Talk:
         sweep, values = self._folder.sweep(), one.values or {}
         name = sweep.options.metric
         value = metric(one.state, name)
+        end = f". {plain(one.problem)}" if value is None else f", {analysis.title(name)} {analysis.shown(name, value)}"
         text = f"trial {one.job.trial} {describe(values)} seed {sweep.seed(values, one.job.seed)}:"
-        text += f" {analysis.shown_status(one)}"
-        text += f", {name} {value:.4f}" if value is not None else f". {plain(one.problem)}"
+        text += f" {analysis.shown_status(one)}{end}"
         self._console.print(Text(text))
 
 
@@ -198,6 +198,7 @@ def _document(
                 "metric": metric(one.state, sweep.options.metric),
                 "validation": one.state.validation if one.state else None,
                 "test": one.state.test if one.state else None,
+                "best": one.state.best if one.state else None,
                 "seconds": one.state.seconds if one.state else None,
             }
             for one in outcomes
@@ -217,21 +218,21 @@ def _table(
     folder: SweepFolder, sweep: Sweep, outcomes: list[Outcome], best: tuple[int, analysis.Summary] | None
 ) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for column in ("trial", *sweep.varying, "runs", sweep.options.metric, "sd", "test"):
+    name, judge = sweep.options.metric, analysis.test_of(sweep.options.metric)
+    for column in ("trial", *sweep.varying, "runs", analysis.title(name), "sd", analysis.title(judge)):
         table.add_column(column, no_wrap=True)
     by_trial: dict[int, list[Outcome]] = {}
     for one in outcomes:
         by_trial.setdefault(one.job.trial, []).append(one)
     for trial, runs in sorted(by_trial.items()):
         values = {} if runs[0].values is None else sweep.settings(runs[0].values)
-        found = analysis.summarize(metric(one.state, sweep.options.metric) for one in runs)
-        test = analysis.summarize(one.state.test.accuracy for one in runs if one.state and one.state.test)
+        found, test = (analysis.summarize(metric(one.state, key) for one in runs) for key in (name, judge))
         cells = [str(trial), *(to_text(values[key]) if key in values else "" for key in sweep.varying)]
         cells += [
             f"{sum(one.done for one in runs)}/{len(runs)}",
-            f"{found.mean:.4f}" if found else "-",
-            f"{found.sd:.4f}" if found and found.sd is not None else "-",
-            units.percent(test.mean if test else None),
+            analysis.shown(name, found.mean if found else None),
+            analysis.shown(name, found.sd if found else None),
+            analysis.shown(judge, test.mean if test else None),
         ]
         table.add_row(*(Text(plain(cell, 60)) for cell in cells))
     wide_console().print(table)

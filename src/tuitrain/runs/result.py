@@ -25,14 +25,17 @@ def result(folder: RunFolder, state: State) -> dict[str, Any]:
 
 
 def metric(state: State | None, name: str) -> float | None:
-    """`validation.accuracy`, `train.loss`, `test.accuracy` …, the validation's where its loss was lowest; None where
-    the run has none, or failed."""
+    """`validation.accuracy`, `train.loss`, `test.accuracy`, `best-test.accuracy` …, the first and the last where the
+    validation loss was lowest; None where the run has none, or failed."""
     if state is None or state.status == "failed":
         return None
     split, _, what = name.partition(".")
-    if split == "validation":
-        score = state.best.validation if state.best else None
-    else:
-        score = state.train if split == "train" else state.test
-    value: float | None = getattr(score, what, None)
+    best = state.best
+    scores = {
+        "train": state.train,
+        "validation": best.validation if best else None,
+        "test": state.test,
+        "best-test": best.test if best else None,
+    }
+    value: float | None = getattr(scores[split], what, None)
     return value

@@ -45,7 +45,13 @@ class Sweep(SweepChanges):
         Binding("x", "turn('across')", "across", tooltip="The map's next setting across", id="sweep.across"),
         Binding("y", "turn('down')", "down", tooltip="The map's next setting down", id="sweep.map_down"),
         Binding("o", "order", "order", tooltip="The best first, or as they are done", id="sweep.order"),
-        Binding("v", "value", "value", tooltip="Map and effects of the metric, or of the test", id="sweep.value"),
+        Binding(
+            "v",
+            "value",
+            "value",
+            tooltip="Map and effects of the metric, or of its test",
+            id="sweep.value",
+        ),
         Binding("escape", "app.pop_screen", "back", tooltip="Back; the sweep goes on", id="sweep.back"),
     ]
 
@@ -155,19 +161,20 @@ class Sweep(SweepChanges):
     def _best(self) -> Content:
         name, found = self._sweep.options.metric, self._found()
         if found is None:
-            return Content.styled(f"best {name}: none yet", MUTED)
+            return Content.styled(f"best trial by {analysis.title(name)}: none yet", MUTED)
         trial, seen = found
         values = next(one.values for one in self._outcomes if one.job.trial == trial and one.values is not None)
         spread = f" ± {analysis.shown(name, seen.sd)}" if seen.sd is not None else ""
         return Content.assemble(
-            (f"best {name} ", MUTED), (f"{analysis.shown(name, seen.mean)}{spread}", "bold"),
-            (f" (n {seen.n}): ", MUTED), f"trial {trial} ", (analysis.described(values), MUTED),
+            f"best trial {trial}", (f": {analysis.title(name)} ", MUTED),
+            (f"{analysis.shown(name, seen.mean)}{spread}", "bold"),
+            (f" (n {seen.n}) {analysis.described(values)}", MUTED),
         )  # fmt: skip
 
     def _tables(self) -> None:
         """Of the trials that are combinations of all values; the extra ones stand by themselves."""
         sweep = self._sweep
-        name = "test.accuracy" if self._test else sweep.options.metric
+        name = analysis.test_of(sweep.options.metric) if self._test else sweep.options.metric
         keys = list(sweep.values)
         results = analysis.results(sweep, (one for one in self._outcomes if set(one.values or ()) == set(keys)), name)
         higher = name.endswith("accuracy")
@@ -177,7 +184,9 @@ class Sweep(SweepChanges):
             width = (self.size.width // 2 if self.wide else self.size.width) - 3
             heat = tables.heat(analysis.heat_map(results, *pair), *pair, name, higher, width)
         self.query_one("#heat", Static).update(heat)
-        self.query_one("#values", Static).update(tables.effects(results, keys, name, blocks=self._blocks))
+        self.query_one("#values", Static).update(
+            tables.effects(results, keys, name, sweep.higher_is_better, blocks=self._blocks)
+        )
 
     def on_data_table_row_selected(self) -> None:
         one = self.selected

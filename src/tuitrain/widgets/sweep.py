@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from textual.content import Content
 
-from tuitrain.analysis.sweep import HeatMap, Result, Summary, effect, shown
+from tuitrain.analysis.sweep import Effect, HeatMap, Result, Summary, effect, shown, title
 from tuitrain.config.sweep import short_names
 from tuitrain.text import plain
 from tuitrain.widgets.meter import bar
@@ -22,7 +22,7 @@ def heat(found: HeatMap, down: str, across: str, metric: str, higher_is_better: 
     margin = min(LABEL, max(map(len, found.rows), default=0) + 2)
     room = max(1, (width - margin) // CELL)
     lines = [
-        Content.styled(f"mean {metric}: {names[down]} down, {names[across]} across", MUTED),
+        Content.styled(f"mean {title(metric)}: {names[down]} down, {names[across]} across", MUTED),
         Content.assemble(
             " " * margin, *((f"{plain(label)[: CELL - 1]:>{CELL - 1}} ", MUTED) for label in found.columns[:room])
         ),
@@ -49,29 +49,27 @@ def _cell(cell: Summary | None, metric: str, low: float, high: float, higher_is_
     return Content.styled(text, f"{'bold underline ' if best else ''}$foreground on $accent {strength}%")
 
 
-def effects(results: Sequence[Result], keys: Sequence[str], metric: str, *, blocks: bool) -> Content:
-    """For each setting its values with mean, standard deviation and number of runs."""
+def effects(results: Sequence[Result], keys: Sequence[str], metric: str, higher: bool, *, blocks: bool) -> Content:
+    """For each setting its values: the best trial with it, then the mean over all runs with it, and how many they are.
+    `higher`: whether a higher metric is the better."""
     names = short_names(keys)
-    lines = [Content.styled(f"{metric}: mean, sd, n of each value", MUTED)]
+    lines = [Content.styled(f"{title(metric):<{LABEL + BAR}}{'best trial':>12}{'mean':>10}{'n':>5}", MUTED)]
     for key in keys:
         lines.append(Content.styled(names[key], "bold"))
-        values = effect(results, key)
-        means = [found.mean for _, found in values if found]
-        span = (min(means), max(means)) if means else (0.0, 0.0)
-        lines += [_value(label, found, metric, span, blocks=blocks) for label, found in values]
+        values = effect(results, key, higher)
+        top = max((found.best for found in values if found.best is not None), default=0.0)
+        lines += [_value(found, metric, top, blocks=blocks) for found in values]
     return Content("\n").join(lines)
 
 
-def _value(label: str, found: Summary | None, metric: str, span: tuple[float, float], *, blocks: bool) -> Content:
-    name = f"  {plain(label)}"[: LABEL + 1].ljust(LABEL + 2)
-    if found is None:
+def _value(found: Effect, metric: str, top: float, *, blocks: bool) -> Content:
+    name = f"  {plain(found.label)}"[: LABEL + 1].ljust(LABEL + 2)
+    if found.best is None or found.all is None:
         return Content.assemble(name, ("-", MUTED))
     # A bar from nothing to the largest, so that small differences do not look large.
-    part = found.mean / span[1] if span[1] > 0 else 0.0
-    spread = f" ± {shown(metric, found.sd)}" if found.sd is not None else ""
-    return Content.assemble(
-        name, bar(part, BAR, blocks=blocks), f" {shown(metric, found.mean):>8}", (f"{spread:<11} n {found.n}", MUTED)
-    )
+    part = found.best / top if top > 0 else 0.0
+    rest = f"{shown(metric, found.all.mean):>10}{found.all.n:>5}"
+    return Content.assemble(name, bar(part, BAR, blocks=blocks), f"{shown(metric, found.best):>10}", (rest, MUTED))
 
 
 def pairs(keys: Sequence[str], chosen: Mapping[str, int]) -> tuple[str, str] | None:

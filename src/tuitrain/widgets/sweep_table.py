@@ -20,7 +20,7 @@ from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.run_table import COLORS, SIGNS
 
 # Columns that every sweep has.
-OWN = ("trial", "status", "test", "time", "best val", "train")
+OWN = ("trial", "status", "time", *analysis.TITLES.values())
 
 
 class SweepTable(DataTable[Text]):
@@ -58,12 +58,12 @@ class SweepTable(DataTable[Text]):
         """`best` is the best trial so far."""
         selected = self.selected.job.key if self.selected else ""
         names = titles(_keys(sweep))
-        heads = ["trial", "status", *names.values(), _title(sweep), "test", "time"]
+        heads = ["trial", "status", *names.values(), *map(analysis.title, _judged(sweep)), "time"]
         self._left = {"status", *(name for key, name in names.items() if settings()[key].kind not in (int, float))}
         if self.best_first:
             outcomes = sorted(outcomes, key=lambda one: _rank(sweep, one))
         rows = {one.job.key: _cells(sweep, one) for one in outcomes}
-        star = heads.index(_title(sweep))
+        star = heads.index(analysis.title(sweep.options.metric))
         for one in outcomes:
             cells = rows[one.job.key]
             if self._signs:
@@ -104,10 +104,9 @@ class SweepTable(DataTable[Text]):
         return Text(cell, style=color, justify="left" if head in self._left else "right")
 
 
-def _title(sweep: Sweep) -> str:
-    """`best val`, `train loss` …"""
-    split, _, what = sweep.options.metric.partition(".")
-    return ("best val" if split == "validation" else split) + (" loss" if what == "loss" else "")
+def _judged(sweep: Sweep) -> tuple[str, str]:
+    """The metrics that are shown: the sweep's own, and the test of the same weights."""
+    return sweep.options.metric, analysis.test_of(sweep.options.metric)
 
 
 def _keys(sweep: Sweep) -> list[str]:
@@ -137,8 +136,7 @@ def _cells(sweep: Sweep, one: Outcome) -> list[str]:
         status = f"{status} {state.step / state.steps:.0%}"
     cells = [
         str(one.job.trial), status, *texts,
-        analysis.shown(sweep.options.metric, metric(state, sweep.options.metric)),
-        units.percent(state.test.accuracy if state and state.test else None),
+        *(analysis.shown(name, metric(state, name)) for name in _judged(sweep)),
         units.duration(state.seconds if state and state.step else None),
     ]  # fmt: skip
     return [plain(cell, 40) for cell in cells]
