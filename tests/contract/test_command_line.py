@@ -95,6 +95,15 @@ def test_the_template_is_kept_with_the_run(trained: tuple[Path, Done]) -> None:
     ]
 
 
+@pytest.mark.parametrize("words", ["-c <(cat run.toml)", "-c /dev/stdin < run.toml", "-c /dev/stdin < <(cat run.toml)"])
+def test_settings_may_come_by_the_shells_own_pipes(tmp_path: Path, words: str) -> None:
+    (tmp_path / "run.toml").write_text("[training]\nepochs = 1\n[optimizer]\nlr = 0.25\n")
+    line = f'"$0" -m tuitrain train {words} --detach'
+    done = subprocess.run(["bash", "-c", line, sys.executable], cwd=tmp_path, check=False, timeout=60)
+    assert done.returncode == 0
+    assert only_run(tmp_path).config().optimizer.lr == 0.25
+
+
 def test_runs_lists_the_run_whole_into_a_pipe(trained: tuple[Path, Done]) -> None:
     home, done = trained
     result = json.loads(done.stdout)
@@ -157,6 +166,10 @@ BAD = {
     "section": (["-c", "section.toml"], "Unknown section 'optimiser' in section.toml. Did you mean optimizer?"),
     "no file": (["-c", "missing.toml"], "There is no file missing.toml. tuitrain config > run.toml"),
     "folder": (["-c", "empty"], "empty cannot be read: Is a directory."),
+    "endless file": (["-c", "/dev/zero"], "/dev/zero cannot be read: it is no plain file."),
+    "pipe": (["-c", "pipe.toml"], "pipe.toml cannot be read: it is no plain file."),
+    "large": (["-c", "large.toml"], "large.toml cannot be read: it is larger than 16 MB."),
+    "device": (overrides(f"training.device=cuda:{'9' * 20}"), "it must be auto, cpu, cuda, cuda:0 to cuda:99 or mps."),
     "option": (["--fast"], "unrecognized arguments: --fast. See: tuitrain"),
     "hostile option": (["--fast\x1b[31m"], "unrecognized arguments: --fast\N{REPLACEMENT CHARACTER}[31m."),
     "not text": (["--name", "a\udcff"], "is not UTF-8 text."),
@@ -175,6 +188,9 @@ def refused(home: Path, arguments: list[str], words: str) -> None:
     """Exit status 2, one sentence, and no trace left."""
     (home / "syntax.toml").write_text("[optimizer]\nlr = fast\n")
     (home / "section.toml").write_text("[optimiser]\nlr = 1\n")
+    os.mkfifo(home / "pipe.toml")
+    with (home / "large.toml").open("wb") as file:
+        file.truncate(2**34)
     (home / "empty").mkdir()
     (home / "one/cat").mkdir(parents=True)
     Image.new("L", (8, 8)).save(home / "one/cat/1.png")
@@ -252,6 +268,15 @@ def test_no_run_is_resumed_for_more_epochs_than_it_may_have(
         f"tuitrain: training.epochs = {shown} is not allowed: it must be a whole number >= 1 and <= 1000000000.\n"
     )
     assert only_run(home).state() == before
+
+
+def test_who_resumes_a_run_is_told_what_is_new(tmp_path: Path) -> None:
+    done = command(tmp_path, "train", "--name", "first", *overrides("training.epochs=2"))
+    assert "epoch 1 " in done.stderr
+    done = command(tmp_path, "resume", "first", "--epochs", "+1")
+    assert done.returncode == 0, done.stderr
+    assert [line[9:16] for line in done.stderr.splitlines() if " epoch " in line and " train " in line] == ["epoch 3"]
+    assert only_run(tmp_path).log_file.read_text(encoding="utf-8").count(" epoch ") >= 3
 
 
 def test_prints_of_a_users_code_go_to_the_log(tmp_path: Path) -> None:

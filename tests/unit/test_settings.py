@@ -53,7 +53,7 @@ def test_the_table_is_the_configuration() -> None:
         ("optimizer.lr", "a number > 0"),
         ("optimizer.clip_norm", "a number > 0, or none"),
         ("training.epochs", "a whole number >= 1 and <= 1000000000"),
-        ("training.device", "auto, cpu, cuda, cuda:N or mps"),
+        ("training.device", "auto, cpu, cuda, cuda:0 to cuda:99 or mps"),
         ("training.seed", "a whole number >= 0"),
         ("schedule.name", "one of constant, step, exponential, cosine, one-cycle, plateau"),
     ],

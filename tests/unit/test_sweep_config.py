@@ -103,7 +103,7 @@ def test_amending_keeps_comments_and_refuses_nonsense() -> None:
             "[sweep]\nmethod = 'gird'",
             "sweep.method = gird is not allowed: it must be one of grid, random, tpe. Did you",
         ),
-        ("[sweep]\nseds = 1", "Unknown setting 'sweep.seds'. Did you mean seeds?"),
+        ("[sweep]\nseds = 1", "Unknown setting 'sweep.seds'. Did you mean sweep.seeds?"),
         ("[sweep]\nmetric = 'test.accuracy'", "sweep.metric = test.accuracy is not allowed"),
         ("[sweep]\nparallel = 0", "sweep.parallel = 0 is not allowed: it must be a whole number >= 1"),
         ("[sweep.values]\n'optimizer.nam' = ['sgd']", "Unknown setting 'optimizer.nam'. Did you mean optimizer.name?"),

@@ -87,8 +87,11 @@ REFUSED = [
     ("optimizer.clip_norm", 0.0, "0", "> 0, or none", ""),
     ("training.epochs", "many", "many", "whole number >= 1", ""),
     ("training.epochs", 10**9 + 1, "1000000001", "<= 1000000000", ""),
-    ("training.device", "gpu", "gpu", "cuda:N", ""),
-    ("training.device", "cuda:x", "cuda:x", "cuda:N", ""),
+    ("training.device", "gpu", "gpu", "cuda:99", ""),
+    ("training.device", "cuda:" + "9" * 20, "cuda:" + "9" * 20, "cuda:99", ""),
+    ("training.device", "cuda:256", "cuda:256", "cuda:99", ""),
+    ("training.device", "cuda:01", "cuda:01", "cuda:99", ""),
+    ("training.device", "cuda:x", "cuda:x", "cuda:99", ""),
     ("training.patience", 0, "0", ">= 1, or none", ""),
 ]
 
@@ -214,7 +217,7 @@ def test_hostile_text_never_comes_raw_in_a_message(text: str) -> None:
 @pytest.mark.parametrize("text", ["\x00", "a\nb", "\x1b[31m", "\ud800", "\udcff"], ids=range(5))  # noqa: PT014
 def test_a_folder_name_that_no_file_could_keep_is_refused(text: str) -> None:
     assert "printable text" in str(refusal("data.dir", f"a{text}b"))
-    assert "cuda:N" in str(refusal("training.device", f"cuda{text}"))
+    assert "cuda:99" in str(refusal("training.device", f"cuda{text}"))
 
 
 USELESS = [HUGE, -HUGE, 10**5000, 2**63, {"a": 1}, {}, object(), b"x", [[1]], (None,)]

@@ -1,6 +1,7 @@
 """`tuitrain resume RUN`: a paused run goes on; one that has ended is trained on from its last checkpoint."""
 
 import argparse
+from pathlib import Path
 
 from tuitrain.cli.output import talk
 from tuitrain.cli.train import follow, queued
@@ -33,8 +34,15 @@ def run(options: argparse.Namespace) -> int:
     if options.detach:
         spawn(folder, epochs)
         return queued(folder, options.json)
-    host = ThreadHost()
-    return follow(host, lambda: host.resume(folder, epochs), options.json)
+    host, known = ThreadHost(), _size(folder.log_file)
+    return follow(host, lambda: host.resume(folder, epochs), options.json, known)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _epochs(text: str, present: int) -> int | None:

@@ -53,12 +53,13 @@ def queued(folder: RunFolder, json: bool) -> int:
     return 0
 
 
-def follow(host: ThreadHost, begin: Callable[[], None], json: bool) -> int:
-    """Begin a run and stay with it to its end; the exit status says how that was."""
+def follow(host: ThreadHost, begin: Callable[[], None], json: bool, known: int = 0) -> int:
+    """Begin a run and stay with it to its end; the exit status says how that was. Its log is told from the byte `known`
+    on."""
     _listen(host)
     begin()
     try:
-        folder = _watch(host)
+        folder = _watch(host, known)
     except BaseException:
         # This process cannot end before its training thread does.
         host.detach()
@@ -92,7 +93,7 @@ def _listen(host: ThreadHost) -> None:
     signal.signal(signal.SIGHUP, lambda number, frame: host.detach())  # noqa: ARG005
 
 
-def _watch(host: ThreadHost) -> RunFolder | None:
+def _watch(host: ThreadHost, known: int) -> RunFolder | None:
     # Rich, without which a run in the background is there sooner.
     from tuitrain.cli.progress import Bar
 
@@ -101,7 +102,7 @@ def _watch(host: ThreadHost) -> RunFolder | None:
             bar.prepare(host.doing, host.fraction)
         if host.folder is None:
             return None
-        follower = Follower(host.folder)
+        follower = Follower(host.folder, log_from=known)
         shown = 0
         bar.say(f"run {plain(host.folder.path, 1000)}")
         over = False

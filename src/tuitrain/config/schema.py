@@ -152,7 +152,8 @@ class Training(Struct, frozen=True, kw_only=True):
     ] = 0
     device: Annotated[
         str,
-        Meta(pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)\Z", description="auto: cuda, else mps, else cpu"),
+        # torch takes larger numbers for other devices.
+        Meta(pattern=r"^(auto|cpu|mps|cuda(:(0|[1-9][0-9]?))?)\Z", description="auto: cuda, else mps, else cpu"),
     ] = "auto"
     precision: Annotated[Precision, Meta(description="bf16 and fp16 are autocast; weights stay fp32")] = "fp32"
     label_smoothing: Annotated[float, Meta(ge=0, lt=1, description="of the training loss alone")] = 0.0

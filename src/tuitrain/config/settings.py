@@ -42,7 +42,7 @@ class Setting(Struct, frozen=True, kw_only=True):
         if self.choices:
             return "one of " + ", ".join(self.choices)
         if self.key == "training.device":
-            return "auto, cpu, cuda, cuda:N or mps"
+            return "auto, cpu, cuda, cuda:0 to cuda:99 or mps"
         bounds = [
             f"{sign} {bound}"
             for sign, bound in (

@@ -22,6 +22,7 @@ from tuitrain.config.values import (
     override,
     parsed,
     setting,
+    shown,
     to_text,
 )
 from tuitrain.errors import ConfigError
@@ -157,6 +158,9 @@ def change(sweep: Sweep, assignments: Iterable[str], extra: Iterable[Values] = (
         found_values = several(key, text) if equals else ()
         if len(found_values) > 1:
             varying[key] = found_values
+        elif found_values and len(_parts(key, text)) > 1:
+            value = shown(found_values[0])
+            raise ConfigError(f"{key} = {shown(text)} is not allowed: {value} stands there twice.", key=key)
         else:
             base.append(assignment)
             varying.pop(key, None)
@@ -174,8 +178,8 @@ def assigned_options(assignments: Iterable[str]) -> dict[str, Any]:
                 f"--set {plain(assignment, 80)} cannot change a sweep that exists: its runs keep their settings.",
                 "Add trials with --add KEY=VALUE, or change a sweep.KEY.",
             )
-        wanted = options().get(key)
-        found[key.removeprefix("sweep.")] = text if wanted is None else parsed(wanted, text)
+        name = key.removeprefix("sweep.")
+        found[name] = parsed(_option(name), text)
     checked_options(found)
     return found
 
@@ -246,11 +250,14 @@ def describe(values: Values) -> str:
 def several(key: str, text: str) -> tuple[Any, ...]:
     """The values that `text` stands for, each once; commas separate them, and where the setting is itself a list each
     is in brackets. A text that people write freely, as a path, is always one value. Raises ConfigError."""
+    return tuple(dict.fromkeys(from_text(key, part) for part in _parts(key, text)))
+
+
+def _parts(key: str, text: str) -> list[str]:
     wanted, text = setting(key), text.strip()
     free = wanted.kind is str and not wanted.choices and key != "training.device"
     one = free or (wanted.many and not text.startswith("["))
-    parts = [text] if one else _split(text)
-    return tuple(dict.fromkeys(from_text(key, part) for part in parts))
+    return [text] if one else _split(text)
 
 
 def expand(texts: Mapping[str, str]) -> list[Values]:
@@ -294,13 +301,15 @@ def _split(text: str) -> list[str]:
 
 
 def checked_options(section: Mapping[str, object]) -> Options:
-    known = options()
-    checked: dict[str, Any] = {}
-    for name, value in section.items():
-        wanted = known.get(f"sweep.{name}")
-        if wanted is None:
-            names = [key.partition(".")[2] for key in known]
-            hint = nearest(name, [*names, "values", "extra"]) or f"There are {', '.join(names)}, values and extra."
-            raise ConfigError(f"Unknown setting 'sweep.{plain(name, 80)}'.", hint, key=f"sweep.{name}")
-        checked[name] = conform(wanted, value)
-    return Options(**checked)
+    """Raises ConfigError."""
+    return Options(**{name: conform(_option(name, "values", "extra"), value) for name, value in section.items()})
+
+
+def _option(name: str, *sections: str) -> Setting:
+    """Raises ConfigError where there is no sweep.NAME; `sections` are what else may stand in [sweep]."""
+    wanted = options().get(f"sweep.{name}")
+    if wanted is None:
+        names = [*(key.partition(".")[2] for key in options()), *sections]
+        hint = nearest(name, names).replace("mean ", "mean sweep.") or f"There are {', '.join(names)}."
+        raise ConfigError(f"Unknown setting 'sweep.{plain(name, 80)}'.", hint, key=f"sweep.{name}")
+    return wanted

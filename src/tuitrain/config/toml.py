@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from stat import S_ISDIR, S_ISFIFO, S_ISREG
 from typing import Any
 
 from tuitrain.config.schema import Config
@@ -9,6 +10,8 @@ from tuitrain.config.settings import Setting, sections, settings
 from tuitrain.config.values import build, flat, nearest, shown
 from tuitrain.errors import ConfigError
 from tuitrain.text import plain
+
+LARGEST = 16 * 2**20
 
 
 def loads(text: str, source: str = "the TOML") -> Config:
@@ -59,7 +62,15 @@ def read(path: Path) -> tuple[Config, str]:
 def read_text(path: Path) -> str:
     """Raises ConfigError where the user's file cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
+        mode = path.stat().st_mode
+        # For someone who writes to another pipe than the shell's own, as <(command), one could wait for ever.
+        if not (S_ISREG(mode) or S_ISDIR(mode) or (S_ISFIFO(mode) and path.is_relative_to("/dev"))):
+            raise ConfigError(f"{plain(path)} cannot be read: it is no plain file.")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LARGEST + 1)
+        if len(text) > LARGEST:
+            raise ConfigError(f"{plain(path)} cannot be read: it is larger than {LARGEST // 2**20} MB.")
+        return text
     except FileNotFoundError:
         raise ConfigError(
             f"There is no file {plain(path)}.", "tuitrain config > run.toml writes one to start from."

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from tuitrain.config.values import build, flat
+from tuitrain.config.values import build, check, flat
 from tuitrain.errors import ConfigError
 from tuitrain.hosts.launch import Progress
 from tuitrain.hosts.output import Capture
@@ -14,6 +14,7 @@ def reevaluate(folder: RunFolder, split: str, which: str, device: str, progress:
     """Kept in the run's folder unless the run still goes on. Raises TuitrainError where run, data or checkpoint are
     not what they must be."""
     folder.refuse_foreign()
+    check("training.device", device)
     with Capture():
         progress("loading torch", None)
         from tuitrain.training import checkpoint

@@ -92,8 +92,9 @@ def ascending(values: Sequence[float], last: float) -> Sequence[float]:
 class Follower:
     """All that is known of a run; `poll` reads what is new. Never raises for a damaged run: see `problem`."""
 
-    def __init__(self, folder: RunFolder, *, brief: bool = False) -> None:
-        """`brief`: without log, layers and the train rows' epochs, which take time and memory."""
+    def __init__(self, folder: RunFolder, *, brief: bool = False, log_from: int = 0) -> None:
+        """`brief`: without log, layers and the train rows' epochs, which take time and memory; `log_from`: the byte
+        from which the log is read."""
         self.folder = folder
         self._brief = brief
         self.info = RunInfo(id=folder.id, name=folder.id)
@@ -111,7 +112,7 @@ class Follower:
         self.events: list[Event] = []
         self.log: deque[str] = deque(maxlen=LOG_LINES)
         self.log_lines = 0
-        self._offset = self._log_offset = 0
+        self._offset, self._log_offset = 0, log_from
         self._state_stamp = (0, 0)
         self._loaded = False
 
