@@ -111,7 +111,8 @@ class TuitrainApp(PaintedApp):
         self.set_interval(LOOK, self._look_at_host)
         if not gc.isenabled():
             self.set_timer(1.0, Thread(target=_settle, name="settle", daemon=True).start)
-        self._on_signal(signal.SIGHUP, self.exit)
+        for number in (signal.SIGHUP, signal.SIGINT):
+            self._on_signal(number, self.exit)
         self._on_signal(signal.SIGTERM, self._stop_and_exit)
         self.theme_changed_signal.subscribe(self, lambda theme: preferences.change(theme=theme.name))
         for error in self._skipped:
@@ -334,7 +335,7 @@ def open_app(runs_dir: Path, first: RunFolder | None = None) -> RunFolder | None
     try:
         app.run(mouse=False)
     finally:
-        for number in (signal.SIGHUP, signal.SIGTERM):
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         host.detach()
         host.join()

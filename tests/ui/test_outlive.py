@@ -256,6 +256,25 @@ def test_left_by_quitting(terminal: Callable[..., Terminal], runs_dir: Path, unc
     assert handed_over(assert_equal(folder, uncut))
 
 
+def test_interrupted_it_goes_on(terminal: Callable[..., Terminal], runs_dir: Path, uncut: RunFolder) -> None:
+    shown, folder = training(terminal, runs_dir)
+    # A second one comes while the run is handed over.
+    for _ in range(2):
+        shown.process.send_signal(signal.SIGINT)
+    assert shown.end() == 0
+    shown.see("The run goes on in the background.", f"tuitrain attach {folder.id}")
+    assert handed_over(assert_equal(folder, uncut))
+
+
+def test_terminated_it_stops_the_run(terminal: Callable[..., Terminal], runs_dir: Path) -> None:
+    shown, folder = training(terminal, runs_dir)
+    shown.process.send_signal(signal.SIGTERM)
+    assert shown.end() == 0
+    state = folder.state()
+    assert (state.status, state.reason) == ("stopped", "Stopped by the user.")
+    assert checkpoint.load(folder.checkpoints / "last.safetensors")["progress"]["step"] == state.step > 100
+
+
 def test_the_app_is_killed(terminal: Callable[..., Terminal], runs_dir: Path, uncut: RunFolder) -> None:
     shown, folder = training(terminal, runs_dir)
     shown.process.send_signal(signal.SIGKILL)
