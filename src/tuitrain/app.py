@@ -146,6 +146,13 @@ class TuitrainApp(PaintedApp):
         bindings = list(self.screen.active_bindings.values())
         self.push_screen(Help(f"{self.screen.title or 'tuitrain'}: keys", bindings))
 
+    def action_help_quit(self) -> None:
+        """On ctrl+c, which must not end what trains here."""
+        focused = self.screen.focused
+        typing = focused is not None and focused.check_consume_key("q", "q")
+        key = "q" if "q" in self.screen.active_bindings and not typing else "ctrl+q"
+        self.notify(f"{key} leaves tuitrain.", timeout=3)
+
     async def action_quit(self) -> None:
         if self.host.busy:
             from tuitrain.screens.question import Question

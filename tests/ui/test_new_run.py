@@ -105,6 +105,15 @@ async def test_choices_are_found_by_typing_and_by_arrows(tmp_path: Path) -> None
         assert form.text("data.dataset") == "image-folder"
 
 
+async def test_an_open_list_offers_only_its_own_keys(tmp_path: Path) -> None:
+    async with opened(tmp_path, (80, 24)) as at:
+        await at.focus("data.dataset")
+        await at.press("space")
+        last = at.app.screen._compositor.render_strips()[-1].text
+        assert "cancel" in last
+        assert "start" not in last
+
+
 async def test_several_choices_and_switches(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
         await form.focus("data.augment")

@@ -111,6 +111,7 @@ async def test_help_is_closed_by_its_own_key_and_can_be_read_on_a_small_screen(w
         await pilot.press("question_mark")
         await pilot.pause()
         assert "Hold the run" in text(app)
+        assert "↓ more" in text(app)
         await pilot.press("end")
         await pilot.pause()
         assert "Leave tuitrain" in text(app)
@@ -119,3 +120,16 @@ async def test_help_is_closed_by_its_own_key_and_can_be_read_on_a_small_screen(w
         assert isinstance(app.screen, Training)
         await pilot.press("escape")
         assert isinstance(app.screen, Runs)
+
+
+async def test_help_that_is_all_seen_has_no_more(write_run: WriteRun) -> None:
+    folder = write_run("one")
+    assert "↓ more" not in await help_text(TuitrainApp(folder.path.parent, ThreadHost()), [])
+
+
+async def test_ctrl_c_says_which_key_leaves(write_run: WriteRun) -> None:
+    app = TuitrainApp(write_run("one").path.parent, ThreadHost())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+        assert [said.message for said in app._notifications] == ["q leaves tuitrain."]

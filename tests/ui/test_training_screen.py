@@ -482,3 +482,28 @@ async def test_the_path_of_a_runs_folder_with_odd_characters(write_run: WriteRun
         await pilot.press("escape")
         await pilot.pause()
         assert "[red] �[2J" in lines(app)[0]
+
+
+async def test_a_paused_run_offers_to_resume(write_run: WriteRun) -> None:
+    for status, offered, other in (("running", "pause", "resume"), ("paused", "resume", "pause")):
+        folder = write_run(status, status=status)
+        app = TuitrainApp(folder.path.parent, ThreadHost(), folder)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await pilot.pause()
+            assert offered in footer(app)
+            assert other not in footer(app)
+
+
+async def test_charts_offer_their_keys_where_there_is_room_for_the_others(write_run: WriteRun) -> None:
+    folder = write_run("one", status="running")
+    app = TuitrainApp(folder.path.parent, ThreadHost(), folder)
+    async with app.run_test(size=(160, 40)) as pilot:
+        await pilot.pause()
+        wide = footer(app)
+        assert {"zoom", "axis", "log scale", "smooth"} <= set(wide)
+        assert wide[-2:] == ["runs", "help"]
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert footer(app) == [name for name in wide if name in footer(app)]
+        assert {"pause", "gradients", "runs", "help"} <= set(footer(app))
+        assert "smooth" not in footer(app)

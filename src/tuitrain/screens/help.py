@@ -33,8 +33,17 @@ class Help(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll() as box:
             box.border_title = Content(self._title)
-            box.border_subtitle = Content("escape closes")
             yield Static(Content("\n").join(self._lines()))
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self._say_more)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._say_more)
+
+    def _say_more(self) -> None:
+        box = self.query_one(VerticalScroll)
+        box.border_subtitle = Content("↓ more · " * bool(box.max_scroll_y) + "escape closes")
 
     def _lines(self) -> list[Content]:
         # The names as keys of a dict: each once, in their order.

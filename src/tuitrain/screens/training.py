@@ -41,7 +41,8 @@ class Training(TickingScreen):
     CSS_PATH = "training.tcss"
     TITLE = "Training"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "pause", "pause", tooltip="Hold the run, or let it go on", id="training.pause"),
+        Binding("p", "pause", "pause", tooltip="Hold the run", id="training.pause"),
+        Binding("p", "go_on", "resume", tooltip="Let the run go on", id="training.go_on"),
         Binding("s", "stop", "stop", tooltip="Stop after this step, with a checkpoint", id="training.stop"),
         Binding("r", "rate", "rate", tooltip="Change the learning rate", id="training.rate"),
         Binding(
@@ -244,7 +245,9 @@ class Training(TickingScreen):
         active = self._active
         if action == "detach":
             return active and self.run.state.process == this_process()
-        if action in ("pause", "stop", "checkpoint", "rate"):
+        if action in ("pause", "go_on"):
+            return active and (self.run.state.status == "paused") == (action == "go_on")
+        if action in ("stop", "checkpoint", "rate"):
             return active
         if action == "results":
             return not active
@@ -267,7 +270,10 @@ class Training(TickingScreen):
         self.post_message(OpenRun(self.run.folder, results=True, replace=True))
 
     def action_pause(self) -> None:
-        self._send("resume" if self.run.state.status == "paused" else "pause")
+        self._send("pause")
+
+    def action_go_on(self) -> None:
+        self._send("resume")
 
     def action_stop(self) -> None:
         self._send("stop")

@@ -25,21 +25,20 @@ class ChartPair(Container, can_focus=True):
     """Two charts with one x axis and one cursor; `z` shows one of them alone."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("z", "turn", "zoom", tooltip="One chart alone, the other, both", show=False, id="chart.turn"),
+        Binding("z", "turn", "zoom", tooltip="One chart alone, the other, both", id="chart.turn"),
         Binding(
             "x",
             "axis",
             "axis",
             tooltip="Along the x axis: steps, epochs, seconds of training, wall time",
-            show=False,
             id="chart.axis",
         ),
-        Binding("g", "log", "log", tooltip="Logarithmic y axis", show=False, id="chart.log"),
-        Binding("plus,equals_sign", "smoother(1)", "smooth", key_display="+", tooltip="Smoother", show=False),
+        Binding("g", "log", "log scale", tooltip="Logarithmic y axis", id="chart.log"),
+        Binding("plus,equals_sign", "smoother(1)", "smooth", key_display="+", tooltip="Smoother", id="chart.smooth"),
         Binding("minus", "smoother(-1)", key_display="-", tooltip="Less smooth", show=False),
         Binding("left,h", "cursor(-1)", tooltip="Cursor to the left: read the values there", show=False),
         Binding("right,l", "cursor(1)", tooltip="Cursor to the right: read the values there", show=False),
-        Binding("i", "zoom(2.0)", tooltip="Closer, around the cursor", show=False),
+        Binding("i", "zoom(2.0)", "closer", tooltip="Closer, around the cursor", id="chart.closer"),
         Binding("o", "zoom(0.5)", tooltip="Farther away", show=False),
         Binding("left_square_bracket", "pan(-0.25)", key_display="[", tooltip="Move to the left", show=False),
         Binding("right_square_bracket", "pan(0.25)", key_display="]", tooltip="Move to the right", show=False),

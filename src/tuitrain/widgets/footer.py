@@ -25,8 +25,10 @@ class Key(NamedTuple):
 
 
 class FittingFooter(Widget):
-    """Where there is no room for all, those declared later are left to the help. One widget, where Textual's Footer is
-    made of new ones, with new styles, whenever another key works."""
+    """Where there is no room for all, those declared later are left to the help, a chart's first.
+
+    One widget, where Textual's Footer is made of new ones, with new styles, whenever another key works.
+    """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"footer--key", "footer--description"}
     DEFAULT_CSS = """
@@ -48,12 +50,15 @@ class FittingFooter(Widget):
 
     def _take(self, screen: Screen[object]) -> None:
         keys: dict[str, Key] = {}
+        charts: dict[str, bool] = {}
         for _, binding, enabled, _ in screen.active_bindings.values():
             if binding.show and binding.action not in keys:
                 name = self.app.get_key_display(binding)
+                charts[binding.action] = (binding.id or "").startswith("chart.")
                 keys[binding.action] = Key(name, binding.description, binding.action, enabled)
-        if list(keys.values()) != self._keys:
-            self._keys = list(keys.values())
+        ranked = sorted(keys.values(), key=lambda key: 2 if key.action in KEPT else charts[key.action])
+        if ranked != self._keys:
+            self._keys = ranked
             self.refresh()
 
     @property

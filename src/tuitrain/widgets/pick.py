@@ -12,6 +12,8 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from tuitrain.widgets.footer import FittingFooter
+
 MARK_HINT = "space marks"
 
 
@@ -76,6 +78,8 @@ class Pick(ModalScreen[tuple[str, ...] | None]):
 
     def compose(self) -> ComposeResult:
         yield OptionList(markup=False)
+        # Over that of the screen below, whose keys do nothing now.
+        yield FittingFooter()
 
     def on_mount(self) -> None:
         self._fill()
