@@ -258,9 +258,10 @@ def test_left_by_quitting(terminal: Callable[..., Terminal], runs_dir: Path, unc
 
 def test_interrupted_it_goes_on(terminal: Callable[..., Terminal], runs_dir: Path, uncut: RunFolder) -> None:
     shown, folder = training(terminal, runs_dir)
-    # A second one comes while the run is handed over.
-    for _ in range(2):
-        shown.process.send_signal(signal.SIGINT)
+    shown.process.send_signal(signal.SIGINT)
+    until(lambda: shown._read() or folder.state().status == "queued", shown)
+    # A second one, while the run is handed over.
+    shown.process.send_signal(signal.SIGINT)
     assert shown.end() == 0
     shown.see("The run goes on in the background.", f"tuitrain attach {folder.id}")
     assert handed_over(assert_equal(folder, uncut))
