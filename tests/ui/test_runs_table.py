@@ -83,7 +83,7 @@ async def test_the_settings_that_differ_and_the_results_are_shown(app: TuitrainA
         await pilot.pause()
         words = header(app).split()
         assert words[:4] == ["run", "status", "opt", "lr"]
-        assert "best test" in header(app)
+        assert "best val" in header(app)
         assert "act" not in words
         assert all(len(line) <= size[0] for line in lines(app))
         if size[0] == 120:
