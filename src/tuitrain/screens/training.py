@@ -1,6 +1,5 @@
 """Training: is it going well, and when is it done?"""
 
-import time
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -8,31 +7,22 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import ContentSwitcher, Log
 
-from tuitrain.analysis import health, pace, summary, units
 from tuitrain.config.values import from_text, to_text
 from tuitrain.errors import RunError
 from tuitrain.runs.control import KEYS, CommandName, accepted, send
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
-from tuitrain.runs.listing import Entry
 from tuitrain.runs.process import this_process
-from tuitrain.runs.records import Score, State
-from tuitrain.text import plain, utf8_locale
-from tuitrain.widgets import terminal
+from tuitrain.text import plain
+from tuitrain.widgets import live, terminal
 from tuitrain.widgets.curves import Curves, Gradients
 from tuitrain.widgets.footer import FittingFooter
-from tuitrain.widgets.meter import progress
 from tuitrain.widgets.navigation import AskValue, DetachRun, OpenRun, RunEnded, TrainOn
-from tuitrain.widgets.report import STATUS
 from tuitrain.widgets.said import Said
 from tuitrain.widgets.ticking import BUDGET, TickingScreen
 
 PAGES = ("curves", "gradients", "log")
 LOG_LINES = 3
-# Below this width the name of the run is worth more than the time of day at its end.
-NARROW = 72
-# The name has so many columns at least.
-SHORTEST = 6
 
 
 class Training(TickingScreen):
@@ -69,7 +59,6 @@ class Training(TickingScreen):
         self._seen_pages: set[str] = set()
         self._active = False
         self._refused: int | None = None
-        self._blocks = utf8_locale()
 
     def compose(self) -> ComposeResult:
         yield Said(id="head")
@@ -137,109 +126,17 @@ class Training(TickingScreen):
         self._logged = self.run.log_lines
 
     def _lines(self) -> None:
-        self.query_one("#head", Said).say(self._head())
-        self.query_one("#progress", Said).say(self._progress())
-        self.query_one("#numbers", Said).say(self._numbers())
-        self.query_one("#health", Said).say(self._health())
+        width = self.size.width - 2
+        for id, line in (
+            ("head", live.head),
+            ("progress", live.progress),
+            ("numbers", live.numbers),
+            ("health", live.healthy),
+        ):
+            self.query_one(f"#{id}", Said).say(line(self.run, width))
         count = 1 if self.has_class("low") else LOG_LINES
         last = list(self.run.log)[-count:] if self.run.log else [self.run.state.phase or "waiting for the first step"]
         self.query_one("#tail", Said).say(Content("\n".join(plain(line) for line in last)))
-
-    def _head(self) -> Content:
-        run, state = self.run, self.run.state
-        status = (
-            run.status
-            if run.status != "running" or state.phase in ("", "training")
-            else plain(state.phase.partition(" ")[0], 16)
-        )
-        now = f" · epoch {min(state.epoch + 1, state.epochs)}/{state.epochs}" if state.active else ""
-        left = pace.seconds_left(run) if run.status == "running" else None
-        end = ""
-        if left is not None:
-            rest = units.duration(left)
-            end = (
-                f" · ends {units.clock(time.time() + left)} (in {rest})"
-                if self.size.width >= NARROW
-                else f" · {rest} left"
-            )
-        room = max(1, self.size.width - 2 - len(status + now + end) - 1)
-        return Content.assemble(
-            self._title(room), " ", (status, STATUS.get(run.status, "")), now, (end, "$foreground 60%")
-        )
-
-    def _title(self, room: int) -> Content:
-        """The name and what the run is made from, as much as there is room for; optimizer and rate stay longest."""
-        run = self.run
-        entry = Entry(run.folder, run.info, run.config, run.state, run.status)
-        model = f"{summary.model(entry)} {run.config.model.activation}"
-        parts = [run.config.data.dataset, model, f"{run.config.optimizer.name} {self._rate:g}"]
-        name = Content.styled(plain(run.info.name, 60), "bold")
-        while len(parts) > 1 and name.cell_length + sum(len(part) + 3 for part in parts) > room:
-            parts.pop(0)
-        about = Content.styled("".join(f" · {part}" for part in parts), "$foreground 60%")
-        name = name.truncate(max(SHORTEST, room - about.cell_length), ellipsis=True)
-        return (name + about).truncate(room, ellipsis=True, pad=True)
-
-    @property
-    def _rate(self) -> float:
-        """The learning rate, the peak where there is a schedule."""
-        set_since = self.run.state.lr
-        return self.run.config.optimizer.lr if set_since is None else set_since
-
-    def _progress(self) -> Content:
-        state = self.run.state
-        whole = state.step / state.steps if state.steps else 0.0
-        within = state.step - state.epoch * state.steps_per_epoch
-        part = within / state.steps_per_epoch if state.steps_per_epoch and state.epoch < state.epochs else whole
-        speed = units.rate(pace.images_per_second(self.run))
-        device = plain(self.run.info.device, 40).partition(" ")[0] or "…"
-        tail = f"  {speed} images/s · {device} {units.size(state.memory)}"
-        width = self.size.width - 2 - len(tail)
-        if width < 60:
-            return Content.assemble(progress("run", whole, width, blocks=self._blocks), (tail, "$foreground 60%"))
-        half = (width - 2) // 2
-        return Content.assemble(
-            progress("epoch", min(1.0, max(0.0, part)), half, blocks=self._blocks), "  ",
-            progress("run", whole, half, blocks=self._blocks), (tail, "$foreground 60%"),
-        )  # fmt: skip
-
-    def _numbers(self) -> Content:
-        """As much of it as there is room for, the scores first."""
-        run, state = self.run, self.run.state
-        rate, norm = (run.train[name][-1] if len(run.train) else None for name in ("lr", "grad_norm"))
-        steps = [
-            Content.assemble(("lr ", "$foreground 60%"), units.number(rate)),
-            Content.assemble(("|grad| ", "$foreground 60%"), units.number(norm)),
-        ]
-        best = _best(state)
-        ways = (
-            (best, 2, True),
-            (best[:1], 2, True),
-            (best[:1], 1, True),
-            (best[:1], 0, True),
-            ((), 0, True),
-            ((), 0, False),
-        )
-        for about, count, losses in ways:
-            more = f" ({', '.join(about)})" if about else ""
-            scores = [
-                _score("train", state.train, losses=losses),
-                _score("val", state.validation, more, losses=losses),
-                _score("test", state.test, losses=losses),
-            ]
-            line = Content("   ").join(part for part in (*scores, *steps[:count]) if part)
-            if line.cell_length <= self.size.width - 2:
-                break
-        return line
-
-    def _health(self) -> Content:
-        found = health.findings(self.run)
-        worst = not found[0].good
-        mark = (
-            "! " if worst else "✓ ",
-            "$error" if worst and self.run.status == "failed" else "$warning" if worst else "$success",
-        )
-        return Content.assemble(mark, plain(health.fitting(found, self.size.width - 4)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         active = self._active
@@ -282,7 +179,7 @@ class Training(TickingScreen):
         self._send("checkpoint")
 
     def action_rate(self) -> None:
-        self._ask("lr", to_text(self._rate), "Learning rate, the peak where there is a schedule")
+        self._ask("lr", to_text(live.rate(self.run)), "Learning rate, the peak where there is a schedule")
 
     def action_epochs(self) -> None:
         if not self._active:
@@ -312,26 +209,3 @@ class Training(TickingScreen):
             self.notify(f"{command} sent", timeout=2)
         except RunError as error:
             self.notify(str(error), severity="error", markup=False)
-
-
-def _best(state: State) -> tuple[str, ...]:
-    """What is said of the best validation: what it was chosen by, with the value where that is not the last, and the
-    epoch. Another tool's run without losses is judged by its accuracies."""
-    if state.best is None:
-        return ()
-    found = state.best.validation
-    by, value = ("lowest loss", units.loss(found.loss))
-    if found.loss is None:
-        by, value = "highest", units.percent(found.measured)
-    return (by if found == state.validation else f"{by} {value}", f"epoch {state.best.epoch}")
-
-
-def _score(name: str, score: Score | None, more: str = "", *, losses: bool = True) -> Content:
-    if score is None:
-        return Content("")
-    return Content.assemble(
-        (f"{name} ", "$foreground 60%"),
-        f"{units.loss(score.loss)} · " if losses else "",
-        (units.percent(score.accuracy), "bold"),
-        (more, "$foreground 60%"),
-    )
