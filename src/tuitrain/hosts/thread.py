@@ -1,5 +1,6 @@
 """A run in a thread of this process, owned by the host: screens come and go, the run stays."""
 
+import sys
 import threading
 from collections.abc import Callable
 
@@ -130,6 +131,8 @@ class ThreadHost:
 
 
 def _release() -> None:
-    from tuitrain.training.device import release
+    # Where a run is called off and handed over before it was prepared, torch is not loaded for this.
+    if "torch" in sys.modules:
+        from tuitrain.training.device import release
 
-    release()
+        release()

@@ -26,7 +26,7 @@ def look(job: Job, split: SplitName, at: Progress, beat: Beat, *, which: Which =
     assert data is not None
     classes = job.dataset.classes
     result = evaluate(job.model, data, job.dataset.shape, len(classes), job.autocast, beat)
-    epoch, step = (at.best.epoch, at.best.step) if which == "best" and at.best else (_epoch(at), at.step)
+    epoch, step = (at.best.epoch, at.best.step) if which == "best" and at.best else (at.begun, at.step)
     return Evaluation(
         split=split,
         checkpoint=which,
@@ -53,11 +53,6 @@ def _look(job: Job, writer: RunWriter, split: SplitName, at: Progress, beat: Bea
     return Score(seen.loss, seen.accuracy)
 
 
-def _epoch(at: Progress) -> int:
-    """The epoch that the weights are from, counted from 1."""
-    return at.epoch + (at.batch > 0)
-
-
 def validate(job: Job, writer: RunWriter, at: Progress, beat: Beat) -> bool:
     """Look at the validation split, where there is one; whether its loss is the lowest so far."""
     if job.dataset.validation is None:
@@ -66,7 +61,7 @@ def validate(job: Job, writer: RunWriter, at: Progress, beat: Beat) -> bool:
     score = _look(job, writer, "validation", at, beat)
     better = score.loss is not None and (at.lowest is None or score.loss < at.lowest)
     if better:
-        at.lowest, at.best = score.loss, Best(_epoch(at), at.step, score)
+        at.lowest, at.best = score.loss, Best(at.begun, at.step, score)
     _row(writer, "validation", at, score, better)
     writer.update(validation=score, best=at.best)
     return better
@@ -102,4 +97,4 @@ def judge(job: Job, writer: RunWriter, at: Progress, beat: Beat) -> None:
 
 def _row(writer: RunWriter, split: SplitName, at: Progress, score: Score, best: bool) -> None:
     seconds = round(at.seconds, 4)
-    writer.row(Evaluated(split, at.step, _epoch(at), score.loss, score.accuracy, seconds, time.time(), best))
+    writer.row(Evaluated(split, at.step, at.begun, score.loss, score.accuracy, seconds, time.time(), best))

@@ -39,6 +39,11 @@ class Progress:
     best: Best | None = None
     over: str = ""
 
+    @property
+    def begun(self) -> int:
+        """Epochs, with the one under way."""
+        return self.epoch + (self.batch > 0)
+
 
 def snapshot(job: Job, at: Progress, window: Window) -> checkpoint.State:
     return {

@@ -129,7 +129,7 @@ class Steered:
     def _change(self, command: Command) -> None:
         """The learning rate, or the number of epochs."""
         try:
-            value = accepted(command.name, command.value, self.at.epoch + (self.at.batch > 0))
+            value = accepted(command.name, command.value, self.at.begun)
         except ConfigError as error:
             refuse(self.writer, command, str(error))
             return

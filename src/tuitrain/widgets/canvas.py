@@ -100,7 +100,7 @@ class Canvas:
 
 @cache
 def _plotext() -> Any:
-    """With a figure that shows nothing but what is plotted; made anew for each picture it takes half as long again."""
+    """With a figure that shows nothing but what is plotted; made anew for each picture it takes an eighth longer."""
     import plotext  # here, since it takes as long as all that is needed to start
 
     plotext.clear_figure()
