@@ -26,12 +26,12 @@ import psutil
 
 from claims import Claim, at_most, figure, p95, report
 from runs_made import EPOCHS, write_run
-from tuitrain.app import TuitrainApp
+from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, folders
 from tuitrain.runs.writer import encode_pretty
 from tuitrain.screens.compare import Compare
-from tuitrain.widgets.navigation import CompareRuns
+from tuitrain.widgets.messages import CompareRuns
 
 KEYS = ("m", "m", "right", *["left"] * 6, "down", "down", "b", "x", "left", "left", "+", "+", "-", "-", "i", "i",
         "[", "left", "o", "o", "e", "e", "g", "g", "a", "a", "down", "m", "left", "m", "0", "O", "O", "x", "x",

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 from claims import Claim, at_least, at_most, figure, report
-from tuitrain.runs.events.folder import EventFolder
-from tuitrain.runs.events.protobuf import put_bytes, put_double, put_float, put_int
-from tuitrain.runs.events.records import record
-from tuitrain.runs.follow import follow
+from tuitrain.runs.catalog.follow import follow
+from tuitrain.runs.tensorboard.folder import EventFolder
+from tuitrain.runs.tensorboard.protobuf import put_bytes, put_double, put_float, put_int
+from tuitrain.runs.tensorboard.tfrecord import record
 
 POINTS = 100_000
 ROUNDS, QUICK = 7, 3

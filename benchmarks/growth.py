@@ -22,9 +22,9 @@ import psutil
 from claims import Claim, at_most, figure, report
 from runs_made import write_run
 from terminal import Terminal, home
+from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
-from tuitrain.runs.index import RunIndex
 from tuitrain.runs.owner import held_by
 from tuitrain.runs.records import Evaluation
 

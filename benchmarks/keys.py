@@ -20,7 +20,7 @@ from pathlib import Path
 
 from claims import Claim, at_most, figure, p95, report
 from terminal import Terminal, home
-from tuitrain.app import TuitrainApp
+from tuitrain.app.app import TuitrainApp
 from tuitrain.cli.streams import keep_streams
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder

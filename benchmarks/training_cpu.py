@@ -42,7 +42,7 @@ SECONDS, WATCHED = 1.0, 4.0
 SCREEN = """
 import sys
 from pathlib import Path
-from tuitrain.app import TuitrainApp
+from tuitrain.app.app import TuitrainApp
 from tuitrain.config.values import override
 from tuitrain.config.schema import Config
 from tuitrain.hosts.thread import ThreadHost

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from tuitrain.app import TuitrainApp
+from tuitrain.app.app import TuitrainApp
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
+from tuitrain.hosts.background import start
 from tuitrain.hosts.launch import Request, launch
-from tuitrain.hosts.process import start
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.control import send
 from tuitrain.runs.folder import RunFolder

@@ -16,7 +16,7 @@ from study_page.pictures import GRADIENTS, make_pictures
 from study_page.results import conditions, published, results
 from study_page.runs import Study, read_study
 from tuitrain.errors import TuitrainError
-from tuitrain.runs.sweep import find
+from tuitrain.runs.sweeps.folder import find
 
 INTRODUCTION = """\
 # The study: optimizer, activation, learning rate, epochs

@@ -12,16 +12,16 @@ from textual.widget import Widget
 
 from study_page.runs import Group, Setting, Study, epochs
 from tuitrain.analysis import units
-from tuitrain.analysis.groups import band
-from tuitrain.analysis.identity import Identity, identities
+from tuitrain.analysis.table.groups import band
+from tuitrain.analysis.table.markers import Identity, identities
 from tuitrain.config.values import to_text
-from tuitrain.widgets.chart import Chart
-from tuitrain.widgets.line import Line
-from tuitrain.widgets.look import theme_color
-from tuitrain.widgets.overlay import Overlay
-from tuitrain.widgets.plot import ALL, View
-from tuitrain.widgets.plotted import METRICS, Drawn, Scaled
-from tuitrain.widgets.themes import load_themes, shipped_themes_folder
+from tuitrain.widgets.charts.chart import Chart
+from tuitrain.widgets.charts.comparison import Overlay
+from tuitrain.widgets.charts.line import Line
+from tuitrain.widgets.charts.render import ALL, View
+from tuitrain.widgets.charts.series import METRICS, Drawn, Scaled
+from tuitrain.widgets.terminal.colors import theme_color
+from tuitrain.widgets.terminal.themes import load_themes, shipped_themes_folder
 
 GRADIENTS = "study-gradients.svg"
 SIZE = (120, 20)

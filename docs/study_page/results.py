@@ -7,7 +7,7 @@ from math import log
 from study_page.runs import Group, Setting, Study
 from study_page.text import TITLES, cells, mean_sd, paragraph, points, table
 from tuitrain.analysis import units
-from tuitrain.analysis.groups import spread
+from tuitrain.analysis.table.groups import spread
 from tuitrain.text import plain
 
 

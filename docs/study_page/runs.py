@@ -9,12 +9,12 @@ from statistics import median
 from typing import NamedTuple
 
 from tuitrain.analysis.compare import compare
-from tuitrain.analysis.groups import SEED, Spread, spread
+from tuitrain.analysis.table.groups import SEED, Spread, spread
 from tuitrain.config.values import to_text
 from tuitrain.errors import RunError
+from tuitrain.runs.catalog.listing import Entry, list_runs
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
-from tuitrain.runs.listing import Entry, list_runs
 from tuitrain.runs.records import Evaluation
 from tuitrain.text import plain
 

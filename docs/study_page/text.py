@@ -5,7 +5,7 @@ from textwrap import fill
 
 from study_page.runs import Setting
 from tuitrain.analysis import units
-from tuitrain.analysis.groups import Spread
+from tuitrain.analysis.table.groups import Spread
 from tuitrain.config.values import to_text
 
 WIDTH = 120

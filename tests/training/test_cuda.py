@@ -1,4 +1,4 @@
-"""What holds on a GPU alone; skipped where there is none. What needs none is in test_captured.py and test_late.py."""
+"""What holds on a GPU alone; skipped where there is none. What needs none is in cuda_graphs and test_readback.py."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.training import checkpoint
 from tuitrain.training import loop as loop_module
-from tuitrain.training.graph import Update
+from tuitrain.training.cuda_graphs.graph import Update
 from tuitrain.training.loop import Loop
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -12,22 +12,23 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from tuitrain.config.schema import Config
-from tuitrain.training import captured as captured_module
-from tuitrain.training import captured_stack as captured_stack_module
-from tuitrain.training import checkpoint, gradients, late, models, optimizers
-from tuitrain.training.captured import Captured, obstacle
-from tuitrain.training.captured_stack import CapturedStack
+from tuitrain.training import backward, checkpoint, models, readback
+from tuitrain.training.cuda_graphs import step as captured_module
+from tuitrain.training.cuda_graphs.graph import Beside
+from tuitrain.training.cuda_graphs.step import Captured, obstacle
+from tuitrain.training.cuda_graphs.warmup import STEPS
 from tuitrain.training.data import Dataset, augmentation
 from tuitrain.training.data.shared import SharedBatches, SharedSplit
 from tuitrain.training.data.splits import MemorySplit
-from tuitrain.training.graph import Beside
-from tuitrain.training.job import Job
 from tuitrain.training.loop import Loop
+from tuitrain.training.metrics import Window, Windows
 from tuitrain.training.models.summary import gradient_layers
+from tuitrain.training.optim import build
 from tuitrain.training.progress import Progress
-from tuitrain.training.rehearsal import STEPS
-from tuitrain.training.stacked import StackedMLP, StackedOptimizer
-from tuitrain.training.window import Window, Windows
+from tuitrain.training.setup import Job
+from tuitrain.training.stacking import graph_step as captured_stack_module
+from tuitrain.training.stacking.graph_step import CapturedStack
+from tuitrain.training.stacking.network import StackedMLP, StackedOptimizer
 
 Quick = Callable[..., Config]
 DEVICE = torch.device("cuda", 0)
@@ -40,7 +41,7 @@ RECIPES = {
 }  # fmt: skip
 
 
-def put_there(self: gradients.Autograd, loss: Tensor) -> None:
+def put_there(self: backward.Autograd, loss: Tensor) -> None:
     assert loss.device == DEVICE
     for parameter in self._model.parameters():
         parameter.grad = torch.empty_like(parameter)
@@ -50,15 +51,15 @@ def put_there(self: gradients.Autograd, loss: Tensor) -> None:
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     here = torch.device("cpu")
     event = SimpleNamespace(query=lambda: False, synchronize=lambda: pytest.fail("waited for the device"))
-    monkeypatch.setattr(gradients.Autograd, "backward", put_there)
+    monkeypatch.setattr(backward.Autograd, "backward", put_there)
     monkeypatch.setattr(torch.autograd, "backward", lambda *_: None)
-    monkeypatch.setattr(late, "mark", lambda: event)
+    monkeypatch.setattr(readback, "mark", lambda: event)
     monkeypatch.setattr(captured_module, "Beside", lambda _: Beside(here))
     monkeypatch.setattr(captured_stack_module, "Beside", lambda _: Beside(here))
     monkeypatch.setattr(checkpoint, "random_state", lambda _: {})
     monkeypatch.setattr(checkpoint, "set_random_state", lambda *_: None)
     fused = (torch.optim.Adam, torch.optim.SGD)
-    monkeypatch.setattr(optimizers, "_has_fused", lambda kind, _: kind in fused)
+    monkeypatch.setattr(build, "_has_fused", lambda kind, _: kind in fused)
     with torch.library._scoped_library("aten", "IMPL") as library:
         for name in ("_fused_adam_.tensor_lr", "_fused_sgd_.tensor_lr", "_fused_sgd_"):
             library.impl(name, lambda *_, **__: None, "Meta")
@@ -74,7 +75,7 @@ def job(config: Config, split: object = None) -> Job:
     dataset = cast(Dataset, SimpleNamespace(train=split, shape=(1, 8, 8)))
     return Job(
         config=config, device=DEVICE, threads=1, dataset=dataset, model=model, title="",
-        optimizer=optimizers.build(config.optimizer, model), scaler=torch.amp.GradScaler("cuda", enabled=False),
+        optimizer=build.build(config.optimizer, model), scaler=torch.amp.GradScaler("cuda", enabled=False),
         changes=(change,) if change else (), layers=gradient_layers(model),
     )  # fmt: skip
 

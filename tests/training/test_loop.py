@@ -16,7 +16,7 @@ from tuitrain.runs.follower import Follower
 from tuitrain.training import checkpoint
 from tuitrain.training import loop as loop_module
 from tuitrain.training.data.splits import MemorySplit
-from tuitrain.training.job import Job, prepare
+from tuitrain.training.setup import Job, prepare
 
 Quick = Callable[..., Config]
 Train = Callable[..., Follower]

@@ -20,8 +20,8 @@ from tuitrain.runs.control import CommandName, Inbox, send
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.follower import Follower
 from tuitrain.training import checkpoint
+from tuitrain.training import control as steering_module
 from tuitrain.training import loop as loop_module
-from tuitrain.training import steering as steering_module
 
 Quick = Callable[..., Config]
 Cut = Callable[..., Any]
@@ -51,7 +51,7 @@ RECIPES = {
 }  # fmt: skip
 # Processes that have torch already when they begin; each is a trainer of its own that can be killed.
 server = multiprocessing.get_context("forkserver")
-server.set_forkserver_preload(["tuitrain.training.work", "sklearn.datasets", "tuitrain.cli.work", "torch._dynamo"])
+server.set_forkserver_preload(["tuitrain.training.run", "sklearn.datasets", "tuitrain.cli.work", "torch._dynamo"])
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -239,7 +239,7 @@ def test_left_in_the_midst_of_any_evaluation(
     monkeypatch.setattr(loop_module, "ATTENTION", 0.0)
     monkeypatch.setattr(steering_module, "ATTENTION", 0.0)
     # One batch a split.
-    monkeypatch.setattr("tuitrain.training.evaluate.CPU_BATCH", 1000)
+    monkeypatch.setattr("tuitrain.training.evaluation.evaluate.CPU_BATCH", 1000)
     config = quick(*FALLING, "data.batch_size=128", "training.epochs=3", "evaluation.test_every=1", "model.dropout=0.1")
     uncut = new(config, tmp_path)
     whole = Leaver(uncut, 0, "stop")

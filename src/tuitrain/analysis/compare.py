@@ -7,7 +7,7 @@ from typing import Any
 
 from tuitrain.analysis import units
 from tuitrain.analysis.confusion import class_scores
-from tuitrain.analysis.groups import Group, Spread, group, spread
+from tuitrain.analysis.table.groups import Group, Spread, group, spread
 from tuitrain.config.settings import settings
 from tuitrain.runs.follower import Curve, Follower
 from tuitrain.runs.records import Evaluation, Score

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuitrain.analysis import units
 from tuitrain.config.values import changed
-from tuitrain.runs.listing import Entry
+from tuitrain.runs.catalog.listing import Entry
 
 if TYPE_CHECKING:
     from tuitrain.runs.follower import Follower

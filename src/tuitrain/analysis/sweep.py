@@ -7,10 +7,10 @@ from typing import Any
 from msgspec import Struct
 
 from tuitrain.analysis import units
-from tuitrain.config.sweep import Sweep, short_names
+from tuitrain.config.sweeps.sweep import Sweep, short_names
 from tuitrain.config.values import to_text
-from tuitrain.runs.result import metric
-from tuitrain.runs.sweep_index import Outcome
+from tuitrain.runs.catalog.result import metric
+from tuitrain.runs.sweeps.index import Outcome
 from tuitrain.text import plain
 
 # More different numbers than this, as sampling makes them, are taken together in so many groups of the same size.

@@ -6,9 +6,9 @@ import sys
 
 from tuitrain.cli.output import talk
 from tuitrain.errors import RunError, TuitrainError
+from tuitrain.runs.catalog.index import RunIndex
+from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.index import RunIndex
-from tuitrain.runs.listing import find
 from tuitrain.text import plain
 
 
@@ -17,7 +17,7 @@ def run(options: argparse.Namespace) -> int:
     # What is made until the first screen lives as long as the app: looking for garbage in it only makes one wait.
     gc.disable()
     first = _attached(options) if options.command == "attach" else None
-    from tuitrain.app import open_app
+    from tuitrain.app.app import open_app
 
     left = open_app(options.runs_dir, first)
     if left is not None:

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from tuitrain.analysis import compare_text, units
+from tuitrain.analysis import compare_export, units
 from tuitrain.analysis.compare import Comparison, compare
-from tuitrain.analysis.compare_text import Tests
+from tuitrain.analysis.compare_export import Tests
 from tuitrain.cli.output import document, talk, wide_console
 from tuitrain.errors import RunError
+from tuitrain.runs.catalog.follow import follow
+from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.follow import follow
 from tuitrain.runs.follower import Follower
-from tuitrain.runs.listing import find
 from tuitrain.text import plain
 
 
@@ -25,14 +25,14 @@ def run(options: argparse.Namespace) -> int:
         raise RunError("A comparison needs two runs or more.", "See: tuitrain runs")
     followers = [_read(folder) for folder in folders.values()]
     comparison = compare(followers, threshold=options.reach and options.reach / 100)
-    tests = compare_text.tests(comparison, folders)
-    keys = compare_text.keys(comparison, everything=options.all)
+    tests = compare_export.tests(comparison, folders)
+    keys = compare_export.keys(comparison, everything=options.all)
     if options.json:
-        document(compare_text.document(comparison, keys, tests))
+        document(compare_export.document(comparison, keys, tests))
     elif options.format == "table":
         _table(comparison, keys, tests)
     else:
-        sys.stdout.write(compare_text.write(comparison, keys, tests, options.format))
+        sys.stdout.write(compare_export.write(comparison, keys, tests, options.format))
     return 0
 
 
@@ -47,9 +47,9 @@ def _read(folder: RunFolder) -> Follower:
 
 def _table(comparison: Comparison, keys: Sequence[str], tests: Tests) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for head in ["", *compare_text.heads(comparison)]:
+    for head in ["", *compare_export.heads(comparison)]:
         table.add_column(Text(head), no_wrap=True)
-    for row in compare_text.table_rows(comparison, keys, tests):
+    for row in compare_export.table_rows(comparison, keys, tests):
         table.add_row(*map(Text, row))
     console = wide_console()
     console.print(table)

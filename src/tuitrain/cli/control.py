@@ -5,9 +5,9 @@ import argparse
 from tuitrain.cli.output import talk
 from tuitrain.config.values import from_text
 from tuitrain.errors import ConfigError, RunError
+from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.control import KEYS, CommandName, accepted, ask, send
 from tuitrain.runs.folder import RunFolder, shown_status
-from tuitrain.runs.listing import find
 from tuitrain.text import plain
 
 CHANGEABLE = {key: name for name, key in KEYS.items()}

@@ -6,8 +6,8 @@ import sys
 from tuitrain.analysis import units
 from tuitrain.cli.output import document, talk
 from tuitrain.cli.show import evaluation_document
-from tuitrain.hosts.reevaluate import reevaluate
-from tuitrain.runs.listing import find
+from tuitrain.hosts.evaluate import reevaluate
+from tuitrain.runs.catalog.listing import find
 from tuitrain.text import plain
 
 

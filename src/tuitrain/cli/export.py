@@ -5,7 +5,7 @@ import sys
 
 from tuitrain.cli.output import document
 from tuitrain.hosts.export import default_path, export
-from tuitrain.runs.listing import find
+from tuitrain.runs.catalog.listing import find
 
 
 def run(options: argparse.Namespace) -> int:

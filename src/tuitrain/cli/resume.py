@@ -7,12 +7,12 @@ from tuitrain.cli.output import talk
 from tuitrain.cli.train import follow, queued
 from tuitrain.config.values import check, from_text
 from tuitrain.errors import RunError
+from tuitrain.hosts.background import spawn
 from tuitrain.hosts.launch import check_resumable
-from tuitrain.hosts.process import spawn
 from tuitrain.hosts.thread import ThreadHost
+from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.control import send
 from tuitrain.runs.folder import shown_status
-from tuitrain.runs.listing import find
 from tuitrain.text import plain
 
 

@@ -4,15 +4,15 @@ import argparse
 import gc
 from typing import Any
 
-from tuitrain.analysis import query
-from tuitrain.analysis.arrange import judged_by, ordered, sort_order
-from tuitrain.analysis.columns import Column, columns
+from tuitrain.analysis.table import query
+from tuitrain.analysis.table.columns import Column, columns
+from tuitrain.analysis.table.layout import judged_by, ordered, sort_order
 from tuitrain.cli.output import document, talk
 from tuitrain.cli.table import write_table
 from tuitrain.config.values import flat
+from tuitrain.runs.catalog.index import RunIndex
+from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.changes import present
-from tuitrain.runs.index import RunIndex
-from tuitrain.runs.listing import Entry
 from tuitrain.text import plain
 
 COLUMNS = (

@@ -10,12 +10,12 @@ from rich.text import Text
 from tuitrain.analysis import confusion, summary, units
 from tuitrain.cli.output import document, scores, wide_console
 from tuitrain.config.values import to_text
+from tuitrain.runs.catalog.listing import Entry, find
+from tuitrain.runs.catalog.result import result
 from tuitrain.runs.changes import present
+from tuitrain.runs.external import ForeignInfo
 from tuitrain.runs.folder import RunFolder, shown_status
-from tuitrain.runs.foreign import ForeignInfo
-from tuitrain.runs.listing import Entry, find
 from tuitrain.runs.records import Evaluation
-from tuitrain.runs.result import result
 from tuitrain.text import plain
 
 # A terminal has no room for more classes; --json has them all.

@@ -50,7 +50,7 @@ class _Results(io.TextIOWrapper):
 
 def keep_streams() -> None:
     """From now on stdout and stderr write by descriptors of their own, so that 1 and 2 can be led elsewhere, as
-    `tuitrain.hosts.output` does."""
+    `tuitrain.hosts.log_capture` does."""
     _open_missing()
     for number, name, kind in ((1, "stdout", _Results), (2, "stderr", _Talk)):
         stream = kind(os.fdopen(os.dup(number), "wb"), encoding="utf-8", errors="replace", line_buffering=True)

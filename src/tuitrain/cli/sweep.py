@@ -15,15 +15,15 @@ from rich.text import Text
 from tuitrain.analysis import sweep as analysis
 from tuitrain.analysis import units
 from tuitrain.cli.output import document, talk, wide_console
-from tuitrain.config.sweep import Sweep, Values, assigned_options, change, describe, trials
-from tuitrain.config.sweep import options as sweep_options
-from tuitrain.config.sweep_toml import dumps, read
+from tuitrain.config.sweeps.sweep import Sweep, Values, assigned_options, change, describe, trials
+from tuitrain.config.sweeps.sweep import options as sweep_options
+from tuitrain.config.sweeps.toml import dumps, read
 from tuitrain.config.values import parsed, to_text
 from tuitrain.errors import ConfigError, RunError
-from tuitrain.hosts.sweep import Pool, spawn, stop
-from tuitrain.runs.result import metric
-from tuitrain.runs.sweep import SweepFolder, create, find, sweeps
-from tuitrain.runs.sweep_index import Outcome, SweepIndex
+from tuitrain.hosts.sweeps.pool import Pool, spawn, stop
+from tuitrain.runs.catalog.result import metric
+from tuitrain.runs.sweeps.folder import SweepFolder, create, find, sweeps
+from tuitrain.runs.sweeps.index import Outcome, SweepIndex
 from tuitrain.text import plain
 
 

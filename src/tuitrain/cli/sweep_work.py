@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 
-from tuitrain.hosts.queue import Place, work
+from tuitrain.hosts.sweeps.worker import Place, work
 
 
 def run(options: argparse.Namespace) -> int:

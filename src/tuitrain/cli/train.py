@@ -15,13 +15,13 @@ from tuitrain.cli.output import document, scores, talk
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import read
 from tuitrain.config.values import override
+from tuitrain.hosts.background import start
 from tuitrain.hosts.launch import Request
-from tuitrain.hosts.process import start
 from tuitrain.hosts.thread import ThreadHost
+from tuitrain.runs.catalog.result import result
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import State
-from tuitrain.runs.result import result
 from tuitrain.runs.writer import is_detail
 from tuitrain.text import plain
 

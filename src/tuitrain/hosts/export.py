@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from tuitrain.errors import RunError
-from tuitrain.hosts.output import Capture
+from tuitrain.hosts.log_capture import Capture
 from tuitrain.runs import rows_csv
-from tuitrain.runs.events import writer as events
+from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.follow import follow
 from tuitrain.runs.follower import Follower
+from tuitrain.runs.tensorboard import writer as events
 from tuitrain.text import plain
 
 Format = Literal["csv", "tensorboard", "safetensors", "onnx"]

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
+from tuitrain.hosts.log_capture import Capture
 from tuitrain.hosts.notify import notify
-from tuitrain.hosts.output import Capture
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import RunInfo, State
@@ -54,8 +54,8 @@ def launch(request: Request, progress: Progress, created: Callable[[RunFolder, I
     """
     with Capture() as capture:
         progress("loading torch", None)
-        from tuitrain.training.job import prepare
-        from tuitrain.training.work import work
+        from tuitrain.training.run import work
+        from tuitrain.training.setup import prepare
 
         job = prepare(request.config, progress)
         folder = make(request)
@@ -90,9 +90,9 @@ def resume(folder: RunFolder, progress: Progress, inbox: Inbox, epochs: int | No
             raise RunError(f"The run cannot be written: {error.strerror}.") from None
         try:
             progress("loading torch", None)
-            from tuitrain.training.job import prepare
-            from tuitrain.training.steering import listen
-            from tuitrain.training.work import work
+            from tuitrain.training.control import listen
+            from tuitrain.training.run import work
+            from tuitrain.training.setup import prepare
         except BaseException as error:
             if isinstance(error, (ImportError, OSError)):
                 reason = f"torch cannot be loaded: {type(error).__name__}: {plain(error, 200)}"
@@ -127,7 +127,7 @@ def resume_together(runs: Sequence[tuple[RunFolder, Inbox]], ended: Callable[[Ru
             notify(folder, state, folder.config().notify.command)
             ended(folder, state)
 
-        from tuitrain.training.stack import together
+        from tuitrain.training.stacking.loop import together
 
         together(writers, tell).run()
 

@@ -4,9 +4,9 @@ import subprocess
 
 import msgspec
 
+from tuitrain.runs.catalog.result import result
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
-from tuitrain.runs.result import result
 
 # Seconds that the command may take; it must not keep the process of an ended run.
 PATIENCE = 60.0

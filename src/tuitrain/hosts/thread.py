@@ -5,9 +5,9 @@ import threading
 from collections.abc import Callable
 
 from tuitrain.errors import RunError, TuitrainError
+from tuitrain.hosts.background import spawn, start
 from tuitrain.hosts.launch import Request, launch, resume
-from tuitrain.hosts.libraries import load_libraries
-from tuitrain.hosts.process import spawn, start
+from tuitrain.hosts.preload import load_libraries
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.text import plain

@@ -16,8 +16,8 @@ import msgspec
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
 from tuitrain.runs.changes import Changed, changes
+from tuitrain.runs.external import settings_of
 from tuitrain.runs.folder import RunFolder, shown_status
-from tuitrain.runs.foreign import settings_of
 from tuitrain.runs.records import RunInfo, ShownStatus, State
 from tuitrain.runs.rows import Evaluated, Event, Row, Train, decode, decode_lines
 

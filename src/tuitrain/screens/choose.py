@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from tuitrain.widgets.pick import distance
+from tuitrain.widgets.forms.pick_list import distance
 
 
 class _Find(Input):

@@ -12,26 +12,26 @@ from textual.containers import Container
 from textual.content import Content
 from textual.widgets import ContentSwitcher
 
-from tuitrain.analysis import compare_text
+from tuitrain.analysis import compare_export
 from tuitrain.analysis.compare import Comparison, compare
-from tuitrain.analysis.identity import Identity, identities
-from tuitrain.analysis.verdicts import Verdicts
+from tuitrain.analysis.pairwise_tests import Verdicts
+from tuitrain.analysis.table.markers import Identity, identities
 from tuitrain.errors import ConfigError
+from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.follow import follow
 from tuitrain.text import plain, utf8_locale
-from tuitrain.widgets import terminal
-from tuitrain.widgets.compare_export import ask_export
-from tuitrain.widgets.compare_rows import Look, rows
-from tuitrain.widgets.compare_table import CompareTable, Head
-from tuitrain.widgets.confusion_pair import ConfusionPair, Tested
-from tuitrain.widgets.footer import FittingFooter
-from tuitrain.widgets.look import theme_color
-from tuitrain.widgets.navigation import AskValue, OpenRun
-from tuitrain.widgets.overlay import Overlay
-from tuitrain.widgets.plotted import Drawn
-from tuitrain.widgets.said import Said
-from tuitrain.widgets.ticking import TickingScreen
+from tuitrain.widgets.charts.comparison import Overlay
+from tuitrain.widgets.charts.series import Drawn
+from tuitrain.widgets.confusion.pair import ConfusionPair, Tested
+from tuitrain.widgets.forms.export_comparison import ask_export
+from tuitrain.widgets.messages import AskValue, OpenRun
+from tuitrain.widgets.panels.fixed_text import Said
+from tuitrain.widgets.tables.compare import CompareTable, Head
+from tuitrain.widgets.tables.compare_rows import Look, rows
+from tuitrain.widgets.terminal import notifications
+from tuitrain.widgets.terminal.colors import theme_color
+from tuitrain.widgets.terminal.footer import FittingFooter
+from tuitrain.widgets.terminal.refresh import TickingScreen
 
 # Seconds that one look at the runs may take, all together, and between two while there is much to read.
 BUDGET, PAUSE = 0.03, 0.005
@@ -115,7 +115,7 @@ class Compare(TickingScreen):
         self._share_room()
 
     def on_screen_resume(self) -> None:
-        terminal.title(self.app, f"{len(self.runs)} runs compared")
+        notifications.title(self.app, f"{len(self.runs)} runs compared")
 
     def tick(self) -> None:
         if self._reading:
@@ -311,11 +311,11 @@ class Compare(TickingScreen):
                                    _accuracy, answer))  # fmt: skip
 
     def action_export(self) -> None:
-        def text(format: compare_text.Format) -> str:
+        def text(format: compare_export.Format) -> str:
             assert self.comparison is not None
-            keys = compare_text.keys(self.comparison, everything=self.everything)
-            tests = compare_text.tests(self.comparison, {id: run.folder for id, run in self.runs.items()})
-            return compare_text.write(self.comparison, keys, tests, format)
+            keys = compare_export.keys(self.comparison, everything=self.everything)
+            tests = compare_export.tests(self.comparison, {id: run.folder for id, run in self.runs.items()})
+            return compare_export.write(self.comparison, keys, tests, format)
 
         self.post_message(ask_export(text, self.post_message, lambda said: self.notify(said, timeout=3, markup=False)))
 

@@ -10,33 +10,34 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
-from tuitrain.config import preferences, sweep_toml
+from tuitrain.config import preferences
 from tuitrain.config.presets import PRESETS, preset
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
+from tuitrain.config.sweeps import toml
 from tuitrain.errors import ConfigError
-from tuitrain.hosts import process
+from tuitrain.hosts import background
 from tuitrain.hosts.launch import Request
-from tuitrain.hosts.preview import Preview
-from tuitrain.hosts.previewer import Previewer
-from tuitrain.hosts.sweep import spawn
+from tuitrain.hosts.preview.preview import Preview
+from tuitrain.hosts.preview.process import Previewer
+from tuitrain.hosts.sweeps.pool import spawn
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import RunInfo
-from tuitrain.runs.sweep import SweepFolder, create
+from tuitrain.runs.sweeps.folder import SweepFolder, create
 from tuitrain.runs.writer import is_default_name
 from tuitrain.text import plain
-from tuitrain.widgets.draft import Draft, Plan, brief, command_line, left, planned
-from tuitrain.widgets.fields import Field
-from tuitrain.widgets.files import ask_load, ask_save
-from tuitrain.widgets.footer import FittingFooter
-from tuitrain.widgets.form import NAME, PLACE, Form
-from tuitrain.widgets.labels import LONGEST, label, words
-from tuitrain.widgets.navigation import Choose, OpenRun, OpenSweep
-from tuitrain.widgets.pick import Pick
-from tuitrain.widgets.preview import Outlook
-from tuitrain.widgets.said import Said
-from tuitrain.widgets.start_line import StartLine
+from tuitrain.widgets.forms.draft import Draft, Plan, brief, command_line, left, planned
+from tuitrain.widgets.forms.fields import Field
+from tuitrain.widgets.forms.form import NAME, PLACE, Form
+from tuitrain.widgets.forms.labels import LONGEST, label, words
+from tuitrain.widgets.forms.pick_list import Pick
+from tuitrain.widgets.forms.preview import Outlook
+from tuitrain.widgets.forms.start_line import StartLine
+from tuitrain.widgets.forms.toml_files import ask_load, ask_save
+from tuitrain.widgets.messages import Choose, OpenRun, OpenSweep
+from tuitrain.widgets.panels.fixed_text import Said
+from tuitrain.widgets.terminal.footer import FittingFooter
 
 TICK = 0.15
 BUSY = (
@@ -251,7 +252,7 @@ class NewRunForm(Screen[None]):
             self._refuse("Not started")
             return
         if self.plan.values:
-            text = sweep_toml.dumps(self.plan.sweep(self._draft.name))
+            text = toml.dumps(self.plan.sweep(self._draft.name))
             self.line.elsewhere(lambda: _start_sweep(self._runs_dir, text))
         else:
             self._start(
@@ -272,7 +273,7 @@ class NewRunForm(Screen[None]):
 
     def _start(self, request: Request) -> None:
         if self.form.own_process:
-            self.line.elsewhere(lambda: process.start(request))
+            self.line.elsewhere(lambda: background.start(request))
         elif self._host.busy:
             self.form.focus_key(PLACE)
             self._say(BUSY)

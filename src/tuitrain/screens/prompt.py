@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from tuitrain.errors import TuitrainError
-from tuitrain.widgets.ticking import Aside
+from tuitrain.widgets.terminal.refresh import Aside
 
 
 class Prompt(Aside[str | None]):

@@ -12,21 +12,21 @@ from textual.widgets import Static
 
 from tuitrain.analysis import sweep as analysis
 from tuitrain.analysis import units
-from tuitrain.config.sweep import Sweep as Settings
+from tuitrain.config.sweeps.sweep import Sweep as Settings
 from tuitrain.errors import RunError
-from tuitrain.hosts.sweep import complaint
-from tuitrain.runs.sweep import SweepFolder
-from tuitrain.runs.sweep_index import Outcome, SweepIndex
-from tuitrain.screens.sweep_changes import SWEEP_CHANGES, SweepChanges
+from tuitrain.hosts.sweeps.pool import complaint
+from tuitrain.runs.sweeps.folder import SweepFolder
+from tuitrain.runs.sweeps.index import Outcome, SweepIndex
+from tuitrain.screens.sweep_actions import SWEEP_CHANGES, SweepChanges
 from tuitrain.text import plain, utf8_locale
-from tuitrain.widgets import sweep as tables
-from tuitrain.widgets import terminal
-from tuitrain.widgets.footer import FittingFooter
-from tuitrain.widgets.meter import progress
-from tuitrain.widgets.navigation import OpenRun
-from tuitrain.widgets.report import MUTED, STATUS
-from tuitrain.widgets.said import Said
-from tuitrain.widgets.sweep_table import SweepTable
+from tuitrain.widgets.messages import OpenRun
+from tuitrain.widgets.panels import sweep_effects as tables
+from tuitrain.widgets.panels.fixed_text import Said
+from tuitrain.widgets.panels.progress_bars import progress
+from tuitrain.widgets.panels.run_report import MUTED, STATUS
+from tuitrain.widgets.tables.sweep import SweepTable
+from tuitrain.widgets.terminal import notifications
+from tuitrain.widgets.terminal.footer import FittingFooter
 
 PAGES = ("runs", "map", "effects")
 
@@ -124,7 +124,7 @@ class Sweep(SweepChanges):
     def _show(self) -> None:
         ended = sum(one.done for one in self._outcomes)
         part = analysis.part_done(self._sweep, self._outcomes)
-        terminal.title(self.app, f"{part:.0%} {self._sweep.name} · {self.status}")
+        notifications.title(self.app, f"{part:.0%} {self._sweep.name} · {self.status}")
         self.query_one("#head", Said).say(self._head(ended))
         self.query_one("#progress", Said).say(progress("runs", part, max(20, self.size.width - 2), blocks=self._blocks))
         self.query_one("#best", Said).say(self._best())

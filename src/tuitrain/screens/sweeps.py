@@ -11,14 +11,14 @@ from textual.widgets import DataTable
 
 from tuitrain.analysis import sweep as analysis
 from tuitrain.errors import RunError
-from tuitrain.runs.sweep import sweeps
-from tuitrain.runs.sweep_index import SweepIndex
+from tuitrain.runs.sweeps.folder import sweeps
+from tuitrain.runs.sweeps.index import SweepIndex
 from tuitrain.text import plain
-from tuitrain.widgets import terminal
-from tuitrain.widgets.footer import FittingFooter
-from tuitrain.widgets.navigation import OpenSweep
-from tuitrain.widgets.said import Said
-from tuitrain.widgets.ticking import TickingScreen
+from tuitrain.widgets.messages import OpenSweep
+from tuitrain.widgets.panels.fixed_text import Said
+from tuitrain.widgets.terminal import notifications
+from tuitrain.widgets.terminal.footer import FittingFooter
+from tuitrain.widgets.terminal.refresh import TickingScreen
 
 COLUMNS = ("sweep", "status", "runs", "best", "with", "id")
 
@@ -58,7 +58,7 @@ class Sweeps(TickingScreen):
         table.focus()
 
     def tick(self) -> None:
-        terminal.title(self.app, "tuitrain · sweeps")
+        notifications.title(self.app, "tuitrain · sweeps")
         self._indexes = {
             folder.id: self._indexes.get(folder.id, SweepIndex(folder)) for folder in sweeps(self._runs_dir)
         }

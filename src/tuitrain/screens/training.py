@@ -14,12 +14,13 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.process import this_process
 from tuitrain.text import plain
-from tuitrain.widgets import live, terminal
-from tuitrain.widgets.curves import Curves, Gradients
-from tuitrain.widgets.footer import FittingFooter
-from tuitrain.widgets.navigation import AskValue, DetachRun, OpenRun, RunEnded, TrainOn
-from tuitrain.widgets.said import Said
-from tuitrain.widgets.ticking import BUDGET, TickingScreen
+from tuitrain.widgets.charts.run_charts import Curves, Gradients
+from tuitrain.widgets.messages import AskValue, DetachRun, OpenRun, RunEnded, TrainOn
+from tuitrain.widgets.panels import live
+from tuitrain.widgets.panels.fixed_text import Said
+from tuitrain.widgets.terminal import notifications
+from tuitrain.widgets.terminal.footer import FittingFooter
+from tuitrain.widgets.terminal.refresh import BUDGET, TickingScreen
 
 PAGES = ("curves", "gradients", "log")
 LOG_LINES = 3
@@ -91,7 +92,7 @@ class Training(TickingScreen):
         self._tell_refused()
         state = self.run.state
         whole = f"{state.step / state.steps:.0%} " if state.steps and state.active else ""
-        terminal.title(self.app, f"{whole}{self.run.info.name} · {self.run.status}")
+        notifications.title(self.app, f"{whole}{self.run.info.name} · {self.run.status}")
         self._page()
         self._lines()
         self.refresh_bindings()

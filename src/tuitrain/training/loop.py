@@ -12,18 +12,18 @@ from tuitrain.config.schedule import factor
 from tuitrain.runs.records import Score
 from tuitrain.runs.rows import Train
 from tuitrain.training import checkpoint
-from tuitrain.training.captured import Captured, obstacle
+from tuitrain.training.backward import gradients_of
+from tuitrain.training.control import ATTENTION, Steered
+from tuitrain.training.cuda_graphs.graph import not_captured, words
+from tuitrain.training.cuda_graphs.step import Captured, obstacle
+from tuitrain.training.cuda_graphs.warmup import rehearse
 from tuitrain.training.device import release
-from tuitrain.training.gradients import gradients_of
-from tuitrain.training.graph import not_captured, words
-from tuitrain.training.judge import judge, test, validate
-from tuitrain.training.late import lead_of
-from tuitrain.training.optimizers import layer_norms
+from tuitrain.training.evaluation.record import judge, test, validate
+from tuitrain.training.metrics import Taken
+from tuitrain.training.optim.build import layer_norms
+from tuitrain.training.optim.fused import Step
 from tuitrain.training.progress import restore
-from tuitrain.training.rehearsal import rehearse
-from tuitrain.training.steering import ATTENTION, Steered
-from tuitrain.training.step import Step
-from tuitrain.training.window import Taken
+from tuitrain.training.readback import lead_of
 
 
 class Loop(Steered):

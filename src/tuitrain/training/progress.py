@@ -10,8 +10,8 @@ from tuitrain.errors import RunError
 from tuitrain.runs.records import Best
 from tuitrain.text import plain
 from tuitrain.training import checkpoint
-from tuitrain.training.job import Job
-from tuitrain.training.window import Window
+from tuitrain.training.metrics import Window
+from tuitrain.training.setup import Job
 
 
 @dataclass

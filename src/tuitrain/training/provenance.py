@@ -8,7 +8,7 @@ import torch
 from tuitrain import __version__
 from tuitrain.runs.records import RunInfo
 from tuitrain.training import device as devices
-from tuitrain.training.job import Job
+from tuitrain.training.setup import Job
 
 
 def run_info(job: Job) -> RunInfo:

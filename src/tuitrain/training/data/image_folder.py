@@ -12,11 +12,11 @@ from torch import Tensor
 from tuitrain.config.schema import Data
 from tuitrain.errors import DataError
 from tuitrain.text import plain
-from tuitrain.training.data import images
+from tuitrain.training.data import decode
 from tuitrain.training.data.dataset import Dataset, Progress, Ticker
-from tuitrain.training.data.folder import Files, ImageFolder
-from tuitrain.training.data.images import ImageError, ImageReader
-from tuitrain.training.data.pixels import Normalization, Pixels, allocate
+from tuitrain.training.data.decode import ImageError, ImageReader
+from tuitrain.training.data.folder_scan import Files, ImageFolder
+from tuitrain.training.data.normalize import Normalization, Pixels, allocate
 from tuitrain.training.data.splits import MemorySplit, Split, StreamedSplit, default_workers
 
 _CPU = torch.device("cpu")
@@ -94,7 +94,7 @@ class _Loader:
         return pixels if len(rows) == len(files.paths) else pixels.at(rows)
 
     def _checked(self, name: str, files: Files) -> Files:
-        return files.at(self._readable(name, files, lambda row: images.check(files.paths[row])))
+        return files.at(self._readable(name, files, lambda row: decode.check(files.paths[row])))
 
     def _sampled(self, files: Files) -> Tensor:
         """Up to 2000 of the images, (n, C, H, W) uint8, always the same ones."""
@@ -141,7 +141,7 @@ def _mode(channels: str, paths: list[str]) -> str:
     if channels != "auto":
         return "L" if channels == "grey" else "RGB"
     rows = torch.randperm(len(paths), generator=torch.Generator().manual_seed(0))[:_LOOKED_AT].tolist()
-    grey = [images.is_grey(paths[row]) for row in rows]
+    grey = [decode.is_grey(paths[row]) for row in rows]
     return "RGB" if False in grey else "L"
 
 

@@ -4,9 +4,9 @@ import torch
 
 from tuitrain.config.datasets import FACTS
 from tuitrain.config.schema import Data
-from tuitrain.training.data import image_folder, named
+from tuitrain.training.data import image_folder, standard
 from tuitrain.training.data.dataset import Dataset, Progress
-from tuitrain.training.data.pixels import Normalization
+from tuitrain.training.data.normalize import Normalization
 from tuitrain.training.data.splits import MemorySplit
 from tuitrain.training.data.stratify import stratified
 
@@ -21,7 +21,7 @@ def load(config: Data, seed: int, device: torch.device, progress: Progress = _qu
     """
     if config.dataset == "image-folder":
         return image_folder.load(config, seed, device, progress)
-    train, test, white = named.read(config.dataset, config.dir, progress)
+    train, test, white = standard.read(config.dataset, config.dir, progress)
     validation = None
     if config.validation:
         kept, held = stratified(train.labels, config.validation, seed)

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from tuitrain.config.datasets import FACTS
 from tuitrain.config.schema import Data
-from tuitrain.training.data import named
+from tuitrain.training.data import standard
 from tuitrain.training.data.dataset import Dataset, Progress
-from tuitrain.training.data.pixels import Normalization, Normalizer, sums
+from tuitrain.training.data.normalize import Normalization, Normalizer, sums
 from tuitrain.training.data.splits import MemorySplit, moved
 from tuitrain.training.data.stratify import stratified
 
@@ -94,7 +94,7 @@ class _Known:
     """The images as floats in [0, 1] on the device, and what their normalisation follows from."""
 
     def __init__(self, config: Data, device: torch.device, progress: Progress) -> None:
-        train, test, self._white = named.read(config.dataset, config.dir, progress)
+        train, test, self._white = standard.read(config.dataset, config.dir, progress)
         progress(f"converting {config.dataset}", None)
         plain = Normalization.none(train.images.shape[1], self._white).on(device)
         self.train, self.test = MemorySplit.of(train, plain), MemorySplit.of(test, plain)

@@ -13,8 +13,8 @@ from torch.utils.data import Dataset as TorchDataset
 
 from tuitrain.errors import TrainingError
 from tuitrain.text import plain
-from tuitrain.training.data.images import ImageError, ImageReader
-from tuitrain.training.data.pixels import Normalizer, Pixels, allocate, chunks
+from tuitrain.training.data.decode import ImageError, ImageReader
+from tuitrain.training.data.normalize import Normalizer, Pixels, allocate, chunks
 
 # In place of an image that cannot be read the next that can is taken; after so many in a row the disk is gone.
 _SUBSTITUTES = 16

@@ -3,7 +3,7 @@
 from torch import nn
 
 from tuitrain.config.schema import Model
-from tuitrain.training.models import families
+from tuitrain.training.models import torchvision_models
 from tuitrain.training.models.cnn import CNN
 from tuitrain.training.models.mlp import MLP
 
@@ -18,4 +18,4 @@ def build(config: Model, shape: tuple[int, int, int], classes: int) -> nn.Module
         return MLP(config, shape, classes)
     if config.name == "cnn":
         return CNN(config, shape, classes)
-    return families.build(config, shape, classes)
+    return torchvision_models.build(config, shape, classes)

@@ -1,0 +1,49 @@
+"""Looking again at a run's test or validation split with a checkpoint of it."""
+
+from contextlib import suppress
+
+from tuitrain.config.values import build, check, flat
+from tuitrain.errors import ConfigError
+from tuitrain.hosts.launch import Progress
+from tuitrain.hosts.log_capture import Capture
+from tuitrain.runs.folder import RunFolder, shown_status
+from tuitrain.runs.records import Evaluation
+
+
+def reevaluate(folder: RunFolder, split: str, which: str, device: str, progress: Progress) -> Evaluation:
+    """Kept in the run's folder unless the run still goes on. Raises TuitrainError where run, data or checkpoint are
+    not what they must be."""
+    folder.refuse_foreign()
+    check("training.device", device)
+    with Capture():
+        progress("loading torch", None)
+        from tuitrain.training import checkpoint
+        from tuitrain.training.device import choose
+        from tuitrain.training.evaluation.record import look
+        from tuitrain.training.progress import Progress as At
+        from tuitrain.training.progress import load_weights, reached
+        from tuitrain.training.setup import prepare
+
+        config = folder.config()
+        # A user's function changes training images alone; there is no need to run it.
+        changes: dict[str, object] = {"data.transform": None, "training.device": device}
+        if config.training.precision == "fp16" and choose(device).type == "cpu":
+            # Trained on a GPU, looked at without one.
+            changes["training.precision"] = "fp32"
+        job = prepare(build(flat(config) | changes), progress)
+        if split == "validation" and job.dataset.validation is None:
+            raise ConfigError("The run has no validation split: data.validation = 0.", key="data.validation")
+        path = folder.checkpoints / f"{which}.safetensors"
+        saved, state = checkpoint.load(path), folder.state()
+        load_weights(job, saved, path)
+        at = At(lr=0, epochs=state.epochs, epoch=state.epoch, step=state.step, best=state.best)
+        if which == "last":
+            # The state of a run that was interrupted is ahead of its checkpoint.
+            at.epoch, at.batch, at.step = reached(saved, path)
+        progress(f"evaluating on {split}", None)
+        seen = look(job, split, at, lambda: None, which=which)  # type: ignore[arg-type]
+        if shown_status(state) not in ("queued", "running", "paused"):
+            # A copy that can only be read is looked at all the same.
+            with suppress(OSError):
+                folder.write_evaluation(seen)
+        return seen

@@ -1,0 +1,10 @@
+"""Following a run, whoever wrote it."""
+
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.follower import Follower
+from tuitrain.runs.tensorboard.folder import EventFolder
+
+
+def follow(folder: RunFolder, *, brief: bool = False) -> Follower:
+    """`brief`: see `Follower`."""
+    return folder.follow(brief=brief) if isinstance(folder, EventFolder) else Follower(folder, brief=brief)

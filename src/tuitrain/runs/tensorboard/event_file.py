@@ -1,0 +1,233 @@
+"""The scalars of one event file, read as it grows; pictures, histograms and all else are passed over."""
+
+import os
+import struct
+from array import array
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import NamedTuple
+
+from tuitrain.runs.tensorboard.protobuf import BYTES, FIXED32, FIXED64, VARINT, fields, signed
+from tuitrain.runs.tensorboard.tfrecord import FOOTER, HEADER, length, masked_crc
+from tuitrain.text import plain
+
+CHUNK = 2**20
+# No scalar is in a longer record: it is passed over without being read.
+LONGEST = CHUNK - HEADER - FOOTER
+# No more tags than these are kept: a file that has more is not what it says.
+MOST_TAGS = 10_000
+LONGEST_TAG = 400
+_FLOAT, _DOUBLE, _HALF, _CRC = (struct.Struct(form) for form in ("<f", "<d", "<e", "<I"))
+# How a tensor's numbers lie in it: by its dtype, and by the field that holds them.
+_BY_TYPE = {1: _FLOAT, 2: _DOUBLE, 19: _HALF}
+_BY_FIELD = {5: _FLOAT, 6: _DOUBLE}
+_START = 1
+
+
+class Series:
+    """All values of one tag, as they were written."""
+
+    def __init__(self) -> None:
+        self.step, self.time, self.value = array("q"), array("d"), array("d")
+
+    def cut(self, step: int) -> None:
+        """Forget what is not before `step`."""
+        keep = [place for place, at in enumerate(self.step) if at < step]
+        for name in ("step", "time", "value"):
+            column = getattr(self, name)
+            setattr(self, name, array(column.typecode, [column[place] for place in keep]))
+
+
+class _Form(NamedTuple):
+    """The bytes of an event after its step that are always the same for one tag, and where its number is."""
+
+    before: bytes
+    after: bytes
+    unpack: Callable[[bytes, int], tuple[float, ...]]
+    series: Series
+
+
+class EventFile:
+    """`poll` reads what is new into `series`, by tag. `problem` says what is damaged, of which the rest still counts.
+
+    `plugin(name, content)` is called for what plugins keep beside the scalars, such as hparams.
+    """
+
+    def __init__(self, path: Path, series: dict[str, Series], plugin: Callable[[str, bytes], None]) -> None:
+        self.path, self.series, self._plugin = path, series, plugin
+        self.problem = ""
+        self.offset = 0
+        self.changes = 0
+        self.first = self.last = 0.0
+        self._over = False
+        self._lengths: dict[bytes, int] = {}
+        self._forms: dict[int, list[_Form]] = {}
+
+    def poll(self, deadline: float) -> bool:
+        """Whether there is more to read when the deadline (monotonic) is over. Raises OSError."""
+        if self._over:
+            return False
+        with self.path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            while True:
+                file.seek(self.offset)
+                chunk = file.read(CHUNK)
+                taken = self._take(chunk)
+                if not taken and not self._over:
+                    taken = self._pass_over(chunk, size)
+                self.offset += taken
+                if not taken or self._over or self.offset >= size:
+                    return False
+                if monotonic() > deadline:
+                    return True
+
+    def _take(self, chunk: bytes) -> int:
+        """Read the whole records of the chunk; where they end."""
+        at, size, lengths = 0, len(chunk), self._lengths
+        while size - at >= HEADER:
+            header = chunk[at : at + HEADER]
+            known = lengths.get(header)
+            if known is None:
+                known = self._length(header, self.offset + at)
+                if known is None:
+                    return at
+            end = at + HEADER + known
+            if end + FOOTER > size:
+                return at
+            data = chunk[at + HEADER : end]
+            if masked_crc(data) == _CRC.unpack_from(chunk, end)[0]:
+                self._event(data)
+            elif not self.problem:
+                self.problem = f"{self._name} is damaged at byte {self.offset + at:,}: a checksum is wrong."
+            at = end + FOOTER
+        return at
+
+    def _length(self, header: bytes, at: int) -> int | None:
+        known = length(header)
+        if known is None:
+            # Where the next record begins, nobody knows.
+            self.problem = f"{self._name} is damaged from byte {at:,} on: no record begins there."
+            self._over = True
+        elif len(self._lengths) < MOST_TAGS:
+            self._lengths[header] = known
+        return known
+
+    def _pass_over(self, chunk: bytes, size: int) -> int:
+        """The size of a record that is too long for a scalar's, once all of it is there."""
+        whole = HEADER + (length(chunk[:HEADER]) or 0) + FOOTER if len(chunk) >= HEADER else 0
+        return whole if whole > LONGEST and self.offset + whole <= size else 0
+
+    @property
+    def _name(self) -> str:
+        return plain(self.path.name, 80)
+
+    def _event(self, data: bytes) -> None:
+        """By its form where one like it was read before."""
+        if len(data) > 10 and data[0] == 0x09:
+            step, rest = 0, 9
+            if data[9] == 0x10:
+                shift, rest = 0, 10
+                while rest < len(data) - 1 and data[rest] > 127:
+                    step |= (data[rest] & 127) << shift
+                    shift, rest = shift + 7, rest + 1
+                step |= data[rest] << shift
+                rest += 1
+            for before, after, unpack, series in self._forms.get(len(data) - rest, ()):
+                if data.startswith(before, rest) and data.endswith(after):
+                    (wall,) = _DOUBLE.unpack_from(data, 1)
+                    self._add(series, signed(step), wall, unpack(data, rest + len(before))[0])
+                    return
+            if self._parse(data, rest):
+                return
+        self._parse(data, None)
+
+    def _add(self, series: Series, step: int, wall: float, value: float) -> None:
+        self.changes += 1
+        self.first, self.last = self.first or wall, wall
+        series.step.append(step)
+        series.time.append(wall)
+        series.value.append(value)
+
+    def _parse(self, data: bytes, rest: int | None) -> bool:
+        """Take an event apart; with `rest`, where its fields after the step begin, its form is kept."""
+        wall, step = 0.0, 0
+        values: list[tuple[int, int]] = []
+        try:
+            for number, wire, begin, end in fields(data, 0, len(data)):
+                if number == 1 and wire == FIXED64:
+                    (wall,) = _DOUBLE.unpack_from(data, begin)
+                elif number == 2 and wire == VARINT:
+                    step = signed(begin)
+                elif number == 5 and wire == BYTES:
+                    values += [(b, e) for n, w, b, e in fields(data, begin, end) if (n, w) == (1, BYTES)]
+                elif (
+                    number == 7
+                    and wire == BYTES
+                    and (1, VARINT, _START) in {field[:3] for field in fields(data, begin, end)}
+                ):
+                    self._restart(step)
+            for begin, end in values:
+                self._value(data, begin, end, step, wall, rest if len(values) == 1 else None)
+        except (ValueError, struct.error):
+            self.problem = self.problem or f"{self._name} holds a record that makes no sense."
+        return True
+
+    def _restart(self, step: int) -> None:
+        """A writer that begins again at a step takes back what was written from there on."""
+        for series in self.series.values():
+            series.cut(step)
+        self.changes += 1
+
+    def _value(self, data: bytes, begin: int, end: int, step: int, wall: float, rest: int | None) -> None:
+        tag, plugin, content, number = "", "", b"", None
+        for field, wire, start, stop in fields(data, begin, end):
+            if field == 1 and wire == BYTES:
+                tag = plain(data[start:stop].decode("utf-8", "replace"), LONGEST_TAG)
+            elif field == 2 and wire == FIXED32:
+                number = (start, _FLOAT)
+            elif field == 8 and wire == BYTES:
+                number = _tensor(data, start, stop)
+            elif field == 9 and wire == BYTES:
+                plugin, content = _metadata(data, start, stop)
+        if plugin and plugin != "scalars":
+            self._plugin(plugin, content)
+            return
+        if number is None or (tag not in self.series and len(self.series) >= MOST_TAGS):
+            return
+        at, form = number
+        series = self.series.setdefault(tag, Series())
+        self._add(series, step, wall, form.unpack_from(data, at)[0])
+        # Without metadata, a tensor is a scalar only where its tag's first value said so; later ones are in its form.
+        if rest is not None and (size := len(data) - rest) < 2 * LONGEST_TAG:
+            known = self._forms.setdefault(size, [])
+            if len(known) < 64:
+                known.append(_Form(data[rest:at], data[at + form.size :], form.unpack_from, series))
+
+
+def _metadata(data: bytes, begin: int, end: int) -> tuple[str, bytes]:
+    """The name of the plugin, and what it keeps."""
+    name, content = "", b""
+    for number, wire, start, stop in fields(data, begin, end):
+        if number == 1 and wire == BYTES:
+            for field, kind, first, last in fields(data, start, stop):
+                if field == 1 and kind == BYTES:
+                    name = data[first:last].decode("utf-8", "replace")
+                elif field == 2 and kind == BYTES:
+                    content = data[first:last]
+    return name, content
+
+
+def _tensor(data: bytes, begin: int, end: int) -> tuple[int, struct.Struct] | None:
+    """Where the only number of a tensor is, and its form; None where it is something else."""
+    kind, found = 0, None
+    for number, wire, start, stop in fields(data, begin, end):
+        if number == 1 and wire == VARINT:
+            kind = start
+        elif number == 4 and wire == BYTES:
+            form = _BY_TYPE.get(kind)
+            found = (start, form) if form and stop - start == form.size else None
+        elif number in _BY_FIELD and wire in (BYTES, FIXED32, FIXED64):
+            form = _BY_FIELD[number]
+            found = (start, form) if stop - start == form.size else None
+    return found

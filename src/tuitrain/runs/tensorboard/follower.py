@@ -1,0 +1,155 @@
+"""Following another tool's run: its tags as tuitrain's curves, what can be said of it as its state."""
+
+import re
+import time
+from math import isfinite, nan
+from time import monotonic
+
+from tuitrain.runs.external import ForeignInfo
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.follower import Curve, Follower
+from tuitrain.runs.process import SILENCE, Process
+from tuitrain.runs.records import Best, Score, State, Status
+from tuitrain.runs.tensorboard.curves import Chosen, Epochs, EventCurve, choose
+from tuitrain.runs.tensorboard.hparams import known
+from tuitrain.runs.tensorboard.layout import event_files
+from tuitrain.runs.tensorboard.reader import Reader
+from tuitrain.text import plain
+
+# While there is much to read, curves are put together so often, in seconds.
+REDRAW = 0.5
+# The host in `events.out.tfevents.1700000000.HOST.123.0`.
+_HOST = re.compile(r"tfevents\.\d+\.(.+?)(?:\.\d+)*(?:\.v2)?$")
+
+
+class EventFollower(Follower):
+    """A run is taken to go on while its newest value is younger than `SILENCE` and no tool said that it had ended."""
+
+    def __init__(self, folder: RunFolder, *, brief: bool = False) -> None:
+        super().__init__(folder, brief=brief)
+        self._reader = Reader(folder.path)
+        self._train = EventCurve("lr", "grad_norm")
+        self._evaluations = {split: EventCurve("best") for split in ("validation", "test")}
+        self.train = self._train
+        self.evaluations = dict(self._evaluations)
+        self._seen: object = None
+        self._assembled = 0.0
+
+    def poll(self, budget: float = 0.05) -> bool:
+        try:
+            self.behind = more = self._reader.poll(monotonic() + budget)
+        except OSError as error:
+            problem, self.problem = self.problem, f"{plain(self.folder.path.name)} cannot be read: {error.strerror}."
+            return problem != self.problem
+        seen = (self._reader.changes, self._reader.problems)
+        if seen == self._seen or (more and monotonic() - self._assembled < REDRAW):
+            return more | self._age()
+        self._seen = seen
+        self._assemble()
+        self._assembled = monotonic()
+        return True
+
+    def _age(self) -> bool:
+        """Whether the run has fallen silent since."""
+        before, self.state.status = self.state.status, self._status()
+        return before != self.state.status
+
+    def _assemble(self) -> None:
+        chosen = choose(self._reader.series)
+        for split, curve in {"train": self._train, **self._evaluations}.items():
+            tags = chosen.get(split, {})
+            sources = {column: series for column, (_, series) in tags.items() if column in curve.columns}
+            curve.fill({name: one for name, one in sources.items() if name != "epoch"}, self._reader.first)
+        epochs = self._count_epochs(chosen)
+        problems = self._reader.problems
+        self.problem = " ".join(problems) if problems and not any(map(len, self._curves)) else ""
+        self.info, self.state = self._info(), self._state(epochs, " ".join(problems))
+
+    @property
+    def _curves(self) -> list[Curve]:
+        return [self.train, *self.evaluations.values()]
+
+    def _count_epochs(self, chosen: Chosen) -> Epochs:
+        series = next((tags["epoch"][1] for tags in chosen.values() if "epoch" in tags), None)
+        epochs = Epochs(series)
+        # Keras counts an epoch a step, from 0.
+        tags = [tag for split in chosen.values() for tag, _ in split.values()]
+        self._by_epoch = not epochs and bool(tags) and all(tag.startswith("epoch_") for tag in tags)
+        for curve in self._curves:
+            if "epoch" in curve.columns:
+                values = [step + 1.0 if self._by_epoch else epochs.at(step) for step in curve.step]
+                curve.columns["epoch"][:] = type(curve["epoch"])("d", values)
+        return epochs
+
+    def _info(self) -> ForeignInfo:
+        hosts = [found[1] for path in event_files(self.folder.path) if (found := _HOST.search(path.name))]
+        return ForeignInfo(
+            id=self.folder.id,
+            name=self.folder.name(),
+            created=self._reader.first,
+            host=plain(hosts[0], 60) if hosts else "",
+            hparams=known(self._reader.settings),
+            curves={
+                f"{part}: {tag}" if part else tag: len(values.step)
+                for part, tags in self._reader.series.items()
+                for tag, values in tags.items()
+            },
+        )
+
+    def _status(self) -> Status:
+        if self._reader.ended is not None:
+            return "failed" if self._reader.ended == 2 else "finished"
+        return "running" if time.time() - self._reader.last < SILENCE else "finished"
+
+    def _state(self, epochs: Epochs, reason: str) -> State:
+        validation = self._evaluations["validation"]
+        step = max((max(0, curve.step[-1]) for curve in self._curves if len(curve)), default=0)
+        done = step + 1 if self._by_epoch else int(epochs.done)
+        planned = self.info.hparams.get("training.epochs") if isinstance(self.info, ForeignInfo) else None
+        per_epoch = 1 if self._by_epoch else epochs.steps_per_epoch
+        if not per_epoch and len(validation) and step:
+            # Most look at the validation split once an epoch.
+            per_epoch = max(1, round(step / len(validation)))
+        first, last = self._reader.first, self._reader.last
+        status = self._status()
+        return State(
+            status=status,
+            reason=reason,
+            epoch=done,
+            epochs=max(done, planned) if isinstance(planned, int) else done,
+            step=step,
+            steps_per_epoch=per_epoch,
+            seconds=max(0.0, last - first),
+            started=first or None,
+            ended=None if status == "running" else last or None,
+            heartbeat=last,
+            # Of its process nothing is known but that it wrote.
+            process=Process("", "", 0, 0.0),
+            train=_last(self._train),
+            validation=_last(validation),
+            test=_last(self._evaluations["test"]),
+            best=_best(validation),
+        )
+
+
+def _last(curve: EventCurve) -> Score | None:
+    """The last value of each; NaN for an accuracy that was never measured."""
+    if not len(curve):
+        return None
+    loss, accuracy = (next((value for value in reversed(curve[name]) if isfinite(value)), nan)
+                      for name in ("loss", "accuracy"))  # fmt: skip
+    return Score(loss if isfinite(loss) else None, accuracy) if isfinite(loss) or isfinite(accuracy) else None
+
+
+def _best(curve: EventCurve) -> Best | None:
+    """Where the loss was lowest; without a loss, where the accuracy was highest."""
+    rows = range(len(curve))
+    row = min((row for row in rows if isfinite(curve["loss"][row])), key=lambda row: curve["loss"][row], default=None)
+    if row is None:
+        finite = (row for row in rows if isfinite(curve["accuracy"][row]))
+        row = max(finite, key=lambda row: curve["accuracy"][row], default=None)
+    if row is None:
+        return None
+    loss, epoch = curve["loss"][row], curve["epoch"][row]
+    score = Score(loss if isfinite(loss) else None, curve["accuracy"][row])
+    return Best(int(epoch) if isfinite(epoch) else 0, max(0, curve.step[row]), score)

@@ -1,0 +1,82 @@
+"""All event files of one run, read as they grow."""
+
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from tuitrain.runs.tensorboard import hparams
+from tuitrain.runs.tensorboard.event_file import EventFile, Series
+from tuitrain.runs.tensorboard.layout import event_files, part
+from tuitrain.text import plain
+
+
+class Reader:
+    """`series` are the values by part and tag; `settings` what is known of these, `ended` whether the run said that it
+    had come to its end, and how: see `hparams.session`. `problems` name damaged files."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._clear()
+
+    def _clear(self) -> None:
+        self.series: dict[str, dict[str, Series]] = {}
+        self.settings: dict[str, Any] = {}
+        self.ended: int | None = None
+        self._files: dict[Path, EventFile] = {}
+        self._unreadable: dict[Path, str] = {}
+        self._yaml = False
+
+    @property
+    def changes(self) -> tuple[int, ...]:
+        """Another value whenever something was read."""
+        return tuple(file.changes for file in self._files.values())
+
+    @property
+    def problems(self) -> list[str]:
+        return [*self._unreadable.values(), *(file.problem for file in self._files.values() if file.problem)]
+
+    @property
+    def first(self) -> float:
+        """The time of the first event, 0 where there is none."""
+        return min((file.first for file in self._files.values() if file.first), default=0.0)
+
+    @property
+    def last(self) -> float:
+        return max((file.last for file in self._files.values()), default=0.0)
+
+    def poll(self, deadline: float) -> bool:
+        """Read on until the deadline (monotonic) is over; whether there is more to read. Raises OSError where the
+        folder cannot be read."""
+        self._find()
+        for file in list(self._files.values()):
+            try:
+                if file.poll(deadline):
+                    return True
+                self._unreadable.pop(file.path, None)
+            except OSError as error:
+                self._unreadable[file.path] = f"{plain(file.path.name, 80)} cannot be read: {error.strerror}."
+            if monotonic() > deadline and file is not list(self._files.values())[-1]:
+                return True
+        return False
+
+    def _find(self) -> None:
+        """Files that are new; where one that was read is shorter or gone, all are read again."""
+        found = dict.fromkeys(event_files(self.path), "")
+        for folder in sorted(path for path in self.path.iterdir() if path.is_dir() and not path.is_symlink()):
+            name = part(folder.name, beside_files=bool(found))
+            if name is not None:
+                found |= dict.fromkeys(event_files(folder), name)
+        if any(path not in found or path.stat().st_size < file.offset for path, file in self._files.items()):
+            self._clear()
+        for path, name in found.items():
+            if path not in self._files:
+                self._files[path] = EventFile(path, self.series.setdefault(name, {}), self._plugin)
+        if not self._yaml and (self.path / "hparams.yaml").is_file():
+            self._yaml = True
+            self.settings |= hparams.from_yaml(self.path / "hparams.yaml")
+
+    def _plugin(self, name: str, content: bytes) -> None:
+        if name == "hparams":
+            found, ended = hparams.session(content)
+            self.settings |= found
+            self.ended = self.ended if ended is None else ended

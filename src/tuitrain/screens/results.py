@@ -1,0 +1,262 @@
+"""Run: what did it learn, and what not?"""
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import ContentSwitcher, DataTable, Log, Static
+
+from tuitrain.analysis import confusion, units
+from tuitrain.config.settings import settings
+from tuitrain.config.values import flat, to_text
+from tuitrain.errors import RunError
+from tuitrain.runs.catalog.follow import follow
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.follower import Follower
+from tuitrain.runs.records import Evaluation
+from tuitrain.text import plain
+from tuitrain.widgets.charts.run_charts import Curves, Gradients
+from tuitrain.widgets.confusion.matrix import ConfusionMatrix
+from tuitrain.widgets.confusion.samples import Samples
+from tuitrain.widgets.messages import NewRun, TrainOn
+from tuitrain.widgets.panels import run_report
+from tuitrain.widgets.panels.fixed_text import Said
+from tuitrain.widgets.terminal.footer import FittingFooter
+from tuitrain.widgets.terminal.refresh import BUDGET, TickingScreen
+
+PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients")
+# The evaluations a run may have, in the order in which `e` goes through them.
+EVALUATIONS = (("test", "last"), ("test", "best"), ("validation", "last"))
+
+
+class Run(TickingScreen):
+    """The results of a run, page by page; what is still being written is followed."""
+
+    CSS_PATH = "results.tcss"
+    TITLE = "Run"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(str(number), f"page('{page}')", tooltip=page.capitalize(), show=False, id=f"run.{page}")
+            for number, page in enumerate(PAGES, 1)
+        ),
+        Binding("enter", "images", "images", tooltip="The images of this cell", id="run.images"),
+        Binding("a", "all", "all", tooltip="The worst of all cells", id="run.all"),
+        Binding("tab", "turn(1)", "next page", tooltip="Next page", id="run.next"),
+        Binding("shift+tab", "turn(-1)", tooltip="Page before", show=False, id="run.previous"),
+        Binding(
+            "e",
+            "evaluation",
+            "evaluation",
+            tooltip="Test of the last, of the best weights, validation",
+            id="run.evaluation",
+        ),
+        Binding("r", "resume", "train on", tooltip="Train on: what is left to do, or more epochs", id="run.resume"),
+        Binding("y", "clone", "clone", tooltip="A new run with these settings", id="run.clone"),
+        Binding("escape", "matrix", "matrix", tooltip="Back to the matrix", id="run.matrix"),
+        Binding("escape", "app.pop_screen", "runs", tooltip="Back", id="run.back"),
+        Binding("q", "app.quit", tooltip="Leave tuitrain", show=False),
+    ]
+
+    def __init__(self, folder: RunFolder) -> None:
+        super().__init__()
+        self.run = follow(folder)
+        self.evaluations: list[Evaluation] = []
+        self._chosen = 0
+        # Whether the page of samples shows those of the matrix' cell, or all.
+        self._of_cell = False
+        self._logged = 0
+        self._seen_until = -1.0
+
+    def compose(self) -> ComposeResult:
+        yield Said(id="head")
+        yield Said(id="pages")
+        with ContentSwitcher(initial="summary"):
+            with VerticalScroll(id="summary"):
+                yield Static(id="report")
+            yield Curves(id="curves")
+            yield ConfusionMatrix(id="confusion")
+            yield DataTable[Text](id="classes", cursor_type="row")
+            yield Samples(id="worst")
+            with VerticalScroll(id="settings"):
+                yield Static(id="table")
+            yield Log(id="log", max_lines=2000)
+            yield Gradients(id="gradients")
+        yield Said(id="about")
+        yield FittingFooter()
+
+    def on_mount(self) -> None:
+        table = self.query_one("#classes", DataTable)
+        for column in ("class", "images", "precision", "recall", "F1", "most taken for"):
+            table.add_column(Text(column, justify="left" if column in ("class", "most taken for") else "right"))
+        self.query_one("#summary").focus()
+
+    def on_resize(self) -> None:
+        if self._seen_until >= 0:
+            self._show()
+
+    def tick(self) -> None:
+        news = self.run.poll(BUDGET) or self._seen_until < 0
+        if not self.hurries(self.run.behind) and news:
+            self._read_evaluations()
+            self._show()
+
+    def _read_evaluations(self) -> None:
+        """Only where the run has got on since: a matrix of many classes is not small."""
+        if self._seen_until == self.run.state.heartbeat:
+            return
+        self._seen_until = self.run.state.heartbeat
+        self.evaluations = []
+        for split, which in EVALUATIONS:
+            try:
+                evaluation = self.run.folder.evaluation(split, which)
+            except RunError as error:
+                self.notify(str(error), severity="warning", markup=False)
+                continue
+            if evaluation is not None:
+                self.evaluations.append(evaluation)
+        self._chosen = min(self._chosen, max(0, len(self.evaluations) - 1))
+        self._show_evaluation()
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """The one that the pages of confusion, classes and worst samples show."""
+        return self.evaluations[self._chosen] if self.evaluations else None
+
+    def _show(self) -> None:
+        page = self.query_one(ContentSwitcher).current
+        self.query_one("#head", Said).say(run_report.headline(self.run, self.evaluation))
+        self.query_one("#pages", Said).say(self._tabs())
+        self.query_one("#about", Said).say(self._about())
+        if page == "summary":
+            self.query_one("#report", Static).update(run_report.summary(self.run, self.evaluations))
+        elif page in ("curves", "gradients"):
+            self.query_one(f"#{page}", Curves if page == "curves" else Gradients).show(self.run)
+        elif page == "settings":
+            self.query_one("#table", Static).update(_settings(self.run))
+        elif page == "log":
+            fresh = self.run.log_lines - self._logged
+            lines = list(self.run.log)[-fresh:] if fresh > 0 else []
+            self.query_one(Log).write_lines([plain(line, 1000) for line in lines])
+            self._logged = self.run.log_lines
+
+    def _show_evaluation(self) -> None:
+        seen = self.evaluation
+        if seen is None:
+            return
+        self.query_one(ConfusionMatrix).show(seen.confusion, seen.classes)
+        self._show_samples()
+        table: DataTable[Text] = self.query_one("#classes", DataTable)
+        table.clear()
+        for row in run_report.class_rows(seen):
+            table.add_row(*(Text(cell, justify="left" if i in (0, 5) else "right") for i, cell in enumerate(row)))
+
+    def _show_samples(self) -> None:
+        if (seen := self.evaluation) is None:
+            return
+        matrix = self.query_one(ConfusionMatrix)
+        samples = [one for one in seen.worst if not self._of_cell or (one.true, one.predicted) == matrix.pair]
+        nothing = run_report.no_images(seen, matrix.pair) if self._of_cell else "no wrong answer"
+        self.query_one(Samples).show(samples, seen.classes, nothing)
+
+    def _tabs(self) -> Content:
+        """Every page's number, and as many names as there is room for, from the first, and the current one's."""
+        current = self.query_one(ContentSwitcher).current
+        named = list(PAGES)
+        while True:
+            names = [
+                Content.assemble(
+                    (f"{n} ", "$footer-key-foreground"),
+                    (page if page in named else "", "bold $accent underline" if page == current else "$foreground 60%"),
+                )
+                for n, page in enumerate(PAGES, 1)
+            ]
+            line = Content("  " if self.size.width > 90 else " ").join(names)
+            spare = [page for page in named if page != current]
+            if line.cell_length <= self.size.width - 2 or not spare:
+                return line
+            named.remove(spare[-1])
+
+    def _about(self) -> Content:
+        """The line below the page: what the evaluation is, and what the cursor is on."""
+        page, seen = self.query_one(ContentSwitcher).current, self.evaluation
+        if page not in ("confusion", "classes", "worst"):
+            return Content("")
+        if seen is None and self.run.folder.read_only:
+            return Content("Another tool's run: its files hold no predictions.")
+        if seen is None:
+            return Content(f"No evaluation yet. Make one with: tuitrain evaluate {plain(self.run.folder.id)}")
+        weights = "the best weights" if seen.checkpoint == "best" else "the last weights"
+        what = f"{seen.split}, {weights} (epoch {seen.epoch})"
+        if page == "confusion":
+            return Content.styled(f"{what} · {units.percent(seen.accuracy)}", "$foreground 60%")
+        if page == "worst":
+            text = self.query_one(ConfusionMatrix).describe() if self._of_cell else run_report.worst_of(seen)
+            return Content.assemble((f"{what}   ", "$foreground 60%"), text)
+        mean = confusion.macro_average(confusion.class_scores(seen.confusion))
+        text = f"{mean.support:,} images · mean F1 {units.percent(mean.f1)}"
+        return Content.assemble((f"{what}   ", "$foreground 60%"), text)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        if action == "evaluation":
+            return len(self.evaluations) > 1
+        if action == "images":
+            return self.evaluation is not None and self.query_one(ContentSwitcher).current == "confusion"
+        if action in ("all", "matrix"):
+            return self._of_cell
+        own = not self.run.folder.read_only
+        if action == "resume":
+            return own and self.run.status in ("interrupted", "stopped", "failed", "finished")
+        return own and self.run.status != "damaged" if action == "clone" else True
+
+    def action_page(self, page: str, *, of_cell: bool = False) -> None:
+        if self._of_cell or of_cell:
+            self._of_cell = of_cell
+            self._show_samples()
+            self.query_one(Samples).scroll_home(animate=False)
+            self.refresh_bindings()
+        self.query_one(ContentSwitcher).current = page
+        self.query_one(f"#{page}").focus()
+        self._show()
+
+    def action_images(self) -> None:
+        self.action_page("worst", of_cell=True)
+
+    def action_all(self) -> None:
+        self.action_page("worst")
+
+    def action_matrix(self) -> None:
+        self.action_page("confusion")
+
+    def action_turn(self, pages: int) -> None:
+        current = PAGES.index(self.query_one(ContentSwitcher).current or PAGES[0])
+        self.action_page(PAGES[(current + pages) % len(PAGES)])
+
+    def action_evaluation(self) -> None:
+        self._chosen = (self._chosen + 1) % len(self.evaluations)
+        self._show_evaluation()
+        self._show()
+
+    def action_resume(self) -> None:
+        self.post_message(TrainOn(self.run.folder, watch=True))
+
+    def action_clone(self) -> None:
+        self.post_message(NewRun(self.run.config, self.run.info))
+
+
+def _settings(run: Follower) -> Content:
+    """All settings, those that differ from their defaults marked; of another tool's run, what is known."""
+    if run.folder.read_only:
+        pairs = [(f"  {plain(key):<26} ", plain(to_text(value))) for key, value in run.settings.items()]
+        return Content("\n").join(Content.assemble((key, "$foreground 60%"), value) for key, value in pairs)
+    lines = []
+    for key, value in (flat(run.config) | run.changes).items():
+        default = settings()[key].default
+        differs = value != default
+        shown = Content.assemble(
+            (f"{'•' if differs else ' '} {key:<26}", "$accent" if differs else "$foreground 60%"), plain(to_text(value))
+        )
+        lines.append(shown + Content.styled(f"   default {to_text(default)}", "$foreground 60%") if differs else shown)
+    return Content("\n").join(lines)

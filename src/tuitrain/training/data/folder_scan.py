@@ -1,0 +1,172 @@
+"""A folder of images: which files there are, of which class, in which split."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+from tuitrain.errors import DataError
+from tuitrain.text import plain
+from tuitrain.training.data.decode import EXTENSIONS
+from tuitrain.training.data.standard import TEST_FRACTION
+from tuitrain.training.data.stratify import stratified
+
+# Of the test split alone: every run is judged by the same images, whatever its own seed.
+_TEST_SEED = 0
+_VALIDATION = ("val", "valid", "validation")
+_LAYOUT = (
+    "An image-folder holds one folder of images for each class, or train/, and perhaps val/ and test/, with these."
+)
+_MORE = "Add images, or set data.validation to another fraction."
+
+
+class Files(NamedTuple):
+    """`labels` (N,) int64 on the CPU."""
+
+    paths: list[str]
+    labels: Tensor
+
+    def at(self, rows: Tensor) -> "Files":
+        return Files([self.paths[row] for row in rows.tolist()], self.labels[rows])
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """`classes` are the names of the class folders, sorted; `splits` are training, test and perhaps validation."""
+
+    root: Path
+    classes: tuple[str, ...]
+    splits: dict[str, Files]
+
+    @property
+    def paths(self) -> list[str]:
+        """All that are used, sorted."""
+        return sorted(path for files in self.splits.values() for path in files.paths)
+
+    @classmethod
+    def scan(cls, folder: str | None, fraction: float, seed: int) -> Self:
+        """Splits there are no folders for are made: a fifth for the test split, whatever the `seed`.
+
+        `fraction` of the training split is held out for validation, 0 for none. Raises DataError.
+        """
+        if folder is None:
+            raise DataError("An image-folder needs to know which folder.", "Set data.dir to it.")
+        root = Path(folder).expanduser()
+        names = _folders(root)
+        if not names:
+            raise DataError(f"The folder {plain(root)} of data.dir has no class folders.", _LAYOUT)
+        if "train" in names and _folders(root / "train"):
+            return cls._of_splits(root, names, fraction, seed)
+        if set(names) <= {"test", *_VALIDATION}:
+            raise DataError(f"The folder {plain(root)} of data.dir has {names[0]}/ but no train/.", _LAYOUT)
+        classes, files = _training_files(root)
+        return cls(root, classes, _hold_out({"training": files}, fraction, seed))
+
+    @classmethod
+    def _of_splits(cls, root: Path, names: list[str], fraction: float, seed: int) -> Self:
+        classes, files = _training_files(root / "train")
+        splits = {"training": files}
+        if "test" in names:
+            splits["test"] = _files(root / "test", classes)
+        validation = [name for name in _VALIDATION if name in names]
+        if validation and fraction:
+            splits["validation"] = _files(root / validation[0], classes)
+        return cls(root, classes, _hold_out(splits, fraction, seed))
+
+
+def _hold_out(splits: dict[str, Files], fraction: float, seed: int) -> dict[str, Files]:
+    """Take the splits that are missing from the training split."""
+    train = splits["training"]
+    if "test" not in splits:
+        train, splits["test"] = _part(train, TEST_FRACTION, _TEST_SEED, "test")
+    if fraction and "validation" not in splits:
+        train, splits["validation"] = _part(train, fraction, seed, "validation")
+    return {**splits, "training": train}
+
+
+def _part(files: Files, fraction: float, seed: int, name: str) -> tuple[Files, Files]:
+    kept, held = stratified(files.labels, fraction, seed)
+    if not len(held):
+        raise DataError(f"There are too few images, {len(files.paths)}, to hold some out for the {name} split.", _MORE)
+    return files.at(kept), files.at(held)
+
+
+def _training_files(folder: Path) -> tuple[tuple[str, ...], Files]:
+    """Classes are whatever folders the training split has."""
+    classes = tuple(_folders(folder))
+    if len(classes) < 2:
+        raise DataError(f"{plain(folder)} has one class only, {plain(classes[0])}.", "There is nothing to tell apart.")
+    files = _files(folder, classes)
+    counts = torch.bincount(files.labels, minlength=len(classes)).tolist()
+    empty = [name for name, count in zip(classes, counts, strict=True) if not count]
+    if empty:
+        hint = f"Add images ({' '.join(EXTENSIONS)}) or remove the folder."
+        raise DataError(f"The class {plain(empty[0])} in {plain(folder)} has no images.", hint)
+    return classes, files
+
+
+def _files(folder: Path, classes: tuple[str, ...]) -> Files:
+    unknown = [name for name in _folders(folder) if name not in classes]
+    if unknown:
+        raise DataError(
+            f"{plain(folder)} has the class {plain(unknown[0])}, which the training split has not.",
+            "Remove it, or add images of it to train/.",
+        )
+    paths: list[str] = []
+    labels: list[int] = []
+    for label, name in enumerate(classes):
+        found = _images(folder / name)
+        paths += found
+        labels += [label] * len(found)
+    if not paths:
+        raise DataError(f"{plain(folder)} has no images.", _LAYOUT)
+    return Files(paths, torch.tensor(labels))
+
+
+def _folders(folder: Path) -> list[str]:
+    """Names of the folders in `folder`, sorted, without the hidden ones."""
+    try:
+        return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    except FileNotFoundError:
+        raise DataError(f"There is no folder {plain(folder)}.", "Set data.dir to the folder of images.") from None
+    except NotADirectoryError:
+        raise DataError(f"{plain(folder)} is not a folder.", "Set data.dir to the folder of images.") from None
+    except OSError as error:
+        raise _unreadable(error) from error
+
+
+def _images(folder: Path) -> list[str]:
+    """Paths of the images below `folder`, in the same order on every machine; folders that are links are followed."""
+    found: list[str] = []
+    seen: set[tuple[int, int]] = set()
+    for root, folders, files in os.walk(folder, followlinks=True, onerror=_raise):
+        place = Path(root).stat()
+        if (place.st_dev, place.st_ino) in seen:
+            # A link back to where the walk has been.
+            folders.clear()
+            continue
+        seen.add((place.st_dev, place.st_ino))
+        folders[:] = sorted(_visible(folders))
+        images = sorted(name for name in _visible(files) if name.lower().endswith(EXTENSIONS))
+        paths = [os.path.join(root, name) for name in images]  # noqa: PTH118 (a million Path objects are slow)
+        # A pipe with the name of an image would be waited for, forever; a broken link is an image that is lost.
+        found += (path for path in paths if os.path.isfile(path) or os.path.islink(path))  # noqa: PTH113, PTH114
+    return found
+
+
+def _visible(names: Iterable[str]) -> Iterable[str]:
+    return (name for name in names if not name.startswith("."))
+
+
+def _raise(error: OSError) -> None:
+    # A class folder that a split does not have is no error.
+    if not isinstance(error, FileNotFoundError):
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: OSError) -> DataError:
+    return DataError(f"The folder {plain(error.filename)} cannot be read: {plain(error.strerror)}.", "Set data.dir.")

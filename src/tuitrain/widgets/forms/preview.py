@@ -1,0 +1,130 @@
+"""Beside the form for a new run: what it will come to."""
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from tuitrain.analysis import units
+from tuitrain.config.sweeps.sweep import Values, describe
+from tuitrain.hosts.preview.preview import Preview
+from tuitrain.text import plain, utf8_locale
+from tuitrain.widgets.charts.line import Line
+from tuitrain.widgets.charts.render import View, draw
+from tuitrain.widgets.terminal.colors import theme_color
+
+
+class Curve(Widget):
+    """The learning rate over the epochs."""
+
+    preview: Preview | None = None
+
+    def show(self, preview: Preview) -> None:
+        self.preview = preview
+        self.refresh()
+
+    def render(self) -> Text:
+        if self.preview is None or self.size.height < 3:
+            return Text()
+        epochs, rates = self.preview.rates()
+        muted = theme_color(self, "foreground-muted")
+        count = self.preview.config.training.epochs
+        title = Text(
+            f"learning rate over {count:,} epoch{'s' * (count > 1)}", style=f"rgb({muted[0]},{muted[1]},{muted[2]})"
+        )
+        chart = draw(
+            [Line("", epochs, rates, theme_color(self, "accent"))],
+            self.size.width,
+            self.size.height - 1,
+            View(y_from=0, y_to=self.preview.config.optimizer.lr),
+            braille=utf8_locale(),
+            foreground=muted,
+            grid=theme_color(self, "foreground-disabled"),
+            empty="",
+        )
+        return Text("\n", no_wrap=True).join([title, chart])
+
+
+class Layers(VerticalScroll, can_focus=True):
+    """The layers as they run; takes the focus where there are more than there is room for."""
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="layers")
+
+    def allow_focus(self) -> bool:
+        return self.max_scroll_y > 0 and super().allow_focus()
+
+
+class Outlook(Vertical):
+    """All of it. Its look is that of the screen that it is in."""
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="facts")
+        yield Curve()
+        yield Static(id="columns")
+        yield Layers()
+
+    def show(self, preview: Preview, runs: int, first: Values, *, together: bool) -> None:
+        """`preview` is of the `first` of so many runs."""
+        self.query_one("#facts", Static).update(facts(preview, runs, first, together=together))
+        self.query_one(Curve).show(preview)
+        head, lines = layer_table(preview)
+        self.query_one("#columns", Static).update(head)
+        self.query_one("#layers", Static).update(lines)
+
+
+def facts(preview: Preview, runs: int, first: Values, *, together: bool) -> Content:
+    """What the run will be, a line each, the most important first; `together`: in fewer and longer lines."""
+    title, size, split, steps, place = "…", "…", "…", "…", "…"
+    if preview.network is not None:
+        optimizer = preview.config.optimizer.name
+        most = "at most " if optimizer == "muon" else ""
+        title = plain(preview.network.title)
+        size = (
+            f"{units.count(preview.network.parameters)} parameters · {most}{units.size(preview.bytes)} with {optimizer}"
+        )
+    elif preview.over:
+        title = size = "-"
+    if preview.splits is not None:
+        found = preview.splits
+        more = "more than " if found.partly else ""
+        split = f"{more}{found.train:,} train · {found.validation:,} validation · {found.test:,} test"
+        steps = f"{preview.steps_per_epoch:,} an epoch · {preview.steps:,} in all"
+        place = plain(found.place)
+    elif preview.problem:
+        split = steps = place = "-"
+    lines = [("network", title), ("size", size), ("images", split), ("steps", steps), ("data", place)]
+    if preview.problem:
+        lines[0 if preview.splits else 2] = ("✗", plain(preview.problem))
+    if together:
+        lines[:2] = [("network", f"{title} · {size}" if preview.network else lines[0][1])]
+    if runs > 1:
+        lines.insert(len(lines) if together else 0, ("first", f"of {runs:,} runs: {describe(first)}"))
+    return Content("\n").join(
+        Content.assemble((name.ljust(9), "$text-error" if name == "✗" else "$foreground-muted"), text)
+        for name, text in lines
+    )
+
+
+def layer_table(preview: Preview) -> tuple[Content, Content]:
+    """The names of its columns, and its lines."""
+    if preview.problem:
+        return Content(""), Content(plain(preview.problem, 1000)).stylize("$text-error")
+    if preview.network is None:
+        waiting = "" if preview.over else "loading torch to look at the network …"
+        return Content(""), Content(waiting).stylize("$foreground-disabled")
+    rows = [
+        (
+            plain(layer.kind, 24),
+            "×".join(map(str, layer.output)) or "-",
+            f"{layer.parameters:,}" if layer.parameters else "",
+        )
+        for layer in preview.network.layers
+    ]
+    head = ("layer", "output", "parameters")
+    first, second, third = (max(len(row[column]) for row in (head, *rows)) for column in range(3))
+    title, *lines = [f"{a:<{first}}  {b:>{second}}  {c:>{third}}" for a, b, c in (head, *rows)]
+    more = f"   {len(rows):,} layers"
+    return Content.assemble((title, "$foreground-muted"), (more, "$foreground-disabled")), Content("\n".join(lines))

@@ -1,0 +1,236 @@
+import time
+from pathlib import Path
+
+import pytest
+
+from tuitrain.analysis.table.columns import column, columns
+from tuitrain.analysis.table.layout import automatic, differing, in_order, judged_by, ordered, sort_order
+from tuitrain.analysis.table.overview import Overview
+from tuitrain.config.schema import Config
+from tuitrain.config.settings import settings
+from tuitrain.config.values import override
+from tuitrain.errors import ConfigError
+from tuitrain.runs.catalog.listing import Entry
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import Best, RunInfo, Score, ShownStatus, State
+
+
+def entry(name: str = "one", *assignments: str, state: State | None = None, status: ShownStatus = "finished") -> Entry:
+    config = override(Config(), assignments)
+    return Entry(RunFolder(Path(f"runs/{name}")), RunInfo(id=name, name=name), config, state or State(), status)
+
+
+def scored(name: str, accuracy: float | None) -> Entry:
+    return entry(name, state=State(test=Score(0.1, accuracy) if accuracy is not None else None))
+
+
+def names(entries: list[Entry]) -> list[str]:
+    return [one.info.name for one in entries]
+
+
+def test_every_setting_is_a_column_and_every_word_means_one() -> None:
+    assert set(settings()) < set(columns())
+    words = [name.replace("_", "-") for one in columns().values() for name in one.names]
+    assert len(words) == len(set(words))
+    assert all(column(name) is one for one in columns().values() for name in one.names)
+
+
+def test_titles_tell_columns_apart_but_for_settings_with_one_name() -> None:
+    titles = [one.title for key, one in columns().items() if "." not in key]
+    assert len(titles) == len(set(titles))
+
+
+def test_best_and_last_values_are_different_columns() -> None:
+    state = State(
+        epoch=5, epochs=10, step=50, seconds=75.0, train=Score(0.01, 0.99), validation=Score(0.5, 0.81),
+        test=Score(0.6, 0.8), best=Best(3, 30, Score(0.25, 0.9), Score(0.3, 0.88)), samples_per_second=92_400.0,
+        memory=1_600_000,
+    )  # fmt: skip
+    shown = {key: columns()[key].text(entry(state=state)) for key in columns() if "." not in key}
+    assert {key: shown[key] for key in ("best", "val", "test", "best-test", "train")} == {
+        "best": "90.00 %", "val": "81.00 %", "test": "80.00 %", "best-test": "88.00 %", "train": "99.00 %",
+    }  # fmt: skip
+    assert [shown[f"{key}-loss"] for key in ("best", "val", "test", "best-test", "train")] == [
+        "0.2500", "0.5000", "0.6000", "0.3000", "0.0100",
+    ]  # fmt: skip
+    assert (shown["epoch"], shown["best-epoch"], shown["time"]) == ("5/10", "3", "1:15")
+    assert (shown["rate"], shown["memory"]) == ("92.4k", "1.6 MB")
+
+
+def test_what_a_run_does_not_have_is_no_value() -> None:
+    bare = entry(state=State())
+    without = {key for key in columns() if "." not in key and columns()[key].value(bare) is None}
+    assert without == set(columns()) - set(settings()) - {"run", "id", "status", "epoch"}
+    assert columns()["data.dir"].value(bare) is None
+    damaged = entry(status="damaged")
+    assert all(columns()[key].value(damaged) is None for key in settings())
+
+
+def test_no_cell_is_endless_or_moves_the_cursor() -> None:
+    widths = ",".join(["128"] * 1000)
+    info = RunInfo(id="id", name="\x1b[2J\n" * 100, notes="\x1b]0;x\x07" * 99, tags=["\u202e"] * 99, created=1e308)
+    state = State(epoch=2**53, epochs=1, step=2**53, steps=1, seconds=1e308, test=Score(1e308, 1e308))
+    for status in ("running", "finished", "damaged"):
+        run = Entry(RunFolder(Path("x")), info, override(Config(), [f"model.hidden=[{widths}]"]), state, status)
+        texts = [one.text(run) for one in columns().values()]
+        assert all(text.isprintable() and len(text) <= 60 for text in texts)
+
+
+def test_runs_without_a_value_come_last_either_way_and_equal_ones_keep_their_order() -> None:
+    runs = [scored("none", None), scored("low", 0.1), scored("also", 0.9), scored("high", 0.9)]
+    assert names(ordered(runs, columns()["test"], True)) == ["also", "high", "low", "none"]
+    assert names(ordered(runs, columns()["test"], False)) == ["low", "also", "high", "none"]
+
+
+@pytest.mark.parametrize("key", list(columns()))
+def test_every_column_sorts_whatever_the_runs_hold(key: str) -> None:
+    full = State(
+        epoch=3, step=30, steps=30, seconds=3.0, samples_per_second=1.0, memory=5, train=Score(None, 0.5),
+        validation=Score(0.1, 0.5), test=Score(0.2, 0.5), best=Best(1, 10, Score(0.1, 0.5)),
+    )  # fmt: skip
+    runs = [
+        entry("a", state=full), entry("b", "model.hidden=[]", "data.augment=[flip]"), entry("c", "data.dir=/x"),
+        entry("d", "training.threads=2", "model.name=cnn"), entry("e", status="damaged"), entry("B", state=full),
+    ]  # fmt: skip
+    for falling in (False, True):
+        assert sorted(names(ordered(runs, columns()[key], falling))) == ["B", "a", "b", "c", "d", "e"]
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "falling"),
+    [
+        ("test", "test", True),
+        ("-test", "test", True),
+        ("test:asc", "test", False),
+        ("lr", "optimizer.lr", False),
+        ("-optimizer.lr", "optimizer.lr", True),
+        ("name:desc", "run", True),
+    ],
+)
+def test_orders(text: str, key: str, falling: bool) -> None:
+    by, down = sort_order(text)
+    assert (by.key, down) == (key, falling)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("tst", "Did you mean test"), ("test:up", "is no order"), ("-test:asc", "is no order")]
+)
+def test_wrong_orders(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        sort_order(text)
+
+
+def test_settings_that_differ() -> None:
+    runs = [entry("a"), entry("b", "optimizer.lr=0.1"), entry("c", "optimizer.lr=0.1", "model.hidden=[1]")]
+    assert differing(runs) == ["model.hidden", "optimizer.lr"]
+    assert differing([*runs[:1], entry("bad", "optimizer.lr=9", status="damaged")]) == []
+    assert differing([]) == []
+
+
+def test_a_table_shows_what_differs_and_for_few_runs_what_is_usual() -> None:
+    many = [entry(str(lr), f"optimizer.lr={lr}", f"model.hidden=[{seed}]") for lr in (0.1, 0.2) for seed in (1, 2)]
+    assert in_order(automatic(many)) == ["status", "model.name", "optimizer.lr", "best", "best-test", "time"]
+    usual = ["data.dataset", "model.name", "model.activation", "optimizer.name", "optimizer.lr"]
+    for runs in ([], [entry()], [entry("a"), entry("b"), entry("c"), entry("d")]):
+        assert in_order(automatic(runs)) == ["status", *usual, "epoch", "best", "best-test", "time"]
+    assert automatic(many)[:3] == ["status", "best", "optimizer.lr"]
+
+
+def test_the_last_test_is_shown_where_there_is_no_validation_to_choose_by() -> None:
+    chosen, unchosen = entry("chosen"), entry("unchosen", "data.validation=0")
+    assert judged_by([]) == judged_by([chosen]) == ["best-test"]
+    assert judged_by([unchosen, entry("bad", status="damaged")]) == ["test"]
+    assert judged_by([chosen, unchosen]) == ["best-test", "test"]
+    assert {"best-test", "test"} < set(automatic([chosen, unchosen]))
+
+
+def test_a_table_shows_time_before_paths_and_the_usual_where_only_paths_differ() -> None:
+    settings = ("data.dir=/somewhere/{0}", "optimizer.lr=0.{0}", "schedule.warmup={0}")
+    runs = [entry(str(number), *(text.format(number) for text in settings)) for number in (1, 2, 3)]
+    assert automatic(runs) == ["status", "best", "optimizer.lr", "schedule.warmup", "best-test", "time", "data.dir"]
+    moved = [entry(str(number), f"data.dir=/somewhere/{number}") for number in (1, 2, 3)]
+    assert automatic(moved)[-2:] == ["time", "data.dir"]
+    assert "optimizer.lr" in automatic(moved)
+
+
+def test_an_overview_filters_sorts_and_marks(tmp_path: Path) -> None:
+    overview = Overview(tmp_path)
+    runs = [scored("a", 0.5), scored("b", 0.9), scored("c", None)]
+    overview.update(runs)
+    overview.sort("test")
+    assert (names(overview.shown), overview.sorted_by) == (["b", "a", "c"], ("test", True))
+    overview.sort("test")
+    assert (names(overview.shown), overview.sorted_by) == (["a", "b", "c"], ("test", False))
+    overview.filter("test>60%")
+    assert names(overview.shown) == ["b"]
+    overview.filter("test>60% tset")
+    overview.filter("test>60% tset=")
+    assert "Did you mean test?" in overview.wrong
+    assert (names(overview.shown), overview.text) == (["b"], "test>60% tset=")
+    overview.filter("")
+    overview.sort("")
+    assert (names(overview.shown), overview.sorted_by, overview.wrong) == (["a", "b", "c"], ("", False), "")
+
+
+def test_marks_and_what_they_mean(tmp_path: Path) -> None:
+    overview = Overview(tmp_path)
+    a, b, c = runs = [scored("a", 0.5), scored("b", 0.9), scored("c", None)]
+    overview.update(runs)
+    assert overview.compared(a) == []
+    overview.mark(b)
+    assert overview.compared(b) == [b]
+    assert overview.compared(a) == [b, a]
+    overview.mark(a)
+    assert overview.compared(c) == overview.marked() == [b, a]
+    assert overview.targets(c) == [c]
+    assert overview.targets(a) == [a, b]
+    overview.filter("test>60%")
+    assert overview.targets(b) == [b]
+    assert (overview.marked(), overview.hidden) == ([b], 1)
+    assert overview.compared(b) == [b]
+    assert list(overview.identities()) == ["b", "a"]
+    overview.mark_shown()
+    assert (overview.marked(), overview.hidden) == ([], 1)
+    overview.mark_shown()
+    overview.filter("")
+    assert (overview.marked(), overview.hidden) == ([a, b], 0)
+    overview.mark_none()
+    assert overview.marked() == []
+
+
+def test_the_view_of_each_folder_is_kept(tmp_path: Path) -> None:
+    overview = Overview(tmp_path / "one")
+    overview.update([scored("a", 0.5)])
+    overview.sort("test")
+    overview.filter("test>1%")
+    overview.choose(["optimizer.lr", "status", "nonsense"])
+    overview.mark(overview.shown[0])
+    overview.keep()
+    again = Overview(tmp_path / "one")
+    again.update([scored("b", 0.001), scored("a", 0.5)])
+    assert (again.sorted_by, again.text, again.chosen) == (("test", True), "test>1%", ["status", "optimizer.lr"])
+    assert (names(again.shown), again.marked()) == (["a"], [])
+    assert Overview(tmp_path / "two").text == ""
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b'{"sort": 3}', b'{"columns": ["gone"], "sort": "gone", "filter": "gone=1"}']
+)
+def test_a_kept_view_that_makes_no_sense_is_no_reason_to_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    Overview(tmp_path).keep()
+    (kept,) = (tmp_path / "state").rglob("*.json")
+    kept.write_bytes(content)
+    overview = Overview(tmp_path)
+    overview.update([scored("a", 0.5)])
+    assert (names(overview.shown), overview.chosen) == (["a"], [])
+
+
+def test_an_age_is_that_of_now() -> None:
+    run = Entry(
+        RunFolder(Path("x")), RunInfo(id="x", name="x", created=time.time() - 7300), Config(), State(), "finished"
+    )
+    assert columns()["age"].text(run) == "2 h ago"
+    assert columns()["age"].value(run) == pytest.approx(7300, abs=60)

@@ -1,0 +1,70 @@
+import random
+from math import isnan, nan
+
+import numpy as np
+import pytest
+
+from tuitrain.analysis.table.groups import band, group, spread
+from tuitrain.config.schema import Config
+from tuitrain.config.values import flat, override
+
+
+def test_spread_is_that_of_numpy() -> None:
+    numbers = random.Random(3)
+    for size in range(2, 30):
+        values = [numbers.gauss(0.9, 0.01) for _ in range(size)]
+        found = spread([*values, None, nan])
+        assert found is not None
+        assert found.n == size
+        assert found.mean == pytest.approx(float(np.mean(values)))
+        assert found.sd == pytest.approx(float(np.std(values, ddof=1)))
+
+
+def test_one_value_has_no_deviation_and_none_no_spread() -> None:
+    one = spread([0.5])
+    assert one is not None
+    assert (one.mean, one.sd, one.n) == (0.5, None, 1)
+    assert spread([None, nan]) is None
+
+
+def test_groups_differ_in_nothing_but_the_seed() -> None:
+    settings = {
+        f"{optimizer}-s{seed}": flat(override(Config(), [f"optimizer.name={optimizer}", f"training.seed={seed}"]))
+        for seed in range(3)
+        for optimizer in ("adam", "sgd")
+    }
+    settings["other"] = flat(override(Config(), ["optimizer.lr=0.5"]))
+    found = group({**settings, "damaged": {}, "lost": {}}, {run: run for run in [*settings, "damaged", "lost"]})
+    assert [(one.name, one.ids) for one in found] == [
+        ("adam", ("adam-s0", "adam-s1", "adam-s2")),
+        ("sgd", ("sgd-s0", "sgd-s1", "sgd-s2")),
+        ("other", ("other",)),
+        ("damaged", ("damaged",)),
+        ("lost", ("lost",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["relu-seed0", "relu-seed1"], "relu"),
+        (["mine", "mine"], "mine"),
+        (["a", "b"], "a"),
+        (["x 10", "x 11"], "x"),
+        (["", ""], ""),
+    ],
+)
+def test_a_group_is_called_what_its_names_share(names: list[str], expected: str) -> None:
+    config = flat(Config())
+    [found] = group({"1": config, "2": config}, dict(zip("12", names, strict=True)))
+    assert found.name == expected
+
+
+def test_the_band_is_mean_and_deviation_as_far_as_all_go() -> None:
+    x, mean, low, high = band([([1, 2, 3], [1.0, 2.0, 3.0]), ([1, 2], [3.0, nan])])
+    assert x == [1, 2]
+    assert mean[0] == 2.0
+    assert (low[0], high[0]) == pytest.approx((2 - 2**0.5, 2 + 2**0.5))
+    assert isnan(mean[1])
+    assert isnan(low[1])
+    assert band([]) == ([], [], [], [])

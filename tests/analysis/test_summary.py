@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+
+from tuitrain.analysis import summary
+from tuitrain.config.schema import Config
+from tuitrain.config.values import override
+from tuitrain.runs.catalog.listing import Entry
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import RunInfo, ShownStatus, State
+
+
+def entry(status: ShownStatus, state: State | None = None, *settings: str) -> Entry:
+    config = override(Config(), settings)
+    return Entry(RunFolder(Path("runs/id")), RunInfo(id="id", name="one"), config, state or State(), status)
+
+
+def texts(run: Entry) -> tuple[str, str, str]:
+    return summary.status(run), summary.epochs(run), summary.time(run)
+
+
+def test_a_finished_run() -> None:
+    state = State(epoch=10, epochs=10, step=100, steps=100, seconds=75.2)
+    assert texts(entry("finished", state)) == ("finished", "10", "1:15")
+
+
+def test_a_running_run_says_how_far_it_is_and_how_long_it_takes() -> None:
+    state = State(epoch=2, epochs=10, step=25, steps=100, seconds=30.0)
+    assert texts(entry("running", state)) == ("running 25%", "2/10", "1:30 left")
+
+
+def test_a_run_that_has_not_begun() -> None:
+    assert texts(entry("queued", State(epochs=10))) == ("queued", "0/10", "-")
+
+
+def test_a_paused_and_an_interrupted_run_promise_no_end() -> None:
+    state = State(epoch=2, epochs=10, step=25, steps=100, seconds=30.0)
+    assert texts(entry("paused", state)) == ("paused 25%", "2/10", "0:30")
+    assert texts(entry("interrupted", state)) == ("interrupted", "2/10", "0:30")
+
+
+@pytest.mark.parametrize(
+    ("settings", "model"),
+    [
+        (["model.hidden=[]"], "mlp"),
+        (["model.hidden=[32]"], "mlp 32"),
+        (["model.name=resnet18", "model.hidden=[32]"], "resnet18"),
+    ],
+)
+def test_the_widths_are_said_where_they_count(settings: list[str], model: str) -> None:
+    assert summary.model(entry("queued", None, *settings)) == model

@@ -1,0 +1,313 @@
+"""Sweeps as a user meets them: real processes, killed and resumed, alone and together."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tuitrain.config.sweeps.toml import loads
+from tuitrain.runs.control import send
+from tuitrain.runs.folder import RunFolder, folders
+from tuitrain.runs.follower import Follower
+from tuitrain.runs.process import alive
+from tuitrain.runs.sweeps.folder import SweepFolder, create, find, sweeps
+from tuitrain.runs.sweeps.index import Outcome, SweepIndex
+from tuitrain.runs.sweeps.records import Job
+
+SMALL = """\
+[model]
+hidden = [16]
+[training]
+epochs = 1
+device = "cpu"
+"""
+GRID = f"""{SMALL}
+[sweep]
+name = "grid"
+seeds = 2
+parallel = 2
+[sweep.values]
+"optimizer.name" = ["sgd", "adam", "adamw"]
+"optimizer.lr" = [0.1, 0.01]
+"model.activation" = ["relu", "sigmoid"]
+"""
+TPE = f"""{SMALL}
+[sweep]
+name = "shared"
+method = "tpe"
+trials = 12
+[sweep.values]
+"optimizer.lr" = {{low = 1e-4, high = 1e-1, log = true}}
+"data.batch_size" = {{low = 32, high = 128}}
+"model.hidden" = [[8], [16, 16]]
+"""
+PRUNED = f"""{SMALL.replace("epochs = 1", "epochs = 4")}
+[optimizer]
+name = "adam"
+[sweep]
+prune = true
+[sweep.values]
+"optimizer.lr" = [0.01, 0.011, 0.012, 0.013, 0.014, 1e-7]
+"""
+LONG = f"""{SMALL.replace("epochs = 1", "epochs = 400")}
+[sweep]
+parallel = 2
+[sweep.values]
+"optimizer.name" = ["sgd", "adam"]
+"""
+
+
+STACKED = f"""{SMALL.replace("epochs = 1", "epochs = 25")}
+[sweep]
+stack = 8
+seeds = 3
+[sweep.values]
+"optimizer.lr" = [0.001, 0.002]
+[[sweep.extra]]
+"model.dropout" = 0.1
+"training.epochs" = 1
+"""
+
+
+def start(home: Path, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "tuitrain", "sweep", *arguments],
+        cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def end(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=100)
+    return process.returncode, out, err
+
+
+def command(home: Path, *arguments: str) -> tuple[int, str, str]:
+    return end(start(home, *arguments))
+
+
+def look(folder: SweepFolder) -> list[Outcome]:
+    return SweepIndex(folder).refresh()
+
+
+def until(process: "subprocess.Popen[str]", true: Callable[[], Any]) -> Any:
+    """What `true` comes to return; the process must not end before."""
+    while not (found := true()):
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.05)
+            pytest.fail(f"ended with {process.returncode}: {process.stderr.read() if process.stderr else ''}")
+    return found
+
+
+def started(home: Path, process: "subprocess.Popen[str]") -> SweepFolder:
+    folder: SweepFolder = until(process, lambda: next(sweeps(home / "runs"), None))
+    return folder
+
+
+def events(run: RunFolder) -> Counter[str]:
+    follower = Follower(run)
+    while follower.poll():
+        pass
+    return Counter(event.name for event in follower.events)
+
+
+def test_a_sweep_killed_in_the_middle_goes_on_and_does_each_run_once(tmp_path: Path) -> None:
+    (tmp_path / "grid.toml").write_text(GRID, encoding="utf-8")
+    process = start(tmp_path, "-c", "grid.toml")
+    folder = started(tmp_path, process)
+    until(process, lambda: sum(one.done for one in look(folder)) >= 6)
+    process.send_signal(signal.SIGKILL)
+    end(process)
+    before = {one.job: one.run.id for one in look(folder) if one.done and one.run}
+    assert 6 <= len(before) < 24
+
+    status, out, err = command(tmp_path, folder.id, "--json")
+    assert status == 0, err
+    result = json.loads(out)
+    assert result["status"] == "finished"
+    assert [run["status"] for run in result["runs"]] == ["finished"] * 24
+    combinations = {(*run["values"].values(), run["seed"]) for run in result["runs"]}
+    assert len(combinations) == 24
+    runs = list(folders(tmp_path / "runs"))
+    assert {run.id for run in runs} == {run["run"] for run in result["runs"]}
+    assert len(runs) == 24
+    outcomes = {one.job: one for one in look(folder)}
+    for job, run_id in before.items():
+        run = outcomes[job].run
+        assert run is not None
+        assert run.id == run_id
+    for one in outcomes.values():
+        assert one.run is not None
+        seen = events(one.run)
+        assert (seen["started"], seen["finished"]) == (1, 1)
+        config, info = one.run.config(), one.run.info()
+        assert (config.optimizer.name, config.optimizer.lr, config.training.seed) == (
+            (one.values or {})["optimizer.name"],
+            (one.values or {})["optimizer.lr"],
+            one.job.seed,
+        )
+        assert config.training.threads == info.threads
+        assert (info.tags, info.parent) == (["sweep:grid"], folder.id)
+    best = max(
+        {run["trial"] for run in result["runs"]},
+        key=lambda trial: sum(run["metric"] for run in result["runs"] if run["trial"] == trial),
+    )
+    assert result["best"]["trial"] == best
+    assert result["best"]["n"] == 2
+
+
+def test_two_processes_share_one_sweep(tmp_path: Path) -> None:
+    folder = create(tmp_path / "runs", TPE)
+    both = [start(tmp_path, folder.id, "--json") for _ in range(2)]
+    # A terminal that goes away ends nothing.
+    until(both[0], lambda: both[0].pid in {session.process.pid for session in folder.sessions()})
+    both[0].send_signal(signal.SIGHUP)
+    ended = [end(process) for process in both]
+    assert [status for status, _, _ in ended] == [0, 0], ended
+    outcomes = look(folder)
+    assert [one.status for one in outcomes] == ["finished"] * 12
+    runs = [one.run for one in outcomes if one.run]
+    assert {run.id for run in folders(tmp_path / "runs")} == {run.id for run in runs}
+    assert len({run.id for run in runs}) == 12
+    assert all(events(run)["started"] == 1 for run in runs)
+    processes = {one.state.process.pid for one in outcomes if one.state and one.state.process}
+    assert len(processes) == 2
+    values = [one.values or {} for one in outcomes]
+    assert len({value["optimizer.lr"] for value in values}) > 6
+    assert all(1e-4 <= value["optimizer.lr"] <= 0.1 and 32 <= value["data.batch_size"] <= 128 for value in values)
+    assert all(value["model.hidden"] in ((8,), (16, 16)) for value in values)
+
+
+def test_a_killed_worker_loses_only_steps_and_a_stopped_sweep_goes_on_later(tmp_path: Path) -> None:
+    (tmp_path / "long.toml").write_text(LONG, encoding="utf-8")
+    status, out, err = command(tmp_path, "-c", "long.toml", "--detach", "--json")
+    assert status == 0, err
+    folder = find(tmp_path / "runs", json.loads(out)["sweep"])
+    (session,) = folder.sessions()
+    watched = subprocess.Popen(["tail", f"--pid={session.process.pid}", "-f", os.devnull], text=True)
+
+    def training() -> list[Outcome]:
+        outcomes = look(folder)
+        return outcomes[:2] if all(one.state and one.state.epoch > 2 for one in outcomes[:2]) else []
+
+    # Said from elsewhere, to those who work on it.
+    status, out, err = command(tmp_path, folder.id, "--add", "optimizer.name=adamw", "training.epochs=1")
+    assert (status, out) == (0, "")
+    assert f"3 trials, 3 runs in all; it goes on in process {session.process.pid}" in err
+    first, second = until(watched, training)
+    assert folder.holder(first.job) != folder.holder(second.job)
+    holder = folder.holder(first.job)
+    assert holder is not None
+    os.kill(holder.pid, signal.SIGKILL)
+    until(watched, lambda: events(first.run)["continued"])
+    assert command(tmp_path, folder.id, "--stop")[0] == 0
+    watched.wait(60)
+    assert not folder.sessions()
+    stopped = look(folder)[:2]
+    assert "interrupted" in {one.status for one in stopped}
+    assert all(one.state and one.state.process and not alive(one.state.process, 0) for one in stopped)
+
+    # What is left takes seconds; one epoch more than it has is as good.
+    status, out, err = command(tmp_path, folder.id, "--first", "2")
+    assert (status, out) == (0, "")
+    assert "on which nobody works now" in err
+    status, out, err = command(tmp_path, folder.id, "--show", "--json")
+    assert status == 0, err
+    assert json.loads(out)["status"] == "stopped"
+    assert folder.jobs()[0] == Job(2, 0)
+    status, out, err = command(tmp_path, folder.id, "--json", "--parallel", "1")
+    assert status == 0, err
+    assert [run["status"] for run in json.loads(out)["runs"]] == ["finished"] * 3
+    assert len(list(folders(tmp_path / "runs"))) == 3
+    for one in look(folder):
+        assert one.run is not None
+        assert one.state is not None
+        assert one.state.epoch == (1 if one.job.trial == 2 else 400)
+        assert events(one.run)["started"] == 1
+
+
+def test_a_killed_stack_goes_on_and_does_each_run_once(tmp_path: Path) -> None:
+    (tmp_path / "stacked.toml").write_text(STACKED, encoding="utf-8")
+    process = start(tmp_path, "-c", "stacked.toml", "--json")
+    folder = started(tmp_path, process)
+
+    def training() -> list[Outcome]:
+        stacked = [one for one in look(folder) if one.job.trial < 2]
+        return stacked if all(one.state and one.state.epoch > 1 for one in stacked) else []
+
+    stacked = until(process, training)
+    (holder,) = {folder.holder(one.job) for one in stacked}
+    assert holder is not None
+    os.kill(holder.pid, signal.SIGKILL)
+    until(process, lambda: all(events(one.run)["continued"] for one in stacked))
+    send(stacked[0].run, "stop")
+    status, out, err = end(process)
+    assert status == 0, err
+    runs = json.loads(out)["runs"]
+    assert Counter(run["status"] for run in runs) == {"finished": 8, "stopped": 1}
+    assert len(list(folders(tmp_path / "runs"))) == 9
+    for one in look(folder):
+        assert one.run is not None
+        seen = events(one.run)
+        assert (seen["started"], seen["finished"] + seen["stopped"]) == (1, 1)
+        log = one.run.log_file.read_text(encoding="utf-8")
+        # A network that draws random numbers is trained alone.
+        assert ("trained beside 5 other runs" in log) == (one.job.trial < 2)
+
+
+def test_hopeless_runs_are_pruned_and_a_failed_one_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "pruned.toml").write_text(PRUNED, encoding="utf-8")
+    status, out, err = command(tmp_path, "-c", "pruned.toml", "--set", "optimizer.name=adam", "--json")
+    assert status == 0, err
+    runs = json.loads(out)["runs"]
+    assert [run["status"] for run in runs] == ["finished"] * 5 + ["stopped"]
+    assert runs[-1]["reason"].startswith("Pruned after epoch 2:")
+    assert runs[-1]["test"] is None
+
+
+def test_a_failed_run_does_not_end_the_sweep(tmp_path: Path) -> None:
+    arguments = ["--set", "optimizer.name=sgd", "--set", "optimizer.lr=1e30,0.1", "--set", "training.epochs=1"]
+    status, out, err = command(tmp_path, *arguments, "--json")
+    assert status == 0, err
+    result = json.loads(out)
+    assert [run["status"] for run in result["runs"]] == ["failed", "finished"]
+    assert result["best"]["trial"] == 1
+    folder = find(tmp_path / "runs", "lr")
+    status, out, err = command(tmp_path, folder.id, "--seeds", "2")
+    assert status == 0, err
+    assert [one.status for one in look(folder)] == ["failed", "finished", "failed", "finished"]
+    names = [run.name() for job in folder.jobs() if (run := folder.run(job))]
+    assert names == ["lr-1e+30-s0", "lr-0.1-s0", "lr-1e+30-s1", "lr-0.1-s1"]
+    assert loads(folder.sweep_file.read_text(encoding="utf-8")).options.seeds == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--set", "optimizer.name=sgd,adm"], "optimizer.name = adm is not allowed"),
+        (["--set", "optimizer.nam=sgd,adam"], "Did you mean optimizer.name?"),
+        (["--set", "optimizer.lr=0.1"], "Nothing varies in this sweep."),
+        (["--set", "optimizer.lr=0.1,0.2", "--set", "sweep.seds=2"], "Did you mean sweep.seeds?"),
+        (["--set", "sweep.values=1"], "Unknown setting 'sweep.values'. Did you mean sweep.trials?"),
+        (["--set", "optimizer.lr=0.1,0.1"], "optimizer.lr = 0.1,0.1 is not allowed: 0.1 stands there twice."),
+        (["--set", "optimizer.lr=0.1,0.2", "--parallel", "0"], "sweep.parallel = 0 is not allowed"),
+        (["-c", "none.toml"], "There is no file none.toml."),
+        (["--stop"], "--stop needs the sweep that is meant."),
+        (["--first", "2"], "--first needs the sweep that is meant."),
+        (["--add", "optimizer.lr"], "'optimizer.lr' is no setting. Write KEY=VALUE"),
+        (["nothing"], "There is no sweep 'nothing'"),
+    ],
+)
+def test_mistakes_are_said_in_a_sentence(tmp_path: Path, arguments: list[str], said: str) -> None:
+    status, out, err = command(tmp_path, *arguments)
+    assert (status, out) == (2, "")
+    assert said in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,219 @@
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from tuitrain.config.schema import Config
+from tuitrain.config.sweeps.sweep import Range, Sweep, change, count, expand, options, several
+from tuitrain.config.sweeps.toml import amend, dumps, loads, read
+from tuitrain.config.toml import loads as load_config
+from tuitrain.config.values import override
+from tuitrain.errors import ConfigError
+
+TEXT = """\
+# of mine
+[data]
+batch_size = 32  # small
+[sweep]
+name = "one"
+seeds = 3   # each
+[sweep.values]
+"optimizer.name" = ["sgd", "adam"]
+optimizer.lr = [0.1, 0.01, 0.1]
+"model.hidden" = [[64], [64, 32]]
+[[sweep.extra]]
+"optimizer.name" = "sgd"
+"training.epochs" = 100
+"""
+SAMPLED = """\
+[sweep]
+method = "tpe"
+trials = 7
+[sweep.values]
+"optimizer.lr" = {low = 1e-4, high = 0.1, log = true}
+"data.batch_size" = {low = 16, high = 256}
+"model.activation" = ["relu", "tanh"]
+[[sweep.extra]]
+"optimizer.lr" = 0.5
+"""
+EXAMPLE = Path(__file__).parents[3] / "examples/optimizers-and-activations.toml"
+
+
+def test_a_grid_is_every_combination_once_and_the_extra_trials() -> None:
+    sweep = loads(TEXT)
+    keys = ("optimizer.name", "optimizer.lr", "model.hidden")
+    combinations = product(("sgd", "adam"), (0.1, 0.01), ((64,), (64, 32)))
+    extra = {"optimizer.name": "sgd", "training.epochs": 100}
+    assert list(sweep.known) == [*(dict(zip(keys, one, strict=True)) for one in combinations), extra]
+    assert sweep.trials == 9
+    assert sweep.varying == [*keys, "training.epochs"]
+
+
+def test_a_trial_is_the_base_with_its_values_and_the_next_seed() -> None:
+    sweep = change(loads(TEXT), ["training.seed=40"])
+    expected = ["data.batch_size=32", "optimizer.name=sgd", "training.epochs=100", "training.seed=42"]
+    assert sweep.config(sweep.known[-1], 2) == override(Config(), expected)
+
+
+def test_sampled_trials_come_after_the_extra_ones() -> None:
+    sweep = loads(SAMPLED)
+    assert sweep.values["optimizer.lr"] == Range(1e-4, 0.1, True)
+    assert sweep.values["data.batch_size"] == Range(16, 256)
+    assert sweep.known == ({"optimizer.lr": 0.5},)
+    assert sweep.trials == 8
+
+
+@pytest.mark.parametrize("text", [TEXT, SAMPLED])
+def test_what_is_written_reads_the_same(text: str) -> None:
+    sweep = loads(text)
+    assert dumps(sweep, text) == text
+    assert loads(dumps(sweep)) == sweep
+    changed = change(sweep, ["training.epochs=3", "sweep.parallel=4", "model.dropout=0,0.5"])
+    written = dumps(changed, text)
+    assert loads(written) == changed
+    assert ("# small" in written) == ("# small" in text)
+
+
+def test_the_command_line_makes_settings_vary_and_holds_them() -> None:
+    assert change(Sweep(), ["optimizer.name=sgd,adam", "optimizer.lr=1,2"]).name == "optimizer-lr"
+    sweep = change(Sweep(), ["optimizer.name=sgd,adam", "training.epochs=2", "sweep.seeds=2", "sweep.name=mine"])
+    assert sweep.name == "mine"
+    assert sweep.known == ({"optimizer.name": "sgd"}, {"optimizer.name": "adam"})
+    assert (sweep.base.training.epochs, sweep.options.seeds, sweep.options.name) == (2, 2, "mine")
+    held = change(loads(TEXT), ["optimizer.lr=0.5"])
+    assert "optimizer.lr" not in held.values
+    assert {held.config(values, 0).optimizer.lr for values in held.known} == {0.5}
+
+
+def test_amending_keeps_comments_and_refuses_nonsense() -> None:
+    amended = amend(TEXT, {"seeds": 5}, {})
+    assert amended == TEXT.replace("seeds = 3", "seeds = 5")
+    with pytest.raises(ConfigError, match=r"sweep.seeds = 0 is not allowed"):
+        amend(TEXT, {"seeds": 0}, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "Nothing varies"),
+        ("sweep = 3", "must be a section, [sweep]"),
+        ("[sweep]\nvalues = 3", "must be a section, [sweep.values]"),
+        ("[sweep]\nextra = 3", "each [[sweep.extra]]"),
+        (
+            "[sweep]\nmethod = 'gird'",
+            "sweep.method = gird is not allowed: it must be one of grid, random, tpe. Did you",
+        ),
+        ("[sweep]\nseds = 1", "Unknown setting 'sweep.seds'. Did you mean sweep.seeds?"),
+        ("[sweep]\nmetric = 'test.accuracy'", "sweep.metric = test.accuracy is not allowed"),
+        ("[sweep]\nparallel = 0", "sweep.parallel = 0 is not allowed: it must be a whole number >= 1"),
+        ("[sweep.values]\n'optimizer.nam' = ['sgd']", "Unknown setting 'optimizer.nam'. Did you mean optimizer.name?"),
+        ("[sweep.values]\n'optimizer.name' = ['sdg']", "optimizer.name = sdg is not allowed"),
+        ("[sweep.values]\n'optimizer.lr' = [0.1, -1]", "optimizer.lr = -1 is not allowed: it must be a number > 0."),
+        ("[sweep.values]\n'optimizer.lr' = 0.1", "optimizer.lr = 0.1 must be a list of values, or a range"),
+        ("[sweep.values]\n'optimizer.lr' = []", "optimizer.lr = [] must be a list of values"),
+        ("[sweep.values]\n'model.hidden' = [128, 256]", "model.hidden = 128 is not allowed: it must be a list"),
+        ("[sweep.values]\n'optimizer.name' = {low = 1, high = 2}", "must be a list of values."),
+        ("[sweep.values]\n'optimizer.lr' = {low = 1, high = 2}", "is a range, and a grid needs values"),
+        ("[sweep.values]\n'optimizer.nesterov' = [false, true]", "Trial optimizer.nesterov=true: optimizer.nesterov"),
+        ("[sweep]\nseeds = 2\n[sweep.values]\n'training.seed' = [1, 2]", "training.seed cannot vary"),
+        ("[sweep]\ndevices = ['gpu']\n[sweep.values]\n'optimizer.lr' = [1]", "training.device = gpu is not allowed"),
+        ("[data]\nvalidation = 0\n[sweep.values]\n'optimizer.lr' = [1]", "sweep.metric = validation.accuracy needs a"),
+        (
+            "data.validation = 0\n[sweep]\nprune = true\nmetric = 'train.loss'\n[sweep.values]\n'optimizer.lr' = [1]",
+            "sweep.prune = true needs a validation split",
+        ),
+        (f"[sweep.values]\n'training.seed' = {list(range(10_001))}", "has 10,001 combinations; the most is 10,000"),
+        ("[modle]\n[sweep.values]\n'optimizer.lr' = [1]", "Unknown section 'modle'"),
+        ("[sweep", "not valid TOML"),
+    ],
+)
+def test_what_is_wrong_is_said(text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        loads(text)
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("range_", "said"),
+    [
+        ("{low = 1, high = 1}", "needs low < high"),
+        ("{low = 0, high = 1}", "optimizer.lr = 0 is not allowed"),
+        ("{low = 1}", "is no range"),
+        ("{low = 1, high = 2, lgo = true}", "is no range"),
+        ("{low = 'a', high = 2}", "is no range"),
+        ("{low = 1, high = inf}", "optimizer.lr = inf is not allowed"),
+    ],
+)
+def test_ranges_that_are_none(range_: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        loads(f"[sweep]\nmethod = 'random'\n[sweep.values]\n'optimizer.lr' = {range_}")
+    assert said in str(error.value)
+    assert error.value.key == "optimizer.lr"
+
+
+def test_a_logarithmic_range_does_not_begin_at_nothing() -> None:
+    with pytest.raises(ConfigError, match="needs low > 0"):
+        loads("[sweep]\nmethod='tpe'\n[sweep.values]\n'optimizer.momentum' = {low = 0, high = 0.9, log = true}")
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "values"),
+    [
+        ("optimizer.name", "sgd, adam", ("sgd", "adam")),
+        ("optimizer.name", "sgd", ("sgd",)),
+        ("optimizer.lr", "0.1,1e-2,0.1", (0.1, 0.01)),
+        ("data.normalize", "true, false", (True, False)),
+        ("training.patience", "none, 3", (None, 3)),
+        ("training.device", "cuda:0, cuda:1", ("cuda:0", "cuda:1")),
+        ("model.hidden", "128, 256", ((128, 256),)),
+        ("model.hidden", "[128, 256]", ((128, 256),)),
+        ("model.hidden", "[128, 256], [64], []", ((128, 256), (64,), ())),
+        ("data.augment", "[], [shift, flip]", ((), ("shift", "flip"))),
+        ("data.dir", "a, b", ("a, b",)),
+        ("notify.command", "mail -s a,b me", ("mail -s a,b me",)),
+    ],
+)
+def test_one_text_may_stand_for_several_values(key: str, text: str, values: tuple[object, ...]) -> None:
+    assert several(key, text) == values
+
+
+@pytest.mark.parametrize("text", ["0.1, x", "0.1, -1", ","])
+def test_several_values_are_each_checked(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"optimizer.lr"):
+        several("optimizer.lr", text)
+
+
+def test_texts_make_as_many_runs_as_there_are_combinations() -> None:
+    texts = {"optimizer.name": "sgd, adam", "optimizer.lr": "0.1, 0.01, 1", "training.epochs": "3"}
+    expanded = expand(texts)
+    assert len(expanded) == count(texts) == 6
+    assert expanded[0] == {"optimizer.name": "sgd", "optimizer.lr": 0.1, "training.epochs": 3}
+    assert expanded[-1] == {"optimizer.name": "adam", "optimizer.lr": 1.0, "training.epochs": 3}
+    assert (expand({}), count({})) == ([{}], 1)
+
+
+def test_every_option_says_what_it_is() -> None:
+    for item in options().values():
+        assert item.help
+        assert item.allowed
+
+
+def test_the_example_is_the_study() -> None:
+    sweep, _ = read(EXAMPLE)
+    assert sweep.trials == 3 * 2 * 2 + 3
+    assert sweep.options.seeds == 3
+    classic = sweep.config({"optimizer.name": "sgd", "model.activation": "sigmoid", "optimizer.lr": 0.01}, 0)
+    assert classic == override(
+        Config(),
+        ["data.dataset=mnist", "data.normalize=false", "data.validation=0", "model.activation=sigmoid",
+         "optimizer.name=sgd", "optimizer.lr=0.01"],
+    )  # fmt: skip
+    longer = override(classic, ["training.epochs=100"])
+    assert [sweep.config(values, 0) for values in sweep.known[-3:]] == [
+        longer, override(longer, ["model.activation=relu"]), override(classic, ["training.epochs=1"]),
+    ]  # fmt: skip
+
+
+def test_a_run_is_no_sweep() -> None:
+    with pytest.raises(ConfigError, match="Unknown section 'sweep'"):
+        load_config(TEXT)

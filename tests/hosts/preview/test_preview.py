@@ -1,0 +1,202 @@
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from tuitrain.config.schema import Config, Data
+from tuitrain.config.values import override
+from tuitrain.errors import DataError
+from tuitrain.hosts.preview.preview import Preview, with_network, without_network
+from tuitrain.hosts.preview.process import Previewer
+from tuitrain.hosts.preview.split_sizes import Splits, data_folder, splits
+from tuitrain.training import models
+from tuitrain.training.data.folder_scan import ImageFolder
+from tuitrain.training.optim import build
+from tuitrain.training.setup import prepare
+
+QUICK = ("model.hidden=8", "training.device=cpu")
+
+
+def look(*settings: str) -> Preview:
+    return with_network(without_network(override(Config(), settings)))
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Seven, twelve and five pictures of three classes, and files that are none."""
+    for name, count in (("ant", 7), ("bee", 12), ("cat", 5)):
+        folder = tmp_path / "images" / name / "deep"
+        folder.mkdir(parents=True)
+        for index in range(count):
+            Image.new("L", (4, 4), index).save(folder / f"{index}.png")
+        (folder / "notes.txt").write_text("no image")
+        (folder / ".hidden.png").write_text("no image")
+    return tmp_path / "images"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        (),
+        ("data.validation=0", "data.batch_size=100"),
+        ("data.validation=0.999",),
+        ("optimizer.accumulate=3",),
+        ("data.batch_size=4", "model.batch_norm=true"),
+        ("data.batch_size=4", "model.batch_norm=false"),
+    ],
+)
+def test_splits_and_steps_are_those_of_the_run(settings: tuple[str, ...]) -> None:
+    config = override(Config(), (*QUICK, *settings))
+    job = prepare(config, lambda *_: None)
+    preview = with_network(without_network(config))
+    assert preview.splits is not None
+    assert preview.splits.train == len(job.dataset.train)
+    assert preview.splits.validation == (len(job.dataset.validation) if job.dataset.validation else 0)
+    assert preview.splits.test == len(job.dataset.test)
+    assert preview.splits.shape == job.dataset.shape
+    assert preview.splits.classes == len(job.dataset.classes)
+    assert preview.steps_per_epoch == job.steps_per_epoch
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [("sgd",), ("sgd", "optimizer.momentum=0.9"), ("adam",), ("adamw",), ("nadam",), ("radam",), ("adagrad",),
+     ("rmsprop",), ("rmsprop", "optimizer.momentum=0.9")],
+)  # fmt: skip
+def test_size_is_that_of_parameters_and_optimizer(rule: tuple[str, ...]) -> None:
+    preview = look(f"optimizer.name={rule[0]}", *rule[1:])
+    model = models.build(preview.config.model, (1, 8, 8), 10)
+    optimizer = build.build(preview.config.optimizer, model)
+    model(torch.zeros(2, 1, 8, 8)).sum().backward()
+    optimizer.step()
+    shapes = {parameter.shape for parameter in model.parameters()}
+    kept = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, torch.Tensor)]
+    count = sum(tensor.numel() for tensor in [*model.parameters(), *(t for t in kept if t.shape in shapes and t.ndim)])
+    assert preview.bytes == 4 * count
+
+
+@pytest.mark.parametrize("validation", [0.0, 0.1, 0.5])
+@pytest.mark.parametrize("folders", [(), ("test",), ("val", "test")])
+def test_image_folder_is_counted_as_training_does(images: Path, validation: float, folders: tuple[str, ...]) -> None:
+    root = images
+    if folders:
+        root = images.parent / "split"
+        root.mkdir()
+        for name in ("train", *folders):
+            (root / name).symlink_to(images)
+    data = Data(dataset="image-folder", dir=str(root), validation=validation)
+    found = splits(data)
+    folder = ImageFolder.scan(str(root), validation, seed=0)
+    counts = {name: len(files.paths) for name, files in folder.splits.items()}
+    assert (found.train, found.validation, found.test) == (
+        counts["training"], counts.get("validation", 0), counts["test"],
+    )  # fmt: skip
+    assert found.classes == 3
+    assert not found.partly
+
+
+def test_grey_images_are_seen_to_be_grey(images: Path) -> None:
+    settings = ("data.dataset=image-folder", f"data.dir={images}", "data.image_size=16")
+    preview = look(*settings)
+    assert preview.splits is not None
+    assert preview.splits.shape == (1, 16, 16)
+    Image.new("RGB", (4, 4), "red").save(images / "ant" / "deep" / "0.png")
+    for path in images.rglob("*.png"):
+        Image.new("RGB", (4, 4), "red").save(path)
+    preview = look(*settings)
+    assert preview.splits is not None
+    assert preview.splits.shape == (3, 16, 16)
+
+
+def test_missing_folder_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="No such file"):
+        splits(Data(dataset="image-folder", dir=str(tmp_path / "none")))
+    preview = look("data.dataset=image-folder", f"data.dir={tmp_path / 'none'}")
+    assert preview.over
+    assert "No such file" in preview.problem
+    assert (preview.splits, preview.steps, preview.rates()) == (None, 0, ([], []))
+
+
+def test_place_says_whether_the_files_are_there(tmp_path: Path) -> None:
+    data = Data(dataset="mnist", dir=str(tmp_path))
+    assert splits(data).place.startswith("will be downloaded to")
+    (tmp_path / "MNIST" / "raw").mkdir(parents=True)
+    assert splits(data).place.startswith("will be downloaded to")
+    (tmp_path / "MNIST" / "raw" / "train-labels-idx1-ubyte").touch()
+    assert splits(data).place == f"found in {tmp_path}"
+
+
+def test_folder_is_the_one_that_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert data_folder(Data()).is_relative_to(tmp_path)
+    assert data_folder(Data(dir="~/here")) == tmp_path / "here"
+
+
+def test_rates_follow_the_schedule() -> None:
+    preview = look("schedule.name=cosine", "schedule.warmup=1", "schedule.final=0.5", "optimizer.lr=0.2")
+    epochs, rates = preview.rates()
+    assert epochs[0] == 0
+    assert epochs[-1] == pytest.approx((preview.steps - 1) / preview.steps_per_epoch)
+    assert max(rates) == pytest.approx(0.2)
+    assert rates[-1] == pytest.approx(0.1)
+    assert rates[0] < 0.02
+    long = Preview(override(Config(), ["training.epochs=100000000"]), Splits(10**9, 0, 0, (1, 8, 8), 10, ""))
+    assert len(long.rates()[0]) <= 240
+
+
+def test_impossible_network_names_the_setting() -> None:
+    preview = look("model.name=vit_b_16", "model.activation=tanh")
+    assert preview.key == "model.activation"
+    assert "no ReLU" in preview.problem
+    assert preview.splits is not None
+    assert preview.over
+
+
+def wait_for(previewer: Previewer, config: Config) -> Preview:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        previewer.ask(config)
+        latest = previewer.latest
+        if latest is not None and latest.config == config and latest.over:
+            return latest
+        time.sleep(0.02)
+    raise AssertionError("no answer")
+
+
+def test_process_answers_and_ends() -> None:
+    previewer = Previewer()
+    try:
+        for settings in ((), ("model.name=cnn",), ("model.name=vit_b_16", "model.activation=tanh")):
+            config = override(Config(), settings)
+            assert wait_for(previewer, config) == with_network(without_network(config))
+        process = previewer._process
+        assert process is not None
+    finally:
+        previewer.close()
+    assert process.returncode is not None
+
+
+def test_dead_process_is_told_calmly() -> None:
+    previewer = Previewer()
+    try:
+        previewer.ask(Config())
+        assert previewer._process is not None
+        previewer._process.kill()
+        assert wait_for(previewer, Config()).problem == "No preview: its process ended."
+        other = override(Config(), ["training.epochs=3"])
+        assert wait_for(previewer, other).problem.startswith("No preview")
+    finally:
+        previewer.close()
+
+
+def test_nothing_here_loads_torch_before_it_must() -> None:
+    code = (
+        "import sys, tuitrain.hosts.preview.process as p; from tuitrain.config.schema import Config;"
+        "assert p.without_network(Config()).splits.train == 1293; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,303 @@
+"""Runs in processes of their own: they need no terminal and no parent, and obey whoever can write to their folder."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors import safe_open
+
+from tuitrain.config.schema import Config
+from tuitrain.config.values import override
+from tuitrain.errors import RunError
+from tuitrain.hosts.background import spawn, start
+from tuitrain.hosts.launch import Request, make
+from tuitrain.runs.folder import RunFolder, shown_status
+from tuitrain.runs.follower import Follower
+from tuitrain.runs.writer import RunWriter
+
+# Seconds for anything that is waited for; loading torch many times on a busy machine is the longest of it.
+PATIENCE = 120
+QUICK = ("training.device=cpu", "training.threads=1", "training.log_every=1")
+STEPS = 21
+Done = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A working folder; what still trains in it afterwards is ended."""
+    yield tmp_path
+    for state in (tmp_path / "runs").glob("*/state.json"):
+        folder = RunFolder(state.parent)
+        process = folder.state().process
+        if process is not None and shown_status(folder.state()) in ("queued", "running", "paused"):
+            os.kill(process.pid, signal.SIGKILL)
+
+
+def tuitrain(home: Path, *arguments: str) -> Done:
+    done = subprocess.run(
+        [sys.executable, "-m", "tuitrain", *arguments], cwd=home, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def overrides(*settings: str) -> list[str]:
+    return [word for setting in (*QUICK, *settings) for word in ("--set", setting)]
+
+
+def detached(home: Path, *settings: str) -> RunFolder:
+    done = tuitrain(home, "train", "--detach", *overrides(*settings))
+    assert done.returncode == 0, done.stderr
+    return RunFolder(home / "runs" / done.stdout.strip())
+
+
+def until(condition: Callable[[], bool], folder: RunFolder) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, folder.log_file.read_text()
+        time.sleep(0.02)
+
+
+def ended(folder: RunFolder) -> bool:
+    return shown_status(folder.state()) not in ("queued", "running", "paused")
+
+
+def read(folder: RunFolder) -> Follower:
+    follower = Follower(folder)
+    while follower.poll():
+        pass
+    assert (follower.problem, follower.damaged_rows) == ("", 0)
+    return follower
+
+
+def weights(folder: RunFolder, name: str = "last") -> dict[str, bytes]:
+    with safe_open(folder.checkpoints / f"{name}.safetensors", framework="numpy") as file:
+        return {key: file.get_tensor(key).tobytes() for key in file.keys() if key.startswith("model.")}  # noqa: SIM118
+
+
+def test_it_outlives_the_session_that_it_was_started_from(home: Path) -> None:
+    command = [sys.executable, "-m", "tuitrain", "train", "--detach", "--json", *overrides("training.epochs=400")]
+    # A shell with a job, as it is at the other end of an SSH line.
+    with subprocess.Popen(
+        ["sh", "-c", '"$@"; read forever', "sh", *command],
+        cwd=home, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+    ) as shell:  # fmt: skip
+        assert shell.stdout is not None
+        document = json.loads("".join(iter(shell.stdout.readline, "}\n")) + "}")
+        folder = RunFolder(Path(document["path"] if Path(document["path"]).is_absolute() else home / document["path"]))
+        assert (document["run"], document["status"]) == (folder.id, "queued")
+        assert shown_status(folder.state()) in ("queued", "running")
+        process = folder.state().process
+        assert process is not None
+        assert os.getsid(process.pid) == process.pid != shell.pid
+        streams = [Path(f"/proc/{process.pid}/fd/{number}").readlink() for number in range(3)]
+        assert streams == [Path("/dev/null"), folder.log_file.resolve(), folder.log_file.resolve()]
+        os.killpg(shell.pid, signal.SIGHUP)
+        shell.wait(PATIENCE)
+    until(lambda: ended(folder), folder)
+    run = read(folder)
+    assert (run.status, run.state.epoch) == ("finished", 400)
+    assert run.train.step.tolist() == list(range(1, 400 * STEPS + 1))
+    assert run.state.process == process
+
+
+def test_data_that_is_missing_stands_in_the_run(home: Path) -> None:
+    folder = detached(home, "data.dataset=image-folder", "data.dir=nowhere")
+    until(lambda: ended(folder), folder)
+    (listed,) = json.loads(tuitrain(home, "runs", "--json").stdout)
+    assert listed["status"] == "failed"
+    assert "nowhere" in listed["reason"]
+    assert read(folder).events[-1].name == "failed"
+
+
+def test_a_torch_that_cannot_be_loaded_stands_in_the_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "broken").mkdir()
+    (home / "broken" / "torch.py").write_text("raise ImportError('libcudart.so.12: cannot open shared object file')")
+    monkeypatch.setenv("PYTHONPATH", str(home / "broken"))
+    folder = detached(home)
+    until(lambda: ended(folder), folder)
+    state = folder.state()
+    assert (state.status, state.reason) == (
+        "failed", "torch cannot be loaded: ImportError: libcudart.so.12: cannot open shared object file",
+    )  # fmt: skip
+    assert state.ended is not None
+
+
+def test_a_process_that_ends_at_once_stands_in_the_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    folder = make(Request(config=Config(), runs_dir=home / "runs"))
+    with pytest.raises(RunError, match="The run's process ended at once"):
+        spawn(folder)
+    state = folder.state()
+    assert (state.status, state.reason) == ("failed", "The run's process ended at once: status 1")
+    # What is no fault of the run's is not written into it.
+    holder = RunWriter(folder)
+    holder.update(status="stopped", reason="", now=True)
+    with pytest.raises(RunError, match=f"held by process {os.getpid()}"):
+        spawn(folder)
+    holder.close()
+    assert folder.state().status == "stopped"
+
+
+def test_a_run_obeys_whoever_can_write_to_its_folder(home: Path) -> None:
+    """Each command comes from a process of its own, and is acknowledged in the rows."""
+    folder = detached(home, "training.epochs=1000000", "training.checkpoint_every=1000", "training.log_every=7")
+    run = Follower(folder)
+
+    def heard(name: str) -> bool:
+        while run.poll():
+            pass
+        return any(event.name == name for event in run.events)
+
+    def say(*words: str) -> None:
+        done = tuitrain(home, words[0], folder.id, *words[1:])
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+    until(lambda: heard("started") and len(run.train) > 3, folder)
+    say("pause")
+    until(lambda: heard("paused"), folder)
+    assert run.status == "paused"
+    steps = len(run.train)
+    assert weights(folder)
+    saved = (folder.checkpoints / "last.safetensors").stat()
+    say("checkpoint")
+    until(lambda: heard("checkpoint"), folder)
+    assert (folder.checkpoints / "last.safetensors").stat().st_ino != saved.st_ino
+    assert set(weights(folder)) == {
+        f"model.{layer}.{kind}" for layer in ("layers.0", "layers.2", "head") for kind in ("weight", "bias")
+    }
+    say("set", "optimizer.lr=0.0005")
+    until(lambda: heard("lr"), folder)
+    assert len(run.train) == steps
+    say("resume")
+    until(lambda: heard("resumed") and len(run.train) > steps + 5, folder)
+    say("set", f"training.epochs={run.state.epoch + 300}")
+    until(lambda: heard("epochs"), folder)
+    until(lambda: ended(folder), folder)
+
+    run = read(folder)
+    assert run.status == "finished"
+    by = {event.name: event for event in run.events}
+    assert list(by) == ["started", "paused", "checkpoint", "lr", "resumed", "epochs", "finished"]
+    assert by["epochs"].value == run.state.epochs == run.state.epoch
+    assert all("@" in by[name].detail for name in ("paused", "checkpoint", "lr", "epochs"))
+    rates = list(zip(run.train.step, run.train["lr"], strict=True))
+    assert {rate for step, rate in rates if step <= by["lr"].step} == {0.001}
+    assert {rate for step, rate in rates if step > by["lr"].step} == {0.0005}
+
+
+def test_three_epochs_and_two_more_are_five(home: Path) -> None:
+    settings = ("model.dropout=0.2", "optimizer.name=sgd", "optimizer.lr=0.1", "optimizer.momentum=0.9")
+    notify = "notify.command=cat >> heard.json"
+    five = detached(home, *settings, "training.epochs=5")
+    done = tuitrain(home, "train", "--name", "grown", *overrides(*settings, "training.epochs=3", notify))
+    assert done.returncode == 0, done.stderr
+    grown = next(RunFolder(path) for path in (home / "runs").iterdir() if path.name != five.id)
+    refused = tuitrain(home, "resume", "grown")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == (
+        "tuitrain: The run has finished, after 3 epochs. Give it more: --epochs +5, or --epochs 8.\n"
+    )
+    done = tuitrain(home, "resume", "grown", "--epochs", "+2", "--json")
+    assert done.returncode == 0, done.stderr
+    until(lambda: ended(five), five)
+
+    longer, whole = read(grown), read(five)
+    assert longer.state.epochs == longer.state.epoch == 5
+    assert weights(grown) == weights(five)
+    assert weights(grown, "best") == weights(five, "best")
+    for column in ("loss", "accuracy", "lr", "grad_norm", "epoch"):
+        assert longer.train[column] == whole.train[column]
+        if column in whole.evaluations["validation"].columns:
+            assert longer.evaluations["validation"][column] == whole.evaluations["validation"][column]
+    assert longer.layers == whole.layers
+    assert longer.state.best == whole.state.best
+    # Told at each end, one document a line.
+    heard = [json.loads(line) for line in (home / "heard.json").read_text().splitlines()]
+    assert [(one["run"], one["status"], one["epochs"]) for one in heard] == [
+        (grown.id, "finished", 3),
+        (grown.id, "finished", 5),
+    ]
+    assert heard[-1]["test"] == json.loads(done.stdout)["test"]
+
+
+def saved_step(folder: RunFolder) -> int:
+    with safe_open(folder.checkpoints / "last.safetensors", framework="numpy") as file:
+        state = dict(json.loads(file.metadata()["state"])["dict"])
+    return int(dict(state["progress"]["dict"])["step"])
+
+
+def test_signals_stop_it_with_a_checkpoint(home: Path) -> None:
+    folder = detached(home, "training.epochs=1000000", "training.checkpoint_every=1000")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before = saved_step(folder) if number == signal.SIGINT else 0
+        until(lambda: folder.state().step > before + 5, folder)  # noqa: B023
+        process = folder.state().process
+        assert process is not None
+        refused = tuitrain(home, "work", str(folder.path))
+        assert refused.returncode == 2
+        assert f"The run is held by process {process.pid} on {process.host} since" in refused.stderr
+        os.kill(process.pid, number)
+        until(lambda: ended(folder), folder)
+        run = read(folder)
+        assert (run.status, run.state.reason) == ("stopped", "Stopped by the user.")
+        assert saved_step(folder) == run.state.step > before
+        if number == signal.SIGTERM:
+            done = tuitrain(home, "resume", folder.id, "--detach")
+            assert (done.returncode, done.stdout) == (0, f"{folder.id}\n"), done.stderr
+    assert run.train.step.tolist() == list(range(1, run.state.step + 1))
+    assert [event.name for event in run.events] == ["started", "stopped", "continued", "stopped"]
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def test_eight_runs_at_once_lose_no_row_and_write_none_twice(home: Path) -> None:
+    """With two readers of them all, and copies taken of one of them while it is written."""
+    made = [
+        start(Request(config=override(Config(), (*QUICK, "training.epochs=100", f"training.seed={seed}")),
+                      runs_dir=home / "runs"))
+        for seed in range(8)
+    ]  # fmt: skip
+    readers = [[Follower(folder) for folder in made] for _ in range(2)]
+    copies = 0
+    while not all(ended(folder) for folder in made):
+        for follower in readers[0] + readers[1]:
+            follower.poll(0.001)
+        copies += copy_is_readable(made[-1], home / "copy")
+        time.sleep(0.05)
+    for folder in made:
+        rows = lines(folder.metrics_file)
+        by_kind = {kind: [row for row in rows if row["kind"] == kind] for kind in ("train", "evaluation", "event")}
+        assert sum(map(len, by_kind.values())) == len(rows)
+        assert [row["step"] for row in by_kind["train"]] == list(range(1, 100 * STEPS + 1))
+        assert [row["step"] for row in by_kind["evaluation"]] == [*range(STEPS, 100 * STEPS + 1, STEPS), 100 * STEPS]
+        assert [row["name"] for row in by_kind["event"]] == ["started", "finished"]
+    for follower in readers[0] + readers[1]:
+        while follower.poll():
+            pass
+        whole = read(follower.folder)
+        assert (follower.status, follower.damaged_rows) == ("finished", 0)
+        assert follower.train.step == whole.train.step
+        assert follower.train.columns == whole.train.columns
+        assert follower.layers == whole.layers
+    assert copies > 3
+
+
+def copy_is_readable(folder: RunFolder, place: Path) -> bool:
+    """Whether a copy made while the run is written has rows: all up to one, and no damaged one."""
+    shutil.rmtree(place, ignore_errors=True)
+    # What is a draft when it is listed may be gone when it is copied: cp says so, and copies the rest.
+    subprocess.run(["cp", "-r", folder.path, place], capture_output=True, check=False)
+    run = read(RunFolder(place))
+    assert run.train.step.tolist() == list(range(1, len(run.train) + 1))
+    return len(run.train) > 0

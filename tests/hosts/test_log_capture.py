@@ -1,0 +1,199 @@
+"""Whatever is printed while a run trains stands in its log, and nowhere else."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tuitrain.hosts.log_capture import Capture
+
+Capfd = pytest.CaptureFixture[str]
+
+LOUD = """
+import ctypes, logging, os, subprocess, sys, threading, warnings
+
+print("<1> imported")
+libc, done = ctypes.CDLL(None), False
+handler = logging.StreamHandler()
+
+def change(images):
+    global done
+    if done:
+        return images
+    done = True
+    print("<2> print")
+    print("<3> stderr", file=sys.stderr)
+    print("<4> no end", end="")
+    sys.stdout.write("\\n")
+    warnings.warn("<5> warning")
+    logging.getLogger("mine").warning("<6> logging")
+    handler.emit(logging.makeLogRecord({"msg": "<7> a handler of its own"}))
+    os.write(1, b"<8> descriptor\\n")
+    os.write(2, b"<9> descriptor\\n")
+    subprocess.run(["echo", "<10> child"])
+    subprocess.run(["sh", "-c", "echo '<11> child' >&2"])
+    subprocess.run(["echo", "<12> child that is given a stream"], stdout=sys.stdout, stderr=sys.stderr)
+    sys.stdout.flush()
+    sys.stdout.buffer.write(b"<13> bytes\\n")
+    sys.stdout.buffer.flush()
+    thread = threading.Thread(target=print, args=("<14> thread",))
+    thread.start()
+    thread.join()
+    libc.puts(b"<15> a C library")
+    print("<16> not ASCII \\u00e9 \\ud800")
+    return images
+"""
+PROGRAM = """
+import os, subprocess, sys
+from pathlib import Path
+from tuitrain.config.schema import Config
+from tuitrain.config.values import override
+from tuitrain.hosts.launch import Request, launch
+
+folder = Path(sys.argv[1])
+config = override(Config(), ["training.epochs=1", "training.device=cpu", f"data.transform={folder}/loud.py:change"])
+for _ in range(2):
+    launch(Request(config=config, runs_dir=folder / "runs"), lambda *_: None, lambda *_: None)
+print("out")
+print("err", file=sys.stderr)
+sys.stdout.flush()
+os.write(1, b"one\\n")
+os.write(2, b"two\\n")
+subprocess.run(["echo", "child"])
+"""
+
+
+def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Buffered, as it is where nothing is said of it."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+
+
+def test_all_that_is_printed_is_in_the_log_alone(tmp_path: Path) -> None:
+    (tmp_path / "loud.py").write_text(LOUD)
+    done = python(PROGRAM, str(tmp_path))
+    assert done.stdout.split() == ["out", "one", "child"]
+    assert done.stderr.split() == ["err", "two"]
+    runs = list((tmp_path / "runs").iterdir())
+    assert len(runs) == 2
+    for run in runs:
+        log = (run / "log.txt").read_text(encoding="utf-8")
+        assert "finished" in log
+        assert [number for number in range(1, 17) if f"<{number}>" not in log] == []
+
+
+def test_streams_are_put_back_after_an_error() -> None:
+    before = sys.stdout, sys.stderr
+
+    def fail() -> None:
+        with Capture():
+            assert sys.stdout is not before[0]
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert (sys.stdout, sys.stderr) == before
+
+
+def test_what_came_before_there_was_a_log_is_in_it(tmp_path: Path, capfd: Capfd) -> None:
+    with Capture() as capture:
+        print("early")  # noqa: T201
+        os.write(2, b"descriptor\n")
+        capture.to(tmp_path / "log.txt")
+        print("late")  # noqa: T201
+    assert (tmp_path / "log.txt").read_text().split() == ["early", "descriptor", "late"]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_log_is_added_to(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    log.write_text("first\n")
+    for word in ("second", "third"):
+        with Capture() as capture:
+            capture.to(log)
+            print(word)  # noqa: T201
+    assert log.read_text() == "first\nsecond\nthird\n"
+
+
+def test_without_a_log_it_is_dropped(capfd: Capfd) -> None:
+    with Capture():
+        print("nobody wants to know")  # noqa: T201
+        os.write(1, b"nor this\n")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
+    def count() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = count()
+    for _ in range(3):
+        with Capture() as capture:
+            capture.to(tmp_path / "log.txt")
+    assert count() == before
+
+
+def test_the_main_thread_prints_where_it_always_did(tmp_path: Path, capfd: Capfd) -> None:
+    inside, over = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with Capture() as capture:
+            capture.to(tmp_path / "log.txt")
+            print("worker")  # noqa: T201
+            inside.set()
+            over.wait(30)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert inside.wait(30)
+    print("main")  # noqa: T201
+    assert sys.stdout.fileno() > 2
+    over.set()
+    thread.join()
+    assert capfd.readouterr().out == "main\n"
+    assert (tmp_path / "log.txt").read_text() == "worker\n"
+
+
+def piped(code: str) -> str:
+    done = python(code)
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_the_programs_own_output_keeps_its_way() -> None:
+    code = """
+import os, sys
+from tuitrain.cli.streams import keep_streams
+from tuitrain.hosts.log_capture import Capture
+keep_streams()
+print("before")
+with Capture():
+    print("captured")
+    os.write(1, b"captured\\n")
+    os.system("echo captured")
+    sys.__stdout__.write("screen\\n")
+    sys.__stdout__.flush()
+print("after")
+os.write(1, b"restored\\n")
+"""
+    assert piped(code) == "before\nscreen\nafter\nrestored\n"
+
+
+def test_what_is_still_in_a_buffer_goes_where_it_was_printed_to() -> None:
+    code = """
+import ctypes, sys
+from tuitrain.hosts.log_capture import Capture
+libc = ctypes.CDLL(None)
+print("before")
+libc.puts(b"C before")
+with Capture():
+    sys.__stdout__.flush()
+    print("captured")
+    libc.puts(b"C captured")
+print("after")
+"""
+    assert sorted(piped(code).split("\n")) == ["", "C before", "after", "before"]

@@ -1,0 +1,92 @@
+"""The New run form in a running app, as its tests use it."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from textual.pilot import Pilot
+from textual.widgets import Input, Static
+
+from tuitrain.app.app import TuitrainApp
+from tuitrain.config.schema import Config
+from tuitrain.hosts.thread import ThreadHost
+from tuitrain.screens.new_run import NewRunForm
+from tuitrain.screens.prompt import Prompt
+from tuitrain.widgets.forms.fields import Field
+
+
+class Opened:
+    """The form in a running app, with what a test asks of it."""
+
+    def __init__(self, app: TuitrainApp, pilot: Pilot[None]) -> None:
+        self.app, self.pilot = app, pilot
+
+    @property
+    def form(self) -> NewRunForm:
+        assert isinstance(self.app.screen, NewRunForm)
+        return self.app.screen
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        return self.form.form.fields
+
+    @property
+    def current(self) -> Field:
+        field = self.form.form.current
+        assert field is not None
+        return field
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+
+    async def type(self, key: str, text: str) -> None:
+        """Into the text field of `key`, in place of what is there."""
+        self.fields[key].target.focus()
+        await self.press("ctrl+u", *text)
+
+    async def focus(self, key: str) -> None:
+        self.fields[key].target.focus()
+        await self.pilot.pause()
+
+    async def answer(self, text: str) -> None:
+        """In the small window that asks for a line."""
+        assert isinstance(self.app.screen, Prompt)
+        self.app.screen.query_one(Input).value = text
+        await self.press("enter")
+
+    def text(self, key: str) -> str:
+        return self.fields[key].text
+
+    def row(self, key: str) -> str:
+        return self.fields[key].render().plain
+
+    def said(self, name: str) -> str:
+        return str(self.app.screen.query_one(f"#{name}", Static).render())
+
+    @property
+    def config(self) -> Config:
+        config = self.form.plan.config
+        assert config is not None
+        return config
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        for _ in range(1200):
+            if true():
+                return
+            await self.pilot.pause(0.05)
+        raise AssertionError("it never came")
+
+
+@asynccontextmanager
+async def opened(folder: Path, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Opened]:
+    host = ThreadHost()
+    app = TuitrainApp(folder / "runs", host)
+    try:
+        async with app.run_test(size=size) as pilot:
+            await pilot.press("n")
+            await pilot.pause()
+            yield Opened(app, pilot)
+    finally:
+        host.cancel()
+        host.join()

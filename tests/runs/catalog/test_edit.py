@@ -1,0 +1,189 @@
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tuitrain.config.schema import Config
+from tuitrain.errors import RunError
+from tuitrain.runs.catalog import edit
+from tuitrain.runs.folder import RunFolder, folders
+from tuitrain.runs.owner import claim, held_by, release
+from tuitrain.runs.records import RunInfo, State
+from tuitrain.runs.writer import RunWriter, create, encode_pretty
+
+HOSTILE = ["\x1b[2J", "a\nb", "\u202egnp", "\ud800"]
+
+
+@pytest.fixture
+def runs_dir(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def ended(runs_dir: Path) -> RunFolder:
+    folder = create(runs_dir, RunInfo(id="", name="one", tags=["old"], command="x"), Config())
+    writer = RunWriter(folder)
+    writer.update(status="finished", now=True)
+    writer.close()
+    return folder
+
+
+def listed(runs_dir: Path) -> list[str]:
+    return [folder.id for folder in folders(runs_dir)]
+
+
+def test_name_tags_and_notes_change_and_nothing_else(ended: RunFolder) -> None:
+    before = ended.info()
+    edit.rename(ended, "  better name ")
+    edit.set_tags(ended, ["a", "b", "a"])
+    edit.set_notes(ended, "why")
+    after = ended.info()
+    assert (after.name, after.tags, after.notes) == ("better name", ["a", "b"], "why")
+    assert msgspec.structs.replace(after, name=before.name, tags=before.tags, notes=before.notes) == before
+    assert not list(ended.path.glob(".*"))
+
+
+def test_the_run_that_is_renamed_while_it_trains_keeps_its_name(runs_dir: Path) -> None:
+    folder = create(runs_dir, RunInfo(id="", name="one"), Config())
+    writer = RunWriter(folder)
+    edit.rename(folder, "two")
+    writer.info(RunInfo(id="", name="", device="cpu"))
+    writer.close()
+    assert (folder.info().name, folder.info().device) == ("two", "cpu")
+
+
+@pytest.mark.parametrize("text", ["", "  ", "x" * 101, *HOSTILE])
+def test_names_that_cannot_be(ended: RunFolder, text: str) -> None:
+    before = ended.info_file.read_bytes()
+    with pytest.raises(RunError, match="A run's name"):
+        edit.rename(ended, text)
+    assert ended.info_file.read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["x" * 41, " ".join(f"t{number}" for number in range(51)), "\x1b[2J", "ok \u202eevil"])
+def test_tags_that_cannot_be(text: str) -> None:
+    with pytest.raises(RunError, match="tag"):
+        edit.check_tags(text)
+
+
+def test_tags_are_words() -> None:
+    assert edit.check_tags(" a, b  c,a ") == ["a", "b", "c"]
+    assert edit.check_tags(" ") == []
+    assert edit.retag(["a", "b"], "c -a") == ["b", "c"]
+    assert edit.retag(["a"], "") == ["a"]
+    with pytest.raises(RunError, match="A tag has at most"):
+        edit.retag([], "-" + "x" * 41)
+
+
+@pytest.mark.parametrize("text", ["x" * 2001, *HOSTILE])
+def test_notes_that_cannot_be(text: str) -> None:
+    with pytest.raises(RunError, match="A note"):
+        edit.check_notes(text)
+    assert edit.check_notes("  ") == ""
+
+
+def test_what_is_deleted_can_be_brought_back_as_it_was(runs_dir: Path, ended: RunFolder) -> None:
+    before = {path.name: path.read_bytes() for path in ended.path.iterdir() if path.is_file()}
+    thrown = edit.trash(ended, runs_dir)
+    assert listed(runs_dir) == []
+    assert thrown.path.parent == runs_dir / ".trash"
+    edit.restore(thrown, ended)
+    assert listed(runs_dir) == [ended.id]
+    assert {path.name: path.read_bytes() for path in ended.path.iterdir() if path.is_file()} == before
+    assert held_by(ended) is None
+
+
+def test_two_runs_of_one_name_in_the_trash(runs_dir: Path, ended: RunFolder) -> None:
+    first = edit.trash(ended, runs_dir)
+    ended.path.mkdir()
+    second = edit.trash(ended, runs_dir)
+    assert first.path != second.path
+    edit.restore(first, ended)
+    with pytest.raises(RunError, match=r"There is a run .* again"):
+        edit.restore(second, ended)
+    assert ended.info().name == "one"
+    assert second.path.is_dir()
+
+
+@pytest.mark.parametrize("status", ["queued", "running", "paused"])
+def test_a_run_that_goes_on_is_not_deleted(runs_dir: Path, ended: RunFolder, status: str) -> None:
+    writer = RunWriter(ended)
+    writer.update(status=status, now=True)
+    with pytest.raises(RunError, match=rf"is {status}. Stop it first"):
+        edit.trash(ended, runs_dir)
+    writer.close()
+    assert listed(runs_dir) == [ended.id]
+
+
+def test_a_run_whose_process_is_gone_is_deleted(runs_dir: Path, ended: RunFolder) -> None:
+    ended.state_file.write_bytes(encode_pretty(State(status="running")))
+    edit.trash(ended, runs_dir)
+    assert listed(runs_dir) == []
+
+
+def test_a_damaged_run_is_deleted(runs_dir: Path, ended: RunFolder) -> None:
+    ended.state_file.write_bytes(b"{")
+    ended.info_file.unlink()
+    edit.trash(ended, runs_dir)
+    assert listed(runs_dir) == []
+
+
+def test_nothing_outside_the_runs_folder_is_deleted(tmp_path: Path, runs_dir: Path, ended: RunFolder) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (runs_dir / "deep" / "run").mkdir(parents=True)
+    for path in (
+        elsewhere,
+        runs_dir,
+        runs_dir / "deep" / "run",
+        runs_dir / "..",
+        ended.path / "..",
+        runs_dir / ".trash",
+    ):
+        with pytest.raises(RunError, match="is no run of"):
+            edit.trash(RunFolder(path), runs_dir)
+    assert elsewhere.is_dir()
+    assert ended.path.is_dir()
+
+
+def test_links_are_not_followed(tmp_path: Path, runs_dir: Path, ended: RunFolder) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    link = runs_dir / "20260101-000000-link-0000"
+    link.symlink_to(elsewhere)
+    with pytest.raises(RunError, match="is a link to another place"):
+        edit.trash(RunFolder(link), runs_dir)
+    (runs_dir / ".trash").symlink_to(elsewhere)
+    with pytest.raises(RunError, match=r"cannot be moved to \.trash"):
+        edit.trash(ended, runs_dir)
+    assert listed(runs_dir) == [ended.id]
+    assert list(elsewhere.iterdir()) == []
+    assert held_by(ended) is None
+
+
+def test_a_run_that_another_process_holds_is_not_deleted(runs_dir: Path, ended: RunFolder) -> None:
+    claim(ended)
+    try:
+        content = msgspec.json.decode((ended.path / "owner.json").read_bytes())
+        parent = dict(content["process"], pid=os.getppid(), born=float(_born(os.getppid())))
+        (ended.path / "owner.json").write_bytes(msgspec.json.encode(dict(content, process=parent)))
+        with pytest.raises(RunError, match=f"held by process {os.getppid()}"):
+            edit.trash(ended, runs_dir)
+        assert listed(runs_dir) == [ended.id]
+    finally:
+        release(ended)
+
+
+def _born(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_said(ended: RunFolder) -> None:
+    ended.path.chmod(0o500)
+    try:
+        with pytest.raises(RunError, match=r"cannot be written: Permission denied\."):
+            edit.rename(ended, "two")
+    finally:
+        ended.path.chmod(0o700)

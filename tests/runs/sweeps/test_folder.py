@@ -1,0 +1,262 @@
+"""A sweep on disk: its queue, who holds what, and which values are sampled."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tuitrain.config.schema import Config
+from tuitrain.config.sweeps.sweep import Values
+from tuitrain.errors import ConfigError, RunError
+from tuitrain.hosts.sweeps.pruning import Peers, losses, verdict
+from tuitrain.hosts.sweeps.sampling import sample, settle
+from tuitrain.hosts.sweeps.worker import Place, Worker
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import Best, RunInfo, Score
+from tuitrain.runs.rows import Evaluated
+from tuitrain.runs.sweeps.folder import SweepError, SweepFolder, create, find, sweeps
+from tuitrain.runs.sweeps.index import SweepIndex, open_jobs
+from tuitrain.runs.sweeps.records import Job, Record
+from tuitrain.runs.writer import RunWriter
+from tuitrain.runs.writer import create as create_run
+
+GRID = """\
+[sweep]
+name = "grid"
+seeds = 2
+[sweep.values]
+"optimizer.lr" = [0.1, 0.01]
+"""
+RANDOM = """\
+[sweep]
+method = "random"
+trials = 4
+[sweep.values]
+"optimizer.lr" = {low = 1e-4, high = 0.1, log = true}
+"model.hidden" = [[8], [8, 8]]
+"optimizer.nesterov" = [true, false]
+"optimizer.momentum" = [0.0, 0.9]
+[[sweep.extra]]
+"optimizer.lr" = 0.5
+"""
+# A process that holds a job until it is told to end.
+HOLD = """\
+import sys
+from pathlib import Path
+from tuitrain.runs.sweeps.folder import SweepFolder
+from tuitrain.runs.sweeps.records import Job
+SweepFolder(Path(sys.argv[1])).hold(Job(0, 0))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def runs_dir(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def finish(runs_dir: Path) -> Callable[..., RunFolder]:
+    """`finish(folder, job, loss, …)`: a run of the job that finished with these validation losses."""
+
+    def finish(folder: SweepFolder, job: Job, *losses: float, status: str = "finished") -> RunFolder:
+        run = create_run(runs_dir, RunInfo(id="", name=job.key), Config())
+        writer = RunWriter(run)
+        for epoch, loss in enumerate(losses, 1):
+            writer.row(Evaluated("validation", epoch, epoch, loss, 1 - loss, 0.0, time.time()))
+        low = min(losses)
+        writer.end(status=status, best=Best(1, 1, Score(low, 1 - low)))
+        writer.close()
+        folder.note(job, Record(run.id))
+        return run
+
+    return finish
+
+
+def look(folder: SweepFolder) -> list[str]:
+    return [one.status for one in SweepIndex(folder).refresh()]
+
+
+def opened(folder: SweepFolder) -> list[Job]:
+    return open_jobs(folder, SweepIndex(folder).refresh())
+
+
+def test_a_grid_is_gone_through_once_a_seed_and_some_jobs_first(runs_dir: Path) -> None:
+    folder = create(runs_dir, GRID)
+    assert folder.jobs() == [Job(0, 0), Job(1, 0), Job(0, 1), Job(1, 1)]
+    folder.ask(first=("0001-1", "0001-0", "9999-9"))
+    assert folder.jobs() == [Job(1, 1), Job(1, 0), Job(0, 0), Job(0, 1)]
+    folder.ask(paused=True)
+    assert folder.jobs()[0] == Job(1, 1)
+
+
+def test_more_seeds_keep_what_there_is(runs_dir: Path, finish: Callable[..., RunFolder]) -> None:
+    folder = create(runs_dir, GRID)
+    finish(folder, Job(1, 0), 0.5)
+    folder.extend({"seeds": 3})
+    assert look(folder) == ["queued", "finished", *["queued"] * 4]
+    with pytest.raises(ConfigError, match=r"sweep.seeds = 2 is not allowed: it has 3 already"):
+        folder.extend({"seeds": 2})
+    with pytest.raises(ConfigError, match="A grid has all its trials already"):
+        folder.extend({"trials": 9})
+
+
+@pytest.mark.parametrize("toml", [GRID, RANDOM])
+def test_added_trials_leave_all_others_their_numbers(runs_dir: Path, toml: str) -> None:
+    folder = create(runs_dir, toml)
+    before = [sample(folder, trial, []) for trial in range(folder.sweep().trials)]
+    count = len(before)
+    folder.extend(add=[{"optimizer.lr": 0.7}, {"optimizer.momentum": 0.9, "model.hidden": (8, 8)}])
+    folder.extend({"seeds": 3, "max_minutes": 5.0}, [{"optimizer.lr": 0.8}])
+    assert [folder.values(trial) for trial in range(count)] == before
+    assert folder.values(count) == {"optimizer.lr": 0.7}
+    assert folder.values(count + 1) == {"optimizer.momentum": 0.9, "model.hidden": (8, 8)}
+    assert folder.values(count + 2) == {"optimizer.lr": 0.8}
+    assert len(folder.jobs()) == 3 * (count + 3)
+    assert {"optimizer.lr", "optimizer.momentum", "model.hidden"} <= set(folder.sweep().varying)
+    if toml == RANDOM:
+        folder.extend({"trials": 5})
+        assert sample(folder, count + 3, [])["optimizer.lr"] < 0.1
+    for add in ({"optimizer.lr": 0.8}, {"optimizer.lr": -1.0}, {"optimizer.nesterov": True}):
+        with pytest.raises(ConfigError):
+            folder.extend(add=[add])
+    with pytest.raises(ConfigError, match=r"sweep.method stays what it is"):
+        folder.extend({"method": "tpe"})
+
+
+def test_a_job_is_held_by_one_process_until_that_is_gone(runs_dir: Path) -> None:
+    folder = create(runs_dir, GRID)
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(RunError, match=f"held by process {other.pid} "):
+            folder.hold(Job(0, 0))
+        assert opened(folder) == [Job(1, 0), Job(0, 1), Job(1, 1)]
+        other.kill()
+    assert folder.left_by(other.pid) == [Job(0, 0)]
+    assert opened(folder)[0] == Job(0, 0)
+    folder.hold(Job(0, 0))
+    assert folder.left_by(other.pid) == []
+
+
+def test_runs_that_have_ended_are_done_and_deleted_ones_are_not(
+    runs_dir: Path, finish: Callable[..., RunFolder]
+) -> None:
+    folder = create(runs_dir, GRID)
+    for job, status in ((Job(0, 0), "finished"), (Job(1, 0), "failed"), (Job(0, 1), "stopped")):
+        finish(folder, job, 0.5, status=status)
+    index = SweepIndex(folder)
+    assert [one.status for one in index.refresh()] == ["finished", "failed", "stopped", "queued"]
+    run = folder.run(Job(0, 0))
+    assert run is not None
+    run.path.rename(runs_dir / ".gone")
+    assert open_jobs(folder, index.refresh()) == [Job(0, 0), Job(1, 1)]
+
+
+def test_what_is_given_up_or_damaged_is_not_tried_again(runs_dir: Path, finish: Callable[..., RunFolder]) -> None:
+    folder = create(runs_dir, GRID)
+    folder.note(Job(0, 0), Record(problem="Its process died 3 times."))
+    finish(folder, Job(1, 0), 0.5).state_file.write_text("{")
+    (folder.path / "jobs" / "0000-1.json").write_text("[")
+    folder.note(Job(1, 1), Record(run="../elsewhere"))
+    outcomes = SweepIndex(folder).refresh()
+    assert [one.status for one in outcomes] == ["failed", "damaged", "damaged", "queued"]
+    assert outcomes[0].problem == "Its process died 3 times."
+    assert "state.json is damaged" in outcomes[1].problem
+    assert folder.run(Job(1, 1)) is None
+
+
+def test_a_worker_whose_time_is_over_takes_nothing(runs_dir: Path) -> None:
+    folder = create(runs_dir, GRID)
+    Worker(folder, Place(), until=time.time() - 1).work()
+    assert look(folder) == ["queued"] * 4
+
+
+def test_a_place_fills_in_what_is_left_open() -> None:
+    placed = Place("cuda:1", 2).apply(Config())
+    assert (placed.training.device, placed.training.threads) == ("cuda:1", 2)
+    assert Place().apply(Config()) == Config()
+
+
+def test_a_sweep_is_found_by_what_people_remember(runs_dir: Path) -> None:
+    assert list(sweeps(runs_dir)) == []
+    one, two = create(runs_dir, GRID), create(runs_dir, RANDOM)
+    assert {folder.id for folder in sweeps(runs_dir)} == {one.id, two.id}
+    for wanted in (one.id, one.id[:-1], one.id.rpartition("-")[2], "grid", str(one.path)):
+        assert find(runs_dir, wanted).id == one.id
+    with pytest.raises(RunError, match="fits 2 sweeps"):
+        find(runs_dir, "2")
+    for nothing in ("", "nothing", str(runs_dir)):
+        with pytest.raises(RunError, match="There is no sweep"):
+            find(runs_dir, nothing)
+
+
+def test_samples_are_kept_allowed_and_the_same_for_all(tmp_path: Path) -> None:
+    def drawn(runs_dir: Path) -> list[Values]:
+        folder = create(runs_dir, RANDOM)
+        values = [sample(folder, trial, []) for trial in range(1, 5)]
+        assert [folder.values(trial) for trial in range(1, 5)] == values
+        assert [sample(folder, trial, []) for trial in range(1, 5)] == values
+        assert folder.values(0) == {"optimizer.lr": 0.5}
+        return values
+
+    values = drawn(tmp_path / "one")
+    assert drawn(tmp_path / "two") == values
+    assert all(1e-4 <= one["optimizer.lr"] <= 0.1 and one["model.hidden"] in ((8,), (8, 8)) for one in values)
+    assert not any(one["optimizer.nesterov"] and one["optimizer.momentum"] == 0 for one in values)
+    assert len({one["optimizer.lr"] for one in values}) == 4
+
+
+def test_tpe_is_told_what_came_of_its_trials(runs_dir: Path, finish: Callable[..., RunFolder]) -> None:
+    import optuna
+    from optuna.storages.journal import JournalFileBackend, JournalStorage
+
+    folder = create(runs_dir, RANDOM.replace("random", "tpe").replace("trials = 4", "trials = 4\nseeds = 2"))
+    for trial, seed, loss in ((1, 0, 0.25), (1, 1, 0.75), (2, 0, 0.5)):
+        sample(folder, trial, SweepIndex(folder).refresh())
+        finish(folder, Job(trial, seed), loss)
+    sample(folder, 3, SweepIndex(folder).refresh())
+    study = optuna.load_study(
+        study_name=folder.id, storage=JournalStorage(JournalFileBackend(str(folder.journal_file)))
+    )
+    told = [trial.value for trial in study.get_trials() if trial.state.name == "COMPLETE"]
+    assert told == [pytest.approx(0.5)]
+    # The last trials are told as well, once there is nothing more to do.
+    finish(folder, Job(2, 1), 1.0)
+    settle(folder, SweepIndex(folder).refresh())
+    told = [trial.value for trial in study.get_trials() if trial.state.name == "COMPLETE"]
+    assert told == [pytest.approx(0.5), pytest.approx(0.25)]
+
+
+def test_a_storage_that_cannot_be_used_is_said(runs_dir: Path) -> None:
+    folder = create(runs_dir, RANDOM.replace("trials = 4", "storage = 'nothing://'"))
+    with pytest.raises(SweepError, match="Optuna's storage cannot be used"):
+        sample(folder, 1, [])
+    # It is no fault of the trial, which is done once the storage is back.
+    folder.note(Job(0, 0), Record(problem="done"))
+    with pytest.raises(SweepError):
+        Worker(folder, Place()).work()
+    assert set(look(folder)[1:]) == {"queued"}
+    assert opened(folder)[0] == Job(1, 0)
+
+
+def test_a_run_above_the_median_is_pruned(runs_dir: Path, finish: Callable[..., RunFolder]) -> None:
+    folder = create(runs_dir, GRID.replace("seeds = 2", "seeds = 4"))
+    peers = Peers(SweepIndex(folder))
+    for job, loss in zip(folder.jobs()[:4], (0.2, 0.4, 0.6, 0.8), strict=True):
+        finish(folder, job, 2.0, loss, 0.1)
+    finish(folder, Job(0, 3), 9.0, 9.0, status="stopped")
+    assert verdict({1: 5.0, 2: 5.0}, peers) == ""
+    last = finish(folder, Job(0, 2), 2.0, 1.0)
+    assert losses(last) == {1: 2.0, 2: 1.0}
+    assert verdict({1: 5.0, 2: 0.61}, peers).startswith("Pruned after epoch 2: its best validation loss was 0.6100")
+    assert verdict({1: 5.0}, peers) == ""
+    assert verdict({1: 0.6, 2: 5.0}, peers) == ""
+    assert verdict({1: 5.0, 2: 5.0, 3: 5.0}, peers) == ""
+    assert verdict({}, peers) == ""

@@ -1,0 +1,203 @@
+"""A disk that fills up ends a run with that reason, and costs nothing of what was saved before."""
+
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tuitrain.cli import main
+from tuitrain.config.schema import Config
+from tuitrain.errors import RunError
+from tuitrain.hosts.background import spawn
+from tuitrain.hosts.launch import Request, make, resume
+from tuitrain.hosts.sweeps.worker import Place, Worker
+from tuitrain.runs.control import Inbox
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.follower import Follower
+from tuitrain.runs.sweeps.folder import create as create_sweep
+from tuitrain.runs.sweeps.index import SweepIndex
+from tuitrain.runs.sweeps.records import Job, Record
+from tuitrain.training import checkpoint
+
+Quick = Callable[..., Config]
+FULL = os.strerror(errno.ENOSPC)
+KB = 1024
+
+
+class Disk:
+    """A small file system of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def mount(self, size: int, how: str = "size") -> bool:
+        options = f"{how},size={size}" if how.startswith("remount") else f"{how}={size}"
+        command = ["mount", "-t", "tmpfs", "-o", options, "none", str(self.path)]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    def fill(self) -> Path:
+        """To the last byte."""
+        filler = self.path / ".filler"
+        with filler.open("ab", buffering=0) as file:
+            for size in (64 * KB, 1):
+                try:
+                    while True:
+                        file.write(bytes(size))
+                except OSError:
+                    continue
+        return filler
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    disk = Disk(tmp_path / "disk")
+    disk.path.mkdir()
+    if not disk.mount(64 * KB * KB):
+        pytest.skip("no small disk can be mounted here")
+    yield disk
+    subprocess.run(["umount", str(disk.path)], check=True)
+
+
+def read(folder: RunFolder) -> Follower:
+    follower = Follower(folder)
+    while follower.poll():
+        pass
+    assert (follower.problem, follower.damaged_rows) == ("", 0)
+    return follower
+
+
+def train(folder: RunFolder) -> Follower:
+    resume(folder, lambda *_: None, Inbox(folder))
+    return read(folder)
+
+
+def weights(folder: RunFolder) -> dict[str, bytes]:
+    state = checkpoint.load(folder.checkpoints / "last.safetensors")
+    return {name: tensor.numpy().tobytes() for name, tensor in state["model"].items()}
+
+
+def assert_shown(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    """The commands that read still work where nothing can be written."""
+    for words in (["runs"], ["runs", "--json"], ["show", folder.id], ["show", folder.id, "--json"]):
+        assert main([*words, "--runs-dir", str(folder.path.parent)]) == 0
+        said = capsys.readouterr()
+        assert said.err == ""
+        assert "failed" in said.out
+        assert FULL in said.out or words == ["runs"]
+
+
+# So many kilobytes that the first ones give out with the first rows, and the last ones in the midst of the third epoch.
+@pytest.mark.parametrize("size", range(48, 400, 32))
+def test_whatever_is_written_when_it_fills_up(
+    quick: Quick, disk: Disk, tmp_path: Path, capsys: pytest.CaptureFixture[str], size: int
+) -> None:
+    settings = ("model.hidden=[8]", "training.epochs=3", "training.log_every=1", "data.batch_size=2",
+                "training.checkpoint_every=0.001")  # fmt: skip
+    uncut = train(make(Request(config=quick(*settings), runs_dir=tmp_path / "runs")))
+    folder = make(Request(config=quick(*settings), runs_dir=disk.path))
+    assert disk.mount(size * KB, "remount")
+    run = train(folder)
+    assert run.status == "failed"
+    assert FULL in run.state.reason
+    assert run.state.ended is not None
+    assert_shown(folder, capsys)
+    at = checkpoint.load(folder.checkpoints / "last.safetensors")["progress"]["step"] if has_saved(folder) else 0
+    assert run.train.step.tolist()[:at] == list(range(1, at + 1))
+
+    assert disk.mount(64 * KB * KB, "remount")
+    again = train(folder)
+    assert again.status == "finished"
+    assert weights(folder) == weights(uncut.folder)
+    for name in ("loss", "accuracy", "grad_norm", "lr"):
+        assert again.train[name] == uncut.train[name]
+
+
+def has_saved(folder: RunFolder) -> bool:
+    return (folder.checkpoints / "last.safetensors").exists()
+
+
+def test_a_disk_that_is_full_to_the_last_byte(quick: Quick, disk: Disk, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make(Request(config=quick("training.epochs=1"), runs_dir=disk.path))
+    state = folder.state()
+    state.status, state.process = "stopped", None
+    folder.state_file.write_bytes(msgspec.json.encode(state))
+    before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
+    filler = disk.fill()
+    with pytest.raises(RunError, match=f"cannot be written: {FULL}"):
+        resume(folder, lambda *_: None, Inbox(folder))
+    with pytest.raises(RunError, match=f"No run can be made in .*: {FULL}"):
+        make(Request(config=quick(), runs_dir=disk.path))
+    assert main(["resume", folder.id, "--runs-dir", str(disk.path)]) == 2
+    assert f"cannot be written: {FULL}" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()} == before
+    filler.unlink()
+    assert train(folder).status == "finished"
+
+
+def test_a_full_disk_takes_no_trial_from_a_sweep(disk: Disk) -> None:
+    sweep = create_sweep(disk.path / "runs", "[sweep.values]\n'optimizer.lr' = [0.1, 0.01]")
+    filler = disk.fill()
+    writes: list[Callable[[], None]] = [
+        lambda: Worker(sweep, Place()).work(),
+        lambda: sweep.extend({"seeds": 2}),
+        lambda: sweep.ask(paused=True),
+        lambda: sweep.note(Job(0, 0), Record("a")),
+    ]
+    for write in writes:
+        with pytest.raises(RunError, match="cannot be written: No space left on device"):
+            write()
+    filler.unlink()
+    assert [one.status for one in SweepIndex(sweep).refresh()] == ["queued"] * 2
+    sweep.hold(Job(0, 0))
+
+
+def test_a_disk_that_can_only_be_read(quick: Quick, disk: Disk, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run on it is listed, shown and evaluated; who would train it on is told why that cannot be."""
+    folder = make(Request(config=quick("training.epochs=1"), runs_dir=disk.path))
+    train(folder)
+    assert disk.mount(64 * KB * KB, "remount,ro")
+    before = folder.state()
+    why = f"The run cannot be written: {os.strerror(errno.EROFS)}."
+    for begin in (lambda: resume(folder, lambda *_: None, Inbox(folder), 2), lambda: spawn(folder, 2)):
+        with pytest.raises(RunError, match=why):
+            begin()
+    for words in (["runs"], ["show", folder.id], ["evaluate", folder.id]):
+        assert main([*words, "--runs-dir", str(disk.path)]) == 0, capsys.readouterr().err
+    assert main(["stop", folder.id, "--runs-dir", str(disk.path)]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    assert folder.state() == before
+
+
+def test_on_the_screen_it_is_a_sentence(disk: Disk) -> None:
+    assert disk.mount(1100 * KB, "remount")
+    done = subprocess.run(
+        [sys.executable, "-m", "tuitrain", "train", "--runs-dir", str(disk.path), "--set", "training.epochs=500"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "failed: " in done.stderr
+    assert FULL in done.stderr
+    assert "What was saved last is kept." in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    (path,) = (path for path in disk.path.iterdir() if not path.name.startswith("."))
+    assert checkpoint.load(path / "checkpoints" / "last.safetensors")["progress"]["epoch"] >= 1
+
+
+def test_a_file_that_may_not_grow_is_the_same(tmp_path: Path) -> None:
+    """A limit on the size of files, which needs no disk of its own: the second checkpoint is too large for it."""
+    command = [sys.executable, "-m", "tuitrain", "train", "--runs-dir", str(tmp_path), "--name", "limited"]
+    done = subprocess.run(["bash", "-c", 'ulimit -f 300; exec "$@"', "bash", *command], capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    assert done.returncode == 1
+    assert os.strerror(errno.EFBIG) in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    (path,) = tmp_path.iterdir()
+    run = read(RunFolder(path))
+    assert run.status == "failed"
+    assert os.strerror(errno.EFBIG) in run.state.reason
+    assert checkpoint.load(path / "checkpoints" / "last.safetensors")["progress"]["step"] == 0

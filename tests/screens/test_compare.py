@@ -1,0 +1,342 @@
+import random
+import re
+from array import array
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from tuitrain.app.app import TuitrainApp
+from tuitrain.cli import main
+from tuitrain.hosts.thread import ThreadHost
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import Best, Score
+from tuitrain.runs.rows import Evaluated
+from tuitrain.runs.writer import RunWriter
+from tuitrain.screens.compare import Compare
+from tuitrain.widgets.charts.comparison import Overlay
+from tuitrain.widgets.charts.series import METRICS
+from tuitrain.widgets.confusion.difference import DifferenceMatrix
+from tuitrain.widgets.confusion.pair import ConfusionPair
+from tuitrain.widgets.messages import CompareRuns
+
+WriteRun = Callable[..., RunFolder]
+SIZES = [(120, 40), (80, 24), (60, 20)]
+HOSTILE = "\x1b[2J[red]x[/] [@click=app.quit]y[/]"
+
+
+def lines(app: TuitrainApp) -> list[str]:
+    """What stands on the screen."""
+    return [strip.text for strip in app.screen._compositor.render_strips()]
+
+
+def text(app: TuitrainApp) -> str:
+    return "\n".join(lines(app))
+
+
+def predict(folder: RunFolder, right: int, *, seed: int = 0, images: int = 100) -> None:
+    """A test of ten classes in which the first `right` images were taken for what they are."""
+    numbers = random.Random(seed)
+    true = [numbers.randrange(10) for _ in range(images)]
+    predicted = [one if place < right else (one + 1) % 10 for place, one in enumerate(true)]
+    confusion = [[0] * 10 for _ in range(10)]
+    for one, other in zip(true, predicted, strict=True):
+        confusion[one][other] += 1
+    evaluation = folder.evaluation("test")
+    assert evaluation is not None
+    folder.write_evaluation(
+        msgspec.structs.replace(
+            evaluation,
+            confusion=confusion,
+            true=array("H", true).tobytes(),
+            predicted=array("H", predicted).tobytes(),
+        )
+    )
+
+
+async def opened(pilot: Pilot[None], folders: list[RunFolder]) -> Compare:
+    app = pilot.app
+    app.post_message(CompareRuns(folders))
+    await pilot.pause()
+    screen = app.screen
+    assert isinstance(screen, Compare)
+    while screen._reading:
+        screen._read()
+    screen._show()
+    await pilot.pause()
+    return screen
+
+
+def app_of(folders: list[RunFolder]) -> TuitrainApp:
+    return TuitrainApp(folders[0].path.parent, ThreadHost())
+
+
+@pytest.fixture
+def three(write_run: WriteRun) -> list[RunFolder]:
+    folders = [
+        write_run("adam-s0", "training.seed=0", id="20261101-000000-a-0001"),
+        write_run("adam-s1", "training.seed=1", id="20261101-000001-b-0002"),
+        write_run("sgd-s0", "optimizer.name=sgd", "training.seed=0", id="20261101-000002-c-0003"),
+    ]
+    for folder, right in zip(folders, (90, 88, 60), strict=True):
+        predict(folder, right)
+    return folders
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_key_at_every_size(three: list[RunFolder], size: tuple[int, int]) -> None:
+    app = app_of(three)
+    async with app.run_test(size=size) as pilot:
+        screen = await opened(pilot, three)
+        assert "3 runs · baseline" in lines(app)[0]
+        for key in [*"mmmmmmmxxxxggOOee++--", *("left",) * 3, *"io[]0", *("down",) * 3, "up", *"bbaaGGMMzzz", "3",
+                    "d", "d", "d", "tab", "m", "v", "o", "1", "pagedown", "pageup"]:  # fmt: skip
+            await pilot.press(key)
+            await pilot.pause()
+            assert all(len(line) == size[0] for line in lines(app)), key
+            assert app.screen is screen, key
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.screen is not screen
+
+
+async def test_settings_results_and_a_new_baseline(three: list[RunFolder]) -> None:
+    app = app_of(three)
+    async with app.run_test(size=(160, 45)) as pilot:
+        screen = await opened(pilot, three)
+        shown = text(app)
+        assert "optimizer.name" in shown
+        assert "model.hidden" not in shown
+        assert "test accuracy" in shown
+        assert "epochs to 82.00 %" in shown
+        await pilot.press("a")
+        assert "model.hidden" in text(app)
+        await pilot.press("a", "down", "b")
+        await pilot.pause()
+        assert screen.baseline == three[2].id
+        assert "baseline" in lines(app)[0]
+        assert "sgd-s0" in lines(app)[0]
+
+
+async def test_the_cursor_reads_every_run(three: list[RunFolder]) -> None:
+    app = app_of(three)
+    async with app.run_test(size=(160, 45)) as pilot:
+        await opened(pilot, three)
+        await pilot.press("left", "left")
+        await pilot.pause()
+        assert "val accuracy at epoch" in text(app)
+        [row] = [line for line in lines(app) if "at the cursor" in line]
+        assert row.count(" %") >= 2
+        await pilot.press("0")
+        await pilot.pause()
+        assert "at the cursor" not in text(app)
+
+
+async def test_metrics_and_axes(three: list[RunFolder]) -> None:
+    app = app_of(three)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, three)
+        for metric in (*METRICS, METRICS[0]):
+            assert f"─ {metric.title} ─" in lines(app)[1]
+            await pilot.press("m")
+            await pilot.pause()
+        for axis in ("step", "epoch", "seconds", "wall time"):
+            while app.screen.query_one(Overlay).axis != axis:
+                await pilot.press("x")
+            await pilot.pause()
+            assert f"{axis} · linear" in text(app)
+        await pilot.press("M")
+        await pilot.pause()
+        overlay = app.screen.query_one(Overlay)
+        assert sum(chart.display for chart in overlay.charts) == 2 or len(overlay.shown) == 4
+
+
+async def test_seeds_are_taken_together(three: list[RunFolder]) -> None:
+    app = app_of(three)
+    async with app.run_test(size=(160, 45)) as pilot:
+        await opened(pilot, three)
+        await pilot.press("G")
+        await pilot.pause()
+        assert "3 runs in 2 groups" in lines(app)[0]
+        assert "adam ×2" in text(app)
+        assert "0, 1" in text(app)
+        names = [line.name for line in app.screen.query_one(Overlay).charts[0].lines]
+        assert names.count("") == 2
+        await pilot.press("G")
+        await pilot.pause()
+        assert "groups" not in lines(app)[0]
+
+
+async def test_without_seeds_it_says_so(three: list[RunFolder]) -> None:
+    app = app_of(three)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, three[1:])
+        await pilot.press("G")
+        assert any("differ only in training.seed" in toast.message for toast in app._notifications)
+
+
+async def test_the_difference_and_whether_it_means_anything(three: list[RunFolder]) -> None:
+    app = app_of(three)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, three)
+        await pilot.press("3")
+        await pilot.pause()
+        assert "2 of 100 images only" in text(app)
+        assert "do not tell which one is better" in " ".join(text(app).split())
+        await pilot.press("tab")
+        await pilot.pause()
+        assert "30 of 100 images only" in text(app)
+        assert "the two models do differ" in " ".join(text(app).split())
+        matrix = screen.query_one(DifferenceMatrix)
+        assert sum(map(sum, matrix._change)) == 0
+        assert sum(matrix._change[number][number] for number in range(10)) == -30
+        matrix.look_at(3, 4)
+        await pilot.pause()
+        others = screen.query_one(ConfusionPair).matrices.values()
+        assert {other.pair for other in others} == {(3, 4)}
+
+
+async def test_other_images_are_refused_kindly(three: list[RunFolder]) -> None:
+    predict(three[1], 90, seed=5)
+    app = app_of(three)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, three)
+        await pilot.press("3")
+        await pilot.pause()
+        assert "No McNemar test: The two were tested on different images" in " ".join(text(app).split())
+
+
+async def test_the_comparison_is_written_as_the_command_prints_it(
+    three: list[RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "comparison.md").write_text("mine")
+    app = TuitrainApp(three[0].path.parent, ThreadHost())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, three)
+        for format in ("markdown", "csv", "json"):
+            await pilot.press("E")
+            await pilot.pause()
+            await pilot.press(*format, "enter")
+            await pilot.pause()
+            await pilot.press("enter")
+            await pilot.pause()
+            if format == "markdown":
+                assert "comparison.md is there already" in text(app)
+                await pilot.press("enter")
+                await pilot.pause()
+        assert [note.message for note in app._notifications][-1] == "Written: comparison.json"
+    names = [str(folder.path) for folder in three]
+    for suffix, arguments in (("md", ["--format", "markdown"]), ("csv", ["--format", "csv"]), ("json", ["--json"])):
+        assert main(["compare", *names, *arguments]) == 0
+        assert (tmp_path / f"comparison.{suffix}").read_text(encoding="utf-8") == capsys.readouterr().out
+
+
+async def test_the_words_are_read_whole_where_there_is_little_room(three: list[RunFolder]) -> None:
+    app = TuitrainApp(three[0].path.parent, ThreadHost())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, three)
+        await pilot.press("3", "d", "d")
+        assert not text(app).count("better in") > 1
+        await pilot.press("d")
+        await pilot.pause()
+        assert text(app).count("better in") == 2
+        assert "predicted" not in text(app)
+        await pilot.press("d")
+        await pilot.pause()
+        assert "predicted" in text(app)
+
+
+async def test_outliers_are_cut_and_O_shows_them(three: list[RunFolder]) -> None:
+    run = RunWriter(three[0])
+    for epoch in range(4, 60):
+        score = 0.01 if epoch == 5 else 0.9 + epoch / 1000
+        run.row(Evaluated("validation", 20 * epoch, epoch, 0.1, score, float(epoch), 1000.0 + epoch))
+    run.close()
+    app = app_of(three)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, three)
+        assert "outliers cut (O)" in text(app)
+        await pilot.press("O")
+        await pilot.pause()
+        assert "outliers cut" not in text(app)
+        await pilot.press("0")
+        await pilot.pause()
+        assert "outliers cut (O)" in text(app)
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)])
+async def test_six_runs_are_seen_at_once(write_run: WriteRun, size: tuple[int, int]) -> None:
+    names = [f"digits-{rule}-{rate}-s0" for rule in ("sgd", "adamw") for rate in ("0.1", "0.01", "0.001")]
+    folders = [write_run(name, evaluations=(("test", "last", 0.9 + 0.01 * n),)) for n, name in enumerate(names)]
+    for number, folder in enumerate(folders):
+        predict(folder, 60 + 5 * number, seed=number)
+    app = app_of(folders)
+    async with app.run_test(size=size) as pilot:
+        screen = await opened(pilot, folders)
+        shown = text(app)
+        assert " more" not in shown
+        assert not re.search(r"\+\d", shown)
+        for one in screen.columns:
+            assert len(re.findall(f"{one.identity.marker} [as]", shown)) >= 2  # of adamw and sgd
+
+
+async def test_the_accuracy_to_reach_is_asked_for(three: list[RunFolder]) -> None:
+    app = app_of(three)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, three)
+        await pilot.press("t")
+        await pilot.pause()
+        field = app.screen.query_one(Input)
+        field.value = "200"
+        await pilot.press("enter")
+        assert app.screen is not screen
+        field.value = "81"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.screen is screen
+        assert "epochs to 81.00 %" in text(app)
+
+
+async def test_live_runs_grow(write_run: WriteRun) -> None:
+    folders = [write_run("done"), write_run("live", "optimizer.lr=0.5", status="running")]
+    app = app_of(folders)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, folders)
+        assert "live" in lines(app)[0]
+        writer = RunWriter(folders[1])
+        writer.row(Evaluated("validation", 60, 3, 0.01, 0.9876, 6.0, 1.7e9))
+        writer.update(best=Best(3, 60, Score(0.01, 0.9876)), now=True)
+        writer.close()
+        screen.tick()
+        await pilot.pause()
+        assert "98.76 %" in text(app)
+
+
+async def test_hostile_names_are_text_and_a_lost_run_is_said(write_run: WriteRun) -> None:
+    folders = [write_run(HOSTILE, classes=[HOSTILE] * 3), write_run("lost", "data.dir=[red]x[/]")]
+    (folders[1].path / "state.json").unlink()
+    app = app_of(folders)
+    async with app.run_test(size=(160, 45)) as pilot:
+        await opened(pilot, folders)
+        assert "�[2J[red]x[/]" in text(app)
+        assert "damaged" in text(app)
+        for key in ("3", "1", "down", "b", "a"):
+            await pilot.press(key)
+            await pilot.pause()
+            assert "\x1b" not in text(app)
+
+
+async def test_a_run_with_nothing_yet(write_run: WriteRun, tmp_path: Path) -> None:
+    folder = write_run("one")
+    gone = RunFolder(tmp_path / "nowhere")
+    app = app_of([folder])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, [folder, gone])
+        assert "2 runs" in lines(app)[0]
+        await pilot.press("3")
+        await pilot.pause()
+        assert "has not been tested" in text(app) or "missing" in text(app)

@@ -1,0 +1,401 @@
+import os
+import shlex
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterable
+from pathlib import Path
+
+import pexpect
+import psutil
+import pytest
+
+from open_new_run import opened
+from tuitrain.cli.parser import parse
+from tuitrain.config import toml
+from tuitrain.config.presets import PRESETS, preset
+from tuitrain.config.schema import Config
+from tuitrain.config.settings import sections, settings
+from tuitrain.config.values import override
+from tuitrain.runs.records import RunInfo
+from tuitrain.screens.new_run import NewRunForm
+from tuitrain.screens.prompt import Prompt
+from tuitrain.widgets.forms.draft import Plan, command_line, planned
+from tuitrain.widgets.forms.form import NAME, PLACE, Form
+from tuitrain.widgets.forms.labels import APPLIES
+from tuitrain.widgets.forms.pick_list import Pick
+from tuitrain.widgets.forms.preview import Layers
+from tuitrain.widgets.messages import NewRun
+from tuitrain.widgets.terminal.footer import FittingFooter
+
+MINE = """\
+# what I found out
+[optimizer]
+lr = 0.5  # large
+name = "sgd"
+"""
+
+
+async def test_every_setting_has_a_field_and_defaults_have_no_dot(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        assert set(form.fields) == {NAME, PLACE, *settings()}
+        assert form.config == Config()
+        assert not [key for key in settings() if "●" in form.row(key)]
+        assert "$ tuitrain train" in form.said("command")
+
+
+def test_what_applies_is_told_by_settings_and_choices_that_there_are() -> None:
+    for key, only in APPLIES.items():
+        assert key in settings()
+        assert set(only.values) < set(settings()[only.key].choices)
+
+
+async def test_wrong_learning_rate_is_told_beside_it_and_refused(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.type("optimizer.lr", "0.1o")
+        assert "● learning rate" in form.row("optimizer.lr")
+        assert "✗ a number > 0" in form.row("optimizer.lr")
+        assert "must be a number > 0 · default 0.001" in form.said("help")
+        assert "with commas: a run with each" in form.said("help")
+        await form.focus("data.dataset")
+        await form.press("ctrl+r")
+        assert "Not started" in form.said("message")
+        assert form.app.focused is form.fields["optimizer.lr"].target
+        assert not form.app.host.busy
+        await form.press("end", "backspace")
+        assert "✗" not in form.row("optimizer.lr")
+        assert form.config.optimizer.lr == 0.1
+
+
+async def test_settings_that_do_not_fit_together_are_told_where_they_are(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.focus("optimizer.name")
+        await form.press("s", "g", "d", "enter")
+        await form.focus("optimizer.nesterov")
+        await form.press("space")
+        assert "✗ needs a momentum" in form.row("optimizer.nesterov")
+        await form.type("optimizer.momentum", "0.9")
+        assert form.config.optimizer.nesterov
+
+
+async def test_choices_are_found_by_typing_and_by_arrows(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.focus("optimizer.name")
+        await form.press("space")
+        assert isinstance(form.app.screen, Pick)
+        await form.press("down", "enter")
+        assert form.text("optimizer.name") == "adamw"
+        await form.press("s", "g", "enter")
+        assert form.text("optimizer.name") == "sgd"
+        assert "muon only" not in form.row("optimizer.momentum")
+        assert "adam, adamw" in form.row("optimizer.beta1")
+        await form.press("right")
+        assert form.text("optimizer.name") == "adam"
+        await form.press("a", "d", "a", "m", "w", "enter")
+        assert form.text("optimizer.name") == "adamw"
+        await form.press("left")
+        await form.press("left", "left")
+        assert form.text("optimizer.name") == "muon"
+        await form.press("ctrl+g")
+        assert form.text("optimizer.name") == "adam"
+        await form.press("space", "escape")
+        assert form.text("optimizer.name") == "adam"
+        await form.focus("data.dataset")
+        await form.press("i", "enter")
+        assert form.text("data.dataset") == "image-folder"
+
+
+async def test_an_open_list_offers_only_its_own_keys(tmp_path: Path) -> None:
+    async with opened(tmp_path, (80, 24)) as at:
+        await at.focus("data.dataset")
+        await at.press("space")
+        last = at.app.screen._compositor.render_strips()[-1].text
+        assert "cancel" in last
+        assert "start" not in last
+
+
+async def test_several_choices_and_switches(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.focus("data.augment")
+        await form.press("space", "down", "space", "down", "space", "enter")
+        assert form.config.data.augment == ("shift", "flip")
+        await form.press("space", "down", "space", "up", "space", "enter")
+        assert not form.config.data.augment
+        await form.focus("data.normalize")
+        await form.press("space")
+        assert form.config.data.normalize is False
+        await form.press("y", "q")
+        assert form.config.data.normalize is True
+        assert isinstance(form.app.screen, NewRunForm)
+
+
+async def test_typing_letters_reaches_nothing_but_the_field(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.type("name", "jk q?/n")
+        assert form.text("name") == "jk q?/n"
+        assert "--name 'jk q?/n'" in form.said("command")
+
+
+async def test_preset_fills_the_form(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        for steps, name in enumerate(PRESETS):
+            await form.press("ctrl+t", *["down"] * steps, "enter")
+            assert form.config == preset(name)
+            assert name in form.said("head")
+
+
+async def test_file_is_loaded_and_saved_with_its_comments(tmp_path: Path) -> None:
+    mine, copy = tmp_path / "mine.toml", tmp_path / "copy.toml"
+    mine.write_text(MINE)
+    async with opened(tmp_path) as form:
+        await form.press("ctrl+o")
+        await form.answer(str(mine))
+        assert form.config == override(Config(), ["optimizer.lr=0.5", "optimizer.name=sgd"])
+        await form.type("training.epochs", "3")
+        await form.press("ctrl+s")
+        await form.answer(str(copy))
+        assert "Saved" in form.said("message")
+        assert toml.read(copy)[0] == form.config
+        assert "# what I found out" in copy.read_text()
+        assert "lr = 0.5  # large" in copy.read_text()
+
+
+async def test_saving_overwrites_only_when_told_twice(tmp_path: Path) -> None:
+    path = tmp_path / "there.toml"
+    path.write_text("mine")
+    async with opened(tmp_path) as form:
+        await form.press("ctrl+s")
+        await form.answer(str(path))
+        assert isinstance(form.app.screen, Prompt)
+        assert path.read_text() == "mine"
+        await form.press("enter")
+        assert isinstance(form.app.screen, NewRunForm)
+        assert toml.read(path)[0] == Config()
+        await form.press("ctrl+s")
+        await form.answer(str(tmp_path / "no" / "folder.toml"))
+        assert "cannot be written" in form.said("error")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[x", "not valid TOML"),
+        ("[optimizer]\nlr = -1", "optimizer.lr = -1"),
+        ("[optimiser]", "Did you mean optimizer?"),
+        (None, "There is no file"),
+    ],
+)
+async def test_file_that_will_not_do_is_told_and_changes_nothing(tmp_path: Path, text: str | None, said: str) -> None:
+    path = tmp_path / "bad.toml"
+    if text is not None:
+        path.write_text(text)
+    async with opened(tmp_path) as form:
+        await form.press("ctrl+o")
+        await form.answer(str(path))
+        assert said in form.said("error")
+        await form.press("escape")
+        assert form.config == Config()
+
+
+async def test_text_of_a_file_is_not_markup(tmp_path: Path) -> None:
+    path = tmp_path / "[b]mine.toml"
+    path.write_text('[data]\ndataset = "image-folder"\ndir = "[red]x[/red]"\n')
+    async with opened(tmp_path) as form:
+        await form.press("ctrl+o")
+        await form.answer(str(path))
+        assert form.config.data.dir == "[red]x[/red]"
+        assert "[b]mine.toml" in form.said("head")
+        assert "[red]x[/red]" in form.said("command")
+
+
+SETS: Iterable[tuple[str, ...]] = [
+    *PRESETS.values(),
+    ("data.dataset=image-folder", "data.dir=/a b/'c' \"d\" $HOME;[x]"),
+    ("model.hidden=[]", "data.augment=flip,crop", "optimizer.clip_norm=1e-9", "training.seed=9223372036854775807"),
+    ("optimizer.lr=0.1234567890123", "training.max_minutes=0.5", "training.threads=3", "data.normalize=no"),
+]
+
+
+@pytest.mark.parametrize("assignments", SETS)
+@pytest.mark.parametrize("name", ["", "it's mine; -- $(x)"])
+def test_command_line_is_the_same_run(assignments: tuple[str, ...], name: str, tmp_path: Path) -> None:
+    config = override(Config(), assignments)
+    words = shlex.split(command_line(Plan(config, {}, {}), tmp_path / "my runs", name))
+    assert words[0] == "tuitrain"
+    options = parse(words[1:])
+    assert override(Config(), options.set) == config
+    assert (options.name, options.runs_dir) == (name, tmp_path / "my runs")
+
+
+def test_what_is_wrong_is_told_by_key() -> None:
+    texts = {"optimizer.lr": "x", "data.batch_size": "0", "training.epochs": "2"}
+    plan = planned(texts)
+    assert plan.config is None
+    assert plan.errors == {"optimizer.lr": "a number > 0", "data.batch_size": "a whole number >= 1"}
+    plan = planned({"data.dataset": "image-folder", "data.dir": "none"})
+    assert plan.errors == {"data.dir": "image-folder needs the folder of your images."}
+
+
+async def test_copying_gives_the_whole_command(tmp_path: Path) -> None:
+    async with opened(tmp_path, (60, 20)) as form:
+        await form.press("ctrl+t", *["down"] * 5, "enter", "ctrl+y")
+        assert form.app.clipboard == command_line(Plan(preset("cifar10 resnet18"), {}, {}), tmp_path / "runs")
+
+
+async def test_draft_is_there_again(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.type("optimizer.lr", "0.1o")
+        await form.type("name", "mine")
+        await form.press("escape")
+        assert not isinstance(form.app.screen, NewRunForm)
+        form.app.post_message(NewRun(override(Config(), ["training.epochs=77"]), RunInfo(id="", name="other")))
+        await form.pilot.pause()
+        assert (form.text("training.epochs"), form.text("name")) == ("77", "other")
+        await form.press("escape")
+        # The name of a sweep's trial tells settings that are about to change.
+        form.app.post_message(NewRun(Config(), RunInfo(id="", name="adam-0.001-s0", parent="sweep")))
+        await form.pilot.pause()
+        assert form.text("name") == ""
+        await form.press("escape", "n")
+        assert (form.text("training.epochs"), form.text("name")) == ("10", "mine")
+        assert "✗ a number > 0" in form.row("optimizer.lr")
+
+
+async def test_cleared_draft_does_not_come_back(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.type("optimizer.lr", "0.5")
+        await form.press("escape", "n")
+        await form.type("optimizer.lr", "0.001")
+        await form.press("escape", "n")
+        assert form.config == Config()
+
+
+@pytest.mark.parametrize("size", [(60, 20), (120, 40)])
+async def test_every_field_can_be_walked_to_and_seen(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with opened(tmp_path, size) as form:
+        seen = set()
+        for _ in range(len(form.fields) + 1):
+            field, view = form.current, form.form.query_one(Form).region
+            assert view.contains_region(field.region)
+            seen.add(field.key)
+            await form.press("down")
+        assert seen == {*form.fields, "start"}
+        assert form.app.screen.query_one(FittingFooter).region.bottom == size[1]
+
+
+@pytest.mark.parametrize(
+    ("typed", "key"),
+    [
+        ("epochs", "training.epochs"),
+        ("folder", "data.dir"),
+        ("dir", "data.dir"),
+        ("batch size", "data.batch_size"),
+        ("batch_size", "data.batch_size"),
+        ("LEARNING", "optimizer.lr"),
+        ("optimizer.lr", "optimizer.lr"),
+        ("rate learning", "optimizer.lr"),
+        ("warmup", "schedule.warmup"),
+        ("drop", "model.dropout"),
+        ("clip", "optimizer.clip_norm"),
+        ("architecture", "model.name"),
+    ],
+)
+async def test_setting_is_found_by_its_label_its_key_or_what_it_does(typed: str, key: str, tmp_path: Path) -> None:
+    async with opened(tmp_path, (80, 24)) as at:
+        await at.press("ctrl+f", *typed)
+        await at.press("enter")
+        assert at.current.key == key
+
+
+async def test_sections_are_jumped_to(tmp_path: Path) -> None:
+    firsts = {setting.section: key for key, setting in reversed(settings().items())}
+    async with opened(tmp_path) as form:
+        places = []
+        for _ in range(len(firsts) + 1):
+            await form.press("pagedown")
+            places.append(form.current.key)
+        assert places == [*(firsts[section] for section in list(sections())[1:]), "name", "data.dataset"]
+        await form.press("pageup", "pageup")
+        assert form.current is form.fields[places[-3]]
+
+
+async def test_enter_goes_on_unless_the_field_is_wrong(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.type("optimizer.lr", "x")
+        await form.press("enter")
+        assert form.current is form.fields["optimizer.lr"]
+        await form.press("backspace", "1", "enter")
+        assert form.current is form.fields["optimizer.momentum"]
+
+
+async def test_many_layers_are_scrolled(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.type("model.hidden", ",".join(["8"] * 40))
+        await form.until(lambda: form.form.query_one(Layers).max_scroll_y > 0)
+        await form.focus("name")
+        await form.press("shift+tab")
+        layers = form.form.query_one(Layers)
+        assert layers.has_focus
+        assert "layers" in form.said("help")
+        await form.press("down", "down")
+        # Scrolling is animated.
+        await form.until(lambda: layers.scroll_y == 2)
+        await form.press("tab")
+        assert form.current.key == "name"
+
+
+async def test_preview_of_a_preset_comes(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.until(lambda: "mlp 64-128-256-10" in form.said("facts"))
+        assert "43,914 parameters · 527 kB with adam" in form.said("facts")
+        assert "1,293 train · 144 validation · 360 test" in form.said("facts")
+        assert "21 an epoch · 210 in all" in form.said("facts")
+        assert "33,024" in form.said("layers")
+        await form.focus("model.name")
+        await form.press(*"vit", "enter")
+        await form.focus("model.activation")
+        await form.press(*"tanh", "enter")
+        await form.until(lambda: "✗" in form.row("model.activation"))
+        assert "no ReLU" in form.said("facts")
+
+
+def test_app_and_form_load_no_torch(tmp_path: Path) -> None:
+    code = """
+        import asyncio, sys
+        from pathlib import Path
+        from tuitrain.app.app import TuitrainApp
+        from tuitrain.hosts.thread import ThreadHost
+
+        async def main():
+            app = TuitrainApp(Path("runs"), ThreadHost())
+            async with app.run_test(size=(120, 40)) as pilot:
+                assert not [name for name in sys.modules if name.endswith(".new_run")]
+                await pilot.press("n")
+                form = app.screen
+                while form.preview is None or not form.preview.over:
+                    await pilot.pause(0.05)
+                assert form.preview.network.parameters == 43914
+
+        asyncio.run(main())
+        assert not {"torch", "torchvision", "sklearn"} & set(sys.modules)
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("moment", ["at once", "while it looks", "when it has looked"])
+def test_quitting_with_the_form_open_is_clean(tmp_path: Path, moment: str) -> None:
+    command = [sys.executable, "-m", "tuitrain", "--runs-dir", str(tmp_path)]
+    environment = os.environ | {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
+    terminal = pexpect.spawn(command[0], command[1:], dimensions=(40, 120), env=environment, encoding="utf-8")
+    terminal.expect("No runs yet", timeout=60)
+    terminal.send("n")
+    terminal.expect("built in" if moment == "while it looks" else "data set", timeout=60)
+    if moment == "when it has looked":
+        terminal.expect("43,914", timeout=60)
+    children = psutil.Process(terminal.pid).children()
+    terminal.send("\x11")
+    terminal.expect(pexpect.EOF, timeout=60)
+    terminal.close()
+    assert (terminal.exitstatus, terminal.signalstatus) == (0, None)
+    assert "Traceback" not in (terminal.before or "")
+    assert not [child for child in children if child.is_running()]

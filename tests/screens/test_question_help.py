@@ -1,0 +1,135 @@
+from collections.abc import Callable
+
+import pytest
+from textual.app import App
+
+from tuitrain.app.app import TuitrainApp
+from tuitrain.errors import ConfigError
+from tuitrain.hosts.thread import ThreadHost
+from tuitrain.runs.folder import RunFolder
+from tuitrain.screens.help import Help
+from tuitrain.screens.home import Runs
+from tuitrain.screens.prompt import Prompt
+from tuitrain.screens.question import Question
+from tuitrain.screens.training import Training
+from tuitrain.widgets.terminal.themes import load_themes, shipped_themes_folder
+
+WriteRun = Callable[..., RunFolder]
+ANSWERS = (("b", "in the [red]background[/]"), ("s", "stop"), ("c", "cancel"))
+
+
+class Themed(App[None]):
+    def __init__(self) -> None:
+        super().__init__()
+        for loaded in load_themes([shipped_themes_folder()], lambda error: None).values():  # noqa: ARG005
+            self.register_theme(loaded.theme)
+        self.theme = "tuitrain-dark"
+
+
+def text(app: App[None]) -> str:
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+
+
+@pytest.mark.parametrize(
+    ("keys", "answer"),
+    [
+        (["b"], "b"),
+        (["s"], "s"),
+        (["enter"], "b"),
+        (["down", "enter"], "s"),
+        (["j", "j", "enter"], "c"),
+        (["j", "j", "k", "enter"], "s"),
+        (["escape"], None),
+        (["x", "q", "z", "s"], "s"),
+    ],
+)
+async def test_a_question_is_answered_by_letter_or_from_the_list(keys: list[str], answer: str | None) -> None:
+    app = Themed()
+    answers: list[str | None] = []
+    async with app.run_test(size=(60, 20)) as pilot:
+        app.push_screen(Question("Really [b]quit[/]?", ANSWERS), answers.append)
+        await pilot.pause()
+        assert "Really [b]quit[/]?" in text(app)
+        assert "b  in the [red]background[/]" in text(app)
+        await pilot.press(*keys)
+        await pilot.pause()
+        assert answers == [answer]
+
+
+async def test_a_prompt_takes_only_what_is_allowed() -> None:
+    def check(value: str) -> object:
+        if value != "right":
+            raise ConfigError(f"[b]{value}[/] is wrong.")
+        return value
+
+    app = Themed()
+    answers: list[str | None] = []
+    async with app.run_test(size=(60, 20)) as pilot:
+        app.push_screen(Prompt("A [b]value[/]", "right", check), answers.append)
+        await pilot.pause()
+        await pilot.press("end", "x", "enter")
+        await pilot.pause()
+        assert "A [b]value[/]" in text(app)
+        assert "[b]rightx[/] is wrong." in text(app)
+        assert answers == []
+        await pilot.press("backspace", "enter")
+        await pilot.pause()
+        assert answers == ["right"]
+
+
+async def help_text(app: TuitrainApp, keys: list[str]) -> str:
+    async with app.run_test(size=(80, 40)) as pilot:
+        await pilot.press(*keys, "question_mark")
+        await pilot.pause()
+        assert isinstance(app.screen, Help)
+        shown = text(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert not isinstance(app.screen, Help)
+    return shown
+
+
+async def test_help_lists_the_keys_of_the_screen_with_what_they_do(write_run: WriteRun) -> None:
+    folder = write_run("one", status="running")
+    home = await help_text(TuitrainApp(folder.path.parent, ThreadHost()), [])
+    for line in ("Runs: keys", "n  Set up a new run", "enter  Watch the run", "down j  Next run", "q  Leave tuitrain"):
+        assert line in home
+    training = await help_text(TuitrainApp(folder.path.parent, ThreadHost(), folder), [])
+    for line in ("Training: keys", "p  Hold the run", "s  Stop after this step", " +  Smoother", "[  Move to the left"):
+        assert line in training
+    assert "results" not in training, "keys that do nothing now are not listed"
+    run = await help_text(TuitrainApp(folder.path.parent, ThreadHost(), write_run("done")), ["3"])
+    for line in ("Run: keys", "3  Confusion", "m  Go to the next greatest error", "y  A new run with these settings"):
+        assert line in run
+
+
+@pytest.mark.parametrize("key", ["escape", "question_mark", "q"])
+async def test_help_is_closed_by_its_own_key_and_can_be_read_on_a_small_screen(write_run: WriteRun, key: str) -> None:
+    folder = write_run("one", status="running")
+    app = TuitrainApp(folder.path.parent, ThreadHost(), folder)
+    async with app.run_test(size=(60, 20)) as pilot:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert "Hold the run" in text(app)
+        assert "↓ more" in text(app)
+        await pilot.press("end")
+        await pilot.pause()
+        assert "Leave tuitrain" in text(app)
+        await pilot.press(key)
+        await pilot.pause()
+        assert isinstance(app.screen, Training)
+        await pilot.press("escape")
+        assert isinstance(app.screen, Runs)
+
+
+async def test_help_that_is_all_seen_has_no_more(write_run: WriteRun) -> None:
+    folder = write_run("one")
+    assert "↓ more" not in await help_text(TuitrainApp(folder.path.parent, ThreadHost()), [])
+
+
+async def test_ctrl_c_says_which_key_leaves(write_run: WriteRun) -> None:
+    app = TuitrainApp(write_run("one").path.parent, ThreadHost())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+        assert [said.message for said in app._notifications] == ["q leaves tuitrain."]

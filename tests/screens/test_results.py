@@ -1,0 +1,333 @@
+from collections.abc import Callable
+
+import pytest
+from textual.widgets import ContentSwitcher
+
+from tuitrain.app import app as app_module
+from tuitrain.app.app import TuitrainApp
+from tuitrain.errors import RunError
+from tuitrain.hosts.thread import ThreadHost
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.rows import Train, encode
+from tuitrain.screens.home import Runs
+from tuitrain.screens.new_run import NewRunForm
+from tuitrain.screens.results import PAGES, Run
+from tuitrain.screens.training import Training
+from tuitrain.widgets.confusion.matrix import ConfusionMatrix
+from tuitrain.widgets.terminal.footer import FittingFooter
+
+WriteRun = Callable[..., RunFolder]
+HOSTILE = "\x1b[2J[red]x[/] [@click=app.quit]y[/]"
+THREE = (("test", "last", 0.91), ("test", "best", 0.92), ("validation", "last", 0.93))
+
+
+def lines(app: TuitrainApp) -> list[str]:
+    """What stands on the screen."""
+    return [strip.text for strip in app.screen._compositor.render_strips()]
+
+
+def text(app: TuitrainApp) -> str:
+    return "\n".join(lines(app))
+
+
+def footer(app: TuitrainApp) -> list[str]:
+    return [key.description for key in app.screen.query_one(FittingFooter).keys]
+
+
+def opened(folder: RunFolder) -> TuitrainApp:
+    """The app with the run's screen in front."""
+    return TuitrainApp(folder.path.parent, ThreadHost(), folder)
+
+
+@pytest.mark.parametrize("begin", ["e in what was watched", "r in the results"])
+async def test_more_epochs_after_the_end(write_run: WriteRun, monkeypatch: pytest.MonkeyPatch, begin: str) -> None:
+    folder = write_run("one", status="running")
+    ended = folder.state_file.read_bytes().replace(b'"running"', b'"finished"').replace(b'"epoch": 2', b'"epoch": 3')
+    spawned: list[int | None] = []
+
+    def spawn(run: RunFolder, epochs: int | None) -> None:
+        spawned.append(epochs)
+        run.state_file.write_bytes(ended.replace(b'"finished"', b'"running"'))
+
+    monkeypatch.setattr(app_module, "spawn", spawn)
+    app = opened(folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        folder.state_file.write_bytes(ended)
+        assert isinstance(app.screen, Training)
+        app.screen.tick()
+        await pilot.press(*(["enter", "r"] if begin.startswith("r") else ["e"]))
+        await pilot.pause()
+        assert "Number of epochs in all" in text(app)
+        assert "8" in text(app)
+        await pilot.press("backspace", "3", "enter")
+        await pilot.pause()
+        assert "✗ epochs = 3 is not allowed" in text(app)
+        await pilot.press("backspace", "5", "enter")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert spawned == [5]
+        assert isinstance(app.screen, Training)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, Runs)
+
+
+async def test_what_was_interrupted_is_trained_on_at_once(write_run: WriteRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    spawned: list[int | None] = []
+
+    def spawn(_: RunFolder, epochs: int | None) -> None:
+        spawned.append(epochs)
+        raise RunError("No process can be started for the run: [b]no[/b].")
+
+    monkeypatch.setattr(app_module, "spawn", spawn)
+    app = opened(write_run("one", status="running", dead=True))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert isinstance(app.screen, Run)
+        assert "train on" in footer(app)
+        await pilot.press("r")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert spawned == [None]
+        assert [toast.message for toast in app._notifications] == ["No process can be started for the run: [b]no[/b]."]
+        assert isinstance(app.screen, Run)
+
+
+async def test_the_summary_and_the_pages(write_run: WriteRun) -> None:
+    folder = write_run("mine", "optimizer.lr=0.25", reason="Stopped early.")
+    app = opened(folder)
+    seen = {
+        "summary": (
+            "Stopped early.",
+            "best: epoch 3, with the lowest",
+            "1,234 parameters",
+            "optimizer.lr=0.25",
+            "most confused",
+        ),
+        "curves": ("loss", "accuracy", "train", "val"),
+        "confusion": ("test, the last weights (epoch 2) · 90.00 %", "recall"),
+        "classes": ("precision", "most taken for", "990 images · mean F1 90.91 %"),
+        "worst": ("1 of 90 wrong answers, by loss", "#7  loss 3.5066", "0  3.00 %", "for 9  97.00 %"),
+        "settings": ("• optimizer.lr", "default 0.001", "training.epochs"),
+        "log": ("epoch 1 done", "epoch 3 done"),
+        "gradients": ("gradient norm by layer", "learning rate"),
+    }
+    async with app.run_test(size=(120, 45)) as pilot:
+        await pilot.pause()
+        assert isinstance(app.screen, Run)
+        assert "mine · finished" in lines(app)[0]
+        assert "test 90.00 % (900 of 990)" in lines(app)[0]
+        switcher = app.screen.query_one(ContentSwitcher)
+        for number, page in enumerate(PAGES, 1):
+            await pilot.press(str(number))
+            await pilot.pause()
+            assert switcher.current == page
+            for words in seen[page]:
+                assert words in text(app), page
+        turned = []
+        for key in ("tab", "tab", "shift+tab", "shift+tab", "shift+tab"):
+            await pilot.press(key)
+            turned.append(switcher.current)
+        assert turned == ["summary", "curves", "summary", "gradients", "log"]
+
+
+async def test_the_settings_say_what_was_changed_on_the_way(
+    write_run: WriteRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    app = opened(write_run("mine", "optimizer.lr=0.25", lr=0.125, epochs=5))
+    async with app.run_test(size=(120, 60)) as pilot:
+        await pilot.pause()
+        assert "optimizer.lr=0.25→0.125" in text(app)
+        await pilot.press("6")
+        await pilot.pause()
+        shown = [" ".join(line.split()) for line in lines(app) if "→" in line]
+        assert shown == ["• optimizer.lr 0.25→0.125 default 0.001", "• training.epochs 3→5 default 10"]
+
+
+async def test_e_goes_through_the_evaluations(write_run: WriteRun) -> None:
+    app = opened(write_run("one", evaluations=THREE))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        assert "evaluation" in footer(app)
+        shown = []
+        for _ in range(4):
+            await pilot.pause()
+            shown.append(next(line.strip() for line in lines(app) if "weights (epoch" in line))
+            await pilot.press("e")
+        assert shown == [
+            "test, the last weights (epoch 2) · 91.00 %",
+            "test, the best weights (epoch 2) · 92.00 %",
+            "validation, the last weights (epoch 2) · 93.00 %",
+            "test, the last weights (epoch 2) · 91.00 %",
+        ]
+
+
+async def test_with_one_evaluation_there_is_nothing_to_go_through(write_run: WriteRun) -> None:
+    app = opened(write_run("one"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3", "e")
+        await pilot.pause()
+        assert "evaluation" not in footer(app)
+        assert "test, the last weights" in text(app)
+
+
+async def test_enter_on_a_cell_shows_its_images_and_escape_goes_back(write_run: WriteRun) -> None:
+    app = opened(write_run("one", evaluations=THREE))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3")
+        matrix = app.screen.query_one(ConfusionMatrix)
+        said = {
+            (0, 9): "#7  loss 3.5066",
+            (0, 8): "None of these images is kept",
+            (5, 5): "Images of right answers are not kept.",
+        }
+        for pair, words in said.items():
+            matrix.look_at(*pair)
+            await pilot.pause()
+            assert "images" in footer(app)
+            await pilot.press("enter")
+            await pilot.pause()
+            assert words in text(app)
+            assert matrix.describe() in lines(app)[-2]
+            assert ("matrix" in footer(app), "images" in footer(app)) == (True, False)
+            await pilot.press("e")
+            await pilot.pause()
+            assert words in text(app)
+            await pilot.press("escape")
+            await pilot.pause()
+            assert matrix.has_focus
+            assert matrix.pair == pair
+        for key in ("a", "5"):
+            await pilot.press("3", "enter", key)
+            await pilot.pause()
+            assert "#7  loss" in text(app)
+            assert "matrix" not in footer(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, Runs)
+
+
+async def test_y_fills_the_form_with_the_runs_settings(write_run: WriteRun) -> None:
+    app = opened(write_run("mine", "optimizer.lr=0.125"))
+    async with app.run_test() as pilot:
+        await pilot.press("y")
+        await pilot.pause()
+        assert isinstance(app.screen, NewRunForm)
+        assert app.screen.form.fields["optimizer.lr"].text == "0.125"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, Run)
+
+
+async def test_without_an_evaluation_it_says_how_to_make_one(write_run: WriteRun) -> None:
+    folder = write_run("one", evaluations=(), status="failed", reason="The loss became NaN at step 31.")
+    app = opened(folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert "failed" in lines(app)[0]
+        assert "The loss became NaN at step 31." in lines(app)[0]
+        for key in "345":
+            await pilot.press(key)
+            await pilot.pause()
+            assert f"tuitrain evaluate {folder.id}" in text(app)
+
+
+@pytest.mark.parametrize("damaged", ["run.json", "state.json", "config.toml"])
+async def test_a_damaged_run_says_what_is_wrong_on_every_page(write_run: WriteRun, damaged: str) -> None:
+    folder = write_run("one")
+    (folder.path / damaged).write_text("{")
+    app = opened(folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert f"{damaged} is damaged" in lines(app)[0] + lines(app)[3]
+        for number in range(len(PAGES)):
+            await pilot.press(str(number + 1))
+        await pilot.pause()
+        assert "clone" not in footer(app)
+        await pilot.press("y", "e")
+        assert isinstance(app.screen, Run)
+
+
+async def test_a_damaged_evaluation_is_said_and_the_others_are_shown(write_run: WriteRun) -> None:
+    folder = write_run("one", evaluations=THREE)
+    (folder.evaluations / "test.json").write_text('{"confusion": [[1]]}')
+    app = opened(folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        assert any("test.json is damaged" in toast.message for toast in app._notifications)
+        assert "test, the best weights (epoch 2) · 92.00 %" in text(app)
+
+
+async def test_hostile_runs_are_text_on_every_page(write_run: WriteRun) -> None:
+    folder = write_run(HOSTILE, "data.dir=[red]x[/]", classes=[HOSTILE] * 4, reason=HOSTILE, seconds=1e308)
+    info = folder.info_file.read_bytes().replace(b'"device": ""', b'"device": "\\u001b[31m"')
+    folder.info_file.write_bytes(info)
+    with folder.log_file.open("a") as log:
+        log.write(HOSTILE + "\n")
+    with folder.metrics_file.open("ab") as file:
+        file.write(encode(Train(2**53, 2**53, 1e308, -1e308, 5e-324, 1e308, 1e308, 1e308, (1e308,) * 200)) + b"\n")
+    app = opened(folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        for number in range(len(PAGES)):
+            await pilot.press(str(number + 1))
+            await pilot.pause()
+            assert "\x1b" not in text(app)
+            assert "�[2J[red]x[/]" in text(app)
+
+
+async def test_every_page_on_every_screen(write_run: WriteRun) -> None:
+    app = opened(write_run("one", evaluations=THREE, classes=["a", "b"]))
+    async with app.run_test(size=(120, 40)) as pilot:
+        for number, page in enumerate(PAGES):
+            await pilot.press(str(number + 1))
+            for size in ((1, 1), (60, 20)):
+                await pilot.resize_terminal(*size)
+                await pilot.pause()
+                assert all(len(line) == size[0] for line in lines(app))
+            assert "one · finished" in lines(app)[0]
+            assert f"{number + 1} {page}" in lines(app)[1]
+            assert lines(app)[1].split()[-1] in ("8", "gradients")
+        for size in ((80, 24), (120, 40)):
+            await pilot.resize_terminal(*size)
+            await pilot.press("1")
+            await pilot.pause()
+            assert "most confused on test" in text(app) or size[1] < 40
+            await pilot.press("3")
+            await pilot.pause()
+            assert "the last weights" in text(app)
+
+
+async def test_what_the_run_still_writes_is_shown(write_run: WriteRun) -> None:
+    folder = write_run("one")
+    app = opened(folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("7")
+        with folder.log_file.open("a") as log:
+            log.write("one line more\n")
+        assert isinstance(app.screen, Run)
+        app.screen.tick()
+        await pilot.pause()
+        assert text(app).count("one line more") == 1
+        await pilot.press("1", "7")
+        await pilot.pause()
+        assert text(app).count("one line more") == 1
+
+
+async def test_it_stops_ticking_while_it_is_covered_and_escape_goes_home(write_run: WriteRun) -> None:
+    app = opened(write_run("one"))
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        run = app.screen
+        assert isinstance(run, Run)
+        assert run._timer is not None
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert run._timer is None
+        await pilot.press("escape", "escape")
+        await pilot.pause()
+        assert isinstance(app.screen, Runs)
+        assert run._timer is None

@@ -1,0 +1,131 @@
+"""What a command loads: torch takes seconds, and nothing but training may wait for it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tuitrain.config.schema import Config
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import Evaluation, RunInfo
+from tuitrain.runs.writer import RunWriter, create
+
+HEAVY = {"torch", "torchvision", "sklearn", "numpy", "scipy"}
+TERMINAL = {"textual", "rich", "plotext"}
+PROJECT = Path(__file__).parents[1] / "pyproject.toml"
+COMMAND = """\
+import sys
+from tuitrain.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as end:
+    assert not end.code, end.code
+"""
+APP = """\
+import asyncio, sys
+from pathlib import Path
+from tuitrain.app.app import TuitrainApp
+from tuitrain.hosts.thread import ThreadHost
+from tuitrain.widgets.tables.runs import RunTable
+
+async def look() -> None:
+    app = TuitrainApp(Path("runs"), ThreadHost())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        assert len(app.screen.query_one(RunTable).entries) == 1
+        for key in sys.argv[1:]:
+            await pilot.press(key)
+            await pilot.pause()
+        assert len(app.screen_stack) == 1 + bool(sys.argv[1:]), app.screen_stack
+
+asyncio.run(look())
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a finished run in `runs`, made without training it."""
+    home = tmp_path_factory.mktemp("home")
+    folder = create(home / "runs", RunInfo(id="", name="one"), Config())
+    writer = RunWriter(folder)
+    writer.event("started")
+    writer.update(status="finished")
+    writer.close()
+    RunFolder(folder.path).write_evaluation(
+        Evaluation(
+            split="test",
+            checkpoint="last",
+            epoch=1,
+            step=1,
+            loss=0.5,
+            accuracy=0.75,
+            classes=["a", "b"],
+            confusion=[[2, 0], [1, 1]],
+        )
+    )
+    return home
+
+
+def loaded(home: Path, script: str, *arguments: str) -> set[str]:
+    """The top-level modules that a process has after the script."""
+    names = (
+        "\nimport json, sys\nsys.stderr.write('\\n' + json.dumps(sorted({n.partition('.')[0] for n in sys.modules})))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script + names, *arguments], cwd=home, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    modules = set(json.loads(done.stderr.splitlines()[-1]))
+    assert "tuitrain" in modules
+    return modules
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["train", "--help"], ["config"], ["config", "--json"]]
+)
+def test_help_and_config_load_neither_torch_nor_the_terminal(home: Path, arguments: list[str]) -> None:
+    assert loaded(home, COMMAND, *arguments).isdisjoint(HEAVY | TERMINAL)
+
+
+@pytest.mark.parametrize("arguments", [["runs"], ["runs", "--json"], ["show", "one"], ["show", "one", "--json"]])
+def test_looking_at_runs_loads_no_torch(home: Path, arguments: list[str]) -> None:
+    assert loaded(home, COMMAND, *arguments).isdisjoint(HEAVY | {"textual", "plotext"})
+
+
+@pytest.mark.parametrize("keys", [[], ["enter"], ["n"]], ids=["runs", "run", "new run"])
+def test_the_app_loads_no_torch(home: Path, keys: list[str]) -> None:
+    modules = loaded(home, APP, *keys)
+    assert "textual" in modules
+    assert modules.isdisjoint(HEAVY)
+
+
+def test_training_loads_neither_a_compiler_nor_scikit_learn(home: Path) -> None:
+    """Each of them takes longer to load than torch itself."""
+    script = """\
+import sys
+from tuitrain.cli import main
+from tuitrain.config.schema import Model
+from tuitrain.hosts.preview.preview import network
+for optimizer in ("adam", "sgd", "muon"):
+    settings = (f"optimizer.name={optimizer}", "training.epochs=1", "training.device=cpu", "training.threads=1")
+    assert main(["train", *(part for setting in settings for part in ("--set", setting))]) == 0
+for name in ("mlp", "cnn"):
+    assert network(Model(name=name), (1, 28, 28), 10).parameters > 10_000
+assert "torch" in sys.modules
+print(*sorted({"torch._dynamo", "torch._inductor", "sklearn", "sympy"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=home, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == ""
+
+
+def test_imports_point_one_way(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from importlinter.cli import lint_imports
+
+    monkeypatch.chdir(PROJECT.parent)
+    status = lint_imports(config_filename=str(PROJECT), no_cache=True, no_logo=True)
+    said = capsys.readouterr().out
+    assert status == 0, said
+    assert "3 kept, 0 broken" in said

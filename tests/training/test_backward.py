@@ -1,0 +1,70 @@
+"""Gradients without autograd are autograd's, to the last bit."""
+
+from collections.abc import Callable
+from typing import get_args
+
+import pytest
+import torch
+from torch import Tensor
+
+from tuitrain.config.schema import Activation, Config
+from tuitrain.training.backward import Autograd, Direct, Gradients, gradients_of
+from tuitrain.training.setup import Job, prepare
+
+Quick = Callable[..., Config]
+
+
+def trained(config: Config, kind: type[Autograd] | type[Direct]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Losses, logits and gradients of every step of an epoch, the smaller last batch included."""
+    job = prepare(config, lambda *_: None)
+    gradients: Gradients = kind(job)
+    losses: list[Tensor] = []
+    answers: list[Tensor] = []
+    seen: list[Tensor] = []
+    for images, labels in job.dataset.train.batches(job.order(0), config.data.batch_size):
+        loss, logits = gradients(images, labels, 1)
+        losses.append(loss.clone())
+        answers.append(logits.clone())
+        seen.extend(parameter.grad.clone() for parameter in job.model.parameters() if parameter.grad is not None)
+        job.optimizer.step()
+        gradients.clear()
+    assert not any(tensor.requires_grad for tensor in (*losses, *answers))
+    assert len(answers[-1]) < len(answers[0])
+    return losses, answers, seen
+
+
+def equal(config: Config) -> bool:
+    parts = zip(trained(config, Direct), trained(config, Autograd), strict=True)
+    return all(len(a) == len(b) and all(map(torch.equal, a, b)) for a, b in parts)
+
+
+@pytest.mark.parametrize("activation", get_args(Activation))
+@pytest.mark.parametrize("optimizer", ["optimizer.name=sgd", "optimizer.name=adam"])
+def test_every_activation(quick: Quick, activation: str, optimizer: str) -> None:
+    assert equal(quick(f"model.activation={activation}", optimizer, "optimizer.lr=0.01"))
+
+
+@pytest.mark.parametrize("hidden", ["[]", "[1]", "[7, 33, 5, 64]"])
+@pytest.mark.parametrize("smoothing", [0, 0.2])
+def test_any_depth_and_a_smoothed_loss(quick: Quick, hidden: str, smoothing: float) -> None:
+    assert equal(quick(f"model.hidden={hidden}", f"training.label_smoothing={smoothing}", "data.batch_size=100"))
+
+
+def kind(job: Job) -> str:
+    return type(gradients_of(job)).__name__
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ((), "Direct"),
+        (("data.augment=[shift]", "optimizer.clip_norm=1", "training.deterministic=true"), "Direct"),
+        (("model.dropout=0.1",), "Autograd"),
+        (("model.batch_norm=true",), "Autograd"),
+        (("model.name=cnn",), "Autograd"),
+        (("optimizer.accumulate=2",), "Autograd"),
+        (("training.precision=bf16",), "Autograd"),
+    ],
+)
+def test_where_there_is_more_autograd_does_it(quick: Quick, settings: tuple[str, ...], expected: str) -> None:
+    assert kind(prepare(quick(*settings), lambda *_: None)) == expected

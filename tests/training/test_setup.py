@@ -1,0 +1,116 @@
+import random
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from tuitrain.config.schema import Config
+from tuitrain.errors import ConfigError, DataError
+from tuitrain.training.setup import Job, prepare
+
+Quick = Callable[..., Config]
+
+
+def prepared(config: Config) -> Job:
+    return prepare(config, lambda *_: None)
+
+
+def test_an_order_is_a_function_of_seed_and_epoch(quick: Quick) -> None:
+    job, again, other = (prepared(quick(f"training.seed={seed}")) for seed in (3, 3, 4))
+    assert job.order(5).sort().values.tolist() == list(range(1293))
+    torch.rand(5)
+    assert torch.equal(job.order(5), again.order(5))
+    orders = [tuple(each.order(epoch).tolist()) for each in (job, other) for epoch in range(6)]
+    assert len(set(orders)) == len(orders)
+
+
+def test_an_order_draws_no_random_number(quick: Quick) -> None:
+    job = prepared(quick())
+    before = torch.get_rng_state()
+    job.order(0)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("seed", [0, 2**31, 2**63 - 1])
+def test_any_seed(quick: Quick, seed: int) -> None:
+    assert len(prepared(quick(f"training.seed={seed}")).order(100)) == 1293
+
+
+def test_the_seed_sets_every_generator(quick: Quick) -> None:
+    drawn = []
+    for seed in (1, 1, 2):
+        prepared(quick(f"training.seed={seed}"))
+        drawn.append((torch.rand(1).item(), float(np.random.rand()), random.random()))
+    assert drawn[0] == drawn[1]
+    assert not set(drawn[0]) & set(drawn[2])
+
+
+def test_first_weights_are_the_seeds_alone(quick: Quick) -> None:
+    """Data, augmentation and schedule draw nothing before."""
+    plain = prepared(quick())
+    other = prepared(quick("data.augment=[shift]", "data.batch_size=7", "optimizer.name=sgd", "data.validation=0.3"))
+    for left, right in zip(plain.model.parameters(), other.model.parameters(), strict=True):
+        assert torch.equal(left, right)
+
+
+@pytest.mark.parametrize(
+    ("size", "accumulate", "batch_norm", "images", "batches", "steps"),
+    [
+        (64, 1, False, 1293, 21, 21),
+        (64, 4, False, 1293, 21, 6),
+        (68, 1, False, 1293, 20, 20),
+        (68, 1, True, 1292, 19, 19),
+        (64, 1, True, 1293, 21, 21),
+        (1, 1, False, 1293, 1293, 1293),
+        (5000, 3, True, 1293, 1, 1),
+        (1292, 1, True, 1292, 1, 1),
+    ],
+)
+def test_how_many(
+    quick: Quick, size: int, accumulate: int, batch_norm: bool, images: int, batches: int, steps: int
+) -> None:  # fmt: skip
+    job = prepared(quick(f"data.batch_size={size}", f"optimizer.accumulate={accumulate}",
+                         f"model.batch_norm={batch_norm}"))  # fmt: skip
+    assert (job.images, job.batches, job.steps_per_epoch) == (images, batches, steps)
+    assert len(job.order(0)) == images
+    assert len(list(job.dataset.train.batches(job.order(0), size))) == batches
+
+
+def test_batch_norm_needs_two_images(quick: Quick) -> None:
+    with pytest.raises(ConfigError, match=r"data\.batch_size = 1: batch normalisation needs at least 2") as caught:
+        prepared(quick("data.batch_size=1", "model.batch_norm=true"))
+    assert caught.value.key == "data.batch_size"
+
+
+def test_fp16_needs_a_gpu(quick: Quick) -> None:
+    with pytest.raises(ConfigError, match=r"training\.precision = fp16 needs a GPU") as caught:
+        prepared(quick("training.precision=fp16"))
+    assert caught.value.key == "training.precision"
+
+
+def test_a_transform_that_is_not_there(quick: Quick) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        prepared(quick("data.transform=/no/such.py:change"))
+
+
+def test_what_a_job_knows(quick: Quick) -> None:
+    job = prepared(quick("data.augment=[shift]"))
+    assert job.title == "mlp 64-128-256-10"
+    assert [name for name, _ in job.layers] == ["layers.0", "layers.2", "head"]
+    assert sum(len(parameters) for _, parameters in job.layers) == 6
+    assert (job.threads, job.device.type, len(job.changes)) == (1, "cpu", 1)
+
+
+def test_autocast(quick: Quick) -> None:
+    for precision, expected in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        job = prepared(quick(f"training.precision={precision}"))
+        with job.autocast():
+            assert job.model(torch.zeros(2, 1, 8, 8)).dtype == expected
+
+
+def test_it_says_what_it_does(quick: Quick) -> None:
+    said: list[str] = []
+    prepare(quick(), lambda doing, _: said.append(doing))
+    assert said[0] == "reading digits"
+    assert said[-1] == "building the network"
