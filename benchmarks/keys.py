@@ -58,9 +58,9 @@ def child(runs_dir: Path, run: str) -> None:
     if first is None:
         from tuitrain.config.schema import Config
         from tuitrain.config.values import override
-        from tuitrain.hosts.launch import Request
+        from tuitrain.hosts.launch import RunSpec
 
-        host.start(Request(config=override(Config(), ["training.epochs=100000"]), runs_dir=runs_dir, name="here"))
+        host.start(RunSpec(config=override(Config(), ["training.epochs=100000"]), runs_dir=runs_dir, name="here"))
         while host.folder is None or host.folder.state().step == 0:
             time.sleep(0.05)
         first = host.folder

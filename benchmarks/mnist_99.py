@@ -14,7 +14,7 @@ from pathlib import Path
 from claims import Claim, at_least, at_most, figure, report
 from tuitrain.config.presets import preset
 from tuitrain.config.values import override
-from tuitrain.hosts.launch import Request, launch
+from tuitrain.hosts.launch import RunSpec, train_new_run
 from tuitrain.runs.records import State
 
 DATA = Path(os.environ.get("TUITRAIN_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")).resolve()
@@ -26,8 +26,8 @@ os.environ.setdefault("GOMP_SPINCOUNT", "300000")
 def run(seed: int) -> State:
     settings = [f"data.dir={DATA}", f"training.seed={seed}", f"training.threads={CORES}", "training.device=cpu"]
     with tempfile.TemporaryDirectory() as folder:
-        request = Request(config=override(preset("mnist-99"), settings), runs_dir=Path(folder))
-        return launch(request, lambda *_: None, lambda *_: None)
+        request = RunSpec(config=override(preset("mnist-99"), settings), runs_dir=Path(folder))
+        return train_new_run(request, lambda *_: None, lambda *_: None)
 
 
 def claims(quick: bool) -> list[Claim]:

@@ -31,7 +31,7 @@ from claims import Claim, at_least, figure, report
 from tuitrain.cli.output import talk
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
-from tuitrain.hosts.launch import Request, launch
+from tuitrain.hosts.launch import RunSpec, train_new_run
 from tuitrain.runs.folder import RunFolder
 from tuitrain.training.models import build
 
@@ -142,9 +142,9 @@ def bare(cell: Cell) -> float:
 def ours(cell: Cell) -> float:
     """A headless run, rows, checkpoints and all."""
     with tempfile.TemporaryDirectory() as folder:
-        request = Request(config=override(Config(), cell.settings), runs_dir=Path(folder))
+        request = RunSpec(config=override(Config(), cell.settings), runs_dir=Path(folder))
         try:
-            return launch(request, lambda *_: None, lambda *_: None).samples_per_second
+            return train_new_run(request, lambda *_: None, lambda *_: None).samples_per_second
         finally:
             torch.set_flush_denormal(False)
 

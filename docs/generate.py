@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import Setting, sections, settings
-from tuitrain.config.values import to_text
 
 INTRODUCTION = """\
 # Configuration
@@ -51,7 +51,7 @@ def page() -> str:
 
 
 def _row(item: Setting) -> str:
-    return f"| `{item.key}` | {_cell(item.allowed)} | `{to_text(item.default)}` | {_cell(item.help)} |"
+    return f"| `{item.key}` | {_cell(item.allowed)} | `{format_value(item.default)}` | {_cell(item.help)} |"
 
 
 def _cell(text: str) -> str:

@@ -14,8 +14,8 @@ from textual.pilot import Pilot
 from tuitrain.app.app import TuitrainApp
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
-from tuitrain.hosts.background import start
-from tuitrain.hosts.launch import Request, launch
+from tuitrain.hosts.background import start_in_background
+from tuitrain.hosts.launch import RunSpec, train_new_run
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.control import send
 from tuitrain.runs.folder import RunFolder
@@ -32,8 +32,8 @@ FINISHED = {
 LIVE = ["training.epochs=3000", "optimizer.name=sgd", "optimizer.lr=0.01", "model.activation=sigmoid"]
 
 
-def request(name: str, settings: list[str], runs_dir: Path) -> Request:
-    return Request(config=override(Config(), settings), runs_dir=runs_dir, name=name, command="tuitrain train")
+def request(name: str, settings: list[str], runs_dir: Path) -> RunSpec:
+    return RunSpec(config=override(Config(), settings), runs_dir=runs_dir, name=name, command="tuitrain train")
 
 
 async def settled(pilot: Pilot[None], condition: str = "", tries: int = 200) -> None:
@@ -87,8 +87,8 @@ def main() -> None:
         os.chdir(temporary)
         runs_dir = Path("experiments/runs")
         for name, settings in FINISHED.items():
-            launch(request(name, settings, runs_dir), lambda what, fraction: None, lambda folder, inbox: None)  # noqa: ARG005
-        live = start(request("sgd-sigmoid-long", LIVE, runs_dir))
+            train_new_run(request(name, settings, runs_dir), lambda what, fraction: None, lambda folder, inbox: None)  # noqa: ARG005
+        live = start_in_background(request("sgd-sigmoid-long", LIVE, runs_dir))
         wait_for_epochs(live, 400)
         asyncio.run(photograph(runs_dir, live))
         wait_for_epochs(live, 10**9)

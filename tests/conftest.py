@@ -10,7 +10,7 @@ import pytest
 
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
-from tuitrain.hosts.launch import Request, launch, make, resume
+from tuitrain.hosts.launch import RunSpec, create_run, resume_run, train_new_run
 from tuitrain.runs.control import Command, CommandName, Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
@@ -74,7 +74,7 @@ def train(quick: Callable[..., Config], tmp_path: Path) -> Callable[..., Followe
         def created(folder: RunFolder, _: Inbox) -> None:
             made.append(folder)
 
-        launch(Request(config=quick(*settings), runs_dir=tmp_path / "runs"), lambda *_: None, created)
+        train_new_run(RunSpec(config=quick(*settings), runs_dir=tmp_path / "runs"), lambda *_: None, created)
         return read(made[0])
 
     return train
@@ -118,12 +118,12 @@ def interrupted(tmp_path: Path) -> Callable[[Config, str], tuple[RunFolder, RunF
     """Trains a run at one go, and another that is stopped at a look drawn by the second argument, and resumed."""
 
     def train(config: Config, draw: str) -> tuple[RunFolder, RunFolder]:
-        whole, cut = (make(Request(config=config, runs_dir=tmp_path / "runs")) for _ in range(2))
+        whole, cut = (create_run(RunSpec(config=config, runs_dir=tmp_path / "runs")) for _ in range(2))
         looks = Cutter(whole, 0)
-        resume(whole, lambda *_: None, looks)
+        resume_run(whole, lambda *_: None, looks)
         stop = Cutter(cut, random.Random(draw).randrange(1, looks.looks))
-        assert resume(cut, lambda *_: None, stop).status == "stopped"
-        assert resume(cut, lambda *_: None, Inbox(cut)).status == "finished"
+        assert resume_run(cut, lambda *_: None, stop).status == "stopped"
+        assert resume_run(cut, lambda *_: None, Inbox(cut)).status == "finished"
         return whole, cut
 
     return train

@@ -8,7 +8,7 @@ from study_page.runs import Group, Setting, Study
 from study_page.text import TITLES, bullet, cells, mean_sd, paragraph, points, span, table
 from tuitrain.analysis import units
 from tuitrain.analysis.mcnemar import LEVEL, mcnemar, p_text
-from tuitrain.config.values import to_text
+from tuitrain.config.formatting import format_value
 from tuitrain.text import plain
 
 
@@ -21,8 +21,8 @@ def effects(study: Study) -> Iterator[str]:
             for name in ("",) if key == "optimizer" else study.levels("optimizer"):
                 gains = study.gains(key, before, after, str(name))
                 if gains and not copies & {name, after}:
-                    rows.append([f"{title} {to_text(before)} → {to_text(after)}", str(name) or "-", str(len(gains)),
-                                 points(min(gains)), points(max(gains))])  # fmt: skip
+                    change = f"{title} {format_value(before)} → {format_value(after)}"
+                    rows.append([change, str(name) or "-", str(len(gains)), points(min(gains)), points(max(gains))])
     if rows:
         yield "## What each setting does"
         yield paragraph("Points of mean test accuracy won or lost where one setting alone changes, least and most:")

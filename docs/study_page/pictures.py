@@ -14,7 +14,7 @@ from study_page.runs import Group, Setting, Study, epochs
 from tuitrain.analysis import units
 from tuitrain.analysis.table.groups import band
 from tuitrain.analysis.table.markers import Identity, identities
-from tuitrain.config.values import to_text
+from tuitrain.config.formatting import format_value
 from tuitrain.widgets.charts.chart import Chart
 from tuitrain.widgets.charts.comparison import Overlay
 from tuitrain.widgets.charts.line import Line
@@ -115,12 +115,12 @@ def make_pictures(study: Study, folder: Path) -> dict[str, str]:
     for length, lr in product(study.levels("epochs"), reversed(study.levels("lr"))):
         groups = [group for group in study.originals if group.setting[2:] == (lr, length)]
         if len(groups) > 1:
-            title = f"lr {to_text(lr)}, {epochs(int(length))}"
-            name = f"study-lr-{to_text(lr)}-epochs-{length}.svg"
+            title = f"lr {format_value(lr)}, {epochs(int(length))}"
+            name = f"study-lr-{format_value(lr)}-epochs-{length}.svg"
             curves(folder / name, title, groups, known)
             made[name] = f"Loss and accuracy of training: {title}"
     if len(groups := study.activations) > 1:
-        title = f"{groups[0].setting.optimizer}, lr {to_text(groups[0].setting.lr)}"
+        title = f"{groups[0].setting.optimizer}, lr {format_value(groups[0].setting.lr)}"
         gradients(folder / GRADIENTS, title, groups)
         made[GRADIENTS] = f"Norm of the gradient, layer by layer: {title}"
     return made

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tuitrain.analysis.compare import compare
 from tuitrain.analysis.table.groups import SEED, Spread, spread
-from tuitrain.config.values import to_text
+from tuitrain.config.formatting import format_value
 from tuitrain.errors import RunError
 from tuitrain.runs.catalog.listing import Entry, list_runs
 from tuitrain.runs.folder import RunFolder
@@ -30,7 +30,7 @@ class Setting(NamedTuple):
     epochs: int
 
     def __str__(self) -> str:
-        return f"{self.optimizer}, {self.activation}, lr {to_text(self.lr)}, {epochs(self.epochs)}"
+        return f"{self.optimizer}, {self.activation}, lr {format_value(self.lr)}, {epochs(self.epochs)}"
 
 
 @dataclass(frozen=True)

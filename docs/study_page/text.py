@@ -6,7 +6,7 @@ from textwrap import fill
 from study_page.runs import Setting
 from tuitrain.analysis import units
 from tuitrain.analysis.table.groups import Spread
-from tuitrain.config.values import to_text
+from tuitrain.config.formatting import format_value
 
 WIDTH = 120
 TITLES = {"optimizer": "optimizer", "activation": "activation", "lr": "learning rate", "epochs": "epochs"}
@@ -31,7 +31,7 @@ def mean_sd(spread: Spread | None) -> str:
 
 
 def cells(setting: Setting) -> tuple[str, str, str, str]:
-    return setting.optimizer, setting.activation, to_text(setting.lr), str(setting.epochs)
+    return setting.optimizer, setting.activation, format_value(setting.lr), str(setting.epochs)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: int) -> str:

@@ -1,8 +1,9 @@
 """Text from files, data sets and users' code, made safe for a terminal."""
 
+import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 # C0 and C1 controls with DEL; the marks that reorder text; line and paragraph separators; lone surrogates.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]")
@@ -19,6 +20,12 @@ def plain(text: object, limit: int = 400) -> str:
         return line
     line = _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", line[: limit + 1].replace("\t", " "))
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> str:
+    """Return the hint `Did you mean X?` for the candidate most like `word`, or an empty string if none is close."""
+    close = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.5)
+    return f"Did you mean {close[0]}?" if close else ""
 
 
 def utf8_locale(environment: Mapping[str, str] = os.environ) -> bool:

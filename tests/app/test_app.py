@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 
 from tuitrain.app.app import TuitrainApp
 from tuitrain.config import preferences
-from tuitrain.hosts.launch import Request, make, resume
+from tuitrain.hosts.launch import RunSpec, create_run, resume_run
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
@@ -40,7 +40,7 @@ async def test_q_leaves_where_nothing_trains_here(runs_dir: Path, write_run: Wri
 async def training(config: Any, runs_dir: Path) -> AsyncIterator[tuple[TuitrainApp, Pilot[None], RunFolder]]:
     """The app with the screen of a run of many epochs that it trains, and holds."""
     host = ThreadHost()
-    host.start(Request(config=config, runs_dir=runs_dir, name="busy"))
+    host.start(RunSpec(config=config, runs_dir=runs_dir, name="busy"))
     try:
         while host.folder is None or host.folder.state().step == 0:
             assert not host.ended.wait(0.05), host.error
@@ -172,8 +172,8 @@ async def test_a_run_whose_folder_is_moved_away_is_told_once(quick: Callable[...
 
 
 async def test_training_on_that_comes_to_nothing_is_told(quick: Callable[..., Any], runs_dir: Path) -> None:
-    folder = make(Request(config=quick("training.epochs=1"), runs_dir=runs_dir, name="[b]mine"))
-    resume(folder, lambda *_: None, Inbox(folder))
+    folder = create_run(RunSpec(config=quick("training.epochs=1"), runs_dir=runs_dir, name="[b]mine"))
+    resume_run(folder, lambda *_: None, Inbox(folder))
     (folder.checkpoints / "last.safetensors").write_bytes(b"no checkpoint")
     app = TuitrainApp(runs_dir, ThreadHost(), folder)
     async with app.run_test(size=(120, 40)) as pilot:

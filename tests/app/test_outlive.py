@@ -19,7 +19,7 @@ import pytest
 
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
-from tuitrain.hosts.launch import Request, make, resume
+from tuitrain.hosts.launch import RunSpec, create_run, resume_run
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, folders, shown_status
 from tuitrain.runs.follower import Follower
@@ -111,8 +111,8 @@ def weights(folder: RunFolder) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def uncut(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    folder = make(Request(config=override(Config(), SETTINGS), runs_dir=tmp_path_factory.mktemp("uncut")))
-    assert resume(folder, lambda *_: None, Inbox(folder)).status == "finished"
+    folder = create_run(RunSpec(config=override(Config(), SETTINGS), runs_dir=tmp_path_factory.mktemp("uncut")))
+    assert resume_run(folder, lambda *_: None, Inbox(folder)).status == "finished"
     return folder
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tuitrain.config.preferences import Preferences, change, load, save, user_themes_folder
+from tuitrain.config.preferences import Preferences, load, save, update, user_themes_folder
 
 
 @pytest.fixture
@@ -32,10 +32,10 @@ def test_what_is_saved_comes_back(file: Path) -> None:
 
 
 def test_changing_one_leaves_the_others(file: Path) -> None:
-    change(theme="dune")
-    change(own_process=True)
+    update(theme="dune")
+    update(own_process=True)
     assert load() == Preferences("dune", own_process=True)
-    change(theme="fjord")
+    update(theme="fjord")
     assert load() == Preferences("fjord", own_process=True)
     assert file.is_file()
 

@@ -1,8 +1,9 @@
 import pytest
 
+from tuitrain.config.formatting import format_value
 from tuitrain.config.presets import PRESETS, preset
 from tuitrain.config.schema import Config
-from tuitrain.config.values import changed, flat, override, to_text
+from tuitrain.config.values import changed_settings, flatten, override
 
 
 def test_the_first_preset_is_the_defaults() -> None:
@@ -11,14 +12,17 @@ def test_the_first_preset_is_the_defaults() -> None:
 
 @pytest.mark.parametrize("name", list(PRESETS))
 def test_a_preset_changes_nothing_that_it_does_not_name(name: str) -> None:
-    assert set(changed(preset(name))) <= {assignment.partition("=")[0] for assignment in PRESETS[name]}
+    assert set(changed_settings(preset(name))) <= {assignment.partition("=")[0] for assignment in PRESETS[name]}
 
 
 @pytest.mark.parametrize("name", list(PRESETS))
 def test_a_preset_can_be_written_as_overrides(name: str) -> None:
     config = preset(name)
-    assert override(Config(), [f"{key}={to_text(value)}" for key, value in flat(config).items()]) == config
-    assert override(Config(), [f"{key}={to_text(value)}" for key, value in changed(config).items()]) == config
+    assert override(Config(), [f"{key}={format_value(value)}" for key, value in flatten(config).items()]) == config
+    assert (
+        override(Config(), [f"{key}={format_value(value)}" for key, value in changed_settings(config).items()])
+        == config
+    )
 
 
 def test_the_classic_ones_are_the_classic_experiment() -> None:

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from tuitrain.config.schedule import factor
+from tuitrain.config.schedule import lr_factor
 from tuitrain.config.schema import Schedule, ScheduleName
 
 NAMES: tuple[ScheduleName, ...] = get_args(ScheduleName)
@@ -14,7 +14,7 @@ EPOCH, TOTAL = 20, 200
 
 
 def rates(config: Schedule, total: int = TOTAL, epoch: int = EPOCH) -> list[float]:
-    return [factor(config, step, epoch, total) for step in range(total)]
+    return [lr_factor(config, step, epoch, total) for step in range(total)]
 
 
 def torch_rates(make: Callable[[Any], Any], total: int = TOTAL) -> list[float]:
@@ -94,7 +94,7 @@ def test_last_step_has_the_final_rate(name: ScheduleName) -> None:
 
 def test_plateau_drops_as_often_as_the_caller_says() -> None:
     config = Schedule(name="plateau", gamma=0.5)
-    assert [factor(config, 100, EPOCH, TOTAL, drops) for drops in range(3)] == [1.0, 0.5, 0.25]
+    assert [lr_factor(config, 100, EPOCH, TOTAL, drops) for drops in range(3)] == [1.0, 0.5, 0.25]
 
 
 def test_constant_is_one() -> None:
@@ -108,7 +108,7 @@ def test_never_raises_and_stays_between_zero_and_the_peak(name: ScheduleName) ->
     for (epoch, total), (warmup, every, final, gamma) in itertools.product(lengths, list(extremes)):
         config = Schedule(name=name, warmup=warmup, every=every, final=final, gamma=gamma)
         for step in (0, 1, total - 1, total, total + 5, 10**12):
-            found = factor(config, step, epoch, total, drops=step)
+            found = lr_factor(config, step, epoch, total, drops=step)
             assert math.isfinite(found)
             assert 0.0 <= found <= 1.0
 
@@ -116,9 +116,9 @@ def test_never_raises_and_stays_between_zero_and_the_peak(name: ScheduleName) ->
 @pytest.mark.parametrize("name", NAMES)
 def test_steps_after_the_last_keep_its_rate(name: ScheduleName) -> None:
     config = Schedule(name=name, every=1, warmup=0.5)
-    assert factor(config, TOTAL + 50, EPOCH, TOTAL) == factor(config, TOTAL - 1, EPOCH, TOTAL)
+    assert lr_factor(config, TOTAL + 50, EPOCH, TOTAL) == lr_factor(config, TOTAL - 1, EPOCH, TOTAL)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_first_step_learns(name: ScheduleName) -> None:
-    assert all(factor(Schedule(name=name, warmup=warmup), 0, EPOCH, TOTAL) > 0 for warmup in (0, 0.01, 3))
+    assert all(lr_factor(Schedule(name=name, warmup=warmup), 0, EPOCH, TOTAL) > 0 for warmup in (0, 0.01, 3))

@@ -3,12 +3,12 @@
 import pytest
 
 from tuitrain.config.schema import Config
-from tuitrain.config.stackable import alike
+from tuitrain.config.stackable import stacking_key
 from tuitrain.config.values import override
 
 
 def kind(*settings: str) -> Config | None:
-    return alike(override(Config(), settings))
+    return stacking_key(override(Config(), settings))
 
 
 def test_runs_that_differ_in_numbers_alone_are_alike() -> None:

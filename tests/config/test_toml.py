@@ -8,12 +8,12 @@ from tuitrain.config.presets import PRESETS, preset
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
 from tuitrain.config.toml import dumps, loads, read, template
-from tuitrain.config.values import build, flat
+from tuitrain.config.values import build_config, flatten
 from tuitrain.errors import ConfigError
 from tuitrain.text import plain
 
 # Every setting away from its default.
-OTHER = build(
+OTHER = build_config(
     {
         "data.dataset": "cifar10", "data.dir": "/a b/ä\"'\\#", "data.batch_size": 7, "data.validation": 1 / 3,
         "data.normalize": False, "data.augment": ("flip", "crop"), "data.image_size": 33, "data.channels": "grey",
@@ -52,7 +52,7 @@ def refusal(text: str) -> ConfigError:
 
 
 def test_every_setting_survives_a_file() -> None:
-    assert [key for key, setting in settings().items() if flat(OTHER)[key] == setting.default] == []
+    assert [key for key, setting in settings().items() if flatten(OTHER)[key] == setting.default] == []
     assert loads(dumps(OTHER)) == OTHER
     assert loads(dumps(Config())) == Config()
 
@@ -89,7 +89,7 @@ def test_the_users_comments_order_and_spelling_stay() -> None:
 
 
 def test_what_was_overridden_changes_in_the_users_file() -> None:
-    changed = build(flat(loads(MINE)) | {"optimizer.lr": 0.5, "model.hidden": (8,)})
+    changed = build_config(flatten(loads(MINE)) | {"optimizer.lr": 0.5, "model.hidden": (8,)})
     text = dumps(changed, MINE)
     assert loads(text) == changed
     assert "lr = 0.5 # was 0.01" in text

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import Setting, settings
 from tuitrain.config.toml import loads
-from tuitrain.config.values import build, changed, check, flat, from_text, nearest, override, to_text
+from tuitrain.config.validation import check_value
+from tuitrain.config.values import build_config, changed_settings, flatten, override, parse_value
 from tuitrain.errors import ConfigError
-from tuitrain.text import plain
+from tuitrain.text import did_you_mean, plain
 
 HUGE = 10**400
 EACH = pytest.mark.parametrize("setting", settings().values(), ids=settings())
@@ -34,37 +36,37 @@ def examples(setting: Setting) -> Iterator[Any]:
         ones = ["auto", "cpu", "mps", "cuda", "cuda:1", "cuda:12"]
     elif not ones:
         ones = ["images", "/a b/ä/日本", "it's", 'a"b', "C:\\x", "#x", "x.py:f", "a=b", "[red]"]
-    yield from [tuple(ones), (), (ones[0],)] if setting.many else ones
+    yield from [tuple(ones), (), (ones[0],)] if setting.is_list else ones
 
 
 def refusal(key: str, value: object) -> ConfigError:
     with pytest.raises(ConfigError) as refused:
-        check(key, value)
+        check_value(key, value)
     return refused.value
 
 
 @EACH
 def test_every_setting_comes_back_from_its_text(setting: Setting) -> None:
     for value in examples(setting):
-        assert check(setting.key, value) == value
-        back = from_text(setting.key, to_text(value))
+        assert check_value(setting.key, value) == value
+        back = parse_value(setting.key, format_value(value))
         assert back == value
-        assert type(back) is type(check(setting.key, value))
+        assert type(back) is type(check_value(setting.key, value))
 
 
 @EACH
 def test_an_override_changes_that_setting_alone(setting: Setting) -> None:
-    base = build({"optimizer.momentum": 0.5, "data.dir": "images"})
+    base = build_config({"optimizer.momentum": 0.5, "data.dir": "images"})
     for value in examples(setting):
         try:
-            config = override(base, [f"{setting.key}={to_text(value)}"])
+            config = override(base, [f"{setting.key}={format_value(value)}"])
         except ConfigError as error:
             # What one setting needs of another is a question of its own.
             if "needs" not in str(error):
                 raise
             continue
-        assert flat(config) == flat(base) | {setting.key: value}
-        assert set(changed(config, base)) <= {setting.key}
+        assert flatten(config) == flatten(base) | {setting.key: value}
+        assert set(changed_settings(config, base)) <= {setting.key}
 
 
 REFUSED = [
@@ -101,12 +103,12 @@ def test_a_refusal_names_key_value_what_is_allowed_and_the_nearest_name(
     key: str, value: object, shown: str, allowed: str, hint: str
 ) -> None:
     section, _, name = key.partition(".")
-    literal = f'"{value}"' if isinstance(value, str) else to_text(value)
+    literal = f'"{value}"' if isinstance(value, str) else format_value(value)
     if isinstance(value, list) and isinstance(value[0], str):
         literal = str(value)
     for attempt in (
-        lambda: check(key, value),
-        lambda: override(Config(), [f"{key}={to_text(value)}"]),
+        lambda: check_value(key, value),
+        lambda: override(Config(), [f"{key}={format_value(value)}"]),
         lambda: loads(f"[{section}]\n{name} = {literal}\n"),
     ):
         with pytest.raises(ConfigError) as refused:
@@ -129,7 +131,11 @@ def test_a_refusal_names_key_value_what_is_allowed_and_the_nearest_name(
     ],
 )
 def test_an_unknown_setting_gets_the_nearest_name(key: str, hint: str) -> None:
-    for attempt in (lambda: check(key, 1), lambda: override(Config(), [f"{key}=1"]), lambda: build({key: 1})):
+    for attempt in (
+        lambda: check_value(key, 1),
+        lambda: override(Config(), [f"{key}=1"]),
+        lambda: build_config({key: 1}),
+    ):
         with pytest.raises(ConfigError) as refused:
             attempt()
         assert refused.value.key == key
@@ -145,8 +151,8 @@ def test_an_assignment_needs_an_equals_sign() -> None:
 def test_the_last_assignment_wins_and_spaces_do_not_count() -> None:
     config = override(Config(), ["optimizer.lr=1", " optimizer.lr = 0.5 ", "model.hidden= 3,4 ", "data.dir=a=b"])
     assert (config.optimizer.lr, config.model.hidden, config.data.dir) == (0.5, (3, 4), "a=b")
-    assert changed(config) == {"optimizer.lr": 0.5, "model.hidden": (3, 4), "data.dir": "a=b"}
-    assert changed(config, config) == {}
+    assert changed_settings(config) == {"optimizer.lr": 0.5, "model.hidden": (3, 4), "data.dir": "a=b"}
+    assert changed_settings(config, config) == {}
 
 
 @pytest.mark.parametrize(
@@ -167,7 +173,7 @@ def test_the_last_assignment_wins_and_spaces_do_not_count() -> None:
     ],
 )
 def test_what_people_type_is_understood(key: str, text: str, value: object) -> None:
-    found = from_text(key, text)
+    found = parse_value(key, text)
     assert found == value
     assert type(found) is type(value)
 
@@ -183,9 +189,9 @@ def test_what_people_type_is_understood(key: str, text: str, value: object) -> N
 )
 def test_settings_that_contradict_each_other_are_refused(values: dict[str, object], key: str) -> None:
     for name, value in values.items():
-        assert check(name, value) == value
+        assert check_value(name, value) == value
     with pytest.raises(ConfigError, match="needs") as refused:
-        build(values)
+        build_config(values)
     assert refused.value.key == key
 
 
@@ -198,10 +204,10 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_text_never_comes_raw_in_a_message(text: str) -> None:
     attempts: list[Callable[[], object]] = [
-        partial(check, text, 1), partial(override, Config(), [f"{text}=1"]), partial(override, Config(), [text])
+        partial(check_value, text, 1), partial(override, Config(), [f"{text}=1"]), partial(override, Config(), [text])
     ]  # fmt: skip
     for key, setting in settings().items():
-        attempts += [partial(check, key, [text] if setting.many else text), partial(from_text, key, text)]
+        attempts += [partial(check_value, key, [text] if setting.is_list else text), partial(parse_value, key, text)]
     messages = []
     for attempt in attempts:
         try:
@@ -242,13 +248,13 @@ def test_no_text_does_more_than_be_refused() -> None:
         key = draw.choice(list(settings()))
         text = "".join(draw.choice(pieces) for _ in range(draw.randrange(6)))
         try:
-            value = from_text(key, text)
+            value = parse_value(key, text)
         except ConfigError as error:
             refusals.append((key, error))
         else:
             accepted += 1
-            assert check(key, value) == value
-            assert from_text(key, to_text(value)) == value
+            assert check_value(key, value) == value
+            assert parse_value(key, format_value(value)) == value
     assert accepted > 1000
     for key, refused in refusals:
         assert refused.key == key
@@ -256,6 +262,6 @@ def test_no_text_does_more_than_be_refused() -> None:
 
 
 def test_the_nearest_word_or_nothing() -> None:
-    assert nearest("cosin", ["constant", "cosine"]) == "Did you mean cosine?"
-    assert nearest("xyz", ["constant", "cosine"]) == ""
-    assert nearest("x" * 100_000, ["constant"]) == ""
+    assert did_you_mean("cosin", ["constant", "cosine"]) == "Did you mean cosine?"
+    assert did_you_mean("xyz", ["constant", "cosine"]) == ""
+    assert did_you_mean("x" * 100_000, ["constant"]) == ""

@@ -17,8 +17,8 @@ from safetensors import safe_open
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.errors import RunError
-from tuitrain.hosts.background import spawn, start
-from tuitrain.hosts.launch import Request, make
+from tuitrain.hosts.background import resume_in_background, start_in_background
+from tuitrain.hosts.launch import RunSpec, create_run
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.writer import RunWriter
@@ -133,16 +133,16 @@ def test_a_torch_that_cannot_be_loaded_stands_in_the_run(home: Path, monkeypatch
 
 def test_a_process_that_ends_at_once_stands_in_the_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    folder = make(Request(config=Config(), runs_dir=home / "runs"))
+    folder = create_run(RunSpec(config=Config(), runs_dir=home / "runs"))
     with pytest.raises(RunError, match="The run's process ended at once"):
-        spawn(folder)
+        resume_in_background(folder)
     state = folder.state()
     assert (state.status, state.reason) == ("failed", "The run's process ended at once: status 1")
     # What is no fault of the run's is not written into it.
     holder = RunWriter(folder)
     holder.update(status="stopped", reason="", now=True)
     with pytest.raises(RunError, match=f"held by process {os.getpid()}"):
-        spawn(folder)
+        resume_in_background(folder)
     holder.close()
     assert folder.state().status == "stopped"
 
@@ -264,7 +264,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 def test_eight_runs_at_once_lose_no_row_and_write_none_twice(home: Path) -> None:
     """With two readers of them all, and copies taken of one of them while it is written."""
     made = [
-        start(Request(config=override(Config(), (*QUICK, "training.epochs=100", f"training.seed={seed}")),
+        start_in_background(RunSpec(config=override(Config(), (*QUICK, "training.epochs=100", f"training.seed={seed}")),
                       runs_dir=home / "runs"))
         for seed in range(8)
     ]  # fmt: skip

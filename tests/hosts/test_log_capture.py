@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tuitrain.hosts.log_capture import Capture
+from tuitrain.hosts.log_capture import LogCapture
 
 Capfd = pytest.CaptureFixture[str]
 
@@ -90,7 +90,7 @@ def test_streams_are_put_back_after_an_error() -> None:
     before = sys.stdout, sys.stderr
 
     def fail() -> None:
-        with Capture():
+        with LogCapture():
             assert sys.stdout is not before[0]
             raise ZeroDivisionError
 
@@ -100,7 +100,7 @@ def test_streams_are_put_back_after_an_error() -> None:
 
 
 def test_what_came_before_there_was_a_log_is_in_it(tmp_path: Path, capfd: Capfd) -> None:
-    with Capture() as capture:
+    with LogCapture() as capture:
         print("early")  # noqa: T201
         os.write(2, b"descriptor\n")
         capture.to(tmp_path / "log.txt")
@@ -113,14 +113,14 @@ def test_a_log_is_added_to(tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
     log.write_text("first\n")
     for word in ("second", "third"):
-        with Capture() as capture:
+        with LogCapture() as capture:
             capture.to(log)
             print(word)  # noqa: T201
     assert log.read_text() == "first\nsecond\nthird\n"
 
 
 def test_without_a_log_it_is_dropped(capfd: Capfd) -> None:
-    with Capture():
+    with LogCapture():
         print("nobody wants to know")  # noqa: T201
         os.write(1, b"nor this\n")
     assert capfd.readouterr() == ("", "")
@@ -132,7 +132,7 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
 
     before = count()
     for _ in range(3):
-        with Capture() as capture:
+        with LogCapture() as capture:
             capture.to(tmp_path / "log.txt")
     assert count() == before
 
@@ -141,7 +141,7 @@ def test_the_main_thread_prints_where_it_always_did(tmp_path: Path, capfd: Capfd
     inside, over = threading.Event(), threading.Event()
 
     def work() -> None:
-        with Capture() as capture:
+        with LogCapture() as capture:
             capture.to(tmp_path / "log.txt")
             print("worker")  # noqa: T201
             inside.set()

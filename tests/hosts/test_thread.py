@@ -11,7 +11,7 @@ import torch
 from tuitrain.cli import main
 from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError, DataError, RunError
-from tuitrain.hosts.launch import Request, make
+from tuitrain.hosts.launch import RunSpec, create_run
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.control import ask, send
 from tuitrain.runs.folder import RunFolder
@@ -35,7 +35,7 @@ def host() -> Iterator[ThreadHost]:
 @pytest.fixture
 def queued(quick: Quick, tmp_path: Path) -> RunFolder:
     """A run that nobody trains."""
-    return make(Request(config=quick(), runs_dir=tmp_path / "runs"))
+    return create_run(RunSpec(config=quick(), runs_dir=tmp_path / "runs"))
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -47,7 +47,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def begun(host: ThreadHost, config: Config, tmp_path: Path) -> RunFolder:
     """A run that has taken its first steps."""
-    host.start(Request(config=config, runs_dir=tmp_path / "runs", name="mine", command="a command"))
+    host.start(RunSpec(config=config, runs_dir=tmp_path / "runs", name="mine", command="a command"))
     until(lambda: host.folder is not None or host.ended.is_set())
     assert host.folder is not None
     folder = host.folder
@@ -69,7 +69,7 @@ def names(folder: RunFolder) -> list[str]:
 def test_a_whole_run(host: ThreadHost, quick: Quick, read: Read, tmp_path: Path) -> None:
     assert not host.busy
     assert host.join(0)
-    host.start(Request(config=quick("training.epochs=2"), runs_dir=tmp_path, name="mine", command="a command"))
+    host.start(RunSpec(config=quick("training.epochs=2"), runs_dir=tmp_path, name="mine", command="a command"))
     assert host.join(60)
     assert not host.busy
     assert host.error is None
@@ -86,7 +86,7 @@ def test_a_thread_trains_as_the_main_thread_does(
     host: ThreadHost, quick: Quick, train: Callable[..., Follower], tmp_path: Path
 ) -> None:
     settings = ("training.epochs=3", "model.dropout=0.3", "data.augment=[shift]")
-    host.start(Request(config=quick(*settings), runs_dir=tmp_path))
+    host.start(RunSpec(config=quick(*settings), runs_dir=tmp_path))
     assert host.join(60)
     assert host.folder is not None
     left, right = (
@@ -146,12 +146,12 @@ def test_a_checkpoint_on_demand(host: ThreadHost, quick: Quick, tmp_path: Path) 
 def test_one_run_at_a_time(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
     folder = begun(host, quick(*ENDLESS), tmp_path)
     with pytest.raises(RunError, match="A run is training in this window"):
-        host.start(Request(config=quick(), runs_dir=tmp_path))
+        host.start(RunSpec(config=quick(), runs_dir=tmp_path))
     assert host.folder is folder
     host.cancel()
     assert host.join(60)
     assert folder.state().status == "stopped"
-    host.start(Request(config=quick("training.epochs=1"), runs_dir=tmp_path / "second"))
+    host.start(RunSpec(config=quick("training.epochs=1"), runs_dir=tmp_path / "second"))
     assert host.join(60)
     assert host.folder is not None
     assert host.folder.state().status == "finished"
@@ -168,21 +168,21 @@ def test_one_run_at_a_time(host: ThreadHost, quick: Quick, tmp_path: Path) -> No
 def test_preparing_fails(
     host: ThreadHost, quick: Quick, tmp_path: Path, settings: tuple[str, ...], error: type[Exception], sentence: str
 ) -> None:
-    host.start(Request(config=quick(*settings), runs_dir=tmp_path / "runs"))
+    host.start(RunSpec(config=quick(*settings), runs_dir=tmp_path / "runs"))
     assert host.join(60)
     assert isinstance(host.error, error)
     assert sentence in str(host.error)
     assert host.folder is None
     assert not (tmp_path / "runs").exists()
     # What failed once does not stand in the way of the next.
-    host.start(Request(config=quick("training.epochs=1"), runs_dir=tmp_path / "runs"))
+    host.start(RunSpec(config=quick("training.epochs=1"), runs_dir=tmp_path / "runs"))
     assert host.join(60)
     assert host.error is None
 
 
 def test_no_folder_for_runs(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    host.start(Request(config=quick(), runs_dir=tmp_path / "file"))
+    host.start(RunSpec(config=quick(), runs_dir=tmp_path / "file"))
     assert host.join(60)
     assert isinstance(host.error, RunError)
     assert "No run can be made in" in str(host.error)
@@ -201,7 +201,7 @@ def change(images):
 def test_called_off_while_preparing_it_leaves_nothing(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
     (tmp_path / "waits.py").write_text(WAITS)
     config = quick(f"data.transform={tmp_path}/waits.py:change")
-    host.start(Request(config=config, runs_dir=tmp_path / "runs"))
+    host.start(RunSpec(config=config, runs_dir=tmp_path / "runs"))
     until(lambda: (tmp_path / "preparing").exists())
     assert host.busy
     assert host.folder is None
@@ -218,7 +218,7 @@ def test_a_users_mistake(
     host: ThreadHost, quick: Quick, read: Read, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "mine.py").write_text("def change(images):\n    return images / 0 + no_such_name\n")
-    host.start(Request(config=quick(f"data.transform={tmp_path}/mine.py:change"), runs_dir=tmp_path / "runs"))
+    host.start(RunSpec(config=quick(f"data.transform={tmp_path}/mine.py:change"), runs_dir=tmp_path / "runs"))
     assert host.join(60)
     assert host.error is None
     assert host.folder is not None

@@ -18,8 +18,8 @@ from tuitrain.cli import main
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.errors import RunError
-from tuitrain.hosts.background import spawn
-from tuitrain.hosts.launch import resume
+from tuitrain.hosts.background import resume_in_background
+from tuitrain.hosts.launch import resume_run
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.control import Inbox, send
 from tuitrain.runs.folder import RunFolder
@@ -208,7 +208,11 @@ def test_nothing_is_written_through_a_link(place: Path, name: str) -> None:
     (bad.path / name).unlink(missing_ok=True)
     (bad.path / name).symlink_to(place / "beside" / "precious")
     before = picture(place)
-    for attempt in (lambda: send(bad, "pause"), lambda: spawn(bad), lambda: resume(bad, lambda *_: None, Inbox(bad))):
+    for attempt in (
+        lambda: send(bad, "pause"),
+        lambda: resume_in_background(bad),
+        lambda: resume_run(bad, lambda *_: None, Inbox(bad)),
+    ):
         with pytest.raises(RunError, match=f"{name} is a link"):
             attempt()
     assert picture(place) == before

@@ -13,9 +13,9 @@ import pytest
 from tuitrain.cli import main
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
-from tuitrain.hosts.background import spawn
-from tuitrain.hosts.launch import Request, make, resume
-from tuitrain.hosts.sweeps.worker import Place, Worker
+from tuitrain.hosts.background import resume_in_background
+from tuitrain.hosts.launch import RunSpec, create_run, resume_run
+from tuitrain.hosts.sweeps.worker import Worker, WorkerResources
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
@@ -72,7 +72,7 @@ def read(folder: RunFolder) -> Follower:
 
 
 def train(folder: RunFolder) -> Follower:
-    resume(folder, lambda *_: None, Inbox(folder))
+    resume_run(folder, lambda *_: None, Inbox(folder))
     return read(folder)
 
 
@@ -98,8 +98,8 @@ def test_whatever_is_written_when_it_fills_up(
 ) -> None:
     settings = ("model.hidden=[8]", "training.epochs=3", "training.log_every=1", "data.batch_size=2",
                 "training.checkpoint_every=0.001")  # fmt: skip
-    uncut = train(make(Request(config=quick(*settings), runs_dir=tmp_path / "runs")))
-    folder = make(Request(config=quick(*settings), runs_dir=disk.path))
+    uncut = train(create_run(RunSpec(config=quick(*settings), runs_dir=tmp_path / "runs")))
+    folder = create_run(RunSpec(config=quick(*settings), runs_dir=disk.path))
     assert disk.mount(size * KB, "remount")
     run = train(folder)
     assert run.status == "failed"
@@ -122,16 +122,16 @@ def has_saved(folder: RunFolder) -> bool:
 
 
 def test_a_disk_that_is_full_to_the_last_byte(quick: Quick, disk: Disk, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = make(Request(config=quick("training.epochs=1"), runs_dir=disk.path))
+    folder = create_run(RunSpec(config=quick("training.epochs=1"), runs_dir=disk.path))
     state = folder.state()
     state.status, state.process = "stopped", None
     folder.state_file.write_bytes(msgspec.json.encode(state))
     before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
     filler = disk.fill()
     with pytest.raises(RunError, match=f"cannot be written: {FULL}"):
-        resume(folder, lambda *_: None, Inbox(folder))
+        resume_run(folder, lambda *_: None, Inbox(folder))
     with pytest.raises(RunError, match=f"No run can be made in .*: {FULL}"):
-        make(Request(config=quick(), runs_dir=disk.path))
+        create_run(RunSpec(config=quick(), runs_dir=disk.path))
     assert main(["resume", folder.id, "--runs-dir", str(disk.path)]) == 2
     assert f"cannot be written: {FULL}" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()} == before
@@ -143,7 +143,7 @@ def test_a_full_disk_takes_no_trial_from_a_sweep(disk: Disk) -> None:
     sweep = create_sweep(disk.path / "runs", "[sweep.values]\n'optimizer.lr' = [0.1, 0.01]")
     filler = disk.fill()
     writes: list[Callable[[], None]] = [
-        lambda: Worker(sweep, Place()).work(),
+        lambda: Worker(sweep, WorkerResources()).work(),
         lambda: sweep.extend({"seeds": 2}),
         lambda: sweep.ask(paused=True),
         lambda: sweep.note(Job(0, 0), Record("a")),
@@ -158,12 +158,15 @@ def test_a_full_disk_takes_no_trial_from_a_sweep(disk: Disk) -> None:
 
 def test_a_disk_that_can_only_be_read(quick: Quick, disk: Disk, capsys: pytest.CaptureFixture[str]) -> None:
     """A run on it is listed, shown and evaluated; who would train it on is told why that cannot be."""
-    folder = make(Request(config=quick("training.epochs=1"), runs_dir=disk.path))
+    folder = create_run(RunSpec(config=quick("training.epochs=1"), runs_dir=disk.path))
     train(folder)
     assert disk.mount(64 * KB * KB, "remount,ro")
     before = folder.state()
     why = f"The run cannot be written: {os.strerror(errno.EROFS)}."
-    for begin in (lambda: resume(folder, lambda *_: None, Inbox(folder), 2), lambda: spawn(folder, 2)):
+    for begin in (
+        lambda: resume_run(folder, lambda *_: None, Inbox(folder), 2),
+        lambda: resume_in_background(folder, 2),
+    ):
         with pytest.raises(RunError, match=why):
             begin()
     for words in (["runs"], ["show", folder.id], ["evaluate", folder.id]):

@@ -6,7 +6,8 @@ from textual import events
 from open_new_run import opened
 from tuitrain.cli.parser import parse
 from tuitrain.config.schema import Config
-from tuitrain.config.sweeps.sweep import Sweep, change
+from tuitrain.config.sweeps.overrides import override_sweep
+from tuitrain.config.sweeps.sweep import Sweep
 from tuitrain.config.sweeps.toml import read as read_sweep
 from tuitrain.config.values import override
 from tuitrain.runs.folder import folders
@@ -36,7 +37,7 @@ async def test_several_values_make_a_sweep_of_all_combinations(tmp_path: Path) -
         await form.press("ctrl+y")
         words = shlex.split(form.app.clipboard)
         assert parse(words[1:]).command == "sweep"
-        made = change(Sweep(), parse(words[1:]).set)
+        made = override_sweep(Sweep(), parse(words[1:]).set)
         assert made.trials == 12
         assert made.values == form.form.plan.sweep().values
         await form.until(lambda: "first    of 12 runs: model.hidden=[16] optimizer.name=sgd" in form.said("facts"))

@@ -49,7 +49,7 @@ async def test_more_epochs_after_the_end(write_run: WriteRun, monkeypatch: pytes
         spawned.append(epochs)
         run.state_file.write_bytes(ended.replace(b'"finished"', b'"running"'))
 
-    monkeypatch.setattr(app_module, "spawn", spawn)
+    monkeypatch.setattr(app_module, "resume_in_background", spawn)
     app = opened(folder)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
@@ -80,7 +80,7 @@ async def test_what_was_interrupted_is_trained_on_at_once(write_run: WriteRun, m
         spawned.append(epochs)
         raise RunError("No process can be started for the run: [b]no[/b].")
 
-    monkeypatch.setattr(app_module, "spawn", spawn)
+    monkeypatch.setattr(app_module, "resume_in_background", spawn)
     app = opened(write_run("one", status="running", dead=True))
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()

@@ -10,7 +10,7 @@ from tuitrain.config import preferences
 from tuitrain.config.preferences import Preferences
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
-from tuitrain.hosts.launch import Request
+from tuitrain.hosts.launch import RunSpec
 from tuitrain.runs.folder import folders
 from tuitrain.screens.help import Help
 from tuitrain.screens.new_run import TICK, NewRunForm
@@ -33,7 +33,7 @@ async def test_busy_host_is_told_and_a_process_of_its_own_offered(tmp_path: Path
     (tmp_path / "slow.py").write_text(WAITS)
     async with opened(tmp_path) as form:
         slow = override(Config(), [f"data.transform={tmp_path}/slow.py:same"])
-        form.app.host.start(Request(config=slow, runs_dir=tmp_path / "runs"))
+        form.app.host.start(RunSpec(config=slow, runs_dir=tmp_path / "runs"))
         try:
             await form.press("ctrl+r")
             assert "A run is training in this window" in form.said("message")
@@ -76,7 +76,7 @@ async def test_process_of_its_own_is_chosen_remembered_and_used(tmp_path: Path) 
 
 async def test_process_that_cannot_be_started_is_told(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
-    preferences.change(own_process=True)
+    preferences.update(own_process=True)
     async with opened(tmp_path) as form:
         await form.press("ctrl+r")
         await form.until(lambda: not form.form.line.waiting)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tuitrain.config.schema import Config, OptimizerName
-from tuitrain.hosts.launch import Request, make, resume, resume_together
+from tuitrain.hosts.launch import RunSpec, create_run, resume_run, resume_stacked_runs
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
@@ -112,10 +112,10 @@ def test_a_run_of_the_gpu_goes_on_on_the_cpu(
     quick: Quick, tmp_path: Path, cutter: Cut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop_module, "ATTENTION", 0.0)
-    folder = make(Request(config=quick("training.epochs=2", "training.device=auto"), runs_dir=tmp_path))
-    assert resume(folder, lambda *_: None, cutter(folder, 5)).status == "stopped"
+    folder = create_run(RunSpec(config=quick("training.epochs=2", "training.device=auto"), runs_dir=tmp_path))
+    assert resume_run(folder, lambda *_: None, cutter(folder, 5)).status == "stopped"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert resume(folder, lambda *_: None, Inbox(folder)).status == "finished"
+    assert resume_run(folder, lambda *_: None, Inbox(folder)).status == "finished"
 
 
 @pytest.mark.parametrize("settings", [(), ("optimizer.name=sgd", "optimizer.clip_norm=1", "schedule.name=cosine")])
@@ -124,10 +124,12 @@ def test_runs_of_a_stack_are_those_trained_alone(
 ) -> None:
     common = (*settings, CUDA, "training.epochs=2", "training.log_every=4")
     configs = [quick(*common, f"training.seed={seed}", f"optimizer.lr={0.001 * (1 + seed)}") for seed in range(3)]
-    stacked, alone = ([make(Request(config=one, runs_dir=tmp_path / "runs")) for one in configs] for _ in range(2))
-    resume_together([(folder, Inbox(folder)) for folder in stacked], lambda *_: None)
+    stacked, alone = (
+        [create_run(RunSpec(config=one, runs_dir=tmp_path / "runs")) for one in configs] for _ in range(2)
+    )
+    resume_stacked_runs([(folder, Inbox(folder)) for folder in stacked], lambda *_: None)
     for ours, theirs in zip(stacked, alone, strict=True):
-        assert resume(theirs, lambda *_: None, Inbox(theirs)).status == ours.state().status == "finished"
+        assert resume_run(theirs, lambda *_: None, Inbox(theirs)).status == ours.state().status == "finished"
         assert not notes(read(ours))
         assert list(read(ours).train["loss"]) == pytest.approx(list(read(theirs).train["loss"]), rel=0.01)
 

@@ -21,7 +21,7 @@ from tuitrain.config.settings import settings
 from tuitrain.config.values import override
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.export import Format, default_path, export
-from tuitrain.hosts.launch import Request, launch
+from tuitrain.hosts.launch import RunSpec, train_new_run
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
         made.append(folder)
 
     runs_dir = tmp_path_factory.mktemp("export") / "runs"
-    launch(Request(config=override(Config(), CONFIG), runs_dir=runs_dir, name="run"), lambda *_: None, created)
+    train_new_run(RunSpec(config=override(Config(), CONFIG), runs_dir=runs_dir, name="run"), lambda *_: None, created)
     return made[0]
 
 

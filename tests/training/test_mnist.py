@@ -8,7 +8,7 @@ import pytest
 from tuitrain.config.presets import PRESETS
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
-from tuitrain.hosts.launch import Request, launch
+from tuitrain.hosts.launch import RunSpec, train_new_run
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 
@@ -28,8 +28,8 @@ def classic(mnist_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Classi
                  "training.threads=1", "evaluation.test_every=1"),
             )  # fmt: skip
             made: list[RunFolder] = []
-            request = Request(config=config, runs_dir=tmp_path_factory.mktemp("mnist"))
-            launch(request, lambda *_: None, lambda folder, _: made.append(folder))
+            request = RunSpec(config=config, runs_dir=tmp_path_factory.mktemp("mnist"))
+            train_new_run(request, lambda *_: None, lambda folder, _: made.append(folder))
             known[name, seed] = Follower(made[0])
             while known[name, seed].poll():
                 pass

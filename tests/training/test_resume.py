@@ -13,7 +13,7 @@ import pytest
 
 from tuitrain.cli import main
 from tuitrain.config.schema import Config
-from tuitrain.hosts.launch import Request, make, resume
+from tuitrain.hosts.launch import RunSpec, create_run, resume_run
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs import writer as writer_module
 from tuitrain.runs.control import CommandName, Inbox, send
@@ -83,7 +83,7 @@ def worker(folder: RunFolder, host: Host) -> BaseProcess:
 
 
 def new(config: Config, tmp_path: Path) -> RunFolder:
-    return make(Request(config=config, runs_dir=tmp_path / "runs"))
+    return create_run(RunSpec(config=config, runs_dir=tmp_path / "runs"))
 
 
 def digest(folder: RunFolder) -> str:
@@ -150,7 +150,7 @@ def test_killed_at_random_moments(quick: Quick, read: Read, tmp_path: Path, host
     for recipe in RECIPES.values():
         config = quick(*LONG, *recipe)
         uncut = new(config, tmp_path)
-        assert resume(uncut, lambda *_: None, Inbox(uncut)).status == "finished"
+        assert resume_run(uncut, lambda *_: None, Inbox(uncut)).status == "finished"
         steps, per_epoch = uncut.state().steps, uncut.state().steps_per_epoch
         for wait in (moments.uniform(0, 0.01), None):
             cut = new(config, tmp_path)
@@ -185,12 +185,12 @@ def test_stopped_and_handed_over_at_random_looks(
     config = quick(*(RECIPES | MORE)[recipe], *SHORT)
     uncut, cut = new(config, tmp_path), new(config, tmp_path)
     whole = cutter(uncut, 0, "stop")
-    resume(uncut, lambda *_: None, whole)
+    resume_run(uncut, lambda *_: None, whole)
     moments = random.Random(recipe)
     for name, status in (("stop", "stopped"), ("detach", "queued"), ("stop", "stopped"), ("detach", "queued")):
         look = moments.randint(1, whole.looks // 5)
-        assert resume(cut, lambda *_: None, cutter(cut, look, name)).status == status
-    assert resume(cut, lambda *_: None, Inbox(cut)).status == "finished"
+        assert resume_run(cut, lambda *_: None, cutter(cut, look, name)).status == status
+    assert resume_run(cut, lambda *_: None, Inbox(cut)).status == "finished"
     assert_same(read(cut), read(uncut))
 
 
@@ -200,12 +200,12 @@ def test_handed_over_from_a_thread_to_a_process(quick: Quick, read: Read, tmp_pa
     uncut, host = new(config, tmp_path), ThreadHost()
     host.resume(uncut)
     assert host.join(PATIENCE)
-    host.start(Request(config=config, runs_dir=tmp_path / "runs"))
+    host.start(RunSpec(config=config, runs_dir=tmp_path / "runs"))
     until(lambda: host.folder is not None and host.folder.state().step > 0)
     host.detach()
     assert host.join(PATIENCE)
     assert host.error is None
-    assert host.handed_over
+    assert host.in_background
     folder = host.folder
     assert folder is not None
     until(lambda: shown_status(folder.state()) not in ("queued", "running"))
@@ -243,14 +243,14 @@ def test_left_in_the_midst_of_any_evaluation(
     config = quick(*FALLING, "data.batch_size=128", "training.epochs=3", "evaluation.test_every=1", "model.dropout=0.1")
     uncut = new(config, tmp_path)
     whole = Leaver(uncut, 0, "stop")
-    resume(uncut, lambda *_: None, whole)
+    resume_run(uncut, lambda *_: None, whole)
     # Two while it is prepared; validation and test after each epoch, and the test of the best weights at the end.
     assert whole.looks == 2 + 7
     for look in range(1, whole.looks + 1):
         cut, name = new(config, tmp_path), ("stop", "detach")[look % 2]
-        left = resume(cut, lambda *_: None, Leaver(cut, look, name))  # type: ignore[arg-type]
+        left = resume_run(cut, lambda *_: None, Leaver(cut, look, name))  # type: ignore[arg-type]
         assert left.status == ("stopped", "queued")[look % 2]
-        assert resume(cut, lambda *_: None, Inbox(cut)).status == "finished"
+        assert resume_run(cut, lambda *_: None, Inbox(cut)).status == "finished"
         assert_same(read(cut), read(uncut))
 
 
@@ -260,7 +260,7 @@ def test_left_while_it_is_prepared(
 ) -> None:
     config = quick(*SHORT)
     uncut, cut = new(config, tmp_path), new(config, tmp_path)
-    resume(uncut, lambda *_: None, Inbox(uncut))
+    resume_run(uncut, lambda *_: None, Inbox(uncut))
     inbox, seen = Inbox(cut), []
 
     def prepare(doing: str, _: float | None) -> None:
@@ -269,11 +269,11 @@ def test_left_while_it_is_prepared(
             send(cut, "pause")
             send(cut, name)
 
-    state = resume(cut, prepare, inbox)
+    state = resume_run(cut, prepare, inbox)
     assert (state.status, state.step, state.phase) == (status, 0, "paused" if status == "queued" else "")
     assert seen[-1][0] == "building the network"
     assert [event.name for event in read(cut).events] == [{"stop": "stopped", "detach": "detached"}[name]]
-    assert resume(cut, lambda *_: None, cutter(cut, 2, "resume")).status == "finished"
+    assert resume_run(cut, lambda *_: None, cutter(cut, 2, "resume")).status == "finished"
     assert_same(read(cut), read(uncut))
 
 
@@ -289,7 +289,7 @@ def test_killed_around_any_checkpoint(
     """What is told at the end is what was measured, however old the state was that the killed process left behind."""
     config = quick(*FALLING, "data.batch_size=128", "training.epochs=2", "training.checkpoint_every=1e-9")
     uncut, cut = new(config, tmp_path), new(config, tmp_path)
-    resume(uncut, lambda *_: None, Inbox(uncut))
+    resume_run(uncut, lambda *_: None, Inbox(uncut))
     save, calls = checkpoint.save, 0
     # The first one, one in mid-epoch, and the three at the end of each epoch of eleven steps: after its last step, with
     # its validation, and after its commands.
@@ -309,7 +309,7 @@ def test_killed_around_any_checkpoint(
         patch.setattr(writer_module, "INTERVAL", 1e9)
         patch.setattr(checkpoint, "save", save_and_die)
         with pytest.raises(Killed):
-            resume(cut, lambda *_: None, Inbox(cut))
-    assert resume(cut, lambda *_: None, Inbox(cut)).status == "finished"
+            resume_run(cut, lambda *_: None, Inbox(cut))
+    assert resume_run(cut, lambda *_: None, Inbox(cut)).status == "finished"
     assert drops(read(uncut))
     assert_same(read(cut), read(uncut))

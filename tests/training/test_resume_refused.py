@@ -12,9 +12,9 @@ from tuitrain.cli import main
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import dumps
 from tuitrain.errors import RunError
-from tuitrain.hosts.background import spawn
-from tuitrain.hosts.launch import Request, make, resume, resume_together
-from tuitrain.hosts.sweeps.worker import Place, Worker
+from tuitrain.hosts.background import resume_in_background
+from tuitrain.hosts.launch import RunSpec, create_run, resume_run, resume_stacked_runs
+from tuitrain.hosts.sweeps.worker import Worker, WorkerResources
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.follower import Follower
@@ -30,11 +30,11 @@ Read = Callable[[RunFolder], Follower]
 
 
 def new(config: Config, tmp_path: Path) -> RunFolder:
-    return make(Request(config=config, runs_dir=tmp_path / "runs"))
+    return create_run(RunSpec(config=config, runs_dir=tmp_path / "runs"))
 
 
 def train(folder: RunFolder, epochs: int | None = None) -> State:
-    return resume(folder, lambda *_: None, Inbox(folder), epochs)
+    return resume_run(folder, lambda *_: None, Inbox(folder), epochs)
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_a_process_of_its_own_leaves_the_run_as_it_was(finished: RunFolder) -> N
     before = kept(finished)
     cut_short(finished)
     # It holds the run before it loads torch; what became of it stands there at its end.
-    spawn(finished, 3)
+    resume_in_background(finished, 3)
     while finished.state().active:
         assert shown_status(finished.state()) != "interrupted"
     assert kept(finished) == before
@@ -202,7 +202,7 @@ def test_of_runs_that_are_trained_together_the_others_go_on(quick: Quick, tmp_pa
     empty(folders[0])
     before, states = kept(folders[0]), {}
     with pytest.raises(RunError, match="is damaged"):
-        resume_together(
+        resume_stacked_runs(
             [(folder, Inbox(folder)) for folder in folders], lambda folder, state: states.update({folder.id: state})
         )
     assert kept(folders[0]) == before
@@ -226,14 +226,14 @@ seeds = 2
 @pytest.mark.parametrize("stack", [1, 4])
 def test_a_sweep_gives_up_a_run_that_cannot_go_on(tmp_path: Path, stack: int) -> None:
     sweep = create_sweep(tmp_path / "runs", SWEEP)
-    Worker(sweep, Place(), stack=stack).work()
+    Worker(sweep, WorkerResources(), stack=stack).work()
     for number in range(2):
         run = sweep.run(Job(0, number))
         assert run is not None
         ended(run, "interrupted")
         if number:
             empty(run)
-    Worker(sweep, Place(), stack=stack).work()
+    Worker(sweep, WorkerResources(), stack=stack).work()
     outcomes = {one.job: one for one in SweepIndex(sweep).refresh()}
     assert all(one.done for one in outcomes.values())
     assert outcomes[Job(0, 0)].status == "finished"

@@ -14,8 +14,8 @@ from torch import Tensor
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import dumps
 from tuitrain.errors import RunError
-from tuitrain.hosts.evaluate import reevaluate
-from tuitrain.hosts.launch import Request, make
+from tuitrain.hosts.evaluate import evaluate_checkpoint
+from tuitrain.hosts.launch import RunSpec, create_run
 from tuitrain.runs.control import Command, CommandName, Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
@@ -56,7 +56,7 @@ def command(name: CommandName, value: float | None = None) -> Command:
 
 
 def new(config: Config, tmp_path: Path) -> RunFolder:
-    return make(Request(config=config, runs_dir=tmp_path / "runs"))
+    return create_run(RunSpec(config=config, runs_dir=tmp_path / "runs"))
 
 
 def go_on(
@@ -556,12 +556,12 @@ def test_a_killed_runs_evaluation_is_its_checkpoints(quick: Quick, read: Read, t
     ahead = folder.state()
     ahead.step, ahead.status = read(folder).train.step[-1], "failed"
     folder.state_file.write_bytes(msgspec.json.encode(ahead))
-    found = reevaluate(folder, "test", "last", "cpu", lambda *_: None)
+    found = evaluate_checkpoint(folder, "test", "last", "cpu", lambda *_: None)
     assert (found.epoch, found.step) == (1, STEPS) != (ahead.epoch, ahead.step)
     assert folder.evaluation("test") == found
     # Beside the checkpoint's own numbers: those of the run that goes on from there.
     _, state = go_on(folder)
-    again = reevaluate(folder, "test", "last", "cpu", lambda *_: None)
+    again = evaluate_checkpoint(folder, "test", "last", "cpu", lambda *_: None)
     assert state.test == Score(again.loss, again.accuracy)
     assert (again.epoch, again.step) == (3, 3 * STEPS)
 
@@ -570,5 +570,5 @@ def test_a_run_of_a_gpu_is_evaluated_without_one(quick: Quick, tmp_path: Path) -
     folder = new(quick("training.epochs=1"), tmp_path)
     _, state = go_on(folder)
     folder.config_file.write_text(dumps(quick("training.epochs=1", "training.precision=fp16")))
-    found = reevaluate(folder, "test", "last", "cpu", lambda *_: None)
+    found = evaluate_checkpoint(folder, "test", "last", "cpu", lambda *_: None)
     assert state.test == Score(found.loss, found.accuracy)

@@ -10,7 +10,7 @@ import msgspec
 from tuitrain.analysis import units
 from tuitrain.analysis.compare import METRICS, Comparison, best
 from tuitrain.analysis.mcnemar import LEVEL, mcnemar, p_text, verdict
-from tuitrain.config.values import to_text
+from tuitrain.config.formatting import format_value
 from tuitrain.errors import RunError
 from tuitrain.runs.changes import at_start, present
 from tuitrain.runs.folder import RunFolder
@@ -101,7 +101,7 @@ def csv_text(comparison: Comparison, keys: Sequence[str]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["id", "name", "status", *keys, *(metric.key for metric in METRICS)])
     for run in comparison.runs:
-        settings = ["" if key not in run.settings else to_text(run.settings[key]) for key in keys]
+        settings = ["" if key not in run.settings else format_value(run.settings[key]) for key in keys]
         numbers = ["" if run.metrics[metric.key] is None else run.metrics[metric.key] for metric in METRICS]
         texts = [_inert(plain(text)) for text in (run.id, run.name, run.status, *settings)]
         writer.writerow([*texts, *numbers])
@@ -117,7 +117,7 @@ def table_rows(comparison: Comparison, keys: Sequence[str], tests: Tests) -> lis
     """A row a setting, metric or test: its name, then a text for each run."""
     settings = [run.settings for run in comparison.runs]
     table = [
-        [key, *(plain(to_text(values[key]), 60) if key in values else units.UNKNOWN for values in settings)]
+        [key, *(plain(format_value(values[key]), 60) if key in values else units.UNKNOWN for values in settings)]
         for key in keys
     ]
     for metric in METRICS:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from tuitrain.analysis import units
-from tuitrain.config.values import changed
+from tuitrain.config.values import changed_settings
 from tuitrain.runs.catalog.listing import Entry
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def model(entry: Entry) -> str:
 
 def settings(run: "Entry | Follower") -> dict[str, Any]:
     """Those that are not at their defaults, or were changed on the way; of another tool's run all that are known."""
-    return run.settings if run.folder.read_only else changed(run.config) | run.changes
+    return run.settings if run.folder.read_only else changed_settings(run.config) | run.changes
 
 
 def status(entry: Entry) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 from msgspec import Struct
 
 from tuitrain.analysis import units
+from tuitrain.config.formatting import format_value
 from tuitrain.config.sweeps.sweep import Sweep, short_names
-from tuitrain.config.values import to_text
 from tuitrain.runs.catalog.result import metric
 from tuitrain.runs.sweeps.index import Outcome
 from tuitrain.text import plain
@@ -121,7 +121,7 @@ def _levels(values: Sequence[Any]) -> tuple[list[str], list[int]]:
         distinct.sort()
     if not numbers or len(distinct) <= MOST_LEVELS:
         places = {value: place for place, value in enumerate(distinct)}
-        return [to_text(value) for value in distinct], [places[value] for value in values]
+        return [format_value(value) for value in distinct], [places[value] for value in values]
     size = -(-len(distinct) // GROUPS)
     groups = [distinct[start : start + size] for start in range(0, len(distinct), size)]
     places = {value: place for place, group in enumerate(groups) for value in group}
@@ -132,7 +132,7 @@ def _levels(values: Sequence[Any]) -> tuple[list[str], list[int]]:
 def described(values: dict[str, Any]) -> str:
     """`optimizer=adam lr=0.01`, to show."""
     names = short_names(list(values))
-    return plain(" ".join(f"{names[key]}={to_text(value)}" for key, value in values.items()))
+    return plain(" ".join(f"{names[key]}={format_value(value)}" for key, value in values.items()))
 
 
 def title(metric_name: str) -> str:

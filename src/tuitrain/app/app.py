@@ -20,9 +20,9 @@ from textual.theme import BUILTIN_THEMES
 
 from tuitrain.analysis import units
 from tuitrain.config import preferences
-from tuitrain.config.values import from_text
+from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError, RunError, TuitrainError
-from tuitrain.hosts.background import spawn
+from tuitrain.hosts.background import resume_in_background
 from tuitrain.hosts.launch import check_checkpoint, check_resumable
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, shown_status
@@ -114,7 +114,7 @@ class TuitrainApp(PaintedApp):
         for number in (signal.SIGHUP, signal.SIGINT):
             self._on_signal(number, self.exit)
         self._on_signal(signal.SIGTERM, self._stop_and_exit)
-        self.theme_changed_signal.subscribe(self, lambda theme: preferences.change(theme=theme.name))
+        self.theme_changed_signal.subscribe(self, lambda theme: preferences.update(theme=theme.name))
         for error in self._skipped:
             self.notify(str(error), severity="warning", markup=False)
         if self._first is not None:
@@ -138,7 +138,7 @@ class TuitrainApp(PaintedApp):
 
     def _set_slow_line(self, choice: preferences.SlowLine) -> None:
         self.slow_line = choice
-        preferences.change(slow_line=choice)
+        preferences.update(slow_line=choice)
 
     def action_help(self) -> None:
         from tuitrain.screens.help import Help
@@ -173,7 +173,7 @@ class TuitrainApp(PaintedApp):
 
     def _look_at_host(self) -> None:
         """Say what a run of this app cannot write into its folder; what goes wrong before it has one, the form says."""
-        if self.host.folder is not None and not self.host.busy and (error := self.host.take_error()):
+        if self.host.folder is not None and not self.host.busy and (error := self.host.pop_error()):
             self._say(error)
 
     def on_run_ended(self, message: RunEnded) -> None:
@@ -226,7 +226,7 @@ class TuitrainApp(PaintedApp):
             return
 
         def number(text: str) -> int:
-            epochs: int = from_text("training.epochs", text)
+            epochs: int = parse_value("training.epochs", text)
             check_resumable(folder, state, epochs)
             return epochs
 
@@ -241,7 +241,7 @@ class TuitrainApp(PaintedApp):
     def _train_on(self, folder: RunFolder, watch: bool, epochs: int | None) -> None:
         """In a process of its own: whatever ended it before, this terminal will not."""
         try:
-            spawn(folder, epochs)
+            resume_in_background(folder, epochs)
         except TuitrainError as error:
             self.call_from_thread(self._say, error)
         else:
@@ -350,4 +350,4 @@ def open_app(runs_dir: Path, first: RunFolder | None = None) -> RunFolder | None
         raise app._exception
     if host.error is not None:
         raise host.error
-    return host.folder if host.handed_over else None
+    return host.folder if host.in_background else None

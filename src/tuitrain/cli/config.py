@@ -14,7 +14,7 @@ def run(options: argparse.Namespace) -> int:
             [
                 {
                     "key": item.key,
-                    "type": f"list of {item.kind.__name__}" if item.many else item.kind.__name__,
+                    "type": f"list of {item.kind.__name__}" if item.is_list else item.kind.__name__,
                     "default": item.default,
                     "choices": item.choices or None,
                     "allowed": item.allowed,

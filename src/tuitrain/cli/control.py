@@ -3,7 +3,7 @@
 import argparse
 
 from tuitrain.cli.output import talk
-from tuitrain.config.values import from_text
+from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.control import KEYS, CommandName, accepted, ask, send
@@ -47,4 +47,4 @@ def _change(text: str, begun: int) -> tuple[CommandName, float]:
             key=key,
         )
     name = CHANGEABLE[key]
-    return name, accepted(name, from_text(key, value), begun)
+    return name, accepted(name, parse_value(key, value), begun)

@@ -6,14 +6,16 @@ import sys
 from tuitrain.analysis import units
 from tuitrain.cli.output import document, talk
 from tuitrain.cli.show import evaluation_document
-from tuitrain.hosts.evaluate import reevaluate
+from tuitrain.hosts.evaluate import evaluate_checkpoint
 from tuitrain.runs.catalog.listing import find
 from tuitrain.text import plain
 
 
 def run(options: argparse.Namespace) -> int:
     folder = find(options.runs_dir, options.name)
-    seen = reevaluate(folder, options.split, options.checkpoint, options.device, lambda what, _: talk(plain(what)))
+    seen = evaluate_checkpoint(
+        folder, options.split, options.checkpoint, options.device, lambda what, _: talk(plain(what))
+    )
     if options.json:
         document({"run": folder.id, **evaluation_document(seen)})
     else:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tuitrain import __version__
-from tuitrain.config.values import nearest
-from tuitrain.text import plain
+from tuitrain.text import did_you_mean, plain
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -51,7 +50,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     if word.startswith("-") and word not in ("-h", "--help", "--version"):
         return _build().parse_args(["app", *arguments])
     if not word.startswith("-") and word not in (*COMMANDS, "work", "sweep-work"):
-        hint = nearest(word, COMMANDS) or f"The commands are {', '.join(COMMANDS)}."
+        hint = did_you_mean(word, COMMANDS) or f"The commands are {', '.join(COMMANDS)}."
         sys.stderr.write(f"tuitrain: there is no command {plain(word, 60)!r}. {hint}\n")
         raise SystemExit(2)
     return _build().parse_args(arguments or ["app"])

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from tuitrain.cli.output import talk
 from tuitrain.cli.train import follow, queued
-from tuitrain.config.values import check, from_text
+from tuitrain.config.validation import check_value
+from tuitrain.config.values import parse_value
 from tuitrain.errors import RunError
-from tuitrain.hosts.background import spawn
+from tuitrain.hosts.background import resume_in_background
 from tuitrain.hosts.launch import check_resumable
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.catalog.listing import find
@@ -32,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
         raise RunError(f"{plain(folder.id)} is {status} already.", f"Watch it: tuitrain attach {plain(folder.id)}")
     check_resumable(folder, state, epochs)
     if options.detach:
-        spawn(folder, epochs)
+        resume_in_background(folder, epochs)
         return queued(folder, options.json)
     host, known = ThreadHost(), _size(folder.log_file)
     return follow(host, lambda: host.resume(folder, epochs), options.json, known)
@@ -49,6 +50,6 @@ def _epochs(text: str, present: int) -> int | None:
     if not text:
         return None
     more = text.startswith("+")
-    value: int = from_text("training.epochs", text.removeprefix("+"))
-    epochs: int = check("training.epochs", value + (present if more else 0))
+    value: int = parse_value("training.epochs", text.removeprefix("+"))
+    epochs: int = check_value("training.epochs", value + (present if more else 0))
     return epochs

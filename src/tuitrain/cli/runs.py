@@ -9,7 +9,7 @@ from tuitrain.analysis.table.columns import Column, columns
 from tuitrain.analysis.table.layout import judged_by, ordered, sort_order
 from tuitrain.cli.output import document, talk
 from tuitrain.cli.table import write_table
-from tuitrain.config.values import flat
+from tuitrain.config.values import flatten
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.changes import present
@@ -72,6 +72,6 @@ def _document(entry: Entry) -> dict[str, Any]:
         "validation": state.validation,
         "test": state.test,
         "best": state.best,
-        "config": entry.settings if entry.folder.read_only else flat(entry.config),
+        "config": entry.settings if entry.folder.read_only else flatten(entry.config),
         "changed": present(entry.changes),
     }

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from tuitrain.analysis import confusion, summary, units
 from tuitrain.cli.output import document, scores, wide_console
-from tuitrain.config.values import to_text
+from tuitrain.config.formatting import format_value
 from tuitrain.runs.catalog.listing import Entry, find
 from tuitrain.runs.catalog.result import result
 from tuitrain.runs.changes import present
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _made(console: Console, entry: Entry) -> None:
     info, foreign = entry.info, entry.folder.read_only
-    differing = ", ".join(f"{key}={to_text(value)}" for key, value in summary.settings(entry).items())
+    differing = ", ".join(f"{key}={format_value(value)}" for key, value in summary.settings(entry).items())
     if isinstance(info, ForeignInfo):
         tags = ", ".join(f"{tag} ({points:,})" for tag, points in info.curves.items())
         console.print(Text(f"TensorBoard event files of another tool: {plain(tags, 2000) or 'no scalars'}"))

@@ -15,12 +15,13 @@ from rich.text import Text
 from tuitrain.analysis import sweep as analysis
 from tuitrain.analysis import units
 from tuitrain.cli.output import document, talk, wide_console
-from tuitrain.config.sweeps.sweep import Sweep, Values, assigned_options, change, describe, trials
-from tuitrain.config.sweeps.sweep import options as sweep_options
+from tuitrain.config.formatting import format_value
+from tuitrain.config.sweeps.overrides import override_sweep, parse_option_overrides, parse_trials
+from tuitrain.config.sweeps.sweep import Sweep, Values, format_trial, sweep_settings
 from tuitrain.config.sweeps.toml import dumps, read
-from tuitrain.config.values import parsed, to_text
+from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError, RunError
-from tuitrain.hosts.sweeps.pool import Pool, spawn, stop
+from tuitrain.hosts.sweeps.pool import WorkerPool, start_sweep_in_background, stop_sweep
 from tuitrain.runs.catalog.result import metric
 from tuitrain.runs.sweeps.folder import SweepFolder, create, find, sweeps
 from tuitrain.runs.sweeps.index import Outcome, SweepIndex
@@ -29,7 +30,7 @@ from tuitrain.text import plain
 
 def run(options: argparse.Namespace) -> int:
     if options.parallel is not None:
-        options.parallel = parsed(sweep_options()["sweep.parallel"], options.parallel)
+        options.parallel = parse_value(sweep_settings()["sweep.parallel"], options.parallel)
     if options.name is None and not any((options.config, options.set, options.add, options.say, options.first)):
         return _list(options)
     if options.name is None and (options.say or options.first):
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     if options.name is not None and _extend(folder, options):
         return 0
     if options.detach:
-        spawn(folder, options.parallel)
+        start_sweep_in_background(folder, options.parallel)
         talk(f"It goes on in the background. Watch it: tuitrain, then S. Stop it: tuitrain sweep {folder.id} --stop")
         if not options.json:
             sys.stdout.write(f"{folder.id}\n")
@@ -55,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _new(options: argparse.Namespace) -> SweepFolder:
     sweep, original = read(options.config) if options.config else (Sweep(), "")
-    sweep = change(sweep, [*options.set, *_more(options)], _added(options))
+    sweep = override_sweep(sweep, [*options.set, *_more(options)], _added(options))
     folder = create(options.runs_dir, dumps(sweep, original))
     talk(f"sweep {plain(folder.path, 1000)}: {_counted(sweep)}")
     return folder
@@ -67,7 +68,7 @@ def _more(options: argparse.Namespace) -> list[str]:
 
 
 def _added(options: argparse.Namespace) -> list[Values]:
-    return [values for one in options.add for values in trials(one)]
+    return [values for one in options.add for values in parse_trials(one)]
 
 
 def _counted(sweep: Sweep) -> str:
@@ -79,7 +80,7 @@ def _extend(folder: SweepFolder, options: argparse.Namespace) -> bool:
     """What is asked of a sweep that exists; whether that is all, because it goes on elsewhere."""
     if options.config is not None:
         raise ConfigError("-c is for a new sweep.", "Add trials to this one with --add.")
-    changes = assigned_options([*options.set, *_more(options)])
+    changes = parse_option_overrides([*options.set, *_more(options)])
     add = _added(options)
     if not changes and not add:
         return False
@@ -100,7 +101,7 @@ def _say(folder: SweepFolder, options: argparse.Namespace) -> int:
         jobs = sorted(folder.jobs(), key=lambda job: job.seed)
         folder.first([job for trial in options.first for job in jobs if job.trial == trial])
     if options.say == "stop":
-        stop(folder)
+        stop_sweep(folder)
     elif options.say:
         folder.ask(paused=options.say == "pause")
     at_work = bool(folder.sessions())
@@ -111,7 +112,7 @@ def _say(folder: SweepFolder, options: argparse.Namespace) -> int:
 
 def _work(folder: SweepFolder, parallel: int | None) -> bool:
     """Whether all runs of the sweep have ended."""
-    pool = Pool(folder, parallel)
+    pool = WorkerPool(folder, parallel)
 
     def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         pool.ending.set()
@@ -162,7 +163,7 @@ class _Talk:
         name = sweep.options.metric
         value = metric(one.state, name)
         end = f". {plain(one.problem)}" if value is None else f", {analysis.title(name)} {analysis.shown(name, value)}"
-        text = f"trial {one.job.trial} {describe(values)} seed {sweep.seed(values, one.job.seed)}:"
+        text = f"trial {one.job.trial} {format_trial(values)} seed {sweep.seed(values, one.job.seed)}:"
         text += f" {analysis.shown_status(one)}{end}"
         self._console.print(Text(text))
 
@@ -227,7 +228,7 @@ def _table(
     for trial, runs in sorted(by_trial.items()):
         values = {} if runs[0].values is None else sweep.settings(runs[0].values)
         found, test = (analysis.summarize(metric(one.state, key) for one in runs) for key in (name, judge))
-        cells = [str(trial), *(to_text(values[key]) if key in values else "" for key in sweep.varying)]
+        cells = [str(trial), *(format_value(values[key]) if key in values else "" for key in sweep.varying)]
         cells += [
             f"{sum(one.done for one in runs)}/{len(runs)}",
             analysis.shown(name, found.mean if found else None),
@@ -237,7 +238,7 @@ def _table(
         table.add_row(*(Text(plain(cell, 60)) for cell in cells))
     wide_console().print(table)
     if best is not None:
-        talk(f"best: trial {best[0]}, {describe(folder.values(best[0]) or {})}")
+        talk(f"best: trial {best[0]}, {format_trial(folder.values(best[0]) or {})}")
 
 
 def _list(options: argparse.Namespace) -> int:

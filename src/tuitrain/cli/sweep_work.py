@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 
-from tuitrain.hosts.sweeps.worker import Place, work
+from tuitrain.hosts.sweeps.worker import WorkerResources, run_worker
 
 
 def run(options: argparse.Namespace) -> int:
@@ -16,6 +16,6 @@ def run(options: argparse.Namespace) -> int:
     lifeline = os.fdopen(os.dup(0), "rb", buffering=0)
     with open(os.devnull, "rb") as nothing:  # noqa: PTH123
         os.dup2(nothing.fileno(), 0)
-    work(options.path, Place(options.device, options.threads), options.until, options.stack, lifeline)
+    run_worker(options.path, WorkerResources(options.device, options.threads), options.until, options.stack, lifeline)
     sys.stdout.flush()
     return 0

@@ -15,8 +15,8 @@ from tuitrain.cli.output import document, scores, talk
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import read
 from tuitrain.config.values import override
-from tuitrain.hosts.background import start
-from tuitrain.hosts.launch import Request
+from tuitrain.hosts.background import start_in_background
+from tuitrain.hosts.launch import RunSpec
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.catalog.result import result
 from tuitrain.runs.folder import RunFolder
@@ -30,7 +30,7 @@ POLL = 0.1
 
 def run(options: argparse.Namespace) -> int:
     config, original = read(options.config) if options.config else (Config(), "")
-    request = Request(
+    request = RunSpec(
         config=override(config, options.set),
         runs_dir=options.runs_dir,
         name=options.name,
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
         command=shlex.join(["tuitrain", *sys.argv[1:]]),
     )
     if options.detach:
-        return queued(start(request), options.json)
+        return queued(start_in_background(request), options.json)
     host = ThreadHost()
     return follow(host, lambda: host.start(request), options.json)
 

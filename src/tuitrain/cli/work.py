@@ -4,7 +4,7 @@ import argparse
 import signal
 from types import FrameType
 
-from tuitrain.hosts.launch import resume
+from tuitrain.hosts.launch import resume_run
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 
@@ -19,5 +19,5 @@ def run(options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    state = resume(folder, lambda what, fraction: None, inbox, options.epochs)  # noqa: ARG005
+    state = resume_run(folder, lambda what, fraction: None, inbox, options.epochs)  # noqa: ARG005
     return 1 if state.status == "failed" else 0

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 
-class Facts(Struct, frozen=True):
+class DatasetInfo(Struct, frozen=True):
     """`train` and `test` count images; `shape` is (C, H, W); `augment` is what `auto` stands for."""
 
     title: str
@@ -26,23 +26,23 @@ _CIFAR100 = (
 )
 
 # digits has no test split of its own: a fifth is set aside, stratified and always the same.
-FACTS = {
-    "digits": Facts("8x8 scans of digits, from scikit-learn", 1437, 360, (1, 8, 8), _NUMERALS, ("shift",)),
-    "mnist": Facts("28x28 handwritten digits", 60_000, 10_000, (1, 28, 28), _NUMERALS, ("shift",)),
-    "fashion-mnist": Facts(
+DATASETS = {
+    "digits": DatasetInfo("8x8 scans of digits, from scikit-learn", 1437, 360, (1, 8, 8), _NUMERALS, ("shift",)),
+    "mnist": DatasetInfo("28x28 handwritten digits", 60_000, 10_000, (1, 28, 28), _NUMERALS, ("shift",)),
+    "fashion-mnist": DatasetInfo(
         "28x28 pieces of clothing", 60_000, 10_000, (1, 28, 28),
         ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Boot"),
         ("shift", "flip"),
     ),
-    "kmnist": Facts(
+    "kmnist": DatasetInfo(
         "28x28 cursive Japanese characters", 60_000, 10_000, (1, 28, 28),
         ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"), ("shift",),
     ),
-    "cifar10": Facts(
+    "cifar10": DatasetInfo(
         "32x32 colour photographs", 50_000, 10_000, (3, 32, 32),
         ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"), ("flip", "crop"),
     ),
-    "cifar100": Facts(
+    "cifar100": DatasetInfo(
         "32x32 colour photographs, 100 classes", 50_000, 10_000, (3, 32, 32), tuple(_CIFAR100.split()),
         ("flip", "crop"),
     ),

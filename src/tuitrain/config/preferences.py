@@ -47,6 +47,6 @@ def save(preferences: Preferences) -> None:
         return
 
 
-def change(**changes: str | bool) -> None:
+def update(**changes: str | bool) -> None:
     """Save some, and leave the others as they are in the file."""
     save(msgspec.structs.replace(load(), **changes))

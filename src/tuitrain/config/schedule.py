@@ -11,7 +11,7 @@ ONE_CYCLE_RISE = 0.3
 LEAST_FINAL = 1e-6
 
 
-def factor(config: Schedule, step: int, steps_per_epoch: int, total_steps: int, drops: int = 0) -> float:
+def lr_factor(config: Schedule, step: int, steps_per_epoch: int, total_steps: int, drops: int = 0) -> float:
     """What multiplies `optimizer.lr` for the step about to be taken.
 
     `step` counts from 0, so that the last one of the run is `total_steps - 1`; later ones are given its value.

@@ -14,11 +14,11 @@ Value = str | int | float | bool | tuple[str, ...] | tuple[int, ...] | None
 
 
 class Setting(Struct, frozen=True, kw_only=True):
-    """One setting: `key` is `section.name`; `kind` the Python type, of an element where `many`."""
+    """One setting: `key` is `section.name`; `kind` the Python type, of an element of a list if `is_list`."""
 
     key: str
     kind: type
-    many: bool
+    is_list: bool
     optional: bool
     default: Any
     choices: tuple[str, ...]
@@ -34,7 +34,7 @@ class Setting(Struct, frozen=True, kw_only=True):
     def allowed(self) -> str:
         """What a value may be, in words."""
         words = self._one()
-        if self.many:
+        if self.is_list:
             words = f"a list, each {words}"
         return f"{words}, or none" if self.optional else words
 
@@ -60,8 +60,8 @@ def _setting(section: str, name: str, annotation: Any, default: Any) -> Setting:
     bounds, inner = annotation.__metadata__[0], annotation.__origin__
     help_text = bounds.description or ""
     optional = NoneType in get_args(inner)
-    many = get_origin(inner) is tuple
-    if optional or many:
+    is_list = get_origin(inner) is tuple
+    if optional or is_list:
         inner = get_args(inner)[0]
         if get_origin(inner) is Annotated:
             bounds, inner = inner.__metadata__[0], inner.__origin__
@@ -69,7 +69,7 @@ def _setting(section: str, name: str, annotation: Any, default: Any) -> Setting:
     return Setting(
         key=f"{section}.{name}",
         kind=str if choices else inner,
-        many=many,
+        is_list=is_list,
         optional=optional,
         default=default,
         choices=choices,
@@ -82,10 +82,12 @@ def _setting(section: str, name: str, annotation: Any, default: Any) -> Setting:
 @cache
 def settings() -> dict[str, Setting]:
     """All settings by their dotted key, in the order in which they are declared."""
-    return {key: item for section in fields(Config) for key, item in described(section.name, section.type).items()}
+    return {
+        key: item for section in fields(Config) for key, item in declared_settings(section.name, section.type).items()
+    }
 
 
-def described(section: str, declared: type[Struct]) -> dict[str, Setting]:
+def declared_settings(section: str, declared: type[Struct]) -> dict[str, Setting]:
     """What `declared`, a Struct whose fields are settings, declares, by `section.name`."""
     defaults = declared()
     return {

@@ -5,7 +5,7 @@ import msgspec
 from tuitrain.config.schema import Config
 
 
-def alike(config: Config) -> Config | None:
+def stacking_key(config: Config) -> Config | None:
     """The same for all runs that can be trained together; None for a run that is trained alone.
 
     They may differ in seed, learning rate, weight decay and momentum. A network that draws random numbers or keeps

@@ -5,18 +5,19 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISFIFO, S_ISREG
 from typing import Any
 
+from tuitrain.config.formatting import format_for_message
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import Setting, sections, settings
-from tuitrain.config.values import build, flat, nearest, shown
+from tuitrain.config.values import build_config, flatten
 from tuitrain.errors import ConfigError
-from tuitrain.text import plain
+from tuitrain.text import did_you_mean, plain
 
 LARGEST = 16 * 2**20
 
 
 def loads(text: str, source: str = "the TOML") -> Config:
     """The configuration that `text` describes; what it does not name has its default. Raises ConfigError."""
-    return from_tree(parse(text, source), source)
+    return config_from_tree(parse(text, source), source)
 
 
 def parse(text: str, source: str) -> dict[str, Any]:
@@ -31,17 +32,19 @@ def parse(text: str, source: str) -> dict[str, Any]:
     return tree
 
 
-def from_tree(tree: dict[str, Any], source: str) -> Config:
+def config_from_tree(tree: dict[str, Any], source: str) -> Config:
     """The configuration of parsed TOML. Raises ConfigError."""
     values: dict[str, object] = {}
     for section, entries in tree.items():
         if section not in sections():
-            hint = nearest(section, sections()) or f"The sections are {', '.join(sections())}."
+            hint = did_you_mean(section, sections()) or f"The sections are {', '.join(sections())}."
             raise ConfigError(f"Unknown section {plain(section, 80)!r} in {plain(source)}.", hint, key=section)
         if not isinstance(entries, dict):
-            raise ConfigError(f"{section} = {shown(entries)} in {plain(source)} must be a section, [{section}].")
+            raise ConfigError(
+                f"{section} = {format_for_message(entries)} in {plain(source)} must be a section, [{section}]."
+            )
         values |= {f"{section}.{name}": value for name, value in entries.items()}
-    return build(values)
+    return build_config(values)
 
 
 def _too_large(value: object) -> bool:
@@ -86,7 +89,7 @@ def dumps(config: Config, original: str = "") -> str:
     from tomlkit.items import Table
 
     document = tomlkit.parse(original)
-    for key, value in flat(config).items():
+    for key, value in flatten(config).items():
         section, _, name = key.partition(".")
         if section not in document:
             document.add(section, tomlkit.table())

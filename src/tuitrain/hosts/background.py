@@ -5,7 +5,7 @@ import sys
 import time
 
 from tuitrain.errors import RunError
-from tuitrain.hosts.launch import Request, make
+from tuitrain.hosts.launch import RunSpec, create_run
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.writer import RunWriter
 from tuitrain.text import plain
@@ -14,14 +14,14 @@ from tuitrain.text import plain
 PATIENCE = 20.0
 
 
-def start(request: Request) -> RunFolder:
+def start_in_background(request: RunSpec) -> RunFolder:
     """Make the run and leave it to a process of its own. Raises RunError where either fails."""
-    folder = make(request)
-    spawn(folder)
+    folder = create_run(request)
+    resume_in_background(folder)
     return folder
 
 
-def spawn(folder: RunFolder, epochs: int | None = None, since: int | None = None) -> None:
+def resume_in_background(folder: RunFolder, epochs: int | None = None, since: int | None = None) -> None:
     """Train on in a process of its own; returns as soon as that holds the run. `since` is where in the control file its
     commands begin; None: with those that are yet to come. Raises RunError where it does not come to that."""
     folder.refuse_links()

@@ -2,20 +2,23 @@
 
 from contextlib import suppress
 
-from tuitrain.config.values import build, check, flat
+from tuitrain.config.validation import check_value
+from tuitrain.config.values import build_config, flatten
 from tuitrain.errors import ConfigError
-from tuitrain.hosts.launch import Progress
-from tuitrain.hosts.log_capture import Capture
+from tuitrain.hosts.launch import ProgressCallback
+from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import Evaluation
 
 
-def reevaluate(folder: RunFolder, split: str, which: str, device: str, progress: Progress) -> Evaluation:
+def evaluate_checkpoint(
+    folder: RunFolder, split: str, which: str, device: str, progress: ProgressCallback
+) -> Evaluation:
     """Kept in the run's folder unless the run still goes on. Raises TuitrainError where run, data or checkpoint are
     not what they must be."""
     folder.refuse_foreign()
-    check("training.device", device)
-    with Capture():
+    check_value("training.device", device)
+    with LogCapture():
         progress("loading torch", None)
         from tuitrain.training import checkpoint
         from tuitrain.training.device import choose
@@ -30,7 +33,7 @@ def reevaluate(folder: RunFolder, split: str, which: str, device: str, progress:
         if config.training.precision == "fp16" and choose(device).type == "cpu":
             # Trained on a GPU, looked at without one.
             changes["training.precision"] = "fp32"
-        job = prepare(build(flat(config) | changes), progress)
+        job = prepare(build_config(flatten(config) | changes), progress)
         if split == "validation" and job.dataset.validation is None:
             raise ConfigError("The run has no validation split: data.validation = 0.", key="data.validation")
         path = folder.checkpoints / f"{which}.safetensors"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from tuitrain.errors import RunError
-from tuitrain.hosts.log_capture import Capture
+from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.runs import rows_csv
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
@@ -31,7 +31,7 @@ def default_path(folder: RunFolder, format: Format) -> Path:
 def export(folder: RunFolder, format: Format, path: Path, *, checkpoint: str = "last", force: bool = False) -> None:
     """Whole or not at all; `path` is a folder for tensorboard, else a file. What is there stays, unless `force` is
     given. Raises RunError and ConfigError."""
-    refuse_taken(path, format, force=force)
+    check_destination(path, format, force=force)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name[:100]}.") as drafts:
@@ -42,7 +42,7 @@ def export(folder: RunFolder, format: Format, path: Path, *, checkpoint: str = "
         raise RunError(f"{plain(path)} cannot be written: {error.strerror or plain(error)}.") from None
 
 
-def refuse_taken(path: Path, format: Format, *, force: bool = False) -> None:
+def check_destination(path: Path, format: Format, *, force: bool = False) -> None:
     """Raises RunError where `export` would."""
     if format == "tensorboard" and path.is_dir():
         strange = [other.name for other in path.iterdir() if not other.match(EVENTS)]
@@ -61,7 +61,7 @@ def refuse_taken(path: Path, format: Format, *, force: bool = False) -> None:
 
 def _write(folder: RunFolder, format: Format, draft: Path, checkpoint: str) -> None:
     if format in ("csv", "tensorboard"):
-        run = read(folder)
+        run = read_run(folder)
         if format == "csv":
             rows_csv.write(draft, run)
         else:
@@ -70,14 +70,14 @@ def _write(folder: RunFolder, format: Format, draft: Path, checkpoint: str) -> N
         return
     if folder.read_only:
         raise RunError(f"{plain(folder.id)} is another tool's run: there are no weights of it.", "It has csv.")
-    with Capture():
+    with LogCapture():
         from tuitrain.training import export as trained
 
         write: Callable[[RunFolder, str, Path], None] = trained.weights if format == "safetensors" else trained.onnx
         write(folder, checkpoint, draft)
 
 
-def export_apart(folder: RunFolder, format: Format, path: Path) -> None:
+def export_in_subprocess(folder: RunFolder, format: Format, path: Path) -> None:
     """As `export`, in a process of its own: loading torch would hold up the screen of this one."""
     # -P: a file of the user's that is called torch.py must not stand in for torch.
     command = [sys.executable, "-P", "-m", "tuitrain", "export", str(folder.path.absolute()), "--format", format]
@@ -93,7 +93,7 @@ def export_apart(folder: RunFolder, format: Format, path: Path) -> None:
         raise RunError(plain(lines[-1].removeprefix("tuitrain: ")))
 
 
-def read(folder: RunFolder) -> Follower:
+def read_run(folder: RunFolder) -> Follower:
     """All of it. Raises RunError where the run is damaged."""
     run = follow(folder)
     while run.poll(1.0):

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
-from tuitrain.hosts.log_capture import Capture
+from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.hosts.notify import notify
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
@@ -17,10 +17,10 @@ from tuitrain.runs.records import RunInfo, State
 from tuitrain.runs.writer import RunWriter, create, default_name
 from tuitrain.text import plain
 
-Progress = Callable[[str, float | None], None]
+ProgressCallback = Callable[[str, float | None], None]
 
 
-class Request(Struct, frozen=True, kw_only=True):
+class RunSpec(Struct, frozen=True, kw_only=True):
     """A run to be made; `original` is the user's TOML file, whose comments are kept, or empty; an empty `id`
     is made from the name; `parent` is the sweep that the run is a trial of."""
 
@@ -34,7 +34,7 @@ class Request(Struct, frozen=True, kw_only=True):
     parent: str | None = None
 
 
-def make(request: Request) -> RunFolder:
+def create_run(request: RunSpec) -> RunFolder:
     """The folder of a new run that nobody trains yet. Raises RunError."""
     info = RunInfo(
         id=request.id,
@@ -46,19 +46,19 @@ def make(request: Request) -> RunFolder:
     return create(request.runs_dir, info, request.config, request.original)
 
 
-def launch(request: Request, progress: Progress, created: Callable[[RunFolder, Inbox], None]) -> State:
+def train_new_run(request: RunSpec, progress: ProgressCallback, created: Callable[[RunFolder, Inbox], None]) -> State:
     """Prepare, make the run's folder, tell `created`, train to the end.
 
     Raises TuitrainError where preparing fails; then nothing is written. Once there is a folder, what goes wrong
     stands in its state.
     """
-    with Capture() as capture:
+    with LogCapture() as capture:
         progress("loading torch", None)
         from tuitrain.training.run import work
         from tuitrain.training.setup import prepare
 
         job = prepare(request.config, progress)
-        folder = make(request)
+        folder = create_run(request)
         capture.to(folder.log_file)
         inbox = Inbox(folder)
         created(folder, inbox)
@@ -67,7 +67,7 @@ def launch(request: Request, progress: Progress, created: Callable[[RunFolder, I
         return state
 
 
-def resume(folder: RunFolder, progress: Progress, inbox: Inbox, epochs: int | None = None) -> State:
+def resume_run(folder: RunFolder, progress: ProgressCallback, inbox: Inbox, epochs: int | None = None) -> State:
     """Train a run on from its last checkpoint, or from its beginning where it has none yet; `epochs` None: as many as
     it was to have.
 
@@ -79,7 +79,7 @@ def resume(folder: RunFolder, progress: Progress, inbox: Inbox, epochs: int | No
     check_resumable(folder, state, epochs)
     if state.status == "queued" and state.phase == "paused":
         inbox.put("pause")
-    with Capture() as capture:
+    with LogCapture() as capture:
         # Held before torch is loaded, which takes seconds: whoever started this process waits for no longer.
         writer = RunWriter(folder)
         try:
@@ -107,7 +107,7 @@ def resume(folder: RunFolder, progress: Progress, inbox: Inbox, epochs: int | No
         return state
 
 
-def resume_together(runs: Sequence[tuple[RunFolder, Inbox]], ended: Callable[[RunFolder, State], None]) -> None:
+def resume_stacked_runs(runs: Sequence[tuple[RunFolder, Inbox]], ended: Callable[[RunFolder, State], None]) -> None:
     """As `resume`, of runs that are `alike`, trained together; `ended` is told of each. Raises RunError where one
     of them has nothing left to do, or another process holds it; then none is begun. And after their ends where one of
     them could not be trained on."""

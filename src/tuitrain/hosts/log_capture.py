@@ -2,7 +2,7 @@
 
 Three ways lead to a terminal: Python's `sys.stdout` and `sys.stderr`, and below them the file descriptors 1 and 2,
 which C libraries and child processes write to. `tuitrain.cli.streams` moves the program's own output to descriptors of
-its own; `Capture` leads the rest away while a run is prepared and trained.
+its own; `LogCapture` leads the rest away while a run is prepared and trained.
 """
 
 import io
@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, BinaryIO, TextIO
 
-_active: "Capture | None" = None
+_active: "LogCapture | None" = None
 
 
 class _Routed(io.TextIOBase):
@@ -67,14 +67,14 @@ def _flush_c() -> None:
         ctypes.CDLL(None).fflush(None)
 
 
-class Capture:
+class LogCapture:
     """Around the preparing and the training of one run, in the thread that does it; one at a time in a process."""
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
         self.file: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace", buffering=1)  # noqa: SIM115
 
-    def __enter__(self) -> "Capture":
+    def __enter__(self) -> "LogCapture":
         global _active
         self._streams = (sys.stdout, sys.stderr)
         # What was printed before belongs where it was printed to.

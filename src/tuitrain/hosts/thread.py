@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable
 
 from tuitrain.errors import RunError, TuitrainError
-from tuitrain.hosts.background import spawn, start
-from tuitrain.hosts.launch import Request, launch, resume
+from tuitrain.hosts.background import resume_in_background, start_in_background
+from tuitrain.hosts.launch import RunSpec, resume_run, train_new_run
 from tuitrain.hosts.preload import load_libraries
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
@@ -36,7 +36,7 @@ class ThreadHost:
         self._inbox: Inbox | None = None
 
     @property
-    def handed_over(self) -> bool:
+    def in_background(self) -> bool:
         """Whether the run goes on in a process of its own."""
         return not self.busy and self._detached.is_set() and self.folder is not None and self.folder.state().active
 
@@ -44,7 +44,7 @@ class ThreadHost:
     def busy(self) -> bool:
         return not self.ended.is_set()
 
-    def start(self, request: Request) -> None:
+    def start(self, request: RunSpec) -> None:
         """Raises RunError while another run is being prepared or trained here."""
         self._begin(lambda: self._launch(request), None)
 
@@ -64,7 +64,7 @@ class ThreadHost:
         if self._inbox is not None:
             self._inbox.put("detach")
 
-    def take_error(self) -> TuitrainError | None:
+    def pop_error(self) -> TuitrainError | None:
         """`error`, for whoever tells the user of it, who is told once."""
         error, self.error = self.error, None
         return error
@@ -89,7 +89,7 @@ class ThreadHost:
             job()
             _release()
             if self.folder is not None and self._detached.is_set() and self.folder.state().status == "queued":
-                spawn(self.folder, since=self._inbox.read_to if self._inbox else None)
+                resume_in_background(self.folder, since=self._inbox.read_to if self._inbox else None)
         except Cancelled:
             pass
         except TuitrainError as error:
@@ -100,17 +100,17 @@ class ThreadHost:
             self._inbox = None
             self.ended.set()
 
-    def _launch(self, request: Request) -> None:
+    def _launch(self, request: RunSpec) -> None:
         try:
-            launch(request, self._progress, self._created)
+            train_new_run(request, self._progress, self._created)
         except Cancelled:
             if self._detached.is_set() and not self._cancelled.is_set():
-                self.folder = start(request)
+                self.folder = start_in_background(request)
 
     def _resume(self, folder: RunFolder, epochs: int | None) -> None:
         inbox = Inbox(folder)
         self._created(folder, inbox)
-        resume(folder, self._say, inbox, epochs)
+        resume_run(folder, self._say, inbox, epochs)
 
     def _progress(self, doing: str, fraction: float | None) -> None:
         if self._cancelled.is_set() or self._detached.is_set():

@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
-from tuitrain.config.values import to_text
 from tuitrain.runs.records import State
 from tuitrain.text import utf8_locale
 
@@ -20,7 +20,7 @@ class Changed(Struct, frozen=True):
     def __str__(self) -> str:
         arrow, others = ("→", "…") if utf8_locale() else ("->", "...")
         between = [others] if self.start == self.now else []
-        return arrow.join([to_text(self.start), *between, to_text(self.now)])
+        return arrow.join([format_value(self.start), *between, format_value(self.now)])
 
 
 def changes(config: Config, state: State) -> dict[str, Changed]:

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import msgspec
 from msgspec import Struct
 
-from tuitrain.config.values import check
+from tuitrain.config.validation import check_value
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.rows import Event, Row, decode
@@ -56,7 +56,7 @@ def send(folder: RunFolder, name: CommandName, value: float | None = None) -> No
 def accepted(name: CommandName, value: float | None, begun: int) -> Any:
     """What a run that has begun so many epochs sets for a command of `KEYS`. Raises ConfigError where it refuses."""
     key = KEYS[name]
-    found = check(key, int(value) if name == "epochs" and value is not None and value % 1 == 0 else value)
+    found = check_value(key, int(value) if name == "epochs" and value is not None and value % 1 == 0 else value)
     if name == "epochs" and found < begun:
         raise ConfigError(
             f"{key} = {found} is not allowed: epoch {begun} has begun, so it must be at least {begun}.", key=key

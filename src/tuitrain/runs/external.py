@@ -7,7 +7,7 @@ from msgspec import field
 
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
-from tuitrain.config.values import flat, from_text
+from tuitrain.config.values import flatten, parse_value
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs.records import RunInfo
 from tuitrain.text import plain
@@ -23,7 +23,7 @@ class ForeignInfo(RunInfo, kw_only=True):
 
 def settings_of(info: RunInfo, config: Config) -> dict[str, Any]:
     """All that is known of the settings, by key."""
-    return info.hparams if isinstance(info, ForeignInfo) else flat(config)
+    return info.hparams if isinstance(info, ForeignInfo) else flatten(config)
 
 
 def setting_of(info: RunInfo, config: Config, key: str) -> Any:
@@ -37,12 +37,12 @@ def setting_of(info: RunInfo, config: Config, key: str) -> Any:
 def fitting(key: str, value: Any) -> Any:
     """The value as the setting has it; None where it is of another kind."""
     wanted = settings()[key]
-    if isinstance(value, str) and (wanted.many or wanted.kind is not str):
+    if isinstance(value, str) and (wanted.is_list or wanted.kind is not str):
         try:
-            return from_text(key, value)
+            return parse_value(key, value)
         except ConfigError:
             return None
-    if wanted.many or isinstance(value, bool) != (wanted.kind is bool):
+    if wanted.is_list or isinstance(value, bool) != (wanted.kind is bool):
         return None
     if wanted.kind in (int, float):
         number = isinstance(value, (int, float)) and isfinite(value) and value == wanted.kind(value)

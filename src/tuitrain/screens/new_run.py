@@ -17,10 +17,10 @@ from tuitrain.config.settings import settings
 from tuitrain.config.sweeps import toml
 from tuitrain.errors import ConfigError
 from tuitrain.hosts import background
-from tuitrain.hosts.launch import Request
+from tuitrain.hosts.launch import RunSpec
 from tuitrain.hosts.preview.preview import Preview
-from tuitrain.hosts.preview.process import Previewer
-from tuitrain.hosts.sweeps.pool import spawn
+from tuitrain.hosts.preview.process import PreviewProcess
+from tuitrain.hosts.sweeps.pool import start_sweep_in_background
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import RunInfo
@@ -80,7 +80,7 @@ class NewRunForm(Screen[None]):
         self._refused: dict[str, str] = {}
         self._settled: Config | None = None
         self.preview: Preview | None = None
-        self._previewer = Previewer()
+        self._previewer = PreviewProcess()
         self.line = StartLine(host)
         self._due = False
 
@@ -127,7 +127,7 @@ class NewRunForm(Screen[None]):
 
     def on_field_changed(self, event: Field.Changed) -> None:
         if event.field.key == PLACE:
-            preferences.change(own_process=self.form.own_process)
+            preferences.update(own_process=self.form.own_process)
         self._changed()
 
     def _changed(self) -> None:
@@ -256,7 +256,7 @@ class NewRunForm(Screen[None]):
             self.line.elsewhere(lambda: _start_sweep(self._runs_dir, text))
         else:
             self._start(
-                Request(
+                RunSpec(
                     config=self.plan.config,
                     runs_dir=self._runs_dir,
                     name=self._draft.name,
@@ -271,9 +271,9 @@ class NewRunForm(Screen[None]):
         self.form.fix(self.line.busy)
         self.refresh_bindings()
 
-    def _start(self, request: Request) -> None:
+    def _start(self, request: RunSpec) -> None:
         if self.form.own_process:
-            self.line.elsewhere(lambda: background.start(request))
+            self.line.elsewhere(lambda: background.start_in_background(request))
         elif self._host.busy:
             self.form.focus_key(PLACE)
             self._say(BUSY)
@@ -342,7 +342,7 @@ class NewRunForm(Screen[None]):
 
 def _start_sweep(runs_dir: Path, text: str) -> SweepFolder:
     folder = create(runs_dir, text)
-    spawn(folder)
+    start_sweep_in_background(folder)
     return folder
 
 

@@ -10,8 +10,9 @@ from textual.content import Content
 from textual.widgets import ContentSwitcher, DataTable, Log, Static
 
 from tuitrain.analysis import confusion, units
+from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import settings
-from tuitrain.config.values import flat, to_text
+from tuitrain.config.values import flatten
 from tuitrain.errors import RunError
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
@@ -249,14 +250,17 @@ class Run(TickingScreen):
 def _settings(run: Follower) -> Content:
     """All settings, those that differ from their defaults marked; of another tool's run, what is known."""
     if run.folder.read_only:
-        pairs = [(f"  {plain(key):<26} ", plain(to_text(value))) for key, value in run.settings.items()]
+        pairs = [(f"  {plain(key):<26} ", plain(format_value(value))) for key, value in run.settings.items()]
         return Content("\n").join(Content.assemble((key, "$foreground 60%"), value) for key, value in pairs)
     lines = []
-    for key, value in (flat(run.config) | run.changes).items():
+    for key, value in (flatten(run.config) | run.changes).items():
         default = settings()[key].default
         differs = value != default
         shown = Content.assemble(
-            (f"{'•' if differs else ' '} {key:<26}", "$accent" if differs else "$foreground 60%"), plain(to_text(value))
+            (f"{'•' if differs else ' '} {key:<26}", "$accent" if differs else "$foreground 60%"),
+            plain(format_value(value)),
         )
-        lines.append(shown + Content.styled(f"   default {to_text(default)}", "$foreground 60%") if differs else shown)
+        lines.append(
+            shown + Content.styled(f"   default {format_value(default)}", "$foreground 60%") if differs else shown
+        )
     return Content("\n").join(lines)

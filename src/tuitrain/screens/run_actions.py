@@ -10,8 +10,8 @@ from textual.binding import Binding, BindingType
 
 from tuitrain.analysis.table.group_rows import Bundle
 from tuitrain.errors import RunError, TuitrainError
-from tuitrain.hosts.background import start
-from tuitrain.hosts.launch import Request
+from tuitrain.hosts.background import start_in_background
+from tuitrain.hosts.launch import RunSpec
 from tuitrain.runs.catalog import edit
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.files import read
@@ -117,12 +117,12 @@ class RunChanges(TickingScreen):
             self._say(error)
             return
         name = "" if is_default_name(run.info.name, run.config) else run.info.name
-        request = Request(
+        request = RunSpec(
             config=run.config, runs_dir=self.runs_dir, name=name, original=original,
             command=f"tuitrain: the settings of {run.folder.id} again",
         )  # fmt: skip
         self.notify(f"{plain(run.info.name, 60)} starts again, in a process of its own.", timeout=3, markup=False)
-        self._begin(partial(start, request))
+        self._begin(partial(start_in_background, request))
 
     @work(thread=True, exit_on_error=False)
     def _begin(self, begin: Callable[[], object]) -> None:
@@ -187,7 +187,7 @@ class RunChanges(TickingScreen):
             self.post_message(Choose(text, options, partial(self._export_to, run.folder)))
 
     def _export_to(self, folder: RunFolder, chosen: tuple[str, ...] | None) -> None:
-        from tuitrain.hosts.export import default_path, refuse_taken
+        from tuitrain.hosts.export import check_destination, default_path
 
         format = next((format for format in EXPORTS if chosen == (format,)), None)
         if format is None:
@@ -198,7 +198,7 @@ class RunChanges(TickingScreen):
                 self._export(folder, format, Path(text).expanduser())
 
         what = "Folder" if format == "tensorboard" else "File"
-        check = partial(refuse_taken, format=format)
+        check = partial(check_destination, format=format)
         self.post_message(
             AskValue(f"{what} to write, seen from {plain(Path.cwd())}", str(default_path(folder, format)),
                      lambda text: check(Path(text).expanduser()), answer)
@@ -206,12 +206,12 @@ class RunChanges(TickingScreen):
 
     @work(thread=True, exit_on_error=False)
     def _export(self, folder: RunFolder, format: "Format", path: Path) -> None:
-        from tuitrain.hosts.export import export_apart
+        from tuitrain.hosts.export import export_in_subprocess
 
         say = partial(self.app.call_from_thread, self.notify, markup=False)
         say(f"Writing {plain(path)} …", timeout=3)
         try:
-            export_apart(folder, format, path)
+            export_in_subprocess(folder, format, path)
         except TuitrainError as error:
             say(str(error), severity="error")
         else:

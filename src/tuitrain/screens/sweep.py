@@ -14,7 +14,7 @@ from tuitrain.analysis import sweep as analysis
 from tuitrain.analysis import units
 from tuitrain.config.sweeps.sweep import Sweep as Settings
 from tuitrain.errors import RunError
-from tuitrain.hosts.sweeps.pool import complaint
+from tuitrain.hosts.sweeps.pool import last_error
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import Outcome, SweepIndex
 from tuitrain.screens.sweep_actions import SWEEP_CHANGES, SweepChanges
@@ -116,7 +116,7 @@ class Sweep(SweepChanges):
             self.query_one("#head", Said).say(Content(str(error)))
             self.refresh_bindings()
             return
-        if before == "running" and self.status == "stopped" and (why := complaint(self.folder)):
+        if before == "running" and self.status == "stopped" and (why := last_error(self.folder)):
             self.notify(why, severity="error", markup=False)
         self._show()
         self.refresh_bindings()

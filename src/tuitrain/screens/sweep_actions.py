@@ -6,11 +6,12 @@ from typing import Any
 from textual import work
 from textual.binding import Binding, BindingType
 
-from tuitrain.config.sweeps.sweep import Sweep, Values, assignments, trials
-from tuitrain.config.sweeps.sweep import options as sweep_options
-from tuitrain.config.values import parsed, to_text
+from tuitrain.config.formatting import format_value
+from tuitrain.config.sweeps.overrides import parse_trials, split_assignments
+from tuitrain.config.sweeps.sweep import Sweep, Values, sweep_settings
+from tuitrain.config.values import parse_value
 from tuitrain.errors import TuitrainError
-from tuitrain.hosts.sweeps.pool import spawn, stop
+from tuitrain.hosts.sweeps.pool import start_sweep_in_background, stop_sweep
 from tuitrain.runs.sweeps.folder import OPEN, SweepFolder
 from tuitrain.runs.sweeps.index import Outcome
 from tuitrain.widgets.messages import AskValue, Choose
@@ -64,7 +65,7 @@ class SweepChanges(TickingScreen):
         self._do("Runs begin again.", lambda: self.folder.ask(paused=False))
 
     def action_stop(self) -> None:
-        self._do("The runs are saved; then it ends.", lambda: stop(self.folder))
+        self._do("The runs are saved; then it ends.", lambda: stop_sweep(self.folder))
 
     def action_first(self) -> None:
         one = self.selected
@@ -79,16 +80,16 @@ class SweepChanges(TickingScreen):
     @work(thread=True, exit_on_error=False)
     def _begin(self) -> None:
         try:
-            spawn(self.folder)
+            start_sweep_in_background(self.folder)
         except TuitrainError as error:
             self.app.call_from_thread(self.notify, str(error), severity="error", markup=False)
         finally:
             self._begins = False
 
     def action_more(self) -> None:
-        known, now = sweep_options(), self.sweep.options
+        known, now = sweep_settings(), self.sweep.options
         names = [name for name in OPEN if name != "trials" or now.method != "grid"]
-        about = {name: f"{known[f'sweep.{name}'].help}: {to_text(getattr(now, name))}" for name in names}
+        about = {name: f"{known[f'sweep.{name}'].help}: {format_value(getattr(now, name))}" for name in names}
         options = [(ADD, ADD, "a trial of your own, or several"), *((name, name, about[name]) for name in names)]
         self.post_message(Choose("More, or otherwise", options, self._more))
 
@@ -96,11 +97,11 @@ class SweepChanges(TickingScreen):
         if chosen == (ADD,):
             self._ask("Settings of the trial, as optimizer.lr=0.3 training.epochs=20", "", _trials, self._add)
         elif chosen:
-            wanted = sweep_options()[f"sweep.{chosen[0]}"]
+            wanted = sweep_settings()[f"sweep.{chosen[0]}"]
             self._ask(
                 f"sweep.{chosen[0]}: {wanted.help}",
-                to_text(getattr(self.sweep.options, chosen[0])),
-                lambda text: parsed(wanted, text),
+                format_value(getattr(self.sweep.options, chosen[0])),
+                lambda text: parse_value(wanted, text),
                 lambda value: self.folder.extend({chosen[0]: value}),
             )
 
@@ -126,4 +127,4 @@ class SweepChanges(TickingScreen):
 
 
 def _trials(text: str) -> list[Values]:
-    return trials(assignments(text))
+    return parse_trials(split_assignments(text))

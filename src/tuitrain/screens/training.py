@@ -7,7 +7,8 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import ContentSwitcher, Log
 
-from tuitrain.config.values import from_text, to_text
+from tuitrain.config.formatting import format_value
+from tuitrain.config.values import parse_value
 from tuitrain.errors import RunError
 from tuitrain.runs.control import KEYS, CommandName, accepted, send
 from tuitrain.runs.folder import RunFolder
@@ -180,7 +181,7 @@ class Training(TickingScreen):
         self._send("checkpoint")
 
     def action_rate(self) -> None:
-        self._ask("lr", to_text(live.rate(self.run)), "Learning rate, the peak where there is a schedule")
+        self._ask("lr", format_value(live.rate(self.run)), "Learning rate, the peak where there is a schedule")
 
     def action_epochs(self) -> None:
         if not self._active:
@@ -195,12 +196,12 @@ class Training(TickingScreen):
         def check(text: str) -> float:
             if not self._active:
                 raise RunError(f"The run does not go on: it is {self.run.status}.")
-            value: float = accepted(command, from_text(KEYS[command], text), self.run.state.begun)
+            value: float = accepted(command, parse_value(KEYS[command], text), self.run.state.begun)
             return value
 
         def answer(text: str | None) -> None:
             if text is not None:
-                self._send(command, from_text(KEYS[command], text))
+                self._send(command, parse_value(KEYS[command], text))
 
         self.post_message(AskValue(text, present, check, answer))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tuitrain.config.values import to_text
+from tuitrain.config.formatting import format_value
 from tuitrain.errors import ConfigError, TrainingError
 from tuitrain.runs.control import Command, Inbox, accepted
 from tuitrain.runs.writer import RunWriter
@@ -141,7 +141,7 @@ class Steered:
             self._more(value)
         self._save()
         by = plain(command.by, 60)
-        self.writer.log(f"{what} {to_text(before)} -> {to_text(value)} at step {self.at.step:,}, by {by}")
+        self.writer.log(f"{what} {format_value(before)} -> {format_value(value)} at step {self.at.step:,}, by {by}")
         self.writer.event(command.name, command.by, value)
 
     def _keep_rate(self) -> None:

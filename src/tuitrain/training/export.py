@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from tuitrain import __version__
-from tuitrain.config.values import flat
+from tuitrain.config.values import flatten
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs.folder import RunFolder
 from tuitrain.text import plain
@@ -70,7 +70,7 @@ def _saved(folder: RunFolder, which: str) -> tuple[checkpoint.State, dict[str, s
     about = {
         "run": folder.id, "name": info.name, "checkpoint": which, "epoch": epoch, "step": step, "model": info.model,
         "input": ["batch", *info.shape], "classes": info.classes, "normalization": _normalization(info.mean, info.std),
-        "settings": flat(config), "tuitrain": __version__,
+        "settings": flatten(config), "tuitrain": __version__,
     }  # fmt: skip
     return saved, {key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()}
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from tuitrain.config.schedule import factor
+from tuitrain.config.schedule import lr_factor
 from tuitrain.runs.records import Score
 from tuitrain.runs.rows import Train
 from tuitrain.training import checkpoint
@@ -145,7 +145,7 @@ class Loop(Steered):
         """The step that comes: its learning rate, which is set, and whether a row is due after it."""
         job, at = self.job, self.at
         steps = job.steps_per_epoch
-        rate = at.lr * factor(self.config.schedule, at.step, steps, steps * at.epochs, at.drops)
+        rate = at.lr * lr_factor(self.config.schedule, at.step, steps, steps * at.epochs, at.drops)
         for group in job.optimizer.param_groups:
             group["lr"] = rate
         at.step += 1

@@ -6,7 +6,7 @@ import pytest
 
 from tuitrain.analysis.table.groups import band, group, spread
 from tuitrain.config.schema import Config
-from tuitrain.config.values import flat, override
+from tuitrain.config.values import flatten, override
 
 
 def test_spread_is_that_of_numpy() -> None:
@@ -29,11 +29,11 @@ def test_one_value_has_no_deviation_and_none_no_spread() -> None:
 
 def test_groups_differ_in_nothing_but_the_seed() -> None:
     settings = {
-        f"{optimizer}-s{seed}": flat(override(Config(), [f"optimizer.name={optimizer}", f"training.seed={seed}"]))
+        f"{optimizer}-s{seed}": flatten(override(Config(), [f"optimizer.name={optimizer}", f"training.seed={seed}"]))
         for seed in range(3)
         for optimizer in ("adam", "sgd")
     }
-    settings["other"] = flat(override(Config(), ["optimizer.lr=0.5"]))
+    settings["other"] = flatten(override(Config(), ["optimizer.lr=0.5"]))
     found = group({**settings, "damaged": {}, "lost": {}}, {run: run for run in [*settings, "damaged", "lost"]})
     assert [(one.name, one.ids) for one in found] == [
         ("adam", ("adam-s0", "adam-s1", "adam-s2")),
@@ -55,7 +55,7 @@ def test_groups_differ_in_nothing_but_the_seed() -> None:
     ],
 )
 def test_a_group_is_called_what_its_names_share(names: list[str], expected: str) -> None:
-    config = flat(Config())
+    config = flatten(Config())
     [found] = group({"1": config, "2": config}, dict(zip("12", names, strict=True)))
     assert found.name == expected
 

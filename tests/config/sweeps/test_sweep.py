@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from tuitrain.config.schema import Config
-from tuitrain.config.sweeps.sweep import Range, Sweep, change, count, expand, options, several
+from tuitrain.config.sweeps.overrides import combinations, override_sweep, parse_values
+from tuitrain.config.sweeps.sweep import Range, Sweep, sweep_settings
 from tuitrain.config.sweeps.toml import amend, dumps, loads, read
 from tuitrain.config.toml import loads as load_config
 from tuitrain.config.values import override
@@ -42,24 +43,24 @@ EXAMPLE = Path(__file__).parents[3] / "examples/optimizers-and-activations.toml"
 def test_a_grid_is_every_combination_once_and_the_extra_trials() -> None:
     sweep = loads(TEXT)
     keys = ("optimizer.name", "optimizer.lr", "model.hidden")
-    combinations = product(("sgd", "adam"), (0.1, 0.01), ((64,), (64, 32)))
+    choices = product(("sgd", "adam"), (0.1, 0.01), ((64,), (64, 32)))
     extra = {"optimizer.name": "sgd", "training.epochs": 100}
-    assert list(sweep.known) == [*(dict(zip(keys, one, strict=True)) for one in combinations), extra]
+    assert list(sweep.fixed_trials) == [*(dict(zip(keys, one, strict=True)) for one in choices), extra]
     assert sweep.trials == 9
     assert sweep.varying == [*keys, "training.epochs"]
 
 
 def test_a_trial_is_the_base_with_its_values_and_the_next_seed() -> None:
-    sweep = change(loads(TEXT), ["training.seed=40"])
+    sweep = override_sweep(loads(TEXT), ["training.seed=40"])
     expected = ["data.batch_size=32", "optimizer.name=sgd", "training.epochs=100", "training.seed=42"]
-    assert sweep.config(sweep.known[-1], 2) == override(Config(), expected)
+    assert sweep.config(sweep.fixed_trials[-1], 2) == override(Config(), expected)
 
 
 def test_sampled_trials_come_after_the_extra_ones() -> None:
     sweep = loads(SAMPLED)
     assert sweep.values["optimizer.lr"] == Range(1e-4, 0.1, True)
     assert sweep.values["data.batch_size"] == Range(16, 256)
-    assert sweep.known == ({"optimizer.lr": 0.5},)
+    assert sweep.fixed_trials == ({"optimizer.lr": 0.5},)
     assert sweep.trials == 8
 
 
@@ -68,21 +69,23 @@ def test_what_is_written_reads_the_same(text: str) -> None:
     sweep = loads(text)
     assert dumps(sweep, text) == text
     assert loads(dumps(sweep)) == sweep
-    changed = change(sweep, ["training.epochs=3", "sweep.parallel=4", "model.dropout=0,0.5"])
+    changed = override_sweep(sweep, ["training.epochs=3", "sweep.parallel=4", "model.dropout=0,0.5"])
     written = dumps(changed, text)
     assert loads(written) == changed
     assert ("# small" in written) == ("# small" in text)
 
 
 def test_the_command_line_makes_settings_vary_and_holds_them() -> None:
-    assert change(Sweep(), ["optimizer.name=sgd,adam", "optimizer.lr=1,2"]).name == "optimizer-lr"
-    sweep = change(Sweep(), ["optimizer.name=sgd,adam", "training.epochs=2", "sweep.seeds=2", "sweep.name=mine"])
+    assert override_sweep(Sweep(), ["optimizer.name=sgd,adam", "optimizer.lr=1,2"]).name == "optimizer-lr"
+    sweep = override_sweep(
+        Sweep(), ["optimizer.name=sgd,adam", "training.epochs=2", "sweep.seeds=2", "sweep.name=mine"]
+    )
     assert sweep.name == "mine"
-    assert sweep.known == ({"optimizer.name": "sgd"}, {"optimizer.name": "adam"})
+    assert sweep.fixed_trials == ({"optimizer.name": "sgd"}, {"optimizer.name": "adam"})
     assert (sweep.base.training.epochs, sweep.options.seeds, sweep.options.name) == (2, 2, "mine")
-    held = change(loads(TEXT), ["optimizer.lr=0.5"])
+    held = override_sweep(loads(TEXT), ["optimizer.lr=0.5"])
     assert "optimizer.lr" not in held.values
-    assert {held.config(values, 0).optimizer.lr for values in held.known} == {0.5}
+    assert {held.config(values, 0).optimizer.lr for values in held.fixed_trials} == {0.5}
 
 
 def test_amending_keeps_comments_and_refuses_nonsense() -> None:
@@ -122,7 +125,7 @@ def test_amending_keeps_comments_and_refuses_nonsense() -> None:
             "data.validation = 0\n[sweep]\nprune = true\nmetric = 'train.loss'\n[sweep.values]\n'optimizer.lr' = [1]",
             "sweep.prune = true needs a validation split",
         ),
-        (f"[sweep.values]\n'training.seed' = {list(range(10_001))}", "has 10,001 combinations; the most is 10,000"),
+        (f"[sweep.values]\n'training.seed' = {list(range(10_001))}", "has 10,001 combinations; the limit is 10,000"),
         ("[modle]\n[sweep.values]\n'optimizer.lr' = [1]", "Unknown section 'modle'"),
         ("[sweep", "not valid TOML"),
     ],
@@ -174,26 +177,26 @@ def test_a_logarithmic_range_does_not_begin_at_nothing() -> None:
     ],
 )
 def test_one_text_may_stand_for_several_values(key: str, text: str, values: tuple[object, ...]) -> None:
-    assert several(key, text) == values
+    assert parse_values(key, text) == values
 
 
 @pytest.mark.parametrize("text", ["0.1, x", "0.1, -1", ","])
 def test_several_values_are_each_checked(text: str) -> None:
     with pytest.raises(ConfigError, match=r"optimizer.lr"):
-        several("optimizer.lr", text)
+        parse_values("optimizer.lr", text)
 
 
 def test_texts_make_as_many_runs_as_there_are_combinations() -> None:
     texts = {"optimizer.name": "sgd, adam", "optimizer.lr": "0.1, 0.01, 1", "training.epochs": "3"}
-    expanded = expand(texts)
-    assert len(expanded) == count(texts) == 6
+    expanded = combinations(texts)
+    assert len(expanded) == 6
     assert expanded[0] == {"optimizer.name": "sgd", "optimizer.lr": 0.1, "training.epochs": 3}
     assert expanded[-1] == {"optimizer.name": "adam", "optimizer.lr": 1.0, "training.epochs": 3}
-    assert (expand({}), count({})) == ([{}], 1)
+    assert combinations({}) == [{}]
 
 
 def test_every_option_says_what_it_is() -> None:
-    for item in options().values():
+    for item in sweep_settings().values():
         assert item.help
         assert item.allowed
 
@@ -209,7 +212,7 @@ def test_the_example_is_the_study() -> None:
          "optimizer.name=sgd", "optimizer.lr=0.01"],
     )  # fmt: skip
     longer = override(classic, ["training.epochs=100"])
-    assert [sweep.config(values, 0) for values in sweep.known[-3:]] == [
+    assert [sweep.config(values, 0) for values in sweep.fixed_trials[-3:]] == [
         longer, override(longer, ["model.activation=relu"]), override(classic, ["training.epochs=1"]),
     ]  # fmt: skip
 

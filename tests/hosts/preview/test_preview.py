@@ -10,9 +10,9 @@ from PIL import Image
 from tuitrain.config.schema import Config, Data
 from tuitrain.config.values import override
 from tuitrain.errors import DataError
-from tuitrain.hosts.preview.preview import Preview, with_network, without_network
-from tuitrain.hosts.preview.process import Previewer
-from tuitrain.hosts.preview.split_sizes import Splits, data_folder, splits
+from tuitrain.hosts.preview.preview import Preview, add_network, preview_data
+from tuitrain.hosts.preview.process import PreviewProcess
+from tuitrain.hosts.preview.split_sizes import SplitSizes, data_folder, split_sizes
 from tuitrain.training import models
 from tuitrain.training.data.folder_scan import ImageFolder
 from tuitrain.training.optim import build
@@ -22,7 +22,7 @@ QUICK = ("model.hidden=8", "training.device=cpu")
 
 
 def look(*settings: str) -> Preview:
-    return with_network(without_network(override(Config(), settings)))
+    return add_network(preview_data(override(Config(), settings)))
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def images(tmp_path: Path) -> Path:
 def test_splits_and_steps_are_those_of_the_run(settings: tuple[str, ...]) -> None:
     config = override(Config(), (*QUICK, *settings))
     job = prepare(config, lambda *_: None)
-    preview = with_network(without_network(config))
+    preview = add_network(preview_data(config))
     assert preview.splits is not None
     assert preview.splits.train == len(job.dataset.train)
     assert preview.splits.validation == (len(job.dataset.validation) if job.dataset.validation else 0)
@@ -89,7 +89,7 @@ def test_image_folder_is_counted_as_training_does(images: Path, validation: floa
         for name in ("train", *folders):
             (root / name).symlink_to(images)
     data = Data(dataset="image-folder", dir=str(root), validation=validation)
-    found = splits(data)
+    found = split_sizes(data)
     folder = ImageFolder.scan(str(root), validation, seed=0)
     counts = {name: len(files.paths) for name, files in folder.splits.items()}
     assert (found.train, found.validation, found.test) == (
@@ -114,7 +114,7 @@ def test_grey_images_are_seen_to_be_grey(images: Path) -> None:
 
 def test_missing_folder_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file"):
-        splits(Data(dataset="image-folder", dir=str(tmp_path / "none")))
+        split_sizes(Data(dataset="image-folder", dir=str(tmp_path / "none")))
     preview = look("data.dataset=image-folder", f"data.dir={tmp_path / 'none'}")
     assert preview.over
     assert "No such file" in preview.problem
@@ -123,11 +123,11 @@ def test_missing_folder_is_a_sentence(tmp_path: Path) -> None:
 
 def test_place_says_whether_the_files_are_there(tmp_path: Path) -> None:
     data = Data(dataset="mnist", dir=str(tmp_path))
-    assert splits(data).place.startswith("will be downloaded to")
+    assert split_sizes(data).place.startswith("will be downloaded to")
     (tmp_path / "MNIST" / "raw").mkdir(parents=True)
-    assert splits(data).place.startswith("will be downloaded to")
+    assert split_sizes(data).place.startswith("will be downloaded to")
     (tmp_path / "MNIST" / "raw" / "train-labels-idx1-ubyte").touch()
-    assert splits(data).place == f"found in {tmp_path}"
+    assert split_sizes(data).place == f"found in {tmp_path}"
 
 
 def test_folder_is_the_one_that_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +145,7 @@ def test_rates_follow_the_schedule() -> None:
     assert max(rates) == pytest.approx(0.2)
     assert rates[-1] == pytest.approx(0.1)
     assert rates[0] < 0.02
-    long = Preview(override(Config(), ["training.epochs=100000000"]), Splits(10**9, 0, 0, (1, 8, 8), 10, ""))
+    long = Preview(override(Config(), ["training.epochs=100000000"]), SplitSizes(10**9, 0, 0, (1, 8, 8), 10, ""))
     assert len(long.rates()[0]) <= 240
 
 
@@ -157,7 +157,7 @@ def test_impossible_network_names_the_setting() -> None:
     assert preview.over
 
 
-def wait_for(previewer: Previewer, config: Config) -> Preview:
+def wait_for(previewer: PreviewProcess, config: Config) -> Preview:
     until = time.monotonic() + 60
     while time.monotonic() < until:
         previewer.ask(config)
@@ -169,11 +169,11 @@ def wait_for(previewer: Previewer, config: Config) -> Preview:
 
 
 def test_process_answers_and_ends() -> None:
-    previewer = Previewer()
+    previewer = PreviewProcess()
     try:
         for settings in ((), ("model.name=cnn",), ("model.name=vit_b_16", "model.activation=tanh")):
             config = override(Config(), settings)
-            assert wait_for(previewer, config) == with_network(without_network(config))
+            assert wait_for(previewer, config) == add_network(preview_data(config))
         process = previewer._process
         assert process is not None
     finally:
@@ -182,7 +182,7 @@ def test_process_answers_and_ends() -> None:
 
 
 def test_dead_process_is_told_calmly() -> None:
-    previewer = Previewer()
+    previewer = PreviewProcess()
     try:
         previewer.ask(Config())
         assert previewer._process is not None
@@ -197,6 +197,6 @@ def test_dead_process_is_told_calmly() -> None:
 def test_nothing_here_loads_torch_before_it_must() -> None:
     code = (
         "import sys, tuitrain.hosts.preview.process as p; from tuitrain.config.schema import Config;"
-        "assert p.without_network(Config()).splits.train == 1293; assert 'torch' not in sys.modules"
+        "assert p.preview_data(Config()).splits.train == 1293; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

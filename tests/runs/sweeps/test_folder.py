@@ -11,9 +11,9 @@ import pytest
 from tuitrain.config.schema import Config
 from tuitrain.config.sweeps.sweep import Values
 from tuitrain.errors import ConfigError, RunError
-from tuitrain.hosts.sweeps.pruning import Peers, losses, verdict
-from tuitrain.hosts.sweeps.sampling import sample, settle
-from tuitrain.hosts.sweeps.worker import Place, Worker
+from tuitrain.hosts.sweeps.pruning import FinishedLosses, prune_reason, validation_losses
+from tuitrain.hosts.sweeps.sampling import report_outcomes, sample_values
+from tuitrain.hosts.sweeps.worker import Worker, WorkerResources
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Best, RunInfo, Score
 from tuitrain.runs.rows import Evaluated
@@ -108,7 +108,7 @@ def test_more_seeds_keep_what_there_is(runs_dir: Path, finish: Callable[..., Run
 @pytest.mark.parametrize("toml", [GRID, RANDOM])
 def test_added_trials_leave_all_others_their_numbers(runs_dir: Path, toml: str) -> None:
     folder = create(runs_dir, toml)
-    before = [sample(folder, trial, []) for trial in range(folder.sweep().trials)]
+    before = [sample_values(folder, trial, []) for trial in range(folder.sweep().trials)]
     count = len(before)
     folder.extend(add=[{"optimizer.lr": 0.7}, {"optimizer.momentum": 0.9, "model.hidden": (8, 8)}])
     folder.extend({"seeds": 3, "max_minutes": 5.0}, [{"optimizer.lr": 0.8}])
@@ -120,7 +120,7 @@ def test_added_trials_leave_all_others_their_numbers(runs_dir: Path, toml: str) 
     assert {"optimizer.lr", "optimizer.momentum", "model.hidden"} <= set(folder.sweep().varying)
     if toml == RANDOM:
         folder.extend({"trials": 5})
-        assert sample(folder, count + 3, [])["optimizer.lr"] < 0.1
+        assert sample_values(folder, count + 3, [])["optimizer.lr"] < 0.1
     for add in ({"optimizer.lr": 0.8}, {"optimizer.lr": -1.0}, {"optimizer.nesterov": True}):
         with pytest.raises(ConfigError):
             folder.extend(add=[add])
@@ -174,14 +174,14 @@ def test_what_is_given_up_or_damaged_is_not_tried_again(runs_dir: Path, finish: 
 
 def test_a_worker_whose_time_is_over_takes_nothing(runs_dir: Path) -> None:
     folder = create(runs_dir, GRID)
-    Worker(folder, Place(), until=time.time() - 1).work()
+    Worker(folder, WorkerResources(), until=time.time() - 1).work()
     assert look(folder) == ["queued"] * 4
 
 
 def test_a_place_fills_in_what_is_left_open() -> None:
-    placed = Place("cuda:1", 2).apply(Config())
+    placed = WorkerResources("cuda:1", 2).apply(Config())
     assert (placed.training.device, placed.training.threads) == ("cuda:1", 2)
-    assert Place().apply(Config()) == Config()
+    assert WorkerResources().apply(Config()) == Config()
 
 
 def test_a_sweep_is_found_by_what_people_remember(runs_dir: Path) -> None:
@@ -200,9 +200,9 @@ def test_a_sweep_is_found_by_what_people_remember(runs_dir: Path) -> None:
 def test_samples_are_kept_allowed_and_the_same_for_all(tmp_path: Path) -> None:
     def drawn(runs_dir: Path) -> list[Values]:
         folder = create(runs_dir, RANDOM)
-        values = [sample(folder, trial, []) for trial in range(1, 5)]
+        values = [sample_values(folder, trial, []) for trial in range(1, 5)]
         assert [folder.values(trial) for trial in range(1, 5)] == values
-        assert [sample(folder, trial, []) for trial in range(1, 5)] == values
+        assert [sample_values(folder, trial, []) for trial in range(1, 5)] == values
         assert folder.values(0) == {"optimizer.lr": 0.5}
         return values
 
@@ -219,9 +219,9 @@ def test_tpe_is_told_what_came_of_its_trials(runs_dir: Path, finish: Callable[..
 
     folder = create(runs_dir, RANDOM.replace("random", "tpe").replace("trials = 4", "trials = 4\nseeds = 2"))
     for trial, seed, loss in ((1, 0, 0.25), (1, 1, 0.75), (2, 0, 0.5)):
-        sample(folder, trial, SweepIndex(folder).refresh())
+        sample_values(folder, trial, SweepIndex(folder).refresh())
         finish(folder, Job(trial, seed), loss)
-    sample(folder, 3, SweepIndex(folder).refresh())
+    sample_values(folder, 3, SweepIndex(folder).refresh())
     study = optuna.load_study(
         study_name=folder.id, storage=JournalStorage(JournalFileBackend(str(folder.journal_file)))
     )
@@ -229,7 +229,7 @@ def test_tpe_is_told_what_came_of_its_trials(runs_dir: Path, finish: Callable[..
     assert told == [pytest.approx(0.5)]
     # The last trials are told as well, once there is nothing more to do.
     finish(folder, Job(2, 1), 1.0)
-    settle(folder, SweepIndex(folder).refresh())
+    report_outcomes(folder, SweepIndex(folder).refresh())
     told = [trial.value for trial in study.get_trials() if trial.state.name == "COMPLETE"]
     assert told == [pytest.approx(0.5), pytest.approx(0.25)]
 
@@ -237,26 +237,28 @@ def test_tpe_is_told_what_came_of_its_trials(runs_dir: Path, finish: Callable[..
 def test_a_storage_that_cannot_be_used_is_said(runs_dir: Path) -> None:
     folder = create(runs_dir, RANDOM.replace("trials = 4", "storage = 'nothing://'"))
     with pytest.raises(SweepError, match="Optuna's storage cannot be used"):
-        sample(folder, 1, [])
+        sample_values(folder, 1, [])
     # It is no fault of the trial, which is done once the storage is back.
     folder.note(Job(0, 0), Record(problem="done"))
     with pytest.raises(SweepError):
-        Worker(folder, Place()).work()
+        Worker(folder, WorkerResources()).work()
     assert set(look(folder)[1:]) == {"queued"}
     assert opened(folder)[0] == Job(1, 0)
 
 
 def test_a_run_above_the_median_is_pruned(runs_dir: Path, finish: Callable[..., RunFolder]) -> None:
     folder = create(runs_dir, GRID.replace("seeds = 2", "seeds = 4"))
-    peers = Peers(SweepIndex(folder))
+    peers = FinishedLosses(SweepIndex(folder))
     for job, loss in zip(folder.jobs()[:4], (0.2, 0.4, 0.6, 0.8), strict=True):
         finish(folder, job, 2.0, loss, 0.1)
     finish(folder, Job(0, 3), 9.0, 9.0, status="stopped")
-    assert verdict({1: 5.0, 2: 5.0}, peers) == ""
+    assert prune_reason({1: 5.0, 2: 5.0}, peers) == ""
     last = finish(folder, Job(0, 2), 2.0, 1.0)
-    assert losses(last) == {1: 2.0, 2: 1.0}
-    assert verdict({1: 5.0, 2: 0.61}, peers).startswith("Pruned after epoch 2: its best validation loss was 0.6100")
-    assert verdict({1: 5.0}, peers) == ""
-    assert verdict({1: 0.6, 2: 5.0}, peers) == ""
-    assert verdict({1: 5.0, 2: 5.0, 3: 5.0}, peers) == ""
-    assert verdict({}, peers) == ""
+    assert validation_losses(last) == {1: 2.0, 2: 1.0}
+    assert prune_reason({1: 5.0, 2: 0.61}, peers).startswith(
+        "Pruned after epoch 2: its best validation loss was 0.6100"
+    )
+    assert prune_reason({1: 5.0}, peers) == ""
+    assert prune_reason({1: 0.6, 2: 5.0}, peers) == ""
+    assert prune_reason({1: 5.0, 2: 5.0, 3: 5.0}, peers) == ""
+    assert prune_reason({}, peers) == ""

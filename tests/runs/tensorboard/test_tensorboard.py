@@ -395,7 +395,7 @@ def test_own_runs_and_others_in_one_folder(tmp_path: Path, train: Callable[..., 
 
 
 def test_other_tools_runs_are_left_alone(tmp_path: Path) -> None:
-    from tuitrain.hosts.background import spawn
+    from tuitrain.hosts.background import resume_in_background
     from tuitrain.runs.catalog import edit
     from tuitrain.runs.control import send
 
@@ -407,7 +407,7 @@ def test_other_tools_runs_are_left_alone(tmp_path: Path) -> None:
         lambda: edit.set_notes(one.folder, "x"),
         lambda: edit.trash(one.folder, tmp_path),
         lambda: send(one.folder, "stop"),
-        lambda: spawn(one.folder),
+        lambda: resume_in_background(one.folder),
     )
     for change in changes:
         with pytest.raises(RunError, match="another tool"):

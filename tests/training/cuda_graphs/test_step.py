@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tuitrain.config.schema import Config
-from tuitrain.hosts.launch import Request, make, resume_together
+from tuitrain.hosts.launch import RunSpec, create_run, resume_stacked_runs
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
@@ -110,10 +110,10 @@ def test_captured_steps_of_a_stack_are_the_eager_ones(
     configs = [quick(*common, f"optimizer.lr={rate}", f"training.seed={seed}") for seed, rate in enumerate(rates)]
 
     def train() -> dict[str, torch.Tensor]:
-        folders = [make(Request(config=config, runs_dir=tmp_path / "runs")) for config in configs]
+        folders = [create_run(RunSpec(config=config, runs_dir=tmp_path / "runs")) for config in configs]
         inboxes = [Inbox(folders[0]), Inbox(folders[1]), cutter(folders[2], 30)]
         ended: list[State] = []
-        resume_together(list(zip(folders, inboxes, strict=True)), lambda _, state: ended.append(state))
+        resume_stacked_runs(list(zip(folders, inboxes, strict=True)), lambda _, state: ended.append(state))
         assert sorted(state.status for state in ended) == ["finished", "finished", "stopped"]
         tensors: dict[str, torch.Tensor] = {}
         checkpoint._flatten([checkpoint.load(one.checkpoints / "last.safetensors") for one in folders], "", tensors)

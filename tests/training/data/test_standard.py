@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from tuitrain.config.datasets import FACTS
+from tuitrain.config.datasets import DATASETS
 from tuitrain.config.schema import Data
 from tuitrain.errors import DataError
 from tuitrain.training.data import MemorySplit, load, standard
@@ -42,7 +42,7 @@ def test_digits_are_split_and_normalised_by_the_training_split() -> None:
     data = load(Data(), 0, CPU, quiet)
     assert data.validation is not None
     assert (len(data.train), len(data.validation), len(data.test)) == (1293, 144, 360)
-    assert (data.shape, data.classes) == ((1, 8, 8), FACTS["digits"].classes)
+    assert (data.shape, data.classes) == ((1, 8, 8), DATASETS["digits"].classes)
     train = images(data.train)
     assert train.mean().item() == pytest.approx(0, abs=1e-5)
     assert train.std(correction=0).item() == pytest.approx(1, abs=1e-5)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tuitrain.config.schema import Config
-from tuitrain.hosts.launch import Request, launch, make, resume, resume_together
+from tuitrain.hosts.launch import RunSpec, create_run, resume_run, resume_stacked_runs, train_new_run
 from tuitrain.runs.control import Command, CommandName, Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
@@ -53,7 +53,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 def together(folders: Sequence[RunFolder], inboxes: Sequence[Inbox] = ()) -> dict[str, State]:
     ended: dict[str, State] = {}
     runs = list(zip(folders, inboxes or [Inbox(folder) for folder in folders], strict=True))
-    resume_together(runs, lambda folder, state: ended.update({folder.path.name: state}))
+    resume_stacked_runs(runs, lambda folder, state: ended.update({folder.path.name: state}))
     assert len(ended) == len(folders)
     return ended
 
@@ -64,12 +64,14 @@ def alone(config: Config, tmp_path: Path) -> RunFolder:
     def created(folder: RunFolder, _: Inbox) -> None:
         folders.append(folder)
 
-    launch(Request(config=config, runs_dir=tmp_path / "alone"), lambda *_: None, created)
+    train_new_run(RunSpec(config=config, runs_dir=tmp_path / "alone"), lambda *_: None, created)
     return folders[0]
 
 
 def stacked(configs: Sequence[Config], tmp_path: Path) -> list[RunFolder]:
-    return [make(Request(config=config, runs_dir=tmp_path / "runs", name=f"r{n}")) for n, config in enumerate(configs)]
+    return [
+        create_run(RunSpec(config=config, runs_dir=tmp_path / "runs", name=f"r{n}")) for n, config in enumerate(configs)
+    ]
 
 
 def tensors(folder: RunFolder, name: str = "last") -> dict[str, torch.Tensor]:
@@ -153,7 +155,7 @@ def test_each_run_of_a_stack_is_steered_by_its_own_commands(way: str, quick: Qui
         )
     assert [event.name for event in read(folders[2]).events] == ["started", "paused", "resumed", "finished"]
     # The one that was stopped goes on alone, and ends as if nothing had been.
-    assert resume(folders[1], lambda *_: None, Inbox(folders[1])).status == "finished"
+    assert resume_run(folders[1], lambda *_: None, Inbox(folders[1])).status == "finished"
     same_tensors(folders[1], alone(configs[1], tmp_path), way)
 
 

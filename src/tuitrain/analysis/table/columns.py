@@ -10,12 +10,12 @@ from msgspec import Struct
 from tuitrain.analysis import summary, units
 from tuitrain.analysis.table.group_rows import Bundle
 from tuitrain.analysis.table.groups import SEED, spread
+from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import Setting, settings
-from tuitrain.config.values import nearest, to_text
 from tuitrain.errors import ConfigError
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.records import Score, ShownStatus
-from tuitrain.text import plain
+from tuitrain.text import did_you_mean, plain
 
 Kind = Literal["text", "list", "number", "fraction", "duration"]
 LONGEST = 60
@@ -90,7 +90,7 @@ def column(name: str) -> Column:
         return _by_name()[wanted]
     if fitting := [key for key in settings() if _spelled(key.partition(".")[2]) == wanted]:
         raise ConfigError(f"{plain(name, 40)!r} may be {' or '.join(fitting)}.", "Write the whole name.", key=name)
-    hint = nearest(wanted, _by_name()) or "There are test, best, time, status, tag … and all settings."
+    hint = did_you_mean(wanted, _by_name()) or "There are test, best, time, status, tag … and all settings."
     raise ConfigError(f"There is no column {plain(name, 40)!r}.", hint, key=name)
 
 
@@ -176,13 +176,13 @@ def _setting(item: Setting, names: tuple[str, ...]) -> Column:
 
     def value(run: Entry) -> Any:
         found = run.setting(item.key)
-        return to_text(found) if isinstance(found, bool) else found or None if isinstance(found, tuple) else found
+        return format_value(found) if isinstance(found, bool) else found or None if isinstance(found, tuple) else found
 
     def show(run: Entry) -> str:
         found = run.changes.get(item.key) or value(run)
-        return units.UNKNOWN if found is None else listed(found) if isinstance(found, tuple) else to_text(found)
+        return units.UNKNOWN if found is None else listed(found) if isinstance(found, tuple) else format_value(found)
 
-    kind: Kind = "list" if item.many else "number" if item.kind in (int, float) else "text"
+    kind: Kind = "list" if item.is_list else "number" if item.kind in (int, float) else "text"
     choices = ("true", "false") if item.kind is bool else item.choices
     title = TITLES.get(item.key) or (section if name == "name" else name.replace("_", " "))
     return Column(item.key, names, title, item.help, kind, value, summary.model if item.key == "model.name" else show,

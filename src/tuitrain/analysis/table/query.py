@@ -14,10 +14,9 @@ from math import isclose
 from msgspec import Struct
 
 from tuitrain.analysis.table.columns import Column, column, columns
-from tuitrain.config.values import nearest
 from tuitrain.errors import ConfigError
 from tuitrain.runs.catalog.listing import Entry
-from tuitrain.text import plain
+from tuitrain.text import did_you_mean, plain
 
 Test = Callable[[Entry], bool]
 
@@ -114,7 +113,7 @@ def _equal(wanted: Column, value: str) -> Test:
         number = _number(wanted, value)
         return lambda run: (found := wanted.value(run)) is not None and isclose(found, number)
     if wanted.choices and wanted.kind != "list" and value.lower() not in wanted.choices:
-        hint = nearest(value.lower(), wanted.choices)
+        hint = did_you_mean(value.lower(), wanted.choices)
         raise ConfigError(f"{wanted.key} is never {plain(value, 40)!r}.", hint or _allowed(wanted), key=wanted.key)
     if wanted.kind == "list":
         items = re.findall(r"[^\s,\[\]-]+", value.lower())

@@ -1,31 +1,16 @@
-"""Sweeps: one configuration, and the settings that vary around it."""
+"""The declaration of a sweep: a base configuration, and the settings that vary around it."""
 
 import itertools
-import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 
+from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config, Positive
-from tuitrain.config.settings import Setting, described
-from tuitrain.config.values import (
-    build,
-    check,
-    conform,
-    flat,
-    from_text,
-    nearest,
-    override,
-    parsed,
-    setting,
-    shown,
-    to_text,
-)
-from tuitrain.errors import ConfigError
+from tuitrain.config.settings import Setting, declared_settings
+from tuitrain.config.values import build_config, flatten
 from tuitrain.text import plain
 
 # More trials than anyone looks at; a slip of the keyboard must not fill a disk.
@@ -34,7 +19,7 @@ Metric = Literal["validation.accuracy", "validation.loss", "train.accuracy", "tr
 Values = dict[str, Any]
 
 
-class Options(Struct, frozen=True, kw_only=True):
+class SweepOptions(Struct, frozen=True, kw_only=True):
     """Sweep: how trials are chosen and run."""
 
     name: Annotated[
@@ -87,13 +72,13 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
     none of them names a setting as it need not."""
 
     base: Config = Config()
-    options: Options = Options()
+    options: SweepOptions = SweepOptions()
     values: dict[str, Choices] = {}
     extra: tuple[Values, ...] = ()
     added: dict[int, Values] = {}
 
     @cached_property
-    def known(self) -> tuple[Values, ...]:
+    def fixed_trials(self) -> tuple[Values, ...]:
         """The trials that need no sampling, which have the first numbers: the grid's and the extra ones."""
         return (*self.grid(), *self.extra)
 
@@ -112,7 +97,7 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def trials(self) -> int:
-        return len(self.known) + len(self.added) + (self.options.trials if self.options.method != "grid" else 0)
+        return len(self.fixed_trials) + len(self.added) + (self.options.trials if self.options.method != "grid" else 0)
 
     @property
     def varying(self) -> list[str]:
@@ -125,7 +110,7 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def _shared(self) -> dict[str, Any]:
-        return flat(self.base)
+        return flatten(self.base)
 
     def settings(self, values: Values) -> dict[str, Any]:
         """All settings of a trial, by dotted key."""
@@ -138,178 +123,23 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
 
     def config(self, values: Values, number: int) -> Config:
         """What the `number`-th run, from 0, of a trial is made from. Raises ConfigError where `values` do not agree."""
-        return build(self.settings(values) | {"training.seed": self.seed(values, number)})
+        return build_config(self.settings(values) | {"training.seed": self.seed(values, number)})
 
 
-def options() -> dict[str, Setting]:
+def sweep_settings() -> dict[str, Setting]:
     """The keys of [sweep], as settings()."""
-    return described("sweep", Options)
-
-
-def change(sweep: Sweep, assignments: Iterable[str], extra: Iterable[Values] = ()) -> Sweep:
-    """`sweep` with each `KEY=VALUE` applied, also of [sweep], and more `extra` trials; a setting given several values
-    varies, one value ends that. Raises ConfigError."""
-    base, own, varying = [], [], dict(sweep.values)
-    for assignment in assignments:
-        key, equals, text = (part.strip() for part in assignment.partition("="))
-        if key.startswith("sweep.") and equals:
-            own.append(assignment)
-            continue
-        found_values = several(key, text) if equals else ()
-        if len(found_values) > 1:
-            varying[key] = found_values
-        elif found_values and len(_parts(key, text)) > 1:
-            value = shown(found_values[0])
-            raise ConfigError(f"{key} = {shown(text)} is not allowed: {value} stands there twice.", key=key)
-        else:
-            base.append(assignment)
-            varying.pop(key, None)
-    chosen = checked_options(msgspec.to_builtins(sweep.options) | assigned_options(own))
-    return checked(Sweep(base=override(sweep.base, base), options=chosen, values=varying, extra=(*sweep.extra, *extra)))
-
-
-def assigned_options(assignments: Iterable[str]) -> dict[str, Any]:
-    """What `sweep.KEY=VALUE` says, by KEY. Raises ConfigError."""
-    found: dict[str, Any] = {}
-    for assignment in assignments:
-        key, equals, text = (part.strip() for part in assignment.partition("="))
-        if not key.startswith("sweep.") or not equals:
-            raise ConfigError(
-                f"--set {plain(assignment, 80)} cannot change a sweep that exists: its runs keep their settings.",
-                "Add trials with --add KEY=VALUE, or change a sweep.KEY.",
-            )
-        name = key.removeprefix("sweep.")
-        found[name] = parsed(_option(name), text)
-    checked_options(found)
-    return found
-
-
-def checked(sweep: Sweep) -> Sweep:
-    """The sweep itself. Raises ConfigError for what no single declaration can say."""
-    chosen = sweep.options
-    if chosen.method == "grid":
-        for key, choices in sweep.values.items():
-            if isinstance(choices, Range):
-                raise ConfigError(
-                    f"sweep.values: {key} is a range, and a grid needs values.",
-                    'List them, or set sweep.method = "random" or "tpe".',
-                    key=key,
-                )
-    _check_size(sweep)
-    if chosen.seeds > 1 and "training.seed" in sweep.varying:
-        raise ConfigError("training.seed cannot vary where sweep.seeds is above 1.", key="training.seed")
-    for device in chosen.devices:
-        check("training.device", device)
-    for values in (*sweep.known, *sweep.added.values()) or ({},):
-        _check_trial(sweep, values)
-    own = len(sweep.known)
-    if wrong := [number for number in sweep.added if not own <= number < sweep.trials]:
-        raise ConfigError(f"sweep.added: there is no trial {wrong[0]} to add, only {own} to {sweep.trials - 1}.")
-    return sweep
-
-
-def _check_size(sweep: Sweep) -> None:
-    if not sweep.values and not sweep.extra:
-        raise ConfigError(
-            "Nothing varies in this sweep.",
-            "List values under [sweep.values], or give several: --set optimizer.lr=0.1,0.01",
-        )
-    size = math.prod(len(choices) for choices in sweep.values.values() if isinstance(choices, tuple))
-    if sweep.options.method == "grid" and size > MOST_TRIALS:
-        raise ConfigError(f"The grid has {size:,} combinations; the most is {MOST_TRIALS:,}.", "Use random or tpe.")
-    if sweep.options.method != "grid" and not sweep.values:
-        raise ConfigError(f"sweep.method = {sweep.options.method} needs values to choose from in [sweep.values].")
-
-
-def _check_trial(sweep: Sweep, values: Values) -> None:
-    try:
-        config = sweep.config(values, sweep.options.seeds - 1)
-    except ConfigError as error:
-        raise ConfigError(f"Trial {describe(values)}: {error.message}", error.hint, key=error.key) from None
-    steered = sweep.options.metric.startswith("validation") or sweep.options.prune
-    if steered and config.data.validation == 0:
-        what = "prune = true" if sweep.options.prune else f"metric = {sweep.options.metric}"
-        raise ConfigError(
-            f"sweep.{what} needs a validation split, and data.validation = 0.",
-            "Set data.validation, 0.1 for example, or sweep.metric = train.accuracy.",
-            key="data.validation",
-        )
+    return declared_settings("sweep", SweepOptions)
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """`optimizer`, `lr`, `activation`: keys as people say them, the whole key where two would be the same."""
+    """Return a short name for each key: `optimizer.lr` as `lr`, `optimizer.name` as `optimizer`.
+
+    Keys whose short names would be equal keep their full name.
+    """
     names = {key: key.partition(".")[0] if key.endswith(".name") else key.rpartition(".")[2] for key in keys}
     return {key: name if list(names.values()).count(name) == 1 else key for key, name in names.items()}
 
 
-def describe(values: Values) -> str:
-    """`optimizer.lr=0.1 model.activation=relu`, to show."""
-    return plain(" ".join(f"{key}={to_text(value)}" for key, value in values.items()))
-
-
-def several(key: str, text: str) -> tuple[Any, ...]:
-    """The values that `text` stands for, each once; commas separate them, and where the setting is itself a list each
-    is in brackets. A text that people write freely, as a path, is always one value. Raises ConfigError."""
-    return tuple(dict.fromkeys(from_text(key, part) for part in _parts(key, text)))
-
-
-def _parts(key: str, text: str) -> list[str]:
-    wanted, text = setting(key), text.strip()
-    free = wanted.kind is str and not wanted.choices and key != "training.device"
-    one = free or (wanted.many and not text.startswith("["))
-    return [text] if one else _split(text)
-
-
-def expand(texts: Mapping[str, str]) -> list[Values]:
-    """All combinations of the values that the texts stand for; of no text one, with nothing in it. Raises
-    ConfigError."""
-    lists = [several(key, text) for key, text in texts.items()]
-    return [dict(zip(texts, combination, strict=True)) for combination in itertools.product(*lists)]
-
-
-def trials(assignments: Iterable[str]) -> list[Values]:
-    """The trials that `KEY=VALUE[,VALUE]` stand for, all combinations. Raises ConfigError."""
-    texts = {}
-    for assignment in assignments:
-        key, equals, text = (part.strip() for part in assignment.partition("="))
-        if not equals:
-            raise ConfigError(f"{plain(assignment, 80)!r} is no setting.", "Write KEY=VALUE, as optimizer.lr=0.1.")
-        texts[key] = text
-    return expand(texts)
-
-
-def assignments(text: str) -> list[str]:
-    """`optimizer.lr=0.3, 0.1 training.epochs=20`: of each setting what belongs to it."""
-    return re.split(r"\s+(?=[\w.]+\s*=)", text.strip())
-
-
-def count(texts: Mapping[str, str]) -> int:
-    """How many combinations `expand` would give. Raises ConfigError."""
-    return math.prod(len(several(key, text)) for key, text in texts.items())
-
-
-def _split(text: str) -> list[str]:
-    """At the commas that are not in brackets."""
-    parts, depth = [""], 0
-    for character in text:
-        depth += (character == "[") - (character == "]")
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return [part for part in parts if part.strip()] or [""]
-
-
-def checked_options(section: Mapping[str, object]) -> Options:
-    """Raises ConfigError."""
-    return Options(**{name: conform(_option(name, "values", "extra"), value) for name, value in section.items()})
-
-
-def _option(name: str, *sections: str) -> Setting:
-    """Raises ConfigError where there is no sweep.NAME; `sections` are what else may stand in [sweep]."""
-    wanted = options().get(f"sweep.{name}")
-    if wanted is None:
-        names = [*(key.partition(".")[2] for key in options()), *sections]
-        hint = nearest(name, names).replace("mean ", "mean sweep.") or f"There are {', '.join(names)}."
-        raise ConfigError(f"Unknown setting 'sweep.{plain(name, 80)}'.", hint, key=f"sweep.{name}")
-    return wanted
+def format_trial(values: Values) -> str:
+    """Return `optimizer.lr=0.1 model.activation=relu`, safe to show in a terminal."""
+    return plain(" ".join(f"{key}={format_value(value)}" for key, value in values.items()))

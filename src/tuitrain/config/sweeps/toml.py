@@ -6,11 +6,14 @@ from typing import Any
 
 import msgspec
 
+from tuitrain.config.formatting import format_for_message
 from tuitrain.config.schema import Config
-from tuitrain.config.sweeps.sweep import Choices, Range, Sweep, Values, checked, checked_options, options
+from tuitrain.config.sweeps.sweep import Choices, Range, Sweep, Values, sweep_settings
+from tuitrain.config.sweeps.validation import build_options, check_sweep
+from tuitrain.config.toml import config_from_tree, parse, read_text
 from tuitrain.config.toml import dumps as dump_config
-from tuitrain.config.toml import from_tree, parse, read_text
-from tuitrain.config.values import check, conform, flat, setting, shown
+from tuitrain.config.validation import check_value, find_setting
+from tuitrain.config.values import flatten
 from tuitrain.errors import ConfigError
 from tuitrain.text import plain
 
@@ -20,17 +23,17 @@ def loads(text: str, source: str = "the TOML") -> Sweep:
     tree = parse(text, source)
     section = tree.pop("sweep", {})
     if not isinstance(section, dict):
-        raise ConfigError(f"sweep = {shown(section)} in {plain(source)} must be a section, [sweep].")
+        raise ConfigError(f"sweep = {format_for_message(section)} in {plain(source)} must be a section, [sweep].")
     values, extra = section.pop("values", {}), section.pop("extra", [])
     if not isinstance(values, dict):
         raise ConfigError("sweep.values must be a section, [sweep.values].")
     if not isinstance(extra, list) or not all(isinstance(one, dict) for one in extra):
         raise ConfigError("sweep.extra must be sections, each [[sweep.extra]].")
     added = _added(section.pop("added", {}))
-    return checked(
+    return check_sweep(
         Sweep(
-            base=from_tree(tree, source),
-            options=checked_options(section),
+            base=config_from_tree(tree, source),
+            options=build_options(section),
             values={key: _choices(key, given) for key, given in _dotted(values)},
             extra=tuple(map(_trial, extra)),
             added=added,
@@ -75,7 +78,7 @@ def amend(text: str, changes: Mapping[str, object], added: Mapping[int, Values])
     document = tomlkit.parse(text)
     section: Any = document.setdefault("sweep", tomlkit.table())
     for name, value in changes.items():
-        section[name] = _storable(conform(options()[f"sweep.{name}"], value))
+        section[name] = _storable(check_value(sweep_settings()[f"sweep.{name}"], value))
     for number, values in added.items():
         trial = tomlkit.inline_table()
         trial.update({key: _storable(value) for key, value in values.items()})
@@ -86,7 +89,7 @@ def amend(text: str, changes: Mapping[str, object], added: Mapping[int, Values])
 
 
 def _trial(given: Mapping[str, Any]) -> Values:
-    return {key: check(key, value) for key, value in _dotted(given)}
+    return {key: check_value(key, value) for key, value in _dotted(given)}
 
 
 def _added(given: object) -> dict[int, Values]:
@@ -98,13 +101,13 @@ def _added(given: object) -> dict[int, Values]:
 
 
 def _choices(key: str, given: object) -> Choices:
-    wanted = setting(key)
+    wanted = find_setting(key)
     if isinstance(given, list) and given:
-        return tuple(dict.fromkeys(check(key, value) for value in given))
-    if isinstance(given, dict) and wanted.kind in (int, float) and not wanted.many:
+        return tuple(dict.fromkeys(check_value(key, value) for value in given))
+    if isinstance(given, dict) and wanted.kind in (int, float) and not wanted.is_list:
         return _as_range(key, given)
-    ranges = ", or a range {low = 1, high = 9}" if wanted.kind in (int, float) and not wanted.many else ""
-    raise ConfigError(f"sweep.values: {key} = {shown(given)} must be a list of values{ranges}.", key=key)
+    ranges = ", or a range {low = 1, high = 9}" if wanted.kind in (int, float) and not wanted.is_list else ""
+    raise ConfigError(f"sweep.values: {key} = {format_for_message(given)} must be a list of values{ranges}.", key=key)
 
 
 def _as_range(key: str, given: dict[str, object]) -> Range:
@@ -114,9 +117,9 @@ def _as_range(key: str, given: dict[str, object]) -> Range:
         raise ConfigError(
             f"sweep.values: {key} is no range: {plain(error)}.", "Write {low = 0.001, high = 0.1, log = true}.", key=key
         ) from None
-    whole = setting(key).kind is int
+    whole = find_setting(key).kind is int
     for bound in (found.low, found.high):
-        check(key, int(bound) if whole and bound.is_integer() else bound)
+        check_value(key, int(bound) if whole and bound.is_integer() else bound)
     if found.low >= found.high:
         raise ConfigError(f"sweep.values: {key} needs low < high, not {found.low:g} and {found.high:g}.", key=key)
     if found.log and found.low <= 0:
@@ -126,7 +129,7 @@ def _as_range(key: str, given: dict[str, object]) -> Range:
 
 def _dotted(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """`"optimizer.lr" = …` as it stands, and `optimizer.lr = …`, which TOML takes for tables in each other."""
-    sections = {key.partition(".")[0] for key in flat(Config())}
+    sections = {key.partition(".")[0] for key in flatten(Config())}
     for key, value in values.items():
         if key in sections and isinstance(value, dict):
             yield from ((f"{key}.{name}", inner) for name, inner in value.items())

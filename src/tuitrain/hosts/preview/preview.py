@@ -6,10 +6,10 @@ from functools import lru_cache
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tuitrain.config.schedule import factor
+from tuitrain.config.schedule import lr_factor
 from tuitrain.config.schema import Config, Data, Model
 from tuitrain.errors import ConfigError, TuitrainError
-from tuitrain.hosts.preview.split_sizes import Splits, splits
+from tuitrain.hosts.preview.split_sizes import SplitSizes, split_sizes
 from tuitrain.text import plain
 
 # Tensors of a parameter's size that an optimizer keeps for it, beside a momentum; muon keeps one for some.
@@ -23,7 +23,7 @@ class Layer(Struct, frozen=True):
     parameters: int
 
 
-class Network(Struct, frozen=True):
+class NetworkSummary(Struct, frozen=True):
     title: str
     parameters: int
     layers: tuple[Layer, ...]
@@ -37,8 +37,8 @@ class Preview(Struct, frozen=True):
     """What is known of `config`; `over`: no more will be. `problem` is a sentence, `key` the setting at fault."""
 
     config: Config
-    splits: Splits | None = None
-    network: Network | None = None
+    splits: SplitSizes | None = None
+    network: NetworkSummary | None = None
     problem: str = ""
     key: str = ""
     over: bool = False
@@ -68,34 +68,39 @@ class Preview(Struct, frozen=True):
         per_epoch, total = self.steps_per_epoch, self.steps
         steps = sorted({round(index * (total - 1) / (points - 1)) for index in range(points)}) if total else []
         schedule, peak = self.config.schedule, self.config.optimizer.lr
-        return [step / per_epoch for step in steps], [peak * factor(schedule, step, per_epoch, total) for step in steps]
+        return [step / per_epoch for step in steps], [
+            peak * lr_factor(schedule, step, per_epoch, total) for step in steps
+        ]
 
 
 @lru_cache(maxsize=64)
-def network(model: Model, shape: tuple[int, int, int], classes: int) -> Network:
+def summarize_network(model: Model, shape: tuple[int, int, int], classes: int) -> NetworkSummary:
     """Loads torch. Raises ConfigError where the network cannot be built so."""
     from tuitrain.training.models.summary import summarize
 
     found = summarize(model, shape, classes)
     layers = tuple(Layer(layer.kind, layer.output, layer.parameters) for layer in found.layers)
-    return Network(found.title, found.parameters, layers)
+    return NetworkSummary(found.title, found.parameters, layers)
 
 
-def with_network(preview: Preview) -> Preview:
+def add_network(preview: Preview) -> Preview:
     """The second answer, which loads torch."""
     if preview.splits is None:
         return replace(preview, over=True)
     try:
         found = _shaped(preview.splits, preview.config.data)
         return replace(
-            preview, splits=found, network=network(preview.config.model, found.shape, found.classes), over=True
+            preview,
+            splits=found,
+            network=summarize_network(preview.config.model, found.shape, found.classes),
+            over=True,
         )
     except Exception as error:
         problem, key = _told(error)
         return replace(preview, problem=problem, key=key, over=True)
 
 
-def _shaped(found: Splits, data: Data) -> Splits:
+def _shaped(found: SplitSizes, data: Data) -> SplitSizes:
     """`auto` channels: grey where all images looked at are."""
     if data.dataset != "image-folder" or data.channels != "auto":
         return found
@@ -105,10 +110,10 @@ def _shaped(found: Splits, data: Data) -> Splits:
     return replace(found, shape=(3 if rgb else 1, *found.shape[1:]))
 
 
-def without_network(config: Config) -> Preview:
+def preview_data(config: Config) -> Preview:
     """The first answer."""
     try:
-        return Preview(config, splits(config.data))
+        return Preview(config, split_sizes(config.data))
     except Exception as error:
         problem, key = _told(error)
         return Preview(config, problem=problem, key=key)

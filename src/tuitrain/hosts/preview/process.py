@@ -15,11 +15,11 @@ from typing import BinaryIO
 import msgspec
 
 from tuitrain.config.schema import Config
-from tuitrain.hosts.preview.preview import Preview, with_network, without_network
+from tuitrain.hosts.preview.preview import Preview, add_network, preview_data
 from tuitrain.text import plain
 
 
-class Previewer:
+class PreviewProcess:
     """Asks the process; `latest` is replaced, by another thread, whenever more is known. Use it from one thread."""
 
     def __init__(self) -> None:
@@ -80,11 +80,11 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
     def look() -> None:
         while True:
-            answer(with_network(newest.take()))
+            answer(add_network(newest.take()))
 
     threading.Thread(target=look, daemon=True).start()
     for line in requests:
-        first = without_network(msgspec.json.decode(line, type=Config))
+        first = preview_data(msgspec.json.decode(line, type=Config))
         answer(first)
         newest.put(first)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from tuitrain.config.datasets import FACTS
+from tuitrain.config.datasets import DATASETS
 from tuitrain.config.schema import Data
 from tuitrain.errors import ConfigError, DataError
 from tuitrain.text import plain
@@ -23,7 +23,7 @@ TEST_FRACTION = 0.2
 MOST_FILES, MOST_SECONDS = 100_000, 5.0
 
 
-class Splits(Struct, frozen=True):
+class SplitSizes(Struct, frozen=True):
     """How many images there are of what `shape` (C, H, W); `place` says where, `partly` that not all were counted."""
 
     train: int
@@ -36,19 +36,19 @@ class Splits(Struct, frozen=True):
     samples: tuple[str, ...] = ()
 
 
-def splits(data: Data) -> Splits:
+def split_sizes(data: Data) -> SplitSizes:
     """Without torch. Raises DataError where there is no folder of images to look into."""
     if data.dataset == "image-folder":
         return _image_folder(data)
-    facts = FACTS[data.dataset]
+    facts = DATASETS[data.dataset]
     classes = len(facts.classes)
     counts = [len(range(label, facts.train, classes)) for label in range(classes)]
-    validation = sum(shares(counts, data.validation))
+    validation = sum(held_out_counts(counts, data.validation))
     place = "built in" if data.dataset == "digits" else _place(data)
-    return Splits(facts.train - validation, validation, facts.test, facts.shape, classes, place)
+    return SplitSizes(facts.train - validation, validation, facts.test, facts.shape, classes, place)
 
 
-def shares(counts: Sequence[int], fraction: float) -> list[int]:
+def held_out_counts(counts: Sequence[int], fraction: float) -> list[int]:
     """How many images of each class are held out, as training does it."""
     quotas = [fraction * count for count in counts]
     held = [math.floor(quota + 1e-9) for quota in quotas]
@@ -82,7 +82,7 @@ def _home(path: Path) -> str:
     return plain(f"~/{path.relative_to(home)}" if path.is_relative_to(home) else path)
 
 
-def _image_folder(data: Data) -> Splits:
+def _image_folder(data: Data) -> SplitSizes:
     if data.dir is None:
         raise ConfigError("image-folder needs the folder of your images.", key="data.dir")
     root = data_folder(data)
@@ -96,14 +96,14 @@ def _image_folder(data: Data) -> Splits:
     held = next((name for name in ("val", "valid", "validation") if split and name in names), None)
     validation = count.classes(root / held) if held and data.validation else None
     if test is None:
-        test = shares(train, TEST_FRACTION)
+        test = held_out_counts(train, TEST_FRACTION)
         train = [all_ - some for all_, some in zip(train, test, strict=True)]
     if validation is None:
-        validation = shares(train, data.validation)
+        validation = held_out_counts(train, data.validation)
         train = [all_ - some for all_, some in zip(train, validation, strict=True)]
     shape = (1 if data.channels == "grey" else 3, data.image_size, data.image_size)
     place = f"found in {_home(root)}, {len(train):,} classes"
-    return Splits(
+    return SplitSizes(
         sum(train), sum(validation), sum(test), shape, len(train), place, count.over, tuple(count.samples[::10][:64])
     )
 

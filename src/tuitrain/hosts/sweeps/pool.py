@@ -35,7 +35,7 @@ class _Worker(Struct):
             self.process.stdin.close()
 
 
-class Pool:
+class WorkerPool:
     """The workers of this process, as many and as long as the sweep says just now; `parallel` takes the place of its
     own number a device."""
 
@@ -102,7 +102,7 @@ class Pool:
             left = self.folder.left_by(worker.process.pid)
             self._deaths.update(left if left else (None,))
             if self._deaths[None] >= DEATHS:
-                raise RunError(f"The sweep's workers end at once: {complaint(self.folder) or _last_line(self.folder)}")
+                raise RunError(f"The sweep's workers end at once: {last_error(self.folder) or _last_line(self.folder)}")
             for job in left:
                 if self._deaths[job] >= DEATHS:
                     run = self.folder.run(job)
@@ -167,7 +167,7 @@ class Pool:
         self._workers.clear()
 
 
-def spawn(folder: SweepFolder, parallel: int | None = None) -> None:
+def start_sweep_in_background(folder: SweepFolder, parallel: int | None = None) -> None:
     """Work on the sweep in a process of its own, which outlives the terminal; returns once it has begun. Raises
     RunError where it does not come to that."""
     command = [sys.executable, "-P", "-m", "tuitrain", "sweep", str(folder.path.absolute())]
@@ -185,15 +185,15 @@ def spawn(folder: SweepFolder, parallel: int | None = None) -> None:
             return
         time.sleep(0.05)
     if child.poll() not in (None, 0):
-        raise RunError(f"The sweep's process ended at once: {complaint(folder) or _last_line(folder)}")
+        raise RunError(f"The sweep's process ended at once: {last_error(folder) or _last_line(folder)}")
 
 
-def stop(folder: SweepFolder) -> None:
+def stop_sweep(folder: SweepFolder) -> None:
     """Ask all processes that work on the sweep to save their runs and end. Raises RunError."""
     folder.ask(stopped=time.time())
 
 
-def complaint(folder: SweepFolder) -> str:
+def last_error(folder: SweepFolder) -> str:
     """What the last process that worked on the sweep in the background ended with, where that was an error."""
     prefix = "tuitrain: "
     line = _last_line(folder)

@@ -15,7 +15,7 @@ from tuitrain.runs.sweeps.index import SweepIndex
 RUNS, EPOCHS = 5, 2
 
 
-class Peers:
+class FinishedLosses:
     """The validation losses of the sweep's finished runs, epoch by epoch."""
 
     def __init__(self, index: SweepIndex) -> None:
@@ -26,11 +26,11 @@ class Peers:
         """One loss for each finished run that had so many epochs."""
         for one in self._index.refresh():
             if one.status == "finished" and one.run is not None and one.run.id not in self._losses:
-                self._losses[one.run.id] = losses(one.run)
+                self._losses[one.run.id] = validation_losses(one.run)
         return [known[epoch] for known in self._losses.values() if epoch in known]
 
 
-def losses(folder: RunFolder) -> dict[int, float]:
+def validation_losses(folder: RunFolder) -> dict[int, float]:
     """The validation loss after each epoch."""
     run = Follower(folder)
     while run.poll():
@@ -45,7 +45,7 @@ def _losses(run: Follower) -> dict[int, float]:
     }
 
 
-def verdict(own: dict[int, float], peers: Peers) -> str:
+def prune_reason(own: dict[int, float], peers: FinishedLosses) -> str:
     """Why a run with these losses should end; empty where it should go on."""
     epoch = max(own, default=0)
     if epoch < EPOCHS:
@@ -62,7 +62,7 @@ def verdict(own: dict[int, float], peers: Peers) -> str:
 class PruningInbox(Inbox):
     """Asks the loop to stop a hopeless run; the loop looks for commands after every epoch."""
 
-    def __init__(self, folder: RunFolder, peers: Peers) -> None:
+    def __init__(self, folder: RunFolder, peers: FinishedLosses) -> None:
         super().__init__(folder)
         self._run, self._peers, self._epochs = Follower(folder), peers, 0
 
@@ -71,7 +71,7 @@ class PruningInbox(Inbox):
         own = _losses(self._run)
         if len(own) > self._epochs and self._run.state.active:
             self._epochs = len(own)
-            reason = verdict(own, self._peers)
+            reason = prune_reason(own, self._peers)
             # A run that is done needs no end.
             if reason and max(own) < self._run.state.epochs:
                 self.put("stop", reason)

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import settings
 from tuitrain.config.sweeps.sweep import Choices, Range, Sweep, Values
-from tuitrain.config.values import to_text
 from tuitrain.errors import ConfigError, RunError, TuitrainError
 from tuitrain.runs.catalog.result import metric
 from tuitrain.runs.files import read_json
@@ -27,7 +27,7 @@ TRIES = 100
 WAIT = 0.1
 
 
-def sample(folder: SweepFolder, trial: int, outcomes: list[Outcome]) -> Values:
+def sample_values(folder: SweepFolder, trial: int, outcomes: list[Outcome]) -> Values:
     """The values of the trial, chosen once and kept, whichever of the processes asks first. Raises RunError, and
     SweepError where Optuna's storage cannot be used."""
     if (known := folder.values(trial)) is None:
@@ -39,7 +39,7 @@ def sample(folder: SweepFolder, trial: int, outcomes: list[Outcome]) -> Values:
     return known
 
 
-def settle(folder: SweepFolder, outcomes: list[Outcome]) -> None:
+def report_outcomes(folder: SweepFolder, outcomes: list[Outcome]) -> None:
     """Tell Optuna what came of the last trials, after which no other is asked for. Raises SweepError."""
     sweep = folder.sweep()
     if sweep.options.method != "grid":
@@ -131,7 +131,7 @@ def _tell(study: "optuna.Study", folder: SweepFolder, sweep: Sweep, outcomes: li
 def _suggest(trial: "optuna.trial.Trial", key: str, choices: Choices) -> Any:
     if not isinstance(choices, Range):
         # As texts, which any storage keeps and any dashboard shows.
-        texts = [to_text(choice) for choice in choices]
+        texts = [format_value(choice) for choice in choices]
         return choices[texts.index(trial.suggest_categorical(key, texts))]
     if settings()[key].kind is int:
         return trial.suggest_int(key, int(choices.low), int(choices.high), log=choices.log)

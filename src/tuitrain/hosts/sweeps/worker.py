@@ -9,14 +9,15 @@ from typing import BinaryIO
 
 from msgspec import Struct
 
+from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
-from tuitrain.config.stackable import alike
+from tuitrain.config.stackable import stacking_key
 from tuitrain.config.sweeps.sweep import Values, short_names
-from tuitrain.config.values import build, flat, to_text
+from tuitrain.config.values import build_config, flatten
 from tuitrain.errors import RunError, TuitrainError
-from tuitrain.hosts.launch import Request, make, resume, resume_together
-from tuitrain.hosts.sweeps.pruning import Peers, PruningInbox
-from tuitrain.hosts.sweeps.sampling import sample, settle
+from tuitrain.hosts.launch import RunSpec, create_run, resume_run, resume_stacked_runs
+from tuitrain.hosts.sweeps.pruning import FinishedLosses, PruningInbox
+from tuitrain.hosts.sweeps.sampling import report_outcomes, sample_values
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, new_id, shown_status
 from tuitrain.runs.owner import HeldError
@@ -29,7 +30,7 @@ from tuitrain.runs.sweeps.records import Job, Record
 WAIT = 0.5
 
 
-class Place(Struct, frozen=True):
+class WorkerResources(Struct, frozen=True):
     """Where a worker trains: `device` and `threads` where the sweep's configuration says auto and none."""
 
     device: str = ""
@@ -39,17 +40,17 @@ class Place(Struct, frozen=True):
         changes: dict[str, object] = {"training.device": self.device} if self.device else {}
         if config.training.threads is None and self.threads:
             changes["training.threads"] = self.threads
-        return build(flat(config) | changes)
+        return build_config(flatten(config) | changes)
 
 
 class Worker:
     """Takes open jobs of the sweep until none is left, it is told to end, or the clock says `until`; `stack` of them at
     a time at most, where they can be trained as one."""
 
-    def __init__(self, folder: SweepFolder, place: Place, until: float | None = None, stack: int = 1) -> None:
+    def __init__(self, folder: SweepFolder, place: WorkerResources, until: float | None = None, stack: int = 1) -> None:
         self.folder, self._place, self._until, self._stack = folder, place, until, stack
         self._index = SweepIndex(folder)
-        self._peers = Peers(SweepIndex(folder))
+        self._peers = FinishedLosses(SweepIndex(folder))
         self._ending = threading.Event()
         self._inboxes: list[Inbox] = []
 
@@ -66,7 +67,7 @@ class Worker:
                 continue
             jobs = self._take()
             if not jobs:
-                settle(self.folder, self._index.refresh())
+                report_outcomes(self.folder, self._index.refresh())
                 return
             try:
                 self._do(jobs)
@@ -109,7 +110,7 @@ class Worker:
         """Equal for jobs that can be trained as one; None for one that is trained alone, also because it is not known
         yet what it is."""
         values = self.folder.values(job.trial)
-        return None if values is None else alike(self.folder.sweep().config(values, job.seed))
+        return None if values is None else stacking_key(self.folder.sweep().config(values, job.seed))
 
     def _hold(self, job: Job) -> bool:
         try:
@@ -128,7 +129,7 @@ class Worker:
         for job in jobs:
             values = self.folder.values(job.trial)
             if values is None:
-                values = sample(self.folder, job.trial, self._index.refresh())
+                values = sample_values(self.folder, job.trial, self._index.refresh())
             run = self.folder.run(job) or self._make(job, values)
             prune = self.folder.sweep().options.prune
             runs.append((run, PruningInbox(run, self._peers) if prune else Inbox(run)))
@@ -137,10 +138,10 @@ class Worker:
             return
         try:
             if len(runs) > 1:
-                resume_together(runs, _say)
+                resume_stacked_runs(runs, _say)
             else:
                 run, inbox = runs[0]
-                _say(run, resume(run, lambda what, fraction: None, inbox))  # noqa: ARG005
+                _say(run, resume_run(run, lambda what, fraction: None, inbox))  # noqa: ARG005
         finally:
             self._inboxes = []
 
@@ -150,8 +151,8 @@ class Worker:
         record = Record(run=new_id(name))
         # First the id, then the run: killed in between, there is an id without a run, never a run without a job.
         self.folder.note(job, record)
-        return make(
-            Request(
+        return create_run(
+            RunSpec(
                 config=self._place.apply(sweep.config(values, job.seed)),
                 runs_dir=self.folder.runs_dir,
                 name=name,
@@ -181,12 +182,12 @@ def _say(run: RunFolder, state: State) -> None:
 def _name(values: Values, seed: int) -> str:
     """`adam-relu-lr-0.001-s0`: what is no word says nothing without its key."""
     short = short_names(list(values))
-    texts = {key: f"{value:.3g}" if isinstance(value, float) else to_text(value) for key, value in values.items()}
+    texts = {key: f"{value:.3g}" if isinstance(value, float) else format_value(value) for key, value in values.items()}
     parts = [text if isinstance(values[key], str) else f"{short[key]}-{text}" for key, text in texts.items()]
     return "-".join([*parts, f"s{seed}"])
 
 
-def work(path: Path, place: Place, until: float | None, stack: int, lifeline: BinaryIO) -> None:
+def run_worker(path: Path, place: WorkerResources, until: float | None, stack: int, lifeline: BinaryIO) -> None:
     """The whole life of a worker's process; when `lifeline` ends, because the process at its other end closed it or is
     gone, the worker saves its run and ends."""
     worker = Worker(SweepFolder(path), place, until, stack)

@@ -7,14 +7,13 @@ from typing import Any
 from msgspec import Struct
 
 from tuitrain.config.schema import Config
-from tuitrain.config.values import nearest
 from tuitrain.errors import RunError
 from tuitrain.runs.changes import Changed, changes
 from tuitrain.runs.external import setting_of, settings_of
 from tuitrain.runs.folder import RunFolder, folders, shown_status
 from tuitrain.runs.records import RunInfo, ShownStatus, State
 from tuitrain.runs.tensorboard.folder import EventFolder, event_folders, is_event_folder
-from tuitrain.text import plain
+from tuitrain.text import did_you_mean, plain
 
 
 class Entry(Struct, frozen=True):
@@ -89,7 +88,7 @@ def find(runs_dir: Path, wanted: str) -> RunFolder:
         raise RunError(f"{plain(wanted)!r} fits {len(fitting)} runs: {ids}.", "Give more of the id.")
     if len(path.parts) > 1:
         raise RunError(f"There is no run in {plain(wanted)}.", "See: tuitrain runs")
-    hint = nearest(wanted, [folder.id for folder in candidates]) or "See: tuitrain runs"
+    hint = did_you_mean(wanted, [folder.id for folder in candidates]) or "See: tuitrain runs"
     raise RunError(f"There is no run {plain(wanted)!r} in {plain(runs_dir)}.", hint)
 
 

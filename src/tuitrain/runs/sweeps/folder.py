@@ -20,16 +20,16 @@ from typing import Any
 
 import msgspec
 
-from tuitrain.config.sweeps.sweep import Sweep, Values, describe
+from tuitrain.config.sweeps.sweep import Sweep, Values, format_trial
 from tuitrain.config.sweeps.toml import amend, loads
-from tuitrain.config.values import check, nearest
+from tuitrain.config.validation import check_value
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs import owner
 from tuitrain.runs.files import read, read_json, replace
 from tuitrain.runs.folder import RunFolder, new_id
 from tuitrain.runs.process import Process, alive, this_process
 from tuitrain.runs.sweeps.records import Control, Job, Record, Sample, Session
-from tuitrain.text import plain
+from tuitrain.text import did_you_mean, plain
 
 # What can be said anew of a sweep that exists, whatever its runs were made from.
 OPEN = ("trials", "seeds", "parallel", "max_minutes")
@@ -70,10 +70,12 @@ class SweepFolder:
         sweep, changes = self.sweep(), changes or {}
         for name, value in changes.items():
             _refuse_change(sweep, name, value)
-        there = [sweep.settings(values) for values in (*sweep.known, *sweep.added.values())]
+        there = [sweep.settings(values) for values in (*sweep.fixed_trials, *sweep.added.values())]
         for values in add:
             if sweep.settings(values) in there:
-                raise ConfigError(f"There is such a trial already: {describe(values)}.", "See its number in the table.")
+                raise ConfigError(
+                    f"There is such a trial already: {format_trial(values)}.", "See its number in the table."
+                )
             there.append(sweep.settings(values))
         # Before the trials that are only asked for now.
         added = dict(enumerate(add, sweep.trials))
@@ -103,7 +105,7 @@ class SweepFolder:
 
     def values(self, trial: int) -> Values | None:
         """None for a trial that is not sampled yet."""
-        known, added = self.sweep().known, self.sweep().added
+        known, added = self.sweep().fixed_trials, self.sweep().added
         if trial < len(known):
             return known[trial]
         if trial in added:
@@ -112,7 +114,7 @@ class SweepFolder:
         if not path.exists():
             return None
         try:
-            return {key: check(key, value) for key, value in read_json(path, Sample).values.items()}
+            return {key: check_value(key, value) for key, value in read_json(path, Sample).values.items()}
         except ConfigError as error:
             raise RunError(f"{path.name} is damaged: {error}") from None
 
@@ -301,7 +303,7 @@ def find(runs_dir: Path, wanted: str) -> SweepFolder:
         if fitting:
             ids = ", ".join(plain(folder.id) for folder in fitting[:5])
             raise RunError(f"{plain(wanted)!r} fits {len(fitting)} sweeps: {ids}.", "Give more of the id.")
-    hint = nearest(wanted, [folder.id for folder in found]) or "Start one with: tuitrain sweep -c FILE"
+    hint = did_you_mean(wanted, [folder.id for folder in found]) or "Start one with: tuitrain sweep -c FILE"
     raise RunError(f"There is no sweep {plain(wanted)!r} in {plain(runs_dir)}.", hint)
 
 

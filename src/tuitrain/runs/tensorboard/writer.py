@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from tuitrain.config.values import to_text
+from tuitrain.config.formatting import format_value
 from tuitrain.runs.follower import Curve, Follower
 from tuitrain.runs.tensorboard.protobuf import put_bytes, put_double, put_float, put_int
 from tuitrain.runs.tensorboard.tfrecord import record
@@ -100,4 +100,4 @@ def _value(value: Any) -> bytes:
         return put_int(4, value)
     if isinstance(value, (int, float)):
         return put_double(2, float(value))
-    return put_bytes(3, to_text(value))
+    return put_bytes(3, format_value(value))

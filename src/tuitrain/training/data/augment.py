@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from tuitrain.config.datasets import FACTS
+from tuitrain.config.datasets import DATASETS
 
 Change = Callable[[Tensor], Tensor]
 
@@ -15,7 +15,7 @@ def augmentation(names: Sequence[str], dataset: str) -> Change | None:
 
     It takes and gives (N, C, H, W) floats and draws from the global generator of their device.
     """
-    auto = FACTS[dataset].augment if dataset in FACTS else ("flip", "crop")
+    auto = DATASETS[dataset].augment if dataset in DATASETS else ("flip", "crop")
     chosen = {name for given in names for name in (auto if given == "auto" else (given,))}
     changes = [change for name, change in _CHANGES.items() if name in chosen]
     if not changes:

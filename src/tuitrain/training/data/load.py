@@ -2,7 +2,7 @@
 
 import torch
 
-from tuitrain.config.datasets import FACTS
+from tuitrain.config.datasets import DATASETS
 from tuitrain.config.schema import Data
 from tuitrain.training.data import image_folder, standard
 from tuitrain.training.data.dataset import Dataset, Progress
@@ -26,14 +26,14 @@ def load(config: Data, seed: int, device: torch.device, progress: Progress = _qu
     if config.validation:
         kept, held = stratified(train.labels, config.validation, seed)
         train, validation = train.at(kept), train.at(held)
-    channels = FACTS[config.dataset].shape[0]
+    channels = DATASETS[config.dataset].shape[0]
     figures = Normalization.of(train.images, white) if config.normalize else Normalization.none(channels, white)
     normalize = figures.on(device)
     progress(f"converting {config.dataset}", None)
     return Dataset(
         name=config.dataset,
-        shape=FACTS[config.dataset].shape,
-        classes=FACTS[config.dataset].classes,
+        shape=DATASETS[config.dataset].shape,
+        classes=DATASETS[config.dataset].classes,
         train=MemorySplit.of(train, normalize),
         validation=MemorySplit.of(validation, normalize) if validation else None,
         test=MemorySplit.of(test, normalize),

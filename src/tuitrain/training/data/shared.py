@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from tuitrain.config.datasets import FACTS
+from tuitrain.config.datasets import DATASETS
 from tuitrain.config.schema import Data
 from tuitrain.training.data import standard
 from tuitrain.training.data.dataset import Dataset, Progress
@@ -72,7 +72,7 @@ class Shared:
         kept, held = torch.arange(len(known.train)), None
         if config.validation:
             kept, held = stratified(known.train.labels.cpu(), config.validation, seed)
-        facts = FACTS[config.dataset]
+        facts = DATASETS[config.dataset]
         figures = known.figures(kept) if config.normalize else Normalization.none(facts.shape[0])
 
         def split(whole: MemorySplit, rows: Tensor) -> SharedSplit:

@@ -10,7 +10,7 @@ import numpy as np
 import platformdirs
 import torch
 
-from tuitrain.config.datasets import FACTS
+from tuitrain.config.datasets import DATASETS
 from tuitrain.errors import DataError
 from tuitrain.text import plain
 from tuitrain.training.data.dataset import Progress
@@ -45,7 +45,7 @@ def read(name: str, folder: str | None, progress: Progress) -> Named:
     if name == "digits":
         return _digits()
     root = Path(folder).expanduser() if folder else platformdirs.user_cache_path("tuitrain", appauthor=False) / "data"
-    parts = _mnist(name, root, progress) if FACTS[name].shape[0] == 1 else _cifar(name, root, progress)
+    parts = _mnist(name, root, progress) if DATASETS[name].shape[0] == 1 else _cifar(name, root, progress)
     for part in parts:
         _check(part, name, root)
     return Named(*parts, white=255)
@@ -124,7 +124,7 @@ def _cifar(name: str, root: Path, progress: Progress) -> tuple[Pixels, Pixels]:
 
 
 def _check(pixels: Pixels, name: str, root: Path) -> None:
-    facts, (images, labels) = FACTS[name], pixels
+    facts, (images, labels) = DATASETS[name], pixels
     problem = ""
     if len(images) != len(labels):
         problem = f"it has {len(images):,} images and {len(labels):,} labels"

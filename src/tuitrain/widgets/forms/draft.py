@@ -11,10 +11,13 @@ from weakref import WeakKeyDictionary
 from msgspec import Struct
 from textual.app import App
 
+from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
-from tuitrain.config.sweeps.sweep import MOST_TRIALS, Options, Sweep, checked, several
-from tuitrain.config.values import build, changed, flat, to_text
+from tuitrain.config.sweeps.overrides import parse_values
+from tuitrain.config.sweeps.sweep import MOST_TRIALS, Sweep, SweepOptions
+from tuitrain.config.sweeps.validation import check_sweep
+from tuitrain.config.values import build_config, changed_settings, flatten
 from tuitrain.errors import ConfigError
 from tuitrain.widgets.forms.labels import shown
 
@@ -33,7 +36,7 @@ class Draft(Struct):
 
     @classmethod
     def of(cls, config: Config, name: str = "", source: str = "") -> "Draft":
-        return cls({key: shown(value) for key, value in flat(config).items()}, name, source=source)
+        return cls({key: shown(value) for key, value in flatten(config).items()}, name, source=source)
 
 
 # The draft that was last left in each app: escape loses nothing.
@@ -61,7 +64,7 @@ class Plan(Struct, frozen=True):
         """All the runs. Needs a `config`."""
         assert self.config is not None
         blind = 0 in (self.config.data.validation, *self.values.get("data.validation", ()))
-        options = Options(name=name[:80], metric="train.accuracy" if blind else "validation.accuracy")
+        options = SweepOptions(name=name[:80], metric="train.accuracy" if blind else "validation.accuracy")
         return Sweep(base=self.config, options=options, values=dict(self.values))
 
 
@@ -70,16 +73,16 @@ def planned(texts: Mapping[str, str]) -> Plan:
     errors: dict[str, str] = {}
     for key, text in texts.items():
         try:
-            found[key] = several(key, text)
+            found[key] = parse_values(key, text)
         except ConfigError:
             errors[key] = settings()[key].allowed
     varying = {key: values for key, values in found.items() if len(values) > 1}
     if errors:
         return Plan(None, errors, varying)
     try:
-        plan = Plan(build({key: values[0] for key, values in found.items()}), {}, varying)
+        plan = Plan(build_config({key: values[0] for key, values in found.items()}), {}, varying)
         if varying and not AT_ONCE < plan.runs <= MOST_TRIALS:
-            checked(plan.sweep())
+            check_sweep(plan.sweep())
     except ConfigError as error:
         return Plan(None, {error.key or next(reversed(varying)): brief(error)}, varying)
     return plan
@@ -100,8 +103,8 @@ def command_line(plan: Plan, runs_dir: Path, name: str = "", *, detach: bool = F
     else:
         words += ["--name", name] if name else []
         words += ["--detach"] if detach else []
-    said = {key: to_text(value) for key, value in changed(plan.config).items()}
-    said |= {key: ",".join(map(to_text, values)) for key, values in plan.values.items()}
+    said = {key: format_value(value) for key, value in changed_settings(plan.config).items()}
+    said |= {key: ",".join(map(format_value, values)) for key, values in plan.values.items()}
     for key in settings():
         words += ["--set", f"{key}={said[key]}"] if key in said else []
     return shlex.join(words)

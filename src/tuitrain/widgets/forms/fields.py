@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from tuitrain.config.settings import Setting, settings
-from tuitrain.config.values import parsed
+from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError
 from tuitrain.text import plain
 from tuitrain.widgets.forms.labels import LONGEST, label, shown
@@ -72,7 +72,7 @@ class Field(Widget):
         if self.setting is None:
             return bool(self.text)
         try:
-            return bool(parsed(self.setting, self.text) != self.setting.default)
+            return bool(parse_value(self.setting, self.text) != self.setting.default)
         except ConfigError:
             return True
 
@@ -138,7 +138,7 @@ class TextField(Field):
     DEFAULT_CSS = f"TextField > Input {{ margin-left: {MARKS + LABEL}; }}"
 
     def compose(self) -> ComposeResult:
-        placeholder = "none" if self.setting and self.setting.many else ""
+        placeholder = "none" if self.setting and self.setting.is_list else ""
         self._input = Input(self._text, compact=True, placeholder=placeholder)
         self._input.cursor_blink = False
         yield self._input
@@ -217,7 +217,7 @@ class ChoiceField(Field, can_focus=True):
         return [word.strip() for word in self.text.split(",") if word.strip()]
 
     def action_cycle(self, step: int) -> None:
-        choices = ("",) * bool(self.setting and self.setting.many) + self._choices
+        choices = ("",) * bool(self.setting and self.setting.is_list) + self._choices
         index = choices.index(self.text) if self.text in choices else 0
         self.text = choices[(index + step) % len(choices)]
 
@@ -229,7 +229,7 @@ class ChoiceField(Field, can_focus=True):
 
         at = Region(self.region.x + MARKS + LABEL, self.region.y, 1, 1)
         options = [(choice, "") for choice in self._choices]
-        listed = bool(self.setting and self.setting.many)
+        listed = bool(self.setting and self.setting.is_list)
         many = listed or self.takes_several
         if self._window is None:
             self._window = Pick(options, self._chosen, many=many, empty=listed, at=at, typed=typed)

@@ -10,7 +10,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from tuitrain.config.settings import Setting, described, sections, settings
+from tuitrain.config.settings import Setting, declared_settings, sections, settings
 from tuitrain.widgets.forms.draft import Draft
 from tuitrain.widgets.forms.fields import Field, PressField, TextField, field_of
 from tuitrain.widgets.forms.labels import APPLIES
@@ -38,7 +38,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         yield self._add(TextField(NAME, "run name", None, self._first.name))
-        place = described("start", Place)[PLACE]
+        place = declared_settings("start", Place)[PLACE]
         yield self._add(field_of(place, OWN if self._own else place.default))
         for section, about in sections().items():
             title, _, words = about.partition(": ")
@@ -134,6 +134,6 @@ def _section(field: Field | None) -> str:
 def _several(setting: Setting) -> str:
     """How to write several values, where there may be."""
     free = setting.kind is str and not setting.choices and setting.key != "training.device"
-    if free or setting.key not in settings() or (setting.many and setting.choices):
+    if free or setting.key not in settings() or (setting.is_list and setting.choices):
         return ""
-    return " · [64], [128]: a run with each" if setting.many else " · several, with commas: a run with each"
+    return " · [64], [128]: a run with each" if setting.is_list else " · several, with commas: a run with each"

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
-from tuitrain.config.values import changed, to_text
+from tuitrain.config.values import changed_settings
 from tuitrain.text import plain
 
 LONGEST = 4096
@@ -67,17 +68,17 @@ def label(key: str) -> str:
 
 def shown(value: object) -> str:
     """`value` as a field shows it, and as `from_text` reads it: a list without its brackets."""
-    text = to_text(value)
+    text = format_value(value)
     return plain(text[1:-1] if isinstance(value, tuple) else text, LONGEST)
 
 
 def words(config: Config) -> list[str]:
     """In what it differs from the defaults."""
     found = []
-    for key, value in changed(config).items():
+    for key, value in changed_settings(config).items():
         if isinstance(value, bool):
             found.append(label(key) if value else f"no {label(key)}")
         else:
-            bare = settings()[key].choices and not settings()[key].many
+            bare = settings()[key].choices and not settings()[key].is_list
             found.append(shown(value) if bare else f"{label(key)} {shown(value)}")
     return found

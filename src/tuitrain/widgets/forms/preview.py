@@ -8,7 +8,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tuitrain.analysis import units
-from tuitrain.config.sweeps.sweep import Values, describe
+from tuitrain.config.sweeps.sweep import Values, format_trial
 from tuitrain.hosts.preview.preview import Preview
 from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.charts.line import Line
@@ -101,7 +101,7 @@ def facts(preview: Preview, runs: int, first: Values, *, together: bool) -> Cont
     if together:
         lines[:2] = [("network", f"{title} · {size}" if preview.network else lines[0][1])]
     if runs > 1:
-        lines.insert(len(lines) if together else 0, ("first", f"of {runs:,} runs: {describe(first)}"))
+        lines.insert(len(lines) if together else 0, ("first", f"of {runs:,} runs: {format_trial(first)}"))
     return Content("\n").join(
         Content.assemble((name.ljust(9), "$text-error" if name == "✗" else "$foreground-muted"), text)
         for name, text in lines

@@ -8,7 +8,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from tuitrain.errors import TuitrainError
-from tuitrain.hosts.launch import Request
+from tuitrain.hosts.launch import RunSpec
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.sweeps.folder import SweepFolder
@@ -49,7 +49,7 @@ class StartLine(Static):
         self.display = bool(words)
         self.update(Content.assemble((words, style)))
 
-    def here(self, request: Request) -> None:
+    def here(self, request: RunSpec) -> None:
         """Raises RunError where the host has a run."""
         self._host.start(request)
         self.preparing, self._called_off = True, False
@@ -87,7 +87,7 @@ class StartLine(Static):
         elif self.preparing and host.busy:
             self.say("calling it off …" if self._called_off else _progress(host.doing, host.fraction), "$accent")
         elif self.preparing:
-            self._end(host.take_error())
+            self._end(host.pop_error())
 
     def _end(self, found: RunFolder | SweepFolder | TuitrainError | None) -> None:
         self.preparing = self.waiting = False

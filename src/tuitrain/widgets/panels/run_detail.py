@@ -11,7 +11,7 @@ from tuitrain.analysis.table.columns import columns
 from tuitrain.analysis.table.group_rows import Bundle
 from tuitrain.analysis.table.layout import differing
 from tuitrain.analysis.table.markers import Identity
-from tuitrain.config.values import to_text
+from tuitrain.config.formatting import format_value
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.follower import Follower
@@ -94,7 +94,7 @@ class RunDetail(Static):
             return Content("")
         others = [other for other in self._others if other.folder.id != entry.folder.id and other.status != "damaged"]
         if not others:
-            text = " ".join(f"{key}={to_text(value)}" for key, value in summary.settings(entry).items())
+            text = " ".join(f"{key}={format_value(value)}" for key, value in summary.settings(entry).items())
             return Content(plain(text) or f"settings {'not known' if entry.folder.read_only else 'at their defaults'}")
         keys = differing([entry, *others])
         if not keys:

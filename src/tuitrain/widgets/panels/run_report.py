@@ -6,7 +6,7 @@ from textual.content import Content
 
 from tuitrain.analysis import confusion, health, units
 from tuitrain.analysis import summary as in_words
-from tuitrain.config.values import to_text
+from tuitrain.config.formatting import format_value
 from tuitrain.runs.external import ForeignInfo
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Evaluation, Score
@@ -84,7 +84,7 @@ def _facts(run: Follower) -> Content:
     versions = " · ".join(
         f"{plain(name, 20)} {plain(version, 30)}" for name, version in list(info.versions.items())[:8]
     )
-    differing = " ".join(f"{key}={to_text(value)}" for key, value in in_words.settings(run).items())
+    differing = " ".join(f"{key}={format_value(value)}" for key, value in in_words.settings(run).items())
     rows = {
         "model": f"{plain(info.model)} · {info.parameters:,} parameters",
         "data": f"{run.config.data.dataset} · {sizes}",

@@ -9,7 +9,7 @@ from tuitrain.analysis import units
 from tuitrain.analysis.compare import METRICS, Comparison, Metric, best
 from tuitrain.analysis.mcnemar import McNemar, p_text
 from tuitrain.analysis.table.groups import SEED, Spread
-from tuitrain.config.values import to_text
+from tuitrain.config.formatting import format_value
 from tuitrain.text import plain
 from tuitrain.widgets.tables.compare import Row
 
@@ -68,11 +68,11 @@ def _setting(comparison: Comparison, key: str, ids: Sequence[str], look: Look) -
     if not found:
         return Text(units.UNKNOWN)
     if key == SEED and len(found) > 1:
-        return Text(plain(", ".join(sorted({to_text(values[key]) for values in found})), 60))
+        return Text(plain(", ".join(sorted({format_value(values[key]) for values in found})), 60))
     reference = comparison.run(comparison.baseline).settings.get(key)
     value = found[0][key]
     same = value == reference and key in comparison.differing and comparison.baseline not in ids
-    return Text(plain(to_text(value), 60), style=look.muted if same else "")
+    return Text(plain(format_value(value), 60), style=look.muted if same else "")
 
 
 def _status(comparison: Comparison, ids: Sequence[str]) -> Text:

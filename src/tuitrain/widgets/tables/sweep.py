@@ -11,9 +11,9 @@ from tuitrain.analysis import sweep as analysis
 from tuitrain.analysis import units
 from tuitrain.analysis.sweep import Summary
 from tuitrain.analysis.table.columns import columns
+from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import settings
 from tuitrain.config.sweeps.sweep import Sweep
-from tuitrain.config.values import to_text
 from tuitrain.runs.catalog.result import metric
 from tuitrain.runs.sweeps.index import Outcome
 from tuitrain.text import plain, utf8_locale
@@ -130,7 +130,7 @@ def _rank(sweep: Sweep, one: Outcome) -> tuple[bool, float]:
 def _cells(sweep: Sweep, one: Outcome) -> list[str]:
     state, values = one.state, {} if one.values is None else sweep.settings(one.values)
     values["training.seed"] = sweep.seed(one.values or {}, one.job.seed)
-    texts = [to_text(values[key]) if key in values else units.UNKNOWN for key in _keys(sweep)]
+    texts = [format_value(values[key]) if key in values else units.UNKNOWN for key in _keys(sweep)]
     status = analysis.shown_status(one)
     if state and state.steps and status in ("running", "paused"):
         status = f"{status} {state.step / state.steps:.0%}"

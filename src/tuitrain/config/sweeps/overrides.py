@@ -1,0 +1,116 @@
+"""Sweeps from `KEY=VALUE` texts: several values, separated by commas, make a setting vary."""
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from tuitrain.config.formatting import format_for_message
+from tuitrain.config.sweeps.sweep import Sweep, Values
+from tuitrain.config.sweeps.validation import build_options, check_sweep, find_option
+from tuitrain.config.validation import find_setting
+from tuitrain.config.values import override, parse_value
+from tuitrain.errors import ConfigError
+from tuitrain.text import plain
+
+
+def override_sweep(sweep: Sweep, assignments: Iterable[str], extra: Iterable[Values] = ()) -> Sweep:
+    """Return `sweep` with each `KEY=VALUE` applied and the `extra` trials appended. Raise ConfigError.
+
+    A key may also be `sweep.OPTION`. A setting that is given several values varies; one value makes it constant.
+    """
+    base, options, varying = [], [], dict(sweep.values)
+    for assignment in assignments:
+        key, equals, text = _split_assignment(assignment)
+        if key.startswith("sweep.") and equals:
+            options.append(assignment)
+            continue
+        values = parse_values(key, text) if equals else ()
+        if len(values) > 1:
+            varying[key] = values
+        elif values and len(_split_values(key, text)) > 1:
+            value = format_for_message(values[0])
+            raise ConfigError(f"{key} = {format_for_message(text)} is not allowed: it contains {value} twice.", key=key)
+        else:
+            base.append(assignment)
+            varying.pop(key, None)
+    return check_sweep(
+        Sweep(
+            base=override(sweep.base, base),
+            options=build_options(msgspec.to_builtins(sweep.options) | parse_option_overrides(options)),
+            values=varying,
+            extra=(*sweep.extra, *extra),
+        )
+    )
+
+
+def parse_option_overrides(assignments: Iterable[str]) -> dict[str, Any]:
+    """Return the values of `sweep.OPTION=VALUE` assignments by option name. Raise ConfigError for any other key."""
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = _split_assignment(assignment)
+        if not key.startswith("sweep.") or not equals:
+            raise ConfigError(
+                f"--set {plain(assignment, 80)} cannot change an existing sweep: its runs keep their settings.",
+                "Add trials with --add KEY=VALUE, or change a sweep.KEY.",
+            )
+        name = key.removeprefix("sweep.")
+        values[name] = parse_value(find_option(name), text)
+    build_options(values)
+    return values
+
+
+def parse_trials(assignments: Iterable[str]) -> list[Values]:
+    """Return one trial for each combination of the values in `KEY=VALUE[,VALUE]` assignments. Raise ConfigError."""
+    texts = {}
+    for assignment in assignments:
+        key, equals, text = _split_assignment(assignment)
+        if not equals:
+            raise ConfigError(f"{plain(assignment, 80)!r} is not KEY=VALUE.", "Write it like optimizer.lr=0.1")
+        texts[key] = text
+    return combinations(texts)
+
+
+def combinations(texts: Mapping[str, str]) -> list[Values]:
+    """Return all combinations of the values that each key's text lists. Without keys, return one empty combination."""
+    lists = [parse_values(key, text) for key, text in texts.items()]
+    return [dict(zip(texts, choice, strict=True)) for choice in itertools.product(*lists)]
+
+
+def split_assignments(text: str) -> list[str]:
+    """Split `optimizer.lr=0.3, 0.1 training.epochs=20` into one assignment per key."""
+    return re.split(r"\s+(?=[\w.]+\s*=)", text.strip())
+
+
+def parse_values(key: str, text: str) -> tuple[Any, ...]:
+    """Return the distinct values in `text`, separated by commas; the lists of a list setting stand in brackets.
+
+    Free text, such as a path, is always one value. Raise ConfigError.
+    """
+    return tuple(dict.fromkeys(parse_value(key, part) for part in _split_values(key, text)))
+
+
+def _split_assignment(assignment: str) -> tuple[str, str, str]:
+    key, equals, text = assignment.partition("=")
+    return key.strip(), equals, text.strip()
+
+
+def _split_values(key: str, text: str) -> list[str]:
+    setting, text = find_setting(key), text.strip()
+    is_free_text = setting.kind is str and not setting.choices and key != "training.device"
+    is_single = is_free_text or (setting.is_list and not text.startswith("["))
+    return [text] if is_single else _split_at_commas(text)
+
+
+def _split_at_commas(text: str) -> list[str]:
+    """Split `text` at the commas outside brackets."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character == "[") - (character == "]")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part for part in parts if part.strip()] or [""]

@@ -1,0 +1,81 @@
+"""Checks of a sweep: its options, its size, and the configuration of each trial."""
+
+import math
+from collections.abc import Mapping
+
+from tuitrain.config.settings import Setting
+from tuitrain.config.sweeps.sweep import MOST_TRIALS, Range, Sweep, SweepOptions, Values, format_trial, sweep_settings
+from tuitrain.config.validation import check_value
+from tuitrain.errors import ConfigError
+from tuitrain.text import did_you_mean, plain
+
+
+def check_sweep(sweep: Sweep) -> Sweep:
+    """Return `sweep` unchanged. Raise ConfigError if its options, values or trials contradict each other."""
+    options = sweep.options
+    if options.method == "grid":
+        for key, choices in sweep.values.items():
+            if isinstance(choices, Range):
+                raise ConfigError(
+                    f"sweep.values: {key} is a range, and a grid needs values.",
+                    'List them, or set sweep.method = "random" or "tpe".',
+                    key=key,
+                )
+    _check_size(sweep)
+    if options.seeds > 1 and "training.seed" in sweep.varying:
+        raise ConfigError("training.seed cannot vary if sweep.seeds is above 1.", key="training.seed")
+    for device in options.devices:
+        check_value("training.device", device)
+    for values in (*sweep.fixed_trials, *sweep.added.values()) or ({},):
+        _check_trial(sweep, values)
+    first = len(sweep.fixed_trials)
+    if unknown := [number for number in sweep.added if not first <= number < sweep.trials]:
+        raise ConfigError(f"sweep.added: trial {unknown[0]} must be numbered from {first} to {sweep.trials - 1}.")
+    return sweep
+
+
+def _check_size(sweep: Sweep) -> None:
+    if not sweep.values and not sweep.extra:
+        raise ConfigError(
+            "Nothing varies in this sweep.",
+            "List values under [sweep.values], or give several: --set optimizer.lr=0.1,0.01",
+        )
+    size = math.prod(len(choices) for choices in sweep.values.values() if isinstance(choices, tuple))
+    if sweep.options.method == "grid" and size > MOST_TRIALS:
+        raise ConfigError(f"The grid has {size:,} combinations; the limit is {MOST_TRIALS:,}.", "Use random or tpe.")
+    if sweep.options.method != "grid" and not sweep.values:
+        raise ConfigError(f"sweep.method = {sweep.options.method} needs values to choose from in [sweep.values].")
+
+
+def _check_trial(sweep: Sweep, values: Values) -> None:
+    try:
+        config = sweep.config(values, sweep.options.seeds - 1)
+    except ConfigError as error:
+        raise ConfigError(f"Trial {format_trial(values)}: {error.message}", error.hint, key=error.key) from None
+    uses_validation = sweep.options.metric.startswith("validation") or sweep.options.prune
+    if uses_validation and config.data.validation == 0:
+        option = "prune = true" if sweep.options.prune else f"metric = {sweep.options.metric}"
+        raise ConfigError(
+            f"sweep.{option} needs a validation split, and data.validation = 0.",
+            "Set data.validation, 0.1 for example, or sweep.metric = train.accuracy.",
+            key="data.validation",
+        )
+
+
+def build_options(values: Mapping[str, object]) -> SweepOptions:
+    """Return the options with `values`, by name without `sweep.`. Raise ConfigError for an invalid name or value."""
+    checked = {name: check_value(find_option(name, "values", "extra"), value) for name, value in values.items()}
+    return SweepOptions(**checked)
+
+
+def find_option(name: str, *subsections: str) -> Setting:
+    """Return the setting `sweep.NAME`. Raise ConfigError if it is unknown.
+
+    The hint of the error suggests the nearest name among the options and `subsections` of [sweep].
+    """
+    setting = sweep_settings().get(f"sweep.{name}")
+    if setting is None:
+        names = [*(key.partition(".")[2] for key in sweep_settings()), *subsections]
+        hint = did_you_mean(name, names).replace("mean ", "mean sweep.") or f"The options are {', '.join(names)}."
+        raise ConfigError(f"Unknown setting 'sweep.{plain(name, 80)}'.", hint, key=f"sweep.{name}")
+    return setting

@@ -1,0 +1,82 @@
+"""Checks of a configuration: each value against its declaration, then the settings against each other."""
+
+import math
+from typing import Any
+
+import msgspec
+
+from tuitrain.config.formatting import format_for_message
+from tuitrain.config.schema import Config
+from tuitrain.config.settings import Setting, settings
+from tuitrain.errors import ConfigError
+from tuitrain.text import did_you_mean, plain
+
+
+def find_setting(key: str) -> Setting:
+    """Return the setting with the dotted `key`. Raise ConfigError, with the nearest key as a hint, if it is unknown."""
+    setting = settings().get(key)
+    if setting is None:
+        names = [known.partition(".")[2] for known in settings()]
+        hint = did_you_mean(key, settings()) or did_you_mean(key.rpartition(".")[2], names) or "See: tuitrain config"
+        raise ConfigError(f"Unknown setting {plain(key, 80)!r}.", hint, key=key)
+    return setting
+
+
+def check_value(setting: Setting | str, value: object) -> Any:
+    """Return `value` converted to the type of `setting`, a Setting or the dotted key of one.
+
+    Raise ConfigError if `value` is not allowed.
+    """
+    if isinstance(setting, str):
+        setting = find_setting(setting)
+    if setting.optional and (value is None or value in ("none", "")):
+        return None
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise not_allowed(setting, value)
+    if setting.kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise not_allowed(setting, value)
+    if isinstance(value, str) and value != plain(value, len(value)):
+        raise not_allowed(setting, value)
+    try:
+        converted = msgspec.convert(value, setting.annotation, strict=True)
+    except (msgspec.ValidationError, UnicodeEncodeError, RecursionError):
+        raise not_allowed(setting, value) from None
+    # msgspec accepts 0 as greater than 0 in a thread that flushes denormal numbers, such as the training thread.
+    if isinstance(converted, float) and converted == setting.bounds.gt:
+        raise not_allowed(setting, value)
+    return converted
+
+
+def not_allowed(setting: Setting, value: object) -> ConfigError:
+    """Return the error that names the setting, the wrong value and the allowed values."""
+    words = [value] if isinstance(value, str) else value if isinstance(value, (list, tuple)) else []
+    unknown = [word for word in words if isinstance(word, str) and word not in setting.choices]
+    hint = did_you_mean(unknown[0], setting.choices) if unknown and setting.choices else ""
+    message = f"{setting.key} = {format_for_message(value)} is not allowed: it must be {setting.allowed}."
+    return ConfigError(message, hint, key=setting.key)
+
+
+def check_combinations(config: Config) -> None:
+    """Raise ConfigError if settings that are valid one by one contradict each other."""
+    if config.optimizer.nesterov and config.optimizer.momentum == 0:
+        raise ConfigError(
+            "optimizer.nesterov = true needs a momentum above 0.",
+            "Set optimizer.momentum, 0.9 for example.",
+            key="optimizer.nesterov",
+        )
+    if config.data.dataset == "image-folder" and config.data.dir is None:
+        raise ConfigError("data.dir = none: image-folder needs the folder of your images.", key="data.dir")
+    if config.data.validation == 0 and config.training.patience is not None:
+        raise _needs_validation("training.patience", "training.patience")
+    if config.data.validation == 0 and config.schedule.name == "plateau":
+        raise _needs_validation("schedule.name = plateau", "schedule.name")
+
+
+def _needs_validation(subject: str, key: str) -> ConfigError:
+    return ConfigError(
+        f"{subject} needs a validation split, and data.validation = 0.",
+        "Set data.validation, 0.1 for example.",
+        key=key,
+    )
