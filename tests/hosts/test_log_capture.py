@@ -51,12 +51,12 @@ import os, subprocess, sys
 from pathlib import Path
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
-from tuitrain.hosts.launch import Request, launch
+from tuitrain.hosts.launch import RunSpec, train_new_run
 
 folder = Path(sys.argv[1])
 config = override(Config(), ["training.epochs=1", "training.device=cpu", f"data.transform={folder}/loud.py:change"])
 for _ in range(2):
-    launch(Request(config=config, runs_dir=folder / "runs"), lambda *_: None, lambda *_: None)
+    train_new_run(RunSpec(config=config, runs_dir=folder / "runs"), lambda *_: None, lambda *_: None)
 print("out")
 print("err", file=sys.stderr)
 sys.stdout.flush()
@@ -168,10 +168,10 @@ def test_the_programs_own_output_keeps_its_way() -> None:
     code = """
 import os, sys
 from tuitrain.cli.streams import keep_streams
-from tuitrain.hosts.log_capture import Capture
+from tuitrain.hosts.log_capture import LogCapture
 keep_streams()
 print("before")
-with Capture():
+with LogCapture():
     print("captured")
     os.write(1, b"captured\\n")
     os.system("echo captured")
@@ -186,11 +186,11 @@ os.write(1, b"restored\\n")
 def test_what_is_still_in_a_buffer_goes_where_it_was_printed_to() -> None:
     code = """
 import ctypes, sys
-from tuitrain.hosts.log_capture import Capture
+from tuitrain.hosts.log_capture import LogCapture
 libc = ctypes.CDLL(None)
 print("before")
 libc.puts(b"C before")
-with Capture():
+with LogCapture():
     sys.__stdout__.flush()
     print("captured")
     libc.puts(b"C captured")
