@@ -8,33 +8,35 @@ import torch
 from torch import Tensor
 
 from tuitrain.config.schema import Activation, Config
-from tuitrain.training.backward import Autograd, Direct, Gradients, gradients_of
-from tuitrain.training.setup import Job, prepare
+from tuitrain.training.backward import AutogradBackward, Backward, DirectBackward, build_backward
+from tuitrain.training.setup import Setup, prepare
 
 Quick = Callable[..., Config]
 
 
-def trained(config: Config, kind: type[Autograd] | type[Direct]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+def trained(
+    config: Config, kind: type[AutogradBackward] | type[DirectBackward]
+) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
     """Losses, logits and gradients of every step of an epoch, the smaller last batch included."""
-    job = prepare(config, lambda *_: None)
-    gradients: Gradients = kind(job)
+    setup = prepare(config, lambda *_: None)
+    backward: Backward = kind(setup)
     losses: list[Tensor] = []
     answers: list[Tensor] = []
     seen: list[Tensor] = []
-    for images, labels in job.dataset.train.batches(job.order(0), config.data.batch_size):
-        loss, logits = gradients(images, labels, 1)
+    for images, labels in setup.dataset.train.batches(setup.epoch_order(0), config.data.batch_size):
+        loss, logits = backward(images, labels, 1)
         losses.append(loss.clone())
         answers.append(logits.clone())
-        seen.extend(parameter.grad.clone() for parameter in job.model.parameters() if parameter.grad is not None)
-        job.optimizer.step()
-        gradients.clear()
+        seen.extend(parameter.grad.clone() for parameter in setup.model.parameters() if parameter.grad is not None)
+        setup.optimizer.step()
+        backward.zero_grad()
     assert not any(tensor.requires_grad for tensor in (*losses, *answers))
     assert len(answers[-1]) < len(answers[0])
     return losses, answers, seen
 
 
 def equal(config: Config) -> bool:
-    parts = zip(trained(config, Direct), trained(config, Autograd), strict=True)
+    parts = zip(trained(config, DirectBackward), trained(config, AutogradBackward), strict=True)
     return all(len(a) == len(b) and all(map(torch.equal, a, b)) for a, b in parts)
 
 
@@ -50,20 +52,20 @@ def test_any_depth_and_a_smoothed_loss(quick: Quick, hidden: str, smoothing: flo
     assert equal(quick(f"model.hidden={hidden}", f"training.label_smoothing={smoothing}", "data.batch_size=100"))
 
 
-def kind(job: Job) -> str:
-    return type(gradients_of(job)).__name__
+def kind(setup: Setup) -> str:
+    return type(build_backward(setup)).__name__
 
 
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ((), "Direct"),
-        (("data.augment=[shift]", "optimizer.clip_norm=1", "training.deterministic=true"), "Direct"),
-        (("model.dropout=0.1",), "Autograd"),
-        (("model.batch_norm=true",), "Autograd"),
-        (("model.name=cnn",), "Autograd"),
-        (("optimizer.accumulate=2",), "Autograd"),
-        (("training.precision=bf16",), "Autograd"),
+        ((), "DirectBackward"),
+        (("data.augment=[shift]", "optimizer.clip_norm=1", "training.deterministic=true"), "DirectBackward"),
+        (("model.dropout=0.1",), "AutogradBackward"),
+        (("model.batch_norm=true",), "AutogradBackward"),
+        (("model.name=cnn",), "AutogradBackward"),
+        (("optimizer.accumulate=2",), "AutogradBackward"),
+        (("training.precision=bf16",), "AutogradBackward"),
     ],
 )
 def test_where_there_is_more_autograd_does_it(quick: Quick, settings: tuple[str, ...], expected: str) -> None:

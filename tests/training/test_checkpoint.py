@@ -118,8 +118,8 @@ def test_random_numbers_go_on_where_they_were(tmp_path: Path) -> None:
     device = torch.device("cpu")
     # An odd number of normal draws leaves one over in NumPy's and Python's generators.
     draws()
-    checkpoint.save(tmp_path / "rng", checkpoint.random_state(device))
+    checkpoint.save(tmp_path / "rng", checkpoint.rng_state(device))
     expected = draws()
     assert draws() != expected
-    checkpoint.set_random_state(checkpoint.load(tmp_path / "rng"), device)
+    checkpoint.set_rng_state(checkpoint.load(tmp_path / "rng"), device)
     assert draws() == expected

@@ -101,7 +101,7 @@ def test_a_run_on_the_gpu_comes_to_what_it_comes_to_on_the_cpu(train: Train) -> 
 def test_runs_go_on_to_the_last_bit(
     quick: Quick, interrupted: Interrupted, monkeypatch: pytest.MonkeyPatch, recipe: str
 ) -> None:
-    monkeypatch.setattr(loop_module, "ATTENTION", 0.0)
+    monkeypatch.setattr(loop_module, "POLL_INTERVAL", 0.0)
     config = quick(*RECIPES[recipe], CUDA, "training.epochs=3", "training.log_every=4", "training.deterministic=true")
     whole, cut = interrupted(config, recipe)
     one, other = (checkpoint.load(folder.checkpoints / "last.safetensors")["model"] for folder in (whole, cut))
@@ -111,7 +111,7 @@ def test_runs_go_on_to_the_last_bit(
 def test_a_run_of_the_gpu_goes_on_on_the_cpu(
     quick: Quick, tmp_path: Path, cutter: Cut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop_module, "ATTENTION", 0.0)
+    monkeypatch.setattr(loop_module, "POLL_INTERVAL", 0.0)
     folder = create_run(RunSpec(config=quick("training.epochs=2", "training.device=auto"), runs_dir=tmp_path))
     assert resume_run(folder, lambda *_: None, cutter(folder, 5)).status == "stopped"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

@@ -16,36 +16,36 @@ no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has
 
 
 def test_the_cpu_is_always_there() -> None:
-    assert devices.choose("cpu") == CPU
+    assert devices.choose_device("cpu") == CPU
 
 
 @no_cuda
 @pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:7"])
 def test_a_gpu_that_is_not_there(name: str) -> None:
     with pytest.raises(ConfigError, match=f"training.device = {name}: torch sees no CUDA device") as caught:
-        devices.choose(name)
+        devices.choose_device(name)
     assert caught.value.key == "training.device"
     assert caught.value.hint
 
 
 @no_cuda
 def test_auto_takes_what_there_is() -> None:
-    assert devices.choose("auto").type == ("mps" if torch.backends.mps.is_available() else "cpu")
+    assert devices.choose_device("auto").type == ("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 @pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has MPS")
 def test_no_mps() -> None:
     with pytest.raises(ConfigError, match=r"training\.device = mps"):
-        devices.choose("mps")
+        devices.choose_device("mps")
 
 
 def test_threads_as_asked(quick: Quick) -> None:
-    assert devices.set_up(quick("training.threads=3"), CPU) == 3
+    assert devices.configure_torch(quick("training.threads=3"), CPU) == 3
     assert torch.get_num_threads() == 3
 
 
 def test_threads_by_default(quick: Quick) -> None:
-    threads = devices.set_up(quick("training.threads=none"), CPU)
+    threads = devices.configure_torch(quick("training.threads=none"), CPU)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     assert threads == torch.get_num_threads() == max(1, min(4, cores - 1))
 
@@ -82,18 +82,18 @@ def test_threads_that_wait_sleep_soon(given: dict[str, str], expected: str) -> N
 def test_denormal_numbers_are_zero(quick: Quick) -> None:
     smallest = torch.tensor(2.0**-126)
     assert (smallest / 4).item() > 0
-    devices.set_up(quick(), CPU)
+    devices.configure_torch(quick(), CPU)
     assert (smallest / 4).item() == 0
 
 
 def test_deterministic_for_one_run_alone(quick: Quick) -> None:
-    devices.set_up(quick("training.deterministic=true"), CPU)
+    devices.configure_torch(quick("training.deterministic=true"), CPU)
     assert torch.are_deterministic_algorithms_enabled()
-    devices.set_up(quick(), CPU)
+    devices.configure_torch(quick(), CPU)
     assert not torch.are_deterministic_algorithms_enabled()
 
 
 def test_described() -> None:
-    assert devices.describe(CPU).startswith("cpu ")
+    assert devices.describe_device(CPU).startswith("cpu ")
     # Torch alone takes more than 50 MB.
-    assert devices.memory(CPU) > 50e6
+    assert devices.memory_in_use(CPU) > 50e6

@@ -21,11 +21,12 @@ from tuitrain.training.data import Dataset, augmentation
 from tuitrain.training.data.shared import SharedBatches, SharedSplit
 from tuitrain.training.data.splits import MemorySplit
 from tuitrain.training.loop import Loop
-from tuitrain.training.metrics import Window, Windows
+from tuitrain.training.metrics import RunningMetrics, StackedMetrics
 from tuitrain.training.models.summary import gradient_layers
 from tuitrain.training.optim import build
-from tuitrain.training.progress import Progress
-from tuitrain.training.setup import Job
+from tuitrain.training.optim.build import build_optimizer
+from tuitrain.training.progress import TrainingProgress
+from tuitrain.training.setup import Setup
 from tuitrain.training.stacking import graph_step as captured_stack_module
 from tuitrain.training.stacking.graph_step import CapturedStack
 from tuitrain.training.stacking.network import StackedMLP, StackedOptimizer
@@ -41,7 +42,7 @@ RECIPES = {
 }  # fmt: skip
 
 
-def put_there(self: backward.Autograd, loss: Tensor) -> None:
+def put_there(self: backward.AutogradBackward, loss: Tensor) -> None:
     assert loss.device == DEVICE
     for parameter in self._model.parameters():
         parameter.grad = torch.empty_like(parameter)
@@ -51,15 +52,15 @@ def put_there(self: backward.Autograd, loss: Tensor) -> None:
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     here = torch.device("cpu")
     event = SimpleNamespace(query=lambda: False, synchronize=lambda: pytest.fail("waited for the device"))
-    monkeypatch.setattr(backward.Autograd, "backward", put_there)
+    monkeypatch.setattr(backward.AutogradBackward, "backward", put_there)
     monkeypatch.setattr(torch.autograd, "backward", lambda *_: None)
-    monkeypatch.setattr(readback, "mark", lambda: event)
+    monkeypatch.setattr(readback, "record_event", lambda: event)
     monkeypatch.setattr(captured_module, "Beside", lambda _: Beside(here))
     monkeypatch.setattr(captured_stack_module, "Beside", lambda _: Beside(here))
-    monkeypatch.setattr(checkpoint, "random_state", lambda _: {})
-    monkeypatch.setattr(checkpoint, "set_random_state", lambda *_: None)
+    monkeypatch.setattr(checkpoint, "rng_state", lambda _: {})
+    monkeypatch.setattr(checkpoint, "set_rng_state", lambda *_: None)
     fused = (torch.optim.Adam, torch.optim.SGD)
-    monkeypatch.setattr(build, "_has_fused", lambda kind, _: kind in fused)
+    monkeypatch.setattr(build, "_has_fused_kernel", lambda kind, _: kind in fused)
     with torch.library._scoped_library("aten", "IMPL") as library:
         for name in ("_fused_adam_.tensor_lr", "_fused_sgd_.tensor_lr", "_fused_sgd_"):
             library.impl(name, lambda *_, **__: None, "Meta")
@@ -67,16 +68,16 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             yield
 
 
-def job(config: Config, split: object = None) -> Job:
+def make_setup(config: Config, split: object = None) -> Setup:
     with DEVICE:
         model = models.build(config.model, (1, 8, 8), 10).train()
         split = split or MemorySplit(torch.empty(200, 1, 8, 8), torch.zeros(200, dtype=torch.int64))
     change = augmentation(config.data.augment, "digits")
     dataset = cast(Dataset, SimpleNamespace(train=split, shape=(1, 8, 8)))
-    return Job(
+    return Setup(
         config=config, device=DEVICE, threads=1, dataset=dataset, model=model, title="",
-        optimizer=build.build(config.optimizer, model), scaler=torch.amp.GradScaler("cuda", enabled=False),
-        changes=(change,) if change else (), layers=gradient_layers(model),
+        optimizer=build_optimizer(config.optimizer, model), scaler=torch.amp.GradScaler("cuda", enabled=False),
+        transforms=(change,) if change else (), layers=gradient_layers(model),
     )  # fmt: skip
 
 
@@ -96,34 +97,39 @@ def test_the_played_gpu_notices_who_reads_it() -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_captured_step_reads_nothing(quick: Quick, recipe: str) -> None:
-    made = job(quick(*RECIPES[recipe]))
+    made = make_setup(quick(*RECIPES[recipe]))
     assert not obstacle(made)
-    window = Window(100, DEVICE)
-    captured = Captured(made, window, played)
+    metrics = RunningMetrics(100, DEVICE)
+    captured = Captured(made, metrics, played)
     # What an eager step and a checkpoint find is as it always is.
     assert all(isinstance(group["lr"], float) for group in made.optimizer.param_groups)
     assert all(parameter.grad is None for parameter in made.model.parameters())
     for rate in (0.1, 0.1, 0.05):
         captured(torch.arange(64, device=DEVICE), rate)
-    assert not window.take(captured.norms()).there
+    assert not metrics.start_readback(captured.norms()).ready
 
 
 class Bare(Loop):
     """No folder, no commands, no clock."""
 
-    def __init__(self, job: Job) -> None:
-        self.job, self.config, self.at, self.window = job, job.config, Progress(0.1, 1), Window(100, DEVICE)
+    def __init__(self, setup: Setup) -> None:
+        self.setup, self.config, self.progress, self.metrics = (
+            setup,
+            setup.config,
+            TrainingProgress(0.1, 1),
+            RunningMetrics(100, DEVICE),
+        )
 
 
 @pytest.mark.parametrize("recipe", [*RECIPES, "accumulated"])
 def test_eager_steps_read_nothing_and_neither_does_a_row(quick: Quick, recipe: str) -> None:
-    loop = Bare(job(quick(*RECIPES.get(recipe, ("optimizer.accumulate=2",)))))
-    for rate, norms in loop._steps(torch.arange(200, device=DEVICE)):
+    loop = Bare(make_setup(quick(*RECIPES.get(recipe, ("optimizer.accumulate=2",)))))
+    for rate, norms in loop._eager_steps(torch.arange(200, device=DEVICE)):
         if norms is not None:
-            loop._row(rate, norms)
-    assert loop.at.samples == 200
-    assert loop._asked is not None
-    assert len(loop.window) == 0
+            loop._start_row(rate, norms)
+    assert loop.progress.samples == 200
+    assert loop._pending_row is not None
+    assert len(loop.metrics) == 0
 
 
 @pytest.mark.parametrize("recipe", ["mlp", "augmented, clipped", "sgd"])
@@ -132,12 +138,15 @@ def test_a_captured_step_of_a_stack_reads_nothing(quick: Quick, recipe: str) -> 
     with DEVICE:
         whole = MemorySplit(torch.empty(200, 1, 8, 8), torch.zeros(200, dtype=torch.int64))
         splits = [SharedSplit(whole, torch.arange(150), None) for _ in range(3)]
-    jobs = [job(config, split) for split in splits]
-    net, windows = StackedMLP([one.model for one in jobs]), Windows([Window(100, DEVICE) for _ in jobs])
-    optimizer: Any = StackedOptimizer(jobs, net, [0, 0, 1])
+    setups = [make_setup(config, split) for split in splits]
+    net, stacked = (
+        StackedMLP([one.model for one in setups]),
+        StackedMetrics([RunningMetrics(100, DEVICE) for _ in setups]),
+    )
+    optimizer: Any = StackedOptimizer(setups, net, [0, 0, 1])
     captured = CapturedStack(
-        net, optimizer, SharedBatches(splits), windows, (3, 64), config.optimizer.clip_norm, played
+        net, optimizer, SharedBatches(splits), stacked, (3, 64), config.optimizer.clip_norm, played
     )
     captured(torch.zeros(3, 64, dtype=torch.int64, device=DEVICE))
-    assert captured.norms().shape == (3, len(jobs[0].layers))
-    assert [window.take().samples for window in windows._windows] == [64, 64, 64]
+    assert captured.norms().shape == (3, len(setups[0].layers))
+    assert [metrics.start_readback().samples for metrics in stacked._runs] == [64, 64, 64]

@@ -16,7 +16,7 @@ from tuitrain.runs.follower import Follower
 from tuitrain.training import checkpoint
 from tuitrain.training import loop as loop_module
 from tuitrain.training.data.splits import MemorySplit
-from tuitrain.training.setup import Job, prepare
+from tuitrain.training.setup import Setup, prepare
 
 Quick = Callable[..., Config]
 Train = Callable[..., Follower]
@@ -24,7 +24,7 @@ Train = Callable[..., Follower]
 STEPS = 21
 
 
-def prepared(config: Config) -> Job:
+def prepared(config: Config) -> Setup:
     return prepare(config, lambda *_: None)
 
 
@@ -67,13 +67,13 @@ def textbook(
     group: int = 1,
 ) -> Textbook:
     """`group` mini-batches a step; the sums of one step are one entry."""
-    job = prepared(config)
-    images, labels = tensors(job.dataset.train)
+    setup = prepared(config)
+    images, labels = tensors(setup.dataset.train)
     model = network(config.training.seed)
     parameters = list(model.parameters())
     update, seen = optimizer(parameters), Textbook()
     for epoch in range(config.training.epochs):
-        batches = torch.split(job.order(epoch), config.data.batch_size)
+        batches = torch.split(setup.epoch_order(epoch), config.data.batch_size)
         for start in range(0, len(batches), group):
             loss_sum, right, size = 0.0, 0, 0
             together = batches[start : start + group]
@@ -201,13 +201,13 @@ def test_label_smoothing_is_of_the_training_loss_alone(quick: Quick, train: Trai
     settings = ("training.label_smoothing=0.2", "training.epochs=2", "training.log_every=1")
     expected, run = textbook(quick(*settings), adam, smoothing=0.2), train(*settings)
     assert run.train["loss"].tolist() == expected.losses
-    job = prepared(quick(*settings))
-    job.model.load_state_dict(checkpoint.load(run.folder.checkpoints / "last.safetensors")["model"])
-    job.model.eval()
-    for name, split in (("validation", job.dataset.validation), ("test", job.dataset.test)):
+    setup = prepared(quick(*settings))
+    setup.model.load_state_dict(checkpoint.load(run.folder.checkpoints / "last.safetensors")["model"])
+    setup.model.eval()
+    for name, split in (("validation", setup.dataset.validation), ("test", setup.dataset.test)):
         images, labels = tensors(split)
         with torch.no_grad():
-            plain = F.cross_entropy(job.model(images), labels).item()
+            plain = F.cross_entropy(setup.model(images), labels).item()
         assert run.evaluations[name]["loss"][-1] == pytest.approx(plain, rel=1e-5)
 
 
@@ -284,7 +284,7 @@ def test_patience_that_ends_with_the_last_epoch_stops_nothing_early(train: Train
 
 
 def test_time_budget(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop_module, "ATTENTION", 0.0)
+    monkeypatch.setattr(loop_module, "POLL_INTERVAL", 0.0)
     run = train("training.max_minutes=1e-9", "training.epochs=50")
     assert run.state.status == "finished"
     assert "time budget" in run.state.reason
@@ -333,15 +333,15 @@ def test_the_best_is_the_lowest_validation_loss(quick: Quick, train: Train) -> N
     for loss, mark in zip(losses, run.evaluations["validation"]["best"], strict=True):
         assert mark == (loss < lowest)
         lowest = min(lowest, loss)
-    job = prepared(quick(*settings))
-    job.model.load_state_dict(checkpoint.load(run.folder.checkpoints / "best.safetensors")["model"])
-    job.model.eval()
+    setup = prepared(quick(*settings))
+    setup.model.load_state_dict(checkpoint.load(run.folder.checkpoints / "best.safetensors")["model"])
+    setup.model.eval()
     assert best.test is not None
     assert best.test != run.state.test
-    for split, score in ((job.dataset.validation, best.validation), (job.dataset.test, best.test)):
+    for split, score in ((setup.dataset.validation, best.validation), (setup.dataset.test, best.test)):
         images, labels = tensors(split)
         with torch.no_grad():
-            logits = job.model(images)
+            logits = setup.model(images)
         assert score.loss == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-5)
         assert score.accuracy == (logits.argmax(1) == labels).double().mean().item()
     kept = run.folder.evaluation("test", "best")
@@ -438,13 +438,13 @@ def test_a_seed_is_a_run(train: Train, settings: tuple[str, ...]) -> None:
 def test_a_cnn_with_channels_innermost_learns_what_a_plain_one_does(quick: Quick, train: Train) -> None:
     """Fused kernels walk through memory; that weights lie there otherwise must not matter."""
     settings = ("model.name=cnn", "training.epochs=2", "training.log_every=1")
-    run, job = train(*settings), prepared(quick(*settings))
-    images, labels = tensors(job.dataset.train)
-    model = job.model.to(memory_format=torch.contiguous_format)
+    run, setup = train(*settings), prepared(quick(*settings))
+    images, labels = tensors(setup.dataset.train)
+    model = setup.model.to(memory_format=torch.contiguous_format)
     update = torch.optim.Adam(model.parameters(), lr=0.001, fused=False, foreach=False)
     losses = []
     for epoch in range(2):
-        for rows in torch.split(job.order(epoch), 64):
+        for rows in torch.split(setup.epoch_order(epoch), 64):
             loss = F.cross_entropy(model(images[rows]), labels[rows])
             update.zero_grad()
             torch.autograd.backward(loss)

@@ -62,12 +62,12 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def of_its_own(path: str) -> None:
-    setattr(loop_module, "ATTENTION", 0.01)  # noqa: B010
+    setattr(loop_module, "POLL_INTERVAL", 0.01)  # noqa: B010
     main(["work", path])
 
 
 def in_a_thread(path: str) -> None:
-    setattr(loop_module, "ATTENTION", 0.01)  # noqa: B010
+    setattr(loop_module, "POLL_INTERVAL", 0.01)  # noqa: B010
     host = ThreadHost()
     host.resume(RunFolder(Path(path)))
     host.join()
@@ -181,7 +181,7 @@ MORE = {
 def test_stopped_and_handed_over_at_random_looks(
     quick: Quick, read: Read, tmp_path: Path, cutter: Cut, recipe: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop_module, "ATTENTION", 0.0)
+    monkeypatch.setattr(loop_module, "POLL_INTERVAL", 0.0)
     config = quick(*(RECIPES | MORE)[recipe], *SHORT)
     uncut, cut = new(config, tmp_path), new(config, tmp_path)
     whole = cutter(uncut, 0, "stop")
@@ -236,8 +236,8 @@ class Leaver(Inbox):
 def test_left_in_the_midst_of_any_evaluation(
     quick: Quick, read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop_module, "ATTENTION", 0.0)
-    monkeypatch.setattr(steering_module, "ATTENTION", 0.0)
+    monkeypatch.setattr(loop_module, "POLL_INTERVAL", 0.0)
+    monkeypatch.setattr(steering_module, "POLL_INTERVAL", 0.0)
     # One batch a split.
     monkeypatch.setattr("tuitrain.training.evaluation.evaluate.CPU_BATCH", 1000)
     config = quick(*FALLING, "data.batch_size=128", "training.epochs=3", "evaluation.test_every=1", "model.dropout=0.1")
@@ -305,7 +305,7 @@ def test_killed_around_any_checkpoint(
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop_module, "ATTENTION", 0.0)
+        patch.setattr(loop_module, "POLL_INTERVAL", 0.0)
         patch.setattr(writer_module, "INTERVAL", 1e9)
         patch.setattr(checkpoint, "save", save_and_die)
         with pytest.raises(Killed):

@@ -23,8 +23,8 @@ from tuitrain.runs.records import Score, State
 from tuitrain.runs.writer import encode_pretty
 from tuitrain.training import checkpoint
 from tuitrain.training import loop as loop_module
-from tuitrain.training.run import work
-from tuitrain.training.setup import Job, prepare
+from tuitrain.training.run import train_run
+from tuitrain.training.setup import Setup, prepare
 
 Quick = Callable[..., Config]
 Read = Callable[[RunFolder], Follower]
@@ -35,7 +35,7 @@ STEPS = 21
 @pytest.fixture(autouse=True)
 def attentive(monkeypatch: pytest.MonkeyPatch) -> None:
     """The loop looks for commands after every step and every epoch, whatever the clock says."""
-    monkeypatch.setattr(loop_module, "ATTENTION", 0.0)
+    monkeypatch.setattr(loop_module, "POLL_INTERVAL", 0.0)
 
 
 class Scripted(Inbox):
@@ -60,25 +60,25 @@ def new(config: Config, tmp_path: Path) -> RunFolder:
 
 
 def go_on(
-    folder: RunFolder, commands: Commands | None = None, change: Callable[[Job], None] | None = None,
+    folder: RunFolder, commands: Commands | None = None, change: Callable[[Setup], None] | None = None,
     epochs: int | None = None,
-) -> tuple[Job, State]:  # fmt: skip
-    """Train with a job made afresh, as another process would; stop where `commands` say so."""
-    jobs = []
+) -> tuple[Setup, State]:  # fmt: skip
+    """Train with a setup made afresh, as another process would; stop where `commands` say so."""
+    setups = []
 
-    def prepared() -> Job:
-        job = prepare(folder.config(), lambda *_: None)
+    def prepared() -> Setup:
+        setup = prepare(folder.config(), lambda *_: None)
         if change:
-            change(job)
-        jobs.append(job)
-        return job
+            change(setup)
+        setups.append(setup)
+        return setup
 
-    state = work(folder, prepared, Scripted(folder, commands or {}), epochs)
-    return jobs[0], state
+    state = train_run(folder, prepared, Scripted(folder, commands or {}), epochs)
+    return setups[0], state
 
 
-def weights(job: Job) -> list[Tensor]:
-    return list(job.model.state_dict().values())
+def weights(setup: Setup) -> list[Tensor]:
+    return list(setup.model.state_dict().values())
 
 
 def rows(run: Follower) -> dict[str, list[float]]:
@@ -123,12 +123,12 @@ def test_a_run_cut_anywhere_ends_to_the_last_bit_as_an_uncut_one(
         _, state = go_on(folder, {looks: [command("stop")]})
         assert (state.status, state.reason) == ("stopped", "Stopped by the user.")
     assert state.step == whole.steps_per_epoch + 7
-    job, state = go_on(folder)
+    setup, state = go_on(folder)
     cut = read(folder)
 
     assert (state.status, state.reason) == (ended.status, ended.reason)
     assert rows(cut) == rows(uncut)
-    assert all(torch.equal(left, right) for left, right in zip(weights(job), weights(whole), strict=True))
+    assert all(torch.equal(left, right) for left, right in zip(weights(setup), weights(whole), strict=True))
     assert (state.best, state.test, state.train) == (ended.best, ended.test, ended.train)
     assert [event.name for event in cut.events].count("continued") == 4
 
@@ -162,14 +162,14 @@ def test_killed_between_checkpoints(quick: Quick, read: Read, tmp_path: Path) ->
 
     folder = new(config, tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        go_on(folder, change=lambda job: setattr(job, "changes", (kill,)))
+        go_on(folder, change=lambda setup: setattr(setup, "transforms", (kill,)))
     assert read(folder).train.step[-1] == STEPS + 9
-    job, state = go_on(folder)
+    setup, state = go_on(folder)
     assert state.status == "finished"
     again = next(event for event in read(folder).events if event.name == "continued")
     assert again.step == STEPS
     assert rows(read(folder)) == rows(read(uncut))
-    assert all(torch.equal(left, right) for left, right in zip(weights(job), weights(whole), strict=True))
+    assert all(torch.equal(left, right) for left, right in zip(weights(setup), weights(whole), strict=True))
 
 
 def test_a_finished_run_given_more_epochs_is_a_longer_run(quick: Quick, read: Read, tmp_path: Path) -> None:
@@ -177,23 +177,23 @@ def test_a_finished_run_given_more_epochs_is_a_longer_run(quick: Quick, read: Re
     longer, _ = go_on(uncut := new(quick("training.epochs=4", *settings), tmp_path))
     folder = new(quick("training.epochs=2", *settings), tmp_path)
     go_on(folder)
-    job, state = go_on(folder, epochs=4)
+    setup, state = go_on(folder, epochs=4)
     assert (state.status, state.epoch, state.epochs) == ("finished", 4, 4)
     assert rows(read(folder))["train loss"] == rows(read(uncut))["train loss"]
-    assert all(torch.equal(left, right) for left, right in zip(weights(job), weights(longer), strict=True))
+    assert all(torch.equal(left, right) for left, right in zip(weights(setup), weights(longer), strict=True))
 
 
 def test_checkpoints_by_the_clock(quick: Quick, tmp_path: Path) -> None:
     """With next to no time between them, there is one after every step."""
     steps: list[int] = []
 
-    def watch(job: Job) -> None:
+    def watch(setup: Setup) -> None:
         def look(images: Tensor) -> Tensor:
             state = checkpoint.load(folder.checkpoints / "last.safetensors")
             steps.append(state["progress"]["step"])
             return images
 
-        job.changes = (look,)
+        setup.transforms = (look,)
 
     folder = new(quick("training.epochs=1", "training.checkpoint_every=1e-9"), tmp_path)
     go_on(folder, change=watch)
@@ -212,7 +212,7 @@ def test_the_checkpoint_command(quick: Quick, read: Read, tmp_path: Path) -> Non
         saved.append(checkpoint.load(folder.checkpoints / "last.safetensors")["progress"]["step"])
         return images
 
-    go_on(folder, {6: [command("checkpoint")]}, change=lambda job: setattr(job, "changes", (look,)))
+    go_on(folder, {6: [command("checkpoint")]}, change=lambda setup: setattr(setup, "transforms", (look,)))
     assert saved == [0] * 6 + [6] * (STEPS - 6)
     assert [(event.name, event.step) for event in read(folder).events][1] == ("checkpoint", 6)
 
@@ -226,11 +226,11 @@ def test_pause_and_resume_change_nothing(quick: Quick, read: Read, tmp_path: Pat
     whole, _ = go_on(uncut := new(config, tmp_path))
     folder = new(config, tmp_path)
     # Three looks while it holds still.
-    job, state = go_on(folder, {5: [command("pause")], 8: [command("resume")]})
+    setup, state = go_on(folder, {5: [command("pause")], 8: [command("resume")]})
     assert state.status == "finished"
     assert names(read(folder)) == ["started", "paused", "resumed", "finished"]
     assert rows(read(folder)) == rows(read(uncut))
-    assert all(torch.equal(left, right) for left, right in zip(weights(job), weights(whole), strict=True))
+    assert all(torch.equal(left, right) for left, right in zip(weights(setup), weights(whole), strict=True))
 
 
 def test_pause_and_resume_that_come_together(quick: Quick, read: Read, tmp_path: Path) -> None:
@@ -262,10 +262,10 @@ def test_detached_it_is_queued_for_another_process(quick: Quick, read: Read, tmp
     folder = new(config, tmp_path)
     _, state = go_on(folder, {9: [command("detach")]})
     assert (state.status, state.step, state.ended) == ("queued", 9, None)
-    job, state = go_on(folder)
+    setup, state = go_on(folder)
     assert state.status == "finished"
     assert rows(read(folder)) == rows(read(uncut))
-    assert all(torch.equal(left, right) for left, right in zip(weights(job), weights(whole), strict=True))
+    assert all(torch.equal(left, right) for left, right in zip(weights(setup), weights(whole), strict=True))
 
 
 def test_a_new_learning_rate_survives_a_stop(quick: Quick, read: Read, tmp_path: Path) -> None:
@@ -377,11 +377,11 @@ def test_a_users_mistake_fails_with_a_sentence_and_is_traced_in_the_log(
         assert f"in {name}" in log
 
 
-def failing(error: Exception) -> Callable[[Job], None]:
+def failing(error: Exception) -> Callable[[Setup], None]:
     def fail(_: Tensor) -> Tensor:
         raise error
 
-    return lambda job: setattr(job, "changes", (fail,))
+    return lambda setup: setattr(setup, "transforms", (fail,))
 
 
 @pytest.mark.parametrize(
@@ -408,7 +408,7 @@ def test_failures(
 
 def test_more_than_there_is_of_main_memory(quick: Quick, tmp_path: Path) -> None:
     folder = new(quick(), tmp_path)
-    _, state = go_on(folder, change=lambda job: setattr(job, "changes", (lambda _: torch.empty(2**42, 8, 8),)))
+    _, state = go_on(folder, change=lambda setup: setattr(setup, "transforms", (lambda _: torch.empty(2**42, 8, 8),)))
     assert state.status == "failed"
     assert "Out of memory on cpu. Try a smaller data.batch_size" in state.reason
 
@@ -437,7 +437,7 @@ def test_a_folder_that_is_removed_while_its_run_goes_on(quick: Quick, tmp_path: 
         raise MemoryError
 
     with pytest.raises(RunError, match="written any more: No such file or directory"):
-        go_on(folder, change=lambda job: setattr(job, "changes", (remove,)))
+        go_on(folder, change=lambda setup: setattr(setup, "transforms", (remove,)))
     assert not folder.path.exists()
 
 
@@ -517,22 +517,22 @@ def test_the_control_file_is_read(quick: Quick, tmp_path: Path) -> None:
     folder = new(quick("training.epochs=1", "training.log_every=1"), tmp_path)
     folder.control_file.write_bytes(msgspec.json.encode(command("stop")) + b"\n")
 
-    def write(job: Job) -> None:
+    def write(setup: Setup) -> None:
         def once(images: Tensor) -> Tensor:
             lines = [b"{}", b"\xff", b'{"name": "explode", "time": 0}', msgspec.json.encode(command("stop"))]
             with folder.control_file.open("ab") as file:
                 file.write(b"\n".join(lines) + b"\n")
             return images
 
-        job.changes = (once,)
+        setup.transforms = (once,)
 
     _, state = go_on(folder, change=write)
     assert (state.status, state.step) == ("stopped", 1)
 
 
 def test_notes_of_the_data_are_in_the_log(quick: Quick, read: Read, tmp_path: Path) -> None:
-    def note(job: Job) -> None:
-        job.dataset = dataclasses.replace(job.dataset, notes=("a \x1b[2J note",))
+    def note(setup: Setup) -> None:
+        setup.dataset = dataclasses.replace(setup.dataset, notes=("a \x1b[2J note",))
 
     folder = new(quick("training.epochs=1"), tmp_path)
     go_on(folder, change=note)
@@ -552,7 +552,7 @@ def test_a_killed_runs_evaluation_is_its_checkpoints(quick: Quick, read: Read, t
 
     folder = new(quick("training.epochs=3", "training.log_every=1"), tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        go_on(folder, change=lambda job: setattr(job, "changes", (kill,)))
+        go_on(folder, change=lambda setup: setattr(setup, "transforms", (kill,)))
     ahead = folder.state()
     ahead.step, ahead.status = read(folder).train.step[-1], "failed"
     folder.state_file.write_bytes(msgspec.json.encode(ahead))

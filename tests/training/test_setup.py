@@ -7,34 +7,34 @@ import torch
 
 from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError, DataError
-from tuitrain.training.setup import Job, prepare
+from tuitrain.training.setup import Setup, prepare
 
 Quick = Callable[..., Config]
 
 
-def prepared(config: Config) -> Job:
+def prepared(config: Config) -> Setup:
     return prepare(config, lambda *_: None)
 
 
 def test_an_order_is_a_function_of_seed_and_epoch(quick: Quick) -> None:
-    job, again, other = (prepared(quick(f"training.seed={seed}")) for seed in (3, 3, 4))
-    assert job.order(5).sort().values.tolist() == list(range(1293))
+    setup, again, other = (prepared(quick(f"training.seed={seed}")) for seed in (3, 3, 4))
+    assert setup.epoch_order(5).sort().values.tolist() == list(range(1293))
     torch.rand(5)
-    assert torch.equal(job.order(5), again.order(5))
-    orders = [tuple(each.order(epoch).tolist()) for each in (job, other) for epoch in range(6)]
+    assert torch.equal(setup.epoch_order(5), again.epoch_order(5))
+    orders = [tuple(each.epoch_order(epoch).tolist()) for each in (setup, other) for epoch in range(6)]
     assert len(set(orders)) == len(orders)
 
 
 def test_an_order_draws_no_random_number(quick: Quick) -> None:
-    job = prepared(quick())
+    setup = prepared(quick())
     before = torch.get_rng_state()
-    job.order(0)
+    setup.epoch_order(0)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("seed", [0, 2**31, 2**63 - 1])
 def test_any_seed(quick: Quick, seed: int) -> None:
-    assert len(prepared(quick(f"training.seed={seed}")).order(100)) == 1293
+    assert len(prepared(quick(f"training.seed={seed}")).epoch_order(100)) == 1293
 
 
 def test_the_seed_sets_every_generator(quick: Quick) -> None:
@@ -70,11 +70,11 @@ def test_first_weights_are_the_seeds_alone(quick: Quick) -> None:
 def test_how_many(
     quick: Quick, size: int, accumulate: int, batch_norm: bool, images: int, batches: int, steps: int
 ) -> None:  # fmt: skip
-    job = prepared(quick(f"data.batch_size={size}", f"optimizer.accumulate={accumulate}",
+    setup = prepared(quick(f"data.batch_size={size}", f"optimizer.accumulate={accumulate}",
                          f"model.batch_norm={batch_norm}"))  # fmt: skip
-    assert (job.images, job.batches, job.steps_per_epoch) == (images, batches, steps)
-    assert len(job.order(0)) == images
-    assert len(list(job.dataset.train.batches(job.order(0), size))) == batches
+    assert (setup.images_per_epoch, setup.batches_per_epoch, setup.steps_per_epoch) == (images, batches, steps)
+    assert len(setup.epoch_order(0)) == images
+    assert len(list(setup.dataset.train.batches(setup.epoch_order(0), size))) == batches
 
 
 def test_batch_norm_needs_two_images(quick: Quick) -> None:
@@ -95,18 +95,18 @@ def test_a_transform_that_is_not_there(quick: Quick) -> None:
 
 
 def test_what_a_job_knows(quick: Quick) -> None:
-    job = prepared(quick("data.augment=[shift]"))
-    assert job.title == "mlp 64-128-256-10"
-    assert [name for name, _ in job.layers] == ["layers.0", "layers.2", "head"]
-    assert sum(len(parameters) for _, parameters in job.layers) == 6
-    assert (job.threads, job.device.type, len(job.changes)) == (1, "cpu", 1)
+    setup = prepared(quick("data.augment=[shift]"))
+    assert setup.title == "mlp 64-128-256-10"
+    assert [name for name, _ in setup.layers] == ["layers.0", "layers.2", "head"]
+    assert sum(len(parameters) for _, parameters in setup.layers) == 6
+    assert (setup.threads, setup.device.type, len(setup.transforms)) == (1, "cpu", 1)
 
 
 def test_autocast(quick: Quick) -> None:
     for precision, expected in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-        job = prepared(quick(f"training.precision={precision}"))
-        with job.autocast():
-            assert job.model(torch.zeros(2, 1, 8, 8)).dtype == expected
+        setup = prepared(quick(f"training.precision={precision}"))
+        with setup.autocast():
+            assert setup.model(torch.zeros(2, 1, 8, 8)).dtype == expected
 
 
 def test_it_says_what_it_does(quick: Quick) -> None:

@@ -21,30 +21,29 @@ def evaluate_checkpoint(
     with LogCapture():
         progress("loading torch", None)
         from tuitrain.training import checkpoint
-        from tuitrain.training.device import choose
-        from tuitrain.training.evaluation.record import look
-        from tuitrain.training.progress import Progress as At
-        from tuitrain.training.progress import load_weights, reached
+        from tuitrain.training.device import choose_device
+        from tuitrain.training.evaluation.record import evaluate_split
+        from tuitrain.training.progress import TrainingProgress, checkpoint_position, load_weights
         from tuitrain.training.setup import prepare
 
         config = folder.config()
         # A user's function changes training images alone; there is no need to run it.
         changes: dict[str, object] = {"data.transform": None, "training.device": device}
-        if config.training.precision == "fp16" and choose(device).type == "cpu":
+        if config.training.precision == "fp16" and choose_device(device).type == "cpu":
             # Trained on a GPU, looked at without one.
             changes["training.precision"] = "fp32"
-        job = prepare(build_config(flatten(config) | changes), progress)
-        if split == "validation" and job.dataset.validation is None:
+        setup = prepare(build_config(flatten(config) | changes), progress)
+        if split == "validation" and setup.dataset.validation is None:
             raise ConfigError("The run has no validation split: data.validation = 0.", key="data.validation")
         path = folder.checkpoints / f"{which}.safetensors"
         saved, state = checkpoint.load(path), folder.state()
-        load_weights(job, saved, path)
-        at = At(lr=0, epochs=state.epochs, epoch=state.epoch, step=state.step, best=state.best)
+        load_weights(setup, saved, path)
+        at = TrainingProgress(lr=0, epochs=state.epochs, epoch=state.epoch, step=state.step, best=state.best)
         if which == "last":
             # The state of a run that was interrupted is ahead of its checkpoint.
-            at.epoch, at.batch, at.step = reached(saved, path)
+            at.epoch, at.batch, at.step = checkpoint_position(saved, path)
         progress(f"evaluating on {split}", None)
-        seen = look(job, split, at, lambda: None, which=which)  # type: ignore[arg-type]
+        seen = evaluate_split(setup, split, at, lambda: None, which=which)  # type: ignore[arg-type]
         if shown_status(state) not in ("queued", "running", "paused"):
             # A copy that can only be read is looked at all the same.
             with suppress(OSError):

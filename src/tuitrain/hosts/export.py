@@ -73,7 +73,9 @@ def _write(folder: RunFolder, format: Format, draft: Path, checkpoint: str) -> N
     with LogCapture():
         from tuitrain.training import export as trained
 
-        write: Callable[[RunFolder, str, Path], None] = trained.weights if format == "safetensors" else trained.onnx
+        write: Callable[[RunFolder, str, Path], None] = (
+            trained.export_weights if format == "safetensors" else trained.export_onnx
+        )
         write(folder, checkpoint, draft)
 
 

@@ -54,15 +54,15 @@ def train_new_run(request: RunSpec, progress: ProgressCallback, created: Callabl
     """
     with LogCapture() as capture:
         progress("loading torch", None)
-        from tuitrain.training.run import work
+        from tuitrain.training.run import train_run
         from tuitrain.training.setup import prepare
 
-        job = prepare(request.config, progress)
+        setup = prepare(request.config, progress)
         folder = create_run(request)
         capture.to(folder.log_file)
         inbox = Inbox(folder)
         created(folder, inbox)
-        state = work(folder, lambda: job, inbox)
+        state = train_run(folder, lambda: setup, inbox)
         notify(folder, state, request.config.notify.command)
         return state
 
@@ -90,8 +90,8 @@ def resume_run(folder: RunFolder, progress: ProgressCallback, inbox: Inbox, epoc
             raise RunError(f"The run cannot be written: {error.strerror}.") from None
         try:
             progress("loading torch", None)
-            from tuitrain.training.control import listen
-            from tuitrain.training.run import work
+            from tuitrain.training.control import preparation_progress
+            from tuitrain.training.run import train_run
             from tuitrain.training.setup import prepare
         except BaseException as error:
             if isinstance(error, (ImportError, OSError)):
@@ -102,7 +102,9 @@ def resume_run(folder: RunFolder, progress: ProgressCallback, inbox: Inbox, epoc
                     writer.end(status="failed", reason=reason, ended=time.time())
             writer.close()
             raise
-        state = work(folder, lambda: prepare(config, listen(writer, inbox, progress)), inbox, epochs, writer)
+        state = train_run(
+            folder, lambda: prepare(config, preparation_progress(writer, inbox, progress)), inbox, epochs, writer
+        )
         notify(folder, state, config.notify.command)
         return state
 

@@ -133,6 +133,6 @@ class ThreadHost:
 def _release() -> None:
     # Where a run is called off and handed over before it was prepared, torch is not loaded for this.
     if "torch" in sys.modules:
-        from tuitrain.training.device import release
+        from tuitrain.training.device import release_memory
 
-        release()
+        release_memory()

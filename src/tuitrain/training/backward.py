@@ -9,12 +9,11 @@ from torch import Tensor, nn
 
 from tuitrain.config.schema import Activation
 from tuitrain.training.models.mlp import MLP
-from tuitrain.training.setup import Job
+from tuitrain.training.setup import Setup
+from tuitrain.training.torch_internals import aten, log_softmax_backward
 
-_kernels = torch.ops.aten
 
-
-class Gradients(Protocol):
+class Backward(Protocol):
     def __call__(self, images: Tensor, labels: Tensor, together: int, /) -> tuple[Tensor, Tensor]:
         """Adds the gradients of the loss, divided by `together`, to those of the weights.
 
@@ -22,22 +21,27 @@ class Gradients(Protocol):
         """
         ...
 
-    def clear(self) -> None:
+    def zero_grad(self) -> None:
         """The step is taken: the next gradients begin anew."""
         ...
 
 
-def gradients_of(job: Job) -> Gradients:
-    """What computes them fastest: `Direct` gives the same as `Autograd` to the last bit."""
-    return Direct(job) if Direct.fits(job) else Autograd(job)
+def build_backward(setup: Setup) -> Backward:
+    """What computes them fastest: `DirectBackward` gives the same as `AutogradBackward` to the last bit."""
+    return DirectBackward(setup) if DirectBackward.fits(setup) else AutogradBackward(setup)
 
 
-class Autograd:
+class AutogradBackward:
     """Any network, device and precision."""
 
-    def __init__(self, job: Job) -> None:
-        self._model, self._autocast, self._scaler, self._optimizer = job.model, job.autocast, job.scaler, job.optimizer
-        self._smoothing = job.config.training.label_smoothing
+    def __init__(self, setup: Setup) -> None:
+        self._model, self._autocast, self._scaler, self._optimizer = (
+            setup.model,
+            setup.autocast,
+            setup.scaler,
+            setup.optimizer,
+        )
+        self._smoothing = setup.config.training.label_smoothing
 
     def __call__(self, images: Tensor, labels: Tensor, together: int, /) -> tuple[Tensor, Tensor]:
         loss, logits = self.forward(images, labels)
@@ -53,24 +57,24 @@ class Autograd:
     def backward(self, loss: Tensor) -> None:
         torch.autograd.backward(self._scaler.scale(loss))
 
-    def clear(self) -> None:
+    def zero_grad(self) -> None:
         self._optimizer.zero_grad()
 
 
 # The gradient of an activation's input, from that of its output, its input and its output.
 _Backward = Callable[[Tensor, Tensor, Tensor], Tensor]
 _BACKWARD: dict[Activation, _Backward] = {
-    "relu": lambda grad, _, output: _kernels.threshold_backward(grad, output, 0),
-    "sigmoid": lambda grad, _, output: _kernels.sigmoid_backward(grad, output),
-    "tanh": lambda grad, _, output: _kernels.tanh_backward(grad, output),
-    "leaky-relu": lambda grad, input, _: _kernels.leaky_relu_backward(grad, input, 0.01, False),
-    "gelu": lambda grad, input, _: _kernels.gelu_backward(grad, input),
-    "silu": lambda grad, input, _: _kernels.silu_backward(grad, input),
-    "elu": lambda grad, input, _: _kernels.elu_backward(grad, 1.0, 1.0, 1.0, False, input),
+    "relu": lambda grad, _, output: aten.threshold_backward(grad, output, 0),
+    "sigmoid": lambda grad, _, output: aten.sigmoid_backward(grad, output),
+    "tanh": lambda grad, _, output: aten.tanh_backward(grad, output),
+    "leaky-relu": lambda grad, input, _: aten.leaky_relu_backward(grad, input, 0.01, False),
+    "gelu": lambda grad, input, _: aten.gelu_backward(grad, input),
+    "silu": lambda grad, input, _: aten.silu_backward(grad, input),
+    "elu": lambda grad, input, _: aten.elu_backward(grad, 1.0, 1.0, 1.0, False, input),
 }
 
 
-class Direct:
+class DirectBackward:
     """An mlp of linear layers and activations in float32 on the CPU, one mini-batch a step.
 
     Back-propagation as autograd does it, by the same kernels, but called directly and writing into gradients that
@@ -78,22 +82,22 @@ class Direct:
     """
 
     @staticmethod
-    def fits(job: Job) -> bool:
-        config = job.config
-        plain = isinstance(job.model, MLP) and not config.model.dropout and not config.model.batch_norm
+    def fits(setup: Setup) -> bool:
+        config = setup.config
+        plain = isinstance(setup.model, MLP) and not config.model.dropout and not config.model.batch_norm
         alone = config.training.precision == "fp32" and config.optimizer.accumulate == 1
-        return plain and alone and job.device.type == "cpu"
+        return plain and alone and setup.device.type == "cpu"
 
-    def __init__(self, job: Job) -> None:
-        assert isinstance(job.model, MLP)
-        modules = [module for module in (*job.model.layers, job.model.head) if isinstance(module, nn.Linear)]
-        for parameter in job.model.parameters():
+    def __init__(self, setup: Setup) -> None:
+        assert isinstance(setup.model, MLP)
+        modules = [module for module in (*setup.model.layers, setup.model.head) if isinstance(module, nn.Linear)]
+        for parameter in setup.model.parameters():
             parameter.grad = torch.zeros_like(parameter)
         self._weights = [(linear.weight.detach(), linear.bias.detach()) for linear in modules]
         self._gradients = [(linear.weight.grad, linear.bias.grad) for linear in modules]
-        self._activate = job.model.layers[1] if len(modules) > 1 else nn.Identity()
-        self._backward = _BACKWARD[job.config.model.activation]
-        self._smoothing = job.config.training.label_smoothing
+        self._activate = setup.model.layers[1] if len(modules) > 1 else nn.Identity()
+        self._backward = _BACKWARD[setup.config.model.activation]
+        self._smoothing = setup.config.training.label_smoothing
         self._one = torch.ones(())
 
     def __call__(self, images: Tensor, labels: Tensor, _together: int, /) -> tuple[Tensor, Tensor]:
@@ -121,9 +125,9 @@ class Direct:
             (grad,) = torch.autograd.grad(loss, leaf)
             return loss.detach(), grad
         log_softmax = torch.log_softmax(logits, 1)
-        loss, count = _kernels.nll_loss_forward(log_softmax, labels, None, 1, -100)
-        grad = _kernels.nll_loss_backward(self._one, log_softmax, labels, None, 1, -100, count)
-        return loss, _kernels._log_softmax_backward_data(grad, log_softmax, 1, torch.float32)
+        loss, count = aten.nll_loss_forward(log_softmax, labels, None, 1, -100)
+        grad = aten.nll_loss_backward(self._one, log_softmax, labels, None, 1, -100, count)
+        return loss, log_softmax_backward(grad, log_softmax, 1, torch.float32)
 
-    def clear(self) -> None:
+    def zero_grad(self) -> None:
         """Nothing: they are written over."""

@@ -78,7 +78,7 @@ def _unflatten(value: Any, tensor: Any) -> Any:
     return {key: _unflatten(item, tensor) for key, item in content}
 
 
-def random_state(device: torch.device) -> State:
+def rng_state(device: torch.device) -> State:
     """The state of every generator that training may draw from."""
     _, words, position, has_gauss, cached = np.random.get_state()
     version, internal, gauss = random.getstate()
@@ -91,7 +91,7 @@ def random_state(device: torch.device) -> State:
     }
 
 
-def set_random_state(state: State, device: torch.device) -> None:
+def set_rng_state(state: State, device: torch.device) -> None:
     torch.set_rng_state(state["torch"].cpu())
     if device.type == "cuda" and state["cuda"] is not None:
         torch.cuda.set_rng_state(state["cuda"].cpu(), device)

@@ -15,12 +15,12 @@ from tuitrain.text import plain
 from tuitrain.training import checkpoint
 from tuitrain.training import device as devices
 from tuitrain.training.data import Progress as Tell
-from tuitrain.training.metrics import Window
-from tuitrain.training.progress import Progress, snapshot
-from tuitrain.training.setup import Job
+from tuitrain.training.metrics import RunningMetrics
+from tuitrain.training.progress import TrainingProgress, checkpoint_state
+from tuitrain.training.setup import Setup
 
 # Seconds between two looks at the control file.
-ATTENTION = 0.1
+POLL_INTERVAL = 0.1
 
 
 class Stopped(Exception):
@@ -31,11 +31,11 @@ class Detached(Exception):
     """The run is to go on in another process; its checkpoint is saved."""
 
 
-class Left(Exception):
+class EvaluationAborted(Exception):
     """A stop or a hand-over is waiting, and what is done just now is done again later."""
 
 
-def listen(writer: RunWriter, inbox: Inbox, progress: Tell) -> Tell:
+def preparation_progress(writer: RunWriter, inbox: Inbox, progress: Tell) -> Tell:
     """`progress` for a preparation that may take hours: the state stays true, and a stop or a hand-over is obeyed.
     Raises Stopped and Detached."""
 
@@ -62,117 +62,119 @@ def refuse(writer: RunWriter, command: Command, why: str) -> None:
     writer.event("refused", said, command.value)
 
 
-class Steered:
+class ControlledLoop:
     """A loop that listens, saves and tells.
 
     `epochs` takes the place of the number in the checkpoint or the configuration.
     """
 
-    def __init__(self, job: Job, writer: RunWriter, inbox: Inbox, epochs: int | None = None) -> None:
-        self.job, self.config, self.writer, self.inbox, self._epochs = job, job.config, writer, inbox, epochs
-        self.at = Progress(lr=job.config.optimizer.lr, epochs=job.config.training.epochs)
+    def __init__(self, setup: Setup, writer: RunWriter, inbox: Inbox, epochs: int | None = None) -> None:
+        self.setup, self.config, self.writer, self.inbox, self._epochs = setup, setup.config, writer, inbox, epochs
+        self.progress = TrainingProgress(lr=setup.config.optimizer.lr, epochs=setup.config.training.epochs)
         # No row is longer than an epoch, however large log_every is.
-        between_rows = job.config.training.log_every * job.config.optimizer.accumulate
-        self.window = Window(min(between_rows, job.batches), job.device)
+        between_rows = setup.config.training.log_every * setup.config.optimizer.accumulate
+        self.metrics = RunningMetrics(min(between_rows, setup.batches_per_epoch), setup.device)
         self._last = writer.folder.checkpoints / "last.safetensors"
         self._clock: float | None = None
-        self._attended = self._saved = time.monotonic()
+        self._polled = self._saved = time.monotonic()
         self._pending: deque[Command] = deque()
 
-    def _attend(self) -> None:
+    def _poll_commands(self) -> None:
         """Now and then: commands, the time budget, a checkpoint in mid-epoch."""
-        self._attended = time.monotonic()
-        self._tell(memory=devices.memory(self.job.device))
+        self._polled = time.monotonic()
+        self._update_state(memory=devices.memory_in_use(self.setup.device))
         self._pending.extend(self.inbox.new())
         while self._pending:
-            self._obey(self._pending.popleft())
+            self._apply(self._pending.popleft())
         limit = self.config.training.max_minutes
-        if limit and self._seconds() > limit * 60 and not self.at.over:
-            self.at.over = f"The time budget of {limit:g} minutes is used."
-        if self._attended - self._saved > self.config.training.checkpoint_every:
-            self._save()
+        if limit and self._training_seconds() > limit * 60 and not self.progress.over:
+            self.progress.over = f"The time budget of {limit:g} minutes is used."
+        if self._polled - self._saved > self.config.training.checkpoint_every:
+            self._save_checkpoint()
 
-    def _beat(self) -> None:
-        """In the midst of an evaluation, which may take long. Raises Left."""
+    def _heartbeat(self) -> None:
+        """In the midst of an evaluation, which may take long. Raises EvaluationAborted."""
         self.writer.update()
-        if time.monotonic() - self._attended >= ATTENTION:
-            self._attended = time.monotonic()
+        if time.monotonic() - self._polled >= POLL_INTERVAL:
+            self._polled = time.monotonic()
             if self.inbox.leaving():
-                raise Left
+                raise EvaluationAborted
 
-    def _leaving(self, evaluate: Callable[[], None]) -> None:
+    def _abortable(self, evaluate: Callable[[], None]) -> None:
         """Where the run is to be left in the midst of it, it is left as it was before."""
-        before = replace(self.at)
+        before = replace(self.progress)
         try:
             evaluate()
-        except Left:
-            self.at = before
-            self._attend()
+        except EvaluationAborted:
+            self.progress = before
+            self._poll_commands()
             raise
 
-    def _obey(self, command: Command) -> None:
+    def _apply(self, command: Command) -> None:
         """Do it, keep what has changed, and acknowledge it in the rows."""
         if command.name == "detach" and self._pending:
             # Whoever goes on knows only what comes later.
             self._pending.append(command)
         elif command.name in ("stop", "detach"):
-            self._save()
+            self._save_checkpoint()
             raise Stopped(command.reason) if command.name == "stop" else Detached
         elif command.name == "pause":
             self._pause(command)
         elif command.name == "checkpoint":
-            self._save()
+            self._save_checkpoint()
             self.writer.event("checkpoint", command.by)
         elif command.name != "resume":
-            self._change(command)
+            self._apply_setting(command)
 
-    def _change(self, command: Command) -> None:
+    def _apply_setting(self, command: Command) -> None:
         """The learning rate, or the number of epochs."""
         try:
-            value = accepted(command.name, command.value, self.at.begun)
+            value = accepted(command.name, command.value, self.progress.epochs_begun)
         except ConfigError as error:
             refuse(self.writer, command, str(error))
             return
         if command.name == "lr":
-            what, before, self.at.lr = "learning rate", self.at.lr, value
-            self._keep_rate()
+            what, before, self.progress.lr = "learning rate", self.progress.lr, value
+            self._publish_lr()
         else:
-            what, before = "epochs", self.at.epochs
-            self._more(value)
-        self._save()
+            what, before = "epochs", self.progress.epochs
+            self._set_epochs(value)
+        self._save_checkpoint()
         by = plain(command.by, 60)
-        self.writer.log(f"{what} {format_value(before)} -> {format_value(value)} at step {self.at.step:,}, by {by}")
+        self.writer.log(
+            f"{what} {format_value(before)} -> {format_value(value)} at step {self.progress.step:,}, by {by}"
+        )
         self.writer.event(command.name, command.by, value)
 
-    def _keep_rate(self) -> None:
+    def _publish_lr(self) -> None:
         """The state says which learning rate a user has set, the former one, too."""
-        if self.at.lr != self.config.optimizer.lr or self.writer.state.lr is not None:
-            self.writer.update(lr=self.at.lr)
+        if self.progress.lr != self.config.optimizer.lr or self.writer.state.lr is not None:
+            self.writer.update(lr=self.progress.lr)
 
-    def _more(self, epochs: int | None) -> None:
+    def _set_epochs(self, epochs: int | None) -> None:
         if epochs:
-            self.at.epochs, self.at.over = epochs, ""
+            self.progress.epochs, self.progress.over = epochs, ""
 
     def _pause(self, command: Command) -> None:
         """Hold still until someone says resume; stopping works meanwhile."""
         self._stop_clock()
-        self._hold(command)
-        while not self._resumed():
-            time.sleep(ATTENTION)
-            self._tell()
-        self._go_on(command)
+        self._enter_pause(command)
+        while not self._poll_for_resume():
+            time.sleep(POLL_INTERVAL)
+            self._update_state()
+        self._leave_pause(command)
         self._start_clock()
 
-    def _hold(self, command: Command) -> None:
-        self._save()
-        self._tell(status="paused")
+    def _enter_pause(self, command: Command) -> None:
+        self._save_checkpoint()
+        self._update_state(status="paused")
         self.writer.event("paused", command.by)
 
-    def _go_on(self, command: Command) -> None:
-        self._tell(status="running")
+    def _leave_pause(self, command: Command) -> None:
+        self._update_state(status="running")
         self.writer.event("resumed", command.by)
 
-    def _resumed(self) -> bool:
+    def _poll_for_resume(self) -> bool:
         """Whether a resume came; the commands after it wait for their turn."""
         self._pending.extend(self.inbox.new())
         while self._pending:
@@ -180,22 +182,22 @@ class Steered:
             if command.name == "resume":
                 return True
             if command.name != "pause":
-                self._obey(command)
+                self._apply(command)
         return False
 
-    def _save(self) -> None:
+    def _save_checkpoint(self) -> None:
         """The last checkpoint is always a good one: never of a network whose loss was not finite."""
-        self._settle()
-        self._check_finite(self.window.losses(), self.at.step)
-        if not all(bool(weight.isfinite().all()) for weight in self.job.model.parameters()):
+        self._write_pending_row()
+        self._check_finite(self.metrics.batch_losses(), self.progress.step)
+        if not all(bool(weight.isfinite().all()) for weight in self.setup.model.parameters()):
             raise TrainingError(
-                f"The weights stopped being finite numbers by step {self.at.step}.", "Try a lower learning rate."
+                f"The weights stopped being finite numbers by step {self.progress.step}.", "Try a lower learning rate."
             )
         running = self._clock is not None
         self._stop_clock()
         # The scores of the state are not in the checkpoint, and must not be older than it.
-        self._tell(now=True)
-        checkpoint.save(self._last, snapshot(self.job, self.at, self.window))
+        self._update_state(now=True)
+        checkpoint.save(self._last, checkpoint_state(self.setup, self.progress, self.metrics))
         self._saved = time.monotonic()
         if running:
             self._start_clock()
@@ -204,22 +206,22 @@ class Steered:
         self._clock = time.monotonic()
 
     def _stop_clock(self) -> None:
-        self.at.seconds, self._clock = self._seconds(), None
+        self.progress.seconds, self._clock = self._training_seconds(), None
 
-    def _seconds(self) -> float:
+    def _training_seconds(self) -> float:
         """Of training alone: evaluation, checkpoints and pauses do not count."""
-        return self.at.seconds + (time.monotonic() - self._clock if self._clock is not None else 0.0)
+        return self.progress.seconds + (time.monotonic() - self._clock if self._clock is not None else 0.0)
 
-    def _tell(self, **changes: Any) -> None:
-        at, seconds, per_epoch = self.at, self._seconds(), self.job.steps_per_epoch
-        samples = at.samples + self.window.samples
+    def _update_state(self, **changes: Any) -> None:
+        progress, seconds, per_epoch = self.progress, self._training_seconds(), self.setup.steps_per_epoch
+        samples = progress.samples + self.metrics.samples
         self.writer.update(
-            epoch=at.epoch, epochs=at.epochs, step=at.step, steps=per_epoch * at.epochs,
+            epoch=progress.epoch, epochs=progress.epochs, step=progress.step, steps=per_epoch * progress.epochs,
             steps_per_epoch=per_epoch, seconds=seconds, samples_per_second=samples / seconds if seconds else 0.0,
             **changes,
         )  # fmt: skip
 
-    def _settle(self) -> None:
+    def _write_pending_row(self) -> None:
         """Write the row that is not written yet, because its numbers were still on their way from the device."""
         raise NotImplementedError
 
@@ -234,6 +236,6 @@ class Steered:
         self.writer.event("not-finite", f"the loss of step {step}")
         what = "NaN" if math.isnan(losses[bad]) else "infinite"
         raise TrainingError(
-            f"The loss became {what} at step {step} (epoch {self.at.epoch + 1}).",
-            f"Try a learning rate below {self.at.lr:g}, gradient clipping or a warm-up.",
+            f"The loss became {what} at step {step} (epoch {self.progress.epoch + 1}).",
+            f"Try a learning rate below {self.progress.lr:g}, gradient clipping or a warm-up.",
         )

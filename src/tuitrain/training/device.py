@@ -12,7 +12,7 @@ from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError
 
 
-def choose(name: str) -> torch.device:
+def choose_device(name: str) -> torch.device:
     """The device that `training.device` names. Raises ConfigError where this machine has no such device."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -29,7 +29,7 @@ def choose(name: str) -> torch.device:
     return device
 
 
-def set_up(config: Config, device: torch.device) -> int:
+def configure_torch(config: Config, device: torch.device) -> int:
     """Prepare the calling thread, which must be the one that trains; returns its number of CPU threads."""
     # A thread a core is the worst choice beside anything else that runs: two on two busy cores are three times slower.
     threads = config.training.threads or max(1, min(4, _cores() - 1))
@@ -48,7 +48,7 @@ def set_up(config: Config, device: torch.device) -> int:
     return threads
 
 
-def release() -> None:
+def release_memory() -> None:
     """Give back what no tensor needs any more of the GPU's memory: another process may."""
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         gc.collect()
@@ -64,13 +64,13 @@ def _cores() -> int:
         return os.cpu_count() or 1
 
 
-def describe(device: torch.device) -> str:
+def describe_device(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{device} {torch.cuda.get_device_name(device)}"
     return f"{device} {platform.processor() or platform.machine()}"
 
 
-def memory(device: torch.device) -> int:
+def memory_in_use(device: torch.device) -> int:
     """Bytes: of the device's memory that torch holds, on the CPU of main memory that this process holds."""
     if device.type == "cuda":
         return int(torch.cuda.memory_reserved(device))

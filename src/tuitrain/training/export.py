@@ -15,17 +15,17 @@ from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs.folder import RunFolder
 from tuitrain.text import plain
 from tuitrain.training import checkpoint, models
-from tuitrain.training.progress import reached
+from tuitrain.training.progress import checkpoint_position
 
 
-def weights(folder: RunFolder, which: str, path: Path) -> None:
+def export_weights(folder: RunFolder, which: str, path: Path) -> None:
     """The network's state_dict, under its own names. Raises RunError and OSError."""
     saved, about = _saved(folder, which)
     tensors = {name: tensor.contiguous() for name, tensor in saved["model"].items()}
     save_file(tensors, path, {"format": "pt", **about})
 
 
-def onnx(folder: RunFolder, which: str, path: Path) -> None:
+def export_onnx(folder: RunFolder, which: str, path: Path) -> None:
     """`images` (N, C, H, W) float32, normalised as the metadata say, to `logits` (N, classes), for any N. Raises
     RunError, ConfigError where an optional package is missing, and OSError."""
     for package in ("onnx", "onnxscript"):
@@ -61,7 +61,7 @@ def _saved(folder: RunFolder, which: str) -> tuple[checkpoint.State, dict[str, s
     path = folder.checkpoints / f"{which}.safetensors"
     info, config, saved = folder.info(), folder.config(), checkpoint.load(path)
     if which == "last":
-        epoch, _, step = reached(saved, path)
+        epoch, _, step = checkpoint_position(saved, path)
     else:
         best = folder.state().best
         epoch, step = (best.epoch, best.step) if best else (0, 0)

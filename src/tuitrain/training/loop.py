@@ -12,40 +12,40 @@ from tuitrain.config.schedule import lr_factor
 from tuitrain.runs.records import Score
 from tuitrain.runs.rows import Train
 from tuitrain.training import checkpoint
-from tuitrain.training.backward import gradients_of
-from tuitrain.training.control import ATTENTION, Steered
+from tuitrain.training.backward import build_backward
+from tuitrain.training.control import POLL_INTERVAL, ControlledLoop
 from tuitrain.training.cuda_graphs.graph import not_captured, words
 from tuitrain.training.cuda_graphs.step import Captured, obstacle
 from tuitrain.training.cuda_graphs.warmup import rehearse
-from tuitrain.training.device import release
-from tuitrain.training.evaluation.record import judge, test, validate
-from tuitrain.training.metrics import Taken
-from tuitrain.training.optim.build import layer_norms
-from tuitrain.training.optim.fused import Step
-from tuitrain.training.progress import restore
-from tuitrain.training.readback import lead_of
+from tuitrain.training.device import release_memory
+from tuitrain.training.evaluation.record import evaluate_final, evaluate_test, evaluate_validation
+from tuitrain.training.metrics import MetricsReadback
+from tuitrain.training.optim.fused import FusedStep
+from tuitrain.training.optim.norms import layer_gradient_norms
+from tuitrain.training.progress import restore_checkpoint
+from tuitrain.training.readback import queue_limiter
 
 
-class Loop(Steered):
-    """Trains `job` from its last checkpoint, or from the beginning; all that happens goes to `writer`."""
+class Loop(ControlledLoop):
+    """Trains `setup` from its last checkpoint, or from the beginning; all that happens goes to `writer`."""
 
     # A row whose numbers are on their way from the device: its step, its learning rate, and they.
-    _asked: tuple[int, float, Taken] | None = None
+    _pending_row: tuple[int, float, MetricsReadback] | None = None
     # The whole epochs and the steps after which it begins.
     _first: tuple[int, int] | None = None
-    _continues = False
+    _resuming = False
 
     def restore(self) -> None:
         """To the last checkpoint, where there is one. Raises RunError where it is damaged or another network's."""
-        self._continues = self._last.exists()
-        if self._continues:
-            restore(self._last, self.job, self.at, self.window)
-        self._first = self.at.epoch, self.at.step
+        self._resuming = self._last.exists()
+        if self._resuming:
+            restore_checkpoint(self._last, self.setup, self.progress, self.metrics)
+        self._first = self.progress.epoch, self.progress.step
 
     @property
-    def has_moved(self) -> bool:
+    def has_progressed(self) -> bool:
         """Whether a step, or the end of an epoch, came after that."""
-        return self._first not in (None, (self.at.epoch, self.at.step))
+        return self._first not in (None, (self.progress.epoch, self.progress.step))
 
     def run(self) -> None:
         """To be restored before. Raises Stopped, TrainingError where the loss is not finite, and what torch, the
@@ -53,176 +53,194 @@ class Loop(Steered):
         self._begin()
         while not self._done:
             # A run stopped right after an epoch's last step continues here.
-            if self.at.batch < self.job.batches:
+            if self.progress.batch < self.setup.batches_per_epoch:
                 self._train_epoch()
-            self._leaving(self._end_epoch)
+            self._abortable(self._end_epoch)
         self._finish()
 
     @property
     def _done(self) -> bool:
-        return self.at.epoch >= self.at.epochs or bool(self.at.over)
+        return self.progress.epoch >= self.progress.epochs or bool(self.progress.over)
 
     def _finish(self) -> None:
-        if self.at.epoch >= self.at.epochs:
+        if self.progress.epoch >= self.progress.epochs:
             # Patience or time that ran out with the last epoch cut nothing short.
-            self.at.over = ""
-        self._leaving(lambda: judge(self.job, self.writer, self.at, self._beat))
-        self._tell(now=True)
+            self.progress.over = ""
+        self._abortable(lambda: evaluate_final(self.setup, self.writer, self.progress, self._heartbeat))
+        self._update_state(now=True)
 
     def _begin(self) -> None:
-        self._more(self._epochs)
-        if self._continues:
-            self._keep_rate()
-            self._tell(phase="training")
+        self._set_epochs(self._epochs)
+        if self._resuming:
+            self._publish_lr()
+            self._update_state(phase="training")
             self.writer.event("continued")
             return
         if self.writer.taken_up:
             self.writer.log("it has no checkpoint yet, and begins at the beginning")
-        self._save()
-        self._tell(phase="training", started=time.time())
+        self._save_checkpoint()
+        self._update_state(phase="training", started=time.time())
         self.writer.event("started")
 
     def _train_epoch(self) -> None:
-        self.job.model.train()
-        captured, lead = self._captured, lead_of(self.job.device)
+        self.setup.model.train()
+        captured, lead = self._captured, queue_limiter(self.setup.device)
         self._start_clock()
-        order = self.job.order(self.at.epoch)[self.at.batch * self.config.data.batch_size :]
-        for rate, norms in self._captured_steps(captured, order) if captured else self._steps(order):
+        order = self.setup.epoch_order(self.progress.epoch)[self.progress.batch * self.config.data.batch_size :]
+        for rate, norms in self._graph_steps(captured, order) if captured else self._eager_steps(order):
             if norms is not None:
-                self._row(rate, norms)
+                self._start_row(rate, norms)
             if lead is not None:
                 lead.step()
-                self._settle_if_there()
-            if time.monotonic() - self._attended >= ATTENTION:
-                self._attend()
-                if self.at.over:
+                self._write_row_if_ready()
+            if time.monotonic() - self._polled >= POLL_INTERVAL:
+                self._poll_commands()
+                if self.progress.over:
                     break
-        self._settle()
+        self._write_pending_row()
         self._stop_clock()
 
-    def _steps(self, order: Tensor) -> Iterator[tuple[float, Tensor | None]]:
+    def _eager_steps(self, order: Tensor) -> Iterator[tuple[float, Tensor | None]]:
         """Trains on the images of `order`. Gives after each step its learning rate, and where a row is due the norms of
         its gradients."""
-        job, at, optimizer, scaler = self.job, self.at, self.job.optimizer, self.job.scaler
+        setup, progress, optimizer, scaler = self.setup, self.progress, self.setup.optimizer, self.setup.scaler
         clip, accumulate = self.config.optimizer.clip_norm, self.config.optimizer.accumulate
-        size, batches, scaled = self.config.data.batch_size, job.batches, scaler.is_enabled()
-        gradients, step = gradients_of(job), Step(optimizer)
-        for images, labels in job.dataset.train.batches(order, size):
-            for change in job.changes:
+        size, batches, scaled = self.config.data.batch_size, setup.batches_per_epoch, scaler.is_enabled()
+        backward, step = build_backward(setup), FusedStep(optimizer)
+        for images, labels in setup.dataset.train.batches(order, size):
+            for change in setup.transforms:
                 images = change(images)
-            together = min(accumulate, batches - at.batch // accumulate * accumulate)
-            loss, logits = gradients(images, labels, together)
-            self.window.add(loss, logits, labels)
-            at.batch += 1
-            if at.batch % accumulate and at.batch < batches:
+            together = min(accumulate, batches - progress.batch // accumulate * accumulate)
+            loss, logits = backward(images, labels, together)
+            self.metrics.add(loss, logits, labels)
+            progress.batch += 1
+            if progress.batch % accumulate and progress.batch < batches:
                 continue
 
-            rate, row_due = self._next()
+            rate, row_due = self._next_step()
             if scaled and (row_due or clip):
                 scaler.unscale_(optimizer)
-            norms = layer_norms(job.layers) if row_due else None
+            norms = layer_gradient_norms(setup.layers) if row_due else None
             if clip:
-                torch.nn.utils.clip_grad_norm_(job.model.parameters(), clip)
+                torch.nn.utils.clip_grad_norm_(setup.model.parameters(), clip)
             if scaled:
                 scaler.step(optimizer)
                 scaler.update()
             else:
                 step()
-            gradients.clear()
+            backward.zero_grad()
             yield rate, norms
 
-    def _captured_steps(self, captured: Captured, order: Tensor) -> Iterator[tuple[float, Tensor | None]]:
+    def _graph_steps(self, captured: Captured, order: Tensor) -> Iterator[tuple[float, Tensor | None]]:
         """As `_steps`, which takes those of the last, smaller mini-batch."""
         for rows in captured.batches(order):
-            self.at.batch += 1
-            rate, row_due = self._next()
+            self.progress.batch += 1
+            rate, row_due = self._next_step()
             captured(rows, rate)
             yield rate, captured.norms() if row_due else None
-        if self.at.batch < self.job.batches:
-            yield from self._steps(order[-(len(order) % self.config.data.batch_size) :])
+        if self.progress.batch < self.setup.batches_per_epoch:
+            yield from self._eager_steps(order[-(len(order) % self.config.data.batch_size) :])
 
-    def _next(self) -> tuple[float, bool]:
+    def _next_step(self) -> tuple[float, bool]:
         """The step that comes: its learning rate, which is set, and whether a row is due after it."""
-        job, at = self.job, self.at
-        steps = job.steps_per_epoch
-        rate = at.lr * lr_factor(self.config.schedule, at.step, steps, steps * at.epochs, at.drops)
-        for group in job.optimizer.param_groups:
+        setup, progress = self.setup, self.progress
+        steps = setup.steps_per_epoch
+        rate = progress.lr * lr_factor(
+            self.config.schedule, progress.step, steps, steps * progress.epochs, progress.drops
+        )
+        for group in setup.optimizer.param_groups:
             group["lr"] = rate
-        at.step += 1
-        return rate, at.step % self.config.training.log_every == 0 or at.batch == job.batches
+        progress.step += 1
+        return rate, progress.step % self.config.training.log_every == 0 or progress.batch == setup.batches_per_epoch
 
     @cached_property
     def _captured(self) -> Captured | None:
         """The step of whole mini-batches as a CUDA graph, where it can be one; not counted as training."""
-        return self._capture() if self.job.device.type == "cuda" else None
+        return self._capture() if self.setup.device.type == "cuda" else None
 
     def _capture(self) -> Captured | None:
-        reason = obstacle(self.job)
-        self._tell(phase="warm-up", now=True)
+        reason = obstacle(self.setup)
+        self._update_state(phase="warm-up", now=True)
         try:
             if not reason:
-                return Captured(self.job, self.window)
-            rehearse(self.job)
+                return Captured(self.setup, self.metrics)
+            rehearse(self.setup)
         except Exception as error:
             # A step that is bad without a graph, too, is bad again when it is taken; no run ends for want of a graph.
             reason = words(error)
         finally:
-            self._tell(phase="training")
+            self._update_state(phase="training")
         self.writer.log(not_captured(reason))
-        release()
+        release_memory()
         return None
 
-    def _row(self, rate: float, norms: Tensor) -> None:
+    def _start_row(self, rate: float, norms: Tensor) -> None:
         """Ask for the numbers of a row; on a GPU they come while the next steps are taken."""
-        self._settle()
-        self._asked = self.at.step, rate, self.window.take(norms)
-        self.at.samples += self._asked[2].samples
-        self._settle_if_there()
+        self._write_pending_row()
+        self._pending_row = self.progress.step, rate, self.metrics.start_readback(norms)
+        self.progress.samples += self._pending_row[2].samples
+        self._write_row_if_ready()
 
-    def _settle_if_there(self) -> None:
-        if self._asked is not None and self._asked[2].there:
-            self._settle()
+    def _write_row_if_ready(self) -> None:
+        if self._pending_row is not None and self._pending_row[2].ready:
+            self._write_pending_row()
 
-    def _settle(self) -> None:
-        if self._asked is None:
+    def _write_pending_row(self) -> None:
+        if self._pending_row is None:
             return
-        step, rate, taken = self._asked
+        step, rate, taken = self._pending_row
         losses, total, correct, (norms,) = taken.read()
-        self._asked = None
+        self._pending_row = None
         self._check_finite(losses, step)
-        at, count = self.at, taken.samples
-        at.loss_sum += total
-        at.correct += correct
-        at.seen += count
-        seconds, now, whole = round(self._seconds(), 4), time.time(), _short(math.hypot(*norms))
+        progress, count = self.progress, taken.samples
+        progress.loss_sum += total
+        progress.correct += correct
+        progress.seen += count
+        seconds, now, whole = round(self._training_seconds(), 4), time.time(), _short(math.hypot(*norms))
         layers = tuple(_short(norm) for norm in norms)
-        self.writer.row(Train(step, at.epoch + 1, total / count, correct / count, rate, seconds, now, whole, layers))
-        self._tell(train=Score(at.loss_sum / at.seen, at.correct / at.seen))
+        self.writer.row(
+            Train(step, progress.epoch + 1, total / count, correct / count, rate, seconds, now, whole, layers)
+        )
+        self._update_state(train=Score(progress.loss_sum / progress.seen, progress.correct / progress.seen))
 
     def _end_epoch(self) -> None:
-        at, schedule, patience = self.at, self.config.schedule, self.config.training.patience
-        better = validate(self.job, self.writer, at, self._beat)
-        at.since_lowest, at.since_drop = (0, 0) if better else (at.since_lowest + 1, at.since_drop + 1)
-        if schedule.name == "plateau" and at.since_drop > schedule.patience:
-            at.drops, at.since_drop = at.drops + 1, 0
-            self.writer.event("drop", "no better validation loss", at.lr * schedule.gamma**at.drops)
-        if patience and at.since_lowest >= patience:
-            at.over = f"Stopped early: no better validation loss for {patience} epochs."
+        progress, schedule, patience = self.progress, self.config.schedule, self.config.training.patience
+        better = evaluate_validation(self.setup, self.writer, progress, self._heartbeat)
+        progress.since_lowest, progress.since_drop = (
+            (0, 0) if better else (progress.since_lowest + 1, progress.since_drop + 1)
+        )
+        if schedule.name == "plateau" and progress.since_drop > schedule.patience:
+            progress.drops, progress.since_drop = progress.drops + 1, 0
+            self.writer.event("drop", "no better validation loss", progress.lr * schedule.gamma**progress.drops)
+        if patience and progress.since_lowest >= patience:
+            progress.over = f"Stopped early: no better validation loss for {patience} epochs."
         every = self.config.evaluation.test_every
-        ended = at.batch >= self.job.batches
-        if every and ended and (at.epoch + 1) % every == 0 and at.epoch + 1 < at.epochs and not at.over:
-            test(self.job, self.writer, at, self._beat)
+        ended = progress.batch >= self.setup.batches_per_epoch
+        if (
+            every
+            and ended
+            and (progress.epoch + 1) % every == 0
+            and progress.epoch + 1 < progress.epochs
+            and not progress.over
+        ):
+            evaluate_test(self.setup, self.writer, progress, self._heartbeat)
         self.writer.log(self._epoch_line(better))
         if ended:
-            at.epoch, at.batch, at.loss_sum, at.correct, at.seen = at.epoch + 1, 0, 0.0, 0, 0
+            progress.epoch, progress.batch, progress.loss_sum, progress.correct, progress.seen = (
+                progress.epoch + 1,
+                0,
+                0.0,
+                0,
+                0,
+            )
         if better:
-            checkpoint.save(self._last.with_name("best.safetensors"), {"model": self.job.model.state_dict()})
-        self._tell(phase="training")
-        self._save()
-        self._attend()
+            checkpoint.save(self._last.with_name("best.safetensors"), {"model": self.setup.model.state_dict()})
+        self._update_state(phase="training")
+        self._save_checkpoint()
+        self._poll_commands()
 
     def _epoch_line(self, better: bool) -> str:
-        state, line = self.writer.state, f"epoch {self.at.epoch + 1}"
+        state, line = self.writer.state, f"epoch {self.progress.epoch + 1}"
         for name in ("train", "validation"):
             score: Score | None = getattr(state, name)
             if score is not None:

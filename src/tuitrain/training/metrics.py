@@ -1,4 +1,4 @@
-"""Loss and accuracy of training between two log rows, kept on the device and read at once."""
+"""Loss and accuracy of the mini-batches since the last metrics row, summed on the device."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,144 +6,152 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tuitrain.training.readback import Late
+from tuitrain.training.readback import Readback
 
-# So many mini-batches are counted at once: one kernel each costs as much for sixteen as for one.
-_TOGETHER = 16
+# Mini-batches per update of the sums: on small batches the kernels cost as much for one as for sixteen.
+_BUFFERED = 16
 
 
-class Window:
-    """The mini-batches since the last row. Nothing is read back from the device before it is asked for."""
+class RunningMetrics:
+    """Losses and correct predictions of the mini-batches since the last row; `capacity` is their largest number.
+
+    The values stay on the device until a readback: reading `loss.item()` at every step would make the host wait.
+    `add` counts an eager step. A step captured in a CUDA graph calls `add_on_device`, which contains no host work, and
+    `note_batch` after each replay.
+    """
 
     def __init__(self, capacity: int, device: torch.device) -> None:
         self._losses = torch.zeros(capacity, device=device)
         self._correct = torch.zeros((), dtype=torch.int64, device=device)
-        self._place = torch.zeros(1, dtype=torch.int64, device=device)
+        # Index into `_losses` for the next captured step, which cannot read it from the host.
+        self._position = torch.zeros(1, dtype=torch.int64, device=device)
         self._sizes: list[int] = []
-        self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._buffer: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def __len__(self) -> int:
         return len(self._sizes)
 
     @property
     def samples(self) -> int:
-        """Images in it."""
+        """The number of images in the mini-batches."""
         return sum(self._sizes)
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """`loss` () is the mini-batch's mean, `logits` (N, K), `labels` (N,); without a graph, never changed."""
+        """Add a mini-batch: its mean `loss` (), `logits` (N, K) and `labels` (N,), detached and not modified later."""
         self._sizes.append(len(labels))
-        self._waiting.append((loss, logits, labels))
-        if len(self._waiting) == _TOGETHER:
-            self._count()
+        self._buffer.append((loss, logits, labels))
+        if len(self._buffer) == _BUFFERED:
+            self._flush()
 
-    def count(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """As `add`, with nothing that a captured step could not do again; `counted` is to follow each time."""
-        self._losses.index_copy_(0, self._place, loss.view(1))
+    def add_on_device(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Add a mini-batch by device operations alone, so that a CUDA graph can replay them."""
+        self._losses.index_copy_(0, self._position, loss.view(1))
         self._correct += (logits.argmax(1) == labels).sum()
-        self._place += 1
+        self._position += 1
 
-    def counted(self, size: int) -> None:
+    def note_batch(self, size: int) -> None:
+        """Record the size of a mini-batch that was added on the device."""
         self._sizes.append(size)
 
-    def rewind(self) -> None:
-        """What was counted without `counted` is to be written over."""
-        self._place.fill_(len(self._sizes))
+    def reset_position(self) -> None:
+        """Overwrite what warm-up steps added on the device: no `note_batch` followed them."""
+        self._position.fill_(len(self._sizes))
 
     @property
-    def tensors(self) -> list[Tensor]:
-        """What `count` changes."""
-        return [self._losses, self._correct, self._place]
+    def device_tensors(self) -> list[Tensor]:
+        """The tensors that `add_on_device` modifies."""
+        return [self._losses, self._correct, self._position]
 
-    def _count(self) -> None:
-        if not self._waiting:
+    def _flush(self) -> None:
+        if not self._buffer:
             return
-        losses, logits, labels = zip(*self._waiting, strict=True)
+        losses, logits, labels = zip(*self._buffer, strict=True)
         end = len(self._sizes)
         self._losses[end - len(losses) : end] = torch.stack(losses)
         self._correct += (torch.cat(logits).argmax(1) == torch.cat(labels)).count_nonzero()
-        self._waiting.clear()
+        self._buffer.clear()
 
-    def take(self, *more: Tensor) -> "Taken":
-        """What is in it, and the values of `more`; empties the window, and waits for nothing."""
-        self._count()
-        taken = Taken(self._sizes, Late(self._losses[: len(self._sizes)], self._correct, *more))
+    def start_readback(self, *extra: Tensor) -> "MetricsReadback":
+        """Start copying the metrics and the `extra` tensors to the host, and start over. Does not synchronize."""
+        self._flush()
+        readback = MetricsReadback(self._sizes, Readback(self._losses[: len(self._sizes)], self._correct, *extra))
         self._sizes = []
         self._correct.zero_()
-        self._place.zero_()
-        return taken
+        self._position.zero_()
+        return readback
 
-    def losses(self) -> list[float]:
-        """Of the mini-batches in it; waits for the device."""
-        self._count()
+    def batch_losses(self) -> list[float]:
+        """Return the mean loss of each mini-batch since the last row; waits for the device."""
+        self._flush()
         losses: list[float] = self._losses[: len(self._sizes)].tolist()
         return losses
 
-    def state(self) -> dict[str, Any]:
-        self._count()
+    def state_dict(self) -> dict[str, Any]:
+        self._flush()
         return {"losses": self._losses[: len(self._sizes)], "correct": self._correct, "sizes": self._sizes}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        self._sizes, self._waiting = list(state["sizes"]), []
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._sizes, self._buffer = list(state["sizes"]), []
         if len(self._sizes) > len(self._losses):
-            # The data was larger, and so were its epochs; what comes needs room, too.
+            # The checkpoint comes from a larger data set, whose epochs had more mini-batches.
             self._losses = self._losses.new_zeros(len(self._sizes) + len(self._losses))
         self._losses[: len(self._sizes)] = state["losses"]
         self._correct.copy_(state["correct"])
-        self._place.fill_(len(self._sizes))
+        self._position.fill_(len(self._sizes))
 
 
-class Taken:
-    """What was in a window, on its way from the device."""
+class MetricsReadback:
+    """The metrics of one row on their way to the host; `samples` is the number of images, known at once."""
 
-    def __init__(self, sizes: Sequence[int], values: Late) -> None:
+    def __init__(self, sizes: Sequence[int], values: Readback) -> None:
         self._sizes, self._values = sizes, values
         self.samples = sum(sizes)
 
     @property
-    def there(self) -> bool:
-        return self._values.there
+    def ready(self) -> bool:
+        """Whether `read` returns without waiting."""
+        return self._values.ready
 
     def read(self) -> tuple[list[float], float, int, list[Any]]:
-        """The losses of the mini-batches, the sum of those of all images, images classified rightly, and what was taken
-        beside."""
-        losses, correct, *more = self._values.read()
-        return losses, sum(loss * size for loss, size in zip(losses, self._sizes, strict=True)), correct, more
+        """Return each mini-batch's mean loss, the loss summed over images, the number of correct predictions, and the
+        extra values."""
+        losses, correct, *extra = self._values.read()
+        return losses, sum(loss * size for loss, size in zip(losses, self._sizes, strict=True)), correct, extra
 
 
-class Windows:
-    """The windows of runs that go in step, filled at once; those of one run stay its own."""
+class StackedMetrics:
+    """Updates the metrics of R runs in one call; makes their tensors views of shared ones."""
 
-    def __init__(self, windows: Sequence[Window]) -> None:
-        self._windows = windows
-        capacity = max(len(window._losses) for window in windows)
-        self._losses = windows[0]._losses.new_zeros(len(windows), capacity)
-        self._correct = torch.stack([window._correct for window in windows])
-        self._place = windows[0]._place.clone()
-        for place, window in enumerate(windows):
-            self._losses[place, : len(window._losses)] = window._losses
-            window._losses, window._correct, window._place = self._losses[place], self._correct[place], self._place
-        self.rewind()
+    def __init__(self, runs: Sequence[RunningMetrics]) -> None:
+        self._runs = runs
+        capacity = max(len(run._losses) for run in runs)
+        self._losses = runs[0]._losses.new_zeros(len(runs), capacity)
+        self._correct = torch.stack([run._correct for run in runs])
+        self._position = runs[0]._position.clone()
+        for index, run in enumerate(runs):
+            self._losses[index, : len(run._losses)] = run._losses
+            run._losses, run._correct, run._position = self._losses[index], self._correct[index], self._position
+        self.reset_position()
 
     def add(self, losses: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """`losses` (R,) are the mini-batches' means, `logits` (R, N, K), `labels` (R, N); without a graph."""
-        self._losses[:, len(self._windows[0])] = losses
+        """Add mini-batches: their mean `losses` (R,), `logits` (R, N, K) and `labels` (R, N), all detached."""
+        self._losses[:, len(self._runs[0])] = losses
         self._correct += (logits.argmax(2) == labels).count_nonzero(1)
-        self.counted(labels.shape[1])
+        self.note_batch(labels.shape[1])
 
-    def count(self, losses: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """As `Window.count`, of all."""
-        self._losses.index_copy_(1, self._place, losses.unsqueeze(1))
+    def add_on_device(self, losses: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """As `RunningMetrics.add_on_device`, for all runs."""
+        self._losses.index_copy_(1, self._position, losses.unsqueeze(1))
         self._correct += (logits.argmax(2) == labels).sum(1)
-        self._place += 1
+        self._position += 1
 
-    def counted(self, size: int) -> None:
-        for window in self._windows:
-            window.counted(size)
+    def note_batch(self, size: int) -> None:
+        for run in self._runs:
+            run.note_batch(size)
 
-    def rewind(self) -> None:
-        self._windows[0].rewind()
+    def reset_position(self) -> None:
+        self._runs[0].reset_position()
 
     @property
-    def tensors(self) -> list[Tensor]:
-        return [self._losses, self._correct, self._place]
+    def device_tensors(self) -> list[Tensor]:
+        return [self._losses, self._correct, self._position]

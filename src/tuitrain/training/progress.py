@@ -10,12 +10,12 @@ from tuitrain.errors import RunError
 from tuitrain.runs.records import Best
 from tuitrain.text import plain
 from tuitrain.training import checkpoint
-from tuitrain.training.metrics import Window
-from tuitrain.training.setup import Job
+from tuitrain.training.metrics import RunningMetrics
+from tuitrain.training.setup import Setup
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """`epoch` counts whole epochs, `batch` mini-batches of the epoch begun; the sums are that epoch's.
 
     `lr` and `epochs` may differ from the configuration where the user changed them on the way; `drops` counts those
@@ -40,47 +40,47 @@ class Progress:
     over: str = ""
 
     @property
-    def begun(self) -> int:
+    def epochs_begun(self) -> int:
         """Epochs, with the one under way."""
         return self.epoch + (self.batch > 0)
 
 
-def snapshot(job: Job, at: Progress, window: Window) -> checkpoint.State:
+def checkpoint_state(setup: Setup, progress: TrainingProgress, metrics: RunningMetrics) -> checkpoint.State:
     return {
-        "model": job.model.state_dict(),
-        "optimizer": job.optimizer.state_dict(),
-        "scaler": job.scaler.state_dict(),
-        "rng": checkpoint.random_state(job.device),
-        "window": window.state(),
-        "progress": msgspec.to_builtins(asdict(at)),
+        "model": setup.model.state_dict(),
+        "optimizer": setup.optimizer.state_dict(),
+        "scaler": setup.scaler.state_dict(),
+        "rng": checkpoint.rng_state(setup.device),
+        "window": metrics.state_dict(),
+        "progress": msgspec.to_builtins(asdict(progress)),
     }
 
 
-def restore(path: Path, job: Job, at: Progress, window: Window) -> None:
+def restore_checkpoint(path: Path, setup: Setup, progress: TrainingProgress, metrics: RunningMetrics) -> None:
     """Raises RunError where the checkpoint is damaged or is another network's."""
     state = checkpoint.load(path)
-    load_weights(job, state, path)
+    load_weights(setup, state, path)
     try:
-        job.optimizer.load_state_dict(state["optimizer"])
-        if job.scaler.is_enabled():
-            job.scaler.load_state_dict(state["scaler"])
-        window.restore(state["window"])
+        setup.optimizer.load_state_dict(state["optimizer"])
+        if setup.scaler.is_enabled():
+            setup.scaler.load_state_dict(state["scaler"])
+        metrics.load_state_dict(state["window"])
         for name, value in state["progress"].items():
-            setattr(at, name, msgspec.convert(value, Best | None) if name == "best" else value)
-        checkpoint.set_random_state(state["rng"], job.device)
+            setattr(progress, name, msgspec.convert(value, Best | None) if name == "best" else value)
+        checkpoint.set_rng_state(state["rng"], setup.device)
     except (KeyError, ValueError, TypeError, RuntimeError, AttributeError, msgspec.ValidationError) as error:
         raise RunError(f"The checkpoint {path.name} does not fit this run: {plain(error, 120)}.") from None
 
 
-def load_weights(job: Job, state: dict[str, Any], path: Path) -> None:
+def load_weights(setup: Setup, state: dict[str, Any], path: Path) -> None:
     """Raises RunError where these are another network's."""
     try:
-        job.model.load_state_dict(state["model"])
+        setup.model.load_state_dict(state["model"])
     except (KeyError, RuntimeError, TypeError, AttributeError):
         raise RunError(f"The checkpoint {path.name} holds another network's weights than this run's.") from None
 
 
-def reached(state: dict[str, Any], path: Path) -> tuple[int, int, int]:
+def checkpoint_position(state: dict[str, Any], path: Path) -> tuple[int, int, int]:
     """Whole epochs, mini-batches of the one begun, and steps. Raises RunError where the checkpoint does not say."""
     try:
         epoch, batch, step = (msgspec.convert(state["progress"][name], int) for name in ("epoch", "batch", "step"))

@@ -8,12 +8,12 @@ import torch
 from tuitrain import __version__
 from tuitrain.runs.records import RunInfo
 from tuitrain.training import device as devices
-from tuitrain.training.setup import Job
+from tuitrain.training.setup import Setup
 
 
-def run_info(job: Job) -> RunInfo:
+def run_info(setup: Setup) -> RunInfo:
     """All but who the run is: its id, its name and the command line stand in its folder already."""
-    dataset = job.dataset
+    dataset = setup.dataset
     sizes = {"train": len(dataset.train), "test": len(dataset.test)}
     if dataset.validation is not None:
         sizes["validation"] = len(dataset.validation)
@@ -21,14 +21,14 @@ def run_info(job: Job) -> RunInfo:
         id="",
         name="",
         host=platform.node(),
-        device=devices.describe(job.device),
-        threads=job.threads,
+        device=devices.describe_device(setup.device),
+        threads=setup.threads,
         versions=_versions(),
-        flags=_flags(job),
+        flags=_flags(setup),
         git=_git(),
-        model=job.title,
-        parameters=sum(parameter.numel() for parameter in job.model.parameters()),
-        layers=[layer for layer, _ in job.layers],
+        model=setup.title,
+        parameters=sum(parameter.numel() for parameter in setup.model.parameters()),
+        layers=[layer for layer, _ in setup.layers],
         shape=dataset.shape,
         classes=list(dataset.classes),
         sizes=sizes,
@@ -45,17 +45,17 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _flags(job: Job) -> dict[str, str]:
+def _flags(setup: Setup) -> dict[str, str]:
     """What else decides about the last bit: of the configuration, of the processor, of the user's environment."""
-    training = job.config.training
+    training = setup.config.training
     flags = {
         "precision": training.precision,
         "deterministic": str(training.deterministic).lower(),
         "matmul": torch.get_float32_matmul_precision(),
     }
-    if job.device.type == "cpu":
+    if setup.device.type == "cpu":
         flags["vectors"] = torch.backends.cpu.get_cpu_capability()
-    elif job.device.type == "cuda":
+    elif setup.device.type == "cuda":
         flags["cudnn"] = str(torch.backends.cudnn.version())  # type: ignore[no-untyped-call]
     return flags
 

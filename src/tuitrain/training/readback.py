@@ -1,4 +1,4 @@
-"""A device that computes on its own: what it has to say comes later, and nobody waits for it without need."""
+"""Read values from the device without blocking the training loop."""
 
 import time
 from collections import deque
@@ -8,66 +8,69 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Seconds of work that the device may have before it, and so many steps are looked at together.
-_AHEAD = 0.05
-_STEPS = 4
+# The host may run this many seconds ahead of the device; it checks every few steps, because an event costs time, too.
+_MAX_AHEAD = 0.05
+_CHECK_EVERY = 4
 
 
-class Late:
-    """The values of tensors as they are now; they may be written over at once, though the values come later."""
+class Readback:
+    """A copy of the tensors' current values on its way to the host; the tensors may be overwritten at once."""
 
     def __init__(self, *tensors: Tensor) -> None:
         self._event: torch.cuda.Event | None = None
         if tensors[0].is_cuda:
-            # Into pinned memory, without which such a copy waits for all work before it.
+            # Non-blocking copies go to pinned memory; to pageable memory they would wait for all queued work.
             copies = [tensor.to("cpu", non_blocking=True) for tensor in tensors]
-            self._read: Callable[[], list[Any]] = lambda: [copy.tolist() for copy in copies]
-            self._event = mark()
+            self._values: Callable[[], list[Any]] = lambda: [copy.tolist() for copy in copies]
+            self._event = record_event()
         else:
             values = [tensor.tolist() for tensor in tensors]
-            self._read = lambda: values
+            self._values = lambda: values
 
     @property
-    def there(self) -> bool:
+    def ready(self) -> bool:
+        """Whether `read` returns without waiting."""
         return self._event is None or self._event.query()  # type: ignore[no-untyped-call]
 
     def read(self) -> list[Any]:
-        """What `tolist` gives of each; waits where they are not there."""
+        """Wait for the copies and return `tensor.tolist()` of each."""
         if self._event is not None:
             self._event.synchronize()
-        return self._read()
+        return self._values()
 
 
-def mark() -> torch.cuda.Event:
-    """Reached once the device has done what it has been asked so far. Who waits for it sleeps."""
+def record_event() -> torch.cuda.Event:
+    """Record a CUDA event behind the work queued so far; a thread that waits for it sleeps instead of spinning."""
     event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
     event.record()
     return event
 
 
-class Lead:
-    """Keeps the host a moment ahead of the device and no more, so that clock and commands are of what is computed now.
+class QueueLimiter:
+    """Keeps the host at most `_MAX_AHEAD` seconds ahead of the device, so that clock and commands stay current.
 
-    A captured step is asked for in microseconds: a thousand of them may wait in the device's queue, and be minutes.
+    Replaying a CUDA graph takes the host microseconds: a thousand steps in the queue may be minutes of computation.
     """
 
-    def __init__(self, mark: Callable[[], torch.cuda.Event] = mark, now: Callable[[], float] = time.monotonic) -> None:
-        self._mark, self._now, self._steps = mark, now, 0
-        self._marks: deque[tuple[float, torch.cuda.Event]] = deque()
+    def __init__(
+        self, record: Callable[[], torch.cuda.Event] = record_event, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._record, self._now, self._steps = record, now, 0
+        self._events: deque[tuple[float, torch.cuda.Event]] = deque()
 
     def step(self) -> None:
-        """A step has been asked for."""
+        """Call after enqueuing a step; waits if the device has fallen too far behind."""
         self._steps += 1
-        if self._steps % _STEPS:
+        if self._steps % _CHECK_EVERY:
             return
         now = self._now()
-        self._marks.append((now, self._mark()))
-        while self._marks and self._marks[0][1].query():  # type: ignore[no-untyped-call]
-            self._marks.popleft()
-        while self._marks and now - self._marks[0][0] > _AHEAD:
-            self._marks.popleft()[1].synchronize()
+        self._events.append((now, self._record()))
+        while self._events and self._events[0][1].query():  # type: ignore[no-untyped-call]
+            self._events.popleft()
+        while self._events and now - self._events[0][0] > _MAX_AHEAD:
+            self._events.popleft()[1].synchronize()
 
 
-def lead_of(device: torch.device) -> Lead | None:
-    """None for a device that computes while it is asked."""
-    return Lead() if device.type == "cuda" else None
+def queue_limiter(device: torch.device) -> QueueLimiter | None:
+    """Return a limiter for a CUDA device; None for others, which block the host anyway."""
+    return QueueLimiter() if device.type == "cuda" else None

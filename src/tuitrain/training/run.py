@@ -15,21 +15,21 @@ from tuitrain.text import plain
 from tuitrain.training.control import Detached, Stopped
 from tuitrain.training.loop import Loop
 from tuitrain.training.provenance import run_info
-from tuitrain.training.setup import Job
+from tuitrain.training.setup import Setup
 
 # What must be the same for a resumed run to end as an uninterrupted one, to the last bit.
-PROMISE = ("device", "threads", "versions", "flags")
+BIT_EXACT_FIELDS = ("device", "threads", "versions", "flags")
 # What must be the same for it to learn from the same images.
-DATA = ("classes", "sizes", "mean", "std")
+DATA_FIELDS = ("classes", "sizes", "mean", "std")
 # How allocators and libraries say that there is no memory, where torch has no exception of its own for it.
 NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "_STATUS_ALLOC_FAILED")
 # How a run ends, and why.
 Ending = tuple[Status, str]
 
 
-def work(
+def train_run(
     folder: RunFolder,
-    prepare: Callable[[], Job],
+    prepare: Callable[[], Setup],
     inbox: Inbox,
     epochs: int | None = None,
     writer: RunWriter | None = None,
@@ -48,15 +48,15 @@ def work(
         writer.update(status="running", phase="preparing", reason="", ended=None)
         loop = Loop(prepare(), writer, inbox, epochs)
         loops.append(loop)
-        take_up(loop)
+        restore_run(loop)
         loop.run()
-        return "finished", loop.at.over
+        return "finished", loop.progress.over
 
     try:
-        ending = attempt(writer, train, lambda: str(loops[0].job.device) if loops else "the device")
+        ending = ending_of(writer, train, lambda: str(loops[0].setup.device) if loops else "the device")
         assert ending is not None
         try:
-            conclude(writer, ending, loops[0] if loops else None)
+            record_ending(writer, ending, loops[0] if loops else None)
         except OSError as error:
             why = f"The run's folder cannot be written any more: {error.strerror}. {ending[1]}"
             raise RunError(why.rstrip()) from None
@@ -65,11 +65,11 @@ def work(
     return writer.state
 
 
-def conclude(writer: RunWriter, ending: Ending, loop: Loop | None) -> None:
+def record_ending(writer: RunWriter, ending: Ending, loop: Loop | None) -> None:
     """The last row of the run, and its last state. One that was taken up, and failed before its first step, is again
     what it was. Raises RunError there, and OSError where not even that can be written."""
     status, reason = ending
-    if status == "failed" and writer.taken_up and not (loop and loop.has_moved):
+    if status == "failed" and writer.taken_up and not (loop and loop.has_progressed):
         writer.put_back(reason)
         raise RunError(reason)
     try:
@@ -82,7 +82,7 @@ def conclude(writer: RunWriter, ending: Ending, loop: Loop | None) -> None:
     writer.end(status=status, reason=reason, phase=phase, ended=ended)
 
 
-def attempt(writer: RunWriter, action: Callable[[], Ending | None], device: Callable[[], str]) -> Ending | None:
+def ending_of(writer: RunWriter, action: Callable[[], Ending | None], device: Callable[[], str]) -> Ending | None:
     """What `action` returns, or how the run ends of what is raised there; `device` is for the user to read."""
     try:
         return action()
@@ -118,19 +118,19 @@ def _log_traceback(writer: RunWriter) -> None:
         writer.log(line, detail=True)
 
 
-def take_up(loop: Loop) -> None:
+def restore_run(loop: Loop) -> None:
     """Bring the loop to where the run is. Keep what the run is made with; say where that differs from what it was made
     with before. Raises RunError where the run's checkpoint is none that the loop can go on from."""
-    writer, before, now = loop.writer, loop.writer.folder.info(), run_info(loop.job)
+    writer, before, now = loop.writer, loop.writer.folder.info(), run_info(loop.setup)
     if before.layers:
-        for name in (*PROMISE, *DATA):
+        for name in (*BIT_EXACT_FIELDS, *DATA_FIELDS):
             was, is_ = getattr(before, name), getattr(now, name)
             # What an older version did not record differs from nothing.
             if was and was != is_:
                 writer.event("differs", f"{name}: {plain(was)} before, {plain(is_)} now")
                 what = (
                     "these are not the images it has learnt from"
-                    if name in DATA
+                    if name in DATA_FIELDS
                     else "the result may differ in its last bits"
                 )
                 writer.log(f"{name} was {plain(was)} and is {plain(is_)}: {what}")

@@ -17,14 +17,15 @@ from tuitrain.training import device as devices
 from tuitrain.training import models
 from tuitrain.training.data import Dataset, Progress, augmentation, load, user_transform
 from tuitrain.training.models.summary import gradient_layers, title
-from tuitrain.training.optim import build
+from tuitrain.training.optim.build import build_optimizer
+from tuitrain.training.torch_internals import BatchNorm
 
 Batch = Callable[[Tensor], Tensor]
 
 
 @dataclass
-class Job:
-    """`changes` are applied to each training batch in their order; `layers` are those whose gradients are logged."""
+class Setup:
+    """`transforms` are applied to each training batch in their order; `layers` are those whose gradients are logged."""
 
     config: Config
     device: torch.device
@@ -34,7 +35,7 @@ class Job:
     title: str
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
-    changes: tuple[Batch, ...]
+    transforms: tuple[Batch, ...]
     layers: list[tuple[str, list[nn.Parameter]]]
 
     @property
@@ -43,37 +44,37 @@ class Job:
         return nullcontext if kind is None else partial(torch.autocast, self.device.type, dtype=kind)
 
     @cached_property
-    def images(self) -> int:
+    def images_per_epoch(self) -> int:
         """Training images an epoch. A last batch of one image has no variance to normalise by, and is left out."""
         count, size = len(self.dataset.train), self.config.data.batch_size
         return count - 1 if count % size == 1 and size > 1 and self._batch_norm else count
 
     @cached_property
-    def batches(self) -> int:
-        return math.ceil(self.images / self.config.data.batch_size)
+    def batches_per_epoch(self) -> int:
+        return math.ceil(self.images_per_epoch / self.config.data.batch_size)
 
     @cached_property
     def steps_per_epoch(self) -> int:
-        return math.ceil(self.batches / self.config.optimizer.accumulate)
+        return math.ceil(self.batches_per_epoch / self.config.optimizer.accumulate)
 
     @property
     def _batch_norm(self) -> bool:
-        return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.model.modules())
+        return any(isinstance(module, BatchNorm) for module in self.model.modules())
 
-    def order(self, epoch: int) -> Tensor:
+    def epoch_order(self, epoch: int) -> Tensor:
         """(N,) int64 on the CPU: the order of an epoch is a function of seed and epoch alone, so that a resumed
         run needs no memory of it."""
         generator = torch.Generator().manual_seed((self.config.training.seed * 1_000_003 + epoch) % 2**63)
-        return torch.randperm(len(self.dataset.train), generator=generator)[: self.images]
+        return torch.randperm(len(self.dataset.train), generator=generator)[: self.images_per_epoch]
 
 
 Loader = Callable[[Data, int, torch.device, Progress], Dataset]
 
 
-def prepare(config: Config, progress: Progress, load: Loader = load) -> Job:
+def prepare(config: Config, progress: Progress, load: Loader = load) -> Setup:
     """Load the data and build the network, in the thread that will train. Raises ConfigError and DataError."""
-    device = devices.choose(config.training.device)
-    threads = devices.set_up(config, device)
+    device = devices.choose_device(config.training.device)
+    threads = devices.configure_torch(config, device)
     if config.training.precision == "fp16" and device.type == "cpu":
         raise ConfigError(
             "training.precision = fp16 needs a GPU.", "Use bf16 or fp32 on the CPU.", key="training.precision"
@@ -87,25 +88,25 @@ def prepare(config: Config, progress: Progress, load: Loader = load) -> Job:
     # Convolutions are faster with the channels innermost, on both devices.
     convolutional = any(isinstance(module, nn.Conv2d) for module in model.modules())
     model = model.to(device, memory_format=torch.channels_last if convolutional else torch.preserve_format)  # type: ignore[call-overload]
-    job = Job(
+    setup = Setup(
         config=config,
         device=device,
         threads=threads,
         dataset=dataset,
         model=model,
         title=title(config.model, dataset.shape, len(dataset.classes)),
-        optimizer=build.build(config.optimizer, model),
+        optimizer=build_optimizer(config.optimizer, model),
         scaler=torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16"),
-        changes=tuple(change for change in (augment, transform) if change is not None),
+        transforms=tuple(change for change in (augment, transform) if change is not None),
         layers=gradient_layers(model),
     )
-    if job.images < 2 and job._batch_norm:
+    if setup.images_per_epoch < 2 and setup._batch_norm:
         raise ConfigError("Batch normalisation needs at least 2 training images.", key="data.batch_size")
-    if config.data.batch_size == 1 and job._batch_norm:
+    if config.data.batch_size == 1 and setup._batch_norm:
         raise ConfigError(
             "data.batch_size = 1: batch normalisation needs at least 2 images a batch.", key="data.batch_size"
         )
-    return job
+    return setup
 
 
 def seed(value: int) -> None:

@@ -15,7 +15,7 @@ from tuitrain.hosts.preview.process import PreviewProcess
 from tuitrain.hosts.preview.split_sizes import SplitSizes, data_folder, split_sizes
 from tuitrain.training import models
 from tuitrain.training.data.folder_scan import ImageFolder
-from tuitrain.training.optim import build
+from tuitrain.training.optim.build import build_optimizer
 from tuitrain.training.setup import prepare
 
 QUICK = ("model.hidden=8", "training.device=cpu")
@@ -70,7 +70,7 @@ def test_splits_and_steps_are_those_of_the_run(settings: tuple[str, ...]) -> Non
 def test_size_is_that_of_parameters_and_optimizer(rule: tuple[str, ...]) -> None:
     preview = look(f"optimizer.name={rule[0]}", *rule[1:])
     model = models.build(preview.config.model, (1, 8, 8), 10)
-    optimizer = build.build(preview.config.optimizer, model)
+    optimizer = build_optimizer(preview.config.optimizer, model)
     model(torch.zeros(2, 1, 8, 8)).sum().backward()
     optimizer.step()
     shapes = {parameter.shape for parameter in model.parameters()}

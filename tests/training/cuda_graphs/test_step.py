@@ -16,12 +16,12 @@ from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import State
 from tuitrain.training import checkpoint
 from tuitrain.training import loop as loop_module
-from tuitrain.training.backward import Autograd
+from tuitrain.training.backward import AutogradBackward
 from tuitrain.training.cuda_graphs import step as captured_module
 from tuitrain.training.cuda_graphs.step import Captured, obstacle
 from tuitrain.training.cuda_graphs.warmup import STEPS, rehearse
 from tuitrain.training.loop import Loop
-from tuitrain.training.setup import Job, prepare
+from tuitrain.training.setup import Setup, prepare
 from tuitrain.training.stacking import loop as stack_module
 from tuitrain.training.stacking import network as stacked_module
 from tuitrain.training.stacking import turns as together_module
@@ -54,7 +54,7 @@ def played(rehearse: Callable[[], None], step: Callable[[], None]) -> Callable[[
 
 
 def capture(loop: Loop) -> Captured:
-    made: Captured = vars(loop).setdefault("played", None) or Captured(loop.job, loop.window, played)
+    made: Captured = vars(loop).setdefault("played", None) or Captured(loop.setup, loop.metrics, played)
     vars(loop)["played"] = made
     return made
 
@@ -91,7 +91,7 @@ def test_captured_runs_go_on_to_the_last_bit(
     quick: Quick, read: Read, interrupted: Interrupted, monkeypatch: pytest.MonkeyPatch, recipe: str
 ) -> None:
     monkeypatch.setattr(Loop, "_captured", property(capture))
-    monkeypatch.setattr(loop_module, "ATTENTION", 0.0)
+    monkeypatch.setattr(loop_module, "POLL_INTERVAL", 0.0)
     config = quick(*RECIPES[recipe], "training.epochs=3", "training.log_every=4", "training.precision=bf16")
     whole, cut = interrupted(config, recipe)
     one, other = (checkpoint.load(folder.checkpoints / "last.safetensors") for folder in (whole, cut))
@@ -103,7 +103,7 @@ def test_captured_runs_go_on_to_the_last_bit(
 def test_captured_steps_of_a_stack_are_the_eager_ones(
     quick: Quick, tmp_path: Path, cutter: Cut, monkeypatch: pytest.MonkeyPatch, settings: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(together_module, "ATTENTION", 0.0)
+    monkeypatch.setattr(together_module, "POLL_INTERVAL", 0.0)
     monkeypatch.setattr(stack_module, "Together", Stack)
     common = (*settings, "training.epochs=3", "training.log_every=8", "schedule.name=step", "schedule.gamma=0.5")
     rates = 2**-8, 2**-8, 2**-6
@@ -127,7 +127,7 @@ def test_captured_steps_of_a_stack_are_the_eager_ones(
         if self._formed is not before:
             forms.append(len(members))
             shape = len(members), configs[0].data.batch_size
-            parts = self._net, self._optimizer, self._batches, self._windows, shape, configs[0].optimizer.clip_norm
+            parts = self._net, self._optimizer, self._batches, self._metrics, shape, configs[0].optimizer.clip_norm
             self._captured = CapturedStack(*parts, played_stack)
 
     monkeypatch.setattr(stacked_module, "capturable", lambda _: True)
@@ -145,16 +145,16 @@ def played_stack(rehearse: Callable[[], None], step: Callable[[], None]) -> Call
     return step
 
 
-def steps(job: Job) -> list[torch.Tensor]:
-    """Weights and all the optimizer keeps after some steps from the job as it is."""
-    job.model.train()
-    gradients = Autograd(job)
-    for images, labels in job.dataset.train.batches(job.order(0)[:300], 100):
-        gradients(images, labels, 1)
-        job.optimizer.step()
-        job.optimizer.zero_grad()
+def steps(setup: Setup) -> list[torch.Tensor]:
+    """Weights and all the optimizer keeps after some steps from the setup as it is."""
+    setup.model.train()
+    backward = AutogradBackward(setup)
+    for images, labels in setup.dataset.train.batches(setup.epoch_order(0)[:300], 100):
+        backward(images, labels, 1)
+        setup.optimizer.step()
+        setup.optimizer.zero_grad()
     state: dict[str, torch.Tensor] = {}
-    checkpoint._flatten([job.model.state_dict(), job.optimizer.state_dict(), torch.rand(3)], "", state)
+    checkpoint._flatten([setup.model.state_dict(), setup.optimizer.state_dict(), torch.rand(3)], "", state)
     return list(state.values())
 
 
@@ -214,13 +214,13 @@ def test_where_nothing_is_captured_the_run_says_why_and_goes_on(
     phases: list[str] = []
     monkeypatch.setattr(loop_module, "obstacle", lambda _: "" if fails else "an obstacle")
     monkeypatch.setattr(loop_module, "Captured", broken)
-    tell = Loop._tell
+    tell = Loop._update_state
 
     def noted(self: Loop, **changes: object) -> None:
         phases.append(str(changes.get("phase", "")))
         tell(self, **changes)
 
-    monkeypatch.setattr(Loop, "_tell", noted)
+    monkeypatch.setattr(Loop, "_update_state", noted)
     cached = type(vars(Loop)["_captured"])(Loop._capture)
     cached.__set_name__(Loop, "_captured")
     monkeypatch.setattr(Loop, "_captured", cached)

@@ -10,43 +10,43 @@ from torch import Tensor, nn
 from tuitrain.config.schema import Config
 from tuitrain.training.data.splits import MemorySplit
 from tuitrain.training.evaluation.evaluate import EACH, PAIRS, SIDE, WORST, Result, evaluate, worst_samples
-from tuitrain.training.setup import Job, prepare
+from tuitrain.training.setup import Setup, prepare
 
 Quick = Callable[..., Config]
 SHAPE = (1, 8, 8)
 
 
 @pytest.fixture
-def job(quick: Quick) -> Job:
+def setup(quick: Quick) -> Setup:
     """A network that knows something and is often wrong."""
-    job = prepare(quick("model.dropout=0.5", "model.batch_norm=true"), lambda *_: None)
-    for images, labels in job.dataset.train.batches(job.order(0)[:320], 64):
-        torch.autograd.backward(F.cross_entropy(job.model(images), labels))
-        job.optimizer.step()
-        job.optimizer.zero_grad()
-    return job
+    setup = prepare(quick("model.dropout=0.5", "model.batch_norm=true"), lambda *_: None)
+    for images, labels in setup.dataset.train.batches(setup.epoch_order(0)[:320], 64):
+        torch.autograd.backward(F.cross_entropy(setup.model(images), labels))
+        setup.optimizer.step()
+        setup.optimizer.zero_grad()
+    return setup
 
 
-def held_out(job: Job) -> MemorySplit:
-    split = job.dataset.test
+def held_out(setup: Setup) -> MemorySplit:
+    split = setup.dataset.test
     assert isinstance(split, MemorySplit)
     return split
 
 
-def looked(job: Job) -> Result:
-    return evaluate(job.model, job.dataset.test, SHAPE, 10, job.autocast)
+def looked(setup: Setup) -> Result:
+    return evaluate(setup.model, setup.dataset.test, SHAPE, 10, setup.autocast)
 
 
-def logits(job: Job) -> Tensor:
-    job.model.eval()
+def logits(setup: Setup) -> Tensor:
+    setup.model.eval()
     with torch.no_grad():
-        answer: Tensor = job.model(held_out(job).images)
-    job.model.train()
+        answer: Tensor = setup.model(held_out(setup).images)
+    setup.model.train()
     return answer
 
 
-def test_as_scikit_learn_counts(job: Job) -> None:
-    result, answers, true = looked(job), logits(job), held_out(job).labels
+def test_as_scikit_learn_counts(setup: Setup) -> None:
+    result, answers, true = looked(setup), logits(setup), held_out(setup).labels
     predicted = answers.argmax(1)
     assert torch.equal(result.predicted, predicted)
     assert result.confusion.tolist() == confusion_matrix(true, predicted, labels=range(10)).tolist()
@@ -55,75 +55,75 @@ def test_as_scikit_learn_counts(job: Job) -> None:
     assert result.loss == pytest.approx(log_loss(true, answers.double().softmax(1)), rel=1e-5)
 
 
-def test_sums(job: Job) -> None:
-    result, true = looked(job), held_out(job).labels
+def test_sums(setup: Setup) -> None:
+    result, true = looked(setup), held_out(setup).labels
     assert int(result.confusion.sum()) == len(true) == 360
     assert result.confusion.sum(1).tolist() == torch.bincount(true, minlength=10).tolist()
     assert int(result.confusion.diagonal().sum()) == round(result.accuracy * 360)
     assert result.confusion.dtype == torch.int64
 
 
-def test_losses_and_probabilities_are_each_images(job: Job) -> None:
-    result, answers = looked(job), logits(job)
-    torch.testing.assert_close(result.losses, F.cross_entropy(answers, held_out(job).labels, reduction="none"))
+def test_losses_and_probabilities_are_each_images(setup: Setup) -> None:
+    result, answers = looked(setup), logits(setup)
+    torch.testing.assert_close(result.losses, F.cross_entropy(answers, held_out(setup).labels, reduction="none"))
     torch.testing.assert_close(result.probability, answers.softmax(1).max(1).values)
 
 
-def test_the_mean_is_of_images_not_of_batches(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = looked(job)
+def test_the_mean_is_of_images_not_of_batches(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = looked(setup)
     monkeypatch.setattr("tuitrain.training.evaluation.evaluate.CPU_BATCH", 7)
     beats: list[int] = []
-    parts = evaluate(job.model, job.dataset.test, SHAPE, 10, job.autocast, lambda: beats.append(1))
+    parts = evaluate(setup.model, setup.dataset.test, SHAPE, 10, setup.autocast, lambda: beats.append(1))
     assert len(beats) == 52
     assert parts.loss == pytest.approx(whole.loss, rel=1e-6)
     assert torch.equal(parts.confusion, whole.confusion)
 
 
-def test_large_images_go_through_few_at_a_time(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = looked(job)
+def test_large_images_go_through_few_at_a_time(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = looked(setup)
     monkeypatch.setattr("tuitrain.training.evaluation.evaluate.NUMBERS", 8 * 8 * 100)
     beats: list[int] = []
-    parts = evaluate(job.model, job.dataset.test, SHAPE, 10, job.autocast, lambda: beats.append(1))
+    parts = evaluate(setup.model, setup.dataset.test, SHAPE, 10, setup.autocast, lambda: beats.append(1))
     assert len(beats) == 4
     assert torch.equal(parts.confusion, whole.confusion)
-    evaluate(job.model, job.dataset.test, (3, 10_000, 10_000), 10, job.autocast, lambda: beats.append(1))
+    evaluate(setup.model, setup.dataset.test, (3, 10_000, 10_000), 10, setup.autocast, lambda: beats.append(1))
     assert len(beats) == 4 + 360
 
 
-def test_classes_that_do_not_occur_are_counted(job: Job) -> None:
-    split = held_out(job)
+def test_classes_that_do_not_occur_are_counted(setup: Setup) -> None:
+    split = held_out(setup)
     few = split.labels < 3
-    result = evaluate(job.model, MemorySplit(split.images[few], split.labels[few]), SHAPE, 10, job.autocast)
+    result = evaluate(setup.model, MemorySplit(split.images[few], split.labels[few]), SHAPE, 10, setup.autocast)
     assert result.confusion.shape == (10, 10)
     assert int(result.confusion[3:].sum()) == 0
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_the_network_is_left_as_it_was(job: Job, training: bool) -> None:
-    job.model.train(training)
-    before = {name: value.clone() for name, value in job.model.state_dict().items()}
+def test_the_network_is_left_as_it_was(setup: Setup, training: bool) -> None:
+    setup.model.train(training)
+    before = {name: value.clone() for name, value in setup.model.state_dict().items()}
     state = torch.get_rng_state()
-    looked(job)
-    assert all(module.training == training for module in job.model.modules())
-    assert all(torch.equal(value, before[name]) for name, value in job.model.state_dict().items())
+    looked(setup)
+    assert all(module.training == training for module in setup.model.modules())
+    assert all(torch.equal(value, before[name]) for name, value in setup.model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_no_gradients(job: Job) -> None:
-    result = looked(job)
+def test_no_gradients(setup: Setup) -> None:
+    result = looked(setup)
     assert not any(tensor.requires_grad for tensor in (result.losses, result.probability))
-    assert all(parameter.grad is None for parameter in job.model.parameters())
+    assert all(parameter.grad is None for parameter in setup.model.parameters())
     # Training goes on after it.
-    images, labels = next(iter(job.dataset.train.batches(job.order(0), 64)))
-    torch.autograd.backward(F.cross_entropy(job.model(images), labels))
-    assert all(parameter.grad is not None for parameter in job.model.parameters())
+    images, labels = next(iter(setup.dataset.train.batches(setup.epoch_order(0), 64)))
+    torch.autograd.backward(F.cross_entropy(setup.model(images), labels))
+    assert all(parameter.grad is not None for parameter in setup.model.parameters())
 
 
 @pytest.mark.parametrize("normalize", [True, False])
-def test_the_worst_samples(quick: Quick, job: Job, normalize: bool) -> None:
-    job.dataset = prepare(quick(f"data.normalize={normalize}"), lambda *_: None).dataset
+def test_the_worst_samples(quick: Quick, setup: Setup, normalize: bool) -> None:
+    setup.dataset = prepare(quick(f"data.normalize={normalize}"), lambda *_: None).dataset
     raw = prepare(quick("data.normalize=false"), lambda *_: None)
-    answers, split = logits(job), held_out(job)
+    answers, split = logits(setup), held_out(setup)
     losses, predicted = F.cross_entropy(answers, split.labels, reduction="none"), answers.argmax(1)
     wrong = [index for index in range(360) if predicted[index] != split.labels[index]]
     wrong.sort(key=lambda index: -losses[index].item())
@@ -136,7 +136,7 @@ def test_the_worst_samples(quick: Quick, job: Job, normalize: bool) -> None:
         if place < WORST or (cells[place] in frequent and ranks[place] < EACH)
     ]
 
-    samples = worst_samples(looked(job), split, job.dataset)
+    samples = worst_samples(looked(setup), split, setup.dataset)
     assert [sample.index for sample in samples] == expected
     assert 5 < len(samples) < len(wrong)
     for sample in samples:
@@ -159,41 +159,41 @@ class Constant(nn.Module):
         return torch.tensor([self.value] + [0.0] * 9).expand(len(images), 10)
 
 
-def test_all_right_has_no_worst(job: Job) -> None:
-    split = held_out(job)
+def test_all_right_has_no_worst(setup: Setup) -> None:
+    split = held_out(setup)
     zeros = MemorySplit(split.images[split.labels == 0], split.labels[split.labels == 0])
-    result = evaluate(Constant(), zeros, SHAPE, 10, job.autocast)
+    result = evaluate(Constant(), zeros, SHAPE, 10, setup.autocast)
     assert result.accuracy == 1
-    assert worst_samples(result, zeros, job.dataset) == []
+    assert worst_samples(result, zeros, setup.dataset) == []
 
 
-def test_a_network_that_overflowed(job: Job) -> None:
-    result = evaluate(Constant(float("nan")), job.dataset.test, SHAPE, 10, job.autocast)
+def test_a_network_that_overflowed(setup: Setup) -> None:
+    result = evaluate(Constant(float("nan")), setup.dataset.test, SHAPE, 10, setup.autocast)
     assert result.loss != result.loss
     assert int(result.confusion.sum()) == 360
-    samples = worst_samples(result, job.dataset.test, job.dataset)
+    samples = worst_samples(result, setup.dataset.test, setup.dataset)
     assert {(sample.probability, sample.loss, sample.true_probability) for sample in samples} == {(0.0, None, None)}
 
 
-def test_of_a_thousand_classes_few_images_are_kept(job: Job) -> None:
+def test_of_a_thousand_classes_few_images_are_kept(setup: Setup) -> None:
     count = 20_000
     split = MemorySplit(torch.zeros(1, *SHAPE).expand(count, -1, -1, -1), torch.arange(count) % 1000)
     predicted = torch.where(split.labels < 500, split.labels // 10, torch.arange(count) * 1031 // 1000 % 1000)
     confusion = torch.bincount(split.labels * 1000 + predicted, minlength=10**6).view(1000, 1000)
     losses = torch.where(split.labels < 500, 1.0, 2.0)
-    samples = worst_samples(Result(1, 0, confusion, losses, predicted, losses), split, job.dataset)
+    samples = worst_samples(Result(1, 0, confusion, losses, predicted, losses), split, setup.dataset)
     assert len(samples) == WORST + PAIRS * EACH
     assert [sample.loss for sample in samples] == [2.0] * WORST + [1.0] * PAIRS * EACH
 
 
 @pytest.mark.parametrize(("channels", "shown"), [(1, 1), (3, 3), (2, 1)])
 def test_large_images_are_shown_small(quick: Quick, channels: int, shown: int) -> None:
-    job = prepare(quick("data.normalize=false"), lambda *_: None)
-    digit = held_out(job).images[:1]
+    setup = prepare(quick("data.normalize=false"), lambda *_: None)
+    digit = held_out(setup).images[:1]
     large = F.interpolate(digit, size=(128, 64), mode="nearest").expand(-1, channels, -1, -1)
     split = MemorySplit(large, torch.tensor([5]))
-    job.dataset.__dict__.update(mean=(0.0,) * channels, std=(1.0,) * channels)
-    (sample,) = worst_samples(evaluate(Constant(), split, SHAPE, 10, job.autocast), split, job.dataset)
+    setup.dataset.__dict__.update(mean=(0.0,) * channels, std=(1.0,) * channels)
+    (sample,) = worst_samples(evaluate(Constant(), split, SHAPE, 10, setup.autocast), split, setup.dataset)
     assert (sample.height, sample.width, sample.channels) == (SIDE, SIDE, shown)
     assert len(sample.pixels) == SIDE * SIDE * shown
     # Every pixel of the digit is four by four.

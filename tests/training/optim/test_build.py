@@ -12,7 +12,8 @@ from torch import Tensor, nn, optim
 from tuitrain.config.schema import Model, Optimizer, OptimizerName
 from tuitrain.training import models
 from tuitrain.training.models.summary import gradient_layers
-from tuitrain.training.optim import build
+from tuitrain.training.optim.build import build_optimizer
+from tuitrain.training.optim.norms import layer_gradient_norms
 
 NAMES: tuple[OptimizerName, ...] = get_args(OptimizerName)
 RATES: dict[OptimizerName, float] = {"sgd": 0.05, "adagrad": 0.02, "rmsprop": 0.0005, "radam": 0.01, "muon": 0.01}
@@ -61,20 +62,20 @@ def backward(model: nn.Module, scale: float = 1.0) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_loss_falls(name: OptimizerName) -> None:
     model = network()
-    assert train(model, build.build(settings(name), model), range(150)) < 0.75
+    assert train(model, build_optimizer(settings(name), model), range(150)) < 0.75
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_resuming_is_bit_exact(name: OptimizerName, tmp_path: Path) -> None:
     model = network()
-    optimizer = build.build(settings(name), model)
+    optimizer = build_optimizer(settings(name), model)
     train(model, optimizer, range(5))
     torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, tmp_path / "saved.pt")
     train(model, optimizer, range(5, 10))
 
     saved = torch.load(tmp_path / "saved.pt", weights_only=True)
     other = network(seed=1)
-    resumed = build.build(settings(name), other)
+    resumed = build_optimizer(settings(name), other)
     other.load_state_dict(saved["model"])
     resumed.load_state_dict(saved["optimizer"])
     train(other, resumed, range(5, 10))
@@ -84,7 +85,7 @@ def test_resuming_is_bit_exact(name: OptimizerName, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_state_from_a_gpu_goes_on_with_the_kernels_that_there_are_here(name: OptimizerName) -> None:
     model = network()
-    optimizer = build.build(settings(name), model)
+    optimizer = build_optimizer(settings(name), model)
     train(model, optimizer, range(3))
     saved = copy.deepcopy(optimizer.state_dict())
     for part in [saved] if "param_groups" in saved else saved.values():
@@ -92,7 +93,7 @@ def test_a_state_from_a_gpu_goes_on_with_the_kernels_that_there_are_here(name: O
             group.update({key: True for key in ("fused", "capturable") if key in group})
     other = network()
     other.load_state_dict(model.state_dict())
-    resumed = build.build(settings(name), other)
+    resumed = build_optimizer(settings(name), other)
     resumed.load_state_dict(saved)
     for each, update in ((model, optimizer), (other, resumed)):
         train(each, update, range(3, 6))
@@ -102,7 +103,7 @@ def test_a_state_from_a_gpu_goes_on_with_the_kernels_that_there_are_here(name: O
 @pytest.mark.parametrize("name", NAMES)
 def test_learning_rate_is_set_through_the_groups(name: OptimizerName) -> None:
     model = network()
-    optimizer = build.build(settings(name), model)
+    optimizer = build_optimizer(settings(name), model)
     # Loading puts new groups in place of the old ones.
     optimizer.load_state_dict(optimizer.state_dict())
     before = [parameter.clone() for parameter in model.parameters()]
@@ -115,19 +116,19 @@ def test_learning_rate_is_set_through_the_groups(name: OptimizerName) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_parameter_belongs_to_one_group(name: OptimizerName) -> None:
     model = network()
-    groups = build.build(settings(name), model).param_groups
+    groups = build_optimizer(settings(name), model).param_groups
     held = [id(parameter) for group in groups for parameter in group["params"]]
     assert sorted(held) == sorted(id(parameter) for parameter in model.parameters())
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "adagrad"])
 def test_fused_kernels_are_used_on_the_cpu(name: OptimizerName) -> None:
-    assert build.build(Optimizer(name=name), network()).param_groups[0]["fused"] is True
+    assert build_optimizer(Optimizer(name=name), network()).param_groups[0]["fused"] is True
 
 
 @pytest.mark.parametrize("name", ["rmsprop", "nadam", "radam"])
 def test_without_a_fused_kernel_torch_chooses(name: OptimizerName) -> None:
-    assert "fused" not in build.build(Optimizer(name=name), network()).param_groups[0]
+    assert "fused" not in build_optimizer(Optimizer(name=name), network()).param_groups[0]
 
 
 @pytest.mark.parametrize(
@@ -145,14 +146,14 @@ def test_without_a_fused_kernel_torch_chooses(name: OptimizerName) -> None:
 )
 def test_settings_reach_torch(config: Optimizer, reference: type[optim.Optimizer], options: dict[str, object]) -> None:
     ours, theirs = network(), network()
-    train(ours, build.build(config, ours), range(5))
+    train(ours, build_optimizer(config, ours), range(5))
     train(theirs, reference(theirs.parameters(), **options), range(5))  # type: ignore[arg-type]
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b)
 
 
 def test_muon_takes_the_hidden_matrices_and_adamw_the_rest() -> None:
-    optimizer = build.build(settings("muon"), network())
+    optimizer = build_optimizer(settings("muon"), network())
     shapes = {
         "muon" if "ns_steps" in g else "adamw": [tuple(p.shape) for p in g["params"]] for g in optimizer.param_groups
     }
@@ -161,20 +162,20 @@ def test_muon_takes_the_hidden_matrices_and_adamw_the_rest() -> None:
 
 def test_muon_without_hidden_matrix_is_adamw() -> None:
     ours, theirs = network(hidden=()), network(hidden=())
-    train(ours, build.build(Optimizer(name="muon"), ours), range(5))
-    train(theirs, build.build(Optimizer(name="adamw"), theirs), range(5))
+    train(ours, build_optimizer(Optimizer(name="muon"), ours), range(5))
+    train(theirs, build_optimizer(Optimizer(name="adamw"), theirs), range(5))
     assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_gradient_scaling_leaves_the_step_as_it_is(name: OptimizerName) -> None:
     plain, scaled = network(), network()
-    optimizer = build.build(settings(name), plain)
+    optimizer = build_optimizer(settings(name), plain)
     backward(plain)
     optimizer.step()
 
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
-    optimizer = build.build(settings(name), scaled)
+    optimizer = build_optimizer(settings(name), scaled)
     # The scaler makes its scale when it first scales.
     scaler.scale(torch.zeros(()))
     backward(scaled, scaler.get_scale())
@@ -188,7 +189,7 @@ def test_gradient_scaling_skips_a_step_that_overflowed(name: OptimizerName) -> N
     model = network()
     before = [parameter.clone() for parameter in model.parameters()]
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
-    optimizer = build.build(settings(name), model)
+    optimizer = build_optimizer(settings(name), model)
     scaler.scale(torch.zeros(()))
     backward(model, float("inf"))
     scaler.step(optimizer)
@@ -201,7 +202,7 @@ def test_layer_norms_are_those_of_the_gradients() -> None:
     model = network()
     backward(model)
     layers = gradient_layers(model)
-    norms = build.layer_norms(layers)
+    norms = layer_gradient_norms(layers)
     expected = [torch.cat([p.grad.flatten() for p in own if p.grad is not None]).norm() for _, own in layers]
     assert norms.dtype == torch.float32
     torch.testing.assert_close(norms, torch.stack(expected))
@@ -209,11 +210,11 @@ def test_layer_norms_are_those_of_the_gradients() -> None:
 
 def test_layer_norms_without_gradients_are_zero() -> None:
     model = network()
-    assert build.layer_norms(gradient_layers(model)).tolist() == [0.0, 0.0, 0.0]
-    assert build.layer_norms([]).shape == (0,)
+    assert layer_gradient_norms(gradient_layers(model)).tolist() == [0.0, 0.0, 0.0]
+    assert layer_gradient_norms([]).shape == (0,)
 
 
 def test_layer_norms_show_an_overflow() -> None:
     model = network()
     backward(model, float("inf"))
-    assert not build.layer_norms(gradient_layers(model)).isfinite().all()
+    assert not layer_gradient_norms(gradient_layers(model)).isfinite().all()

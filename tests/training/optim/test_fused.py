@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn, optim
 
 from tuitrain.config.schema import Config
-from tuitrain.training.optim import build
-from tuitrain.training.optim import fused as step_module
-from tuitrain.training.optim.fused import Step
+from tuitrain.training.optim import fused as fused_module
+from tuitrain.training.optim.build import build_optimizer
+from tuitrain.training.optim.fused import FusedStep
 
 Quick = Callable[..., Config]
 STEPS = 5
@@ -21,7 +21,7 @@ def model() -> nn.Module:
 
 
 def optimizer(config: Config) -> optim.Optimizer:
-    return build.build(config.optimizer, model())
+    return build_optimizer(config.optimizer, model())
 
 
 def take(update: optim.Optimizer, step: Callable[[], object]) -> None:
@@ -58,10 +58,10 @@ def test_same_weights_and_state(quick: Quick, settings: tuple[str, ...]) -> None
     config = quick(*settings)
     plain, ours = optimizer(config), optimizer(config)
     take(plain, plain.step)
-    take(ours, Step(ours))
+    take(ours, FusedStep(ours))
     # And where it goes on from a state that is there.
     take(plain, plain.step)
-    take(ours, Step(ours))
+    take(ours, FusedStep(ours))
     assert len(tensors(ours)) == len(tensors(plain))
     assert all(map(torch.equal, tensors(ours), tensors(plain)))
     assert str(ours.state_dict()) == str(plain.state_dict())
@@ -75,10 +75,10 @@ def raises() -> None:
 def test_a_torch_with_other_kernels(
     quick: Quick, monkeypatch: pytest.MonkeyPatch, kernel: Callable[[], object]
 ) -> None:
-    monkeypatch.setitem(step_module._KERNELS, optim.Adam, lambda _: kernel)
-    step_module._agrees.cache_clear()
+    monkeypatch.setitem(fused_module._FUSED_STEPS, optim.Adam, lambda _: kernel)
+    fused_module._matches_torch.cache_clear()
     plain, ours = optimizer(quick()), optimizer(quick())
     take(plain, plain.step)
-    take(ours, Step(ours))
-    step_module._agrees.cache_clear()
+    take(ours, FusedStep(ours))
+    fused_module._matches_torch.cache_clear()
     assert all(map(torch.equal, tensors(ours), tensors(plain)))

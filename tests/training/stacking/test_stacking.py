@@ -13,7 +13,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import State
 from tuitrain.training import checkpoint
-from tuitrain.training.backward import Direct
+from tuitrain.training.backward import DirectBackward
 from tuitrain.training.stacking import loop, member
 from tuitrain.training.stacking import turns as together_module
 from tuitrain.training.stacking.loop import Stack
@@ -44,7 +44,7 @@ def command(name: CommandName, value: float | None = None) -> Command:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """How they are trained; commands are looked for after every step."""
     for module in (member, together_module):
-        monkeypatch.setattr(module, "ATTENTION", 0.0)
+        monkeypatch.setattr(module, "POLL_INTERVAL", 0.0)
     if request.param == "stack":
         monkeypatch.setattr(loop, "Together", Stack)
     return str(request.param)
@@ -193,7 +193,7 @@ def test_what_fails_for_all_is_the_end_of_each(quick: Quick, tmp_path: Path, mon
     def broken(*_: object) -> None:
         raise MemoryError
 
-    for one in (StackedMLP, Direct):
+    for one in (StackedMLP, DirectBackward):
         monkeypatch.setattr(one, "__call__", broken)
     states = together(stacked([quick(), quick("training.seed=1")], tmp_path))
     assert {state.status for state in states.values()} == {"failed"}

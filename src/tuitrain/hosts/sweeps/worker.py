@@ -76,11 +76,11 @@ class Worker:
                     self.folder.let_go(job)
 
     def _do(self, jobs: list[Job]) -> None:
-        from tuitrain.training.device import release
+        from tuitrain.training.device import release_memory
 
         try:
             self._train(jobs)
-            release()
+            release_memory()
         except SweepError:
             raise
         except (TuitrainError, OSError) as error:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, optim
 
 from tuitrain.training import checkpoint
-from tuitrain.training.backward import Autograd
-from tuitrain.training.optim.build import parts
-from tuitrain.training.setup import Job
+from tuitrain.training.backward import AutogradBackward
+from tuitrain.training.optim.build import inner_optimizers
+from tuitrain.training.setup import Setup
 
 # As many as torch's own graphs take before they are captured.
 STEPS = 3
@@ -17,20 +17,20 @@ STEPS = 3
 _FRESH = {"mu_product": 1.0}
 
 
-def rehearse(job: Job) -> None:
+def rehearse(setup: Setup) -> None:
     """A few steps on black images, taken back."""
-    size = min(job.config.data.batch_size, job.images)
-    images = torch.zeros(size, *job.dataset.shape, device=job.device)
-    labels = torch.zeros(size, dtype=torch.int64, device=job.device)
-    gradients = Autograd(job)
+    size = min(setup.config.data.batch_size, setup.images_per_epoch)
+    images = torch.zeros(size, *setup.dataset.shape, device=setup.device)
+    labels = torch.zeros(size, dtype=torch.int64, device=setup.device)
+    backward = AutogradBackward(setup)
     try:
-        with taken_back(list(job.model.state_dict().values()), parts(job.optimizer), job.device):
+        with taken_back(list(setup.model.state_dict().values()), inner_optimizers(setup.optimizer), setup.device):
             for _ in range(STEPS):
-                gradients(images, labels, 1)
-                job.optimizer.step()
-                gradients.clear()
+                backward(images, labels, 1)
+                setup.optimizer.step()
+                backward.zero_grad()
     finally:
-        gradients.clear()
+        backward.zero_grad()
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def taken_back(
     """At its end `tensors`, what the optimizers keep and all generators are as before, in the same places of memory."""
     kept = [tensor.detach().clone() for tensor in tensors]
     states = [{parameter: _clones(state) for parameter, state in optimizer.state.items()} for optimizer in optimizers]
-    random = checkpoint.random_state(device)
+    random = checkpoint.rng_state(device)
     try:
         yield
     finally:
@@ -50,7 +50,7 @@ def taken_back(
         for optimizer, before in zip(optimizers, states, strict=True):
             for parameter, state in optimizer.state.items():
                 _restore(state, before.get(parameter, {}))
-        checkpoint.set_random_state(random, device)
+        checkpoint.set_rng_state(random, device)
 
 
 def _clones(state: dict[str, object]) -> dict[str, Tensor]:

@@ -12,21 +12,27 @@ from tuitrain.runs.rows import Evaluated
 from tuitrain.runs.writer import RunWriter
 from tuitrain.training import checkpoint
 from tuitrain.training.evaluation.evaluate import evaluate, worst_samples
-from tuitrain.training.progress import Progress, load_weights
-from tuitrain.training.setup import Job
+from tuitrain.training.progress import TrainingProgress, load_weights
+from tuitrain.training.setup import Setup
 
 SplitName = Literal["validation", "test"]
 Which = Literal["last", "best"]
-Beat = Callable[[], None]
+Heartbeat = Callable[[], None]
 
 
-def look(job: Job, split: SplitName, at: Progress, beat: Beat, *, which: Which = "last") -> Evaluation:
-    """Evaluate the network as it is on the split; `beat` is called after every batch."""
-    data = job.dataset.test if split == "test" else job.dataset.validation
+def evaluate_split(
+    setup: Setup, split: SplitName, progress: TrainingProgress, heartbeat: Heartbeat, *, which: Which = "last"
+) -> Evaluation:
+    """Evaluate the network as it is on the split; `heartbeat` is called after every batch."""
+    data = setup.dataset.test if split == "test" else setup.dataset.validation
     assert data is not None
-    classes = job.dataset.classes
-    result = evaluate(job.model, data, job.dataset.shape, len(classes), job.autocast, beat)
-    epoch, step = (at.best.epoch, at.best.step) if which == "best" and at.best else (at.begun, at.step)
+    classes = setup.dataset.classes
+    result = evaluate(setup.model, data, setup.dataset.shape, len(classes), setup.autocast, heartbeat)
+    epoch, step = (
+        (progress.best.epoch, progress.best.step)
+        if which == "best" and progress.best
+        else (progress.epochs_begun, progress.step)
+    )
     return Evaluation(
         split=split,
         checkpoint=which,
@@ -36,7 +42,7 @@ def look(job: Job, split: SplitName, at: Progress, beat: Beat, *, which: Which =
         accuracy=result.accuracy,
         classes=list(classes),
         confusion=result.confusion.tolist(),
-        worst=worst_samples(result, data, job.dataset),
+        worst=worst_samples(result, data, setup.dataset),
         true=_numbers(data.labels),
         predicted=_numbers(result.predicted),
     )
@@ -47,54 +53,64 @@ def _numbers(classes: Tensor) -> bytes:
     return classes.cpu().numpy().astype("<u2").tobytes()
 
 
-def _look(job: Job, writer: RunWriter, split: SplitName, at: Progress, beat: Beat, *, which: Which = "last") -> Score:
-    seen = look(job, split, at, beat, which=which)
+def _evaluate_and_save(
+    setup: Setup,
+    writer: RunWriter,
+    split: SplitName,
+    progress: TrainingProgress,
+    heartbeat: Heartbeat,
+    *,
+    which: Which = "last",
+) -> Score:
+    seen = evaluate_split(setup, split, progress, heartbeat, which=which)
     writer.folder.write_evaluation(seen)
     return Score(seen.loss, seen.accuracy)
 
 
-def validate(job: Job, writer: RunWriter, at: Progress, beat: Beat) -> bool:
+def evaluate_validation(setup: Setup, writer: RunWriter, progress: TrainingProgress, heartbeat: Heartbeat) -> bool:
     """Look at the validation split, where there is one; whether its loss is the lowest so far."""
-    if job.dataset.validation is None:
+    if setup.dataset.validation is None:
         return False
     writer.update(phase="validating")
-    score = _look(job, writer, "validation", at, beat)
-    better = score.loss is not None and (at.lowest is None or score.loss < at.lowest)
+    score = _evaluate_and_save(setup, writer, "validation", progress, heartbeat)
+    better = score.loss is not None and (progress.lowest is None or score.loss < progress.lowest)
     if better:
-        at.lowest, at.best = score.loss, Best(at.begun, at.step, score)
-    _row(writer, "validation", at, score, better)
-    writer.update(validation=score, best=at.best)
+        progress.lowest, progress.best = score.loss, Best(progress.epochs_begun, progress.step, score)
+    _row(writer, "validation", progress, score, better)
+    writer.update(validation=score, best=progress.best)
     return better
 
 
-def test(job: Job, writer: RunWriter, at: Progress, beat: Beat) -> Score:
+def evaluate_test(setup: Setup, writer: RunWriter, progress: TrainingProgress, heartbeat: Heartbeat) -> Score:
     """Look at the test split, which changes nothing but the record."""
     writer.update(phase="testing")
-    score = _look(job, writer, "test", at, beat)
-    _row(writer, "test", at, score, False)
+    score = _evaluate_and_save(setup, writer, "test", progress, heartbeat)
+    _row(writer, "test", progress, score, False)
     writer.update(test=score)
     return score
 
 
-def judge(job: Job, writer: RunWriter, at: Progress, beat: Beat) -> None:
+def evaluate_final(setup: Setup, writer: RunWriter, progress: TrainingProgress, heartbeat: Heartbeat) -> None:
     """The end of a run: the test split with the last weights, and with the best ones where they are others."""
-    last = test(job, writer, at, beat)
-    if at.best is None:
+    last = evaluate_test(setup, writer, progress, heartbeat)
+    if progress.best is None:
         return
     score = last
-    if at.best.step != at.step:
+    if progress.best.step != progress.step:
         path = writer.folder.checkpoints / "best.safetensors"
-        kept = {name: value.clone() for name, value in job.model.state_dict().items()}
-        load_weights(job, checkpoint.load(path), path)
+        kept = {name: value.clone() for name, value in setup.model.state_dict().items()}
+        load_weights(setup, checkpoint.load(path), path)
         try:
-            score = _look(job, writer, "test", at, beat, which="best")
+            score = _evaluate_and_save(setup, writer, "test", progress, heartbeat, which="best")
         finally:
-            job.model.load_state_dict(kept)
-    best = at.best
-    at.best = Best(best.epoch, best.step, best.validation, score)
-    writer.update(best=at.best, now=True)
+            setup.model.load_state_dict(kept)
+    best = progress.best
+    progress.best = Best(best.epoch, best.step, best.validation, score)
+    writer.update(best=progress.best, now=True)
 
 
-def _row(writer: RunWriter, split: SplitName, at: Progress, score: Score, best: bool) -> None:
-    seconds = round(at.seconds, 4)
-    writer.row(Evaluated(split, at.step, at.begun, score.loss, score.accuracy, seconds, time.time(), best))
+def _row(writer: RunWriter, split: SplitName, progress: TrainingProgress, score: Score, best: bool) -> None:
+    seconds = round(progress.seconds, 4)
+    writer.row(
+        Evaluated(split, progress.step, progress.epochs_begun, score.loss, score.accuracy, seconds, time.time(), best)
+    )

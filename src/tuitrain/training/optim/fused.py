@@ -1,4 +1,4 @@
-"""An optimizer's step, by the fused kernel that it ends in."""
+"""Call the optimizer's fused kernel directly."""
 
 from collections.abc import Callable
 from functools import cache
@@ -7,100 +7,106 @@ from typing import cast
 import torch
 from torch import Tensor, nn, optim
 
-from tuitrain.training.optim.uncompiled import eager
+from tuitrain.training.torch_internals import fused_adam, fused_adamw, fused_sgd, without_dynamo
+
+Step = Callable[[], object]
 
 
-class Step:
-    """Does what `optimizer.step` does, to the last bit and on the same state, in less time.
+class FusedStep:
+    """A faster `optimizer.step()` on the same state, bit-identical to it.
 
-    torch gathers weights, gradients and state anew in each step, which takes as long as the arithmetic where networks
-    are small. Its fused kernels have no public name: whether they are there, and do the same, is tried first.
+    `Optimizer.step` gathers weights, gradients and state at every call, which takes as long as the arithmetic of a
+    small network. The kernels are private to torch, so a trial step first checks that they exist and give the same.
     """
 
     def __init__(self, optimizer: optim.Optimizer) -> None:
         self._optimizer = optimizer
-        self._direct: Callable[[], object] | None = None
+        self._step: Step | None = None
 
     def __call__(self) -> None:
-        if self._direct is not None:
-            self._direct()
+        if self._step is not None:
+            self._step()
             return
-        # The first one makes the state.
+        # The first step creates the optimizer's state.
         self._optimizer.step()
-        self._direct = _direct(self._optimizer)
+        self._step = _fastest_step(self._optimizer)
 
 
-def _direct(optimizer: optim.Optimizer) -> Callable[[], object]:
-    # Those of `eager` are made from torch's own.
-    kind = next((one for one in type(optimizer).__mro__ if one in _KERNELS), type(optimizer))
+def _fastest_step(optimizer: optim.Optimizer) -> Step:
+    """Return a step that calls the kernel for a supported optimizer on the CPU, else `optimizer.step`."""
+    # `without_dynamo` makes subclasses of torch's optimizers.
+    supported = next((base for base in type(optimizer).__mro__ if base in _FUSED_STEPS), None)
     group = optimizer.param_groups[0]
-    known = kind in _KERNELS and len(optimizer.param_groups) == 1 and group["fused"]
-    seen = all(parameter in optimizer.state and parameter.device.type == "cpu" for parameter in group["params"])
-    return _KERNELS[kind](optimizer) if known and seen and _agrees(kind) else optimizer.step
+    if supported is None or len(optimizer.param_groups) > 1 or not group["fused"]:
+        return optimizer.step
+    has_state = all(parameter in optimizer.state and parameter.device.type == "cpu" for parameter in group["params"])
+    return _FUSED_STEPS[supported](optimizer) if has_state and _matches_torch(supported) else optimizer.step
 
 
-def _adam(optimizer: optim.Optimizer) -> Callable[[], object]:
+def _adam_step(optimizer: optim.Optimizer) -> Step:
     (group,) = optimizer.param_groups
     parameters: list[nn.Parameter] = group["params"]
     weights = [parameter.detach() for parameter in parameters]
     states = [optimizer.state[parameter] for parameter in parameters]
     means, squares, steps = ([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step"))
-    # In one place they are counted by one call.
-    count = torch.stack(steps)
-    for step, place in zip(steps, count, strict=True):
-        step.data = place
-    kernel = torch._fused_adamw_ if isinstance(optimizer, optim.AdamW) else torch._fused_adam_
+    # Adam counts steps per parameter. Move the counters into one tensor, which a single call increments.
+    counters = torch.stack(steps)
+    for step, counter in zip(steps, counters, strict=True):
+        step.data = counter
+    kernel = fused_adamw if isinstance(optimizer, optim.AdamW) else fused_adam
     beta1, beta2 = group["betas"]
 
-    def take() -> None:
-        count.add_(1)
+    def adam_step() -> None:
+        counters.add_(1)
         kernel(
             weights, _gradients(parameters), means, squares, [], steps, lr=group["lr"],
             beta1=beta1, beta2=beta2, weight_decay=group["weight_decay"], eps=group["eps"], amsgrad=False,
             maximize=False,
         )  # fmt: skip
 
-    return take
+    return adam_step
 
 
-def _sgd(optimizer: optim.Optimizer) -> Callable[[], object]:
+def _sgd_step(optimizer: optim.Optimizer) -> Step:
     (group,) = optimizer.param_groups
     parameters: list[nn.Parameter] = group["params"]
     weights = [parameter.detach() for parameter in parameters]
     buffers = [optimizer.state[parameter]["momentum_buffer"] for parameter in parameters] if group["momentum"] else []
 
-    def step() -> None:
-        torch._fused_sgd_(
+    def sgd_step() -> None:
+        fused_sgd(
             weights, _gradients(parameters), buffers, lr=group["lr"], momentum=group["momentum"],
             weight_decay=group["weight_decay"], dampening=0, nesterov=group["nesterov"], maximize=False,
             is_first_step=False,
         )  # fmt: skip
 
-    return step
+    return sgd_step
 
 
 def _gradients(parameters: list[nn.Parameter]) -> list[Tensor]:
     return [cast(Tensor, parameter.grad) for parameter in parameters]
 
 
-_KERNELS: dict[Callable[..., optim.Optimizer], Callable[[optim.Optimizer], Callable[[], object]]] = {
-    optim.Adam: _adam,
-    optim.AdamW: _adam,
-    optim.SGD: _sgd,
+_FUSED_STEPS: dict[Callable[..., optim.Optimizer], Callable[[optim.Optimizer], Step]] = {
+    optim.Adam: _adam_step,
+    optim.AdamW: _adam_step,
+    optim.SGD: _sgd_step,
 }
 
 
 @cache
-def _agrees(kind: Callable[..., optim.Optimizer]) -> bool:
-    """Whether a second step both ways gives the same weights."""
+def _matches_torch(optimizer_class: Callable[..., optim.Optimizer]) -> bool:
+    """Return whether a direct second step gives exactly the weights that `optimizer.step` gives."""
     try:
         weights = [nn.Parameter(torch.linspace(-1, 1, 40)) for _ in range(2)]
-        ours, theirs = (eager(kind)([weight], lr=0.1, weight_decay=0.1, fused=True) for weight in weights)
-        for weight, optimizer in zip(weights, (ours, theirs), strict=True):
+        direct, reference = (
+            without_dynamo(optimizer_class)([weight], lr=0.1, weight_decay=0.1, fused=True) for weight in weights
+        )
+        for weight, optimizer in zip(weights, (direct, reference), strict=True):
             weight.grad = weight.detach().sin()
             optimizer.step()
-        _KERNELS[kind](ours)()
-        theirs.step()
+        _FUSED_STEPS[optimizer_class](direct)()
+        reference.step()
     except (AttributeError, TypeError, RuntimeError):
         return False
     return torch.equal(*weights)

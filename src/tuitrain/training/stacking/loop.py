@@ -15,8 +15,8 @@ from tuitrain.runs.writer import RunWriter
 from tuitrain.training import device as devices
 from tuitrain.training.cuda_graphs.graph import not_captured, words
 from tuitrain.training.data.shared import SharedBatches, SharedSplit
-from tuitrain.training.metrics import Windows
-from tuitrain.training.readback import lead_of
+from tuitrain.training.metrics import StackedMetrics
+from tuitrain.training.readback import queue_limiter
 from tuitrain.training.stacking.graph_step import CapturedStack
 from tuitrain.training.stacking.member import Member
 from tuitrain.training.stacking.network import StackedMLP, StackedOptimizer
@@ -26,7 +26,7 @@ from tuitrain.training.stacking.turns import Together
 def together(runs: Sequence[tuple[RunWriter, Inbox]], ended: Callable[[RunFolder, State], None]) -> Together:
     """The way that is faster on the device of the runs, which are `alike`. Raises ConfigError where there is none."""
     writer, _ = runs[0]
-    on_cpu = devices.choose(writer.folder.config().training.device).type == "cpu"
+    on_cpu = devices.choose_device(writer.folder.config().training.device).type == "cpu"
     return (Together if on_cpu else Stack)(runs, ended)
 
 
@@ -45,8 +45,8 @@ class Stack(Together):
 
     def _end(self, first: Member, ready: Sequence[Member]) -> int:
         """The mini-batch of its epoch up to which `first` goes before others join in."""
-        ahead = [member.at.batch for member in ready if member.at.epoch == first.at.epoch]
-        return min((batch for batch in ahead if batch > first.at.batch), default=first.job.batches)
+        ahead = [member.progress.batch for member in ready if member.progress.epoch == first.progress.epoch]
+        return min((batch for batch in ahead if batch > first.progress.batch), default=first.setup.batches_per_epoch)
 
     def _form(self, members: list[Member]) -> None:
         """Make the members the ones that are stacked."""
@@ -56,13 +56,15 @@ class Stack(Together):
         self._formed = members, kinds
         # Its memory may be needed by the next one.
         self._captured = None
-        jobs = [member.job for member in members]
-        self._net = StackedMLP([job.model.train() for job in jobs], jobs[0].config.training.label_smoothing)
-        self._optimizer = StackedOptimizer(jobs, self._net, kinds)
-        self._windows = Windows([member.window for member in members])
-        self._batches = SharedBatches([job.dataset.train for job in jobs if isinstance(job.dataset.train, SharedSplit)])
-        self._lead = lead_of(jobs[0].device)
-        self._captured = self._capture(members) if jobs[0].device.type == "cuda" else None
+        setups = [member.setup for member in members]
+        self._net = StackedMLP([setup.model.train() for setup in setups], setups[0].config.training.label_smoothing)
+        self._optimizer = StackedOptimizer(setups, self._net, kinds)
+        self._metrics = StackedMetrics([member.metrics for member in members])
+        self._batches = SharedBatches(
+            [setup.dataset.train for setup in setups if isinstance(setup.dataset.train, SharedSplit)]
+        )
+        self._lead = queue_limiter(setups[0].device)
+        self._captured = self._capture(members) if setups[0].device.type == "cuda" else None
 
     def _capture(self, members: Sequence[Member]) -> CapturedStack | None:
         """The step of whole mini-batches as a CUDA graph, where it can be one; not counted as training."""
@@ -74,7 +76,7 @@ class Stack(Together):
         try:
             if not reason:
                 return CapturedStack(
-                    self._net, self._optimizer, self._batches, self._windows, shape, config.optimizer.clip_norm
+                    self._net, self._optimizer, self._batches, self._metrics, shape, config.optimizer.clip_norm
                 )
         except Exception as error:
             reason = words(error)
@@ -83,7 +85,7 @@ class Stack(Together):
                 member.phase("training")
         for member in members:
             member.writer.log(not_captured(reason))
-        devices.release()
+        devices.release_memory()
         return None
 
     def _train(self, members: list[Member], end: int) -> None:
@@ -96,14 +98,17 @@ class Stack(Together):
         for chunk in torch.split(rows, config.data.batch_size, 1):
             for member in members:
                 member.count()
-            row_due = first.at.step % config.training.log_every == 0 or first.at.batch == first.job.batches
+            row_due = (
+                first.progress.step % config.training.log_every == 0
+                or first.progress.batch == first.setup.batches_per_epoch
+            )
             norms = self._step(chunk, config, row_due)
             if self._lead is not None:
                 self._lead.step()
             if self._heed(dict(zip(members, norms, strict=True)) if norms is not None else {}):
                 break
-        if first.job.device.type == "cuda":
-            torch.cuda.synchronize(first.job.device)
+        if first.setup.device.type == "cuda":
+            torch.cuda.synchronize(first.setup.device)
         for member in members:
             member.stop()
 
@@ -114,7 +119,7 @@ class Stack(Together):
             return self._captured.norms() if row_due else None
         images, labels = self._batches(rows)
         losses, logits = self._net(images, labels)
-        self._windows.add(losses, logits, labels)
+        self._metrics.add(losses, logits, labels)
         norms = self._net.norms() if row_due else None
         if config.optimizer.clip_norm:
             self._net.clip(config.optimizer.clip_norm)

@@ -13,9 +13,9 @@ from torch import Tensor, nn, optim
 
 from tuitrain.training.cuda_graphs.graph import Update, capturable
 from tuitrain.training.models.mlp import MLP
-from tuitrain.training.optim import build
-from tuitrain.training.optim.fused import Step
-from tuitrain.training.setup import Job
+from tuitrain.training.optim.build import build_elementwise
+from tuitrain.training.optim.fused import FusedStep
+from tuitrain.training.setup import Setup
 
 
 class StackedMLP:
@@ -86,17 +86,17 @@ def _stack(parameters: Sequence[nn.Parameter]) -> nn.Parameter:
 
 
 class StackedOptimizer:
-    """The optimizers of `jobs`, in their order; neighbours of the same `keys`, which always have the same settings and
-    learning rate, take their steps in one call."""
+    """The optimizers of `setups`, in their order; neighbours of the same `keys`, which always have the same
+    settings and learning rate, take their steps in one call."""
 
-    def __init__(self, jobs: Sequence[Job], net: StackedMLP, keys: Sequence[object]) -> None:
+    def __init__(self, setups: Sequence[Setup], net: StackedMLP, keys: Sequence[object]) -> None:
         self._parts: list[_Part] = []
-        for _, places in groupby(range(len(jobs)), lambda place: keys[place]):
+        for _, places in groupby(range(len(setups)), lambda place: keys[place]):
             several = list(places)
-            self._parts.append(_Part(jobs, net, slice(several[0], several[-1] + 1)))
+            self._parts.append(_Part(setups, net, slice(several[0], several[-1] + 1)))
 
     def step(self) -> None:
-        """With the learning rates that stand in the jobs' own optimizers."""
+        """With the learning rates that stand in the setups' own optimizers."""
         for part in self._parts:
             part.step()
 
@@ -111,7 +111,7 @@ class StackedOptimizer:
         return f"optimizer.name = {kinds[0]}" if kinds else ""
 
     def set_rates(self) -> None:
-        """Those of `update`, from the jobs' own optimizers."""
+        """Those of `update`, from the setups' own optimizers."""
         for part in self._parts:
             part.update.set_rate(part.rate)
 
@@ -123,18 +123,18 @@ class StackedOptimizer:
 
 
 class _Part:
-    def __init__(self, jobs: Sequence[Job], net: StackedMLP, places: slice) -> None:
-        self._jobs = jobs[places]
+    def __init__(self, setups: Sequence[Setup], net: StackedMLP, places: slice) -> None:
+        self._setups = setups[places]
         self._parameters = [_part(parameter, places) for parameter in net.parameters]
-        self.optimizer = build.elementwise(self._jobs[0].config.optimizer, self._parameters)
+        self.optimizer = build_elementwise(self._setups[0].config.optimizer, self._parameters)
         for parameter, states in self._states():
             if states[0]:
                 self.optimizer.state[parameter] = {name: _together(states, name) for name in states[0]}
-        self._step, self.update, self._shared = Step(self.optimizer), Update(self.optimizer), False
+        self._step, self.update, self._shared = FusedStep(self.optimizer), Update(self.optimizer), False
 
     @property
     def rate(self) -> float:
-        return float(self._jobs[0].optimizer.param_groups[0]["lr"])
+        return float(self._setups[0].optimizer.param_groups[0]["lr"])
 
     def step(self) -> None:
         self.optimizer.param_groups[0]["lr"] = self.rate
@@ -145,15 +145,15 @@ class _Part:
         """What the optimizer remembers, which exists after a step at the latest, becomes each run's own, too."""
         if self._shared:
             return
-        for place, job in enumerate(self._jobs):
-            for parameter, own in zip(self._parameters, job.model.parameters(), strict=True):
+        for place, setup in enumerate(self._setups):
+            for parameter, own in zip(self._parameters, setup.model.parameters(), strict=True):
                 if parameter in self.optimizer.state:
-                    job.optimizer.state[own] = _own(self.optimizer.state[parameter], parameter.shape, place)
+                    setup.optimizer.state[own] = _own(self.optimizer.state[parameter], parameter.shape, place)
         self._shared = True
 
     def _states(self) -> list[tuple[nn.Parameter, list[dict[str, Any]]]]:
         """Each parameter, and what the runs' own optimizers remember of theirs."""
-        own = [[job.optimizer.state.get(one, {}) for one in job.model.parameters()] for job in self._jobs]
+        own = [[setup.optimizer.state.get(one, {}) for one in setup.model.parameters()] for setup in self._setups]
         return list(zip(self._parameters, map(list, zip(*own, strict=True)), strict=True))
 
 

@@ -15,9 +15,9 @@ from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
 from tuitrain.runs.writer import RunWriter
-from tuitrain.training.control import ATTENTION, listen
+from tuitrain.training.control import POLL_INTERVAL, preparation_progress
 from tuitrain.training.data.shared import Shared
-from tuitrain.training.run import Ending, attempt, conclude, take_up
+from tuitrain.training.run import Ending, ending_of, record_ending, restore_run
 from tuitrain.training.setup import prepare
 from tuitrain.training.stacking.member import Member
 
@@ -40,9 +40,9 @@ class Together:
 
     def _join(self, writer: RunWriter, inbox: Inbox, load: Shared) -> None:
         writer.update(status="running", phase="preparing", reason="", ended=None)
-        job = prepare(writer.folder.config(), listen(writer, inbox, lambda *_: None), load)
-        member = Member(job, writer, inbox)
-        take_up(member)
+        setup = prepare(writer.folder.config(), preparation_progress(writer, inbox, lambda *_: None), load)
+        member = Member(setup, writer, inbox)
+        restore_run(member)
         self._members.append(member)
 
     def run(self) -> None:
@@ -53,7 +53,7 @@ class Together:
             if ready:
                 self._advance(ready)
             else:
-                time.sleep(ATTENTION)
+                time.sleep(POLL_INTERVAL)
             self._look_if_due()
         if self._not_continued is not None:
             raise self._not_continued
@@ -63,7 +63,7 @@ class Together:
         self._each([min(ready, key=lambda member: member.position)], Member.turn)
 
     def _look_if_due(self) -> bool:
-        due = time.monotonic() - self._looked >= ATTENTION
+        due = time.monotonic() - self._looked >= POLL_INTERVAL
         if due:
             self._looked = time.monotonic()
             self._each(self._members, Member.look)
@@ -80,13 +80,13 @@ class Together:
 
     def _attempt(self, writer: RunWriter, action: Callable[[], Ending | None], member: Member | None = None) -> bool:
         """Whether the run ended of it."""
-        ending = attempt(writer, action, lambda: "the device")
+        ending = ending_of(writer, action, lambda: "the device")
         if ending is None:
             return False
         try:
             # Where the end of one cannot be written, the others go on.
             with suppress(OSError):
-                conclude(writer, ending, member)
+                record_ending(writer, ending, member)
         except RunError as error:
             self._not_continued = error
         else:
