@@ -124,7 +124,10 @@ def test_the_worst_samples(quick: Quick, setup: Setup, normalize: bool) -> None:
     setup.dataset = prepare(quick(f"data.normalize={normalize}"), lambda *_: None).dataset
     raw = prepare(quick("data.normalize=false"), lambda *_: None)
     answers, split = logits(setup), held_out(setup)
-    losses, predicted = F.cross_entropy(answers, split.labels, reduction="none"), answers.argmax(1)
+    result, predicted = looked(setup), answers.argmax(1)
+    # Batches of another size round differently, so the order of nearly equal losses follows from the result's own.
+    losses = result.losses
+    torch.testing.assert_close(losses, F.cross_entropy(answers, split.labels, reduction="none"))
     wrong = [index for index in range(360) if predicted[index] != split.labels[index]]
     wrong.sort(key=lambda index: -losses[index].item())
     cells = [(int(split.labels[index]), int(predicted[index])) for index in wrong]
@@ -136,7 +139,7 @@ def test_the_worst_samples(quick: Quick, setup: Setup, normalize: bool) -> None:
         if place < WORST or (cells[place] in frequent and ranks[place] < EACH)
     ]
 
-    samples = worst_samples(looked(setup), split, setup.dataset)
+    samples = worst_samples(result, split, setup.dataset)
     assert [sample.index for sample in samples] == expected
     assert 5 < len(samples) < len(wrong)
     for sample in samples:

@@ -102,7 +102,7 @@ def _worst(result: Result, labels: Tensor) -> Tensor:
     """(M,) int64 on the CPU: the rows to keep, the highest loss first."""
     predicted, true = result.predicted.cpu(), labels.cpu()
     wrong = torch.nonzero(predicted != true).flatten()
-    wrong = wrong[result.losses.cpu()[wrong].argsort(descending=True)]
+    wrong = wrong[result.losses.cpu()[wrong].argsort(descending=True, stable=True)]
     pairs = true[wrong] * len(result.confusion) + predicted[wrong]
     kept = torch.zeros(len(wrong), dtype=torch.bool)
     kept[:WORST] = True
