@@ -205,7 +205,7 @@ def test_called_off_while_preparing_it_leaves_nothing(host: ThreadHost, quick: Q
     until(lambda: (tmp_path / "preparing").exists())
     assert host.busy
     assert host.folder is None
-    assert host.doing
+    assert host.activity
     host.cancel()
     (tmp_path / "go").touch()
     assert host.join(60)

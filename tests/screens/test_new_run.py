@@ -372,7 +372,7 @@ def test_app_and_form_load_no_torch(tmp_path: Path) -> None:
                 assert not [name for name in sys.modules if name.endswith(".new_run")]
                 await pilot.press("n")
                 form = app.screen
-                while form.preview is None or not form.preview.over:
+                while form.preview is None or not form.preview.final:
                     await pilot.pause(0.05)
                 assert form.preview.network.parameters == 43914
 

@@ -72,7 +72,7 @@ def _added(options: argparse.Namespace) -> list[Values]:
 
 
 def _counted(sweep: Sweep) -> str:
-    counts = {"trial": sweep.trials, "run": sweep.trials * sweep.options.seeds}
+    counts = {"trial": sweep.trial_count, "run": sweep.trial_count * sweep.options.seeds}
     return ", ".join(f"{count:,} {name}{'s' * (count != 1)}" for name, count in counts.items())
 
 
@@ -96,7 +96,7 @@ def _say(folder: SweepFolder, options: argparse.Namespace) -> int:
         return _result(folder, options.json)
     if options.first:
         if wrong := set(options.first) - {job.trial for job in folder.jobs()}:
-            last = folder.sweep().trials - 1
+            last = folder.sweep().trial_count - 1
             raise ConfigError(f"There is no trial {min(wrong)}: they have the numbers 0 to {last}.")
         jobs = sorted(folder.jobs(), key=lambda job: job.seed)
         folder.first([job for trial in options.first for job in jobs if job.trial == trial])
@@ -220,7 +220,7 @@ def _table(
 ) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     name, judge = sweep.options.metric, analysis.test_of(sweep.options.metric)
-    for column in ("trial", *sweep.varying, "runs", analysis.title(name), "sd", analysis.title(judge)):
+    for column in ("trial", *sweep.varying_keys, "runs", analysis.title(name), "sd", analysis.title(judge)):
         table.add_column(column, no_wrap=True)
     by_trial: dict[int, list[Outcome]] = {}
     for one in outcomes:
@@ -228,7 +228,7 @@ def _table(
     for trial, runs in sorted(by_trial.items()):
         values = {} if runs[0].values is None else sweep.settings(runs[0].values)
         found, test = (analysis.summarize(metric(one.state, key) for one in runs) for key in (name, judge))
-        cells = [str(trial), *(format_value(values[key]) if key in values else "" for key in sweep.varying)]
+        cells = [str(trial), *(format_value(values[key]) if key in values else "" for key in sweep.varying_keys)]
         cells += [
             f"{sum(one.done for one in runs)}/{len(runs)}",
             analysis.shown(name, found.mean if found else None),

@@ -99,7 +99,7 @@ def _watch(host: ThreadHost, known: int) -> RunFolder | None:
 
     with Bar() as bar:
         while host.folder is None and not host.ended.wait(POLL):
-            bar.prepare(host.doing, host.fraction)
+            bar.prepare(host.activity, host.fraction)
         if host.folder is None:
             return None
         follower = Follower(host.folder, log_from=known)

@@ -27,7 +27,7 @@ Width = Annotated[int, Meta(ge=1, le=65536)]
 Workers = Annotated[int, Meta(ge=0, le=256)]
 Threads = Annotated[int, Meta(ge=1, le=1024)]
 # More than anyone trains; the steps of so many are still a number that every file can hold.
-MOST_EPOCHS = 10**9
+MAX_EPOCHS = 10**9
 
 
 class Data(Struct, frozen=True, kw_only=True):
@@ -145,7 +145,7 @@ class Schedule(Struct, frozen=True, kw_only=True):
 class Training(Struct, frozen=True, kw_only=True):
     """Training: how long, where and in which precision."""
 
-    epochs: Annotated[int, Meta(ge=1, le=MOST_EPOCHS, description="passes over the training split")] = 10
+    epochs: Annotated[int, Meta(ge=1, le=MAX_EPOCHS, description="passes over the training split")] = 10
     seed: Annotated[
         int,
         Meta(ge=0, le=2**63 - 1, description="of the splits, the first weights, the order and the augmentation"),

@@ -25,7 +25,7 @@ class ThreadHost:
     """
 
     def __init__(self) -> None:
-        self.doing = ""
+        self.activity = ""
         self.fraction: float | None = None
         self.folder: RunFolder | None = None
         self.error: TuitrainError | None = None
@@ -78,7 +78,7 @@ class ThreadHost:
             raise RunError(
                 "A run is training in this window.", "Wait for its end, stop it, or put it in the background."
             )
-        self.doing, self.fraction, self.folder, self.error, self._inbox = "starting", None, folder, None, None
+        self.activity, self.fraction, self.folder, self.error, self._inbox = "starting", None, folder, None, None
         for event in (self.ended, self._cancelled, self._detached):
             event.clear()
         threading.Thread(target=self._work, args=(job,), name="training").start()
@@ -118,7 +118,7 @@ class ThreadHost:
         self._say(doing, fraction)
 
     def _say(self, doing: str, fraction: float | None) -> None:
-        self.doing, self.fraction = plain(doing, 120), fraction
+        self.activity, self.fraction = plain(doing, 120), fraction
 
     def _created(self, folder: RunFolder, inbox: Inbox) -> None:
         self._inbox = inbox

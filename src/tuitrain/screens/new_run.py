@@ -304,7 +304,7 @@ class NewRunForm(Screen[None]):
                 self.line.tick()
                 self._make_room()
         elif config is not None and config is self._settled:
-            self._previewer.ask(config)
+            self._previewer.request(config)
         self._settled = config
         latest = self._previewer.latest
         if latest is not None and latest is not self.preview:

@@ -46,8 +46,8 @@ def test_a_grid_is_every_combination_once_and_the_extra_trials() -> None:
     choices = product(("sgd", "adam"), (0.1, 0.01), ((64,), (64, 32)))
     extra = {"optimizer.name": "sgd", "training.epochs": 100}
     assert list(sweep.fixed_trials) == [*(dict(zip(keys, one, strict=True)) for one in choices), extra]
-    assert sweep.trials == 9
-    assert sweep.varying == [*keys, "training.epochs"]
+    assert sweep.trial_count == 9
+    assert sweep.varying_keys == [*keys, "training.epochs"]
 
 
 def test_a_trial_is_the_base_with_its_values_and_the_next_seed() -> None:
@@ -61,7 +61,7 @@ def test_sampled_trials_come_after_the_extra_ones() -> None:
     assert sweep.values["optimizer.lr"] == Range(1e-4, 0.1, True)
     assert sweep.values["data.batch_size"] == Range(16, 256)
     assert sweep.fixed_trials == ({"optimizer.lr": 0.5},)
-    assert sweep.trials == 8
+    assert sweep.trial_count == 8
 
 
 @pytest.mark.parametrize("text", [TEXT, SAMPLED])
@@ -203,7 +203,7 @@ def test_every_option_says_what_it_is() -> None:
 
 def test_the_example_is_the_study() -> None:
     sweep, _ = read(EXAMPLE)
-    assert sweep.trials == 3 * 2 * 2 + 3
+    assert sweep.trial_count == 3 * 2 * 2 + 3
     assert sweep.options.seeds == 3
     classic = sweep.config({"optimizer.name": "sgd", "model.activation": "sigmoid", "optimizer.lr": 0.01}, 0)
     assert classic == override(

@@ -76,7 +76,7 @@ def test_size_is_that_of_parameters_and_optimizer(rule: tuple[str, ...]) -> None
     shapes = {parameter.shape for parameter in model.parameters()}
     kept = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, torch.Tensor)]
     count = sum(tensor.numel() for tensor in [*model.parameters(), *(t for t in kept if t.shape in shapes and t.ndim)])
-    assert preview.bytes == 4 * count
+    assert preview.memory_bytes == 4 * count
 
 
 @pytest.mark.parametrize("validation", [0.0, 0.1, 0.5])
@@ -96,7 +96,7 @@ def test_image_folder_is_counted_as_training_does(images: Path, validation: floa
         counts["training"], counts.get("validation", 0), counts["test"],
     )  # fmt: skip
     assert found.classes == 3
-    assert not found.partly
+    assert not found.truncated
 
 
 def test_grey_images_are_seen_to_be_grey(images: Path) -> None:
@@ -116,18 +116,18 @@ def test_missing_folder_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file"):
         split_sizes(Data(dataset="image-folder", dir=str(tmp_path / "none")))
     preview = look("data.dataset=image-folder", f"data.dir={tmp_path / 'none'}")
-    assert preview.over
+    assert preview.final
     assert "No such file" in preview.problem
     assert (preview.splits, preview.steps, preview.rates()) == (None, 0, ([], []))
 
 
 def test_place_says_whether_the_files_are_there(tmp_path: Path) -> None:
     data = Data(dataset="mnist", dir=str(tmp_path))
-    assert split_sizes(data).place.startswith("will be downloaded to")
+    assert split_sizes(data).location.startswith("will be downloaded to")
     (tmp_path / "MNIST" / "raw").mkdir(parents=True)
-    assert split_sizes(data).place.startswith("will be downloaded to")
+    assert split_sizes(data).location.startswith("will be downloaded to")
     (tmp_path / "MNIST" / "raw" / "train-labels-idx1-ubyte").touch()
-    assert split_sizes(data).place == f"found in {tmp_path}"
+    assert split_sizes(data).location == f"found in {tmp_path}"
 
 
 def test_folder_is_the_one_that_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,15 +154,15 @@ def test_impossible_network_names_the_setting() -> None:
     assert preview.key == "model.activation"
     assert "no ReLU" in preview.problem
     assert preview.splits is not None
-    assert preview.over
+    assert preview.final
 
 
 def wait_for(previewer: PreviewProcess, config: Config) -> Preview:
     until = time.monotonic() + 60
     while time.monotonic() < until:
-        previewer.ask(config)
+        previewer.request(config)
         latest = previewer.latest
-        if latest is not None and latest.config == config and latest.over:
+        if latest is not None and latest.config == config and latest.final:
             return latest
         time.sleep(0.02)
     raise AssertionError("no answer")
@@ -184,7 +184,7 @@ def test_process_answers_and_ends() -> None:
 def test_dead_process_is_told_calmly() -> None:
     previewer = PreviewProcess()
     try:
-        previewer.ask(Config())
+        previewer.request(Config())
         assert previewer._process is not None
         previewer._process.kill()
         assert wait_for(previewer, Config()).problem == "No preview: its process ended."

@@ -108,7 +108,7 @@ def test_more_seeds_keep_what_there_is(runs_dir: Path, finish: Callable[..., Run
 @pytest.mark.parametrize("toml", [GRID, RANDOM])
 def test_added_trials_leave_all_others_their_numbers(runs_dir: Path, toml: str) -> None:
     folder = create(runs_dir, toml)
-    before = [sample_values(folder, trial, []) for trial in range(folder.sweep().trials)]
+    before = [sample_values(folder, trial, []) for trial in range(folder.sweep().trial_count)]
     count = len(before)
     folder.extend(add=[{"optimizer.lr": 0.7}, {"optimizer.momentum": 0.9, "model.hidden": (8, 8)}])
     folder.extend({"seeds": 3, "max_minutes": 5.0}, [{"optimizer.lr": 0.8}])
@@ -117,7 +117,7 @@ def test_added_trials_leave_all_others_their_numbers(runs_dir: Path, toml: str) 
     assert folder.values(count + 1) == {"optimizer.momentum": 0.9, "model.hidden": (8, 8)}
     assert folder.values(count + 2) == {"optimizer.lr": 0.8}
     assert len(folder.jobs()) == 3 * (count + 3)
-    assert {"optimizer.lr", "optimizer.momentum", "model.hidden"} <= set(folder.sweep().varying)
+    assert {"optimizer.lr", "optimizer.momentum", "model.hidden"} <= set(folder.sweep().varying_keys)
     if toml == RANDOM:
         folder.extend({"trials": 5})
         assert sample_values(folder, count + 3, [])["optimizer.lr"] < 0.1

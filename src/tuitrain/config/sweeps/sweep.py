@@ -14,7 +14,7 @@ from tuitrain.config.values import build_config, flatten
 from tuitrain.text import plain
 
 # More trials than anyone looks at; a slip of the keyboard must not fill a disk.
-MOST_TRIALS = 10_000
+MAX_TRIALS = 10_000
 Metric = Literal["validation.accuracy", "validation.loss", "train.accuracy", "train.loss"]
 Values = dict[str, Any]
 
@@ -30,7 +30,7 @@ class SweepOptions(Struct, frozen=True, kw_only=True):
         Literal["grid", "random", "tpe"],
         Meta(description="all combinations, combinations by chance, or those that look best so far"),
     ] = "grid"
-    trials: Annotated[int, Meta(ge=1, le=MOST_TRIALS, description="combinations to try by random or tpe")] = 20
+    trials: Annotated[int, Meta(ge=1, le=MAX_TRIALS, description="combinations to try by random or tpe")] = 20
     seeds: Annotated[int, Meta(ge=1, le=1000, description="runs a trial, each with the next training.seed")] = 1
     parallel: Annotated[int, Meta(ge=1, le=64, description="runs at a time, on each device")] = 1
     stack: Annotated[
@@ -80,9 +80,9 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def fixed_trials(self) -> tuple[Values, ...]:
         """The trials that need no sampling, which have the first numbers: the grid's and the extra ones."""
-        return (*self.grid(), *self.extra)
+        return (*self.grid_trials(), *self.extra)
 
-    def grid(self) -> tuple[Values, ...]:
+    def grid_trials(self) -> tuple[Values, ...]:
         """All combinations, the last setting varying fastest; none where trials are sampled."""
         if self.options.method != "grid" or not self.values:
             return ()
@@ -96,11 +96,11 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
         return self.options.name or "-".join(short_names(keys).values())[:80]
 
     @property
-    def trials(self) -> int:
+    def trial_count(self) -> int:
         return len(self.fixed_trials) + len(self.added) + (self.options.trials if self.options.method != "grid" else 0)
 
     @property
-    def varying(self) -> list[str]:
+    def varying_keys(self) -> list[str]:
         """The keys in which trials differ."""
         return list(dict.fromkeys([*self.values, *itertools.chain(*self.extra, *self.added.values())]))
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 from tuitrain.config.settings import Setting
-from tuitrain.config.sweeps.sweep import MOST_TRIALS, Range, Sweep, SweepOptions, Values, format_trial, sweep_settings
+from tuitrain.config.sweeps.sweep import MAX_TRIALS, Range, Sweep, SweepOptions, Values, format_trial, sweep_settings
 from tuitrain.config.validation import check_value
 from tuitrain.errors import ConfigError
 from tuitrain.text import did_you_mean, plain
@@ -22,15 +22,15 @@ def check_sweep(sweep: Sweep) -> Sweep:
                     key=key,
                 )
     _check_size(sweep)
-    if options.seeds > 1 and "training.seed" in sweep.varying:
+    if options.seeds > 1 and "training.seed" in sweep.varying_keys:
         raise ConfigError("training.seed cannot vary if sweep.seeds is above 1.", key="training.seed")
     for device in options.devices:
         check_value("training.device", device)
     for values in (*sweep.fixed_trials, *sweep.added.values()) or ({},):
         _check_trial(sweep, values)
     first = len(sweep.fixed_trials)
-    if unknown := [number for number in sweep.added if not first <= number < sweep.trials]:
-        raise ConfigError(f"sweep.added: trial {unknown[0]} must be numbered from {first} to {sweep.trials - 1}.")
+    if unknown := [number for number in sweep.added if not first <= number < sweep.trial_count]:
+        raise ConfigError(f"sweep.added: trial {unknown[0]} must be numbered from {first} to {sweep.trial_count - 1}.")
     return sweep
 
 
@@ -41,8 +41,8 @@ def _check_size(sweep: Sweep) -> None:
             "List values under [sweep.values], or give several: --set optimizer.lr=0.1,0.01",
         )
     size = math.prod(len(choices) for choices in sweep.values.values() if isinstance(choices, tuple))
-    if sweep.options.method == "grid" and size > MOST_TRIALS:
-        raise ConfigError(f"The grid has {size:,} combinations; the limit is {MOST_TRIALS:,}.", "Use random or tpe.")
+    if sweep.options.method == "grid" and size > MAX_TRIALS:
+        raise ConfigError(f"The grid has {size:,} combinations; the limit is {MAX_TRIALS:,}.", "Use random or tpe.")
     if sweep.options.method != "grid" and not sweep.values:
         raise ConfigError(f"sweep.method = {sweep.options.method} needs values to choose from in [sweep.values].")
 

@@ -34,14 +34,14 @@ class NetworkSummary(Struct, frozen=True):
 
 
 class Preview(Struct, frozen=True):
-    """What is known of `config`; `over`: no more will be. `problem` is a sentence, `key` the setting at fault."""
+    """What is known of `config`; `final`. `problem` is a sentence, `key` the setting at fault."""
 
     config: Config
     splits: SplitSizes | None = None
     network: NetworkSummary | None = None
     problem: str = ""
     key: str = ""
-    over: bool = False
+    final: bool = False
 
     @property
     def steps_per_epoch(self) -> int:
@@ -57,7 +57,7 @@ class Preview(Struct, frozen=True):
         return self.steps_per_epoch * self.config.training.epochs
 
     @property
-    def bytes(self) -> int:
+    def memory_bytes(self) -> int:
         """Of the parameters and what the optimizer keeps of them, in fp32."""
         optimizer = self.config.optimizer
         states = STATES.get(optimizer.name, 0) + (optimizer.name in WITH_MOMENTUM and optimizer.momentum > 0)
@@ -86,18 +86,18 @@ def summarize_network(model: Model, shape: tuple[int, int, int], classes: int) -
 def add_network(preview: Preview) -> Preview:
     """The second answer, which loads torch."""
     if preview.splits is None:
-        return replace(preview, over=True)
+        return replace(preview, final=True)
     try:
         found = _shaped(preview.splits, preview.config.data)
         return replace(
             preview,
             splits=found,
             network=summarize_network(preview.config.model, found.shape, found.classes),
-            over=True,
+            final=True,
         )
     except Exception as error:
         problem, key = _told(error)
-        return replace(preview, problem=problem, key=key, over=True)
+        return replace(preview, problem=problem, key=key, final=True)
 
 
 def _shaped(found: SplitSizes, data: Data) -> SplitSizes:

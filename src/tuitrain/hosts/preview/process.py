@@ -27,7 +27,7 @@ class PreviewProcess:
         self._asked: Config | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
-    def ask(self, config: Config) -> None:
+    def request(self, config: Config) -> None:
         """Call it as often as you like; what is asked while an answer is awaited must be asked again."""
         if config == self._asked or (self._asked and (self.latest is None or self.latest.config != self._asked)):
             return
@@ -35,7 +35,7 @@ class PreviewProcess:
         try:
             self._send(msgspec.json.encode(config) + b"\n")
         except OSError as error:
-            self.latest = Preview(config, problem=f"No preview: {plain(error.strerror)}.", over=True)
+            self.latest = Preview(config, problem=f"No preview: {plain(error.strerror)}.", final=True)
 
     def _send(self, line: bytes) -> None:
         if self._process is None:
@@ -56,7 +56,7 @@ class PreviewProcess:
             self.latest = msgspec.json.decode(line, type=Preview)
         process.stdout.close()
         if self._process is process and self._asked is not None:
-            self.latest = Preview(self._asked, problem="No preview: its process ended.", over=True)
+            self.latest = Preview(self._asked, problem="No preview: its process ended.", final=True)
 
     def close(self) -> None:
         process, self._process = self._process, None

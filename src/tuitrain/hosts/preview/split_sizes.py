@@ -31,8 +31,8 @@ class SplitSizes(Struct, frozen=True):
     test: int
     shape: tuple[int, int, int]
     classes: int
-    place: str
-    partly: bool = False
+    location: str
+    truncated: bool = False
     samples: tuple[str, ...] = ()
 
 

@@ -78,7 +78,7 @@ class SweepFolder:
                 )
             there.append(sweep.settings(values))
         # Before the trials that are only asked for now.
-        added = dict(enumerate(add, sweep.trials))
+        added = dict(enumerate(add, sweep.trial_count))
         _write(self.sweep_file, amend(read(self.sweep_file).decode(), changes, added).encode())
 
     def first(self, jobs: Sequence[Job]) -> None:
@@ -95,7 +95,7 @@ class SweepFolder:
     def jobs(self) -> list[Job]:
         """In the order in which they are to be done. A grid is gone through once before it gets its second seed."""
         sweep = self.sweep()
-        trials, seeds = range(sweep.trials), range(sweep.options.seeds)
+        trials, seeds = range(sweep.trial_count), range(sweep.options.seeds)
         if sweep.options.method == "grid":
             jobs = [Job(trial, seed) for seed in seeds for trial in trials]
         else:

@@ -15,7 +15,7 @@ from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
 from tuitrain.config.sweeps.overrides import parse_values
-from tuitrain.config.sweeps.sweep import MOST_TRIALS, Sweep, SweepOptions
+from tuitrain.config.sweeps.sweep import MAX_TRIALS, Sweep, SweepOptions
 from tuitrain.config.sweeps.validation import check_sweep
 from tuitrain.config.values import build_config, changed_settings, flatten
 from tuitrain.errors import ConfigError
@@ -81,7 +81,7 @@ def planned(texts: Mapping[str, str]) -> Plan:
         return Plan(None, errors, varying)
     try:
         plan = Plan(build_config({key: values[0] for key, values in found.items()}), {}, varying)
-        if varying and not AT_ONCE < plan.runs <= MOST_TRIALS:
+        if varying and not AT_ONCE < plan.runs <= MAX_TRIALS:
             check_sweep(plan.sweep())
     except ConfigError as error:
         return Plan(None, {error.key or next(reversed(varying)): brief(error)}, varying)

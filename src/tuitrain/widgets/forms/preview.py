@@ -82,17 +82,16 @@ def facts(preview: Preview, runs: int, first: Values, *, together: bool) -> Cont
         optimizer = preview.config.optimizer.name
         most = "at most " if optimizer == "muon" else ""
         title = plain(preview.network.title)
-        size = (
-            f"{units.count(preview.network.parameters)} parameters · {most}{units.size(preview.bytes)} with {optimizer}"
-        )
-    elif preview.over:
+        memory = units.size(preview.memory_bytes)
+        size = f"{units.count(preview.network.parameters)} parameters · {most}{memory} with {optimizer}"
+    elif preview.final:
         title = size = "-"
     if preview.splits is not None:
         found = preview.splits
-        more = "more than " if found.partly else ""
+        more = "more than " if found.truncated else ""
         split = f"{more}{found.train:,} train · {found.validation:,} validation · {found.test:,} test"
         steps = f"{preview.steps_per_epoch:,} an epoch · {preview.steps:,} in all"
-        place = plain(found.place)
+        place = plain(found.location)
     elif preview.problem:
         split = steps = place = "-"
     lines = [("network", title), ("size", size), ("images", split), ("steps", steps), ("data", place)]
@@ -113,7 +112,7 @@ def layer_table(preview: Preview) -> tuple[Content, Content]:
     if preview.problem:
         return Content(""), Content(plain(preview.problem, 1000)).stylize("$text-error")
     if preview.network is None:
-        waiting = "" if preview.over else "loading torch to look at the network …"
+        waiting = "" if preview.final else "loading torch to look at the network …"
         return Content(""), Content(waiting).stylize("$foreground-disabled")
     rows = [
         (

@@ -85,7 +85,7 @@ class StartLine(Static):
         elif self.preparing and host.folder is not None:
             self._end(host.folder)
         elif self.preparing and host.busy:
-            self.say("calling it off …" if self._called_off else _progress(host.doing, host.fraction), "$accent")
+            self.say("calling it off …" if self._called_off else _progress(host.activity, host.fraction), "$accent")
         elif self.preparing:
             self._end(host.pop_error())
 

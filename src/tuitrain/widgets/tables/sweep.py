@@ -111,7 +111,7 @@ def _judged(sweep: Sweep) -> tuple[str, str]:
 
 def _keys(sweep: Sweep) -> list[str]:
     """The settings that its runs differ in."""
-    return list(dict.fromkeys([*sweep.varying, "training.seed"]))
+    return list(dict.fromkeys([*sweep.varying_keys, "training.seed"]))
 
 
 def titles(keys: Sequence[str]) -> dict[str, str]:
