@@ -38,7 +38,7 @@ async def test_several_values_make_a_sweep_of_all_combinations(tmp_path: Path) -
         words = shlex.split(form.app.clipboard)
         assert parse(words[1:]).command == "sweep"
         made = override_sweep(Sweep(), parse(words[1:]).set)
-        assert made.trials == 12
+        assert made.trial_count == 12
         assert made.values == form.form.plan.sweep().values
         await form.until(lambda: "first    of 12 runs: model.hidden=[16] optimizer.name=sgd" in form.said("facts"))
         await form.until(lambda: "mlp 64-16-10" in form.said("facts"))
