@@ -1,10 +1,10 @@
-"""What is known of the named data sets without reading them."""
+"""Facts about the named data sets that do not require reading them."""
 
 from msgspec import Struct
 
 
 class DatasetInfo(Struct, frozen=True):
-    """`train` and `test` count images; `shape` is (C, H, W); `augment` is what `auto` stands for."""
+    """A data set: the number of images per split, their `shape` (C, H, W), and the transforms that `auto` means."""
 
     title: str
     train: int
@@ -25,7 +25,7 @@ _CIFAR100 = (
     " trout tulip turtle wardrobe whale willow_tree wolf woman worm"
 )
 
-# digits has no test split of its own: a fifth is set aside, stratified and always the same.
+# digits comes without a test split: a fixed, stratified fifth of its images is held out.
 DATASETS = {
     "digits": DatasetInfo("8x8 scans of digits, from scikit-learn", 1437, 360, (1, 8, 8), _NUMERALS, ("shift",)),
     "mnist": DatasetInfo("28x28 handwritten digits", 60_000, 10_000, (1, 28, 28), _NUMERALS, ("shift",)),

@@ -1,4 +1,4 @@
-"""What the user prefers of the app itself, kept between sessions in one small TOML file."""
+"""The user's preferences for the app, stored in `app.toml` in the user configuration folder."""
 
 from pathlib import Path
 from typing import Literal
@@ -10,8 +10,8 @@ SlowLine = Literal["auto", "on", "off"]
 
 
 class Preferences(Struct):
-    """`own_process`: a run that is started from the form gets a process of its own. `slow_line`: curves are redrawn
-    more seldom; `auto` where the terminal answers late."""
+    """`own_process` starts runs from the form in the background. `slow_line` redraws curves less often; `auto` does so
+    if the terminal answers slowly."""
 
     theme: str = ""
     own_process: bool = False
@@ -29,7 +29,7 @@ def user_themes_folder() -> Path:
 
 
 def load() -> Preferences:
-    """The defaults where there is no file, or one that makes no sense: never a reason not to start."""
+    """Return the stored preferences, or the defaults if the file is missing or invalid."""
     try:
         return msgspec.toml.decode(_path().read_bytes(), type=Preferences)
     except (OSError, ValueError, RecursionError, msgspec.DecodeError):
@@ -37,7 +37,7 @@ def load() -> Preferences:
 
 
 def save(preferences: Preferences) -> None:
-    """Quietly does nothing where the file cannot be written: a read-only home is no reason to complain."""
+    """Store `preferences`; do nothing if the file cannot be written, as in a read-only home folder."""
     import tomlkit
 
     try:
@@ -48,5 +48,5 @@ def save(preferences: Preferences) -> None:
 
 
 def update(**changes: str | bool) -> None:
-    """Save some, and leave the others as they are in the file."""
+    """Store some preferences and keep the others."""
     save(msgspec.structs.replace(load(), **changes))

@@ -1,4 +1,4 @@
-"""Ready-made starting points of the New run form, as the settings in which they differ from the defaults."""
+"""Presets of the New run form: complete configurations, listed as overrides of the defaults."""
 
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
@@ -31,7 +31,7 @@ PRESETS: dict[str, tuple[str, ...]] = {
         "data.dataset=image-folder", "data.dir=images", "data.augment=[auto]", "model.name=resnet18",
         "optimizer.name=adamw", "schedule.name=cosine", "schedule.warmup=1", "training.epochs=20",
     ),
-    # On average above 99 % of the test images after one pass, which takes seconds on two cores.
+    # More than 99 % test accuracy, on average over seeds, after one epoch of a few seconds on two cores.
     "mnist-99": (
         "data.dataset=mnist", "data.validation=0", "data.batch_size=96", "model.name=cnn",
         "model.channels=[8, 16, 48]", "model.convolutions=1", "model.batch_norm=true", "optimizer.name=adamw",
@@ -42,5 +42,5 @@ PRESETS: dict[str, tuple[str, ...]] = {
 
 
 def preset(name: str) -> Config:
-    """Raises KeyError for a name that is not in PRESETS."""
+    """Return the configuration of the preset `name`. Raise KeyError if PRESETS lacks it."""
     return override(Config(), PRESETS[name])

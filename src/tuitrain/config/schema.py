@@ -1,8 +1,8 @@
-"""Every setting, declared once.
+"""Every setting of a run, declared once.
 
-The form, `--set`, TOML files, validation and the docs page all come from these declarations, through
-`tuitrain.config.settings`. `Meta(description=…)` is the help; `ge`, `gt`, `le`, `lt` are the range; a `Literal`
-lists the choices; `| None` means that `none` is allowed; a range below `| None` or in a tuple is its element's.
+The form, `--set`, TOML files, validation and the docs page all read these declarations through
+`tuitrain.config.settings`. `Meta(description=…)` is the help text and `ge`, `gt`, `le`, `lt` are the range. A `Literal`
+lists the choices. `| None` allows `none`. In an optional or list type, the range belongs to the element.
 """
 
 from typing import Annotated, Literal
@@ -26,174 +26,177 @@ Positive = Annotated[float, Meta(gt=0)]
 Width = Annotated[int, Meta(ge=1, le=65536)]
 Workers = Annotated[int, Meta(ge=0, le=256)]
 Threads = Annotated[int, Meta(ge=1, le=1024)]
-# More than anyone trains; the steps of so many are still a number that every file can hold.
+# With this many epochs, the number of steps still fits the integers of every file format.
 MAX_EPOCHS = 10**9
 
 
 class Data(Struct, frozen=True, kw_only=True):
-    """Data: the images, how they are split and how they are fed."""
+    """Data: images, splits and batches."""
 
-    dataset: Annotated[Dataset, Meta(description="the images to learn from; image-folder is a folder of your own")] = (
-        "digits"
-    )
+    dataset: Annotated[
+        Dataset, Meta(description="Data set to train on; image-folder reads your own images from data.dir")
+    ] = "digits"
     dir: Annotated[
         str | None,
-        Meta(description="folder the data set lies in or is downloaded to; none: the user's cache folder"),
+        Meta(description="Folder with the data set, or to download it to; none: tuitrain's cache folder"),
     ] = None
-    batch_size: Annotated[int, Meta(ge=1, description="images a mini-batch")] = 64
+    batch_size: Annotated[int, Meta(ge=1, description="Images per batch")] = 64
     validation: Annotated[
         float,
-        Meta(ge=0, lt=1, description="fraction of the training split held out to steer by, stratified; 0: none"),
+        Meta(ge=0, lt=1, description="Fraction of the training split held out for validation, stratified by class"),
     ] = 0.1
     normalize: Annotated[
         bool,
-        Meta(description="subtract the training split's mean and divide by its deviation; false: pixels in [0, 1]"),
+        Meta(description="Subtract the training mean, divide by its standard deviation; false: pixels in [0, 1]"),
     ] = True
     augment: Annotated[
         tuple[Augmentation, ...],
-        Meta(description="random changes to training images; auto: what suits the data set"),
+        Meta(description="Random transforms of training images; auto: the usual ones for the data set"),
     ] = ()
-    image_size: Annotated[int, Meta(ge=4, le=1024, description="side in pixels that image-folder resizes to")] = 64
+    image_size: Annotated[
+        int, Meta(ge=4, le=1024, description="Height and width in pixels to resize image-folder images to")
+    ] = 64
     channels: Annotated[
         Literal["auto", "grey", "rgb"],
-        Meta(description="how image-folder reads its images; auto: grey where all looked at are grey"),
+        Meta(description="Colour mode of image-folder images; auto: grey if a sample of them is grey"),
     ] = "auto"
     storage: Annotated[
         Literal["auto", "memory", "stream"],
-        Meta(description="hold image-folder as tensors on the device, or read it as it goes; auto: what fits"),
+        Meta(description="Keep image-folder images in memory, or stream them from disk; auto: memory if they fit"),
     ] = "auto"
     workers: Annotated[
-        Workers | None, Meta(description="processes that read a streamed data set; none: by device and cores")
+        Workers | None,
+        Meta(description="Processes that load streamed images; none: chosen by device and CPU cores"),
     ] = None
     transform: Annotated[
         str | None,
-        Meta(
-            description="your own function FILE.py:NAME, called with each training batch (N, C, H, W) as it goes"
-            " into the model; returns a batch of the same shape"
-        ),
+        Meta(description="FILE.py:NAME of a function applied to each training batch (N, C, H, W); keeps its shape"),
     ] = None
 
 
 class Model(Struct, frozen=True, kw_only=True):
-    """Model: the network."""
+    """Model: network architecture."""
 
-    name: Annotated[ModelName, Meta(description="the architecture; all but mlp and cnn are torchvision's")] = "mlp"
-    hidden: Annotated[tuple[Width, ...], Meta(description="widths of the mlp's hidden layers; []: none")] = (
+    name: Annotated[ModelName, Meta(description="Architecture; all except mlp and cnn are torchvision models")] = "mlp"
+    hidden: Annotated[tuple[Width, ...], Meta(description="Widths of the mlp's hidden layers; []: no hidden layer")] = (
         128,
         256,
     )
     channels: Annotated[
         tuple[Width, ...],
-        Meta(
-            description="channels of the cnn's stages, each of which halves the image; []: 16, 32, 64, 128 by its size"
-        ),
+        Meta(description="Channels of the cnn's stages, each halving the image; []: 16, 32, 64, 128 by image size"),
     ] = ()
-    convolutions: Annotated[int, Meta(ge=1, le=8, description="convolutions in each stage of the cnn")] = 2
-    activation: Annotated[
-        Activation, Meta(description="the non-linearity; takes the place of ReLU in torchvision's models")
-    ] = "relu"
-    dropout: Annotated[float, Meta(ge=0, lt=1, description="fraction of units dropped while training, mlp and cnn")] = (
-        0.0
+    convolutions: Annotated[int, Meta(ge=1, le=8, description="Convolutions per stage of the cnn")] = 2
+    activation: Annotated[Activation, Meta(description="Activation function; replaces ReLU in torchvision models")] = (
+        "relu"
     )
-    batch_norm: Annotated[bool, Meta(description="batch normalisation before each activation of mlp and cnn")] = False
+    dropout: Annotated[float, Meta(ge=0, lt=1, description="Dropout probability in mlp and cnn")] = 0.0
+    batch_norm: Annotated[bool, Meta(description="Batch normalisation before each activation of mlp and cnn")] = False
 
 
 class Optimizer(Struct, frozen=True, kw_only=True):
-    """Optimizer: how gradients change the weights."""
+    """Optimizer: how gradients update the weights."""
 
     name: Annotated[
-        OptimizerName, Meta(description="the update rule; muon: for weight matrices, adamw for the rest")
+        OptimizerName, Meta(description="Optimizer; muon applies to weight matrices, adamw to all other parameters")
     ] = "adam"
-    lr: Annotated[float, Meta(gt=0, description="learning rate, the peak where there is a schedule")] = 0.001
-    momentum: Annotated[float, Meta(ge=0, lt=1, description="of sgd, rmsprop and muon (0.95 is usual there)")] = 0.0
-    nesterov: Annotated[bool, Meta(description="Nesterov's momentum, sgd and muon; needs a momentum")] = False
-    weight_decay: Annotated[
-        float, Meta(ge=0, description="L2 penalty; decoupled from the gradient in adamw and muon")
+    lr: Annotated[float, Meta(gt=0, description="Learning rate; with a schedule, its peak")] = 0.001
+    momentum: Annotated[
+        float, Meta(ge=0, lt=1, description="Momentum factor of sgd, rmsprop and muon (0.95 is usual for muon)")
     ] = 0.0
-    beta1: Annotated[float, Meta(ge=0, lt=1, description="decay of the first moment, the adam family")] = 0.9
-    beta2: Annotated[float, Meta(ge=0, lt=1, description="decay of the second moment, the adam family")] = 0.999
+    nesterov: Annotated[bool, Meta(description="Nesterov momentum for sgd and muon; needs a momentum above 0")] = False
+    weight_decay: Annotated[
+        float, Meta(ge=0, description="Weight decay as an L2 penalty; decoupled from the gradient in adamw and muon")
+    ] = 0.0
+    beta1: Annotated[
+        float, Meta(ge=0, lt=1, description="Decay rate of the running mean of the gradient in the adam family")
+    ] = 0.9
+    beta2: Annotated[
+        float, Meta(ge=0, lt=1, description="Decay rate of the running mean of the squared gradient in the adam family")
+    ] = 0.999
     clip_norm: Annotated[
-        Positive | None, Meta(description="largest norm of all gradients together; none: no clipping")
+        Positive | None, Meta(description="Maximum norm of the gradient of all parameters; none: no clipping")
     ] = None
-    accumulate: Annotated[int, Meta(ge=1, description="mini-batches whose gradients are averaged for one step")] = 1
+    accumulate: Annotated[int, Meta(ge=1, description="Batches whose gradients are averaged for one step")] = 1
 
 
 class Schedule(Struct, frozen=True, kw_only=True):
-    """Schedule: how the learning rate moves."""
+    """Schedule: learning rate over the run."""
 
-    name: Annotated[ScheduleName, Meta(description="the shape of the learning rate over the run")] = "constant"
+    name: Annotated[ScheduleName, Meta(description="Shape of the learning rate over the run")] = "constant"
     warmup: Annotated[
         float,
-        Meta(
-            ge=0,
-            description="epochs of linear warm-up, fractions too; one-cycle: of its rise, 0: 30 % of the run",
-        ),
+        Meta(ge=0, description="Epochs of linear warm-up; for one-cycle of its rise, 0: 30 % of the run"),
     ] = 0.0
-    every: Annotated[float, Meta(gt=0, description="epochs between two drops of step")] = 10.0
-    gamma: Annotated[float, Meta(gt=0, le=1, description="factor of a drop, step and plateau")] = 0.1
-    patience: Annotated[int, Meta(ge=0, description="epochs without a better validation loss before plateau drops")] = 3
+    every: Annotated[float, Meta(gt=0, description="Epochs between two drops of the step schedule")] = 10.0
+    gamma: Annotated[float, Meta(gt=0, le=1, description="Factor of each drop of the step and plateau schedules")] = 0.1
+    patience: Annotated[
+        int, Meta(ge=0, description="Epochs without a lower validation loss before the plateau schedule drops")
+    ] = 3
     final: Annotated[
         float,
-        Meta(
-            ge=0,
-            le=1,
-            description="last learning rate as a fraction of the peak: exponential, cosine, one-cycle",
-        ),
+        Meta(ge=0, le=1, description="Final learning rate as a fraction of the peak: exponential, cosine, one-cycle"),
     ] = 0.01
 
 
 class Training(Struct, frozen=True, kw_only=True):
-    """Training: how long, where and in which precision."""
+    """Training: duration, device and precision."""
 
-    epochs: Annotated[int, Meta(ge=1, le=MAX_EPOCHS, description="passes over the training split")] = 10
+    epochs: Annotated[int, Meta(ge=1, le=MAX_EPOCHS, description="Passes over the training split")] = 10
     seed: Annotated[
         int,
-        Meta(ge=0, le=2**63 - 1, description="of the splits, the first weights, the order and the augmentation"),
+        Meta(ge=0, le=2**63 - 1, description="Random seed of splits, initial weights, batch order and augmentation"),
     ] = 0
     device: Annotated[
         str,
-        # torch takes larger numbers for other devices.
-        Meta(pattern=r"^(auto|cpu|mps|cuda(:(0|[1-9][0-9]?))?)\Z", description="auto: cuda, else mps, else cpu"),
+        # torch reads larger device numbers as other devices.
+        Meta(
+            pattern=r"^(auto|cpu|mps|cuda(:(0|[1-9][0-9]?))?)\Z",
+            description="Device to train on; auto: cuda, otherwise mps, otherwise cpu",
+        ),
     ] = "auto"
-    precision: Annotated[Precision, Meta(description="bf16 and fp16 are autocast; weights stay fp32")] = "fp32"
-    label_smoothing: Annotated[float, Meta(ge=0, lt=1, description="of the training loss alone")] = 0.0
-    log_every: Annotated[int, Meta(ge=1, description="steps between two train rows")] = 100
+    precision: Annotated[
+        Precision, Meta(description="Floating-point precision; bf16 and fp16 use autocast with fp32 weights")
+    ] = "fp32"
+    label_smoothing: Annotated[
+        float, Meta(ge=0, lt=1, description="Label smoothing of the training loss; evaluations are not smoothed")
+    ] = 0.0
+    log_every: Annotated[int, Meta(ge=1, description="Steps between two rows of training metrics")] = 100
     max_minutes: Annotated[
-        Positive | None, Meta(description="training time after which the run ends; none: no limit")
+        Positive | None, Meta(description="Minutes of training after which the run finishes; none: no limit")
     ] = None
     patience: Annotated[
         Count | None,
-        Meta(description="epochs without a better validation loss before the run ends; none: all epochs"),
+        Meta(description="Epochs without a lower validation loss before the run stops early; none: never"),
     ] = None
     checkpoint_every: Annotated[
-        float,
-        Meta(gt=0, description="seconds after which a checkpoint is saved in mid-epoch; each epoch's end saves one"),
+        float, Meta(gt=0, description="Seconds between checkpoints within an epoch; each epoch also ends with one")
     ] = 30.0
-    threads: Annotated[Threads | None, Meta(description="CPU threads of the loop; none: cores - 1, from 1 to 4")] = None
-    deterministic: Annotated[
-        bool, Meta(description="only deterministic kernels, also on CUDA, where that is slower")
-    ] = False
+    threads: Annotated[
+        Threads | None, Meta(description="CPU threads of the training loop; none: cores - 1, between 1 and 4")
+    ] = None
+    deterministic: Annotated[bool, Meta(description="Use deterministic kernels only, which is slower on CUDA")] = False
 
 
 class Evaluation(Struct, frozen=True, kw_only=True):
-    """Evaluation: when the test split is looked at."""
+    """Evaluation: when to evaluate the test split."""
 
     test_every: Annotated[
-        int, Meta(ge=0, description="epochs between two looks at the test split; 0: only at the end")
+        int, Meta(ge=0, description="Epochs between evaluations of the test split; 0: only at the end")
     ] = 0
 
 
 class Notify(Struct, frozen=True, kw_only=True):
-    """Notify: who hears of the end."""
+    """Notify: command to run at the end."""
 
     command: Annotated[
         str | None,
-        Meta(description="shell command run when the run has ended, with its result as JSON on standard input"),
+        Meta(description="Shell command to run when the run ends, with its result as JSON on standard input"),
     ] = None
 
 
 class Config(Struct, frozen=True, kw_only=True):
-    """All that a run needs to be run again."""
+    """All settings of a run."""
 
     data: Data = Data()
     model: Model = Model()

@@ -1,4 +1,4 @@
-"""The table of settings, read off the declarations in `tuitrain.config.schema`."""
+"""The table of all settings, derived from the declarations in `tuitrain.config.schema`."""
 
 from functools import cache
 from types import NoneType
@@ -9,12 +9,12 @@ from msgspec.structs import fields
 
 from tuitrain.config.schema import Config
 
-type_names = {int: "a whole number", float: "a number", bool: "true or false", str: "printable text"}
-Value = str | int | float | bool | tuple[str, ...] | tuple[int, ...] | None
+_TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "printable text"}
 
 
 class Setting(Struct, frozen=True, kw_only=True):
-    """One setting: `key` is `section.name`; `kind` the Python type, of an element of a list if `is_list`."""
+    """The declaration of one setting: `key` is `section.name`, `kind` the type of its value or, if `is_list`, of an
+    element, `bounds` the range and `annotation` the full type for msgspec."""
 
     key: str
     kind: type
@@ -32,43 +32,58 @@ class Setting(Struct, frozen=True, kw_only=True):
 
     @property
     def allowed(self) -> str:
-        """What a value may be, in words."""
-        words = self._one()
-        if self.is_list:
-            words = f"a list, each {words}"
+        """The allowed values in words, to follow "must be"."""
+        words = f"a list, each {self._allowed_scalar()}" if self.is_list else self._allowed_scalar()
         return f"{words}, or none" if self.optional else words
 
-    def _one(self) -> str:
+    def _allowed_scalar(self) -> str:
         if self.choices:
             return "one of " + ", ".join(self.choices)
         if self.key == "training.device":
             return "auto, cpu, cuda, cuda:0 to cuda:99 or mps"
-        bounds = [
-            f"{sign} {bound}"
-            for sign, bound in (
-                (">", self.bounds.gt),
-                (">=", self.bounds.ge),
-                ("<", self.bounds.lt),
-                ("<=", self.bounds.le),
-            )
-            if bound is not None and abs(bound) < 2**62
-        ]
-        return f"{type_names[self.kind]} {' and '.join(bounds)}".strip()
+        bounds = self.bounds
+        signs = ((">", bounds.gt), (">=", bounds.ge), ("<", bounds.lt), ("<=", bounds.le))
+        # The largest 64-bit integer, the limit of training.seed, tells users nothing.
+        limits = [f"{sign} {bound}" for sign, bound in signs if bound is not None and abs(bound) < 2**62]
+        return f"{_TYPE_NAMES[self.kind]} {' and '.join(limits)}".strip()
 
 
-def _setting(section: str, name: str, annotation: Any, default: Any) -> Setting:
-    bounds, inner = annotation.__metadata__[0], annotation.__origin__
+@cache
+def settings() -> dict[str, Setting]:
+    """Return all settings of a run by dotted key, in the order of their declaration."""
+    table: dict[str, Setting] = {}
+    for section in fields(Config):
+        table |= declared_settings(section.name, section.type)
+    return table
+
+
+def sections() -> dict[str, str]:
+    """Return the docstring of each section by section name, without the full stop."""
+    return {field.name: (field.type.__doc__ or "").rstrip(".") for field in fields(Config)}
+
+
+def declared_settings(section: str, declaration: type[Struct]) -> dict[str, Setting]:
+    """Return the settings that the fields of `declaration` declare, by `section.name`."""
+    defaults = declaration()
+    return {
+        f"{section}.{name}": _read_field(section, name, annotation, getattr(defaults, name))
+        for name, annotation in get_type_hints(declaration, include_extras=True).items()
+    }
+
+
+def _read_field(section: str, name: str, annotation: Any, default: Any) -> Setting:
+    bounds, kind = annotation.__metadata__[0], annotation.__origin__
     help_text = bounds.description or ""
-    optional = NoneType in get_args(inner)
-    is_list = get_origin(inner) is tuple
+    optional = NoneType in get_args(kind)
+    is_list = get_origin(kind) is tuple
     if optional or is_list:
-        inner = get_args(inner)[0]
-        if get_origin(inner) is Annotated:
-            bounds, inner = inner.__metadata__[0], inner.__origin__
-    choices = get_args(inner) if get_origin(inner) is Literal else ()
+        kind = get_args(kind)[0]
+        if get_origin(kind) is Annotated:
+            bounds, kind = kind.__metadata__[0], kind.__origin__
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
     return Setting(
         key=f"{section}.{name}",
-        kind=str if choices else inner,
+        kind=str if choices else kind,
         is_list=is_list,
         optional=optional,
         default=default,
@@ -77,25 +92,3 @@ def _setting(section: str, name: str, annotation: Any, default: Any) -> Setting:
         bounds=bounds,
         annotation=annotation,
     )
-
-
-@cache
-def settings() -> dict[str, Setting]:
-    """All settings by their dotted key, in the order in which they are declared."""
-    return {
-        key: item for section in fields(Config) for key, item in declared_settings(section.name, section.type).items()
-    }
-
-
-def declared_settings(section: str, declared: type[Struct]) -> dict[str, Setting]:
-    """What `declared`, a Struct whose fields are settings, declares, by `section.name`."""
-    defaults = declared()
-    return {
-        f"{section}.{name}": _setting(section, name, annotation, getattr(defaults, name))
-        for name, annotation in get_type_hints(declared, include_extras=True).items()
-    }
-
-
-def sections() -> dict[str, str]:
-    """Each section's name and the one line that says what it is about."""
-    return {field.name: (field.type.__doc__ or "").rstrip(".") for field in fields(Config)}

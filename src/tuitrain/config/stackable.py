@@ -1,4 +1,4 @@
-"""Which runs can be trained together: those that differ in numbers only."""
+"""Stacked training: which runs can be trained as one network."""
 
 import msgspec
 
@@ -6,16 +6,17 @@ from tuitrain.config.schema import Config
 
 
 def stacking_key(config: Config) -> Config | None:
-    """The same for all runs that can be trained together; None for a run that is trained alone.
+    """Return a key that is equal for runs that can be stacked; None if the run cannot be stacked.
 
-    They may differ in seed, learning rate, weight decay and momentum. A network that draws random numbers or keeps
-    figures of its batches would not be the same in a stack as alone, and neither would a run that ends by the clock.
+    Stacked runs may differ in seed, learning rate, weight decay and momentum. Dropout, batch normalisation and a time
+    limit rule out stacking, because the run would differ from the same run trained alone.
     """
     data, model, optimizer, training = config.data, config.model, config.optimizer, config.training
-    network = model.name == "mlp" and not model.dropout and not model.batch_norm
-    images = data.dataset != "image-folder" and not data.augment and data.transform is None
-    update = optimizer.name != "muon" and optimizer.accumulate == 1
-    if not (network and images and update and training.precision == "fp32" and training.max_minutes is None):
+    stackable_model = model.name == "mlp" and not model.dropout and not model.batch_norm
+    stackable_data = data.dataset != "image-folder" and not data.augment and data.transform is None
+    stackable_optimizer = optimizer.name != "muon" and optimizer.accumulate == 1
+    stackable_training = training.precision == "fp32" and training.max_minutes is None
+    if not (stackable_model and stackable_data and stackable_optimizer and stackable_training):
         return None
     replace = msgspec.structs.replace
     return replace(

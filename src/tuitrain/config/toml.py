@@ -1,4 +1,4 @@
-"""Configurations as TOML files; comments of the user's own file are kept."""
+"""Read and write configurations as TOML; writing into a user's file keeps its comments and order."""
 
 import tomllib
 from pathlib import Path
@@ -7,33 +7,33 @@ from typing import Any
 
 from tuitrain.config.formatting import format_for_message
 from tuitrain.config.schema import Config
-from tuitrain.config.settings import Setting, sections, settings
+from tuitrain.config.settings import sections, settings
 from tuitrain.config.values import build_config, flatten
 from tuitrain.errors import ConfigError
 from tuitrain.text import did_you_mean, plain
 
-LARGEST = 16 * 2**20
+MAX_CHARACTERS = 16 * 2**20
 
 
 def loads(text: str, source: str = "the TOML") -> Config:
-    """The configuration that `text` describes; what it does not name has its default. Raises ConfigError."""
+    """Return the configuration in `text`, with defaults for missing settings. Raise ConfigError, naming `source`."""
     return config_from_tree(parse(text, source), source)
 
 
 def parse(text: str, source: str) -> dict[str, Any]:
-    """Raises ConfigError where it is not TOML."""
+    """Return the tables of a TOML text. Raise ConfigError if the text is not valid TOML."""
     try:
         tree = tomllib.loads(text)
-        too_large = _too_large(tree)
+        too_large = _has_large_integer(tree)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{plain(source)} is not valid TOML: {plain(error)}.") from None
     if too_large:
-        raise ConfigError(f"A whole number in {plain(source)} has more than 64 bits.")
+        raise ConfigError(f"A whole number in {plain(source)} does not fit in 64 bits.")
     return tree
 
 
 def config_from_tree(tree: dict[str, Any], source: str) -> Config:
-    """The configuration of parsed TOML. Raises ConfigError."""
+    """Return the configuration in parsed TOML. Raise ConfigError for unknown sections and invalid settings."""
     values: dict[str, object] = {}
     for section, entries in tree.items():
         if section not in sections():
@@ -47,44 +47,42 @@ def config_from_tree(tree: dict[str, Any], source: str) -> Config:
     return build_config(values)
 
 
-def _too_large(value: object) -> bool:
-    """Whether a whole number is in it that TOML does not know; some could not even be printed."""
+def _has_large_integer(value: object) -> bool:
+    """Return whether a number exceeds TOML's 64 bits; Python refuses to print numbers of thousands of digits."""
     if isinstance(value, dict):
-        return any(map(_too_large, value.values()))
+        return any(map(_has_large_integer, value.values()))
     if isinstance(value, list):
-        return any(map(_too_large, value))
+        return any(map(_has_large_integer, value))
     return isinstance(value, int) and not -(2**63) <= value < 2**63
 
 
 def read(path: Path) -> tuple[Config, str]:
-    """The configuration in the file and the file's text. Raises ConfigError."""
+    """Return the configuration in the file, and the text of the file. Raise ConfigError."""
     text = read_text(path)
     return loads(text, str(path)), text
 
 
 def read_text(path: Path) -> str:
-    """Raises ConfigError where the user's file cannot be read."""
+    """Return the text of a user's file. Raise ConfigError if it cannot be read, or is larger than 16 MB."""
     try:
         mode = path.stat().st_mode
-        # For someone who writes to another pipe than the shell's own, as <(command), one could wait for ever.
+        # Only the shell's own pipes, as <(command), are sure to have a writer; reading others could wait for ever.
         if not (S_ISREG(mode) or S_ISDIR(mode) or (S_ISFIFO(mode) and path.is_relative_to("/dev"))):
-            raise ConfigError(f"{plain(path)} cannot be read: it is no plain file.")
+            raise ConfigError(f"{plain(path)} cannot be read: it is not a regular file.")
         with path.open(encoding="utf-8") as file:
-            text = file.read(LARGEST + 1)
-        if len(text) > LARGEST:
-            raise ConfigError(f"{plain(path)} cannot be read: it is larger than {LARGEST // 2**20} MB.")
+            text = file.read(MAX_CHARACTERS + 1)
+        if len(text) > MAX_CHARACTERS:
+            raise ConfigError(f"{plain(path)} cannot be read: it is larger than {MAX_CHARACTERS // 2**20} MB.")
         return text
     except FileNotFoundError:
-        raise ConfigError(
-            f"There is no file {plain(path)}.", "tuitrain config > run.toml writes one to start from."
-        ) from None
+        raise ConfigError(f"There is no file {plain(path)}.", "Create one with: tuitrain config > run.toml") from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"{plain(path)} cannot be read: {reason}.") from None
 
 
 def dumps(config: Config, original: str = "") -> str:
-    """`config` as TOML with every setting in it, written into `original`, whose comments and order stay."""
+    """Return TOML with all settings of `config`, merged into the TOML `original`, whose comments and order stay."""
     import tomlkit
     from tomlkit.items import Table
 
@@ -95,31 +93,28 @@ def dumps(config: Config, original: str = "") -> str:
             document.add(section, tomlkit.table())
         table = document[section]
         assert isinstance(table, (Table, dict))
-        plain_value = _storable(value)
-        if name not in table or _storable(table[name]) != plain_value:
-            table[name] = plain_value
+        toml_value = to_toml_value(value)
+        if name not in table or to_toml_value(table[name]) != toml_value:
+            table[name] = toml_value
     return tomlkit.dumps(document)
 
 
 def template() -> str:
-    """A TOML file with every setting at its default, what it means and what is allowed as comments."""
-    lines = ["# A run of tuitrain. Start it with: tuitrain train -c FILE"]
+    """Return TOML with all settings at their defaults, each with its help and allowed values as a comment."""
+    import tomlkit
+
+    lines = ["# A tuitrain run. Start it with: tuitrain train -c FILE"]
     for section, about in sections().items():
         lines += ["", f"# {about}", f"[{section}]"]
         for item in settings().values():
             if item.section == section:
-                lines += [f"# {item.help} ({item.allowed})", f"{item.key.partition('.')[2]} = {_literal(item)}"]
+                default = tomlkit.item(to_toml_value(item.default)).as_string()
+                lines += [f"# {item.help} ({item.allowed})", f"{item.key.partition('.')[2]} = {default}"]
     return "\n".join(lines) + "\n"
 
 
-def _literal(item: Setting) -> str:
-    import tomlkit
-
-    return str(tomlkit.item(_storable(item.default)).as_string())
-
-
-def _storable(value: Any) -> Any:
-    """TOML has no null and no tuple: `none` is the word none, a tuple a list."""
+def to_toml_value(value: Any) -> Any:
+    """Return `value` in TOML's types: None as the string `none`, a tuple as a list."""
     if value is None:
         return "none"
     if isinstance(value, (tuple, list)):

@@ -141,9 +141,9 @@ def test_what_is_wrong_is_said(text: str, said: str) -> None:
     [
         ("{low = 1, high = 1}", "needs low < high"),
         ("{low = 0, high = 1}", "optimizer.lr = 0 is not allowed"),
-        ("{low = 1}", "is no range"),
-        ("{low = 1, high = 2, lgo = true}", "is no range"),
-        ("{low = 'a', high = 2}", "is no range"),
+        ("{low = 1}", "is not a valid range"),
+        ("{low = 1, high = 2, lgo = true}", "is not a valid range"),
+        ("{low = 'a', high = 2}", "is not a valid range"),
         ("{low = 1, high = inf}", "optimizer.lr = inf is not allowed"),
     ],
 )

@@ -13,51 +13,58 @@ from tuitrain.config.settings import Setting, declared_settings
 from tuitrain.config.values import build_config, flatten
 from tuitrain.text import plain
 
-# More trials than anyone looks at; a slip of the keyboard must not fill a disk.
+# Protects the disk from a typing error.
 MAX_TRIALS = 10_000
 Metric = Literal["validation.accuracy", "validation.loss", "train.accuracy", "train.loss"]
 Values = dict[str, Any]
 
 
 class SweepOptions(Struct, frozen=True, kw_only=True):
-    """Sweep: how trials are chosen and run."""
+    """Sweep: how to choose and run the trials."""
 
     name: Annotated[
         str,
-        Meta(max_length=80, description="name of the sweep, empty: what varies in it; its runs are tagged sweep:NAME"),
+        Meta(
+            max_length=80,
+            description="Name of the sweep; its runs are tagged sweep:NAME; empty: the settings that vary",
+        ),
     ] = ""
     method: Annotated[
         Literal["grid", "random", "tpe"],
-        Meta(description="all combinations, combinations by chance, or those that look best so far"),
+        Meta(description="All combinations, random ones, or Optuna's TPE, which samples near the best trials so far"),
     ] = "grid"
-    trials: Annotated[int, Meta(ge=1, le=MAX_TRIALS, description="combinations to try by random or tpe")] = 20
-    seeds: Annotated[int, Meta(ge=1, le=1000, description="runs a trial, each with the next training.seed")] = 1
-    parallel: Annotated[int, Meta(ge=1, le=64, description="runs at a time, on each device")] = 1
+    trials: Annotated[int, Meta(ge=1, le=MAX_TRIALS, description="Number of trials to sample by random or tpe")] = 20
+    seeds: Annotated[
+        int, Meta(ge=1, le=1000, description="Runs per trial, with consecutive values of training.seed")
+    ] = 1
+    parallel: Annotated[int, Meta(ge=1, le=64, description="Concurrent runs per device")] = 1
     stack: Annotated[
         int,
         Meta(
             ge=1,
             le=256,
-            description="runs that a worker trains together, at most: those that differ in seed, learning rate, weight"
-            " decay or momentum alone",
+            description="Maximum runs that a worker trains stacked: those that differ only in seed, learning rate,"
+            " weight decay and momentum",
         ),
     ] = 1
-    devices: Annotated[tuple[str, ...], Meta(description="devices to spread runs over; []: training.device")] = ()
+    devices: Annotated[tuple[str, ...], Meta(description="Devices to distribute runs over; []: training.device")] = ()
     max_minutes: Annotated[
-        Positive | None, Meta(description="minutes after which no further run begins; none: no limit")
+        Positive | None, Meta(description="Minutes after which no further run starts; none: no limit")
     ] = None
     prune: Annotated[
-        bool, Meta(description="end runs whose validation loss stays above the median of the finished ones")
+        bool, Meta(description="Stop runs whose validation loss stays above the median of finished runs")
     ] = False
-    metric: Annotated[Metric, Meta(description="what best means; the test split only judges")] = "validation.accuracy"
+    metric: Annotated[Metric, Meta(description="Metric that ranks the trials; the test split is never used")] = (
+        "validation.accuracy"
+    )
     storage: Annotated[
         str | None,
-        Meta(description="URL of Optuna's storage for random and tpe; none: a journal in the sweep's folder"),
+        Meta(description="URL of the Optuna storage for random and tpe; none: a journal in the sweep folder"),
     ] = None
 
 
 class Range(Struct, frozen=True, forbid_unknown_fields=True):
-    """Any number from `low` to `high`, both included; `log`: evenly in its logarithm."""
+    """The numbers from `low` to `high`, both included, sampled uniformly, or uniformly in the logarithm if `log`."""
 
     low: float
     high: float
@@ -68,8 +75,11 @@ Choices = tuple[Any, ...] | Range
 
 
 class Sweep(Struct, frozen=True, kw_only=True, dict=True):
-    """`values` are the settings that vary, `extra` single trials besides, `added` those that came later, by number;
-    none of them names a setting as it need not."""
+    """A base configuration and the trials around it.
+
+    `values` are the choices of each setting that varies. `extra` are additional single trials. `added` are trials
+    added after the sweep was created, by trial number.
+    """
 
     base: Config = Config()
     options: SweepOptions = SweepOptions()
@@ -79,11 +89,11 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def fixed_trials(self) -> tuple[Values, ...]:
-        """The trials that need no sampling, which have the first numbers: the grid's and the extra ones."""
+        """The trials known without sampling, which have the lowest numbers: the grid, then the extra trials."""
         return (*self.grid_trials(), *self.extra)
 
     def grid_trials(self) -> tuple[Values, ...]:
-        """All combinations, the last setting varying fastest; none where trials are sampled."""
+        """Return all combinations, with the last setting varying fastest; nothing if trials are sampled."""
         if self.options.method != "grid" or not self.values:
             return ()
         lists = [choices for choices in self.values.values() if isinstance(choices, tuple)]
@@ -91,7 +101,7 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def name(self) -> str:
-        """`optimizer-lr`, where it was given none; trials that are added later do not change it."""
+        """The name option, or the short names of the settings that vary, as `optimizer-lr`, without added trials."""
         keys = list(dict.fromkeys([*self.values, *itertools.chain(*self.extra)]))
         return self.options.name or "-".join(short_names(keys).values())[:80]
 
@@ -101,7 +111,7 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def varying_keys(self) -> list[str]:
-        """The keys in which trials differ."""
+        """The dotted keys in which trials differ."""
         return list(dict.fromkeys([*self.values, *itertools.chain(*self.extra, *self.added.values())]))
 
     @property
@@ -109,25 +119,25 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
         return self.options.metric.endswith("accuracy")
 
     @cached_property
-    def _shared(self) -> dict[str, Any]:
+    def _base_values(self) -> dict[str, Any]:
         return flatten(self.base)
 
     def settings(self, values: Values) -> dict[str, Any]:
-        """All settings of a trial, by dotted key."""
-        return self._shared | values
+        """Return all values of a trial by dotted key."""
+        return self._base_values | values
 
     def seed(self, values: Values, number: int) -> int:
-        """The training.seed of the `number`-th run, from 0, of a trial."""
+        """Return training.seed of run `number`, counted from 0, of a trial."""
         seed: int = values.get("training.seed", self.base.training.seed)
         return seed + number
 
     def config(self, values: Values, number: int) -> Config:
-        """What the `number`-th run, from 0, of a trial is made from. Raises ConfigError where `values` do not agree."""
+        """Return the configuration of run `number`, counted from 0, of a trial. Raise ConfigError if it is invalid."""
         return build_config(self.settings(values) | {"training.seed": self.seed(values, number)})
 
 
 def sweep_settings() -> dict[str, Setting]:
-    """The keys of [sweep], as settings()."""
+    """Return the settings of [sweep] by dotted key, like `settings()`."""
     return declared_settings("sweep", SweepOptions)
 
 

@@ -1,4 +1,4 @@
-"""Sweeps in TOML: the file of a run with a section [sweep] about what varies."""
+"""Read and write sweeps as TOML: a run configuration with a section [sweep]."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from tuitrain.config.formatting import format_for_message
 from tuitrain.config.schema import Config
 from tuitrain.config.sweeps.sweep import Choices, Range, Sweep, Values, sweep_settings
 from tuitrain.config.sweeps.validation import build_options, check_sweep
-from tuitrain.config.toml import config_from_tree, parse, read_text
+from tuitrain.config.toml import config_from_tree, parse, read_text, to_toml_value
 from tuitrain.config.toml import dumps as dump_config
 from tuitrain.config.validation import check_value, find_setting
 from tuitrain.config.values import flatten
@@ -19,7 +19,7 @@ from tuitrain.text import plain
 
 
 def loads(text: str, source: str = "the TOML") -> Sweep:
-    """Raises ConfigError."""
+    """Return the sweep in `text`. Raise ConfigError, naming `source` where the TOML itself is wrong."""
     tree = parse(text, source)
     section = tree.pop("sweep", {})
     if not isinstance(section, dict):
@@ -27,28 +27,28 @@ def loads(text: str, source: str = "the TOML") -> Sweep:
     values, extra = section.pop("values", {}), section.pop("extra", [])
     if not isinstance(values, dict):
         raise ConfigError("sweep.values must be a section, [sweep.values].")
-    if not isinstance(extra, list) or not all(isinstance(one, dict) for one in extra):
-        raise ConfigError("sweep.extra must be sections, each [[sweep.extra]].")
-    added = _added(section.pop("added", {}))
+    if not isinstance(extra, list) or not all(isinstance(trial, dict) for trial in extra):
+        raise ConfigError("sweep.extra must be an array of tables, each [[sweep.extra]].")
+    added = _read_added(section.pop("added", {}))
     return check_sweep(
         Sweep(
             base=config_from_tree(tree, source),
             options=build_options(section),
-            values={key: _choices(key, given) for key, given in _dotted(values)},
-            extra=tuple(map(_trial, extra)),
+            values={key: _read_choices(key, entry) for key, entry in _by_dotted_key(values)},
+            extra=tuple(map(_read_trial, extra)),
             added=added,
         )
     )
 
 
 def read(path: Path) -> tuple[Sweep, str]:
-    """The sweep in the file and the file's text. Raises ConfigError."""
+    """Return the sweep in the file, and the text of the file. Raise ConfigError."""
     text = read_text(path)
     return loads(text, str(path)), text
 
 
 def dumps(sweep: Sweep, original: str = "") -> str:
-    """`sweep` as TOML; `original`, where it says just that, stays as it is, else at least its comments on settings."""
+    """Return TOML of `sweep`: `original` itself if it already describes `sweep`, otherwise with its comments."""
     import tomlkit
 
     if original and loads(original) == sweep:
@@ -57,91 +57,88 @@ def dumps(sweep: Sweep, original: str = "") -> str:
     document.pop("sweep", None)
     section = tomlkit.table()
     for name, value in msgspec.to_builtins(sweep.options).items():
-        section[name] = _storable(value)
+        section[name] = to_toml_value(value)
     values = tomlkit.table()
     for key, choices in sweep.values.items():
-        values[key] = _range(choices) if isinstance(choices, Range) else [_storable(value) for value in choices]
+        values[key] = (
+            msgspec.to_builtins(choices) if isinstance(choices, Range) else [to_toml_value(value) for value in choices]
+        )
     section["values"] = values
     if sweep.extra:
         section["extra"] = tomlkit.aot()
-        for one in sweep.extra:
-            section["extra"].append(tomlkit.item({key: _storable(value) for key, value in one.items()}))
+        for trial in sweep.extra:
+            section["extra"].append(tomlkit.item({key: to_toml_value(value) for key, value in trial.items()}))
     text = dump_config(sweep.base, tomlkit.dumps(document))
     return f"{text.rstrip()}\n\n{tomlkit.dumps(tomlkit.document().add('sweep', section))}"
 
 
 def amend(text: str, changes: Mapping[str, object], added: Mapping[int, Values]) -> str:
-    """A sweep's TOML with other options and more trials, its comments kept. Raises ConfigError where they are not
-    allowed."""
+    """Return a sweep's TOML with `changes` of its options and `added` trials; comments stay.
+
+    Raise ConfigError if the amended sweep is invalid.
+    """
     import tomlkit
 
     document = tomlkit.parse(text)
     section: Any = document.setdefault("sweep", tomlkit.table())
     for name, value in changes.items():
-        section[name] = _storable(check_value(sweep_settings()[f"sweep.{name}"], value))
+        section[name] = to_toml_value(check_value(sweep_settings()[f"sweep.{name}"], value))
     for number, values in added.items():
         trial = tomlkit.inline_table()
-        trial.update({key: _storable(value) for key, value in values.items()})
+        trial.update({key: to_toml_value(value) for key, value in values.items()})
         section.setdefault("added", tomlkit.table())[str(number)] = trial
     amended = tomlkit.dumps(document)
     loads(amended)
     return amended
 
 
-def _trial(given: Mapping[str, Any]) -> Values:
-    return {key: check_value(key, value) for key, value in _dotted(given)}
+def _read_trial(table: Mapping[str, Any]) -> Values:
+    return {key: check_value(key, value) for key, value in _by_dotted_key(table)}
 
 
-def _added(given: object) -> dict[int, Values]:
-    if not isinstance(given, dict) or not all(isinstance(one, dict) for one in given.values()):
+def _read_added(table: object) -> dict[int, Values]:
+    if not isinstance(table, dict) or not all(isinstance(trial, dict) for trial in table.values()):
         raise ConfigError("sweep.added must be a section of trials, each NUMBER = {KEY = VALUE}.")
-    if wrong := [number for number in given if not (number.isdecimal() and len(number) < 9)]:
-        raise ConfigError(f"sweep.added: {plain(wrong[0], 40)} is no number of a trial.")
-    return {int(number): _trial(one) for number, one in given.items()}
+    if invalid := [number for number in table if not (number.isdecimal() and len(number) < 9)]:
+        raise ConfigError(f"sweep.added: {plain(invalid[0], 40)} is not a trial number.")
+    return {int(number): _read_trial(trial) for number, trial in table.items()}
 
 
-def _choices(key: str, given: object) -> Choices:
-    wanted = find_setting(key)
-    if isinstance(given, list) and given:
-        return tuple(dict.fromkeys(check_value(key, value) for value in given))
-    if isinstance(given, dict) and wanted.kind in (int, float) and not wanted.is_list:
-        return _as_range(key, given)
-    ranges = ", or a range {low = 1, high = 9}" if wanted.kind in (int, float) and not wanted.is_list else ""
-    raise ConfigError(f"sweep.values: {key} = {format_for_message(given)} must be a list of values{ranges}.", key=key)
+def _read_choices(key: str, entry: object) -> Choices:
+    setting = find_setting(key)
+    if isinstance(entry, list) and entry:
+        return tuple(dict.fromkeys(check_value(setting, value) for value in entry))
+    is_number = setting.kind in (int, float) and not setting.is_list
+    if isinstance(entry, dict) and is_number:
+        return _read_range(key, entry)
+    or_range = ", or a range {low = 1, high = 9}" if is_number else ""
+    raise ConfigError(f"sweep.values: {key} = {format_for_message(entry)} must be a list of values{or_range}.", key=key)
 
 
-def _as_range(key: str, given: dict[str, object]) -> Range:
+def _read_range(key: str, table: dict[str, object]) -> Range:
     try:
-        found = msgspec.convert(given, Range)
+        limits = msgspec.convert(table, Range)
     except msgspec.ValidationError as error:
         raise ConfigError(
-            f"sweep.values: {key} is no range: {plain(error)}.", "Write {low = 0.001, high = 0.1, log = true}.", key=key
+            f"sweep.values: {key} is not a valid range: {plain(error)}.",
+            "Write {low = 0.001, high = 0.1, log = true}.",
+            key=key,
         ) from None
-    whole = find_setting(key).kind is int
-    for bound in (found.low, found.high):
-        check_value(key, int(bound) if whole and bound.is_integer() else bound)
-    if found.low >= found.high:
-        raise ConfigError(f"sweep.values: {key} needs low < high, not {found.low:g} and {found.high:g}.", key=key)
-    if found.log and found.low <= 0:
-        raise ConfigError(f"sweep.values: {key} with log = true needs low > 0, not {found.low:g}.", key=key)
-    return found
+    setting = find_setting(key)
+    for bound in (limits.low, limits.high):
+        check_value(setting, int(bound) if setting.kind is int and bound.is_integer() else bound)
+    if limits.low >= limits.high:
+        raise ConfigError(f"sweep.values: {key} needs low < high, not {limits.low:g} and {limits.high:g}.", key=key)
+    if limits.log and limits.low <= 0:
+        raise ConfigError(f"sweep.values: {key} with log = true needs low > 0, not {limits.low:g}.", key=key)
+    return limits
 
 
-def _dotted(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """`"optimizer.lr" = …` as it stands, and `optimizer.lr = …`, which TOML takes for tables in each other."""
+def _by_dotted_key(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield dotted keys and values; TOML parses an unquoted `optimizer.lr = …` as a table `lr` in `optimizer`."""
     sections = {key.partition(".")[0] for key in flatten(Config())}
     for key, value in values.items():
         if key in sections and isinstance(value, dict):
-            yield from ((f"{key}.{name}", inner) for name, inner in value.items())
+            yield from ((f"{key}.{name}", entry) for name, entry in value.items())
         else:
             yield key, value
-
-
-def _range(choices: Range) -> dict[str, Any]:
-    return {"low": choices.low, "high": choices.high, "log": choices.log}
-
-
-def _storable(value: Any) -> Any:
-    if value is None:
-        return "none"
-    return list(value) if isinstance(value, tuple) else value
