@@ -265,13 +265,13 @@ def test_left_while_it_is_prepared(
 
     def prepare(doing: str, _: float | None) -> None:
         seen.append((doing, cut.state().phase))
-        if doing == "building the network":
+        if doing == "building the model":
             send(cut, "pause")
             send(cut, name)
 
     state = resume_run(cut, prepare, inbox)
     assert (state.status, state.step, state.phase) == (status, 0, "paused" if status == "queued" else "")
-    assert seen[-1][0] == "building the network"
+    assert seen[-1][0] == "building the model"
     assert [event.name for event in read(cut).events] == [{"stop": "stopped", "detach": "detached"}[name]]
     assert resume_run(cut, lambda *_: None, cutter(cut, 2, "resume")).status == "finished"
     assert_same(read(cut), read(uncut))

@@ -116,7 +116,7 @@ def test_a_damaged_checkpoint_costs_a_finished_run_nothing(
 def test_another_network_in_the_settings_leaves_what_the_run_was_made_with(finished: RunFolder, quick: Quick) -> None:
     before = kept(finished)[:2], finished.info_file.read_bytes()
     finished.config_file.write_text(dumps(quick("model.hidden=[7]")))
-    with pytest.raises(RunError, match="another network's weights"):
+    with pytest.raises(RunError, match="another model's weights"):
         train(finished, 3)
     assert (kept(finished)[:2], finished.info_file.read_bytes()) == before
 

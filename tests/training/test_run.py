@@ -477,7 +477,7 @@ def test_data_that_shrank_is_said_and_trained_on(quick: Quick, read: Read, tmp_p
     (images / "c").mkdir()
     Image.new("L", (8, 8)).save(images / "c" / "1.png")
     Image.new("L", (8, 8)).save(images / "c" / "2.png")
-    with pytest.raises(RunError, match="another network's weights"):
+    with pytest.raises(RunError, match="another model's weights"):
         go_on(folder, epochs=3)
     assert any(event.detail == "classes: ['a', 'b'] before, ['a', 'b', 'c'] now" for event in read(folder).events)
 
@@ -497,7 +497,7 @@ def test_another_networks_checkpoint_is_refused(quick: Quick, tmp_path: Path) ->
     last.write_bytes((narrow.checkpoints / "last.safetensors").read_bytes())
     _, state = go_on(wide)
     assert state.status == "failed"
-    assert "another network's weights" in state.reason
+    assert "another model's weights" in state.reason
 
 
 @pytest.mark.parametrize("part", ["optimizer", "window", "progress", "rng"])

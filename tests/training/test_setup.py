@@ -113,4 +113,4 @@ def test_it_says_what_it_does(quick: Quick) -> None:
     said: list[str] = []
     prepare(quick(), lambda doing, _: said.append(doing))
     assert said[0] == "reading digits"
-    assert said[-1] == "building the network"
+    assert said[-1] == "building the model"

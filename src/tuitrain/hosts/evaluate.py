@@ -23,7 +23,7 @@ def evaluate_checkpoint(
         from tuitrain.training import checkpoint
         from tuitrain.training.device import choose_device
         from tuitrain.training.evaluation.record import evaluate_split
-        from tuitrain.training.progress import TrainingProgress, checkpoint_position, load_weights
+        from tuitrain.training.progress import TrainingProgress
         from tuitrain.training.setup import prepare
 
         config = folder.config()
@@ -37,13 +37,13 @@ def evaluate_checkpoint(
             raise ConfigError("The run has no validation split: data.validation = 0.", key="data.validation")
         path = folder.checkpoints / f"{which}.safetensors"
         saved, state = checkpoint.load(path), folder.state()
-        load_weights(setup, saved, path)
+        checkpoint.load_weights(setup.model, saved, path)
         at = TrainingProgress(lr=0, epochs=state.epochs, epoch=state.epoch, step=state.step, best=state.best)
         if which == "last":
             # The state of a run that was interrupted is ahead of its checkpoint.
-            at.epoch, at.batch, at.step = checkpoint_position(saved, path)
+            at.epoch, at.batch, at.step = checkpoint.position(saved, path)
         progress(f"evaluating on {split}", None)
-        seen = evaluate_split(setup, split, at, lambda: None, which=which)  # type: ignore[arg-type]
+        seen = evaluate_split(setup, split, at, lambda: None, which)  # type: ignore[arg-type]
         if shown_status(state) not in ("queued", "running", "paused"):
             # A copy that can only be read is looked at all the same.
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""A mini-batch's loss and gradients: by autograd, and without it where the network is plain enough."""
+"""Compute the loss and gradients of a mini-batch: by autograd, or directly for a plain MLP on the CPU."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -14,45 +14,42 @@ from tuitrain.training.torch_internals import aten, log_softmax_backward
 
 
 class Backward(Protocol):
-    def __call__(self, images: Tensor, labels: Tensor, together: int, /) -> tuple[Tensor, Tensor]:
-        """Adds the gradients of the loss, divided by `together`, to those of the weights.
+    def __call__(self, images: Tensor, labels: Tensor, accumulated: int, /) -> tuple[Tensor, Tensor]:
+        """Add the gradients of the loss, divided by `accumulated`, to those of the parameters.
 
-        Gives the mean loss () and the logits (N, K), neither with a graph.
+        `images` (N, C, H, W), `labels` (N,) int64; `accumulated` is the number of mini-batches in this step. Returns
+        the mean loss () and the logits (N, K), both detached.
         """
         ...
 
     def zero_grad(self) -> None:
-        """The step is taken: the next gradients begin anew."""
+        """Discard the gradients after a step."""
         ...
 
 
 def build_backward(setup: Setup) -> Backward:
-    """What computes them fastest: `DirectBackward` gives the same as `AutogradBackward` to the last bit."""
-    return DirectBackward(setup) if DirectBackward.fits(setup) else AutogradBackward(setup)
+    """Return the fastest implementation for the model; both give bit-identical results."""
+    return DirectBackward(setup) if DirectBackward.supports(setup) else AutogradBackward(setup)
 
 
 class AutogradBackward:
-    """Any network, device and precision."""
+    """Backpropagation by autograd: for any model, device and precision."""
 
     def __init__(self, setup: Setup) -> None:
-        self._model, self._autocast, self._scaler, self._optimizer = (
-            setup.model,
-            setup.autocast,
-            setup.scaler,
-            setup.optimizer,
-        )
-        self._smoothing = setup.config.training.label_smoothing
+        self._model, self._optimizer = setup.model, setup.optimizer
+        self._autocast, self._scaler = setup.autocast, setup.scaler
+        self._label_smoothing = setup.config.training.label_smoothing
 
-    def __call__(self, images: Tensor, labels: Tensor, together: int, /) -> tuple[Tensor, Tensor]:
+    def __call__(self, images: Tensor, labels: Tensor, accumulated: int, /) -> tuple[Tensor, Tensor]:
         loss, logits = self.forward(images, labels)
-        self.backward(loss / together if together > 1 else loss)
+        self.backward(loss / accumulated if accumulated > 1 else loss)
         return loss.detach(), logits.detach()
 
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean loss () and the logits (N, K), with their graph."""
+        """Return the mean loss () and the logits (N, K) with their autograd graph."""
         with self._autocast():
             logits = self._model(images)
-            return F.cross_entropy(logits, labels, label_smoothing=self._smoothing), logits
+            return F.cross_entropy(logits, labels, label_smoothing=self._label_smoothing), logits
 
     def backward(self, loss: Tensor) -> None:
         torch.autograd.backward(self._scaler.scale(loss))
@@ -61,9 +58,9 @@ class AutogradBackward:
         self._optimizer.zero_grad()
 
 
-# The gradient of an activation's input, from that of its output, its input and its output.
-_Backward = Callable[[Tensor, Tensor, Tensor], Tensor]
-_BACKWARD: dict[Activation, _Backward] = {
+# (gradient of the output, input, output) -> gradient of the input
+_ActivationBackward = Callable[[Tensor, Tensor, Tensor], Tensor]
+_ACTIVATION_BACKWARD: dict[Activation, _ActivationBackward] = {
     "relu": lambda grad, _, output: aten.threshold_backward(grad, output, 0),
     "sigmoid": lambda grad, _, output: aten.sigmoid_backward(grad, output),
     "tanh": lambda grad, _, output: aten.tanh_backward(grad, output),
@@ -75,59 +72,63 @@ _BACKWARD: dict[Activation, _Backward] = {
 
 
 class DirectBackward:
-    """An mlp of linear layers and activations in float32 on the CPU, one mini-batch a step.
+    """Backpropagation without autograd: for an MLP in float32 on the CPU, without gradient accumulation.
 
-    Back-propagation as autograd does it, by the same kernels, but called directly and writing into gradients that
-    stay where they are: at small batches, half of autograd's time goes into everything else.
+    It calls the kernels that autograd calls, and writes into gradients that are allocated once. With small batches
+    autograd's bookkeeping takes as long as these kernels.
     """
 
     @staticmethod
-    def fits(setup: Setup) -> bool:
+    def supports(setup: Setup) -> bool:
         config = setup.config
-        plain = isinstance(setup.model, MLP) and not config.model.dropout and not config.model.batch_norm
-        alone = config.training.precision == "fp32" and config.optimizer.accumulate == 1
-        return plain and alone and setup.device.type == "cpu"
+        plain_mlp = isinstance(setup.model, MLP) and not config.model.dropout and not config.model.batch_norm
+        plain_step = config.training.precision == "fp32" and config.optimizer.accumulate == 1
+        return plain_mlp and plain_step and setup.device.type == "cpu"
 
     def __init__(self, setup: Setup) -> None:
         assert isinstance(setup.model, MLP)
-        modules = [module for module in (*setup.model.layers, setup.model.head) if isinstance(module, nn.Linear)]
+        linears = [module for module in (*setup.model.layers, setup.model.head) if isinstance(module, nn.Linear)]
         for parameter in setup.model.parameters():
             parameter.grad = torch.zeros_like(parameter)
-        self._weights = [(linear.weight.detach(), linear.bias.detach()) for linear in modules]
-        self._gradients = [(linear.weight.grad, linear.bias.grad) for linear in modules]
-        self._activate = setup.model.layers[1] if len(modules) > 1 else nn.Identity()
-        self._backward = _BACKWARD[setup.config.model.activation]
-        self._smoothing = setup.config.training.label_smoothing
+        self._weights = [(linear.weight.detach(), linear.bias.detach()) for linear in linears]
+        self._gradients = [(linear.weight.grad, linear.bias.grad) for linear in linears]
+        self._activation = setup.model.layers[1] if len(linears) > 1 else nn.Identity()
+        self._activation_backward = _ACTIVATION_BACKWARD[setup.config.model.activation]
+        self._label_smoothing = setup.config.training.label_smoothing
         self._one = torch.ones(())
 
-    def __call__(self, images: Tensor, labels: Tensor, _together: int, /) -> tuple[Tensor, Tensor]:
-        inputs, sums = [images.detach().flatten(1)], []
+    def __call__(self, images: Tensor, labels: Tensor, _accumulated: int, /) -> tuple[Tensor, Tensor]:
+        # inputs[i] (N, features) goes into linear layer i, whose output before the activation is outputs[i].
+        inputs, outputs = [images.detach().flatten(1)], []
         for weight, bias in self._weights[:-1]:
-            sums.append(torch.addmm(bias, inputs[-1], weight.t()))
-            inputs.append(self._activate(sums[-1]))
+            outputs.append(torch.addmm(bias, inputs[-1], weight.t()))
+            inputs.append(self._activation(outputs[-1]))
         weight, bias = self._weights[-1]
         logits = torch.addmm(bias, inputs[-1], weight.t())
-        loss, grad = self._loss(logits, labels)
+        loss, grad = self._loss_and_gradient(logits, labels)
         for layer in reversed(range(len(self._weights))):
-            of_weight, of_bias = self._gradients[layer]
-            torch.mm(grad.t(), inputs[layer], out=of_weight)
-            torch.sum(grad, 0, out=of_bias)
+            # grad (N, features) is the gradient of the layer's output.
+            weight_grad, bias_grad = self._gradients[layer]
+            torch.mm(grad.t(), inputs[layer], out=weight_grad)
+            torch.sum(grad, 0, out=bias_grad)
             if layer:
-                grad = self._backward(grad.mm(self._weights[layer][0]), sums[layer - 1], inputs[layer])
+                grad = grad.mm(self._weights[layer][0])
+                grad = self._activation_backward(grad, outputs[layer - 1], inputs[layer])
         return loss, logits
 
-    def _loss(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean cross-entropy () and its gradient (N, K)."""
-        if self._smoothing:
+    def _loss_and_gradient(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean cross-entropy () and its gradient with respect to the logits (N, K)."""
+        if self._label_smoothing:
             leaf = logits.detach().requires_grad_()
             with torch.enable_grad():
-                loss = F.cross_entropy(leaf, labels, label_smoothing=self._smoothing)
+                loss = F.cross_entropy(leaf, labels, label_smoothing=self._label_smoothing)
             (grad,) = torch.autograd.grad(loss, leaf)
             return loss.detach(), grad
         log_softmax = torch.log_softmax(logits, 1)
+        # Reduction 1 is the mean; -100 is the class that torch ignores by default.
         loss, count = aten.nll_loss_forward(log_softmax, labels, None, 1, -100)
         grad = aten.nll_loss_backward(self._one, log_softmax, labels, None, 1, -100, count)
         return loss, log_softmax_backward(grad, log_softmax, 1, torch.float32)
 
     def zero_grad(self) -> None:
-        """Nothing: they are written over."""
+        """Do nothing: the next call overwrites the gradients."""

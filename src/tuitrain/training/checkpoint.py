@@ -1,10 +1,11 @@
-"""Checkpoints: safetensors files, which hold numbers only, so that loading one never executes anything.
+"""Checkpoints as safetensors files, which hold only numbers: loading one never executes code.
 
 Tensors are stored under dotted names (`model.…`, `optimizer.…`, `rng.…`), everything else as JSON in the metadata.
 """
 
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from tuitrain.errors import RunError
 from tuitrain.runs.files import sync_folder
@@ -23,13 +24,15 @@ State = dict[str, Any]
 
 
 def save(path: Path, state: State) -> None:
-    """Written beside and renamed, so that `path` is the old checkpoint or the new one, also after a power cut. Raises
-    OSError."""
+    """Write `state`, nested containers of tensors and plain values, to `path`. Raises OSError.
+
+    The file is renamed into place: a crash or power failure leaves either the old checkpoint or the new one.
+    """
     tensors: dict[str, Tensor] = {}
-    rest = _flatten(state, "", tensors)
+    tree = _flatten(state, "", tensors)
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        save_file(tensors, temporary, {"state": msgspec.json.encode(rest).decode()})
+        save_file(tensors, temporary, {"state": msgspec.json.encode(tree).decode()})
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -40,24 +43,41 @@ def save(path: Path, state: State) -> None:
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> State:
-    """What was saved. Raises RunError where the file is missing or damaged."""
+    """Return the saved state with its tensors on `device`. Raises RunError if the file is missing or damaged."""
     if not path.is_file():
-        raise RunError(f"There is no checkpoint {plain(path.name)} in {plain(path.parent)}.")
+        raise RunError(f"The checkpoint {plain(path.name)} is missing in {plain(path.parent)}.")
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
-            rest = msgspec.json.decode((file.metadata() or {})["state"])
-            state = _unflatten(rest, file.get_tensor)
+            tree = msgspec.json.decode((file.metadata() or {})["state"])
+            state = _unflatten(tree, file.get_tensor)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError, msgspec.DecodeError) as error:
         raise RunError(f"The checkpoint {plain(path)} is damaged: {plain(error, 120)}.") from None
     if not isinstance(state, dict):
-        raise RunError(f"The checkpoint {plain(path)} is damaged: it holds no state.")
+        raise RunError(f"The checkpoint {plain(path)} is damaged: it contains no state.")
     return state
 
 
+def load_weights(model: nn.Module, state: State, path: Path) -> None:
+    """Load the weights of the checkpoint at `path`. Raises RunError if they are another model's."""
+    try:
+        model.load_state_dict(state["model"])
+    except (KeyError, RuntimeError, TypeError, AttributeError):
+        raise RunError(f"The checkpoint {path.name} contains another model's weights.") from None
+
+
+def position(state: State, path: Path) -> tuple[int, int, int]:
+    """Return completed epochs, mini-batches of the current epoch and steps. Raises RunError if they are missing."""
+    try:
+        epoch, batch, step = (msgspec.convert(state["progress"][name], int) for name in ("epoch", "batch", "step"))
+    except (KeyError, TypeError, msgspec.ValidationError) as error:
+        raise RunError(f"The checkpoint {path.name} has no valid progress: {plain(error, 120)}.") from None
+    return epoch, batch, step
+
+
 def _flatten(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
-    """The value with each tensor moved to `tensors` and named in its place."""
+    """Return `value` as JSON, with each tensor replaced by its name and added to `tensors`."""
     if isinstance(value, Tensor):
-        # A clone: safetensors refuses tensors that share memory, and the loop goes on changing these.
+        # Clone: safetensors refuses tensors that share memory.
         tensors[name] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
         return {"tensor": name}
     if isinstance(value, dict):
@@ -67,26 +87,26 @@ def _flatten(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     return value
 
 
-def _unflatten(value: Any, tensor: Any) -> Any:
+def _unflatten(value: Any, get_tensor: Callable[[str], Tensor]) -> Any:
     if not isinstance(value, dict):
         return value
     ((kind, content),) = value.items()
     if kind == "tensor":
-        return tensor(content)
+        return get_tensor(content)
     if kind == "list":
-        return [_unflatten(item, tensor) for item in content]
-    return {key: _unflatten(item, tensor) for key, item in content}
+        return [_unflatten(item, get_tensor) for item in content]
+    return {key: _unflatten(item, get_tensor) for key, item in content}
 
 
 def rng_state(device: torch.device) -> State:
-    """The state of every generator that training may draw from."""
-    _, words, position, has_gauss, cached = np.random.get_state()
+    """Return the state of all random number generators that training may use, as tensors and plain numbers."""
+    _, words, index, has_gauss, cached = np.random.get_state()
     version, internal, gauss = random.getstate()
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
         "mps": torch.mps.get_rng_state() if device.type == "mps" else None,
-        "numpy": [torch.from_numpy(np.asarray(words, dtype=np.int64)), position, has_gauss, cached],
+        "numpy": [torch.from_numpy(np.asarray(words, dtype=np.int64)), index, has_gauss, cached],
         "python": [version, torch.tensor(internal, dtype=torch.int64), gauss],
     }
 
@@ -97,7 +117,7 @@ def set_rng_state(state: State, device: torch.device) -> None:
         torch.cuda.set_rng_state(state["cuda"].cpu(), device)
     if device.type == "mps" and state.get("mps") is not None:
         torch.mps.set_rng_state(state["mps"].cpu())
-    words, position, has_gauss, cached = state["numpy"]
-    np.random.set_state(("MT19937", words.cpu().numpy().astype(np.uint32), position, has_gauss, cached))
+    words, index, has_gauss, cached = state["numpy"]
+    np.random.set_state(("MT19937", words.cpu().numpy().astype(np.uint32), index, has_gauss, cached))
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal.tolist()), gauss))

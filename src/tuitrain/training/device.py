@@ -1,4 +1,4 @@
-"""Where the tensors are, and how many threads compute."""
+"""Choose the device, set up torch for training on it, and manage its memory."""
 
 import gc
 import os
@@ -13,51 +13,51 @@ from tuitrain.errors import ConfigError
 
 
 def choose_device(name: str) -> torch.device:
-    """The device that `training.device` names. Raises ConfigError where this machine has no such device."""
+    """Return the device that `training.device` names. Raises ConfigError if torch does not see it."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     device = torch.device(name)
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (device.index or 0) >= count:
-            seen = f"sees {count} CUDA device{'s' * (count != 1)}" if count else "sees no CUDA device"
+            available = f"sees {count} CUDA device{'s' * (count != 1)}" if count else "sees no CUDA device"
             hint = "Use auto, cpu or a smaller number." if count else "Use auto or cpu."
-            raise ConfigError(f"training.device = {name}: torch {seen}.", hint, key="training.device")
+            raise ConfigError(f"training.device = {name}: torch {available}.", hint, key="training.device")
         return torch.device("cuda", device.index if device.index is not None else torch.cuda.current_device())
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("training.device = mps: this machine has none.", "Use auto or cpu.", key="training.device")
+        raise ConfigError("training.device = mps: torch sees no MPS device.", "Use auto or cpu.", key="training.device")
     return device
 
 
 def configure_torch(config: Config, device: torch.device) -> int:
-    """Prepare the calling thread, which must be the one that trains; returns its number of CPU threads."""
-    # A thread a core is the worst choice beside anything else that runs: two on two busy cores are three times slower.
-    threads = config.training.threads or max(1, min(4, _cores() - 1))
+    """Set up the calling thread, which must be the one that trains. Return its number of CPU threads."""
+    # One core stays free: two threads on two cores that also run other processes are three times slower than one.
+    threads = config.training.threads or max(1, min(4, _available_cores() - 1))
     torch.set_num_threads(threads)
-    # Adam's moments fill with denormal numbers on images with constant pixels, and cost up to 1.8 times the step.
+    # Constant pixels fill Adam's moments with denormal numbers, which make a step up to 1.8 times slower.
     torch.set_flush_denormal(True)
     if device.type == "cuda":
-        # Streams and events are the current device's.
+        # Streams and events are created on the current device.
         torch.cuda.set_device(device)
-        # A process looks at it once, with its first matrix product, and a later run may be a deterministic one.
+        # cuBLAS reads this once, at the first matrix product; a later run in this process may be deterministic.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     deterministic = config.training.deterministic
-    # As torch.use_deterministic_algorithms, which loads the compiler for it: seconds of work.
+    # The same as torch.use_deterministic_algorithms, which imports the compiler: seconds of work.
     torch.set_deterministic_debug_mode("error" if deterministic else "default")
     torch.backends.cudnn.benchmark = device.type == "cuda" and not deterministic
     return threads
 
 
 def release_memory() -> None:
-    """Give back what no tensor needs any more of the GPU's memory: another process may."""
+    """Return unused GPU memory to the driver, for other processes."""
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         gc.collect()
-        # Where torch is older, a graph that could not be captured leaves this broken.
+        # In older releases of torch this fails after a failed graph capture.
         with suppress(RuntimeError):
             torch.cuda.empty_cache()
 
 
-def _cores() -> int:
+def _available_cores() -> int:
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:
@@ -65,13 +65,14 @@ def _cores() -> int:
 
 
 def describe_device(device: torch.device) -> str:
+    """Return the device and its hardware, such as "cuda:0 NVIDIA H100"."""
     if device.type == "cuda":
         return f"{device} {torch.cuda.get_device_name(device)}"
     return f"{device} {platform.processor() or platform.machine()}"
 
 
 def memory_in_use(device: torch.device) -> int:
-    """Bytes: of the device's memory that torch holds, on the CPU of main memory that this process holds."""
+    """Return bytes: the GPU memory that torch has reserved, or the resident memory of this process."""
     if device.type == "cuda":
         return int(torch.cuda.memory_reserved(device))
     return int(psutil.Process().memory_info().rss)

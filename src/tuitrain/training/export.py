@@ -1,4 +1,4 @@
-"""The weights of a run for other programs: safetensors, or a whole network as ONNX."""
+"""Export the weights of a run as safetensors, or its whole model as ONNX."""
 
 import importlib
 import json
@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
 from tuitrain import __version__
 from tuitrain.config.values import flatten
@@ -15,26 +14,28 @@ from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs.folder import RunFolder
 from tuitrain.text import plain
 from tuitrain.training import checkpoint, models
-from tuitrain.training.progress import checkpoint_position
 
 
 def export_weights(folder: RunFolder, which: str, path: Path) -> None:
-    """The network's state_dict, under its own names. Raises RunError and OSError."""
-    saved, about = _saved(folder, which)
+    """Write the model's `state_dict` to `path` as safetensors, with metadata. Raises RunError and OSError."""
+    saved, metadata = _load(folder, which)
     tensors = {name: tensor.contiguous() for name, tensor in saved["model"].items()}
-    save_file(tensors, path, {"format": "pt", **about})
+    save_file(tensors, path, {"format": "pt", **metadata})
 
 
 def export_onnx(folder: RunFolder, which: str, path: Path) -> None:
-    """`images` (N, C, H, W) float32, normalised as the metadata say, to `logits` (N, classes), for any N. Raises
-    RunError, ConfigError where an optional package is missing, and OSError."""
+    """Write the model to `path` as ONNX. Raises RunError, ConfigError if an optional package is missing, and OSError.
+
+    Its input is `images` (N, C, H, W) float32 for any N, normalized as the metadata describe; its output is `logits`
+    (N, classes).
+    """
     for package in ("onnx", "onnxscript"):
         if importlib.util.find_spec(package) is None:
             raise ConfigError(f"ONNX needs the package {package}.", 'Install it with: pip install "tuitrain[onnx]"')
-    saved, about = _saved(folder, which)
+    saved, metadata = _load(folder, which)
     info = folder.info()
     model = models.build(folder.config().model, info.shape, len(info.classes))
-    _fill(model, saved["model"], which)
+    checkpoint.load_weights(model, saved, _checkpoint_path(folder, which))
     program = torch.onnx.export(
         model.eval(),
         (torch.zeros(2, *info.shape),),
@@ -45,37 +46,34 @@ def export_onnx(folder: RunFolder, which: str, path: Path) -> None:
         dynamic_shapes=({0: torch.export.Dim("batch")},),
     )
     assert program is not None
-    program.model.metadata_props.update(about)
+    program.model.metadata_props.update(metadata)
     program.save(path)
 
 
-def _fill(model: nn.Module, state: dict[str, Any], which: str) -> None:
-    try:
-        model.load_state_dict(state)
-    except (RuntimeError, TypeError, AttributeError):
-        raise RunError(f"The checkpoint {which} holds another network's weights than this run's.") from None
+def _checkpoint_path(folder: RunFolder, which: str) -> Path:
+    return folder.checkpoints / f"{which}.safetensors"
 
 
-def _saved(folder: RunFolder, which: str) -> tuple[checkpoint.State, dict[str, str]]:
-    """The checkpoint, and in words what it is: texts alone, as both formats want them."""
-    path = folder.checkpoints / f"{which}.safetensors"
+def _load(folder: RunFolder, which: str) -> tuple[checkpoint.State, dict[str, str]]:
+    """Return the checkpoint `which` ("last" or "best") and its metadata, all strings, as both formats require."""
+    path = _checkpoint_path(folder, which)
     info, config, saved = folder.info(), folder.config(), checkpoint.load(path)
     if which == "last":
-        epoch, _, step = checkpoint_position(saved, path)
+        epoch, _, step = checkpoint.position(saved, path)
     else:
         best = folder.state().best
         epoch, step = (best.epoch, best.step) if best else (0, 0)
     if not isinstance(saved.get("model"), dict) or not info.classes:
-        raise RunError(f"The checkpoint {which} of {plain(folder.id)} is damaged: it holds no network.")
-    about = {
+        raise RunError(f"The checkpoint {which} of {plain(folder.id)} is damaged: it contains no model.")
+    metadata = {
         "run": folder.id, "name": info.name, "checkpoint": which, "epoch": epoch, "step": step, "model": info.model,
         "input": ["batch", *info.shape], "classes": info.classes, "normalization": _normalization(info.mean, info.std),
         "settings": flatten(config), "tuitrain": __version__,
     }  # fmt: skip
-    return saved, {key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()}
+    return saved, {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
 
 
 def _normalization(mean: list[float], std: list[float]) -> dict[str, Any]:
-    """What is done to pixels before they are the network's input; mean and std are null where the run does not say."""
-    return {"formula": "(pixel / white - mean) / std, a channel each, white: the largest value a pixel can have",
+    """Describe how pixels become the model's input; mean and std are null if the run does not record them."""
+    return {"formula": "(pixel / white - mean) / std per channel; white is the largest pixel value",
             "mean": mean or None, "std": std or None}  # fmt: skip

@@ -1,8 +1,7 @@
-"""How far a run is, and saving and restoring all that its future depends on."""
+"""Count how far a run has come, and save or restore everything that the rest of it depends on."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -16,32 +15,34 @@ from tuitrain.training.setup import Setup
 
 @dataclass
 class TrainingProgress:
-    """`epoch` counts whole epochs, `batch` mini-batches of the epoch begun; the sums are that epoch's.
+    """The counters of a run. The field names are those of the checkpoint file."""
 
-    `lr` and `epochs` may differ from the configuration where the user changed them on the way; `drops` counts those
-    of a plateau; `over` says why the run ended early.
-    """
-
+    # The base learning rate and the number of epochs; commands may have changed the configured ones.
     lr: float
     epochs: int
+    # Completed epochs, mini-batches of the current epoch, and optimizer steps of the whole run.
     epoch: int = 0
     batch: int = 0
     step: int = 0
+    # Training images of the whole run, and seconds spent on training alone.
     samples: int = 0
     seconds: float = 0.0
+    # Of the current epoch, from the written rows: loss summed over images, correct predictions, images.
     loss_sum: float = 0.0
     correct: int = 0
     seen: int = 0
+    # Lowest validation loss, and epochs without a lower one: for early stopping, and since the last learning-rate drop.
     lowest: float | None = None
     since_lowest: int = 0
     drops: int = 0
     since_drop: int = 0
     best: Best | None = None
+    # Why training ends before its last epoch; empty while it does not.
     over: str = ""
 
     @property
     def epochs_begun(self) -> int:
-        """Epochs, with the one under way."""
+        """Completed epochs, plus one if the current epoch has begun."""
         return self.epoch + (self.batch > 0)
 
 
@@ -57,9 +58,9 @@ def checkpoint_state(setup: Setup, progress: TrainingProgress, metrics: RunningM
 
 
 def restore_checkpoint(path: Path, setup: Setup, progress: TrainingProgress, metrics: RunningMetrics) -> None:
-    """Raises RunError where the checkpoint is damaged or is another network's."""
+    """Load what `checkpoint_state` returned. Raises RunError if the file is damaged or from another model."""
     state = checkpoint.load(path)
-    load_weights(setup, state, path)
+    checkpoint.load_weights(setup.model, state, path)
     try:
         setup.optimizer.load_state_dict(state["optimizer"])
         if setup.scaler.is_enabled():
@@ -70,20 +71,3 @@ def restore_checkpoint(path: Path, setup: Setup, progress: TrainingProgress, met
         checkpoint.set_rng_state(state["rng"], setup.device)
     except (KeyError, ValueError, TypeError, RuntimeError, AttributeError, msgspec.ValidationError) as error:
         raise RunError(f"The checkpoint {path.name} does not fit this run: {plain(error, 120)}.") from None
-
-
-def load_weights(setup: Setup, state: dict[str, Any], path: Path) -> None:
-    """Raises RunError where these are another network's."""
-    try:
-        setup.model.load_state_dict(state["model"])
-    except (KeyError, RuntimeError, TypeError, AttributeError):
-        raise RunError(f"The checkpoint {path.name} holds another network's weights than this run's.") from None
-
-
-def checkpoint_position(state: dict[str, Any], path: Path) -> tuple[int, int, int]:
-    """Whole epochs, mini-batches of the one begun, and steps. Raises RunError where the checkpoint does not say."""
-    try:
-        epoch, batch, step = (msgspec.convert(state["progress"][name], int) for name in ("epoch", "batch", "step"))
-    except (KeyError, TypeError, msgspec.ValidationError) as error:
-        raise RunError(f"The checkpoint {path.name} does not say how far it is: {plain(error, 120)}.") from None
-    return epoch, batch, step

@@ -1,4 +1,4 @@
-"""What a run was made with."""
+"""Record the machine, software, model and data that a run was trained with."""
 
 import platform
 import subprocess
@@ -12,7 +12,7 @@ from tuitrain.training.setup import Setup
 
 
 def run_info(setup: Setup) -> RunInfo:
-    """All but who the run is: its id, its name and the command line stand in its folder already."""
+    """Return everything but the id, name and command line, which the run folder has already."""
     dataset = setup.dataset
     sizes = {"train": len(dataset.train), "test": len(dataset.test)}
     if dataset.validation is not None:
@@ -46,7 +46,7 @@ def _versions() -> dict[str, str]:
 
 
 def _flags(setup: Setup) -> dict[str, str]:
-    """What else decides about the last bit: of the configuration, of the processor, of the user's environment."""
+    """Return the settings and environment that influence the last bits of a result."""
     training = setup.config.training
     flags = {
         "precision": training.precision,
@@ -61,12 +61,12 @@ def _flags(setup: Setup) -> dict[str, str]:
 
 
 def _git() -> str:
-    """The commit of the working folder, with `+` where files differ from it; empty outside a checkout."""
+    """Return the commit of the working directory, with `+` if it has local changes; "" outside a repository."""
     try:
-        answer = subprocess.run(
+        process = subprocess.run(
             ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
             capture_output=True, text=True, timeout=5, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return answer.stdout.strip()
+    return process.stdout.strip()

@@ -1,4 +1,4 @@
-"""All that training needs, made from a configuration: the data, the network, the optimizer."""
+"""Build the data, model and optimizer that a configuration describes."""
 
 import math
 import random
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tuitrain.config.schema import Config, Data
+from tuitrain.config.schema import Config, Data, Model
 from tuitrain.errors import ConfigError
 from tuitrain.training import device as devices
 from tuitrain.training import models
@@ -20,12 +20,17 @@ from tuitrain.training.models.summary import gradient_layers, title
 from tuitrain.training.optim.build import build_optimizer
 from tuitrain.training.torch_internals import BatchNorm
 
-Batch = Callable[[Tensor], Tensor]
+BatchTransform = Callable[[Tensor], Tensor]
+DatasetLoader = Callable[[Data, int, torch.device, Progress], Dataset]
 
 
 @dataclass
 class Setup:
-    """`transforms` are applied to each training batch in their order; `layers` are those whose gradients are logged."""
+    """What a training loop needs.
+
+    `transforms` change the images `(N, C, H, W)` of each training batch, in this order. `layers` names the parameters
+    whose gradient norms are logged. `title` is the model in short, such as "mlp 784-128-10".
+    """
 
     config: Config
     device: torch.device
@@ -35,19 +40,20 @@ class Setup:
     title: str
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
-    transforms: tuple[Batch, ...]
+    transforms: tuple[BatchTransform, ...]
     layers: list[tuple[str, list[nn.Parameter]]]
 
     @property
     def autocast(self) -> Callable[[], AbstractContextManager[object]]:
-        kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.config.training.precision)
-        return nullcontext if kind is None else partial(torch.autocast, self.device.type, dtype=kind)
+        """The context that a forward pass runs in, according to `training.precision`."""
+        dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.config.training.precision)
+        return nullcontext if dtype is None else partial(torch.autocast, self.device.type, dtype=dtype)
 
     @cached_property
     def images_per_epoch(self) -> int:
-        """Training images an epoch. A last batch of one image has no variance to normalise by, and is left out."""
+        """All training images, except a last batch of one image in a model with batch normalization: it has no variance."""
         count, size = len(self.dataset.train), self.config.data.batch_size
-        return count - 1 if count % size == 1 and size > 1 and self._batch_norm else count
+        return count - 1 if count % size == 1 and size > 1 and self.has_batch_norm else count
 
     @cached_property
     def batches_per_epoch(self) -> int:
@@ -58,21 +64,21 @@ class Setup:
         return math.ceil(self.batches_per_epoch / self.config.optimizer.accumulate)
 
     @property
-    def _batch_norm(self) -> bool:
+    def has_batch_norm(self) -> bool:
         return any(isinstance(module, BatchNorm) for module in self.model.modules())
 
     def epoch_order(self, epoch: int) -> Tensor:
-        """(N,) int64 on the CPU: the order of an epoch is a function of seed and epoch alone, so that a resumed
-        run needs no memory of it."""
+        """Return the shuffled image indices of an epoch, `(images_per_epoch,) int64` on the CPU.
+
+        They depend on the seed and the epoch alone, so a resumed run continues in mid-epoch with a slice.
+        """
+        # A large prime keeps the generator seeds of (seed, epoch) pairs apart.
         generator = torch.Generator().manual_seed((self.config.training.seed * 1_000_003 + epoch) % 2**63)
         return torch.randperm(len(self.dataset.train), generator=generator)[: self.images_per_epoch]
 
 
-Loader = Callable[[Data, int, torch.device, Progress], Dataset]
-
-
-def prepare(config: Config, progress: Progress, load: Loader = load) -> Setup:
-    """Load the data and build the network, in the thread that will train. Raises ConfigError and DataError."""
+def prepare(config: Config, progress: Progress, load: DatasetLoader = load) -> Setup:
+    """Load the data and build the model, in the thread that will train. Raises ConfigError and DataError."""
     device = devices.choose_device(config.training.device)
     threads = devices.configure_torch(config, device)
     if config.training.precision == "fp16" and device.type == "cpu":
@@ -82,12 +88,9 @@ def prepare(config: Config, progress: Progress, load: Loader = load) -> Setup:
     transform = user_transform(config.data.transform)
     dataset = load(config.data, config.training.seed, device, progress)
     augment = augmentation(config.data.augment, config.data.dataset)
-    progress("building the network", None)
-    seed(config.training.seed)
-    model = models.build(config.model, dataset.shape, len(dataset.classes))
-    # Convolutions are faster with the channels innermost, on both devices.
-    convolutional = any(isinstance(module, nn.Conv2d) for module in model.modules())
-    model = model.to(device, memory_format=torch.channels_last if convolutional else torch.preserve_format)  # type: ignore[call-overload]
+    progress("building the model", None)
+    seed_generators(config.training.seed)
+    model = _build_model(config.model, dataset, device)
     setup = Setup(
         config=config,
         device=device,
@@ -97,20 +100,36 @@ def prepare(config: Config, progress: Progress, load: Loader = load) -> Setup:
         title=title(config.model, dataset.shape, len(dataset.classes)),
         optimizer=build_optimizer(config.optimizer, model),
         scaler=torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16"),
-        transforms=tuple(change for change in (augment, transform) if change is not None),
+        transforms=tuple(step for step in (augment, transform) if step is not None),
         layers=gradient_layers(model),
     )
-    if setup.images_per_epoch < 2 and setup._batch_norm:
-        raise ConfigError("Batch normalisation needs at least 2 training images.", key="data.batch_size")
-    if config.data.batch_size == 1 and setup._batch_norm:
-        raise ConfigError(
-            "data.batch_size = 1: batch normalisation needs at least 2 images a batch.", key="data.batch_size"
-        )
+    _check_batch_norm(setup)
     return setup
 
 
-def seed(value: int) -> None:
-    """Every generator that a model, an augmentation or a user's function may draw from."""
-    random.seed(value)
-    np.random.seed(value % 2**32)
-    torch.manual_seed(value)
+def _build_model(config: Model, dataset: Dataset, device: torch.device) -> nn.Module:
+    model = models.build(config, dataset.shape, len(dataset.classes))
+    # Convolutions are faster with channels last, on the CPU as on GPUs.
+    has_convolution = any(isinstance(module, nn.Conv2d) for module in model.modules())
+    memory_format = torch.channels_last if has_convolution else torch.preserve_format
+    return model.to(device, memory_format=memory_format)  # type: ignore[call-overload, no-any-return]
+
+
+def _check_batch_norm(setup: Setup) -> None:
+    """Raise ConfigError if batch normalization would see a batch of one image."""
+    if not setup.has_batch_norm:
+        return
+    if setup.images_per_epoch < 2:
+        raise ConfigError("Batch normalization needs at least 2 training images.", key="data.batch_size")
+    if setup.config.data.batch_size == 1:
+        raise ConfigError(
+            "data.batch_size = 1 is too small: batch normalization needs at least 2 images per batch.",
+            key="data.batch_size",
+        )
+
+
+def seed_generators(seed: int) -> None:
+    """Seed all generators that models, augmentations and user functions draw from."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)

@@ -9,7 +9,15 @@ from torch import Tensor, nn
 
 from tuitrain.config.schema import Config
 from tuitrain.training.data.splits import MemorySplit
-from tuitrain.training.evaluation.evaluate import EACH, PAIRS, SIDE, WORST, Result, evaluate, worst_samples
+from tuitrain.training.evaluation.evaluate import (
+    CONFUSIONS,
+    PICTURE_SIDE,
+    WORST_OVERALL,
+    WORST_PER_CONFUSION,
+    Result,
+    evaluate,
+    worst_samples,
+)
 from tuitrain.training.setup import Setup, prepare
 
 Quick = Callable[..., Config]
@@ -81,7 +89,7 @@ def test_the_mean_is_of_images_not_of_batches(setup: Setup, monkeypatch: pytest.
 
 def test_large_images_go_through_few_at_a_time(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = looked(setup)
-    monkeypatch.setattr("tuitrain.training.evaluation.evaluate.NUMBERS", 8 * 8 * 100)
+    monkeypatch.setattr("tuitrain.training.evaluation.evaluate.MAX_BATCH_VALUES", 8 * 8 * 100)
     beats: list[int] = []
     parts = evaluate(setup.model, setup.dataset.test, SHAPE, 10, setup.autocast, lambda: beats.append(1))
     assert len(beats) == 4
@@ -131,12 +139,12 @@ def test_the_worst_samples(quick: Quick, setup: Setup, normalize: bool) -> None:
     wrong = [index for index in range(360) if predicted[index] != split.labels[index]]
     wrong.sort(key=lambda index: -losses[index].item())
     cells = [(int(split.labels[index]), int(predicted[index])) for index in wrong]
-    frequent = dict(Counter(cells).most_common(PAIRS))
+    frequent = dict(Counter(cells).most_common(CONFUSIONS))
     ranks = [cells[:place].count(cell) for place, cell in enumerate(cells)]
     expected = [
         index
         for place, index in enumerate(wrong)
-        if place < WORST or (cells[place] in frequent and ranks[place] < EACH)
+        if place < WORST_OVERALL or (cells[place] in frequent and ranks[place] < WORST_PER_CONFUSION)
     ]
 
     samples = worst_samples(result, split, setup.dataset)
@@ -185,8 +193,8 @@ def test_of_a_thousand_classes_few_images_are_kept(setup: Setup) -> None:
     confusion = torch.bincount(split.labels * 1000 + predicted, minlength=10**6).view(1000, 1000)
     losses = torch.where(split.labels < 500, 1.0, 2.0)
     samples = worst_samples(Result(1, 0, confusion, losses, predicted, losses), split, setup.dataset)
-    assert len(samples) == WORST + PAIRS * EACH
-    assert [sample.loss for sample in samples] == [2.0] * WORST + [1.0] * PAIRS * EACH
+    assert len(samples) == WORST_OVERALL + CONFUSIONS * WORST_PER_CONFUSION
+    assert [sample.loss for sample in samples] == [2.0] * WORST_OVERALL + [1.0] * CONFUSIONS * WORST_PER_CONFUSION
 
 
 @pytest.mark.parametrize(("channels", "shown"), [(1, 1), (3, 3), (2, 1)])
@@ -197,8 +205,10 @@ def test_large_images_are_shown_small(quick: Quick, channels: int, shown: int) -
     split = MemorySplit(large, torch.tensor([5]))
     setup.dataset.__dict__.update(mean=(0.0,) * channels, std=(1.0,) * channels)
     (sample,) = worst_samples(evaluate(Constant(), split, SHAPE, 10, setup.autocast), split, setup.dataset)
-    assert (sample.height, sample.width, sample.channels) == (SIDE, SIDE, shown)
-    assert len(sample.pixels) == SIDE * SIDE * shown
+    assert (sample.height, sample.width, sample.channels) == (PICTURE_SIDE, PICTURE_SIDE, shown)
+    assert len(sample.pixels) == PICTURE_SIDE * PICTURE_SIDE * shown
     # Every pixel of the digit is four by four.
-    first = torch.frombuffer(bytearray(sample.pixels), dtype=torch.uint8).view(SIDE, SIDE, shown)[::4, ::4, 0]
+    first = torch.frombuffer(bytearray(sample.pixels), dtype=torch.uint8).view(PICTURE_SIDE, PICTURE_SIDE, shown)[
+        ::4, ::4, 0
+    ]
     assert torch.equal(first, (digit[0, 0] * 255).round().to(torch.uint8))

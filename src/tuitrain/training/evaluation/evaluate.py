@@ -1,4 +1,4 @@
-"""One pass over a split without gradients."""
+"""Evaluate a model on a split, and select the wrong predictions to show."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,20 +13,24 @@ from torch import Tensor, nn
 from tuitrain.runs.records import Sample
 from tuitrain.training.data import Dataset, Split
 
-# On the CPU what a batch becomes on its way through the network has to stay in the cache: 1000 take half as long again.
+# Images per batch. On the CPU the activations of a batch must stay in the cache: 1000 images take 1.5 times as long.
 BATCH, CPU_BATCH = 1000, 250
-# So many numbers of a batch at most: of large images a thousand would take more memory than training does.
-NUMBERS = 2**22
-# The images kept: of all wrong answers, and of each of the most frequent pairs of classes confused. Their number does
-# not grow with the classes.
-WORST = 48
-PAIRS, EACH = 32, 4
-SIDE = 32
+# Pixel values per batch: 1000 large images would take more memory than training does.
+MAX_BATCH_VALUES = 2**22
+# Wrong predictions kept: the worst of all, and the worst of each of the most frequent confusions (true, predicted). The
+# number does not grow with the classes.
+WORST_OVERALL = 48
+CONFUSIONS, WORST_PER_CONFUSION = 32, 4
+# Largest height and width of the pictures kept.
+PICTURE_SIDE = 32
 
 
 class Result(Struct, frozen=True):
-    """`confusion` is (K, K) int64 on the CPU, [true, predicted]; `losses` (N,) float32 and `predicted`,
-    `probability` (N,) are on the device."""
+    """The predictions for N images of K classes.
+
+    `confusion` is (K, K) int64 on the CPU, indexed [true, predicted]. `losses` (N,) float32, `predicted` (N,) int64 and
+    `probability` (N,) float32, that of the predicted class, are on the device.
+    """
 
     loss: float
     accuracy: float
@@ -43,45 +47,48 @@ def evaluate(
     shape: Sequence[int],
     classes: int,
     autocast: Callable[[], AbstractContextManager[object]],
-    beat: Callable[[], None] = lambda: None,
+    heartbeat: Callable[[], None] = lambda: None,
 ) -> Result:
-    """The model in eval mode, left as it was found, on images of `shape` (C, H, W); `beat` is called after every
-    batch."""
+    """Evaluate `model` in eval mode on images of `shape` (C, H, W), then restore its mode.
+
+    Calls `heartbeat` after every batch, which may raise to abort.
+    """
     was_training = model.training
     model.eval()
-    losses, predictions, probabilities, labels = [], [], [], []
-    most = CPU_BATCH if split.labels.device.type == "cpu" else BATCH
-    size = max(1, min(most, NUMBERS // prod(shape)))
-    for images, target in split.batches(torch.arange(len(split)), size):
+    batches: list[tuple[Tensor, ...]] = []
+    for images, labels in split.batches(torch.arange(len(split)), _batch_size(split, shape)):
         with autocast():
             logits = model(images)
-        logits = logits.float()
-        losses.append(F.cross_entropy(logits, target, reduction="none"))
+        logits = logits.float()  # (B, K)
+        losses = F.cross_entropy(logits, labels, reduction="none")
         probability, predicted = logits.softmax(1).max(1)
-        predictions.append(predicted)
-        # JSON has no NaN: what an overflown network says has no probability at all.
-        probabilities.append(probability.nan_to_num(0.0))
-        labels.append(target)
-        beat()
+        # NaN logits have no probability, and JSON has no NaN.
+        batches.append((losses, predicted, probability.nan_to_num(0.0), labels))
+        heartbeat()
     model.train(was_training)
-    loss, predicted, true = torch.cat(losses), torch.cat(predictions), torch.cat(labels)
-    confusion = torch.bincount(true * classes + predicted, minlength=classes * classes).view(classes, classes).cpu()
+    losses, predicted, probability, labels = map(torch.cat, zip(*batches, strict=True))
+    confusion = torch.bincount(labels * classes + predicted, minlength=classes * classes).view(classes, classes).cpu()
     return Result(
-        # There are devices without float64.
-        loss=loss.cpu().double().mean().item(),
-        accuracy=confusion.diagonal().sum().item() / max(1, len(true)),
+        # In float64, which some devices lack.
+        loss=losses.cpu().double().mean().item(),
+        accuracy=confusion.diagonal().sum().item() / max(1, len(labels)),
         confusion=confusion,
-        losses=loss,
+        losses=losses,
         predicted=predicted,
-        probability=torch.cat(probabilities),
+        probability=probability,
     )
+
+
+def _batch_size(split: Split, shape: Sequence[int]) -> int:
+    largest = CPU_BATCH if split.labels.device.type == "cpu" else BATCH
+    return max(1, min(largest, MAX_BATCH_VALUES // prod(shape)))
 
 
 @torch.inference_mode()
 def worst_samples(result: Result, split: Split, dataset: Dataset) -> list[Sample]:
-    """The wrongly classified images with the highest losses, of all and of each frequent pair, as small pictures."""
-    chosen = _worst(result, split.labels)
-    pictures = [picture for images, _ in split.batches(chosen, WORST) for picture in _pixels(images, dataset)]
+    """Return the wrong predictions with the highest losses, overall and per confusion, with small pictures."""
+    chosen = _worst_indices(result, split.labels)
+    pictures = [picture for images, _ in split.batches(chosen, WORST_OVERALL) for picture in _pictures(images, dataset)]
     return [
         Sample(
             index=int(index),
@@ -98,25 +105,25 @@ def worst_samples(result: Result, split: Split, dataset: Dataset) -> list[Sample
     ]
 
 
-def _worst(result: Result, labels: Tensor) -> Tensor:
-    """(M,) int64 on the CPU: the rows to keep, the highest loss first."""
+def _worst_indices(result: Result, labels: Tensor) -> Tensor:
+    """Return the indices of the images to keep, `(M,) int64` on the CPU, by falling loss."""
     predicted, true = result.predicted.cpu(), labels.cpu()
     wrong = torch.nonzero(predicted != true).flatten()
     wrong = wrong[result.losses.cpu()[wrong].argsort(descending=True, stable=True)]
-    pairs = true[wrong] * len(result.confusion) + predicted[wrong]
+    confusions = true[wrong] * len(result.confusion) + predicted[wrong]
     kept = torch.zeros(len(wrong), dtype=torch.bool)
-    kept[:WORST] = True
-    for pair, _ in Counter(pairs.tolist()).most_common(PAIRS):
-        kept[torch.nonzero(pairs == pair).flatten()[:EACH]] = True
+    kept[:WORST_OVERALL] = True
+    for confusion, _ in Counter(confusions.tolist()).most_common(CONFUSIONS):
+        kept[torch.nonzero(confusions == confusion).flatten()[:WORST_PER_CONFUSION]] = True
     return wrong[kept]
 
 
-def _pixels(images: Tensor, dataset: Dataset) -> Tensor:
-    """(N, C, H, W) float32 as it goes into the model -> (N, h, w, c) uint8 on the CPU, c 1 or 3, sides <= SIDE."""
+def _pictures(images: Tensor, dataset: Dataset) -> Tensor:
+    """Turn normalized images (N, C, H, W) float32 into pictures (N, h, w, c) uint8 on the CPU; c is 1 or 3."""
     std, mean = (torch.tensor(values).view(1, -1, 1, 1) for values in (dataset.std, dataset.mean))
     images = images.cpu() * std + mean
-    if max(images.shape[2:]) > SIDE:
-        images = F.interpolate(images, size=(SIDE, SIDE), mode="area")
+    if max(images.shape[2:]) > PICTURE_SIDE:
+        images = F.interpolate(images, size=(PICTURE_SIDE, PICTURE_SIDE), mode="area")
     if images.shape[1] != 3:
         images = images.mean(1, keepdim=True)
     return (images.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()

@@ -1,4 +1,4 @@
-"""Looking at the validation and the test split, and keeping what was seen."""
+"""Evaluate the validation and test splits during a run, and record the results in its folder."""
 
 import math
 import time
@@ -12,45 +12,82 @@ from tuitrain.runs.rows import Evaluated
 from tuitrain.runs.writer import RunWriter
 from tuitrain.training import checkpoint
 from tuitrain.training.evaluation.evaluate import evaluate, worst_samples
-from tuitrain.training.progress import TrainingProgress, load_weights
+from tuitrain.training.progress import TrainingProgress
 from tuitrain.training.setup import Setup
 
 SplitName = Literal["validation", "test"]
-Which = Literal["last", "best"]
+CheckpointName = Literal["last", "best"]
 Heartbeat = Callable[[], None]
 
 
 def evaluate_split(
-    setup: Setup, split: SplitName, progress: TrainingProgress, heartbeat: Heartbeat, *, which: Which = "last"
+    setup: Setup, split: SplitName, progress: TrainingProgress, heartbeat: Heartbeat, which: CheckpointName = "last"
 ) -> Evaluation:
-    """Evaluate the network as it is on the split; `heartbeat` is called after every batch."""
+    """Evaluate the model's current weights, which are those of the checkpoint `which`."""
     data = setup.dataset.test if split == "test" else setup.dataset.validation
     assert data is not None
     classes = setup.dataset.classes
     result = evaluate(setup.model, data, setup.dataset.shape, len(classes), setup.autocast, heartbeat)
-    epoch, step = (
-        (progress.best.epoch, progress.best.step)
-        if which == "best" and progress.best
-        else (progress.epochs_begun, progress.step)
-    )
+    best = progress.best if which == "best" else None
     return Evaluation(
         split=split,
         checkpoint=which,
-        epoch=epoch,
-        step=step,
+        epoch=best.epoch if best else progress.epochs_begun,
+        step=best.step if best else progress.step,
         loss=result.loss if math.isfinite(result.loss) else None,
         accuracy=result.accuracy,
         classes=list(classes),
         confusion=result.confusion.tolist(),
         worst=worst_samples(result, data, setup.dataset),
-        true=_numbers(data.labels),
-        predicted=_numbers(result.predicted),
+        true=_to_bytes(data.labels),
+        predicted=_to_bytes(result.predicted),
     )
 
 
-def _numbers(classes: Tensor) -> bytes:
-    """(N,) int64 class numbers as uint16, little-endian."""
+def _to_bytes(classes: Tensor) -> bytes:
+    """Pack class indices (N,) int64 as little-endian uint16."""
     return classes.cpu().numpy().astype("<u2").tobytes()
+
+
+def evaluate_validation(setup: Setup, writer: RunWriter, progress: TrainingProgress, heartbeat: Heartbeat) -> bool:
+    """Evaluate the validation split, if any; return whether its loss is the lowest of the run."""
+    if setup.dataset.validation is None:
+        return False
+    writer.update(phase="validating")
+    score = _evaluate_and_save(setup, writer, "validation", progress, heartbeat)
+    is_best = score.loss is not None and (progress.lowest is None or score.loss < progress.lowest)
+    if is_best:
+        progress.lowest, progress.best = score.loss, Best(progress.epochs_begun, progress.step, score)
+    _write_row(writer, "validation", progress, score, is_best)
+    writer.update(validation=score, best=progress.best)
+    return is_best
+
+
+def evaluate_test(setup: Setup, writer: RunWriter, progress: TrainingProgress, heartbeat: Heartbeat) -> Score:
+    """Evaluate the test split, which influences nothing."""
+    writer.update(phase="testing")
+    score = _evaluate_and_save(setup, writer, "test", progress, heartbeat)
+    _write_row(writer, "test", progress, score, False)
+    writer.update(test=score)
+    return score
+
+
+def evaluate_final(setup: Setup, writer: RunWriter, progress: TrainingProgress, heartbeat: Heartbeat) -> None:
+    """Evaluate the test split with the last weights and, if they differ, with those of the best epoch."""
+    score = evaluate_test(setup, writer, progress, heartbeat)
+    best = progress.best
+    if best is None:
+        return
+    if best.step != progress.step:
+        path = writer.folder.checkpoints / "best.safetensors"
+        last_weights = {name: value.clone() for name, value in setup.model.state_dict().items()}
+        checkpoint.load_weights(setup.model, checkpoint.load(path), path)
+        try:
+            score = _evaluate_and_save(setup, writer, "test", progress, heartbeat, "best")
+        finally:
+            setup.model.load_state_dict(last_weights)
+    progress.best = Best(best.epoch, best.step, best.validation, score)
+    writer.update(best=progress.best, now=True)
 
 
 def _evaluate_and_save(
@@ -59,58 +96,14 @@ def _evaluate_and_save(
     split: SplitName,
     progress: TrainingProgress,
     heartbeat: Heartbeat,
-    *,
-    which: Which = "last",
+    which: CheckpointName = "last",
 ) -> Score:
-    seen = evaluate_split(setup, split, progress, heartbeat, which=which)
-    writer.folder.write_evaluation(seen)
-    return Score(seen.loss, seen.accuracy)
+    evaluation = evaluate_split(setup, split, progress, heartbeat, which)
+    writer.folder.write_evaluation(evaluation)
+    return Score(evaluation.loss, evaluation.accuracy)
 
 
-def evaluate_validation(setup: Setup, writer: RunWriter, progress: TrainingProgress, heartbeat: Heartbeat) -> bool:
-    """Look at the validation split, where there is one; whether its loss is the lowest so far."""
-    if setup.dataset.validation is None:
-        return False
-    writer.update(phase="validating")
-    score = _evaluate_and_save(setup, writer, "validation", progress, heartbeat)
-    better = score.loss is not None and (progress.lowest is None or score.loss < progress.lowest)
-    if better:
-        progress.lowest, progress.best = score.loss, Best(progress.epochs_begun, progress.step, score)
-    _row(writer, "validation", progress, score, better)
-    writer.update(validation=score, best=progress.best)
-    return better
-
-
-def evaluate_test(setup: Setup, writer: RunWriter, progress: TrainingProgress, heartbeat: Heartbeat) -> Score:
-    """Look at the test split, which changes nothing but the record."""
-    writer.update(phase="testing")
-    score = _evaluate_and_save(setup, writer, "test", progress, heartbeat)
-    _row(writer, "test", progress, score, False)
-    writer.update(test=score)
-    return score
-
-
-def evaluate_final(setup: Setup, writer: RunWriter, progress: TrainingProgress, heartbeat: Heartbeat) -> None:
-    """The end of a run: the test split with the last weights, and with the best ones where they are others."""
-    last = evaluate_test(setup, writer, progress, heartbeat)
-    if progress.best is None:
-        return
-    score = last
-    if progress.best.step != progress.step:
-        path = writer.folder.checkpoints / "best.safetensors"
-        kept = {name: value.clone() for name, value in setup.model.state_dict().items()}
-        load_weights(setup, checkpoint.load(path), path)
-        try:
-            score = _evaluate_and_save(setup, writer, "test", progress, heartbeat, which="best")
-        finally:
-            setup.model.load_state_dict(kept)
-    best = progress.best
-    progress.best = Best(best.epoch, best.step, best.validation, score)
-    writer.update(best=progress.best, now=True)
-
-
-def _row(writer: RunWriter, split: SplitName, progress: TrainingProgress, score: Score, best: bool) -> None:
+def _write_row(writer: RunWriter, split: SplitName, progress: TrainingProgress, score: Score, is_best: bool) -> None:
     seconds = round(progress.seconds, 4)
-    writer.row(
-        Evaluated(split, progress.step, progress.epochs_begun, score.loss, score.accuracy, seconds, time.time(), best)
-    )
+    epoch, step = progress.epochs_begun, progress.step
+    writer.row(Evaluated(split, step, epoch, score.loss, score.accuracy, seconds, time.time(), is_best))
