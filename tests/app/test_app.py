@@ -165,8 +165,8 @@ async def test_a_run_whose_folder_is_moved_away_is_told_once(quick: Callable[...
         for _ in range(2):
             app._look_at_host()
         await pilot.pause()
-        (toast,) = (toast.message for toast in app._notifications if "cannot be written any more" in toast.message)
-        assert toast.startswith("The run's folder cannot be written any more: No such file or directory.")
+        (toast,) = (toast.message for toast in app._notifications if "can no longer be written" in toast.message)
+        assert toast.startswith("The run folder can no longer be written: No such file or directory.")
         # Nobody says it again when the app is left.
         assert app.host.error is None
 

@@ -253,7 +253,7 @@ def test_who_asks_for_a_change_hears_the_answer(
     status, said = tell("training.epochs=1")
     assert status == 2
     assert "training.epochs = 1 is not allowed: epoch" in said
-    assert f"Asked by {seen(folder).events[1].detail}." in said
+    assert f"Sent by {seen(folder).events[1].detail}." in said
     answer = ask(folder, "lr", -1.0, 60)
     assert answer is not None
     assert answer.detail.startswith("optimizer.lr = -1 is not allowed: it must be")

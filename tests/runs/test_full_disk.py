@@ -185,7 +185,7 @@ def test_on_the_screen_it_is_a_sentence(disk: Disk) -> None:
     assert done.returncode == 1
     assert "failed: " in done.stderr
     assert FULL in done.stderr
-    assert "What was saved last is kept." in done.stderr
+    assert "The last checkpoint is kept." in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     (path,) = (path for path in disk.path.iterdir() if not path.name.startswith("."))
     assert checkpoint.load(path / "checkpoints" / "last.safetensors")["progress"]["epoch"] >= 1

@@ -63,9 +63,9 @@ def test_there_must_be_a_folder(tmp_path: Path) -> None:
 
 
 def test_no_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"There is no checkpoint last\.safetensors in"):
+    with pytest.raises(RunError, match=r"The checkpoint last\.safetensors is missing in"):
         checkpoint.load(tmp_path / "last.safetensors")
-    with pytest.raises(RunError, match="There is no checkpoint"):
+    with pytest.raises(RunError, match="is missing in"):
         checkpoint.load(tmp_path)
 
 

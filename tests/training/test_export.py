@@ -190,7 +190,7 @@ def test_a_run_without_weights_says_so(tmp_path: Path) -> None:
     from tuitrain.runs.writer import create
 
     folder = create(tmp_path / "runs", RunInfo(id="", name="x"), Config())
-    with pytest.raises(RunError, match="There is no checkpoint"):
+    with pytest.raises(RunError, match="is missing in"):
         export(folder, "safetensors", tmp_path / "x")
 
 

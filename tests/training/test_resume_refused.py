@@ -85,7 +85,7 @@ DAMAGES: dict[Callable[[RunFolder], None], str] = {
     empty: "is damaged",
     cut_short: "is damaged",
     flipped: "is damaged",
-    a_folder: "There is no checkpoint",
+    a_folder: "is missing in",
     without_metadata: "is damaged",
     without_generators: "does not fit this run",
 }
@@ -278,7 +278,7 @@ def test_killed_before_its_first_checkpoint_it_begins_at_the_beginning(
     folder.state_file.write_bytes(msgspec.json.encode(state))
     assert shown_status(state) == "interrupted"
     assert train(folder).status == "finished"
-    assert any("no checkpoint yet, and begins at the beginning" in line for line in read(folder).log)
+    assert any("no checkpoint yet, starting from the beginning" in line for line in read(folder).log)
 
 
 def test_a_new_run_says_nothing_of_checkpoints(finished: RunFolder) -> None:

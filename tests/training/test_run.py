@@ -300,7 +300,7 @@ def test_what_makes_no_sense_is_refused_in_the_log_and_the_rows(
     assert (state.status, state.epochs, state.lr) == ("finished", 2, None)
     run = read(folder)
     (refused,) = (event for event in run.events if event.name == "refused")
-    assert (refused.value, refused.detail[-14:]) == (value, "Asked by test.")
+    assert (refused.value, refused.detail[-13:]) == (value, "Sent by test.")
     assert [line[9:] for line in run.log if "refused" in line] == [f"refused: {refused.detail}"]
 
 
@@ -423,7 +423,7 @@ def test_what_may_change_the_last_bits_is_said_and_stops_nothing(quick: Quick, r
     assert said[0] == "threads: 1 before, 2 now"
     assert "'precision': 'fp32'" in said[1]
     assert "'precision': 'bf16'" in said[1]
-    assert any("threads was 1 and is 2" in line for line in read(folder).log)
+    assert any("threads changed from 1 to 2: results may differ in the last bits" in line for line in read(folder).log)
     # Said where it changed, and not again.
     go_on(folder, epochs=3)
     assert len([event for event in read(folder).events if event.name == "differs"]) == 2
@@ -436,7 +436,7 @@ def test_a_folder_that_is_removed_while_its_run_goes_on(quick: Quick, tmp_path: 
         shutil.rmtree(folder.path)
         raise MemoryError
 
-    with pytest.raises(RunError, match="written any more: No such file or directory"):
+    with pytest.raises(RunError, match="can no longer be written: No such file or directory"):
         go_on(folder, change=lambda setup: setattr(setup, "transforms", (remove,)))
     assert not folder.path.exists()
 
@@ -451,12 +451,12 @@ def test_other_images_of_the_same_names_are_noticed(quick: Quick, read: Read, tm
     folder = new(quick(*settings, "training.epochs=1"), tmp_path)
     go_on(folder)
     go_on(folder, epochs=2)
-    assert "these are not the images it has learnt from" not in folder.log_file.read_text()
+    assert "the run continues on other images" not in folder.log_file.read_text()
     for path in images.rglob("*.png"):
         Image.new("L", (8, 8), 200).save(path)
     _, state = go_on(folder, epochs=3)
     assert state.status == "finished"
-    assert "these are not the images it has learnt from" in folder.log_file.read_text()
+    assert "the run continues on other images" in folder.log_file.read_text()
     assert any(event.detail.startswith("mean: ") for event in read(folder).events if event.name == "differs")
 
 

@@ -78,7 +78,9 @@ def test_how_many(
 
 
 def test_batch_norm_needs_two_images(quick: Quick) -> None:
-    with pytest.raises(ConfigError, match=r"data\.batch_size = 1: batch normalisation needs at least 2") as caught:
+    with pytest.raises(
+        ConfigError, match=r"data\.batch_size = 1 is too small: batch normalization needs at least 2"
+    ) as caught:
         prepared(quick("data.batch_size=1", "model.batch_norm=true"))
     assert caught.value.key == "data.batch_size"
 

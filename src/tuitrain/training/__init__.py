@@ -1,18 +1,21 @@
-"""Training. torch is loaded in this package alone."""
+"""Training with PyTorch; no other package imports torch at module level."""
 
 import gc
 import os
 
-# How long an OpenMP thread without work spins before it sleeps, read when torch is loaded. By default about a
-# millisecond: beside another busy process it holds the core that the other half of its own work waits for. 1000 is
-# libgomp's own choice where it knows of more threads than cores.
+# How often an idle OpenMP thread checks for work before it sleeps; libgomp reads this when torch is imported. The
+# default spins for about a millisecond, which on a shared machine takes the core that another thread waits for. 1000 is
+# libgomp's own value for more threads than cores.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
-def _load_torch() -> None:
-    """Its objects live as long as the process. Looking for garbage among them would lengthen loading by a tenth, take a
-    third of a second when the process ends, and hold the screen up in between."""
+def _import_torch() -> None:
+    """Import torch without garbage collection, and exclude its objects from later collections.
+
+    They live as long as the process. Collecting among them makes the import a tenth slower, the exit of the process a
+    third of a second, and the screen stutter in between.
+    """
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -24,4 +27,4 @@ def _load_torch() -> None:
             gc.enable()
 
 
-_load_torch()
+_import_torch()

@@ -1,4 +1,4 @@
-"""What happens to a loop beside training: commands, the clock, checkpoints, the state on disk."""
+"""Everything a training loop does besides training: commands, the clock, checkpoints, and the state on disk."""
 
 import math
 import time
@@ -14,34 +14,37 @@ from tuitrain.runs.writer import RunWriter
 from tuitrain.text import plain
 from tuitrain.training import checkpoint
 from tuitrain.training import device as devices
-from tuitrain.training.data import Progress as Tell
+from tuitrain.training.data import Progress as ProgressCallback
 from tuitrain.training.metrics import RunningMetrics
 from tuitrain.training.progress import TrainingProgress, checkpoint_state
 from tuitrain.training.setup import Setup
 
-# Seconds between two looks at the control file.
+# Seconds between two polls of the control file.
 POLL_INTERVAL = 0.1
 
 
 class Stopped(Exception):
-    """The user asked the run to stop; its checkpoint is saved."""
+    """The user stopped the run, and its checkpoint is saved."""
 
 
 class Detached(Exception):
-    """The run is to go on in another process; its checkpoint is saved."""
+    """The run continues in another process, and its checkpoint is saved."""
 
 
 class EvaluationAborted(Exception):
-    """A stop or a hand-over is waiting, and what is done just now is done again later."""
+    """A stop or detach command interrupts an evaluation, which is repeated when the run resumes."""
 
 
-def preparation_progress(writer: RunWriter, inbox: Inbox, progress: Tell) -> Tell:
-    """`progress` for a preparation that may take hours: the state stays true, and a stop or a hand-over is obeyed.
-    Raises Stopped and Detached."""
+def preparation_progress(writer: RunWriter, inbox: Inbox, progress: ProgressCallback) -> ProgressCallback:
+    """Wrap `progress` for a preparation that may take hours: update the state, and obey a stop or detach.
 
-    def tell(doing: str, fraction: float | None) -> None:
+    The returned callback raises Stopped and Detached.
+    """
+
+    def report(doing: str, fraction: float | None) -> None:
         progress(doing, fraction)
         writer.update(phase=plain(doing, 60))
+        # Other commands wait for the loop, unless the run leaves this process.
         for command in inbox.new() if inbox.leaving() else ():
             if command.name == "stop":
                 raise Stopped(command.reason)
@@ -50,50 +53,51 @@ def preparation_progress(writer: RunWriter, inbox: Inbox, progress: Tell) -> Tel
             if command.name in ("pause", "resume"):
                 writer.update(status="paused" if command.name == "pause" else "running")
             else:
-                refuse(writer, command, f"{command.name} is for a run that trains, and this one is being prepared.")
+                refuse(writer, command, f"{command.name} needs a run that trains, and this one is being prepared.")
 
-    return tell
+    return report
 
 
-def refuse(writer: RunWriter, command: Command, why: str) -> None:
-    """Say so in the log and the rows."""
-    said = f"{why} Asked by {plain(command.by, 60)}."
-    writer.log(f"refused: {said}")
-    writer.event("refused", said, command.value)
+def refuse(writer: RunWriter, command: Command, reason: str) -> None:
+    """Record in the log and the metrics file that the command was refused."""
+    message = f"{reason} Sent by {plain(command.by, 60)}."
+    writer.log(f"refused: {message}")
+    writer.event("refused", message, command.value)
 
 
 class ControlledLoop:
-    """A loop that listens, saves and tells.
+    """A training loop that applies commands, saves checkpoints and keeps the state on disk up to date.
 
-    `epochs` takes the place of the number in the checkpoint or the configuration.
+    `epochs` overrides the number of epochs in the checkpoint and the configuration.
     """
 
     def __init__(self, setup: Setup, writer: RunWriter, inbox: Inbox, epochs: int | None = None) -> None:
         self.setup, self.config, self.writer, self.inbox, self._epochs = setup, setup.config, writer, inbox, epochs
         self.progress = TrainingProgress(lr=setup.config.optimizer.lr, epochs=setup.config.training.epochs)
-        # No row is longer than an epoch, however large log_every is.
-        between_rows = setup.config.training.log_every * setup.config.optimizer.accumulate
-        self.metrics = RunningMetrics(min(between_rows, setup.batches_per_epoch), setup.device)
-        self._last = writer.folder.checkpoints / "last.safetensors"
+        # A row covers at most one epoch, however large log_every is.
+        batches_per_row = setup.config.training.log_every * setup.config.optimizer.accumulate
+        self.metrics = RunningMetrics(min(batches_per_row, setup.batches_per_epoch), setup.device)
+        self._last_checkpoint = writer.folder.checkpoints / "last.safetensors"
+        # When the clock was started; None while it is stopped.
         self._clock: float | None = None
         self._polled = self._saved = time.monotonic()
-        self._pending: deque[Command] = deque()
+        self._commands: deque[Command] = deque()
 
     def _poll_commands(self) -> None:
-        """Now and then: commands, the time budget, a checkpoint in mid-epoch."""
+        """Apply new commands, check the time budget, and save a checkpoint if one is due."""
         self._polled = time.monotonic()
         self._update_state(memory=devices.memory_in_use(self.setup.device))
-        self._pending.extend(self.inbox.new())
-        while self._pending:
-            self._apply(self._pending.popleft())
+        self._commands.extend(self.inbox.new())
+        while self._commands:
+            self._apply(self._commands.popleft())
         limit = self.config.training.max_minutes
         if limit and self._training_seconds() > limit * 60 and not self.progress.over:
-            self.progress.over = f"The time budget of {limit:g} minutes is used."
+            self.progress.over = f"The time budget of {limit:g} minutes is used up."
         if self._polled - self._saved > self.config.training.checkpoint_every:
             self._save_checkpoint()
 
     def _heartbeat(self) -> None:
-        """In the midst of an evaluation, which may take long. Raises EvaluationAborted."""
+        """Keep the state current during an evaluation. Raises EvaluationAborted on a stop or detach command."""
         self.writer.update()
         if time.monotonic() - self._polled >= POLL_INTERVAL:
             self._polled = time.monotonic()
@@ -101,7 +105,7 @@ class ControlledLoop:
                 raise EvaluationAborted
 
     def _abortable(self, evaluate: Callable[[], None]) -> None:
-        """Where the run is to be left in the midst of it, it is left as it was before."""
+        """Run `evaluate`; if it is aborted, restore the progress from before it and apply the command."""
         before = replace(self.progress)
         try:
             evaluate()
@@ -111,10 +115,10 @@ class ControlledLoop:
             raise
 
     def _apply(self, command: Command) -> None:
-        """Do it, keep what has changed, and acknowledge it in the rows."""
-        if command.name == "detach" and self._pending:
-            # Whoever goes on knows only what comes later.
-            self._pending.append(command)
+        """Apply a command and acknowledge it with an event."""
+        if command.name == "detach" and self._commands:
+            # The next process reads only what follows in the control file: apply the other commands first.
+            self._commands.append(command)
         elif command.name in ("stop", "detach"):
             self._save_checkpoint()
             raise Stopped(command.reason) if command.name == "stop" else Detached
@@ -127,27 +131,25 @@ class ControlledLoop:
             self._apply_setting(command)
 
     def _apply_setting(self, command: Command) -> None:
-        """The learning rate, or the number of epochs."""
+        """Change the learning rate or the number of epochs."""
         try:
             value = accepted(command.name, command.value, self.progress.epochs_begun)
         except ConfigError as error:
             refuse(self.writer, command, str(error))
             return
         if command.name == "lr":
-            what, before, self.progress.lr = "learning rate", self.progress.lr, value
+            name, before, self.progress.lr = "learning rate", self.progress.lr, value
             self._publish_lr()
         else:
-            what, before = "epochs", self.progress.epochs
+            name, before = "epochs", self.progress.epochs
             self._set_epochs(value)
         self._save_checkpoint()
-        by = plain(command.by, 60)
-        self.writer.log(
-            f"{what} {format_value(before)} -> {format_value(value)} at step {self.progress.step:,}, by {by}"
-        )
+        change = f"{name} {format_value(before)} -> {format_value(value)}"
+        self.writer.log(f"{change} at step {self.progress.step:,}, by {plain(command.by, 60)}")
         self.writer.event(command.name, command.by, value)
 
     def _publish_lr(self) -> None:
-        """The state says which learning rate a user has set, the former one, too."""
+        """Write the learning rate to the state once a command has changed it, even back to the configured one."""
         if self.progress.lr != self.config.optimizer.lr or self.writer.state.lr is not None:
             self.writer.update(lr=self.progress.lr)
 
@@ -156,7 +158,7 @@ class ControlledLoop:
             self.progress.epochs, self.progress.over = epochs, ""
 
     def _pause(self, command: Command) -> None:
-        """Hold still until someone says resume; stopping works meanwhile."""
+        """Wait for a resume command; other commands apply meanwhile."""
         self._stop_clock()
         self._enter_pause(command)
         while not self._poll_for_resume():
@@ -175,10 +177,10 @@ class ControlledLoop:
         self.writer.event("resumed", command.by)
 
     def _poll_for_resume(self) -> bool:
-        """Whether a resume came; the commands after it wait for their turn."""
-        self._pending.extend(self.inbox.new())
-        while self._pending:
-            command = self._pending.popleft()
+        """Apply new commands up to a resume, if any; return whether there was one."""
+        self._commands.extend(self.inbox.new())
+        while self._commands:
+            command = self._commands.popleft()
             if command.name == "resume":
                 return True
             if command.name != "pause":
@@ -186,20 +188,20 @@ class ControlledLoop:
         return False
 
     def _save_checkpoint(self) -> None:
-        """The last checkpoint is always a good one: never of a network whose loss was not finite."""
+        """Save the last checkpoint. Raises TrainingError instead if the loss or a weight is not finite."""
         self._write_pending_row()
         self._check_finite(self.metrics.batch_losses(), self.progress.step)
         if not all(bool(weight.isfinite().all()) for weight in self.setup.model.parameters()):
             raise TrainingError(
-                f"The weights stopped being finite numbers by step {self.progress.step}.", "Try a lower learning rate."
+                f"The weights became NaN or infinite by step {self.progress.step}.", "Try a lower learning rate."
             )
-        running = self._clock is not None
+        clock_running = self._clock is not None
         self._stop_clock()
-        # The scores of the state are not in the checkpoint, and must not be older than it.
+        # State first: its scores are not in the checkpoint, and must not be older than it.
         self._update_state(now=True)
-        checkpoint.save(self._last, checkpoint_state(self.setup, self.progress, self.metrics))
+        checkpoint.save(self._last_checkpoint, checkpoint_state(self.setup, self.progress, self.metrics))
         self._saved = time.monotonic()
-        if running:
+        if clock_running:
             self._start_clock()
 
     def _start_clock(self) -> None:
@@ -209,33 +211,35 @@ class ControlledLoop:
         self.progress.seconds, self._clock = self._training_seconds(), None
 
     def _training_seconds(self) -> float:
-        """Of training alone: evaluation, checkpoints and pauses do not count."""
+        """Return the seconds spent on training, without evaluation, checkpoints and pauses."""
         return self.progress.seconds + (time.monotonic() - self._clock if self._clock is not None else 0.0)
 
     def _update_state(self, **changes: Any) -> None:
-        progress, seconds, per_epoch = self.progress, self._training_seconds(), self.setup.steps_per_epoch
+        progress, seconds, steps_per_epoch = self.progress, self._training_seconds(), self.setup.steps_per_epoch
         samples = progress.samples + self.metrics.samples
         self.writer.update(
-            epoch=progress.epoch, epochs=progress.epochs, step=progress.step, steps=per_epoch * progress.epochs,
-            steps_per_epoch=per_epoch, seconds=seconds, samples_per_second=samples / seconds if seconds else 0.0,
+            epoch=progress.epoch, epochs=progress.epochs, step=progress.step, steps=steps_per_epoch * progress.epochs,
+            steps_per_epoch=steps_per_epoch, seconds=seconds, samples_per_second=samples / seconds if seconds else 0.0,
             **changes,
         )  # fmt: skip
 
     def _write_pending_row(self) -> None:
-        """Write the row that is not written yet, because its numbers were still on their way from the device."""
+        """Wait for the metrics row that is on its way from the device, if any, and write it."""
         raise NotImplementedError
 
-    def _check_finite(self, losses: Sequence[float], last: int) -> None:
-        """`losses` are of the mini-batches up to the step `last`. Raises TrainingError that names the step at which
-        they stopped being numbers."""
-        bad = next((place for place, loss in enumerate(losses) if not math.isfinite(loss)), None)
+    def _check_finite(self, losses: Sequence[float], last_step: int) -> None:
+        """Raise TrainingError with the first step whose loss is not finite.
+
+        `losses` are those of the latest mini-batches, of which the last belongs to `last_step`.
+        """
+        bad = next((index for index, loss in enumerate(losses) if not math.isfinite(loss)), None)
         if bad is None:
             return
         accumulate = self.config.optimizer.accumulate
-        step = last - math.ceil(len(losses) / accumulate) + bad // accumulate + 1
+        step = last_step - math.ceil(len(losses) / accumulate) + bad // accumulate + 1
         self.writer.event("not-finite", f"the loss of step {step}")
-        what = "NaN" if math.isnan(losses[bad]) else "infinite"
+        value = "NaN" if math.isnan(losses[bad]) else "infinite"
         raise TrainingError(
-            f"The loss became {what} at step {step} (epoch {self.progress.epoch + 1}).",
+            f"The loss became {value} at step {step} (epoch {self.progress.epoch + 1}).",
             f"Try a learning rate below {self.progress.lr:g}, gradient clipping or a warm-up.",
         )

@@ -1,9 +1,15 @@
-"""The training loop: mini-batches, epochs, a validation split that steers and a test split that only judges."""
+"""The training loop: mini-batches, steps, metrics rows, epochs and evaluation.
+
+Data set, model and optimizer state stay on the device. Losses are summed there, too, and read only when a metrics row
+is due: on a GPU by a non-blocking copy, so that the host never waits for a step. The validation split steers training
+(best checkpoint, early stopping, plateau schedule); the test split never does.
+"""
 
 import math
 import time
 from collections.abc import Iterator
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,51 +31,56 @@ from tuitrain.training.optim.norms import layer_gradient_norms
 from tuitrain.training.progress import restore_checkpoint
 from tuitrain.training.readback import queue_limiter
 
+# The learning rate of a step and, if a metrics row is due after it, the gradient norm of each layer (L,).
+StepResult = tuple[float, Tensor | None]
+
+
+class PendingRow(NamedTuple):
+    """A metrics row whose values are on their way from the device."""
+
+    step: int
+    lr: float
+    readback: MetricsReadback
+
 
 class Loop(ControlledLoop):
-    """Trains `setup` from its last checkpoint, or from the beginning; all that happens goes to `writer`."""
+    """Trains a run from its last checkpoint, or from the beginning, and writes everything that happens to its folder.
 
-    # A row whose numbers are on their way from the device: its step, its learning rate, and they.
-    _pending_row: tuple[int, float, MetricsReadback] | None = None
-    # The whole epochs and the steps after which it begins.
-    _first: tuple[int, int] | None = None
+    Call `restore`, then `run`.
+    """
+
+    _pending_row: PendingRow | None = None
+    # Epoch and step after `restore`.
+    _restored_at: tuple[int, int] | None = None
     _resuming = False
 
     def restore(self) -> None:
-        """To the last checkpoint, where there is one. Raises RunError where it is damaged or another network's."""
-        self._resuming = self._last.exists()
+        """Load the last checkpoint, if any. Raises RunError if the file is damaged or from another model."""
+        self._resuming = self._last_checkpoint.exists()
         if self._resuming:
-            restore_checkpoint(self._last, self.setup, self.progress, self.metrics)
-        self._first = self.progress.epoch, self.progress.step
+            restore_checkpoint(self._last_checkpoint, self.setup, self.progress, self.metrics)
+        self._restored_at = self.progress.epoch, self.progress.step
 
     @property
     def has_progressed(self) -> bool:
-        """Whether a step, or the end of an epoch, came after that."""
-        return self._first not in (None, (self.progress.epoch, self.progress.step))
+        """Whether the loop has completed a step or an epoch since `restore`."""
+        return self._restored_at not in (None, (self.progress.epoch, self.progress.step))
 
     def run(self) -> None:
-        """To be restored before. Raises Stopped, TrainingError where the loss is not finite, and what torch, the
-        disk or a user's own function raises."""
-        self._begin()
+        """Train to the end.
+
+        Raises Stopped, Detached, TrainingError if the loss is not finite, and whatever torch, the file system or a
+        user's function raises.
+        """
+        self._start()
         while not self._done:
-            # A run stopped right after an epoch's last step continues here.
+            # A run that was stopped between an epoch's last step and its evaluation has no batch left.
             if self.progress.batch < self.setup.batches_per_epoch:
                 self._train_epoch()
             self._abortable(self._end_epoch)
         self._finish()
 
-    @property
-    def _done(self) -> bool:
-        return self.progress.epoch >= self.progress.epochs or bool(self.progress.over)
-
-    def _finish(self) -> None:
-        if self.progress.epoch >= self.progress.epochs:
-            # Patience or time that ran out with the last epoch cut nothing short.
-            self.progress.over = ""
-        self._abortable(lambda: evaluate_final(self.setup, self.writer, self.progress, self._heartbeat))
-        self._update_state(now=True)
-
-    def _begin(self) -> None:
+    def _start(self) -> None:
         self._set_epochs(self._epochs)
         if self._resuming:
             self._publish_lr()
@@ -77,21 +88,34 @@ class Loop(ControlledLoop):
             self.writer.event("continued")
             return
         if self.writer.taken_up:
-            self.writer.log("it has no checkpoint yet, and begins at the beginning")
+            self.writer.log("no checkpoint yet, starting from the beginning")
         self._save_checkpoint()
         self._update_state(phase="training", started=time.time())
         self.writer.event("started")
 
+    @property
+    def _done(self) -> bool:
+        return self.progress.epoch >= self.progress.epochs or bool(self.progress.over)
+
+    def _finish(self) -> None:
+        if self.progress.epoch >= self.progress.epochs:
+            # Patience or a time budget that ran out in the last epoch cut nothing short.
+            self.progress.over = ""
+        self._abortable(lambda: evaluate_final(self.setup, self.writer, self.progress, self._heartbeat))
+        self._update_state(now=True)
+
     def _train_epoch(self) -> None:
+        """Train on the rest of the current epoch, or until `progress.over` says why to end."""
         self.setup.model.train()
-        captured, lead = self._captured, queue_limiter(self.setup.device)
+        captured, limiter = self._captured, queue_limiter(self.setup.device)
         self._start_clock()
+        # Image indices (M,) that the epoch has left.
         order = self.setup.epoch_order(self.progress.epoch)[self.progress.batch * self.config.data.batch_size :]
-        for rate, norms in self._graph_steps(captured, order) if captured else self._eager_steps(order):
+        for lr, norms in self._graph_steps(captured, order) if captured else self._eager_steps(order):
             if norms is not None:
-                self._start_row(rate, norms)
-            if lead is not None:
-                lead.step()
+                self._start_row(lr, norms)
+            if limiter is not None:
+                limiter.step()
                 self._write_row_if_ready()
             if time.monotonic() - self._polled >= POLL_INTERVAL:
                 self._poll_commands()
@@ -100,25 +124,26 @@ class Loop(ControlledLoop):
         self._write_pending_row()
         self._stop_clock()
 
-    def _eager_steps(self, order: Tensor) -> Iterator[tuple[float, Tensor | None]]:
-        """Trains on the images of `order`. Gives after each step its learning rate, and where a row is due the norms of
-        its gradients."""
+    def _eager_steps(self, order: Tensor) -> Iterator[StepResult]:
+        """Train on the images with the indices `order` (M,)."""
         setup, progress, optimizer, scaler = self.setup, self.progress, self.setup.optimizer, self.setup.scaler
         clip, accumulate = self.config.optimizer.clip_norm, self.config.optimizer.accumulate
-        size, batches, scaled = self.config.data.batch_size, setup.batches_per_epoch, scaler.is_enabled()
-        backward, step = build_backward(setup), FusedStep(optimizer)
-        for images, labels in setup.dataset.train.batches(order, size):
-            for change in setup.transforms:
-                images = change(images)
-            together = min(accumulate, batches - progress.batch // accumulate * accumulate)
-            loss, logits = backward(images, labels, together)
+        batches, scaled = setup.batches_per_epoch, scaler.is_enabled()
+        backward, fused_step = build_backward(setup), FusedStep(optimizer)
+        for images, labels in setup.dataset.train.batches(order, self.config.data.batch_size):  # (N, C, H, W), (N,)
+            for transform in setup.transforms:
+                images = transform(images)
+            # The epoch's last step may accumulate fewer mini-batches.
+            accumulated = min(accumulate, batches - progress.batch // accumulate * accumulate)
+            loss, logits = backward(images, labels, accumulated)  # (), (N, K)
             self.metrics.add(loss, logits, labels)
             progress.batch += 1
             if progress.batch % accumulate and progress.batch < batches:
                 continue
 
-            rate, row_due = self._next_step()
+            lr, row_due = self._begin_step()
             if scaled and (row_due or clip):
+                # Norms and clipping are of the gradients without the scaler's factor.
                 scaler.unscale_(optimizer)
             norms = layer_gradient_norms(setup.layers) if row_due else None
             if clip:
@@ -127,35 +152,34 @@ class Loop(ControlledLoop):
                 scaler.step(optimizer)
                 scaler.update()
             else:
-                step()
+                fused_step()
             backward.zero_grad()
-            yield rate, norms
+            yield lr, norms
 
-    def _graph_steps(self, captured: Captured, order: Tensor) -> Iterator[tuple[float, Tensor | None]]:
-        """As `_steps`, which takes those of the last, smaller mini-batch."""
-        for rows in captured.batches(order):
+    def _graph_steps(self, captured: Captured, order: Tensor) -> Iterator[StepResult]:
+        """As `_eager_steps`, but replay a CUDA graph; the smaller last mini-batch of the epoch takes an eager step."""
+        for indices in captured.batches(order):  # (N,)
             self.progress.batch += 1
-            rate, row_due = self._next_step()
-            captured(rows, rate)
-            yield rate, captured.norms() if row_due else None
+            lr, row_due = self._begin_step()
+            captured(indices, lr)
+            yield lr, captured.norms() if row_due else None
         if self.progress.batch < self.setup.batches_per_epoch:
             yield from self._eager_steps(order[-(len(order) % self.config.data.batch_size) :])
 
-    def _next_step(self) -> tuple[float, bool]:
-        """The step that comes: its learning rate, which is set, and whether a row is due after it."""
-        setup, progress = self.setup, self.progress
-        steps = setup.steps_per_epoch
-        rate = progress.lr * lr_factor(
-            self.config.schedule, progress.step, steps, steps * progress.epochs, progress.drops
-        )
-        for group in setup.optimizer.param_groups:
-            group["lr"] = rate
+    def _begin_step(self) -> tuple[float, bool]:
+        """Count the next step and set its learning rate; return the rate and whether a row is due after the step."""
+        progress, steps_per_epoch = self.progress, self.setup.steps_per_epoch
+        total_steps = steps_per_epoch * progress.epochs
+        lr = progress.lr * lr_factor(self.config.schedule, progress.step, steps_per_epoch, total_steps, progress.drops)
+        for group in self.setup.optimizer.param_groups:
+            group["lr"] = lr
         progress.step += 1
-        return rate, progress.step % self.config.training.log_every == 0 or progress.batch == setup.batches_per_epoch
+        epoch_ends = progress.batch == self.setup.batches_per_epoch
+        return lr, progress.step % self.config.training.log_every == 0 or epoch_ends
 
     @cached_property
     def _captured(self) -> Captured | None:
-        """The step of whole mini-batches as a CUDA graph, where it can be one; not counted as training."""
+        """The step of a whole mini-batch as a CUDA graph; None if the device or the run does not allow it."""
         return self._capture() if self.setup.device.type == "cuda" else None
 
     def _capture(self) -> Captured | None:
@@ -166,7 +190,7 @@ class Loop(ControlledLoop):
                 return Captured(self.setup, self.metrics)
             rehearse(self.setup)
         except Exception as error:
-            # A step that is bad without a graph, too, is bad again when it is taken; no run ends for want of a graph.
+            # Train without a graph. If the step itself is at fault, the first eager step raises again.
             reason = words(error)
         finally:
             self._update_state(phase="training")
@@ -174,80 +198,81 @@ class Loop(ControlledLoop):
         release_memory()
         return None
 
-    def _start_row(self, rate: float, norms: Tensor) -> None:
-        """Ask for the numbers of a row; on a GPU they come while the next steps are taken."""
+    def _start_row(self, lr: float, norms: Tensor) -> None:
+        """Start reading the values of a metrics row; training continues while they are copied from the GPU."""
         self._write_pending_row()
-        self._pending_row = self.progress.step, rate, self.metrics.start_readback(norms)
-        self.progress.samples += self._pending_row[2].samples
+        self._pending_row = PendingRow(self.progress.step, lr, self.metrics.start_readback(norms))
+        self.progress.samples += self._pending_row.readback.samples
         self._write_row_if_ready()
 
     def _write_row_if_ready(self) -> None:
-        if self._pending_row is not None and self._pending_row[2].ready:
+        if self._pending_row is not None and self._pending_row.readback.ready:
             self._write_pending_row()
 
     def _write_pending_row(self) -> None:
         if self._pending_row is None:
             return
-        step, rate, taken = self._pending_row
-        losses, total, correct, (norms,) = taken.read()
+        step, lr, readback = self._pending_row
+        losses, loss_sum, correct, (norms,) = readback.read()
         self._pending_row = None
         self._check_finite(losses, step)
-        progress, count = self.progress, taken.samples
-        progress.loss_sum += total
+        progress, samples = self.progress, readback.samples
+        progress.loss_sum += loss_sum
         progress.correct += correct
-        progress.seen += count
-        seconds, now, whole = round(self._training_seconds(), 4), time.time(), _short(math.hypot(*norms))
-        layers = tuple(_short(norm) for norm in norms)
+        progress.seen += samples
         self.writer.row(
-            Train(step, progress.epoch + 1, total / count, correct / count, rate, seconds, now, whole, layers)
-        )
+            Train(
+                step, progress.epoch + 1, loss_sum / samples, correct / samples, lr,
+                round(self._training_seconds(), 4), time.time(),
+                _short(math.hypot(*norms)), tuple(_short(norm) for norm in norms),
+            )
+        )  # fmt: skip
         self._update_state(train=Score(progress.loss_sum / progress.seen, progress.correct / progress.seen))
 
     def _end_epoch(self) -> None:
+        """Evaluate the model and save checkpoints, after an epoch or when training ends within one."""
+        progress = self.progress
+        is_best = evaluate_validation(self.setup, self.writer, progress, self._heartbeat)
+        self._apply_patience(is_best)
+        completed = progress.batch >= self.setup.batches_per_epoch
+        every = self.config.evaluation.test_every
+        # The last epoch's test is that of `evaluate_final`.
+        last = progress.epoch + 1 >= progress.epochs or progress.over
+        if every and completed and (progress.epoch + 1) % every == 0 and not last:
+            evaluate_test(self.setup, self.writer, progress, self._heartbeat)
+        self.writer.log(self._epoch_line(is_best))
+        if completed:
+            progress.epoch, progress.batch = progress.epoch + 1, 0
+            progress.loss_sum, progress.correct, progress.seen = 0.0, 0, 0
+        if is_best:
+            best = self._last_checkpoint.with_name("best.safetensors")
+            checkpoint.save(best, {"model": self.setup.model.state_dict()})
+        self._update_state(phase="training")
+        self._save_checkpoint()
+        self._poll_commands()
+
+    def _apply_patience(self, is_best: bool) -> None:
+        """Lower the learning rate (plateau schedule) or stop early once validation has stopped improving."""
         progress, schedule, patience = self.progress, self.config.schedule, self.config.training.patience
-        better = evaluate_validation(self.setup, self.writer, progress, self._heartbeat)
-        progress.since_lowest, progress.since_drop = (
-            (0, 0) if better else (progress.since_lowest + 1, progress.since_drop + 1)
-        )
+        progress.since_lowest = 0 if is_best else progress.since_lowest + 1
+        progress.since_drop = 0 if is_best else progress.since_drop + 1
         if schedule.name == "plateau" and progress.since_drop > schedule.patience:
             progress.drops, progress.since_drop = progress.drops + 1, 0
             self.writer.event("drop", "no better validation loss", progress.lr * schedule.gamma**progress.drops)
         if patience and progress.since_lowest >= patience:
             progress.over = f"Stopped early: no better validation loss for {patience} epochs."
-        every = self.config.evaluation.test_every
-        ended = progress.batch >= self.setup.batches_per_epoch
-        if (
-            every
-            and ended
-            and (progress.epoch + 1) % every == 0
-            and progress.epoch + 1 < progress.epochs
-            and not progress.over
-        ):
-            evaluate_test(self.setup, self.writer, progress, self._heartbeat)
-        self.writer.log(self._epoch_line(better))
-        if ended:
-            progress.epoch, progress.batch, progress.loss_sum, progress.correct, progress.seen = (
-                progress.epoch + 1,
-                0,
-                0.0,
-                0,
-                0,
-            )
-        if better:
-            checkpoint.save(self._last.with_name("best.safetensors"), {"model": self.setup.model.state_dict()})
-        self._update_state(phase="training")
-        self._save_checkpoint()
-        self._poll_commands()
 
-    def _epoch_line(self, better: bool) -> str:
+    def _epoch_line(self, is_best: bool) -> str:
+        """Return the epoch's line in the log: `epoch 3 · train 0.0712, 98.06 % · validation … · best so far`."""
         state, line = self.writer.state, f"epoch {self.progress.epoch + 1}"
         for name in ("train", "validation"):
             score: Score | None = getattr(state, name)
             if score is not None:
-                line += f" · {name} {score.loss if score.loss is not None else math.nan:.4f}, {score.accuracy:.2%}"
-        return line + (" · best so far" if better else "")
+                loss = score.loss if score.loss is not None else math.nan
+                line += f" · {name} {loss:.4f}, {100 * score.accuracy:.2f} %"
+        return line + (" · best so far" if is_best else "")
 
 
-def _short(value: float) -> float | None:
-    """Four digits of a gradient's norm are enough; None where it is not finite."""
-    return float(f"{value:.4g}") if math.isfinite(value) else None
+def _short(norm: float) -> float | None:
+    """Round a gradient norm to four digits, to keep the metrics file small; None if it is not finite."""
+    return float(f"{norm:.4g}") if math.isfinite(norm) else None

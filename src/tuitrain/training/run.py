@@ -1,4 +1,4 @@
-"""A run from its folder to its end, whatever that end is."""
+"""Train one run from its folder, and record how it ended."""
 
 import time
 import traceback
@@ -9,7 +9,7 @@ import torch
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.records import State, Status
+from tuitrain.runs.records import RunInfo, State, Status
 from tuitrain.runs.writer import RunWriter
 from tuitrain.text import plain
 from tuitrain.training.control import Detached, Stopped
@@ -17,13 +17,13 @@ from tuitrain.training.loop import Loop
 from tuitrain.training.provenance import run_info
 from tuitrain.training.setup import Setup
 
-# What must be the same for a resumed run to end as an uninterrupted one, to the last bit.
+# Fields of RunInfo that must be the same for a resumed run to be bit-identical to an uninterrupted one.
 BIT_EXACT_FIELDS = ("device", "threads", "versions", "flags")
-# What must be the same for it to learn from the same images.
+# Fields of RunInfo that must be the same for it to train on the same images.
 DATA_FIELDS = ("classes", "sizes", "mean", "std")
-# How allocators and libraries say that there is no memory, where torch has no exception of its own for it.
-NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "_STATUS_ALLOC_FAILED")
-# How a run ends, and why.
+# Parts of the messages by which allocators and libraries report a lack of memory in a plain RuntimeError.
+OUT_OF_MEMORY_MESSAGES = ("out of memory", "can't allocate memory", "not enough memory", "_STATUS_ALLOC_FAILED")
+# A run's final status, and the reason to show.
 Ending = tuple[Status, str]
 
 
@@ -34,40 +34,73 @@ def train_run(
     epochs: int | None = None,
     writer: RunWriter | None = None,
 ) -> State:
-    """Train a run, from its last checkpoint where there is one; its state says how it ended, and why.
+    """Train a run from its last checkpoint, or from the beginning; return its state, which says how it ended.
 
-    `epochs` takes the place of the number that the run was to have; `writer` is there where this process holds the run
-    already. Handed over, the run is queued, with the phase `paused` where it is to be held again. Raises RunError where
-    another process writes the run, where a run that was taken up could not be trained on, and where not even the end
-    can be written.
+    `epochs` overrides the run's number of epochs. Pass `writer` if this process owns the run already. A detached run
+    is left with the status queued, and the phase paused if the next process must pause it again.
+
+    Raises RunError if another process owns the run, if a run that had ended cannot be resumed, and if its ending cannot
+    be written.
     """
     writer = writer or RunWriter(folder)
-    loops: list[Loop] = []
+    loop: Loop | None = None
 
     def train() -> Ending:
+        nonlocal loop
         writer.update(status="running", phase="preparing", reason="", ended=None)
         loop = Loop(prepare(), writer, inbox, epochs)
-        loops.append(loop)
         restore_run(loop)
         loop.run()
         return "finished", loop.progress.over
 
     try:
-        ending = ending_of(writer, train, lambda: str(loops[0].setup.device) if loops else "the device")
+        ending = ending_of(writer, train, lambda: str(loop.setup.device) if loop else "the device")
         assert ending is not None
         try:
-            record_ending(writer, ending, loops[0] if loops else None)
+            record_ending(writer, ending, loop)
         except OSError as error:
-            why = f"The run's folder cannot be written any more: {error.strerror}. {ending[1]}"
-            raise RunError(why.rstrip()) from None
+            reason = f"The run folder can no longer be written: {error.strerror}. {ending[1]}"
+            raise RunError(reason.rstrip()) from None
     finally:
         writer.close()
     return writer.state
 
 
+def restore_run(loop: Loop) -> None:
+    """Restore the loop from the run's last checkpoint, and record what the run is trained with from now on.
+
+    Raises RunError if the checkpoint does not fit.
+    """
+    writer, info = loop.writer, run_info(loop.setup)
+    _record_differences(writer, writer.folder.info(), info)
+    loop.restore()
+    writer.info(info)
+    for note in info.data_notes:
+        writer.log(f"data: {plain(note)}")
+
+
+def _record_differences(writer: RunWriter, before: RunInfo, now: RunInfo) -> None:
+    """Write an event and a log line for each field that has changed since the run was last trained."""
+    if not before.layers:
+        # The run has not been trained yet.
+        return
+    for name in (*BIT_EXACT_FIELDS, *DATA_FIELDS):
+        old, new = getattr(before, name), getattr(now, name)
+        # Older versions did not record all fields.
+        if old and old != new:
+            writer.event("differs", f"{name}: {plain(old)} before, {plain(new)} now")
+            effect = (
+                "the run continues on other images" if name in DATA_FIELDS else "results may differ in the last bits"
+            )
+            writer.log(f"{name} changed from {plain(old)} to {plain(new)}: {effect}")
+
+
 def record_ending(writer: RunWriter, ending: Ending, loop: Loop | None) -> None:
-    """The last row of the run, and its last state. One that was taken up, and failed before its first step, is again
-    what it was. Raises RunError there, and OSError where not even that can be written."""
+    """Write the run's last event, log line and state.
+
+    If a run that had ended fails before it completes a step, its former state is restored and RunError raised. Raises
+    OSError if the state cannot be written.
+    """
     status, reason = ending
     if status == "failed" and writer.taken_up and not (loop and loop.has_progressed):
         writer.put_back(reason)
@@ -82,8 +115,8 @@ def record_ending(writer: RunWriter, ending: Ending, loop: Loop | None) -> None:
     writer.end(status=status, reason=reason, phase=phase, ended=ended)
 
 
-def ending_of(writer: RunWriter, action: Callable[[], Ending | None], device: Callable[[], str]) -> Ending | None:
-    """What `action` returns, or how the run ends of what is raised there; `device` is for the user to read."""
+def ending_of(writer: RunWriter, action: Callable[[], Ending | None], device_name: Callable[[], str]) -> Ending | None:
+    """Call `action` and return its ending, or the one that its exception means; `device_name` is for the message."""
     try:
         return action()
     except Stopped as stopped:
@@ -91,50 +124,28 @@ def ending_of(writer: RunWriter, action: Callable[[], Ending | None], device: Ca
     except Detached:
         return "queued", ""
     except TuitrainError as error:
-        # What lies behind it is often the user's own code.
         if error.__cause__ is not None:
+            # The cause is usually an exception in the user's own code.
             _log_traceback(writer)
         return "failed", str(error)
     except OSError as error:
-        return "failed", f"Reading or writing failed: {plain(error)}. What was saved last is kept."
+        return "failed", f"Reading or writing failed: {plain(error)}. The last checkpoint is kept."
     except Exception as error:
-        if _no_memory(error):
+        if _is_out_of_memory(error):
             return "failed", (
-                f"Out of memory on {device()}. Try a smaller data.batch_size with optimizer.accumulate,"
+                f"Out of memory on {device_name()}. Try a smaller data.batch_size with optimizer.accumulate,"
                 " or training.precision=bf16."
             )
         _log_traceback(writer)
-        return "failed", f"{type(error).__name__}: {plain(error)} The log of the run has the details."
+        return "failed", f"{type(error).__name__}: {plain(error)} The traceback is in the run's log."
 
 
-def _no_memory(error: Exception) -> bool:
+def _is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
+    return isinstance(error, RuntimeError) and any(message in str(error) for message in OUT_OF_MEMORY_MESSAGES)
 
 
 def _log_traceback(writer: RunWriter) -> None:
     for line in traceback.format_exc().splitlines():
         writer.log(line, detail=True)
-
-
-def restore_run(loop: Loop) -> None:
-    """Bring the loop to where the run is. Keep what the run is made with; say where that differs from what it was made
-    with before. Raises RunError where the run's checkpoint is none that the loop can go on from."""
-    writer, before, now = loop.writer, loop.writer.folder.info(), run_info(loop.setup)
-    if before.layers:
-        for name in (*BIT_EXACT_FIELDS, *DATA_FIELDS):
-            was, is_ = getattr(before, name), getattr(now, name)
-            # What an older version did not record differs from nothing.
-            if was and was != is_:
-                writer.event("differs", f"{name}: {plain(was)} before, {plain(is_)} now")
-                what = (
-                    "these are not the images it has learnt from"
-                    if name in DATA_FIELDS
-                    else "the result may differ in its last bits"
-                )
-                writer.log(f"{name} was {plain(was)} and is {plain(is_)}: {what}")
-    loop.restore()
-    writer.info(now)
-    for note in now.data_notes:
-        writer.log(f"data: {plain(note)}")

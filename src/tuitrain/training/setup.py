@@ -51,7 +51,7 @@ class Setup:
 
     @cached_property
     def images_per_epoch(self) -> int:
-        """All training images, except a last batch of one image in a model with batch normalization: it has no variance."""
+        """All training images, minus a last batch of one image, which has no variance for batch normalization."""
         count, size = len(self.dataset.train), self.config.data.batch_size
         return count - 1 if count % size == 1 and size > 1 and self.has_batch_norm else count
 

@@ -21,7 +21,7 @@ class Member(Loop):
     _under_way: Iterator[tuple[float, Tensor | None]] | None = None
 
     def begin(self) -> None:
-        self._begin()
+        self._start()
 
     @property
     def paused(self) -> bool:
@@ -76,7 +76,7 @@ class Member(Loop):
     def count(self) -> None:
         """A mini-batch's gradients are there, and the step comes."""
         self.progress.batch += 1
-        self._rate, _ = self._next_step()
+        self._rate, _ = self._begin_step()
 
     def phase(self, name: str) -> None:
         self._update_state(phase=name)
