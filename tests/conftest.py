@@ -15,6 +15,7 @@ from tuitrain.runs.control import Command, CommandName, Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 
+pytest_plugins = ["written_runs"]
 ROOT = Path(__file__).parent.parent
 # One thread: the networks are too small to share, and results are the same to the last bit on any machine.
 QUICK = ("training.device=cpu", "training.threads=1")

@@ -206,4 +206,4 @@ async def test_without_a_checkpoint_no_epochs_are_asked_for(write_run: WriteRun)
         await pilot.pause()
         assert isinstance(app.screen, Run)
         (toast,) = app._notifications
-        assert "its checkpoint checkpoints/last.safetensors is gone" in toast.message
+        assert "its checkpoint checkpoints/last.safetensors is missing" in toast.message

@@ -204,7 +204,7 @@ def test_three_epochs_and_two_more_are_five(home: Path) -> None:
     refused = tuitrain(home, "resume", "grown")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr == (
-        "tuitrain: The run has finished, after 3 epochs. Give it more: --epochs +5, or --epochs 8.\n"
+        "tuitrain: The run has finished, after 3 epochs. Extend it with --epochs +5, or --epochs 8.\n"
     )
     done = tuitrain(home, "resume", "grown", "--epochs", "+2", "--json")
     assert done.returncode == 0, done.stderr

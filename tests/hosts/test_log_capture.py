@@ -103,7 +103,7 @@ def test_what_came_before_there_was_a_log_is_in_it(tmp_path: Path, capfd: Capfd)
     with LogCapture() as capture:
         print("early")  # noqa: T201
         os.write(2, b"descriptor\n")
-        capture.to(tmp_path / "log.txt")
+        capture.redirect_to(tmp_path / "log.txt")
         print("late")  # noqa: T201
     assert (tmp_path / "log.txt").read_text().split() == ["early", "descriptor", "late"]
     assert capfd.readouterr() == ("", "")
@@ -114,7 +114,7 @@ def test_a_log_is_added_to(tmp_path: Path) -> None:
     log.write_text("first\n")
     for word in ("second", "third"):
         with LogCapture() as capture:
-            capture.to(log)
+            capture.redirect_to(log)
             print(word)  # noqa: T201
     assert log.read_text() == "first\nsecond\nthird\n"
 
@@ -133,7 +133,7 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     before = count()
     for _ in range(3):
         with LogCapture() as capture:
-            capture.to(tmp_path / "log.txt")
+            capture.redirect_to(tmp_path / "log.txt")
     assert count() == before
 
 
@@ -142,7 +142,7 @@ def test_the_main_thread_prints_where_it_always_did(tmp_path: Path, capfd: Capfd
 
     def work() -> None:
         with LogCapture() as capture:
-            capture.to(tmp_path / "log.txt")
+            capture.redirect_to(tmp_path / "log.txt")
             print("worker")  # noqa: T201
             inside.set()
             over.wait(30)

@@ -173,7 +173,7 @@ def test_what_is_there_stays(folder: RunFolder, tmp_path: Path) -> None:
         export(folder, "tensorboard", taken, force=True)
     with pytest.raises(RunError, match="is a folder"):
         export(folder, "csv", tmp_path, force=True)
-    with pytest.raises(RunError, match="holds other things"):
+    with pytest.raises(RunError, match="contains other files"):
         export(folder, "tensorboard", tmp_path, force=True)
     events = tmp_path / "events"
     export(folder, "tensorboard", events)
@@ -204,6 +204,6 @@ def test_the_command(folder: RunFolder, tmp_path: Path) -> None:
     assert (tmp_path / done.stdout.strip()).is_file()
     again = command("--format", "csv")
     assert again.returncode == 2
-    assert "is there already" in again.stderr
+    assert "already exists" in again.stderr
     assert len(again.stderr.splitlines()) == 1
     assert command("--format", "xls").returncode == 2

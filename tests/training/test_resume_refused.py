@@ -252,8 +252,8 @@ def test_without_its_checkpoint_a_run_is_not_begun_anew(
     before = {path: path.read_bytes() for path in finished.path.rglob("*") if path.is_file()}
     assert main(["resume", str(finished.path), "--epochs", "+1", *detach]) == 2
     assert capsys.readouterr().err == (
-        f"tuitrain: The run has trained {finished.state().step} steps, and its checkpoint checkpoints/last.safetensors"
-        f" is gone. Train its settings anew: tuitrain train -c {finished.config_file}\n"
+        f"tuitrain: The run has trained {finished.state().step} steps, but its checkpoint checkpoints/last.safetensors"
+        f" is missing. Start a new run with its settings: tuitrain train -c {finished.config_file}\n"
     )
     assert {path: path.read_bytes() for path in finished.path.rglob("*") if path.is_file()} == before
 

@@ -1,4 +1,4 @@
-"""A run in a process of its own, in a session of its own: it outlives the terminal."""
+"""Train runs in background processes, which survive the terminal."""
 
 import subprocess
 import sys
@@ -10,50 +10,54 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.writer import RunWriter
 from tuitrain.text import plain
 
-# Seconds that a new process has to take hold of its run.
-PATIENCE = 20.0
+# Seconds to wait until a new process owns its run.
+OWNERSHIP_TIMEOUT = 20.0
 
 
-def start_in_background(request: RunSpec) -> RunFolder:
-    """Make the run and leave it to a process of its own. Raises RunError where either fails."""
-    folder = create_run(request)
+def start_in_background(spec: RunSpec) -> RunFolder:
+    """Create a run and train it in a background process. Raise RunError if either fails."""
+    folder = create_run(spec)
     resume_in_background(folder)
     return folder
 
 
 def resume_in_background(folder: RunFolder, epochs: int | None = None, since: int | None = None) -> None:
-    """Train on in a process of its own; returns as soon as that holds the run. `since` is where in the control file its
-    commands begin; None: with those that are yet to come. Raises RunError where it does not come to that."""
+    """Train or resume a run in a background process; return when that process owns the run.
+
+    `since` is the offset in the control file from which the process reads commands; None: its end. Raise RunError if
+    the process cannot be started, or ends without training the run.
+    """
     folder.refuse_links()
-    # -P: a file of the user's that is called torch.py must not stand in for torch.
+    # -P: the user's folder may contain a torch.py.
     command = [sys.executable, "-P", "-m", "tuitrain", "work", str(folder.path.absolute())]
     command += ["--epochs", str(epochs)] if epochs else []
     command += ["--since", str(since)] if since is not None else []
     try:
         with folder.log_file.open("ab") as log:
-            # A session of its own and no stream of ours: neither SIGHUP nor a closed terminal reaches it.
+            # A new session without this process's streams: neither SIGHUP nor a closed terminal reaches it.
             child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, close_fds=True
             )
     except OSError as error:
-        raise _failed(folder, f"No process can be started for the run: {error.strerror}.") from None
-    deadline = time.monotonic() + PATIENCE
-    while not _taken(folder, child.pid) and child.poll() is None and time.monotonic() < deadline:
+        raise _record_failure(folder, f"No process can be started for the run: {error.strerror}.") from None
+    deadline = time.monotonic() + OWNERSHIP_TIMEOUT
+    while not _owned_by(folder, child.pid) and child.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
-    if child.poll() not in (None, 0) and not _taken(folder, child.pid):
+    if child.poll() not in (None, 0) and not _owned_by(folder, child.pid):
         lines = folder.log_file.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
-        raise _failed(folder, f"The run's process ended at once: {plain(lines[-1]) or f'status {child.returncode}'}")
+        raise _record_failure(
+            folder, f"The run's process ended at once: {plain(lines[-1]) or f'status {child.returncode}'}"
+        )
 
 
-def _taken(folder: RunFolder, pid: int) -> bool:
-    """Whether that process writes the run, or has written it."""
-    process = folder.state().process
-    return process is not None and process.pid == pid
+def _owned_by(folder: RunFolder, pid: int) -> bool:
+    """Return whether process `pid` trains the run, or was the last to train it."""
+    owner = folder.state().process
+    return owner is not None and owner.pid == pid
 
 
-def _failed(folder: RunFolder, reason: str) -> RunError:
-    """What goes wrong stands in the run, too, where that waited for its process. Raises RunError where another process
-    has the run."""
+def _record_failure(folder: RunFolder, reason: str) -> RunError:
+    """Mark a run that is still queued as failed; return the error to raise. Raise RunError if the run has an owner."""
     writer = RunWriter(folder)
     try:
         if writer.state.status == "queued":

@@ -1,4 +1,4 @@
-"""Looking again at a run's test or validation split with a checkpoint of it."""
+"""Evaluate a checkpoint of a run on its validation or test split."""
 
 from contextlib import suppress
 
@@ -14,8 +14,10 @@ from tuitrain.runs.records import Evaluation
 def evaluate_checkpoint(
     folder: RunFolder, split: str, which: str, device: str, progress: ProgressCallback
 ) -> Evaluation:
-    """Kept in the run's folder unless the run still goes on. Raises TuitrainError where run, data or checkpoint are
-    not what they must be."""
+    """Evaluate the checkpoint `which`, last or best, on `split`, and store the result in the folder of an ended run.
+
+    Raise TuitrainError if the run, its data or the checkpoint is missing or invalid.
+    """
     folder.refuse_foreign()
     check_value("training.device", device)
     with LogCapture():
@@ -27,10 +29,10 @@ def evaluate_checkpoint(
         from tuitrain.training.setup import prepare
 
         config = folder.config()
-        # A user's function changes training images alone; there is no need to run it.
+        # The user's transform applies to training batches only.
         changes: dict[str, object] = {"data.transform": None, "training.device": device}
         if config.training.precision == "fp16" and choose_device(device).type == "cpu":
-            # Trained on a GPU, looked at without one.
+            # The CPU cannot evaluate a run trained in fp16 on a GPU.
             changes["training.precision"] = "fp32"
         setup = prepare(build_config(flatten(config) | changes), progress)
         if split == "validation" and setup.dataset.validation is None:
@@ -38,14 +40,14 @@ def evaluate_checkpoint(
         path = folder.checkpoints / f"{which}.safetensors"
         saved, state = checkpoint.load(path), folder.state()
         checkpoint.load_weights(setup.model, saved, path)
-        at = TrainingProgress(lr=0, epochs=state.epochs, epoch=state.epoch, step=state.step, best=state.best)
+        position = TrainingProgress(lr=0, epochs=state.epochs, epoch=state.epoch, step=state.step, best=state.best)
         if which == "last":
-            # The state of a run that was interrupted is ahead of its checkpoint.
-            at.epoch, at.batch, at.step = checkpoint.position(saved, path)
+            # The state of an interrupted run is ahead of its checkpoint.
+            position.epoch, position.batch, position.step = checkpoint.position(saved, path)
         progress(f"evaluating on {split}", None)
-        seen = evaluate_split(setup, split, at, lambda: None, which)  # type: ignore[arg-type]
+        evaluation = evaluate_split(setup, split, position, lambda: None, which)  # type: ignore[arg-type]
         if shown_status(state) not in ("queued", "running", "paused"):
-            # A copy that can only be read is looked at all the same.
+            # A read-only copy can be evaluated, but not store the result.
             with suppress(OSError):
-                folder.write_evaluation(seen)
-        return seen
+                folder.write_evaluation(evaluation)
+        return evaluation

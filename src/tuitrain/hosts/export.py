@@ -1,10 +1,9 @@
-"""A run for other programs: its rows, or its weights, in a file of the user's."""
+"""Export the metrics or the weights of a run to files of other programs."""
 
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -19,44 +18,48 @@ from tuitrain.text import plain
 
 Format = Literal["csv", "tensorboard", "safetensors", "onnx"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-EVENTS = "events.out.tfevents.*"
+EVENT_FILES = "events.out.tfevents.*"
 
 
 def default_path(folder: RunFolder, format: Format) -> Path:
-    """In the working folder."""
+    """Return the name, in the working folder, that an export has by default."""
     name = folder.id.replace("/", "-")
     return Path(f"{name}-tensorboard" if format == "tensorboard" else f"{name}.{format}")
 
 
 def export(folder: RunFolder, format: Format, path: Path, *, checkpoint: str = "last", force: bool = False) -> None:
-    """Whole or not at all; `path` is a folder for tensorboard, else a file. What is there stays, unless `force` is
-    given. Raises RunError and ConfigError."""
+    """Export a run to `path`, a folder for tensorboard and a file otherwise, completely or not at all.
+
+    Replace an existing export only with `force`. Raise RunError or ConfigError if the export fails.
+    """
     check_destination(path, format, force=force)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name[:100]}.") as drafts:
             draft = Path(drafts) / "draft"
             _write(folder, format, draft, checkpoint)
-            _put(draft, path)
+            _move_into_place(draft, path)
     except OSError as error:
         raise RunError(f"{plain(path)} cannot be written: {error.strerror or plain(error)}.") from None
 
 
 def check_destination(path: Path, format: Format, *, force: bool = False) -> None:
-    """Raises RunError where `export` would."""
+    """Raise RunError if `path` cannot take the export, or exists and `force` is not given."""
     if format == "tensorboard" and path.is_dir():
-        strange = [other.name for other in path.iterdir() if not other.match(EVENTS)]
-        if strange:
-            raise RunError(f"The folder {plain(path)} holds other things: {plain(strange[0], 60)}.", "Name a new one.")
-        taken = any(path.iterdir())
+        unrelated = [file.name for file in path.iterdir() if not file.match(EVENT_FILES)]
+        if unrelated:
+            raise RunError(
+                f"The folder {plain(path)} contains other files: {plain(unrelated[0], 60)}.", "Name a new one."
+            )
+        exists = any(path.iterdir())
     elif path.is_dir():
-        raise RunError(f"{plain(path)} is a folder.", "Name a file in it with -o.")
+        raise RunError(f"{plain(path)} is a folder.", "Name a file with -o.")
     else:
-        taken = path.exists()
-        if taken and format == "tensorboard":
-            raise RunError(f"{plain(path)} is a file, and tensorboard needs a folder.", "Name another with -o.")
-    if taken and not force:
-        raise RunError(f"{plain(path)} is there already.", "Name another with -o, or replace it with --force.")
+        exists = path.exists()
+        if exists and format == "tensorboard":
+            raise RunError(f"{plain(path)} is a file, and tensorboard needs a folder.", "Name a folder with -o.")
+    if exists and not force:
+        raise RunError(f"{plain(path)} already exists.", "Name another with -o, or replace it with --force.")
 
 
 def _write(folder: RunFolder, format: Format, draft: Path, checkpoint: str) -> None:
@@ -69,34 +72,32 @@ def _write(folder: RunFolder, format: Format, draft: Path, checkpoint: str) -> N
             events.write(draft / events.event_file_name(time.time()), run, run.settings)
         return
     if folder.read_only:
-        raise RunError(f"{plain(folder.id)} is another tool's run: there are no weights of it.", "It has csv.")
+        raise RunError(f"{plain(folder.id)} was trained by another tool and has no weights.", "Export it as csv.")
     with LogCapture():
-        from tuitrain.training import export as trained
+        from tuitrain.training.export import export_onnx, export_weights
 
-        write: Callable[[RunFolder, str, Path], None] = (
-            trained.export_weights if format == "safetensors" else trained.export_onnx
-        )
-        write(folder, checkpoint, draft)
+        export_file = export_weights if format == "safetensors" else export_onnx
+        export_file(folder, checkpoint, draft)
 
 
 def export_in_subprocess(folder: RunFolder, format: Format, path: Path) -> None:
-    """As `export`, in a process of its own: loading torch would hold up the screen of this one."""
-    # -P: a file of the user's that is called torch.py must not stand in for torch.
+    """Run `export` in a subprocess, so that loading torch does not block the screen."""
+    # -P: the user's folder may contain a torch.py.
     command = [sys.executable, "-P", "-m", "tuitrain", "export", str(folder.path.absolute()), "--format", format]
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             [*command, "-o", str(path.absolute())], stdin=subprocess.DEVNULL, capture_output=True, text=True,
             errors="replace", start_new_session=True, check=False,
         )  # fmt: skip
     except OSError as error:
         raise RunError(f"No process can be started for the export: {error.strerror}.") from None
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["The export failed."]
+    if completed.returncode:
+        lines = completed.stderr.strip().splitlines() or ["The export failed."]
         raise RunError(plain(lines[-1].removeprefix("tuitrain: ")))
 
 
 def read_run(folder: RunFolder) -> Follower:
-    """All of it. Raises RunError where the run is damaged."""
+    """Read all metrics of a run. Raise RunError if the run is damaged."""
     run = follow(folder)
     while run.poll(1.0):
         pass
@@ -105,17 +106,17 @@ def read_run(folder: RunFolder) -> Follower:
     return run
 
 
-def _put(draft: Path, path: Path) -> None:
-    """The draft in its place; of a folder of event files, the old ones go once the new one is there."""
+def _move_into_place(draft: Path, path: Path) -> None:
+    """Move a finished export to `path`; remove old event files only after the new one is in place."""
     if not draft.is_dir():
-        # safetensors keeps its files to their owner.
+        # safetensors makes its files readable for their owner only.
         draft.chmod(0o644)
         draft.replace(path)
         return
-    old = list(path.glob(EVENTS)) if path.is_dir() else []
+    old_files = list(path.glob(EVENT_FILES)) if path.is_dir() else []
     path.mkdir(exist_ok=True)
     for file in draft.iterdir():
         file.replace(path / file.name)
-        old = [other for other in old if other.name != file.name]
-    for other in old:
-        other.unlink()
+        old_files = [old for old in old_files if old.name != file.name]
+    for old in old_files:
+        old.unlink()

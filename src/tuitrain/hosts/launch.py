@@ -1,4 +1,4 @@
-"""Making a run and training it, here in the calling thread."""
+"""Create runs, and train or resume them in the calling thread."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -21,8 +21,11 @@ ProgressCallback = Callable[[str, float | None], None]
 
 
 class RunSpec(Struct, frozen=True, kw_only=True):
-    """A run to be made; `original` is the user's TOML file, whose comments are kept, or empty; an empty `id`
-    is made from the name; `parent` is the sweep that the run is a trial of."""
+    """A run to create.
+
+    `original` is the text of the user's TOML file, whose comments `config.toml` keeps. An empty `name` or `id` is
+    generated. `parent` is the id of the sweep that the run belongs to.
+    """
 
     config: Config
     runs_dir: Path
@@ -34,134 +37,148 @@ class RunSpec(Struct, frozen=True, kw_only=True):
     parent: str | None = None
 
 
-def create_run(request: RunSpec) -> RunFolder:
-    """The folder of a new run that nobody trains yet. Raises RunError."""
+def create_run(spec: RunSpec) -> RunFolder:
+    """Create the folder of a run that is not trained yet. Raise RunError if it cannot be written."""
     info = RunInfo(
-        id=request.id,
-        name=request.name or default_name(request.config, request.runs_dir),
-        command=request.command,
-        tags=list(request.tags),
-        parent=request.parent,
+        id=spec.id,
+        name=spec.name or default_name(spec.config, spec.runs_dir),
+        command=spec.command,
+        tags=list(spec.tags),
+        parent=spec.parent,
     )
-    return create(request.runs_dir, info, request.config, request.original)
+    return create(spec.runs_dir, info, spec.config, spec.original)
 
 
-def train_new_run(request: RunSpec, progress: ProgressCallback, created: Callable[[RunFolder, Inbox], None]) -> State:
-    """Prepare, make the run's folder, tell `created`, train to the end.
+def train_new_run(spec: RunSpec, progress: ProgressCallback, on_created: Callable[[RunFolder, Inbox], None]) -> State:
+    """Build data, model and optimizer, create the run, call `on_created` and train to the end.
 
-    Raises TuitrainError where preparing fails; then nothing is written. Once there is a folder, what goes wrong
-    stands in its state.
+    Raise TuitrainError if data, model or optimizer cannot be built; then no folder is created. The state of the run
+    records all later failures.
     """
     with LogCapture() as capture:
         progress("loading torch", None)
         from tuitrain.training.run import train_run
         from tuitrain.training.setup import prepare
 
-        setup = prepare(request.config, progress)
-        folder = create_run(request)
-        capture.to(folder.log_file)
+        setup = prepare(spec.config, progress)
+        folder = create_run(spec)
+        capture.redirect_to(folder.log_file)
         inbox = Inbox(folder)
-        created(folder, inbox)
+        on_created(folder, inbox)
         state = train_run(folder, lambda: setup, inbox)
-        notify(folder, state, request.config.notify.command)
+        notify(folder, state, spec.config.notify.command)
         return state
 
 
 def resume_run(folder: RunFolder, progress: ProgressCallback, inbox: Inbox, epochs: int | None = None) -> State:
-    """Train a run on from its last checkpoint, or from its beginning where it has none yet; `epochs` None: as many as
-    it was to have.
+    """Train a run from its last checkpoint, or from the start if it has none, to the end.
 
-    Raises RunError where it has nothing left to do, or another process holds it, and where it had ended and could not
-    be trained on, which then changes nothing of how it ended; all else stands in its state.
+    `epochs` is the new total; None keeps the run's own. Raise RunError if nothing is left to train, or if another
+    process owns the run. Raise it also if a run that had already ended cannot be prepared, and keep that end. The
+    state of the run records all other failures.
     """
     folder.refuse_links()
     state, config = folder.state(), folder.config()
-    check_resumable(folder, state, epochs)
-    if state.status == "queued" and state.phase == "paused":
-        inbox.put("pause")
+    _check_and_keep_paused(folder, state, inbox, epochs)
     with LogCapture() as capture:
-        # Held before torch is loaded, which takes seconds: whoever started this process waits for no longer.
-        writer = RunWriter(folder)
-        try:
-            capture.to(folder.log_file)
-            writer.update(status="queued", phase="", reason="", ended=None, now=True)
-        except OSError as error:
-            writer.close()
-            raise RunError(f"The run cannot be written: {error.strerror}.") from None
-        try:
-            progress("loading torch", None)
-            from tuitrain.training.control import preparation_progress
-            from tuitrain.training.run import train_run
-            from tuitrain.training.setup import prepare
-        except BaseException as error:
-            if isinstance(error, (ImportError, OSError)):
-                reason = f"torch cannot be loaded: {type(error).__name__}: {plain(error, 200)}"
-                if writer.taken_up:
-                    writer.put_back(reason)
-                else:
-                    writer.end(status="failed", reason=reason, ended=time.time())
-            writer.close()
-            raise
-        state = train_run(
-            folder, lambda: prepare(config, preparation_progress(writer, inbox, progress)), inbox, epochs, writer
-        )
+        # The process that started this one waits until the run has an owner; loading torch takes seconds.
+        writer = _own_run(folder, capture)
+        _load_training(writer, progress)
+        from tuitrain.training.control import preparation_progress
+        from tuitrain.training.run import train_run
+        from tuitrain.training.setup import prepare
+
+        progress = preparation_progress(writer, inbox, progress)
+        state = train_run(folder, lambda: prepare(config, progress), inbox, epochs, writer)
         notify(folder, state, config.notify.command)
         return state
 
 
-def resume_stacked_runs(runs: Sequence[tuple[RunFolder, Inbox]], ended: Callable[[RunFolder, State], None]) -> None:
-    """As `resume`, of runs that are `alike`, trained together; `ended` is told of each. Raises RunError where one
-    of them has nothing left to do, or another process holds it; then none is begun. And after their ends where one of
-    them could not be trained on."""
-    with ExitStack() as held:
+def _check_and_keep_paused(folder: RunFolder, state: State, inbox: Inbox, epochs: int | None) -> None:
+    check_resumable(folder, state, epochs)
+    if state.status == "queued" and state.phase == "paused":
+        inbox.put("pause")
+
+
+def _own_run(folder: RunFolder, capture: LogCapture) -> RunWriter:
+    writer = RunWriter(folder)
+    try:
+        capture.redirect_to(folder.log_file)
+        writer.update(status="queued", phase="", reason="", ended=None, now=True)
+    except OSError as error:
+        writer.close()
+        raise RunError(f"The run cannot be written: {error.strerror}.") from None
+    return writer
+
+
+def _load_training(writer: RunWriter, progress: ProgressCallback) -> None:
+    """Import torch and the training package; if that fails, record the failure and close `writer`."""
+    try:
+        progress("loading torch", None)
+        import tuitrain.training.run  # noqa: F401
+    except BaseException as error:
+        if isinstance(error, (ImportError, OSError)):
+            reason = f"torch cannot be loaded: {type(error).__name__}: {plain(error, 200)}"
+            if writer.taken_up:
+                writer.put_back(reason)
+            else:
+                writer.end(status="failed", reason=reason, ended=time.time())
+        writer.close()
+        raise
+
+
+def resume_stacked_runs(runs: Sequence[tuple[RunFolder, Inbox]], on_end: Callable[[RunFolder, State], None]) -> None:
+    """Train runs with an equal `stacking_key` at once; call `on_end` when each of them ends.
+
+    Raise RunError if one of them has nothing left to train or is owned by another process; then none starts. Raise it
+    after all have ended if one that had already ended could not be resumed.
+    """
+    with ExitStack() as owned:
         writers = []
         for folder, inbox in runs:
             folder.refuse_links()
-            state = folder.state()
-            check_resumable(folder, state, None)
-            if state.status == "queued" and state.phase == "paused":
-                inbox.put("pause")
+            _check_and_keep_paused(folder, folder.state(), inbox, None)
             writer = RunWriter(folder)
-            held.callback(writer.close)
+            owned.callback(writer.close)
             writers.append((writer, inbox))
 
-        def tell(folder: RunFolder, state: State) -> None:
+        def notify_and_report(folder: RunFolder, state: State) -> None:
             notify(folder, state, folder.config().notify.command)
-            ended(folder, state)
+            on_end(folder, state)
 
         from tuitrain.training.stacking.loop import together
 
-        together(writers, tell).run()
+        together(writers, notify_and_report).run()
 
 
 def check_resumable(folder: RunFolder, state: State, epochs: int | None) -> None:
-    """Raises RunError where there is nothing to train, or nothing to go on from."""
+    """Raise RunError if nothing is left to train, or if the checkpoint is missing. `epochs` as in `resume_run`."""
     if epochs is None and state.status == "finished":
         raise RunError(
             f"The run has finished, after {state.epoch} epochs.",
-            f"Give it more: --epochs +5, or --epochs {state.epoch + 5}.",
+            f"Extend it with --epochs +5, or --epochs {state.epoch + 5}.",
         )
     if epochs is not None and epochs <= state.epoch:
-        raise RunError(f"epochs = {epochs} is not allowed: the run has done {state.epoch}, it must be more.")
+        raise RunError(f"epochs = {epochs} is not allowed: it must be more than the {state.epoch} already trained.")
     check_checkpoint(folder, state)
 
 
 def check_checkpoint(folder: RunFolder, state: State) -> None:
-    """Raises RunError where the run has trained, and there is nothing to go on from."""
-    # The first one is saved before the first step.
-    if (state.epoch or state.step) and not _is_there(folder.checkpoints / "last.safetensors"):
+    """Raise RunError if the run has begun training and its last checkpoint is missing."""
+    # The first checkpoint is saved before the first step.
+    if (state.epoch or state.step) and not _exists(folder.checkpoints / "last.safetensors"):
         raise RunError(
-            f"The run has trained {state.step:,} steps, and its checkpoint checkpoints/last.safetensors is gone.",
-            f"Train its settings anew: tuitrain train -c {plain(folder.config_file, 1000)}",
+            f"The run has trained {state.step:,} steps, but its checkpoint checkpoints/last.safetensors is missing.",
+            f"Start a new run with its settings: tuitrain train -c {plain(folder.config_file, 1000)}",
         )
 
 
-def _is_there(path: Path) -> bool:
+def _exists(path: Path) -> bool:
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
-        # Loading it will say why.
+        # Loading the checkpoint reports the reason.
         return True
     return True

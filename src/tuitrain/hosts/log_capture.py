@@ -1,8 +1,8 @@
-"""Prints of the loop, of libraries and of users' code go to the run's log, never onto the screen.
+"""Redirect everything that training, libraries and user code print to the run's log file.
 
-Three ways lead to a terminal: Python's `sys.stdout` and `sys.stderr`, and below them the file descriptors 1 and 2,
-which C libraries and child processes write to. `tuitrain.cli.streams` moves the program's own output to descriptors of
-its own; `LogCapture` leads the rest away while a run is prepared and trained.
+Output reaches a terminal through Python's `sys.stdout` and `sys.stderr`, and through the file descriptors 1 and 2,
+which C libraries and child processes write to. `tuitrain.cli.streams` gives the program's own output separate
+descriptors; `LogCapture` redirects both streams and both descriptors while a run is prepared and trained.
 """
 
 import io
@@ -18,28 +18,30 @@ from typing import IO, BinaryIO, TextIO
 _active: "LogCapture | None" = None
 
 
-class _Routed(io.TextIOBase):
-    """Stands in for sys.stdout or sys.stderr: what the capturing thread writes, or any thread that is not the main
-    one, goes to the capture, everything else where it went before."""
+class _RedirectedStream(io.TextIOBase):
+    """A replacement for sys.stdout or sys.stderr that writes to the log, except in the main thread.
 
-    def __init__(self, behind: TextIO) -> None:
-        self.behind = behind
+    If the main thread itself trains the run, its output goes to the log too.
+    """
 
-    def _now(self) -> IO[str]:
-        here, capture = threading.get_ident(), _active
-        if capture and (here == capture.thread or here != threading.main_thread().ident):
+    def __init__(self, original: TextIO) -> None:
+        self.original = original
+
+    def _target(self) -> IO[str]:
+        thread, capture = threading.get_ident(), _active
+        if capture and (thread == capture.thread or thread != threading.main_thread().ident):
             return capture.file
-        return self.behind
+        return self.original
 
     def write(self, text: str) -> int:
-        # A full disk is no reason for a print to fail.
+        # On a full disk, `print` must not raise in user code.
         with suppress(OSError):
-            self._now().write(text)
+            self._target().write(text)
         return len(text)
 
     def flush(self) -> None:
         with suppress(OSError):
-            self._now().flush()
+            self._target().flush()
 
     def writable(self) -> bool:
         return True
@@ -52,15 +54,15 @@ class _Routed(io.TextIOBase):
         return "utf-8"
 
     def fileno(self) -> int:
-        return self._now().fileno()
+        return self._target().fileno()
 
     @property
     def buffer(self) -> BinaryIO:
-        return self._now().buffer  # type: ignore[attr-defined, no-any-return]
+        return self._target().buffer  # type: ignore[attr-defined, no-any-return]
 
 
-def _flush_c() -> None:
-    """C libraries hold back what they print, and would let it go where the descriptors lead by then."""
+def _flush_c_streams() -> None:
+    """Flush C's buffered output before the descriptors change, so that it reaches its original target."""
     with suppress(OSError, AttributeError):
         import ctypes
 
@@ -68,7 +70,10 @@ def _flush_c() -> None:
 
 
 class LogCapture:
-    """Around the preparing and the training of one run, in the thread that does it; one at a time in a process."""
+    """A context manager that captures output while the calling thread prepares and trains a run.
+
+    Output goes to a temporary file until `redirect_to` names the log. A process can have one active capture.
+    """
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
@@ -77,39 +82,39 @@ class LogCapture:
     def __enter__(self) -> "LogCapture":
         global _active
         self._streams = (sys.stdout, sys.stderr)
-        # What was printed before belongs where it was printed to.
+        # Earlier output belongs to the original target.
         for stream in self._streams:
             stream.flush()
-        _flush_c()
+        _flush_c_streams()
         self._descriptors = [(number, os.dup(number)) for number in (1, 2)]
-        self._lead_away()
+        self._redirect_descriptors()
         _active = self
-        sys.stdout, sys.stderr = _Routed(sys.stdout), _Routed(sys.stderr)
+        sys.stdout, sys.stderr = _RedirectedStream(sys.stdout), _RedirectedStream(sys.stderr)
         return self
 
-    def to(self, log: Path) -> None:
-        """From now on into `log`, after what came so far."""
-        before, self.file = self.file, log.open("a", encoding="utf-8", errors="replace", buffering=1)
-        _flush_c()
-        before.flush()
-        before.seek(0)
-        self.file.write(before.read())
-        self._lead_away()
-        before.close()
+    def redirect_to(self, log: Path) -> None:
+        """Append the output captured so far, and all further output, to `log`."""
+        temporary, self.file = self.file, log.open("a", encoding="utf-8", errors="replace", buffering=1)
+        _flush_c_streams()
+        temporary.flush()
+        temporary.seek(0)
+        self.file.write(temporary.read())
+        self._redirect_descriptors()
+        temporary.close()
 
-    def _lead_away(self) -> None:
+    def _redirect_descriptors(self) -> None:
         for number in (1, 2):
             os.dup2(self.file.fileno(), number)
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         global _active
         _active = None
-        for stream, before in (("stdout", self._streams[0]), ("stderr", self._streams[1])):
-            if isinstance(getattr(sys, stream), _Routed):
-                setattr(sys, stream, before)
-        _flush_c()
+        for name, original in (("stdout", self._streams[0]), ("stderr", self._streams[1])):
+            if isinstance(getattr(sys, name), _RedirectedStream):
+                setattr(sys, name, original)
+        _flush_c_streams()
         for number, copy in self._descriptors:
             os.dup2(copy, number)
             os.close(copy)

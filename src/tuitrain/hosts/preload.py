@@ -1,17 +1,19 @@
-"""torch's shared libraries, loaded without holding up the screen."""
+"""Load torch's shared libraries without blocking the screen."""
 
 import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-# As torch loads them itself, and in that order; the last brings all others.
+# Same libraries, order and flags as in torch/__init__.py; the last one depends on all others.
 LIBRARIES = (("libtorch_global_deps.so", os.RTLD_GLOBAL), ("libtorch_python.so", os.RTLD_LOCAL))
 
 
 def load_libraries() -> None:
-    """Python's import would hold all other threads up for a second while the system loads them; a call through ctypes
-    does not. Where they are not found, that is left to the import."""
+    """Load the libraries by ctypes, which releases the GIL; `import torch` would block all threads for a second.
+
+    Do nothing if torch is loaded already, or if the libraries are not found.
+    """
     torch = find_spec("torch") if sys.platform == "linux" and "torch" not in sys.modules else None
     if torch is None or torch.origin is None:
         return

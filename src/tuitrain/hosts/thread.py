@@ -1,4 +1,4 @@
-"""A run in a thread of this process, owned by the host: screens come and go, the run stays."""
+"""Train a run in a thread of this process, independent of the screens that show it."""
 
 import sys
 import threading
@@ -14,14 +14,15 @@ from tuitrain.text import plain
 
 
 class Cancelled(Exception):
-    """Preparing was called off; nothing was written."""
+    """Preparation was cancelled before the run was created."""
 
 
 class ThreadHost:
-    """Trains one run at a time. The attributes are written by the training thread and read by anyone.
+    """Trains one run at a time in a thread. Only that thread writes the public attributes; any thread may read them.
 
-    `doing` and `fraction` tell how far preparing is (None: unknown); `folder` is the run once it exists; `error`
-    why preparing or handing over failed; `ended` is set when the thread has nothing more to do, also when it failed.
+    `activity` and `fraction` describe the progress of the preparation; None: unknown. `folder` is the run once it
+    exists. `error` is the reason if the preparation or the move to the background failed. `ended` is set when no run
+    is prepared or trained, also after a failure.
     """
 
     def __init__(self) -> None:
@@ -37,57 +38,60 @@ class ThreadHost:
 
     @property
     def in_background(self) -> bool:
-        """Whether the run goes on in a process of its own."""
+        """Whether the last run keeps training in a background process."""
         return not self.busy and self._detached.is_set() and self.folder is not None and self.folder.state().active
 
     @property
     def busy(self) -> bool:
         return not self.ended.is_set()
 
-    def start(self, request: RunSpec) -> None:
-        """Raises RunError while another run is being prepared or trained here."""
-        self._begin(lambda: self._launch(request), None)
+    def start(self, spec: RunSpec) -> None:
+        """Create and train a run. Raise RunError if another run is being prepared or trained."""
+        self._start_thread(lambda: self._train_new_run(spec), None)
 
     def resume(self, folder: RunFolder, epochs: int | None = None) -> None:
-        """Train a run on. Raises RunError while another one is being trained here."""
-        self._begin(lambda: self._resume(folder, epochs), folder)
+        """Resume a run; see `resume_run`. Raise RunError if another run is being prepared or trained."""
+        self._start_thread(lambda: self._resume(folder, epochs), folder)
 
     def cancel(self) -> None:
-        """Call off preparing; a run that exists already is stopped, with a checkpoint."""
+        """Cancel the preparation, or stop the run with a checkpoint if it exists already."""
         self._cancelled.set()
         if self._inbox is not None:
             self._inbox.put("stop")
 
     def detach(self) -> None:
-        """Hand the run over to a process of its own, without losing a step; also one that is only being prepared."""
+        """Move the run to a background process without losing a step, also during its preparation."""
         self._detached.set()
         if self._inbox is not None:
             self._inbox.put("detach")
 
     def pop_error(self) -> TuitrainError | None:
-        """`error`, for whoever tells the user of it, who is told once."""
+        """Return `error` and clear it, so that the user sees it once."""
         error, self.error = self.error, None
         return error
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait for the end; whether it came. A training thread that lives at interpreter exit would abort it."""
+        """Wait up to `timeout` seconds for the thread; return whether it has ended.
+
+        Call this before the program exits: a training thread that outlives the interpreter aborts the process.
+        """
         return self.ended.wait(timeout)
 
-    def _begin(self, job: Callable[[], None], folder: RunFolder | None) -> None:
+    def _start_thread(self, target: Callable[[], None], folder: RunFolder | None) -> None:
         if self.busy:
             raise RunError(
-                "A run is training in this window.", "Wait for its end, stop it, or put it in the background."
+                "A run is training in this window.", "Wait for its end, stop it, or move it to the background."
             )
         self.activity, self.fraction, self.folder, self.error, self._inbox = "starting", None, folder, None, None
         for event in (self.ended, self._cancelled, self._detached):
             event.clear()
-        threading.Thread(target=self._work, args=(job,), name="training").start()
+        threading.Thread(target=self._run, args=(target,), name="training").start()
 
-    def _work(self, job: Callable[[], None]) -> None:
+    def _run(self, target: Callable[[], None]) -> None:
         try:
             load_libraries()
-            job()
-            _release()
+            target()
+            _release_memory()
             if self.folder is not None and self._detached.is_set() and self.folder.state().status == "queued":
                 resume_in_background(self.folder, since=self._inbox.read_to if self._inbox else None)
         except Cancelled:
@@ -100,38 +104,38 @@ class ThreadHost:
             self._inbox = None
             self.ended.set()
 
-    def _launch(self, request: RunSpec) -> None:
+    def _train_new_run(self, spec: RunSpec) -> None:
         try:
-            train_new_run(request, self._progress, self._created)
+            train_new_run(spec, self._report_or_cancel, self._on_created)
         except Cancelled:
             if self._detached.is_set() and not self._cancelled.is_set():
-                self.folder = start_in_background(request)
+                self.folder = start_in_background(spec)
 
     def _resume(self, folder: RunFolder, epochs: int | None) -> None:
         inbox = Inbox(folder)
-        self._created(folder, inbox)
-        resume_run(folder, self._say, inbox, epochs)
+        self._on_created(folder, inbox)
+        resume_run(folder, self._report, inbox, epochs)
 
-    def _progress(self, doing: str, fraction: float | None) -> None:
+    def _report_or_cancel(self, activity: str, fraction: float | None) -> None:
         if self._cancelled.is_set() or self._detached.is_set():
             raise Cancelled
-        self._say(doing, fraction)
+        self._report(activity, fraction)
 
-    def _say(self, doing: str, fraction: float | None) -> None:
-        self.activity, self.fraction = plain(doing, 120), fraction
+    def _report(self, activity: str, fraction: float | None) -> None:
+        self.activity, self.fraction = plain(activity, 120), fraction
 
-    def _created(self, folder: RunFolder, inbox: Inbox) -> None:
+    def _on_created(self, folder: RunFolder, inbox: Inbox) -> None:
         self._inbox = inbox
         self.folder = folder
-        # What was asked for while there was no inbox yet.
+        # Send the command given before the inbox existed.
         if self._cancelled.is_set():
             inbox.put("stop")
         elif self._detached.is_set():
             inbox.put("detach")
 
 
-def _release() -> None:
-    # Where a run is called off and handed over before it was prepared, torch is not loaded for this.
+def _release_memory() -> None:
+    # A run cancelled or moved to the background early does not need torch in this process.
     if "torch" in sys.modules:
         from tuitrain.training.device import release_memory
 
