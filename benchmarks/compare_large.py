@@ -30,8 +30,8 @@ from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, folders
 from tuitrain.runs.writer import encode_pretty
-from tuitrain.screens.compare import Compare
-from tuitrain.widgets.messages import CompareRuns
+from tuitrain.screens.compare import CompareScreen
+from tuitrain.widgets.messages import OpenComparison
 
 KEYS = ("m", "m", "right", *["left"] * 6, "down", "down", "b", "x", "left", "left", "+", "+", "-", "-", "i", "i",
         "[", "left", "o", "o", "e", "e", "g", "g", "a", "a", "down", "m", "left", "m", "0", "O", "O", "x", "x",
@@ -47,13 +47,13 @@ class Measured(TuitrainApp):
     def on_mount(self) -> None:
         super().on_mount()
         self.say("opened")
-        self.post_message(CompareRuns(list(folders(self.runs_dir))))
+        self.post_message(OpenComparison(list(folders(self.runs_dir))))
         self.looking = self.set_interval(0.01, self.look)
         self.seen = ""
 
     def look(self) -> None:
         screen = self.screen
-        if isinstance(screen, Compare) and screen.comparison is not None:
+        if isinstance(screen, CompareScreen) and screen.comparison is not None:
             now = "reading" if screen._reading else "all"
             if now != self.seen:
                 self.call_after_refresh(self.say, "first" if not self.seen else now)

@@ -46,10 +46,10 @@ from tuitrain.app.app import TuitrainApp
 from tuitrain.config.values import override
 from tuitrain.config.schema import Config
 from tuitrain.hosts.thread import ThreadHost
-from tuitrain.screens.new_run import NewRunForm
+from tuitrain.screens.new_run import NewRunScreen
 
 app = TuitrainApp(Path(sys.argv[1]), ThreadHost())
-form = NewRunForm(app.host, app.runs_dir, override(Config(), sys.argv[2:]))
+form = NewRunScreen(app.host, app.runs_dir, override(Config(), sys.argv[2:]))
 app.call_later(app.push_screen, form)
 app.call_later(app.set_timer, 1, form.action_start)
 app.run()

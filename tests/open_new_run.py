@@ -10,8 +10,8 @@ from textual.widgets import Input, Static
 from tuitrain.app.app import TuitrainApp
 from tuitrain.config.schema import Config
 from tuitrain.hosts.thread import ThreadHost
-from tuitrain.screens.new_run import NewRunForm
-from tuitrain.screens.prompt import Prompt
+from tuitrain.screens.new_run import NewRunScreen
+from tuitrain.screens.prompt import PromptScreen
 from tuitrain.widgets.forms.fields import Field
 
 
@@ -22,8 +22,8 @@ class Opened:
         self.app, self.pilot = app, pilot
 
     @property
-    def form(self) -> NewRunForm:
-        assert isinstance(self.app.screen, NewRunForm)
+    def form(self) -> NewRunScreen:
+        assert isinstance(self.app.screen, NewRunScreen)
         return self.app.screen
 
     @property
@@ -51,7 +51,7 @@ class Opened:
 
     async def answer(self, text: str) -> None:
         """In the small window that asks for a line."""
-        assert isinstance(self.app.screen, Prompt)
+        assert isinstance(self.app.screen, PromptScreen)
         self.app.screen.query_one(Input).value = text
         await self.press("enter")
 

@@ -13,10 +13,10 @@ from tuitrain.hosts.launch import RunSpec, create_run, resume_run
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
-from tuitrain.screens.home import Runs
-from tuitrain.screens.question import Question
-from tuitrain.screens.results import Run
-from tuitrain.screens.training import Training
+from tuitrain.screens.home import HomeScreen
+from tuitrain.screens.question import QuestionScreen
+from tuitrain.screens.results import ResultsScreen
+from tuitrain.screens.training import TrainingScreen
 
 WriteRun = Callable[..., RunFolder]
 
@@ -58,15 +58,15 @@ async def training(config: Any, runs_dir: Path) -> AsyncIterator[tuple[TuitrainA
 
 async def test_quitting_asks_while_a_run_trains_here(quick: Callable[..., Any], runs_dir: Path) -> None:
     async with training(quick("training.epochs=100000"), runs_dir) as (app, pilot, folder):
-        assert isinstance(app.screen, Training)
+        assert isinstance(app.screen, TrainingScreen)
         for way_out in ("escape", "c"):
             await pilot.press("q")
             await pilot.pause()
-            assert isinstance(app.screen, Question)
+            assert isinstance(app.screen, QuestionScreen)
             assert "A run is training in this window." in text(app)
             await pilot.press(way_out)
             await pilot.pause()
-            assert isinstance(app.screen, Training)
+            assert isinstance(app.screen, TrainingScreen)
             assert app.host.busy
         await pilot.press("q", "s")
         assert app.host.join(60)
@@ -82,13 +82,13 @@ async def test_a_run_that_is_stopped_shows_its_results(quick: Callable[..., Any]
         await pilot.press("s")
         assert app.host.join(60)
         screen = app.screen
-        assert isinstance(screen, Training)
+        assert isinstance(screen, TrainingScreen)
         screen.tick()
         await pilot.pause()
         assert any("busy: stopped" in toast.message for toast in app._notifications)
         await pilot.press("enter")
         await pilot.pause()
-        assert isinstance(app.screen, Run)
+        assert isinstance(app.screen, ResultsScreen)
         await pilot.press("q")
         await pilot.pause()
         assert not app.is_running
@@ -101,12 +101,12 @@ async def test_the_end_of_a_run_is_said_once(write_run: WriteRun) -> None:
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
         folder.state_file.write_bytes(folder.state_file.read_bytes().replace(b'"running"', b'"finished"'))
-        assert isinstance(app.screen, Training)
+        assert isinstance(app.screen, TrainingScreen)
         app.screen.tick()
         await pilot.pause()
         await pilot.press("escape")
         await pilot.pause()
-        assert isinstance(app.screen, Runs)
+        assert isinstance(app.screen, HomeScreen)
         app.screen.tick()
         await pilot.pause()
         ends = [toast for toast in app._notifications if "finished" in toast.message]
@@ -154,7 +154,7 @@ async def test_a_run_that_is_removed_before_it_is_opened(runs_dir: Path) -> None
     app = TuitrainApp(runs_dir, ThreadHost(), RunFolder(runs_dir / "gone"))
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
-        assert isinstance(app.screen, Run)
+        assert isinstance(app.screen, ResultsScreen)
         assert "run.json is missing." in text(app)
 
 
@@ -178,7 +178,7 @@ async def test_training_on_that_comes_to_nothing_is_told(quick: Callable[..., An
     app = TuitrainApp(runs_dir, ThreadHost(), folder)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        assert isinstance(app.screen, Run)
+        assert isinstance(app.screen, ResultsScreen)
         await pilot.press("r", "enter")
         deadline = time.monotonic() + 60
         while not any("was not trained on" in toast.message for toast in app._notifications):
@@ -190,7 +190,7 @@ async def test_training_on_that_comes_to_nothing_is_told(quick: Callable[..., An
         assert not toast.markup
         await pilot.press("enter")
         await pilot.pause()
-        assert isinstance(app.screen, Run)
+        assert isinstance(app.screen, ResultsScreen)
         assert "finished" in text(app)
         assert "It could not be trained on: The checkpoint" in text(app)
     assert folder.state().status == "finished"
@@ -204,6 +204,6 @@ async def test_without_a_checkpoint_no_epochs_are_asked_for(write_run: WriteRun)
         await pilot.pause()
         await pilot.press("r")
         await pilot.pause()
-        assert isinstance(app.screen, Run)
+        assert isinstance(app.screen, ResultsScreen)
         (toast,) = app._notifications
         assert "its checkpoint checkpoints/last.safetensors is missing" in toast.message

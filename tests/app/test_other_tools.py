@@ -12,8 +12,8 @@ from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.tensorboard.protobuf import put_bytes, put_double, put_float, put_int
 from tuitrain.runs.tensorboard.tfrecord import record
-from tuitrain.screens.compare import Compare
-from tuitrain.screens.results import Run
+from tuitrain.screens.compare import CompareScreen
+from tuitrain.screens.results import ResultsScreen
 from tuitrain.widgets.tables.runs import RunTable
 from tuitrain.widgets.terminal.footer import FittingFooter
 
@@ -58,14 +58,14 @@ async def test_it_is_shown_compared_and_left_alone(home: Path) -> None:
         await until(pilot, lambda: {"open", "new"} <= offered(app))
         assert offered(app).isdisjoint({"resume", "clone", "delete"})
         await pilot.press("a", "c")
-        await until(pilot, lambda: isinstance(app.screen, Compare) and app.screen.comparison is not None)
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and app.screen.comparison is not None)
         screen = app.screen
-        assert isinstance(screen, Compare)
+        assert isinstance(screen, CompareScreen)
         await until(pilot, lambda: not screen._reading)
         theirs = next(run for run in screen.comparison.runs if run.id.endswith("theirs"))  # type: ignore[union-attr]
         assert theirs.metrics["best_validation_accuracy"] == 0.75
         await pilot.press("escape", "enter")
-        await until(pilot, lambda: isinstance(app.screen, Run))
+        await until(pilot, lambda: isinstance(app.screen, ResultsScreen))
         await pilot.press("2", "3", "6")
     assert {path.name for path in (home / "logs" / "[red]theirs").iterdir()} == {
         "events.out.tfevents.1700000000.gpu3.1.0"

@@ -11,11 +11,11 @@ from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, folders
 from tuitrain.runs.records import Best, Score
-from tuitrain.screens.compare import Compare
-from tuitrain.screens.home import Runs
-from tuitrain.screens.new_run import NewRunForm
-from tuitrain.screens.results import Run
-from tuitrain.screens.training import Training
+from tuitrain.screens.compare import CompareScreen
+from tuitrain.screens.home import HomeScreen
+from tuitrain.screens.new_run import NewRunScreen
+from tuitrain.screens.results import ResultsScreen
+from tuitrain.screens.training import TrainingScreen
 from tuitrain.widgets.charts.comparison import Overlay
 from tuitrain.widgets.tables.runs import RunTable
 
@@ -71,7 +71,7 @@ async def test_the_best_of_adam_compared_tagged_and_trained_on(
         await pilot.press("space", "space", "space", "c")
         await pilot.pause()
         screen = app.screen
-        assert isinstance(screen, Compare)
+        assert isinstance(screen, CompareScreen)
         while screen._reading:
             screen._read()
         screen._show()
@@ -108,23 +108,23 @@ async def test_the_best_of_adam_compared_tagged_and_trained_on(
         await typed(pilot, "good")
         await pilot.press("enter")
         await pilot.pause()
-        assert isinstance(app.screen, Runs)
+        assert isinstance(app.screen, HomeScreen)
         assert [folder.info().tags for folder in runs].count(["good"]) == 3
         await pilot.press("y")
         await pilot.pause()
-        assert isinstance(app.screen, NewRunForm)
+        assert isinstance(app.screen, NewRunScreen)
         await pilot.press("ctrl+f")
         await pilot.pause()
         await typed(pilot, "optimizer.lr")
         await pilot.press("enter", "ctrl+u")
         await typed(pilot, "0.002")
         form = app.screen
-        assert isinstance(form, NewRunForm)
+        assert isinstance(form, NewRunScreen)
         assert form.form.texts["optimizer.lr"] == "0.002"
         if size[0] == 80:
             return
         await pilot.press("ctrl+r")
-        while not isinstance(app.screen, Training | Run):
+        while not isinstance(app.screen, TrainingScreen | ResultsScreen):
             await pilot.pause(0.05)
         assert app.host.join(60)
         new = next(folder for folder in folders(runs_dir) if folder.id not in {run.id for run in runs})

@@ -26,8 +26,8 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Evaluation, RunInfo, Score
 from tuitrain.runs.rows import Evaluated, Train
 from tuitrain.runs.writer import RunWriter, create
-from tuitrain.screens.home import Runs
-from tuitrain.screens.results import Run
+from tuitrain.screens.home import HomeScreen
+from tuitrain.screens.results import ResultsScreen
 from tuitrain.text import plain
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07[red]x[/red] [@click=app.quit]../../etc\u202e\x9b31m"
@@ -258,18 +258,18 @@ async def test_the_app_opens_them_all(place: Path) -> None:
 
     async with app.run_test(size=(120, 60)) as pilot:
         await pilot.pause()
-        assert isinstance(app.screen, Runs)
+        assert isinstance(app.screen, HomeScreen)
         app.screen.tick()
         await pilot.pause()
         assert all(plain(reason)[:12] in seen() for _, reason in FATAL.values())
         for _ in range(len(FATAL) + len(SHOWN)):
             await pilot.press("enter")
-            assert isinstance(app.screen, Run)
+            assert isinstance(app.screen, ResultsScreen)
             case = app.screen.run.info.name.removeprefix("shown ")
             for page in range(1, 9 if case in (HOSTILE, "rows of garbage", "a hostile log") else 2):
                 await pilot.press(str(page))
                 assert not any(letter in seen() for letter in "\x1b\x07\x9b\u202e")
             await pilot.press("escape", "down")
-            assert isinstance(app.screen, Runs)
+            assert isinstance(app.screen, HomeScreen)
     assert app._exception is None
     assert picture(place) == before

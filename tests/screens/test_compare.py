@@ -16,12 +16,12 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Best, Score
 from tuitrain.runs.rows import Evaluated
 from tuitrain.runs.writer import RunWriter
-from tuitrain.screens.compare import Compare
+from tuitrain.screens.compare import CompareScreen
 from tuitrain.widgets.charts.comparison import Overlay
 from tuitrain.widgets.charts.series import METRICS
 from tuitrain.widgets.confusion.difference import DifferenceMatrix
 from tuitrain.widgets.confusion.pair import ConfusionPair
-from tuitrain.widgets.messages import CompareRuns
+from tuitrain.widgets.messages import OpenComparison
 
 WriteRun = Callable[..., RunFolder]
 SIZES = [(120, 40), (80, 24), (60, 20)]
@@ -57,12 +57,12 @@ def predict(folder: RunFolder, right: int, *, seed: int = 0, images: int = 100) 
     )
 
 
-async def opened(pilot: Pilot[None], folders: list[RunFolder]) -> Compare:
+async def opened(pilot: Pilot[None], folders: list[RunFolder]) -> CompareScreen:
     app = pilot.app
-    app.post_message(CompareRuns(folders))
+    app.post_message(OpenComparison(folders))
     await pilot.pause()
     screen = app.screen
-    assert isinstance(screen, Compare)
+    assert isinstance(screen, CompareScreen)
     while screen._reading:
         screen._read()
     screen._show()

@@ -13,8 +13,8 @@ from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.rows import Evaluated, Train, encode
-from tuitrain.screens.compare import Compare
-from tuitrain.widgets.messages import CompareRuns
+from tuitrain.screens.compare import CompareScreen
+from tuitrain.widgets.messages import OpenComparison
 
 WriteRun = Callable[..., RunFolder]
 KEYS = [*"mmmmmmmxxxxggOOee++--", *("left",) * 3, *"io[]0", "down", "down", "up", *"baaGGMMzzz", "3", "d", "d", "tab",
@@ -26,11 +26,11 @@ def lines(app: TuitrainApp) -> list[str]:
     return [strip.text for strip in app.screen._compositor.render_strips()]
 
 
-async def opened(app: TuitrainApp, pilot: Pilot[None], folders: list[RunFolder]) -> Compare:
-    app.post_message(CompareRuns(folders))
+async def opened(app: TuitrainApp, pilot: Pilot[None], folders: list[RunFolder]) -> CompareScreen:
+    app.post_message(OpenComparison(folders))
     await pilot.pause()
     screen = app.screen
-    assert isinstance(screen, Compare)
+    assert isinstance(screen, CompareScreen)
     while screen._reading:
         screen._read()
     screen._show()

@@ -8,10 +8,10 @@ from textual.pilot import Pilot
 from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
-from tuitrain.screens.home import Runs
-from tuitrain.screens.new_run import NewRunForm
-from tuitrain.screens.results import Run
-from tuitrain.screens.training import Training
+from tuitrain.screens.home import HomeScreen
+from tuitrain.screens.new_run import NewRunScreen
+from tuitrain.screens.results import ResultsScreen
+from tuitrain.screens.training import TrainingScreen
 from tuitrain.widgets.tables.runs import RunTable
 from tuitrain.widgets.terminal.footer import FittingFooter
 
@@ -45,7 +45,7 @@ def selected(app: TuitrainApp) -> str:
 
 
 async def tick(app: TuitrainApp, pilot: Pilot[None]) -> None:
-    assert isinstance(app.screen, Runs | Run | Training)
+    assert isinstance(app.screen, HomeScreen | ResultsScreen | TrainingScreen)
     app.screen.tick()
     await pilot.pause()
 
@@ -65,14 +65,14 @@ async def test_without_runs_a_newcomer_is_told_what_to_do(app: TuitrainApp) -> N
             assert "0 runs" in lines(app)[0]
             assert footer(app) == ["new", "help", "quit"]
         await pilot.press("enter", "y", "r", "j", "G")
-        assert isinstance(app.screen, Runs)
+        assert isinstance(app.screen, HomeScreen)
 
 
 async def test_n_opens_the_form(app: TuitrainApp) -> None:
     async with app.run_test() as pilot:
         await pilot.press("n")
         await pilot.pause()
-        assert isinstance(app.screen, NewRunForm)
+        assert isinstance(app.screen, NewRunScreen)
 
 
 async def test_a_row_says_what_the_run_is(app: TuitrainApp, write_run: WriteRun) -> None:
@@ -168,13 +168,13 @@ async def test_cells_change_while_the_run_goes_on(app: TuitrainApp, write_run: W
 @pytest.mark.parametrize(
     ("status", "dead", "screen"),
     [
-        ("queued", False, Training),
-        ("running", False, Training),
-        ("paused", False, Training),
-        ("running", True, Run),
-        ("finished", False, Run),
-        ("stopped", False, Run),
-        ("failed", False, Run),
+        ("queued", False, TrainingScreen),
+        ("running", False, TrainingScreen),
+        ("paused", False, TrainingScreen),
+        ("running", True, ResultsScreen),
+        ("finished", False, ResultsScreen),
+        ("stopped", False, ResultsScreen),
+        ("failed", False, ResultsScreen),
     ],
 )
 async def test_enter_shows_what_goes_on_live_and_the_rest_with_its_results(
@@ -184,11 +184,11 @@ async def test_enter_shows_what_goes_on_live_and_the_rest_with_its_results(
     async with app.run_test() as pilot:
         await pilot.press("enter")
         await pilot.pause()
-        assert isinstance(app.screen, Training | Run)
+        assert isinstance(app.screen, TrainingScreen | ResultsScreen)
         assert isinstance(app.screen, screen)
         assert app.screen.run.folder.path == folder.path
         await pilot.press("escape")
-        assert isinstance(app.screen, Runs)
+        assert isinstance(app.screen, HomeScreen)
 
 
 async def test_y_fills_the_form_with_the_runs_settings(app: TuitrainApp, write_run: WriteRun) -> None:
@@ -197,7 +197,7 @@ async def test_y_fills_the_form_with_the_runs_settings(app: TuitrainApp, write_r
         await pilot.press("y")
         await pilot.pause()
         form = app.screen
-        assert isinstance(form, NewRunForm)
+        assert isinstance(form, NewRunScreen)
         texts = {key: field.text for key, field in form.form.fields.items()}
         assert (texts["name"], texts["optimizer.lr"], texts["optimizer.name"]) == ("mine", "0.125", "sgd")
         assert texts["training.epochs"] == "3"
@@ -213,10 +213,10 @@ async def test_a_damaged_run_offers_only_what_works(app: TuitrainApp, write_run:
         await pilot.pause()
         assert footer(app) == ["open", "new", "mark", "filter", "sort", "columns", "delete", "seeds", "help", "quit"]
         await pilot.press("y", "r")
-        assert isinstance(app.screen, Runs)
+        assert isinstance(app.screen, HomeScreen)
         await pilot.press("enter")
         await pilot.pause()
-        assert isinstance(app.screen, Run)
+        assert isinstance(app.screen, ResultsScreen)
         assert "run.json is damaged" in text(app)
 
 
@@ -261,7 +261,7 @@ async def test_a_folder_that_cannot_be_read_is_said_and_read_once_it_can(
         assert footer(app) == OFFERED
         await pilot.press("enter")
         await pilot.pause()
-        assert isinstance(app.screen, Run)
+        assert isinstance(app.screen, ResultsScreen)
 
 
 async def test_while_it_is_covered_nothing_is_read(app: TuitrainApp, write_run: WriteRun) -> None:
@@ -269,7 +269,7 @@ async def test_while_it_is_covered_nothing_is_read(app: TuitrainApp, write_run: 
     async with app.run_test() as pilot:
         await pilot.pause()
         home = app.screen
-        assert isinstance(home, Runs)
+        assert isinstance(home, HomeScreen)
         assert home._timer is not None
         await pilot.press("question_mark")
         await pilot.pause()

@@ -8,8 +8,8 @@ from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Score
-from tuitrain.screens.compare import Compare
-from tuitrain.screens.home import Runs
+from tuitrain.screens.compare import CompareScreen
+from tuitrain.screens.home import HomeScreen
 from tuitrain.widgets.tables.runs import RunTable
 
 WriteRun = Callable[..., RunFolder]
@@ -34,11 +34,11 @@ def rows(app: TuitrainApp) -> list[str]:
     return [entry.info.name for entry in app.screen.query_one(RunTable).entries]
 
 
-async def grouped(app: TuitrainApp, pilot: Pilot[None]) -> Runs:
+async def grouped(app: TuitrainApp, pilot: Pilot[None]) -> HomeScreen:
     await pilot.pause()
     await pilot.press("z")
     await pilot.pause()
-    assert isinstance(app.screen, Runs)
+    assert isinstance(app.screen, HomeScreen)
     return app.screen
 
 
@@ -63,7 +63,7 @@ async def test_what_is_done_to_a_group_is_done_to_its_runs(app: TuitrainApp, run
         await pilot.press("space", "c")
         await pilot.pause()
         compare = app.screen
-        assert isinstance(compare, Compare)
+        assert isinstance(compare, CompareScreen)
         assert len(compare.runs) == 5
         assert compare.grouped
         assert compare.selected_column == 1
@@ -80,7 +80,7 @@ async def test_enter_compares_the_seeds_and_the_view_is_kept(app: TuitrainApp, r
         await grouped(app, pilot)
         await pilot.press("enter")
         await pilot.pause()
-        assert isinstance(app.screen, Compare)
+        assert isinstance(app.screen, CompareScreen)
         assert len(app.screen.runs) == 3
     again = TuitrainApp(runs_dir, ThreadHost())
     async with again.run_test(size=(80, 24)) as pilot:

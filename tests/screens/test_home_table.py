@@ -9,11 +9,11 @@ from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, folders
 from tuitrain.runs.sweeps.folder import create as create_sweep
-from tuitrain.screens.choose import Choose
-from tuitrain.screens.home import Runs
-from tuitrain.screens.prompt import Prompt
+from tuitrain.screens.choose import ChooseScreen
+from tuitrain.screens.home import HomeScreen
+from tuitrain.screens.prompt import PromptScreen
 from tuitrain.widgets.charts.sparkline import spark
-from tuitrain.widgets.messages import CompareRuns
+from tuitrain.widgets.messages import OpenComparison
 from tuitrain.widgets.tables.runs import RunTable
 from tuitrain.widgets.terminal.footer import FittingFooter
 
@@ -48,7 +48,7 @@ def header(app: TuitrainApp) -> str:
 
 
 async def tick(app: TuitrainApp, pilot: Pilot[None]) -> None:
-    assert isinstance(app.screen, Runs)
+    assert isinstance(app.screen, HomeScreen)
     app.screen.tick()
     await pilot.pause()
 
@@ -203,7 +203,7 @@ async def test_sorting_by_a_setting_and_back(app: TuitrainApp) -> None:
         for arrow, order in (("↑", ["b", "a", "c", "d"]), ("↓", ["d", "a", "c", "b"])):
             await pilot.press("s")
             await pilot.pause()
-            assert isinstance(app.screen, Choose)
+            assert isinstance(app.screen, ChooseScreen)
             await write(pilot, "lr")
             await pilot.press("enter")
             await pilot.pause()
@@ -230,7 +230,7 @@ async def test_in_a_list_one_types_to_find(app: TuitrainApp) -> None:
         await write(pilot, "zzz")
         assert "Nothing is called so." in text(app)
         await pilot.press("enter")
-        assert isinstance(app.screen, Choose)
+        assert isinstance(app.screen, ChooseScreen)
 
 
 @pytest.mark.usefixtures("four")
@@ -259,7 +259,7 @@ async def test_the_header_ends_in_a_sign_that_there_are_more_columns(app: Tuitra
         await pilot.resize_terminal(160, 20)
         await tick(app, pilot)
         assert not header(app).rstrip().endswith("…")
-        assert isinstance(app.screen, Runs)
+        assert isinstance(app.screen, HomeScreen)
         await pilot.resize_terminal(60, 20)
         app.screen.overview.choose(["status", "id", "test", "val", "best", "train", "time", "data.dataset"])
         await tick(app, pilot)
@@ -272,7 +272,7 @@ async def test_the_header_ends_in_a_sign_that_there_are_more_columns(app: Tuitra
 @pytest.mark.usefixtures("four")
 async def test_more_columns_than_fit_are_scrolled_sideways_beside_the_name(app: TuitrainApp) -> None:
     async with app.run_test(size=(60, 20)) as pilot:
-        assert isinstance(app.screen, Runs)
+        assert isinstance(app.screen, HomeScreen)
         app.screen.overview.choose(["status", "id", "test", "val", "best", "train", "time", "data.dataset"])
         await tick(app, pilot)
         assert "train" not in header(app)
@@ -288,7 +288,7 @@ async def test_more_columns_than_fit_are_scrolled_sideways_beside_the_name(app: 
 class Asked(TuitrainApp):
     """Keeps which runs are to be compared, and does not."""
 
-    def on_compare_runs(self, message: CompareRuns) -> None:
+    def on_open_comparison(self, message: OpenComparison) -> None:
         message.prevent_default()
         self.asked = [folder.id for folder in message.folders]
 
@@ -365,7 +365,7 @@ async def test_rename_tag_and_note(app: TuitrainApp, four: list[RunFolder]) -> N
         for key, typed in (("R", "better"), ("t", "good fast"), ("t", "old -fast"), ("N", "why"), ("N", " so?")):
             await pilot.press(key)
             await pilot.pause()
-            assert isinstance(app.screen, Prompt)
+            assert isinstance(app.screen, PromptScreen)
             await write(pilot, typed)
             await pilot.press("enter")
             await pilot.pause()
@@ -432,7 +432,7 @@ async def test_the_run_under_the_cursor_is_drawn(app: TuitrainApp) -> None:
 async def test_while_others_are_sorted_around_it_the_cursor_stays_on_its_run(app: TuitrainApp) -> None:
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.press("j")
-        assert isinstance(app.screen, Runs)
+        assert isinstance(app.screen, HomeScreen)
         app.screen.overview.sort("optimizer.lr")
         await tick(app, pilot)
         assert (names(app)[0], selected(app)) == ("b", "b")

@@ -18,14 +18,14 @@ from tuitrain.config.schema import Config
 from tuitrain.config.settings import sections, settings
 from tuitrain.config.values import override
 from tuitrain.runs.records import RunInfo
-from tuitrain.screens.new_run import NewRunForm
-from tuitrain.screens.prompt import Prompt
+from tuitrain.screens.new_run import NewRunScreen
+from tuitrain.screens.prompt import PromptScreen
 from tuitrain.widgets.forms.draft import Plan, command_line, planned
 from tuitrain.widgets.forms.form import NAME, PLACE, Form
 from tuitrain.widgets.forms.labels import APPLIES
 from tuitrain.widgets.forms.pick_list import Pick
 from tuitrain.widgets.forms.preview import Layers
-from tuitrain.widgets.messages import NewRun
+from tuitrain.widgets.messages import OpenNewRun
 from tuitrain.widgets.terminal.footer import FittingFooter
 
 MINE = """\
@@ -126,7 +126,7 @@ async def test_several_choices_and_switches(tmp_path: Path) -> None:
         assert form.config.data.normalize is False
         await form.press("y", "q")
         assert form.config.data.normalize is True
-        assert isinstance(form.app.screen, NewRunForm)
+        assert isinstance(form.app.screen, NewRunScreen)
 
 
 async def test_typing_letters_reaches_nothing_but_the_field(tmp_path: Path) -> None:
@@ -166,10 +166,10 @@ async def test_saving_overwrites_only_when_told_twice(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
         await form.press("ctrl+s")
         await form.answer(str(path))
-        assert isinstance(form.app.screen, Prompt)
+        assert isinstance(form.app.screen, PromptScreen)
         assert path.read_text() == "mine"
         await form.press("enter")
-        assert isinstance(form.app.screen, NewRunForm)
+        assert isinstance(form.app.screen, NewRunScreen)
         assert toml.read(path)[0] == Config()
         await form.press("ctrl+s")
         await form.answer(str(tmp_path / "no" / "folder.toml"))
@@ -247,13 +247,13 @@ async def test_draft_is_there_again(tmp_path: Path) -> None:
         await form.type("optimizer.lr", "0.1o")
         await form.type("name", "mine")
         await form.press("escape")
-        assert not isinstance(form.app.screen, NewRunForm)
-        form.app.post_message(NewRun(override(Config(), ["training.epochs=77"]), RunInfo(id="", name="other")))
+        assert not isinstance(form.app.screen, NewRunScreen)
+        form.app.post_message(OpenNewRun(override(Config(), ["training.epochs=77"]), RunInfo(id="", name="other")))
         await form.pilot.pause()
         assert (form.text("training.epochs"), form.text("name")) == ("77", "other")
         await form.press("escape")
         # The name of a sweep's trial tells settings that are about to change.
-        form.app.post_message(NewRun(Config(), RunInfo(id="", name="adam-0.001-s0", parent="sweep")))
+        form.app.post_message(OpenNewRun(Config(), RunInfo(id="", name="adam-0.001-s0", parent="sweep")))
         await form.pilot.pause()
         assert form.text("name") == ""
         await form.press("escape", "n")

@@ -12,7 +12,7 @@ from tuitrain.config.sweeps.toml import read as read_sweep
 from tuitrain.config.values import override
 from tuitrain.runs.folder import folders
 from tuitrain.runs.sweeps.folder import sweeps
-from tuitrain.screens.new_run import NewRunForm
+from tuitrain.screens.new_run import NewRunScreen
 from tuitrain.widgets.forms.draft import Draft, planned
 from tuitrain.widgets.forms.form import PLACE
 from tuitrain.widgets.forms.pick_list import Pick
@@ -120,7 +120,7 @@ async def test_sweep_is_saved_and_started(tmp_path: Path) -> None:
         assert saved.values == {"training.epochs": (1, 2)}
         assert saved.options.name == "mine"
         await form.press("ctrl+r")
-        await form.until(lambda: not isinstance(form.app.screen, NewRunForm))
+        await form.until(lambda: not isinstance(form.app.screen, NewRunScreen))
         (folder,) = sweeps(tmp_path / "runs")
         assert folder.sweep() == saved
         await form.until(lambda: len(list(folders(tmp_path / "runs"))) == 2)

@@ -7,11 +7,11 @@ from tuitrain.app.app import TuitrainApp
 from tuitrain.errors import ConfigError
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
-from tuitrain.screens.help import Help
-from tuitrain.screens.home import Runs
-from tuitrain.screens.prompt import Prompt
-from tuitrain.screens.question import Question
-from tuitrain.screens.training import Training
+from tuitrain.screens.help import HelpScreen
+from tuitrain.screens.home import HomeScreen
+from tuitrain.screens.prompt import PromptScreen
+from tuitrain.screens.question import QuestionScreen
+from tuitrain.screens.training import TrainingScreen
 from tuitrain.widgets.terminal.themes import load_themes, shipped_themes_folder
 
 WriteRun = Callable[..., RunFolder]
@@ -47,7 +47,7 @@ async def test_a_question_is_answered_by_letter_or_from_the_list(keys: list[str]
     app = Themed()
     answers: list[str | None] = []
     async with app.run_test(size=(60, 20)) as pilot:
-        app.push_screen(Question("Really [b]quit[/]?", ANSWERS), answers.append)
+        app.push_screen(QuestionScreen("Really [b]quit[/]?", ANSWERS), answers.append)
         await pilot.pause()
         assert "Really [b]quit[/]?" in text(app)
         assert "b  in the [red]background[/]" in text(app)
@@ -65,7 +65,7 @@ async def test_a_prompt_takes_only_what_is_allowed() -> None:
     app = Themed()
     answers: list[str | None] = []
     async with app.run_test(size=(60, 20)) as pilot:
-        app.push_screen(Prompt("A [b]value[/]", "right", check), answers.append)
+        app.push_screen(PromptScreen("A [b]value[/]", "right", check), answers.append)
         await pilot.pause()
         await pilot.press("end", "x", "enter")
         await pilot.pause()
@@ -81,11 +81,11 @@ async def help_text(app: TuitrainApp, keys: list[str]) -> str:
     async with app.run_test(size=(80, 40)) as pilot:
         await pilot.press(*keys, "question_mark")
         await pilot.pause()
-        assert isinstance(app.screen, Help)
+        assert isinstance(app.screen, HelpScreen)
         shown = text(app)
         await pilot.press("escape")
         await pilot.pause()
-        assert not isinstance(app.screen, Help)
+        assert not isinstance(app.screen, HelpScreen)
     return shown
 
 
@@ -117,9 +117,9 @@ async def test_help_is_closed_by_its_own_key_and_can_be_read_on_a_small_screen(w
         assert "Leave tuitrain" in text(app)
         await pilot.press(key)
         await pilot.pause()
-        assert isinstance(app.screen, Training)
+        assert isinstance(app.screen, TrainingScreen)
         await pilot.press("escape")
-        assert isinstance(app.screen, Runs)
+        assert isinstance(app.screen, HomeScreen)
 
 
 async def test_help_that_is_all_seen_has_no_more(write_run: WriteRun) -> None:

@@ -9,10 +9,10 @@ from tuitrain.errors import RunError
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.rows import Train, encode
-from tuitrain.screens.home import Runs
-from tuitrain.screens.new_run import NewRunForm
-from tuitrain.screens.results import PAGES, Run
-from tuitrain.screens.training import Training
+from tuitrain.screens.home import HomeScreen
+from tuitrain.screens.new_run import NewRunScreen
+from tuitrain.screens.results import PAGES, ResultsScreen
+from tuitrain.screens.training import TrainingScreen
 from tuitrain.widgets.confusion.matrix import ConfusionMatrix
 from tuitrain.widgets.terminal.footer import FittingFooter
 
@@ -54,7 +54,7 @@ async def test_more_epochs_after_the_end(write_run: WriteRun, monkeypatch: pytes
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         folder.state_file.write_bytes(ended)
-        assert isinstance(app.screen, Training)
+        assert isinstance(app.screen, TrainingScreen)
         app.screen.tick()
         await pilot.press(*(["enter", "r"] if begin.startswith("r") else ["e"]))
         await pilot.pause()
@@ -67,10 +67,10 @@ async def test_more_epochs_after_the_end(write_run: WriteRun, monkeypatch: pytes
         await app.workers.wait_for_complete()
         await pilot.pause()
         assert spawned == [5]
-        assert isinstance(app.screen, Training)
+        assert isinstance(app.screen, TrainingScreen)
         await pilot.press("escape")
         await pilot.pause()
-        assert isinstance(app.screen, Runs)
+        assert isinstance(app.screen, HomeScreen)
 
 
 async def test_what_was_interrupted_is_trained_on_at_once(write_run: WriteRun, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,14 +84,14 @@ async def test_what_was_interrupted_is_trained_on_at_once(write_run: WriteRun, m
     app = opened(write_run("one", status="running", dead=True))
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        assert isinstance(app.screen, Run)
+        assert isinstance(app.screen, ResultsScreen)
         assert "train on" in footer(app)
         await pilot.press("r")
         await app.workers.wait_for_complete()
         await pilot.pause()
         assert spawned == [None]
         assert [toast.message for toast in app._notifications] == ["No process can be started for the run: [b]no[/b]."]
-        assert isinstance(app.screen, Run)
+        assert isinstance(app.screen, ResultsScreen)
 
 
 async def test_the_summary_and_the_pages(write_run: WriteRun) -> None:
@@ -115,7 +115,7 @@ async def test_the_summary_and_the_pages(write_run: WriteRun) -> None:
     }
     async with app.run_test(size=(120, 45)) as pilot:
         await pilot.pause()
-        assert isinstance(app.screen, Run)
+        assert isinstance(app.screen, ResultsScreen)
         assert "mine · finished" in lines(app)[0]
         assert "test 90.00 % (900 of 990)" in lines(app)[0]
         switcher = app.screen.query_one(ContentSwitcher)
@@ -207,7 +207,7 @@ async def test_enter_on_a_cell_shows_its_images_and_escape_goes_back(write_run: 
             assert "matrix" not in footer(app)
         await pilot.press("escape")
         await pilot.pause()
-        assert isinstance(app.screen, Runs)
+        assert isinstance(app.screen, HomeScreen)
 
 
 async def test_y_fills_the_form_with_the_runs_settings(write_run: WriteRun) -> None:
@@ -215,11 +215,11 @@ async def test_y_fills_the_form_with_the_runs_settings(write_run: WriteRun) -> N
     async with app.run_test() as pilot:
         await pilot.press("y")
         await pilot.pause()
-        assert isinstance(app.screen, NewRunForm)
+        assert isinstance(app.screen, NewRunScreen)
         assert app.screen.form.fields["optimizer.lr"].text == "0.125"
         await pilot.press("escape")
         await pilot.pause()
-        assert isinstance(app.screen, Run)
+        assert isinstance(app.screen, ResultsScreen)
 
 
 async def test_without_an_evaluation_it_says_how_to_make_one(write_run: WriteRun) -> None:
@@ -248,7 +248,7 @@ async def test_a_damaged_run_says_what_is_wrong_on_every_page(write_run: WriteRu
         await pilot.pause()
         assert "clone" not in footer(app)
         await pilot.press("y", "e")
-        assert isinstance(app.screen, Run)
+        assert isinstance(app.screen, ResultsScreen)
 
 
 async def test_a_damaged_evaluation_is_said_and_the_others_are_shown(write_run: WriteRun) -> None:
@@ -308,7 +308,7 @@ async def test_what_the_run_still_writes_is_shown(write_run: WriteRun) -> None:
         await pilot.press("7")
         with folder.log_file.open("a") as log:
             log.write("one line more\n")
-        assert isinstance(app.screen, Run)
+        assert isinstance(app.screen, ResultsScreen)
         app.screen.tick()
         await pilot.pause()
         assert text(app).count("one line more") == 1
@@ -322,12 +322,12 @@ async def test_it_stops_ticking_while_it_is_covered_and_escape_goes_home(write_r
     async with app.run_test() as pilot:
         await pilot.pause()
         run = app.screen
-        assert isinstance(run, Run)
+        assert isinstance(run, ResultsScreen)
         assert run._timer is not None
         await pilot.press("question_mark")
         await pilot.pause()
         assert run._timer is None
         await pilot.press("escape", "escape")
         await pilot.pause()
-        assert isinstance(app.screen, Runs)
+        assert isinstance(app.screen, HomeScreen)
         assert run._timer is None

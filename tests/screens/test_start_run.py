@@ -12,10 +12,10 @@ from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.hosts.launch import RunSpec
 from tuitrain.runs.folder import folders
-from tuitrain.screens.help import Help
-from tuitrain.screens.new_run import TICK, NewRunForm
-from tuitrain.screens.results import Run
-from tuitrain.screens.training import Training
+from tuitrain.screens.help import HelpScreen
+from tuitrain.screens.new_run import TICK, NewRunScreen
+from tuitrain.screens.results import ResultsScreen
+from tuitrain.screens.training import TrainingScreen
 from tuitrain.widgets.forms.fields import PressField
 from tuitrain.widgets.forms.form import PLACE
 from tuitrain.widgets.forms.pick_list import Pick
@@ -59,7 +59,7 @@ async def test_process_of_its_own_is_chosen_remembered_and_used(tmp_path: Path) 
         await form.type("training.epochs", "1")
         await form.type("name", "out")
         await form.press("ctrl+r")
-        await form.until(lambda: isinstance(form.app.screen, (Training, Run)))
+        await form.until(lambda: isinstance(form.app.screen, (TrainingScreen, ResultsScreen)))
         assert form.app.host.folder is None
         (folder,) = folders(tmp_path / "runs")
         await form.until(lambda: not folder.state().active)
@@ -90,7 +90,7 @@ async def test_start_ends_at_the_run(tmp_path: Path) -> None:
         await form.type("training.epochs", "1")
         await form.type("name", "first")
         await form.press("ctrl+r")
-        await form.until(lambda: isinstance(form.app.screen, (Training, Run)))
+        await form.until(lambda: isinstance(form.app.screen, (TrainingScreen, ResultsScreen)))
         assert form.app.host.join(60)
         (folder,) = folders(tmp_path / "runs")
         assert folder.state().status == "finished"
@@ -163,11 +163,11 @@ async def test_help_above_a_form_that_starts_is_not_torn_away(tmp_path: Path) ->
         (tmp_path / "go").touch()
         await form.until(lambda: form.app.host.folder is not None)
         await form.pilot.pause(2 * TICK)
-        assert isinstance(form.app.screen, Help)
+        assert isinstance(form.app.screen, HelpScreen)
         await form.press("escape")
-        await form.until(lambda: isinstance(form.app.screen, (Training, Run)))
+        await form.until(lambda: isinstance(form.app.screen, (TrainingScreen, ResultsScreen)))
         # The form does not stay behind.
-        assert not any(isinstance(screen, NewRunForm) for screen in form.app.screen_stack)
+        assert not any(isinstance(screen, NewRunScreen) for screen in form.app.screen_stack)
 
 
 async def test_start_pressed_twice_starts_once(tmp_path: Path) -> None:
@@ -177,5 +177,5 @@ async def test_start_pressed_twice_starts_once(tmp_path: Path) -> None:
         form.form.query_one(PressField).focus()
         await form.pilot.pause()
         await form.press("enter", "enter")
-        await form.until(lambda: isinstance(form.app.screen, (Training, Run)))
+        await form.until(lambda: isinstance(form.app.screen, (TrainingScreen, ResultsScreen)))
         assert len(list(folders(tmp_path / "runs"))) == 1

@@ -15,10 +15,10 @@ from tuitrain.runs.records import Best, Score
 from tuitrain.runs.sweeps.folder import SweepFolder, create
 from tuitrain.runs.sweeps.records import Job, Record
 from tuitrain.runs.writer import encode_pretty
-from tuitrain.screens.home import Runs
-from tuitrain.screens.results import Run
-from tuitrain.screens.sweep import Sweep
-from tuitrain.screens.sweeps import Sweeps
+from tuitrain.screens.home import HomeScreen
+from tuitrain.screens.results import ResultsScreen
+from tuitrain.screens.sweep import SweepScreen
+from tuitrain.screens.sweeps import SweepsScreen
 from tuitrain.widgets.tables.sweep import SweepTable
 from tuitrain.widgets.terminal.footer import FittingFooter
 
@@ -57,7 +57,7 @@ def effects(shown: str, value: str) -> list[list[str]]:
 
 
 async def tick(app: TuitrainApp, pilot: Pilot[None]) -> None:
-    assert isinstance(app.screen, Sweep | Sweeps)
+    assert isinstance(app.screen, SweepScreen | SweepsScreen)
     app.screen.tick()
     await pilot.pause()
 
@@ -82,10 +82,10 @@ def write_sweep(runs_dir: Path, write_run: WriteRun) -> Callable[..., SweepFolde
     return write
 
 
-async def opened(app: TuitrainApp, pilot: Pilot[None], folder: SweepFolder) -> Sweep:
-    app.push_screen(Sweep(folder))
+async def opened(app: TuitrainApp, pilot: Pilot[None], folder: SweepFolder) -> SweepScreen:
+    app.push_screen(SweepScreen(folder))
     await pilot.pause()
-    assert isinstance(app.screen, Sweep)
+    assert isinstance(app.screen, SweepScreen)
     return app.screen
 
 
@@ -95,9 +95,9 @@ async def test_s_opens_the_only_sweep(app: TuitrainApp, write_sweep: Callable[..
         await pilot.pause()
         await pilot.press("S")
         await pilot.pause()
-        assert isinstance(app.screen, Sweep)
+        assert isinstance(app.screen, SweepScreen)
         await pilot.press("escape")
-        assert not isinstance(app.screen, Sweep)
+        assert not isinstance(app.screen, SweepScreen)
 
 
 async def test_of_many_sweeps_one_is_chosen(app: TuitrainApp, write_sweep: Callable[..., SweepFolder]) -> None:
@@ -106,7 +106,7 @@ async def test_of_many_sweeps_one_is_chosen(app: TuitrainApp, write_sweep: Calla
     async with app.run_test(size=(120, 40)) as pilot:
         app.action_sweeps()
         await pilot.pause()
-        assert isinstance(app.screen, Sweeps)
+        assert isinstance(app.screen, SweepsScreen)
         assert "2 sweeps" in text(app)
         assert footer(app)[:2] == ["open", "runs"]
         assert row(app, "other")[:3] == ["other", "stopped", "0/10"]
@@ -114,7 +114,7 @@ async def test_of_many_sweeps_one_is_chosen(app: TuitrainApp, write_sweep: Calla
         assert "stopped 5/10 85.00 % optimizer=adam lr=0.1" in line
         await pilot.press("enter")
         await pilot.pause()
-        assert isinstance(app.screen, Sweep)
+        assert isinstance(app.screen, SweepScreen)
 
 
 async def test_without_sweeps_there_is_no_key(app: TuitrainApp, write_run: WriteRun) -> None:
@@ -202,7 +202,7 @@ async def test_enter_opens_the_run(app: TuitrainApp, write_sweep: Callable[..., 
         await opened(app, pilot, folder)
         await pilot.press("j", "enter")
         await pilot.pause()
-        assert isinstance(app.screen, Run)
+        assert isinstance(app.screen, ResultsScreen)
         assert app.screen.run.info.name == "trial-1-0"
 
 
@@ -220,7 +220,7 @@ async def test_the_best_come_first_where_that_is_asked_for(
         assert table.virtual_size.width <= 80
         await pilot.press("g", "enter")
         await pilot.pause()
-        assert isinstance(app.screen, Run)
+        assert isinstance(app.screen, ResultsScreen)
         assert app.screen.run.info.name == "trial-2-0"
 
 
@@ -236,7 +236,7 @@ async def test_a_run_that_is_not_made_yet_can_be_put_first(
         assert "open" not in footer(app)
         await pilot.press("enter", "f")
         await pilot.pause()
-        assert isinstance(app.screen, Sweep)
+        assert isinstance(app.screen, SweepScreen)
         assert folder.jobs()[0] == Job(4, 1)
         selected = app.screen.query_one(SweepTable).selected
         assert selected is not None
@@ -337,7 +337,7 @@ async def test_the_end_of_a_sweep_is_said_and_not_that_of_each_run(
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         home = app.screen
-        assert isinstance(home, Runs)
+        assert isinstance(home, HomeScreen)
         run.state_file.write_bytes(encode_pretty(msgspec.structs.replace(run.state(), status="finished")))
         home.tick()
         await pilot.pause()

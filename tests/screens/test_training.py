@@ -11,9 +11,9 @@ from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Best, Score
 from tuitrain.runs.rows import Event, Train, encode
-from tuitrain.screens.prompt import Prompt
-from tuitrain.screens.results import Run
-from tuitrain.screens.training import Training
+from tuitrain.screens.prompt import PromptScreen
+from tuitrain.screens.results import ResultsScreen
+from tuitrain.screens.training import TrainingScreen
 from tuitrain.widgets.charts.run_charts import Curves, Gradients
 from tuitrain.widgets.terminal.footer import FittingFooter
 
@@ -36,8 +36,8 @@ def footer(app: TuitrainApp) -> list[str]:
     return [key.description for key in app.screen.query_one(FittingFooter).keys]
 
 
-def screen(app: TuitrainApp) -> Training:
-    assert isinstance(app.screen, Training)
+def screen(app: TuitrainApp) -> TrainingScreen:
+    assert isinstance(app.screen, TrainingScreen)
     return app.screen
 
 
@@ -255,20 +255,20 @@ async def test_a_value_is_asked_for_and_checked(
         await pilot.pause()
         await pilot.press(key)
         await pilot.pause()
-        assert isinstance(app.screen, Prompt)
+        assert isinstance(app.screen, PromptScreen)
         await pilot.press("ctrl+u", *wrong, "enter")
         await pilot.pause()
-        assert isinstance(app.screen, Prompt)
+        assert isinstance(app.screen, PromptScreen)
         assert "is not allowed" in text(app)
         await pilot.press("ctrl+u", *right, "enter")
         await pilot.pause()
-        assert isinstance(app.screen, Training)
+        assert isinstance(app.screen, TrainingScreen)
         assert [(sent.name, sent.value) for sent in inbox.new()] == [(command, value)]
         await pilot.press(key)
         await pilot.pause()
         await pilot.press("escape")
         await pilot.pause()
-        assert isinstance(app.screen, Training)
+        assert isinstance(app.screen, TrainingScreen)
         assert inbox.new() == []
 
 
@@ -286,7 +286,7 @@ async def test_too_few_epochs_are_refused_while_they_are_typed(write_run: WriteR
         assert said == "✗ training.epochs = 2 is not allowed: epoch 3 has begun, so it must be at least 3."
         await pilot.press("enter")
         await pilot.pause()
-        assert isinstance(app.screen, Prompt)
+        assert isinstance(app.screen, PromptScreen)
         await pilot.press("ctrl+u", "3", "enter")
         await pilot.pause()
         assert [(sent.name, sent.value) for sent in inbox.new()] == [("epochs", 3)]
@@ -338,10 +338,10 @@ async def test_the_footer_offers_what_works_now(write_run: WriteRun) -> None:
         inbox = Inbox(folder)
         await pilot.press("p", "s", "k", "r", "d")
         assert inbox.new() == []
-        assert isinstance(app.screen, Training)
+        assert isinstance(app.screen, TrainingScreen)
         await pilot.press("enter")
         await pilot.pause()
-        assert isinstance(app.screen, Run)
+        assert isinstance(app.screen, ResultsScreen)
 
 
 async def test_a_run_whose_process_dies_is_interrupted(write_run: WriteRun) -> None:
@@ -360,7 +360,7 @@ async def test_a_run_whose_process_dies_is_interrupted(write_run: WriteRun) -> N
         assert set(COMMANDS) & set(footer(app)) == {"epochs"}
         await pilot.press("enter")
         await pilot.pause()
-        assert isinstance(app.screen, Run)
+        assert isinstance(app.screen, ResultsScreen)
         assert "The process that trained it is gone, after step 40." in text(app)
 
 
@@ -409,7 +409,7 @@ async def test_hostile_runs_are_text_and_no_end(write_run: WriteRun) -> None:
             await pilot.pause()
             assert "\x1b" not in text(app)
             assert "�[2J[red]x[/]" in text(app)
-        assert isinstance(app.screen, Training)
+        assert isinstance(app.screen, TrainingScreen)
 
 
 async def test_the_run_is_gone(write_run: WriteRun) -> None:
@@ -451,15 +451,15 @@ async def test_it_goes_on_behind_a_prompt(write_run: WriteRun) -> None:
         training = screen(app)
         await pilot.press("r")
         await pilot.pause()
-        assert isinstance(app.screen, Prompt)
+        assert isinstance(app.screen, PromptScreen)
         assert "enter takes it" in text(app)
         folder.state_file.write_bytes(folder.state_file.read_bytes().replace(b'"step": 40', b'"step": 59'))
         while "98%" not in text(app):
             await pilot.pause(0.05)
-        assert isinstance(app.screen, Prompt)
+        assert isinstance(app.screen, PromptScreen)
         await pilot.press("ctrl+u", *"0.5", "enter")
         await pilot.pause()
-        assert isinstance(app.screen, Training)
+        assert isinstance(app.screen, TrainingScreen)
         assert training._timer is not None
         await pilot.press("r")
         await pilot.pause()
@@ -468,7 +468,7 @@ async def test_it_goes_on_behind_a_prompt(write_run: WriteRun) -> None:
         await pilot.press("enter")
         await pilot.pause()
         assert "it is finished" in text(app)
-        assert isinstance(app.screen, Prompt)
+        assert isinstance(app.screen, PromptScreen)
 
 
 async def test_the_path_of_a_runs_folder_with_odd_characters(write_run: WriteRun, tmp_path: Path) -> None:
@@ -478,7 +478,7 @@ async def test_the_path_of_a_runs_folder_with_odd_characters(write_run: WriteRun
     app = opened(RunFolder(odd / folder.id))
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.pause()
-        assert isinstance(app.screen, Training)
+        assert isinstance(app.screen, TrainingScreen)
         await pilot.press("escape")
         await pilot.pause()
         assert "[red] �[2J" in lines(app)[0]

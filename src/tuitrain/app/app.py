@@ -28,18 +28,18 @@ from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.sweeps.folder import sweeps
 from tuitrain.runs.sweeps.index import SweepIndex
-from tuitrain.screens.home import Runs
+from tuitrain.screens.home import HomeScreen
 from tuitrain.text import plain
 from tuitrain.widgets.messages import (
+    AskChoice,
     AskValue,
-    Choose,
-    CompareRuns,
-    NewRun,
+    OpenComparison,
+    OpenNewRun,
     OpenRun,
     OpenSweep,
+    ResumeRun,
     RunEnded,
     SweepEnded,
-    TrainOn,
 )
 from tuitrain.widgets.terminal.notifications import alert, give_title_back, keep_title
 from tuitrain.widgets.terminal.painter import PaintedApp
@@ -100,8 +100,8 @@ class TuitrainApp(PaintedApp):
         self.slow_line = preferences.load().slow_line
         self.theme = preferred if preferred in self.available_themes else _default_theme()
 
-    def get_default_screen(self) -> Runs:
-        return Runs(self.runs_dir)
+    def get_default_screen(self) -> HomeScreen:
+        return HomeScreen(self.runs_dir)
 
     def on_unmount(self) -> None:
         give_title_back(self)
@@ -141,10 +141,10 @@ class TuitrainApp(PaintedApp):
         preferences.update(slow_line=choice)
 
     def action_help(self) -> None:
-        from tuitrain.screens.help import Help
+        from tuitrain.screens.help import HelpScreen
 
         bindings = list(self.screen.active_bindings.values())
-        self.push_screen(Help(f"{self.screen.title or 'tuitrain'}: keys", bindings))
+        self.push_screen(HelpScreen(f"{self.screen.title or 'tuitrain'}: keys", bindings))
 
     def action_help_quit(self) -> None:
         """On ctrl+c, which must not end what trains here."""
@@ -155,9 +155,9 @@ class TuitrainApp(PaintedApp):
 
     async def action_quit(self) -> None:
         if self.host.busy:
-            from tuitrain.screens.question import Question
+            from tuitrain.screens.question import QuestionScreen
 
-            self.push_screen(Question(QUIT, ANSWERS), self._quit)
+            self.push_screen(QuestionScreen(QUIT, ANSWERS), self._quit)
         else:
             self.exit()
 
@@ -205,14 +205,14 @@ class TuitrainApp(PaintedApp):
         alert(self, text)
         self.notify(f"{text}. S shows it.", markup=False)
 
-    def on_detach_run(self) -> None:
+    def on_move_to_background(self) -> None:
         if not self.host.busy:
             self.notify("That run has a process of its own already.")
             return
         self.host.detach()
         self.notify("Moving the run to a process of its own.", timeout=3)
 
-    def on_train_on(self, message: TrainOn) -> None:
+    def on_resume_run(self, message: ResumeRun) -> None:
         folder, begin = message.folder, partial(self._train_on, message.folder, message.watch)
         try:
             state = folder.state()
@@ -256,49 +256,49 @@ class TuitrainApp(PaintedApp):
         self._close_messages_no_wait()
 
     def on_ask_value(self, message: AskValue) -> None:
-        from tuitrain.screens.prompt import Prompt
+        from tuitrain.screens.prompt import PromptScreen
 
-        asked = Prompt(message.text, message.value, message.check, live=message.live, kept=message.kept)
+        asked = PromptScreen(message.text, message.value, message.check, live=message.live, kept=message.kept)
         self.push_screen(asked, message.answer)
 
-    def on_choose(self, message: Choose) -> None:
+    def on_ask_choice(self, message: AskChoice) -> None:
         from tuitrain.screens import choose
 
-        screen = choose.Choose(message.text, message.options, message.chosen, many=message.many)
+        screen = choose.ChooseScreen(message.text, message.options, message.chosen, many=message.many)
         self.push_screen(screen, message.answer)
 
-    def on_new_run(self, message: NewRun) -> None:
-        from tuitrain.screens.new_run import NewRunForm
+    def on_open_new_run(self, message: OpenNewRun) -> None:
+        from tuitrain.screens.new_run import NewRunScreen
 
-        self.push_screen(NewRunForm(self.host, self.runs_dir, message.config, message.info))
+        self.push_screen(NewRunScreen(self.host, self.runs_dir, message.config, message.info))
 
-    def on_compare_runs(self, message: CompareRuns) -> None:
-        from tuitrain.screens.compare import Compare
+    def on_open_comparison(self, message: OpenComparison) -> None:
+        from tuitrain.screens.compare import CompareScreen
 
-        self.push_screen(Compare(message.folders, self.runs_dir, message.known, grouped=message.grouped))
+        self.push_screen(CompareScreen(message.folders, self.runs_dir, message.known, grouped=message.grouped))
 
     def action_sweeps(self) -> None:
         self.post_message(OpenSweep())
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "sweeps":
-            at_home = bool(self.screen_stack) and isinstance(self.screen, Runs)
+            at_home = bool(self.screen_stack) and isinstance(self.screen, HomeScreen)
             return at_home and next(sweeps(self.runs_dir), None) is not None
         return super().check_action(action, parameters)
 
     def on_open_sweep(self, message: OpenSweep) -> None:
-        from tuitrain.screens.sweep import Sweep
-        from tuitrain.screens.sweeps import Sweeps
+        from tuitrain.screens.sweep import SweepScreen
+        from tuitrain.screens.sweeps import SweepsScreen
 
         found = list(sweeps(self.runs_dir)) if message.folder is None else [message.folder]
         try:
-            self.push_screen(Sweep(found[0]) if len(found) == 1 else Sweeps(self.runs_dir))
+            self.push_screen(SweepScreen(found[0]) if len(found) == 1 else SweepsScreen(self.runs_dir))
         except RunError as error:
             self.notify(str(error), severity="error", markup=False)
 
     def on_open_run(self, message: OpenRun) -> None:
-        from tuitrain.screens.results import Run
-        from tuitrain.screens.training import Training
+        from tuitrain.screens.results import ResultsScreen
+        from tuitrain.screens.training import TrainingScreen
 
         try:
             # What another tool trains cannot be steered: its results are followed.
@@ -306,7 +306,7 @@ class TuitrainApp(PaintedApp):
             active = steered and shown_status(message.folder.state()) in ("queued", "running", "paused")
         except RunError:
             active = False
-        screen = Training(message.folder) if active and not message.results else Run(message.folder)
+        screen = TrainingScreen(message.folder) if active and not message.results else ResultsScreen(message.folder)
         if message.replace:
             self.switch_screen(screen)
         else:

@@ -21,7 +21,7 @@ class _Find(Input):
         return key != "space" and super().check_consume_key(key, character)
 
 
-class Choose(ModalScreen[tuple[str, ...] | None]):
+class ChooseScreen(ModalScreen[tuple[str, ...] | None]):
     """`options` are (key, name, about); dismissed with the keys chosen, one where not `many`, None for escape.
 
     With `many`, an option whose key is empty stands for none of them.

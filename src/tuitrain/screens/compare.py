@@ -46,7 +46,7 @@ NAME = 24
 Zoom = Literal["both", "charts", "table"]
 
 
-class Compare(TickingScreen):
+class CompareScreen(TickingScreen):
     """Curves, settings and results of several runs, those that go on included."""
 
     CSS_PATH = "compare.tcss"

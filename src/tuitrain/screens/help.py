@@ -20,7 +20,7 @@ NAMES = {
 }
 
 
-class Help(ModalScreen[None]):
+class HelpScreen(ModalScreen[None]):
     """`bindings` are a screen's active ones; those with a description or a tooltip are listed."""
 
     CSS_PATH = "help.tcss"

@@ -21,11 +21,11 @@ from tuitrain.errors import RunError
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.sweeps.folder import SweepFolder, sweep_of
-from tuitrain.screens.home_view import CHOICES, GROUP, RunView
+from tuitrain.screens.home_view import CHOICES, GROUP, HomeView
 from tuitrain.screens.run_actions import ACTIVE, CHANGES
 from tuitrain.text import plain
 from tuitrain.widgets.forms.filter_bar import FilterBar
-from tuitrain.widgets.messages import CompareRuns, NewRun, OpenRun, RunEnded, SweepEnded
+from tuitrain.widgets.messages import OpenComparison, OpenNewRun, OpenRun, RunEnded, SweepEnded
 from tuitrain.widgets.panels.fixed_text import Said
 from tuitrain.widgets.panels.run_detail import RunDetail
 from tuitrain.widgets.tables.runs import RunTable
@@ -45,7 +45,7 @@ and train in a few seconds.
 Runs are kept in $folder"""
 
 
-class Runs(RunView):
+class HomeScreen(HomeView):
     """The home screen: a table of the folder's runs."""
 
     TITLE = "Runs"
@@ -215,7 +215,7 @@ class Runs(RunView):
 
     def on_run_table_opened(self) -> None:
         if isinstance(run := self.selected, Bundle):
-            self.post_message(CompareRuns([one.folder for one in run.runs]))
+            self.post_message(OpenComparison([one.folder for one in run.runs]))
         elif run is not None:
             self.post_message(OpenRun(run.folder))
 
@@ -239,12 +239,12 @@ class Runs(RunView):
             self.refresh_bindings()
 
     def action_new(self) -> None:
-        self.post_message(NewRun())
+        self.post_message(OpenNewRun())
 
     def action_compare(self) -> None:
         compared = self.overview.compared(self.selected)
         folders, known = [run.folder for run in compared], self.overview.identities()
-        self.post_message(CompareRuns(folders, known, grouped=self.overview.grouped))
+        self.post_message(OpenComparison(folders, known, grouped=self.overview.grouped))
 
 
 def _same(some: Sequence[Entry], others: Sequence[Entry]) -> bool:

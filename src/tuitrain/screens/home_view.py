@@ -6,9 +6,9 @@ from textual.widgets import Input
 from tuitrain.analysis.table.columns import columns
 from tuitrain.analysis.table.group_rows import Bundle
 from tuitrain.analysis.table.overview import Overview
-from tuitrain.screens.run_actions import RunChanges
+from tuitrain.screens.run_actions import RunActions
 from tuitrain.widgets.forms.filter_bar import FilterBar
-from tuitrain.widgets.messages import Choose
+from tuitrain.widgets.messages import AskChoice
 from tuitrain.widgets.tables.runs import RunTable
 
 CHOICES: list[BindingType] = [
@@ -23,7 +23,7 @@ CHOICES: list[BindingType] = [
 GROUP = Binding("z", "group", "seeds", tooltip="Take runs that differ only in their seed together", id="runs.group")
 
 
-class RunView(RunChanges):
+class HomeView(RunActions):
     """`overview` holds what is chosen; `draw` shows it."""
 
     overview: Overview
@@ -94,7 +94,7 @@ class RunView(RunChanges):
     def action_sort(self) -> None:
         keys = dict.fromkeys((*self._columns_shown(), *columns()))
         options = [("", "newest first", "as they were made"), *map(_option, keys)]
-        self.post_message(Choose("Sort by", options, self._sort))
+        self.post_message(AskChoice("Sort by", options, self._sort))
 
     def _sort(self, chosen: tuple[str, ...] | None) -> None:
         if chosen is not None:
@@ -104,7 +104,7 @@ class RunView(RunChanges):
     def action_columns(self) -> None:
         keys = [key for key in columns() if key != "run"]
         options = [("", "automatic", "the settings that differ, and the results"), *map(_option, keys)]
-        self.post_message(Choose("Columns", options, self._choose, self._columns_shown()[1:], many=True))
+        self.post_message(AskChoice("Columns", options, self._choose, self._columns_shown()[1:], many=True))
 
     def _choose(self, chosen: tuple[str, ...] | None) -> None:
         if chosen is not None and set(chosen) != set(self._columns_shown()[1:]):

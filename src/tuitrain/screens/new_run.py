@@ -35,7 +35,7 @@ from tuitrain.widgets.forms.pick_list import Pick
 from tuitrain.widgets.forms.preview import Outlook
 from tuitrain.widgets.forms.start_line import StartLine
 from tuitrain.widgets.forms.toml_files import ask_load, ask_save
-from tuitrain.widgets.messages import Choose, OpenRun, OpenSweep
+from tuitrain.widgets.messages import AskChoice, OpenRun, OpenSweep
 from tuitrain.widgets.panels.fixed_text import Said
 from tuitrain.widgets.terminal.footer import FittingFooter
 
@@ -46,7 +46,7 @@ BUSY = (
 )
 
 
-class NewRunForm(Screen[None]):
+class NewRunScreen(Screen[None]):
     """Every setting in a field, and beside them what they come to."""
 
     CSS_PATH = "new_run.tcss"
@@ -121,7 +121,7 @@ class NewRunForm(Screen[None]):
 
     def action_find(self) -> None:
         options = [(key, label(key), f"{key}: {item.help}") for key, item in settings().items()]
-        self.post_message(Choose("Go to", options, lambda found: self.form.focus_key(found[0]) if found else None))
+        self.post_message(AskChoice("Go to", options, lambda found: self.form.focus_key(found[0]) if found else None))
 
     # What is right and what is wrong
 

@@ -13,7 +13,7 @@ from tuitrain.errors import TuitrainError
 from tuitrain.widgets.terminal.refresh import Aside
 
 
-class Prompt(Aside[str | None]):
+class PromptScreen(Aside[str | None]):
     """Dismissed with the text once `check` raises no TuitrainError for it; None for escape.
 
     `check` is asked at each change where it is `live`, else at enter alone; typing does not replace a `kept` value.

@@ -12,7 +12,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 
-class Question(ModalScreen[str | None]):
+class QuestionScreen(ModalScreen[str | None]):
     """`answers` are (key, text) pairs, the first is the default; dismissed with the key chosen, None for escape."""
 
     CSS_PATH = "question.tcss"

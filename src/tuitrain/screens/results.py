@@ -22,7 +22,7 @@ from tuitrain.text import plain
 from tuitrain.widgets.charts.run_charts import Curves, Gradients
 from tuitrain.widgets.confusion.matrix import ConfusionMatrix
 from tuitrain.widgets.confusion.samples import Samples
-from tuitrain.widgets.messages import NewRun, TrainOn
+from tuitrain.widgets.messages import OpenNewRun, ResumeRun
 from tuitrain.widgets.panels import run_report
 from tuitrain.widgets.panels.fixed_text import Said
 from tuitrain.widgets.terminal.footer import FittingFooter
@@ -33,7 +33,7 @@ PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log"
 EVALUATIONS = (("test", "last"), ("test", "best"), ("validation", "last"))
 
 
-class Run(TickingScreen):
+class ResultsScreen(TickingScreen):
     """The results of a run, page by page; what is still being written is followed."""
 
     CSS_PATH = "results.tcss"
@@ -241,10 +241,10 @@ class Run(TickingScreen):
         self._show()
 
     def action_resume(self) -> None:
-        self.post_message(TrainOn(self.run.folder, watch=True))
+        self.post_message(ResumeRun(self.run.folder, watch=True))
 
     def action_clone(self) -> None:
-        self.post_message(NewRun(self.run.config, self.run.info))
+        self.post_message(OpenNewRun(self.run.config, self.run.info))
 
 
 def _settings(run: Follower) -> Content:

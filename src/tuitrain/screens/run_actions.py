@@ -18,7 +18,7 @@ from tuitrain.runs.files import read
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.writer import is_default_name
 from tuitrain.text import plain
-from tuitrain.widgets.messages import AskValue, Choose, NewRun, TrainOn
+from tuitrain.widgets.messages import AskChoice, AskValue, OpenNewRun, ResumeRun
 from tuitrain.widgets.terminal.refresh import TickingScreen
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Deletion(NamedTuple):
     runs: list[tuple[RunFolder, RunFolder]]
 
 
-class RunChanges(TickingScreen):
+class RunActions(TickingScreen):
     """`runs_dir` holds the runs; `selected` is the one that is meant, `targets` all of them; `changed` reads again."""
 
     runs_dir: Path
@@ -102,11 +102,11 @@ class RunChanges(TickingScreen):
 
     def action_clone(self) -> None:
         if (run := self.selected) is not None:
-            self.post_message(NewRun(run.config, run.info))
+            self.post_message(OpenNewRun(run.config, run.info))
 
     def action_resume(self) -> None:
         if (run := self.selected) is not None:
-            self.post_message(TrainOn(run.folder))
+            self.post_message(ResumeRun(run.folder))
 
     def action_rerun(self) -> None:
         if (run := self.selected) is None:
@@ -184,7 +184,7 @@ class RunChanges(TickingScreen):
         if (run := self.selected) is not None:
             options = [(format, format, about) for format, about in EXPORTS.items()]
             text = f"Export {plain(run.info.name, 60)} as"
-            self.post_message(Choose(text, options, partial(self._export_to, run.folder)))
+            self.post_message(AskChoice(text, options, partial(self._export_to, run.folder)))
 
     def _export_to(self, folder: RunFolder, chosen: tuple[str, ...] | None) -> None:
         from tuitrain.hosts.export import check_destination, default_path

@@ -12,12 +12,12 @@ from textual.widgets import Static
 
 from tuitrain.analysis import sweep as analysis
 from tuitrain.analysis import units
-from tuitrain.config.sweeps.sweep import Sweep as Settings
+from tuitrain.config.sweeps.sweep import Sweep
 from tuitrain.errors import RunError
 from tuitrain.hosts.sweeps.pool import last_error
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import Outcome, SweepIndex
-from tuitrain.screens.sweep_actions import SWEEP_CHANGES, SweepChanges
+from tuitrain.screens.sweep_actions import SWEEP_CHANGES, SweepActions
 from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.messages import OpenRun
 from tuitrain.widgets.panels import sweep_effects as tables
@@ -31,7 +31,7 @@ from tuitrain.widgets.terminal.footer import FittingFooter
 PAGES = ("runs", "map", "effects")
 
 
-class Sweep(SweepChanges):
+class SweepScreen(SweepActions):
     """A sweep, read from its folder; leaving this screen changes nothing for it."""
 
     CSS_PATH = "sweep.tcss"
@@ -79,7 +79,7 @@ class Sweep(SweepChanges):
         yield FittingFooter()
 
     @property
-    def sweep(self) -> Settings:
+    def sweep(self) -> Sweep:
         return self._sweep
 
     @property

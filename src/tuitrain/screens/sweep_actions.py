@@ -14,7 +14,7 @@ from tuitrain.errors import TuitrainError
 from tuitrain.hosts.sweeps.pool import start_sweep_in_background, stop_sweep
 from tuitrain.runs.sweeps.folder import OPEN, SweepFolder
 from tuitrain.runs.sweeps.index import Outcome
-from tuitrain.widgets.messages import AskValue, Choose
+from tuitrain.widgets.messages import AskChoice, AskValue
 from tuitrain.widgets.terminal.refresh import TickingScreen
 
 ADD = "add"
@@ -28,7 +28,7 @@ SWEEP_CHANGES: list[BindingType] = [
 ]
 
 
-class SweepChanges(TickingScreen):
+class SweepActions(TickingScreen):
     """`folder` is the sweep's; `selected` is the run under the cursor; `status` is the sweep's."""
 
     folder: SweepFolder
@@ -91,7 +91,7 @@ class SweepChanges(TickingScreen):
         names = [name for name in OPEN if name != "trials" or now.method != "grid"]
         about = {name: f"{known[f'sweep.{name}'].help}: {format_value(getattr(now, name))}" for name in names}
         options = [(ADD, ADD, "a trial of your own, or several"), *((name, name, about[name]) for name in names)]
-        self.post_message(Choose("More, or otherwise", options, self._more))
+        self.post_message(AskChoice("More, or otherwise", options, self._more))
 
     def _more(self, chosen: tuple[str, ...] | None) -> None:
         if chosen == (ADD,):

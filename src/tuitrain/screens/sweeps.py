@@ -31,7 +31,7 @@ class Table(DataTable[Text]):
     ]
 
 
-class Sweeps(TickingScreen):
+class SweepsScreen(TickingScreen):
     """The sweeps of the runs folder, newest first."""
 
     CSS_PATH = "sweep.tcss"

@@ -16,7 +16,7 @@ from tuitrain.runs.follower import Follower
 from tuitrain.runs.process import this_process
 from tuitrain.text import plain
 from tuitrain.widgets.charts.run_charts import Curves, Gradients
-from tuitrain.widgets.messages import AskValue, DetachRun, OpenRun, RunEnded, TrainOn
+from tuitrain.widgets.messages import AskValue, MoveToBackground, OpenRun, ResumeRun, RunEnded
 from tuitrain.widgets.panels import live
 from tuitrain.widgets.panels.fixed_text import Said
 from tuitrain.widgets.terminal import notifications
@@ -27,7 +27,7 @@ PAGES = ("curves", "gradients", "log")
 LOG_LINES = 3
 
 
-class Training(TickingScreen):
+class TrainingScreen(TickingScreen):
     """A run that goes on, read from its folder; leaving this screen changes nothing for the run."""
 
     CSS_PATH = "training.tcss"
@@ -185,12 +185,12 @@ class Training(TickingScreen):
 
     def action_epochs(self) -> None:
         if not self._active:
-            self.post_message(TrainOn(self.run.folder, ask=True, watch=True))
+            self.post_message(ResumeRun(self.run.folder, ask=True, watch=True))
             return
         self._ask("epochs", str(self.run.state.epochs), "Number of epochs in all")
 
     def action_detach(self) -> None:
-        self.post_message(DetachRun())
+        self.post_message(MoveToBackground())
 
     def _ask(self, command: CommandName, present: str, text: str) -> None:
         def check(text: str) -> float:

@@ -42,7 +42,7 @@ class AskValue(Message):
         self.live, self.kept = live, kept
 
 
-class Choose(Message):
+class AskChoice(Message):
     """Let the user choose of `options`, (key, name, about), one or `many`; `answer` gets the keys, None: called off."""
 
     def __init__(
@@ -58,11 +58,11 @@ class Choose(Message):
         self.text, self.options, self.answer, self.chosen, self.many = text, options, answer, chosen, many
 
 
-class DetachRun(Message):
+class MoveToBackground(Message):
     """Move the run that trains in this app to a process of its own."""
 
 
-class TrainOn(Message):
+class ResumeRun(Message):
     """Train a run on that goes on no more, in a process of its own; `ask` for the number of epochs, as is always done
     of a run that has done all of them. `watch` it from then on, in place of this screen."""
 
@@ -87,7 +87,7 @@ class SweepEnded(Message):
         self.folder = folder
 
 
-class NewRun(Message):
+class OpenNewRun(Message):
     """Open the form, from the settings of a run where one is given."""
 
     def __init__(self, config: Config | None = None, info: RunInfo | None = None) -> None:
@@ -95,7 +95,7 @@ class NewRun(Message):
         self.config, self.info = config, info
 
 
-class CompareRuns(Message):
+class OpenComparison(Message):
     """Show these runs side by side, or `grouped` those that differ only in their seed as one; `known` are the
     identities by which some of them are seen already."""
 

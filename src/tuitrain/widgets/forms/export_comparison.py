@@ -9,7 +9,7 @@ from textual.message import Message
 from tuitrain.analysis.compare_export import Format
 from tuitrain.text import plain
 from tuitrain.widgets.forms.toml_files import ask_path
-from tuitrain.widgets.messages import Choose
+from tuitrain.widgets.messages import AskChoice
 
 FORMATS: dict[Format, str] = {
     "markdown": "the table, for a report",
@@ -19,7 +19,9 @@ FORMATS: dict[Format, str] = {
 SUFFIXES: dict[Format, str] = {"markdown": "md", "csv": "csv", "json": "json"}
 
 
-def ask_export(text: Callable[[Format], str], post: Callable[[Message], object], say: Callable[[str], None]) -> Choose:
+def ask_export(
+    text: Callable[[Format], str], post: Callable[[Message], object], say: Callable[[str], None]
+) -> AskChoice:
     """`text` gives the comparison in a format; `post` asks for the file, `say` tells that it is written."""
 
     def chosen(keys: tuple[str, ...] | None) -> None:
@@ -36,4 +38,4 @@ def ask_export(text: Callable[[Format], str], post: Callable[[Message], object],
 
         return write
 
-    return Choose("Export the comparison as", [(format, format, about) for format, about in FORMATS.items()], chosen)
+    return AskChoice("Export the comparison as", [(format, format, about) for format, about in FORMATS.items()], chosen)
