@@ -1,4 +1,4 @@
-"""What all tests share: no test touches the user's own folders, and none leaves torch changed behind it."""
+"""Fixtures for all tests: no test touches the user's own folders or leaves torch's global settings changed."""
 
 import os
 import random
@@ -17,32 +17,32 @@ from tuitrain.runs.follower import Follower
 
 pytest_plugins = ["written_runs"]
 ROOT = Path(__file__).parent.parent
-# One thread: the networks are too small to share, and results are the same to the last bit on any machine.
+# One thread: small networks gain nothing from more, and results are bit-identical on any machine.
 QUICK = ("training.device=cpu", "training.threads=1")
-# Set where tests run in several processes, they would be taken for the size of every terminal that a test opens.
+# pytest-xdist may set these, which would override the size of every terminal that a test opens.
 for name in ("COLUMNS", "LINES"):
     os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")
 def mnist_dir() -> Path:
-    """The folder that holds MNIST/raw."""
+    """Return the folder that contains MNIST/raw."""
     folder = Path(os.environ.get("TUITRAIN_TEST_DATA") or ROOT.parent / "shared" / "data")
     if not (folder / "MNIST" / "raw").is_dir():
-        pytest.skip(f"no MNIST in {folder}; set TUITRAIN_TEST_DATA to the folder that holds MNIST/raw")
+        pytest.skip(f"no MNIST in {folder}; set TUITRAIN_TEST_DATA to the folder that contains MNIST/raw")
     return folder.resolve()
 
 
 @pytest.fixture(autouse=True)
-def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def isolated_user_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path_factory.mktemp("xdg")
     for name in ("CONFIG", "CACHE", "DATA", "STATE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(home / name.lower()))
 
 
 @pytest.fixture(autouse=True)
-def torch_as_it_was() -> Iterator[None]:
-    """Training sets its thread up for itself, and here that is the thread of all tests."""
+def restored_torch_settings() -> Iterator[None]:
+    """Undo what training configures in its thread, which here is the thread of all tests."""
     threads = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None
     cublas = os.environ.get("CUBLAS_WORKSPACE_CONFIG")
     yield
@@ -61,22 +61,22 @@ def torch_as_it_was() -> Iterator[None]:
 
 @pytest.fixture
 def quick() -> Callable[..., Config]:
-    """`quick("optimizer.lr=0.1", …)`: the defaults, which are the digits, changed by KEY=VALUE."""
+    """`quick("optimizer.lr=0.1", …)` returns the default configuration on one CPU thread, with overrides."""
     return lambda *settings: override(Config(), (*QUICK, *settings))
 
 
 @pytest.fixture
 def train(quick: Callable[..., Config], tmp_path: Path) -> Callable[..., Follower]:
-    """`train("optimizer.lr=0.1", …)`: a whole run, in this thread, and all that it wrote."""
+    """`train("optimizer.lr=0.1", …)` trains a whole run in this thread and returns everything it wrote."""
 
     def train(*settings: str) -> Follower:
-        made: list[RunFolder] = []
+        folders: list[RunFolder] = []
 
         def created(folder: RunFolder, _: Inbox) -> None:
-            made.append(folder)
+            folders.append(folder)
 
         train_new_run(RunSpec(config=quick(*settings), runs_dir=tmp_path / "runs"), lambda *_: None, created)
-        return read(made[0])
+        return read(folders[0])
 
     return train
 
@@ -92,37 +92,39 @@ def read(folder: RunFolder) -> Follower:
 
 @pytest.fixture(name="read")
 def read_fixture() -> Callable[[RunFolder], Follower]:
-    """All that a run wrote."""
+    """`read(folder)` returns everything that a run wrote."""
     return read
 
 
-class Cutter(Inbox):
-    """Gives a command at one look of the loop: where its ATTENTION is 0 there is one a step, and one more at the end of
-    an epoch."""
+class PollInbox(Inbox):
+    """Sends one command at the given poll, counted from 1; `polls` counts them.
 
-    def __init__(self, folder: RunFolder, look: int, name: CommandName = "stop") -> None:
+    If the loop's POLL_INTERVAL is 0, it polls after every step and once more at the end of an epoch.
+    """
+
+    def __init__(self, folder: RunFolder, poll: int, name: CommandName = "stop") -> None:
         super().__init__(folder)
-        self.looks, self._look, self._name = 0, look, name
+        self.polls, self._poll, self._name = 0, poll, name
 
     def new(self) -> list[Command]:
-        self.looks += 1
-        return [Command(self._name, 0.0)] if self.looks == self._look else []
+        self.polls += 1
+        return [Command(self._name, 0.0)] if self.polls == self._poll else []
 
 
 @pytest.fixture
-def cutter() -> type[Cutter]:
-    return Cutter
+def poll_inbox() -> type[PollInbox]:
+    return PollInbox
 
 
 @pytest.fixture
 def interrupted(tmp_path: Path) -> Callable[[Config, str], tuple[RunFolder, RunFolder]]:
-    """Trains a run at one go, and another that is stopped at a look drawn by the second argument, and resumed."""
+    """`interrupted(config, seed)` trains two runs; the second one stops at a random poll and resumes."""
 
-    def train(config: Config, draw: str) -> tuple[RunFolder, RunFolder]:
+    def train(config: Config, seed: str) -> tuple[RunFolder, RunFolder]:
         whole, cut = (create_run(RunSpec(config=config, runs_dir=tmp_path / "runs")) for _ in range(2))
-        looks = Cutter(whole, 0)
-        resume_run(whole, lambda *_: None, looks)
-        stop = Cutter(cut, random.Random(draw).randrange(1, looks.looks))
+        inbox = PollInbox(whole, 0)
+        resume_run(whole, lambda *_: None, inbox)
+        stop = PollInbox(cut, random.Random(seed).randrange(1, inbox.polls))
         assert resume_run(cut, lambda *_: None, stop).status == "stopped"
         assert resume_run(cut, lambda *_: None, Inbox(cut)).status == "finished"
         return whole, cut

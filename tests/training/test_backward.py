@@ -1,4 +1,4 @@
-"""Gradients without autograd are autograd's, to the last bit."""
+"""DirectBackward is bit-identical to AutogradBackward."""
 
 from collections.abc import Callable
 from typing import get_args
@@ -17,25 +17,25 @@ Quick = Callable[..., Config]
 def trained(
     config: Config, kind: type[AutogradBackward] | type[DirectBackward]
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Losses, logits and gradients of every step of an epoch, the smaller last batch included."""
+    """Return the losses, logits and gradients of every step of an epoch, whose last batch is smaller."""
     setup = prepare(config, lambda *_: None)
     backward: Backward = kind(setup)
     losses: list[Tensor] = []
-    answers: list[Tensor] = []
-    seen: list[Tensor] = []
+    outputs: list[Tensor] = []
+    gradients: list[Tensor] = []
     for images, labels in setup.dataset.train.batches(setup.epoch_order(0), config.data.batch_size):
         loss, logits = backward(images, labels, 1)
         losses.append(loss.clone())
-        answers.append(logits.clone())
-        seen.extend(parameter.grad.clone() for parameter in setup.model.parameters() if parameter.grad is not None)
+        outputs.append(logits.clone())
+        gradients.extend(parameter.grad.clone() for parameter in setup.model.parameters() if parameter.grad is not None)
         setup.optimizer.step()
         backward.zero_grad()
-    assert not any(tensor.requires_grad for tensor in (*losses, *answers))
-    assert len(answers[-1]) < len(answers[0])
-    return losses, answers, seen
+    assert not any(tensor.requires_grad for tensor in (*losses, *outputs))
+    assert len(outputs[-1]) < len(outputs[0])
+    return losses, outputs, gradients
 
 
-def equal(config: Config) -> bool:
+def bit_identical(config: Config) -> bool:
     parts = zip(trained(config, DirectBackward), trained(config, AutogradBackward), strict=True)
     return all(len(a) == len(b) and all(map(torch.equal, a, b)) for a, b in parts)
 
@@ -43,16 +43,18 @@ def equal(config: Config) -> bool:
 @pytest.mark.parametrize("activation", get_args(Activation))
 @pytest.mark.parametrize("optimizer", ["optimizer.name=sgd", "optimizer.name=adam"])
 def test_every_activation(quick: Quick, activation: str, optimizer: str) -> None:
-    assert equal(quick(f"model.activation={activation}", optimizer, "optimizer.lr=0.01"))
+    assert bit_identical(quick(f"model.activation={activation}", optimizer, "optimizer.lr=0.01"))
 
 
 @pytest.mark.parametrize("hidden", ["[]", "[1]", "[7, 33, 5, 64]"])
 @pytest.mark.parametrize("smoothing", [0, 0.2])
-def test_any_depth_and_a_smoothed_loss(quick: Quick, hidden: str, smoothing: float) -> None:
-    assert equal(quick(f"model.hidden={hidden}", f"training.label_smoothing={smoothing}", "data.batch_size=100"))
+def test_depths_and_label_smoothing(quick: Quick, hidden: str, smoothing: float) -> None:
+    assert bit_identical(
+        quick(f"model.hidden={hidden}", f"training.label_smoothing={smoothing}", "data.batch_size=100")
+    )
 
 
-def kind(setup: Setup) -> str:
+def chosen(setup: Setup) -> str:
     return type(build_backward(setup)).__name__
 
 
@@ -68,5 +70,5 @@ def kind(setup: Setup) -> str:
         (("training.precision=bf16",), "AutogradBackward"),
     ],
 )
-def test_where_there_is_more_autograd_does_it(quick: Quick, settings: tuple[str, ...], expected: str) -> None:
-    assert kind(prepare(quick(*settings), lambda *_: None)) == expected
+def test_choice_of_the_implementation(quick: Quick, settings: tuple[str, ...], expected: str) -> None:
+    assert chosen(prepare(quick(*settings), lambda *_: None)) == expected

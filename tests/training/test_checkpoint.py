@@ -21,7 +21,7 @@ def same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+def test_load_returns_what_save_wrote(tmp_path: Path) -> None:
     weight = torch.randn(3, 4)
     state = {
         "model": {"a.weight": weight, "half": weight.bfloat16(), "count": torch.tensor(7), "none": torch.zeros(0)},
@@ -34,12 +34,12 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert same(checkpoint.load(tmp_path / "last.safetensors"), state)
 
 
-def test_tuples_come_back_as_lists(tmp_path: Path) -> None:
+def test_tuples_become_lists(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "x", {"betas": (0.9, torch.ones(2))})
     assert same(checkpoint.load(tmp_path / "x"), {"betas": [0.9, torch.ones(2)]})
 
 
-def test_saving_leaves_one_file_and_takes_the_place_of_the_last(tmp_path: Path) -> None:
+def test_saving_replaces_the_file_and_leaves_no_other(tmp_path: Path) -> None:
     path = tmp_path / "last.safetensors"
     for value in range(3):
         checkpoint.save(path, {"value": value})
@@ -47,36 +47,36 @@ def test_saving_leaves_one_file_and_takes_the_place_of_the_last(tmp_path: Path) 
     assert checkpoint.load(path) == {"value": 2}
 
 
-def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path: Path) -> None:
+def test_a_failed_save_keeps_the_old_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "last.safetensors"
     checkpoint.save(path, {"value": 1})
-    # Where the draft should go there is a folder.
+    # A folder blocks the temporary file.
     (tmp_path / ".last.safetensors.tmp").mkdir()
     with pytest.raises(OSError):
         checkpoint.save(path, {"value": 2})
     assert checkpoint.load(path) == {"value": 1}
 
 
-def test_there_must_be_a_folder(tmp_path: Path) -> None:
+def test_saving_into_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         checkpoint.save(tmp_path / "gone" / "last.safetensors", {"value": torch.ones(1)})
 
 
-def test_no_checkpoint(tmp_path: Path) -> None:
+def test_missing_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"The checkpoint last\.safetensors is missing in"):
         checkpoint.load(tmp_path / "last.safetensors")
     with pytest.raises(RunError, match="is missing in"):
         checkpoint.load(tmp_path)
 
 
-def whole() -> dict[str, Any]:
+def example_state() -> dict[str, Any]:
     return {"model": {"weight": torch.randn(64, 64)}, "progress": {"epoch": 3}}
 
 
 @pytest.mark.parametrize("size", [0, 4, 8, 100, 500, 10_000])
-def test_cut_short(tmp_path: Path, size: int) -> None:
+def test_truncated_checkpoint(tmp_path: Path, size: int) -> None:
     path = tmp_path / "last.safetensors"
-    checkpoint.save(path, whole())
+    checkpoint.save(path, example_state())
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(RunError, match="is damaged"):
         checkpoint.load(path)
@@ -87,22 +87,22 @@ def test_cut_short(tmp_path: Path, size: int) -> None:
     ["", "{", "[]", "7", '{"tensor":"gone"}', '{"dict":[[{"dict":[]},1]]}', '{"dict":7}', '{"list":[1],"dict":[]}',
      '{"list":null}', '{"tensor":7}', "{}", '{"list":' * 50_000],
 )  # fmt: skip
-def test_foreign_contents(tmp_path: Path, text: str) -> None:
+def test_invalid_metadata(tmp_path: Path, text: str) -> None:
     path = tmp_path / "last.safetensors"
     save_file({"weight": torch.ones(2)}, path, {"state": text})
     with pytest.raises(RunError, match="is damaged"):
         checkpoint.load(path)
 
 
-def test_a_safetensors_file_of_others(tmp_path: Path) -> None:
+def test_a_safetensors_file_without_metadata(tmp_path: Path) -> None:
     save_file({"weight": torch.ones(2)}, tmp_path / "model.safetensors")
     with pytest.raises(RunError, match="is damaged"):
         checkpoint.load(tmp_path / "model.safetensors")
 
 
-def test_a_pickle_is_not_opened(tmp_path: Path) -> None:
+def test_a_pickle_is_not_loaded(tmp_path: Path) -> None:
     path = tmp_path / "last.safetensors"
-    torch.save(whole(), path)
+    torch.save(example_state(), path)
     with pytest.raises(RunError, match="is damaged"):
         checkpoint.load(path)
 
@@ -114,9 +114,9 @@ def draws() -> list[float]:
     ]  # fmt: skip
 
 
-def test_random_numbers_go_on_where_they_were(tmp_path: Path) -> None:
+def test_restoring_the_rng_state_repeats_the_random_numbers(tmp_path: Path) -> None:
     device = torch.device("cpu")
-    # An odd number of normal draws leaves one over in NumPy's and Python's generators.
+    # NumPy and Python draw normal numbers in pairs: an odd number of draws leaves one cached.
     draws()
     checkpoint.save(tmp_path / "rng", checkpoint.rng_state(device))
     expected = draws()

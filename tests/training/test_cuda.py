@@ -1,4 +1,4 @@
-"""What holds on a GPU alone; skipped where there is none. What needs none is in cuda_graphs and test_readback.py."""
+"""Tests that need a GPU, skipped without one; cuda_graphs and test_readback.py test what runs anywhere."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ from tuitrain.training.loop import Loop
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 Quick = Callable[..., Config]
-Cut = Callable[..., Any]
+MakeInbox = Callable[..., Any]
 Interrupted = Callable[[Config, str], tuple[RunFolder, RunFolder]]
 Train = Callable[..., Follower]
 CUDA = "training.device=cuda"
@@ -33,22 +33,22 @@ RECIPES = {
 }  # fmt: skip
 
 
-def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+def disable_capture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop_module, "obstacle", lambda _: "a test")
 
 
-def notes(run: Follower) -> list[str]:
+def capture_failures(run: Follower) -> list[str]:
     return [line for line in run.folder.log_file.read_text().splitlines() if "CUDA graph" in line]
 
 
 @pytest.mark.parametrize("captured", [True, False], ids=["captured", "eager"])
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_training_never_waits_for_the_device(
+def test_training_never_synchronizes_with_the_device(
     train: Train, monkeypatch: pytest.MonkeyPatch, recipe: str, captured: bool
 ) -> None:
-    """Not even for a row, but for the last of an epoch, and there for its own event alone."""
+    """Metrics rows wait for their own event alone."""
     if not captured:
-        eager(monkeypatch)
+        disable_capture(monkeypatch)
     start, stop = Loop._start_clock, Loop._stop_clock
 
     def started(self: Loop) -> None:
@@ -67,83 +67,85 @@ def test_training_never_waits_for_the_device(
         torch.cuda.set_sync_debug_mode("default")
     assert run.state.status == "finished", run.state.reason
     assert run.train.step == [5, 10, 15, 20, 21, 25, 30, 35, 40, 42]
-    assert bool(notes(run)) != captured
+    assert bool(capture_failures(run)) != captured
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_captured_steps_are_the_eager_ones(train: Train, monkeypatch: pytest.MonkeyPatch, recipe: str) -> None:
+def test_captured_steps_match_eager_ones(train: Train, monkeypatch: pytest.MonkeyPatch, recipe: str) -> None:
     settings = (*RECIPES[recipe], CUDA, "training.epochs=2", "training.log_every=1")
-    ours = train(*settings)
-    assert not notes(ours)
-    eager(monkeypatch)
-    theirs = train(*settings)
+    captured_run = train(*settings)
+    assert not capture_failures(captured_run)
+    disable_capture(monkeypatch)
+    eager_run = train(*settings)
     rounding = 0.1 if "bf16" in recipe else 0.01
     for name in ("loss", "grad_norm"):
-        assert list(ours.train[name]) == pytest.approx(list(theirs.train[name]), rel=rounding, abs=0.01), name
+        assert list(captured_run.train[name]) == pytest.approx(list(eager_run.train[name]), rel=rounding, abs=0.01), (
+            name
+        )
 
 
 @pytest.mark.parametrize("name", get_args(OptimizerName))
-def test_every_optimizer(train: Train, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_captured_steps_of_every_optimizer(train: Train, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     settings = (f"optimizer.name={name}", CUDA, "training.epochs=2", "training.log_every=1")
-    ours = train(*settings)
-    assert bool(notes(ours)) == (name in ("adagrad", "muon"))
-    eager(monkeypatch)
-    assert list(ours.train["loss"]) == pytest.approx(list(train(*settings).train["loss"]), rel=0.01, abs=0.01)
+    captured_run = train(*settings)
+    assert bool(capture_failures(captured_run)) == (name in ("adagrad", "muon"))
+    disable_capture(monkeypatch)
+    assert list(captured_run.train["loss"]) == pytest.approx(list(train(*settings).train["loss"]), rel=0.01, abs=0.01)
 
 
-def test_a_run_on_the_gpu_comes_to_what_it_comes_to_on_the_cpu(train: Train) -> None:
+def test_the_gpu_gives_the_results_of_the_cpu(train: Train) -> None:
     settings = ("training.epochs=2", "training.log_every=1")
-    there, here = train(*settings, CUDA), train(*settings)
-    assert list(there.train["loss"]) == pytest.approx(list(here.train["loss"]), rel=0.02, abs=0.01)
+    cuda, cpu = train(*settings, CUDA), train(*settings)
+    assert list(cuda.train["loss"]) == pytest.approx(list(cpu.train["loss"]), rel=0.02, abs=0.01)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_runs_go_on_to_the_last_bit(
+def test_resumed_runs_are_bit_identical(
     quick: Quick, interrupted: Interrupted, monkeypatch: pytest.MonkeyPatch, recipe: str
 ) -> None:
     monkeypatch.setattr(loop_module, "POLL_INTERVAL", 0.0)
     config = quick(*RECIPES[recipe], CUDA, "training.epochs=3", "training.log_every=4", "training.deterministic=true")
     whole, cut = interrupted(config, recipe)
-    one, other = (checkpoint.load(folder.checkpoints / "last.safetensors")["model"] for folder in (whole, cut))
-    assert all(torch.equal(other[name], value) for name, value in one.items())
+    expected, resumed = (checkpoint.load(folder.checkpoints / "last.safetensors")["model"] for folder in (whole, cut))
+    assert all(torch.equal(resumed[name], value) for name, value in expected.items())
 
 
-def test_a_run_of_the_gpu_goes_on_on_the_cpu(
-    quick: Quick, tmp_path: Path, cutter: Cut, monkeypatch: pytest.MonkeyPatch
+def test_a_run_from_the_gpu_resumes_on_the_cpu(
+    quick: Quick, tmp_path: Path, poll_inbox: MakeInbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop_module, "POLL_INTERVAL", 0.0)
     folder = create_run(RunSpec(config=quick("training.epochs=2", "training.device=auto"), runs_dir=tmp_path))
-    assert resume_run(folder, lambda *_: None, cutter(folder, 5)).status == "stopped"
+    assert resume_run(folder, lambda *_: None, poll_inbox(folder, 5)).status == "stopped"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert resume_run(folder, lambda *_: None, Inbox(folder)).status == "finished"
 
 
 @pytest.mark.parametrize("settings", [(), ("optimizer.name=sgd", "optimizer.clip_norm=1", "schedule.name=cosine")])
-def test_runs_of_a_stack_are_those_trained_alone(
+def test_stacked_runs_match_runs_trained_alone(
     quick: Quick, read: Callable[[RunFolder], Follower], tmp_path: Path, settings: tuple[str, ...]
 ) -> None:
     common = (*settings, CUDA, "training.epochs=2", "training.log_every=4")
     configs = [quick(*common, f"training.seed={seed}", f"optimizer.lr={0.001 * (1 + seed)}") for seed in range(3)]
     stacked, alone = (
-        [create_run(RunSpec(config=one, runs_dir=tmp_path / "runs")) for one in configs] for _ in range(2)
+        [create_run(RunSpec(config=config, runs_dir=tmp_path / "runs")) for config in configs] for _ in range(2)
     )
     resume_stacked_runs([(folder, Inbox(folder)) for folder in stacked], lambda *_: None)
-    for ours, theirs in zip(stacked, alone, strict=True):
-        assert resume_run(theirs, lambda *_: None, Inbox(theirs)).status == ours.state().status == "finished"
-        assert not notes(read(ours))
-        assert list(read(ours).train["loss"]) == pytest.approx(list(read(theirs).train["loss"]), rel=0.01)
+    for folder, reference in zip(stacked, alone, strict=True):
+        assert resume_run(reference, lambda *_: None, Inbox(reference)).status == folder.state().status == "finished"
+        assert not capture_failures(read(folder))
+        assert list(read(folder).train["loss"]) == pytest.approx(list(read(reference).train["loss"]), rel=0.01)
 
 
-def test_a_capture_that_fails_leaves_a_run_that_goes_on(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_whose_capture_fails_trains_eagerly(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = ("model.dropout=0.2", CUDA, "training.epochs=2", "training.log_every=1")
     update = Update.__call__
 
-    def waits(self: Update) -> None:
+    def synchronizing_update(self: Update) -> None:
         update(self)
         self._lr.item()
 
-    monkeypatch.setattr(Update, "__call__", waits)
-    ours = train(*settings)
-    assert len(notes(ours)) == 1
-    eager(monkeypatch)
-    assert list(ours.train["loss"]) == pytest.approx(list(train(*settings).train["loss"]), rel=0.01, abs=0.01)
+    monkeypatch.setattr(Update, "__call__", synchronizing_update)
+    captured_run = train(*settings)
+    assert len(capture_failures(captured_run)) == 1
+    disable_capture(monkeypatch)
+    assert list(captured_run.train["loss"]) == pytest.approx(list(train(*settings).train["loss"]), rel=0.01, abs=0.01)

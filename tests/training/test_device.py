@@ -15,13 +15,13 @@ CPU = torch.device("cpu")
 no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 
 
-def test_the_cpu_is_always_there() -> None:
+def test_choose_cpu() -> None:
     assert devices.choose_device("cpu") == CPU
 
 
 @no_cuda
 @pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:7"])
-def test_a_gpu_that_is_not_there(name: str) -> None:
+def test_missing_cuda_device(name: str) -> None:
     with pytest.raises(ConfigError, match=f"training.device = {name}: torch sees no CUDA device") as caught:
         devices.choose_device(name)
     assert caught.value.key == "training.device"
@@ -29,29 +29,29 @@ def test_a_gpu_that_is_not_there(name: str) -> None:
 
 
 @no_cuda
-def test_auto_takes_what_there_is() -> None:
+def test_auto_without_cuda() -> None:
     assert devices.choose_device("auto").type == ("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 @pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has MPS")
-def test_no_mps() -> None:
+def test_missing_mps_device() -> None:
     with pytest.raises(ConfigError, match=r"training\.device = mps"):
         devices.choose_device("mps")
 
 
-def test_threads_as_asked(quick: Quick) -> None:
+def test_configured_number_of_threads(quick: Quick) -> None:
     assert devices.configure_torch(quick("training.threads=3"), CPU) == 3
     assert torch.get_num_threads() == 3
 
 
-def test_threads_by_default(quick: Quick) -> None:
+def test_default_number_of_threads(quick: Quick) -> None:
     threads = devices.configure_torch(quick("training.threads=none"), CPU)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     assert threads == torch.get_num_threads() == max(1, min(4, cores - 1))
 
 
-# Says what is set where torch begins to be loaded.
-LOOK = """\
+# Prints the variable at the moment when torch is imported.
+PRINT_AT_IMPORT = """\
 import os, sys
 class Finder:
     def find_spec(name, path, target):
@@ -66,34 +66,33 @@ import tuitrain.training
 @pytest.mark.parametrize(
     ("given", "expected"),
     [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, "None")],
-    ids=["by default", "as set", "as set otherwise"],
+    ids=["default", "set by the user", "other policy"],
 )
-def test_threads_that_wait_sleep_soon(given: dict[str, str], expected: str) -> None:
-    """It counts only before torch is there."""
+def test_spin_count_is_set_before_torch_is_imported(given: dict[str, str], expected: str) -> None:
     environment = {
         name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
     }
     done = subprocess.run(
-        [sys.executable, "-c", LOOK], env=environment | given, capture_output=True, text=True, check=True
+        [sys.executable, "-c", PRINT_AT_IMPORT], env=environment | given, capture_output=True, text=True, check=True
     )
     assert done.stdout == f"{expected}\n"
 
 
-def test_denormal_numbers_are_zero(quick: Quick) -> None:
+def test_denormal_numbers_are_flushed_to_zero(quick: Quick) -> None:
     smallest = torch.tensor(2.0**-126)
     assert (smallest / 4).item() > 0
     devices.configure_torch(quick(), CPU)
     assert (smallest / 4).item() == 0
 
 
-def test_deterministic_for_one_run_alone(quick: Quick) -> None:
+def test_deterministic_mode_ends_with_the_next_run(quick: Quick) -> None:
     devices.configure_torch(quick("training.deterministic=true"), CPU)
     assert torch.are_deterministic_algorithms_enabled()
     devices.configure_torch(quick(), CPU)
     assert not torch.are_deterministic_algorithms_enabled()
 
 
-def test_described() -> None:
+def test_description_and_memory() -> None:
     assert devices.describe_device(CPU).startswith("cpu ")
-    # Torch alone takes more than 50 MB.
+    # torch alone takes more than 50 MB.
     assert devices.memory_in_use(CPU) > 50e6

@@ -1,4 +1,4 @@
-"""What is exported, other programs load: pandas, TensorBoard, safetensors, ONNX Runtime."""
+"""Other programs load exported files: pandas, TensorBoard, safetensors, ONNX Runtime."""
 
 import json
 import subprocess
@@ -33,15 +33,15 @@ CONFIG = ("training.device=cpu", "training.threads=1", "training.epochs=2", "tra
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """A run of a small network with convolutions."""
-    made: list[RunFolder] = []
+    """A finished run of a small CNN."""
+    folders: list[RunFolder] = []
 
     def created(folder: RunFolder, _: Inbox) -> None:
-        made.append(folder)
+        folders.append(folder)
 
     runs_dir = tmp_path_factory.mktemp("export") / "runs"
     train_new_run(RunSpec(config=override(Config(), CONFIG), runs_dir=runs_dir, name="run"), lambda *_: None, created)
-    return made[0]
+    return folders[0]
 
 
 @pytest.fixture
@@ -49,10 +49,10 @@ def run(folder: RunFolder, read: Callable[[RunFolder], Follower]) -> Follower:
     return read(folder)
 
 
-def exported(folder: RunFolder, format: Format, where: Path, checkpoint: str = "last") -> Path:
-    path = where / default_path(folder, format)
+def exported(folder: RunFolder, format: Format, directory: Path, checkpoint: str = "last") -> Path:
+    path = directory / default_path(folder, format)
     export(folder, format, path, checkpoint=checkpoint)
-    assert [other.name for other in where.iterdir()] == [path.name]
+    assert [other.name for other in directory.iterdir()] == [path.name]
     return path
 
 
@@ -79,7 +79,7 @@ def scalars(path: Path) -> Iterator[tuple[str, list[tuple[int, float, float]]]]:
         yield tag, [(event.step, event.wall_time, event.value) for event in reader.Scalars(tag)]
 
 
-def test_tensorboard_reads_the_curves_and_the_settings(folder: RunFolder, run: Follower, tmp_path: Path) -> None:
+def test_tensorboard_reads_curves_and_settings(folder: RunFolder, run: Follower, tmp_path: Path) -> None:
     path = exported(folder, "tensorboard", tmp_path)
     found = dict(scalars(path))
     assert set(found) == {
@@ -91,7 +91,7 @@ def test_tensorboard_reads_the_curves_and_the_settings(folder: RunFolder, run: F
     for split, curve in curves.items():
         for name in ("loss", "accuracy"):
             expected = list(zip(curve.step, curve["time"], curve[name], strict=True))
-            # An event file has floats of 32 bits.
+            # Event files store float32.
             assert found[f"{split}/{name}"] == [(*row, torch.tensor(value).item()) for *row, value in expected]
     reader = EventAccumulator(str(path))
     reader.Reload()
@@ -103,7 +103,7 @@ def test_tensorboard_reads_the_curves_and_the_settings(folder: RunFolder, run: F
     assert hparams["model.batch_norm"].bool_value
 
 
-def test_a_loss_that_is_not_finite_is_no_number_in_tables(tmp_path: Path) -> None:
+def test_infinite_and_missing_losses_in_tables(tmp_path: Path) -> None:
     from tuitrain.runs.records import RunInfo
     from tuitrain.runs.rows import Train
     from tuitrain.runs.writer import RunWriter, create
@@ -124,22 +124,22 @@ def test_a_loss_that_is_not_finite_is_no_number_in_tables(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("checkpoint", ["last", "best"])
-def test_safetensors_loads_into_the_network(folder: RunFolder, tmp_path: Path, checkpoint: str) -> None:
+def test_exported_safetensors_load_into_the_model(folder: RunFolder, tmp_path: Path, checkpoint: str) -> None:
     path = exported(folder, "safetensors", tmp_path, checkpoint)
     info = folder.info()
     model = models.build(folder.config().model, info.shape, len(info.classes))
     model.load_state_dict(load_file(path))
     with safe_open(path, framework="np") as file:
-        about = file.metadata()
-    assert about["checkpoint"] == checkpoint
-    assert json.loads(about["classes"]) == info.classes
-    assert json.loads(about["settings"])["model.name"] == "cnn"
-    normalization = json.loads(about["normalization"])
+        metadata = file.metadata()
+    assert metadata["checkpoint"] == checkpoint
+    assert json.loads(metadata["classes"]) == info.classes
+    assert json.loads(metadata["settings"])["model.name"] == "cnn"
+    normalization = json.loads(metadata["normalization"])
     assert normalization["mean"] == info.mean
     assert len(info.mean) == len(info.std) == info.shape[0]
 
 
-def test_onnx_gives_what_torch_gives(folder: RunFolder, tmp_path: Path) -> None:
+def test_onnx_gives_the_logits_of_torch(folder: RunFolder, tmp_path: Path) -> None:
     network = onnxruntime.InferenceSession(exported(folder, "onnx", tmp_path), providers=["CPUExecutionProvider"])
     weights = tmp_path / "weights"
     export(folder, "safetensors", weights)
@@ -150,27 +150,27 @@ def test_onnx_gives_what_torch_gives(folder: RunFolder, tmp_path: Path) -> None:
         (logits,) = network.run(["logits"], {"images": images.numpy()})
         with torch.no_grad():
             torch.testing.assert_close(torch.from_numpy(logits), model(images), rtol=1e-4, atol=1e-5)
-    about = network.get_modelmeta().custom_metadata_map
-    assert json.loads(about["normalization"])["std"] == info.std
-    assert json.loads(about["input"]) == ["batch", *info.shape]
+    metadata = network.get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["normalization"])["std"] == info.std
+    assert json.loads(metadata["input"]) == ["batch", *info.shape]
 
 
-def test_onnx_says_what_it_lacks(folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_onnx_names_a_missing_package(folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"tuitrain\[onnx\]"):
         export(folder, "onnx", tmp_path / "a.onnx")
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_there_stays(folder: RunFolder, tmp_path: Path) -> None:
-    (taken := tmp_path / "taken").write_text("mine")
+def test_existing_files_are_kept(folder: RunFolder, tmp_path: Path) -> None:
+    (existing := tmp_path / "taken").write_text("mine")
     with pytest.raises(RunError, match="--force"):
-        export(folder, "csv", taken)
-    assert taken.read_text() == "mine"
-    export(folder, "csv", taken, force=True)
-    assert taken.read_text().startswith("split,step,")
+        export(folder, "csv", existing)
+    assert existing.read_text() == "mine"
+    export(folder, "csv", existing, force=True)
+    assert existing.read_text().startswith("split,step,")
     with pytest.raises(RunError, match="is a file"):
-        export(folder, "tensorboard", taken, force=True)
+        export(folder, "tensorboard", existing, force=True)
     with pytest.raises(RunError, match="is a folder"):
         export(folder, "csv", tmp_path, force=True)
     with pytest.raises(RunError, match="contains other files"):
@@ -182,10 +182,10 @@ def test_what_is_there_stays(folder: RunFolder, tmp_path: Path) -> None:
     export(folder, "tensorboard", events, force=True)
     assert len(list(events.iterdir())) == 1
     with pytest.raises(RunError, match="cannot be written"):
-        export(folder, "csv", taken / "below")
+        export(folder, "csv", existing / "below")
 
 
-def test_a_run_without_weights_says_so(tmp_path: Path) -> None:
+def test_a_run_without_checkpoint(tmp_path: Path) -> None:
     from tuitrain.runs.records import RunInfo
     from tuitrain.runs.writer import create
 
@@ -194,7 +194,7 @@ def test_a_run_without_weights_says_so(tmp_path: Path) -> None:
         export(folder, "safetensors", tmp_path / "x")
 
 
-def test_the_command(folder: RunFolder, tmp_path: Path) -> None:
+def test_export_command(folder: RunFolder, tmp_path: Path) -> None:
     def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
         words = [sys.executable, "-m", "tuitrain", "export", str(folder.path), *arguments]
         return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -1,5 +1,6 @@
-"""A GPU played by torch's fake tensors, which have a device, a shape and no values: reading one raises, and so does
-mixing devices. All that a step asks a GPU for is there but the backward pass, which needs a driver.
+"""Training steps on a simulated GPU: torch's fake tensors have a device and a shape but no values.
+
+Reading a value or mixing devices raises. Only the backward pass is missing, because it needs a driver.
 """
 
 from collections.abc import Callable, Iterator
@@ -42,7 +43,7 @@ RECIPES = {
 }  # fmt: skip
 
 
-def put_there(self: backward.AutogradBackward, loss: Tensor) -> None:
+def fake_backward(self: backward.AutogradBackward, loss: Tensor) -> None:
     assert loss.device == DEVICE
     for parameter in self._model.parameters():
         parameter.grad = torch.empty_like(parameter)
@@ -50,13 +51,13 @@ def put_there(self: backward.AutogradBackward, loss: Tensor) -> None:
 
 @pytest.fixture(autouse=True)
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    here = torch.device("cpu")
+    cpu = torch.device("cpu")
     event = SimpleNamespace(query=lambda: False, synchronize=lambda: pytest.fail("waited for the device"))
-    monkeypatch.setattr(backward.AutogradBackward, "backward", put_there)
+    monkeypatch.setattr(backward.AutogradBackward, "backward", fake_backward)
     monkeypatch.setattr(torch.autograd, "backward", lambda *_: None)
     monkeypatch.setattr(readback, "record_event", lambda: event)
-    monkeypatch.setattr(captured_module, "Beside", lambda _: Beside(here))
-    monkeypatch.setattr(captured_stack_module, "Beside", lambda _: Beside(here))
+    monkeypatch.setattr(captured_module, "Beside", lambda _: Beside(cpu))
+    monkeypatch.setattr(captured_stack_module, "Beside", lambda _: Beside(cpu))
     monkeypatch.setattr(checkpoint, "rng_state", lambda _: {})
     monkeypatch.setattr(checkpoint, "set_rng_state", lambda *_: None)
     fused = (torch.optim.Adam, torch.optim.SGD)
@@ -81,14 +82,14 @@ def make_setup(config: Config, split: object = None) -> Setup:
     )  # fmt: skip
 
 
-def played(rehearse: Callable[[], None], step: Callable[[], None]) -> Callable[[], None]:
+def fake_record(rehearse: Callable[[], None], step: Callable[[], None]) -> Callable[[], None]:
     for _ in range(STEPS):
         rehearse()
     step()
     return step
 
 
-def test_the_played_gpu_notices_who_reads_it() -> None:
+def test_reading_a_fake_tensor_raises() -> None:
     with pytest.raises(DataDependentOutputException):
         torch.zeros((), device=DEVICE).item()
     with pytest.raises(RuntimeError):
@@ -96,12 +97,12 @@ def test_the_played_gpu_notices_who_reads_it() -> None:
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_captured_step_reads_nothing(quick: Quick, recipe: str) -> None:
+def test_a_captured_step_does_not_synchronize(quick: Quick, recipe: str) -> None:
     made = make_setup(quick(*RECIPES[recipe]))
     assert not obstacle(made)
     metrics = RunningMetrics(100, DEVICE)
-    captured = Captured(made, metrics, played)
-    # What an eager step and a checkpoint find is as it always is.
+    captured = Captured(made, metrics, fake_record)
+    # Eager steps and checkpoints find numbers and no gradients.
     assert all(isinstance(group["lr"], float) for group in made.optimizer.param_groups)
     assert all(parameter.grad is None for parameter in made.model.parameters())
     for rate in (0.1, 0.1, 0.05):
@@ -109,8 +110,8 @@ def test_a_captured_step_reads_nothing(quick: Quick, recipe: str) -> None:
     assert not metrics.start_readback(captured.norms()).ready
 
 
-class Bare(Loop):
-    """No folder, no commands, no clock."""
+class BareLoop(Loop):
+    """A loop without folder, commands and clock."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup, self.config, self.progress, self.metrics = (
@@ -122,8 +123,8 @@ class Bare(Loop):
 
 
 @pytest.mark.parametrize("recipe", [*RECIPES, "accumulated"])
-def test_eager_steps_read_nothing_and_neither_does_a_row(quick: Quick, recipe: str) -> None:
-    loop = Bare(make_setup(quick(*RECIPES.get(recipe, ("optimizer.accumulate=2",)))))
+def test_eager_steps_and_rows_do_not_synchronize(quick: Quick, recipe: str) -> None:
+    loop = BareLoop(make_setup(quick(*RECIPES.get(recipe, ("optimizer.accumulate=2",)))))
     for rate, norms in loop._eager_steps(torch.arange(200, device=DEVICE)):
         if norms is not None:
             loop._start_row(rate, norms)
@@ -133,19 +134,19 @@ def test_eager_steps_read_nothing_and_neither_does_a_row(quick: Quick, recipe: s
 
 
 @pytest.mark.parametrize("recipe", ["mlp", "augmented, clipped", "sgd"])
-def test_a_captured_step_of_a_stack_reads_nothing(quick: Quick, recipe: str) -> None:
+def test_a_captured_step_of_a_stack_does_not_synchronize(quick: Quick, recipe: str) -> None:
     config = quick(*RECIPES[recipe])
     with DEVICE:
         whole = MemorySplit(torch.empty(200, 1, 8, 8), torch.zeros(200, dtype=torch.int64))
         splits = [SharedSplit(whole, torch.arange(150), None) for _ in range(3)]
     setups = [make_setup(config, split) for split in splits]
     net, stacked = (
-        StackedMLP([one.model for one in setups]),
+        StackedMLP([setup.model for setup in setups]),
         StackedMetrics([RunningMetrics(100, DEVICE) for _ in setups]),
     )
     optimizer: Any = StackedOptimizer(setups, net, [0, 0, 1])
     captured = CapturedStack(
-        net, optimizer, SharedBatches(splits), stacked, (3, 64), config.optimizer.clip_norm, played
+        net, optimizer, SharedBatches(splits), stacked, (3, 64), config.optimizer.clip_norm, fake_record
     )
     captured(torch.zeros(3, 64, dtype=torch.int64, device=DEVICE))
     assert captured.norms().shape == (3, len(setups[0].layers))

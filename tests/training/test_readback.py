@@ -1,4 +1,4 @@
-"""What comes late from a GPU, with a device played by the test; test_cuda.py has the real one."""
+"""Non-blocking readbacks, with a simulated device; test_cuda.py uses a real one."""
 
 from collections.abc import Callable
 
@@ -15,65 +15,63 @@ Quick = Callable[..., Config]
 Train = Callable[..., Follower]
 
 
-class Slow(Readback):
-    """Not there before it has been asked so many times, or is waited for."""
+class SlowReadback(Readback):
+    """A readback that is ready after five queries."""
 
     def __init__(self, *tensors: Tensor) -> None:
         super().__init__(*tensors)
-        self.asked = 0
+        self.queries = 0
 
     @property
     def ready(self) -> bool:
-        self.asked += 1
-        return self.asked > 5
+        self.queries += 1
+        return self.queries > 5
 
 
-class Playing:
-    """In the place of `QueueLimiter`: the device is one."""
+class NoLimiter:
+    """A limiter that never waits; with one, the loop writes rows when they are ready."""
 
     def step(self) -> None: ...
 
 
 @pytest.mark.parametrize("every", [1, 3, 1000])
-def test_rows_that_come_late_are_the_same_rows(train: Train, monkeypatch: pytest.MonkeyPatch, every: int) -> None:
+def test_delayed_rows_are_equal(train: Train, monkeypatch: pytest.MonkeyPatch, every: int) -> None:
     settings = ("training.epochs=2", f"training.log_every={every}")
-    there = train(*settings)
-    monkeypatch.setattr(metrics, "Readback", Slow)
-    late = train(*settings)
+    expected = train(*settings)
+    monkeypatch.setattr(metrics, "Readback", SlowReadback)
+    delayed = train(*settings)
     for name in ("loss", "accuracy", "lr", "grad_norm"):
-        assert late.train.columns[name] == there.train.columns[name]
-    assert late.train.step == there.train.step
-    assert late.state.train == there.state.train
-    assert (late.state.status, late.state.step) == ("finished", there.state.step)
+        assert delayed.train.columns[name] == expected.train.columns[name]
+    assert delayed.train.step == expected.train.step
+    assert delayed.state.train == expected.state.train
+    assert (delayed.state.status, delayed.state.step) == ("finished", expected.state.step)
 
 
-def test_a_row_is_written_as_soon_as_it_is_there(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And not with the next one, which may come minutes later."""
-    written: list[int] = []
-    settle = loop.Loop._write_pending_row
+def test_a_row_is_written_as_soon_as_it_is_ready(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next row may come minutes later."""
+    delays: list[int] = []
+    write_pending_row = loop.Loop._write_pending_row
 
-    def noted(self: loop.Loop) -> None:
+    def recorded(self: loop.Loop) -> None:
         if self._pending_row is not None:
-            written.append(self.progress.step - self._pending_row[0])
-        settle(self)
+            delays.append(self.progress.step - self._pending_row.step)
+        write_pending_row(self)
 
-    monkeypatch.setattr(metrics, "Readback", Slow)
-    monkeypatch.setattr(loop, "queue_limiter", lambda _: Playing())
-    monkeypatch.setattr(loop.Loop, "_write_pending_row", noted)
+    monkeypatch.setattr(metrics, "Readback", SlowReadback)
+    monkeypatch.setattr(loop, "queue_limiter", lambda _: NoLimiter())
+    monkeypatch.setattr(loop.Loop, "_write_pending_row", recorded)
     train("training.epochs=2", "training.log_every=10")
-    # Of 21 steps an epoch: four later, or with the row of the last step, which waits for its own.
-    assert written == [4, 1, 0, 4, 2, 0]
+    # Of 21 steps per epoch: four steps later, or at the end of the epoch, which waits for both rows.
+    assert delays == [4, 1, 0, 4, 2, 0]
 
 
-def test_a_loss_that_is_late_and_no_number_ends_the_run_by_its_own_step(
-    train: Train, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_delayed_nan_names_its_own_step(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = ("optimizer.name=sgd", "optimizer.lr=1e20", "training.log_every=2")
-    there = train(*settings)
-    monkeypatch.setattr(metrics, "Readback", Slow)
-    late = train(*settings)
-    assert late.state.status == there.state.status == "failed"
-    assert late.state.reason == there.state.reason
+    expected = train(*settings)
+    monkeypatch.setattr(metrics, "Readback", SlowReadback)
+    delayed = train(*settings)
+    assert delayed.state.status == expected.state.status == "failed"
+    assert delayed.state.reason == expected.state.reason
 
 
 class Event:
@@ -87,20 +85,20 @@ class Event:
         self.waited = self.done = True
 
 
-def test_the_host_is_a_moment_ahead_and_no_more() -> None:
+def test_the_limiter_waits_for_events_older_than_50_ms() -> None:
     events: list[Event] = []
     clock = [0.0]
 
-    def mark() -> torch.cuda.Event:
+    def record() -> torch.cuda.Event:
         events.append(Event())
         return events[-1]  # type: ignore[return-value]
 
-    lead = QueueLimiter(mark, lambda: clock[0])
+    limiter = QueueLimiter(record, lambda: clock[0])
     for step in range(100):
         clock[0] = step * 0.001
-        lead.step()
+        limiter.step()
         if step < 60 and len(events) > 2:
             events[-3].done = True
-    # While the device keeps up nobody waits for it; from then on whatever is older than a moment is waited for.
+    # The device keeps up for 60 steps and then stalls; each event is then waited for once it is 50 ms old.
     assert not any(event.waited for event in events[:13])
-    assert [place for place, event in enumerate(events) if event.waited] == list(range(13, 13 + len(events) - 13 - 12))
+    assert [index for index, event in enumerate(events) if event.waited] == list(range(13, 13 + len(events) - 13 - 12))

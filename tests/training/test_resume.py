@@ -1,4 +1,4 @@
-"""Runs that are killed, stopped or handed over anywhere end to the last bit as runs that nobody touched."""
+"""Runs that are killed, stopped or detached at any moment are bit-identical to uninterrupted ones."""
 
 import hashlib
 import multiprocessing
@@ -20,14 +20,14 @@ from tuitrain.runs.control import CommandName, Inbox, send
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.follower import Follower
 from tuitrain.training import checkpoint
-from tuitrain.training import control as steering_module
+from tuitrain.training import control as control_module
 from tuitrain.training import loop as loop_module
 
 Quick = Callable[..., Config]
-Cut = Callable[..., Any]
+MakeInbox = Callable[..., Any]
 Read = Callable[[RunFolder], Follower]
 PATIENCE = 60
-# So many small steps that a kill has room, and rows that are not where checkpoints are.
+# Enough steps to kill the run among them, and rows at other steps than checkpoints.
 LONG = ("data.batch_size=16", "training.epochs=4", "training.log_every=3", "training.checkpoint_every=0.01")
 RECIPES = {
     "sgd with momentum, one-cycle, dropout": (
@@ -49,7 +49,7 @@ RECIPES = {
         "optimizer.name=adamw", "model.hidden=[512, 512]", "model.batch_norm=true", "optimizer.accumulate=2",
     ),
 }  # fmt: skip
-# Processes that have torch already when they begin; each is a trainer of its own that can be killed.
+# Forked processes that have imported torch already, so that starting many of them is quick.
 server = multiprocessing.get_context("forkserver")
 server.set_forkserver_preload(["tuitrain.training.run", "sklearn.datasets", "tuitrain.cli.work", "torch._dynamo"])
 
@@ -61,7 +61,7 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.0002)
 
 
-def of_its_own(path: str) -> None:
+def in_main_thread(path: str) -> None:
     setattr(loop_module, "POLL_INTERVAL", 0.01)  # noqa: B010
     main(["work", path])
 
@@ -76,18 +76,18 @@ def in_a_thread(path: str) -> None:
 Host = Callable[[str], None]
 
 
-def worker(folder: RunFolder, host: Host) -> BaseProcess:
+def train_in_process(folder: RunFolder, host: Host) -> BaseProcess:
     process = server.Process(target=host, args=(str(folder.path),))
     process.start()
     return process
 
 
-def new(config: Config, tmp_path: Path) -> RunFolder:
+def create(config: Config, tmp_path: Path) -> RunFolder:
     return create_run(RunSpec(config=config, runs_dir=tmp_path / "runs"))
 
 
 def digest(folder: RunFolder) -> str:
-    """SHA-256 of the weights in the last checkpoint."""
+    """Return the SHA-256 of the weights in the last checkpoint."""
     hashed = hashlib.sha256()
     for name, tensor in sorted(checkpoint.load(folder.checkpoints / "last.safetensors")["model"].items()):
         hashed.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode() + tensor.numpy().tobytes())
@@ -95,7 +95,7 @@ def digest(folder: RunFolder) -> str:
 
 
 def rows(run: Follower) -> dict[str, list[float | None]]:
-    """All that does not depend on the clock; what is not there as None, so that equal is equal."""
+    """Return all columns that do not depend on the clock, with NaN as None, so that equal values compare equal."""
     curves = {"train": run.train, **run.evaluations}
     table = {f"{curve} step": list(map(float, columns.step)) for curve, columns in curves.items()}
     for curve, columns in curves.items():
@@ -121,9 +121,9 @@ def drops(run: Follower) -> list[tuple[int, float | None]]:
 
 
 def kill(folder: RunFolder, host: Host, step: int, wait: float | None) -> bool:
-    """Train until there is a row beyond `step`, and kill `wait` seconds later; None: in the midst of saving the next
-    checkpoint. Whether it was in the midst of saving."""
-    process, follower = worker(folder, host), Follower(folder)
+    """Train until a row beyond `step` is written and kill the process `wait` seconds later, or if None while it saves a
+    checkpoint. Return whether it was saving."""
+    process, follower = train_in_process(folder, host), Follower(folder)
     draft = folder.checkpoints / ".last.safetensors.tmp"
 
     def is_there() -> bool:
@@ -143,26 +143,26 @@ def kill(folder: RunFolder, host: Host, step: int, wait: float | None) -> bool:
     return draft.exists()
 
 
-@pytest.mark.parametrize("host", [of_its_own, in_a_thread])
-def test_killed_at_random_moments(quick: Quick, read: Read, tmp_path: Path, host: Host) -> None:
-    """Ten each: two of every recipe, one of them while it saves."""
-    moments, in_saving, begins = random.Random(host.__name__), 0, []
+@pytest.mark.parametrize("host", [in_main_thread, in_a_thread])
+def test_runs_killed_at_random_moments(quick: Quick, read: Read, tmp_path: Path, host: Host) -> None:
+    """Two kills per recipe, one of them while a checkpoint is saved."""
+    moments, kills_while_saving, resumed_at = random.Random(host.__name__), 0, []
     for recipe in RECIPES.values():
         config = quick(*LONG, *recipe)
-        uncut = new(config, tmp_path)
+        uncut = create(config, tmp_path)
         assert resume_run(uncut, lambda *_: None, Inbox(uncut)).status == "finished"
         steps, per_epoch = uncut.state().steps, uncut.state().steps_per_epoch
         for wait in (moments.uniform(0, 0.01), None):
-            cut = new(config, tmp_path)
-            in_saving += kill(cut, host, moments.randrange(steps * 3 // 4), wait)
-            last = worker(cut, host)
+            cut = create(config, tmp_path)
+            kills_while_saving += kill(cut, host, moments.randrange(steps * 3 // 4), wait)
+            last = train_in_process(cut, host)
             last.join(PATIENCE)
             assert last.exitcode == 0
             assert_same(read(cut), read(uncut))
-            begins += [event.step % per_epoch for event in read(cut).events if event.name == "continued"]
-    assert len(begins) == 2 * len(RECIPES)
-    assert any(begins)
-    assert in_saving
+            resumed_at += [event.step % per_epoch for event in read(cut).events if event.name == "continued"]
+    assert len(resumed_at) == 2 * len(RECIPES)
+    assert any(resumed_at)
+    assert kills_while_saving
 
 
 SHORT = ("training.epochs=3", "training.log_every=4", "data.batch_size=128")
@@ -178,26 +178,26 @@ MORE = {
 
 
 @pytest.mark.parametrize("recipe", [*RECIPES, *MORE])
-def test_stopped_and_handed_over_at_random_looks(
-    quick: Quick, read: Read, tmp_path: Path, cutter: Cut, recipe: str, monkeypatch: pytest.MonkeyPatch
+def test_runs_stopped_and_detached_at_random_polls(
+    quick: Quick, read: Read, tmp_path: Path, poll_inbox: MakeInbox, recipe: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop_module, "POLL_INTERVAL", 0.0)
     config = quick(*(RECIPES | MORE)[recipe], *SHORT)
-    uncut, cut = new(config, tmp_path), new(config, tmp_path)
-    whole = cutter(uncut, 0, "stop")
+    uncut, cut = create(config, tmp_path), create(config, tmp_path)
+    whole = poll_inbox(uncut, 0, "stop")
     resume_run(uncut, lambda *_: None, whole)
     moments = random.Random(recipe)
     for name, status in (("stop", "stopped"), ("detach", "queued"), ("stop", "stopped"), ("detach", "queued")):
-        look = moments.randint(1, whole.looks // 5)
-        assert resume_run(cut, lambda *_: None, cutter(cut, look, name)).status == status
+        poll = moments.randint(1, whole.polls // 5)
+        assert resume_run(cut, lambda *_: None, poll_inbox(cut, poll, name)).status == status
     assert resume_run(cut, lambda *_: None, Inbox(cut)).status == "finished"
     assert_same(read(cut), read(uncut))
 
 
-def test_handed_over_from_a_thread_to_a_process(quick: Quick, read: Read, tmp_path: Path) -> None:
-    """The way that a run goes when its terminal is closed; the new process takes over its pause and its commands."""
+def test_a_thread_detaches_its_run_to_a_background_process(quick: Quick, read: Read, tmp_path: Path) -> None:
+    """As when the terminal is closed."""
     config = quick(*LONG, "model.dropout=0.2")
-    uncut, host = new(config, tmp_path), ThreadHost()
+    uncut, host = create(config, tmp_path), ThreadHost()
     host.resume(uncut)
     assert host.join(PATIENCE)
     host.start(RunSpec(config=config, runs_dir=tmp_path / "runs"))
@@ -214,66 +214,66 @@ def test_handed_over_from_a_thread_to_a_process(quick: Quick, read: Read, tmp_pa
     assert events == ["started", "detached", "continued", "finished"]
 
 
-# The validation loss rises, and so the learning rate drops.
+# The validation loss rises, so the plateau schedule drops the learning rate.
 FALLING = ("optimizer.name=sgd", "optimizer.lr=0.5", "optimizer.momentum=0.99", "schedule.name=plateau",
            "schedule.patience=0")  # fmt: skip
 
 
-class Leaver(Inbox):
-    """Is told to leave at one look in the midst of an evaluation; `looks` counts them."""
+class EvaluationInbox(Inbox):
+    """Sends a command at the given poll during an evaluation; `polls` counts them."""
 
-    def __init__(self, folder: RunFolder, look: int, name: CommandName) -> None:
+    def __init__(self, folder: RunFolder, poll: int, name: CommandName) -> None:
         super().__init__(folder)
-        self.looks, self._look, self._name = 0, look, name
+        self.polls, self._poll_number, self._name = 0, poll, name
 
     def leaving(self) -> bool:
-        self.looks += 1
-        if self.looks == self._look:
+        self.polls += 1
+        if self.polls == self._poll_number:
             self.put(self._name)
         return super().leaving()
 
 
-def test_left_in_the_midst_of_any_evaluation(
+def test_stop_and_detach_during_any_evaluation(
     quick: Quick, read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop_module, "POLL_INTERVAL", 0.0)
-    monkeypatch.setattr(steering_module, "POLL_INTERVAL", 0.0)
-    # One batch a split.
+    monkeypatch.setattr(control_module, "POLL_INTERVAL", 0.0)
+    # One batch per split, so one poll per evaluation.
     monkeypatch.setattr("tuitrain.training.evaluation.evaluate.CPU_BATCH", 1000)
     config = quick(*FALLING, "data.batch_size=128", "training.epochs=3", "evaluation.test_every=1", "model.dropout=0.1")
-    uncut = new(config, tmp_path)
-    whole = Leaver(uncut, 0, "stop")
+    uncut = create(config, tmp_path)
+    whole = EvaluationInbox(uncut, 0, "stop")
     resume_run(uncut, lambda *_: None, whole)
-    # Two while it is prepared; validation and test after each epoch, and the test of the best weights at the end.
-    assert whole.looks == 2 + 7
-    for look in range(1, whole.looks + 1):
-        cut, name = new(config, tmp_path), ("stop", "detach")[look % 2]
-        left = resume_run(cut, lambda *_: None, Leaver(cut, look, name))  # type: ignore[arg-type]
-        assert left.status == ("stopped", "queued")[look % 2]
+    # Two during preparation, validation and test after each epoch, and the test of the best weights at the end.
+    assert whole.polls == 2 + 7
+    for poll in range(1, whole.polls + 1):
+        cut, name = create(config, tmp_path), ("stop", "detach")[poll % 2]
+        ended = resume_run(cut, lambda *_: None, EvaluationInbox(cut, poll, name))  # type: ignore[arg-type]
+        assert ended.status == ("stopped", "queued")[poll % 2]
         assert resume_run(cut, lambda *_: None, Inbox(cut)).status == "finished"
         assert_same(read(cut), read(uncut))
 
 
 @pytest.mark.parametrize(("name", "status"), [("stop", "stopped"), ("detach", "queued")])
-def test_left_while_it_is_prepared(
-    quick: Quick, read: Read, tmp_path: Path, cutter: Cut, name: CommandName, status: str
+def test_stop_and_detach_during_preparation(
+    quick: Quick, read: Read, tmp_path: Path, poll_inbox: MakeInbox, name: CommandName, status: str
 ) -> None:
     config = quick(*SHORT)
-    uncut, cut = new(config, tmp_path), new(config, tmp_path)
+    uncut, cut = create(config, tmp_path), create(config, tmp_path)
     resume_run(uncut, lambda *_: None, Inbox(uncut))
-    inbox, seen = Inbox(cut), []
+    inbox, reports = Inbox(cut), []
 
     def prepare(doing: str, _: float | None) -> None:
-        seen.append((doing, cut.state().phase))
+        reports.append((doing, cut.state().phase))
         if doing == "building the model":
             send(cut, "pause")
             send(cut, name)
 
     state = resume_run(cut, prepare, inbox)
     assert (state.status, state.step, state.phase) == (status, 0, "paused" if status == "queued" else "")
-    assert seen[-1][0] == "building the model"
+    assert reports[-1][0] == "building the model"
     assert [event.name for event in read(cut).events] == [{"stop": "stopped", "detach": "detached"}[name]]
-    assert resume_run(cut, lambda *_: None, cutter(cut, 2, "resume")).status == "finished"
+    assert resume_run(cut, lambda *_: None, poll_inbox(cut, 2, "resume")).status == "finished"
     assert_same(read(cut), read(uncut))
 
 
@@ -283,16 +283,16 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("which", range(8))
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_killed_around_any_checkpoint(
+def test_runs_killed_before_and_after_a_checkpoint(
     quick: Quick, read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, which: int
 ) -> None:
-    """What is told at the end is what was measured, however old the state was that the killed process left behind."""
+    """Also with a state file that is far behind the checkpoint."""
     config = quick(*FALLING, "data.batch_size=128", "training.epochs=2", "training.checkpoint_every=1e-9")
-    uncut, cut = new(config, tmp_path), new(config, tmp_path)
+    uncut, cut = create(config, tmp_path), create(config, tmp_path)
     resume_run(uncut, lambda *_: None, Inbox(uncut))
     save, calls = checkpoint.save, 0
-    # The first one, one in mid-epoch, and the three at the end of each epoch of eleven steps: after its last step, with
-    # its validation, and after its commands.
+    # The first checkpoint, one in mid-epoch, and three at the end of each epoch of eleven steps: after the last step,
+    # after validation, and after the commands.
     fatal = (1, 6, 12, 13, 14, 25, 26, 27)[which]
 
     def save_and_die(path: Path, state: checkpoint.State) -> None:

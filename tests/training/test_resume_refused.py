@@ -1,4 +1,4 @@
-"""An attempt to train on that comes to nothing changes nothing of the run, and says why."""
+"""A run that cannot be resumed stays as it was, except for the reason."""
 
 import shutil
 from collections.abc import Callable
@@ -29,7 +29,7 @@ Quick = Callable[..., Config]
 Read = Callable[[RunFolder], Follower]
 
 
-def new(config: Config, tmp_path: Path) -> RunFolder:
+def create(config: Config, tmp_path: Path) -> RunFolder:
     return create_run(RunSpec(config=config, runs_dir=tmp_path / "runs"))
 
 
@@ -39,117 +39,117 @@ def train(folder: RunFolder, epochs: int | None = None) -> State:
 
 @pytest.fixture
 def finished(quick: Quick, tmp_path: Path) -> RunFolder:
-    folder = new(quick("training.epochs=2"), tmp_path)
+    folder = create(quick("training.epochs=2"), tmp_path)
     assert train(folder).status == "finished"
     return folder
 
 
-def last(folder: RunFolder) -> Path:
+def checkpoint_file(folder: RunFolder) -> Path:
     return folder.checkpoints / "last.safetensors"
 
 
-def kept(folder: RunFolder) -> tuple[object, ...]:
-    """What a run came to; not who wrote it last, when, and why it was not trained on."""
+def results(folder: RunFolder) -> tuple[object, ...]:
+    """Return the run's results, without the last writer, its time, and the reason for not resuming."""
     state = msgspec.structs.replace(folder.state(), heartbeat=0.0, process=None, not_continued="")
     files = (folder.info_file, folder.metrics_file, *sorted(folder.evaluations.iterdir()))
     return shown_status(folder.state()), state, [path.read_bytes() for path in files]
 
 
-def empty(folder: RunFolder) -> None:
-    last(folder).write_bytes(b"")
+def truncate_to_nothing(folder: RunFolder) -> None:
+    checkpoint_file(folder).write_bytes(b"")
 
 
-def cut_short(folder: RunFolder) -> None:
-    last(folder).write_bytes(last(folder).read_bytes()[:1000])
+def truncate(folder: RunFolder) -> None:
+    checkpoint_file(folder).write_bytes(checkpoint_file(folder).read_bytes()[:1000])
 
 
-def flipped(folder: RunFolder) -> None:
-    content = last(folder).read_bytes()
-    last(folder).write_bytes(bytes(255 - byte for byte in content[:64]) + content[64:])
+def flip_header(folder: RunFolder) -> None:
+    content = checkpoint_file(folder).read_bytes()
+    checkpoint_file(folder).write_bytes(bytes(255 - byte for byte in content[:64]) + content[64:])
 
 
-def a_folder(folder: RunFolder) -> None:
-    last(folder).unlink()
-    last(folder).mkdir()
+def replace_by_folder(folder: RunFolder) -> None:
+    checkpoint_file(folder).unlink()
+    checkpoint_file(folder).mkdir()
 
 
-def without_metadata(folder: RunFolder) -> None:
-    save_file(load_file(last(folder)), last(folder))
+def drop_metadata(folder: RunFolder) -> None:
+    save_file(load_file(checkpoint_file(folder)), checkpoint_file(folder))
 
 
-def without_generators(folder: RunFolder) -> None:
-    checkpoint.save(last(folder), checkpoint.load(last(folder)) | {"rng": None})
+def drop_rng_state(folder: RunFolder) -> None:
+    checkpoint.save(checkpoint_file(folder), checkpoint.load(checkpoint_file(folder)) | {"rng": None})
 
 
 DAMAGES: dict[Callable[[RunFolder], None], str] = {
-    empty: "is damaged",
-    cut_short: "is damaged",
-    flipped: "is damaged",
-    a_folder: "is missing in",
-    without_metadata: "is damaged",
-    without_generators: "does not fit this run",
+    truncate_to_nothing: "is damaged",
+    truncate: "is damaged",
+    flip_header: "is damaged",
+    replace_by_folder: "is missing in",
+    drop_metadata: "is damaged",
+    drop_rng_state: "does not fit this run",
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_checkpoint_costs_a_finished_run_nothing(
+def test_a_damaged_checkpoint_leaves_a_finished_run_unchanged(
     finished: RunFolder, capsys: pytest.CaptureFixture[str], damage: Callable[[RunFolder], None]
 ) -> None:
-    before = kept(finished)
-    shutil.copy(last(finished), good := finished.path / "good")
+    before = results(finished)
+    shutil.copy(checkpoint_file(finished), good := finished.path / "good")
     damage(finished)
     assert main(["resume", str(finished.path), "--epochs", "+1"]) == 2
-    (said,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("tuitrain: "))
-    assert DAMAGES[damage] in said
-    assert kept(finished) == before
-    assert finished.state().not_continued == said.removeprefix("tuitrain: ")
+    (message,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("tuitrain: "))
+    assert DAMAGES[damage] in message
+    assert results(finished) == before
+    assert finished.state().not_continued == message.removeprefix("tuitrain: ")
     assert f"not trained on: {finished.state().not_continued}" in finished.log_file.read_text()
     assert not (finished.path / "owner.json").exists()
 
-    if last(finished).is_dir():
-        last(finished).rmdir()
-    good.rename(last(finished))
+    if checkpoint_file(finished).is_dir():
+        checkpoint_file(finished).rmdir()
+    good.rename(checkpoint_file(finished))
     state = train(finished, 3)
     assert (state.status, state.epoch, state.not_continued) == ("finished", 3, "")
 
 
-def test_another_network_in_the_settings_leaves_what_the_run_was_made_with(finished: RunFolder, quick: Quick) -> None:
-    before = kept(finished)[:2], finished.info_file.read_bytes()
+def test_settings_of_another_model_leave_the_run_unchanged(finished: RunFolder, quick: Quick) -> None:
+    before = results(finished)[:2], finished.info_file.read_bytes()
     finished.config_file.write_text(dumps(quick("model.hidden=[7]")))
     with pytest.raises(RunError, match="another model's weights"):
         train(finished, 3)
-    assert (kept(finished)[:2], finished.info_file.read_bytes()) == before
+    assert (results(finished)[:2], finished.info_file.read_bytes()) == before
 
 
-def ended(folder: RunFolder, status: str) -> None:
-    """Rewritten as that; interrupted is a run whose process is gone."""
-    gone = msgspec.structs.replace(this_process(), born=1.0)
-    state = msgspec.structs.replace(folder.state(), reason="Because.", process=gone)
+def set_status(folder: RunFolder, status: str) -> None:
+    """Rewrite the state; an interrupted run is a running one whose process is gone."""
+    dead = msgspec.structs.replace(this_process(), born=1.0)
+    state = msgspec.structs.replace(folder.state(), reason="Because.", process=dead)
     state.status, state.ended = ("running", None) if status == "interrupted" else (status, 5.0)  # type: ignore[assignment]
     folder.state_file.write_bytes(msgspec.json.encode(state))
     assert shown_status(state) == status
 
 
 @pytest.mark.parametrize("status", ["stopped", "failed", "interrupted"])
-def test_a_run_stays_what_it_was(finished: RunFolder, status: str) -> None:
-    ended(finished, status)
-    before = kept(finished)
-    empty(finished)
+def test_an_ended_run_keeps_its_status(finished: RunFolder, status: str) -> None:
+    set_status(finished, status)
+    before = results(finished)
+    truncate_to_nothing(finished)
     with pytest.raises(RunError, match="is damaged"):
         train(finished, 3)
-    assert kept(finished) == before
+    assert results(finished) == before
     assert finished.state().not_continued
 
 
-def test_data_that_is_gone(quick: Quick, tmp_path: Path) -> None:
+def test_missing_user_function(quick: Quick, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def same(images):\n    return images\n")
-    folder = new(quick(f"data.transform={tmp_path}/mine.py:same", "training.epochs=1"), tmp_path)
+    folder = create(quick(f"data.transform={tmp_path}/mine.py:same", "training.epochs=1"), tmp_path)
     train(folder)
-    before = kept(folder)
+    before = results(folder)
     (tmp_path / "mine.py").unlink()
     with pytest.raises(RunError, match=r"mine\.py of data\.transform cannot be read"):
         train(folder, 2)
-    assert kept(folder) == before
+    assert results(folder) == before
 
 
 STOPS_AT = """
@@ -163,10 +163,10 @@ def change(images):
 
 
 @pytest.mark.parametrize("steps", [0, 1])
-def test_only_a_first_step_makes_it_a_failure(quick: Quick, tmp_path: Path, steps: int) -> None:
+def test_a_resumed_run_fails_only_after_its_first_step(quick: Quick, tmp_path: Path, steps: int) -> None:
     (tmp_path / "mine.py").write_text(STOPS_AT)
     (tmp_path / "left").write_text("1000")
-    folder = new(quick(f"data.transform={tmp_path}/mine.py:change", "training.epochs=1"), tmp_path)
+    folder = create(quick(f"data.transform={tmp_path}/mine.py:change", "training.epochs=1"), tmp_path)
     train(folder)
     (tmp_path / "left").write_text(str(steps))
     if steps:
@@ -174,38 +174,38 @@ def test_only_a_first_step_makes_it_a_failure(quick: Quick, tmp_path: Path, step
         assert (state.status, state.not_continued) == ("failed", "")
         assert "no_such_name" in state.reason
     else:
-        before = kept(folder)[:2]
+        before = results(folder)[:2]
         with pytest.raises(RunError, match="no_such_name"):
             train(folder, 2)
-        assert kept(folder)[:2] == before
+        assert results(folder)[:2] == before
         assert "Traceback" in folder.log_file.read_text()
     (tmp_path / "left").write_text("1000")
     assert train(folder, 2).status == "finished"
 
 
-def test_a_process_of_its_own_leaves_the_run_as_it_was(finished: RunFolder) -> None:
-    before = kept(finished)
-    cut_short(finished)
-    # It holds the run before it loads torch; what became of it stands there at its end.
+def test_a_background_process_leaves_the_run_unchanged(finished: RunFolder) -> None:
+    before = results(finished)
+    truncate(finished)
+    # The process owns the run before it imports torch, and restores the state when it fails.
     resume_in_background(finished, 3)
     while finished.state().active:
         assert shown_status(finished.state()) != "interrupted"
-    assert kept(finished) == before
+    assert results(finished) == before
     assert "is damaged" in finished.state().not_continued
 
 
-def test_of_runs_that_are_trained_together_the_others_go_on(quick: Quick, tmp_path: Path) -> None:
-    folders = [new(quick("training.epochs=2", f"training.seed={seed}"), tmp_path) for seed in range(3)]
+def test_other_runs_of_a_stack_continue(quick: Quick, tmp_path: Path) -> None:
+    folders = [create(quick("training.epochs=2", f"training.seed={seed}"), tmp_path) for seed in range(3)]
     for folder in folders[:2]:
         train(folder)
-        ended(folder, "interrupted")
-    empty(folders[0])
-    before, states = kept(folders[0]), {}
+        set_status(folder, "interrupted")
+    truncate_to_nothing(folders[0])
+    before, states = results(folders[0]), {}
     with pytest.raises(RunError, match="is damaged"):
         resume_stacked_runs(
             [(folder, Inbox(folder)) for folder in folders], lambda folder, state: states.update({folder.id: state})
         )
-    assert kept(folders[0]) == before
+    assert results(folders[0]) == before
     assert {folder: state.status for folder, state in states.items()} == dict.fromkeys(
         (folder.id for folder in folders[1:]), "finished"
     )
@@ -224,18 +224,18 @@ seeds = 2
 
 
 @pytest.mark.parametrize("stack", [1, 4])
-def test_a_sweep_gives_up_a_run_that_cannot_go_on(tmp_path: Path, stack: int) -> None:
+def test_a_sweep_fails_a_trial_that_cannot_be_resumed(tmp_path: Path, stack: int) -> None:
     sweep = create_sweep(tmp_path / "runs", SWEEP)
     Worker(sweep, WorkerResources(), stack=stack).work()
     for number in range(2):
         run = sweep.run(Job(0, number))
         assert run is not None
-        ended(run, "interrupted")
+        set_status(run, "interrupted")
         if number:
-            empty(run)
+            truncate_to_nothing(run)
     Worker(sweep, WorkerResources(), stack=stack).work()
-    outcomes = {one.job: one for one in SweepIndex(sweep).refresh()}
-    assert all(one.done for one in outcomes.values())
+    outcomes = {outcome.job: outcome for outcome in SweepIndex(sweep).refresh()}
+    assert all(outcome.done for outcome in outcomes.values())
     assert outcomes[Job(0, 0)].status == "finished"
     assert outcomes[Job(0, 1)].status == "failed"
     assert "is damaged" in outcomes[Job(0, 1)].problem
@@ -243,12 +243,12 @@ def test_a_sweep_gives_up_a_run_that_cannot_go_on(tmp_path: Path, stack: int) ->
 
 @pytest.mark.parametrize("detach", [(), ("--detach",)])
 @pytest.mark.parametrize("status", ["finished", "interrupted"])
-def test_without_its_checkpoint_a_run_is_not_begun_anew(
+def test_a_run_without_its_checkpoint_is_not_restarted(
     finished: RunFolder, capsys: pytest.CaptureFixture[str], status: str, detach: tuple[str, ...]
 ) -> None:
     if status != "finished":
-        ended(finished, status)
-    last(finished).unlink()
+        set_status(finished, status)
+    checkpoint_file(finished).unlink()
     before = {path: path.read_bytes() for path in finished.path.rglob("*") if path.is_file()}
     assert main(["resume", str(finished.path), "--epochs", "+1", *detach]) == 2
     assert capsys.readouterr().err == (
@@ -262,10 +262,10 @@ class Killed(BaseException):
     pass
 
 
-def test_killed_before_its_first_checkpoint_it_begins_at_the_beginning(
+def test_a_run_killed_before_its_first_checkpoint_starts_again(
     quick: Quick, read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = new(quick("training.epochs=1"), tmp_path)
+    folder = create(quick("training.epochs=1"), tmp_path)
 
     def die(*_: object) -> None:
         raise Killed
@@ -281,5 +281,5 @@ def test_killed_before_its_first_checkpoint_it_begins_at_the_beginning(
     assert any("no checkpoint yet, starting from the beginning" in line for line in read(folder).log)
 
 
-def test_a_new_run_says_nothing_of_checkpoints(finished: RunFolder) -> None:
+def test_the_log_of_a_new_run_mentions_no_checkpoint(finished: RunFolder) -> None:
     assert "no checkpoint yet" not in finished.log_file.read_text()

@@ -1,4 +1,4 @@
-"""Stopping, continuing and failing: a run that was cut anywhere ends as if it had not been."""
+"""Stop, resume and fail: a run that was interrupted ends exactly like one that was not."""
 
 import dataclasses
 import shutil
@@ -33,47 +33,47 @@ STEPS = 21
 
 
 @pytest.fixture(autouse=True)
-def attentive(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The loop looks for commands after every step and every epoch, whatever the clock says."""
+def poll_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the loop poll commands after every step and every epoch."""
     monkeypatch.setattr(loop_module, "POLL_INTERVAL", 0.0)
 
 
 class Scripted(Inbox):
-    """Gives commands at given looks, counted from 1: one look a step, and one more at the end of an epoch."""
+    """An inbox with a command list for each poll, counted from 1: one poll per step, and one at the end of an epoch."""
 
     def __init__(self, folder: RunFolder, commands: Commands) -> None:
         super().__init__(folder)
-        self.looks = 0
+        self.polls = 0
         self.commands = commands
 
     def new(self) -> list[Command]:
-        self.looks += 1
-        return super().new() + self.commands.pop(self.looks, [])
+        self.polls += 1
+        return super().new() + self.commands.pop(self.polls, [])
 
 
 def command(name: CommandName, value: float | None = None) -> Command:
     return Command(name, 0.0, value, "test")
 
 
-def new(config: Config, tmp_path: Path) -> RunFolder:
+def create(config: Config, tmp_path: Path) -> RunFolder:
     return create_run(RunSpec(config=config, runs_dir=tmp_path / "runs"))
 
 
-def go_on(
+def train(
     folder: RunFolder, commands: Commands | None = None, change: Callable[[Setup], None] | None = None,
     epochs: int | None = None,
 ) -> tuple[Setup, State]:  # fmt: skip
-    """Train with a setup made afresh, as another process would; stop where `commands` say so."""
+    """Train with a new setup, as another process would; `commands` maps polls to commands."""
     setups = []
 
-    def prepared() -> Setup:
+    def build() -> Setup:
         setup = prepare(folder.config(), lambda *_: None)
         if change:
             change(setup)
         setups.append(setup)
         return setup
 
-    state = train_run(folder, prepared, Scripted(folder, commands or {}), epochs)
+    state = train_run(folder, build, Scripted(folder, commands or {}), epochs)
     return setups[0], state
 
 
@@ -82,7 +82,7 @@ def weights(setup: Setup) -> list[Tensor]:
 
 
 def rows(run: Follower) -> dict[str, list[float]]:
-    """All that does not depend on the clock; NaN as None, so that equal is equal."""
+    """Return all columns that do not depend on the clock."""
     table = {f"layer {index}": column.tolist() for index, column in enumerate(run.layers)}
     for name, curve in (("train", run.train), *run.evaluations.items()):
         table[f"{name} step"] = list(map(float, curve.step))
@@ -108,22 +108,22 @@ RECIPES = {
 
 @pytest.mark.parametrize("log_every", [4, 1000])
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_run_cut_anywhere_ends_to_the_last_bit_as_an_uncut_one(
+def test_a_resumed_run_is_bit_identical_to_an_uninterrupted_one(
     quick: Quick, read: Read, tmp_path: Path, recipe: str, log_every: int
 ) -> None:
     config = quick("training.epochs=4", f"training.log_every={log_every}", *RECIPES[recipe])
-    folder = new(config, tmp_path)
-    whole, ended = go_on(folder)
+    folder = create(config, tmp_path)
+    whole, ended = train(folder)
     uncut = read(folder)
     assert ended.status == "finished"
 
-    folder = new(config, tmp_path)
-    # In mid-epoch; after an epoch's last step, before it is validated; at its end; in mid-epoch again.
-    for looks in (5, whole.steps_per_epoch - 5, 1, 7):
-        _, state = go_on(folder, {looks: [command("stop")]})
+    folder = create(config, tmp_path)
+    # In mid-epoch, after an epoch's last step but before validation, at the end of the epoch, in mid-epoch again.
+    for poll in (5, whole.steps_per_epoch - 5, 1, 7):
+        _, state = train(folder, {poll: [command("stop")]})
         assert (state.status, state.reason) == ("stopped", "Stopped by the user.")
     assert state.step == whole.steps_per_epoch + 7
-    setup, state = go_on(folder)
+    setup, state = train(folder)
     cut = read(folder)
 
     assert (state.status, state.reason) == (ended.status, ended.reason)
@@ -133,38 +133,37 @@ def test_a_run_cut_anywhere_ends_to_the_last_bit_as_an_uncut_one(
     assert [event.name for event in cut.events].count("continued") == 4
 
 
-def test_stopped_in_mid_epoch_the_state_and_the_rows_say_where(quick: Quick, read: Read, tmp_path: Path) -> None:
-    folder = new(quick("training.epochs=4", "training.log_every=4"), tmp_path)
-    _, state = go_on(folder, {30: [command("stop")]})
+def test_state_and_rows_of_a_run_stopped_in_mid_epoch(quick: Quick, read: Read, tmp_path: Path) -> None:
+    folder = create(quick("training.epochs=4", "training.log_every=4"), tmp_path)
+    _, state = train(folder, {30: [command("stop")]})
     assert (state.status, state.epoch, state.step) == ("stopped", 1, 29)
     run = read(folder)
     assert run.state == state
     assert run.train.step.tolist() == [4, 8, 12, 16, 20, 21, 24, 28]
     assert run.events[-1].name == "stopped"
-    # Resumed, it says nothing any more of having been stopped.
-    _, state = go_on(folder)
+    # Resuming clears the reason of the stop.
+    _, state = train(folder)
     assert (state.status, state.reason, state.epoch, state.step) == ("finished", "", 4, 84)
     assert state.ended is not None
 
 
-def test_killed_between_checkpoints(quick: Quick, read: Read, tmp_path: Path) -> None:
-    """What the last checkpoint does not know is done again, and its rows take the place of the first ones."""
+def test_a_killed_run_repeats_the_steps_after_its_checkpoint(quick: Quick, read: Read, tmp_path: Path) -> None:
     config = quick("training.epochs=3", "training.log_every=2", "model.dropout=0.3")
-    whole, _ = go_on(uncut := new(config, tmp_path))
-    seen = 0
+    whole, _ = train(uncut := create(config, tmp_path))
+    batches = 0
 
     def kill(images: Tensor) -> Tensor:
-        nonlocal seen
-        seen += 1
-        if seen == STEPS + 10:
+        nonlocal batches
+        batches += 1
+        if batches == STEPS + 10:
             raise KeyboardInterrupt
         return images
 
-    folder = new(config, tmp_path)
+    folder = create(config, tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        go_on(folder, change=lambda setup: setattr(setup, "transforms", (kill,)))
+        train(folder, change=lambda setup: setattr(setup, "transforms", (kill,)))
     assert read(folder).train.step[-1] == STEPS + 9
-    setup, state = go_on(folder)
+    setup, state = train(folder)
     assert state.status == "finished"
     again = next(event for event in read(folder).events if event.name == "continued")
     assert again.step == STEPS
@@ -172,47 +171,47 @@ def test_killed_between_checkpoints(quick: Quick, read: Read, tmp_path: Path) ->
     assert all(torch.equal(left, right) for left, right in zip(weights(setup), weights(whole), strict=True))
 
 
-def test_a_finished_run_given_more_epochs_is_a_longer_run(quick: Quick, read: Read, tmp_path: Path) -> None:
+def test_an_extended_run_is_bit_identical_to_a_longer_run(quick: Quick, read: Read, tmp_path: Path) -> None:
     settings = ("training.log_every=5", "model.dropout=0.2")
-    longer, _ = go_on(uncut := new(quick("training.epochs=4", *settings), tmp_path))
-    folder = new(quick("training.epochs=2", *settings), tmp_path)
-    go_on(folder)
-    setup, state = go_on(folder, epochs=4)
+    longer, _ = train(uncut := create(quick("training.epochs=4", *settings), tmp_path))
+    folder = create(quick("training.epochs=2", *settings), tmp_path)
+    train(folder)
+    setup, state = train(folder, epochs=4)
     assert (state.status, state.epoch, state.epochs) == ("finished", 4, 4)
     assert rows(read(folder))["train loss"] == rows(read(uncut))["train loss"]
     assert all(torch.equal(left, right) for left, right in zip(weights(setup), weights(longer), strict=True))
 
 
-def test_checkpoints_by_the_clock(quick: Quick, tmp_path: Path) -> None:
-    """With next to no time between them, there is one after every step."""
+def test_checkpoint_every(quick: Quick, tmp_path: Path) -> None:
+    """A tiny interval saves a checkpoint after every step, the default one after every epoch of this short run."""
     steps: list[int] = []
 
     def watch(setup: Setup) -> None:
-        def look(images: Tensor) -> Tensor:
+        def observe(images: Tensor) -> Tensor:
             state = checkpoint.load(folder.checkpoints / "last.safetensors")
             steps.append(state["progress"]["step"])
             return images
 
-        setup.transforms = (look,)
+        setup.transforms = (observe,)
 
-    folder = new(quick("training.epochs=1", "training.checkpoint_every=1e-9"), tmp_path)
-    go_on(folder, change=watch)
+    folder = create(quick("training.epochs=1", "training.checkpoint_every=1e-9"), tmp_path)
+    train(folder, change=watch)
     assert steps == list(range(STEPS))
     steps.clear()
-    folder = new(quick("training.epochs=2"), tmp_path)
-    go_on(folder, change=watch)
+    folder = create(quick("training.epochs=2"), tmp_path)
+    train(folder, change=watch)
     assert steps == [0] * STEPS + [STEPS] * STEPS
 
 
 def test_the_checkpoint_command(quick: Quick, read: Read, tmp_path: Path) -> None:
-    folder = new(quick("training.epochs=1"), tmp_path)
+    folder = create(quick("training.epochs=1"), tmp_path)
     saved: list[int] = []
 
-    def look(images: Tensor) -> Tensor:
+    def observe(images: Tensor) -> Tensor:
         saved.append(checkpoint.load(folder.checkpoints / "last.safetensors")["progress"]["step"])
         return images
 
-    go_on(folder, {6: [command("checkpoint")]}, change=lambda setup: setattr(setup, "transforms", (look,)))
+    train(folder, {6: [command("checkpoint")]}, change=lambda setup: setattr(setup, "transforms", (observe,)))
     assert saved == [0] * 6 + [6] * (STEPS - 6)
     assert [(event.name, event.step) for event in read(folder).events][1] == ("checkpoint", 6)
 
@@ -223,80 +222,80 @@ def names(run: Follower) -> list[str]:
 
 def test_pause_and_resume_change_nothing(quick: Quick, read: Read, tmp_path: Path) -> None:
     config = quick("training.epochs=2", "model.dropout=0.3")
-    whole, _ = go_on(uncut := new(config, tmp_path))
-    folder = new(config, tmp_path)
-    # Three looks while it holds still.
-    setup, state = go_on(folder, {5: [command("pause")], 8: [command("resume")]})
+    whole, _ = train(uncut := create(config, tmp_path))
+    folder = create(config, tmp_path)
+    # Three polls while it is paused.
+    setup, state = train(folder, {5: [command("pause")], 8: [command("resume")]})
     assert state.status == "finished"
     assert names(read(folder)) == ["started", "paused", "resumed", "finished"]
     assert rows(read(folder)) == rows(read(uncut))
     assert all(torch.equal(left, right) for left, right in zip(weights(setup), weights(whole), strict=True))
 
 
-def test_pause_and_resume_that_come_together(quick: Quick, read: Read, tmp_path: Path) -> None:
-    folder = new(quick("training.epochs=1"), tmp_path)
-    _, state = go_on(folder, {5: [command("pause"), command("resume")]})
+def test_pause_and_resume_in_the_same_poll(quick: Quick, read: Read, tmp_path: Path) -> None:
+    folder = create(quick("training.epochs=1"), tmp_path)
+    _, state = train(folder, {5: [command("pause"), command("resume")]})
     assert state.status == "finished"
     assert names(read(folder)) == ["started", "paused", "resumed", "finished"]
 
 
-def test_no_command_is_lost_behind_a_resume(quick: Quick, read: Read, tmp_path: Path) -> None:
-    folder = new(quick("training.epochs=1"), tmp_path)
+def test_commands_around_a_resume_are_applied_in_order(quick: Quick, read: Read, tmp_path: Path) -> None:
+    folder = create(quick("training.epochs=1"), tmp_path)
     commands = {5: [command("pause")], 6: [command("checkpoint"), command("resume"), command("stop")]}
-    _, state = go_on(folder, commands)
+    _, state = train(folder, commands)
     assert (state.status, state.step) == ("stopped", 5)
     assert names(read(folder)) == ["started", "paused", "checkpoint", "resumed", "stopped"]
 
 
-def test_stopping_while_paused(quick: Quick, tmp_path: Path) -> None:
-    folder = new(quick("training.epochs=1"), tmp_path)
-    _, state = go_on(folder, {5: [command("pause")], 7: [command("stop")]})
+def test_stop_while_paused(quick: Quick, tmp_path: Path) -> None:
+    folder = create(quick("training.epochs=1"), tmp_path)
+    _, state = train(folder, {5: [command("pause")], 7: [command("stop")]})
     assert (state.status, state.step) == ("stopped", 5)
-    _, state = go_on(folder)
+    _, state = train(folder)
     assert (state.status, state.step) == ("finished", STEPS)
 
 
-def test_detached_it_is_queued_for_another_process(quick: Quick, read: Read, tmp_path: Path) -> None:
+def test_a_detached_run_is_queued_for_another_process(quick: Quick, read: Read, tmp_path: Path) -> None:
     config = quick("training.epochs=2", "model.dropout=0.3")
-    whole, _ = go_on(uncut := new(config, tmp_path))
-    folder = new(config, tmp_path)
-    _, state = go_on(folder, {9: [command("detach")]})
+    whole, _ = train(uncut := create(config, tmp_path))
+    folder = create(config, tmp_path)
+    _, state = train(folder, {9: [command("detach")]})
     assert (state.status, state.step, state.ended) == ("queued", 9, None)
-    setup, state = go_on(folder)
+    setup, state = train(folder)
     assert state.status == "finished"
     assert rows(read(folder)) == rows(read(uncut))
     assert all(torch.equal(left, right) for left, right in zip(weights(setup), weights(whole), strict=True))
 
 
-def test_a_new_learning_rate_survives_a_stop(quick: Quick, read: Read, tmp_path: Path) -> None:
-    folder = new(quick("training.epochs=2", "training.log_every=1"), tmp_path)
-    go_on(folder, {5: [command("lr", 0.0005)], 9: [command("stop")]})
+def test_a_changed_learning_rate_survives_a_stop(quick: Quick, read: Read, tmp_path: Path) -> None:
+    folder = create(quick("training.epochs=2", "training.log_every=1"), tmp_path)
+    train(folder, {5: [command("lr", 0.0005)], 9: [command("stop")]})
     assert folder.state().lr == 0.0005
-    # As an older version left it.
+    # Older versions did not record the learning rate.
     folder.state_file.write_bytes(encode_pretty(msgspec.structs.replace(folder.state(), lr=None)))
-    go_on(folder)
+    train(folder)
     run = read(folder)
     assert run.train["lr"].tolist() == [0.001] * 5 + [0.0005] * (2 * STEPS - 5)
     assert (run.state.lr, run.config.optimizer.lr) == (0.0005, 0.001)
     assert [line[9:] for line in run.log if "->" in line] == ["learning rate 0.001 -> 0.0005 at step 5, by test"]
 
 
-def test_a_learning_rate_that_is_set_back_was_changed_and_one_that_stays_was_not(quick: Quick, tmp_path: Path) -> None:
-    folder = new(quick("training.epochs=1"), tmp_path)
-    go_on(folder, {2: [command("lr", 0.001)], 3: [command("stop")]})
+def test_the_state_has_a_learning_rate_once_it_was_changed(quick: Quick, tmp_path: Path) -> None:
+    folder = create(quick("training.epochs=1"), tmp_path)
+    train(folder, {2: [command("lr", 0.001)], 3: [command("stop")]})
     assert folder.state().lr is None
-    go_on(folder, {2: [command("lr", 0.5)], 3: [command("lr", 0.001)], 4: [command("stop")]})
+    train(folder, {2: [command("lr", 0.5)], 3: [command("lr", 0.001)], 4: [command("stop")]})
     assert folder.state().lr == 0.001
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("epochs", 1), ("epochs", 2.5), ("epochs", 1e300), ("epochs", None), ("lr", 0)]
 )
-def test_what_makes_no_sense_is_refused_in_the_log_and_the_rows(
+def test_invalid_values_are_refused_in_the_log_and_as_an_event(
     quick: Quick, read: Read, tmp_path: Path, name: CommandName, value: float | None
 ) -> None:
-    folder = new(quick("training.epochs=2"), tmp_path)
-    _, state = go_on(folder, {STEPS + 3: [command(name, value)]})
+    folder = create(quick("training.epochs=2"), tmp_path)
+    _, state = train(folder, {STEPS + 3: [command(name, value)]})
     assert (state.status, state.epochs, state.lr) == ("finished", 2, None)
     run = read(folder)
     (refused,) = (event for event in run.events if event.name == "refused")
@@ -304,32 +303,32 @@ def test_what_makes_no_sense_is_refused_in_the_log_and_the_rows(
     assert [line[9:] for line in run.log if "refused" in line] == [f"refused: {refused.detail}"]
 
 
-def test_the_epoch_under_way_may_be_the_last(quick: Quick, tmp_path: Path) -> None:
-    folder = new(quick("training.epochs=9"), tmp_path)
-    _, state = go_on(folder, {STEPS + 3: [command("epochs", 2)]})
+def test_epochs_can_be_lowered_to_the_current_epoch(quick: Quick, tmp_path: Path) -> None:
+    folder = create(quick("training.epochs=9"), tmp_path)
+    _, state = train(folder, {STEPS + 3: [command("epochs", 2)]})
     assert (state.status, state.epoch, state.epochs, state.begun) == ("finished", 2, 2, 2)
 
 
-def test_a_new_number_of_epochs_is_in_the_log(quick: Quick, read: Read, tmp_path: Path) -> None:
-    folder = new(quick("training.epochs=9"), tmp_path)
-    go_on(folder, {2: [Command("epochs", 0.0, 2, "[b]\x1b[2J")]})
+def test_the_log_has_the_new_number_of_epochs(quick: Quick, read: Read, tmp_path: Path) -> None:
+    folder = create(quick("training.epochs=9"), tmp_path)
+    train(folder, {2: [Command("epochs", 0.0, 2, "[b]\x1b[2J")]})
     run = read(folder)
     assert (run.state.epochs, run.state.epoch, run.config.training.epochs) == (2, 2, 9)
     assert [line[9:] for line in run.log if "->" in line] == ["epochs 9 -> 2 at step 2, by [b]\ufffd[2J"]
 
 
-def test_more_epochs_than_a_run_may_have_are_refused(quick: Quick, read: Read, tmp_path: Path) -> None:
-    folder = new(quick("training.epochs=1"), tmp_path)
-    go_on(folder, {2: [command("epochs", 1e9 + 1), command("epochs", 1e300)]})
+def test_epochs_above_the_maximum_are_refused(quick: Quick, read: Read, tmp_path: Path) -> None:
+    folder = create(quick("training.epochs=1"), tmp_path)
+    train(folder, {2: [command("epochs", 1e9 + 1), command("epochs", 1e300)]})
     run = read(folder)
     assert (names(run).count("refused"), run.state.epochs, run.status) == (2, 1, "finished")
 
 
-def test_a_learning_rate_that_breaks_the_second_epoch_leaves_the_first(quick: Quick, tmp_path: Path) -> None:
+def test_divergence_in_the_second_epoch_keeps_the_checkpoint_of_the_first(quick: Quick, tmp_path: Path) -> None:
     config = quick("training.epochs=2", "optimizer.name=sgd", "optimizer.lr=0.1")
-    whole, _ = go_on(new(quick("training.epochs=1", "optimizer.name=sgd", "optimizer.lr=0.1"), tmp_path))
-    folder = new(config, tmp_path)
-    _, state = go_on(folder, {STEPS + 1: [command("lr", 1e30)]})
+    whole, _ = train(create(quick("training.epochs=1", "optimizer.name=sgd", "optimizer.lr=0.1"), tmp_path))
+    folder = create(config, tmp_path)
+    _, state = train(folder, {STEPS + 1: [command("lr", 1e30)]})
     assert state.status == "failed"
     assert f"at step {STEPS + 2} (epoch 2)" in state.reason
     kept = checkpoint.load(folder.checkpoints / "last.safetensors")
@@ -337,9 +336,9 @@ def test_a_learning_rate_that_breaks_the_second_epoch_leaves_the_first(quick: Qu
     assert all(torch.equal(left, right) for left, right in zip(kept["model"].values(), weights(whole), strict=True))
 
 
-def test_a_stop_after_the_loss_broke_is_a_failure(quick: Quick, tmp_path: Path) -> None:
-    folder = new(quick("training.epochs=2", "optimizer.name=sgd", "optimizer.lr=1e30"), tmp_path)
-    _, state = go_on(folder, {8: [command("stop")]})
+def test_a_stop_after_divergence_is_a_failure(quick: Quick, tmp_path: Path) -> None:
+    folder = create(quick("training.epochs=2", "optimizer.name=sgd", "optimizer.lr=1e30"), tmp_path)
+    _, state = train(folder, {8: [command("stop")]})
     assert state.status == "failed"
     assert "at step 2 (epoch 1)" in state.reason
     last = checkpoint.load(folder.checkpoints / "last.safetensors")
@@ -360,12 +359,12 @@ def system(images):
     ("name", "sentence"),
     [("broken", "NameError: name 'no_such_name'"), ("shape", "(64, 1, 8, 8)"), ("system", "/no/such/file")],
 )
-def test_a_users_mistake_fails_with_a_sentence_and_is_traced_in_the_log(
+def test_an_error_in_a_user_function_is_a_sentence_with_its_traceback_in_the_log(
     quick: Quick, read: Read, tmp_path: Path, name: str, sentence: str
 ) -> None:
     (tmp_path / "mine.py").write_text(TRANSFORM)
-    folder = new(quick(f"data.transform={tmp_path}/mine.py:{name}"), tmp_path)
-    _, state = go_on(folder)
+    folder = create(quick(f"data.transform={tmp_path}/mine.py:{name}"), tmp_path)
+    _, state = train(folder)
     assert state.status == "failed"
     assert sentence in state.reason
     assert name in state.reason
@@ -397,8 +396,8 @@ def failing(error: Exception) -> Callable[[Setup], None]:
 def test_failures(
     quick: Quick, read: Read, tmp_path: Path, error: Exception, sentence: str, traced: bool
 ) -> None:  # fmt: skip
-    folder = new(quick(), tmp_path)
-    _, state = go_on(folder, change=failing(error))
+    folder = create(quick(), tmp_path)
+    _, state = train(folder, change=failing(error))
     assert state.status == "failed"
     assert state.ended is not None
     assert sentence in state.reason
@@ -406,115 +405,115 @@ def test_failures(
     assert read(folder).events[-1].name == "failed"
 
 
-def test_more_than_there_is_of_main_memory(quick: Quick, tmp_path: Path) -> None:
-    folder = new(quick(), tmp_path)
-    _, state = go_on(folder, change=lambda setup: setattr(setup, "transforms", (lambda _: torch.empty(2**42, 8, 8),)))
+def test_out_of_main_memory(quick: Quick, tmp_path: Path) -> None:
+    folder = create(quick(), tmp_path)
+    _, state = train(folder, change=lambda setup: setattr(setup, "transforms", (lambda _: torch.empty(2**42, 8, 8),)))
     assert state.status == "failed"
     assert "Out of memory on cpu. Try a smaller data.batch_size" in state.reason
 
 
-def test_what_may_change_the_last_bits_is_said_and_stops_nothing(quick: Quick, read: Read, tmp_path: Path) -> None:
-    folder = new(quick("training.epochs=2"), tmp_path)
-    go_on(folder, {5: [command("stop")]})
+def test_changed_threads_and_precision_are_recorded(quick: Quick, read: Read, tmp_path: Path) -> None:
+    folder = create(quick("training.epochs=2"), tmp_path)
+    train(folder, {5: [command("stop")]})
     folder.config_file.write_text(dumps(quick("training.epochs=2", "training.threads=2", "training.precision=bf16")))
-    _, state = go_on(folder)
+    _, state = train(folder)
     assert (state.status, state.step) == ("finished", 2 * STEPS)
-    said = [event.detail for event in read(folder).events if event.name == "differs"]
-    assert said[0] == "threads: 1 before, 2 now"
-    assert "'precision': 'fp32'" in said[1]
-    assert "'precision': 'bf16'" in said[1]
+    details = [event.detail for event in read(folder).events if event.name == "differs"]
+    assert details[0] == "threads: 1 before, 2 now"
+    assert "'precision': 'fp32'" in details[1]
+    assert "'precision': 'bf16'" in details[1]
     assert any("threads changed from 1 to 2: results may differ in the last bits" in line for line in read(folder).log)
-    # Said where it changed, and not again.
-    go_on(folder, epochs=3)
+    # Recorded once, not again.
+    train(folder, epochs=3)
     assert len([event for event in read(folder).events if event.name == "differs"]) == 2
 
 
-def test_a_folder_that_is_removed_while_its_run_goes_on(quick: Quick, tmp_path: Path) -> None:
-    folder = new(quick("training.log_every=1"), tmp_path)
+def test_removing_the_folder_of_a_running_run(quick: Quick, tmp_path: Path) -> None:
+    folder = create(quick("training.log_every=1"), tmp_path)
 
     def remove(_: Tensor) -> Tensor:
         shutil.rmtree(folder.path)
         raise MemoryError
 
     with pytest.raises(RunError, match="can no longer be written: No such file or directory"):
-        go_on(folder, change=lambda setup: setattr(setup, "transforms", (remove,)))
+        train(folder, change=lambda setup: setattr(setup, "transforms", (remove,)))
     assert not folder.path.exists()
 
 
-def test_other_images_of_the_same_names_are_noticed(quick: Quick, read: Read, tmp_path: Path) -> None:
+def test_changed_images_with_the_same_names_are_recorded(quick: Quick, read: Read, tmp_path: Path) -> None:
     images = tmp_path / "images"
     for number in range(20):
         path = images / "ab"[number % 2] / f"{number:02}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (8, 8), 4 * number).save(path)
     settings = ("data.dataset=image-folder", f"data.dir={images}", "data.image_size=8", "data.batch_size=2")
-    folder = new(quick(*settings, "training.epochs=1"), tmp_path)
-    go_on(folder)
-    go_on(folder, epochs=2)
+    folder = create(quick(*settings, "training.epochs=1"), tmp_path)
+    train(folder)
+    train(folder, epochs=2)
     assert "the run continues on other images" not in folder.log_file.read_text()
     for path in images.rglob("*.png"):
         Image.new("L", (8, 8), 200).save(path)
-    _, state = go_on(folder, epochs=3)
+    _, state = train(folder, epochs=3)
     assert state.status == "finished"
     assert "the run continues on other images" in folder.log_file.read_text()
     assert any(event.detail.startswith("mean: ") for event in read(folder).events if event.name == "differs")
 
 
-def test_data_that_shrank_is_said_and_trained_on(quick: Quick, read: Read, tmp_path: Path) -> None:
+def test_a_smaller_data_set_is_recorded_and_trained_on(quick: Quick, read: Read, tmp_path: Path) -> None:
     images = tmp_path / "images"
     for number in range(60):
         path = images / "ab"[number % 2] / f"{number:02}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (8, 8), 4 * number).save(path)
     settings = ("data.dataset=image-folder", f"data.dir={images}", "data.image_size=8", "data.batch_size=2")
-    folder = new(quick(*settings, "training.epochs=2", "training.log_every=1000"), tmp_path)
-    go_on(folder, {20: [command("stop")]})
+    folder = create(quick(*settings, "training.epochs=2", "training.log_every=1000"), tmp_path)
+    train(folder, {20: [command("stop")]})
     for number in range(6, 50):
         (images / "ab"[number % 2] / f"{number:02}.png").unlink()
-    _, state = go_on(folder)
+    _, state = train(folder)
     assert (state.status, state.epoch) == ("finished", 2), state.reason
     assert any(event.detail.startswith("sizes: ") for event in read(folder).events if event.name == "differs")
     (images / "c").mkdir()
     Image.new("L", (8, 8)).save(images / "c" / "1.png")
     Image.new("L", (8, 8)).save(images / "c" / "2.png")
     with pytest.raises(RunError, match="another model's weights"):
-        go_on(folder, epochs=3)
+        train(folder, epochs=3)
     assert any(event.detail == "classes: ['a', 'b'] before, ['a', 'b', 'c'] now" for event in read(folder).events)
 
 
 def test_a_checkpoint_that_cannot_be_written_fails_the_run(quick: Quick, tmp_path: Path) -> None:
-    folder = new(quick(), tmp_path)
+    folder = create(quick(), tmp_path)
     folder.checkpoints.rmdir()
-    _, state = go_on(folder)
+    _, state = train(folder)
     assert state.status == "failed"
     assert "Reading or writing failed" in state.reason
 
 
-def test_another_networks_checkpoint_is_refused(quick: Quick, tmp_path: Path) -> None:
-    narrow, wide = new(quick("model.hidden=[8]", "training.epochs=1"), tmp_path), new(quick(), tmp_path)
-    go_on(narrow)
+def test_a_checkpoint_of_another_model_is_refused(quick: Quick, tmp_path: Path) -> None:
+    narrow, wide = create(quick("model.hidden=[8]", "training.epochs=1"), tmp_path), create(quick(), tmp_path)
+    train(narrow)
     last = wide.checkpoints / "last.safetensors"
     last.write_bytes((narrow.checkpoints / "last.safetensors").read_bytes())
-    _, state = go_on(wide)
+    _, state = train(wide)
     assert state.status == "failed"
     assert "another model's weights" in state.reason
 
 
 @pytest.mark.parametrize("part", ["optimizer", "window", "progress", "rng"])
-def test_a_checkpoint_with_a_part_missing_is_refused(quick: Quick, tmp_path: Path, part: str) -> None:
-    folder = new(quick("training.epochs=1"), tmp_path)
-    go_on(folder, {5: [command("stop")]})
+def test_an_incomplete_checkpoint_is_refused(quick: Quick, tmp_path: Path, part: str) -> None:
+    folder = create(quick("training.epochs=1"), tmp_path)
+    train(folder, {5: [command("stop")]})
     last = folder.checkpoints / "last.safetensors"
     state = checkpoint.load(last)
     for damage in (None, 7, [1]):
         checkpoint.save(last, state | {part: damage})
         with pytest.raises(RunError, match="does not fit this run"):
-            go_on(folder)
+            train(folder)
 
 
-def test_the_control_file_is_read(quick: Quick, tmp_path: Path) -> None:
-    """Commands from before the run are passed over; what is no command, too."""
-    folder = new(quick("training.epochs=1", "training.log_every=1"), tmp_path)
+def test_commands_from_the_control_file(quick: Quick, tmp_path: Path) -> None:
+    """Commands from before the run are ignored, and so are invalid lines."""
+    folder = create(quick("training.epochs=1", "training.log_every=1"), tmp_path)
     folder.control_file.write_bytes(msgspec.json.encode(command("stop")) + b"\n")
 
     def write(setup: Setup) -> None:
@@ -526,49 +525,49 @@ def test_the_control_file_is_read(quick: Quick, tmp_path: Path) -> None:
 
         setup.transforms = (once,)
 
-    _, state = go_on(folder, change=write)
+    _, state = train(folder, change=write)
     assert (state.status, state.step) == ("stopped", 1)
 
 
-def test_notes_of_the_data_are_in_the_log(quick: Quick, read: Read, tmp_path: Path) -> None:
+def test_the_log_has_the_notes_on_the_data(quick: Quick, read: Read, tmp_path: Path) -> None:
     def note(setup: Setup) -> None:
         setup.dataset = dataclasses.replace(setup.dataset, notes=("a \x1b[2J note",))
 
-    folder = new(quick("training.epochs=1"), tmp_path)
-    go_on(folder, change=note)
+    folder = create(quick("training.epochs=1"), tmp_path)
+    train(folder, change=note)
     assert any("data: a �[2J note" in line for line in read(folder).log)
 
 
-def test_a_killed_runs_evaluation_is_its_checkpoints(quick: Quick, read: Read, tmp_path: Path) -> None:
-    """The state was written after the last checkpoint, and is ahead of it."""
-    seen = 0
+def test_evaluating_a_killed_run_uses_the_counters_of_its_checkpoint(quick: Quick, read: Read, tmp_path: Path) -> None:
+    """The state of a killed run may be ahead of its last checkpoint."""
+    batches = 0
 
     def kill(images: Tensor) -> Tensor:
-        nonlocal seen
-        seen += 1
-        if seen == STEPS + 10:
+        nonlocal batches
+        batches += 1
+        if batches == STEPS + 10:
             raise KeyboardInterrupt
         return images
 
-    folder = new(quick("training.epochs=3", "training.log_every=1"), tmp_path)
+    folder = create(quick("training.epochs=3", "training.log_every=1"), tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        go_on(folder, change=lambda setup: setattr(setup, "transforms", (kill,)))
+        train(folder, change=lambda setup: setattr(setup, "transforms", (kill,)))
     ahead = folder.state()
     ahead.step, ahead.status = read(folder).train.step[-1], "failed"
     folder.state_file.write_bytes(msgspec.json.encode(ahead))
     found = evaluate_checkpoint(folder, "test", "last", "cpu", lambda *_: None)
     assert (found.epoch, found.step) == (1, STEPS) != (ahead.epoch, ahead.step)
     assert folder.evaluation("test") == found
-    # Beside the checkpoint's own numbers: those of the run that goes on from there.
-    _, state = go_on(folder)
+    # And after the run is resumed and finished.
+    _, state = train(folder)
     again = evaluate_checkpoint(folder, "test", "last", "cpu", lambda *_: None)
     assert state.test == Score(again.loss, again.accuracy)
     assert (again.epoch, again.step) == (3, 3 * STEPS)
 
 
-def test_a_run_of_a_gpu_is_evaluated_without_one(quick: Quick, tmp_path: Path) -> None:
-    folder = new(quick("training.epochs=1"), tmp_path)
-    _, state = go_on(folder)
+def test_an_fp16_run_can_be_evaluated_on_the_cpu(quick: Quick, tmp_path: Path) -> None:
+    folder = create(quick("training.epochs=1"), tmp_path)
+    _, state = train(folder)
     folder.config_file.write_text(dumps(quick("training.epochs=1", "training.precision=fp16")))
     found = evaluate_checkpoint(folder, "test", "last", "cpu", lambda *_: None)
     assert state.test == Score(found.loss, found.accuracy)

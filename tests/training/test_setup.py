@@ -16,7 +16,7 @@ def prepared(config: Config) -> Setup:
     return prepare(config, lambda *_: None)
 
 
-def test_an_order_is_a_function_of_seed_and_epoch(quick: Quick) -> None:
+def test_epoch_order_depends_on_seed_and_epoch(quick: Quick) -> None:
     setup, again, other = (prepared(quick(f"training.seed={seed}")) for seed in (3, 3, 4))
     assert setup.epoch_order(5).sort().values.tolist() == list(range(1293))
     torch.rand(5)
@@ -25,7 +25,7 @@ def test_an_order_is_a_function_of_seed_and_epoch(quick: Quick) -> None:
     assert len(set(orders)) == len(orders)
 
 
-def test_an_order_draws_no_random_number(quick: Quick) -> None:
+def test_epoch_order_leaves_the_global_generator_alone(quick: Quick) -> None:
     setup = prepared(quick())
     before = torch.get_rng_state()
     setup.epoch_order(0)
@@ -33,11 +33,11 @@ def test_an_order_draws_no_random_number(quick: Quick) -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 2**31, 2**63 - 1])
-def test_any_seed(quick: Quick, seed: int) -> None:
+def test_largest_seeds(quick: Quick, seed: int) -> None:
     assert len(prepared(quick(f"training.seed={seed}")).epoch_order(100)) == 1293
 
 
-def test_the_seed_sets_every_generator(quick: Quick) -> None:
+def test_prepare_seeds_all_generators(quick: Quick) -> None:
     drawn = []
     for seed in (1, 1, 2):
         prepared(quick(f"training.seed={seed}"))
@@ -46,8 +46,7 @@ def test_the_seed_sets_every_generator(quick: Quick) -> None:
     assert not set(drawn[0]) & set(drawn[2])
 
 
-def test_first_weights_are_the_seeds_alone(quick: Quick) -> None:
-    """Data, augmentation and schedule draw nothing before."""
+def test_initial_weights_depend_on_the_seed_alone(quick: Quick) -> None:
     plain = prepared(quick())
     other = prepared(quick("data.augment=[shift]", "data.batch_size=7", "optimizer.name=sgd", "data.validation=0.3"))
     for left, right in zip(plain.model.parameters(), other.model.parameters(), strict=True):
@@ -67,7 +66,7 @@ def test_first_weights_are_the_seeds_alone(quick: Quick) -> None:
         (1292, 1, True, 1292, 1, 1),
     ],
 )
-def test_how_many(
+def test_images_batches_and_steps_per_epoch(
     quick: Quick, size: int, accumulate: int, batch_norm: bool, images: int, batches: int, steps: int
 ) -> None:  # fmt: skip
     setup = prepared(quick(f"data.batch_size={size}", f"optimizer.accumulate={accumulate}",
@@ -91,12 +90,12 @@ def test_fp16_needs_a_gpu(quick: Quick) -> None:
     assert caught.value.key == "training.precision"
 
 
-def test_a_transform_that_is_not_there(quick: Quick) -> None:
+def test_missing_transform(quick: Quick) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         prepared(quick("data.transform=/no/such.py:change"))
 
 
-def test_what_a_job_knows(quick: Quick) -> None:
+def test_title_layers_and_transforms(quick: Quick) -> None:
     setup = prepared(quick("data.augment=[shift]"))
     assert setup.title == "mlp 64-128-256-10"
     assert [name for name, _ in setup.layers] == ["layers.0", "layers.2", "head"]
@@ -111,8 +110,8 @@ def test_autocast(quick: Quick) -> None:
             assert setup.model(torch.zeros(2, 1, 8, 8)).dtype == expected
 
 
-def test_it_says_what_it_does(quick: Quick) -> None:
-    said: list[str] = []
-    prepare(quick(), lambda doing, _: said.append(doing))
-    assert said[0] == "reading digits"
-    assert said[-1] == "building the model"
+def test_progress_messages(quick: Quick) -> None:
+    messages: list[str] = []
+    prepare(quick(), lambda doing, _: messages.append(doing))
+    assert messages[0] == "reading digits"
+    assert messages[-1] == "building the model"

@@ -30,7 +30,7 @@ from tuitrain.training.stacking.loop import Stack
 from tuitrain.training.stacking.member import Member
 
 Quick = Callable[..., Config]
-Cut = Callable[..., Any]
+MakeInbox = Callable[..., Any]
 Interrupted = Callable[[Config, str], tuple[RunFolder, RunFolder]]
 Train = Callable[..., Follower]
 Read = Callable[[RunFolder], Follower]
@@ -101,7 +101,7 @@ def test_captured_runs_go_on_to_the_last_bit(
 
 @pytest.mark.parametrize("settings", [(), ("optimizer.clip_norm=0.5", "optimizer.name=sgd", "optimizer.momentum=0.9")])
 def test_captured_steps_of_a_stack_are_the_eager_ones(
-    quick: Quick, tmp_path: Path, cutter: Cut, monkeypatch: pytest.MonkeyPatch, settings: tuple[str, ...]
+    quick: Quick, tmp_path: Path, poll_inbox: MakeInbox, monkeypatch: pytest.MonkeyPatch, settings: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr(together_module, "POLL_INTERVAL", 0.0)
     monkeypatch.setattr(stack_module, "Together", Stack)
@@ -111,7 +111,7 @@ def test_captured_steps_of_a_stack_are_the_eager_ones(
 
     def train() -> dict[str, torch.Tensor]:
         folders = [create_run(RunSpec(config=config, runs_dir=tmp_path / "runs")) for config in configs]
-        inboxes = [Inbox(folders[0]), Inbox(folders[1]), cutter(folders[2], 30)]
+        inboxes = [Inbox(folders[0]), Inbox(folders[1]), poll_inbox(folders[2], 30)]
         ended: list[State] = []
         resume_stacked_runs(list(zip(folders, inboxes, strict=True)), lambda _, state: ended.append(state))
         assert sorted(state.status for state in ended) == ["finished", "finished", "stopped"]

@@ -26,7 +26,7 @@ SHAPE = (1, 8, 8)
 
 @pytest.fixture
 def setup(quick: Quick) -> Setup:
-    """A network that knows something and is often wrong."""
+    """A model with some correct and many wrong predictions."""
     setup = prepare(quick("model.dropout=0.5", "model.batch_norm=true"), lambda *_: None)
     for images, labels in setup.dataset.train.batches(setup.epoch_order(0)[:320], 64):
         torch.autograd.backward(F.cross_entropy(setup.model(images), labels))
@@ -41,64 +41,64 @@ def held_out(setup: Setup) -> MemorySplit:
     return split
 
 
-def looked(setup: Setup) -> Result:
+def result_of(setup: Setup) -> Result:
     return evaluate(setup.model, setup.dataset.test, SHAPE, 10, setup.autocast)
 
 
 def logits(setup: Setup) -> Tensor:
     setup.model.eval()
     with torch.no_grad():
-        answer: Tensor = setup.model(held_out(setup).images)
+        output: Tensor = setup.model(held_out(setup).images)
     setup.model.train()
-    return answer
+    return output
 
 
-def test_as_scikit_learn_counts(setup: Setup) -> None:
-    result, answers, true = looked(setup), logits(setup), held_out(setup).labels
-    predicted = answers.argmax(1)
+def test_metrics_match_scikit_learn(setup: Setup) -> None:
+    result, outputs, true = result_of(setup), logits(setup), held_out(setup).labels
+    predicted = outputs.argmax(1)
     assert torch.equal(result.predicted, predicted)
     assert result.confusion.tolist() == confusion_matrix(true, predicted, labels=range(10)).tolist()
     assert result.accuracy == accuracy_score(true, predicted)
     assert 0.2 < result.accuracy < 0.98
-    assert result.loss == pytest.approx(log_loss(true, answers.double().softmax(1)), rel=1e-5)
+    assert result.loss == pytest.approx(log_loss(true, outputs.double().softmax(1)), rel=1e-5)
 
 
 def test_sums(setup: Setup) -> None:
-    result, true = looked(setup), held_out(setup).labels
+    result, true = result_of(setup), held_out(setup).labels
     assert int(result.confusion.sum()) == len(true) == 360
     assert result.confusion.sum(1).tolist() == torch.bincount(true, minlength=10).tolist()
     assert int(result.confusion.diagonal().sum()) == round(result.accuracy * 360)
     assert result.confusion.dtype == torch.int64
 
 
-def test_losses_and_probabilities_are_each_images(setup: Setup) -> None:
-    result, answers = looked(setup), logits(setup)
-    torch.testing.assert_close(result.losses, F.cross_entropy(answers, held_out(setup).labels, reduction="none"))
-    torch.testing.assert_close(result.probability, answers.softmax(1).max(1).values)
+def test_losses_and_probabilities_per_image(setup: Setup) -> None:
+    result, outputs = result_of(setup), logits(setup)
+    torch.testing.assert_close(result.losses, F.cross_entropy(outputs, held_out(setup).labels, reduction="none"))
+    torch.testing.assert_close(result.probability, outputs.softmax(1).max(1).values)
 
 
-def test_the_mean_is_of_images_not_of_batches(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = looked(setup)
+def test_the_mean_is_over_images_not_over_batches(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = result_of(setup)
     monkeypatch.setattr("tuitrain.training.evaluation.evaluate.CPU_BATCH", 7)
-    beats: list[int] = []
-    parts = evaluate(setup.model, setup.dataset.test, SHAPE, 10, setup.autocast, lambda: beats.append(1))
-    assert len(beats) == 52
-    assert parts.loss == pytest.approx(whole.loss, rel=1e-6)
-    assert torch.equal(parts.confusion, whole.confusion)
+    heartbeats: list[int] = []
+    result = evaluate(setup.model, setup.dataset.test, SHAPE, 10, setup.autocast, lambda: heartbeats.append(1))
+    assert len(heartbeats) == 52
+    assert result.loss == pytest.approx(whole.loss, rel=1e-6)
+    assert torch.equal(result.confusion, whole.confusion)
 
 
-def test_large_images_go_through_few_at_a_time(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = looked(setup)
+def test_batches_of_large_images_are_small(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = result_of(setup)
     monkeypatch.setattr("tuitrain.training.evaluation.evaluate.MAX_BATCH_VALUES", 8 * 8 * 100)
-    beats: list[int] = []
-    parts = evaluate(setup.model, setup.dataset.test, SHAPE, 10, setup.autocast, lambda: beats.append(1))
-    assert len(beats) == 4
-    assert torch.equal(parts.confusion, whole.confusion)
-    evaluate(setup.model, setup.dataset.test, (3, 10_000, 10_000), 10, setup.autocast, lambda: beats.append(1))
-    assert len(beats) == 4 + 360
+    heartbeats: list[int] = []
+    result = evaluate(setup.model, setup.dataset.test, SHAPE, 10, setup.autocast, lambda: heartbeats.append(1))
+    assert len(heartbeats) == 4
+    assert torch.equal(result.confusion, whole.confusion)
+    evaluate(setup.model, setup.dataset.test, (3, 10_000, 10_000), 10, setup.autocast, lambda: heartbeats.append(1))
+    assert len(heartbeats) == 4 + 360
 
 
-def test_classes_that_do_not_occur_are_counted(setup: Setup) -> None:
+def test_the_confusion_matrix_has_classes_without_images(setup: Setup) -> None:
     split = held_out(setup)
     few = split.labels < 3
     result = evaluate(setup.model, MemorySplit(split.images[few], split.labels[few]), SHAPE, 10, setup.autocast)
@@ -107,21 +107,21 @@ def test_classes_that_do_not_occur_are_counted(setup: Setup) -> None:
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_the_network_is_left_as_it_was(setup: Setup, training: bool) -> None:
+def test_the_mode_of_the_model_is_restored(setup: Setup, training: bool) -> None:
     setup.model.train(training)
     before = {name: value.clone() for name, value in setup.model.state_dict().items()}
     state = torch.get_rng_state()
-    looked(setup)
+    result_of(setup)
     assert all(module.training == training for module in setup.model.modules())
     assert all(torch.equal(value, before[name]) for name, value in setup.model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_no_gradients(setup: Setup) -> None:
-    result = looked(setup)
+    result = result_of(setup)
     assert not any(tensor.requires_grad for tensor in (result.losses, result.probability))
     assert all(parameter.grad is None for parameter in setup.model.parameters())
-    # Training goes on after it.
+    # Training can continue afterwards.
     images, labels = next(iter(setup.dataset.train.batches(setup.epoch_order(0), 64)))
     torch.autograd.backward(F.cross_entropy(setup.model(images), labels))
     assert all(parameter.grad is not None for parameter in setup.model.parameters())
@@ -131,11 +131,11 @@ def test_no_gradients(setup: Setup) -> None:
 def test_the_worst_samples(quick: Quick, setup: Setup, normalize: bool) -> None:
     setup.dataset = prepare(quick(f"data.normalize={normalize}"), lambda *_: None).dataset
     raw = prepare(quick("data.normalize=false"), lambda *_: None)
-    answers, split = logits(setup), held_out(setup)
-    result, predicted = looked(setup), answers.argmax(1)
+    outputs, split = logits(setup), held_out(setup)
+    result, predicted = result_of(setup), outputs.argmax(1)
     # Batches of another size round differently, so the order of nearly equal losses follows from the result's own.
     losses = result.losses
-    torch.testing.assert_close(losses, F.cross_entropy(answers, split.labels, reduction="none"))
+    torch.testing.assert_close(losses, F.cross_entropy(outputs, split.labels, reduction="none"))
     wrong = [index for index in range(360) if predicted[index] != split.labels[index]]
     wrong.sort(key=lambda index: -losses[index].item())
     cells = [(int(split.labels[index]), int(predicted[index])) for index in wrong]
@@ -152,15 +152,15 @@ def test_the_worst_samples(quick: Quick, setup: Setup, normalize: bool) -> None:
     assert 5 < len(samples) < len(wrong)
     for sample in samples:
         assert sample.true == split.labels[sample.index] != sample.predicted == predicted[sample.index]
-        assert sample.probability == pytest.approx(answers[sample.index].softmax(0).max().item(), abs=1e-4)
-        assert sample.true_probability == pytest.approx(answers[sample.index].softmax(0)[sample.true].item(), abs=1e-4)
+        assert sample.probability == pytest.approx(outputs[sample.index].softmax(0).max().item(), abs=1e-4)
+        assert sample.true_probability == pytest.approx(outputs[sample.index].softmax(0)[sample.true].item(), abs=1e-4)
         assert (sample.height, sample.width, sample.channels) == (8, 8, 1)
         pixels = (held_out(raw).images[sample.index] * 255).round().to(torch.uint8)
         assert sample.pixels == pixels.numpy().tobytes()
 
 
 class Constant(nn.Module):
-    """Always class 0, or a number that is none."""
+    """Always predicts class 0, or NaN."""
 
     def __init__(self, value: float = 1.0) -> None:
         super().__init__()
@@ -170,7 +170,7 @@ class Constant(nn.Module):
         return torch.tensor([self.value] + [0.0] * 9).expand(len(images), 10)
 
 
-def test_all_right_has_no_worst(setup: Setup) -> None:
+def test_no_wrong_predictions(setup: Setup) -> None:
     split = held_out(setup)
     zeros = MemorySplit(split.images[split.labels == 0], split.labels[split.labels == 0])
     result = evaluate(Constant(), zeros, SHAPE, 10, setup.autocast)
@@ -178,7 +178,7 @@ def test_all_right_has_no_worst(setup: Setup) -> None:
     assert worst_samples(result, zeros, setup.dataset) == []
 
 
-def test_a_network_that_overflowed(setup: Setup) -> None:
+def test_nan_logits(setup: Setup) -> None:
     result = evaluate(Constant(float("nan")), setup.dataset.test, SHAPE, 10, setup.autocast)
     assert result.loss != result.loss
     assert int(result.confusion.sum()) == 360
@@ -186,7 +186,7 @@ def test_a_network_that_overflowed(setup: Setup) -> None:
     assert {(sample.probability, sample.loss, sample.true_probability) for sample in samples} == {(0.0, None, None)}
 
 
-def test_of_a_thousand_classes_few_images_are_kept(setup: Setup) -> None:
+def test_kept_samples_do_not_grow_with_the_classes(setup: Setup) -> None:
     count = 20_000
     split = MemorySplit(torch.zeros(1, *SHAPE).expand(count, -1, -1, -1), torch.arange(count) % 1000)
     predicted = torch.where(split.labels < 500, split.labels // 10, torch.arange(count) * 1031 // 1000 % 1000)
@@ -198,7 +198,7 @@ def test_of_a_thousand_classes_few_images_are_kept(setup: Setup) -> None:
 
 
 @pytest.mark.parametrize(("channels", "shown"), [(1, 1), (3, 3), (2, 1)])
-def test_large_images_are_shown_small(quick: Quick, channels: int, shown: int) -> None:
+def test_pictures_of_large_images_are_small(quick: Quick, channels: int, shown: int) -> None:
     setup = prepare(quick("data.normalize=false"), lambda *_: None)
     digit = held_out(setup).images[:1]
     large = F.interpolate(digit, size=(128, 64), mode="nearest").expand(-1, channels, -1, -1)
@@ -207,7 +207,7 @@ def test_large_images_are_shown_small(quick: Quick, channels: int, shown: int) -
     (sample,) = worst_samples(evaluate(Constant(), split, SHAPE, 10, setup.autocast), split, setup.dataset)
     assert (sample.height, sample.width, sample.channels) == (PICTURE_SIDE, PICTURE_SIDE, shown)
     assert len(sample.pixels) == PICTURE_SIDE * PICTURE_SIDE * shown
-    # Every pixel of the digit is four by four.
+    # Each pixel of the digit covers four by four.
     first = torch.frombuffer(bytearray(sample.pixels), dtype=torch.uint8).view(PICTURE_SIDE, PICTURE_SIDE, shown)[
         ::4, ::4, 0
     ]

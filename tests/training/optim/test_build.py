@@ -21,7 +21,7 @@ RATES: dict[OptimizerName, float] = {"sgd": 0.05, "adagrad": 0.02, "rmsprop": 0.
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """The networks are too small to share, and two threads wait for each other on a busy machine."""
+    """Small networks gain nothing from a second thread, which waits for the first on a busy machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -46,8 +46,8 @@ def settings(name: OptimizerName) -> Optimizer:
 def train(model: nn.Module, optimizer: optim.Optimizer, steps: range) -> float:
     images, labels = digits()
     for step in steps:
-        at = slice(step * 64 % 1792, step * 64 % 1792 + 64)
-        torch.autograd.backward(F.cross_entropy(model(images[at]), labels[at]))
+        batch = slice(step * 64 % 1792, step * 64 % 1792 + 64)
+        torch.autograd.backward(F.cross_entropy(model(images[batch]), labels[batch]))
         optimizer.step()
         optimizer.zero_grad()
     with torch.no_grad():
@@ -83,13 +83,13 @@ def test_resuming_is_bit_exact(name: OptimizerName, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_state_from_a_gpu_goes_on_with_the_kernels_that_there_are_here(name: OptimizerName) -> None:
+def test_a_state_from_a_gpu_uses_the_kernels_of_the_cpu(name: OptimizerName) -> None:
     model = network()
     optimizer = build_optimizer(settings(name), model)
     train(model, optimizer, range(3))
     saved = copy.deepcopy(optimizer.state_dict())
-    for part in [saved] if "param_groups" in saved else saved.values():
-        for group in part["param_groups"]:
+    for inner in [saved] if "param_groups" in saved else saved.values():
+        for group in inner["param_groups"]:
             group.update({key: True for key in ("fused", "capturable") if key in group})
     other = network()
     other.load_state_dict(model.state_dict())
@@ -101,10 +101,10 @@ def test_a_state_from_a_gpu_goes_on_with_the_kernels_that_there_are_here(name: O
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_learning_rate_is_set_through_the_groups(name: OptimizerName) -> None:
+def test_groups_set_the_learning_rate_after_loading(name: OptimizerName) -> None:
     model = network()
     optimizer = build_optimizer(settings(name), model)
-    # Loading puts new groups in place of the old ones.
+    # Loading replaces the groups.
     optimizer.load_state_dict(optimizer.state_dict())
     before = [parameter.clone() for parameter in model.parameters()]
     for group in optimizer.param_groups:
@@ -117,8 +117,8 @@ def test_learning_rate_is_set_through_the_groups(name: OptimizerName) -> None:
 def test_every_parameter_belongs_to_one_group(name: OptimizerName) -> None:
     model = network()
     groups = build_optimizer(settings(name), model).param_groups
-    held = [id(parameter) for group in groups for parameter in group["params"]]
-    assert sorted(held) == sorted(id(parameter) for parameter in model.parameters())
+    ids = [id(parameter) for group in groups for parameter in group["params"]]
+    assert sorted(ids) == sorted(id(parameter) for parameter in model.parameters())
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "adagrad"])
@@ -127,7 +127,7 @@ def test_fused_kernels_are_used_on_the_cpu(name: OptimizerName) -> None:
 
 
 @pytest.mark.parametrize("name", ["rmsprop", "nadam", "radam"])
-def test_without_a_fused_kernel_torch_chooses(name: OptimizerName) -> None:
+def test_optimizers_without_fused_kernel(name: OptimizerName) -> None:
     assert "fused" not in build_optimizer(Optimizer(name=name), network()).param_groups[0]
 
 
@@ -144,7 +144,9 @@ def test_without_a_fused_kernel_torch_chooses(name: OptimizerName) -> None:
         (Optimizer(name="rmsprop", momentum=0.5), optim.RMSprop, {"lr": 0.001, "momentum": 0.5}),
     ],
 )
-def test_settings_reach_torch(config: Optimizer, reference: type[optim.Optimizer], options: dict[str, object]) -> None:
+def test_settings_are_passed_to_torch(
+    config: Optimizer, reference: type[optim.Optimizer], options: dict[str, object]
+) -> None:
     ours, theirs = network(), network()
     train(ours, build_optimizer(config, ours), range(5))
     train(theirs, reference(theirs.parameters(), **options), range(5))  # type: ignore[arg-type]
@@ -152,7 +154,7 @@ def test_settings_reach_torch(config: Optimizer, reference: type[optim.Optimizer
         torch.testing.assert_close(a, b)
 
 
-def test_muon_takes_the_hidden_matrices_and_adamw_the_rest() -> None:
+def test_muon_steps_the_hidden_matrices_and_adamw_the_rest() -> None:
     optimizer = build_optimizer(settings("muon"), network())
     shapes = {
         "muon" if "ns_steps" in g else "adamw": [tuple(p.shape) for p in g["params"]] for g in optimizer.param_groups
@@ -168,7 +170,7 @@ def test_muon_without_hidden_matrix_is_adamw() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_gradient_scaling_leaves_the_step_as_it_is(name: OptimizerName) -> None:
+def test_gradient_scaling_does_not_change_the_step(name: OptimizerName) -> None:
     plain, scaled = network(), network()
     optimizer = build_optimizer(settings(name), plain)
     backward(plain)
@@ -176,7 +178,7 @@ def test_gradient_scaling_leaves_the_step_as_it_is(name: OptimizerName) -> None:
 
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     optimizer = build_optimizer(settings(name), scaled)
-    # The scaler makes its scale when it first scales.
+    # The scaler creates its scale at the first use.
     scaler.scale(torch.zeros(()))
     backward(scaled, scaler.get_scale())
     scaler.step(optimizer)
@@ -198,7 +200,7 @@ def test_gradient_scaling_skips_a_step_that_overflowed(name: OptimizerName) -> N
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
 
 
-def test_layer_norms_are_those_of_the_gradients() -> None:
+def test_layer_gradient_norms() -> None:
     model = network()
     backward(model)
     layers = gradient_layers(model)
@@ -208,13 +210,13 @@ def test_layer_norms_are_those_of_the_gradients() -> None:
     torch.testing.assert_close(norms, torch.stack(expected))
 
 
-def test_layer_norms_without_gradients_are_zero() -> None:
+def test_layer_gradient_norms_without_gradients_are_zero() -> None:
     model = network()
     assert layer_gradient_norms(gradient_layers(model)).tolist() == [0.0, 0.0, 0.0]
     assert layer_gradient_norms([]).shape == (0,)
 
 
-def test_layer_norms_show_an_overflow() -> None:
+def test_layer_gradient_norms_are_not_finite_after_an_overflow() -> None:
     model = network()
     backward(model, float("inf"))
     assert not layer_gradient_norms(gradient_layers(model)).isfinite().all()

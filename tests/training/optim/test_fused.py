@@ -1,4 +1,4 @@
-"""A step by the fused kernel alone is the optimizer's own, to the last bit."""
+"""FusedStep is bit-identical to `optimizer.step`."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ def optimizer(config: Config) -> optim.Optimizer:
     return build_optimizer(config.optimizer, model())
 
 
-def take(update: optim.Optimizer, step: Callable[[], object]) -> None:
+def train(update: optim.Optimizer, step: Callable[[], object]) -> None:
     for number in range(STEPS):
         for group in update.param_groups:
             group["lr"] = 0.1 / (number + 1)
@@ -34,7 +34,7 @@ def take(update: optim.Optimizer, step: Callable[[], object]) -> None:
 
 
 def tensors(update: optim.Optimizer) -> list[Tensor]:
-    """Weights and state, in the state's own order."""
+    """Return weights and state, in the order of the state."""
     weights = [parameter.detach() for group in update.param_groups for parameter in group["params"]]
     states = [state.values() for state in update.state.values()]
     return weights + [value for values in states for value in values if isinstance(value, Tensor)]
@@ -57,11 +57,11 @@ def tensors(update: optim.Optimizer) -> list[Tensor]:
 def test_same_weights_and_state(quick: Quick, settings: tuple[str, ...]) -> None:
     config = quick(*settings)
     plain, ours = optimizer(config), optimizer(config)
-    take(plain, plain.step)
-    take(ours, FusedStep(ours))
-    # And where it goes on from a state that is there.
-    take(plain, plain.step)
-    take(ours, FusedStep(ours))
+    train(plain, plain.step)
+    train(ours, FusedStep(ours))
+    # Also with existing state.
+    train(plain, plain.step)
+    train(ours, FusedStep(ours))
     assert len(tensors(ours)) == len(tensors(plain))
     assert all(map(torch.equal, tensors(ours), tensors(plain)))
     assert str(ours.state_dict()) == str(plain.state_dict())
@@ -72,13 +72,13 @@ def raises() -> None:
 
 
 @pytest.mark.parametrize("kernel", [raises, lambda: None], ids=["another signature", "another result"])
-def test_a_torch_with_other_kernels(
+def test_changed_kernels_of_torch_are_not_used(
     quick: Quick, monkeypatch: pytest.MonkeyPatch, kernel: Callable[[], object]
 ) -> None:
     monkeypatch.setitem(fused_module._FUSED_STEPS, optim.Adam, lambda _: kernel)
     fused_module._matches_torch.cache_clear()
     plain, ours = optimizer(quick()), optimizer(quick())
-    take(plain, plain.step)
-    take(ours, FusedStep(ours))
+    train(plain, plain.step)
+    train(ours, FusedStep(ours))
     fused_module._matches_torch.cache_clear()
     assert all(map(torch.equal, tensors(ours), tensors(plain)))
