@@ -1,3 +1,3 @@
-"""Train PyTorch image classifiers from a terminal: configure, watch, leave, come back, compare."""
+"""Train, watch and compare PyTorch image classifiers in a terminal."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""`python -m tuitrain` is the command `tuitrain`."""
+"""Run the command `tuitrain` as `python -m tuitrain`."""
 
 from tuitrain.cli import main
 

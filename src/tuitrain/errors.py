@@ -1,18 +1,16 @@
-"""Everything that can go wrong in a way a user can mend.
+"""The errors that users see, as `str(error)` and never as a traceback.
 
-    TuitrainError            a clear sentence, and a hint at what to do next
-      ConfigError            a setting, with key, value and what is allowed      exit 2
-      DataError              data that cannot be found, read or split            exit 2
-      RunError               a run folder that cannot be found, read or written  exit 2
-      TrainingError          training began and could not go on                  exit 1
-      OutputError            a result that stdout does not take                  exit 1
-
-A user sees `str(error)`; never a traceback.
+TuitrainError            the reason and, if possible, a remedy
+  ConfigError            an invalid or unknown setting                           exit 2
+  DataError              a data set that cannot be found, read or split          exit 2
+  RunError               a run that cannot be found, read, written or resumed    exit 2
+  TrainingError          training started and failed                             exit 1
+  OutputError            a result that cannot be written to stdout               exit 1
 """
 
 
 class TuitrainError(Exception):
-    """`message` says what is wrong with which value; `hint`, which may be empty, what to do next."""
+    """The base class: `message` is the reason and `hint` the remedy; `hint` may be empty."""
 
     exit_code = 2
 
@@ -26,7 +24,7 @@ class TuitrainError(Exception):
 
 
 class ConfigError(TuitrainError):
-    """`key` is the dotted key of the setting at fault, or empty where no single one is."""
+    """An invalid configuration; `key` is the dotted key of the invalid setting, or empty if several are involved."""
 
     def __init__(self, message: str, hint: str = "", *, key: str = "") -> None:
         super().__init__(message, hint)
@@ -34,20 +32,20 @@ class ConfigError(TuitrainError):
 
 
 class DataError(TuitrainError):
-    """The data set is missing, damaged or cannot be split as asked."""
+    """The data set is missing or damaged, or cannot be split as configured."""
 
 
 class RunError(TuitrainError):
-    """No such run, a damaged run folder, or one that cannot be written."""
+    """The run does not exist, its folder is damaged or read-only, or its state does not allow the operation."""
 
 
 class OutputError(TuitrainError):
-    """What was to be done is done, and its result cannot be printed."""
+    """The operation succeeded, but its result cannot be printed."""
 
     exit_code = 1
 
 
 class TrainingError(TuitrainError):
-    """The run has begun and failed: a loss that is not finite, no memory, no disk."""
+    """Training failed after it had started: a loss that is not finite, or no memory or disk space left."""
 
     exit_code = 1

@@ -1,4 +1,4 @@
-"""What a configuration will come to, before anything is trained."""
+"""Preview a configuration without training: split sizes, network, memory and learning rates."""
 
 import math
 from functools import lru_cache
@@ -12,9 +12,9 @@ from tuitrain.errors import ConfigError, TuitrainError
 from tuitrain.hosts.preview.split_sizes import SplitSizes, split_sizes
 from tuitrain.text import plain
 
-# Tensors of a parameter's size that an optimizer keeps for it, beside a momentum; muon keeps one for some.
-STATES = {"adam": 2, "adamw": 2, "nadam": 2, "radam": 2, "muon": 2, "rmsprop": 1, "adagrad": 1}
-WITH_MOMENTUM = ("sgd", "rmsprop")
+# State tensors per parameter, without the momentum buffer; 2 is an upper bound for muon.
+STATE_TENSORS = {"adam": 2, "adamw": 2, "nadam": 2, "radam": 2, "muon": 2, "rmsprop": 1, "adagrad": 1}
+MOMENTUM_OPTIMIZERS = ("sgd", "rmsprop")
 
 
 class Layer(Struct, frozen=True):
@@ -34,7 +34,10 @@ class NetworkSummary(Struct, frozen=True):
 
 
 class Preview(Struct, frozen=True):
-    """What is known of `config`; `final`. `problem` is a sentence, `key` the setting at fault."""
+    """The facts about `config` known so far; `final` if no more will follow.
+
+    `problem` is an error message, `key` the dotted key of the setting that causes it.
+    """
 
     config: Config
     splits: SplitSizes | None = None
@@ -45,9 +48,9 @@ class Preview(Struct, frozen=True):
 
     @property
     def steps_per_epoch(self) -> int:
-        """0 where the size of the training split is not known."""
+        """Optimizer steps per epoch; 0 if the size of the training split is unknown."""
         count, size = self.splits.train if self.splits else 0, self.config.data.batch_size
-        # As the loop does: a last batch of one image has no variance to normalise by.
+        # The training loop drops a last batch of one image, which batch normalisation cannot normalise.
         if self.network and self.network.batch_norm and size > 1 and count % size == 1:
             count -= 1
         return math.ceil(math.ceil(count / size) / self.config.optimizer.accumulate)
@@ -58,68 +61,64 @@ class Preview(Struct, frozen=True):
 
     @property
     def memory_bytes(self) -> int:
-        """Of the parameters and what the optimizer keeps of them, in fp32."""
+        """Bytes of the parameters and the optimizer state in fp32."""
         optimizer = self.config.optimizer
-        states = STATES.get(optimizer.name, 0) + (optimizer.name in WITH_MOMENTUM and optimizer.momentum > 0)
-        return 4 * (1 + states) * (self.network.parameters if self.network else 0)
+        has_momentum = optimizer.name in MOMENTUM_OPTIMIZERS and optimizer.momentum > 0
+        tensors = 1 + STATE_TENSORS.get(optimizer.name, 0) + has_momentum
+        return 4 * tensors * (self.network.parameters if self.network else 0)
 
     def rates(self, points: int = 240) -> tuple[list[float], list[float]]:
-        """Learning rates over the run, at epochs that are no more than `points`."""
+        """Return at most `points` epochs, evenly spaced over the run, and the learning rate at each."""
         per_epoch, total = self.steps_per_epoch, self.steps
         steps = sorted({round(index * (total - 1) / (points - 1)) for index in range(points)}) if total else []
         schedule, peak = self.config.schedule, self.config.optimizer.lr
-        return [step / per_epoch for step in steps], [
-            peak * lr_factor(schedule, step, per_epoch, total) for step in steps
-        ]
+        epochs = [step / per_epoch for step in steps]
+        return epochs, [peak * lr_factor(schedule, step, per_epoch, total) for step in steps]
 
 
 @lru_cache(maxsize=64)
 def summarize_network(model: Model, shape: tuple[int, int, int], classes: int) -> NetworkSummary:
-    """Loads torch. Raises ConfigError where the network cannot be built so."""
+    """Return the layers and parameters of a network; loads torch. Raise ConfigError if it cannot be built."""
     from tuitrain.training.models.summary import summarize
 
-    found = summarize(model, shape, classes)
-    layers = tuple(Layer(layer.kind, layer.output, layer.parameters) for layer in found.layers)
-    return NetworkSummary(found.title, found.parameters, layers)
+    summary = summarize(model, shape, classes)
+    layers = tuple(Layer(layer.kind, layer.output, layer.parameters) for layer in summary.layers)
+    return NetworkSummary(summary.title, summary.parameters, layers)
 
 
 def add_network(preview: Preview) -> Preview:
-    """The second answer, which loads torch."""
+    """Return `preview` with the network added, or with the problem; loads torch."""
     if preview.splits is None:
         return replace(preview, final=True)
     try:
-        found = _shaped(preview.splits, preview.config.data)
-        return replace(
-            preview,
-            splits=found,
-            network=summarize_network(preview.config.model, found.shape, found.classes),
-            final=True,
-        )
+        splits = _detect_channels(preview.splits, preview.config.data)
+        network = summarize_network(preview.config.model, splits.shape, splits.classes)
+        return replace(preview, splits=splits, network=network, final=True)
     except Exception as error:
-        problem, key = _told(error)
+        problem, key = _describe_error(error)
         return replace(preview, problem=problem, key=key, final=True)
 
 
-def _shaped(found: SplitSizes, data: Data) -> SplitSizes:
-    """`auto` channels: grey where all images looked at are."""
+def _detect_channels(splits: SplitSizes, data: Data) -> SplitSizes:
+    """Resolve `data.channels = auto`: one channel if all sampled images are grey, otherwise three."""
     if data.dataset != "image-folder" or data.channels != "auto":
-        return found
+        return splits
     from tuitrain.training.data.decode import is_grey
 
-    rgb = False in [is_grey(path) for path in found.samples]
-    return replace(found, shape=(3 if rgb else 1, *found.shape[1:]))
+    has_colour = False in [is_grey(path) for path in splits.samples]
+    return replace(splits, shape=(3 if has_colour else 1, *splits.shape[1:]))
 
 
 def preview_data(config: Config) -> Preview:
-    """The first answer."""
+    """Return the first preview of `config`: split sizes without the network. Does not load torch."""
     try:
         return Preview(config, split_sizes(config.data))
     except Exception as error:
-        problem, key = _told(error)
+        problem, key = _describe_error(error)
         return Preview(config, problem=problem, key=key)
 
 
-def _told(error: Exception) -> tuple[str, str]:
+def _describe_error(error: Exception) -> tuple[str, str]:
     if isinstance(error, TuitrainError):
         return plain(error), error.key if isinstance(error, ConfigError) else ""
     return plain(f"{type(error).__name__}: {error}", 200), ""

@@ -1,8 +1,7 @@
-"""Previews from a process of their own.
+"""Compute previews in a subprocess.
 
-Loading torch stops every thread of the process that does it for a while, and a thread that is inside torch when its
-program ends aborts it. The process answers each configuration twice, first without torch, and ends with its standard
-input.
+`import torch` blocks all threads of its process, and a thread that runs torch code at exit aborts the process. The
+subprocess answers each configuration twice, first without torch, and exits when its standard input is closed.
 """
 
 import os
@@ -20,18 +19,22 @@ from tuitrain.text import plain
 
 
 class PreviewProcess:
-    """Asks the process; `latest` is replaced, by another thread, whenever more is known. Use it from one thread."""
+    """Requests previews; a reader thread stores each answer in `latest`. Call the methods from one thread only."""
 
     def __init__(self) -> None:
         self.latest: Preview | None = None
-        self._asked: Config | None = None
+        self._requested: Config | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def request(self, config: Config) -> None:
-        """Call it as often as you like; what is asked while an answer is awaited must be asked again."""
-        if config == self._asked or (self._asked and (self.latest is None or self.latest.config != self._asked)):
+        """Request a preview of `config`, unless it was requested last or an earlier answer is outstanding.
+
+        Call this on a timer until `latest` is the preview of `config`.
+        """
+        is_waiting = self._requested and (self.latest is None or self.latest.config != self._requested)
+        if is_waiting or config == self._requested:
             return
-        self._asked = config
+        self._requested = config
         try:
             self._send(msgspec.json.encode(config) + b"\n")
         except OSError as error:
@@ -39,12 +42,12 @@ class PreviewProcess:
 
     def _send(self, line: bytes) -> None:
         if self._process is None:
-            # -P: a torch.py in the working folder is not torch.
+            # -P: the user's folder may contain a torch.py.
             command = [sys.executable, "-P", "-m", "tuitrain.hosts.preview.process"]
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )
-            # A daemon: it waits in a read, which nothing minds at the program's end.
+            # A daemon thread, because it blocks in a read when the program exits.
             threading.Thread(target=self._read, args=(self._process,), name="preview", daemon=True).start()
         assert self._process.stdin is not None
         self._process.stdin.write(line)
@@ -55,8 +58,8 @@ class PreviewProcess:
         for line in process.stdout:
             self.latest = msgspec.json.decode(line, type=Preview)
         process.stdout.close()
-        if self._process is process and self._asked is not None:
-            self.latest = Preview(self._asked, problem="No preview: its process ended.", final=True)
+        if self._process is process and self._requested is not None:
+            self.latest = Preview(self._requested, problem="No preview: its process ended.", final=True)
 
     def close(self) -> None:
         process, self._process = self._process, None
@@ -64,13 +67,13 @@ class PreviewProcess:
             process.kill()
             process.wait()
             assert process.stdin is not None
-            with suppress(OSError):  # what was not written yet
+            with suppress(OSError):  # unwritten data cannot be flushed to a dead process
                 process.stdin.close()
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer configurations, one a line, until there are no more; of those that wait for torch only the last."""
-    newest = _Newest()
+    """Answer one JSON configuration per line of `requests`; add the network only to the newest one."""
+    pending = _LatestPreview()
     lock = threading.Lock()
 
     def answer(preview: Preview) -> None:
@@ -78,37 +81,37 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
             answers.write(msgspec.json.encode(preview) + b"\n")
             answers.flush()
 
-    def look() -> None:
+    def add_networks() -> None:
         while True:
-            answer(add_network(newest.take()))
+            answer(add_network(pending.take()))
 
-    threading.Thread(target=look, daemon=True).start()
+    threading.Thread(target=add_networks, daemon=True).start()
     for line in requests:
         first = preview_data(msgspec.json.decode(line, type=Config))
         answer(first)
-        newest.put(first)
+        pending.put(first)
 
 
-class _Newest:
-    """Holds one preview, the last that was put."""
+class _LatestPreview:
+    """A queue of length one: `put` replaces the waiting preview, `take` waits for one."""
 
     def __init__(self) -> None:
-        self._held: list[Preview] = []
-        self._there = threading.Condition()
+        self._previews: list[Preview] = []
+        self._changed = threading.Condition()
 
     def put(self, preview: Preview) -> None:
-        with self._there:
-            self._held = [preview]
-            self._there.notify()
+        with self._changed:
+            self._previews = [preview]
+            self._changed.notify()
 
     def take(self) -> Preview:
-        with self._there:
-            self._there.wait_for(lambda: self._held)
-            return self._held.pop()
+        with self._changed:
+            self._changed.wait_for(lambda: self._previews)
+            return self._previews.pop()
 
 
 if __name__ == "__main__":
-    # The answers' own descriptor: what torch prints must not get between them.
+    # Answers get a separate descriptor, so that output of torch cannot mix with them.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     try:

@@ -1,4 +1,4 @@
-"""How many images a run will have, counted without torch."""
+"""Count the images of each split without loading torch."""
 
 import math
 import os
@@ -13,18 +13,22 @@ from tuitrain.config.schema import Data
 from tuitrain.errors import ConfigError, DataError
 from tuitrain.text import plain
 
-# Where torchvision keeps a data set below data.dir.
+# Folders of torchvision's data sets in data.dir.
 FOLDERS = {
     "mnist": "MNIST/raw", "fashion-mnist": "FashionMNIST/raw", "kmnist": "KMNIST/raw",
     "cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python",
 }  # fmt: skip
-IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 TEST_FRACTION = 0.2
-MOST_FILES, MOST_SECONDS = 100_000, 5.0
+MAX_FILES, MAX_SECONDS = 100_000, 5.0
 
 
 class SplitSizes(Struct, frozen=True):
-    """How many images there are of what `shape` (C, H, W); `place` says where, `partly` that not all were counted."""
+    """The number of images in each split, and their `shape` (C, H, W).
+
+    `location` says where the data set is; `truncated` means that counting stopped at a limit; `samples` are paths of
+    some images.
+    """
 
     train: int
     validation: int
@@ -37,19 +41,19 @@ class SplitSizes(Struct, frozen=True):
 
 
 def split_sizes(data: Data) -> SplitSizes:
-    """Without torch. Raises DataError where there is no folder of images to look into."""
+    """Count the images that `data` would give each split. Raise ConfigError or DataError if the folder is missing."""
     if data.dataset == "image-folder":
         return _image_folder(data)
-    facts = DATASETS[data.dataset]
-    classes = len(facts.classes)
-    counts = [len(range(label, facts.train, classes)) for label in range(classes)]
+    info = DATASETS[data.dataset]
+    classes = len(info.classes)
+    counts = [len(range(label, info.train, classes)) for label in range(classes)]
     validation = sum(held_out_counts(counts, data.validation))
-    place = "built in" if data.dataset == "digits" else _place(data)
-    return SplitSizes(facts.train - validation, validation, facts.test, facts.shape, classes, place)
+    location = "built in" if data.dataset == "digits" else _location(data)
+    return SplitSizes(info.train - validation, validation, info.test, info.shape, classes, location)
 
 
 def held_out_counts(counts: Sequence[int], fraction: float) -> list[int]:
-    """How many images of each class are held out, as training does it."""
+    """Return how many images of each class are held out, rounded exactly as in training."""
     quotas = [fraction * count for count in counts]
     held = [math.floor(quota + 1e-9) for quota in quotas]
     missing = math.ceil(fraction * sum(counts) - 1e-9) - sum(held)
@@ -68,16 +72,16 @@ def data_folder(data: Data) -> Path:
     return platformdirs.user_cache_path("tuitrain", appauthor=False) / "data"
 
 
-def _place(data: Data) -> str:
-    root, inside = data_folder(data), FOLDERS[data.dataset]
+def _location(data: Data) -> str:
+    root = data_folder(data)
     try:
-        found = any((root / inside).iterdir())
+        found = any((root / FOLDERS[data.dataset]).iterdir())
     except OSError:
         found = False
-    return f"found in {_home(root)}" if found else f"will be downloaded to {_home(root)}"
+    return f"found in {_abbreviate_home(root)}" if found else f"will be downloaded to {_abbreviate_home(root)}"
 
 
-def _home(path: Path) -> str:
+def _abbreviate_home(path: Path) -> str:
     home = Path.home()
     return plain(f"~/{path.relative_to(home)}" if path.is_relative_to(home) else path)
 
@@ -87,24 +91,29 @@ def _image_folder(data: Data) -> SplitSizes:
         raise ConfigError("image-folder needs the folder of your images.", key="data.dir")
     root = data_folder(data)
     names = _folders(root)
-    split = "train" in names and bool(_folders(root / "train"))
-    count = _Count(time.monotonic() + MOST_SECONDS)
-    train = count.classes(root / "train" if split else root)
+    has_splits = "train" in names and bool(_folders(root / "train"))
+    counter = _ImageCounter(time.monotonic() + MAX_SECONDS)
+    train = counter.count_classes(root / "train" if has_splits else root)
     if len(train) < 2:
-        raise DataError(f"{_home(root)} has no folders of images, one for each class.")
-    test = count.classes(root / "test") if split and "test" in names else None
-    held = next((name for name in ("val", "valid", "validation") if split and name in names), None)
-    validation = count.classes(root / held) if held and data.validation else None
+        raise DataError(f"{_abbreviate_home(root)} must contain a folder of images for each class.")
+    test = counter.count_classes(root / "test") if has_splits and "test" in names else None
+    validation_name = next((name for name in ("val", "valid", "validation") if has_splits and name in names), None)
+    validation = counter.count_classes(root / validation_name) if validation_name and data.validation else None
     if test is None:
         test = held_out_counts(train, TEST_FRACTION)
-        train = [all_ - some for all_, some in zip(train, test, strict=True)]
+        train = [total - held for total, held in zip(train, test, strict=True)]
     if validation is None:
         validation = held_out_counts(train, data.validation)
-        train = [all_ - some for all_, some in zip(train, validation, strict=True)]
-    shape = (1 if data.channels == "grey" else 3, data.image_size, data.image_size)
-    place = f"found in {_home(root)}, {len(train):,} classes"
+        train = [total - held for total, held in zip(train, validation, strict=True)]
     return SplitSizes(
-        sum(train), sum(validation), sum(test), shape, len(train), place, count.over, tuple(count.samples[::10][:64])
+        train=sum(train),
+        validation=sum(validation),
+        test=sum(test),
+        shape=(1 if data.channels == "grey" else 3, data.image_size, data.image_size),
+        classes=len(train),
+        location=f"found in {_abbreviate_home(root)}, {len(train):,} classes",
+        truncated=counter.truncated,
+        samples=tuple(counter.paths[::10][:64]),
     )
 
 
@@ -112,26 +121,26 @@ def _folders(root: Path) -> list[str]:
     try:
         return sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
     except OSError as error:
-        raise DataError(f"{plain(error.strerror)}: {_home(root)}.") from None
+        raise DataError(f"{plain(error.strerror)}: {_abbreviate_home(root)}.") from None
 
 
-class _Count:
-    """Counts images until there are very many, or it has taken long."""
+class _ImageCounter:
+    """Counts images up to `MAX_FILES` of them, or up to the time `deadline`."""
 
-    def __init__(self, until: float) -> None:
-        self.until, self.over = until, False
-        self.samples: list[str] = []
+    def __init__(self, deadline: float) -> None:
+        self.deadline, self.truncated = deadline, False
+        self.paths: list[str] = []
 
-    def classes(self, root: Path) -> list[int]:
+    def count_classes(self, root: Path) -> list[int]:
         return [sum(1 for _ in self._images(root / name)) for name in _folders(root)]
 
     def _images(self, folder: Path) -> Iterator[str]:
         for parent, folders, files in os.walk(folder):
             folders[:] = [name for name in folders if not name.startswith(".")]
             for name in files:
-                if len(self.samples) >= MOST_FILES or time.monotonic() > self.until:
-                    self.over = True
+                if len(self.paths) >= MAX_FILES or time.monotonic() > self.deadline:
+                    self.truncated = True
                     return
-                if name.lower().endswith(IMAGES) and not name.startswith("."):
-                    self.samples.append(f"{parent}/{name}")
+                if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("."):
+                    self.paths.append(f"{parent}/{name}")
                     yield name
