@@ -77,9 +77,8 @@ def test_images_batches_and_steps_per_epoch(
 
 
 def test_batch_norm_needs_two_images(quick: Quick) -> None:
-    with pytest.raises(
-        ConfigError, match=r"data\.batch_size = 1 is too small: batch normalization needs at least 2"
-    ) as caught:
+    message = r"data\.batch_size = 1 with 1,293 training images: batch normalization needs 2 images"
+    with pytest.raises(ConfigError, match=message) as caught:
         prepared(quick("data.batch_size=1", "model.batch_norm=true"))
     assert caught.value.key == "data.batch_size"
 

@@ -1,7 +1,6 @@
 """Compute the loss and gradients of a mini-batch: by autograd, or directly for a plain MLP on the CPU."""
 
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -13,34 +12,23 @@ from tuitrain.training.setup import Setup
 from tuitrain.training.torch_internals import aten, log_softmax_backward
 
 
-class Backward(Protocol):
-    def __call__(self, images: Tensor, labels: Tensor, accumulated: int, /) -> tuple[Tensor, Tensor]:
-        """Add the gradients of the loss, divided by `accumulated`, to those of the parameters.
-
-        `images` (N, C, H, W), `labels` (N,) int64; `accumulated` is the number of mini-batches in this step. Returns
-        the mean loss () and the logits (N, K), both detached.
-        """
-        ...
-
-    def zero_grad(self) -> None:
-        """Discard the gradients after a step."""
-        ...
-
-
-def build_backward(setup: Setup) -> Backward:
-    """Return the fastest implementation for the model; both give bit-identical results."""
-    return DirectBackward(setup) if DirectBackward.supports(setup) else AutogradBackward(setup)
-
-
 class AutogradBackward:
-    """Backpropagation by autograd: for any model, device and precision."""
+    """Backpropagation by autograd: for any model, device and precision.
+
+    Call it once per mini-batch, step the optimizer, then call `zero_grad`.
+    """
 
     def __init__(self, setup: Setup) -> None:
         self._model, self._optimizer = setup.model, setup.optimizer
         self._autocast, self._scaler = setup.autocast, setup.scaler
         self._label_smoothing = setup.config.training.label_smoothing
 
-    def __call__(self, images: Tensor, labels: Tensor, accumulated: int, /) -> tuple[Tensor, Tensor]:
+    def __call__(self, images: Tensor, labels: Tensor, accumulated: int) -> tuple[Tensor, Tensor]:
+        """Add the gradients of the loss, divided by `accumulated`, to those of the parameters.
+
+        `images` (N, C, H, W), `labels` (N,) int64; `accumulated` is the number of mini-batches in the step. Returns
+        the mean loss () and the logits (N, K), both detached.
+        """
         loss, logits = self.forward(images, labels)
         self.backward(loss / accumulated if accumulated > 1 else loss)
         return loss.detach(), logits.detach()
@@ -78,13 +66,6 @@ class DirectBackward:
     autograd's bookkeeping takes as long as these kernels.
     """
 
-    @staticmethod
-    def supports(setup: Setup) -> bool:
-        config = setup.config
-        plain_mlp = isinstance(setup.model, MLP) and not config.model.dropout and not config.model.batch_norm
-        plain_step = config.training.precision == "fp32" and config.optimizer.accumulate == 1
-        return plain_mlp and plain_step and setup.device.type == "cpu"
-
     def __init__(self, setup: Setup) -> None:
         assert isinstance(setup.model, MLP)
         linears = [module for module in (*setup.model.layers, setup.model.head) if isinstance(module, nn.Linear)]
@@ -97,7 +78,7 @@ class DirectBackward:
         self._label_smoothing = setup.config.training.label_smoothing
         self._one = torch.ones(())
 
-    def __call__(self, images: Tensor, labels: Tensor, _accumulated: int, /) -> tuple[Tensor, Tensor]:
+    def __call__(self, images: Tensor, labels: Tensor, accumulated: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         # inputs[i] (N, features) goes into linear layer i, whose output before the activation is outputs[i].
         inputs, outputs = [images.detach().flatten(1)], []
         for weight, bias in self._weights[:-1]:
@@ -132,3 +113,15 @@ class DirectBackward:
 
     def zero_grad(self) -> None:
         """Do nothing: the next call overwrites the gradients."""
+
+
+Backward = AutogradBackward | DirectBackward
+
+
+def build_backward(setup: Setup) -> Backward:
+    """Return the fastest implementation for the run; both are bit-identical."""
+    config = setup.config
+    plain_mlp = isinstance(setup.model, MLP) and not config.model.dropout and not config.model.batch_norm
+    plain_step = config.training.precision == "fp32" and config.optimizer.accumulate == 1
+    direct = plain_mlp and plain_step and setup.device.type == "cpu"
+    return DirectBackward(setup) if direct else AutogradBackward(setup)

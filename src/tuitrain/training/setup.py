@@ -116,14 +116,11 @@ def _build_model(config: Model, dataset: Dataset, device: torch.device) -> nn.Mo
 
 
 def _check_batch_norm(setup: Setup) -> None:
-    """Raise ConfigError if batch normalization would see a batch of one image."""
-    if not setup.has_batch_norm:
-        return
-    if setup.images_per_epoch < 2:
-        raise ConfigError("Batch normalization needs at least 2 training images.", key="data.batch_size")
-    if setup.config.data.batch_size == 1:
+    """Raise ConfigError if batch normalization would see a batch of one image, which has no variance."""
+    images, size = len(setup.dataset.train), setup.config.data.batch_size
+    if setup.has_batch_norm and min(images, size) < 2:
         raise ConfigError(
-            "data.batch_size = 1 is too small: batch normalization needs at least 2 images per batch.",
+            f"data.batch_size = {size} with {images:,} training images: batch normalization needs 2 images per batch.",
             key="data.batch_size",
         )
 
