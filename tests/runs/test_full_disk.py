@@ -143,7 +143,7 @@ def test_a_full_disk_takes_no_trial_from_a_sweep(disk: Disk) -> None:
     sweep = create_sweep(disk.path / "runs", "[sweep.values]\n'optimizer.lr' = [0.1, 0.01]")
     filler = disk.fill()
     writes: list[Callable[[], None]] = [
-        lambda: Worker(sweep, WorkerResources()).work(),
+        lambda: Worker(sweep, WorkerResources()).run(),
         lambda: sweep.extend({"seeds": 2}),
         lambda: sweep.ask(paused=True),
         lambda: sweep.note(Job(0, 0), Record("a")),

@@ -226,14 +226,14 @@ seeds = 2
 @pytest.mark.parametrize("stack", [1, 4])
 def test_a_sweep_fails_a_trial_that_cannot_be_resumed(tmp_path: Path, stack: int) -> None:
     sweep = create_sweep(tmp_path / "runs", SWEEP)
-    Worker(sweep, WorkerResources(), stack=stack).work()
+    Worker(sweep, WorkerResources(), stack=stack).run()
     for number in range(2):
         run = sweep.run(Job(0, number))
         assert run is not None
         set_status(run, "interrupted")
         if number:
             truncate_to_nothing(run)
-    Worker(sweep, WorkerResources(), stack=stack).work()
+    Worker(sweep, WorkerResources(), stack=stack).run()
     outcomes = {outcome.job: outcome for outcome in SweepIndex(sweep).refresh()}
     assert all(outcome.done for outcome in outcomes.values())
     assert outcomes[Job(0, 0)].status == "finished"

@@ -115,7 +115,7 @@ def _work(folder: SweepFolder, parallel: int | None) -> bool:
     pool = WorkerPool(folder, parallel)
 
     def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        pool.ending.set()
+        pool.stopping.set()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     signal.signal(signal.SIGINT, end)

@@ -174,7 +174,7 @@ def test_what_is_given_up_or_damaged_is_not_tried_again(runs_dir: Path, finish: 
 
 def test_a_worker_whose_time_is_over_takes_nothing(runs_dir: Path) -> None:
     folder = create(runs_dir, GRID)
-    Worker(folder, WorkerResources(), until=time.time() - 1).work()
+    Worker(folder, WorkerResources(), until=time.time() - 1).run()
     assert look(folder) == ["queued"] * 4
 
 
@@ -241,7 +241,7 @@ def test_a_storage_that_cannot_be_used_is_said(runs_dir: Path) -> None:
     # It is no fault of the trial, which is done once the storage is back.
     folder.note(Job(0, 0), Record(problem="done"))
     with pytest.raises(SweepError):
-        Worker(folder, WorkerResources()).work()
+        Worker(folder, WorkerResources()).run()
     assert set(look(folder)[1:]) == {"queued"}
     assert opened(folder)[0] == Job(1, 0)
 
@@ -256,7 +256,7 @@ def test_a_run_above_the_median_is_pruned(runs_dir: Path, finish: Callable[..., 
     last = finish(folder, Job(0, 2), 2.0, 1.0)
     assert validation_losses(last) == {1: 2.0, 2: 1.0}
     assert prune_reason({1: 5.0, 2: 0.61}, peers).startswith(
-        "Pruned after epoch 2: its best validation loss was 0.6100"
+        "Pruned after epoch 2: its best validation loss, 0.6100, is above"
     )
     assert prune_reason({1: 5.0}, peers) == ""
     assert prune_reason({1: 0.6, 2: 5.0}, peers) == ""

@@ -1,6 +1,6 @@
-"""Ending runs of a sweep early that promise nothing: the median rule, as Optuna's MedianPruner has it.
+"""Prune unpromising runs of a sweep by the median rule of Optuna's MedianPruner.
 
-Read off the runs themselves, which all processes see, so that it holds for grids and seeds, too.
+The rule reads the metrics files of the runs instead of Optuna's storage, so it also applies to grids and to all seeds.
 """
 
 import math
@@ -11,68 +11,69 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.sweeps.index import SweepIndex
 
-# A median of fewer finished runs says nothing, and neither does a first epoch.
-RUNS, EPOCHS = 5, 2
+# Pruning needs this many finished runs for the median, and this many epochs of the run itself.
+MIN_RUNS, MIN_EPOCHS = 5, 2
 
 
 class FinishedLosses:
-    """The validation losses of the sweep's finished runs, epoch by epoch."""
+    """The validation losses of the finished runs of a sweep, by epoch."""
 
     def __init__(self, index: SweepIndex) -> None:
         self._index = index
         self._losses: dict[str, dict[int, float]] = {}
 
     def at(self, epoch: int) -> list[float]:
-        """One loss for each finished run that had so many epochs."""
-        for one in self._index.refresh():
-            if one.status == "finished" and one.run is not None and one.run.id not in self._losses:
-                self._losses[one.run.id] = validation_losses(one.run)
-        return [known[epoch] for known in self._losses.values() if epoch in known]
+        """Return the validation losses at `epoch` of all finished runs that reached it."""
+        for outcome in self._index.refresh():
+            run = outcome.run
+            if outcome.status == "finished" and run is not None and run.id not in self._losses:
+                self._losses[run.id] = validation_losses(run)
+        return [losses[epoch] for losses in self._losses.values() if epoch in losses]
 
 
 def validation_losses(folder: RunFolder) -> dict[int, float]:
-    """The validation loss after each epoch."""
-    run = Follower(folder)
-    while run.poll():
+    """Return the finite validation losses of a run by epoch."""
+    follower = Follower(folder)
+    while follower.poll():
         pass
-    return _losses(run)
+    return _followed_losses(follower)
 
 
-def _losses(run: Follower) -> dict[int, float]:
-    curve = run.evaluations["validation"]
+def _followed_losses(follower: Follower) -> dict[int, float]:
+    curve = follower.evaluations["validation"]
     return {
         round(epoch): loss for epoch, loss in zip(curve["epoch"], curve["loss"], strict=True) if math.isfinite(loss)
     }
 
 
-def prune_reason(own: dict[int, float], peers: FinishedLosses) -> str:
-    """Why a run with these losses should end; empty where it should go on."""
+def prune_reason(own: dict[int, float], finished: FinishedLosses) -> str:
+    """Return why a run with the losses `own` should be pruned, or an empty string if it should continue."""
     epoch = max(own, default=0)
-    if epoch < EPOCHS:
+    if epoch < MIN_EPOCHS:
         return ""
-    others = peers.at(epoch)
-    if len(others) < RUNS or min(own.values()) <= median(others):
+    others = finished.at(epoch)
+    if len(others) < MIN_RUNS or min(own.values()) <= median(others):
         return ""
     return (
-        f"Pruned after epoch {epoch}: its best validation loss was {min(own.values()):.4f}, the median of"
-        f" {len(others)} other runs there {median(others):.4f}."
+        f"Pruned after epoch {epoch}: its best validation loss, {min(own.values()):.4f}, is above the median of"
+        f" {len(others)} finished runs, {median(others):.4f}."
     )
 
 
 class PruningInbox(Inbox):
-    """Asks the loop to stop a hopeless run; the loop looks for commands after every epoch."""
+    """A command inbox that adds a stop command when the run should be pruned; the loop reads it after every epoch."""
 
-    def __init__(self, folder: RunFolder, peers: FinishedLosses) -> None:
+    def __init__(self, folder: RunFolder, finished: FinishedLosses) -> None:
         super().__init__(folder)
-        self._run, self._peers, self._epochs = Follower(folder), peers, 0
+        self._follower, self._finished, self._epochs = Follower(folder), finished, 0
 
     def new(self) -> list[Command]:
-        self._run.poll()
-        own = _losses(self._run)
-        if len(own) > self._epochs and self._run.state.active:
+        self._follower.poll()
+        own = _followed_losses(self._follower)
+        if len(own) > self._epochs and self._follower.state.active:
             self._epochs = len(own)
-            reason = prune_reason(own, self._peers)
-            # A run that is done needs no end.
-            if reason and max(own) < self._run.state.epochs:
+            reason = prune_reason(own, self._finished)
+            # After its last epoch a run ends by itself.
+            if reason and max(own) < self._follower.state.epochs:
                 self.put("stop", reason)
         return super().new()

@@ -1,4 +1,4 @@
-"""Values for the next trial of a sweep by random or tpe, with Optuna, which is imported only here."""
+"""Sample the values of a sweep's trials by random or tpe. Optuna is imported only here."""
 
 import time
 from collections.abc import Iterator
@@ -21,75 +21,77 @@ from tuitrain.text import plain
 if TYPE_CHECKING:
     import optuna
 
-# Combinations that the settings refuse are asked for again, so often.
-TRIES = 100
-# Seconds between two looks whether another process has done with sampling.
-WAIT = 0.1
+# Number of samples to draw before giving up if all of them contradict the settings.
+MAX_TRIES = 100
+# Seconds between two attempts to get the lock while another process samples.
+RETRY_INTERVAL = 0.1
 
 
 def sample_values(folder: SweepFolder, trial: int, outcomes: list[Outcome]) -> Values:
-    """The values of the trial, chosen once and kept, whichever of the processes asks first. Raises RunError, and
-    SweepError where Optuna's storage cannot be used."""
-    if (known := folder.values(trial)) is None:
-        with _alone(folder):
-            if (known := folder.values(trial)) is None:
-                sampled = _ask(folder, trial, outcomes)
-                folder.keep(trial, sampled)
-                known = sampled.values
-    return known
+    """Return the values of a trial; sample and store them first if no process has done so yet.
+
+    Raise RunError if no sample is valid, and SweepError if Optuna's storage cannot be used.
+    """
+    if (values := folder.values(trial)) is None:
+        with _sampling_lock(folder):
+            if (values := folder.values(trial)) is None:
+                sample = _draw_sample(folder, trial, outcomes)
+                folder.keep(trial, sample)
+                values = sample.values
+    return values
 
 
 def report_outcomes(folder: SweepFolder, outcomes: list[Outcome]) -> None:
-    """Tell Optuna what came of the last trials, after which no other is asked for. Raises SweepError."""
+    """Report the last trials to Optuna at the end of the sweep. Raise SweepError if its storage cannot be used."""
     sweep = folder.sweep()
     if sweep.options.method != "grid":
-        with _alone(folder):
-            _tell(_study(folder, sweep, 0), folder, sweep, outcomes)
+        with _sampling_lock(folder):
+            _report_finished_trials(_open_study(folder, sweep, 0), folder, sweep, outcomes)
 
 
 @contextmanager
-def _alone(folder: SweepFolder) -> Iterator[None]:
-    """No other process uses the storage meanwhile; what that raises is a SweepError."""
+def _sampling_lock(folder: SweepFolder) -> Iterator[None]:
+    """Keep other processes from sampling; turn errors of Optuna's storage into SweepError."""
     while True:
         try:
             folder.hold_sampling()
             break
         except HeldError:
-            time.sleep(WAIT)
+            time.sleep(RETRY_INTERVAL)
     try:
         yield
     except (TuitrainError, OSError):
         raise
     except Exception as error:
-        # Whatever the user's storage and its driver raise, of which the first line says what it is.
-        said = plain(str(error).partition("\n")[0], 160)
-        raise SweepError(f"Optuna's storage cannot be used: {said.rstrip('.')}.", "Is sweep.storage right?") from None
+        # The user's storage and its driver may raise anything; the first line of the message is the summary.
+        summary = plain(str(error).partition("\n")[0], 160).rstrip(".")
+        raise SweepError(f"Optuna's storage cannot be used: {summary}.", "Check sweep.storage.") from None
     finally:
         folder.let_go_sampling()
 
 
-def _ask(folder: SweepFolder, trial: int, outcomes: list[Outcome]) -> Sample:
+def _draw_sample(folder: SweepFolder, trial: int, outcomes: list[Outcome]) -> Sample:
     sweep = folder.sweep()
-    study = _study(folder, sweep, trial)
-    _tell(study, folder, sweep, outcomes)
-    for _ in range(TRIES):
-        asked = study.ask()
-        values = {key: _suggest(asked, key, choices) for key, choices in sweep.values.items()}
+    study = _open_study(folder, sweep, trial)
+    _report_finished_trials(study, folder, sweep, outcomes)
+    for _ in range(MAX_TRIES):
+        optuna_trial = study.ask()
+        values = {key: _suggest(optuna_trial, key, choices) for key, choices in sweep.values.items()}
         try:
             sweep.config(values, 0)
         except ConfigError:
-            study.tell(asked, state=_states().FAIL)
+            study.tell(optuna_trial, state=_states().FAIL)
             continue
-        return Sample(values, asked.number)
-    raise RunError(f"No combination of the sweep's values was allowed in {TRIES} tries.", "Narrow [sweep.values].")
+        return Sample(values, optuna_trial.number)
+    raise RunError(f"None of {MAX_TRIES} sampled combinations is valid.", "Narrow the choices in [sweep.values].")
 
 
-def _study(folder: SweepFolder, sweep: Sweep, trial: int) -> "optuna.Study":
+def _open_study(folder: SweepFolder, sweep: Sweep, trial: int) -> "optuna.Study":
     import optuna
     from optuna.storages.journal import JournalFileBackend, JournalStorage
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    # Seeded by the trial: random values do not depend on which process asks.
+    # Seeded by the trial, so that random values do not depend on the process that samples them.
     seed = (sweep.base.training.seed * 1_000_003 + trial) % 2**32
     return optuna.create_study(
         study_name=folder.id,
@@ -108,33 +110,33 @@ def _states() -> Any:
     return TrialState
 
 
-def _tell(study: "optuna.Study", folder: SweepFolder, sweep: Sweep, outcomes: list[Outcome]) -> None:
-    """What became of the trials of which all runs have ended; those that were told before are passed over."""
+def _report_finished_trials(study: "optuna.Study", folder: SweepFolder, sweep: Sweep, outcomes: list[Outcome]) -> None:
+    """Report trials whose runs have all ended, once each: the mean metric, or a failure if a run has none."""
     trials: dict[int, list[Outcome]] = {}
-    for one in outcomes:
-        trials.setdefault(one.job.trial, []).append(one)
+    for outcome in outcomes:
+        trials.setdefault(outcome.job.trial, []).append(outcome)
     running = {trial.number for trial in study.get_trials(deepcopy=False, states=(_states().RUNNING,))}
     for trial, runs in trials.items():
         path = folder.sample_file(trial)
-        if not all(one.done for one in runs) or not path.exists():
+        if not all(run.done for run in runs) or not path.exists():
             continue
         number = read_json(path, Sample).number
         if number not in running:
             continue
-        seen = [value for one in runs if (value := metric(one.state, sweep.options.metric)) is not None]
-        if seen and len(seen) == len(runs):
-            study.tell(number, fmean(seen), skip_if_finished=True)
+        scores = [score for run in runs if (score := metric(run.state, sweep.options.metric)) is not None]
+        if scores and len(scores) == len(runs):
+            study.tell(number, fmean(scores), skip_if_finished=True)
         else:
             study.tell(number, state=_states().FAIL, skip_if_finished=True)
 
 
 def _suggest(trial: "optuna.trial.Trial", key: str, choices: Choices) -> Any:
     if not isinstance(choices, Range):
-        # As texts, which any storage keeps and any dashboard shows.
+        # As text, which every storage keeps and every dashboard shows.
         texts = [format_value(choice) for choice in choices]
         return choices[texts.index(trial.suggest_categorical(key, texts))]
     if settings()[key].kind is int:
         return trial.suggest_int(key, int(choices.low), int(choices.high), log=choices.log)
     value = trial.suggest_float(key, choices.low, choices.high, log=choices.log)
-    # Four digits are all that anyone wants to read, and to type.
+    # Four significant digits are readable and easy to type.
     return min(choices.high, max(choices.low, float(f"{value:.4g}")))

@@ -1,4 +1,4 @@
-"""A worker of a sweep: one process that trains runs one after another, or together, so that torch is loaded once."""
+"""A worker process of a sweep: it trains runs one after another, or stacked, and loads torch only once."""
 
 import sys
 import threading
@@ -26,12 +26,12 @@ from tuitrain.runs.sweeps.folder import SweepError, SweepFolder
 from tuitrain.runs.sweeps.index import SweepIndex, open_jobs, outcome
 from tuitrain.runs.sweeps.records import Job, Record
 
-# Seconds between two looks whether a paused sweep goes on.
-WAIT = 0.5
+# Seconds between two checks whether a paused sweep was resumed.
+PAUSE_POLL = 0.5
 
 
 class WorkerResources(Struct, frozen=True):
-    """Where a worker trains: `device` and `threads` where the sweep's configuration says auto and none."""
+    """The device and CPU threads of a worker; empty and None leave the configuration of the run as it is."""
 
     device: str = ""
     threads: int | None = None
@@ -44,42 +44,46 @@ class WorkerResources(Struct, frozen=True):
 
 
 class Worker:
-    """Takes open jobs of the sweep until none is left, it is told to end, or the clock says `until`; `stack` of them at
-    a time at most, where they can be trained as one."""
+    """Trains open jobs of a sweep until none is left, `stop` is called, or the time `until` has come.
 
-    def __init__(self, folder: SweepFolder, place: WorkerResources, until: float | None = None, stack: int = 1) -> None:
-        self.folder, self._place, self._until, self._stack = folder, place, until, stack
+    Trains up to `stack` jobs at once if they can be stacked.
+    """
+
+    def __init__(
+        self, folder: SweepFolder, resources: WorkerResources, until: float | None = None, stack: int = 1
+    ) -> None:
+        self.folder, self._resources, self._until, self._stack = folder, resources, until, stack
         self._index = SweepIndex(folder)
-        self._peers = FinishedLosses(SweepIndex(folder))
-        self._ending = threading.Event()
+        self._finished = FinishedLosses(SweepIndex(folder))
+        self._stopping = threading.Event()
         self._inboxes: list[Inbox] = []
 
-    def end(self) -> None:
-        """From any thread: save the runs that are being trained, let them go, and take no others."""
-        self._ending.set()
+    def stop(self) -> None:
+        """Save the current runs, leave them to other workers and claim no more jobs. Callable from any thread."""
+        self._stopping.set()
         for inbox in self._inboxes:
             inbox.put("detach")
 
-    def work(self) -> None:
-        while not self._ending.is_set() and (self._until is None or time.time() < self._until):
+    def run(self) -> None:
+        while not self._stopping.is_set() and (self._until is None or time.time() < self._until):
             if self.folder.control().paused:
-                self._ending.wait(WAIT)
+                self._stopping.wait(PAUSE_POLL)
                 continue
-            jobs = self._take()
+            jobs = self._claim_jobs()
             if not jobs:
                 report_outcomes(self.folder, self._index.refresh())
                 return
             try:
-                self._do(jobs)
+                self._train_jobs(jobs)
             finally:
                 for job in jobs:
                     self.folder.let_go(job)
 
-    def _do(self, jobs: list[Job]) -> None:
+    def _train_jobs(self, jobs: list[Job]) -> None:
         from tuitrain.training.device import release_memory
 
         try:
-            self._train(jobs)
+            self._create_and_train(jobs)
             release_memory()
         except SweepError:
             raise
@@ -87,73 +91,72 @@ class Worker:
             if len(jobs) == 1:
                 self._give_up(jobs[0], error)
                 return
-            # Which of them it is about shows when each is alone.
+            # Train each job alone to find the one that fails.
             for job in jobs:
                 if not outcome(self.folder, job).done:
-                    self._do([job])
+                    self._train_jobs([job])
 
-    def _take(self) -> list[Job]:
-        """The first open job and those that can be trained with it, held now; none where no job is open."""
-        taken: list[Job] = []
-        wanted: Config | None = None
+    def _claim_jobs(self) -> list[Job]:
+        """Claim the first open job and those that can be stacked with it; return nothing if no job is open."""
+        claimed: list[Job] = []
+        first_key: Config | None = None
         for job in open_jobs(self.folder, self._index.refresh()):
-            kind = self._kind(job) if self._stack > 1 else None
-            if (taken and kind != wanted) or not self._hold(job):
+            key = self._stacking_key(job) if self._stack > 1 else None
+            if (claimed and key != first_key) or not self._claim(job):
                 continue
-            taken.append(job)
-            wanted = kind
-            if wanted is None or len(taken) == self._stack:
+            claimed.append(job)
+            first_key = key
+            if first_key is None or len(claimed) == self._stack:
                 break
-        return taken
+        return claimed
 
-    def _kind(self, job: Job) -> Config | None:
-        """Equal for jobs that can be trained as one; None for one that is trained alone, also because it is not known
-        yet what it is."""
+    def _stacking_key(self, job: Job) -> Config | None:
+        """Return a key that is equal for jobs that can be stacked; None if the job cannot, or is not sampled yet."""
         values = self.folder.values(job.trial)
         return None if values is None else stacking_key(self.folder.sweep().config(values, job.seed))
 
-    def _hold(self, job: Job) -> bool:
+    def _claim(self, job: Job) -> bool:
         try:
             self.folder.hold(job)
         except HeldError:
             return False
-        now = outcome(self.folder, job)
-        # Between the look and the hold another worker may have done it.
-        if now.done or now.status in ("running", "paused"):
+        # Another worker may have trained the job before this one claimed it.
+        current = outcome(self.folder, job)
+        if current.done or current.status in ("running", "paused"):
             self.folder.let_go(job)
             return False
         return True
 
-    def _train(self, jobs: list[Job]) -> None:
+    def _create_and_train(self, jobs: list[Job]) -> None:
         runs = []
         for job in jobs:
             values = self.folder.values(job.trial)
             if values is None:
                 values = sample_values(self.folder, job.trial, self._index.refresh())
-            run = self.folder.run(job) or self._make(job, values)
+            run = self.folder.run(job) or self._create_run(job, values)
             prune = self.folder.sweep().options.prune
-            runs.append((run, PruningInbox(run, self._peers) if prune else Inbox(run)))
+            runs.append((run, PruningInbox(run, self._finished) if prune else Inbox(run)))
         self._inboxes = [inbox for _, inbox in runs]
-        if self._ending.is_set():
+        if self._stopping.is_set():
             return
         try:
             if len(runs) > 1:
-                resume_stacked_runs(runs, _say)
+                resume_stacked_runs(runs, _log_end)
             else:
                 run, inbox = runs[0]
-                _say(run, resume_run(run, lambda what, fraction: None, inbox))  # noqa: ARG005
+                _log_end(run, resume_run(run, lambda *_: None, inbox))
         finally:
             self._inboxes = []
 
-    def _make(self, job: Job, values: Values) -> RunFolder:
+    def _create_run(self, job: Job, values: Values) -> RunFolder:
         sweep = self.folder.sweep()
-        name = _name(values, sweep.seed(values, job.seed))
+        name = _run_name(values, sweep.seed(values, job.seed))
         record = Record(run=new_id(name))
-        # First the id, then the run: killed in between, there is an id without a run, never a run without a job.
+        # The id is recorded first: if killed in between, the sweep has an id without a run, never an unknown run.
         self.folder.note(job, record)
         return create_run(
             RunSpec(
-                config=self._place.apply(sweep.config(values, job.seed)),
+                config=self._resources.apply(sweep.config(values, job.seed)),
                 runs_dir=self.folder.runs_dir,
                 name=name,
                 id=record.run,
@@ -164,7 +167,7 @@ class Worker:
         )
 
     def _give_up(self, job: Job, error: Exception) -> None:
-        """The job cannot be trained; where another process trains its run, that one will end it."""
+        """Record that the job cannot be trained, unless another process is training its run."""
         print(f"{job.key}: {error}")  # noqa: T201
         run = self.folder.run(job)
         try:
@@ -175,30 +178,29 @@ class Worker:
         self.folder.note(job, Record(run=run.id if run else "", problem=str(error)))
 
 
-def _say(run: RunFolder, state: State) -> None:
+def _log_end(run: RunFolder, state: State) -> None:
     print(f"{run.id}: {state.status} {state.reason}".rstrip(), flush=True)  # noqa: T201
 
 
-def _name(values: Values, seed: int) -> str:
-    """`adam-relu-lr-0.001-s0`: what is no word says nothing without its key."""
+def _run_name(values: Values, seed: int) -> str:
+    """Return a name such as `adam-relu-lr-0.001-s0`: numbers and switches follow their key, words stand alone."""
     short = short_names(list(values))
     texts = {key: f"{value:.3g}" if isinstance(value, float) else format_value(value) for key, value in values.items()}
     parts = [text if isinstance(values[key], str) else f"{short[key]}-{text}" for key, text in texts.items()]
     return "-".join([*parts, f"s{seed}"])
 
 
-def run_worker(path: Path, place: WorkerResources, until: float | None, stack: int, lifeline: BinaryIO) -> None:
-    """The whole life of a worker's process; when `lifeline` ends, because the process at its other end closed it or is
-    gone, the worker saves its run and ends."""
-    worker = Worker(SweepFolder(path), place, until, stack)
-    threading.Thread(target=_listen, args=(lifeline, worker.end), name="lifeline", daemon=True).start()
-    # Loaded before a job is taken: loading takes seconds.
+def run_worker(path: Path, resources: WorkerResources, until: float | None, stack: int, lifeline: BinaryIO) -> None:
+    """Run a worker in this process; stop it when the pipe `lifeline` is closed by the pool or by the pool's death."""
+    worker = Worker(SweepFolder(path), resources, until, stack)
+    threading.Thread(target=_stop_at_eof, args=(lifeline, worker.stop), name="lifeline", daemon=True).start()
+    # torch takes seconds to load; load it before claiming a job.
     import tuitrain.training.stacking.loop  # noqa: F401
 
-    worker.work()
+    worker.run()
     sys.stdout.flush()
 
 
-def _listen(lifeline: BinaryIO, end: Callable[[], None]) -> None:
+def _stop_at_eof(lifeline: BinaryIO, stop: Callable[[], None]) -> None:
     lifeline.read()
-    end()
+    stop()
