@@ -163,7 +163,7 @@ async def test_a_run_whose_folder_is_moved_away_is_told_once(quick: Callable[...
         folder.path.rename(runs_dir.parent / "elsewhere")
         assert app.host.join(60)
         for _ in range(2):
-            app._look_at_host()
+            app._check_host()
         await pilot.pause()
         (toast,) = (toast.message for toast in app._notifications if "can no longer be written" in toast.message)
         assert toast.startswith("The run folder can no longer be written: No such file or directory.")
@@ -181,11 +181,11 @@ async def test_training_on_that_comes_to_nothing_is_told(quick: Callable[..., An
         assert isinstance(app.screen, ResultsScreen)
         await pilot.press("r", "enter")
         deadline = time.monotonic() + 60
-        while not any("was not trained on" in toast.message for toast in app._notifications):
+        while not any("was not resumed" in toast.message for toast in app._notifications):
             assert time.monotonic() < deadline
             await pilot.pause(0.05)
         (toast,) = app._notifications
-        assert toast.message.startswith("[b]mine was not trained on. The checkpoint")
+        assert toast.message.startswith("[b]mine was not resumed. The checkpoint")
         assert toast.severity == "error"
         assert not toast.markup
         await pilot.press("enter")

@@ -92,7 +92,7 @@ async def help_text(app: TuitrainApp, keys: list[str]) -> str:
 async def test_help_lists_the_keys_of_the_screen_with_what_they_do(write_run: WriteRun) -> None:
     folder = write_run("one", status="running")
     home = await help_text(TuitrainApp(folder.path.parent, ThreadHost()), [])
-    for line in ("Runs: keys", "n  Set up a new run", "enter  Watch the run", "down j  Next run", "q  Leave tuitrain"):
+    for line in ("Runs: keys", "n  Set up a new run", "enter  Watch the run", "down j  Next run", "q  Quit"):
         assert line in home
     training = await help_text(TuitrainApp(folder.path.parent, ThreadHost(), folder), [])
     for line in ("Training: keys", "p  Hold the run", "s  Stop after this step", " +  Smoother", "[  Move to the left"):
@@ -114,7 +114,7 @@ async def test_help_is_closed_by_its_own_key_and_can_be_read_on_a_small_screen(w
         assert "↓ more" in text(app)
         await pilot.press("end")
         await pilot.pause()
-        assert "Leave tuitrain" in text(app)
+        assert "q  Quit" in text(app)
         await pilot.press(key)
         await pilot.pause()
         assert isinstance(app.screen, TrainingScreen)
@@ -132,4 +132,4 @@ async def test_ctrl_c_says_which_key_leaves(write_run: WriteRun) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("ctrl+c")
         await pilot.pause()
-        assert [said.message for said in app._notifications] == ["q leaves tuitrain."]
+        assert [said.message for said in app._notifications] == ["Press q to quit"]

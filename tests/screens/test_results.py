@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 from textual.widgets import ContentSwitcher
 
-from tuitrain.app import app as app_module
+from tuitrain.app import run_lifecycle as app_module
 from tuitrain.app.app import TuitrainApp
 from tuitrain.errors import RunError
 from tuitrain.hosts.thread import ThreadHost
@@ -58,7 +58,7 @@ async def test_more_epochs_after_the_end(write_run: WriteRun, monkeypatch: pytes
         app.screen.tick()
         await pilot.press(*(["enter", "r"] if begin.startswith("r") else ["e"]))
         await pilot.pause()
-        assert "Number of epochs in all" in text(app)
+        assert "Total number of epochs" in text(app)
         assert "8" in text(app)
         await pilot.press("backspace", "3", "enter")
         await pilot.pause()

@@ -31,7 +31,7 @@ from tuitrain.widgets.tables.compare_rows import Look, rows
 from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.colors import theme_color
 from tuitrain.widgets.terminal.footer import FittingFooter
-from tuitrain.widgets.terminal.refresh import TickingScreen
+from tuitrain.widgets.terminal.refresh import PollingScreen
 
 # Seconds that one look at the runs may take, all together, and between two while there is much to read.
 BUDGET, PAUSE = 0.03, 0.005
@@ -46,7 +46,7 @@ NAME = 24
 Zoom = Literal["both", "charts", "table"]
 
 
-class CompareScreen(TickingScreen):
+class CompareScreen(PollingScreen):
     """Curves, settings and results of several runs, those that go on included."""
 
     CSS_PATH = "compare.tcss"
@@ -115,7 +115,7 @@ class CompareScreen(TickingScreen):
         self._share_room()
 
     def on_screen_resume(self) -> None:
-        notifications.title(self.app, f"{len(self.runs)} runs compared")
+        notifications.set_title(self.app, f"{len(self.runs)} runs compared")
 
     def tick(self) -> None:
         if self._reading:

@@ -31,6 +31,7 @@ from tuitrain.widgets.panels.run_detail import RunDetail
 from tuitrain.widgets.tables.runs import RunTable
 from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.footer import FittingFooter
+from tuitrain.widgets.terminal.textual_internals import bindings_of
 
 # Seconds of reading before the first picture, and at a stretch from then on.
 FIRST, STRETCH = 0.05, 0.04
@@ -84,7 +85,7 @@ class HomeScreen(HomeView):
     # What is there, and what of it is drawn.
 
     def tick(self) -> None:
-        notifications.title(self.app, "tuitrain")
+        notifications.set_title(self.app, "tuitrain")
         self._read(STRETCH if self._drawn else FIRST)
         self._look_at_sweeps()
         self.draw()
@@ -233,7 +234,7 @@ class HomeScreen(HomeView):
 
     def _offer(self) -> None:
         """The footer is built anew only where other keys work."""
-        works = [self.check_action(binding.action, ()) for _, binding in self._bindings]
+        works = [self.check_action(binding.action, ()) for binding in bindings_of(self)]
         if works != self._works:
             self._works = works
             self.refresh_bindings()

@@ -10,10 +10,10 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from tuitrain.errors import TuitrainError
-from tuitrain.widgets.terminal.refresh import Aside
+from tuitrain.widgets.terminal.refresh import OverlayScreen
 
 
-class PromptScreen(Aside[str | None]):
+class PromptScreen(OverlayScreen[str | None]):
     """Dismissed with the text once `check` raises no TuitrainError for it; None for escape.
 
     `check` is asked at each change where it is `live`, else at enter alone; typing does not replace a `kept` value.

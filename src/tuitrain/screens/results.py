@@ -26,14 +26,14 @@ from tuitrain.widgets.messages import OpenNewRun, ResumeRun
 from tuitrain.widgets.panels import run_report
 from tuitrain.widgets.panels.fixed_text import Said
 from tuitrain.widgets.terminal.footer import FittingFooter
-from tuitrain.widgets.terminal.refresh import BUDGET, TickingScreen
+from tuitrain.widgets.terminal.refresh import BUDGET, PollingScreen
 
 PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients")
 # The evaluations a run may have, in the order in which `e` goes through them.
 EVALUATIONS = (("test", "last"), ("test", "best"), ("validation", "last"))
 
 
-class ResultsScreen(TickingScreen):
+class ResultsScreen(PollingScreen):
     """The results of a run, page by page; what is still being written is followed."""
 
     CSS_PATH = "results.tcss"
@@ -58,7 +58,7 @@ class ResultsScreen(TickingScreen):
         Binding("y", "clone", "clone", tooltip="A new run with these settings", id="run.clone"),
         Binding("escape", "matrix", "matrix", tooltip="Back to the matrix", id="run.matrix"),
         Binding("escape", "app.pop_screen", "runs", tooltip="Back", id="run.back"),
-        Binding("q", "app.quit", tooltip="Leave tuitrain", show=False),
+        Binding("q", "app.quit", tooltip="Quit", show=False),
     ]
 
     def __init__(self, folder: RunFolder) -> None:
@@ -100,7 +100,7 @@ class ResultsScreen(TickingScreen):
 
     def tick(self) -> None:
         news = self.run.poll(BUDGET) or self._seen_until < 0
-        if not self.hurries(self.run.behind) and news:
+        if not self.skip_redraw(self.run.behind) and news:
             self._read_evaluations()
             self._show()
 

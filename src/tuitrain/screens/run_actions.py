@@ -19,7 +19,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.writer import is_default_name
 from tuitrain.text import plain
 from tuitrain.widgets.messages import AskChoice, AskValue, OpenNewRun, ResumeRun
-from tuitrain.widgets.terminal.refresh import TickingScreen
+from tuitrain.widgets.terminal.refresh import PollingScreen
 
 if TYPE_CHECKING:
     from tuitrain.hosts.export import Format
@@ -56,7 +56,7 @@ class Deletion(NamedTuple):
     runs: list[tuple[RunFolder, RunFolder]]
 
 
-class RunActions(TickingScreen):
+class RunActions(PollingScreen):
     """`runs_dir` holds the runs; `selected` is the one that is meant, `targets` all of them; `changed` reads again."""
 
     runs_dir: Path

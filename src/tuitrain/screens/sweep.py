@@ -124,7 +124,7 @@ class SweepScreen(SweepActions):
     def _show(self) -> None:
         ended = sum(one.done for one in self._outcomes)
         part = analysis.part_done(self._sweep, self._outcomes)
-        notifications.title(self.app, f"{part:.0%} {self._sweep.name} · {self.status}")
+        notifications.set_title(self.app, f"{part:.0%} {self._sweep.name} · {self.status}")
         self.query_one("#head", Said).say(self._head(ended))
         self.query_one("#progress", Said).say(progress("runs", part, max(20, self.size.width - 2), blocks=self._blocks))
         self.query_one("#best", Said).say(self._best())

@@ -15,7 +15,7 @@ from tuitrain.hosts.sweeps.pool import start_sweep_in_background, stop_sweep
 from tuitrain.runs.sweeps.folder import OPEN, SweepFolder
 from tuitrain.runs.sweeps.index import Outcome
 from tuitrain.widgets.messages import AskChoice, AskValue
-from tuitrain.widgets.terminal.refresh import TickingScreen
+from tuitrain.widgets.terminal.refresh import PollingScreen
 
 ADD = "add"
 SWEEP_CHANGES: list[BindingType] = [
@@ -28,7 +28,7 @@ SWEEP_CHANGES: list[BindingType] = [
 ]
 
 
-class SweepActions(TickingScreen):
+class SweepActions(PollingScreen):
     """`folder` is the sweep's; `selected` is the run under the cursor; `status` is the sweep's."""
 
     folder: SweepFolder

@@ -18,7 +18,7 @@ from tuitrain.widgets.messages import OpenSweep
 from tuitrain.widgets.panels.fixed_text import Said
 from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.footer import FittingFooter
-from tuitrain.widgets.terminal.refresh import TickingScreen
+from tuitrain.widgets.terminal.refresh import PollingScreen
 
 COLUMNS = ("sweep", "status", "runs", "best", "with", "id")
 
@@ -31,7 +31,7 @@ class Table(DataTable[Text]):
     ]
 
 
-class SweepsScreen(TickingScreen):
+class SweepsScreen(PollingScreen):
     """The sweeps of the runs folder, newest first."""
 
     CSS_PATH = "sweep.tcss"
@@ -58,7 +58,7 @@ class SweepsScreen(TickingScreen):
         table.focus()
 
     def tick(self) -> None:
-        notifications.title(self.app, "tuitrain · sweeps")
+        notifications.set_title(self.app, "tuitrain · sweeps")
         self._indexes = {
             folder.id: self._indexes.get(folder.id, SweepIndex(folder)) for folder in sweeps(self._runs_dir)
         }

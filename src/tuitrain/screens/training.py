@@ -21,13 +21,13 @@ from tuitrain.widgets.panels import live
 from tuitrain.widgets.panels.fixed_text import Said
 from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.footer import FittingFooter
-from tuitrain.widgets.terminal.refresh import BUDGET, TickingScreen
+from tuitrain.widgets.terminal.refresh import BUDGET, PollingScreen
 
 PAGES = ("curves", "gradients", "log")
 LOG_LINES = 3
 
 
-class TrainingScreen(TickingScreen):
+class TrainingScreen(PollingScreen):
     """A run that goes on, read from its folder; leaving this screen changes nothing for the run."""
 
     CSS_PATH = "training.tcss"
@@ -49,7 +49,7 @@ class TrainingScreen(TickingScreen):
         Binding("3", "page('log')", "log", tooltip="All that the run printed", id="training.log"),
         Binding("k", "checkpoint", "checkpoint", tooltip="Save a checkpoint now", id="training.checkpoint"),
         Binding("escape", "app.pop_screen", "runs", tooltip="Back; the run goes on", id="training.back"),
-        Binding("q", "app.quit", tooltip="Leave tuitrain", show=False),
+        Binding("q", "app.quit", tooltip="Quit", show=False),
     ]
 
     def __init__(self, folder: RunFolder) -> None:
@@ -85,7 +85,7 @@ class TrainingScreen(TickingScreen):
     def tick(self) -> None:
         was_active, before = self._active, self.run.state.started
         self.run.poll(BUDGET)
-        if self.hurries(self.run.behind):
+        if self.skip_redraw(self.run.behind):
             return
         self._active = self.run.status in ("queued", "running", "paused")
         if was_active and not self._active and before is not None:
@@ -93,7 +93,7 @@ class TrainingScreen(TickingScreen):
         self._tell_refused()
         state = self.run.state
         whole = f"{state.step / state.steps:.0%} " if state.steps and state.active else ""
-        notifications.title(self.app, f"{whole}{self.run.info.name} · {self.run.status}")
+        notifications.set_title(self.app, f"{whole}{self.run.info.name} · {self.run.status}")
         self._page()
         self._lines()
         self.refresh_bindings()
@@ -160,7 +160,7 @@ class TrainingScreen(TickingScreen):
         # A page that was seen before is there at once, and a moment later what is new.
         if page in self._seen_pages:
             self.refresh_bindings()
-            self.call_after_refresh(self._go)
+            self.call_after_refresh(self.poll_now)
         else:
             self._page()
             self.refresh_bindings()
@@ -187,7 +187,7 @@ class TrainingScreen(TickingScreen):
         if not self._active:
             self.post_message(ResumeRun(self.run.folder, ask=True, watch=True))
             return
-        self._ask("epochs", str(self.run.state.epochs), "Number of epochs in all")
+        self._ask("epochs", str(self.run.state.epochs), "Total number of epochs")
 
     def action_detach(self) -> None:
         self.post_message(MoveToBackground())

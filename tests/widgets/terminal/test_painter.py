@@ -51,8 +51,8 @@ def _seen(cell: Char) -> object:
 
 def repainted(cells: Cells) -> list[list[object]]:
     shown = Shown(*cells.size)
-    cells.forget()
-    shown.write(cells.changes())
+    cells.invalidate()
+    shown.write(cells.take_changes())
     return shown.cells
 
 
@@ -65,9 +65,9 @@ def test_differences_add_up_to_the_whole() -> None:
         segments = [Segment(chance.choice(WORDS), Style.parse(chance.choice(STYLES))) for _ in range(6)]
         strip = Strip(segments).adjust_cell_length(size.width - x)
         line = [strip] if not x else [Strip([Segment(" " * x)]), strip]
-        cells.take(LayoutUpdate([line], Region(0, y, size.width, 1)), size, ColorSystem.TRUECOLOR)
-        shown.write(cells.changes())
-        assert not cells.changes()
+        cells.apply(LayoutUpdate([line], Region(0, y, size.width, 1)), size, ColorSystem.TRUECOLOR)
+        shown.write(cells.take_changes())
+        assert not cells.take_changes()
         now = shown.cells
         assert now == repainted(cells)
 
@@ -76,8 +76,8 @@ def test_only_what_differs_is_written() -> None:
     size, cells = Size(60, 1), Cells()
 
     def write(*segments: Segment) -> str:
-        cells.take(LayoutUpdate([[Strip(segments)]], Region(0, 0, 60, 1)), size, ColorSystem.TRUECOLOR)
-        return cells.changes()
+        cells.apply(LayoutUpdate([[Strip(segments)]], Region(0, 0, 60, 1)), size, ColorSystem.TRUECOLOR)
+        return cells.take_changes()
 
     dark, bold = Style.parse("#ffffff on #000000"), Style.parse("bold #ffffff on #000000")
     write(Segment("loss 0.1234" + " " * 49, dark))
@@ -154,12 +154,12 @@ async def test_a_line_on_which_answers_come_late_is_slow_unless_its_user_says_ot
     app = TuitrainApp(runs_dir, ThreadHost())
     async with app.run_test():
         for late, slow in ((0.01, False), (0.5, True), (0.2, True), (0.1, False)):
-            app._asked = monotonic() - late
+            app._probe_sent = monotonic() - late
             app.on_cursor_position()
             assert app.slow == slow
-        app._late, app.slow_line = True, "off"
+        app._measured_slow, app.slow_line = True, "off"
         assert not app.slow
-        app._late, app.slow_line = False, "on"
+        app._measured_slow, app.slow_line = False, "on"
         assert app.slow
 
 
@@ -174,7 +174,7 @@ async def test_what_a_full_line_does_not_carry_comes_with_the_answer(
         await pilot.pause()
         driver = app._driver
         assert isinstance(driver, Terminal)
-        app._asked, app._answered, app._asked_at = monotonic(), 0.3, app.written - 5000
+        app._probe_sent, app._latency, app._written_at_probe = monotonic(), 0.3, app.written - 5000
         await pilot.press("question_mark")
         await pilot.pause()
         assert not any("keys" in line for line in driver.shown.screen.display)

@@ -1,7 +1,7 @@
-"""The cells of the screen, and the fewest bytes that turn what a terminal shows into them.
+"""Keep the cells of the screen and compute the shortest output that updates a terminal.
 
-Textual writes whole widgets again, with the whole style before every piece of text and a reset behind it; of a chart
-that grew by a point that is twenty times what has changed.
+Textual rewrites whole widgets and repeats the full style around every segment. For a chart that grew by one point this
+takes twenty times the bytes of the changed cells.
 """
 
 import re
@@ -12,24 +12,25 @@ from typing import NamedTuple
 from rich.cells import split_graphemes
 from rich.color import ColorSystem
 from rich.segment import Segment
-from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.geometry import Size
 from textual.strip import Strip
 
-# Latin, Greek, Cyrillic, lines, blocks and braille: one cell each. All else is looked up.
+from tuitrain.widgets.terminal.textual_internals import ChopsUpdate, CompositorUpdate, LayoutUpdate, style_codes
+
+# Latin, Greek, Cyrillic, box drawing, blocks and braille take one cell each; other widths are looked up.
 _NARROW = re.compile("[\x20-\x7e\xa0-\xac\xae-\u02ff\u0370-\u0482\u2500-\u25fc\u2800-\u28ff]*")
 _UNKNOWN = "\0"
-# Underlined, reversed, crossed out: what is seen of a style where there is only a space.
-_SEEN_ON_BLANK = frozenset({"4", "7", "9", "21", "53"})
-# The code that ends an attribute: one may end two.
+# SGR codes that are visible on a space: underline, reverse, strike, double underline, overline.
+_VISIBLE_ON_BLANK = frozenset({"4", "7", "9", "21", "53"})
+# The SGR code that ends an attribute; some end two.
 _END = {"1": "22", "2": "22", "3": "23", "4": "24", "5": "25", "6": "25", "7": "27", "8": "28", "9": "29", "21": "24",
         "51": "54", "52": "54", "53": "55"}  # fmt: skip
-# Cells that are written again rather than stepped over.
-_STEP = 4
+# Unchanged cells that are cheaper to rewrite than to skip by a cursor movement.
+_SKIP = 4
 
 
 class Pen(NamedTuple):
-    """A style as SGR codes; an empty colour is the terminal's own."""
+    """A style as SGR codes; an empty color is the terminal's default."""
 
     foreground: str
     background: str
@@ -40,7 +41,7 @@ _PLAIN = Pen("", "", frozenset())
 
 
 class Cells:
-    """What the screen should show, and what the terminal does."""
+    """The cells that the screen should show, and the cells that the terminal shows now."""
 
     def __init__(self) -> None:
         self.size = Size(0, 0)
@@ -48,12 +49,12 @@ class Cells:
         self._shown: list[tuple[list[str], list[Pen]]] = []
         self._touched: set[int] = set()
 
-    def take(self, update: CompositorUpdate, size: Size, colors: ColorSystem) -> None:
-        """What the screen should show from now on. Another size: nothing that was known holds."""
+    def apply(self, update: CompositorUpdate, size: Size, colors: ColorSystem) -> None:
+        """Store an update. A new `size` invalidates everything."""
         if size != self.size:
             self.size = size
             self._wanted = [_blank(size.width, "") for _ in range(size.height)]
-            self.forget()
+            self.invalidate()
         for y, x, strip in _strips(update):
             if y < size.height:
                 self._touched.add(y)
@@ -61,18 +62,21 @@ class Cells:
                 for segment in strip:
                     x = _put(chars, pens, x, segment, colors)
 
-    def forget(self) -> None:
-        """The terminal may show anything."""
+    def invalidate(self) -> None:
+        """Assume nothing about what the terminal shows."""
         self._shown = [_blank(self.size.width, _UNKNOWN) for _ in self._wanted]
         self._touched = set(range(self.size.height))
 
-    def changes(self) -> str:
-        """What to write, which is taken as written; it leaves the terminal's own style, and the cursor anywhere."""
+    def take_changes(self) -> str:
+        """Return the output that updates the terminal, and assume that it is written.
+
+        It resets the style and leaves the cursor at an unspecified position.
+        """
         out: list[str] = []
         pen = _PLAIN
         for y in sorted(self._touched):
             if self._wanted[y] != self._shown[y]:
-                pen = self._row(y, pen, out)
+                pen = self._write_row(y, pen, out)
                 chars, pens = self._wanted[y]
                 self._shown[y] = (chars.copy(), pens.copy())
         self._touched.clear()
@@ -80,22 +84,22 @@ class Cells:
             out.append("\x1b[m")
         return "".join(out)
 
-    def _row(self, y: int, pen: Pen, out: list[str]) -> Pen:
+    def _write_row(self, y: int, pen: Pen, out: list[str]) -> Pen:
         (chars, pens), (old_chars, old_pens) = self._wanted[y], self._shown[y]
-        at = -1
+        cursor = -1  # column, or -1 if unknown
         for x, (char, wanted, old, shown) in enumerate(zip(chars, pens, old_chars, old_pens, strict=True)):
             if not char or (char == old and wanted is shown):
                 continue
-            if x != at:
-                between = range(at, x) if 0 <= at < x <= at + _STEP else ()
+            if x != cursor:
+                between = range(cursor, x) if 0 <= cursor < x <= cursor + _SKIP else ()
                 if between and all(chars[i] and not _change(pen, pens[i], chars[i] == " ")[0] for i in between):
-                    out.extend(chars[at:x])
+                    out.extend(chars[cursor:x])
                 else:
-                    out.append(f"\x1b[{x + 1}G" if at >= 0 else f"\x1b[{y + 1};{x + 1}H")
+                    out.append(f"\x1b[{x + 1}G" if cursor >= 0 else f"\x1b[{y + 1};{x + 1}H")
             escape, pen = _change(pen, wanted, char == " ")
             out.append(escape + char)
-            # How far a terminal moves on behind what is not narrow is its own affair.
-            at = x + 1 if _NARROW.fullmatch(char) else -1
+            # Terminals disagree on the width of characters that are not narrow.
+            cursor = x + 1 if _NARROW.fullmatch(char) else -1
         return pen
 
 
@@ -104,7 +108,7 @@ def _blank(width: int, char: str) -> tuple[list[str], list[Pen]]:
 
 
 def _strips(update: CompositorUpdate) -> Iterator[tuple[int, int, Strip]]:
-    """Row, column and content of what is in an update."""
+    """Yield row, column and strip of each part of an update."""
     if isinstance(update, LayoutUpdate):
         for y, line in enumerate(update.strips, update.region.y):
             x = update.region.x
@@ -119,11 +123,11 @@ def _strips(update: CompositorUpdate) -> Iterator[tuple[int, int, Strip]]:
 
 
 def _put(chars: list[str], pens: list[Pen], x: int, segment: Segment, colors: ColorSystem) -> int:
-    """Put a segment's text where it belongs; the column behind it."""
+    """Store a segment at column `x` and return the column after it."""
     text, style, control = segment
     if control:
         return x
-    codes = "" if style is None else style._ansi if style._ansi is not None else Strip.render_ansi(style, colors)
+    codes = style_codes(style, colors)
     new = list(text) if _NARROW.fullmatch(text) else _split(text)
     pen, blank = _pen(codes, False), _pen(codes, True)
     end = min(x + len(new), len(chars))
@@ -134,7 +138,7 @@ def _put(chars: list[str], pens: list[Pen], x: int, segment: Segment, colors: Co
 
 @lru_cache(1024)
 def _split(text: str) -> list[str]:
-    """One string a cell: what has no width goes with what is before it, and behind what is wide are empty ones."""
+    """Split text into one string per cell: zero-width characters join the cell before, wide ones add empty cells."""
     cells: list[str] = []
     for start, end, width in split_graphemes(text)[0]:
         cells += [text[start:end], *[""] * (width - 1)] if width else []
@@ -143,7 +147,7 @@ def _split(text: str) -> list[str]:
 
 @lru_cache(4096)
 def _pen(codes: str, blank: bool) -> Pen:
-    """The pen of a style's codes; of a blank one only what can be seen."""
+    """Parse SGR codes; for a blank cell keep only what is visible on it."""
     parts: Iterator[str] = iter(codes.split(";") if codes else ())
     colors, attributes = {"3": "", "4": ""}, set()
     for part in parts:
@@ -157,20 +161,20 @@ def _pen(codes: str, blank: bool) -> Pen:
         else:
             attributes.add(part)
     if blank:
-        attributes &= _SEEN_ON_BLANK
-    return _same(Pen(colors["3"] if attributes or not blank else "", colors["4"], frozenset(attributes)))
+        attributes &= _VISIBLE_ON_BLANK
+    return _interned(Pen(colors["3"] if attributes or not blank else "", colors["4"], frozenset(attributes)))
 
 
 @lru_cache(4096)
-def _same(pen: Pen) -> Pen:
-    """One object for equal pens, so that comparing them is quick."""
+def _interned(pen: Pen) -> Pen:
+    """Return one object per value, so that pens can be compared by identity."""
     return pen
 
 
 @lru_cache(8192)
 def _change(old: Pen, new: Pen, blank: bool) -> tuple[str, Pen]:
-    """The shortest sequence from one pen to another, and the pen that is held then; for a blank another may do."""
-    if blank and not new.attributes and not old.attributes & _SEEN_ON_BLANK:
+    """Return the shortest sequence from `old` to `new`, and the resulting pen; on a blank it may differ from `new`."""
+    if blank and not new.attributes and not old.attributes & _VISIBLE_ON_BLANK:
         new = Pen(old.foreground, new.background, old.attributes)
     if old == new:
         return "", old

@@ -1,4 +1,4 @@
-"""What a terminal shows outside its screen: its title, a bell, a notification."""
+"""The window title, the bell and desktop notifications."""
 
 import os
 from weakref import WeakKeyDictionary
@@ -6,37 +6,33 @@ from weakref import WeakKeyDictionary
 from textual.app import App
 
 from tuitrain.text import plain
+from tuitrain.widgets.terminal.textual_internals import write_to_terminal
 
 _titles: WeakKeyDictionary[App[None], str] = WeakKeyDictionary()
 
 
-def title(app: App[None], text: str) -> None:
-    """Set the window's title, which is also that of a pane of tmux; an empty one leaves it to the terminal."""
+def set_title(app: App[None], text: str) -> None:
+    """Set the title of the terminal window or tmux pane; an empty text restores the terminal's default."""
     sequence = f"\x1b]2;{plain(text, 100)}\x07"
     if _titles.get(app) != sequence:
         _titles[app] = sequence
-        _write(app, sequence)
+        write_to_terminal(app, sequence)
 
 
-def keep_title(app: App[None]) -> None:
-    """Have the terminal remember the title that it has; `give_title_back` shows it again."""
-    _write(app, "\x1b[22;2t")
+def save_title(app: App[None]) -> None:
+    """Push the present title on the terminal's title stack."""
+    write_to_terminal(app, "\x1b[22;2t")
 
 
-def give_title_back(app: App[None]) -> None:
-    _write(app, "\x1b[23;2t")
+def restore_title(app: App[None]) -> None:
+    """Pop the title that `save_title` pushed."""
+    write_to_terminal(app, "\x1b[23;2t")
 
 
 def alert(app: App[None], text: str) -> None:
-    """A bell, and a notification (OSC 9) where the terminal knows it; tmux is asked to pass it on."""
+    """Ring the bell and send a desktop notification (OSC 9), through tmux if necessary."""
     notification = f"\x1b]9;{plain(text, 200)}\x07"
     if os.environ.get("TMUX"):
         notification = f"\x1bPtmux;{notification.replace(chr(27), chr(27) * 2)}\x1b\\"
     app.bell()
-    _write(app, notification)
-
-
-def _write(app: App[None], sequence: str) -> None:
-    driver = app._driver
-    if driver is not None and not driver.is_headless:
-        driver.write(sequence)
+    write_to_terminal(app, notification)

@@ -1,110 +1,104 @@
-"""Writing the screen to the terminal: only what has changed, and no more at a time than the line carries."""
+"""Write screen updates to the terminal as cell differences, and no faster than the connection carries them."""
 
 import asyncio
 from time import monotonic
 from typing import Literal
 
-from rich.color import ColorSystem
-from rich.console import RenderableType
-from textual._ansi_sequences import SYNC_END, SYNC_START
-from textual._compositor import CompositorUpdate
-from textual.app import App
 from textual.events import Resize
-from textual.screen import Screen
+from textual.geometry import Size
 
 from tuitrain.widgets.terminal.cells import Cells
+from tuitrain.widgets.terminal.textual_internals import (
+    SYNC_END,
+    SYNC_START,
+    CompositorUpdate,
+    InternalsApp,
+    write_to_terminal,
+)
 
-# Updates of at least so many bytes are shown at once by terminals that can.
-_WHOLE = 500
-# Seconds between two questions to the terminal, which it answers once it has shown what came before; and after which an
-# answer is not waited for any more.
-_ASK_AGAIN, _LOST = 2.0, 10.0
-# An answer after so many seconds makes a line slow, and one after fewer makes it quick again.
-_LATE, _SOON = 0.25, 0.15
-# So many bytes may be on the way unanswered; more only make keys wait.
-_UNDERWAY = 4000
-_QUESTION = "\x1b[6n"
+# Bytes from which an update is sent as one synchronized block.
+_SYNC_SIZE = 500
+# Seconds between two latency probes, and seconds after which a probe counts as lost.
+_PROBE_INTERVAL, _PROBE_TIMEOUT = 2.0, 10.0
+# Seconds of latency above which a connection becomes slow, and below which it is fast again.
+_SLOW_LATENCY, _FAST_LATENCY = 0.25, 0.15
+# Bytes sent after an unanswered probe; more would delay the answers to keys.
+_MAX_UNCONFIRMED = 4000
+# DSR: the terminal reports the cursor position after it has processed everything before.
+_PROBE = "\x1b[6n"
 
 
-class PaintedApp(App[None]):
-    """An app whose screen is written cell by cell."""
+class PaintedApp(InternalsApp):
+    """An app that sends only changed cells to the terminal and measures the terminal's latency."""
 
     def __init__(self) -> None:
         super().__init__()
         self._cells = Cells()
         self.written = 0
-        """Bytes of the screen so far."""
+        """Bytes of screen updates written so far."""
         self.slow_line: Literal["auto", "on", "off"] = "auto"
-        self._late = False
-        self._asked: float | None = None
-        self._asked_last = 0.0
-        self._asked_at = 0
-        self._answered: float | None = None
+        self._measured_slow = False
+        self._probe_sent: float | None = None
+        self._last_probe = 0.0
+        self._written_at_probe = 0
+        self._latency: float | None = None
 
-    def _display(self, screen: "Screen[object]", renderable: RenderableType | None) -> None:
-        driver = self._driver
-        if not isinstance(renderable, CompositorUpdate) or self._batch_count or driver is None or driver.is_headless:
-            super()._display(screen, renderable)
-            return
-        if self._running and not self._closed:
-            colors = self.console._color_system or ColorSystem.TRUECOLOR
-            self._cells.take(renderable, screen.outer_size, colors)
-            self._paint()
-        self.post_display_hook()
+    def paint(self, update: CompositorUpdate, size: Size) -> None:
+        self._cells.apply(update, size, self.color_system)
+        self._write_changes()
 
     @property
     def slow(self) -> bool:
-        """Whether the line to the terminal is slow: as the user says, or because the terminal answers late."""
-        return self._late if self.slow_line == "auto" else self.slow_line == "on"
+        """Whether the connection is slow: the user's choice, or the measured latency."""
+        return self._measured_slow if self.slow_line == "auto" else self.slow_line == "on"
 
-    def _paint(self) -> None:
-        if self._driver is None or self._full():
+    def _write_changes(self) -> None:
+        if self._saturated():
             return
-        text = self._cells.changes()
+        text = self._cells.take_changes()
         if not text:
             return
         x, y = self.screen.outer_size.clamp_offset(self.cursor_position)
         text += f"\x1b[{y + 1};{x + 1}H"
-        if self._sync_available and len(text) >= _WHOLE:
+        if self.supports_sync and len(text) >= _SYNC_SIZE:
             text = f"{SYNC_START}{text}{SYNC_END}"
         now = monotonic()
-        if self._asked is None and now - self._asked_last > _ASK_AGAIN:
-            self._asked = self._asked_last = now
-            self._asked_at = self.written
-            text += _QUESTION
+        if self._probe_sent is None and now - self._last_probe > _PROBE_INTERVAL:
+            self._probe_sent = self._last_probe = now
+            self._written_at_probe = self.written
+            text += _PROBE
         self.written += len(text.encode())
-        self._driver.write(text)
+        write_to_terminal(self, text)
 
-    def _full(self) -> bool:
-        """Whether the line has enough to carry; what is held back then comes with the answer, as one difference."""
-        if self._asked is None or self._answered is None:
+    def _saturated(self) -> bool:
+        """Whether too many bytes are unconfirmed. Held-back changes follow the next answer as one difference."""
+        if self._probe_sent is None or self._latency is None:
             return False
-        if monotonic() - self._asked > _LOST:
-            self._asked = None
-        full = self._asked is not None and self.written - self._asked_at > _UNDERWAY
-        if full:
-            self.set_timer(_LOST, self._paint)
-        return full
+        if monotonic() - self._probe_sent > _PROBE_TIMEOUT:
+            self._probe_sent = None
+        saturated = self._probe_sent is not None and self.written - self._written_at_probe > _MAX_UNCONFIRMED
+        if saturated:
+            self.set_timer(_PROBE_TIMEOUT, self._write_changes)
+        return saturated
 
     def on_cursor_position(self) -> None:
-        """The answer."""
-        if self._asked is not None:
-            self._answered, self._asked = monotonic() - self._asked, None
-            self._late = self._answered > (_SOON if self._late else _LATE)
-            self._paint()
+        """The terminal answers a probe."""
+        if self._probe_sent is not None:
+            self._latency, self._probe_sent = monotonic() - self._probe_sent, None
+            self._measured_slow = self._latency > (_FAST_LATENCY if self._measured_slow else _SLOW_LATENCY)
+            self._write_changes()
 
-    async def _on_exit_app(self) -> None:
-        # An answer that comes when the app has gone would be typed into the shell.
-        if self._asked is not None and self._answered is not None:
-            await asyncio.sleep(min(1.0, 2 * self._answered))
-        await super()._on_exit_app()
+    async def before_exit(self) -> None:
+        # A late answer to a probe would be typed into the shell.
+        if self._probe_sent is not None and self._latency is not None:
+            await asyncio.sleep(min(1.0, 2 * self._latency))
 
     def on_resize(self, event: Resize) -> None:
-        """Of the size it had it comes when the terminal was left to others for a time."""
+        # A resize to the same size follows a suspend: other programs may have written to the terminal.
         if event.size == self._cells.size:
             self.action_redraw()
 
     def action_redraw(self) -> None:
-        """Write all of the screen, whatever stands on the terminal."""
-        self._cells.forget()
-        self._paint()
+        """Send every cell again."""
+        self._cells.invalidate()
+        self._write_changes()

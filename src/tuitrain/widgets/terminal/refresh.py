@@ -1,4 +1,4 @@
-"""Screens that follow something which changes."""
+"""Screens that poll changing data at a rate that bounds the cost of redrawing."""
 
 from math import inf
 from time import perf_counter
@@ -8,87 +8,90 @@ from textual.timer import Timer
 
 from tuitrain.widgets.terminal.painter import PaintedApp
 
-# The part of one core that redrawing may cost, and the seconds between two redraws that it is held within.
-SHARE = 0.05
-SHORTEST, LONGEST = 0.5, 5.0
-# Seconds for a tick to read in, which keys wait for.
+# Share of one core that redrawing may take, and the seconds between two redraws.
+CPU_SHARE = 0.05
+MIN_INTERVAL, MAX_INTERVAL = 0.5, 5.0
+# Seconds that one tick may read; keys wait that long.
 BUDGET = 0.025
-# Between two ticks that read what has long been there, and between two of them that show it.
-PAUSE, REDRAW = 0.01, 0.5
-# The bytes a second that redrawing may write to the terminal, and on a slow line, where it may be as seldom as that.
-BYTES, SLOW_BYTES, SLOW_LONGEST = 1000, 300, 20.0
+# While a tick lags behind existing data: seconds between two ticks, and between two redraws.
+CATCH_UP_INTERVAL, CATCH_UP_REDRAW = 0.01, 0.5
+# Bytes per second that redrawing may write; a slow connection gets fewer bytes and longer intervals.
+BYTES, SLOW_BYTES, SLOW_MAX_INTERVAL = 1000, 300, 20.0
 
 
-class Aside(ModalScreen[ScreenResultType]):
-    """A small screen that leaves the one below to be watched."""
+class OverlayScreen(ModalScreen[ScreenResultType]):
+    """A small modal screen; the screen below keeps polling."""
 
 
-class TickingScreen(Screen[None]):
-    """Calls `tick` when it is shown and from then on, the more seldom the more a redraw costs, and the more it writes;
-    not while covered by another screen than an `Aside`."""
+class PollingScreen(Screen[None]):
+    """A screen that calls `tick` when shown, then at intervals that grow with the time and bytes of a redraw.
+
+    It pauses while another screen covers it, unless that is an `OverlayScreen`.
+    """
 
     _timer: Timer | None = None
     _shown = False
-    _seen = False
-    _counted = 0
+    _was_shown = False
+    _counted_bytes = 0
     _behind = False
     _drawn_at = -inf
 
     def tick(self) -> None:
-        """Read what is new, for a short time, and update each widget once. A test may call it instead of the clock."""
+        """Read new data for at most about `BUDGET` seconds and update each widget once."""
         raise NotImplementedError
 
-    def hurries(self, behind: bool) -> bool:
-        """For a tick that has read, but maybe not all that there is: whether it leaves showing it to the next, which
-        comes at once."""
+    def skip_redraw(self, behind: bool) -> bool:
+        """Return whether this tick should leave drawing to the next one, which follows at once.
+
+        A tick calls this after reading; `behind` says that it has not read everything yet.
+        """
         self._behind, now = behind, perf_counter()
-        if behind and now - self._drawn_at < REDRAW:
+        if behind and now - self._drawn_at < CATCH_UP_REDRAW:
             return True
         self._drawn_at = now
         return False
 
     def on_screen_resume(self) -> None:
         self._shown = True
-        # What was seen before is there at once, and a moment later what is new.
-        if self._seen:
-            self.call_after_refresh(self._go)
+        if self._was_shown:
+            # Show the previous content first.
+            self.call_after_refresh(self.poll_now)
         else:
-            self._seen = True
-            self._go()
+            self._was_shown = True
+            self.poll_now()
 
     def on_screen_suspend(self) -> None:
-        if isinstance(self.app.screen, Aside):
+        if isinstance(self.app.screen, OverlayScreen):
             return
         self._shown = False
-        self._stop()
+        self._stop_timer()
 
     def on_unmount(self) -> None:
         self._shown = False
-        self._stop()
+        self._stop_timer()
 
-    def _go(self) -> None:
-        self._stop()
-        # A call that waited may come when the screen, or the app, has begun to close.
+    def poll_now(self) -> None:
+        """Call `tick` at once and restart the interval."""
+        self._stop_timer()
+        # A deferred call may arrive after the screen or the app began to close.
         if not (self._shown and self.is_attached):
             return
         started = perf_counter()
         self.tick()
-        self.call_after_refresh(self._again, started)
+        self.call_after_refresh(self._schedule, started)
 
-    @property
-    def _written(self) -> int:
-        return self.app.written if isinstance(self.app, PaintedApp) else 0
+    def _schedule(self, started: float) -> None:
+        if not self._shown or self._timer is not None:
+            return
+        app = self.app if isinstance(self.app, PaintedApp) else None
+        slow = app is not None and app.slow
+        # The bytes of the redraw before this one: this one's may not be written yet.
+        before, self._counted_bytes = self._counted_bytes, app.written if app is not None else 0
+        line = (self._counted_bytes - before) / (SLOW_BYTES if slow else BYTES)
+        wait = CATCH_UP_INTERVAL if self._behind else max(MIN_INTERVAL, (perf_counter() - started) / CPU_SHARE, line)
+        self._timer = self.set_timer(min(SLOW_MAX_INTERVAL if slow else MAX_INTERVAL, wait), self.poll_now)
 
-    def _again(self, started: float) -> None:
-        if self._shown and self._timer is None:
-            slow = isinstance(self.app, PaintedApp) and self.app.slow
-            # What the last redraw but this one wrote: this one may still wait to be written.
-            before, self._counted = self._counted, self._written
-            line = (self._counted - before) / (SLOW_BYTES if slow else BYTES)
-            wait = PAUSE if self._behind else max(SHORTEST, (perf_counter() - started) / SHARE, line)
-            self._timer = self.set_timer(min(SLOW_LONGEST if slow else LONGEST, wait), self._go)
-
-    def _stop(self) -> None:
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.stop()
             self._timer = None

@@ -1,0 +1,82 @@
+"""Open the screen that a message requests. Screens do not know each other."""
+
+from pathlib import Path
+
+from tuitrain.app.notices import Notices
+from tuitrain.errors import RunError
+from tuitrain.hosts.thread import ThreadHost
+from tuitrain.runs.folder import shown_status
+from tuitrain.runs.sweeps.folder import sweeps
+from tuitrain.screens.home import HomeScreen
+from tuitrain.widgets.messages import AskChoice, AskValue, OpenComparison, OpenNewRun, OpenRun, OpenSweep
+
+
+class Navigation(Notices):
+    """Push screens and prompts. Imports them when needed, so that the first screen opens quickly."""
+
+    runs_dir: Path
+    host: ThreadHost
+
+    def on_open_run(self, message: OpenRun) -> None:
+        from tuitrain.screens.results import ResultsScreen
+        from tuitrain.screens.training import TrainingScreen
+
+        try:
+            # Another tool's run cannot be controlled, so it has no live screen.
+            own = not message.folder.read_only
+            active = own and shown_status(message.folder.state()) in ("queued", "running", "paused")
+        except RunError:
+            active = False
+        live = active and not message.results
+        screen = TrainingScreen(message.folder) if live else ResultsScreen(message.folder)
+        if message.replace:
+            self.switch_screen(screen)
+        else:
+            self.push_screen(screen)
+
+    def on_open_new_run(self, message: OpenNewRun) -> None:
+        from tuitrain.screens.new_run import NewRunScreen
+
+        self.push_screen(NewRunScreen(self.host, self.runs_dir, message.config, message.info))
+
+    def on_open_comparison(self, message: OpenComparison) -> None:
+        from tuitrain.screens.compare import CompareScreen
+
+        self.push_screen(CompareScreen(message.folders, self.runs_dir, message.known, grouped=message.grouped))
+
+    def on_open_sweep(self, message: OpenSweep) -> None:
+        from tuitrain.screens.sweep import SweepScreen
+        from tuitrain.screens.sweeps import SweepsScreen
+
+        found = list(sweeps(self.runs_dir)) if message.folder is None else [message.folder]
+        try:
+            self.push_screen(SweepScreen(found[0]) if len(found) == 1 else SweepsScreen(self.runs_dir))
+        except RunError as error:
+            self.show_error(error)
+
+    def on_ask_value(self, message: AskValue) -> None:
+        from tuitrain.screens.prompt import PromptScreen
+
+        prompt = PromptScreen(message.text, message.value, message.check, live=message.live, kept=message.kept)
+        self.push_screen(prompt, message.answer)
+
+    def on_ask_choice(self, message: AskChoice) -> None:
+        from tuitrain.screens.choose import ChooseScreen
+
+        screen = ChooseScreen(message.text, message.options, message.chosen, many=message.many)
+        self.push_screen(screen, message.answer)
+
+    def action_sweeps(self) -> None:
+        self.post_message(OpenSweep())
+
+    def action_help(self) -> None:
+        from tuitrain.screens.help import HelpScreen
+
+        bindings = list(self.screen.active_bindings.values())
+        self.push_screen(HelpScreen(f"{self.screen.title or 'tuitrain'}: keys", bindings))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "sweeps":
+            at_home = bool(self.screen_stack) and isinstance(self.screen, HomeScreen)
+            return at_home and next(sweeps(self.runs_dir), None) is not None
+        return super().check_action(action, parameters)

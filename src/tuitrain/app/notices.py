@@ -1,0 +1,50 @@
+"""Tell the user when a run or sweep ends: a toast, the bell and a desktop notification."""
+
+from textual.notifications import SeverityLevel
+
+from tuitrain.analysis import units
+from tuitrain.errors import RunError, TuitrainError
+from tuitrain.runs.sweeps.index import SweepIndex
+from tuitrain.text import plain
+from tuitrain.widgets.messages import RunEnded, SweepEnded
+from tuitrain.widgets.terminal.notifications import alert
+from tuitrain.widgets.terminal.painter import PaintedApp
+
+
+class Notices(PaintedApp):
+    """Announce the end of runs and sweeps, and show errors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._announced: set[tuple[str, float]] = set()
+
+    def show_error(self, error: TuitrainError) -> None:
+        self.notify(str(error), severity="error", markup=False)
+
+    def on_run_ended(self, message: RunEnded) -> None:
+        """Announce each end once; several screens may report it."""
+        key = (message.folder.id, message.state.heartbeat)
+        if key in self._announced:
+            return
+        self._announced.add(key)
+        name, state = plain(message.name, 60), message.state
+        if state.not_continued:
+            alert(self, f"{name}: not resumed")
+            self.notify(f"{name} was not resumed. {plain(state.not_continued)}", severity="error", markup=False)
+            return
+        accuracy = state.test.measured if state.test else None
+        text = f"{name}: {message.status}" + ("" if accuracy is None else f", test {units.percent(accuracy)}")
+        alert(self, text)
+        severity: SeverityLevel = "error" if message.status in ("failed", "interrupted") else "information"
+        self.notify(f"{text}. {plain(state.reason)}".rstrip(), severity=severity, markup=False)
+
+    def on_sweep_ended(self, message: SweepEnded) -> None:
+        try:
+            name, outcomes = message.folder.sweep().name, SweepIndex(message.folder).refresh()
+        except RunError:
+            return
+        done = sum(outcome.done for outcome in outcomes)
+        status = message.folder.status(done == len(outcomes))
+        text = f"sweep {plain(name, 60)}: {status}, {done} of {len(outcomes)} runs"
+        alert(self, text)
+        self.notify(f"{text}. S shows it.", markup=False)

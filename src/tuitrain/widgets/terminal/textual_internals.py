@@ -1,0 +1,83 @@
+"""Every private name of Textual and Rich that tuitrain uses.
+
+`pyproject.toml` pins Textual to a minor version. tests/widgets/terminal/test_textual_internals.py fails if one of these
+names changes.
+"""
+
+from rich.color import ColorSystem
+from rich.console import RenderableType
+from rich.style import Style
+from textual._ansi_sequences import SYNC_END, SYNC_START
+from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.app import App
+from textual.binding import Binding
+from textual.dom import DOMNode
+from textual.geometry import Size
+from textual.screen import Screen
+from textual.strip import Strip
+
+__all__ = ["SYNC_END", "SYNC_START", "ChopsUpdate", "CompositorUpdate", "InternalsApp", "LayoutUpdate"]
+
+
+class InternalsApp(App[None]):
+    """An app with public hooks for what Textual keeps private: writing updates, exiting, crashing."""
+
+    def paint(self, update: CompositorUpdate, size: Size) -> None:
+        """Show `update` on the terminal of `size`; replaces Textual's own output."""
+        raise NotImplementedError
+
+    async def before_exit(self) -> None:
+        """Called after the last update and before the terminal is restored."""
+
+    @property
+    def crash(self) -> Exception | None:
+        """The exception that ended the app, or None."""
+        return self._exception
+
+    @property
+    def color_system(self) -> ColorSystem:
+        return self.console._color_system or ColorSystem.TRUECOLOR
+
+    @property
+    def supports_sync(self) -> bool:
+        """Whether the terminal can show an update in one piece (mode 2026)."""
+        return self._sync_available
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        # Textual writes each changed widget in full; only this method sees the update before it becomes text.
+        driver = self._driver
+        if not isinstance(renderable, CompositorUpdate) or self._batch_count or driver is None or driver.is_headless:
+            super()._display(screen, renderable)
+            return
+        if self._running and not self._closed:
+            self.paint(renderable, screen.outer_size)
+        self.post_display_hook()
+
+    async def _on_exit_app(self) -> None:
+        await self.before_exit()
+        await super()._on_exit_app()
+
+    def _fatal_error(self) -> None:
+        # Textual prints a traceback here; the caller reads `crash` and reports one sentence instead.
+        self._close_messages_no_wait()
+
+
+def write_to_terminal(app: App[None], text: str) -> bool:
+    """Write raw control sequences; return False if the app has no terminal."""
+    driver = app._driver
+    if driver is None or driver.is_headless:
+        return False
+    driver.write(text)
+    return True
+
+
+def bindings_of(node: DOMNode) -> list[Binding]:
+    """The bindings of a node's class and its bases."""
+    return [binding for _, binding in node._bindings]
+
+
+def style_codes(style: Style | None, colors: ColorSystem) -> str:
+    """The SGR codes of a style, such as "1;38;5;12". Rich caches them in `_ansi`."""
+    if style is None:
+        return ""
+    return style._ansi if style._ansi is not None else Strip.render_ansi(style, colors)

@@ -1,0 +1,62 @@
+"""tuitrain relies on these private names of Textual and Rich. A failure here names the one that changed."""
+
+import inspect
+from typing import ClassVar
+
+import pytest
+from rich.color import ColorSystem
+from rich.console import Console
+from rich.style import Style
+from textual import _ansi_sequences, _compositor
+from textual.app import App
+from textual.binding import BindingType
+from textual.screen import Screen
+from textual.strip import Strip
+
+from tuitrain.widgets.terminal.textual_internals import InternalsApp, bindings_of, style_codes
+
+
+@pytest.mark.parametrize("name", ["_display", "_on_exit_app", "_fatal_error", "_close_messages_no_wait"])
+def test_app_methods_exist(name: str) -> None:
+    assert inspect.isfunction(getattr(App, name))
+
+
+def test_display_takes_a_screen_and_an_update() -> None:
+    assert list(inspect.signature(App._display).parameters) == ["self", "screen", "renderable"]
+
+
+async def test_app_attributes_have_the_expected_types() -> None:
+    app = App[None]()
+    async with app.run_test():
+        assert isinstance(app._batch_count, int)
+        assert isinstance(app._sync_available, bool)
+        assert app._running
+        assert not app._closed
+        assert app._exception is None
+        assert app._driver is not None
+        assert app._driver.is_headless
+
+
+def test_update_classes_carry_strips() -> None:
+    assert {"strips", "region"} <= set(inspect.signature(_compositor.LayoutUpdate).parameters)
+    assert {"chops", "spans", "chop_ends"} <= set(inspect.signature(_compositor.ChopsUpdate).parameters)
+    assert issubclass(_compositor.LayoutUpdate, _compositor.CompositorUpdate)
+    assert _ansi_sequences.SYNC_START == "\x1b[?2026h"
+    assert _ansi_sequences.SYNC_END == "\x1b[?2026l"
+
+
+def test_rich_names() -> None:
+    assert Console(color_system="truecolor")._color_system is ColorSystem.TRUECOLOR
+    style = Style(bold=True)
+    assert style_codes(None, ColorSystem.TRUECOLOR) == ""
+    assert style_codes(style, ColorSystem.TRUECOLOR) == Strip.render_ansi(style, ColorSystem.TRUECOLOR) == "1"
+    assert style._ansi in (None, "1")
+
+
+async def test_bindings_of_a_screen() -> None:
+    class One(Screen[None]):
+        BINDINGS: ClassVar[list[BindingType]] = [("a", "first", "first"), ("b", "second", "second")]
+
+    app = InternalsApp()
+    async with app.run_test():
+        assert {"first", "second"} <= {binding.action for binding in bindings_of(One())}
