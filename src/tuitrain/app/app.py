@@ -68,8 +68,8 @@ class TuitrainApp(Navigation, RunLifecycle, Appearance):
 def open_app(runs_dir: Path, first: RunFolder | None = None) -> RunFolder | None:
     """Run the app until the user quits; return the run that moved to a background process, or None.
 
-    A run that trains in this process and was not asked to stop moves there after `q`, when the terminal is gone, and when
-    the app crashes. Raises the exception of a crash, and the host's error.
+    A run that still trains in this process moves there on quit, when the terminal is gone and when the app crashes.
+    Raises the exception of a crash, and the host's error.
     """
     host = ThreadHost()
     app = TuitrainApp(runs_dir, host, first)
