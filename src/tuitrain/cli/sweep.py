@@ -21,7 +21,8 @@ from tuitrain.config.sweeps.sweep import Sweep, Values, format_trial, sweep_sett
 from tuitrain.config.sweeps.toml import dumps, read
 from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError, RunError
-from tuitrain.hosts.sweeps.pool import WorkerPool, start_sweep_in_background, stop_sweep
+from tuitrain.hosts.sweeps.background import start_sweep_in_background, stop_sweep
+from tuitrain.hosts.sweeps.pool import WorkerPool
 from tuitrain.runs.catalog.result import metric
 from tuitrain.runs.sweeps.folder import SweepFolder, create, find, sweeps
 from tuitrain.runs.sweeps.index import Outcome, SweepIndex

@@ -1,14 +1,12 @@
 """Train runs in background processes, which survive the terminal."""
 
-import subprocess
-import sys
 import time
 
 from tuitrain.errors import RunError
 from tuitrain.hosts.launch import RunSpec, create_run
+from tuitrain.hosts.subprocesses import last_line, start_detached
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.writer import RunWriter
-from tuitrain.text import plain
 
 # Seconds to wait until a new process owns its run.
 OWNERSHIP_TIMEOUT = 20.0
@@ -28,26 +26,19 @@ def resume_in_background(folder: RunFolder, epochs: int | None = None, since: in
     the process cannot be started, or ends without training the run.
     """
     folder.refuse_links()
-    # -P: the user's folder may contain a torch.py.
-    command = [sys.executable, "-P", "-m", "tuitrain", "work", str(folder.path.absolute())]
-    command += ["--epochs", str(epochs)] if epochs else []
-    command += ["--since", str(since)] if since is not None else []
+    arguments = ["work", str(folder.path.absolute())]
+    arguments += ["--epochs", str(epochs)] if epochs else []
+    arguments += ["--since", str(since)] if since is not None else []
     try:
-        with folder.log_file.open("ab") as log:
-            # A new session without this process's streams: neither SIGHUP nor a closed terminal reaches it.
-            child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, close_fds=True
-            )
-    except OSError as error:
-        raise _record_failure(folder, f"No process can be started for the run: {error.strerror}.") from None
+        child = start_detached(arguments, folder.log_file)
+    except RunError as error:
+        raise _record_failure(folder, error.message) from None
     deadline = time.monotonic() + OWNERSHIP_TIMEOUT
     while not _owned_by(folder, child.pid) and child.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     if child.poll() not in (None, 0) and not _owned_by(folder, child.pid):
-        lines = folder.log_file.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
-        raise _record_failure(
-            folder, f"The run's process ended at once: {plain(lines[-1]) or f'status {child.returncode}'}"
-        )
+        reason = last_line(folder.log_file) or f"status {child.returncode}"
+        raise _record_failure(folder, f"The run's process ended at once: {reason}")
 
 
 def _owned_by(folder: RunFolder, pid: int) -> bool:

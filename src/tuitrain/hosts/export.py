@@ -1,7 +1,6 @@
 """Export the metrics or the weights of a run to files of other programs."""
 
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Literal, get_args
 
 from tuitrain.errors import RunError
 from tuitrain.hosts.log_capture import LogCapture
+from tuitrain.hosts.subprocesses import tuitrain_command
 from tuitrain.runs import rows_csv
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
@@ -82,15 +82,14 @@ def _write(folder: RunFolder, format: Format, draft: Path, checkpoint: str) -> N
 
 def export_in_subprocess(folder: RunFolder, format: Format, path: Path) -> None:
     """Run `export` in a subprocess, so that loading torch does not block the screen."""
-    # -P: the user's folder may contain a torch.py.
-    command = [sys.executable, "-P", "-m", "tuitrain", "export", str(folder.path.absolute()), "--format", format]
+    command = tuitrain_command("export", str(folder.path.absolute()), "--format", format, "-o", str(path.absolute()))
     try:
         completed = subprocess.run(
-            [*command, "-o", str(path.absolute())], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
             errors="replace", start_new_session=True, check=False,
         )  # fmt: skip
     except OSError as error:
-        raise RunError(f"No process can be started for the export: {error.strerror}.") from None
+        raise RunError(f"No process can be started: {error.strerror}.") from None
     if completed.returncode:
         lines = completed.stderr.strip().splitlines() or ["The export failed."]
         raise RunError(plain(lines[-1].removeprefix("tuitrain: ")))

@@ -20,7 +20,7 @@ from tuitrain.hosts import background
 from tuitrain.hosts.launch import RunSpec
 from tuitrain.hosts.preview.preview import Preview
 from tuitrain.hosts.preview.process import PreviewProcess
-from tuitrain.hosts.sweeps.pool import start_sweep_in_background
+from tuitrain.hosts.sweeps.background import start_sweep_in_background
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import RunInfo

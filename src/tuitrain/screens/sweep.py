@@ -14,7 +14,7 @@ from tuitrain.analysis import sweep as analysis
 from tuitrain.analysis import units
 from tuitrain.config.sweeps.sweep import Sweep
 from tuitrain.errors import RunError
-from tuitrain.hosts.sweeps.pool import last_error
+from tuitrain.hosts.sweeps.background import last_error
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import Outcome, SweepIndex
 from tuitrain.screens.sweep_actions import SWEEP_CHANGES, SweepActions

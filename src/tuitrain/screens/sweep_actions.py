@@ -11,7 +11,7 @@ from tuitrain.config.sweeps.overrides import parse_trials, split_assignments
 from tuitrain.config.sweeps.sweep import Sweep, Values, sweep_settings
 from tuitrain.config.values import parse_value
 from tuitrain.errors import TuitrainError
-from tuitrain.hosts.sweeps.pool import start_sweep_in_background, stop_sweep
+from tuitrain.hosts.sweeps.background import start_sweep_in_background, stop_sweep
 from tuitrain.runs.sweeps.folder import OPEN, SweepFolder
 from tuitrain.runs.sweeps.index import Outcome
 from tuitrain.widgets.messages import AskChoice, AskValue

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -12,15 +11,16 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from tuitrain.errors import RunError
+from tuitrain.hosts.subprocesses import last_line, start_detached
+from tuitrain.hosts.sweeps.background import last_error
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import Outcome, SweepIndex, open_jobs
 from tuitrain.runs.sweeps.records import Job, Record
-from tuitrain.text import plain
 
 # Seconds between two polls of the sweep, and between two heartbeats.
 POLL, HEARTBEAT = 0.3, 30.0
-# Seconds that workers have to save their runs before they are killed, and a background process to start.
-TIMEOUT = 60.0
+# Seconds that workers have to save their runs before they are killed.
+STOP_TIMEOUT = 60.0
 # Number of workers that may die while training a run before the run is given up.
 MAX_DEATHS = 3
 
@@ -107,7 +107,7 @@ class WorkerPool:
             abandoned = self.folder.left_by(worker.process.pid)
             self._deaths.update(abandoned if abandoned else (None,))
             if self._deaths[None] >= MAX_DEATHS:
-                reason = last_error(self.folder) or _last_log_line(self.folder)
+                reason = last_error(self.folder) or last_line(self.folder.log_file)
                 raise RunError(f"The sweep's workers end right after their start: {reason}")
             for job in abandoned:
                 if self._deaths[job] >= MAX_DEATHS:
@@ -146,26 +146,20 @@ class WorkerPool:
             self._workers.append(_Worker(self._start_worker(device, self._stack_size(open_count)), device))
 
     def _start_worker(self, device: str, stack: int) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-P", "-m", "tuitrain", "sweep-work", str(self.folder.path.absolute())]
-        command += ["--device", device] if device else []
+        arguments = ["sweep-work", str(self.folder.path.absolute())]
+        arguments += ["--device", device] if device else []
         # Concurrent workers share the cores: more threads than cores slow all of them down (see training/device.py).
-        command += ["--threads", str(max(1, min(4, _cores() // len(self._slots))))] if len(self._slots) > 1 else []
-        command += ["--stack", str(stack)] if stack > 1 else []
-        command += ["--until", str(self._deadline)] if self._deadline else []
-        try:
-            with self.folder.log_file.open("ab") as log:
-                # Standard input is a pipe without data. It closes when this process ends in any way; then the worker
-                # saves its runs and exits.
-                return subprocess.Popen(
-                    command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, close_fds=True
-                )
-        except OSError as error:
-            raise RunError(f"No process can be started for the sweep: {error.strerror}.") from None
+        arguments += ["--threads", str(max(1, min(4, _cores() // len(self._slots))))] if len(self._slots) > 1 else []
+        arguments += ["--stack", str(stack)] if stack > 1 else []
+        arguments += ["--until", str(self._deadline)] if self._deadline else []
+        # Standard input is a pipe without data. It closes when this process ends in any way; then the worker saves its
+        # runs and exits.
+        return start_detached(arguments, self.folder.log_file, stdin=subprocess.PIPE)
 
     def _stop_workers(self) -> None:
         for worker in self._workers:
             worker.stop()
-        deadline = time.monotonic() + TIMEOUT
+        deadline = time.monotonic() + STOP_TIMEOUT
         for worker in self._workers:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.process.wait(max(0.0, deadline - time.monotonic()))
@@ -173,48 +167,6 @@ class WorkerPool:
                 worker.process.kill()
                 worker.process.wait()
         self._workers.clear()
-
-
-def start_sweep_in_background(folder: SweepFolder, parallel: int | None = None) -> None:
-    """Run the sweep in a background process, which survives the terminal; return when it has started.
-
-    Raise RunError if the process cannot be started, or ends at once.
-    """
-    command = [sys.executable, "-P", "-m", "tuitrain", "sweep", str(folder.path.absolute())]
-    command += ["--parallel", str(parallel)] if parallel else []
-    try:
-        with folder.log_file.open("ab") as log:
-            child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, close_fds=True
-            )
-    except OSError as error:
-        raise RunError(f"No process can be started for the sweep: {error.strerror}.") from None
-    deadline = time.monotonic() + TIMEOUT
-    while child.poll() is None and time.monotonic() < deadline:
-        if any(session.process.pid == child.pid for session in folder.sessions()):
-            return
-        time.sleep(0.05)
-    if child.poll() not in (None, 0):
-        raise RunError(f"The sweep's process ended at once: {last_error(folder) or _last_log_line(folder)}")
-
-
-def stop_sweep(folder: SweepFolder) -> None:
-    """Make all processes of the sweep save their runs and exit. Raise RunError if the command cannot be written."""
-    folder.ask(stopped=time.time())
-
-
-def last_error(folder: SweepFolder) -> str:
-    """Return the error that ended the last background process of the sweep, or an empty string."""
-    prefix, line = "tuitrain: ", _last_log_line(folder)
-    return line.removeprefix(prefix) if line.startswith(prefix) else ""
-
-
-def _last_log_line(folder: SweepFolder) -> str:
-    try:
-        lines = folder.log_file.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
-    except OSError:
-        return ""
-    return plain(lines[-1])
 
 
 def _cores() -> int:
