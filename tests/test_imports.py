@@ -1,4 +1,4 @@
-"""What a command loads: torch takes seconds, and nothing but training may wait for it."""
+"""Which libraries each command loads: only training may load torch, which takes seconds."""
 
 import json
 import subprocess
@@ -46,7 +46,7 @@ asyncio.run(look())
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a finished run in `runs`, made without training it."""
+    """A folder with a finished run in `runs`, written without training."""
     home = tmp_path_factory.mktemp("home")
     folder = create(home / "runs", RunInfo(id="", name="one"), Config())
     writer = RunWriter(folder)
@@ -68,8 +68,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def loaded(home: Path, script: str, *arguments: str) -> set[str]:
-    """The top-level modules that a process has after the script."""
+def loaded_modules(home: Path, script: str, *arguments: str) -> set[str]:
+    """Return the top-level modules loaded by a process that runs `script`."""
     names = (
         "\nimport json, sys\nsys.stderr.write('\\n' + json.dumps(sorted({n.partition('.')[0] for n in sys.modules})))"
     )
@@ -85,24 +85,24 @@ def loaded(home: Path, script: str, *arguments: str) -> set[str]:
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["--version"], ["train", "--help"], ["config"], ["config", "--json"]]
 )
-def test_help_and_config_load_neither_torch_nor_the_terminal(home: Path, arguments: list[str]) -> None:
-    assert loaded(home, COMMAND, *arguments).isdisjoint(HEAVY | TERMINAL)
+def test_help_and_config_load_neither_torch_nor_textual(home: Path, arguments: list[str]) -> None:
+    assert loaded_modules(home, COMMAND, *arguments).isdisjoint(HEAVY | TERMINAL)
 
 
 @pytest.mark.parametrize("arguments", [["runs"], ["runs", "--json"], ["show", "one"], ["show", "one", "--json"]])
-def test_looking_at_runs_loads_no_torch(home: Path, arguments: list[str]) -> None:
-    assert loaded(home, COMMAND, *arguments).isdisjoint(HEAVY | {"textual", "plotext"})
+def test_showing_runs_does_not_load_torch(home: Path, arguments: list[str]) -> None:
+    assert loaded_modules(home, COMMAND, *arguments).isdisjoint(HEAVY | {"textual", "plotext"})
 
 
 @pytest.mark.parametrize("keys", [[], ["enter"], ["n"]], ids=["runs", "run", "new run"])
-def test_the_app_loads_no_torch(home: Path, keys: list[str]) -> None:
-    modules = loaded(home, APP, *keys)
+def test_the_app_does_not_load_torch(home: Path, keys: list[str]) -> None:
+    modules = loaded_modules(home, APP, *keys)
     assert "textual" in modules
     assert modules.isdisjoint(HEAVY)
 
 
-def test_training_loads_neither_a_compiler_nor_scikit_learn(home: Path) -> None:
-    """Each of them takes longer to load than torch itself."""
+def test_training_loads_neither_the_compiler_nor_scikit_learn(home: Path) -> None:
+    """Each of these takes longer to load than torch itself."""
     script = """\
 import sys
 from tuitrain.cli import main
@@ -121,11 +121,11 @@ print(*sorted({"torch._dynamo", "torch._inductor", "sklearn", "sympy"} & set(sys
     assert done.stdout.splitlines()[-1] == ""
 
 
-def test_imports_point_one_way(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_imports_follow_the_layers(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from importlinter.cli import lint_imports
 
     monkeypatch.chdir(PROJECT.parent)
     status = lint_imports(config_filename=str(PROJECT), no_cache=True, no_logo=True)
-    said = capsys.readouterr().out
-    assert status == 0, said
-    assert "6 kept, 0 broken" in said
+    output = capsys.readouterr().out
+    assert status == 0, output
+    assert "6 kept, 0 broken" in output

@@ -7,12 +7,12 @@ import pytest
 from tuitrain.text import plain
 
 
-def test_text_of_every_script_stays() -> None:
+def test_plain_keeps_text_of_every_script() -> None:
     for text in ("", "plain", "Größe 日本語 עברית Ελληνικά 🦆 e\u0301", "[bold]not markup[/]", "a  b"):
         assert plain(text) == text
 
 
-def test_no_control_character_of_unicode_gets_through() -> None:
+def test_plain_replaces_every_control_character() -> None:
     for number in range(sys.maxunicode + 1):
         if unicodedata.category(chr(number)) in ("Cc", "Cs", "Zl", "Zp"):
             shown = plain(f"a{chr(number)}b")
@@ -21,23 +21,23 @@ def test_no_control_character_of_unicode_gets_through() -> None:
 
 
 @pytest.mark.parametrize("mark", "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069", ids=ascii)
-def test_marks_that_reorder_text_are_replaced(mark: str) -> None:
+def test_plain_replaces_bidirectional_controls(mark: str) -> None:
     assert plain(f"exe{mark}gnp") == "exe\N{REPLACEMENT CHARACTER}gnp"
 
 
-def test_long_text_is_cut_and_says_so() -> None:
+def test_plain_shortens_long_text_with_an_ellipsis() -> None:
     assert plain("x" * 400) == "x" * 400
     assert plain("x" * 401) == "x" * 399 + "…"
     assert plain("x" * 10_000_000, 5) == "xxxx…"
     assert plain("abc", 3) == "abc"
 
 
-def test_anything_can_be_shown() -> None:
+def test_plain_accepts_any_object() -> None:
     assert plain(None) == "None"
     assert plain(ValueError("a\nb")) == "a\N{REPLACEMENT CHARACTER}b"
 
 
-def test_the_result_is_one_line_that_can_be_written_and_stays_itself() -> None:
+def test_plain_returns_one_encodable_line_and_is_idempotent() -> None:
     draw = random.Random(0)
     for _ in range(5000):
         text = "".join(chr(draw.choice([draw.randrange(0x300), draw.randrange(0x110000)])) for _ in range(20))

@@ -9,7 +9,7 @@ from tuitrain.config.preferences import Preferences, load, save, update, user_th
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where the preferences are kept; nothing is there yet."""
+    """The path of the preferences file, which does not exist yet."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("HOME", str(tmp_path))
     folder = user_themes_folder().parent
@@ -19,19 +19,19 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         path.chmod(0o700)
 
 
-def test_without_a_file_there_are_defaults(file: Path) -> None:
+def test_load_without_a_file_returns_the_defaults(file: Path) -> None:
     assert load() == Preferences()
     assert not file.exists()
 
 
-def test_what_is_saved_comes_back(file: Path) -> None:
+def test_load_returns_saved_preferences(file: Path) -> None:
     for theme in ("fjord", 'a "quoted" \\ näme\n', ""):
         save(Preferences(theme))
         assert load() == Preferences(theme)
     assert file.is_file()
 
 
-def test_changing_one_leaves_the_others(file: Path) -> None:
+def test_update_keeps_the_other_preferences(file: Path) -> None:
     update(theme="dune")
     update(own_process=True)
     assert load() == Preferences("dune", own_process=True)
@@ -53,7 +53,7 @@ def test_changing_one_leaves_the_others(file: Path) -> None:
     ],
     ids=range(7),
 )
-def test_a_damaged_file_is_no_reason_not_to_start(file: Path, content: bytes) -> None:
+def test_a_damaged_file_is_ignored_and_overwritten(file: Path, content: bytes) -> None:
     file.parent.mkdir(parents=True)
     file.write_bytes(content)
     assert load() == Preferences()
@@ -61,13 +61,13 @@ def test_a_damaged_file_is_no_reason_not_to_start(file: Path, content: bytes) ->
     assert load() == Preferences("dune")
 
 
-def test_a_newer_file_is_read(file: Path) -> None:
+def test_unknown_preferences_are_ignored(file: Path) -> None:
     file.parent.mkdir(parents=True)
     file.write_text('theme = "dune"\nlater = true\n')
     assert load() == Preferences("dune")
 
 
-def test_a_folder_in_the_place_of_the_file_is_passed_over(file: Path) -> None:
+def test_a_folder_in_place_of_the_file_is_ignored(file: Path) -> None:
     file.mkdir(parents=True)
     assert load() == Preferences()
     save(Preferences("dune"))
@@ -75,7 +75,7 @@ def test_a_folder_in_the_place_of_the_file_is_passed_over(file: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_home_that_cannot_be_written_is_no_reason_to_complain(file: Path, tmp_path: Path) -> None:
+def test_a_read_only_home_is_ignored(file: Path, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     save(Preferences("dune"))
     assert load() == Preferences()
@@ -83,7 +83,7 @@ def test_a_home_that_cannot_be_written_is_no_reason_to_complain(file: Path, tmp_
     assert not file.exists()
 
 
-def test_a_file_in_the_place_of_the_folder_is_no_reason_to_complain(file: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_ignored(file: Path) -> None:
     file.parent.parent.write_text("")
     save(Preferences("dune"))
     assert load() == Preferences()

@@ -6,17 +6,17 @@ from tuitrain.config.schema import Config
 from tuitrain.config.values import changed_settings, flatten, override
 
 
-def test_the_first_preset_is_the_defaults() -> None:
+def test_the_first_preset_equals_the_defaults() -> None:
     assert preset(next(iter(PRESETS))) == Config()
 
 
 @pytest.mark.parametrize("name", list(PRESETS))
-def test_a_preset_changes_nothing_that_it_does_not_name(name: str) -> None:
+def test_a_preset_changes_only_the_settings_it_lists(name: str) -> None:
     assert set(changed_settings(preset(name))) <= {assignment.partition("=")[0] for assignment in PRESETS[name]}
 
 
 @pytest.mark.parametrize("name", list(PRESETS))
-def test_a_preset_can_be_written_as_overrides(name: str) -> None:
+def test_overrides_reproduce_a_preset(name: str) -> None:
     config = preset(name)
     assert override(Config(), [f"{key}={format_value(value)}" for key, value in flatten(config).items()]) == config
     assert (
@@ -25,7 +25,7 @@ def test_a_preset_can_be_written_as_overrides(name: str) -> None:
     )
 
 
-def test_the_classic_ones_are_the_classic_experiment() -> None:
+def test_classic_presets_describe_the_classic_experiment() -> None:
     for name, optimizer, activation, lr in (
         ("classic: sgd, sigmoid", "sgd", "sigmoid", 0.01),
         ("classic: adam, sigmoid", "adam", "sigmoid", 0.01),
@@ -37,6 +37,6 @@ def test_the_classic_ones_are_the_classic_experiment() -> None:
         assert (config.data.batch_size, config.model.hidden, config.training.epochs) == (64, (128, 256), 10)
 
 
-def test_there_is_no_other_preset() -> None:
+def test_an_unknown_preset_raises_key_error() -> None:
     with pytest.raises(KeyError):
         preset("nothing")

@@ -18,13 +18,13 @@ def rates(config: Schedule, total: int = TOTAL, epoch: int = EPOCH) -> list[floa
 
 
 def torch_rates(make: Callable[[Any], Any], total: int = TOTAL) -> list[float]:
-    """The learning rates that torch's schedulers take, with a peak of 1."""
+    """Return the learning rates of the torch scheduler that `make` creates, with a peak of 1."""
     torch = pytest.importorskip("torch")
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
     scheduler = make(optimizer)
     found = []
     with warnings.catch_warnings():
-        # The optimizer takes no step here, of which torch warns.
+        # torch warns because the optimizer has no gradients.
         warnings.simplefilter("ignore")
         for _ in range(total):
             found.append(optimizer.param_groups[0]["lr"])
@@ -34,21 +34,21 @@ def torch_rates(make: Callable[[Any], Any], total: int = TOTAL) -> list[float]:
     return found
 
 
-def test_step_is_torchs() -> None:
+def test_step_equals_torch() -> None:
     from torch.optim.lr_scheduler import StepLR
 
     expected = torch_rates(lambda optimizer: StepLR(optimizer, step_size=3 * EPOCH, gamma=0.2))
     assert rates(Schedule(name="step", every=3, gamma=0.2)) == pytest.approx(expected)
 
 
-def test_cosine_is_torchs() -> None:
+def test_cosine_equals_torch() -> None:
     from torch.optim.lr_scheduler import CosineAnnealingLR
 
     expected = torch_rates(lambda optimizer: CosineAnnealingLR(optimizer, T_max=TOTAL - 1, eta_min=0.05))
     assert rates(Schedule(name="cosine", final=0.05)) == pytest.approx(expected)
 
 
-def test_exponential_is_torchs() -> None:
+def test_exponential_equals_torch() -> None:
     from torch.optim.lr_scheduler import ExponentialLR
 
     expected = torch_rates(lambda optimizer: ExponentialLR(optimizer, gamma=0.01 ** (1 / (TOTAL - 1))))
@@ -56,11 +56,11 @@ def test_exponential_is_torchs() -> None:
 
 
 @pytest.mark.parametrize(("warmup", "part"), [(0.0, 0.3), (2.0, 0.2)])
-def test_one_cycle_is_torchs(warmup: float, part: float) -> None:
+def test_one_cycle_equals_torch(warmup: float, part: float) -> None:
     from torch.optim.lr_scheduler import OneCycleLR
 
     def make(optimizer: Any) -> Any:
-        # torch's final factor is of its first learning rate, ours is of the peak.
+        # torch's final factor is relative to the first learning rate, tuitrain's to the peak.
         return OneCycleLR(
             optimizer, 1.0, TOTAL, pct_start=part, final_div_factor=1 / (25 * 0.002), cycle_momentum=False
         )
@@ -68,7 +68,7 @@ def test_one_cycle_is_torchs(warmup: float, part: float) -> None:
     assert rates(Schedule(name="one-cycle", warmup=warmup, final=0.002)) == pytest.approx(torch_rates(make))
 
 
-def test_warmup_is_torchs() -> None:
+def test_warmup_equals_torch() -> None:
     from torch.optim.lr_scheduler import LinearLR
 
     expected = torch_rates(lambda optimizer: LinearLR(optimizer, start_factor=1 / 30, total_iters=29))
@@ -76,33 +76,33 @@ def test_warmup_is_torchs() -> None:
 
 
 @pytest.mark.parametrize("name", ["cosine", "exponential"])
-def test_what_follows_the_warmup_is_the_shape_of_a_shorter_run(name: ScheduleName) -> None:
+def test_after_the_warmup_the_schedule_is_that_of_a_shorter_run(name: ScheduleName) -> None:
     warm = rates(Schedule(name=name, warmup=2))
     assert warm[: 2 * EPOCH] == pytest.approx([(step + 1) / 40 for step in range(40)])
     assert warm[2 * EPOCH :] == pytest.approx(rates(Schedule(name=name), TOTAL - 2 * EPOCH))
 
 
-def test_step_counts_its_epochs_from_the_beginning_of_the_run() -> None:
+def test_step_counts_epochs_from_the_start_of_the_run() -> None:
     found = rates(Schedule(name="step", every=3, gamma=0.5, warmup=1))
     assert found[3 * EPOCH - 1 : 3 * EPOCH + 1] == [1.0, 0.5]
 
 
 @pytest.mark.parametrize("name", ["exponential", "cosine", "one-cycle"])
-def test_last_step_has_the_final_rate(name: ScheduleName) -> None:
+def test_the_last_step_has_the_final_factor(name: ScheduleName) -> None:
     assert rates(Schedule(name=name, final=0.07))[-1] == pytest.approx(0.07)
 
 
-def test_plateau_drops_as_often_as_the_caller_says() -> None:
+def test_plateau_applies_one_factor_per_drop() -> None:
     config = Schedule(name="plateau", gamma=0.5)
     assert [lr_factor(config, 100, EPOCH, TOTAL, drops) for drops in range(3)] == [1.0, 0.5, 0.25]
 
 
-def test_constant_is_one() -> None:
+def test_constant_is_always_one() -> None:
     assert set(rates(Schedule())) == {1.0}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_never_raises_and_stays_between_zero_and_the_peak(name: ScheduleName) -> None:
+def test_extreme_settings_stay_between_zero_and_the_peak(name: ScheduleName) -> None:
     lengths = [(1, 1), (1, 2), (3, 3), (1, 7), (10**6, 10**9)]
     extremes = itertools.product([0.0, 1e-9, 0.4, 5.0, 1e308], [1e-300, 0.5, 1e308], [0.0, 0.3, 1.0], [1e-300, 1.0])
     for (epoch, total), (warmup, every, final, gamma) in itertools.product(lengths, list(extremes)):
@@ -114,11 +114,11 @@ def test_never_raises_and_stays_between_zero_and_the_peak(name: ScheduleName) ->
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_steps_after_the_last_keep_its_rate(name: ScheduleName) -> None:
+def test_steps_after_the_last_keep_its_factor(name: ScheduleName) -> None:
     config = Schedule(name=name, every=1, warmup=0.5)
     assert lr_factor(config, TOTAL + 50, EPOCH, TOTAL) == lr_factor(config, TOTAL - 1, EPOCH, TOTAL)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_first_step_learns(name: ScheduleName) -> None:
+def test_the_first_step_has_a_positive_factor(name: ScheduleName) -> None:
     assert all(lr_factor(Schedule(name=name, warmup=warmup), 0, EPOCH, TOTAL) > 0 for warmup in (0, 0.01, 3))

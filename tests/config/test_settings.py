@@ -18,7 +18,7 @@ def generate(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @EACH
-def test_a_setting_says_what_it_is_for_and_what_it_takes(setting: Setting) -> None:
+def test_a_setting_has_help_and_allowed_values(setting: Setting) -> None:
     assert setting.help
     assert setting.help[-1] != "."
     assert "\n" not in setting.help + setting.allowed
@@ -28,11 +28,11 @@ def test_a_setting_says_what_it_is_for_and_what_it_takes(setting: Setting) -> No
 
 
 @EACH
-def test_a_default_keeps_its_own_rules(setting: Setting) -> None:
+def test_defaults_are_valid(setting: Setting) -> None:
     assert msgspec.convert(setting.default, setting.annotation, strict=True) == setting.default
 
 
-def test_the_table_is_the_configuration() -> None:
+def test_the_table_lists_every_field_of_the_configuration() -> None:
     tree = msgspec.to_builtins(Config())
     assert list(settings()) == [f"{section}.{name}" for section, values in tree.items() for name in values]
     assert {key: msgspec.to_builtins(item.default) for key, item in settings().items()} == {
@@ -58,11 +58,11 @@ def test_the_table_is_the_configuration() -> None:
         ("schedule.name", "one of constant, step, exponential, cosine, one-cycle, plateau"),
     ],
 )
-def test_what_is_allowed_is_said_in_words(key: str, allowed: str) -> None:
+def test_allowed_values_in_words(key: str, allowed: str) -> None:
     assert settings()[key].allowed == allowed
 
 
-def test_the_page_of_settings_is_up_to_date() -> None:
+def test_the_configuration_page_is_up_to_date() -> None:
     checked = generate("--check")
     assert checked.returncode == 0, checked.stderr
     page = GENERATOR.with_name("configuration.md").read_text(encoding="utf-8")
@@ -70,7 +70,7 @@ def test_the_page_of_settings_is_up_to_date() -> None:
         assert page.count(f"\n| `{key}` |") == 1
 
 
-def test_an_outdated_page_is_found_and_mended(tmp_path: Path) -> None:
+def test_generate_detects_and_updates_an_outdated_page(tmp_path: Path) -> None:
     page = tmp_path / "configuration.md"
     assert generate("--check", "--to", str(tmp_path)).returncode == 1
     assert not page.exists()

@@ -1,5 +1,3 @@
-"""Which runs are trained as one."""
-
 import pytest
 
 from tuitrain.config.schema import Config
@@ -7,15 +5,15 @@ from tuitrain.config.stackable import stacking_key
 from tuitrain.config.values import override
 
 
-def kind(*settings: str) -> Config | None:
+def key(*settings: str) -> Config | None:
     return stacking_key(override(Config(), settings))
 
 
-def test_runs_that_differ_in_numbers_alone_are_alike() -> None:
+def test_runs_that_differ_in_seed_and_optimizer_numbers_can_be_stacked() -> None:
     numbers = ("training.seed=7", "optimizer.lr=0.5", "optimizer.weight_decay=0.1", "optimizer.momentum=0.9")
-    assert kind(*numbers) == kind() is not None
+    assert key(*numbers) == key() is not None
     for other in ("training.epochs=3", "model.activation=tanh", "optimizer.name=sgd", "data.batch_size=32"):
-        assert kind(other) not in (None, kind())
+        assert key(other) not in (None, key())
 
 
 @pytest.mark.parametrize(
@@ -32,5 +30,5 @@ def test_runs_that_differ_in_numbers_alone_are_alike() -> None:
         "training.max_minutes=5",
     ],
 )
-def test_what_a_stack_cannot_do_as_it_is_done_alone_is_done_alone(setting: str) -> None:
-    assert kind(setting) is None
+def test_settings_that_rule_out_stacking(setting: str) -> None:
+    assert key(setting) is None

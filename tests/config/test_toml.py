@@ -12,7 +12,7 @@ from tuitrain.config.values import build_config, flatten
 from tuitrain.errors import ConfigError
 from tuitrain.text import plain
 
-# Every setting away from its default.
+# No setting has its default.
 OTHER = build_config(
     {
         "data.dataset": "cifar10", "data.dir": "/a b/ä\"'\\#", "data.batch_size": 7, "data.validation": 1 / 3,
@@ -45,41 +45,41 @@ hidden = [
 """
 
 
-def refusal(text: str) -> ConfigError:
-    with pytest.raises(ConfigError) as refused:
+def error_of(text: str) -> ConfigError:
+    with pytest.raises(ConfigError) as raised:
         loads(text, "run.toml")
-    return refused.value
+    return raised.value
 
 
-def test_every_setting_survives_a_file() -> None:
+def test_dumps_and_loads_are_inverse() -> None:
     assert [key for key, setting in settings().items() if flatten(OTHER)[key] == setting.default] == []
     assert loads(dumps(OTHER)) == OTHER
     assert loads(dumps(Config())) == Config()
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_survives_a_file(name: str) -> None:
+def test_dumps_and_loads_are_inverse_for_presets(name: str) -> None:
     assert loads(dumps(preset(name))) == preset(name)
 
 
-def test_a_file_names_every_setting() -> None:
+def test_dumps_writes_every_setting() -> None:
     tree = tomllib.loads(dumps(OTHER))
     assert [f"{section}.{name}" for section, values in tree.items() for name in values] == list(settings())
 
 
-def test_the_template_is_the_defaults_with_all_help() -> None:
+def test_the_template_has_the_defaults_and_all_help() -> None:
     text = template()
     assert loads(text) == Config()
     for setting in settings().values():
         assert f"# {setting.help} ({setting.allowed})\n{setting.key.partition('.')[2]} = " in text
-    # It can be written into, comments and all.
+    # Values can be written into the template, and its comments stay.
     assert loads(dumps(OTHER, text)) == OTHER
     assert [line for line in dumps(OTHER, text).splitlines() if line.startswith("#")] == [
         line for line in text.splitlines() if line.startswith("#")
     ]
 
 
-def test_the_users_comments_order_and_spelling_stay() -> None:
+def test_dumps_keeps_comments_order_and_spelling() -> None:
     config = loads(MINE)
     text = dumps(config, MINE)
     assert loads(text) == config
@@ -88,7 +88,7 @@ def test_the_users_comments_order_and_spelling_stay() -> None:
     assert [line for line in lines if line in mine] == mine
 
 
-def test_what_was_overridden_changes_in_the_users_file() -> None:
+def test_dumps_writes_overrides_into_the_users_file() -> None:
     changed = build_config(flatten(loads(MINE)) | {"optimizer.lr": 0.5, "model.hidden": (8,)})
     text = dumps(changed, MINE)
     assert loads(text) == changed
@@ -111,7 +111,7 @@ def test_what_was_overridden_changes_in_the_users_file() -> None:
         '[data]\ndir = "none"\n',
     ],
 )
-def test_a_file_of_any_style_can_be_completed(text: str) -> None:
+def test_dumps_completes_files_of_any_toml_style(text: str) -> None:
     config = loads(text)
     completed = dumps(config, text)
     assert loads(completed) == config
@@ -122,33 +122,33 @@ def test_a_file_of_any_style_can_be_completed(text: str) -> None:
         assert comment.split("\n")[0].strip() in completed
 
 
-def test_a_syntax_error_is_told_with_its_line() -> None:
-    error = refusal("[data]\ndataset = mnist\n")
+def test_a_syntax_error_names_its_line() -> None:
+    error = error_of("[data]\ndataset = mnist\n")
     assert str(error).startswith("run.toml is not valid TOML: ")
     assert "line 2" in str(error)
 
 
-def test_an_unknown_section_gets_the_nearest_name() -> None:
-    error = refusal("[optimiser]\nlr = 1\n")
+def test_an_unknown_section_suggests_the_nearest_one() -> None:
+    error = error_of("[optimiser]\nlr = 1\n")
     assert str(error) == "Unknown section 'optimiser' in run.toml. Did you mean optimizer?"
-    assert "data, model, optimizer, schedule, training, evaluation" in str(refusal("[zzz]\n"))
+    assert "data, model, optimizer, schedule, training, evaluation" in str(error_of("[zzz]\n"))
 
 
 @pytest.mark.parametrize("text", ["data = 1", "data = 'x'", "[[data]]\ndataset = 'mnist'", f"data = '{'x' * 10_000}'"])
-def test_a_section_must_be_one(text: str) -> None:
-    error = refusal(text)
+def test_a_section_must_be_a_table(text: str) -> None:
+    error = error_of(text)
     assert str(error).startswith("data = ")
     assert str(error).endswith("in run.toml must be a section, [data].")
     assert len(str(error)) < 200
 
 
-def test_reading_a_file(tmp_path: Path) -> None:
+def test_read_returns_configuration_and_text(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text(MINE, encoding="utf-8")
     assert read(path) == (loads(MINE), MINE)
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_unreadable_files_raise_config_error(tmp_path: Path) -> None:
     latin = tmp_path / "latin.toml"
     latin.write_bytes("# Größe\n".encode("latin-1"))
     for path, words in (
@@ -157,9 +157,9 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         (latin, "it is not UTF-8 text"),
         (tmp_path / "a\x1b[31mb.toml", "There is no file"),
     ):
-        with pytest.raises(ConfigError, match=words) as refused:
+        with pytest.raises(ConfigError, match=words) as raised:
             read(path)
-        assert plain(refused.value) == str(refused.value)
+        assert plain(raised.value) == str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -186,12 +186,12 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     ],
     ids=range(18),
 )  # fmt: skip
-def test_hostile_files_are_refused_in_one_printable_line(text: str) -> None:
-    error = refusal(text)
+def test_hostile_files_are_rejected_in_one_printable_line(text: str) -> None:
+    error = error_of(text)
     assert plain(error, 1000) == str(error)
 
 
-def test_no_file_does_more_than_be_refused() -> None:
+def test_randomly_damaged_files_are_loaded_or_rejected() -> None:
     draw = random.Random(0)
     good = [template(), dumps(OTHER), MINE]
     pieces = ["[", "]", "=", '"', "'", "\n", ".", ",", "#", "{", "}", "none", "1e999", "-", "\\u0000", "\x1b", "é"]

@@ -20,48 +20,48 @@ EACH = pytest.mark.parametrize("setting", settings().values(), ids=settings())
 
 
 def examples(setting: Setting) -> Iterator[Any]:
-    """Values that the setting takes: the default, choices, bounds and what lies between."""
+    """Yield valid values of the setting: its default, choices, bounds and values in between."""
     yield setting.default
     if setting.optional:
         yield None
-    ones: list[Any] = list(setting.choices)
+    scalars: list[Any] = list(setting.choices)
     if setting.kind is bool:
-        ones = [True, False]
+        scalars = [True, False]
     elif setting.kind in (int, float):
         low = next(bound for bound in (setting.bounds.ge, setting.bounds.gt) if bound is not None)
-        # Below one where that is the end: fractions and probabilities.
-        ones = [setting.kind(low + 1), 7] if setting.kind is int else [low + 0.1, low + 1 / 3, low + 1e-12]
-        ones += [value for value in (setting.bounds.ge, setting.bounds.le) if value is not None]
+        # Fractions and probabilities must stay below 1.
+        scalars = [setting.kind(low + 1), 7] if setting.kind is int else [low + 0.1, low + 1 / 3, low + 1e-12]
+        scalars += [value for value in (setting.bounds.ge, setting.bounds.le) if value is not None]
     elif setting.key == "training.device":
-        ones = ["auto", "cpu", "mps", "cuda", "cuda:1", "cuda:12"]
-    elif not ones:
-        ones = ["images", "/a b/ä/日本", "it's", 'a"b', "C:\\x", "#x", "x.py:f", "a=b", "[red]"]
-    yield from [tuple(ones), (), (ones[0],)] if setting.is_list else ones
+        scalars = ["auto", "cpu", "mps", "cuda", "cuda:1", "cuda:12"]
+    elif not scalars:
+        scalars = ["images", "/a b/ä/日本", "it's", 'a"b', "C:\\x", "#x", "x.py:f", "a=b", "[red]"]
+    yield from [tuple(scalars), (), (scalars[0],)] if setting.is_list else scalars
 
 
-def refusal(key: str, value: object) -> ConfigError:
-    with pytest.raises(ConfigError) as refused:
+def error_of(key: str, value: object) -> ConfigError:
+    with pytest.raises(ConfigError) as raised:
         check_value(key, value)
-    return refused.value
+    return raised.value
 
 
 @EACH
-def test_every_setting_comes_back_from_its_text(setting: Setting) -> None:
+def test_format_value_and_parse_value_are_inverse(setting: Setting) -> None:
     for value in examples(setting):
         assert check_value(setting.key, value) == value
-        back = parse_value(setting.key, format_value(value))
-        assert back == value
-        assert type(back) is type(check_value(setting.key, value))
+        parsed = parse_value(setting.key, format_value(value))
+        assert parsed == value
+        assert type(parsed) is type(check_value(setting.key, value))
 
 
 @EACH
-def test_an_override_changes_that_setting_alone(setting: Setting) -> None:
+def test_override_changes_only_its_setting(setting: Setting) -> None:
     base = build_config({"optimizer.momentum": 0.5, "data.dir": "images"})
     for value in examples(setting):
         try:
             config = override(base, [f"{setting.key}={format_value(value)}"])
         except ConfigError as error:
-            # What one setting needs of another is a question of its own.
+            # Dependencies between settings are tested below.
             if "needs" not in str(error):
                 raise
             continue
@@ -69,7 +69,7 @@ def test_an_override_changes_that_setting_alone(setting: Setting) -> None:
         assert set(changed_settings(config, base)) <= {setting.key}
 
 
-REFUSED = [
+REJECTED = [
     ("data.dataset", "mnits", "mnits", "one of digits, mnist", "Did you mean mnist?"),
     ("data.augment", ["shift", "flop"], "[shift, flop]", "auto, shift, flip, crop", "Did you mean flip?"),
     ("data.batch_size", 0, "0", ">= 1", ""),
@@ -98,8 +98,8 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("key", "value", "shown", "allowed", "hint"), REFUSED)
-def test_a_refusal_names_key_value_what_is_allowed_and_the_nearest_name(
+@pytest.mark.parametrize(("key", "value", "shown", "allowed", "hint"), REJECTED)
+def test_an_error_names_key_value_allowed_values_and_the_nearest_choice(
     key: str, value: object, shown: str, allowed: str, hint: str
 ) -> None:
     section, _, name = key.partition(".")
@@ -111,9 +111,9 @@ def test_a_refusal_names_key_value_what_is_allowed_and_the_nearest_name(
         lambda: override(Config(), [f"{key}={format_value(value)}"]),
         lambda: loads(f"[{section}]\n{name} = {literal}\n"),
     ):
-        with pytest.raises(ConfigError) as refused:
+        with pytest.raises(ConfigError) as raised:
             attempt()
-        error = refused.value
+        error = raised.value
         assert error.key == key
         assert f"{key} = {shown} is not allowed" in error.message
         assert allowed in error.message
@@ -130,25 +130,25 @@ def test_a_refusal_names_key_value_what_is_allowed_and_the_nearest_name(
         ("zzzzzz", "See: tuitrain config"),
     ],
 )
-def test_an_unknown_setting_gets_the_nearest_name(key: str, hint: str) -> None:
+def test_an_unknown_key_suggests_the_nearest_one(key: str, hint: str) -> None:
     for attempt in (
         lambda: check_value(key, 1),
         lambda: override(Config(), [f"{key}=1"]),
         lambda: build_config({key: 1}),
     ):
-        with pytest.raises(ConfigError) as refused:
+        with pytest.raises(ConfigError) as raised:
             attempt()
-        assert refused.value.key == key
-        assert f"Unknown setting {key!r}." in str(refused.value)
-        assert refused.value.hint == hint
+        assert raised.value.key == key
+        assert f"Unknown setting {key!r}." in str(raised.value)
+        assert raised.value.hint == hint
 
 
-def test_an_assignment_needs_an_equals_sign() -> None:
+def test_override_requires_an_equals_sign() -> None:
     with pytest.raises(ConfigError, match=r"'optimizer.lr' is not KEY=VALUE. Write it like --set optimizer.lr=0.01"):
         override(Config(), ["optimizer.lr"])
 
 
-def test_the_last_assignment_wins_and_spaces_do_not_count() -> None:
+def test_override_ignores_spaces_and_the_last_assignment_wins() -> None:
     config = override(Config(), ["optimizer.lr=1", " optimizer.lr = 0.5 ", "model.hidden= 3,4 ", "data.dir=a=b"])
     assert (config.optimizer.lr, config.model.hidden, config.data.dir) == (0.5, (3, 4), "a=b")
     assert changed_settings(config) == {"optimizer.lr": 0.5, "model.hidden": (3, 4), "data.dir": "a=b"}
@@ -172,10 +172,10 @@ def test_the_last_assignment_wins_and_spaces_do_not_count() -> None:
         ("training.patience", "None", None),
     ],
 )
-def test_what_people_type_is_understood(key: str, text: str, value: object) -> None:
-    found = parse_value(key, text)
-    assert found == value
-    assert type(found) is type(value)
+def test_parse_value_accepts_common_spellings(key: str, text: str, value: object) -> None:
+    parsed = parse_value(key, text)
+    assert parsed == value
+    assert type(parsed) is type(value)
 
 
 @pytest.mark.parametrize(
@@ -187,12 +187,12 @@ def test_what_people_type_is_understood(key: str, text: str, value: object) -> N
         ({"data.validation": 0, "schedule.name": "plateau"}, "schedule.name"),
     ],
 )
-def test_settings_that_contradict_each_other_are_refused(values: dict[str, object], key: str) -> None:
+def test_contradicting_settings_are_rejected(values: dict[str, object], key: str) -> None:
     for name, value in values.items():
         assert check_value(name, value) == value
-    with pytest.raises(ConfigError, match="needs") as refused:
+    with pytest.raises(ConfigError, match="needs") as raised:
         build_config(values)
-    assert refused.value.key == key
+    assert raised.value.key == key
 
 
 HOSTILE = [
@@ -202,7 +202,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_text_never_comes_raw_in_a_message(text: str) -> None:
+def test_messages_never_contain_control_characters(text: str) -> None:
     attempts: list[Callable[[], object]] = [
         partial(check_value, text, 1), partial(override, Config(), [f"{text}=1"]), partial(override, Config(), [text])
     ]  # fmt: skip
@@ -221,47 +221,47 @@ def test_hostile_text_never_comes_raw_in_a_message(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["\x00", "a\nb", "\x1b[31m", "\ud800", "\udcff"], ids=range(5))  # noqa: PT014
-def test_a_folder_name_that_no_file_could_keep_is_refused(text: str) -> None:
-    assert "printable text" in str(refusal("data.dir", f"a{text}b"))
-    assert "cuda:99" in str(refusal("training.device", f"cuda{text}"))
+def test_unprintable_text_is_rejected(text: str) -> None:
+    assert "printable text" in str(error_of("data.dir", f"a{text}b"))
+    assert "cuda:99" in str(error_of("training.device", f"cuda{text}"))
 
 
-USELESS = [HUGE, -HUGE, 10**5000, 2**63, {"a": 1}, {}, object(), b"x", [[1]], (None,)]
+WRONG_TYPES = [HUGE, -HUGE, 10**5000, 2**63, {"a": 1}, {}, object(), b"x", [[1]], (None,)]
 
 
-@pytest.mark.parametrize("value", USELESS, ids=range(len(USELESS)))
-def test_values_of_no_use_are_refused_by_every_setting(value: object) -> None:
+@pytest.mark.parametrize("value", WRONG_TYPES, ids=range(len(WRONG_TYPES)))
+def test_every_setting_rejects_values_of_a_wrong_type(value: object) -> None:
     for key in settings():
         if isinstance(value, int) and settings()[key].kind is float and abs(value) < HUGE:
             continue
-        error = refusal(key, value)
+        error = error_of(key, value)
         assert error.key == key
         assert len(str(error)) < 1000
 
 
-def test_no_text_does_more_than_be_refused() -> None:
+def test_random_text_is_parsed_or_rejected() -> None:
     draw = random.Random(0)
     alphabet = string.printable + "äß٣½\x00\x1b\u202e\ud800🦆"
     pieces = ["none", "true", "[", "]", ",", "1e9", "-", "nan", "inf", "0x1", "1_0", "9" * 5000, *alphabet]
-    accepted, refusals = 0, []
+    accepted, rejected = 0, []
     for _ in range(20_000):
         key = draw.choice(list(settings()))
         text = "".join(draw.choice(pieces) for _ in range(draw.randrange(6)))
         try:
             value = parse_value(key, text)
         except ConfigError as error:
-            refusals.append((key, error))
+            rejected.append((key, error))
         else:
             accepted += 1
             assert check_value(key, value) == value
             assert parse_value(key, format_value(value)) == value
     assert accepted > 1000
-    for key, refused in refusals:
-        assert refused.key == key
-        assert plain(refused, 2000) == str(refused)
+    for key, rejection in rejected:
+        assert rejection.key == key
+        assert plain(rejection, 2000) == str(rejection)
 
 
-def test_the_nearest_word_or_nothing() -> None:
+def test_did_you_mean_suggests_a_close_word_or_nothing() -> None:
     assert did_you_mean("cosin", ["constant", "cosine"]) == "Did you mean cosine?"
     assert did_you_mean("xyz", ["constant", "cosine"]) == ""
     assert did_you_mean("x" * 100_000, ["constant"]) == ""

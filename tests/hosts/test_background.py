@@ -1,4 +1,4 @@
-"""Runs in processes of their own: they need no terminal and no parent, and obey whoever can write to their folder."""
+"""Runs in background processes, started, commanded and resumed from other processes."""
 
 import json
 import os
@@ -23,8 +23,8 @@ from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.writer import RunWriter
 
-# Seconds for anything that is waited for; loading torch many times on a busy machine is the longest of it.
-PATIENCE = 120
+# Seconds to wait for any condition; loading torch many times on a busy machine takes longest.
+TIMEOUT = 120
 QUICK = ("training.device=cpu", "training.threads=1", "training.log_every=1")
 STEPS = 21
 Done = subprocess.CompletedProcess[str]
@@ -32,7 +32,7 @@ Done = subprocess.CompletedProcess[str]
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
-    """A working folder; what still trains in it afterwards is ended."""
+    """A working folder; runs that still train in it after the test are killed."""
     yield tmp_path
     for state in (tmp_path / "runs").glob("*/state.json"):
         folder = RunFolder(state.parent)
@@ -60,7 +60,7 @@ def detached(home: Path, *settings: str) -> RunFolder:
 
 
 def until(condition: Callable[[], bool], folder: RunFolder) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < deadline, folder.log_file.read_text()
         time.sleep(0.02)
@@ -83,9 +83,9 @@ def weights(folder: RunFolder, name: str = "last") -> dict[str, bytes]:
         return {key: file.get_tensor(key).tobytes() for key in file.keys() if key.startswith("model.")}  # noqa: SIM118
 
 
-def test_it_outlives_the_session_that_it_was_started_from(home: Path) -> None:
+def test_a_detached_run_survives_the_session_that_started_it(home: Path) -> None:
     command = [sys.executable, "-m", "tuitrain", "train", "--detach", "--json", *overrides("training.epochs=400")]
-    # A shell with a job, as it is at the other end of an SSH line.
+    # A shell with a job, as on the remote side of an SSH connection.
     with subprocess.Popen(
         ["sh", "-c", '"$@"; read forever', "sh", *command],
         cwd=home, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
@@ -101,7 +101,7 @@ def test_it_outlives_the_session_that_it_was_started_from(home: Path) -> None:
         streams = [Path(f"/proc/{process.pid}/fd/{number}").readlink() for number in range(3)]
         assert streams == [Path("/dev/null"), folder.log_file.resolve(), folder.log_file.resolve()]
         os.killpg(shell.pid, signal.SIGHUP)
-        shell.wait(PATIENCE)
+        shell.wait(TIMEOUT)
     until(lambda: ended(folder), folder)
     run = read(folder)
     assert (run.status, run.state.epoch) == ("finished", 400)
@@ -109,7 +109,7 @@ def test_it_outlives_the_session_that_it_was_started_from(home: Path) -> None:
     assert run.state.process == process
 
 
-def test_data_that_is_missing_stands_in_the_run(home: Path) -> None:
+def test_missing_data_fails_the_run(home: Path) -> None:
     folder = detached(home, "data.dataset=image-folder", "data.dir=nowhere")
     until(lambda: ended(folder), folder)
     (listed,) = json.loads(tuitrain(home, "runs", "--json").stdout)
@@ -118,7 +118,7 @@ def test_data_that_is_missing_stands_in_the_run(home: Path) -> None:
     assert read(folder).events[-1].name == "failed"
 
 
-def test_a_torch_that_cannot_be_loaded_stands_in_the_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_torch_that_cannot_be_loaded_fails_the_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "broken").mkdir()
     (home / "broken" / "torch.py").write_text("raise ImportError('libcudart.so.12: cannot open shared object file')")
     monkeypatch.setenv("PYTHONPATH", str(home / "broken"))
@@ -131,70 +131,70 @@ def test_a_torch_that_cannot_be_loaded_stands_in_the_run(home: Path, monkeypatch
     assert state.ended is not None
 
 
-def test_a_process_that_ends_at_once_stands_in_the_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_ends_at_once_fails_the_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     folder = create_run(RunSpec(config=Config(), runs_dir=home / "runs"))
     with pytest.raises(RunError, match="The run's process ended at once"):
         resume_in_background(folder)
     state = folder.state()
     assert (state.status, state.reason) == ("failed", "The run's process ended at once: status 1")
-    # What is no fault of the run's is not written into it.
-    holder = RunWriter(folder)
-    holder.update(status="stopped", reason="", now=True)
+    # A run with an owner keeps its state.
+    writer = RunWriter(folder)
+    writer.update(status="stopped", reason="", now=True)
     with pytest.raises(RunError, match=f"held by process {os.getpid()}"):
         resume_in_background(folder)
-    holder.close()
+    writer.close()
     assert folder.state().status == "stopped"
 
 
-def test_a_run_obeys_whoever_can_write_to_its_folder(home: Path) -> None:
-    """Each command comes from a process of its own, and is acknowledged in the rows."""
+def test_a_detached_run_obeys_commands_of_other_processes(home: Path) -> None:
+    """Every command comes from a new process and is acknowledged by an event."""
     folder = detached(home, "training.epochs=1000000", "training.checkpoint_every=1000", "training.log_every=7")
     run = Follower(folder)
 
-    def heard(name: str) -> bool:
+    def has_event(name: str) -> bool:
         while run.poll():
             pass
         return any(event.name == name for event in run.events)
 
-    def say(*words: str) -> None:
+    def command(*words: str) -> None:
         done = tuitrain(home, words[0], folder.id, *words[1:])
         assert (done.returncode, done.stdout) == (0, ""), done.stderr
 
-    until(lambda: heard("started") and len(run.train) > 3, folder)
-    say("pause")
-    until(lambda: heard("paused"), folder)
+    until(lambda: has_event("started") and len(run.train) > 3, folder)
+    command("pause")
+    until(lambda: has_event("paused"), folder)
     assert run.status == "paused"
     steps = len(run.train)
     assert weights(folder)
     saved = (folder.checkpoints / "last.safetensors").stat()
-    say("checkpoint")
-    until(lambda: heard("checkpoint"), folder)
+    command("checkpoint")
+    until(lambda: has_event("checkpoint"), folder)
     assert (folder.checkpoints / "last.safetensors").stat().st_ino != saved.st_ino
     assert set(weights(folder)) == {
         f"model.{layer}.{kind}" for layer in ("layers.0", "layers.2", "head") for kind in ("weight", "bias")
     }
-    say("set", "optimizer.lr=0.0005")
-    until(lambda: heard("lr"), folder)
+    command("set", "optimizer.lr=0.0005")
+    until(lambda: has_event("lr"), folder)
     assert len(run.train) == steps
-    say("resume")
-    until(lambda: heard("resumed") and len(run.train) > steps + 5, folder)
-    say("set", f"training.epochs={run.state.epoch + 300}")
-    until(lambda: heard("epochs"), folder)
+    command("resume")
+    until(lambda: has_event("resumed") and len(run.train) > steps + 5, folder)
+    command("set", f"training.epochs={run.state.epoch + 300}")
+    until(lambda: has_event("epochs"), folder)
     until(lambda: ended(folder), folder)
 
     run = read(folder)
     assert run.status == "finished"
-    by = {event.name: event for event in run.events}
-    assert list(by) == ["started", "paused", "checkpoint", "lr", "resumed", "epochs", "finished"]
-    assert by["epochs"].value == run.state.epochs == run.state.epoch
-    assert all("@" in by[name].detail for name in ("paused", "checkpoint", "lr", "epochs"))
+    events = {event.name: event for event in run.events}
+    assert list(events) == ["started", "paused", "checkpoint", "lr", "resumed", "epochs", "finished"]
+    assert events["epochs"].value == run.state.epochs == run.state.epoch
+    assert all("@" in events[name].detail for name in ("paused", "checkpoint", "lr", "epochs"))
     rates = list(zip(run.train.step, run.train["lr"], strict=True))
-    assert {rate for step, rate in rates if step <= by["lr"].step} == {0.001}
-    assert {rate for step, rate in rates if step > by["lr"].step} == {0.0005}
+    assert {rate for step, rate in rates if step <= events["lr"].step} == {0.001}
+    assert {rate for step, rate in rates if step > events["lr"].step} == {0.0005}
 
 
-def test_three_epochs_and_two_more_are_five(home: Path) -> None:
+def test_extending_three_epochs_by_two_equals_five_epochs(home: Path) -> None:
     settings = ("model.dropout=0.2", "optimizer.name=sgd", "optimizer.lr=0.1", "optimizer.momentum=0.9")
     notify = "notify.command=cat >> heard.json"
     five = detached(home, *settings, "training.epochs=5")
@@ -220,13 +220,13 @@ def test_three_epochs_and_two_more_are_five(home: Path) -> None:
             assert longer.evaluations["validation"][column] == whole.evaluations["validation"][column]
     assert longer.layers == whole.layers
     assert longer.state.best == whole.state.best
-    # Told at each end, one document a line.
-    heard = [json.loads(line) for line in (home / "heard.json").read_text().splitlines()]
-    assert [(one["run"], one["status"], one["epochs"]) for one in heard] == [
+    # notify.command runs at each end, with one JSON document per line.
+    notified = [json.loads(line) for line in (home / "heard.json").read_text().splitlines()]
+    assert [(result["run"], result["status"], result["epochs"]) for result in notified] == [
         (grown.id, "finished", 3),
         (grown.id, "finished", 5),
     ]
-    assert heard[-1]["test"] == json.loads(done.stdout)["test"]
+    assert notified[-1]["test"] == json.loads(done.stdout)["test"]
 
 
 def saved_step(folder: RunFolder) -> int:
@@ -235,7 +235,7 @@ def saved_step(folder: RunFolder) -> int:
     return int(dict(state["progress"]["dict"])["step"])
 
 
-def test_signals_stop_it_with_a_checkpoint(home: Path) -> None:
+def test_signals_stop_a_detached_run_with_a_checkpoint(home: Path) -> None:
     folder = detached(home, "training.epochs=1000000", "training.checkpoint_every=1000")
     for number in (signal.SIGTERM, signal.SIGINT):
         before = saved_step(folder) if number == signal.SIGINT else 0
@@ -261,21 +261,21 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
-def test_eight_runs_at_once_lose_no_row_and_write_none_twice(home: Path) -> None:
-    """With two readers of them all, and copies taken of one of them while it is written."""
-    made = [
+def test_eight_concurrent_runs_write_each_row_once(home: Path) -> None:
+    """Two followers read all runs, and one run is copied, while they are written."""
+    folders = [
         start_in_background(RunSpec(config=override(Config(), (*QUICK, "training.epochs=100", f"training.seed={seed}")),
                       runs_dir=home / "runs"))
         for seed in range(8)
     ]  # fmt: skip
-    readers = [[Follower(folder) for folder in made] for _ in range(2)]
+    readers = [[Follower(folder) for folder in folders] for _ in range(2)]
     copies = 0
-    while not all(ended(folder) for folder in made):
+    while not all(ended(folder) for folder in folders):
         for follower in readers[0] + readers[1]:
             follower.poll(0.001)
-        copies += copy_is_readable(made[-1], home / "copy")
+        copies += copy_is_readable(folders[-1], home / "copy")
         time.sleep(0.05)
-    for folder in made:
+    for folder in folders:
         rows = lines(folder.metrics_file)
         by_kind = {kind: [row for row in rows if row["kind"] == kind] for kind in ("train", "evaluation", "event")}
         assert sum(map(len, by_kind.values())) == len(rows)
@@ -293,11 +293,11 @@ def test_eight_runs_at_once_lose_no_row_and_write_none_twice(home: Path) -> None
     assert copies > 3
 
 
-def copy_is_readable(folder: RunFolder, place: Path) -> bool:
-    """Whether a copy made while the run is written has rows: all up to one, and no damaged one."""
-    shutil.rmtree(place, ignore_errors=True)
-    # What is a draft when it is listed may be gone when it is copied: cp says so, and copies the rest.
-    subprocess.run(["cp", "-r", folder.path, place], capture_output=True, check=False)
-    run = read(RunFolder(place))
+def copy_is_readable(folder: RunFolder, target: Path) -> bool:
+    """Copy a run while it is written; check that no row is missing or damaged; return whether it has rows."""
+    shutil.rmtree(target, ignore_errors=True)
+    # A temporary file may disappear while cp runs; cp reports that and copies the other files.
+    subprocess.run(["cp", "-r", folder.path, target], capture_output=True, check=False)
+    run = read(RunFolder(target))
     assert run.train.step.tolist() == list(range(1, len(run.train) + 1))
     return len(run.train) > 0

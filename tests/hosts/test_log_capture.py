@@ -1,4 +1,4 @@
-"""Whatever is printed while a run trains stands in its log, and nowhere else."""
+"""Output during a run goes to its log and nowhere else."""
 
 import os
 import subprocess
@@ -67,13 +67,13 @@ subprocess.run(["echo", "child"])
 
 
 def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Buffered, as it is where nothing is said of it."""
+    """Run `code` in a Python process with buffered output, the default."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
 
 
-def test_all_that_is_printed_is_in_the_log_alone(tmp_path: Path) -> None:
+def test_all_output_of_a_run_goes_to_its_log_only(tmp_path: Path) -> None:
     (tmp_path / "loud.py").write_text(LOUD)
     done = python(PROGRAM, str(tmp_path))
     assert done.stdout.split() == ["out", "one", "child"]
@@ -86,7 +86,7 @@ def test_all_that_is_printed_is_in_the_log_alone(tmp_path: Path) -> None:
         assert [number for number in range(1, 17) if f"<{number}>" not in log] == []
 
 
-def test_streams_are_put_back_after_an_error() -> None:
+def test_streams_are_restored_after_an_error() -> None:
     before = sys.stdout, sys.stderr
 
     def fail() -> None:
@@ -99,7 +99,7 @@ def test_streams_are_put_back_after_an_error() -> None:
     assert (sys.stdout, sys.stderr) == before
 
 
-def test_what_came_before_there_was_a_log_is_in_it(tmp_path: Path, capfd: Capfd) -> None:
+def test_output_before_redirect_to_is_written_to_the_log(tmp_path: Path, capfd: Capfd) -> None:
     with LogCapture() as capture:
         print("early")  # noqa: T201
         os.write(2, b"descriptor\n")
@@ -109,7 +109,7 @@ def test_what_came_before_there_was_a_log_is_in_it(tmp_path: Path, capfd: Capfd)
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_log_is_added_to(tmp_path: Path) -> None:
+def test_redirect_to_appends_to_the_log(tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
     log.write_text("first\n")
     for word in ("second", "third"):
@@ -119,14 +119,14 @@ def test_a_log_is_added_to(tmp_path: Path) -> None:
     assert log.read_text() == "first\nsecond\nthird\n"
 
 
-def test_without_a_log_it_is_dropped(capfd: Capfd) -> None:
+def test_output_is_dropped_without_a_log(capfd: Capfd) -> None:
     with LogCapture():
         print("nobody wants to know")  # noqa: T201
         os.write(1, b"nor this\n")
     assert capfd.readouterr() == ("", "")
 
 
-def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
+def test_no_descriptor_stays_open(tmp_path: Path) -> None:
     def count() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
 
@@ -137,34 +137,34 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     assert count() == before
 
 
-def test_the_main_thread_prints_where_it_always_did(tmp_path: Path, capfd: Capfd) -> None:
-    inside, over = threading.Event(), threading.Event()
+def test_output_of_the_main_thread_is_not_captured(tmp_path: Path, capfd: Capfd) -> None:
+    captured, finished = threading.Event(), threading.Event()
 
-    def work() -> None:
+    def capture_output() -> None:
         with LogCapture() as capture:
             capture.redirect_to(tmp_path / "log.txt")
             print("worker")  # noqa: T201
-            inside.set()
-            over.wait(30)
+            captured.set()
+            finished.wait(30)
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=capture_output)
     thread.start()
-    assert inside.wait(30)
+    assert captured.wait(30)
     print("main")  # noqa: T201
     assert sys.stdout.fileno() > 2
-    over.set()
+    finished.set()
     thread.join()
     assert capfd.readouterr().out == "main\n"
     assert (tmp_path / "log.txt").read_text() == "worker\n"
 
 
-def piped(code: str) -> str:
+def stdout_of(code: str) -> str:
     done = python(code)
     assert done.stderr == ""
     return done.stdout
 
 
-def test_the_programs_own_output_keeps_its_way() -> None:
+def test_the_programs_own_streams_are_not_captured() -> None:
     code = """
 import os, sys
 from tuitrain.cli.streams import keep_streams
@@ -180,10 +180,10 @@ with LogCapture():
 print("after")
 os.write(1, b"restored\\n")
 """
-    assert piped(code) == "before\nscreen\nafter\nrestored\n"
+    assert stdout_of(code) == "before\nscreen\nafter\nrestored\n"
 
 
-def test_what_is_still_in_a_buffer_goes_where_it_was_printed_to() -> None:
+def test_buffered_output_reaches_its_original_target() -> None:
     code = """
 import ctypes, sys
 from tuitrain.hosts.log_capture import LogCapture
@@ -196,4 +196,4 @@ with LogCapture():
     libc.puts(b"C captured")
 print("after")
 """
-    assert sorted(piped(code).split("\n")) == ["", "C before", "after", "before"]
+    assert sorted(stdout_of(code).split("\n")) == ["", "C before", "after", "before"]

@@ -1,5 +1,3 @@
-"""Loading torch's libraries ahead of torch."""
-
 import subprocess
 import sys
 
@@ -18,7 +16,7 @@ load_libraries()
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only there are they loaded so")
-def test_the_libraries_are_there_before_torch_which_works_with_them() -> None:
-    found = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stderr
+@pytest.mark.skipif(sys.platform != "linux", reason="libraries are preloaded on Linux only")
+def test_torch_works_with_preloaded_libraries() -> None:
+    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""A run in a thread, commanded through its control file as any other process would."""
+"""Training in a thread, controlled by commands in the control file."""
 
 import threading
 import time
@@ -34,7 +34,7 @@ def host() -> Iterator[ThreadHost]:
 
 @pytest.fixture
 def queued(quick: Quick, tmp_path: Path) -> RunFolder:
-    """A run that nobody trains."""
+    """A run that is created but not trained."""
     return create_run(RunSpec(config=quick(), runs_dir=tmp_path / "runs"))
 
 
@@ -45,28 +45,28 @@ def until(condition: Callable[[], bool]) -> None:
         threading.Event().wait(0.005)
 
 
-def begun(host: ThreadHost, config: Config, tmp_path: Path) -> RunFolder:
-    """A run that has taken its first steps."""
+def start_training(host: ThreadHost, config: Config, tmp_path: Path) -> RunFolder:
+    """Start a run, wait for its first metrics row and return its folder."""
     host.start(RunSpec(config=config, runs_dir=tmp_path / "runs", name="mine", command="a command"))
     until(lambda: host.folder is not None or host.ended.is_set())
     assert host.folder is not None
     folder = host.folder
-    until(lambda: len(seen(folder).train) > 0)
+    until(lambda: len(follow(folder).train) > 0)
     return folder
 
 
-def seen(folder: RunFolder) -> Follower:
+def follow(folder: RunFolder) -> Follower:
     follower = Follower(folder)
     while follower.poll():
         pass
     return follower
 
 
-def names(folder: RunFolder) -> list[str]:
-    return [event.name for event in seen(folder).events]
+def event_names(folder: RunFolder) -> list[str]:
+    return [event.name for event in follow(folder).events]
 
 
-def test_a_whole_run(host: ThreadHost, quick: Quick, read: Read, tmp_path: Path) -> None:
+def test_start_trains_a_run_to_the_end(host: ThreadHost, quick: Quick, read: Read, tmp_path: Path) -> None:
     assert not host.busy
     assert host.join(0)
     host.start(RunSpec(config=quick("training.epochs=2"), runs_dir=tmp_path, name="mine", command="a command"))
@@ -82,7 +82,7 @@ def test_a_whole_run(host: ThreadHost, quick: Quick, read: Read, tmp_path: Path)
     assert [folder.name for folder in tmp_path.iterdir() if not folder.name.startswith(".")] == [host.folder.id]
 
 
-def test_a_thread_trains_as_the_main_thread_does(
+def test_training_in_a_thread_equals_training_in_the_main_thread(
     host: ThreadHost, quick: Quick, train: Callable[..., Follower], tmp_path: Path
 ) -> None:
     settings = ("training.epochs=3", "model.dropout=0.3", "data.augment=[shift]")
@@ -96,8 +96,8 @@ def test_a_thread_trains_as_the_main_thread_does(
     assert all(torch.equal(left[name], right[name]) for name in right)
 
 
-def test_stopped_through_the_control_file(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
-    folder = begun(host, quick(*ENDLESS), tmp_path)
+def test_stop_saves_a_checkpoint_and_ends_the_thread(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
+    folder = start_training(host, quick(*ENDLESS), tmp_path)
     send(folder, "stop")
     assert host.join(60)
     state = folder.state()
@@ -107,26 +107,26 @@ def test_stopped_through_the_control_file(host: ThreadHost, quick: Quick, tmp_pa
     assert not (folder.path / "owner.json").exists()
 
 
-def test_paused_and_resumed(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
-    folder = begun(host, quick(*ENDLESS), tmp_path)
+def test_pause_and_resume(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
+    folder = start_training(host, quick(*ENDLESS), tmp_path)
     send(folder, "pause")
     until(lambda: folder.state().status == "paused")
-    step, rows = folder.state().step, len(seen(folder).train)
-    # A heartbeat later it has still done nothing.
+    step, rows = folder.state().step, len(follow(folder).train)
+    # No step is taken until the next heartbeat.
     beat = folder.state().heartbeat
     until(lambda: folder.state().heartbeat > beat)
-    assert (folder.state().step, len(seen(folder).train)) == (step, rows)
+    assert (folder.state().step, len(follow(folder).train)) == (step, rows)
     assert checkpoint.load(folder.checkpoints / "last.safetensors")["progress"]["step"] == step
     send(folder, "resume")
     until(lambda: folder.state().status == "running" and folder.state().step > step)
     assert host.busy
     send(folder, "stop")
     assert host.join(60)
-    assert names(folder) == ["started", "paused", "resumed", "stopped"]
+    assert event_names(folder) == ["started", "paused", "resumed", "stopped"]
 
 
-def test_pauses_are_no_training_time(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
-    folder = begun(host, quick(*ENDLESS), tmp_path)
+def test_pauses_do_not_count_as_training_time(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
+    folder = start_training(host, quick(*ENDLESS), tmp_path)
     send(folder, "pause")
     until(lambda: folder.state().status == "paused")
     beat, seconds = folder.state().heartbeat, folder.state().seconds
@@ -134,17 +134,17 @@ def test_pauses_are_no_training_time(host: ThreadHost, quick: Quick, tmp_path: P
     assert folder.state().seconds == seconds
 
 
-def test_a_checkpoint_on_demand(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
-    folder = begun(host, quick(*ENDLESS), tmp_path)
+def test_the_checkpoint_command_saves_a_checkpoint(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
+    folder = start_training(host, quick(*ENDLESS), tmp_path)
     send(folder, "checkpoint")
-    until(lambda: "checkpoint" in names(folder))
-    event = next(event for event in seen(folder).events if event.name == "checkpoint")
+    until(lambda: "checkpoint" in event_names(folder))
+    event = next(event for event in follow(folder).events if event.name == "checkpoint")
     assert checkpoint.load(folder.checkpoints / "last.safetensors")["progress"]["step"] >= event.step > 0
     assert host.busy
 
 
-def test_one_run_at_a_time(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
-    folder = begun(host, quick(*ENDLESS), tmp_path)
+def test_a_host_trains_one_run_at_a_time(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
+    folder = start_training(host, quick(*ENDLESS), tmp_path)
     with pytest.raises(RunError, match="A run is training in this window"):
         host.start(RunSpec(config=quick(), runs_dir=tmp_path))
     assert host.folder is folder
@@ -165,7 +165,7 @@ def test_one_run_at_a_time(host: ThreadHost, quick: Quick, tmp_path: Path) -> No
         (("training.precision=fp16",), ConfigError, "fp16 needs a GPU"),
     ],
 )
-def test_preparing_fails(
+def test_a_failed_preparation_creates_no_run(
     host: ThreadHost, quick: Quick, tmp_path: Path, settings: tuple[str, ...], error: type[Exception], sentence: str
 ) -> None:
     host.start(RunSpec(config=quick(*settings), runs_dir=tmp_path / "runs"))
@@ -174,13 +174,13 @@ def test_preparing_fails(
     assert sentence in str(host.error)
     assert host.folder is None
     assert not (tmp_path / "runs").exists()
-    # What failed once does not stand in the way of the next.
+    # The next run can be started.
     host.start(RunSpec(config=quick("training.epochs=1"), runs_dir=tmp_path / "runs"))
     assert host.join(60)
     assert host.error is None
 
 
-def test_no_folder_for_runs(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
+def test_start_fails_if_the_runs_folder_is_a_file(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     host.start(RunSpec(config=quick(), runs_dir=tmp_path / "file"))
     assert host.join(60)
@@ -198,7 +198,7 @@ def change(images):
 """
 
 
-def test_called_off_while_preparing_it_leaves_nothing(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
+def test_cancel_during_preparation_creates_no_run(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
     (tmp_path / "waits.py").write_text(WAITS)
     config = quick(f"data.transform={tmp_path}/waits.py:change")
     host.start(RunSpec(config=config, runs_dir=tmp_path / "runs"))
@@ -214,7 +214,7 @@ def test_called_off_while_preparing_it_leaves_nothing(host: ThreadHost, quick: Q
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_users_mistake(
+def test_an_exception_in_user_code_fails_the_run_and_is_logged(
     host: ThreadHost, quick: Quick, read: Read, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "mine.py").write_text("def change(images):\n    return images / 0 + no_such_name\n")
@@ -231,39 +231,39 @@ def test_a_users_mistake(
     assert capfd.readouterr() == ("", "")
 
 
-def test_who_asks_for_a_change_hears_the_answer(
+def test_set_reports_whether_the_loop_applied_or_refused_a_change(
     host: ThreadHost, quick: Quick, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = begun(host, quick(*ENDLESS), tmp_path)
+    folder = start_training(host, quick(*ENDLESS), tmp_path)
     until(lambda: folder.state().epoch > 2)
 
-    def tell(*changes: str) -> tuple[int, str]:
+    def set_values(*changes: str) -> tuple[int, str]:
         status = main(["set", "mine", *changes, "--runs-dir", str(folder.path.parent)])
         return status, capsys.readouterr().err
 
-    assert tell("optimizer.lr=0.5", "training.epochs=900000") == (
+    assert set_values("optimizer.lr=0.5", "training.epochs=900000") == (
         0, f"lr 0.5: taken by {folder.id}\nepochs 900000: taken by {folder.id}\n",
     )  # fmt: skip
     assert (folder.state().lr, folder.state().epochs) == (0.5, 900000)
-    status, said = tell("optimizer.lr=0.25", "training.epochs=1")
+    status, message = set_values("optimizer.lr=0.25", "training.epochs=1")
     assert (status, folder.state().lr) == (2, 0.5)
-    assert "training.epochs = 1 is not allowed: epoch" in said
-    # As long as nobody but the trainer knows how far it is.
+    assert "training.epochs = 1 is not allowed: epoch" in message
+    # The command cannot check the value itself if the state does not show the current epoch.
     monkeypatch.setattr(State, "begun", 0)
-    status, said = tell("training.epochs=1")
+    status, message = set_values("training.epochs=1")
     assert status == 2
-    assert "training.epochs = 1 is not allowed: epoch" in said
-    assert f"Sent by {seen(folder).events[1].detail}." in said
+    assert "training.epochs = 1 is not allowed: epoch" in message
+    assert f"Sent by {follow(folder).events[1].detail}." in message
     answer = ask(folder, "lr", -1.0, 60)
     assert answer is not None
     assert answer.detail.startswith("optimizer.lr = -1 is not allowed: it must be")
-    (one, other) = (line[9:] for line in seen(folder).log if "refused" in line)
-    assert said == f"tuitrain: {one.removeprefix('refused: ')}\n"
-    assert other == f"refused: {answer.detail}"
-    assert names(folder) == ["started", "lr", "epochs", "refused", "refused"]
+    first, second = (line[9:] for line in follow(folder).log if "refused" in line)
+    assert message == f"tuitrain: {first.removeprefix('refused: ')}\n"
+    assert second == f"refused: {answer.detail}"
+    assert event_names(folder) == ["started", "lr", "epochs", "refused", "refused"]
 
 
-def test_a_run_that_does_not_answer_has_been_told(queued: RunFolder) -> None:
+def test_ask_times_out_but_the_command_stays_in_the_control_file(queued: RunFolder) -> None:
     rows = queued.metrics_file.read_bytes()
     assert ask(queued, "lr", 0.5, 0.1) is None
     assert b'"lr"' in queued.control_file.read_bytes()

@@ -40,23 +40,23 @@ trials = 7
 EXAMPLE = Path(__file__).parents[3] / "examples/optimizers-and-activations.toml"
 
 
-def test_a_grid_is_every_combination_once_and_the_extra_trials() -> None:
+def test_a_grid_has_every_combination_once_and_the_extra_trials() -> None:
     sweep = loads(TEXT)
     keys = ("optimizer.name", "optimizer.lr", "model.hidden")
     choices = product(("sgd", "adam"), (0.1, 0.01), ((64,), (64, 32)))
     extra = {"optimizer.name": "sgd", "training.epochs": 100}
-    assert list(sweep.fixed_trials) == [*(dict(zip(keys, one, strict=True)) for one in choices), extra]
+    assert list(sweep.fixed_trials) == [*(dict(zip(keys, combination, strict=True)) for combination in choices), extra]
     assert sweep.trial_count == 9
     assert sweep.varying_keys == [*keys, "training.epochs"]
 
 
-def test_a_trial_is_the_base_with_its_values_and_the_next_seed() -> None:
+def test_a_trial_overrides_the_base_and_counts_seeds_up() -> None:
     sweep = override_sweep(loads(TEXT), ["training.seed=40"])
     expected = ["data.batch_size=32", "optimizer.name=sgd", "training.epochs=100", "training.seed=42"]
     assert sweep.config(sweep.fixed_trials[-1], 2) == override(Config(), expected)
 
 
-def test_sampled_trials_come_after_the_extra_ones() -> None:
+def test_sampled_trials_follow_the_extra_trials() -> None:
     sweep = loads(SAMPLED)
     assert sweep.values["optimizer.lr"] == Range(1e-4, 0.1, True)
     assert sweep.values["data.batch_size"] == Range(16, 256)
@@ -65,7 +65,7 @@ def test_sampled_trials_come_after_the_extra_ones() -> None:
 
 
 @pytest.mark.parametrize("text", [TEXT, SAMPLED])
-def test_what_is_written_reads_the_same(text: str) -> None:
+def test_dumps_and_loads_are_inverse_and_keep_comments(text: str) -> None:
     sweep = loads(text)
     assert dumps(sweep, text) == text
     assert loads(dumps(sweep)) == sweep
@@ -75,7 +75,7 @@ def test_what_is_written_reads_the_same(text: str) -> None:
     assert ("# small" in written) == ("# small" in text)
 
 
-def test_the_command_line_makes_settings_vary_and_holds_them() -> None:
+def test_override_sweep_varies_and_fixes_settings() -> None:
     assert override_sweep(Sweep(), ["optimizer.name=sgd,adam", "optimizer.lr=1,2"]).name == "optimizer-lr"
     sweep = override_sweep(
         Sweep(), ["optimizer.name=sgd,adam", "training.epochs=2", "sweep.seeds=2", "sweep.name=mine"]
@@ -83,12 +83,12 @@ def test_the_command_line_makes_settings_vary_and_holds_them() -> None:
     assert sweep.name == "mine"
     assert sweep.fixed_trials == ({"optimizer.name": "sgd"}, {"optimizer.name": "adam"})
     assert (sweep.base.training.epochs, sweep.options.seeds, sweep.options.name) == (2, 2, "mine")
-    held = override_sweep(loads(TEXT), ["optimizer.lr=0.5"])
-    assert "optimizer.lr" not in held.values
-    assert {held.config(values, 0).optimizer.lr for values in held.fixed_trials} == {0.5}
+    fixed = override_sweep(loads(TEXT), ["optimizer.lr=0.5"])
+    assert "optimizer.lr" not in fixed.values
+    assert {fixed.config(values, 0).optimizer.lr for values in fixed.fixed_trials} == {0.5}
 
 
-def test_amending_keeps_comments_and_refuses_nonsense() -> None:
+def test_amend_keeps_comments_and_rejects_invalid_options() -> None:
     amended = amend(TEXT, {"seeds": 5}, {})
     assert amended == TEXT.replace("seeds = 3", "seeds = 5")
     with pytest.raises(ConfigError, match=r"sweep.seeds = 0 is not allowed"):
@@ -96,7 +96,7 @@ def test_amending_keeps_comments_and_refuses_nonsense() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "Nothing varies"),
         ("sweep = 3", "must be a section, [sweep]"),
@@ -130,14 +130,14 @@ def test_amending_keeps_comments_and_refuses_nonsense() -> None:
         ("[sweep", "not valid TOML"),
     ],
 )
-def test_what_is_wrong_is_said(text: str, said: str) -> None:
+def test_invalid_sweep_files_are_rejected(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as error:
         loads(text)
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("range_", "said"),
+    ("range_", "message"),
     [
         ("{low = 1, high = 1}", "needs low < high"),
         ("{low = 0, high = 1}", "optimizer.lr = 0 is not allowed"),
@@ -147,14 +147,14 @@ def test_what_is_wrong_is_said(text: str, said: str) -> None:
         ("{low = 1, high = inf}", "optimizer.lr = inf is not allowed"),
     ],
 )
-def test_ranges_that_are_none(range_: str, said: str) -> None:
+def test_invalid_ranges_are_rejected(range_: str, message: str) -> None:
     with pytest.raises(ConfigError) as error:
         loads(f"[sweep]\nmethod = 'random'\n[sweep.values]\n'optimizer.lr' = {range_}")
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert error.value.key == "optimizer.lr"
 
 
-def test_a_logarithmic_range_does_not_begin_at_nothing() -> None:
+def test_a_logarithmic_range_must_start_above_zero() -> None:
     with pytest.raises(ConfigError, match="needs low > 0"):
         loads("[sweep]\nmethod='tpe'\n[sweep.values]\n'optimizer.momentum' = {low = 0, high = 0.9, log = true}")
 
@@ -176,17 +176,17 @@ def test_a_logarithmic_range_does_not_begin_at_nothing() -> None:
         ("notify.command", "mail -s a,b me", ("mail -s a,b me",)),
     ],
 )
-def test_one_text_may_stand_for_several_values(key: str, text: str, values: tuple[object, ...]) -> None:
+def test_parse_values_splits_at_commas_outside_brackets(key: str, text: str, values: tuple[object, ...]) -> None:
     assert parse_values(key, text) == values
 
 
 @pytest.mark.parametrize("text", ["0.1, x", "0.1, -1", ","])
-def test_several_values_are_each_checked(text: str) -> None:
+def test_parse_values_checks_each_value(text: str) -> None:
     with pytest.raises(ConfigError, match=r"optimizer.lr"):
         parse_values("optimizer.lr", text)
 
 
-def test_texts_make_as_many_runs_as_there_are_combinations() -> None:
+def test_combinations_is_the_product_of_all_values() -> None:
     texts = {"optimizer.name": "sgd, adam", "optimizer.lr": "0.1, 0.01, 1", "training.epochs": "3"}
     expanded = combinations(texts)
     assert len(expanded) == 6
@@ -195,13 +195,13 @@ def test_texts_make_as_many_runs_as_there_are_combinations() -> None:
     assert combinations({}) == [{}]
 
 
-def test_every_option_says_what_it_is() -> None:
+def test_every_option_has_help() -> None:
     for item in sweep_settings().values():
         assert item.help
         assert item.allowed
 
 
-def test_the_example_is_the_study() -> None:
+def test_the_example_file_describes_the_study() -> None:
     sweep, _ = read(EXAMPLE)
     assert sweep.trial_count == 3 * 2 * 2 + 3
     assert sweep.options.seeds == 3
@@ -217,6 +217,6 @@ def test_the_example_is_the_study() -> None:
     ]  # fmt: skip
 
 
-def test_a_run_is_no_sweep() -> None:
+def test_a_sweep_file_is_not_a_run_configuration() -> None:
     with pytest.raises(ConfigError, match="Unknown section 'sweep'"):
         load_config(TEXT)

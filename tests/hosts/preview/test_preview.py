@@ -21,13 +21,13 @@ from tuitrain.training.setup import prepare
 QUICK = ("model.hidden=8", "training.device=cpu")
 
 
-def look(*settings: str) -> Preview:
+def preview_of(*settings: str) -> Preview:
     return add_network(preview_data(override(Config(), settings)))
 
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    """Seven, twelve and five pictures of three classes, and files that are none."""
+    """A folder with 7, 12 and 5 images of three classes, and files that are not images."""
     for name, count in (("ant", 7), ("bee", 12), ("cat", 5)):
         folder = tmp_path / "images" / name / "deep"
         folder.mkdir(parents=True)
@@ -49,17 +49,17 @@ def images(tmp_path: Path) -> Path:
         ("data.batch_size=4", "model.batch_norm=false"),
     ],
 )
-def test_splits_and_steps_are_those_of_the_run(settings: tuple[str, ...]) -> None:
+def test_split_sizes_and_steps_equal_those_of_the_run(settings: tuple[str, ...]) -> None:
     config = override(Config(), (*QUICK, *settings))
-    job = prepare(config, lambda *_: None)
+    setup = prepare(config, lambda *_: None)
     preview = add_network(preview_data(config))
     assert preview.splits is not None
-    assert preview.splits.train == len(job.dataset.train)
-    assert preview.splits.validation == (len(job.dataset.validation) if job.dataset.validation else 0)
-    assert preview.splits.test == len(job.dataset.test)
-    assert preview.splits.shape == job.dataset.shape
-    assert preview.splits.classes == len(job.dataset.classes)
-    assert preview.steps_per_epoch == job.steps_per_epoch
+    assert preview.splits.train == len(setup.dataset.train)
+    assert preview.splits.validation == (len(setup.dataset.validation) if setup.dataset.validation else 0)
+    assert preview.splits.test == len(setup.dataset.test)
+    assert preview.splits.shape == setup.dataset.shape
+    assert preview.splits.classes == len(setup.dataset.classes)
+    assert preview.steps_per_epoch == setup.steps_per_epoch
 
 
 @pytest.mark.parametrize(
@@ -67,21 +67,25 @@ def test_splits_and_steps_are_those_of_the_run(settings: tuple[str, ...]) -> Non
     [("sgd",), ("sgd", "optimizer.momentum=0.9"), ("adam",), ("adamw",), ("nadam",), ("radam",), ("adagrad",),
      ("rmsprop",), ("rmsprop", "optimizer.momentum=0.9")],
 )  # fmt: skip
-def test_size_is_that_of_parameters_and_optimizer(rule: tuple[str, ...]) -> None:
-    preview = look(f"optimizer.name={rule[0]}", *rule[1:])
+def test_memory_includes_parameters_and_optimizer_state(rule: tuple[str, ...]) -> None:
+    preview = preview_of(f"optimizer.name={rule[0]}", *rule[1:])
     model = models.build(preview.config.model, (1, 8, 8), 10)
     optimizer = build_optimizer(preview.config.optimizer, model)
     model(torch.zeros(2, 1, 8, 8)).sum().backward()
     optimizer.step()
     shapes = {parameter.shape for parameter in model.parameters()}
-    kept = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, torch.Tensor)]
-    count = sum(tensor.numel() for tensor in [*model.parameters(), *(t for t in kept if t.shape in shapes and t.ndim)])
+    state_tensors = [
+        value for state in optimizer.state.values() for value in state.values() if isinstance(value, torch.Tensor)
+    ]
+    count = sum(
+        tensor.numel() for tensor in [*model.parameters(), *(t for t in state_tensors if t.shape in shapes and t.ndim)]
+    )
     assert preview.memory_bytes == 4 * count
 
 
 @pytest.mark.parametrize("validation", [0.0, 0.1, 0.5])
 @pytest.mark.parametrize("folders", [(), ("test",), ("val", "test")])
-def test_image_folder_is_counted_as_training_does(images: Path, validation: float, folders: tuple[str, ...]) -> None:
+def test_image_folder_splits_equal_those_of_training(images: Path, validation: float, folders: tuple[str, ...]) -> None:
     root = images
     if folders:
         root = images.parent / "split"
@@ -89,39 +93,39 @@ def test_image_folder_is_counted_as_training_does(images: Path, validation: floa
         for name in ("train", *folders):
             (root / name).symlink_to(images)
     data = Data(dataset="image-folder", dir=str(root), validation=validation)
-    found = split_sizes(data)
+    sizes = split_sizes(data)
     folder = ImageFolder.scan(str(root), validation, seed=0)
     counts = {name: len(files.paths) for name, files in folder.splits.items()}
-    assert (found.train, found.validation, found.test) == (
+    assert (sizes.train, sizes.validation, sizes.test) == (
         counts["training"], counts.get("validation", 0), counts["test"],
     )  # fmt: skip
-    assert found.classes == 3
-    assert not found.truncated
+    assert sizes.classes == 3
+    assert not sizes.truncated
 
 
-def test_grey_images_are_seen_to_be_grey(images: Path) -> None:
+def test_channels_auto_detects_grey_images(images: Path) -> None:
     settings = ("data.dataset=image-folder", f"data.dir={images}", "data.image_size=16")
-    preview = look(*settings)
+    preview = preview_of(*settings)
     assert preview.splits is not None
     assert preview.splits.shape == (1, 16, 16)
     Image.new("RGB", (4, 4), "red").save(images / "ant" / "deep" / "0.png")
     for path in images.rglob("*.png"):
         Image.new("RGB", (4, 4), "red").save(path)
-    preview = look(*settings)
+    preview = preview_of(*settings)
     assert preview.splits is not None
     assert preview.splits.shape == (3, 16, 16)
 
 
-def test_missing_folder_is_a_sentence(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file"):
         split_sizes(Data(dataset="image-folder", dir=str(tmp_path / "none")))
-    preview = look("data.dataset=image-folder", f"data.dir={tmp_path / 'none'}")
+    preview = preview_of("data.dataset=image-folder", f"data.dir={tmp_path / 'none'}")
     assert preview.final
     assert "No such file" in preview.problem
     assert (preview.splits, preview.steps, preview.rates()) == (None, 0, ([], []))
 
 
-def test_place_says_whether_the_files_are_there(tmp_path: Path) -> None:
+def test_location_says_whether_the_files_exist(tmp_path: Path) -> None:
     data = Data(dataset="mnist", dir=str(tmp_path))
     assert split_sizes(data).location.startswith("will be downloaded to")
     (tmp_path / "MNIST" / "raw").mkdir(parents=True)
@@ -130,7 +134,7 @@ def test_place_says_whether_the_files_are_there(tmp_path: Path) -> None:
     assert split_sizes(data).location == f"found in {tmp_path}"
 
 
-def test_folder_is_the_one_that_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_folder_expands_home_and_defaults_to_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     assert data_folder(Data()).is_relative_to(tmp_path)
@@ -138,7 +142,7 @@ def test_folder_is_the_one_that_is_read(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_rates_follow_the_schedule() -> None:
-    preview = look("schedule.name=cosine", "schedule.warmup=1", "schedule.final=0.5", "optimizer.lr=0.2")
+    preview = preview_of("schedule.name=cosine", "schedule.warmup=1", "schedule.final=0.5", "optimizer.lr=0.2")
     epochs, rates = preview.rates()
     assert epochs[0] == 0
     assert epochs[-1] == pytest.approx((preview.steps - 1) / preview.steps_per_epoch)
@@ -149,8 +153,8 @@ def test_rates_follow_the_schedule() -> None:
     assert len(long.rates()[0]) <= 240
 
 
-def test_impossible_network_names_the_setting() -> None:
-    preview = look("model.name=vit_b_16", "model.activation=tanh")
+def test_an_impossible_network_names_the_setting() -> None:
+    preview = preview_of("model.name=vit_b_16", "model.activation=tanh")
     assert preview.key == "model.activation"
     assert "no ReLU" in preview.problem
     assert preview.splits is not None
@@ -168,7 +172,7 @@ def wait_for(previewer: PreviewProcess, config: Config) -> Preview:
     raise AssertionError("no answer")
 
 
-def test_process_answers_and_ends() -> None:
+def test_the_process_answers_and_ends() -> None:
     previewer = PreviewProcess()
     try:
         for settings in ((), ("model.name=cnn",), ("model.name=vit_b_16", "model.activation=tanh")):
@@ -181,7 +185,7 @@ def test_process_answers_and_ends() -> None:
     assert process.returncode is not None
 
 
-def test_dead_process_is_told_calmly() -> None:
+def test_a_dead_process_is_reported() -> None:
     previewer = PreviewProcess()
     try:
         previewer.request(Config())
@@ -194,7 +198,7 @@ def test_dead_process_is_told_calmly() -> None:
         previewer.close()
 
 
-def test_nothing_here_loads_torch_before_it_must() -> None:
+def test_preview_data_does_not_load_torch() -> None:
     code = (
         "import sys, tuitrain.hosts.preview.process as p; from tuitrain.config.schema import Config;"
         "assert p.preview_data(Config()).splits.train == 1293; assert 'torch' not in sys.modules"
