@@ -1,6 +1,16 @@
-"""Facts about the named data sets that do not require reading them."""
+"""Facts about data sets that do not require reading them, and the sizes of their splits."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
 
 from msgspec import Struct
+
+# The fraction of the images that a data set without a test split gets as one.
+TEST_FRACTION = 0.2
+VALIDATION_FOLDERS = ("val", "valid", "validation")
+# torchvision.datasets.folder.IMG_EXTENSIONS, whose import takes seconds.
+IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 
 class DatasetInfo(Struct, frozen=True):
@@ -47,3 +57,26 @@ DATASETS = {
         ("flip", "crop"),
     ),
 }  # fmt: skip
+
+
+def data_folder(dir: str | None) -> Path:
+    """Return the folder that the setting `data.dir` names; None: a folder in the user's cache."""
+    import platformdirs
+
+    return Path(dir).expanduser() if dir else platformdirs.user_cache_path("tuitrain", appauthor=False) / "data"
+
+
+def held_out_counts(counts: Sequence[int], fraction: float) -> list[int]:
+    """Return how many of the `counts` images of each class to hold out, by largest remainder.
+
+    They add up to ceil(fraction * N), except that every class keeps an image.
+    """
+    quotas = [fraction * count for count in counts]
+    # fraction * count may miss the integer that it stands for by a rounding error.
+    held_out = [math.floor(quota + 1e-9) for quota in quotas]
+    missing = math.ceil(fraction * sum(counts) - 1e-9) - sum(held_out)
+    for index in sorted(range(len(counts)), key=lambda index: held_out[index] - quotas[index]):
+        if missing > 0 and held_out[index] < counts[index] - 1:
+            held_out[index] += 1
+            missing -= 1
+    return held_out

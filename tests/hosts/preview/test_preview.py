@@ -7,12 +7,13 @@ import pytest
 import torch
 from PIL import Image
 
+from tuitrain.config.datasets import data_folder
 from tuitrain.config.schema import Config, Data
 from tuitrain.config.values import override
 from tuitrain.errors import DataError
 from tuitrain.hosts.preview.preview import Preview, add_network, preview_data
 from tuitrain.hosts.preview.process import PreviewProcess
-from tuitrain.hosts.preview.split_sizes import SplitSizes, data_folder, split_sizes
+from tuitrain.hosts.preview.split_sizes import SplitSizes, split_sizes
 from tuitrain.training import models
 from tuitrain.training.data.folder_scan import ImageFolder
 from tuitrain.training.optim.build import build_optimizer
@@ -137,8 +138,8 @@ def test_location_says_whether_the_files_exist(tmp_path: Path) -> None:
 def test_data_folder_expands_home_and_defaults_to_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert data_folder(Data()).is_relative_to(tmp_path)
-    assert data_folder(Data(dir="~/here")) == tmp_path / "here"
+    assert data_folder(None).is_relative_to(tmp_path)
+    assert data_folder("~/here") == tmp_path / "here"
 
 
 def test_rates_follow_the_schedule() -> None:

@@ -1,14 +1,20 @@
 """Count the images of each split without loading torch."""
 
-import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec import Struct
 
-from tuitrain.config.datasets import DATASETS
+from tuitrain.config.datasets import (
+    DATASETS,
+    IMAGE_EXTENSIONS,
+    TEST_FRACTION,
+    VALIDATION_FOLDERS,
+    data_folder,
+    held_out_counts,
+)
 from tuitrain.config.schema import Data
 from tuitrain.errors import ConfigError, DataError
 from tuitrain.text import plain
@@ -18,8 +24,6 @@ FOLDERS = {
     "mnist": "MNIST/raw", "fashion-mnist": "FashionMNIST/raw", "kmnist": "KMNIST/raw",
     "cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python",
 }  # fmt: skip
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-TEST_FRACTION = 0.2
 MAX_FILES, MAX_SECONDS = 100_000, 5.0
 
 
@@ -52,28 +56,8 @@ def split_sizes(data: Data) -> SplitSizes:
     return SplitSizes(info.train - validation, validation, info.test, info.shape, classes, location)
 
 
-def held_out_counts(counts: Sequence[int], fraction: float) -> list[int]:
-    """Return how many images of each class are held out, rounded exactly as in training."""
-    quotas = [fraction * count for count in counts]
-    held = [math.floor(quota + 1e-9) for quota in quotas]
-    missing = math.ceil(fraction * sum(counts) - 1e-9) - sum(held)
-    for index in sorted(range(len(counts)), key=lambda index: held[index] - quotas[index]):
-        if missing > 0 and held[index] < counts[index] - 1:
-            held[index] += 1
-            missing -= 1
-    return held
-
-
-def data_folder(data: Data) -> Path:
-    import platformdirs
-
-    if data.dir is not None:
-        return Path(data.dir).expanduser()
-    return platformdirs.user_cache_path("tuitrain", appauthor=False) / "data"
-
-
 def _location(data: Data) -> str:
-    root = data_folder(data)
+    root = data_folder(data.dir)
     try:
         found = any((root / FOLDERS[data.dataset]).iterdir())
     except OSError:
@@ -89,7 +73,7 @@ def _abbreviate_home(path: Path) -> str:
 def _image_folder(data: Data) -> SplitSizes:
     if data.dir is None:
         raise ConfigError("image-folder needs the folder of your images.", key="data.dir")
-    root = data_folder(data)
+    root = data_folder(data.dir)
     names = _folders(root)
     has_splits = "train" in names and bool(_folders(root / "train"))
     counter = _ImageCounter(time.monotonic() + MAX_SECONDS)
@@ -97,7 +81,7 @@ def _image_folder(data: Data) -> SplitSizes:
     if len(train) < 2:
         raise DataError(f"{_abbreviate_home(root)} must contain a folder of images for each class.")
     test = counter.count_classes(root / "test") if has_splits and "test" in names else None
-    validation_name = next((name for name in ("val", "valid", "validation") if has_splits and name in names), None)
+    validation_name = next((name for name in VALIDATION_FOLDERS if has_splits and name in names), None)
     validation = counter.count_classes(root / validation_name) if validation_name and data.validation else None
     if test is None:
         test = held_out_counts(train, TEST_FRACTION)
@@ -141,6 +125,6 @@ class _ImageCounter:
                 if len(self.paths) >= MAX_FILES or time.monotonic() > self.deadline:
                     self.truncated = True
                     return
-                if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("."):
+                if name.lower().endswith(IMAGE_EXTENSIONS) and not name.startswith("."):
                     self.paths.append(f"{parent}/{name}")
                     yield name

@@ -10,9 +10,6 @@ from torch import Tensor
 
 from tuitrain.text import plain
 
-# torchvision.datasets.folder.IMG_EXTENSIONS, whose import takes seconds.
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-
 # Pillow warns of large or slightly damaged images on stderr, which may be the screen.
 warnings.filterwarnings("ignore", module="PIL")
 

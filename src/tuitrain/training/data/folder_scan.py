@@ -9,15 +9,13 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
+from tuitrain.config.datasets import IMAGE_EXTENSIONS, TEST_FRACTION, VALIDATION_FOLDERS
 from tuitrain.errors import DataError
 from tuitrain.text import plain
-from tuitrain.training.data.decode import EXTENSIONS
-from tuitrain.training.data.standard import TEST_FRACTION
 from tuitrain.training.data.stratify import stratified
 
 # Of the test split alone: every run is judged by the same images, whatever its own seed.
 _TEST_SEED = 0
-_VALIDATION = ("val", "valid", "validation")
 _LAYOUT = (
     "An image-folder holds one folder of images for each class, or train/, and perhaps val/ and test/, with these."
 )
@@ -61,7 +59,7 @@ class ImageFolder:
             raise DataError(f"The folder {plain(root)} of data.dir has no class folders.", _LAYOUT)
         if "train" in names and _folders(root / "train"):
             return cls._of_splits(root, names, fraction, seed)
-        if set(names) <= {"test", *_VALIDATION}:
+        if set(names) <= {"test", *VALIDATION_FOLDERS}:
             raise DataError(f"The folder {plain(root)} of data.dir has {names[0]}/ but no train/.", _LAYOUT)
         classes, files = _training_files(root)
         return cls(root, classes, _hold_out({"training": files}, fraction, seed))
@@ -72,7 +70,7 @@ class ImageFolder:
         splits = {"training": files}
         if "test" in names:
             splits["test"] = _files(root / "test", classes)
-        validation = [name for name in _VALIDATION if name in names]
+        validation = [name for name in VALIDATION_FOLDERS if name in names]
         if validation and fraction:
             splits["validation"] = _files(root / validation[0], classes)
         return cls(root, classes, _hold_out(splits, fraction, seed))
@@ -104,7 +102,7 @@ def _training_files(folder: Path) -> tuple[tuple[str, ...], Files]:
     counts = torch.bincount(files.labels, minlength=len(classes)).tolist()
     empty = [name for name, count in zip(classes, counts, strict=True) if not count]
     if empty:
-        hint = f"Add images ({' '.join(EXTENSIONS)}) or remove the folder."
+        hint = f"Add images ({' '.join(IMAGE_EXTENSIONS)}) or remove the folder."
         raise DataError(f"The class {plain(empty[0])} in {plain(folder)} has no images.", hint)
     return classes, files
 
@@ -151,7 +149,7 @@ def _images(folder: Path) -> list[str]:
             continue
         seen.add((place.st_dev, place.st_ino))
         folders[:] = sorted(_visible(folders))
-        images = sorted(name for name in _visible(files) if name.lower().endswith(EXTENSIONS))
+        images = sorted(name for name in _visible(files) if name.lower().endswith(IMAGE_EXTENSIONS))
         paths = [os.path.join(root, name) for name in images]  # noqa: PTH118 (a million Path objects are slow)
         # A pipe with the name of an image would be waited for, forever; a broken link is an image that is lost.
         found += (path for path in paths if os.path.isfile(path) or os.path.islink(path))  # noqa: PTH113, PTH114

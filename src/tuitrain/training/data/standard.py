@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import platformdirs
 import torch
 
-from tuitrain.config.datasets import DATASETS
+from tuitrain.config.datasets import DATASETS, TEST_FRACTION, data_folder
 from tuitrain.errors import DataError
 from tuitrain.text import plain
 from tuitrain.training.data.dataset import Progress
@@ -18,7 +17,6 @@ from tuitrain.training.data.download import complete
 from tuitrain.training.data.normalize import Pixels
 from tuitrain.training.data.stratify import stratified
 
-TEST_FRACTION = 0.2
 # Of eight seeds the one whose split gives the accuracy nearest to their mean.
 TEST_SEED = 2
 _TORCHVISION = {
@@ -44,7 +42,7 @@ def read(name: str, folder: str | None, progress: Progress) -> Named:
     progress(f"reading {name}", None)
     if name == "digits":
         return _digits()
-    root = Path(folder).expanduser() if folder else platformdirs.user_cache_path("tuitrain", appauthor=False) / "data"
+    root = data_folder(folder)
     parts = _mnist(name, root, progress) if DATASETS[name].shape[0] == 1 else _cifar(name, root, progress)
     for part in parts:
         _check(part, name, root)
