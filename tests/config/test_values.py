@@ -144,7 +144,7 @@ def test_an_unknown_key_suggests_the_nearest_one(key: str, hint: str) -> None:
 
 
 def test_override_requires_an_equals_sign() -> None:
-    with pytest.raises(ConfigError, match=r"'optimizer.lr' is not KEY=VALUE. Write it like --set optimizer.lr=0.01"):
+    with pytest.raises(ConfigError, match=r"'optimizer.lr' is not KEY=VALUE. Write it like optimizer.lr=0.01"):
         override(Config(), ["optimizer.lr"])
 
 

@@ -65,16 +65,17 @@ def flatten(config: Config) -> dict[str, Any]:
 def override(config: Config, assignments: Iterable[str]) -> Config:
     """Return `config` with each `KEY=VALUE` applied; the last assignment to a key wins. Raise ConfigError."""
     values = flatten(config)
-    for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        if not equals:
-            raise ConfigError(
-                f"{plain(assignment, 80)!r} is not KEY=VALUE.",
-                "Write it like --set optimizer.lr=0.01",
-                key=key,
-            )
-        values[key.strip()] = parse_value(key.strip(), text)
+    for key, text in map(split_assignment, assignments):
+        values[key] = parse_value(key, text)
     return build_config(values)
+
+
+def split_assignment(assignment: str) -> tuple[str, str]:
+    """Split `KEY=VALUE` into key and value text. Raise ConfigError if the equals sign is missing."""
+    key, equals, text = assignment.partition("=")
+    if not equals:
+        raise ConfigError(f"{plain(assignment, 80)!r} is not KEY=VALUE.", "Write it like optimizer.lr=0.01", key=key)
+    return key.strip(), text.strip()
 
 
 def changed_settings(config: Config, base: Config | None = None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from tuitrain.config.formatting import format_for_message
 from tuitrain.config.sweeps.sweep import Sweep, Values
 from tuitrain.config.sweeps.validation import build_options, check_sweep, find_option
 from tuitrain.config.validation import find_setting
-from tuitrain.config.values import override, parse_value
+from tuitrain.config.values import override, parse_value, split_assignment
 from tuitrain.errors import ConfigError
 from tuitrain.text import plain
 
@@ -23,14 +23,14 @@ def override_sweep(sweep: Sweep, assignments: Iterable[str], extra: Iterable[Val
     """
     base, options, varying = [], [], dict(sweep.values)
     for assignment in assignments:
-        key, equals, text = _split_assignment(assignment)
-        if key.startswith("sweep.") and equals:
+        key, text = split_assignment(assignment)
+        if key.startswith("sweep."):
             options.append(assignment)
             continue
-        values = parse_values(key, text) if equals else ()
+        values = parse_values(key, text)
         if len(values) > 1:
             varying[key] = values
-        elif values and len(_split_values(key, text)) > 1:
+        elif len(_split_values(key, text)) > 1:
             value = format_for_message(values[0])
             raise ConfigError(f"{key} = {format_for_message(text)} is not allowed: it contains {value} twice.", key=key)
         else:
@@ -50,8 +50,8 @@ def parse_option_overrides(assignments: Iterable[str]) -> dict[str, Any]:
     """Return the values of `sweep.OPTION=VALUE` assignments by option name. Raise ConfigError for any other key."""
     values: dict[str, Any] = {}
     for assignment in assignments:
-        key, equals, text = _split_assignment(assignment)
-        if not key.startswith("sweep.") or not equals:
+        key, text = split_assignment(assignment)
+        if not key.startswith("sweep."):
             raise ConfigError(
                 f"--set {plain(assignment, 80)} cannot change an existing sweep: its runs keep their settings.",
                 "Add trials with --add KEY=VALUE, or change a sweep.KEY.",
@@ -64,13 +64,7 @@ def parse_option_overrides(assignments: Iterable[str]) -> dict[str, Any]:
 
 def parse_trials(assignments: Iterable[str]) -> list[Values]:
     """Return one trial for each combination of the values in `KEY=VALUE[,VALUE]` assignments. Raise ConfigError."""
-    texts = {}
-    for assignment in assignments:
-        key, equals, text = _split_assignment(assignment)
-        if not equals:
-            raise ConfigError(f"{plain(assignment, 80)!r} is not KEY=VALUE.", "Write it like optimizer.lr=0.1")
-        texts[key] = text
-    return combinations(texts)
+    return combinations(dict(map(split_assignment, assignments)))
 
 
 def combinations(texts: Mapping[str, str]) -> list[Values]:
@@ -90,11 +84,6 @@ def parse_values(key: str, text: str) -> tuple[Any, ...]:
     Free text, such as a path, is always one value. Raise ConfigError.
     """
     return tuple(dict.fromkeys(parse_value(key, part) for part in _split_values(key, text)))
-
-
-def _split_assignment(assignment: str) -> tuple[str, str, str]:
-    key, equals, text = assignment.partition("=")
-    return key.strip(), equals, text.strip()
 
 
 def _split_values(key: str, text: str) -> list[str]:
