@@ -26,8 +26,8 @@ os.environ.setdefault("GOMP_SPINCOUNT", "300000")
 def run(seed: int) -> State:
     settings = [f"data.dir={DATA}", f"training.seed={seed}", f"training.threads={CORES}", "training.device=cpu"]
     with tempfile.TemporaryDirectory() as folder:
-        request = RunSpec(config=override(preset("mnist-99"), settings), runs_dir=Path(folder))
-        return train_new_run(request, lambda *_: None, lambda *_: None)
+        spec = RunSpec(config=override(preset("mnist-99"), settings), runs_dir=Path(folder))
+        return train_new_run(spec, lambda *_: None, lambda *_: None)
 
 
 def claims(quick: bool) -> list[Claim]:

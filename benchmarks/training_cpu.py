@@ -142,9 +142,9 @@ def bare(cell: Cell) -> float:
 def ours(cell: Cell) -> float:
     """A headless run, rows, checkpoints and all."""
     with tempfile.TemporaryDirectory() as folder:
-        request = RunSpec(config=override(Config(), cell.settings), runs_dir=Path(folder))
+        spec = RunSpec(config=override(Config(), cell.settings), runs_dir=Path(folder))
         try:
-            return train_new_run(request, lambda *_: None, lambda *_: None).samples_per_second
+            return train_new_run(spec, lambda *_: None, lambda *_: None).samples_per_second
         finally:
             torch.set_flush_denormal(False)
 

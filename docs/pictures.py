@@ -32,7 +32,7 @@ FINISHED = {
 LIVE = ["training.epochs=3000", "optimizer.name=sgd", "optimizer.lr=0.01", "model.activation=sigmoid"]
 
 
-def request(name: str, settings: list[str], runs_dir: Path) -> RunSpec:
+def run_spec(name: str, settings: list[str], runs_dir: Path) -> RunSpec:
     return RunSpec(config=override(Config(), settings), runs_dir=runs_dir, name=name, command="tuitrain train")
 
 
@@ -87,8 +87,8 @@ def main() -> None:
         os.chdir(temporary)
         runs_dir = Path("experiments/runs")
         for name, settings in FINISHED.items():
-            train_new_run(request(name, settings, runs_dir), lambda what, fraction: None, lambda folder, inbox: None)  # noqa: ARG005
-        live = start_in_background(request("sgd-sigmoid-long", LIVE, runs_dir))
+            train_new_run(run_spec(name, settings, runs_dir), lambda what, fraction: None, lambda folder, inbox: None)  # noqa: ARG005
+        live = start_in_background(run_spec("sgd-sigmoid-long", LIVE, runs_dir))
         wait_for_epochs(live, 400)
         asyncio.run(photograph(runs_dir, live))
         wait_for_epochs(live, 10**9)

@@ -30,7 +30,7 @@ POLL = 0.1
 
 def run(options: argparse.Namespace) -> int:
     config, original = read(options.config) if options.config else (Config(), "")
-    request = RunSpec(
+    spec = RunSpec(
         config=override(config, options.set),
         runs_dir=options.runs_dir,
         name=options.name,
@@ -38,9 +38,9 @@ def run(options: argparse.Namespace) -> int:
         command=shlex.join(["tuitrain", *sys.argv[1:]]),
     )
     if options.detach:
-        return queued(start_in_background(request), options.json)
+        return queued(start_in_background(spec), options.json)
     host = ThreadHost()
-    return follow(host, lambda: host.start(request), options.json)
+    return follow(host, lambda: host.start(spec), options.json)
 
 
 def queued(folder: RunFolder, json: bool) -> int:

@@ -271,14 +271,14 @@ class NewRunScreen(Screen[None]):
         self.form.fix(self.line.busy)
         self.refresh_bindings()
 
-    def _start(self, request: RunSpec) -> None:
+    def _start(self, spec: RunSpec) -> None:
         if self.form.own_process:
-            self.line.elsewhere(lambda: background.start_in_background(request))
+            self.line.elsewhere(lambda: background.start_in_background(spec))
         elif self._host.busy:
             self.form.focus_key(PLACE)
             self._say(BUSY)
         else:
-            self.line.here(request)
+            self.line.here(spec)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if action in ("cancel", "back"):

@@ -117,12 +117,12 @@ class RunActions(PollingScreen):
             self._say(error)
             return
         name = "" if is_default_name(run.info.name, run.config) else run.info.name
-        request = RunSpec(
+        spec = RunSpec(
             config=run.config, runs_dir=self.runs_dir, name=name, original=original,
             command=f"tuitrain: the settings of {run.folder.id} again",
         )  # fmt: skip
         self.notify(f"{plain(run.info.name, 60)} starts again, in a process of its own.", timeout=3, markup=False)
-        self._begin(partial(start_in_background, request))
+        self._begin(partial(start_in_background, spec))
 
     @work(thread=True, exit_on_error=False)
     def _begin(self, begin: Callable[[], object]) -> None:

@@ -49,9 +49,9 @@ class StartLine(Static):
         self.display = bool(words)
         self.update(Content.assemble((words, style)))
 
-    def here(self, request: RunSpec) -> None:
+    def here(self, spec: RunSpec) -> None:
         """Raises RunError where the host has a run."""
-        self._host.start(request)
+        self._host.start(spec)
         self.preparing, self._called_off = True, False
         self.tick()
 
