@@ -1,4 +1,4 @@
-"""Runs written by hand: what screens read, without training anything."""
+"""Fixtures that write run folders without training, for tests of screens and commands."""
 
 import time
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def evaluation(split: str, which: str, accuracy: float, classes: list[str]) -> E
 
 
 def write_rows(writer: RunWriter, epochs: int) -> None:
-    """Rows of `epochs` whole epochs after those that are there."""
+    """Append the rows of `epochs` whole epochs."""
     first = writer.state.epoch
     for epoch in range(first, first + epochs):
         for step in range(epoch * STEPS + 1, (epoch + 1) * STEPS + 1, 5):
@@ -59,7 +59,7 @@ def runs_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def write_run(runs_dir: Path) -> Callable[..., RunFolder]:
-    """`write_run(name, status=…, dead=…)`: a run of three epochs of 20 steps, two of them done where it goes on."""
+    """`write_run(name, status=…, dead=…)` writes a run of three epochs of 20 steps; an active run has done two."""
 
     def write(
         name: str = "one",
