@@ -38,7 +38,7 @@ class Data(Struct, frozen=True, kw_only=True):
     ] = "digits"
     dir: Annotated[
         str | None,
-        Meta(description="Folder with the data set, or to download it to; none: tuitrain's cache folder"),
+        Meta(description="Folder of the data set, downloaded if missing; none: tuitrain's cache folder"),
     ] = None
     batch_size: Annotated[int, Meta(ge=1, description="Images per batch")] = 64
     validation: Annotated[
@@ -70,7 +70,7 @@ class Data(Struct, frozen=True, kw_only=True):
     ] = None
     transform: Annotated[
         str | None,
-        Meta(description="FILE.py:NAME of a function applied to each training batch (N, C, H, W); keeps its shape"),
+        Meta(description="Function FILE.py:NAME applied to each training batch (N, C, H, W); must keep its shape"),
     ] = None
 
 

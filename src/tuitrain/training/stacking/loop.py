@@ -24,7 +24,8 @@ from tuitrain.training.stacking.turns import Together
 
 
 def together(runs: Sequence[tuple[RunWriter, Inbox]], ended: Callable[[RunFolder, State], None]) -> Together:
-    """The way that is faster on the device of the runs, which are `alike`. Raises ConfigError where there is none."""
+    """The way that is faster on the device of the runs, which have the same `stacking_key`. Raises ConfigError where
+    there is none."""
     writer, _ = runs[0]
     on_cpu = devices.choose_device(writer.folder.config().training.device).type == "cpu"
     return (Together if on_cpu else Stack)(runs, ended)

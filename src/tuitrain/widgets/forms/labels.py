@@ -67,7 +67,7 @@ def label(key: str) -> str:
 
 
 def shown(value: object) -> str:
-    """`value` as a field shows it, and as `from_text` reads it: a list without its brackets."""
+    """`value` as a field shows it, and as `parse_value` reads it: a list without its brackets."""
     text = format_value(value)
     return plain(text[1:-1] if isinstance(value, tuple) else text, LONGEST)
 
