@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections import deque
 from contextlib import suppress
 from typing import BinaryIO
 
@@ -73,8 +74,8 @@ class PreviewProcess:
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer one JSON configuration per line of `requests`; add the network only to the newest one."""
-    pending = _LatestPreview()
-    lock = threading.Lock()
+    pending: deque[Preview] = deque(maxlen=1)
+    arrived, lock = threading.Event(), threading.Lock()
 
     def answer(preview: Preview) -> None:
         with lock:
@@ -82,32 +83,17 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
             answers.flush()
 
     def add_networks() -> None:
-        while True:
-            answer(add_network(pending.take()))
+        while arrived.wait():
+            arrived.clear()
+            if pending:
+                answer(add_network(pending.pop()))
 
     threading.Thread(target=add_networks, daemon=True).start()
     for line in requests:
         first = preview_data(msgspec.json.decode(line, type=Config))
         answer(first)
-        pending.put(first)
-
-
-class _LatestPreview:
-    """A queue of length one: `put` replaces the waiting preview, `take` waits for one."""
-
-    def __init__(self) -> None:
-        self._previews: list[Preview] = []
-        self._changed = threading.Condition()
-
-    def put(self, preview: Preview) -> None:
-        with self._changed:
-            self._previews = [preview]
-            self._changed.notify()
-
-    def take(self) -> Preview:
-        with self._changed:
-            self._changed.wait_for(lambda: self._previews)
-            return self._previews.pop()
+        pending.append(first)
+        arrived.set()
 
 
 if __name__ == "__main__":
