@@ -5,7 +5,7 @@ from itertools import pairwise
 from math import comb, sqrt
 
 from study_page.runs import Group, Setting, Study
-from study_page.text import TITLES, bullet, cells, mean_sd, paragraph, points, span, table
+from study_page.text import TITLES, bullet, cells, format_mean_sd, paragraph, points, span, table
 from tuitrain.analysis import units
 from tuitrain.analysis.mcnemar import LEVEL, mcnemar, p_text
 from tuitrain.config.formatting import format_value
@@ -56,7 +56,7 @@ def claims(study: Study) -> Iterator[str]:
     if short and long and gains and min(gains) > 0:
         yield (
             f"**Epochs.** Ten times as many are worth {span(gains)} points to sgd. With sigmoid 100 of them come to "
-            f"{mean_sd(long.test)}, with relu 10 come to {mean_sd(short.test)}."
+            f"{format_mean_sd(long.test)}, with relu 10 come to {format_mean_sd(short.test)}."
         )
     for group in study.originals:
         if group.setting.epochs > 1 and max(group.answers) == 1:
@@ -121,7 +121,7 @@ def significance(study: Study) -> Iterator[str]:
     for group, place in rivals:
         test = mcnemar(best.evaluations[0], group.evaluations[place])
         rows.append([str(group.setting), str(group.runs[place].config.training.seed), units.count(test.only_first),
-                     units.count(test.only_second), p_text(test.p), mean_sd(group.test)])  # fmt: skip
+                     units.count(test.only_second), p_text(test.p), format_mean_sd(group.test)])  # fmt: skip
     images = sum(map(sum, best.evaluations[0].confusion))
     yield "## What the differences mean"
     yield paragraph(

@@ -12,14 +12,14 @@ from textual.widget import Widget
 
 from study_page.runs import Group, Setting, Study, epochs
 from tuitrain.analysis import units
-from tuitrain.analysis.table.groups import band
-from tuitrain.analysis.table.markers import Identity, identities
+from tuitrain.analysis.table.groups import mean_band
+from tuitrain.analysis.table.markers import RunMarker, assign_markers
 from tuitrain.config.formatting import format_value
 from tuitrain.widgets.charts.chart import Chart
-from tuitrain.widgets.charts.comparison import Overlay
+from tuitrain.widgets.charts.comparison import ComparisonCharts
 from tuitrain.widgets.charts.line import Line
 from tuitrain.widgets.charts.render import ALL, View
-from tuitrain.widgets.charts.series import METRICS, Drawn, Scaled
+from tuitrain.widgets.charts.series import METRICS, RunSeries, ScaledSequence
 from tuitrain.widgets.terminal.colors import theme_color
 from tuitrain.widgets.terminal.themes import load_themes, shipped_themes_folder
 
@@ -55,10 +55,10 @@ async def _photograph(path: Path, title: str, widgets: Sequence[Widget], show: S
         path.write_text(app.export_screenshot(title=title, simplify=True), encoding="utf-8")
 
 
-def curves(path: Path, title: str, groups: Sequence[Group], known: Mapping[str, Identity]) -> None:
+def curves(path: Path, title: str, groups: Sequence[Group], known: Mapping[str, RunMarker]) -> None:
     """Loss and accuracy of training by epoch: a mean for each group, and a band of a standard deviation. What a name is
     `known` by is the same in all pictures."""
-    drawn = [Drawn(name, known[name], group.runs) for group in groups for name in [_name(group.setting)]]
+    drawn = [RunSeries(name, known[name], group.runs) for group in groups for name in [_name(group.setting)]]
     overlays = [_overlay("loss", LOG), _overlay("accuracy", ALL)]
 
     def show(_: Stage) -> None:
@@ -68,8 +68,8 @@ def curves(path: Path, title: str, groups: Sequence[Group], known: Mapping[str, 
     asyncio.run(_photograph(path, title, overlays, show))
 
 
-def _overlay(column: str, view: View) -> Overlay:
-    overlay = Overlay()
+def _overlay(column: str, view: View) -> ComparisonCharts:
+    overlay = ComparisonCharts()
     overlay.metric = [(metric.split, metric.column) for metric in METRICS].index(("train", column))
     for chart in overlay.charts:
         chart.braille, chart.view = True, view
@@ -99,8 +99,10 @@ def gradients(path: Path, title: str, groups: Sequence[Group]) -> None:
 
 
 def _norms(group: Group, layer: int) -> tuple[Sequence[float], Sequence[float]]:
-    runs = [(Scaled(run.train.step, unit=max(1, run.state.steps_per_epoch)), run.layers[layer]) for run in group.runs]
-    return band(runs)[:2]
+    runs = [
+        (ScaledSequence(run.train.step, unit=max(1, run.state.steps_per_epoch)), run.layers[layer]) for run in group.runs
+    ]
+    return mean_band(runs)[:2]
 
 
 def _name(setting: Setting) -> str:
@@ -111,7 +113,7 @@ def make_pictures(study: Study, folder: Path) -> dict[str, str]:
     """A caption for each picture, by its name in the folder. Curves of a single group are not drawn."""
     folder.mkdir(parents=True, exist_ok=True)
     made: dict[str, str] = {}
-    known = identities([_name(group.setting) for group in study.originals])
+    known = assign_markers([_name(group.setting) for group in study.originals])
     for length, lr in product(study.levels("epochs"), reversed(study.levels("lr"))):
         groups = [group for group in study.originals if group.setting[2:] == (lr, length)]
         if len(groups) > 1:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from math import log
 
 from study_page.runs import Group, Setting, Study
-from study_page.text import TITLES, cells, mean_sd, paragraph, points, table
+from study_page.text import TITLES, cells, format_mean_sd, paragraph, points, table
 from tuitrain.analysis import units
-from tuitrain.analysis.table.groups import spread
+from tuitrain.analysis.table.groups import mean_sd
 from tuitrain.text import plain
 
 
@@ -75,7 +75,7 @@ def published(study: Study) -> Iterator[str]:
     for one, group in found:
         figure = f"about {100 * one.accuracy:.0f} %" if one.about else units.percent(one.accuracy)
         low, high = map(units.percent, group.extremes)
-        rows.append([str(one.setting), figure, mean_sd(group.test), f"{low} to {high}", str(group.test.n),
+        rows.append([str(one.setting), figure, format_mean_sd(group.test), f"{low} to {high}", str(group.test.n),
                      points(group.test.mean - one.accuracy)])  # fmt: skip
     yield "## Beside the published figures"
     yield table(["setting", "published", "here", "lowest to highest", "n", "difference"], rows, right=5)
@@ -111,7 +111,7 @@ def _agreement(group: Group, one: Published) -> str:
 
 def _plateau(group: Group, one: Published) -> str:
     classes = len(group.evaluations[0].classes)
-    losses = spread(one.loss for one in group.evaluations)
+    losses = mean_sd(one.loss for one in group.evaluations)
     if max(group.answers) == classes or losses is None:
         return _agreement(group, one)
     return (
@@ -126,10 +126,8 @@ def _plateau(group: Group, one: Published) -> str:
 def _long(study: Study, group: Group) -> str:
     text = "Plain gradient descent does not come that far."
     if group.train and group.train.mean - group.test.mean < 0.01:
-        text += (
-            f" With {mean_sd(group.train)} on the training images it does not overfit, either: it is still on its way."
-        )
+        text += f" With {format_mean_sd(group.train)} on the training images it does not overfit: it is still improving."
     relu = study.groups.get(group.setting._replace(activation="relu"))
     if relu is not None:
-        text += f" relu in place of sigmoid, all else the same, reaches {mean_sd(relu.test)}."
+        text += f" relu in place of sigmoid, all else the same, reaches {format_mean_sd(relu.test)}."
     return f"{text} Published: in ten minutes; here the training of a run took {units.duration(group.seconds.mean)}."

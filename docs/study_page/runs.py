@@ -9,7 +9,7 @@ from statistics import median
 from typing import NamedTuple
 
 from tuitrain.analysis.compare import compare
-from tuitrain.analysis.table.groups import SEED, Spread, spread
+from tuitrain.analysis.table.groups import SEED, MeanSD, mean_sd
 from tuitrain.config.formatting import format_value
 from tuitrain.errors import RunError
 from tuitrain.runs.catalog.listing import Entry, list_runs
@@ -41,10 +41,10 @@ class Group:
     setting: Setting
     runs: tuple[Follower, ...]
     evaluations: tuple[Evaluation, ...]
-    test: Spread
-    train: Spread | None
-    seconds: Spread
-    first_epoch: Spread | None
+    test: MeanSD
+    train: MeanSD | None
+    seconds: MeanSD
+    first_epoch: MeanSD | None
 
     @property
     def extremes(self) -> tuple[float, float]:
@@ -159,11 +159,11 @@ def _group(runs: Sequence[Follower]) -> Group:
     config = runs[0].config
     setting = Setting(config.optimizer.name, config.model.activation, config.optimizer.lr, config.training.epochs)
     evaluations = [one for run in runs if (one := run.folder.evaluation("test")) is not None]
-    test, seconds = spread(one.accuracy for one in evaluations), spread(run.state.seconds for run in runs)
+    test, seconds = mean_sd(one.accuracy for one in evaluations), mean_sd(run.state.seconds for run in runs)
     if test is None or seconds is None or len(evaluations) < len(runs):
         raise RunError(f"The runs of {setting} are damaged: they were tested, and evaluation/test.json is missing.")
-    train = spread(run.state.train.accuracy for run in runs if run.state.train)
-    return Group(setting, tuple(runs), tuple(evaluations), test, train, seconds, spread(map(_first_epoch, runs)))
+    train = mean_sd(run.state.train.accuracy for run in runs if run.state.train)
+    return Group(setting, tuple(runs), tuple(evaluations), test, train, seconds, mean_sd(map(_first_epoch, runs)))
 
 
 def _rows(run: Follower, epoch: int, column: Sequence[float]) -> list[float]:

@@ -5,7 +5,7 @@ from textwrap import fill
 
 from study_page.runs import Setting
 from tuitrain.analysis import units
-from tuitrain.analysis.table.groups import Spread
+from tuitrain.analysis.table.groups import MeanSD
 from tuitrain.config.formatting import format_value
 
 WIDTH = 120
@@ -23,7 +23,7 @@ def span(differences: Sequence[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def mean_sd(spread: Spread | None) -> str:
+def format_mean_sd(spread: MeanSD | None) -> str:
     """`97.81 ± 0.12 %`; of a single run without the deviation."""
     if spread is None or spread.sd is None:
         return units.percent(spread.mean if spread else None)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tuitrain.analysis.compare import METRICS, best, class_gains, compare, reach
+from tuitrain.analysis.compare import METRICS, best_of, class_gains, compare, first_reaching
 from tuitrain.cli import main
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
@@ -104,7 +104,7 @@ def test_reach_takes_the_first_row_and_no_nan() -> None:
     curve = Curve()
     for step, accuracy in enumerate((nan, 0.2, 0.5, 0.4, 0.6)):
         curve.add(step, accuracy=accuracy)
-    assert [reach(curve, threshold) for threshold in (0.1, 0.5, 0.55, 0.7)] == [1, 2, 4, None]
+    assert [first_reaching(curve, threshold) for threshold in (0.1, 0.5, 0.55, 0.7)] == [1, 2, 4, None]
 
 
 def test_the_best_are_marked_by_what_is_better() -> None:
@@ -112,15 +112,15 @@ def test_the_best_are_marked_by_what_is_better() -> None:
     epochs = next(metric for metric in METRICS if metric.key == "epochs")
     speed = next(metric for metric in METRICS if metric.key == "images_per_second")
     values = {"a": 1.0, "b": 2.0, "c": 2.0, "d": None}
-    assert best(accuracy, values) == {"b", "c"}
-    assert best(loss, values) == {"a"}
-    assert best(epochs, values) == set()
-    assert best(accuracy, {"a": 1.0, "b": None, "c": 1.0}) == set()
-    assert best(accuracy, {"a": None, "b": None}) == set()
-    assert best(accuracy, {"a": 0.50001, "b": 0.5, "c": 0.4}) == {"a", "b"}
-    assert best(accuracy, {"a": 0.50001, "b": 0.5}) == set()
-    assert best(speed, {"a": 1000.0, "b": 1030.0}) == set()
-    assert best(speed, {"a": 1000.0, "b": 1100.0}) == {"b"}
+    assert best_of(accuracy, values) == {"b", "c"}
+    assert best_of(loss, values) == {"a"}
+    assert best_of(epochs, values) == set()
+    assert best_of(accuracy, {"a": 1.0, "b": None, "c": 1.0}) == set()
+    assert best_of(accuracy, {"a": None, "b": None}) == set()
+    assert best_of(accuracy, {"a": 0.50001, "b": 0.5, "c": 0.4}) == {"a", "b"}
+    assert best_of(accuracy, {"a": 0.50001, "b": 0.5}) == set()
+    assert best_of(speed, {"a": 1000.0, "b": 1030.0}) == set()
+    assert best_of(speed, {"a": 1000.0, "b": 1100.0}) == {"b"}
 
 
 def test_a_damaged_run_has_no_settings_and_spoils_nothing(make_run: MakeRun) -> None:

@@ -4,7 +4,7 @@ from array import array
 
 import pytest
 
-from tuitrain.analysis.decimate import block, decimate, thin
+from tuitrain.analysis.decimate import block_size, decimate, reduce
 
 NAN, INF = float("nan"), float("inf")
 
@@ -91,7 +91,7 @@ def test_one_x_for_all_points_is_one_bucket() -> None:
 def test_thinned_keeps_means_or_extremes_and_gaps(extremes: bool) -> None:
     y = [float(place % 7) for place in range(1003)]
     y[500] = NAN
-    thinned = thin(y, 8, extremes)
+    thinned = reduce(y, 8, extremes)
     x = thinned.x(range(1003))
     assert len(x) == len(thinned.y)
     assert list(x) == sorted(x)
@@ -107,7 +107,7 @@ def test_thinned_keeps_means_or_extremes_and_gaps(extremes: bool) -> None:
 
 
 def test_blocks_are_powers_of_two_that_leave_enough() -> None:
-    assert [block(size, 100) for size in (0, 1, 200, 201, 400, 401, 10**6)] == [1, 1, 1, 4, 4, 8, 16384]
+    assert [block_size(size, 100) for size in (0, 1, 200, 201, 400, 401, 10**6)] == [1, 1, 1, 4, 4, 8, 16384]
     for size in (201, 999, 12345, 10**6):
-        assert size / block(size, 100) <= 100
-        assert size / block(size, 100) > 50 or block(size, 100) == 4
+        assert size / block_size(size, 100) <= 100
+        assert size / block_size(size, 100) > 50 or block_size(size, 100) == 4

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tuitrain.analysis import health
-from tuitrain.analysis.health import SILENT, findings, fitting
+from tuitrain.analysis.health import SILENT_SECONDS, findings, fit_to_width
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.runs.folder import RunFolder
@@ -53,13 +53,13 @@ def notes(follower: Follower) -> list[str]:
 
 def test_a_run_of_which_nothing_is_known_has_no_problem() -> None:
     assert problems(run()) == []
-    assert notes(run()) == ["no problem seen"]
+    assert notes(run()) == ["healthy"]
 
 
 def test_a_good_run() -> None:
     good = run([1 / step for step in range(1, 30)], [0.5, 0.4, 0.3, 0.2], [0.02, 0.03])
     assert problems(good) == []
-    assert notes(good) == ["no problem seen", "validation still falls", "smallest layer gradient 0.02"]
+    assert notes(good) == ["healthy", "validation loss still falling", "smallest gradient norm 0.02"]
 
 
 def test_a_failed_run_says_its_reason_first() -> None:
@@ -77,8 +77,8 @@ def test_a_damaged_run_says_its_problem() -> None:
 
 def test_a_run_that_is_silent() -> None:
     now = time.time()
-    silent = State(status="running", heartbeat=now - SILENT - 40, process=this_process())
-    assert problems(run(state=silent)) == ["nothing heard for 1:40"]
+    silent = State(status="running", heartbeat=now - SILENT_SECONDS - 40, process=this_process())
+    assert problems(run(state=silent)) == ["no heartbeat for 1:40"]
     silent.heartbeat = now
     assert problems(run(state=silent)) == []
     silent.status, silent.heartbeat = "finished", 0.0
@@ -88,11 +88,11 @@ def test_a_run_that_is_silent() -> None:
 @pytest.mark.parametrize(
     ("losses", "said"),
     [
-        ([0.5] * 19 + [2.0] * 3, "the loss has grown to 2.0000 from 0.5000"),
-        ([0.3] * 5 + [609402.0] * 2, "the loss has grown to 609,402 from 0.3000"),
-        ([0.3 * 1.005**row for row in range(3_000)], "the loss has grown to"),
-        ([2.0] * 3 + [0.5] * 19 + [2.0] * 3, "the loss has grown to 2.0000 from 0.5000"),
-        ([0.5] * 20 + [2.0, 2.0, None], "the loss has grown to 2.0000 from 0.5000"),
+        ([0.5] * 19 + [2.0] * 3, "training loss rose from 0.5000 to 2.0000"),
+        ([0.3] * 5 + [609402.0] * 2, "training loss rose from 0.3000 to 609,402"),
+        ([0.3 * 1.005**row for row in range(3_000)], "training loss rose from 0.3015 to"),
+        ([2.0] * 3 + [0.5] * 19 + [2.0] * 3, "training loss rose from 0.5000 to 2.0000"),
+        ([0.5] * 20 + [2.0, 2.0, None], "training loss rose from 0.5000 to 2.0000"),
         ([0.5] * 19 + [1.4] * 3, ""),
         # A batch that is worse than others is noise, and so is growth of what is next to nothing.
         ([0.5] * 19 + [2.0], ""),
@@ -108,7 +108,7 @@ def test_a_loss_that_grows(losses: list[float | None], said: str) -> None:
 
 
 def test_what_has_diverged_is_not_called_a_vanishing_gradient() -> None:
-    assert problems(run([0.3] * 5 + [609402.0] * 3, norms=[0.0, 0.2])) == ["the loss has grown to 609,402 from 0.3000"]
+    assert problems(run([0.3] * 5 + [609402.0] * 3, norms=[0.0, 0.2])) == ["training loss rose from 0.3000 to 609,402"]
 
 
 def test_a_long_run_is_judged_by_a_part_of_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,10 +135,10 @@ def at_chance(loss: float, accuracy: float, steps: int = 200, warmup: float = 0.
 
 
 def test_a_loss_no_better_than_a_guess() -> None:
-    said = ["no better than chance: loss 2.3026 of 10 classes"]
+    said = ["no better than chance: loss 2.3026 with 10 classes"]
     assert problems(at_chance(log(10), 0.1)) == said
     # Chance it is, too, where the network has collapsed; one that sees something is on its way.
-    assert problems(at_chance(2.5, 0.1)) == ["no better than chance: loss 2.5000 of 10 classes"]
+    assert problems(at_chance(2.5, 0.1)) == ["no better than chance: loss 2.5000 with 10 classes"]
     assert problems(at_chance(log(10), 0.3)) == []
     assert problems(at_chance(2.2, 0.1)) == []
 
@@ -169,7 +169,7 @@ def test_a_gradient_that_vanishes_on_its_way_back(norms: list[float | None], van
 
 
 def test_a_gradient_of_nothing_is_told_as_such() -> None:
-    assert problems(run([1.0], norms=[0.0, 0.1])) == ["the gradient of the first layer is 0"]
+    assert problems(run([1.0], norms=[0.0, 0.1])) == ["the gradient of the first layer is zero"]
 
 
 def noisy(epoch: int) -> float:
@@ -183,7 +183,8 @@ def test_overfitting_is_a_validation_loss_far_above_its_lowest_while_training_go
     losses = [noisy(epoch) for epoch in range(1, 21)]
     (said,) = problems(evaluated(run(falling), range(10, rows + 1, 10), losses))
     lowest = losses.index(min(losses)) + 1
-    assert said == f"validation loss is {max(losses) / min(losses):.3g} times its lowest, of epoch {lowest}"
+    ratio = f"{max(losses) / min(losses):.3g}"
+    assert said == f"overfitting: validation loss is {ratio} times its minimum at epoch {lowest}"
     # Not while it is near its lowest, not at once, and not where training has got worse as well.
     assert (
         problems(evaluated(run(falling), range(10, rows + 1, 10), [0.11 + (loss - 0.11) / 8 for loss in losses])) == []
@@ -194,8 +195,8 @@ def test_overfitting_is_a_validation_loss_far_above_its_lowest_while_training_go
 
 
 def test_validation_that_was_better_is_no_problem_yet() -> None:
-    assert "validation has been better" in notes(run([0.1], [0.5, 0.4, 0.45]))
-    assert "validation still falls" in notes(run([0.1], [0.5, 0.4, 0.4]))
+    assert "validation loss 0.4500, best 0.4000 at epoch 2" in notes(run([0.1], [0.5, 0.4, 0.45]))
+    assert "validation loss still falling" in notes(run([0.1], [0.5, 0.4, 0.4]))
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, 1e308, -1e308, 5e-324, NAN, INF, None])
@@ -209,6 +210,6 @@ def test_any_numbers_give_sentences(value: float | None) -> None:
 
 def test_findings_are_told_whole_or_not_at_all() -> None:
     found = findings(run([1.0], [0.5, 0.4], [0.02, 0.03]))
-    assert fitting(found, 200) == "no problem seen · validation still falls · smallest layer gradient 0.02"
-    assert fitting(found, 70) == "no problem seen · validation still falls"
-    assert fitting(found, 5) == "no problem seen"
+    assert fit_to_width(found, 200) == "healthy · validation loss still falling · smallest gradient norm 0.02"
+    assert fit_to_width(found, 60) == "healthy · validation loss still falling"
+    assert fit_to_width(found, 5) == "healthy"

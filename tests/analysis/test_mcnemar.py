@@ -57,20 +57,21 @@ def test_large_counts_neither_overflow_nor_take_long() -> None:
 def test_the_verdict_says_whether_the_difference_means_anything() -> None:
     true = [0] * 40
     good, bad, other = [0] * 40, [0] * 20 + [1] * 20, [1] + [0] * 39
-    assert "the two models do differ" in verdict(mcnemar(answers(true, bad), answers(true, good)), "old", "new")
+    better = verdict(mcnemar(answers(true, bad), answers(true, good)), "old", "new")
+    assert "the difference is very unlikely to be chance" in better
     said = verdict(mcnemar(answers(true, good), answers(true, other)), "old", "new")
-    assert "1 of 40 images only old has right, 0 only new: 1 more for old. p = 1." in said
-    assert "do not tell which one is better" in said
-    assert "nothing tells them apart" in verdict(mcnemar(answers(true, bad), answers(true, bad)), "old", "new")
+    assert "old alone is right on 1 of 40 test images, new alone on 0 (McNemar p = 1)" in said
+    assert "this may well be chance" in said
+    assert "no difference" in verdict(mcnemar(answers(true, bad), answers(true, bad)), "old", "new")
     equal = verdict(mcnemar(answers(true, [1, *[0] * 39]), answers(true, [*[0] * 39, 1])), "old", "new")
-    assert "Each has 1 of 40 images right that the other has not" in equal
+    assert "Each alone is right on 1 of 40 test images" in equal
 
 
 @pytest.mark.parametrize(
     ("first", "second", "said"),
     [
         (answers([0, 1], [0, 1]), answers([0, 1, 2], [0, 1, 2]), "different images: 2 and 3"),
-        (answers([0, 1], [0, 1]), answers([1, 0], [0, 1]), "different images, or on the same in another order"),
+        (answers([0, 1], [0, 1]), answers([1, 0], [0, 1]), "different images, or in a different order"),
         (answers([0, 1], [0, 1]), answers([0, 1], [0, 1], classes=4), "different images"),
         (answers([0, 1], [0, 1]), answers([0, 1], [0, 1], split="validation"), "different images"),
     ],

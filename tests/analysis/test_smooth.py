@@ -3,12 +3,12 @@ import random
 
 import pytest
 
-from tuitrain.analysis.smooth import STRONGEST, smooth
+from tuitrain.analysis.smooth import MAX_WEIGHT, smooth
 
 NAN, INF = float("nan"), float("inf")
 
 
-@pytest.mark.parametrize("weight", [0.0, 0.3, 0.6, 0.9, STRONGEST])
+@pytest.mark.parametrize("weight", [0.0, 0.3, 0.6, 0.9, MAX_WEIGHT])
 def test_equals_the_weighted_mean_of_all_values_so_far(weight: float) -> None:
     rng = random.Random(3)
     values = [rng.gauss(0, 1) for _ in range(60)]
@@ -36,4 +36,4 @@ def test_values_that_are_not_finite_keep_their_places_and_count_for_nothing() ->
 
 @pytest.mark.parametrize("weight", [1.0, 7.0])
 def test_a_weight_too_large_is_the_strongest(weight: float) -> None:
-    assert smooth([1.0, 5.0], weight) == smooth([1.0, 5.0], STRONGEST)
+    assert smooth([1.0, 5.0], weight) == smooth([1.0, 5.0], MAX_WEIGHT)

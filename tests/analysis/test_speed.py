@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tuitrain.analysis.speed import RECENT, images_per_second, seconds_left
+from tuitrain.analysis.speed import RECENT_ROWS, images_per_second, seconds_left
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.runs.folder import RunFolder
@@ -47,7 +47,7 @@ def test_what_is_left_counts_evaluation_too() -> None:
 
 def test_only_the_last_rows_count() -> None:
     slow = [(step, step * 10.0, step * 10.0) for step in range(1, 10)]
-    fast = [(10 + step, 100 + step, 100.0 + step) for step in range(RECENT + 5)]
+    fast = [(10 + step, 100 + step, 100.0 + step) for step in range(RECENT_ROWS + 5)]
     assert images_per_second(run([*slow, *fast])) == pytest.approx(100)
     assert seconds_left(run([*slow, *fast])) == pytest.approx(100 - fast[-1][0])
 

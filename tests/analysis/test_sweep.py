@@ -6,16 +6,15 @@ import pytest
 from tuitrain.analysis.sweep import (
     Effect,
     Result,
-    Summary,
     best,
-    described,
-    effect,
+    describe_values,
+    effects_of,
+    fraction_done,
     heat_map,
-    part_done,
     results,
     seconds_left,
-    summarize,
 )
+from tuitrain.analysis.table.groups import MeanSD, mean_sd
 from tuitrain.config.sweeps.sweep import short_names
 from tuitrain.config.sweeps.toml import loads
 from tuitrain.runs.records import Best, Score, State, Status
@@ -38,23 +37,23 @@ RESULTS = [
 
 def about(n: int, mean: float, sd: float) -> Any:
     """Equal to a summary of about these numbers."""
-    return Summary(n, pytest.approx(mean), pytest.approx(sd))  # type: ignore[arg-type]
+    return MeanSD(pytest.approx(mean), pytest.approx(sd), n)  # type: ignore[arg-type]
 
 
 def test_a_summary_counts_only_what_is_known() -> None:
-    assert summarize([]) is None
-    assert summarize([None]) is None
-    assert summarize([0.5, None]) == Summary(1, 0.5, None)
-    assert summarize([0.5, 0.7]) == about(2, 0.6, stdev([0.5, 0.7]))
+    assert mean_sd([]) is None
+    assert mean_sd([None]) is None
+    assert mean_sd([0.5, None]) == MeanSD(0.5, None, 1)
+    assert mean_sd([0.5, 0.7]) == about(2, 0.6, stdev([0.5, 0.7]))
 
 
 def test_the_effect_of_a_setting_is_its_best_trial_and_the_mean_over_all_else() -> None:
-    assert effect(RESULTS, "lr", True) == [
-        Effect("0.01", 0.9, Summary(1, 0.9, None)),
+    assert effects_of(RESULTS, "lr", True) == [
+        Effect("0.01", 0.9, MeanSD(0.9, None, 1)),
         Effect("0.1", 0.8, about(3, 2 / 3, stdev([0.5, 0.7, 0.8]))),
     ]
     # The worse seed of a trial does not make it the best by a loss: its mean counts.
-    assert [(one.label, one.best) for one in effect(RESULTS, "opt", False)] == [
+    assert [(one.label, one.best) for one in effects_of(RESULTS, "opt", False)] == [
         ("sgd", pytest.approx(0.6)),
         ("adam", 0.8),
     ]
@@ -62,23 +61,23 @@ def test_the_effect_of_a_setting_is_its_best_trial_and_the_mean_over_all_else() 
 
 def test_no_trial_is_the_best_for_its_test() -> None:
     tested = [Result(0, {"lr": 0.1}, 0.7, 0.9), Result(1, {"lr": 0.1}, 0.8, 0.6)]
-    assert [(one.best, one.all and one.all.mean) for one in effect(tested, "lr", True)] == [(0.7, 0.75)]
+    assert [(one.best, one.all and one.all.mean) for one in effects_of(tested, "lr", True)] == [(0.7, 0.75)]
 
 
 def test_a_value_without_a_score_keeps_its_place() -> None:
-    assert effect([result(0, None, lr=1.0)], "lr", True) == [Effect("1", None, None)]
+    assert effects_of([result(0, None, lr=1.0)], "lr", True) == [Effect("1", None, None)]
 
 
 def test_many_numbers_are_taken_together() -> None:
     many = [result(index, index / 10, lr=index / 8) for index in range(10)]
-    groups = effect(many, "lr", True)
+    groups = effects_of(many, "lr", True)
     assert [one.label for one in groups] == ["0–0.25", "0.375–0.625", "0.75–1", "1.12–1.12"]
     assert [one.all.n for one in groups if one.all] == [3, 3, 3, 1]
     assert groups[0].all == about(3, 0.1, 0.1)
 
 
 def test_truth_is_no_number() -> None:
-    found = effect([result(0, 1.0, on=True), result(1, 2.0, on=False)], "on", True)
+    found = effects_of([result(0, 1.0, on=True), result(1, 2.0, on=False)], "on", True)
     assert [one.label for one in found] == ["true", "false"]
 
 
@@ -92,12 +91,12 @@ def test_the_map_has_a_cell_for_each_pair() -> None:
 
 
 def test_best_is_the_best_mean_over_seeds() -> None:
-    assert best(RESULTS, True) == (1, Summary(1, 0.9, None))
+    assert best(RESULTS, True) == (1, MeanSD(0.9, None, 1))
     found = best(RESULTS, False)
     assert found is not None
     assert found[0] == 0
     assert found[1].mean == pytest.approx(0.6)
-    assert best([result(1, 0.5), result(0, 0.5)], True) == (0, Summary(1, 0.5, None))
+    assert best([result(1, 0.5), result(0, 0.5)], True) == (0, MeanSD(0.5, None, 1))
     assert best([result(0, None)], True) is None
 
 
@@ -109,7 +108,7 @@ def test_names_are_short_where_they_can_be() -> None:
     ]
     same = ["schedule.patience", "training.patience"]
     assert list(short_names(same).values()) == same
-    assert described({"optimizer.name": "sgd", "training.patience": None}) == "optimizer=sgd patience=none"
+    assert describe_values({"optimizer.name": "sgd", "training.patience": None}) == "optimizer=sgd patience=none"
 
 
 def ended(status: Status, took: float = 10.0, **state: Any) -> Outcome:
@@ -143,5 +142,5 @@ def test_the_time_left_counts_what_is_ahead_and_what_is_begun() -> None:
     assert seconds_left(sweep, [running, queued]) == pytest.approx(15 * 1.75)
     assert seconds_left(sweep, [ended("finished"), queued]) is None
     assert seconds_left(sweep, [ended("running", 1.0, step=1, steps=100), queued]) is None
-    assert part_done(sweep, [*done, running, running, queued, long]) == pytest.approx(25 / 90)
-    assert part_done(sweep, []) == 0
+    assert fraction_done(sweep, [*done, running, running, queued, long]) == pytest.approx(25 / 90)
+    assert fraction_done(sweep, []) == 0

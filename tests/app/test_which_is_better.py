@@ -16,7 +16,7 @@ from tuitrain.screens.home import HomeScreen
 from tuitrain.screens.new_run import NewRunScreen
 from tuitrain.screens.results import ResultsScreen
 from tuitrain.screens.training import TrainingScreen
-from tuitrain.widgets.charts.comparison import Overlay
+from tuitrain.widgets.charts.comparison import ComparisonCharts
 from tuitrain.widgets.tables.runs import RunTable
 
 WriteRun = Callable[..., RunFolder]
@@ -79,7 +79,7 @@ async def test_the_best_of_adam_compared_tagged_and_trained_on(
         assert all(name in text(app) for name in ("optimizer.lr", "training.seed"))
         assert "model.hidden" not in text(app)
         # The values at the end of the third epoch, which is the last.
-        overlay = screen.query_one(Overlay)
+        overlay = screen.query_one(ComparisonCharts)
         await pilot.press("left")
         await pilot.pause()
         assert "val accuracy at epoch 2.8" in text(app)

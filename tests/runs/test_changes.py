@@ -9,8 +9,8 @@ import pytest
 
 from tuitrain.analysis.table import query
 from tuitrain.analysis.table.columns import column
-from tuitrain.analysis.table.group_rows import bundled
-from tuitrain.analysis.table.layout import automatic, differing, ordered
+from tuitrain.analysis.table.group_rows import group_entries
+from tuitrain.analysis.table.layout import default_columns, differing_settings, sort_entries
 from tuitrain.cli import main
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
@@ -64,7 +64,7 @@ def test_the_table_shows_it_and_sorts_and_filters_by_the_value_at_the_start(make
         "epoch": ["12/10→12", "10", "7/10→20"],
         "planned": ["10→12", "10", "10→20"],
     }
-    assert [entry.folder.id for entry in ordered(entries, column("lr"), falling=True)] == ["a", "c", "b"]
+    assert [entry.folder.id for entry in sort_entries(entries, column("lr"), falling=True)] == ["a", "c", "b"]
     assert [entry.folder.id for entry in entries if query.parse("lr=0.5")(entry)] == ["a", "c"]
 
 
@@ -73,10 +73,10 @@ def test_runs_of_which_one_was_changed_differ_and_are_no_seeds_of_one_study(make
     make("b", "training.seed=2")
     make("c", "training.seed=3", lr=0.05)
     entries = runs(make("d", "training.seed=4", lr=0.05))
-    assert differing(entries) == ["optimizer.lr", "training.seed"]
-    assert differing(entries[2:]) == ["training.seed"]
-    assert "optimizer.lr" in automatic(entries)
-    assert [row.folder.id for row in bundled(entries)] == ["a", "c"]
+    assert differing_settings(entries) == ["optimizer.lr", "training.seed"]
+    assert differing_settings(entries[2:]) == ["training.seed"]
+    assert "optimizer.lr" in default_columns(entries)
+    assert [row.folder.id for row in group_entries(entries)] == ["a", "c"]
 
 
 def said(capsys: pytest.CaptureFixture[str], folder: RunFolder, *arguments: str) -> str:

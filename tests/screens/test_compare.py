@@ -17,7 +17,7 @@ from tuitrain.runs.records import Best, Score
 from tuitrain.runs.rows import Evaluated
 from tuitrain.runs.writer import RunWriter
 from tuitrain.screens.compare import CompareScreen
-from tuitrain.widgets.charts.comparison import Overlay
+from tuitrain.widgets.charts.comparison import ComparisonCharts
 from tuitrain.widgets.charts.series import METRICS
 from tuitrain.widgets.confusion.difference import DifferenceMatrix
 from tuitrain.widgets.confusion.pair import ConfusionPair
@@ -144,13 +144,13 @@ async def test_metrics_and_axes(three: list[RunFolder]) -> None:
             await pilot.press("m")
             await pilot.pause()
         for axis in ("step", "epoch", "seconds", "wall time"):
-            while app.screen.query_one(Overlay).axis != axis:
+            while app.screen.query_one(ComparisonCharts).axis != axis:
                 await pilot.press("x")
             await pilot.pause()
             assert f"{axis} · linear" in text(app)
         await pilot.press("M")
         await pilot.pause()
-        overlay = app.screen.query_one(Overlay)
+        overlay = app.screen.query_one(ComparisonCharts)
         assert sum(chart.display for chart in overlay.charts) == 2 or len(overlay.shown) == 4
 
 
@@ -163,7 +163,7 @@ async def test_seeds_are_taken_together(three: list[RunFolder]) -> None:
         assert "3 runs in 2 groups" in lines(app)[0]
         assert "adam ×2" in text(app)
         assert "0, 1" in text(app)
-        names = [line.name for line in app.screen.query_one(Overlay).charts[0].lines]
+        names = [line.name for line in app.screen.query_one(ComparisonCharts).charts[0].lines]
         assert names.count("") == 2
         await pilot.press("G")
         await pilot.pause()
@@ -189,7 +189,7 @@ async def test_the_difference_and_whether_it_means_anything(three: list[RunFolde
         await pilot.press("tab")
         await pilot.pause()
         assert "30 of 100 images only" in text(app)
-        assert "the two models do differ" in " ".join(text(app).split())
+        assert "very unlikely to be chance" in " ".join(text(app).split())
         matrix = screen.query_one(DifferenceMatrix)
         assert sum(map(sum, matrix._change)) == 0
         assert sum(matrix._change[number][number] for number in range(10)) == -30

@@ -146,12 +146,12 @@ async def test_a_wrong_filter_says_so_and_changes_nothing(app: TuitrainApp) -> N
     async with app.run_test(size=(100, 24)) as pilot:
         await pilot.press("slash")
         await write(pilot, "opt=sgd tset>1")
-        assert "There is no column 'tset'. Did you mean test?" in text(app)
+        assert "Unknown column 'tset'. Did you mean test?" in text(app)
         assert app.screen.query_one(Input).value == "opt=sgd tset>1"
         assert names(app) == ["c", "d"]
         await pilot.press(*["backspace"] * 6)
         await write(pilot, "test>1%")
-        assert "There is no column" not in text(app)
+        assert "Unknown column" not in text(app)
         assert names(app) == ["c", "d"]
 
 
@@ -228,7 +228,7 @@ async def test_in_a_list_one_types_to_find(app: TuitrainApp) -> None:
         await write(pilot, "momentum")
         assert 0 < listed.option_count < everything
         await write(pilot, "zzz")
-        assert "Nothing is called so." in text(app)
+        assert "No match" in text(app)
         await pilot.press("enter")
         assert isinstance(app.screen, ChooseScreen)
 
@@ -261,7 +261,7 @@ async def test_the_header_ends_in_a_sign_that_there_are_more_columns(app: Tuitra
         assert not header(app).rstrip().endswith("…")
         assert isinstance(app.screen, HomeScreen)
         await pilot.resize_terminal(60, 20)
-        app.screen.overview.choose(["status", "id", "test", "val", "best", "train", "time", "data.dataset"])
+        app.screen.table_state.choose_columns(["status", "id", "test", "val", "best", "train", "time", "data.dataset"])
         await tick(app, pilot)
         assert header(app).rstrip().endswith(" ›")
         await pilot.press(*["l"] * 10)
@@ -273,7 +273,7 @@ async def test_the_header_ends_in_a_sign_that_there_are_more_columns(app: Tuitra
 async def test_more_columns_than_fit_are_scrolled_sideways_beside_the_name(app: TuitrainApp) -> None:
     async with app.run_test(size=(60, 20)) as pilot:
         assert isinstance(app.screen, HomeScreen)
-        app.screen.overview.choose(["status", "id", "test", "val", "best", "train", "time", "data.dataset"])
+        app.screen.table_state.choose_columns(["status", "id", "test", "val", "best", "train", "time", "data.dataset"])
         await tick(app, pilot)
         assert "train" not in header(app)
         for _ in range(9):
@@ -433,10 +433,10 @@ async def test_while_others_are_sorted_around_it_the_cursor_stays_on_its_run(app
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.press("j")
         assert isinstance(app.screen, HomeScreen)
-        app.screen.overview.sort("optimizer.lr")
+        app.screen.table_state.sort("optimizer.lr")
         await tick(app, pilot)
         assert (names(app)[0], selected(app)) == ("b", "b")
-        app.screen.overview.sort("optimizer.lr")
+        app.screen.table_state.sort("optimizer.lr")
         await tick(app, pilot)
         assert (names(app)[-1], selected(app)) == ("b", "b")
 

@@ -20,11 +20,11 @@ from tuitrain.config.values import override
 from tuitrain.runs.records import RunInfo
 from tuitrain.screens.new_run import NewRunScreen
 from tuitrain.screens.prompt import PromptScreen
-from tuitrain.widgets.forms.draft import Plan, command_line, planned
+from tuitrain.widgets.forms.draft import FormResult, command_line, parse_form
 from tuitrain.widgets.forms.form import NAME, PLACE, Form
 from tuitrain.widgets.forms.labels import APPLIES
-from tuitrain.widgets.forms.pick_list import Pick
-from tuitrain.widgets.forms.preview import Layers
+from tuitrain.widgets.forms.pick_list import PickList
+from tuitrain.widgets.forms.preview import LayerList
 from tuitrain.widgets.messages import OpenNewRun
 from tuitrain.widgets.terminal.footer import FittingFooter
 
@@ -82,7 +82,7 @@ async def test_choices_are_found_by_typing_and_by_arrows(tmp_path: Path) -> None
     async with opened(tmp_path) as form:
         await form.focus("optimizer.name")
         await form.press("space")
-        assert isinstance(form.app.screen, Pick)
+        assert isinstance(form.app.screen, PickList)
         await form.press("down", "enter")
         assert form.text("optimizer.name") == "adamw"
         await form.press("s", "g", "enter")
@@ -220,7 +220,7 @@ SETS: Iterable[tuple[str, ...]] = [
 @pytest.mark.parametrize("name", ["", "it's mine; -- $(x)"])
 def test_command_line_is_the_same_run(assignments: tuple[str, ...], name: str, tmp_path: Path) -> None:
     config = override(Config(), assignments)
-    words = shlex.split(command_line(Plan(config, {}, {}), tmp_path / "my runs", name))
+    words = shlex.split(command_line(FormResult(config, {}, {}), tmp_path / "my runs", name))
     assert words[0] == "tuitrain"
     options = parse(words[1:])
     assert override(Config(), options.set) == config
@@ -229,17 +229,17 @@ def test_command_line_is_the_same_run(assignments: tuple[str, ...], name: str, t
 
 def test_what_is_wrong_is_told_by_key() -> None:
     texts = {"optimizer.lr": "x", "data.batch_size": "0", "training.epochs": "2"}
-    plan = planned(texts)
+    plan = parse_form(texts)
     assert plan.config is None
     assert plan.errors == {"optimizer.lr": "a number > 0", "data.batch_size": "a whole number >= 1"}
-    plan = planned({"data.dataset": "image-folder", "data.dir": "none"})
+    plan = parse_form({"data.dataset": "image-folder", "data.dir": "none"})
     assert plan.errors == {"data.dir": "image-folder needs the folder of your images."}
 
 
 async def test_copying_gives_the_whole_command(tmp_path: Path) -> None:
     async with opened(tmp_path, (60, 20)) as form:
         await form.press("ctrl+t", *["down"] * 5, "enter", "ctrl+y")
-        assert form.app.clipboard == command_line(Plan(preset("cifar10 resnet18"), {}, {}), tmp_path / "runs")
+        assert form.app.clipboard == command_line(FormResult(preset("cifar10 resnet18"), {}, {}), tmp_path / "runs")
 
 
 async def test_draft_is_there_again(tmp_path: Path) -> None:
@@ -331,10 +331,10 @@ async def test_enter_goes_on_unless_the_field_is_wrong(tmp_path: Path) -> None:
 async def test_many_layers_are_scrolled(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
         await form.type("model.hidden", ",".join(["8"] * 40))
-        await form.until(lambda: form.form.query_one(Layers).max_scroll_y > 0)
+        await form.until(lambda: form.form.query_one(LayerList).max_scroll_y > 0)
         await form.focus("name")
         await form.press("shift+tab")
-        layers = form.form.query_one(Layers)
+        layers = form.form.query_one(LayerList)
         assert layers.has_focus
         assert "layers" in form.said("help")
         await form.press("down", "down")

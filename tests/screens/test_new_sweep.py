@@ -13,9 +13,9 @@ from tuitrain.config.values import override
 from tuitrain.runs.folder import folders
 from tuitrain.runs.sweeps.folder import sweeps
 from tuitrain.screens.new_run import NewRunScreen
-from tuitrain.widgets.forms.draft import Draft, planned
+from tuitrain.widgets.forms.draft import Draft, parse_form
 from tuitrain.widgets.forms.form import PLACE
-from tuitrain.widgets.forms.pick_list import Pick
+from tuitrain.widgets.forms.pick_list import PickList
 
 
 async def test_several_values_make_a_sweep_of_all_combinations(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ async def test_typing_faster_than_the_list_opens_loses_nothing(tmp_path: Path) -
         for character in "sgd,adamw":
             key = "comma" if character == "," else character
             form.app.post_message(events.Key(key, character))
-        await form.until(lambda: isinstance(form.app.screen, Pick))
+        await form.until(lambda: isinstance(form.app.screen, PickList))
         await form.press("enter")
         assert form.text("optimizer.name") == "sgd, adamw"
 
@@ -94,18 +94,18 @@ async def test_wrong_value_among_several_is_told(tmp_path: Path) -> None:
 
 def test_far_too_many_runs_are_refused() -> None:
     texts = Draft.of(Config()).texts | {"training.seed": ",".join(map(str, range(200)))}
-    assert planned(texts).runs == 200
-    plan = planned(texts | {"training.epochs": ",".join(map(str, range(1, 100)))})
+    assert parse_form(texts).runs == 200
+    plan = parse_form(texts | {"training.epochs": ",".join(map(str, range(1, 100)))})
     assert plan.config is None
     assert "19,800 combinations" in plan.errors["training.seed"]
 
 
 def test_sweep_without_validation_is_judged_by_what_there_is() -> None:
     texts = Draft.of(Config()).texts | {"optimizer.lr": "1,2", "data.validation": "0"}
-    plan = planned(texts)
+    plan = parse_form(texts)
     assert not plan.errors
     assert plan.sweep().options.metric == "train.accuracy"
-    assert planned(texts | {"data.validation": "0.1"}).sweep().options.metric == "validation.accuracy"
+    assert parse_form(texts | {"data.validation": "0.1"}).sweep().options.metric == "validation.accuracy"
 
 
 async def test_sweep_is_saved_and_started(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tuitrain.screens.results import ResultsScreen
 from tuitrain.screens.training import TrainingScreen
 from tuitrain.widgets.forms.fields import PressField
 from tuitrain.widgets.forms.form import PLACE
-from tuitrain.widgets.forms.pick_list import Pick
+from tuitrain.widgets.forms.pick_list import PickList
 
 WAITS = """
 import pathlib, time
@@ -151,7 +151,7 @@ async def test_settings_are_fixed_while_a_run_starts(tmp_path: Path) -> None:
         await form.until(lambda: not form.form.line.preparing)
         await form.focus("model.name")
         await form.press("space")
-        assert isinstance(form.app.screen, Pick)
+        assert isinstance(form.app.screen, PickList)
 
 
 async def test_help_above_a_form_that_starts_is_not_torn_away(tmp_path: Path) -> None:

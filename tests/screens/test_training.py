@@ -14,7 +14,7 @@ from tuitrain.runs.rows import Event, Train, encode
 from tuitrain.screens.prompt import PromptScreen
 from tuitrain.screens.results import ResultsScreen
 from tuitrain.screens.training import TrainingScreen
-from tuitrain.widgets.charts.run_charts import Curves, Gradients
+from tuitrain.widgets.charts.run_charts import GradientCharts, LossAccuracyCharts
 from tuitrain.widgets.terminal.footer import FittingFooter
 
 WriteRun = Callable[..., RunFolder]
@@ -61,7 +61,7 @@ async def test_what_stands_on_the_screen(write_run: WriteRun) -> None:
             assert "mine" in head
             assert "running · epoch 3/3" in head
             assert ("ends" if size[0] >= 72 else "left") in head
-            for seen in ("67%", "train 0.5000 · 81.00 %", "epoch 2 done", "no problem seen", "loss"):
+            for seen in ("67%", "train 0.5000 · 81.00 %", "epoch 2 done", "healthy", "loss"):
                 assert seen in text(app)
             assert ("accuracy" in text(app)) == (size[0] >= 80)
             assert all(len(line) == size[0] for line in lines(app))
@@ -158,9 +158,9 @@ async def test_the_pages(write_run: WriteRun) -> None:
             assert switcher.current == page
             assert seen in text(app)
             assert page not in footer(app), "the page that is seen is not offered"
-        assert isinstance(app.focused, Curves)
+        assert isinstance(app.focused, LossAccuracyCharts)
         await pilot.press("2")
-        assert isinstance(app.focused, Gradients)
+        assert isinstance(app.focused, GradientCharts)
 
 
 async def test_the_log_is_shown_whole_and_each_line_once(write_run: WriteRun) -> None:
@@ -182,7 +182,7 @@ async def test_the_keys_of_the_charts(write_run: WriteRun) -> None:
     app = opened(write_run("one", status="running"))
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        pair = app.screen.query_one(Curves)
+        pair = app.screen.query_one(LossAccuracyCharts)
         assert [chart.display for chart in pair.charts] == [True, True]
         seen = []
         for _ in range(3):
@@ -211,7 +211,7 @@ async def test_what_happened_is_marked_where_it_happened_along_each_axis(write_r
     app = opened(folder)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        pair, places = app.screen.query_one(Curves), {}
+        pair, places = app.screen.query_one(LossAccuracyCharts), {}
         for _ in range(4):
             places[pair.axis] = [mark.x for mark in pair.charts[1].marks]
             await pilot.press("x")

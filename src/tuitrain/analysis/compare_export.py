@@ -1,4 +1,4 @@
-"""A comparison written down: for people who write, for spreadsheets and for scripts."""
+"""Write a comparison as Markdown, CSV or JSON."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from tuitrain.analysis import units
-from tuitrain.analysis.compare import METRICS, Comparison, best
+from tuitrain.analysis.compare import METRICS, Comparison, best_of
 from tuitrain.analysis.mcnemar import LEVEL, mcnemar, p_text, verdict
 from tuitrain.config.formatting import format_value
 from tuitrain.errors import RunError
@@ -21,48 +21,49 @@ Format = Literal["markdown", "csv", "json"]
 Tests = list[dict[str, Any]]
 
 
-def keys(comparison: Comparison, *, everything: bool) -> Sequence[str]:
-    """Of the settings to be written."""
+def setting_keys(comparison: Comparison, *, everything: bool) -> Sequence[str]:
+    """Return the keys of the settings to write."""
     return comparison.keys if everything else comparison.differing
 
 
-def tests(comparison: Comparison, folders: Mapping[str, RunFolder]) -> Tests:
-    """Each run's test against that of the baseline, or why there is none."""
+def mcnemar_tests(comparison: Comparison, folders: Mapping[str, RunFolder]) -> Tests:
+    """Return McNemar's test of each run against the baseline, or the problem that prevents it."""
     names = {run.id: plain(run.name, 60) for run in comparison.runs}
-    done = []
+    tests = []
     for run in comparison.runs:
         if run.id == comparison.baseline:
             continue
-        found: dict[str, Any] = {"baseline": comparison.baseline, "run": run.id, "problem": None}
+        test: dict[str, Any] = {"baseline": comparison.baseline, "run": run.id, "problem": None}
         try:
             first, second = _evaluation(folders[comparison.baseline]), _evaluation(folders[run.id])
-            test = mcnemar(first, second)
+            result = mcnemar(first, second)
         except RunError as error:
-            found["problem"] = str(error)
+            test["problem"] = str(error)
         else:
-            found |= {
-                "images": test.images,
-                "only_baseline": test.only_first,
-                "only_run": test.only_second,
-                "p": test.p,
-                "significant": test.significant,
+            test |= {
+                "images": result.images,
+                "only_baseline": result.only_first,
+                "only_run": result.only_second,
+                "p": result.p,
+                "significant": result.significant,
                 "level": LEVEL,
-                "verdict": verdict(test, names[comparison.baseline], names[run.id]),
+                "verdict": verdict(result, names[comparison.baseline], names[run.id]),
             }
-        done.append(found)
-    return done
+        tests.append(test)
+    return tests
 
 
 def _evaluation(folder: RunFolder) -> Evaluation:
     folder.refuse_foreign()
     evaluation = folder.evaluation("test")
     if evaluation is None:
-        raise RunError(f"{plain(folder.id)} was not tested.", f"Test it with: tuitrain evaluate {plain(folder.id)}")
+        id = plain(folder.id)
+        raise RunError(f"{id} has no test evaluation.", f"Make one with: tuitrain evaluate {id}")
     return evaluation
 
 
 def document(comparison: Comparison, keys: Sequence[str], tests: Tests) -> dict[str, Any]:
-    """Of plain values, for JSON."""
+    """Return the comparison as plain values for JSON."""
     return {
         "runs": [
             {
@@ -80,7 +81,7 @@ def document(comparison: Comparison, keys: Sequence[str], tests: Tests) -> dict[
         "differing_settings": comparison.differing,
         "validation_accuracy_to_reach": comparison.threshold,
         "best": {
-            metric.key: sorted(best(metric, {run.id: run.metrics[metric.key] for run in comparison.runs}))
+            metric.key: sorted(best_of(metric, {run.id: run.metrics[metric.key] for run in comparison.runs}))
             for metric in METRICS
         },
         "mcnemar": tests,
@@ -88,7 +89,7 @@ def document(comparison: Comparison, keys: Sequence[str], tests: Tests) -> dict[
             {
                 "name": group.name,
                 "runs": group.ids,
-                "metrics": {metric.key: comparison.spread(group.ids, metric.key) for metric in METRICS},
+                "metrics": {metric.key: comparison.mean_sd(group.ids, metric.key) for metric in METRICS},
             }
             for group in comparison.groups
         ],
@@ -96,25 +97,25 @@ def document(comparison: Comparison, keys: Sequence[str], tests: Tests) -> dict[
 
 
 def csv_text(comparison: Comparison, keys: Sequence[str]) -> str:
-    """A line a run, numbers as they are."""
+    """Write one line per run, with unrounded numbers."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["id", "name", "status", *keys, *(metric.key for metric in METRICS)])
     for run in comparison.runs:
         settings = ["" if key not in run.settings else format_value(run.settings[key]) for key in keys]
         numbers = ["" if run.metrics[metric.key] is None else run.metrics[metric.key] for metric in METRICS]
-        texts = [_inert(plain(text)) for text in (run.id, run.name, run.status, *settings)]
+        texts = [_escape_formula(plain(text)) for text in (run.id, run.name, run.status, *settings)]
         writer.writerow([*texts, *numbers])
     return text.getvalue()
 
 
-def _inert(text: str) -> str:
-    """What a spreadsheet does not take for a formula."""
+def _escape_formula(text: str) -> str:
+    """Prefix text that a spreadsheet would read as a formula."""
     return f"'{text}" if text[:1] in ("=", "+", "@") or (text[:1] == "-" and not text[1:2].isdigit()) else text
 
 
 def table_rows(comparison: Comparison, keys: Sequence[str], tests: Tests) -> list[list[str]]:
-    """A row a setting, metric or test: its name, then a text for each run."""
+    """Return one row per setting, metric and test: its title, then a cell per run."""
     settings = [run.settings for run in comparison.runs]
     table = [
         [key, *(plain(format_value(values[key]), 60) if key in values else units.UNKNOWN for values in settings)]
@@ -122,7 +123,7 @@ def table_rows(comparison: Comparison, keys: Sequence[str], tests: Tests) -> lis
     ]
     for metric in METRICS:
         values = {run.id: run.metrics[metric.key] for run in comparison.runs}
-        top = best(metric, values)
+        top = best_of(metric, values)
         if any(value is not None for value in values.values()):
             title = metric.title
             if metric.key.endswith("_to_reach"):
@@ -140,27 +141,26 @@ def table_rows(comparison: Comparison, keys: Sequence[str], tests: Tests) -> lis
 
 
 def _test_row(comparison: Comparison, tests: Tests) -> list[str]:
-    said = {test["run"]: p_text(test["p"]) if test["problem"] is None else units.UNKNOWN for test in tests}
-    return ["McNemar", *(said.get(run.id, "") for run in comparison.runs)]
+    texts = {test["run"]: p_text(test["p"]) if test["problem"] is None else units.UNKNOWN for test in tests}
+    return ["McNemar", *(texts.get(run.id, "") for run in comparison.runs)]
 
 
-def heads(comparison: Comparison) -> list[str]:
+def run_titles(comparison: Comparison) -> list[str]:
     return [plain(run.name, 40) or plain(run.id, 40) for run in comparison.runs]
 
 
 def markdown(comparison: Comparison, keys: Sequence[str], tests: Tests) -> str:
-    lines = [["", *heads(comparison)], ["---"] * (len(comparison.runs) + 1)]
+    lines = [["", *run_titles(comparison)], ["---"] * (len(comparison.runs) + 1)]
     lines += table_rows(comparison, keys, tests)
-    return "".join("| " + " | ".join(map(_escaped, line)) + " |\n" for line in lines)
+    return "".join("| " + " | ".join(map(_escape_markdown, line)) + " |\n" for line in lines)
 
 
-def _escaped(text: str) -> str:
-    """Text that Markdown takes for nothing else; the line between head and rows stays what it is."""
+def _escape_markdown(text: str) -> str:
+    """Escape Markdown characters, except in the separator line."""
     return text if text == "---" else "".join(f"\\{c}" if c in "\\|`*_[]<>!#" else c for c in text)
 
 
-def write(comparison: Comparison, keys: Sequence[str], tests: Tests, format: Format) -> str:
-    """The whole of it in the format."""
+def format_comparison(comparison: Comparison, keys: Sequence[str], tests: Tests, format: Format) -> str:
     writers: dict[Format, Callable[[], str]] = {
         "markdown": lambda: markdown(comparison, keys, tests),
         "csv": lambda: csv_text(comparison, keys),

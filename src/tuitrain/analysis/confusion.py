@@ -1,4 +1,4 @@
-"""What a confusion matrix says. `counts[t][p]` is how many samples of class t were taken for class p; it is square."""
+"""Scores and orderings from a confusion matrix: `counts[t][p]` samples of true class t were predicted as class p."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,11 @@ Counts = Sequence[Sequence[int]]
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """Fractions 0..1, None where they are undefined: precision of a class never predicted, recall of one without
-    samples, F1 of one with neither. `support` is the number of samples of the class."""
+    """Fractions from 0 to 1, or None if undefined: precision without predictions, recall without samples, F1 without
+    either.
+
+    `support` is the number of samples of the class.
+    """
 
     precision: float | None
     recall: float | None
@@ -20,7 +23,7 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """`count` samples of class `true` were taken for class `predicted`; `fraction` is their part of class `true`."""
+    """`count` samples of class `true` were predicted as `predicted`; `fraction` is their share of class `true`."""
 
     true: int
     predicted: int
@@ -29,12 +32,12 @@ class Confusion:
 
 
 def accuracy(counts: Counts) -> float | None:
-    """The fraction on the diagonal; None without samples."""
+    """Return the fraction on the diagonal, or None without samples."""
     return _ratio(sum(row[index] for index, row in enumerate(counts)), sum(map(sum, counts)))
 
 
 def class_scores(counts: Counts) -> list[ClassScore]:
-    """One score a class, in the order of the classes."""
+    """Return one score per class."""
     predicted = [sum(column) for column in zip(*counts, strict=True)]
     scores = []
     for index, row in enumerate(counts):
@@ -51,7 +54,7 @@ def class_scores(counts: Counts) -> list[ClassScore]:
 
 
 def macro_average(scores: Sequence[ClassScore]) -> ClassScore:
-    """The mean over the classes that have the value, each class counting the same; `support` is the sum."""
+    """Average over the classes with a defined value, unweighted; `support` is the sum."""
     return ClassScore(
         precision=_mean(score.precision for score in scores),
         recall=_mean(score.recall for score in scores),
@@ -61,7 +64,7 @@ def macro_average(scores: Sequence[ClassScore]) -> ClassScore:
 
 
 def most_confused(counts: Counts, limit: int | None = None) -> list[Confusion]:
-    """The errors by class pair, most samples first, then the greater part of the true class; `limit` None gives all."""
+    """Return the pairs of confused classes, by descending count, then by descending fraction; at most `limit`."""
     pairs = []
     for true, row in enumerate(counts):
         support = sum(row)
@@ -71,29 +74,29 @@ def most_confused(counts: Counts, limit: int | None = None) -> list[Confusion]:
 
 
 def confusion_order(counts: Counts) -> list[int]:
-    """The classes in an order that puts those next to each other that are taken for one another.
+    """Return an order of the classes that places frequently confused classes next to each other.
 
-    Single-linkage seriation: the most confused pair first, two groups are joined, each turned round if that brings
-    the two classes nearer. Groups follow one another by their smallest class; without errors the order is unchanged.
+    Single-linkage seriation: starting with the most confused pair, join two groups, reversing either if that brings the
+    pair closer together. The groups are sorted by their smallest class; without errors the order is unchanged.
     """
     group_of = {index: [index] for index in range(len(counts))}
-    for one, other in _links(counts):
-        left, right = group_of[one], group_of[other]
+    for first, second in _confused_pairs(counts):
+        left, right = group_of[first], group_of[second]
         if left is right:
             continue
-        if left.index(one) < len(left) / 2 - 0.5:
+        if left.index(first) < len(left) / 2 - 0.5:
             left.reverse()
-        if right.index(other) > len(right) / 2 - 0.5:
+        if right.index(second) > len(right) / 2 - 0.5:
             right.reverse()
         left += right
         group_of.update(dict.fromkeys(right, left))
     groups = {id(group): group for group in group_of.values()}.values()
-    upright = [group if group[0] <= group[-1] else group[::-1] for group in groups]
-    return [index for group in sorted(upright, key=min) for index in group]
+    ascending = [group if group[0] <= group[-1] else group[::-1] for group in groups]
+    return [index for group in sorted(ascending, key=min) for index in group]
 
 
-def _links(counts: Counts) -> list[tuple[int, int]]:
-    """Pairs of classes with errors between them, the greatest fraction of both classes' samples first."""
+def _confused_pairs(counts: Counts) -> list[tuple[int, int]]:
+    """Return the pairs with confusions, by descending fraction of both classes' samples."""
     supports = [sum(row) or 1 for row in counts]
     errors: dict[tuple[int, int], float] = {}
     for true, row in enumerate(counts):

@@ -1,4 +1,4 @@
-"""Curves thinned out to what a screen can show."""
+"""Reduce curves to the resolution of the screen."""
 
 from array import array
 from bisect import bisect_left, bisect_right
@@ -8,20 +8,22 @@ from math import isfinite, nan
 from msgspec import Struct
 
 Segment = tuple[list[float], list[float]]
-# More points of a line are never drawn, and up to twice as many are left as they are.
-MOST = 4096
+# The maximum number of points drawn per curve; curves up to twice as long are not reduced.
+MAX_POINTS = 4096
 
 
-def block(size: int, most: int = MOST) -> int:
-    """How many of `size` points become one where at most `most` are wanted; a power of two, so that the blocks stand
-    still while a run grows. 1 up to twice as many."""
-    return 1 << max(0, -(-size // most) - 1).bit_length() if size > 2 * most else 1
+def block_size(size: int, max_points: int = MAX_POINTS) -> int:
+    """Return how many of `size` points to combine into one. A power of two, so that blocks stay aligned while a run
+    grows."""
+    return 1 << max(0, -(-size // max_points) - 1).bit_length() if size > 2 * max_points else 1
 
 
-def thin(y: Sequence[float], every: int, extremes: bool = False) -> "Thinned":
-    """Each `every` values of a long curve as their mean, or with `extremes` as the lowest and the highest of them. What
-    is not finite leaves a gap."""
-    places, ys = array("q"), array("d")
+def reduce(y: Sequence[float], every: int, extremes: bool = False) -> "ReducedCurve":
+    """Replace each block of `every` values by its mean, or with `extremes` by its minimum and maximum.
+
+    Non-finite values leave a gap.
+    """
+    starts, ys = array("q"), array("d")
     for start in range(0, len(y), every):
         values = y[start : start + every]
         if gap := not isfinite(sum(values)):
@@ -32,24 +34,25 @@ def thin(y: Sequence[float], every: int, extremes: bool = False) -> "Thinned":
             ys.extend((min(values), max(values)) if extremes else (_mean(values),))
         if gap:
             ys.append(nan)
-        places.extend([start] * (len(ys) - len(places)))
-    return Thinned(every, len(y), places, ys)
+        starts.extend([start] * (len(ys) - len(starts)))
+    return ReducedCurve(every, len(y), starts, ys)
 
 
-class Thinned(Struct, frozen=True):
-    """`y` for blocks of `every` values, which begin at `places` among the `size` values that there were."""
+class ReducedCurve(Struct, frozen=True):
+    """Values `y` of blocks of `every` points; `starts` are the first points of the blocks among the original `size`
+    points."""
 
     every: int
     size: int
-    places: "array[int]"
+    starts: "array[int]"
     y: "array[float]"
 
     def x(self, x: Sequence[float]) -> "array[float]":
-        """The middles of the blocks."""
+        """Return the midpoint of each block."""
         firsts, lasts = x[: self.size : self.every], list(x[self.every - 1 : self.size : self.every])
         lasts += [x[self.size - 1]] * (len(firsts) - len(lasts))
         middles = [(first + last) / 2 for first, last in zip(firsts, lasts, strict=True)]
-        return array("d", [middles[place // self.every] for place in self.places])
+        return array("d", [middles[start // self.every] for start in self.starts])
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -65,12 +68,12 @@ def decimate(
     high: float | None = None,
     extremes: bool = False,
 ) -> list[Segment]:
-    """The curve as unbroken segments `(x, y)`, each of `columns` equal buckets from `low` to `high` as one point: the
-    means of its x and y, or with `extremes` its lowest and highest point.
+    """Reduce a curve with ascending `x` to one point per screen column; return its unbroken segments `(x, y)`.
 
-    `x` ascends. Only what lies in the view is kept, and the next point on either side, so that a line drawn through
-    the points reaches the borders of the view; None: from the first, to the last x. A bucket with a value that is not
-    finite stands apart from its neighbours, as the mean of those that are.
+    Each of `columns` equal buckets from `low` to `high` becomes the mean of its points, or with `extremes` its lowest
+    and highest point. One more point on either side lets lines reach the border of the view; None for `low` or `high`
+    means the first or last x. A bucket with a non-finite value becomes a segment of its own, the mean of its finite
+    points.
     """
     size = min(len(x), len(y))
     if not size or columns < 1:
@@ -82,8 +85,8 @@ def decimate(
             segments[-1][0].extend(points[0])
             segments[-1][1].extend(points[1])
             continue
-        if apart := _points(*_finite(x[start:stop], y[start:stop]), extremes):
-            segments.append(apart)
+        if isolated := _points(*_finite(x[start:stop], y[start:stop]), extremes):
+            segments.append(isolated)
         segments.append(([], []))
     return [segment for segment in segments if segment[0]]
 
@@ -91,7 +94,7 @@ def decimate(
 def _buckets(
     x: Sequence[float], size: int, columns: int, low: float | None, high: float | None
 ) -> list[tuple[int, int]]:
-    """Slices of the points that lie in each bucket; the first and last are one point outside the view."""
+    """Return the slice of points in each bucket; the first and the last slice hold one point outside the view."""
     low = x[0] if low is None else low
     high = x[size - 1] if high is None else high
     width = high / columns - low / columns
@@ -107,7 +110,7 @@ def _buckets(
 
 
 def _points(x: Sequence[float], y: Sequence[float], extremes: bool) -> Segment | None:
-    """What stands for a bucket; None where it holds nothing or a number that is not finite."""
+    """Return the points of a bucket; None if it is empty or contains a non-finite value."""
     count = len(y)
     if not count or (not isfinite(sum(y)) and not all(map(isfinite, y))):
         return None

@@ -1,4 +1,4 @@
-"""Whether two models that were tested on the same images differ by more than chance (McNemar 1947, exact)."""
+"""McNemar's exact test: do two models evaluated on the same images differ by more than chance? (McNemar 1947)"""
 
 import sys
 from array import array
@@ -9,12 +9,12 @@ from tuitrain.errors import RunError
 from tuitrain.runs.records import Evaluation
 
 LEVEL = 0.05
-AGAIN = "Evaluate both with: tuitrain evaluate RUN"
+EVALUATE_HINT = "Evaluate both with: tuitrain evaluate RUN"
 
 
 @dataclass(frozen=True, slots=True)
 class McNemar:
-    """Of `images`, so many has only one of the two right; `p` is two-sided, from the binomial distribution."""
+    """The number of images that only one model classifies correctly, and the two-sided binomial `p`."""
 
     images: int
     only_first: int
@@ -27,44 +27,45 @@ class McNemar:
 
     @property
     def gain(self) -> int:
-        """How many more images the second has right."""
+        """How many more images the second model classifies correctly."""
         return self.only_second - self.only_first
 
 
 def exact_p(only_first: int, only_second: int) -> float:
-    """The chance that equally good models differ at least so much: binomial with 1/2 on what only one has right."""
+    """Return the probability that a fair coin splits the disagreements at least this unevenly (two-sided binomial
+    test)."""
     count, fewer = only_first + only_second, min(only_first, only_second)
     if count == 0:
         return 1.0
-    # The terms of the sum as parts of the last and largest: C(n, k - 1) / C(n, k) = k / (n - k + 1).
-    part, parts = 1.0, [1.0]
+    # Terms relative to the last and largest one, since C(n, k - 1) / C(n, k) = k / (n - k + 1).
+    term, terms = 1.0, [1.0]
     for k in range(fewer, 0, -1):
-        part *= k / (count - k + 1)
-        if part < 1e-18:
+        term *= k / (count - k + 1)
+        if term < 1e-18:
             break
-        parts.append(part)
-    return min(1.0, 2 * (comb(count, fewer) / (1 << count)) * fsum(parts))
+        terms.append(term)
+    return min(1.0, 2 * (comb(count, fewer) / (1 << count)) * fsum(terms))
 
 
 def mcnemar(first: Evaluation, second: Evaluation) -> McNemar:
-    """Raises RunError where the two were not tested on the same images, or do not say what each image was taken for."""
+    """Compare two evaluations. Raises RunError unless both store predictions for the same images in the same order."""
     for evaluation in (first, second):
         if not evaluation.true or len(evaluation.true) != len(evaluation.predicted) or len(evaluation.true) % 2:
-            raise RunError("Which images were right is not known for both runs.", AGAIN)
+            raise RunError("At least one of the evaluations stores no predictions.", EVALUATE_HINT)
     if first.split != second.split or len(first.true) != len(second.true):
         raise RunError(
-            f"The two were tested on different images: {len(first.true) // 2:,} and {len(second.true) // 2:,} of them."
+            f"The runs were evaluated on different images: {len(first.true) // 2:,} and {len(second.true) // 2:,}."
         )
     if first.classes != second.classes or first.true != second.true:
-        raise RunError("The two were tested on different images, or on the same in another order.")
-    pairs = zip(_right(first), _right(second), strict=True)
-    only = [one - other for one, other in pairs]
-    only_first, only_second = only.count(1), only.count(-1)
-    return McNemar(len(only), only_first, only_second, exact_p(only_first, only_second))
+        raise RunError("The runs were evaluated on different images, or in a different order.")
+    pairs = zip(_correct(first), _correct(second), strict=True)
+    differences = [one - other for one, other in pairs]
+    only_first, only_second = differences.count(1), differences.count(-1)
+    return McNemar(len(differences), only_first, only_second, exact_p(only_first, only_second))
 
 
-def _right(evaluation: Evaluation) -> list[bool]:
-    """For each image whether it was taken for what it is."""
+def _correct(evaluation: Evaluation) -> list[bool]:
+    """Return whether each image is classified correctly."""
     true, predicted = array("H", evaluation.true), array("H", evaluation.predicted)
     if sys.byteorder == "big":
         true.byteswap()
@@ -77,20 +78,16 @@ def p_text(p: float) -> str:
 
 
 def verdict(result: McNemar, first: str, second: str) -> str:
-    """What the test says, in words; `first` and `second` are the names of the two."""
+    """Describe the result in a sentence; `first` and `second` are the names of the models."""
+    images = f"{result.images:,} test images"
     if not result.only_first + result.only_second:
-        return f"{first} and {second} have the same of the {result.images:,} images right: nothing tells them apart."
+        return f"{first} and {second} are right on the same of the {images}: no difference."
     better, worse = (second, first) if result.gain >= 0 else (first, second)
-    gained, lost = max(result.only_first, result.only_second), min(result.only_first, result.only_second)
-    counted = (
-        f"{gained:,} of {result.images:,} images only {better} has right, {lost:,} only {worse}: "
-        f"{abs(result.gain):,} more for {better}"
+    more, fewer = max(result.only_first, result.only_second), min(result.only_first, result.only_second)
+    counts = (
+        f"{better} alone is right on {more:,} of {images}, {worse} alone on {fewer:,}"
         if result.gain
-        else f"Each has {gained:,} of {result.images:,} images right that the other has not"
+        else f"Each alone is right on {more:,} of {images}"
     )
-    meaning = (
-        "Chance alone would hardly do that: the two models do differ."
-        if result.significant
-        else "Chance alone does that often: these images do not tell which one is better."
-    )
-    return f"{counted}. {p_text(result.p)}. {meaning}"
+    meaning = "the difference is very unlikely to be chance" if result.significant else "this may well be chance"
+    return f"{counts} (McNemar {p_text(result.p)}): {meaning}."

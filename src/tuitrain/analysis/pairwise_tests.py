@@ -1,4 +1,4 @@
-"""What the tests of several runs say against each other, worked out once as long as the runs stand still."""
+"""McNemar's tests between the runs of a comparison, cached until a run changes."""
 
 from collections.abc import Mapping
 
@@ -9,8 +9,8 @@ from tuitrain.runs.records import Evaluation
 from tuitrain.text import plain
 
 
-class Verdicts:
-    """`runs` by id."""
+class PairwiseTests:
+    """Test each of `runs`, by id, against a baseline."""
 
     def __init__(self, runs: Mapping[str, Follower]) -> None:
         self._runs = runs
@@ -18,25 +18,25 @@ class Verdicts:
         self._tests: dict[tuple[str, str, float, float], McNemar | None] = {}
 
     def evaluation(self, id: str) -> tuple[Evaluation | None, str]:
-        """The test with the last weights, or why there is none."""
+        """Return the test evaluation of the last weights, and otherwise why there is none."""
         return self._evaluation(id)[1:]
 
     def against(self, baseline: str) -> dict[str, McNemar]:
-        """For each run that was tested on the same images as the baseline."""
+        """Return the test of each run that was evaluated on the same images as `baseline`."""
         others = {id: self._test(baseline, id) for id in self._runs if id != baseline}
         return {id: test for id, test in others.items() if test is not None}
 
     def _evaluation(self, id: str) -> tuple[float, Evaluation | None, str]:
-        """Read again once the run has got on."""
+        """Read the evaluation again if the run has progressed."""
         run = self._runs[id]
-        known = self._evaluations.get(id)
-        if known is None or known[0] != run.state.heartbeat:
+        cached = self._evaluations.get(id)
+        if cached is None or cached[0] != run.state.heartbeat:
             try:
                 evaluation, reason = run.folder.evaluation("test"), ""
             except (RunError, OSError) as error:
                 evaluation, reason = None, plain(error)
-            known = self._evaluations[id] = (run.state.heartbeat, evaluation, reason)
-        return known
+            cached = self._evaluations[id] = (run.state.heartbeat, evaluation, reason)
+        return cached
 
     def _test(self, baseline: str, id: str) -> McNemar | None:
         before, first, _ = self._evaluation(baseline)

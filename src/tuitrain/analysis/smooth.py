@@ -1,18 +1,18 @@
-"""Smoothing of noisy curves."""
+"""Smooth noisy curves."""
 
 from collections.abc import Iterable
 from math import isfinite
 
-STRONGEST = 0.99
+MAX_WEIGHT = 0.99
 
 
 def smooth(values: Iterable[float], weight: float) -> list[float]:
-    """The exponential moving average, corrected for its start from zero, as TensorBoard draws it.
+    """Return the exponential moving average with bias correction, as TensorBoard draws it.
 
-    `weight` is that of the past, from 0 (nothing changes) to STRONGEST. Values that are not finite stay in their
-    places and count for nothing.
+    `weight`, the weight of the past, is clipped to 0 (no smoothing) to MAX_WEIGHT. Non-finite values are kept and
+    ignored.
     """
-    weight = min(max(weight, 0.0), STRONGEST)
+    weight = min(max(weight, 0.0), MAX_WEIGHT)
     average, bias = 0.0, 1.0
     smoothed: list[float] = []
     for value in values:

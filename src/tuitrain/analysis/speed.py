@@ -1,17 +1,18 @@
-"""How fast a run goes, and when it will be done."""
+"""Estimate the speed of a run and its time left."""
 
 from tuitrain.runs.follower import Curve, Follower
 
-RECENT = 20
+# The number of training rows that the present speed is measured over.
+RECENT_ROWS = 20
 
 
 def _recent(curve: Curve) -> int | None:
-    """Where the rows begin that tell the present pace; None where there are not two."""
-    return max(0, len(curve) - 1 - RECENT) if len(curve) > 1 else None
+    """Return the index of the first recent row; None with fewer than two rows."""
+    return max(0, len(curve) - 1 - RECENT_ROWS) if len(curve) > 1 else None
 
 
 def images_per_second(run: Follower) -> float | None:
-    """Over the last rows, evaluation and pauses not counted."""
+    """Return the speed over the recent rows, without evaluations and pauses."""
     first, curve = _recent(run.train), run.train
     if first is None:
         return run.state.samples_per_second or None
@@ -21,10 +22,10 @@ def images_per_second(run: Follower) -> float | None:
 
 
 def seconds_left(run: Follower) -> float | None:
-    """Until the last step, evaluation between the epochs counted; None where nothing is known yet."""
+    """Return the time to the last step, including evaluations between epochs; None if unknown."""
     first, curve = _recent(run.train), run.train
     if first is None or run.state.steps <= 0:
         return None
-    passed, steps = curve["time"][-1] - curve["time"][first], curve.step[-1] - curve.step[first]
+    elapsed, steps = curve["time"][-1] - curve["time"][first], curve.step[-1] - curve.step[first]
     left = max(0, run.state.steps - max(run.state.step, curve.step[-1]))
-    return passed / steps * left if steps > 0 and passed > 0 else None
+    return elapsed / steps * left if steps > 0 and elapsed > 0 else None

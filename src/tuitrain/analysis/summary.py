@@ -1,4 +1,4 @@
-"""A run in a few words, not yet made safe to show."""
+"""Describe a run in a few words. The texts are not yet safe to show; see `tuitrain.text.plain`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def model(entry: Entry) -> str:
-    """`mlp 128-256`: the architecture, with the widths where they are the user's."""
+    """Return the architecture: `mlp 128-256`, `resnet18`."""
     if entry.folder.read_only:
         return str(entry.setting("model.name") or units.UNKNOWN)
     settings = entry.config.model
@@ -21,19 +21,20 @@ def model(entry: Entry) -> str:
 
 
 def settings(run: "Entry | Follower") -> dict[str, Any]:
-    """Those that are not at their defaults, or were changed on the way; of another tool's run all that are known."""
+    """Return the settings that differ from their defaults or were changed during the run; all known ones of another
+    tool's run."""
     return run.settings if run.folder.read_only else changed_settings(run.config) | run.changes
 
 
 def status(entry: Entry) -> str:
-    """The status, with how far a run is that still goes on."""
+    """Return the status, with the progress of an unfinished run: `running 62 %`."""
     if entry.status in ("running", "paused") and entry.state.steps:
         return f"{entry.status} {entry.state.step / entry.state.steps:.0%}"
     return entry.status
 
 
 def remaining(entry: Entry) -> float | None:
-    """Seconds of training to come, as fast as so far; None where nothing is known."""
+    """Return the remaining seconds of training at the mean speed so far; None if unknown."""
     state = entry.state
     if not state.step or not state.steps or not state.seconds:
         return None
@@ -41,14 +42,14 @@ def remaining(entry: Entry) -> float | None:
 
 
 def time(entry: Entry) -> str:
-    """How long it took, how long it will still take, or in a word why it ended."""
+    """Return the time left of a running run, otherwise the training time."""
     if entry.status == "running" and (left := remaining(entry)) is not None:
         return f"{units.duration(left)} left"
     return units.duration(entry.state.seconds) if entry.state.step else units.UNKNOWN
 
 
 def epochs(entry: Entry) -> str:
-    """`10`, or `6/10` where some are left, or `6/5→10` where they were to be others."""
+    """Return the epochs: `10` if complete, otherwise `6/10`, or `6/5→10` if a user changed their number."""
     state = entry.state
     if entry.folder.read_only and not state.epochs:
         return units.UNKNOWN

@@ -1,28 +1,29 @@
-"""What a sweep says about its settings."""
+"""Rank the trials of a sweep and summarize the effect of each setting."""
 
 from collections.abc import Iterable, Sequence
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from msgspec import Struct
 
 from tuitrain.analysis import units
+from tuitrain.analysis.table.groups import MeanSD, mean_sd
 from tuitrain.config.formatting import format_value
 from tuitrain.config.sweeps.sweep import Sweep, short_names
 from tuitrain.runs.catalog.result import metric
 from tuitrain.runs.sweeps.index import Outcome
 from tuitrain.text import plain
 
-# More different numbers than this, as sampling makes them, are taken together in so many groups of the same size.
-MOST_LEVELS, GROUPS = 8, 4
+# A setting with more distinct numbers than MAX_LEVELS, as sampling creates them, is shown in GROUPS groups of equal
+# size.
+MAX_LEVELS, GROUPS = 8, 4
 TITLES = {"train": "train", "validation": "best val", "test": "last test", "best-test": "best test"}
-# The part of a run that tells how long the whole will take.
-SEEN = 0.02
+# The fraction of a run after which its pace is a useful estimate.
+MIN_FRACTION = 0.02
 
 
 class Result(Struct, frozen=True):
-    """One run of a trial; `metric` is the sweep's own, by which the best is chosen, `score` what is shown; None where
-    there is none (yet)."""
+    """One finished run: `metric` ranks its trial, `score` is shown; both are None if not measured."""
 
     trial: int
     values: dict[str, Any]
@@ -31,166 +32,155 @@ class Result(Struct, frozen=True):
 
 
 def results(sweep: Sweep, outcomes: Iterable[Outcome], name: str = "") -> list[Result]:
-    """Of the runs that have ended: those that still go on would seem worse than they are. `name` is the score's,
-    where it is not the sweep's own metric."""
+    """Return the results of the runs that have ended; unfinished runs would look worse than they are.
+
+    `name` is the metric to show as `score`; by default the sweep's own.
+    """
     own = sweep.options.metric
     return [
-        Result(one.job.trial, one.values, metric(one.state, name or own), metric(one.state, own))
-        for one in outcomes
-        if one.values is not None and one.done
+        Result(outcome.job.trial, outcome.values, metric(outcome.state, name or own), metric(outcome.state, own))
+        for outcome in outcomes
+        if outcome.values is not None and outcome.done
     ]
 
 
-class Summary(Struct, frozen=True):
-    """`sd` is the sample's standard deviation, None of a single one."""
-
-    n: int
-    mean: float
-    sd: float | None
-
-
 class HeatMap(Struct, frozen=True):
-    """`cells[row][column]`, None where no run has both; labels are texts of values."""
+    """Means over two settings: `cells[row][column]` is None if no run has both values."""
 
     rows: list[str]
     columns: list[str]
-    cells: list[list[Summary | None]]
+    cells: list[list[MeanSD | None]]
 
     @property
     def span(self) -> tuple[float, float]:
-        """The lowest and the highest mean; (0, 0) where there is none."""
+        """The lowest and the highest mean, or (0, 0) without results."""
         means = [cell.mean for row in self.cells for cell in row if cell is not None]
         return (min(means), max(means)) if means else (0.0, 0.0)
 
 
-def summarize(scores: Iterable[float | None]) -> Summary | None:
-    """None where no score is known."""
-    known = [score for score in scores if score is not None]
-    if not known:
-        return None
-    return Summary(len(known), fmean(known), stdev(known) if len(known) > 1 else None)
-
-
-def best(results: Sequence[Result], higher_is_better: bool) -> tuple[int, Summary] | None:
-    """The trial with the best mean over its seeds; the earlier one where two are the same."""
+def best(results: Sequence[Result], higher_is_better: bool) -> tuple[int, MeanSD] | None:
+    """Return the trial with the best mean over its seeds; of equal trials the first."""
     trials: dict[int, list[float | None]] = {}
     for result in results:
         trials.setdefault(result.trial, []).append(result.metric)
-    known = [(trial, found) for trial, scores in trials.items() if (found := summarize(scores))]
+    known = [(trial, summary) for trial, scores in trials.items() if (summary := mean_sd(scores))]
     sign = -1 if higher_is_better else 1
-    return min(known, key=lambda one: (sign * one[1].mean, one[0]), default=None)
+    return min(known, key=lambda ranked: (sign * ranked[1].mean, ranked[0]), default=None)
 
 
 class Effect(Struct, frozen=True):
-    """A value of a setting, or several: `best` is the score of the best trial that has it, `all` sums up all runs that
-    have it, whatever their other settings; None where no score is known."""
+    """One value of a setting, or a group of values: the score of the best trial with it, and the summary of all runs
+    with it. Both are None without scores."""
 
     label: str
     best: float | None
-    all: Summary | None
+    all: MeanSD | None
 
 
-def effect(results: Sequence[Result], key: str, higher_is_better: bool) -> list[Effect]:
-    """Of each value of the setting."""
-    labels, places = _levels([result.values[key] for result in results])
+def effects_of(results: Sequence[Result], key: str, higher_is_better: bool) -> list[Effect]:
+    labels, levels = _group_levels([result.values[key] for result in results])
     effects = []
-    for place, label in enumerate(labels):
-        having = [result for result, at in zip(results, places, strict=True) if at == place]
-        found = best(having, higher_is_better)
-        top = summarize(result.score for result in having if found and result.trial == found[0])
-        effects.append(Effect(label, top.mean if top else None, summarize(result.score for result in having)))
+    for level, label in enumerate(labels):
+        matching = [result for result, found in zip(results, levels, strict=True) if found == level]
+        top = best(matching, higher_is_better)
+        top_scores = mean_sd(result.score for result in matching if top and result.trial == top[0])
+        all_scores = mean_sd(result.score for result in matching)
+        effects.append(Effect(label, top_scores.mean if top_scores else None, all_scores))
     return effects
 
 
 def heat_map(results: Sequence[Result], down: str, across: str) -> HeatMap:
-    """The mean over all runs with the same value of both settings."""
-    rows, at_row = _levels([result.values[down] for result in results])
-    columns, at_column = _levels([result.values[across] for result in results])
+    """Average over all runs with the same values of both settings."""
+    rows, row_levels = _group_levels([result.values[down] for result in results])
+    columns, column_levels = _group_levels([result.values[across] for result in results])
     scores: dict[tuple[int, int], list[float | None]] = {}
-    for result, row, column in zip(results, at_row, at_column, strict=True):
+    for result, row, column in zip(results, row_levels, column_levels, strict=True):
         scores.setdefault((row, column), []).append(result.score)
-    cells = [[summarize(scores.get((row, column), ())) for column in range(len(columns))] for row in range(len(rows))]
+    cells = [[mean_sd(scores.get((row, column), ())) for column in range(len(columns))] for row in range(len(rows))]
     return HeatMap(rows, columns, cells)
 
 
-def _levels(values: Sequence[Any]) -> tuple[list[str], list[int]]:
-    """Labels, and which of them each value has: numbers ascending, all else as it comes."""
+def _group_levels(values: Sequence[Any]) -> tuple[list[str], list[int]]:
+    """Return labels and the label index of each value: numbers in ascending order, other values in order of
+    appearance."""
     distinct = list(dict.fromkeys(values))
     numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in distinct)
     if numbers:
         distinct.sort()
-    if not numbers or len(distinct) <= MOST_LEVELS:
-        places = {value: place for place, value in enumerate(distinct)}
-        return [format_value(value) for value in distinct], [places[value] for value in values]
+    if not numbers or len(distinct) <= MAX_LEVELS:
+        levels = {value: level for level, value in enumerate(distinct)}
+        return [format_value(value) for value in distinct], [levels[value] for value in values]
     size = -(-len(distinct) // GROUPS)
     groups = [distinct[start : start + size] for start in range(0, len(distinct), size)]
-    places = {value: place for place, group in enumerate(groups) for value in group}
+    levels = {value: level for level, group in enumerate(groups) for value in group}
     labels = [f"{units.number(group[0])}–{units.number(group[-1])}" for group in groups]
-    return labels, [places[value] for value in values]
+    return labels, [levels[value] for value in values]
 
 
-def described(values: dict[str, Any]) -> str:
-    """`optimizer=adam lr=0.01`, to show."""
+def describe_values(values: dict[str, Any]) -> str:
+    """Return `optimizer=adam lr=0.01`, safe to show."""
     names = short_names(list(values))
     return plain(" ".join(f"{names[key]}={format_value(value)}" for key, value in values.items()))
 
 
-def title(metric_name: str) -> str:
-    """`best val`, `train loss` …: as the table of runs has it."""
-    split, _, what = metric_name.partition(".")
-    return TITLES[split] + (" loss" if what == "loss" else "")
+def metric_title(name: str) -> str:
+    """Return the title of a metric as in the runs table: `best val`, `train loss`."""
+    split, _, quantity = name.partition(".")
+    return TITLES[split] + (" loss" if quantity == "loss" else "")
 
 
-def test_of(metric_name: str) -> str:
-    """The test of the weights that the metric speaks of: the best, or where the validation has no say the last."""
-    return "best-test.accuracy" if metric_name.startswith("validation") else "test.accuracy"
+def test_metric(name: str) -> str:
+    """Return the test metric of the weights that `name` measures: the best ones for validation metrics, else the
+    last."""
+    return "best-test.accuracy" if name.startswith("validation") else "test.accuracy"
 
 
-def shown(metric_name: str, value: float | None) -> str:
-    return units.percent(value) if metric_name.endswith("accuracy") else units.loss(value)
+def format_metric(name: str, value: float | None) -> str:
+    return units.percent(value) if name.endswith("accuracy") else units.loss(value)
 
 
-def part_done(sweep: Sweep, outcomes: Iterable[Outcome]) -> float:
-    """Of the epochs of all runs, 0 to 1."""
-    work = [(_epochs(sweep, one), _part(one)) for one in outcomes]
-    whole = sum(epochs for epochs, _ in work)
-    return sum(epochs * part for epochs, part in work) / whole if whole else 0.0
+def fraction_done(sweep: Sweep, outcomes: Iterable[Outcome]) -> float:
+    """Return the completed fraction of all epochs, from 0 to 1."""
+    work = [(_epochs(sweep, outcome), _fraction_done(outcome)) for outcome in outcomes]
+    total = sum(epochs for epochs, _ in work)
+    return sum(epochs * fraction for epochs, fraction in work) / total if total else 0.0
 
 
 def seconds_left(sweep: Sweep, outcomes: Sequence[Outcome]) -> float | None:
-    """Until the last run ends, as many at a time as now, and as long an epoch as on the average so far; None where
-    nothing is known."""
-    running = [one for one in outcomes if one.status == "running"]
-    paces = [pace for one in outcomes if (pace := _seconds_an_epoch(sweep, one))]
+    """Estimate the time left at the mean pace so far and the present number of concurrent runs; None if unknown."""
+    running = [outcome for outcome in outcomes if outcome.status == "running"]
+    paces = [pace for outcome in outcomes if (pace := _seconds_per_epoch(sweep, outcome))]
     if not paces or not running:
         return None
-    left = sum(
-        _epochs(sweep, one) * (1 - _part(one))
-        for one in outcomes
-        if one.status in ("running", "queued", "interrupted") and not one.done
+    epochs = sum(
+        _epochs(sweep, outcome) * (1 - _fraction_done(outcome))
+        for outcome in outcomes
+        if outcome.status in ("running", "queued", "interrupted") and not outcome.done
     )
-    return fmean(paces) * left / len(running)
+    return fmean(paces) * epochs / len(running)
 
 
-def _epochs(sweep: Sweep, one: Outcome) -> int:
-    epochs: int = (one.values or {}).get("training.epochs", sweep.base.training.epochs)
+def _epochs(sweep: Sweep, outcome: Outcome) -> int:
+    epochs: int = (outcome.values or {}).get("training.epochs", sweep.base.training.epochs)
     return epochs
 
 
-def _part(one: Outcome) -> float:
-    """How much of the run is done, 0 to 1: all of one that has ended, however early."""
-    if one.done:
+def _fraction_done(outcome: Outcome) -> float:
+    """Return the completed fraction of a run; a run that ended early counts as complete."""
+    if outcome.done:
         return 1.0
-    return min(1.0, one.state.step / one.state.steps) if one.state and one.state.steps else 0.0
+    return min(1.0, outcome.state.step / outcome.state.steps) if outcome.state and outcome.state.steps else 0.0
 
 
-def _seconds_an_epoch(sweep: Sweep, one: Outcome) -> float | None:
-    """Of those that it was to have: where many end early, so will those to come. None where too little is seen."""
-    if one.state is None or one.status not in ("finished", "stopped", "running") or _part(one) <= SEEN:
+def _seconds_per_epoch(sweep: Sweep, outcome: Outcome) -> float | None:
+    """Divide by the planned epochs: if many runs end early, future ones will as well. None if it is too early to
+    tell."""
+    state, fraction = outcome.state, _fraction_done(outcome)
+    if state is None or outcome.status not in ("finished", "stopped", "running") or fraction <= MIN_FRACTION:
         return None
-    return one.state.seconds / _part(one) / _epochs(sweep, one)
+    return state.seconds / fraction / _epochs(sweep, outcome)
 
 
-def shown_status(one: Outcome) -> str:
-    """As a user knows it: a run that was pruned was stopped, by nobody."""
-    return "pruned" if one.problem.startswith("Pruned") else one.status
+def display_status(outcome: Outcome) -> str:
+    """Return the status to show: "pruned" for a run that the sweep stopped early."""
+    return "pruned" if outcome.problem.startswith("Pruned") else outcome.status

@@ -1,4 +1,4 @@
-"""Numbers as people read them. None, for what is not known, is always "-"."""
+"""Format numbers for people. None, an unknown value, is always "-"."""
 
 import time
 from math import ceil, floor, isfinite, isnan, log10
@@ -6,8 +6,8 @@ from math import ceil, floor, isfinite, isnan, log10
 UNKNOWN = "-"
 _THOUSANDS = ("", "k", "M", "G", "T", "P")
 _UNITS = ((1, "s"), (60, "min"), (3600, "h"), (86400, "d"))
-_PARTS = [part * unit for unit, _ in _UNITS[:2] for part in (1, 2, 5, 10, 15, 30)]
-_PARTS += [3600 * hours for hours in (1, 2, 3, 6, 12, 24)]
+_TIME_STEPS = [part * unit for unit, _ in _UNITS[:2] for part in (1, 2, 5, 10, 15, 30)]
+_TIME_STEPS += [3600 * hours for hours in (1, 2, 3, 6, 12, 24)]
 
 
 def _word(value: float) -> str:
@@ -15,7 +15,7 @@ def _word(value: float) -> str:
 
 
 def _trim(digits: str) -> str:
-    """Without the zeros that end a fraction."""
+    """Remove trailing zeros of a fraction."""
     return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
@@ -25,7 +25,7 @@ def _scientific(value: float, decimals: int) -> str:
 
 
 def _thousands(value: float) -> tuple[float, str]:
-    """`value` and its suffix, so that three digits can show it."""
+    """Return `value` scaled to three digits before the point, and its suffix."""
     power = 0
     while abs(value) >= 999.5 and power < len(_THOUSANDS) - 1:
         value /= 1000
@@ -34,7 +34,7 @@ def _thousands(value: float) -> tuple[float, str]:
 
 
 def number(value: float | None) -> str:
-    """Three digits and all before the point: `0.00123`, `12.3`, `1,235`; `1.2e-7` where that is shorter."""
+    """Three significant digits: `0.00123`, `12.3`, `1,235`; `1.2e-7` if that is shorter."""
     if value is None:
         return UNKNOWN
     if not isfinite(value):
@@ -47,7 +47,7 @@ def number(value: float | None) -> str:
 
 
 def loss(value: float | None) -> str:
-    """Four decimals, so that losses stand under each other: `0.0712`; as `number` where these would hide them."""
+    """Four decimals, so that losses align: `0.0712`; very small and large ones as `number`."""
     return number(value) if value is None or not 1e-3 <= abs(value) < 100 else f"{value:.4f}"
 
 
@@ -64,7 +64,7 @@ def count(value: float | None) -> str:
 
 
 def rate(per_second: float | None) -> str:
-    """Three digits: `92.4k`."""
+    """Three significant digits: `92.4k`."""
     if per_second is None:
         return UNKNOWN
     value, suffix = _thousands(per_second)
@@ -86,7 +86,7 @@ def size(amount: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """`6.4 s`, `0:41`, `1:02:05`, `2 d 1:02:05`; never negative."""
+    """`6.4 s`, `0:41`, `1:02:05`, `2 d 1:02:05`; negative values count as zero."""
     if seconds is None or not isfinite(seconds):
         return UNKNOWN
     seconds = max(seconds, 0.0)
@@ -109,7 +109,7 @@ def clock(timestamp: float | None) -> str:
 
 
 def ago(timestamp: float | None, now: float | None = None) -> str:
-    """How long before `now`, both in seconds since 1970, in the largest whole unit: `12 min ago`."""
+    """The time from `timestamp` to `now`, both in seconds since 1970, in its largest unit: `12 min ago`."""
     if timestamp is None or not isfinite(timestamp):
         return UNKNOWN
     seconds = (time.time() if now is None else now) - timestamp
@@ -119,29 +119,30 @@ def ago(timestamp: float | None, now: float | None = None) -> str:
     return "now"
 
 
-def tick_step(span: float, most: int) -> float:
-    """The smallest of 1, 2 or 5 times a power of ten that divides `span`, above 0, into at most `most` parts."""
-    raw = span / max(most, 1)
+def tick_step(span: float, max_ticks: int) -> float:
+    """Return the smallest step of 1, 2 or 5 times a power of ten that divides `span` > 0 into at most `max_ticks`
+    parts."""
+    raw = span / max(max_ticks, 1)
     power = 10.0 ** floor(log10(raw))
     return next((factor * power for factor in (1, 2, 5) if factor * power >= raw * (1 - 1e-9)), 10 * power)
 
 
-def tick_seconds(span: float, most: int) -> float:
-    """As `tick_step`, for seconds: what minutes, hours and days are divided by."""
-    raw = span / max(most, 1)
+def tick_seconds(span: float, max_ticks: int) -> float:
+    """Return a step for seconds that divides minutes, hours or days evenly."""
+    raw = span / max(max_ticks, 1)
     if raw <= 0.5:
-        return tick_step(span, most)
+        return tick_step(span, max_ticks)
     day = _UNITS[-1][0]
-    return next((step for step in _PARTS if step >= raw * (1 - 1e-9)), day * tick_step(span / day, most))
+    return next((step for step in _TIME_STEPS if step >= raw * (1 - 1e-9)), day * tick_step(span / day, max_ticks))
 
 
 def ticks(low: float, high: float, step: float) -> list[float]:
-    """The multiples of `step` from `low` to `high`."""
+    """Return the multiples of `step` from `low` to `high`."""
     return [k * step for k in range(ceil(low / step - 1e-6), floor(high / step + 1e-6) + 1)]
 
 
 def tick_labels(values: list[float], step: float) -> list[str]:
-    """Labels in one unit and with the same decimals, as many as tell neighbours `step` apart."""
+    """Return labels in one unit, with as few decimals as distinguish values `step` apart."""
     largest = max(map(abs, values), default=0.0)
     if largest and not 1e-3 <= largest < 1e18:
         decimals = max(0, floor(log10(largest) + 1e-9) - floor(log10(step) + 1e-9))
@@ -155,6 +156,6 @@ def tick_labels(values: list[float], step: float) -> list[str]:
 
 
 def second_labels(values: list[float], step: float) -> list[str]:
-    """As `tick_labels`, of seconds: `0.5 s`, `90 min`, `2 d`."""
+    """Return labels for seconds: `0.5 s`, `90 min`, `2 d`."""
     size, name = next(unit for unit in reversed(_UNITS) if step >= unit[0] or unit[0] == 1)
     return [f"{label} {name}" for label in tick_labels([value / size for value in values], step / size)]

@@ -25,14 +25,14 @@ def run(options: argparse.Namespace) -> int:
         raise RunError("A comparison needs two runs or more.", "See: tuitrain runs")
     followers = [_read(folder) for folder in folders.values()]
     comparison = compare(followers, threshold=options.reach and options.reach / 100)
-    tests = compare_export.tests(comparison, folders)
-    keys = compare_export.keys(comparison, everything=options.all)
+    tests = compare_export.mcnemar_tests(comparison, folders)
+    keys = compare_export.setting_keys(comparison, everything=options.all)
     if options.json:
         document(compare_export.document(comparison, keys, tests))
     elif options.format == "table":
         _table(comparison, keys, tests)
     else:
-        sys.stdout.write(compare_export.write(comparison, keys, tests, options.format))
+        sys.stdout.write(compare_export.format_comparison(comparison, keys, tests, options.format))
     return 0
 
 
@@ -47,7 +47,7 @@ def _read(folder: RunFolder) -> Follower:
 
 def _table(comparison: Comparison, keys: Sequence[str], tests: Tests) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for head in ["", *compare_export.heads(comparison)]:
+    for head in ["", *compare_export.run_titles(comparison)]:
         table.add_column(Text(head), no_wrap=True)
     for row in compare_export.table_rows(comparison, keys, tests):
         table.add_row(*map(Text, row))
@@ -57,7 +57,7 @@ def _table(comparison: Comparison, keys: Sequence[str], tests: Tests) -> None:
     for test in tests:
         console.print(Text(test["verdict"] if test["problem"] is None else f"No McNemar test: {test['problem']}"))
     for group in comparison.groups:
-        found = comparison.spread(group.ids, "test_accuracy")
+        found = comparison.mean_sd(group.ids, "test_accuracy")
         if len(group.ids) > 1 and found is not None:
             sd = f" ± {100 * found.sd:.2f}" if found.sd is not None else ""
             console.print(

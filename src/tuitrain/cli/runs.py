@@ -6,7 +6,7 @@ from typing import Any
 
 from tuitrain.analysis.table import query
 from tuitrain.analysis.table.columns import Column, columns
-from tuitrain.analysis.table.layout import judged_by, ordered, sort_order
+from tuitrain.analysis.table.layout import columns_for_test_split, parse_sort, sort_entries
 from tuitrain.cli.output import document, talk
 from tuitrain.cli.table import write_table
 from tuitrain.config.values import flatten
@@ -24,7 +24,7 @@ COLUMNS = (
 def run(options: argparse.Namespace) -> int:
     gc.disable()  # what is made is printed, and that is all
     fits = query.parse(options.filter)
-    order = sort_order(options.sort) if options.sort else None
+    order = parse_sort(options.sort) if options.sort else None
     runs_dir = options.folder or options.runs_dir
     entries = RunIndex(runs_dir).refresh()
     for entry in entries:
@@ -32,11 +32,11 @@ def run(options: argparse.Namespace) -> int:
             talk(f"tuitrain: {plain(entry.folder.id, 100)}: {plain(problem)}")
     fitting = [entry for entry in entries if fits(entry)]
     if order:
-        fitting = ordered(fitting, *order)
+        fitting = sort_entries(fitting, *order)
     if options.json:
         document([_document(entry) for entry in fitting])
     elif fitting:
-        keys = (*COLUMNS, *judged_by(fitting), "time", *([order[0].key] if order else []))
+        keys = (*COLUMNS, *columns_for_test_split(fitting), "time", *([order[0].key] if order else []))
         shown = [columns()[key] for key in dict.fromkeys(keys)]
         rows = [_cells(entry, shown) for entry in fitting]
         write_table([column.title for column in shown], rows, [column.right for column in shown])

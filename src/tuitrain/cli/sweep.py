@@ -14,6 +14,7 @@ from rich.text import Text
 
 from tuitrain.analysis import sweep as analysis
 from tuitrain.analysis import units
+from tuitrain.analysis.table.groups import MeanSD, mean_sd
 from tuitrain.cli.output import document, talk, wide_console
 from tuitrain.config.formatting import format_value
 from tuitrain.config.sweeps.overrides import override_sweep, parse_option_overrides, parse_trials
@@ -181,7 +182,7 @@ def _result(folder: SweepFolder, json: bool) -> int:
 
 
 def _document(
-    folder: SweepFolder, sweep: Sweep, outcomes: list[Outcome], best: tuple[int, analysis.Summary] | None
+    folder: SweepFolder, sweep: Sweep, outcomes: list[Outcome], best: tuple[int, MeanSD] | None
 ) -> dict[str, Any]:
     return {
         "sweep": folder.id,
@@ -217,24 +218,25 @@ def _document(
 
 
 def _table(
-    folder: SweepFolder, sweep: Sweep, outcomes: list[Outcome], best: tuple[int, analysis.Summary] | None
+    folder: SweepFolder, sweep: Sweep, outcomes: list[Outcome], best: tuple[int, MeanSD] | None
 ) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    name, judge = sweep.options.metric, analysis.test_of(sweep.options.metric)
-    for column in ("trial", *sweep.varying_keys, "runs", analysis.title(name), "sd", analysis.title(judge)):
+    name, judge = sweep.options.metric, analysis.test_metric(sweep.options.metric)
+    titles = (analysis.metric_title(name), "sd", analysis.metric_title(judge))
+    for column in ("trial", *sweep.varying_keys, "runs", *titles):
         table.add_column(column, no_wrap=True)
     by_trial: dict[int, list[Outcome]] = {}
     for one in outcomes:
         by_trial.setdefault(one.job.trial, []).append(one)
     for trial, runs in sorted(by_trial.items()):
         values = {} if runs[0].values is None else sweep.settings(runs[0].values)
-        found, test = (analysis.summarize(metric(one.state, key) for one in runs) for key in (name, judge))
+        found, test = (mean_sd(metric(one.state, key) for one in runs) for key in (name, judge))
         cells = [str(trial), *(format_value(values[key]) if key in values else "" for key in sweep.varying_keys)]
         cells += [
             f"{sum(one.done for one in runs)}/{len(runs)}",
-            analysis.shown(name, found.mean if found else None),
-            analysis.shown(name, found.sd if found else None),
-            analysis.shown(judge, test.mean if test else None),
+            analysis.format_metric(name, found.mean if found else None),
+            analysis.format_metric(name, found.sd if found else None),
+            analysis.format_metric(judge, test.mean if test else None),
         ]
         table.add_row(*(Text(plain(cell, 60)) for cell in cells))
     wide_console().print(table)

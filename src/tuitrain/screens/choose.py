@@ -1,4 +1,4 @@
-"""One or several of many, found by typing."""
+"""Choose one or several options from a list that filters as you type."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -14,17 +14,17 @@ from textual.widgets.option_list import Option
 from tuitrain.widgets.forms.pick_list import distance
 
 
-class _Find(Input):
-    """Leaves the space bar to the screen, for choosing."""
+class _SearchInput(Input):
+    """An input that leaves the space bar to the screen, which toggles an option with it."""
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         return key != "space" and super().check_consume_key(key, character)
 
 
 class ChooseScreen(ModalScreen[tuple[str, ...] | None]):
-    """`options` are (key, name, about); dismissed with the keys chosen, one where not `many`, None for escape.
+    """Show `options`, each (key, name, help); dismiss with the chosen keys, or None on escape.
 
-    With `many`, an option whose key is empty stands for none of them.
+    With `many`, the user toggles several options; an option with an empty key stands for the empty choice.
     """
 
     CSS_PATH = "choose.tcss"
@@ -34,7 +34,7 @@ class ChooseScreen(ModalScreen[tuple[str, ...] | None]):
         Binding("up", "move('cursor_up')", show=False, priority=True),
         Binding("pagedown", "move('page_down')", show=False, priority=True),
         Binding("pageup", "move('page_up')", show=False, priority=True),
-        Binding("space", "choose", "choose", priority=True, id="choose.one"),
+        Binding("space", "choose", "toggle", priority=True, id="choose.one"),
     ]
 
     def __init__(
@@ -42,51 +42,52 @@ class ChooseScreen(ModalScreen[tuple[str, ...] | None]):
     ) -> None:
         super().__init__()
         self._text, self._options, self._many = text, options, many
-        self._chosen, self._before = list(chosen), list(chosen)
+        self._chosen, self._initial = list(chosen), list(chosen)
         self._width = max((len(name) for _, name, _ in options), default=0)
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = Content(self._text)
-            box.border_subtitle = Content("space chooses · enter takes them" if self._many else "type to find · enter")
-            yield (_Find if self._many else Input)(placeholder="type to find", compact=True)
+            keys = "space toggle · enter apply" if self._many else "enter choose"
+            box.border_subtitle = Content(f"{keys} · esc cancel")
+            yield (_SearchInput if self._many else Input)(placeholder="type to search", compact=True)
             yield OptionList(markup=False)
-            yield Static("Nothing is called so.", id="none")
+            yield Static("No match", id="none")
 
     def on_mount(self) -> None:
         self.query_one(OptionList).can_focus = False
-        self._fill("")
+        self._list_matches("")
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        self._fill(event.value)
+        self._list_matches(event.value)
 
-    def _fill(self, text: str) -> None:
+    def _list_matches(self, text: str) -> None:
         words = text.casefold().split()
-        found = [
+        matches = [
             option for option in self._options if all(word in " ".join(option).casefold() for word in words)
         ]  # fmt: skip
-        found.sort(key=lambda option: distance(text, *option[:2]))
-        listed = self.query_one(OptionList)
-        listed.clear_options()
-        listed.add_options(Option(self._line(*option), id=option[0] or None) for option in found)
-        listed.highlighted = 0 if found else None
-        self._found = found
-        self.query_one("#none").display = not found
-        listed.display = bool(found)
+        matches.sort(key=lambda option: distance(text, *option[:2]))
+        option_list = self.query_one(OptionList)
+        option_list.clear_options()
+        option_list.add_options(Option(self._line(*option), id=option[0] or None) for option in matches)
+        option_list.highlighted = 0 if matches else None
+        self._matches = matches
+        self.query_one("#none").display = not matches
+        option_list.display = bool(matches)
 
-    def _line(self, key: str, name: str, about: str) -> Content:
-        sign = ("[x] " if key in self._chosen else "[ ] " if key else "    ") if self._many else ""
-        return Content.assemble(sign, name.ljust(self._width + 2), (about, "$foreground 60%"))
+    def _line(self, key: str, name: str, help: str) -> Content:
+        checkbox = ("[x] " if key in self._chosen else "[ ] " if key else "    ") if self._many else ""
+        return Content.assemble(checkbox, name.ljust(self._width + 2), (help, "$foreground 60%"))
 
     def _highlighted(self) -> tuple[str, str, str] | None:
         row = self.query_one(OptionList).highlighted
-        return None if row is None else self._found[row]
+        return None if row is None else self._matches[row]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         return self._many if action == "choose" else True
 
-    def action_move(self, what: str) -> None:
-        getattr(self.query_one(OptionList), f"action_{what}")()
+    def action_move(self, movement: str) -> None:
+        getattr(self.query_one(OptionList), f"action_{movement}")()
 
     def action_choose(self) -> None:
         option = self._highlighted()
@@ -96,14 +97,15 @@ class ChooseScreen(ModalScreen[tuple[str, ...] | None]):
             self.dismiss(())
             return
         self._chosen.remove(option[0]) if option[0] in self._chosen else self._chosen.append(option[0])
-        listed = self.query_one(OptionList)
-        assert listed.highlighted is not None
-        listed.replace_option_prompt_at_index(listed.highlighted, self._line(*option))
+        option_list = self.query_one(OptionList)
+        assert option_list.highlighted is not None
+        option_list.replace_option_prompt_at_index(option_list.highlighted, self._line(*option))
 
     def on_input_submitted(self) -> None:
         option = self._highlighted()
         if self._many:
-            none = option is not None and not option[0] and self._chosen == self._before
-            self.dismiss(() if none else tuple(self._chosen))
+            # Enter on the empty choice counts only if nothing was toggled.
+            empty = option is not None and not option[0] and self._chosen == self._initial
+            self.dismiss(() if empty else tuple(self._chosen))
         elif option is not None:
             self.dismiss((option[0],))

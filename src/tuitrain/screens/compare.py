@@ -14,20 +14,20 @@ from textual.widgets import ContentSwitcher
 
 from tuitrain.analysis import compare_export
 from tuitrain.analysis.compare import Comparison, compare
-from tuitrain.analysis.pairwise_tests import Verdicts
-from tuitrain.analysis.table.markers import Identity, identities
+from tuitrain.analysis.pairwise_tests import PairwiseTests
+from tuitrain.analysis.table.markers import RunMarker, assign_markers
 from tuitrain.errors import ConfigError
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
 from tuitrain.text import plain, utf8_locale
-from tuitrain.widgets.charts.comparison import Overlay
-from tuitrain.widgets.charts.series import Drawn
-from tuitrain.widgets.confusion.pair import ConfusionPair, Tested
+from tuitrain.widgets.charts.comparison import ComparisonCharts
+from tuitrain.widgets.charts.series import RunSeries
+from tuitrain.widgets.confusion.pair import ConfusionPair, TestedRun
 from tuitrain.widgets.forms.export_comparison import ask_export
 from tuitrain.widgets.messages import AskValue, OpenRun
-from tuitrain.widgets.panels.fixed_text import Said
-from tuitrain.widgets.tables.compare import CompareTable, Head
-from tuitrain.widgets.tables.compare_rows import Look, rows
+from tuitrain.widgets.panels.fixed_text import FixedText
+from tuitrain.widgets.tables.compare import ColumnHead, CompareTable
+from tuitrain.widgets.tables.compare_rows import Styles, rows
 from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.colors import theme_color
 from tuitrain.widgets.terminal.footer import FittingFooter
@@ -75,7 +75,7 @@ class CompareScreen(PollingScreen):
         self,
         folders: Sequence[RunFolder],
         runs_dir: Path,
-        known: Mapping[str, Identity] = MappingProxyType({}),
+        known: Mapping[str, RunMarker] = MappingProxyType({}),
         *,
         grouped: bool = False,
     ) -> None:
@@ -84,7 +84,7 @@ class CompareScreen(PollingScreen):
         self.runs_dir = runs_dir
         unique = {folder.id: folder for folder in folders}
         self.runs = {id: follow(folder, brief=True) for id, folder in unique.items()}
-        self.identities = identities(list(unique), known)
+        self.identities = assign_markers(list(unique), known)
         self.grouped, self.everything = grouped, False
         self.zoom: Zoom = "both"
         self.threshold: float | None = None
@@ -92,22 +92,22 @@ class CompareScreen(PollingScreen):
         if len(unique) > 1:
             self.selected = list(unique)[1]
         self.comparison: Comparison | None = None
-        self._verdicts = Verdicts(self.runs)
+        self._verdicts = PairwiseTests(self.runs)
         self._reading = False
         self._drawn_at = 0.0
         self._utf8 = utf8_locale()
 
     def compose(self) -> ComposeResult:
-        yield Said(id="head")
+        yield FixedText(id="head")
         with ContentSwitcher(initial="overview"):
             with Container(id="overview"):
-                yield Overlay(self._rest, id="charts")
+                yield ComparisonCharts(self._rest, id="charts")
                 yield CompareTable(id="table")
             yield ConfusionPair(id="confusion")
         yield FittingFooter()
 
     def on_mount(self) -> None:
-        self.query_one(Overlay).focus()
+        self.query_one(ComparisonCharts).focus()
         self.app.theme_changed_signal.subscribe(self, lambda _: self._show())
 
     def on_resize(self) -> None:
@@ -149,19 +149,19 @@ class CompareScreen(PollingScreen):
 
     def _warm(self) -> None:
         """Between keys, what the first of each of them would have to wait for."""
-        if self._shown and self.query_one(Overlay).warm():
+        if self._shown and self.query_one(ComparisonCharts).warm():
             self.set_timer(PAUSE, self._warm)
 
     @property
-    def columns(self) -> list[Drawn]:
+    def columns(self) -> list[RunSeries]:
         """What has a column and a colour: runs or groups, that of the baseline first."""
         if self.comparison is None:
             return []
         names = {run.id: plain(run.name, 60).strip() or plain(run.id, 60) for run in self.comparison.runs}
-        drawn = [Drawn(names[id], self.identities[id], [self.runs[id]]) for id in self.runs]
+        drawn = [RunSeries(names[id], self.identities[id], [self.runs[id]]) for id in self.runs]
         if self.grouped:
             drawn = [
-                Drawn(
+                RunSeries(
                     f"{plain(group.name, 60)} ×{len(group.ids)}" if len(group.ids) > 1 else names[group.ids[0]],
                     self.identities[group.ids[0]],
                     [self.runs[id] for id in group.ids],
@@ -193,21 +193,21 @@ class CompareScreen(PollingScreen):
     def _charts(self) -> None:
         if self.query_one(ContentSwitcher).current == "overview":
             columns = self.columns
-            self.query_one(Overlay).show(columns, columns[self.selected_column].id)
+            self.query_one(ComparisonCharts).show(columns, columns[self.selected_column].id)
 
     def _rest(self) -> None:
         """All but the curves."""
         if self.comparison is None:
             return
-        self.query_one("#head", Said).say(self._head())
+        self.query_one("#head", FixedText).show(self._head())
         if self.query_one(ContentSwitcher).current == "overview":
             self._table(self.comparison)
         else:
             self.query_one(ConfusionPair).show(self._tested(self.baseline), self._tested(self.selected))
 
     def _table(self, comparison: Comparison) -> None:
-        overlay, columns = self.query_one(Overlay), self.columns
-        heads = [Head(self._marker(one), one.name, self._color(one)) for one in columns]
+        overlay, columns = self.query_one(ComparisonCharts), self.columns
+        heads = [ColumnHead(self._marker(one), one.name, self._color(one)) for one in columns]
         cursor = f"{overlay.shown[0].title} at {overlay.cursor}" if overlay.cursor else ""
         table = rows(
             comparison,
@@ -243,24 +243,24 @@ class CompareScreen(PollingScreen):
             parts.append(Content("live"))
         return Content(" · ").join(parts)
 
-    def _known_as(self, one: Drawn) -> Content:
+    def _known_as(self, one: RunSeries) -> Content:
         return Content.styled(f"{self._marker(one)} {one.name}", self._color(one))
 
-    def _marker(self, one: Drawn) -> str:
+    def _marker(self, one: RunSeries) -> str:
         return one.identity.marker if self._utf8 else one.identity.ascii
 
-    def _color(self, one: Drawn) -> str:
+    def _color(self, one: RunSeries) -> str:
         return "rgb({},{},{})".format(*theme_color(self.app, f"series-{one.identity.number}"))
 
-    def _look(self) -> Look:
+    def _look(self) -> Styles:
         names = ("foreground-muted", "success", "error", "warning")
         muted, good, bad, best = ("rgb({},{},{})".format(*theme_color(self.app, name)) for name in names)
-        return Look(muted, good, bad, best, "★" if self._utf8 else "*")
+        return Styles(muted, good, bad, best, "★" if self._utf8 else "*")
 
-    def _tested(self, id: str) -> Tested:
+    def _tested(self, id: str) -> TestedRun:
         one = next(one for one in self.columns if id in one.ids)
         name = f"{self._marker(one)} {plain(self.runs[id].info.name, NAME) or plain(id, NAME)}"
-        return Tested(name, *self._verdicts.evaluation(id))
+        return TestedRun(name, *self._verdicts.evaluation(id))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if not self.is_mounted:
@@ -296,7 +296,7 @@ class CompareScreen(PollingScreen):
         self._show()
 
     def action_grid(self) -> None:
-        self.query_one(Overlay).action_grid()
+        self.query_one(ComparisonCharts).action_grid()
 
     def action_threshold(self) -> None:
         present = self.comparison.threshold if self.comparison else None
@@ -313,23 +313,23 @@ class CompareScreen(PollingScreen):
     def action_export(self) -> None:
         def text(format: compare_export.Format) -> str:
             assert self.comparison is not None
-            keys = compare_export.keys(self.comparison, everything=self.everything)
-            tests = compare_export.tests(self.comparison, {id: run.folder for id, run in self.runs.items()})
-            return compare_export.write(self.comparison, keys, tests, format)
+            keys = compare_export.setting_keys(self.comparison, everything=self.everything)
+            tests = compare_export.mcnemar_tests(self.comparison, {id: run.folder for id, run in self.runs.items()})
+            return compare_export.format_comparison(self.comparison, keys, tests, format)
 
         self.post_message(ask_export(text, self.post_message, lambda said: self.notify(said, timeout=3, markup=False)))
 
     def action_zoom(self) -> None:
         order: tuple[Zoom, ...] = ("both", "charts", "table")
         self.zoom = order[(order.index(self.zoom) + 1) % len(order)]
-        self.query_one(Overlay).display = self.zoom != "table"
+        self.query_one(ComparisonCharts).display = self.zoom != "table"
         self.query_one(CompareTable).display = self.zoom != "charts"
         self._share_room()
 
     def action_page(self, page: str) -> None:
         self.query_one(ContentSwitcher).current = page
         if page == "overview":
-            self.query_one(Overlay).focus()
+            self.query_one(ComparisonCharts).focus()
         else:
             self.query_one(ConfusionPair).focus_matrix()
         self._charts()

@@ -1,4 +1,4 @@
-"""The keys of a screen, read off its bindings."""
+"""The help screen: a list of keys, generated from the bindings."""
 
 from typing import ClassVar
 
@@ -21,7 +21,7 @@ NAMES = {
 
 
 class HelpScreen(ModalScreen[None]):
-    """`bindings` are a screen's active ones; those with a description or a tooltip are listed."""
+    """List a screen's active `bindings` that have a tooltip or a description."""
 
     CSS_PATH = "help.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q", "dismiss", "close", id="help.close")]
@@ -36,17 +36,17 @@ class HelpScreen(ModalScreen[None]):
             yield Static(Content("\n").join(self._lines()))
 
     def on_mount(self) -> None:
-        self.call_after_refresh(self._say_more)
+        self.call_after_refresh(self._update_subtitle)
 
     def on_resize(self) -> None:
-        self.call_after_refresh(self._say_more)
+        self.call_after_refresh(self._update_subtitle)
 
-    def _say_more(self) -> None:
+    def _update_subtitle(self) -> None:
         box = self.query_one(VerticalScroll)
-        box.border_subtitle = Content("↓ more · " * bool(box.max_scroll_y) + "escape closes")
+        box.border_subtitle = Content("↓ more · " * bool(box.max_scroll_y) + "esc close")
 
     def _lines(self) -> list[Content]:
-        # The names as keys of a dict: each once, in their order.
+        # Dicts as ordered sets: the keys of each action, in the order of the bindings.
         keys: dict[str, dict[str, None]] = {}
         for active in self._active:
             binding = active.binding

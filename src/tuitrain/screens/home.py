@@ -1,4 +1,4 @@
-"""Runs: what do I have, and what is going on?"""
+"""The home screen: what runs do I have, and what is running?"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,48 +15,52 @@ from textual.widgets import Static
 
 from tuitrain.analysis.table import query
 from tuitrain.analysis.table.columns import columns
-from tuitrain.analysis.table.group_rows import Bundle
-from tuitrain.analysis.table.overview import Overview
+from tuitrain.analysis.table.group_rows import GroupRow
+from tuitrain.analysis.table.state import TableState
 from tuitrain.errors import RunError
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.sweeps.folder import SweepFolder, sweep_of
-from tuitrain.screens.home_view import CHOICES, GROUP, HomeView
-from tuitrain.screens.run_actions import ACTIVE, CHANGES
+from tuitrain.screens.home_view import GROUP, VIEW_BINDINGS, HomeView
+from tuitrain.screens.run_actions import ACTIVE, RUN_BINDINGS
 from tuitrain.text import plain
 from tuitrain.widgets.forms.filter_bar import FilterBar
 from tuitrain.widgets.messages import OpenComparison, OpenNewRun, OpenRun, RunEnded, SweepEnded
-from tuitrain.widgets.panels.fixed_text import Said
+from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.panels.run_detail import RunDetail
 from tuitrain.widgets.tables.runs import RunTable
 from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.footer import FittingFooter
 from tuitrain.widgets.terminal.textual_internals import bindings_of
 
-# Seconds of reading before the first picture, and at a stretch from then on.
-FIRST, STRETCH = 0.05, 0.04
-# With how many of the marked runs the one under the cursor is compared.
-COMPARED = 48
+# Seconds of reading before the first frame, and per slice afterwards.
+FIRST_SLICE, SLICE = 0.05, 0.04
+# Seconds between two redraws while thousands of runs are being read.
+READING_REDRAW = 1.0
+# Seconds between two slices of the list, seconds before the detail panel reads a run, and between its slices.
+READ_INTERVAL, DETAIL_DELAY, DETAIL_INTERVAL = 0.01, 0.08, 0.05
+# The number of marked runs that the detail panel compares with.
+MAX_COMPARED = 48
 EMPTY = """\
 No runs yet.
 
-Press [b $accent]n[/] to set one up: the digits that are built in need no network,
-and train in a few seconds.
+Press [b $accent]n[/] to set up your first run. The built-in digits data set
+needs no download and trains in seconds.
 
-Runs are kept in $folder"""
+Runs folder: $folder"""
 
 
 class HomeScreen(HomeView):
-    """The home screen: a table of the folder's runs."""
+    """The table of all runs in the runs folder."""
 
     TITLE = "Runs"
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "new", "new", tooltip="Set up a new run", id="runs.new"),
-        Binding("space", "mark", "mark", tooltip="Mark the run, to compare it", id="runs.mark"),
+        Binding("space", "mark", "mark", tooltip="Mark the run for comparison", id="runs.mark"),
         Binding("c", "compare", "compare", tooltip="Compare the marked runs", id="runs.compare"),
-        *CHOICES,
-        *CHANGES,
+        *VIEW_BINDINGS,
+        *RUN_BINDINGS,
         GROUP,
     ]
 
@@ -64,35 +68,35 @@ class HomeScreen(HomeView):
         super().__init__()
         self.runs_dir = runs_dir
         self._index = RunIndex(runs_dir)
-        self.overview = Overview(runs_dir)
+        self.table_state = TableState(runs_dir)
         self._runs: list[Entry] = []
-        # Those that went on when one of their runs ended.
-        self._sweeps: dict[str, SweepFolder] = {}
+        # Sweeps of which a run has ended while others may still be running.
+        self._active_sweeps: dict[str, SweepFolder] = {}
         self._problem = ""
-        self._drawn = 0.0
-        self._works: list[bool | None] = []
-        self._reading: Timer | None = None
-        self._following: Timer | None = None
+        self._drawn_at = 0.0
+        self._available_actions: list[bool | None] = []
+        self._read_timer: Timer | None = None
+        self._detail_timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        yield Said(id="head")
-        yield FilterBar(self.overview.text, lambda text: query.complete(text, self.overview.runs))
+        yield FixedText(id="head")
+        yield FilterBar(self.table_state.filter_text, lambda text: query.complete(text, self.table_state.runs))
         yield RunTable()
         yield Static(id="empty")
         yield RunDetail()
         yield FittingFooter()
 
-    # What is there, and what of it is drawn.
+    # Reading and drawing
 
     def tick(self) -> None:
         notifications.set_title(self.app, "tuitrain")
-        self._read(STRETCH if self._drawn else FIRST)
-        self._look_at_sweeps()
+        self._read(SLICE if self._drawn_at else FIRST_SLICE)
+        self._announce_ended_sweeps()
         self.draw()
-        self._follow()
+        self._poll_detail()
 
-    def changed(self) -> None:
-        self._read(FIRST, everything=True)
+    def reload(self) -> None:
+        self._read(FIRST_SLICE, everything=True)
         self.draw()
 
     def _read(self, seconds: float, *, everything: bool = False) -> None:
@@ -103,157 +107,160 @@ class HomeScreen(HomeView):
             self._runs, self._problem = [], str(error)
         for run in self._runs:
             if run.folder.id in before and run.status not in ACTIVE:
-                self._ended(run)
-        if self._index.unread and self._reading is None:
-            self._reading = self.set_timer(0.01, self._read_on)
+                self._announce_end(run)
+        if self._index.unread and self._read_timer is None:
+            self._read_timer = self.set_timer(READ_INTERVAL, self._read_next_slice)
 
-    def _ended(self, run: Entry) -> None:
-        """Of a sweep's runs the last alone is worth a bell."""
+    def _announce_end(self, run: Entry) -> None:
+        """Announce the end of a run; the runs of a sweep are announced together, when the sweep ends."""
         sweep = sweep_of(self.runs_dir, run.info.parent)
         if sweep is None:
             self.post_message(RunEnded(run.folder, run.info.name, run.state, run.status))
         else:
-            self._sweeps[sweep.id] = sweep
+            self._active_sweeps[sweep.id] = sweep
 
-    def _look_at_sweeps(self) -> None:
-        for sweep in list(self._sweeps.values()):
+    def _announce_ended_sweeps(self) -> None:
+        for sweep in list(self._active_sweeps.values()):
             if not sweep.sessions():
-                del self._sweeps[sweep.id]
+                del self._active_sweeps[sweep.id]
                 self.post_message(SweepEnded(sweep))
 
-    def _read_on(self) -> None:
-        """Thousands are read a stretch at a time, with keys heard in between, and shown as they come."""
-        self._reading = None
+    def _read_next_slice(self) -> None:
+        """Read thousands of runs in slices, so that keys are answered in between."""
+        self._read_timer = None
         if self._shown:
-            self._read(STRETCH)
-            if not self._index.unread or monotonic() - self._drawn > 1:
+            self._read(SLICE)
+            if not self._index.unread or monotonic() - self._drawn_at > READING_REDRAW:
                 self.draw()
 
     def draw(self) -> None:
-        overview, table = self.overview, self.query_one(RunTable)
-        if not _same(self._runs, overview.runs):
-            overview.update(self._runs)
-        appeared = bool(overview.shown) and not table.display
-        table.display = bool(overview.shown)
-        empty = self.query_one("#empty", Static)
-        empty.display = not overview.shown
-        if empty.display and (nothing := self._nothing()).plain != str(empty.content):
-            empty.update(nothing)
+        state, table, bar = self.table_state, self.query_one(RunTable), self.query_one(FilterBar)
+        if not _unchanged(self._runs, state.runs):
+            state.update(self._runs)
+        appeared = bool(state.shown) and not table.display
+        table.display = bool(state.shown)
+        self._draw_empty()
         table.show(
-            overview.shown,
-            overview.columns,
-            chosen=bool(overview.chosen),
-            sorted_by=overview.sorted_by,
-            marks=overview.identities(),
+            state.shown,
+            state.columns,
+            chosen=bool(state.chosen_columns),
+            sorted_by=state.sorted_by,
+            marks=state.markers(),
         )
-        bar = self.query_one(FilterBar)
-        bar.display = bar.typing or bool(overview.text)
-        bar.say(overview.wrong or self._found(), wrong=bool(overview.wrong))
-        if (appeared and not bar.typing) or (overview.shown and self.focused is None):
+        bar.display = bar.typing or bool(state.filter_text)
+        bar.show_status(state.filter_error or self._match_count(), error=bool(state.filter_error))
+        if (appeared and not bar.typing) or (state.shown and self.focused is None):
             table.focus()
-        self.query_one("#head", Said).say(self._head())
-        self._detail()
-        self._offer()
-        self._drawn = monotonic()
+        self.query_one("#head", FixedText).show(self._head())
+        self._draw_detail()
+        self._refresh_footer()
+        self._drawn_at = monotonic()
 
-    def _nothing(self) -> Content:
+    def _draw_empty(self) -> None:
+        empty = self.query_one("#empty", Static)
+        empty.display = not self.table_state.shown
+        if empty.display and (text := self._empty_text()).plain != str(empty.content):
+            empty.update(text)
+
+    def _empty_text(self) -> Content:
         if self._problem:
             return Content(self._problem)
-        if self.overview.runs:
-            return Content("No run fits the filter.")
+        if self.table_state.runs:
+            return Content("No run matches the filter")
         if self._index.unread:
-            return Content("Reading the runs.")
-        return Content.from_markup(EMPTY, folder=_home(self.runs_dir))
+            return Content("Reading the runs …")
+        return Content.from_markup(EMPTY, folder=_abbreviate(self.runs_dir))
 
     def _head(self) -> Content:
-        overview = self.overview
-        counts = Counter(run.status for run in overview.runs)
-        total, marked, hidden = len(overview.runs), len(overview.identities()), overview.hidden
-        said = [f"{total:,} run{'s' * (total != 1)}"]
-        said += [f"{counts[status]:,} {status}" for status in ("running", "paused", "interrupted") if counts[status]]
-        said += [f"{marked:,} marked" + (f" ({hidden:,} hidden)" if hidden else "")] if marked else []
-        said += [self.undoes] if self.undoes else []
-        said += [f"{self._index.unread:,} still to read"] if self._index.unread else []
+        state = self.table_state
+        counts = Counter(run.status for run in state.runs)
+        total, marked, hidden = len(state.runs), len(state.markers()), state.hidden_marks
+        parts = [f"{total:,} run{'s' * (total != 1)}"]
+        parts += [f"{counts[status]:,} {status}" for status in ("running", "paused", "interrupted") if counts[status]]
+        parts += [f"{marked:,} marked" + (f" ({hidden:,} hidden)" if hidden else "")] if marked else []
+        parts += [self.undo_hint] if self.undo_hint else []
+        parts += [f"reading {self._index.unread:,} more"] if self._index.unread else []
         return Content.assemble(
-            ("tuitrain", "bold $accent"), (f" · {', '.join(said)} · {_home(self.runs_dir)}", "$foreground 60%")
+            ("tuitrain", "bold $accent"), (f" · {', '.join(parts)} · {_abbreviate(self.runs_dir)}", "$foreground 60%")
         )
 
-    def _found(self) -> str:
-        key, falling = self.overview.sorted_by
+    def _match_count(self) -> str:
+        key, falling = self.table_state.sorted_by
         order = f" · by {columns()[key].title} {'↓' if falling else '↑'}" if key in columns() else ""
-        return f"{len(self.overview.shown):,} of {len(self.overview.runs):,}{order}"
+        return f"{len(self.table_state.shown):,} of {len(self.table_state.runs):,}{order}"
 
-    # The run under the cursor.
+    # The run under the cursor
 
     @property
     def selected(self) -> Entry | None:
-        return self.query_one(RunTable).selected if self.overview.shown else None
+        return self.query_one(RunTable).selected if self.table_state.shown else None
 
     @property
     def targets(self) -> list[Entry]:
-        return self.overview.targets(self.selected)
+        return self.table_state.targets(self.selected)
 
-    def _detail(self) -> None:
-        overview, run = self.overview, self.selected
+    def _draw_detail(self) -> None:
+        state, run = self.table_state, self.selected
         detail = self.query_one(RunDetail)
-        detail.display = bool(overview.runs)
-        detail.watch_run(run, overview.marked()[:COMPARED], overview.identities().get(run.folder.id) if run else None)
+        detail.display = bool(state.runs)
+        detail.watch_run(run, state.marked()[:MAX_COMPARED], state.markers().get(run.folder.id) if run else None)
 
-    def _follow(self) -> None:
-        if self._following is not None:
-            self._following.stop()
-            self._following = None
+    def _poll_detail(self) -> None:
+        self._stop_detail_timer()
         if self._shown and self.query_one(RunDetail).poll():
-            self._following = self.set_timer(0.05, self._follow)
+            self._detail_timer = self.set_timer(DETAIL_INTERVAL, self._poll_detail)
+
+    def _stop_detail_timer(self) -> None:
+        if self._detail_timer is not None:
+            self._detail_timer.stop()
+            self._detail_timer = None
 
     def on_run_table_moved(self) -> None:
-        self._detail()
-        self._offer()
-        # A cursor that only passes by reads nothing.
-        if self._following is not None:
-            self._following.stop()
-        self._following = self.set_timer(0.08, self._follow)
+        self._draw_detail()
+        self._refresh_footer()
+        # Delayed, so that moving quickly over many runs does not read each of them.
+        self._stop_detail_timer()
+        self._detail_timer = self.set_timer(DETAIL_DELAY, self._poll_detail)
 
     def on_run_table_opened(self) -> None:
-        if isinstance(run := self.selected, Bundle):
-            self.post_message(OpenComparison([one.folder for one in run.runs]))
+        if isinstance(run := self.selected, GroupRow):
+            self.post_message(OpenComparison([member.folder for member in run.runs]))
         elif run is not None:
             self.post_message(OpenRun(run.folder))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if not self.is_mounted or not hasattr(self, f"action_{action}"):
             return super().check_action(action, parameters)
-        overview, run = self.overview, self.selected
         if self.query_one(FilterBar).typing:
             return False
         if action == "compare":
-            return len(overview.compared(run)) > 1
-        possible = self.choosable(action)
-        possible = self.possible(action) if possible is None else possible
-        return True if possible is None else possible
+            return len(self.table_state.to_compare(self.selected)) > 1
+        available = self.view_action_available(action)
+        available = self.run_action_available(action) if available is None else available
+        return True if available is None else available
 
-    def _offer(self) -> None:
-        """The footer is built anew only where other keys work."""
-        works = [self.check_action(binding.action, ()) for binding in bindings_of(self)]
-        if works != self._works:
-            self._works = works
+    def _refresh_footer(self) -> None:
+        """Rebuild the footer only if the available actions changed."""
+        available = [self.check_action(binding.action, ()) for binding in bindings_of(self)]
+        if available != self._available_actions:
+            self._available_actions = available
             self.refresh_bindings()
 
     def action_new(self) -> None:
         self.post_message(OpenNewRun())
 
     def action_compare(self) -> None:
-        compared = self.overview.compared(self.selected)
-        folders, known = [run.folder for run in compared], self.overview.identities()
-        self.post_message(OpenComparison(folders, known, grouped=self.overview.grouped))
+        folders = [run.folder for run in self.table_state.to_compare(self.selected)]
+        markers, grouped = self.table_state.markers(), self.table_state.grouped
+        self.post_message(OpenComparison(folders, markers, grouped=grouped))
 
 
-def _same(some: Sequence[Entry], others: Sequence[Entry]) -> bool:
-    """Whether nothing was read anew; comparing what is in thousands of runs would take long."""
-    return len(some) == len(others) and all(map(is_, some, others))
+def _unchanged(new: Sequence[Entry], old: Sequence[Entry]) -> bool:
+    """Compare by identity: the index returns the same entry for an unchanged run."""
+    return len(new) == len(old) and all(map(is_, new, old))
 
 
-def _home(path: Path) -> str:
-    """The path as people write it."""
+def _abbreviate(path: Path) -> str:
+    """Replace the user's home directory by `~`."""
     absolute, home = path.absolute(), Path.home()
     return plain(f"~/{absolute.relative_to(home)}" if absolute.is_relative_to(home) else absolute)

@@ -27,16 +27,16 @@ from tuitrain.runs.records import RunInfo
 from tuitrain.runs.sweeps.folder import SweepFolder, create
 from tuitrain.runs.writer import is_default_name
 from tuitrain.text import plain
-from tuitrain.widgets.forms.draft import Draft, Plan, brief, command_line, left, planned
+from tuitrain.widgets.forms.draft import Draft, FormResult, brief, command_line, parse_form, saved_drafts
 from tuitrain.widgets.forms.fields import Field
 from tuitrain.widgets.forms.form import NAME, PLACE, Form
 from tuitrain.widgets.forms.labels import LONGEST, label, words
-from tuitrain.widgets.forms.pick_list import Pick
-from tuitrain.widgets.forms.preview import Outlook
+from tuitrain.widgets.forms.pick_list import PickList
+from tuitrain.widgets.forms.preview import PreviewPanel
 from tuitrain.widgets.forms.start_line import StartLine
 from tuitrain.widgets.forms.toml_files import ask_load, ask_save
 from tuitrain.widgets.messages import AskChoice, OpenRun, OpenSweep
-from tuitrain.widgets.panels.fixed_text import Said
+from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.terminal.footer import FittingFooter
 
 TICK = 0.15
@@ -75,7 +75,7 @@ class NewRunScreen(Screen[None]):
         super().__init__()
         self._host, self._runs_dir = host, runs_dir
         self._given = _cloned(config, info) if config else None
-        self.plan = Plan(None, {}, {})
+        self.plan = FormResult(None, {}, {})
         # What preparing or the preview said of a setting, until something is changed.
         self._refused: dict[str, str] = {}
         self._settled: Config | None = None
@@ -85,14 +85,14 @@ class NewRunScreen(Screen[None]):
         self._due = False
 
     def compose(self) -> ComposeResult:
-        self._draft = self._given or left.get(self.app) or Draft.of(Config())
+        self._draft = self._given or saved_drafts.get(self.app) or Draft.of(Config())
         self._opened = self._draft.texts, self._draft.name
         self.form = Form(self._draft, own_process=preferences.load().own_process)
-        yield Said(id="head")
+        yield FixedText(id="head")
         with Horizontal(id="body"):
             yield self.form
-            yield Outlook(id="preview")
-        yield Said(id="help")
+            yield PreviewPanel(id="preview")
+        yield FixedText(id="help")
         yield Static(id="command")
         yield self.line
         yield FittingFooter()
@@ -107,7 +107,7 @@ class NewRunScreen(Screen[None]):
         self._previewer.close()
         draft = self._now()
         if (draft.texts, draft.name) != self._opened:
-            left[self.app] = draft
+            saved_drafts[self.app] = draft
 
     def _now(self) -> Draft:
         """The draft as the fields have it."""
@@ -141,7 +141,7 @@ class NewRunScreen(Screen[None]):
     def _check(self) -> None:
         self._due = False
         draft = self._now()
-        self.plan = planned(draft.texts)
+        self.plan = parse_form(draft.texts)
         self._mark()
         command = self.query_one("#command", Static)
         command.set_class(self.plan.config is None, "-stale")
@@ -151,7 +151,7 @@ class NewRunScreen(Screen[None]):
         source = f" · from {plain(draft.source)}" if draft.source else ""
         differing, wrong = self.form.changed, len(self.plan.errors)
         count = f"{differing} setting{'s' * (differing > 1)} changed" if differing else "all settings at their defaults"
-        self.query_one("#head", Said).say(
+        self.query_one("#head", FixedText).show(
             Content.assemble(
                 ("New run", "bold $accent"),
                 (f"{source} · {count}", "$foreground-muted"),
@@ -173,7 +173,7 @@ class NewRunScreen(Screen[None]):
         self._help()
 
     def _help(self) -> None:
-        self.query_one("#help", Said).say(self.form.help())
+        self.query_one("#help", FixedText).show(self.form.help())
 
     def _say(self, words: str, style: str = "$text-error") -> None:
         self.line.say(words, style)
@@ -212,7 +212,7 @@ class NewRunScreen(Screen[None]):
                 self._fill(Draft.of(preset(names[0]), self._now().name, f'preset "{names[0]}"'))
 
         options = [(name, ", ".join(words(preset(name)) or ["all settings at their defaults"])) for name in PRESETS]
-        self.app.push_screen(Pick(options, title="preset"), chosen)
+        self.app.push_screen(PickList(options, title="preset"), chosen)
 
     def action_load(self) -> None:
         self.post_message(ask_load(self._now(), self._fill))
@@ -333,7 +333,7 @@ class NewRunScreen(Screen[None]):
             self._refused |= {preview.key: preview.problem}
             self._mark()
         runs = self.plan.runs if mine else 1
-        self.query_one(Outlook).show(preview, runs, self.plan.first, together=not self.has_class("-wide"))
+        self.query_one(PreviewPanel).show(preview, runs, self.plan.first, together=not self.has_class("-wide"))
 
     def on_resize(self) -> None:
         if self.preview is not None:

@@ -1,4 +1,4 @@
-"""One value, asked for in one line."""
+"""Ask for one value in a single-line input."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -14,9 +14,9 @@ from tuitrain.widgets.terminal.refresh import OverlayScreen
 
 
 class PromptScreen(OverlayScreen[str | None]):
-    """Dismissed with the text once `check` raises no TuitrainError for it; None for escape.
+    """Dismiss with the text if `check` accepts it, that is, raises no TuitrainError; with None on escape.
 
-    `check` is asked at each change where it is `live`, else at enter alone; typing does not replace a `kept` value.
+    If `live`, `check` runs on each change, otherwise only on enter. Typing replaces `value` unless it is `kept`.
     """
 
     CSS_PATH = "question.tcss"
@@ -31,20 +31,20 @@ class PromptScreen(OverlayScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_subtitle = Content("enter takes it · escape cancels")
+            box.border_subtitle = Content("enter save · esc cancel")
             yield Static(Content(self._text), id="text")
             yield Input(self._value, compact=True, select_on_focus=not self._kept)
             yield Static(id="error")
 
     def on_input_changed(self, event: Input.Changed) -> None:
         if self._live:
-            self._problem(event.value)
+            self._show_problem(event.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        if not self._problem(event.value):
+        if not self._show_problem(event.value):
             self.dismiss(event.value)
 
-    def _problem(self, text: str) -> str:
+    def _show_problem(self, text: str) -> str:
         try:
             self._check(text)
             problem = ""

@@ -1,4 +1,4 @@
-"""A question with a few answers, each with a letter of its own."""
+"""Ask a question with a few answers, each chosen by a letter."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -13,7 +13,7 @@ from textual.widgets.option_list import Option
 
 
 class QuestionScreen(ModalScreen[str | None]):
-    """`answers` are (key, text) pairs, the first is the default; dismissed with the key chosen, None for escape."""
+    """`answers` are (key, text) pairs, the default first. Dismiss with the chosen key, or None on escape."""
 
     CSS_PATH = "question.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -39,5 +39,5 @@ class QuestionScreen(ModalScreen[str | None]):
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(event.option.id)
 
-    def action_list(self, what: str) -> None:
-        getattr(self.query_one(OptionList), f"action_{what}")()
+    def action_list(self, movement: str) -> None:
+        getattr(self.query_one(OptionList), f"action_{movement}")()

@@ -19,12 +19,12 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Evaluation
 from tuitrain.text import plain
-from tuitrain.widgets.charts.run_charts import Curves, Gradients
+from tuitrain.widgets.charts.run_charts import GradientCharts, LossAccuracyCharts
 from tuitrain.widgets.confusion.matrix import ConfusionMatrix
 from tuitrain.widgets.confusion.samples import Samples
 from tuitrain.widgets.messages import OpenNewRun, ResumeRun
 from tuitrain.widgets.panels import run_report
-from tuitrain.widgets.panels.fixed_text import Said
+from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.terminal.footer import FittingFooter
 from tuitrain.widgets.terminal.refresh import BUDGET, PollingScreen
 
@@ -72,20 +72,20 @@ class ResultsScreen(PollingScreen):
         self._seen_until = -1.0
 
     def compose(self) -> ComposeResult:
-        yield Said(id="head")
-        yield Said(id="pages")
+        yield FixedText(id="head")
+        yield FixedText(id="pages")
         with ContentSwitcher(initial="summary"):
             with VerticalScroll(id="summary"):
                 yield Static(id="report")
-            yield Curves(id="curves")
+            yield LossAccuracyCharts(id="curves")
             yield ConfusionMatrix(id="confusion")
             yield DataTable[Text](id="classes", cursor_type="row")
             yield Samples(id="worst")
             with VerticalScroll(id="settings"):
                 yield Static(id="table")
             yield Log(id="log", max_lines=2000)
-            yield Gradients(id="gradients")
-        yield Said(id="about")
+            yield GradientCharts(id="gradients")
+        yield FixedText(id="about")
         yield FittingFooter()
 
     def on_mount(self) -> None:
@@ -128,13 +128,13 @@ class ResultsScreen(PollingScreen):
 
     def _show(self) -> None:
         page = self.query_one(ContentSwitcher).current
-        self.query_one("#head", Said).say(run_report.headline(self.run, self.evaluation))
-        self.query_one("#pages", Said).say(self._tabs())
-        self.query_one("#about", Said).say(self._about())
+        self.query_one("#head", FixedText).show(run_report.headline(self.run, self.evaluation))
+        self.query_one("#pages", FixedText).show(self._tabs())
+        self.query_one("#about", FixedText).show(self._about())
         if page == "summary":
             self.query_one("#report", Static).update(run_report.summary(self.run, self.evaluations))
         elif page in ("curves", "gradients"):
-            self.query_one(f"#{page}", Curves if page == "curves" else Gradients).show(self.run)
+            self.query_one(f"#{page}", LossAccuracyCharts if page == "curves" else GradientCharts).show(self.run)
         elif page == "settings":
             self.query_one("#table", Static).update(_settings(self.run))
         elif page == "log":

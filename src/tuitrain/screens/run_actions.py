@@ -1,4 +1,4 @@
-"""What can be done to the runs of a table: train on or again, rename, tag, note, delete."""
+"""The actions on runs in the table: resume, clone, rename, tag, note, export, delete."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from textual import work
 from textual.binding import Binding, BindingType
 
-from tuitrain.analysis.table.group_rows import Bundle
+from tuitrain.analysis.table.group_rows import GroupRow
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.hosts.background import start_in_background
 from tuitrain.hosts.launch import RunSpec
@@ -25,50 +25,48 @@ if TYPE_CHECKING:
     from tuitrain.hosts.export import Format
 
 RESUMABLE = ("interrupted", "stopped", "failed")
+ACTIVE = ("queued", "running", "paused")
 EXPORTS: dict["Format", str] = {
-    "csv": "the rows as a table, for pandas and spreadsheets",
-    "tensorboard": "the rows and settings as an event file",
+    "csv": "all metrics as a table, for pandas and spreadsheets",
+    "tensorboard": "metrics and settings as an event file",
     "safetensors": "the last weights",
     "onnx": "the network with the last weights",
 }
-ACTIVE = ("queued", "running", "paused")
-# What another tool's run is no subject of.
-CHANGING = ("resume", "clone", "rerun", "rename", "tags", "notes", "delete")
-# What cannot be done to several runs at a time.
-SINGLE = ("rename", "notes", "rerun", "resume", "export")
-CHANGES: list[BindingType] = [
-    Binding("r", "resume", "resume", tooltip="Train on what was interrupted or stopped", id="runs.resume"),
-    Binding("y", "clone", "clone", tooltip="A new run with the settings of this one", id="runs.clone"),
-    Binding("Y", "rerun", tooltip="Train the same again, in a new run", show=False, id="runs.rerun"),
+# Actions that another tool's run does not support.
+OWN_RUNS_ONLY = ("resume", "clone", "rerun", "rename", "tags", "notes", "delete")
+# Actions that apply to one run at a time.
+SINGLE_RUN_ONLY = ("rename", "notes", "rerun", "resume", "export")
+RUN_BINDINGS: list[BindingType] = [
+    Binding("r", "resume", "resume", tooltip="Resume the interrupted or stopped run", id="runs.resume"),
+    Binding("y", "clone", "clone", tooltip="Set up a new run from these settings", id="runs.clone"),
+    Binding("Y", "rerun", tooltip="Run the same settings again", show=False, id="runs.rerun"),
     Binding("R", "rename", tooltip="Rename the run", show=False, id="runs.rename"),
-    Binding("t", "tags", tooltip="Tag the run, or all marked where it is marked", show=False, id="runs.tags"),
-    Binding("N", "notes", tooltip="Write a note to the run", show=False, id="runs.notes"),
-    Binding("E", "export", tooltip="Write rows or weights for other programs", show=False, id="runs.export"),
-    Binding("x", "delete", "delete", tooltip="Delete the run, or all marked where it is marked", id="runs.delete"),
-    Binding("u", "undo", "undo", tooltip="Bring back what was deleted last", id="runs.undo"),
+    Binding("t", "tags", tooltip="Edit the tags of the run, or of all marked runs", show=False, id="runs.tags"),
+    Binding("N", "notes", tooltip="Edit the run's note", show=False, id="runs.notes"),
+    Binding("E", "export", tooltip="Export metrics or weights", show=False, id="runs.export"),
+    Binding("x", "delete", "delete", tooltip="Delete the run, or all marked runs", id="runs.delete"),
+    Binding("u", "undo", "undo", tooltip="Undo the last deletion", id="runs.undo"),
 ]
 
 
 class Deletion(NamedTuple):
-    """Of each of the `runs`: where it lay, and where it lies."""
+    """What `u` can undo: the original and the present folder of each deleted run."""
 
-    what: str
+    description: str
     runs: list[tuple[RunFolder, RunFolder]]
 
 
 class RunActions(PollingScreen):
-    """`runs_dir` holds the runs; `selected` is the one that is meant, `targets` all of them; `changed` reads again."""
+    """`selected` is the run under the cursor, `targets` the runs that an action applies to; `reload` reads all runs
+    again."""
 
     runs_dir: Path
-    _deleted: list[Deletion]
+    _deletions: list[Deletion]
 
     @property
-    def undoes(self) -> str:
-        """What `u` brings back, in words; empty where it does not."""
-        if not self._deleted:
-            return ""
-        last = self._deleted[-1]
-        return f"{last.what} deleted (u brings {'it' if len(last.runs) == 1 else 'them'} back)"
+    def undo_hint(self) -> str:
+        """A hint about the last deletion; empty if there is nothing to undo."""
+        return f"{self._deletions[-1].description} deleted (u undoes)" if self._deletions else ""
 
     @property
     def selected(self) -> Entry | None:
@@ -78,27 +76,27 @@ class RunActions(PollingScreen):
     def targets(self) -> list[Entry]:
         raise NotImplementedError
 
-    def changed(self) -> None:
+    def reload(self) -> None:
         raise NotImplementedError
 
     def __init__(self) -> None:
         super().__init__()
-        self._deleted = []
+        self._deletions = []
 
-    def possible(self, action: str) -> bool | None:
-        """Whether a change works now; None for an action that is none of these."""
+    def run_action_available(self, action: str) -> bool | None:
+        """Return whether an action of this class is available; None for other actions."""
         run = self.selected
-        if action in SINGLE and isinstance(run, Bundle):
+        if action in SINGLE_RUN_ONLY and isinstance(run, GroupRow):
             return False
-        if action in CHANGING and run is not None and run.folder.read_only:
-            return action in ("tags", "delete") and not all(one.folder.read_only for one in self.targets)
+        if action in OWN_RUNS_ONLY and run is not None and run.folder.read_only:
+            return action in ("tags", "delete") and not all(target.folder.read_only for target in self.targets)
         if action in ("clone", "rerun", "rename", "tags", "notes", "export"):
             return run is not None and run.status != "damaged"
         if action == "resume":
             return run is not None and run.status in RESUMABLE
         if action == "delete":
             return run is not None and run.status not in ACTIVE
-        return bool(self._deleted) if action == "undo" else None
+        return bool(self._deletions) if action == "undo" else None
 
     def action_clone(self) -> None:
         if (run := self.selected) is not None:
@@ -114,26 +112,26 @@ class RunActions(PollingScreen):
         try:
             original = read(run.folder.config_file).decode("utf-8", "replace")
         except RunError as error:
-            self._say(error)
+            self._show_error(error)
             return
         name = "" if is_default_name(run.info.name, run.config) else run.info.name
         spec = RunSpec(
             config=run.config, runs_dir=self.runs_dir, name=name, original=original,
             command=f"tuitrain: the settings of {run.folder.id} again",
         )  # fmt: skip
-        self.notify(f"{plain(run.info.name, 60)} starts again, in a process of its own.", timeout=3, markup=False)
-        self._begin(partial(start_in_background, spec))
+        message = f"Started a run with the settings of {plain(run.info.name, 60)} in the background"
+        self.notify(message, timeout=3, markup=False)
+        self._start(spec)
 
     @work(thread=True, exit_on_error=False)
-    def _begin(self, begin: Callable[[], object]) -> None:
-        """In a process of its own: whatever ended it before, this terminal will not."""
+    def _start(self, spec: RunSpec) -> None:
         try:
-            begin()
+            start_in_background(spec)
         except TuitrainError as error:
-            self.app.call_from_thread(self._say, error)
-        self.app.call_from_thread(self.changed)
+            self.app.call_from_thread(self._show_error, error)
+        self.app.call_from_thread(self.reload)
 
-    def _say(self, error: TuitrainError) -> None:
+    def _show_error(self, error: TuitrainError) -> None:
         self.notify(str(error), severity="error", markup=False)
 
     def _ask(
@@ -141,7 +139,7 @@ class RunActions(PollingScreen):
         text: str,
         value: str,
         check: Callable[[str], object],
-        change: Callable[[str], None],
+        apply: Callable[[str], None],
         *,
         kept: bool = False,
     ) -> None:
@@ -149,40 +147,39 @@ class RunActions(PollingScreen):
             if text is None:
                 return
             try:
-                change(text)
+                apply(text)
             except RunError as error:
-                self._say(error)
-            self.changed()
+                self._show_error(error)
+            self.reload()
 
         self.post_message(AskValue(text, value, check, answer, kept=kept))
 
     def action_rename(self) -> None:
         if (run := self.selected) is not None:
-            self._ask(
-                f"Name of {plain(run.folder.id)}", run.info.name, edit.check_name, partial(edit.rename, run.folder)
-            )
+            title = f"Rename {plain(run.info.name, 60)}"
+            self._ask(title, run.info.name, edit.check_name, partial(edit.rename, run.folder))
 
     def action_notes(self) -> None:
         if (run := self.selected) is not None:
-            text = f"Note to {plain(run.info.name, 60)}"
+            text = f"Note on {plain(run.info.name, 60)}"
             self._ask(text, run.info.notes, edit.check_notes, partial(edit.set_notes, run.folder), kept=True)
 
     def action_tags(self) -> None:
         targets = [run for run in self.targets if run.status != "damaged" and not run.folder.read_only]
 
-        def change(text: str) -> None:
+        def apply(text: str) -> None:
             for run in targets:
                 edit.set_tags(run.folder, edit.retag(run.info.tags, text))
 
         if targets:
-            known = dict.fromkeys(tag for run in targets for tag in run.info.tags)
-            whose = plain(targets[0].info.name, 60) if len(targets) == 1 else f"the {len(targets)} marked runs"
-            text = f"Tags of {whose}: {plain(' '.join(known), 200) or 'none'}\nnew adds one, -old takes one away"
-            self._ask(text, "", partial(edit.retag, []), change)
+            tags = dict.fromkeys(tag for run in targets for tag in run.info.tags)
+            name = plain(targets[0].info.name, 60) if len(targets) == 1 else f"the {len(targets)} marked runs"
+            text = f"Tags of {name}: {plain(' '.join(tags), 200) or 'none'}\nTag to add, or -tag to remove"
+            self._ask(text, "", partial(edit.retag, []), apply)
 
     def action_export(self) -> None:
         if (run := self.selected) is not None:
-            options = [(format, format, about) for format, about in EXPORTS.items()]
+            options = [(format, format, help) for format, help in EXPORTS.items()]
             text = f"Export {plain(run.info.name, 60)} as"
             self.post_message(AskChoice(text, options, partial(self._export_to, run.folder)))
 
@@ -197,10 +194,10 @@ class RunActions(PollingScreen):
             if text is not None:
                 self._export(folder, format, Path(text).expanduser())
 
-        what = "Folder" if format == "tensorboard" else "File"
+        kind = "folder" if format == "tensorboard" else "file"
         check = partial(check_destination, format=format)
         self.post_message(
-            AskValue(f"{what} to write, seen from {plain(Path.cwd())}", str(default_path(folder, format)),
+            AskValue(f"Save as {kind}, relative to {plain(Path.cwd())}", str(default_path(folder, format)),
                      lambda text: check(Path(text).expanduser()), answer)
         )  # fmt: skip
 
@@ -208,14 +205,14 @@ class RunActions(PollingScreen):
     def _export(self, folder: RunFolder, format: "Format", path: Path) -> None:
         from tuitrain.hosts.export import export_in_subprocess
 
-        say = partial(self.app.call_from_thread, self.notify, markup=False)
-        say(f"Writing {plain(path)} …", timeout=3)
+        notify = partial(self.app.call_from_thread, self.notify, markup=False)
+        notify(f"Writing {plain(path)} …", timeout=3)
         try:
             export_in_subprocess(folder, format, path)
         except TuitrainError as error:
-            say(str(error), severity="error")
+            notify(str(error), severity="error")
         else:
-            say(f"Written: {plain(path)}", timeout=5)
+            notify(f"Saved {plain(path)}", timeout=5)
 
     def action_delete(self) -> None:
         deleted, names = [], []
@@ -224,15 +221,15 @@ class RunActions(PollingScreen):
                 deleted.append((run.folder, edit.trash(run.folder, self.runs_dir)))
                 names.append(plain(run.info.name, 40))
             except RunError as error:
-                self._say(error)
+                self._show_error(error)
         if deleted:
-            self._deleted.append(Deletion(names[0] if len(names) == 1 else f"{len(names):,} runs", deleted))
-        self.changed()
+            self._deletions.append(Deletion(names[0] if len(names) == 1 else f"{len(names):,} runs", deleted))
+        self.reload()
 
     def action_undo(self) -> None:
-        for original, thrown in self._deleted.pop().runs:
+        for original, trashed in self._deletions.pop().runs:
             try:
-                edit.restore(thrown, original)
+                edit.restore(trashed, original)
             except RunError as error:
-                self._say(error)
-        self.changed()
+                self._show_error(error)
+        self.reload()

@@ -1,4 +1,4 @@
-"""Sweeps: which ones are there, and how far is each?"""
+"""The list of sweeps in the runs folder, with their progress."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -15,7 +15,7 @@ from tuitrain.runs.sweeps.folder import sweeps
 from tuitrain.runs.sweeps.index import SweepIndex
 from tuitrain.text import plain
 from tuitrain.widgets.messages import OpenSweep
-from tuitrain.widgets.panels.fixed_text import Said
+from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.footer import FittingFooter
 from tuitrain.widgets.terminal.refresh import PollingScreen
@@ -23,16 +23,16 @@ from tuitrain.widgets.terminal.refresh import PollingScreen
 COLUMNS = ("sweep", "status", "runs", "best", "with", "id")
 
 
-class Table(DataTable[Text]):
+class SweepList(DataTable[Text]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select_cursor", "open", tooltip="Open the sweep", id="sweeps.open"),
         Binding("j,down", "cursor_down", tooltip="Next sweep", show=False, id="sweeps.down"),
-        Binding("k,up", "cursor_up", tooltip="Sweep before", show=False, id="sweeps.up"),
+        Binding("k,up", "cursor_up", tooltip="Previous sweep", show=False, id="sweeps.up"),
     ]
 
 
 class SweepsScreen(PollingScreen):
-    """The sweeps of the runs folder, newest first."""
+    """List the sweeps of the runs folder, newest first."""
 
     CSS_PATH = "sweep.tcss"
     TITLE = "Sweeps"
@@ -47,12 +47,12 @@ class SweepsScreen(PollingScreen):
         self._rows: dict[str, list[str]] = {}
 
     def compose(self) -> ComposeResult:
-        yield Said(id="head")
-        yield Table(cursor_type="row", cell_padding=1)
+        yield FixedText(id="head")
+        yield SweepList(cursor_type="row", cell_padding=1)
         yield FittingFooter()
 
     def on_mount(self) -> None:
-        table = self.query_one(Table)
+        table = self.query_one(SweepList)
         for column in COLUMNS:
             table.add_column(Text(column), key=column)
         table.focus()
@@ -63,7 +63,7 @@ class SweepsScreen(PollingScreen):
             folder.id: self._indexes.get(folder.id, SweepIndex(folder)) for folder in sweeps(self._runs_dir)
         }
         rows = {key: _row(index) for key, index in self._indexes.items()}
-        table = self.query_one(Table)
+        table = self.query_one(SweepList)
         if list(rows) != list(self._rows):
             table.clear()
             for key, cells in rows.items():
@@ -73,11 +73,11 @@ class SweepsScreen(PollingScreen):
                 for column, cell in zip(COLUMNS, cells, strict=True):
                     table.update_cell(key, column, Text(cell), update_width=True)
         self._rows = rows
-        self.query_one("#head", Said).say(Content(f"{len(rows)} sweep{'s' * (len(rows) != 1)}"))
+        self.query_one("#head", FixedText).show(Content(f"{len(rows)} sweep{'s' * (len(rows) != 1)}"))
 
     def on_data_table_row_selected(self) -> None:
         keys = list(self._rows)
-        row = self.query_one(Table).cursor_row
+        row = self.query_one(SweepList).cursor_row
         if 0 <= row < len(keys):
             self.post_message(OpenSweep(self._indexes[keys[row]].folder))
 
@@ -86,12 +86,12 @@ def _row(index: SweepIndex) -> list[str]:
     folder = index.folder
     try:
         sweep, outcomes = folder.sweep(), index.refresh()
-        done = sum(one.done for one in outcomes)
+        done = sum(outcome.done for outcome in outcomes)
         status = folder.status(done == len(outcomes))
-        found = analysis.best(analysis.results(sweep, outcomes), sweep.higher_is_better)
-        best = analysis.shown(sweep.options.metric, found[1].mean if found else None)
-        values = analysis.described(folder.values(found[0]) or {}) if found else ""
-        cells = [sweep.name, status, f"{done}/{len(outcomes)}", best, values, folder.id]
+        best = analysis.best(analysis.results(sweep, outcomes), sweep.higher_is_better)
+        score = analysis.format_metric(sweep.options.metric, best[1].mean if best else None)
+        values = analysis.describe_values(folder.values(best[0]) or {}) if best else ""
+        cells = [sweep.name, status, f"{done}/{len(outcomes)}", score, values, folder.id]
     except RunError as error:
         cells = [folder.id, "damaged", "", "", str(error), folder.id]
     return [plain(cell, 80) for cell in cells]

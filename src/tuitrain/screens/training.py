@@ -15,10 +15,10 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.process import this_process
 from tuitrain.text import plain
-from tuitrain.widgets.charts.run_charts import Curves, Gradients
+from tuitrain.widgets.charts.run_charts import GradientCharts, LossAccuracyCharts
 from tuitrain.widgets.messages import AskValue, MoveToBackground, OpenRun, ResumeRun, RunEnded
 from tuitrain.widgets.panels import live
-from tuitrain.widgets.panels.fixed_text import Said
+from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.footer import FittingFooter
 from tuitrain.widgets.terminal.refresh import BUDGET, PollingScreen
@@ -63,19 +63,19 @@ class TrainingScreen(PollingScreen):
         self._refused: int | None = None
 
     def compose(self) -> ComposeResult:
-        yield Said(id="head")
+        yield FixedText(id="head")
         with ContentSwitcher(initial="curves"):
-            yield Curves(id="curves")
-            yield Gradients(id="gradients")
+            yield LossAccuracyCharts(id="curves")
+            yield GradientCharts(id="gradients")
             yield Log(id="log", max_lines=2000, auto_scroll=True)
-        yield Said(id="progress")
-        yield Said(id="numbers")
-        yield Said(id="health")
-        yield Said(id="tail")
+        yield FixedText(id="progress")
+        yield FixedText(id="numbers")
+        yield FixedText(id="health")
+        yield FixedText(id="tail")
         yield FittingFooter()
 
     def on_mount(self) -> None:
-        self.query_one(Curves).focus()
+        self.query_one(LossAccuracyCharts).focus()
 
     def on_resize(self) -> None:
         self.set_class(self.size.height < 24, "low")
@@ -112,7 +112,7 @@ class TrainingScreen(PollingScreen):
         if current == "log":
             self._show_log()
         else:
-            self.query_one(f"#{current}", Curves if current == "curves" else Gradients).show(self.run)
+            self.query_one(f"#{current}", LossAccuracyCharts if current == "curves" else GradientCharts).show(self.run)
 
     def _show_log(self) -> None:
         """What the run printed; until then, what it does."""
@@ -135,10 +135,10 @@ class TrainingScreen(PollingScreen):
             ("numbers", live.numbers),
             ("health", live.healthy),
         ):
-            self.query_one(f"#{id}", Said).say(line(self.run, width))
+            self.query_one(f"#{id}", FixedText).show(line(self.run, width))
         count = 1 if self.has_class("low") else LOG_LINES
         last = list(self.run.log)[-count:] if self.run.log else [self.run.state.phase or "waiting for the first step"]
-        self.query_one("#tail", Said).say(Content("\n".join(plain(line) for line in last)))
+        self.query_one("#tail", FixedText).show(Content("\n".join(plain(line) for line in last)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         active = self._active

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from textual.message import Message
 
-from tuitrain.analysis.table.markers import Identity
+from tuitrain.analysis.table.markers import RunMarker
 from tuitrain.config.schema import Config
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import RunInfo, ShownStatus, State
@@ -102,7 +102,7 @@ class OpenComparison(Message):
     def __init__(
         self,
         folders: Sequence[RunFolder],
-        known: Mapping[str, Identity] = MappingProxyType({}),
+        known: Mapping[str, RunMarker] = MappingProxyType({}),
         *,
         grouped: bool = False,
     ) -> None:

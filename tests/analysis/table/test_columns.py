@@ -4,8 +4,15 @@ from pathlib import Path
 import pytest
 
 from tuitrain.analysis.table.columns import column, columns
-from tuitrain.analysis.table.layout import automatic, differing, in_order, judged_by, ordered, sort_order
-from tuitrain.analysis.table.overview import Overview
+from tuitrain.analysis.table.layout import (
+    columns_for_test_split,
+    default_columns,
+    differing_settings,
+    parse_sort,
+    sort_entries,
+    table_order,
+)
+from tuitrain.analysis.table.state import TableState
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
 from tuitrain.config.values import override
@@ -78,8 +85,8 @@ def test_no_cell_is_endless_or_moves_the_cursor() -> None:
 
 def test_runs_without_a_value_come_last_either_way_and_equal_ones_keep_their_order() -> None:
     runs = [scored("none", None), scored("low", 0.1), scored("also", 0.9), scored("high", 0.9)]
-    assert names(ordered(runs, columns()["test"], True)) == ["also", "high", "low", "none"]
-    assert names(ordered(runs, columns()["test"], False)) == ["low", "also", "high", "none"]
+    assert names(sort_entries(runs, columns()["test"], True)) == ["also", "high", "low", "none"]
+    assert names(sort_entries(runs, columns()["test"], False)) == ["low", "also", "high", "none"]
 
 
 @pytest.mark.parametrize("key", list(columns()))
@@ -93,7 +100,7 @@ def test_every_column_sorts_whatever_the_runs_hold(key: str) -> None:
         entry("d", "training.threads=2", "model.name=cnn"), entry("e", status="damaged"), entry("B", state=full),
     ]  # fmt: skip
     for falling in (False, True):
-        assert sorted(names(ordered(runs, columns()[key], falling))) == ["B", "a", "b", "c", "d", "e"]
+        assert sorted(names(sort_entries(runs, columns()[key], falling))) == ["B", "a", "b", "c", "d", "e"]
 
 
 @pytest.mark.parametrize(
@@ -108,109 +115,112 @@ def test_every_column_sorts_whatever_the_runs_hold(key: str) -> None:
     ],
 )
 def test_orders(text: str, key: str, falling: bool) -> None:
-    by, down = sort_order(text)
+    by, down = parse_sort(text)
     assert (by.key, down) == (key, falling)
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("tst", "Did you mean test"), ("test:up", "is no order"), ("-test:asc", "is no order")]
+    ("text", "message"),
+    [("tst", "Did you mean test"), ("test:up", "is not a sort order"), ("-test:asc", "is not a sort order")],
 )
 def test_wrong_orders(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        sort_order(text)
+        parse_sort(text)
 
 
 def test_settings_that_differ() -> None:
     runs = [entry("a"), entry("b", "optimizer.lr=0.1"), entry("c", "optimizer.lr=0.1", "model.hidden=[1]")]
-    assert differing(runs) == ["model.hidden", "optimizer.lr"]
-    assert differing([*runs[:1], entry("bad", "optimizer.lr=9", status="damaged")]) == []
-    assert differing([]) == []
+    assert differing_settings(runs) == ["model.hidden", "optimizer.lr"]
+    assert differing_settings([*runs[:1], entry("bad", "optimizer.lr=9", status="damaged")]) == []
+    assert differing_settings([]) == []
 
 
 def test_a_table_shows_what_differs_and_for_few_runs_what_is_usual() -> None:
     many = [entry(str(lr), f"optimizer.lr={lr}", f"model.hidden=[{seed}]") for lr in (0.1, 0.2) for seed in (1, 2)]
-    assert in_order(automatic(many)) == ["status", "model.name", "optimizer.lr", "best", "best-test", "time"]
+    assert table_order(default_columns(many)) == ["status", "model.name", "optimizer.lr", "best", "best-test", "time"]
     usual = ["data.dataset", "model.name", "model.activation", "optimizer.name", "optimizer.lr"]
     for runs in ([], [entry()], [entry("a"), entry("b"), entry("c"), entry("d")]):
-        assert in_order(automatic(runs)) == ["status", *usual, "epoch", "best", "best-test", "time"]
-    assert automatic(many)[:3] == ["status", "best", "optimizer.lr"]
+        assert table_order(default_columns(runs)) == ["status", *usual, "epoch", "best", "best-test", "time"]
+    assert default_columns(many)[:3] == ["status", "best", "optimizer.lr"]
 
 
 def test_the_last_test_is_shown_where_there_is_no_validation_to_choose_by() -> None:
     chosen, unchosen = entry("chosen"), entry("unchosen", "data.validation=0")
-    assert judged_by([]) == judged_by([chosen]) == ["best-test"]
-    assert judged_by([unchosen, entry("bad", status="damaged")]) == ["test"]
-    assert judged_by([chosen, unchosen]) == ["best-test", "test"]
-    assert {"best-test", "test"} < set(automatic([chosen, unchosen]))
+    assert columns_for_test_split([]) == columns_for_test_split([chosen]) == ["best-test"]
+    assert columns_for_test_split([unchosen, entry("bad", status="damaged")]) == ["test"]
+    assert columns_for_test_split([chosen, unchosen]) == ["best-test", "test"]
+    assert {"best-test", "test"} < set(default_columns([chosen, unchosen]))
 
 
 def test_a_table_shows_time_before_paths_and_the_usual_where_only_paths_differ() -> None:
     settings = ("data.dir=/somewhere/{0}", "optimizer.lr=0.{0}", "schedule.warmup={0}")
     runs = [entry(str(number), *(text.format(number) for text in settings)) for number in (1, 2, 3)]
-    assert automatic(runs) == ["status", "best", "optimizer.lr", "schedule.warmup", "best-test", "time", "data.dir"]
+    expected = ["status", "best", "optimizer.lr", "schedule.warmup", "best-test", "time", "data.dir"]
+    assert default_columns(runs) == expected
     moved = [entry(str(number), f"data.dir=/somewhere/{number}") for number in (1, 2, 3)]
-    assert automatic(moved)[-2:] == ["time", "data.dir"]
-    assert "optimizer.lr" in automatic(moved)
+    assert default_columns(moved)[-2:] == ["time", "data.dir"]
+    assert "optimizer.lr" in default_columns(moved)
 
 
-def test_an_overview_filters_sorts_and_marks(tmp_path: Path) -> None:
-    overview = Overview(tmp_path)
+def test_the_table_state_filters_sorts_and_marks(tmp_path: Path) -> None:
+    table = TableState(tmp_path)
     runs = [scored("a", 0.5), scored("b", 0.9), scored("c", None)]
-    overview.update(runs)
-    overview.sort("test")
-    assert (names(overview.shown), overview.sorted_by) == (["b", "a", "c"], ("test", True))
-    overview.sort("test")
-    assert (names(overview.shown), overview.sorted_by) == (["a", "b", "c"], ("test", False))
-    overview.filter("test>60%")
-    assert names(overview.shown) == ["b"]
-    overview.filter("test>60% tset")
-    overview.filter("test>60% tset=")
-    assert "Did you mean test?" in overview.wrong
-    assert (names(overview.shown), overview.text) == (["b"], "test>60% tset=")
-    overview.filter("")
-    overview.sort("")
-    assert (names(overview.shown), overview.sorted_by, overview.wrong) == (["a", "b", "c"], ("", False), "")
+    table.update(runs)
+    table.sort("test")
+    assert (names(table.shown), table.sorted_by) == (["b", "a", "c"], ("test", True))
+    table.sort("test")
+    assert (names(table.shown), table.sorted_by) == (["a", "b", "c"], ("test", False))
+    table.filter("test>60%")
+    assert names(table.shown) == ["b"]
+    table.filter("test>60% tset")
+    table.filter("test>60% tset=")
+    assert "Did you mean test?" in table.filter_error
+    assert (names(table.shown), table.filter_text) == (["b"], "test>60% tset=")
+    table.filter("")
+    table.sort("")
+    assert (names(table.shown), table.sorted_by, table.filter_error) == (["a", "b", "c"], ("", False), "")
 
 
 def test_marks_and_what_they_mean(tmp_path: Path) -> None:
-    overview = Overview(tmp_path)
+    table = TableState(tmp_path)
     a, b, c = runs = [scored("a", 0.5), scored("b", 0.9), scored("c", None)]
-    overview.update(runs)
-    assert overview.compared(a) == []
-    overview.mark(b)
-    assert overview.compared(b) == [b]
-    assert overview.compared(a) == [b, a]
-    overview.mark(a)
-    assert overview.compared(c) == overview.marked() == [b, a]
-    assert overview.targets(c) == [c]
-    assert overview.targets(a) == [a, b]
-    overview.filter("test>60%")
-    assert overview.targets(b) == [b]
-    assert (overview.marked(), overview.hidden) == ([b], 1)
-    assert overview.compared(b) == [b]
-    assert list(overview.identities()) == ["b", "a"]
-    overview.mark_shown()
-    assert (overview.marked(), overview.hidden) == ([], 1)
-    overview.mark_shown()
-    overview.filter("")
-    assert (overview.marked(), overview.hidden) == ([a, b], 0)
-    overview.mark_none()
-    assert overview.marked() == []
+    table.update(runs)
+    assert table.to_compare(a) == []
+    table.toggle_mark(b)
+    assert table.to_compare(b) == [b]
+    assert table.to_compare(a) == [b, a]
+    table.toggle_mark(a)
+    assert table.to_compare(c) == table.marked() == [b, a]
+    assert table.targets(c) == [c]
+    assert table.targets(a) == [a, b]
+    table.filter("test>60%")
+    assert table.targets(b) == [b]
+    assert (table.marked(), table.hidden_marks) == ([b], 1)
+    assert table.to_compare(b) == [b]
+    assert list(table.markers()) == ["b", "a"]
+    table.toggle_all_marks()
+    assert (table.marked(), table.hidden_marks) == ([], 1)
+    table.toggle_all_marks()
+    table.filter("")
+    assert (table.marked(), table.hidden_marks) == ([a, b], 0)
+    table.clear_marks()
+    assert table.marked() == []
 
 
 def test_the_view_of_each_folder_is_kept(tmp_path: Path) -> None:
-    overview = Overview(tmp_path / "one")
-    overview.update([scored("a", 0.5)])
-    overview.sort("test")
-    overview.filter("test>1%")
-    overview.choose(["optimizer.lr", "status", "nonsense"])
-    overview.mark(overview.shown[0])
-    overview.keep()
-    again = Overview(tmp_path / "one")
+    table = TableState(tmp_path / "one")
+    table.update([scored("a", 0.5)])
+    table.sort("test")
+    table.filter("test>1%")
+    table.choose_columns(["optimizer.lr", "status", "nonsense"])
+    table.toggle_mark(table.shown[0])
+    table.save()
+    again = TableState(tmp_path / "one")
     again.update([scored("b", 0.001), scored("a", 0.5)])
-    assert (again.sorted_by, again.text, again.chosen) == (("test", True), "test>1%", ["status", "optimizer.lr"])
+    assert (again.sorted_by, again.filter_text) == (("test", True), "test>1%")
+    assert again.chosen_columns == ["status", "optimizer.lr"]
     assert (names(again.shown), again.marked()) == (["a"], [])
-    assert Overview(tmp_path / "two").text == ""
+    assert TableState(tmp_path / "two").filter_text == ""
 
 
 @pytest.mark.parametrize(
@@ -220,12 +230,12 @@ def test_a_kept_view_that_makes_no_sense_is_no_reason_to_fail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    Overview(tmp_path).keep()
+    TableState(tmp_path).save()
     (kept,) = (tmp_path / "state").rglob("*.json")
     kept.write_bytes(content)
-    overview = Overview(tmp_path)
-    overview.update([scored("a", 0.5)])
-    assert (names(overview.shown), overview.chosen) == (["a"], [])
+    table = TableState(tmp_path)
+    table.update([scored("a", 0.5)])
+    assert (names(table.shown), table.chosen_columns) == (["a"], [])
 
 
 def test_an_age_is_that_of_now() -> None:

@@ -4,7 +4,7 @@ from math import isnan, nan
 import numpy as np
 import pytest
 
-from tuitrain.analysis.table.groups import band, group, spread
+from tuitrain.analysis.table.groups import group_by_seed, mean_band, mean_sd
 from tuitrain.config.schema import Config
 from tuitrain.config.values import flatten, override
 
@@ -13,7 +13,7 @@ def test_spread_is_that_of_numpy() -> None:
     numbers = random.Random(3)
     for size in range(2, 30):
         values = [numbers.gauss(0.9, 0.01) for _ in range(size)]
-        found = spread([*values, None, nan])
+        found = mean_sd([*values, None, nan])
         assert found is not None
         assert found.n == size
         assert found.mean == pytest.approx(float(np.mean(values)))
@@ -21,10 +21,10 @@ def test_spread_is_that_of_numpy() -> None:
 
 
 def test_one_value_has_no_deviation_and_none_no_spread() -> None:
-    one = spread([0.5])
+    one = mean_sd([0.5])
     assert one is not None
     assert (one.mean, one.sd, one.n) == (0.5, None, 1)
-    assert spread([None, nan]) is None
+    assert mean_sd([None, nan]) is None
 
 
 def test_groups_differ_in_nothing_but_the_seed() -> None:
@@ -34,7 +34,7 @@ def test_groups_differ_in_nothing_but_the_seed() -> None:
         for optimizer in ("adam", "sgd")
     }
     settings["other"] = flatten(override(Config(), ["optimizer.lr=0.5"]))
-    found = group({**settings, "damaged": {}, "lost": {}}, {run: run for run in [*settings, "damaged", "lost"]})
+    found = group_by_seed({**settings, "damaged": {}, "lost": {}}, {run: run for run in [*settings, "damaged", "lost"]})
     assert [(one.name, one.ids) for one in found] == [
         ("adam", ("adam-s0", "adam-s1", "adam-s2")),
         ("sgd", ("sgd-s0", "sgd-s1", "sgd-s2")),
@@ -56,15 +56,15 @@ def test_groups_differ_in_nothing_but_the_seed() -> None:
 )
 def test_a_group_is_called_what_its_names_share(names: list[str], expected: str) -> None:
     config = flatten(Config())
-    [found] = group({"1": config, "2": config}, dict(zip("12", names, strict=True)))
+    [found] = group_by_seed({"1": config, "2": config}, dict(zip("12", names, strict=True)))
     assert found.name == expected
 
 
 def test_the_band_is_mean_and_deviation_as_far_as_all_go() -> None:
-    x, mean, low, high = band([([1, 2, 3], [1.0, 2.0, 3.0]), ([1, 2], [3.0, nan])])
+    x, mean, low, high = mean_band([([1, 2, 3], [1.0, 2.0, 3.0]), ([1, 2], [3.0, nan])])
     assert x == [1, 2]
     assert mean[0] == 2.0
     assert (low[0], high[0]) == pytest.approx((2 - 2**0.5, 2 + 2**0.5))
     assert isnan(mean[1])
     assert isnan(low[1])
-    assert band([]) == ([], [], [], [])
+    assert mean_band([]) == ([], [], [], [])

@@ -1,4 +1,4 @@
-"""What a run can be listed, sorted and filtered by: who it is, its results, every setting."""
+"""The columns of the runs table: identity, scores, costs and every setting."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 from msgspec import Struct
 
 from tuitrain.analysis import summary, units
-from tuitrain.analysis.table.group_rows import Bundle
-from tuitrain.analysis.table.groups import SEED, spread
+from tuitrain.analysis.table.group_rows import GroupRow
+from tuitrain.analysis.table.groups import SEED, mean_sd
 from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import Setting, settings
 from tuitrain.errors import ConfigError
@@ -18,12 +18,14 @@ from tuitrain.runs.records import Score, ShownStatus
 from tuitrain.text import did_you_mean, plain
 
 Kind = Literal["text", "list", "number", "fraction", "duration"]
-LONGEST = 60
+MAX_CELL = 60
 
 
 class Column(Struct, frozen=True):
-    """`names` are all words for it, the shortest first; `value` is None where the run has none; `choices` are all
-    values that there can be, or empty. `falling`: where it is sorted by, the largest comes first."""
+    """`names` are its names in filters, the shortest first; `value` returns None if the run has no value.
+
+    `choices` are all possible values, or empty. `falling` says that sorting starts with the largest value.
+    """
 
     key: str
     names: tuple[str, ...]
@@ -37,26 +39,26 @@ class Column(Struct, frozen=True):
 
     @property
     def right(self) -> bool:
-        """Whether its cells stand under each other by their last digits."""
+        """Whether cells are aligned to the right."""
         return self.kind not in ("text", "list")
 
     def text(self, entry: Entry) -> str:
-        """The cell: one line, safe to show."""
-        shown = self.show(entry)
-        if isinstance(entry, Bundle):
-            shown = self._of_all(entry, shown)
-        return plain(shown, LONGEST)
+        """Return the cell as one line that is safe to show."""
+        text = self.show(entry)
+        if isinstance(entry, GroupRow):
+            text = self._group_text(entry, text)
+        return plain(text, MAX_CELL)
 
-    def _of_all(self, bundle: Bundle, mean: str) -> str:
-        """A score with its standard deviation, a seed with the others."""
+    def _group_text(self, row: GroupRow, mean: str) -> str:
+        """Return all seeds, a score with its standard deviation, or the mean as it is."""
         if self.key == SEED:
-            return ", ".join(map(str, sorted({self.value(run) for run in bundle.runs})))
+            return ", ".join(map(str, sorted({self.value(run) for run in row.runs})))
         if self.kind != "fraction" and not self.key.endswith("-loss"):
             return mean
-        found = spread(self.value(run) for run in bundle.runs)
-        if found is None or found.sd is None:
+        summary = mean_sd(self.value(run) for run in row.runs)
+        if summary is None or summary.sd is None:
             return mean
-        return f"{mean} ± {100 * found.sd:.2f}" if self.kind == "fraction" else f"{mean} ± {units.loss(found.sd)}"
+        return f"{mean} ± {100 * summary.sd:.2f}" if self.kind == "fraction" else f"{mean} ± {units.loss(summary.sd)}"
 
 
 TITLES = {
@@ -71,7 +73,7 @@ TITLES = {
 
 @cache
 def columns() -> dict[str, Column]:
-    """All columns by key."""
+    """Return all columns by key."""
     found = [*_identity(), *_scores(), *_costs()]
     taken = {name for column in found for name in column.names}
     leaves = [key.partition(".")[2] for key in settings()]
@@ -84,40 +86,40 @@ def columns() -> dict[str, Column]:
 
 
 def column(name: str) -> Column:
-    """The column that is called so. Raises ConfigError where none is."""
-    wanted = _spelled(name)
+    """Return the column with this name. Raises ConfigError if there is none."""
+    wanted = _normalize(name)
     if wanted in _by_name():
         return _by_name()[wanted]
-    if fitting := [key for key in settings() if _spelled(key.partition(".")[2]) == wanted]:
-        raise ConfigError(f"{plain(name, 40)!r} may be {' or '.join(fitting)}.", "Write the whole name.", key=name)
-    hint = did_you_mean(wanted, _by_name()) or "There are test, best, time, status, tag … and all settings."
-    raise ConfigError(f"There is no column {plain(name, 40)!r}.", hint, key=name)
+    if ambiguous := [key for key in settings() if _normalize(key.partition(".")[2]) == wanted]:
+        raise ConfigError(f"{plain(name, 40)!r} may be {' or '.join(ambiguous)}.", "Write the full name.", key=name)
+    hint = did_you_mean(wanted, _by_name()) or "Use test, best, time, status, tag … or a setting."
+    raise ConfigError(f"Unknown column {plain(name, 40)!r}.", hint, key=name)
 
 
 @cache
 def _by_name() -> dict[str, Column]:
-    return {_spelled(name): column for column in columns().values() for name in column.names}
+    return {_normalize(name): column for column in columns().values() for name in column.names}
 
 
-def _spelled(name: str) -> str:
+def _normalize(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
 def _identity() -> Iterator[Column]:
-    def words(names: str, help: str, value: Callable[[Entry], str]) -> Column:
+    def text_column(names: str, help: str, value: Callable[[Entry], str]) -> Column:
         key, *more = names.split()
         return Column(key, (*more, key), key, help, "text", lambda run: value(run) or None, value)
 
-    yield words("run name", "the run's name", lambda run: run.info.name)
-    yield Column("status", ("status",), "status", "how it goes, or how it ended", "text", lambda run: run.status,
+    yield text_column("run name", "the run's name", lambda run: run.info.name)
+    yield Column("status", ("status",), "status", "status, with progress while running", "text", lambda run: run.status,
                  summary.status, choices=get_args(ShownStatus))  # fmt: skip
-    yield words("tags tag", "your tags", lambda run: " ".join(run.info.tags))
-    yield words("notes note", "your notes", lambda run: run.info.notes)
-    yield words("id", "the name of its folder", lambda run: run.folder.id)
-    yield Column("age", ("age",), "age", "time since it was made", "duration", _age,
+    yield text_column("tags tag", "your tags", lambda run: " ".join(run.info.tags))
+    yield text_column("notes note", "your notes", lambda run: run.info.notes)
+    yield text_column("id", "name of the run folder", lambda run: run.folder.id)
+    yield Column("age", ("age",), "age", "time since the run was created", "duration", _age,
                  lambda run: units.ago(run.info.created or None))  # fmt: skip
-    yield words("host", "the machine that it was made on", lambda run: run.info.host)
-    yield words("device", "what it trained on", lambda run: run.info.device)
+    yield text_column("host", "host that created the run", lambda run: run.info.host)
+    yield text_column("device", "training device", lambda run: run.info.device)
 
 
 def _age(run: Entry) -> float | None:
@@ -125,11 +127,11 @@ def _age(run: Entry) -> float | None:
 
 
 def _scores() -> Iterator[Column]:
-    yield from _score("best", "best val", "validation in the epoch with its lowest loss",
+    yield from _score("best", "best val", "validation split at the best epoch (lowest validation loss)",
                       lambda run: _best(run, "validation"))  # fmt: skip
-    yield from _score("best-test", "best test", "test split after the epoch with the lowest validation loss",
+    yield from _score("best-test", "best test", "test split with the weights of the best epoch",
                       lambda run: _best(run, "test"))  # fmt: skip
-    yield from _score("val", "last val", "validation in the last epoch", lambda run: run.state.validation)
+    yield from _score("val", "last val", "validation split in the last epoch", lambda run: run.state.validation)
     yield from _score("test", "last test", "test split with the last weights", lambda run: run.state.test)
     yield from _score("train", "train", "training split in the last epoch", lambda run: run.state.train)
 
@@ -138,19 +140,19 @@ def _best(run: Entry, split: Literal["validation", "test"]) -> Score | None:
     return getattr(run.state.best, split) if run.state.best else None
 
 
-def _score(key: str, title: str, what: str, score: Callable[[Entry], Score | None]) -> Iterator[Column]:
+def _score(key: str, title: str, help: str, score: Callable[[Entry], Score | None]) -> Iterator[Column]:
     def accuracy(run: Entry) -> float | None:
-        found = score(run)
-        return found.measured if found else None
+        measured = score(run)
+        return measured.measured if measured else None
 
     def loss(run: Entry) -> float | None:
-        found = score(run)
-        return found.loss if found else None
+        measured = score(run)
+        return measured.loss if measured else None
 
-    yield Column(key, (key,), title, f"accuracy: {what}", "fraction", accuracy,
+    yield Column(key, (key,), title, f"accuracy: {help}", "fraction", accuracy,
                  lambda run: units.percent(accuracy(run)), falling=True)  # fmt: skip
     key = f"{key}-loss"
-    yield Column(key, (key,), f"{title} loss", f"loss: {what}", "number", loss, lambda run: units.loss(loss(run)))
+    yield Column(key, (key,), f"{title} loss", f"loss: {help}", "number", loss, lambda run: units.loss(loss(run)))
 
 
 def _costs() -> Iterator[Column]:
@@ -160,27 +162,30 @@ def _costs() -> Iterator[Column]:
         key, *more = names.split()
         return Column(key, (key, *more), title, help, "number", value, lambda run: show(value(run)))
 
-    yield Column("time", ("time",), "time", "training time, or how much is left", "duration",
+    yield Column("time", ("time",), "time", "training time, or time left", "duration",
                  lambda run: run.state.seconds if run.state.step else None, summary.time)  # fmt: skip
-    yield Column("epoch", ("epoch", "progress"), "epochs", "epochs done", "number", lambda run: run.state.epoch,
+    yield Column("epoch", ("epoch", "progress"), "epochs", "completed epochs", "number", lambda run: run.state.epoch,
                  summary.epochs)  # fmt: skip
-    yield number("best-epoch", "best epoch", "the epoch with the lowest validation loss",
+    yield number("best-epoch", "best epoch", "epoch with the lowest validation loss",
                  lambda run: run.state.best.epoch if run.state.best else None, units.count)  # fmt: skip
-    yield number("rate", "images/s", "images a second", lambda run: run.state.samples_per_second or None, units.rate)
-    yield number("memory", "memory", "memory of the device", lambda run: run.state.memory, units.size)
-    yield number("parameters params", "params", "parameters", lambda run: run.info.parameters or None, units.count)
+    yield number("rate", "images/s", "images per second", lambda run: run.state.samples_per_second or None, units.rate)
+    yield number("memory", "memory", "device memory", lambda run: run.state.memory, units.size)
+    yield number("parameters params", "params", "number of parameters",
+                 lambda run: run.info.parameters or None, units.count)  # fmt: skip
 
 
 def _setting(item: Setting, names: tuple[str, ...]) -> Column:
     section, _, name = item.key.partition(".")
 
     def value(run: Entry) -> Any:
-        found = run.setting(item.key)
-        return format_value(found) if isinstance(found, bool) else found or None if isinstance(found, tuple) else found
+        setting = run.setting(item.key)
+        if isinstance(setting, bool):
+            return format_value(setting)
+        return setting or None if isinstance(setting, tuple) else setting
 
     def show(run: Entry) -> str:
-        found = run.changes.get(item.key) or value(run)
-        return units.UNKNOWN if found is None else listed(found) if isinstance(found, tuple) else format_value(found)
+        shown = run.changes.get(item.key) or value(run)
+        return units.UNKNOWN if shown is None else join_list(shown) if isinstance(shown, tuple) else format_value(shown)
 
     kind: Kind = "list" if item.is_list else "number" if item.kind in (int, float) else "text"
     choices = ("true", "false") if item.kind is bool else item.choices
@@ -189,6 +194,6 @@ def _setting(item: Setting, names: tuple[str, ...]) -> Column:
                   choices=choices)  # fmt: skip
 
 
-def listed(values: tuple[object, ...]) -> str:
-    """`128-256`: a list in the room of a cell."""
+def join_list(values: tuple[object, ...]) -> str:
+    """Return a list in short form: `128-256`."""
     return "-".join(map(str, values))

@@ -1,32 +1,32 @@
-"""Runs that differ only in their seed, as one row of a table."""
+"""Collapse runs that differ only in their seed into one row of the runs table."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 
-from tuitrain.analysis.table.groups import group_name, spread
+from tuitrain.analysis.table.groups import mean_sd, shared_name
 from tuitrain.config.schema import Config
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.records import Best, Score, ShownStatus, State
 
-# What is said of runs that are not all in the same state: what asks most for a look.
-FIRST: tuple[ShownStatus, ...] = ("running", "paused", "queued", "interrupted", "failed", "stopped", "finished")
+# The status of a group is the first of these that one of its runs has.
+STATUS_ORDER: tuple[ShownStatus, ...] = ("running", "paused", "queued", "interrupted", "failed", "stopped", "finished")
 
 
-class Bundle(Entry, frozen=True):
-    """Stands for `runs`, at least two: the scores and costs of its state are their means, all else is the first's."""
+class GroupRow(Entry, frozen=True):
+    """A row for at least two `runs`: scores and costs are means, everything else comes from the first run."""
 
     runs: tuple[Entry, ...] = ()
 
 
 def members(entry: Entry) -> tuple[Entry, ...]:
-    """The runs that the row stands for."""
-    return entry.runs if isinstance(entry, Bundle) else (entry,)
+    """Return the runs of a row."""
+    return entry.runs if isinstance(entry, GroupRow) else (entry,)
 
 
-def bundled(entries: Iterable[Entry]) -> list[Entry]:
-    """Each where its first run stood; a run like no other, a damaged one, or another tool's stays as it is."""
+def group_entries(entries: Iterable[Entry]) -> list[Entry]:
+    """Group the entries at the place of their first run; single, damaged and other tools' runs stay as they are."""
     seedless: dict[int, Config] = {}
     groups: dict[object, list[Entry]] = {}
     for entry in entries:
@@ -34,21 +34,22 @@ def bundled(entries: Iterable[Entry]) -> list[Entry]:
         if config is None:
             same = msgspec.structs.replace(entry.config.training, seed=0)
             config = seedless[id(entry.config)] = msgspec.structs.replace(entry.config, training=same)
-        alone = entry.status == "damaged" or entry.folder.read_only
-        groups.setdefault(entry.folder.id if alone else (config, *entry.changes.items()), []).append(entry)
-    return [runs[0] if len(runs) == 1 else _bundle(runs) for runs in groups.values()]
+        single = entry.status == "damaged" or entry.folder.read_only
+        groups.setdefault(entry.folder.id if single else (config, *entry.changes.items()), []).append(entry)
+    return [runs[0] if len(runs) == 1 else _group_row(runs) for runs in groups.values()]
 
 
-def _bundle(runs: Sequence[Entry]) -> Bundle:
+def _group_row(runs: Sequence[Entry]) -> GroupRow:
     first = runs[0]
-    name = f"{group_name([run.info.name for run in runs])} ×{len(runs)}"
+    name = f"{shared_name([run.info.name for run in runs])} ×{len(runs)}"
     info = msgspec.structs.replace(first.info, name=name, tags=sorted({tag for run in runs for tag in run.info.tags}))
-    status = next(status for status in FIRST if any(run.status == status for run in runs))
-    return Bundle(first.folder, info, first.config, _state([run.state for run in runs]), status, runs=tuple(runs))
+    status = next(status for status in STATUS_ORDER if any(run.status == status for run in runs))
+    state = _mean_state([run.state for run in runs])
+    return GroupRow(first.folder, info, first.config, state, status, runs=tuple(runs))
 
 
-def _state(states: Sequence[State]) -> State:
-    from statistics import fmean  # costs at the start, where it is seldom needed
+def _mean_state(states: Sequence[State]) -> State:
+    from statistics import fmean  # Slow to import, and rarely needed at the start.
 
     best = [state.best for state in states if state.best is not None]
     return msgspec.structs.replace(
@@ -57,21 +58,21 @@ def _state(states: Sequence[State]) -> State:
         step=round(fmean(state.step for state in states)),
         seconds=fmean(state.seconds for state in states),
         samples_per_second=fmean(state.samples_per_second for state in states),
-        train=_score(states, lambda state: state.train),
-        validation=_score(states, lambda state: state.validation),
-        test=_score(states, lambda state: state.test),
+        train=_mean_score(states, lambda state: state.train),
+        validation=_mean_score(states, lambda state: state.validation),
+        test=_mean_score(states, lambda state: state.test),
         best=Best(
-            round(fmean(one.epoch for one in best)),
-            round(fmean(one.step for one in best)),
-            _score(best, lambda one: one.validation) or best[0].validation,
-            _score(best, lambda one: one.test),
+            round(fmean(epoch.epoch for epoch in best)),
+            round(fmean(epoch.step for epoch in best)),
+            _mean_score(best, lambda epoch: epoch.validation) or best[0].validation,
+            _mean_score(best, lambda epoch: epoch.test),
         )
         if best
         else None,
     )
 
 
-def _score(of: Sequence[Any], what: Callable[[Any], Score | None]) -> Score | None:
-    scores = [score for one in of if (score := what(one)) is not None]
-    accuracy, loss = spread(score.accuracy for score in scores), spread(score.loss for score in scores)
+def _mean_score(states: Sequence[Any], get: Callable[[Any], Score | None]) -> Score | None:
+    scores = [score for state in states if (score := get(state)) is not None]
+    accuracy, loss = mean_sd(score.accuracy for score in scores), mean_sd(score.loss for score in scores)
     return Score(loss.mean if loss else None, accuracy.mean) if accuracy else None

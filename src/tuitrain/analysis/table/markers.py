@@ -1,4 +1,4 @@
-"""The colour and the marker by which a run is known on every screen."""
+"""Give each run a color and a marker that are the same on every screen."""
 
 from collections.abc import Mapping, Sequence, Set
 from functools import partial
@@ -9,52 +9,52 @@ from zlib import crc32
 from msgspec import Struct
 
 COLORS = 8
-# No signs of a status, nor the star of what is best.
+# None of these is a status sign or the star of the best value.
 MARKERS = "◆▲▼►◄○□◇"
 ASCII = "x^v><o#@"
-PLACES = COLORS * len(MARKERS)
+COMBINATIONS = COLORS * len(MARKERS)
 
 
-class Identity(Struct, frozen=True):
-    """`number`, from 1 to COLORS, is that of the theme's variable series-N; `marker` is one of MARKERS."""
+class RunMarker(Struct, frozen=True):
+    """`number`, from 1 to COLORS, selects the theme color series-N; `marker` is one of MARKERS."""
 
     number: int
     marker: str
 
     @property
     def ascii(self) -> str:
-        """The marker where the terminal shows no more than ASCII."""
+        """The marker for terminals without Unicode."""
         return ASCII[MARKERS.index(self.marker)]
 
 
-def identities(ids: Sequence[str], known: Mapping[str, Identity] = MappingProxyType({})) -> dict[str, Identity]:
-    """One for each id, in the order of `ids`; no two of up to 64 ids have the same colour and marker, no two of up to
-    eight the same colour or the same marker.
+def assign_markers(ids: Sequence[str], known: Mapping[str, RunMarker] = MappingProxyType({})) -> dict[str, RunMarker]:
+    """Return a marker for each id. Up to 64 ids get distinct combinations; up to eight also distinct colors and
+    markers.
 
-    Those `known` already stay as they are. Else an id's own hash picks one, whatever the other ids are; only where it
-    would be taken for another does the one that sorts later, the newer run, move on to the nearest that is free.
+    `known` markers stay. Otherwise the hash of the id selects one, independent of the other ids; if it is too similar
+    to another run's, the newer run gets the nearest free one.
     """
     unique = sorted(set(ids), key=lambda run: (run not in known, run))
     taken: set[int] = set()
-    chosen: dict[str, Identity] = {}
+    chosen: dict[str, RunMarker] = {}
     for run in unique:
-        if len(taken) == PLACES:
+        if len(taken) == COMBINATIONS:
             taken.clear()
-        place = _place(known[run]) if run in known else crc32(run.encode("utf-8", "surrogatepass")) % PLACES
-        if _confused(place, taken, len(unique)):
-            free = (other for other in range(PLACES) if not _confused(other, taken, len(unique)))
+        place = _combination(known[run]) if run in known else crc32(run.encode("utf-8", "surrogatepass")) % COMBINATIONS
+        if _too_similar(place, taken, len(unique)):
+            free = (other for other in range(COMBINATIONS) if not _too_similar(other, taken, len(unique)))
             place = min(free, key=partial(_distance, place))
         taken.add(place)
-        chosen[run] = Identity(place % COLORS + 1, MARKERS[place // COLORS])
+        chosen[run] = RunMarker(place % COLORS + 1, MARKERS[place // COLORS])
     return {run: chosen[run] for run in ids}
 
 
-def _place(identity: Identity) -> int:
+def _combination(identity: RunMarker) -> int:
     return COLORS * MARKERS.index(identity.marker) + identity.number - 1
 
 
-def _confused(place: int, taken: Set[int], count: int) -> bool:
-    """Whether one of `count` ids at this place looks too much like one of those taken."""
+def _too_similar(place: int, taken: Set[int], count: int) -> bool:
+    """Return whether a combination is too similar to those taken, given the number of runs."""
     return (
         place in taken
         or (count <= COLORS and any(place % COLORS == other % COLORS for other in taken))
@@ -63,11 +63,10 @@ def _confused(place: int, taken: Set[int], count: int) -> bool:
 
 
 def _distance(place: int, other: int) -> tuple[int, int]:
-    """A place that keeps the colour or the marker is nearer than one that keeps neither."""
+    """Rank combinations with the same color or the same marker as nearer."""
     kept = (place % COLORS == other % COLORS) + (place // COLORS == other // COLORS)
-    return -kept, (other - place) % PLACES
+    return -kept, (other - place) % COMBINATIONS
 
 
-def beginning(names: Sequence[str]) -> str:
-    """The letters with which all names begin."""
+def common_prefix(names: Sequence[str]) -> str:
     return "".join(letters[0] for letters in takewhile(lambda same: len(set(same)) == 1, zip(*names, strict=False)))

@@ -16,7 +16,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tuitrain.analysis import units
-from tuitrain.analysis.decimate import MOST, Thinned, block, thin
+from tuitrain.analysis.decimate import MAX_POINTS, ReducedCurve, block_size, reduce
 from tuitrain.analysis.smooth import smooth
 from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.charts.axis import Axis
@@ -80,7 +80,7 @@ class Chart(Widget):
         self._drawn: tuple[object, list[Strip]] | None = None
         self._pictured: tuple[object, Sequence[int], Picture] | None = None
         self._cut = False
-        self.thinned: dict[object, Thinned] = {}
+        self.thinned: dict[object, ReducedCurve] = {}
         self.middles: dict[object, Sequence[float]] = {}
         self.set_reactive(Chart.view, home)
         self._say_view()
@@ -95,7 +95,7 @@ class Chart(Widget):
                 line.marker,
                 line.joined,
                 line.every,
-                line.stamp or (_digest(line.x), _digest(line.y)),
+                line.cache_key or (_digest(line.x), _digest(line.y)),
             )
             for line in lines
         ]
@@ -221,9 +221,9 @@ class Chart(Widget):
         key = (width, height, self.view)
         if self._pictured is None or self._pictured[0] != key:
             view, lines = self.view, self.lines
-            if any(line.stamp and block(len(line.y)) > 1 for line in lines) and (axis := x_axis(lines, view)):
+            if any(line.cache_key and block_size(len(line.y)) > 1 for line in lines) and (axis := x_axis(lines, view)):
                 view = replace(view, x_from=axis.low, x_to=axis.high)
-                lines = [self._thin(line, axis) if line.stamp else line for line in lines]
+                lines = [self._thin(line, axis) if line.cache_key else line for line in lines]
             drawn = picture(
                 lines,
                 width,
@@ -245,22 +245,22 @@ class Chart(Widget):
     def _thin(self, line: Line, axis: Axis) -> Line:
         """What there is to draw of a long line: few points of it all, or all of the few that are in view."""
         size = min(len(line.x), len(line.y))
-        every = block(size)
+        every = block_size(size)
         if every == 1:
             return line
         start, stop = bisect_left(line.x, axis.low, 0, size), bisect_right(line.x, axis.high, 0, size)
-        if stop - start <= 2 * MOST:
+        if stop - start <= 2 * MAX_POINTS:
             start, stop = max(0, start - 1 - _memory(self.view.smooth)), min(size, stop + 1)
             return replace(line, x=line.x[start:stop], y=line.y[start:stop])
         thinned = self.thin(line, self.view.extremes)
-        key = (line.stamp, self.view.extremes)
+        key = (line.cache_key, self.view.extremes)
         x = _kept(self.middles, key, lambda: thinned.x(line.x))
         return replace(line, x=x, y=thinned.y, every=max(1, size // max(1, len(thinned.y))))
 
-    def thin(self, line: Line, extremes: bool) -> Thinned:
+    def reduce(self, line: Line, extremes: bool) -> ReducedCurve:
         """The line's y, thinned out once as long as they do not change."""
-        key = (line.stamp and line.stamp[1], extremes)
-        return _kept(self.thinned, key, lambda: thin(line.y, block(len(line.y)), extremes))
+        key = (line.cache_key and line.cache_key[1], extremes)
+        return _kept(self.thinned, key, lambda: reduce(line.y, block_size(len(line.y)), extremes))
 
     def _head(self, width: int, most: int) -> list[Text]:
         """The legend, at the right; where there is a cursor in as many rows the values there, at the left."""

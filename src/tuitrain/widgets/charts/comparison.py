@@ -9,13 +9,22 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
-from tuitrain.analysis.decimate import block, thin
-from tuitrain.analysis.table.groups import Points, band
+from tuitrain.analysis.decimate import block_size, reduce
+from tuitrain.analysis.table.groups import Points, mean_band
 from tuitrain.runs.follower import Follower
 from tuitrain.widgets.charts.chart import Chart
 from tuitrain.widgets.charts.line import Line
 from tuitrain.widgets.charts.render import View
-from tuitrain.widgets.charts.series import AXES, METRICS, Drawn, Plotted, XAxis, along, axis_format, stamp
+from tuitrain.widgets.charts.series import (
+    AXES,
+    METRICS,
+    CurveMetric,
+    RunSeries,
+    XAxis,
+    cache_key,
+    x_formatter,
+    x_values,
+)
 from tuitrain.widgets.terminal.colors import RGB, theme_color
 
 GRID = 4
@@ -24,7 +33,7 @@ NARROWEST, LOWEST = 30, 9
 FAINT = 0.45
 
 
-class Overlay(Container, can_focus=True):
+class ComparisonCharts(Container, can_focus=True):
     """One chart, or several with one x axis and one cursor. `metric` is the place in METRICS of the first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -44,7 +53,7 @@ class Overlay(Container, can_focus=True):
         Binding("0", "reset", tooltip="All of the curves, no cursor", show=False),
     ]
     DEFAULT_CSS = """
-    Overlay { layout: grid; grid-size: 1; height: 1fr; width: 1fr; }
+    ComparisonCharts { layout: grid; grid-size: 1; height: 1fr; width: 1fr; }
     """
 
     def __init__(self, changed: Callable[[], None] = lambda: None, *, id: str | None = None) -> None:
@@ -58,7 +67,7 @@ class Overlay(Container, can_focus=True):
         self.metric = 0
         self.axis: XAxis = "epoch"
         self._several = False
-        self._drawn: Sequence[Drawn] = ()
+        self._drawn: Sequence[RunSeries] = ()
         self._top = ""
         self._bands: dict[object, tuple[list[float], ...]] = {}
 
@@ -73,13 +82,13 @@ class Overlay(Container, can_focus=True):
     def on_resize(self) -> None:
         self._arrange()
 
-    def show(self, drawn: Sequence[Drawn], top: str = "") -> None:
+    def show(self, drawn: Sequence[RunSeries], top: str = "") -> None:
         """What has the id `top` lies above the others."""
         self._drawn, self._top = drawn, top
         self._draw()
 
     @property
-    def shown(self) -> list[Plotted]:
+    def shown(self) -> list[CurveMetric]:
         """The metrics of the charts that are seen."""
         return [METRICS[(self.metric + place) % len(METRICS)] for place in range(self._count)]
 
@@ -117,7 +126,7 @@ class Overlay(Container, can_focus=True):
 
     def _label(self) -> None:
         for chart, metric in zip(self.charts, self.shown, strict=False):
-            chart.label(metric.title, self.axis, axis_format(self.axis), metric.text, metric.percent)
+            chart.label(metric.title, self.axis, x_formatter(self.axis), metric.text, metric.percent)
 
     def _draw(self) -> None:
         if not self.is_mounted:
@@ -126,13 +135,14 @@ class Overlay(Container, can_focus=True):
             lines = [(drawn.id == self._top, line) for drawn in self._drawn for line in self._lines(drawn, metric)]
             chart.update([line for _, line in lines], top=[place for place, (top, _) in enumerate(lines) if top])
 
-    def _lines(self, drawn: Drawn, metric: Plotted) -> list[Line]:
+    def _lines(self, drawn: RunSeries, metric: CurveMetric) -> list[Line]:
         color = theme_color(self, f"series-{drawn.identity.number}")
         marker = drawn.identity.marker if self.charts[0].braille else drawn.identity.ascii
         if len(drawn.runs) == 1:
             run = drawn.runs[0]
-            curve, known = metric.curve(run), self._stamp(run, metric)
-            return [Line(drawn.name, along(self.axis, run, curve), curve[metric.column], color, marker, stamp=known)]
+            curve, key = metric.curve(run), self._cache_key(run, metric)
+            x, y = x_values(self.axis, run, curve), curve[metric.column]
+            return [Line(drawn.name, x, y, color, marker, cache_key=key)]
         x, mean, low, high = self._band(drawn, metric)
         if metric.percent:
             low, high = [max(value, 0.0) for value in low], [min(value, 1.0) for value in high]
@@ -144,31 +154,31 @@ class Overlay(Container, can_focus=True):
             Line(drawn.name, x, mean, color, marker),
         ]
 
-    def _stamp(self, run: Follower, metric: Plotted) -> tuple[object, object]:
-        return stamp(self.axis, run, metric.split, metric.column)
+    def _cache_key(self, run: Follower, metric: CurveMetric) -> tuple[object, object]:
+        return cache_key(self.axis, run, metric.split, metric.column)
 
     def warm(self) -> bool:
         """Do a little of what the next keys may need of long runs; False: nothing is left to do."""
         runs = [run for drawn in self._drawn for run in drawn.runs]
         for extremes, metric, run in product((False, True), METRICS, runs):
-            known, y = self._stamp(run, metric), metric.curve(run)[metric.column]
-            if block(len(y)) > 1 and (known[1], extremes) not in self.charts[0].thinned:
-                self.charts[0].thin(Line("", (), y, (0, 0, 0), stamp=known), extremes)
+            known, y = self._cache_key(run, metric), metric.curve(run)[metric.column]
+            if block_size(len(y)) > 1 and (known[1], extremes) not in self.charts[0].thinned:
+                self.charts[0].thin(Line("", (), y, (0, 0, 0), cache_key=known), extremes)
                 return True
         return False
 
-    def _band(self, drawn: Drawn, metric: Plotted) -> tuple[list[float], ...]:
+    def _band(self, drawn: RunSeries, metric: CurveMetric) -> tuple[list[float], ...]:
         """Of a thinned group, kept until one of its runs goes on."""
-        key = tuple(self._stamp(run, metric) for run in drawn.runs)
+        key = tuple(self._cache_key(run, metric) for run in drawn.runs)
         if key not in self._bands:
             curves = [
-                (along(self.axis, run, metric.curve(run)), metric.curve(run)[metric.column]) for run in drawn.runs
+                (x_values(self.axis, run, metric.curve(run)), metric.curve(run)[metric.column]) for run in drawn.runs
             ]
-            every = block(max(len(y) for _, y in curves))
-            points: Iterable[Points] = ((thinned.x(x), thinned.y) for x, y in curves for thinned in [thin(y, every)])
+            every = block_size(max(len(y) for _, y in curves))
+            points: Iterable[Points] = ((thinned.x(x), thinned.y) for x, y in curves for thinned in [reduce(y, every)])
             if len(self._bands) > 64:
                 self._bands.clear()
-            self._bands[key] = band(list(points if every > 1 else curves))
+            self._bands[key] = mean_band(list(points if every > 1 else curves))
         return self._bands[key]
 
     def action_metric(self, places: int) -> None:

@@ -25,7 +25,7 @@ class Line:
     color: RGB
     marker: str = BRAILLE
     joined: bool = True
-    stamp: tuple[object, object] | None = None
+    cache_key: tuple[object, object] | None = None
     every: int = 1
 
 

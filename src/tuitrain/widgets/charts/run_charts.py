@@ -13,7 +13,7 @@ from tuitrain.runs.rows import Event
 from tuitrain.widgets.charts.chart import Chart
 from tuitrain.widgets.charts.line import Line, Mark
 from tuitrain.widgets.charts.render import View
-from tuitrain.widgets.charts.series import AXES, XAxis, along, axis_format, begun, curve_of, stamp
+from tuitrain.widgets.charts.series import AXES, XAxis, cache_key, metric_curve, start_time, x_formatter, x_values
 from tuitrain.widgets.terminal.colors import RGB, theme_color
 
 # What may be seen beside each other; narrower, the charts take turns.
@@ -87,9 +87,9 @@ class ChartPair(Container, can_focus=True):
         return theme_color(self, f"series-{(number - 1) % 8 + 1}")
 
     def _line(self, run: Follower, split: str, column: str, name: str, number: int, marker: str = "braille") -> Line:
-        curve = curve_of(run, split, column)
-        known = stamp(self.axis, run, split, column)
-        return Line(name, along(self.axis, run, curve), curve[column], self._color(number), marker, stamp=known)
+        curve = metric_curve(run, split, column)
+        known = cache_key(self.axis, run, split, column)
+        return Line(name, x_values(self.axis, run, curve), curve[column], self._color(number), marker, cache_key=known)
 
     def _marks(self, run: Follower) -> list[Mark]:
         grey = theme_color(self, "foreground-muted")
@@ -105,7 +105,7 @@ class ChartPair(Container, can_focus=True):
         if self.axis == "seconds":
             before = bisect_right(run.train.step, event.step)
             return run.train["seconds"][before - 1] if before else 0.0
-        return event.time - begun(run) if self.axis == "wall time" else float(event.step)
+        return event.time - start_time(run) if self.axis == "wall time" else float(event.step)
 
     def action_turn(self) -> None:
         order = (None, 0, 1) if self.size.width >= PAIR else (0, 1)
@@ -117,7 +117,7 @@ class ChartPair(Container, can_focus=True):
         self.axis = AXES[(AXES.index(self.axis) + 1) % len(AXES)]
         for chart in self.charts:
             chart.x_label = self.axis
-            chart.x_format = axis_format(self.axis)
+            chart.x_format = x_formatter(self.axis)
             chart.reset()
             chart._say_view()
         self._draw()
@@ -151,7 +151,7 @@ class ChartPair(Container, can_focus=True):
             chart.reset()
 
 
-class Curves(ChartPair):
+class LossAccuracyCharts(ChartPair):
     """Loss and accuracy of training, validation and, where it was measured, test."""
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -178,7 +178,7 @@ class Curves(ChartPair):
         return loss, accuracy
 
 
-class Gradients(ChartPair):
+class GradientCharts(ChartPair):
     """The gradient's norm layer by layer, the first and the last layer always among those shown; the learning rate."""
 
     MOST = 6
@@ -196,7 +196,7 @@ class Gradients(ChartPair):
         chosen = range(count)
         if count > self.MOST:
             chosen = sorted({round(index * (count - 1) / (self.MOST - 1)) for index in range(self.MOST)})  # type: ignore[assignment]
-        x, (across, values) = along(self.axis, run, run.train), stamp(self.axis, run, "train", "grad_norm")
+        x, (across, values) = x_values(self.axis, run, run.train), cache_key(self.axis, run, "train", "grad_norm")
         names = run.info.layers
         markers = ("braille", "•", "×", "+", "o", "^")
         norms = [
@@ -206,7 +206,7 @@ class Gradients(ChartPair):
                 run.layers[layer],
                 self._color(number + 1),
                 markers[number],
-                stamp=(across, (values, layer)),
+                cache_key=(across, (values, layer)),
             )
             for number, layer in enumerate(chosen)
         ]

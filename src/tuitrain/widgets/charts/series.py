@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Literal, overload
 
 from tuitrain.analysis import units
-from tuitrain.analysis.table.markers import Identity
+from tuitrain.analysis.table.markers import RunMarker
 from tuitrain.runs.follower import Curve, Follower
 
 XAxis = Literal["step", "epoch", "seconds", "wall time"]
@@ -15,7 +15,7 @@ AXES: tuple[XAxis, ...] = ("step", "epoch", "seconds", "wall time")
 
 
 @dataclass(frozen=True, slots=True)
-class Plotted:
+class CurveMetric:
     """A metric with a curve: `column` of the rows of `split`."""
 
     title: str
@@ -25,27 +25,27 @@ class Plotted:
     text: Callable[[float | None], str]
 
     def curve(self, run: Follower) -> Curve:
-        return curve_of(run, self.split, self.column)
+        return metric_curve(run, self.split, self.column)
 
 
 METRICS = (
-    Plotted("val accuracy", "validation", "accuracy", True, units.percent),
-    Plotted("val loss", "validation", "loss", False, units.loss),
-    Plotted("train loss", "train", "loss", False, units.loss),
-    Plotted("train accuracy", "train", "accuracy", True, units.percent),
-    Plotted("test accuracy", "test", "accuracy", True, units.percent),
-    Plotted("learning rate", "train", "lr", False, units.number),
-    Plotted("gradient norm", "train", "grad_norm", False, units.number),
+    CurveMetric("val accuracy", "validation", "accuracy", True, units.percent),
+    CurveMetric("val loss", "validation", "loss", False, units.loss),
+    CurveMetric("train loss", "train", "loss", False, units.loss),
+    CurveMetric("train accuracy", "train", "accuracy", True, units.percent),
+    CurveMetric("test accuracy", "test", "accuracy", True, units.percent),
+    CurveMetric("learning rate", "train", "lr", False, units.number),
+    CurveMetric("gradient norm", "train", "grad_norm", False, units.number),
 )
 
 
-def curve_of(run: Follower, split: str, column: str) -> Curve:
+def metric_curve(run: Follower, split: str, column: str) -> Curve:
     """The rows of the split that may have a value there."""
     curve = run.train if split == "train" else run.evaluations[split]
     return curve.only(column)
 
 
-class Scaled(Sequence[float]):
+class ScaledSequence(Sequence[float]):
     """`(value - start) / unit` for each value, worked out where it is asked for."""
 
     def __init__(self, values: Sequence[float], start: float = 0.0, unit: float = 1.0) -> None:
@@ -65,11 +65,11 @@ class Scaled(Sequence[float]):
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class RunSeries:
     """One run, or the runs of one group, with what they are known by; `name` is not empty, and safe to show."""
 
     name: str
-    identity: Identity
+    identity: RunMarker
     runs: Sequence[Follower]
 
     @property
@@ -82,28 +82,28 @@ class Drawn:
         return [run.folder.id for run in self.runs]
 
 
-def along(axis: XAxis, run: Follower, curve: Curve) -> Sequence[float]:
+def x_values(axis: XAxis, run: Follower, curve: Curve) -> Sequence[float]:
     """The x of each row."""
     if axis == "epoch":
-        return Scaled(curve.step, unit=max(1, run.state.steps_per_epoch))
+        return ScaledSequence(curve.step, unit=max(1, run.state.steps_per_epoch))
     if axis == "wall time":
-        return Scaled(curve["time"], start=begun(run))
+        return ScaledSequence(curve["time"], start=start_time(run))
     return curve["seconds"] if axis == "seconds" else curve.step
 
 
-def begun(run: Follower) -> float:
+def start_time(run: Follower) -> float:
     """When training began, and wall time is 0."""
     times = [curve["time"][0] for curve in (run.train, *run.evaluations.values()) if len(curve)]
     return min((at for at in (*times, run.state.started) if at and isfinite(at)), default=0.0)
 
 
-def stamp(axis: XAxis, run: Follower, split: str, column: str) -> tuple[object, object]:
+def cache_key(axis: XAxis, run: Follower, split: str, column: str) -> tuple[object, object]:
     """Of a `Line` along the axis with these values."""
-    rows = (run.folder.id, split, curve_of(run, split, column).changes)
+    rows = (run.folder.id, split, metric_curve(run, split, column).changes)
     return (*rows, axis, run.state.steps_per_epoch), (*rows, column)
 
 
-def axis_format(axis: XAxis) -> Callable[[float], str]:
+def x_formatter(axis: XAxis) -> Callable[[float], str]:
     if axis == "step":
         return units.count
     return units.number if axis == "epoch" else units.duration

@@ -25,7 +25,7 @@ PARTS = ("difference", "first", "second", "words")
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class TestedRun:
     """A run's name with its marker, safe to show, and its evaluation; None: it has none, for the `reason` given."""
 
     name: str
@@ -61,7 +61,7 @@ class ConfusionPair(Container):
             "difference": DifferenceMatrix(id="difference"),
         }
         self._part = "difference"
-        self._shown: tuple[Tested, Tested] | None = None
+        self._shown: tuple[TestedRun, TestedRun] | None = None
 
     def compose(self) -> ComposeResult:
         yield from self.matrices.values()
@@ -79,7 +79,7 @@ class ConfusionPair(Container):
             matrix.display = wide or name == self._part
             matrix.show_recalls(self.size.width >= (2 * RECALLS if wide else RECALLS))
 
-    def show(self, first: Tested, second: Tested) -> None:
+    def show(self, first: TestedRun, second: TestedRun) -> None:
         """What changes from `first`, the baseline, to `second`."""
         if self._shown == (first, second):
             return
@@ -114,7 +114,7 @@ class ConfusionPair(Container):
         self.focus_matrix()
 
 
-def _words(first: Tested, second: Tested) -> Content:
+def _words(first: TestedRun, second: TestedRun) -> Content:
     for tested in (first, second):
         if tested.evaluation is None:
             return Content(f"{tested.name} {tested.reason or 'has not been tested yet.'}")

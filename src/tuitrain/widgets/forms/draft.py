@@ -40,10 +40,10 @@ class Draft(Struct):
 
 
 # The draft that was last left in each app: escape loses nothing.
-left: "WeakKeyDictionary[App[Any], Draft]" = WeakKeyDictionary()
+saved_drafts: "WeakKeyDictionary[App[Any], Draft]" = WeakKeyDictionary()
 
 
-class Plan(Struct, frozen=True):
+class FormResult(Struct, frozen=True):
     """`config` is the run, the first where there are several, None where something is wrong; `errors` by key what is
     allowed there, in a few words; `values` the settings that have several."""
 
@@ -68,7 +68,7 @@ class Plan(Struct, frozen=True):
         return Sweep(base=self.config, options=options, values=dict(self.values))
 
 
-def planned(texts: Mapping[str, str]) -> Plan:
+def parse_form(texts: Mapping[str, str]) -> FormResult:
     found: dict[str, tuple[Any, ...]] = {}
     errors: dict[str, str] = {}
     for key, text in texts.items():
@@ -78,13 +78,13 @@ def planned(texts: Mapping[str, str]) -> Plan:
             errors[key] = settings()[key].allowed
     varying = {key: values for key, values in found.items() if len(values) > 1}
     if errors:
-        return Plan(None, errors, varying)
+        return FormResult(None, errors, varying)
     try:
-        plan = Plan(build_config({key: values[0] for key, values in found.items()}), {}, varying)
+        plan = FormResult(build_config({key: values[0] for key, values in found.items()}), {}, varying)
         if varying and not AT_ONCE < plan.runs <= MAX_TRIALS:
             check_sweep(plan.sweep())
     except ConfigError as error:
-        return Plan(None, {error.key or next(reversed(varying)): brief(error)}, varying)
+        return FormResult(None, {error.key or next(reversed(varying)): brief(error)}, varying)
     return plan
 
 
@@ -93,7 +93,7 @@ def brief(error: ConfigError) -> str:
     return re.sub(rf"^(Trial .*?: )?{re.escape(error.key)}( = [^ :]+)?:? +", "", error.message)
 
 
-def command_line(plan: Plan, runs_dir: Path, name: str = "", *, detach: bool = False) -> str:
+def command_line(plan: FormResult, runs_dir: Path, name: str = "", *, detach: bool = False) -> str:
     """The same for a shell; settings at their defaults are left out. Needs a `config`."""
     assert plan.config is not None
     words = ["tuitrain", "sweep" if plan.values else "train"]

@@ -17,7 +17,7 @@ from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError
 from tuitrain.text import plain
 from tuitrain.widgets.forms.labels import LONGEST, label, shown
-from tuitrain.widgets.forms.pick_list import Pick
+from tuitrain.widgets.forms.pick_list import PickList
 
 # Columns: the bar and the dot, the label, the value where a note follows it.
 MARKS, LABEL, VALUE = 3, 17, 18
@@ -194,7 +194,7 @@ class ChoiceField(Field, can_focus=True):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         return not self.fixed
 
-    _window: Pick | None = None
+    _window: PickList | None = None
 
     def on_key(self, event: events.Key) -> None:
         if self._window is not None and event.is_printable:
@@ -232,7 +232,7 @@ class ChoiceField(Field, can_focus=True):
         listed = bool(self.setting and self.setting.is_list)
         many = listed or self.takes_several
         if self._window is None:
-            self._window = Pick(options, self._chosen, many=many, empty=listed, at=at, typed=typed)
+            self._window = PickList(options, self._chosen, many=many, empty=listed, at=at, typed=typed)
             self.app.push_screen(self._window, chosen)
 
 

@@ -1,4 +1,4 @@
-"""The line in which runs are filtered, as one types."""
+"""The filter input above the runs table."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -24,38 +24,38 @@ class _Completion(Suggester):
 
 class FilterInput(Input):
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "complete", "complete", tooltip="Take the completion", id="filter.complete"),
-        Binding("enter", "submit", "to the runs", tooltip="Back to the runs, with the filter", id="filter.keep"),
+        Binding("tab", "complete", "complete", tooltip="Accept the completion", id="filter.complete"),
+        Binding("enter", "submit", "apply", tooltip="Apply the filter and return to the runs", id="filter.keep"),
         Binding("down", "submit", show=False),
-        Binding("escape", "drop", "clear", tooltip="Back to all runs", id="filter.clear"),
+        Binding("escape", "drop", "clear", tooltip="Clear the filter", id="filter.clear"),
     ]
 
-    class Dropped(Message):
-        """The filter is to go."""
+    class Cleared(Message):
+        """The user clears the filter."""
 
     def action_complete(self) -> None:
         self.cursor_position = len(self.value)
         self.action_cursor_right()
 
     def action_drop(self) -> None:
-        self.post_message(self.Dropped())
+        self.post_message(self.Cleared())
 
 
 class FilterBar(Horizontal):
-    """Made when it is first wanted. `complete` gives a text with its last word completed."""
+    """Hold the filter input, created when first opened; `complete` returns a text with its last word completed."""
 
     def __init__(self, text: str, complete: Callable[[str], str]) -> None:
         super().__init__()
-        self._text, self._complete, self._said = text, complete, ("", False)
+        self._text, self._complete, self._status = text, complete, ("", False)
 
     def compose(self) -> ComposeResult:
         if self._text:
-            yield from self._parts()
+            yield from self._widgets()
 
-    def _parts(self) -> ComposeResult:
+    def _widgets(self) -> ComposeResult:
         yield Static("filter ", id="label")
         yield FilterInput(self._text, suggester=_Completion(self._complete), compact=True, select_on_focus=False)
-        yield Static(id="said")
+        yield Static(id="status")
 
     @property
     def _input(self) -> FilterInput | None:
@@ -67,7 +67,7 @@ class FilterBar(Horizontal):
 
     def open(self) -> None:
         if self._input is None:
-            self.mount(*self._parts())
+            self.mount(*self._widgets())
         self.display = True
         self.query_one(FilterInput).focus()
 
@@ -76,11 +76,10 @@ class FilterBar(Horizontal):
             with self.prevent(Input.Changed):
                 self._input.value = ""
 
-    def say(self, text: str, *, wrong: bool = False) -> None:
-        """Beside what is typed: what is wrong with it, or what it found."""
-        if self._input is None or (text, wrong) == self._said:
+    def show_status(self, text: str, *, error: bool = False) -> None:
+        """Show an error of the filter, or the number of matches, next to the input."""
+        if self._input is None or (text, error) == self._status:
             return
-        self._said = text, wrong
-        self.query_one("#said", Static).update(
-            Content.styled(f"✗ {text}" if wrong else text, "$error" if wrong else "$foreground 60%")
-        )
+        self._status = text, error
+        style = "$error" if error else "$foreground 60%"
+        self.query_one("#status", Static).update(Content.styled(f"✗ {text}" if error else text, style))

@@ -34,7 +34,7 @@ def _spelled(name: str) -> str:
     return name.strip().casefold().replace("_", " ").replace("-", " ")
 
 
-class Pick(ModalScreen[tuple[str, ...] | None]):
+class PickList(ModalScreen[tuple[str, ...] | None]):
     """A list to choose from, below `at` or in the middle; typing leaves only what contains it.
 
     `options` are (value, what it means) pairs; dismissed with the values chosen, None for escape. Of `many`, space
@@ -43,9 +43,9 @@ class Pick(ModalScreen[tuple[str, ...] | None]):
 
     # Not DEFAULT_CSS, which an app's rules for all its screens would come before.
     CSS = """
-    Pick { background: transparent; }
-    Pick.-middle { align: center middle; background: $background 60%; }
-    Pick > OptionList, Pick > OptionList:focus {
+    PickList { background: transparent; }
+    PickList.-middle { align: center middle; background: $background 60%; }
+    PickList > OptionList, PickList > OptionList:focus {
         width: auto; height: auto; max-width: 96%; max-height: 80%; padding: 0; scrollbar-size-vertical: 1;
         background: $surface; background-tint: transparent; border: round $border;
         border-title-color: $accent; border-subtitle-color: $foreground-muted;

@@ -16,7 +16,7 @@ from tuitrain.widgets.charts.render import View, draw
 from tuitrain.widgets.terminal.colors import theme_color
 
 
-class Curve(Widget):
+class ScheduleCurve(Widget):
     """The learning rate over the epochs."""
 
     preview: Preview | None = None
@@ -47,7 +47,7 @@ class Curve(Widget):
         return Text("\n", no_wrap=True).join([title, chart])
 
 
-class Layers(VerticalScroll, can_focus=True):
+class LayerList(VerticalScroll, can_focus=True):
     """The layers as they run; takes the focus where there are more than there is room for."""
 
     def compose(self) -> ComposeResult:
@@ -57,19 +57,19 @@ class Layers(VerticalScroll, can_focus=True):
         return self.max_scroll_y > 0 and super().allow_focus()
 
 
-class Outlook(Vertical):
+class PreviewPanel(Vertical):
     """All of it. Its look is that of the screen that it is in."""
 
     def compose(self) -> ComposeResult:
         yield Static(id="facts")
-        yield Curve()
+        yield ScheduleCurve()
         yield Static(id="columns")
-        yield Layers()
+        yield LayerList()
 
     def show(self, preview: Preview, runs: int, first: Values, *, together: bool) -> None:
         """`preview` is of the `first` of so many runs."""
         self.query_one("#facts", Static).update(facts(preview, runs, first, together=together))
-        self.query_one(Curve).show(preview)
+        self.query_one(ScheduleCurve).show(preview)
         head, lines = layer_table(preview)
         self.query_one("#columns", Static).update(head)
         self.query_one("#layers", Static).update(lines)

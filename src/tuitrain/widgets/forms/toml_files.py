@@ -7,7 +7,7 @@ from tuitrain.config import toml
 from tuitrain.config.sweeps import toml as sweep_toml
 from tuitrain.errors import TuitrainError
 from tuitrain.text import plain
-from tuitrain.widgets.forms.draft import Draft, Plan
+from tuitrain.widgets.forms.draft import Draft, FormResult
 from tuitrain.widgets.messages import AskValue
 
 
@@ -43,7 +43,7 @@ def ask_path(what: str, present: str, write: Callable[[Path], None]) -> AskValue
     return AskValue(what, present, save, live=False)
 
 
-def ask_save(plan: Plan, now: Draft, saved: Callable[[Path], None]) -> AskValue:
+def ask_save(plan: FormResult, now: Draft, saved: Callable[[Path], None]) -> AskValue:
     """`now` remembers the file."""
 
     def save(path: Path) -> None:
@@ -54,7 +54,7 @@ def ask_save(plan: Plan, now: Draft, saved: Callable[[Path], None]) -> AskValue:
     return ask_path("Save the settings as a TOML file", now.path, save)
 
 
-def _write(path: Path, plan: Plan, now: Draft) -> str:
+def _write(path: Path, plan: FormResult, now: Draft) -> str:
     """The text for the next time; of a sweep none, as its file is none of a run."""
     assert plan.config is not None
     text = sweep_toml.dumps(plan.sweep(now.name)) if plan.values else toml.dumps(plan.config, now.original)

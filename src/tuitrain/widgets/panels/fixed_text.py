@@ -1,15 +1,15 @@
-"""Words in a place of their own."""
+"""A line of text whose size does not depend on its content."""
 
 from textual.content import Content
 from textual.widgets import Static
 
 
-class Said(Static):
-    """Of a height that does not depend on what is said, so that other words need no new layout."""
+class FixedText(Static):
+    """A `Static` that skips equal content and never causes a new layout."""
 
-    _words: Content | None = None
+    _shown: Content | None = None
 
-    def say(self, words: Content) -> None:
-        if self._words is None or not words.is_same(self._words):
-            self._words = words
-            self.update(words, layout=False)
+    def show(self, content: Content) -> None:
+        if self._shown is None or not content.is_same(self._shown):
+            self._shown = content
+            self.update(content, layout=False)

@@ -111,7 +111,7 @@ def healthy(run: Follower, width: int) -> Content:
         "! " if worst else "✓ ",
         "$error" if worst and run.status == "failed" else "$warning" if worst else "$success",
     )
-    return Content.assemble(mark, plain(health.fitting(found, width - 2)))
+    return Content.assemble(mark, plain(health.fit_to_width(found, width - 2)))
 
 
 def _best(state: State) -> tuple[str, ...]:

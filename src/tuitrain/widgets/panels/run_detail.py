@@ -8,9 +8,9 @@ from textual.widgets import Static
 
 from tuitrain.analysis import summary, units
 from tuitrain.analysis.table.columns import columns
-from tuitrain.analysis.table.group_rows import Bundle
-from tuitrain.analysis.table.layout import differing
-from tuitrain.analysis.table.markers import Identity
+from tuitrain.analysis.table.group_rows import GroupRow
+from tuitrain.analysis.table.layout import differing_settings
+from tuitrain.analysis.table.markers import RunMarker
 from tuitrain.config.formatting import format_value
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.catalog.listing import Entry
@@ -29,10 +29,10 @@ class RunDetail(Static):
         self._entry: Entry | None = None
         self._run: Follower | None = None
         self._others: Sequence[Entry] = ()
-        self._mark: Identity | None = None
+        self._mark: RunMarker | None = None
         self._utf8 = utf8_locale()
 
-    def watch_run(self, entry: Entry | None, others: Sequence[Entry], mark: Identity | None) -> None:
+    def watch_run(self, entry: Entry | None, others: Sequence[Entry], mark: RunMarker | None) -> None:
         """Show this run, against the `others` that are marked. Its curves come with `poll`."""
         if self._run is not None and (entry is None or entry.folder.id != self._run.folder.id):
             self._run = None
@@ -96,7 +96,7 @@ class RunDetail(Static):
         if not others:
             text = " ".join(f"{key}={format_value(value)}" for key, value in summary.settings(entry).items())
             return Content(plain(text) or f"settings {'not known' if entry.folder.read_only else 'at their defaults'}")
-        keys = differing([entry, *others])
+        keys = differing_settings([entry, *others])
         if not keys:
             return Content(f"the same settings as the {len(others)} marked")
         return Content.assemble(f"{len(keys)} differ from the marked: ", *self._against(entry, others, keys))
@@ -123,6 +123,6 @@ class RunDetail(Static):
 
 
 def _what(entry: Entry) -> str:
-    if isinstance(entry, Bundle):
+    if isinstance(entry, GroupRow):
         return f"{len(entry.runs)} runs that differ only in their seed; the first is {plain(entry.folder.id, 80)}"
     return plain(entry.folder.id, 80)

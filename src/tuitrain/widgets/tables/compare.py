@@ -21,7 +21,7 @@ _DIFFERENCE = re.compile(r" [-+]\S+(?: s)?$")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """`label` and a cell for each run, `words` that may be cut or numbers; without cells it begins a section."""
 
     label: str
@@ -29,7 +29,7 @@ class Row:
     words: bool = False
 
 
-class Head(NamedTuple):
+class ColumnHead(NamedTuple):
     """What a run is known by; `color` is a style."""
 
     marker: str
@@ -49,13 +49,13 @@ class CompareTable(Widget):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._heads: tuple[Head, ...] = ()
-        self._rows: tuple[Row, ...] = ()
+        self._heads: tuple[ColumnHead, ...] = ()
+        self._rows: tuple[TableRow, ...] = ()
         self._selected = 0
         self._first_column = 1
         self._first_row = 0
 
-    def show(self, heads: Sequence[Head], rows: Sequence[Row], selected: int) -> None:
+    def show(self, heads: Sequence[ColumnHead], rows: Sequence[TableRow], selected: int) -> None:
         """`heads` and the cells of each row are in the order of the runs, of which `selected` is shown as such."""
         given = (tuple(heads), tuple(rows), selected)
         if given != (self._heads, self._rows, self._selected):

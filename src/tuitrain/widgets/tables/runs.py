@@ -14,8 +14,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tuitrain.analysis.table.columns import Column, columns
-from tuitrain.analysis.table.layout import in_order
-from tuitrain.analysis.table.markers import Identity
+from tuitrain.analysis.table.layout import table_order
+from tuitrain.analysis.table.markers import RunMarker
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.text import plain, utf8_locale
 
@@ -57,7 +57,7 @@ class RunTable(ScrollView, can_focus=True):
         self.entries: Sequence[Entry] = ()
         self.columns: list[Column] = []
         self.cursor = 0
-        self._marks: Mapping[str, Identity] = {}
+        self._marks: Mapping[str, RunMarker] = {}
         self._sorted = ("", False)
         self._wanted: Sequence[str] = ()
         self._chosen = False
@@ -102,7 +102,7 @@ class RunTable(ScrollView, can_focus=True):
         *,
         chosen: bool = False,
         sorted_by: tuple[str, bool] = ("", False),
-        marks: Mapping[str, Identity] | None = None,
+        marks: Mapping[str, RunMarker] | None = None,
     ) -> None:
         """`wanted` are keys of columns: all of them where the user chose them, else as many of the first as there is
         room for. `sorted_by` is a column's key, and whether it falls."""
@@ -162,7 +162,7 @@ class RunTable(ScrollView, can_focus=True):
         if len(widths) < len(self._wanted):
             widths = self._fitting(room - MARK - name - MORE)
         self._left_out = len(widths) < len(self._wanted)
-        self.columns = [run, *(columns()[key] for key in in_order(widths))]
+        self.columns = [run, *(columns()[key] for key in table_order(widths))]
         self._widths = [name, *(widths[column.key] for column in self.columns[1:])]
         used = MARK + sum(self._widths) + GAP * len(self._widths[1:])
         self.virtual_size = Size(max(used, 1), len(self.entries) + 1)
