@@ -99,10 +99,11 @@ def gradients(path: Path, title: str, groups: Sequence[Group]) -> None:
 
 
 def _norms(group: Group, layer: int) -> tuple[Sequence[float], Sequence[float]]:
-    runs = [
-        (ScaledSequence(run.train.step, unit=max(1, run.state.steps_per_epoch)), run.layers[layer]) for run in group.runs
+    curves = [
+        (ScaledSequence(run.train.step, unit=max(1, run.state.steps_per_epoch)), run.layers[layer])
+        for run in group.runs
     ]
-    return mean_band(runs)[:2]
+    return mean_band(curves)[:2]
 
 
 def _name(setting: Setting) -> str:

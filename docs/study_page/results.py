@@ -126,7 +126,8 @@ def _plateau(group: Group, one: Published) -> str:
 def _long(study: Study, group: Group) -> str:
     text = "Plain gradient descent does not come that far."
     if group.train and group.train.mean - group.test.mean < 0.01:
-        text += f" With {format_mean_sd(group.train)} on the training images it does not overfit: it is still improving."
+        train = format_mean_sd(group.train)
+        text += f" With {train} on the training images it does not overfit: it is still improving."
     relu = study.groups.get(group.setting._replace(activation="relu"))
     if relu is not None:
         text += f" relu in place of sigmoid, all else the same, reaches {format_mean_sd(relu.test)}."

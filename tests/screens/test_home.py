@@ -61,7 +61,7 @@ async def test_without_runs_a_newcomer_is_told_what_to_do(app: TuitrainApp) -> N
             await pilot.resize_terminal(*size)
             await pilot.pause()
             assert "No runs yet." in text(app)
-            assert "Press n to set one up" in text(app)
+            assert "Press n to set up your first run" in text(app)
             assert "0 runs" in lines(app)[0]
             assert footer(app) == ["new", "help", "quit"]
         await pilot.press("enter", "y", "r", "j", "G")

@@ -118,7 +118,7 @@ async def test_the_filter_works_as_one_types(app: TuitrainApp, size: tuple[int, 
         assert "2 of 4" in text(app)
         await write(pilot, " lr>0.2")
         assert names(app) == ["d"]
-        assert footer(app) == ["to the runs", "complete", "clear"]
+        assert footer(app) == ["apply", "complete", "clear"]
         await pilot.press("enter")
         assert isinstance(app.focused, RunTable)
         assert selected(app) == "d"
@@ -160,12 +160,12 @@ async def test_a_filter_that_nothing_fits_leaves_what_was_typed(app: TuitrainApp
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("slash")
         await write(pilot, "lr>9")
-        assert "No run fits the filter." in text(app)
+        assert "No run matches the filter" in text(app)
         await tick(app, pilot)
         assert isinstance(app.focused, Input)
         await pilot.press("enter")
         await tick(app, pilot)
-        assert "No run fits the filter." in text(app)
+        assert "No run matches the filter" in text(app)
         await pilot.press("escape")
         await pilot.pause()
         assert names(app) == ["a", "b", "c", "d"]
@@ -395,10 +395,10 @@ async def test_a_deleted_run_comes_back(app: TuitrainApp, four: list[RunFolder],
         assert not four[1].path.exists()
         assert selected(app) == "c"
         assert "undo" in footer(app)
-        assert "b deleted (u brings it back)" in lines(app)[0]
+        assert "b deleted (u undoes)" in lines(app)[0]
         await pilot.press("u")
         await pilot.pause()
-        assert "u brings it back" not in text(app)
+        assert "u undoes" not in text(app)
         assert selected(app) == "b"
         assert names(app) == ["a", "b", "c", "d"]
         assert [folder.id for folder in folders(runs_dir)] == [folder.id for folder in four]

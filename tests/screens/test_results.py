@@ -107,8 +107,8 @@ async def test_the_summary_and_the_pages(write_run: WriteRun) -> None:
         ),
         "curves": ("loss", "accuracy", "train", "val"),
         "confusion": ("test, the last weights (epoch 2) · 90.00 %", "recall"),
-        "classes": ("precision", "most taken for", "990 images · mean F1 90.91 %"),
-        "worst": ("1 of 90 wrong answers, by loss", "#7  loss 3.5066", "0  3.00 %", "for 9  97.00 %"),
+        "classes": ("precision", "most predicted as", "990 images · mean F1 90.91 %"),
+        "worst": ("1 of 90 wrong answers, by loss", "#7  loss 3.5066", "true 0  3.00 %", "predicted 9  97.00 %"),
         "settings": ("• optimizer.lr", "default 0.001", "training.epochs"),
         "log": ("epoch 1 done", "epoch 3 done"),
         "gradients": ("gradient norm by layer", "learning rate"),
@@ -185,7 +185,7 @@ async def test_enter_on_a_cell_shows_its_images_and_escape_goes_back(write_run: 
             (5, 5): "Images of right answers are not kept.",
         }
         for pair, words in said.items():
-            matrix.look_at(*pair)
+            matrix.select(*pair)
             await pilot.pause()
             assert "images" in footer(app)
             await pilot.press("enter")

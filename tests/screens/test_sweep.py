@@ -133,7 +133,7 @@ async def test_all_is_seen_on_a_wide_screen(app: TuitrainApp, write_sweep: Calla
         await opened(app, pilot, folder)
         shown = text(app)
         assert "grid [red]x[/] · stopped · 5 of 10 runs" in shown
-        assert "best trial 2: best val 85.00 % ± 7.07 % (n 2) optimizer=adam lr=0.1" in shown
+        assert "best trial 2: best val 85.00 % ± 7.07 % (n = 2) optimizer=adam lr=0.1" in shown
         assert row(app, "0")[1:] == ["✓", "finished", "sgd", "0.1", "10", "0", "50.00", "%", "45.00", "%", "6.0", "s"]
         assert "★ 90.00 %" in shown
         # The map: optimizers down, rates across, ascending.
@@ -168,9 +168,9 @@ async def test_the_map_turns_and_shows_the_test(app: TuitrainApp, write_sweep: C
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(app, pilot, folder)
         await pilot.press("y")
-        assert "best val: lr down, optimizer across" in text(app)
+        assert "best val · rows lr, columns optimizer" in text(app)
         await pilot.press("v")
-        assert "best test: lr down, optimizer across" in text(app)
+        assert "best test · rows lr, columns optimizer" in text(app)
         assert row(app, "0.01")[:4] == ["0.01", "65.00", "%", "-"]
 
 
@@ -185,7 +185,7 @@ async def test_pages_on_a_small_screen(
         assert "optimizer down" not in text(app)
         await pilot.press("2")
         await pilot.pause()
-        assert "optimizer down, lr across" in text(app)
+        assert "rows optimizer, columns lr" in text(app)
         assert not app.screen.query_one(SweepTable).display
         await pilot.press("3")
         await pilot.pause()
@@ -256,7 +256,7 @@ async def test_pause_and_stop_of_a_sweep_that_goes_on(
         await pilot.pause()
         assert folder.control().paused
         assert "paused · 5 of 10 runs" in text(app)
-        assert "go on" in footer(app)
+        assert "resume" in footer(app)
         assert "pause" not in footer(app)
         await pilot.press("p", "s")
         await pilot.pause()

@@ -355,7 +355,7 @@ async def test_a_run_whose_process_dies_is_interrupted(write_run: WriteRun) -> N
         await pilot.pause()
         assert " interrupted" in lines(app)[0]
         assert "ends" not in lines(app)[0]
-        assert "! its process is gone" in text(app)
+        assert "! the process is gone" in text(app)
         assert [toast.message for toast in app._notifications] == ["one: interrupted."]
         assert set(COMMANDS) & set(footer(app)) == {"epochs"}
         await pilot.press("enter")
@@ -452,7 +452,7 @@ async def test_it_goes_on_behind_a_prompt(write_run: WriteRun) -> None:
         await pilot.press("r")
         await pilot.pause()
         assert isinstance(app.screen, PromptScreen)
-        assert "enter takes it" in text(app)
+        assert "enter save" in text(app)
         folder.state_file.write_bytes(folder.state_file.read_bytes().replace(b'"step": 40', b'"step": 59'))
         while "98%" not in text(app):
             await pilot.pause(0.05)

@@ -217,9 +217,7 @@ def _document(
     }
 
 
-def _table(
-    folder: SweepFolder, sweep: Sweep, outcomes: list[Outcome], best: tuple[int, MeanSD] | None
-) -> None:
+def _table(folder: SweepFolder, sweep: Sweep, outcomes: list[Outcome], best: tuple[int, MeanSD] | None) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     name, judge = sweep.options.metric, analysis.test_metric(sweep.options.metric)
     titles = (analysis.metric_title(name), "sd", analysis.metric_title(judge))

@@ -90,8 +90,8 @@ class ResultsScreen(PollingScreen):
 
     def on_mount(self) -> None:
         table = self.query_one("#classes", DataTable)
-        for column in ("class", "images", "precision", "recall", "F1", "most taken for"):
-            table.add_column(Text(column, justify="left" if column in ("class", "most taken for") else "right"))
+        for column in ("class", "images", "precision", "recall", "F1", "most predicted as"):
+            table.add_column(Text(column, justify="left" if column in ("class", "most predicted as") else "right"))
         self.query_one("#summary").focus()
 
     def on_resize(self) -> None:

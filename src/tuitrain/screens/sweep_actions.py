@@ -21,9 +21,7 @@ ADD = "add"
 SWEEP_ACTIONS: list[BindingType] = [
     Binding("p", "pause", "pause", tooltip="Pause the sweep: start no further runs", id="sweep.pause"),
     Binding("p", "go_on", "resume", tooltip="Resume the sweep: start runs again", id="sweep.go_on"),
-    Binding(
-        "s", "stop", "stop", tooltip="Stop the sweep (running trials are saved); r resumes it", id="sweep.stop"
-    ),
+    Binding("s", "stop", "stop", tooltip="Stop the sweep (running trials are saved); r resumes it", id="sweep.stop"),
     Binding("r", "resume", "resume", tooltip="Resume the sweep in a background process", id="sweep.resume"),
     Binding("f", "first", "first", tooltip="Move this run to the front of the queue", id="sweep.first"),
     Binding("m", "more", "more", tooltip="Add trials, seeds, concurrent runs or minutes", id="sweep.more"),

@@ -67,8 +67,8 @@ async def test_two_rows_of_pixels_are_one_line_of_half_blocks() -> None:
     app = SamplesApp([grey(3, 2, bytes([0, 255, 128, 64, 9, 9]), index=2118)])
     async with app.run_test(size=(60, 20)):
         first, second = app.samples.render_line(0), app.samples.render_line(1)
-        assert app.lines()[:4] == ["▀▀", "▀▀", "#2118  loss 4.6052", "4  1.00 %"]
-        assert app.lines()[4:6] == ["taken for 9  97.40 %", ""]
+        assert app.lines()[:4] == ["▀▀", "▀▀", "#2118  loss 4.6052", "true 4  1.00 %"]
+        assert app.lines()[4:6] == ["predicted 9  97.40 %", ""]
         colors = [
             (s.style.color.name, s.style.bgcolor.name)
             for s in list(first)[:2]
@@ -113,8 +113,8 @@ async def test_a_long_name_leaves_the_room_for_its_probability_and_what_was_not_
     async with app.run_test(size=(60, 20)):
         assert app.lines()[1:4] == [
             f"{'#3  loss 1.0000':<30}#4",
-            f"{'a' * 18}…  36.79 %  {'a' * 27}…",
-            f"{'taken for bbbbbbbbb…'[:18]}…  50.00 %  taken for {'b' * 8}…  50.00 %",
+            f"true {'a' * 13}…  36.79 %  true {'a' * 22}…",
+            f"predicted {'b' * 8}…  50.00 %  predicted {'b' * 8}…  50.00 %",
         ]
 
 

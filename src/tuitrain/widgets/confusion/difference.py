@@ -1,4 +1,4 @@
-"""What one run took for what, less what another did."""
+"""The difference of two confusion matrices."""
 
 from collections.abc import Sequence
 
@@ -9,25 +9,25 @@ from tuitrain.widgets.confusion.matrix import ConfusionMatrix
 
 
 class DifferenceMatrix(ConfusionMatrix):
-    """Signed counts: more right answers and fewer errors have the colour of what is correct."""
+    """Signed counts; more correct predictions and fewer errors have the color of correct ones."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._change: list[list[int]] = []
-        self._greatest = 1
+        self._largest_change = 1
 
     def show_change(self, first: Counts, second: Counts, classes: Sequence[str]) -> None:
-        """How `second` differs from `first`; both are of these classes."""
+        """Show `second` minus `first`; both have these classes."""
         self._change = [
             [after - before for before, after in zip(one, other, strict=True)]
             for one, other in zip(first, second, strict=True)
         ]
-        self._greatest = max((abs(change) for row in self._change for change in row), default=0) or 1
+        self._largest_change = max((abs(change) for row in self._change for change in row), default=0) or 1
         self.show(second, classes)
         before, after = class_scores(first), class_scores(second)
         pairs = list(zip(before, after, strict=True))
-        self._recalls = [_less(one.recall, other.recall) for one, other in pairs]
-        self._precisions = [_less(one.precision, other.precision) for one, other in pairs]
+        self._recalls = [_minus(one.recall, other.recall) for one, other in pairs]
+        self._precisions = [_minus(one.precision, other.precision) for one, other in pairs]
         self.refresh()
 
     def describe(self) -> str:
@@ -41,18 +41,18 @@ class DifferenceMatrix(ConfusionMatrix):
         )
 
     def action_next_confused(self) -> None:
-        """From the greatest change to the next smaller one, and round again."""
-        pairs = self._changes()[:100]
+        """Go to the next pair in descending order of change, then start again."""
+        pairs = self._pairs_by_change()[:100]
         if pairs:
-            following = pairs.index(self.pair) + 1 if self.pair in pairs else 0
-            self.look_at(*pairs[following % len(pairs)])
+            index = pairs.index(self.pair) + 1 if self.pair in pairs else 0
+            self.select(*pairs[index % len(pairs)])
 
-    def _worst(self) -> tuple[int, int]:
-        return next(iter(self._changes()), (0, 0))
+    def _initial_pair(self) -> tuple[int, int]:
+        return next(iter(self._pairs_by_change()), (0, 0))
 
-    def _changes(self) -> list[tuple[int, int]]:
-        places = [(true, p) for true, row in enumerate(self._change) for p, change in enumerate(row) if change]
-        return sorted(places, key=lambda place: -abs(self._change[place[0]][place[1]]))
+    def _pairs_by_change(self) -> list[tuple[int, int]]:
+        pairs = [(true, p) for true, row in enumerate(self._change) for p, change in enumerate(row) if change]
+        return sorted(pairs, key=lambda pair: -abs(self._change[pair[0]][pair[1]]))
 
     def _cell(self, row: int, column: int) -> Segment:
         true, predicted, width = self._order[row], self._order[column], self.grid.cell - 1
@@ -60,13 +60,12 @@ class DifferenceMatrix(ConfusionMatrix):
         text = "·" if not change else f"{100 * change / support:+.1f}" if self.percent and support else f"{change:+d}"
         at_cursor = row == self._row and column == self._column
         good = (change > 0) == (true == predicted)
-        style = self._style("cursor") if at_cursor else self._shade(abs(change) / self._greatest, good)
+        style = self._style("cursor") if at_cursor else self._shade(abs(change) / self._largest_change, good)
         return Segment(text[:width].rjust(width) + " ", style)
 
-    def _part(self, part: float | None) -> str:
-        """At most four characters, as there."""
-        return "-" if part is None else f"{100 * part:+.1f}" if abs(part) < 0.0995 else f"{100 * part:+.0f}"
+    def _format_share(self, share: float | None) -> str:
+        return "-" if share is None else f"{100 * share:+.1f}" if abs(share) < 0.0995 else f"{100 * share:+.0f}"
 
 
-def _less(before: float | None, after: float | None) -> float | None:
+def _minus(before: float | None, after: float | None) -> float | None:
     return None if before is None or after is None else after - before

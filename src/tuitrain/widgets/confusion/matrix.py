@@ -1,15 +1,13 @@
-"""A confusion matrix to walk through: one row a true class, one column a predicted class."""
+"""A confusion matrix with a cursor: one row per true class, one column per predicted class."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import ceil, sqrt
+from math import ceil
 from typing import ClassVar
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.color import BLACK, WHITE, Color
 from textual.events import Resize
 from textual.geometry import Size
 from textual.message import Message
@@ -18,28 +16,20 @@ from textual.strip import Strip
 
 from tuitrain.analysis.confusion import class_scores, confusion_order, most_confused
 from tuitrain.text import plain
-
-SHADES = 24
-RECALL = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """Where everything stands, in cells of the terminal; `rows` and `columns` are how many classes are visible."""
-
-    label: int
-    cell: int
-    recall: int
-    top: int
-    bottom: int
-    rows: int
-    columns: int
-    heads: list[str]
-    labels: list[str]
+from tuitrain.widgets.confusion.grid import (
+    RECALL,
+    Grid,
+    align_right,
+    first_visible,
+    fit_grid,
+    format_count,
+    format_percent,
+)
+from tuitrain.widgets.confusion.shading import color_scale, mark, shade
 
 
 class ConfusionMatrix(ScrollView, can_focus=True):
-    """Rows and columns have one order. The cursor is a cell, kept on its pair of classes when the order changes."""
+    """Show counts in the same order of classes for rows and columns; the cursor stays on its pair of classes."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "confusion--correct",
@@ -72,13 +62,13 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         Binding("end", "move(0, 1000000)", "Last column", show=False, id="confusion.last_column"),
         Binding("g", "move(-1000000, 0)", "First row", show=False, id="confusion.first_row"),
         Binding("G", "move(1000000, 0)", "Last row", show=False, id="confusion.last_row"),
-        Binding("m", "next_confused", "most confused", tooltip="Go to the next greatest error", id="confusion.next"),
-        Binding("v", "toggle_percent", "per cent", tooltip="Counts or per cent of the true class", id="confusion.unit"),
+        Binding("m", "next_confused", "most confused", tooltip="Go to the most confused pair", id="confusion.next"),
+        Binding("v", "toggle_percent", "per cent", tooltip="Show per cent of the true class", id="confusion.unit"),
         Binding("o", "toggle_order", "order", tooltip="Put confused classes next to each other", id="confusion.order"),
     ]
 
     class Moved(Message):
-        """The cursor is on another cell, or the cell holds another count; `true` and `predicted` are class numbers."""
+        """The cursor moved or the count under it changed; `true` and `predicted` are class indices."""
 
         def __init__(self, matrix: "ConfusionMatrix", true: int, predicted: int) -> None:
             super().__init__()
@@ -96,22 +86,22 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         self._counts: list[list[int]] = []
         self._names: list[str] = []
         self._order: list[int] = []
-        self._place: list[int] = []
+        self._positions: list[int] = []
         self._supports: list[int] = []
         self._recalls: list[float | None] = []
         self._precisions: list[float | None] = []
         self._largest = 0
         self._row = self._column = 0
         self._grid: tuple[Size, Grid] | None = None
-        self._shades: tuple[list[Style], list[Style]] | None = None
+        self._scales: tuple[list[Style], list[Style]] | None = None
 
     @property
     def pair(self) -> tuple[int, int] | None:
-        """The true and the predicted class under the cursor; None while there is nothing to show."""
+        """The true and predicted class under the cursor, or None without classes."""
         return (self._order[self._row], self._order[self._column]) if self._order else None
 
     def show(self, counts: Sequence[Sequence[int]], classes: Sequence[str]) -> None:
-        """Show `counts[true][predicted]`. Missing counts are 0; a class without a name shows its number."""
+        """Show `counts[true][predicted]`. Missing counts are 0; unnamed classes show their index."""
         size = max([len(counts), *map(len, counts)])
         pair = self.pair if size == len(self._counts) else None
         self._counts = [
@@ -124,86 +114,78 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         self._recalls = [score.recall for score in scores]
         self._precisions = [score.precision for score in scores]
         self._largest = max((max(row) for row in self._counts), default=0)
-        self._arrange(pair or self._worst())
+        self._sort_classes(pair or self._initial_pair())
 
     def show_recalls(self, shown: bool) -> None:
-        """Whether the recalls stand beside the rows, or leave their room to the classes."""
+        """Show or hide the column of recalls."""
         if self.recalls != shown:
             self.recalls = shown
-            self._fit()
+            self._update_layout()
 
-    def look_at(self, true: int, predicted: int) -> None:
-        """Put the cursor on this pair of classes, where there is such a pair."""
+    def select(self, true: int, predicted: int) -> None:
+        """Move the cursor to a pair of classes, if it exists."""
         if self.pair != (true, predicted) and max(true, predicted) < len(self._order):
-            self._go(self._place[true], self._place[predicted])
-
-    def toggle_percent(self) -> None:
-        """Between counts and per cent of the true class."""
-        self.percent = not self.percent
-        self.refresh()
-
-    def toggle_order(self) -> None:
-        """Between the classes' own order and confused classes next to each other."""
-        self.by_confusion = not self.by_confusion
-        self._arrange(self.pair or (0, 0))
+            self._move_to(self._positions[true], self._positions[predicted])
 
     def describe(self) -> str:
-        """The cell under the cursor in words: `4 → 9, 402 images (40.9 % of the 4s)`."""
+        """Describe the cell under the cursor: `4 → 9, 402 images (40.9 % of the 4s)`."""
         if self.pair is None:
             return "no classes"
         true, predicted = self.pair
         count, support = self._counts[true][predicted], self._supports[true]
         name = self._names[true]
-        whole = f"the {name}s" if name.isdigit() else name
-        part = f" ({100 * count / support:.1f} % of {whole})" if support else f" (no image of {name})"
+        true_class = f"the {name}s" if name.isdigit() else name
+        share = f" ({100 * count / support:.1f} % of {true_class})" if support else f" (no image of {name})"
         images = f"{count:,} image{'' if count == 1 else 's'}{' correct' if true == predicted else ''}"
-        return f"{name} → {self._names[predicted]}, {images}{part}"
+        return f"{name} → {self._names[predicted]}, {images}{share}"
 
     def action_move(self, rows: int, columns: int) -> None:
         last = len(self._order) - 1
-        self._go(min(last, max(0, self._row + rows)), min(last, max(0, self._column + columns)))
+        self._move_to(min(last, max(0, self._row + rows)), min(last, max(0, self._column + columns)))
 
     def action_page(self, pages: int) -> None:
         self.action_move(pages * max(1, self.grid.rows - 1), 0)
 
     def action_toggle_percent(self) -> None:
-        self.toggle_percent()
+        self.percent = not self.percent
+        self.refresh()
 
     def action_toggle_order(self) -> None:
-        self.toggle_order()
+        self.by_confusion = not self.by_confusion
+        self._sort_classes(self.pair or (0, 0))
 
     def action_next_confused(self) -> None:
-        """From the greatest error to the next smaller one, and round again."""
+        """Go to the next pair in descending order of confusion, then start again."""
         pairs = [(error.true, error.predicted) for error in most_confused(self._counts, 100)]
         if pairs:
-            following = pairs.index(self.pair) + 1 if self.pair in pairs else 0
-            true, predicted = pairs[following % len(pairs)]
-            self._go(self._place[true], self._place[predicted])
+            index = pairs.index(self.pair) + 1 if self.pair in pairs else 0
+            true, predicted = pairs[index % len(pairs)]
+            self._move_to(self._positions[true], self._positions[predicted])
 
-    def _worst(self) -> tuple[int, int]:
+    def _initial_pair(self) -> tuple[int, int]:
         worst = most_confused(self._counts, 1)
         return (worst[0].true, worst[0].predicted) if worst else (0, 0)
 
-    def _arrange(self, pair: tuple[int, int]) -> None:
-        """Order the classes anew and put the cursor on `pair`."""
+    def _sort_classes(self, pair: tuple[int, int]) -> None:
+        """Update the order of the classes and move the cursor to `pair`."""
         self._order = confusion_order(self._counts) if self.by_confusion else list(range(len(self._counts)))
-        self._place = sorted(range(len(self._order)), key=self._order.__getitem__)
-        self._fit()
+        self._positions = sorted(range(len(self._order)), key=self._order.__getitem__)
+        self._update_layout()
         if self._order:
-            self._go(self._place[pair[0]], self._place[pair[1]])
+            self._move_to(self._positions[pair[0]], self._positions[pair[1]])
 
-    def _go(self, row: int, column: int) -> None:
+    def _move_to(self, row: int, column: int) -> None:
         if not self._order:
             return
         self._row, self._column = row, column
-        self._reveal()
+        self._scroll_to_cursor()
         self.refresh()
         self.post_message(self.Moved(self, self._order[row], self._order[column]))
 
-    def _reveal(self) -> None:
+    def _scroll_to_cursor(self) -> None:
         grid = self.grid
         x, y = self._first_column(), self.scroll_offset.y
-        x, y = _followed(x, self._column, grid.columns), _followed(y, self._row, grid.rows)
+        x, y = first_visible(x, self._column, grid.columns), first_visible(y, self._row, grid.rows)
         if self.is_attached:
             self.scroll_to(x * grid.cell, y, animate=False)
 
@@ -211,10 +193,10 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         return max(0, min(ceil(self.scroll_offset.x / self.grid.cell), len(self._order) - self.grid.columns))
 
     def on_resize(self, _: Resize) -> None:
-        self._fit()
-        self._reveal()
+        self._update_layout()
+        self._scroll_to_cursor()
 
-    def _fit(self) -> None:
+    def _update_layout(self) -> None:
         self._grid = None
         grid, size = self.grid, len(self._order)
         self.virtual_size = Size(grid.label + size * grid.cell + grid.recall, grid.top + size + grid.bottom)
@@ -224,45 +206,13 @@ class ConfusionMatrix(ScrollView, can_focus=True):
     def grid(self) -> Grid:
         size = self.scrollable_content_region.size
         if self._grid is None or self._grid[0] != size:
-            self._grid = size, self._measure(size.width, size.height)
+            grid = fit_grid(self._names, self._order, self._largest, size.width, size.height, recalls=self.recalls)
+            self._grid = size, grid
         return self._grid[1]
-
-    def _measure(self, width: int, height: int) -> Grid:
-        names = [self._names[index] for index in self._order]
-        longest = max(map(cell_len, names), default=1)
-        recall = RECALL if self.recalls and width >= 32 else 0
-        label = min(max(longest + 2, 7), max(7, width // 4))
-        cell = self._cell_width(width - label - recall, longest)
-        heads = [_shortened(name, cell - 1) if cell > 6 else _cut(name, cell - 1) for name in names]
-        if len(set(heads)) < len(names):
-            cell = self._cell_width(width - label - recall, 1)
-            heads = [str(index) for index in self._order]
-            names = [f"{index} {name}" for index, name in zip(self._order, names, strict=True)]
-            label = min(label + len(str(len(names))) + 1, max(7, width // 3))
-        top = 2 if height >= 12 else min(1, height - 1)
-        bottom = 3 if height >= 12 else 1 if height >= 4 else 0
-        return Grid(
-            label=label,
-            cell=cell,
-            recall=recall,
-            top=top,
-            bottom=bottom,
-            rows=max(1, min(len(names), height - top - bottom)),
-            columns=max(1, min(len(names), (width - label - recall) // cell)),
-            heads=heads,
-            labels=[_shortened(name, label - 1) for name in names],
-        )
-
-    def _cell_width(self, space: int, longest: int) -> int:
-        """As wide as the space allows where all classes fit into it, else just wide enough."""
-        digits = max(4, min(9, len(str(self._largest))))
-        widest = max(digits + 4, min(longest + 2, 12))
-        shared = space // max(1, len(self._order))
-        return min(shared, widest) if shared > digits else max(digits + 1, min(longest + 1, 7))
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._shades = None
+        self._scales = None
 
     def render_line(self, y: int) -> Strip:
         grid, width = self.grid, self.scrollable_content_region.width
@@ -293,22 +243,22 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         segments = [Segment(set_cell_size("true ↓" if grid.top > 1 else "↓ → ", grid.label), muted)]
         for column in self._visible_columns():
             style = self._style("marked") if column == self._column else muted
-            segments.append(Segment(_right(grid.heads[column], grid.cell - 1) + " ", style))
+            segments.append(Segment(align_right(grid.heads[column], grid.cell - 1) + " ", style))
         segments.append(Segment("recall".rjust(grid.recall) if grid.recall else "", muted))
         return segments
 
     def _class_line(self, row: int) -> list[Segment]:
         grid, recall = self.grid, self._recalls[self._order[row]]
-        style = self._style("marked") if row == self._row else self.rich_style
+        style, unit = self._style("marked") if row == self._row else self.rich_style, "  " if recall is None else " %"
         return [
             Segment(set_cell_size(grid.labels[row], grid.label), style),
             *(self._cell(row, column) for column in self._visible_columns()),
-            Segment(f"{self._part(recall)}{' %' if recall is not None else '  '}".rjust(RECALL) if grid.recall else ""),
+            Segment(f"{self._format_share(recall)}{unit}".rjust(RECALL) if grid.recall else ""),
         ]
 
     def _precision_line(self) -> list[Segment]:
         grid, muted = self.grid, self._style("muted")
-        values = (self._part(self._precisions[self._order[column]]) for column in self._visible_columns())
+        values = (self._format_share(self._precisions[self._order[column]]) for column in self._visible_columns())
         title = "precision %" if grid.label > 11 else "prec %"
         return [
             Segment(set_cell_size(title, grid.label), muted),
@@ -318,16 +268,16 @@ class ConfusionMatrix(ScrollView, can_focus=True):
     def _cell(self, row: int, column: int) -> Segment:
         true, predicted, width = self._order[row], self._order[column], self.grid.cell - 1
         count, support = self._counts[true][predicted], self._supports[true]
-        part = count / support if support else 0.0
-        text = "·" if not count else _percent(part) if self.percent else _number(count)
-        mark = _mark(part) if self._colorless and len(text) < width else ""
+        share = count / support if support else 0.0
+        text = "·" if not count else format_percent(share) if self.percent else format_count(count)
+        prefix = mark(share) if self._colorless and len(text) < width else ""
         at_cursor = row == self._row and column == self._column
-        style = self._style("cursor") if at_cursor else self._shade(part, true == predicted)
-        return Segment(mark + text.rjust(width - len(mark)) + " ", style)
+        style = self._style("cursor") if at_cursor else self._shade(share, true == predicted)
+        return Segment(prefix + text.rjust(width - len(prefix)) + " ", style)
 
-    def _part(self, part: float | None) -> str:
-        """A recall or precision in per cent."""
-        return _percent(part)
+    def _format_share(self, share: float | None) -> str:
+        """Format a recall or precision in at most four characters."""
+        return format_percent(share)
 
     @property
     def _colorless(self) -> bool:
@@ -336,56 +286,9 @@ class ConfusionMatrix(ScrollView, can_focus=True):
     def _style(self, name: str) -> Style:
         return self.get_component_rich_style(f"confusion--{name}")
 
-    def _shade(self, part: float, correct: bool) -> Style:
-        """Grows with the square root, so that one per cent can be seen beside forty."""
-        if self._shades is None:
-            self._shades = self._scale("error", 0.05, 0.9), self._scale("correct", 0.1, 0.5)
-        return self._shades[correct][ceil(sqrt(part) * SHADES)] if part else self._style("muted")
-
-    def _scale(self, name: str, weakest: float, strongest: float) -> list[Style]:
-        base = self.background_colors[1]
-        hue = self.get_component_styles(f"confusion--{name}").color
-        grounds = [base.blend(hue, weakest + (strongest - weakest) * level / SHADES) for level in range(SHADES + 1)]
-        return [Style(color=_ink(ground).rich_color, bgcolor=ground.rich_color) for ground in grounds]
-
-
-def _followed(first: int, position: int, visible: int) -> int:
-    """The first of `visible` lines that shows `position`: one step scrolls by one, a jump brings it to the middle."""
-    if first - 1 <= position <= first + visible:
-        return min(max(first, position - visible + 1), position)
-    return max(0, position - visible // 2)
-
-
-def _ink(ground: Color) -> Color:
-    """Black or white, whichever has the greater contrast by WCAG 2: at least 4.58 on any ground."""
-    red, green, blue = (part**2.2 for part in ground.normalized)
-    return BLACK if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 else WHITE
-
-
-def _mark(part: float) -> str:
-    """What shows the shade where there is no colour."""
-    return "" if part < 0.01 else "░" if part < 0.1 else "▒" if part < 0.5 else "▓"
-
-
-def _percent(part: float | None) -> str:
-    """At most four characters."""
-    if part is None:
-        return "-"
-    return "100" if part >= 0.9995 else "<0.1" if 0 < part < 0.0005 else f"{100 * part:.1f}"
-
-
-def _number(count: int) -> str:
-    """At most nine characters."""
-    return str(count) if count < 10**9 else f"{count:.1e}"
-
-
-def _shortened(name: str, width: int) -> str:
-    return name if cell_len(name) <= width else _cut(name, width - 1) + "…"
-
-
-def _cut(name: str, width: int) -> str:
-    return set_cell_size(name, max(0, width)).rstrip()
-
-
-def _right(text: str, width: int) -> str:
-    return " " * max(0, width - cell_len(text)) + text
+    def _shade(self, share: float, correct: bool) -> Style:
+        if self._scales is None:
+            base = self.background_colors[1]
+            error, right = (self.get_component_styles(f"confusion--{name}").color for name in ("error", "correct"))
+            self._scales = color_scale(base, error, 0.05, 0.9), color_scale(base, right, 0.1, 0.5)
+        return shade(self._scales[correct], share) if share else self._style("muted")

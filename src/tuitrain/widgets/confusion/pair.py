@@ -1,4 +1,4 @@
-"""The confusion matrices of two runs, their difference, and whether it means anything."""
+"""The confusion matrices of two runs, their difference, and McNemar's test."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,15 +18,16 @@ from tuitrain.text import plain
 from tuitrain.widgets.confusion.difference import DifferenceMatrix
 from tuitrain.widgets.confusion.matrix import ConfusionMatrix
 
+# The size from which all parts are shown at once.
 WIDE, HIGH = 100, 34
-# A matrix with recalls beside it needs so many columns for ten classes.
+# Columns that a matrix of ten classes needs to show recalls.
 RECALLS = 70
 PARTS = ("difference", "first", "second", "words")
 
 
 @dataclass(frozen=True, slots=True)
 class TestedRun:
-    """A run's name with its marker, safe to show, and its evaluation; None: it has none, for the `reason` given."""
+    """A run's marker and name, safe to show, and its test evaluation, or the `reason` why there is none."""
 
     name: str
     evaluation: Evaluation | None
@@ -34,10 +35,10 @@ class TestedRun:
 
 
 class ConfusionPair(Container):
-    """Everything at once where there is room for it; else one matrix, above what there is to say."""
+    """Show all parts if there is room, otherwise one matrix above the text."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("d", "turn", "matrix", tooltip="The difference, the baseline's matrix, the selected run's, the words"),
+        Binding("d", "turn", "matrix", tooltip="Switch between difference, baseline, selected run and text"),
     ]
     DEFAULT_CSS = """
     ConfusionPair {
@@ -80,33 +81,33 @@ class ConfusionPair(Container):
             matrix.show_recalls(self.size.width >= (2 * RECALLS if wide else RECALLS))
 
     def show(self, first: TestedRun, second: TestedRun) -> None:
-        """What changes from `first`, the baseline, to `second`."""
+        """Show how `second` differs from `first`, the baseline."""
         if self._shown == (first, second):
             return
         self._shown = (first, second)
         for name, tested in (("first", first), ("second", second)):
             matrix = self.matrices[name]
             matrix.border_title = Content(tested.name)
-            seen = tested.evaluation
-            matrix.show(*((seen.confusion, seen.classes) if seen else ((), ())))
+            evaluation = tested.evaluation
+            matrix.show(*((evaluation.confusion, evaluation.classes) if evaluation else ((), ())))
         difference = self.query_one(DifferenceMatrix)
-        difference.border_title = Content(f"{second.name} less {first.name}")
-        one, other = first.evaluation, second.evaluation
-        if one and other and one.classes == other.classes:
-            difference.show_change(one.confusion, other.confusion, one.classes)
+        difference.border_title = Content(f"{second.name} minus {first.name}")
+        before, after = first.evaluation, second.evaluation
+        if before and after and before.classes == after.classes:
+            difference.show_change(before.confusion, after.confusion, before.classes)
         else:
             difference.show_change((), (), ())
-        self.query_one("#words", Static).update(_words(first, second))
+        self.query_one("#words", Static).update(_verdict_text(first, second))
 
     def focus_matrix(self) -> None:
         self.matrices.get(self._part, self.query_one(VerticalScroll)).focus()
 
     def on_confusion_matrix_moved(self, message: ConfusionMatrix.Moved) -> None:
-        """All stand on the same pair of classes as the one that is walked through."""
+        """Move the cursor of all matrices to the same pair of classes."""
         message.stop()
         if message.matrix.has_focus:
             for matrix in self.matrices.values():
-                matrix.look_at(message.true, message.predicted)
+                matrix.select(message.true, message.predicted)
 
     def action_turn(self) -> None:
         self._part = PARTS[(PARTS.index(self._part) + 1) % len(PARTS)]
@@ -114,24 +115,25 @@ class ConfusionPair(Container):
         self.focus_matrix()
 
 
-def _words(first: TestedRun, second: TestedRun) -> Content:
+def _verdict_text(first: TestedRun, second: TestedRun) -> Content:
     for tested in (first, second):
         if tested.evaluation is None:
-            return Content(f"{tested.name} {tested.reason or 'has not been tested yet.'}")
+            return Content(f"{tested.name} {tested.reason or 'has no test evaluation yet.'}")
     assert first.evaluation is not None
     assert second.evaluation is not None
     if first is second or first == second:
-        return Content("This is the baseline itself. Select another run with tab.")
+        return Content("This is the baseline. Press tab to select another run.")
     try:
-        said = verdict(mcnemar(first.evaluation, second.evaluation), first.name, second.name)
+        text = verdict(mcnemar(first.evaluation, second.evaluation), first.name, second.name)
     except RunError as error:
-        said = f"No McNemar test: {error}"
-    return Content("\n\n").join([Content(said), _gains(first.evaluation, second.evaluation, first.name, second.name)])
+        text = f"No McNemar test: {error}"
+    gains = _class_gains(first.evaluation, second.evaluation, first.name, second.name)
+    return Content("\n\n").join([Content(text), gains])
 
 
-def _gains(first: Evaluation, second: Evaluation, first_name: str, second_name: str) -> Content:
+def _class_gains(first: Evaluation, second: Evaluation, first_name: str, second_name: str) -> Content:
     if first.classes != second.classes:
-        return Content("The two runs know different classes.")
+        return Content("The two runs have different classes.")
     gains = class_gains(first, second)
     parts = []
     for name, better in ((second_name, 1), (first_name, -1)):

@@ -1,11 +1,11 @@
-"""Small pictures of single samples, with what they are and what they were taken for."""
+"""Thumbnails of samples with their true and predicted class."""
 
 import sys
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import ClassVar
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
@@ -17,17 +17,18 @@ from textual.strip import Strip
 from tuitrain.analysis import units
 from tuitrain.runs.records import Sample
 from tuitrain.text import plain
+from tuitrain.widgets.confusion.grid import shorten
 
 SMALL, LARGE = 16, 32
 GAP = 2
-# Lines below a picture, and the columns they may make it wider to.
-CAPTION, WIDEST = 3, 28
+# Lines of a caption, and its maximum width.
+CAPTION, MAX_WIDTH = 3, 28
 SHADES = " .:-=+*#%@"
 Pixel = tuple[int, int, int]
 
 
 class Samples(ScrollView, can_focus=True):
-    """A grid of pictures, as many beside one another as fit; `large` doubles their size."""
+    """A grid of thumbnails; `large` doubles their size."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"samples--caption", "samples--muted"}
     DEFAULT_CSS = """
@@ -43,7 +44,7 @@ class Samples(ScrollView, can_focus=True):
         Binding("k,up", "scroll_up", "Up", show=False, id="samples.up"),
         Binding("g,home", "scroll_home", "First", show=False, id="samples.first"),
         Binding("G,end", "scroll_end", "Last", show=False, id="samples.last"),
-        Binding("z", "toggle_size", "size", tooltip="Small or large pictures", id="samples.size"),
+        Binding("z", "toggle_size", "size", tooltip="Small or large images", id="samples.size"),
     ]
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
@@ -51,31 +52,31 @@ class Samples(ScrollView, can_focus=True):
         self.large = False
         self._samples: list[Sample] = []
         self._captions: list[tuple[str, ...]] = []
-        self._nothing = ""
+        self._empty_text = ""
         self._columns = 1
         self._tile = Size(SMALL, SMALL // 2 + CAPTION + 1)
 
-    def show(self, samples: Sequence[Sample], classes: Sequence[str], nothing: str = "no samples") -> None:
-        """Show `samples` in their order, or say `nothing`; a class without a name shows its number."""
+    def show(self, samples: Sequence[Sample], classes: Sequence[str], empty_text: str = "no samples") -> None:
+        """Show `samples` in order, or `empty_text` if there are none; unnamed classes show their index."""
         names = [plain(name, 60) for name in classes]
-        self._samples, self._nothing = list(samples), nothing
+        self._samples, self._empty_text = list(samples), empty_text
         self._captions = [_caption(sample, names) for sample in samples]
-        self._fit()
+        self._update_layout()
 
     def action_toggle_size(self) -> None:
         self.large = not self.large
-        self._fit()
+        self._update_layout()
 
     def on_resize(self, _: Resize) -> None:
-        self._fit()
+        self._update_layout()
 
-    def _fit(self) -> None:
+    def _update_layout(self) -> None:
         width = self.scrollable_content_region.width
         side = LARGE if self.large else SMALL
-        pictures = [_thumbnail_size(sample, side) for sample in self._samples]
+        sizes = [_thumbnail_size(sample, side) for sample in self._samples]
         caption = max((cell_len(line) for lines in self._captions for line in lines), default=0)
-        widest = max([picture.width for picture in pictures] + [min(caption, WIDEST)], default=side)
-        tallest = max((picture.height for picture in pictures), default=side)
+        widest = max([size.width for size in sizes] + [min(caption, MAX_WIDTH)], default=side)
+        tallest = max((size.height for size in sizes), default=side)
         self._tile = Size(max(1, min(widest, width)), (tallest + 1) // 2 + CAPTION + 1)
         self._columns = max(1, (width + GAP) // (self._tile.width + GAP))
         self.virtual_size = Size(width, -(-len(self._samples) // self._columns) * self._tile.height)
@@ -86,7 +87,7 @@ class Samples(ScrollView, can_focus=True):
         row, line = divmod(y + self.scroll_offset.y, self._tile.height)
         segments: list[Segment] = []
         if not self._samples and y == 0:
-            segments.append(Segment(self._nothing, self.get_component_rich_style("samples--muted")))
+            segments.append(Segment(self._empty_text, self.get_component_rich_style("samples--muted")))
         for number in range(row * self._columns, min((row + 1) * self._columns, len(self._samples))):
             tile = Strip(self._tile_line(number, line)).adjust_cell_length(self._tile.width + GAP)
             segments += tile
@@ -96,17 +97,17 @@ class Samples(ScrollView, can_focus=True):
         caption = line - (self._tile.height - CAPTION - 1)
         if 0 <= caption < CAPTION:
             style = self.get_component_rich_style(f"samples--{'caption' if caption else 'muted'}")
-            return [Segment(_shortened(self._captions[number][caption], self._tile.width), style)]
+            return [Segment(shorten(self._captions[number][caption], self._tile.width), style)]
         if caption == CAPTION:
             return []
-        picture = thumbnail(self._samples[number], LARGE if self.large else SMALL)
-        if picture is None:
+        image = thumbnail(self._samples[number], LARGE if self.large else SMALL)
+        if image is None:
             return [Segment("?", self.get_component_rich_style("samples--muted"))] if line == 0 else []
-        if 2 * line >= len(picture):
+        if 2 * line >= len(image):
             return []
-        upper = picture[2 * line]
-        lower = picture[2 * line + 1] if 2 * line + 1 < len(picture) else None
-        return _shaded(upper, lower) if self._colorless else _half_blocks(upper, lower)
+        upper = image[2 * line]
+        lower = image[2 * line + 1] if 2 * line + 1 < len(image) else None
+        return _ascii_shades(upper, lower) if self._colorless else _half_blocks(upper, lower)
 
     @property
     def _colorless(self) -> bool:
@@ -115,28 +116,28 @@ class Samples(ScrollView, can_focus=True):
 
 
 def _caption(sample: Sample, names: Sequence[str]) -> tuple[str, ...]:
-    """What it is ordered by, and the probabilities of the class it is and of the one it was taken for."""
+    """Return the lines of a caption: index and loss, true class, predicted class, each with its probability."""
     loss = "" if sample.loss is None else f"  loss {units.loss(sample.loss)}"
-    true, taken = (names[n] if 0 <= n < len(names) else str(n) for n in (sample.true, sample.predicted))
+    true, predicted = (names[n] if 0 <= n < len(names) else str(n) for n in (sample.true, sample.predicted))
     return (
         f"#{sample.index}{loss}",
-        _with_probability(true, sample.true_probability),
-        _with_probability(f"taken for {taken}", sample.probability),
+        _with_probability(f"true {true}", sample.true_probability),
+        _with_probability(f"predicted {predicted}", sample.probability),
     )
 
 
 def _with_probability(name: str, probability: float | None) -> str:
-    known = "" if probability is None else f"  {units.percent(probability)}"
-    return _shortened(name, WIDEST - len(known)) + known
+    suffix = "" if probability is None else f"  {units.percent(probability)}"
+    return shorten(name, MAX_WIDTH - len(suffix)) + suffix
 
 
 def thumbnail(sample: Sample, side: int) -> list[list[Pixel]] | None:
-    """Rows of (red, green, blue), at most `side` by `side`; None where the pixels are not what the sample says."""
-    return _reduced(sample.pixels, sample.height, sample.width, sample.channels, side)
+    """Return rows of (red, green, blue), at most `side` by `side`; None if the sample's pixels are inconsistent."""
+    return _downscale(sample.pixels, sample.height, sample.width, sample.channels, side)
 
 
 @lru_cache(maxsize=512)
-def _reduced(pixels: bytes, height: int, width: int, channels: int, side: int) -> list[list[Pixel]] | None:
+def _downscale(pixels: bytes, height: int, width: int, channels: int, side: int) -> list[list[Pixel]] | None:
     if channels not in (1, 3) or min(height, width) < 1 or len(pixels) != height * width * channels:
         return None
     factor = _factor(height, width, side)
@@ -146,10 +147,10 @@ def _reduced(pixels: bytes, height: int, width: int, channels: int, side: int) -
 
 
 def _mean(pixels: bytes, rows: range, columns: range, width: int, channels: int) -> Pixel:
-    """The mean over a box; of a large box only every so many pixels count, at most eight a side."""
+    """Average a box, using at most 8 by 8 of its pixels."""
     rows, columns = rows[:: -(-len(rows) // 8)], columns[:: -(-len(columns) // 8)]
-    places = [(y * width + x) * channels for y in rows for x in columns]
-    red, green, blue = (sum(pixels[place + c % channels] for place in places) // len(places) for c in range(3))
+    offsets = [(y * width + x) * channels for y in rows for x in columns]
+    red, green, blue = (sum(pixels[offset + c % channels] for offset in offsets) // len(offsets) for c in range(3))
     return red, green, blue
 
 
@@ -163,13 +164,13 @@ def _thumbnail_size(sample: Sample, side: int) -> Size:
 
 
 def _half_blocks(upper: list[Pixel], lower: list[Pixel] | None) -> list[Segment]:
-    """Two rows of pixels as one line of text: the upper is the ink of ▀, the lower its ground."""
+    """Draw two rows of pixels as one line of ▀: the upper row in the foreground, the lower in the background color."""
     if lower is None:
         return [Segment("▀", Style(color=_hex(pixel))) for pixel in upper]
     return [Segment("▀", _style(above, below)) for above, below in zip(upper, lower, strict=True)]
 
 
-def _shaded(upper: list[Pixel], lower: list[Pixel] | None) -> list[Segment]:
+def _ascii_shades(upper: list[Pixel], lower: list[Pixel] | None) -> list[Segment]:
     lights = [sum(above) + sum(below) for above, below in zip(upper, upper if lower is None else lower, strict=True)]
     return [Segment("".join(SHADES[light * (len(SHADES) - 1) // (6 * 255)] for light in lights))]
 
@@ -181,7 +182,3 @@ def _style(above: Pixel, below: Pixel) -> Style:
 
 def _hex(pixel: Pixel) -> str:
     return "#{:02x}{:02x}{:02x}".format(*pixel)
-
-
-def _shortened(text: str, width: int) -> str:
-    return text if cell_len(text) <= width else set_cell_size(text, max(0, width - 1)).rstrip() + "…"
