@@ -151,7 +151,7 @@ async def test_metrics_and_axes(three: list[RunFolder]) -> None:
         await pilot.press("M")
         await pilot.pause()
         overlay = app.screen.query_one(ComparisonCharts)
-        assert sum(chart.display for chart in overlay.charts) == 2 or len(overlay.shown) == 4
+        assert sum(chart.display for chart in overlay.charts) == 2 or len(overlay.shown_metrics) == 4
 
 
 async def test_seeds_are_taken_together(three: list[RunFolder]) -> None:
@@ -285,7 +285,7 @@ async def test_six_runs_are_seen_at_once(write_run: WriteRun, size: tuple[int, i
         assert " more" not in shown
         assert not re.search(r"\+\d", shown)
         for one in screen.columns:
-            assert len(re.findall(f"{one.identity.marker} [as]", shown)) >= 2  # of adamw and sgd
+            assert len(re.findall(f"{one.marker.marker} [as]", shown)) >= 2  # of adamw and sgd
 
 
 async def test_the_accuracy_to_reach_is_asked_for(three: list[RunFolder]) -> None:

@@ -12,7 +12,7 @@ from tuitrain.runs.sweeps.folder import create as create_sweep
 from tuitrain.screens.choose import ChooseScreen
 from tuitrain.screens.home import HomeScreen
 from tuitrain.screens.prompt import PromptScreen
-from tuitrain.widgets.charts.sparkline import spark
+from tuitrain.widgets.charts.sparkline import sparkline
 from tuitrain.widgets.messages import OpenComparison
 from tuitrain.widgets.tables.runs import RunTable
 from tuitrain.widgets.terminal.footer import FittingFooter
@@ -456,9 +456,9 @@ async def test_only_lines_that_change_are_drawn_again(app: TuitrainApp, write_ru
 
 
 def test_a_spark_shows_the_shape() -> None:
-    assert spark([0, 1, 2, 3], 2) == "⡠⠊"
-    assert spark([0, 1, 2, 3, 4], 5, braille=False) == "_.-~^"
-    assert spark([], 5) == spark([float("nan")], 5) == ""
-    assert spark([1.0, 1.0], 1) == "⣀"
-    assert len(spark(list(range(1000)), 7)) == 7
-    assert len(spark([1e308, -1e308, float("inf"), float("nan"), 0.0] * 50, 9)) == 9
+    assert sparkline([0, 1, 2, 3], 2) == "⡠⠊"
+    assert sparkline([0, 1, 2, 3, 4], 5, braille=False) == "_.-~^"
+    assert sparkline([], 5) == sparkline([float("nan")], 5) == ""
+    assert sparkline([1.0, 1.0], 1) == "⣀"
+    assert len(sparkline(list(range(1000)), 7)) == 7
+    assert len(sparkline([1e308, -1e308, float("inf"), float("nan"), 0.0] * 50, 9)) == 9

@@ -164,9 +164,10 @@ class _Talk:
         sweep, values = self._folder.sweep(), one.values or {}
         name = sweep.options.metric
         value = metric(one.state, name)
-        end = f". {plain(one.problem)}" if value is None else f", {analysis.title(name)} {analysis.shown(name, value)}"
+        score = f"{analysis.metric_title(name)} {analysis.format_metric(name, value)}"
+        end = f". {plain(one.problem)}" if value is None else f", {score}"
         text = f"trial {one.job.trial} {format_trial(values)} seed {sweep.seed(values, one.job.seed)}:"
-        text += f" {analysis.shown_status(one)}{end}"
+        text += f" {analysis.display_status(one)}{end}"
         self._console.print(Text(text))
 
 

@@ -149,7 +149,7 @@ class CompareScreen(PollingScreen):
 
     def _warm(self) -> None:
         """Between keys, what the first of each of them would have to wait for."""
-        if self._shown and self.query_one(ComparisonCharts).warm():
+        if self._shown and self.query_one(ComparisonCharts).prepare_next():
             self.set_timer(PAUSE, self._warm)
 
     @property
@@ -208,7 +208,7 @@ class CompareScreen(PollingScreen):
     def _table(self, comparison: Comparison) -> None:
         overlay, columns = self.query_one(ComparisonCharts), self.columns
         heads = [ColumnHead(self._marker(one), one.name, self._color(one)) for one in columns]
-        cursor = f"{overlay.shown[0].title} at {overlay.cursor}" if overlay.cursor else ""
+        cursor = f"{overlay.shown_metrics[0].title} at {overlay.cursor_text}" if overlay.cursor_text else ""
         table = rows(
             comparison,
             [one.ids for one in columns],
@@ -247,10 +247,10 @@ class CompareScreen(PollingScreen):
         return Content.styled(f"{self._marker(one)} {one.name}", self._color(one))
 
     def _marker(self, one: RunSeries) -> str:
-        return one.identity.marker if self._utf8 else one.identity.ascii
+        return one.marker.marker if self._utf8 else one.marker.ascii
 
     def _color(self, one: RunSeries) -> str:
-        return "rgb({},{},{})".format(*theme_color(self.app, f"series-{one.identity.number}"))
+        return "rgb({},{},{})".format(*theme_color(self.app, f"series-{one.marker.number}"))
 
     def _look(self) -> Styles:
         names = ("foreground-muted", "success", "error", "warning")

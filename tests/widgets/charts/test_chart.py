@@ -303,13 +303,13 @@ async def test_log_and_smoothing_are_said_and_drawn() -> None:
         assert str(chart.border_subtitle) == "step · linear"
         before = shown(chart).plain
         chart.toggle_log()
-        chart.smoother(2)
+        chart.change_smoothing(2)
         await pilot.pause()
         assert str(chart.border_subtitle) == "step · log · smooth 0.6"
         assert shown(chart).plain != before
-        chart.smoother(99)
+        chart.change_smoothing(99)
         assert chart.view.smooth == 0.99
-        chart.smoother(-99)
+        chart.change_smoothing(-99)
         assert chart.view.smooth == 0
         chart.toggle_log()
         await pilot.pause()

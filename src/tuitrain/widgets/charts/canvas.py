@@ -1,4 +1,4 @@
-"""Lines on rows of cells. Alone to draw with plotext."""
+"""Draw lines on a grid of cells. The only module that uses plotext."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from tuitrain.text import plain
 from tuitrain.widgets.charts.line import Line, Mark, sign
-from tuitrain.widgets.charts.raster import Point, Run, braille, dots, whole
+from tuitrain.widgets.charts.raster import Point, Run, braille_cells, character_cells, rasterize
 from tuitrain.widgets.terminal.colors import RGB
 
 Cell = tuple[str, RGB | None]
@@ -21,8 +21,11 @@ _COLORED = re.compile(r"(?:\x1b\[38;2;(\d+);(\d+);(\d+)m)?([^\x1b]+)(?:\x1b\[0m)
 
 @dataclass(frozen=True)
 class Trace:
-    """A line in the unit square that is what is seen: `runs` are the points that follow each other, some of them
-    outside, `strokes` is what can be seen of the lines through them."""
+    """A line scaled to the unit square, which is the visible area.
+
+    `runs` are sequences of consecutive points, possibly outside; `strokes` are the visible parts of the lines through
+    them.
+    """
 
     line: Line
     runs: list[Run]
@@ -30,7 +33,7 @@ class Trace:
 
 
 class Canvas:
-    """Rows of cells, each a character and its colour, the top row first."""
+    """Rows of cells, top row first; a cell is a character and a color."""
 
     def __init__(self, width: int, height: int, braille: bool) -> None:
         self.width, self.height, self.braille = width, height, braille
@@ -43,51 +46,49 @@ class Canvas:
         return copy
 
     def cell(self, point: Point) -> tuple[int, int]:
-        """Column and row of a point of the unit square."""
-        column, row = (int((dots - 1) * place + 0.5) for dots, place in zip(self.dots, point, strict=True))
+        """Return column and row of a point in the unit square."""
+        column, row = (int((dots - 1) * value + 0.5) for dots, value in zip(self.dots, point, strict=True))
         return (column // 2, self.height - 1 - row // 4) if self.braille else (column, self.height - 1 - row)
 
     def trace(self, traces: Sequence[tuple[int, Trace]]) -> None:
-        """Draw lines, each with its place among all, over what is there: the last on top, and then what stands alone or
-        tells a line from the others."""
+        """Draw lines with their indices, the last one on top; then draw isolated points and markers above them."""
         signs = [sign(trace.line, index, self.braille) for index, trace in traces]
         cells: dict[tuple[int, int], Cell] = {}
         for (_, trace), character in zip(traces, signs, strict=True):
-            columns = dots(trace.strokes, *self.dots)
-            for column, row, drawn in braille(columns) if self.braille else whole(columns, character):
+            columns = rasterize(trace.strokes, *self.dots)
+            for column, row, drawn in braille_cells(columns) if self.braille else character_cells(columns, character):
                 cells[column, row] = (drawn, trace.line.color)
         if cells:
-            self._lay(_plotted(cells, self.width, self.height))
+            self._overlay(_plot(cells, self.width, self.height))
         for (index, trace), character in zip(traces, signs, strict=True):
-            alone = [run[0] for run in trace.runs if len(run) == 1]
-            self._stamp(alone, "•" if character == "─" else character, trace.line.color)
+            isolated = [run[0] for run in trace.runs if len(run) == 1]
+            self._draw_markers(isolated, "•" if character == "─" else character, trace.line.color)
             if not trace.line.joined or (self.braille and character != "─"):
-                spots = [point for run in trace.runs for point in run]
-                self._stamp(spots, character, trace.line.color, index if trace.line.joined else None)
+                points = [point for run in trace.runs for point in run]
+                self._draw_markers(points, character, trace.line.color, index if trace.line.joined else None)
 
-    def _lay(self, rows: list[Row]) -> None:
+    def _overlay(self, rows: list[Row]) -> None:
         for row, new in zip(self.rows, rows, strict=True):
             for column, cell in enumerate(new):
                 if cell[1] is not None:
                     row[column] = cell
 
-    def _stamp(self, spots: list[Point], character: str, color: RGB, index: int | None = None) -> None:
-        """Set the character at the spots; only here and there if they are many and `index` is given, which shifts it
-        against those of other lines."""
-        gap, due = 0, 0
-        if index is not None and len(spots) > self.width // 4:
+    def _draw_markers(self, points: list[Point], character: str, color: RGB, index: int | None = None) -> None:
+        """Draw the character at the points. With an `index`, thin out many points, staggered against other lines."""
+        gap, next_column = 0, 0
+        if index is not None and len(points) > self.width // 4:
             gap = max(self.width // 5, 6)
-            due = (3 * index + 2) % gap
-        for column, row in (self.cell((x, y)) for x, y in spots if 0 <= x <= 1 and 0 <= y <= 1):
-            if column >= due:
+            next_column = (3 * index + 2) % gap
+        for column, row in (self.cell((x, y)) for x, y in points if 0 <= x <= 1 and 0 <= y <= 1):
+            if column >= next_column:
                 self.rows[row][column] = (character, color)
-                due = column + gap if gap else 0
+                next_column = column + gap if gap else 0
 
-    def mark(self, mark: Mark, place: float | None) -> None:
-        """A vertical line where nothing else is, its label beside its top."""
-        if place is None or not 0 <= place <= 1:
+    def draw_mark(self, mark: Mark, x: float | None) -> None:
+        """Draw a vertical line behind everything else, with its label at the top."""
+        if x is None or not 0 <= x <= 1:
             return
-        column, _ = self.cell((place, 0.0))
+        column, _ = self.cell((x, 0.0))
         for row in self.rows:
             if row[column][0] == " ":
                 row[column] = ("│" if self.braille else ":", mark.color)
@@ -100,8 +101,8 @@ class Canvas:
 
 @cache
 def _plotext() -> Any:
-    """With a figure that shows nothing but what is plotted; made anew for each picture it takes an eighth longer."""
-    import plotext  # here, since it takes as long as all that is needed to start
+    """Return plotext with a bare figure; creating the figure for each picture would take an eighth longer."""
+    import plotext  # Slow to import: as long as everything else at the start.
 
     plotext.clear_figure()
     plotext.limitsize(False, False)
@@ -112,8 +113,8 @@ def _plotext() -> Any:
     return plotext
 
 
-def _plotted(cells: Mapping[tuple[int, int], Cell], width: int, height: int) -> list[Row]:
-    """The cells, each at its column and its row from below, on rows."""
+def _plot(cells: Mapping[tuple[int, int], Cell], width: int, height: int) -> list[Row]:
+    """Place cells, by column and row from the bottom, on rows."""
     plotext = _plotext()
     plotext.clear_data()
     plotext.plotsize(width, height)

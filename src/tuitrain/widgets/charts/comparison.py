@@ -1,4 +1,4 @@
-"""Curves of several runs over each other, one metric or several, moved about in together."""
+"""Charts that overlay the curves of several runs, for one or several metrics."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -28,46 +28,48 @@ from tuitrain.widgets.charts.series import (
 from tuitrain.widgets.terminal.colors import RGB, theme_color
 
 GRID = 4
-# A chart beside or above another has at least so many columns and rows.
-NARROWEST, LOWEST = 30, 9
-FAINT = 0.45
+# The minimum size of a chart in the grid.
+MIN_WIDTH, MIN_HEIGHT = 30, 9
+# The opacity of the lines around a mean.
+BAND_OPACITY = 0.45
+MAX_BANDS = 64
 
 
 class ComparisonCharts(Container, can_focus=True):
-    """One chart, or several with one x axis and one cursor. `metric` is the place in METRICS of the first."""
+    """One or several charts with a common view and cursor; `metric` is the index of the first one in METRICS."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("m", "metric(1)", "metric", tooltip="The next metric: accuracy, loss, learning rate, …"),
-        Binding("x", "axis", "axis", tooltip="Along the x axis: steps, epochs, seconds of training, wall time"),
-        Binding("g", "log", "log", tooltip="Logarithmic y axis"),
-        Binding("O", "robust", tooltip="Let outliers set the limits of the y axis, or not", show=False),
-        Binding("e", "extremes", tooltip="Lowest and highest values, or means, of what shares a column", show=False),
-        Binding("plus,equals_sign", "smoother(1)", "smooth", key_display="+", tooltip="Smoother", show=False),
-        Binding("minus", "smoother(-1)", key_display="-", tooltip="Less smooth", show=False),
-        Binding("left,h", "cursor(-1)", tooltip="Cursor to the left: read the values there", show=False),
-        Binding("right,l", "cursor(1)", tooltip="Cursor to the right: read the values there", show=False),
-        Binding("i", "zoom(2.0)", tooltip="Closer, around the cursor", show=False),
-        Binding("o", "zoom(0.5)", tooltip="Farther away", show=False),
-        Binding("left_square_bracket", "pan(-0.25)", key_display="[", tooltip="Move to the left", show=False),
-        Binding("right_square_bracket", "pan(0.25)", key_display="]", tooltip="Move to the right", show=False),
-        Binding("0", "reset", tooltip="All of the curves, no cursor", show=False),
+        Binding("m", "metric(1)", "metric", tooltip="Next metric: accuracy, loss, learning rate, …"),
+        Binding("x", "axis", "axis", tooltip="Change the x axis: steps, epochs, seconds, wall time"),
+        Binding("g", "log", "log", tooltip="Log-scale y axis"),
+        Binding("O", "robust", tooltip="Include or exclude outliers in the y limits", show=False),
+        Binding("e", "extremes", tooltip="Show extremes or means of points that share a column", show=False),
+        Binding("plus,equals_sign", "smooth(1)", "smooth", key_display="+", tooltip="Smooth more", show=False),
+        Binding("minus", "smooth(-1)", key_display="-", tooltip="Smooth less", show=False),
+        Binding("left,h", "cursor(-1)", tooltip="Move the cursor left, to read values", show=False),
+        Binding("right,l", "cursor(1)", tooltip="Move the cursor right", show=False),
+        Binding("i", "zoom(2.0)", tooltip="Zoom in at the cursor", show=False),
+        Binding("o", "zoom(0.5)", tooltip="Zoom out", show=False),
+        Binding("left_square_bracket", "pan(-0.25)", key_display="[", tooltip="Pan left", show=False),
+        Binding("right_square_bracket", "pan(0.25)", key_display="]", tooltip="Pan right", show=False),
+        Binding("0", "reset", tooltip="Reset zoom and cursor", show=False),
     ]
     DEFAULT_CSS = """
     ComparisonCharts { layout: grid; grid-size: 1; height: 1fr; width: 1fr; }
     """
 
     def __init__(self, changed: Callable[[], None] = lambda: None, *, id: str | None = None) -> None:
-        """`changed` is called when the metric, the axis or the cursor has; what was a message would be seen a frame
-        later than the curves."""
+        """`changed` is called after a change of metric, axis or cursor. A message would arrive one frame after the
+        curves."""
         super().__init__(id=id)
         self.changed = changed
         self.charts = [Chart(home=View(robust=True)) for _ in range(GRID)]
         for chart in self.charts[1:]:
-            chart.thinned, chart.middles = self.charts[0].thinned, self.charts[0].middles
+            chart.reducer = self.charts[0].reducer
         self.metric = 0
         self.axis: XAxis = "epoch"
-        self._several = False
-        self._drawn: Sequence[RunSeries] = ()
+        self._grid_shown = False
+        self._series: Sequence[RunSeries] = ()
         self._top = ""
         self._bands: dict[object, tuple[list[float], ...]] = {}
 
@@ -75,172 +77,171 @@ class ComparisonCharts(Container, can_focus=True):
         yield from self.charts
 
     def on_mount(self) -> None:
-        self._label()
-        # On the screen's theme the colours of the lines depend, too.
+        self._update_labels()
         self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
 
     def on_resize(self) -> None:
         self._arrange()
 
-    def show(self, drawn: Sequence[RunSeries], top: str = "") -> None:
-        """What has the id `top` lies above the others."""
-        self._drawn, self._top = drawn, top
+    def show(self, series: Sequence[RunSeries], top: str = "") -> None:
+        """Draw the series, the one with the id `top` above the others."""
+        self._series, self._top = series, top
         self._draw()
 
     @property
-    def shown(self) -> list[CurveMetric]:
-        """The metrics of the charts that are seen."""
-        return [METRICS[(self.metric + place) % len(METRICS)] for place in range(self._count)]
+    def shown_metrics(self) -> list[CurveMetric]:
+        """The metrics of the visible charts."""
+        return [METRICS[(self.metric + offset) % len(METRICS)] for offset in range(self._count)]
 
     @property
-    def cursor(self) -> str:
-        """Where the cursor stands, in words; empty where there is none."""
-        at = self.charts[0].cursor
-        return "" if at is None else f"{self.axis} {self.charts[0].x_format(at)}"
+    def cursor_text(self) -> str:
+        """The position of the cursor, such as "epoch 3", or an empty string."""
+        x = self.charts[0].cursor
+        return "" if x is None else f"{self.axis} {self.charts[0].x_format(x)}"
 
     def values(self) -> dict[str, str]:
-        """By the id of each run, or of each group's first, what it shows of the first metric at the cursor."""
+        """Return the formatted value of the first metric at the cursor, by series id."""
         chart, text = self.charts[0], METRICS[self.metric].text
         named = [text(value) for line, value in zip(chart.lines, chart.values(), strict=True) if line.name]
-        return {drawn.id: value for drawn, value in zip(self._drawn, named, strict=False)}
+        return {series.id: value for series, value in zip(self._series, named, strict=False)}
 
     @property
     def _count(self) -> int:
-        if not self._several:
+        if not self._grid_shown:
             return 1
-        across, down = self._across, 2 if self.size.height >= 2 * LOWEST else 1
-        return min(GRID, across * down)
+        columns, rows = self._grid_columns, 2 if self.size.height >= 2 * MIN_HEIGHT else 1
+        return min(GRID, columns * rows)
 
     @property
-    def _across(self) -> int:
-        return 2 if self._several and self.size.width >= 2 * NARROWEST else 1
+    def _grid_columns(self) -> int:
+        return 2 if self._grid_shown and self.size.width >= 2 * MIN_WIDTH else 1
 
     def _arrange(self) -> None:
-        if self.styles.grid_size_columns != self._across:
-            self.styles.grid_size_columns = self._across
-        for place, chart in enumerate(self.charts):
-            if chart.display != (place < self._count):
-                chart.display = place < self._count
-        self._label()
+        if self.styles.grid_size_columns != self._grid_columns:
+            self.styles.grid_size_columns = self._grid_columns
+        for index, chart in enumerate(self.charts):
+            if chart.display != (index < self._count):
+                chart.display = index < self._count
+        self._update_labels()
         self._draw()
 
-    def _label(self) -> None:
-        for chart, metric in zip(self.charts, self.shown, strict=False):
-            chart.label(metric.title, self.axis, x_formatter(self.axis), metric.text, metric.percent)
+    def _update_labels(self) -> None:
+        for chart, metric in zip(self.charts, self.shown_metrics, strict=False):
+            chart.set_labels(metric.title, self.axis, x_formatter(self.axis), metric.text, metric.percent)
 
     def _draw(self) -> None:
         if not self.is_mounted:
             return
-        for chart, metric in zip(self.charts, self.shown, strict=False):
-            lines = [(drawn.id == self._top, line) for drawn in self._drawn for line in self._lines(drawn, metric)]
-            chart.update([line for _, line in lines], top=[place for place, (top, _) in enumerate(lines) if top])
+        for chart, metric in zip(self.charts, self.shown_metrics, strict=False):
+            lines = [(series.id == self._top, line) for series in self._series for line in self._lines(series, metric)]
+            chart.update([line for _, line in lines], top=[index for index, (top, _) in enumerate(lines) if top])
 
-    def _lines(self, drawn: RunSeries, metric: CurveMetric) -> list[Line]:
-        color = theme_color(self, f"series-{drawn.identity.number}")
-        marker = drawn.identity.marker if self.charts[0].braille else drawn.identity.ascii
-        if len(drawn.runs) == 1:
-            run = drawn.runs[0]
+    def _lines(self, series: RunSeries, metric: CurveMetric) -> list[Line]:
+        color = theme_color(self, f"series-{series.marker.number}")
+        marker = series.marker.marker if self.charts[0].braille else series.marker.ascii
+        if len(series.runs) == 1:
+            run = series.runs[0]
             curve, key = metric.curve(run), self._cache_key(run, metric)
             x, y = x_values(self.axis, run, curve), curve[metric.column]
-            return [Line(drawn.name, x, y, color, marker, cache_key=key)]
-        x, mean, low, high = self._band(drawn, metric)
+            return [Line(series.name, x, y, color, marker, cache_key=key)]
+        x, mean, low, high = self._band(series, metric)
         if metric.percent:
             low, high = [max(value, 0.0) for value in low], [min(value, 1.0) for value in high]
-        background = theme_color(self, "background")
-        faint = _mixed(background, color, FAINT)
+        faint = _blend(theme_color(self, "background"), color, BAND_OPACITY)
         return [
             Line("", x, low, faint),
             Line("", x, high, faint),
-            Line(drawn.name, x, mean, color, marker),
+            Line(series.name, x, mean, color, marker),
         ]
 
     def _cache_key(self, run: Follower, metric: CurveMetric) -> tuple[object, object]:
         return cache_key(self.axis, run, metric.split, metric.column)
 
-    def warm(self) -> bool:
-        """Do a little of what the next keys may need of long runs; False: nothing is left to do."""
-        runs = [run for drawn in self._drawn for run in drawn.runs]
+    def prepare_next(self) -> bool:
+        """Reduce one more curve that a key may show; return False when all are cached."""
+        runs = [run for series in self._series for run in series.runs]
         for extremes, metric, run in product((False, True), METRICS, runs):
-            known, y = self._cache_key(run, metric), metric.curve(run)[metric.column]
-            if block_size(len(y)) > 1 and (known[1], extremes) not in self.charts[0].thinned:
-                self.charts[0].thin(Line("", (), y, (0, 0, 0), cache_key=known), extremes)
+            y = metric.curve(run)[metric.column]
+            line = Line("", (), y, (0, 0, 0), cache_key=self._cache_key(run, metric))
+            if block_size(len(y)) > 1 and not self.charts[0].reducer.has(line, extremes):
+                self.charts[0].reducer.reduce_curve(line, extremes)
                 return True
         return False
 
-    def _band(self, drawn: RunSeries, metric: CurveMetric) -> tuple[list[float], ...]:
-        """Of a thinned group, kept until one of its runs goes on."""
-        key = tuple(self._cache_key(run, metric) for run in drawn.runs)
+    def _band(self, series: RunSeries, metric: CurveMetric) -> tuple[list[float], ...]:
+        """Return the mean and band of a group, cached until one of its runs changes."""
+        key = tuple(self._cache_key(run, metric) for run in series.runs)
         if key not in self._bands:
             curves = [
-                (x_values(self.axis, run, metric.curve(run)), metric.curve(run)[metric.column]) for run in drawn.runs
+                (x_values(self.axis, run, metric.curve(run)), metric.curve(run)[metric.column]) for run in series.runs
             ]
             every = block_size(max(len(y) for _, y in curves))
-            points: Iterable[Points] = ((thinned.x(x), thinned.y) for x, y in curves for thinned in [reduce(y, every)])
-            if len(self._bands) > 64:
+            points: Iterable[Points] = ((reduced.x(x), reduced.y) for x, y in curves for reduced in [reduce(y, every)])
+            if len(self._bands) > MAX_BANDS:
                 self._bands.clear()
             self._bands[key] = mean_band(list(points if every > 1 else curves))
         return self._bands[key]
 
-    def action_metric(self, places: int) -> None:
-        self.metric = (self.metric + places) % len(METRICS)
-        self._label()
+    def action_metric(self, steps: int) -> None:
+        self.metric = (self.metric + steps) % len(METRICS)
+        self._update_labels()
         self._draw()
         self.changed()
 
     def action_grid(self) -> None:
-        self._several = not self._several
+        self._grid_shown = not self._grid_shown
         self._arrange()
-        if self._several and self._count == 1:
-            self.notify("There is no room for a second chart: make this one larger with z.", timeout=3)
+        if self._grid_shown and self._count == 1:
+            self.notify("No room for a second chart: enlarge this one with z", timeout=3)
 
     def action_axis(self) -> None:
         self.axis = AXES[(AXES.index(self.axis) + 1) % len(AXES)]
         for chart in self.charts:
             chart.view, chart.cursor = replace(chart.view, x_from=None, x_to=None), None
-        self._label()
+        self._update_labels()
         self._draw()
         self.changed()
 
     def action_log(self) -> None:
         self.charts[0].toggle_log()
-        self._share()
+        self._share_view()
 
     def action_robust(self) -> None:
         self.charts[0].toggle_robust()
-        self._share()
+        self._share_view()
 
     def action_extremes(self) -> None:
         self.charts[0].toggle_extremes()
-        self._share()
+        self._share_view()
 
-    def action_smoother(self, steps: int) -> None:
-        self.charts[0].smoother(steps)
-        self._share()
+    def action_smooth(self, steps: int) -> None:
+        self.charts[0].change_smoothing(steps)
+        self._share_view()
 
     def action_cursor(self, columns: int) -> None:
         self.charts[0].move_cursor(columns)
-        self._share()
+        self._share_view()
         self.changed()
 
     def action_zoom(self, factor: float) -> None:
         self.charts[0].zoom(factor)
-        self._share()
+        self._share_view()
 
     def action_pan(self, fraction: float) -> None:
         self.charts[0].pan(fraction)
-        self._share()
+        self._share_view()
 
     def action_reset(self) -> None:
         self.charts[0].reset()
-        self._share()
+        self._share_view()
         self.changed()
 
-    def _share(self) -> None:
-        """The view of the first chart is that of all."""
+    def _share_view(self) -> None:
+        """Copy view and cursor of the first chart to the others."""
         for chart in self.charts[1:]:
             chart.view, chart.cursor = self.charts[0].view, self.charts[0].cursor
 
 
-def _mixed(ground: RGB, color: RGB, part: float) -> RGB:
-    red, green, blue = (round(one + part * (other - one)) for one, other in zip(ground, color, strict=True))
+def _blend(background: RGB, color: RGB, opacity: float) -> RGB:
+    red, green, blue = (round(low + opacity * (high - low)) for low, high in zip(background, color, strict=True))
     return red, green, blue

@@ -1,4 +1,4 @@
-"""Which line of a chart is which, in few rows."""
+"""The legend of a chart in one or two rows."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,13 +9,13 @@ from rich.text import Text
 
 from tuitrain.widgets.run_names import shortened
 
-# Cells of a name at least, where more rows would be too many, and where another row gives it more.
-SHORTEST, SHORT = 3, 6
+# The minimum width of a name on the last possible row, and before another row is added.
+MIN_NAME, COMFORTABLE_NAME = 3, 6
 GAP = 2
 
 
 class Entry(NamedTuple):
-    """`value` stands behind the name; `top` entries are shown before others where there is no room for all."""
+    """A sign, a name and optionally a value. `top` entries come first if there is no room for all."""
 
     sign: str
     name: str
@@ -24,38 +24,40 @@ class Entry(NamedTuple):
     value: str = ""
 
 
-def legend(entries: Sequence[Entry], width: int, most: int) -> list[Text]:
-    """In one row where names need not be cut to less than SHORT, else in up to `most`; where even that is too little,
-    as many entries as there is room for, and how many more there are. At least one row."""
-    for rows in range(1, most + 1):
-        for room in _rooms(entries, width, rows, SHORT if rows < most else SHORTEST):
-            lines = _lines(_texts(entries, room, align=rows > 1), Text(), width)
+def legend(entries: Sequence[Entry], width: int, max_rows: int) -> list[Text]:
+    """Arrange the entries in as few rows as possible, at least one.
+
+    Names are shortened if necessary. If `max_rows` rows are not enough, the last entry counts the missing ones: "+3".
+    """
+    for rows in range(1, max_rows + 1):
+        for room in _name_widths(entries, width, rows, COMFORTABLE_NAME if rows < max_rows else MIN_NAME):
+            lines = _wrap(_entry_texts(entries, room, align=rows > 1), Text(), width)
             if len(lines) <= rows:
                 return lines
-    return _some(entries, Text(), width, most, SHORT)
+    return _truncated(entries, Text(), width, max_rows, COMFORTABLE_NAME)
 
 
 def readings(entries: Sequence[Entry], start: Text, width: int, rows: int) -> list[Text]:
-    """`start` and the entries with their values, without names where there is no room for these."""
-    for room in (*_rooms(entries, width, rows, SHORTEST), 0):
-        lines = _lines(_texts(entries, room), start, width)
+    """Arrange `start` and the entries with their values; drop the names if there is no room."""
+    for room in (*_name_widths(entries, width, rows, MIN_NAME), 0):
+        lines = _wrap(_entry_texts(entries, room), start, width)
         if len(lines) <= rows:
             return lines
-    return _some(entries, start, width, rows, 0)
+    return _truncated(entries, start, width, rows, 0)
 
 
-def _rooms(entries: Sequence[Entry], width: int, rows: int, shortest: int) -> list[int]:
-    """Cells of a name that may do: those of the longest, and an equal share of the rows."""
+def _name_widths(entries: Sequence[Entry], width: int, rows: int, shortest: int) -> list[int]:
+    """Return the name widths to try: that of the longest name, and an equal share of the rows."""
     if not entries:
         return []
-    across = -(-len(entries) // rows)
+    per_row = -(-len(entries) // rows)
     rest = max(cell_len(entry.sign) + 1 + cell_len(entry.value) for entry in entries)
-    share = (width + GAP) // across - GAP - rest
+    share = (width + GAP) // per_row - GAP - rest
     longest = max(cell_len(entry.name) for entry in entries)
     return [longest, *([share] if shortest <= share < longest else [])]
 
 
-def _texts(entries: Sequence[Entry], room: int, *, align: bool = False) -> list[Text]:
+def _entry_texts(entries: Sequence[Entry], room: int, *, align: bool = False) -> list[Text]:
     names = shortened(tuple(entry.name for entry in entries), room) if room else ("",) * len(entries)
     texts = [
         Text.assemble((f"{entry.sign} {name}" if name else entry.sign, entry.style), entry.value)
@@ -67,8 +69,8 @@ def _texts(entries: Sequence[Entry], room: int, *, align: bool = False) -> list[
     return texts
 
 
-def _lines(texts: Sequence[Text], start: Text, width: int) -> list[Text]:
-    """As few as hold all texts."""
+def _wrap(texts: Sequence[Text], start: Text, width: int) -> list[Text]:
+    """Wrap the texts into as few lines as possible."""
     lines = [start.copy()]
     for text in texts:
         gap = Text(" " * GAP if lines[-1] else "")
@@ -79,14 +81,14 @@ def _lines(texts: Sequence[Text], start: Text, width: int) -> list[Text]:
     return lines
 
 
-def _some(entries: Sequence[Entry], start: Text, width: int, rows: int, room: int) -> list[Text]:
+def _truncated(entries: Sequence[Entry], start: Text, width: int, rows: int, room: int) -> list[Text]:
     if width < 1:
         return [Text()]
     first = sorted(entries, key=lambda entry: not entry.top)
-    texts = _texts(first, room)
+    texts = _entry_texts(first, room)
     lines = [start]
-    for fitting in range(len(texts) - 1, 0, -1):
-        lines = _lines([*texts[:fitting], Text(f"+{len(texts) - fitting}")], start, width)
+    for count in range(len(texts) - 1, 0, -1):
+        lines = _wrap([*texts[:count], Text(f"+{len(texts) - count}")], start, width)
         if len(lines) <= rows:
             break
     for line in lines:

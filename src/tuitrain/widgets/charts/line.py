@@ -1,4 +1,4 @@
-"""What a chart is given: curves, and places to mark."""
+"""The data that a chart draws: curves and marks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +13,12 @@ PLAIN = ".*+xo#"
 
 @dataclass(frozen=True)
 class Line:
-    """A curve over ascending `x`. `marker`: BRAILLE for a line alone, or a character that is set along it; where it is
-    not `joined` there are the characters alone. A line without a name is not in the legend.
+    """A curve over ascending `x`. A line without a name is not listed in the legend.
 
-    `stamp`, where it is given, has another first value whenever `x` has changed and another second one whenever `y`
-    has, and spares comparing them. `every` is how many rows of the run each point stands for."""
+    `marker` is a character drawn along the line, or BRAILLE for none; if not `joined`, only markers are drawn.
+    The two parts of `cache_key` change with `x` and with `y`, which saves comparing them. `every` is the number of
+    logged rows per point.
+    """
 
     name: str
     x: Sequence[float]
@@ -39,7 +40,7 @@ class Mark:
 
 
 def sign(line: Line, index: int, braille: bool = True) -> str:
-    """The character that tells a line from the others without its colour; `index`: its place among them."""
+    """Return the character that identifies a line without color; `index` is its index in the chart."""
     single = line.marker if line.marker != BRAILLE and cell_len(line.marker) == 1 else ""
     if braille:
         return "─" if line.marker == BRAILLE else single or "•"

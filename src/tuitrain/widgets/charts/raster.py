@@ -1,4 +1,4 @@
-"""Lines as dots, and dots as characters."""
+"""Rasterize lines to dots, and dots to characters."""
 
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
@@ -6,20 +6,22 @@ from itertools import pairwise
 Point = tuple[float, float]
 Run = list[Point]
 
-# The characters of four dots above each other at the left and the right of a cell; the lowest bit is the lowest dot.
+# Braille bits of the four dots in the left and right column of a cell, indexed by a bit mask from the bottom up.
 _LEFT, _RIGHT = (
-    [sum(dot for place, dot in enumerate(dots) if bits >> place & 1) for bits in range(16)]
+    [sum(dot for row, dot in enumerate(dots) if bits >> row & 1) for bits in range(16)]
     for dots in ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
 )
 
 
-def dots(strokes: Iterable[Run], across: int, down: int) -> list[int]:
-    """Of lines through points of the unit square, in which x ascends, the dots: for each column a number that has a bit
-    for each row, the lowest row's first (Bresenham 1965)."""
-    columns = [0] * across
+def rasterize(strokes: Iterable[Run], width: int, height: int) -> list[int]:
+    """Draw lines through points of the unit square with ascending x (Bresenham 1965).
+
+    Return one integer per column of dots, whose bits are the rows from the bottom up.
+    """
+    columns = [0] * width
     for stroke in strokes:
-        places = [(int((across - 1) * x + 0.5), int((down - 1) * y + 0.5)) for x, y in stroke]
-        for (x0, y0), (x1, y1) in pairwise(places):
+        points = [(int((width - 1) * x + 0.5), int((height - 1) * y + 0.5)) for x, y in stroke]
+        for (x0, y0), (x1, y1) in pairwise(points):
             slope = (y1 - y0) / (x1 - x0) if x1 > x0 else 0.0
             if abs(slope) <= 1 and x1 > x0:
                 for x in range(x0, x1 + 1):
@@ -33,8 +35,8 @@ def dots(strokes: Iterable[Run], across: int, down: int) -> list[int]:
     return columns
 
 
-def braille(columns: list[int]) -> Iterator[tuple[int, int, str]]:
-    """The cells that have dots, two across and four down: column, row from below, and character."""
+def braille_cells(columns: list[int]) -> Iterator[tuple[int, int, str]]:
+    """Yield column, row from the bottom, and braille character of each cell with dots."""
     for column in range(len(columns) // 2):
         left, right = columns[2 * column : 2 * column + 2]
         rest = left | right
@@ -44,20 +46,20 @@ def braille(columns: list[int]) -> Iterator[tuple[int, int, str]]:
             rest = rest >> 4 * (row + 1) << 4 * (row + 1)
 
 
-def whole(columns: list[int], character: str) -> Iterator[tuple[int, int, str]]:
-    """The same where each dot is a cell with this character."""
+def character_cells(columns: list[int], character: str) -> Iterator[tuple[int, int, str]]:
+    """Yield column, row from the bottom, and `character` for each dot."""
     for column, rest in enumerate(columns):
         for row in range(rest.bit_length()):
             if rest >> row & 1:
                 yield column, row, character
 
 
-def inside(run: Run) -> list[Run]:
-    """The parts of a line that lie in the unit square."""
-    seen = [0 <= x <= 1 and 0 <= y <= 1 for x, y in run]
+def clip_to_square(run: Run) -> list[Run]:
+    """Return the parts of a line inside the unit square."""
+    inside = [0 <= x <= 1 and 0 <= y <= 1 for x, y in run]
     parts: list[Run] = []
-    for place, (start, stop) in enumerate(pairwise(run)):
-        cut = (start, stop) if seen[place] and seen[place + 1] else _clip(start, stop)
+    for index, (start, stop) in enumerate(pairwise(run)):
+        cut = (start, stop) if inside[index] and inside[index + 1] else _clip(start, stop)
         if cut and parts and parts[-1][-1] == cut[0]:
             parts[-1].append(cut[1])
         elif cut:
@@ -66,7 +68,7 @@ def inside(run: Run) -> list[Run]:
 
 
 def _clip(start: Point, stop: Point) -> tuple[Point, Point] | None:
-    """What of a straight line lies in the unit square (Liang and Barsky 1984)."""
+    """Clip a straight line to the unit square (Liang and Barsky 1984)."""
     enter, leave = 0.0, 1.0
     for a, b in zip(start, stop, strict=True):
         if a == b and not 0 <= a <= 1:

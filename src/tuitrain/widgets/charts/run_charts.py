@@ -1,4 +1,4 @@
-"""A run's rows as pairs of charts, moved about in together."""
+"""Pairs of charts of one run: loss and accuracy, gradient norms and learning rate."""
 
 from bisect import bisect_right
 from typing import ClassVar
@@ -16,33 +16,34 @@ from tuitrain.widgets.charts.render import View
 from tuitrain.widgets.charts.series import AXES, XAxis, cache_key, metric_curve, start_time, x_formatter, x_values
 from tuitrain.widgets.terminal.colors import RGB, theme_color
 
-# What may be seen beside each other; narrower, the charts take turns.
+# The width from which both charts are shown side by side.
 PAIR = 72
-MARKED = {"lr": "lr", "drop": "lr", "paused": "paused", "continued": "resumed", "epochs": "epochs"}
+# The labels of the events marked in the charts.
+EVENT_LABELS = {"lr": "lr", "drop": "lr", "paused": "paused", "continued": "resumed", "epochs": "epochs"}
 
 
 class ChartPair(Container, can_focus=True):
-    """Two charts with one x axis and one cursor; `z` shows one of them alone."""
+    """Two charts with a common x axis and cursor; `z` shows one of them alone."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("z", "turn", "zoom", tooltip="One chart alone, the other, both", id="chart.turn"),
+        Binding("z", "turn", "zoom", tooltip="Show the first chart, the second, or both", id="chart.turn"),
         Binding(
             "x",
             "axis",
             "axis",
-            tooltip="Along the x axis: steps, epochs, seconds of training, wall time",
+            tooltip="Change the x axis: steps, epochs, seconds, wall time",
             id="chart.axis",
         ),
-        Binding("g", "log", "log scale", tooltip="Logarithmic y axis", id="chart.log"),
-        Binding("plus,equals_sign", "smoother(1)", "smooth", key_display="+", tooltip="Smoother", id="chart.smooth"),
-        Binding("minus", "smoother(-1)", key_display="-", tooltip="Less smooth", show=False),
-        Binding("left,h", "cursor(-1)", tooltip="Cursor to the left: read the values there", show=False),
-        Binding("right,l", "cursor(1)", tooltip="Cursor to the right: read the values there", show=False),
-        Binding("i", "zoom(2.0)", "closer", tooltip="Closer, around the cursor", id="chart.closer"),
-        Binding("o", "zoom(0.5)", tooltip="Farther away", show=False),
-        Binding("left_square_bracket", "pan(-0.25)", key_display="[", tooltip="Move to the left", show=False),
-        Binding("right_square_bracket", "pan(0.25)", key_display="]", tooltip="Move to the right", show=False),
-        Binding("0", "reset", tooltip="All of the curve, no cursor", show=False),
+        Binding("g", "log", "log scale", tooltip="Log-scale y axis", id="chart.log"),
+        Binding("plus,equals_sign", "smooth(1)", "smooth", key_display="+", tooltip="Smooth more", id="chart.smooth"),
+        Binding("minus", "smooth(-1)", key_display="-", tooltip="Smooth less", show=False),
+        Binding("left,h", "cursor(-1)", tooltip="Move the cursor left, to read values", show=False),
+        Binding("right,l", "cursor(1)", tooltip="Move the cursor right", show=False),
+        Binding("i", "zoom(2.0)", "closer", tooltip="Zoom in at the cursor", id="chart.closer"),
+        Binding("o", "zoom(0.5)", tooltip="Zoom out", show=False),
+        Binding("left_square_bracket", "pan(-0.25)", key_display="[", tooltip="Pan left", show=False),
+        Binding("right_square_bracket", "pan(0.25)", key_display="]", tooltip="Pan right", show=False),
+        Binding("0", "reset", tooltip="Reset zoom and cursor", show=False),
     ]
     DEFAULT_CSS = """
     ChartPair { layout: horizontal; height: 1fr; }
@@ -52,23 +53,22 @@ class ChartPair(Container, can_focus=True):
         super().__init__(id=id)
         self.charts = (first, second)
         self.axis: XAxis = "step"
-        self._alone: int | None = None
+        self._single: int | None = None
         self._run: Follower | None = None
 
     def compose(self) -> ComposeResult:
         yield from self.charts
 
     def on_mount(self) -> None:
-        # On the screen's theme the colours of the lines depend, too.
         self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
 
     def on_resize(self) -> None:
         self._arrange()
 
     def _arrange(self) -> None:
-        alone = self._alone if self._alone is not None or self.size.width >= PAIR else 0
+        single = self._single if self._single is not None or self.size.width >= PAIR else 0
         for index, chart in enumerate(self.charts):
-            chart.display = alone is None or alone == index
+            chart.display = single is None or single == index
 
     def show(self, run: Follower) -> None:
         self._run = run
@@ -80,7 +80,7 @@ class ChartPair(Container, can_focus=True):
                 chart.update(lines, self._marks(self._run))
 
     def lines(self, run: Follower) -> tuple[list[Line], list[Line]]:
-        """What the two charts show."""
+        """Return the lines of each chart."""
         raise NotImplementedError
 
     def _color(self, number: int) -> RGB:
@@ -88,18 +88,18 @@ class ChartPair(Container, can_focus=True):
 
     def _line(self, run: Follower, split: str, column: str, name: str, number: int, marker: str = "braille") -> Line:
         curve = metric_curve(run, split, column)
-        known = cache_key(self.axis, run, split, column)
-        return Line(name, x_values(self.axis, run, curve), curve[column], self._color(number), marker, cache_key=known)
+        key = cache_key(self.axis, run, split, column)
+        return Line(name, x_values(self.axis, run, curve), curve[column], self._color(number), marker, cache_key=key)
 
     def _marks(self, run: Follower) -> list[Mark]:
         grey = theme_color(self, "foreground-muted")
         return [
-            Mark(self._place(run, event), MARKED[event.name], grey)
+            Mark(self._event_x(run, event), EVENT_LABELS[event.name], grey)
             for event in run.events[-200:]
-            if event.name in MARKED
+            if event.name in EVENT_LABELS
         ]
 
-    def _place(self, run: Follower, event: Event) -> float:
+    def _event_x(self, run: Follower, event: Event) -> float:
         if self.axis == "epoch":
             return event.step / max(1, run.state.steps_per_epoch)
         if self.axis == "seconds":
@@ -109,8 +109,8 @@ class ChartPair(Container, can_focus=True):
 
     def action_turn(self) -> None:
         order = (None, 0, 1) if self.size.width >= PAIR else (0, 1)
-        present = self._alone if self._alone in order else order[0]
-        self._alone = order[(order.index(present) + 1) % len(order)]
+        present = self._single if self._single in order else order[0]
+        self._single = order[(order.index(present) + 1) % len(order)]
         self._arrange()
 
     def action_axis(self) -> None:
@@ -119,7 +119,7 @@ class ChartPair(Container, can_focus=True):
             chart.x_label = self.axis
             chart.x_format = x_formatter(self.axis)
             chart.reset()
-            chart._say_view()
+            chart.update_subtitle()
         self._draw()
 
     def action_log(self) -> None:
@@ -129,9 +129,9 @@ class ChartPair(Container, can_focus=True):
     def _visible(self) -> list[Chart]:
         return [chart for chart in self.charts if chart.display]
 
-    def action_smoother(self, steps: int) -> None:
+    def action_smooth(self, steps: int) -> None:
         for chart in self.charts:
-            chart.smoother(steps)
+            chart.change_smoothing(steps)
 
     def action_cursor(self, columns: int) -> None:
         self._visible[0].move_cursor(columns)
@@ -152,7 +152,7 @@ class ChartPair(Container, can_focus=True):
 
 
 class LossAccuracyCharts(ChartPair):
-    """Loss and accuracy of training, validation and, where it was measured, test."""
+    """Loss and accuracy of the training, validation and test splits."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(
@@ -179,9 +179,9 @@ class LossAccuracyCharts(ChartPair):
 
 
 class GradientCharts(ChartPair):
-    """The gradient's norm layer by layer, the first and the last layer always among those shown; the learning rate."""
+    """The gradient norm of up to MAX_LAYERS layers, including the first and last, and the learning rate."""
 
-    MOST = 6
+    MAX_LAYERS = 6
 
     def __init__(self, *, id: str | None = None) -> None:
         log = View(log_y=True)
@@ -194,9 +194,10 @@ class GradientCharts(ChartPair):
     def lines(self, run: Follower) -> tuple[list[Line], list[Line]]:
         count = len(run.layers)
         chosen = range(count)
-        if count > self.MOST:
-            chosen = sorted({round(index * (count - 1) / (self.MOST - 1)) for index in range(self.MOST)})  # type: ignore[assignment]
-        x, (across, values) = x_values(self.axis, run, run.train), cache_key(self.axis, run, "train", "grad_norm")
+        if count > self.MAX_LAYERS:
+            chosen = sorted({round(index * (count - 1) / (self.MAX_LAYERS - 1)) for index in range(self.MAX_LAYERS)})  # type: ignore[assignment]
+        x = x_values(self.axis, run, run.train)
+        x_key, y_key = cache_key(self.axis, run, "train", "grad_norm")
         names = run.info.layers
         markers = ("braille", "•", "×", "+", "o", "^")
         norms = [
@@ -206,7 +207,7 @@ class GradientCharts(ChartPair):
                 run.layers[layer],
                 self._color(number + 1),
                 markers[number],
-                cache_key=(across, (values, layer)),
+                cache_key=(x_key, (y_key, layer)),
             )
             for number, layer in enumerate(chosen)
         ]

@@ -1,4 +1,4 @@
-"""What a chart of several runs draws: which metric, of whom, over which x."""
+"""The metrics and x axes that charts of runs can show."""
 
 from array import array
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ AXES: tuple[XAxis, ...] = ("step", "epoch", "seconds", "wall time")
 
 @dataclass(frozen=True, slots=True)
 class CurveMetric:
-    """A metric with a curve: `column` of the rows of `split`."""
+    """A metric that can be drawn: `column` of the rows of `split`."""
 
     title: str
     split: str
@@ -40,13 +40,13 @@ METRICS = (
 
 
 def metric_curve(run: Follower, split: str, column: str) -> Curve:
-    """The rows of the split that may have a value there."""
+    """Return the rows of a split that have this column."""
     curve = run.train if split == "train" else run.evaluations[split]
     return curve.only(column)
 
 
 class ScaledSequence(Sequence[float]):
-    """`(value - start) / unit` for each value, worked out where it is asked for."""
+    """A lazy sequence of `(value - start) / unit`."""
 
     def __init__(self, values: Sequence[float], start: float = 0.0, unit: float = 1.0) -> None:
         self.values, self.start, self.unit = values, start, unit
@@ -55,26 +55,26 @@ class ScaledSequence(Sequence[float]):
         return len(self.values)
 
     @overload
-    def __getitem__(self, place: int) -> float: ...
+    def __getitem__(self, index: int) -> float: ...
     @overload
-    def __getitem__(self, place: slice) -> "array[float]": ...
-    def __getitem__(self, place: int | slice) -> "float | array[float]":
-        if isinstance(place, slice):
-            return array("d", ((value - self.start) / self.unit for value in self.values[place]))
-        return (self.values[place] - self.start) / self.unit
+    def __getitem__(self, index: slice) -> "array[float]": ...
+    def __getitem__(self, index: int | slice) -> "float | array[float]":
+        if isinstance(index, slice):
+            return array("d", ((value - self.start) / self.unit for value in self.values[index]))
+        return (self.values[index] - self.start) / self.unit
 
 
 @dataclass(frozen=True, slots=True)
 class RunSeries:
-    """One run, or the runs of one group, with what they are known by; `name` is not empty, and safe to show."""
+    """One run, or the runs of a seed group, with name and marker; `name` is not empty and safe to show."""
 
     name: str
-    identity: RunMarker
+    marker: RunMarker
     runs: Sequence[Follower]
 
     @property
     def id(self) -> str:
-        """That of the first run."""
+        """The id of the first run."""
         return self.ids[0]
 
     @property
@@ -83,7 +83,7 @@ class RunSeries:
 
 
 def x_values(axis: XAxis, run: Follower, curve: Curve) -> Sequence[float]:
-    """The x of each row."""
+    """Return the x of each row."""
     if axis == "epoch":
         return ScaledSequence(curve.step, unit=max(1, run.state.steps_per_epoch))
     if axis == "wall time":
@@ -92,13 +92,13 @@ def x_values(axis: XAxis, run: Follower, curve: Curve) -> Sequence[float]:
 
 
 def start_time(run: Follower) -> float:
-    """When training began, and wall time is 0."""
+    """Return the wall-clock time at which training started."""
     times = [curve["time"][0] for curve in (run.train, *run.evaluations.values()) if len(curve)]
-    return min((at for at in (*times, run.state.started) if at and isfinite(at)), default=0.0)
+    return min((time for time in (*times, run.state.started) if time and isfinite(time)), default=0.0)
 
 
 def cache_key(axis: XAxis, run: Follower, split: str, column: str) -> tuple[object, object]:
-    """Of a `Line` along the axis with these values."""
+    """Return `Line.cache_key` for a column along an axis."""
     rows = (run.folder.id, split, metric_curve(run, split, column).changes)
     return (*rows, axis, run.state.steps_per_epoch), (*rows, column)
 

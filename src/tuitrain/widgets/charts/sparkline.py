@@ -1,17 +1,17 @@
-"""A line in one line of text."""
+"""Draw a curve in one line of text."""
 
 from collections.abc import Sequence
 from math import isfinite
 
 from tuitrain.analysis.decimate import decimate
 
-# The dots of a braille cell from its lowest to its highest, left and right.
+# The dots of a braille cell from bottom to top, left and right.
 _LEFT, _RIGHT = (0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08)
 _PLAIN = "_.-~^"
 
 
-def spark(values: Sequence[float], width: int, *, braille: bool = True) -> str:
-    """`values` from their lowest to their highest in at most `width` cells; gaps where they are not finite."""
+def sparkline(values: Sequence[float], width: int, *, braille: bool = True) -> str:
+    """Draw `values` scaled to their range in at most `width` cells; non-finite values leave gaps."""
     columns = min(width * 2 if braille else width, len(values))
     segments = decimate(range(len(values)), values, columns) if columns > 0 else []
     finite = [value for _, segment in segments for value in segment if isfinite(value)]
@@ -19,11 +19,11 @@ def spark(values: Sequence[float], width: int, *, braille: bool = True) -> str:
         return ""
     low, high = min(finite), max(finite)
     levels: list[int | None] = [None] * columns
-    most = 3 if braille else len(_PLAIN) - 1
-    for places, heights in segments:
-        for place, value in zip(places, heights, strict=True):
-            column = min(columns - 1, int(place * columns / max(1, len(values))))
-            levels[column] = round((value / 2 - low / 2) / (high / 2 - low / 2) * most) if high > low else 0
+    top = 3 if braille else len(_PLAIN) - 1
+    for xs, ys in segments:
+        for x, value in zip(xs, ys, strict=True):
+            column = min(columns - 1, int(x * columns / max(1, len(values))))
+            levels[column] = round((value / 2 - low / 2) / (high / 2 - low / 2) * top) if high > low else 0
     return _braille(levels) if braille else "".join(" " if level is None else _PLAIN[level] for level in levels)
 
 

@@ -16,7 +16,7 @@ from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.follower import Follower
 from tuitrain.text import plain, utf8_locale
-from tuitrain.widgets.charts.sparkline import spark
+from tuitrain.widgets.charts.sparkline import sparkline
 
 BUDGET = 0.015
 
@@ -85,7 +85,7 @@ class RunDetail(Static):
             ("train loss", loss, falling, units.loss),
         ):
             if values:
-                line = spark(drawn, room, braille=self._utf8)
+                line = sparkline(drawn, room, braille=self._utf8)
                 parts += [f"{title} ", (line, "$accent"), (f" {show(values[-1])}", "$foreground"), "   "]
         return Content.assemble(*parts)
 
