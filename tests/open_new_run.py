@@ -66,7 +66,7 @@ class Opened:
 
     @property
     def config(self) -> Config:
-        config = self.form.plan.config
+        config = self.form.result.config
         assert config is not None
         return config
 

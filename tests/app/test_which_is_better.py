@@ -74,7 +74,7 @@ async def test_the_best_of_adam_compared_tagged_and_trained_on(
         assert isinstance(screen, CompareScreen)
         while screen._reading:
             screen._read()
-        screen._show()
+        screen.redraw()
         await pilot.pause()
         assert all(name in text(app) for name in ("optimizer.lr", "training.seed"))
         assert "model.hidden" not in text(app)

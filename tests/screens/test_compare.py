@@ -65,7 +65,7 @@ async def opened(pilot: Pilot[None], folders: list[RunFolder]) -> CompareScreen:
     assert isinstance(screen, CompareScreen)
     while screen._reading:
         screen._read()
-    screen._show()
+    screen.redraw()
     await pilot.pause()
     return screen
 
@@ -229,7 +229,7 @@ async def test_the_comparison_is_written_as_the_command_prints_it(
             await pilot.press("enter")
             await pilot.pause()
             if format == "markdown":
-                assert "comparison.md is there already" in text(app)
+                assert "comparison.md exists already" in text(app)
                 await pilot.press("enter")
                 await pilot.pause()
         assert [note.message for note in app._notifications][-1] == "Written: comparison.json"

@@ -33,7 +33,7 @@ async def opened(app: TuitrainApp, pilot: Pilot[None], folders: list[RunFolder])
     assert isinstance(screen, CompareScreen)
     while screen._reading:
         screen._read()
-    screen._show()
+    screen.redraw()
     await pilot.pause()
     return screen
 

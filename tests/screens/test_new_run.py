@@ -21,8 +21,8 @@ from tuitrain.runs.records import RunInfo
 from tuitrain.screens.new_run import NewRunScreen
 from tuitrain.screens.prompt import PromptScreen
 from tuitrain.widgets.forms.draft import FormResult, command_line, parse_form
-from tuitrain.widgets.forms.form import NAME, PLACE, Form
-from tuitrain.widgets.forms.labels import APPLIES
+from tuitrain.widgets.forms.form import NAME, RUNS_IN, Form
+from tuitrain.widgets.forms.labels import CONDITIONS
 from tuitrain.widgets.forms.pick_list import PickList
 from tuitrain.widgets.forms.preview import LayerList
 from tuitrain.widgets.messages import OpenNewRun
@@ -38,14 +38,14 @@ name = "sgd"
 
 async def test_every_setting_has_a_field_and_defaults_have_no_dot(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
-        assert set(form.fields) == {NAME, PLACE, *settings()}
+        assert set(form.fields) == {NAME, RUNS_IN, *settings()}
         assert form.config == Config()
         assert not [key for key in settings() if "●" in form.row(key)]
         assert "$ tuitrain train" in form.said("command")
 
 
 def test_what_applies_is_told_by_settings_and_choices_that_there_are() -> None:
-    for key, only in APPLIES.items():
+    for key, only in CONDITIONS.items():
         assert key in settings()
         assert set(only.values) < set(settings()[only.key].choices)
 
@@ -56,7 +56,7 @@ async def test_wrong_learning_rate_is_told_beside_it_and_refused(tmp_path: Path)
         assert "● learning rate" in form.row("optimizer.lr")
         assert "✗ a number > 0" in form.row("optimizer.lr")
         assert "must be a number > 0 · default 0.001" in form.said("help")
-        assert "with commas: a run with each" in form.said("help")
+        assert "a, b for one run each" in form.said("help")
         await form.focus("data.dataset")
         await form.press("ctrl+r")
         assert "Not started" in form.said("message")
@@ -349,7 +349,7 @@ async def test_preview_of_a_preset_comes(tmp_path: Path) -> None:
         await form.until(lambda: "mlp 64-128-256-10" in form.said("facts"))
         assert "43,914 parameters · 527 kB with adam" in form.said("facts")
         assert "1,293 train · 144 validation · 360 test" in form.said("facts")
-        assert "21 an epoch · 210 in all" in form.said("facts")
+        assert "21 per epoch · 210 in total" in form.said("facts")
         assert "33,024" in form.said("layers")
         await form.focus("model.name")
         await form.press(*"vit", "enter")

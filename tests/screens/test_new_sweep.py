@@ -14,7 +14,7 @@ from tuitrain.runs.folder import folders
 from tuitrain.runs.sweeps.folder import sweeps
 from tuitrain.screens.new_run import NewRunScreen
 from tuitrain.widgets.forms.draft import Draft, parse_form
-from tuitrain.widgets.forms.form import PLACE
+from tuitrain.widgets.forms.form import RUNS_IN
 from tuitrain.widgets.forms.pick_list import PickList
 
 
@@ -29,17 +29,17 @@ async def test_several_values_make_a_sweep_of_all_combinations(tmp_path: Path) -
         await form.type("model.hidden", "[16], [16, 8], []")
         assert "← 3 values" in form.row("model.hidden")
         assert "sgd, adam" in form.row("optimizer.name")
-        assert "not used" not in form.said("help")
+        assert "ignored" not in form.said("help")
         assert "This makes 12 runs. $ tuitrain sweep" in form.said("command")
-        assert "single runs only" in form.row(PLACE)
-        assert form.form.plan.first == {"optimizer.name": "sgd", "optimizer.lr": 0.1, "model.hidden": (16,)}
+        assert "for single runs" in form.row(RUNS_IN)
+        assert form.form.result.first == {"optimizer.name": "sgd", "optimizer.lr": 0.1, "model.hidden": (16,)}
         assert form.config == override(Config(), ["optimizer.name=sgd", "optimizer.lr=0.1", "model.hidden=16"])
         await form.press("ctrl+y")
         words = shlex.split(form.app.clipboard)
         assert parse(words[1:]).command == "sweep"
         made = override_sweep(Sweep(), parse(words[1:]).set)
         assert made.trial_count == 12
-        assert made.values == form.form.plan.sweep().values
+        assert made.values == form.form.result.sweep().values
         await form.until(lambda: "first    of 12 runs: model.hidden=[16] optimizer.name=sgd" in form.said("facts"))
         await form.until(lambda: "mlp 64-16-10" in form.said("facts"))
 
@@ -63,9 +63,9 @@ async def test_choices_are_marked_and_unmarked(tmp_path: Path) -> None:
         assert "← 2 values" in form.row("data.normalize")
         await form.press("space")
         assert form.text("data.normalize") in ("true", "false")
-        await form.focus(PLACE)
+        await form.focus(RUNS_IN)
         await form.press("space", "down", "space")
-        assert form.text(PLACE) == "a process of its own"
+        assert form.text(RUNS_IN) == "background process"
 
 
 async def test_typing_faster_than_the_list_opens_loses_nothing(tmp_path: Path) -> None:

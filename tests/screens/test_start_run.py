@@ -17,7 +17,7 @@ from tuitrain.screens.new_run import TICK, NewRunScreen
 from tuitrain.screens.results import ResultsScreen
 from tuitrain.screens.training import TrainingScreen
 from tuitrain.widgets.forms.fields import PressField
-from tuitrain.widgets.forms.form import PLACE
+from tuitrain.widgets.forms.form import RUNS_IN
 from tuitrain.widgets.forms.pick_list import PickList
 
 WAITS = """
@@ -36,9 +36,9 @@ async def test_busy_host_is_told_and_a_process_of_its_own_offered(tmp_path: Path
         form.app.host.start(RunSpec(config=slow, runs_dir=tmp_path / "runs"))
         try:
             await form.press("ctrl+r")
-            assert "A run is training in this window" in form.said("message")
-            assert "choose it under 'runs in'" in form.said("message")
-            assert form.current.key == PLACE
+            assert "This window is already training a run" in form.said("message")
+            assert "Choose 'background process' here" in form.said("message")
+            assert form.current.key == RUNS_IN
             await form.press("right")
             assert not form.form.line.display
         finally:
@@ -48,14 +48,14 @@ async def test_busy_host_is_told_and_a_process_of_its_own_offered(tmp_path: Path
 
 async def test_process_of_its_own_is_chosen_remembered_and_used(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
-        assert form.text(PLACE) == "this app"
+        assert form.text(RUNS_IN) == "this app"
         assert "--detach" not in form.said("command")
-        await form.focus(PLACE)
+        await form.focus(RUNS_IN)
         await form.press("space", "down", "enter")
-        assert form.text(PLACE) == "a process of its own"
+        assert form.text(RUNS_IN) == "background process"
         assert "--detach" in form.said("command")
         await form.press("escape", "n")
-        assert form.text(PLACE) == "a process of its own"
+        assert form.text(RUNS_IN) == "background process"
         await form.type("training.epochs", "1")
         await form.type("name", "out")
         await form.press("ctrl+r")
@@ -125,7 +125,7 @@ async def test_escape_calls_the_start_off(tmp_path: Path) -> None:
         }
         await form.press("escape")
         form.form.tick()
-        assert "calling it off" in form.said("message")
+        assert "cancelling" in form.said("message")
         (tmp_path / "go").touch()
         await form.until(lambda: not form.form.line.preparing)
         assert "nothing was written" in form.said("message")
@@ -172,7 +172,7 @@ async def test_help_above_a_form_that_starts_is_not_torn_away(tmp_path: Path) ->
 
 async def test_start_pressed_twice_starts_once(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
-        form.form.form.fields[PLACE].text = "a process of its own"
+        form.form.form.fields[RUNS_IN].text = "background process"
         await form.type("training.epochs", "1")
         form.form.query_one(PressField).focus()
         await form.pilot.pause()

@@ -6,7 +6,7 @@ from rich.style import Style
 from rich.text import Text
 
 from tuitrain.widgets.charts.legend import Entry, legend, readings
-from tuitrain.widgets.run_names import shortened
+from tuitrain.widgets.run_names import shorten_names
 
 SIX = tuple(f"digits-{rule}-{rate}-s0" for rule in ("sgd", "adamw") for rate in ("0.1", "0.01", "0.001"))
 
@@ -24,7 +24,7 @@ SIX = tuple(f"digits-{rule}-{rate}-s0" for rule in ("sgd", "adamw") for rate in 
     ((), 5, ()),
 ])  # fmt: skip
 def test_of_names_what_tells_them_apart_is_left(names: tuple[str, ...], room: int, expected: tuple[str, ...]) -> None:
-    assert shortened(names, room) == expected
+    assert shorten_names(names, room) == expected
 
 
 def test_any_names_fit_into_their_room() -> None:
@@ -32,7 +32,7 @@ def test_any_names_fit_into_their_room() -> None:
     for _ in range(500):
         names = tuple("".join(rng.choices("ab-_ 験.0", k=rng.randint(0, 12))) for _ in range(rng.randint(0, 6)))
         room = rng.randint(0, 9)
-        found = shortened(names, room)
+        found = shorten_names(names, room)
         assert len(found) == len(names)
         assert all(cell_len(name) <= room for name in found)
 

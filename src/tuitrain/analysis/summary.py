@@ -29,7 +29,7 @@ def settings(run: "Entry | Follower") -> dict[str, Any]:
 def status(entry: Entry) -> str:
     """Return the status, with the progress of an unfinished run: `running 62 %`."""
     if entry.status in ("running", "paused") and entry.state.steps:
-        return f"{entry.status} {entry.state.step / entry.state.steps:.0%}"
+        return f"{entry.status} {100 * entry.state.step / entry.state.steps:.0f} %"
     return entry.status
 
 

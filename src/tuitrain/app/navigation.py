@@ -42,7 +42,7 @@ class Navigation(Notices):
     def on_open_comparison(self, message: OpenComparison) -> None:
         from tuitrain.screens.compare import CompareScreen
 
-        self.push_screen(CompareScreen(message.folders, self.runs_dir, message.known, grouped=message.grouped))
+        self.push_screen(CompareScreen(message.folders, self.runs_dir, message.markers, grouped=message.grouped))
 
     def on_open_sweep(self, message: OpenSweep) -> None:
         from tuitrain.screens.sweep import SweepScreen

@@ -143,7 +143,7 @@ class HomeScreen(HomeView):
         table.show(
             state.shown,
             state.columns,
-            chosen=bool(state.chosen_columns),
+            show_all=bool(state.chosen_columns),
             sorted_by=state.sorted_by,
             marks=state.markers(),
         )

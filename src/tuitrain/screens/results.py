@@ -1,4 +1,4 @@
-"""Run: what did it learn, and what not?"""
+"""The results screen: what did the network learn, and where does it fail?"""
 
 from typing import ClassVar
 
@@ -29,12 +29,12 @@ from tuitrain.widgets.terminal.footer import FittingFooter
 from tuitrain.widgets.terminal.refresh import BUDGET, PollingScreen
 
 PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients")
-# The evaluations a run may have, in the order in which `e` goes through them.
+# The evaluations of a run, in the order in which `e` cycles through them.
 EVALUATIONS = (("test", "last"), ("test", "best"), ("validation", "last"))
 
 
 class ResultsScreen(PollingScreen):
-    """The results of a run, page by page; what is still being written is followed."""
+    """The results of a run on several pages, updated while the run is active."""
 
     CSS_PATH = "results.tcss"
     TITLE = "Run"
@@ -43,19 +43,19 @@ class ResultsScreen(PollingScreen):
             Binding(str(number), f"page('{page}')", tooltip=page.capitalize(), show=False, id=f"run.{page}")
             for number, page in enumerate(PAGES, 1)
         ),
-        Binding("enter", "images", "images", tooltip="The images of this cell", id="run.images"),
-        Binding("a", "all", "all", tooltip="The worst of all cells", id="run.all"),
+        Binding("enter", "images", "images", tooltip="Show the images of this cell", id="run.images"),
+        Binding("a", "all", "all", tooltip="Show the worst of all cells", id="run.all"),
         Binding("tab", "turn(1)", "next page", tooltip="Next page", id="run.next"),
-        Binding("shift+tab", "turn(-1)", tooltip="Page before", show=False, id="run.previous"),
+        Binding("shift+tab", "turn(-1)", tooltip="Previous page", show=False, id="run.previous"),
         Binding(
             "e",
             "evaluation",
             "evaluation",
-            tooltip="Test of the last, of the best weights, validation",
+            tooltip="Switch between test with last or best weights, and validation",
             id="run.evaluation",
         ),
-        Binding("r", "resume", "train on", tooltip="Train on: what is left to do, or more epochs", id="run.resume"),
-        Binding("y", "clone", "clone", tooltip="A new run with these settings", id="run.clone"),
+        Binding("r", "resume", "resume", tooltip="Resume the run, or extend it by more epochs", id="run.resume"),
+        Binding("y", "clone", "clone", tooltip="Set up a new run from these settings", id="run.clone"),
         Binding("escape", "matrix", "matrix", tooltip="Back to the matrix", id="run.matrix"),
         Binding("escape", "app.pop_screen", "runs", tooltip="Back", id="run.back"),
         Binding("q", "app.quit", tooltip="Quit", show=False),
@@ -65,11 +65,12 @@ class ResultsScreen(PollingScreen):
         super().__init__()
         self.run = follow(folder)
         self.evaluations: list[Evaluation] = []
-        self._chosen = 0
-        # Whether the page of samples shows those of the matrix' cell, or all.
-        self._of_cell = False
+        self._evaluation_index = 0
+        # Whether the page of samples shows the selected cell of the matrix, or all wrong predictions.
+        self._cell_only = False
         self._logged = 0
-        self._seen_until = -1.0
+        # The heartbeat at which the evaluations were read.
+        self._read_at = -1.0
 
     def compose(self) -> ComposeResult:
         yield FixedText(id="head")
@@ -95,20 +96,20 @@ class ResultsScreen(PollingScreen):
         self.query_one("#summary").focus()
 
     def on_resize(self) -> None:
-        if self._seen_until >= 0:
+        if self._read_at >= 0:
             self._show()
 
     def tick(self) -> None:
-        news = self.run.poll(BUDGET) or self._seen_until < 0
+        news = self.run.poll(BUDGET) or self._read_at < 0
         if not self.skip_redraw(self.run.behind) and news:
             self._read_evaluations()
             self._show()
 
     def _read_evaluations(self) -> None:
-        """Only where the run has got on since: a matrix of many classes is not small."""
-        if self._seen_until == self.run.state.heartbeat:
+        """Read the evaluations again if the run has progressed: large matrices take time."""
+        if self._read_at == self.run.state.heartbeat:
             return
-        self._seen_until = self.run.state.heartbeat
+        self._read_at = self.run.state.heartbeat
         self.evaluations = []
         for split, which in EVALUATIONS:
             try:
@@ -118,13 +119,13 @@ class ResultsScreen(PollingScreen):
                 continue
             if evaluation is not None:
                 self.evaluations.append(evaluation)
-        self._chosen = min(self._chosen, max(0, len(self.evaluations) - 1))
+        self._evaluation_index = min(self._evaluation_index, max(0, len(self.evaluations) - 1))
         self._show_evaluation()
 
     @property
     def evaluation(self) -> Evaluation | None:
-        """The one that the pages of confusion, classes and worst samples show."""
-        return self.evaluations[self._chosen] if self.evaluations else None
+        """The evaluation shown on the confusion, classes and worst pages, or None."""
+        return self.evaluations[self._evaluation_index] if self.evaluations else None
 
     def _show(self) -> None:
         page = self.query_one(ContentSwitcher).current
@@ -136,34 +137,38 @@ class ResultsScreen(PollingScreen):
         elif page in ("curves", "gradients"):
             self.query_one(f"#{page}", LossAccuracyCharts if page == "curves" else GradientCharts).show(self.run)
         elif page == "settings":
-            self.query_one("#table", Static).update(_settings(self.run))
+            self.query_one("#table", Static).update(_settings_text(self.run))
         elif page == "log":
-            fresh = self.run.log_lines - self._logged
-            lines = list(self.run.log)[-fresh:] if fresh > 0 else []
+            new_lines = self.run.log_lines - self._logged
+            lines = list(self.run.log)[-new_lines:] if new_lines > 0 else []
             self.query_one(Log).write_lines([plain(line, 1000) for line in lines])
             self._logged = self.run.log_lines
 
     def _show_evaluation(self) -> None:
-        seen = self.evaluation
-        if seen is None:
+        evaluation = self.evaluation
+        if evaluation is None:
             return
-        self.query_one(ConfusionMatrix).show(seen.confusion, seen.classes)
+        self.query_one(ConfusionMatrix).show(evaluation.confusion, evaluation.classes)
         self._show_samples()
         table: DataTable[Text] = self.query_one("#classes", DataTable)
         table.clear()
-        for row in run_report.class_rows(seen):
+        for row in run_report.class_rows(evaluation):
             table.add_row(*(Text(cell, justify="left" if i in (0, 5) else "right") for i, cell in enumerate(row)))
 
     def _show_samples(self) -> None:
-        if (seen := self.evaluation) is None:
+        if (evaluation := self.evaluation) is None:
             return
         matrix = self.query_one(ConfusionMatrix)
-        samples = [one for one in seen.worst if not self._of_cell or (one.true, one.predicted) == matrix.pair]
-        nothing = run_report.no_images(seen, matrix.pair) if self._of_cell else "no wrong answer"
-        self.query_one(Samples).show(samples, seen.classes, nothing)
+        samples = [
+            sample
+            for sample in evaluation.worst
+            if not self._cell_only or (sample.true, sample.predicted) == matrix.pair
+        ]
+        empty = run_report.no_images(evaluation, matrix.pair) if self._cell_only else "no wrong prediction"
+        self.query_one(Samples).show(samples, evaluation.classes, empty)
 
     def _tabs(self) -> Content:
-        """Every page's number, and as many names as there is room for, from the first, and the current one's."""
+        """Return the tabs: all numbers, and as many names as fit, including the current page's."""
         current = self.query_one(ContentSwitcher).current
         named = list(PAGES)
         while True:
@@ -175,30 +180,30 @@ class ResultsScreen(PollingScreen):
                 for n, page in enumerate(PAGES, 1)
             ]
             line = Content("  " if self.size.width > 90 else " ").join(names)
-            spare = [page for page in named if page != current]
-            if line.cell_length <= self.size.width - 2 or not spare:
+            droppable = [page for page in named if page != current]
+            if line.cell_length <= self.size.width - 2 or not droppable:
                 return line
-            named.remove(spare[-1])
+            named.remove(droppable[-1])
 
     def _about(self) -> Content:
-        """The line below the page: what the evaluation is, and what the cursor is on."""
-        page, seen = self.query_one(ContentSwitcher).current, self.evaluation
+        """Return the line below the page: the evaluation, and what the cursor is on."""
+        page, evaluation = self.query_one(ContentSwitcher).current, self.evaluation
         if page not in ("confusion", "classes", "worst"):
             return Content("")
-        if seen is None and self.run.folder.read_only:
-            return Content("Another tool's run: its files hold no predictions.")
-        if seen is None:
+        if evaluation is None and self.run.folder.read_only:
+            return Content("Another tool's run: its files contain no predictions")
+        if evaluation is None:
             return Content(f"No evaluation yet. Make one with: tuitrain evaluate {plain(self.run.folder.id)}")
-        weights = "the best weights" if seen.checkpoint == "best" else "the last weights"
-        what = f"{seen.split}, {weights} (epoch {seen.epoch})"
+        weights = "the best weights" if evaluation.checkpoint == "best" else "the last weights"
+        title = f"{evaluation.split}, {weights} (epoch {evaluation.epoch})"
         if page == "confusion":
-            return Content.styled(f"{what} · {units.percent(seen.accuracy)}", "$foreground 60%")
+            return Content.styled(f"{title} · {units.percent(evaluation.accuracy)}", "$foreground 60%")
         if page == "worst":
-            text = self.query_one(ConfusionMatrix).describe() if self._of_cell else run_report.worst_of(seen)
-            return Content.assemble((f"{what}   ", "$foreground 60%"), text)
-        mean = confusion.macro_average(confusion.class_scores(seen.confusion))
+            text = self.query_one(ConfusionMatrix).describe() if self._cell_only else run_report.worst_count(evaluation)
+            return Content.assemble((f"{title}   ", "$foreground 60%"), text)
+        mean = confusion.macro_average(confusion.class_scores(evaluation.confusion))
         text = f"{mean.support:,} images · mean F1 {units.percent(mean.f1)}"
-        return Content.assemble((f"{what}   ", "$foreground 60%"), text)
+        return Content.assemble((f"{title}   ", "$foreground 60%"), text)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if action == "evaluation":
@@ -206,15 +211,15 @@ class ResultsScreen(PollingScreen):
         if action == "images":
             return self.evaluation is not None and self.query_one(ContentSwitcher).current == "confusion"
         if action in ("all", "matrix"):
-            return self._of_cell
+            return self._cell_only
         own = not self.run.folder.read_only
         if action == "resume":
             return own and self.run.status in ("interrupted", "stopped", "failed", "finished")
         return own and self.run.status != "damaged" if action == "clone" else True
 
-    def action_page(self, page: str, *, of_cell: bool = False) -> None:
-        if self._of_cell or of_cell:
-            self._of_cell = of_cell
+    def action_page(self, page: str, *, cell_only: bool = False) -> None:
+        if self._cell_only or cell_only:
+            self._cell_only = cell_only
             self._show_samples()
             self.query_one(Samples).scroll_home(animate=False)
             self.refresh_bindings()
@@ -223,7 +228,7 @@ class ResultsScreen(PollingScreen):
         self._show()
 
     def action_images(self) -> None:
-        self.action_page("worst", of_cell=True)
+        self.action_page("worst", cell_only=True)
 
     def action_all(self) -> None:
         self.action_page("worst")
@@ -231,12 +236,12 @@ class ResultsScreen(PollingScreen):
     def action_matrix(self) -> None:
         self.action_page("confusion")
 
-    def action_turn(self, pages: int) -> None:
+    def action_turn(self, offset: int) -> None:
         current = PAGES.index(self.query_one(ContentSwitcher).current or PAGES[0])
-        self.action_page(PAGES[(current + pages) % len(PAGES)])
+        self.action_page(PAGES[(current + offset) % len(PAGES)])
 
     def action_evaluation(self) -> None:
-        self._chosen = (self._chosen + 1) % len(self.evaluations)
+        self._evaluation_index = (self._evaluation_index + 1) % len(self.evaluations)
         self._show_evaluation()
         self._show()
 
@@ -247,8 +252,8 @@ class ResultsScreen(PollingScreen):
         self.post_message(OpenNewRun(self.run.config, self.run.info))
 
 
-def _settings(run: Follower) -> Content:
-    """All settings, those that differ from their defaults marked; of another tool's run, what is known."""
+def _settings_text(run: Follower) -> Content:
+    """List all settings, marking those that differ from their defaults; of another tool's run, the known ones."""
     if run.folder.read_only:
         pairs = [(f"  {plain(key):<26} ", plain(format_value(value))) for key, value in run.settings.items()]
         return Content("\n").join(Content.assemble((key, "$foreground 60%"), value) for key, value in pairs)
@@ -256,11 +261,11 @@ def _settings(run: Follower) -> Content:
     for key, value in (flatten(run.config) | run.changes).items():
         default = settings()[key].default
         differs = value != default
-        shown = Content.assemble(
+        line = Content.assemble(
             (f"{'•' if differs else ' '} {key:<26}", "$accent" if differs else "$foreground 60%"),
             plain(format_value(value)),
         )
         lines.append(
-            shown + Content.styled(f"   default {format_value(default)}", "$foreground 60%") if differs else shown
+            line + Content.styled(f"   default {format_value(default)}", "$foreground 60%") if differs else line
         )
     return Content("\n").join(lines)

@@ -124,7 +124,7 @@ class SweepScreen(SweepActions):
 
     def _show(self) -> None:
         done = analysis.fraction_done(self._sweep, self._outcomes)
-        notifications.set_title(self.app, f"{done:.0%} {self._sweep.name} · {self.status}")
+        notifications.set_title(self.app, f"{100 * done:.0f} % {self._sweep.name} · {self.status}")
         width = max(20, self.size.width - 2)
         self.query_one("#head", FixedText).show(self._head())
         self.query_one("#progress", FixedText).show(progress("runs", done, width, blocks=self._blocks))

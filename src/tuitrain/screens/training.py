@@ -1,4 +1,4 @@
-"""Training: is it going well, and when is it done?"""
+"""The live screen: is training going well, and when will it be done?"""
 
 from typing import ClassVar
 
@@ -28,27 +28,27 @@ LOG_LINES = 3
 
 
 class TrainingScreen(PollingScreen):
-    """A run that goes on, read from its folder; leaving this screen changes nothing for the run."""
+    """Follow and control a run through its folder. Closing this screen does not affect the run."""
 
     CSS_PATH = "training.tcss"
     TITLE = "Training"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "pause", "pause", tooltip="Hold the run", id="training.pause"),
-        Binding("p", "go_on", "resume", tooltip="Let the run go on", id="training.go_on"),
+        Binding("p", "pause", "pause", tooltip="Pause the run", id="training.pause"),
+        Binding("p", "go_on", "resume", tooltip="Resume the run", id="training.go_on"),
         Binding("s", "stop", "stop", tooltip="Stop after this step, with a checkpoint", id="training.stop"),
         Binding("r", "rate", "rate", tooltip="Change the learning rate", id="training.rate"),
         Binding(
-            "e", "epochs", "epochs", tooltip="Change the number of epochs, after the end, too", id="training.epochs"
+            "e", "epochs", "epochs", tooltip="Change the number of epochs, also after the end", id="training.epochs"
         ),
-        Binding("d", "detach", "background", tooltip="Move to a process of its own", id="training.detach"),
-        Binding("enter", "results", "results", tooltip="The results, with the confusion matrix", id="training.results"),
+        Binding("d", "detach", "background", tooltip="Move to a background process", id="training.detach"),
+        Binding("enter", "results", "results", tooltip="Open the results", id="training.results"),
         Binding("1", "page('curves')", "curves", tooltip="Loss and accuracy", id="training.curves"),
         Binding(
             "2", "page('gradients')", "gradients", tooltip="Gradient norms and learning rate", id="training.gradients"
         ),
-        Binding("3", "page('log')", "log", tooltip="All that the run printed", id="training.log"),
+        Binding("3", "page('log')", "log", tooltip="Log", id="training.log"),
         Binding("k", "checkpoint", "checkpoint", tooltip="Save a checkpoint now", id="training.checkpoint"),
-        Binding("escape", "app.pop_screen", "runs", tooltip="Back; the run goes on", id="training.back"),
+        Binding("escape", "app.pop_screen", "runs", tooltip="Back (the run keeps running)", id="training.back"),
         Binding("q", "app.quit", tooltip="Quit", show=False),
     ]
 
@@ -56,11 +56,11 @@ class TrainingScreen(PollingScreen):
         super().__init__()
         self.run = Follower(folder)
         self._logged = 0
-        # Stands in the log until something is printed.
-        self._waiting = ""
-        self._seen_pages: set[str] = set()
+        # Shown in the log until the run prints something.
+        self._placeholder = ""
+        self._visited_pages: set[str] = set()
         self._active = False
-        self._refused: int | None = None
+        self._refusals: int | None = None
 
     def compose(self) -> ComposeResult:
         yield FixedText(id="head")
@@ -80,60 +80,60 @@ class TrainingScreen(PollingScreen):
     def on_resize(self) -> None:
         self.set_class(self.size.height < 24, "low")
         if self.is_mounted:
-            self._lines()
+            self._show_lines()
 
     def tick(self) -> None:
-        was_active, before = self._active, self.run.state.started
+        was_active, started = self._active, self.run.state.started
         self.run.poll(BUDGET)
         if self.skip_redraw(self.run.behind):
             return
         self._active = self.run.status in ("queued", "running", "paused")
-        if was_active and not self._active and before is not None:
+        if was_active and not self._active and started is not None:
             self.post_message(RunEnded(self.run.folder, self.run.info.name, self.run.state, self.run.status))
-        self._tell_refused()
+        self._notify_refusals()
         state = self.run.state
-        whole = f"{state.step / state.steps:.0%} " if state.steps and state.active else ""
-        notifications.set_title(self.app, f"{whole}{self.run.info.name} · {self.run.status}")
-        self._page()
-        self._lines()
+        progress = f"{100 * state.step / state.steps:.0f} % " if state.steps and state.active else ""
+        notifications.set_title(self.app, f"{progress}{self.run.info.name} · {self.run.status}")
+        self._show_page()
+        self._show_lines()
         self.refresh_bindings()
 
-    def _tell_refused(self) -> None:
-        """What the trainer did not take since the screen was opened."""
-        refused = [event.detail for event in self.run.events if event.name == "refused"]
-        for detail in refused[self._refused :] if self._refused is not None else ():
+    def _notify_refusals(self) -> None:
+        """Show the commands that the run refused since this screen was opened."""
+        refusals = [event.detail for event in self.run.events if event.name == "refused"]
+        for detail in refusals[self._refusals :] if self._refusals is not None else ():
             self.notify(f"Refused: {plain(detail)}", severity="warning", markup=False)
-        self._refused = len(refused)
+        self._refusals = len(refusals)
 
-    def _page(self) -> None:
-        """Only the page that is seen is drawn."""
+    def _show_page(self) -> None:
+        """Draw the visible page only."""
         current = self.query_one(ContentSwitcher).current or ""
-        self._seen_pages.add(current)
+        self._visited_pages.add(current)
         if current == "log":
             self._show_log()
         else:
             self.query_one(f"#{current}", LossAccuracyCharts if current == "curves" else GradientCharts).show(self.run)
 
     def _show_log(self) -> None:
-        """What the run printed; until then, what it does."""
-        log, fresh = self.query_one(Log), self.run.log_lines - self._logged
-        lines = [plain(line, 1000) for line in list(self.run.log)[-fresh:]] if fresh > 0 else []
+        """Append what the run printed; before that, show its phase."""
+        log, new_lines = self.query_one(Log), self.run.log_lines - self._logged
+        lines = [plain(line, 1000) for line in list(self.run.log)[-new_lines:]] if new_lines > 0 else []
         if not self.run.log_lines:
             lines = [f"{plain(self.run.state.phase or self.run.status, 60)} · nothing printed yet"]
-        if lines != [self._waiting]:
-            if self._waiting:
+        if lines != [self._placeholder]:
+            if self._placeholder:
                 log.clear()
             log.write_lines(lines)
-            self._waiting = "" if self.run.log_lines else lines[0]
+            self._placeholder = "" if self.run.log_lines else lines[0]
         self._logged = self.run.log_lines
 
-    def _lines(self) -> None:
+    def _show_lines(self) -> None:
         width = self.size.width - 2
         for id, line in (
             ("head", live.head),
             ("progress", live.progress),
             ("numbers", live.numbers),
-            ("health", live.healthy),
+            ("health", live.health_line),
         ):
             self.query_one(f"#{id}", FixedText).show(line(self.run, width))
         count = 1 if self.has_class("low") else LOG_LINES
@@ -157,12 +157,12 @@ class TrainingScreen(PollingScreen):
     def action_page(self, page: str) -> None:
         self.query_one(ContentSwitcher).current = page
         self.query_one(f"#{page}").focus()
-        # A page that was seen before is there at once, and a moment later what is new.
-        if page in self._seen_pages:
+        # A visited page shows its previous content at once and updates a moment later.
+        if page in self._visited_pages:
             self.refresh_bindings()
             self.call_after_refresh(self.poll_now)
         else:
-            self._page()
+            self._show_page()
             self.refresh_bindings()
 
     def action_results(self) -> None:
@@ -181,7 +181,7 @@ class TrainingScreen(PollingScreen):
         self._send("checkpoint")
 
     def action_rate(self) -> None:
-        self._ask("lr", format_value(live.rate(self.run)), "Learning rate, the peak where there is a schedule")
+        self._ask("lr", format_value(live.learning_rate(self.run)), "Learning rate (the peak, if a schedule is used)")
 
     def action_epochs(self) -> None:
         if not self._active:
@@ -192,18 +192,18 @@ class TrainingScreen(PollingScreen):
     def action_detach(self) -> None:
         self.post_message(MoveToBackground())
 
-    def _ask(self, command: CommandName, present: str, text: str) -> None:
+    def _ask(self, command: CommandName, value: str, title: str) -> None:
         def check(text: str) -> float:
             if not self._active:
-                raise RunError(f"The run does not go on: it is {self.run.status}.")
-            value: float = accepted(command, parse_value(KEYS[command], text), self.run.state.begun)
-            return value
+                raise RunError(f"The run is {self.run.status}, so it takes no commands.")
+            number: float = accepted(command, parse_value(KEYS[command], text), self.run.state.begun)
+            return number
 
         def answer(text: str | None) -> None:
             if text is not None:
                 self._send(command, parse_value(KEYS[command], text))
 
-        self.post_message(AskValue(text, present, check, answer))
+        self.post_message(AskValue(title, value, check, answer))
 
     def _send(self, command: CommandName, value: float | None = None) -> None:
         try:

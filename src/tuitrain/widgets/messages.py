@@ -1,4 +1,4 @@
-"""What a screen asks the app for; screens do not know each other."""
+"""Messages by which screens request something from the app. Screens do not know each other."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -13,7 +13,7 @@ from tuitrain.runs.sweeps.folder import SweepFolder
 
 
 class OpenRun(Message):
-    """Show the run: live where it still goes on, its results where it has ended or `results` is asked for."""
+    """Open the live screen of an active run, otherwise its results; `replace` the present screen."""
 
     def __init__(self, folder: RunFolder, *, results: bool = False, replace: bool = False) -> None:
         super().__init__()
@@ -21,10 +21,10 @@ class OpenRun(Message):
 
 
 class AskValue(Message):
-    """Ask the user for one value; `answer` gets the text that `check` raised no TuitrainError for, None: called off.
+    """Ask for one value; call `answer` with a text that `check` accepts, or with None if the user cancels.
 
-    `check` is asked at each change where it is `live`, else at enter alone, and may be what is to be done. What is
-    typed takes the place of `value`, or stands behind it where that is to be `kept`.
+    `check` raises TuitrainError to refuse a text. If `live`, it runs on each change, otherwise only on enter, when it
+    may also act on the text. Typing replaces `value` unless it is `kept`.
     """
 
     def __init__(
@@ -43,7 +43,8 @@ class AskValue(Message):
 
 
 class AskChoice(Message):
-    """Let the user choose of `options`, (key, name, about), one or `many`; `answer` gets the keys, None: called off."""
+    """Let the user choose one or `many` options, each (key, name, help); call `answer` with the keys, or None on
+    cancel."""
 
     def __init__(
         self,
@@ -59,12 +60,14 @@ class AskChoice(Message):
 
 
 class MoveToBackground(Message):
-    """Move the run that trains in this app to a process of its own."""
+    """Move the run that trains in this app to a background process."""
 
 
 class ResumeRun(Message):
-    """Train a run on that goes on no more, in a process of its own; `ask` for the number of epochs, as is always done
-    of a run that has done all of them. `watch` it from then on, in place of this screen."""
+    """Resume a run in the background. With `ask`, and for finished runs, ask for the number of epochs first.
+
+    `watch` replaces the present screen by the live screen.
+    """
 
     def __init__(self, folder: RunFolder, *, ask: bool = False, watch: bool = False) -> None:
         super().__init__()
@@ -72,7 +75,7 @@ class ResumeRun(Message):
 
 
 class RunEnded(Message):
-    """A run that was followed goes on no more; interrupted, where its process is gone."""
+    """A followed run has ended, or its process is gone."""
 
     def __init__(self, folder: RunFolder, name: str, state: State, status: ShownStatus) -> None:
         super().__init__()
@@ -80,7 +83,7 @@ class RunEnded(Message):
 
 
 class SweepEnded(Message):
-    """Nobody works any more on a sweep on which somebody did before."""
+    """The last worker of a sweep has ended."""
 
     def __init__(self, folder: SweepFolder) -> None:
         super().__init__()
@@ -88,7 +91,7 @@ class SweepEnded(Message):
 
 
 class OpenNewRun(Message):
-    """Open the form, from the settings of a run where one is given."""
+    """Open the New run form, filled from `config` and `info` if given."""
 
     def __init__(self, config: Config | None = None, info: RunInfo | None = None) -> None:
         super().__init__()
@@ -96,22 +99,21 @@ class OpenNewRun(Message):
 
 
 class OpenComparison(Message):
-    """Show these runs side by side, or `grouped` those that differ only in their seed as one; `known` are the
-    identities by which some of them are seen already."""
+    """Compare runs, or seed groups if `grouped`. `markers` are those already shown for some of the runs."""
 
     def __init__(
         self,
         folders: Sequence[RunFolder],
-        known: Mapping[str, RunMarker] = MappingProxyType({}),
+        markers: Mapping[str, RunMarker] = MappingProxyType({}),
         *,
         grouped: bool = False,
     ) -> None:
         super().__init__()
-        self.folders, self.known, self.grouped = tuple(folders), known, grouped
+        self.folders, self.markers, self.grouped = tuple(folders), markers, grouped
 
 
 class OpenSweep(Message):
-    """Show a sweep; None: the only one, or the list of them."""
+    """Open a sweep; None opens the only sweep or the list of sweeps."""
 
     def __init__(self, folder: SweepFolder | None = None) -> None:
         super().__init__()

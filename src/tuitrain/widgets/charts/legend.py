@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 
-from tuitrain.widgets.run_names import shortened
+from tuitrain.widgets.run_names import shorten_names
 
 # The minimum width of a name on the last possible row, and before another row is added.
 MIN_NAME, COMFORTABLE_NAME = 3, 6
@@ -58,7 +58,7 @@ def _name_widths(entries: Sequence[Entry], width: int, rows: int, shortest: int)
 
 
 def _entry_texts(entries: Sequence[Entry], room: int, *, align: bool = False) -> list[Text]:
-    names = shortened(tuple(entry.name for entry in entries), room) if room else ("",) * len(entries)
+    names = shorten_names(tuple(entry.name for entry in entries), room) if room else ("",) * len(entries)
     texts = [
         Text.assemble((f"{entry.sign} {name}" if name else entry.sign, entry.style), entry.value)
         for entry, name in zip(entries, names, strict=True)

@@ -1,4 +1,4 @@
-"""What stands in the form for a new run, right or wrong, and what it comes to."""
+"""The texts of the New run form, and the run or sweep that they describe."""
 
 import math
 import re
@@ -19,14 +19,14 @@ from tuitrain.config.sweeps.sweep import MAX_TRIALS, Sweep, SweepOptions
 from tuitrain.config.sweeps.validation import check_sweep
 from tuitrain.config.values import build_config, changed_settings, flatten
 from tuitrain.errors import ConfigError
-from tuitrain.widgets.forms.labels import shown
+from tuitrain.widgets.forms.labels import field_text
 
-# Combinations that are all checked at each key press; of more, only the first is.
-AT_ONCE = 1000
+# The maximum number of combinations checked on each key press; of more, only the first is checked.
+MAX_CHECKED = 1000
 
 
 class Draft(Struct):
-    """`original` is the TOML file it was loaded from, or empty."""
+    """The texts of all fields by key; `original` is the TOML file they were loaded from, or empty."""
 
     texts: dict[str, str]
     name: str = ""
@@ -36,16 +36,19 @@ class Draft(Struct):
 
     @classmethod
     def of(cls, config: Config, name: str = "", source: str = "") -> "Draft":
-        return cls({key: shown(value) for key, value in flatten(config).items()}, name, source=source)
+        return cls({key: field_text(value) for key, value in flatten(config).items()}, name, source=source)
 
 
-# The draft that was last left in each app: escape loses nothing.
+# The last draft of each app, restored when the form opens again.
 saved_drafts: "WeakKeyDictionary[App[Any], Draft]" = WeakKeyDictionary()
 
 
 class FormResult(Struct, frozen=True):
-    """`config` is the run, the first where there are several, None where something is wrong; `errors` by key what is
-    allowed there, in a few words; `values` the settings that have several."""
+    """What the form describes.
+
+    `config` is the run, or the first of several; None if a field is invalid. `errors` say what is allowed, by key;
+    `values` are the settings with several values.
+    """
 
     config: Config | None
     errors: dict[str, str]
@@ -57,54 +60,54 @@ class FormResult(Struct, frozen=True):
 
     @property
     def first(self) -> dict[str, Any]:
-        """Of the settings that have several values, those of the first run."""
+        """The values of the first run, for settings with several values."""
         return {key: values[0] for key, values in self.values.items()}
 
     def sweep(self, name: str = "") -> Sweep:
-        """All the runs. Needs a `config`."""
+        """Return the sweep over all values. Requires a `config`."""
         assert self.config is not None
-        blind = 0 in (self.config.data.validation, *self.values.get("data.validation", ()))
-        options = SweepOptions(name=name[:80], metric="train.accuracy" if blind else "validation.accuracy")
+        no_validation = 0 in (self.config.data.validation, *self.values.get("data.validation", ()))
+        options = SweepOptions(name=name[:80], metric="train.accuracy" if no_validation else "validation.accuracy")
         return Sweep(base=self.config, options=options, values=dict(self.values))
 
 
 def parse_form(texts: Mapping[str, str]) -> FormResult:
-    found: dict[str, tuple[Any, ...]] = {}
+    parsed: dict[str, tuple[Any, ...]] = {}
     errors: dict[str, str] = {}
     for key, text in texts.items():
         try:
-            found[key] = parse_values(key, text)
+            parsed[key] = parse_values(key, text)
         except ConfigError:
             errors[key] = settings()[key].allowed
-    varying = {key: values for key, values in found.items() if len(values) > 1}
+    varying = {key: values for key, values in parsed.items() if len(values) > 1}
     if errors:
         return FormResult(None, errors, varying)
     try:
-        plan = FormResult(build_config({key: values[0] for key, values in found.items()}), {}, varying)
-        if varying and not AT_ONCE < plan.runs <= MAX_TRIALS:
-            check_sweep(plan.sweep())
+        result = FormResult(build_config({key: values[0] for key, values in parsed.items()}), {}, varying)
+        if varying and not MAX_CHECKED < result.runs <= MAX_TRIALS:
+            check_sweep(result.sweep())
     except ConfigError as error:
         return FormResult(None, {error.key or next(reversed(varying)): brief(error)}, varying)
-    return plan
+    return result
 
 
 def brief(error: ConfigError) -> str:
-    """Without the key and the value that it stands beside."""
+    """Return the message without the key and value, which the form shows next to it."""
     return re.sub(rf"^(Trial .*?: )?{re.escape(error.key)}( = [^ :]+)?:? +", "", error.message)
 
 
-def command_line(plan: FormResult, runs_dir: Path, name: str = "", *, detach: bool = False) -> str:
-    """The same for a shell; settings at their defaults are left out. Needs a `config`."""
-    assert plan.config is not None
-    words = ["tuitrain", "sweep" if plan.values else "train"]
+def command_line(result: FormResult, runs_dir: Path, name: str = "", *, detach: bool = False) -> str:
+    """Return the equivalent shell command, without settings at their defaults. Requires a `config`."""
+    assert result.config is not None
+    words = ["tuitrain", "sweep" if result.values else "train"]
     words += ["--runs-dir", str(runs_dir)] if runs_dir != Path("runs") else []
-    if plan.values:
+    if result.values:
         words += ["--set", f"sweep.name={name}"] if name else []
     else:
         words += ["--name", name] if name else []
         words += ["--detach"] if detach else []
-    said = {key: format_value(value) for key, value in changed_settings(plan.config).items()}
-    said |= {key: ",".join(map(format_value, values)) for key, values in plan.values.items()}
+    arguments = {key: format_value(value) for key, value in changed_settings(result.config).items()}
+    arguments |= {key: ",".join(map(format_value, values)) for key, values in result.values.items()}
     for key in settings():
-        words += ["--set", f"{key}={said[key]}"] if key in said else []
+        words += ["--set", f"{key}={arguments[key]}"] if key in arguments else []
     return shlex.join(words)

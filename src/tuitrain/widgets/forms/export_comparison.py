@@ -1,4 +1,4 @@
-"""A comparison into a file: in which format, and where."""
+"""Ask for the format and path of an exported comparison."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,29 +13,28 @@ from tuitrain.widgets.messages import AskChoice
 
 FORMATS: dict[Format, str] = {
     "markdown": "the table, for a report",
-    "csv": "a line a run, for pandas and spreadsheets",
-    "json": "everything, the tests and groups included",
+    "csv": "one line per run, for pandas and spreadsheets",
+    "json": "everything, including tests and groups",
 }
 SUFFIXES: dict[Format, str] = {"markdown": "md", "csv": "csv", "json": "json"}
 
 
 def ask_export(
-    text: Callable[[Format], str], post: Callable[[Message], object], say: Callable[[str], None]
+    text: Callable[[Format], str], post: Callable[[Message], object], notify: Callable[[str], None]
 ) -> AskChoice:
-    """`text` gives the comparison in a format; `post` asks for the file, `say` tells that it is written."""
+    """`text` returns the comparison in a format, `post` posts the request for a path, `notify` confirms."""
 
     def chosen(keys: tuple[str, ...] | None) -> None:
-        found = next((format for format in get_args(Format) if keys == (format,)), None)
-        if found is not None:
-            post(
-                ask_path(f"File to write, seen from {plain(Path.cwd())}", f"comparison.{SUFFIXES[found]}", write(found))
-            )
+        chosen_format = next((format for format in get_args(Format) if keys == (format,)), None)
+        if chosen_format is not None:
+            title = f"Save as, relative to {plain(Path.cwd())}"
+            post(ask_path(title, f"comparison.{SUFFIXES[chosen_format]}", write(chosen_format)))
 
     def write(format: Format) -> Callable[[Path], None]:
         def write(path: Path) -> None:
             path.write_text(text(format), encoding="utf-8")
-            say(f"Written: {plain(path)}")
+            notify(f"Saved {plain(path)}")
 
         return write
 
-    return AskChoice("Export the comparison as", [(format, format, about) for format, about in FORMATS.items()], chosen)
+    return AskChoice("Export the comparison as", [(format, format, help) for format, help in FORMATS.items()], chosen)

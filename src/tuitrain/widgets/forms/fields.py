@@ -16,17 +16,18 @@ from tuitrain.config.settings import Setting, settings
 from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError
 from tuitrain.text import plain
-from tuitrain.widgets.forms.labels import LONGEST, label, shown
+from tuitrain.widgets.forms.labels import MAX_TEXT, field_text, label
 from tuitrain.widgets.forms.pick_list import PickList
 
-# Columns: the bar and the dot, the label, the value where a note follows it.
+# Widths: focus bar and change dot, label, minimum of a value with a note after it.
 MARKS, LABEL, VALUE = 3, 17, 18
 
 
 class Field(Widget):
-    """One line: a bar where it has the focus, a dot where its value was changed, label, value, note.
+    """A line with a bar if focused, a dot if changed, label, value and note.
 
-    `text` is what stands in it, right or wrong. `setting` None: any text. `fixed`: keys do not change it.
+    `text` is the content, valid or not. A field without a `setting` accepts any text. Keys do not change a `locked`
+    field.
     """
 
     DEFAULT_CSS = """
@@ -37,7 +38,7 @@ class Field(Widget):
     Field.-off > Input { color: $foreground-disabled; }
     """
 
-    fixed = False
+    locked = False
 
     class Changed(Message):
         def __init__(self, field: "Field") -> None:
@@ -64,11 +65,11 @@ class Field(Widget):
 
     @property
     def default(self) -> str:
-        return shown(self.setting.default) if self.setting else ""
+        return field_text(self.setting.default) if self.setting else ""
 
     @property
     def changed(self) -> bool:
-        """Whether it says something else than the default."""
+        """Whether the value differs from the default."""
         if self.setting is None:
             return bool(self.text)
         try:
@@ -78,16 +79,16 @@ class Field(Widget):
 
     @property
     def target(self) -> Widget:
-        """What takes the focus."""
+        """The widget that takes the focus."""
         return self
 
     @property
     def takes_several(self) -> bool:
-        """Whether several values in it make several runs."""
+        """Whether several values make several runs."""
         return self.key in settings()
 
-    def tell(self, error: str, unused: str, count: int) -> None:
-        """Beside the value: what is wrong with it, where alone it is used, or how many values it has."""
+    def set_note(self, error: str, unused: str, count: int) -> None:
+        """Set the note: an error, why the setting is ignored, or the number of values."""
         if (error, unused, count) != (self.error, self.unused, self.count):
             self.error, self.unused, self.count = error, unused, count
             self.set_class(bool(unused), "-off")
@@ -95,7 +96,7 @@ class Field(Widget):
 
     @property
     def note(self) -> tuple[str, str]:
-        """The words beside the value, and their style."""
+        """The note and its style."""
         if self.error:
             return f"✗ {self.error}", "$text-error"
         if self.unused:
@@ -104,7 +105,7 @@ class Field(Widget):
 
     @property
     def value_width(self) -> int:
-        """Where there is a note: as much as the value needs, and the note leaves."""
+        """The width of the value if a note follows."""
         room = self.size.width - MARKS - LABEL - cell_len(self.note[0]) - 2
         return max(VALUE, min(cell_len(self.text) + 1, room))
 
@@ -133,7 +134,7 @@ class Field(Widget):
 
 
 class TextField(Field):
-    """Edited in place."""
+    """A field edited in place."""
 
     DEFAULT_CSS = f"TextField > Input {{ margin-left: {MARKS + LABEL}; }}"
 
@@ -148,13 +149,13 @@ class TextField(Field):
         return self._input
 
     def on_resize(self) -> None:
-        self._fit()
+        self._fit_input()
 
-    def tell(self, error: str, unused: str, count: int) -> None:
-        super().tell(error, unused, count)
-        self._fit()
+    def set_note(self, error: str, unused: str, count: int) -> None:
+        super().set_note(error, unused, count)
+        self._fit_input()
 
-    def _fit(self) -> None:
+    def _fit_input(self) -> None:
         self._input.styles.width = self.value_width if self.note[0] else "1fr"
 
     @property
@@ -170,7 +171,7 @@ class TextField(Field):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
-        clean = self._text if self.fixed else plain(event.value, LONGEST)
+        clean = self._text if self.locked else plain(event.value, MAX_TEXT)
         if clean != event.value:
             self._input.value = clean
         elif clean != self._text:
@@ -180,28 +181,28 @@ class TextField(Field):
 
 
 class ChoiceField(Field, can_focus=True):
-    """One of the choices, or a list of them."""
+    """A field for one of several choices, or a list of them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space,enter", "open", "choose", key_display="space", tooltip="Choose from a list; type to find"),
-        Binding("left", "cycle(-1)", tooltip="The choice before", show=False),
-        Binding("right", "cycle(1)", tooltip="The next choice", show=False),
+        Binding("space,enter", "open", "choose", key_display="space", tooltip="Choose from a list, found by typing"),
+        Binding("left", "cycle(-1)", tooltip="Previous choice", show=False),
+        Binding("right", "cycle(1)", tooltip="Next choice", show=False),
     ]
 
     def check_consume_key(self, key: str, character: str | None = None) -> bool:  # noqa: ARG002
         return character is not None and character.isalnum()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        return not self.fixed
+        return not self.locked
 
-    _window: PickList | None = None
+    _list: PickList | None = None
 
     def on_key(self, event: events.Key) -> None:
-        if self._window is not None and event.is_printable:
-            # Typed faster than the window came.
+        if self._list is not None and event.is_printable:
+            # The list is still opening: forward what is typed ahead.
             event.stop()
-            self._window.post_message(events.Key(event.key, event.character))
-        elif event.character and event.character.isalnum() and not self.fixed:
+            self._list.post_message(events.Key(event.key, event.character))
+        elif event.character and event.character.isalnum() and not self.locked:
             event.stop()
             self.action_open(event.character)
 
@@ -223,26 +224,26 @@ class ChoiceField(Field, can_focus=True):
 
     def action_open(self, typed: str = "") -> None:
         def chosen(answer: tuple[str, ...] | None) -> None:
-            self._window = None
+            self._list = None
             if answer is not None:
                 self.text = ", ".join(answer)
 
         at = Region(self.region.x + MARKS + LABEL, self.region.y, 1, 1)
         options = [(choice, "") for choice in self._choices]
-        listed = bool(self.setting and self.setting.is_list)
-        many = listed or self.takes_several
-        if self._window is None:
-            self._window = PickList(options, self._chosen, many=many, empty=listed, at=at, typed=typed)
-            self.app.push_screen(self._window, chosen)
+        is_list = bool(self.setting and self.setting.is_list)
+        many = is_list or self.takes_several
+        if self._list is None:
+            self._list = PickList(options, self._chosen, many=many, empty=is_list, at=at, typed=typed)
+            self.app.push_screen(self._list, chosen)
 
 
 class SwitchField(ChoiceField):
-    """True or false; a comma: one run with each."""
+    """A field for true or false; a comma selects both, for one run each."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space,enter", "open", "change", key_display="space", tooltip="True or false"),
+        Binding("space,enter", "open", "change", key_display="space", tooltip="Toggle"),
         Binding("left,right", "open", show=False),
-        Binding("comma", "both", "both", key_display=",", tooltip="True and false: a run with each"),
+        Binding("comma", "both", "both", key_display=",", tooltip="True and false, for one run each"),
     ]
 
     def value(self) -> Content:
@@ -258,7 +259,7 @@ class SwitchField(ChoiceField):
 
 
 class PressField(Field, can_focus=True):
-    """A line to press enter on."""
+    """A button."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,space", "press", show=False)]
 
@@ -277,6 +278,6 @@ class PressField(Field, can_focus=True):
         )
 
 
-def field_of(setting: Setting, value: object) -> Field:
+def make_field(setting: Setting, value: object) -> Field:
     kind = ChoiceField if setting.choices else SwitchField if setting.kind is bool else TextField
-    return kind(setting.key, label(setting.key), setting, shown(value))
+    return kind(setting.key, label(setting.key), setting, field_text(value))

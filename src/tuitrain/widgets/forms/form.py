@@ -1,4 +1,4 @@
-"""All the fields of a new run, below each other."""
+"""The form: one field per setting, grouped by section."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -12,42 +12,42 @@ from textual.widgets import Static
 
 from tuitrain.config.settings import Setting, declared_settings, sections, settings
 from tuitrain.widgets.forms.draft import Draft
-from tuitrain.widgets.forms.fields import Field, PressField, TextField, field_of
-from tuitrain.widgets.forms.labels import APPLIES
+from tuitrain.widgets.forms.fields import Field, PressField, TextField, make_field
+from tuitrain.widgets.forms.labels import CONDITIONS
 
-# Keys of the fields that are no settings of the run.
-NAME, PLACE = "name", "start.runs_in"
-NAME_HELP = ("what to call the run, in its folder's name too", "any text, also none")
-OWN = "a process of its own"
+# The keys of fields that are not settings.
+NAME, RUNS_IN = "name", "start.runs_in"
+NAME_HELP = ("name of the run, also part of its folder name", "any text, or none")
+BACKGROUND = "background process"
 
 
-class Place(Struct):
+class StartOptions(Struct):
     runs_in: Annotated[
-        Literal["this app", "a process of its own"],
-        Meta(description="who trains it; a process of its own goes on when this app is left"),
+        Literal["this app", "background process"],
+        Meta(description="where the run trains; a background process keeps running after you quit"),
     ] = "this app"
 
 
 class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
-    """Scrolls to whatever has the focus, by no keys of its own."""
+    """A list of fields that scrolls to the focused one."""
 
-    def __init__(self, draft: Draft, *, own_process: bool) -> None:
+    def __init__(self, draft: Draft, *, in_background: bool) -> None:
         super().__init__()
-        self._first, self._own = draft, own_process
+        self._initial, self._in_background = draft, in_background
         self.fields: dict[str, Field] = {}
 
     def compose(self) -> ComposeResult:
-        yield self._add(TextField(NAME, "run name", None, self._first.name))
-        place = declared_settings("start", Place)[PLACE]
-        yield self._add(field_of(place, OWN if self._own else place.default))
-        for section, about in sections().items():
-            title, _, words = about.partition(": ")
-            line = Content.assemble((title, "bold $accent"), (f"  {words}", "$foreground-disabled"))
+        yield self._add(TextField(NAME, "run name", None, self._initial.name))
+        runs_in = declared_settings("start", StartOptions)[RUNS_IN]
+        yield self._add(make_field(runs_in, BACKGROUND if self._in_background else runs_in.default))
+        for section, help in sections().items():
+            title, _, details = help.partition(": ")
+            line = Content.assemble((title, "bold $accent"), (f"  {details}", "$foreground-disabled"))
             yield Static(line, classes="section")
             for key, setting in settings().items():
                 if setting.section == section:
-                    yield self._add(field_of(setting, self._first.texts[key]))
-        yield PressField("start", "▸ start the run")
+                    yield self._add(make_field(setting, self._initial.texts[key]))
+        yield PressField("start", "▸ Start run")
 
     def _add(self, field: Field) -> Field:
         self.fields[field.key] = field
@@ -58,18 +58,18 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
         return self.fields[NAME].text.strip()
 
     @property
-    def own_process(self) -> bool:
-        return self.fields[PLACE].text == OWN
+    def in_background(self) -> bool:
+        return self.fields[RUNS_IN].text == BACKGROUND
 
     @property
     def texts(self) -> dict[str, str]:
-        """Of the settings, by key."""
+        """The texts of all settings by key."""
         return {key: self.fields[key].text for key in settings()}
 
-    def fix(self, fixed: bool) -> None:
-        """No key changes a setting, or opens a list that the run's own screen would wait for, while a run starts."""
+    def set_locked(self, locked: bool) -> None:
+        """Prevent changes and open lists while a run starts."""
         for field in self.fields.values():
-            field.fixed = fixed
+            field.locked = locked
 
     def fill(self, draft: Draft) -> None:
         self.fields[NAME].text = draft.name
@@ -77,53 +77,55 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
             self.fields[key].text = text
 
     def mark(self, errors: Mapping[str, str], counts: Mapping[str, int]) -> None:
-        """Beside each field what is wrong with it, why it does not count, or how many values it has."""
+        """Set the note of each field: its error, why it is ignored, or the number of its values."""
         texts = self.texts
         for key, field in self.fields.items():
-            applies = APPLIES.get(key)
-            unused = "" if applies is None or applies(texts) else str(applies)
-            if key == PLACE and counts:
-                unused = "single runs only"
-            field.tell(errors.get(key, ""), unused, counts.get(key, 1))
+            condition = CONDITIONS.get(key)
+            unused = "" if condition is None or condition(texts) else condition.reason(texts)
+            if key == RUNS_IN and counts:
+                unused = "for single runs"
+            field.set_note(errors.get(key, ""), unused, counts.get(key, 1))
 
     @property
     def changed(self) -> int:
-        """How many settings are not at their defaults."""
+        """The number of settings that differ from their defaults."""
         return sum(self.fields[key].changed for key in settings())
 
     @property
     def current(self) -> Field | None:
-        """The one that has the focus."""
+        """The focused field, or None."""
         focused = self.screen.focused
         return next((field for field in self.query(Field) if focused in (field, *field.children)), None)
 
     def focus_key(self, key: str) -> None:
         self.fields[key].target.focus()
 
-    def section(self, step: int) -> None:
-        """Focus the first field of the section that many further on."""
+    def focus_section(self, step: int) -> None:
+        """Focus the first field of the section `step` sections further."""
         fields = list(self.fields.values())
         firsts = [fields[0]] + [b for a, b in pairwise(fields) if _section(a) != _section(b)]
-        here = [_section(first) for first in firsts].index(_section(self.current)) if self.current in fields else -1
-        firsts[(here + step) % len(firsts)].target.focus()
+        index = [_section(first) for first in firsts].index(_section(self.current)) if self.current in fields else -1
+        firsts[(index + step) % len(firsts)].target.focus()
 
     def help(self) -> Content:
-        """Two lines on the field that has the focus."""
+        """Return two lines about the focused field."""
         field = self.current
         if field is None:
-            title, about, allowed = "layers", "of the network, as they run", "↑ and ↓ scroll, tab goes on to the fields"
+            title, about = "layers", "of the network, in execution order"
+            allowed = "↑ ↓ scroll, tab returns to the fields"
         elif field.setting is None:
             title = field.label
-            about, allowed = NAME_HELP if field.key == NAME else ("ctrl+r starts it from any field", "")
+            about, allowed = NAME_HELP if field.key == NAME else ("ctrl+r starts from any field", "")
         else:
             title, about = field.key if field.key in settings() else field.label, field.setting.help
-            allowed = f"{field.setting.allowed} · default {field.default or 'none'}{_several(field.setting)}"
+            hint = _several_values_hint(field.setting)
+            allowed = f"{field.setting.allowed} · default {field.default or 'none'}{hint}"
         parts = []
         if field and field.error:
-            must = "must be " * (field.error == allowed.partition(" · ")[0])
+            prefix = "must be " * (field.error == allowed.partition(" · ")[0])
             allowed = allowed.removeprefix(field.error).removeprefix(" · ")
-            parts = [(f"✗ {must}{field.error} · ", "$text-error")]
-        parts += [(f"not used now: {field.unused} · ", "$text-warning")] if field and field.unused else []
+            parts = [(f"✗ {prefix}{field.error} · ", "$text-error")]
+        parts += [(f"{field.unused} · ", "$text-warning")] if field and field.unused else []
         return Content.assemble((title, "bold"), f"  {about}\n", *parts, (allowed, "$foreground-muted"))
 
 
@@ -131,9 +133,9 @@ def _section(field: Field | None) -> str:
     return field.setting.section if field and field.key in settings() and field.setting else ""
 
 
-def _several(setting: Setting) -> str:
-    """How to write several values, where there may be."""
+def _several_values_hint(setting: Setting) -> str:
+    """Explain how to enter several values, if the setting allows it."""
     free = setting.kind is str and not setting.choices and setting.key != "training.device"
     if free or setting.key not in settings() or (setting.is_list and setting.choices):
         return ""
-    return " · [64], [128]: a run with each" if setting.is_list else " · several, with commas: a run with each"
+    return " · [64], [128] for one run each" if setting.is_list else " · a, b for one run each"

@@ -1,4 +1,4 @@
-"""A small window with a list to choose from."""
+"""A list of choices below a field or in the middle of the screen."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -18,30 +18,30 @@ MARK_HINT = "space marks"
 
 
 def distance(typed: str, *names: str) -> int:
-    """0 where a name, or the last part of a key, is what was typed; 1 where one begins so, 2 where they hold all words
-    of it, 3 where they do not."""
-    wanted, whole = _spelled(typed), [_spelled(name) for name in names]
-    whole += [name.rpartition(".")[2] for name in whole]
-    if wanted in whole:
+    """Rank an option: 0 if a name or the last part of a key equals the text, 1 if one starts with it, 2 if all its
+    words occur, 3 otherwise."""
+    wanted, candidates = _normalize(typed), [_normalize(name) for name in names]
+    candidates += [name.rpartition(".")[2] for name in candidates]
+    if wanted in candidates:
         return 0
-    if any(name.startswith(wanted) for name in whole):
+    if any(name.startswith(wanted) for name in candidates):
         return 1
-    together = " ".join(whole)
-    return 2 if all(word in together for word in wanted.split()) else 3
+    joined = " ".join(candidates)
+    return 2 if all(word in joined for word in wanted.split()) else 3
 
 
-def _spelled(name: str) -> str:
+def _normalize(name: str) -> str:
     return name.strip().casefold().replace("_", " ").replace("-", " ")
 
 
 class PickList(ModalScreen[tuple[str, ...] | None]):
-    """A list to choose from, below `at` or in the middle; typing leaves only what contains it.
+    """Choose from `options`, (value, help) pairs, below the region `at` or centered; typing filters them.
 
-    `options` are (value, what it means) pairs; dismissed with the values chosen, None for escape. Of `many`, space
-    marks one more and a comma takes what was typed; they may be none only where that may be `empty`.
+    Dismiss with the chosen values, or None on escape. With `many`, space marks a value and a comma marks the typed one;
+    the choice may be empty only if `empty`.
     """
 
-    # Not DEFAULT_CSS, which an app's rules for all its screens would come before.
+    # Not DEFAULT_CSS: the app's rules for all screens would take precedence.
     CSS = """
     PickList { background: transparent; }
     PickList.-middle { align: center middle; background: $background 60%; }
@@ -71,42 +71,43 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
         super().__init__(classes="" if at else "-middle")
         self._options, self._chosen, self._many, self._at = options, list(chosen), many, at
         self._typed, self._title, self._empty = typed, title, empty
-        # "sgd, adam": a space behind a comma is none.
+        # Ignore the space in "sgd, adam".
         self._after_comma = False
-        # Until something is marked, enter chooses what is highlighted alone.
+        # Until something is marked, enter chooses only the highlighted value.
         self._marked = False
 
     def compose(self) -> ComposeResult:
         yield OptionList(markup=False)
-        # Over that of the screen below, whose keys do nothing now.
+        # Covers the footer of the screen below, whose keys do not work now.
         yield FittingFooter()
 
     def on_mount(self) -> None:
-        self._fill()
+        self._list_matches()
 
-    def _place(self, count: int) -> None:
-        """Below the field where there is room for what is there now, or more of it than above."""
+    def _position(self, count: int) -> None:
+        """Place the list below the field if there is room, or more than above, otherwise above."""
         if self._at is None:
             return
-        box, room = self.query_one(OptionList).styles, self.size.height
+        style, room = self.query_one(OptionList).styles, self.size.height
         width = max(*(len(name) + 4 * self._many for name, _ in self._options), len(MARK_HINT) * self._many) + 6
-        under, over = room - self._at.bottom, self._at.y
-        below = under >= min(len(self._options) + 2, over)
-        height = min(count + 2, under if below else over)
-        box.width, box.height = width, height
-        box.offset = (max(min(self._at.x - 2, self.size.width - width), 0), self._at.bottom if below else over - height)
+        space_below, space_above = room - self._at.bottom, self._at.y
+        below = space_below >= min(len(self._options) + 2, space_above)
+        height = min(count + 2, space_below if below else space_above)
+        style.width, style.height = width, height
+        x, y = min(self._at.x - 2, self.size.width - width), self._at.bottom if below else self._at.y - height
+        style.offset = (max(x, 0), y)
 
-    def _fill(self, highlight: str = "") -> None:
+    def _list_matches(self, highlight: str = "") -> None:
         box = self.query_one(OptionList)
         typed = self._typed.casefold()
-        matching = [(name, about) for name, about in self._options if typed in name.casefold()]
+        matching = [(name, help) for name, help in self._options if typed in name.casefold()]
         matching.sort(key=lambda option: distance(typed, option[0]))
-        pad = max(len(name) for name, about in self._options) if any(about for _, about in self._options) else 0
+        pad = max(len(name) for name, _ in self._options) if any(help for _, help in self._options) else 0
         box.set_options(
-            Option(Content(f" {self._sign(name)}{name.ljust(pad)}{about and '  '}{about} "), id=name)
-            for name, about in matching
+            Option(Content(f" {self._checkbox(name)}{name.ljust(pad)}{help and '  '}{help} "), id=name)
+            for name, help in matching
         )
-        self._place(max(len(matching), 1))
+        self._position(max(len(matching), 1))
         wanted = highlight or ("" if typed else next(iter(self._chosen), ""))
         names = [name for name, _ in matching]
         box.highlighted = names.index(wanted) if wanted in names else 0 if names else None
@@ -114,7 +115,7 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
         hint = f"{len(self._chosen)} marked" if self._marked else MARK_HINT
         box.border_subtitle = Content(hint if self._many else "")
 
-    def _sign(self, name: str) -> str:
+    def _checkbox(self, name: str) -> str:
         if not (self._empty or self._marked or len(self._chosen) > 1):
             return ""
         return "[x] " if name in self._chosen else "[ ] "
@@ -124,16 +125,16 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
         if event.key == "space" and not self._typed:
             event.stop()
             if not after_comma:
-                self._mark()
+                self._toggle_mark()
         elif event.key == "comma" and self._many:
             event.stop()
-            self._take()
+            self._mark_typed()
         elif event.character and event.is_printable:
             event.stop()
             self._typed += event.character
-            self._fill()
+            self._list_matches()
 
-    def _mark(self) -> None:
+    def _toggle_mark(self) -> None:
         option = self.query_one(OptionList).highlighted_option
         if option is None or option.id is None:
             return
@@ -143,25 +144,25 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
             self._marked = True
             marked = set(self._chosen) ^ {option.id}
             self._chosen = [name for name, _ in self._options if name in marked]
-            self._fill(option.id)
+            self._list_matches(option.id)
 
-    def _take(self) -> None:
-        """What was typed, or is highlighted, and nothing that stood there before."""
+    def _mark_typed(self) -> None:
+        """Mark the typed or highlighted value; the first mark replaces the previous choice."""
         option = self.query_one(OptionList).highlighted_option
         if option is None or option.id is None:
             return
         wanted = {option.id, *(self._chosen if self._marked else ())}
         self._chosen = [name for name, _ in self._options if name in wanted]
         self._marked, self._typed = True, ""
-        self._fill(option.id)
+        self._list_matches(option.id)
 
     def action_shorten(self) -> None:
         self._typed = self._typed[:-1]
-        self._fill()
+        self._list_matches()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
         if self._marked and self._typed:
-            self._take()
+            self._mark_typed()
         chosen = tuple(self._chosen) if self._marked else (event.option.id or "",)
         self.dismiss(chosen if chosen or self._empty else None)

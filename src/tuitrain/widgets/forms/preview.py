@@ -1,4 +1,4 @@
-"""Beside the form for a new run: what it will come to."""
+"""The preview next to the form: data, model size, learning rate, layers."""
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -17,7 +17,7 @@ from tuitrain.widgets.terminal.colors import theme_color
 
 
 class ScheduleCurve(Widget):
-    """The learning rate over the epochs."""
+    """A chart of the learning rate over the epochs."""
 
     preview: Preview | None = None
 
@@ -48,7 +48,7 @@ class ScheduleCurve(Widget):
 
 
 class LayerList(VerticalScroll, can_focus=True):
-    """The layers as they run; takes the focus where there are more than there is room for."""
+    """The layers in execution order; focusable if they need scrolling."""
 
     def compose(self) -> ComposeResult:
         yield Static(id="layers")
@@ -58,7 +58,7 @@ class LayerList(VerticalScroll, can_focus=True):
 
 
 class PreviewPanel(Vertical):
-    """All of it. Its look is that of the screen that it is in."""
+    """All parts of the preview, laid out by the screen's style sheet."""
 
     def compose(self) -> ComposeResult:
         yield Static(id="facts")
@@ -66,41 +66,41 @@ class PreviewPanel(Vertical):
         yield Static(id="columns")
         yield LayerList()
 
-    def show(self, preview: Preview, runs: int, first: Values, *, together: bool) -> None:
-        """`preview` is of the `first` of so many runs."""
-        self.query_one("#facts", Static).update(facts(preview, runs, first, together=together))
+    def show(self, preview: Preview, runs: int, first: Values, *, compact: bool) -> None:
+        """Show the preview of the `first` of `runs` runs."""
+        self.query_one("#facts", Static).update(facts(preview, runs, first, compact=compact))
         self.query_one(ScheduleCurve).show(preview)
         head, lines = layer_table(preview)
         self.query_one("#columns", Static).update(head)
         self.query_one("#layers", Static).update(lines)
 
 
-def facts(preview: Preview, runs: int, first: Values, *, together: bool) -> Content:
-    """What the run will be, a line each, the most important first; `together`: in fewer and longer lines."""
-    title, size, split, steps, place = "…", "…", "…", "…", "…"
+def facts(preview: Preview, runs: int, first: Values, *, compact: bool) -> Content:
+    """Return the facts about the run, one per line, or in fewer lines if `compact`."""
+    title, size, split, steps, location = "…", "…", "…", "…", "…"
     if preview.network is not None:
         optimizer = preview.config.optimizer.name
-        most = "at most " if optimizer == "muon" else ""
+        limit = "at most " if optimizer == "muon" else ""
         title = plain(preview.network.title)
         memory = units.size(preview.memory_bytes)
-        size = f"{units.count(preview.network.parameters)} parameters · {most}{memory} with {optimizer}"
+        size = f"{units.count(preview.network.parameters)} parameters · {limit}{memory} with {optimizer}"
     elif preview.final:
         title = size = "-"
     if preview.splits is not None:
-        found = preview.splits
-        more = "more than " if found.truncated else ""
-        split = f"{more}{found.train:,} train · {found.validation:,} validation · {found.test:,} test"
-        steps = f"{preview.steps_per_epoch:,} an epoch · {preview.steps:,} in all"
-        place = plain(found.location)
+        sizes = preview.splits
+        prefix = "more than " if sizes.truncated else ""
+        split = f"{prefix}{sizes.train:,} train · {sizes.validation:,} validation · {sizes.test:,} test"
+        steps = f"{preview.steps_per_epoch:,} per epoch · {preview.steps:,} in total"
+        location = plain(sizes.location)
     elif preview.problem:
-        split = steps = place = "-"
-    lines = [("network", title), ("size", size), ("images", split), ("steps", steps), ("data", place)]
+        split = steps = location = "-"
+    lines = [("network", title), ("size", size), ("images", split), ("steps", steps), ("data", location)]
     if preview.problem:
         lines[0 if preview.splits else 2] = ("✗", plain(preview.problem))
-    if together:
+    if compact:
         lines[:2] = [("network", f"{title} · {size}" if preview.network else lines[0][1])]
     if runs > 1:
-        lines.insert(len(lines) if together else 0, ("first", f"of {runs:,} runs: {format_trial(first)}"))
+        lines.insert(len(lines) if compact else 0, ("first", f"of {runs:,} runs: {format_trial(first)}"))
     return Content("\n").join(
         Content.assemble((name.ljust(9), "$text-error" if name == "✗" else "$foreground-muted"), text)
         for name, text in lines
@@ -108,11 +108,11 @@ def facts(preview: Preview, runs: int, first: Values, *, together: bool) -> Cont
 
 
 def layer_table(preview: Preview) -> tuple[Content, Content]:
-    """The names of its columns, and its lines."""
+    """Return the header and the lines of the layer table."""
     if preview.problem:
         return Content(""), Content(plain(preview.problem, 1000)).stylize("$text-error")
     if preview.network is None:
-        waiting = "" if preview.final else "loading torch to look at the network …"
+        waiting = "" if preview.final else "loading torch …"
         return Content(""), Content(waiting).stylize("$foreground-disabled")
     rows = [
         (

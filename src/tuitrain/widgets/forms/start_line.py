@@ -1,4 +1,4 @@
-"""The line below a form: what became of it, and how far a start is."""
+"""The message line below the form, which also starts runs and shows their progress."""
 
 from collections.abc import Callable
 
@@ -18,18 +18,18 @@ BAR = 24
 
 
 class StartLine(Static):
-    """Starts one thing at a time; `tick` looks how far it is, and tells by a message how it went.
+    """Start one run or sweep at a time; `tick` polls the start and posts Started or Failed.
 
-    `preparing` in this app, which can be called off, or `waiting` for another process, which needs the app no more.
+    The start is `preparing` in this app, where it can be cancelled, or `waiting` for a background process.
     """
 
-    class Begun(Message):
+    class Started(Message):
         def __init__(self, folder: RunFolder | SweepFolder) -> None:
             super().__init__()
             self.folder = folder
 
     class Failed(Message):
-        """`error` None: called off."""
+        """`error` is None if the user cancelled."""
 
         def __init__(self, error: TuitrainError | None) -> None:
             super().__init__()
@@ -38,71 +38,71 @@ class StartLine(Static):
     def __init__(self, host: ThreadHost) -> None:
         super().__init__(id="message")
         self._host = host
-        self.preparing = self.waiting = self._called_off = False
-        self._found: RunFolder | SweepFolder | TuitrainError | None = None
+        self.preparing = self.waiting = self._cancelled = False
+        self._outcome: RunFolder | SweepFolder | TuitrainError | None = None
 
     @property
     def busy(self) -> bool:
         return self.preparing or self.waiting
 
-    def say(self, words: str, style: str = "$text-error") -> None:
-        self.display = bool(words)
-        self.update(Content.assemble((words, style)))
+    def show(self, text: str, style: str = "$text-error") -> None:
+        self.display = bool(text)
+        self.update(Content.assemble((text, style)))
 
-    def here(self, spec: RunSpec) -> None:
-        """Raises RunError where the host has a run."""
+    def start_here(self, spec: RunSpec) -> None:
+        """Start in this process. Raises RunError if the host is busy."""
         self._host.start(spec)
-        self.preparing, self._called_off = True, False
+        self.preparing, self._cancelled = True, False
         self.tick()
 
-    def elsewhere(self, begin: Callable[[], RunFolder | SweepFolder]) -> None:
-        """`begin` may take seconds, and raise TuitrainError."""
-        self.waiting, self._found = True, None
-        self._begin(begin)
+    def start_in_background(self, start: Callable[[], RunFolder | SweepFolder]) -> None:
+        """Call `start` in a thread; it may take seconds and raise TuitrainError."""
+        self.waiting, self._outcome = True, None
+        self._run_start(start)
         self.tick()
 
     @work(thread=True, exit_on_error=False)
-    def _begin(self, begin: Callable[[], RunFolder | SweepFolder]) -> None:
+    def _run_start(self, start: Callable[[], RunFolder | SweepFolder]) -> None:
         try:
-            self._found = begin()
+            self._outcome = start()
         except TuitrainError as error:
-            self._found = error
+            self._outcome = error
         except Exception as error:
-            self._found = TuitrainError(f"{type(error).__name__}: {plain(error)}")
-        if isinstance(self._found, TuitrainError) and not self.is_attached:
-            self.app.call_from_thread(self.app.notify, str(self._found), severity="error", markup=False)
+            self._outcome = TuitrainError(f"{type(error).__name__}: {plain(error)}")
+        if isinstance(self._outcome, TuitrainError) and not self.is_attached:
+            self.app.call_from_thread(self.app.notify, str(self._outcome), severity="error", markup=False)
 
     def cancel(self) -> None:
-        self._called_off = True
+        self._cancelled = True
         self._host.cancel()
 
     def tick(self) -> None:
         host = self._host
-        if self.waiting and self._found is None:
-            self.say("starting a process of its own …", "$accent")
+        if self.waiting and self._outcome is None:
+            self.show("starting a background process …", "$accent")
         elif self.waiting:
-            self._end(self._found)
+            self._end(self._outcome)
         elif self.preparing and host.folder is not None:
             self._end(host.folder)
         elif self.preparing and host.busy:
-            self.say("calling it off …" if self._called_off else _progress(host.activity, host.fraction), "$accent")
+            self.show("cancelling …" if self._cancelled else _progress_text(host.activity, host.fraction), "$accent")
         elif self.preparing:
             self._end(host.pop_error())
 
-    def _end(self, found: RunFolder | SweepFolder | TuitrainError | None) -> None:
+    def _end(self, outcome: RunFolder | SweepFolder | TuitrainError | None) -> None:
         self.preparing = self.waiting = False
-        if found is None:
-            self.say("Called off; nothing was written.", "$foreground-muted")
+        if outcome is None:
+            self.show("Cancelled; nothing was written.", "$foreground-muted")
             self.post_message(self.Failed(None))
-        elif isinstance(found, TuitrainError):
-            self.say(f"✗ {plain(found, 1000)}")
-            self.post_message(self.Failed(found))
+        elif isinstance(outcome, TuitrainError):
+            self.show(f"✗ {plain(outcome, 1000)}")
+            self.post_message(self.Failed(outcome))
         else:
-            self.post_message(self.Begun(found))
+            self.post_message(self.Started(outcome))
 
 
-def _progress(doing: str, fraction: float | None) -> str:
+def _progress_text(activity: str, fraction: float | None) -> str:
     if fraction is None:
-        return f"{doing} …"
+        return f"{activity} …"
     done = round(BAR * min(max(fraction, 0.0), 1.0))
-    return f"{doing}  {'━' * done}{'─' * (BAR - done)} {100 * fraction:.0f} %"
+    return f"{activity}  {'━' * done}{'─' * (BAR - done)} {100 * fraction:.0f} %"

@@ -1,4 +1,4 @@
-"""The form's TOML files: which one to load, and where to save."""
+"""Load and save the form as a TOML file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,55 +11,55 @@ from tuitrain.widgets.forms.draft import Draft, FormResult
 from tuitrain.widgets.messages import AskValue
 
 
-def ask_load(now: Draft, fill: Callable[[Draft], None]) -> AskValue:
-    """`fill` gets a draft that was read, with the name that `now` has."""
+def ask_load(draft: Draft, fill: Callable[[Draft], None]) -> AskValue:
+    """Ask for a file, and call `fill` with its settings and the name of `draft`."""
 
     def load(text: str) -> None:
         path = _path(text)
         config, original = toml.read(path)
-        draft = Draft.of(config, now.name, plain(path.name))
-        draft.original, draft.path = original, text.strip()
-        fill(draft)
+        loaded = Draft.of(config, draft.name, plain(path.name))
+        loaded.original, loaded.path = original, text.strip()
+        fill(loaded)
 
-    return AskValue("Load settings from a TOML file", now.path, load, live=False)
+    return AskValue("Load settings from a TOML file", draft.path, load, live=False)
 
 
-def ask_path(what: str, present: str, write: Callable[[Path], None]) -> AskValue:
-    """What is there is overwritten only when that was asked for twice."""
-    asked = ""
+def ask_path(title: str, value: str, write: Callable[[Path], None]) -> AskValue:
+    """Ask for a path and write it; an existing file is overwritten only if the user confirms it."""
+    confirmed = ""
 
     def save(text: str) -> None:
-        nonlocal asked
+        nonlocal confirmed
         path = _path(text)
-        if path.exists() and asked != text:
-            asked = text
-            raise TuitrainError(f"{plain(path)} is there already.", "Enter again overwrites it.")
+        if path.exists() and confirmed != text:
+            confirmed = text
+            raise TuitrainError(f"{plain(path)} exists already.", "Press enter again to overwrite it.")
         try:
             write(path)
         except (OSError, ValueError) as error:
             reason = plain(getattr(error, "strerror", None) or error)
             raise TuitrainError(f"{plain(path)} cannot be written: {reason}.") from None
 
-    return AskValue(what, present, save, live=False)
+    return AskValue(title, value, save, live=False)
 
 
-def ask_save(plan: FormResult, now: Draft, saved: Callable[[Path], None]) -> AskValue:
-    """`now` remembers the file."""
+def ask_save(result: FormResult, draft: Draft, saved: Callable[[Path], None]) -> AskValue:
+    """Ask for a file, save to it and remember it in `draft`."""
 
     def save(path: Path) -> None:
-        now.original = _write(path, plan, now)
-        now.path = str(path)
+        draft.original = _write(path, result, draft)
+        draft.path = str(path)
         saved(path)
 
-    return ask_path("Save the settings as a TOML file", now.path, save)
+    return ask_path("Save the settings as a TOML file", draft.path, save)
 
 
-def _write(path: Path, plan: FormResult, now: Draft) -> str:
-    """The text for the next time; of a sweep none, as its file is none of a run."""
-    assert plan.config is not None
-    text = sweep_toml.dumps(plan.sweep(now.name)) if plan.values else toml.dumps(plan.config, now.original)
+def _write(path: Path, result: FormResult, draft: Draft) -> str:
+    """Write a run or sweep file; return the text to keep as the draft's original, which a sweep file cannot be."""
+    assert result.config is not None
+    text = sweep_toml.dumps(result.sweep(draft.name)) if result.values else toml.dumps(result.config, draft.original)
     path.write_text(text, encoding="utf-8")
-    return now.original if plan.values else text
+    return draft.original if result.values else text
 
 
 def _path(text: str) -> Path:

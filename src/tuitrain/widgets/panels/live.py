@@ -1,4 +1,4 @@
-"""What is said of a run that goes on, a line each; `width` is the room for it."""
+"""The text lines of the live screen, each at most `width` cells wide."""
 
 import time
 
@@ -12,69 +12,72 @@ from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.panels import progress_bars
 from tuitrain.widgets.panels.run_report import STATUS
 
-# With less room the name of the run is worth more than the time of day at its end.
+# Below this width the head leaves out the clock time of the end.
 NARROW = 70
-# The name has so many columns at least.
-SHORTEST = 6
+MIN_NAME = 6
 
 
-def rate(run: Follower) -> float:
-    """The learning rate, the peak where there is a schedule."""
-    set_since = run.state.lr
-    return run.config.optimizer.lr if set_since is None else set_since
+def learning_rate(run: Follower) -> float:
+    """Return the learning rate as configured or changed by the user; with a schedule, its peak."""
+    changed = run.state.lr
+    return run.config.optimizer.lr if changed is None else changed
 
 
 def head(run: Follower, width: int) -> Content:
-    """Name and make, how it goes, and when it ends."""
+    """Return name, settings, status and estimated end."""
     state = run.state
     status = (
         run.status
         if run.status != "running" or state.phase in ("", "training")
         else plain(state.phase.partition(" ")[0], 16)
     )
-    now = f" · epoch {min(state.epoch + 1, state.epochs)}/{state.epochs}" if state.active else ""
+    epoch = f" · epoch {min(state.epoch + 1, state.epochs)}/{state.epochs}" if state.active else ""
     left = speed.seconds_left(run) if run.status == "running" else None
     end = ""
     if left is not None:
-        rest = units.duration(left)
-        end = f" · ends {units.clock(time.time() + left)} (in {rest})" if width >= NARROW else f" · {rest} left"
-    room = max(1, width - len(status + now + end) - 1)
-    return Content.assemble(_title(run, room), " ", (status, STATUS.get(run.status, "")), now, (end, "$foreground 60%"))
+        duration = units.duration(left)
+        clock = units.clock(time.time() + left)
+        end = f" · ends {clock} (in {duration})" if width >= NARROW else f" · {duration} left"
+    room = max(1, width - len(status + epoch + end) - 1)
+    color = STATUS.get(run.status, "")
+    return Content.assemble(_title(run, room), " ", (status, color), epoch, (end, "$foreground 60%"))
 
 
 def _title(run: Follower, room: int) -> Content:
-    """The name and what the run is made from, as much as there is room for; optimizer and rate stay longest."""
+    """Return the name and as many settings as fit; optimizer and learning rate are kept longest."""
     entry = Entry(run.folder, run.info, run.config, run.state, run.status)
     model = f"{summary.model(entry)} {run.config.model.activation}"
-    parts = [run.config.data.dataset, model, f"{run.config.optimizer.name} {rate(run):g}"]
+    parts = [run.config.data.dataset, model, f"{run.config.optimizer.name} {learning_rate(run):g}"]
     name = Content.styled(plain(run.info.name, 60), "bold")
     while len(parts) > 1 and name.cell_length + sum(len(part) + 3 for part in parts) > room:
         parts.pop(0)
-    about = Content.styled("".join(f" · {part}" for part in parts), "$foreground 60%")
-    name = name.truncate(max(SHORTEST, room - about.cell_length), ellipsis=True)
-    return (name + about).truncate(room, ellipsis=True, pad=True)
+    details = Content.styled("".join(f" · {part}" for part in parts), "$foreground 60%")
+    name = name.truncate(max(MIN_NAME, room - details.cell_length), ellipsis=True)
+    return (name + details).truncate(room, ellipsis=True, pad=True)
 
 
 def progress(run: Follower, width: int) -> Content:
     state = run.state
-    whole = state.step / state.steps if state.steps else 0.0
-    within = state.step - state.epoch * state.steps_per_epoch
-    part = within / state.steps_per_epoch if state.steps_per_epoch and state.epoch < state.epochs else whole
-    rate_text = units.rate(speed.images_per_second(run))
+    run_fraction = state.step / state.steps if state.steps else 0.0
+    steps_in_epoch = state.step - state.epoch * state.steps_per_epoch
+    unfinished = state.steps_per_epoch and state.epoch < state.epochs
+    epoch_fraction = steps_in_epoch / state.steps_per_epoch if unfinished else run_fraction
+    images_per_second = units.rate(speed.images_per_second(run))
     device = plain(run.info.device, 40).partition(" ")[0] or "…"
-    tail = f"  {rate_text} images/s · {device} {units.size(state.memory)}"
+    tail = f"  {images_per_second} images/s · {device} {units.size(state.memory)}"
     width, blocks = width - len(tail), utf8_locale()
     if width < 60:
-        return Content.assemble(progress_bars.progress("run", whole, width, blocks=blocks), (tail, "$foreground 60%"))
+        bar = progress_bars.progress("run", run_fraction, width, blocks=blocks)
+        return Content.assemble(bar, (tail, "$foreground 60%"))
     half = (width - 2) // 2
     return Content.assemble(
-        progress_bars.progress("epoch", min(1.0, max(0.0, part)), half, blocks=blocks), "  ",
-        progress_bars.progress("run", whole, half, blocks=blocks), (tail, "$foreground 60%"),
+        progress_bars.progress("epoch", min(1.0, max(0.0, epoch_fraction)), half, blocks=blocks), "  ",
+        progress_bars.progress("run", run_fraction, half, blocks=blocks), (tail, "$foreground 60%"),
     )  # fmt: skip
 
 
 def numbers(run: Follower, width: int) -> Content:
-    """As much of it as there is room for, the scores first."""
+    """Return scores, learning rate and gradient norm, as many as fit, the scores first."""
     state = run.state
     lr, norm = (run.train[name][-1] if len(run.train) else None for name in ("lr", "grad_norm"))
     steps = [
@@ -82,7 +85,7 @@ def numbers(run: Follower, width: int) -> Content:
         Content.assemble(("|grad| ", "$foreground 60%"), units.number(norm)),
     ]
     best = _best(state)
-    ways = (
+    layouts = (
         (best, 2, True),
         (best[:1], 2, True),
         (best[:1], 1, True),
@@ -90,11 +93,11 @@ def numbers(run: Follower, width: int) -> Content:
         ((), 0, True),
         ((), 0, False),
     )
-    for about, count, losses in ways:
-        more = f" ({', '.join(about)})" if about else ""
+    for details, count, losses in layouts:
+        suffix = f" ({', '.join(details)})" if details else ""
         scores = [
             _score("train", state.train, losses=losses),
-            _score("val", state.validation, more, losses=losses),
+            _score("val", state.validation, suffix, losses=losses),
             _score("test", state.test, losses=losses),
         ]
         line = Content("   ").join(part for part in (*scores, *steps[:count]) if part)
@@ -103,35 +106,37 @@ def numbers(run: Follower, width: int) -> Content:
     return line
 
 
-def healthy(run: Follower, width: int) -> Content:
-    """What there is to say, after a sign whether it is good."""
-    found = health.findings(run)
-    worst = not found[0].good
+def health_line(run: Follower, width: int) -> Content:
+    """Return the findings about the run's health, after a sign for good or bad."""
+    findings = health.findings(run)
+    problem = not findings[0].good
     mark = (
-        "! " if worst else "✓ ",
-        "$error" if worst and run.status == "failed" else "$warning" if worst else "$success",
+        "! " if problem else "✓ ",
+        "$error" if problem and run.status == "failed" else "$warning" if problem else "$success",
     )
-    return Content.assemble(mark, plain(health.fit_to_width(found, width - 2)))
+    return Content.assemble(mark, plain(health.fit_to_width(findings, width - 2)))
 
 
 def _best(state: State) -> tuple[str, ...]:
-    """What is said of the best validation: what it was chosen by, with the value where that is not the last, and the
-    epoch. Another tool's run without losses is judged by its accuracies."""
+    """Describe the best epoch: the criterion, its value unless it is the latest, and the epoch.
+
+    The criterion is the lowest loss, or the highest accuracy for another tool's run without losses.
+    """
     if state.best is None:
         return ()
-    found = state.best.validation
-    by, value = ("lowest loss", units.loss(found.loss))
-    if found.loss is None:
-        by, value = "highest", units.percent(found.measured)
-    return (by if found == state.validation else f"{by} {value}", f"epoch {state.best.epoch}")
+    best = state.best.validation
+    criterion, value = ("lowest loss", units.loss(best.loss))
+    if best.loss is None:
+        criterion, value = "highest", units.percent(best.measured)
+    return (criterion if best == state.validation else f"{criterion} {value}", f"epoch {state.best.epoch}")
 
 
-def _score(name: str, score: Score | None, more: str = "", *, losses: bool = True) -> Content:
+def _score(name: str, score: Score | None, suffix: str = "", *, losses: bool = True) -> Content:
     if score is None:
         return Content("")
     return Content.assemble(
         (f"{name} ", "$foreground 60%"),
         f"{units.loss(score.loss)} · " if losses else "",
         (units.percent(score.accuracy), "bold"),
-        (more, "$foreground 60%"),
+        (suffix, "$foreground 60%"),
     )

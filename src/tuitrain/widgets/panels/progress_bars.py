@@ -1,4 +1,4 @@
-"""Progress as text: bars that say how far the epoch and the run are."""
+"""Progress bars as text."""
 
 from textual.content import Content
 
@@ -6,18 +6,19 @@ EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def bar(fraction: float, width: int, *, blocks: bool = True) -> Content:
-    """`width` cells, filled from the left; without `blocks` in plain characters."""
+    """Return a bar of `width` cells; without `blocks` it is ASCII."""
     fraction = min(1.0, max(0.0, fraction))
     if not blocks:
         full = round(fraction * width)
         return Content.assemble(("#" * full, "$accent"), ("." * (width - full), "$foreground-disabled"))
-    full, part = divmod(round(fraction * width * 8), 8)
-    rest = width - full - (part > 0)
-    text = "█" * full + (EIGHTHS[part] if part else "")
-    return Content.assemble((text, "$accent on $panel"), (" " * rest, "on $panel"))
+    full, eighths = divmod(round(fraction * width * 8), 8)
+    empty = width - full - (eighths > 0)
+    text = "█" * full + (EIGHTHS[eighths] if eighths else "")
+    return Content.assemble((text, "$accent on $panel"), (" " * empty, "on $panel"))
 
 
 def progress(label: str, fraction: float, width: int, *, blocks: bool = True) -> Content:
-    """`label ████▌    54 %` in `width` cells."""
-    room = max(4, width - len(label) - 7)
-    return Content.assemble((f"{label} ", "$foreground 60%"), bar(fraction, room, blocks=blocks), f" {fraction:4.0%}")
+    """Return `label ████▌    54 %` in `width` cells."""
+    room = max(4, width - len(label) - 8)
+    percent = f" {100 * fraction:3.0f} %"
+    return Content.assemble((f"{label} ", "$foreground 60%"), bar(fraction, room, blocks=blocks), percent)

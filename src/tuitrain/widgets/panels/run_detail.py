@@ -1,4 +1,4 @@
-"""The run under the cursor in four lines: how it went, and what makes it differ."""
+"""Details of the run under the cursor: curves, settings, notes."""
 
 from collections.abc import Sequence
 from math import log, nan
@@ -18,29 +18,30 @@ from tuitrain.runs.follower import Follower
 from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.charts.sparkline import sparkline
 
+# Seconds that one poll may read.
 BUDGET = 0.015
 
 
 class RunDetail(Static):
-    """Follows one run, and reads of it only a little at a time."""
+    """Follow one run, reading it in small slices."""
 
     def __init__(self) -> None:
         super().__init__()
         self._entry: Entry | None = None
         self._run: Follower | None = None
         self._others: Sequence[Entry] = ()
-        self._mark: RunMarker | None = None
+        self._marker: RunMarker | None = None
         self._utf8 = utf8_locale()
 
-    def watch_run(self, entry: Entry | None, others: Sequence[Entry], mark: RunMarker | None) -> None:
-        """Show this run, against the `others` that are marked. Its curves come with `poll`."""
+    def watch_run(self, entry: Entry | None, others: Sequence[Entry], marker: RunMarker | None) -> None:
+        """Show a run and how it differs from `others`, the marked runs; `poll` reads its curves."""
         if self._run is not None and (entry is None or entry.folder.id != self._run.folder.id):
             self._run = None
-        self._entry, self._others, self._mark = entry, others, mark
+        self._entry, self._others, self._marker = entry, others, marker
         self._draw()
 
     def poll(self) -> bool:
-        """Read on; whether there may be more to read."""
+        """Read the next slice; return whether there may be more."""
         entry = self._entry
         if entry is None or entry.status == "damaged":
             return False
@@ -60,13 +61,13 @@ class RunDetail(Static):
             self.border_title = ""
             self.update("", layout=False)
             return
-        sign = (self._mark.marker if self._utf8 else self._mark.ascii) if self._mark else ""
+        sign = (self._marker.marker if self._utf8 else self._marker.ascii) if self._marker else ""
         self.border_title = Content.assemble(
-            (f"{sign} " if sign else "", f"$series-{self._mark.number}" if self._mark else ""),
+            (f"{sign} " if sign else "", f"$series-{self._marker.number}" if self._marker else ""),
             (plain(entry.info.name, 40), "$foreground"),
-            f" · {_what(entry)}",
+            f" · {_title(entry)}",
         )
-        self.update(Content("\n").join([self._curves(), self._settings(entry), self._words(entry)]), layout=False)
+        self.update(Content("\n").join([self._curves(), self._settings(entry), self._notes(entry)]), layout=False)
 
     def _curves(self) -> Content:
         run = self._run
@@ -78,11 +79,11 @@ class RunDetail(Static):
         loss = run.train.only("loss")["loss"]
         room = max(4, min(40, (self.size.width - len(name) - 36) // 2))
         parts: list[Content | tuple[str, str] | str] = []
-        # Most of a loss falls at once; what it does from then on is seen on a logarithmic scale.
-        falling = [log(value) if value > 0 else nan for value in loss]
+        # The loss falls quickly at first; a log scale also shows its later course.
+        log_loss = [log(value) if value > 0 else nan for value in loss]
         for title, values, drawn, show in (
             (name, accuracy, accuracy, units.percent),
-            ("train loss", loss, falling, units.loss),
+            ("train loss", loss, log_loss, units.loss),
         ):
             if values:
                 line = sparkline(drawn, room, braille=self._utf8)
@@ -95,24 +96,26 @@ class RunDetail(Static):
         others = [other for other in self._others if other.folder.id != entry.folder.id and other.status != "damaged"]
         if not others:
             text = " ".join(f"{key}={format_value(value)}" for key, value in summary.settings(entry).items())
-            return Content(plain(text) or f"settings {'not known' if entry.folder.read_only else 'at their defaults'}")
+            default = "settings unknown" if entry.folder.read_only else "all settings at their defaults"
+            return Content(plain(text) or default)
         keys = differing_settings([entry, *others])
         if not keys:
-            return Content(f"the same settings as the {len(others)} marked")
-        return Content.assemble(f"{len(keys)} differ from the marked: ", *self._against(entry, others, keys))
+            return Content(f"same settings as the {len(others)} marked runs")
+        return Content.assemble("differs from the marked runs: ", *self._differences(entry, others, keys))
 
-    def _against(self, entry: Entry, others: Sequence[Entry], keys: list[str]) -> list[Content | tuple[str, str]]:
-        """`lr 0.1 (0.01, 0.001)`: the run's own value, and those of the others."""
+    def _differences(self, entry: Entry, others: Sequence[Entry], keys: list[str]) -> list[Content | tuple[str, str]]:
+        """Return parts such as `lr 0.1 (0.01, 0.001)`: the run's value and those of the others."""
         parts: list[Content | tuple[str, str]] = []
         for key in keys:
             column = columns()[key]
-            theirs = dict.fromkeys(column.text(other) for other in others)
-            theirs.pop(column.text(entry), None)
+            other_values = dict.fromkeys(column.text(other) for other in others)
+            other_values.pop(column.text(entry), None)
             name = key if column.names == (key,) else column.names[0]
-            parts += [Content(f"{name} "), (column.text(entry), "$foreground"), Content(f" ({', '.join(theirs)})  ")]
+            others_text = Content(f" ({', '.join(other_values)})  ")
+            parts += [Content(f"{name} "), (column.text(entry), "$foreground"), others_text]
         return parts
 
-    def _words(self, entry: Entry) -> Content:
+    def _notes(self, entry: Entry) -> Content:
         tags = " ".join(f"#{tag}" for tag in entry.info.tags)
         reason = entry.problem or entry.state.reason
         return Content.assemble(
@@ -122,7 +125,7 @@ class RunDetail(Static):
         )
 
 
-def _what(entry: Entry) -> str:
+def _title(entry: Entry) -> str:
     if isinstance(entry, GroupRow):
         return f"{len(entry.runs)} runs that differ only in their seed; the first is {plain(entry.folder.id, 80)}"
     return plain(entry.folder.id, 80)

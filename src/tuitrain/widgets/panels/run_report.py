@@ -1,11 +1,11 @@
-"""What a run came to, in words and small tables."""
+"""The texts and tables of the results screen."""
 
 import time
 
 from textual.content import Content
 
 from tuitrain.analysis import confusion, health, units
-from tuitrain.analysis import summary as in_words
+from tuitrain.analysis import summary as run_summary
 from tuitrain.config.formatting import format_value
 from tuitrain.runs.external import ForeignInfo
 from tuitrain.runs.follower import Follower
@@ -18,7 +18,7 @@ STATUS = {"running": "$accent", "finished": "$success", "failed": "$error", "pau
 
 
 def headline(run: Follower, evaluation: Evaluation | None) -> Content:
-    """`name · finished 13:02 · last test 70.13 % (7,013 of 10,000) · loss 1.0214`."""
+    """Return `name · finished 13:02 · last test 70.13 % (7,013 of 10,000) · loss 1.0214`."""
     state = run.state
     ended = f" {units.clock(state.ended)}" if state.ended else ""
     line = Content.assemble((plain(run.info.name, 60), "bold"), " · ", (run.status, STATUS.get(run.status, "")), ended)
@@ -26,19 +26,19 @@ def headline(run: Follower, evaluation: Evaluation | None) -> Content:
         return line + Content.styled(
             f" · {plain(run.problem or state.reason)}" if run.problem or state.reason else "", MUTED
         )
-    right, count = (
+    correct, count = (
         sum(row[index] for index, row in enumerate(evaluation.confusion)),
         sum(map(sum, evaluation.confusion)),
     )
-    which = f"{evaluation.checkpoint} {'val' if evaluation.split == 'validation' else evaluation.split}"
+    title = f"{evaluation.checkpoint} {'val' if evaluation.split == 'validation' else evaluation.split}"
     return Content.assemble(
-        line, f" · {which} ", (units.percent(evaluation.accuracy), "bold"),
-        (f" ({right:,} of {count:,}) · loss {units.loss(evaluation.loss)}", MUTED),
+        line, f" · {title} ", (units.percent(evaluation.accuracy), "bold"),
+        (f" ({correct:,} of {count:,}) · loss {units.loss(evaluation.loss)}", MUTED),
     )  # fmt: skip
 
 
 def summary(run: Follower, evaluations: list[Evaluation]) -> Content:
-    """The first page: result, how it was made, what was confused most."""
+    """Return the first page: scores, problems, facts, most confused classes."""
     problems = Content.styled("\n".join(f"! {text}" for text in health.problems(run)), "$warning")
     confused = _confused(evaluations[0]) if evaluations else Content("")
     parts = [_reason(run), _scores(run), problems, _facts(run), confused]
@@ -49,11 +49,11 @@ def _reason(run: Follower) -> Content:
     reason = plain(run.problem or run.state.reason)
     color = "$error" if run.status in ("failed", "damaged") else "$warning" if run.status == "interrupted" else MUTED
     if run.status == "interrupted":
-        reason = f"The process that trained it is gone, after step {run.state.step:,}. Its checkpoints are kept."
-    why = plain(run.state.not_continued)
+        reason = f"The training process is gone, after step {run.state.step:,}. The checkpoints are kept."
+    refusal = plain(run.state.not_continued)
     lines = [
         Content.styled(reason, color) if reason else Content(""),
-        Content.styled(f"It could not be trained on: {why}", "$warning") if why else Content(""),
+        Content.styled(f"It could not be resumed: {refusal}", "$warning") if refusal else Content(""),
     ]
     return Content("\n").join(line for line in lines if line)
 
@@ -73,7 +73,7 @@ def _scores(run: Follower) -> Content:
             numbers = f"{units.loss(score.loss):>10}", (f"{units.percent(score.measured):>12}", "bold")
             lines.append(Content.assemble((f"{name:<16}", MUTED), *numbers))
     if best is not None:
-        lines.append(Content.styled(f"best: epoch {best.epoch}, with the lowest validation loss", MUTED))
+        lines.append(Content.styled(f"best epoch: {best.epoch} (lowest validation loss)", MUTED))
     return Content("\n").join(lines) if len(lines) > 1 else Content("")
 
 
@@ -84,27 +84,27 @@ def _facts(run: Follower) -> Content:
     versions = " · ".join(
         f"{plain(name, 20)} {plain(version, 30)}" for name, version in list(info.versions.items())[:8]
     )
-    differing = " ".join(f"{key}={format_value(value)}" for key, value in in_words.settings(run).items())
+    differing = " ".join(f"{key}={format_value(value)}" for key, value in run_summary.settings(run).items())
     rows = {
         "model": f"{plain(info.model)} · {info.parameters:,} parameters",
         "data": f"{run.config.data.dataset} · {sizes}",
         "epochs": f"{state.epoch} of {state.epochs} · {state.step:,} steps",
         "time": f"{units.duration(state.seconds)} of training · {units.rate(state.samples_per_second)} images/s",
-        "where": f"{plain(info.host)} · {plain(info.device)} · {info.threads} thread{'s' * (info.threads != 1)}",
-        "with": versions + (f" · commit {plain(info.git, 60)}" if info.git else ""),
+        "host": f"{plain(info.host)} · {plain(info.device)} · {info.threads} thread{'s' * (info.threads != 1)}",
+        "versions": versions + (f" · commit {plain(info.git, 60)}" if info.git else ""),
         "started": f"{started} · {plain(info.command, 2000)}",
-        "settings": plain(differing, 2000) or "all at their defaults",
+        "settings": plain(differing, 2000) or "all defaults",
         "folder": plain(run.folder.path, 1000),
     }
     if isinstance(info, ForeignInfo):
         tags = ", ".join(f"{tag} ({points:,})" for tag, points in list(info.curves.items())[:40])
         rows = {
             "read from": "TensorBoard event files of another tool",
-            "epochs": f"{state.epoch if state.epochs else 'not known'} · {state.step:,} steps",
+            "epochs": f"{state.epoch if state.epochs else 'unknown'} · {state.step:,} steps",
             "time": f"{units.duration(state.seconds)} from the first value to the last",
-            "where": plain(info.host),
+            "host": plain(info.host),
             "started": started,
-            "settings": plain(differing, 2000) or "not known",
+            "settings": plain(differing, 2000) or "unknown",
             "tags": plain(tags, 2000),
             "folder": rows["folder"],
         }
@@ -116,7 +116,7 @@ def _confused(evaluation: Evaluation) -> Content:
     pairs = confusion.most_confused(evaluation.confusion, 8)
     names = [plain(name, 24) for name in evaluation.classes]
     if not pairs:
-        return Content(f"No mistake on the {evaluation.split} split.")
+        return Content(f"No wrong prediction on the {evaluation.split} split")
     lines = [Content.styled(f"most confused on {evaluation.split}", MUTED)]
     width = max(len(f"{names[pair.true]} → {names[pair.predicted]}") for pair in pairs)
     for pair in pairs:
@@ -125,35 +125,35 @@ def _confused(evaluation: Evaluation) -> Content:
     return Content("\n").join(lines)
 
 
-def worst_of(evaluation: Evaluation) -> str:
-    """Which wrong answers are kept: `131 of 305 wrong answers, by loss`."""
-    right = sum(row[index] for index, row in enumerate(evaluation.confusion))
-    kept, wrong = len(evaluation.worst), sum(map(sum, evaluation.confusion)) - right
+def worst_count(evaluation: Evaluation) -> str:
+    """Return how many wrong predictions are stored: `131 of 305 wrong predictions, by loss`."""
+    correct = sum(row[index] for index, row in enumerate(evaluation.confusion))
+    stored, wrong = len(evaluation.worst), sum(map(sum, evaluation.confusion)) - correct
     if not wrong:
-        return "no wrong answer"
-    return f"{kept:,} of {wrong:,} wrong answer{'s' * (wrong != 1)}, by loss"
+        return "no wrong prediction"
+    return f"{stored:,} of {wrong:,} wrong prediction{'s' * (wrong != 1)}, by loss"
 
 
 def no_images(evaluation: Evaluation, pair: tuple[int, int] | None) -> str:
-    """Why no image of this cell of the matrix is kept."""
+    """Return why no image of a matrix cell is stored."""
     if pair is None or not evaluation.confusion[pair[0]][pair[1]]:
-        return "There is no such image."
+        return "No image in this cell"
     if pair[0] == pair[1]:
-        return "Images of right answers are not kept."
-    return "None of these images is kept: only the worst of all, and of the most frequent mistakes."
+        return "Images of correct predictions are not stored"
+    return "None of these images is stored: only the worst overall and of the most confused pairs are"
 
 
 def class_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
-    """A row a class: name, images, precision, recall, F1, what it was most taken for."""
+    """Return a row per class: name, images, precision, recall, F1, most frequent wrong prediction."""
     rows = []
     for index, score in enumerate(confusion.class_scores(evaluation.confusion)):
         row = evaluation.confusion[index]
         other = max((n for n in range(len(row)) if n != index), key=lambda n: row[n], default=index)
-        taken = (
+        confused_with = (
             f"{plain(evaluation.classes[other], 24)} ({row[other]:,})"
             if other != index and row[other]
             else units.UNKNOWN
         )
         numbers = (units.percent(value) for value in (score.precision, score.recall, score.f1))
-        rows.append((plain(evaluation.classes[index], 24), units.count(score.support), *numbers, taken))
+        rows.append((plain(evaluation.classes[index], 24), units.count(score.support), *numbers, confused_with))
     return rows

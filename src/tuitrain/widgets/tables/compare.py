@@ -1,4 +1,4 @@
-"""A table with a column for each run: the first column stays, the others move so that the selected one is seen."""
+"""The comparison table: one column per run. The first column stays visible, the others scroll to the selected one."""
 
 import re
 from collections.abc import Sequence
@@ -9,28 +9,28 @@ from rich.style import Style
 from rich.text import Text
 from textual.widget import Widget
 
-from tuitrain.widgets.run_names import shortened
+from tuitrain.widgets.run_names import shorten_names
 from tuitrain.widgets.terminal.colors import theme_color
 
-# Cells of the labels at most, and where columns have no room else.
-LABEL, LABEL_SHORT = 27, 18
-# Cells of a column at most, and at least where words are cut; numbers are not.
-WIDEST, SHORT = 24, 8
+# The maximum width of labels, and their width if space is short.
+LABEL, SHORT_LABEL = 27, 18
+# The maximum and minimum width of a column. Only texts are truncated, never numbers.
+MAX_WIDTH, MIN_WIDTH = 24, 8
 GAP = 1
 _DIFFERENCE = re.compile(r" [-+]\S+(?: s)?$")
 
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """`label` and a cell for each run, `words` that may be cut or numbers; without cells it begins a section."""
+    """A label and one cell per run; text cells may be truncated, numbers may not. A row without cells is a heading."""
 
     label: str
     cells: Sequence[Text] = ()
-    words: bool = False
+    is_text: bool = False
 
 
 class ColumnHead(NamedTuple):
-    """What a run is known by; `color` is a style."""
+    """Marker, name and style of a column."""
 
     marker: str
     name: str
@@ -41,7 +41,7 @@ class ColumnHead(NamedTuple):
 
 
 class CompareTable(Widget):
-    """Texts must be safe to show; a cell without a colour has the foreground's."""
+    """All texts must be safe to show."""
 
     DEFAULT_CSS = """
     CompareTable { width: 1fr; height: 1fr; padding: 0 1; }
@@ -56,75 +56,77 @@ class CompareTable(Widget):
         self._first_row = 0
 
     def show(self, heads: Sequence[ColumnHead], rows: Sequence[TableRow], selected: int) -> None:
-        """`heads` and the cells of each row are in the order of the runs, of which `selected` is shown as such."""
-        given = (tuple(heads), tuple(rows), selected)
-        if given != (self._heads, self._rows, self._selected):
-            self._heads, self._rows, self._selected = given
+        """Show columns with these heads; `selected` is the index of the highlighted one."""
+        content = (tuple(heads), tuple(rows), selected)
+        if content != (self._heads, self._rows, self._selected):
+            self._heads, self._rows, self._selected = content
             self.scroll_rows(0)
 
     @property
-    def needed(self) -> int:
-        """The width in which every column is seen whole; a multiple of four, so that it seldom changes."""
-        cells = self._label_width(LABEL) + len(self._heads) * (self._widest + 2 * GAP) + 2
+    def preferred_width(self) -> int:
+        """The width for all columns, rounded up to a multiple of four, so that it rarely changes."""
+        cells = self._label_width(LABEL) + len(self._heads) * (self._max_cell + 2 * GAP) + 2
         return 4 * -(-cells // 4)
 
     @property
-    def _widest(self) -> int:
-        """Cells of the widest cell."""
-        return min(WIDEST, max((cell.cell_len for row in self._rows for cell in row.cells), default=1))
+    def _max_cell(self) -> int:
+        """The width of the widest cell."""
+        return min(MAX_WIDTH, max((cell.cell_len for row in self._rows for cell in row.cells), default=1))
 
     @property
-    def _narrowest(self) -> int:
-        """Cells that a column needs for its numbers without differences."""
-        cells = (cell for row in self._rows if not row.words for cell in row.cells)
-        return min(WIDEST, max((_bare(cell).cell_len for cell in cells), default=1))
+    def _min_column(self) -> int:
+        """The width that a column needs for its numbers without differences."""
+        cells = (cell for row in self._rows if not row.is_text for cell in row.cells)
+        return min(MAX_WIDTH, max((_without_difference(cell).cell_len for cell in cells), default=1))
 
-    def _label_width(self, most: int) -> int:
-        return min(most, max((len(row.label) + 1 for row in self._rows if row.cells), default=8))
+    def _label_width(self, limit: int) -> int:
+        return min(limit, max((len(row.label) + 1 for row in self._rows if row.cells), default=8))
 
     def scroll_rows(self, rows: int) -> None:
-        """So many rows on, or back, as far as there are any."""
-        self._first_row = max(0, min(self._first_row + rows, len(self._rows) - self._room))
+        """Scroll by `rows`, within the table."""
+        self._first_row = max(0, min(self._first_row + rows, len(self._rows) - self._visible_rows))
         self.refresh()
 
     @property
-    def _room(self) -> int:
+    def _visible_rows(self) -> int:
         return max(1, self.size.height - 1)
 
     def render(self) -> Text:
         if not self._heads or self.size.width < 1:
             return Text()
         label, width, count = self._columns()
-        seen = self._visible(count)
-        more = len(self._heads) - len(seen)
-        names = shortened(tuple(head.name for head in self._heads), max(width - 2, 1))
+        visible = self._visible_columns(count)
+        hidden = len(self._heads) - len(visible)
+        names = shorten_names(tuple(head.name for head in self._heads), max(width - 2, 1))
         heads = [head.text(name) for head, name in zip(self._heads, names, strict=True)]
         heads[self._selected].stylize("bold")
-        lines = [self._line(Text(f"+{more} more" if more else ""), heads, seen, label, width)]
-        last = self._first_row + self._room
+        lines = [self._line(Text(f"+{hidden} more" if hidden else ""), heads, visible, label, width)]
+        last = self._first_row + self._visible_rows
         muted = self._style("foreground-muted")
         for row in self._rows[self._first_row : last]:
             title = Text(row.label, style=muted if row.cells else self._style("accent"))
-            lines.append(self._line(title, row.cells, seen, label if row.cells else self.size.width, width))
+            lines.append(self._line(title, row.cells, visible, label if row.cells else self.size.width, width))
         return Text("\n", no_wrap=True, end="").join(lines)
 
     def _columns(self) -> tuple[int, int, int]:
-        """The cells of the labels and of a column, and how many columns there is room for: all whole, else all without
-        what may be cut, with short labels if need be, else as many as fit so."""
-        narrowest = max(SHORT, self._narrowest)
-        widest = max(self._widest, *(head.text(head.name).cell_len for head in self._heads))
-        for most in (LABEL, LABEL_SHORT):
-            label = self._label_width(most)
+        """Return the width of labels, the width of columns and the number of visible columns.
+
+        Prefer all columns, without differences and with short labels if necessary.
+        """
+        narrowest = max(MIN_WIDTH, self._min_column)
+        widest = max(self._max_cell, *(head.text(head.name).cell_len for head in self._heads))
+        for limit in (LABEL, SHORT_LABEL):
+            label = self._label_width(limit)
             width = (self.size.width - label) // len(self._heads) - GAP
             if width >= narrowest:
-                return label, min(width, max(self._widest, min(widest, WIDEST))), len(self._heads)
+                return label, min(width, max(self._max_cell, min(widest, MAX_WIDTH))), len(self._heads)
         label = min(label, max(self.size.width // 3, 8))
         room = self.size.width - label
         count = max(1, room // (narrowest + GAP))
         return label, max(1, room // count - GAP), count
 
-    def _visible(self, count: int) -> list[int]:
-        """The places of the columns that fit: the first always, and the selected."""
+    def _visible_columns(self, count: int) -> list[int]:
+        """Return the indices of the columns to show, including the first and the selected one."""
         others = count - 1
         if others < 1:
             return [self._selected]
@@ -133,13 +135,14 @@ class CompareTable(Widget):
         self._first_column = max(1, min(first, len(self._heads) - others))
         return [0, *range(self._first_column, min(self._first_column + others, len(self._heads)))]
 
-    def _line(self, label: Text, cells: Sequence[Text], seen: Sequence[int], room: int, width: int) -> Text:
+    def _line(self, label: Text, cells: Sequence[Text], visible: Sequence[int], room: int, width: int) -> Text:
         label.truncate(room, overflow="ellipsis", pad=True)
         line = label
-        for place in seen if cells else ():
-            cell = Text.assemble(" ", cells[place] if cells[place].cell_len <= width else _bare(cells[place]))
+        for index in visible if cells else ():
+            full = cells[index]
+            cell = Text.assemble(" ", full if full.cell_len <= width else _without_difference(full))
             cell.truncate(width + 1, overflow="ellipsis", pad=True)
-            if place == self._selected:
+            if index == self._selected:
                 cell.stylize(Style(bgcolor=self._style("panel").color))
             line = Text.assemble(line, cell)
         return line
@@ -148,7 +151,7 @@ class CompareTable(Widget):
         return Style(color="rgb({},{},{})".format(*theme_color(self, name)))
 
 
-def _bare(cell: Text) -> Text:
-    """Without the difference at its end: half a number is a wrong one."""
+def _without_difference(cell: Text) -> Text:
+    """Remove the difference at the end of a cell, because a truncated number would be wrong."""
     found = _DIFFERENCE.search(cell.plain)
     return cell[: found.start()] if found else cell

@@ -133,7 +133,7 @@ def _cells(sweep: Sweep, outcome: Outcome) -> list[str]:
     texts = [format_value(values[key]) if key in values else units.UNKNOWN for key in _varying_settings(sweep)]
     status = analysis.display_status(outcome)
     if state and state.steps and status in ("running", "paused"):
-        status = f"{status} {state.step / state.steps:.0%}"
+        status = f"{status} {100 * state.step / state.steps:.0f} %"
     cells = [
         str(outcome.job.trial), status, *texts,
         *(analysis.format_metric(name, metric(state, name)) for name in _metrics(sweep)),

@@ -1,4 +1,4 @@
-"""The theme's colours as numbers."""
+"""Theme colors as RGB numbers."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ GREY: RGB = (128, 128, 128)
 
 
 def theme_color(source: App[Any] | Widget, name: str, fallback: RGB = GREY) -> RGB:
-    """A colour variable of the theme in use, as it looks on the background."""
+    """Return a theme color as it appears on the background; `fallback` if it is missing or invalid."""
     app = source if isinstance(source, App) else source.app
     variables = app.theme_variables
     try:

@@ -1,4 +1,4 @@
-"""The keys that work now, as many as fit; help and the way out always do."""
+"""A footer that shows as many available keys as fit, always including help and quit."""
 
 from typing import ClassVar, NamedTuple
 
@@ -9,7 +9,7 @@ from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 
-KEPT = ("app.help", "app.quit", "app.pop_screen", "help", "quit")
+ALWAYS_SHOWN = ("app.help", "app.quit", "app.pop_screen", "help", "quit")
 _DIM = Style(dim=True)
 
 
@@ -25,9 +25,9 @@ class Key(NamedTuple):
 
 
 class FittingFooter(Widget):
-    """Where there is no room for all, those declared later are left to the help, a chart's first.
+    """If space is short, drop the keys declared last, those of charts first; the help lists all.
 
-    One widget, where Textual's Footer is made of new ones, with new styles, whenever another key works.
+    Textual's Footer creates new widgets whenever the available keys change, which is slower.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"footer--key", "footer--description"}
@@ -35,47 +35,48 @@ class FittingFooter(Widget):
     FittingFooter {
         dock: bottom;
         height: 1;
-        background: $footer-background;
-        & > .footer--key { color: $footer-key-foreground; background: $footer-key-background; text-style: bold; }
-        & > .footer--description {
-            color: $footer-description-foreground;
-            background: $footer-description-background;
+        backbackground: $footer-backbackground;
+        & > .footer--key { color: $footer-key-forebackground; backbackground: $footer-key-backbackground; text-style:
+        bold; } & > .footer--description {
+            color: $footer-description-forebackground;
+            backbackground: $footer-description-backbackground;
         }
     }
     """
 
     def on_mount(self) -> None:
         self._keys: list[Key] = []
-        self.screen.bindings_updated_signal.subscribe(self, self._take)
+        self.screen.bindings_updated_signal.subscribe(self, self._update_keys)
 
-    def _take(self, screen: Screen[object]) -> None:
+    def _update_keys(self, screen: Screen[object]) -> None:
         keys: dict[str, Key] = {}
-        charts: dict[str, bool] = {}
+        chart_keys: dict[str, bool] = {}
         for _, binding, enabled, _ in screen.active_bindings.values():
             if binding.show and binding.action not in keys:
                 name = self.app.get_key_display(binding)
-                charts[binding.action] = (binding.id or "").startswith("chart.")
+                chart_keys[binding.action] = (binding.id or "").startswith("chart.")
                 keys[binding.action] = Key(name, binding.description, binding.action, enabled)
-        ranked = sorted(keys.values(), key=lambda key: 2 if key.action in KEPT else charts[key.action])
+        ranked = sorted(keys.values(), key=lambda key: 2 if key.action in ALWAYS_SHOWN else chart_keys[key.action])
         if ranked != self._keys:
             self._keys = ranked
             self.refresh()
 
     @property
     def keys(self) -> list[Key]:
-        """Those that are seen."""
+        """The visible keys."""
         keys = list(self._keys)
         while sum(key.width for key in keys) > self.size.width and (
-            spare := [key for key in keys if key.action not in KEPT]
+            droppable := [key for key in keys if key.action not in ALWAYS_SHOWN]
         ):
-            keys.remove(spare[-1])
+            keys.remove(droppable[-1])
         return keys
 
     def render_line(self, _: int) -> Strip:
-        ground = self.rich_style
-        name, words = (self.get_component_rich_style(f"footer--{part}") for part in ("key", "description"))
+        background = self.rich_style
+        name, description = (self.get_component_rich_style(f"footer--{part}") for part in ("key", "description"))
         parts: list[Segment] = []
         for key in self.keys:
             dim = Style.null() if key.enabled else _DIM
-            parts += [Segment(key.name, name + dim), Segment(f" {key.description}", words + dim), Segment(" ", ground)]
-        return Strip(parts).adjust_cell_length(self.size.width, ground)
+            parts += [Segment(key.name, name + dim), Segment(f" {key.description}", description + dim)]
+            parts.append(Segment(" ", background))
+        return Strip(parts).adjust_cell_length(self.size.width, background)

@@ -1,4 +1,4 @@
-"""Colour themes as TOML files: those that come with the program, and the user's own."""
+"""Load color themes from TOML files: the included ones and the user's own."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -14,26 +14,26 @@ from tuitrain.errors import ConfigError
 from tuitrain.text import plain
 
 SERIES = 8
-_NEEDED = ("primary", "foreground", "background")
-_COLORS = (*_NEEDED, "secondary", "accent", "surface", "panel", "success", "warning", "error")
+_REQUIRED = ("primary", "foreground", "background")
+_COLORS = (*_REQUIRED, "secondary", "accent", "surface", "panel", "success", "warning", "error")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _HEX = re.compile(r"#[0-9a-fA-F]{6}")
 _TEXT = re.compile(r"(#[0-9a-fA-F]{6}|auto)( \d{1,2}%)?")
 _TINT = re.compile(r"#[0-9a-fA-F]{6}( \d{1,2}%)?|transparent")
 _STYLE = re.compile(r"none|(not )?(bold|dim|italic|underline|reverse)( (not )?(bold|dim|italic|underline|reverse))*")
-_MOST_BYTES = 64 * 1024
+_MAX_BYTES = 64 * 1024
 
 
 class LoadedTheme(Struct, frozen=True):
-    """`series` are the `#rrggbb` colours of runs and lines; the first eight are also the theme's variables series-1
-    to series-8."""
+    """A Textual theme and the `#rrggbb` colors of runs, whose first eight are also the variables series-1 to
+    series-8."""
 
     theme: Theme
     series: tuple[str, ...]
 
 
 def shipped_themes_folder() -> Path:
-    """Beside the package's modules where it is installed, at the top of the repository in a checkout."""
+    """Return the folder inside the installed package, or at the top of the repository in a checkout."""
     package = Path(__file__).parents[2]
     installed = package / "themes"
     return installed if installed.is_dir() else package.parents[1] / "themes"
@@ -42,10 +42,10 @@ def shipped_themes_folder() -> Path:
 def load_themes(
     folders: Sequence[Path], skipped: Callable[[ConfigError], object] | None = None
 ) -> dict[str, LoadedTheme]:
-    """The themes of all `*.toml` files by name; of two with one name the later folder's counts.
+    """Load the themes of all `*.toml` files by name; later folders override earlier ones, missing folders are ignored.
 
-    A file at fault is left out and told to `skipped`; without `skipped`, and always for a theme that comes with the
-    program, ConfigError is raised. A folder that does not exist has no themes.
+    An invalid file is passed to `skipped` as ConfigError. Without `skipped`, and for included themes, the error is
+    raised.
     """
     shipped = shipped_themes_folder()
     themes: dict[str, LoadedTheme] = {}
@@ -63,7 +63,7 @@ def load_themes(
 
 
 def load_theme(path: Path) -> LoadedTheme:
-    """Raises ConfigError where the file cannot be read, is not TOML, or holds a key or value that is not allowed."""
+    """Load a theme. Raises ConfigError if the file is unreadable, not TOML, or contains an invalid key or value."""
     tree = _read(path)
     try:
         return _build(tree)
@@ -76,7 +76,7 @@ def _read(path: Path) -> dict[str, Any]:
 
     try:
         with path.open("rb") as file:
-            return tomllib.loads(file.read(_MOST_BYTES).decode())
+            return tomllib.loads(file.read(_MAX_BYTES).decode())
     except OSError as error:
         raise ConfigError(f"Theme {plain(path)} cannot be read: {error.strerror}.") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
@@ -88,15 +88,15 @@ def _build(tree: dict[str, Any]) -> LoadedTheme:
     for key in tree:
         if key not in known:
             raise ConfigError(f"unknown key {plain(key, 60)!r}.", f"The keys are {', '.join(sorted(known))}.", key=key)
-    for key in ("name", *_NEEDED):
+    for key in ("name", *_REQUIRED):
         if key not in tree:
             raise ConfigError(f"the key {key!r} is missing.", key=key)
-    name = _matching(tree["name"], _NAME, "small letters, digits and hyphens, at most 40", "name")
+    name = _matching(tree["name"], _NAME, "lower-case letters, digits and hyphens, at most 40", "name")
     dark = tree.get("dark", True)
     if not isinstance(dark, bool):
         raise ConfigError(f"dark = {plain(dark, 60)} must be true or false.", key="dark")
     colors: dict[str, Any] = {
-        key: _matching(tree[key], _HEX, "a colour such as #1a2b3c", key) for key in _COLORS if key in tree
+        key: _matching(tree[key], _HEX, "a color such as #1a2b3c", key) for key in _COLORS if key in tree
     }
     series = _series(tree.get("series"))
     variables = _variables(tree.get("variables", {}))
@@ -107,8 +107,8 @@ def _build(tree: dict[str, Any]) -> LoadedTheme:
 def _series(section: object) -> tuple[str, ...]:
     colors = section.get("colors") if isinstance(section, dict) and set(section) == {"colors"} else None
     if not isinstance(colors, list) or len(colors) < SERIES:
-        raise ConfigError(f"[series] must hold colors, a list of {SERIES} colours or more.", key="series")
-    return tuple(_matching(color, _HEX, "colours such as #1a2b3c", "series.colors") for color in colors)
+        raise ConfigError(f"[series] must hold colors, a list of {SERIES} colors or more.", key="series")
+    return tuple(_matching(color, _HEX, "colors such as #1a2b3c", "series.colors") for color in colors)
 
 
 def _variables(section: object) -> dict[str, str]:
@@ -131,10 +131,10 @@ def _allowed(key: str) -> tuple[re.Pattern[str], str]:
     if "-style" in key:
         return _STYLE, "none, bold, dim, italic, underline, reverse"
     if key in ("text", "text-muted", "text-disabled"):
-        return _TEXT, 'a colour such as "#1a2b3c", or "auto 60%"'
-    if "-lighten-" in key or "-darken-" in key:  # Textual computes with these: no alpha, no words
-        return _HEX, "a colour such as #1a2b3c"
-    return _TINT, 'a colour such as "#1a2b3c" or "#1a2b3c 40%", or transparent'
+        return _TEXT, 'a color such as "#1a2b3c", or "auto 60%"'
+    if "-lighten-" in key or "-darken-" in key:  # Textual computes with these: no alpha, no names
+        return _HEX, "a color such as #1a2b3c"
+    return _TINT, 'a color such as "#1a2b3c" or "#1a2b3c 40%", or transparent'
 
 
 def _matching(value: object, pattern: re.Pattern[str], allowed: str, key: str) -> str:

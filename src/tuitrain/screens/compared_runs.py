@@ -1,0 +1,138 @@
+"""The runs of a comparison: read them, group them, label them."""
+
+from collections.abc import Mapping, Sequence
+from time import monotonic
+
+from textual.content import Content
+
+from tuitrain.analysis.compare import Comparison
+from tuitrain.analysis.pairwise_tests import PairwiseTests
+from tuitrain.analysis.table.markers import RunMarker, assign_markers
+from tuitrain.runs.catalog.follow import follow
+from tuitrain.runs.folder import RunFolder
+from tuitrain.text import plain, utf8_locale
+from tuitrain.widgets.charts.series import RunSeries
+from tuitrain.widgets.confusion.pair import TestedRun
+from tuitrain.widgets.terminal.colors import theme_color
+from tuitrain.widgets.terminal.refresh import PollingScreen
+
+# Seconds that one slice of reading may take, and the pause between two slices.
+BUDGET, PAUSE = 0.03, 0.005
+# Seconds between two redraws while reading.
+REDRAW = 0.5
+MAX_NAME = 24
+
+
+class ComparedRuns(PollingScreen):
+    """`columns` are the runs or seed groups of the comparison, the baseline's first; `selected` is a run id."""
+
+    def __init__(self, folders: Sequence[RunFolder], markers: Mapping[str, RunMarker], *, grouped: bool) -> None:
+        super().__init__()
+        unique = {folder.id: folder for folder in folders}
+        self.runs = {id: follow(folder, brief=True) for id, folder in unique.items()}
+        self.markers = assign_markers(list(unique), markers)
+        self.grouped = grouped
+        self.baseline = self.selected = next(iter(unique), "")
+        if len(unique) > 1:
+            self.selected = list(unique)[1]
+        self.comparison: Comparison | None = None
+        self._tests = PairwiseTests(self.runs)
+        self._reading = False
+        self._drawn_at = 0.0
+        self._utf8 = utf8_locale()
+
+    def redraw(self) -> None:
+        raise NotImplementedError
+
+    def prepare_next(self) -> bool:
+        """Do some work ahead of the next key; return False when nothing is left."""
+        raise NotImplementedError
+
+    def tick(self) -> None:
+        if self._reading:
+            return
+        news = self._read()
+        if news or self.comparison is None:
+            self.redraw()
+
+    def _read(self) -> bool:
+        """Read all runs in turn until the budget is used up; return whether anything was new. Continue after pending
+        keys."""
+        deadline, news = monotonic() + BUDGET, False
+        unread = list(self.runs.values())
+        while unread and (not news or monotonic() < deadline):
+            unread = [run for run in unread if run.poll(0)]
+            news |= bool(unread)
+        self._reading = bool(unread)
+        if unread:
+            self.set_timer(PAUSE, self._read_next_slice)
+        return news
+
+    def _read_next_slice(self) -> None:
+        if not self._shown:
+            self._reading = False
+            return
+        self._read()
+        if not self._reading or monotonic() - self._drawn_at > REDRAW:
+            self.redraw()
+        if not self._reading:
+            self._prepare()
+
+    def _prepare(self) -> None:
+        if self._shown and self.prepare_next():
+            self.set_timer(PAUSE, self._prepare)
+
+    @property
+    def columns(self) -> list[RunSeries]:
+        if self.comparison is None:
+            return []
+        names = {run.id: plain(run.name, 60).strip() or plain(run.id, 60) for run in self.comparison.runs}
+        series = [RunSeries(names[id], self.markers[id], [self.runs[id]]) for id in self.runs]
+        if self.grouped:
+            series = [
+                RunSeries(
+                    f"{plain(group.name, 60)} ×{len(group.ids)}" if len(group.ids) > 1 else names[group.ids[0]],
+                    self.markers[group.ids[0]],
+                    [self.runs[id] for id in group.ids],
+                )
+                for group in self.comparison.groups
+            ]
+        return sorted(series, key=lambda column: self.baseline not in column.ids)
+
+    @property
+    def selected_column(self) -> int:
+        return next((index for index, column in enumerate(self.columns) if self.selected in column.ids), 0)
+
+    def _avoid_baseline(self) -> None:
+        """Select another column than the baseline's, if there is one."""
+        if not self.selected_column and len(self.columns) > 1:
+            self.selected = self.columns[1].id
+
+    def _head(self) -> Content:
+        columns = self.columns
+        baseline, selected = columns[0], columns[self.selected_column]
+        count = f"{len(self.runs)} runs"
+        if self.grouped:
+            count += f" in {len(columns)} group{'s' * (len(columns) != 1)}"
+        parts = [Content.styled(count, "bold"), Content.assemble("baseline ", self._label(baseline))]
+        if selected is not baseline:
+            parts.append(Content.assemble("selected ", self._label(selected)))
+        if self._reading:
+            parts.append(Content("reading …"))
+        elif any(run.state.active for run in self.runs.values()):
+            parts.append(Content("live"))
+        return Content(" · ").join(parts)
+
+    def _label(self, series: RunSeries) -> Content:
+        return Content.styled(f"{self._marker(series)} {series.name}", self._color(series))
+
+    def _marker(self, series: RunSeries) -> str:
+        return series.marker.marker if self._utf8 else series.marker.ascii
+
+    def _color(self, series: RunSeries) -> str:
+        return "rgb({},{},{})".format(*theme_color(self.app, f"series-{series.marker.number}"))
+
+    def _tested(self, id: str) -> TestedRun:
+        series = next(column for column in self.columns if id in column.ids)
+        name = f"{self._marker(series)} {plain(self.runs[id].info.name, MAX_NAME) or plain(id, MAX_NAME)}"
+        return TestedRun(name, *self._tests.evaluation(id))
