@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from claims import Claim, at_least, figure, report
-from tuitrain.cli.output import talk
+from tuitrain.cli.output import print_message
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.hosts.launch import RunSpec, train_new_run
@@ -258,9 +258,9 @@ def claims(quick: bool) -> list[Claim]:
     turns = 2 if quick else 5
     found: list[Claim] = []
     for cell in CELLS[:1] if quick else CELLS:
-        talk(str(cell))
+        print_message(str(cell))
         found += beside_other_loops(cell, turns)
-    talk("with a neighbour, and with a screen")
+    print_message("with a neighbour, and with a screen")
     return [*found, *with_a_neighbour(turns), *with_a_screen(min(turns, 3))]
 
 

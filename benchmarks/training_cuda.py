@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from claims import Claim, at_least, at_most, figure, report
 from stacked import SEEDS, sweep
 from training_cpu import DATA, WATCHED, Cell, attached, headless, measured, on_screen, ours, pixels, ratio
-from tuitrain.cli.output import talk
+from tuitrain.cli.output import print_message
 
 
 def textbook(cell: Cell) -> float:
@@ -115,7 +115,7 @@ def claims(quick: bool) -> list[Claim]:
         return [figure("no CUDA device here: nothing measured", torch.cuda.device_count(), "devices")]
     turns, cell = 2 if quick else 5, Cell(threads=None, device="cuda")
     found = beside_other_loops(cell, turns)
-    talk("with a screen, and stacked")
+    print_message("with a screen, and stacked")
     found += [*with_a_screen(cell, turns), *stacked(1 if quick else 3)]
     for precision in ("fp32", "bf16"):
         cnn = Cell(model="cnn", batch=256, threads=None, device="cuda", precision=precision)

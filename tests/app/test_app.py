@@ -192,7 +192,7 @@ async def test_training_on_that_comes_to_nothing_is_told(quick: Callable[..., An
         await pilot.pause()
         assert isinstance(app.screen, ResultsScreen)
         assert "finished" in text(app)
-        assert "It could not be trained on: The checkpoint" in text(app)
+        assert "It could not be resumed: The checkpoint" in text(app)
     assert folder.state().status == "finished"
 
 

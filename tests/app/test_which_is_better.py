@@ -96,7 +96,7 @@ async def test_the_best_of_adam_compared_tagged_and_trained_on(
         # What one takes for what, less what the other does.
         await pilot.press("3")
         await pilot.pause()
-        assert "less" in text(app)
+        assert "minus" in text(app)
         # By seed.
         await pilot.press("1", "G")
         await pilot.pause()

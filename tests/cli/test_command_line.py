@@ -135,7 +135,7 @@ def test_show_has_counts_that_fit_the_accuracy(trained: tuple[Path, Done]) -> No
     text = command(home, "show", "first")
     assert text.returncode == 0
     assert f"test {100 * seen['accuracy']:.2f} %" in text.stdout
-    assert "true class down" in text.stdout
+    assert "rows true class" in text.stdout
 
 
 def test_evaluate_finds_again_what_was_stored(trained: tuple[Path, Done]) -> None:
@@ -231,8 +231,8 @@ def test_a_truncated_mnist_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["trian"], "there is no command 'trian'. Did you mean train?"),
-        (["\x1b[31m"], "there is no command"),
+        (["trian"], "unknown command 'trian'. Did you mean train?"),
+        (["\x1b[31m"], "unknown command"),
         (["--fast"], "unrecognized arguments: --fast"),
         (["attach"], "The app needs a terminal"),
         (["show"], "the following arguments are required: RUN"),
@@ -250,7 +250,7 @@ def test_a_run_that_is_over_takes_no_commands(trained: tuple[Path, Done]) -> Non
     home, _ = trained
     done = command(home, "pause", "first")
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"{only_run(home).id} does not run: it is finished." in done.stderr
+    assert f"{only_run(home).id} is not active: it is finished." in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -370,6 +370,6 @@ def test_the_app_without_a_terminal_says_so_and_ends(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == (
-        "tuitrain: The app needs a terminal, and was started without one. "
+        "tuitrain: The app needs a terminal. "
         "Over SSH: ssh -t HOST tuitrain. In a script: tuitrain train, runs, show, compare.\n"
     )

@@ -71,7 +71,7 @@ def test_a_run_that_was_started_is_named_where_its_id_cannot_be_printed(tmp_path
     done = command(tmp_path, ">/dev/full", "train", "--detach", *EPOCH)
     assert done.returncode == 1
     (folder,) = runs(tmp_path)
-    assert done.stderr == f"It trains in the background. Watch it: tuitrain attach {folder.id}\n{FULL}"
+    assert done.stderr == f"The run trains in the background. Watch it: tuitrain attach {folder.id}\n{FULL}"
 
 
 @pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)

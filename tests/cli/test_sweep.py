@@ -200,7 +200,7 @@ def test_a_killed_worker_loses_only_steps_and_a_stopped_sweep_goes_on_later(tmp_
     # Said from elsewhere, to those who work on it.
     status, out, err = command(tmp_path, folder.id, "--add", "optimizer.name=adamw", "training.epochs=1")
     assert (status, out) == (0, "")
-    assert f"3 trials, 3 runs in all; it goes on in process {session.process.pid}" in err
+    assert f"3 trials, 3 runs in total; process {session.process.pid} trains it" in err
     first, second = until(watched, training)
     assert folder.holder(first.job) != folder.holder(second.job)
     holder = folder.holder(first.job)
@@ -299,8 +299,8 @@ def test_a_failed_run_does_not_end_the_sweep(tmp_path: Path) -> None:
         (["--set", "optimizer.lr=0.1,0.1"], "optimizer.lr = 0.1,0.1 is not allowed: it contains 0.1 twice."),
         (["--set", "optimizer.lr=0.1,0.2", "--parallel", "0"], "sweep.parallel = 0 is not allowed"),
         (["-c", "none.toml"], "There is no file none.toml."),
-        (["--stop"], "--stop needs the sweep that is meant."),
-        (["--first", "2"], "--first needs the sweep that is meant."),
+        (["--stop"], "--stop needs a sweep."),
+        (["--first", "2"], "--first needs a sweep."),
         (["--add", "optimizer.lr"], "'optimizer.lr' is not KEY=VALUE. Write it like"),
         (["nothing"], "There is no sweep 'nothing'"),
     ],

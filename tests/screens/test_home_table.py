@@ -309,7 +309,7 @@ async def test_marks_are_compared_in_their_order_and_end_with_the_session(runs_d
         await pilot.press("g", "space", "G", "c")
         await pilot.pause()
         assert app.asked == ["20260103-b", "20260104-a"]
-        assert "differ from the marked" in text(app)
+        assert "differs from the marked runs" in text(app)
     again = TuitrainApp(app.runs_dir, ThreadHost())
     async with again.run_test(size=(120, 30)) as pilot:
         await pilot.pause()

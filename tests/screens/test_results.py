@@ -85,7 +85,7 @@ async def test_what_was_interrupted_is_trained_on_at_once(write_run: WriteRun, m
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         assert isinstance(app.screen, ResultsScreen)
-        assert "train on" in footer(app)
+        assert "resume" in footer(app)
         await pilot.press("r")
         await app.workers.wait_for_complete()
         await pilot.pause()
@@ -108,7 +108,7 @@ async def test_the_summary_and_the_pages(write_run: WriteRun) -> None:
         "curves": ("loss", "accuracy", "train", "val"),
         "confusion": ("test, the last weights (epoch 2) · 90.00 %", "recall"),
         "classes": ("precision", "most predicted as", "990 images · mean F1 90.91 %"),
-        "worst": ("1 of 90 wrong answers, by loss", "#7  loss 3.5066", "true 0  3.00 %", "predicted 9  97.00 %"),
+        "worst": ("1 of 90 wrong predictions, by loss", "#7  loss 3.5066", "true 0  3.00 %", "predicted 9  97.00 %"),
         "settings": ("• optimizer.lr", "default 0.001", "training.epochs"),
         "log": ("epoch 1 done", "epoch 3 done"),
         "gradients": ("gradient norm by layer", "learning rate"),

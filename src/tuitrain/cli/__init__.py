@@ -8,9 +8,8 @@ from tuitrain.text import plain
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit status: 0 done, 1 the run failed or its result is lost, 2 bad
-    usage, 130 stopped by the user."""
-    gc.disable()  # what is imported stays
+    """Run a command and return its exit status: 0 success, 1 failed run or lost output, 2 bad usage, 130 stopped."""
+    gc.disable()  # Imported modules are never garbage.
     from tuitrain.cli.parser import parse
     from tuitrain.cli.streams import keep_streams
 
@@ -25,18 +24,18 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        print(_unknown(error), file=sys.__stderr__)
+        print(_describe_crash(error), file=sys.__stderr__)
         return 1
 
 
-def _unknown(error: Exception) -> str:
-    """A sentence for what should not have happened; the traceback goes to a file."""
+def _describe_crash(error: Exception) -> str:
+    """Return a sentence about an unexpected error, and write the traceback to a file."""
     import tempfile
     import traceback
 
     with tempfile.NamedTemporaryFile("w", prefix="tuitrain-", suffix=".log", delete=False) as file:
         traceback.print_exception(error, file=file)
     return (
-        f"tuitrain: something went wrong that it does not know: {type(error).__name__}: {plain(error, 200)}"
-        f"\nRuns keep their last checkpoint. The details are in {file.name}"
+        f"tuitrain: unexpected error: {type(error).__name__}: {plain(error, 200)}"
+        f"\nRuns keep their last checkpoint. Details: {file.name}"
     )

@@ -1,10 +1,10 @@
-"""`tuitrain` and `tuitrain attach`: the app."""
+"""`tuitrain` and `tuitrain attach`: open the app."""
 
 import argparse
 import gc
 import sys
 
-from tuitrain.cli.output import talk
+from tuitrain.cli.output import print_message
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import find
@@ -13,31 +13,31 @@ from tuitrain.text import plain
 
 
 def run(options: argparse.Namespace) -> int:
-    _need_terminal()
-    # What is made until the first screen lives as long as the app: looking for garbage in it only makes one wait.
+    _check_terminal()
+    # Objects created before the first screen live as long as the app, so collecting garbage only delays it.
     gc.disable()
-    first = _attached(options) if options.command == "attach" else None
+    first = _run_to_open(options) if options.command == "attach" else None
     from tuitrain.app.app import open_app
 
-    left = open_app(options.runs_dir, first)
-    if left is not None:
-        talk(f"The run goes on in the background. Watch it: tuitrain attach {plain(left.id)}")
+    background = open_app(options.runs_dir, first)
+    if background is not None:
+        print_message(f"The run continues in the background. Watch it: tuitrain attach {plain(background.id)}")
     return 0
 
 
-def _need_terminal() -> None:
-    """Raises TuitrainError where there is no keyboard or no screen: keys come by stdin, the screen goes to stderr."""
+def _check_terminal() -> None:
+    """Raise TuitrainError unless stdin (keys) and stderr (screen) are a terminal."""
     if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
         raise TuitrainError(
-            "The app needs a terminal, and was started without one.",
+            "The app needs a terminal.",
             "Over SSH: ssh -t HOST tuitrain. In a script: tuitrain train, runs, show, compare.",
         )
 
 
-def _attached(options: argparse.Namespace) -> RunFolder:
+def _run_to_open(options: argparse.Namespace) -> RunFolder:
     if options.name:
         return find(options.runs_dir, options.name)
     for entry in RunIndex(options.runs_dir).refresh():
         if entry.status in ("queued", "running", "paused"):
             return entry.folder
-    raise RunError(f"No run goes on in {plain(options.runs_dir)}.", "See: tuitrain runs")
+    raise RunError(f"No run is active in {plain(options.runs_dir)}.", "List runs with: tuitrain runs")

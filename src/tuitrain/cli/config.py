@@ -1,16 +1,16 @@
-"""`tuitrain config`: the settings table, or a commented TOML file to start from."""
+"""`tuitrain config`: print all settings as a commented TOML file or as JSON."""
 
 import argparse
 import sys
 
-from tuitrain.cli.output import document
+from tuitrain.cli.output import print_json
 from tuitrain.config.settings import settings
 from tuitrain.config.toml import template
 
 
 def run(options: argparse.Namespace) -> int:
     if options.json:
-        document(
+        print_json(
             [
                 {
                     "key": item.key,

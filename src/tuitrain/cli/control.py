@@ -1,8 +1,8 @@
-"""`tuitrain stop|pause|checkpoint|set RUN`: a command to a loop that runs."""
+"""`tuitrain stop|pause|checkpoint|set RUN`: send a command to an active run."""
 
 import argparse
 
-from tuitrain.cli.output import talk
+from tuitrain.cli.output import print_message
 from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs.catalog.listing import find
@@ -14,36 +14,36 @@ CHANGEABLE = {key: name for name, key in KEYS.items()}
 
 
 def run(options: argparse.Namespace) -> int:
-    folder = running(find(options.runs_dir, options.name))
+    folder = require_active(find(options.runs_dir, options.name))
     if options.command != "set":
         send(folder, options.command)
-        talk(f"{options.command}: sent to {plain(folder.id)}")
+        print_message(f"{options.command}: sent to {plain(folder.id)}")
         return 0
     begun = folder.state().begun
-    changes = [_change(text, begun) for text in options.changes]
+    changes = [_parse_change(text, begun) for text in options.changes]
     for name, value in changes:
         answer = ask(folder, name, value)
         if answer is not None and answer.name == "refused":
             raise RunError(plain(answer.detail))
-        talk(f"{name} {value:g}: {'sent to' if answer is None else 'taken by'} {plain(folder.id)}")
+        print_message(f"{name} {value:g}: {'sent to' if answer is None else 'applied by'} {plain(folder.id)}")
     return 0
 
 
-def running(folder: RunFolder) -> RunFolder:
-    """The folder itself. Raises RunError where its run does not go on."""
+def require_active(folder: RunFolder) -> RunFolder:
+    """Return the folder. Raises RunError if the run is not active."""
     folder.refuse_foreign()
     status = shown_status(folder.state())
     if status not in ("queued", "running", "paused"):
-        raise RunError(f"{plain(folder.id)} does not run: it is {status}.")
+        raise RunError(f"{plain(folder.id)} is not active: it is {status}.")
     return folder
 
 
-def _change(text: str, begun: int) -> tuple[CommandName, float]:
+def _parse_change(text: str, begun: int) -> tuple[CommandName, float]:
     key, _, value = text.partition("=")
     if key not in CHANGEABLE:
         raise ConfigError(
-            f"{plain(key, 60)!r} cannot be changed while a run goes on.",
-            f"These can: {', '.join(CHANGEABLE)}.",
+            f"{plain(key, 60)!r} cannot be changed during a run.",
+            f"Allowed: {', '.join(CHANGEABLE)}.",
             key=key,
         )
     name = CHANGEABLE[key]

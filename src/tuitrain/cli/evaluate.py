@@ -1,10 +1,10 @@
-"""`tuitrain evaluate RUN`: a split, looked at with a checkpoint of the run."""
+"""`tuitrain evaluate RUN`: evaluate a checkpoint on a split."""
 
 import argparse
 import sys
 
 from tuitrain.analysis import units
-from tuitrain.cli.output import document, talk
+from tuitrain.cli.output import print_json, print_message
 from tuitrain.cli.show import evaluation_document
 from tuitrain.hosts.evaluate import evaluate_checkpoint
 from tuitrain.runs.catalog.listing import find
@@ -13,13 +13,14 @@ from tuitrain.text import plain
 
 def run(options: argparse.Namespace) -> int:
     folder = find(options.runs_dir, options.name)
-    seen = evaluate_checkpoint(
-        folder, options.split, options.checkpoint, options.device, lambda what, _: talk(plain(what))
+    evaluation = evaluate_checkpoint(
+        folder, options.split, options.checkpoint, options.device, lambda what, _: print_message(plain(what))
     )
     if options.json:
-        document({"run": folder.id, **evaluation_document(seen)})
+        print_json({"run": folder.id, **evaluation_document(evaluation)})
     else:
-        loss = "not finite" if seen.loss is None else f"{seen.loss:.4f}"
-        right, count = sum(row[i] for i, row in enumerate(seen.confusion)), sum(map(sum, seen.confusion))
-        sys.stdout.write(f"{seen.split} {units.percent(seen.accuracy)} ({right:,} of {count:,}) · loss {loss}\n")
+        loss = "not finite" if evaluation.loss is None else f"{evaluation.loss:.4f}"
+        correct, count = sum(row[i] for i, row in enumerate(evaluation.confusion)), sum(map(sum, evaluation.confusion))
+        accuracy = units.percent(evaluation.accuracy)
+        sys.stdout.write(f"{evaluation.split} {accuracy} ({correct:,} of {count:,}) · loss {loss}\n")
     return 0

@@ -1,9 +1,9 @@
-"""`tuitrain export RUN --format F`: a run for other programs."""
+"""`tuitrain export RUN --format F`: export metrics or weights."""
 
 import argparse
 import sys
 
-from tuitrain.cli.output import document
+from tuitrain.cli.output import print_json
 from tuitrain.hosts.export import default_path, export
 from tuitrain.runs.catalog.listing import find
 
@@ -13,7 +13,7 @@ def run(options: argparse.Namespace) -> int:
     path = options.output or default_path(folder, options.format)
     export(folder, options.format, path, checkpoint=options.checkpoint, force=options.force)
     if options.json:
-        document({"run": folder.id, "format": options.format, "path": str(path.absolute())})
+        print_json({"run": folder.id, "format": options.format, "path": str(path.absolute())})
     else:
         sys.stdout.write(f"{path}\n")
     return 0

@@ -1,4 +1,4 @@
-"""Results go to stdout, talk to stderr."""
+"""Print results to stdout and messages to stderr."""
 
 import re
 import sys
@@ -13,39 +13,39 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-# What JSON does not escape and a terminal obeys.
+# Characters that JSON does not escape but terminals interpret.
 _CONTROLS = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069]")
 
 
-def document(value: Any) -> None:
-    """One JSON document on stdout."""
+def print_json(value: Any) -> None:
+    """Print one JSON document to stdout."""
     text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    sys.stdout.write(_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+    sys.stdout.write(_CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n")
 
 
-def talk(line: str) -> None:
-    """A line on stderr."""
+def print_message(line: str) -> None:
+    """Print a line to stderr."""
     sys.stderr.write(line + "\n")
 
 
 def wide_console() -> "Console":
-    """For tables on stdout: as wide as the terminal, or as wide as they are where they go into a pipe."""
+    """Return a console for tables on stdout, without a width limit if stdout is not a terminal."""
     from rich.console import Console
 
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 1000)
 
 
-def scores(state: State) -> list[str]:
-    """A line for the last epoch, and one for the best where there is one."""
-    last, best = (_score(state.train), _score(state.validation), _score(state.test)), state.best
+def format_scores(state: State) -> list[str]:
+    """Return a line for the last epoch, and one for the best epoch if there is one."""
+    last, best = (_format_score(state.train), _format_score(state.validation), _format_score(state.test)), state.best
     lines = ["last epoch: train {} · validation {} · test {}".format(*last)]
     if best is not None:
-        found = f"validation {_score(best.validation)} · test {_score(best.test)}"
-        lines.append(f"best epoch ({best.epoch}, lowest validation loss): {found}")
+        best_scores = f"validation {_format_score(best.validation)} · test {_format_score(best.test)}"
+        lines.append(f"best epoch ({best.epoch}, lowest validation loss): {best_scores}")
     return lines
 
 
-def _score(value: Score | None) -> str:
+def _format_score(value: Score | None) -> str:
     if value is None:
         return "-"
     parts = [units.percent(value.measured)] if value.measured is not None else []

@@ -1,4 +1,4 @@
-"""The progress bar of `tuitrain train`: on stderr where that is a terminal, else lines of talk."""
+"""The progress of `tuitrain train` on stderr: a bar on a terminal, otherwise lines."""
 
 import sys
 from types import TracebackType
@@ -11,7 +11,7 @@ from tuitrain.runs.records import State
 from tuitrain.text import plain
 
 
-class Bar:
+class ProgressBar:
     def __init__(self) -> None:
         self._console = Console(file=sys.__stderr__, highlight=False, soft_wrap=True)
         self._live = self._console.is_terminal
@@ -21,9 +21,9 @@ class Bar:
             console=self._console, refresh_per_second=4, transient=True, disable=not self._live,
         )  # fmt: skip
         self._task = self._progress.add_task("starting", total=None, rate="")
-        self._doing = ""
+        self._activity = ""
 
-    def __enter__(self) -> "Bar":
+    def __enter__(self) -> "ProgressBar":
         self._progress.start()
         return self
 
@@ -32,15 +32,15 @@ class Bar:
     ) -> None:
         self._progress.stop()
 
-    def say(self, line: str) -> None:
+    def print(self, line: str) -> None:
         self._console.print(Text(line))
 
-    def prepare(self, doing: str, fraction: float | None) -> None:
-        if not self._live and doing != self._doing:
-            self.say(doing)
-        self._doing = doing
+    def prepare(self, activity: str, fraction: float | None) -> None:
+        if not self._live and activity != self._activity:
+            self.print(activity)
+        self._activity = activity
         self._progress.update(
-            self._task, description=doing, total=None if fraction is None else 1.0, completed=fraction or 0
+            self._task, description=activity, total=None if fraction is None else 1.0, completed=fraction or 0
         )
 
     def show(self, state: State) -> None:

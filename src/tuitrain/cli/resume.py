@@ -1,10 +1,10 @@
-"""`tuitrain resume RUN`: a paused run goes on; one that has ended is trained on from its last checkpoint."""
+"""`tuitrain resume RUN`: resume a paused run, or continue a run that has ended from its last checkpoint."""
 
 import argparse
 from pathlib import Path
 
-from tuitrain.cli.output import talk
-from tuitrain.cli.train import follow, queued
+from tuitrain.cli.output import print_message
+from tuitrain.cli.train import follow, report_background_run
 from tuitrain.config.validation import check_value
 from tuitrain.config.values import parse_value
 from tuitrain.errors import RunError
@@ -21,22 +21,22 @@ def run(options: argparse.Namespace) -> int:
     folder = find(options.runs_dir, options.name)
     folder.refuse_foreign()
     state = folder.state()
-    epochs = _epochs(options.epochs, state.epochs)
+    epochs = _total_epochs(options.epochs, state.epochs)
     status = shown_status(state)
     if status == "paused":
         if epochs is not None:
             send(folder, "epochs", epochs)
         send(folder, "resume")
-        talk(f"resume: sent to {plain(folder.id)}")
+        print_message(f"resume: sent to {plain(folder.id)}")
         return 0
     if status in ("running", "queued"):
-        raise RunError(f"{plain(folder.id)} is {status} already.", f"Watch it: tuitrain attach {plain(folder.id)}")
+        raise RunError(f"{plain(folder.id)} is already {status}.", f"Watch it: tuitrain attach {plain(folder.id)}")
     check_resumable(folder, state, epochs)
     if options.detach:
         resume_in_background(folder, epochs)
-        return queued(folder, options.json)
-    host, known = ThreadHost(), _size(folder.log_file)
-    return follow(host, lambda: host.resume(folder, epochs), options.json, known)
+        return report_background_run(folder, options.json)
+    host, log_from = ThreadHost(), _size(folder.log_file)
+    return follow(host, lambda: host.resume(folder, epochs), options.json, log_from)
 
 
 def _size(path: Path) -> int:
@@ -46,10 +46,10 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _epochs(text: str, present: int) -> int | None:
+def _total_epochs(text: str, planned: int) -> int | None:
     if not text:
         return None
     more = text.startswith("+")
     value: int = parse_value("training.epochs", text.removeprefix("+"))
-    epochs: int = check_value("training.epochs", value + (present if more else 0))
+    epochs: int = check_value("training.epochs", value + (planned if more else 0))
     return epochs

@@ -1,4 +1,4 @@
-"""`tuitrain runs`: the table of runs."""
+"""`tuitrain runs`: list runs."""
 
 import argparse
 import gc
@@ -7,7 +7,7 @@ from typing import Any
 from tuitrain.analysis.table import query
 from tuitrain.analysis.table.columns import Column, columns
 from tuitrain.analysis.table.layout import columns_for_test_split, parse_sort, sort_entries
-from tuitrain.cli.output import document, talk
+from tuitrain.cli.output import print_json, print_message
 from tuitrain.cli.table import write_table
 from tuitrain.config.values import flatten
 from tuitrain.runs.catalog.index import RunIndex
@@ -22,33 +22,33 @@ COLUMNS = (
 
 
 def run(options: argparse.Namespace) -> int:
-    gc.disable()  # what is made is printed, and that is all
-    fits = query.parse(options.filter)
+    gc.disable()  # Everything is printed once and the process exits.
+    matches = query.parse(options.filter)
     order = parse_sort(options.sort) if options.sort else None
     runs_dir = options.folder or options.runs_dir
     entries = RunIndex(runs_dir).refresh()
     for entry in entries:
         if entry.folder.read_only and (problem := entry.problem or entry.state.reason):
-            talk(f"tuitrain: {plain(entry.folder.id, 100)}: {plain(problem)}")
-    fitting = [entry for entry in entries if fits(entry)]
+            print_message(f"tuitrain: {plain(entry.folder.id, 100)}: {plain(problem)}")
+    matching = [entry for entry in entries if matches(entry)]
     if order:
-        fitting = sort_entries(fitting, *order)
+        matching = sort_entries(matching, *order)
     if options.json:
-        document([_document(entry) for entry in fitting])
-    elif fitting:
-        keys = (*COLUMNS, *columns_for_test_split(fitting), "time", *([order[0].key] if order else []))
-        shown = [columns()[key] for key in dict.fromkeys(keys)]
-        rows = [_cells(entry, shown) for entry in fitting]
-        write_table([column.title for column in shown], rows, [column.right for column in shown])
+        print_json([_document(entry) for entry in matching])
+    elif matching:
+        keys = (*COLUMNS, *columns_for_test_split(matching), "time", *([order[0].key] if order else []))
+        visible = [columns()[key] for key in dict.fromkeys(keys)]
+        rows = [_cells(entry, visible) for entry in matching]
+        write_table([column.title for column in visible], rows, [column.right for column in visible])
     elif entries:
-        talk(f"None of the {len(entries)} runs in {plain(runs_dir)} fits {plain(options.filter)!r}.")
+        print_message(f"None of the {len(entries)} runs in {plain(runs_dir)} matches {plain(options.filter)!r}.")
     else:
-        talk(f"There are no runs in {plain(runs_dir)}. Start one with: tuitrain train")
+        print_message(f"No runs in {plain(runs_dir)}. Start one with: tuitrain train")
     return 0
 
 
 def _cells(entry: Entry, shown: list[Column]) -> list[str]:
-    """A damaged run says what is wrong with it, in the place of what is not known."""
+    """Return the cells of a row; a damaged run shows its problem instead of its settings."""
     if entry.status != "damaged":
         return [plain(entry.folder.id) if column.key == "id" else column.text(entry) for column in shown]
     known = {"id": entry.folder.id, "run": entry.info.name, "status": "damaged", "data.dataset": entry.problem}

@@ -1,4 +1,4 @@
-"""`tuitrain show RUN`: a run with its result and its confusion matrix."""
+"""`tuitrain show RUN`: print the result and confusion matrix of a run."""
 
 import argparse
 from typing import Any
@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tuitrain.analysis import confusion, summary, units
-from tuitrain.cli.output import document, scores, wide_console
+from tuitrain.cli.output import format_scores, print_json, wide_console
 from tuitrain.config.formatting import format_value
 from tuitrain.runs.catalog.listing import Entry, find
 from tuitrain.runs.catalog.result import result
@@ -18,8 +18,8 @@ from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import Evaluation
 from tuitrain.text import plain
 
-# A terminal has no room for more classes; --json has them all.
-MOST_CLASSES = 20
+# The maximum number of classes in a printed matrix; --json prints all.
+MAX_CLASSES = 20
 
 
 def run(options: argparse.Namespace) -> int:
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     test, validation = folder.evaluation("test"), folder.evaluation("validation")
     if options.json:
         best = folder.evaluation("test", "best")
-        document(
+        print_json(
             {
                 **result(folder, state),
                 "status": entry.status,
@@ -45,33 +45,32 @@ def run(options: argparse.Namespace) -> int:
         )
         return 0
     console = wide_console()
-    say = console.print
-    say(Text(f"{plain(info.name)} · {entry.status} · {plain(folder.path, 1000)}"))
+    console.print(Text(f"{plain(info.name)} · {entry.status} · {plain(folder.path, 1000)}"))
     if state.reason:
-        say(Text(plain(state.reason)))
-    _made(console, entry)
-    for line in scores(state):
-        say(Text(line))
-    epochs = f"{state.epoch} of {state.epochs} epochs" if state.epochs else "epochs not known"
-    say(Text(f"{epochs} · {state.step:,} steps · {units.duration(state.seconds)}"))
+        console.print(Text(plain(state.reason)))
+    _print_settings(console, entry)
+    for line in format_scores(state):
+        console.print(Text(line))
+    epochs = f"{state.epoch} of {state.epochs} epochs" if state.epochs else "epochs unknown"
+    console.print(Text(f"{epochs} · {state.step:,} steps · {units.duration(state.seconds)}"))
     if not folder.read_only:
-        _matrix(console, folder, test or validation)
+        _print_matrix(console, folder, test or validation)
     return 0
 
 
-def _made(console: Console, entry: Entry) -> None:
-    info, foreign = entry.info, entry.folder.read_only
+def _print_settings(console: Console, entry: Entry) -> None:
+    info, external = entry.info, entry.folder.read_only
     differing = ", ".join(f"{key}={format_value(value)}" for key, value in summary.settings(entry).items())
     if isinstance(info, ForeignInfo):
         tags = ", ".join(f"{tag} ({points:,})" for tag, points in info.curves.items())
         console.print(Text(f"TensorBoard event files of another tool: {plain(tags, 2000) or 'no scalars'}"))
     else:
         console.print(Text(f"{plain(info.model)} · {info.parameters:,} parameters · {plain(info.device)}"))
-    console.print(Text(f"settings: {plain(differing, 2000) or ('not known' if foreign else 'all at their defaults')}"))
+    console.print(Text(f"settings: {plain(differing, 2000) or ('unknown' if external else 'all defaults')}"))
 
 
 def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
-    """An evaluation with all that follows from its counts, without the pictures."""
+    """Return an evaluation for JSON, with the scores per class but without images."""
     scores = confusion.class_scores(evaluation.confusion)
     names = evaluation.classes
     return {
@@ -109,19 +108,19 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _matrix(console: Console, folder: RunFolder, evaluation: Evaluation | None) -> None:
+def _print_matrix(console: Console, folder: RunFolder, evaluation: Evaluation | None) -> None:
     if evaluation is None:
         console.print(f"No evaluation yet. Make one with: tuitrain evaluate {plain(folder.id)}")
         return
-    console.print(f"\n{evaluation.split} split, epoch {evaluation.epoch}: true class down, predicted class across")
-    if len(evaluation.classes) > MOST_CLASSES:
-        console.print(f"{len(evaluation.classes)} classes are too many for a table here; --json has them all.")
+    console.print(f"\n{evaluation.split} split, epoch {evaluation.epoch}: rows true class, columns predicted class")
+    if len(evaluation.classes) > MAX_CLASSES:
+        console.print(f"{len(evaluation.classes)} classes are too many for a table; use --json.")
         return
     table = Table(box=None, padding=(0, 1, 0, 0))
     table.add_column("")
     for name in [*evaluation.classes, "recall"]:
         table.add_column(Text(plain(name, 10)), justify="right", no_wrap=True)
     scores = confusion.class_scores(evaluation.confusion)
-    for name, row, score_ in zip(evaluation.classes, evaluation.confusion, scores, strict=True):
-        table.add_row(Text(plain(name, 20)), *(str(count) for count in row), units.percent(score_.recall))
+    for name, row, class_score in zip(evaluation.classes, evaluation.confusion, scores, strict=True):
+        table.add_row(Text(plain(name, 20)), *(str(count) for count in row), units.percent(class_score.recall))
     console.print(table)

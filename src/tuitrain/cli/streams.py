@@ -1,4 +1,4 @@
-"""The program's own streams: results go to stdout, talk and the screen to stderr."""
+"""Replace stdout and stderr by streams that handle closed pipes and lost terminals."""
 
 import io
 import os
@@ -8,9 +8,11 @@ from contextlib import suppress
 from tuitrain.errors import OutputError
 
 
-class _Talk(io.TextIOWrapper):
-    """Where nobody listens any more, as after a dropped line, there is nothing to be said: Textual's thread that writes
-    must not end of it, because the app would then wait for that thread for ever."""
+class _Messages(io.TextIOWrapper):
+    """Ignore write errors, as after a lost connection.
+
+    An error would end Textual's writer thread, and the app would wait for that thread forever.
+    """
 
     def write(self, text: str) -> int:
         with suppress(OSError):
@@ -23,8 +25,8 @@ class _Talk(io.TextIOWrapper):
 
 
 class _Results(io.TextIOWrapper):
-    """Raises OutputError where a result is lost. A reader that has gone, as in `tuitrain runs | head`, wants no more:
-    what is written then is dropped."""
+    """Raise OutputError if a result cannot be written; drop the output if the reader is gone, as in `tuitrain runs |
+    head`."""
 
     def write(self, text: str) -> int:
         try:
@@ -40,19 +42,18 @@ class _Results(io.TextIOWrapper):
             self._fail(error)
 
     def _fail(self, error: OSError) -> None:
-        # What is left in the buffer would fail once more at the end, and change the exit status.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.fileno(), inheritable=False)
-        os.close(nowhere)
+        # The rest of the buffer would fail again at exit and change the exit status.
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, self.fileno(), inheritable=False)
+        os.close(devnull)
         if not isinstance(error, BrokenPipeError):
             raise OutputError(f"stdout cannot be written: {error.strerror}.") from None
 
 
 def keep_streams() -> None:
-    """From now on stdout and stderr write by descriptors of their own, so that 1 and 2 can be led elsewhere, as
-    `tuitrain.hosts.log_capture` does."""
+    """Let stdout and stderr write to duplicated descriptors, so that `hosts.log_capture` can redirect 1 and 2."""
     _open_missing()
-    for number, name, kind in ((1, "stdout", _Results), (2, "stderr", _Talk)):
+    for number, name, kind in ((1, "stdout", _Results), (2, "stderr", _Messages)):
         stream = kind(os.fdopen(os.dup(number), "wb"), encoding="utf-8", errors="replace", line_buffering=True)
         if getattr(sys, name) is getattr(sys, f"__{name}__"):
             setattr(sys, name, stream)
@@ -60,7 +61,7 @@ def keep_streams() -> None:
 
 
 def _open_missing() -> None:
-    """The next file that is opened would take the place of a closed one, and be written what is said."""
+    """Open closed standard descriptors on /dev/null; otherwise the next opened file would get their number."""
     for number in range(3):
         try:
             os.fstat(number)

@@ -1,4 +1,4 @@
-"""Many rows as text in columns; thousands are printed before a library that styles each cell has begun."""
+"""Print a plain table quickly: thousands of rows take less time than importing Rich's tables."""
 
 import os
 import shutil
@@ -6,15 +6,15 @@ import sys
 from collections.abc import Iterator, Sequence
 
 GAP = "  "
-# A column is not cut below this.
-_SHORTEST = 6
+# The minimum width of a truncated column.
+_MIN_WIDTH = 6
 
 
 def write_table(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
-    """On stdout: as wide as the terminal, or as wide as it is where it goes into a pipe."""
-    seen = sys.stdout.isatty()
-    first, *others = table(titles, rows, right, shutil.get_terminal_size().columns if seen else None)
-    if seen and os.environ.get("TERM") != "dumb":
+    """Print a table to stdout, truncated to the width of the terminal if stdout is one."""
+    terminal = sys.stdout.isatty()
+    first, *others = table(titles, rows, right, shutil.get_terminal_size().columns if terminal else None)
+    if terminal and os.environ.get("TERM") != "dumb":
         first = f"\x1b[1m{first}\x1b[m"
     sys.stdout.write("".join(f"{line}\n" for line in (first, *others)))
 
@@ -22,23 +22,23 @@ def write_table(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Seq
 def table(
     titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool], width: int | None = None
 ) -> Iterator[str]:
-    """The lines, the titles first; where there is too little width, the widest columns are cut."""
+    """Yield the lines, titles first; truncate the widest columns to fit `width`."""
     measured = [[_cells(text) for text in column] for column in zip(titles, *rows, strict=True)]
     widths = [max(column) for column in measured]
     if width is not None:
-        while sum(widths) + len(GAP) * (len(widths) - 1) > width and max(widths) > _SHORTEST:
+        while sum(widths) + len(GAP) * (len(widths) - 1) > width and max(widths) > _MIN_WIDTH:
             widths[widths.index(max(widths))] -= 1
     for number, row in enumerate((titles, *rows)):
         padded = [
-            _padded(text, column[number], room, at_right)
+            _pad(text, column[number], room, at_right)
             for text, column, room, at_right in zip(row, measured, widths, right, strict=True)
         ]
         yield GAP.join(padded).rstrip()
 
 
-def _padded(text: str, size: int, room: int, right: bool) -> str:
+def _pad(text: str, size: int, room: int, right: bool) -> str:
     if size > room:
-        text = _cut(text, room)
+        text = _truncate(text, room)
         size = _cells(text)
     return " " * (room - size) + text if right else text + " " * (room - size)
 
@@ -51,7 +51,7 @@ def _cells(text: str) -> int:
     return cell_len(text)
 
 
-def _cut(text: str, room: int) -> str:
+def _truncate(text: str, room: int) -> str:
     while text and _cells(text) > room - 1:
         text = text[:-1]
     return f"{text}…"

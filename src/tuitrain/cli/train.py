@@ -1,4 +1,4 @@
-"""`tuitrain train`: a run in this process, followed as a screen would follow it."""
+"""`tuitrain train`: train a run in this process and print its progress and result."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from tuitrain.cli.output import document, scores, talk
+from tuitrain.cli.output import format_scores, print_json, print_message
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import read
 from tuitrain.config.values import override
@@ -38,30 +38,29 @@ def run(options: argparse.Namespace) -> int:
         command=shlex.join(["tuitrain", *sys.argv[1:]]),
     )
     if options.detach:
-        return queued(start_in_background(spec), options.json)
+        return report_background_run(start_in_background(spec), options.json)
     host = ThreadHost()
     return follow(host, lambda: host.start(spec), options.json)
 
 
-def queued(folder: RunFolder, json: bool) -> int:
-    """Say which run it is that a process of its own trains now."""
-    talk(f"It trains in the background. Watch it: tuitrain attach {plain(folder.id)}")
+def report_background_run(folder: RunFolder, json: bool) -> int:
+    """Print the id of a run that trains in the background."""
+    print_message(f"The run trains in the background. Watch it: tuitrain attach {plain(folder.id)}")
     if json:
-        document({"run": folder.id, "path": str(folder.path), "status": "queued"})
+        print_json({"run": folder.id, "path": str(folder.path), "status": "queued"})
     else:
         sys.stdout.write(f"{folder.id}\n")
     return 0
 
 
-def follow(host: ThreadHost, begin: Callable[[], None], json: bool, known: int = 0) -> int:
-    """Begin a run and stay with it to its end; the exit status says how that was. Its log is told from the byte `known`
-    on."""
-    _listen(host)
-    begin()
+def follow(host: ThreadHost, start: Callable[[], None], json: bool, log_from: int = 0) -> int:
+    """Start a run, follow it to its end and return the exit status. Print its log from byte `log_from`."""
+    _handle_signals(host)
+    start()
     try:
-        folder = _watch(host, known)
+        folder = _watch(host, log_from)
     except BaseException:
-        # This process cannot end before its training thread does.
+        # This process cannot exit before its training thread ends.
         host.detach()
         raise
     if host.error is not None:
@@ -70,21 +69,20 @@ def follow(host: ThreadHost, begin: Callable[[], None], json: bool, known: int =
         return 130
     state = folder.state()
     if state.active:
-        return queued(folder, json)
-    _say_result(folder.path, state)
+        return report_background_run(folder, json)
+    _print_result(folder.path, state)
     if json:
-        document(result(folder, state))
+        print_json(result(folder, state))
     return {"finished": 0, "stopped": 130}.get(state.status, 1)
 
 
-def _listen(host: ThreadHost) -> None:
-    """SIGINT and SIGTERM stop the run after its step, with a checkpoint, and a second SIGINT ends at once; where the
-    terminal has gone, the run goes on in the background."""
+def _handle_signals(host: ThreadHost) -> None:
+    """Stop the run on SIGINT and SIGTERM, exit at once on a second SIGINT, and move to the background on SIGHUP."""
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         host.cancel()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        # Not by the stream: the signal may have come in the midst of writing to it.
+        # The stream may be in the middle of a write when the signal arrives.
         with suppress(OSError, ValueError, AttributeError):
             os.write(sys.__stderr__.fileno(), b"stopping after this step, with a checkpoint\n")  # type: ignore[union-attr]
 
@@ -93,37 +91,37 @@ def _listen(host: ThreadHost) -> None:
     signal.signal(signal.SIGHUP, lambda number, frame: host.detach())  # noqa: ARG005
 
 
-def _watch(host: ThreadHost, known: int) -> RunFolder | None:
-    # Rich, without which a run in the background is there sooner.
-    from tuitrain.cli.progress import Bar
+def _watch(host: ThreadHost, log_from: int) -> RunFolder | None:
+    # Imports Rich, which `--detach` does not need.
+    from tuitrain.cli.progress import ProgressBar
 
-    with Bar() as bar:
+    with ProgressBar() as bar:
         while host.folder is None and not host.ended.wait(POLL):
             bar.prepare(host.activity, host.fraction)
         if host.folder is None:
             return None
-        follower = Follower(host.folder, log_from=known)
+        follower = Follower(host.folder, log_from=log_from)
         shown = 0
-        bar.say(f"run {plain(host.folder.path, 1000)}")
-        over = False
-        while not over:
-            # The last look comes after the end, so that nothing is missed.
-            over = host.ended.wait(POLL)
+        bar.print(f"run {plain(host.folder.path, 1000)}")
+        ended = False
+        while not ended:
+            # Poll once more after the end, so that nothing is missed.
+            ended = host.ended.wait(POLL)
             while follower.poll():
                 pass
-            fresh = list(follower.log)[-(follower.log_lines - shown) :] if follower.log_lines > shown else []
+            new_lines = list(follower.log)[-(follower.log_lines - shown) :] if follower.log_lines > shown else []
             shown = follower.log_lines
-            for line in fresh:
+            for line in new_lines:
                 if not is_detail(line):
-                    bar.say(plain(line))
+                    bar.print(plain(line))
             bar.show(follower.state)
         return host.folder
 
 
-def _say_result(path: Path, state: State) -> None:
-    talk(f"{state.status}: {plain(path, 1000)}" + (f"\n  {plain(state.reason)}" if state.reason else ""))
+def _print_result(path: Path, state: State) -> None:
+    print_message(f"{state.status}: {plain(path, 1000)}" + (f"\n  {plain(state.reason)}" if state.reason else ""))
     if state.status != "failed":
-        for line in scores(state):
-            talk(f"  {line}")
+        for line in format_scores(state):
+            print_message(f"  {line}")
     seconds = time.strftime("%H:%M:%S", time.gmtime(state.seconds)) if state.seconds >= 60 else f"{state.seconds:.1f} s"
-    talk(f"  {state.step:,} steps in {seconds} · {state.samples_per_second:,.0f} images/s")
+    print_message(f"  {state.step:,} steps in {seconds} · {state.samples_per_second:,.0f} images/s")

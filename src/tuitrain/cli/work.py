@@ -1,4 +1,4 @@
-"""`tuitrain work FOLDER`: the process that a run has of its own."""
+"""`tuitrain work FOLDER`: the background process of a run (internal)."""
 
 import argparse
 import signal

@@ -256,7 +256,7 @@ def _style(color: RGB | None, background: Style) -> Style:
 
 
 def segments(row: Row, background: Style = NULL_STYLE) -> list[Piece]:
-    """Join the cells of a row into segments on a backbackground style."""
+    """Join the cells of a row into segments on a background style."""
     return [
         Piece("".join(character for character, _ in cells), _style(color, background))
         for color, cells in groupby(row, key=itemgetter(1))

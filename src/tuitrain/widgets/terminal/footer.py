@@ -35,11 +35,11 @@ class FittingFooter(Widget):
     FittingFooter {
         dock: bottom;
         height: 1;
-        backbackground: $footer-backbackground;
-        & > .footer--key { color: $footer-key-forebackground; backbackground: $footer-key-backbackground; text-style:
+        background: $footer-background;
+        & > .footer--key { color: $footer-key-foreground; background: $footer-key-background; text-style:
         bold; } & > .footer--description {
-            color: $footer-description-forebackground;
-            backbackground: $footer-description-backbackground;
+            color: $footer-description-foreground;
+            background: $footer-description-background;
         }
     }
     """

@@ -1,0 +1,137 @@
+"""What `tuitrain sweep` prints: progress, the result as a table or JSON."""
+
+import sys
+from collections import Counter
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from tuitrain.analysis import sweep as analysis
+from tuitrain.analysis import units
+from tuitrain.analysis.table.groups import MeanSD, mean_sd
+from tuitrain.cli.output import print_json, print_message, wide_console
+from tuitrain.config.formatting import format_value
+from tuitrain.config.sweeps.sweep import Sweep, format_trial
+from tuitrain.runs.catalog.result import metric
+from tuitrain.runs.sweeps.folder import SweepFolder
+from tuitrain.runs.sweeps.index import Outcome, SweepIndex
+from tuitrain.text import plain
+
+
+class SweepProgress:
+    """Print a line for each run that ends, and a progress bar if stderr is a terminal."""
+
+    def __init__(self, folder: SweepFolder) -> None:
+        self._folder = folder
+        self._console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        self._live = self._console.is_terminal
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+            console=self._console, refresh_per_second=4, transient=True, disable=not self._live,
+        )  # fmt: skip
+        self._task = self._bar.add_task("sweep", total=None)
+        self._ended: set[str] | None = None
+
+    def __enter__(self) -> "SweepProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def show(self, outcomes: list[Outcome]) -> None:
+        ended = {outcome.job.key for outcome in outcomes if outcome.done}
+        for outcome in outcomes:
+            if self._ended is not None and outcome.job.key in ended - self._ended:
+                self._print_end(outcome)
+        self._ended = ended
+        counts = Counter(outcome.status for outcome in outcomes)
+        left = analysis.seconds_left(self._folder.sweep(), outcomes)
+        description = f"{counts['running']} running" + (f", {units.duration(left)} left" if left is not None else "")
+        self._bar.update(self._task, description=description, total=len(outcomes), completed=len(ended))
+
+    def _print_end(self, outcome: Outcome) -> None:
+        sweep, values = self._folder.sweep(), outcome.values or {}
+        name = sweep.options.metric
+        value = metric(outcome.state, name)
+        score = f"{analysis.metric_title(name)} {analysis.format_metric(name, value)}"
+        end = f". {plain(outcome.problem)}" if value is None else f", {score}"
+        text = f"trial {outcome.job.trial} {format_trial(values)} seed {sweep.seed(values, outcome.job.seed)}:"
+        text += f" {analysis.display_status(outcome)}{end}"
+        self._console.print(Text(text))
+
+
+def print_result(folder: SweepFolder, json: bool) -> int:
+    """Print the result and return the exit status: 1 if every run failed."""
+    sweep, outcomes = folder.sweep(), SweepIndex(folder).refresh()
+    best = analysis.best(analysis.results(sweep, outcomes), sweep.higher_is_better)
+    if json:
+        print_json(_document(folder, sweep, outcomes, best))
+    else:
+        _print_table(folder, sweep, outcomes, best)
+    failed = all(outcome.status in ("failed", "damaged") for outcome in outcomes)
+    return 1 if failed else 0
+
+
+def _document(
+    folder: SweepFolder, sweep: Sweep, outcomes: list[Outcome], best: tuple[int, MeanSD] | None
+) -> dict[str, Any]:
+    return {
+        "sweep": folder.id,
+        "path": str(folder.path),
+        "name": sweep.name,
+        "status": folder.status(all(outcome.done for outcome in outcomes)),
+        "metric": sweep.options.metric,
+        "runs": [
+            {
+                "trial": outcome.job.trial,
+                "seed": sweep.seed(outcome.values or {}, outcome.job.seed),
+                "values": outcome.values,
+                "run": outcome.run.id if outcome.run else None,
+                "status": outcome.status,
+                "reason": outcome.problem,
+                "metric": metric(outcome.state, sweep.options.metric),
+                "validation": outcome.state.validation if outcome.state else None,
+                "test": outcome.state.test if outcome.state else None,
+                "best": outcome.state.best if outcome.state else None,
+                "seconds": outcome.state.seconds if outcome.state else None,
+            }
+            for outcome in outcomes
+        ],
+        "best": best
+        and {
+            "trial": best[0],
+            "values": folder.values(best[0]),
+            "n": best[1].n,
+            "mean": best[1].mean,
+            "sd": best[1].sd,
+        },
+    }
+
+
+def _print_table(folder: SweepFolder, sweep: Sweep, outcomes: list[Outcome], best: tuple[int, MeanSD] | None) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    name, test_name = sweep.options.metric, analysis.test_metric(sweep.options.metric)
+    titles = (analysis.metric_title(name), "sd", analysis.metric_title(test_name))
+    for column in ("trial", *sweep.varying_keys, "runs", *titles):
+        table.add_column(column, no_wrap=True)
+    by_trial: dict[int, list[Outcome]] = {}
+    for outcome in outcomes:
+        by_trial.setdefault(outcome.job.trial, []).append(outcome)
+    for trial, runs in sorted(by_trial.items()):
+        values = {} if runs[0].values is None else sweep.settings(runs[0].values)
+        score, test = (mean_sd(metric(run.state, key) for run in runs) for key in (name, test_name))
+        cells = [str(trial), *(format_value(values[key]) if key in values else "" for key in sweep.varying_keys)]
+        cells += [
+            f"{sum(run.done for run in runs)}/{len(runs)}",
+            analysis.format_metric(name, score.mean if score else None),
+            analysis.format_metric(name, score.sd if score else None),
+            analysis.format_metric(test_name, test.mean if test else None),
+        ]
+        table.add_row(*(Text(plain(cell, 60)) for cell in cells))
+    wide_console().print(table)
+    if best is not None:
+        print_message(f"best: trial {best[0]}, {format_trial(folder.values(best[0]) or {})}")
