@@ -14,7 +14,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.training import checkpoint
 from tuitrain.training import loop as loop_module
-from tuitrain.training.cuda_graphs.graph import Update
+from tuitrain.training.cuda_graphs.graph import OptimizerStep
 from tuitrain.training.loop import Loop
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -138,13 +138,13 @@ def test_stacked_runs_match_runs_trained_alone(
 
 def test_a_run_whose_capture_fails_trains_eagerly(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = ("model.dropout=0.2", CUDA, "training.epochs=2", "training.log_every=1")
-    update = Update.__call__
+    update = OptimizerStep.__call__
 
-    def synchronizing_update(self: Update) -> None:
+    def synchronizing_update(self: OptimizerStep) -> None:
         update(self)
-        self._lr.item()
+        self._lr_tensor.item()
 
-    monkeypatch.setattr(Update, "__call__", synchronizing_update)
+    monkeypatch.setattr(OptimizerStep, "__call__", synchronizing_update)
     captured_run = train(*settings)
     assert len(capture_failures(captured_run)) == 1
     disable_capture(monkeypatch)

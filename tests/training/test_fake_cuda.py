@@ -15,9 +15,9 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from tuitrain.config.schema import Config
 from tuitrain.training import backward, checkpoint, models, readback
 from tuitrain.training.cuda_graphs import step as captured_module
-from tuitrain.training.cuda_graphs.graph import Beside
-from tuitrain.training.cuda_graphs.step import Captured, obstacle
-from tuitrain.training.cuda_graphs.warmup import STEPS
+from tuitrain.training.cuda_graphs.graph import SideStream
+from tuitrain.training.cuda_graphs.step import GraphStep, capture_obstacle
+from tuitrain.training.cuda_graphs.warmup import WARMUP_STEPS
 from tuitrain.training.data import Dataset, augmentation
 from tuitrain.training.data.shared import SharedBatches, SharedSplit
 from tuitrain.training.data.splits import MemorySplit
@@ -29,7 +29,7 @@ from tuitrain.training.optim.build import build_optimizer
 from tuitrain.training.progress import TrainingProgress
 from tuitrain.training.setup import Setup
 from tuitrain.training.stacking import graph_step as captured_stack_module
-from tuitrain.training.stacking.graph_step import CapturedStack
+from tuitrain.training.stacking.graph_step import StackedGraphStep
 from tuitrain.training.stacking.network import StackedMLP, StackedOptimizer
 
 Quick = Callable[..., Config]
@@ -56,8 +56,8 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(backward.AutogradBackward, "backward", fake_backward)
     monkeypatch.setattr(torch.autograd, "backward", lambda *_: None)
     monkeypatch.setattr(readback, "record_event", lambda: event)
-    monkeypatch.setattr(captured_module, "Beside", lambda _: Beside(cpu))
-    monkeypatch.setattr(captured_stack_module, "Beside", lambda _: Beside(cpu))
+    monkeypatch.setattr(captured_module, "SideStream", lambda _: SideStream(cpu))
+    monkeypatch.setattr(captured_stack_module, "SideStream", lambda _: SideStream(cpu))
     monkeypatch.setattr(checkpoint, "rng_state", lambda _: {})
     monkeypatch.setattr(checkpoint, "set_rng_state", lambda *_: None)
     fused = (torch.optim.Adam, torch.optim.SGD)
@@ -82,9 +82,9 @@ def make_setup(config: Config, split: object = None) -> Setup:
     )  # fmt: skip
 
 
-def fake_record(rehearse: Callable[[], None], step: Callable[[], None]) -> Callable[[], None]:
-    for _ in range(STEPS):
-        rehearse()
+def fake_capture(warm_up: Callable[[], None], step: Callable[[], None]) -> Callable[[], None]:
+    for _ in range(WARMUP_STEPS):
+        warm_up()
     step()
     return step
 
@@ -99,9 +99,9 @@ def test_reading_a_fake_tensor_raises() -> None:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_captured_step_does_not_synchronize(quick: Quick, recipe: str) -> None:
     made = make_setup(quick(*RECIPES[recipe]))
-    assert not obstacle(made)
+    assert not capture_obstacle(made)
     metrics = RunningMetrics(100, DEVICE)
-    captured = Captured(made, metrics, fake_record)
+    captured = GraphStep(made, metrics, fake_capture)
     # Eager steps and checkpoints find numbers and no gradients.
     assert all(isinstance(group["lr"], float) for group in made.optimizer.param_groups)
     assert all(parameter.grad is None for parameter in made.model.parameters())
@@ -145,8 +145,8 @@ def test_a_captured_step_of_a_stack_does_not_synchronize(quick: Quick, recipe: s
         StackedMetrics([RunningMetrics(100, DEVICE) for _ in setups]),
     )
     optimizer: Any = StackedOptimizer(setups, net, [0, 0, 1])
-    captured = CapturedStack(
-        net, optimizer, SharedBatches(splits), stacked, (3, 64), config.optimizer.clip_norm, fake_record
+    captured = StackedGraphStep(
+        net, optimizer, SharedBatches(splits), stacked, (3, 64), config.optimizer.clip_norm, fake_capture
     )
     captured(torch.zeros(3, 64, dtype=torch.int64, device=DEVICE))
     assert captured.norms().shape == (3, len(setups[0].layers))

@@ -146,9 +146,9 @@ def resume_stacked_runs(runs: Sequence[tuple[RunFolder, Inbox]], on_end: Callabl
             notify(folder, state, folder.config().notify.command)
             on_end(folder, state)
 
-        from tuitrain.training.stacking.loop import together
+        from tuitrain.training.stacking.loop import group_training
 
-        together(writers, notify_and_report).run()
+        group_training(writers, notify_and_report).run()
 
 
 def check_resumable(folder: RunFolder, state: State, epochs: int | None) -> None:

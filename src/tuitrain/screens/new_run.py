@@ -23,7 +23,6 @@ from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import RunInfo
 from tuitrain.runs.sweeps.folder import SweepFolder, create
-from tuitrain.runs.writer import is_default_name
 from tuitrain.screens.new_run_files import NewRunFiles
 from tuitrain.text import plain
 from tuitrain.widgets.forms.draft import Draft, FormResult, brief, parse_form, saved_drafts
@@ -68,7 +67,7 @@ class NewRunScreen(NewRunFiles):
     ) -> None:
         super().__init__()
         self._host, self._runs_dir = host, runs_dir
-        self._initial = _clone(config, info) if config else None
+        self._initial = Draft.of_run(config, info) if config else None
         self.result = FormResult(None, {}, {})
         # Errors found by the preview or the start, valid until the next change.
         self._late_errors: dict[str, str] = {}
@@ -293,10 +292,3 @@ def _start_sweep(runs_dir: Path, text: str) -> SweepFolder:
     folder = create(runs_dir, text)
     start_sweep_in_background(folder)
     return folder
-
-
-def _clone(config: Config, info: RunInfo | None) -> Draft:
-    """Copy the settings of a run, and its name unless the name was derived from the settings."""
-    name = plain(info.name) if info else ""
-    derived = info and (info.parent or is_default_name(info.name, config))
-    return Draft.of(config, "" if derived else name, f"the settings of {name or 'a run'}")

@@ -20,9 +20,9 @@ from tuitrain.runs.rows import Train
 from tuitrain.training import checkpoint
 from tuitrain.training.backward import build_backward
 from tuitrain.training.control import POLL_INTERVAL, ControlledLoop
-from tuitrain.training.cuda_graphs.graph import not_captured, words
-from tuitrain.training.cuda_graphs.step import Captured, obstacle
-from tuitrain.training.cuda_graphs.warmup import rehearse
+from tuitrain.training.cuda_graphs.graph import capture_error, uncaptured_message
+from tuitrain.training.cuda_graphs.step import GraphStep, capture_obstacle
+from tuitrain.training.cuda_graphs.warmup import warm_up
 from tuitrain.training.device import release_memory
 from tuitrain.training.evaluation.record import evaluate_final, evaluate_test, evaluate_validation
 from tuitrain.training.metrics import MetricsReadback
@@ -156,7 +156,7 @@ class Loop(ControlledLoop):
             backward.zero_grad()
             yield lr, norms
 
-    def _graph_steps(self, captured: Captured, order: Tensor) -> Iterator[StepResult]:
+    def _graph_steps(self, captured: GraphStep, order: Tensor) -> Iterator[StepResult]:
         """As `_eager_steps`, but replay a CUDA graph; the smaller last mini-batch of the epoch takes an eager step."""
         for indices in captured.batches(order):  # (N,)
             self.progress.batch += 1
@@ -178,23 +178,23 @@ class Loop(ControlledLoop):
         return lr, progress.step % self.config.training.log_every == 0 or epoch_ends
 
     @cached_property
-    def _captured(self) -> Captured | None:
+    def _captured(self) -> GraphStep | None:
         """The step of a whole mini-batch as a CUDA graph; None if the device or the run does not allow it."""
         return self._capture() if self.setup.device.type == "cuda" else None
 
-    def _capture(self) -> Captured | None:
-        reason = obstacle(self.setup)
+    def _capture(self) -> GraphStep | None:
+        reason = capture_obstacle(self.setup)
         self._update_state(phase="warm-up", now=True)
         try:
             if not reason:
-                return Captured(self.setup, self.metrics)
-            rehearse(self.setup)
+                return GraphStep(self.setup, self.metrics)
+            warm_up(self.setup)
         except Exception as error:
             # Train without a graph. If the step itself is at fault, the first eager step raises again.
-            reason = words(error)
+            reason = capture_error(error)
         finally:
             self._update_state(phase="training")
-        self.writer.log(not_captured(reason))
+        self.writer.log(uncaptured_message(reason))
         release_memory()
         return None
 

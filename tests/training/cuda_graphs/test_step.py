@@ -18,15 +18,15 @@ from tuitrain.training import checkpoint
 from tuitrain.training import loop as loop_module
 from tuitrain.training.backward import AutogradBackward
 from tuitrain.training.cuda_graphs import step as captured_module
-from tuitrain.training.cuda_graphs.step import Captured, obstacle
-from tuitrain.training.cuda_graphs.warmup import STEPS, rehearse
+from tuitrain.training.cuda_graphs.step import GraphStep, capture_obstacle
+from tuitrain.training.cuda_graphs.warmup import WARMUP_STEPS, warm_up
 from tuitrain.training.loop import Loop
 from tuitrain.training.setup import Setup, prepare
+from tuitrain.training.stacking import interleaved as interleaved_module
 from tuitrain.training.stacking import loop as stack_module
 from tuitrain.training.stacking import network as stacked_module
-from tuitrain.training.stacking import turns as together_module
-from tuitrain.training.stacking.graph_step import CapturedStack
-from tuitrain.training.stacking.loop import Stack
+from tuitrain.training.stacking.graph_step import StackedGraphStep
+from tuitrain.training.stacking.loop import StackedTraining
 from tuitrain.training.stacking.member import Member
 
 Quick = Callable[..., Config]
@@ -36,10 +36,10 @@ Train = Callable[..., Follower]
 Read = Callable[[RunFolder], Follower]
 
 
-def played(rehearse: Callable[[], None], step: Callable[[], None]) -> Callable[[], None]:
+def played(warm_up: Callable[[], None], step: Callable[[], None]) -> Callable[[], None]:
     """As `record`: all later steps write the gradients of the recorded one."""
-    for _ in range(STEPS):
-        rehearse()
+    for _ in range(WARMUP_STEPS):
+        warm_up()
     step()
     parameters = step.__self__._parameters  # type: ignore[attr-defined]
     places = [parameter.grad for parameter in parameters]
@@ -53,8 +53,8 @@ def played(rehearse: Callable[[], None], step: Callable[[], None]) -> Callable[[
     return replay
 
 
-def capture(loop: Loop) -> Captured:
-    made: Captured = vars(loop).setdefault("played", None) or Captured(loop.setup, loop.metrics, played)
+def capture(loop: Loop) -> GraphStep:
+    made: GraphStep = vars(loop).setdefault("played", None) or GraphStep(loop.setup, loop.metrics, played)
     vars(loop)["played"] = made
     return made
 
@@ -103,8 +103,8 @@ def test_captured_runs_go_on_to_the_last_bit(
 def test_captured_steps_of_a_stack_are_the_eager_ones(
     quick: Quick, tmp_path: Path, poll_inbox: MakeInbox, monkeypatch: pytest.MonkeyPatch, settings: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(together_module, "POLL_INTERVAL", 0.0)
-    monkeypatch.setattr(stack_module, "Together", Stack)
+    monkeypatch.setattr(interleaved_module, "POLL_INTERVAL", 0.0)
+    monkeypatch.setattr(stack_module, "InterleavedTraining", StackedTraining)
     common = (*settings, "training.epochs=3", "training.log_every=8", "schedule.name=step", "schedule.gamma=0.5")
     rates = 2**-8, 2**-8, 2**-6
     configs = [quick(*common, f"optimizer.lr={rate}", f"training.seed={seed}") for seed, rate in enumerate(rates)]
@@ -119,28 +119,28 @@ def test_captured_steps_of_a_stack_are_the_eager_ones(
         checkpoint._flatten([checkpoint.load(one.checkpoints / "last.safetensors") for one in folders], "", tensors)
         return tensors
 
-    eager, form, forms = train(), Stack._form, []
+    eager, form, forms = train(), StackedTraining._form, []
 
-    def formed(self: Stack, members: list[Member]) -> None:
-        before = self._formed
+    def formed(self: StackedTraining, members: list[Member]) -> None:
+        before = self._formed_stack
         form(self, members)
-        if self._formed is not before:
+        if self._formed_stack is not before:
             forms.append(len(members))
             shape = len(members), configs[0].data.batch_size
             parts = self._net, self._optimizer, self._batches, self._metrics, shape, configs[0].optimizer.clip_norm
-            self._captured = CapturedStack(*parts, played_stack)
+            self._captured = StackedGraphStep(*parts, played_stack)
 
-    monkeypatch.setattr(stacked_module, "capturable", lambda _: True)
-    monkeypatch.setattr(Stack, "_form", formed)
+    monkeypatch.setattr(stacked_module, "is_capturable", lambda _: True)
+    monkeypatch.setattr(StackedTraining, "_form", formed)
     ours = train()
     assert forms == [3, 2]
     differing = [name for name, value in eager.items() if "rng" not in name and not torch.equal(ours[name], value)]
     assert not differing
 
 
-def played_stack(rehearse: Callable[[], None], step: Callable[[], None]) -> Callable[[], None]:
-    for _ in range(STEPS):
-        rehearse()
+def played_stack(warm_up: Callable[[], None], step: Callable[[], None]) -> Callable[[], None]:
+    for _ in range(WARMUP_STEPS):
+        warm_up()
     step()
     return step
 
@@ -159,21 +159,21 @@ def steps(setup: Setup) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "radam", "muon"])
-def test_what_is_rehearsed_is_taken_back(quick: Quick, name: str) -> None:
+def test_warm_up_restores_the_run(quick: Quick, name: str) -> None:
     momentum = "0" if name in ("adam", "adamw", "adagrad", "nadam", "radam") else "0.9"
     config = quick(
         f"optimizer.name={name}", f"optimizer.momentum={momentum}", "model.batch_norm=true", "model.dropout=0.1"
     )
-    plain, rehearsed = (prepare(config, lambda *_: None) for _ in range(2))
+    plain, warmed_up = (prepare(config, lambda *_: None) for _ in range(2))
     torch.manual_seed(0)
     before = steps(plain)
     again = steps(plain)
     torch.manual_seed(0)
-    rehearse(rehearsed)
+    warm_up(warmed_up)
     # From nothing, and from a state that is there.
-    assert all(map(torch.equal, steps(rehearsed), before))
-    rehearse(rehearsed)
-    assert all(map(torch.equal, steps(rehearsed), again))
+    assert all(map(torch.equal, steps(warmed_up), before))
+    warm_up(warmed_up)
+    assert all(map(torch.equal, steps(warmed_up), again))
 
 
 @pytest.mark.parametrize(
@@ -188,8 +188,8 @@ def test_what_is_rehearsed_is_taken_back(quick: Quick, name: str) -> None:
 def test_what_no_graph_can_hold(
     quick: Quick, monkeypatch: pytest.MonkeyPatch, settings: tuple[str, ...], words: str
 ) -> None:
-    monkeypatch.setattr(captured_module, "capturable", lambda _: True)
-    found = obstacle(prepare(quick(*settings), lambda *_: None))
+    monkeypatch.setattr(captured_module, "is_capturable", lambda _: True)
+    found = capture_obstacle(prepare(quick(*settings), lambda *_: None))
     assert words in found
     assert bool(words) == bool(found)
 
@@ -197,13 +197,14 @@ def test_what_no_graph_can_hold(
 def test_a_transform_of_the_users_own_is_no_part_of_a_graph(
     quick: Quick, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(captured_module, "capturable", lambda _: True)
+    monkeypatch.setattr(captured_module, "is_capturable", lambda _: True)
     (tmp_path / "mine.py").write_text("def same(images): return images\n")
-    assert "data.transform" in obstacle(prepare(quick(f"data.transform={tmp_path}/mine.py:same"), lambda *_: None))
+    transformed = prepare(quick(f"data.transform={tmp_path}/mine.py:same"), lambda *_: None)
+    assert "data.transform" in capture_obstacle(transformed)
 
 
 @pytest.mark.parametrize("fails", [None, RuntimeError, AttributeError])
-def test_where_nothing_is_captured_the_run_says_why_and_goes_on(
+def test_a_run_that_is_not_captured_logs_why_and_trains_eagerly(
     train: Train, monkeypatch: pytest.MonkeyPatch, fails: type[Exception] | None
 ) -> None:
     def broken(*_: object) -> None:
@@ -212,8 +213,8 @@ def test_where_nothing_is_captured_the_run_says_why_and_goes_on(
 
     eager = train("training.epochs=2")
     phases: list[str] = []
-    monkeypatch.setattr(loop_module, "obstacle", lambda _: "" if fails else "an obstacle")
-    monkeypatch.setattr(loop_module, "Captured", broken)
+    monkeypatch.setattr(loop_module, "capture_obstacle", lambda _: "" if fails else "an obstacle")
+    monkeypatch.setattr(loop_module, "GraphStep", broken)
     tell = Loop._update_state
 
     def noted(self: Loop, **changes: object) -> None:

@@ -14,9 +14,9 @@ from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import State
 from tuitrain.training import checkpoint
 from tuitrain.training.backward import DirectBackward
+from tuitrain.training.stacking import interleaved as interleaved_module
 from tuitrain.training.stacking import loop, member
-from tuitrain.training.stacking import turns as together_module
-from tuitrain.training.stacking.loop import Stack
+from tuitrain.training.stacking.loop import StackedTraining
 from tuitrain.training.stacking.network import StackedMLP
 
 Quick = Callable[..., Config]
@@ -43,10 +43,10 @@ def command(name: CommandName, value: float | None = None) -> Command:
 @pytest.fixture(autouse=True, params=["turns", "stack"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """How they are trained; commands are looked for after every step."""
-    for module in (member, together_module):
+    for module in (member, interleaved_module):
         monkeypatch.setattr(module, "POLL_INTERVAL", 0.0)
     if request.param == "stack":
-        monkeypatch.setattr(loop, "Together", Stack)
+        monkeypatch.setattr(loop, "InterleavedTraining", StackedTraining)
     return str(request.param)
 
 

@@ -1,6 +1,7 @@
-"""CUDA graphs: what a GPU is asked for is kept, and asked for again at once.
+"""Capture work as a CUDA graph (https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs).
 
-A GPU computes a step of a small network in less time than Python needs to ask for it, kernel by kernel.
+A GPU computes a step of a small network faster than Python can launch its kernels one by one. Replaying a graph
+launches all of them at once.
 """
 
 import gc
@@ -11,107 +12,112 @@ import torch
 from torch import optim
 
 from tuitrain.text import plain
-from tuitrain.training.cuda_graphs.warmup import STEPS
+from tuitrain.training.cuda_graphs.warmup import WARMUP_STEPS
 
 Work = Callable[[], None]
-# Rehearses its first argument and captures its second; gives what replays that.
-Record = Callable[[Work, Work], Work]
+# Runs its first argument as warm-up, captures its second and returns the function that replays the graph.
+CaptureFunction = Callable[[Work, Work], Work]
 
 
-def record(rehearse: Work, step: Work) -> Work:
-    """On a stream of its own, as torch asks for: what is done first allocates and chooses, which no graph can hold.
-    Raises what `step` raises where it cannot be captured."""
-    here, stream = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    stream.wait_stream(here)
+def capture_graph(warm_up: Work, step: Work) -> Work:
+    """Run `warm_up` a few times, capture `step` as a CUDA graph and return the function that replays it.
+
+    The warm-up runs on a side stream, as `torch.cuda.graph` requires: kernels are chosen and workspaces allocated on
+    first use, which a graph cannot contain. Raises the exception of `step` if it cannot be captured, and RuntimeError
+    if the graph leaves too little memory for an eager step.
+    """
+    main_stream, stream = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream.wait_stream(main_stream)
     torch.cuda.reset_peak_memory_stats()
-    held = torch.cuda.memory_allocated()
+    allocated = torch.cuda.memory_allocated()
     try:
         with torch.cuda.stream(stream):
-            for _ in range(STEPS):
-                rehearse()
+            for _ in range(WARMUP_STEPS):
+                warm_up()
     finally:
-        # Also before anything is taken back that a step which failed may still write.
-        here.wait_stream(stream)
-    # What an eager step takes beside weights and images: a graph keeps as much, and both must fit.
-    eager = torch.cuda.max_memory_allocated() - held
+        # A failed step may still be writing tensors that the caller restores next.
+        main_stream.wait_stream(stream)
+    # The memory of an eager step beside weights and images. A graph reserves the same amount, and both must fit.
+    eager_memory = torch.cuda.max_memory_allocated() - allocated
     graph = torch.cuda.CUDAGraph()
-    # What is collected while a graph is captured frees memory in the midst of it.
+    # A garbage collection during the capture would free CUDA memory, which a capture does not allow.
     gc.collect()
     try:
-        # Other threads go on: one that pins memory, or one with another run.
+        # Other threads keep using CUDA meanwhile, for example to pin memory or to train another run.
         with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             step()
     except Exception:
-        # Where torch is older, a failed capture leaves its stream current and the generator waiting for its end.
-        torch.cuda.set_stream(here)
-        generator = torch.cuda.default_generators[here.device.index]
-        generator.graphsafe_set_state(torch.Generator(here.device).graphsafe_get_state())
+        # In older versions of torch, a failed capture leaves its stream current and its generator in capture mode.
+        torch.cuda.set_stream(main_stream)
+        generator = torch.cuda.default_generators[main_stream.device.index]
+        generator.graphsafe_set_state(torch.Generator(main_stream.device).graphsafe_get_state())
         raise
-    if torch.cuda.mem_get_info()[0] < eager:
+    if torch.cuda.mem_get_info()[0] < eager_memory:
         raise RuntimeError("too little memory for a graph beside the steps of smaller batches")
     return graph.replay
 
 
-def words(error: Exception) -> str:
-    """What a failed capture ends with says less than what made it fail."""
+def capture_error(error: Exception) -> str:
+    """Return the cause of a failed capture; torch raises a less specific exception on top of it."""
     return plain(str(error.__context__ or error).partition("\n")[0], 200)
 
 
-def not_captured(reason: str) -> str:
-    """For the log of a run."""
+def uncaptured_message(reason: str) -> str:
+    """Return the log line of a run whose steps are not captured."""
     return f"steps are not captured as one CUDA graph: {reason}"
 
 
-def capturable(optimizer: optim.Optimizer) -> bool:
-    """Whether a step waits for nothing and takes its learning rate from a tensor."""
+def is_capturable(optimizer: optim.Optimizer) -> bool:
+    """Return whether a step never synchronizes with the device and reads its learning rate from a tensor."""
     sgd = isinstance(optimizer, optim.SGD)
     return all(group["fused"] if sgd else group.get("capturable", False) for group in optimizer.param_groups)
 
 
-class Update:
-    """An optimizer's step with a learning rate that lies on the device, where a graph finds it."""
+class OptimizerStep:
+    """The step of an optimizer whose learning rate is a tensor on the device, so that a replayed graph can read it."""
 
     def __init__(self, optimizer: optim.Optimizer) -> None:
         self._optimizer = optimizer
-        self._rate, self._lr = 0.0, torch.zeros((), device=optimizer.param_groups[0]["params"][0].device)
+        self._lr = 0.0
+        self._lr_tensor = torch.zeros((), device=optimizer.param_groups[0]["params"][0].device)
 
-    def set_rate(self, rate: float) -> None:
-        """Of the steps that come; waits for nothing."""
-        if rate != self._rate:
-            self._lr.fill_(rate)
-            self._rate = rate
+    def set_lr(self, lr: float) -> None:
+        """Set the learning rate of the following steps, without waiting for the device."""
+        if lr != self._lr:
+            self._lr_tensor.fill_(lr)
+            self._lr = lr
 
     def __call__(self) -> None:
-        """The learning rate is a number again after it: for checkpoints and eager steps."""
+        """Take a step, and restore the learning rate as a number for checkpoints and eager steps."""
         groups = self._optimizer.param_groups
         rates = [group["lr"] for group in groups]
         try:
             for group in groups:
-                group["lr"] = self._lr
+                group["lr"] = self._lr_tensor
             self._optimizer.step()
         finally:
-            for group, rate in zip(groups, rates, strict=True):
-                group["lr"] = rate
+            for group, lr in zip(groups, rates, strict=True):
+                group["lr"] = lr
 
 
-class Beside:
-    """A second queue of the device."""
+class SideStream:
+    """A second CUDA stream, or no stream on the CPU."""
 
     def __init__(self, device: torch.device) -> None:
         self._stream = torch.cuda.Stream() if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     @contextmanager
     def __call__(self, work: Work) -> Iterator[None]:
-        """The device does `work` beside what it is asked for meanwhile, and goes on when both are done."""
+        """Queue `work` on the side stream in parallel to the body of the `with` statement; join both at its end."""
         if self._stream is None:
             work()
             yield
             return
-        here = torch.cuda.current_stream()
-        self._stream.wait_stream(here)
+        main_stream = torch.cuda.current_stream()
+        self._stream.wait_stream(main_stream)
         try:
             with torch.cuda.stream(self._stream):
                 work()
             yield
         finally:
-            here.wait_stream(self._stream)
+            main_stream.wait_stream(self._stream)

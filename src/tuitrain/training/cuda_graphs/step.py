@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from tuitrain.training.backward import AutogradBackward
-from tuitrain.training.cuda_graphs.graph import Beside, Record, Update, capturable, record
-from tuitrain.training.cuda_graphs.warmup import taken_back
+from tuitrain.training.cuda_graphs.graph import CaptureFunction, OptimizerStep, SideStream, capture_graph, is_capturable
+from tuitrain.training.cuda_graphs.warmup import preserve_state
 from tuitrain.training.data import MemorySplit
 from tuitrain.training.data.splits import moved
 from tuitrain.training.metrics import RunningMetrics
@@ -16,62 +16,62 @@ from tuitrain.training.optim.norms import layer_gradient_norms
 from tuitrain.training.setup import Setup
 
 
-def obstacle(setup: Setup) -> str:
-    """What of the run a graph cannot hold, in the user's words; empty where it can hold all."""
+def capture_obstacle(setup: Setup) -> str:
+    """Return the setting that prevents capturing this run's steps as a CUDA graph, or an empty string."""
     config, train = setup.config, setup.dataset.train
     obstacles = {
-        f"optimizer.name = {config.optimizer.name}": not capturable(setup.optimizer),
+        f"optimizer.name = {config.optimizer.name}": not is_capturable(setup.optimizer),
         f"optimizer.accumulate = {config.optimizer.accumulate}": config.optimizer.accumulate > 1,
         "training.precision = fp16": setup.scaler.is_enabled(),
-        "data.transform, which may do anything": config.data.transform is not None,
-        "images that are read as training goes": not isinstance(train, MemorySplit),
+        "data.transform, which may run any code": config.data.transform is not None,
+        "images read from disk during training": not isinstance(train, MemorySplit),
         "fewer images than a batch": setup.images_per_epoch < config.data.batch_size,
     }
-    return next((name for name, there in obstacles.items() if there), "")
+    return next((name for name, present in obstacles.items() if present), "")
 
 
-class Captured:
-    """Takes a step from a whole mini-batch of a `setup` without `obstacle`, as the eager loop does, and counts it in
-    `metrics`; a smaller one is the eager loop's. Raises anything where it cannot be recorded."""
+class GraphStep:
+    """A training step on a full mini-batch, captured as a CUDA graph; it adds loss and accuracy to `metrics`.
 
-    def __init__(self, setup: Setup, metrics: RunningMetrics, record: Record = record) -> None:
+    `setup` must have no `capture_obstacle`. The loop takes an eager step on a smaller last mini-batch. The constructor
+    raises whatever the capture raises.
+    """
+
+    def __init__(self, setup: Setup, metrics: RunningMetrics, capture: CaptureFunction = capture_graph) -> None:
         assert isinstance(setup.dataset.train, MemorySplit)
-        self._setup, self._metrics, self._split, self._gradients = (
-            setup,
-            metrics,
-            setup.dataset.train,
-            AutogradBackward(setup),
-        )
-        self._size, self._parameters = setup.config.data.batch_size, list(setup.model.parameters())
-        self._rows = torch.arange(self._size, device=setup.device)
-        self._update, self._beside = Update(setup.optimizer), Beside(setup.device)
+        self._setup, self._metrics, self._split = setup, metrics, setup.dataset.train
+        self._backward = AutogradBackward(setup)
+        self._batch_size, self._parameters = setup.config.data.batch_size, list(setup.model.parameters())
+        # The static input buffer of the graph.
+        self._indices = torch.arange(self._batch_size, device=setup.device)
+        self._optimizer_step, self._side_stream = OptimizerStep(setup.optimizer), SideStream(setup.device)
         self._norms: Tensor | None = None
         try:
-            with taken_back(
+            with preserve_state(
                 [*setup.model.state_dict().values(), *metrics.device_tensors],
                 inner_optimizers(setup.optimizer),
                 setup.device,
             ):
-                self._replay = record(self._rehearse, self._step)
-            # The graph writes them where they are.
+                self._replay = capture(self._warm_up, self._step)
+            # The graph always writes the gradients to these tensors.
             self._grads = [parameter.grad for parameter in self._parameters]
         finally:
             setup.optimizer.zero_grad()
 
     def batches(self, order: Tensor) -> Iterator[Tensor]:
-        """The rows of the whole mini-batches of `order`, each (N,)."""
-        whole = len(order) // self._size * self._size
-        return iter(moved(order[:whole], self._setup.device).view(-1, self._size).unbind())
+        """Return the indices of the full mini-batches of `order`, each (N,) int64 on the device."""
+        full = len(order) // self._batch_size * self._batch_size
+        return iter(moved(order[:full], self._setup.device).view(-1, self._batch_size).unbind())
 
-    def __call__(self, rows: Tensor, rate: float) -> None:
-        """Asks for the step, at the learning rate `rate`, and waits for nothing."""
-        self._update.set_rate(rate)
-        self._rows.copy_(rows)
+    def __call__(self, indices: Tensor, lr: float) -> None:
+        """Queue a step on the images at `indices`, (N,) int64, without waiting for the device."""
+        self._optimizer_step.set_lr(lr)
+        self._indices.copy_(indices)
         self._replay()
-        self._metrics.note_batch(len(rows))
+        self._metrics.note_batch(len(indices))
 
     def norms(self) -> Tensor:
-        """Of the gradients of the step just asked for, as `layer_gradient_norms`; not for long."""
+        """Return the `layer_gradient_norms` of the last step, before clipping; the next step overwrites them."""
         if self._norms is not None:
             return self._norms
         for parameter, grad in zip(self._parameters, self._grads, strict=True):
@@ -80,21 +80,21 @@ class Captured:
         self._setup.optimizer.zero_grad()
         return norms
 
-    def _rehearse(self) -> None:
+    def _warm_up(self) -> None:
         self._step()
         self._metrics.reset_position()
 
     def _step(self) -> None:
         setup, clip = self._setup, self._setup.config.optimizer.clip_norm
         setup.optimizer.zero_grad()
-        images, labels = self._split.at(self._rows)
-        for change in setup.transforms:
-            images = change(images)
-        loss, logits = self._gradients.forward(images, labels)
-        with self._beside(lambda: self._metrics.add_on_device(loss.detach(), logits.detach(), labels)):
-            self._gradients.backward(loss)
+        images, labels = self._split.at(self._indices)
+        for transform in setup.transforms:
+            images = transform(images)
+        loss, logits = self._backward.forward(images, labels)
+        with self._side_stream(lambda: self._metrics.add_on_device(loss.detach(), logits.detach(), labels)):
+            self._backward.backward(loss)
             if clip:
-                # After the step they are those of clipped gradients.
+                # After clipping, the gradients no longer have these norms.
                 self._norms = layer_gradient_norms(setup.layers)
                 nn.utils.clip_grad_norm_(self._parameters, clip)
-            self._update()
+            self._optimizer_step()

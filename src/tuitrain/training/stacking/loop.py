@@ -1,5 +1,7 @@
-"""Training several runs as one stacked network: on a GPU a step of a small network is mostly the launch of its kernels,
-and a step of many costs that once."""
+"""Train several runs as one stacked network.
+
+On a GPU, launching the kernels takes most of a small network's step. A stack launches them once for all its runs.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,112 +15,117 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
 from tuitrain.runs.writer import RunWriter
 from tuitrain.training import device as devices
-from tuitrain.training.cuda_graphs.graph import not_captured, words
+from tuitrain.training.cuda_graphs.graph import capture_error, uncaptured_message
 from tuitrain.training.data.shared import SharedBatches, SharedSplit
 from tuitrain.training.metrics import StackedMetrics
 from tuitrain.training.readback import queue_limiter
-from tuitrain.training.stacking.graph_step import CapturedStack
+from tuitrain.training.stacking.graph_step import StackedGraphStep
+from tuitrain.training.stacking.interleaved import InterleavedTraining
 from tuitrain.training.stacking.member import Member
 from tuitrain.training.stacking.network import StackedMLP, StackedOptimizer
-from tuitrain.training.stacking.turns import Together
 
 
-def together(runs: Sequence[tuple[RunWriter, Inbox]], ended: Callable[[RunFolder, State], None]) -> Together:
-    """The way that is faster on the device of the runs, which have the same `stacking_key`. Raises ConfigError where
-    there is none."""
+def group_training(
+    runs: Sequence[tuple[RunWriter, Inbox]], on_end: Callable[[RunFolder, State], None]
+) -> InterleavedTraining:
+    """Return interleaved training on the CPU and stacked training on a GPU: the faster way on each.
+
+    All runs have the same `stacking_key`. Raises ConfigError if their device does not exist.
+    """
     writer, _ = runs[0]
     on_cpu = devices.choose_device(writer.folder.config().training.device).type == "cpu"
-    return (Together if on_cpu else Stack)(runs, ended)
+    return (InterleavedTraining if on_cpu else StackedTraining)(runs, on_end)
 
 
-class Stack(Together):
-    """The members that are equally far go from mini-batch to mini-batch together."""
+class StackedTraining(InterleavedTraining):
+    """Train the members at the same position, epoch and mini-batch, as one network."""
 
-    _formed: tuple[list[Member], list[tuple[float, ...]]] = [], []
-    _captured: CapturedStack | None = None
+    _formed_stack: tuple[list[Member], list[tuple[float, ...]]] = [], []
+    _captured: StackedGraphStep | None = None
 
     def _advance(self, ready: Sequence[Member]) -> None:
         behind = min(member.position for member in ready)
-        front = sorted((one for one in ready if one.position == behind), key=lambda member: member.kind)
-        if not front[0].at_end:
-            self._attempt_all(front, partial(self._train, front, self._end(front[0], ready)))
-        self._each([member for member in front if member.at_end], Member.end_epoch)
+        stack = sorted((member for member in ready if member.position == behind), key=lambda member: member.step_key)
+        if not stack[0].epoch_complete:
+            self._attempt_all(stack, partial(self._train, stack, self._last_batch(stack[0], ready)))
+        self._each([member for member in stack if member.epoch_complete], Member.end_epoch)
 
-    def _end(self, first: Member, ready: Sequence[Member]) -> int:
-        """The mini-batch of its epoch up to which `first` goes before others join in."""
-        ahead = [member.progress.batch for member in ready if member.progress.epoch == first.progress.epoch]
-        return min((batch for batch in ahead if batch > first.progress.batch), default=first.setup.batches_per_epoch)
+    def _last_batch(self, member: Member, ready: Sequence[Member]) -> int:
+        """Return the mini-batch at which `member` reaches the next member of its epoch, or the end of the epoch."""
+        progress = member.progress
+        batches = [other.progress.batch for other in ready if other.progress.epoch == progress.epoch]
+        return min((batch for batch in batches if batch > progress.batch), default=member.setup.batches_per_epoch)
 
     def _form(self, members: list[Member]) -> None:
-        """Make the members the ones that are stacked."""
-        kinds = [member.kind for member in members]
-        if self._formed == (members, kinds):
+        """Stack the networks and optimizers of `members`, unless they already form the stack."""
+        keys = [member.step_key for member in members]
+        if self._formed_stack == (members, keys):
             return
-        self._formed = members, kinds
-        # Its memory may be needed by the next one.
+        self._formed_stack = members, keys
+        # The next graph may need the memory of this one.
         self._captured = None
         setups = [member.setup for member in members]
         self._net = StackedMLP([setup.model.train() for setup in setups], setups[0].config.training.label_smoothing)
-        self._optimizer = StackedOptimizer(setups, self._net, kinds)
+        self._optimizer = StackedOptimizer(setups, self._net, keys)
         self._metrics = StackedMetrics([member.metrics for member in members])
         self._batches = SharedBatches(
             [setup.dataset.train for setup in setups if isinstance(setup.dataset.train, SharedSplit)]
         )
-        self._lead = queue_limiter(setups[0].device)
+        self._queue_limiter = queue_limiter(setups[0].device)
         self._captured = self._capture(members) if setups[0].device.type == "cuda" else None
 
-    def _capture(self, members: Sequence[Member]) -> CapturedStack | None:
-        """The step of whole mini-batches as a CUDA graph, where it can be one; not counted as training."""
+    def _capture(self, members: Sequence[Member]) -> StackedGraphStep | None:
+        """Capture the step of a full mini-batch as a CUDA graph; return None and log the reason if that fails."""
         config = members[0].config
         shape = len(members), config.data.batch_size
-        reason = self._optimizer.obstacle
+        reason = self._optimizer.capture_obstacle
         for member in members:
-            member.phase("warm-up")
+            member.set_phase("warm-up")
         try:
             if not reason:
-                return CapturedStack(
+                return StackedGraphStep(
                     self._net, self._optimizer, self._batches, self._metrics, shape, config.optimizer.clip_norm
                 )
         except Exception as error:
-            reason = words(error)
+            reason = capture_error(error)
         finally:
             for member in members:
-                member.phase("training")
+                member.set_phase("training")
         for member in members:
-            member.writer.log(not_captured(reason))
+            member.writer.log(uncaptured_message(reason))
         devices.release_memory()
         return None
 
     def _train(self, members: list[Member], end: int) -> None:
-        """The steps up to the epoch's mini-batch `end`, or fewer, where a member leaves or is steered on the way."""
+        """Train up to mini-batch `end` of the epoch; stop earlier if a command or an ending changes the stack."""
         self._form(members)
         first, config = members[0], members[0].config
-        rows = torch.stack([member.rows(end) for member in members])
+        indices = torch.stack([member.next_indices(end) for member in members])
         for member in members:
-            member.start()
-        for chunk in torch.split(rows, config.data.batch_size, 1):
+            member.start_clock()
+        for chunk in torch.split(indices, config.data.batch_size, 1):
             for member in members:
-                member.count()
+                member.begin_step()
             row_due = (
                 first.progress.step % config.training.log_every == 0
                 or first.progress.batch == first.setup.batches_per_epoch
             )
             norms = self._step(chunk, config, row_due)
-            if self._lead is not None:
-                self._lead.step()
-            if self._heed(dict(zip(members, norms, strict=True)) if norms is not None else {}):
+            if self._queue_limiter is not None:
+                self._queue_limiter.step()
+            if self._after_step(dict(zip(members, norms, strict=True)) if norms is not None else {}):
                 break
         if first.setup.device.type == "cuda":
             torch.cuda.synchronize(first.setup.device)
         for member in members:
-            member.stop()
+            member.stop_clock()
 
-    def _step(self, rows: Tensor, config: Config, row_due: bool) -> Tensor | None:
-        """From `rows` (R, N); where a row is due, the norms of the gradients (R, L)."""
-        if self._captured is not None and rows.shape == self._captured.rows.shape:
-            self._captured(rows)
+    def _step(self, indices: Tensor, config: Config, row_due: bool) -> Tensor | None:
+        """Take a step on the images at `indices`, (R, N) int64; return gradient norms (R, L) if a row is due."""
+        if self._captured is not None and indices.shape == self._captured.indices.shape:
+            self._captured(indices)
             return self._captured.norms() if row_due else None
-        images, labels = self._batches(rows)
+        images, labels = self._batches(indices)
         losses, logits = self._net(images, labels)
         self._metrics.add(losses, logits, labels)
         norms = self._net.norms() if row_due else None
@@ -127,26 +134,25 @@ class Stack(Together):
         self._optimizer.step()
         return norms
 
-    def _heed(self, norms: dict[Member, Tensor]) -> bool:
-        """Rows, where `norms` are there for them, and now and then commands; whether who is stacked has changed."""
+    def _after_step(self, norms: dict[Member, Tensor]) -> bool:
+        """Start a metrics row for each member in `norms` and poll commands; return whether the stack must change."""
         if norms:
-            self._each(list(norms), lambda member: member.row(norms[member]))
-        return (self._look_if_due() or bool(norms)) and self._changed()
+            self._each(list(norms), lambda member: member.start_row(norms[member]))
+        return (self._poll_if_due() or bool(norms)) and self._changed()
 
     def _changed(self) -> bool:
-        members, kinds = self._formed
-        return any(member.paused or member not in self._members for member in members) or kinds != [
-            member.kind for member in members
-        ]
+        members, keys = self._formed_stack
+        left = any(member.paused or member not in self._members for member in members)
+        return left or keys != [member.step_key for member in members]
 
     def _attempt_all(self, members: Sequence[Member], action: Callable[[], None]) -> None:
-        """What goes wrong for all is the end of each."""
+        """Run `action`; if it raises, end each of `members` with its exception."""
         try:
             action()
         except Exception as error:
-            self._formed = [], []
-            self._each([member for member in members if member in self._members], partial(_again, error))
+            self._formed_stack = [], []
+            self._each([member for member in members if member in self._members], partial(_raise, error))
 
 
-def _again(error: Exception, member: Member) -> None:  # noqa: ARG001
+def _raise(error: Exception, member: Member) -> None:  # noqa: ARG001
     raise error

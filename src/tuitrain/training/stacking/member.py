@@ -1,4 +1,4 @@
-"""A run that is trained beside others by one process; it stays an ordinary run in all else."""
+"""One of several runs that a process trains at once."""
 
 import time
 from collections.abc import Iterator
@@ -14,99 +14,100 @@ from tuitrain.training.run import Ending
 
 
 class Member(Loop):
-    """Takes its own steps in `turn`, or has a stack take them: `rows` and `count`."""
+    """A loop that takes its own steps in `train_turn`, or lets a stack take them with `next_indices` and `begin_step`.
 
-    _held: Command | None = None
-    # The steps of the epoch that is begun.
-    _under_way: Iterator[tuple[float, Tensor | None]] | None = None
+    Everything else, such as rows, evaluation, checkpoints and commands, is that of a run trained alone.
+    """
+
+    _pause_command: Command | None = None
+    # The remaining steps of the current epoch.
+    _steps: Iterator[tuple[float, Tensor | None]] | None = None
 
     def begin(self) -> None:
         self._start()
 
     @property
     def paused(self) -> bool:
-        return self._held is not None
+        return self._pause_command is not None
 
     @property
     def position(self) -> tuple[int, int]:
-        """Epochs, and mini-batches of the one begun."""
+        """The number of completed epochs, and of mini-batches in the current epoch."""
         return self.progress.epoch, self.progress.batch
 
     @property
-    def at_end(self) -> bool:
-        """Whether it has no mini-batch left before an epoch's end."""
+    def epoch_complete(self) -> bool:
+        """Whether no mini-batch of the current epoch is left."""
         return self._done or self.progress.batch >= self.setup.batches_per_epoch
 
     @property
-    def kind(self) -> tuple[float, ...]:
-        """Runs of one kind take the same steps from the same gradients."""
+    def step_key(self) -> tuple[float, ...]:
+        """Equal for runs whose optimizers would take the same step from the same gradients."""
         optimizer, progress = self.config.optimizer, self.progress
         return progress.lr, optimizer.weight_decay, optimizer.momentum, progress.epochs, progress.drops
 
-    def turn(self) -> Ending | None:
-        """Some steps, up to the next row at most, and the epoch's end where that is reached."""
-        if not self.at_end:
-            self._train_on()
-        return self.end_epoch() if self.at_end else None
+    def train_turn(self) -> Ending | None:
+        """Take steps until the next metrics row or poll is due, and end the epoch after its last step."""
+        if not self.epoch_complete:
+            self._take_steps()
+        return self.end_epoch() if self.epoch_complete else None
 
-    def _train_on(self) -> None:
-        if self._under_way is None:
+    def _take_steps(self) -> None:
+        if self._steps is None:
             self.setup.model.train()
-            rest = self.setup.epoch_order(self.progress.epoch)[self.progress.batch * self.config.data.batch_size :]
-            self._under_way = self._eager_steps(rest)
+            remaining = self.setup.epoch_order(self.progress.epoch)[self.progress.batch * self.config.data.batch_size :]
+            self._steps = self._eager_steps(remaining)
         self._start_clock()
-        end = time.monotonic() + POLL_INTERVAL
-        for rate, norms in self._under_way:
+        deadline = time.monotonic() + POLL_INTERVAL
+        for lr, norms in self._steps:
             if norms is not None:
-                self._start_row(rate, norms)
-            if norms is not None or time.monotonic() >= end:
+                self._start_row(lr, norms)
+            if norms is not None or time.monotonic() >= deadline:
                 break
         self._stop_clock()
 
-    def rows(self, end: int) -> Tensor:
-        """Of the images that all share, those that come next in the epoch, up to its mini-batch `end`."""
-        split, size = self.setup.dataset.train, self.config.data.batch_size
+    def next_indices(self, end: int) -> Tensor:
+        """Return the indices of the next images up to mini-batch `end` of the epoch, in the split that all runs
+        share."""
+        split, size, progress = self.setup.dataset.train, self.config.data.batch_size, self.progress
         assert isinstance(split, SharedSplit)
-        return split.rows[
-            moved(
-                self.setup.epoch_order(self.progress.epoch)[self.progress.batch * size : end * size], split.rows.device
-            )
-        ]
+        order = self.setup.epoch_order(progress.epoch)[progress.batch * size : end * size]
+        return split.rows[moved(order, split.rows.device)]
 
-    def count(self) -> None:
-        """A mini-batch's gradients are there, and the step comes."""
+    def begin_step(self) -> None:
+        """Count a mini-batch and a step, and set the learning rate of the step."""
         self.progress.batch += 1
-        self._rate, _ = self._begin_step()
+        self._lr, _ = self._begin_step()
 
-    def phase(self, name: str) -> None:
+    def set_phase(self, name: str) -> None:
         self._update_state(phase=name)
 
-    def row(self, norms: Tensor) -> None:
-        self._start_row(self._rate, norms)
+    def start_row(self, norms: Tensor) -> None:
+        self._start_row(self._lr, norms)
 
-    def look(self) -> None:
-        """Now and then, whether it is trained just now or not."""
+    def poll(self) -> None:
+        """Write a finished row, and apply commands; called regularly, also while the run is paused."""
         self._write_row_if_ready()
-        if self._held is None:
+        if self._pause_command is None:
             self._poll_commands()
         else:
             self._update_state()
-            self._go_on_if_resumed(self._held)
+            self._leave_pause_if_resumed(self._pause_command)
 
     def _pause(self, command: Command) -> None:
         self._enter_pause(command)
-        self._held = command
-        self._go_on_if_resumed(command)
+        self._pause_command = command
+        self._leave_pause_if_resumed(command)
 
-    def _go_on_if_resumed(self, held: Command) -> None:
+    def _leave_pause_if_resumed(self, command: Command) -> None:
         if self._poll_for_resume():
-            self._leave_pause(held)
-            self._held = None
+            self._leave_pause(command)
+            self._pause_command = None
 
     def end_epoch(self) -> Ending | None:
-        """And the run, after its last one."""
+        """End the epoch, and after the last epoch the run; return how the run ended, or None."""
         self._write_pending_row()
-        self._under_way = None
+        self._steps = None
         if not self._done:
             self._abortable(self._end_epoch)
         if not self._done:
@@ -114,11 +115,11 @@ class Member(Loop):
         self._finish()
         return "finished", self.progress.over
 
-    def start(self) -> None:
+    def start_clock(self) -> None:
         self._start_clock()
 
-    def stop(self) -> bool:
-        """Whether its clock was running."""
+    def stop_clock(self) -> bool:
+        """Stop measuring training time; return whether the clock was running."""
         running = self._clock is not None
         self._stop_clock()
         return running

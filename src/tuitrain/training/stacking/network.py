@@ -1,6 +1,7 @@
-"""Several mlps of one shape as one: their weights lie in one tensor a layer, and a step of all takes one call a layer.
+"""Stack MLPs of the same shape: one tensor per layer contains the weights of all, and one kernel computes the layer for
+all.
 
-Each network keeps its parameters, its gradients and its optimizer's state, which are views into what they share.
+The parameters, gradients and optimizer state of each network become views of the stacked tensors.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, optim
 
-from tuitrain.training.cuda_graphs.graph import Update, capturable
+from tuitrain.training.cuda_graphs.graph import OptimizerStep, is_capturable
 from tuitrain.training.models.mlp import MLP
 from tuitrain.training.optim.build import build_elementwise
 from tuitrain.training.optim.fused import FusedStep
@@ -19,10 +20,10 @@ from tuitrain.training.setup import Setup
 
 
 class StackedMLP:
-    """The networks of `models`, which have neither batch normalisation nor dropout."""
+    """R MLPs as one. `models` must have the same shape, and neither batch normalization nor dropout."""
 
     def __init__(self, models: Sequence[nn.Module], smoothing: float = 0.0) -> None:
-        self.parameters = [_stack(those) for those in zip(*(model.parameters() for model in models), strict=True)]
+        self.parameters = [_stack(layer) for layer in zip(*(model.parameters() for model in models), strict=True)]
         first = models[0]
         assert isinstance(first, MLP)
         self._activation = first.layers[1] if len(first.layers) else nn.Identity()
@@ -30,12 +31,14 @@ class StackedMLP:
         self._ones = torch.ones(len(models), device=self.parameters[0].device)
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Mini-batches, `images` (R, N, C, H, W) and `labels` (R, N) of R runs, to their mean losses (R,) and logits
-        (R, N, K), without a graph; the gradients of the parameters are written anew."""
+        """Compute the gradients of one mini-batch per run, `images` (R, N, C, H, W) and `labels` (R, N).
+
+        Return the mean losses (R,) and the logits (R, N, K), both detached.
+        """
         values = images.flatten(2)
         pairs = list(zip(self.parameters[::2], self.parameters[1::2], strict=True))
-        for place, (weight, bias) in enumerate(pairs):
-            if place:
+        for layer, (weight, bias) in enumerate(pairs):
+            if layer:
                 values = self._activation(values)
             values = _Linear.apply(values, weight, bias)
         losses = F.cross_entropy(
@@ -46,23 +49,26 @@ class StackedMLP:
         return losses.detach(), values.detach()
 
     def norms(self) -> Tensor:
-        """(R, L): of each network the Euclidean norms of its layers' gradients."""
+        """Return the Euclidean norm of the gradient of each layer of each network, (R, L)."""
         gradients = [cast(Tensor, parameter.grad).flatten(1) for parameter in self.parameters]
-        single = [torch.linalg.vector_norm(gradient, dim=1) for gradient in gradients]
+        tensor_norms = [torch.linalg.vector_norm(gradient, dim=1) for gradient in gradients]
         return torch.stack(
-            [torch.hypot(weight, bias) for weight, bias in zip(single[::2], single[1::2], strict=True)], 1
+            [torch.hypot(weight, bias) for weight, bias in zip(tensor_norms[::2], tensor_norms[1::2], strict=True)], 1
         )
 
     def clip(self, limit: float) -> None:
-        """As `nn.utils.clip_grad_norm_` does it to each network."""
+        """Clip the gradient norm of each network as `nn.utils.clip_grad_norm_` does."""
         factors = (limit / (torch.linalg.vector_norm(self.norms(), dim=1) + 1e-6)).clamp(max=1)
         for parameter in self.parameters:
             cast(Tensor, parameter.grad).mul_(factors.view(-1, *(1,) * (parameter.ndim - 1)))
 
 
 class _Linear(torch.autograd.Function):
-    """(R, N, in) to (R, N, out). The backward pass leaves the gradients of weight and bias where they stay, in the
-    layout of the weights: what autograd makes of it is allocated at every step, and transposed."""
+    """A linear layer of R networks, (R, N, in) to (R, N, out).
+
+    The backward pass writes the gradients of weight and bias in place, in the layout of the weights. Autograd would
+    allocate them at every step, transposed.
+    """
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, weight: nn.Parameter, bias: nn.Parameter) -> Tensor:
@@ -77,26 +83,28 @@ class _Linear(torch.autograd.Function):
 
 
 def _stack(parameters: Sequence[nn.Parameter]) -> nn.Parameter:
-    """One parameter for many (R, ...), which become views of it, as do their gradients."""
+    """Return one parameter (R, ...) and make `parameters` and their gradients views of it."""
     stacked = nn.Parameter(torch.stack([parameter.detach() for parameter in parameters]))
     stacked.grad = torch.zeros_like(stacked)
-    for place, parameter in enumerate(parameters):
-        parameter.data, parameter.grad = stacked.data[place], stacked.grad[place]
+    for index, parameter in enumerate(parameters):
+        parameter.data, parameter.grad = stacked.data[index], stacked.grad[index]
     return stacked
 
 
 class StackedOptimizer:
-    """The optimizers of `setups`, in their order; neighbours of the same `keys`, which always have the same
-    settings and learning rate, take their steps in one call."""
+    """The optimizers of `setups` as one; neighbors with equal `keys` take their steps in one call.
+
+    Runs with equal keys always have the same optimizer settings and learning rate.
+    """
 
     def __init__(self, setups: Sequence[Setup], net: StackedMLP, keys: Sequence[object]) -> None:
         self._parts: list[_Part] = []
-        for _, places in groupby(range(len(setups)), lambda place: keys[place]):
-            several = list(places)
-            self._parts.append(_Part(setups, net, slice(several[0], several[-1] + 1)))
+        for _, group in groupby(range(len(setups)), lambda index: keys[index]):
+            indices = list(group)
+            self._parts.append(_Part(setups, net, slice(indices[0], indices[-1] + 1)))
 
     def step(self) -> None:
-        """With the learning rates that stand in the setups' own optimizers."""
+        """Take a step with the current learning rate of each setup's optimizer."""
         for part in self._parts:
             part.step()
 
@@ -105,75 +113,81 @@ class StackedOptimizer:
         return [part.optimizer for part in self._parts]
 
     @property
-    def obstacle(self) -> str:
-        """What a graph cannot hold, in the user's words; empty where it can hold all."""
-        kinds = [type(part.optimizer).__name__.lower() for part in self._parts if not capturable(part.optimizer)]
-        return f"optimizer.name = {kinds[0]}" if kinds else ""
+    def capture_obstacle(self) -> str:
+        """The setting that prevents capturing the step as a CUDA graph, or an empty string."""
+        names = [type(part.optimizer).__name__.lower() for part in self._parts if not is_capturable(part.optimizer)]
+        return f"optimizer.name = {names[0]}" if names else ""
 
-    def set_rates(self) -> None:
-        """Those of `update`, from the setups' own optimizers."""
+    def set_lrs(self) -> None:
+        """Copy the learning rate of each setup's optimizer to the tensor that `capturable_step` reads."""
         for part in self._parts:
-            part.update.set_rate(part.rate)
+            part.capturable_step.set_lr(part.lr)
 
-    def update(self) -> None:
-        """`step` as a graph can hold it where there is no `obstacle`, with what stands on the device."""
+    def capturable_step(self) -> None:
+        """Take a step that a CUDA graph can capture, with the learning rates of the last `set_lrs`."""
         for part in self._parts:
-            part.update()
-            part.share()
+            part.capturable_step()
+            part.share_state()
 
 
 class _Part:
-    def __init__(self, setups: Sequence[Setup], net: StackedMLP, places: slice) -> None:
-        self._setups = setups[places]
-        self._parameters = [_part(parameter, places) for parameter in net.parameters]
+    """The optimizer of a slice of the stack."""
+
+    def __init__(self, setups: Sequence[Setup], net: StackedMLP, part: slice) -> None:
+        self._setups = setups[part]
+        self._parameters = [_slice(parameter, part) for parameter in net.parameters]
         self.optimizer = build_elementwise(self._setups[0].config.optimizer, self._parameters)
         for parameter, states in self._states():
             if states[0]:
-                self.optimizer.state[parameter] = {name: _together(states, name) for name in states[0]}
-        self._step, self.update, self._shared = FusedStep(self.optimizer), Update(self.optimizer), False
+                self.optimizer.state[parameter] = {name: _stack_state(states, name) for name in states[0]}
+        self._step, self.capturable_step = FusedStep(self.optimizer), OptimizerStep(self.optimizer)
+        self._state_shared = False
 
     @property
-    def rate(self) -> float:
+    def lr(self) -> float:
         return float(self._setups[0].optimizer.param_groups[0]["lr"])
 
     def step(self) -> None:
-        self.optimizer.param_groups[0]["lr"] = self.rate
+        self.optimizer.param_groups[0]["lr"] = self.lr
         self._step()
-        self.share()
+        self.share_state()
 
-    def share(self) -> None:
-        """What the optimizer remembers, which exists after a step at the latest, becomes each run's own, too."""
-        if self._shared:
+    def share_state(self) -> None:
+        """Make the state of each run's optimizer a view of the stacked state, which exists after the first step."""
+        if self._state_shared:
             return
-        for place, setup in enumerate(self._setups):
+        for index, setup in enumerate(self._setups):
             for parameter, own in zip(self._parameters, setup.model.parameters(), strict=True):
                 if parameter in self.optimizer.state:
-                    setup.optimizer.state[own] = _own(self.optimizer.state[parameter], parameter.shape, place)
-        self._shared = True
+                    setup.optimizer.state[own] = _state_of(self.optimizer.state[parameter], parameter.shape, index)
+        self._state_shared = True
 
     def _states(self) -> list[tuple[nn.Parameter, list[dict[str, Any]]]]:
-        """Each parameter, and what the runs' own optimizers remember of theirs."""
-        own = [[setup.optimizer.state.get(one, {}) for one in setup.model.parameters()] for setup in self._setups]
+        """Return each stacked parameter with the optimizer state of its run parameters."""
+        own = [
+            [setup.optimizer.state.get(parameter, {}) for parameter in setup.model.parameters()]
+            for setup in self._setups
+        ]
         return list(zip(self._parameters, map(list, zip(*own, strict=True)), strict=True))
 
 
-def _part(parameter: nn.Parameter, places: slice) -> nn.Parameter:
-    part = nn.Parameter(parameter.data[places])
+def _slice(parameter: nn.Parameter, part: slice) -> nn.Parameter:
+    sliced = nn.Parameter(parameter.data[part])
     assert parameter.grad is not None
-    part.grad = parameter.grad[places]
-    return part
+    sliced.grad = parameter.grad[part]
+    return sliced
 
 
-def _together(states: Sequence[dict[str, Any]], name: str) -> Any:
-    """Numbers of steps are the same for all."""
+def _stack_state(states: Sequence[dict[str, Any]], name: str) -> Any:
+    """Stack a tensor of the state; a step count is the same for all runs and stays a single value."""
     first = states[0][name]
     if not isinstance(first, Tensor):
         return first
     return torch.stack([state[name] for state in states]) if first.ndim else first.clone()
 
 
-def _own(state: dict[str, Any], shape: torch.Size, place: int) -> dict[str, Any]:
+def _state_of(state: dict[str, Any], shape: torch.Size, index: int) -> dict[str, Any]:
     return {
-        name: value[place] if isinstance(value, Tensor) and value.shape == shape else value
+        name: value[index] if isinstance(value, Tensor) and value.shape == shape else value
         for name, value in state.items()
     }

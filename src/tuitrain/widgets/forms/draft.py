@@ -19,6 +19,9 @@ from tuitrain.config.sweeps.sweep import MAX_TRIALS, Sweep, SweepOptions
 from tuitrain.config.sweeps.validation import check_sweep
 from tuitrain.config.values import build_config, changed_settings, flatten
 from tuitrain.errors import ConfigError
+from tuitrain.runs.records import RunInfo
+from tuitrain.runs.writer import is_default_name
+from tuitrain.text import plain
 from tuitrain.widgets.forms.labels import field_text
 
 # The maximum number of combinations checked on each key press; of more, only the first is checked.
@@ -37,6 +40,13 @@ class Draft(Struct):
     @classmethod
     def of(cls, config: Config, name: str = "", source: str = "") -> "Draft":
         return cls({key: field_text(value) for key, value in flatten(config).items()}, name, source=source)
+
+    @classmethod
+    def of_run(cls, config: Config, info: RunInfo | None) -> "Draft":
+        """Copy the settings of a run, and its name unless the name was derived from the settings."""
+        name = plain(info.name) if info else ""
+        derived = info and (info.parent or is_default_name(info.name, config))
+        return cls.of(config, "" if derived else name, f"the settings of {name or 'a run'}")
 
 
 # The last draft of each app, restored when the form opens again.

@@ -1,8 +1,7 @@
-"""Several runs trained by one process, on images that are read once; each of them stays an ordinary run in all else.
+"""Train several runs in one process, which reads and converts their images once.
 
-They go through their mini-batches side by side, while rows, commands, evaluation, checkpoints and the end of each are
-`Loop`'s, as alone. One that ends leaves; one that is paused holds nobody up; those that are behind, after a pause or a
-kill, catch up first.
+The run that is furthest behind always trains next, so that all advance at the same pace. Rows, commands, evaluation,
+checkpoints and endings are those of `Loop`. A run that ends or pauses does not delay the others.
 """
 
 import time
@@ -22,16 +21,18 @@ from tuitrain.training.setup import prepare
 from tuitrain.training.stacking.member import Member
 
 
-class Together:
-    """Trains `runs`, which this process holds, each from its last checkpoint or its beginning, to their ends; `ended`
-    is told of each. In turns: on the CPU a network's weights and Adam's moments stay in the cache while it has its
-    turn, which is worth more than fewer and larger kernels."""
+class InterleavedTraining:
+    """Train `runs` in turns, each from its last checkpoint or its start to its end; call `on_end` when a run ends.
 
-    def __init__(self, runs: Sequence[tuple[RunWriter, Inbox]], ended: Callable[[RunFolder, State], None]) -> None:
-        self._ended = ended
+    This process must own the runs. On the CPU, weights and optimizer state stay in the cache during a turn, which saves
+    more time than fewer, larger kernels would.
+    """
+
+    def __init__(self, runs: Sequence[tuple[RunWriter, Inbox]], on_end: Callable[[RunFolder, State], None]) -> None:
+        self._on_end = on_end
         self._members: list[Member] = []
-        self._not_continued: RunError | None = None
-        self._looked = time.monotonic()
+        self._resume_error: RunError | None = None
+        self._polled = time.monotonic()
         load = Shared()
         for writer, inbox in runs:
             self._attempt(writer, partial(self._join, writer, inbox, load))
@@ -46,7 +47,7 @@ class Together:
         self._members.append(member)
 
     def run(self) -> None:
-        """Raises RunError at the end where a run that was taken up could not be trained on."""
+        """Train all runs to their ends. Raises RunError afterwards if a run could not be resumed."""
         self._each(self._members, Member.begin)
         while self._members:
             ready = [member for member in self._members if not member.paused]
@@ -54,43 +55,43 @@ class Together:
                 self._advance(ready)
             else:
                 time.sleep(POLL_INTERVAL)
-            self._look_if_due()
-        if self._not_continued is not None:
-            raise self._not_continued
+            self._poll_if_due()
+        if self._resume_error is not None:
+            raise self._resume_error
 
     def _advance(self, ready: Sequence[Member]) -> None:
-        """Train those that are furthest behind for a while."""
-        self._each([min(ready, key=lambda member: member.position)], Member.turn)
+        """Let the member that is furthest behind train for one turn."""
+        self._each([min(ready, key=lambda member: member.position)], Member.train_turn)
 
-    def _look_if_due(self) -> bool:
-        due = time.monotonic() - self._looked >= POLL_INTERVAL
+    def _poll_if_due(self) -> bool:
+        due = time.monotonic() - self._polled >= POLL_INTERVAL
         if due:
-            self._looked = time.monotonic()
-            self._each(self._members, Member.look)
+            self._polled = time.monotonic()
+            self._each(self._members, Member.poll)
         return due
 
     def _each(self, members: Sequence[Member], action: Callable[[Member], Ending | None]) -> None:
-        """No clock of a member runs meanwhile: what one has to do is not training of the others."""
-        running = [member for member in self._members if member.stop()]
+        """Run `action` on each member, with all clocks stopped: it does not count as training time of the others."""
+        running = [member for member in self._members if member.stop_clock()]
         for member in list(members):
             if self._attempt(member.writer, partial(action, member), member):
                 self._members.remove(member)
         for member in running:
-            member.start()
+            member.start_clock()
 
     def _attempt(self, writer: RunWriter, action: Callable[[], Ending | None], member: Member | None = None) -> bool:
-        """Whether the run ended of it."""
+        """Run `action`; return whether it ended the run."""
         ending = ending_of(writer, action, lambda: "the device")
         if ending is None:
             return False
         try:
-            # Where the end of one cannot be written, the others go on.
+            # If the ending of this run cannot be written, the others continue.
             with suppress(OSError):
                 record_ending(writer, ending, member)
         except RunError as error:
-            self._not_continued = error
+            self._resume_error = error
         else:
-            self._ended(writer.folder, writer.state)
+            self._on_end(writer.folder, writer.state)
         finally:
             writer.close()
         return True
