@@ -25,7 +25,7 @@ from terminal import Terminal, home
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
-from tuitrain.runs.owner import held_by
+from tuitrain.runs.owner import owner_pid
 from tuitrain.runs.records import Evaluation
 
 STEPS, EVERY = 10_000_000, 100
@@ -99,7 +99,7 @@ def training(runs_dir: Path, *settings: str) -> Iterator[tuple[RunFolder, psutil
     try:
         while folder.state().step < 5_000:
             time.sleep(0.2)
-        trainer = held_by(folder)
+        trainer = owner_pid(folder)
         assert trainer is not None
         yield folder, psutil.Process(trainer)
     finally:

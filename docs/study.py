@@ -16,7 +16,7 @@ from study_page.pictures import GRADIENTS, make_pictures
 from study_page.results import conditions, published, results
 from study_page.runs import Study, read_study
 from tuitrain.errors import TuitrainError
-from tuitrain.runs.sweeps.folder import find
+from tuitrain.runs.sweeps.catalog import find_sweep
 
 INTRODUCTION = """\
 # The study: optimizer, activation, learning rate, epochs
@@ -52,7 +52,7 @@ def main() -> int:
     parser.add_argument("--to", type=Path, default=Path(__file__).parent, help="folder of the page")
     options = parser.parse_args()
     try:
-        study = read_study(options.runs_dir, find(options.runs_dir, options.sweep).id if options.sweep else "")
+        study = read_study(options.runs_dir, find_sweep(options.runs_dir, options.sweep).id if options.sweep else "")
     except TuitrainError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

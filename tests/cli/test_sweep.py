@@ -18,7 +18,9 @@ from tuitrain.runs.control import send
 from tuitrain.runs.folder import RunFolder, folders
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.process import alive
-from tuitrain.runs.sweeps.folder import SweepFolder, create, find, sweeps
+from tuitrain.runs.sweeps.catalog import create_sweep, find_sweep, list_sweeps
+from tuitrain.runs.sweeps.claims import job_owner
+from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import Outcome, SweepIndex
 from tuitrain.runs.sweeps.records import Job
 
@@ -107,7 +109,7 @@ def until(process: "subprocess.Popen[str]", true: Callable[[], Any]) -> Any:
 
 
 def started(home: Path, process: "subprocess.Popen[str]") -> SweepFolder:
-    folder: SweepFolder = until(process, lambda: next(sweeps(home / "runs"), None))
+    folder: SweepFolder = until(process, lambda: next(list_sweeps(home / "runs"), None))
     return folder
 
 
@@ -164,7 +166,7 @@ def test_a_sweep_killed_in_the_middle_goes_on_and_does_each_run_once(tmp_path: P
 
 
 def test_two_processes_share_one_sweep(tmp_path: Path) -> None:
-    folder = create(tmp_path / "runs", TPE)
+    folder = create_sweep(tmp_path / "runs", TPE)
     both = [start(tmp_path, folder.id, "--json") for _ in range(2)]
     # A terminal that goes away ends nothing.
     until(both[0], lambda: both[0].pid in {session.process.pid for session in folder.sessions()})
@@ -189,7 +191,7 @@ def test_a_killed_worker_loses_only_steps_and_a_stopped_sweep_goes_on_later(tmp_
     (tmp_path / "long.toml").write_text(LONG, encoding="utf-8")
     status, out, err = command(tmp_path, "-c", "long.toml", "--detach", "--json")
     assert status == 0, err
-    folder = find(tmp_path / "runs", json.loads(out)["sweep"])
+    folder = find_sweep(tmp_path / "runs", json.loads(out)["sweep"])
     (session,) = folder.sessions()
     watched = subprocess.Popen(["tail", f"--pid={session.process.pid}", "-f", os.devnull], text=True)
 
@@ -202,8 +204,8 @@ def test_a_killed_worker_loses_only_steps_and_a_stopped_sweep_goes_on_later(tmp_
     assert (status, out) == (0, "")
     assert f"3 trials, 3 runs in total; process {session.process.pid} trains it" in err
     first, second = until(watched, training)
-    assert folder.holder(first.job) != folder.holder(second.job)
-    holder = folder.holder(first.job)
+    assert job_owner(folder, first.job) != job_owner(folder, second.job)
+    holder = job_owner(folder, first.job)
     assert holder is not None
     os.kill(holder.pid, signal.SIGKILL)
     until(watched, lambda: events(first.run)["continued"])
@@ -243,7 +245,7 @@ def test_a_killed_stack_goes_on_and_does_each_run_once(tmp_path: Path) -> None:
         return stacked if all(one.state and one.state.epoch > 1 for one in stacked) else []
 
     stacked = until(process, training)
-    (holder,) = {folder.holder(one.job) for one in stacked}
+    (holder,) = {job_owner(folder, one.job) for one in stacked}
     assert holder is not None
     os.kill(holder.pid, signal.SIGKILL)
     until(process, lambda: all(events(one.run)["continued"] for one in stacked))
@@ -279,7 +281,7 @@ def test_a_failed_run_does_not_end_the_sweep(tmp_path: Path) -> None:
     result = json.loads(out)
     assert [run["status"] for run in result["runs"]] == ["failed", "finished"]
     assert result["best"]["trial"] == 1
-    folder = find(tmp_path / "runs", "lr")
+    folder = find_sweep(tmp_path / "runs", "lr")
     status, out, err = command(tmp_path, folder.id, "--seeds", "2")
     assert status == 0, err
     assert [one.status for one in look(folder)] == ["failed", "finished", "failed", "finished"]
@@ -302,7 +304,7 @@ def test_a_failed_run_does_not_end_the_sweep(tmp_path: Path) -> None:
         (["--stop"], "--stop needs a sweep."),
         (["--first", "2"], "--first needs a sweep."),
         (["--add", "optimizer.lr"], "'optimizer.lr' is not KEY=VALUE. Write it like"),
-        (["nothing"], "There is no sweep 'nothing'"),
+        (["nothing"], "No sweep 'nothing'"),
     ],
 )
 def test_mistakes_are_said_in_a_sentence(tmp_path: Path, arguments: list[str], said: str) -> None:

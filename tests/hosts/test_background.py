@@ -141,7 +141,7 @@ def test_a_process_that_ends_at_once_fails_the_run(home: Path, monkeypatch: pyte
     # A run with an owner keeps its state.
     writer = RunWriter(folder)
     writer.update(status="stopped", reason="", now=True)
-    with pytest.raises(RunError, match=f"held by process {os.getpid()}"):
+    with pytest.raises(RunError, match=f"Process {os.getpid()} on"):
         resume_in_background(folder)
     writer.close()
     assert folder.state().status == "stopped"
@@ -244,7 +244,7 @@ def test_signals_stop_a_detached_run_with_a_checkpoint(home: Path) -> None:
         assert process is not None
         refused = tuitrain(home, "work", str(folder.path))
         assert refused.returncode == 2
-        assert f"The run is held by process {process.pid} on {process.host} since" in refused.stderr
+        assert f"Process {process.pid} on {process.host} has owned the run since" in refused.stderr
         os.kill(process.pid, number)
         until(lambda: ended(folder), folder)
         run = read(folder)

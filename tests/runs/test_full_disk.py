@@ -19,7 +19,8 @@ from tuitrain.hosts.sweeps.worker import Worker, WorkerResources
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
-from tuitrain.runs.sweeps.folder import create as create_sweep
+from tuitrain.runs.sweeps.catalog import create_sweep
+from tuitrain.runs.sweeps.claims import claim_job
 from tuitrain.runs.sweeps.index import SweepIndex
 from tuitrain.runs.sweeps.records import Job, Record
 from tuitrain.training import checkpoint
@@ -145,15 +146,15 @@ def test_a_full_disk_takes_no_trial_from_a_sweep(disk: Disk) -> None:
     writes: list[Callable[[], None]] = [
         lambda: Worker(sweep, WorkerResources()).run(),
         lambda: sweep.extend({"seeds": 2}),
-        lambda: sweep.ask(paused=True),
-        lambda: sweep.note(Job(0, 0), Record("a")),
+        lambda: sweep.update_control(paused=True),
+        lambda: sweep.write_record(Job(0, 0), Record("a")),
     ]
     for write in writes:
         with pytest.raises(RunError, match="cannot be written: No space left on device"):
             write()
     filler.unlink()
     assert [one.status for one in SweepIndex(sweep).refresh()] == ["queued"] * 2
-    sweep.hold(Job(0, 0))
+    claim_job(sweep, Job(0, 0))
 
 
 def test_a_disk_that_can_only_be_read(quick: Quick, disk: Disk, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,19 +14,19 @@ from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
 from tuitrain.runs import owner
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.owner import Owner, claim, held_by, release
+from tuitrain.runs.owner import Owner, claim, owner_pid, release
 from tuitrain.runs.process import SILENCE, Process, this_process
 from tuitrain.runs.records import RunInfo, State
 from tuitrain.runs.writer import RunWriter, create
 
 RACERS, ROUNDS = 8, 25
-# Waits for a round, then claims at the same instant as the others; who has won stays alive, and so holds the run.
+# Waits for a round, then claims at the same instant as the others; the winner stays alive and keeps owning the run.
 RACER = """
 import os, sys, time
 from pathlib import Path
 from tuitrain.errors import RunError
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.owner import claim, held_by
+from tuitrain.runs.owner import claim
 if sys.argv[1] == "without links":
     def link(*paths):
         raise PermissionError("no links here")
@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> RunFolder:
     return create(tmp_path, RunInfo(id="", name="one"), Config())
 
 
-def hold(folder: RunFolder, since: float = 1.0, **changes: object) -> Process:
+def write_owner(folder: RunFolder, since: float = 1.0, **changes: object) -> Process:
     """Written as another process would have done; `changes` tell it from this one."""
     process = msgspec.structs.replace(this_process(), **changes)
     (folder.path / "owner.json").write_bytes(msgspec.json.encode(Owner(process, since)))
@@ -61,78 +61,79 @@ def beat(folder: RunFolder, when: float) -> None:
     folder.state_file.write_bytes(msgspec.json.encode(State(heartbeat=when)))
 
 
-def test_a_second_writer_is_told_who_holds_the_run(folder: RunFolder) -> None:
+def test_a_second_writer_gets_the_name_of_the_owner(folder: RunFolder) -> None:
     before = time.strftime("%Y-%m-%d %H:%M", time.localtime())
     writer = RunWriter(folder)
     after = time.strftime("%Y-%m-%d %H:%M", time.localtime())
-    with pytest.raises(RunError, match=f"held by process {os.getpid()} on {os.uname().nodename} since") as error:
+    owner = f"Process {os.getpid()} on {os.uname().nodename} has owned the run since"
+    with pytest.raises(RunError, match=owner) as error:
         RunWriter(folder)
     assert before in str(error.value) or after in str(error.value)
-    assert held_by(folder) == os.getpid()
+    assert owner_pid(folder) == os.getpid()
     writer.close()
-    assert held_by(folder) is None
+    assert owner_pid(folder) is None
     RunWriter(folder).close()
 
 
-def test_a_holder_is_gone_once_it_has_ended(folder: RunFolder) -> None:
+def test_a_process_that_ended_owns_nothing(folder: RunFolder) -> None:
     script = (
         "import sys; from tuitrain.runs.owner import *; claim(RunFolder(Path(sys.argv[1]))); print(); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script, str(folder.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
-        with pytest.raises(RunError, match=f"held by process {holder.pid} on"):
+    ) as owner_process:
+        assert owner_process.stdout is not None
+        owner_process.stdout.readline()
+        with pytest.raises(RunError, match=f"Process {owner_process.pid} on"):
             claim(folder)
-        holder.kill()
-    assert held_by(folder) == holder.pid
+        owner_process.kill()
+    assert owner_pid(folder) == owner_process.pid
     claim(folder)
-    assert held_by(folder) == os.getpid()
+    assert owner_pid(folder) == os.getpid()
 
 
 @pytest.mark.parametrize("changes", [{"boot": "before the reboot"}, {"born": 1.0}])
-def test_a_later_process_with_the_same_pid_is_not_the_holder(folder: RunFolder, changes: dict[str, object]) -> None:
-    hold(folder, since=time.time(), **changes)
+def test_a_later_process_with_the_same_pid_is_not_the_owner(folder: RunFolder, changes: dict[str, object]) -> None:
+    write_owner(folder, since=time.time(), **changes)
     beat(folder, time.time())
     claim(folder)
-    assert held_by(folder) == os.getpid()
+    assert owner_pid(folder) == os.getpid()
 
 
-def test_a_holder_on_another_machine_lives_by_its_heartbeat(folder: RunFolder) -> None:
-    hold(folder, host="elsewhere", pid=17)
+def test_an_owner_on_another_machine_is_judged_by_its_heartbeat(folder: RunFolder) -> None:
+    write_owner(folder, host="elsewhere", pid=17)
     beat(folder, time.time() - SILENCE / 2)
-    with pytest.raises(RunError, match="held by process 17 on elsewhere since 1970-01-01"):
+    with pytest.raises(RunError, match="Process 17 on elsewhere has owned the run since 1970-01-01"):
         claim(folder)
     beat(folder, time.time() - SILENCE - 1)
     claim(folder)
-    assert held_by(folder) == os.getpid()
+    assert owner_pid(folder) == os.getpid()
 
 
-def test_a_holder_on_another_machine_that_has_just_come_needs_no_heartbeat_yet(folder: RunFolder) -> None:
+def test_a_new_owner_on_another_machine_needs_no_heartbeat_yet(folder: RunFolder) -> None:
     beat(folder, time.time() - 10 * SILENCE)
-    hold(folder, since=time.time(), host="elsewhere")
+    write_owner(folder, since=time.time(), host="elsewhere")
     with pytest.raises(RunError, match="on elsewhere"):
         claim(folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff\x00", b"[" * 100_000])
-def test_a_file_that_names_nobody_holds_nothing(folder: RunFolder, content: bytes) -> None:
+def test_an_invalid_owner_file_names_no_owner(folder: RunFolder, content: bytes) -> None:
     path = folder.path / "owner.json"
     path.write_bytes(content)
     os.utime(path, (1, 1))
     claim(folder)
-    assert held_by(folder) == os.getpid()
+    assert owner_pid(folder) == os.getpid()
 
 
-def test_what_is_not_ours_is_not_let_go(folder: RunFolder) -> None:
-    process = hold(folder, host="elsewhere")
+def test_release_keeps_the_owner_file_of_another_process(folder: RunFolder) -> None:
+    process = write_owner(folder, host="elsewhere")
     release(folder)
-    assert held_by(folder) == process.pid
+    assert owner_pid(folder) == process.pid
 
 
 def test_who_died_while_taking_over_stands_in_nobodys_way(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    hold(folder, born=1.0)
+    write_owner(folder, born=1.0)
     gone = msgspec.structs.replace(this_process(), born=2.0)
 
     def die(*_: object) -> None:
@@ -145,7 +146,7 @@ def test_who_died_while_taking_over_stands_in_nobodys_way(folder: RunFolder, mon
         with pytest.raises(KeyboardInterrupt):
             claim(folder)
     claim(folder)
-    assert held_by(folder) == os.getpid()
+    assert owner_pid(folder) == os.getpid()
 
 
 Racers = Callable[[Callable[[int], RunFolder]], list[list[str]]]
@@ -187,7 +188,7 @@ def test_of_many_that_claim_at_once_one_wins(race: Racers, tmp_path: Path, left:
     def prepare(number: int) -> RunFolder:
         folder = create(tmp_path / str(number), RunInfo(id="", name="one"), Config())
         if left != "nothing":
-            hold(folder, born=float(number))
+            write_owner(folder, born=float(number))
         if left == "half a file":
             path = folder.path / "owner.json"
             path.write_bytes(path.read_bytes()[:20])
@@ -196,7 +197,7 @@ def test_of_many_that_claim_at_once_one_wins(race: Racers, tmp_path: Path, left:
 
     for number, said in enumerate(race(prepare)):
         assert said.count("won") == 1, said
-        assert all("is held by process" in line for line in said if line != "won"), said
+        assert all("has owned the run since" in line for line in said if line != "won"), said
         (folder,) = (tmp_path / str(number)).iterdir()
-        assert f"process {held_by(RunFolder(folder))} on" in next(line for line in said if line != "won")
+        assert f"Process {owner_pid(RunFolder(folder))} on" in next(line for line in said if line != "won")
         assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []

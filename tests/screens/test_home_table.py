@@ -8,7 +8,7 @@ from textual.widgets import Input, OptionList
 from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, folders
-from tuitrain.runs.sweeps.folder import create as create_sweep
+from tuitrain.runs.sweeps.catalog import create_sweep
 from tuitrain.screens.choose import ChooseScreen
 from tuitrain.screens.home import HomeScreen
 from tuitrain.screens.prompt import PromptScreen

@@ -11,7 +11,7 @@ from tuitrain.config.sweeps.sweep import Sweep
 from tuitrain.config.sweeps.toml import read as read_sweep
 from tuitrain.config.values import override
 from tuitrain.runs.folder import folders
-from tuitrain.runs.sweeps.folder import sweeps
+from tuitrain.runs.sweeps.catalog import list_sweeps
 from tuitrain.screens.new_run import NewRunScreen
 from tuitrain.widgets.forms.draft import Draft, parse_form
 from tuitrain.widgets.forms.form import RUNS_IN
@@ -121,7 +121,7 @@ async def test_sweep_is_saved_and_started(tmp_path: Path) -> None:
         assert saved.options.name == "mine"
         await form.press("ctrl+r")
         await form.until(lambda: not isinstance(form.app.screen, NewRunScreen))
-        (folder,) = sweeps(tmp_path / "runs")
+        (folder,) = list_sweeps(tmp_path / "runs")
         assert folder.sweep() == saved
         await form.until(lambda: len(list(folders(tmp_path / "runs"))) == 2)
         await form.until(lambda: not folder.sessions())

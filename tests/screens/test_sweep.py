@@ -12,7 +12,8 @@ from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Best, Score
-from tuitrain.runs.sweeps.folder import SweepFolder, create
+from tuitrain.runs.sweeps.catalog import create_sweep
+from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.records import Job, Record
 from tuitrain.runs.writer import encode_pretty
 from tuitrain.screens.home import HomeScreen
@@ -72,11 +73,11 @@ def write_sweep(runs_dir: Path, write_run: WriteRun) -> Callable[..., SweepFolde
     """A sweep in which the jobs in `seen` have finished with that validation accuracy."""
 
     def write(toml: str = GRID, seen: Done = SEEN) -> SweepFolder:
-        folder = create(runs_dir, toml)
+        folder = create_sweep(runs_dir, toml)
         for (trial, seed), accuracy in seen.items():
             best = Best(1, 1, Score(1.0, accuracy), Score(1.0, accuracy - 0.05))
             run = write_run(f"trial-{trial}-{seed}", best=best, test=Score(3.0, 0.1))
-            folder.note(Job(trial, seed), Record(run.id))
+            folder.write_record(Job(trial, seed), Record(run.id))
         return folder
 
     return write
@@ -247,7 +248,7 @@ async def test_pause_and_stop_of_a_sweep_that_goes_on(
     app: TuitrainApp, write_sweep: Callable[..., SweepFolder]
 ) -> None:
     folder = write_sweep()
-    folder.enter(0)
+    folder.update_session(0)
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(app, pilot, folder)
         assert "running · 5 of 10 runs" in text(app)
@@ -263,7 +264,7 @@ async def test_pause_and_stop_of_a_sweep_that_goes_on(
         assert not folder.control().paused
         assert folder.control().stopped > 0
         folder.log_file.write_text("a line\ntuitrain: No [red]disk[/].\n")
-        folder.leave()
+        folder.remove_session()
         await tick(app, pilot)
         assert "stopped · 5 of 10 runs" in text(app)
         assert [note.message for note in app._notifications][-1] == "No [red]disk[/]."
@@ -286,14 +287,14 @@ async def test_more_of_a_sweep(app: TuitrainApp, write_sweep: Callable[..., Swee
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(app, pilot, folder)
         await more(pilot, "seeds", "1")
-        assert "sweep.seeds = 1 is not allowed: it has 2 already" in text(app)
+        assert "sweep.seeds = 1 is not allowed: the sweep already has 2" in text(app)
         await pilot.press("escape")
         await more(pilot, "seeds", "3")
         assert "5 of 15 runs" in text(app)
         await more(pilot, "parallel", "2")
         assert folder.sweep().options.parallel == 2
         await more(pilot, "add", "optimizer.lx=1", "optimizer.name=sgd optimizer.lr=0.1")
-        assert "There is such a trial already" in text(app)
+        assert "The sweep already has this trial" in text(app)
         await pilot.press("escape")
         await more(pilot, "add", "optimizer.lr=0.5, 1 optimizer.momentum=0.9 optimizer.name=sgd")
         assert "5 of 21 runs" in text(app)
@@ -328,12 +329,12 @@ async def test_the_end_of_a_sweep_is_said_and_not_that_of_each_run(
     app: TuitrainApp, write_sweep: Callable[..., SweepFolder], write_run: WriteRun
 ) -> None:
     folder = write_sweep()
-    folder.enter(0)
+    folder.update_session(0)
     run = write_run("trial-1-1", status="running")
     info = run.info()
     info.parent = folder.id
     run.info_file.write_bytes(encode_pretty(info))
-    folder.note(Job(1, 1), Record(run.id))
+    folder.write_record(Job(1, 1), Record(run.id))
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         home = app.screen
@@ -342,7 +343,7 @@ async def test_the_end_of_a_sweep_is_said_and_not_that_of_each_run(
         home.tick()
         await pilot.pause()
         assert not app._notifications
-        folder.leave()
+        folder.remove_session()
         home.tick()
         await pilot.pause()
         assert [notification.message for notification in app._notifications] == [

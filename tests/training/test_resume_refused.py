@@ -20,7 +20,7 @@ from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.process import this_process
 from tuitrain.runs.records import State
-from tuitrain.runs.sweeps.folder import create as create_sweep
+from tuitrain.runs.sweeps.catalog import create_sweep
 from tuitrain.runs.sweeps.index import SweepIndex
 from tuitrain.runs.sweeps.records import Job
 from tuitrain.training import checkpoint

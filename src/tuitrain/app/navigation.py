@@ -6,7 +6,7 @@ from tuitrain.app.notices import Notices
 from tuitrain.errors import RunError
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import shown_status
-from tuitrain.runs.sweeps.folder import sweeps
+from tuitrain.runs.sweeps.catalog import list_sweeps
 from tuitrain.screens.home import HomeScreen
 from tuitrain.widgets.messages import AskChoice, AskValue, OpenComparison, OpenNewRun, OpenRun, OpenSweep
 
@@ -48,7 +48,7 @@ class Navigation(Notices):
         from tuitrain.screens.sweep import SweepScreen
         from tuitrain.screens.sweeps import SweepsScreen
 
-        found = list(sweeps(self.runs_dir)) if message.folder is None else [message.folder]
+        found = list(list_sweeps(self.runs_dir)) if message.folder is None else [message.folder]
         try:
             self.push_screen(SweepScreen(found[0]) if len(found) == 1 else SweepsScreen(self.runs_dir))
         except RunError as error:
@@ -78,5 +78,5 @@ class Navigation(Notices):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "sweeps":
             at_home = bool(self.screen_stack) and isinstance(self.screen, HomeScreen)
-            return at_home and next(sweeps(self.runs_dir), None) is not None
+            return at_home and next(list_sweeps(self.runs_dir), None) is not None
         return super().check_action(action, parameters)

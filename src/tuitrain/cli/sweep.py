@@ -14,7 +14,8 @@ from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.sweeps.background import start_sweep_in_background, stop_sweep
 from tuitrain.hosts.sweeps.pool import WorkerPool
-from tuitrain.runs.sweeps.folder import SweepFolder, create, find, sweeps
+from tuitrain.runs.sweeps.catalog import create_sweep, find_sweep, list_sweeps
+from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import SweepIndex
 from tuitrain.text import plain
 
@@ -27,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     if options.name is None and (options.say or options.first):
         option = options.say or "first"
         raise ConfigError(f"--{option} needs a sweep.", "List sweeps with: tuitrain sweep")
-    folder = find(options.runs_dir, options.name) if options.name is not None else _create(options)
+    folder = find_sweep(options.runs_dir, options.name) if options.name is not None else _create(options)
     if options.say or options.first:
         return _control(folder, options)
     if options.name is not None and _extend(folder, options):
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
 def _create(options: argparse.Namespace) -> SweepFolder:
     sweep, original = read(options.config) if options.config else (Sweep(), "")
     sweep = override_sweep(sweep, [*options.set, *_counts(options)], _added_trials(options))
-    folder = create(options.runs_dir, dumps(sweep, original))
+    folder = create_sweep(options.runs_dir, dumps(sweep, original))
     print_message(f"sweep {plain(folder.path, 1000)}: {_describe_size(sweep)}")
     return folder
 
@@ -91,11 +92,11 @@ def _control(folder: SweepFolder, options: argparse.Namespace) -> int:
             last = folder.sweep().trial_count - 1
             raise ConfigError(f"Unknown trial {min(unknown)}: trials are numbered 0 to {last}.")
         jobs = sorted(folder.jobs(), key=lambda job: job.seed)
-        folder.first([job for trial in options.first for job in jobs if job.trial == trial])
+        folder.move_to_front([job for trial in options.first for job in jobs if job.trial == trial])
     if options.say == "stop":
         stop_sweep(folder)
     elif options.say:
-        folder.ask(paused=options.say == "pause")
+        folder.update_control(paused=options.say == "pause")
     hint = "" if folder.sessions() else f". No worker is running; resume it with: tuitrain sweep {plain(folder.id)}"
     print_message(f"{options.say or 'first'}: sent to {plain(folder.id)}{hint}")
     return 0
@@ -119,7 +120,7 @@ def _work(folder: SweepFolder, parallel: int | None) -> bool:
 
 def _list(options: argparse.Namespace) -> int:
     rows = []
-    for folder in sweeps(options.runs_dir):
+    for folder in list_sweeps(options.runs_dir):
         try:
             sweep, outcomes = folder.sweep(), SweepIndex(folder).refresh()
         except RunError as error:

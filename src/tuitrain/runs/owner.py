@@ -1,4 +1,4 @@
-"""One writer a run: who holds it stands in a file that is made once, which needs no locks of the file system."""
+"""Only one process may write a run: its owner. An owner file, created exclusively, works without file system locks."""
 
 import hashlib
 import os
@@ -16,69 +16,73 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.process import Process, alive, this_process
 from tuitrain.text import plain
 
-# Seconds that a file which others change at the same time is looked at again.
-PATIENCE = 4.0
+# Seconds to retry while other processes change the owner file.
+RETRY_SECONDS = 4.0
 
 
-class HeldError(RunError):
-    """Another process holds it."""
+class OwnedError(RunError):
+    """Another process owns the run or job."""
 
 
 class Owner(Struct, frozen=True):
-    """`since` is seconds since 1970."""
+    """The content of an owner file; `since` is in seconds since 1970."""
 
     process: Process
     since: float
 
 
 def claim(folder: RunFolder) -> None:
-    """Hold the run for this process. Raises RunError, with who holds it, where another process does."""
-    hold(_path(folder), lambda: _heartbeat(folder))
+    """Make this process the owner of the run. Raises OwnedError, which names the owner, if another process owns it."""
+    claim_file(_path(folder), lambda: _heartbeat(folder))
 
 
-def hold(path: Path, heartbeat: Callable[[], float]) -> None:
-    """As `claim`, by a file of any name; `heartbeat` says when a holder on another machine last gave a sign of life.
-    Raises HeldError where another process holds it, RunError where it cannot be written."""
+def claim_file(path: Path, heartbeat: Callable[[], float]) -> None:
+    """Create the owner file at `path` for this process, or take it over from a process that no longer exists.
+
+    `heartbeat` returns when the owner last gave a sign of life, in seconds since 1970; only that is visible of a
+    process on another machine. Raises OwnedError if another process owns the file, and RunError if it cannot be
+    written.
+    """
     ours = msgspec.json.encode(Owner(this_process(), time.time()))
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + RETRY_SECONDS
     while time.monotonic() < deadline:
         if _create(path, ours):
             return
-        seen = _content(path)
-        if seen is not None and not _half_written(path, seen):
-            _refuse_living(seen, heartbeat)
-            if _take_over(path, seen, ours):
+        content = _content(path)
+        if content is not None and not _half_written(path, content):
+            _check_owner_is_gone(content, heartbeat)
+            if _take_over(path, content, ours):
                 return
         time.sleep(0.005)
-    raise RunError(f"{plain(path)} changes all the time.", "Is another process starting the same run?")
+    raise RunError(f"Other processes keep changing {plain(path)}.", "Is another process starting this run?")
 
 
-def _refuse_living(seen: bytes, heartbeat: Callable[[], float]) -> None:
-    found = _owner(seen)
+def _check_owner_is_gone(content: bytes, heartbeat: Callable[[], float]) -> None:
+    found = _owner(content)
     if found is not None and alive(found.process, max(found.since, heartbeat())):
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found.since))
-        raise HeldError(
-            f"The run is held by process {found.process.pid} on {plain(found.process.host, 60)} since {since}.",
-            "Wait for its end or stop it: tuitrain stop RUN.",
+        raise OwnedError(
+            f"Process {found.process.pid} on {plain(found.process.host, 60)} has owned the run since {since}.",
+            "Wait until the run ends, or stop it: tuitrain stop RUN.",
         )
 
 
-def held_by(folder: RunFolder) -> int | None:
-    """The pid that the run's file names, alive or not; None where nobody holds the run."""
-    found = holder(_path(folder))
+def owner_pid(folder: RunFolder) -> int | None:
+    """Return the pid in the run's owner file, whether the process exists or not; None if there is no owner."""
+    found = read_owner(_path(folder))
     return None if found is None else found.process.pid
 
 
 def release(folder: RunFolder) -> None:
-    """Let go what this process holds; what another one holds stays."""
-    let_go(_path(folder))
+    """Give up the run if this process owns it."""
+    release_file(_path(folder))
 
 
-def let_go(path: Path) -> None:
-    """As `release`, by a file of any name."""
-    found = holder(path)
+def release_file(path: Path) -> None:
+    """Remove the owner file at `path` if it names this process."""
+    found = read_owner(path)
     if found is not None and found.process == this_process():
-        # What stays behind names a process that will soon be gone.
+        # A file that cannot be removed names a process that will soon be gone, and others take it over.
         with suppress(OSError):
             path.unlink()
 
@@ -94,8 +98,8 @@ def _heartbeat(folder: RunFolder) -> float:
         return 0.0
 
 
-def holder(path: Path) -> Owner | None:
-    """None where there is none, or where the file is no owner's."""
+def read_owner(path: Path) -> Owner | None:
+    """Return the content of an owner file, or None if it is missing or invalid."""
     content = _content(path)
     return None if content is None else _owner(content)
 
@@ -115,26 +119,30 @@ def _owner(content: bytes) -> Owner | None:
 
 
 def _half_written(path: Path, content: bytes) -> bool:
-    """Whether that is what another process writes just now."""
+    """Return whether another process is probably writing the file at this moment."""
     try:
-        return _owner(content) is None and time.time() - path.stat().st_mtime < PATIENCE / 2
+        return _owner(content) is None and time.time() - path.stat().st_mtime < RETRY_SECONDS / 2
     except OSError:
         return True
 
 
-def _take_over(path: Path, seen: bytes, ours: bytes) -> bool:
-    """Replace a file that a process left behind. Of all that saw the same file, one alone may: who makes the ticket
-    that is named after what was seen. A ticket that was itself left behind counts with what was seen."""
-    mark = hashlib.sha256(seen)
-    while not _create(ticket := path.with_name(f".{path.name}.{mark.hexdigest()[:16]}"), ours):
-        left = _content(ticket)
-        taker = None if left is None else _owner(left)
-        if left is None or _half_written(ticket, left) or (taker and alive(taker.process, taker.since)):
+def _take_over(path: Path, abandoned: bytes, ours: bytes) -> bool:
+    """Replace the owner file of an ended process; return False if another process does so first.
+
+    Of all processes that read the same abandoned content, only the one that creates the ticket file named after its
+    hash may replace it. A ticket that an ended process left behind is hashed too, which gives the next ticket a new
+    name.
+    """
+    digest = hashlib.sha256(abandoned)
+    while not _create(ticket := path.with_name(f".{path.name}.{digest.hexdigest()[:16]}"), ours):
+        content = _content(ticket)
+        taker = None if content is None else _owner(content)
+        if content is None or _half_written(ticket, content) or (taker and alive(taker.process, taker.since)):
             return False
-        mark.update(left)
+        digest.update(content)
     try:
-        # Who comes late makes the ticket anew, and finds another file.
-        if _content(path) != seen:
+        # A process that comes late creates the ticket again, but finds a new owner file.
+        if _content(path) != abandoned:
             return False
         replace(path, ours)
         return True
@@ -145,7 +153,7 @@ def _take_over(path: Path, seen: bytes, ours: bytes) -> bool:
 
 
 def _create(path: Path, content: bytes) -> bool:
-    """Whether the file could be made; a link to a whole file, so that nobody sees half of it."""
+    """Create the file with its whole content at once; return False if it exists already."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
     try:
         draft.write_bytes(content)
@@ -154,18 +162,18 @@ def _create(path: Path, content: bytes) -> bool:
         except FileExistsError:
             return False
         except OSError:
-            # A file system without links: made only where there is none, written at once.
-            return _create_plainly(path, content)
+            # The file system has no hard links: readers may see a half-written file.
+            return _create_exclusively(path, content)
         return True
     except OSError as error:
         raise RunError(f"The run cannot be written: {error.strerror}.") from None
     finally:
-        # Where nothing can be written, even what is not there cannot be removed.
+        # On a read-only file system, even removing a missing file raises.
         with suppress(OSError):
             draft.unlink()
 
 
-def _create_plainly(path: Path, content: bytes) -> bool:
+def _create_exclusively(path: Path, content: bytes) -> bool:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     except FileExistsError:

@@ -20,7 +20,8 @@ from tuitrain.analysis.table.state import TableState
 from tuitrain.errors import RunError
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry
-from tuitrain.runs.sweeps.folder import SweepFolder, sweep_of
+from tuitrain.runs.sweeps.catalog import sweep_of
+from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.screens.home_view import GROUP, VIEW_BINDINGS, HomeView
 from tuitrain.screens.run_actions import ACTIVE, RUN_BINDINGS
 from tuitrain.text import plain

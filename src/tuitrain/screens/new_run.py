@@ -22,7 +22,8 @@ from tuitrain.hosts.sweeps.background import start_sweep_in_background
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import RunInfo
-from tuitrain.runs.sweeps.folder import SweepFolder, create
+from tuitrain.runs.sweeps.catalog import create_sweep
+from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.screens.new_run_files import NewRunFiles
 from tuitrain.text import plain
 from tuitrain.widgets.forms.draft import Draft, FormResult, brief, parse_form, saved_drafts
@@ -289,6 +290,6 @@ class NewRunScreen(NewRunFiles):
 
 
 def _start_sweep(runs_dir: Path, text: str) -> SweepFolder:
-    folder = create(runs_dir, text)
+    folder = create_sweep(runs_dir, text)
     start_sweep_in_background(folder)
     return folder

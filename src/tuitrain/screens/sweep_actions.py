@@ -12,7 +12,7 @@ from tuitrain.config.sweeps.sweep import Sweep, Values, sweep_settings
 from tuitrain.config.values import parse_value
 from tuitrain.errors import TuitrainError
 from tuitrain.hosts.sweeps.background import start_sweep_in_background, stop_sweep
-from tuitrain.runs.sweeps.folder import OPEN, SweepFolder
+from tuitrain.runs.sweeps.folder import CHANGEABLE_OPTIONS, SweepFolder
 from tuitrain.runs.sweeps.index import Outcome
 from tuitrain.widgets.messages import AskChoice, AskValue
 from tuitrain.widgets.terminal.refresh import PollingScreen
@@ -59,10 +59,10 @@ class SweepActions(PollingScreen):
         return bool(self.status) if action == "more" else None
 
     def action_pause(self) -> None:
-        self._do("Paused: no further run starts", lambda: self.folder.ask(paused=True))
+        self._do("Paused: no further run starts", lambda: self.folder.update_control(paused=True))
 
     def action_go_on(self) -> None:
-        self._do("Resumed", lambda: self.folder.ask(paused=False))
+        self._do("Resumed", lambda: self.folder.update_control(paused=False))
 
     def action_stop(self) -> None:
         self._do("Stopping: running trials are saved first", lambda: stop_sweep(self.folder))
@@ -70,11 +70,11 @@ class SweepActions(PollingScreen):
     def action_first(self) -> None:
         outcome = self.selected
         if outcome is not None:
-            self._do(f"Trial {outcome.job.trial} is next", lambda: self.folder.first([outcome.job]))
+            self._do(f"Trial {outcome.job.trial} is next", lambda: self.folder.move_to_front([outcome.job]))
 
     def action_resume(self) -> None:
         self._starting = True
-        self._do("Resuming in a background process", lambda: self.folder.ask(paused=False))
+        self._do("Resuming in a background process", lambda: self.folder.update_control(paused=False))
         self._start_workers()
 
     @work(thread=True, exit_on_error=False)
@@ -88,7 +88,7 @@ class SweepActions(PollingScreen):
 
     def action_more(self) -> None:
         known, present = sweep_settings(), self.sweep.options
-        names = [name for name in OPEN if name != "trials" or present.method != "grid"]
+        names = [name for name in CHANGEABLE_OPTIONS if name != "trials" or present.method != "grid"]
         help = {name: f"{known[f'sweep.{name}'].help}: {format_value(getattr(present, name))}" for name in names}
         options = [(ADD, ADD, "one or several trials of your own"), *((name, name, help[name]) for name in names)]
         self.post_message(AskChoice("Extend the sweep", options, self._extend))

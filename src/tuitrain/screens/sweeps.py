@@ -11,7 +11,7 @@ from textual.widgets import DataTable
 
 from tuitrain.analysis import sweep as analysis
 from tuitrain.errors import RunError
-from tuitrain.runs.sweeps.folder import sweeps
+from tuitrain.runs.sweeps.catalog import list_sweeps
 from tuitrain.runs.sweeps.index import SweepIndex
 from tuitrain.text import plain
 from tuitrain.widgets.messages import OpenSweep
@@ -60,7 +60,7 @@ class SweepsScreen(PollingScreen):
     def tick(self) -> None:
         notifications.set_title(self.app, "tuitrain · sweeps")
         self._indexes = {
-            folder.id: self._indexes.get(folder.id, SweepIndex(folder)) for folder in sweeps(self._runs_dir)
+            folder.id: self._indexes.get(folder.id, SweepIndex(folder)) for folder in list_sweeps(self._runs_dir)
         }
         rows = {key: _row(index) for key, index in self._indexes.items()}
         table = self.query_one(SweepList)

@@ -8,7 +8,7 @@ from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
 from tuitrain.runs.catalog import edit
 from tuitrain.runs.folder import RunFolder, folders
-from tuitrain.runs.owner import claim, held_by, release
+from tuitrain.runs.owner import claim, owner_pid, release
 from tuitrain.runs.records import RunInfo, State
 from tuitrain.runs.writer import RunWriter, create, encode_pretty
 
@@ -91,7 +91,7 @@ def test_what_is_deleted_can_be_brought_back_as_it_was(runs_dir: Path, ended: Ru
     edit.restore(thrown, ended)
     assert listed(runs_dir) == [ended.id]
     assert {path.name: path.read_bytes() for path in ended.path.iterdir() if path.is_file()} == before
-    assert held_by(ended) is None
+    assert owner_pid(ended) is None
 
 
 def test_two_runs_of_one_name_in_the_trash(runs_dir: Path, ended: RunFolder) -> None:
@@ -159,16 +159,16 @@ def test_links_are_not_followed(tmp_path: Path, runs_dir: Path, ended: RunFolder
         edit.trash(ended, runs_dir)
     assert listed(runs_dir) == [ended.id]
     assert list(elsewhere.iterdir()) == []
-    assert held_by(ended) is None
+    assert owner_pid(ended) is None
 
 
-def test_a_run_that_another_process_holds_is_not_deleted(runs_dir: Path, ended: RunFolder) -> None:
+def test_a_run_owned_by_another_process_is_not_deleted(runs_dir: Path, ended: RunFolder) -> None:
     claim(ended)
     try:
         content = msgspec.json.decode((ended.path / "owner.json").read_bytes())
         parent = dict(content["process"], pid=os.getppid(), born=float(_born(os.getppid())))
         (ended.path / "owner.json").write_bytes(msgspec.json.encode(dict(content, process=parent)))
-        with pytest.raises(RunError, match=f"held by process {os.getppid()}"):
+        with pytest.raises(RunError, match=f"Process {os.getppid()} on"):
             edit.trash(ended, runs_dir)
         assert listed(runs_dir) == [ended.id]
     finally:

@@ -1,4 +1,4 @@
-"""A sweep on disk: its queue, who holds what, and which values are sampled."""
+"""A sweep on disk: its queue, owners of jobs, and which values are sampled."""
 
 import subprocess
 import sys
@@ -17,7 +17,9 @@ from tuitrain.hosts.sweeps.worker import Worker, WorkerResources
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Best, RunInfo, Score
 from tuitrain.runs.rows import Evaluated
-from tuitrain.runs.sweeps.folder import SweepError, SweepFolder, create, find, sweeps
+from tuitrain.runs.sweeps.catalog import create_sweep, find_sweep, list_sweeps
+from tuitrain.runs.sweeps.claims import abandoned_jobs, claim_job
+from tuitrain.runs.sweeps.folder import SweepError, SweepFolder
 from tuitrain.runs.sweeps.index import SweepIndex, open_jobs
 from tuitrain.runs.sweeps.records import Job, Record
 from tuitrain.runs.writer import RunWriter
@@ -48,7 +50,7 @@ import sys
 from pathlib import Path
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.records import Job
-SweepFolder(Path(sys.argv[1])).hold(Job(0, 0))
+claim_job(SweepFolder(Path(sys.argv[1])), Job(0, 0))
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -71,7 +73,7 @@ def finish(runs_dir: Path) -> Callable[..., RunFolder]:
         low = min(losses)
         writer.end(status=status, best=Best(1, 1, Score(low, 1 - low)))
         writer.close()
-        folder.note(job, Record(run.id))
+        folder.write_record(job, Record(run.id))
         return run
 
     return finish
@@ -86,28 +88,28 @@ def opened(folder: SweepFolder) -> list[Job]:
 
 
 def test_a_grid_is_gone_through_once_a_seed_and_some_jobs_first(runs_dir: Path) -> None:
-    folder = create(runs_dir, GRID)
+    folder = create_sweep(runs_dir, GRID)
     assert folder.jobs() == [Job(0, 0), Job(1, 0), Job(0, 1), Job(1, 1)]
-    folder.ask(first=("0001-1", "0001-0", "9999-9"))
+    folder.update_control(first=("0001-1", "0001-0", "9999-9"))
     assert folder.jobs() == [Job(1, 1), Job(1, 0), Job(0, 0), Job(0, 1)]
-    folder.ask(paused=True)
+    folder.update_control(paused=True)
     assert folder.jobs()[0] == Job(1, 1)
 
 
-def test_more_seeds_keep_what_there_is(runs_dir: Path, finish: Callable[..., RunFolder]) -> None:
-    folder = create(runs_dir, GRID)
+def test_more_seeds_keep_existing_outcomes(runs_dir: Path, finish: Callable[..., RunFolder]) -> None:
+    folder = create_sweep(runs_dir, GRID)
     finish(folder, Job(1, 0), 0.5)
     folder.extend({"seeds": 3})
     assert look(folder) == ["queued", "finished", *["queued"] * 4]
-    with pytest.raises(ConfigError, match=r"sweep.seeds = 2 is not allowed: it has 3 already"):
+    with pytest.raises(ConfigError, match=r"sweep.seeds = 2 is not allowed: the sweep already has 3"):
         folder.extend({"seeds": 2})
-    with pytest.raises(ConfigError, match="A grid has all its trials already"):
+    with pytest.raises(ConfigError, match="A grid always has all its trials"):
         folder.extend({"trials": 9})
 
 
 @pytest.mark.parametrize("toml", [GRID, RANDOM])
 def test_added_trials_leave_all_others_their_numbers(runs_dir: Path, toml: str) -> None:
-    folder = create(runs_dir, toml)
+    folder = create_sweep(runs_dir, toml)
     before = [sample_values(folder, trial, []) for trial in range(folder.sweep().trial_count)]
     count = len(before)
     folder.extend(add=[{"optimizer.lr": 0.7}, {"optimizer.momentum": 0.9, "model.hidden": (8, 8)}])
@@ -124,31 +126,31 @@ def test_added_trials_leave_all_others_their_numbers(runs_dir: Path, toml: str) 
     for add in ({"optimizer.lr": 0.8}, {"optimizer.lr": -1.0}, {"optimizer.nesterov": True}):
         with pytest.raises(ConfigError):
             folder.extend(add=[add])
-    with pytest.raises(ConfigError, match=r"sweep.method stays what it is"):
+    with pytest.raises(ConfigError, match=r"sweep.method cannot change"):
         folder.extend({"method": "tpe"})
 
 
-def test_a_job_is_held_by_one_process_until_that_is_gone(runs_dir: Path) -> None:
-    folder = create(runs_dir, GRID)
+def test_a_job_has_one_owner_until_its_process_ends(runs_dir: Path) -> None:
+    folder = create_sweep(runs_dir, GRID)
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(RunError, match=f"held by process {other.pid} "):
-            folder.hold(Job(0, 0))
+        with pytest.raises(RunError, match=f"Process {other.pid} on"):
+            claim_job(folder, Job(0, 0))
         assert opened(folder) == [Job(1, 0), Job(0, 1), Job(1, 1)]
         other.kill()
-    assert folder.left_by(other.pid) == [Job(0, 0)]
+    assert abandoned_jobs(folder, other.pid) == [Job(0, 0)]
     assert opened(folder)[0] == Job(0, 0)
-    folder.hold(Job(0, 0))
-    assert folder.left_by(other.pid) == []
+    claim_job(folder, Job(0, 0))
+    assert abandoned_jobs(folder, other.pid) == []
 
 
 def test_runs_that_have_ended_are_done_and_deleted_ones_are_not(
     runs_dir: Path, finish: Callable[..., RunFolder]
 ) -> None:
-    folder = create(runs_dir, GRID)
+    folder = create_sweep(runs_dir, GRID)
     for job, status in ((Job(0, 0), "finished"), (Job(1, 0), "failed"), (Job(0, 1), "stopped")):
         finish(folder, job, 0.5, status=status)
     index = SweepIndex(folder)
@@ -160,11 +162,11 @@ def test_runs_that_have_ended_are_done_and_deleted_ones_are_not(
 
 
 def test_what_is_given_up_or_damaged_is_not_tried_again(runs_dir: Path, finish: Callable[..., RunFolder]) -> None:
-    folder = create(runs_dir, GRID)
-    folder.note(Job(0, 0), Record(problem="Its process died 3 times."))
+    folder = create_sweep(runs_dir, GRID)
+    folder.write_record(Job(0, 0), Record(problem="Its process died 3 times."))
     finish(folder, Job(1, 0), 0.5).state_file.write_text("{")
     (folder.path / "jobs" / "0000-1.json").write_text("[")
-    folder.note(Job(1, 1), Record(run="../elsewhere"))
+    folder.write_record(Job(1, 1), Record(run="../elsewhere"))
     outcomes = SweepIndex(folder).refresh()
     assert [one.status for one in outcomes] == ["failed", "damaged", "damaged", "queued"]
     assert outcomes[0].problem == "Its process died 3 times."
@@ -173,7 +175,7 @@ def test_what_is_given_up_or_damaged_is_not_tried_again(runs_dir: Path, finish: 
 
 
 def test_a_worker_whose_time_is_over_takes_nothing(runs_dir: Path) -> None:
-    folder = create(runs_dir, GRID)
+    folder = create_sweep(runs_dir, GRID)
     Worker(folder, WorkerResources(), until=time.time() - 1).run()
     assert look(folder) == ["queued"] * 4
 
@@ -185,21 +187,21 @@ def test_a_place_fills_in_what_is_left_open() -> None:
 
 
 def test_a_sweep_is_found_by_what_people_remember(runs_dir: Path) -> None:
-    assert list(sweeps(runs_dir)) == []
-    one, two = create(runs_dir, GRID), create(runs_dir, RANDOM)
-    assert {folder.id for folder in sweeps(runs_dir)} == {one.id, two.id}
+    assert list(list_sweeps(runs_dir)) == []
+    one, two = create_sweep(runs_dir, GRID), create_sweep(runs_dir, RANDOM)
+    assert {folder.id for folder in list_sweeps(runs_dir)} == {one.id, two.id}
     for wanted in (one.id, one.id[:-1], one.id.rpartition("-")[2], "grid", str(one.path)):
-        assert find(runs_dir, wanted).id == one.id
-    with pytest.raises(RunError, match="fits 2 sweeps"):
-        find(runs_dir, "2")
+        assert find_sweep(runs_dir, wanted).id == one.id
+    with pytest.raises(RunError, match="matches 2 sweeps"):
+        find_sweep(runs_dir, "2")
     for nothing in ("", "nothing", str(runs_dir)):
-        with pytest.raises(RunError, match="There is no sweep"):
-            find(runs_dir, nothing)
+        with pytest.raises(RunError, match="No sweep"):
+            find_sweep(runs_dir, nothing)
 
 
 def test_samples_are_kept_allowed_and_the_same_for_all(tmp_path: Path) -> None:
     def drawn(runs_dir: Path) -> list[Values]:
-        folder = create(runs_dir, RANDOM)
+        folder = create_sweep(runs_dir, RANDOM)
         values = [sample_values(folder, trial, []) for trial in range(1, 5)]
         assert [folder.values(trial) for trial in range(1, 5)] == values
         assert [sample_values(folder, trial, []) for trial in range(1, 5)] == values
@@ -217,7 +219,7 @@ def test_tpe_is_told_what_came_of_its_trials(runs_dir: Path, finish: Callable[..
     import optuna
     from optuna.storages.journal import JournalFileBackend, JournalStorage
 
-    folder = create(runs_dir, RANDOM.replace("random", "tpe").replace("trials = 4", "trials = 4\nseeds = 2"))
+    folder = create_sweep(runs_dir, RANDOM.replace("random", "tpe").replace("trials = 4", "trials = 4\nseeds = 2"))
     for trial, seed, loss in ((1, 0, 0.25), (1, 1, 0.75), (2, 0, 0.5)):
         sample_values(folder, trial, SweepIndex(folder).refresh())
         finish(folder, Job(trial, seed), loss)
@@ -235,11 +237,11 @@ def test_tpe_is_told_what_came_of_its_trials(runs_dir: Path, finish: Callable[..
 
 
 def test_a_storage_that_cannot_be_used_is_said(runs_dir: Path) -> None:
-    folder = create(runs_dir, RANDOM.replace("trials = 4", "storage = 'nothing://'"))
+    folder = create_sweep(runs_dir, RANDOM.replace("trials = 4", "storage = 'nothing://'"))
     with pytest.raises(SweepError, match="Optuna's storage cannot be used"):
         sample_values(folder, 1, [])
     # It is no fault of the trial, which is done once the storage is back.
-    folder.note(Job(0, 0), Record(problem="done"))
+    folder.write_record(Job(0, 0), Record(problem="done"))
     with pytest.raises(SweepError):
         Worker(folder, WorkerResources()).run()
     assert set(look(folder)[1:]) == {"queued"}
@@ -247,7 +249,7 @@ def test_a_storage_that_cannot_be_used_is_said(runs_dir: Path) -> None:
 
 
 def test_a_run_above_the_median_is_pruned(runs_dir: Path, finish: Callable[..., RunFolder]) -> None:
-    folder = create(runs_dir, GRID.replace("seeds = 2", "seeds = 4"))
+    folder = create_sweep(runs_dir, GRID.replace("seeds = 2", "seeds = 4"))
     peers = FinishedLosses(SweepIndex(folder))
     for job, loss in zip(folder.jobs()[:4], (0.2, 0.4, 0.6, 0.8), strict=True):
         finish(folder, job, 2.0, loss, 0.1)

@@ -30,7 +30,7 @@ def start_sweep_in_background(folder: SweepFolder, parallel: int | None = None) 
 
 def stop_sweep(folder: SweepFolder) -> None:
     """Make all processes of the sweep save their runs and exit. Raise RunError if the command cannot be written."""
-    folder.ask(stopped=time.time())
+    folder.update_control(stopped=time.time())
 
 
 def last_error(folder: SweepFolder) -> str:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from tuitrain.errors import RunError
 from tuitrain.hosts.subprocesses import last_line, start_detached
 from tuitrain.hosts.sweeps.background import last_error
+from tuitrain.runs.sweeps.claims import abandoned_jobs, job_owner
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import Outcome, SweepIndex, open_jobs
 from tuitrain.runs.sweeps.records import Job, Record
@@ -75,7 +76,7 @@ class WorkerPool:
         try:
             while True:
                 if time.monotonic() - last_heartbeat > HEARTBEAT:
-                    self.folder.enter(self.started)
+                    self.folder.update_session(self.started)
                     last_heartbeat = time.monotonic()
                 outcomes = self._index.refresh()
                 on_poll(outcomes)
@@ -89,7 +90,7 @@ class WorkerPool:
                 self.stopping.wait(POLL)
         finally:
             self._stop_workers()
-            self.folder.leave()
+            self.folder.remove_session()
             on_poll(self._index.refresh())
 
     def _should_stop(self) -> bool:
@@ -104,7 +105,7 @@ class WorkerPool:
             worker.stop()
             if not worker.process.returncode:
                 continue
-            abandoned = self.folder.left_by(worker.process.pid)
+            abandoned = abandoned_jobs(self.folder, worker.process.pid)
             self._deaths.update(abandoned if abandoned else (None,))
             if self._deaths[None] >= MAX_DEATHS:
                 reason = last_error(self.folder) or last_line(self.folder.log_file)
@@ -112,7 +113,8 @@ class WorkerPool:
             for job in abandoned:
                 if self._deaths[job] >= MAX_DEATHS:
                     run = self.folder.run(job)
-                    self.folder.note(job, Record(run.id if run else "", f"Its process died {MAX_DEATHS} times."))
+                    problem = f"Its process died {MAX_DEATHS} times."
+                    self.folder.write_record(job, Record(run.id if run else "", problem))
 
     def _stack_size(self, open_count: int) -> int:
         """Return how many of the open runs a new worker may train stacked, so that all workers get an equal share.
@@ -136,7 +138,7 @@ class WorkerPool:
         """Start one worker per open job that no idle worker is about to claim, up to the limit."""
         if self.folder.control().paused or self._is_past_deadline:
             return
-        owners = [self.folder.holder(outcome.job) for outcome in outcomes if not outcome.done]
+        owners = [job_owner(self.folder, outcome.job) for outcome in outcomes if not outcome.done]
         busy = {owner.pid for owner in owners if owner is not None}
         idle = sum(worker.process.pid not in busy for worker in self._workers)
         open_count = len(open_jobs(self.folder, outcomes))

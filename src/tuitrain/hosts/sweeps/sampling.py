@@ -12,7 +12,8 @@ from tuitrain.config.sweeps.sweep import Choices, Range, Sweep, Values
 from tuitrain.errors import ConfigError, RunError, TuitrainError
 from tuitrain.runs.catalog.result import metric
 from tuitrain.runs.files import read_json
-from tuitrain.runs.owner import HeldError
+from tuitrain.runs.owner import OwnedError
+from tuitrain.runs.sweeps.claims import claim_sampling, release_sampling
 from tuitrain.runs.sweeps.folder import SweepError, SweepFolder
 from tuitrain.runs.sweeps.index import Outcome
 from tuitrain.runs.sweeps.records import Sample
@@ -36,7 +37,7 @@ def sample_values(folder: SweepFolder, trial: int, outcomes: list[Outcome]) -> V
         with _sampling_lock(folder):
             if (values := folder.values(trial)) is None:
                 sample = _draw_sample(folder, trial, outcomes)
-                folder.keep(trial, sample)
+                folder.write_sample(trial, sample)
                 values = sample.values
     return values
 
@@ -54,9 +55,9 @@ def _sampling_lock(folder: SweepFolder) -> Iterator[None]:
     """Keep other processes from sampling; turn errors of Optuna's storage into SweepError."""
     while True:
         try:
-            folder.hold_sampling()
+            claim_sampling(folder)
             break
-        except HeldError:
+        except OwnedError:
             time.sleep(RETRY_INTERVAL)
     try:
         yield
@@ -67,7 +68,7 @@ def _sampling_lock(folder: SweepFolder) -> Iterator[None]:
         summary = plain(str(error).partition("\n")[0], 160).rstrip(".")
         raise SweepError(f"Optuna's storage cannot be used: {summary}.", "Check sweep.storage.") from None
     finally:
-        folder.let_go_sampling()
+        release_sampling(folder)
 
 
 def _draw_sample(folder: SweepFolder, trial: int, outcomes: list[Outcome]) -> Sample:

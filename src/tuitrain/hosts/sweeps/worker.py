@@ -20,8 +20,9 @@ from tuitrain.hosts.sweeps.pruning import FinishedLosses, PruningInbox
 from tuitrain.hosts.sweeps.sampling import report_outcomes, sample_values
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, new_id, shown_status
-from tuitrain.runs.owner import HeldError
+from tuitrain.runs.owner import OwnedError
 from tuitrain.runs.records import State
+from tuitrain.runs.sweeps.claims import claim_job, release_job
 from tuitrain.runs.sweeps.folder import SweepError, SweepFolder
 from tuitrain.runs.sweeps.index import SweepIndex, open_jobs, outcome
 from tuitrain.runs.sweeps.records import Job, Record
@@ -77,7 +78,7 @@ class Worker:
                 self._train_jobs(jobs)
             finally:
                 for job in jobs:
-                    self.folder.let_go(job)
+                    release_job(self.folder, job)
 
     def _train_jobs(self, jobs: list[Job]) -> None:
         from tuitrain.training.device import release_memory
@@ -117,13 +118,13 @@ class Worker:
 
     def _claim(self, job: Job) -> bool:
         try:
-            self.folder.hold(job)
-        except HeldError:
+            claim_job(self.folder, job)
+        except OwnedError:
             return False
         # Another worker may have trained the job before this one claimed it.
         current = outcome(self.folder, job)
         if current.done or current.status in ("running", "paused"):
-            self.folder.let_go(job)
+            release_job(self.folder, job)
             return False
         return True
 
@@ -153,7 +154,7 @@ class Worker:
         name = _run_name(values, sweep.seed(values, job.seed))
         record = Record(run=new_id(name))
         # The id is recorded first: if killed in between, the sweep has an id without a run, never an unknown run.
-        self.folder.note(job, record)
+        self.folder.write_record(job, record)
         return create_run(
             RunSpec(
                 config=self._resources.apply(sweep.config(values, job.seed)),
@@ -175,7 +176,7 @@ class Worker:
                 return
         except RunError:
             pass
-        self.folder.note(job, Record(run=run.id if run else "", problem=str(error)))
+        self.folder.write_record(job, Record(run=run.id if run else "", problem=str(error)))
 
 
 def _log_end(run: RunFolder, state: State) -> None:

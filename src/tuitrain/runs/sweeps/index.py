@@ -1,4 +1,4 @@
-"""What became of the runs of a sweep so far."""
+"""The outcomes of the jobs of a sweep so far."""
 
 from msgspec import Struct
 
@@ -6,6 +6,7 @@ from tuitrain.config.sweeps.sweep import Values
 from tuitrain.errors import RunError
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import ShownStatus, State
+from tuitrain.runs.sweeps.claims import job_owner
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.records import Job
 
@@ -13,7 +14,7 @@ ENDED = ("finished", "stopped", "failed")
 
 
 class Outcome(Struct, frozen=True):
-    """What became of a job. `values` None: not sampled yet; `status` queued: to be done; `state` of its run."""
+    """The outcome of a job. `values` is None for a trial not sampled yet, `state` is that of the run, if it exists."""
 
     job: Job
     values: Values | None
@@ -28,27 +29,27 @@ class Outcome(Struct, frozen=True):
 
 
 class SweepIndex:
-    """`refresh` reads only what may have changed: of jobs that have ended, nothing but that their run is there."""
+    """The outcomes of a sweep. Of a job that has ended, `refresh` only checks that its run still exists."""
 
     def __init__(self, folder: SweepFolder) -> None:
         self.folder = folder
         self._done: dict[Job, Outcome] = {}
 
     def refresh(self) -> list[Outcome]:
-        """In the order of the queue. Raises RunError where the sweep itself cannot be read."""
+        """Return all outcomes in the order of the queue. Raises RunError if the sweep cannot be read."""
         outcomes = []
         for job in self.folder.jobs():
-            known = self._done.get(job)
-            if known is None or known.run is None or not known.run.path.is_dir():
-                known = outcome(self.folder, job)
-            if known.status in ENDED:
-                self._done[job] = known
-            outcomes.append(known)
+            latest = self._done.get(job)
+            if latest is None or latest.run is None or not latest.run.path.is_dir():
+                latest = outcome(self.folder, job)
+            if latest.status in ENDED:
+                self._done[job] = latest
+            outcomes.append(latest)
         return outcomes
 
 
 def outcome(folder: SweepFolder, job: Job) -> Outcome:
-    """What is known of the job now; a run that is damaged is not done again."""
+    """Read the current outcome of a job. A job whose run is damaged does not run again."""
     try:
         values, record, run = folder.values(job.trial), folder.record(job), folder.run(job)
         if record.problem:
@@ -65,14 +66,14 @@ def outcome(folder: SweepFolder, job: Job) -> Outcome:
 
 
 def open_jobs(folder: SweepFolder, outcomes: list[Outcome]) -> list[Job]:
-    """Those that are not done and that nobody works on."""
+    """Return the jobs that are not done and that no process owns."""
     return [
-        one.job
-        for one in outcomes
-        if one.status in ("queued", "interrupted") and _left(one) and not folder.holder(one.job)
+        outcome.job
+        for outcome in outcomes
+        if outcome.status in ("queued", "interrupted") and _startable(outcome) and not job_owner(folder, outcome.job)
     ]
 
 
-def _left(one: Outcome) -> bool:
-    """A run that says queued lives in another process, which is about to train it."""
-    return one.status == "interrupted" or one.state is None
+def _startable(outcome: Outcome) -> bool:
+    """Return False for a queued run that exists: another process is about to train it."""
+    return outcome.status == "interrupted" or outcome.state is None

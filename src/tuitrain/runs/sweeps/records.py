@@ -1,4 +1,4 @@
-"""What the files of a sweep's folder hold. Times are seconds since 1970."""
+"""The contents of the files in a sweep folder. Times are in seconds since 1970."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from tuitrain.runs.process import Process
 
 
 class Job(Struct, frozen=True):
-    """One run of a trial; both count from 0."""
+    """One run of a trial: the trial and the seed, each counted from 0."""
 
     trial: int
     seed: int
@@ -19,22 +19,21 @@ class Job(Struct, frozen=True):
 
 
 class Record(Struct, frozen=True):
-    """jobs/*.json: `run` is the id of the job's run, perhaps not made yet; `problem` why it was given up."""
+    """jobs/*.json: `run` is the id of the run, which may not exist yet; `problem` is the reason why the job failed."""
 
     run: str = ""
     problem: str = ""
 
 
 class Sample(Struct, frozen=True):
-    """trials/*.json: `number` is the trial's in Optuna's study."""
+    """trials/*.json: the sampled values of a trial, and its number in Optuna's study."""
 
     values: dict[str, Any]
     number: int
 
 
 class Control(Struct, frozen=True):
-    """`stopped`: sessions that began before then, in seconds since 1970, end; `first` are keys of jobs to do before
-    all others."""
+    """control.json: sessions that began before `stopped` end; `first` contains the keys of the jobs to run first."""
 
     paused: bool = False
     stopped: float = 0.0
@@ -42,7 +41,7 @@ class Control(Struct, frozen=True):
 
 
 class Session(Struct, frozen=True):
-    """sessions/*.json; times are seconds since 1970."""
+    """sessions/*.json: a process that works on the sweep."""
 
     process: Process
     began: float
