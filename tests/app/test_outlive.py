@@ -234,7 +234,7 @@ def test_a_line_that_stalls_while_the_run_is_paused_and_then_drops(
     assert names == ["started", "paused", "detached", "continued", "paused", "resumed", "finished"]
 
 
-def test_moved_to_a_process_of_its_own_by_key(
+def test_a_key_moves_the_run_to_the_background(
     terminal: Callable[..., Terminal], runs_dir: Path, uncut: RunFolder
 ) -> None:
     shown, folder = training(terminal, runs_dir)
@@ -246,13 +246,13 @@ def test_moved_to_a_process_of_its_own_by_key(
     assert handed_over(assert_equal(folder, uncut))
 
 
-def test_left_by_quitting(terminal: Callable[..., Terminal], runs_dir: Path, uncut: RunFolder) -> None:
+def test_quitting_leaves_the_run_in_the_background(terminal: Callable[..., Terminal], runs_dir: Path, uncut: RunFolder) -> None:
     shown, folder = training(terminal, runs_dir)
     shown.press("q")
     shown.see("A run is training in this window.", "keep training in the background")
     shown.press("\r")
     assert shown.end() == 0
-    shown.see("The run goes on in the background.", f"tuitrain attach {folder.id}")
+    shown.see("The run continues in the background.", f"tuitrain attach {folder.id}")
     assert handed_over(assert_equal(folder, uncut))
 
 
@@ -263,7 +263,7 @@ def test_interrupted_it_goes_on(terminal: Callable[..., Terminal], runs_dir: Pat
     # A second one, while the run is handed over.
     shown.process.send_signal(signal.SIGINT)
     assert shown.end() == 0
-    shown.see("The run goes on in the background.", f"tuitrain attach {folder.id}")
+    shown.see("The run continues in the background.", f"tuitrain attach {folder.id}")
     assert handed_over(assert_equal(folder, uncut))
 
 

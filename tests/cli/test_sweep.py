@@ -219,7 +219,7 @@ def test_a_killed_worker_loses_only_steps_and_a_stopped_sweep_goes_on_later(tmp_
     # What is left takes seconds; one epoch more than it has is as good.
     status, out, err = command(tmp_path, folder.id, "--first", "2")
     assert (status, out) == (0, "")
-    assert "on which nobody works now" in err
+    assert "No worker is running; resume it with: tuitrain sweep" in err
     status, out, err = command(tmp_path, folder.id, "--show", "--json")
     assert status == 0, err
     assert json.loads(out)["status"] == "stopped"

@@ -73,7 +73,7 @@ async def test_more_epochs_after_the_end(write_run: WriteRun, monkeypatch: pytes
         assert isinstance(app.screen, HomeScreen)
 
 
-async def test_what_was_interrupted_is_trained_on_at_once(write_run: WriteRun, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_resume_of_an_interrupted_run_starts_at_once(write_run: WriteRun, monkeypatch: pytest.MonkeyPatch) -> None:
     spawned: list[int | None] = []
 
     def spawn(_: RunFolder, epochs: int | None) -> None:
@@ -181,8 +181,8 @@ async def test_enter_on_a_cell_shows_its_images_and_escape_goes_back(write_run: 
         matrix = app.screen.query_one(ConfusionMatrix)
         said = {
             (0, 9): "#7  loss 3.5066",
-            (0, 8): "None of these images is kept",
-            (5, 5): "Images of right answers are not kept.",
+            (0, 8): "None of these images is stored",
+            (5, 5): "Images of correct predictions are not stored",
         }
         for pair, words in said.items():
             matrix.select(*pair)

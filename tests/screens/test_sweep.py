@@ -183,7 +183,7 @@ async def test_pages_on_a_small_screen(
     async with app.run_test(size=size) as pilot:
         await opened(app, pilot, folder)
         assert app.screen.query_one(SweepTable).display
-        assert "optimizer down" not in text(app)
+        assert "rows optimizer" not in text(app)
         await pilot.press("2")
         await pilot.pause()
         assert "rows optimizer, columns lr" in text(app)

@@ -361,7 +361,7 @@ async def test_a_run_whose_process_dies_is_interrupted(write_run: WriteRun) -> N
         await pilot.press("enter")
         await pilot.pause()
         assert isinstance(app.screen, ResultsScreen)
-        assert "The process that trained it is gone, after step 40." in text(app)
+        assert "The training process is gone, after step 40." in text(app)
 
 
 async def test_a_failed_run_says_why(write_run: WriteRun) -> None:

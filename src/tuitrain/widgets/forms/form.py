@@ -17,14 +17,14 @@ from tuitrain.widgets.forms.labels import CONDITIONS
 
 # The keys of fields that are not settings.
 NAME, RUNS_IN = "name", "start.runs_in"
-NAME_HELP = ("name of the run, also part of its folder name", "any text, or none")
+NAME_HELP = ("Name of the run, also part of its folder name", "any text, or none")
 BACKGROUND = "background process"
 
 
 class StartOptions(Struct):
     runs_in: Annotated[
         Literal["this app", "background process"],
-        Meta(description="where the run trains; a background process keeps running after you quit"),
+        Meta(description="Where the run trains; a background process keeps running after you quit"),
     ] = "this app"
 
 
