@@ -82,6 +82,6 @@ async def test_export_by_keyboard(home: Path, tmp_path: Path, monkeypatch: pytes
         await pilot.press("enter")
         await pilot.pause()
         await pilot.press("enter")
-        await until(pilot, lambda: any("Written" in note.message for note in app._notifications))
+        await until(pilot, lambda: any("Saved" in note.message for note in app._notifications))
     (written,) = tmp_path.glob("*.csv")
     assert set(pandas.read_csv(written).split) == {"train", "validation", "test"}

@@ -246,7 +246,7 @@ def test_a_key_moves_the_run_to_the_background(
     assert handed_over(assert_equal(folder, uncut))
 
 
-def test_quitting_leaves_the_run_in_the_background(terminal: Callable[..., Terminal], runs_dir: Path, uncut: RunFolder) -> None:
+def test_quitting_keeps_the_run_training(terminal: Callable[..., Terminal], runs_dir: Path, uncut: RunFolder) -> None:
     shown, folder = training(terminal, runs_dir)
     shown.press("q")
     shown.see("A run is training in this window.", "keep training in the background")

@@ -239,7 +239,7 @@ def test_a_start_that_failed_in_the_form_is_not_told_again(terminal: Callable[..
     shown.press("n")
     shown.see("Data set to train on")
     shown.press(START)
-    shown.see("No run can be made in")
+    shown.see("Cannot create a run in")
     shown.press("\x1b")
     # Back on the first screen, which says what it finds.
     shown.see("cannot be read")

@@ -236,9 +236,9 @@ def test_a_truncated_mnist_is_refused(tmp_path: Path) -> None:
         (["--fast"], "unrecognized arguments: --fast"),
         (["attach"], "The app needs a terminal"),
         (["show"], "the following arguments are required: RUN"),
-        (["show", "nothing"], "There is no run 'nothing' in runs. See: tuitrain runs"),
-        (["show", "../nothing"], "There is no run in ../nothing."),
-        (["stop", "nothing"], "There is no run 'nothing' in runs."),
+        (["show", "nothing"], "No run 'nothing' in runs. See: tuitrain runs"),
+        (["show", "../nothing"], "No run in ../nothing."),
+        (["stop", "nothing"], "No run 'nothing' in runs."),
         (["evaluate", "nothing", "--split", "train"], "invalid choice: 'train'"),
     ],
 )

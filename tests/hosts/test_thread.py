@@ -185,7 +185,7 @@ def test_start_fails_if_the_runs_folder_is_a_file(host: ThreadHost, quick: Quick
     host.start(RunSpec(config=quick(), runs_dir=tmp_path / "file"))
     assert host.join(60)
     assert isinstance(host.error, RunError)
-    assert "No run can be made in" in str(host.error)
+    assert "Cannot create a run in" in str(host.error)
 
 
 WAITS = """

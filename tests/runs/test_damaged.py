@@ -198,7 +198,7 @@ def test_what_leads_out_of_the_folder_is_no_run(place: Path, capsys: pytest.Capt
     for command in ("show", "resume", "stop", "pause", "checkpoint", "evaluate"):
         code, output = said(capsys, place, command, wanted)
         assert code == 2
-        assert "There is no run" in output
+        assert "No run" in output
     assert picture(place) == before
 
 
@@ -213,7 +213,7 @@ def test_nothing_is_written_through_a_link(place: Path, name: str) -> None:
         lambda: resume_in_background(bad),
         lambda: resume_run(bad, lambda *_: None, Inbox(bad)),
     ):
-        with pytest.raises(RunError, match=f"{name} is a link"):
+        with pytest.raises(RunError, match=f"{name} is a symbolic link"):
             attempt()
     assert picture(place) == before
 

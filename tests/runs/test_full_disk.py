@@ -131,7 +131,7 @@ def test_a_disk_that_is_full_to_the_last_byte(quick: Quick, disk: Disk, capsys: 
     filler = disk.fill()
     with pytest.raises(RunError, match=f"cannot be written: {FULL}"):
         resume_run(folder, lambda *_: None, Inbox(folder))
-    with pytest.raises(RunError, match=f"No run can be made in .*: {FULL}"):
+    with pytest.raises(RunError, match=f"Cannot create a run in .*: {FULL}"):
         create_run(RunSpec(config=quick(), runs_dir=disk.path))
     assert main(["resume", folder.id, "--runs-dir", str(disk.path)]) == 2
     assert f"cannot be written: {FULL}" in capsys.readouterr().err

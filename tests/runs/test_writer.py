@@ -42,7 +42,7 @@ def test_the_users_comments_are_kept(tmp_path: Path) -> None:
 
 def test_a_runs_folder_that_cannot_be_made_is_an_error_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RunError, match=r"No run can be made in .*file: .* Choose another folder"):
+    with pytest.raises(RunError, match=r"Cannot create a run in .*file: .* Choose another folder"):
         create(tmp_path / "file", RunInfo(id="", name="one"), Config())
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 

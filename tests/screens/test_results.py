@@ -73,7 +73,7 @@ async def test_more_epochs_after_the_end(write_run: WriteRun, monkeypatch: pytes
         assert isinstance(app.screen, HomeScreen)
 
 
-async def test_resume_of_an_interrupted_run_starts_at_once(write_run: WriteRun, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_interrupted_run_resumes_at_once(write_run: WriteRun, monkeypatch: pytest.MonkeyPatch) -> None:
     spawned: list[int | None] = []
 
     def spawn(_: RunFolder, epochs: int | None) -> None:

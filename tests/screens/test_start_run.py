@@ -80,7 +80,7 @@ async def test_process_that_cannot_be_started_is_told(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
         await form.press("ctrl+r")
         await form.until(lambda: not form.form.line.waiting)
-        assert "No run can be made in" in form.said("message")
+        assert "Cannot create a run in" in form.said("message")
         await form.press("up")
         assert form.form.check_action("start", ())
 

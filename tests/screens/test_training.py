@@ -283,7 +283,7 @@ async def test_too_few_epochs_are_refused_while_they_are_typed(write_run: WriteR
         await pilot.press("2")
         await pilot.pause()
         said = str(app.screen.query_one("#error", Static).content)
-        assert said == "✗ training.epochs = 2 is not allowed: epoch 3 has begun, so it must be at least 3."
+        assert said == "✗ training.epochs = 2 is not allowed: epoch 3 has started, so it must be at least 3."
         await pilot.press("enter")
         await pilot.pause()
         assert isinstance(app.screen, PromptScreen)

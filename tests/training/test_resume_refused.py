@@ -103,7 +103,7 @@ def test_a_damaged_checkpoint_leaves_a_finished_run_unchanged(
     assert DAMAGES[damage] in message
     assert results(finished) == before
     assert finished.state().not_continued == message.removeprefix("tuitrain: ")
-    assert f"not trained on: {finished.state().not_continued}" in finished.log_file.read_text()
+    assert f"not resumed: {finished.state().not_continued}" in finished.log_file.read_text()
     assert not (finished.path / "owner.json").exists()
 
     if checkpoint_file(finished).is_dir():

@@ -54,7 +54,7 @@ def mcnemar_tests(comparison: Comparison, folders: Mapping[str, RunFolder]) -> T
 
 
 def _evaluation(folder: RunFolder) -> Evaluation:
-    folder.refuse_foreign()
+    folder.check_writable()
     evaluation = folder.evaluation("test")
     if evaluation is None:
         id = plain(folder.id)

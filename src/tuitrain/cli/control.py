@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
 
 def require_active(folder: RunFolder) -> RunFolder:
     """Return the folder. Raises RunError if the run is not active."""
-    folder.refuse_foreign()
+    folder.check_writable()
     status = shown_status(folder.state())
     if status not in ("queued", "running", "paused"):
         raise RunError(f"{plain(folder.id)} is not active: it is {status}.")

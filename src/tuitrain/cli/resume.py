@@ -19,7 +19,7 @@ from tuitrain.text import plain
 
 def run(options: argparse.Namespace) -> int:
     folder = find(options.runs_dir, options.name)
-    folder.refuse_foreign()
+    folder.check_writable()
     state = folder.state()
     epochs = _total_epochs(options.epochs, state.epochs)
     status = shown_status(state)

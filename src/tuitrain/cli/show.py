@@ -13,7 +13,7 @@ from tuitrain.config.formatting import format_value
 from tuitrain.runs.catalog.listing import Entry, find
 from tuitrain.runs.catalog.result import result
 from tuitrain.runs.changes import present
-from tuitrain.runs.external import ForeignInfo
+from tuitrain.runs.external import ExternalRunInfo
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import Evaluation
 from tuitrain.text import plain
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
 def _print_settings(console: Console, entry: Entry) -> None:
     info, external = entry.info, entry.folder.read_only
     differing = ", ".join(f"{key}={format_value(value)}" for key, value in summary.settings(entry).items())
-    if isinstance(info, ForeignInfo):
+    if isinstance(info, ExternalRunInfo):
         tags = ", ".join(f"{tag} ({points:,})" for tag, points in info.curves.items())
         console.print(Text(f"TensorBoard event files of another tool: {plain(tags, 2000) or 'no scalars'}"))
     else:

@@ -25,7 +25,7 @@ def resume_in_background(folder: RunFolder, epochs: int | None = None, since: in
     `since` is the offset in the control file from which the process reads commands; None: its end. Raise RunError if
     the process cannot be started, or ends without training the run.
     """
-    folder.refuse_links()
+    folder.check_links()
     arguments = ["work", str(folder.path.absolute())]
     arguments += ["--epochs", str(epochs)] if epochs else []
     arguments += ["--since", str(since)] if since is not None else []

@@ -18,7 +18,7 @@ def evaluate_checkpoint(
 
     Raise TuitrainError if the run, its data or the checkpoint is missing or invalid.
     """
-    folder.refuse_foreign()
+    folder.check_writable()
     check_value("training.device", device)
     with LogCapture():
         progress("loading torch", None)

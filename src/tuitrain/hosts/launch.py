@@ -77,7 +77,7 @@ def resume_run(folder: RunFolder, progress: ProgressCallback, inbox: Inbox, epoc
     process owns the run. Raise it also if a run that had already ended cannot be prepared, and keep that end. The
     state of the run records all other failures.
     """
-    folder.refuse_links()
+    folder.check_links()
     state, config = folder.state(), folder.config()
     _check_and_keep_paused(folder, state, inbox, epochs)
     with LogCapture() as capture:
@@ -119,8 +119,8 @@ def _load_training(writer: RunWriter, progress: ProgressCallback) -> None:
     except BaseException as error:
         if isinstance(error, (ImportError, OSError)):
             reason = f"torch cannot be loaded: {type(error).__name__}: {plain(error, 200)}"
-            if writer.taken_up:
-                writer.put_back(reason)
+            if writer.resumed:
+                writer.restore_state(reason)
             else:
                 writer.end(status="failed", reason=reason, ended=time.time())
         writer.close()
@@ -136,7 +136,7 @@ def resume_stacked_runs(runs: Sequence[tuple[RunFolder, Inbox]], on_end: Callabl
     with ExitStack() as owned:
         writers = []
         for folder, inbox in runs:
-            folder.refuse_links()
+            folder.check_links()
             _check_and_keep_paused(folder, folder.state(), inbox, None)
             writer = RunWriter(folder)
             owned.callback(writer.close)

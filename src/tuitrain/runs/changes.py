@@ -1,4 +1,4 @@
-"""What a user changed of a run on the way; its config.toml stays what the run was started with."""
+"""The settings that a user changed while a run was active. config.toml keeps those the run was started with."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from tuitrain.text import utf8_locale
 
 
 class Changed(Struct, frozen=True):
-    """The value that a setting had at the start, and its present one, which is the same where it was changed back."""
+    """The value of a setting at the start and now; both are equal if the user changed it back."""
 
     start: Any
     now: Any
@@ -24,7 +24,7 @@ class Changed(Struct, frozen=True):
 
 
 def changes(config: Config, state: State) -> dict[str, Changed]:
-    """By key."""
+    """Return the changed settings by key."""
     found = {}
     if state.lr is not None:
         found["optimizer.lr"] = Changed(config.optimizer.lr, state.lr)
@@ -34,10 +34,10 @@ def changes(config: Config, state: State) -> dict[str, Changed]:
 
 
 def at_start(value: Any) -> Any:
-    """A setting's value as config.toml has it."""
+    """Return the value of a setting at the start of the run."""
     return value.start if isinstance(value, Changed) else value
 
 
 def present(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The values, now, of those that were changed."""
+    """Return the current values of the changed settings."""
     return {key: value.now for key, value in settings.items() if isinstance(value, Changed)}

@@ -1,4 +1,4 @@
-"""Commands to a running loop, appended by anyone and read by the loop."""
+"""Commands to the loop of an active run. Any process may append them to the control file; the loop reads them."""
 
 import getpass
 import os
@@ -19,13 +19,15 @@ CommandName = Literal["stop", "pause", "resume", "checkpoint", "lr", "epochs", "
 COMMANDS: tuple[str, ...] = get_args(CommandName)
 # The settings that a command changes.
 KEYS: dict[CommandName, str] = {"lr": "optimizer.lr", "epochs": "training.epochs"}
-# Seconds that a loop is given to answer, which it does at once where it trains or is paused.
-PATIENCE, LOOK = 3.0, 0.05
+# Seconds to wait for the answer of a loop, and between two reads. A loop that trains or is paused answers at once.
+ANSWER_SECONDS, READ_INTERVAL = 3.0, 0.05
 
 
 class Command(Struct, frozen=True):
-    """`value` is the new learning rate of `lr`, the new number of epochs of `epochs`, else None; `reason` is said of a
-    run that is stopped."""
+    """`value` is the new learning rate for `lr`, the new number of epochs for `epochs`, and None otherwise.
+
+    A stopped run records `reason`.
+    """
 
     name: CommandName
     time: float
@@ -34,14 +36,14 @@ class Command(Struct, frozen=True):
     reason: str = ""
 
 
-# Commands are short: what is read of the file at once, and what of a line without an end is read at all.
+# The number of bytes read at once. A longer line is no command.
 CHUNK = 2**20
 _decode = msgspec.json.Decoder(Command).decode
 
 
 def send(folder: RunFolder, name: CommandName, value: float | None = None) -> None:
-    """Raises RunError where the command cannot be written."""
-    folder.refuse_links()
+    """Append a command to the control file. Raises RunError if it cannot be written."""
+    folder.check_links()
     line = msgspec.json.encode(Command(name, time.time(), value, f"{_user()}@{platform.node()}")) + b"\n"
     try:
         descriptor = os.open(folder.control_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o644)
@@ -54,27 +56,32 @@ def send(folder: RunFolder, name: CommandName, value: float | None = None) -> No
 
 
 def accepted(name: CommandName, value: float | None, begun: int) -> Any:
-    """What a run that has begun so many epochs sets for a command of `KEYS`. Raises ConfigError where it refuses."""
+    """Return the valid setting for a command in `KEYS`. Raises ConfigError if the run must refuse it.
+
+    `begun` is the number of epochs that have started.
+    """
     key = KEYS[name]
-    found = check_value(key, int(value) if name == "epochs" and value is not None and value % 1 == 0 else value)
-    if name == "epochs" and found < begun:
+    setting = check_value(key, int(value) if name == "epochs" and value is not None and value % 1 == 0 else value)
+    if name == "epochs" and setting < begun:
         raise ConfigError(
-            f"{key} = {found} is not allowed: epoch {begun} has begun, so it must be at least {begun}.", key=key
+            f"{key} = {setting} is not allowed: epoch {begun} has started, so it must be at least {begun}.", key=key
         )
-    return found
+    return setting
 
 
-def ask(folder: RunFolder, name: CommandName, value: float, patience: float = PATIENCE) -> Event | None:
-    """Send a command of `KEYS`, and wait a moment for the loop's answer, which is `refused` or the command's name; None
-    where there was none yet. Raises RunError as `send`."""
+def ask(folder: RunFolder, name: CommandName, value: float, timeout: float = ANSWER_SECONDS) -> Event | None:
+    """Send a command in `KEYS` and return the loop's answer: an event named `refused` or like the command.
+
+    Return None if there is no answer within `timeout` seconds. Raises RunError like `send`.
+    """
     if not folder.metrics_file.is_file():
         raise RunError(f"{folder.metrics_file.name} is missing.")
     with folder.metrics_file.open("rb") as rows:
         rows.seek(0, os.SEEK_END)
         send(folder, name, value)
-        deadline, rest = time.monotonic() + patience, b""
+        deadline, rest = time.monotonic() + timeout, b""
         while time.monotonic() < deadline:
-            time.sleep(LOOK)
+            time.sleep(READ_INTERVAL)
             *lines, rest = (rest + rows.read()).split(b"\n")
             for row in map(_row, lines):
                 if isinstance(row, Event) and row.name in (name, "refused") and row.value == value:
@@ -98,26 +105,25 @@ def _user() -> str:
 
 
 class Inbox:
-    """The commands that came since the last look; those of before it was opened, or before the place `since` in the
-    file, are passed over.
+    """Reads the commands of a run that are appended after the inbox was created, or after byte `since` of the file.
 
-    `put` is for the process that trains: signals, and an app that is left.
+    `put` adds commands of the training process itself: those of signals and of the app when it quits.
     """
 
     def __init__(self, folder: RunFolder, since: int | None = None) -> None:
-        self._own: deque[Command] = deque()
-        self._kept: list[Command] = []
+        self._local: deque[Command] = deque()
+        self._pending: list[Command] = []
         self._path = folder.control_file
         self._offset = self._size() if since is None else since
 
     @property
     def read_to(self) -> int:
-        """The place in the file that another process is to read on from."""
+        """The byte offset from which another process must continue to read."""
         return self._offset
 
     def put(self, name: CommandName, reason: str = "") -> None:
-        """From any thread, or a signal handler."""
-        self._own.append(Command(name, time.time(), None, f"process {os.getpid()}", reason))
+        """Add a command. Safe to call from any thread and from signal handlers."""
+        self._local.append(Command(name, time.time(), None, f"process {os.getpid()}", reason))
 
     def _size(self) -> int:
         try:
@@ -126,23 +132,23 @@ class Inbox:
             return 0
 
     def new(self) -> list[Command]:
-        """Lines that are no commands are passed over; a line without its end waits."""
-        kept, self._kept = self._kept, []
-        return kept + self._came()
+        """Return the new commands. Invalid lines are skipped; an incomplete line waits for the next call."""
+        pending, self._pending = self._pending, []
+        return pending + self._read_new()
 
     def leaving(self) -> bool:
-        """Whether a stop or a hand-over is among what came; all of it stays to be read."""
-        self._kept += self._came()
-        return any(command.name in ("stop", "detach") for command in self._kept)
+        """Return whether a stop or detach command is waiting, without removing it."""
+        self._pending += self._read_new()
+        return any(command.name in ("stop", "detach") for command in self._pending)
 
-    def _came(self) -> list[Command]:
-        own = [self._own.popleft() for _ in range(len(self._own))]
-        return own + self._from_file()
+    def _read_new(self) -> list[Command]:
+        local = [self._local.popleft() for _ in range(len(self._local))]
+        return local + self._from_file()
 
     def _from_file(self) -> list[Command]:
         size = self._size()
         if size < self._offset:
-            # The file was removed and made anew.
+            # The file was removed and created again.
             self._offset = 0
         if size <= self._offset:
             return []
@@ -151,16 +157,16 @@ class Inbox:
                 file.seek(self._offset)
                 chunk = file.read(CHUNK)
         except OSError:
-            # A file that is not the loop's to read must not end the run.
+            # An unreadable control file must not end the run.
             return []
-        whole, newline, _ = chunk.rpartition(b"\n")
+        complete, newline, _ = chunk.rpartition(b"\n")
         if not newline:
-            # A line that fills a chunk is none of ours.
+            # A line that fills a whole chunk is no command.
             self._offset += CHUNK if len(chunk) == CHUNK else 0
             return []
-        self._offset += len(whole) + 1
+        self._offset += len(complete) + 1
         commands = []
-        for line in whole.split(b"\n"):
+        for line in complete.split(b"\n"):
             try:
                 commands.append(_decode(line))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""Small files, written whole or not at all, and read with a limit."""
+"""Write small files atomically, and read them up to a size limit."""
 
 import os
 from contextlib import suppress
@@ -15,7 +15,7 @@ LARGEST = 64 * 2**20
 
 
 def replace(path: Path, content: bytes, *, sync: bool = False) -> None:
-    """Readers see the old file or the new one, never a part; `sync` makes that true of a power cut, too."""
+    """Replace a file atomically: readers see the old or the new content; with `sync`, also after a power failure."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -33,14 +33,14 @@ def replace(path: Path, content: bytes, *, sync: bool = False) -> None:
 
 
 def overwrite(path: Path, content: bytes) -> None:
-    """Where no new file has room any more: into the blocks that the old one has. Raises OSError."""
+    """Write into the existing blocks of a file, for a disk that is full. Raises OSError."""
     with path.open("r+b") as file:
         file.write(content)
         file.truncate()
 
 
 def sync_folder(folder: Path) -> None:
-    """A rename is on disk only once its folder is."""
+    """Write a folder to disk: a rename is not durable before that."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -49,7 +49,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def read(path: Path) -> bytes:
-    """Raises RunError for a file that is missing, unreadable, no plain file or larger than any of ours."""
+    """Return the content of a regular file of at most `LARGEST` bytes. Raises RunError."""
     try:
         if not path.is_file():
             raise RunError(f"{plain(path.name)} is missing.")
@@ -61,7 +61,7 @@ def read(path: Path) -> bytes:
 
 
 def read_json(path: Path, kind: type[T]) -> T:
-    """Raises RunError where the file is missing or is not what it should be."""
+    """Decode a JSON file. Raises RunError if it is missing or invalid."""
     try:
         return msgspec.json.decode(read(path), type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""The files of one run, and reading them."""
+"""Paths and contents of a run folder."""
 
 import os
 import re
@@ -21,7 +21,7 @@ _ID = re.compile(r"\d{8}-\d{6}-.*[0-9a-f]{4}$")
 
 
 def slug(text: str) -> str:
-    """`text` as a part of a file's name: lower case, digits, dashes; at most 40 characters, perhaps none."""
+    """Return `text` for use in a file name: lower case letters, digits and dashes, 0 to 40 characters."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].rstrip("-")
 
 
@@ -31,7 +31,7 @@ def new_id(name: str, now: float | None = None) -> str:
 
 
 class _Inside:
-    """A path in the folder, made when it is asked for: a list of thousands of runs needs few of them."""
+    """A path in the run folder, created on access: a list of thousands of runs uses few of them."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -41,7 +41,7 @@ class _Inside:
 
 
 class RunFolder:
-    """Paths and contents of one run's folder; every read raises RunError with a reason where it must fail."""
+    """Paths and contents of a run folder. Every method that reads raises RunError if a file is missing or damaged."""
 
     config_file = _Inside("config.toml")
     info_file = _Inside("run.json")
@@ -51,7 +51,7 @@ class RunFolder:
     log_file = _Inside("log.txt")
     evaluations = _Inside("evaluation")
     checkpoints = _Inside("checkpoints")
-    # Whether another tool wrote the run, see `refuse_foreign`.
+    # Whether another tool wrote the run; see `check_writable`.
     read_only = False
 
     def __init__(self, path: Path) -> None:
@@ -59,11 +59,10 @@ class RunFolder:
         self.id = path.name
 
     def name(self) -> str:
-        """Raises RunError."""
         return self.info().name
 
     def stamp(self) -> Stamp:
-        """Another value whenever what a list of runs shows may have changed."""
+        """Return a value that changes whenever the entry of the run in a list of runs may have changed."""
         stamps = []
         for name in ("state.json", "run.json", "config.toml"):
             try:
@@ -74,14 +73,14 @@ class RunFolder:
         return tuple(stamps)
 
     def advance(self, seconds: float) -> bool:  # noqa: ARG002
-        """Read ahead for about so long what takes time to read; whether all of it is read."""
+        """Read slow content in advance for about `seconds`; return whether all of it is read."""
         return True
 
     def forget(self) -> None:
-        """What was read ahead."""
+        """Drop the content that `advance` read."""
 
-    def refuse_foreign(self) -> None:
-        """Raises RunError where another tool wrote the run, which then is only read."""
+    def check_writable(self) -> None:
+        """Raise RunError if another tool wrote the run: tuitrain only reads such runs."""
 
     def info(self) -> RunInfo:
         info = read_json(self.info_file, RunInfo)
@@ -95,25 +94,30 @@ class RunFolder:
     def config(self) -> Config:
         return parse_config(read(self.config_file))
 
-    def refuse_links(self) -> None:
-        """Raises RunError where a file that grows is a link: what is written to a run stays in its folder, whoever made
-        the folder. And where it is another tool's."""
-        self.refuse_foreign()
+    def check_links(self) -> None:
+        """Raise RunError if another tool wrote the run, or if a file that grows is a symbolic link.
+
+        A run folder from elsewhere must not make tuitrain write outside of it.
+        """
+        self.check_writable()
         for path in (self.metrics_file, self.control_file, self.log_file):
             if path.is_symlink():
-                raise RunError(f"{path.name} is a link, and a run writes only into its own folder.")
+                raise RunError(f"{path.name} is a symbolic link, but a run only writes to files in its own folder.")
 
     def evaluation(self, split: str, checkpoint: str = "last") -> Evaluation | None:
-        """None where that was not evaluated. What is returned is square, and speaks only of classes that it names."""
+        """Return an evaluation, or None if it does not exist.
+
+        Its confusion matrix is square, and all class indices are valid.
+        """
         path = self._evaluation_file(split, checkpoint)
         if not os.path.lexists(path):
             return None
         evaluation = read_json(path, Evaluation)
-        known = range(len(evaluation.classes))
-        if {len(evaluation.confusion), *map(len, evaluation.confusion)} != {len(known)} or any(
-            sample.true not in known or sample.predicted not in known for sample in evaluation.worst
+        classes = range(len(evaluation.classes))
+        if {len(evaluation.confusion), *map(len, evaluation.confusion)} != {len(classes)} or any(
+            sample.true not in classes or sample.predicted not in classes for sample in evaluation.worst
         ):
-            raise RunError(f"{path.name} is damaged: its classes and its counts do not fit.")
+            raise RunError(f"{path.name} is damaged: its classes do not match its counts.")
         return evaluation
 
     def write_evaluation(self, evaluation: Evaluation) -> None:
@@ -125,7 +129,7 @@ class RunFolder:
 
 
 def parse_config(content: bytes) -> Config:
-    """What a run's config.toml says. Raises RunError."""
+    """Return the settings of a run from the content of its config.toml. Raises RunError."""
     try:
         return loads(content.decode(), "config.toml")
     except (ConfigError, UnicodeDecodeError) as error:
@@ -133,28 +137,28 @@ def parse_config(content: bytes) -> Config:
 
 
 def shown_status(state: State) -> ShownStatus:
-    """The state's status; `interrupted` where it says that the run goes on and its process is gone."""
+    """Return the status of the run: `interrupted` if the run is active but its process no longer exists."""
     if state.active and not alive(state.process, state.heartbeat):
         return "interrupted"
     return state.status
 
 
 def folders(runs_dir: Path) -> Iterator[RunFolder]:
-    """The run folders below `runs_dir`, newest first by name; folders that hold nothing of a run are passed over."""
+    """Yield the run folders in `runs_dir`, newest first by name; skip other folders."""
     try:
-        with os.scandir(runs_dir) as found:
-            inside = sorted(found, key=lambda one: one.name, reverse=True)
+        with os.scandir(runs_dir) as items:
+            newest_first = sorted(items, key=lambda item: item.name, reverse=True)
     except FileNotFoundError:
         return
     except OSError as error:
         raise RunError(f"The runs folder {plain(runs_dir)} cannot be read: {error.strerror}.") from None
-    for one in inside:
-        if not one.name.startswith(".") and not one.is_symlink() and holds_a_run(path := runs_dir / one.name):
+    for item in newest_first:
+        if not item.name.startswith(".") and not item.is_symlink() and is_run_folder(path := runs_dir / item.name):
             yield RunFolder(path)
 
 
-def holds_a_run(path: Path) -> bool:
-    """Whether anything of a run is in it, or at least its name is a run's and no other tool's files are in it."""
+def is_run_folder(path: Path) -> bool:
+    """Return whether a folder contains files of a run, or is named like one and contains no event files."""
     if any(os.path.lexists(f"{path}/{name}") for name in ("run.json", "state.json", "config.toml", "metrics.jsonl")):
         return True
     try:

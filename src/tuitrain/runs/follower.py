@@ -1,4 +1,4 @@
-"""Reading a run as it grows: live, finished or copied from elsewhere, all the same way."""
+"""Read a run while it grows. Finished and copied runs are read in the same way."""
 
 import time
 from array import array
@@ -26,14 +26,15 @@ LONGEST = 64 * CHUNK
 LOG_LINES = 2000
 _NAN = float("nan")
 
-
-# Columns that something may be drawn along.
+# Columns that can be an x axis, and therefore must not decrease.
 _CLOCKS = ("seconds", "time")
 
 
 class Curve:
-    """Columns of numbers, one entry a row; what was not finite or not there is NaN. Steps ascend, and so do times, also
-    where a clock was set back. `changes` is another number whenever anything has changed."""
+    """Columns of numbers with one entry per row; missing and non-finite values are NaN.
+
+    Steps ascend. Times never decrease, even if the clock was set back. `changes` increases with every change.
+    """
 
     def __init__(self, *extra: str) -> None:
         self.changes = 0
@@ -47,7 +48,7 @@ class Curve:
         return self.columns[name]
 
     def only(self, column: str) -> "Curve":  # noqa: ARG002
-        """Without the rows that can have no value there."""
+        """Return the curve without the rows that have no value in `column`."""
         return self
 
     def add(self, step: int, **values: float | None) -> None:
@@ -60,7 +61,7 @@ class Curve:
             column.append(_NAN if value is None else value)
 
     def extend(self, steps: Sequence[int], rows: Sequence[Row]) -> None:
-        """A column at a time, which is many times faster than a row at a time."""
+        """Append many rows, column by column, which is many times faster than row by row."""
         self.changes += 1
         self.step.extend(steps)
         for name, column in self.columns.items():
@@ -74,7 +75,7 @@ class Curve:
                 column.extend([_NAN if value is None else value for value in values])
 
     def cut(self, step: int) -> None:
-        """Forget all beyond `step`."""
+        """Remove all rows after `step`."""
         self.changes += 1
         keep = bisect_right(self.step, step)
         del self.step[keep:]
@@ -83,18 +84,21 @@ class Curve:
 
 
 def ascending(values: Sequence[float], last: float) -> Sequence[float]:
-    """With each that is below one before it, or below `last`, as high as that."""
+    """Return the running maximum of `values`, starting at `last`."""
     if all(map(le, [last, *values], values)):
         return values
     return list(accumulate([last, *values], max))[1:]
 
 
 class Follower:
-    """All that is known of a run; `poll` reads what is new. Never raises for a damaged run: see `problem`."""
+    """The content of a run; `poll` reads new content. A damaged run sets `problem` instead of raising."""
 
     def __init__(self, folder: RunFolder, *, brief: bool = False, log_from: int = 0) -> None:
-        """`brief`: without log, layers and the train rows' epochs, which take time and memory; `log_from`: the byte
-        from which the log is read."""
+        """Follow `folder`.
+
+        With `brief`, skip the log, the norms per layer and the epochs of training rows, which take time and memory.
+        `log_from` is the byte offset at which to start reading the log.
+        """
         self.folder = folder
         self._brief = brief
         self.info = RunInfo(id=folder.id, name=folder.id)
@@ -102,7 +106,7 @@ class Follower:
         self.state = State()
         self.problem = ""
         self.behind = False
-        """Whether the last `poll` has left something unread."""
+        """Whether the last `poll` left content unread."""
         self.damaged_rows = 0
         self.train = Curve("lr", "grad_norm")
         if brief:
@@ -122,16 +126,16 @@ class Follower:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All that is known, by key."""
+        """The known settings by key."""
         return {} if self.status == "damaged" else settings_of(self.info, self.config)
 
     @property
     def changes(self) -> dict[str, Changed]:
-        """The settings that were changed on the way, by key."""
+        """The settings changed while the run was active, by key."""
         return {} if self.problem or self.folder.read_only else changes(self.config, self.state)
 
     def poll(self, budget: float = 0.05) -> bool:
-        """Whether anything was new; reads for about `budget` seconds, so that the rest comes with later calls."""
+        """Read new content for about `budget` seconds; return whether there was any. Later calls read the rest."""
         deadline = time.monotonic() + budget
         try:
             self._load()
@@ -161,7 +165,7 @@ class Follower:
         self.state = self.folder.state()
         self._state_stamp = stamp
         if not self.info.device:
-            # Filled in once the run is prepared.
+            # The loop fills this in after preparing the run.
             self.info = self.folder.info()
         return True
 
@@ -179,16 +183,18 @@ class Follower:
         while True:
             before = self._offset
             lines, self._offset = self._tail(self.folder.metrics_file, before)
-            self._take_lines(lines)
-            # Less than a chunk is all that there is.
+            self._add_lines(lines)
+            # A chunk that is not full was the rest of the file.
             self.behind = self._offset - before > CHUNK // 2
             news |= bool(lines)
             if not lines or time.monotonic() > deadline:
                 return news
 
     def _tail(self, path: Path, offset: int) -> tuple[list[bytes], int]:
-        """The whole lines after `offset`, a chunk at a time, and where they end; a torn last line waits. A line too
-        long to be one of ours is passed over."""
+        """Return the complete lines of one chunk after `offset`, and the offset at which they end.
+
+        An incomplete last line waits for the next call. A line longer than any that tuitrain writes is skipped.
+        """
         try:
             if not path.is_file():
                 return [], offset
@@ -207,24 +213,24 @@ class Follower:
             return ([b""], offset + len(chunk)) if len(chunk) >= LONGEST else ([], offset)
         return whole.split(b"\n"), offset + len(whole) + 1
 
-    def _take_lines(self, lines: list[bytes]) -> None:
-        """All at once where they are whole; line by line where one is damaged."""
+    def _add_lines(self, lines: list[bytes]) -> None:
+        """Decode all lines at once, or line by line if one of them is damaged."""
         try:
             rows = decode_lines(b"\n".join(lines))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             rows = []
         if len(rows) != len(lines):
             for line in lines:
-                self._take(line)
+                self._add_line(line)
             return
         for kind, group in groupby(rows, type):
-            same = list(group)
-            if kind is not Train or not self._take_many(same):
-                for row in same:
-                    self._take_row(row)
+            group_rows = list(group)
+            if kind is not Train or not self._extend_train(group_rows):
+                for row in group_rows:
+                    self._add_row(row)
 
-    def _take_many(self, rows: list[Row]) -> bool:
-        """Whether the rows of training just follow what is there, each with what the first has, and are taken."""
+    def _extend_train(self, rows: list[Row]) -> bool:
+        """Append training rows at once; return False if steps do not ascend or the number of layers changes."""
         steps = [row.step for row in rows]
         last = self.train.step[-1] if self.train.step else -1
         if not all(map(lt, [last, *steps], steps)):
@@ -237,17 +243,17 @@ class Follower:
             column.extend([_NAN if value is None else value for value in values])
         return True
 
-    def _take(self, line: bytes) -> None:
+    def _add_line(self, line: bytes) -> None:
         try:
             row = decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self.damaged_rows += 1
             return
-        self._take_row(row)
+        self._add_row(row)
 
-    def _take_row(self, row: Row) -> None:
+    def _add_row(self, row: Row) -> None:
         if isinstance(row, Train):
-            self._take_train(row)
+            self._add_train(row)
         elif isinstance(row, Evaluated):
             curve = self.evaluations.get(row.split)
             if curve is not None and (not curve.step or row.step > curve.step[-1]):
@@ -256,11 +262,11 @@ class Follower:
         else:
             if row.name == "continued":
                 self._cut(row.step)
-            # What was done after the last checkpoint is done again.
+            # A resumed run repeats the steps after its last checkpoint, and their events.
             if row.name != "drop" or all((event.name, event.step) != ("drop", row.step) for event in self.events):
                 self.events.append(row)
 
-    def _take_train(self, row: Train) -> None:
+    def _add_train(self, row: Train) -> None:
         if self.train.step and row.step <= self.train.step[-1]:
             return
         self.train.add(row.step, epoch=row.epoch, seconds=row.seconds, time=row.time, loss=row.loss,
@@ -279,5 +285,5 @@ class Follower:
             del column[len(self.train) :]
         for curve in self.evaluations.values():
             curve.cut(step)
-        # What the loop does of itself, it does again; what people did, they did.
+        # The loop repeats its own events, but not those that users caused.
         self.events = [event for event in self.events if event.step <= step or event.name != "drop"]

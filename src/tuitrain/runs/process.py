@@ -1,4 +1,4 @@
-"""Which process writes a run, and whether it still lives."""
+"""Identify a process, and find out whether it still exists."""
 
 import os
 import platform
@@ -8,14 +8,16 @@ from pathlib import Path
 
 from msgspec import Struct
 
-# On another machine, or in another container, nothing but the heartbeat can be seen; a silence this long means that
-# the run is gone.
+# Only the heartbeat of a process on another machine or in another container is visible. After this many seconds without
+# one, the process counts as gone.
 SILENCE = 300.0
 
 
 class Process(Struct, frozen=True):
-    """`boot` and `born` tell a process from a later one with the same pid, also after a reboot; `space` is the
-    container whose numbers the pid is one of, empty where there are none."""
+    """`boot` and `born` distinguish a process from a later one with the same pid, also after a reboot.
+
+    `space` is the pid namespace, such as that of a container; empty if the system has none.
+    """
 
     host: str
     boot: str
@@ -43,7 +45,7 @@ def _space() -> str:
 
 
 def _born(pid: int) -> float | None:
-    """When the process began, in a unit of its own; None where there is no such process or it is a zombie."""
+    """Return the start time of a process in a system-dependent unit; None if it does not exist or is a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return None if fields[0] in "ZX" else float(fields[19])
@@ -66,7 +68,8 @@ def this_process() -> Process:
 
 
 def alive(process: Process | None, heartbeat: float) -> bool:
-    """Whether the process still runs; seen from another host, whether its heartbeat is recent."""
+    """Return whether the process exists; on another machine or in another container, whether its heartbeat is
+    recent."""
     if process is None:
         return False
     if process.host != platform.node():
@@ -74,6 +77,6 @@ def alive(process: Process | None, heartbeat: float) -> bool:
     if process.boot != _boot():
         return False
     if process.space != _space():
-        # A container that shares the machine's name; its processes have other numbers here.
+        # A container with the same host name; its pids mean nothing here.
         return time.time() - heartbeat < SILENCE
     return _born(process.pid) == process.born

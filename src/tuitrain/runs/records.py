@@ -1,4 +1,4 @@
-"""What the JSON files of a run folder hold. Times are seconds since 1970, durations seconds."""
+"""The contents of the JSON files in a run folder. Times are in seconds since 1970, durations in seconds."""
 
 from math import exp, isfinite
 from typing import Annotated, Literal
@@ -8,27 +8,27 @@ from msgspec import Meta, Struct, field
 from tuitrain.runs.process import Process
 
 FORMAT = 1
-# Numbers that a file may hold: a float can stand for each of them.
+# Integers that a float represents exactly.
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Status = Literal["queued", "running", "paused", "finished", "stopped", "failed"]
-# `interrupted` is never written: it is what a run is whose file says running and whose process is gone.
+# `interrupted` is never written: it is the status of an active run whose process no longer exists.
 ShownStatus = Literal["queued", "running", "paused", "finished", "stopped", "failed", "interrupted", "damaged"]
 
 
 class Score(Struct, frozen=True):
-    """`accuracy` is a fraction 0..1; `loss` is None where it was not finite."""
+    """`accuracy` is a fraction from 0 to 1; `loss` is None if it was not finite."""
 
     loss: float | None
     accuracy: float
 
     @property
     def measured(self) -> float | None:
-        """The accuracy; None where another tool's run has none, which then is NaN."""
+        """The accuracy, or None if it is NaN, as for another tool's run without one."""
         return self.accuracy if isfinite(self.accuracy) else None
 
 
 class Best(Struct, frozen=True):
-    """The epoch with the lowest validation loss so far; `test` is measured at the end of the run."""
+    """The epoch with the lowest validation loss so far; `test` is evaluated at the end of the run."""
 
     epoch: Count
     step: Count
@@ -37,7 +37,7 @@ class Best(Struct, frozen=True):
 
 
 class RunInfo(Struct, kw_only=True):
-    """run.json: who the run is and what it was made with."""
+    """run.json: identity of the run and the hardware, software, model and data it uses."""
 
     id: str
     name: str
@@ -65,9 +65,12 @@ class RunInfo(Struct, kw_only=True):
 
 
 class State(Struct, kw_only=True):
-    """state.json: where the run stands. `epoch` counts whole epochs, `steps` is the whole run's, `seconds` is training
-    time alone, `memory` bytes; `lr` is the learning rate that a user has set on the way, `not_continued` why the last
-    attempt to train the run on came to nothing."""
+    """state.json: the progress of the run.
+
+    `epoch` counts complete epochs, `steps` is the total of the run, `seconds` is time spent in training steps and
+    `memory` is in bytes. `lr` is the learning rate that a user set while the run was active. `not_continued` is the
+    reason why the last attempt to resume the run failed.
+    """
 
     status: Status = "queued"
     phase: str = ""
@@ -93,7 +96,7 @@ class State(Struct, kw_only=True):
 
     @property
     def begun(self) -> int:
-        """Epochs, with the one under way."""
+        """The number of epochs that have started."""
         return max(self.epoch, -(-self.step // self.steps_per_epoch)) if self.steps_per_epoch else self.epoch
 
     @property
@@ -102,9 +105,9 @@ class State(Struct, kw_only=True):
 
 
 class Sample(Struct, frozen=True):
-    """An image of the split, drawn small: `pixels` are height * width * channels bytes, channels 1 or 3.
+    """A thumbnail of an image of the split: `pixels` has height * width * channels bytes, with 1 or 3 channels.
 
-    `probability` is that of the class `predicted`; `loss` is None where it was not finite, or not kept.
+    `probability` is that of the class `predicted`; `loss` is None if it was not finite or not stored.
     """
 
     index: Count
@@ -123,11 +126,11 @@ class Sample(Struct, frozen=True):
 
 
 class Evaluation(Struct, frozen=True, kw_only=True):
-    """evaluation/*.json: `confusion[true][predicted]` counts images; `worst` are wrong answers, the highest loss
-    first: the worst of all and the worst of each of the most frequent pairs.
+    """evaluation/*.json: `confusion[true][predicted]` counts images.
 
-    `true` and `predicted` are the class numbers of all images in the split's order, (N,) uint16 little-endian: two runs
-    are compared image by image.
+    `worst` contains the wrong predictions with the highest loss, overall and of each of the most frequently confused
+    pairs, highest loss first. `true` and `predicted` are the class indices of all images in the order of the split,
+    (N,) uint16 little-endian, so that two runs can be compared image by image.
     """
 
     split: Literal["validation", "test"]

@@ -1,4 +1,4 @@
-"""The rows of metrics.jsonl. A step is one update of the weights; steps and epochs count from 1."""
+"""The rows of metrics.jsonl. Steps (weight updates) and epochs count from 1."""
 
 from typing import Annotated, Literal
 
@@ -12,10 +12,10 @@ Split = Literal["train", "validation", "test"]
 
 
 class Train(Struct, frozen=True, tag="train", tag_field="kind", omit_defaults=True):
-    """Means over the steps since the row before.
+    """Means over the steps since the previous row.
 
-    `loss` is None where it was not finite; `layers` are the gradient's norms per layer at this step, in the order
-    of `RunInfo.layers`; `seconds` is training time alone; `time` is seconds since 1970.
+    `loss` is None if it was not finite. `layers` contains the gradient norm of each layer at this step, in the order of
+    `RunInfo.layers`. `seconds` is the time spent in training steps; `time` is in seconds since 1970.
     """
 
     step: Count
@@ -30,7 +30,7 @@ class Train(Struct, frozen=True, tag="train", tag_field="kind", omit_defaults=Tr
 
 
 class Evaluated(Struct, frozen=True, tag="evaluation", tag_field="kind", omit_defaults=True):
-    """A whole pass over a split without gradients, after `step`; `best`: the best validation so far."""
+    """An evaluation of a split after `step`; `best` marks the lowest validation loss so far."""
 
     split: Split
     step: Count
@@ -43,9 +43,9 @@ class Evaluated(Struct, frozen=True, tag="evaluation", tag_field="kind", omit_de
 
 
 class Event(Struct, frozen=True, tag="event", tag_field="kind", omit_defaults=True):
-    """What happened to the run after `step`: started, paused, resumed, lr, checkpoint, stopped, …
+    """An event after `step`: started, paused, resumed, lr, checkpoint, stopped, …
 
-    After `continued` the rows that follow take the place of all earlier rows beyond `step`.
+    The rows after a `continued` event replace all earlier rows after its `step`.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A run's rows as one table: a line an observation, as pandas, R and spreadsheets read it."""
+"""Write the rows of a run as one CSV table in long format, as pandas, R and spreadsheets read it."""
 
 import csv
 from array import array
@@ -13,7 +13,7 @@ COLUMNS = ("epoch", "seconds", "time", "loss", "accuracy", "best", "lr", "grad_n
 
 
 def write(path: Path, run: Follower) -> None:
-    """By steps, training before evaluations; a number that is not known or not finite is empty. Raises OSError."""
+    """Write the rows by step, training before evaluation; unknown and non-finite numbers are empty. Raises OSError."""
     layers = [
         f"grad_norm.{plain(run.info.layers[layer]) if layer < len(run.info.layers) else layer}"
         for layer in range(len(run.layers))
@@ -24,18 +24,18 @@ def write(path: Path, run: Follower) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["split", "step", *COLUMNS, *layers])
-        # Sorting keeps the order of what has the same step.
+        # Sorting is stable: training rows stay before evaluations of the same step.
         for _, line in sorted(lines, key=lambda pair: pair[0]):
             table.writerow(line + [""] * (len(layers) - len(line) + len(COLUMNS) + 2))
 
 
 def _lines(split: str, curve: Curve, layers: "list[array[float]]") -> Iterator[tuple[int, list[object]]]:
     columns = [curve.columns.get(name) for name in COLUMNS]
-    for place, step in enumerate(curve.step):
-        numbers = [None if column is None else column[place] for column in (*columns, *layers)]
+    for index, step in enumerate(curve.step):
+        numbers = [None if column is None else column[index] for column in (*columns, *layers)]
         yield step, [split, step, *("" if value is None or not isfinite(value) else _short(value) for value in numbers)]
 
 
 def _short(value: float) -> float | int:
-    """Epochs without a point."""
+    """Return whole numbers, such as epochs, as int."""
     return int(value) if value.is_integer() and abs(value) < 2**53 else value

@@ -1,4 +1,4 @@
-"""The one writer of a run."""
+"""Create and write the files of a run."""
 
 import os
 import re
@@ -19,36 +19,38 @@ from tuitrain.runs.records import RunInfo, State
 from tuitrain.runs.rows import Event, Row, encode
 from tuitrain.text import plain
 
-# state.json is replaced at most this often, in seconds, but at once where the status changes.
+# Minimum seconds between two writes of state.json, unless the status changes.
 INTERVAL = 0.5
-# Stands in log.txt between the time and a detail.
+# Marks the detail lines of log.txt, after the time.
 DETAIL = "| "
 
 
 def default_name(config: Config, runs_dir: Path) -> str:
-    """`mnist-mlp-sgd`, or `mnist-mlp-sgd-2` after the first there. Ids tell: reading names would take long of
-    thousands of runs."""
-    name = _made_with(config)
-    ours = re.compile(rf"\d{{8}}-\d{{6}}-{re.escape(slug(name))}(?:-(\d+))?-[0-9a-f]{{4}}")
+    """Return a name such as `mnist-mlp-sgd`, or `mnist-mlp-sgd-2` if the first is in use.
+
+    Looks at the ids of the runs only: reading the names of thousands of runs would take long.
+    """
+    name = _base_name(config)
+    pattern = re.compile(rf"\d{{8}}-\d{{6}}-{re.escape(slug(name))}(?:-(\d+))?-[0-9a-f]{{4}}")
     try:
-        matches = [ours.fullmatch(path.name) for path in runs_dir.iterdir()]
+        matches = [pattern.fullmatch(path.name) for path in runs_dir.iterdir()]
     except OSError:
         return name
-    found = [int(match[1] or 1) for match in matches if match]
-    # Of a name that is long the number is cut off in the id.
-    return f"{name}-{max(*found, len(found)) + 1}" if found else name
+    numbers = [int(match[1] or 1) for match in matches if match]
+    # The id of a long name lacks its number, so the count is a lower bound.
+    return f"{name}-{max(*numbers, len(numbers)) + 1}" if numbers else name
 
 
 def is_default_name(name: str, config: Config) -> bool:
-    return re.fullmatch(rf"{re.escape(_made_with(config))}(-\d+)?", name) is not None
+    return re.fullmatch(rf"{re.escape(_base_name(config))}(-\d+)?", name) is not None
 
 
-def _made_with(config: Config) -> str:
+def _base_name(config: Config) -> str:
     return f"{config.data.dataset}-{config.model.name}-{config.optimizer.name}"
 
 
 def create(runs_dir: Path, info: RunInfo, config: Config, original: str = "") -> RunFolder:
-    """A new run folder, there all at once or not at all; fills in `info.id` where it is empty. Raises RunError."""
+    """Create a run folder completely or not at all, and set `info.id` if it is empty. Raises RunError."""
     info.id, info.created = info.id or new_id(info.name), time.time()
     path, draft = runs_dir / info.id, runs_dir / f".{info.id}.new"
     try:
@@ -65,13 +67,13 @@ def create(runs_dir: Path, info: RunInfo, config: Config, original: str = "") ->
         draft.rename(path)
     except OSError as error:
         raise RunError(
-            f"No run can be made in {plain(runs_dir)}: {error.strerror}.", "Choose another folder with --runs-dir."
+            f"Cannot create a run in {plain(runs_dir)}: {error.strerror}.", "Choose another folder with --runs-dir."
         ) from None
     return RunFolder(path)
 
 
 def is_detail(line: str) -> bool:
-    """Whether a line of log.txt is one that a terminal need not show."""
+    """Return whether a line of log.txt is a detail, which terminals do not show."""
     return line[len("00:00:00 ") :].startswith(DETAIL)
 
 
@@ -80,19 +82,19 @@ def encode_pretty(value: Any) -> bytes:
 
 
 class RunWriter:
-    """Appends rows, and keeps state.json true. Used by the loop's thread alone.
+    """Appends metrics rows and updates state.json. Only the thread of the loop may use it.
 
-    `taken_up` tells a run that had ended, or been interrupted, from a new one and from one that was handed over.
-    Raises RunError where another process writes the run.
+    `resumed` is true if the run had ended or been interrupted, and false for a new run and one that moved to this
+    process. Raises RunError if another process owns the run.
     """
 
     def __init__(self, folder: RunFolder) -> None:
         claim(folder)
         self.folder = folder
         try:
-            self._found = folder.state()
-            self.taken_up = shown_status(self._found) not in ("queued", "running", "paused")
-            self.state = msgspec.structs.replace(self._found, process=this_process(), not_continued="")
+            self._previous = folder.state()
+            self.resumed = shown_status(self._previous) not in ("queued", "running", "paused")
+            self.state = msgspec.structs.replace(self._previous, process=this_process(), not_continued="")
             self._metrics = os.open(folder.metrics_file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
             self._end_torn_line()
         except OSError as error:
@@ -104,23 +106,23 @@ class RunWriter:
         self._written = 0.0
 
     def _end_torn_line(self) -> None:
-        """A process that was killed may have left half a row; ours begin on a line of their own."""
+        """Complete the partial row that a killed process may have left, so that the next row starts on a new line."""
         size = os.fstat(self._metrics).st_size
         if size and os.pread(self._metrics, 1, size - 1) != b"\n":
             os.write(self._metrics, b"\n")
 
     def row(self, row: Row) -> None:
-        """Raises OSError where the disk does not take all of it."""
-        # One write call a row: a reader, or a copy taken in between, sees at worst a torn last line.
+        """Append a row to metrics.jsonl. Raises OSError if the disk is full."""
+        # One write call per row: a reader or a copy sees a partial last line at worst.
         line = encode(row) + b"\n"
         written = os.write(self._metrics, line)
         if written == len(line):
             return
         try:
-            # The disk is full, and this call says so.
+            # The disk is full; this call raises the error.
             os.write(self._metrics, line[written:])
         except OSError:
-            # Half a row would spoil the next one.
+            # A partial row would damage the next one.
             os.ftruncate(self._metrics, os.fstat(self._metrics).st_size - written)
             raise
 
@@ -128,8 +130,10 @@ class RunWriter:
         self.row(Event(name, self.state.step, self.state.epoch, time.time(), detail, value))
 
     def log(self, line: str, *, detail: bool = False) -> None:
-        """A line of the run's own in log.txt, among what others print there. A log that cannot be written is no reason
-        to end. A detail is for who looks into the log, and not for a terminal that follows it."""
+        """Append a line to log.txt; ignore errors, because the run can continue without a log.
+
+        A terminal that follows the run shows the line unless it is a `detail`.
+        """
         try:
             with self.folder.log_file.open("a", encoding="utf-8", errors="replace") as file:
                 file.write(f"{time.strftime('%H:%M:%S')} {DETAIL if detail else ''}{line}\n")
@@ -137,14 +141,15 @@ class RunWriter:
             return
 
     def info(self, info: RunInfo) -> None:
-        """Fill in what the run was made with, and leave what the user may have changed."""
-        known = self.folder.info()
+        """Write run.json, but keep the fields that the user may have changed, such as name and tags."""
+        current = self.folder.info()
         for name in ("id", "name", "notes", "tags", "parent", "created", "command"):
-            setattr(info, name, getattr(known, name))
+            setattr(info, name, getattr(current, name))
         replace(self.folder.info_file, encode_pretty(info))
 
     def update(self, *, now: bool = False, **changes: Any) -> None:
-        """Change the state; on disk at once where `now` or the status changes, else within the interval."""
+        """Change the state. Write it at once if the status changes or `now` is set, otherwise every `INTERVAL`
+        seconds."""
         now = now or changes.get("status", self.state.status) != self.state.status
         for name, value in changes.items():
             setattr(self.state, name, value)
@@ -154,17 +159,17 @@ class RunWriter:
             self._written = time.monotonic()
 
     def end(self, **changes: Any) -> None:
-        """The last change of the state, which finds its way also onto a full disk."""
+        """Write the final state, also to a full disk: then in place of the old content."""
         try:
             self.update(now=True, **changes)
         except OSError:
             overwrite(self.folder.state_file, encode_pretty(self.state))
 
-    def put_back(self, reason: str) -> None:
-        """The state in which a run was that is taken up; nothing came of it, for that `reason`."""
-        self.log(f"not trained on: {reason}", detail=True)
-        # Of no process: one that says that it runs is interrupted, as it was.
-        self.state = msgspec.structs.replace(self._found, process=None, not_continued=reason)
+    def restore_state(self, reason: str) -> None:
+        """Restore the state from before a failed attempt to resume the run, and record the reason."""
+        self.log(f"not resumed: {reason}", detail=True)
+        # Without a process, an active status reads as interrupted, which it was before.
+        self.state = msgspec.structs.replace(self._previous, process=None, not_continued=reason)
         self.end()
 
     def close(self) -> None:

@@ -87,7 +87,7 @@ class Loop(ControlledLoop):
             self._update_state(phase="training")
             self.writer.event("continued")
             return
-        if self.writer.taken_up:
+        if self.writer.resumed:
             self.writer.log("no checkpoint yet, starting from the beginning")
         self._save_checkpoint()
         self._update_state(phase="training", started=time.time())

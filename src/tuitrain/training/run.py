@@ -102,8 +102,8 @@ def record_ending(writer: RunWriter, ending: Ending, loop: Loop | None) -> None:
     OSError if the state cannot be written.
     """
     status, reason = ending
-    if status == "failed" and writer.taken_up and not (loop and loop.has_progressed):
-        writer.put_back(reason)
+    if status == "failed" and writer.resumed and not (loop and loop.has_progressed):
+        writer.restore_state(reason)
         raise RunError(reason)
     try:
         writer.event("detached" if status == "queued" else status, reason)

@@ -16,7 +16,7 @@ from tuitrain.runs.writer import RunWriter, create
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(keeping, "WORTH_KEEPING", 1)
+    monkeypatch.setattr(keeping, "MIN_NEW", 1)
     monkeypatch.setattr(keeping, "SETTLED", 0)
     return tmp_path / "cache"
 

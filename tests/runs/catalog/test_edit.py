@@ -141,7 +141,7 @@ def test_nothing_outside_the_runs_folder_is_deleted(tmp_path: Path, runs_dir: Pa
         ended.path / "..",
         runs_dir / ".trash",
     ):
-        with pytest.raises(RunError, match="is no run of"):
+        with pytest.raises(RunError, match="is not a run in"):
             edit.trash(RunFolder(path), runs_dir)
     assert elsewhere.is_dir()
     assert ended.path.is_dir()
@@ -152,7 +152,7 @@ def test_links_are_not_followed(tmp_path: Path, runs_dir: Path, ended: RunFolder
     elsewhere.mkdir()
     link = runs_dir / "20260101-000000-link-0000"
     link.symlink_to(elsewhere)
-    with pytest.raises(RunError, match="is a link to another place"):
+    with pytest.raises(RunError, match="is a symbolic link"):
         edit.trash(RunFolder(link), runs_dir)
     (runs_dir / ".trash").symlink_to(elsewhere)
     with pytest.raises(RunError, match=r"cannot be moved to \.trash"):

@@ -218,13 +218,13 @@ def test_a_whole_id_wins_over_longer_ones(tmp_path: Path) -> None:
     for name in ("20260101-run", "20260101-run-2", "20260101-run-3"):
         finished(tmp_path).path.rename(tmp_path / name)
     assert find(tmp_path, "20260101-run").id == "20260101-run"
-    with pytest.raises(RunError, match=r"'20260101' fits 3 runs: .* Give more of the id"):
+    with pytest.raises(RunError, match=r"'20260101' matches 3 runs: .* Type more of the id"):
         find(tmp_path, "20260101")
 
 
 def test_a_name_that_two_runs_have_is_an_error_that_lists_both(tmp_path: Path) -> None:
     ids = [finished(tmp_path, "same").id for _ in range(2)]
-    with pytest.raises(RunError, match="'same' fits 2 runs") as caught:
+    with pytest.raises(RunError, match="'same' matches 2 runs") as caught:
         find(tmp_path, "same")
     assert all(one in str(caught.value) for one in ids)
 
@@ -234,7 +234,7 @@ def test_a_name_that_two_runs_have_is_an_error_that_lists_both(tmp_path: Path) -
 )
 def test_what_is_not_there_is_an_error_with_what_to_do(tmp_path: Path, wanted: str) -> None:
     folder = finished(tmp_path / "runs")
-    with pytest.raises(RunError, match=r"There is no run .*(See: tuitrain runs|Did you mean)") as caught:
+    with pytest.raises(RunError, match=r"No run .*(See: tuitrain runs|Did you mean)") as caught:
         find(tmp_path / "runs", wanted)
     assert "\x1b" not in str(caught.value)
     assert folder.path.exists()

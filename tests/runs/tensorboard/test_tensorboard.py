@@ -19,7 +19,7 @@ from tuitrain.errors import RunError
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import entry, find, list_runs
-from tuitrain.runs.external import ForeignInfo
+from tuitrain.runs.external import ExternalRunInfo
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.tensorboard.event_file import CHUNK, EventFile, Series
 from tuitrain.runs.tensorboard.folder import EventFolder
@@ -364,7 +364,7 @@ def test_a_file_that_is_none_is_a_damaged_run(tmp_path: Path) -> None:
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     write(tmp_path / "[red]x\x1b[2J", [simple("\x1b]0;evil\x07loss" + "x" * 10_000, 1.0, 1), simple("loss", 1.0, 1)])
     (one,) = list_runs(tmp_path)
-    assert isinstance(one.info, ForeignInfo)
+    assert isinstance(one.info, ExternalRunInfo)
     assert "\x1b" not in one.folder.id + one.info.name + "".join(one.info.curves)
     assert max(map(len, one.info.curves)) <= 420
 

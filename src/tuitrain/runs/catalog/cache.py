@@ -1,6 +1,6 @@
-"""Reading a run takes three files and half a millisecond: of thousands, what was read once is kept.
+"""Cache the entries of ended runs: reading thousands of runs, three files each, takes seconds.
 
-What is kept of a run is used as long as its files are those that it was read from, by inode, size and time of change.
+A cached entry is valid as long as inode, size and change time of the run's files stay the same.
 """
 
 from collections.abc import Iterable
@@ -18,10 +18,10 @@ from tuitrain.runs.files import replace
 from tuitrain.runs.folder import RunFolder, Stamp
 from tuitrain.runs.records import RunInfo, State
 
-# Nanoseconds within which a file may change twice and look as if it had once.
+# A file may change twice within this many nanoseconds without a new time stamp.
 SETTLED = 5 * 10**9
-# Fewer are read in no time, and so is a smaller part of all, which takes no longer than writing them all.
-WORTH_KEEPING, PART = 5, 50
+# Write the cache only if at least this many entries, and at least one in this many, are new.
+MIN_NEW, MIN_NEW_FRACTION = 5, 50
 
 
 class _Run(Struct, array_like=True):
@@ -32,14 +32,14 @@ class _Run(Struct, array_like=True):
 
 
 class _File(Struct):
-    """Another version may know other settings."""
+    """Valid only for the version that wrote it: another one may have other settings."""
 
     version: str
     runs: dict[str, _Run]
 
 
-class Kept:
-    """The runs of one folder that have ended, kept in the user's cache folder between sessions."""
+class RunCache:
+    """The ended runs of one runs folder, stored in the user's cache folder."""
 
     def __init__(self, runs_dir: Path) -> None:
         import platformdirs
@@ -49,7 +49,7 @@ class Kept:
         self._runs: dict[str, _Run] | None = None
 
     def entry(self, folder: RunFolder, stamp: Stamp) -> Entry | None:
-        """None where nothing is kept that is true of these files."""
+        """Return the cached entry, or None if it is missing or outdated."""
         if self._runs is None:
             self._runs = self._load()
         run = self._runs.get(folder.id)
@@ -57,18 +57,18 @@ class Kept:
             return None
         return Entry(folder, run.info, run.config, run.state, run.state.status)
 
-    def keep(self, known: Iterable[tuple[Stamp, Entry]]) -> None:
-        """Quietly does nothing where it is not worth it, or the file cannot be written."""
+    def save(self, entries: Iterable[tuple[Stamp, Entry]]) -> None:
+        """Write the cache; do nothing if few entries are new or the file cannot be written."""
         settled, before = time_ns() - SETTLED, self._runs or {}
         runs = {
             entry.folder.id: _Run(stamp, entry.info, entry.config, entry.state)
-            for stamp, entry in known
+            for stamp, entry in entries
             if not (entry.problem or entry.state.active or entry.folder.read_only)
             and stamp
             and max(changed for changed, *_ in stamp) < settled
         }
-        fresh = sum(name not in before or before[name].stamp != run.stamp for name, run in runs.items())
-        if fresh < max(WORTH_KEEPING, len(runs) // PART):
+        new = sum(name not in before or before[name].stamp != run.stamp for name, run in runs.items())
+        if new < max(MIN_NEW, len(runs) // MIN_NEW_FRACTION):
             return
         self._runs = runs
         try:
@@ -79,7 +79,7 @@ class Kept:
 
     def _load(self) -> dict[str, _Run]:
         try:
-            kept = msgspec.msgpack.decode(self._file.read_bytes(), type=_File)
+            cached = msgspec.msgpack.decode(self._file.read_bytes(), type=_File)
         except (OSError, ValueError, RecursionError, msgspec.DecodeError):
             return {}
-        return kept.runs if kept.version == __version__ else {}
+        return cached.runs if cached.version == __version__ else {}

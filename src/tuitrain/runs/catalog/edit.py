@@ -1,4 +1,4 @@
-"""What a user changes of a run that is there: its name, tags and notes, and whether it stays."""
+"""Change the name, tags and notes of a run; delete a run and restore it."""
 
 import os
 import re
@@ -18,17 +18,17 @@ _LONGEST_NAME, _LONGEST_TAG, _LONGEST_NOTES, _MOST_TAGS = 100, 40, 2000, 50
 
 
 def check_name(text: str) -> str:
-    """The name that the text stands for. Raises RunError."""
+    """Return the name without surrounding spaces. Raises RunError if it is invalid."""
     return _text(text, "A run's name", _LONGEST_NAME)
 
 
 def check_notes(text: str) -> str:
-    """As `check_name`; notes may be empty."""
+    """Like `check_name`, but notes may be empty."""
     return _text(text, "A note", _LONGEST_NOTES) if text.strip() else ""
 
 
 def check_tags(text: str) -> list[str]:
-    """Tags are words, with spaces or commas between them. Raises RunError."""
+    """Return the tags in `text`, separated by spaces or commas. Raises RunError."""
     tags = [_text(tag, "A tag", _LONGEST_TAG) for tag in dict.fromkeys(re.split(r"[\s,]+", text)) if tag]
     if len(tags) > _MOST_TAGS:
         raise RunError(f"A run has at most {_MOST_TAGS} tags, not {len(tags)}.")
@@ -47,15 +47,15 @@ def _text(text: str, what: str, most: int) -> str:
 
 
 def retag(tags: list[str], text: str) -> list[str]:
-    """`tags` with the words of the text, and without those that it has a `-` before. Raises RunError."""
+    """Return `tags` plus the words of `text`, minus the words with a leading `-`. Raises RunError."""
     words = re.split(r"[\s,]+", text.strip())
-    gone = check_tags(" ".join(word[1:] for word in words if word.startswith("-")))
-    new = check_tags(" ".join(word for word in words if not word.startswith("-")))
-    return [tag for tag in dict.fromkeys((*tags, *new)) if tag not in gone]
+    removed = check_tags(" ".join(word[1:] for word in words if word.startswith("-")))
+    added = check_tags(" ".join(word for word in words if not word.startswith("-")))
+    return [tag for tag in dict.fromkeys((*tags, *added)) if tag not in removed]
 
 
 def rename(folder: RunFolder, name: str) -> None:
-    """The name alone: the folder and the id stay what they are. Raises RunError."""
+    """Change the name; folder and id stay the same. Raises RunError."""
     _change(folder, name=check_name(name))
 
 
@@ -68,7 +68,7 @@ def set_notes(folder: RunFolder, notes: str) -> None:
 
 
 def _change(folder: RunFolder, **changes: object) -> None:
-    folder.refuse_foreign()
+    folder.check_writable()
     info = folder.info()
     for name, value in changes.items():
         setattr(info, name, value)
@@ -79,39 +79,39 @@ def _change(folder: RunFolder, **changes: object) -> None:
 
 
 def trash(folder: RunFolder, runs_dir: Path) -> RunFolder:
-    """Move the run to the folder .trash of `runs_dir`; where it lies there.
+    """Move the run to the folder .trash of `runs_dir` and return its new folder.
 
-    Raises RunError where it still goes on, is held by another process or is no folder of `runs_dir`.
+    Raises RunError if the run is active, owned by another process or not in `runs_dir`.
     """
-    folder.refuse_foreign()
+    folder.check_writable()
     if folder.path.parent.absolute() != runs_dir.absolute() or folder.id in ("", ".", "..", TRASH):
-        raise RunError(f"{plain(folder.path)} is no run of {plain(runs_dir)}.")
+        raise RunError(f"{plain(folder.path)} is not a run in {plain(runs_dir)}.")
     if folder.path.is_symlink():
-        raise RunError(f"{plain(folder.path)} is a link to another place.", "Remove it by hand.")
+        raise RunError(f"{plain(folder.path)} is a symbolic link.", "Remove it by hand.")
     if (status := _active(folder)) is not None:
         raise RunError(f"The run {plain(folder.id)} is {status}.", "Stop it first.")
-    # Held, so that nobody begins to train it in the meantime.
+    # Owning the run keeps other processes from resuming it meanwhile.
     claim(folder)
-    kept = f"{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**9:09}-{folder.id}"
+    trash_name = f"{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**9:09}-{folder.id}"
     try:
-        _move(runs_dir, folder.id, kept, into_trash=True)
+        _move(runs_dir, folder.id, trash_name, into_trash=True)
     except OSError as error:
         release(folder)
         raise RunError(f"The run {plain(folder.id)} cannot be moved to {TRASH}: {error.strerror}.") from None
-    thrown = RunFolder(runs_dir / TRASH / kept)
-    release(thrown)
-    return thrown
+    trashed = RunFolder(runs_dir / TRASH / trash_name)
+    release(trashed)
+    return trashed
 
 
-def restore(thrown: RunFolder, original: RunFolder) -> None:
-    """Undo `trash`. Raises RunError where there is a run in its place, or the trash was emptied."""
+def restore(trashed: RunFolder, original: RunFolder) -> None:
+    """Undo `trash`. Raises RunError if a run with this id exists again, or the trash was emptied."""
     runs_dir = original.path.parent
     if os.path.lexists(original.path):
-        raise RunError(f"There is a run {plain(original.id)} again.", f"The one deleted lies in {plain(thrown.path)}.")
+        raise RunError(f"A run {plain(original.id)} exists again.", f"The deleted run is in {plain(trashed.path)}.")
     try:
-        _move(runs_dir, thrown.id, original.id, into_trash=False)
+        _move(runs_dir, trashed.id, original.id, into_trash=False)
     except OSError as error:
-        raise RunError(f"The run {plain(original.id)} cannot be brought back: {error.strerror}.") from None
+        raise RunError(f"The run {plain(original.id)} cannot be restored: {error.strerror}.") from None
 
 
 def _active(folder: RunFolder) -> str | None:
@@ -123,7 +123,7 @@ def _active(folder: RunFolder) -> str | None:
 
 
 def _move(runs_dir: Path, source: str, target: str, *, into_trash: bool) -> None:
-    """Between `runs_dir` and its trash, held by their descriptors: no link in between leads elsewhere."""
+    """Move a folder between `runs_dir` and its trash by file descriptors, so that no symbolic link is followed."""
     outer = os.open(runs_dir, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with suppress(FileExistsError):

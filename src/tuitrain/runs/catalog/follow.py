@@ -1,4 +1,4 @@
-"""Following a run, whoever wrote it."""
+"""Follow a run of tuitrain or of another tool."""
 
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
@@ -6,5 +6,5 @@ from tuitrain.runs.tensorboard.folder import EventFolder
 
 
 def follow(folder: RunFolder, *, brief: bool = False) -> Follower:
-    """`brief`: see `Follower`."""
+    """Return a follower of the run; for `brief` see `Follower`."""
     return folder.follow(brief=brief) if isinstance(folder, EventFolder) else Follower(folder, brief=brief)

@@ -1,4 +1,4 @@
-"""The list of a folder's runs, kept up to date with little reading."""
+"""Keep the list of all runs in a folder up to date, with as few reads as possible."""
 
 from collections.abc import Iterator
 from math import inf
@@ -6,20 +6,20 @@ from pathlib import Path
 from time import monotonic, time_ns
 
 from tuitrain.errors import RunError
-from tuitrain.runs.catalog.cache import SETTLED, Kept
+from tuitrain.runs.catalog.cache import SETTLED, RunCache
 from tuitrain.runs.catalog.listing import Entry, all_folders, entry
 from tuitrain.runs.folder import RunFolder, Stamp, shown_status
 
-# How many runs that have ended are looked at again in one `refresh` that has a limit.
+# The number of ended runs that a `refresh` with a time limit checks for changes.
 SLICE = 500
 
 
 class RunIndex:
-    """`refresh` reads only the runs whose small files changed since the last time."""
+    """The runs of a folder. `refresh` only reads runs whose files changed since the last call."""
 
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
-        self._kept = Kept(runs_dir)
+        self._cache = RunCache(runs_dir)
         self._fresh = 0
         self._folders: dict[str, RunFolder] = {}
         self._visited: dict[Path, tuple[int, int]] = {}
@@ -28,45 +28,45 @@ class RunIndex:
 
     @property
     def unread(self) -> int:
-        """How many runs there are of which nothing is known yet."""
+        """The number of runs that are not read yet."""
         return len(self._folders) - len(self._known)
 
     def refresh(self, seconds: float = inf, *, everything: bool = False) -> list[Entry]:
-        """Newest first. Raises RunError where the folder itself cannot be read.
+        """Return all known runs, newest first. Raises RunError if the folder cannot be read.
 
-        With a limit, reading new runs stops after one, or about so many seconds, see `unread`; and unless `everything`
-        is asked for, of the runs that have ended only some are looked at in each call, all in turn.
+        With a limit in `seconds`, read new runs for about that time, but at least one; see `unread`. Unless
+        `everything` is set, each call with a limit checks only some of the ended runs for changes, all of them in turn.
         """
         self._list()
         deadline = monotonic() + seconds
         read = 0
         for name in self._due(everything=everything or seconds == inf):
             if name in self._known:
-                # What was not read to its end has no stamp, and waits while there is no time.
+                # A run that was not read completely has no stamp, and waits if there is no time left.
                 if self._known[name][0] or monotonic() < deadline:
-                    self._look(self._folders[name], seconds)
+                    self._read(self._folders[name], seconds)
             elif not read or monotonic() < deadline:
-                self._look(self._folders[name], seconds)
+                self._read(self._folders[name], seconds)
                 read += 1
         if self._fresh and not self.unread:
-            self._kept.keep(self._known.values())
+            self._cache.save(self._known.values())
             self._fresh = 0
         return [self._known[name][1] for name in self._folders if name in self._known]
 
     def _list(self) -> None:
-        """A folder with an old date holds what it held before: thousands of names need not be read again."""
+        """List the run folders, unless the modification times show that nothing was added or removed."""
         old = time_ns() - SETTLED
-        if self._visited and all(stamp[0] < old and _dated(path) == stamp for path, stamp in self._visited.items()):
+        if self._visited and all(stamp[0] < old and _modified(path) == stamp for path, stamp in self._visited.items()):
             return
         self._visited = {}
         visited: list[Path] = []
         try:
-            found = all_folders(self.runs_dir, visited)
+            run_folders = all_folders(self.runs_dir, visited)
         except RunError:
             self._folders, self._known = {}, {}
             raise
-        stamps = {path: _dated(path) for path in visited}
-        self._folders = {folder.id: self._folders.get(folder.id, folder) for folder in found}
+        stamps = {path: _modified(path) for path in visited}
+        self._folders = {folder.id: self._folders.get(folder.id, folder) for folder in run_folders}
         self._known = {name: known for name, known in self._known.items() if name in self._folders}
         self._visited = stamps
 
@@ -90,21 +90,21 @@ class RunIndex:
         self._next = start + SLICE
         yield from ended[start : self._next]
 
-    def _look(self, folder: RunFolder, seconds: float) -> None:
+    def _read(self, folder: RunFolder, seconds: float) -> None:
         stamp = folder.stamp()
         before = self._known.get(folder.id)
-        one = before[1] if before and before[0] == stamp else self._kept.entry(folder, stamp)
-        if one is None:
-            whole = folder.advance(seconds)
-            one = entry(folder)
-            stamp = stamp if whole else ()
-            if whole and not one.state.active:
+        latest = before[1] if before and before[0] == stamp else self._cache.entry(folder, stamp)
+        if latest is None:
+            complete = folder.advance(seconds)
+            latest = entry(folder)
+            stamp = stamp if complete else ()
+            if complete and not latest.state.active:
                 folder.forget()
             self._fresh += 1
-        self._known[folder.id] = (stamp, _now(one))
+        self._known[folder.id] = (stamp, _with_current_status(latest))
 
 
-def _dated(path: Path) -> tuple[int, int]:
+def _modified(path: Path) -> tuple[int, int]:
     try:
         stat = path.stat()
     except OSError:
@@ -112,9 +112,9 @@ def _dated(path: Path) -> tuple[int, int]:
     return stat.st_mtime_ns, stat.st_ino
 
 
-def _now(one: Entry) -> Entry:
-    """A run whose process has died since changes no file."""
-    if one.problem or not one.state.active:
-        return one
-    status = shown_status(one.state)
-    return one if status == one.status else Entry(one.folder, one.info, one.config, one.state, status)
+def _with_current_status(entry: Entry) -> Entry:
+    """Update the status: a run whose process has died becomes interrupted without any change to its files."""
+    if entry.problem or not entry.state.active:
+        return entry
+    status = shown_status(entry.state)
+    return entry if status == entry.status else Entry(entry.folder, entry.info, entry.config, entry.state, status)

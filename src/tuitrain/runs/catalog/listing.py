@@ -1,4 +1,4 @@
-"""All runs of a folder, and finding one."""
+"""List the runs of a folder, and find one of them."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ from tuitrain.text import did_you_mean, plain
 
 
 class Entry(Struct, frozen=True):
-    """One run of the list; where `status` is damaged, `problem` says why and the rest may be defaults."""
+    """A run in the list. If its status is `damaged`, `problem` is the reason, and other fields may be defaults."""
 
     folder: RunFolder
     info: RunInfo
@@ -28,21 +28,21 @@ class Entry(Struct, frozen=True):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All that is known, by key."""
+        """The known settings by key."""
         return {} if self.status == "damaged" else settings_of(self.info, self.config)
 
     @property
     def changes(self) -> dict[str, Changed]:
-        """The settings that were changed on the way, by key."""
+        """The settings changed while the run was active, by key."""
         return {} if self.problem or self.folder.read_only else changes(self.config, self.state)
 
     def setting(self, key: str) -> Any:
-        """None where it is not known."""
+        """Return one setting, or None if it is unknown."""
         return None if self.status == "damaged" else setting_of(self.info, self.config, key)
 
 
 def entry(folder: RunFolder) -> Entry:
-    """Never raises for a damaged run."""
+    """Read the entry of a run. Never raises: a damaged run has status `damaged`."""
     info, config, state = RunInfo(id=folder.id, name=folder.id), Config(), State()
     try:
         info = folder.info()
@@ -54,19 +54,24 @@ def entry(folder: RunFolder) -> Entry:
 
 
 def list_runs(runs_dir: Path) -> list[Entry]:
-    """Newest first. Raises RunError where the folder itself cannot be read; one that is not there has no runs."""
+    """Return all runs, newest first. A missing folder has none. Raises RunError if it cannot be read."""
     return [entry(folder) for folder in all_folders(runs_dir)]
 
 
 def all_folders(runs_dir: Path, visited: list[Path] | None = None) -> list[RunFolder]:
-    """tuitrain's own, then those of other tools, each the newest first. The folders in which a new run would appear are
-    added to `visited`. Raises RunError where the folder itself cannot be read."""
+    """Return the folders of tuitrain's runs, then those of other tools, each newest first.
+
+    Adds the folders in which a new run would appear to `visited`. Raises RunError if `runs_dir` cannot be read.
+    """
     own = list(folders(runs_dir))
     return [*own, *event_folders(runs_dir, [] if visited is None else visited, {folder.id for folder in own})]
 
 
 def find(runs_dir: Path, wanted: str) -> RunFolder:
-    """The run with this id, beginning of an id, end of an id, name, or path. Raises RunError where none or many fit."""
+    """Return the run with this id, beginning or end of an id, name or path.
+
+    Raises RunError unless exactly one run matches.
+    """
     path = Path(wanted)
     if len(path.parts) > 1 or path.is_absolute():
         if any(os.path.isfile(path / name) for name in ("run.json", "state.json")):  # noqa: PTH113
@@ -75,21 +80,21 @@ def find(runs_dir: Path, wanted: str) -> RunFolder:
             return EventFolder(path, plain(path))
     candidates = all_folders(runs_dir)
     exact = [folder for folder in candidates if folder.id == wanted]
-    fitting = (
+    matching = (
         exact or [f for f in candidates if f.id.startswith(wanted) or f.id.endswith((f"-{wanted}", f"/{wanted}"))]
         if wanted
         else []
     )
-    fitting = fitting or [folder for folder in candidates if _name(folder) == wanted]
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        ids = ", ".join(plain(folder.id) for folder in fitting[:5])
-        raise RunError(f"{plain(wanted)!r} fits {len(fitting)} runs: {ids}.", "Give more of the id.")
+    matching = matching or [folder for folder in candidates if _name(folder) == wanted]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        ids = ", ".join(plain(folder.id) for folder in matching[:5])
+        raise RunError(f"{plain(wanted)!r} matches {len(matching)} runs: {ids}.", "Type more of the id.")
     if len(path.parts) > 1:
-        raise RunError(f"There is no run in {plain(wanted)}.", "See: tuitrain runs")
+        raise RunError(f"No run in {plain(wanted)}.", "See: tuitrain runs")
     hint = did_you_mean(wanted, [folder.id for folder in candidates]) or "See: tuitrain runs"
-    raise RunError(f"There is no run {plain(wanted)!r} in {plain(runs_dir)}.", hint)
+    raise RunError(f"No run {plain(wanted)!r} in {plain(runs_dir)}.", hint)
 
 
 def _name(folder: RunFolder) -> str | None:

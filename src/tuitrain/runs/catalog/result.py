@@ -1,4 +1,4 @@
-"""The result of a run as one document."""
+"""The result of a run as a JSON document."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from tuitrain.runs.records import State
 
 
 def result(folder: RunFolder, state: State) -> dict[str, Any]:
-    """What `train --json` ends with, and what `notify.command` is given; `epochs` counts whole ones."""
+    """Return the document that `train --json` prints and `notify.command` receives; see docs/command-line.md."""
     return {
         "run": folder.id,
         "path": str(folder.path),
@@ -25,11 +25,14 @@ def result(folder: RunFolder, state: State) -> dict[str, Any]:
 
 
 def metric(state: State | None, name: str) -> float | None:
-    """`validation.accuracy`, `train.loss`, `test.accuracy`, `best-test.accuracy` …, the first and the last where the
-    validation loss was lowest; None where the run has none, or failed."""
+    """Return a metric such as `validation.accuracy`, `train.loss`, `test.accuracy` or `best-test.accuracy`.
+
+    `validation` and `best-test` are those of the epoch with the lowest validation loss. None if the run failed or does
+    not have the metric.
+    """
     if state is None or state.status == "failed":
         return None
-    split, _, what = name.partition(".")
+    split, _, metric_name = name.partition(".")
     best = state.best
     scores = {
         "train": state.train,
@@ -37,5 +40,5 @@ def metric(state: State | None, name: str) -> float | None:
         "test": state.test,
         "best-test": best.test if best else None,
     }
-    value: float | None = getattr(scores[split], what, None)
+    value: float | None = getattr(scores[split], metric_name, None)
     return value

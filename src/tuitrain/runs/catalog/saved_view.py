@@ -1,4 +1,4 @@
-"""How a user last looked at a folder of runs, kept between sessions in the user's state folder."""
+"""The columns, sort order and filter of the runs table, stored per runs folder in the user's state folder."""
 
 from hashlib import blake2b
 from pathlib import Path
@@ -10,8 +10,10 @@ from tuitrain.runs.files import replace
 
 
 class View(Struct):
-    """`columns` are keys, none of them: what suits the runs; `sort` is a column's key, empty: newest first;
-    `grouped`: runs that differ only in their seed are one row."""
+    """`columns` contains column keys; empty means automatic. `sort` is a column key; empty means newest first.
+
+    `grouped` shows runs that differ only in their seed as one row.
+    """
 
     columns: tuple[str, ...] = ()
     sort: str = ""
@@ -28,7 +30,7 @@ def _path(runs_dir: Path) -> Path:
 
 
 def load(runs_dir: Path) -> View:
-    """The default where there is none, or one that makes no sense: never a reason to fail."""
+    """Return the stored view, or the default if it is missing or invalid."""
     try:
         return msgspec.json.decode(_path(runs_dir).read_bytes(), type=View)
     except (OSError, ValueError, RecursionError, msgspec.DecodeError):
@@ -36,7 +38,7 @@ def load(runs_dir: Path) -> View:
 
 
 def save(runs_dir: Path, view: View) -> None:
-    """Quietly does nothing where the file cannot be written."""
+    """Store the view; do nothing if the file cannot be written."""
     try:
         path = _path(runs_dir)
         path.parent.mkdir(parents=True, exist_ok=True)

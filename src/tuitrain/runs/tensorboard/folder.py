@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
 from tuitrain.runs.external import read_only
-from tuitrain.runs.folder import RunFolder, Stamp, holds_a_run
+from tuitrain.runs.folder import RunFolder, Stamp, is_run_folder
 from tuitrain.runs.process import SILENCE
 from tuitrain.runs.records import Evaluation, RunInfo, State
 from tuitrain.runs.tensorboard.layout import event_files, part
@@ -86,7 +86,7 @@ class EventFolder(RunFolder):
     def evaluation(self, split: str, checkpoint: str = "last") -> Evaluation | None:  # noqa: ARG002
         return None
 
-    def refuse_foreign(self) -> None:
+    def check_writable(self) -> None:
         raise read_only(self.id)
 
 
@@ -120,7 +120,7 @@ def _walk(path: Path, depth: int, visited: list[Path], own: Collection[str] = ()
         with os.scandir(path) as found:
             inside = [one.name for one in found if not one.name.startswith(".") and one.is_dir(follow_symlinks=False)]
         others = (path / name for name in sorted(inside) if name not in own)
-        children = [child for child in others if not holds_a_run(child)]
+        children = [child for child in others if not is_run_folder(child)]
         parts = [child for child in children if _is_part(child, beside_files=bool(files))]
     except OSError:
         return

@@ -5,7 +5,7 @@ import time
 from math import isfinite, nan
 from time import monotonic
 
-from tuitrain.runs.external import ForeignInfo
+from tuitrain.runs.external import ExternalRunInfo
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Curve, Follower
 from tuitrain.runs.process import SILENCE, Process
@@ -81,9 +81,9 @@ class EventFollower(Follower):
                 curve.columns["epoch"][:] = type(curve["epoch"])("d", values)
         return epochs
 
-    def _info(self) -> ForeignInfo:
+    def _info(self) -> ExternalRunInfo:
         hosts = [found[1] for path in event_files(self.folder.path) if (found := _HOST.search(path.name))]
-        return ForeignInfo(
+        return ExternalRunInfo(
             id=self.folder.id,
             name=self.folder.name(),
             created=self._reader.first,
@@ -105,7 +105,7 @@ class EventFollower(Follower):
         validation = self._evaluations["validation"]
         step = max((max(0, curve.step[-1]) for curve in self._curves if len(curve)), default=0)
         done = step + 1 if self._by_epoch else int(epochs.done)
-        planned = self.info.hparams.get("training.epochs") if isinstance(self.info, ForeignInfo) else None
+        planned = self.info.hparams.get("training.epochs") if isinstance(self.info, ExternalRunInfo) else None
         per_epoch = 1 if self._by_epoch else epochs.steps_per_epoch
         if not per_epoch and len(validation) and step:
             # Most look at the validation split once an epoch.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tuitrain.errors import RunError
-from tuitrain.runs.external import fitting
+from tuitrain.runs.external import convert_setting
 from tuitrain.runs.files import read
 from tuitrain.runs.tensorboard.protobuf import BYTES, FIXED64, VARINT, fields
 from tuitrain.runs.tensorboard.tags import setting
@@ -101,9 +101,9 @@ def known(found: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, float) and isfinite(value) and value.is_integer() and abs(value) < 2**53:
             value = int(value)
         key = setting(name)
-        fit = None if key is None or value is None else fitting(key, value)
-        if key is not None and fit is not None:
-            settings.setdefault(key, fit)
+        converted = None if key is None or value is None else convert_setting(key, value)
+        if key is not None and converted is not None:
+            settings.setdefault(key, converted)
         elif value is not None and key != name:
             others[name] = value
     return settings | others

@@ -7,7 +7,7 @@ from textual.content import Content
 from tuitrain.analysis import confusion, health, units
 from tuitrain.analysis import summary as run_summary
 from tuitrain.config.formatting import format_value
-from tuitrain.runs.external import ForeignInfo
+from tuitrain.runs.external import ExternalRunInfo
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Evaluation, Score
 from tuitrain.text import plain
@@ -96,7 +96,7 @@ def _facts(run: Follower) -> Content:
         "settings": plain(differing, 2000) or "all defaults",
         "folder": plain(run.folder.path, 1000),
     }
-    if isinstance(info, ForeignInfo):
+    if isinstance(info, ExternalRunInfo):
         tags = ", ".join(f"{tag} ({points:,})" for tag, points in list(info.curves.items())[:40])
         rows = {
             "read from": "TensorBoard event files of another tool",
