@@ -1,4 +1,4 @@
-"""Data sets: read, split, normalised and fed to the loop."""
+"""Data sets: read, split, normalize, and provide batches to the loop."""
 
 from tuitrain.training.data.augment import augmentation
 from tuitrain.training.data.dataset import Dataset, Progress

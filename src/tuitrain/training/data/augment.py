@@ -1,4 +1,4 @@
-"""Random changes to a batch of training images."""
+"""Random transforms of a batch of training images."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,7 +11,8 @@ Change = Callable[[Tensor], Tensor]
 
 
 def augmentation(names: Sequence[str], dataset: str) -> Change | None:
-    """One function for all `names`, or None for none; `auto` is what suits `dataset`.
+    """Return one function that applies all `names`, or None if there are none; `auto` selects those usual for
+    `dataset`.
 
     It takes and gives (N, C, H, W) floats and draws from the global generator of their device.
     """
@@ -30,25 +31,25 @@ def augmentation(names: Sequence[str], dataset: str) -> Change | None:
 
 
 def shift(images: Tensor) -> Tensor:
-    """Each image moved by up to a tenth of its side, at least one pixel."""
+    """Shift each image by up to a tenth of its side, at least one pixel."""
     height, width = images.shape[2:]
     return _moved(images, max(1, height // 10), max(1, width // 10))
 
 
 def flip(images: Tensor) -> Tensor:
-    """Every second image, by chance, left to right."""
+    """Flip each image horizontally with probability 0.5."""
     chosen = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
     return torch.where(chosen, images.flip(3), images)
 
 
 def crop(images: Tensor) -> Tensor:
-    """Each image padded by an eighth of its side and cut back to its size at a random place."""
+    """Pad each image by an eighth of its side and crop it to its size at a random position."""
     height, width = images.shape[2:]
     return _moved(images, max(1, height // 8), max(1, width // 8))
 
 
 def _moved(images: Tensor, down: int, right: int) -> Tensor:
-    """Reflected at the edges rather than filled: what colour black is depends on the normalisation."""
+    """Pad by reflection: the value of black would depend on the normalization."""
     count, channels, height, width = images.shape
     pixels = _reflected(count, height, down, images.device)[:, :, None] * width
     pixels = pixels + _reflected(count, width, right, images.device)[:, None, :]
@@ -57,7 +58,7 @@ def _moved(images: Tensor, down: int, right: int) -> Tensor:
 
 
 def _reflected(count: int, side: int, reach: int, device: torch.device) -> Tensor:
-    """(count, side) int64: where each row or column of each image comes from."""
+    """Return the source index of each row or column of each image, (count, side) int64."""
     reach = min(reach, side - 1)
     offsets = torch.randint(-reach, reach + 1, (count, 1), device=device)
     last = side - 1

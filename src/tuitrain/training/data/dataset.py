@@ -1,4 +1,4 @@
-"""What a loaded data set is, and how loading tells how far it is."""
+"""A loaded data set, and the progress of loading it."""
 
 import time
 from collections.abc import Callable
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from tuitrain.training.data.splits import Split
 
 Progress = Callable[[str, float | None], None]
-"""Called with what is being done and the fraction done, None where that is not known."""
+"""Called with the current activity and the completed fraction, None if unknown."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """`mean` and `std` are per channel, of the training split with pixels in [0, 1]; 0 and 1 where not normalised.
+    """`mean` and `std` are those of the training split per channel, of pixels in [0, 1]; 0 and 1 without normalization.
 
     `validation` is None where nothing is held out; `notes` are sentences the user should see.
     """
@@ -29,7 +29,7 @@ class Dataset:
 
 
 class Ticker:
-    """Counts images of `total` and reports four times a second at most."""
+    """Count images of `total` and report the progress at most four times per second."""
 
     def __init__(self, progress: Progress, doing: str, total: int) -> None:
         self._progress, self._doing, self._total = progress, doing, total

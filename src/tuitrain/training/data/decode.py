@@ -1,4 +1,4 @@
-"""Image files to tensors."""
+"""Decode image files to tensors."""
 
 import warnings
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from torch import Tensor
 
 from tuitrain.text import plain
 
-# Pillow warns of large or slightly damaged images on stderr, which may be the screen.
+# Pillow would print warnings about large or damaged images to stderr, over the screen of the app.
 warnings.filterwarnings("ignore", module="PIL")
 
 
 class ImageError(Exception):
-    """An image that cannot be read, and why in a few words."""
+    """An image that cannot be read; the message is a short reason."""
 
 
 @dataclass(frozen=True)
 class ImageReader:
-    """Reads a file as (C, size, size) uint8: upright, its middle square, resized; `mode` is L (grey) or RGB.
+    """Read a file as (C, size, size) uint8: rotated upright, center crop, resized; `mode` is L (grayscale) or RGB.
 
     Raises ImageError.
     """
@@ -35,18 +35,18 @@ class ImageReader:
     def __call__(self, path: str) -> Tensor:
         try:
             with _open(path) as image:
-                # A JPEG is decoded at the smallest scale that is still twice as large as needed.
+                # Decode a JPEG at the smallest scale that is still at least twice as large as needed.
                 image.draft(self.mode, (2 * self.size, 2 * self.size))
                 upright = _in_mode(ImageOps.exif_transpose(image), self.mode)
                 square = ImageOps.fit(upright, (self.size, self.size), Image.Resampling.BILINEAR)
                 array = np.array(square, dtype=np.uint8).reshape(self.size, self.size, -1)
-        except Exception as error:  # Pillow's decoders raise nearly anything on a damaged file.
+        except Exception as error:  # Pillow's decoders raise many kinds of exceptions for damaged files.
             raise ImageError(_reason(error)) from error
         return torch.from_numpy(array).permute(2, 0, 1).contiguous()
 
 
 def check(path: str) -> None:
-    """Read what can be checked without decoding. Raises ImageError."""
+    """Check the image as far as possible without decoding it. Raises ImageError."""
     try:
         with _open(path) as image:
             image.verify()
@@ -55,7 +55,7 @@ def check(path: str) -> None:
 
 
 def is_grey(path: str) -> bool | None:
-    """None where the file is no image."""
+    """Return None if the file is not an image."""
     try:
         with _open(path) as image:
             return image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16")
@@ -72,7 +72,7 @@ def _open(path: str) -> Image.Image:
 
 
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:
-    """16 bits a pixel keep their upper 8, floats are taken to be in [0, 1], what is transparent becomes white."""
+    """Convert to 8 bits: 16-bit images keep the upper 8 bits, floats must be in [0, 1], transparency becomes white."""
     if image.mode.startswith("I"):
         return Image.fromarray((np.asarray(image).clip(0, 65535) // 256).astype(np.uint8)).convert(mode)
     if image.mode == "F":

@@ -1,4 +1,4 @@
-"""Fetching torchvision's data sets, without touching a file that is already there."""
+"""Download torchvision's data sets without changing existing files."""
 
 import http.client
 import shutil
@@ -23,7 +23,7 @@ _FAILURES = (OSError, RuntimeError, EOFError, http.client.HTTPException, tarfile
 def complete(
     name: str, source: Any, root: Path, files: Sequence[str], archives: Sequence[str], progress: Progress
 ) -> None:
-    """Bring those of `files` below `root` that are missing; `archives`, where there, are unpacked, not downloaded.
+    """Download the missing `files` to `root`; unpack `archives` that exist instead of downloading them.
 
     `source` is torchvision's class, or what calls it. Raises DataError where that cannot be done.
     """
@@ -33,7 +33,7 @@ def complete(
     made = not root.exists()
     try:
         root.mkdir(parents=True, exist_ok=True)
-        # In a folder of its own, so that a download cut short leaves nothing that looks whole.
+        # Download to a separate folder, so that an interrupted download leaves no file that looks complete.
         with TemporaryDirectory(dir=root, prefix=".download-") as folder, _reporting(name, progress):
             _copy(archives, root, Path(folder))
             source(folder, download=True)
@@ -65,7 +65,7 @@ def _reason(error: BaseException) -> str:
 
 @contextmanager
 def _reporting(name: str, progress: Progress) -> Iterator[None]:
-    """torchvision's progress bars go to `progress` instead of to stderr, and a dead server is given up on."""
+    """Send torchvision's progress to `progress` instead of stderr, and time out if a server does not answer."""
     from torchvision.datasets import utils
 
     class Bar(_Bar):
@@ -84,7 +84,7 @@ def _reporting(name: str, progress: Progress) -> Iterator[None]:
 
 
 class _Bar:
-    """As much of tqdm as torchvision uses."""
+    """The part of tqdm that torchvision uses."""
 
     def __init__(self, name: str, total: int | None, progress: Progress) -> None:
         self._name, self._total, self._progress = name, total, progress

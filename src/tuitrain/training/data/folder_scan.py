@@ -1,4 +1,4 @@
-"""A folder of images: which files there are, of which class, in which split."""
+"""Find the files, classes and splits of an image folder."""
 
 import os
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from tuitrain.errors import DataError
 from tuitrain.text import plain
 from tuitrain.training.data.stratify import stratified
 
-# Of the test split alone: every run is judged by the same images, whatever its own seed.
+# The seed of the test split: all runs are tested on the same images, whatever their own seed.
 _TEST_SEED = 0
 _LAYOUT = (
     "An image-folder holds one folder of images for each class, or train/, and perhaps val/ and test/, with these."
@@ -23,7 +23,7 @@ _MORE = "Add images, or set data.validation to another fraction."
 
 
 class Files(NamedTuple):
-    """`labels` (N,) int64 on the CPU."""
+    """The files of a split; `labels` is (N,) int64 on the CPU."""
 
     paths: list[str]
     labels: Tensor
@@ -34,7 +34,8 @@ class Files(NamedTuple):
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """`classes` are the names of the class folders, sorted; `splits` are training, test and perhaps validation."""
+    """`classes` contains the sorted names of the class folders; `splits` has train and test, and may have
+    validation."""
 
     root: Path
     classes: tuple[str, ...]
@@ -42,12 +43,12 @@ class ImageFolder:
 
     @property
     def paths(self) -> list[str]:
-        """All that are used, sorted."""
+        """Return all used files, sorted."""
         return sorted(path for files in self.splits.values() for path in files.paths)
 
     @classmethod
     def scan(cls, folder: str | None, fraction: float, seed: int) -> Self:
-        """Splits there are no folders for are made: a fifth for the test split, whatever the `seed`.
+        """Split off the splits that have no folder: a fifth of the images for the test split, independent of `seed`.
 
         `fraction` of the training split is held out for validation, 0 for none. Raises DataError.
         """
@@ -77,7 +78,7 @@ class ImageFolder:
 
 
 def _hold_out(splits: dict[str, Files], fraction: float, seed: int) -> dict[str, Files]:
-    """Take the splits that are missing from the training split."""
+    """Split the missing splits off the training split."""
     train = splits["training"]
     if "test" not in splits:
         train, splits["test"] = _part(train, TEST_FRACTION, _TEST_SEED, "test")
@@ -94,7 +95,7 @@ def _part(files: Files, fraction: float, seed: int, name: str) -> tuple[Files, F
 
 
 def _training_files(folder: Path) -> tuple[tuple[str, ...], Files]:
-    """Classes are whatever folders the training split has."""
+    """Read the files of each split; the folders of the training split are the classes."""
     classes = tuple(_folders(folder))
     if len(classes) < 2:
         raise DataError(f"{plain(folder)} has one class only, {plain(classes[0])}.", "There is nothing to tell apart.")
@@ -126,7 +127,7 @@ def _files(folder: Path, classes: tuple[str, ...]) -> Files:
 
 
 def _folders(folder: Path) -> list[str]:
-    """Names of the folders in `folder`, sorted, without the hidden ones."""
+    """Return the sorted names of the visible folders in `folder`."""
     try:
         return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     except FileNotFoundError:
@@ -138,20 +139,20 @@ def _folders(folder: Path) -> list[str]:
 
 
 def _images(folder: Path) -> list[str]:
-    """Paths of the images below `folder`, in the same order on every machine; folders that are links are followed."""
+    """Return the paths of all images below `folder`, in the same order on every machine; follow links to folders."""
     found: list[str] = []
     seen: set[tuple[int, int]] = set()
     for root, folders, files in os.walk(folder, followlinks=True, onerror=_raise):
         place = Path(root).stat()
         if (place.st_dev, place.st_ino) in seen:
-            # A link back to where the walk has been.
+            # A link to a folder that the walk has visited.
             folders.clear()
             continue
         seen.add((place.st_dev, place.st_ino))
         folders[:] = sorted(_visible(folders))
         images = sorted(name for name in _visible(files) if name.lower().endswith(IMAGE_EXTENSIONS))
         paths = [os.path.join(root, name) for name in images]  # noqa: PTH118 (a million Path objects are slow)
-        # A pipe with the name of an image would be waited for, forever; a broken link is an image that is lost.
+        # Skip pipes, which would block forever. Keep broken links: they count as unreadable images.
         found += (path for path in paths if os.path.isfile(path) or os.path.islink(path))  # noqa: PTH113, PTH114
     return found
 
@@ -161,7 +162,7 @@ def _visible(names: Iterable[str]) -> Iterable[str]:
 
 
 def _raise(error: OSError) -> None:
-    # A class folder that a split does not have is no error.
+    # A split may lack the folder of a class.
     if not isinstance(error, FileNotFoundError):
         raise _unreadable(error) from error
 

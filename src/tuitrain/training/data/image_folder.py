@@ -1,4 +1,4 @@
-"""A folder of images as a data set: held in memory, or read as it goes."""
+"""Load an image folder as a data set, in memory or streamed from disk."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +27,7 @@ _NAMED = 5
 
 
 def load(config: Data, seed: int, device: torch.device, progress: Progress) -> Dataset:
-    """Raises DataError."""
+    """Load the image folder `data.dir`. Raises DataError."""
     progress("looking for images", None)
     folder = ImageFolder.scan(config.dir, config.validation, seed)
     read = ImageReader(config.image_size, _mode(config.channels, folder.paths))
@@ -52,7 +52,7 @@ def load(config: Data, seed: int, device: torch.device, progress: Progress) -> D
 
 
 class _Loader:
-    """Reads the splits of a folder; `unreadable` gathers the images that cannot be."""
+    """Reads the splits of a folder and collects the images it cannot read in `unreadable`."""
 
     def __init__(self, folder: ImageFolder, read: ImageReader, device: torch.device, ticker: Ticker) -> None:
         self.unreadable: list[str] = []
@@ -61,9 +61,9 @@ class _Loader:
     def held(self, normalize: bool) -> tuple[dict[str, Split], Normalization]:
         pixels = {name: self._decoded(name, files) for name, files in self._folder.splits.items()}
         training = pixels["training"].images
-        # The same as of streamed ones: which it is may change with the free memory, from a run to its end.
+        # As for streamed images: a resumed run may switch between both with the free memory.
         figures = self._figures(training[_measured(len(training))] if normalize else None)
-        # Taken out one by one, so that bytes are let go as they become floats.
+        # Remove the splits one by one, so that the bytes of each are freed once converted.
         names = list(pixels)
         return {name: MemorySplit.of(pixels.pop(name), figures.on(self._device)) for name in names}, figures
 
@@ -77,7 +77,7 @@ class _Loader:
                 files.labels,
                 self._read,
                 normalizer,
-                # The test split is looked at too seldom for its workers to be kept waiting.
+                # The test split is evaluated too rarely to keep its workers alive.
                 workers=workers,
                 persistent=name != "test",
             )
@@ -97,7 +97,7 @@ class _Loader:
         return files.at(self._readable(name, files, lambda row: decode.check(files.paths[row])))
 
     def _sampled(self, files: Files) -> Tensor:
-        """Up to 2000 of the images, (n, C, H, W) uint8, always the same ones."""
+        """Return up to 2000 of the images, (n, C, H, W) uint8, always the same ones."""
         rows = _measured(len(files.paths)).tolist()
         found = allocate((len(rows), *self._read.shape), torch.uint8, _CPU)
 
@@ -110,7 +110,7 @@ class _Loader:
         return found[good]
 
     def _readable(self, name: str, files: Files, read: Callable[[int], None]) -> Tensor:
-        """The rows of `files` that `read` can read; the others are noted."""
+        """Return the rows of `files` that `read` can read; add the others to `unreadable`."""
         rows = []
         for row, reason in enumerate(_attempts(read, len(files.paths))):
             self._ticker.step()
@@ -137,7 +137,7 @@ class _Loader:
 
 
 def _mode(channels: str, paths: list[str]) -> str:
-    """Grey where all of a few images looked at are grey; the same ones are looked at each time."""
+    """Return L if all images of a fixed sample are grayscale, otherwise RGB."""
     if channels != "auto":
         return "L" if channels == "grey" else "RGB"
     rows = torch.randperm(len(paths), generator=torch.Generator().manual_seed(0))[:_LOOKED_AT].tolist()
@@ -146,7 +146,7 @@ def _mode(channels: str, paths: list[str]) -> str:
 
 
 def _fits(count: int, read: ImageReader, device: torch.device) -> bool:
-    """Whether the images as float32 take less than half of the free memory."""
+    """Return whether the images fit into half of the free memory as float32."""
     cuda = device.type == "cuda"
     free = _free(device) if cuda else psutil.virtual_memory().available
     channels, height, width = read.shape
@@ -154,18 +154,18 @@ def _fits(count: int, read: ImageReader, device: torch.device) -> bool:
 
 
 def _free(device: torch.device) -> int:
-    """Bytes, those that torch keeps for what comes included."""
-    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return int(torch.cuda.mem_get_info(device)[0]) + kept
+    """Return the free memory in bytes, including torch's cached memory."""
+    cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(torch.cuda.mem_get_info(device)[0]) + cached
 
 
 def _measured(count: int) -> Tensor:
-    """The rows that mean and deviation are measured by: of so many images always the same ones."""
+    """Return the rows from which mean and standard deviation are computed: a fixed sample."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:_MEASURED]
 
 
 def _attempts(read: Callable[[int], None], count: int) -> Iterator[str | None]:
-    """In order, why `read` failed for each of `count` rows, None where it did not. Pillow decodes without the GIL."""
+    """Yield for each of `count` rows why `read` failed, or None. Uses threads, as Pillow decodes without the GIL."""
 
     def attempt(row: int) -> str | None:
         try:
@@ -176,9 +176,9 @@ def _attempts(read: Callable[[int], None], count: int) -> Iterator[str | None]:
 
     rows = iter(range(count))
     with ThreadPoolExecutor(_THREADS) as pool:
-        # Some at a time, so that an error or a stop need not wait for a million.
-        while some := list(islice(rows, 256)):
-            yield from pool.map(attempt, some)
+        # Submit in portions, so that errors and stops need not wait for a million images.
+        while portion := list(islice(rows, 256)):
+            yield from pool.map(attempt, portion)
 
 
 def _unreadable_note(unreadable: list[str]) -> Iterator[str]:
@@ -190,7 +190,7 @@ def _unreadable_note(unreadable: list[str]) -> Iterator[str]:
 
 
 def _absence_notes(classes: tuple[str, ...], splits: dict[str, Split]) -> Iterator[str]:
-    """Of classes that a split has no image of."""
+    """Return notes about classes without images in a split."""
     for name, split in splits.items():
         counts = torch.bincount(split.labels.cpu(), minlength=len(classes)).tolist()
         absent = [plain(label, 40) for label, count in zip(classes, counts, strict=True) if not count]

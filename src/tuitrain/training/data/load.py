@@ -1,4 +1,4 @@
-"""One way in for every data set."""
+"""Load any data set."""
 
 import torch
 
@@ -15,7 +15,7 @@ def _quiet(doing: str, fraction: float | None) -> None: ...
 
 
 def load(config: Data, seed: int, device: torch.device, progress: Progress = _quiet) -> Dataset:
-    """The data set of `config`, split by `seed`, on `device`; the global generators are left as they are.
+    """Load the data set of `config` to `device`, split with `seed`; does not use the global random generators.
 
     Raises DataError.
     """

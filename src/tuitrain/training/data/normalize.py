@@ -1,4 +1,4 @@
-"""From bytes to the floats that go into a model."""
+"""Convert images from bytes to normalized floats."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,12 +10,12 @@ from torch import Tensor
 
 from tuitrain.errors import DataError
 
-# So many values are converted at a time: what is between stays in the processor's cache.
+# The number of values converted at a time: intermediate results stay in the CPU cache.
 _CHUNK = 2**18
 
 
 class Pixels(NamedTuple):
-    """`images` (N, C, H, W) uint8 and `labels` (N,) int64, on the CPU."""
+    """`images` is (N, C, H, W) uint8 and `labels` (N,) int64, both on the CPU."""
 
     images: Tensor
     labels: Tensor
@@ -26,7 +26,7 @@ class Pixels(NamedTuple):
 
 @dataclass(frozen=True)
 class Normalization:
-    """(value / white - mean) / std, per channel; `white` is the largest value a pixel can have."""
+    """(value / white - mean) / std per channel; `white` is the maximum value of a pixel."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -38,12 +38,13 @@ class Normalization:
 
     @classmethod
     def of(cls, images: Tensor, white: int = 255) -> Self:
-        """The normalisation that gives `images` (N, C, H, W) uint8 mean 0 and deviation 1; constant channels mean 0."""
+        """Return the normalization of `images` (N, C, H, W) uint8 to mean 0 and, except for constant channels, std
+        1."""
         return cls.from_sums(sums(images), images[0, 0].numel(), white)
 
     @classmethod
     def from_sums(cls, sums: Tensor, pixels: int, white: int = 255) -> Self:
-        """As `of`, for images of so many `pixels` whose `sums` (N, 2, C) are known."""
+        """Like `of`, from the `pixel_sums` (N, 2, C) of images with `pixels` pixels each."""
         count = len(sums) * pixels
         total, squares = sums.sum(0)
         mean = total / count
@@ -56,7 +57,7 @@ class Normalization:
 
 
 class Normalizer:
-    """A `Normalization` with its figures on a device: `mean` and `std` are (C, 1, 1)."""
+    """A `Normalization` whose `mean` and `std`, (C, 1, 1), are on a device."""
 
     def __init__(self, figures: Normalization, device: torch.device) -> None:
         self.device = device
@@ -65,13 +66,13 @@ class Normalizer:
         self.std = torch.tensor(figures.std, device=device).view(-1, 1, 1)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """`images` (N, C, H, W) uint8, anywhere, as float32 on the device."""
+        """Return `images`, (N, C, H, W) uint8 on any device, as normalized float32 on this device."""
         floats = images.to(self.device, non_blocking=True).float()
         return floats.div_(self._white).sub_(self.mean).div_(self.std)
 
 
 def allocate(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Raises DataError where the device has not the memory."""
+    """Convert all images. Raises DataError if the device has too little memory."""
     try:
         return torch.empty(tuple(shape), dtype=dtype, device=device)
     except (RuntimeError, MemoryError) as error:
@@ -83,16 +84,16 @@ def allocate(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> 
 
 
 def chunks(images: Tensor) -> Iterator[slice]:
-    """Slices of `images` (N, C, H, W) that are small enough to be converted at once."""
+    """Yield slices of `images` (N, C, H, W) small enough to convert at once."""
     size = max(1, _CHUNK // max(1, images[0].numel()))
     return (slice(start, start + size) for start in range(0, len(images), size))
 
 
 def sums(images: Tensor) -> Tensor:
-    """Of each of `images` (N, C, H, W) uint8 the sums of its pixels and of their squares, (N, 2, C) float64."""
+    """Return the sums of pixels and of squared pixels of each image, (N, 2, C) float64, for (N, C, H, W) uint8."""
     found = torch.empty((len(images), 2, images.shape[1]), dtype=torch.float64)
     for rows in chunks(images):
-        # Sums of whole numbers below 2**53 are exact in float64, so nothing is lost in their difference.
+        # Sums of integers below 2**53 are exact in float64, so their difference is exact, too.
         chunk = images[rows].double()
         found[rows, 0] = chunk.sum((2, 3))
         found[rows, 1] = chunk.square().sum((2, 3))

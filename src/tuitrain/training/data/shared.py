@@ -1,4 +1,4 @@
-"""One copy of a named data set for runs that each split and normalise it by their own seed."""
+"""One copy of a data set for several runs, each of which splits and normalizes it with its own seed."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,7 +15,7 @@ from tuitrain.training.data.stratify import stratified
 
 
 class SharedSplit:
-    """The `rows` (N,) int64 of a split that others use, too, normalised as they are needed.
+    """The split with the indices `rows` (N,) int64 into shared images, normalized per batch.
 
     The images of the `whole` are in [0, 1]; `normalize` is None where they stay so.
     """
@@ -36,7 +36,7 @@ class SharedSplit:
 
 
 class SharedBatches:
-    """Mini-batches of several runs' splits of the same images at once."""
+    """Mini-batches of several runs that share their images."""
 
     def __init__(self, splits: Sequence[SharedSplit]) -> None:
         self._whole = splits[0].whole
@@ -48,7 +48,7 @@ class SharedBatches:
         ]
 
     def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Of R runs the `rows` (R, N) of all images, as images (R, N, C, H, W) and labels (R, N)."""
+        """Return the images (R, N, C, H, W) and labels (R, N) at the indices `rows` (R, N) of R runs."""
         flat = rows.flatten()
         images = self._whole.images.index_select(0, flat)
         images = images.view(*rows.shape, *images.shape[1:])
@@ -59,7 +59,7 @@ class SharedBatches:
 
 
 class Shared:
-    """Loads one data set for one run after another, as `load` does for each alone, but reads it once. Raises DataError.
+    """Loads the data set of several runs like `load`, but reads it only once. Raises DataError.
 
     Its configuration and the device are the same each time.
     """
@@ -91,7 +91,7 @@ class Shared:
 
 
 class _Known:
-    """The images as floats in [0, 1] on the device, and what their normalisation follows from."""
+    """The images as floats in [0, 1] on the device, and the sums that their normalization is computed from."""
 
     def __init__(self, config: Data, device: torch.device, progress: Progress) -> None:
         train, test, self._white = standard.read(config.dataset, config.dir, progress)
@@ -101,5 +101,5 @@ class _Known:
         self._sums, self._pixels = sums(train.images), train.images[0, 0].numel()
 
     def figures(self, rows: Tensor) -> Normalization:
-        """Of these rows of the training split."""
+        """Return the normalization of these rows of the training split."""
         return Normalization.from_sums(self._sums[rows], self._pixels, self._white)

@@ -1,4 +1,4 @@
-"""A split of a data set as the loop sees it: batches of an order."""
+"""A split of a data set, which returns batches in a given order."""
 
 import multiprocessing
 import os
@@ -16,19 +16,19 @@ from tuitrain.text import plain
 from tuitrain.training.data.decode import ImageError, ImageReader
 from tuitrain.training.data.normalize import Normalizer, Pixels, allocate, chunks
 
-# In place of an image that cannot be read the next that can is taken; after so many in a row the disk is gone.
+# The next readable image replaces an unreadable one. This many unreadable images in a row mean that the disk is gone.
 _SUBSTITUTES = 16
 
 
 class Split(Protocol):
-    """`labels` is (N,) int64, on the device."""
+    """A split of a data set; `labels` is (N,) int64 on the device."""
 
     labels: Tensor
 
     def __len__(self) -> int: ...
 
     def batches(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images (n, C, H, W) float32 as they go into the model and labels (n,) int64, both on the device.
+        """Yield normalized images (n, C, H, W) float32 and labels (n,) int64, both on the device.
 
         `order` (M,) int64 is the rows to give, on the CPU or the device; n is `size`, less in the last batch.
         """
@@ -36,14 +36,14 @@ class Split(Protocol):
 
 
 def moved(order: Tensor, device: torch.device) -> Tensor:
-    """On the device; where that is a GPU, without waiting for what it does just now."""
+    """Copy a tensor to the device, to a GPU without waiting for its queued work."""
     if device.type == "cuda" and not order.is_cuda:
         return order.pin_memory().to(device, non_blocking=True)
     return order.to(device)
 
 
 class MemorySplit:
-    """All images on the device: a batch costs two index_selects."""
+    """A split whose images are all on the device: a batch costs two index_selects."""
 
     def __init__(self, images: Tensor, labels: Tensor) -> None:
         self.images = images
@@ -51,7 +51,7 @@ class MemorySplit:
 
     @classmethod
     def of(cls, pixels: Pixels, normalize: Normalizer) -> Self:
-        """Raises DataError where the device has not the memory."""
+        """Convert and copy all images. Raises DataError if the device has too little memory."""
         images = allocate(pixels.images.shape, torch.float32, normalize.device)
         for rows in chunks(pixels.images):
             images[rows] = normalize(pixels.images[rows])
@@ -65,12 +65,12 @@ class MemorySplit:
             yield self.at(rows)
 
     def at(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Those of `rows` (n,) int64, which lie on the device."""
+        """Return images and labels at the indices `rows`, (n,) int64 on the device."""
         return self.images.index_select(0, rows), self.labels.index_select(0, rows)
 
 
 class StreamedSplit:
-    """Images read from files as they are needed, one iteration at a time.
+    """A split whose images are read from files when needed, in one iteration at a time.
 
     `unreadable` gathers the rows whose images could not be read and were replaced by the next image that could.
     """
@@ -97,7 +97,8 @@ class StreamedSplit:
             pin_memory=normalize.device.type == "cuda",
             persistent_workers=persistent and workers > 0,
             multiprocessing_context=_context() if workers else None,
-            # A loader draws a seed at each start: not from the global generator, whose state is part of a run.
+            # A loader draws a seed at each start. The global generator must not change, because its state is part of
+            # the run.
             generator=torch.Generator(),
         )
 
@@ -105,10 +106,10 @@ class StreamedSplit:
         return len(self.labels)
 
     def batches(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Raises TrainingError where images can no longer be read at all or a reading process has died."""
-        asked = torch.split(order.cpu(), size)
-        self._turn.batches = [rows.tolist() for rows in asked]
-        for rows, (images, given) in zip(asked, self._read(), strict=True):
+        """Raises TrainingError if no image can be read any more, or if a worker process has died."""
+        batches = torch.split(order.cpu(), size)
+        self._turn.batches = [rows.tolist() for rows in batches]
+        for rows, (images, given) in zip(batches, self._read(), strict=True):
             self.unreadable.update(rows[rows != given].tolist())
             yield self._normalize(images), self.labels.index_select(0, given.to(self.labels.device, non_blocking=True))
 
@@ -129,7 +130,7 @@ class StreamedSplit:
 
 
 class _Turn:
-    """A batch sampler whose batches are set before each iteration, so that workers live on from one to the next."""
+    """A batch sampler whose batches are set before each iteration, so that workers survive between iterations."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -147,7 +148,7 @@ class _Images(TorchDataset[tuple[Tensor, Tensor]]):
         self._read = read
 
     def __getitems__(self, rows: list[int]) -> tuple[Tensor, Tensor]:
-        """Images (n, C, H, W) uint8 and the rows they are of, -1 for one with no image near it that can be read."""
+        """Return images (n, C, H, W) uint8 and their rows; -1 marks an image without a readable replacement."""
         images, given = zip(*map(self._nearest, rows), strict=True)
         return torch.stack(images), torch.tensor(given)
 
@@ -166,16 +167,16 @@ def _as_it_is(batch: Any) -> Any:
 
 
 def _context() -> BaseContext:
-    """Never fork: the program has threads, and a forked child waits forever for a lock one of them held."""
+    """Return a context that never forks: a lock that another thread holds during a fork stays locked in the child."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    # The server imports torch once, for all workers.
+    # The fork server imports torch once for all workers.
     context.set_forkserver_preload([__name__])
     return context
 
 
 def default_workers(device: torch.device) -> int:
-    """Reading competes with training for the cores, unless training is on a GPU."""
+    """Return the number of workers: 0 on the CPU, where reading and training would compete for the cores."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(8, max(0, cores - 1)) if device.type == "cuda" else 0

@@ -1,4 +1,4 @@
-"""The data sets with a name: scikit-learn's digits, and torchvision's."""
+"""The standard data sets: the digits of scikit-learn, and those of torchvision."""
 
 import importlib.util
 import math
@@ -17,7 +17,7 @@ from tuitrain.training.data.download import complete
 from tuitrain.training.data.normalize import Pixels
 from tuitrain.training.data.stratify import stratified
 
-# Of eight seeds the one whose split gives the accuracy nearest to their mean.
+# Of eight seeds, the one whose split gives the accuracy closest to the mean.
 TEST_SEED = 2
 _TORCHVISION = {
     "mnist": "MNIST",
@@ -30,7 +30,7 @@ _HINT = "Delete it and start again, and it is downloaded afresh."
 
 
 class Named(NamedTuple):
-    """`white` is the value of a white pixel."""
+    """The training and test images; `white` is the value of a white pixel."""
 
     train: Pixels
     test: Pixels
@@ -38,7 +38,7 @@ class Named(NamedTuple):
 
 
 def read(name: str, folder: str | None, progress: Progress) -> Named:
-    """Raises DataError where the files are missing and cannot be downloaded, or are damaged."""
+    """Load a standard data set. Raises DataError if files are damaged, or missing and the download fails."""
     progress(f"reading {name}", None)
     if name == "digits":
         return _digits()
@@ -50,12 +50,12 @@ def read(name: str, folder: str | None, progress: Progress) -> Named:
 
 
 def _digits() -> Named:
-    """scikit-learn's `load_digits`, read from its file: importing scikit-learn takes longer than importing torch."""
+    """Read the file of scikit-learn's `load_digits`; importing scikit-learn takes longer than importing torch."""
     package = importlib.util.find_spec("sklearn")
     folder = package.submodule_search_locations if package else None
     path = Path(folder[0] if folder else "sklearn") / "datasets/data/digits.csv.gz"
     try:
-        # (N, 64 + 1) uint8: the pixels of an image, row by row, and its label.
+        # (N, 64 + 1) uint8: the pixels of each image, row by row, and its label.
         table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
     except (OSError, EOFError, ValueError) as error:
         raise DataError(f"{plain(path)}, which holds the digits, cannot be read.", "Reinstall scikit-learn.") from error
@@ -66,7 +66,7 @@ def _digits() -> Named:
 
 
 def _mnist(name: str, root: Path, progress: Progress) -> tuple[Pixels, Pixels]:
-    """MNIST and those that have its form, read without torchvision, whose import takes as long as torch's."""
+    """Read MNIST and data sets in its format without torchvision, whose import takes as long as torch's."""
     raw = f"{_TORCHVISION[name]}/raw"
     files = [f"{raw}/{part}-{what}-ubyte" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1")]
 
@@ -83,9 +83,10 @@ def _mnist(name: str, root: Path, progress: Progress) -> tuple[Pixels, Pixels]:
 
 
 def _idx(path: Path, dimensions: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
-    """The bytes of an IDX file: 0, 0, 8 for bytes, the number of dimensions, each of them as four bytes, all values."""
+    """Read an IDX file: bytes 0, 0, 8 (for uint8), the number of dimensions, each dimension as four bytes, all
+    values."""
     try:
-        # In one array that may be written to, as torch asks for.
+        # torch requires a writable array.
         values = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
         raise DataError(f"{plain(path)} cannot be read: {plain(error.strerror)}.", "Set data.dir.") from error
@@ -105,10 +106,10 @@ def _cifar(name: str, root: Path, progress: Progress) -> tuple[Pixels, Pixels]:
     complete(name, source, root, list(sums), [source.filename], progress)
     try:
         with warnings.catch_warnings():
-            # The files are pickles of an old NumPy, of which the newer ones complain.
+            # The files are pickles of an old NumPy version, about which newer ones warn.
             warnings.simplefilter("ignore")
             parts = [source(root, train=train) for train in (True, False)]
-    except Exception as error:  # A damaged pickle raises nearly anything, a wrong checksum RuntimeError.
+    except Exception as error:  # A damaged pickle raises many kinds of exceptions, a wrong checksum RuntimeError.
         from torchvision.datasets.utils import check_integrity
 
         damaged = [file for file, md5 in sums.items() if not check_integrity(root / file, md5)]

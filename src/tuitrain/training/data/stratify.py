@@ -1,4 +1,4 @@
-"""Setting a part of every class aside."""
+"""Hold out the same fraction of every class."""
 
 import numpy as np
 import torch
@@ -8,14 +8,14 @@ from tuitrain.config.datasets import held_out_counts
 
 
 def stratified(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Rows kept and rows held out, (n,) int64 on the CPU, ascending, the same on every machine.
+    """Return the rows to keep and the held-out rows, (n,) int64 on the CPU, ascending, the same on every machine.
 
     ceil(fraction * N) rows are held out, shared among the classes by largest remainder; every class keeps a row.
     """
     classes = labels.cpu().numpy()
     counts = np.bincount(classes)
     members = np.split(np.argsort(classes, kind="stable"), np.cumsum(counts)[:-1])
-    # NumPy promises that RandomState draws the same in every version; of its newer generators it does not.
+    # NumPy guarantees the same numbers in every version for RandomState, but not for its newer generators.
     random = np.random.RandomState(np.random.MT19937(seed))
     held = np.zeros(len(classes), dtype=bool)
     for rows, share in zip(members, held_out_counts(counts.tolist(), fraction), strict=True):

@@ -1,4 +1,4 @@
-"""The user's own change to a batch, from a file of theirs."""
+"""The user's own transform of a batch."""
 
 import sys
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _HINT = "Set data.transform to FILE.py:NAME, or to none."
 
 
 def user_transform(spec: str | None) -> Callable[[Tensor], Tensor] | None:
-    """The function that `spec`, FILE.py:NAME, names, with its results checked; None for None.
+    """Return the function that `spec` (FILE.py:NAME) names, with a check of its results; None for None.
 
     Raises DataError where there is no such function. The function raises DataError for a result that is no float
     tensor of the shape it was given, and TrainingError where the user's code raises.
@@ -36,7 +36,7 @@ def user_transform(spec: str | None) -> Callable[[Tensor], Tensor] | None:
 
 
 def _run(path: Path) -> dict[str, Any]:
-    """What `path` defines. Compiled here, so that nothing is written beside it."""
+    """Run the file and return its module. Compiles it here, so that Python writes no cache next to it."""
     try:
         source = path.read_bytes()
     except (OSError, ValueError) as error:
@@ -44,7 +44,7 @@ def _run(path: Path) -> dict[str, Any]:
         raise DataError(f"The file {plain(path)} of data.transform cannot be read: {plain(reason)}.", _HINT) from error
     module = ModuleType(f"tuitrain_transform_{path.stem}")
     module.__file__ = str(path)
-    sys.modules[module.__name__] = module  # Dataclasses look their module up there.
+    sys.modules[module.__name__] = module  # Dataclasses look up their module there.
     try:
         exec(compile(source, path, "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
@@ -54,7 +54,7 @@ def _run(path: Path) -> dict[str, Any]:
 
 def _checked(function: Callable[[Tensor], Any], name: str) -> Callable[[Tensor], Tensor]:
     def transform(images: Tensor) -> Tensor:
-        # The function may work in place, and what shape it was given is needed after.
+        # The function may change the batch in place, so remember its shape.
         shape, device = images.shape, images.device
         try:
             result = function(images)

@@ -1,4 +1,4 @@
-"""The networks: from a configuration to a module that gives logits."""
+"""Build the network of a configuration."""
 
 from torch import nn
 
@@ -9,10 +9,10 @@ from tuitrain.training.models.mlp import MLP
 
 
 def build(config: Model, shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """The network for images of `shape` (C, H, W): `(N, C, H, W) float32` to logits `(N, classes)`.
+    """Return a network from images `(N, C, H, W) float32` of `shape` (C, H, W) to logits `(N, classes)`.
 
-    Weights are drawn from torch's global generator, on the default device. Raises ConfigError where the
-    settings ask for what the architecture does not have.
+    Initial weights come from torch's global generator, on the default device. Raises ConfigError if the architecture
+    does not support a setting.
     """
     if config.name == "mlp":
         return MLP(config, shape, classes)

@@ -1,10 +1,10 @@
-"""The non-linearities by their names in the configuration."""
+"""Activations by their names in the configuration."""
 
 from torch import nn
 
 from tuitrain.config.schema import Activation
 
-_KINDS: dict[Activation, type[nn.Module]] = {
+_ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "relu": nn.ReLU,
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
@@ -16,4 +16,4 @@ _KINDS: dict[Activation, type[nn.Module]] = {
 
 
 def activation(name: Activation) -> nn.Module:
-    return _KINDS[name]()
+    return _ACTIVATIONS[name]()

@@ -13,17 +13,18 @@ _WIDTHS = (16, 32, 64, 128)
 
 
 class CNN(nn.Module):
-    """Stages of 3x3 convolutions, the last with a 2x2 maximum before its activation, then dropout and a linear head.
+    """Stages of 3x3 convolutions that each end with 2x2 max pooling, then dropout and a linear head.
 
-    Each stage halves the image. Where no channels are given there are two at least, and more until a side is below
-    8 pixels, with 16, 32, 64 and from then on 128 channels: 28x28 ends as 32x7x7, 32x32 as 64x4x4.
+    Each stage halves the image. `model.channels` sets the channels of the stages. By default there are at least two
+    stages, and more until a side is below 8 pixels, with 16, 32, 64 and then 128 channels: 28x28 ends as 32x7x7, 32x32
+    as 64x4x4.
     """
 
     def __init__(self, config: Model, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()
         channels, height, width = shape
         stages: list[nn.Module] = []
-        for out in config.channels or _by_size(height, width):
+        for out in config.channels or _default_channels(height, width):
             stages.append(_stage(config, channels, out))
             channels, height, width = out, (height + 1) // 2, (width + 1) // 2
         self.stages = nn.Sequential(*stages)
@@ -35,7 +36,7 @@ class CNN(nn.Module):
         return logits
 
 
-def _by_size(height: int, width: int) -> Iterator[int]:
+def _default_channels(height: int, width: int) -> Iterator[int]:
     for stage in count():
         if stage >= 2 and min(height, width) < 8:
             return
@@ -45,10 +46,11 @@ def _by_size(height: int, width: int) -> Iterator[int]:
 
 def _stage(config: Model, channels: int, out: int) -> nn.Module:
     layers: list[nn.Module] = []
-    for place, inputs in enumerate((channels, *(out,) * (config.convolutions - 1)), 1):
+    for number, inputs in enumerate((channels, *(out,) * (config.convolutions - 1)), 1):
         layers.append(nn.Conv2d(inputs, out, 3, padding=1, bias=not config.batch_norm))
-        if place == config.convolutions:
-            # What follows costs a quarter of it. Odd sides round up: an image of any size passes all stages.
+        if number == config.convolutions:
+            # Pooling before the activation saves three quarters of its cost. Odd sides round up, so any image size
+            # works.
             layers.append(nn.MaxPool2d(2, ceil_mode=True))
         if config.batch_norm:
             layers.append(nn.BatchNorm2d(out))

@@ -10,9 +10,9 @@ from tuitrain.training.models.activation import activation
 
 
 class MLP(nn.Module):
-    """Linear, batch normalisation, activation and dropout for each hidden width, then a linear head.
+    """Linear, batch normalization, activation and dropout for each hidden width, then a linear head.
 
-    Weights have PyTorch's default initialisation. Without hidden layers it is softmax regression.
+    Weights have PyTorch's default initialization. Without hidden layers, the network is softmax regression.
     """
 
     def __init__(self, config: Model, shape: tuple[int, int, int], classes: int) -> None:
@@ -20,7 +20,7 @@ class MLP(nn.Module):
         inputs = math.prod(shape)
         layers: list[nn.Module] = []
         for width in config.hidden:
-            # The shift of the normalisation takes the bias's place.
+            # Batch normalization has a bias of its own.
             layers.append(nn.Linear(inputs, width, bias=not config.batch_norm))
             if config.batch_norm:
                 layers.append(nn.BatchNorm1d(width))

@@ -1,4 +1,4 @@
-"""What a network is made of, without building it."""
+"""Summarize the layers of a network without allocating it."""
 
 import math
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from tuitrain.config.schema import Model
 from tuitrain.training.models import build
 
-# Parameters and input values of a network that takes no noticeable memory and time to run once.
+# The largest number of parameters and input values for which a forward pass on the CPU takes no noticeable time.
 SMALL = 5_000_000
 
 
 @dataclass(frozen=True)
 class Layer:
-    """`name` is the module's path, `kind` its class, `output` the shape of one sample's output."""
+    """A layer: `name` is its module path, `kind` its class, `output` its output shape for one sample."""
 
     name: str
     kind: str
@@ -27,7 +27,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Summary:
-    """Layers in the order in which they run; their parameters add up to `parameters`."""
+    """A network: `layers` in the order of the forward pass; `parameters` is the sum of theirs."""
 
     title: str
     layers: tuple[Layer, ...]
@@ -36,7 +36,7 @@ class Summary:
 
 @dataclass
 class _Calls:
-    """The modules that a forward pass called, by path, in the order of their first call, with their outputs."""
+    """The output shapes of all modules that a forward pass calls, by path, in the order of the calls."""
 
     outputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -48,25 +48,25 @@ class _Calls:
         return lambda _module, _inputs: self.outputs.update({path: self.outputs.get(path, ())})
 
     def _end(self, path: str) -> Callable[[nn.Module, Any, Any], None]:
-        def note(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        def record(_module: nn.Module, _inputs: Any, output: Any) -> None:
             first = output[0] if isinstance(output, tuple) else output
             self.outputs[path] = tuple(first.shape[1:]) if isinstance(first, Tensor) else ()
 
-        return note
+        return record
 
 
 def title(config: Model, shape: tuple[int, int, int], classes: int) -> str:
-    """One line: `mlp 784-128-256-10`, `cnn 1x28x28`, `resnet18`."""
+    """Return a short name: `mlp 784-128-256-10`, `cnn 1x28x28`, `resnet18`."""
     if config.name == "mlp":
         return "mlp " + "-".join(str(width) for width in (math.prod(shape), *config.hidden, classes))
     return f"cnn {shape[0]}x{shape[1]}x{shape[2]}" if config.name == "cnn" else config.name
 
 
 def summarize(config: Model, shape: tuple[int, int, int], classes: int) -> Summary:
-    """Runs the network on the meta device: no memory, no arithmetic, no random numbers. Raises ConfigError.
+    """Summarize a network by a forward pass on the meta device: no memory, no arithmetic. Raises ConfigError.
 
-    Running there loads torch's compiler, which takes longer than loading torch. A small network of ours is built once
-    more and runs on the CPU instead; that leaves no trace in the random numbers either.
+    A forward pass on the meta device imports torch's compiler, which takes longer than importing torch. A small mlp or
+    cnn therefore runs on the CPU. The random generators stay as they are.
     """
     calls = _Calls()
     with torch.device("meta"):
@@ -91,7 +91,7 @@ def summarize(config: Model, shape: tuple[int, int, int], classes: int) -> Summa
 
 
 def _owned(model: nn.Module, called: dict[str, tuple[int, ...]]) -> dict[str, int]:
-    """How many parameters each called module has that no called module inside it has."""
+    """Return the number of parameters of each called module, without those of called modules inside it."""
     owned: dict[str, int] = {}
     for name, parameter in model.named_parameters():
         path = next(parent for parent in _parents(name) if parent in called)
@@ -100,16 +100,14 @@ def _owned(model: nn.Module, called: dict[str, tuple[int, ...]]) -> dict[str, in
 
 
 def _parents(path: str) -> list[str]:
-    """The paths above `path`, the nearest first, down to the model's own, which is empty."""
+    """Return the parent paths of `path`, nearest first; the last is that of the model, an empty string."""
     parts = path.split(".") if path else []
     return [".".join(parts[:count]) for count in reversed(range(len(parts)))]
 
 
 def gradient_layers(model: nn.Module) -> list[tuple[str, list[nn.Parameter]]]:
-    """The layers that own a weight of two dimensions or more: each one's path, and its parameters.
-
-    They come in the order in which the model declares them, which is the order of the forward pass.
-    """
+    """Return path and parameters of each layer whose weight has at least two dimensions, in the order of
+    declaration."""
     layers = []
     for path, module in model.named_modules():
         own = dict(module.named_parameters(recurse=False))

@@ -1,4 +1,4 @@
-"""torchvision's architectures, untrained, made to fit small images of any number of channels."""
+"""torchvision's architectures with random weights, adapted to small images and any number of channels."""
 
 from collections import OrderedDict
 from functools import partial
@@ -12,20 +12,22 @@ from tuitrain.config.schema import Model
 from tuitrain.errors import ConfigError
 from tuitrain.training.models.activation import activation
 
-# Up to this side the residual networks take their CIFAR form.
-_SMALL = 64
+# Residual networks use their CIFAR stem for images up to this size.
+_MAX_CIFAR_SIZE = 64
 _RESIDUAL = ("resnet18", "resnet34", "resnet50", "wide_resnet50_2", "resnext50_32x4d")
 
-# The smallest side each architecture is given. Most halve the image five times, and 64 leaves them 2x2 positions: at
-# 1x1 batch normalisation averages over the batch alone, and refuses a batch of one. vgg normalises before it halves.
-_USUAL = 64
-_LEAST = {**dict.fromkeys(_RESIDUAL, 16), "vgg11_bn": 32, "vgg16_bn": 32, "inception_v3": 107}
+# The minimum image size of each architecture. Most of them halve the image five times, which leaves 2x2 positions of
+# 64:
+# with 1x1, batch normalization has only one value per image, and fails for a batch of one. vgg normalizes before
+# halving.
+_DEFAULT_MIN_SIZE = 64
+_MIN_SIZES = {**dict.fromkeys(_RESIDUAL, 16), "vgg11_bn": 32, "vgg16_bn": 32, "inception_v3": 107}
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "googlenet": {"aux_logits": False, "init_weights": False},
     "inception_v3": {"aux_logits": False, "init_weights": False},
 }
-# Radosavovic et al. 2020, as torchvision has them.
+# Radosavovic et al. 2020, "Designing Network Design Spaces", with the parameters of torchvision.
 _REGNETS: dict[str, dict[str, Any]] = {
     "regnet_x_400mf": {"depth": 22, "w_0": 24, "w_a": 24.48, "w_m": 2.54, "group_width": 16},
     "regnet_y_400mf": {"depth": 16, "w_0": 48, "w_a": 27.89, "w_m": 2.09, "group_width": 8, "se_ratio": 0.25},
@@ -33,7 +35,7 @@ _REGNETS: dict[str, dict[str, Any]] = {
 
 
 class Enlarge(nn.Module):
-    """Images `(N, C, H, W)` to `(N, C, *size)`, bilinear."""
+    """Resize images `(N, C, H, W)` to `(N, C, *size)` with bilinear interpolation."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         super().__init__()
@@ -47,36 +49,36 @@ class Enlarge(nn.Module):
 
 
 def build(config: Model, shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """Raises ConfigError where an activation is asked for and the architecture has no ReLU to give way to it."""
+    """Build a torchvision network. Raises ConfigError if it has no ReLU that `model.activation` could replace."""
     channels, height, width = shape
     size = _size(config.name, height, width)
     network = _network(config.name, size, classes)
-    _accept(network, channels)
-    if config.name in _RESIDUAL and max(size) <= _SMALL:
-        _small_stem(network, channels)
+    _set_input_channels(network, channels)
+    if config.name in _RESIDUAL and max(size) <= _MAX_CIFAR_SIZE:
+        _use_cifar_stem(network, channels)
     if config.activation != "relu":
-        _activate(network, config)
+        _replace_activations(network, config)
     if size == (height, width):
         return network
     return nn.Sequential(OrderedDict(enlarge=Enlarge(size), network=network))
 
 
 def _size(name: str, height: int, width: int) -> tuple[int, int]:
-    """The height and width that the network is given."""
-    least = _LEAST.get(name, _USUAL)
-    side = max(height, width, least)
+    """Return the height and width of the network's input."""
+    min_size = _MIN_SIZES.get(name, _DEFAULT_MIN_SIZE)
+    side = max(height, width, min_size)
     if name == "vit_b_16":
-        side = _multiple(side, 16)
+        side = _round_up(side, 16)
     elif name == "maxvit_t":
-        side = _multiple(side, 64) if side <= 128 else _multiple(side, 224)
+        side = _round_up(side, 64) if side <= 128 else _round_up(side, 224)
     else:
-        return max(height, least), max(width, least)
+        return max(height, min_size), max(width, min_size)
     return side, side
 
 
-def _multiple(side: int, of: int) -> int:
-    """The smallest multiple that is not below `side`."""
-    return -(-side // of) * of
+def _round_up(side: int, divisor: int) -> int:
+    """Round `side` up to a multiple of `divisor`."""
+    return -(-side // divisor) * divisor
 
 
 def _network(name: str, size: tuple[int, int], classes: int) -> nn.Module:
@@ -91,7 +93,7 @@ def _network(name: str, size: tuple[int, int], classes: int) -> nn.Module:
 
 
 def _maxvit(size: tuple[int, int], classes: int) -> nn.Module:
-    """maxvit_t with windows that divide the image: 7x7 as published, 4x4 at 128 pixels and 2x2 at 64."""
+    """Build maxvit_t with windows that divide the image: 7x7 as published, 4x4 for 128 pixels and 2x2 for 64."""
     from torchvision.models.maxvit import MaxVit
 
     network = MaxVit(
@@ -104,19 +106,19 @@ def _maxvit(size: tuple[int, int], classes: int) -> nn.Module:
 def _regnet(name: str, classes: int) -> nn.Module:
     from torchvision.models.regnet import BlockParams, RegNet
 
-    # torchvision works its widths out with tensors, which must not lie on the meta device.
+    # torchvision computes the widths with tensors, which must not be on the meta device.
     with torch.device("cpu"):
         params = BlockParams.from_init_params(**_REGNETS[name])
     return cast(nn.Module, RegNet(params, num_classes=classes, norm_layer=partial(nn.BatchNorm2d, eps=1e-5)))
 
 
-def _accept(network: nn.Module, channels: int) -> None:
-    """Gives the first convolution `channels` inputs, with PyTorch's default initialisation."""
+def _set_input_channels(network: nn.Module, channels: int) -> None:
+    """Replace the first convolution by one with `channels` inputs and PyTorch's default initialization."""
     path, first = next((path, part) for path, part in network.named_modules() if isinstance(part, nn.Conv2d))
     if first.in_channels == channels:
         return
     parent, _, name = path.rpartition(".")
-    fitting = nn.Conv2d(
+    replacement = nn.Conv2d(
         channels,
         first.out_channels,
         cast(tuple[int, int], first.kernel_size),
@@ -124,17 +126,17 @@ def _accept(network: nn.Module, channels: int) -> None:
         cast(tuple[int, int], first.padding),
         bias=first.bias is not None,
     )
-    setattr(network.get_submodule(parent), name, fitting)
+    setattr(network.get_submodule(parent), name, replacement)
 
 
-def _small_stem(network: nn.Module, channels: int) -> None:
-    """The stem of He et al. 2015, section 4.2: one 3x3 convolution that keeps the image's size."""
+def _use_cifar_stem(network: nn.Module, channels: int) -> None:
+    """Use the stem of He et al. 2015, section 4.2: one 3x3 convolution that keeps the image size."""
     stem = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
     nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
     network.conv1, network.maxpool = stem, nn.Identity()
 
 
-def _activate(network: nn.Module, config: Model) -> None:
+def _replace_activations(network: nn.Module, config: Model) -> None:
     parents = [
         (parent, name)
         for parent in network.modules()
