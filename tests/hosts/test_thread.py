@@ -242,7 +242,7 @@ def test_set_reports_whether_the_loop_applied_or_refused_a_change(
         return status, capsys.readouterr().err
 
     assert set_values("optimizer.lr=0.5", "training.epochs=900000") == (
-        0, f"lr 0.5: taken by {folder.id}\nepochs 900000: taken by {folder.id}\n",
+        0, f"lr 0.5: applied by {folder.id}\nepochs 900000: applied by {folder.id}\n",
     )  # fmt: skip
     assert (folder.state().lr, folder.state().epochs) == (0.5, 900000)
     status, message = set_values("optimizer.lr=0.25", "training.epochs=1")

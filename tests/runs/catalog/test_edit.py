@@ -100,7 +100,7 @@ def test_two_runs_of_one_name_in_the_trash(runs_dir: Path, ended: RunFolder) -> 
     second = edit.trash(ended, runs_dir)
     assert first.path != second.path
     edit.restore(first, ended)
-    with pytest.raises(RunError, match=r"There is a run .* again"):
+    with pytest.raises(RunError, match=r"A run .* exists again"):
         edit.restore(second, ended)
     assert ended.info().name == "one"
     assert second.path.is_dir()

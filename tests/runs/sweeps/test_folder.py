@@ -48,6 +48,7 @@ trials = 4
 HOLD = """\
 import sys
 from pathlib import Path
+from tuitrain.runs.sweeps.claims import claim_job
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.records import Job
 claim_job(SweepFolder(Path(sys.argv[1])), Job(0, 0))
