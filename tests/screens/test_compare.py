@@ -232,7 +232,7 @@ async def test_the_comparison_is_written_as_the_command_prints_it(
                 assert "comparison.md exists already" in text(app)
                 await pilot.press("enter")
                 await pilot.pause()
-        assert [note.message for note in app._notifications][-1] == "Written: comparison.json"
+        assert [note.message for note in app._notifications][-1] == "Saved comparison.json"
     names = [str(folder.path) for folder in three]
     for suffix, arguments in (("md", ["--format", "markdown"]), ("csv", ["--format", "csv"]), ("json", ["--json"])):
         assert main(["compare", *names, *arguments]) == 0

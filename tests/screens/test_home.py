@@ -96,7 +96,7 @@ async def test_runs_of_every_kind(app: TuitrainApp, write_run: WriteRun) -> None
         for size in SIZES:
             await pilot.resize_terminal(*size)
             await pilot.pause()
-            for status in ("queued", "running 67%", "paused 67%", "finished", "stopped", "failed", "interrupted"):
+            for status in ("queued", "running 67 %", "paused 67 %", "finished", "stopped", "failed", "interrupted"):
                 (row,) = (line for line in lines(app)[:10] if f"is-{status.partition(' ')[0]}" in line)
                 assert status in row
             assert "damaged" in text(app)
@@ -159,10 +159,10 @@ async def test_cells_change_while_the_run_goes_on(app: TuitrainApp, write_run: W
     folder = write_run("one", status="running")
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.pause()
-        assert "running 67%" in text(app)
+        assert "running 67 %" in text(app)
         folder.state_file.write_bytes(folder.state_file.read_bytes().replace(b'"step": 40', b'"step": 57'))
         await tick(app, pilot)
-        assert "running 95%" in text(app)
+        assert "running 95 %" in text(app)
 
 
 @pytest.mark.parametrize(

@@ -452,7 +452,7 @@ async def test_only_lines_that_change_are_drawn_again(app: TuitrainApp, write_ru
         await tick(app, pilot)
         changed = [y for y, (old, new) in enumerate(zip(before, shown._drawn, strict=True)) if old != new]
         assert changed == [2]
-        assert "running 95%" in text(app)
+        assert "running 95 %" in text(app)
 
 
 def test_a_spark_shows_the_shape() -> None:

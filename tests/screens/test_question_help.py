@@ -92,7 +92,7 @@ async def help_text(app: TuitrainApp, keys: list[str]) -> str:
 async def test_help_lists_the_keys_of_the_screen_with_what_they_do(write_run: WriteRun) -> None:
     folder = write_run("one", status="running")
     home = await help_text(TuitrainApp(folder.path.parent, ThreadHost()), [])
-    for line in ("Runs: keys", "n  Set up a new run", "enter  Watch the run", "down j  Next run", "q  Quit"):
+    for line in ("Runs: keys", "n  Set up a new run", "enter  Open the run", "down j  Next run", "q  Quit"):
         assert line in home
     training = await help_text(TuitrainApp(folder.path.parent, ThreadHost(), folder), [])
     for line in ("Training: keys", "p  Pause the run", "s  Stop after this step", " +  Smooth more", "[  Pan left"):
@@ -110,7 +110,7 @@ async def test_help_is_closed_by_its_own_key_and_can_be_read_on_a_small_screen(w
     async with app.run_test(size=(60, 20)) as pilot:
         await pilot.press("question_mark")
         await pilot.pause()
-        assert "Hold the run" in text(app)
+        assert "Pause the run" in text(app)
         assert "↓ more" in text(app)
         await pilot.press("end")
         await pilot.pause()

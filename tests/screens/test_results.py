@@ -100,7 +100,7 @@ async def test_the_summary_and_the_pages(write_run: WriteRun) -> None:
     seen = {
         "summary": (
             "Stopped early.",
-            "best: epoch 3, with the lowest",
+            "best epoch: 3 (lowest validation loss)",
             "1,234 parameters",
             "optimizer.lr=0.25",
             "most confused",

@@ -61,7 +61,7 @@ async def test_what_stands_on_the_screen(write_run: WriteRun) -> None:
             assert "mine" in head
             assert "running · epoch 3/3" in head
             assert ("ends" if size[0] >= 72 else "left") in head
-            for seen in ("67%", "train 0.5000 · 81.00 %", "epoch 2 done", "healthy", "loss"):
+            for seen in ("67 %", "train 0.5000 · 81.00 %", "epoch 2 done", "healthy", "loss"):
                 assert seen in text(app)
             assert ("accuracy" in text(app)) == (size[0] >= 80)
             assert all(len(line) == size[0] for line in lines(app))
@@ -138,7 +138,7 @@ async def test_what_is_new_is_shown(write_run: WriteRun) -> None:
         await tick(app, pilot)
         assert text(app) != before
         assert "something new" in text(app)
-        assert "98%" in text(app)
+        assert "98 %" in text(app)
         assert "|grad| 7.5" in text(app)
         assert "lr 0.125" in text(app)
 
@@ -386,7 +386,7 @@ async def test_before_the_first_step_and_on_any_screen(write_run: WriteRun) -> N
             await pilot.press("2", "3", "1")
             await pilot.pause()
             assert ("waiting for the first step" in text(app)) == (size[0] >= 60)
-            assert "100%" not in text(app)
+            assert "100 %" not in text(app)
 
 
 async def test_hostile_runs_are_text_and_no_end(write_run: WriteRun) -> None:
@@ -443,7 +443,7 @@ async def test_it_stops_ticking_while_it_is_covered(write_run: WriteRun) -> None
         assert training._timer is None
 
 
-async def test_it_goes_on_behind_a_prompt(write_run: WriteRun) -> None:
+async def test_training_is_followed_behind_a_prompt(write_run: WriteRun) -> None:
     folder = write_run("one", status="running")
     app = opened(folder)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -454,7 +454,7 @@ async def test_it_goes_on_behind_a_prompt(write_run: WriteRun) -> None:
         assert isinstance(app.screen, PromptScreen)
         assert "enter save" in text(app)
         folder.state_file.write_bytes(folder.state_file.read_bytes().replace(b'"step": 40', b'"step": 59'))
-        while "98%" not in text(app):
+        while "98 %" not in text(app):
             await pilot.pause(0.05)
         assert isinstance(app.screen, PromptScreen)
         await pilot.press("ctrl+u", *"0.5", "enter")
@@ -467,7 +467,7 @@ async def test_it_goes_on_behind_a_prompt(write_run: WriteRun) -> None:
         training.tick()
         await pilot.press("enter")
         await pilot.pause()
-        assert "it is finished" in text(app)
+        assert "The run is finished and no longer" in text(app)
         assert isinstance(app.screen, PromptScreen)
 
 

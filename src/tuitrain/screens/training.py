@@ -195,7 +195,7 @@ class TrainingScreen(PollingScreen):
     def _ask(self, command: CommandName, value: str, title: str) -> None:
         def check(text: str) -> float:
             if not self._active:
-                raise RunError(f"The run is {self.run.status}, so it takes no commands.")
+                raise RunError(f"The run is {self.run.status} and no longer accepts commands.")
             number: float = accepted(command, parse_value(KEYS[command], text), self.run.state.begun)
             return number
 
