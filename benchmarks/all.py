@@ -1,8 +1,8 @@
-"""Every benchmark, one after another, and at the end one table of what is claimed and what was measured.
+"""Run all benchmarks one after another, and print one table of claims and measurements.
 
     uv run python benchmarks/all.py [--quick] [--write] [--only NAME ...]
 
-Each script runs in a process of its own, so that none meets the threads and caches of another.
+Each script runs in a separate process, unaffected by the threads and caches of the others.
 """
 
 import argparse

@@ -3,7 +3,7 @@
     uv run python benchmarks/keys.py [--quick] [--write]
 
 First in the form, from the start of a run until it trains. Then the app in a pseudo-terminal of 120x40 trains digits
-at full speed, in a thread, or in a process of its own. A key is answered with the first byte that it brings about; keys
+at full speed, in a thread, or in a background process. A key is answered with the first byte that it brings about; keys
 are those of the curves, the pages and help. The frames are measured by the event loop itself: how late it comes to a
 timer of 5 ms.
 """
@@ -149,10 +149,10 @@ def claims(quick: bool = False) -> list[Claim]:
             time.sleep(3)
     return [
         at_most(f"key to screen, run in a thread of the app, p95 of {len(here)}", 50, p95(here), "ms"),
-        at_most(f"key to screen, run in its own process, p95 of {len(own)}", 30, p95(own), "ms"),
+        at_most(f"key to screen, run in a background process, p95 of {len(own)}", 30, p95(own), "ms"),
         at_most(f"key to screen, while torch is loaded, p95 of {len(loading)}", 100, p95(loading), "ms"),
         at_most(f"longest frame, run in a thread of the app, of {len(lags_here)}", 50, max(lags_here), "ms"),
-        at_most(f"longest frame, run in its own process, of {len(lags_own)}", 50, max(lags_own), "ms"),
+        at_most(f"longest frame, run in a background process, of {len(lags_own)}", 50, max(lags_own), "ms"),
         figure(
             "frame, run in a thread of the app, 99.9th percentile", sorted(lags_here)[int(0.999 * len(lags_here))], "ms"
         ),

@@ -1,9 +1,8 @@
-"""What stacking the runs of a sweep saves: 16 seeds of the MNIST mlp, one after another and as stacks.
+"""Compare stacked training with one run after another: a sweep of 16 seeds of the MNIST mlp.
 
-mlp 784-128-256-10 with relu, batch 64, Adam; `tuitrain sweep` as a user starts it, the loading of torch and data, the
-evaluations and the checkpoints included. One after another is a worker that trains a run at a time; stacked are two
-workers with a stack of eight each. They take turns, and the medians are compared. Needs the real MNIST:
-TUITRAIN_TEST_DATA, or ../shared/data.
+mlp 784-128-256-10 with relu, batch 64, Adam. Measures the whole `tuitrain sweep`, including loading torch and data,
+evaluation and checkpoints: one worker that trains one run at a time, against two workers with a stack of eight each.
+Both alternate, and the table compares their medians. Requires real MNIST in TUITRAIN_TEST_DATA or ../shared/data.
 
     uv run python benchmarks/stacked.py [--quick] [--write]
 """

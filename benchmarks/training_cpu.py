@@ -196,7 +196,7 @@ def followed(arguments: list[str], runs_dir: Path) -> float:
 
 
 @contextmanager
-def neighbour() -> Iterator[None]:
+def neighbor() -> Iterator[None]:
     """Another process that uses one core."""
     process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
@@ -233,19 +233,19 @@ def with_a_screen(turns: int) -> list[Claim]:
     alone, screen, other = measured(Cell(threads=None, seconds=WATCHED), [headless, on_screen, attached], turns)
     return [
         at_least("screen open, thread of the app / headless", 0.93, ratio(screen, alone), "x"),
-        at_least("screen attached, own process / headless", 0.97, ratio(other, alone), "x"),
+        at_least("screen attached, background process / headless", 0.97, ratio(other, alone), "x"),
     ]
 
 
-def with_a_neighbour(turns: int) -> list[Claim]:
+def with_a_neighbor(turns: int) -> list[Claim]:
     cell, found = Cell(threads=None), []
     for _ in range(turns):
         alone = ours(cell)
-        with neighbour():
+        with neighbor():
             found.append(ours(cell) / alone)
-    with neighbour():
-        claims = beside_other_loops(cell, turns, ", busy neighbour")
-    return [*claims, at_least("with a busy neighbour / alone", 0.5, statistics.median(found), "x")]
+    with neighbor():
+        claims = beside_other_loops(cell, turns, ", busy neighbor")
+    return [*claims, at_least("with a busy neighbor / alone", 0.5, statistics.median(found), "x")]
 
 
 CELLS = (
@@ -260,8 +260,8 @@ def claims(quick: bool) -> list[Claim]:
     for cell in CELLS[:1] if quick else CELLS:
         print_message(str(cell))
         found += beside_other_loops(cell, turns)
-    print_message("with a neighbour, and with a screen")
-    return [*found, *with_a_neighbour(turns), *with_a_screen(min(turns, 3))]
+    print_message("with a neighbor, and with a screen")
+    return [*found, *with_a_neighbor(turns), *with_a_screen(min(turns, 3))]
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def with_a_screen(cell: Cell, turns: int) -> list[Claim]:
     alone, screen, other = measured(replace(cell, seconds=WATCHED), [headless, on_screen, attached], turns)
     return [
         at_least("screen open, thread of the app / headless", 0.97, ratio(screen, alone), "x"),
-        at_least("screen attached, own process / headless", 0.97, ratio(other, alone), "x"),
+        at_least("screen attached, background process / headless", 0.97, ratio(other, alone), "x"),
     ]
 
 

@@ -49,11 +49,11 @@ DATASETS = {
         ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"), ("shift",),
     ),
     "cifar10": DatasetInfo(
-        "32x32 colour photographs", 50_000, 10_000, (3, 32, 32),
+        "32x32 color photographs", 50_000, 10_000, (3, 32, 32),
         ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"), ("flip", "crop"),
     ),
     "cifar100": DatasetInfo(
-        "32x32 colour photographs, 100 classes", 50_000, 10_000, (3, 32, 32), tuple(_CIFAR100.split()),
+        "32x32 color photographs, 100 classes", 50_000, 10_000, (3, 32, 32), tuple(_CIFAR100.split()),
         ("flip", "crop"),
     ),
 }  # fmt: skip

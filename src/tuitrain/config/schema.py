@@ -58,7 +58,7 @@ class Data(Struct, frozen=True, kw_only=True):
     ] = 64
     channels: Annotated[
         Literal["auto", "grey", "rgb"],
-        Meta(description="Colour mode of image-folder images; auto: grey if a sample of them is grey"),
+        Meta(description="Color mode of image-folder images; auto: grey if a sample of them is grey"),
     ] = "auto"
     storage: Annotated[
         Literal["auto", "memory", "stream"],
@@ -91,7 +91,7 @@ class Model(Struct, frozen=True, kw_only=True):
         "relu"
     )
     dropout: Annotated[float, Meta(ge=0, lt=1, description="Dropout probability in mlp and cnn")] = 0.0
-    batch_norm: Annotated[bool, Meta(description="Batch normalisation before each activation of mlp and cnn")] = False
+    batch_norm: Annotated[bool, Meta(description="Batch normalization before each activation of mlp and cnn")] = False
 
 
 class Optimizer(Struct, frozen=True, kw_only=True):

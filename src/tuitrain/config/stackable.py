@@ -8,7 +8,7 @@ from tuitrain.config.schema import Config
 def stacking_key(config: Config) -> Config | None:
     """Return a key that is equal for runs that can be stacked; None if the run cannot be stacked.
 
-    Stacked runs may differ in seed, learning rate, weight decay and momentum. Dropout, batch normalisation and a time
+    Stacked runs may differ in seed, learning rate, weight decay and momentum. Dropout, batch normalization and a time
     limit rule out stacking, because the run would differ from the same run trained alone.
     """
     data, model, optimizer, training = config.data, config.model, config.optimizer, config.training

@@ -50,7 +50,7 @@ class Preview(Struct, frozen=True):
     def steps_per_epoch(self) -> int:
         """Optimizer steps per epoch; 0 if the size of the training split is unknown."""
         count, size = self.splits.train if self.splits else 0, self.config.data.batch_size
-        # The training loop drops a last batch of one image, which batch normalisation cannot normalise.
+        # The training loop drops a last batch of one image, which batch normalization cannot normalize.
         if self.network and self.network.batch_norm and size > 1 and count % size == 1:
             count -= 1
         return math.ceil(math.ceil(count / size) / self.config.optimizer.accumulate)
@@ -103,9 +103,9 @@ def _detect_channels(splits: SplitSizes, data: Data) -> SplitSizes:
     """Resolve `data.channels = auto`: one channel if all sampled images are grey, otherwise three."""
     if data.dataset != "image-folder" or data.channels != "auto":
         return splits
-    from tuitrain.training.data.decode import is_grey
+    from tuitrain.training.data.decode import is_grayscale
 
-    has_colour = False in [is_grey(path) for path in splits.samples]
+    has_colour = False in [is_grayscale(path) for path in splits.samples]
     return replace(splits, shape=(3 if has_colour else 1, *splits.shape[1:]))
 
 

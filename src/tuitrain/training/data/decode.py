@@ -54,7 +54,7 @@ def check(path: str) -> None:
         raise ImageError(_reason(error)) from error
 
 
-def is_grey(path: str) -> bool | None:
+def is_grayscale(path: str) -> bool | None:
     """Return None if the file is not an image."""
     try:
         with _open(path) as image:

@@ -141,8 +141,8 @@ def _mode(channels: str, paths: list[str]) -> str:
     if channels != "auto":
         return "L" if channels == "grey" else "RGB"
     rows = torch.randperm(len(paths), generator=torch.Generator().manual_seed(0))[:_LOOKED_AT].tolist()
-    grey = [decode.is_grey(paths[row]) for row in rows]
-    return "RGB" if False in grey else "L"
+    grayscale = [decode.is_grayscale(paths[row]) for row in rows]
+    return "RGB" if False in grayscale else "L"
 
 
 def _fits(count: int, read: ImageReader, device: torch.device) -> bool:

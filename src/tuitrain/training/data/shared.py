@@ -61,19 +61,19 @@ class SharedBatches:
 class Shared:
     """Loads the data set of several runs like `load`, but reads it only once. Raises DataError.
 
-    Its configuration and the device are the same each time.
+    All runs must have the same configuration and device.
     """
 
     def __init__(self) -> None:
-        self._known: _Known | None = None
+        self._images: _SharedImages | None = None
 
     def __call__(self, config: Data, seed: int, device: torch.device, progress: Progress) -> Dataset:
-        known = self._known = self._known or _Known(config, device, progress)
-        kept, held = torch.arange(len(known.train)), None
+        images = self._images = self._images or _SharedImages(config, device, progress)
+        kept, held = torch.arange(len(images.train)), None
         if config.validation:
-            kept, held = stratified(known.train.labels.cpu(), config.validation, seed)
+            kept, held = stratified(images.train.labels.cpu(), config.validation, seed)
         facts = DATASETS[config.dataset]
-        figures = known.figures(kept) if config.normalize else Normalization.none(facts.shape[0])
+        figures = images.figures(kept) if config.normalize else Normalization.none(facts.shape[0])
 
         def split(whole: MemorySplit, rows: Tensor) -> SharedSplit:
             return SharedSplit(whole, rows, figures.on(device) if config.normalize else None)
@@ -82,15 +82,15 @@ class Shared:
             name=config.dataset,
             shape=facts.shape,
             classes=facts.classes,
-            train=split(known.train, kept),
-            validation=split(known.train, held) if held is not None else None,
-            test=split(known.test, torch.arange(len(known.test))),
+            train=split(images.train, kept),
+            validation=split(images.train, held) if held is not None else None,
+            test=split(images.test, torch.arange(len(images.test))),
             mean=figures.mean,
             std=figures.std,
         )
 
 
-class _Known:
+class _SharedImages:
     """The images as floats in [0, 1] on the device, and the sums that their normalization is computed from."""
 
     def __init__(self, config: Data, device: torch.device, progress: Progress) -> None:

@@ -30,7 +30,7 @@ class Split(Protocol):
     def batches(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield normalized images (n, C, H, W) float32 and labels (n,) int64, both on the device.
 
-        `order` (M,) int64 is the rows to give, on the CPU or the device; n is `size`, less in the last batch.
+        `order` contains the row indices, (M,) int64 on the CPU or the device. n is `size`, or less in the last batch.
         """
         ...
 
@@ -88,11 +88,11 @@ class StreamedSplit:
         self.labels = labels.to(normalize.device)
         self.unreadable: set[int] = set()
         self._normalize = normalize
-        self._turn = _Turn()
+        self._sampler = _BatchSampler()
         self._loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
             _Images(files, read),
-            batch_sampler=self._turn,
-            collate_fn=_as_it_is,
+            batch_sampler=self._sampler,
+            collate_fn=_identity,
             num_workers=workers,
             pin_memory=normalize.device.type == "cuda",
             persistent_workers=persistent and workers > 0,
@@ -108,7 +108,7 @@ class StreamedSplit:
     def batches(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Raises TrainingError if no image can be read any more, or if a worker process has died."""
         batches = torch.split(order.cpu(), size)
-        self._turn.batches = [rows.tolist() for rows in batches]
+        self._sampler.batches = [rows.tolist() for rows in batches]
         for rows, (images, given) in zip(batches, self._read(), strict=True):
             self.unreadable.update(rows[rows != given].tolist())
             yield self._normalize(images), self.labels.index_select(0, given.to(self.labels.device, non_blocking=True))
@@ -129,7 +129,7 @@ class StreamedSplit:
             ) from error
 
 
-class _Turn:
+class _BatchSampler:
     """A batch sampler whose batches are set before each iteration, so that workers survive between iterations."""
 
     def __init__(self) -> None:
@@ -162,7 +162,7 @@ class _Images(TorchDataset[tuple[Tensor, Tensor]]):
         return torch.zeros(self._read.shape, dtype=torch.uint8), -1
 
 
-def _as_it_is(batch: Any) -> Any:
+def _identity(batch: Any) -> Any:
     return batch
 
 

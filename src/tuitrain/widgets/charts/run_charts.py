@@ -92,9 +92,9 @@ class ChartPair(Container, can_focus=True):
         return Line(name, x_values(self.axis, run, curve), curve[column], self._color(number), marker, cache_key=key)
 
     def _marks(self, run: Follower) -> list[Mark]:
-        grey = theme_color(self, "foreground-muted")
+        muted = theme_color(self, "foreground-muted")
         return [
-            Mark(self._event_x(run, event), EVENT_LABELS[event.name], grey)
+            Mark(self._event_x(run, event), EVENT_LABELS[event.name], muted)
             for event in run.events[-200:]
             if event.name in EVENT_LABELS
         ]
