@@ -356,7 +356,7 @@ def test_a_file_that_is_none_is_a_damaged_run(tmp_path: Path) -> None:
     (tmp_path / "run" / "events.out.tfevents.1.x").write_bytes(b"no such thing" * 10)
     (one,) = list_runs(tmp_path)
     assert one.status == "damaged"
-    assert "no record begins there" in one.problem
+    assert "invalid record header" in one.problem
     with pytest.raises(RunError):
         one.folder.state()
 

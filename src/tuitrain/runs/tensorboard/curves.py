@@ -1,4 +1,4 @@
-"""The values of tags, each with steps of its own, as the rows that tuitrain shows."""
+"""Merge the values of tags, each with its own steps, into curves."""
 
 from array import array
 from bisect import bisect_right
@@ -14,24 +14,22 @@ Chosen = dict[str, dict[str, tuple[str, Series]]]
 
 
 def choose(series: Mapping[str, Mapping[str, Series]]) -> Chosen:
-    """By split and column, the tag whose values stand there."""
-    found: dict[tuple[str, str], tuple[int, str, Series]] = {}
+    """Choose the tag for each split and column."""
+    best: dict[tuple[str, str], tuple[int, str, Series]] = {}
     for part, tags in series.items():
         for tag, values in tags.items():
-            at: Place | None = place(tag, part)
-            if at is not None and len(values.step):
-                key = (at.split, at.column)
-                found[key] = min(
-                    found.get(key, (at.rank, tag, values)), (at.rank, tag, values), key=lambda one: one[:2]
-                )
+            target: Place | None = place(tag, part)
+            if target is not None and len(values.step):
+                key, candidate = (target.split, target.column), (target.rank, tag, values)
+                best[key] = min(best.get(key, candidate), candidate, key=lambda ranked: ranked[:2])
     chosen: Chosen = {}
-    for (split, column), (_, tag, values) in found.items():
+    for (split, column), (_, tag, values) in best.items():
         chosen.setdefault(split, {})[column] = (tag, values)
     return chosen
 
 
 class EventCurve(Curve):
-    """Rows where one of several tags has a value; `only` leaves out those where a tag has none."""
+    """A curve with a row for each step of any of its tags; `only` returns the rows that have a value of one tag."""
 
     def __init__(self, *extra: str) -> None:
         super().__init__(*extra)
@@ -52,7 +50,7 @@ class EventCurve(Curve):
         return known
 
     def fill(self, sources: Mapping[str, Series], begun: float) -> None:
-        """Take what the tags have; where all just go on with the same steps, only what is new."""
+        """Copy the values of the tags; only the new ones if all tags continue with the same steps."""
         self._sourced = frozenset(sources)
         if not sources or not self._extend(sources):
             self._merge(sources)
@@ -84,7 +82,7 @@ class EventCurve(Curve):
         return True
 
     def _merge(self, sources: Mapping[str, Series]) -> None:
-        """Of values with the same step, the one that was written last."""
+        """Merge all values by step; of several values of a tag with the same step, keep the last."""
         self.changes += 1
         steps = sorted(set().union(*(one.step for one in sources.values())))
         rows = {step: row for row, step in enumerate(steps)}
@@ -104,7 +102,7 @@ class EventCurve(Curve):
 
 
 class Epochs:
-    """Which epoch a step is in, as an `epoch` tag says: Lightning counts from 0, Hugging Face in fractions."""
+    """The epoch of each step according to an `epoch` tag: Lightning counts from 0, Hugging Face in fractions."""
 
     def __init__(self, series: Series | None) -> None:
         points = sorted(dict(zip(series.step, series.value, strict=True)).items()) if series else []
@@ -119,7 +117,7 @@ class Epochs:
         return bool(self._steps)
 
     def at(self, step: int) -> float:
-        """NaN before the first that is known."""
+        """Return the epoch of a step; NaN before the first known one."""
         before = bisect_right(self._steps, step)
         return self._epochs[before - 1] if before else nan
 

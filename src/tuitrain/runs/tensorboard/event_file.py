@@ -1,4 +1,4 @@
-"""The scalars of one event file, read as it grows; pictures, histograms and all else are passed over."""
+"""Read the scalars of one event file while it grows; skip images, histograms and everything else."""
 
 import os
 import struct
@@ -13,34 +13,34 @@ from tuitrain.runs.tensorboard.tfrecord import FOOTER, HEADER, length, masked_cr
 from tuitrain.text import plain
 
 CHUNK = 2**20
-# No scalar is in a longer record: it is passed over without being read.
+# Longer records contain no scalar and are skipped without reading them.
 LONGEST = CHUNK - HEADER - FOOTER
-# No more tags than these are kept: a file that has more is not what it says.
+# The maximum number of tags. A file with more of them is not a log of training.
 MOST_TAGS = 10_000
 LONGEST_TAG = 400
 _FLOAT, _DOUBLE, _HALF, _CRC = (struct.Struct(form) for form in ("<f", "<d", "<e", "<I"))
-# How a tensor's numbers lie in it: by its dtype, and by the field that holds them.
+# The format of numbers in a tensor, by its dtype, and by the field that contains them.
 _BY_TYPE = {1: _FLOAT, 2: _DOUBLE, 19: _HALF}
 _BY_FIELD = {5: _FLOAT, 6: _DOUBLE}
 _START = 1
 
 
 class Series:
-    """All values of one tag, as they were written."""
+    """All values of one tag, in the order of writing."""
 
     def __init__(self) -> None:
         self.step, self.time, self.value = array("q"), array("d"), array("d")
 
     def cut(self, step: int) -> None:
-        """Forget what is not before `step`."""
-        keep = [place for place, at in enumerate(self.step) if at < step]
+        """Remove the values at `step` and later."""
+        keep = [index for index, value_step in enumerate(self.step) if value_step < step]
         for name in ("step", "time", "value"):
             column = getattr(self, name)
-            setattr(self, name, array(column.typecode, [column[place] for place in keep]))
+            setattr(self, name, array(column.typecode, [column[index] for index in keep]))
 
 
-class _Form(NamedTuple):
-    """The bytes of an event after its step that are always the same for one tag, and where its number is."""
+class _Template(NamedTuple):
+    """The constant bytes before and after the number in all events of one tag, which makes reading them fast."""
 
     before: bytes
     after: bytes
@@ -49,9 +49,10 @@ class _Form(NamedTuple):
 
 
 class EventFile:
-    """`poll` reads what is new into `series`, by tag. `problem` says what is damaged, of which the rest still counts.
+    """Reads one event file; `poll` appends new values to `series`, by tag.
 
-    `plugin(name, content)` is called for what plugins keep beside the scalars, such as hparams.
+    `problem` describes damage; readable values are kept. `plugin(name, content)` receives the data of plugins such as
+    hparams.
     """
 
     def __init__(self, path: Path, series: dict[str, Series], plugin: Callable[[str, bytes], None]) -> None:
@@ -62,10 +63,10 @@ class EventFile:
         self.first = self.last = 0.0
         self._over = False
         self._lengths: dict[bytes, int] = {}
-        self._forms: dict[int, list[_Form]] = {}
+        self._templates: dict[int, list[_Template]] = {}
 
     def poll(self, deadline: float) -> bool:
-        """Whether there is more to read when the deadline (monotonic) is over. Raises OSError."""
+        """Read until `deadline` (of time.monotonic); return whether there is more to read. Raises OSError."""
         if self._over:
             return False
         with self.path.open("rb") as file:
@@ -75,7 +76,7 @@ class EventFile:
                 chunk = file.read(CHUNK)
                 taken = self._take(chunk)
                 if not taken and not self._over:
-                    taken = self._pass_over(chunk, size)
+                    taken = self._skip(chunk, size)
                 self.offset += taken
                 if not taken or self._over or self.offset >= size:
                     return False
@@ -83,47 +84,47 @@ class EventFile:
                     return True
 
     def _take(self, chunk: bytes) -> int:
-        """Read the whole records of the chunk; where they end."""
+        """Read the complete records of the chunk; return the position after them."""
         at, size, lengths = 0, len(chunk), self._lengths
         while size - at >= HEADER:
             header = chunk[at : at + HEADER]
-            known = lengths.get(header)
-            if known is None:
-                known = self._length(header, self.offset + at)
-                if known is None:
+            size_of_data = lengths.get(header)
+            if size_of_data is None:
+                size_of_data = self._length(header, self.offset + at)
+                if size_of_data is None:
                     return at
-            end = at + HEADER + known
+            end = at + HEADER + size_of_data
             if end + FOOTER > size:
                 return at
             data = chunk[at + HEADER : end]
             if masked_crc(data) == _CRC.unpack_from(chunk, end)[0]:
                 self._event(data)
             elif not self.problem:
-                self.problem = f"{self._name} is damaged at byte {self.offset + at:,}: a checksum is wrong."
+                self.problem = f"{self._name} is damaged at byte {self.offset + at:,}: wrong checksum."
             at = end + FOOTER
         return at
 
     def _length(self, header: bytes, at: int) -> int | None:
-        known = length(header)
-        if known is None:
-            # Where the next record begins, nobody knows.
-            self.problem = f"{self._name} is damaged from byte {at:,} on: no record begins there."
+        size = length(header)
+        if size is None:
+            # The position of the next record is unknown.
+            self.problem = f"{self._name} is damaged from byte {at:,} on: invalid record header."
             self._over = True
         elif len(self._lengths) < MOST_TAGS:
-            self._lengths[header] = known
-        return known
+            self._lengths[header] = size
+        return size
 
-    def _pass_over(self, chunk: bytes, size: int) -> int:
-        """The size of a record that is too long for a scalar's, once all of it is there."""
-        whole = HEADER + (length(chunk[:HEADER]) or 0) + FOOTER if len(chunk) >= HEADER else 0
-        return whole if whole > LONGEST and self.offset + whole <= size else 0
+    def _skip(self, chunk: bytes, size: int) -> int:
+        """Return the size of a complete record that is too long for a scalar, otherwise 0."""
+        record_size = HEADER + (length(chunk[:HEADER]) or 0) + FOOTER if len(chunk) >= HEADER else 0
+        return record_size if record_size > LONGEST and self.offset + record_size <= size else 0
 
     @property
     def _name(self) -> str:
         return plain(self.path.name, 80)
 
     def _event(self, data: bytes) -> None:
-        """By its form where one like it was read before."""
+        """Read an event, by the template of an earlier similar event if possible."""
         if len(data) > 10 and data[0] == 0x09:
             step, rest = 0, 9
             if data[9] == 0x10:
@@ -133,7 +134,7 @@ class EventFile:
                     shift, rest = shift + 7, rest + 1
                 step |= data[rest] << shift
                 rest += 1
-            for before, after, unpack, series in self._forms.get(len(data) - rest, ()):
+            for before, after, unpack, series in self._templates.get(len(data) - rest, ()):
                 if data.startswith(before, rest) and data.endswith(after):
                     (wall,) = _DOUBLE.unpack_from(data, 1)
                     self._add(series, signed(step), wall, unpack(data, rest + len(before))[0])
@@ -150,7 +151,7 @@ class EventFile:
         series.value.append(value)
 
     def _parse(self, data: bytes, rest: int | None) -> bool:
-        """Take an event apart; with `rest`, where its fields after the step begin, its form is kept."""
+        """Parse an event. With `rest`, the position after its step, store a template of it."""
         wall, step = 0.0, 0
         values: list[tuple[int, int]] = []
         try:
@@ -170,11 +171,11 @@ class EventFile:
             for begin, end in values:
                 self._value(data, begin, end, step, wall, rest if len(values) == 1 else None)
         except (ValueError, struct.error):
-            self.problem = self.problem or f"{self._name} holds a record that makes no sense."
+            self.problem = self.problem or f"{self._name} contains an invalid record."
         return True
 
     def _restart(self, step: int) -> None:
-        """A writer that begins again at a step takes back what was written from there on."""
+        """Remove values from `step` on: a restarted writer writes them again."""
         for series in self.series.values():
             series.cut(step)
         self.changes += 1
@@ -198,15 +199,15 @@ class EventFile:
         at, form = number
         series = self.series.setdefault(tag, Series())
         self._add(series, step, wall, form.unpack_from(data, at)[0])
-        # Without metadata, a tensor is a scalar only where its tag's first value said so; later ones are in its form.
+        # Only the first tensor of a tag has metadata, which says that it is a scalar; later ones match its template.
         if rest is not None and (size := len(data) - rest) < 2 * LONGEST_TAG:
-            known = self._forms.setdefault(size, [])
+            known = self._templates.setdefault(size, [])
             if len(known) < 64:
-                known.append(_Form(data[rest:at], data[at + form.size :], form.unpack_from, series))
+                known.append(_Template(data[rest:at], data[at + form.size :], form.unpack_from, series))
 
 
 def _metadata(data: bytes, begin: int, end: int) -> tuple[str, bytes]:
-    """The name of the plugin, and what it keeps."""
+    """Return the name and the data of the plugin."""
     name, content = "", b""
     for number, wire, start, stop in fields(data, begin, end):
         if number == 1 and wire == BYTES:
@@ -219,7 +220,7 @@ def _metadata(data: bytes, begin: int, end: int) -> tuple[str, bytes]:
 
 
 def _tensor(data: bytes, begin: int, end: int) -> tuple[int, struct.Struct] | None:
-    """Where the only number of a tensor is, and its form; None where it is something else."""
+    """Return position and format of the number in a tensor with one element, otherwise None."""
     kind, found = 0, None
     for number, wire, start, stop in fields(data, begin, end):
         if number == 1 and wire == VARINT:

@@ -1,4 +1,4 @@
-"""Folders of event files as runs that are only read."""
+"""Folders of event files as read-only runs."""
 
 import os
 import time
@@ -19,12 +19,12 @@ from tuitrain.text import plain
 if TYPE_CHECKING:
     from tuitrain.runs.tensorboard.follower import EventFollower
 
-# How deep runs lie below the folder that is asked for, and how many folders are looked into.
+# The maximum depth of runs below the runs folder, and the maximum number of folders to search.
 DEEPEST, MOST_FOLDERS = 6, 20_000
 
 
 class EventFolder(RunFolder):
-    """As a `RunFolder`; what it knows of the run is read when it is asked for, and kept until `forget`."""
+    """A run that another tool wrote. Its content is read on first use and kept in memory until `forget`."""
 
     read_only = True
 
@@ -34,7 +34,7 @@ class EventFolder(RunFolder):
         self._run: EventFollower | None = None
 
     def name(self) -> str:
-        """The last part of the id: what tells runs apart in the room of a column."""
+        """Return the last part of the id, which fits into a table column."""
         return plain(self.id.rpartition("/")[2])
 
     def follow(self, *, brief: bool = False) -> "EventFollower":
@@ -43,7 +43,7 @@ class EventFolder(RunFolder):
         return EventFollower(self, brief=brief)
 
     def advance(self, seconds: float) -> bool:
-        """Read for about so long; whether all is read."""
+        """Read event files for about `seconds`; return whether all are read."""
         if self._run is None:
             self._run = self.follow(brief=True)
         deadline = monotonic() + seconds
@@ -80,7 +80,7 @@ class EventFolder(RunFolder):
         except OSError:
             return ()
         live = any(time.time() - stat.st_mtime < 2 * SILENCE for stat in stats)
-        # A run that falls silent changes no file, and is over then.
+        # A run counts as ended after a time without new values, although no file changes then.
         return (*((stat.st_mtime_ns, stat.st_size) for stat in stats), (int(time.time() / 30) if live else 0, 0))
 
     def evaluation(self, split: str, checkpoint: str = "last") -> Evaluation | None:  # noqa: ARG002
@@ -90,20 +90,23 @@ class EventFolder(RunFolder):
         raise read_only(self.id)
 
 
-def begun(path: Path) -> str:
-    """What the newest are sorted by: the time in the names of event files."""
+def start_key(path: Path) -> str:
+    """Return a sort key by start time: the time in the names of the event files."""
     try:
         names = [file.name.partition(".tfevents.")[2] or file.name for file in event_files(path)]
-        names += [begun(child) for child in path.iterdir() if not names and child.is_dir() and not child.is_symlink()]
+        if not names:
+            names = [start_key(child) for child in path.iterdir() if child.is_dir() and not child.is_symlink()]
     except OSError:
         return ""
     return max(names, default="")
 
 
 def event_folders(root: Path, visited: list[Path], own: Collection[str] = ()) -> list[EventFolder]:
-    """The runs of other tools below `root`, itself included, newest first; the folders that were looked into are added
-    to `visited`. What cannot be read is passed over, and so are the folders in `root` with the names in `own`."""
-    found = sorted(_walk(root, 0, visited, own), key=begun, reverse=True)
+    """Return the runs of other tools in and below `root`, newest first, and add all searched folders to `visited`.
+
+    Skips unreadable folders, and folders in `root` whose names are in `own`.
+    """
+    found = sorted(_walk(root, 0, visited, own), key=start_key, reverse=True)
     return [EventFolder(path, plain(path.relative_to(root).as_posix()) if path != root else "") for path in found]
 
 
@@ -117,9 +120,11 @@ def _walk(path: Path, depth: int, visited: list[Path], own: Collection[str] = ()
     visited.append(path)
     try:
         files = event_files(path)
-        with os.scandir(path) as found:
-            inside = [one.name for one in found if not one.name.startswith(".") and one.is_dir(follow_symlinks=False)]
-        others = (path / name for name in sorted(inside) if name not in own)
+        with os.scandir(path) as items:
+            names = [
+                item.name for item in items if not item.name.startswith(".") and item.is_dir(follow_symlinks=False)
+            ]
+        others = (path / name for name in sorted(names) if name not in own)
         children = [child for child in others if not is_run_folder(child)]
         parts = [child for child in children if _is_part(child, beside_files=bool(files))]
     except OSError:

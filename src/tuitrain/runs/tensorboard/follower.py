@@ -1,4 +1,4 @@
-"""Following another tool's run: its tags as tuitrain's curves, what can be said of it as its state."""
+"""Follow the run of another tool: convert its tags to curves and derive its state."""
 
 import re
 import time
@@ -11,19 +11,21 @@ from tuitrain.runs.follower import Curve, Follower
 from tuitrain.runs.process import SILENCE, Process
 from tuitrain.runs.records import Best, Score, State, Status
 from tuitrain.runs.tensorboard.curves import Chosen, Epochs, EventCurve, choose
-from tuitrain.runs.tensorboard.hparams import known
+from tuitrain.runs.tensorboard.hparams import by_setting
 from tuitrain.runs.tensorboard.layout import event_files
 from tuitrain.runs.tensorboard.reader import Reader
 from tuitrain.text import plain
 
-# While there is much to read, curves are put together so often, in seconds.
+# Seconds between two updates of the curves while reading many values.
 REDRAW = 0.5
 # The host in `events.out.tfevents.1700000000.HOST.123.0`.
 _HOST = re.compile(r"tfevents\.\d+\.(.+?)(?:\.\d+)*(?:\.v2)?$")
 
 
 class EventFollower(Follower):
-    """A run is taken to go on while its newest value is younger than `SILENCE` and no tool said that it had ended."""
+    """Follows event files. The run counts as running while its newest value is younger than `SILENCE` seconds,
+    unless the tool recorded its end.
+    """
 
     def __init__(self, folder: RunFolder, *, brief: bool = False) -> None:
         super().__init__(folder, brief=brief)
@@ -50,7 +52,7 @@ class EventFollower(Follower):
         return True
 
     def _age(self) -> bool:
-        """Whether the run has fallen silent since."""
+        """Update the status, which changes with time alone; return whether it changed."""
         before, self.state.status = self.state.status, self._status()
         return before != self.state.status
 
@@ -72,7 +74,7 @@ class EventFollower(Follower):
     def _count_epochs(self, chosen: Chosen) -> Epochs:
         series = next((tags["epoch"][1] for tags in chosen.values() if "epoch" in tags), None)
         epochs = Epochs(series)
-        # Keras counts an epoch a step, from 0.
+        # Keras uses epochs as steps, counted from 0.
         tags = [tag for split in chosen.values() for tag, _ in split.values()]
         self._by_epoch = not epochs and bool(tags) and all(tag.startswith("epoch_") for tag in tags)
         for curve in self._curves:
@@ -88,7 +90,7 @@ class EventFollower(Follower):
             name=self.folder.name(),
             created=self._reader.first,
             host=plain(hosts[0], 60) if hosts else "",
-            hparams=known(self._reader.settings),
+            hparams=by_setting(self._reader.settings),
             curves={
                 f"{part}: {tag}" if part else tag: len(values.step)
                 for part, tags in self._reader.series.items()
@@ -108,7 +110,7 @@ class EventFollower(Follower):
         planned = self.info.hparams.get("training.epochs") if isinstance(self.info, ExternalRunInfo) else None
         per_epoch = 1 if self._by_epoch else epochs.steps_per_epoch
         if not per_epoch and len(validation) and step:
-            # Most look at the validation split once an epoch.
+            # Most tools evaluate the validation split once per epoch.
             per_epoch = max(1, round(step / len(validation)))
         first, last = self._reader.first, self._reader.last
         status = self._status()
@@ -123,7 +125,7 @@ class EventFollower(Follower):
             started=first or None,
             ended=None if status == "running" else last or None,
             heartbeat=last,
-            # Of its process nothing is known but that it wrote.
+            # The process is unknown.
             process=Process("", "", 0, 0.0),
             train=_last(self._train),
             validation=_last(validation),
@@ -133,7 +135,7 @@ class EventFollower(Follower):
 
 
 def _last(curve: EventCurve) -> Score | None:
-    """The last value of each; NaN for an accuracy that was never measured."""
+    """Return the last loss and accuracy; NaN for an accuracy that does not exist."""
     if not len(curve):
         return None
     loss, accuracy = (next((value for value in reversed(curve[name]) if isfinite(value)), nan)
@@ -142,7 +144,7 @@ def _last(curve: EventCurve) -> Score | None:
 
 
 def _best(curve: EventCurve) -> Best | None:
-    """Where the loss was lowest; without a loss, where the accuracy was highest."""
+    """Return the epoch with the lowest loss, or, without losses, the highest accuracy."""
     rows = range(len(curve))
     row = min((row for row in rows if isfinite(curve["loss"][row])), key=lambda row: curve["loss"][row], default=None)
     if row is None:

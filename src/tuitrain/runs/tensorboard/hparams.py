@@ -1,4 +1,4 @@
-"""Hyperparameters that other tools keep beside their curves: TensorBoard's plugin, and Lightning's hparams.yaml."""
+"""Read hyperparameters of other tools: TensorBoard's hparams plugin and Lightning's hparams.yaml."""
 
 import struct
 from collections.abc import Iterator
@@ -18,8 +18,10 @@ LARGEST_FILE = 2**20
 
 
 def session(content: bytes) -> tuple[dict[str, Any], int | None]:
-    """What HParamsPluginData says: hparams, and how the session ended (1 success, 2 failure), None where it does not
-    say. Raises ValueError."""
+    """Return the hparams in an HParamsPluginData message, and its session status: 1 success, 2 failure, None unknown.
+
+    Raises ValueError if the message is invalid.
+    """
     found: dict[str, Any] = {}
     ended = None
     for number, wire, begin, end in fields(content, 0, len(content)):
@@ -30,13 +32,13 @@ def session(content: bytes) -> tuple[dict[str, Any], int | None]:
                     found[name] = value
         elif (number, wire) == (4, BYTES):
             end_info = {field: start for field, _, start, _ in fields(content, begin, end)}
-            # torch and Lightning write a success without a time at the very beginning.
+            # torch and Lightning write a success without an end time at the start of the session.
             ended = end_info.get(1, 0) if 2 in end_info else None
     return found, ended
 
 
 def _entry(data: bytes, begin: int, end: int) -> tuple[str, Any]:
-    """A name and a google.protobuf.Value."""
+    """Decode a name and a google.protobuf.Value."""
     name, value = "", None
     for number, wire, start, stop in fields(data, begin, end):
         if (number, wire) == (1, BYTES):
@@ -57,8 +59,10 @@ def _text(content: bytes) -> str:
 
 
 def from_yaml(path: Path) -> dict[str, Any]:
-    """Numbers, truths and texts by name, nested names with a slash; empty where the file is no YAML. Nothing that a
-    tag asks for is made."""
+    """Return numbers, booleans and strings by name, nested names joined by slashes; empty if the file is not YAML.
+
+    YAML tags never create objects.
+    """
     import yaml
 
     try:
@@ -93,11 +97,11 @@ def _scalar(tag: str, text: str) -> Any:
     return None if kind == "null" else plain(text, LONGEST)
 
 
-def known(found: dict[str, Any]) -> dict[str, Any]:
-    """By the settings that they are, else by their own names; whole numbers without a point."""
+def by_setting(hparams: dict[str, Any]) -> dict[str, Any]:
+    """Map hparams to setting keys if possible, otherwise keep their names; convert whole numbers to int."""
     settings: dict[str, Any] = {}
     others: dict[str, Any] = {}
-    for name, value in found.items():
+    for name, value in hparams.items():
         if isinstance(value, float) and isfinite(value) and value.is_integer() and abs(value) < 2**53:
             value = int(value)
         key = setting(name)

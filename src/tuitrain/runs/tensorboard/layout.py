@@ -1,4 +1,4 @@
-"""Where event files lie: which folder is a run, and which a part of one. Light, because every list of runs asks."""
+"""Recognize folders with event files: which are runs, and which are parts of a run. Imports little."""
 
 import os
 import re
@@ -7,22 +7,23 @@ from pathlib import Path
 from tuitrain.runs.tensorboard.tags import PARTS
 
 MARK = "tfevents"
-# The sub-folder, named by the time, that torch's `add_hparams` writes.
+# torch's `add_hparams` writes a subfolder named after the time.
 _TIMESTAMP = re.compile(r"\d{9,11}(\.\d+)?")
 MOST_FILES = 1000
 
 
 def event_files(folder: Path) -> list[Path]:
-    """In the order in which they were begun. Raises OSError."""
-    with os.scandir(folder) as found:
-        names = sorted(one.name for one in found if MARK in one.name and one.is_file())
+    """Return the event files of a folder, oldest first. Raises OSError."""
+    with os.scandir(folder) as items:
+        names = sorted(item.name for item in items if MARK in item.name and item.is_file())
     return [folder / name for name in names[:MOST_FILES]]
 
 
 def part(name: str, *, beside_files: bool) -> str | None:
-    """The split whose values a sub-folder of a run holds, empty for its hparams; None: it is no part of the run.
+    """Return the split that a subfolder of a run belongs to, empty for hparams, None if it is not part of the run.
 
-    Keras writes `train` and `validation`; torch's `add_scalars` writes `Loss_train`, beside files of the run's own.
+    Keras writes `train` and `validation`; torch's `add_scalars` writes `Loss_train`, next to the event files of the
+    run.
     """
     word = name.lower()
     if word in PARTS:

@@ -1,15 +1,15 @@
-"""As much of the protobuf wire format as event files need."""
+"""The part of the protobuf wire format that event files use."""
 
 import struct
 from collections.abc import Iterator
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 Field = tuple[int, int, int, int]
-"""Number, wire type, and where its content begins and ends; of a varint the value stands in the place of the begin."""
+"""Field number, wire type, start and end of the content; a varint has its value instead of the start."""
 
 
 def fields(data: bytes, start: int, end: int) -> Iterator[Field]:
-    """Of the message that lies in `data` from `start` to `end`. Raises ValueError where it is none."""
+    """Yield the fields of the message in `data[start:end]`. Raises ValueError if it is invalid."""
     while start < end:
         key, start = varint(data, start, end)
         number, wire = key >> 3, key & 7
@@ -29,7 +29,7 @@ def fields(data: bytes, start: int, end: int) -> Iterator[Field]:
 
 
 def varint(data: bytes, start: int, end: int) -> tuple[int, int]:
-    """The number, as it is without a sign, and where it ends."""
+    """Return an unsigned varint and the position after it. Raises ValueError if it is incomplete."""
     value = shift = 0
     while start < end and shift < 70:
         byte = data[start]
@@ -42,7 +42,7 @@ def varint(data: bytes, start: int, end: int) -> tuple[int, int]:
 
 
 def signed(value: int) -> int:
-    """An int64 that was written as a varint."""
+    """Convert the unsigned value of a varint to int64."""
     value &= 2**64 - 1
     return value - 2**64 if value >= 2**63 else value
 

@@ -1,4 +1,4 @@
-"""All event files of one run, read as they grow."""
+"""Read all event files of one run while they grow."""
 
 from pathlib import Path
 from time import monotonic
@@ -11,8 +11,10 @@ from tuitrain.text import plain
 
 
 class Reader:
-    """`series` are the values by part and tag; `settings` what is known of these, `ended` whether the run said that it
-    had come to its end, and how: see `hparams.session`. `problems` name damaged files."""
+    """Reads the event files of a run into `series`, by part and tag, and its hparams into `settings`.
+
+    `ended` is the session status of `hparams.session`, or None. `problems` describes damaged files.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -28,7 +30,7 @@ class Reader:
 
     @property
     def changes(self) -> tuple[int, ...]:
-        """Another value whenever something was read."""
+        """A value that changes with everything that `poll` reads."""
         return tuple(file.changes for file in self._files.values())
 
     @property
@@ -37,7 +39,7 @@ class Reader:
 
     @property
     def first(self) -> float:
-        """The time of the first event, 0 where there is none."""
+        """The time of the first event, or 0."""
         return min((file.first for file in self._files.values() if file.first), default=0.0)
 
     @property
@@ -45,8 +47,10 @@ class Reader:
         return max((file.last for file in self._files.values()), default=0.0)
 
     def poll(self, deadline: float) -> bool:
-        """Read on until the deadline (monotonic) is over; whether there is more to read. Raises OSError where the
-        folder cannot be read."""
+        """Read until `deadline` (of time.monotonic); return whether there is more to read.
+
+        Raises OSError if the folder cannot be read.
+        """
         self._find()
         for file in list(self._files.values()):
             try:
@@ -60,7 +64,7 @@ class Reader:
         return False
 
     def _find(self) -> None:
-        """Files that are new; where one that was read is shorter or gone, all are read again."""
+        """Find new files. If a file became shorter or disappeared, start again with all files."""
         found = dict.fromkeys(event_files(self.path), "")
         for folder in sorted(path for path in self.path.iterdir() if path.is_dir() and not path.is_symlink()):
             name = part(folder.name, beside_files=bool(found))

@@ -1,7 +1,7 @@
-"""What other tools call what tuitrain has a column for. This is the one table; docs/other-tools.md explains it.
+"""Map the tags and hyperparameters of other tools to tuitrain's columns and settings; see docs/other-tools.md.
 
-A tag is read as words: `Loss/train`, `train_loss` and `train/loss` are the same. Words that name a split and words that
-say how often a value is written (FREQUENCIES) are taken out; what is left must be a metric.
+A tag is split into words, so that `Loss/train`, `train_loss` and `train/loss` are the same. The words left without
+names of splits and frequencies (`FREQUENCIES`) must name a metric.
 """
 
 import re
@@ -23,7 +23,7 @@ METRICS = {
     "epoch": ("epoch",),
 }  # fmt: skip
 FREQUENCIES = ("epoch", "step")
-# Hyperparameters by the setting that they are; names are read as tags are, and dotted keys are settings themselves.
+# The names of hyperparameters by setting, split into words like tags. Setting keys themselves match, too.
 HPARAMS = {
     "optimizer.lr": ("lr", "learning rate", "base lr", "init lr", "initial lr"),
     "optimizer.name": ("optimizer", "optim", "opt", "optimizer name"),
@@ -38,7 +38,7 @@ HPARAMS = {
     "training.epochs": ("epochs", "max epochs", "num epochs", "num train epochs", "n epochs"),
     "training.seed": ("seed", "random seed"),
 }
-# Sub-folders into which Keras and others write the splits of one run.
+# Subfolders into which Keras and other tools write the splits of a run.
 PARTS = {word: split for split, words in SPLITS.items() for word in words}
 
 _WORD = re.compile(r"[/_\-\s]+")
@@ -47,7 +47,7 @@ _SETTINGS = {name: key for key, names in HPARAMS.items() for name in names}
 
 
 class Place(NamedTuple):
-    """Where a tag's values belong. Of several tags for one place, the one with the lowest `rank` is taken."""
+    """The split and column of a tag. Of several tags for the same column, the one with the lowest `rank` wins."""
 
     split: str
     column: str
@@ -55,7 +55,8 @@ class Place(NamedTuple):
 
 
 def place(tag: str, part: str) -> Place | None:
-    """None for what tuitrain has no column for. `part` is the split of the sub-folder, or empty."""
+    """Return the split and column of a tag, or None if there is none. `part` is the split of the subfolder, or
+    empty."""
     words = _words(tag)
     splits = [PARTS[word] for word in words if word in PARTS]
     metric = [word for word in words if word not in PARTS]
@@ -68,14 +69,14 @@ def place(tag: str, part: str) -> Place | None:
         return None
     if column in ("lr", "grad_norm", "epoch"):
         split = "train" if column != "epoch" else split
-    # The tag with fewest words; the finer curve of training, and one point an epoch of what is evaluated.
+    # Prefer tags with few words, then values per step for training and per epoch for evaluations.
     count = len(words) + bool(part)
     preferred = "step" if split == "train" else "epoch"
     return Place(split, column, 10 * count + 2 * bool(part) + (often not in ("", preferred)))
 
 
 def setting(name: str) -> str | None:
-    """The setting that a hyperparameter is."""
+    """Return the key of the setting that a hyperparameter corresponds to, or None."""
     if name in settings():
         return name
     return _SETTINGS.get(" ".join(_words(name.rpartition("/")[2])))

@@ -1,4 +1,4 @@
-"""The framing of an event file: TFRecord, each record with its length and two checksums."""
+"""The TFRecord format of event files: each record has its length and two checksums."""
 
 import struct
 
@@ -11,18 +11,18 @@ _CRC = struct.Struct("<I")
 
 
 def masked_crc(data: bytes) -> int:
-    """CRC-32C, turned so that a checksum of data that holds checksums stays one."""
+    """Return the masked CRC-32C of TFRecord: masking keeps checksums of data that contains checksums reliable."""
     crc: int = _checksum(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def record(data: bytes) -> bytes:
-    """`data` in its frame."""
+    """Return `data` as a record."""
     length = _LENGTH.pack(len(data))
     return length + _CRC.pack(masked_crc(length)) + data + _CRC.pack(masked_crc(data))
 
 
 def length(header: bytes) -> int | None:
-    """Of the record that begins with these 12 bytes; None where they are no header."""
+    """Return the length in a record header of 12 bytes, or None if its checksum is wrong."""
     size: int = _LENGTH.unpack_from(header)[0]
     return size if _CRC.unpack_from(header, 8)[0] == masked_crc(header[:8]) else None

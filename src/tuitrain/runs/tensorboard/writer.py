@@ -1,4 +1,4 @@
-"""A run as an event file that TensorBoard opens: scalars and, in the form of its hparams plugin, the settings."""
+"""Write a run as an event file for TensorBoard: scalars, and settings for its hparams plugin."""
 
 import math
 import os
@@ -13,9 +13,9 @@ from tuitrain.runs.follower import Curve, Follower
 from tuitrain.runs.tensorboard.protobuf import put_bytes, put_double, put_float, put_int
 from tuitrain.runs.tensorboard.tfrecord import record
 
-# So many bytes are written at a time.
+# The number of bytes written at a time.
 CHUNK = 2**20
-# The names by which the columns of `Curve` are known to other tools.
+# The tags of the columns of `Curve`.
 TAGS = {"loss": "loss", "accuracy": "accuracy", "lr": "learning_rate", "grad_norm": "grad_norm"}
 
 
@@ -24,7 +24,7 @@ def event_file_name(now: float) -> str:
 
 
 def write(path: Path, run: Follower, settings: Mapping[str, Any]) -> None:
-    """Raises OSError."""
+    """Write `run` to an event file. Raises OSError."""
     scalars = sorted(_scalars(run), key=lambda scalar: (scalar[0], scalar[1]))
     begun = scalars[0][0] if scalars else run.info.created
     ended = scalars[-1][0] if scalars else begun
@@ -45,7 +45,7 @@ def write(path: Path, run: Follower, settings: Mapping[str, Any]) -> None:
 
 
 def _scalars(run: Follower) -> Iterator[tuple[float, int, str, float]]:
-    """Time, step, tag, value; a loss that was not finite is NaN."""
+    """Yield time, step, tag and value; a loss that was not finite is NaN."""
     for split, curve in {"train": run.train, **run.evaluations}.items():
         for column, tag in TAGS.items():
             if column in curve.columns and any(map(math.isfinite, curve[column])):
@@ -64,7 +64,7 @@ def _scalar(when: float, step: int, tag: str, value: float) -> bytes:
 
 
 def _simple(value: float) -> bytes:
-    """A float of 32 bits; what is too large for one is infinite."""
+    """Encode a 32-bit float; larger values become infinite."""
     try:
         return put_float(2, value)
     except OverflowError:
@@ -76,21 +76,21 @@ def _event(when: float, value: bytes, step: int = 0) -> bytes:
 
 
 def _plugin(when: float, tag: str, content: bytes) -> bytes:
-    """A summary without a value, for the hparams plugin; `content` is a field of HParamsPluginData."""
+    """Encode a summary without a value for the hparams plugin; `content` is a field of HParamsPluginData."""
     data = put_bytes(1, "hparams") + put_bytes(2, content)
-    # As TensorBoard's own writer does it, with a tensor of no numbers: a reader may ask for one.
+    # TensorBoard's own writer adds an empty tensor, which readers may expect.
     tensor = put_int(1, 1) + put_bytes(2, put_bytes(2, b""))
     return _event(when, put_bytes(1, tag) + put_bytes(8, tensor) + put_bytes(9, put_bytes(1, data)))
 
 
 def _session_start(run: Follower, settings: Mapping[str, Any], begun: float) -> bytes:
-    """hparams (a map of names to google.protobuf.Value), group name, start time."""
+    """Encode hparams (a map from names to google.protobuf.Value), group name and start time."""
     info = b"".join(put_bytes(1, put_bytes(1, key) + put_bytes(2, _value(value))) for key, value in settings.items())
     return put_bytes(3, info + put_bytes(4, run.info.name) + put_double(5, begun))
 
 
 def _session_end(run: Follower, ended: float) -> bytes:
-    """Status (success, failure, running) and end time."""
+    """Encode the status (success, failure or running) and the end time."""
     status = {"finished": 1, "failed": 2, "running": 3}.get(run.status, 0)
     return (put_int(1, status) if status else b"") + put_double(2, ended)
 
