@@ -22,7 +22,7 @@ RUN = "import json, {0} as s; from dataclasses import asdict; print(json.dumps([
 
 
 def measure(name: str, quick: bool) -> list[Claim]:
-    """The claims of a script; one that failed is a claim that is not met."""
+    """Run a script and return its claims; a script that fails is a claim that is not met."""
     done = subprocess.run(
         [sys.executable, "-c", RUN.format(name, quick)], cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True
     )

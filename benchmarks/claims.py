@@ -1,7 +1,7 @@
-"""What tuitrain promises of its speed, as rows of one table; and where those tables are kept.
+"""Claims about tuitrain's speed, and their tables in docs/performance.md.
 
-A script of this folder has `claims(quick) -> list[Claim]` and ends with `report(__file__, claims)`; `--write` puts its
-table into docs/performance.md, between the two lines that name the script.
+Each benchmark defines `claims(quick) -> list[Claim]` and ends with `report(__file__, claims)`. `--write` puts its table
+into docs/performance.md, between the two lines that name the script.
 """
 
 import argparse
@@ -19,7 +19,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
 @dataclass(frozen=True)
 class Claim:
-    """`met` is None for a figure without a bar, and where this machine cannot measure it."""
+    """A row of the table. `met` is None for a number without a limit, and if this machine cannot measure it."""
 
     claim: str
     bar: str
@@ -37,7 +37,7 @@ def at_least(claim: str, bar: float, measured: float, unit: str = "") -> Claim:
 
 
 def figure(claim: str, measured: float, unit: str = "") -> Claim:
-    """A number that only explains the others."""
+    """Return a number without a limit, which explains the others."""
     return Claim(claim, "", measured, unit, None)
 
 
@@ -46,7 +46,7 @@ def p95(values: Sequence[float]) -> float:
 
 
 def table(claims: Iterable[Claim]) -> str:
-    """In Markdown, aligned for a terminal."""
+    """Return a Markdown table, aligned for a terminal."""
     rows = [("claim", "bar", "measured", "met")]
     for one in claims:
         met = {True: "yes", False: "NO", None: ""}[one.met]
@@ -63,7 +63,7 @@ def machine() -> str:
 
 
 def report(script: str, claims: Callable[[bool], list[Claim]]) -> None:
-    """The main() of a script: measure, print the machine and the table, and with `--write` keep them."""
+    """Run a benchmark script: measure, print machine and table, and with `--write` store both."""
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer repeats")
     parser.add_argument("--write", action="store_true", help=f"put the table into docs/{PAGE.name}")
@@ -75,7 +75,7 @@ def report(script: str, claims: Callable[[bool], list[Claim]]) -> None:
 
 
 def write(script: str, claims: list[Claim], page: Path = PAGE) -> None:
-    """Replace the script's table in the page. Raises LookupError where the page has no place for it."""
+    """Replace the table of the script in the page. Raises LookupError if the page does not contain its two lines."""
     begin, end = f"<!-- {script} -->", f"<!-- end of {script} -->"
     text, fresh = page.read_text(encoding="utf-8"), f"{begin}\n{machine()}\n\n{table(claims)}\n{end}"
     place = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)

@@ -1,9 +1,9 @@
-"""Ten runs of 100,000 train rows compared: how soon they are seen, how soon keys are answered, how much memory.
+"""Compare ten runs of 100,000 training rows each: time to the first frame, key latency and memory.
 
     uv run python benchmarks/compare_large.py [--quick] [--write]
 
-And 5,000 runs in the table. The app runs in a pseudo-terminal of 120x40; a key is answered once the last byte that it
-brings about has been written.
+Also opens a table of 5,000 runs. The app runs in a pseudo-terminal of 120x40; key latency ends with the last byte that
+the app writes in response.
 """
 
 import gc
@@ -42,7 +42,7 @@ RUNS, ROWS, MANY = 10, 100_000, 5_000
 
 
 class Measured(TuitrainApp):
-    """Opens the comparison and says when it is seen."""
+    """The app, which opens the comparison and prints when it is visible."""
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -72,7 +72,7 @@ def child(runs_dir: Path) -> None:
 
 
 def read_quiet(screen: int, quiet: float, first: float = 1.0, longest: float = 20.0) -> float:
-    """When the last byte came, once none has for `quiet` seconds; the first may take longer."""
+    """Return the time of the last byte before `quiet` seconds without output; the first byte may take longer."""
     last = time.monotonic()
     until, wait = last + longest, first
     while time.monotonic() < until and select.select([screen], [], [], wait)[0]:
@@ -128,7 +128,7 @@ def measure(runs_dir: Path) -> dict[str, float]:
 
 
 def fill(runs_dir: Path, runs: int) -> None:
-    """Short runs, all alike but for their seed and name."""
+    """Write short runs that differ only in seed and name."""
     first = write_run(runs_dir, 0, EPOCHS)
     info = first.info()
     for number in range(1, runs):
@@ -141,7 +141,7 @@ def fill(runs_dir: Path, runs: int) -> None:
 
 
 def opened(runs_dir: Path) -> tuple[float, float]:
-    """Seconds from the start of the program until rows of the table are seen, and until it has read them all."""
+    """Return the seconds from program start to the first visible rows, and until all runs are read."""
     begun = time.monotonic()
     pid, screen = pty.fork()
     if pid == 0:
@@ -168,7 +168,7 @@ def claims(quick: bool) -> list[Claim]:
             write_run(large, number, ROWS)
         rounds = [measure(large) for _ in range(1 if quick else 3)]
         fill(many, MANY)
-        # The first opening writes what later ones read: the settings of all runs in one file.
+        # The first start writes the cache that later starts read.
         cold, *warm = [opened(many) for _ in range(2 if quick else 4)]
 
     def middle(name: str) -> float:

@@ -1,9 +1,9 @@
-"""What grows with a run, with the number of runs and of classes, and how fast.
+"""Growth of time and memory with the length of a run, and with the numbers of runs and classes.
 
     uv run python benchmarks/growth.py [--quick] [--write]
 
-A run of ten million steps with a row each 100 is opened in a pseudo-terminal of 120x40. Time and memory of reading are
-measured at sizes a factor of ten apart; the exponent is the slope between the two largest: 1 is in proportion.
+Opens a run of ten million steps, with a row every 100 steps, in a pseudo-terminal of 120x40. Measures time and memory
+of reading for sizes a factor of ten apart; the exponent is the slope between the two largest, 1 means proportional.
 """
 
 import gc
@@ -32,7 +32,7 @@ STEPS, EVERY = 10_000_000, 100
 
 
 def measured(work: Callable[[], object]) -> tuple[float, float]:
-    """Seconds, the best of three, and MiB that are held at the end."""
+    """Return the seconds (best of three) and the memory at the end in MiB."""
     seconds = []
     for _ in range(3):
         gc.collect()
@@ -77,7 +77,7 @@ def grown(what: str, sizes: list[int], work: Callable[[int], Callable[[], object
 
 
 def opened(folder: RunFolder) -> tuple[float, float, float]:
-    """Seconds until the run is seen; MiB of the process once all of it is read, and after twenty seconds more."""
+    """Return seconds until the run is visible, and memory in MiB after reading it and 20 seconds later."""
     with Terminal("-m", "tuitrain", "attach", folder.id, "--runs-dir", folder.path.parent) as terminal:
         seconds = terminal.see("epochs") - terminal.begun
         terminal.follow(8)
@@ -111,7 +111,8 @@ def training(runs_dir: Path, *settings: str) -> Iterator[tuple[RunFolder, psutil
 
 
 def trained(runs_dir: Path, seconds: float) -> tuple[int, float, float]:
-    """Steps that a trainer took in `seconds`, with a row each 10; MiB of it at their beginning, and what they added."""
+    """Return the steps trained in `seconds` with a row every 10 steps, the memory at their start and its growth in
+    MiB."""
     with training(runs_dir, "training.log_every=10", "training.epochs=1000000") as (folder, process):
         before, first = folder.state().step, process.memory_info().rss / 2**20
         time.sleep(seconds)
@@ -139,12 +140,12 @@ def claims(quick: bool = False) -> list[Claim]:
         for size, run in some.items():
             evaluation(run, size)
         return [
-            at_most("opening a run of 10 million steps: exec to its first screen", 2, seconds, "s"),
+            at_most("run of 10 million steps: start to first screen", 2, seconds, "s"),
             figure("its rows on disk", long.metrics_file.stat().st_size / 2**20, "MiB"),
-            at_most("the screen's memory with it", 150, first, "MiB"),
-            at_most("what 20 s more add", 2, later - first, "MiB"),
+            at_most("run of 10 million steps: memory of the app", 150, first, "MiB"),
+            at_most("run of 10 million steps: memory growth in 20 s", 2, later - first, "MiB"),
             figure("a trainer's memory after 5,000 steps", trainer, "MiB"),
-            at_most(f"what {steps:,} steps more add", 2, grew, "MiB"),
+            at_most(f"memory growth of training in {steps:,} steps", 2, grew, "MiB"),
             *grown("rows read,", list(rows), lambda size: lambda: followed(rows[size])),
             *grown("runs listed,", [10, 100, 1_000], lambda size: lambda: listed(folder / f"runs-{size}")),
             *grown("classes read,", list(some), lambda size: lambda: evaluated(some[size], size)),

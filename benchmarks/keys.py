@@ -1,11 +1,10 @@
-"""How soon keys are answered while a run trains, and how long a frame of the app blocks.
+"""Key latency while a run trains, and the longest block of the app's event loop.
 
     uv run python benchmarks/keys.py [--quick] [--write]
 
-First in the form, from the start of a run until it trains. Then the app in a pseudo-terminal of 120x40 trains digits
-at full speed, in a thread, or in a background process. A key is answered with the first byte that it brings about; keys
-are those of the curves, the pages and help. The frames are measured by the event loop itself: how late it comes to a
-timer of 5 ms.
+Measures first in the form, from the start of a run until it trains. Then the app trains digits at full speed in a
+pseudo-terminal of 120x40, in a thread or in a background process. Key latency ends with the first byte that the app
+writes in response to keys of curves, pages and help. A frame is the delay of a 5 ms timer in the event loop.
 """
 
 import argparse
@@ -33,7 +32,7 @@ TIMER = 0.005
 
 
 class Measured(TuitrainApp):
-    """Says how late its event loop comes to a timer, once a run trains."""
+    """The app, which prints the delays of a timer in its event loop once a run trains."""
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -70,7 +69,7 @@ def child(runs_dir: Path, run: str) -> None:
 
 
 def answered(runs_dir: Path, run: str, rounds: int) -> tuple[list[float], list[float]]:
-    """Milliseconds from key to screen, and of the event loop's delay."""
+    """Return key latencies and event loop delays in milliseconds."""
     read, write = os.pipe()
     os.set_inheritable(write, True)
     os.environ["LAGS"] = str(write)
@@ -79,7 +78,7 @@ def answered(runs_dir: Path, run: str, rounds: int) -> tuple[list[float], list[f
         terminal.quiet(0.3, 5)
         times = []
         for key in KEYS * rounds:
-            # Between two redraws by themselves, so that what comes is the key's.
+            # Between two timed redraws, so that the output is the response to the key.
             terminal.quiet(0.1, 2)
             before, pressed = len(terminal.written), terminal.press(key)
             while len(terminal.written) == before and time.monotonic() < pressed + 0.4:
@@ -101,7 +100,7 @@ def answered(runs_dir: Path, run: str, rounds: int) -> tuple[list[float], list[f
 
 
 def while_loading(runs_dir: Path) -> list[float]:
-    """Milliseconds from key to screen in the form, from the start of a run until the first of it is seen."""
+    """Return key latencies of the form in milliseconds, from the start of a run until it is visible."""
     times = []
     with Terminal("-m", "tuitrain", "--runs-dir", runs_dir) as terminal:
         terminal.see("quit")

@@ -1,9 +1,9 @@
-"""How much the app writes to the terminal: what an SSH connection has to carry.
+"""The bytes per second that the app writes to the terminal, and its latency over a slow connection.
 
     uv run python benchmarks/line.py [--quick] [--write]
 
-In a pseudo-terminal of 120x40: the first screen with 100 runs, at rest, following a run at default settings, the same
-with the setting for slow lines, and over a relay that carries 56 kbit/s and delays by 300 ms, both ways.
+In a pseudo-terminal of 120x40: the first screen with 100 runs, idle, following a run with default settings, with the
+setting for slow lines, and over a relay that limits both directions to 56 kbit/s with 300 ms delay.
 """
 
 import os
@@ -26,7 +26,7 @@ QUESTION, ANSWER = b"\x1b[6n", "\x1b[1;1R"
 
 
 class Relay(Terminal):
-    """A terminal at the far end of a line: what is written arrives late and slowly, and so do keys and answers."""
+    """A terminal behind a slow connection, which delays output, keys and answers."""
 
     def __init__(self, *arguments: str | Path, bits: float = BITS, delay: float = DELAY) -> None:
         super().__init__(*arguments)
@@ -43,12 +43,12 @@ class Relay(Terminal):
         return time.monotonic()
 
     def carry(self, seconds: float) -> None:
-        """Let the line work for a time."""
+        """Relay bytes for a time."""
         end = time.monotonic() + seconds
         while (now := time.monotonic()) < end:
             while self._going and self._going[0][0] <= now:
                 os.write(self.screen, self._going.popleft()[1].encode())
-            # What the line has no room for stays with the program.
+            # The program blocks while the connection is full.
             if self._free < now + 0.05 and (piece := os.read(self.screen, 256) if self.waiting(0.005) else b""):
                 self.written += piece
                 self._free = max(self._free, now) + len(piece) / self.rate
@@ -63,7 +63,7 @@ class Relay(Terminal):
                     self.press(ANSWER)
 
     def key(self, keys: str, until: str) -> float:
-        """Seconds from a key until a text stands on the screen, at the far end."""
+        """Return the seconds from a key until a text arrives at the terminal."""
         begun = self.press(keys)
         while not self.shows(until):
             if time.monotonic() > begun + 30:
@@ -78,7 +78,7 @@ class Relay(Terminal):
 
 
 def first_screen(folder: Path) -> tuple[int, float]:
-    """Bytes of the first screen, and bytes a second at rest behind it."""
+    """Return the bytes of the first screen, and bytes per second while idle."""
     with Terminal("-m", "tuitrain", "--runs-dir", folder) as terminal:
         terminal.see("run-99")
         terminal.quiet(1.5)
@@ -87,7 +87,7 @@ def first_screen(folder: Path) -> tuple[int, float]:
 
 
 def following(folder: Path, run: str, seconds: float, slow: str) -> float:
-    """Bytes a second while a run is followed."""
+    """Return the bytes per second while following a run."""
     Path(os.environ["XDG_CONFIG_HOME"], "tuitrain").mkdir(exist_ok=True)
     Path(os.environ["XDG_CONFIG_HOME"], "tuitrain", "app.toml").write_text(f'slow_line = "{slow}"\n')
     with Terminal("-m", "tuitrain", "attach", run, "--runs-dir", folder) as terminal:
@@ -97,7 +97,7 @@ def following(folder: Path, run: str, seconds: float, slow: str) -> float:
 
 
 def far_away(folder: Path, run: str, keys: int) -> tuple[float, list[float]]:
-    """Bytes a second of following a run, and seconds from key to change, over the slow line."""
+    """Return bytes per second and key latencies in seconds over the slow connection."""
     Path(os.environ["XDG_CONFIG_HOME"], "tuitrain", "app.toml").write_text('slow_line = "auto"\n')
     with Relay("-m", "tuitrain", "attach", run, "--runs-dir", folder) as relay:
         while b"images/s" not in relay.seen:
@@ -136,10 +136,10 @@ def claims(quick: bool = False) -> list[Claim]:
             time.sleep(3)
     return [
         at_most("first screen with 100 runs", 30, statistics.median(first for first, _ in screens) / 1000, "kB"),
-        at_most("at rest", 0, max(rest for _, rest in screens), "B/s"),
+        at_most("idle", 0, max(rest for _, rest in screens), "B/s"),
         at_most("following a run, default settings", 2, quick_line / 1000, "kB/s"),
         at_most("following a run, slow line", 0.5, slow_line / 1000, "kB/s"),
-        at_most("following a run over 56 kbit/s and 300 ms, told by itself", 0.5, far / 1000, "kB/s"),
+        at_most("following a run over 56 kbit/s and 300 ms, detected automatically", 0.5, far / 1000, "kB/s"),
         at_most("key to another page over 56 kbit/s and 300 ms each way, median", 2, statistics.median(keys), "s"),
         figure("the same, 95th percentile", p95(keys), "s"),
     ]

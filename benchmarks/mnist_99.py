@@ -1,7 +1,7 @@
-"""The preset mnist-99: one pass over MNIST to 99 % of the test images, over five seeds, with a thread a core.
+"""The preset mnist-99: 99 % test accuracy on MNIST in one epoch; five seeds, one thread per core.
 
     uv run python benchmarks/mnist_99.py [--quick] [--write]
-    GOMP_SPINCOUNT=1000 uv run python benchmarks/mnist_99.py    # with threads that go to sleep as soon as tuitrain's do
+    GOMP_SPINCOUNT=1000 uv run python benchmarks/mnist_99.py    # threads spin as briefly as tuitrain's
 
 Needs the real MNIST in TUITRAIN_TEST_DATA, a folder with MNIST/raw.
 """
@@ -19,7 +19,7 @@ from tuitrain.runs.records import State
 
 DATA = Path(os.environ.get("TUITRAIN_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")).resolve()
 CORES = os.cpu_count() or 1
-# As long as threads wait awake where nobody says, in a bare script, too; tuitrain's go to sleep sooner.
+# The spin count of OpenMP threads by default, as in a plain script; tuitrain sets a lower one.
 os.environ.setdefault("GOMP_SPINCOUNT", "300000")
 
 

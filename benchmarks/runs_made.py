@@ -1,4 +1,4 @@
-"""Runs that nobody trained: the files of a run with as many rows as a benchmark needs, written in no time."""
+"""Write the files of a run with any number of rows, without training."""
 
 import random
 from math import exp
@@ -15,7 +15,7 @@ EPOCHS = 100
 
 
 def write_run(runs_dir: Path, number: int, rows: int, every: int = 10) -> RunFolder:
-    """A run that has ended, of `rows` train rows, one each `every` steps."""
+    """Write a finished run with `rows` training rows, one every `every` steps."""
     config = override(Config(), [f"optimizer.lr={0.001 * (1 + number % 5)}", f"training.seed={number}"])
     folder = create(runs_dir, RunInfo(id="", name=f"run-{number}", parameters=1000 * number), config)
     noise, begun, last = random.Random(number), 1.7e9, Score(0.0, 0.0)

@@ -48,8 +48,8 @@ def claims(quick: bool = False) -> list[Claim]:
 
 
 class Cost(NamedTuple):
-    """Seconds: of the whole command, of the processor's time of it and its workers, which other work on the machine
-    changes less, and of each run's training alone."""
+    """Seconds of the whole command, CPU seconds of all its processes (less sensitive to other load), and training
+    seconds of each run."""
 
     wall: float
     processor: float

@@ -1,9 +1,9 @@
-"""How soon the app is there, and the commands, beside an empty Textual app and two imports.
+"""Start-up time of the app and the commands, compared with an empty Textual app and two imports.
 
     uv run python benchmarks/startup.py [--quick] [--write]
 
-From exec to the first screen on which a key has an effect, in a pseudo-terminal of 120x40, with 100 runs. All that is
-compared is run in turn, with bytecode as an installation has it, and medians are compared.
+Measures from exec to the first screen on which a key has an effect, in a pseudo-terminal of 120x40, with 100 runs.
+Alternates between the programs, with compiled bytecode as in an installation, and compares medians.
 """
 
 import os
@@ -34,7 +34,7 @@ BARE = "import msgspec, rich.console"
 
 
 def first_key(*arguments: str | Path) -> float:
-    """Seconds until a key that is pressed on the first screen has changed it."""
+    """Return the seconds until a key on the first screen has changed it."""
     with Terminal(*arguments) as terminal:
         terminal.see("run-99")
         before = len(terminal.written)
@@ -59,7 +59,7 @@ def claims(quick: bool = False) -> list[Claim]:
         for number in range(1100):
             write_run(folder / ("some" if number < 100 else "many"), number, 20)
         (folder / "empty.py").write_text(EMPTY)
-        # What was written a moment ago is not kept yet.
+        # The cache only stores files that have not changed for some seconds.
         time.sleep(5)
         for _ in range(repeats + 1):
             app["empty"].append(first_key(folder / "empty.py"))
@@ -67,7 +67,7 @@ def claims(quick: bool = False) -> list[Claim]:
             commands["bare"].append(command("-c", BARE))
             commands["runs"].append(command("-m", "tuitrain", "runs", "--runs-dir", folder / "many"))
             commands["help"].append(command("-m", "tuitrain", "--help"))
-    # The first of each made the bytecode, and what is kept of the runs.
+    # The first start of each compiles bytecode and writes the cache of runs.
     found = {name: statistics.median(values[1:]) for name, values in (app | commands).items()}
     return [
         at_most("app to a first key / an empty Textual app", 1.3, found["tuitrain"] / found["empty"], "x"),

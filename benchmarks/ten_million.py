@@ -1,8 +1,8 @@
-"""A run of ten million steps, trained whole: what it takes of memory and disk, and how soon it is seen afterwards.
+"""Train a run of ten million steps: memory, disk space, and the time to open it afterwards.
 
     uv run python benchmarks/ten_million.py [--quick] [--write]
 
-It takes a quarter of an hour, so that all.py leaves it out; --quick trains a tenth of it.
+Takes a quarter of an hour, so all.py leaves it out; --quick trains a tenth of it.
 """
 
 import os
@@ -29,7 +29,7 @@ def claims(quick: bool = False) -> list[Claim]:
             except psutil.NoSuchProcess:
                 break
         state = folder.state()
-        # What its end takes, with the test split, is not growth.
+        # The final evaluation of the test split is not growth.
         first, last = sizes[len(sizes) // 100], sizes[-3]
         disk = sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file()) / 2**20
         seconds, screen, later = opened(folder)
@@ -37,11 +37,11 @@ def claims(quick: bool = False) -> list[Claim]:
             figure("steps trained", state.step),
             figure("seconds of training", state.seconds, "s"),
             figure("the trainer's memory after a hundredth of them", first, "MiB"),
-            at_most("what the others add", 10, last - first, "MiB"),
+            at_most("memory growth in the remaining steps", 10, last - first, "MiB"),
             figure("the run on disk", disk, "MiB"),
-            at_most("opening it: exec to its first screen", 2, seconds, "s"),
-            at_most("the screen's memory with it", 150, screen, "MiB"),
-            at_most("what 20 s more add", 2, later - screen, "MiB"),
+            at_most("open the run: start to first screen", 2, seconds, "s"),
+            at_most("memory of the app", 150, screen, "MiB"),
+            at_most("memory growth in 20 s", 2, later - screen, "MiB"),
         ]
 
 

@@ -1,4 +1,4 @@
-"""A program in a pseudo-terminal, as the benchmarks of the screen use it."""
+"""Run a program in a pseudo-terminal."""
 
 import os
 import pty
@@ -20,7 +20,7 @@ PATIENCE = 120.0
 
 
 class Terminal:
-    """Started at once; `written` is all that it has written, `times` when each piece of it came."""
+    """A program in a pseudo-terminal; `written` is its output, `times` contains the time of each piece of it."""
 
     def __init__(self, *arguments: str | Path, width: int = 120, height: int = 40) -> None:
         self.written = b""
@@ -39,7 +39,7 @@ class Terminal:
         self.end()
 
     def read(self, timeout: float = 0.1) -> bytes:
-        """What comes within the time; empty: nothing did, or the program has ended."""
+        """Return the output within a time; empty if there is none, or if the program has ended."""
         if not self.waiting(timeout):
             return b""
         try:
@@ -58,7 +58,7 @@ class Terminal:
         return time.monotonic()
 
     def until(self, condition: Callable[[], bool]) -> float:
-        """Read until it holds; when that was. Raises TimeoutError."""
+        """Read until the condition holds; return the time of that. Raises TimeoutError."""
         end = time.monotonic() + PATIENCE
         while not condition():
             self.read(0.02)
@@ -67,25 +67,25 @@ class Terminal:
         return self.times[-1][0]
 
     def see(self, text: str, since: int = 0) -> float:
-        """Wait for a text, as one piece, from a place in what was written on; when it came."""
+        """Wait for a contiguous text after a position in the output; return the time of its arrival."""
         return self.until(lambda: text.encode() in self.written[since:])
 
     def quiet(self, seconds: float, longest: float = 10.0) -> float:
-        """Read until nothing has come for so long; when the last came."""
+        """Read until there was no output for some seconds; return the time of the last output."""
         end = time.monotonic() + longest
         while self.read(seconds) and time.monotonic() < end:
             pass
         return self.times[-1][0] if self.times else self.begun
 
     def follow(self, seconds: float) -> int:
-        """How many bytes come in that time."""
+        """Return the number of bytes written within a time."""
         before, end = len(self.written), time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self.read(left)
         return len(self.written) - before
 
     def end(self) -> float:
-        """Have it end; the processor seconds it has used."""
+        """Stop the program; return its CPU seconds."""
         os.kill(self.pid, signal.SIGTERM)
         deadline = time.monotonic() + 10
         while True:
@@ -100,7 +100,7 @@ class Terminal:
 
 @contextmanager
 def home() -> Iterator[Path]:
-    """A folder for all that the programs keep."""
+    """Create a home folder for the programs."""
     with tempfile.TemporaryDirectory() as path:
         for name in ("CONFIG", "CACHE", "DATA", "STATE"):
             os.environ[f"XDG_{name}_HOME"] = path

@@ -1,9 +1,9 @@
-"""How fast the loop trains on the CPU, beside the textbook's loop and a hand-tuned one without any logging.
+"""Training speed on the CPU, compared with a textbook loop and a hand-tuned loop without logging.
 
     uv run python benchmarks/training_cpu.py [--quick] [--write]
 
-MNIST, in images a second of training; the medians of five turns, with a screen of three, in each of which all are
-measured one after another. Needs the real MNIST in TUITRAIN_TEST_DATA, a folder with MNIST/raw.
+MNIST, in images per second of training: medians of five turns (three with a screen), each of which measures all loops
+one after another. Requires real MNIST in TUITRAIN_TEST_DATA, a folder with MNIST/raw.
 """
 
 import json
@@ -36,9 +36,9 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.training.models import build
 
 DATA = Path(os.environ.get("TUITRAIN_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")).resolve()
-# Each figure is of about so much training; beside a screen, which draws every few seconds, of more.
+# Seconds of training per measurement; more with a screen, which redraws every few seconds.
 SECONDS, WATCHED = 1.0, 4.0
-# The app, in which a run is started by the form.
+# The app, in which the form starts a run.
 SCREEN = """
 import sys
 from pathlib import Path
@@ -58,7 +58,7 @@ app.run()
 
 @dataclass(frozen=True)
 class Cell:
-    """`threads` None: as many as tuitrain takes by itself, and as many as there are cores for the other loops."""
+    """`threads` None means tuitrain's default, and one per core for the other loops."""
 
     model: str = "mlp"
     optimizer: str = "adam"
@@ -91,7 +91,7 @@ class Cell:
 
 
 def textbook(cell: Cell) -> float:
-    """torchvision's data set through a DataLoader, the loss printed every 100 steps."""
+    """torchvision's data set in a DataLoader; prints the loss every 100 steps."""
     from torchvision import datasets, transforms
 
     split = datasets.MNIST(DATA, train=True, transform=transforms.ToTensor())
@@ -120,7 +120,7 @@ def pixels() -> tuple[Tensor, Tensor]:
 
 
 def bare(cell: Cell) -> float:
-    """Tensors in memory and a fused optimizer, with nothing looked at on the way."""
+    """Tensors in memory and a fused optimizer, without any logging."""
     images, labels = pixels()
     model, optimizer = cell.parts(fused=True)
     torch.set_flush_denormal(True)
@@ -140,7 +140,7 @@ def bare(cell: Cell) -> float:
 
 
 def ours(cell: Cell) -> float:
-    """A headless run, rows, checkpoints and all."""
+    """A headless run with metrics rows and checkpoints."""
     with tempfile.TemporaryDirectory() as folder:
         spec = RunSpec(config=override(Config(), cell.settings), runs_dir=Path(folder))
         try:
@@ -158,7 +158,7 @@ def sets(cell: Cell) -> list[str]:
 
 
 def headless(cell: Cell) -> float:
-    """A process of its own that nobody watches."""
+    """A background process without a screen."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = command("train", "--runs-dir", folder, "--json", *sets(cell))
         done = subprocess.run(arguments, capture_output=True, text=True, check=True)
@@ -166,20 +166,20 @@ def headless(cell: Cell) -> float:
 
 
 def on_screen(cell: Cell) -> float:
-    """A thread of the app, on the training screen of a terminal of 120x40."""
+    """A thread of the app, which shows the training screen in a terminal of 120x40."""
     with tempfile.TemporaryDirectory() as folder:
         return followed([sys.executable, "-c", SCREEN, folder, *cell.settings], Path(folder))
 
 
 def attached(cell: Cell) -> float:
-    """A process of its own, with the training screen of another one attached."""
+    """A background process, with the training screen of another process attached."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(command("train", "--runs-dir", folder, "--detach", *sets(cell)), capture_output=True, check=True)
         return followed(command("attach", "--runs-dir", folder), Path(folder))
 
 
 def followed(arguments: list[str], runs_dir: Path) -> float:
-    """Drains what the screen writes until the only run there has finished."""
+    """Drain the output of the app until its only run has finished."""
     child = pexpect.spawn(arguments[0], arguments[1:], dimensions=(40, 120), timeout=None)
     try:
         while True:
@@ -197,7 +197,7 @@ def followed(arguments: list[str], runs_dir: Path) -> float:
 
 @contextmanager
 def neighbor() -> Iterator[None]:
-    """Another process that uses one core."""
+    """Keep one core busy with another process."""
     process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         yield
@@ -207,12 +207,12 @@ def neighbor() -> Iterator[None]:
 
 
 def measured(cell: Cell, ways: list[Callable[[Cell], float]], turns: int) -> list[list[float]]:
-    """The speed of each way, in each turn."""
+    """Return the speed of each loop in each turn."""
     return [list(column) for column in zip(*([way(cell) for way in ways] for _ in range(turns)), strict=True)]
 
 
 def ratio(ours: list[float], other: list[float]) -> float:
-    """The median over the turns: what else the machine does changes from one to the next."""
+    """Return the median ratio over the turns, because other load changes between turns."""
     return statistics.median(one / two for one, two in zip(ours, other, strict=True))
 
 
@@ -220,7 +220,7 @@ def beside_other_loops(cell: Cell, turns: int, note: str = "") -> list[Claim]:
     by_book, by_hand, by_us = measured(cell, [textbook, bare, ours], turns)
     name, times = f"{cell}{note}", ratio(by_us, by_book)
     claim = f"{name}: tuitrain / textbook"
-    # What is won by not reading images anew shrinks beside a larger network or batch, which has no bar.
+    # With larger networks and batches, reading images takes a smaller share, so these have no limit.
     has_bar = (cell.model, cell.optimizer, cell.batch) == ("mlp", "adam", 64)
     return [
         figure(f"{name}: tuitrain", statistics.median(by_us), "images/s"),

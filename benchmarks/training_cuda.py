@@ -1,10 +1,10 @@
-"""How fast the loop trains on a GPU, beside the textbook's loop and a captured one written by hand, on the same one.
+"""Training speed on a GPU, compared with a textbook loop and a hand-written CUDA graph on the same GPU.
 
     uv run python benchmarks/training_cuda.py [--quick] [--write]
 
-MNIST, mlp 128-256, batch 64, Adam, in images a second of training; the medians of five turns, in each of which all are
-measured one after another. The runs of a sweep are seconds of the whole command, as in stacked.py. Needs the real MNIST
-in TUITRAIN_TEST_DATA, a folder with MNIST/raw; without a CUDA device there is nothing to measure.
+MNIST, mlp 128-256, batch 64, Adam, in images per second of training: medians of five turns, each of which measures all
+loops one after another. Sweeps are measured in seconds of the whole command, as in stacked.py. Requires a CUDA device,
+and real MNIST in TUITRAIN_TEST_DATA, a folder with MNIST/raw.
 """
 
 import statistics
@@ -21,7 +21,7 @@ from tuitrain.cli.output import print_message
 
 
 def textbook(cell: Cell) -> float:
-    """torchvision's data set through a DataLoader, each batch sent to the GPU, the loss printed every 100 steps."""
+    """torchvision's data set in a DataLoader, each batch copied to the GPU; prints the loss every 100 steps."""
     from torchvision import datasets, transforms
 
     split = datasets.MNIST(DATA, train=True, transform=transforms.ToTensor())
@@ -44,7 +44,7 @@ def textbook(cell: Cell) -> float:
 
 
 def by_hand(cell: Cell) -> float:
-    """Tensors on the GPU and a whole step in a graph, with nothing looked at on the way."""
+    """Tensors on the GPU and the whole step in a CUDA graph, without any logging."""
     images, labels = (tensor.to("cuda") for tensor in pixels())
     model, _ = cell.parts(fused=False)
     optimizer = torch.optim.Adam(model.to("cuda").parameters(), lr=0.001, fused=True, capturable=True)
@@ -96,8 +96,7 @@ def with_a_screen(cell: Cell, turns: int) -> list[Claim]:
 
 
 def stacked(turns: int, epochs: int = 10) -> list[Claim]:
-    """Of the whole command, in which loading, evaluation and checkpoints of each run are; and of training alone, in
-    which all runs of a stack go at once."""
+    """Compare stacked with sequential sweeps, by the time of the whole command and by training time."""
     whole, training = [], []
     for _ in range(turns):
         together, alone = (sweep(epochs, "cuda", stack=size, parallel=1) for size in (SEEDS, 1))
