@@ -107,7 +107,7 @@ def test_reach_takes_the_first_row_and_no_nan() -> None:
     assert [first_reaching(curve, threshold) for threshold in (0.1, 0.5, 0.55, 0.7)] == [1, 2, 4, None]
 
 
-def test_the_best_are_marked_by_what_is_better() -> None:
+def test_the_best_values_are_marked() -> None:
     accuracy, loss = (next(m for m in METRICS if m.key == key) for key in ("test_accuracy", "test_loss"))
     epochs = next(metric for metric in METRICS if metric.key == "epochs")
     speed = next(metric for metric in METRICS if metric.key == "images_per_second")
@@ -195,4 +195,4 @@ def test_tables_are_safe_to_paste(make_run: MakeRun, capsys: pytest.CaptureFixtu
 def test_a_comparison_needs_two_runs(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
     one = make_run("one")
     assert main(["compare", one.id, one.id, "--runs-dir", str(one.path.parent)]) == 2
-    assert "needs two runs or more" in capsys.readouterr().err
+    assert "Name at least two runs" in capsys.readouterr().err

@@ -70,7 +70,7 @@ def test_the_most_confused_pair_comes_first_and_ties_go_to_the_rarer_class() -> 
     assert [pair.count for pair in most_confused(counts, 2)] == [6, 4]
 
 
-def test_classes_taken_for_one_another_become_neighbours() -> None:
+def test_confused_classes_become_neighbors() -> None:
     counts = [[50 if row == column else 0 for column in range(6)] for row in range(6)]
     counts[0][4] = counts[4][0] = 20
     counts[1][5] = 10

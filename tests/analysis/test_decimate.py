@@ -61,7 +61,7 @@ def test_the_line_is_cut_where_a_value_is_not_finite(hole: float) -> None:
     assert decimate([0, 1, 2, 3, 4], [1.0, 2.0, hole, 4.0, 5.0], 50) == [([0, 1], [1.0, 2.0]), ([3, 4], [4.0, 5.0])]
 
 
-def test_a_bucket_with_a_hole_stands_apart() -> None:
+def test_a_bucket_with_a_gap_is_separate() -> None:
     segments = decimate(range(9), [1.0, 1.0, 1.0, 2.0, NAN, 4.0, 1.0, 1.0, 1.0], 3, 0, 9)
     assert segments == [([1.0], [1.0]), ([4.0], [3.0]), ([7.0], [1.0])]
 

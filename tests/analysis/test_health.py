@@ -107,7 +107,7 @@ def test_a_loss_that_grows(losses: list[float | None], said: str) -> None:
     assert "".join(found).startswith(said)
 
 
-def test_what_has_diverged_is_not_called_a_vanishing_gradient() -> None:
+def test_divergence_is_not_reported_as_a_vanishing_gradient() -> None:
     assert problems(run([0.3] * 5 + [609402.0] * 3, norms=[0.0, 0.2])) == ["training loss rose from 0.3000 to 609,402"]
 
 
@@ -168,7 +168,7 @@ def test_a_gradient_that_vanishes_on_its_way_back(norms: list[float | None], van
     assert [text.partition(":")[0] for text in said] == ["vanishing gradient"] * vanishing
 
 
-def test_a_gradient_of_nothing_is_told_as_such() -> None:
+def test_a_zero_gradient_is_reported() -> None:
     assert problems(run([1.0], norms=[0.0, 0.1])) == ["the gradient of the first layer is zero"]
 
 
@@ -177,7 +177,7 @@ def noisy(epoch: int) -> float:
     return (0.11 + 0.01 * abs(epoch - 7)) * (1 + 0.08 * sin(2.5 * epoch))
 
 
-def test_overfitting_is_a_validation_loss_far_above_its_lowest_while_training_goes_on() -> None:
+def test_overfitting_is_a_validation_loss_far_above_its_lowest() -> None:
     rows = 200
     falling = [exp(-row / 30) for row in range(rows)]
     losses = [noisy(epoch) for epoch in range(1, 21)]
@@ -208,7 +208,7 @@ def test_any_numbers_give_sentences(value: float | None) -> None:
         assert all(finding.text.isprintable() for finding in found)
 
 
-def test_findings_are_told_whole_or_not_at_all() -> None:
+def test_findings_are_never_truncated() -> None:
     found = findings(run([1.0], [0.5, 0.4], [0.02, 0.03]))
     assert fit_to_width(found, 200) == "healthy · validation loss still falling · smallest gradient norm 0.02"
     assert fit_to_width(found, 60) == "healthy · validation loss still falling"

@@ -27,7 +27,7 @@ def test_nothing_is_known_of_a_run_that_has_just_begun() -> None:
     assert seconds_left(run([(10, 1.0, 1.0)])) is None
 
 
-def test_the_state_tells_where_there_are_no_rows() -> None:
+def test_the_state_is_used_without_rows() -> None:
     assert images_per_second(run(state=State(samples_per_second=500.0))) == 500.0
 
 
@@ -38,7 +38,7 @@ def test_steps_times_batch_size_over_training_time() -> None:
     )
 
 
-def test_what_is_left_counts_evaluation_too() -> None:
+def test_the_remaining_time_includes_evaluation() -> None:
     # 20 steps took 6 seconds by the clock; 70 steps are left.
     assert seconds_left(run([(10, 1.0, 5.0), (30, 3.0, 11.0)])) == pytest.approx(21)
     at_50 = State(status="running", steps=100, step=50)
@@ -58,7 +58,7 @@ def test_a_run_at_its_end_has_nothing_left() -> None:
 
 
 @pytest.mark.parametrize("rows", [[(1, 2.0, 2.0), (2, 2.0, 2.0)], [(1, 2.0, 2.0), (2, 1.0, 1.0)]])
-def test_a_clock_that_stands_still_or_runs_back_tells_nothing(rows: list[tuple[int, float, float]]) -> None:
+def test_a_stopped_or_reversed_clock_gives_no_speed(rows: list[tuple[int, float, float]]) -> None:
     assert images_per_second(run(rows)) is None
     assert seconds_left(run(rows)) is None
     assert seconds_left(run([(1, 1.0, 1.0), (2, 2.0, 2.0)], State(status="running"))) is None

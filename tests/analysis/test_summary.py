@@ -26,7 +26,7 @@ def test_a_finished_run() -> None:
 
 def test_a_running_run_says_how_far_it_is_and_how_long_it_takes() -> None:
     state = State(epoch=2, epochs=10, step=25, steps=100, seconds=30.0)
-    assert texts(entry("running", state)) == ("running 25%", "2/10", "1:30 left")
+    assert texts(entry("running", state)) == ("running 25 %", "2/10", "1:30 left")
 
 
 def test_a_run_that_has_not_begun() -> None:
@@ -35,7 +35,7 @@ def test_a_run_that_has_not_begun() -> None:
 
 def test_a_paused_and_an_interrupted_run_promise_no_end() -> None:
     state = State(epoch=2, epochs=10, step=25, steps=100, seconds=30.0)
-    assert texts(entry("paused", state)) == ("paused 25%", "2/10", "0:30")
+    assert texts(entry("paused", state)) == ("paused 25 %", "2/10", "0:30")
     assert texts(entry("interrupted", state)) == ("interrupted", "2/10", "0:30")
 
 
@@ -47,5 +47,5 @@ def test_a_paused_and_an_interrupted_run_promise_no_end() -> None:
         (["model.name=resnet18", "model.hidden=[32]"], "resnet18"),
     ],
 )
-def test_the_widths_are_said_where_they_count(settings: list[str], model: str) -> None:
+def test_widths_are_shown_if_they_matter(settings: list[str], model: str) -> None:
     assert summary.model(entry("queued", None, *settings)) == model

@@ -40,7 +40,7 @@ def about(n: int, mean: float, sd: float) -> Any:
     return MeanSD(pytest.approx(mean), pytest.approx(sd), n)  # type: ignore[arg-type]
 
 
-def test_a_summary_counts_only_what_is_known() -> None:
+def test_a_summary_counts_only_known_values() -> None:
     assert mean_sd([]) is None
     assert mean_sd([None]) is None
     assert mean_sd([0.5, None]) == MeanSD(0.5, None, 1)
@@ -68,7 +68,7 @@ def test_a_value_without_a_score_keeps_its_place() -> None:
     assert effects_of([result(0, None, lr=1.0)], "lr", True) == [Effect("1", None, None)]
 
 
-def test_many_numbers_are_taken_together() -> None:
+def test_many_numbers_are_binned() -> None:
     many = [result(index, index / 10, lr=index / 8) for index in range(10)]
     groups = effects_of(many, "lr", True)
     assert [one.label for one in groups] == ["0–0.25", "0.375–0.625", "0.75–1", "1.12–1.12"]
@@ -131,7 +131,7 @@ def test_results_are_of_runs_that_have_ended_well() -> None:
     assert [one.score for one in results(sweep, outcomes, "best-test.accuracy")] == [0.75, 0.75, None]
 
 
-def test_the_time_left_counts_what_is_ahead_and_what_is_begun() -> None:
+def test_the_time_left_counts_queued_and_running_trials() -> None:
     sweep = loads("[training]\nepochs = 10\n[sweep.values]\n'optimizer.lr' = [0.1, 0.2]")
     queued, long = (Outcome(Job(0, 0), values, "queued") for values in (None, {"training.epochs": 40}))
     running = ended("running", 3.75, step=25, steps=100)

@@ -54,7 +54,7 @@ def test_format(function: Callable[[float], str], value: float, text: str) -> No
 
 
 @pytest.mark.parametrize("name", ["percent", "count", "duration", "rate", "size", "number", "loss", "clock", "ago"])
-def test_what_is_not_known_is_a_dash_and_no_float_raises(name: str) -> None:
+def test_unknown_values_are_a_dash_and_no_float_raises(name: str) -> None:
     function: Callable[[float | None], str] = getattr(units, name)
     assert function(None) == "-"
     assert all(function(value) for value in (0.0, -0.0, -1.5, NAN, INF, -INF, 1e308, -1e308, 5e-324))

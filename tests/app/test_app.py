@@ -95,7 +95,7 @@ async def test_a_run_that_is_stopped_shows_its_results(quick: Callable[..., Any]
     assert folder.state().status == "stopped"
 
 
-async def test_the_end_of_a_run_is_said_once(write_run: WriteRun) -> None:
+async def test_the_end_of_a_run_is_announced_once(write_run: WriteRun) -> None:
     folder = write_run("[red]mine[/]", status="running")
     app = TuitrainApp(folder.path.parent, ThreadHost(), folder)
     async with app.run_test(size=(100, 30)) as pilot:
@@ -158,7 +158,7 @@ async def test_a_run_that_is_removed_before_it_is_opened(runs_dir: Path) -> None
         assert "run.json is missing." in text(app)
 
 
-async def test_a_run_whose_folder_is_moved_away_is_told_once(quick: Callable[..., Any], runs_dir: Path) -> None:
+async def test_a_moved_run_folder_is_reported_once(quick: Callable[..., Any], runs_dir: Path) -> None:
     async with training(quick("training.epochs=100000"), runs_dir) as (app, pilot, folder):
         folder.path.rename(runs_dir.parent / "elsewhere")
         assert app.host.join(60)
@@ -171,7 +171,7 @@ async def test_a_run_whose_folder_is_moved_away_is_told_once(quick: Callable[...
         assert app.host.error is None
 
 
-async def test_training_on_that_comes_to_nothing_is_told(quick: Callable[..., Any], runs_dir: Path) -> None:
+async def test_a_failed_resume_is_reported(quick: Callable[..., Any], runs_dir: Path) -> None:
     folder = create_run(RunSpec(config=quick("training.epochs=1"), runs_dir=runs_dir, name="[b]mine"))
     resume_run(folder, lambda *_: None, Inbox(folder))
     (folder.checkpoints / "last.safetensors").write_bytes(b"no checkpoint")

@@ -256,7 +256,7 @@ def test_quitting_keeps_the_run_training(terminal: Callable[..., Terminal], runs
     assert handed_over(assert_equal(folder, uncut))
 
 
-def test_interrupted_it_goes_on(terminal: Callable[..., Terminal], runs_dir: Path, uncut: RunFolder) -> None:
+def test_sigint_keeps_the_run_training(terminal: Callable[..., Terminal], runs_dir: Path, uncut: RunFolder) -> None:
     shown, folder = training(terminal, runs_dir)
     shown.process.send_signal(signal.SIGINT)
     until(lambda: shown._read() or folder.state().status == "queued", shown)

@@ -212,7 +212,7 @@ def test_leaving_at_once(terminal: Callable[..., Terminal], runs_dir: Path) -> N
     assert not runs_dir.exists()
 
 
-def test_a_key_that_comes_before_the_screen_does(terminal: Callable[..., Terminal], runs_dir: Path) -> None:
+def test_a_key_pressed_before_the_screen_opens(terminal: Callable[..., Terminal], runs_dir: Path) -> None:
     shown = terminal(runs_dir, 80, 24)
     shown.process.send("q")
     shown.until(lambda: bool(shown.raw))
@@ -222,7 +222,7 @@ def test_a_key_that_comes_before_the_screen_does(terminal: Callable[..., Termina
     assert shown.restored
 
 
-def test_a_folder_that_cannot_be_read_is_said(terminal: Callable[..., Terminal], tmp_path: Path) -> None:
+def test_an_unreadable_folder_is_reported(terminal: Callable[..., Terminal], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     shown = terminal(tmp_path / "file", 100, 24)
     # Wherever the line is broken.
@@ -232,7 +232,7 @@ def test_a_folder_that_cannot_be_read_is_said(terminal: Callable[..., Terminal],
     assert shown.restored
 
 
-def test_a_start_that_failed_in_the_form_is_not_told_again(terminal: Callable[..., Terminal], runs_dir: Path) -> None:
+def test_a_failed_start_is_reported_only_in_the_form(terminal: Callable[..., Terminal], runs_dir: Path) -> None:
     shown = terminal(runs_dir)
     shown.see("No runs yet.", "Press n")
     runs_dir.write_text("a file")

@@ -138,7 +138,7 @@ def test_show_has_counts_that_fit_the_accuracy(trained: tuple[Path, Done]) -> No
     assert "rows true class" in text.stdout
 
 
-def test_evaluate_finds_again_what_was_stored(trained: tuple[Path, Done]) -> None:
+def test_evaluate_reproduces_the_stored_evaluation(trained: tuple[Path, Done]) -> None:
     home, done = trained
     before = answer(home, "show", "first")["evaluation"]["test"]
     seen = answer(home, "evaluate", "first", "--device", "cpu")
@@ -206,7 +206,7 @@ def refused(home: Path, arguments: list[str], words: str) -> None:
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_makes_no_sense_is_refused(tmp_path: Path, case: str) -> None:
+def test_invalid_settings_are_refused(tmp_path: Path, case: str) -> None:
     arguments, words = BAD[case]
     refused(tmp_path, ["train", *arguments], words)
 
@@ -270,7 +270,7 @@ def test_no_run_is_resumed_for_more_epochs_than_it_may_have(
     assert only_run(home).state() == before
 
 
-def test_who_resumes_a_run_is_told_what_is_new(tmp_path: Path) -> None:
+def test_resume_reports_changed_conditions(tmp_path: Path) -> None:
     done = command(tmp_path, "train", "--name", "first", *overrides("training.epochs=2"))
     assert "epoch 1 " in done.stderr
     done = command(tmp_path, "resume", "first", "--epochs", "+1")
@@ -353,7 +353,7 @@ def test_a_reader_that_has_gone_is_no_error(trained: tuple[Path, Done], argument
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_run_goes_on_where_nobody_listens(tmp_path: Path) -> None:
+def test_a_run_continues_without_a_reader(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as pipe:

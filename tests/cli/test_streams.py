@@ -75,7 +75,7 @@ def test_a_run_that_was_started_is_named_where_its_id_cannot_be_printed(tmp_path
 
 
 @pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)
-def test_what_cannot_be_printed_is_one_sentence(trained: Path, arguments: list[str]) -> None:
+def test_an_output_error_is_one_sentence(trained: Path, arguments: list[str]) -> None:
     done = command(trained, ">/dev/full", *arguments)
     assert (done.returncode, done.stderr) == (1, FULL)
 
@@ -87,7 +87,7 @@ def test_a_closed_stdout_wants_nothing(trained: Path, arguments: list[str]) -> N
 
 
 @pytest.mark.parametrize("streams", ["2>&-", "2>/dev/full"])
-def test_what_is_wrong_shows_in_the_status_without_stderr(trained: Path, streams: str) -> None:
+def test_errors_set_the_exit_status_without_stderr(trained: Path, streams: str) -> None:
     for arguments in (["show", "third"], ["nonsense"], ["runs", "--fast"]):
         done = command(trained, streams, *arguments)
         assert (done.returncode, done.stdout, done.stderr) == (2, "", "")

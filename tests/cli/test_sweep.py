@@ -120,7 +120,7 @@ def events(run: RunFolder) -> Counter[str]:
     return Counter(event.name for event in follower.events)
 
 
-def test_a_sweep_killed_in_the_middle_goes_on_and_does_each_run_once(tmp_path: Path) -> None:
+def test_a_killed_sweep_resumes_and_trains_each_run_once(tmp_path: Path) -> None:
     (tmp_path / "grid.toml").write_text(GRID, encoding="utf-8")
     process = start(tmp_path, "-c", "grid.toml")
     folder = started(tmp_path, process)
@@ -187,7 +187,7 @@ def test_two_processes_share_one_sweep(tmp_path: Path) -> None:
     assert all(value["model.hidden"] in ((8,), (16, 16)) for value in values)
 
 
-def test_a_killed_worker_loses_only_steps_and_a_stopped_sweep_goes_on_later(tmp_path: Path) -> None:
+def test_a_killed_worker_loses_only_steps_and_a_stopped_sweep_resumes(tmp_path: Path) -> None:
     (tmp_path / "long.toml").write_text(LONG, encoding="utf-8")
     status, out, err = command(tmp_path, "-c", "long.toml", "--detach", "--json")
     assert status == 0, err
@@ -235,7 +235,7 @@ def test_a_killed_worker_loses_only_steps_and_a_stopped_sweep_goes_on_later(tmp_
         assert events(one.run)["started"] == 1
 
 
-def test_a_killed_stack_goes_on_and_does_each_run_once(tmp_path: Path) -> None:
+def test_a_killed_stack_resumes_and_trains_each_run_once(tmp_path: Path) -> None:
     (tmp_path / "stacked.toml").write_text(STACKED, encoding="utf-8")
     process = start(tmp_path, "-c", "stacked.toml", "--json")
     folder = started(tmp_path, process)
@@ -307,7 +307,7 @@ def test_a_failed_run_does_not_end_the_sweep(tmp_path: Path) -> None:
         (["nothing"], "No sweep 'nothing'"),
     ],
 )
-def test_mistakes_are_said_in_a_sentence(tmp_path: Path, arguments: list[str], said: str) -> None:
+def test_usage_errors_are_one_sentence(tmp_path: Path, arguments: list[str], said: str) -> None:
     status, out, err = command(tmp_path, *arguments)
     assert (status, out) == (2, "")
     assert said in err

@@ -47,7 +47,7 @@ def runs(folder: RunFolder) -> list[Entry]:
     return sorted(list_runs(folder.path.parent), key=lambda run: run.folder.id)
 
 
-def test_what_is_changed_back_was_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_setting_changed_back_counts_as_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     values = [Changed(0.5, 0.05), Changed(60, 45), Changed(0.5, 0.5)]
     assert list(map(str, values)) == ["0.5→0.05", "60→45", "0.5→…→0.5"]
     monkeypatch.setenv("LC_ALL", "C")

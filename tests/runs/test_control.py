@@ -33,14 +33,14 @@ def test_every_command_arrives_once_and_in_order(folder: RunFolder) -> None:
     assert inbox.new() == []
 
 
-def test_what_was_said_before_the_inbox_was_opened_is_passed_over(folder: RunFolder) -> None:
+def test_commands_from_before_the_inbox_are_ignored(folder: RunFolder) -> None:
     send(folder, "stop")
     inbox = Inbox(folder)
     send(folder, "pause")
     assert names(inbox) == ["pause"]
 
 
-def test_what_the_process_itself_asks_for_needs_no_file(folder: RunFolder) -> None:
+def test_local_commands_need_no_file(folder: RunFolder) -> None:
     inbox = Inbox(folder)
     inbox.put("stop")
     assert names(inbox) == ["stop"]
@@ -71,7 +71,7 @@ def test_a_line_without_end_takes_no_memory_and_stops_no_command(folder: RunFold
     assert [names(inbox) for _ in range(4)] == [[], [], [], ["pause"]]
 
 
-def test_a_look_whether_to_leave_takes_nothing_out(folder: RunFolder) -> None:
+def test_leaving_removes_no_command(folder: RunFolder) -> None:
     inbox = Inbox(folder)
     send(folder, "pause")
     assert not inbox.leaving()
@@ -92,7 +92,7 @@ def test_a_torn_line_waits_for_its_end(folder: RunFolder) -> None:
     assert arrived == [(len(line), "checkpoint")]
 
 
-def test_a_file_that_was_removed_and_made_anew_is_read_from_its_beginning(folder: RunFolder) -> None:
+def test_a_recreated_control_file_is_read_from_the_start(folder: RunFolder) -> None:
     inbox = Inbox(folder)
     for _ in range(3):
         send(folder, "checkpoint")
@@ -103,7 +103,7 @@ def test_a_file_that_was_removed_and_made_anew_is_read_from_its_beginning(folder
     assert names(inbox) == ["stop"]
 
 
-def test_what_is_no_file_is_no_command_and_takes_none(folder: RunFolder) -> None:
+def test_a_control_file_that_is_no_regular_file_is_ignored(folder: RunFolder) -> None:
     inbox = Inbox(folder)
     folder.control_file.mkdir()
     assert inbox.new() == []

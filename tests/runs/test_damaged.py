@@ -163,7 +163,7 @@ def test_damage_is_listed_with_its_reason(place: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("case", SHOWN)
-def test_what_is_not_needed_spoils_nothing(place: Path, capsys: pytest.CaptureFixture[str], case: str) -> None:
+def test_damage_in_unneeded_files_is_ignored(place: Path, capsys: pytest.CaptureFixture[str], case: str) -> None:
     bad = run(place / "runs", "bad")
     SHOWN[case](bad)
     before = picture(place)
@@ -193,7 +193,7 @@ def test_folders_with_hostile_names(place: Path, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("wanted", ["../beside", "../../etc", "..", "/etc", "runs/../beside", ".", "", "\x1b[2J"])
-def test_what_leads_out_of_the_folder_is_no_run(place: Path, capsys: pytest.CaptureFixture[str], wanted: str) -> None:
+def test_a_path_out_of_the_folder_is_no_run(place: Path, capsys: pytest.CaptureFixture[str], wanted: str) -> None:
     before = picture(place)
     for command in ("show", "resume", "stop", "pause", "checkpoint", "evaluate"):
         code, output = said(capsys, place, command, wanted)

@@ -58,7 +58,7 @@ def test_overwriting_leaves_nothing_of_a_longer_file(tmp_path: Path) -> None:
     assert read(tmp_path / "file") == b"short"
 
 
-def test_what_is_no_plain_file_is_an_error_with_the_name(tmp_path: Path) -> None:
+def test_an_irregular_file_is_an_error_with_its_name(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
@@ -91,6 +91,6 @@ def test_json_that_is_something_else_is_damaged(tmp_path: Path, content: bytes) 
         read_json(tmp_path / "small.json", Small)
 
 
-def test_json_comes_back(tmp_path: Path) -> None:
+def test_json_round_trip(tmp_path: Path) -> None:
     (tmp_path / "small.json").write_bytes(b'{"number": 7, "later": [1]}')
     assert read_json(tmp_path / "small.json", Small) == Small(7)

@@ -87,7 +87,7 @@ def test_a_run_of_any_name_stays_in_its_folder_and_keeps_its_name(tmp_path: Path
     assert made.info().id == made.id
 
 
-def test_what_was_written_is_read(folder: RunFolder) -> None:
+def test_written_records_are_read_back(folder: RunFolder) -> None:
     assert folder.config().optimizer.lr == 0.25
     assert folder.state().status == "queued"
     assert folder.evaluation("test") is None
@@ -182,7 +182,7 @@ def test_folders_are_those_that_hold_something_of_a_run_newest_first(tmp_path: P
     assert [folder.id for folder in folders(tmp_path)] == sorted(names, reverse=True)
 
 
-def test_a_runs_folder_that_is_not_there_has_no_runs(tmp_path: Path) -> None:
+def test_a_missing_runs_folder_has_no_runs(tmp_path: Path) -> None:
     assert list(folders(tmp_path / "none")) == []
 
 

@@ -64,7 +64,7 @@ def read_out(folder: RunFolder) -> Follower:
     return run
 
 
-def test_what_is_known_once_the_run_is_prepared_is_read_then(folder: RunFolder) -> None:
+def test_info_is_read_again_after_the_preparation(folder: RunFolder) -> None:
     run = read_out(folder)
     assert run.info.device == ""
     writer = RunWriter(folder)
@@ -121,7 +121,7 @@ def test_read_as_it_grows_a_run_is_the_same_as_read_at_once(folder: RunFolder, s
     assert all(len(column) == len(steps) for column in (*growing.layers, *growing.train.columns.values()))
 
 
-def test_what_is_read_is_what_was_written(folder: RunFolder) -> None:
+def test_followed_rows_equal_the_written_rows(folder: RunFolder) -> None:
     writer = RunWriter(folder)
     for step in (10, 20):
         writer.row(train(step, 1 / step))
@@ -144,7 +144,7 @@ def test_what_is_read_is_what_was_written(folder: RunFolder) -> None:
     writer.close()
 
 
-def test_after_continued_what_came_beyond_its_step_is_forgotten(folder: RunFolder) -> None:
+def test_continued_removes_the_rows_after_its_step(folder: RunFolder) -> None:
     writer = RunWriter(folder)
     for step in (10, 20, 30):
         writer.row(train(step, 1.0))
@@ -247,7 +247,7 @@ def test_a_damaged_run_says_why_and_is_well_again_once_its_file_is(folder: RunFo
     assert (run.problem, run.info.name, len(run.train)) == ("", "one", 1)
 
 
-def test_a_state_that_is_damaged_on_the_way_leaves_what_was_known(folder: RunFolder) -> None:
+def test_a_damaged_state_keeps_the_rows_read_before(folder: RunFolder) -> None:
     folder.metrics_file.write_bytes(encode(train(10)) + b"\n")
     run = read_out(folder)
     folder.state_file.unlink()
@@ -258,7 +258,7 @@ def test_a_state_that_is_damaged_on_the_way_leaves_what_was_known(folder: RunFol
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "log.txt", "state.json", "run.json", "config.toml", "evaluation"])
 @pytest.mark.parametrize("kind", ["pipe", "folder", "nothing", "zeros", "circle", "dangling"])
-def test_what_is_no_file_neither_hangs_nor_raises(folder: RunFolder, name: str, kind: str) -> None:
+def test_a_pipe_or_folder_neither_hangs_nor_raises(folder: RunFolder, name: str, kind: str) -> None:
     path = folder.path / name
     path.rename(folder.path / "aside")
     if kind == "pipe":

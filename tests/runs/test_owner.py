@@ -132,7 +132,7 @@ def test_release_keeps_the_owner_file_of_another_process(folder: RunFolder) -> N
     assert owner_pid(folder) == process.pid
 
 
-def test_who_died_while_taking_over_stands_in_nobodys_way(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_killed_during_a_takeover_blocks_nobody(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     write_owner(folder, born=1.0)
     gone = msgspec.structs.replace(this_process(), born=2.0)
 
@@ -184,7 +184,7 @@ def race(request: pytest.FixtureRequest) -> Iterator[Racers]:
 
 
 @pytest.mark.parametrize("left", ["nothing", "a stale file", "half a file"])
-def test_of_many_that_claim_at_once_one_wins(race: Racers, tmp_path: Path, left: str) -> None:
+def test_one_of_many_simultaneous_claims_wins(race: Racers, tmp_path: Path, left: str) -> None:
     def prepare(number: int) -> RunFolder:
         folder = create(tmp_path / str(number), RunInfo(id="", name="one"), Config())
         if left != "nothing":

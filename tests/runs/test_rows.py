@@ -18,7 +18,7 @@ TRAIN = Train(3, 1, 0.5, 0.9, 0.001, 1.5, 1.7e9, 0.43, (0.1, None, 0.3))
         Event("lr", 3, 1, 1.7e9, "someone@there", 0.01),
     ],
 )
-def test_a_row_is_one_line_and_comes_back_as_it_was(row: Row) -> None:
+def test_a_row_is_one_line_and_survives_a_round_trip(row: Row) -> None:
     line = encode(row)
     assert b"\n" not in line
     assert decode(line) == row
@@ -55,7 +55,7 @@ def changed(**values: object) -> bytes:
         *(encode(TRAIN)[:end] for end in range(len(encode(TRAIN)))),
     ],
 )
-def test_what_is_no_row_is_refused(line: bytes) -> None:
+def test_invalid_rows_are_refused(line: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         decode(line)
 

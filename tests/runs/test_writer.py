@@ -40,7 +40,7 @@ def test_the_users_comments_are_kept(tmp_path: Path) -> None:
     assert folder.config().optimizer.lr == 0.5
 
 
-def test_a_runs_folder_that_cannot_be_made_is_an_error_with_what_to_do(tmp_path: Path) -> None:
+def test_a_run_that_cannot_be_created_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match=r"Cannot create a run in .*file: .* Choose another folder"):
         create(tmp_path / "file", RunInfo(id="", name="one"), Config())
@@ -71,7 +71,7 @@ def test_a_default_name_too_long_for_an_id_is_counted(tmp_path: Path) -> None:
     assert [name.removeprefix("fashion-mnist-mobilenet_v3_large-rmsprop") for name in names] == ["", "-2", "-3"]
 
 
-def test_every_row_is_there_as_soon_as_it_is_written(folder: RunFolder) -> None:
+def test_every_row_is_readable_at_once(folder: RunFolder) -> None:
     writer = RunWriter(folder)
     writer.state.step, writer.state.epoch = 2, 1
     written = [Train(step, 1, 0.5, 0.5, 0.1, 0.0, 0.0) for step in (1, 2)]

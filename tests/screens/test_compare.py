@@ -154,7 +154,7 @@ async def test_metrics_and_axes(three: list[RunFolder]) -> None:
         assert sum(chart.display for chart in overlay.charts) == 2 or len(overlay.shown_metrics) == 4
 
 
-async def test_seeds_are_taken_together(three: list[RunFolder]) -> None:
+async def test_runs_are_grouped_by_seed(three: list[RunFolder]) -> None:
     app = app_of(three)
     async with app.run_test(size=(160, 45)) as pilot:
         await opened(pilot, three)
@@ -213,7 +213,7 @@ async def test_other_images_are_refused_kindly(three: list[RunFolder]) -> None:
         assert "No McNemar test: The runs were evaluated on different images" in verdict_text(screen)
 
 
-async def test_the_comparison_is_written_as_the_command_prints_it(
+async def test_the_export_equals_the_output_of_the_command(
     three: list[RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -239,7 +239,7 @@ async def test_the_comparison_is_written_as_the_command_prints_it(
         assert (tmp_path / f"comparison.{suffix}").read_text(encoding="utf-8") == capsys.readouterr().out
 
 
-async def test_the_words_are_read_whole_where_there_is_little_room(three: list[RunFolder]) -> None:
+async def test_the_text_is_readable_on_a_small_terminal(three: list[RunFolder]) -> None:
     app = TuitrainApp(three[0].path.parent, ThreadHost())
     async with app.run_test(size=(60, 24)) as pilot:
         await opened(pilot, three)
@@ -320,7 +320,7 @@ async def test_live_runs_grow(write_run: WriteRun) -> None:
         assert "98.76 %" in text(app)
 
 
-async def test_hostile_names_are_text_and_a_lost_run_is_said(write_run: WriteRun) -> None:
+async def test_hostile_names_are_escaped_and_a_lost_run_is_reported(write_run: WriteRun) -> None:
     folders = [write_run(HOSTILE, classes=[HOSTILE] * 3), write_run("lost", "data.dir=[red]x[/]")]
     (folders[1].path / "state.json").unlink()
     app = app_of(folders)

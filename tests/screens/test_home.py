@@ -55,7 +55,7 @@ def app(runs_dir: Path) -> TuitrainApp:
     return TuitrainApp(runs_dir, ThreadHost())
 
 
-async def test_without_runs_a_newcomer_is_told_what_to_do(app: TuitrainApp) -> None:
+async def test_an_empty_folder_shows_a_hint(app: TuitrainApp) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         for size in SIZES:
             await pilot.resize_terminal(*size)
@@ -75,7 +75,7 @@ async def test_n_opens_the_form(app: TuitrainApp) -> None:
         assert isinstance(app.screen, NewRunScreen)
 
 
-async def test_a_row_says_what_the_run_is(app: TuitrainApp, write_run: WriteRun) -> None:
+async def test_contents_of_a_row(app: TuitrainApp, write_run: WriteRun) -> None:
     write_run("adam-relu", "data.dataset=mnist", "optimizer.lr=0.25", reason="Stopped early.")
     async with app.run_test(size=(140, 30)) as pilot:
         await pilot.pause()
@@ -155,7 +155,7 @@ async def test_a_table_longer_than_the_screen_follows_the_cursor(app: TuitrainAp
         assert "run-30" not in text(app)
 
 
-async def test_cells_change_while_the_run_goes_on(app: TuitrainApp, write_run: WriteRun) -> None:
+async def test_cells_change_while_the_run_is_active(app: TuitrainApp, write_run: WriteRun) -> None:
     folder = write_run("one", status="running")
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.pause()
@@ -177,7 +177,7 @@ async def test_cells_change_while_the_run_goes_on(app: TuitrainApp, write_run: W
         ("failed", False, ResultsScreen),
     ],
 )
-async def test_enter_shows_what_goes_on_live_and_the_rest_with_its_results(
+async def test_enter_opens_active_runs_live_and_ended_ones_with_results(
     app: TuitrainApp, write_run: WriteRun, status: str, dead: bool, screen: type
 ) -> None:
     folder = write_run("one", status=status, dead=dead)
@@ -220,7 +220,7 @@ async def test_a_damaged_run_offers_only_what_works(app: TuitrainApp, write_run:
         assert "run.json is damaged" in text(app)
 
 
-async def test_only_what_can_be_resumed_offers_it(app: TuitrainApp, write_run: WriteRun) -> None:
+async def test_only_resumable_runs_offer_resume(app: TuitrainApp, write_run: WriteRun) -> None:
     write_run("stopped", id="20260103", status="stopped")
     write_run("finished", id="20260102")
     write_run("gone", id="20260101", status="running", dead=True)
@@ -244,7 +244,7 @@ async def test_hostile_names_are_text(app: TuitrainApp, write_run: WriteRun) -> 
             assert "\x1b" not in text(app)
 
 
-async def test_a_folder_that_cannot_be_read_is_said_and_read_once_it_can(
+async def test_an_unreadable_folder_is_reported_and_read_later(
     app: TuitrainApp, runs_dir: Path, write_run: WriteRun
 ) -> None:
     runs_dir.touch()

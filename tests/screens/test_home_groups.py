@@ -53,7 +53,7 @@ async def test_seeds_become_one_row_with_mean_and_deviation(app: TuitrainApp) ->
         assert len(rows(app)) == 6
 
 
-async def test_what_is_done_to_a_group_is_done_to_its_runs(app: TuitrainApp, runs_dir: Path) -> None:
+async def test_actions_on_a_group_apply_to_its_runs(app: TuitrainApp, runs_dir: Path) -> None:
     async with app.run_test(size=(120, 30)) as pilot:
         screen = await grouped(app, pilot)
         assert not screen.check_action("rename", ())

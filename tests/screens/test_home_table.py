@@ -156,7 +156,7 @@ async def test_a_wrong_filter_says_so_and_changes_nothing(app: TuitrainApp) -> N
 
 
 @pytest.mark.usefixtures("four")
-async def test_a_filter_that_nothing_fits_leaves_what_was_typed(app: TuitrainApp) -> None:
+async def test_a_filter_without_matches_keeps_its_text(app: TuitrainApp) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("slash")
         await write(pilot, "lr>9")
@@ -253,7 +253,7 @@ async def test_columns_are_chosen_and_left_to_the_program_again(app: TuitrainApp
 
 
 @pytest.mark.usefixtures("four")
-async def test_the_header_ends_in_a_sign_that_there_are_more_columns(app: TuitrainApp) -> None:
+async def test_the_header_marks_hidden_columns(app: TuitrainApp) -> None:
     async with app.run_test(size=(60, 20)) as pilot:
         assert header(app).rstrip().endswith(" …")
         await pilot.resize_terminal(160, 20)
@@ -386,7 +386,7 @@ async def test_tags_of_all_that_are_marked(app: TuitrainApp, four: list[RunFolde
         assert [folder.info().tags for folder in four] == [["x", "y"], ["x", "y"], [], []]
 
 
-async def test_a_deleted_run_comes_back(app: TuitrainApp, four: list[RunFolder], runs_dir: Path) -> None:
+async def test_a_deleted_run_is_restored(app: TuitrainApp, four: list[RunFolder], runs_dir: Path) -> None:
     async with app.run_test(size=(120, 30)) as pilot:
         assert "undo" not in footer(app)
         await pilot.press("j", "x")
@@ -405,7 +405,7 @@ async def test_a_deleted_run_comes_back(app: TuitrainApp, four: list[RunFolder],
         assert "undo" not in footer(app)
 
 
-async def test_a_run_that_goes_on_cannot_be_deleted(app: TuitrainApp, write_run: WriteRun) -> None:
+async def test_an_active_run_cannot_be_deleted(app: TuitrainApp, write_run: WriteRun) -> None:
     folder = write_run("live", status="running")
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.pause()

@@ -44,13 +44,13 @@ async def test_every_setting_has_a_field_and_defaults_have_no_dot(tmp_path: Path
         assert "$ tuitrain train" in form.said("command")
 
 
-def test_what_applies_is_told_by_settings_and_choices_that_there_are() -> None:
+def test_conditions_name_existing_settings_and_choices() -> None:
     for key, only in CONDITIONS.items():
         assert key in settings()
         assert set(only.values) < set(settings()[only.key].choices)
 
 
-async def test_wrong_learning_rate_is_told_beside_it_and_refused(tmp_path: Path) -> None:
+async def test_an_invalid_learning_rate_is_marked_and_refused(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
         await form.type("optimizer.lr", "0.1o")
         assert "● learning rate" in form.row("optimizer.lr")
@@ -67,7 +67,7 @@ async def test_wrong_learning_rate_is_told_beside_it_and_refused(tmp_path: Path)
         assert form.config.optimizer.lr == 0.1
 
 
-async def test_settings_that_do_not_fit_together_are_told_where_they_are(tmp_path: Path) -> None:
+async def test_conflicting_settings_are_marked(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
         await form.focus("optimizer.name")
         await form.press("s", "g", "d", "enter")
@@ -160,7 +160,7 @@ async def test_file_is_loaded_and_saved_with_its_comments(tmp_path: Path) -> Non
         assert "lr = 0.5  # large" in copy.read_text()
 
 
-async def test_saving_overwrites_only_when_told_twice(tmp_path: Path) -> None:
+async def test_saving_twice_overwrites(tmp_path: Path) -> None:
     path = tmp_path / "there.toml"
     path.write_text("mine")
     async with opened(tmp_path) as form:
@@ -185,7 +185,7 @@ async def test_saving_overwrites_only_when_told_twice(tmp_path: Path) -> None:
         (None, "There is no file"),
     ],
 )
-async def test_file_that_will_not_do_is_told_and_changes_nothing(tmp_path: Path, text: str | None, said: str) -> None:
+async def test_an_invalid_file_is_reported_and_changes_nothing(tmp_path: Path, text: str | None, said: str) -> None:
     path = tmp_path / "bad.toml"
     if text is not None:
         path.write_text(text)
@@ -227,7 +227,7 @@ def test_command_line_is_the_same_run(assignments: tuple[str, ...], name: str, t
     assert (options.name, options.runs_dir) == (name, tmp_path / "my runs")
 
 
-def test_what_is_wrong_is_told_by_key() -> None:
+def test_errors_are_found_by_key() -> None:
     texts = {"optimizer.lr": "x", "data.batch_size": "0", "training.epochs": "2"}
     plan = parse_form(texts)
     assert plan.config is None
@@ -242,7 +242,7 @@ async def test_copying_gives_the_whole_command(tmp_path: Path) -> None:
         assert form.app.clipboard == command_line(FormResult(preset("cifar10 resnet18"), {}, {}), tmp_path / "runs")
 
 
-async def test_draft_is_there_again(tmp_path: Path) -> None:
+async def test_the_draft_is_restored(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
         await form.type("optimizer.lr", "0.1o")
         await form.type("name", "mine")
@@ -300,7 +300,7 @@ async def test_every_field_can_be_walked_to_and_seen(tmp_path: Path, size: tuple
         ("architecture", "model.name"),
     ],
 )
-async def test_setting_is_found_by_its_label_its_key_or_what_it_does(typed: str, key: str, tmp_path: Path) -> None:
+async def test_settings_are_found_by_label_key_or_help(typed: str, key: str, tmp_path: Path) -> None:
     async with opened(tmp_path, (80, 24)) as at:
         await at.press("ctrl+f", *typed)
         await at.press("enter")
@@ -319,7 +319,7 @@ async def test_sections_are_jumped_to(tmp_path: Path) -> None:
         assert form.current is form.fields[places[-3]]
 
 
-async def test_enter_goes_on_unless_the_field_is_wrong(tmp_path: Path) -> None:
+async def test_enter_moves_on_from_valid_fields(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
         await form.type("optimizer.lr", "x")
         await form.press("enter")
@@ -344,7 +344,7 @@ async def test_many_layers_are_scrolled(tmp_path: Path) -> None:
         assert form.current.key == "name"
 
 
-async def test_preview_of_a_preset_comes(tmp_path: Path) -> None:
+async def test_a_preset_updates_the_preview(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
         await form.until(lambda: "mlp 64-128-256-10" in form.said("facts"))
         assert "43,914 parameters · 527 kB with adam" in form.said("facts")

@@ -79,7 +79,7 @@ async def test_typing_faster_than_the_list_opens_loses_nothing(tmp_path: Path) -
         assert form.text("optimizer.name") == "sgd, adamw"
 
 
-async def test_wrong_value_among_several_is_told(tmp_path: Path) -> None:
+async def test_an_invalid_value_among_several_is_marked(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
         await form.type("optimizer.lr", "0.1, -1")
         assert "✗ a number > 0" in form.row("optimizer.lr")
@@ -100,7 +100,7 @@ def test_far_too_many_runs_are_refused() -> None:
     assert "19,800 combinations" in plan.errors["training.seed"]
 
 
-def test_sweep_without_validation_is_judged_by_what_there_is() -> None:
+def test_a_sweep_without_validation_uses_other_metrics() -> None:
     texts = Draft.of(Config()).texts | {"optimizer.lr": "1,2", "data.validation": "0"}
     plan = parse_form(texts)
     assert not plan.errors

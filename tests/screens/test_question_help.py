@@ -56,7 +56,7 @@ async def test_a_question_is_answered_by_letter_or_from_the_list(keys: list[str]
         assert answers == [answer]
 
 
-async def test_a_prompt_takes_only_what_is_allowed() -> None:
+async def test_a_prompt_accepts_only_valid_values() -> None:
     def check(value: str) -> object:
         if value != "right":
             raise ConfigError(f"[b]{value}[/] is wrong.")
@@ -104,7 +104,7 @@ async def test_help_lists_the_keys_of_the_screen_with_what_they_do(write_run: Wr
 
 
 @pytest.mark.parametrize("key", ["escape", "question_mark", "q"])
-async def test_help_is_closed_by_its_own_key_and_can_be_read_on_a_small_screen(write_run: WriteRun, key: str) -> None:
+async def test_help_closes_with_its_key_and_scrolls(write_run: WriteRun, key: str) -> None:
     folder = write_run("one", status="running")
     app = TuitrainApp(folder.path.parent, ThreadHost(), folder)
     async with app.run_test(size=(60, 20)) as pilot:

@@ -132,9 +132,7 @@ async def test_the_summary_and_the_pages(write_run: WriteRun) -> None:
         assert turned == ["summary", "curves", "summary", "gradients", "log"]
 
 
-async def test_the_settings_say_what_was_changed_on_the_way(
-    write_run: WriteRun, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_settings_show_changed_values(write_run: WriteRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     app = opened(write_run("mine", "optimizer.lr=0.25", lr=0.125, epochs=5))
     async with app.run_test(size=(120, 60)) as pilot:
@@ -165,7 +163,7 @@ async def test_e_goes_through_the_evaluations(write_run: WriteRun) -> None:
         ]
 
 
-async def test_with_one_evaluation_there_is_nothing_to_go_through(write_run: WriteRun) -> None:
+async def test_one_evaluation_needs_no_key(write_run: WriteRun) -> None:
     app = opened(write_run("one"))
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("3", "e")
@@ -236,7 +234,7 @@ async def test_without_an_evaluation_it_says_how_to_make_one(write_run: WriteRun
 
 
 @pytest.mark.parametrize("damaged", ["run.json", "state.json", "config.toml"])
-async def test_a_damaged_run_says_what_is_wrong_on_every_page(write_run: WriteRun, damaged: str) -> None:
+async def test_a_damaged_run_shows_the_problem_on_every_page(write_run: WriteRun, damaged: str) -> None:
     folder = write_run("one")
     (folder.path / damaged).write_text("{")
     app = opened(folder)
@@ -251,7 +249,7 @@ async def test_a_damaged_run_says_what_is_wrong_on_every_page(write_run: WriteRu
         assert isinstance(app.screen, ResultsScreen)
 
 
-async def test_a_damaged_evaluation_is_said_and_the_others_are_shown(write_run: WriteRun) -> None:
+async def test_a_damaged_evaluation_is_reported_and_others_are_shown(write_run: WriteRun) -> None:
     folder = write_run("one", evaluations=THREE)
     (folder.evaluations / "test.json").write_text('{"confusion": [[1]]}')
     app = opened(folder)
@@ -301,7 +299,7 @@ async def test_every_page_on_every_screen(write_run: WriteRun) -> None:
             assert "the last weights" in text(app)
 
 
-async def test_what_the_run_still_writes_is_shown(write_run: WriteRun) -> None:
+async def test_new_rows_of_the_run_are_shown(write_run: WriteRun) -> None:
     folder = write_run("one")
     app = opened(folder)
     async with app.run_test(size=(120, 40)) as pilot:

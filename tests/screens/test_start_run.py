@@ -29,7 +29,7 @@ def same(images):
 """
 
 
-async def test_busy_host_is_told_and_a_process_of_its_own_offered(tmp_path: Path) -> None:
+async def test_a_busy_app_offers_a_background_process(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(WAITS)
     async with opened(tmp_path) as form:
         slow = override(Config(), [f"data.transform={tmp_path}/slow.py:same"])
@@ -74,7 +74,7 @@ async def test_process_of_its_own_is_chosen_remembered_and_used(tmp_path: Path) 
     assert preferences.load() == Preferences("tuitrain-light", own_process=True)
 
 
-async def test_process_that_cannot_be_started_is_told(tmp_path: Path) -> None:
+async def test_a_process_that_cannot_start_is_reported(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
     preferences.update(own_process=True)
     async with opened(tmp_path) as form:
@@ -101,7 +101,7 @@ async def test_start_ends_at_the_run(tmp_path: Path) -> None:
         assert form.app.host.folder.path == folder.path
 
 
-async def test_failed_start_is_told_beside_the_field_and_loses_nothing(tmp_path: Path) -> None:
+async def test_a_failed_start_marks_the_field_and_keeps_the_draft(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
         await form.type("training.device", "cpu")
         await form.focus("training.precision")

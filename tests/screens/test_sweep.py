@@ -118,7 +118,7 @@ async def test_of_many_sweeps_one_is_chosen(app: TuitrainApp, write_sweep: Calla
         assert isinstance(app.screen, SweepScreen)
 
 
-async def test_without_sweeps_there_is_no_key(app: TuitrainApp, write_run: WriteRun) -> None:
+async def test_without_sweeps_the_key_is_hidden(app: TuitrainApp, write_run: WriteRun) -> None:
     write_run()
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
@@ -244,9 +244,7 @@ async def test_a_run_that_is_not_made_yet_can_be_put_first(
         assert selected.job == Job(4, 1)
 
 
-async def test_pause_and_stop_of_a_sweep_that_goes_on(
-    app: TuitrainApp, write_sweep: Callable[..., SweepFolder]
-) -> None:
+async def test_pause_and_stop_of_an_active_sweep(app: TuitrainApp, write_sweep: Callable[..., SweepFolder]) -> None:
     folder = write_sweep()
     folder.update_session(0)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -325,7 +323,7 @@ async def test_a_damaged_sweep_says_so(app: TuitrainApp, write_sweep: Callable[.
         assert ["sweep.toml is damaged" in notification.message for notification in app._notifications] == [True]
 
 
-async def test_the_end_of_a_sweep_is_said_and_not_that_of_each_run(
+async def test_only_the_end_of_a_sweep_is_announced(
     app: TuitrainApp, write_sweep: Callable[..., SweepFolder], write_run: WriteRun
 ) -> None:
     folder = write_sweep()

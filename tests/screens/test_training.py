@@ -51,7 +51,7 @@ def opened(folder: RunFolder) -> TuitrainApp:
     return TuitrainApp(folder.path.parent, ThreadHost(), folder)
 
 
-async def test_what_stands_on_the_screen(write_run: WriteRun) -> None:
+async def test_contents_of_the_screen(write_run: WriteRun) -> None:
     app = opened(write_run("mine", "optimizer.lr=0.25", status="running"))
     async with app.run_test(size=(120, 40)) as pilot:
         for size in SIZES:
@@ -91,7 +91,7 @@ async def test_optimizer_and_rate_stay_longest_in_the_head(write_run: WriteRun, 
             assert "digits" not in lines(app)[0]
 
 
-async def test_the_log_says_what_goes_on_until_something_is_printed(write_run: WriteRun) -> None:
+async def test_the_log_shows_the_activity_until_output_appears(write_run: WriteRun) -> None:
     folder = write_run("one", status="running", phase="validating")
     folder.log_file.write_text("")
     app = opened(folder)
@@ -123,7 +123,7 @@ async def test_the_scores_fit_before_all_else(write_run: WriteRun) -> None:
             assert "…" not in line
 
 
-async def test_what_is_new_is_shown(write_run: WriteRun) -> None:
+async def test_new_content_is_shown(write_run: WriteRun) -> None:
     folder = write_run("one", status="running")
     app = opened(folder)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -204,7 +204,7 @@ async def test_the_keys_of_the_charts(write_run: WriteRun) -> None:
         assert "loss" in text(app)
 
 
-async def test_what_happened_is_marked_where_it_happened_along_each_axis(write_run: WriteRun) -> None:
+async def test_events_are_marked_on_each_axis(write_run: WriteRun) -> None:
     folder = write_run("one", status="running")
     with folder.metrics_file.open("ab") as rows:
         rows.write(encode(Event("paused", 30, 1, (folder.state().started or 0.0) + 9)) + b"\n")
@@ -292,7 +292,7 @@ async def test_too_few_epochs_are_refused_while_they_are_typed(write_run: WriteR
         assert [(sent.name, sent.value) for sent in inbox.new()] == [("epochs", 3)]
 
 
-async def test_what_the_trainer_refuses_is_told_once(write_run: WriteRun) -> None:
+async def test_a_refusal_is_shown_once(write_run: WriteRun) -> None:
     folder = write_run("one", status="running")
 
     def refuse(what: str) -> None:
@@ -309,7 +309,7 @@ async def test_what_the_trainer_refuses_is_told_once(write_run: WriteRun) -> Non
         assert [toast.message for toast in app._notifications] == ["Refused: [b]too\ufffd[2J few"]
 
 
-async def test_a_command_that_cannot_be_written_is_said(write_run: WriteRun) -> None:
+async def test_a_failed_command_is_reported(write_run: WriteRun) -> None:
     folder = write_run("one", status="running")
     folder.control_file.mkdir()
     app = opened(folder)
@@ -494,7 +494,7 @@ async def test_a_paused_run_offers_to_resume(write_run: WriteRun) -> None:
             assert other not in footer(app)
 
 
-async def test_charts_offer_their_keys_where_there_is_room_for_the_others(write_run: WriteRun) -> None:
+async def test_chart_keys_are_shown_if_they_fit(write_run: WriteRun) -> None:
     folder = write_run("one", status="running")
     app = TuitrainApp(folder.path.parent, ThreadHost(), folder)
     async with app.run_test(size=(160, 40)) as pilot:

@@ -21,7 +21,7 @@ def same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def test_load_returns_what_save_wrote(tmp_path: Path) -> None:
+def test_load_returns_the_saved_state(tmp_path: Path) -> None:
     weight = torch.randn(3, 4)
     state = {
         "model": {"a.weight": weight, "half": weight.bfloat16(), "count": torch.tensor(7), "none": torch.zeros(0)},

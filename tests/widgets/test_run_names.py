@@ -23,7 +23,7 @@ SIX = tuple(f"digits-{rule}-{rate}-s0" for rule in ("sgd", "adamw") for rate in 
     (("lr0.001relu", "lr0.001tanh", "lr0.001gelu"), 5, ("…relu", "…tanh", "…gelu")),
     ((), 5, ()),
 ])  # fmt: skip
-def test_of_names_what_tells_them_apart_is_left(names: tuple[str, ...], room: int, expected: tuple[str, ...]) -> None:
+def test_names_are_shortened_to_their_differences(names: tuple[str, ...], room: int, expected: tuple[str, ...]) -> None:
     assert shorten_names(names, room) == expected
 
 
@@ -52,7 +52,7 @@ def test_the_legend_names_every_line(count: int, width: int, rows: int) -> None:
     assert len(set(words[1::2])) == count
 
 
-def test_a_legend_without_room_shows_what_is_on_top_and_counts_the_rest() -> None:
+def test_a_narrow_legend_shows_the_top_lines_and_counts_the_rest() -> None:
     lines = legend(entries(30, top=29), 34, 2)
     words = " ".join(line.plain for line in lines).split()
     assert len(lines) == 2

@@ -64,7 +64,7 @@ def test_best_and_last_values_are_different_columns() -> None:
     assert (shown["rate"], shown["memory"]) == ("92.4k", "1.6 MB")
 
 
-def test_what_a_run_does_not_have_is_no_value() -> None:
+def test_a_missing_metric_has_no_value() -> None:
     bare = entry(state=State())
     without = {key for key in columns() if "." not in key and columns()[key].value(bare) is None}
     assert without == set(columns()) - set(settings()) - {"run", "id", "status", "epoch"}
@@ -135,7 +135,7 @@ def test_settings_that_differ() -> None:
     assert differing_settings([]) == []
 
 
-def test_a_table_shows_what_differs_and_for_few_runs_what_is_usual() -> None:
+def test_automatic_columns_are_differing_settings_and_defaults() -> None:
     many = [entry(str(lr), f"optimizer.lr={lr}", f"model.hidden=[{seed}]") for lr in (0.1, 0.2) for seed in (1, 2)]
     assert table_order(default_columns(many)) == ["status", "model.name", "optimizer.lr", "best", "best-test", "time"]
     usual = ["data.dataset", "model.name", "model.activation", "optimizer.name", "optimizer.lr"]
@@ -144,7 +144,7 @@ def test_a_table_shows_what_differs_and_for_few_runs_what_is_usual() -> None:
     assert default_columns(many)[:3] == ["status", "best", "optimizer.lr"]
 
 
-def test_the_last_test_is_shown_where_there_is_no_validation_to_choose_by() -> None:
+def test_without_validation_the_last_test_accuracy_is_shown() -> None:
     chosen, unchosen = entry("chosen"), entry("unchosen", "data.validation=0")
     assert columns_for_test_split([]) == columns_for_test_split([chosen]) == ["best-test"]
     assert columns_for_test_split([unchosen, entry("bad", status="damaged")]) == ["test"]

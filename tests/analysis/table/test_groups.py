@@ -54,7 +54,7 @@ def test_groups_differ_in_nothing_but_the_seed() -> None:
         (["", ""], ""),
     ],
 )
-def test_a_group_is_called_what_its_names_share(names: list[str], expected: str) -> None:
+def test_a_group_has_the_common_part_of_its_names(names: list[str], expected: str) -> None:
     config = flatten(Config())
     [found] = group_by_seed({"1": config, "2": config}, dict(zip("12", names, strict=True)))
     assert found.name == expected

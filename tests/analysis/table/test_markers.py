@@ -31,13 +31,13 @@ def test_most_runs_keep_their_identity_where_others_go() -> None:
     assert sum(whole[run] == alone[run] for run in alone) >= 12
 
 
-def test_more_runs_than_there_are_looks_still_have_one_each() -> None:
+def test_more_runs_than_markers_still_differ() -> None:
     assert len(assign_markers(IDS)) == 80
     assert len(set(assign_markers(IDS).values())) == 64
 
 
 @pytest.mark.parametrize("count", [2, 8, 20])
-def test_what_a_run_is_known_by_stays_when_others_come_and_go(count: int) -> None:
+def test_markers_stay_when_other_runs_change(count: int) -> None:
     newest = IDS[80 - count :]
     known = assign_markers(newest)
     more = assign_markers(IDS[:40] + newest, known)

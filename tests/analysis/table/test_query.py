@@ -101,7 +101,7 @@ ALL = ["adam-relu", "sgd-sigmoid", "wide", "net"]
         ("batch_size=64 batch-size=64 batch=64", ALL),
     ],
 )
-def test_what_fits(text: str, names: list[str]) -> None:
+def test_matching_runs(text: str, names: list[str]) -> None:
     assert found(text) == names
 
 
@@ -125,7 +125,7 @@ def test_what_fits(text: str, names: list[str]) -> None:
         ("lr=\x1b[2J", "lr needs a number, not '�[2J'."),
     ],
 )
-def test_what_is_wrong_is_said_with_what_would_be_right(text: str, message: str) -> None:
+def test_query_errors_name_the_allowed_values(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(text)
     assert str(caught.value).startswith(message)

@@ -40,7 +40,7 @@ def kept(cache: Path) -> Path:
     return path
 
 
-def test_what_is_kept_is_what_is_read(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cached_entries_equal_read_entries(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = made(tmp_path, "optimizer.lr=0.25", "model.hidden=[]", "data.augment=[flip]", "data.dir=/x")
     first = listed(tmp_path)
     assert first.config == folder.config()
@@ -53,7 +53,7 @@ def test_what_is_kept_is_what_is_read(tmp_path: Path, cache: Path, monkeypatch: 
 
 
 @pytest.mark.usefixtures("cache")
-def test_a_file_that_changes_without_a_trace_is_read_anew(tmp_path: Path) -> None:
+def test_a_changed_file_with_an_old_time_stamp_is_read_again(tmp_path: Path) -> None:
     folder = made(tmp_path, "optimizer.lr=0.25")
     listed(tmp_path)
     stat = folder.config_file.stat()
@@ -62,7 +62,7 @@ def test_a_file_that_changes_without_a_trace_is_read_anew(tmp_path: Path) -> Non
     assert listed(tmp_path).config.optimizer.lr == 0.75
 
 
-def test_what_has_just_changed_or_goes_on_is_not_kept(
+def test_active_and_just_changed_runs_are_not_cached(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = made(tmp_path)
@@ -113,7 +113,7 @@ def test_a_damaged_run_is_never_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("cache")
-def test_a_list_that_is_read_a_little_at_a_time_comes_to_be_whole(tmp_path: Path) -> None:
+def test_a_list_read_in_portions_becomes_complete(tmp_path: Path) -> None:
     ids = sorted((made(tmp_path / "runs").id for _ in range(30)), reverse=True)
     index = RunIndex(tmp_path / "runs")
     seen = index.refresh(0)
@@ -128,7 +128,7 @@ def test_a_list_that_is_read_a_little_at_a_time_comes_to_be_whole(tmp_path: Path
 
 
 @pytest.mark.usefixtures("cache")
-def test_with_a_limit_what_goes_on_is_looked_at_each_time_and_the_rest_in_turn(
+def test_a_limited_refresh_checks_all_active_runs_and_ended_ones_in_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tuitrain.runs.catalog.index.SLICE", 2)

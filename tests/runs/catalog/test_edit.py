@@ -83,7 +83,7 @@ def test_notes_that_cannot_be(text: str) -> None:
     assert edit.check_notes("  ") == ""
 
 
-def test_what_is_deleted_can_be_brought_back_as_it_was(runs_dir: Path, ended: RunFolder) -> None:
+def test_a_deleted_run_can_be_restored_unchanged(runs_dir: Path, ended: RunFolder) -> None:
     before = {path.name: path.read_bytes() for path in ended.path.iterdir() if path.is_file()}
     thrown = edit.trash(ended, runs_dir)
     assert listed(runs_dir) == []
@@ -107,7 +107,7 @@ def test_two_runs_of_one_name_in_the_trash(runs_dir: Path, ended: RunFolder) -> 
 
 
 @pytest.mark.parametrize("status", ["queued", "running", "paused"])
-def test_a_run_that_goes_on_is_not_deleted(runs_dir: Path, ended: RunFolder, status: str) -> None:
+def test_an_active_run_is_not_deleted(runs_dir: Path, ended: RunFolder, status: str) -> None:
     writer = RunWriter(ended)
     writer.update(status=status, now=True)
     with pytest.raises(RunError, match=rf"is {status}. Stop it first"):
@@ -180,7 +180,7 @@ def _born(pid: int) -> str:
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_is_said(ended: RunFolder) -> None:
+def test_an_unwritable_folder_is_reported(ended: RunFolder) -> None:
     ended.path.chmod(0o500)
     try:
         with pytest.raises(RunError, match=r"cannot be written: Permission denied\."):

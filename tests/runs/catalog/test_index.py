@@ -18,14 +18,14 @@ def made(runs_dir: Path, name: str) -> RunFolder:
     return create(runs_dir, RunInfo(id="", name=name), Config())
 
 
-def test_a_folder_that_comes_into_being_later(tmp_path: Path) -> None:
+def test_a_folder_created_later(tmp_path: Path) -> None:
     index = RunIndex(tmp_path / "runs")
     assert index.refresh() == []
     one = made(tmp_path / "runs", "one")
     assert [entry.folder.id for entry in index.refresh()] == [one.id]
 
 
-def test_only_what_changed_is_read_again(tmp_path: Path) -> None:
+def test_only_changed_runs_are_read_again(tmp_path: Path) -> None:
     made(tmp_path, "one")
     two = made(tmp_path, "two")
     index = RunIndex(tmp_path)

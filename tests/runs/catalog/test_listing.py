@@ -232,7 +232,7 @@ def test_a_name_that_two_runs_have_is_an_error_that_lists_both(tmp_path: Path) -
 @pytest.mark.parametrize(
     "wanted", ["", "nothing", ".", "..", "../..", "/", "/etc/passwd", "a/" + "x" * 300, "x" * 5000, "\x1b[2J", "[b]"]
 )
-def test_what_is_not_there_is_an_error_with_what_to_do(tmp_path: Path, wanted: str) -> None:
+def test_a_missing_run_is_an_error_with_a_remedy(tmp_path: Path, wanted: str) -> None:
     folder = finished(tmp_path / "runs")
     with pytest.raises(RunError, match=r"No run .*(See: tuitrain runs|Did you mean)") as caught:
         find(tmp_path / "runs", wanted)

@@ -162,7 +162,7 @@ def test_runs_that_have_ended_are_done_and_deleted_ones_are_not(
     assert open_jobs(folder, index.refresh()) == [Job(0, 0), Job(1, 1)]
 
 
-def test_what_is_given_up_or_damaged_is_not_tried_again(runs_dir: Path, finish: Callable[..., RunFolder]) -> None:
+def test_failed_and_damaged_jobs_do_not_run_again(runs_dir: Path, finish: Callable[..., RunFolder]) -> None:
     folder = create_sweep(runs_dir, GRID)
     folder.write_record(Job(0, 0), Record(problem="Its process died 3 times."))
     finish(folder, Job(1, 0), 0.5).state_file.write_text("{")
@@ -181,13 +181,13 @@ def test_a_worker_whose_time_is_over_takes_nothing(runs_dir: Path) -> None:
     assert look(folder) == ["queued"] * 4
 
 
-def test_a_place_fills_in_what_is_left_open() -> None:
+def test_a_folder_name_completes_the_sweep() -> None:
     placed = WorkerResources("cuda:1", 2).apply(Config())
     assert (placed.training.device, placed.training.threads) == ("cuda:1", 2)
     assert WorkerResources().apply(Config()) == Config()
 
 
-def test_a_sweep_is_found_by_what_people_remember(runs_dir: Path) -> None:
+def test_a_sweep_is_found_by_id_name_or_path(runs_dir: Path) -> None:
     assert list(list_sweeps(runs_dir)) == []
     one, two = create_sweep(runs_dir, GRID), create_sweep(runs_dir, RANDOM)
     assert {folder.id for folder in list_sweeps(runs_dir)} == {one.id, two.id}
@@ -216,7 +216,7 @@ def test_samples_are_kept_allowed_and_the_same_for_all(tmp_path: Path) -> None:
     assert len({one["optimizer.lr"] for one in values}) == 4
 
 
-def test_tpe_is_told_what_came_of_its_trials(runs_dir: Path, finish: Callable[..., RunFolder]) -> None:
+def test_outcomes_are_reported_to_tpe(runs_dir: Path, finish: Callable[..., RunFolder]) -> None:
     import optuna
     from optuna.storages.journal import JournalFileBackend, JournalStorage
 
@@ -237,7 +237,7 @@ def test_tpe_is_told_what_came_of_its_trials(runs_dir: Path, finish: Callable[..
     assert told == [pytest.approx(0.5), pytest.approx(0.25)]
 
 
-def test_a_storage_that_cannot_be_used_is_said(runs_dir: Path) -> None:
+def test_an_unusable_storage_is_reported(runs_dir: Path) -> None:
     folder = create_sweep(runs_dir, RANDOM.replace("trials = 4", "storage = 'nothing://'"))
     with pytest.raises(SweepError, match="Optuna's storage cannot be used"):
         sample_values(folder, 1, [])

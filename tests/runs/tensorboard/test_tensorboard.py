@@ -89,7 +89,7 @@ def whole(path: Path) -> Follower:
     return run
 
 
-def test_what_torch_writes(tmp_path: Path) -> None:
+def test_event_files_of_torch(tmp_path: Path) -> None:
     import torch
     from torch.utils.tensorboard import SummaryWriter
 
@@ -115,7 +115,7 @@ def test_what_torch_writes(tmp_path: Path) -> None:
     assert [one.folder.id for one in list_runs(tmp_path)] == ["exp"]
 
 
-def test_what_lightning_writes(tmp_path: Path) -> None:
+def test_event_files_of_lightning(tmp_path: Path) -> None:
     folder = tmp_path / "lightning_logs" / "version_0"
     events = []
     for step in range(0, 100, 5):
@@ -150,7 +150,7 @@ def test_what_lightning_writes(tmp_path: Path) -> None:
     assert find(tmp_path, str(folder)).read_only
 
 
-def test_what_keras_writes(tmp_path: Path) -> None:
+def test_event_files_of_keras(tmp_path: Path) -> None:
     for part in ("train", "validation"):
         events = []
         for epoch in range(6):
@@ -173,7 +173,7 @@ def test_what_keras_writes(tmp_path: Path) -> None:
     assert list(run.train["lr"]) == [pytest.approx(0.01)] * 6
 
 
-def test_what_hugging_face_writes(tmp_path: Path) -> None:
+def test_event_files_of_hugging_face(tmp_path: Path) -> None:
     folder = tmp_path / "out" / "runs" / "Nov24_10-00-00_gpu3"
     events = []
     for step in range(10, 101, 10):
@@ -283,7 +283,7 @@ def test_a_run_that_grows_keeps_up(tmp_path: Path) -> None:
         assert run.status == status
 
 
-def test_a_file_made_anew_is_read_anew(tmp_path: Path) -> None:
+def test_a_recreated_file_is_read_again(tmp_path: Path) -> None:
     path = write(tmp_path / "run", [simple("loss", 1.0, step) for step in range(5)])
     run = whole(tmp_path / "run")
     path.unlink()
@@ -311,7 +311,7 @@ def damaged(change: Callable[[bytearray, int], Any]) -> Callable[[Path], None]:
         (damaged(lambda content, at: content.__setitem__(slice(at, None), b"\xff" * 40)), [1, 2]),
     ],
 )
-def test_what_is_damaged_is_named_and_the_rest_shows(
+def test_damage_is_named_and_readable_values_are_kept(
     tmp_path: Path, damage: Callable[[Path], None], steps: list[int]
 ) -> None:
     path = write(tmp_path / "run", [simple("loss", 1.0, step) for step in range(1, 5)])

@@ -87,7 +87,7 @@ def test_captured_steps_are_the_eager_ones(train: Train, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_captured_runs_go_on_to_the_last_bit(
+def test_captured_runs_resume_bit_identically(
     quick: Quick, read: Read, interrupted: Interrupted, monkeypatch: pytest.MonkeyPatch, recipe: str
 ) -> None:
     monkeypatch.setattr(Loop, "_captured", property(capture))
@@ -185,7 +185,7 @@ def test_warm_up_restores_the_run(quick: Quick, name: str) -> None:
         (("data.batch_size=5000",), "fewer images"),
     ],
 )
-def test_what_no_graph_can_hold(
+def test_settings_that_prevent_capture(
     quick: Quick, monkeypatch: pytest.MonkeyPatch, settings: tuple[str, ...], words: str
 ) -> None:
     monkeypatch.setattr(captured_module, "is_capturable", lambda _: True)

@@ -53,7 +53,7 @@ def test_flip_turns_about_half() -> None:
     ("dataset", "same_as"),
     [("mnist", ("shift",)), ("fashion-mnist", ("flip", "shift")), ("image-folder", ("crop", "flip", "flip"))],
 )
-def test_auto_is_what_suits_the_data_set(dataset: str, same_as: tuple[str, ...]) -> None:
+def test_auto_depends_on_the_data_set(dataset: str, same_as: tuple[str, ...]) -> None:
     torch.manual_seed(1)
     automatic = augmented("auto", dataset=dataset)
     torch.manual_seed(1)

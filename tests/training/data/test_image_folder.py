@@ -89,7 +89,7 @@ def test_splits_without_a_folder_are_made_from_train(tmp_path: Path) -> None:
     assert [len(split) for split in (data.train, data.validation, data.test)] == [12, 4, 4]
 
 
-def test_a_class_without_test_images_is_told(tmp_path: Path) -> None:
+def test_a_class_without_test_images_is_reported(tmp_path: Path) -> None:
     classes_of(tmp_path / "train", {"a": 5, "[red]c": 5, "b": 5})
     classes_of(tmp_path / "test", {"a": 2})
     data = read(tmp_path, validation=0)
@@ -122,7 +122,7 @@ def test_unreadable_images_are_left_out_and_named(folder: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("storage", ["memory", "stream"])
-def test_the_reason_is_told(tmp_path: Path, save: Callable[[Path], None], reason: str, storage: str) -> None:
+def test_the_error_contains_the_reason(tmp_path: Path, save: Callable[[Path], None], reason: str, storage: str) -> None:
     classes_of(tmp_path, {"a": 3, "b": 3})
     save(tmp_path / "a/odd.png")
     data = read(tmp_path, validation=0, storage=storage)
@@ -169,7 +169,7 @@ def test_hidden_nested_linked_and_other_files(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be_split_is_refused(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:
+def test_too_few_images_to_split_are_refused(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:
     root = tmp_path / "images"
     make(root)
     with pytest.raises(DataError, match=message):

@@ -263,7 +263,7 @@ def bring(source: Any, root: Path, progress: Any = quiet) -> None:
     complete("tiny", source, root, files, [f"{file}.gz" for file in files], progress)
 
 
-def test_what_is_missing_is_downloaded_and_what_is_there_is_kept(
+def test_only_missing_files_are_downloaded(
     server: tuple[Path, str], tmp_path: Path, capfd: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -283,7 +283,7 @@ def test_what_is_missing_is_downloaded_and_what_is_there_is_kept(
     assert capfd.readouterr() == ("", "")
 
 
-def test_archives_that_are_there_need_no_network(tmp_path: Path) -> None:
+def test_existing_archives_need_no_network(tmp_path: Path) -> None:
     raw = tmp_path / "Tiny/raw"
     raw.mkdir(parents=True)
     source = tiny(raw, NOBODY)

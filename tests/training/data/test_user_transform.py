@@ -57,7 +57,7 @@ def test_a_file_that_does_not_give_the_function_is_refused(tmp_path: Path, code:
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.py .*No such file"):
         user_transform(f"{tmp_path}/none.py:change")
 
@@ -81,7 +81,7 @@ def test_a_result_of_another_kind_is_refused(tmp_path: Path, body: str, given: s
         transform(IMAGES.clone())
 
 
-def test_what_the_function_raises_is_named(tmp_path: Path) -> None:
+def test_an_exception_of_the_function_is_named(tmp_path: Path) -> None:
     transform = user_transform(write(tmp_path, "def change(images):\n    return images @ images[:, :, :3]\n"))
     assert transform is not None
     with pytest.raises(TrainingError, match=r"change of .*mine\.py raised RuntimeError: "):

@@ -189,7 +189,7 @@ def test_a_loss_that_is_no_number_ends_that_run_alone(quick: Quick, tmp_path: Pa
     assert states[folders[2].id].test == pytest.approx(alone(configs[2], tmp_path).state().test)
 
 
-def test_what_fails_for_all_is_the_end_of_each(quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_stack_ends_each_run(quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise MemoryError
 

@@ -98,7 +98,7 @@ def test_a_single_point_is_seen() -> None:
     assert "." in draw([Line("a", [3], [0.0], BLUE)], 40, 10, braille=False).plain.replace("0.", "")
 
 
-def test_the_line_is_cut_at_what_is_not_finite() -> None:
+def test_lines_break_at_non_finite_values() -> None:
     y = [0.5] * 40 + [NAN] * 20 + [0.5] * 40
     [line] = [row for row in rows(draw([Line("a", range(100), y, BLUE)], 60, 10)) if set(row) & BRAILLE]
     first, last = (
@@ -199,7 +199,7 @@ def test_whole_x_have_whole_ticks() -> None:
     assert "." not in rows(draw([Line("a", [1, 2, 3], [0.1, 0.2, 0.3], BLUE)], 60, 14))[-1]
 
 
-def test_a_mark_stands_behind_the_curves() -> None:
+def test_marks_are_behind_the_curves() -> None:
     text = draw([Line("a", range(11), [0.5] * 11, BLUE)], 60, 14, marks=[Mark(5, "lr 0.01", RED)])
     column = rows(text)[0].index("│lr 0.01")
     assert [row[column] for row in rows(text)[1:12]].count("│") == 10
@@ -251,7 +251,7 @@ async def test_the_legend_shows_names_as_text_with_their_signs() -> None:
         assert "a&#160;[red]title[/red]" in pilot.app.export_screenshot()
 
 
-async def test_the_legend_has_room_for_what_is_on_top() -> None:
+async def test_the_legend_shows_the_top_lines() -> None:
     chart = Chart("loss")
     async with Charts(chart).run_test(size=(60, 20)) as pilot:
         many = [Line(f"r{number}", [1, 2], [1.0, 2.0], BLUE) for number in range(30)]
@@ -264,7 +264,7 @@ async def test_the_legend_has_room_for_what_is_on_top() -> None:
         assert "r25" in rows(shown(chart))[0]
 
 
-async def test_it_draws_anew_only_when_something_changed() -> None:
+async def test_the_chart_redraws_only_after_changes() -> None:
     chart = Chart("loss")
     async with Charts(chart).run_test(size=(80, 24)) as pilot:
         lines = curves()
@@ -283,7 +283,7 @@ async def test_it_draws_anew_only_when_something_changed() -> None:
         assert shown(chart).plain != before.plain
 
 
-async def test_what_is_on_top_hides_the_others() -> None:
+async def test_top_lines_hide_the_others() -> None:
     chart = Chart("loss")
     async with Charts(chart).run_test(size=(80, 24)) as pilot:
         flat = [Line("a", range(9), [1.0] * 9, BLUE), Line("b", range(9), [1.0] * 9, RED)]
@@ -295,7 +295,7 @@ async def test_what_is_on_top_hides_the_others() -> None:
             assert "b" in shown(chart).plain.split("\n")[0].split("a")[1]
 
 
-async def test_log_and_smoothing_are_said_and_drawn() -> None:
+async def test_log_scale_and_smoothing_are_labeled_and_drawn() -> None:
     chart = Chart("loss")
     async with Charts(chart).run_test(size=(80, 24)) as pilot:
         chart.update(curves())

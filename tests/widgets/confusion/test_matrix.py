@@ -55,7 +55,7 @@ class MatrixApp(App[None]):
         return [strip.text for strip in self.strips()]
 
 
-async def test_it_opens_at_the_greatest_error_and_says_what_it_is() -> None:
+async def test_the_cursor_starts_at_the_most_confused_pair() -> None:
     app = MatrixApp(digits(), DIGITS)
     async with app.run_test(size=(80, 24)) as pilot:
         assert app.matrix.describe() == "4 → 9, 40 images (40.4 % of the 4s)"

@@ -107,7 +107,7 @@ async def test_keys_scroll_to_the_last_sample_and_back_and_change_the_size() -> 
         assert "#0 " in app.lines()[14]
 
 
-async def test_a_long_name_leaves_the_room_for_its_probability_and_what_was_not_kept_is_not_shown() -> None:
+async def test_long_names_leave_room_for_the_probability() -> None:
     names = ["a" * 40, "b" * 40]
     app = SamplesApp([Sample(3, 0, 1, 0.5, 2, 2, 1, bytes(4), 1.0), Sample(4, 0, 1, 0.5, 2, 2, 1, bytes(4))], names)
     async with app.run_test(size=(60, 20)):
@@ -143,14 +143,14 @@ async def test_nothing_shown_breaks_it(size: tuple[int, int]) -> None:
                 assert not any(ord(character) < 32 for line in app.lines() for character in line)
 
 
-async def test_a_picture_that_is_not_what_it_says_is_a_question_mark() -> None:
+async def test_an_invalid_thumbnail_is_a_question_mark() -> None:
     app = SamplesApp([grey(4, 4, b"short", index=3)])
     async with app.run_test(size=(60, 20)):
         assert app.lines()[0] == "?"
         assert any("#3 " in line for line in app.lines())
 
 
-def test_a_real_digit_can_be_told_apart_when_small() -> None:
+def test_a_small_digit_is_recognizable() -> None:
     folder = Path(os.environ.get("TUITRAIN_TEST_DATA", "../shared/data")) / "MNIST" / "raw"
     if not folder.is_dir():
         pytest.skip("no MNIST")

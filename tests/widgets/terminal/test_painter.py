@@ -72,7 +72,7 @@ def test_differences_add_up_to_the_whole() -> None:
         assert now == repainted(cells)
 
 
-def test_only_what_differs_is_written() -> None:
+def test_only_changed_cells_are_written() -> None:
     size, cells = Size(60, 1), Cells()
 
     def write(*segments: Segment) -> str:
@@ -104,7 +104,7 @@ class Terminal(HeadlessDriver):
 
 
 @pytest.mark.parametrize(("size", "color"), [((120, 40), True), ((80, 24), False)])
-async def test_a_session_looks_as_if_each_screen_were_written_whole(
+async def test_incremental_painting_equals_full_painting(
     runs_dir: Path,
     write_run: Callable[..., RunFolder],
     monkeypatch: pytest.MonkeyPatch,
@@ -163,7 +163,7 @@ async def test_a_line_on_which_answers_come_late_is_slow_unless_its_user_says_ot
         assert app.slow
 
 
-async def test_what_a_full_line_does_not_carry_comes_with_the_answer(
+async def test_output_held_back_by_a_slow_line_follows_the_answer(
     runs_dir: Path, write_run: Callable[..., RunFolder]
 ) -> None:
     write_run("one")
