@@ -1,4 +1,4 @@
-"""Writes docs/study.md, with its numbers and its pictures, from the runs of a sweep.
+"""Write docs/study.md, with its numbers and pictures, from the runs of a sweep.
 
     tuitrain sweep -c examples/optimizers-and-activations.toml
     uv run python docs/study.py runs

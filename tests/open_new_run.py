@@ -1,4 +1,4 @@
-"""The New run form in a running app, as its tests use it."""
+"""Open the New run form in a running app."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ from tuitrain.widgets.forms.fields import Field
 
 
 class Opened:
-    """The form in a running app, with what a test asks of it."""
+    """The form in a running app, and shortcuts for tests."""
 
     def __init__(self, app: TuitrainApp, pilot: Pilot[None]) -> None:
         self.app, self.pilot = app, pilot
@@ -41,7 +41,7 @@ class Opened:
         await self.pilot.pause()
 
     async def type(self, key: str, text: str) -> None:
-        """Into the text field of `key`, in place of what is there."""
+        """Replace the text of the field `key`."""
         self.fields[key].target.focus()
         await self.press("ctrl+u", *text)
 
@@ -50,7 +50,7 @@ class Opened:
         await self.pilot.pause()
 
     async def answer(self, text: str) -> None:
-        """In the small window that asks for a line."""
+        """Answer the prompt."""
         assert isinstance(self.app.screen, PromptScreen)
         self.app.screen.query_one(Input).value = text
         await self.press("enter")

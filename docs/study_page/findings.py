@@ -1,4 +1,4 @@
-"""What the settings do, the gradient that vanishes, and what the differences mean."""
+"""The effects of the settings, vanishing gradients, and the significance of differences."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -13,7 +13,7 @@ from tuitrain.text import plain
 
 
 def effects(study: Study) -> Iterator[str]:
-    """One value of a setting against the next, all else the same."""
+    """Yield the section that compares each value of a setting with the next one, all else equal."""
     copies = {one for one, _ in study.same_optimizers}
     rows = []
     for key, title in TITLES.items():
@@ -31,7 +31,7 @@ def effects(study: Study) -> Iterator[str]:
 
 
 def claims(study: Study) -> Iterator[str]:
-    """Those that the numbers bear out."""
+    """Yield the statements that the numbers support."""
     gains = study.gains("optimizer", "sgd", "adam")
     if gains and min(gains) > 0:
         yield (

@@ -30,7 +30,7 @@ LOG = View(log_y=True)
 
 
 class Stage(App[None]):
-    """Nothing but some widgets, in the dark theme."""
+    """An app that only shows some widgets, in the dark theme."""
 
     def __init__(self, widgets: Sequence[Widget]) -> None:
         super().__init__()
@@ -56,8 +56,10 @@ async def _photograph(path: Path, title: str, widgets: Sequence[Widget], show: S
 
 
 def curves(path: Path, title: str, groups: Sequence[Group], known: Mapping[str, RunMarker]) -> None:
-    """Loss and accuracy of training by epoch: a mean for each group, and a band of a standard deviation. What a name is
-    `known` by is the same in all pictures."""
+    """Draw training loss and accuracy by epoch: mean and standard deviation of each group.
+
+    `known` maps names to their markers, which are the same in all pictures.
+    """
     drawn = [RunSeries(name, known[name], group.runs) for group in groups for name in [_name(group.setting)]]
     overlays = [_overlay("loss", LOG), _overlay("accuracy", ALL)]
 
@@ -77,7 +79,7 @@ def _overlay(column: str, view: View) -> ComparisonCharts:
 
 
 def gradients(path: Path, title: str, groups: Sequence[Group]) -> None:
-    """The norm of each layer's gradient by epoch, the mean over the runs: a chart a group, with one y axis for all."""
+    """Draw the gradient norm of each layer by epoch, averaged over runs: one chart per group, with a common y axis."""
     curves = [[_norms(group, layer) for layer in range(len(group.runs[0].layers))] for group in groups]
     norms = [norm for chart in curves for _, y in chart for norm in y if norm > 0]
     view = replace(LOG, y_from=min(norms), y_to=max(norms)) if norms else LOG
@@ -111,7 +113,7 @@ def _name(setting: Setting) -> str:
 
 
 def make_pictures(study: Study, folder: Path) -> dict[str, str]:
-    """A caption for each picture, by its name in the folder. Curves of a single group are not drawn."""
+    """Draw all pictures into the folder and return their captions by file name; skip curves of a single group."""
     folder.mkdir(parents=True, exist_ok=True)
     made: dict[str, str] = {}
     known = assign_markers([_name(group.setting) for group in study.originals])

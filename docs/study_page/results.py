@@ -1,4 +1,4 @@
-"""What came out, and what was published."""
+"""The results, and published results for comparison."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tuitrain.text import plain
 
 @dataclass(frozen=True)
 class Published:
-    """A test accuracy that is published for this network; `about`: it is no measured figure."""
+    """A published test accuracy of this network; `about` marks an approximate one."""
 
     setting: Setting
     accuracy: float
@@ -67,7 +67,7 @@ def results(study: Study) -> Iterator[str]:
 
 
 def published(study: Study) -> Iterator[str]:
-    """Nothing where the figures are about other data."""
+    """Yield the comparison with published results, or nothing if these are for other data."""
     found = [(one, study.groups[one.setting]) for one in PUBLISHED if one.setting in study.groups]
     if not found or study.runs[0].config.data.dataset != "mnist":
         return
@@ -84,7 +84,7 @@ def published(study: Study) -> Iterator[str]:
 
 
 def _why(study: Study, group: Group, one: Published) -> str:
-    """What the runs say about the difference."""
+    """Explain the difference by the runs."""
     if group.setting.epochs == 1:
         return _plateau(group, one)
     if group.setting.epochs >= 100:

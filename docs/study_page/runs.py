@@ -1,4 +1,4 @@
-"""What docs/study.py says about the runs of a sweep: read, grouped and counted by tuitrain's own modules."""
+"""Read and group the runs of a sweep with tuitrain's own modules."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ KEYS = ("optimizer.name", "model.activation", "optimizer.lr", "training.epochs")
 
 
 class Setting(NamedTuple):
-    """What the runs of a study may differ in, besides the seed; in the order of KEYS."""
+    """The settings in which the runs of a study differ, besides the seed, in the order of KEYS."""
 
     optimizer: str
     activation: str
@@ -54,16 +54,16 @@ class Group:
 
     @property
     def answers(self) -> list[int]:
-        """How many classes each run takes test images for."""
+        """Return the number of classes that each run predicts on the test images."""
         return [sum(map(any, zip(*one.confusion, strict=True))) for one in self.evaluations]
 
     def norms(self, epoch: int) -> list[float]:
-        """The median norm of each layer's gradient over the rows of an epoch of all runs, the first layer first."""
+        """Return the median gradient norm of each layer over all rows of an epoch and all runs, first layer first."""
         layers = range(len(self.runs[0].layers))
         return [median(value for run in self.runs for value in _rows(run, epoch, run.layers[n])) for n in layers]
 
     def rows(self, epoch: int) -> int:
-        """How many rows `norms` speaks of."""
+        """Return the number of rows that `norms` uses."""
         return sum(len(_rows(run, epoch, run.train.step)) for run in self.runs)
 
 
@@ -79,13 +79,13 @@ class Study:
         return [run for group in self.groups.values() for run in group.runs]
 
     def levels(self, key: str) -> list[float | str]:
-        """The values of one of Setting's fields: numbers ascending, words as they come."""
+        """Return the values of a field of Setting: numbers ascending, names in order of appearance."""
         values = list(dict.fromkeys(getattr(setting, key) for setting in self.groups))
         return sorted(values) if key in ("lr", "epochs") else values
 
     def gains(self, key: str, before: float | str, after: float | str, optimizer: str = "") -> list[float]:
-        """How much mean test accuracy one value of a field gains over another, for each pair of groups that differ in
-        it alone; of one optimizer, or of all."""
+        """Return the gain in mean test accuracy between two values of a field, for each pair of groups that differ only
+        in it; for one optimizer, or all."""
         pairs = [
             (group, self.groups.get(setting._replace(**{key: after})))  # type: ignore[arg-type]
             for setting, group in self.groups.items()
@@ -95,7 +95,7 @@ class Study:
 
     @property
     def twins(self) -> dict[Setting, Setting]:
-        """Settings whose models are those of an earlier setting, with the same answer and the same loss in each run."""
+        """Return settings whose models equal those of an earlier setting: the same predictions and loss in each run."""
         seen: dict[tuple[tuple[bytes, float | None], ...], Setting] = {}
         found = {}
         for setting, group in self.groups.items():
@@ -106,18 +106,18 @@ class Study:
 
     @property
     def originals(self) -> list[Group]:
-        """Each model once."""
+        """Return the groups without those that equal an earlier one."""
         twins = self.twins
         return [group for setting, group in self.groups.items() if setting not in twins]
 
     @property
     def same_optimizers(self) -> list[tuple[str, str]]:
-        """Optimizers that make the same models as an earlier one does."""
+        """Return pairs of optimizers that produce the same models."""
         return sorted({(one.optimizer, other.optimizer) for one, other in self.twins.items() if one[1:] == other[1:]})
 
     @property
     def activations(self) -> list[Group]:
-        """One group an activation: the first optimizer, the highest learning rate, as many epochs as most groups."""
+        """Return one group per activation: first optimizer, highest learning rate, most common number of epochs."""
         lengths = Counter(setting.epochs for setting in self.groups)
         wanted = (self.levels("optimizer")[0], self.levels("lr")[-1], lengths.most_common(1)[0][0])
         return [group for (one, _, lr, length), group in self.groups.items() if (one, lr, length) == wanted]
@@ -128,7 +128,8 @@ def epochs(count: int) -> str:
 
 
 def read_study(runs_dir: Path, sweep: str = "") -> Study:
-    """Of all runs of the folder, or those of the sweep with this id. Raises RunError where they are no one study."""
+    """Read the study from all runs of the folder, or from those of a sweep. Raises RunError if they are not one
+    study."""
     entries = [one for one in reversed(list_runs(runs_dir)) if not sweep or one.info.parent == sweep]
     runs = [_read(one.folder) for one in entries if _tested(one)]
     if not runs:
@@ -171,7 +172,7 @@ def _rows(run: Follower, epoch: int, column: Sequence[float]) -> list[float]:
 
 
 def _first_epoch(run: Follower) -> float | None:
-    """The mean over the epoch of rows that each stand for the steps since the row before."""
+    """Return the mean over the first epoch; each row is the mean over the steps since the previous row."""
     steps, accuracies = _rows(run, 1, run.train.step), _rows(run, 1, run.train["accuracy"])
     weights = [step - before for step, before in zip(steps, [0, *steps], strict=False)]
     return fsum(a * w for a, w in zip(accuracies, weights, strict=True)) / sum(weights) if weights else None

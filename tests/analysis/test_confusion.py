@@ -50,7 +50,7 @@ def test_scores_are_those_of_scikit_learn(seed: int) -> None:
 
 
 def same(ours: float | None, theirs: float) -> bool:
-    """None is scikit-learn's nan."""
+    """Return whether both are equal; None stands for scikit-learn's nan."""
     return theirs != theirs if ours is None else ours == pytest.approx(theirs)
 
 

@@ -34,7 +34,7 @@ def run(
 
 
 def evaluated(follower: Follower, steps: Iterable[int], losses: Sequence[float | None]) -> Follower:
-    """Validation after these steps, each the end of an epoch, and the best of them as a run records it."""
+    """Return evaluations at the ends of epochs, and the best of them as a run records it."""
     for epoch, (step, loss) in enumerate(zip(steps, losses, strict=True), 1):
         follower.evaluations["validation"].add(step, epoch=epoch, loss=loss, accuracy=0.5)
         best = follower.state.best
@@ -173,7 +173,7 @@ def test_a_zero_gradient_is_reported() -> None:
 
 
 def noisy(epoch: int) -> float:
-    """Falls until epoch 7 and rises then, up and down all the way."""
+    """Return a noisy loss that falls until epoch 7 and rises after it."""
     return (0.11 + 0.01 * abs(epoch - 7)) * (1 + 0.08 * sin(2.5 * epoch))
 
 

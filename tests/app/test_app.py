@@ -38,7 +38,7 @@ async def test_q_leaves_where_nothing_trains_here(runs_dir: Path, write_run: Wri
 
 @asynccontextmanager
 async def training(config: Any, runs_dir: Path) -> AsyncIterator[tuple[TuitrainApp, Pilot[None], RunFolder]]:
-    """The app with the screen of a run of many epochs that it trains, and holds."""
+    """Open the app with the screen of a long run that it trains and owns."""
     host = ThreadHost()
     host.start(RunSpec(config=config, runs_dir=runs_dir, name="busy"))
     try:

@@ -25,7 +25,7 @@ def scalar(tag: str, step: int, value: float) -> bytes:
 
 @pytest.fixture
 def home(train: Callable[..., Follower], tmp_path: Path) -> Path:
-    """A folder with a run of tuitrain's and one of another tool."""
+    """A runs folder with one run of tuitrain and one of another tool."""
     train("training.epochs=1")
     folder = tmp_path / "runs" / "logs" / "[red]theirs"
     folder.mkdir(parents=True)

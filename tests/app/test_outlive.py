@@ -1,4 +1,4 @@
-"""A run that was started in the app outlives its terminal, and ends to the last bit as a run that was left in peace."""
+"""A run started in the app survives its terminal and is bit-identical to an uninterrupted run."""
 
 import fcntl
 import os
@@ -45,7 +45,7 @@ def slow(images):
 
 
 class Terminal:
-    """`tuitrain` as the first process of a terminal of its own, which can be hung up."""
+    """`tuitrain` as the session leader of a pseudo-terminal that can hang up."""
 
     def __init__(self, *arguments: str, home: Path) -> None:
         self.master, slave = pty.openpty()
@@ -68,7 +68,7 @@ class Terminal:
         until(lambda: all(word in self.text for word in words) or self._read(), self)
 
     def end(self) -> int:
-        """Wait for the end; the exit status."""
+        """Wait for the end; return the exit status."""
         until(lambda: self._read() or self.process.poll() is not None, self)
         return self.process.wait()
 
@@ -81,7 +81,7 @@ class Terminal:
         self.master = -1
 
     def _read(self) -> bool:
-        """Take in what there is; nothing is found by it."""
+        """Read available output; return False."""
         if self.master >= 0 and select.select([self.master], [], [], 0.05)[0]:
             with suppress(OSError):
                 # pyte does not know the mark of private sequences such as CSI > 1 u.
@@ -136,7 +136,7 @@ def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
 
 
 def training(terminal: Callable[..., Terminal], runs_dir: Path) -> tuple[Terminal, RunFolder]:
-    """The app, in which a run is in the midst of its first epoch; the form was filled from an earlier run."""
+    """Start a copy of an earlier run in the app; return in the middle of its first epoch."""
     (runs_dir.parent / "slow.py").write_text(SLOW)
     config = override(Config(), [*SETTINGS, f"data.transform={runs_dir.parent}/slow.py:slow"])
     model = create(runs_dir, RunInfo(id="", name="model"), config)
@@ -163,7 +163,7 @@ def trainer(folder: RunFolder) -> int:
 
 
 def assert_equal(folder: RunFolder, uncut: RunFolder) -> Follower:
-    """Wait for the end of the run, which must be that of the other."""
+    """Wait for the end of the run and assert that it equals the other run."""
     until(lambda: shown_status(folder.state()) not in ("queued", "running"))
     run, whole = read(folder), read(uncut)
     assert (run.status, run.state.step, run.state.reason) == ("finished", STEPS, "")
@@ -179,7 +179,7 @@ def curves(run: Follower) -> list[object]:
 
 
 def handed_over(run: Follower) -> bool:
-    """In mid-epoch, and at the very step at which it was let go."""
+    """Return whether another process continued the run in mid-epoch, at the step at which it was detached."""
     events = {event.name: event.step for event in run.events}
     assert events["detached"] == events["continued"]
     return events["detached"] % PER_EPOCH != 0
@@ -214,7 +214,7 @@ def test_the_terminal_is_closed_and_another_one_attached(
 def test_a_line_that_stalls_while_the_run_is_paused_and_then_drops(
     terminal: Callable[..., Terminal], runs_dir: Path, uncut: RunFolder
 ) -> None:
-    """The app cannot write any more, and must not wait for that when the terminal goes; the run stays paused."""
+    """The app cannot write and must not wait for that when the terminal hangs up; the run stays paused."""
     shown, folder = training(terminal, runs_dir)
     shown.press("p")
     until(lambda: shown._read() or folder.state().status == "paused", shown)

@@ -1,4 +1,4 @@
-"""The program as it stands in a real terminal, used by its keys alone."""
+"""The program in a real terminal, used by keyboard alone."""
 
 import os
 import re
@@ -31,7 +31,7 @@ FOOT = 5
 
 
 class Terminal:
-    """The program in a pseudo-terminal, and what stands on its screen; everything that ever stood there is checked."""
+    """The program in a pseudo-terminal; all its output is checked, also what later output overwrites."""
 
     def __init__(self, process: pexpect.spawn, width: int, height: int) -> None:
         self.process = process
@@ -49,7 +49,7 @@ class Terminal:
         return "\n".join(self.lines)
 
     def read(self) -> bool:
-        """Take in what has come; whether the program still runs."""
+        """Read available output; return whether the program still runs."""
         self.quiet = False
         try:
             chunk = self.process.read_nonblocking(65536, timeout=0.1)
@@ -74,7 +74,7 @@ class Terminal:
             assert time.monotonic() < deadline, f"waited in vain:\n{self.text}"
 
     def see(self, *words: str) -> None:
-        """Wait for the words, and then until the screen is drawn."""
+        """Wait for the texts, then until the screen is drawn."""
         self.until(lambda: all(word in self.text for word in words))
         self.until(lambda: self.quiet)
         assert not any("STRAY" in line for line in self.lines[:-FOOT]), self.text
@@ -90,7 +90,7 @@ class Terminal:
         self.screen.reset()
 
     def end(self) -> int | None:
-        """Wait for the end; the exit status."""
+        """Wait for the end; return the exit status."""
         deadline = time.monotonic() + PATIENCE
         while self.read():
             assert time.monotonic() < deadline, f"does not end:\n{self.text}"
@@ -100,7 +100,7 @@ class Terminal:
 
     @property
     def restored(self) -> bool:
-        """Whether the last word on it was to leave the alternate screen, and to show the cursor."""
+        """Whether the program left the alternate screen and showed the cursor at the end."""
         switches = re.findall(rb"\x1b\[\?(1049|25)([hl])", self.raw)
         last = dict(switches)
         return last.get(b"1049") == b"l" and last.get(b"25") == b"h"
@@ -175,7 +175,7 @@ def test_a_run_from_the_form_to_its_confusion_matrix(
     pictures = set()
 
     def moved() -> bool:
-        """The curve has moved, again and again, while the run was running."""
+        """Return whether the curve changed several times during the run."""
         if state(runs_dir).status == "running" and "╭─ loss" in shown.text:
             pictures.add("\n".join(line for line in shown.lines if "│" in line))
         return len(pictures) >= 3

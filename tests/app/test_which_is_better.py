@@ -1,4 +1,4 @@
-"""From a folder of runs to the next run, by keys alone."""
+"""Find the better setting of several runs and start the next one, by keyboard alone."""
 
 import math
 from collections.abc import Callable
@@ -35,7 +35,7 @@ async def typed(pilot: Pilot[None], letters: str) -> None:
 
 @pytest.fixture
 def runs(write_run: WriteRun) -> list[RunFolder]:
-    """adam and sgd with three learning rates and two seeds each; the lower its rate, the better a run of adam."""
+    """adam and sgd with three learning rates and two seeds each; adam is better with a lower rate."""
     return [
         write_run(
             f"{name}-{lr}-s{seed}",

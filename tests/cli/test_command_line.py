@@ -1,4 +1,4 @@
-"""The commands as a script meets them: real processes, exit codes, what is on stdout and what on stderr."""
+"""The commands as scripts use them: real processes, exit codes, stdout and stderr."""
 
 import json
 import os
@@ -56,14 +56,14 @@ def runs(home: Path) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
-    """A home with one run on digits, trained with what `tuitrain config` prints, and how the command ended."""
+    """A home with one run on digits, trained with the output of `tuitrain config`, and the finished process."""
     home = tmp_path_factory.mktemp("home")
     (home / "run.toml").write_text(command(home, "config").stdout, encoding="utf-8")
     return home, command(home, "train", "-c", "run.toml", "--set", "training.epochs=15", "--name", "first", "--json")
 
 
 def answer(home: Path, *arguments: str) -> Any:
-    """The one JSON document that the command prints."""
+    """Return the JSON document that the command prints."""
     done = command(home, *arguments, "--json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -185,7 +185,7 @@ BAD_DATA = {
 
 
 def refused(home: Path, arguments: list[str], words: str) -> None:
-    """Exit status 2, one sentence, and no trace left."""
+    """Assert exit status 2, one sentence, and no files left behind."""
     (home / "syntax.toml").write_text("[optimizer]\nlr = fast\n")
     (home / "section.toml").write_text("[optimiser]\nlr = 1\n")
     os.mkfifo(home / "pipe.toml")

@@ -1,4 +1,4 @@
-"""Streams that are closed, full or left: what a command then prints, and with which status it ends."""
+"""Output and exit status of commands whose streams are closed, full or abandoned by their reader."""
 
 import json
 import os
@@ -19,7 +19,7 @@ Done = subprocess.CompletedProcess[str]
 
 
 def command(home: Path, streams: str, *arguments: str) -> Done:
-    """With `streams` as a shell redirects them."""
+    """Run a command with its streams redirected by a shell."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
     return subprocess.run(
         ["bash", "-c", f'exec "$@" {streams}', "bash", sys.executable, "-m", "tuitrain", *arguments],
@@ -29,7 +29,7 @@ def command(home: Path, streams: str, *arguments: str) -> Done:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with two runs."""
+    """A home folder with two runs."""
     home = tmp_path_factory.mktemp("home")
     for name in ("first", "second"):
         assert command(home, "", "train", "--name", name, *EPOCH).returncode == 0

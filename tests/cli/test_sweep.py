@@ -1,4 +1,4 @@
-"""Sweeps as a user meets them: real processes, killed and resumed, alone and together."""
+"""Sweeps on the command line: real processes, killed and resumed, one or several at once."""
 
 import json
 import os
@@ -100,7 +100,7 @@ def look(folder: SweepFolder) -> list[Outcome]:
 
 
 def until(process: "subprocess.Popen[str]", true: Callable[[], Any]) -> Any:
-    """What `true` comes to return; the process must not end before."""
+    """Return the first true value of `true`; fail if the process ends before."""
     while not (found := true()):
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.05)

@@ -1,4 +1,4 @@
-"""docs/study.py, which writes a page about the runs of a sweep."""
+"""docs/study.py writes a page about the runs of a sweep."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What was changed on the way is seen wherever the settings are."""
+"""Settings changed during a run appear wherever settings are shown."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def utf8(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """`make(name, settings, **state)`: a run that was started with 10 epochs and a learning rate of 0.5."""
+    """`make(name, settings, **state)` writes a run started with 10 epochs and learning rate 0.5."""
 
     def make(name: str, *settings: str, **state: Any) -> RunFolder:
         config = override(Config(), ["training.epochs=10", "optimizer.lr=0.5", *settings])

@@ -1,4 +1,4 @@
-"""Run folders that something happened to, or that someone made with bad intent: listed, opened, and harmless."""
+"""Damaged and malicious run folders can be listed and opened without harm."""
 
 import json
 import os
@@ -35,7 +35,7 @@ Damage = Callable[[RunFolder], object]
 
 
 def run(runs_dir: Path, name: str, *, status: str = "finished") -> RunFolder:
-    """A run of three short epochs, written by hand."""
+    """Write a run of three short epochs without training."""
     info = RunInfo(id="", name=name, layers=["layers.0", "head"], classes=["a", "b"], sizes={"train": 9})
     folder = create(runs_dir, info, override(Config(), ["training.epochs=3"]))
     writer = RunWriter(folder)
@@ -122,7 +122,7 @@ def picture(place: Path) -> dict[str, bytes]:
 
 
 def said(capsys: pytest.CaptureFixture[str], place: Path, *words: str) -> tuple[int, str]:
-    """The exit status and all that was said; whatever it is, no control character is in it."""
+    """Return exit status and output; assert that the output has no control characters."""
     code = main([words[0], "--runs-dir", str(place / "runs"), *words[1:]])
     output = "".join(capsys.readouterr())
     assert not any(letter in output for letter in "\x1b\x07\x9b\u202e"), output
@@ -132,7 +132,7 @@ def said(capsys: pytest.CaptureFixture[str], place: Path, *words: str) -> tuple[
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A folder with a runs folder in it, and with something beside it that is nobody's business."""
+    """A folder that contains a runs folder and a secret next to it."""
     (tmp_path / "beside").mkdir()
     (tmp_path / "beside" / "precious").write_text("precious")
     run(tmp_path / "runs", "whole")
@@ -245,7 +245,7 @@ def test_a_checkpoint_that_would_run_code_is_refused_unexecuted(place: Path) -> 
 
 
 async def test_the_app_opens_them_all(place: Path) -> None:
-    """Each in the table, then its results; the most hostile with all pages of them."""
+    """Open each run from the table, and all pages of the most hostile ones."""
     for case in FATAL:
         FATAL[case][0](run(place / "runs", f"fatal {case}"))
     for case in SHOWN:

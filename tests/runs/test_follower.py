@@ -45,7 +45,7 @@ def columns(curve: Curve) -> dict[str, list[str]]:
 
 
 def known(run: Follower) -> dict[str, object]:
-    """All that was read from rows and log; NaN as text, so that it equals itself."""
+    """Return all rows and log lines, with NaN as text, so that equal values compare equal."""
     return {
         "train": columns(run.train),
         "layers": [[repr(norm) for norm in layer] for layer in run.layers],

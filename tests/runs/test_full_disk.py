@@ -1,4 +1,4 @@
-"""A disk that fills up ends a run with that reason, and costs nothing of what was saved before."""
+"""A full disk ends a run with that reason; nothing saved before is lost."""
 
 import errno
 import os
@@ -31,7 +31,7 @@ KB = 1024
 
 
 class Disk:
-    """A small file system of its own."""
+    """A small separate file system."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -42,7 +42,7 @@ class Disk:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     def fill(self) -> Path:
-        """To the last byte."""
+        """Fill the disk to the last byte."""
         filler = self.path / ".filler"
         with filler.open("ab", buffering=0) as file:
             for size in (64 * KB, 1):
@@ -83,7 +83,7 @@ def weights(folder: RunFolder) -> dict[str, bytes]:
 
 
 def assert_shown(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
-    """The commands that read still work where nothing can be written."""
+    """Assert that commands that only read work on a full disk."""
     for words in (["runs"], ["runs", "--json"], ["show", folder.id], ["show", folder.id, "--json"]):
         assert main([*words, "--runs-dir", str(folder.path.parent)]) == 0
         said = capsys.readouterr()
@@ -158,7 +158,7 @@ def test_a_full_disk_takes_no_trial_from_a_sweep(disk: Disk) -> None:
 
 
 def test_a_disk_that_can_only_be_read(quick: Quick, disk: Disk, capsys: pytest.CaptureFixture[str]) -> None:
-    """A run on it is listed, shown and evaluated; who would train it on is told why that cannot be."""
+    """A run on a read-only disk is listed, shown and evaluated; resuming it fails with the reason."""
     folder = create_run(RunSpec(config=quick("training.epochs=1"), runs_dir=disk.path))
     train(folder)
     assert disk.mount(64 * KB * KB, "remount,ro")
@@ -193,7 +193,7 @@ def test_on_the_screen_it_is_a_sentence(disk: Disk) -> None:
 
 
 def test_a_file_that_may_not_grow_is_the_same(tmp_path: Path) -> None:
-    """A limit on the size of files, which needs no disk of its own: the second checkpoint is too large for it."""
+    """A limit on file size, which needs no separate disk: the second checkpoint exceeds it."""
     command = [sys.executable, "-m", "tuitrain", "train", "--runs-dir", str(tmp_path), "--name", "limited"]
     done = subprocess.run(["bash", "-c", 'ulimit -f 300; exec "$@"', "bash", *command], capture_output=True, text=True,
                           check=False)  # fmt: skip

@@ -1,4 +1,4 @@
-"""One writer a run, whoever asks, from wherever, and however many at once."""
+"""A run has one owner, however many processes claim it at the same time."""
 
 import os
 import subprocess
@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 def write_owner(folder: RunFolder, since: float = 1.0, **changes: object) -> Process:
-    """Written as another process would have done; `changes` tell it from this one."""
+    """Write the owner file of another process, which differs from this one by `changes`."""
     process = msgspec.structs.replace(this_process(), **changes)
     (folder.path / "owner.json").write_bytes(msgspec.json.encode(Owner(process, since)))
     return process
@@ -154,7 +154,7 @@ Racers = Callable[[Callable[[int], RunFolder]], list[list[str]]]
 
 @pytest.fixture(params=["with links", "without links"])
 def race(request: pytest.FixtureRequest) -> Iterator[Racers]:
-    """What each racer says in each round; a round is for the folder that it is given."""
+    """Yield the output of all racers per round; each round claims a new folder."""
     racers = [
         subprocess.Popen(
             [sys.executable, "-c", RACER, request.param], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -1,4 +1,4 @@
-"""Comparisons of what nobody hopes for."""
+"""Comparisons of damaged, incomplete and hostile runs."""
 
 import re
 import shutil
@@ -39,13 +39,13 @@ async def opened(app: TuitrainApp, pilot: Pilot[None], folders: list[RunFolder])
 
 
 def rows(folder: RunFolder, *found: Train | Evaluated) -> None:
-    """In place of what the run has."""
+    """Replace the rows of the run."""
     folder.metrics_file.write_bytes(b"".join(encode(row) + b"\n" for row in found))
 
 
 @pytest.fixture
 def odd(write_run: WriteRun) -> list[RunFolder]:
-    """Good, without validation, NaN, one row, running, other classes, damaged, nasty name, nothing yet."""
+    """Runs: good, without validation, NaN, one row, running, other classes, damaged, hostile name, empty."""
     good = write_run("good")
     blind = write_run("blind", "data.validation=0", "training.seed=1")
     rows(blind, *(Train(step, 1, 1 / step, 0.5, 0.1, float(step), time.time()) for step in (1, 2, 3)))

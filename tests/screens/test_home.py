@@ -22,7 +22,7 @@ HOSTILE = "\x1b[2J[red]x[/] [@click=app.quit]y[/]"
 
 
 def lines(app: TuitrainApp) -> list[str]:
-    """What stands on the screen."""
+    """Return the lines on the screen."""
     return [strip.text for strip in app.screen._compositor.render_strips()]
 
 

@@ -21,7 +21,7 @@ def text(app: TuitrainApp) -> str:
 
 @pytest.fixture
 def app(runs_dir: Path, write_run: WriteRun) -> TuitrainApp:
-    """adam with three seeds, sgd with two, and a run like no other."""
+    """adam with three seeds, sgd with two, and one different run."""
     for seed, accuracy in enumerate((0.90, 0.92, 0.97)):
         write_run(f"adam-s{seed}", f"training.seed={seed}", id=f"2026010{9 - seed}-a", test=Score(0.3, accuracy))
     for seed in (0, 1):

@@ -286,7 +286,7 @@ async def test_more_columns_than_fit_are_scrolled_sideways_beside_the_name(app: 
 
 
 class Asked(TuitrainApp):
-    """Keeps which runs are to be compared, and does not."""
+    """Records the requested comparison instead of opening it."""
 
     def on_open_comparison(self, message: OpenComparison) -> None:
         message.prevent_default()

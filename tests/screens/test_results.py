@@ -22,7 +22,7 @@ THREE = (("test", "last", 0.91), ("test", "best", 0.92), ("validation", "last", 
 
 
 def lines(app: TuitrainApp) -> list[str]:
-    """What stands on the screen."""
+    """Return the lines on the screen."""
     return [strip.text for strip in app.screen._compositor.render_strips()]
 
 
@@ -35,7 +35,7 @@ def footer(app: TuitrainApp) -> list[str]:
 
 
 def opened(folder: RunFolder) -> TuitrainApp:
-    """The app with the run's screen in front."""
+    """Return the app with the screen of the run open."""
     return TuitrainApp(folder.path.parent, ThreadHost(), folder)
 
 

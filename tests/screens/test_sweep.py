@@ -48,12 +48,12 @@ def footer(app: TuitrainApp) -> list[str]:
 
 
 def row(app: TuitrainApp, beginning: str) -> list[str]:
-    """The words of the first line that begins so."""
+    """Return the words of the first matching line."""
     return next(line for line in text(app).splitlines() if line.strip().startswith(beginning)).split()
 
 
 def effects(shown: str, value: str) -> list[list[str]]:
-    """The last three figures of each line that names the value."""
+    """Return the last three numbers of each line that contains the value."""
     return [re.split(r"\s{2,}", line.strip())[-3:] for line in shown.splitlines() if f" {value} " in line]
 
 
@@ -70,7 +70,7 @@ def app(runs_dir: Path) -> TuitrainApp:
 
 @pytest.fixture
 def write_sweep(runs_dir: Path, write_run: WriteRun) -> Callable[..., SweepFolder]:
-    """A sweep in which the jobs in `seen` have finished with that validation accuracy."""
+    """Write a sweep in which the jobs in `seen` finished with the given validation accuracies."""
 
     def write(toml: str = GRID, seen: Done = SEEN) -> SweepFolder:
         folder = create_sweep(runs_dir, toml)
@@ -269,7 +269,7 @@ async def test_pause_and_stop_of_an_active_sweep(app: TuitrainApp, write_sweep: 
 
 
 async def more(pilot: Pilot[None], what: str, *answers: str) -> None:
-    """The key m, what is wanted more, and values until one is taken."""
+    """Press m, choose what to extend, and enter values until one is accepted."""
     await pilot.press("m")
     await pilot.pause()
     await pilot.press(*what, "enter")

@@ -24,7 +24,7 @@ COMMANDS = ["pause", "stop", "checkpoint", "rate", "epochs", "background"]
 
 
 def lines(app: TuitrainApp) -> list[str]:
-    """What stands on the screen."""
+    """Return the lines on the screen."""
     return [strip.text for strip in app.screen._compositor.render_strips()]
 
 
@@ -47,7 +47,7 @@ async def tick(app: TuitrainApp, pilot: Pilot[None]) -> None:
 
 
 def opened(folder: RunFolder) -> TuitrainApp:
-    """The app with the run's screen in front."""
+    """Return the app with the screen of the run open."""
     return TuitrainApp(folder.path.parent, ThreadHost(), folder)
 
 

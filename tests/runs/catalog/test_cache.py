@@ -22,7 +22,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def made(runs_dir: Path, *settings: str) -> RunFolder:
-    """A run that has ended."""
+    """Write an ended run."""
     folder = create(runs_dir, RunInfo(id="", name="one"), override(Config(), settings))
     writer = RunWriter(folder)
     writer.update(status="finished", step=7, now=True)

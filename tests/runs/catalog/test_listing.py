@@ -45,7 +45,7 @@ def finished(runs_dir: Path, name: str = "one") -> RunFolder:
 
 
 def look(runs_dir: Path) -> list[str]:
-    """Everything that lists, follows and shows; returns the statuses."""
+    """List, follow and show all runs; return their statuses."""
     entries = list_runs(runs_dir)
     index = RunIndex(runs_dir)
     assert [entry.status for entry in index.refresh()] == [entry.status for entry in entries]

@@ -1,4 +1,4 @@
-"""Event files of other tools, read as TensorBoard's own reader reads them; those that are damaged, or still grow."""
+"""Event files of other tools are read like by TensorBoard's own reader, also damaged and growing ones."""
 
 import struct
 import time
@@ -37,7 +37,7 @@ def simple(tag: str, value: float, step: int, wall: float = OLD) -> bytes:
 
 
 def keras(tag: str, step: int, tensor: TensorProto, wall: float = OLD) -> bytes:
-    """As tf.summary.scalar writes it."""
+    """Return a value as tf.summary.scalar writes it."""
     metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="scalars"), data_class=1)
     value = Summary.Value(tag=tag, tensor=tensor, metadata=metadata)
     content: bytes = Event(wall_time=wall, step=step, summary=Summary(value=[value])).SerializeToString()
@@ -62,7 +62,7 @@ def write(folder: Path, events: Iterable[bytes], *, begun: int = int(OLD)) -> Pa
 
 
 def theirs(folder: Path) -> Values:
-    """What TensorBoard's reader gives."""
+    """Return the values that TensorBoard's reader returns."""
     reader = EventAccumulator(str(folder), size_guidance={"scalars": 0, "tensors": 0})
     reader.Reload()
     found = {tag: [(e.step, e.wall_time, e.value) for e in reader.Scalars(tag)] for tag in reader.Tags()["scalars"]}
@@ -250,7 +250,7 @@ def test_a_tail_that_is_torn_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_run_that_grows_keeps_up(tmp_path: Path) -> None:
-    """Also by a file that is new, and where a writer began again at an earlier step."""
+    """Also with a new file, and after a writer restarted at an earlier step."""
     now = time.time()
     path = write(tmp_path / "run", [simple("loss", 1.0, step, now) for step in range(5)])
     run = whole(tmp_path / "run")
@@ -336,7 +336,7 @@ def test_cut_anywhere_nothing_fails(tmp_path: Path) -> None:
 
 
 def test_records_that_make_no_sense(tmp_path: Path) -> None:
-    """Whole records with the right checksums around anything."""
+    """Records with correct checksums and arbitrary content."""
     import random
 
     chance = random.Random(0)

@@ -1,5 +1,4 @@
-"""Captured steps without a GPU: in a graph's place stands what does the same each time, where a graph would do it.
-test_cuda.py has the real one."""
+"""Captured steps without a GPU: a function that repeats the step replaces the graph. test_cuda.py uses real graphs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +36,7 @@ Read = Callable[[RunFolder], Follower]
 
 
 def played(warm_up: Callable[[], None], step: Callable[[], None]) -> Callable[[], None]:
-    """As `record`: all later steps write the gradients of the recorded one."""
+    """Like `capture_graph`: all later steps write to the gradients of the captured step."""
     for _ in range(WARMUP_STEPS):
         warm_up()
     step()
@@ -146,7 +145,7 @@ def played_stack(warm_up: Callable[[], None], step: Callable[[], None]) -> Calla
 
 
 def steps(setup: Setup) -> list[torch.Tensor]:
-    """Weights and all the optimizer keeps after some steps from the setup as it is."""
+    """Return weights and optimizer state after some steps."""
     setup.model.train()
     backward = AutogradBackward(setup)
     for images, labels in setup.dataset.train.batches(setup.epoch_order(0)[:300], 100):

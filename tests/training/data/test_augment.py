@@ -14,7 +14,7 @@ def augmented(*names: str, images: Tensor = IMAGES, dataset: str = "cifar10") ->
 
 
 def moves(image: Tensor, reach_down: int, reach_right: int) -> list[Tensor]:
-    """All the moved versions of (C, H, W), by padding."""
+    """Return all shifted versions of an image (C, H, W)."""
     height, width = image.shape[1:]
     pad = (reach_right, reach_right, reach_down, reach_down)
     padded = torch.nn.functional.pad(image[None], pad, mode="reflect")[0]

@@ -191,7 +191,7 @@ def test_grey_where_all_are_grey(tmp_path: Path) -> None:
 
 
 def first_pixels(folder: Path, save: Callable[[Path], None], **settings: Any) -> torch.Tensor:
-    """The values, 0..255, of the image that `save` writes, among black ones."""
+    """Return the pixel values (0 to 255) of the image that `save` writes, read among black images."""
     for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
         (folder / "train" / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (8, 8)).save(folder / "train" / name)

@@ -132,7 +132,7 @@ def test_mnist_is_read_where_it_lies() -> None:
 
 @pytest.fixture
 def mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with links to the real files, and nowhere to download from."""
+    """A folder with links to the real files; downloads fail."""
     from torchvision import datasets
 
     monkeypatch.setattr(datasets.MNIST, "mirrors", [NOBODY])
@@ -245,7 +245,7 @@ FILES = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("imag
 
 
 def tiny(folder: Path, mirror: str) -> Any:
-    """A data set like MNIST of two images a split, its archives in `folder`."""
+    """A data set like MNIST with two images per split; its archives are in `folder`."""
     from torchvision import datasets
 
     resources = []

@@ -1,4 +1,4 @@
-"""Runs trained together end as each does alone: in turns to the last bit, as one stack within float rounding."""
+"""Interleaved runs are bit-identical to runs trained alone, stacked runs equal within float rounding."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ EPOCHS = 3
 
 
 class Scripted(Inbox):
-    """Gives commands at given looks, counted from 1."""
+    """Sends commands at the given polls, counted from 1."""
 
     def __init__(self, folder: RunFolder, commands: dict[int, list[Command]]) -> None:
         super().__init__(folder)
@@ -42,7 +42,7 @@ def command(name: CommandName, value: float | None = None) -> Command:
 
 @pytest.fixture(autouse=True, params=["turns", "stack"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """How they are trained; commands are looked for after every step."""
+    """Train interleaved or stacked, and poll commands after every step."""
     for module in (member, interleaved_module):
         monkeypatch.setattr(module, "POLL_INTERVAL", 0.0)
     if request.param == "stack":
@@ -75,7 +75,7 @@ def stacked(configs: Sequence[Config], tmp_path: Path) -> list[RunFolder]:
 
 
 def tensors(folder: RunFolder, name: str = "last") -> dict[str, torch.Tensor]:
-    """The weights of a checkpoint, and what its optimizer remembers."""
+    """Return weights and optimizer state of a checkpoint."""
     state = checkpoint.load(folder.checkpoints / f"{name}.safetensors")
     found = dict(state["model"])
     for place, values in state.get("optimizer", {}).get("state", {}).items():

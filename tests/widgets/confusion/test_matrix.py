@@ -19,7 +19,7 @@ def terminal_with_colour(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def digits() -> list[list[int]]:
-    """Nearly right, but four tenths of the 4s are taken for 9s, and 9 and 0 are never seen."""
+    """A nearly diagonal matrix, in which four tenths of the 4s are predicted as 9."""
     counts = [[90 if true == predicted else 1 for predicted in range(10)] for true in range(9)]
     counts[4][4], counts[4][9] = 51, 40
     counts[5][3] = 30
@@ -136,7 +136,7 @@ async def test_with_many_classes_the_headers_stay_and_the_cursor_is_on_the_scree
 
 
 def shade(app: MatrixApp, row: int, column: int) -> Color:
-    """The ground of a cell, found by its place on the screen."""
+    """Return the background color of a cell on the screen."""
     grid = app.matrix.grid
     start = grid.label + column * grid.cell
     (segment,) = app.strips()[grid.top + row].crop(start, start + 1)

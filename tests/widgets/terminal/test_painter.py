@@ -1,4 +1,4 @@
-"""What stands on the terminal, written cell by cell, is what a full repaint puts there."""
+"""Painting only changed cells gives the same terminal content as a full repaint."""
 
 import random
 from collections.abc import Callable
@@ -27,7 +27,7 @@ WORDS = ["a", "bc", " ", "   ", "─", "⣀⡠", "中", "e\u0301", "🙂"]
 
 
 class Shown:
-    """A terminal; what can be seen on it, cell by cell."""
+    """A terminal with its visible content, cell by cell."""
 
     def __init__(self, width: int, height: int) -> None:
         self.screen = pyte.Screen(width, height)
@@ -44,7 +44,7 @@ class Shown:
 
 
 def _seen(cell: Char) -> object:
-    """All of a cell, but of a blank one only its background."""
+    """Return the visible attributes of a cell: of a blank one only its background."""
     marked = cell.reverse or cell.underscore or cell.strikethrough
     return ("", cell.bg) if cell.data == " " and not marked else cell
 
@@ -89,7 +89,7 @@ def test_only_changed_cells_are_written() -> None:
 
 
 class Terminal(HeadlessDriver):
-    """A driver that shows what is written."""
+    """A driver that passes output to a terminal."""
 
     shown: Shown
 

@@ -19,7 +19,7 @@ from tuitrain.text import plain
 
 
 def loads(text: str, source: str = "the TOML") -> Sweep:
-    """Return the sweep in `text`. Raise ConfigError, naming `source` where the TOML itself is wrong."""
+    """Return the sweep in `text`. Raise ConfigError, which names `source` if the TOML is invalid."""
     tree = parse(text, source)
     section = tree.pop("sweep", {})
     if not isinstance(section, dict):

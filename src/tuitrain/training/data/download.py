@@ -25,7 +25,7 @@ def complete(
 ) -> None:
     """Download the missing `files` to `root`; unpack `archives` that exist instead of downloading them.
 
-    `source` is torchvision's class, or what calls it. Raises DataError where that cannot be done.
+    `source` is torchvision's class, or a function that calls it. Raises DataError if the download fails.
     """
     missing = [file for file in files if not (root / file).is_file()]
     if not missing:

@@ -48,9 +48,10 @@ class ImageFolder:
 
     @classmethod
     def scan(cls, folder: str | None, fraction: float, seed: int) -> Self:
-        """Split off the splits that have no folder: a fifth of the images for the test split, independent of `seed`.
+        """Return the image files of `folder`, with classes and splits. Raises DataError.
 
-        `fraction` of the training split is held out for validation, 0 for none. Raises DataError.
+        Without a folder for the test split, a fifth of the images is held out, independent of `seed`; for validation,
+        `fraction` of the training split, 0 for none.
         """
         if folder is None:
             raise DataError("An image-folder needs to know which folder.", "Set data.dir to it.")

@@ -17,7 +17,7 @@ from tuitrain.training.data.stratify import stratified
 class SharedSplit:
     """The split with the indices `rows` (N,) int64 into shared images, normalized per batch.
 
-    The images of the `whole` are in [0, 1]; `normalize` is None where they stay so.
+    The pixels of `whole` are in [0, 1]; with `normalize` None, batches are not normalized.
     """
 
     def __init__(self, whole: MemorySplit, rows: Tensor, normalize: Normalizer | None) -> None:

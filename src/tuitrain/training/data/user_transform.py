@@ -18,7 +18,7 @@ _HINT = "Set data.transform to FILE.py:NAME, or to none."
 def user_transform(spec: str | None) -> Callable[[Tensor], Tensor] | None:
     """Return the function that `spec` (FILE.py:NAME) names, with a check of its results; None for None.
 
-    Raises DataError where there is no such function. The function raises DataError for a result that is no float
+    Raises DataError if the function does not exist. The function raises DataError for a result that is no float
     tensor of the shape it was given, and TrainingError where the user's code raises.
     """
     if spec is None:
