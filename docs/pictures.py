@@ -1,7 +1,7 @@
-"""The pictures of the README, made from the running app: `uv run python docs/pictures.py`.
+"""Take the screenshots of the README from the running app: `uv run python docs/pictures.py`.
 
-Trains a few runs on the digits in a temporary folder, starts the app without a terminal, presses keys, and keeps what
-it shows as docs/pictures/*.svg.
+Train a few runs on the built-in digits in a temporary folder, run the app without a terminal, press keys, and save
+each screen as docs/pictures/*.svg.
 """
 
 import asyncio
@@ -36,16 +36,16 @@ def run_spec(name: str, settings: list[str], runs_dir: Path) -> RunSpec:
     return RunSpec(config=override(Config(), settings), runs_dir=runs_dir, name=name, command="tuitrain train")
 
 
-async def settled(pilot: Pilot[None], condition: str = "", tries: int = 200) -> None:
-    """Wait until the app has drawn, and until the text is on its screen."""
+async def wait_until_drawn(pilot: Pilot[None], text: str = "", tries: int = 200) -> None:
+    """Wait until the app has drawn a screen that contains `text`."""
     for _ in range(tries):
         await pilot.pause(0.1)
-        if not condition or condition in pilot.app.export_screenshot():
+        if not text or text in pilot.app.export_screenshot():
             break
     await pilot.pause(0.6)
 
 
-def keep(app: TuitrainApp, name: str) -> None:
+def save_screenshot(app: TuitrainApp, name: str) -> None:
     PICTURES.mkdir(exist_ok=True)
     (PICTURES / f"{name}.svg").write_text(app.export_screenshot(title="tuitrain", simplify=True), encoding="utf-8")
 
@@ -56,31 +56,31 @@ def wait_for_epochs(folder: RunFolder, epochs: int) -> None:
         run.poll()
 
 
-async def photograph(runs_dir: Path, live: RunFolder) -> None:
+async def take_screenshots(runs_dir: Path, live: RunFolder) -> None:
     app = TuitrainApp(runs_dir, ThreadHost())
     async with app.run_test(size=SIZE) as pilot:
         app.theme = "tuitrain-dark"
-        await settled(pilot, "running")
-        keep(app, "runs")
+        await wait_until_drawn(pilot, "running")
+        save_screenshot(app, "runs")
         await pilot.press("enter")
-        await settled(pilot, "images/s")
-        keep(app, "training")
+        await wait_until_drawn(pilot, "images/s")
+        save_screenshot(app, "training")
         await pilot.press("escape", "n")
-        await settled(pilot, "parameters")
-        keep(app, "new-run")
+        await wait_until_drawn(pilot, "parameters")
+        save_screenshot(app, "new-run")
         await pilot.press("escape")
-        await settled(pilot)
+        await wait_until_drawn(pilot)
         await pilot.press("G", "enter")
-        await settled(pilot)
+        await wait_until_drawn(pilot)
         await pilot.press("3")
-        await settled(pilot)
-        keep(app, "run")
+        await wait_until_drawn(pilot)
+        save_screenshot(app, "run")
     send(live, "stop")
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
-        # What is seen of the folder, the user's preferences and colours must not depend on who makes the pictures.
+        # The screenshots must not depend on the user's folders, preferences and terminal.
         os.environ |= {"HOME": temporary, "COLORTERM": "truecolor", "TERM": "xterm-256color"}
         for name in ("XDG_CONFIG_HOME", "NO_COLOR", "COLORFGBG"):
             os.environ.pop(name, None)
@@ -90,7 +90,7 @@ def main() -> None:
             train_new_run(run_spec(name, settings, runs_dir), lambda what, fraction: None, lambda folder, inbox: None)  # noqa: ARG005
         live = start_in_background(run_spec("sgd-sigmoid-long", LIVE, runs_dir))
         wait_for_epochs(live, 400)
-        asyncio.run(photograph(runs_dir, live))
+        asyncio.run(take_screenshots(runs_dir, live))
         wait_for_epochs(live, 10**9)
 
 

@@ -3,7 +3,7 @@
     tuitrain sweep -c examples/optimizers-and-activations.toml
     uv run python docs/study.py runs
 
-All finished runs of the folder are taken, or those of one sweep.
+Use all finished runs of the folder, or those of one sweep.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from study_page.findings import effects, gradients, significance, times
 from study_page.pictures import GRADIENTS, make_pictures
-from study_page.results import conditions, published, results
+from study_page.results import comparison, conditions, results
 from study_page.runs import Study, read_study
 from tuitrain.errors import TuitrainError
 from tuitrain.runs.sweeps.catalog import find_sweep
@@ -21,24 +21,24 @@ from tuitrain.runs.sweeps.catalog import find_sweep
 INTRODUCTION = """\
 # The study: optimizer, activation, learning rate, epochs
 
-<!-- Written by docs/study.py from the runs of a sweep: change these, not this page. -->
+<!-- Written by docs/study.py from the runs of a sweep: change those, not this page. -->
 
-How much does each of them matter, with the network of the textbooks? Numbers and pictures come from these runs:
+How much does each setting matter for a textbook network? Numbers and pictures come from the runs of one sweep:
 
     tuitrain sweep -c examples/optimizers-and-activations.toml
     uv run python docs/study.py runs"""
 CURVES = """\
 ## The curves
 
-Mean over the seeds, with a band of one standard deviation. The axis of the loss is logarithmic."""
+Mean over the seeds, with a band of one standard deviation. The loss axis is logarithmic."""
 
 
 def page(study: Study, pictures: Mapping[str, str]) -> str:
-    """`pictures` are captions by file name."""
+    """Return the page in Markdown; `pictures` maps file names to captions."""
     shown = {name: f"![{caption}](pictures/{name})" for name, caption in pictures.items()}
     last = [shown.pop(GRADIENTS)] if GRADIENTS in shown else []
     blocks = [
-        INTRODUCTION, *conditions(study), *results(study), *published(study), *effects(study),
+        INTRODUCTION, *conditions(study), *results(study), *comparison(study), *effects(study),
         *([CURVES, *shown.values()] if shown else []),
         *gradients(study), *last, *significance(study), *times(study),
     ]  # fmt: skip
@@ -47,9 +47,9 @@ def page(study: Study, pictures: Mapping[str, str]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs_dir", type=Path, help="folder of the runs")
-    parser.add_argument("sweep", nargs="?", help="id or name of a sweep in it, where only its runs are meant")
-    parser.add_argument("--to", type=Path, default=Path(__file__).parent, help="folder of the page")
+    parser.add_argument("runs_dir", type=Path, help="the runs folder")
+    parser.add_argument("sweep", nargs="?", help="id or name of a sweep, to use only its runs")
+    parser.add_argument("--to", type=Path, default=Path(__file__).parent, help="folder to write the page to")
     options = parser.parse_args()
     try:
         study = read_study(options.runs_dir, find_sweep(options.runs_dir, options.sweep).id if options.sweep else "")

@@ -14,19 +14,22 @@ from tuitrain.text import plain
 
 def effects(study: Study) -> Iterator[str]:
     """Yield the section that compares each value of a setting with the next one, all else equal."""
-    copies = {one for one, _ in study.same_optimizers}
+    duplicates = {name for name, _ in study.same_optimizers}
     rows = []
     for key, title in TITLES.items():
         for before, after in pairwise(study.levels(key)):
             for name in ("",) if key == "optimizer" else study.levels("optimizer"):
                 gains = study.gains(key, before, after, str(name))
-                if gains and not copies & {name, after}:
+                if gains and not duplicates & {name, after}:
                     change = f"{title} {format_value(before)} → {format_value(after)}"
                     rows.append([change, str(name) or "-", str(len(gains)), points(min(gains)), points(max(gains))])
     if rows:
         yield "## What each setting does"
-        yield paragraph("Points of mean test accuracy won or lost where one setting alone changes, least and most:")
-        yield table(["change", "with", "pairs", "least", "most"], rows, right=3)
+        yield paragraph(
+            "Change of the mean test accuracy, in percentage points, when a single setting changes: smallest and "
+            "largest."
+        )
+        yield table(["change", "with", "pairs", "smallest", "largest"], rows, right=3)
         yield "\n".join(map(bullet, claims(study)))
 
 
@@ -35,34 +38,36 @@ def claims(study: Study) -> Iterator[str]:
     gains = study.gains("optimizer", "sgd", "adam")
     if gains and min(gains) > 0:
         yield (
-            f"**Optimizer.** In the same number of steps adam comes {span(gains)} points further than sgd. It divides "
-            "each weight's step by the usual size of its gradient (Kingma and Ba 2015): a small gradient does not make "
-            "a small step."
+            f"**Optimizer.** In the same number of steps, adam changes the test accuracy of sgd by {span(gains)} "
+            "points. Adam divides each weight's step by the typical size of its gradient (Kingma and Ba 2015), so "
+            "small gradients still give steps of normal size."
         )
     sgd, adam = (study.gains("activation", "sigmoid", "relu", name) for name in ("sgd", "adam"))
     if sgd and adam and min(sgd) > max(map(abs, adam)):
         yield (
-            f"**Activation.** relu in place of sigmoid is worth {span(sgd)} points to sgd, and {span(adam)} to adam, "
-            "which makes up for gradients that are only small."
+            f"**Activation.** Replacing sigmoid by relu changes the accuracy of sgd by {span(sgd)} points and that of "
+            f"adam by {span(adam)}: adam compensates for small gradients."
         )
     sgd, adam = (study.gains("lr", 0.001, 0.01, name) for name in ("sgd", "adam"))
     if sgd and adam and min(sgd) > 0 > max(adam):
         yield (
-            f"**Learning rate.** 0.01 in place of 0.001 is worth {span(sgd)} points to sgd, and {span(adam)} to adam. "
-            "The same number is another step in each: compare optimizers each at a learning rate that suits it."
+            f"**Learning rate.** Going from 0.001 to 0.01 changes the accuracy of sgd by {span(sgd)} points and that "
+            f"of adam by {span(adam)}. The same learning rate means steps of different size in each optimizer: compare "
+            "optimizers at the best learning rate of each."
         )
     short, long = (study.groups.get(Setting("sgd", *rest)) for rest in (("relu", 0.01, 10), ("sigmoid", 0.01, 100)))
     gains = study.gains("epochs", 10, 100, "sgd")
     if short and long and gains and min(gains) > 0:
         yield (
-            f"**Epochs.** Ten times as many are worth {span(gains)} points to sgd. With sigmoid 100 of them come to "
-            f"{format_mean_sd(long.test)}, with relu 10 come to {format_mean_sd(short.test)}."
+            f"**Epochs.** Ten times as many epochs change the accuracy of sgd by {span(gains)} points. sgd reaches "
+            f"{format_mean_sd(long.test)} after 100 epochs with sigmoid, and {format_mean_sd(short.test)} after 10 "
+            "epochs with relu."
         )
     for group in study.originals:
-        if group.setting.epochs > 1 and max(group.answers) == 1:
+        if group.setting.epochs > 1 and max(group.predicted_classes) == 1:
             yield (
-                f"**Not learned is not broken.** With {group.setting}, each model takes all test images for one class "
-                f"({units.percent(group.test.mean)}): it has not left the plateau, on which others were, too, at first."
+                f"**Stuck on the initial plateau.** With {group.setting}, each model predicts one class for all test "
+                f"images ({units.percent(group.test.mean)}). Other settings start on the same plateau and leave it."
             )
 
 
@@ -76,12 +81,12 @@ def gradients(study: Study) -> Iterator[str]:
         rows.append([*cells(group.setting), *map(units.number, first), units.number(first[0] / first[-1]),
                      units.number(last[0] / last[-1])])  # fmt: skip
     layers = [f"`{plain(name)}`" for name in groups[0].runs[0].info.layers]
-    yield "## The gradient that vanishes"
-    yield table([*TITLES.values(), *layers, "first / last layer", "in the last epoch"], rows, right=len(layers) + 4)
+    yield "## Vanishing gradients"
+    yield table([*TITLES.values(), *layers, "first / last layer", "same, last epoch"], rows, right=len(layers) + 4)
     yield paragraph(
-        "The norm of each layer's gradient: the median over the logged steps of the first epoch "
-        f"({groups[0].rows(1) // groups[0].test.n} a run) and the seeds. Then the first layer's as a part of the last "
-        "layer's, in the first epoch and in the last one."
+        "Gradient norm of each layer: the median over the seeds and the logged steps of the first epoch "
+        f"({groups[0].rows(1) // groups[0].test.n} per run). Then the norm of the first layer divided by that of the "
+        "last layer, in the first epoch and in the last epoch."
     )
     by_activation = {group.setting.activation: group for group in study.activations}
     sigmoid, relu = by_activation.get("sigmoid"), by_activation.get("relu")
@@ -92,17 +97,17 @@ def gradients(study: Study) -> Iterator[str]:
 def _vanishing(study: Study, sigmoid: Group, relu: Group) -> str:
     small, large = _ratio(sigmoid), _ratio(relu)
     text = (
-        f"With sigmoid the first layer's gradient is {units.number(small)} of the last layer's, with relu "
-        f"{units.number(large)}, {units.number(large / small)} times as much. On its way back the gradient is "
-        "multiplied by the derivative of each activation that it passes, and sigmoid's is at most 1/4; relu's is 1 "
-        "wherever the unit is on. Two hidden layers are enough to see it, and each further one would multiply again."
+        f"With sigmoid, the gradient norm of the first layer is {units.number(small)} times that of the last layer; "
+        f"with relu it is {units.number(large)} times, a factor of {units.number(large / small)} more. Backpropagation "
+        "multiplies the gradient by the derivative of each activation: at most 1/4 for sigmoid, and 1 for an active "
+        "relu unit. Two hidden layers are enough to show the effect; each further layer multiplies again."
     )
     adam = study.groups.get(sigmoid.setting._replace(optimizer="adam"))
     if sigmoid.setting.optimizer != "sgd" or not adam or not adam.first_epoch or not sigmoid.first_epoch:
         return text
     return (
-        f"{text} A step of sgd is as small as the gradient, a step of adam is not: in the first epoch with sigmoid sgd "
-        f"gets {units.percent(sigmoid.first_epoch.mean)} of the training images right, and adam "
+        f"{text} The steps of sgd shrink with the gradient, those of adam do not: in the first epoch with sigmoid, sgd "
+        f"classifies {units.percent(sigmoid.first_epoch.mean)} of the training images correctly and adam "
         f"{units.percent(adam.first_epoch.mean)}."
     )
 
@@ -114,30 +119,30 @@ def _ratio(group: Group) -> float:
 
 def significance(study: Study) -> Iterator[str]:
     best, *others = sorted(study.originals, key=lambda group: -group.test.mean)
-    rivals = [(best, place) for place in range(1, best.test.n)] + [(group, 0) for group in others[:5]]
+    rivals = [(best, index) for index in range(1, best.test.n)] + [(group, 0) for group in others[:5]]
     if not rivals:
         return
     rows = []
-    for group, place in rivals:
-        test = mcnemar(best.evaluations[0], group.evaluations[place])
-        rows.append([str(group.setting), str(group.runs[place].config.training.seed), units.count(test.only_first),
+    for group, index in rivals:
+        test = mcnemar(best.evaluations[0], group.evaluations[index])
+        rows.append([str(group.setting), str(group.runs[index].config.training.seed), units.count(test.only_first),
                      units.count(test.only_second), p_text(test.p), format_mean_sd(group.test)])  # fmt: skip
     images = sum(map(sum, best.evaluations[0].confusion))
-    yield "## What the differences mean"
+    yield "## Significance of the differences"
     yield paragraph(
-        f"One run of the setting with the best mean ({best.setting}, seed {best.runs[0].config.training.seed}) against "
-        f"single runs: how many of the {images:,} test images only one of the two has right, and McNemar's exact test "
-        "of these."
+        f"One run of the setting with the best mean ({best.setting}, seed {best.runs[0].config.training.seed}) "
+        f"compared with single runs: how many of the {images:,} test images only one of the two classifies correctly, "
+        "and McNemar's exact test on these counts."
     )
-    yield table(["against", "seed", "only the best", "only the other", "McNemar", "its mean ± sd"], rows, right=5)
+    yield table(["compared with", "seed", "only best right", "only other right", "McNemar", "mean ± sd"], rows, right=5)
     yield paragraph(
-        f"The test is about two models. p < {LEVEL} says that these weights differ on these images, not that the "
-        "settings do: with the next seed it may be otherwise. About settings only the spread over seeds speaks, and "
+        f"The test compares two trained models. p < {LEVEL} means that these two models differ on these images, not "
+        "that the settings do: another seed may give another result. To compare settings, use the spread over seeds. "
         + _seeds(best, others)
     )
     error = sqrt(best.test.mean * (1 - best.test.mean) / images)
     yield paragraph(
-        f"And all of this is about these {images:,} images: as an estimate for other digits, an accuracy of "
+        f"All accuracies are for these {images:,} images. As an estimate for new digits, an accuracy of "
         f"{units.percent(best.test.mean)} has a standard error of {100 * error:.2f} points."
     )
 
@@ -145,8 +150,8 @@ def significance(study: Study) -> Iterator[str]:
 def _seeds(best: Group, others: list[Group]) -> str:
     n = best.test.n
     chance = (
-        f"{n} a setting are few: that all runs of one setting come before all of another has a chance of "
-        f"{units.number(2 / comb(2 * n, n))} where the two are alike."
+        f"{n} seeds per setting are few: even if two settings are equally good, all runs of one beat all runs of the "
+        f"other with probability {units.number(2 / comb(2 * n, n))}."
     )
     if not others:
         return chance
@@ -158,13 +163,13 @@ def _seeds(best: Group, others: list[Group]) -> str:
 def times(study: Study) -> Iterator[str]:
     runs = study.runs
     made = sorted({(plain(run.info.device), run.info.threads) for run in runs})
-    machine = ", ".join(f"{device} with {threads} thread{'s' * (threads != 1)} a run" for device, threads in made)
+    machine = ", ".join(f"{device} with {threads} thread{'s' * (threads != 1)} per run" for device, threads in made)
     each = sorted(run.state.seconds / max(1, run.state.epoch) for run in runs)
     torch = plain(runs[0].info.versions.get("torch", units.UNKNOWN), 20)
-    yield "## How long it took"
+    yield "## Training time"
     yield paragraph(
         f"{units.duration(sum(run.state.seconds for run in runs))} of training in {len(runs)} runs; an epoch took "
         f"{units.duration(each[0])} to {units.duration(each[-1])}, median {units.duration(each[len(each) // 2])} "
-        f"({machine}; torch {torch}). The machine did other work beside: that is the difference between settings whose "
-        "steps cost the same, and the shortest epochs come nearest to what it can do."
+        f"({machine}; torch {torch}). The machine also did other work, which is why settings with equally expensive "
+        "steps differ; the shortest epochs are closest to its real speed."
     )

@@ -1,4 +1,4 @@
-"""The pictures of docs/study.py: tuitrain's own charts, drawn without a terminal, as SVG."""
+"""Draw the charts of the study page as SVG, with tuitrain's own chart widgets."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -29,8 +29,8 @@ MARKERS = ("braille", "•", "×", "+", "o", "^")
 LOG = View(log_y=True)
 
 
-class Stage(App[None]):
-    """An app that only shows some widgets, in the dark theme."""
+class ChartApp(App[None]):
+    """An app that shows only the given widgets, in the dark theme."""
 
     def __init__(self, widgets: Sequence[Widget]) -> None:
         super().__init__()
@@ -43,11 +43,11 @@ class Stage(App[None]):
         yield Horizontal(*self.widgets)
 
 
-Show = Callable[[Stage], None]
+Show = Callable[[ChartApp], None]
 
 
-async def _photograph(path: Path, title: str, widgets: Sequence[Widget], show: Show) -> None:
-    app = Stage(widgets)
+async def _save_screenshot(path: Path, title: str, widgets: Sequence[Widget], show: Show) -> None:
+    app = ChartApp(widgets)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         show(app)
@@ -55,19 +55,19 @@ async def _photograph(path: Path, title: str, widgets: Sequence[Widget], show: S
         path.write_text(app.export_screenshot(title=title, simplify=True), encoding="utf-8")
 
 
-def curves(path: Path, title: str, groups: Sequence[Group], known: Mapping[str, RunMarker]) -> None:
+def curves(path: Path, title: str, groups: Sequence[Group], markers: Mapping[str, RunMarker]) -> None:
     """Draw training loss and accuracy by epoch: mean and standard deviation of each group.
 
-    `known` maps names to their markers, which are the same in all pictures.
+    `markers` maps names to markers, so that a name looks the same in all pictures.
     """
-    drawn = [RunSeries(name, known[name], group.runs) for group in groups for name in [_name(group.setting)]]
+    drawn = [RunSeries(name, markers[name], group.runs) for group in groups for name in [_name(group.setting)]]
     overlays = [_overlay("loss", LOG), _overlay("accuracy", ALL)]
 
-    def show(_: Stage) -> None:
+    def show(_: ChartApp) -> None:
         for overlay in overlays:
             overlay.show(drawn)
 
-    asyncio.run(_photograph(path, title, overlays, show))
+    asyncio.run(_save_screenshot(path, title, overlays, show))
 
 
 def _overlay(column: str, view: View) -> ComparisonCharts:
@@ -89,7 +89,7 @@ def gradients(path: Path, title: str, groups: Sequence[Group]) -> None:
         for group in groups
     ]  # fmt: skip
 
-    def show(app: Stage) -> None:
+    def show(app: ChartApp) -> None:
         for chart, lines, group in zip(charts, curves, groups, strict=True):
             names = group.runs[0].info.layers
             chart.update([
@@ -97,7 +97,7 @@ def gradients(path: Path, title: str, groups: Sequence[Group]) -> None:
                 for number, (name, (x, y)) in enumerate(zip(names, lines, strict=False))
             ])  # fmt: skip
 
-    asyncio.run(_photograph(path, title, charts, show))
+    asyncio.run(_save_screenshot(path, title, charts, show))
 
 
 def _norms(group: Group, layer: int) -> tuple[Sequence[float], Sequence[float]]:
@@ -116,16 +116,16 @@ def make_pictures(study: Study, folder: Path) -> dict[str, str]:
     """Draw all pictures into the folder and return their captions by file name; skip curves of a single group."""
     folder.mkdir(parents=True, exist_ok=True)
     made: dict[str, str] = {}
-    known = assign_markers([_name(group.setting) for group in study.originals])
+    markers = assign_markers([_name(group.setting) for group in study.originals])
     for length, lr in product(study.levels("epochs"), reversed(study.levels("lr"))):
         groups = [group for group in study.originals if group.setting[2:] == (lr, length)]
         if len(groups) > 1:
             title = f"lr {format_value(lr)}, {epochs(int(length))}"
             name = f"study-lr-{format_value(lr)}-epochs-{length}.svg"
-            curves(folder / name, title, groups, known)
-            made[name] = f"Loss and accuracy of training: {title}"
+            curves(folder / name, title, groups, markers)
+            made[name] = f"Training loss and accuracy: {title}"
     if len(groups := study.activations) > 1:
         title = f"{groups[0].setting.optimizer}, lr {format_value(groups[0].setting.lr)}"
         gradients(folder / GRADIENTS, title, groups)
-        made[GRADIENTS] = f"Norm of the gradient, layer by layer: {title}"
+        made[GRADIENTS] = f"Gradient norm by layer: {title}"
     return made

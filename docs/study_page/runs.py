@@ -36,7 +36,7 @@ class Setting(NamedTuple):
 @dataclass(frozen=True)
 class Group:
     """The runs of a setting, by seed. `test` and `train` are accuracies at the end; `seconds` is training time;
-    `first_epoch` is the accuracy on the training images of the first epoch, each before it was learned from."""
+    `first_epoch` is the accuracy on the training images of the first epoch, each measured before its step."""
 
     setting: Setting
     runs: tuple[Follower, ...]
@@ -49,13 +49,13 @@ class Group:
     @property
     def extremes(self) -> tuple[float, float]:
         """The lowest and the highest test accuracy."""
-        accuracies = [one.accuracy for one in self.evaluations]
+        accuracies = [evaluation.accuracy for evaluation in self.evaluations]
         return min(accuracies), max(accuracies)
 
     @property
-    def answers(self) -> list[int]:
+    def predicted_classes(self) -> list[int]:
         """Return the number of classes that each run predicts on the test images."""
-        return [sum(map(any, zip(*one.confusion, strict=True))) for one in self.evaluations]
+        return [sum(map(any, zip(*evaluation.confusion, strict=True))) for evaluation in self.evaluations]
 
     def norms(self, epoch: int) -> list[float]:
         """Return the median gradient norm of each layer over all rows of an epoch and all runs, first layer first."""
@@ -69,7 +69,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Study:
-    """`groups` by setting; `left_out` counts runs that did not end well, or were not tested."""
+    """`groups` by setting; `left_out` counts runs that failed, did not finish or have no test evaluation."""
 
     groups: dict[Setting, Group]
     left_out: int
@@ -96,13 +96,14 @@ class Study:
     @property
     def twins(self) -> dict[Setting, Setting]:
         """Return settings whose models equal those of an earlier setting: the same predictions and loss in each run."""
-        seen: dict[tuple[tuple[bytes, float | None], ...], Setting] = {}
-        found = {}
+        firsts: dict[tuple[tuple[bytes, float | None], ...], Setting] = {}
+        twins = {}
         for setting, group in self.groups.items():
-            known = seen.setdefault(tuple((one.predicted, one.loss) for one in group.evaluations), setting)
-            if known != setting:
-                found[setting] = known
-        return found
+            outcome = tuple((evaluation.predicted, evaluation.loss) for evaluation in group.evaluations)
+            first = firsts.setdefault(outcome, setting)
+            if first != setting:
+                twins[setting] = first
+        return twins
 
     @property
     def originals(self) -> list[Group]:
@@ -113,14 +114,16 @@ class Study:
     @property
     def same_optimizers(self) -> list[tuple[str, str]]:
         """Return pairs of optimizers that produce the same models."""
-        return sorted({(one.optimizer, other.optimizer) for one, other in self.twins.items() if one[1:] == other[1:]})
+        return sorted(
+            {(twin.optimizer, first.optimizer) for twin, first in self.twins.items() if twin[1:] == first[1:]}
+        )
 
     @property
     def activations(self) -> list[Group]:
         """Return one group per activation: first optimizer, highest learning rate, most common number of epochs."""
         lengths = Counter(setting.epochs for setting in self.groups)
         wanted = (self.levels("optimizer")[0], self.levels("lr")[-1], lengths.most_common(1)[0][0])
-        return [group for (one, _, lr, length), group in self.groups.items() if (one, lr, length) == wanted]
+        return [group for (name, _, lr, length), group in self.groups.items() if (name, lr, length) == wanted]
 
 
 def epochs(count: int) -> str:
@@ -130,13 +133,15 @@ def epochs(count: int) -> str:
 def read_study(runs_dir: Path, sweep: str = "") -> Study:
     """Read the study from all runs of the folder, or from those of a sweep. Raises RunError if they are not one
     study."""
-    entries = [one for one in reversed(list_runs(runs_dir)) if not sweep or one.info.parent == sweep]
-    runs = [_read(one.folder) for one in entries if _tested(one)]
+    entries = [entry for entry in reversed(list_runs(runs_dir)) if not sweep or entry.info.parent == sweep]
+    runs = [_read(entry.folder) for entry in entries if _tested(entry)]
     if not runs:
-        raise RunError(f"There is no finished run to study in {plain(runs_dir)}.", "See: tuitrain runs")
+        raise RunError(f"{plain(runs_dir)} contains no finished run with a test evaluation.", "See: tuitrain runs")
     comparison = compare(runs)
-    if more := [key for key in comparison.differing if key not in (*KEYS, SEED)]:
-        raise RunError(f"These runs differ in more than a study shows: {', '.join(more)}.", "Name the sweep.")
+    if extra := [key for key in comparison.differing if key not in (*KEYS, SEED)]:
+        raise RunError(
+            f"These runs differ in settings that the study does not show: {', '.join(extra)}.", "Name one sweep."
+        )
     by_id = {run.folder.id: run for run in runs}
     groups = [_group([by_id[id] for id in group.ids]) for group in comparison.groups]
     order = list(dict.fromkeys(word for group in groups for word in group.setting[:2]))
@@ -159,16 +164,19 @@ def _group(runs: Sequence[Follower]) -> Group:
     runs = sorted(runs, key=lambda run: run.config.training.seed)
     config = runs[0].config
     setting = Setting(config.optimizer.name, config.model.activation, config.optimizer.lr, config.training.epochs)
-    evaluations = [one for run in runs if (one := run.folder.evaluation("test")) is not None]
-    test, seconds = mean_sd(one.accuracy for one in evaluations), mean_sd(run.state.seconds for run in runs)
+    evaluations = [found for run in runs if (found := run.folder.evaluation("test")) is not None]
+    test, seconds = (
+        mean_sd(evaluation.accuracy for evaluation in evaluations),
+        mean_sd(run.state.seconds for run in runs),
+    )
     if test is None or seconds is None or len(evaluations) < len(runs):
-        raise RunError(f"The runs of {setting} are damaged: they were tested, and evaluation/test.json is missing.")
+        raise RunError(f"Damaged runs of {setting}: evaluation/test.json is missing.")
     train = mean_sd(run.state.train.accuracy for run in runs if run.state.train)
     return Group(setting, tuple(runs), tuple(evaluations), test, train, seconds, mean_sd(map(_first_epoch, runs)))
 
 
 def _rows(run: Follower, epoch: int, column: Sequence[float]) -> list[float]:
-    return [value for value, at in zip(column, run.train["epoch"], strict=True) if at == epoch]
+    return [value for value, row_epoch in zip(column, run.train["epoch"], strict=True) if row_epoch == epoch]
 
 
 def _first_epoch(run: Follower) -> float | None:

@@ -35,7 +35,7 @@ def test_the_page_shows_the_numbers_of_the_runs(train: Callable[..., Follower], 
     done = study(tmp_path)
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "study.md").read_text(encoding="utf-8")
-    assert "4 runs, n = 2 seeds a setting. 1 more had not finished" in " ".join(page.split())
+    assert "4 runs, n = 2 seeds per setting. Unfinished runs not included: 1." in " ".join(page.split())
     for optimizer, pair in runs.items():
         accuracies = [100 * run.state.test.accuracy for run in pair if run.state.test]
         result, gradient = rows(page, optimizer)
