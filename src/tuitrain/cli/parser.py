@@ -135,7 +135,7 @@ def _build() -> argparse.ArgumentParser:
     compare.add_argument("names", nargs="+", metavar="RUN", help="at least two runs; the first is the baseline")
     compare.add_argument("--format", choices=["table", "markdown", "csv"], default="table")
     compare.add_argument("--all", action="store_true", help="include settings that do not differ")
-    compare.add_argument("--reach", type=_percentage, metavar="P", help="validation accuracy to reach, in per cent")
+    compare.add_argument("--reach", type=_percentage, metavar="P", help="validation accuracy to reach, in percent")
     evaluate = add("evaluate", shared, machine)
     evaluate.add_argument("name", metavar="RUN", help="id, part of an id, name or folder")
     evaluate.add_argument("--split", choices=["test", "validation"], default="test")

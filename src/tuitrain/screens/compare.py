@@ -204,7 +204,7 @@ class CompareScreen(ComparedRuns):
                 self.redraw()
 
         value = f"{100 * present:.2f}" if present is not None else "90"
-        title = "Validation accuracy to reach, in per cent; empty for what all runs reached"
+        title = "Validation accuracy to reach, in percent; empty for what all runs reached"
         self.post_message(AskValue(title, value, _accuracy, answer))
 
     def action_export(self) -> None:

@@ -140,10 +140,10 @@ def test_an_empty_chart_says_so_in_the_middle() -> None:
         assert picture[4].index("no") == 15
 
 
-def test_fractions_are_labelled_as_per_cent_and_stay_below_one_hundred() -> None:
+def test_fractions_are_labeled_as_percent_and_stay_below_one_hundred() -> None:
     text = draw([Line("a", range(5), [0.91, 0.95, 0.99, 0.999, 1.0], BLUE)], 60, 20, percent=True)
-    assert "100%" in rows(text)[0]
-    assert "102%" not in text.plain
+    assert "100 %" in rows(text)[0]
+    assert "102 %" not in text.plain
 
 
 def test_limits_stand_still_while_a_curve_grows_within_them() -> None:
@@ -170,7 +170,7 @@ def test_one_slow_start_does_not_set_the_limits() -> None:
     lines = [Line("slow", range(40), slow, BLUE), Line("b", range(40), [0.95 + k / 1000 for k in range(40)], BLUE)]
     robust = picture(lines, 60, 20, View(robust=True), percent=True)
     assert robust.cut
-    assert min(float(label.rstrip("%")) for _, label in robust.y_ticks) >= 80
+    assert min(float(label.rstrip(" %")) for _, label in robust.y_ticks) >= 80
     assert not picture(lines, 60, 20, percent=True).cut
 
 

@@ -83,7 +83,7 @@ class Axis:
                 step = max(tick_step(high - low, 2 * max_ticks), smallest)
             values = ticks(low, high, step)
             labels = tick_labels([100 * v for v in values], 100 * step) if percent else tick_labels(values, step)
-        unit = "%" if percent else ""
+        unit = " %" if percent else ""
         return [(self.place(value) or 0.0, label + unit) for value, label in zip(values, labels, strict=True)]
 
     def _powers(self, max_ticks: int) -> list[float]:

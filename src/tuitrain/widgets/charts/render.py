@@ -72,7 +72,7 @@ def draw(
 ) -> Text:
     """Draw a chart with exactly `height` rows of at most `width` cells; any numbers are valid.
 
-    `percent` labels y fractions in per cent. Without `braille` the output is ASCII. `foreground` colors the labels
+    `percent` labels y fractions in percent. Without `braille` the output is ASCII. `foreground` colors the labels
     and `grid` the axes. `empty` is the text without data.
     """
     drawn = picture(lines, width, height, view, percent=percent, braille=braille)

@@ -80,7 +80,7 @@ def _cut(name: str, width: int) -> str:
 
 
 def format_percent(share: float | None) -> str:
-    """Format a fraction in per cent in at most four characters."""
+    """Format a fraction in percent in at most four characters."""
     if share is None:
         return "-"
     return "100" if share >= 0.9995 else "<0.1" if 0 < share < 0.0005 else f"{100 * share:.1f}"

@@ -12,7 +12,7 @@ from tuitrain.widgets.panels.progress_bars import bar
 
 MUTED = "$foreground 60%"
 LABEL, CELL, BAR = 14, 10, 12
-# Opacity in per cent of the strongest cell background that keeps the number readable.
+# Opacity in percent of the strongest cell background that keeps the number readable.
 MAX_OPACITY = 55
 
 
