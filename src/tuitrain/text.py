@@ -10,10 +10,8 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u
 
 
 def plain(text: object, limit: int = 400) -> str:
-    """Return `text` as one line without control characters, at most `limit` characters long.
-
-    The result may still contain markup. Show it by `rich.text.Text`, or in a widget with `markup=False`.
-    """
+    """Return `text` as one line without control characters, at most `limit` characters long. The result may still
+    contain markup. Show it by `rich.text.Text`, or in a widget with `markup=False`."""
     line = str(text)
     if len(line) <= limit and line.isprintable():  # no unsafe character is printable
         return line

@@ -15,11 +15,8 @@ from tuitrain.runs.records import Evaluation, Score
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One row of results.
-
-    `better` is 1 if larger values are better, -1 if smaller ones are, else 0. `text` formats a value and `difference`
-    its distance from the baseline. `noise` is the relative variation between identical runs.
-    """
+    """One row of results. `better` is 1 if larger values are better, -1 if smaller ones are, else 0. `text` formats a
+    value and `difference` its distance from the baseline. `noise` is the relative variation between identical runs."""
 
     key: str
     title: str
@@ -80,10 +77,8 @@ METRICS = (
 
 @dataclass(frozen=True, slots=True)
 class ComparedRun:
-    """A run's settings by dotted key, and its results by metric key.
-
-    Settings are `Changed` if a user changed them during the run, and empty for a damaged run. Unknown results are None.
-    """
+    """A run's settings by dotted key, and its results by metric key. Settings are `Changed` if a user changed them
+    during the run, and empty for a damaged run. Unknown results are None."""
 
     id: str
     name: str
@@ -121,10 +116,8 @@ class Comparison:
 
 
 def compare(runs: Sequence[Follower], baseline: str = "", threshold: float | None = None) -> Comparison:
-    """Compare at least one run. If `baseline` is not the id of a run, the first run is the baseline.
-
-    `threshold` defaults to the highest accuracy that all validated runs reached.
-    """
+    """Compare at least one run. If `baseline` is not the id of a run, the first run is the baseline. `threshold`
+    defaults to the highest accuracy that all validated runs reached."""
     curves = [[value for value in run.evaluations["validation"]["accuracy"] if isfinite(value)] for run in runs]
     threshold = min((max(curve) for curve in curves if curve), default=None) if threshold is None else threshold
     compared = tuple(

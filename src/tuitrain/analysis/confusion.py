@@ -10,10 +10,7 @@ Counts = Sequence[Sequence[int]]
 @dataclass(frozen=True, slots=True)
 class ClassScore:
     """Fractions from 0 to 1, or None if undefined: precision without predictions, recall without samples, F1 without
-    either.
-
-    `support` is the number of samples of the class.
-    """
+    either. `support` is the number of samples of the class."""
 
     precision: float | None
     recall: float | None

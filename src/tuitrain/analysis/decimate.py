@@ -19,10 +19,8 @@ def block_size(size: int, max_points: int = MAX_POINTS) -> int:
 
 
 def reduce(y: Sequence[float], every: int, extremes: bool = False) -> "ReducedCurve":
-    """Replace each block of `every` values by its mean, or with `extremes` by its minimum and maximum.
-
-    Non-finite values leave a gap.
-    """
+    """Replace each block of `every` values by its mean, or with `extremes` by its minimum and maximum. Non-finite
+    values leave a gap."""
     starts, ys = array("q"), array("d")
     for start in range(0, len(y), every):
         values = y[start : start + every]

@@ -32,10 +32,8 @@ class Result(Struct, frozen=True):
 
 
 def results(sweep: Sweep, outcomes: Iterable[Outcome], name: str = "") -> list[Result]:
-    """Return the results of the runs that have ended; unfinished runs would look worse than they are.
-
-    `name` is the metric to show as `score`; by default the sweep's own.
-    """
+    """Return the results of the runs that have ended; unfinished runs would look worse than they are. `name` is the
+    metric to show as `score`; by default the sweep's own."""
     own = sweep.options.metric
     return [
         Result(outcome.job.trial, outcome.values, metric(outcome.state, name or own), metric(outcome.state, own))

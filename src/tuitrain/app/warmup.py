@@ -7,10 +7,8 @@ SCREENS = ("results", "training", "compare", "new_run", "help", "question")
 
 
 def import_screens() -> None:
-    """Import plotext and the screens, then exclude all present objects from garbage collection.
-
-    A full collection would delay a key; these objects live as long as the app.
-    """
+    """Import plotext and the screens, then exclude all present objects from garbage collection. A full collection would
+    delay a key; these objects live as long as the app."""
     import plotext  # noqa: F401
 
     for screen in SCREENS:

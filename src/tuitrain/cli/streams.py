@@ -9,10 +9,8 @@ from tuitrain.errors import OutputError
 
 
 class _Messages(io.TextIOWrapper):
-    """Ignore write errors, as after a lost connection.
-
-    An error would end Textual's writer thread, and the app would wait for that thread forever.
-    """
+    """Ignore write errors, as after a lost connection. An error would end Textual's writer thread, and the app would
+    wait for that thread forever."""
 
     def write(self, text: str) -> int:
         with suppress(OSError):

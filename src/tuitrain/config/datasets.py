@@ -67,10 +67,8 @@ def data_folder(dir: str | None) -> Path:
 
 
 def held_out_counts(counts: Sequence[int], fraction: float) -> list[int]:
-    """Return how many of the `counts` images of each class to hold out, by largest remainder.
-
-    They add up to ceil(fraction * N), except that every class keeps an image.
-    """
+    """Return how many of the `counts` images of each class to hold out, by largest remainder. They add up to
+    ceil(fraction * N), except that every class keeps an image."""
     quotas = [fraction * count for count in counts]
     # fraction * count may miss the integer that it stands for by a rounding error.
     held_out = [math.floor(quota + 1e-9) for quota in quotas]

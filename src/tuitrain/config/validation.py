@@ -23,10 +23,8 @@ def find_setting(key: str) -> Setting:
 
 
 def check_value(setting: Setting | str, value: object) -> Any:
-    """Return `value` converted to the type of `setting`, a Setting or the dotted key of one.
-
-    Raise ConfigError if `value` is not allowed.
-    """
+    """Return `value` converted to the type of `setting`, a Setting or the dotted key of one. Raise ConfigError if
+    `value` is not allowed."""
     if isinstance(setting, str):
         setting = find_setting(setting)
     if setting.optional and (value is None or value in ("none", "")):

@@ -19,9 +19,7 @@ _BOOLEANS = {
 
 def parse_value(setting: Setting | str, text: str) -> Any:
     """Return the value that `text`, from a form or `--set`, means for `setting`, a Setting or the dotted key of one.
-
-    Lists are written `128, 256` or `[128, 256]`. Raise ConfigError if the value is not allowed.
-    """
+    Lists are written `128, 256` or `[128, 256]`. Raise ConfigError if the value is not allowed."""
     if isinstance(setting, str):
         setting = find_setting(setting)
     text = text.strip()
@@ -43,10 +41,8 @@ def _parse_scalar(setting: Setting, text: str) -> object:
 
 
 def build_config(values: Mapping[str, object]) -> Config:
-    """Return a configuration with `values`, by dotted key, and defaults for all other settings.
-
-    Raise ConfigError if a value is not allowed, or if values contradict each other.
-    """
+    """Return a configuration with `values`, by dotted key, and defaults for all other settings. Raise ConfigError if a
+    value is not allowed, or if values contradict each other."""
     tree: dict[str, dict[str, object]] = {}
     for key, value in values.items():
         checked = check_value(key, value)

@@ -15,9 +15,7 @@ def evaluate_checkpoint(
     folder: RunFolder, split: str, which: str, device: str, progress: ProgressCallback
 ) -> Evaluation:
     """Evaluate the checkpoint `which`, last or best, on `split`, and store the result in the folder of an ended run.
-
-    Raise TuitrainError if the run, its data or the checkpoint is missing or invalid.
-    """
+    Raise TuitrainError if the run, its data or the checkpoint is missing or invalid."""
     folder.check_writable()
     check_value("training.device", device)
     with LogCapture():

@@ -28,10 +28,8 @@ def default_path(folder: RunFolder, format: Format) -> Path:
 
 
 def export(folder: RunFolder, format: Format, path: Path, *, checkpoint: str = "last", force: bool = False) -> None:
-    """Export a run to `path`, a folder for tensorboard and a file otherwise, completely or not at all.
-
-    Replace an existing export only with `force`. Raise RunError or ConfigError if the export fails.
-    """
+    """Export a run to `path`, a folder for tensorboard and a file otherwise, completely or not at all. Replace an
+    existing export only with `force`. Raise RunError or ConfigError if the export fails."""
     check_destination(path, format, force=force)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -21,11 +21,8 @@ ProgressCallback = Callable[[str, float | None], None]
 
 
 class RunSpec(Struct, frozen=True, kw_only=True):
-    """A run to create.
-
-    `original` is the text of the user's TOML file, whose comments `config.toml` keeps. An empty `name` or `id` is
-    generated. `parent` is the id of the sweep that the run belongs to.
-    """
+    """A run to create. `original` is the text of the user's TOML file, whose comments `config.toml` keeps. An empty
+    `name` or `id` is generated. `parent` is the id of the sweep that the run belongs to."""
 
     config: Config
     runs_dir: Path

@@ -19,10 +19,8 @@ _active: "LogCapture | None" = None
 
 
 class _RedirectedStream(io.TextIOBase):
-    """A replacement for sys.stdout or sys.stderr that writes to the log, except in the main thread.
-
-    If the main thread itself trains the run, its output goes to the log too.
-    """
+    """A replacement for sys.stdout or sys.stderr that writes to the log, except in the main thread. If the main thread
+    itself trains the run, its output goes to the log too."""
 
     def __init__(self, original: TextIO) -> None:
         self.original = original
@@ -70,10 +68,8 @@ def _flush_c_streams() -> None:
 
 
 class LogCapture:
-    """A context manager that captures output while the calling thread prepares and trains a run.
-
-    Output goes to a temporary file until `redirect_to` names the log. A process can have one active capture.
-    """
+    """A context manager that captures output while the calling thread prepares and trains a run. Output goes to a
+    temporary file until `redirect_to` names the log. A process can have one active capture."""
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()

@@ -10,10 +10,8 @@ LIBRARIES = (("libtorch_global_deps.so", os.RTLD_GLOBAL), ("libtorch_python.so",
 
 
 def load_libraries() -> None:
-    """Load the libraries by ctypes, which releases the GIL; `import torch` would block all threads for a second.
-
-    Do nothing if torch is loaded already, or if the libraries are not found.
-    """
+    """Load the libraries by ctypes, which releases the GIL; `import torch` would block all threads for a second. Do
+    nothing if torch is loaded already, or if the libraries are not found."""
     torch = find_spec("torch") if sys.platform == "linux" and "torch" not in sys.modules else None
     if torch is None or torch.origin is None:
         return

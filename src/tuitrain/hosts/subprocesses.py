@@ -17,10 +17,8 @@ def tuitrain_command(*arguments: str) -> list[str]:
 def start_detached(
     arguments: list[str], log_file: Path, *, stdin: int = subprocess.DEVNULL
 ) -> "subprocess.Popen[bytes]":
-    """Start `tuitrain` in a new session, where neither SIGHUP nor a closed terminal ends it, and log its output.
-
-    Raise RunError if the process cannot be started.
-    """
+    """Start `tuitrain` in a new session, where neither SIGHUP nor a closed terminal ends it, and log its output. Raise
+    RunError if the process cannot be started."""
     try:
         with log_file.open("ab") as log:
             return subprocess.Popen(

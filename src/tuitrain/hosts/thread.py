@@ -71,10 +71,8 @@ class ThreadHost:
         return error
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait up to `timeout` seconds for the thread; return whether it has ended.
-
-        Call this before the program exits: a training thread that outlives the interpreter aborts the process.
-        """
+        """Wait up to `timeout` seconds for the thread; return whether it has ended. Call this before the program exits:
+        a training thread that outlives the interpreter aborts the process."""
         return self.ended.wait(timeout)
 
     def _start_thread(self, target: Callable[[], None], folder: RunFolder | None) -> None:

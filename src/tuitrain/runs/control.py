@@ -24,10 +24,8 @@ ANSWER_SECONDS, READ_INTERVAL = 3.0, 0.05
 
 
 class Command(Struct, frozen=True):
-    """`value` is the new learning rate for `lr`, the new number of epochs for `epochs`, and None otherwise.
-
-    A stopped run records `reason`.
-    """
+    """`value` is the new learning rate for `lr`, the new number of epochs for `epochs`, and None otherwise. A stopped
+    run records `reason`."""
 
     name: CommandName
     time: float
@@ -56,10 +54,8 @@ def send(folder: RunFolder, name: CommandName, value: float | None = None) -> No
 
 
 def accepted(name: CommandName, value: float | None, begun: int) -> Any:
-    """Return the valid setting for a command in `KEYS`. Raises ConfigError if the run must refuse it.
-
-    `begun` is the number of epochs that have started.
-    """
+    """Return the valid setting for a command in `KEYS`. Raises ConfigError if the run must refuse it. `begun` is the
+    number of epochs that have started."""
     key = KEYS[name]
     setting = check_value(key, int(value) if name == "epochs" and value is not None and value % 1 == 0 else value)
     if name == "epochs" and setting < begun:
@@ -70,10 +66,8 @@ def accepted(name: CommandName, value: float | None, begun: int) -> Any:
 
 
 def ask(folder: RunFolder, name: CommandName, value: float, timeout: float = ANSWER_SECONDS) -> Event | None:
-    """Send a command in `KEYS` and return the loop's answer: an event named `refused` or like the command.
-
-    Return None if there is no answer within `timeout` seconds. Raises RunError like `send`.
-    """
+    """Send a command in `KEYS` and return the loop's answer: an event named `refused` or like the command. Return None
+    if there is no answer within `timeout` seconds. Raises RunError like `send`."""
     if not folder.metrics_file.is_file():
         raise RunError(f"{folder.metrics_file.name} is missing.")
     with folder.metrics_file.open("rb") as rows:
@@ -106,9 +100,7 @@ def _user() -> str:
 
 class Inbox:
     """Reads the commands of a run that are appended after the inbox was created, or after byte `since` of the file.
-
-    `put` adds commands of the training process itself: those of signals and of the app when it quits.
-    """
+    `put` adds commands of the training process itself: those of signals and of the app when it quits."""
 
     def __init__(self, folder: RunFolder, since: int | None = None) -> None:
         self._local: deque[Command] = deque()

@@ -14,10 +14,8 @@ from tuitrain.text import plain
 
 
 class ExternalRunInfo(RunInfo, kw_only=True):
-    """`hparams` maps setting keys, or the other tool's own names, to numbers, booleans and strings.
-
-    `curves` contains the number of values of each TensorBoard tag.
-    """
+    """`hparams` maps setting keys, or the other tool's own names, to numbers, booleans and strings. `curves` contains
+    the number of values of each TensorBoard tag."""
 
     hparams: dict[str, Any] = field(default_factory=dict)
     curves: dict[str, int] = field(default_factory=dict)

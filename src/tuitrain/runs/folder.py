@@ -95,20 +95,16 @@ class RunFolder:
         return parse_config(read(self.config_file))
 
     def check_links(self) -> None:
-        """Raise RunError if another tool wrote the run, or if a file that grows is a symbolic link.
-
-        A run folder from elsewhere must not make tuitrain write outside of it.
-        """
+        """Raise RunError if another tool wrote the run, or if a file that grows is a symbolic link. A run folder from
+        elsewhere must not make tuitrain write outside of it."""
         self.check_writable()
         for path in (self.metrics_file, self.control_file, self.log_file):
             if path.is_symlink():
                 raise RunError(f"{path.name} is a symbolic link, but a run only writes to files in its own folder.")
 
     def evaluation(self, split: str, checkpoint: str = "last") -> Evaluation | None:
-        """Return an evaluation, or None if it does not exist.
-
-        Its confusion matrix is square, and all class indices are valid.
-        """
+        """Return an evaluation, or None if it does not exist. Its confusion matrix is square, and all class indices are
+        valid."""
         path = self._evaluation_file(split, checkpoint)
         if not os.path.lexists(path):
             return None

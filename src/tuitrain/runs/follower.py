@@ -31,10 +31,8 @@ _CLOCKS = ("seconds", "time")
 
 
 class Curve:
-    """Columns of numbers with one entry per row; missing and non-finite values are NaN.
-
-    Steps ascend. Times never decrease, even if the clock was set back. `changes` increases with every change.
-    """
+    """Columns of numbers with one entry per row; missing and non-finite values are NaN. Steps ascend. Times never
+    decrease, even if the clock was set back. `changes` increases with every change."""
 
     def __init__(self, *extra: str) -> None:
         self.changes = 0
@@ -94,11 +92,8 @@ class Follower:
     """The content of a run; `poll` reads new content. A damaged run sets `problem` instead of raising."""
 
     def __init__(self, folder: RunFolder, *, brief: bool = False, log_from: int = 0) -> None:
-        """Follow `folder`.
-
-        With `brief`, skip the log, the norms per layer and the epochs of training rows, which take time and memory.
-        `log_from` is the byte offset at which to start reading the log.
-        """
+        """Follow `folder`. With `brief`, skip the log, the norms per layer and the epochs of training rows, which take
+        time and memory. `log_from` is the byte offset at which to start reading the log."""
         self.folder = folder
         self._brief = brief
         self.info = RunInfo(id=folder.id, name=folder.id)
@@ -191,10 +186,8 @@ class Follower:
                 return news
 
     def _tail(self, path: Path, offset: int) -> tuple[list[bytes], int]:
-        """Return the complete lines of one chunk after `offset`, and the offset at which they end.
-
-        An incomplete last line waits for the next call. A line longer than any that tuitrain writes is skipped.
-        """
+        """Return the complete lines of one chunk after `offset`, and the offset at which they end. An incomplete last
+        line waits for the next call. A line longer than any that tuitrain writes is skipped."""
         try:
             if not path.is_file():
                 return [], offset

@@ -14,10 +14,8 @@ SILENCE = 300.0
 
 
 class Process(Struct, frozen=True):
-    """`boot` and `born` distinguish a process from a later one with the same pid, also after a reboot.
-
-    `space` is the pid namespace, such as that of a container; empty if the system has none.
-    """
+    """`boot` and `born` distinguish a process from a later one with the same pid, also after a reboot. `space` is the
+    pid namespace, such as that of a container; empty if the system has none."""
 
     host: str
     boot: str

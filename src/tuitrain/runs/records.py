@@ -106,9 +106,7 @@ class State(Struct, kw_only=True):
 
 class Sample(Struct, frozen=True):
     """A thumbnail of an image of the split: `pixels` has height * width * channels bytes, with 1 or 3 channels.
-
-    `probability` is that of the class `predicted`; `loss` is None if it was not finite or not stored.
-    """
+    `probability` is that of the class `predicted`; `loss` is None if it was not finite or not stored."""
 
     index: Count
     true: Count

@@ -43,10 +43,8 @@ class Evaluated(Struct, frozen=True, tag="evaluation", tag_field="kind", omit_de
 
 
 class Event(Struct, frozen=True, tag="event", tag_field="kind", omit_defaults=True):
-    """An event after `step`: started, paused, resumed, lr, checkpoint, stopped, …
-
-    The rows after a `continued` event replace all earlier rows after its `step`.
-    """
+    """An event after `step`: started, paused, resumed, lr, checkpoint, stopped, … The rows after a `continued` event
+    replace all earlier rows after its `step`."""
 
     name: str
     step: Count

@@ -26,10 +26,8 @@ DETAIL = "| "
 
 
 def default_name(config: Config, runs_dir: Path) -> str:
-    """Return a name such as `mnist-mlp-sgd`, or `mnist-mlp-sgd-2` if the first is in use.
-
-    Looks at the ids of the runs only: reading the names of thousands of runs would take long.
-    """
+    """Return a name such as `mnist-mlp-sgd`, or `mnist-mlp-sgd-2` if the first is in use. Looks at the ids of the runs
+    only: reading the names of thousands of runs would take long."""
     name = _base_name(config)
     pattern = re.compile(rf"\d{{8}}-\d{{6}}-{re.escape(slug(name))}(?:-(\d+))?-[0-9a-f]{{4}}")
     try:
@@ -130,10 +128,8 @@ class RunWriter:
         self.row(Event(name, self.state.step, self.state.epoch, time.time(), detail, value))
 
     def log(self, line: str, *, detail: bool = False) -> None:
-        """Append a line to log.txt; ignore errors, because the run can continue without a log.
-
-        A terminal that follows the run shows the line unless it is a `detail`.
-        """
+        """Append a line to log.txt; ignore errors, because the run can continue without a log. A terminal that follows
+        the run shows the line unless it is a `detail`."""
         try:
             with self.folder.log_file.open("a", encoding="utf-8", errors="replace") as file:
                 file.write(f"{time.strftime('%H:%M:%S')} {DETAIL if detail else ''}{line}\n")

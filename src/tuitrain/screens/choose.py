@@ -22,10 +22,8 @@ class _SearchInput(Input):
 
 
 class ChooseScreen(ModalScreen[tuple[str, ...] | None]):
-    """Show `options`, each (key, name, help); dismiss with the chosen keys, or None on escape.
-
-    With `many`, the user toggles several options; an option with an empty key stands for the empty choice.
-    """
+    """Show `options`, each (key, name, help); dismiss with the chosen keys, or None on escape. With `many`, the user
+    toggles several options; an option with an empty key stands for the empty choice."""
 
     CSS_PATH = "choose.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [

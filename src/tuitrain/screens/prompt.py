@@ -14,10 +14,8 @@ from tuitrain.widgets.terminal.refresh import OverlayScreen
 
 
 class PromptScreen(OverlayScreen[str | None]):
-    """Dismiss with the text if `check` accepts it, that is, raises no TuitrainError; with None on escape.
-
-    If `live`, `check` runs on each change, otherwise only on enter. Typing replaces `value` unless it is `kept`.
-    """
+    """Dismiss with the text if `check` accepts it, that is, raises no TuitrainError; with None on escape. If `live`,
+    `check` runs on each change, otherwise only on enter. Typing replaces `value` unless it is `kept`."""
 
     CSS_PATH = "question.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "cancel", id="prompt.cancel")]

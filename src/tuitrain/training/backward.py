@@ -13,10 +13,8 @@ from tuitrain.training.torch_internals import aten, log_softmax_backward
 
 
 class AutogradBackward:
-    """Backpropagation by autograd: for any model, device and precision.
-
-    Call it once per mini-batch, step the optimizer, then call `zero_grad`.
-    """
+    """Backpropagation by autograd: for any model, device and precision. Call it once per mini-batch, step the
+    optimizer, then call `zero_grad`."""
 
     def __init__(self, setup: Setup) -> None:
         self._model, self._optimizer = setup.model, setup.optimizer

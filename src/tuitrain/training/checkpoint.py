@@ -24,10 +24,8 @@ State = dict[str, Any]
 
 
 def save(path: Path, state: State) -> None:
-    """Write `state`, nested containers of tensors and plain values, to `path`. Raises OSError.
-
-    The file is renamed into place: a crash or power failure leaves either the old checkpoint or the new one.
-    """
+    """Write `state`, nested containers of tensors and plain values, to `path`. Raises OSError. The file is renamed into
+    place: a crash or power failure leaves either the old checkpoint or the new one."""
     tensors: dict[str, Tensor] = {}
     tree = _flatten(state, "", tensors)
     temporary = path.with_name(f".{path.name}.tmp")

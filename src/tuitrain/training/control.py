@@ -36,10 +36,8 @@ class EvaluationAborted(Exception):
 
 
 def preparation_progress(writer: RunWriter, inbox: Inbox, progress: ProgressCallback) -> ProgressCallback:
-    """Wrap `progress` for a preparation that may take hours: update the state, and obey a stop or detach.
-
-    The returned callback raises Stopped and Detached.
-    """
+    """Wrap `progress` for a preparation that may take hours: update the state, and obey a stop or detach. The returned
+    callback raises Stopped and Detached."""
 
     def report(doing: str, fraction: float | None) -> None:
         progress(doing, fraction)
@@ -66,10 +64,8 @@ def refuse(writer: RunWriter, command: Command, reason: str) -> None:
 
 
 class ControlledLoop:
-    """A training loop that applies commands, saves checkpoints and keeps the state on disk up to date.
-
-    `epochs` overrides the number of epochs in the checkpoint and the configuration.
-    """
+    """A training loop that applies commands, saves checkpoints and keeps the state on disk up to date. `epochs`
+    overrides the number of epochs in the checkpoint and the configuration."""
 
     def __init__(self, setup: Setup, writer: RunWriter, inbox: Inbox, epochs: int | None = None) -> None:
         self.setup, self.config, self.writer, self.inbox, self._epochs = setup, setup.config, writer, inbox, epochs
@@ -228,10 +224,8 @@ class ControlledLoop:
         raise NotImplementedError
 
     def _check_finite(self, losses: Sequence[float], last_step: int) -> None:
-        """Raise TrainingError with the first step whose loss is not finite.
-
-        `losses` are those of the latest mini-batches, of which the last belongs to `last_step`.
-        """
+        """Raise TrainingError with the first step whose loss is not finite. `losses` are those of the latest
+        mini-batches, of which the last belongs to `last_step`."""
         bad = next((index for index, loss in enumerate(losses) if not math.isfinite(loss)), None)
         if bad is None:
             return

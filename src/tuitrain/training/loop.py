@@ -45,9 +45,7 @@ class PendingRow(NamedTuple):
 
 class Loop(ControlledLoop):
     """Trains a run from its last checkpoint, or from the beginning, and writes everything that happens to its folder.
-
-    Call `restore`, then `run`.
-    """
+    Call `restore`, then `run`."""
 
     _pending_row: PendingRow | None = None
     # Epoch and step after `restore`.
@@ -67,11 +65,8 @@ class Loop(ControlledLoop):
         return self._restored_at not in (None, (self.progress.epoch, self.progress.step))
 
     def run(self) -> None:
-        """Train to the end.
-
-        Raises Stopped, Detached, TrainingError if the loss is not finite, and whatever torch, the file system or a
-        user's function raises.
-        """
+        """Train to the end. Raises Stopped, Detached, TrainingError if the loss is not finite, and whatever torch, the
+        file system or a user's function raises."""
         self._start()
         while not self._done:
             # A run that was stopped between an epoch's last step and its evaluation has no batch left.

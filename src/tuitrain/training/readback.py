@@ -48,9 +48,7 @@ def record_event() -> torch.cuda.Event:
 
 class QueueLimiter:
     """Keeps the host at most `_MAX_AHEAD` seconds ahead of the device, so that clock and commands stay current.
-
-    Replaying a CUDA graph takes the host microseconds: a thousand steps in the queue may be minutes of computation.
-    """
+    Replaying a CUDA graph takes the host microseconds: a thousand steps in the queue may be minutes of computation."""
 
     def __init__(
         self, record: Callable[[], torch.cuda.Event] = record_event, now: Callable[[], float] = time.monotonic

@@ -67,10 +67,8 @@ def train_run(
 
 
 def restore_run(loop: Loop) -> None:
-    """Restore the loop from the run's last checkpoint, and record what the run is trained with from now on.
-
-    Raises RunError if the checkpoint does not fit.
-    """
+    """Restore the loop from the run's last checkpoint, and record what the run is trained with from now on. Raises
+    RunError if the checkpoint does not fit."""
     writer, info = loop.writer, run_info(loop.setup)
     _record_differences(writer, writer.folder.info(), info)
     loop.restore()
@@ -96,11 +94,8 @@ def _record_differences(writer: RunWriter, before: RunInfo, now: RunInfo) -> Non
 
 
 def record_ending(writer: RunWriter, ending: Ending, loop: Loop | None) -> None:
-    """Write the run's last event, log line and state.
-
-    If a run that had ended fails before it completes a step, its former state is restored and RunError raised. Raises
-    OSError if the state cannot be written.
-    """
+    """Write the run's last event, log line and state. If a run that had ended fails before it completes a step, its
+    former state is restored and RunError raised. Raises OSError if the state cannot be written."""
     status, reason = ending
     if status == "failed" and writer.resumed and not (loop and loop.has_progressed):
         writer.restore_state(reason)

@@ -68,10 +68,8 @@ class Setup:
         return any(isinstance(module, BatchNorm) for module in self.model.modules())
 
     def epoch_order(self, epoch: int) -> Tensor:
-        """Return the shuffled image indices of an epoch, `(images_per_epoch,) int64` on the CPU.
-
-        They depend on the seed and the epoch alone, so a resumed run continues in mid-epoch with a slice.
-        """
+        """Return the shuffled image indices of an epoch, `(images_per_epoch,) int64` on the CPU. They depend on the
+        seed and the epoch alone, so a resumed run continues in mid-epoch with a slice."""
         # A large prime keeps the generator seeds of (seed, epoch) pairs apart.
         generator = torch.Generator().manual_seed((self.config.training.seed * 1_000_003 + epoch) % 2**63)
         return torch.randperm(len(self.dataset.train), generator=generator)[: self.images_per_epoch]

@@ -64,10 +64,8 @@ class MoveToBackground(Message):
 
 
 class ResumeRun(Message):
-    """Resume a run in the background. With `ask`, and for finished runs, ask for the number of epochs first.
-
-    `watch` replaces the present screen by the live screen.
-    """
+    """Resume a run in the background. With `ask`, and for finished runs, ask for the number of epochs first. `watch`
+    replaces the present screen by the live screen."""
 
     def __init__(self, folder: RunFolder, *, ask: bool = False, watch: bool = False) -> None:
         super().__init__()

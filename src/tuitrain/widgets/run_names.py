@@ -11,10 +11,8 @@ _WORDS = re.compile(r"[^-_ /]+[-_ /]*|[-_ /]+")
 
 @lru_cache(maxsize=256)
 def shorten_names(names: tuple[str, ...], room: int) -> tuple[str, ...]:
-    """Return each name in at most `room` cells.
-
-    Drop words that all names share at the start or end, then cut with `…` where most names stay different.
-    """
+    """Return each name in at most `room` cells. Drop words that all names share at the start or end, then cut with `…`
+    where most names stay different."""
     for candidates in (names, _without_shared_words(names)):
         if max(map(cell_len, candidates), default=0) <= room:
             return candidates

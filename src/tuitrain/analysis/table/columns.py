@@ -22,10 +22,8 @@ MAX_CELL = 60
 
 
 class Column(Struct, frozen=True):
-    """`names` are its names in filters, the shortest first; `value` returns None if the run has no value.
-
-    `choices` are all possible values, or empty. `falling` says that sorting starts with the largest value.
-    """
+    """`names` are its names in filters, the shortest first; `value` returns None if the run has no value. `choices` are
+    all possible values, or empty. `falling` says that sorting starts with the largest value."""
 
     key: str
     names: tuple[str, ...]

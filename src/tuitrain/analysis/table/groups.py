@@ -59,10 +59,8 @@ def shared_name(names: list[str]) -> str:
 
 
 def mean_band(curves: Sequence[Points]) -> tuple[list[float], list[float], list[float], list[float]]:
-    """Return x, mean, mean - sd and mean + sd of curves logged at the same steps, up to the end of the shortest.
-
-    x is the mean of the curves' x. A point with a non-finite value is NaN; with a single curve only the band is NaN.
-    """
+    """Return x, mean, mean - sd and mean + sd of curves logged at the same steps, up to the end of the shortest. x is
+    the mean of the curves' x. A point with a non-finite value is NaN; with a single curve only the band is NaN."""
     size = min((min(len(x), len(y)) for x, y in curves), default=0)
     x, mean, low, high = [], [], [], []
     for index in range(size):

@@ -42,10 +42,8 @@ def _rank(value: Any) -> tuple[int, Any]:
 
 
 def parse_sort(text: str) -> tuple[Column, bool]:
-    """Parse `test`, `-test`, `test:desc` or `lr:asc` into a column and whether the order is descending.
-
-    Without a direction, accuracies are descending and everything else ascending. Raises ConfigError.
-    """
+    """Parse `test`, `-test`, `test:desc` or `lr:asc` into a column and whether the order is descending. Without a
+    direction, accuracies are descending and everything else ascending. Raises ConfigError."""
     name, colon, word = text.removeprefix("-").partition(":")
     if colon and (word not in ("asc", "desc") or text.startswith("-")):
         raise ConfigError(f"{plain(text, 40)!r} is not a sort order.", "Write test, -test, test:desc or lr:asc.")
@@ -75,10 +73,8 @@ def differing_settings(entries: Sequence[Entry]) -> list[str]:
 
 
 def default_columns(entries: Sequence[Entry]) -> list[str]:
-    """Return the keys of the default columns, the most important first: settings that differ, and scores.
-
-    One or two runs, or runs that differ only in a path, also get the common settings.
-    """
+    """Return the keys of the default columns, the most important first: settings that differ, and scores. One or two
+    runs, or runs that differ only in a path, also get the common settings."""
     differing = differing_settings(entries)
     paths = [key for key in differing if key in PATHS]
     differing = [key for key in differing if key not in PATHS]

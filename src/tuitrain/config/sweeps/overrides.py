@@ -17,10 +17,8 @@ from tuitrain.text import plain
 
 
 def override_sweep(sweep: Sweep, assignments: Iterable[str], extra: Iterable[Values] = ()) -> Sweep:
-    """Return `sweep` with each `KEY=VALUE` applied and the `extra` trials appended. Raise ConfigError.
-
-    A key may also be `sweep.OPTION`. A setting that is given several values varies; one value makes it constant.
-    """
+    """Return `sweep` with each `KEY=VALUE` applied and the `extra` trials appended. Raise ConfigError. A key may also
+    be `sweep.OPTION`. A setting that is given several values varies; one value makes it constant."""
     base, options, varying = [], [], dict(sweep.values)
     for assignment in assignments:
         key, text = split_assignment(assignment)
@@ -79,10 +77,8 @@ def split_assignments(text: str) -> list[str]:
 
 
 def parse_values(key: str, text: str) -> tuple[Any, ...]:
-    """Return the distinct values in `text`, separated by commas; the lists of a list setting stand in brackets.
-
-    Free text, such as a path, is always one value. Raise ConfigError.
-    """
+    """Return the distinct values in `text`, separated by commas; the lists of a list setting stand in brackets. Free
+    text, such as a path, is always one value. Raise ConfigError."""
     return tuple(dict.fromkeys(parse_value(key, part) for part in _split_values(key, text)))
 
 

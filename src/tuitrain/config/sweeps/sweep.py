@@ -75,11 +75,8 @@ Choices = tuple[Any, ...] | Range
 
 
 class Sweep(Struct, frozen=True, kw_only=True, dict=True):
-    """A base configuration and the trials around it.
-
-    `values` are the choices of each setting that varies. `extra` are additional single trials. `added` are trials
-    added after the sweep was created, by trial number.
-    """
+    """A base configuration and the trials around it. `values` are the choices of each setting that varies. `extra` are
+    additional single trials. `added` are trials added after the sweep was created, by trial number."""
 
     base: Config = Config()
     options: SweepOptions = SweepOptions()
@@ -142,10 +139,8 @@ def sweep_settings() -> dict[str, Setting]:
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Return a short name for each key: `optimizer.lr` as `lr`, `optimizer.name` as `optimizer`.
-
-    Keys whose short names would be equal keep their full name.
-    """
+    """Return a short name for each key: `optimizer.lr` as `lr`, `optimizer.name` as `optimizer`. Keys whose short names
+    would be equal keep their full name."""
     names = {key: key.partition(".")[0] if key.endswith(".name") else key.rpartition(".")[2] for key in keys}
     return {key: name if list(names.values()).count(name) == 1 else key for key, name in names.items()}
 

@@ -73,10 +73,8 @@ def dumps(sweep: Sweep, original: str = "") -> str:
 
 
 def amend(text: str, changes: Mapping[str, object], added: Mapping[int, Values]) -> str:
-    """Return a sweep's TOML with `changes` of its options and `added` trials; comments stay.
-
-    Raise ConfigError if the amended sweep is invalid.
-    """
+    """Return a sweep's TOML with `changes` of its options and `added` trials; comments stay. Raise ConfigError if the
+    amended sweep is invalid."""
     import tomlkit
 
     document = tomlkit.parse(text)

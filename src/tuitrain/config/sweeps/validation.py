@@ -69,10 +69,8 @@ def build_options(values: Mapping[str, object]) -> SweepOptions:
 
 
 def find_option(name: str, *subsections: str) -> Setting:
-    """Return the setting `sweep.NAME`. Raise ConfigError if it is unknown.
-
-    The hint of the error suggests the nearest name among the options and `subsections` of [sweep].
-    """
+    """Return the setting `sweep.NAME`. Raise ConfigError if it is unknown. The hint of the error suggests the nearest
+    name among the options and `subsections` of [sweep]."""
     setting = sweep_settings().get(f"sweep.{name}")
     if setting is None:
         names = [*(key.partition(".")[2] for key in sweep_settings()), *subsections]

@@ -34,10 +34,8 @@ class NetworkSummary(Struct, frozen=True):
 
 
 class Preview(Struct, frozen=True):
-    """The facts about `config` known so far; `final` if no more will follow.
-
-    `problem` is an error message, `key` the dotted key of the setting that causes it.
-    """
+    """The facts about `config` known so far; `final` if no more will follow. `problem` is an error message, `key` the
+    dotted key of the setting that causes it."""
 
     config: Config
     splits: SplitSizes | None = None

@@ -28,10 +28,8 @@ class PreviewProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def request(self, config: Config) -> None:
-        """Request a preview of `config`, unless it was requested last or an earlier answer is outstanding.
-
-        Call this on a timer until `latest` is the preview of `config`.
-        """
+        """Request a preview of `config`, unless it was requested last or an earlier answer is outstanding. Call this on
+        a timer until `latest` is the preview of `config`."""
         is_waiting = self._requested and (self.latest is None or self.latest.config != self._requested)
         if is_waiting or config == self._requested:
             return

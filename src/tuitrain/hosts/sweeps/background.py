@@ -11,11 +11,8 @@ START_TIMEOUT = 60.0
 
 
 def start_sweep_in_background(folder: SweepFolder, parallel: int | None = None) -> None:
-    """Run the sweep in a background process; return when it has started.
-
-    `parallel` is the number of workers per device; None: the sweep's own. Raise RunError if the process cannot be
-    started, or ends at once.
-    """
+    """Run the sweep in a background process; return when it has started. `parallel` is the number of workers per
+    device; None: the sweep's own. Raise RunError if the process cannot be started, or ends at once."""
     arguments = ["sweep", str(folder.path.absolute())]
     arguments += ["--parallel", str(parallel)] if parallel else []
     child = start_detached(arguments, folder.log_file)

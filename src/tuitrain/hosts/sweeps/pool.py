@@ -37,10 +37,8 @@ class _Worker(Struct):
 
 
 class WorkerPool:
-    """The worker processes of one sweep, adapted while it runs to its current options.
-
-    `parallel` replaces the sweep's own number of workers per device. Set `stopping` to end the pool.
-    """
+    """The worker processes of one sweep, adapted while it runs to its current options. `parallel` replaces the sweep's
+    own number of workers per device. Set `stopping` to end the pool."""
 
     def __init__(self, folder: SweepFolder, parallel: int | None = None) -> None:
         self.folder = folder
@@ -117,10 +115,8 @@ class WorkerPool:
                     self.folder.write_record(job, Record(run.id if run else "", problem))
 
     def _stack_size(self, open_count: int) -> int:
-        """Return how many of the open runs a new worker may train stacked, so that all workers get an equal share.
-
-        If a run is about to be given up, return 1: alone, the run that kills its worker is identified.
-        """
+        """Return how many of the open runs a new worker may train stacked, so that all workers get an equal share. If a
+        run is about to be given up, return 1: alone, the run that kills its worker is identified."""
         if any(deaths == MAX_DEATHS - 1 for deaths in self._deaths.values()):
             return 1
         return min(self.folder.sweep().options.stack, -(-open_count // len(self._slots)))

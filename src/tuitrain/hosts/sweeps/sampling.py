@@ -29,10 +29,8 @@ RETRY_INTERVAL = 0.1
 
 
 def sample_values(folder: SweepFolder, trial: int, outcomes: list[Outcome]) -> Values:
-    """Return the values of a trial; sample and store them first if no process has done so yet.
-
-    Raise RunError if no sample is valid, and SweepError if Optuna's storage cannot be used.
-    """
+    """Return the values of a trial; sample and store them first if no process has done so yet. Raise RunError if no
+    sample is valid, and SweepError if Optuna's storage cannot be used."""
     if (values := folder.values(trial)) is None:
         with _sampling_lock(folder):
             if (values := folder.values(trial)) is None:

@@ -45,10 +45,8 @@ class WorkerResources(Struct, frozen=True):
 
 
 class Worker:
-    """Trains open jobs of a sweep until none is left, `stop` is called, or the time `until` has come.
-
-    Trains up to `stack` jobs at once if they can be stacked.
-    """
+    """Trains open jobs of a sweep until none is left, `stop` is called, or the time `until` has come. Trains up to
+    `stack` jobs at once if they can be stacked."""
 
     def __init__(
         self, folder: SweepFolder, resources: WorkerResources, until: float | None = None, stack: int = 1

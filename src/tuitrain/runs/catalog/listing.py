@@ -59,19 +59,15 @@ def list_runs(runs_dir: Path) -> list[Entry]:
 
 
 def all_folders(runs_dir: Path, visited: list[Path] | None = None) -> list[RunFolder]:
-    """Return the folders of tuitrain's runs, then those of other tools, each newest first.
-
-    Adds the folders in which a new run would appear to `visited`. Raises RunError if `runs_dir` cannot be read.
-    """
+    """Return the folders of tuitrain's runs, then those of other tools, each newest first. Adds the folders in which a
+    new run would appear to `visited`. Raises RunError if `runs_dir` cannot be read."""
     own = list(folders(runs_dir))
     return [*own, *event_folders(runs_dir, [] if visited is None else visited, {folder.id for folder in own})]
 
 
 def find(runs_dir: Path, wanted: str) -> RunFolder:
-    """Return the run with this id, beginning or end of an id, name or path.
-
-    Raises RunError unless exactly one run matches.
-    """
+    """Return the run with this id, beginning or end of an id, name or path. Raises RunError unless exactly one run
+    matches."""
     path = Path(wanted)
     if len(path.parts) > 1 or path.is_absolute():
         if any(os.path.isfile(path / name) for name in ("run.json", "state.json")):  # noqa: PTH113

@@ -11,9 +11,7 @@ from tuitrain.runs.files import replace
 
 class View(Struct):
     """`columns` contains column keys; empty means automatic. `sort` is a column key; empty means newest first.
-
-    `grouped` shows runs that differ only in their seed as one row.
-    """
+    `grouped` shows runs that differ only in their seed as one row."""
 
     columns: tuple[str, ...] = ()
     sort: str = ""

@@ -49,10 +49,8 @@ def list_sweeps(runs_dir: Path) -> Iterator[SweepFolder]:
 
 
 def find_sweep(runs_dir: Path, wanted: str) -> SweepFolder:
-    """Return the sweep with this id, beginning or end of an id, name or path.
-
-    Raises RunError unless exactly one sweep matches.
-    """
+    """Return the sweep with this id, beginning or end of an id, name or path. Raises RunError unless exactly one sweep
+    matches."""
     path = Path(wanted)
     if (path / "sweep.toml").is_file():
         return SweepFolder(path.absolute())

@@ -14,10 +14,8 @@ from tuitrain.runs.sweeps.records import Job
 
 
 def claim_job(sweep: SweepFolder, job: Job) -> None:
-    """Make this process the owner of the job.
-
-    Raises OwnedError if another process owns it, and RunError if the owner file cannot be written.
-    """
+    """Make this process the owner of the job. Raises OwnedError if another process owns it, and RunError if the owner
+    file cannot be written."""
     owner.claim_file(_owner_file(sweep, job.key), lambda: _heartbeat(sweep, job))
 
 

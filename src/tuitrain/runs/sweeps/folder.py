@@ -63,11 +63,8 @@ class SweepFolder:
         return self._sweep[1]
 
     def extend(self, changes: Mapping[str, Any] | None = None, add: Sequence[Values] = ()) -> None:
-        """Change some of the `CHANGEABLE_OPTIONS` and add trials.
-
-        Raises ConfigError if a change is not allowed, such as fewer trials, and RunError if sweep.toml cannot be
-        written.
-        """
+        """Change some of the `CHANGEABLE_OPTIONS` and add trials. Raises ConfigError if a change is not allowed, such
+        as fewer trials, and RunError if sweep.toml cannot be written."""
         sweep, changes = self.sweep(), changes or {}
         for name, value in changes.items():
             _refuse_change(sweep, name, value)

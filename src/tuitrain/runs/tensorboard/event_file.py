@@ -49,11 +49,8 @@ class _Template(NamedTuple):
 
 
 class EventFile:
-    """Reads one event file; `poll` appends new values to `series`, by tag.
-
-    `problem` describes damage; readable values are kept. `plugin(name, content)` receives the data of plugins such as
-    hparams.
-    """
+    """Reads one event file; `poll` appends new values to `series`, by tag. `problem` describes damage; readable values
+    are kept. `plugin(name, content)` receives the data of plugins such as hparams."""
 
     def __init__(self, path: Path, series: dict[str, Series], plugin: Callable[[str, bytes], None]) -> None:
         self.path, self.series, self._plugin = path, series, plugin

@@ -103,9 +103,7 @@ def start_key(path: Path) -> str:
 
 def event_folders(root: Path, visited: list[Path], own: Collection[str] = ()) -> list[EventFolder]:
     """Return the runs of other tools in and below `root`, newest first, and add all searched folders to `visited`.
-
-    Skips unreadable folders, and folders in `root` whose names are in `own`.
-    """
+    Skips unreadable folders, and folders in `root` whose names are in `own`."""
     found = sorted(_walk(root, 0, visited, own), key=start_key, reverse=True)
     return [EventFolder(path, plain(path.relative_to(root).as_posix()) if path != root else "") for path in found]
 

@@ -23,9 +23,8 @@ _HOST = re.compile(r"tfevents\.\d+\.(.+?)(?:\.\d+)*(?:\.v2)?$")
 
 
 class EventFollower(Follower):
-    """Follows event files. The run counts as running while its newest value is younger than `SILENCE` seconds,
-    unless the tool recorded its end.
-    """
+    """Follows event files. The run counts as running while its newest value is younger than `SILENCE` seconds, unless
+    the tool recorded its end."""
 
     def __init__(self, folder: RunFolder, *, brief: bool = False) -> None:
         super().__init__(folder, brief=brief)

@@ -19,9 +19,7 @@ LARGEST_FILE = 2**20
 
 def session(content: bytes) -> tuple[dict[str, Any], int | None]:
     """Return the hparams in an HParamsPluginData message, and its session status: 1 success, 2 failure, None unknown.
-
-    Raises ValueError if the message is invalid.
-    """
+    Raises ValueError if the message is invalid."""
     found: dict[str, Any] = {}
     ended = None
     for number, wire, begin, end in fields(content, 0, len(content)):
@@ -59,10 +57,8 @@ def _text(content: bytes) -> str:
 
 
 def from_yaml(path: Path) -> dict[str, Any]:
-    """Return numbers, booleans and strings by name, nested names joined by slashes; empty if the file is not YAML.
-
-    YAML tags never create objects.
-    """
+    """Return numbers, booleans and strings by name, nested names joined by slashes; empty if the file is not YAML. YAML
+    tags never create objects."""
     import yaml
 
     try:

@@ -11,10 +11,8 @@ from tuitrain.text import plain
 
 
 class Reader:
-    """Reads the event files of a run into `series`, by part and tag, and its hparams into `settings`.
-
-    `ended` is the session status of `hparams.session`, or None. `problems` describes damaged files.
-    """
+    """Reads the event files of a run into `series`, by part and tag, and its hparams into `settings`. `ended` is the
+    session status of `hparams.session`, or None. `problems` describes damaged files."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -47,10 +45,8 @@ class Reader:
         return max((file.last for file in self._files.values()), default=0.0)
 
     def poll(self, deadline: float) -> bool:
-        """Read until `deadline` (of time.monotonic); return whether there is more to read.
-
-        Raises OSError if the folder cannot be read.
-        """
+        """Read until `deadline` (of time.monotonic); return whether there is more to read. Raises OSError if the folder
+        cannot be read."""
         self._find()
         for file in list(self._files.values()):
             try:

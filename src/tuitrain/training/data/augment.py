@@ -12,10 +12,7 @@ Change = Callable[[Tensor], Tensor]
 
 def augmentation(names: Sequence[str], dataset: str) -> Change | None:
     """Return one function that applies all `names`, or None if there are none; `auto` selects those usual for
-    `dataset`.
-
-    It takes and gives (N, C, H, W) floats and draws from the global generator of their device.
-    """
+    `dataset`. It takes and gives (N, C, H, W) floats and draws from the global generator of their device."""
     auto = DATASETS[dataset].augment if dataset in DATASETS else ("flip", "crop")
     chosen = {name for given in names for name in (auto if given == "auto" else (given,))}
     changes = [change for name, change in _CHANGES.items() if name in chosen]

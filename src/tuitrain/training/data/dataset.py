@@ -13,9 +13,7 @@ Progress = Callable[[str, float | None], None]
 @dataclass(frozen=True)
 class Dataset:
     """`mean` and `std` are those of the training split per channel, of pixels in [0, 1]; 0 and 1 without normalization.
-
-    `validation` is None if nothing is held out; `notes` are sentences the user should see.
-    """
+    `validation` is None if nothing is held out; `notes` are sentences the user should see."""
 
     name: str
     shape: tuple[int, int, int]

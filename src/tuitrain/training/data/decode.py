@@ -21,9 +21,7 @@ class ImageError(Exception):
 @dataclass(frozen=True)
 class ImageReader:
     """Read a file as (C, size, size) uint8: rotated upright, center crop, resized; `mode` is L (grayscale) or RGB.
-
-    Raises ImageError.
-    """
+    Raises ImageError."""
 
     size: int
     mode: str

@@ -23,10 +23,8 @@ _FAILURES = (OSError, RuntimeError, EOFError, http.client.HTTPException, tarfile
 def complete(
     name: str, source: Any, root: Path, files: Sequence[str], archives: Sequence[str], progress: Progress
 ) -> None:
-    """Download the missing `files` to `root`; unpack `archives` that exist instead of downloading them.
-
-    `source` is torchvision's class, or a function that calls it. Raises DataError if the download fails.
-    """
+    """Download the missing `files` to `root`; unpack `archives` that exist instead of downloading them. `source` is
+    torchvision's class, or a function that calls it. Raises DataError if the download fails."""
     missing = [file for file in files if not (root / file).is_file()]
     if not missing:
         return

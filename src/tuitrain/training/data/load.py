@@ -15,10 +15,8 @@ def _quiet(doing: str, fraction: float | None) -> None: ...
 
 
 def load(config: Data, seed: int, device: torch.device, progress: Progress = _quiet) -> Dataset:
-    """Load the data set of `config` to `device`, split with `seed`; does not use the global random generators.
-
-    Raises DataError.
-    """
+    """Load the data set of `config` to `device`, split with `seed`; does not use the global random generators. Raises
+    DataError."""
     if config.dataset == "image-folder":
         return image_folder.load(config, seed, device, progress)
     train, test, white = standard.read(config.dataset, config.dir, progress)

@@ -15,10 +15,8 @@ from tuitrain.training.data.stratify import stratified
 
 
 class SharedSplit:
-    """The split with the indices `rows` (N,) int64 into shared images, normalized per batch.
-
-    The pixels of `whole` are in [0, 1]; with `normalize` None, batches are not normalized.
-    """
+    """The split with the indices `rows` (N,) int64 into shared images, normalized per batch. The pixels of `whole` are
+    in [0, 1]; with `normalize` None, batches are not normalized."""
 
     def __init__(self, whole: MemorySplit, rows: Tensor, normalize: Normalizer | None) -> None:
         self.whole, self.rows, self.normalize = whole, rows.to(whole.labels.device), normalize
@@ -59,10 +57,8 @@ class SharedBatches:
 
 
 class Shared:
-    """Loads the data set of several runs like `load`, but reads it only once. Raises DataError.
-
-    All runs must have the same configuration and device.
-    """
+    """Loads the data set of several runs like `load`, but reads it only once. Raises DataError. All runs must have the
+    same configuration and device."""
 
     def __init__(self) -> None:
         self._images: _SharedImages | None = None

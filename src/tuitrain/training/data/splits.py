@@ -28,10 +28,8 @@ class Split(Protocol):
     def __len__(self) -> int: ...
 
     def batches(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield normalized images (n, C, H, W) float32 and labels (n,) int64, both on the device.
-
-        `order` contains the row indices, (M,) int64 on the CPU or the device. n is `size`, or less in the last batch.
-        """
+        """Yield normalized images (n, C, H, W) float32 and labels (n,) int64, both on the device. `order` contains the
+        row indices, (M,) int64 on the CPU or the device. n is `size`, or less in the last batch."""
         ...
 
 
@@ -70,10 +68,8 @@ class MemorySplit:
 
 
 class StreamedSplit:
-    """A split whose images are read from files when needed, in one iteration at a time.
-
-    `unreadable` gathers the rows whose images could not be read and were replaced by the next image that could.
-    """
+    """A split whose images are read from files when needed, in one iteration at a time. `unreadable` gathers the rows
+    whose images could not be read and were replaced by the next image that could."""
 
     def __init__(
         self,

@@ -9,9 +9,7 @@ from tuitrain.config.datasets import held_out_counts
 
 def stratified(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
     """Return the rows to keep and the held-out rows, (n,) int64 on the CPU, ascending, the same on every machine.
-
-    ceil(fraction * N) rows are held out, shared among the classes by largest remainder; every class keeps a row.
-    """
+    ceil(fraction * N) rows are held out, shared among the classes by largest remainder; every class keeps a row."""
     classes = labels.cpu().numpy()
     counts = np.bincount(classes)
     members = np.split(np.argsort(classes, kind="stable"), np.cumsum(counts)[:-1])

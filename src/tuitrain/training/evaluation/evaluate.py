@@ -49,10 +49,8 @@ def evaluate(
     autocast: Callable[[], AbstractContextManager[object]],
     heartbeat: Callable[[], None] = lambda: None,
 ) -> Result:
-    """Evaluate `model` in eval mode on images of `shape` (C, H, W), then restore its mode.
-
-    Calls `heartbeat` after every batch, which may raise to abort.
-    """
+    """Evaluate `model` in eval mode on images of `shape` (C, H, W), then restore its mode. Calls `heartbeat` after
+    every batch, which may raise to abort."""
     was_training = model.training
     model.eval()
     batches: list[tuple[Tensor, ...]] = []

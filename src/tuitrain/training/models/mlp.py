@@ -10,10 +10,8 @@ from tuitrain.training.models.activation import activation
 
 
 class MLP(nn.Module):
-    """Linear, batch normalization, activation and dropout for each hidden width, then a linear head.
-
-    Weights have PyTorch's default initialization. Without hidden layers, the network is softmax regression.
-    """
+    """Linear, batch normalization, activation and dropout for each hidden width, then a linear head. Weights have
+    PyTorch's default initialization. Without hidden layers, the network is softmax regression."""
 
     def __init__(self, config: Model, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()

@@ -23,10 +23,8 @@ def build_optimizer(config: schema.Optimizer, model: nn.Module) -> optim.Optimiz
 
 
 def build_elementwise(config: schema.Optimizer, parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
-    """Return an optimizer whose update of each weight does not depend on the shape of its tensor.
-
-    Such an optimizer may step stacked parameters. The name muon gives AdamW, which steps Muon's remaining parameters.
-    """
+    """Return an optimizer whose update of each weight does not depend on the shape of its tensor. Such an optimizer may
+    step stacked parameters. The name muon gives AdamW, which steps Muon's remaining parameters."""
     params = list(parameters)
     common: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
     adam = common | {"betas": (config.beta1, config.beta2)}

@@ -9,10 +9,8 @@ Layers = Sequence[tuple[str, list[nn.Parameter]]]
 
 
 def layer_gradient_norms(layers: Layers) -> Tensor:
-    """Return the L2 norm of each layer's gradient `(L,) float32` on the device, without synchronizing.
-
-    A parameter without a gradient counts as zero.
-    """
+    """Return the L2 norm of each layer's gradient `(L,) float32` on the device, without synchronizing. A parameter
+    without a gradient counts as zero."""
     return torch.stack([_norm(parameters) for _, parameters in layers]) if layers else torch.zeros(0)
 
 

@@ -12,9 +12,7 @@ from tuitrain.training.stacking.network import StackedMLP, StackedOptimizer
 
 class StackedGraphStep:
     """The step that `net` and `optimizer` take eagerly, captured as a CUDA graph; it adds its results to `metrics`.
-
-    `shape` is (R, N): the number of runs and the batch size. The constructor raises whatever the capture raises.
-    """
+    `shape` is (R, N): the number of runs and the batch size. The constructor raises whatever the capture raises."""
 
     def __init__(
         self,
@@ -37,10 +35,7 @@ class StackedGraphStep:
 
     def __call__(self, indices: Tensor) -> None:
         """Queue a step on the images at `indices`, (R, N) int64, with the current learning rate of each run's
-        optimizer.
-
-        Does not wait for the device.
-        """
+        optimizer. Does not wait for the device."""
         self._optimizer.set_lrs()
         self.indices.copy_(indices)
         self._replay()

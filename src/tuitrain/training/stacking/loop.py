@@ -28,10 +28,8 @@ from tuitrain.training.stacking.network import StackedMLP, StackedOptimizer
 def group_training(
     runs: Sequence[tuple[RunWriter, Inbox]], on_end: Callable[[RunFolder, State], None]
 ) -> InterleavedTraining:
-    """Return interleaved training on the CPU and stacked training on a GPU: the faster way on each.
-
-    All runs have the same `stacking_key`. Raises ConfigError if their device does not exist.
-    """
+    """Return interleaved training on the CPU and stacked training on a GPU: the faster way on each. All runs have the
+    same `stacking_key`. Raises ConfigError if their device does not exist."""
     writer, _ = runs[0]
     on_cpu = devices.choose_device(writer.folder.config().training.device).type == "cpu"
     return (InterleavedTraining if on_cpu else StackedTraining)(runs, on_end)

@@ -15,9 +15,7 @@ from tuitrain.training.run import Ending
 
 class Member(Loop):
     """A loop that takes its own steps in `train_turn`, or lets a stack take them with `next_indices` and `begin_step`.
-
-    Everything else, such as rows, evaluation, checkpoints and commands, is that of a run trained alone.
-    """
+    Everything else, such as rows, evaluation, checkpoints and commands, is that of a run trained alone."""
 
     _pause_command: Command | None = None
     # The remaining steps of the current epoch.

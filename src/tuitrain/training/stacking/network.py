@@ -31,10 +31,8 @@ class StackedMLP:
         self._ones = torch.ones(len(models), device=self.parameters[0].device)
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the gradients of one mini-batch per run, `images` (R, N, C, H, W) and `labels` (R, N).
-
-        Return the mean losses (R,) and the logits (R, N, K), both detached.
-        """
+        """Compute the gradients of one mini-batch per run, `images` (R, N, C, H, W) and `labels` (R, N). Return the
+        mean losses (R,) and the logits (R, N, K), both detached."""
         values = images.flatten(2)
         pairs = list(zip(self.parameters[::2], self.parameters[1::2], strict=True))
         for layer, (weight, bias) in enumerate(pairs):
@@ -64,11 +62,8 @@ class StackedMLP:
 
 
 class _Linear(torch.autograd.Function):
-    """A linear layer of R networks, (R, N, in) to (R, N, out).
-
-    The backward pass writes the gradients of weight and bias in place, in the layout of the weights. Autograd would
-    allocate them at every step, transposed.
-    """
+    """A linear layer of R networks, (R, N, in) to (R, N, out). The backward pass writes the gradients of weight and
+    bias in place, in the layout of the weights. Autograd would allocate them at every step, transposed."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, weight: nn.Parameter, bias: nn.Parameter) -> Tensor:
@@ -92,10 +87,8 @@ def _stack(parameters: Sequence[nn.Parameter]) -> nn.Parameter:
 
 
 class StackedOptimizer:
-    """The optimizers of `setups` as one; neighbors with equal `keys` take their steps in one call.
-
-    Runs with equal keys always have the same optimizer settings and learning rate.
-    """
+    """The optimizers of `setups` as one; neighbors with equal `keys` take their steps in one call. Runs with equal keys
+    always have the same optimizer settings and learning rate."""
 
     def __init__(self, setups: Sequence[Setup], net: StackedMLP, keys: Sequence[object]) -> None:
         self._parts: list[_Part] = []

@@ -21,11 +21,8 @@ _COLORED = re.compile(r"(?:\x1b\[38;2;(\d+);(\d+);(\d+)m)?([^\x1b]+)(?:\x1b\[0m)
 
 @dataclass(frozen=True)
 class Trace:
-    """A line scaled to the unit square, which is the visible area.
-
-    `runs` are sequences of consecutive points, possibly outside; `strokes` are the visible parts of the lines through
-    them.
-    """
+    """A line scaled to the unit square, which is the visible area. `runs` are sequences of consecutive points, possibly
+    outside; `strokes` are the visible parts of the lines through them."""
 
     line: Line
     runs: list[Run]

@@ -25,10 +25,8 @@ class Entry(NamedTuple):
 
 
 def legend(entries: Sequence[Entry], width: int, max_rows: int) -> list[Text]:
-    """Arrange the entries in as few rows as possible, at least one.
-
-    Names are shortened if necessary. If `max_rows` rows are not enough, the last entry counts the missing ones: "+3".
-    """
+    """Arrange the entries in as few rows as possible, at least one. Names are shortened if necessary. If `max_rows`
+    rows are not enough, the last entry counts the missing ones: "+3"."""
     for rows in range(1, max_rows + 1):
         for room in _name_widths(entries, width, rows, COMFORTABLE_NAME if rows < max_rows else MIN_NAME):
             lines = _wrap(_entry_texts(entries, room, align=rows > 1), Text(), width)

@@ -14,10 +14,8 @@ _LEFT, _RIGHT = (
 
 
 def rasterize(strokes: Iterable[Run], width: int, height: int) -> list[int]:
-    """Draw lines through points of the unit square with ascending x (Bresenham 1965).
-
-    Return one integer per column of dots, whose bits are the rows from the bottom up.
-    """
+    """Draw lines through points of the unit square with ascending x (Bresenham 1965). Return one integer per column of
+    dots, whose bits are the rows from the bottom up."""
     columns = [0] * width
     for stroke in strokes:
         points = [(int((width - 1) * x + 0.5), int((height - 1) * y + 0.5)) for x, y in stroke]

@@ -25,11 +25,8 @@ from tuitrain.widgets.terminal.colors import GREY, RGB
 
 @dataclass(frozen=True)
 class View:
-    """The visible part of a chart; None means the limits of the data.
-
-    `robust` excludes outliers from the y limits. `extremes` draws the extremes of points that share a column, not the
-    mean.
-    """
+    """The visible part of a chart; None means the limits of the data. `robust` excludes outliers from the y limits.
+    `extremes` draws the extremes of points that share a column, not the mean."""
 
     log_y: bool = False
     smooth: float = 0.0
@@ -92,10 +89,8 @@ def picture(
     seconds: bool = False,
     braille: bool = True,
 ) -> "Picture":
-    """Draw the curves without marks, the slow part of `draw`; cache the result while only marks move.
-
-    `top` are the indices of the lines drawn last. `seconds` labels x as times.
-    """
+    """Draw the curves without marks, the slow part of `draw`; cache the result while only marks move. `top` are the
+    indices of the lines drawn last. `seconds` labels x as times."""
     if width < 1 or height < 1:
         return Picture(width, height)
     bottom = 2 if height >= 7 else 1 if height >= 4 else 0

@@ -24,11 +24,8 @@ MARKS, LABEL, VALUE = 3, 17, 18
 
 
 class Field(Widget):
-    """A line with a bar if focused, a dot if changed, label, value and note.
-
-    `text` is the content, valid or not. A field without a `setting` accepts any text. Keys do not change a `locked`
-    field.
-    """
+    """A line with a bar if focused, a dot if changed, label, value and note. `text` is the content, valid or not. A
+    field without a `setting` accepts any text. Keys do not change a `locked` field."""
 
     DEFAULT_CSS = """
     Field { height: 1; color: $foreground; }

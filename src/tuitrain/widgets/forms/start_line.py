@@ -18,10 +18,8 @@ BAR = 24
 
 
 class StartLine(Static):
-    """Start one run or sweep at a time; `tick` polls the start and posts Started or Failed.
-
-    The start is `preparing` in this app, where it can be cancelled, or `waiting` for a background process.
-    """
+    """Start one run or sweep at a time; `tick` polls the start and posts Started or Failed. The start is `preparing` in
+    this app, where it can be cancelled, or `waiting` for a background process."""
 
     class Started(Message):
         def __init__(self, folder: RunFolder | SweepFolder) -> None:

@@ -118,10 +118,8 @@ def health_line(run: Follower, width: int) -> Content:
 
 
 def _best(state: State) -> tuple[str, ...]:
-    """Describe the best epoch: the criterion, its value unless it is the latest, and the epoch.
-
-    The criterion is the lowest loss, or the highest accuracy for another tool's run without losses.
-    """
+    """Describe the best epoch: the criterion, its value unless it is the latest, and the epoch. The criterion is the
+    lowest loss, or the highest accuracy for another tool's run without losses."""
     if state.best is None:
         return ()
     best = state.best.validation

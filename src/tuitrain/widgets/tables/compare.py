@@ -109,10 +109,8 @@ class CompareTable(Widget):
         return Text("\n", no_wrap=True, end="").join(lines)
 
     def _columns(self) -> tuple[int, int, int]:
-        """Return the width of labels, the width of columns and the number of visible columns.
-
-        Prefer all columns, without differences and with short labels if necessary.
-        """
+        """Return the width of labels, the width of columns and the number of visible columns. Prefer all columns,
+        without differences and with short labels if necessary."""
         narrowest = max(MIN_WIDTH, self._min_column)
         widest = max(self._max_cell, *(head.text(head.name).cell_len for head in self._heads))
         for limit in (LABEL, SHORT_LABEL):

@@ -34,11 +34,8 @@ def rows(
     show_all: bool = False,
     cursor: tuple[str, Mapping[str, str]] = ("", {}),
 ) -> list[TableRow]:
-    """Return the rows for columns of run ids, the baseline's column first.
-
-    `tests` are the tests against the baseline by run id. `cursor` is a title and the values at the charts' cursor, by
-    the id of each column's first run.
-    """
+    """Return the rows for columns of run ids, the baseline's column first. `tests` are the tests against the baseline
+    by run id. `cursor` is a title and the values at the charts' cursor, by the id of each column's first run."""
     title, values = cursor
     table = [TableRow("settings" if show_all else "settings that differ")]
     keys = comparison.keys if show_all else comparison.differing

@@ -68,10 +68,8 @@ class Cells:
         self._touched = set(range(self.size.height))
 
     def take_changes(self) -> str:
-        """Return the output that updates the terminal, and assume that it is written.
-
-        It resets the style and leaves the cursor at an unspecified position.
-        """
+        """Return the output that updates the terminal, and assume that it is written. It resets the style and leaves
+        the cursor at an unspecified position."""
         out: list[str] = []
         pen = _PLAIN
         for y in sorted(self._touched):

@@ -25,10 +25,8 @@ class Key(NamedTuple):
 
 
 class FittingFooter(Widget):
-    """If space is short, drop the keys declared last, those of charts first; the help lists all.
-
-    Textual's Footer creates new widgets whenever the available keys change, which is slower.
-    """
+    """If space is short, drop the keys declared last, those of charts first; the help lists all. Textual's Footer
+    creates new widgets whenever the available keys change, which is slower."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"footer--key", "footer--description"}
     DEFAULT_CSS = """

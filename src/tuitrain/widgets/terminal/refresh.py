@@ -24,10 +24,8 @@ class OverlayScreen(ModalScreen[ScreenResultType]):
 
 
 class PollingScreen(Screen[None]):
-    """A screen that calls `tick` when shown, then at intervals that grow with the time and bytes of a redraw.
-
-    It pauses while another screen covers it, unless that is an `OverlayScreen`.
-    """
+    """A screen that calls `tick` when shown, then at intervals that grow with the time and bytes of a redraw. It pauses
+    while another screen covers it, unless that is an `OverlayScreen`."""
 
     _timer: Timer | None = None
     _shown = False
@@ -41,10 +39,8 @@ class PollingScreen(Screen[None]):
         raise NotImplementedError
 
     def skip_redraw(self, behind: bool) -> bool:
-        """Return whether this tick should leave drawing to the next one, which follows at once.
-
-        A tick calls this after reading; `behind` says that it has not read everything yet.
-        """
+        """Return whether this tick should leave drawing to the next one, which follows at once. A tick calls this after
+        reading; `behind` says that it has not read everything yet."""
         self._behind, now = behind, perf_counter()
         if behind and now - self._drawn_at < CATCH_UP_REDRAW:
             return True
