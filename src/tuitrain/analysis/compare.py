@@ -100,14 +100,12 @@ class Comparison:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The keys of all settings."""
         return tuple(dict.fromkeys(key for run in self.runs for key in run.settings))
 
     def run(self, id: str) -> ComparedRun:
         return next(run for run in self.runs if run.id == id)
 
     def delta(self, run: ComparedRun, key: str) -> float | None:
-        """Return the difference from the baseline; None for the baseline itself, and if either value is unknown."""
         value, reference = run.metrics[key], self.run(self.baseline).metrics[key]
         return None if run.id == self.baseline or value is None or reference is None else value - reference
 
@@ -199,13 +197,3 @@ def class_gains(first: Evaluation, second: Evaluation) -> list[ClassGain]:
         if one.recall is not None and other.recall is not None and one.recall != other.recall
     ]
     return sorted(gains, key=lambda gain: -abs(gain.gain))
-
-
-def confusion_difference(first: Evaluation, second: Evaluation) -> list[list[int]]:
-    """Subtract the first confusion matrix from the second; empty if the class names differ."""
-    if first.classes != second.classes:
-        return []
-    return [
-        [after - before for before, after in zip(one, other, strict=True)]
-        for one, other in zip(first.confusion, second.confusion, strict=True)
-    ]

@@ -22,7 +22,6 @@ Tests = list[dict[str, Any]]
 
 
 def setting_keys(comparison: Comparison, *, everything: bool) -> Sequence[str]:
-    """Return the keys of the settings to write."""
     return comparison.keys if everything else comparison.differing
 
 

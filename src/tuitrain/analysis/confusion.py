@@ -29,12 +29,10 @@ class Confusion:
 
 
 def accuracy(counts: Counts) -> float | None:
-    """Return the fraction on the diagonal, or None without samples."""
     return _ratio(sum(row[index] for index, row in enumerate(counts)), sum(map(sum, counts)))
 
 
 def class_scores(counts: Counts) -> list[ClassScore]:
-    """Return one score per class."""
     predicted = [sum(column) for column in zip(*counts, strict=True)]
     scores = []
     for index, row in enumerate(counts):

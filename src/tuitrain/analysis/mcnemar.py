@@ -27,7 +27,6 @@ class McNemar:
 
     @property
     def gain(self) -> int:
-        """How many more images the second model classifies correctly."""
         return self.only_second - self.only_first
 
 
@@ -65,7 +64,6 @@ def mcnemar(first: Evaluation, second: Evaluation) -> McNemar:
 
 
 def _correct(evaluation: Evaluation) -> list[bool]:
-    """Return whether each image is classified correctly."""
     true, predicted = array("H", evaluation.true), array("H", evaluation.predicted)
     if sys.byteorder == "big":
         true.byteswap()

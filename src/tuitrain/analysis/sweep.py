@@ -122,7 +122,6 @@ def describe_values(values: dict[str, Any]) -> str:
 
 
 def metric_title(name: str) -> str:
-    """Return the title of a metric as in the runs table: `best val`, `train loss`."""
     split, _, quantity = name.partition(".")
     return TITLES[split] + (" loss" if quantity == "loss" else "")
 
@@ -164,7 +163,6 @@ def _epochs(sweep: Sweep, outcome: Outcome) -> int:
 
 
 def _fraction_done(outcome: Outcome) -> float:
-    """Return the completed fraction of a run; a run that ended early counts as complete."""
     if outcome.done:
         return 1.0
     return min(1.0, outcome.state.step / outcome.state.steps) if outcome.state and outcome.state.steps else 0.0

@@ -137,7 +137,6 @@ def tick_seconds(span: float, max_ticks: int) -> float:
 
 
 def ticks(low: float, high: float, step: float) -> list[float]:
-    """Return the multiples of `step` from `low` to `high`."""
     return [k * step for k in range(ceil(low / step - 1e-6), floor(high / step + 1e-6) + 1)]
 
 

@@ -18,13 +18,11 @@ _CONTROLS = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document to stdout."""
     text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
     sys.stdout.write(_CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n")
 
 
 def print_message(line: str) -> None:
-    """Print a line to stderr."""
     sys.stderr.write(line + "\n")
 
 

@@ -44,7 +44,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def report_background_run(folder: RunFolder, json: bool) -> int:
-    """Print the id of a run that trains in the background."""
     print_message(f"The run trains in the background. Watch it: tuitrain attach {plain(folder.id)}")
     if json:
         print_json({"run": folder.id, "path": str(folder.path), "status": "queued"})

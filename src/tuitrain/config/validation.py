@@ -48,7 +48,6 @@ def check_value(setting: Setting | str, value: object) -> Any:
 
 
 def not_allowed(setting: Setting, value: object) -> ConfigError:
-    """Return the error that names the setting, the wrong value and the allowed values."""
     words = [value] if isinstance(value, str) else value if isinstance(value, (list, tuple)) else []
     unknown = [word for word in words if isinstance(word, str) and word not in setting.choices]
     hint = did_you_mean(unknown[0], setting.choices) if unknown and setting.choices else ""

@@ -30,7 +30,6 @@ def start_detached(
 
 
 def last_line(log_file: Path) -> str:
-    """Return the last line of a log, or an empty string if the log is empty or cannot be read."""
     try:
         lines = log_file.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -39,5 +39,4 @@ def at_start(value: Any) -> Any:
 
 
 def present(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the current values of the changed settings."""
     return {key: value.now for key, value in settings.items() if isinstance(value, Changed)}

@@ -162,7 +162,6 @@ class RunWriter:
             overwrite(self.folder.state_file, encode_pretty(self.state))
 
     def restore_state(self, reason: str) -> None:
-        """Restore the state from before a failed attempt to resume the run, and record the reason."""
         self.log(f"not resumed: {reason}", detail=True)
         # Without a process, an active status reads as interrupted, which it was before.
         self.state = msgspec.structs.replace(self._previous, process=None, not_continued=reason)

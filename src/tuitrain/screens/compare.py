@@ -101,7 +101,6 @@ class CompareScreen(ComparedRuns):
         return self.query_one(ComparisonCharts).prepare_next()
 
     def redraw(self) -> None:
-        """Compare again and draw everything."""
         self._drawn_at = monotonic()
         if not self.runs or not self.is_mounted:
             return

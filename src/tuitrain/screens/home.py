@@ -262,6 +262,5 @@ def _unchanged(new: Sequence[Entry], old: Sequence[Entry]) -> bool:
 
 
 def _abbreviate(path: Path) -> str:
-    """Replace the user's home directory by `~`."""
     absolute, home = path.absolute(), Path.home()
     return plain(f"~/{absolute.relative_to(home)}" if absolute.is_relative_to(home) else absolute)

@@ -36,7 +36,6 @@ class HomeView(RunActions):
         self.draw()
 
     def view_action_available(self, action: str) -> bool | None:
-        """Return whether an action of this class is available; None for other actions."""
         state = self.table_state
         if action in ("filter", "sort", "columns", "group"):
             return bool(state.runs)
@@ -113,6 +112,5 @@ class HomeView(RunActions):
 
 
 def _option(key: str) -> tuple[str, str, str]:
-    """Return a column as an option of a choice: key, title, help."""
     column = columns()[key]
     return key, column.title, f"{key}: {column.help}" if "." in key else column.help

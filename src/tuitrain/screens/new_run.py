@@ -241,7 +241,6 @@ class NewRunScreen(NewRunFiles):
     # Progress of the start and the preview
 
     def tick(self) -> None:
-        """Poll the start and the preview."""
         if not self.is_current:
             return
         config = self.result.config

@@ -84,7 +84,6 @@ class RunActions(PollingScreen):
         self._deletions = []
 
     def run_action_available(self, action: str) -> bool | None:
-        """Return whether an action of this class is available; None for other actions."""
         run = self.selected
         if action in SINGLE_RUN_ONLY and isinstance(run, GroupRow):
             return False

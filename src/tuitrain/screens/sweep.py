@@ -92,7 +92,6 @@ class SweepScreen(SweepActions):
 
     @property
     def wide(self) -> bool:
-        """Whether the screen has room for all pages at once."""
         return self.size.width >= 100 and self.size.height >= 30
 
     def on_resize(self) -> None:

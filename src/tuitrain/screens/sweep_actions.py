@@ -45,7 +45,6 @@ class SweepActions(PollingScreen):
         raise NotImplementedError
 
     def possible(self, action: str) -> bool | None:
-        """Return whether an action is available; None if it is not one of these actions."""
         if action == "pause":
             return self.status == "running"
         if action == "go_on":

@@ -106,7 +106,6 @@ class TrainingScreen(PollingScreen):
         self._refusals = len(refusals)
 
     def _show_page(self) -> None:
-        """Draw the visible page only."""
         current = self.query_one(ContentSwitcher).current or ""
         self._visited_pages.add(current)
         if current == "log":

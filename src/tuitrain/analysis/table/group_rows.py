@@ -21,7 +21,6 @@ class GroupRow(Entry, frozen=True):
 
 
 def members(entry: Entry) -> tuple[Entry, ...]:
-    """Return the runs of a row."""
     return entry.runs if isinstance(entry, GroupRow) else (entry,)
 
 

@@ -147,6 +147,5 @@ class TableState:
 
 
 def _select(ids: Sequence[str], runs: Iterable[Entry]) -> list[Entry]:
-    """Return the runs with these ids, in the order of the ids."""
     by_id = {run.folder.id: run for run in runs} if ids else {}
     return [by_id[id] for id in ids if id in by_id]

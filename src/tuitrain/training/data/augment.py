@@ -34,7 +34,6 @@ def shift(images: Tensor) -> Tensor:
 
 
 def flip(images: Tensor) -> Tensor:
-    """Flip each image horizontally with probability 0.5."""
     chosen = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
     return torch.where(chosen, images.flip(3), images)
 

@@ -128,7 +128,6 @@ def _files(folder: Path, classes: tuple[str, ...]) -> Files:
 
 
 def _folders(folder: Path) -> list[str]:
-    """Return the sorted names of the visible folders in `folder`."""
     try:
         return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     except FileNotFoundError:

@@ -190,7 +190,6 @@ def _unreadable_note(unreadable: list[str]) -> Iterator[str]:
 
 
 def _absence_notes(classes: tuple[str, ...], splits: dict[str, Split]) -> Iterator[str]:
-    """Return notes about classes without images in a split."""
     for name, split in splits.items():
         counts = torch.bincount(split.labels.cpu(), minlength=len(classes)).tolist()
         absent = [plain(label, 40) for label, count in zip(classes, counts, strict=True) if not count]

@@ -64,7 +64,6 @@ def build(config: Model, shape: tuple[int, int, int], classes: int) -> nn.Module
 
 
 def _size(name: str, height: int, width: int) -> tuple[int, int]:
-    """Return the height and width of the network's input."""
     min_size = _MIN_SIZES.get(name, _DEFAULT_MIN_SIZE)
     side = max(height, width, min_size)
     if name == "vit_b_16":
@@ -77,7 +76,6 @@ def _size(name: str, height: int, width: int) -> tuple[int, int]:
 
 
 def _round_up(side: int, divisor: int) -> int:
-    """Round `side` up to a multiple of `divisor`."""
     return -(-side // divisor) * divisor
 
 

@@ -44,7 +44,6 @@ class Axis:
 
     @property
     def _values(self) -> tuple[float, float]:
-        """The values at the ends."""
         return (10**self.low, 10**self.high) if self.log else (self.low, self.high)
 
     @property

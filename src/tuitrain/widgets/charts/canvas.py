@@ -111,7 +111,6 @@ def _plotext() -> Any:
 
 
 def _plot(cells: Mapping[tuple[int, int], Cell], width: int, height: int) -> list[Row]:
-    """Place cells, by column and row from the bottom, on rows."""
     plotext = _plotext()
     plotext.clear_data()
     plotext.plotsize(width, height)

@@ -101,7 +101,6 @@ class Chart(Viewport):
         self.update_subtitle()
 
     def values(self) -> list[float | None]:
-        """Return the value of each line at the cursor, or None."""
         return [None if self.cursor is None else self._value(line, self.cursor) for line in self.lines]
 
     def watch_view(self) -> None:

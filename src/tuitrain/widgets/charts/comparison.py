@@ -5,22 +5,19 @@ from dataclasses import replace
 from itertools import product
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container
 
 from tuitrain.analysis.decimate import block_size, reduce
 from tuitrain.analysis.table.groups import Points, mean_band
 from tuitrain.runs.follower import Follower
 from tuitrain.widgets.charts.chart import Chart
+from tuitrain.widgets.charts.group import ChartGroup, chart_bindings
 from tuitrain.widgets.charts.line import Line
 from tuitrain.widgets.charts.render import View
 from tuitrain.widgets.charts.series import (
-    AXES,
     METRICS,
     CurveMetric,
     RunSeries,
-    XAxis,
     cache_key,
     x_formatter,
     x_values,
@@ -35,24 +32,14 @@ BAND_OPACITY = 0.45
 MAX_BANDS = 64
 
 
-class ComparisonCharts(Container, can_focus=True):
+class ComparisonCharts(ChartGroup):
     """One or several charts with a common view and cursor; `metric` is the index of the first one in METRICS."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("m", "metric(1)", "metric", tooltip="Next metric: accuracy, loss, learning rate, …"),
-        Binding("x", "axis", "axis", tooltip="Change the x axis: steps, epochs, seconds, wall time"),
-        Binding("g", "log", "log", tooltip="Log-scale y axis"),
+        *chart_bindings(log="log"),
         Binding("O", "robust", tooltip="Include or exclude outliers in the y limits", show=False),
         Binding("e", "extremes", tooltip="Show extremes or means of points that share a column", show=False),
-        Binding("plus,equals_sign", "smooth(1)", "smooth", key_display="+", tooltip="Smooth more", show=False),
-        Binding("minus", "smooth(-1)", key_display="-", tooltip="Smooth less", show=False),
-        Binding("left,h", "cursor(-1)", tooltip="Move the cursor left, to read values", show=False),
-        Binding("right,l", "cursor(1)", tooltip="Move the cursor right", show=False),
-        Binding("i", "zoom(2.0)", tooltip="Zoom in at the cursor", show=False),
-        Binding("o", "zoom(0.5)", tooltip="Zoom out", show=False),
-        Binding("left_square_bracket", "pan(-0.25)", key_display="[", tooltip="Pan left", show=False),
-        Binding("right_square_bracket", "pan(0.25)", key_display="]", tooltip="Pan right", show=False),
-        Binding("0", "reset", tooltip="Reset zoom and cursor", show=False),
     ]
     DEFAULT_CSS = """
     ComparisonCharts { layout: grid; grid-size: 1; height: 1fr; width: 1fr; }
@@ -61,36 +48,30 @@ class ComparisonCharts(Container, can_focus=True):
     def __init__(self, changed: Callable[[], None] = lambda: None, *, id: str | None = None) -> None:
         """`changed` is called after a change of metric, axis or cursor. A message would arrive one frame after the
         curves."""
-        super().__init__(id=id)
+        super().__init__([Chart(home=View(robust=True)) for _ in range(GRID)], "epoch", id=id)
         self.changed = changed
-        self.charts = [Chart(home=View(robust=True)) for _ in range(GRID)]
         for chart in self.charts[1:]:
-            chart.reducer = self.charts[0].reducer
+            chart.reducer = self.first.reducer
         self.metric = 0
-        self.axis: XAxis = "epoch"
         self._grid_shown = False
         self._series: Sequence[RunSeries] = ()
         self._top = ""
         self._bands: dict[object, tuple[list[float], ...]] = {}
 
-    def compose(self) -> ComposeResult:
-        yield from self.charts
-
     def on_mount(self) -> None:
         self._update_labels()
-        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
 
-    def on_resize(self) -> None:
-        self._arrange()
+    @property
+    def first(self) -> Chart:
+        return self.charts[0]
 
     def show(self, series: Sequence[RunSeries], top: str = "") -> None:
         """Draw the series, the one with the id `top` above the others."""
         self._series, self._top = series, top
-        self._draw()
+        self.redraw()
 
     @property
     def shown_metrics(self) -> list[CurveMetric]:
-        """The metrics of the visible charts."""
         return [METRICS[(self.metric + offset) % len(METRICS)] for offset in range(self._count)]
 
     @property
@@ -116,20 +97,20 @@ class ComparisonCharts(Container, can_focus=True):
     def _grid_columns(self) -> int:
         return 2 if self._grid_shown and self.size.width >= 2 * MIN_WIDTH else 1
 
-    def _arrange(self) -> None:
+    def arrange_charts(self) -> None:
         if self.styles.grid_size_columns != self._grid_columns:
             self.styles.grid_size_columns = self._grid_columns
         for index, chart in enumerate(self.charts):
             if chart.display != (index < self._count):
                 chart.display = index < self._count
         self._update_labels()
-        self._draw()
+        self.redraw()
 
     def _update_labels(self) -> None:
         for chart, metric in zip(self.charts, self.shown_metrics, strict=False):
             chart.set_labels(metric.title, self.axis, x_formatter(self.axis), metric.text, metric.percent)
 
-    def _draw(self) -> None:
+    def redraw(self) -> None:
         if not self.is_mounted:
             return
         for chart, metric in zip(self.charts, self.shown_metrics, strict=False):
@@ -185,61 +166,38 @@ class ComparisonCharts(Container, can_focus=True):
     def action_metric(self, steps: int) -> None:
         self.metric = (self.metric + steps) % len(METRICS)
         self._update_labels()
-        self._draw()
+        self.redraw()
         self.changed()
 
     def action_grid(self) -> None:
         self._grid_shown = not self._grid_shown
-        self._arrange()
+        self.arrange_charts()
         if self._grid_shown and self._count == 1:
             self.notify("No room for a second chart: enlarge this one with z", timeout=3)
 
-    def action_axis(self) -> None:
-        self.axis = AXES[(AXES.index(self.axis) + 1) % len(AXES)]
+    def update_axis(self) -> None:
         for chart in self.charts:
             chart.view, chart.cursor = replace(chart.view, x_from=None, x_to=None), None
         self._update_labels()
-        self._draw()
+
+    def action_axis(self) -> None:
+        super().action_axis()
+        self.changed()
+
+    def apply(self, change: Callable[[Chart], None]) -> None:
+        change(self.first)
+        for chart in self.charts[1:]:
+            chart.view, chart.cursor = self.first.view, self.first.cursor
         self.changed()
 
     def action_log(self) -> None:
-        self.charts[0].toggle_log()
-        self._share_view()
+        self.apply(lambda chart: chart.toggle_log())
 
     def action_robust(self) -> None:
-        self.charts[0].toggle_robust()
-        self._share_view()
+        self.apply(lambda chart: chart.toggle_robust())
 
     def action_extremes(self) -> None:
-        self.charts[0].toggle_extremes()
-        self._share_view()
-
-    def action_smooth(self, steps: int) -> None:
-        self.charts[0].change_smoothing(steps)
-        self._share_view()
-
-    def action_cursor(self, columns: int) -> None:
-        self.charts[0].move_cursor(columns)
-        self._share_view()
-        self.changed()
-
-    def action_zoom(self, factor: float) -> None:
-        self.charts[0].zoom(factor)
-        self._share_view()
-
-    def action_pan(self, fraction: float) -> None:
-        self.charts[0].pan(fraction)
-        self._share_view()
-
-    def action_reset(self) -> None:
-        self.charts[0].reset()
-        self._share_view()
-        self.changed()
-
-    def _share_view(self) -> None:
-        """Copy view and cursor of the first chart to the others."""
-        for chart in self.charts[1:]:
-            chart.view, chart.cursor = self.charts[0].view, self.charts[0].cursor
+        self.apply(lambda chart: chart.toggle_extremes())
 
 
 def _blend(background: RGB, color: RGB, opacity: float) -> RGB:

@@ -68,7 +68,6 @@ def _entry_texts(entries: Sequence[Entry], room: int, *, align: bool = False) ->
 
 
 def _wrap(texts: Sequence[Text], start: Text, width: int) -> list[Text]:
-    """Wrap the texts into as few lines as possible."""
     lines = [start.copy()]
     for text in texts:
         gap = Text(" " * GAP if lines[-1] else "")

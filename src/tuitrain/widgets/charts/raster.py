@@ -45,7 +45,6 @@ def braille_cells(columns: list[int]) -> Iterator[tuple[int, int, str]]:
 
 
 def character_cells(columns: list[int], character: str) -> Iterator[tuple[int, int, str]]:
-    """Yield column, row from the bottom, and `character` for each dot."""
     for column, rest in enumerate(columns):
         for row in range(rest.bit_length()):
             if rest >> row & 1:
@@ -53,7 +52,6 @@ def character_cells(columns: list[int], character: str) -> Iterator[tuple[int, i
 
 
 def clip_to_square(run: Run) -> list[Run]:
-    """Return the parts of a line inside the unit square."""
     inside = [0 <= x <= 1 and 0 <= y <= 1 for x, y in run]
     parts: list[Run] = []
     for index, (start, stop) in enumerate(pairwise(run)):

@@ -49,7 +49,6 @@ def x_axis(lines: Sequence[Line], view: View) -> Axis | None:
 
 
 def smoothed(line: Line, view: View) -> Sequence[float]:
-    """Return the y values to draw."""
     return smooth(line.y, view.smooth**line.every) if view.smooth > 0 else line.y
 
 
@@ -130,7 +129,6 @@ class Picture:
     cut: bool = False
 
     def with_top(self, top: Sequence[int]) -> "Picture":
-        """Return a copy with the lines `top` drawn above the others."""
         if self.canvas is None:
             return self
         canvas = self.canvas.copy()
@@ -198,7 +196,6 @@ def _runs(curve: Sequence[Segment], across: Axis, along: Axis) -> list[Run]:
 
 
 def _add_y_axis(canvas: Canvas, ticks: Sequence[tuple[float, str]], left: int, foreground: RGB, grid: RGB) -> list[Row]:
-    """Return the rows of the canvas with the y axis, `left` cells wide."""
     if not left:
         return canvas.rows
     labels = {canvas.cell((0.0, position))[1]: label for position, label in ticks if 0 <= position <= 1}
@@ -216,7 +213,6 @@ def _add_y_axis(canvas: Canvas, ticks: Sequence[tuple[float, str]], left: int, f
 def _x_axis_rows(
     canvas: Canvas, ticks: Sequence[tuple[float, str]], left: int, x_label: str, foreground: RGB, grid: RGB
 ) -> list[Row]:
-    """Return the row of the x axis and the row of its labels."""
     corner, dash, tick = ("└", "─", "┬") if canvas.braille else ("+", "-", "+")
     axis = [" "] * max(left - 1, 0) + [corner] * (left > 0) + [dash] * canvas.width
     labels = [" "] * (left + canvas.width)
@@ -237,7 +233,6 @@ def _x_axis_rows(
 
 
 def _centered(message: str, width: int, height: int, color: RGB) -> list[Row]:
-    """Center a short text."""
     text = Text(plain(message))
     text.truncate(width, overflow="ellipsis")
     rows: list[Row] = [[] for _ in range(height)]

@@ -1,19 +1,19 @@
 """Pairs of charts of one run: loss and accuracy, gradient norms and learning rate."""
 
 from bisect import bisect_right
+from collections.abc import Callable
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container
 
 from tuitrain.analysis import units
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.rows import Event
 from tuitrain.widgets.charts.chart import Chart
+from tuitrain.widgets.charts.group import ChartGroup, chart_bindings
 from tuitrain.widgets.charts.line import Line, Mark
 from tuitrain.widgets.charts.render import View
-from tuitrain.widgets.charts.series import AXES, XAxis, cache_key, metric_curve, start_time, x_formatter, x_values
+from tuitrain.widgets.charts.series import cache_key, metric_curve, start_time, x_formatter, x_values
 from tuitrain.widgets.terminal.colors import RGB, theme_color
 
 # The width from which both charts are shown side by side.
@@ -22,65 +22,37 @@ PAIR = 72
 EVENT_LABELS = {"lr": "lr", "drop": "lr", "paused": "paused", "continued": "resumed", "epochs": "epochs"}
 
 
-class ChartPair(Container, can_focus=True):
+class ChartPair(ChartGroup):
     """Two charts with a common x axis and cursor; `z` shows one of them alone."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("z", "turn", "zoom", tooltip="Show the first chart, the second, or both", id="chart.turn"),
-        Binding(
-            "x",
-            "axis",
-            "axis",
-            tooltip="Change the x axis: steps, epochs, seconds, wall time",
-            id="chart.axis",
-        ),
-        Binding("g", "log", "log scale", tooltip="Log-scale y axis", id="chart.log"),
-        Binding("plus,equals_sign", "smooth(1)", "smooth", key_display="+", tooltip="Smooth more", id="chart.smooth"),
-        Binding("minus", "smooth(-1)", key_display="-", tooltip="Smooth less", show=False),
-        Binding("left,h", "cursor(-1)", tooltip="Move the cursor left, to read values", show=False),
-        Binding("right,l", "cursor(1)", tooltip="Move the cursor right", show=False),
-        Binding("i", "zoom(2.0)", "closer", tooltip="Zoom in at the cursor", id="chart.closer"),
-        Binding("o", "zoom(0.5)", tooltip="Zoom out", show=False),
-        Binding("left_square_bracket", "pan(-0.25)", key_display="[", tooltip="Pan left", show=False),
-        Binding("right_square_bracket", "pan(0.25)", key_display="]", tooltip="Pan right", show=False),
-        Binding("0", "reset", tooltip="Reset zoom and cursor", show=False),
+        *chart_bindings(log="log scale", smooth="smooth", zoom="closer"),
     ]
     DEFAULT_CSS = """
     ChartPair { layout: horizontal; height: 1fr; }
     """
 
     def __init__(self, first: Chart, second: Chart, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.charts = (first, second)
-        self.axis: XAxis = "step"
+        super().__init__((first, second), "step", id=id)
         self._single: int | None = None
         self._run: Follower | None = None
 
-    def compose(self) -> ComposeResult:
-        yield from self.charts
-
-    def on_mount(self) -> None:
-        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
-
-    def on_resize(self) -> None:
-        self._arrange()
-
-    def _arrange(self) -> None:
+    def arrange_charts(self) -> None:
         single = self._single if self._single is not None or self.size.width >= PAIR else 0
         for index, chart in enumerate(self.charts):
             chart.display = single is None or single == index
 
     def show(self, run: Follower) -> None:
         self._run = run
-        self._draw()
+        self.redraw()
 
-    def _draw(self) -> None:
+    def redraw(self) -> None:
         if self._run is not None:
             for chart, lines in zip(self.charts, self.lines(self._run), strict=True):
                 chart.update(lines, self._marks(self._run))
 
     def lines(self, run: Follower) -> tuple[list[Line], list[Line]]:
-        """Return the lines of each chart."""
         raise NotImplementedError
 
     def _color(self, number: int) -> RGB:
@@ -111,44 +83,24 @@ class ChartPair(Container, can_focus=True):
         order = (None, 0, 1) if self.size.width >= PAIR else (0, 1)
         present = self._single if self._single in order else order[0]
         self._single = order[(order.index(present) + 1) % len(order)]
-        self._arrange()
+        self.arrange_charts()
 
-    def action_axis(self) -> None:
-        self.axis = AXES[(AXES.index(self.axis) + 1) % len(AXES)]
+    def update_axis(self) -> None:
         for chart in self.charts:
-            chart.x_label = self.axis
-            chart.x_format = x_formatter(self.axis)
+            chart.x_label, chart.x_format = self.axis, x_formatter(self.axis)
             chart.reset()
             chart.update_subtitle()
-        self._draw()
-
-    def action_log(self) -> None:
-        self._visible[0].toggle_log()
 
     @property
-    def _visible(self) -> list[Chart]:
-        return [chart for chart in self.charts if chart.display]
+    def first(self) -> Chart:
+        return next(chart for chart in self.charts if chart.display)
 
-    def action_smooth(self, steps: int) -> None:
+    def apply(self, change: Callable[[Chart], None]) -> None:
         for chart in self.charts:
-            chart.change_smoothing(steps)
+            change(chart)
 
-    def action_cursor(self, columns: int) -> None:
-        self._visible[0].move_cursor(columns)
-        for chart in self.charts:
-            chart.cursor = self._visible[0].cursor
-
-    def action_zoom(self, factor: float) -> None:
-        for chart in self.charts:
-            chart.zoom(factor)
-
-    def action_pan(self, fraction: float) -> None:
-        for chart in self.charts:
-            chart.pan(fraction)
-
-    def action_reset(self) -> None:
-        for chart in self.charts:
-            chart.reset()
+    def action_log(self) -> None:
+        self.first.toggle_log()
 
 
 class LossAccuracyCharts(ChartPair):

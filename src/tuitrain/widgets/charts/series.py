@@ -74,7 +74,6 @@ class RunSeries:
 
     @property
     def id(self) -> str:
-        """The id of the first run."""
         return self.ids[0]
 
     @property
@@ -83,7 +82,6 @@ class RunSeries:
 
 
 def x_values(axis: XAxis, run: Follower, curve: Curve) -> Sequence[float]:
-    """Return the x of each row."""
     if axis == "epoch":
         return ScaledSequence(curve.step, unit=max(1, run.state.steps_per_epoch))
     if axis == "wall time":

@@ -37,7 +37,6 @@ class Viewport(Widget):
         self.view = replace(self.view, log_y=not self.view.log_y)
 
     def change_smoothing(self, levels: int = 1) -> None:
-        """Increase or decrease the smoothing by `levels` of SMOOTHING."""
         level = bisect_right(SMOOTHING, self.view.smooth) - 1
         self.view = replace(self.view, smooth=SMOOTHING[min(max(level + levels, 0), len(SMOOTHING) - 1)])
 

@@ -87,7 +87,6 @@ def format_percent(share: float | None) -> str:
 
 
 def format_count(count: int) -> str:
-    """Format a count in at most nine characters."""
     return str(count) if count < 10**9 else f"{count:.1e}"
 
 

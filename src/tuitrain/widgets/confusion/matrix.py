@@ -97,7 +97,6 @@ class ConfusionMatrix(ScrollView, can_focus=True):
 
     @property
     def pair(self) -> tuple[int, int] | None:
-        """The true and predicted class under the cursor, or None without classes."""
         return (self._order[self._row], self._order[self._column]) if self._order else None
 
     def show(self, counts: Sequence[Sequence[int]], classes: Sequence[str]) -> None:
@@ -117,13 +116,11 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         self._sort_classes(pair or self._initial_pair())
 
     def show_recalls(self, shown: bool) -> None:
-        """Show or hide the column of recalls."""
         if self.recalls != shown:
             self.recalls = shown
             self._update_layout()
 
     def select(self, true: int, predicted: int) -> None:
-        """Move the cursor to a pair of classes, if it exists."""
         if self.pair != (true, predicted) and max(true, predicted) < len(self._order):
             self._move_to(self._positions[true], self._positions[predicted])
 
@@ -276,7 +273,6 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         return Segment(prefix + text.rjust(width - len(prefix)) + " ", style)
 
     def _format_share(self, share: float | None) -> str:
-        """Format a recall or precision in at most four characters."""
         return format_percent(share)
 
     @property

@@ -66,7 +66,6 @@ class Field(Widget):
 
     @property
     def changed(self) -> bool:
-        """Whether the value differs from the default."""
         if self.setting is None:
             return bool(self.text)
         try:
@@ -93,7 +92,6 @@ class Field(Widget):
 
     @property
     def note(self) -> tuple[str, str]:
-        """The note and its style."""
         if self.error:
             return f"✗ {self.error}", "$text-error"
         if self.unused:
@@ -102,7 +100,6 @@ class Field(Widget):
 
     @property
     def value_width(self) -> int:
-        """The width of the value if a note follows."""
         room = self.size.width - MARKS - LABEL - cell_len(self.note[0]) - 2
         return max(VALUE, min(cell_len(self.text) + 1, room))
 

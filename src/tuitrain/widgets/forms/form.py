@@ -63,7 +63,6 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
 
     @property
     def texts(self) -> dict[str, str]:
-        """The texts of all settings by key."""
         return {key: self.fields[key].text for key in settings()}
 
     def set_locked(self, locked: bool) -> None:
@@ -88,12 +87,10 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
 
     @property
     def changed(self) -> int:
-        """The number of settings that differ from their defaults."""
         return sum(self.fields[key].changed for key in settings())
 
     @property
     def current(self) -> Field | None:
-        """The focused field, or None."""
         focused = self.screen.focused
         return next((field for field in self.query(Field) if focused in (field, *field.children)), None)
 
@@ -101,7 +98,6 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
         self.fields[key].target.focus()
 
     def focus_section(self, step: int) -> None:
-        """Focus the first field of the section `step` sections further."""
         fields = list(self.fields.values())
         firsts = [fields[0]] + [b for a, b in pairwise(fields) if _section(a) != _section(b)]
         index = [_section(first) for first in firsts].index(_section(self.current)) if self.current in fields else -1

@@ -28,11 +28,9 @@ class Condition(NamedTuple):
     values: tuple[str, ...]
 
     def __call__(self, texts: Mapping[str, str]) -> bool:
-        """Return whether the setting applies; of several values, one is enough."""
         return any(word.strip() in self.values for word in texts[self.key].split(","))
 
     def reason(self, texts: Mapping[str, str]) -> str:
-        """Return why the setting is ignored."""
         if self.key == "data.dataset" and texts[self.key] == "digits":
             return "ignored: digits is built in"
         return f"for {', '.join(self.values)}"
@@ -76,7 +74,6 @@ def field_text(value: object) -> str:
 
 
 def describe_changes(config: Config) -> list[str]:
-    """Describe each setting that differs from its default."""
     changes = []
     for key, value in changed_settings(config).items():
         if isinstance(value, bool):

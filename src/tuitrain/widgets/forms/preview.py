@@ -108,7 +108,6 @@ def facts(preview: Preview, runs: int, first: Values, *, compact: bool) -> Conte
 
 
 def layer_table(preview: Preview) -> tuple[Content, Content]:
-    """Return the header and the lines of the layer table."""
     if preview.problem:
         return Content(""), Content(plain(preview.problem, 1000)).stylize("$text-error")
     if preview.network is None:

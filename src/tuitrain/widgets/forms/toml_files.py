@@ -25,7 +25,6 @@ def ask_load(draft: Draft, fill: Callable[[Draft], None]) -> AskValue:
 
 
 def ask_path(title: str, value: str, write: Callable[[Path], None]) -> AskValue:
-    """Ask for a path and write it; an existing file is overwritten only if the user confirms it."""
     confirmed = ""
 
     def save(text: str) -> None:

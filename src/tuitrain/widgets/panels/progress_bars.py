@@ -18,7 +18,6 @@ def bar(fraction: float, width: int, *, blocks: bool = True) -> Content:
 
 
 def progress(label: str, fraction: float, width: int, *, blocks: bool = True) -> Content:
-    """Return `label ████▌    54 %` in `width` cells."""
     room = max(4, width - len(label) - 8)
     percent = f" {100 * fraction:3.0f} %"
     return Content.assemble((f"{label} ", "$foreground 60%"), bar(fraction, room, blocks=blocks), percent)

@@ -70,7 +70,6 @@ class CompareTable(Widget):
 
     @property
     def _max_cell(self) -> int:
-        """The width of the widest cell."""
         return min(MAX_WIDTH, max((cell.cell_len for row in self._rows for cell in row.cells), default=1))
 
     @property
@@ -83,7 +82,6 @@ class CompareTable(Widget):
         return min(limit, max((len(row.label) + 1 for row in self._rows if row.cells), default=8))
 
     def scroll_rows(self, rows: int) -> None:
-        """Scroll by `rows`, within the table."""
         self._first_row = max(0, min(self._first_row + rows, len(self._rows) - self._visible_rows))
         self.refresh()
 

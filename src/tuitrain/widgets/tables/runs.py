@@ -83,12 +83,10 @@ class RunTable(ScrollView, can_focus=True):
 
     @property
     def columns(self) -> list[Column]:
-        """The visible columns."""
         return self._layout.columns
 
     @property
     def selected(self) -> Entry | None:
-        """The run under the cursor, or None."""
         return self.entries[self.cursor] if self.cursor < len(self.entries) else None
 
     def show(
@@ -253,7 +251,6 @@ class RunTable(ScrollView, can_focus=True):
         return self.get_component_rich_style(part) if part else self.rich_style
 
     def _style(self, variable: str) -> Style:
-        """Return the style of a theme color."""
         if variable not in self._styles:
             color = self.app.theme_variables.get(variable, "") if variable else ""
             self._styles[variable] = Style.parse(color) if color.startswith("#") and len(color) == 7 else Style.null()

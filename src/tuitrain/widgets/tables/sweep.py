@@ -51,7 +51,6 @@ class SweepTable(DataTable[Text]):
 
     @property
     def selected(self) -> Outcome | None:
-        """The run under the cursor, or None."""
         return self._outcomes[self.cursor_row] if 0 <= self.cursor_row < len(self._outcomes) else None
 
     def show(self, sweep: Sweep, outcomes: Sequence[Outcome], best: tuple[int, MeanSD] | None) -> None:

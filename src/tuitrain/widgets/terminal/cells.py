@@ -106,7 +106,6 @@ def _blank(width: int, char: str) -> tuple[list[str], list[Pen]]:
 
 
 def _strips(update: CompositorUpdate) -> Iterator[tuple[int, int, Strip]]:
-    """Yield row, column and strip of each part of an update."""
     if isinstance(update, LayoutUpdate):
         for y, line in enumerate(update.strips, update.region.y):
             x = update.region.x

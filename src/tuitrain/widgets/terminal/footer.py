@@ -61,7 +61,6 @@ class FittingFooter(Widget):
 
     @property
     def keys(self) -> list[Key]:
-        """The visible keys."""
         keys = list(self._keys)
         while sum(key.width for key in keys) > self.size.width and (
             droppable := [key for key in keys if key.action not in ALWAYS_SHOWN]

@@ -25,7 +25,6 @@ def save_title(app: App[None]) -> None:
 
 
 def restore_title(app: App[None]) -> None:
-    """Pop the title that `save_title` pushed."""
     write_to_terminal(app, "\x1b[23;2t")
 
 

@@ -99,6 +99,5 @@ class PaintedApp(InternalsApp):
             self.action_redraw()
 
     def action_redraw(self) -> None:
-        """Send every cell again."""
         self._cells.invalidate()
         self._write_changes()

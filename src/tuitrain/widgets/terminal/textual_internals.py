@@ -31,7 +31,6 @@ class InternalsApp(App[None]):
 
     @property
     def crash(self) -> Exception | None:
-        """The exception that ended the app, or None."""
         return self._exception
 
     @property
@@ -72,7 +71,6 @@ def write_to_terminal(app: App[None], text: str) -> bool:
 
 
 def bindings_of(node: DOMNode) -> list[Binding]:
-    """The bindings of a node's class and its bases."""
     return [binding for _, binding in node._bindings]
 
 

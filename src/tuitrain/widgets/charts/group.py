@@ -1,0 +1,87 @@
+"""Charts with a common x axis and cursor, controlled by the same keys."""
+
+from collections.abc import Callable, Sequence
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+
+from tuitrain.widgets.charts.chart import Chart
+from tuitrain.widgets.charts.series import AXES, XAxis
+
+
+def chart_bindings(*, log: str, smooth: str = "", zoom: str = "") -> list[BindingType]:
+    """Return the bindings of all charts; the footer shows the keys whose label is given."""
+    axis = "Change the x axis: steps, epochs, seconds, wall time"
+    return [
+        Binding("x", "axis", "axis", tooltip=axis, id="chart.axis"),
+        Binding("g", "log", log, tooltip="Log-scale y axis", id="chart.log"),
+        Binding("plus,equals_sign", "smooth(1)", smooth, bool(smooth), "+", tooltip="Smooth more", id="chart.smooth"),
+        Binding("minus", "smooth(-1)", key_display="-", tooltip="Smooth less", show=False),
+        Binding("left,h", "cursor(-1)", tooltip="Move the cursor left, to read values", show=False),
+        Binding("right,l", "cursor(1)", tooltip="Move the cursor right", show=False),
+        Binding("i", "zoom(2.0)", zoom, bool(zoom), tooltip="Zoom in at the cursor", id="chart.closer"),
+        Binding("o", "zoom(0.5)", tooltip="Zoom out", show=False),
+        Binding("left_square_bracket", "pan(-0.25)", key_display="[", tooltip="Pan left", show=False),
+        Binding("right_square_bracket", "pan(0.25)", key_display="]", tooltip="Pan right", show=False),
+        Binding("0", "reset", tooltip="Reset zoom and cursor", show=False),
+    ]
+
+
+class ChartGroup(Container, can_focus=True):
+    """Subclasses say which charts are visible, what they draw, and how a change spreads from one to the others."""
+
+    def __init__(self, charts: Sequence[Chart], axis: XAxis, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.charts, self.axis = charts, axis
+
+    def compose(self) -> ComposeResult:
+        yield from self.charts
+
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, lambda _: self.redraw())
+
+    def on_resize(self) -> None:
+        self.arrange_charts()
+
+    def arrange_charts(self) -> None:
+        """Show the charts for which there is room."""
+        raise NotImplementedError
+
+    def redraw(self) -> None:
+        raise NotImplementedError
+
+    def update_axis(self) -> None:
+        """Label the charts for the new `axis` and show all of it."""
+        raise NotImplementedError
+
+    def apply(self, change: Callable[[Chart], None]) -> None:
+        """Apply a change of view or cursor to all charts."""
+        raise NotImplementedError
+
+    @property
+    def first(self) -> Chart:
+        """The first visible chart, which moves the cursor of all."""
+        raise NotImplementedError
+
+    def action_axis(self) -> None:
+        self.axis = AXES[(AXES.index(self.axis) + 1) % len(AXES)]
+        self.update_axis()
+        self.redraw()
+
+    def action_smooth(self, levels: int) -> None:
+        self.apply(lambda chart: chart.change_smoothing(levels))
+
+    def action_zoom(self, factor: float) -> None:
+        self.apply(lambda chart: chart.zoom(factor))
+
+    def action_pan(self, fraction: float) -> None:
+        self.apply(lambda chart: chart.pan(fraction))
+
+    def action_reset(self) -> None:
+        self.apply(lambda chart: chart.reset())
+
+    def action_cursor(self, columns: int) -> None:
+        self.first.move_cursor(columns)
+        cursor = self.first.cursor
+        self.apply(lambda chart: setattr(chart, "cursor", cursor))
