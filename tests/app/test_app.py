@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from screen_text import text
 from tuitrain.app.app import TuitrainApp
 from tuitrain.config import preferences
 from tuitrain.hosts.launch import RunSpec, create_run, resume_run
@@ -19,10 +20,6 @@ from tuitrain.screens.results import ResultsScreen
 from tuitrain.screens.training import TrainingScreen
 
 WriteRun = Callable[..., RunFolder]
-
-
-def text(app: TuitrainApp) -> str:
-    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+q"])

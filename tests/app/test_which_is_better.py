@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from screen_text import text
 from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, folders
@@ -20,10 +21,6 @@ from tuitrain.widgets.charts.comparison import ComparisonCharts
 from tuitrain.widgets.tables.runs import RunTable
 
 WriteRun = Callable[..., RunFolder]
-
-
-def text(app: TuitrainApp) -> str:
-    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
 async def typed(pilot: Pilot[None], letters: str) -> None:

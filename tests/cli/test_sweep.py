@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tuitrain.config.sweeps.toml import loads
+from cli.sweeps import SMALL, command, end, look, start
 from tuitrain.runs.control import send
 from tuitrain.runs.folder import RunFolder, folders
 from tuitrain.runs.follower import Follower
@@ -21,16 +20,9 @@ from tuitrain.runs.process import alive
 from tuitrain.runs.sweeps.catalog import create_sweep, find_sweep, list_sweeps
 from tuitrain.runs.sweeps.claims import job_owner
 from tuitrain.runs.sweeps.folder import SweepFolder
-from tuitrain.runs.sweeps.index import Outcome, SweepIndex
+from tuitrain.runs.sweeps.index import Outcome
 from tuitrain.runs.sweeps.records import Job
 
-SMALL = """\
-[model]
-hidden = [16]
-[training]
-epochs = 1
-device = "cpu"
-"""
 GRID = f"""{SMALL}
 [sweep]
 name = "grid"
@@ -41,6 +33,7 @@ parallel = 2
 "optimizer.lr" = [0.1, 0.01]
 "model.activation" = ["relu", "sigmoid"]
 """
+
 TPE = f"""{SMALL}
 [sweep]
 name = "shared"
@@ -51,21 +44,13 @@ trials = 12
 "data.batch_size" = {{low = 32, high = 128}}
 "model.hidden" = [[8], [16, 16]]
 """
-PRUNED = f"""{SMALL.replace("epochs = 1", "epochs = 4")}
-[optimizer]
-name = "adam"
-[sweep]
-prune = true
-[sweep.values]
-"optimizer.lr" = [0.01, 0.011, 0.012, 0.013, 0.014, 1e-7]
-"""
+
 LONG = f"""{SMALL.replace("epochs = 1", "epochs = 400")}
 [sweep]
 parallel = 2
 [sweep.values]
 "optimizer.name" = ["sgd", "adam"]
 """
-
 
 STACKED = f"""{SMALL.replace("epochs = 1", "epochs = 25")}
 [sweep]
@@ -77,26 +62,6 @@ seeds = 3
 "model.dropout" = 0.1
 "training.epochs" = 1
 """
-
-
-def start(home: Path, *arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "tuitrain", "sweep", *arguments],
-        cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-
-def end(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=100)
-    return process.returncode, out, err
-
-
-def command(home: Path, *arguments: str) -> tuple[int, str, str]:
-    return end(start(home, *arguments))
-
-
-def look(folder: SweepFolder) -> list[Outcome]:
-    return SweepIndex(folder).refresh()
 
 
 def until(process: "subprocess.Popen[str]", true: Callable[[], Any]) -> Any:
@@ -262,54 +227,3 @@ def test_a_killed_stack_resumes_and_trains_each_run_once(tmp_path: Path) -> None
         log = one.run.log_file.read_text(encoding="utf-8")
         # A network that draws random numbers is trained alone.
         assert ("trained beside 5 other runs" in log) == (one.job.trial < 2)
-
-
-def test_hopeless_runs_are_pruned_and_a_failed_one_ends_nothing(tmp_path: Path) -> None:
-    (tmp_path / "pruned.toml").write_text(PRUNED, encoding="utf-8")
-    status, out, err = command(tmp_path, "-c", "pruned.toml", "--set", "optimizer.name=adam", "--json")
-    assert status == 0, err
-    runs = json.loads(out)["runs"]
-    assert [run["status"] for run in runs] == ["finished"] * 5 + ["stopped"]
-    assert runs[-1]["reason"].startswith("Pruned after epoch 2:")
-    assert runs[-1]["test"] is None
-
-
-def test_a_failed_run_does_not_end_the_sweep(tmp_path: Path) -> None:
-    arguments = ["--set", "optimizer.name=sgd", "--set", "optimizer.lr=1e30,0.1", "--set", "training.epochs=1"]
-    status, out, err = command(tmp_path, *arguments, "--json")
-    assert status == 0, err
-    result = json.loads(out)
-    assert [run["status"] for run in result["runs"]] == ["failed", "finished"]
-    assert result["best"]["trial"] == 1
-    folder = find_sweep(tmp_path / "runs", "lr")
-    status, out, err = command(tmp_path, folder.id, "--seeds", "2")
-    assert status == 0, err
-    assert [one.status for one in look(folder)] == ["failed", "finished", "failed", "finished"]
-    names = [run.name() for job in folder.jobs() if (run := folder.run(job))]
-    assert names == ["lr-1e+30-s0", "lr-0.1-s0", "lr-1e+30-s1", "lr-0.1-s1"]
-    assert loads(folder.sweep_file.read_text(encoding="utf-8")).options.seeds == 2
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--set", "optimizer.name=sgd,adm"], "optimizer.name = adm is not allowed"),
-        (["--set", "optimizer.nam=sgd,adam"], "Did you mean optimizer.name?"),
-        (["--set", "optimizer.lr=0.1"], "Nothing varies in this sweep."),
-        (["--set", "optimizer.lr=0.1,0.2", "--set", "sweep.seds=2"], "Did you mean sweep.seeds?"),
-        (["--set", "sweep.values=1"], "Unknown setting 'sweep.values'. Did you mean sweep.trials?"),
-        (["--set", "optimizer.lr=0.1,0.1"], "optimizer.lr = 0.1,0.1 is not allowed: it contains 0.1 twice."),
-        (["--set", "optimizer.lr=0.1,0.2", "--parallel", "0"], "sweep.parallel = 0 is not allowed"),
-        (["-c", "none.toml"], "There is no file none.toml."),
-        (["--stop"], "--stop needs a sweep."),
-        (["--first", "2"], "--first needs a sweep."),
-        (["--add", "optimizer.lr"], "'optimizer.lr' is not KEY=VALUE. Write it like"),
-        (["nothing"], "No sweep 'nothing'"),
-    ],
-)
-def test_usage_errors_are_one_sentence(tmp_path: Path, arguments: list[str], said: str) -> None:
-    status, out, err = command(tmp_path, *arguments)
-    assert (status, out) == (2, "")
-    assert said in err
-    assert "Traceback" not in err
-    assert not (tmp_path / "runs").exists()

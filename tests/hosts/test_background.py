@@ -7,75 +7,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from safetensors import safe_open
 
+from hosts.background_runs import QUICK, TIMEOUT, detached, ended, overrides, read, tuitrain, until
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
-from tuitrain.errors import RunError
-from tuitrain.hosts.background import resume_in_background, start_in_background
-from tuitrain.hosts.launch import RunSpec, create_run
+from tuitrain.hosts.background import start_in_background
+from tuitrain.hosts.launch import RunSpec
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.follower import Follower
-from tuitrain.runs.writer import RunWriter
 
-# Seconds to wait for any condition; loading torch many times on a busy machine takes longest.
-TIMEOUT = 120
-QUICK = ("training.device=cpu", "training.threads=1", "training.log_every=1")
 STEPS = 21
-Done = subprocess.CompletedProcess[str]
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    """A working folder; runs that still train in it after the test are killed."""
-    yield tmp_path
-    for state in (tmp_path / "runs").glob("*/state.json"):
-        folder = RunFolder(state.parent)
-        process = folder.state().process
-        if process is not None and shown_status(folder.state()) in ("queued", "running", "paused"):
-            os.kill(process.pid, signal.SIGKILL)
-
-
-def tuitrain(home: Path, *arguments: str) -> Done:
-    done = subprocess.run(
-        [sys.executable, "-m", "tuitrain", *arguments], cwd=home, capture_output=True, text=True, check=False
-    )
-    assert "Traceback" not in done.stderr
-    return done
-
-
-def overrides(*settings: str) -> list[str]:
-    return [word for setting in (*QUICK, *settings) for word in ("--set", setting)]
-
-
-def detached(home: Path, *settings: str) -> RunFolder:
-    done = tuitrain(home, "train", "--detach", *overrides(*settings))
-    assert done.returncode == 0, done.stderr
-    return RunFolder(home / "runs" / done.stdout.strip())
-
-
-def until(condition: Callable[[], bool], folder: RunFolder) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < deadline, folder.log_file.read_text()
-        time.sleep(0.02)
-
-
-def ended(folder: RunFolder) -> bool:
-    return shown_status(folder.state()) not in ("queued", "running", "paused")
-
-
-def read(folder: RunFolder) -> Follower:
-    follower = Follower(folder)
-    while follower.poll():
-        pass
-    assert (follower.problem, follower.damaged_rows) == ("", 0)
-    return follower
 
 
 def weights(folder: RunFolder, name: str = "last") -> dict[str, bytes]:
@@ -107,44 +52,6 @@ def test_a_detached_run_survives_the_session_that_started_it(home: Path) -> None
     assert (run.status, run.state.epoch) == ("finished", 400)
     assert run.train.step.tolist() == list(range(1, 400 * STEPS + 1))
     assert run.state.process == process
-
-
-def test_missing_data_fails_the_run(home: Path) -> None:
-    folder = detached(home, "data.dataset=image-folder", "data.dir=nowhere")
-    until(lambda: ended(folder), folder)
-    (listed,) = json.loads(tuitrain(home, "runs", "--json").stdout)
-    assert listed["status"] == "failed"
-    assert "nowhere" in listed["reason"]
-    assert read(folder).events[-1].name == "failed"
-
-
-def test_a_torch_that_cannot_be_loaded_fails_the_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (home / "broken").mkdir()
-    (home / "broken" / "torch.py").write_text("raise ImportError('libcudart.so.12: cannot open shared object file')")
-    monkeypatch.setenv("PYTHONPATH", str(home / "broken"))
-    folder = detached(home)
-    until(lambda: ended(folder), folder)
-    state = folder.state()
-    assert (state.status, state.reason) == (
-        "failed", "torch cannot be loaded: ImportError: libcudart.so.12: cannot open shared object file",
-    )  # fmt: skip
-    assert state.ended is not None
-
-
-def test_a_process_that_ends_at_once_fails_the_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-    folder = create_run(RunSpec(config=Config(), runs_dir=home / "runs"))
-    with pytest.raises(RunError, match="The run's process ended at once"):
-        resume_in_background(folder)
-    state = folder.state()
-    assert (state.status, state.reason) == ("failed", "The run's process ended at once: status 1")
-    # A run with an owner keeps its state.
-    writer = RunWriter(folder)
-    writer.update(status="stopped", reason="", now=True)
-    with pytest.raises(RunError, match=f"Process {os.getpid()} on"):
-        resume_in_background(folder)
-    writer.close()
-    assert folder.state().status == "stopped"
 
 
 def test_a_detached_run_obeys_commands_of_other_processes(home: Path) -> None:

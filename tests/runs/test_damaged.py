@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from screen_text import strips
 from tuitrain.app.app import TuitrainApp
 from tuitrain.cli import main
 from tuitrain.config.schema import Config
@@ -254,7 +255,7 @@ async def test_the_app_opens_them_all(place: Path) -> None:
     app = TuitrainApp(place / "runs", ThreadHost())
 
     def seen() -> str:
-        return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+        return "\n".join(strip.text for strip in strips(app))
 
     async with app.run_test(size=(120, 60)) as pilot:
         await pilot.pause()

@@ -1,89 +1,21 @@
-import random
 import re
-from array import array
-from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import pytest
-from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
-from tuitrain.app.app import TuitrainApp
-from tuitrain.cli import main
-from tuitrain.hosts.thread import ThreadHost
+from screen_text import lines, text
+from screens.compare_app import WriteRun, app_of, opened, predict
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Best, Score
 from tuitrain.runs.rows import Evaluated
 from tuitrain.runs.writer import RunWriter
-from tuitrain.screens.compare import CompareScreen
 from tuitrain.widgets.charts.comparison import ComparisonCharts
 from tuitrain.widgets.charts.series import METRICS
-from tuitrain.widgets.confusion.difference import DifferenceMatrix
-from tuitrain.widgets.confusion.pair import ConfusionPair
-from tuitrain.widgets.messages import OpenComparison
 
-WriteRun = Callable[..., RunFolder]
 SIZES = [(120, 40), (80, 24), (60, 20)]
+
 HOSTILE = "\x1b[2J[red]x[/] [@click=app.quit]y[/]"
-
-
-def lines(app: TuitrainApp) -> list[str]:
-    """Return the lines on the screen."""
-    return [strip.text for strip in app.screen._compositor.render_strips()]
-
-
-def text(app: TuitrainApp) -> str:
-    return "\n".join(lines(app))
-
-
-def predict(folder: RunFolder, right: int, *, seed: int = 0, images: int = 100) -> None:
-    """A test of ten classes in which the first `right` images are classified correctly."""
-    numbers = random.Random(seed)
-    true = [numbers.randrange(10) for _ in range(images)]
-    predicted = [one if place < right else (one + 1) % 10 for place, one in enumerate(true)]
-    confusion = [[0] * 10 for _ in range(10)]
-    for one, other in zip(true, predicted, strict=True):
-        confusion[one][other] += 1
-    evaluation = folder.evaluation("test")
-    assert evaluation is not None
-    folder.write_evaluation(
-        msgspec.structs.replace(
-            evaluation,
-            confusion=confusion,
-            true=array("H", true).tobytes(),
-            predicted=array("H", predicted).tobytes(),
-        )
-    )
-
-
-async def opened(pilot: Pilot[None], folders: list[RunFolder]) -> CompareScreen:
-    app = pilot.app
-    app.post_message(OpenComparison(folders))
-    await pilot.pause()
-    screen = app.screen
-    assert isinstance(screen, CompareScreen)
-    while screen._reading:
-        screen._read()
-    screen.redraw()
-    await pilot.pause()
-    return screen
-
-
-def app_of(folders: list[RunFolder]) -> TuitrainApp:
-    return TuitrainApp(folders[0].path.parent, ThreadHost())
-
-
-@pytest.fixture
-def three(write_run: WriteRun) -> list[RunFolder]:
-    folders = [
-        write_run("adam-s0", "training.seed=0", id="20261101-000000-a-0001"),
-        write_run("adam-s1", "training.seed=1", id="20261101-000001-b-0002"),
-        write_run("sgd-s0", "optimizer.name=sgd", "training.seed=0", id="20261101-000002-c-0003"),
-    ]
-    for folder, right in zip(folders, (90, 88, 60), strict=True):
-        predict(folder, right)
-    return folders
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -176,82 +108,6 @@ async def test_without_seeds_it_says_so(three: list[RunFolder]) -> None:
         await opened(pilot, three[1:])
         await pilot.press("G")
         assert any("differ only in training.seed" in toast.message for toast in app._notifications)
-
-
-def verdict_text(screen: CompareScreen) -> str:
-    return str(screen.query_one("#words", Static).content)
-
-
-async def test_the_difference_and_whether_it_means_anything(three: list[RunFolder]) -> None:
-    app = app_of(three)
-    async with app.run_test(size=(120, 40)) as pilot:
-        screen = await opened(pilot, three)
-        await pilot.press("3")
-        await pilot.pause()
-        assert "2 of 100 test images" in text(app)
-        assert "this may well be chance" in verdict_text(screen)
-        await pilot.press("tab")
-        await pilot.pause()
-        assert "30 of 100 test images" in text(app)
-        assert "very unlikely to be chance" in verdict_text(screen)
-        matrix = screen.query_one(DifferenceMatrix)
-        assert sum(map(sum, matrix._change)) == 0
-        assert sum(matrix._change[number][number] for number in range(10)) == -30
-        matrix.select(3, 4)
-        await pilot.pause()
-        others = screen.query_one(ConfusionPair).matrices.values()
-        assert {other.pair for other in others} == {(3, 4)}
-
-
-async def test_other_images_are_refused_kindly(three: list[RunFolder]) -> None:
-    predict(three[1], 90, seed=5)
-    app = app_of(three)
-    async with app.run_test(size=(120, 40)) as pilot:
-        screen = await opened(pilot, three)
-        await pilot.press("3")
-        await pilot.pause()
-        assert "No McNemar test: The runs were evaluated on different images" in verdict_text(screen)
-
-
-async def test_the_export_equals_the_output_of_the_command(
-    three: list[RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "comparison.md").write_text("mine")
-    app = TuitrainApp(three[0].path.parent, ThreadHost())
-    async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot, three)
-        for format in ("markdown", "csv", "json"):
-            await pilot.press("E")
-            await pilot.pause()
-            await pilot.press(*format, "enter")
-            await pilot.pause()
-            await pilot.press("enter")
-            await pilot.pause()
-            if format == "markdown":
-                assert "comparison.md exists already" in text(app)
-                await pilot.press("enter")
-                await pilot.pause()
-        assert [note.message for note in app._notifications][-1] == "Saved comparison.json"
-    names = [str(folder.path) for folder in three]
-    for suffix, arguments in (("md", ["--format", "markdown"]), ("csv", ["--format", "csv"]), ("json", ["--json"])):
-        assert main(["compare", *names, *arguments]) == 0
-        assert (tmp_path / f"comparison.{suffix}").read_text(encoding="utf-8") == capsys.readouterr().out
-
-
-async def test_the_text_is_readable_on_a_small_terminal(three: list[RunFolder]) -> None:
-    app = TuitrainApp(three[0].path.parent, ThreadHost())
-    async with app.run_test(size=(60, 24)) as pilot:
-        await opened(pilot, three)
-        await pilot.press("3", "d", "d")
-        assert not text(app).count("better in") > 1
-        await pilot.press("d")
-        await pilot.pause()
-        assert text(app).count("better in") == 2
-        assert "predicted" not in text(app)
-        await pilot.press("d")
-        await pilot.pause()
-        assert "predicted" in text(app)
 
 
 async def test_outliers_are_cut_and_O_shows_them(three: list[RunFolder]) -> None:

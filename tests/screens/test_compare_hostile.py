@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from textual.pilot import Pilot
 
+from screen_text import lines
 from tuitrain.analysis.table.markers import MARKERS
 from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
@@ -20,10 +21,6 @@ WriteRun = Callable[..., RunFolder]
 KEYS = [*"mmmmmmmxxxxggOOee++--", *("left",) * 3, *"io[]0", "down", "down", "up", *"baaGGMMzzz", "3", "d", "d", "tab",
         "m", "v", "o", "1", "pagedown"]  # fmt: skip
 NASTY = "\x1b[2J[red]" + "x" * 200 + "[/] [@click=app.quit]y[/] " + "漢" * 20
-
-
-def lines(app: TuitrainApp) -> list[str]:
-    return [strip.text for strip in app.screen._compositor.render_strips()]
 
 
 async def opened(app: TuitrainApp, pilot: Pilot[None], folders: list[RunFolder]) -> CompareScreen:

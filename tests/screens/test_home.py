@@ -5,6 +5,7 @@ import pytest
 from textual.color import Color
 from textual.pilot import Pilot
 
+from screen_text import footer, lines, strips, text
 from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
@@ -13,25 +14,11 @@ from tuitrain.screens.new_run import NewRunScreen
 from tuitrain.screens.results import ResultsScreen
 from tuitrain.screens.training import TrainingScreen
 from tuitrain.widgets.tables.runs import RunTable
-from tuitrain.widgets.terminal.footer import FittingFooter
 
 WriteRun = Callable[..., RunFolder]
 OFFERED = ["open", "new", "mark", "filter", "sort", "columns", "clone", "delete", "seeds", "help", "quit"]
 SIZES = [(60, 20), (80, 24), (120, 40)]
 HOSTILE = "\x1b[2J[red]x[/] [@click=app.quit]y[/]"
-
-
-def lines(app: TuitrainApp) -> list[str]:
-    """Return the lines on the screen."""
-    return [strip.text for strip in app.screen._compositor.render_strips()]
-
-
-def text(app: TuitrainApp) -> str:
-    return "\n".join(lines(app))
-
-
-def footer(app: TuitrainApp) -> list[str]:
-    return [key.description for key in app.screen.query_one(FittingFooter).keys]
 
 
 def table(app: TuitrainApp) -> RunTable:
@@ -137,7 +124,7 @@ async def test_the_cursor_stays_where_it_is_when_the_theme_changes(
         await pilot.pause()
         assert selected(app) == "run-2"
         panel = Color.parse(app.theme_variables["panel"]).rich_color
-        name = app.screen._compositor.render_strips()[table(app).region.y + 2]
+        name = strips(app)[table(app).region.y + 2]
         assert {segment.style.bgcolor for segment in list(name)[1:-1] if segment.style} == {panel}
 
 

@@ -1,39 +1,18 @@
-import os
-import shlex
-import subprocess
-import sys
-import textwrap
-from collections.abc import Iterable
 from pathlib import Path
 
-import pexpect
-import psutil
 import pytest
 
 from open_new_run import opened
-from tuitrain.cli.parser import parse
-from tuitrain.config import toml
-from tuitrain.config.presets import PRESETS, preset
+from screen_text import strips
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import sections, settings
-from tuitrain.config.values import override
-from tuitrain.runs.records import RunInfo
 from tuitrain.screens.new_run import NewRunScreen
-from tuitrain.screens.prompt import PromptScreen
-from tuitrain.widgets.forms.draft import FormResult, command_line, parse_form
+from tuitrain.widgets.forms.draft import parse_form
 from tuitrain.widgets.forms.form import NAME, RUNS_IN, Form
 from tuitrain.widgets.forms.labels import CONDITIONS
 from tuitrain.widgets.forms.pick_list import PickList
 from tuitrain.widgets.forms.preview import LayerList
-from tuitrain.widgets.messages import OpenNewRun
 from tuitrain.widgets.terminal.footer import FittingFooter
-
-MINE = """\
-# what I found out
-[optimizer]
-lr = 0.5  # large
-name = "sgd"
-"""
 
 
 async def test_every_setting_has_a_field_and_defaults_have_no_dot(tmp_path: Path) -> None:
@@ -109,7 +88,7 @@ async def test_an_open_list_offers_only_its_own_keys(tmp_path: Path) -> None:
     async with opened(tmp_path, (80, 24)) as at:
         await at.focus("data.dataset")
         await at.press("space")
-        last = at.app.screen._compositor.render_strips()[-1].text
+        last = strips(at.app)[-1].text
         assert "cancel" in last
         assert "start" not in last
 
@@ -136,97 +115,6 @@ async def test_typing_letters_reaches_nothing_but_the_field(tmp_path: Path) -> N
         assert "--name 'jk q?/n'" in form.said("command")
 
 
-async def test_preset_fills_the_form(tmp_path: Path) -> None:
-    async with opened(tmp_path) as form:
-        for steps, name in enumerate(PRESETS):
-            await form.press("ctrl+t", *["down"] * steps, "enter")
-            assert form.config == preset(name)
-            assert name in form.said("head")
-
-
-async def test_file_is_loaded_and_saved_with_its_comments(tmp_path: Path) -> None:
-    mine, copy = tmp_path / "mine.toml", tmp_path / "copy.toml"
-    mine.write_text(MINE)
-    async with opened(tmp_path) as form:
-        await form.press("ctrl+o")
-        await form.answer(str(mine))
-        assert form.config == override(Config(), ["optimizer.lr=0.5", "optimizer.name=sgd"])
-        await form.type("training.epochs", "3")
-        await form.press("ctrl+s")
-        await form.answer(str(copy))
-        assert "Saved" in form.said("message")
-        assert toml.read(copy)[0] == form.config
-        assert "# what I found out" in copy.read_text()
-        assert "lr = 0.5  # large" in copy.read_text()
-
-
-async def test_saving_twice_overwrites(tmp_path: Path) -> None:
-    path = tmp_path / "there.toml"
-    path.write_text("mine")
-    async with opened(tmp_path) as form:
-        await form.press("ctrl+s")
-        await form.answer(str(path))
-        assert isinstance(form.app.screen, PromptScreen)
-        assert path.read_text() == "mine"
-        await form.press("enter")
-        assert isinstance(form.app.screen, NewRunScreen)
-        assert toml.read(path)[0] == Config()
-        await form.press("ctrl+s")
-        await form.answer(str(tmp_path / "no" / "folder.toml"))
-        assert "cannot be written" in form.said("error")
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("[x", "not valid TOML"),
-        ("[optimizer]\nlr = -1", "optimizer.lr = -1"),
-        ("[optimiser]", "Did you mean optimizer?"),
-        (None, "There is no file"),
-    ],
-)
-async def test_an_invalid_file_is_reported_and_changes_nothing(tmp_path: Path, text: str | None, said: str) -> None:
-    path = tmp_path / "bad.toml"
-    if text is not None:
-        path.write_text(text)
-    async with opened(tmp_path) as form:
-        await form.press("ctrl+o")
-        await form.answer(str(path))
-        assert said in form.said("error")
-        await form.press("escape")
-        assert form.config == Config()
-
-
-async def test_text_of_a_file_is_not_markup(tmp_path: Path) -> None:
-    path = tmp_path / "[b]mine.toml"
-    path.write_text('[data]\ndataset = "image-folder"\ndir = "[red]x[/red]"\n')
-    async with opened(tmp_path) as form:
-        await form.press("ctrl+o")
-        await form.answer(str(path))
-        assert form.config.data.dir == "[red]x[/red]"
-        assert "[b]mine.toml" in form.said("head")
-        assert "[red]x[/red]" in form.said("command")
-
-
-SETS: Iterable[tuple[str, ...]] = [
-    *PRESETS.values(),
-    ("data.dataset=image-folder", "data.dir=/a b/'c' \"d\" $HOME;[x]"),
-    ("model.hidden=[]", "data.augment=flip,crop", "optimizer.clip_norm=1e-9", "training.seed=9223372036854775807"),
-    ("optimizer.lr=0.1234567890123", "training.max_minutes=0.5", "training.threads=3", "data.normalize=no"),
-]
-
-
-@pytest.mark.parametrize("assignments", SETS)
-@pytest.mark.parametrize("name", ["", "it's mine; -- $(x)"])
-def test_command_line_is_the_same_run(assignments: tuple[str, ...], name: str, tmp_path: Path) -> None:
-    config = override(Config(), assignments)
-    words = shlex.split(command_line(FormResult(config, {}, {}), tmp_path / "my runs", name))
-    assert words[0] == "tuitrain"
-    options = parse(words[1:])
-    assert override(Config(), options.set) == config
-    assert (options.name, options.runs_dir) == (name, tmp_path / "my runs")
-
-
 def test_errors_are_found_by_key() -> None:
     texts = {"optimizer.lr": "x", "data.batch_size": "0", "training.epochs": "2"}
     plan = parse_form(texts)
@@ -234,40 +122,6 @@ def test_errors_are_found_by_key() -> None:
     assert plan.errors == {"optimizer.lr": "a number > 0", "data.batch_size": "a whole number >= 1"}
     plan = parse_form({"data.dataset": "image-folder", "data.dir": "none"})
     assert plan.errors == {"data.dir": "image-folder needs the folder of your images."}
-
-
-async def test_copying_gives_the_whole_command(tmp_path: Path) -> None:
-    async with opened(tmp_path, (60, 20)) as form:
-        await form.press("ctrl+t", *["down"] * 5, "enter", "ctrl+y")
-        assert form.app.clipboard == command_line(FormResult(preset("cifar10 resnet18"), {}, {}), tmp_path / "runs")
-
-
-async def test_the_draft_is_restored(tmp_path: Path) -> None:
-    async with opened(tmp_path) as form:
-        await form.type("optimizer.lr", "0.1o")
-        await form.type("name", "mine")
-        await form.press("escape")
-        assert not isinstance(form.app.screen, NewRunScreen)
-        form.app.post_message(OpenNewRun(override(Config(), ["training.epochs=77"]), RunInfo(id="", name="other")))
-        await form.pilot.pause()
-        assert (form.text("training.epochs"), form.text("name")) == ("77", "other")
-        await form.press("escape")
-        # The name of a sweep's trial tells settings that are about to change.
-        form.app.post_message(OpenNewRun(Config(), RunInfo(id="", name="adam-0.001-s0", parent="sweep")))
-        await form.pilot.pause()
-        assert form.text("name") == ""
-        await form.press("escape", "n")
-        assert (form.text("training.epochs"), form.text("name")) == ("10", "mine")
-        assert "✗ a number > 0" in form.row("optimizer.lr")
-
-
-async def test_cleared_draft_does_not_come_back(tmp_path: Path) -> None:
-    async with opened(tmp_path) as form:
-        await form.type("optimizer.lr", "0.5")
-        await form.press("escape", "n")
-        await form.type("optimizer.lr", "0.001")
-        await form.press("escape", "n")
-        assert form.config == Config()
 
 
 @pytest.mark.parametrize("size", [(60, 20), (120, 40)])
@@ -357,45 +211,3 @@ async def test_a_preset_updates_the_preview(tmp_path: Path) -> None:
         await form.press(*"tanh", "enter")
         await form.until(lambda: "✗" in form.row("model.activation"))
         assert "no ReLU" in form.said("facts")
-
-
-def test_app_and_form_load_no_torch(tmp_path: Path) -> None:
-    code = """
-        import asyncio, sys
-        from pathlib import Path
-        from tuitrain.app.app import TuitrainApp
-        from tuitrain.hosts.thread import ThreadHost
-
-        async def main():
-            app = TuitrainApp(Path("runs"), ThreadHost())
-            async with app.run_test(size=(120, 40)) as pilot:
-                assert not [name for name in sys.modules if name.endswith(".new_run")]
-                await pilot.press("n")
-                form = app.screen
-                while form.preview is None or not form.preview.final:
-                    await pilot.pause(0.05)
-                assert form.preview.network.parameters == 43914
-
-        asyncio.run(main())
-        assert not {"torch", "torchvision", "sklearn"} & set(sys.modules)
-    """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, cwd=tmp_path)
-
-
-@pytest.mark.parametrize("moment", ["at once", "while it looks", "when it has looked"])
-def test_quitting_with_the_form_open_is_clean(tmp_path: Path, moment: str) -> None:
-    command = [sys.executable, "-m", "tuitrain", "--runs-dir", str(tmp_path)]
-    environment = os.environ | {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
-    terminal = pexpect.spawn(command[0], command[1:], dimensions=(40, 120), env=environment, encoding="utf-8")
-    terminal.expect("No runs yet", timeout=60)
-    terminal.send("n")
-    terminal.expect("built in" if moment == "while it looks" else "data set", timeout=60)
-    if moment == "when it has looked":
-        terminal.expect("43,914", timeout=60)
-    children = psutil.Process(terminal.pid).children()
-    terminal.send("\x11")
-    terminal.expect(pexpect.EOF, timeout=60)
-    terminal.close()
-    assert (terminal.exitstatus, terminal.signalstatus) == (0, None)
-    assert "Traceback" not in (terminal.before or "")
-    assert not [child for child in children if child.is_running()]

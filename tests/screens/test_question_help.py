@@ -3,6 +3,7 @@ from collections.abc import Callable
 import pytest
 from textual.app import App
 
+from screen_text import text
 from tuitrain.app.app import TuitrainApp
 from tuitrain.errors import ConfigError
 from tuitrain.hosts.thread import ThreadHost
@@ -24,10 +25,6 @@ class Themed(App[None]):
         for loaded in load_themes([shipped_themes_folder()], lambda error: None).values():  # noqa: ARG005
             self.register_theme(loaded.theme)
         self.theme = "tuitrain-dark"
-
-
-def text(app: App[None]) -> str:
-    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
 @pytest.mark.parametrize(

@@ -1,54 +1,20 @@
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
-from textual.widgets import ContentSwitcher, Input, Log, Static
+from textual.widgets import ContentSwitcher, Input, Log
 
-from tuitrain.app.app import TuitrainApp
-from tuitrain.hosts.thread import ThreadHost
-from tuitrain.runs.control import Inbox
+from screen_text import footer, lines, text
+from screens.training_app import WriteRun, opened, screen, tick
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Best, Score
 from tuitrain.runs.rows import Event, Train, encode
 from tuitrain.screens.prompt import PromptScreen
-from tuitrain.screens.results import ResultsScreen
 from tuitrain.screens.training import TrainingScreen
 from tuitrain.widgets.charts.run_charts import GradientCharts, LossAccuracyCharts
-from tuitrain.widgets.terminal.footer import FittingFooter
 
-WriteRun = Callable[..., RunFolder]
 SIZES = [(60, 20), (80, 24), (120, 40)]
+
 HOSTILE = "\x1b[2J[red]x[/] [@click=app.quit]y[/]"
-COMMANDS = ["pause", "stop", "checkpoint", "rate", "epochs", "background"]
-
-
-def lines(app: TuitrainApp) -> list[str]:
-    """Return the lines on the screen."""
-    return [strip.text for strip in app.screen._compositor.render_strips()]
-
-
-def text(app: TuitrainApp) -> str:
-    return "\n".join(lines(app))
-
-
-def footer(app: TuitrainApp) -> list[str]:
-    return [key.description for key in app.screen.query_one(FittingFooter).keys]
-
-
-def screen(app: TuitrainApp) -> TrainingScreen:
-    assert isinstance(app.screen, TrainingScreen)
-    return app.screen
-
-
-async def tick(app: TuitrainApp, pilot: Pilot[None]) -> None:
-    screen(app).tick()
-    await pilot.pause()
-
-
-def opened(folder: RunFolder) -> TuitrainApp:
-    """Return the app with the screen of the run open."""
-    return TuitrainApp(folder.path.parent, ThreadHost(), folder)
 
 
 async def test_contents_of_the_screen(write_run: WriteRun) -> None:
@@ -219,162 +185,6 @@ async def test_events_are_marked_on_each_axis(write_run: WriteRun) -> None:
         assert places == {"step": [30.0], "epoch": [1.5], "seconds": [2.6], "wall time": [pytest.approx(9.0)]}
 
 
-@pytest.mark.parametrize(
-    ("key", "status", "command"),
-    [
-        ("p", "running", "pause"),
-        ("p", "paused", "resume"),
-        ("s", "running", "stop"),
-        ("s", "paused", "stop"),
-        ("k", "running", "checkpoint"),
-    ],
-)
-async def test_a_key_sends_its_command(write_run: WriteRun, key: str, status: str, command: str) -> None:
-    folder = write_run("one", status=status)
-    inbox = Inbox(folder)
-    app = opened(folder)
-    async with app.run_test() as pilot:
-        await pilot.pause()
-        await pilot.press(key)
-        assert [sent.name for sent in inbox.new()] == [command]
-        await pilot.pause()
-        assert f"{command} sent" in [toast.message for toast in app._notifications]
-
-
-@pytest.mark.parametrize(
-    ("key", "wrong", "right", "command", "value"),
-    [("r", "-1", "0.5", "lr", 0.5), ("e", "many", "12", "epochs", 12)],
-)
-async def test_a_value_is_asked_for_and_checked(
-    write_run: WriteRun, key: str, wrong: str, right: str, command: str, value: float
-) -> None:
-    folder = write_run("one", status="running")
-    inbox = Inbox(folder)
-    app = opened(folder)
-    async with app.run_test() as pilot:
-        await pilot.pause()
-        await pilot.press(key)
-        await pilot.pause()
-        assert isinstance(app.screen, PromptScreen)
-        await pilot.press("ctrl+u", *wrong, "enter")
-        await pilot.pause()
-        assert isinstance(app.screen, PromptScreen)
-        assert "is not allowed" in text(app)
-        await pilot.press("ctrl+u", *right, "enter")
-        await pilot.pause()
-        assert isinstance(app.screen, TrainingScreen)
-        assert [(sent.name, sent.value) for sent in inbox.new()] == [(command, value)]
-        await pilot.press(key)
-        await pilot.pause()
-        await pilot.press("escape")
-        await pilot.pause()
-        assert isinstance(app.screen, TrainingScreen)
-        assert inbox.new() == []
-
-
-async def test_too_few_epochs_are_refused_while_they_are_typed(write_run: WriteRun) -> None:
-    folder = write_run("one", status="running", step=41)
-    inbox = Inbox(folder)
-    app = opened(folder)
-    async with app.run_test() as pilot:
-        await pilot.pause()
-        await pilot.press("e")
-        await pilot.pause()
-        await pilot.press("2")
-        await pilot.pause()
-        said = str(app.screen.query_one("#error", Static).content)
-        assert said == "✗ training.epochs = 2 is not allowed: epoch 3 has started, so it must be at least 3."
-        await pilot.press("enter")
-        await pilot.pause()
-        assert isinstance(app.screen, PromptScreen)
-        await pilot.press("ctrl+u", "3", "enter")
-        await pilot.pause()
-        assert [(sent.name, sent.value) for sent in inbox.new()] == [("epochs", 3)]
-
-
-async def test_a_refusal_is_shown_once(write_run: WriteRun) -> None:
-    folder = write_run("one", status="running")
-
-    def refuse(what: str) -> None:
-        with folder.metrics_file.open("ab") as rows:
-            rows.write(encode(Event("refused", 40, 2, 1.0, what)) + b"\n")
-
-    refuse("before")
-    app = opened(folder)
-    async with app.run_test() as pilot:
-        await pilot.pause()
-        refuse("[b]too\x1b[2J few")
-        for _ in range(2):
-            await tick(app, pilot)
-        assert [toast.message for toast in app._notifications] == ["Refused: [b]too\ufffd[2J few"]
-
-
-async def test_a_failed_command_is_reported(write_run: WriteRun) -> None:
-    folder = write_run("one", status="running")
-    folder.control_file.mkdir()
-    app = opened(folder)
-    async with app.run_test() as pilot:
-        await pilot.pause()
-        await pilot.press("s")
-        await pilot.pause()
-        assert [toast.message for toast in app._notifications] == [
-            "The command 'stop' cannot be written: Is a directory."
-        ]
-
-
-async def test_the_footer_offers_what_works_now(write_run: WriteRun) -> None:
-    folder = write_run("one", status="running")
-    app = opened(folder)
-    async with app.run_test(size=(160, 30)) as pilot:
-        await pilot.pause()
-        await pilot.pause()
-        assert set(COMMANDS) <= set(footer(app))
-        assert "results" not in footer(app)
-        folder.state_file.write_bytes(folder.state_file.read_bytes().replace(b'"running"', b'"finished"'))
-        await tick(app, pilot)
-        await pilot.pause()
-        assert set(COMMANDS) & set(footer(app)) == {"epochs"}
-        assert "results" in footer(app)
-        inbox = Inbox(folder)
-        await pilot.press("p", "s", "k", "r", "d")
-        assert inbox.new() == []
-        assert isinstance(app.screen, TrainingScreen)
-        await pilot.press("enter")
-        await pilot.pause()
-        assert isinstance(app.screen, ResultsScreen)
-
-
-async def test_a_run_whose_process_dies_is_interrupted(write_run: WriteRun) -> None:
-    folder = write_run("one", status="running")
-    app = opened(folder)
-    async with app.run_test(size=(120, 30)) as pilot:
-        await pilot.pause()
-        assert " running · epoch" in lines(app)[0]
-        folder.state_file.write_bytes(folder.state_file.read_bytes().replace(b'"born": ', b'"born": 1'))
-        await tick(app, pilot)
-        await pilot.pause()
-        assert " interrupted" in lines(app)[0]
-        assert "ends" not in lines(app)[0]
-        assert "! the process is gone" in text(app)
-        assert [toast.message for toast in app._notifications] == ["one: interrupted."]
-        assert set(COMMANDS) & set(footer(app)) == {"epochs"}
-        await pilot.press("enter")
-        await pilot.pause()
-        assert isinstance(app.screen, ResultsScreen)
-        assert "The training process is gone, after step 40." in text(app)
-
-
-async def test_a_failed_run_says_why(write_run: WriteRun) -> None:
-    folder = write_run("one", status="running", reason="The loss became NaN at step 31.")
-    app = opened(folder)
-    async with app.run_test(size=(120, 30)) as pilot:
-        await pilot.pause()
-        folder.state_file.write_bytes(folder.state_file.read_bytes().replace(b'"running"', b'"failed"'))
-        await tick(app, pilot)
-        assert "! The loss became NaN at step 31." in text(app)
-        assert " failed" in lines(app)[0]
-
-
 async def test_before_the_first_step_and_on_any_screen(write_run: WriteRun) -> None:
     folder = write_run("one", status="queued", epoch=0, step=0, seconds=0.0)
     for path in (folder.metrics_file, folder.log_file):
@@ -482,28 +292,3 @@ async def test_the_path_of_a_runs_folder_with_odd_characters(write_run: WriteRun
         await pilot.press("escape")
         await pilot.pause()
         assert "[red] �[2J" in lines(app)[0]
-
-
-async def test_a_paused_run_offers_to_resume(write_run: WriteRun) -> None:
-    for status, offered, other in (("running", "pause", "resume"), ("paused", "resume", "pause")):
-        folder = write_run(status, status=status)
-        app = TuitrainApp(folder.path.parent, ThreadHost(), folder)
-        async with app.run_test(size=(120, 40)) as pilot:
-            await pilot.pause()
-            assert offered in footer(app)
-            assert other not in footer(app)
-
-
-async def test_chart_keys_are_shown_if_they_fit(write_run: WriteRun) -> None:
-    folder = write_run("one", status="running")
-    app = TuitrainApp(folder.path.parent, ThreadHost(), folder)
-    async with app.run_test(size=(160, 40)) as pilot:
-        await pilot.pause()
-        wide = footer(app)
-        assert {"zoom", "axis", "log scale", "smooth"} <= set(wide)
-        assert wide[-2:] == ["runs", "help"]
-        await pilot.resize_terminal(80, 24)
-        await pilot.pause()
-        assert footer(app) == [name for name in wide if name in footer(app)]
-        assert {"pause", "gradients", "runs", "help"} <= set(footer(app))
-        assert "smooth" not in footer(app)

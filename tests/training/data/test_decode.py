@@ -1,0 +1,92 @@
+"""Decode images of all kinds."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from training.data.image_folders import classes_of, images, noise, read
+
+
+def test_grey_where_all_are_grey(tmp_path: Path) -> None:
+    grey = classes_of(tmp_path / "grey", {"a": 3, "b": 3}, "L")
+    assert read(grey).shape == (1, 8, 8)
+    assert read(grey, channels="rgb").shape == (3, 8, 8)
+    noise(grey / "a/colour.png", 0)
+    assert read(grey).shape == (3, 8, 8)
+    assert read(grey, channels="grey").shape == (1, 8, 8)
+
+
+def first_pixels(folder: Path, save: Callable[[Path], None], **settings: Any) -> torch.Tensor:
+    """Return the pixel values (0 to 255) of the image that `save` writes, read among black images."""
+    for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
+        (folder / "train" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8)).save(folder / "train" / name)
+    (folder / "test/a").mkdir(parents=True)
+    save(folder / "test/a")
+    data = read(folder, validation=0, normalize=False, **{"channels": "rgb", **settings})
+    assert data.notes[0].startswith("classes without test images: b")
+    return images(data.test)[0] * 255
+
+
+def save_16_bit(folder: Path) -> None:
+    Image.fromarray(np.full((8, 8), 200 * 257, dtype=np.uint16)).save(folder / "x.png")
+
+
+def save_float(folder: Path) -> None:
+    Image.fromarray(np.full((8, 8), 0.5, dtype=np.float32)).save(folder / "x.tiff")
+
+
+def save_palette(folder: Path) -> None:
+    Image.new("RGB", (8, 8), (10, 20, 30)).quantize().save(folder / "x.png")
+
+
+@pytest.mark.parametrize(
+    ("save", "colour"),
+    [
+        (save_16_bit, (200, 200, 200)),
+        (save_float, (127, 127, 127)),
+        (save_palette, (10, 20, 30)),
+        (lambda folder: Image.new("RGBA", (8, 8), (9, 9, 9, 0)).save(folder / "x.png"), (255, 255, 255)),
+        (lambda folder: Image.new("LA", (8, 8), (90, 255)).save(folder / "x.png"), (90, 90, 90)),
+        (lambda folder: Image.new("1", (8, 8), 1).save(folder / "x.bmp"), (255, 255, 255)),
+        (lambda folder: Image.new("CMYK", (8, 8), (0, 0, 0, 255)).save(folder / "x.tif"), (0, 0, 0)),
+        (lambda folder: Image.new("L", (300, 200), 90).save(folder / "x.jpg"), (90, 90, 90)),
+    ],
+)
+def test_every_kind_of_image_has_its_colour(
+    tmp_path: Path, save: Callable[[Path], None], colour: tuple[int, ...]
+) -> None:
+    pixels = first_pixels(tmp_path, save)
+    assert torch.equal(pixels.round(), torch.tensor(colour).view(3, 1, 1).expand(3, 8, 8).float())
+
+
+def test_the_middle_is_kept_and_upright(tmp_path: Path) -> None:
+    def save(folder: Path) -> None:
+        # As stored: black left, white right and grey beyond the middle square; to be turned by 90 degrees.
+        image = Image.new("L", (32, 16), 128)
+        image.paste(0, (8, 0, 16, 16))
+        image.paste(255, (16, 0, 24, 16))
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        image.save(folder / "x.png", exif=exif)
+
+    pixels = first_pixels(tmp_path, save, channels="grey")[0]
+    # At the seam, and at the edges of the square, neighbours mix.
+    assert pixels[1:3].max() == 0
+    assert pixels[5:7].min() == 255
+
+
+def test_a_constant_channel_is_not_divided_by_zero(tmp_path: Path) -> None:
+    for name, colour in {"a": (0, 50, 100), "b": (0, 150, 100)}.items():
+        (tmp_path / name).mkdir()
+        for index in range(4):
+            Image.new("RGB", (8, 8), colour).save(tmp_path / name / f"{index}.png")
+    data = read(tmp_path, validation=0)
+    assert data.std[0] == data.std[2] == 1
+    assert data.mean == pytest.approx((0, 100 / 255, 100 / 255))
+    assert images(data.train).isfinite().all()

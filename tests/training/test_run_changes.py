@@ -1,0 +1,124 @@
+"""A run records what changed since it was last trained."""
+
+import dataclasses
+from pathlib import Path
+
+import msgspec
+import pytest
+from PIL import Image
+from torch import Tensor
+
+from training.scripted_run import STEPS, Quick, Read, command, create, train
+from tuitrain.config.toml import dumps
+from tuitrain.errors import RunError
+from tuitrain.hosts.evaluate import evaluate_checkpoint
+from tuitrain.runs.records import Score
+from tuitrain.training import loop as loop_module
+from tuitrain.training.setup import Setup
+
+
+@pytest.fixture(autouse=True)
+def poll_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the loop poll commands after every step and every epoch."""
+    monkeypatch.setattr(loop_module, "POLL_INTERVAL", 0.0)
+
+
+def test_changed_threads_and_precision_are_recorded(quick: Quick, read: Read, tmp_path: Path) -> None:
+    folder = create(quick("training.epochs=2"), tmp_path)
+    train(folder, {5: [command("stop")]})
+    folder.config_file.write_text(dumps(quick("training.epochs=2", "training.threads=2", "training.precision=bf16")))
+    _, state = train(folder)
+    assert (state.status, state.step) == ("finished", 2 * STEPS)
+    details = [event.detail for event in read(folder).events if event.name == "differs"]
+    assert details[0] == "threads: 1 before, 2 now"
+    assert "'precision': 'fp32'" in details[1]
+    assert "'precision': 'bf16'" in details[1]
+    assert any("threads changed from 1 to 2: results may differ in the last bits" in line for line in read(folder).log)
+    # Recorded once, not again.
+    train(folder, epochs=3)
+    assert len([event for event in read(folder).events if event.name == "differs"]) == 2
+
+
+def test_changed_images_with_the_same_names_are_recorded(quick: Quick, read: Read, tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    for number in range(20):
+        path = images / "ab"[number % 2] / f"{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 4 * number).save(path)
+    settings = ("data.dataset=image-folder", f"data.dir={images}", "data.image_size=8", "data.batch_size=2")
+    folder = create(quick(*settings, "training.epochs=1"), tmp_path)
+    train(folder)
+    train(folder, epochs=2)
+    assert "the run continues on other images" not in folder.log_file.read_text()
+    for path in images.rglob("*.png"):
+        Image.new("L", (8, 8), 200).save(path)
+    _, state = train(folder, epochs=3)
+    assert state.status == "finished"
+    assert "the run continues on other images" in folder.log_file.read_text()
+    assert any(event.detail.startswith("mean: ") for event in read(folder).events if event.name == "differs")
+
+
+def test_a_smaller_data_set_is_recorded_and_trained_on(quick: Quick, read: Read, tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    for number in range(60):
+        path = images / "ab"[number % 2] / f"{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 4 * number).save(path)
+    settings = ("data.dataset=image-folder", f"data.dir={images}", "data.image_size=8", "data.batch_size=2")
+    folder = create(quick(*settings, "training.epochs=2", "training.log_every=1000"), tmp_path)
+    train(folder, {20: [command("stop")]})
+    for number in range(6, 50):
+        (images / "ab"[number % 2] / f"{number:02}.png").unlink()
+    _, state = train(folder)
+    assert (state.status, state.epoch) == ("finished", 2), state.reason
+    assert any(event.detail.startswith("sizes: ") for event in read(folder).events if event.name == "differs")
+    (images / "c").mkdir()
+    Image.new("L", (8, 8)).save(images / "c" / "1.png")
+    Image.new("L", (8, 8)).save(images / "c" / "2.png")
+    with pytest.raises(RunError, match="another model's weights"):
+        train(folder, epochs=3)
+    assert any(event.detail == "classes: ['a', 'b'] before, ['a', 'b', 'c'] now" for event in read(folder).events)
+
+
+def test_the_log_has_the_notes_on_the_data(quick: Quick, read: Read, tmp_path: Path) -> None:
+    def note(setup: Setup) -> None:
+        setup.dataset = dataclasses.replace(setup.dataset, notes=("a \x1b[2J note",))
+
+    folder = create(quick("training.epochs=1"), tmp_path)
+    train(folder, change=note)
+    assert any("data: a �[2J note" in line for line in read(folder).log)
+
+
+def test_evaluating_a_killed_run_uses_the_counters_of_its_checkpoint(quick: Quick, read: Read, tmp_path: Path) -> None:
+    """The state of a killed run may be ahead of its last checkpoint."""
+    batches = 0
+
+    def kill(images: Tensor) -> Tensor:
+        nonlocal batches
+        batches += 1
+        if batches == STEPS + 10:
+            raise KeyboardInterrupt
+        return images
+
+    folder = create(quick("training.epochs=3", "training.log_every=1"), tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        train(folder, change=lambda setup: setattr(setup, "transforms", (kill,)))
+    ahead = folder.state()
+    ahead.step, ahead.status = read(folder).train.step[-1], "failed"
+    folder.state_file.write_bytes(msgspec.json.encode(ahead))
+    found = evaluate_checkpoint(folder, "test", "last", "cpu", lambda *_: None)
+    assert (found.epoch, found.step) == (1, STEPS) != (ahead.epoch, ahead.step)
+    assert folder.evaluation("test") == found
+    # And after the run is resumed and finished.
+    _, state = train(folder)
+    again = evaluate_checkpoint(folder, "test", "last", "cpu", lambda *_: None)
+    assert state.test == Score(again.loss, again.accuracy)
+    assert (again.epoch, again.step) == (3, 3 * STEPS)
+
+
+def test_an_fp16_run_can_be_evaluated_on_the_cpu(quick: Quick, tmp_path: Path) -> None:
+    folder = create(quick("training.epochs=1"), tmp_path)
+    _, state = train(folder)
+    folder.config_file.write_text(dumps(quick("training.epochs=1", "training.precision=fp16")))
+    found = evaluate_checkpoint(folder, "test", "last", "cpu", lambda *_: None)
+    assert state.test == Score(found.loss, found.accuracy)
