@@ -16,12 +16,13 @@ from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.screens.home import HomeScreen
 from tuitrain.widgets.messages import OpenRun
+from tuitrain.widgets.terminal.keys import OrderedKeys
 from tuitrain.widgets.terminal.notifications import restore_title, save_title
 
 PACKAGE = Path(__file__).parents[1]
 
 
-class TuitrainApp(Navigation, RunLifecycle, Appearance):
+class TuitrainApp(Navigation, RunLifecycle, Appearance, OrderedKeys):
     TITLE = "tuitrain"
     # Textual reads the style sheets of pushed screens only, so the first screen's is listed here.
     CSS_PATH: ClassVar[list[str | PurePath]] = [PACKAGE / "app/app.tcss", PACKAGE / "screens/home.tcss"]

@@ -4,6 +4,11 @@
 names changes.
 """
 
+import asyncio
+from collections.abc import Coroutine
+from time import monotonic
+from typing import Any
+
 from rich.color import ColorSystem
 from rich.console import RenderableType
 from rich.style import Style
@@ -13,6 +18,7 @@ from textual.app import App
 from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.geometry import Size
+from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.strip import Strip
 
@@ -21,6 +27,10 @@ __all__ = ["SYNC_END", "SYNC_START", "ChopsUpdate", "CompositorUpdate", "Interna
 
 class InternalsApp(App[None]):
     """An app with public hooks for what Textual keeps private: writing updates, exiting, crashing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tasks: list[asyncio.Task[None]] = []
 
     def paint(self, update: CompositorUpdate, size: Size) -> None:
         """Show `update` on the terminal of `size`; replaces Textual's own output."""
@@ -52,13 +62,43 @@ class InternalsApp(App[None]):
             self.paint(renderable, screen.outer_size)
         self.post_display_hook()
 
+    def run_task(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` until it ends or the app exits. Its exception ends the app as one in a message handler would."""
+
+        def report(task: "asyncio.Task[None]") -> None:
+            if not task.cancelled() and isinstance(error := task.exception(), Exception):
+                self._handle_exception(error)
+
+        task = asyncio.create_task(work)
+        task.add_done_callback(report)
+        self._tasks.append(task)
+
     async def _on_exit_app(self) -> None:
+        for task in self._tasks:
+            task.cancel()
         await self.before_exit()
         await super()._on_exit_app()
 
     def _fatal_error(self) -> None:
         # Textual prints a traceback here; the caller reads `crash` and reports one sentence instead.
         self._close_messages_no_wait()
+
+
+async def settle(app: App[Any], timeout: float) -> None:
+    """Wait until the app and all widgets of the current screen are mounted and have handled their messages, for at most
+    `timeout` seconds. Must not be called from a message handler, which would wait for itself."""
+    started = monotonic()
+    while not app._exit and app.screen_stack and monotonic() - started < timeout:
+        if all(map(_is_idle, (app, *app.screen.walk_children(with_self=True)))):
+            return
+        # Messages take less than a millisecond each; a screen that opens takes longer.
+        await asyncio.sleep(0 if monotonic() - started < 0.01 else 0.002)
+
+
+def _is_idle(node: MessagePump) -> bool:
+    """Whether the node is mounted, its queue is empty, and its task waits for the next message."""
+    queue: Any = node._message_queue
+    return node._is_mounted and queue.empty() and bool(queue.ready_event._waiters)
 
 
 def write_to_terminal(app: App[None], text: str) -> bool:

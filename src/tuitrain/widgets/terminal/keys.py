@@ -1,0 +1,75 @@
+"""Dispatch keys in order, each one after the change that the previous key requested.
+
+Textual forwards a key as soon as it arrives, even if the focus or screen that an earlier key requested has not changed
+yet. Over SSH several keys arrive in one packet, and the later ones would reach the wrong widget or screen.
+"""
+
+import asyncio
+from collections import deque
+from time import monotonic
+
+from textual.events import Event, Key, Paste
+from textual.screen import Screen
+
+from tuitrain.widgets.terminal.textual_internals import InternalsApp, settle
+
+# So many keys may wait for a screen that opens slowly. If more wait and the first waits this long, all are dropped.
+MAX_WAITING, MAX_DELAY = 32, 1.0
+# Seconds after which a key is dispatched although the app is still busy.
+MAX_SETTLE = 5.0
+
+
+class OrderedKeys(InternalsApp):
+    """An app that dispatches a key only when all widgets have handled the previous one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: deque[Key | Paste] = deque()
+        self._arrived = asyncio.Event()
+        self._dispatching = False
+        self._released: Key | Paste | None = None
+        self._target: Screen[object] | None = None
+
+    @property
+    def keys_waiting(self) -> bool:
+        return bool(self._waiting)
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, Key | Paste) and not event.is_forwarded and event is not self._released:
+            self._waiting.append(event)
+            self._arrived.set()
+            if not self._dispatching:
+                self._dispatching = True
+                self.run_task(self._dispatch_keys())
+        elif not isinstance(event, Key) or not event.is_forwarded or self._target is self.screen:
+            await super().on_event(event)
+        # Otherwise the key was meant for a screen that has closed meanwhile.
+
+    async def _dispatch_keys(self) -> None:
+        while True:
+            self._arrived.clear()
+            while self._waiting:
+                await settle(self, MAX_SETTLE)
+                self._drop_backlog()
+                if self._waiting:
+                    await self._dispatch(self._waiting.popleft())
+            await self._arrived.wait()
+
+    async def _dispatch(self, event: Key | Paste) -> None:
+        self._released, self._target = event, self.screen
+        self.post_message(event)
+        await settle(self, MAX_SETTLE)
+        if self._target not in self.screen_stack and isinstance(event, Key):
+            self._drop_repetitions(event.key)
+
+    def _drop_repetitions(self, key: str) -> None:
+        """Drop repetitions of a key that closed its screen: they were not meant for the screen below."""
+        while self._waiting and isinstance(event := self._waiting[0], Key) and event.key == key:
+            self._waiting.popleft()
+
+    def _drop_backlog(self) -> None:
+        """Drop keys that arrive faster than the app can handle them, such as a held key or a wrong paste."""
+        if len(self._waiting) > MAX_WAITING and monotonic() - self._waiting[0].time > MAX_DELAY:
+            count = len(self._waiting)
+            self._waiting.clear()
+            self.notify(f"Dropped {count} keys that arrived faster than they could be handled", severity="warning")
