@@ -76,7 +76,7 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tuitrain.screens.sweep_actions.start_sweep_in_background", refuse)
     monkeypatch.setattr("tuitrain.screens.new_run.start_sweep_in_background", refuse)
     monkeypatch.setattr(sweep_background, "start_sweep_in_background", refuse)
-    monkeypatch.setattr(ThreadHost, "start", refuse)
+    monkeypatch.setattr(ThreadHost, "_train_new_run", refuse)
 
 
 async def fuzz(app: TuitrainApp, choice: random.Random, end: float) -> None:
@@ -89,10 +89,11 @@ async def fuzz(app: TuitrainApp, choice: random.Random, end: float) -> None:
                 for event in key_events(*choice.choices(KEYS, k=choice.choice((1, 3, 30, 200)))):
                     app.post_message(event)
                 await pilot.pause(0.01)
-            for _ in range(30):
+            for _ in range(500):
                 if not app.is_running or isinstance(app.screen, HomeScreen):
                     break
                 await burst(pilot, "escape")
+                await pilot.pause(0.02)
             assert not app.is_running or isinstance(app.screen, HomeScreen), app.screen
 
 

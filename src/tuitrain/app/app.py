@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from tuitrain.app.appearance import Appearance
 from tuitrain.app.navigation import Navigation
+from tuitrain.app.palette import Palette
 from tuitrain.app.run_lifecycle import RunLifecycle
 from tuitrain.app.warmup import import_screens
 from tuitrain.hosts.thread import ThreadHost
@@ -22,7 +22,7 @@ from tuitrain.widgets.terminal.notifications import restore_title, save_title
 PACKAGE = Path(__file__).parents[1]
 
 
-class TuitrainApp(Navigation, RunLifecycle, Appearance, OrderedKeys):
+class TuitrainApp(Navigation, RunLifecycle, Palette, OrderedKeys):
     TITLE = "tuitrain"
     # Textual reads the style sheets of pushed screens only, so the first screen's is listed here.
     CSS_PATH: ClassVar[list[str | PurePath]] = [PACKAGE / "app/app.tcss", PACKAGE / "screens/home.tcss"]

@@ -1,11 +1,7 @@
 """Themes, and the choice of how often to redraw over a slow connection."""
 
 import os
-from collections.abc import Iterable
-from functools import partial
 
-from textual.app import SystemCommand
-from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES
 
 from tuitrain.config import preferences
@@ -42,12 +38,7 @@ class Appearance(PaintedApp):
         for error in self._theme_errors:
             self.notify(str(error), severity="warning", markup=False)
 
-    def get_system_commands(self, screen: "Screen[object]") -> Iterable[SystemCommand]:
-        yield from super().get_system_commands(screen)
-        for choice, help in SLOW_LINE.items():
-            yield SystemCommand(f"Slow line: {choice}", help, partial(self._set_slow_line, choice))
-
-    def _set_slow_line(self, choice: preferences.SlowLine) -> None:
+    def set_slow_line(self, choice: preferences.SlowLine) -> None:
         self.slow_line = choice
         preferences.update(slow_line=choice)
 

@@ -8,9 +8,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, Static
 from textual.widgets.option_list import Option
 
+from tuitrain.widgets.forms.options import Options
 from tuitrain.widgets.forms.pick_list import distance
 
 
@@ -49,11 +50,11 @@ class ChooseScreen(ModalScreen[tuple[str, ...] | None]):
             keys = "space toggle · enter apply" if self._many else "enter choose"
             box.border_subtitle = Content(f"{keys} · esc cancel")
             yield (_SearchInput if self._many else Input)(placeholder="type to search", compact=True)
-            yield OptionList(markup=False)
+            yield Options(markup=False)
             yield Static("No match", id="none")
 
     def on_mount(self) -> None:
-        self.query_one(OptionList).can_focus = False
+        self.query_one(Options).can_focus = False
         self._list_matches("")
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -65,7 +66,7 @@ class ChooseScreen(ModalScreen[tuple[str, ...] | None]):
             option for option in self._options if all(word in " ".join(option).casefold() for word in words)
         ]  # fmt: skip
         matches.sort(key=lambda option: distance(text, *option[:2]))
-        option_list = self.query_one(OptionList)
+        option_list = self.query_one(Options)
         option_list.clear_options()
         option_list.add_options(Option(self._line(*option), id=option[0] or None) for option in matches)
         option_list.highlighted = 0 if matches else None
@@ -78,14 +79,14 @@ class ChooseScreen(ModalScreen[tuple[str, ...] | None]):
         return Content.assemble(checkbox, name.ljust(self._width + 2), (help, "$foreground 60%"))
 
     def _highlighted(self) -> tuple[str, str, str] | None:
-        row = self.query_one(OptionList).highlighted
+        row = self.query_one(Options).highlighted
         return None if row is None else self._matches[row]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         return self._many if action == "choose" else True
 
     def action_move(self, movement: str) -> None:
-        getattr(self.query_one(OptionList), f"action_{movement}")()
+        getattr(self.query_one(Options), f"action_{movement}")()
 
     def action_choose(self) -> None:
         option = self._highlighted()
@@ -95,7 +96,7 @@ class ChooseScreen(ModalScreen[tuple[str, ...] | None]):
             self.dismiss(())
             return
         self._chosen.remove(option[0]) if option[0] in self._chosen else self._chosen.append(option[0])
-        option_list = self.query_one(OptionList)
+        option_list = self.query_one(Options)
         assert option_list.highlighted is not None
         option_list.replace_option_prompt_at_index(option_list.highlighted, self._line(*option))
 

@@ -9,15 +9,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-NAMES = {
-    "question_mark": "?",
-    "slash": "/",
-    "space": "space",
-    "plus": "+",
-    "minus": "-",
-    "comma": ",",
-    "full_stop": ".",
-}
+from tuitrain.widgets.terminal.key_names import key_name
 
 
 class HelpScreen(ModalScreen[None]):
@@ -52,7 +44,7 @@ class HelpScreen(ModalScreen[None]):
             binding = active.binding
             text = binding.tooltip or (binding.description if binding.id else "")
             if text and not binding.system:
-                keys.setdefault(text, {})[binding.key_display or NAMES.get(binding.key, binding.key)] = None
+                keys.setdefault(text, {})[key_name(binding)] = None
         width = max((len(" ".join(names)) for names in keys.values()), default=0)
         return [
             Content.assemble((" ".join(names).rjust(width), "$footer-key-foreground"), "  ", text)

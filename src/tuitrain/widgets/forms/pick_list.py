@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from tuitrain.widgets.forms.options import Options
 from tuitrain.widgets.terminal.footer import FittingFooter
 
 MARK_HINT = "space marks"
@@ -45,7 +46,7 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
     CSS = """
     PickList { background: transparent; }
     PickList.-middle { align: center middle; background: $background 60%; }
-    PickList > OptionList, PickList > OptionList:focus {
+    PickList > Options, PickList > Options:focus {
         width: auto; height: auto; max-width: 96%; max-height: 80%; padding: 0; scrollbar-size-vertical: 1;
         background: $surface; background-tint: transparent; border: round $border;
         border-title-color: $accent; border-subtitle-color: $foreground-muted;
@@ -77,7 +78,7 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
         self._marked = False
 
     def compose(self) -> ComposeResult:
-        yield OptionList(markup=False)
+        yield Options(markup=False)
         # Covers the footer of the screen below, whose keys do not work now.
         yield FittingFooter()
 
@@ -88,7 +89,7 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
         """Place the list below the field if there is room, or more than above, otherwise above."""
         if self._at is None:
             return
-        style, room = self.query_one(OptionList).styles, self.size.height
+        style, room = self.query_one(Options).styles, self.size.height
         width = max(*(len(name) + 4 * self._many for name, _ in self._options), len(MARK_HINT) * self._many) + 6
         space_below, space_above = room - self._at.bottom, self._at.y
         below = space_below >= min(len(self._options) + 2, space_above)
@@ -98,7 +99,7 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
         style.offset = (max(x, 0), y)
 
     def _list_matches(self, highlight: str = "") -> None:
-        box = self.query_one(OptionList)
+        box = self.query_one(Options)
         typed = self._typed.casefold()
         matching = [(name, help) for name, help in self._options if typed in name.casefold()]
         matching.sort(key=lambda option: distance(typed, option[0]))
@@ -135,7 +136,7 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
             self._list_matches()
 
     def _toggle_mark(self) -> None:
-        option = self.query_one(OptionList).highlighted_option
+        option = self.query_one(Options).highlighted_option
         if option is None or option.id is None:
             return
         if not self._many:
@@ -148,7 +149,7 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
 
     def _mark_typed(self) -> None:
         """Mark the typed or highlighted value; the first mark replaces the previous choice."""
-        option = self.query_one(OptionList).highlighted_option
+        option = self.query_one(Options).highlighted_option
         if option is None or option.id is None:
             return
         wanted = {option.id, *(self._chosen if self._marked else ())}

@@ -1,0 +1,62 @@
+"""The command palette: the keys of the screen, runs, presets and themes, found by typing."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+from textual.screen import ModalScreen
+
+from tuitrain.app.appearance import SLOW_LINE, Appearance
+from tuitrain.config.presets import PRESETS, preset
+from tuitrain.screens.home import HomeScreen
+from tuitrain.text import plain
+from tuitrain.widgets.messages import AskChoice, OpenNewRun, OpenRun
+from tuitrain.widgets.terminal.key_names import key_name
+
+MAX_RUNS = 500
+
+
+class Command(NamedTuple):
+    name: str
+    help: str
+    run: Callable[[], object]
+
+
+class Palette(Appearance):
+    """Replaces Textual's palette, which knows none of the keys."""
+
+    def action_command_palette(self) -> None:
+        commands = {str(index): command for index, command in enumerate(self._commands())}
+
+        def answer(chosen: tuple[str, ...] | None) -> None:
+            if chosen:
+                self.call_later(commands[chosen[0]].run)
+
+        options = [(index, command.name, command.help) for index, command in commands.items()]
+        self.post_message(AskChoice("Commands", options, answer))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "command_palette":
+            return bool(self.screen_stack) and not isinstance(self.screen, ModalScreen)
+        return super().check_action(action, parameters)
+
+    def _commands(self) -> Iterator[Command]:
+        yield from self._key_commands()
+        home = self.screen_stack[0]
+        for run in home.table_state.runs[:MAX_RUNS] if isinstance(home, HomeScreen) else ():
+            open_run = partial(self.post_message, OpenRun(run.folder))
+            yield Command(plain(run.info.name, 40), f"open this run · {run.status}", open_run)
+        for name in PRESETS:
+            yield Command(name, "new run from this preset", partial(self.post_message, OpenNewRun(preset(name))))
+        for name in self.available_themes:
+            yield Command(name, "color theme", partial(setattr, self, "theme", name))
+        for choice, help in SLOW_LINE.items():
+            yield Command(f"slow line {choice}", help.lower(), partial(self.set_slow_line, choice))
+
+    def _key_commands(self) -> Iterator[Command]:
+        """Yield what the keys of the screen do, those in the footer first."""
+        bindings = [active for active in self.screen.active_bindings.values() if active.enabled and active.tooltip]
+        for active in sorted(bindings, key=lambda active: not active.binding.show):
+            if active.binding.action != "command_palette":
+                run = partial(self.run_action, active.binding.action, active.node)
+                yield Command(active.tooltip, key_name(active.binding), run)
