@@ -17,16 +17,18 @@ COMMANDS = ["pause", "stop", "checkpoint", "rate", "epochs", "background"]
 
 
 @pytest.mark.parametrize(
-    ("key", "status", "command"),
+    ("key", "status", "command", "activity"),
     [
-        ("p", "running", "pause"),
-        ("p", "paused", "resume"),
-        ("s", "running", "stop"),
-        ("s", "paused", "stop"),
-        ("k", "running", "checkpoint"),
+        ("p", "running", "pause", "pausing …"),
+        ("p", "paused", "resume", "resuming …"),
+        ("s", "running", "stop", "stopping …"),
+        ("s", "paused", "stop", "stopping …"),
+        ("k", "running", "checkpoint", "saving a checkpoint …"),
     ],
 )
-async def test_a_key_sends_its_command(write_run: WriteRun, key: str, status: str, command: str) -> None:
+async def test_a_key_sends_its_command_and_says_so_until_the_loop_answers(
+    write_run: WriteRun, key: str, status: str, command: str, activity: str
+) -> None:
     folder = write_run("one", status=status)
     inbox = Inbox(folder)
     app = opened(folder)
@@ -34,8 +36,12 @@ async def test_a_key_sends_its_command(write_run: WriteRun, key: str, status: st
         await pilot.pause()
         await pilot.press(key)
         assert [sent.name for sent in inbox.new()] == [command]
-        await pilot.pause()
-        assert f"{command} sent" in [toast.message for toast in app._notifications]
+        assert activity in lines(app)[0]
+        answer = {"pause": "paused", "resume": "resumed", "stop": "stopped"}.get(command, command)
+        with folder.metrics_file.open("ab") as rows:
+            rows.write(encode(Event(answer, 1, 1, 0.0)) + b"\n")
+        await tick(app, pilot)
+        assert activity not in lines(app)[0]
 
 
 @pytest.mark.parametrize(
@@ -133,9 +139,10 @@ async def test_the_footer_offers_what_works_now(write_run: WriteRun) -> None:
         assert set(COMMANDS) & set(footer(app)) == {"epochs"}
         assert "results" in footer(app)
         inbox = Inbox(folder)
-        await pilot.press("p", "s", "k", "r", "d")
+        await pilot.press("p", "s", "k", "d")
         assert inbox.new() == []
         assert isinstance(app.screen, TrainingScreen)
+        assert "resume" in footer(app)
         await pilot.press("enter")
         await pilot.pause()
         assert isinstance(app.screen, ResultsScreen)

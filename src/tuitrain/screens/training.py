@@ -25,6 +25,15 @@ from tuitrain.widgets.terminal.refresh import BUDGET, PollingScreen
 
 PAGES = ("curves", "gradients", "log")
 LOG_LINES = 3
+# What the head shows from the key press until the loop answers, and the name of the event that answers.
+REQUESTS: dict[CommandName, tuple[str, str]] = {
+    "pause": ("pausing …", "paused"),
+    "resume": ("resuming …", "resumed"),
+    "stop": ("stopping …", "stopped"),
+    "checkpoint": ("saving a checkpoint …", "checkpoint"),
+    "lr": ("changing the learning rate …", "lr"),
+    "epochs": ("changing the epochs …", "epochs"),
+}
 
 
 class TrainingScreen(PollingScreen):
@@ -37,6 +46,7 @@ class TrainingScreen(PollingScreen):
         Binding("p", "go_on", "resume", tooltip="Resume the run", id="training.go_on"),
         Binding("s", "stop", "stop", tooltip="Stop after this step, with a checkpoint", id="training.stop"),
         Binding("r", "rate", "rate", tooltip="Change the learning rate", id="training.rate"),
+        Binding("r", "resume", "resume", tooltip="Resume the run", id="training.resume"),
         Binding(
             "e", "epochs", "epochs", tooltip="Change the number of epochs, also after the end", id="training.epochs"
         ),
@@ -61,6 +71,8 @@ class TrainingScreen(PollingScreen):
         self._visited_pages: set[str] = set()
         self._active = False
         self._refusals: int | None = None
+        # The last command, until the loop answers, and the number of events before it.
+        self._request: tuple[CommandName, int] | None = None
 
     def compose(self) -> ComposeResult:
         yield FixedText(id="head")
@@ -91,12 +103,20 @@ class TrainingScreen(PollingScreen):
         if was_active and not self._active and started is not None:
             self.post_message(RunEnded(self.run.folder, self.run.info.name, self.run.state, self.run.status))
         self._notify_refusals()
+        self._check_answer()
         state = self.run.state
         progress = f"{100 * state.step / state.steps:.0f} % " if state.steps and state.active else ""
         notifications.set_title(self.app, f"{progress}{self.run.info.name} · {self.run.status}")
         self._show_page()
         self._show_lines()
         self.refresh_bindings()
+
+    def _check_answer(self) -> None:
+        if self._request is not None:
+            command, before = self._request
+            answers = {event.name for event in list(self.run.events)[before:]}
+            if not self._active or answers & {REQUESTS[command][1], "refused"}:
+                self._request, self.urgent = None, False
 
     def _notify_refusals(self) -> None:
         """Show the commands that the run refused since this screen was opened."""
@@ -128,8 +148,9 @@ class TrainingScreen(PollingScreen):
 
     def _show_lines(self) -> None:
         width = self.size.width - 2
+        activity = REQUESTS[self._request[0]][0] if self._request else ""
+        self.query_one("#head", FixedText).show(live.head(self.run, width, activity))
         for id, line in (
-            ("head", live.head),
             ("progress", live.progress),
             ("numbers", live.numbers),
             ("health", live.health_line),
@@ -147,7 +168,7 @@ class TrainingScreen(PollingScreen):
             return active and (self.run.state.status == "paused") == (action == "go_on")
         if action in ("stop", "checkpoint", "rate"):
             return active
-        if action == "results":
+        if action in ("results", "resume"):
             return not active
         if action == "page":
             return self.query_one(ContentSwitcher).current != parameters[0] if self.is_mounted else True
@@ -182,6 +203,9 @@ class TrainingScreen(PollingScreen):
     def action_rate(self) -> None:
         self._ask("lr", format_value(live.learning_rate(self.run)), "Learning rate (the peak, if a schedule is used)")
 
+    def action_resume(self) -> None:
+        self.post_message(ResumeRun(self.run.folder, watch=True))
+
     def action_epochs(self) -> None:
         if not self._active:
             self.post_message(ResumeRun(self.run.folder, ask=True, watch=True))
@@ -207,6 +231,9 @@ class TrainingScreen(PollingScreen):
     def _send(self, command: CommandName, value: float | None = None) -> None:
         try:
             send(self.run.folder, command, value)
-            self.notify(f"{command} sent", timeout=2)
         except RunError as error:
             self.notify(str(error), severity="error", markup=False)
+            return
+        self._request, self.urgent = (command, len(self.run.events)), True
+        self._show_lines()
+        self.poll_soon()

@@ -23,10 +23,10 @@ def learning_rate(run: Follower) -> float:
     return run.config.optimizer.lr if changed is None else changed
 
 
-def head(run: Follower, width: int) -> Content:
-    """Return name, settings, status and estimated end."""
+def head(run: Follower, width: int, activity: str = "") -> Content:
+    """Return name, settings, status and estimated end; `activity` is shown in place of the status."""
     state = run.state
-    status = (
+    status = activity or (
         run.status
         if run.status != "running" or state.phase in ("", "training")
         else plain(state.phase.partition(" ")[0], 16)

@@ -15,6 +15,8 @@ MIN_INTERVAL, MAX_INTERVAL = 0.5, 5.0
 BUDGET = 0.025
 # While a tick lags behind existing data: seconds between two ticks, and between two redraws.
 CATCH_UP_INTERVAL, CATCH_UP_REDRAW = 0.01, 0.5
+# Seconds between two ticks while the user waits for an answer.
+URGENT_INTERVAL = 0.1
 # Bytes per second that redrawing may write; a slow connection gets fewer bytes and longer intervals.
 BYTES, SLOW_BYTES, SLOW_MAX_INTERVAL = 1000, 300, 20.0
 
@@ -26,6 +28,9 @@ class OverlayScreen(ModalScreen[ScreenResultType]):
 class PollingScreen(Screen[None]):
     """A screen that calls `tick` when shown, then at intervals that grow with the time and bytes of a redraw. It pauses
     while another screen covers it, unless that is an `OverlayScreen`."""
+
+    urgent = False
+    """Whether the user waits for an answer: ticks follow each other quickly."""
 
     _timer: Timer | None = None
     _shown = False
@@ -84,8 +89,14 @@ class PollingScreen(Screen[None]):
         # The bytes of the redraw before this one: this one's may not be written yet.
         before, self._counted_bytes = self._counted_bytes, app.written if app is not None else 0
         line = (self._counted_bytes - before) / (SLOW_BYTES if slow else BYTES)
-        wait = CATCH_UP_INTERVAL if self._behind else max(MIN_INTERVAL, (perf_counter() - started) / CPU_SHARE, line)
+        pause = URGENT_INTERVAL if self.urgent else max(MIN_INTERVAL, (perf_counter() - started) / CPU_SHARE, line)
+        wait = CATCH_UP_INTERVAL if self._behind else pause
         self._timer = self.set_timer(min(SLOW_MAX_INTERVAL if slow else MAX_INTERVAL, wait), self.poll_now)
+
+    def poll_soon(self) -> None:
+        """Call `tick` after `URGENT_INTERVAL`, when a loop that trains will have answered."""
+        self._stop_timer()
+        self._timer = self.set_timer(URGENT_INTERVAL, self.poll_now)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
