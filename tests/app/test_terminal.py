@@ -1,21 +1,14 @@
 """The program in a real terminal, used by keyboard alone."""
 
-import os
-import re
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pexpect
-import pyte
 import pytest
 
+from pseudo_terminal import Terminal
 from tuitrain.runs.folder import RunFolder, folders
 from tuitrain.runs.records import State
 
-# Seconds for anything that is waited for; loading torch on a busy machine is the longest of it.
-PATIENCE = 60
 ALTERNATE = "?1049"
 BEFORE, NEXT_SECTION, START = "\x1b[Z", "\x1b[6~", "\x12"
 TRANSFORM = """\
@@ -26,112 +19,6 @@ def shout(images):
     warnings.warn("STRAY WARNING")
     return images
 """
-# The last lines of the log stand at the foot of the screen; there and only there a print of the user's is welcome.
-FOOT = 5
-
-
-class Terminal:
-    """The program in a pseudo-terminal; all its output is checked, also what later output overwrites."""
-
-    def __init__(self, process: pexpect.spawn, width: int, height: int) -> None:
-        self.process = process
-        self.screen = pyte.Screen(width, height)
-        self._stream = pyte.ByteStream(self.screen)
-        self.raw = b""
-        self.quiet = False
-
-    @property
-    def lines(self) -> list[str]:
-        return list(self.screen.display)
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.lines)
-
-    def read(self) -> bool:
-        """Read available output; return whether the program still runs."""
-        self.quiet = False
-        try:
-            chunk = self.process.read_nonblocking(65536, timeout=0.1)
-        except pexpect.TIMEOUT:
-            self.quiet = True
-            return True
-        except pexpect.EOF:
-            return False
-        self.raw += chunk
-        # pyte does not know the mark of private sequences such as CSI > 1 u, and would print what follows it.
-        self._stream.feed(re.sub(rb"\x1b\[[<=>][0-9;]*[a-zA-Z]", b"", chunk))
-        assert "Traceback" not in self.text, self.text
-        # What the program draws never ends a line so.
-        assert not re.search(rb"STRAY [A-Z]+\r?\n", self.raw[-2 * len(chunk) - 100 :])
-        return True
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            alive = self.read()
-            assert alive or condition(), f"the program ended:\n{self.text}"
-            assert time.monotonic() < deadline, f"waited in vain:\n{self.text}"
-
-    def see(self, *words: str) -> None:
-        """Wait for the texts, then until the screen is drawn."""
-        self.until(lambda: all(word in self.text for word in words))
-        self.until(lambda: self.quiet)
-        assert not any("STRAY" in line for line in self.lines[:-FOOT]), self.text
-
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            self.process.send(key)
-            self.read()
-
-    def resize(self, width: int, height: int) -> None:
-        self.process.setwinsize(height, width)
-        self.screen.resize(height, width)
-        self.screen.reset()
-
-    def end(self) -> int | None:
-        """Wait for the end; return the exit status."""
-        deadline = time.monotonic() + PATIENCE
-        while self.read():
-            assert time.monotonic() < deadline, f"does not end:\n{self.text}"
-        self.process.close()
-        status: int | None = self.process.exitstatus
-        return status
-
-    @property
-    def restored(self) -> bool:
-        """Whether the program left the alternate screen and showed the cursor at the end."""
-        switches = re.findall(rb"\x1b\[\?(1049|25)([hl])", self.raw)
-        last = dict(switches)
-        return last.get(b"1049") == b"l" and last.get(b"25") == b"h"
-
-
-@pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
-    started: list[pexpect.spawn] = []
-
-    def start(runs_dir: Path, width: int = 120, height: int = 40) -> Terminal:
-        environment = {
-            **os.environ,
-            "TERM": "xterm-256color",
-            "LC_ALL": "C.UTF-8",
-            "HOME": str(tmp_path),
-            "OMP_NUM_THREADS": "1",
-        }
-        process = pexpect.spawn(
-            sys.executable,
-            ["-m", "tuitrain", "--runs-dir", str(runs_dir)],
-            env=environment,
-            dimensions=(height, width),
-            cwd=tmp_path,
-        )
-        process.delaybeforesend = None
-        started.append(process)
-        return Terminal(process, width, height)
-
-    yield start
-    for process in started:
-        process.close(force=True)
 
 
 def only(runs_dir: Path) -> RunFolder:

@@ -11,6 +11,8 @@ from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
+EXAMPLE = "optimizer=adam lr<0.01 test>95%"
+
 
 class _Completion(Suggester):
     def __init__(self, complete: Callable[[str], str]) -> None:
@@ -54,7 +56,9 @@ class FilterBar(Horizontal):
 
     def _widgets(self) -> ComposeResult:
         yield Static("filter ", id="label")
-        yield FilterInput(self._text, suggester=_Completion(self._complete), compact=True, select_on_focus=False)
+        yield FilterInput(
+            self._text, EXAMPLE, suggester=_Completion(self._complete), compact=True, select_on_focus=False
+        )
         yield Static(id="status")
 
     @property

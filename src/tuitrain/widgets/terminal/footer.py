@@ -11,6 +11,8 @@ from textual.widget import Widget
 
 ALWAYS_SHOWN = ("app.help", "app.quit", "app.pop_screen", "help", "quit")
 _DIM = Style(dim=True)
+# Between two keys; wider than the gap inside a pair, so that pairs can be told apart without colors.
+GAP = "  "
 
 
 class Key(NamedTuple):
@@ -21,7 +23,7 @@ class Key(NamedTuple):
 
     @property
     def width(self) -> int:
-        return cell_len(self.name) + cell_len(self.description) + 2
+        return cell_len(self.name) + 1 + cell_len(self.description) + len(GAP)
 
 
 class FittingFooter(Widget):
@@ -62,7 +64,7 @@ class FittingFooter(Widget):
     @property
     def keys(self) -> list[Key]:
         keys = list(self._keys)
-        while sum(key.width for key in keys) > self.size.width and (
+        while sum(key.width for key in keys) - len(GAP) > self.size.width and (
             droppable := [key for key in keys if key.action not in ALWAYS_SHOWN]
         ):
             keys.remove(droppable[-1])
@@ -75,5 +77,5 @@ class FittingFooter(Widget):
         for key in self.keys:
             dim = Style.null() if key.enabled else _DIM
             parts += [Segment(key.name, name + dim), Segment(f" {key.description}", description + dim)]
-            parts.append(Segment(" ", background))
+            parts.append(Segment(GAP, background))
         return Strip(parts).adjust_cell_length(self.size.width, background)
