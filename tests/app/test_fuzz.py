@@ -21,7 +21,7 @@ from tuitrain.screens.home import HomeScreen
 
 WriteRun = Callable[..., RunFolder]
 # Set TUITRAIN_FUZZ_SECONDS for a longer search, and TUITRAIN_FUZZ_SEED to repeat one.
-SECONDS = float(os.environ.get("TUITRAIN_FUZZ_SECONDS", "20"))
+SECONDS = float(os.environ.get("TUITRAIN_FUZZ_SECONDS", "60"))
 SEED = int(os.environ.get("TUITRAIN_FUZZ_SEED", random.SystemRandom().randrange(10**6)))
 SPECIAL = [
     "enter",
@@ -79,14 +79,17 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(ThreadHost, "_train_new_run", refuse)
 
 
-async def fuzz(app: TuitrainApp, choice: random.Random, end: float) -> None:
-    """Send bursts until `end` or until the app quits."""
+async def fuzz(app: TuitrainApp, choice: random.Random, end: float) -> int:
+    """Send bursts until `end` or until the app quits; return the number of keys."""
+    sent = 0
     async with app.run_test(size=choice.choice([(60, 20), (80, 24), (120, 40)])) as pilot:
         await pilot.pause()
         while monotonic() < end and app.is_running:
             await burst(pilot, *choice.choice(ROUTES))
             for _ in range(choice.randrange(8)):
-                for event in key_events(*choice.choices(KEYS, k=choice.choice((1, 3, 30, 200)))):
+                keys = choice.choices(KEYS, k=choice.choice((1, 3, 30, 200)))
+                sent += len(keys)
+                for event in key_events(*keys):
                     app.post_message(event)
                 await pilot.pause(0.01)
             for _ in range(500):
@@ -95,14 +98,17 @@ async def fuzz(app: TuitrainApp, choice: random.Random, end: float) -> None:
                 await burst(pilot, "escape")
                 await pilot.pause(0.02)
             assert not app.is_running or isinstance(app.screen, HomeScreen), app.screen
+    return sent
 
 
 @pytest.mark.usefixtures("nothing_starts")
 async def test_random_bursts(runs_dir: Path, write_run: WriteRun) -> None:
     choice, end = random.Random(SEED), monotonic() + SECONDS
     print("seed", SEED)  # noqa: T201
+    sent = 0
     create_sweep(runs_dir, SWEEP)
     while monotonic() < end:
         for status in ("running", "paused", "finished", "failed"):
             write_run(f"is-{status}", f"training.seed={choice.randrange(10**6)}", status=status)
-        await fuzz(TuitrainApp(runs_dir, ThreadHost()), choice, end)
+        sent += await fuzz(TuitrainApp(runs_dir, ThreadHost()), choice, end)
+    print(sent, "keys")  # noqa: T201

@@ -1,5 +1,6 @@
 """tuitrain relies on these private names of Textual and Rich. A failure here names the one that changed."""
 
+import asyncio
 import inspect
 from typing import ClassVar
 
@@ -10,13 +11,16 @@ from rich.style import Style
 from textual import _ansi_sequences, _compositor
 from textual.app import App
 from textual.binding import BindingType
+from textual.events import Key
 from textual.screen import Screen
 from textual.strip import Strip
 
-from tuitrain.widgets.terminal.textual_internals import InternalsApp, bindings_of, style_codes
+from tuitrain.widgets.terminal.textual_internals import InternalsApp, bindings_of, settle, style_codes
 
 
-@pytest.mark.parametrize("name", ["_display", "_on_exit_app", "_fatal_error", "_close_messages_no_wait"])
+@pytest.mark.parametrize(
+    "name", ["_display", "_on_exit_app", "_fatal_error", "_close_messages_no_wait", "_handle_exception"]
+)
 def test_app_methods_exist(name: str) -> None:
     assert inspect.isfunction(getattr(App, name))
 
@@ -33,6 +37,7 @@ async def test_app_attributes_have_the_expected_types() -> None:
         assert app._running
         assert not app._closed
         assert app._exception is None
+        assert not app._exit
         assert app._driver is not None
         assert app._driver.is_headless
 
@@ -60,3 +65,50 @@ async def test_bindings_of_a_screen() -> None:
     app = InternalsApp()
     async with app.run_test():
         assert {"first", "second"} <= {binding.action for binding in bindings_of(One())}
+
+
+async def test_settle_waits_for_handlers_and_mounted_screens() -> None:
+    class Slow(InternalsApp):
+        done = False
+
+        async def on_key(self) -> None:
+            await asyncio.sleep(0.1)
+            self.done = True
+            self.push_screen(Screen[None]())
+
+    app = Slow()
+    async with app.run_test():
+        app.post_message(Key("a", "a"))
+        await settle(app, 5)
+        assert app.done
+        assert len(app.screen_stack) == 2
+        assert app.screen.is_mounted
+
+
+async def test_settle_gives_up_after_the_timeout() -> None:
+    released = asyncio.Event()
+
+    class Stuck(InternalsApp):
+        async def on_key(self) -> None:
+            await released.wait()
+
+    app = Stuck()
+    async with app.run_test():
+        app.post_message(Key("a", "a"))
+        await settle(app, 0.05)
+        released.set()
+        await settle(app, 5)
+
+
+async def test_an_exception_of_a_task_ends_the_app() -> None:
+    async def fail() -> None:
+        raise ValueError("planted")
+
+    async def run() -> None:
+        app = InternalsApp()
+        async with app.run_test() as pilot:
+            app.run_task(fail())
+            await pilot.pause()
+
+    with pytest.raises(ValueError, match="planted"):
+        await run()
