@@ -32,7 +32,7 @@ async def burst(pilot: Pilot[Any], *keys: str) -> None:
     for event in key_events(*keys):
         app.post_message(event)
     await settle(app, 10)
-    while app.is_running and app.keys_waiting:
+    while app.is_running and app._waiting:
         await settle(app, 10)
         await pilot.pause(0.001)
     await settle(app, 10)

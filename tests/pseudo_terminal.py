@@ -1,4 +1,4 @@
-"""The program in a pseudo-terminal."""
+"""Read a pseudo-terminal that runs the program, and check everything it prints."""
 
 import re
 import time
@@ -45,7 +45,7 @@ class Terminal:
         # pyte does not know the mark of private sequences such as CSI > 1 u, and would print what follows it.
         self._stream.feed(re.sub(rb"\x1b\[[<=>][0-9;]*[a-zA-Z]", b"", chunk))
         assert "Traceback" not in self.text, self.text
-        # What the program draws never ends a line so.
+        # The program itself never ends a line like this.
         assert not re.search(rb"STRAY [A-Z]+\r?\n", self.raw[-2 * len(chunk) - 100 :])
         return True
 

@@ -1,4 +1,4 @@
-"""The program in a pseudo-terminal."""
+"""Start the program in a pseudo-terminal."""
 
 import os
 import sys

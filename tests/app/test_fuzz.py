@@ -23,35 +23,11 @@ WriteRun = Callable[..., RunFolder]
 # Set TUITRAIN_FUZZ_SECONDS for a longer search, and TUITRAIN_FUZZ_SEED to repeat one.
 SECONDS = float(os.environ.get("TUITRAIN_FUZZ_SECONDS", "60"))
 SEED = int(os.environ.get("TUITRAIN_FUZZ_SEED", random.SystemRandom().randrange(10**6)))
-SPECIAL = [
-    "enter",
-    "escape",
-    "tab",
-    "shift+tab",
-    "up",
-    "down",
-    "left",
-    "right",
-    "home",
-    "end",
-    "pageup",
-    "pagedown",
-    "backspace",
-    "delete",
-    "space",
-    "ctrl+u",
-    "ctrl+w",
-    "ctrl+r",
-    "ctrl+f",
-    "ctrl+t",
-    "ctrl+o",
-    "ctrl+s",
-    "ctrl+y",
-    "ctrl+g",
-    "ctrl+l",
-    "ctrl+p",
-    "ctrl+c",
-]
+SPECIAL = (
+    "enter", "escape", "tab", "shift+tab", "up", "down", "left", "right", "home", "end", "pageup", "pagedown",
+    "backspace", "delete", "space", "ctrl+u", "ctrl+w", "ctrl+r", "ctrl+f", "ctrl+t", "ctrl+o", "ctrl+s", "ctrl+y",
+    "ctrl+g", "ctrl+l", "ctrl+p", "ctrl+c",
+)  # fmt: skip
 KEYS = (*SPECIAL, *SPECIAL, *string.ascii_letters, *string.digits, *"/?.,:;=<>!-+[]()")
 SWEEP = '[sweep]\nname = "grid"\n[sweep.values]\n"optimizer.name" = ["sgd", "adam"]\n"optimizer.lr" = [0.1, 0.01]\n'
 # The keys that open each screen from the table of runs.

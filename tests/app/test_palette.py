@@ -41,5 +41,7 @@ async def test_the_palette_lists_the_keys_of_the_screen(runs_dir: Path, write_ru
         await burst(pilot, "ctrl+p")
         assert isinstance(app.screen, ChooseScreen)
         assert "Set up a new run" in text(app)
+        assert text(app).count("Next run") == 1
+        assert "↓ j" in text(app)
         await burst(pilot, "ctrl+p", "escape")
         assert isinstance(app.screen, HomeScreen)

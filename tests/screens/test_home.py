@@ -7,7 +7,6 @@ from textual.pilot import Pilot
 
 from screen_text import footer, lines, strips, text
 from tuitrain.app.app import TuitrainApp
-from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.screens.home import HomeScreen
 from tuitrain.screens.new_run import NewRunScreen
@@ -35,11 +34,6 @@ async def tick(app: TuitrainApp, pilot: Pilot[None]) -> None:
     assert isinstance(app.screen, HomeScreen | ResultsScreen | TrainingScreen)
     app.screen.tick()
     await pilot.pause()
-
-
-@pytest.fixture
-def app(runs_dir: Path) -> TuitrainApp:
-    return TuitrainApp(runs_dir, ThreadHost())
 
 
 async def test_an_empty_folder_shows_a_hint(app: TuitrainApp) -> None:

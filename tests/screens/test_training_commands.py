@@ -37,6 +37,8 @@ async def test_a_key_sends_its_command_and_says_so_until_the_loop_answers(
         await pilot.press(key)
         assert [sent.name for sent in inbox.new()] == [command]
         assert activity in lines(app)[0]
+        await pilot.press(key)
+        assert inbox.new() == []
         answer = {"pause": "paused", "resume": "resumed", "stop": "stopped"}.get(command, command)
         with folder.metrics_file.open("ab") as rows:
             rows.write(encode(Event(answer, 1, 1, 0.0)) + b"\n")

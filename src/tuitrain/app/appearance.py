@@ -9,12 +9,6 @@ from tuitrain.errors import ConfigError
 from tuitrain.widgets.terminal.painter import PaintedApp
 from tuitrain.widgets.terminal.themes import load_themes, shipped_themes_folder
 
-SLOW_LINE: dict[preferences.SlowLine, str] = {
-    "auto": "Redraw less often if the terminal answers late",
-    "on": "Redraw less often",
-    "off": "Redraw as often as the machine allows",
-}
-
 
 class Appearance(PaintedApp):
     """Load the themes and remember the user's choices."""

@@ -4,16 +4,22 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
+from textual.binding import ActiveBinding
 from textual.screen import ModalScreen
 
-from tuitrain.app.appearance import SLOW_LINE, Appearance
+from tuitrain.app.appearance import Appearance
+from tuitrain.config import preferences
 from tuitrain.config.presets import PRESETS, preset
 from tuitrain.screens.home import HomeScreen
 from tuitrain.text import plain
 from tuitrain.widgets.messages import AskChoice, OpenNewRun, OpenRun
-from tuitrain.widgets.terminal.key_names import key_name
 
 MAX_RUNS = 500
+SLOW_LINE: dict[preferences.SlowLine, str] = {
+    "auto": "redraw less often if the terminal answers late",
+    "on": "redraw less often",
+    "off": "redraw as often as the machine allows",
+}
 
 
 class Command(NamedTuple):
@@ -23,7 +29,7 @@ class Command(NamedTuple):
 
 
 class Palette(Appearance):
-    """Replaces Textual's palette, which knows none of the keys."""
+    """Replace Textual's palette, which lists no keys, runs or presets."""
 
     def action_command_palette(self) -> None:
         commands = {str(index): command for index, command in enumerate(self._commands())}
@@ -51,12 +57,15 @@ class Palette(Appearance):
         for name in self.available_themes:
             yield Command(name, "color theme", partial(setattr, self, "theme", name))
         for choice, help in SLOW_LINE.items():
-            yield Command(f"slow line {choice}", help.lower(), partial(self.set_slow_line, choice))
+            yield Command(f"slow line {choice}", help, partial(self.set_slow_line, choice))
 
     def _key_commands(self) -> Iterator[Command]:
-        """Yield what the keys of the screen do, those in the footer first."""
+        """Yield what the keys of the screen do, those in the footer first; keys of the same action are one command."""
         bindings = [active for active in self.screen.active_bindings.values() if active.enabled and active.tooltip]
+        actions: dict[str, list[ActiveBinding]] = {}
         for active in sorted(bindings, key=lambda active: not active.binding.show):
             if active.binding.action != "command_palette":
-                run = partial(self.run_action, active.binding.action, active.node)
-                yield Command(active.tooltip, key_name(active.binding), run)
+                actions.setdefault(active.tooltip, []).append(active)
+        for name, (first, *others) in actions.items():
+            keys = " ".join(self.get_key_display(active.binding) for active in (first, *others))
+            yield Command(name, keys, partial(self.run_action, first.binding.action, first.node))

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tuitrain.widgets.terminal.key_names import key_name
+NAMES = {"question_mark": "?", "slash": "/", "plus": "+", "minus": "-", "comma": ",", "full_stop": "."}
 
 
 class HelpScreen(ModalScreen[None]):
@@ -44,7 +44,7 @@ class HelpScreen(ModalScreen[None]):
             binding = active.binding
             text = binding.tooltip or (binding.description if binding.id else "")
             if text and not binding.system:
-                keys.setdefault(text, {})[key_name(binding)] = None
+                keys.setdefault(text, {})[binding.key_display or NAMES.get(binding.key, binding.key)] = None
         width = max((len(" ".join(names)) for names in keys.values()), default=0)
         return [
             Content.assemble((" ".join(names).rjust(width), "$footer-key-foreground"), "  ", text)

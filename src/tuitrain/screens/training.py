@@ -1,5 +1,6 @@
 """The live screen: is training going well, and when will it be done?"""
 
+from time import monotonic
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,7 +11,7 @@ from textual.widgets import ContentSwitcher, Log
 from tuitrain.config.formatting import format_value
 from tuitrain.config.values import parse_value
 from tuitrain.errors import RunError
-from tuitrain.runs.control import KEYS, CommandName, accepted, send
+from tuitrain.runs.control import ANSWER_SECONDS, KEYS, CommandName, accepted, send
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.process import this_process
@@ -71,8 +72,8 @@ class TrainingScreen(PollingScreen):
         self._visited_pages: set[str] = set()
         self._active = False
         self._refusals: int | None = None
-        # The last command, until the loop answers, and the number of events before it.
-        self._request: tuple[CommandName, int] | None = None
+        # The last command, until the loop answers; the answers before it, and the time of the command.
+        self._request: tuple[CommandName, int, float] | None = None
 
     def compose(self) -> ComposeResult:
         yield FixedText(id="head")
@@ -111,12 +112,16 @@ class TrainingScreen(PollingScreen):
         self._show_lines()
         self.refresh_bindings()
 
+    @property
+    def urgent(self) -> bool:
+        return self._request is not None and monotonic() - self._request[2] < ANSWER_SECONDS
+
     def _check_answer(self) -> None:
-        if self._request is not None:
-            command, before = self._request
-            answers = {event.name for event in list(self.run.events)[before:]}
-            if not self._active or answers & {REQUESTS[command][1], "refused"}:
-                self._request, self.urgent = None, False
+        if self._request and (not self._active or self._answers(self._request[0]) > self._request[1]):
+            self._request = None
+
+    def _answers(self, command: CommandName) -> int:
+        return sum(event.name in (REQUESTS[command][1], "refused") for event in self.run.events)
 
     def _notify_refusals(self) -> None:
         """Show the commands that the run refused since this screen was opened."""
@@ -229,11 +234,13 @@ class TrainingScreen(PollingScreen):
         self.post_message(AskValue(title, value, check, answer))
 
     def _send(self, command: CommandName, value: float | None = None) -> None:
+        if value is None and self._request and self._request[0] == command:
+            return  # The key was pressed twice.
         try:
             send(self.run.folder, command, value)
         except RunError as error:
             self.notify(str(error), severity="error", markup=False)
             return
-        self._request, self.urgent = (command, len(self.run.events)), True
+        self._request = command, self._answers(command), monotonic()
         self._show_lines()
-        self.poll_soon()
+        self.call_after_refresh(self.poll_now)

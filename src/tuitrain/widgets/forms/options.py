@@ -1,11 +1,10 @@
-"""The list of options of a choice."""
+"""The option list that choices share."""
 
 from textual.widgets import OptionList
 
 
 class Options(OptionList):
-    """An option list that accepts paging before its first layout, when keys arrive together with the one that opens
-    it."""
+    """An option list that can be paged before its first layout: page keys may arrive with the key that opens it."""
 
     def action_page_down(self) -> None:
         if self.scrollable_content_region:

@@ -30,10 +30,6 @@ class OrderedKeys(InternalsApp):
         self._released: Key | Paste | None = None
         self._target: Screen[object] | None = None
 
-    @property
-    def keys_waiting(self) -> bool:
-        return bool(self._waiting)
-
     async def on_event(self, event: Event) -> None:
         if isinstance(event, Key | Paste) and not event.is_forwarded and event is not self._released:
             self._waiting.append(event)
@@ -41,9 +37,10 @@ class OrderedKeys(InternalsApp):
             if not self._dispatching:
                 self._dispatching = True
                 self.run_task(self._dispatch_keys())
-        elif not isinstance(event, Key) or not event.is_forwarded or self._target is self.screen:
+        elif isinstance(event, Key) and event.is_forwarded and self._target not in self.screen_stack[-1:]:
+            pass  # The key was meant for a screen that has closed or is covered now.
+        else:
             await super().on_event(event)
-        # Otherwise the key was meant for a screen that has closed meanwhile.
 
     async def _dispatch_keys(self) -> None:
         while True:

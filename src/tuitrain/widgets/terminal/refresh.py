@@ -29,15 +29,17 @@ class PollingScreen(Screen[None]):
     """A screen that calls `tick` when shown, then at intervals that grow with the time and bytes of a redraw. It pauses
     while another screen covers it, unless that is an `OverlayScreen`."""
 
-    urgent = False
-    """Whether the user waits for an answer: ticks follow each other quickly."""
-
     _timer: Timer | None = None
     _shown = False
     _was_shown = False
     _counted_bytes = 0
     _behind = False
     _drawn_at = -inf
+
+    @property
+    def urgent(self) -> bool:
+        """Whether the user waits for an answer, so that ticks must follow each other quickly."""
+        return False
 
     def tick(self) -> None:
         """Read new data for at most about `BUDGET` seconds and update each widget once."""
@@ -92,11 +94,6 @@ class PollingScreen(Screen[None]):
         pause = URGENT_INTERVAL if self.urgent else max(MIN_INTERVAL, (perf_counter() - started) / CPU_SHARE, line)
         wait = CATCH_UP_INTERVAL if self._behind else pause
         self._timer = self.set_timer(min(SLOW_MAX_INTERVAL if slow else MAX_INTERVAL, wait), self.poll_now)
-
-    def poll_soon(self) -> None:
-        """Call `tick` after `URGENT_INTERVAL`, when a loop that trains will have answered."""
-        self._stop_timer()
-        self._timer = self.set_timer(URGENT_INTERVAL, self.poll_now)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
