@@ -70,6 +70,12 @@ class Opened:
         assert config is not None
         return config
 
+    @property
+    def previewed(self) -> bool:
+        """Whether the form shows the complete preview of the present settings."""
+        preview = self.form.preview
+        return preview is not None and preview.final and preview.config == self.form.result.config
+
     async def until(self, true: Callable[[], bool]) -> None:
         for _ in range(1200):
             if true():
