@@ -9,8 +9,9 @@ from statistics import median
 from typing import NamedTuple
 
 from tuitrain.analysis.compare import compare
-from tuitrain.analysis.table.groups import SEED, MeanSD, mean_sd
+from tuitrain.analysis.table.groups import MeanSD, mean_sd
 from tuitrain.config.formatting import format_value
+from tuitrain.config.settings import SEED
 from tuitrain.errors import RunError
 from tuitrain.runs.catalog.listing import Entry, list_runs
 from tuitrain.runs.folder import RunFolder

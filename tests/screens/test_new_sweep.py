@@ -93,11 +93,22 @@ async def test_an_invalid_value_among_several_is_marked(tmp_path: Path) -> None:
 
 
 def test_far_too_many_runs_are_refused() -> None:
-    texts = Draft.of(Config()).texts | {"training.seed": ",".join(map(str, range(200)))}
+    texts = Draft.of(Config()).texts | {"data.batch_size": ",".join(map(str, range(1, 201)))}
     assert parse_form(texts).runs == 200
     plan = parse_form(texts | {"training.epochs": ",".join(map(str, range(1, 100)))})
     assert plan.config is None
-    assert "19,800 combinations" in plan.errors["training.seed"]
+    assert "19,800 combinations" in plan.errors["training.epochs"]
+
+
+def test_several_seeds_are_runs_of_the_same_trial() -> None:
+    texts = Draft.of(Config()).texts | {"optimizer.lr": "1,2", "training.seed": "3,4,5"}
+    plan = parse_form(texts)
+    assert plan.runs == 6
+    sweep = plan.sweep()
+    assert (sweep.trial_count, sweep.varying_keys, sweep.name) == (2, ["optimizer.lr"], "lr")
+    assert [sweep.config({"optimizer.lr": 1.0}, number).training.seed for number in range(3)] == [3, 4, 5]
+    too_many = parse_form(texts | {"training.seed": ",".join(map(str, range(1001)))})
+    assert "1,001 values" in too_many.errors["training.seed"]
 
 
 def test_a_sweep_without_validation_uses_other_metrics() -> None:

@@ -65,7 +65,7 @@ def _added_trials(options: argparse.Namespace) -> list[Values]:
 
 
 def _describe_size(sweep: Sweep) -> str:
-    counts = {"trial": sweep.trial_count, "run": sweep.trial_count * sweep.options.seeds}
+    counts = {"trial": sweep.trial_count, "run": sweep.trial_count * sweep.seeds}
     return ", ".join(f"{count:,} {name}{'s' * (count != 1)}" for name, count in counts.items())
 
 

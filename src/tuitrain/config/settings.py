@@ -9,6 +9,7 @@ from msgspec.structs import fields
 
 from tuitrain.config.schema import Config
 
+SEED = "training.seed"
 _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "printable text"}
 
 

@@ -56,6 +56,18 @@ def test_a_trial_overrides_the_base_and_counts_seeds_up() -> None:
     assert sweep.config(sweep.fixed_trials[-1], 2) == override(Config(), expected)
 
 
+def test_values_of_the_seed_are_the_seeds_of_each_trial() -> None:
+    sweep = override_sweep(Sweep(), ["optimizer.lr=0.1,0.01", "training.seed=7,8"])
+    assert (sweep.values, sweep.options.seeds) == ({"optimizer.lr": (0.1, 0.01)}, 2)
+    assert [sweep.seed(sweep.fixed_trials[0], number) for number in range(3)] == [7, 8, 9]
+    listed = override_sweep(Sweep(), ["training.seed=7,42,1"])
+    assert (listed.fixed_trials, listed.seeds, listed.name) == (({},), 3, "seed")
+    assert [listed.config({}, number).training.seed for number in range(4)] == [7, 42, 1, 43]
+    assert loads(dumps(listed)) == listed
+    with pytest.raises(ConfigError, match="1,001 values; the limit is 1,000"):
+        override_sweep(Sweep(), [f"training.seed={','.join(map(str, range(1001)))}"])
+
+
 def test_sampled_trials_follow_the_extra_trials() -> None:
     sweep = loads(SAMPLED)
     assert sweep.values["optimizer.lr"] == Range(1e-4, 0.1, True)

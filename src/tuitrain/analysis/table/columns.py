@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from tuitrain.analysis import summary, units
 from tuitrain.analysis.table.group_rows import GroupRow
-from tuitrain.analysis.table.groups import SEED, mean_sd
+from tuitrain.analysis.table.groups import mean_sd
 from tuitrain.config.formatting import format_value
-from tuitrain.config.settings import Setting, settings
+from tuitrain.config.settings import SEED, Setting, settings
 from tuitrain.errors import ConfigError
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.records import Score, ShownStatus

@@ -7,8 +7,8 @@ from typing import Any
 from msgspec import Struct
 
 from tuitrain.analysis.table.markers import common_prefix
+from tuitrain.config.settings import SEED
 
-SEED = "training.seed"
 Points = tuple[Sequence[float], Sequence[float]]
 
 

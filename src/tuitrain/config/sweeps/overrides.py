@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from tuitrain.config.formatting import format_for_message
-from tuitrain.config.sweeps.sweep import Sweep, Values
+from tuitrain.config.settings import SEED
+from tuitrain.config.sweeps.sweep import MAX_SEEDS, Sweep, Values
 from tuitrain.config.sweeps.validation import build_options, check_sweep, find_option
 from tuitrain.config.validation import find_setting
 from tuitrain.config.values import override, parse_value, split_assignment
@@ -18,7 +19,8 @@ from tuitrain.text import plain
 
 def override_sweep(sweep: Sweep, assignments: Iterable[str], extra: Iterable[Values] = ()) -> Sweep:
     """Return `sweep` with each `KEY=VALUE` applied and the `extra` trials appended. Raise ConfigError. A key may also
-    be `sweep.OPTION`. A setting that is given several values varies; one value makes it constant."""
+    be `sweep.OPTION`. A setting that is given several values varies; one value makes it constant. Several values of
+    training.seed become the seeds of each trial."""
     base, options, varying = [], [], dict(sweep.values)
     for assignment in assignments:
         key, text = split_assignment(assignment)
@@ -35,13 +37,31 @@ def override_sweep(sweep: Sweep, assignments: Iterable[str], extra: Iterable[Val
             base.append(assignment)
             varying.pop(key, None)
     return check_sweep(
-        Sweep(
-            base=override(sweep.base, base),
-            options=build_options(msgspec.to_builtins(sweep.options) | parse_option_overrides(options)),
-            values=varying,
-            extra=(*sweep.extra, *extra),
+        separate_seeds(
+            Sweep(
+                base=override(sweep.base, base),
+                options=build_options(msgspec.to_builtins(sweep.options) | parse_option_overrides(options)),
+                values=varying,
+                extra=(*sweep.extra, *extra),
+            )
         )
     )
+
+
+def separate_seeds(sweep: Sweep) -> Sweep:
+    """Return `sweep` with the values of training.seed as the seeds of each trial, so that they are averaged.
+    Raise ConfigError if there are too many."""
+    seeds = sweep.values.get(SEED)
+    if not isinstance(seeds, tuple) or sweep.seeds > 1:
+        return sweep
+    if len(seeds) > MAX_SEEDS:
+        raise ConfigError(f"{SEED} has {len(seeds):,} values; the limit is {MAX_SEEDS:,}.", key=SEED)
+    replace, values = msgspec.structs.replace, {key: choice for key, choice in sweep.values.items() if key != SEED}
+    if seeds != tuple(range(seeds[0], seeds[0] + len(seeds))):
+        return replace(sweep, options=replace(sweep.options, seed_values=seeds), values=values)
+    training = replace(sweep.base.training, seed=seeds[0])
+    base, options = replace(sweep.base, training=training), replace(sweep.options, seeds=len(seeds))
+    return replace(sweep, base=base, options=options, values=values)
 
 
 def parse_option_overrides(assignments: Iterable[str]) -> dict[str, Any]:

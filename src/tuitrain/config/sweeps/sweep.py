@@ -9,12 +9,12 @@ from msgspec import Meta, Struct
 
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config, Positive
-from tuitrain.config.settings import Setting, declared_settings
+from tuitrain.config.settings import SEED, Setting, declared_settings
 from tuitrain.config.values import build_config, flatten
 from tuitrain.text import plain
 
-# Protects the disk from a typing error.
-MAX_TRIALS = 10_000
+# Protect the disk from a typing error.
+MAX_TRIALS, MAX_SEEDS = 10_000, 1000
 Metric = Literal["validation.accuracy", "validation.loss", "train.accuracy", "train.loss"]
 Values = dict[str, Any]
 
@@ -35,8 +35,12 @@ class SweepOptions(Struct, frozen=True, kw_only=True):
     ] = "grid"
     trials: Annotated[int, Meta(ge=1, le=MAX_TRIALS, description="Number of trials to sample by random or tpe")] = 20
     seeds: Annotated[
-        int, Meta(ge=1, le=1000, description="Runs per trial, with consecutive values of training.seed")
+        int, Meta(ge=1, le=MAX_SEEDS, description="Runs per trial, with consecutive values of training.seed")
     ] = 1
+    seed_values: Annotated[
+        tuple[Annotated[int, Meta(ge=0, le=2**63 - 1)], ...],
+        Meta(description="Values of training.seed for the runs of a trial; []: consecutive ones"),
+    ] = ()
     parallel: Annotated[int, Meta(ge=1, le=64, description="Concurrent runs per device")] = 1
     stack: Annotated[
         int,
@@ -90,8 +94,9 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
         return (*self.grid_trials(), *self.extra)
 
     def grid_trials(self) -> tuple[Values, ...]:
-        """Return all combinations, with the last setting varying fastest; nothing if trials are sampled."""
-        if self.options.method != "grid" or not self.values:
+        """Return all combinations, with the last setting varying fastest; nothing if trials are sampled. If only the
+        seed varies, there is one trial."""
+        if self.options.method != "grid" or (not self.values and (self.extra or self.seeds == 1)):
             return ()
         lists = [choices for choices in self.values.values() if isinstance(choices, tuple)]
         return tuple(dict(zip(self.values, combination, strict=True)) for combination in itertools.product(*lists))
@@ -100,11 +105,16 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
     def name(self) -> str:
         """The name option, or the short names of the settings that vary, as `optimizer-lr`, without added trials."""
         keys = list(dict.fromkeys([*self.values, *itertools.chain(*self.extra)]))
-        return self.options.name or "-".join(short_names(keys).values())[:80]
+        return self.options.name or "-".join(short_names(keys).values())[:80] or "seed"
 
     @property
     def trial_count(self) -> int:
         return len(self.fixed_trials) + len(self.added) + (self.options.trials if self.options.method != "grid" else 0)
+
+    @property
+    def seeds(self) -> int:
+        """The number of runs per trial."""
+        return max(self.options.seeds, len(self.options.seed_values))
 
     @property
     def varying_keys(self) -> list[str]:
@@ -125,12 +135,15 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
 
     def seed(self, values: Values, number: int) -> int:
         """Return training.seed of run `number`, counted from 0, of a trial."""
-        seed: int = values.get("training.seed", self.base.training.seed)
-        return seed + number
+        listed = self.options.seed_values
+        if number < len(listed):
+            return listed[number]
+        first: int = max(listed) + 1 if listed else values.get(SEED, self.base.training.seed)
+        return first + number - len(listed)
 
     def config(self, values: Values, number: int) -> Config:
         """Return the configuration of run `number`, counted from 0, of a trial. Raise ConfigError if it is invalid."""
-        return build_config(self.settings(values) | {"training.seed": self.seed(values, number)})
+        return build_config(self.settings(values) | {SEED: self.seed(values, number)})
 
 
 def sweep_settings() -> dict[str, Setting]:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from tuitrain.config.settings import Setting
+from tuitrain.config.settings import SEED, Setting
 from tuitrain.config.sweeps.sweep import MAX_TRIALS, Range, Sweep, SweepOptions, Values, format_trial, sweep_settings
 from tuitrain.config.validation import check_value
 from tuitrain.errors import ConfigError
@@ -22,8 +22,8 @@ def check_sweep(sweep: Sweep) -> Sweep:
                     key=key,
                 )
     _check_size(sweep)
-    if options.seeds > 1 and "training.seed" in sweep.varying_keys:
-        raise ConfigError("training.seed cannot vary if sweep.seeds is above 1.", key="training.seed")
+    if sweep.seeds > 1 and SEED in sweep.varying_keys:
+        raise ConfigError(f"{SEED} cannot vary if sweep.seeds is above 1.", key=SEED)
     for device in options.devices:
         check_value("training.device", device)
     for values in (*sweep.fixed_trials, *sweep.added.values()) or ({},):
@@ -35,7 +35,7 @@ def check_sweep(sweep: Sweep) -> Sweep:
 
 
 def _check_size(sweep: Sweep) -> None:
-    if not sweep.values and not sweep.extra:
+    if not sweep.values and not sweep.extra and sweep.seeds == 1:
         raise ConfigError(
             "Nothing varies in this sweep.",
             "List values under [sweep.values], or give several: --set optimizer.lr=0.1,0.01",
@@ -49,7 +49,7 @@ def _check_size(sweep: Sweep) -> None:
 
 def _check_trial(sweep: Sweep, values: Values) -> None:
     try:
-        config = sweep.config(values, sweep.options.seeds - 1)
+        config = sweep.config(values, sweep.seeds - 1)
     except ConfigError as error:
         raise ConfigError(f"Trial {format_trial(values)}: {error.message}", error.hint, key=error.key) from None
     uses_validation = sweep.options.metric.startswith("validation") or sweep.options.prune

@@ -94,7 +94,7 @@ class SweepFolder:
         """Return all jobs in the order of the queue. A grid runs every trial with one seed before it starts the next
         seed."""
         sweep = self.sweep()
-        trials, seeds = range(sweep.trial_count), range(sweep.options.seeds)
+        trials, seeds = range(sweep.trial_count), range(sweep.seeds)
         if sweep.options.method == "grid":
             jobs = [Job(trial, seed) for seed in seeds for trial in trials]
         else:
@@ -184,7 +184,7 @@ def _refuse_change(sweep: Sweep, name: str, value: Any) -> None:
         raise ConfigError(f"{key} cannot change after the sweep was created.", hint, key=key)
     if name == "trials" and sweep.options.method == "grid":
         raise ConfigError("A grid always has all its trials.", "Add seeds or single trials instead.", key=key)
-    current = getattr(sweep.options, name)
+    current = sweep.seeds if name == "seeds" else getattr(sweep.options, name)
     if name in ("trials", "seeds") and value < current:
         raise ConfigError(f"{key} = {value} is not allowed: the sweep already has {current}.", key=key)
 

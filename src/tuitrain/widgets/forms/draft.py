@@ -14,7 +14,7 @@ from textual.app import App
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
-from tuitrain.config.sweeps.overrides import parse_values
+from tuitrain.config.sweeps.overrides import parse_values, separate_seeds
 from tuitrain.config.sweeps.sweep import MAX_TRIALS, Sweep, SweepOptions
 from tuitrain.config.sweeps.validation import check_sweep
 from tuitrain.config.values import build_config, changed_settings, flatten
@@ -71,11 +71,11 @@ class FormResult(Struct, frozen=True):
         return {key: values[0] for key, values in self.values.items()}
 
     def sweep(self, name: str = "") -> Sweep:
-        """Return the sweep over all values. Requires a `config`."""
+        """Return the sweep over all values, with those of training.seed as its seeds. Requires a `config`."""
         assert self.config is not None
         no_validation = 0 in (self.config.data.validation, *self.values.get("data.validation", ()))
         options = SweepOptions(name=name[:80], metric="train.accuracy" if no_validation else "validation.accuracy")
-        return Sweep(base=self.config, options=options, values=dict(self.values))
+        return separate_seeds(Sweep(base=self.config, options=options, values=dict(self.values)))
 
 
 def parse_form(texts: Mapping[str, str]) -> FormResult:
@@ -91,8 +91,9 @@ def parse_form(texts: Mapping[str, str]) -> FormResult:
         return FormResult(None, errors, varying)
     try:
         result = FormResult(build_config({key: values[0] for key, values in parsed.items()}), {}, varying)
-        if varying and not MAX_CHECKED < result.runs <= MAX_TRIALS:
-            check_sweep(result.sweep())
+        sweep = result.sweep() if varying else None
+        if sweep and not MAX_CHECKED < result.runs <= MAX_TRIALS:
+            check_sweep(sweep)
     except ConfigError as error:
         return FormResult(None, {error.key or next(reversed(varying)): brief(error)}, varying)
     return result

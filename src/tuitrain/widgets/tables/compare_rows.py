@@ -8,8 +8,9 @@ from rich.text import Text
 from tuitrain.analysis import units
 from tuitrain.analysis.compare import METRICS, Comparison, Metric, best_of
 from tuitrain.analysis.mcnemar import McNemar, p_text
-from tuitrain.analysis.table.groups import SEED, MeanSD
+from tuitrain.analysis.table.groups import MeanSD
 from tuitrain.config.formatting import format_value
+from tuitrain.config.settings import SEED
 from tuitrain.text import plain
 from tuitrain.widgets.tables.compare import TableRow
 
