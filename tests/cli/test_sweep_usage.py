@@ -52,7 +52,7 @@ def test_a_failed_run_does_not_end_the_sweep(tmp_path: Path) -> None:
         (["--set", "optimizer.nam=sgd,adam"], "Did you mean optimizer.name?"),
         (["--set", "optimizer.lr=0.1"], "Nothing varies in this sweep."),
         (["--set", "optimizer.lr=0.1,0.2", "--set", "sweep.seds=2"], "Did you mean sweep.seeds?"),
-        (["--set", "sweep.values=1"], "Unknown setting 'sweep.values'. Did you mean sweep.trials?"),
+        (["--set", "sweep.values=1"], "Unknown setting 'sweep.values'. Did you mean sweep.seed_values?"),
         (["--set", "optimizer.lr=0.1,0.1"], "optimizer.lr = 0.1,0.1 is not allowed: it contains 0.1 twice."),
         (["--set", "optimizer.lr=0.1,0.2", "--parallel", "0"], "sweep.parallel = 0 is not allowed"),
         (["-c", "none.toml"], "There is no file none.toml."),
