@@ -186,7 +186,7 @@ def test_tables_are_safe_to_paste(make_run: MakeRun, capsys: pytest.CaptureFixtu
     assert [(row["test_accuracy"], row["optimizer.lr"]) for row in rows] == [("0.5", "0.001"), ("0.25", "0.5")]
     assert rows[1]["name"] == "'=cmd()"
     markdown = command(capsys, runs_dir, one.id, other.id, "--format", "markdown")
-    assert "| test accuracy, last | 50.00 % ★ | 25.00 % -25.00 |" in markdown
+    assert "| last test | 50.00 % ★ | 25.00 % -25.00 |" in markdown
     assert r"\[red\]\|x\[/\]" in markdown
     for text in (markdown, command(capsys, runs_dir, one.id, other.id)):
         assert "\x1b" not in text
@@ -196,3 +196,22 @@ def test_a_comparison_needs_two_runs(make_run: MakeRun, capsys: pytest.CaptureFi
     one = make_run("one")
     assert main(["compare", one.id, one.id, "--runs-dir", str(one.path.parent)]) == 2
     assert "Name at least two runs" in capsys.readouterr().err
+
+
+def test_groups_average_one_run_per_seed(make_run: MakeRun) -> None:
+    runs = [make_run(f"r{index}", f"training.seed={seed}", test=test)
+            for index, (seed, test) in enumerate(((0, 0.5), (1, 0.7), (0, 0.1)))]  # fmt: skip
+    [group] = compare(read(*runs)).groups
+    assert group.repeats == (runs[2].id,)
+    summary = compare(read(*runs)).mean_sd(group.ids, "test_accuracy")
+    assert summary is not None
+    assert summary.mean == pytest.approx(0.6)
+    assert summary.n == 2
+
+
+def test_runs_and_groups_are_labelled_by_what_differs(make_run: MakeRun) -> None:
+    settings = [("sgd", 0), ("sgd", 1), ("adam", 0), ("adam", 1)]
+    runs = [make_run("", f"optimizer.name={rule}", f"training.seed={seed}") for rule, seed in settings]
+    found = compare(read(*runs, make_run("mine", "optimizer.lr=0.5")))
+    assert [run.label for run in found.runs] == ["sgd s0", "sgd s1", "adam s0", "adam s1", "mine"]
+    assert [group.name for group in found.groups] == ["sgd", "adam", "mine"]

@@ -19,7 +19,10 @@ SIX = tuple(f"digits-{rule}-{rate}-s0" for rule in ("sgd", "adamw") for rate in 
     (("one-two-three-", "one-two-three-four"), 14, ("three", "three-four")),
     (("a-long-run-alone",), 9, ("a-lo…lone",)),
     (("the-same-name", "the-same-name"), 7, ("the…ame", "the…ame")),
-    (("resnet18-cifar10", "mlp"), 9, ("resn…ar10", "mlp")),
+    (("resnet18-cifar10", "mlp"), 9, ("re18-ci10", "ml")),
+    (tuple(f"adam-lr-{rate}-seed-{seed}" for rate in ("0.1", "0.01") for seed in (0, 1)), 10,
+     ("0.1-0", "0.1-1", "0.01-0", "0.01-1")),
+    (("adam-0.001-relu", "adamw-0.01-sigmoid"), 9, ("a-0.001-r", "a-0.01-s")),
     (("lr0.001relu", "lr0.001tanh", "lr0.001gelu"), 5, ("…relu", "…tanh", "…gelu")),
     ((), 5, ()),
 ])  # fmt: skip
@@ -42,7 +45,7 @@ def entries(count: int, top: int = 0) -> list[Entry]:
     return [Entry("◆▲▼►◄○□◇"[place % 8], name, Style(), place == top) for place, name in enumerate(names)]
 
 
-@pytest.mark.parametrize(("count", "width", "rows"), [(2, 120, 1), (6, 74, 1), (6, 34, 2), (8, 36, 2)])
+@pytest.mark.parametrize(("count", "width", "rows"), [(2, 120, 1), (6, 74, 1), (6, 34, 2), (8, 44, 2)])
 def test_the_legend_names_every_line(count: int, width: int, rows: int) -> None:
     lines = legend(entries(count), width, 2)
     assert len(lines) == rows

@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+import msgspec
+
 from tuitrain.analysis import units
 from tuitrain.analysis.confusion import class_scores
 from tuitrain.analysis.table.groups import MeanSD, SeedGroup, group_by_seed, mean_sd
-from tuitrain.config.settings import settings
+from tuitrain.analysis.table.run_labels import Labelled, run_labels
+from tuitrain.config.settings import SEED, settings
 from tuitrain.runs.follower import Curve, Follower
 from tuitrain.runs.records import Evaluation, Score
+from tuitrain.runs.writer import user_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,31 +61,33 @@ def _loss(key: str, title: str) -> Metric:
 
 
 METRICS = (
-    _percent("test_accuracy", "test accuracy, last"),
-    _loss("test_loss", "test loss, last"),
-    _percent("best_weights_test_accuracy", "test accuracy, best"),
-    _percent("validation_accuracy", "val accuracy, last"),
-    _percent("best_validation_accuracy", "val accuracy, best"),
-    _loss("validation_loss", "val loss, last"),
-    _loss("best_validation_loss", "val loss, best"),
-    _percent("train_accuracy", "train accuracy"),
+    _percent("test_accuracy", "last test"),
+    _percent("best_weights_test_accuracy", "best test"),
+    _percent("best_validation_accuracy", "best val"),
+    Metric("seconds", "time", 0, _seconds, _signed(_seconds), _TIMING_NOISE),
+    _percent("validation_accuracy", "last val"),
+    _percent("train_accuracy", "train"),
+    _loss("test_loss", "last test loss"),
+    _loss("validation_loss", "last val loss"),
+    _loss("best_validation_loss", "best val loss"),
     _loss("train_loss", "train loss"),
     Metric("epochs_to_reach", "epochs to", -1, units.count, _signed(units.count)),
     Metric("seconds_to_reach", "time to", -1, _seconds, _signed(_seconds), _TIMING_NOISE),
     Metric("epochs", "epochs", 0, units.count, _signed(units.count)),
-    Metric("seconds", "training time", 0, _seconds, _signed(_seconds), _TIMING_NOISE),
     Metric("images_per_second", "images/s", 1, units.rate, _signed(units.rate), _TIMING_NOISE),
-    Metric("parameters", "parameters", 0, units.count, _signed(units.count)),
+    Metric("parameters", "params", 0, units.count, _signed(units.count)),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedRun:
     """A run's settings by dotted key, and its results by metric key. Settings are `Changed` if a user changed them
-    during the run, and empty for a damaged run. Unknown results are None."""
+    during the run, and empty for a damaged run. `label` tells the run apart from the others. Unknown results are
+    None."""
 
     id: str
     name: str
+    label: str
     status: str
     settings: Mapping[str, Any]
     metrics: Mapping[str, float | None]
@@ -118,16 +124,49 @@ def compare(runs: Sequence[Follower], baseline: str = "", threshold: float | Non
     defaults to the highest accuracy that all validated runs reached."""
     curves = [[value for value in run.evaluations["validation"]["accuracy"] if isfinite(value)] for run in runs]
     threshold = min((max(curve) for curve in curves if curve), default=None) if threshold is None else threshold
+    labels = run_labels([_labelled(run) for run in runs])
     compared = tuple(
-        ComparedRun(run.folder.id, run.info.name, run.status, run.settings | run.changes, _metrics(run, threshold))
+        ComparedRun(
+            run.folder.id,
+            run.info.name,
+            labels[run.folder.id],
+            run.status,
+            run.settings | run.changes,
+            _metrics(run, threshold),
+        )
         for run in runs
     )
     ids = [run.id for run in compared]
     known = [run.settings for run in compared if run.settings]
     keys = dict.fromkeys(key for values in (settings(), *known) for key in values)
     differing = tuple(key for key in keys if len({values[key] for values in known if key in values}) > 1)
-    groups = group_by_seed({run.id: run.settings for run in compared}, {run.id: run.name for run in compared})
-    return Comparison(compared, baseline if baseline in ids else ids[0], differing, threshold, tuple(groups))
+    groups = _labelled_groups(runs, {run.id: run for run in compared})
+    return Comparison(compared, baseline if baseline in ids else ids[0], differing, threshold, groups)
+
+
+def _labelled(run: Follower) -> Labelled:
+    settings = run.settings | run.changes
+    return Labelled(run.folder.id, run.info.name, user_named(run.info, run.config), settings)
+
+
+def _labelled_groups(runs: Sequence[Follower], compared: Mapping[str, ComparedRun]) -> tuple[SeedGroup, ...]:
+    """Group the runs by seed and name each group by the settings in which the groups differ."""
+    finished = {run.id for run in compared.values() if run.status == "finished"}
+    groups = group_by_seed(
+        {id: run.settings for id, run in compared.items()}, {id: run.name for id, run in compared.items()}, finished
+    )
+    labelled = {run.folder.id: _labelled(run) for run in runs}
+    labels = run_labels([_labelled_group(group, labelled) for group in groups])
+    return tuple(msgspec.structs.replace(group, name=labels[group.ids[0]]) for group in groups)
+
+
+def _labelled_group(group: SeedGroup, runs: Mapping[str, Labelled]) -> Labelled:
+    first = runs[group.ids[0]]
+    if len(group.all_ids) == 1:
+        return first
+    settings = {key: value for key, value in first.settings.items() if key != SEED}
+    named = bool(group.name) and all(runs[id].named for id in group.all_ids)
+    return Labelled(first.id, group.name, named, settings)
 
 
 def best_of(metric: Metric, values: Mapping[str, float | None]) -> frozenset[str]:

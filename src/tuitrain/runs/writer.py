@@ -43,6 +43,12 @@ def is_default_name(name: str, config: Config) -> bool:
     return re.fullmatch(rf"{re.escape(_base_name(config))}(-\d+)?", name) is not None
 
 
+def user_named(info: RunInfo, config: Config) -> bool:
+    """Return whether the user chose the name of the run, at the start or later, rather than tuitrain or a sweep."""
+    by_sweep = info.parent and re.search(rf"-{re.escape(slug(info.name))}-[0-9a-f]{{4}}$", info.id)
+    return bool(info.name) and not by_sweep and not is_default_name(info.name, config)
+
+
 def _base_name(config: Config) -> str:
     return f"{config.data.dataset}-{config.model.name}-{config.optimizer.name}"
 

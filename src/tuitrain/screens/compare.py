@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container
 from textual.widgets import ContentSwitcher
 
 from tuitrain.analysis import compare_export
@@ -16,6 +15,7 @@ from tuitrain.analysis.compare import Comparison, compare
 from tuitrain.analysis.table.markers import RunMarker
 from tuitrain.errors import ConfigError
 from tuitrain.runs.folder import RunFolder
+from tuitrain.screens.compare_overview import CompareOverview
 from tuitrain.screens.compared_runs import ComparedRuns
 from tuitrain.text import plain
 from tuitrain.widgets.charts.comparison import ComparisonCharts
@@ -23,18 +23,13 @@ from tuitrain.widgets.confusion.pair import ConfusionPair
 from tuitrain.widgets.forms.export_comparison import ask_export
 from tuitrain.widgets.messages import AskValue, OpenRun
 from tuitrain.widgets.panels.fixed_text import FixedText
-from tuitrain.widgets.tables.compare import ColumnHead, CompareTable
 from tuitrain.widgets.tables.compare_rows import Styles, rows
+from tuitrain.widgets.tables.compare_table import RunHead
 from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.colors import theme_color
 from tuitrain.widgets.terminal.footer import FittingFooter
 
-# Below this width the table is below the charts.
-NARROW = 100
-# The minimum width of the charts beside the table.
-MIN_CHART_WIDTH = 40
-CURVES_ONLY = ("all", "group", "threshold", "zoom", "grid", "scroll_table")
-Zoom = Literal["both", "charts", "table"]
+CURVES_ONLY = ("all", "group", "threshold", "scroll_table")
 
 
 class CompareScreen(ComparedRuns):
@@ -52,8 +47,6 @@ class CompareScreen(ComparedRuns):
         Binding("b", "baseline", "baseline", tooltip="Make the selected run the baseline", id="compare.baseline"),
         Binding("G", "group", "seeds", tooltip="Group runs that differ only in their seed", id="compare.group"),
         Binding("a", "all", "all", tooltip="Show all settings, or only those that differ", id="compare.all"),
-        Binding("z", "zoom", "zoom", tooltip="Show only the charts, only the table, or both", id="compare.zoom"),
-        Binding("M", "grid", "grid", tooltip="Show one metric or several", id="compare.grid"),
         Binding("E", "export", "export", tooltip="Export the comparison to a file", id="compare.export"),
         Binding("t", "threshold", tooltip="Set the accuracy to reach", show=False, id="compare.threshold"),
         Binding("enter", "open", tooltip="Open the selected run", show=False, id="compare.open"),
@@ -74,31 +67,24 @@ class CompareScreen(ComparedRuns):
         super().__init__(folders, markers, grouped=grouped)
         self.runs_dir = runs_dir
         self.show_all = False
-        self.zoom: Zoom = "both"
         self.threshold: float | None = None
 
     def compose(self) -> ComposeResult:
         yield FixedText(id="head")
         with ContentSwitcher(initial="overview"):
-            with Container(id="overview"):
-                yield ComparisonCharts(self._draw_text, id="charts")
-                yield CompareTable(id="table")
+            yield CompareOverview(self._draw_text, id="overview")
             yield ConfusionPair(id="confusion")
         yield FittingFooter()
 
     def on_mount(self) -> None:
-        self.query_one(ComparisonCharts).focus()
+        self._charts.focus()
         self.app.theme_changed_signal.subscribe(self, lambda _: self.redraw())
-
-    def on_resize(self) -> None:
-        self.query_one("#overview").set_class(self.size.width < NARROW, "narrow")
-        self._fit_table()
 
     def on_screen_resume(self) -> None:
         notifications.set_title(self.app, f"comparing {len(self.runs)} runs")
 
     def prepare_next(self) -> bool:
-        return self.query_one(ComparisonCharts).prepare_next()
+        return self._charts.prepare_next()
 
     def redraw(self) -> None:
         self._drawn_at = monotonic()
@@ -112,13 +98,21 @@ class CompareScreen(ComparedRuns):
         self._draw_text()
 
     @property
+    def _overview(self) -> CompareOverview:
+        return self.query_one(CompareOverview)
+
+    @property
+    def _charts(self) -> ComparisonCharts:
+        return self._overview.charts
+
+    @property
     def _page(self) -> str | None:
         return self.query_one(ContentSwitcher).current
 
     def _draw_charts(self) -> None:
         if self._page == "overview":
             columns = self.columns
-            self.query_one(ComparisonCharts).show(columns, columns[self.selected_column].id)
+            self._charts.show(columns, columns[self.selected_column].id)
 
     def _draw_text(self) -> None:
         """Draw everything except the curves."""
@@ -128,11 +122,12 @@ class CompareScreen(ComparedRuns):
         if self._page == "overview":
             self._draw_table(self.comparison)
         else:
-            self.query_one(ConfusionPair).show(self._tested(self.baseline), self._tested(self.selected))
+            baseline, selected = self._pair
+            self.query_one(ConfusionPair).show(self._tested(baseline), self._tested(selected))
 
     def _draw_table(self, comparison: Comparison) -> None:
-        charts, columns = self.query_one(ComparisonCharts), self.columns
-        heads = [ColumnHead(self._marker(column), column.name, self._color(column)) for column in columns]
+        charts, columns = self._charts, self.columns
+        heads = [RunHead(self._marker(column), column.name, self._color(column)) for column in columns]
         cursor = f"{charts.shown_metrics[0].title} at {charts.cursor_text}" if charts.cursor_text else ""
         table = rows(
             comparison,
@@ -142,17 +137,7 @@ class CompareScreen(ComparedRuns):
             show_all=self.show_all,
             cursor=(cursor, charts.values() if cursor else {}),
         )
-        self.query_one(CompareTable).show(heads, table, self.selected_column)
-        self._fit_table()
-
-    def _fit_table(self) -> None:
-        """Make the table as wide as it needs to be, but leave a minimum width to the charts."""
-        table = self.query_one(CompareTable)
-        beside = self.zoom == "both" and self.size.width >= NARROW
-        room = self.size.width - max(MIN_CHART_WIDTH, self.size.width // 3)
-        width = min(table.preferred_width, room) if beside else None
-        if table.styles.width is None or (width or 0) != table.styles.width.value:
-            table.styles.width = width or "1fr"
+        self._overview.show_table(heads, table, self.selected_column)
 
     def _styles(self) -> Styles:
         names = ("foreground-muted", "success", "error", "warning")
@@ -191,9 +176,6 @@ class CompareScreen(ComparedRuns):
         self._avoid_baseline()
         self.redraw()
 
-    def action_grid(self) -> None:
-        self.query_one(ComparisonCharts).action_grid()
-
     def action_threshold(self) -> None:
         present = self.comparison.threshold if self.comparison else None
 
@@ -218,17 +200,10 @@ class CompareScreen(ComparedRuns):
 
         self.post_message(ask_export(text, self.post_message, notify))
 
-    def action_zoom(self) -> None:
-        order: tuple[Zoom, ...] = ("both", "charts", "table")
-        self.zoom = order[(order.index(self.zoom) + 1) % len(order)]
-        self.query_one(ComparisonCharts).display = self.zoom != "table"
-        self.query_one(CompareTable).display = self.zoom != "charts"
-        self._fit_table()
-
     def action_page(self, page: str) -> None:
         self.query_one(ContentSwitcher).current = page
         if page == "overview":
-            self.query_one(ComparisonCharts).focus()
+            self._charts.focus()
         else:
             self.query_one(ConfusionPair).focus_matrix()
         self._draw_charts()
@@ -236,7 +211,12 @@ class CompareScreen(ComparedRuns):
         self.refresh_bindings()
 
     def action_scroll_table(self, rows: int) -> None:
-        self.query_one(CompareTable).scroll_rows(rows)
+        overview = self._overview
+        if overview.has_rows:
+            target = self.selected_column + overview.runs.page * (1 if rows > 0 else -1)
+            self.action_select(min(max(target, 0), len(self.columns) - 1) - self.selected_column)
+        else:
+            overview.columns.scroll_rows(rows)
 
     def action_open(self) -> None:
         self.post_message(OpenRun(self.runs[self.selected].folder))

@@ -7,10 +7,11 @@ from textual.content import Content
 
 from tuitrain.analysis.compare import Comparison
 from tuitrain.analysis.pairwise_tests import PairwiseTests
+from tuitrain.analysis.table.groups import SeedGroup
 from tuitrain.analysis.table.markers import RunMarker, assign_markers
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
-from tuitrain.text import plain, utf8_locale
+from tuitrain.text import utf8_locale
 from tuitrain.widgets.charts.series import RunSeries
 from tuitrain.widgets.confusion.pair import TestedRun
 from tuitrain.widgets.terminal.colors import theme_color
@@ -20,7 +21,6 @@ from tuitrain.widgets.terminal.refresh import PollingScreen
 BUDGET, PAUSE = 0.03, 0.005
 # Seconds between two redraws while reading.
 REDRAW = 0.5
-MAX_NAME = 24
 
 
 class ComparedRuns(PollingScreen):
@@ -86,22 +86,19 @@ class ComparedRuns(PollingScreen):
     def columns(self) -> list[RunSeries]:
         if self.comparison is None:
             return []
-        names = {run.id: plain(run.name, 60).strip() or plain(run.id, 60) for run in self.comparison.runs}
-        series = [RunSeries(names[id], self.markers[id], [self.runs[id]]) for id in self.runs]
         if self.grouped:
-            series = [
-                RunSeries(
-                    f"{plain(group.name, 60)} ×{len(group.ids)}" if len(group.ids) > 1 else names[group.ids[0]],
-                    self.markers[group.ids[0]],
-                    [self.runs[id] for id in group.ids],
-                )
-                for group in self.comparison.groups
-            ]
-        return sorted(series, key=lambda column: self.baseline not in column.ids)
+            series = [self._group_series(group) for group in self.comparison.groups]
+        else:
+            series = [RunSeries(run.label, self.markers[run.id], [self.runs[run.id]]) for run in self.comparison.runs]
+        return sorted(series, key=lambda column: self.baseline not in column)
+
+    def _group_series(self, group: SeedGroup) -> RunSeries:
+        runs = [self.runs[id] for id in group.ids]
+        return RunSeries(group.name, self.markers[group.ids[0]], runs, group.repeats)
 
     @property
     def selected_column(self) -> int:
-        return next((index for index, column in enumerate(self.columns) if self.selected in column.ids), 0)
+        return next((index for index, column in enumerate(self.columns) if self.selected in column), 0)
 
     def _avoid_baseline(self) -> None:
         """Select another column than the baseline's, if there is one."""
@@ -114,6 +111,8 @@ class ComparedRuns(PollingScreen):
         count = f"{len(self.runs)} runs"
         if self.grouped:
             count += f" in {len(columns)} group{'s' * (len(columns) != 1)}"
+            if repeats := sum(len(column.repeats) for column in columns):
+                count += f", {repeats} repeated seed{'s' * (repeats != 1)} left out"
         parts = [Content.styled(count, "bold"), Content.assemble("baseline ", self._label(baseline))]
         if selected is not baseline:
             parts.append(Content.assemble("selected ", self._label(selected)))
@@ -132,7 +131,17 @@ class ComparedRuns(PollingScreen):
     def _color(self, series: RunSeries) -> str:
         return "rgb({},{},{})".format(*theme_color(self.app, f"series-{series.marker.number}"))
 
+    @property
+    def _pair(self) -> tuple[str, str]:
+        """The ids of the runs whose confusion matrices are compared: of groups, runs with the same seed if possible."""
+        first, second = self.columns[0], self.columns[self.selected_column]
+        if not self.grouped:
+            return first.id, second.id
+        ids = {run.config.training.seed: run.folder.id for run in reversed(second.runs)}
+        pairs = ((run.folder.id, ids.get(run.config.training.seed)) for run in first.runs)
+        return next(((one, other) for one, other in pairs if other), (first.id, second.id))
+
     def _tested(self, id: str) -> TestedRun:
-        series = next(column for column in self.columns if id in column.ids)
-        name = f"{self._marker(series)} {plain(self.runs[id].info.name, MAX_NAME) or plain(id, MAX_NAME)}"
-        return TestedRun(name, *self._tests.evaluation(id))
+        series = next(column for column in self.columns if id in column)
+        seed = f" seed {self.runs[id].config.training.seed}" if len(series.runs) > 1 else ""
+        return TestedRun(f"{self._marker(series)} {series.label}{seed}", *self._tests.evaluation(id))

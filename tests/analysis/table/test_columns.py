@@ -141,7 +141,7 @@ def test_automatic_columns_are_differing_settings_and_defaults() -> None:
     usual = ["data.dataset", "model.name", "model.activation", "optimizer.name", "optimizer.lr"]
     for runs in ([], [entry()], [entry("a"), entry("b"), entry("c"), entry("d")]):
         assert table_order(default_columns(runs)) == ["status", *usual, "epoch", "best", "best-test", "time"]
-    assert default_columns(many)[:3] == ["status", "best", "optimizer.lr"]
+    assert default_columns(many)[:4] == ["status", "best", "time", "optimizer.lr"]
 
 
 def test_without_validation_the_last_test_accuracy_is_shown() -> None:
@@ -152,13 +152,13 @@ def test_without_validation_the_last_test_accuracy_is_shown() -> None:
     assert {"best-test", "test"} < set(default_columns([chosen, unchosen]))
 
 
-def test_a_table_shows_time_before_paths_and_the_usual_where_only_paths_differ() -> None:
+def test_a_table_shows_paths_last_and_the_usual_where_only_paths_differ() -> None:
     settings = ("data.dir=/somewhere/{0}", "optimizer.lr=0.{0}", "schedule.warmup={0}")
     runs = [entry(str(number), *(text.format(number) for text in settings)) for number in (1, 2, 3)]
-    expected = ["status", "best", "optimizer.lr", "schedule.warmup", "best-test", "time", "data.dir"]
+    expected = ["status", "best", "time", "optimizer.lr", "schedule.warmup", "best-test", "data.dir"]
     assert default_columns(runs) == expected
     moved = [entry(str(number), f"data.dir=/somewhere/{number}") for number in (1, 2, 3)]
-    assert default_columns(moved)[-2:] == ["time", "data.dir"]
+    assert default_columns(moved)[-1] == "data.dir"
     assert "optimizer.lr" in default_columns(moved)
 
 

@@ -68,3 +68,14 @@ def test_the_band_is_mean_and_deviation_as_far_as_all_go() -> None:
     assert isnan(mean[1])
     assert isnan(low[1])
     assert mean_band([]) == ([], [], [], [])
+
+
+def test_a_repeated_seed_is_not_another_sample() -> None:
+    settings = {
+        run: flatten(override(Config(), [f"training.seed={seed}"])) for run, seed in (("a", 0), ("b", 1), ("c", 0))
+    }
+    names = dict.fromkeys(settings, "x")
+    [group] = group_by_seed(settings, names)
+    assert (group.ids, group.repeats) == (("a", "b"), ("c",))
+    [group] = group_by_seed(settings, names, finished={"b", "c"})
+    assert (group.ids, group.repeats) == (("b", "c"), ("a",))

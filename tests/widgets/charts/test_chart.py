@@ -233,3 +233,30 @@ async def test_a_colour_that_is_no_colour_falls_back() -> None:
 )
 def test_the_locale_says_whether_braille_can_be_shown(environment: dict[str, str], utf8: bool) -> None:
     assert utf8_locale(environment) is utf8
+
+
+@pytest.mark.parametrize(("size", "at_ends"), [((80, 24), True), ((80, 8), False), ((30, 24), False)])
+async def test_lines_are_labelled_at_their_ends_if_there_is_room(size: tuple[int, int], at_ends: bool) -> None:
+    chart = Chart("loss", braille=True, label_ends=True)
+    lines = [Line(f"adam .{index:03}", [1, 2, 3], [1, 2, 3 + index // 3], BLUE, "◆▲▼"[index % 3]) for index in range(6)]
+    async with Charts(chart).run_test(size=size) as pilot:
+        chart.update(lines)
+        await pilot.pause()
+        drawn = rows(shown(chart))
+        check(shown(chart), *chart.size)
+        ends = [row.split("  ")[-1].rstrip() for row in drawn]
+        assert all(any(f"adam .{index:03}" in end for end in ends) for index in range(6)) is at_ends
+        assert (".000" in drawn[0]) is not at_ends
+        chart.move_cursor(-1)
+        await pilot.pause()
+        assert drawn[0] != rows(shown(chart))[0]
+        assert "step 3" in rows(shown(chart))[0]
+
+
+async def test_labels_are_in_the_order_of_the_ends() -> None:
+    chart = Chart("loss", braille=True, label_ends=True)
+    async with Charts(chart).run_test(size=(80, 24)) as pilot:
+        chart.update([Line(name, [1, 2], [0, y], BLUE, "◆") for name, y in (("low", 1), ("high", 9), ("nan", NAN))])
+        await pilot.pause()
+        named = [name for row in rows(shown(chart)) for name in ("low", "high", "nan") if f"◆ {name}" in row]
+        assert named == ["high", "low", "nan"]

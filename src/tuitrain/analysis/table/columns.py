@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from msgspec import Struct
 
 from tuitrain.analysis import summary, units
-from tuitrain.analysis.table.group_rows import GroupRow
+from tuitrain.analysis.table.group_rows import GroupRow, samples
 from tuitrain.analysis.table.groups import mean_sd
 from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import SEED, Setting, settings
@@ -53,7 +53,7 @@ class Column(Struct, frozen=True):
             return ", ".join(map(str, sorted({self.value(run) for run in row.runs})))
         if self.kind != "fraction" and not self.key.endswith("-loss"):
             return mean
-        summary = mean_sd(self.value(run) for run in row.runs)
+        summary = mean_sd(self.value(run) for run in samples(row.runs))
         if summary is None or summary.sd is None:
             return mean
         return f"{mean} ± {100 * summary.sd:.2f}" if self.kind == "fraction" else f"{mean} ± {units.loss(summary.sd)}"

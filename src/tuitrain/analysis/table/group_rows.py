@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from tuitrain.analysis.table.groups import mean_sd, shared_name
+from tuitrain.analysis.table.groups import mean_sd, one_per_seed, shared_name
 from tuitrain.config.schema import Config
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.records import Best, Score, ShownStatus, State
@@ -15,13 +15,19 @@ STATUS_ORDER: tuple[ShownStatus, ...] = ("running", "paused", "queued", "interru
 
 
 class GroupRow(Entry, frozen=True):
-    """A row for at least two `runs`: scores and costs are means, everything else comes from the first run."""
+    """A row for at least two `runs`: scores and costs are means over the seeds, everything else
+    comes from the first run."""
 
     runs: tuple[Entry, ...] = ()
 
 
 def members(entry: Entry) -> tuple[Entry, ...]:
     return entry.runs if isinstance(entry, GroupRow) else (entry,)
+
+
+def samples(runs: Sequence[Entry]) -> list[Entry]:
+    """Return one run per seed."""
+    return one_per_seed(runs, lambda run: run.config.training.seed, lambda run: run.status == "finished")
 
 
 def group_entries(entries: Iterable[Entry]) -> list[Entry]:
@@ -40,10 +46,11 @@ def group_entries(entries: Iterable[Entry]) -> list[Entry]:
 
 def _group_row(runs: Sequence[Entry]) -> GroupRow:
     first = runs[0]
-    name = f"{shared_name([run.info.name for run in runs])} ×{len(runs)}"
+    seeds = len(samples(runs))
+    name = f"{shared_name([run.info.name for run in runs])} ×{seeds}"
     info = msgspec.structs.replace(first.info, name=name, tags=sorted({tag for run in runs for tag in run.info.tags}))
     status = next(status for status in STATUS_ORDER if any(run.status == status for run in runs))
-    state = _mean_state([run.state for run in runs])
+    state = _mean_state([run.state for run in samples(runs)])
     return GroupRow(first.folder, info, first.config, state, status, runs=tuple(runs))
 
 

@@ -1,14 +1,15 @@
 """Group runs that differ only in their seed, and average them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from math import fsum, isfinite, nan, sqrt
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
 from tuitrain.analysis.table.markers import common_prefix
 from tuitrain.config.settings import SEED
 
+T = TypeVar("T")
 Points = tuple[Sequence[float], Sequence[float]]
 
 
@@ -21,10 +22,16 @@ class MeanSD(Struct, frozen=True):
 
 
 class SeedGroup(Struct, frozen=True):
-    """The ids of the runs in a group, and the part that their names share."""
+    """Runs that differ only in their seed: `ids` has one run per seed, `repeats` the others, and `name` is the part
+    that their names share."""
 
     ids: tuple[str, ...]
     name: str
+    repeats: tuple[str, ...] = ()
+
+    @property
+    def all_ids(self) -> tuple[str, ...]:
+        return self.ids + self.repeats
 
 
 def mean_sd(values: Iterable[float | None]) -> MeanSD | None:
@@ -38,15 +45,30 @@ def mean_sd(values: Iterable[float | None]) -> MeanSD | None:
     return MeanSD(mean, sd, n)
 
 
-def group_by_seed(settings: Mapping[str, Mapping[str, Any]], names: Mapping[str, str]) -> list[SeedGroup]:
-    """Group run ids by their `settings` without the seed. A run without a seed, as of another tool, is its own
-    group."""
+def one_per_seed(runs: Sequence[T], seed: Callable[[T], object], finished: Callable[[T], bool]) -> list[T]:
+    """Return one run per seed, in order, a finished one if possible: the same seed again is not another sample."""
+    chosen: dict[object, int] = {}
+    for index in sorted(range(len(runs)), key=lambda index: not finished(runs[index])):
+        chosen.setdefault(seed(runs[index]), index)
+    return [runs[index] for index in sorted(chosen.values())]
+
+
+def group_by_seed(
+    settings: Mapping[str, Mapping[str, Any]], names: Mapping[str, str], finished: Container[str] = ()
+) -> list[SeedGroup]:
+    """Group run ids by their `settings` without the seed. `finished` are the ids of finished runs. A run without a
+    seed, as of another tool, is its own group."""
     members: dict[tuple[object, ...], list[str]] = {}
     for run, values in settings.items():
         # Without a seed, equal settings do not prove equal runs.
         key = tuple(pair for pair in values.items() if pair[0] != SEED) if SEED in values else (run,)
         members.setdefault(key, []).append(run)
-    return [SeedGroup(tuple(ids), shared_name([names[run] for run in ids])) for ids in members.values()]
+    groups = []
+    for ids in members.values():
+        samples = one_per_seed(ids, lambda id: settings[id].get(SEED), lambda id: id in finished)
+        repeats = tuple(id for id in ids if id not in samples)
+        groups.append(SeedGroup(tuple(samples), shared_name([names[run] for run in ids]), repeats))
+    return groups
 
 
 def shared_name(names: list[str]) -> str:

@@ -84,7 +84,7 @@ def default_columns(entries: Sequence[Entry]) -> list[str]:
     tests = columns_for_test_split(entries)
     # The best validation score comes first: running runs have one, too.
     score, *scores = ("best", *tests) if "best-test" in tests else (*tests, "best")
-    first = (score, *keys[:3], *scores, *keys[3:6], *defaults, "time")
+    first = (score, "time", *keys[:3], *scores, *keys[3:6], *defaults)
     return list(dict.fromkeys(("status", *first, *keys[6:], *paths)))
 
 

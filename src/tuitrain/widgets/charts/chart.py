@@ -15,6 +15,7 @@ from tuitrain.analysis import units
 from tuitrain.analysis.decimate import block_size
 from tuitrain.analysis.smooth import smooth
 from tuitrain.text import plain, utf8_locale
+from tuitrain.widgets.charts.end_labels import EndLabels, end_labels
 from tuitrain.widgets.charts.legend import Entry, legend, readings
 from tuitrain.widgets.charts.line import Line, Mark, sign
 from tuitrain.widgets.charts.reduction import LineReducer, smoothing_window
@@ -24,6 +25,8 @@ from tuitrain.widgets.terminal.colors import RGB, theme_color
 
 # Rows from which a chart has room for a second row of legend.
 TALL = 10
+# Rows of the x axis.
+AXIS_ROWS = 2
 
 
 class Chart(Viewport):
@@ -50,16 +53,19 @@ class Chart(Viewport):
         home: View = ALL,
         empty: str = "no data yet",
         braille: bool | None = None,
+        label_ends: bool = False,
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
-        """`percent` says that y are fractions. `home` is the initial view. `braille` None follows the locale."""
+        """`percent` says that y are fractions. `home` is the initial view. `braille` None follows the locale.
+        `label_ends` labels the lines at their ends instead of in a legend if there is room."""
         super().__init__(id=id, classes=classes)
         self.border_title = Text(plain(title))
         self.x_label, self.x_format = x_label, x_format or _format_x
         self.y_format = y_format or (units.percent if percent else units.number)
         self.percent, self.home, self.empty = percent, home, empty
         self.braille = utf8_locale() if braille is None else braille
+        self.label_ends = label_ends
         self.lines: Sequence[Line] = ()
         self.marks: Sequence[Mark] = ()
         self.top: Sequence[int] = ()
@@ -130,13 +136,21 @@ class Chart(Viewport):
     def _draw(self, background: Style, foreground: RGB, grid: RGB, cursor: RGB) -> list[Strip]:
         width, height = self.size
         marks = [*self.marks, *([] if self.cursor is None else [Mark(self.cursor, "", cursor)])]
-        head = self._head(width, 2 if height >= TALL else 1) if height >= 5 and self.lines else []
-        rows = self._current_picture(width, height - len(head)).rows(
-            marks, x_label="", foreground=foreground, grid=grid, empty=self.empty
-        )
+        labels = self._end_labels(width, height)
+        head = self._head(width, 2 if height >= TALL else 1) if height >= 5 and self.lines and not labels else []
+        picture = self._current_picture(width - (labels.width if labels else 0), height - len(head))
+        rows = picture.rows(marks, x_label="", foreground=foreground, grid=grid, empty=self.empty)
+        if labels:
+            labels.add_to(rows, picture)
         drawn = [segments(row, background) for row in rows]
         drawn[:0] = [[*Segment.apply_style(row.render(self.app.console), background)] for row in head]
         return [Strip(row).adjust_cell_length(width, background) for row in drawn]
+
+    def _end_labels(self, width: int, height: int) -> EndLabels | None:
+        """Return labels at the ends of the lines, unless the legend has to show their values at the cursor."""
+        if not self.label_ends or self.cursor is not None:
+            return None
+        return end_labels(self.lines, width, height - AXIS_ROWS, braille=self.braille)
 
     def _current_picture(self, width: int, height: int) -> Picture:
         """Draw the curves, or return the cached picture if only marks, cursor or the top line changed."""

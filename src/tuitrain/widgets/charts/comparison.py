@@ -27,6 +27,8 @@ from tuitrain.widgets.terminal.colors import RGB, theme_color
 GRID = 4
 # The minimum size of a chart in the grid.
 MIN_WIDTH, MIN_HEIGHT = 30, 9
+# The minimum width of each of two charts side by side.
+PAIR_WIDTH = 48
 # The opacity of the lines around a mean.
 BAND_OPACITY = 0.45
 MAX_BANDS = 64
@@ -48,7 +50,7 @@ class ComparisonCharts(ChartGroup):
     def __init__(self, changed: Callable[[], None] = lambda: None, *, id: str | None = None) -> None:
         """`changed` is called after a change of metric, axis or cursor. A message would arrive one frame after the
         curves."""
-        super().__init__([Chart(home=View(robust=True)) for _ in range(GRID)], "epoch", id=id)
+        super().__init__([Chart(home=View(robust=True), label_ends=True) for _ in range(GRID)], "epoch", id=id)
         self.changed = changed
         for chart in self.charts[1:]:
             chart.reducer = self.first.reducer
@@ -89,13 +91,13 @@ class ComparisonCharts(ChartGroup):
     @property
     def _count(self) -> int:
         if not self._grid_shown:
-            return 1
+            return self._grid_columns
         columns, rows = self._grid_columns, 2 if self.size.height >= 2 * MIN_HEIGHT else 1
         return min(GRID, columns * rows)
 
     @property
     def _grid_columns(self) -> int:
-        return 2 if self._grid_shown and self.size.width >= 2 * MIN_WIDTH else 1
+        return 2 if self.size.width >= 2 * (MIN_WIDTH if self._grid_shown else PAIR_WIDTH) else 1
 
     def arrange_charts(self) -> None:
         if self.styles.grid_size_columns != self._grid_columns:

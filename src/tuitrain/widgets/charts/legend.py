@@ -7,10 +7,12 @@ from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 
-from tuitrain.widgets.run_names import shorten_names
+from tuitrain.widgets.run_names import keep_numbers, shorten_names
 
 # The minimum width of a name on the last possible row, and before another row is added.
 MIN_NAME, COMFORTABLE_NAME = 3, 6
+# The width above which a name is cut even within a number.
+LONG_NAME = 24
 GAP = 2
 
 
@@ -29,10 +31,18 @@ def legend(entries: Sequence[Entry], width: int, max_rows: int) -> list[Text]:
     rows are not enough, the last entry counts the missing ones: "+3"."""
     for rows in range(1, max_rows + 1):
         for room in _name_widths(entries, width, rows, COMFORTABLE_NAME if rows < max_rows else MIN_NAME):
+            if not _numbers_fit(entries, room):
+                continue
             lines = _wrap(_entry_texts(entries, room, align=rows > 1), Text(), width)
             if len(lines) <= rows:
                 return lines
-    return _truncated(entries, Text(), width, max_rows, COMFORTABLE_NAME)
+    room = next((room for room in range(COMFORTABLE_NAME, LONG_NAME) if _numbers_fit(entries, room)), LONG_NAME)
+    return _truncated(entries, Text(), width, max_rows, room)
+
+
+def _numbers_fit(entries: Sequence[Entry], room: int) -> bool:
+    names = tuple(entry.name for entry in entries)
+    return keep_numbers(names, shorten_names(names, room))
 
 
 def readings(entries: Sequence[Entry], start: Text, width: int, rows: int) -> list[Text]:

@@ -66,11 +66,18 @@ class ScaledSequence(Sequence[float]):
 
 @dataclass(frozen=True, slots=True)
 class RunSeries:
-    """One run, or the runs of a seed group, with name and marker; `name` is not empty and safe to show."""
+    """One run, or the runs of a seed group, one per seed, with label and marker; `label` is not empty and safe to
+    show. `repeats` are the ids of further runs with the same seeds."""
 
-    name: str
+    label: str
     marker: RunMarker
     runs: Sequence[Follower]
+    repeats: Sequence[str] = ()
+
+    @property
+    def name(self) -> str:
+        """The label, for a group with the number of its seeds."""
+        return f"{self.label} ×{len(self.runs)}" if len(self.runs) > 1 or self.repeats else self.label
 
     @property
     def id(self) -> str:
@@ -79,6 +86,9 @@ class RunSeries:
     @property
     def ids(self) -> list[str]:
         return [run.folder.id for run in self.runs]
+
+    def __contains__(self, id: str) -> bool:
+        return id in self.ids or id in self.repeats
 
 
 def x_values(axis: XAxis, run: Follower, curve: Curve) -> Sequence[float]:

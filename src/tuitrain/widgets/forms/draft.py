@@ -20,7 +20,7 @@ from tuitrain.config.sweeps.validation import check_sweep
 from tuitrain.config.values import build_config, changed_settings, flatten
 from tuitrain.errors import ConfigError
 from tuitrain.runs.records import RunInfo
-from tuitrain.runs.writer import is_default_name
+from tuitrain.runs.writer import user_named
 from tuitrain.text import plain
 from tuitrain.widgets.forms.labels import field_text
 
@@ -45,7 +45,7 @@ class Draft(Struct):
     def of_run(cls, config: Config, info: RunInfo | None) -> "Draft":
         """Copy the settings of a run, and its name unless the name was derived from the settings."""
         name = plain(info.name) if info else ""
-        derived = info and (info.parent or is_default_name(info.name, config))
+        derived = info and not user_named(info, config)
         return cls.of(config, "" if derived else name, f"the settings of {name or 'a run'}")
 
 

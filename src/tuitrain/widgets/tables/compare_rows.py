@@ -8,11 +8,12 @@ from rich.text import Text
 from tuitrain.analysis import units
 from tuitrain.analysis.compare import METRICS, Comparison, Metric, best_of
 from tuitrain.analysis.mcnemar import McNemar, p_text
+from tuitrain.analysis.table.columns import columns as table_columns
 from tuitrain.analysis.table.groups import MeanSD
 from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import SEED
 from tuitrain.text import plain
-from tuitrain.widgets.tables.compare import TableRow
+from tuitrain.widgets.tables.compare_table import TableRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +41,32 @@ def rows(
     title, values = cursor
     table = [TableRow("settings" if show_all else "settings that differ")]
     keys = comparison.keys if show_all else comparison.differing
-    table += [TableRow(key, [_setting(comparison, key, ids, styles) for ids in columns], is_text=True) for key in keys]
+    for key in keys:
+        cells = [_setting(comparison, key, ids, styles) for ids in columns]
+        if key == SEED and not show_all and len({cell.plain for cell in cells}) == 1:
+            continue
+        table.append(TableRow(key, cells, True, "setting", short_title(key)))
     if not keys:
-        table.append(TableRow("none", [Text("") for _ in columns], is_text=True))
+        table.append(TableRow("none", [Text("") for _ in columns], True, "setting"))
     if title:
         table.append(TableRow(title))
-        table.append(TableRow("at the cursor", [Text(values.get(ids[0], units.UNKNOWN)) for ids in columns]))
+        cells = [Text(values.get(ids[0], units.UNKNOWN)) for ids in columns]
+        table.append(TableRow("at the cursor", cells, kind="cursor", short=title))
     table.append(TableRow("results"))
-    table.append(TableRow("status", [_status(comparison, ids) for ids in columns], is_text=True))
+    if any(run.status != "finished" for run in comparison.runs):
+        table.append(TableRow("status", [_status(comparison, ids) for ids in columns], is_text=True))
     for metric in METRICS:
         if any(comparison.run(id).metrics[metric.key] is not None for ids in columns for id in ids):
             table.append(TableRow(_title(comparison, metric), _metric(comparison, metric, columns, styles)))
         if metric.key == "test_accuracy" and tests:
             table.append(TableRow("McNemar p", [_test(tests.get(ids[0]), styles) for ids in columns]))
     return table
+
+
+def short_title(key: str) -> str:
+    """Return the title of a setting in the runs table."""
+    known = table_columns()
+    return known[key].title if key in known else key
 
 
 def _title(comparison: Comparison, metric: Metric) -> str:
@@ -110,4 +123,7 @@ def _cell(
 def _test(test: McNemar | None, styles: Styles) -> Text:
     if test is None:
         return Text()
-    return Text(p_text(test.p).removeprefix("p ").removeprefix("= "), style="" if test.significant else styles.muted)
+    return Text(
+        p_text(test.p).removeprefix("p ").removeprefix("= ").replace("< ", "<"),
+        style="" if test.significant else styles.muted,
+    )

@@ -21,6 +21,8 @@ from tuitrain.widgets.tables.runs_columns import GAP, MARKER, RunColumns
 
 SIGNS = {"running": "●", "paused": "‖", "queued": "…", "finished": "✓", "stopped": "■", "failed": "✗",
          "interrupted": "!", "damaged": "?"}  # fmt: skip
+ASCII_SIGNS = {"running": ">", "paused": "=", "queued": ".", "finished": "+", "stopped": "#", "failed": "x",
+               "interrupted": "!", "damaged": "?"}  # fmt: skip
 COLORS = {"running": "accent", "paused": "warning", "finished": "success", "failed": "error",
           "interrupted": "warning", "damaged": "error"}  # fmt: skip
 
@@ -223,7 +225,8 @@ class RunTable(ScrollView, can_focus=True):
         for column, width in zip(self._layout.columns, self._layout.widths, strict=True):
             is_sorted = column.key == self._sorted[0]
             arrow = ("↓" if self._sorted[1] else "↑") if self._utf8 else ("v" if self._sorted[1] else "^")
-            title = f"{column.title} {arrow}" if is_sorted else column.title
+            title = "" if column.key == "status" and self._layout.brief_status else column.title
+            title = f"{title} {arrow}" if is_sorted else title
             cells.append(
                 Segment(_fit(title, width, right=column.right) + " " * GAP, self._style("accent" if is_sorted else ""))
             )
@@ -238,14 +241,19 @@ class RunTable(ScrollView, can_focus=True):
         for column, width in zip(self._layout.columns, self._layout.widths, strict=True):
             text, style = ("" if damaged else self._layout.text(entry, column)), Style.null()
             if column.key == "run":
-                text, style = plain(entry.info.name, 60), Style(bold=True)
+                text, style = self._layout.name(entry), Style(bold=True)
             elif column.key == "status":
-                sign = f"{SIGNS[entry.status]} " if self._utf8 else ""
-                text, style = sign + self._layout.text(entry, column), self._style(color)
+                text, style = self._status(entry, column), self._style(color)
             cells.append(Segment(_fit(text, width, right=column.right) + " " * GAP, style))
         if damaged:
             cells[3:] = [Segment(plain(entry.problem, 200), self._style("secondary"))]
         return cells[:2], cells[2:]
+
+    def _status(self, entry: Entry, column: Column) -> str:
+        if self._layout.brief_status:
+            return SIGNS[entry.status] if self._utf8 else ASCII_SIGNS[entry.status]
+        sign = f"{SIGNS[entry.status]} " if self._utf8 else ""
+        return sign + self._layout.text(entry, column)
 
     def _base(self, part: str) -> Style:
         return self.get_component_rich_style(part) if part else self.rich_style
