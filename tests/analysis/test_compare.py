@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tuitrain.analysis.compare import METRICS, best_of, class_gains, compare, first_reaching
+from tuitrain.analysis.compare_export import format_comparison
 from tuitrain.cli import main
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
@@ -215,3 +216,26 @@ def test_runs_and_groups_are_labelled_by_what_differs(make_run: MakeRun) -> None
     found = compare(read(*runs, make_run("mine", "optimizer.lr=0.5")))
     assert [run.label for run in found.runs] == ["sgd s0", "sgd s1", "adam s0", "adam s1", "mine"]
     assert [group.name for group in found.groups] == ["sgd", "adam", "mine"]
+
+
+def test_more_than_four_runs_are_rows(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = [make_run("", f"optimizer.lr={rate}", test=rate) for rate in (0.1, 0.2, 0.3, 0.4, 0.5)]
+    ids = [folder.id for folder in folders]
+    lines = command(capsys, folders[0].path.parent, *ids, "--format", "markdown").splitlines()
+    cells = ("10.00 %", "20.00 % +10.00", "30.00 % +20.00", "40.00 % +30.00", "50.00 % ★ +40.00")
+    expected = [[f"| .{number}", f"0.{number}", cell] for number, cell in enumerate(cells, 1)]
+    assert [line.split(" | ")[:3] for line in lines[2:]] == expected
+
+
+def test_groups_are_exported_with_their_standard_deviation(make_run: MakeRun) -> None:
+    tests = [("sgd", 0, 0.5), ("sgd", 1, 0.7), ("adam", 0, 0.9)]
+    folders = [make_run("", f"optimizer.name={rule}", f"training.seed={seed}", test=test) for rule, seed, test in tests]
+    found = compare(read(*folders))
+    markdown = format_comparison(found, [], "markdown", grouped=True)
+    assert "|  | sgd ×2 | adam |" in markdown
+    assert "| last test | 60.00 % ± 14.14 | 90.00 % ★ +30.00 |" in markdown
+    first, second = csv.DictReader(io.StringIO(format_comparison(found, [], "csv", grouped=True)))
+    assert (first["group"], first["seeds"], first["optimizer.name"]) == ("sgd", "2", "sgd")
+    assert float(first["test_accuracy"]) == pytest.approx(0.6)
+    assert float(first["test_accuracy_sd"]) == pytest.approx(np.std([0.5, 0.7], ddof=1))
+    assert (second["test_accuracy"], second["test_accuracy_sd"]) == ("0.9", "")

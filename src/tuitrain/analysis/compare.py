@@ -79,6 +79,10 @@ METRICS = (
 )
 
 
+# With more runs than this, a table has one row per run instead of one column.
+MAX_COLUMNS = 4
+
+
 @dataclass(frozen=True, slots=True)
 class ComparedRun:
     """A run's settings by dotted key, and its results by metric key. Settings are `Changed` if a user changed them
@@ -110,6 +114,14 @@ class Comparison:
 
     def run(self, id: str) -> ComparedRun:
         return next(run for run in self.runs if run.id == id)
+
+    def columns(self, *, grouped: bool) -> list[tuple[str, Sequence[str]]]:
+        """Return the label and run ids of each run or group, the baseline's first."""
+        if not grouped:
+            runs = sorted(self.runs, key=lambda run: run.id != self.baseline)
+            return [(run.label, (run.id,)) for run in runs]
+        groups = sorted(self.groups, key=lambda group: self.baseline not in group.all_ids)
+        return [(group.title, group.ids) for group in groups]
 
     def delta(self, run: ComparedRun, key: str) -> float | None:
         value, reference = run.metrics[key], self.run(self.baseline).metrics[key]

@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from tuitrain.analysis import units
-from tuitrain.analysis.compare import METRICS, Comparison, best_of
-from tuitrain.analysis.mcnemar import LEVEL, mcnemar, p_text, verdict
+from tuitrain.analysis.compare import MAX_COLUMNS, METRICS, Comparison, best_of
+from tuitrain.analysis.compare_table import compare_table
+from tuitrain.analysis.mcnemar import LEVEL, mcnemar, verdict
 from tuitrain.config.formatting import format_value
+from tuitrain.config.settings import SEED
 from tuitrain.errors import RunError
 from tuitrain.runs.changes import at_start, present
 from tuitrain.runs.folder import RunFolder
@@ -27,7 +28,6 @@ def setting_keys(comparison: Comparison, *, everything: bool) -> Sequence[str]:
 
 def mcnemar_tests(comparison: Comparison, folders: Mapping[str, RunFolder]) -> Tests:
     """Return McNemar's test of each run against the baseline, or the problem that prevents it."""
-    names = {run.id: plain(run.name, 60) for run in comparison.runs}
     tests = []
     for run in comparison.runs:
         if run.id == comparison.baseline:
@@ -46,7 +46,7 @@ def mcnemar_tests(comparison: Comparison, folders: Mapping[str, RunFolder]) -> T
                 "p": result.p,
                 "significant": result.significant,
                 "level": LEVEL,
-                "verdict": verdict(result, names[comparison.baseline], names[run.id]),
+                "verdict": verdict(result, comparison.run(comparison.baseline).label, run.label),
             }
         tests.append(test)
     return tests
@@ -88,6 +88,7 @@ def document(comparison: Comparison, keys: Sequence[str], tests: Tests) -> dict[
             {
                 "name": group.name,
                 "runs": group.ids,
+                "repeats": group.repeats,
                 "metrics": {metric.key: comparison.mean_sd(group.ids, metric.key) for metric in METRICS},
             }
             for group in comparison.groups
@@ -108,61 +109,58 @@ def csv_text(comparison: Comparison, keys: Sequence[str]) -> str:
     return text.getvalue()
 
 
+def groups_csv_text(comparison: Comparison, keys: Sequence[str]) -> str:
+    """Write one line per seed group, with unrounded means and standard deviations."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    keys = [key for key in keys if key != SEED]
+    writer.writerow(["group", "seeds", *keys, *(f"{metric.key}{end}" for metric in METRICS for end in ("", "_sd"))])
+    for group in comparison.groups:
+        settings = comparison.run(group.ids[0]).settings
+        texts = [group.name, *(format_value(settings[key]) if key in settings else "" for key in keys)]
+        name, *values = (_escape_formula(plain(text)) for text in texts)
+        numbers: list[float | str] = []
+        for metric in METRICS:
+            found = comparison.mean_sd(group.ids, metric.key)
+            numbers += ["", ""] if found is None else [found.mean, "" if found.sd is None else found.sd]
+        writer.writerow([name, len(group.ids), *values, *numbers])
+    return text.getvalue()
+
+
 def _escape_formula(text: str) -> str:
     """Prefix text that a spreadsheet would read as a formula."""
     return f"'{text}" if text[:1] in ("=", "+", "@") or (text[:1] == "-" and not text[1:2].isdigit()) else text
 
 
-def table_rows(comparison: Comparison, keys: Sequence[str], tests: Tests) -> list[list[str]]:
-    """Return one row per setting, metric and test: its title, then a cell per run."""
-    settings = [run.settings for run in comparison.runs]
-    table = [
-        [key, *(plain(format_value(values[key]), 60) if key in values else units.UNKNOWN for values in settings)]
-        for key in keys
-    ]
-    for metric in METRICS:
-        values = {run.id: run.metrics[metric.key] for run in comparison.runs}
-        top = best_of(metric, values)
-        if any(value is not None for value in values.values()):
-            title = metric.title
-            if metric.key.endswith("_to_reach"):
-                title += f" {units.percent(comparison.threshold)}"
-            cells = []
-            for run in comparison.runs:
-                change = comparison.delta(run, metric.key)
-                cells.append(
-                    metric.text(values[run.id])
-                    + " ★" * (run.id in top)
-                    + (f" {metric.difference(change)}" if change else "")
-                )
-            table.append([title, *cells])
-    return [*table, _test_row(comparison, tests)]
+def table(comparison: Comparison, tests: Tests, *, show_all: bool = False, grouped: bool = False) -> list[list[str]]:
+    """Return the titles and cells of the table as shown on the screen: up to MAX_COLUMNS runs or groups are columns,
+    more are rows."""
+    columns = comparison.columns(grouped=grouped)
+    p_values = {test["run"]: test["p"] for test in tests if test["problem"] is None}
+    rows = compare_table(comparison, [ids for _, ids in columns], None if grouped else p_values, show_all=show_all)
+    lines = [["", *(label for label, _ in columns)], *([row.title, *map(str, row.cells)] for row in rows)]
+    return lines if len(columns) <= MAX_COLUMNS else [list(line) for line in zip(*lines, strict=True)]
 
 
-def _test_row(comparison: Comparison, tests: Tests) -> list[str]:
-    texts = {test["run"]: p_text(test["p"]) if test["problem"] is None else units.UNKNOWN for test in tests}
-    return ["McNemar", *(texts.get(run.id, "") for run in comparison.runs)]
-
-
-def run_titles(comparison: Comparison) -> list[str]:
-    return [plain(run.name, 40) or plain(run.id, 40) for run in comparison.runs]
-
-
-def markdown(comparison: Comparison, keys: Sequence[str], tests: Tests) -> str:
-    lines = [["", *run_titles(comparison)], ["---"] * (len(comparison.runs) + 1)]
-    lines += table_rows(comparison, keys, tests)
-    return "".join("| " + " | ".join(map(_escape_markdown, line)) + " |\n" for line in lines)
+def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """Write the titles and cells of a table."""
+    head, *rows = ("| " + " | ".join(map(_escape_markdown, line)) + " |\n" for line in lines)
+    return "".join([head, "| " + " | ".join(["---"] * len(lines[0])) + " |\n", *rows])
 
 
 def _escape_markdown(text: str) -> str:
-    """Escape Markdown characters, except in the separator line."""
-    return text if text == "---" else "".join(f"\\{c}" if c in "\\|`*_[]<>!#" else c for c in text)
+    return "".join(f"\\{c}" if c in "\\|`*_[]<>!#" else c for c in text)
 
 
-def format_comparison(comparison: Comparison, keys: Sequence[str], tests: Tests, format: Format) -> str:
+def format_comparison(
+    comparison: Comparison, tests: Tests, format: Format, *, show_all: bool = False, grouped: bool = False
+) -> str:
+    """Return the runs, or the groups of runs that differ only in their seed; JSON contains both."""
+    keys = setting_keys(comparison, everything=show_all)
+    csv_of = groups_csv_text if grouped else csv_text
     writers: dict[Format, Callable[[], str]] = {
-        "markdown": lambda: markdown(comparison, keys, tests),
-        "csv": lambda: csv_text(comparison, keys),
+        "markdown": lambda: markdown(table(comparison, tests, show_all=show_all, grouped=grouped)),
+        "csv": lambda: csv_of(comparison, keys),
         "json": lambda: msgspec.json.format(msgspec.json.encode(document(comparison, keys, tests))).decode() + "\n",
     }
     return writers[format]()

@@ -71,8 +71,12 @@ def _correct(evaluation: Evaluation) -> list[bool]:
     return [one == other for one, other in zip(true, predicted, strict=True)]
 
 
+def p_value(p: float) -> str:
+    return "<1e-16" if p < 1e-16 else f"{p:.2g}"
+
+
 def p_text(p: float) -> str:
-    return "p < 1e-16" if p < 1e-16 else f"p = {p:.2g}"
+    return "p < 1e-16" if p < 1e-16 else f"p = {p_value(p)}"
 
 
 def verdict(result: McNemar, first: str, second: str) -> str:

@@ -21,10 +21,10 @@ class PairwiseTests:
         """Return the test evaluation of the last weights, and otherwise why there is none."""
         return self._evaluation(id)[1:]
 
-    def against(self, baseline: str) -> dict[str, McNemar]:
-        """Return the test of each run that was evaluated on the same images as `baseline`."""
+    def p_values(self, baseline: str) -> dict[str, float]:
+        """Return p by the id of each run that was evaluated on the same images as `baseline`."""
         others = {id: self._test(baseline, id) for id in self._runs if id != baseline}
-        return {id: test for id, test in others.items() if test is not None}
+        return {id: test.p for id, test in others.items() if test is not None}
 
     def _evaluation(self, id: str) -> tuple[float, Evaluation | None, str]:
         """Read the evaluation again if the run has progressed."""

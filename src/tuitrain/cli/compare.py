@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from tuitrain.analysis import compare_export, units
+from tuitrain.analysis import compare_export
 from tuitrain.analysis.compare import Comparison, compare
 from tuitrain.analysis.compare_export import Tests
 from tuitrain.cli.output import print_json, print_message, wide_console
@@ -26,13 +26,14 @@ def run(options: argparse.Namespace) -> int:
     followers = [_read(folder) for folder in folders.values()]
     comparison = compare(followers, threshold=options.reach and options.reach / 100)
     tests = compare_export.mcnemar_tests(comparison, folders)
-    keys = compare_export.setting_keys(comparison, everything=options.all)
     if options.json:
+        keys = compare_export.setting_keys(comparison, everything=options.all)
         print_json(compare_export.document(comparison, keys, tests))
     elif options.format == "table":
-        _print_table(comparison, keys, tests)
+        _print_table(comparison, tests, show_all=options.all)
     else:
-        sys.stdout.write(compare_export.format_comparison(comparison, keys, tests, options.format))
+        text = compare_export.format_comparison(comparison, tests, options.format, show_all=options.all)
+        sys.stdout.write(text)
     return 0
 
 
@@ -45,21 +46,23 @@ def _read(folder: RunFolder) -> Follower:
     return follower
 
 
-def _print_table(comparison: Comparison, keys: Sequence[str], tests: Tests) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for head in ["", *compare_export.run_titles(comparison)]:
-        table.add_column(Text(head), no_wrap=True)
-    for row in compare_export.table_rows(comparison, keys, tests):
-        table.add_row(*map(Text, row))
+def _print_table(comparison: Comparison, tests: Tests, *, show_all: bool) -> None:
+    """Print the runs, McNemar's tests, and the groups of runs that differ only in their seed."""
     console = wide_console()
-    console.print(table)
+    console.print(_table(compare_export.table(comparison, tests, show_all=show_all)))
     console.print()
     for test in tests:
         console.print(Text(test["verdict"] if test["problem"] is None else f"No McNemar test: {test['problem']}"))
-    for group in comparison.groups:
-        summary = comparison.mean_sd(group.ids, "test_accuracy")
-        if len(group.ids) > 1 and summary is not None:
-            sd = f" ± {100 * summary.sd:.2f}" if summary.sd is not None else ""
-            console.print(
-                Text(f"{plain(group.name, 60)}: last test {units.percent(summary.mean)}{sd} over {summary.n} seeds")
-            )
+    if any(len(group.ids) > 1 for group in comparison.groups):
+        console.print("\nMean ± standard deviation over seeds")
+        console.print(_table(compare_export.table(comparison, tests, show_all=show_all, grouped=True)))
+
+
+def _table(lines: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    head, *rows = lines
+    for title in head:
+        table.add_column(Text(title), no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table

@@ -12,6 +12,7 @@ from textual.widgets import ContentSwitcher
 
 from tuitrain.analysis import compare_export
 from tuitrain.analysis.compare import Comparison, compare
+from tuitrain.analysis.compare_table import compare_table
 from tuitrain.analysis.table.markers import RunMarker
 from tuitrain.errors import ConfigError
 from tuitrain.runs.folder import RunFolder
@@ -23,7 +24,7 @@ from tuitrain.widgets.confusion.pair import ConfusionPair
 from tuitrain.widgets.forms.export_comparison import ask_export
 from tuitrain.widgets.messages import AskValue, OpenRun
 from tuitrain.widgets.panels.fixed_text import FixedText
-from tuitrain.widgets.tables.compare_rows import Styles, rows
+from tuitrain.widgets.tables.compare_rows import Styles, styled_rows
 from tuitrain.widgets.tables.compare_table import RunHead
 from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.colors import theme_color
@@ -129,12 +130,13 @@ class CompareScreen(ComparedRuns):
         charts, columns = self._charts, self.columns
         heads = [RunHead(self._marker(column), column.name, self._color(column)) for column in columns]
         cursor = f"{charts.shown_metrics[0].title} at {charts.cursor_text}" if charts.cursor_text else ""
-        table = rows(
-            comparison,
-            [column.ids for column in columns],
-            {} if self.grouped or self._reading else self._tests.against(self.baseline),
+        ids = [column.ids for column in columns]
+        p_values = None if self.grouped or self._reading else self._tests.p_values(self.baseline)
+        table = styled_rows(
+            compare_table(comparison, ids, p_values, show_all=self.show_all),
+            ids,
             self._styles(),
-            show_all=self.show_all,
+            heading="settings" if self.show_all else "settings that differ",
             cursor=(cursor, charts.values() if cursor else {}),
         )
         self._overview.show_table(heads, table, self.selected_column)
@@ -191,9 +193,10 @@ class CompareScreen(ComparedRuns):
     def action_export(self) -> None:
         def text(format: compare_export.Format) -> str:
             assert self.comparison is not None
-            keys = compare_export.setting_keys(self.comparison, everything=self.show_all)
             tests = compare_export.mcnemar_tests(self.comparison, {id: run.folder for id, run in self.runs.items()})
-            return compare_export.format_comparison(self.comparison, keys, tests, format)
+            return compare_export.format_comparison(
+                self.comparison, tests, format, show_all=self.show_all, grouped=self.grouped
+            )
 
         def notify(message: str) -> None:
             self.notify(message, timeout=3, markup=False)

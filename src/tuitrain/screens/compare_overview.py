@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
+from tuitrain.analysis.compare import MAX_COLUMNS
 from tuitrain.widgets.charts.comparison import ComparisonCharts
 from tuitrain.widgets.tables.compare_columns import CompareColumns
 from tuitrain.widgets.tables.compare_runs import CompareRuns
@@ -14,13 +15,12 @@ from tuitrain.widgets.tables.compare_table import CompareTable, RunHead, TableRo
 
 # The width from which a table with one column per run is beside the charts, and the minimum width of the charts then.
 WIDE, MIN_CHART_WIDTH = 100, 40
-# With more runs than MAX_COLUMNS, the table has one row per run. It leaves half of the height to the charts.
-MAX_COLUMNS = 4
 Zoom = Literal["both", "charts", "table"]
 
 
 class CompareOverview(Container):
-    """Up to MAX_COLUMNS runs are columns of the table, beside the charts if possible; more are rows below them."""
+    """Up to MAX_COLUMNS runs are columns of the table, beside the charts if possible; more are rows below the charts,
+    which have at least half of the height."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("z", "zoom", "zoom", tooltip="Show only the charts, only the table, or both", id="compare.zoom"),

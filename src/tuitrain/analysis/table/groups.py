@@ -30,6 +30,11 @@ class SeedGroup(Struct, frozen=True):
     repeats: tuple[str, ...] = ()
 
     @property
+    def title(self) -> str:
+        """The name, with the number of seeds if there are several runs."""
+        return f"{self.name} ×{len(self.ids)}" if len(self.all_ids) > 1 else self.name
+
+    @property
     def all_ids(self) -> tuple[str, ...]:
         return self.ids + self.repeats
 
