@@ -223,7 +223,7 @@ def test_more_than_four_runs_are_rows(make_run: MakeRun, capsys: pytest.CaptureF
     ids = [folder.id for folder in folders]
     lines = command(capsys, folders[0].path.parent, *ids, "--format", "markdown").splitlines()
     cells = ("10.00 %", "20.00 % +10.00", "30.00 % +20.00", "40.00 % +30.00", "50.00 % ★ +40.00")
-    expected = [[f"| .{number}", f"0.{number}", cell] for number, cell in enumerate(cells, 1)]
+    expected = [[f"| lr=.{number}", f"0.{number}", cell] for number, cell in enumerate(cells, 1)]
     assert [line.split(" | ")[:3] for line in lines[2:]] == expected
 
 

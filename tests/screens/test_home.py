@@ -41,8 +41,9 @@ async def test_an_empty_folder_shows_a_hint(app: TuitrainApp) -> None:
         for size in SIZES:
             await pilot.resize_terminal(*size)
             await pilot.pause()
-            assert "No runs yet." in text(app)
-            assert "Press n to set up your first run" in text(app)
+            assert "No runs yet" in text(app)
+            assert "n   set up a run" in text(app)
+            assert "Three ways to begin" in text(app)
             assert "0 runs" in lines(app)[0]
             assert footer(app) == ["new", "help", "quit"]
         await pilot.press("enter", "y", "r", "j", "G")
@@ -64,7 +65,7 @@ async def test_contents_of_a_row(app: TuitrainApp, write_run: WriteRun) -> None:
         numbers = ["0.25", "3", "82.00", "%", "90.00", "%", "6.0", "s"]
         assert row.split() == ["adam-relu", "✓", "finished", "mnist", "mlp", "128-256", "relu", "adam", *numbers]
         assert "Stopped early." in text(app)
-        assert "data.dataset=mnist optimizer.lr=0.25" in text(app)
+        assert "mnist · mlp 128-256 · adam 0.25 · 3 epochs" in text(app)
         assert footer(app) == OFFERED
 
 

@@ -63,9 +63,8 @@ async def test_marks_are_compared_in_their_order_and_end_with_the_session(runs_d
 async def test_the_run_under_the_cursor_is_drawn(app: TuitrainApp) -> None:
     async with app.run_test(size=(120, 30)) as pilot:
         await tick(app, pilot)
-        assert "val accuracy" in text(app)
-        assert "82.00 %" in text(app)
-        assert "train loss" in text(app)
+        assert "best val 82.00 %" in text(app)
+        assert "─ loss ─" in text(app)
         await pilot.press("G")
         await tick(app, pilot)
         assert "NaN" in text(app)

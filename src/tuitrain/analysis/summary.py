@@ -1,13 +1,20 @@
 """Describe a run in a few words. The texts are not yet safe to show; see `tuitrain.text.plain`."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from tuitrain.analysis import units
+from tuitrain.config.formatting import format_value
 from tuitrain.config.values import changed_settings
 from tuitrain.runs.catalog.listing import Entry
 
 if TYPE_CHECKING:
     from tuitrain.runs.follower import Follower
+
+
+# The settings that `settings_in_words` always contains.
+MAIN = ("data.dataset", "model.name", "model.hidden", "optimizer.name", "optimizer.lr", "training.epochs",
+        "data.batch_size")  # fmt: skip
 
 
 def model(entry: Entry) -> str:
@@ -24,6 +31,25 @@ def settings(run: "Entry | Follower") -> dict[str, Any]:
     """Return the settings that differ from their defaults or were changed during the run; all known ones of another
     tool's run."""
     return run.settings if run.folder.read_only else changed_settings(run.config) | run.changes
+
+
+def settings_in_words(entry: Entry, without: Collection[str] = ()) -> str:
+    """Return the main settings and those that were changed: `digits · mlp 128-256 · adam 0.01 · 10 epochs · batch 64`.
+    Settings of another tool's run are all that it logged."""
+    values = {key: format_value(value) for key, value in settings(entry).items() if key not in without}
+    if entry.folder.read_only:
+        return " · ".join(f"{key} {value}" for key, value in values.items())
+    config, changed = entry.config, entry.changes
+    lr = changed.get("optimizer.lr", config.optimizer.lr)
+    words = [
+        config.data.dataset,
+        model(entry),
+        f"{config.optimizer.name} {format_value(lr)}",
+        f"{format_value(changed.get('training.epochs', config.training.epochs))} epochs",
+        f"batch {config.data.batch_size}",
+    ]
+    words += [f"{key.partition('.')[2].replace('_', ' ')} {value}" for key, value in values.items() if key not in MAIN]
+    return " · ".join(words)
 
 
 def status(entry: Entry) -> str:

@@ -94,7 +94,7 @@ class ComparedRuns(PollingScreen):
 
     def _group_series(self, group: SeedGroup) -> RunSeries:
         runs = [self.runs[id] for id in group.ids]
-        return RunSeries(group.name, self.markers[group.ids[0]], runs, group.repeats)
+        return RunSeries(group.title, self.markers[group.ids[0]], runs, group.repeats)
 
     @property
     def selected_column(self) -> int:
@@ -142,6 +142,11 @@ class ComparedRuns(PollingScreen):
         return next(((one, other) for one, other in pairs if other), (first.id, second.id))
 
     def _tested(self, id: str) -> TestedRun:
+        assert self.comparison is not None
         series = next(column for column in self.columns if id in column)
-        seed = f" seed {self.runs[id].config.training.seed}" if len(series.runs) > 1 else ""
-        return TestedRun(f"{self._marker(series)} {series.label}{seed}", *self._tests.evaluation(id))
+        name = self.comparison.run(id).label
+        if self.grouped:
+            group = next(group for group in self.comparison.groups if id in group.all_ids)
+            seed = f" seed {self.runs[id].config.training.seed}" if len(group.all_ids) > 1 else ""
+            name = f"{group.name}{seed}"
+        return TestedRun(f"{self._marker(series)} {name}", *self._tests.evaluation(id))

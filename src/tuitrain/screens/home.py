@@ -1,6 +1,5 @@
 """The home screen: what runs do I have, and what is running?"""
 
-from collections import Counter
 from collections.abc import Sequence
 from operator import is_
 from pathlib import Path
@@ -9,9 +8,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.timer import Timer
-from textual.widgets import Static
 
 from tuitrain.analysis.table import query
 from tuitrain.analysis.table.columns import columns
@@ -22,12 +19,12 @@ from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.sweeps.catalog import sweep_of
 from tuitrain.runs.sweeps.folder import SweepFolder
+from tuitrain.screens.home_empty import HomeEmpty
+from tuitrain.screens.home_head import HomeHead, abbreviate
 from tuitrain.screens.home_view import GROUP, VIEW_BINDINGS, HomeView
 from tuitrain.screens.run_actions import ACTIVE, RUN_BINDINGS
-from tuitrain.text import plain
 from tuitrain.widgets.forms.filter_bar import FilterBar
 from tuitrain.widgets.messages import OpenComparison, OpenNewRun, OpenRun, RunEnded, SweepEnded
-from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.panels.run_detail import RunDetail
 from tuitrain.widgets.tables.runs import RunTable
 from tuitrain.widgets.terminal import notifications
@@ -40,15 +37,10 @@ FIRST_SLICE, SLICE = 0.05, 0.04
 READING_REDRAW = 1.0
 # Seconds between two slices of the list, seconds before the detail panel reads a run, and between its slices.
 READ_INTERVAL, DETAIL_DELAY, DETAIL_INTERVAL = 0.01, 0.08, 0.05
+# The minimum height of the detail panel with charts.
+DETAIL_HEIGHT = 13
 # The number of marked runs that the detail panel compares with.
 MAX_COMPARED = 48
-EMPTY = """\
-No runs yet.
-
-Press [b $accent]n[/] to set up your first run. The built-in digits data set
-needs no download and trains in seconds.
-
-Runs folder: $folder"""
 
 
 class HomeScreen(HomeView):
@@ -80,10 +72,10 @@ class HomeScreen(HomeView):
         self._detail_timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        yield FixedText(id="head")
+        yield HomeHead()
         yield FilterBar(self.table_state.filter_text, lambda text: query.complete(text, self.table_state.runs))
         yield RunTable()
-        yield Static(id="empty")
+        yield HomeEmpty()
         yield RunDetail()
         yield FittingFooter()
 
@@ -93,6 +85,8 @@ class HomeScreen(HomeView):
         notifications.set_title(self.app, "tuitrain")
         self._read(SLICE if self._drawn_at else FIRST_SLICE)
         self._announce_ended_sweeps()
+        if self._drawn_at:  # After the first frame.
+            self.query_one(HomeHead).measure()
         self.draw()
         self._poll_detail()
 
@@ -152,38 +146,39 @@ class HomeScreen(HomeView):
         bar.show_status(state.filter_error or self._match_count(), error=bool(state.filter_error))
         if (appeared and not bar.typing) or (state.shown and self.focused is None):
             table.focus()
-        self.query_one("#head", FixedText).show(self._head())
+        self.query_one(HomeHead).show_runs(state, self.undo_hint, self._index.unread, self.runs_dir)
+        self._arrange()
         self._draw_detail()
         self._refresh_footer()
         self._drawn_at = monotonic()
 
+    def on_resize(self) -> None:
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """If few runs are shown, give the space that the table does not need to the charts of the detail panel."""
+        table, detail, bar = self.query_one(RunTable), self.query_one(RunDetail), self.query_one(FilterBar)
+        # The table has a header and an empty line.
+        rows = len(self.table_state.shown) + 2
+        roomy = bool(self.table_state.shown) and self.size.height - 2 - bar.display - rows >= DETAIL_HEIGHT
+        table.styles.height = rows if roomy else "1fr"
+        if detail.has_class("roomy") != roomy:
+            detail.set_class(roomy, "roomy")
+            self._poll_detail()
+
     def _draw_empty(self) -> None:
-        empty = self.query_one("#empty", Static)
+        empty = self.query_one(HomeEmpty)
         empty.display = not self.table_state.shown
-        if empty.display and (text := self._empty_text()).plain != str(empty.content):
-            empty.update(text)
-
-    def _empty_text(self) -> Content:
+        if not empty.display:
+            return
         if self._problem:
-            return Content(self._problem)
-        if self.table_state.runs:
-            return Content("No run matches the filter")
-        if self._index.unread:
-            return Content("Reading the runs …")
-        return Content.from_markup(EMPTY, folder=_abbreviate(self.runs_dir))
-
-    def _head(self) -> Content:
-        state = self.table_state
-        counts = Counter(run.status for run in state.runs)
-        total, marked, hidden = len(state.runs), len(state.markers()), state.hidden_marks
-        parts = [f"{total:,} run{'s' * (total != 1)}"]
-        parts += [f"{counts[status]:,} {status}" for status in ("running", "paused", "interrupted") if counts[status]]
-        parts += [f"{marked:,} marked" + (f" ({hidden:,} hidden)" if hidden else "")] if marked else []
-        parts += [self.undo_hint] if self.undo_hint else []
-        parts += [f"reading {self._index.unread:,} more"] if self._index.unread else []
-        return Content.assemble(
-            ("tuitrain", "bold $accent"), (f" · {', '.join(parts)} · {_abbreviate(self.runs_dir)}", "$foreground 60%")
-        )
+            empty.show(self._problem)
+        elif self.table_state.runs:
+            empty.show("No run matches the filter. Press esc to show all runs.")
+        elif self._index.unread:
+            empty.show("Reading the runs …")
+        else:
+            empty.introduce(abbreviate(self.runs_dir))
 
     def _match_count(self) -> str:
         key, falling = self.table_state.sorted_by
@@ -204,7 +199,10 @@ class HomeScreen(HomeView):
         state, run = self.table_state, self.selected
         detail = self.query_one(RunDetail)
         detail.display = bool(state.runs)
-        detail.watch_run(run, state.marked()[:MAX_COMPARED], state.markers().get(run.folder.id) if run else None)
+        if detail.watch_run(run, state.marked()[:MAX_COMPARED], state.markers(), grouped=state.grouped):
+            # Delayed, so that moving quickly over many runs does not read each of them.
+            self._stop_detail_timer()
+            self._detail_timer = self.set_timer(DETAIL_DELAY, self._poll_detail)
 
     def _poll_detail(self) -> None:
         self._stop_detail_timer()
@@ -219,9 +217,6 @@ class HomeScreen(HomeView):
     def on_run_table_moved(self) -> None:
         self._draw_detail()
         self._refresh_footer()
-        # Delayed, so that moving quickly over many runs does not read each of them.
-        self._stop_detail_timer()
-        self._detail_timer = self.set_timer(DETAIL_DELAY, self._poll_detail)
 
     def on_run_table_opened(self) -> None:
         if isinstance(run := self.selected, GroupRow):
@@ -259,8 +254,3 @@ class HomeScreen(HomeView):
 def _unchanged(new: Sequence[Entry], old: Sequence[Entry]) -> bool:
     """Compare by identity: the index returns the same entry for an unchanged run."""
     return len(new) == len(old) and all(map(is_, new, old))
-
-
-def _abbreviate(path: Path) -> str:
-    absolute, home = path.absolute(), Path.home()
-    return plain(f"~/{absolute.relative_to(home)}" if absolute.is_relative_to(home) else absolute)

@@ -21,12 +21,12 @@ def labelled(id: str, *settings: str, name: str = "digits-mlp-adam", named: bool
     ("settings", "expected"),
     [
         (SWEPT, list(map(" ".join, product(("sgd", "adam"), (".1", ".01", ".001"), ("s0", "s1"))))),
-        ([("optimizer.lr=1",), ("optimizer.lr=0.5",)], ["1", ".5"]),
+        ([("optimizer.lr=1",), ("optimizer.lr=0.5",)], ["lr=1", "lr=.5"]),
         ([("data.batch_size=32",), ("data.batch_size=64",)], ["batch=32", "batch=64"]),
         ([("model.hidden=[64]",), ("model.hidden=[64,32]",)], ["hidden=64", "hidden=64-32"]),
         ([("schedule.name=cosine",), ("schedule.name=constant",)], ["cosine", "constant"]),
         ([(), ()], ["digits-mlp-adam #1", "digits-mlp-adam #2"]),
-        ([("optimizer.lr=0.1",), (), ()], [".1", ".001 #1", ".001 #2"]),
+        ([("optimizer.lr=0.1",), (), ()], ["lr=.1", "lr=.001 #1", "lr=.001 #2"]),
     ],
 )  # fmt: skip
 def test_labels_are_the_settings_that_differ(settings: list[tuple[str, ...]], expected: list[str]) -> None:
@@ -36,7 +36,10 @@ def test_labels_are_the_settings_that_differ(settings: list[tuple[str, ...]], ex
 
 def test_settings_that_tell_nothing_more_are_left_out() -> None:
     pairs = [("optimizer.lr=0.1", "training.epochs=10"), ("optimizer.lr=0.2", "training.epochs=20")]
-    assert list(run_labels([labelled(str(index), *pair) for index, pair in enumerate(pairs)]).values()) == [".1", ".2"]
+    assert list(run_labels([labelled(str(index), *pair) for index, pair in enumerate(pairs)]).values()) == [
+        "lr=.1",
+        "lr=.2",
+    ]
 
 
 def test_a_unique_name_of_the_user_is_kept() -> None:
@@ -45,7 +48,7 @@ def test_a_unique_name_of_the_user_is_kept() -> None:
         labelled("2", "optimizer.lr=0.2", name="twice", named=True),
         labelled("3", "optimizer.lr=0.3", name="twice", named=True),
     ]
-    assert run_labels(runs) == {"1": "baseline", "2": ".2", "3": ".3"}
+    assert run_labels(runs) == {"1": "baseline", "2": "lr=.2", "3": "lr=.3"}
 
 
 @pytest.mark.parametrize("settings", [{}, {"lr": "\x1b[2J"}, {"a": 1}])

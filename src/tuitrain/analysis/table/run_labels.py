@@ -13,7 +13,7 @@ from tuitrain.config.settings import SEED
 from tuitrain.runs.changes import Changed
 from tuitrain.text import plain
 
-LR = "optimizer.lr"
+OPTIMIZER, LR = "optimizer.name", "optimizer.lr"
 MAX_LABEL = 60
 
 
@@ -56,15 +56,17 @@ def _needed_settings(runs: Sequence[Labelled]) -> list[str]:
 
 
 def _words(settings: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
-    return [plain(_word(key, settings[key]), MAX_LABEL) for key in keys if key in settings]
+    words = [_word(key, settings[key], keys) for key in keys if key in settings]
+    return [plain(word, MAX_LABEL) for word in words]
 
 
-def _word(key: str, value: Any) -> str:
-    """Return `adam`, `.01` for a learning rate, `s0` for a seed, and `batch=64` for other numbers."""
+def _word(key: str, value: Any, keys: Sequence[str]) -> str:
+    """Return `adam`, `.01` for the learning rate beside an optimizer, `s0` for a seed, and `batch=64` for other
+    numbers."""
     text = str(value) if isinstance(value, Changed) else _brief(value)
     if key == SEED:
         return f"s{text}"
-    if key == LR or (isinstance(value, str) and text not in ("none", "auto")):
+    if (key == LR and OPTIMIZER in keys) or (isinstance(value, str) and text not in ("none", "auto")):
         return text
     return f"{columns()[key].title.replace(' ', '-')}={text}"
 

@@ -25,11 +25,12 @@ class EndLabels:
 
     def add_to(self, rows: list[Row], picture: Picture) -> None:
         """Write each label in the row in which its line ends, or the nearest free one."""
-        if picture.canvas is None:
+        canvas = picture.canvas
+        if canvas is None:
             return
-        ends = sorted((picture.end_row(index), index) for index in self.texts)
-        wanted = [int(row) for row, _ in ends]
-        for row, (_, index) in zip(_spread(wanted, picture.canvas.height), ends, strict=True):
+        ends = sorted(((picture.end(index), index) for index in self.texts), key=lambda end: -end[0])
+        wanted = [canvas.cell((1.0, y))[1] for y, _ in ends]
+        for row, (_, index) in zip(_spread(wanted, canvas.height), ends, strict=True):
             text, color = self.texts[index]
             padding = " " * (picture.width - sum(cell_len(character) for character, _ in rows[row]) + GAP)
             rows[row] += [(padding, None), *((character, color) for character in chop_cells(text, 1))]

@@ -128,12 +128,10 @@ class Picture:
     y_ticks: Sequence[tuple[float, str]] = ()
     cut: bool = False
 
-    def end_row(self, index: int) -> float:
-        """Return the row in which a line ends, with a fraction to sort by; the last row if nothing of it is visible."""
-        points = [point for run in self.traces[index].runs for point in run]
-        inside = [y for x, y in points if 0 <= x <= 1 and 0 <= y <= 1]
-        height = self.canvas.height if self.canvas else 1
-        return (1 - inside[-1]) * (height - 1) if inside else height - 1
+    def end(self, index: int) -> float:
+        """Return the height at which a line ends, from 0 at the bottom to 1; 0 if nothing of it is visible."""
+        points = (point for run in reversed(self.traces[index].runs) for point in reversed(run))
+        return next((y for x, y in points if 0 <= x <= 1 and 0 <= y <= 1), 0.0)
 
     def with_top(self, top: Sequence[int]) -> "Picture":
         if self.canvas is None:

@@ -66,18 +66,13 @@ class ScaledSequence(Sequence[float]):
 
 @dataclass(frozen=True, slots=True)
 class RunSeries:
-    """One run, or the runs of a seed group, one per seed, with label and marker; `label` is not empty and safe to
-    show. `repeats` are the ids of further runs with the same seeds."""
+    """One run, or the runs of a seed group, one per seed, with name and marker; `name` is not empty and safe to show.
+    `repeats` are the ids of further runs with the same seeds."""
 
-    label: str
+    name: str
     marker: RunMarker
     runs: Sequence[Follower]
     repeats: Sequence[str] = ()
-
-    @property
-    def name(self) -> str:
-        """The label, for a group with the number of its seeds."""
-        return f"{self.label} ×{len(self.runs)}" if len(self.runs) > 1 or self.repeats else self.label
 
     @property
     def id(self) -> str:

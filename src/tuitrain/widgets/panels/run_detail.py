@@ -1,78 +1,129 @@
-"""Details of the run under the cursor: curves, settings, notes."""
+"""The run under the cursor: its curves or those of the marked runs, its result, settings and notes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import log, nan
 
+from textual.app import ComposeResult
+from textual.containers import Container
 from textual.content import Content
-from textual.widgets import Static
 
-from tuitrain.analysis import summary, units
-from tuitrain.analysis.table.columns import columns
-from tuitrain.analysis.table.group_rows import GroupRow
-from tuitrain.analysis.table.layout import differing_settings
-from tuitrain.analysis.table.markers import RunMarker
-from tuitrain.config.formatting import format_value
+from tuitrain.analysis import units
+from tuitrain.analysis.compare import compare
+from tuitrain.analysis.table.group_rows import GroupRow, members, samples
+from tuitrain.analysis.table.markers import RunMarker, assign_markers
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.follower import Follower
 from tuitrain.text import plain, utf8_locale
+from tuitrain.widgets.charts.comparison import ComparisonCharts
+from tuitrain.widgets.charts.run_charts import LossAccuracyCharts
+from tuitrain.widgets.charts.series import RunSeries
 from tuitrain.widgets.charts.sparkline import sparkline
+from tuitrain.widgets.panels import run_summary
+from tuitrain.widgets.panels.fixed_text import FixedText
 
 # Seconds that one poll may read.
 BUDGET = 0.015
+# The number of runs whose curves are drawn.
+MAX_CURVES = 16
 
 
-class RunDetail(Static):
-    """Follow one run, reading it in small slices."""
+class RunDetail(Container):
+    """Follow runs, reading them in small slices. In the class `roomy` there are charts, otherwise a line of curves."""
+
+    DEFAULT_CSS = """
+    RunDetail {
+        & FixedText { height: 3; padding: 0 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+        & ChartGroup { display: none; }
+        &.roomy.single LossAccuracyCharts, &.roomy.several ComparisonCharts { display: block; }
+    }
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._entry: Entry | None = None
-        self._run: Follower | None = None
-        self._others: Sequence[Entry] = ()
-        self._marker: RunMarker | None = None
+        self._marked: Sequence[Entry] = ()
+        self._markers: Mapping[str, RunMarker] = {}
+        self._grouped = False
+        self._runs: dict[str, Follower] = {}
         self._utf8 = utf8_locale()
+        self._single, self._several = LossAccuracyCharts(), ComparisonCharts()
+        for charts in (self._single, self._several):
+            charts.can_focus = False
 
-    def watch_run(self, entry: Entry | None, others: Sequence[Entry], marker: RunMarker | None) -> None:
-        """Show a run and how it differs from `others`, the marked runs; `poll` reads its curves."""
-        if self._run is not None and (entry is None or entry.folder.id != self._run.folder.id):
-            self._run = None
-        self._entry, self._others, self._marker = entry, others, marker
-        self._draw()
+    def compose(self) -> ComposeResult:
+        yield FixedText()
+        yield self._single
+        yield self._several
+
+    def watch_run(
+        self, entry: Entry | None, marked: Sequence[Entry], markers: Mapping[str, RunMarker], *, grouped: bool
+    ) -> bool:
+        """Show a run and how it differs from the marked runs. Return whether other curves are shown than before; `poll`
+        reads them."""
+        before = (list(self._runs), self._grouped)
+        self._entry, self._marked, self._markers, self._grouped = entry, marked, markers, grouped
+        shown = {run.folder.id: run for run in self._curves()}
+        self._runs = {id: self._runs.get(id) or follow(run.folder, brief=True) for id, run in shown.items()}
+        self._draw_text()
+        return before != (list(self._runs), grouped)
+
+    def _curves(self) -> Sequence[Entry]:
+        """Return the runs whose curves are shown: the marked ones, or those of the row under the cursor."""
+        if not self.has_class("roomy"):
+            return members(self._entry)[:1] if self._entry and self._entry.status != "damaged" else []
+        runs = self._marked if len(self._marked) > 1 else samples(members(self._entry)) if self._entry else []
+        return [run for run in runs if run.status != "damaged"][:MAX_CURVES]
 
     def poll(self) -> bool:
         """Read the next slice; return whether there may be more."""
-        entry = self._entry
-        if entry is None or entry.status == "damaged":
-            return False
-        if self._run is None:
-            self._run = follow(entry.folder)
-        news = self._run.poll(BUDGET)
-        if news:
-            self._draw()
-        return news
+        news = [run.poll(BUDGET / len(self._runs)) for run in self._runs.values()]
+        if any(news):
+            self._draw_text()
+        if self.has_class("roomy"):
+            self.draw_charts()
+        return any(news)
 
     def on_resize(self) -> None:
-        self._draw()
+        self._draw_text()
 
-    def _draw(self) -> None:
-        entry = self._entry
+    def _draw_text(self) -> None:
+        entry, text = self._entry, self.query_one(FixedText)
         if entry is None:
             self.border_title = ""
-            self.update("", layout=False)
+            text.show(Content(""))
             return
-        sign = (self._marker.marker if self._utf8 else self._marker.ascii) if self._marker else ""
+        marker = self._markers.get(entry.folder.id)
+        sign = (marker.marker if self._utf8 else marker.ascii) if marker else ""
         self.border_title = Content.assemble(
-            (f"{sign} " if sign else "", f"$series-{self._marker.number}" if self._marker else ""),
+            (f"{sign} " if sign else "", f"$series-{marker.number}" if marker else ""),
             (plain(entry.info.name, 40), "$foreground"),
             f" · {_title(entry)}",
         )
-        self.update(Content("\n").join([self._curves(), self._settings(entry), self._notes(entry)]), layout=False)
+        first = run_summary.result(entry) if self.has_class("roomy") else self._sparklines(entry)
+        lines = [first, run_summary.settings(entry, self._marked), run_summary.notes(entry)]
+        text.show(Content("\n").join(lines))
 
-    def _curves(self) -> Content:
-        run = self._run
+    def draw_charts(self) -> None:
+        """Draw the curves that have been read."""
+        several = len(self._runs) > 1
+        self.set_class(not several, "single")
+        self.set_class(several, "several")
+        if several:
+            grouped = self._grouped or isinstance(self._entry, GroupRow)
+            self._several.show(self._series(grouped=grouped), self._entry.folder.id if self._entry else "")
+        elif self._runs:
+            self._single.show(next(iter(self._runs.values())))
+
+    def _series(self, *, grouped: bool) -> list[RunSeries]:
+        markers = assign_markers(list(self._runs), self._markers)
+        groups = compare(list(self._runs.values())).columns(grouped=grouped)
+        return [RunSeries(label, markers[ids[0]], [self._runs[id] for id in ids]) for label, ids in groups]
+
+    def _sparklines(self, entry: Entry) -> Content:
+        run = self._runs.get(entry.folder.id)
         if run is None:
-            return Content("")
+            return run_summary.result(entry)
         accuracy, name = run.evaluations["validation"].only("accuracy")["accuracy"], "val accuracy"
         if not accuracy:
             accuracy, name = run.train.only("accuracy")["accuracy"], "train accuracy"
@@ -89,40 +140,6 @@ class RunDetail(Static):
                 line = sparkline(drawn, room, braille=self._utf8)
                 parts += [f"{title} ", (line, "$accent"), (f" {show(values[-1])}", "$foreground"), "   "]
         return Content.assemble(*parts)
-
-    def _settings(self, entry: Entry) -> Content:
-        if entry.status == "damaged":
-            return Content("")
-        others = [other for other in self._others if other.folder.id != entry.folder.id and other.status != "damaged"]
-        if not others:
-            text = " ".join(f"{key}={format_value(value)}" for key, value in summary.settings(entry).items())
-            default = "settings unknown" if entry.folder.read_only else "all settings at their defaults"
-            return Content(plain(text) or default)
-        keys = differing_settings([entry, *others])
-        if not keys:
-            return Content(f"same settings as the {len(others)} marked runs")
-        return Content.assemble("differs from the marked runs: ", *self._differences(entry, others, keys))
-
-    def _differences(self, entry: Entry, others: Sequence[Entry], keys: list[str]) -> list[Content | tuple[str, str]]:
-        """Return parts such as `lr 0.1 (0.01, 0.001)`: the run's value and those of the others."""
-        parts: list[Content | tuple[str, str]] = []
-        for key in keys:
-            column = columns()[key]
-            other_values = dict.fromkeys(column.text(other) for other in others)
-            other_values.pop(column.text(entry), None)
-            name = key if column.names == (key,) else column.names[0]
-            others_text = Content(f" ({', '.join(other_values)})  ")
-            parts += [Content(f"{name} "), (column.text(entry), "$foreground"), others_text]
-        return parts
-
-    def _notes(self, entry: Entry) -> Content:
-        tags = " ".join(f"#{tag}" for tag in entry.info.tags)
-        reason = entry.problem or entry.state.reason
-        return Content.assemble(
-            (f"{plain(reason)}  " if reason else "", "$warning"),
-            (f"{plain(tags)}  " if tags else "", "$accent"),
-            plain(entry.info.notes),
-        )
 
 
 def _title(entry: Entry) -> str:

@@ -1,0 +1,58 @@
+"""The first line of the home screen: how many runs, how busy is the machine?"""
+
+from collections import Counter
+from pathlib import Path
+from time import monotonic
+
+from textual.content import Content
+
+from tuitrain.analysis import units
+from tuitrain.analysis.table.state import TableState
+from tuitrain.hosts.machine import Load, Machine
+from tuitrain.text import plain
+from tuitrain.widgets.panels.fixed_text import FixedText
+
+# Seconds between two measurements of the load: a value that changes all the time distracts.
+MEASURE_INTERVAL = 3.0
+
+
+class HomeHead(FixedText):
+    """Count the runs and measure the load of the machine."""
+
+    DEFAULT_CSS = """
+    HomeHead { height: 1; padding: 0 1; background: $surface; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._machine = Machine()
+        self._measured_at = 0.0
+        self._load = ""
+
+    def measure(self) -> None:
+        if monotonic() - self._measured_at >= MEASURE_INTERVAL:
+            self._measured_at = monotonic()
+            self._load = _load_text(self._machine.load())
+
+    def show_runs(self, state: TableState, undo_hint: str, unread: int, runs_dir: Path) -> None:
+        """`unread` runs have not been read yet."""
+        counts = Counter(run.status for run in state.runs)
+        total, marked, hidden = len(state.runs), len(state.markers()), state.hidden_marks
+        parts = [f"{total:,} run{'s' * (total != 1)}"]
+        parts += [f"{counts[status]:,} {status}" for status in ("running", "paused", "interrupted") if counts[status]]
+        parts += [f"{marked:,} marked" + (f" ({hidden:,} hidden)" if hidden else "")] if marked else []
+        parts += [undo_hint] if undo_hint else []
+        parts += [f"reading {unread:,} more"] if unread else []
+        text = " · ".join(filter(None, (", ".join(parts), self._load, abbreviate(runs_dir))))
+        self.show(Content.assemble(("tuitrain", "bold $accent"), (f" · {text}", "$foreground 60%")))
+
+
+def abbreviate(path: Path) -> str:
+    """Return the path with `~` for the home folder, safe to show."""
+    absolute, home = path.absolute(), Path.home()
+    return plain(f"~/{absolute.relative_to(home)}" if absolute.is_relative_to(home) else absolute)
+
+
+def _load_text(load: Load) -> str:
+    memory = f"memory {units.size(load.memory)} of {units.size(load.total_memory)}"
+    return memory if load.cpu is None else f"cpu {100 * load.cpu:.0f} % of {load.cores} cores · {memory}"
