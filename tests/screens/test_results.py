@@ -76,9 +76,11 @@ async def test_the_summary_and_the_pages(write_run: WriteRun) -> None:
     seen = {
         "summary": (
             "Stopped early.",
-            "best epoch: 3 (lowest validation loss)",
+            "last epoch (3), the best one",
+            "best test, with the weights of epoch 3",
+            "90 of 990 test images wrong",
             "1,234 parameters",
-            "optimizer.lr=0.25",
+            "adam 0.25",
             "most confused",
         ),
         "curves": ("loss", "accuracy", "train", "val"),
@@ -113,7 +115,7 @@ async def test_the_settings_show_changed_values(write_run: WriteRun, monkeypatch
     app = opened(write_run("mine", "optimizer.lr=0.25", lr=0.125, epochs=5))
     async with app.run_test(size=(120, 60)) as pilot:
         await pilot.pause()
-        assert "optimizer.lr=0.25→0.125" in text(app)
+        assert "adam 0.25→0.125" in text(app)
         await pilot.press("6")
         await pilot.pause()
         shown = [" ".join(line.split()) for line in lines(app) if "→" in line]

@@ -17,10 +17,10 @@ MAIN = ("data.dataset", "model.name", "model.hidden", "optimizer.name", "optimiz
         "data.batch_size")  # fmt: skip
 
 
-def model(entry: Entry) -> str:
+def model(entry: "Entry | Follower") -> str:
     """Return the architecture: `mlp 128-256`, `resnet18`."""
     if entry.folder.read_only:
-        return str(entry.setting("model.name") or units.UNKNOWN)
+        return str(entry.settings.get("model.name") or units.UNKNOWN)
     settings = entry.config.model
     if settings.name != "mlp":
         return settings.name
@@ -33,7 +33,7 @@ def settings(run: "Entry | Follower") -> dict[str, Any]:
     return run.settings if run.folder.read_only else changed_settings(run.config) | run.changes
 
 
-def settings_in_words(entry: Entry, without: Collection[str] = ()) -> str:
+def settings_in_words(entry: "Entry | Follower", without: Collection[str] = ()) -> str:
     """Return the main settings and those that were changed: `digits · mlp 128-256 · adam 0.01 · 10 epochs · batch 64`.
     Settings of another tool's run are all that it logged."""
     values = {key: format_value(value) for key, value in settings(entry).items() if key not in without}

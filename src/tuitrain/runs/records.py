@@ -106,7 +106,8 @@ class State(Struct, kw_only=True):
 
 class Sample(Struct, frozen=True):
     """A thumbnail of an image of the split: `pixels` has height * width * channels bytes, with 1 or 3 channels.
-    `probability` is that of the class `predicted`; `loss` is None if it was not finite or not stored."""
+    `probability` is that of the class `predicted`; `loss` is None if it was not finite or not stored. `file` is the
+    path of the image relative to `data.dir`, or empty."""
 
     index: Count
     true: Count
@@ -117,6 +118,7 @@ class Sample(Struct, frozen=True):
     channels: Count
     pixels: bytes
     loss: float | None = None
+    file: str = ""
 
     @property
     def true_probability(self) -> float | None:

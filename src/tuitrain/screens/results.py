@@ -1,24 +1,22 @@
 """The results screen: what did the network learn, and where does it fail?"""
 
+from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.widgets import ContentSwitcher, DataTable, Log, Static
+from textual.widgets import ContentSwitcher, DataTable, Digits, Log, Static
 
 from tuitrain.analysis import confusion, units
-from tuitrain.config.formatting import format_value
-from tuitrain.config.settings import settings
-from tuitrain.config.values import flatten
 from tuitrain.errors import RunError
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Evaluation
-from tuitrain.text import plain
+from tuitrain.screens.confusion_page import ConfusionPage
+from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.charts.run_charts import GradientCharts, LossAccuracyCharts
 from tuitrain.widgets.confusion.matrix import ConfusionMatrix
 from tuitrain.widgets.confusion.samples import Samples
@@ -28,6 +26,8 @@ from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.terminal.footer import FittingFooter
 from tuitrain.widgets.terminal.refresh import BUDGET, PollingScreen
 
+# The width from which the line below the images also describes the evaluation.
+WIDE = 100
 PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients")
 # The evaluations of a run, in the order in which `e` cycles through them.
 EVALUATIONS = (("test", "last"), ("test", "best"), ("validation", "last"))
@@ -44,6 +44,7 @@ class ResultsScreen(PollingScreen):
             for number, page in enumerate(PAGES, 1)
         ),
         Binding("enter", "images", "images", tooltip="Show the images of this cell", id="run.images"),
+        Binding("p", "copy_path", "copy path", tooltip="Copy the path of the image to the clipboard", id="run.path"),
         Binding("a", "all", "all", tooltip="Show the worst of all cells", id="run.all"),
         Binding("tab", "turn(1)", "next page", tooltip="Next page", id="run.next"),
         Binding("shift+tab", "turn(-1)", tooltip="Previous page", show=False, id="run.previous"),
@@ -69,6 +70,7 @@ class ResultsScreen(PollingScreen):
         # Whether the page of samples shows the selected cell of the matrix, or all wrong predictions.
         self._cell_only = False
         self._logged = 0
+        self._utf8 = utf8_locale()
         # The heartbeat at which the evaluations were read.
         self._read_at = -1.0
 
@@ -77,9 +79,12 @@ class ResultsScreen(PollingScreen):
         yield FixedText(id="pages")
         with ContentSwitcher(initial="summary"):
             with VerticalScroll(id="summary"):
+                with Horizontal(id="result"):
+                    yield Digits(id="accuracy")
+                    yield Static(id="verdict")
                 yield Static(id="report")
             yield LossAccuracyCharts(id="curves")
-            yield ConfusionMatrix(id="confusion")
+            yield ConfusionPage(id="confusion")
             yield DataTable[Text](id="classes", cursor_type="row")
             yield Samples(id="worst")
             with VerticalScroll(id="settings"):
@@ -133,22 +138,33 @@ class ResultsScreen(PollingScreen):
         self.query_one("#pages", FixedText).show(self._tabs())
         self.query_one("#about", FixedText).show(self._about())
         if page == "summary":
-            self.query_one("#report", Static).update(run_report.summary(self.run, self.evaluations))
+            self._show_summary()
         elif page in ("curves", "gradients"):
             self.query_one(f"#{page}", LossAccuracyCharts if page == "curves" else GradientCharts).show(self.run)
         elif page == "settings":
-            self.query_one("#table", Static).update(_settings_text(self.run))
+            self.query_one("#table", Static).update(run_report.settings_text(self.run))
         elif page == "log":
             new_lines = self.run.log_lines - self._logged
             lines = list(self.run.log)[-new_lines:] if new_lines > 0 else []
             self.query_one(Log).write_lines([plain(line, 1000) for line in lines])
             self._logged = self.run.log_lines
 
+    def _show_summary(self) -> None:
+        result = run_report.result(self.run)
+        self.query_one("#result").display = result is not None
+        # The large digits consist of box-drawing characters.
+        self.query_one(Digits).display = self._utf8
+        if result is not None:
+            self.query_one(Digits).update(result[0])
+            self.query_one("#verdict", Static).update(run_report.verdict(self.run, self.evaluations))
+        report = run_report.summary(self.run, self.evaluations, blocks=self._utf8)
+        self.query_one("#report", Static).update(report)
+
     def _show_evaluation(self) -> None:
         evaluation = self.evaluation
         if evaluation is None:
             return
-        self.query_one(ConfusionMatrix).show(evaluation.confusion, evaluation.classes)
+        self.query_one(ConfusionPage).show(evaluation)
         self._show_samples()
         table: DataTable[Text] = self.query_one("#classes", DataTable)
         table.clear()
@@ -165,7 +181,7 @@ class ResultsScreen(PollingScreen):
             if not self._cell_only or (sample.true, sample.predicted) == matrix.pair
         ]
         empty = run_report.no_images(evaluation, matrix.pair) if self._cell_only else "no wrong prediction"
-        self.query_one(Samples).show(samples, evaluation.classes, empty)
+        self.query_one("#worst", Samples).show(samples, evaluation.classes, empty)
 
     def _tabs(self) -> Content:
         """Return the tabs: all numbers, and as many names as fit, including the current page's."""
@@ -199,15 +215,30 @@ class ResultsScreen(PollingScreen):
         if page == "confusion":
             return Content.styled(f"{title} · {units.percent(evaluation.accuracy)}", "$foreground 60%")
         if page == "worst":
-            text = self.query_one(ConfusionMatrix).describe() if self._cell_only else run_report.worst_count(evaluation)
-            return Content.assemble((f"{title}   ", "$foreground 60%"), text)
+            title = f"{title}   " if self.size.width >= WIDE or not self._cell_only else ""
+            return Content.assemble((title, "$foreground 60%"), self._about_samples(evaluation))
         mean = confusion.macro_average(confusion.class_scores(evaluation.confusion))
         text = f"{mean.support:,} images · mean F1 {units.percent(mean.f1)}"
         return Content.assemble((f"{title}   ", "$foreground 60%"), text)
 
+    def _about_samples(self, evaluation: Evaluation) -> str:
+        """Return how many images are kept, and the path of the image under the cursor."""
+        sample = self.query_one("#worst", Samples).selected
+        file = f" · {plain(sample.file, 200)}" if sample and sample.file else ""
+        if not self._cell_only:
+            return run_report.worst_count(evaluation) + file
+        pair = self.query_one(ConfusionMatrix).pair
+        names = " → ".join(plain(evaluation.classes[index], 24) for index in pair or ())
+        return f"{names}: {run_report.kept_count(evaluation, pair)}{file}"
+
+    def on_samples_moved(self) -> None:
+        self.query_one("#about", FixedText).show(self._about())
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if action == "evaluation":
             return len(self.evaluations) > 1
+        if action == "copy_path":
+            return self._file is not None
         if action == "images":
             return self.evaluation is not None and self.query_one(ContentSwitcher).current == "confusion"
         if action in ("all", "matrix"):
@@ -221,10 +252,10 @@ class ResultsScreen(PollingScreen):
         if self._cell_only or cell_only:
             self._cell_only = cell_only
             self._show_samples()
-            self.query_one(Samples).scroll_home(animate=False)
             self.refresh_bindings()
         self.query_one(ContentSwitcher).current = page
-        self.query_one(f"#{page}").focus()
+        focused = self.query_one(ConfusionMatrix) if page == "confusion" else self.query_one(f"#{page}")
+        focused.focus()
         self._show()
 
     def action_images(self) -> None:
@@ -245,27 +276,21 @@ class ResultsScreen(PollingScreen):
         self._show_evaluation()
         self._show()
 
+    @property
+    def _file(self) -> Path | None:
+        """The file of the image under the cursor."""
+        if self.query_one(ContentSwitcher).current != "worst":
+            return None
+        sample = self.query_one("#worst", Samples).selected
+        return Path(self.run.config.data.dir or "").expanduser() / sample.file if sample and sample.file else None
+
+    def action_copy_path(self) -> None:
+        if self._file is not None:
+            self.app.copy_to_clipboard(str(self._file))
+            self.notify(f"Copied {plain(self._file, 200)}", timeout=3, markup=False)
+
     def action_resume(self) -> None:
         self.post_message(ResumeRun(self.run.folder, watch=True))
 
     def action_clone(self) -> None:
         self.post_message(OpenNewRun(self.run.config, self.run.info))
-
-
-def _settings_text(run: Follower) -> Content:
-    """List all settings, marking those that differ from their defaults; of another tool's run, the known ones."""
-    if run.folder.read_only:
-        pairs = [(f"  {plain(key):<26} ", plain(format_value(value))) for key, value in run.settings.items()]
-        return Content("\n").join(Content.assemble((key, "$foreground 60%"), value) for key, value in pairs)
-    lines = []
-    for key, value in (flatten(run.config) | run.changes).items():
-        default = settings()[key].default
-        differs = value != default
-        line = Content.assemble(
-            (f"{'•' if differs else ' '} {key:<26}", "$accent" if differs else "$foreground 60%"),
-            plain(format_value(value)),
-        )
-        lines.append(
-            line + Content.styled(f"   default {format_value(default)}", "$foreground 60%") if differs else line
-        )
-    return Content("\n").join(lines)

@@ -1,5 +1,7 @@
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 import torch
@@ -7,7 +9,9 @@ import torch.nn.functional as F
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
 from torch import Tensor, nn
 
+from training.data.image_folders import classes_of, read
 from tuitrain.config.schema import Config
+from tuitrain.training.data.decode import ImageReader
 from tuitrain.training.data.splits import MemorySplit
 from tuitrain.training.evaluation.evaluate import (
     CONFUSIONS,
@@ -212,3 +216,23 @@ def test_pictures_of_large_images_are_small(quick: Quick, channels: int, shown: 
         ::4, ::4, 0
     ]
     assert torch.equal(first, (digit[0, 0] * 255).round().to(torch.uint8))
+
+
+@pytest.mark.parametrize("storage", ["memory", "stream"])
+def test_wrong_predictions_name_their_files(tmp_path: Path, storage: str) -> None:
+    folder = classes_of(tmp_path / "images", {"ant": 12, "bee": 12})
+    (folder / "ant" / "000.png").write_bytes(b"unreadable")
+    data = read(folder, storage=storage)
+    result = evaluate(nn.Sequential(nn.Flatten(), nn.LazyLinear(2)), data.test, data.shape, 2, nullcontext)
+    samples = worst_samples(result, data.test, data)
+    assert samples
+    for sample in samples:
+        assert sample.file.startswith(f"{data.classes[sample.true]}/")
+        [pixels] = ImageReader(8, "RGB")(str(folder / sample.file)).unsqueeze(0)
+        shown = torch.frombuffer(bytearray(sample.pixels), dtype=torch.uint8).view(8, 8, 3).permute(2, 0, 1)
+        assert (pixels.int() - shown.int()).abs().max() <= 1
+
+
+def test_built_in_data_has_no_files(setup: Setup) -> None:
+    samples = worst_samples(result_of(setup), setup.dataset.test, setup.dataset)
+    assert {sample.file for sample in samples} == {""}

@@ -88,6 +88,14 @@ async def test_without_colour_brightness_is_a_character(monkeypatch: pytest.Monk
         assert app.lines()[0] == " =@"
 
 
+async def test_the_end_of_a_path_is_shown() -> None:
+    sample = Sample(3, 0, 1, 0.5, 2, 2, 1, bytes(4), 1.0, "test/a-very-long-class-name/0051.jpg")
+    app = SamplesApp([sample])
+    async with app.run_test(size=(60, 20)):
+        assert app.lines()[1].startswith("…")
+        assert app.lines()[1].endswith("/0051.jpg")
+
+
 async def test_keys_scroll_to_the_last_sample_and_back_and_change_the_size() -> None:
     app = SamplesApp([grey(28, 28, bytes(784), index) for index in range(30)])
     async with app.run_test(size=(60, 20)) as pilot:
@@ -99,9 +107,12 @@ async def test_keys_scroll_to_the_last_sample_and_back_and_change_the_size() -> 
         await pilot.press("g")
         await pilot.pause()
         assert "#0 " in app.lines()[7]
-        await pilot.press("j", "j")
+        await pilot.press("j", "j", "l")
         await pilot.pause()
-        assert "#0 " in app.lines()[5]
+        selected = app.query_one(Samples).selected
+        assert selected is not None
+        assert any(f"#{selected.index} " in line for line in app.lines())
+        assert selected.index == 2 * app.query_one(Samples)._columns + 1
         await pilot.press("g", "z")
         await pilot.pause()
         assert "#0 " in app.lines()[14]

@@ -13,7 +13,8 @@ Progress = Callable[[str, float | None], None]
 @dataclass(frozen=True)
 class Dataset:
     """`mean` and `std` are those of the training split per channel, of pixels in [0, 1]; 0 and 1 without normalization.
-    `validation` is None if nothing is held out; `notes` are sentences the user should see."""
+    `validation` is None if nothing is held out; `notes` are sentences the user should see. `folder` contains the files
+    of the splits, if they have any."""
 
     name: str
     shape: tuple[int, int, int]
@@ -24,6 +25,7 @@ class Dataset:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     notes: tuple[str, ...] = ()
+    folder: str = ""
 
 
 class Ticker:

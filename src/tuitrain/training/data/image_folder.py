@@ -47,6 +47,7 @@ def load(config: Data, seed: int, device: torch.device, progress: Progress) -> D
         test=splits["test"],
         mean=figures.mean,
         std=figures.std,
+        folder=str(folder.root),
         notes=(*_unreadable_note(loader.unreadable), *_absence_notes(folder.classes, splits)),
     )
 
@@ -59,13 +60,16 @@ class _Loader:
         self._folder, self._read, self._device, self._ticker = folder, read, device, ticker
 
     def held(self, normalize: bool) -> tuple[dict[str, Split], Normalization]:
-        pixels = {name: self._decoded(name, files) for name, files in self._folder.splits.items()}
-        training = pixels["training"].images
+        decoded = {name: self._decoded(name, files) for name, files in self._folder.splits.items()}
+        training = decoded["training"][0].images
         # As for streamed images: a resumed run may switch between both with the free memory.
         figures = self._figures(training[_measured(len(training))] if normalize else None)
         # Remove the splits one by one, so that the bytes of each are freed once converted.
-        names = list(pixels)
-        return {name: MemorySplit.of(pixels.pop(name), figures.on(self._device)) for name in names}, figures
+        splits: dict[str, Split] = {}
+        for name in list(decoded):
+            pixels, files = decoded.pop(name)
+            splits[name] = MemorySplit.of(pixels, figures.on(self._device), files)
+        return splits, figures
 
     def streamed(self, normalize: bool, workers: int) -> tuple[dict[str, Split], Normalization]:
         splits = {name: self._checked(name, files) for name, files in self._folder.splits.items()}
@@ -84,14 +88,17 @@ class _Loader:
             for name, files in splits.items()
         }, figures
 
-    def _decoded(self, name: str, files: Files) -> Pixels:
+    def _decoded(self, name: str, files: Files) -> tuple[Pixels, list[str]]:
+        """Return the readable images and their paths."""
         pixels = Pixels(allocate((len(files.paths), *self._read.shape), torch.uint8, _CPU), files.labels)
 
         def fill(row: int) -> None:
             pixels.images[row] = self._read(files.paths[row])
 
         rows = self._readable(name, files, fill)
-        return pixels if len(rows) == len(files.paths) else pixels.at(rows)
+        if len(rows) == len(files.paths):
+            return pixels, files.paths
+        return pixels.at(rows), files.at(rows).paths
 
     def _checked(self, name: str, files: Files) -> Files:
         return files.at(self._readable(name, files, lambda row: decode.check(files.paths[row])))

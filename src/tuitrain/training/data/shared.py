@@ -20,6 +20,7 @@ class SharedSplit:
 
     def __init__(self, whole: MemorySplit, rows: Tensor, normalize: Normalizer | None) -> None:
         self.whole, self.rows, self.normalize = whole, rows.to(whole.labels.device), normalize
+        self.files: Sequence[str] = ()
         self.labels = whole.labels[self.rows]
 
     def __len__(self) -> int:

@@ -21,9 +21,10 @@ _SUBSTITUTES = 16
 
 
 class Split(Protocol):
-    """A split of a data set; `labels` is (N,) int64 on the device."""
+    """A split of a data set; `labels` is (N,) int64 on the device. `files` are the paths of its N images, or empty."""
 
     labels: Tensor
+    files: Sequence[str]
 
     def __len__(self) -> int: ...
 
@@ -43,17 +44,18 @@ def moved(order: Tensor, device: torch.device) -> Tensor:
 class MemorySplit:
     """A split whose images are all on the device: a batch costs two index_selects."""
 
-    def __init__(self, images: Tensor, labels: Tensor) -> None:
+    def __init__(self, images: Tensor, labels: Tensor, files: Sequence[str] = ()) -> None:
         self.images = images
         self.labels = labels
+        self.files = files
 
     @classmethod
-    def of(cls, pixels: Pixels, normalize: Normalizer) -> Self:
+    def of(cls, pixels: Pixels, normalize: Normalizer, files: Sequence[str] = ()) -> Self:
         """Convert and copy all images. Raises DataError if the device has too little memory."""
         images = allocate(pixels.images.shape, torch.float32, normalize.device)
         for rows in chunks(pixels.images):
             images[rows] = normalize(pixels.images[rows])
-        return cls(images, pixels.labels.to(normalize.device))
+        return cls(images, pixels.labels.to(normalize.device), files)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -82,6 +84,7 @@ class StreamedSplit:
         persistent: bool = True,
     ) -> None:
         self.labels = labels.to(normalize.device)
+        self.files = files
         self.unreadable: set[int] = set()
         self._normalize = normalize
         self._sampler = _BatchSampler()

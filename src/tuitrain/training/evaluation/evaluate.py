@@ -1,5 +1,6 @@
 """Evaluate a model on a split, and select the wrong predictions to show."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -84,7 +85,8 @@ def _batch_size(split: Split, shape: Sequence[int]) -> int:
 
 @torch.inference_mode()
 def worst_samples(result: Result, split: Split, dataset: Dataset) -> list[Sample]:
-    """Return the wrong predictions with the highest losses, overall and per confusion, with small pictures."""
+    """Return the wrong predictions with the highest losses, overall and per confusion, with small pictures and the
+    paths of their files relative to the folder of the data set."""
     chosen = _worst_indices(result, split.labels)
     pictures = [picture for images, _ in split.batches(chosen, WORST_OVERALL) for picture in _pictures(images, dataset)]
     return [
@@ -98,6 +100,7 @@ def worst_samples(result: Result, split: Split, dataset: Dataset) -> list[Sample
             width=picture.shape[1],
             channels=picture.shape[2],
             pixels=picture.numpy().tobytes(),
+            file=os.path.relpath(split.files[index], dataset.folder) if split.files else "",
         )
         for index, picture in zip(chosen.tolist(), pictures, strict=True)
     ]

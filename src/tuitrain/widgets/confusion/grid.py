@@ -40,8 +40,9 @@ def fit_grid(
         heads = [str(index) for index in order]
         labels = [f"{index} {name}" for index, name in zip(order, labels, strict=True)]
         label = min(label + len(str(len(labels))) + 1, max(7, width // 3))
-    top = 2 if height >= 12 else min(1, height - 1)
-    bottom = 3 if height >= 12 else 1 if height >= 4 else 0
+    roomy = height >= min(12, len(labels) + 5)
+    top = 2 if roomy else min(1, height - 1)
+    bottom = 3 if roomy else 1 if height >= 4 else 0
     return Grid(
         label=label,
         cell=cell,

@@ -46,9 +46,6 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         & > .confusion--muted { color: $foreground 65%; }
         & > .confusion--marked { color: $primary; text-style: bold; }
         & > .confusion--cursor { text-style: bold reverse; }
-        &:focus > .confusion--cursor {
-            color: $block-cursor-foreground; background: $block-cursor-background; text-style: bold;
-        }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -114,6 +111,12 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         self._precisions = [score.precision for score in scores]
         self._largest = max((max(row) for row in self._counts), default=0)
         self._sort_classes(pair or self._initial_pair())
+
+    def size_for(self, width: int, height: int) -> Size:
+        """Return the size that the whole matrix needs in a terminal of this size, or that size if it does not fit."""
+        grid, size = self._fit(width, height), len(self._order)
+        needed = grid.label + size * grid.cell + grid.recall
+        return Size(min(needed, width), min(grid.top + size + grid.bottom, height))
 
     def show_recalls(self, shown: bool) -> None:
         if self.recalls != shown:
@@ -203,9 +206,11 @@ class ConfusionMatrix(ScrollView, can_focus=True):
     def grid(self) -> Grid:
         size = self.scrollable_content_region.size
         if self._grid is None or self._grid[0] != size:
-            grid = fit_grid(self._names, self._order, self._largest, size.width, size.height, recalls=self.recalls)
-            self._grid = size, grid
+            self._grid = size, self._fit(*size)
         return self._grid[1]
+
+    def _fit(self, width: int, height: int) -> Grid:
+        return fit_grid(self._names, self._order, self._largest, width, height, recalls=self.recalls)
 
     def notify_style_update(self) -> None:
         super().notify_style_update()

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import ClassVar
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.geometry import Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -28,28 +29,37 @@ Pixel = tuple[int, int, int]
 
 
 class Samples(ScrollView, can_focus=True):
-    """A grid of thumbnails; `large` doubles their size."""
+    """A grid of thumbnails with a cursor; `large` doubles their size."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"samples--caption", "samples--muted"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"samples--caption", "samples--muted", "samples--cursor"}
     DEFAULT_CSS = """
     Samples {
         scrollbar-size: 1 1;
         overflow-x: hidden;
         & > .samples--caption { color: $foreground; }
         & > .samples--muted { color: $foreground 65%; }
+        & > .samples--cursor { color: $block-cursor-foreground; background: $block-cursor-background; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "scroll_down", "Down", show=False, id="samples.down"),
-        Binding("k,up", "scroll_up", "Up", show=False, id="samples.up"),
-        Binding("g,home", "scroll_home", "First", show=False, id="samples.first"),
-        Binding("G,end", "scroll_end", "Last", show=False, id="samples.last"),
+        Binding("l,right", "move(1)", "Next image", show=False, id="samples.right"),
+        Binding("h,left", "move(-1)", "Previous image", show=False, id="samples.left"),
+        Binding("j,down", "move_row(1)", "Image below", show=False, id="samples.down"),
+        Binding("k,up", "move_row(-1)", "Image above", show=False, id="samples.up"),
+        Binding("pagedown", "move_row(3)", "Page down", show=False, id="samples.page_down"),
+        Binding("pageup", "move_row(-3)", "Page up", show=False, id="samples.page_up"),
+        Binding("g,home", "move(-1_000_000)", "First", show=False, id="samples.first"),
+        Binding("G,end", "move(1_000_000)", "Last", show=False, id="samples.last"),
         Binding("z", "toggle_size", "size", tooltip="Small or large images", id="samples.size"),
     ]
+
+    class Moved(Message):
+        """The cursor is on another image."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.large = False
+        self.cursor = 0
         self._samples: list[Sample] = []
         self._captions: list[tuple[str, ...]] = []
         self._empty_text = ""
@@ -59,13 +69,37 @@ class Samples(ScrollView, can_focus=True):
     def show(self, samples: Sequence[Sample], classes: Sequence[str], empty_text: str = "no samples") -> None:
         """Show `samples` in order, or `empty_text` if there are none; unnamed classes show their index."""
         names = [plain(name, 60) for name in classes]
+        if [sample.index for sample in samples] != [sample.index for sample in self._samples]:
+            self.cursor = 0
         self._samples, self._empty_text = list(samples), empty_text
         self._captions = [_caption(sample, names) for sample in samples]
         self._update_layout()
 
+    @property
+    def selected(self) -> Sample | None:
+        return self._samples[self.cursor] if self.cursor < len(self._samples) else None
+
+    def action_move(self, images: int) -> None:
+        if self._samples:
+            self.cursor = min(max(self.cursor + images, 0), len(self._samples) - 1)
+            self._scroll_to_cursor()
+            self.refresh()
+            self.post_message(self.Moved())
+
+    def action_move_row(self, rows: int) -> None:
+        target = self.cursor + rows * self._columns
+        if 0 <= target < len(self._samples) or abs(rows) > 1:
+            self.action_move(target - self.cursor)
+
+    def _scroll_to_cursor(self) -> None:
+        top, height = self.cursor // self._columns * self._tile.height, self.scrollable_content_region.height
+        target = min(max(self.scroll_offset.y, top + self._tile.height - height), top)
+        self.scroll_to(y=target, animate=False, immediate=True, force=True)
+
     def action_toggle_size(self) -> None:
         self.large = not self.large
         self._update_layout()
+        self._scroll_to_cursor()
 
     def on_resize(self, _: Resize) -> None:
         self._update_layout()
@@ -96,8 +130,14 @@ class Samples(ScrollView, can_focus=True):
     def _tile_line(self, number: int, line: int) -> list[Segment]:
         caption = line - (self._tile.height - CAPTION - 1)
         if 0 <= caption < CAPTION:
-            style = self.get_component_rich_style(f"samples--{'caption' if caption else 'muted'}")
-            return [Segment(shorten(self._captions[number][caption], self._tile.width), style)]
+            under = number == self.cursor and self.has_focus
+            style = self.get_component_rich_style(
+                "samples--cursor" if under else "samples--caption" if caption else "samples--muted"
+            )
+            text = self._captions[number][caption]
+            # The end of a path tells images apart.
+            fitted = shorten(text, self._tile.width) if caption else _shorten_path(text, self._tile.width)
+            return [Segment(fitted.ljust(self._tile.width if under else 0), style)]
         if caption == CAPTION:
             return []
         image = thumbnail(self._samples[number], LARGE if self.large else SMALL)
@@ -116,14 +156,19 @@ class Samples(ScrollView, can_focus=True):
 
 
 def _caption(sample: Sample, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the lines of a caption: index and loss, true class, predicted class, each with its probability."""
+    """Return the lines of a caption: file, or index and loss; true class; predicted class, each with its
+    probability."""
     loss = "" if sample.loss is None else f"  loss {units.loss(sample.loss)}"
     true, predicted = (names[n] if 0 <= n < len(names) else str(n) for n in (sample.true, sample.predicted))
     return (
-        f"#{sample.index}{loss}",
+        plain(sample.file, 200) or f"#{sample.index}{loss}",
         _with_probability(f"true {true}", sample.true_probability),
         _with_probability(f"predicted {predicted}", sample.probability),
     )
+
+
+def _shorten_path(path: str, width: int) -> str:
+    return path if cell_len(path) <= width else "…" + set_cell_size(path[::-1], max(width - 1, 0)).rstrip()[::-1]
 
 
 def _with_probability(name: str, probability: float | None) -> str:

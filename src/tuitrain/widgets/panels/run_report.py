@@ -1,18 +1,24 @@
 """The texts and tables of the results screen."""
 
 import time
+from collections.abc import Sequence
 
 from textual.content import Content
 
 from tuitrain.analysis import confusion, health, units
 from tuitrain.analysis import summary as run_summary
 from tuitrain.config.formatting import format_value
+from tuitrain.config.settings import settings
+from tuitrain.config.values import flatten
 from tuitrain.runs.external import ExternalRunInfo
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Evaluation, Score
 from tuitrain.text import plain
+from tuitrain.widgets.panels import error_bars
 
 MUTED = "$foreground 60%"
+# The width of the scores of one epoch.
+SCORES = 30
 STATUS = {"running": "$accent", "finished": "$success", "failed": "$error", "paused": "$warning",
           "interrupted": "$warning", "damaged": "$error"}  # fmt: skip
 
@@ -37,10 +43,10 @@ def headline(run: Follower, evaluation: Evaluation | None) -> Content:
     )  # fmt: skip
 
 
-def summary(run: Follower, evaluations: list[Evaluation]) -> Content:
-    """Return the first page: scores, problems, facts, most confused classes."""
+def summary(run: Follower, evaluations: Sequence[Evaluation], *, blocks: bool) -> Content:
+    """Return the text of the first page: scores, problems, facts, most confused classes."""
     problems = Content.styled("\n".join(f"! {text}" for text in health.problems(run)), "$warning")
-    confused = _confused(evaluations[0]) if evaluations else Content("")
+    confused = error_bars.confused_pairs(evaluations[0], blocks=blocks) if evaluations else Content("")
     parts = [_reason(run), _scores(run), problems, _facts(run), confused]
     return Content("\n\n").join(part for part in parts if part)
 
@@ -58,23 +64,63 @@ def _reason(run: Follower) -> Content:
     return Content("\n").join(line for line in lines if line)
 
 
-def _scores(run: Follower) -> Content:
+def result(run: Follower) -> tuple[str, str] | None:
+    """Return the accuracy to show in large digits and what it is: `98.06 %` of the test split if it was measured."""
     state, best = run.state, run.state.best
-    lines = [Content.styled(f"{'':<16}{'loss':>10}{'accuracy':>12}", MUTED)]
-    rows: list[tuple[str, Score | None]] = [
-        ("train", state.train),
-        ("last val", state.validation),
+    candidates: list[tuple[str, Score | None]] = [
+        (f"best test, with the weights of epoch {best.epoch}" if best else "", best.test if best else None),
         ("last test", state.test),
+        (f"best val, epoch {best.epoch}" if best else "", best.validation if best else None),
+        ("last val", state.validation),
     ]
-    if best is not None:
-        rows += [("best val", best.validation), ("best test", best.test)]
-    for name, score in rows:
-        if score is not None:
-            numbers = f"{units.loss(score.loss):>10}", (f"{units.percent(score.measured):>12}", "bold")
-            lines.append(Content.assemble((f"{name:<16}", MUTED), *numbers))
-    if best is not None:
-        lines.append(Content.styled(f"best epoch: {best.epoch} (lowest validation loss)", MUTED))
-    return Content("\n").join(lines) if len(lines) > 1 else Content("")
+    return next(
+        ((units.percent(score.measured), title) for title, score in candidates if score and score.measured is not None),
+        None,
+    )
+
+
+def verdict(run: Follower, evaluations: Sequence[Evaluation]) -> Content:
+    """Describe the large number in three lines: what it is, how many images are wrong, which classes are confused."""
+    title = (result(run) or ("", ""))[1]
+    if not evaluations:
+        return Content(title)
+    evaluation = next((found for found in evaluations if found.checkpoint == "best"), evaluations[0])
+    images = sum(map(sum, evaluation.confusion))
+    wrong = images - sum(row[index] for index, row in enumerate(evaluation.confusion))
+    lines = [title, f"{wrong:,} of {images:,} {evaluation.split} images wrong"]
+    if pairs := confusion.most_confused(evaluation.confusion, 1):
+        true, predicted = (plain(evaluation.classes[index], 24) for index in (pairs[0].true, pairs[0].predicted))
+        lines.append(f"most often {true} predicted as {predicted} ({pairs[0].count:,})")
+    return Content("\n").join([Content.styled(lines[0], "bold"), *(Content(line) for line in lines[1:])])
+
+
+def _scores(run: Follower) -> Content:
+    """Return a table of the splits: loss and accuracy after the last and, if it is another one, the best epoch."""
+    state, best = run.state, run.state.best
+    last = {"train": state.train, "val": state.validation, "test": state.test}
+    groups: list[tuple[str, dict[str, Score | None]]] = [(f"last epoch ({state.epoch})", last)]
+    if best is not None and best.step == state.step:
+        groups = [(f"last epoch ({state.epoch}), the best one", last)]
+    elif best is not None:
+        groups.append((f"best epoch ({best.epoch})", {"val": best.validation, "test": best.test}))
+    splits = [split for split in last if any(scores.get(split) for _, scores in groups)]
+    if not splits:
+        return Content("")
+    heads = "".join(f"{title:>{SCORES}}" for title, _ in groups)
+    lines = [Content.styled(f"{'':<8}{heads}", MUTED)]
+    lines += [
+        Content.assemble((f"{split:<8}", MUTED), *(_cell(scores.get(split)) for _, scores in groups))
+        for split in splits
+    ]
+    notes = ["The best epoch has the lowest validation loss."] * (len(groups) > 1)
+    return Content("\n").join([*lines, *(Content.styled(note, MUTED) for note in notes)])
+
+
+def _cell(score: Score | None) -> Content:
+    if score is None:
+        return Content(" " * SCORES)
+    numbers = f"{units.percent(score.measured):>10}", f"  loss {units.loss(score.loss)}"
+    return Content.assemble(" " * max(SCORES - sum(map(len, numbers)), 0), (numbers[0], "bold"), (numbers[1], MUTED))
 
 
 def _facts(run: Follower) -> Content:
@@ -92,8 +138,9 @@ def _facts(run: Follower) -> Content:
         "time": f"{units.duration(state.seconds)} of training · {units.rate(state.samples_per_second)} images/s",
         "host": f"{plain(info.host)} · {plain(info.device)} · {info.threads} thread{'s' * (info.threads != 1)}",
         "versions": versions + (f" · commit {plain(info.git, 60)}" if info.git else ""),
-        "started": f"{started} · {plain(info.command, 2000)}",
-        "settings": plain(differing, 2000) or "all defaults",
+        "settings": plain(run_summary.settings_in_words(run), 2000),
+        "command": plain(info.command, 2000),
+        "started": started,
         "folder": plain(run.folder.path, 1000),
     }
     if isinstance(info, ExternalRunInfo):
@@ -112,19 +159,6 @@ def _facts(run: Follower) -> Content:
     return Content("\n").join(Content.assemble((f"{name:<12}", MUTED), text) for name, text in rows.items())
 
 
-def _confused(evaluation: Evaluation) -> Content:
-    pairs = confusion.most_confused(evaluation.confusion, 8)
-    names = [plain(name, 24) for name in evaluation.classes]
-    if not pairs:
-        return Content(f"No wrong prediction on the {evaluation.split} split")
-    lines = [Content.styled(f"most confused on {evaluation.split}", MUTED)]
-    width = max(len(f"{names[pair.true]} → {names[pair.predicted]}") for pair in pairs)
-    for pair in pairs:
-        text = f"{names[pair.true]} → {names[pair.predicted]}"
-        lines.append(Content(f"  {text:<{width}}  {pair.count:>6,}  {units.percent(pair.fraction):>8} of the class"))
-    return Content("\n").join(lines)
-
-
 def worst_count(evaluation: Evaluation) -> str:
     """Return how many wrong predictions are stored: `131 of 305 wrong predictions, by loss`."""
     correct = sum(row[index] for index, row in enumerate(evaluation.confusion))
@@ -132,6 +166,13 @@ def worst_count(evaluation: Evaluation) -> str:
     if not wrong:
         return "no wrong prediction"
     return f"{stored:,} of {wrong:,} wrong prediction{'s' * (wrong != 1)}, by loss"
+
+
+def kept_count(evaluation: Evaluation, pair: tuple[int, int] | None) -> str:
+    """Return how many images of a matrix cell are stored: `4 of 30 kept, the worst`."""
+    count = evaluation.confusion[pair[0]][pair[1]] if pair else 0
+    kept = sum((sample.true, sample.predicted) == pair for sample in evaluation.worst)
+    return f"{kept:,} of {count:,} kept" + (", those with the highest loss" if 0 < kept < count else "")
 
 
 def no_images(evaluation: Evaluation, pair: tuple[int, int] | None) -> str:
@@ -157,3 +198,22 @@ def class_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
         numbers = (units.percent(value) for value in (score.precision, score.recall, score.f1))
         rows.append((plain(evaluation.classes[index], 24), units.count(score.support), *numbers, confused_with))
     return rows
+
+
+def settings_text(run: Follower) -> Content:
+    """List all settings, marking those that differ from their defaults; of another tool's run, the known ones."""
+    if run.folder.read_only:
+        pairs = [(f"  {plain(key):<26} ", plain(format_value(value))) for key, value in run.settings.items()]
+        return Content("\n").join(Content.assemble((key, "$foreground 60%"), value) for key, value in pairs)
+    lines = []
+    for key, value in (flatten(run.config) | run.changes).items():
+        default = settings()[key].default
+        differs = value != default
+        line = Content.assemble(
+            (f"{'•' if differs else ' '} {key:<26}", "$accent" if differs else "$foreground 60%"),
+            plain(format_value(value)),
+        )
+        lines.append(
+            line + Content.styled(f"   default {format_value(default)}", "$foreground 60%") if differs else line
+        )
+    return Content("\n").join(lines)

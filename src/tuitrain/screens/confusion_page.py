@@ -1,0 +1,82 @@
+"""The confusion page of the results: the matrix, and beside or below it the errors it consists of."""
+
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.content import Content
+from textual.widgets import Static
+
+from tuitrain.runs.records import Evaluation
+from tuitrain.text import utf8_locale
+from tuitrain.widgets.confusion.matrix import ConfusionMatrix
+from tuitrain.widgets.confusion.samples import Samples
+from tuitrain.widgets.panels import error_bars, run_report
+
+# The minimum width of the images beside the matrix.
+SIDE = 38
+
+
+class ConfusionPage(Container):
+    """Beside the matrix are the images of the selected cell, below it the most confused pairs and the classes, as far
+    as there is room."""
+
+    DEFAULT_CSS = """
+    ConfusionPage {
+        layout: horizontal;
+        padding: 1 1 0 1;
+        & #left { width: 1fr; height: 1fr; }
+        & #below { height: 1fr; padding: 1 0 0 0; text-wrap: nowrap; }
+        & #cell { width: 1fr; height: 1fr; display: none; margin: 0 0 0 3; }
+        &.wide #cell { display: block; }
+    }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.matrix, self._samples = ConfusionMatrix(), Samples(id="cell")
+        self._evaluation: Evaluation | None = None
+        self._utf8 = utf8_locale()
+
+    def compose(self) -> ComposeResult:
+        with Container(id="left"):
+            yield self.matrix
+            yield Static(id="below")
+        yield self._samples
+
+    def on_mount(self) -> None:
+        self._samples.can_focus = False
+
+    def show(self, evaluation: Evaluation) -> None:
+        self._evaluation = evaluation
+        self.matrix.show(evaluation.confusion, evaluation.classes)
+        self._arrange()
+        self._show_errors()
+
+    def on_resize(self) -> None:
+        self._arrange()
+        self._show_errors()
+
+    def on_confusion_matrix_moved(self) -> None:
+        self._show_errors()
+
+    def _arrange(self) -> None:
+        """Give the matrix the size that it needs, and the rest to its errors."""
+        width, height = self.content_size
+        if not width:
+            return
+        needed = self.matrix.size_for(width, height)
+        wide = width - needed.width >= SIDE
+        self.set_class(wide, "wide")
+        self.query_one("#left").styles.width = needed.width if wide else "1fr"
+        self.matrix.styles.height = min(needed.height, height)
+
+    def _show_errors(self) -> None:
+        evaluation, pair = self._evaluation, self.matrix.pair
+        if evaluation is None:
+            return
+        samples = [sample for sample in evaluation.worst if (sample.true, sample.predicted) == pair]
+        self._samples.show(samples, evaluation.classes, run_report.no_images(evaluation, pair))
+        parts = [
+            error_bars.confused_pairs(evaluation, pair, blocks=self._utf8),
+            error_bars.class_scores(evaluation, blocks=self._utf8),
+        ]
+        self.query_one("#below", Static).update(Content("\n\n").join(parts), layout=False)
