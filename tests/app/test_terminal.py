@@ -31,7 +31,7 @@ def state(runs_dir: Path) -> State:
 
 
 def fill_the_form(shown: Terminal, transform: Path) -> None:
-    shown.see("No runs yet.", "Press n")
+    shown.see("No runs yet", "set up a run")
     shown.press("n")
     shown.see("Data set to train on")
     shown.press(BEFORE)
@@ -89,7 +89,7 @@ def test_a_run_from_the_form_to_its_confusion_matrix(
 
 def test_leaving_at_once(terminal: Callable[..., Terminal], runs_dir: Path) -> None:
     shown = terminal(runs_dir, 80, 24)
-    shown.see("No runs yet.")
+    shown.see("No runs yet")
     shown.press("q")
     assert shown.end() == 0
     assert shown.restored
@@ -121,7 +121,7 @@ def test_an_unreadable_folder_is_reported(terminal: Callable[..., Terminal], tmp
 
 def test_a_failed_start_is_reported_only_in_the_form(terminal: Callable[..., Terminal], runs_dir: Path) -> None:
     shown = terminal(runs_dir)
-    shown.see("No runs yet.", "Press n")
+    shown.see("No runs yet", "set up a run")
     runs_dir.write_text("a file")
     shown.press("n")
     shown.see("Data set to train on")

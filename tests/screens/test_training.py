@@ -8,6 +8,7 @@ from screens.training_app import WriteRun, opened, screen, tick
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Best, Score
 from tuitrain.runs.rows import Event, Train, encode
+from tuitrain.runs.writer import RunWriter
 from tuitrain.screens.prompt import PromptScreen
 from tuitrain.screens.training import TrainingScreen
 from tuitrain.widgets.charts.run_charts import GradientCharts, LossAccuracyCharts
@@ -233,7 +234,7 @@ async def test_the_run_is_gone(write_run: WriteRun) -> None:
         await pilot.press("p", "s", "2", "3", "1")
         await pilot.press("escape")
         await pilot.pause()
-        assert "No runs yet." in text(app)
+        assert "No runs yet" in text(app)
 
 
 async def test_it_stops_ticking_while_it_is_covered(write_run: WriteRun) -> None:
@@ -292,3 +293,30 @@ async def test_the_path_of_a_runs_folder_with_odd_characters(write_run: WriteRun
         await pilot.press("escape")
         await pilot.pause()
         assert "[red] �[2J" in lines(app)[0]
+
+
+async def test_before_the_first_step_it_says_what_is_prepared(write_run: WriteRun) -> None:
+    folder = write_run("one", status="running")
+    writer = RunWriter(folder)
+    folder.metrics_file.write_bytes(b"")
+    writer.update(phase="reading: 1,200 of 4,000 images", step=0, epoch=0, train=None, now=True)
+    writer.close()
+    app = opened(folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert text(app).count("reading: 1,200 of 4,000 images") >= 2
+        assert " 30 %" in text(app)
+        assert "healthy" not in text(app)
+
+
+async def test_the_training_time_stays_after_the_end(write_run: WriteRun) -> None:
+    folder = write_run("one", status="running")
+    app = opened(folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        writer = RunWriter(folder)
+        writer.update(status="stopped", epoch=3, step=60, seconds=6.0, now=True)
+        writer.close()
+        await tick(app, pilot)
+        assert "stopped · 3 epochs in 6.0 s" in lines(app)[0]
+        assert "100 %" not in text(app)

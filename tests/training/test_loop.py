@@ -126,6 +126,19 @@ def test_length_of_a_clipped_step(train: Train) -> None:
     assert run.train["grad_norm"][0] > 0.01
 
 
+@pytest.mark.parametrize(
+    ("batch", "steps"),
+    [
+        (64, list(range(1, 22))),
+        (16, [1, *range(4, 81, 4), 81]),
+        (1, [1, 5, 20, *range(64, 1293, 64), 1293]),
+    ],
+)
+def test_an_epoch_has_at_least_twenty_rows_by_default(train: Train, batch: int, steps: list[int]) -> None:
+    run = train(f"data.batch_size={batch}", "training.epochs=1")
+    assert run.train.step.tolist() == sorted({*steps, *([5, 20] if batch == 16 else [])})
+
+
 def test_rows_have_the_learning_rate_of_their_step(train: Train) -> None:
     run = train("optimizer.lr=0.01", "schedule.name=cosine", "schedule.final=0", "training.epochs=2",
                 "training.log_every=1")  # fmt: skip
@@ -138,7 +151,7 @@ def test_rows_have_the_learning_rate_of_their_step(train: Train) -> None:
 def test_a_vanishing_learning_rate_changes_no_weight(train: Train) -> None:
     settings = (*SGD, "training.epochs=2", "schedule.name=step", "schedule.every=1", "schedule.gamma=1e-30")
     run, one_epoch = train(*settings), train(*settings, "training.epochs=1")
-    assert run.train["lr"].tolist() == pytest.approx([0.1, 1e-31])
+    assert run.train["lr"].tolist() == pytest.approx([0.1] * STEPS + [1e-31] * STEPS)
     assert same(saved_weights(run), saved_weights(one_epoch))
 
 

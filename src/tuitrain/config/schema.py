@@ -2,7 +2,8 @@
 
 The form, `--set`, TOML files, validation and the docs page all read these declarations through
 `tuitrain.config.settings`. `Meta(description=…)` is the help text and `ge`, `gt`, `le`, `lt` are the range. A `Literal`
-lists the choices. `| None` allows `none`. In an optional or list type, the range belongs to the element.
+lists the choices. `| None` allows `none`, `| Auto` allows `auto`. In such a type or a list, the range belongs to the
+element.
 """
 
 from typing import Annotated, Literal
@@ -20,6 +21,7 @@ ModelName = Literal[
 Activation = Literal["relu", "sigmoid", "tanh", "leaky-relu", "gelu", "silu", "elu"]
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "radam", "muon"]
 ScheduleName = Literal["constant", "step", "exponential", "cosine", "one-cycle", "plateau"]
+Auto = Literal["auto"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Count = Annotated[int, Meta(ge=1)]
 Positive = Annotated[float, Meta(gt=0)]
@@ -161,7 +163,10 @@ class Training(Struct, frozen=True, kw_only=True):
     label_smoothing: Annotated[
         float, Meta(ge=0, lt=1, description="Label smoothing of the training loss; evaluations are not smoothed")
     ] = 0.0
-    log_every: Annotated[int, Meta(ge=1, description="Steps between two rows of training metrics")] = 100
+    log_every: Annotated[
+        Count | Auto,
+        Meta(description="Steps between two rows of training metrics; auto: up to 100, at least 20 rows per epoch"),
+    ] = "auto"
     max_minutes: Annotated[
         Positive | None, Meta(description="Minutes of training after which the run finishes; none: no limit")
     ] = None

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from msgspec import Meta, Struct
 from msgspec.structs import fields
 
-from tuitrain.config.schema import Config
+from tuitrain.config.schema import Auto, Config
 
 SEED = "training.seed"
 _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "printable text"}
@@ -15,12 +15,14 @@ _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", 
 
 class Setting(Struct, frozen=True, kw_only=True):
     """The declaration of one setting: `key` is `section.name`, `kind` the type of its value or, if `is_list`, of an
-    element, `bounds` the range and `annotation` the full type for msgspec."""
+    element, `bounds` the range and `annotation` the full type for msgspec. `optional` allows none, and `automatic` the
+    word auto."""
 
     key: str
     kind: type
     is_list: bool
     optional: bool
+    automatic: bool
     default: Any
     choices: tuple[str, ...]
     help: str
@@ -35,7 +37,7 @@ class Setting(Struct, frozen=True, kw_only=True):
     def allowed(self) -> str:
         """The allowed values in words, to follow "must be"."""
         words = f"a list, each {self._allowed_scalar()}" if self.is_list else self._allowed_scalar()
-        return f"{words}, or none" if self.optional else words
+        return f"{words}, or none" if self.optional else f"{words}, or auto" if self.automatic else words
 
     def _allowed_scalar(self) -> str:
         if self.choices:
@@ -76,8 +78,9 @@ def _read_field(section: str, name: str, annotation: Any, default: Any) -> Setti
     bounds, kind = annotation.__metadata__[0], annotation.__origin__
     help_text = bounds.description or ""
     optional = NoneType in get_args(kind)
+    automatic = Auto in get_args(kind)
     is_list = get_origin(kind) is tuple
-    if optional or is_list:
+    if optional or automatic or is_list:
         kind = get_args(kind)[0]
         if get_origin(kind) is Annotated:
             bounds, kind = kind.__metadata__[0], kind.__origin__
@@ -87,6 +90,7 @@ def _read_field(section: str, name: str, annotation: Any, default: Any) -> Setti
         kind=str if choices else kind,
         is_list=is_list,
         optional=optional,
+        automatic=automatic,
         default=default,
         choices=choices,
         help=help_text,

@@ -25,6 +25,8 @@ def parse_value(setting: Setting | str, text: str) -> Any:
     text = text.strip()
     if setting.optional and text.lower() in ("none", ""):
         return None
+    if setting.automatic and text.lower() in ("auto", ""):
+        return "auto"
     try:
         if setting.is_list:
             items = text.removeprefix("[").removesuffix("]").split(",")

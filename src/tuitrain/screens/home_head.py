@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from time import monotonic
 
+from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
 from tuitrain.analysis import units
@@ -14,6 +15,8 @@ from tuitrain.widgets.panels.fixed_text import FixedText
 
 # Seconds between two measurements of the load: a value that changes all the time distracts.
 MEASURE_INTERVAL = 3.0
+# Cells of the runs folder's path that are always shown.
+MIN_PATH = 16
 
 
 class HomeHead(FixedText):
@@ -43,8 +46,11 @@ class HomeHead(FixedText):
         parts += [f"{marked:,} marked" + (f" ({hidden:,} hidden)" if hidden else "")] if marked else []
         parts += [undo_hint] if undo_hint else []
         parts += [f"reading {unread:,} more"] if unread else []
-        text = " · ".join(filter(None, (", ".join(parts), self._load, abbreviate(runs_dir))))
-        self.show(Content.assemble(("tuitrain", "bold $accent"), (f" · {text}", "$foreground 60%")))
+        first, path = f" · {', '.join(parts)} · ", abbreviate(runs_dir)
+        room = max(self.size.width - len("tuitrain" + first + self._load) - 5, MIN_PATH)
+        path = path if cell_len(path) <= room else f"…{set_cell_size(path[::-1], room - 1).rstrip()[::-1]}"
+        load = f" · {self._load}" if self._load else ""
+        self.show(Content.assemble(("tuitrain", "bold $accent"), (f"{first}{path}{load}", "$foreground 60%")))
 
 
 def abbreviate(path: Path) -> str:

@@ -71,7 +71,7 @@ class ControlledLoop:
         self.setup, self.config, self.writer, self.inbox, self._epochs = setup, setup.config, writer, inbox, epochs
         self.progress = TrainingProgress(lr=setup.config.optimizer.lr, epochs=setup.config.training.epochs)
         # A row covers at most one epoch, however large log_every is.
-        batches_per_row = setup.config.training.log_every * setup.config.optimizer.accumulate
+        batches_per_row = setup.log_every * setup.config.optimizer.accumulate
         self.metrics = RunningMetrics(min(batches_per_row, setup.batches_per_epoch), setup.device)
         self._last_checkpoint = writer.folder.checkpoints / "last.safetensors"
         # When the clock was started; None while it is stopped.

@@ -170,7 +170,7 @@ class Loop(ControlledLoop):
             group["lr"] = lr
         progress.step += 1
         epoch_ends = progress.batch == self.setup.batches_per_epoch
-        return lr, progress.step % self.config.training.log_every == 0 or epoch_ends
+        return lr, epoch_ends or self.setup.row_due(progress.step)
 
     @cached_property
     def _captured(self) -> GraphStep | None:

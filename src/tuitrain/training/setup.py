@@ -20,6 +20,10 @@ from tuitrain.training.models.summary import gradient_layers, title
 from tuitrain.training.optim.build import build_optimizer
 from tuitrain.training.torch_internals import BatchNorm
 
+# With `training.log_every = auto`: the minimum number of rows per epoch, the maximum number of steps between two rows,
+# and steps with an additional row, so that a slow run soon shows something.
+ROWS_PER_EPOCH, MAX_LOG_EVERY, FIRST_ROWS = 20, 100, (1, 5, 20)
+
 BatchTransform = Callable[[Tensor], Tensor]
 DatasetLoader = Callable[[Data, int, torch.device, Progress], Dataset]
 
@@ -62,6 +66,16 @@ class Setup:
     @cached_property
     def steps_per_epoch(self) -> int:
         return math.ceil(self.batches_per_epoch / self.config.optimizer.accumulate)
+
+    @cached_property
+    def log_every(self) -> int:
+        """Steps between two rows of training metrics."""
+        given = self.config.training.log_every
+        return max(1, min(self.steps_per_epoch // ROWS_PER_EPOCH, MAX_LOG_EVERY)) if given == "auto" else given
+
+    def row_due(self, step: int) -> bool:
+        """Return whether a row of training metrics follows the step; an epoch also ends with one."""
+        return step % self.log_every == 0 or (self.config.training.log_every == "auto" and step in FIRST_ROWS)
 
     @property
     def has_batch_norm(self) -> bool:

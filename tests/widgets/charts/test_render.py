@@ -4,6 +4,7 @@ import math
 import random
 from array import array
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from rich.color import Color
@@ -189,3 +190,21 @@ def test_noise_is_drawn_with_a_bounded_number_of_strokes() -> None:
     rng = random.Random(0)
     y = [NAN if k % 3 == 0 else rng.random() for k in range(100_000)]
     check(draw([Line(str(i), range(100_000), y, BLUE) for i in range(3)], 120, 30), 120, 30)
+
+
+def test_a_stepped_line_holds_its_value_until_the_next_point() -> None:
+    line = Line("lr", [0, 10, 20], [1.0, 3.0, 2.0], BLUE, stepped=True)
+    plain = draw([replace(line, stepped=False)], 40, 12).plain
+    stepped = draw([line], 40, 12).plain
+    assert stepped != plain
+    drawn = [row[row.index("┤" if "┤" in row else "│") + 1 :] for row in stepped.split("\n")[:-2]]
+    # The first half of the bottom row is the first value, a horizontal line.
+    assert set(drawn[-1][1:16]) <= set("⣀⠤⠒⠉")
+    assert not set(drawn[len(drawn) // 2][1:16]) - {" ", "⠀"}
+
+
+def test_epochs_are_labelled_by_whole_numbers() -> None:
+    lines = [Line("loss", [0.5, 1.0, 1.5, 2.0, 2.5], [5, 4, 3, 2, 1], BLUE)]
+    labels = [label for _, label in picture(lines, 80, 12, whole=True).x_ticks]
+    assert labels == ["1", "2"]
+    assert "1.5" in [label for _, label in picture(lines, 80, 12).x_ticks]

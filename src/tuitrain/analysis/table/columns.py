@@ -179,6 +179,8 @@ def _setting(item: Setting, names: tuple[str, ...]) -> Column:
         setting = run.setting(item.key)
         if isinstance(setting, bool):
             return format_value(setting)
+        if item.automatic and setting == "auto":
+            return None
         return setting or None if isinstance(setting, tuple) else setting
 
     def show(run: Entry) -> str:

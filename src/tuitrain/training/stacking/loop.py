@@ -104,10 +104,8 @@ class StackedTraining(InterleavedTraining):
         for chunk in torch.split(indices, config.data.batch_size, 1):
             for member in members:
                 member.begin_step()
-            row_due = (
-                first.progress.step % config.training.log_every == 0
-                or first.progress.batch == first.setup.batches_per_epoch
-            )
+            epoch_ends = first.progress.batch == first.setup.batches_per_epoch
+            row_due = epoch_ends or first.setup.row_due(first.progress.step)
             norms = self._step(chunk, config, row_due)
             if self._queue_limiter is not None:
                 self._queue_limiter.step()

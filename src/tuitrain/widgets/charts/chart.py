@@ -80,7 +80,7 @@ class Chart(Viewport):
     def update(self, lines: Sequence[Line], marks: Sequence[Mark] = (), top: Sequence[int] = ()) -> None:
         """Show `lines`, those with the indices `top` above the others. Lines may grow; call this again to show it."""
         key = [
-            (line.name, line.color, line.marker, line.joined, line.every,
+            (line.name, line.color, line.marker, line.joined, line.stepped, line.every,
              line.cache_key or (_digest(line.x), _digest(line.y)))
             for line in lines
         ]  # fmt: skip
@@ -178,6 +178,7 @@ class Chart(Viewport):
             top=self.top,
             percent=self.percent,
             seconds=self.x_format is units.duration,
+            whole=self.x_label == "epoch",
             braille=self.braille,
         )
 

@@ -126,7 +126,7 @@ class ComparisonCharts(ChartGroup):
             run = series.runs[0]
             curve, key = metric.curve(run), self._cache_key(run, metric)
             x, y = x_values(self.axis, run, curve), curve[metric.column]
-            return [Line(series.name, x, y, color, marker, cache_key=key)]
+            return [Line(series.name, x, y, color, marker, cache_key=key, stepped=metric.column == "lr")]
         x, mean, low, high = self._band(series, metric)
         if metric.percent:
             low, high = [max(value, 0.0) for value in low], [min(value, 1.0) for value in high]

@@ -16,6 +16,7 @@ class Line:
     """A curve over ascending `x`. A line without a name is not listed in the legend.
 
     `marker` is a character drawn along the line, or BRAILLE for none; if not `joined`, only markers are drawn.
+    With `stepped`, a value holds until the next point.
     The two parts of `cache_key` change with `x` and with `y`, which saves comparing them. `every` is the number of
     logged rows per point.
     """
@@ -28,6 +29,7 @@ class Line:
     joined: bool = True
     cache_key: tuple[object, object] | None = None
     every: int = 1
+    stepped: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, pairwise
 from math import isfinite
 from operator import itemgetter
 
@@ -86,10 +86,11 @@ def picture(
     top: Sequence[int] = (),
     percent: bool = False,
     seconds: bool = False,
+    whole: bool = False,
     braille: bool = True,
 ) -> "Picture":
     """Draw the curves without marks, the slow part of `draw`; cache the result while only marks move. `top` are the
-    indices of the lines drawn last. `seconds` labels x as times."""
+    indices of the lines drawn last. `seconds` labels x as times, `whole` only whole numbers."""
     if width < 1 or height < 1:
         return Picture(width, height)
     bottom = 2 if height >= 7 else 1 if height >= 4 else 0
@@ -108,7 +109,7 @@ def picture(
     canvas = Canvas(width - left, height - bottom, braille)
     traces = [_trace(line, curve, across, along) for line, curve in zip(lines, curves, strict=True)]
     canvas.trace(sorted(enumerate(traces), key=lambda trace: trace[0] in top))
-    whole = all(isinstance(line.x[0], int) for line in lines if len(line.x))
+    whole = whole or all(isinstance(line.x[0], int) for line in lines if len(line.x))
     x_ticks = across.ticks(max(canvas.width // 10, 1), whole=whole, seconds=seconds)
     return Picture(width, height, canvas, traces, across, left, bottom, x_ticks, y_ticks, len(kept) < len(visible))
 
@@ -158,7 +159,14 @@ def _curves(lines: Sequence[Line], across: Axis | None, columns: int, extremes: 
 
 def _trace(line: Line, curve: Sequence[Segment], across: Axis, along: Axis) -> Trace:
     runs = _runs(curve, across, along)
-    return Trace(line, runs, [part for run in runs for part in clip_to_square(run)] if line.joined else [])
+    strokes = [_steps(run) for run in runs] if line.stepped else runs
+    return Trace(line, runs, [part for run in strokes for part in clip_to_square(run)] if line.joined else [])
+
+
+def _steps(run: Run) -> Run:
+    """Add a corner before each point but the first."""
+    corners = [[(x, before), (x, y)] for (_, before), (x, y) in pairwise(run)]
+    return [*run[:1], *(point for corner in corners for point in corner)]
 
 
 def _visible_y(curves: list[list[Segment]], across: Axis | None) -> list[float]:

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from tuitrain.analysis import units
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.rows import Event
+from tuitrain.text import plain
 from tuitrain.widgets.charts.chart import Chart
 from tuitrain.widgets.charts.group import ChartGroup, chart_bindings
 from tuitrain.widgets.charts.line import Line, Mark
@@ -28,6 +29,7 @@ class ChartPair(ChartGroup):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("z", "turn", "zoom", tooltip="Show the first chart, the second, or both", id="chart.turn"),
         *chart_bindings(log="log scale", smooth="smooth", zoom="closer"),
+        Binding("O", "robust", tooltip="Include or exclude outliers in the y limits", show=False),
     ]
     DEFAULT_CSS = """
     ChartPair { layout: horizontal; height: 1fr; }
@@ -50,7 +52,10 @@ class ChartPair(ChartGroup):
     def redraw(self) -> None:
         if self._run is not None:
             for chart, lines in zip(self.charts, self.lines(self._run), strict=True):
-                chart.update(lines, self._marks(self._run))
+                if not lines:
+                    chart.empty = plain(self._run.state.phase, 60) or "no data yet"
+                # The training curve is never hidden behind the others.
+                chart.update(lines, self._marks(self._run), top=[0] if lines else ())
 
     def lines(self, run: Follower) -> tuple[list[Line], list[Line]]:
         raise NotImplementedError
@@ -60,8 +65,8 @@ class ChartPair(ChartGroup):
 
     def _line(self, run: Follower, split: str, column: str, name: str, number: int, marker: str = "braille") -> Line:
         curve = metric_curve(run, split, column)
-        key = cache_key(self.axis, run, split, column)
-        return Line(name, x_values(self.axis, run, curve), curve[column], self._color(number), marker, cache_key=key)
+        x, key = x_values(self.axis, run, curve), cache_key(self.axis, run, split, column)
+        return Line(name, x, curve[column], self._color(number), marker, cache_key=key, stepped=column == "lr")
 
     def _marks(self, run: Follower) -> list[Mark]:
         muted = theme_color(self, "foreground-muted")
@@ -102,13 +107,16 @@ class ChartPair(ChartGroup):
     def action_log(self) -> None:
         self.first.toggle_log()
 
+    def action_robust(self) -> None:
+        self.first.toggle_robust()
+
 
 class LossAccuracyCharts(ChartPair):
     """Loss and accuracy of the training, validation and test splits."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(
-            Chart("loss", y_format=units.loss, x_format=units.count),
+            Chart("loss", y_format=units.loss, x_format=units.count, home=View(robust=True)),
             Chart("accuracy", percent=True, x_format=units.count),
             id=id,
         )

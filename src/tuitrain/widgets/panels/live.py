@@ -1,5 +1,6 @@
 """The text lines of the live screen, each at most `width` cells wide."""
 
+import re
 import time
 
 from textual.content import Content
@@ -15,6 +16,10 @@ from tuitrain.widgets.panels.run_report import STATUS
 # Below this width the head leaves out the clock time of the end.
 NARROW = 70
 MIN_NAME = 6
+# The width of a bar behind a phase.
+BAR = 40
+# The progress in a phase, as `reading: 1,200 of 4,000 images`.
+COUNTS = re.compile(r"([\d,]+) of ([\d,]+)")
 
 
 def learning_rate(run: Follower) -> float:
@@ -31,22 +36,27 @@ def head(run: Follower, width: int, activity: str = "") -> Content:
         if run.status != "running" or state.phase in ("", "training")
         else plain(state.phase.partition(" ")[0], 16)
     )
-    epoch = f" · epoch {min(state.epoch + 1, state.epochs)}/{state.epochs}" if state.active else ""
+    epoch = f" · epoch {min(state.epoch + 1, state.epochs)}/{state.epochs}" if state.active and state.step else ""
     left = speed.seconds_left(run) if run.status == "running" else None
     end = ""
     if left is not None:
         duration = units.duration(left)
         clock = units.clock(time.time() + left)
         end = f" · ends {clock} (in {duration})" if width >= NARROW else f" · {duration} left"
+    elif not state.active and state.step:
+        end = f" · {summary.epochs(_entry(run))} epochs in {units.duration(state.seconds)}"
     room = max(1, width - len(status + epoch + end) - 1)
     color = STATUS.get(run.status, "")
     return Content.assemble(_title(run, room), " ", (status, color), epoch, (end, "$foreground 60%"))
 
 
+def _entry(run: Follower) -> Entry:
+    return Entry(run.folder, run.info, run.config, run.state, run.status)
+
+
 def _title(run: Follower, room: int) -> Content:
     """Return the name and as many settings as fit; optimizer and learning rate are kept longest."""
-    entry = Entry(run.folder, run.info, run.config, run.state, run.status)
-    model = f"{summary.model(entry)} {run.config.model.activation}"
+    model = f"{summary.model(_entry(run))} {run.config.model.activation}"
     parts = [run.config.data.dataset, model, f"{run.config.optimizer.name} {learning_rate(run):g}"]
     name = Content.styled(plain(run.info.name, 60), "bold")
     while len(parts) > 1 and name.cell_length + sum(len(part) + 3 for part in parts) > room:
@@ -58,6 +68,10 @@ def _title(run: Follower, room: int) -> Content:
 
 def progress(run: Follower, width: int) -> Content:
     state = run.state
+    if phase := _preparation(state):
+        return _phase_progress(phase, width)
+    if not state.active:
+        return Content.styled(_cost(run), "$foreground 60%")
     run_fraction = state.step / state.steps if state.steps else 0.0
     steps_in_epoch = state.step - state.epoch * state.steps_per_epoch
     unfinished = state.steps_per_epoch and state.epoch < state.epochs
@@ -74,6 +88,30 @@ def progress(run: Follower, width: int) -> Content:
         progress_bars.progress("epoch", min(1.0, max(0.0, epoch_fraction)), half, blocks=blocks), "  ",
         progress_bars.progress("run", run_fraction, half, blocks=blocks), (tail, "$foreground 60%"),
     )  # fmt: skip
+
+
+def _phase_progress(phase: str, width: int) -> Content:
+    """Return the phase, with a bar if it counts something."""
+    counts = COUNTS.search(phase)
+    done, total = (int(number.replace(",", "")) for number in counts.groups()) if counts else (0, 0)
+    if not total:
+        return Content(phase)
+    return progress_bars.progress(phase, done / total, min(width, len(phase) + BAR), blocks=utf8_locale())
+
+
+def _cost(run: Follower) -> str:
+    """Return what an ended run took."""
+    state = run.state
+    device = plain(run.info.device, 40).partition(" ")[0] or "…"
+    return (
+        f"{state.epoch} of {state.epochs} epochs · {state.step:,} steps · {units.duration(state.seconds)} · "
+        f"{units.rate(state.samples_per_second)} images/s · {device} {units.size(state.memory)}"
+    )
+
+
+def _preparation(state: State) -> str:
+    """Return what happens before the first step of an active run."""
+    return plain(state.phase, 60) or state.status if state.active and not state.step else ""
 
 
 def numbers(run: Follower, width: int) -> Content:
@@ -109,6 +147,8 @@ def numbers(run: Follower, width: int) -> Content:
 def health_line(run: Follower, width: int) -> Content:
     """Return the findings about the run's health, after a sign for good or bad."""
     findings = health.findings(run)
+    if findings[0].good and _preparation(run.state):
+        return Content.styled("waiting for the first step", "$foreground 60%")
     problem = not findings[0].good
     mark = (
         "! " if problem else "✓ ",
