@@ -33,9 +33,9 @@ from tuitrain.runs.writer import encode_pretty
 from tuitrain.screens.compare import CompareScreen
 from tuitrain.widgets.messages import OpenComparison
 
-KEYS = ("m", "m", "right", *["left"] * 6, "down", "down", "b", "x", "left", "left", "+", "+", "-", "-", "i", "i",
-        "[", "left", "o", "o", "e", "e", "g", "g", "a", "a", "down", "m", "left", "m", "0", "O", "O", "x", "x",
-        "x")  # fmt: skip
+KEYS = ("m", "m", "right", *["left"] * 6, "down", "down", "b", "X", "left", "left", "+", "+", "-", "-", "i", "i",
+        "[", "left", "o", "o", "e", "e", "g", "g", "a", "a", "down", "m", "left", "m", "0", "O", "O", "X", "X",
+        "X")  # fmt: skip
 CODES = {"left": "\x1b[D", "right": "\x1b[C", "down": "\x1b[B"}
 QUIET = 0.15
 RUNS, ROWS, MANY = 10, 100_000, 5_000

@@ -82,7 +82,7 @@ async def test_the_best_of_adam_compared_tagged_and_trained_on(
         assert "val accuracy at epoch 2.8" in text(app)
         assert len(overlay.values()) == 3
         # Logarithmic, in seconds, closer, along.
-        await pilot.press("g", "x", "i", "left_square_bracket")
+        await pilot.press("g", "X", "i", "left_square_bracket")
         await pilot.pause()
         view = overlay.charts[0].view
         assert view.log_y

@@ -24,7 +24,7 @@ async def test_every_key_at_every_size(three: list[RunFolder], size: tuple[int, 
     async with app.run_test(size=size) as pilot:
         screen = await opened(pilot, three)
         assert "3 runs · baseline" in lines(app)[0]
-        for key in [*"mmmmmmmxxxxggOOee++--", *("left",) * 3, *"io[]0", *("down",) * 3, "up", *"bbaaGGMMzzz", "3",
+        for key in [*"mmmmmmmXXXXggOOee++--", *("left",) * 3, *"io[]0", *("down",) * 3, "up", *"bbaaGGMMzzz", "3",
                     "d", "d", "d", "tab", "m", "v", "o", "1", "pagedown", "pageup"]:  # fmt: skip
             await pilot.press(key)
             await pilot.pause()
@@ -77,7 +77,7 @@ async def test_metrics_and_axes(three: list[RunFolder]) -> None:
             await pilot.pause()
         for axis in ("step", "epoch", "seconds", "wall time"):
             while app.screen.query_one(ComparisonCharts).axis != axis:
-                await pilot.press("x")
+                await pilot.press("X")
             await pilot.pause()
             assert f"{axis} · linear" in text(app)
         await pilot.press("M")

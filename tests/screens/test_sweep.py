@@ -9,6 +9,8 @@ from screens.sweep_app import GRID, WriteRun, opened
 from tuitrain.app.app import TuitrainApp
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.records import Job
+from tuitrain.runs.writer import RunWriter
+from tuitrain.screens.compare import CompareScreen
 from tuitrain.screens.results import ResultsScreen
 from tuitrain.screens.sweep import SweepScreen
 from tuitrain.screens.sweeps import SweepsScreen
@@ -47,7 +49,8 @@ async def test_of_many_sweeps_one_is_chosen(app: TuitrainApp, write_sweep: Calla
         assert footer(app)[:2] == ["open", "runs"]
         assert row(app, "other")[:3] == ["other", "stopped", "0/10"]
         line = " ".join(row(app, "grid [red]x[/]"))
-        assert "stopped 5/10 85.00 % optimizer=adam lr=0.1" in line
+        assert "stopped 5/10 best val 85.00 % optimizer=adam lr=0.1" in line
+        assert line.endswith(" ago")
         await pilot.press("enter")
         await pilot.pause()
         assert isinstance(app.screen, SweepScreen)
@@ -77,11 +80,11 @@ async def test_all_is_seen_on_a_wide_screen(app: TuitrainApp, write_sweep: Calla
         cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
         assert cells[0][:3] == ["sgd", "70.00 %", "55.00 %"]
         assert cells[1][:3] == ["adam", "-", "85.00 %"]
-        # The effects: the best trial of each value first, then the mean over all of its runs.
+        # The effects: the mean over all runs of each value, then its best trial.
         assert "best test" in shown
-        assert ["70.00 %", "60.00 %", "3"] in effects(shown, "sgd")
+        assert ["60.00 %", "70.00 %", "3"] in effects(shown, "sgd")
         assert ["85.00 %", "85.00 %", "2"] in effects(shown, "adam")
-        assert footer(app)[:3] == ["open", "resume", "more"]
+        assert footer(app)[:3] == ["open", "resume", "mark"]
 
 
 async def test_states_have_the_colours_of_a_new_theme(
@@ -103,7 +106,7 @@ async def test_the_map_turns_and_shows_the_test(app: TuitrainApp, write_sweep: C
     folder = write_sweep()
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(app, pilot, folder)
-        await pilot.press("y")
+        await pilot.press("X")
         assert "best val · rows lr, columns optimizer" in text(app)
         await pilot.press("v")
         assert "best test · rows lr, columns optimizer" in text(app)
@@ -125,8 +128,8 @@ async def test_pages_on_a_small_screen(
         assert not app.screen.query_one(SweepTable).display
         await pilot.press("3")
         await pilot.pause()
-        assert row(app, "best val")[2:] == ["best", "trial", "mean", "n"]
-        assert row(app, "sgd")[-5:] == ["70.00", "%", "60.00", "%", "3"]
+        assert row(app, "best val")[2:] == ["mean", "best", "trial", "n"]
+        assert row(app, "sgd")[-5:] == ["60.00", "%", "70.00", "%", "3"]
         await pilot.press("1")
         await pilot.pause()
         assert app.focused is app.screen.query_one(SweepTable)
@@ -166,3 +169,59 @@ async def test_the_seed_is_that_of_the_run(app: TuitrainApp, write_sweep: Callab
         await opened(app, pilot, folder)
         seeds = [cells[5] for cells in app.screen.query_one(SweepTable)._rows.values()]
         assert seeds == ["40"] * 5 + ["41"] * 5
+
+
+async def test_marked_runs_are_compared(app: TuitrainApp, write_sweep: Callable[..., SweepFolder]) -> None:
+    folder = write_sweep()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(app, pilot, folder)
+        await pilot.press("c")
+        await pilot.pause()
+        assert isinstance(app.screen, CompareScreen)
+        assert app.screen.grouped
+        assert len(app.screen.runs) == 5
+        await pilot.press("escape", "space", "space")
+        await pilot.pause()
+        first, second = list(screen.markers.values())
+        assert re.search(rf"{first.marker} 0 .*\n.*{second.marker} 1 ", text(app))
+        await pilot.press("c")
+        await pilot.pause()
+        assert isinstance(app.screen, CompareScreen)
+        assert (list(app.screen.runs), app.screen.grouped) == (list(screen.markers), False)
+        await pilot.press("escape", "up", "space")
+        await pilot.pause()
+        assert len(screen.markers) == 1
+
+
+async def test_the_reason_of_a_failure_is_shown(app: TuitrainApp, write_sweep: Callable[..., SweepFolder]) -> None:
+    folder = write_sweep()
+    run = folder.run(Job(trial=1, seed=0))
+    assert run is not None
+    writer = RunWriter(run)
+    writer.update(status="failed", reason="The loss became [b]NaN[/b].", now=True)
+    writer.close()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(app, pilot, folder)
+        assert "NaN" not in text(app)
+        await pilot.press("down")
+        await pilot.pause()
+        assert "trial 1: The loss became [b]NaN[/b]." in text(app)
+
+
+async def test_a_sweep_of_failures_says_why(app: TuitrainApp, write_sweep: Callable[..., SweepFolder]) -> None:
+    folder = write_sweep('[sweep]\n[sweep.values]\n"optimizer.lr" = [1.0, 2.0]\n', {(0, 0): 0.5, (1, 0): 0.5})
+    for trial in (0, 1):
+        run = folder.run(Job(trial=trial, seed=0))
+        assert run is not None
+        writer = RunWriter(run)
+        writer.update(status="failed", reason="The loss became NaN.", now=True)
+        writer.close()
+    write_sweep()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(app, pilot, folder)
+        assert "trial 0: The loss became NaN." in text(app)
+        assert "no trial has a score" in text(app)
+        app.pop_screen()
+        app.action_sweeps()
+        await pilot.pause()
+        assert "all failed" in text(app)

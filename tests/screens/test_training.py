@@ -159,7 +159,7 @@ async def test_the_keys_of_the_charts(write_run: WriteRun) -> None:
         axes = []
         for _ in range(4):
             axes.append(pair.axis)
-            await pilot.press("x")
+            await pilot.press("X")
         assert axes == ["step", "epoch", "seconds", "wall time"]
         before = text(app)
         await pilot.press("g")
@@ -181,7 +181,7 @@ async def test_events_are_marked_on_each_axis(write_run: WriteRun) -> None:
         pair, places = app.screen.query_one(LossAccuracyCharts), {}
         for _ in range(4):
             places[pair.axis] = [mark.x for mark in pair.charts[1].marks]
-            await pilot.press("x")
+            await pilot.press("X")
         # The last row until then is of step 26.
         assert places == {"step": [30.0], "epoch": [1.5], "seconds": [2.6], "wall time": [pytest.approx(9.0)]}
 

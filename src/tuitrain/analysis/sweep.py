@@ -177,6 +177,12 @@ def _seconds_per_epoch(sweep: Sweep, outcome: Outcome) -> float | None:
     return state.seconds / fraction / _epochs(sweep, outcome)
 
 
+def reason(outcome: Outcome) -> str:
+    """Return why a run failed or was pruned; empty for other runs. Not yet safe to show."""
+    ended = outcome.status in ("failed", "interrupted") or outcome.problem
+    return (outcome.problem or (outcome.state.reason if outcome.state else "")) if ended else ""
+
+
 def display_status(outcome: Outcome) -> str:
     """Return the status to show: "pruned" for a run that the sweep stopped early."""
     return "pruned" if outcome.problem.startswith("Pruned") else outcome.status

@@ -32,14 +32,13 @@ class ConfusionPage(Container):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.matrix, self._samples = ConfusionMatrix(), Samples(id="cell")
+        self.matrix, self._samples, self._below = ConfusionMatrix(), Samples(id="cell"), Static(id="below")
+        self._left = Container(self.matrix, self._below, id="left")
         self._evaluation: Evaluation | None = None
         self._utf8 = utf8_locale()
 
     def compose(self) -> ComposeResult:
-        with Container(id="left"):
-            yield self.matrix
-            yield Static(id="below")
+        yield self._left
         yield self._samples
 
     def on_mount(self) -> None:
@@ -66,7 +65,7 @@ class ConfusionPage(Container):
         needed = self.matrix.size_for(width, height)
         wide = width - needed.width >= SIDE
         self.set_class(wide, "wide")
-        self.query_one("#left").styles.width = needed.width if wide else "1fr"
+        self._left.styles.width = needed.width if wide else "1fr"
         self.matrix.styles.height = min(needed.height, height)
 
     def _show_errors(self) -> None:
@@ -79,4 +78,4 @@ class ConfusionPage(Container):
             error_bars.confused_pairs(evaluation, pair, blocks=self._utf8),
             error_bars.class_scores(evaluation, blocks=self._utf8),
         ]
-        self.query_one("#below", Static).update(Content("\n\n").join(parts), layout=False)
+        self._below.update(Content("\n\n").join(parts), layout=False)

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -43,8 +44,7 @@ class SweepScreen(SweepActions):
             for number, page in enumerate(PAGES, 1)
         ),
         *SWEEP_ACTIONS,
-        Binding("x", "turn('across')", "across", tooltip="Next setting for the map's columns", id="sweep.across"),
-        Binding("y", "turn('down')", "down", tooltip="Next setting for the map's rows", id="sweep.map_down"),
+        Binding("X", "turn", "axes", tooltip="Next settings for the map's rows and columns", id="sweep.axes"),
         Binding("o", "order", "order", tooltip="Sort the best first, or in queue order", id="sweep.order"),
         Binding(
             "v",
@@ -63,7 +63,7 @@ class SweepScreen(SweepActions):
         self._sweep = folder.sweep()
         self._outcomes: list[Outcome] = []
         self._page = PAGES[0]
-        self._turns = {"down": 0, "across": 0}
+        self._turns = 0
         self._show_test = False
         self._blocks = utf8_locale()
 
@@ -71,6 +71,7 @@ class SweepScreen(SweepActions):
         yield FixedText(id="head")
         yield FixedText(id="progress")
         yield FixedText(id="best")
+        yield FixedText(id="reason")
         yield SweepTable()
         with Container(id="tables"):
             with VerticalScroll(id="map"):
@@ -78,6 +79,15 @@ class SweepScreen(SweepActions):
             with VerticalScroll(id="effects"):
                 yield Static(id="values")
         yield FittingFooter()
+
+    @property
+    def outcomes(self) -> Sequence[Outcome]:
+        return self._outcomes
+
+    def marked(self) -> None:
+        self.query_one(SweepTable).action_cursor_down()
+        self._show()
+        self.refresh_bindings()
 
     @property
     def sweep(self) -> Sweep:
@@ -128,8 +138,19 @@ class SweepScreen(SweepActions):
         self.query_one("#head", FixedText).show(self._head())
         self.query_one("#progress", FixedText).show(progress("runs", done, width, blocks=self._blocks))
         self.query_one("#best", FixedText).show(self._best_line())
-        self.query_one(SweepTable).show(self._sweep, self._outcomes, self._best_trial())
+        self.query_one(SweepTable).show(self._sweep, self._outcomes, self._best_trial(), self.markers)
+        self._show_reason()
         self._show_tables()
+
+    def _show_reason(self) -> None:
+        """Say why the run under the cursor failed, or if all failed, why the first one did."""
+        outcome = self.selected
+        if self._all_failed and (outcome is None or not analysis.reason(outcome)):
+            outcome = self._outcomes[0]
+        text = plain(analysis.reason(outcome)) if outcome is not None else ""
+        line = self.query_one("#reason", FixedText)
+        line.display = bool(text)
+        line.show(Content.styled(f"trial {outcome.job.trial}: {text}" if outcome else "", "$warning"))
 
     def _head(self) -> Content:
         counts = Counter(outcome.status for outcome in self._outcomes)
@@ -143,9 +164,13 @@ class SweepScreen(SweepActions):
             parts.append(f"starts no run after {units.clock(deadline)}")
         name = plain(self._sweep.name, self.size.width // 3)
         return Content.assemble(
-            (name, "bold"), " · ", (self.status, STATUS.get(self.status, "")),
+            (name, "bold"), " · ", (self.status, "$error" if self._all_failed else STATUS.get(self.status, "")),
             (f" · {' · '.join(parts)}", MUTED),
         )  # fmt: skip
+
+    @property
+    def _all_failed(self) -> bool:
+        return bool(self._outcomes) and all(outcome.status == "failed" for outcome in self._outcomes)
 
     @property
     def _deadline(self) -> float | None:
@@ -162,7 +187,9 @@ class SweepScreen(SweepActions):
         metric, best = self._sweep.options.metric, self._best_trial()
         title = analysis.metric_title(metric)
         if best is None:
-            return Content.styled(f"best trial by {title}: no finished trial yet", MUTED)
+            ended = bool(self._outcomes) and all(outcome.done for outcome in self._outcomes)
+            text = "no trial has a score" if ended else "no finished trial yet"
+            return Content.styled(f"best trial by {title}: {text}", MUTED)
         trial, score = best
         values = next(
             outcome.values
@@ -200,6 +227,7 @@ class SweepScreen(SweepActions):
             self.post_message(OpenRun(outcome.run))
 
     def on_data_table_row_highlighted(self) -> None:
+        self._show_reason()
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -208,7 +236,7 @@ class SweepScreen(SweepActions):
         if action == "order":
             return self._page_visible("runs")
         if action == "turn":
-            return len(self._sweep.values) > (2 if parameters[0] == "across" else 1) and self._page_visible("map")
+            return len(self._sweep.values) > 1 and self._page_visible("map")
         if action == "value":
             return self._page_visible("map") or self._page_visible("effects")
         possible = self.possible(action)
@@ -223,8 +251,8 @@ class SweepScreen(SweepActions):
         self.query_one("SweepTable" if page == "runs" else f"#{page}").focus()
         self._show()
 
-    def action_turn(self, which: str) -> None:
-        self._turns[which] += 1
+    def action_turn(self) -> None:
+        self._turns += 1
         self._show_tables()
 
     def action_order(self) -> None:

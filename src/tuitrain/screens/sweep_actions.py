@@ -1,20 +1,23 @@
 """The actions of the sweep screen: pause, stop, resume, reorder, extend."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from textual import work
 from textual.binding import Binding, BindingType
 
+from tuitrain.analysis.table.markers import RunMarker, assign_markers
 from tuitrain.config.formatting import format_value
 from tuitrain.config.sweeps.overrides import parse_trials, split_assignments
 from tuitrain.config.sweeps.sweep import Sweep, Values, sweep_settings
 from tuitrain.config.values import parse_value
 from tuitrain.errors import TuitrainError
 from tuitrain.hosts.sweeps.background import start_sweep_in_background, stop_sweep
+from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.sweeps.folder import CHANGEABLE_OPTIONS, SweepFolder
 from tuitrain.runs.sweeps.index import Outcome
-from tuitrain.widgets.messages import AskChoice, AskValue
+from tuitrain.widgets.messages import AskChoice, AskValue, OpenComparison
 from tuitrain.widgets.terminal.refresh import PollingScreen
 
 ADD = "add"
@@ -23,16 +26,20 @@ SWEEP_ACTIONS: list[BindingType] = [
     Binding("p", "go_on", "resume", tooltip="Resume the sweep: start runs again", id="sweep.go_on"),
     Binding("s", "stop", "stop", tooltip="Stop the sweep (running trials are saved); r resumes it", id="sweep.stop"),
     Binding("r", "resume", "resume", tooltip="Resume the sweep in a background process", id="sweep.resume"),
+    Binding("space", "mark", "mark", tooltip="Mark the run for comparison", id="sweep.mark"),
+    Binding("c", "compare", "compare", tooltip="Compare the marked runs, or all finished ones", id="sweep.compare"),
     Binding("f", "first", "first", tooltip="Move this run to the front of the queue", id="sweep.first"),
     Binding("m", "more", "more", tooltip="Add trials, seeds, concurrent runs or minutes", id="sweep.more"),
 ]
 
 
 class SweepActions(PollingScreen):
-    """`folder` is the sweep, `selected` the run under the cursor, `status` the status of the sweep."""
+    """`folder` is the sweep, `outcomes` its runs, `selected` the one under the cursor, `status` the status of the
+    sweep, `markers` those of the marked runs by id."""
 
     folder: SweepFolder
     status: str = ""
+    markers: Mapping[str, RunMarker] = MappingProxyType({})
     # Set from pressing r until workers have started: pressing it again must not start twice as many.
     _starting = False
 
@@ -44,6 +51,14 @@ class SweepActions(PollingScreen):
     def selected(self) -> Outcome | None:
         raise NotImplementedError
 
+    @property
+    def outcomes(self) -> Sequence[Outcome]:
+        raise NotImplementedError
+
+    def marked(self) -> None:
+        """Show that other runs are marked, and move to the next one."""
+        raise NotImplementedError
+
     def possible(self, action: str) -> bool | None:
         if action == "pause":
             return self.status == "running"
@@ -53,9 +68,30 @@ class SweepActions(PollingScreen):
             return self.status in ("running", "paused")
         if action == "resume":
             return self.status == "stopped" and not self._starting
+        if action == "mark":
+            return self.selected is not None and self.selected.run is not None
+        if action == "compare":
+            return len(self._to_compare()) > 1
         if action == "first":
             return self.selected is not None and self.selected.status == "queued"
         return bool(self.status) if action == "more" else None
+
+    def action_mark(self) -> None:
+        if self.selected is not None and self.selected.run is not None:
+            id = self.selected.run.id
+            ids = [other for other in self.markers if other != id] + [id] * (id not in self.markers)
+            self.markers = assign_markers(ids, self.markers)
+            self.marked()
+
+    def _to_compare(self) -> list[RunFolder]:
+        """Return the marked runs, or with fewer than two all runs that have ended."""
+        marked = [outcome.run for outcome in self.outcomes if outcome.run and outcome.run.id in self.markers]
+        ended = [outcome.run for outcome in self.outcomes if outcome.run and outcome.status == "finished"]
+        return marked if len(marked) > 1 else ended
+
+    def action_compare(self) -> None:
+        grouped = len(self.markers) < 2 and self.sweep.seeds > 1
+        self.post_message(OpenComparison(self._to_compare(), self.markers, grouped=grouped))
 
     def action_pause(self) -> None:
         self._do("Paused: no further run starts", lambda: self.folder.update_control(paused=True))

@@ -1,5 +1,6 @@
 """The list of sweeps in the runs folder, with their progress."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,6 +11,7 @@ from textual.content import Content
 from textual.widgets import DataTable
 
 from tuitrain.analysis import sweep as analysis
+from tuitrain.analysis import units
 from tuitrain.errors import RunError
 from tuitrain.runs.sweeps.catalog import list_sweeps
 from tuitrain.runs.sweeps.index import SweepIndex
@@ -20,7 +22,7 @@ from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.footer import FittingFooter
 from tuitrain.widgets.terminal.refresh import PollingScreen
 
-COLUMNS = ("sweep", "status", "runs", "best", "with", "id")
+COLUMNS = ("sweep", "status", "runs", "best", "with", "age")
 
 
 class SweepList(DataTable[Text]):
@@ -82,6 +84,14 @@ class SweepsScreen(PollingScreen):
             self.post_message(OpenSweep(self._indexes[keys[row]].folder))
 
 
+def _created(id: str) -> float | None:
+    """Return the time at the start of a sweep's id, as in `20261129-072549-name-dc9a`; None if there is none."""
+    try:
+        return datetime.strptime(id[:15], "%Y%m%d-%H%M%S").timestamp()
+    except ValueError:
+        return None
+
+
 def _row(index: SweepIndex) -> list[str]:
     folder = index.folder
     try:
@@ -89,9 +99,12 @@ def _row(index: SweepIndex) -> list[str]:
         done = sum(outcome.done for outcome in outcomes)
         status = folder.status(done == len(outcomes))
         best = analysis.best(analysis.results(sweep, outcomes), sweep.higher_is_better)
-        score = analysis.format_metric(sweep.options.metric, best[1].mean if best else None)
+        title = analysis.metric_title(sweep.options.metric)
+        score = f"{title} {analysis.format_metric(sweep.options.metric, best[1].mean)}" if best else ""
+        if outcomes and all(outcome.status == "failed" for outcome in outcomes):
+            status = "all failed"
         values = analysis.describe_values(folder.values(best[0]) or {}) if best else ""
-        cells = [sweep.name, status, f"{done}/{len(outcomes)}", score, values, folder.id]
+        cells = [sweep.name, status, f"{done}/{len(outcomes)}", score, values, units.ago(_created(folder.id))]
     except RunError as error:
-        cells = [folder.id, "damaged", "", "", str(error), folder.id]
+        cells = [folder.id, "damaged", "", "", str(error), ""]
     return [plain(cell, 80) for cell in cells]

@@ -14,7 +14,7 @@ def chart_bindings(*, log: str, smooth: str = "", zoom: str = "") -> list[Bindin
     """Return the bindings of all charts; the footer shows the keys whose label is given."""
     axis = "Change the x axis: steps, epochs, seconds, wall time"
     return [
-        Binding("x", "axis", "axis", tooltip=axis, id="chart.axis"),
+        Binding("X", "axis", "axis", tooltip=axis, id="chart.axis"),
         Binding("g", "log", log, tooltip="Log-scale y axis", id="chart.log"),
         Binding("plus,equals_sign", "smooth(1)", smooth, bool(smooth), "+", tooltip="Smooth more", id="chart.smooth"),
         Binding("minus", "smooth(-1)", key_display="-", tooltip="Smooth less", show=False),

@@ -1,6 +1,7 @@
 """The heat map and the effects table of a sweep."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import permutations
 
 from textual.content import Content
 
@@ -35,7 +36,7 @@ def heat_map_text(
             line += _cell(cell, metric, low, high, higher_is_better)
         lines.append(line)
     if hidden := len(heat_map.columns[count:]):
-        lines.append(Content.styled(f"{hidden} more columns need a wider window; y turns the map", MUTED))
+        lines.append(Content.styled(f"{hidden} more columns need a wider window; X turns the map", MUTED))
     return Content("\n").join(lines)
 
 
@@ -52,33 +53,40 @@ def _cell(cell: MeanSD | None, metric: str, low: float, high: float, higher_is_b
 def effects_text(
     results: Sequence[Result], keys: Sequence[str], metric: str, higher_is_better: bool, *, blocks: bool
 ) -> Content:
-    """List the values of each setting with the best trial, the mean over all runs and their number."""
+    """List the values of each setting with the mean over all runs, the best trial and the number of runs. The bars
+    show the means between the lowest and the highest one, with a mark at the best trial."""
     names = short_names(keys)
-    lines = [Content.styled(f"{metric_title(metric):<{LABEL + BAR}}{'best trial':>12}{'mean':>10}{'n':>5}", MUTED)]
+    effects = {key: effects_of(results, key, higher_is_better) for key in keys}
+    scores = [score for found in effects.values() for effect in found for score in _scores(effect)]
+    low, high = (min(scores), max(scores)) if scores else (0.0, 0.0)
+    lines = [Content.styled(f"{metric_title(metric):<{LABEL + BAR + 2}}{'mean':>10}{'best trial':>12}{'n':>5}", MUTED)]
+    if scores:
+        scale = f"bars: {format_metric(metric, low)} to {format_metric(metric, high)} · ┃ best trial"
+        lines.append(Content.styled(scale if blocks else scale.replace("┃", "|"), MUTED))
     for key in keys:
         lines.append(Content.styled(names[key], "bold"))
-        effects = effects_of(results, key, higher_is_better)
-        top = max((effect.best for effect in effects if effect.best is not None), default=0.0)
-        lines += [_effect_line(effect, metric, top, blocks=blocks) for effect in effects]
+        lines += [_effect_line(effect, metric, low, high, blocks=blocks) for effect in effects[key]]
     return Content("\n").join(lines)
 
 
-def _effect_line(effect: Effect, metric: str, top: float, *, blocks: bool) -> Content:
+def _scores(effect: Effect) -> list[float]:
+    return [] if effect.best is None or effect.all is None else [effect.best, effect.all.mean]
+
+
+def _effect_line(effect: Effect, metric: str, low: float, high: float, *, blocks: bool) -> Content:
     name = f"  {plain(effect.label)}"[: LABEL + 1].ljust(LABEL + 2)
     if effect.best is None or effect.all is None:
         return Content.assemble(name, ("-", MUTED))
-    # The bar starts at zero, so that small differences look small.
-    share = effect.best / top if top > 0 else 0.0
-    best = f"{format_metric(metric, effect.best):>10}"
-    rest = f"{format_metric(metric, effect.all.mean):>10}{effect.all.n:>5}"
-    return Content.assemble(name, bar(share, BAR, blocks=blocks), best, (rest, MUTED))
+    span = (high - low) or 1.0
+    drawn = bar((effect.all.mean - low) / span, BAR, blocks=blocks)
+    place = min(int((effect.best - low) / span * BAR), BAR - 1)
+    mark = Content.styled("┃" if blocks else "|", "bold $foreground on $panel")
+    drawn = drawn[:place] + mark + drawn[place + 1 :]
+    best = f"{format_metric(metric, effect.best):>12}{effect.all.n:>5}"
+    return Content.assemble(name, drawn, f"{format_metric(metric, effect.all.mean):>10}", (best, MUTED))
 
 
-def map_settings(keys: Sequence[str], turns: Mapping[str, int]) -> tuple[str, str] | None:
-    """Return the settings for rows and columns; `turns` counts the key presses. None if fewer than two settings
-    vary."""
-    if len(keys) < 2:
-        return None
-    rows = keys[turns["down"] % len(keys)]
-    others = [key for key in keys if key != rows]
-    return rows, others[turns["across"] % len(others)]
+def map_settings(keys: Sequence[str], turns: int) -> tuple[str, str] | None:
+    """Return the settings for rows and columns after a number of key presses; None if fewer than two settings vary."""
+    pairs = list(permutations(keys, 2))
+    return pairs[turns % len(pairs)] if pairs else None

@@ -1,6 +1,6 @@
 """The table of a sweep's runs. Rows keep their places while their cells change."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -11,6 +11,7 @@ from tuitrain.analysis import sweep as analysis
 from tuitrain.analysis import units
 from tuitrain.analysis.table.columns import columns
 from tuitrain.analysis.table.groups import MeanSD
+from tuitrain.analysis.table.markers import RunMarker
 from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import settings
 from tuitrain.config.sweeps.sweep import Sweep
@@ -53,8 +54,15 @@ class SweepTable(DataTable[Text]):
     def selected(self) -> Outcome | None:
         return self._outcomes[self.cursor_row] if 0 <= self.cursor_row < len(self._outcomes) else None
 
-    def show(self, sweep: Sweep, outcomes: Sequence[Outcome], best: tuple[int, MeanSD] | None) -> None:
-        """Update the table; `best` is the best trial so far with its score."""
+    def show(
+        self,
+        sweep: Sweep,
+        outcomes: Sequence[Outcome],
+        best: tuple[int, MeanSD] | None,
+        markers: Mapping[str, RunMarker],
+    ) -> None:
+        """Update the table; `best` is the best trial so far with its score, `markers` are those of the marked runs by
+        id."""
         selected = self.selected.job.key if self.selected else ""
         names = column_titles(_varying_settings(sweep))
         heads = ["trial", "status", *names.values(), *map(analysis.metric_title, _metrics(sweep)), "time"]
@@ -66,6 +74,8 @@ class SweepTable(DataTable[Text]):
         star = heads.index(analysis.metric_title(sweep.options.metric))
         for outcome in outcomes:
             cells = rows[outcome.job.key]
+            if outcome.run is not None and (marker := markers.get(outcome.run.id)):
+                cells[0] = f"{marker.marker if self._show_signs else marker.ascii} {cells[0]}"
             if self._show_signs:
                 cells[1] = f"{SIGNS[outcome.status]} {cells[1]}"
             if best is not None and outcome.job.trial == best[0]:
