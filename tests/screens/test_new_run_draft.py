@@ -29,12 +29,14 @@ async def test_the_draft_is_restored(tmp_path: Path) -> None:
         assert (form.text("training.epochs"), form.text("name")) == ("77", "other")
         await form.press("escape")
         # The name of a sweep's trial tells settings that are about to change.
-        form.app.post_message(OpenNewRun(Config(), RunInfo(id="", name="adam-0.001-s0", parent="sweep")))
+        info = RunInfo(id="20261101-000000-adam-0-001-s0-12ab", name="adam-0.001-s0", parent="sweep")
+        form.app.post_message(OpenNewRun(Config(), info))
         await form.pilot.pause()
         assert form.text("name") == ""
         await form.press("escape", "n")
         assert (form.text("training.epochs"), form.text("name")) == ("10", "mine")
         assert "✗ a number > 0" in form.row("optimizer.lr")
+        assert "your draft" in form.said("head")
 
 
 async def test_cleared_draft_does_not_come_back(tmp_path: Path) -> None:

@@ -5,13 +5,18 @@ from pathlib import Path
 from textual.widgets import Input
 
 from open_new_run import opened
+from screen_text import text
 from tuitrain.cli.parser import parse
 from tuitrain.config import preferences
 from tuitrain.config.preferences import Preferences
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
-from tuitrain.hosts.launch import RunSpec
+from tuitrain.hosts.background import start_in_background
+from tuitrain.hosts.launch import RunSpec, create_run
+from tuitrain.runs.control import send
 from tuitrain.runs.folder import folders
+from tuitrain.runs.writer import RunWriter
+from tuitrain.screens.choose import ChooseScreen
 from tuitrain.screens.help import HelpScreen
 from tuitrain.screens.new_run import TICK, NewRunScreen
 from tuitrain.screens.results import ResultsScreen
@@ -36,7 +41,7 @@ async def test_a_busy_app_offers_a_background_process(tmp_path: Path) -> None:
         form.app.host.start(RunSpec(config=slow, runs_dir=tmp_path / "runs"))
         try:
             await form.press("ctrl+r")
-            assert "This window is already training a run" in form.said("message")
+            assert "This window is already preparing a run" in form.said("message")
             assert "Choose 'background process' here" in form.said("message")
             assert form.current.key == RUNS_IN
             await form.press("right")
@@ -179,3 +184,54 @@ async def test_start_pressed_twice_starts_once(tmp_path: Path) -> None:
         await form.press("enter", "enter")
         await form.until(lambda: isinstance(form.app.screen, (TrainingScreen, ResultsScreen)))
         assert len(list(folders(tmp_path / "runs"))) == 1
+
+
+async def test_a_second_run_is_queued_behind_the_one_that_trains(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        endless = override(Config(), ["training.epochs=1_000_000"])
+        form.app.host.start(RunSpec(config=endless, runs_dir=tmp_path / "runs", name="endless"))
+        await form.until(lambda: form.app.host.folder is not None)
+        await form.type("training.epochs", "1")
+        await form.type("name", "next")
+        await form.press("ctrl+r")
+        await form.until(lambda: isinstance(form.app.screen, ChooseScreen))
+        await form.press("enter")
+        await form.until(lambda: isinstance(form.app.screen, TrainingScreen))
+        assert isinstance(form.app.screen, TrainingScreen)
+        queued = form.app.screen.run.folder
+        try:
+            await form.until(lambda: queued.state().phase == "waiting for endless")
+            assert queued.state().status == "queued"
+        finally:
+            form.app.host.cancel()
+        await form.until(lambda: not queued.state().active)
+        assert queued.state().status == "finished"
+        first = form.app.host.folder
+        assert first is not None
+        assert first.state().ended is not None
+        assert queued.state().started > first.state().ended
+
+
+async def test_a_queued_run_can_be_stopped(tmp_path: Path) -> None:
+    endless = create_run(RunSpec(config=Config(), runs_dir=tmp_path / "runs", name="endless"))
+    writer = RunWriter(endless)
+    writer.update(status="running", now=True)
+    queued = start_in_background(RunSpec(config=Config(), runs_dir=tmp_path / "runs", name="next"), endless)
+    async with opened(tmp_path) as form:
+        await form.until(lambda: queued.state().phase == "waiting for endless")
+        send(queued, "stop")
+        await form.until(lambda: not queued.state().active)
+        assert queued.state().status == "stopped"
+    writer.close()
+
+
+async def test_the_number_of_runs_is_on_the_keys(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.type("optimizer.lr", "0.1,0.2")
+        await form.type("training.seed", "0,1,2")
+        assert "^r start 6 runs" in text(form.app)
+        assert form.form.form.start.label == "▸ Start 6 runs"
+        await form.press("ctrl+n")
+        assert "^r start " in text(form.app)
+        assert "6 runs" not in text(form.app)
+        assert form.form.form.changed == 0

@@ -165,6 +165,7 @@ def _build() -> argparse.ArgumentParser:
     work.add_argument("path", type=Path)
     work.add_argument("--epochs", type=int)
     work.add_argument("--since", type=int)
+    work.add_argument("--after", type=Path)
     work.set_defaults(run=_import_later("work"))
     worker = commands.add_parser("sweep-work", add_help=False)
     worker.add_argument("path", type=Path)

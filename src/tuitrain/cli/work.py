@@ -19,5 +19,6 @@ def run(options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    state = resume_run(folder, lambda what, fraction: None, inbox, options.epochs)  # noqa: ARG005
+    after = RunFolder(options.after) if options.after else None
+    state = resume_run(folder, lambda what, fraction: None, inbox, options.epochs, after)  # noqa: ARG005
     return 1 if state.status == "failed" else 0

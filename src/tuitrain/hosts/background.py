@@ -12,23 +12,28 @@ from tuitrain.runs.writer import RunWriter
 OWNERSHIP_TIMEOUT = 20.0
 
 
-def start_in_background(spec: RunSpec) -> RunFolder:
-    """Create a run and train it in a background process. Raise RunError if either fails."""
+def start_in_background(spec: RunSpec, after: RunFolder | None = None) -> RunFolder:
+    """Create a run and train it in a background process, if `after` is given when that run has ended. Raise RunError if
+    either fails."""
     folder = create_run(spec)
-    resume_in_background(folder)
+    resume_in_background(folder, after=after)
     return folder
 
 
-def resume_in_background(folder: RunFolder, epochs: int | None = None, since: int | None = None) -> None:
+def resume_in_background(
+    folder: RunFolder, epochs: int | None = None, since: int | None = None, after: RunFolder | None = None
+) -> None:
     """Train or resume a run in a background process; return when that process owns the run.
 
-    `since` is the offset in the control file from which the process reads commands; None: its end. Raise RunError if
-    the process cannot be started, or ends without training the run.
+    `since` is the offset in the control file from which the process reads commands; None: its end. With `after`, the
+    run waits until that one has ended. Raise RunError if the process cannot be started, or ends without training the
+    run.
     """
     folder.check_links()
     arguments = ["work", str(folder.path.absolute())]
     arguments += ["--epochs", str(epochs)] if epochs else []
     arguments += ["--since", str(since)] if since is not None else []
+    arguments += ["--after", str(after.path.absolute())] if after is not None else []
     try:
         child = start_detached(arguments, folder.log_file)
     except RunError as error:

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -12,10 +13,16 @@ from tuitrain.errors import RunError
 from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.hosts.notify import notify
 from tuitrain.runs.control import Inbox
-from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import RunInfo, State
 from tuitrain.runs.writer import RunWriter, create, default_name
 from tuitrain.text import plain
+
+if TYPE_CHECKING:
+    from tuitrain.training.setup import Setup
+
+# Seconds between two looks at the run that another one waits for.
+WAIT_INTERVAL = 0.5
 
 ProgressCallback = Callable[[str, float | None], None]
 
@@ -67,12 +74,18 @@ def train_new_run(spec: RunSpec, progress: ProgressCallback, on_created: Callabl
         return state
 
 
-def resume_run(folder: RunFolder, progress: ProgressCallback, inbox: Inbox, epochs: int | None = None) -> State:
+def resume_run(
+    folder: RunFolder,
+    progress: ProgressCallback,
+    inbox: Inbox,
+    epochs: int | None = None,
+    after: RunFolder | None = None,
+) -> State:
     """Train a run from its last checkpoint, or from the start if it has none, to the end.
 
-    `epochs` is the new total; None keeps the run's own. Raise RunError if nothing is left to train, or if another
-    process owns the run. Raise it also if a run that had already ended cannot be prepared, and keep that end. The
-    state of the run records all other failures.
+    `epochs` is the new total; None keeps the run's own. With `after`, wait until that run has ended. Raise RunError if
+    nothing is left to train, or if another process owns the run. Raise it also if a run that had already ended cannot
+    be prepared, and keep that end. The state of the run records all other failures.
     """
     folder.check_links()
     state, config = folder.state(), folder.config()
@@ -86,9 +99,26 @@ def resume_run(folder: RunFolder, progress: ProgressCallback, inbox: Inbox, epoc
         from tuitrain.training.setup import prepare
 
         progress = preparation_progress(writer, inbox, progress)
-        state = train_run(folder, lambda: prepare(config, progress), inbox, epochs, writer)
+
+        def wait_and_prepare() -> "Setup":
+            if after is not None:
+                _wait_for_end(after, writer, progress)
+            return prepare(config, progress)
+
+        state = train_run(folder, wait_and_prepare, inbox, epochs, writer)
         notify(folder, state, config.notify.command)
         return state
+
+
+def _wait_for_end(other: RunFolder, writer: RunWriter, progress: ProgressCallback) -> None:
+    """Wait until another run has ended or its folder is gone; `progress` obeys a stop meanwhile."""
+    writer.update(status="queued", now=True)
+    with suppress(RunError):
+        name = plain(other.info().name, 40)
+        while shown_status(other.state()) in ("queued", "running", "paused"):
+            progress(f"waiting for {name}", None)
+            time.sleep(WAIT_INTERVAL)
+    writer.update(status="running", phase="preparing", now=True)
 
 
 def _check_and_keep_paused(folder: RunFolder, state: State, inbox: Inbox, epochs: int | None) -> None:

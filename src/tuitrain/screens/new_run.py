@@ -12,35 +12,26 @@ from textual.widgets import Input, Static
 from tuitrain.config import preferences
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
-from tuitrain.config.sweeps import toml as sweep_toml
-from tuitrain.errors import ConfigError
-from tuitrain.hosts import background
-from tuitrain.hosts.launch import RunSpec
 from tuitrain.hosts.preview.preview import Preview
 from tuitrain.hosts.preview.process import PreviewProcess
-from tuitrain.hosts.sweeps.background import start_sweep_in_background
 from tuitrain.hosts.thread import ThreadHost
-from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import RunInfo
-from tuitrain.runs.sweeps.catalog import create_sweep
-from tuitrain.runs.sweeps.folder import SweepFolder
-from tuitrain.screens.new_run_files import NewRunFiles
+from tuitrain.screens.new_run_start import NewRunStart
 from tuitrain.text import plain
-from tuitrain.widgets.forms.draft import Draft, FormResult, brief, parse_form, saved_drafts
+from tuitrain.widgets.forms.draft import Draft, FormResult, parse_form, saved_drafts
 from tuitrain.widgets.forms.fields import Field
-from tuitrain.widgets.forms.form import NAME, RUNS_IN, Form
+from tuitrain.widgets.forms.form import RUNS_IN, Form
 from tuitrain.widgets.forms.labels import MAX_TEXT, label
 from tuitrain.widgets.forms.preview import PreviewPanel
 from tuitrain.widgets.forms.start_line import StartLine
-from tuitrain.widgets.messages import AskChoice, OpenRun, OpenSweep
+from tuitrain.widgets.messages import AskChoice
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.terminal.footer import FittingFooter
 
 TICK = 0.15
-BUSY = "This window is already training a run. Choose 'background process' here, or wait until it ends."
 
 
-class NewRunScreen(NewRunFiles):
+class NewRunScreen(NewRunStart):
     """The form, the preview next to it and the equivalent command line below."""
 
     CSS_PATH = "new_run.tcss"
@@ -56,6 +47,7 @@ class NewRunScreen(NewRunFiles):
         Binding("ctrl+o", "load", "load", tooltip="Fill the form from a TOML file", id="new.load"),
         Binding("ctrl+s", "save", "save", tooltip="Save the settings as a TOML file", id="new.save"),
         Binding("ctrl+y", "copy", "copy", tooltip="Copy the run as a command line", id="new.copy"),
+        Binding("ctrl+n", "afresh", "afresh", tooltip="Start afresh: reset every field", id="new.afresh"),
         Binding("ctrl+g", "default", tooltip="Reset this field to its default", show=False, id="new.default"),
         Binding("tab,down", "move(1)", tooltip="Next field", show=False),
         Binding("shift+tab,up", "move(-1)", tooltip="Previous field", show=False),
@@ -77,9 +69,14 @@ class NewRunScreen(NewRunFiles):
         self._preview_process = PreviewProcess()
         self.line = StartLine(host)
         self._validation_due = False
+        self._draft_kept = False
+        # The text of the start button, and whether a field is changed, when the footer was last updated.
+        self._labelled = ("▸ Start run", False)
 
     def compose(self) -> ComposeResult:
-        self._draft = self._initial or saved_drafts.get(self.app) or Draft.of(Config())
+        kept = None if self._initial else saved_drafts.get(self.app)
+        self._draft = self._initial or kept or Draft.of(Config())
+        self._draft_kept = kept is not None
         self._opened_with = self._draft.texts, self._draft.name
         self.form = Form(self._draft, in_background=preferences.load().own_process)
         yield FixedText(id="head")
@@ -100,7 +97,9 @@ class NewRunScreen(NewRunFiles):
     def on_unmount(self) -> None:
         self._preview_process.close()
         draft = self.current_draft()
-        if (draft.texts, draft.name) != self._opened_with:
+        if self.started:
+            saved_drafts.pop(self.app, None)
+        elif (draft.texts, draft.name) != self._opened_with:
             saved_drafts[self.app] = draft
 
     def current_draft(self) -> Draft:
@@ -143,15 +142,22 @@ class NewRunScreen(NewRunFiles):
             count = f"This makes {self.result.runs:,} runs. " if self.result.values else ""
             command.update(Content.assemble((count, "$accent"), f"$ {plain(self.command(), MAX_TEXT)}"), layout=False)
         self.query_one("#head", FixedText).show(self._head(draft))
+        start, runs = self.form.start, self.result.runs
+        text = f"▸ Start {runs:,} runs" if self.result.values else "▸ Start run"
+        state = (text, bool(self.form.changed))
+        if state != self._labelled:
+            self._labelled, start.label = state, text
+            start.refresh()
+            self.refresh_bindings()
 
     def _head(self, draft: Draft) -> Content:
-        source = f" · from {plain(draft.source)}" if draft.source else ""
+        source = f" · from {plain(draft.source)}" if draft.source else " · your draft" if self._draft_kept else ""
         changed, invalid = self.form.changed, len(self.result.errors)
         count = f"{changed} setting{'s' * (changed > 1)} changed" if changed else "all settings at their defaults"
         return Content.assemble(
             ("New run", "bold $accent"),
             (f"{source} · {count}", "$foreground-muted"),
-            (f" · ✗ {invalid} invalid" if invalid else "", "$text-error"),
+            (f" · ✗ {invalid} invalid, ^r goes there" if invalid else "", "$text-error"),
         )
 
     def _mark_fields(self) -> None:
@@ -187,47 +193,17 @@ class NewRunScreen(NewRunFiles):
         if field is not None:
             field.text = field.default
 
-    # Starting
+    def action_afresh(self) -> None:
+        self._draft_kept = False
+        self.fill(Draft.of(Config()))
+        self.show_message("All fields are at their defaults.", "$foreground-muted")
 
-    def on_press_field_pressed(self) -> None:
-        if not self.line.busy:
-            self.action_start()
-
-    def action_start(self) -> None:
-        self._validate()
-        if self.result.config is None:
-            self.refuse("Not started")
-            return
-        if self.result.values:
-            text = sweep_toml.dumps(self.result.sweep(self._draft.name))
-            self.line.start_in_background(lambda: _start_sweep(self._runs_dir, text))
-        else:
-            self._start(
-                RunSpec(
-                    config=self.result.config,
-                    runs_dir=self._runs_dir,
-                    name=self._draft.name,
-                    original=self._draft.original,
-                    command=self.command(),
-                )
-            )
-        self.make_room()
-        self._update_keys()
-
-    def _start(self, spec: RunSpec) -> None:
-        if self.form.in_background:
-            self.line.start_in_background(lambda: background.start_in_background(spec))
-        elif self._host.busy:
-            self.form.focus_key(RUNS_IN)
-            self.show_message(BUSY)
-        else:
-            self.line.start_here(spec)
-
-    def _update_keys(self) -> None:
-        self.form.set_locked(self.line.busy)
-        self.refresh_bindings()
+    def key_label(self, action: str, label: str) -> str:
+        return f"start {self.result.runs:,} runs" if action == "start" and self.result.values else label
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        if action == "afresh":
+            return self.is_mounted and not self.line.busy and bool(self.form.changed or self.form.name_text)
         if action in ("cancel", "back"):
             return self.line.preparing == (action == "cancel")
         return not self.line.busy or action in ("move", "section")
@@ -258,22 +234,6 @@ class NewRunScreen(NewRunFiles):
             self.preview = latest
             self._show_preview(latest)
 
-    def on_start_line_started(self, event: StartLine.Started) -> None:
-        self.form.fields[NAME].text = ""
-        if isinstance(event.folder, RunFolder):
-            self.post_message(OpenRun(event.folder, replace=True))
-        else:
-            self.app.post_message(OpenSweep(event.folder))
-            self.app.pop_screen()
-
-    def on_start_line_failed(self, event: StartLine.Failed) -> None:
-        self._update_keys()
-        error = event.error
-        if isinstance(error, ConfigError) and error.key in self.form.fields:
-            self._late_errors = {error.key: plain(brief(error))}
-            self._mark_fields()
-            self.form.focus_key(error.key)
-
     def _show_preview(self, preview: Preview) -> None:
         current = preview.config == self.result.config
         if current and preview.key in self.form.fields:
@@ -286,9 +246,3 @@ class NewRunScreen(NewRunFiles):
     def on_resize(self) -> None:
         if self.preview is not None:
             self.call_later(self._show_preview, self.preview)
-
-
-def _start_sweep(runs_dir: Path, text: str) -> SweepFolder:
-    folder = create_sweep(runs_dir, text)
-    start_sweep_in_background(folder)
-    return folder

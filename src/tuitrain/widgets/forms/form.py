@@ -35,6 +35,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
         super().__init__()
         self._initial, self._in_background = draft, in_background
         self.fields: dict[str, Field] = {}
+        self.start = PressField("start", "▸ Start run")
 
     def compose(self) -> ComposeResult:
         yield self._add(TextField(NAME, "run name", None, self._initial.name))
@@ -47,7 +48,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
             for key, setting in settings().items():
                 if setting.section == section:
                     yield self._add(make_field(setting, self._initial.texts[key]))
-        yield PressField("start", "▸ Start run")
+        yield self.start
 
     def _add(self, field: Field) -> Field:
         self.fields[field.key] = field

@@ -15,6 +15,14 @@ _DIM = Style(dim=True)
 GAP = "  "
 
 
+class KeyLabels:
+    """A screen whose footer labels depend on its state."""
+
+    def key_label(self, action: str, label: str) -> str:
+        """Return the label to show for an action in place of `label`."""
+        raise NotImplementedError
+
+
 class Key(NamedTuple):
     name: str
     description: str
@@ -55,7 +63,9 @@ class FittingFooter(Widget):
             if binding.show and binding.action not in keys:
                 name = self.app.get_key_display(binding)
                 chart_keys[binding.action] = (binding.id or "").startswith("chart.")
-                keys[binding.action] = Key(name, binding.description, binding.action, enabled)
+                label = binding.description
+                label = screen.key_label(binding.action, label) if isinstance(screen, KeyLabels) else label
+                keys[binding.action] = Key(name, label, binding.action, enabled)
         ranked = sorted(keys.values(), key=lambda key: 2 if key.action in ALWAYS_SHOWN else chart_keys[key.action])
         if ranked != self._keys:
             self._keys = ranked
