@@ -1,7 +1,5 @@
 """Write a comparison as Markdown, CSV or JSON."""
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -10,6 +8,7 @@ import msgspec
 from tuitrain.analysis.compare import MAX_COLUMNS, METRICS, Comparison, best_of
 from tuitrain.analysis.compare_table import compare_table
 from tuitrain.analysis.mcnemar import LEVEL, mcnemar, verdict
+from tuitrain.analysis.text_tables import csv_text, markdown
 from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import SEED
 from tuitrain.errors import RunError
@@ -96,40 +95,29 @@ def document(comparison: Comparison, keys: Sequence[str], tests: Tests) -> dict[
     }
 
 
-def csv_text(comparison: Comparison, keys: Sequence[str]) -> str:
+def runs_csv(comparison: Comparison, keys: Sequence[str]) -> str:
     """Write one line per run, with unrounded numbers."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "name", "status", *keys, *(metric.key for metric in METRICS)])
+    lines: list[list[str | float | None]] = [["id", "name", "status", *keys, *(metric.key for metric in METRICS)]]
     for run in comparison.runs:
         settings = ["" if key not in run.settings else format_value(run.settings[key]) for key in keys]
-        numbers = ["" if run.metrics[metric.key] is None else run.metrics[metric.key] for metric in METRICS]
-        texts = [_escape_formula(plain(text)) for text in (run.id, run.name, run.status, *settings)]
-        writer.writerow([*texts, *numbers])
-    return text.getvalue()
+        lines.append([run.id, run.name, run.status, *settings, *(run.metrics[metric.key] for metric in METRICS)])
+    return csv_text(lines)
 
 
-def groups_csv_text(comparison: Comparison, keys: Sequence[str]) -> str:
+def groups_csv(comparison: Comparison, keys: Sequence[str]) -> str:
     """Write one line per seed group, with unrounded means and standard deviations."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     keys = [key for key in keys if key != SEED]
-    writer.writerow(["group", "seeds", *keys, *(f"{metric.key}{end}" for metric in METRICS for end in ("", "_sd"))])
+    heads = [f"{metric.key}{end}" for metric in METRICS for end in ("", "_sd")]
+    lines: list[list[str | float | None]] = [["group", "seeds", *keys, *heads]]
     for group in comparison.groups:
         settings = comparison.run(group.ids[0]).settings
-        texts = [group.name, *(format_value(settings[key]) if key in settings else "" for key in keys)]
-        name, *values = (_escape_formula(plain(text)) for text in texts)
-        numbers: list[float | str] = []
+        line: list[str | float | None] = [group.name, len(group.ids)]
+        line += [format_value(settings[key]) if key in settings else "" for key in keys]
         for metric in METRICS:
             found = comparison.mean_sd(group.ids, metric.key)
-            numbers += ["", ""] if found is None else [found.mean, "" if found.sd is None else found.sd]
-        writer.writerow([name, len(group.ids), *values, *numbers])
-    return text.getvalue()
-
-
-def _escape_formula(text: str) -> str:
-    """Prefix text that a spreadsheet would read as a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "@") or (text[:1] == "-" and not text[1:2].isdigit()) else text
+            line += [None, None] if found is None else [found.mean, found.sd]
+        lines.append(line)
+    return csv_text(lines)
 
 
 def table(comparison: Comparison, tests: Tests, *, show_all: bool = False, grouped: bool = False) -> list[list[str]]:
@@ -142,22 +130,12 @@ def table(comparison: Comparison, tests: Tests, *, show_all: bool = False, group
     return lines if len(columns) <= MAX_COLUMNS else [list(line) for line in zip(*lines, strict=True)]
 
 
-def markdown(lines: Sequence[Sequence[str]]) -> str:
-    """Write the titles and cells of a table."""
-    head, *rows = ("| " + " | ".join(map(_escape_markdown, line)) + " |\n" for line in lines)
-    return "".join([head, "| " + " | ".join(["---"] * len(lines[0])) + " |\n", *rows])
-
-
-def _escape_markdown(text: str) -> str:
-    return "".join(f"\\{c}" if c in "\\|`*_[]<>!#" else c for c in text)
-
-
 def format_comparison(
     comparison: Comparison, tests: Tests, format: Format, *, show_all: bool = False, grouped: bool = False
 ) -> str:
     """Return the runs, or the groups of runs that differ only in their seed; JSON contains both."""
     keys = setting_keys(comparison, everything=show_all)
-    csv_of = groups_csv_text if grouped else csv_text
+    csv_of = groups_csv if grouped else runs_csv
     writers: dict[Format, Callable[[], str]] = {
         "markdown": lambda: markdown(table(comparison, tests, show_all=show_all, grouped=grouped)),
         "csv": lambda: csv_of(comparison, keys),

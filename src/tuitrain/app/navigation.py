@@ -57,7 +57,14 @@ class Navigation(Notices):
     def on_ask_value(self, message: AskValue) -> None:
         from tuitrain.screens.prompt import PromptScreen
 
-        prompt = PromptScreen(message.text, message.value, message.check, live=message.live, kept=message.kept)
+        prompt = PromptScreen(
+            message.text,
+            message.value,
+            message.check,
+            live=message.live,
+            kept=message.kept,
+            is_path=message.is_path,
+        )
         self.push_screen(prompt, message.answer)
 
     def on_ask_choice(self, message: AskChoice) -> None:

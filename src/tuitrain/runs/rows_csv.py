@@ -1,6 +1,7 @@
 """Write the rows of a run as one CSV table in long format, as pandas, R and spreadsheets read it."""
 
 import csv
+import io
 from array import array
 from collections.abc import Iterator
 from math import isfinite
@@ -13,7 +14,12 @@ COLUMNS = ("epoch", "seconds", "time", "loss", "accuracy", "best", "lr", "grad_n
 
 
 def write(path: Path, run: Follower) -> None:
-    """Write the rows by step, training before evaluation; unknown and non-finite numbers are empty. Raises OSError."""
+    """Write `text` to a file. Raises OSError."""
+    path.write_text(text(run), encoding="utf-8", newline="")
+
+
+def text(run: Follower) -> str:
+    """Return the rows by step, training before evaluation; unknown and non-finite numbers are empty."""
     layers = [
         f"grad_norm.{plain(run.info.layers[layer]) if layer < len(run.info.layers) else layer}"
         for layer in range(len(run.layers))
@@ -21,12 +27,13 @@ def write(path: Path, run: Follower) -> None:
     lines = [*_lines("train", run.train, run.layers)]
     for split, curve in run.evaluations.items():
         lines += _lines(split, curve, [])
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["split", "step", *COLUMNS, *layers])
-        # Sorting is stable: training rows stay before evaluations of the same step.
-        for _, line in sorted(lines, key=lambda pair: pair[0]):
-            table.writerow(line + [""] * (len(layers) - len(line) + len(COLUMNS) + 2))
+    file = io.StringIO()
+    table = csv.writer(file, lineterminator="\n")
+    table.writerow(["split", "step", *COLUMNS, *layers])
+    # Sorting is stable: training rows stay before evaluations of the same step.
+    for _, line in sorted(lines, key=lambda pair: pair[0]):
+        table.writerow(line + [""] * (len(layers) - len(line) + len(COLUMNS) + 2))
+    return file.getvalue()
 
 
 def _lines(split: str, curve: Curve, layers: "list[array[float]]") -> Iterator[tuple[int, list[object]]]:

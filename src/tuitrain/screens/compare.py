@@ -18,10 +18,10 @@ from tuitrain.errors import ConfigError
 from tuitrain.runs.folder import RunFolder
 from tuitrain.screens.compare_overview import CompareOverview
 from tuitrain.screens.compared_runs import ComparedRuns
+from tuitrain.screens.export import EXPORT, Export, ExportScreen
 from tuitrain.text import plain
 from tuitrain.widgets.charts.comparison import ComparisonCharts
 from tuitrain.widgets.confusion.pair import ConfusionPair
-from tuitrain.widgets.forms.export_comparison import ask_export
 from tuitrain.widgets.messages import AskValue, OpenRun
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.tables.compare_rows import Styles, styled_rows
@@ -33,7 +33,7 @@ from tuitrain.widgets.terminal.footer import FittingFooter
 CURVES_ONLY = ("all", "group", "threshold", "scroll_table")
 
 
-class CompareScreen(ComparedRuns):
+class CompareScreen(ComparedRuns, ExportScreen):
     """Curves, settings and results of several runs, and their confusion matrices."""
 
     CSS_PATH = "compare.tcss"
@@ -48,7 +48,7 @@ class CompareScreen(ComparedRuns):
         Binding("b", "baseline", "baseline", tooltip="Make the selected run the baseline", id="compare.baseline"),
         Binding("G", "group", "seeds", tooltip="Group runs that differ only in their seed", id="compare.group"),
         Binding("a", "all", "all", tooltip="Show all settings, or only those that differ", id="compare.all"),
-        Binding("E", "export", "export", tooltip="Export the comparison to a file", id="compare.export"),
+        EXPORT,
         Binding("t", "threshold", tooltip="Set the accuracy to reach", show=False, id="compare.threshold"),
         Binding("enter", "open", tooltip="Open the selected run", show=False, id="compare.open"),
         Binding("pagedown", "scroll_table(10)", tooltip="Scroll the table down", show=False, id="compare.page_down"),
@@ -190,7 +190,7 @@ class CompareScreen(ComparedRuns):
         title = "Validation accuracy to reach, in percent; empty for what all runs reached"
         self.post_message(AskValue(title, value, _accuracy, answer))
 
-    def action_export(self) -> None:
+    def exports(self) -> list[Export]:
         def text(format: compare_export.Format) -> str:
             assert self.comparison is not None
             tests = compare_export.mcnemar_tests(self.comparison, {id: run.folder for id, run in self.runs.items()})
@@ -198,10 +198,12 @@ class CompareScreen(ComparedRuns):
                 self.comparison, tests, format, show_all=self.show_all, grouped=self.grouped
             )
 
-        def notify(message: str) -> None:
-            self.notify(message, timeout=3, markup=False)
-
-        self.post_message(ask_export(text, self.post_message, notify))
+        return [
+            Export("markdown", "the table, for a report", "comparison.md", lambda: text("markdown")),
+            Export("csv", "one line per run or group, for pandas", "comparison.csv", lambda: text("csv")),
+            Export("json", "everything, including tests and groups", "comparison.json", lambda: text("json")),
+            self.picture_export("comparison"),
+        ]
 
     def action_page(self, page: str) -> None:
         self.query_one(ContentSwitcher).current = page

@@ -19,6 +19,7 @@ from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.sweeps.catalog import sweep_of
 from tuitrain.runs.sweeps.folder import SweepFolder
+from tuitrain.screens.export import Export, table_exports
 from tuitrain.screens.home_empty import HomeEmpty
 from tuitrain.screens.home_head import HomeHead, abbreviate
 from tuitrain.screens.home_view import GROUP, VIEW_BINDINGS, HomeView
@@ -241,6 +242,11 @@ class HomeScreen(HomeView):
         if available != self._available_actions:
             self._available_actions = available
             self.refresh_bindings()
+
+    def exports(self) -> list[Export]:
+        table = self.query_one(RunTable)
+        exports = table_exports("the table as shown", "runs", lambda: table.lines)
+        return [export._replace(name=f"table as {export.name}") for export in exports] + [self.picture_export("runs")]
 
     def action_new(self) -> None:
         self.post_message(OpenNewRun())

@@ -10,28 +10,41 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from tuitrain.errors import TuitrainError
+from tuitrain.widgets.forms.path_input import PathInput
 from tuitrain.widgets.terminal.refresh import OverlayScreen
 
 
 class PromptScreen(OverlayScreen[str | None]):
     """Dismiss with the text if `check` accepts it, that is, raises no TuitrainError; with None on escape. If `live`,
-    `check` runs on each change, otherwise only on enter. Typing replaces `value` unless it is `kept`."""
+    `check` runs on each change, otherwise only on enter. Typing replaces `value` unless it is `kept`. If `is_path`, tab
+    completes the text."""
 
     CSS_PATH = "question.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "cancel", id="prompt.cancel")]
 
     def __init__(
-        self, text: str, value: str, check: Callable[[str], object], *, live: bool = True, kept: bool = False
+        self,
+        text: str,
+        value: str,
+        check: Callable[[str], object],
+        *,
+        live: bool = True,
+        kept: bool = False,
+        is_path: bool = False,
     ) -> None:
         super().__init__()
-        self._live, self._kept = live, kept
+        self._live, self._kept, self._is_path = live, kept, is_path
         self._text, self._value, self._check = text, value, check
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_subtitle = Content("enter save · esc cancel")
             yield Static(Content(self._text), id="text")
-            yield Input(self._value, compact=True, select_on_focus=not self._kept)
+            yield (
+                PathInput(self._value, select_on_focus=not self._kept)
+                if self._is_path
+                else Input(self._value, compact=True, select_on_focus=not self._kept)
+            )
             yield Static(id="error")
 
     def on_input_changed(self, event: Input.Changed) -> None:

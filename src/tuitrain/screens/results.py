@@ -1,6 +1,5 @@
 """The results screen: what did the network learn, and where does it fail?"""
 
-from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
@@ -10,12 +9,14 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import ContentSwitcher, DataTable, Digits, Log, Static
 
-from tuitrain.analysis import confusion, units
+from tuitrain.analysis import confusion, evaluation_tables, units
 from tuitrain.errors import RunError
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Evaluation
 from tuitrain.screens.confusion_page import ConfusionPage
+from tuitrain.screens.export import EXPORT
+from tuitrain.screens.results_export import ResultsExport
 from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.charts.run_charts import GradientCharts, LossAccuracyCharts
 from tuitrain.widgets.confusion.matrix import ConfusionMatrix
@@ -33,7 +34,7 @@ PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log"
 EVALUATIONS = (("test", "last"), ("test", "best"), ("validation", "last"))
 
 
-class ResultsScreen(PollingScreen):
+class ResultsScreen(PollingScreen, ResultsExport):
     """The results of a run on several pages, updated while the run is active."""
 
     CSS_PATH = "results.tcss"
@@ -56,6 +57,7 @@ class ResultsScreen(PollingScreen):
             id="run.evaluation",
         ),
         Binding("r", "resume", "resume", tooltip="Resume the run, or extend it by more epochs", id="run.resume"),
+        EXPORT,
         Binding("y", "clone", "clone", tooltip="Set up a new run from these settings", id="run.clone"),
         Binding("escape", "matrix", "matrix", tooltip="Back to the matrix", id="run.matrix"),
         Binding("escape", "app.pop_screen", "runs", tooltip="Back", id="run.back"),
@@ -96,7 +98,7 @@ class ResultsScreen(PollingScreen):
 
     def on_mount(self) -> None:
         table = self.query_one("#classes", DataTable)
-        for column in ("class", "images", "precision", "recall", "F1", "most predicted as"):
+        for column in evaluation_tables.CLASS_TITLES:
             table.add_column(Text(column, justify="left" if column in ("class", "most predicted as") else "right"))
         self.query_one("#summary").focus()
 
@@ -126,6 +128,10 @@ class ResultsScreen(PollingScreen):
                 self.evaluations.append(evaluation)
         self._evaluation_index = min(self._evaluation_index, max(0, len(self.evaluations) - 1))
         self._show_evaluation()
+
+    @property
+    def page(self) -> str:
+        return self.query_one(ContentSwitcher).current or PAGES[0]
 
     @property
     def evaluation(self) -> Evaluation | None:
@@ -168,8 +174,9 @@ class ResultsScreen(PollingScreen):
         self._show_samples()
         table: DataTable[Text] = self.query_one("#classes", DataTable)
         table.clear()
-        for row in run_report.class_rows(evaluation):
-            table.add_row(*(Text(cell, justify="left" if i in (0, 5) else "right") for i, cell in enumerate(row)))
+        for row in evaluation_tables.classes(evaluation)[1:]:
+            cells = (plain(cell, 32) for cell in row)
+            table.add_row(*(Text(cell, justify="left" if i in (0, 5) else "right") for i, cell in enumerate(cells)))
 
     def _show_samples(self) -> None:
         if (evaluation := self.evaluation) is None:
@@ -238,7 +245,7 @@ class ResultsScreen(PollingScreen):
         if action == "evaluation":
             return len(self.evaluations) > 1
         if action == "copy_path":
-            return self._file is not None
+            return self.image_file is not None
         if action == "images":
             return self.evaluation is not None and self.query_one(ContentSwitcher).current == "confusion"
         if action in ("all", "matrix"):
@@ -275,19 +282,6 @@ class ResultsScreen(PollingScreen):
         self._evaluation_index = (self._evaluation_index + 1) % len(self.evaluations)
         self._show_evaluation()
         self._show()
-
-    @property
-    def _file(self) -> Path | None:
-        """The file of the image under the cursor."""
-        if self.query_one(ContentSwitcher).current != "worst":
-            return None
-        sample = self.query_one("#worst", Samples).selected
-        return Path(self.run.config.data.dir or "").expanduser() / sample.file if sample and sample.file else None
-
-    def action_copy_path(self) -> None:
-        if self._file is not None:
-            self.app.copy_to_clipboard(str(self._file))
-            self.notify(f"Copied {plain(self._file, 200)}", timeout=3, markup=False)
 
     def action_resume(self) -> None:
         self.post_message(ResumeRun(self.run.folder, watch=True))

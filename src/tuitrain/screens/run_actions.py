@@ -17,6 +17,7 @@ from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.files import read
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.writer import is_default_name
+from tuitrain.screens.export import COPY, ExportScreen
 from tuitrain.text import plain
 from tuitrain.widgets.messages import AskChoice, AskValue, OpenNewRun, ResumeRun
 from tuitrain.widgets.terminal.refresh import PollingScreen
@@ -35,7 +36,7 @@ EXPORTS: dict["Format", str] = {
 # Actions that another tool's run does not support.
 OWN_RUNS_ONLY = ("resume", "clone", "rerun", "rename", "tags", "notes", "delete")
 # Actions that apply to one run at a time.
-SINGLE_RUN_ONLY = ("rename", "notes", "rerun", "resume", "export")
+SINGLE_RUN_ONLY = ("rename", "notes", "rerun", "resume")
 RUN_BINDINGS: list[BindingType] = [
     Binding("r", "resume", "resume", tooltip="Resume the interrupted or stopped run", id="runs.resume"),
     Binding("y", "clone", "clone", tooltip="Set up a new run from these settings", id="runs.clone"),
@@ -43,7 +44,7 @@ RUN_BINDINGS: list[BindingType] = [
     Binding("R", "rename", tooltip="Rename the run", show=False, id="runs.rename"),
     Binding("t", "tags", tooltip="Edit the tags of the run, or of all marked runs", show=False, id="runs.tags"),
     Binding("N", "notes", tooltip="Edit the run's note", show=False, id="runs.notes"),
-    Binding("E", "export", tooltip="Export metrics or weights", show=False, id="runs.export"),
+    Binding("E", "export", tooltip="Export the table, or metrics or weights of the run", show=False, id="runs.export"),
     Binding("x", "delete", "delete", tooltip="Delete the run, or all marked runs", id="runs.delete"),
     Binding("u", "undo", "undo", tooltip="Undo the last deletion", id="runs.undo"),
 ]
@@ -56,7 +57,7 @@ class Deletion(NamedTuple):
     runs: list[tuple[RunFolder, RunFolder]]
 
 
-class RunActions(PollingScreen):
+class RunActions(PollingScreen, ExportScreen):
     """`selected` is the run under the cursor, `targets` the runs that an action applies to; `reload` reads all runs
     again."""
 
@@ -89,7 +90,9 @@ class RunActions(PollingScreen):
             return False
         if action in OWN_RUNS_ONLY and run is not None and run.folder.read_only:
             return action in ("tags", "delete") and not all(target.folder.read_only for target in self.targets)
-        if action in ("clone", "rerun", "rename", "tags", "notes", "export"):
+        if action == "export":
+            return run is not None
+        if action in ("clone", "rerun", "rename", "tags", "notes"):
             return run is not None and run.status != "damaged"
         if action == "resume":
             return run is not None and run.status in RESUMABLE
@@ -177,16 +180,20 @@ class RunActions(PollingScreen):
             self._ask(text, "", partial(edit.retag, []), apply)
 
     def action_export(self) -> None:
-        if (run := self.selected) is not None:
-            options = [(format, format, help) for format, help in EXPORTS.items()]
-            text = f"Export {plain(run.info.name, 60)} as"
-            self.post_message(AskChoice(text, options, partial(self._export_to, run.folder)))
+        run = self.selected
+        options = [(export.name, export.name, export.help) for export in self.exports()]
+        options.insert(1, (COPY, COPY, "the table to the clipboard, if your terminal allows it"))
+        if run is not None and run.status != "damaged" and not isinstance(run, GroupRow):
+            name = plain(run.info.name, 40)
+            options += [(format, f"run as {format}", f"{name}: {help}") for format, help in EXPORTS.items()]
+        self.post_message(AskChoice("Export", options, partial(self._export_to, run.folder if run else None)))
 
-    def _export_to(self, folder: RunFolder, chosen: tuple[str, ...] | None) -> None:
+    def _export_to(self, folder: RunFolder | None, chosen: tuple[str, ...] | None) -> None:
         from tuitrain.hosts.export import check_destination, default_path
 
         format = next((format for format in EXPORTS if chosen == (format,)), None)
-        if format is None:
+        if format is None or folder is None:
+            self.export_as(chosen)
             return
 
         def answer(text: str | None) -> None:

@@ -19,6 +19,7 @@ from tuitrain.errors import RunError
 from tuitrain.hosts.sweeps.background import last_error
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import Outcome, SweepIndex
+from tuitrain.screens.export import EXPORT, Export, ExportScreen, table_exports
 from tuitrain.screens.sweep_actions import SWEEP_ACTIONS, SweepActions
 from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.messages import OpenRun
@@ -33,7 +34,7 @@ from tuitrain.widgets.terminal.footer import FittingFooter
 PAGES = ("runs", "map", "effects")
 
 
-class SweepScreen(SweepActions):
+class SweepScreen(SweepActions, ExportScreen):
     """Follow a sweep by reading its folder. Closing this screen does not affect the sweep."""
 
     CSS_PATH = "sweep.tcss"
@@ -53,6 +54,7 @@ class SweepScreen(SweepActions):
             tooltip="Show the metric or the test score in map and effects",
             id="sweep.value",
         ),
+        EXPORT,
         Binding("escape", "app.pop_screen", "back", tooltip="Back (the sweep keeps running)", id="sweep.back"),
     ]
 
@@ -220,6 +222,15 @@ class SweepScreen(SweepActions):
         self.query_one("#heat", Static).update(heat)
         effects = effects_text(results, keys, metric, sweep.higher_is_better, blocks=self._blocks)
         self.query_one("#values", Static).update(effects)
+
+    def exports(self) -> list[Export]:
+        table = self.query_one(SweepTable)
+        map_export = Export("map", "map and effects as text", "sweep.txt", self._tables_text)
+        return [*table_exports("the runs", "sweep", lambda: table.lines), map_export, self.picture_export("sweep")]
+
+    def _tables_text(self) -> str:
+        heat, effects = (str(self.query_one(id, Static).content) for id in ("#heat", "#values"))
+        return f"{heat}\n\n{effects}\n"
 
     def on_data_table_row_selected(self) -> None:
         outcome = self.selected

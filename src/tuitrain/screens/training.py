@@ -11,10 +11,12 @@ from textual.widgets import ContentSwitcher, Log
 from tuitrain.config.formatting import format_value
 from tuitrain.config.values import parse_value
 from tuitrain.errors import RunError
+from tuitrain.runs import rows_csv
 from tuitrain.runs.control import ANSWER_SECONDS, KEYS, CommandName, accepted, send
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.process import this_process
+from tuitrain.screens.export import EXPORT, Export, ExportScreen
 from tuitrain.text import plain
 from tuitrain.widgets.charts.run_charts import GradientCharts, LossAccuracyCharts
 from tuitrain.widgets.messages import AskValue, MoveToBackground, OpenRun, ResumeRun, RunEnded
@@ -37,7 +39,7 @@ REQUESTS: dict[CommandName, tuple[str, str]] = {
 }
 
 
-class TrainingScreen(PollingScreen):
+class TrainingScreen(PollingScreen, ExportScreen):
     """Follow and control a run through its folder. Closing this screen does not affect the run."""
 
     CSS_PATH = "training.tcss"
@@ -58,6 +60,7 @@ class TrainingScreen(PollingScreen):
             "2", "page('gradients')", "gradients", tooltip="Gradient norms and learning rate", id="training.gradients"
         ),
         Binding("3", "page('log')", "log", tooltip="Log", id="training.log"),
+        EXPORT,
         Binding("k", "checkpoint", "checkpoint", tooltip="Save a checkpoint now", id="training.checkpoint"),
         Binding("escape", "app.pop_screen", "runs", tooltip="Back (the run keeps running)", id="training.back"),
         Binding("q", "app.quit", tooltip="Quit", show=False),
@@ -216,6 +219,10 @@ class TrainingScreen(PollingScreen):
             self.post_message(ResumeRun(self.run.folder, ask=True, watch=True))
             return
         self._ask("epochs", str(self.run.state.epochs), "Total number of epochs")
+
+    def exports(self) -> list[Export]:
+        rows = Export("csv", "all metrics, for pandas", "metrics.csv", lambda: rows_csv.text(self.run))
+        return [rows, self.picture_export("training")]
 
     def action_detach(self) -> None:
         self.post_message(MoveToBackground())

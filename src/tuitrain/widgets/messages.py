@@ -24,7 +24,7 @@ class AskValue(Message):
     """Ask for one value; call `answer` with a text that `check` accepts, or with None if the user cancels.
 
     `check` raises TuitrainError to refuse a text. If `live`, it runs on each change, otherwise only on enter, when it
-    may also act on the text. Typing replaces `value` unless it is `kept`.
+    may also act on the text. Typing replaces `value` unless it is `kept`. If `is_path`, tab completes the text.
     """
 
     def __init__(
@@ -36,10 +36,11 @@ class AskValue(Message):
         *,
         live: bool = True,
         kept: bool = False,
+        is_path: bool = False,
     ) -> None:
         super().__init__()
         self.text, self.value, self.check, self.answer = text, value, check, answer
-        self.live, self.kept = live, kept
+        self.live, self.kept, self.is_path = live, kept, is_path
 
 
 class AskChoice(Message):

@@ -17,10 +17,13 @@ from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError
 from tuitrain.text import plain
 from tuitrain.widgets.forms.labels import MAX_TEXT, field_text, label
+from tuitrain.widgets.forms.path_input import PathInput
 from tuitrain.widgets.forms.pick_list import PickList
 
 # Widths: focus bar and change dot, label, minimum of a value with a note after it.
 MARKS, LABEL, VALUE = 3, 17, 18
+# The settings that are paths.
+PATHS = ("data.dir", "data.transform")
 
 
 class Field(Widget):
@@ -134,7 +137,11 @@ class TextField(Field):
 
     def compose(self) -> ComposeResult:
         placeholder = "none" if self.setting and self.setting.is_list else ""
-        self._input = Input(self._text, compact=True, placeholder=placeholder)
+        self._input = (
+            PathInput(self._text, folders_only=self.key == "data.dir")
+            if self.key in PATHS
+            else Input(self._text, compact=True, placeholder=placeholder)
+        )
         self._input.cursor_blink = False
         yield self._input
 

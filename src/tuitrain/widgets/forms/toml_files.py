@@ -21,7 +21,7 @@ def ask_load(draft: Draft, fill: Callable[[Draft], None]) -> AskValue:
         loaded.original, loaded.path = original, text.strip()
         fill(loaded)
 
-    return AskValue("Load settings from a TOML file", draft.path, load, live=False)
+    return AskValue("Load settings from a TOML file", draft.path, load, live=False, is_path=True)
 
 
 def ask_path(title: str, value: str, write: Callable[[Path], None]) -> AskValue:
@@ -39,7 +39,7 @@ def ask_path(title: str, value: str, write: Callable[[Path], None]) -> AskValue:
             reason = plain(getattr(error, "strerror", None) or error)
             raise TuitrainError(f"{plain(path)} cannot be written: {reason}.") from None
 
-    return AskValue(title, value, save, live=False)
+    return AskValue(title, value, save, live=False, is_path=True)
 
 
 def ask_save(result: FormResult, draft: Draft, saved: Callable[[Path], None]) -> AskValue:

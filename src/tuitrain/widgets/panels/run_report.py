@@ -184,22 +184,6 @@ def no_images(evaluation: Evaluation, pair: tuple[int, int] | None) -> str:
     return "None of these images is stored: only the worst overall and of the most confused pairs are"
 
 
-def class_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
-    """Return a row per class: name, images, precision, recall, F1, most frequent wrong prediction."""
-    rows = []
-    for index, score in enumerate(confusion.class_scores(evaluation.confusion)):
-        row = evaluation.confusion[index]
-        other = max((n for n in range(len(row)) if n != index), key=lambda n: row[n], default=index)
-        confused_with = (
-            f"{plain(evaluation.classes[other], 24)} ({row[other]:,})"
-            if other != index and row[other]
-            else units.UNKNOWN
-        )
-        numbers = (units.percent(value) for value in (score.precision, score.recall, score.f1))
-        rows.append((plain(evaluation.classes[index], 24), units.count(score.support), *numbers, confused_with))
-    return rows
-
-
 def settings_text(run: Follower) -> Content:
     """List all settings, marking those that differ from their defaults; of another tool's run, the known ones."""
     if run.folder.read_only:

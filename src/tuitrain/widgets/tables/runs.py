@@ -91,6 +91,12 @@ class RunTable(ScrollView, can_focus=True):
     def selected(self) -> Entry | None:
         return self.entries[self.cursor] if self.cursor < len(self.entries) else None
 
+    @property
+    def lines(self) -> list[list[str]]:
+        """The titles and the cells of all runs, with the visible columns."""
+        rows = ([column.text(entry) for column in self.columns] for entry in self.entries)
+        return [[column.title for column in self.columns], *rows]
+
     def show(
         self,
         entries: Sequence[Entry],

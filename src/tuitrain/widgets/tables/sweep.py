@@ -54,6 +54,11 @@ class SweepTable(DataTable[Text]):
     def selected(self) -> Outcome | None:
         return self._outcomes[self.cursor_row] if 0 <= self.cursor_row < len(self._outcomes) else None
 
+    @property
+    def lines(self) -> list[list[str]]:
+        """The titles and the cells as shown."""
+        return [self._heads, *self._rows.values()]
+
     def show(
         self,
         sweep: Sweep,

@@ -1,0 +1,44 @@
+"""Tables of an evaluation, as texts with titles first."""
+
+from tuitrain.analysis import confusion, units
+from tuitrain.analysis.text_tables import Lines
+from tuitrain.runs.records import Evaluation
+
+CLASS_TITLES = ("class", "images", "precision", "recall", "F1", "most predicted as")
+
+
+def confusion_matrix(evaluation: Evaluation) -> Lines:
+    """Return the counts: one line per true class, one column per predicted class."""
+    rows = zip(evaluation.classes, evaluation.confusion, strict=True)
+    return [["true / predicted", *evaluation.classes], *([name, *map(str, counts)] for name, counts in rows)]
+
+
+def classes(evaluation: Evaluation) -> Lines:
+    """Return precision, recall and F1 of each class, and as which other class it is most often predicted."""
+    lines = [list(CLASS_TITLES)]
+    for index, score in enumerate(confusion.class_scores(evaluation.confusion)):
+        row = evaluation.confusion[index]
+        other = max((n for n in range(len(row)) if n != index), key=lambda n: row[n], default=index)
+        confused = f"{evaluation.classes[other]} ({row[other]:,})" if other != index and row[other] else units.UNKNOWN
+        numbers = (units.percent(value) for value in (score.precision, score.recall, score.f1))
+        lines.append([evaluation.classes[index], units.count(score.support), *numbers, confused])
+    return lines
+
+
+def wrong_predictions(evaluation: Evaluation) -> Lines:
+    """Return the wrong predictions that are kept, the highest loss first."""
+    names = dict(enumerate(evaluation.classes))
+    return [
+        ["index", "file", "true", "predicted", "probability", "loss"],
+        *(
+            [
+                str(sample.index),
+                sample.file,
+                names.get(sample.true, str(sample.true)),
+                names.get(sample.predicted, str(sample.predicted)),
+                f"{sample.probability:.4f}",
+                units.loss(sample.loss),
+            ]
+            for sample in evaluation.worst
+        ),
+    ]

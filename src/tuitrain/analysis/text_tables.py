@@ -1,0 +1,33 @@
+"""Write tables as Markdown and CSV, safe to paste into a report or a spreadsheet."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+from tuitrain.text import plain
+
+Lines = Sequence[Sequence[str]]
+
+
+def markdown(lines: Lines) -> str:
+    """Return the lines, titles first, as a Markdown table."""
+    head, *rows = ("| " + " | ".join(map(_escape, line)) + " |\n" for line in lines)
+    return "".join([head, "| " + " | ".join(["---"] * len(lines[0])) + " |\n", *rows])
+
+
+def csv_text(lines: Iterable[Sequence[str | float | None]]) -> str:
+    """Return the lines, titles first, as CSV; None is an empty cell."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for line in lines:
+        writer.writerow([_without_formula(plain(cell)) if isinstance(cell, str) else cell for cell in line])
+    return text.getvalue()
+
+
+def _escape(text: str) -> str:
+    return "".join(f"\\{character}" if character in "\\|`*_[]<>!#" else character for character in plain(text))
+
+
+def _without_formula(text: str) -> str:
+    """Prefix text that a spreadsheet would read as a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "@") or (text[:1] == "-" and not text[1:2].isdigit()) else text

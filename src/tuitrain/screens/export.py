@@ -1,0 +1,71 @@
+"""Export what a screen shows: to a file, or to the clipboard."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from textual.binding import Binding
+from textual.screen import Screen
+
+from tuitrain.analysis.text_tables import Lines, csv_text, markdown
+from tuitrain.errors import TuitrainError
+from tuitrain.text import plain
+from tuitrain.widgets.forms.toml_files import ask_path
+from tuitrain.widgets.messages import AskChoice
+
+EXPORT = Binding("E", "export", "export", tooltip="Export what is shown, to a file or the clipboard", id="export")
+COPY = "copy"
+
+
+class Export(NamedTuple):
+    """One way to export: `text` returns the content of `file`, the suggested name."""
+
+    name: str
+    help: str
+    file: str
+    text: Callable[[], str]
+
+
+def table_exports(what: str, stem: str, lines: Callable[[], Lines]) -> list[Export]:
+    """Return the exports of a table of texts, titles first."""
+    return [
+        Export("markdown", f"{what}, for a report", f"{stem}.md", lambda: markdown(lines())),
+        Export("csv", f"{what}, for pandas and spreadsheets", f"{stem}.csv", lambda: csv_text(lines())),
+    ]
+
+
+class ExportScreen(Screen[None]):
+    """`exports` are the ways to export what is shown; the first one can be copied to the clipboard."""
+
+    def exports(self) -> Sequence[Export]:
+        raise NotImplementedError
+
+    def picture_export(self, stem: str) -> Export:
+        """Return the export of the whole screen as a picture."""
+        return Export("svg", "the screen as a picture", f"{stem}.svg", self.app.export_screenshot)
+
+    def action_export(self) -> None:
+        exports = self.exports()
+        if not exports:
+            return
+        options = [(export.name, export.name, export.help) for export in exports]
+        options.insert(1, (COPY, COPY, f"{exports[0].name} to the clipboard, if your terminal allows it"))
+        self.post_message(AskChoice("Export as", options, self.export_as))
+
+    def export_as(self, chosen: tuple[str, ...] | None) -> None:
+        exports = {export.name: export for export in self.exports()}
+        if chosen == (COPY,):
+            first = next(iter(exports.values()))
+            self.app.copy_to_clipboard(first.text())
+            self.notify(f"Copied the {first.name}", timeout=3, markup=False)
+        elif chosen and (export := exports.get(chosen[0])):
+            title = f"Save as, relative to {plain(Path.cwd())}"
+            self.post_message(ask_path(title, export.file, lambda path: self._save(export, path)))
+
+    def _save(self, export: Export, path: Path) -> None:
+        try:
+            text = export.text()
+        except TuitrainError as error:
+            raise ValueError(str(error)) from None
+        path.write_text(text, encoding="utf-8")
+        self.notify(f"Saved {plain(path)}", timeout=3, markup=False)

@@ -1,0 +1,77 @@
+"""An input for a path, completed with tab as in a shell."""
+
+import os
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.suggester import Suggester
+from textual.widgets import Input
+
+# More entries of a folder are not looked at.
+MAX_ENTRIES = 10_000
+
+
+class PathInput(Input):
+    """Tab completes the path as far as it is unambiguous; if there is nothing to complete, it moves on."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "complete", tooltip="Complete the path", show=False)]
+
+    def __init__(self, value: str, *, folders_only: bool = False, select_on_focus: bool = True) -> None:
+        self._folders_only = folders_only
+        suggester = _FirstMatch(folders_only=folders_only)
+        super().__init__(value, compact=True, suggester=suggester, select_on_focus=select_on_focus)
+
+    def action_complete(self) -> None:
+        completed = complete_path(self.value, folders_only=self._folders_only)
+        if completed != self.value:
+            self.value = completed
+            self.cursor_position = len(completed)
+        else:
+            self.screen.focus_next()
+
+
+class _FirstMatch(Suggester):
+    def __init__(self, *, folders_only: bool) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._folders_only = folders_only
+
+    async def get_suggestion(self, value: str) -> str | None:
+        matches = path_matches(value, folders_only=self._folders_only) if value else []
+        return value[: len(value) - len(_last_part(value))] + matches[0] if matches else None
+
+
+def complete_path(text: str, *, folders_only: bool = False) -> str:
+    """Return the text with its last part completed as far as all matching entries agree."""
+    matches = path_matches(text, folders_only=folders_only) if text else []
+    last = _last_part(text)
+    return text[: len(text) - len(last)] + (_common_start(matches) or last)
+
+
+def path_matches(text: str, *, folders_only: bool = False) -> list[str]:
+    """Return the sorted names that begin with the last part of the text, folders with a slash at the end. Hidden ones
+    match only a dot; names that cannot be shown match nothing."""
+    last = _last_part(text)
+    folder = os.path.expanduser(text[: len(text) - len(last)] or ".")  # noqa: PTH111
+    names = []
+    try:
+        with os.scandir(folder) as entries:
+            for _, entry in zip(range(MAX_ENTRIES), entries, strict=False):
+                name = entry.name
+                if not name.startswith(last) or (name.startswith(".") and not last) or not name.isprintable():
+                    continue
+                if entry.is_dir():
+                    names.append(f"{name}/")
+                elif not folders_only:
+                    names.append(name)
+    except (OSError, ValueError):
+        return []
+    return sorted(names)
+
+
+def _common_start(names: list[str]) -> str:
+    first, last = min(names, default=""), max(names, default="")
+    return first[: next((index for index, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
+
+
+def _last_part(text: str) -> str:
+    return text.rpartition("/")[2]

@@ -1,0 +1,127 @@
+"""`E` exports what a screen shows."""
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from screen_text import text
+from screens.compare_app import WriteRun, app_of
+from screens.compare_app import opened as compare_opened
+from screens.results_app import opened as run_opened
+from screens.sweep_app import opened as sweep_opened
+from tuitrain.app.app import TuitrainApp
+from tuitrain.runs.sweeps.folder import SweepFolder
+from tuitrain.screens.choose import ChooseScreen
+from tuitrain.screens.prompt import PromptScreen
+
+
+async def choose(pilot: Pilot[None], name: str) -> None:
+    await pilot.press("E")
+    await pilot.pause()
+    assert isinstance(pilot.app.screen, ChooseScreen)
+    await pilot.press(*name)
+    await pilot.press("enter")
+    await pilot.pause()
+
+
+async def save(pilot: Pilot[None], name: str, path: Path) -> str:
+    """Export to `path` and return the content of the file."""
+    await choose(pilot, name)
+    assert isinstance(pilot.app.screen, PromptScreen)
+    pilot.app.screen.query_one(Input).value = str(path)
+    await pilot.press("enter")
+    await pilot.pause()
+    return path.read_text()
+
+
+async def copied(pilot: Pilot[None], monkeypatch: pytest.MonkeyPatch) -> str:
+    texts: list[str] = []
+    monkeypatch.setattr(pilot.app, "copy_to_clipboard", texts.append)
+    await choose(pilot, "copy")
+    [found] = texts
+    return found
+
+
+def rows(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text)))
+
+
+@pytest.mark.usefixtures("four")
+async def test_the_runs_table(app: TuitrainApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("slash", *"opt=sgd", "enter")
+        await pilot.pause()
+        lines = (await save(pilot, "table as markdown", tmp_path / "runs.md")).splitlines()
+        assert lines[0].startswith("| run | status | ")
+        assert "| lr |" in lines[0]
+        assert [line.split(" | ")[0] for line in lines[2:]] == ["| c", "| d"]
+        assert (await copied(pilot, monkeypatch)).splitlines() == lines
+        table = rows(await save(pilot, "table as csv", tmp_path / "runs.csv"))
+        assert [row[0] for row in table] == ["run", "c", "d"]
+        picture = await save(pilot, "svg", tmp_path / "runs.svg")
+        assert ET.fromstring(picture).tag.endswith("svg")
+
+
+async def test_groups_as_shown(write_run: WriteRun, tmp_path: Path) -> None:
+    settings = [("sgd", 0), ("sgd", 1), ("adam", 0), ("adam", 1)]
+    folders = [write_run("", f"optimizer.name={rule}", f"training.seed={seed}") for rule, seed in settings]
+    app = app_of(folders)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await compare_opened(pilot, folders)
+        await pilot.press("G")
+        await pilot.pause()
+        assert "|  | sgd ×2 | adam ×2 |" in await save(pilot, "markdown", tmp_path / "groups.md")
+        [first, *_] = rows(await save(pilot, "csv", tmp_path / "groups.csv"))
+        assert {"group", "seeds", "test_accuracy", "test_accuracy_sd"} <= set(first)
+
+
+async def test_the_pages_of_a_run(write_run: WriteRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = run_opened(write_run("one", classes=["=cat", "[b]|dog"]))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3")
+        matrix = rows(await save(pilot, "csv", tmp_path / "matrix.csv"))
+        assert matrix == [["true / predicted", "'=cat", "[b]|dog"], ["'=cat", "90", "1"], ["[b]|dog", "1", "90"]]
+        assert r"\[b\]\|dog | 1 | 90 |" in await copied(pilot, monkeypatch)
+        await pilot.press("4")
+        assert rows(await save(pilot, "csv", tmp_path / "classes.csv"))[0][:3] == ["class", "images", "precision"]
+        await pilot.press("5")
+        [_, worst] = rows(await save(pilot, "csv", tmp_path / "worst.csv"))
+        assert worst == ["7", "", "'=cat", "[b]|dog", "0.9700", "3.5066"]
+        await pilot.press("2")
+        metrics = rows(await save(pilot, "csv", tmp_path / "metrics.csv"))
+        assert metrics[0][:3] == ["split", "step", "epoch"]
+        assert len(metrics) == 16
+
+
+async def test_a_live_run(write_run: WriteRun, tmp_path: Path) -> None:
+    app = run_opened(write_run("one", status="running"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        assert len(rows(await save(pilot, "csv", tmp_path / "metrics.csv"))) == 11
+
+
+async def test_a_sweep(app: TuitrainApp, write_sweep: Callable[..., SweepFolder], tmp_path: Path) -> None:
+    folder = write_sweep()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await sweep_opened(app, pilot, folder)
+        table = rows(await save(pilot, "csv", tmp_path / "sweep.csv"))
+        assert table[0][:3] == ["trial", "status", "opt"]
+        assert len(table) == 11
+        assert "best val" in await save(pilot, "map", tmp_path / "sweep.txt")
+
+
+@pytest.mark.usefixtures("four")
+async def test_a_file_is_overwritten_only_on_request(app: TuitrainApp, tmp_path: Path) -> None:
+    path = tmp_path / "mine.md"
+    path.write_text("mine")
+    async with app.run_test(size=(120, 40)) as pilot:
+        assert await save(pilot, "table as markdown", path) == "mine"
+        assert "exists already" in text(app)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert path.read_text() != "mine"
