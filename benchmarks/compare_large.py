@@ -30,7 +30,7 @@ from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, folders
 from tuitrain.runs.writer import encode_pretty
-from tuitrain.screens.compare import CompareScreen
+from tuitrain.screens.compare.screen import CompareScreen
 from tuitrain.widgets.messages import OpenComparison
 
 KEYS = ("m", "m", "right", *["left"] * 6, "down", "down", "b", "X", "left", "left", "+", "+", "-", "-", "i", "i",

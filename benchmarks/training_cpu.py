@@ -46,7 +46,7 @@ from tuitrain.app.app import TuitrainApp
 from tuitrain.config.values import override
 from tuitrain.config.schema import Config
 from tuitrain.hosts.thread import ThreadHost
-from tuitrain.screens.new_run import NewRunScreen
+from tuitrain.screens.new_run.screen import NewRunScreen
 
 app = TuitrainApp(Path(sys.argv[1]), ThreadHost())
 form = NewRunScreen(app.host, app.runs_dir, override(Config(), sys.argv[2:]))

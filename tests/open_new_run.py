@@ -10,8 +10,8 @@ from textual.widgets import Input, Static
 from tuitrain.app.app import TuitrainApp
 from tuitrain.config.schema import Config
 from tuitrain.hosts.thread import ThreadHost
-from tuitrain.screens.new_run import NewRunScreen
-from tuitrain.screens.prompt import PromptScreen
+from tuitrain.screens.new_run.screen import NewRunScreen
+from tuitrain.screens.windows.prompt import PromptScreen
 from tuitrain.widgets.forms.fields import Field
 
 

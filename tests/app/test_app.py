@@ -14,10 +14,10 @@ from tuitrain.hosts.launch import RunSpec, create_run, resume_run
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
-from tuitrain.screens.home import HomeScreen
-from tuitrain.screens.question import QuestionScreen
-from tuitrain.screens.results import ResultsScreen
+from tuitrain.screens.home.screen import HomeScreen
+from tuitrain.screens.results.screen import ResultsScreen
 from tuitrain.screens.training import TrainingScreen
+from tuitrain.screens.windows.question import QuestionScreen
 
 WriteRun = Callable[..., RunFolder]
 

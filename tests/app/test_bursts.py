@@ -12,8 +12,8 @@ from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, folders
-from tuitrain.screens.compare import CompareScreen
-from tuitrain.screens.home import HomeScreen
+from tuitrain.screens.compare.screen import CompareScreen
+from tuitrain.screens.home.screen import HomeScreen
 from tuitrain.screens.training import TrainingScreen
 
 WriteRun = Callable[..., RunFolder]

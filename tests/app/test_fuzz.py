@@ -17,7 +17,7 @@ from tuitrain.hosts.sweeps import background as sweep_background
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.sweeps.catalog import create_sweep
-from tuitrain.screens.home import HomeScreen
+from tuitrain.screens.home.screen import HomeScreen
 
 WriteRun = Callable[..., RunFolder]
 # Set TUITRAIN_FUZZ_SECONDS for a longer search, and TUITRAIN_FUZZ_SEED to repeat one.

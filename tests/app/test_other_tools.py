@@ -12,8 +12,8 @@ from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.tensorboard.protobuf import put_bytes, put_double, put_float, put_int
 from tuitrain.runs.tensorboard.tfrecord import record
-from tuitrain.screens.compare import CompareScreen
-from tuitrain.screens.results import ResultsScreen
+from tuitrain.screens.compare.screen import CompareScreen
+from tuitrain.screens.results.screen import ResultsScreen
 from tuitrain.widgets.tables.runs import RunTable
 from tuitrain.widgets.terminal.footer import FittingFooter
 

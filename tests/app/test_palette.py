@@ -8,10 +8,10 @@ from screen_text import text
 from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
-from tuitrain.screens.choose import ChooseScreen
-from tuitrain.screens.home import HomeScreen
-from tuitrain.screens.new_run import NewRunScreen
-from tuitrain.screens.results import ResultsScreen
+from tuitrain.screens.home.screen import HomeScreen
+from tuitrain.screens.new_run.screen import NewRunScreen
+from tuitrain.screens.results.screen import ResultsScreen
+from tuitrain.screens.windows.choose import ChooseScreen
 
 WriteRun = Callable[..., RunFolder]
 

@@ -12,10 +12,10 @@ from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, folders
 from tuitrain.runs.records import Best, Score
-from tuitrain.screens.compare import CompareScreen
-from tuitrain.screens.home import HomeScreen
-from tuitrain.screens.new_run import NewRunScreen
-from tuitrain.screens.results import ResultsScreen
+from tuitrain.screens.compare.screen import CompareScreen
+from tuitrain.screens.home.screen import HomeScreen
+from tuitrain.screens.new_run.screen import NewRunScreen
+from tuitrain.screens.results.screen import ResultsScreen
 from tuitrain.screens.training import TrainingScreen
 from tuitrain.widgets.charts.comparison import ComparisonCharts
 from tuitrain.widgets.tables.runs import RunTable

@@ -27,8 +27,8 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Evaluation, RunInfo, Score
 from tuitrain.runs.rows import Evaluated, Train
 from tuitrain.runs.writer import RunWriter, create
-from tuitrain.screens.home import HomeScreen
-from tuitrain.screens.results import ResultsScreen
+from tuitrain.screens.home.screen import HomeScreen
+from tuitrain.screens.results.screen import ResultsScreen
 from tuitrain.text import plain
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07[red]x[/red] [@click=app.quit]../../etc\u202e\x9b31m"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from screens.compare_app import predict
-from screens.sweep_app import GRID, SEEN, Done
+from screens.compare.compare_app import predict
+from screens.sweep.sweep_app import GRID, SEEN, Done
 from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder

@@ -11,14 +11,14 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from screen_text import text
-from screens.compare_app import WriteRun, app_of
-from screens.compare_app import opened as compare_opened
-from screens.results_app import opened as run_opened
-from screens.sweep_app import opened as sweep_opened
+from screens.compare.compare_app import WriteRun, app_of
+from screens.compare.compare_app import opened as compare_opened
+from screens.results.results_app import opened as run_opened
+from screens.sweep.sweep_app import opened as sweep_opened
 from tuitrain.app.app import TuitrainApp
 from tuitrain.runs.sweeps.folder import SweepFolder
-from tuitrain.screens.choose import ChooseScreen
-from tuitrain.screens.prompt import PromptScreen
+from tuitrain.screens.windows.choose import ChooseScreen
+from tuitrain.screens.windows.prompt import PromptScreen
 
 
 async def choose(pilot: Pilot[None], name: str) -> None:

@@ -8,11 +8,11 @@ from tuitrain.app.app import TuitrainApp
 from tuitrain.errors import ConfigError
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
-from tuitrain.screens.help import HelpScreen
-from tuitrain.screens.home import HomeScreen
-from tuitrain.screens.prompt import PromptScreen
-from tuitrain.screens.question import QuestionScreen
+from tuitrain.screens.home.screen import HomeScreen
 from tuitrain.screens.training import TrainingScreen
+from tuitrain.screens.windows.help import HelpScreen
+from tuitrain.screens.windows.prompt import PromptScreen
+from tuitrain.screens.windows.question import QuestionScreen
 from tuitrain.widgets.terminal.themes import load_themes, shipped_themes_folder
 
 WriteRun = Callable[..., RunFolder]

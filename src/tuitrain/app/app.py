@@ -14,7 +14,7 @@ from tuitrain.app.run_lifecycle import RunLifecycle
 from tuitrain.app.warmup import import_screens
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
-from tuitrain.screens.home import HomeScreen
+from tuitrain.screens.home.screen import HomeScreen
 from tuitrain.widgets.messages import OpenRun
 from tuitrain.widgets.terminal.keys import OrderedKeys
 from tuitrain.widgets.terminal.notifications import restore_title, save_title

@@ -7,7 +7,7 @@ from tuitrain.errors import RunError
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import shown_status
 from tuitrain.runs.sweeps.catalog import list_sweeps
-from tuitrain.screens.home import HomeScreen
+from tuitrain.screens.home.screen import HomeScreen
 from tuitrain.widgets.messages import AskChoice, AskValue, OpenComparison, OpenNewRun, OpenRun, OpenSweep
 
 
@@ -18,7 +18,7 @@ class Navigation(Notices):
     host: ThreadHost
 
     def on_open_run(self, message: OpenRun) -> None:
-        from tuitrain.screens.results import ResultsScreen
+        from tuitrain.screens.results.screen import ResultsScreen
         from tuitrain.screens.training import TrainingScreen
 
         try:
@@ -35,18 +35,18 @@ class Navigation(Notices):
             self.push_screen(screen)
 
     def on_open_new_run(self, message: OpenNewRun) -> None:
-        from tuitrain.screens.new_run import NewRunScreen
+        from tuitrain.screens.new_run.screen import NewRunScreen
 
         self.push_screen(NewRunScreen(self.host, self.runs_dir, message.config, message.info))
 
     def on_open_comparison(self, message: OpenComparison) -> None:
-        from tuitrain.screens.compare import CompareScreen
+        from tuitrain.screens.compare.screen import CompareScreen
 
         self.push_screen(CompareScreen(message.folders, self.runs_dir, message.markers, grouped=message.grouped))
 
     def on_open_sweep(self, message: OpenSweep) -> None:
-        from tuitrain.screens.sweep import SweepScreen
-        from tuitrain.screens.sweeps import SweepsScreen
+        from tuitrain.screens.sweep.list import SweepsScreen
+        from tuitrain.screens.sweep.screen import SweepScreen
 
         found = list(list_sweeps(self.runs_dir)) if message.folder is None else [message.folder]
         try:
@@ -55,7 +55,7 @@ class Navigation(Notices):
             self.show_error(error)
 
     def on_ask_value(self, message: AskValue) -> None:
-        from tuitrain.screens.prompt import PromptScreen
+        from tuitrain.screens.windows.prompt import PromptScreen
 
         prompt = PromptScreen(
             message.text,
@@ -68,7 +68,7 @@ class Navigation(Notices):
         self.push_screen(prompt, message.answer)
 
     def on_ask_choice(self, message: AskChoice) -> None:
-        from tuitrain.screens.choose import ChooseScreen
+        from tuitrain.screens.windows.choose import ChooseScreen
 
         screen = ChooseScreen(message.text, message.options, message.chosen, many=message.many)
         self.push_screen(screen, message.answer)
@@ -77,7 +77,7 @@ class Navigation(Notices):
         self.post_message(OpenSweep())
 
     def action_help(self) -> None:
-        from tuitrain.screens.help import HelpScreen
+        from tuitrain.screens.windows.help import HelpScreen
 
         bindings = list(self.screen.active_bindings.values())
         self.push_screen(HelpScreen(f"{self.screen.title or 'tuitrain'}: keys", bindings))

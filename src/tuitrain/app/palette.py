@@ -10,7 +10,7 @@ from textual.screen import ModalScreen
 from tuitrain.app.appearance import Appearance
 from tuitrain.config import preferences
 from tuitrain.config.presets import PRESETS, preset
-from tuitrain.screens.home import HomeScreen
+from tuitrain.screens.home.screen import HomeScreen
 from tuitrain.text import plain
 from tuitrain.widgets.messages import AskChoice, OpenNewRun, OpenRun
 

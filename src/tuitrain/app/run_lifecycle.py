@@ -53,7 +53,7 @@ class RunLifecycle(Notices):
 
     async def action_quit(self) -> None:
         if self.host.busy:
-            from tuitrain.screens.question import QuestionScreen
+            from tuitrain.screens.windows.question import QuestionScreen
 
             self.push_screen(QuestionScreen(QUIT, ANSWERS), self._quit)
         else:

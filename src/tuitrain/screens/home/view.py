@@ -1,0 +1,116 @@
+"""What the runs table shows: filter, sort order, columns, seed groups and marks."""
+
+from textual.binding import Binding, BindingType
+from textual.widgets import Input
+
+from tuitrain.analysis.table.columns import columns
+from tuitrain.analysis.table.group_rows import GroupRow
+from tuitrain.analysis.table.state import TableState
+from tuitrain.screens.home.run_actions import RunActions
+from tuitrain.widgets.forms.filter_bar import FilterBar
+from tuitrain.widgets.messages import AskChoice
+from tuitrain.widgets.tables.runs import RunTable
+
+VIEW_BINDINGS: list[BindingType] = [
+    Binding("slash", "filter", "filter", key_display="/", tooltip="Filter the runs", id="runs.filter"),
+    Binding("s", "sort", "sort", tooltip="Sort by a column; the same one again reverses the order", id="runs.sort"),
+    Binding("o", "columns", "columns", tooltip="Choose the columns", id="runs.columns"),
+    Binding("a", "mark_all", tooltip="Mark or unmark all runs shown", show=False, id="runs.mark_all"),
+    Binding("A", "mark_none", tooltip="Unmark all runs", show=False, id="runs.mark_none"),
+    Binding("escape", "all", tooltip="Clear the filter", show=False, id="runs.all"),
+]
+# Declared last: a narrow footer drops it first.
+GROUP = Binding("z", "group", "seeds", tooltip="Group runs that differ only in their seed", id="runs.group")
+
+
+class HomeView(RunActions):
+    """`table_state` holds the choices of the user; `draw` applies them."""
+
+    table_state: TableState
+
+    def draw(self) -> None:
+        raise NotImplementedError
+
+    def _save_view(self) -> None:
+        self.table_state.save()
+        self.draw()
+
+    def view_action_available(self, action: str) -> bool | None:
+        state = self.table_state
+        if action in ("filter", "sort", "columns", "group"):
+            return bool(state.runs)
+        if action in ("mark", "mark_all"):
+            return self.selected is not None
+        if action in ("mark_none", "all"):
+            return bool(state.markers() if action == "mark_none" else state.filter_text)
+        return None
+
+    def action_filter(self) -> None:
+        self.query_one(FilterBar).open()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self.table_state.filter(event.value)
+        self.draw()
+
+    def on_input_submitted(self) -> None:
+        self.draw()  # A hidden table cannot take the focus.
+        self.set_focus(self.query_one(RunTable) if self.table_state.shown else None)
+        self._save_view()
+
+    def on_filter_input_cleared(self) -> None:
+        self.action_all()
+
+    def action_all(self) -> None:
+        self.table_state.filter("")
+        self.query_one(FilterBar).clear()
+        self.on_input_submitted()
+
+    def action_mark(self) -> None:
+        if (run := self.selected) is not None:
+            self.table_state.toggle_mark(run)
+            self.query_one(RunTable).action_move(1)
+            self.draw()
+
+    def action_mark_all(self) -> None:
+        self.table_state.toggle_all_marks()
+        self.draw()
+
+    def action_mark_none(self) -> None:
+        self.table_state.clear_marks()
+        self.draw()
+
+    def action_group(self) -> None:
+        state = self.table_state
+        state.toggle_groups()
+        if state.grouped and not any(isinstance(row, GroupRow) for row in state.shown):
+            state.toggle_groups()
+            self.notify("No two of these runs differ only in training.seed", timeout=3)
+        self._save_view()
+
+    def _shown_columns(self) -> list[str]:
+        return [column.key for column in self.query_one(RunTable).columns]
+
+    def action_sort(self) -> None:
+        keys = dict.fromkeys((*self._shown_columns(), *columns()))
+        options = [("", "newest first", "by creation time"), *map(_option, keys)]
+        self.post_message(AskChoice("Sort by", options, self._sort))
+
+    def _sort(self, chosen: tuple[str, ...] | None) -> None:
+        if chosen is not None:
+            self.table_state.sort(chosen[0])
+            self._save_view()
+
+    def action_columns(self) -> None:
+        keys = [key for key in columns() if key != "run"]
+        options = [("", "automatic", "the settings that differ, and the scores"), *map(_option, keys)]
+        self.post_message(AskChoice("Columns", options, self._choose_columns, self._shown_columns()[1:], many=True))
+
+    def _choose_columns(self, chosen: tuple[str, ...] | None) -> None:
+        if chosen is not None and set(chosen) != set(self._shown_columns()[1:]):
+            self.table_state.choose_columns(chosen)
+            self._save_view()
+
+
+def _option(key: str) -> tuple[str, str, str]:
+    column = columns()[key]
+    return key, column.title, f"{key}: {column.help}" if "." in key else column.help

@@ -1,0 +1,248 @@
+"""The New run screen: every setting, and a preview of the run."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widgets import Input, Static
+
+from tuitrain.config import preferences
+from tuitrain.config.schema import Config
+from tuitrain.config.settings import settings
+from tuitrain.hosts.preview.preview import Preview
+from tuitrain.hosts.preview.process import PreviewProcess
+from tuitrain.hosts.thread import ThreadHost
+from tuitrain.runs.records import RunInfo
+from tuitrain.screens.new_run.start import NewRunStart
+from tuitrain.text import plain
+from tuitrain.widgets.forms.draft import Draft, FormResult, parse_form, saved_drafts
+from tuitrain.widgets.forms.fields import Field
+from tuitrain.widgets.forms.form import RUNS_IN, Form
+from tuitrain.widgets.forms.labels import MAX_TEXT, label
+from tuitrain.widgets.forms.preview import PreviewPanel
+from tuitrain.widgets.forms.start_line import StartLine
+from tuitrain.widgets.messages import AskChoice
+from tuitrain.widgets.panels.fixed_text import FixedText
+from tuitrain.widgets.terminal.footer import FittingFooter
+
+TICK = 0.15
+
+
+class NewRunScreen(NewRunStart):
+    """The form, the preview next to it and the equivalent command line below."""
+
+    CSS_PATH = "new_run.tcss"
+    TITLE = "New run"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-tall")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+r", "start", "start", tooltip="Start the run", id="new.start"),
+        Binding("escape", "cancel", "cancel", tooltip="Cancel the start", id="new.cancel"),
+        Binding("escape", "back", "back", tooltip="Back to the runs (the draft is kept)", id="new.back"),
+        Binding("ctrl+f", "find", "find", tooltip="Go to a setting, found by typing", id="new.find"),
+        Binding("ctrl+t", "preset", "preset", tooltip="Fill the form from a preset", id="new.preset"),
+        Binding("ctrl+o", "load", "load", tooltip="Fill the form from a TOML file", id="new.load"),
+        Binding("ctrl+s", "save", "save", tooltip="Save the settings as a TOML file", id="new.save"),
+        Binding("ctrl+y", "copy", "copy", tooltip="Copy the run as a command line", id="new.copy"),
+        Binding("ctrl+n", "afresh", "afresh", tooltip="Start afresh: reset every field", id="new.afresh"),
+        Binding("ctrl+g", "default", tooltip="Reset this field to its default", show=False, id="new.default"),
+        Binding("tab,down", "move(1)", tooltip="Next field", show=False),
+        Binding("shift+tab,up", "move(-1)", tooltip="Previous field", show=False),
+        Binding("pagedown", "section(1)", tooltip="Next section", show=False),
+        Binding("pageup", "section(-1)", tooltip="Previous section", show=False),
+    ]
+
+    def __init__(
+        self, host: ThreadHost, runs_dir: Path, config: Config | None = None, info: RunInfo | None = None
+    ) -> None:
+        super().__init__()
+        self._host, self._runs_dir = host, runs_dir
+        self._initial = Draft.of_run(config, info) if config else None
+        self.result = FormResult(None, {}, {})
+        # Errors found by the preview or the start, valid until the next change.
+        self._late_errors: dict[str, str] = {}
+        self._previewed: Config | None = None
+        self.preview: Preview | None = None
+        self._preview_process = PreviewProcess()
+        self.line = StartLine(host)
+        self._validation_due = False
+        self._draft_kept = False
+        # The text of the start button, and whether a field is changed, when the footer was last updated.
+        self._labelled = ("▸ Start run", False)
+
+    def compose(self) -> ComposeResult:
+        kept = None if self._initial else saved_drafts.get(self.app)
+        self._draft = self._initial or kept or Draft.of(Config())
+        self._draft_kept = kept is not None
+        self._opened_with = self._draft.texts, self._draft.name
+        self.form = Form(self._draft, in_background=preferences.load().own_process)
+        yield FixedText(id="head")
+        with Horizontal(id="body"):
+            yield self.form
+            yield PreviewPanel(id="preview")
+        yield FixedText(id="help")
+        yield Static(id="command")
+        yield self.line
+        yield FittingFooter()
+
+    def on_mount(self) -> None:
+        self._validate()
+        self.show_message("")
+        self.set_interval(TICK, self.tick)
+        self.form.focus_key("data.dataset")
+
+    def on_unmount(self) -> None:
+        self._preview_process.close()
+        draft = self.current_draft()
+        if self.started:
+            saved_drafts.pop(self.app, None)
+        elif (draft.texts, draft.name) != self._opened_with:
+            saved_drafts[self.app] = draft
+
+    def current_draft(self) -> Draft:
+        """Return the draft, updated from the fields."""
+        self._draft.name, self._draft.texts = self.form.name_text, self.form.texts
+        return self._draft
+
+    def fill(self, draft: Draft) -> None:
+        self._draft = draft
+        self.form.fill(draft)
+        self._schedule_validation()
+
+    def action_find(self) -> None:
+        options = [(key, label(key), f"{key}: {item.help}") for key, item in settings().items()]
+        self.post_message(AskChoice("Go to", options, lambda found: self.form.focus_key(found[0]) if found else None))
+
+    # Validation
+
+    def on_field_changed(self, event: Field.Changed) -> None:
+        if event.field.key == RUNS_IN:
+            preferences.update(own_process=self.form.in_background)
+        self._schedule_validation()
+
+    def _schedule_validation(self) -> None:
+        """Validate once after any number of changes."""
+        self._late_errors = {}
+        if not self._validation_due:
+            self._validation_due = True
+            self.show_message("")
+            self.call_later(self._validate)
+
+    def _validate(self) -> None:
+        self._validation_due = False
+        draft = self.current_draft()
+        self.result = parse_form(draft.texts)
+        self._mark_fields()
+        command = self.query_one("#command", Static)
+        command.set_class(self.result.config is None, "-stale")
+        if self.result.config is not None:
+            count = f"This makes {self.result.runs:,} runs. " if self.result.values else ""
+            command.update(Content.assemble((count, "$accent"), f"$ {plain(self.command(), MAX_TEXT)}"), layout=False)
+        self.query_one("#head", FixedText).show(self._head(draft))
+        start, runs = self.form.start, self.result.runs
+        text = f"▸ Start {runs:,} runs" if self.result.values else "▸ Start run"
+        state = (text, bool(self.form.changed))
+        if state != self._labelled:
+            self._labelled, start.label = state, text
+            start.refresh()
+            self.refresh_bindings()
+
+    def _head(self, draft: Draft) -> Content:
+        source = f" · from {plain(draft.source)}" if draft.source else " · your draft" if self._draft_kept else ""
+        changed, invalid = self.form.changed, len(self.result.errors)
+        count = f"{changed} setting{'s' * (changed > 1)} changed" if changed else "all settings at their defaults"
+        return Content.assemble(
+            ("New run", "bold $accent"),
+            (f"{source} · {count}", "$foreground-muted"),
+            (f" · ✗ {invalid} invalid, ^r goes there" if invalid else "", "$text-error"),
+        )
+
+    def _mark_fields(self) -> None:
+        counts = {key: len(values) for key, values in self.result.values.items()}
+        self.form.mark(self._late_errors | self.result.errors, counts)
+        self._show_help()
+
+    def on_descendant_focus(self) -> None:
+        self._show_help()
+
+    def _show_help(self) -> None:
+        self.query_one("#help", FixedText).show(self.form.help())
+
+    # Moving between fields
+
+    def action_move(self, step: int) -> None:
+        if step > 0:
+            self.focus_next()
+        else:
+            self.focus_previous()
+
+    def action_section(self, step: int) -> None:
+        self.form.focus_section(step)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        field = self.form.current
+        if field is not None and not field.error:
+            self.action_move(1)
+
+    def action_default(self) -> None:
+        field = self.form.current
+        if field is not None:
+            field.text = field.default
+
+    def action_afresh(self) -> None:
+        self._draft_kept = False
+        self.fill(Draft.of(Config()))
+        self.show_message("All fields are at their defaults.", "$foreground-muted")
+
+    def key_label(self, action: str, label: str) -> str:
+        return f"start {self.result.runs:,} runs" if action == "start" and self.result.values else label
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        if action == "afresh":
+            return self.is_mounted and not self.line.busy and bool(self.form.changed or self.form.name_text)
+        if action in ("cancel", "back"):
+            return self.line.preparing == (action == "cancel")
+        return not self.line.busy or action in ("move", "section")
+
+    def action_cancel(self) -> None:
+        self.line.cancel()
+
+    def action_back(self) -> None:
+        self.app.pop_screen()
+
+    # Progress of the start and the preview
+
+    def tick(self) -> None:
+        if not self.is_current:
+            return
+        config = self.result.config
+        if self.line.busy:
+            # While a list or question is open, its answer comes first; then the live screen opens.
+            if self.app.screen is self:
+                self.line.tick()
+                self.make_room()
+        elif config is not None and config is self._previewed:
+            # Unchanged since the last tick: typing has paused.
+            self._preview_process.request(config)
+        self._previewed = config
+        latest = self._preview_process.latest
+        if latest is not None and latest is not self.preview:
+            self.preview = latest
+            self._show_preview(latest)
+
+    def _show_preview(self, preview: Preview) -> None:
+        current = preview.config == self.result.config
+        if current and preview.key in self.form.fields:
+            self._late_errors |= {preview.key: preview.problem}
+            self._mark_fields()
+        runs = self.result.runs if current else 1
+        compact = not self.has_class("-wide")
+        self.query_one(PreviewPanel).show(preview, runs, self.result.first, compact=compact)
+
+    def on_resize(self) -> None:
+        if self.preview is not None:
+            self.call_later(self._show_preview, self.preview)

@@ -1,0 +1,132 @@
+"""Start the run or sweep that the form describes, now or after the run that trains in this app."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
+
+from textual.app import App
+
+from tuitrain.config.sweeps import toml as sweep_toml
+from tuitrain.errors import ConfigError
+from tuitrain.hosts import background
+from tuitrain.hosts.launch import RunSpec
+from tuitrain.hosts.sweeps.background import start_sweep_in_background
+from tuitrain.hosts.thread import ThreadHost
+from tuitrain.runs.folder import RunFolder, shown_status
+from tuitrain.runs.sweeps.catalog import create_sweep
+from tuitrain.runs.sweeps.folder import SweepFolder
+from tuitrain.screens.new_run.files import NewRunFiles
+from tuitrain.text import plain
+from tuitrain.widgets.forms.draft import Draft, brief
+from tuitrain.widgets.forms.form import NAME, RUNS_IN
+from tuitrain.widgets.forms.start_line import StartLine
+from tuitrain.widgets.messages import AskChoice, OpenRun, OpenSweep
+from tuitrain.widgets.terminal.footer import KeyLabels
+
+BUSY = "This window is already preparing a run. Choose 'background process' here, or wait until it trains."
+
+
+class NewRunStart(NewRunFiles, KeyLabels):
+    """`started` is set once a run or sweep has started."""
+
+    _host: ThreadHost
+    _draft: Draft
+    # Errors found by the preview or the start, valid until the next change.
+    _late_errors: dict[str, str]
+    # The run that was queued last, by app.
+    _queued: ClassVar[WeakKeyDictionary[App[Any], RunFolder]] = WeakKeyDictionary()
+    started = False
+
+    def _validate(self) -> None:
+        raise NotImplementedError
+
+    def _mark_fields(self) -> None:
+        raise NotImplementedError
+
+    def on_press_field_pressed(self) -> None:
+        if not self.line.busy:
+            self.action_start()
+
+    def action_start(self) -> None:
+        self._validate()
+        if self.result.config is None:
+            self.refuse("Not started")
+            return
+        if self.result.values:
+            text = sweep_toml.dumps(self.result.sweep(self._draft.name))
+            self.line.start_in_background(lambda: _start_sweep(self._runs_dir, text))
+        else:
+            self._start(
+                RunSpec(
+                    config=self.result.config,
+                    runs_dir=self._runs_dir,
+                    name=self._draft.name,
+                    original=self._draft.original,
+                    command=self.command(),
+                )
+            )
+        self.make_room()
+        self._update_keys()
+
+    def _start(self, spec: RunSpec) -> None:
+        if self.form.in_background:
+            self.line.start_in_background(lambda: background.start_in_background(spec))
+        elif self._host.busy:
+            self._ask_when(spec)
+        else:
+            self.line.start_here(spec)
+
+    def _ask_when(self, spec: RunSpec) -> None:
+        """Ask when to start a run while another one trains in this app."""
+        current = self._host.folder
+        if current is None:
+            self.form.focus_key(RUNS_IN)
+            self.show_message(BUSY)
+            return
+        last = self._queued.get(self.app, current)
+        after = last if shown_status(last.state()) in ("queued", "running", "paused") else current
+
+        def start(chosen: tuple[str, ...] | None) -> None:
+            if chosen == ("queue",):
+                self.line.start_in_background(lambda: self._queue(spec, after))
+            elif chosen == ("now",):
+                self.line.start_in_background(lambda: background.start_in_background(spec))
+            self._update_keys()
+
+        options = [
+            ("queue", "queue", f"when {plain(after.info().name, 40)} has ended, in a background process"),
+            ("now", "start now", "beside it, in a background process"),
+        ]
+        self.post_message(AskChoice("This app is already training a run", options, start))
+
+    def _queue(self, spec: RunSpec, after: RunFolder) -> RunFolder:
+        folder = background.start_in_background(spec, after)
+        self._queued[self.app] = folder
+        return folder
+
+    def _update_keys(self) -> None:
+        self.form.set_locked(self.line.busy)
+        self.refresh_bindings()
+
+    def on_start_line_started(self, event: StartLine.Started) -> None:
+        self.started = True
+        self.form.fields[NAME].text = ""
+        if isinstance(event.folder, RunFolder):
+            self.post_message(OpenRun(event.folder, replace=True))
+        else:
+            self.app.post_message(OpenSweep(event.folder))
+            self.app.pop_screen()
+
+    def on_start_line_failed(self, event: StartLine.Failed) -> None:
+        self._update_keys()
+        error = event.error
+        if isinstance(error, ConfigError) and error.key in self.form.fields:
+            self._late_errors = {error.key: plain(brief(error))}
+            self._mark_fields()
+            self.form.focus_key(error.key)
+
+
+def _start_sweep(runs_dir: Path, text: str) -> SweepFolder:
+    folder = create_sweep(runs_dir, text)
+    start_sweep_in_background(folder)
+    return folder

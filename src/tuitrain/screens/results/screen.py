@@ -1,0 +1,290 @@
+"""The results screen: what did the network learn, and where does it fail?"""
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widgets import ContentSwitcher, DataTable, Digits, Log, Static
+
+from tuitrain.analysis import confusion, evaluation_tables, units
+from tuitrain.errors import RunError
+from tuitrain.runs.catalog.follow import follow
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import Evaluation
+from tuitrain.screens.export import EXPORT
+from tuitrain.screens.results.confusion_page import ConfusionPage
+from tuitrain.screens.results.export import ResultsExport
+from tuitrain.text import plain, utf8_locale
+from tuitrain.widgets.charts.run_charts import GradientCharts, LossAccuracyCharts
+from tuitrain.widgets.confusion.matrix import ConfusionMatrix
+from tuitrain.widgets.confusion.samples import Samples
+from tuitrain.widgets.messages import OpenNewRun, ResumeRun
+from tuitrain.widgets.panels import run_report
+from tuitrain.widgets.panels.fixed_text import FixedText
+from tuitrain.widgets.terminal.footer import FittingFooter
+from tuitrain.widgets.terminal.refresh import BUDGET, PollingScreen
+
+# The width from which the line below the images also describes the evaluation.
+WIDE = 100
+PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients")
+# The evaluations of a run, in the order in which `e` cycles through them.
+EVALUATIONS = (("test", "last"), ("test", "best"), ("validation", "last"))
+
+
+class ResultsScreen(PollingScreen, ResultsExport):
+    """The results of a run on several pages, updated while the run is active."""
+
+    CSS_PATH = "results.tcss"
+    TITLE = "Run"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(str(number), f"page('{page}')", tooltip=page.capitalize(), show=False, id=f"run.{page}")
+            for number, page in enumerate(PAGES, 1)
+        ),
+        Binding("enter", "images", "images", tooltip="Show the images of this cell", id="run.images"),
+        Binding("p", "copy_path", "copy path", tooltip="Copy the path of the image to the clipboard", id="run.path"),
+        Binding("a", "all", "all", tooltip="Show the worst of all cells", id="run.all"),
+        Binding("tab", "turn(1)", "next page", tooltip="Next page", id="run.next"),
+        Binding("shift+tab", "turn(-1)", tooltip="Previous page", show=False, id="run.previous"),
+        Binding(
+            "e",
+            "evaluation",
+            "evaluation",
+            tooltip="Switch between test with last or best weights, and validation",
+            id="run.evaluation",
+        ),
+        Binding("r", "resume", "resume", tooltip="Resume the run, or extend it by more epochs", id="run.resume"),
+        EXPORT,
+        Binding("y", "clone", "clone", tooltip="Set up a new run from these settings", id="run.clone"),
+        Binding("escape", "matrix", "matrix", tooltip="Back to the matrix", id="run.matrix"),
+        Binding("escape", "app.pop_screen", "runs", tooltip="Back", id="run.back"),
+        Binding("q", "app.quit", tooltip="Quit", show=False),
+    ]
+
+    def __init__(self, folder: RunFolder) -> None:
+        super().__init__()
+        self.run = follow(folder)
+        self.evaluations: list[Evaluation] = []
+        self._evaluation_index = 0
+        # Whether the page of samples shows the selected cell of the matrix, or all wrong predictions.
+        self._cell_only = False
+        self._logged = 0
+        self._utf8 = utf8_locale()
+        # The heartbeat at which the evaluations were read.
+        self._read_at = -1.0
+
+    def compose(self) -> ComposeResult:
+        yield FixedText(id="head")
+        yield FixedText(id="pages")
+        with ContentSwitcher(initial="summary"):
+            with VerticalScroll(id="summary"):
+                with Horizontal(id="result"):
+                    yield Digits(id="accuracy")
+                    yield Static(id="verdict")
+                yield Static(id="report")
+            yield LossAccuracyCharts(id="curves")
+            yield ConfusionPage(id="confusion")
+            yield DataTable[Text](id="classes", cursor_type="row")
+            yield Samples(id="worst")
+            with VerticalScroll(id="settings"):
+                yield Static(id="table")
+            yield Log(id="log", max_lines=2000)
+            yield GradientCharts(id="gradients")
+        yield FixedText(id="about")
+        yield FittingFooter()
+
+    def on_mount(self) -> None:
+        table = self.query_one("#classes", DataTable)
+        for column in evaluation_tables.CLASS_TITLES:
+            table.add_column(Text(column, justify="left" if column in ("class", "most predicted as") else "right"))
+        self.query_one("#summary").focus()
+
+    def on_resize(self) -> None:
+        if self._read_at >= 0:
+            self._show()
+
+    def tick(self) -> None:
+        news = self.run.poll(BUDGET) or self._read_at < 0
+        if not self.skip_redraw(self.run.behind) and news:
+            self._read_evaluations()
+            self._show()
+
+    def _read_evaluations(self) -> None:
+        """Read the evaluations again if the run has progressed: large matrices take time."""
+        if self._read_at == self.run.state.heartbeat:
+            return
+        self._read_at = self.run.state.heartbeat
+        self.evaluations = []
+        for split, which in EVALUATIONS:
+            try:
+                evaluation = self.run.folder.evaluation(split, which)
+            except RunError as error:
+                self.notify(str(error), severity="warning", markup=False)
+                continue
+            if evaluation is not None:
+                self.evaluations.append(evaluation)
+        self._evaluation_index = min(self._evaluation_index, max(0, len(self.evaluations) - 1))
+        self._show_evaluation()
+
+    @property
+    def page(self) -> str:
+        return self.query_one(ContentSwitcher).current or PAGES[0]
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """The evaluation shown on the confusion, classes and worst pages, or None."""
+        return self.evaluations[self._evaluation_index] if self.evaluations else None
+
+    def _show(self) -> None:
+        page = self.query_one(ContentSwitcher).current
+        self.query_one("#head", FixedText).show(run_report.headline(self.run, self.evaluation))
+        self.query_one("#pages", FixedText).show(self._tabs())
+        self.query_one("#about", FixedText).show(self._about())
+        if page == "summary":
+            self._show_summary()
+        elif page in ("curves", "gradients"):
+            self.query_one(f"#{page}", LossAccuracyCharts if page == "curves" else GradientCharts).show(self.run)
+        elif page == "settings":
+            self.query_one("#table", Static).update(run_report.settings_text(self.run))
+        elif page == "log":
+            new_lines = self.run.log_lines - self._logged
+            lines = list(self.run.log)[-new_lines:] if new_lines > 0 else []
+            self.query_one(Log).write_lines([plain(line, 1000) for line in lines])
+            self._logged = self.run.log_lines
+
+    def _show_summary(self) -> None:
+        result = run_report.result(self.run)
+        self.query_one("#result").display = result is not None
+        # The large digits consist of box-drawing characters.
+        self.query_one(Digits).display = self._utf8
+        if result is not None:
+            self.query_one(Digits).update(result[0])
+            self.query_one("#verdict", Static).update(run_report.verdict(self.run, self.evaluations))
+        report = run_report.summary(self.run, self.evaluations, blocks=self._utf8)
+        self.query_one("#report", Static).update(report)
+
+    def _show_evaluation(self) -> None:
+        evaluation = self.evaluation
+        if evaluation is None:
+            return
+        self.query_one(ConfusionPage).show(evaluation)
+        self._show_samples()
+        table: DataTable[Text] = self.query_one("#classes", DataTable)
+        table.clear()
+        for row in evaluation_tables.classes(evaluation)[1:]:
+            cells = (plain(cell, 32) for cell in row)
+            table.add_row(*(Text(cell, justify="left" if i in (0, 5) else "right") for i, cell in enumerate(cells)))
+
+    def _show_samples(self) -> None:
+        if (evaluation := self.evaluation) is None:
+            return
+        matrix = self.query_one(ConfusionMatrix)
+        samples = [
+            sample
+            for sample in evaluation.worst
+            if not self._cell_only or (sample.true, sample.predicted) == matrix.pair
+        ]
+        empty = run_report.no_images(evaluation, matrix.pair) if self._cell_only else "no wrong prediction"
+        self.query_one("#worst", Samples).show(samples, evaluation.classes, empty)
+
+    def _tabs(self) -> Content:
+        """Return the tabs: all numbers, and as many names as fit, including the current page's."""
+        current = self.query_one(ContentSwitcher).current
+        named = list(PAGES)
+        while True:
+            names = [
+                Content.assemble(
+                    (f"{n} ", "$footer-key-foreground"),
+                    (page if page in named else "", "bold $accent underline" if page == current else "$foreground 60%"),
+                )
+                for n, page in enumerate(PAGES, 1)
+            ]
+            line = Content("  " if self.size.width > 90 else " ").join(names)
+            droppable = [page for page in named if page != current]
+            if line.cell_length <= self.size.width - 2 or not droppable:
+                return line
+            named.remove(droppable[-1])
+
+    def _about(self) -> Content:
+        """Return the line below the page: the evaluation, and what the cursor is on."""
+        page, evaluation = self.query_one(ContentSwitcher).current, self.evaluation
+        if page not in ("confusion", "classes", "worst"):
+            return Content("")
+        if evaluation is None and self.run.folder.read_only:
+            return Content("Another tool's run: its files contain no predictions")
+        if evaluation is None:
+            return Content(f"No evaluation yet. Make one with: tuitrain evaluate {plain(self.run.folder.id)}")
+        weights = "the best weights" if evaluation.checkpoint == "best" else "the last weights"
+        title = f"{evaluation.split}, {weights} (epoch {evaluation.epoch})"
+        if page == "confusion":
+            return Content.styled(f"{title} · {units.percent(evaluation.accuracy)}", "$foreground 60%")
+        if page == "worst":
+            title = f"{title}   " if self.size.width >= WIDE or not self._cell_only else ""
+            return Content.assemble((title, "$foreground 60%"), self._about_samples(evaluation))
+        mean = confusion.macro_average(confusion.class_scores(evaluation.confusion))
+        text = f"{mean.support:,} images · mean F1 {units.percent(mean.f1)}"
+        return Content.assemble((f"{title}   ", "$foreground 60%"), text)
+
+    def _about_samples(self, evaluation: Evaluation) -> str:
+        """Return how many images are kept, and the path of the image under the cursor."""
+        sample = self.query_one("#worst", Samples).selected
+        file = f" · {plain(sample.file, 200)}" if sample and sample.file else ""
+        if not self._cell_only:
+            return run_report.worst_count(evaluation) + file
+        pair = self.query_one(ConfusionMatrix).pair
+        names = " → ".join(plain(evaluation.classes[index], 24) for index in pair or ())
+        return f"{names}: {run_report.kept_count(evaluation, pair)}{file}"
+
+    def on_samples_moved(self) -> None:
+        self.query_one("#about", FixedText).show(self._about())
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        if action == "evaluation":
+            return len(self.evaluations) > 1
+        if action == "copy_path":
+            return self.image_file is not None
+        if action == "images":
+            return self.evaluation is not None and self.query_one(ContentSwitcher).current == "confusion"
+        if action in ("all", "matrix"):
+            return self._cell_only
+        own = not self.run.folder.read_only
+        if action == "resume":
+            return own and self.run.status in ("interrupted", "stopped", "failed", "finished")
+        return own and self.run.status != "damaged" if action == "clone" else True
+
+    def action_page(self, page: str, *, cell_only: bool = False) -> None:
+        if self._cell_only or cell_only:
+            self._cell_only = cell_only
+            self._show_samples()
+            self.refresh_bindings()
+        self.query_one(ContentSwitcher).current = page
+        focused = self.query_one(ConfusionMatrix) if page == "confusion" else self.query_one(f"#{page}")
+        focused.focus()
+        self._show()
+
+    def action_images(self) -> None:
+        self.action_page("worst", cell_only=True)
+
+    def action_all(self) -> None:
+        self.action_page("worst")
+
+    def action_matrix(self) -> None:
+        self.action_page("confusion")
+
+    def action_turn(self, offset: int) -> None:
+        current = PAGES.index(self.query_one(ContentSwitcher).current or PAGES[0])
+        self.action_page(PAGES[(current + offset) % len(PAGES)])
+
+    def action_evaluation(self) -> None:
+        self._evaluation_index = (self._evaluation_index + 1) % len(self.evaluations)
+        self._show_evaluation()
+        self._show()
+
+    def action_resume(self) -> None:
+        self.post_message(ResumeRun(self.run.folder, watch=True))
+
+    def action_clone(self) -> None:
+        self.post_message(OpenNewRun(self.run.config, self.run.info))

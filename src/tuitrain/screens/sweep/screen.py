@@ -1,0 +1,276 @@
+"""The sweep screen: which settings matter, and how far along is the sweep?"""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from tuitrain.analysis import sweep as analysis
+from tuitrain.analysis import units
+from tuitrain.analysis.table.groups import MeanSD
+from tuitrain.config.sweeps.sweep import Sweep
+from tuitrain.errors import RunError
+from tuitrain.hosts.sweeps.background import last_error
+from tuitrain.runs.sweeps.folder import SweepFolder
+from tuitrain.runs.sweeps.index import Outcome, SweepIndex
+from tuitrain.screens.export import EXPORT, Export, ExportScreen, table_exports
+from tuitrain.screens.sweep.actions import SWEEP_ACTIONS, SweepActions
+from tuitrain.text import plain, utf8_locale
+from tuitrain.widgets.messages import OpenRun
+from tuitrain.widgets.panels.fixed_text import FixedText
+from tuitrain.widgets.panels.progress_bars import progress
+from tuitrain.widgets.panels.run_report import MUTED, STATUS
+from tuitrain.widgets.panels.sweep_effects import effects_text, heat_map_text, map_settings
+from tuitrain.widgets.tables.sweep import SweepTable
+from tuitrain.widgets.terminal import notifications
+from tuitrain.widgets.terminal.footer import FittingFooter
+
+PAGES = ("runs", "map", "effects")
+
+
+class SweepScreen(SweepActions, ExportScreen):
+    """Follow a sweep by reading its folder. Closing this screen does not affect the sweep."""
+
+    CSS_PATH = "sweep.tcss"
+    TITLE = "Sweep"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(str(number), f"page('{page}')", page, tooltip=f"Show {page}", id=f"sweep.{page}")
+            for number, page in enumerate(PAGES, 1)
+        ),
+        *SWEEP_ACTIONS,
+        Binding("X", "turn", "axes", tooltip="Next settings for the map's rows and columns", id="sweep.axes"),
+        Binding("o", "order", "order", tooltip="Sort the best first, or in queue order", id="sweep.order"),
+        Binding(
+            "v",
+            "value",
+            "value",
+            tooltip="Show the metric or the test score in map and effects",
+            id="sweep.value",
+        ),
+        EXPORT,
+        Binding("escape", "app.pop_screen", "back", tooltip="Back (the sweep keeps running)", id="sweep.back"),
+    ]
+
+    def __init__(self, folder: SweepFolder) -> None:
+        super().__init__()
+        self.folder = folder
+        self._index = SweepIndex(folder)
+        self._sweep = folder.sweep()
+        self._outcomes: list[Outcome] = []
+        self._page = PAGES[0]
+        self._turns = 0
+        self._show_test = False
+        self._blocks = utf8_locale()
+
+    def compose(self) -> ComposeResult:
+        yield FixedText(id="head")
+        yield FixedText(id="progress")
+        yield FixedText(id="best")
+        yield FixedText(id="reason")
+        yield SweepTable()
+        with Container(id="tables"):
+            with VerticalScroll(id="map"):
+                yield Static(id="heat")
+            with VerticalScroll(id="effects"):
+                yield Static(id="values")
+        yield FittingFooter()
+
+    @property
+    def outcomes(self) -> Sequence[Outcome]:
+        return self._outcomes
+
+    def marked(self) -> None:
+        self.query_one(SweepTable).action_cursor_down()
+        self._show()
+        self.refresh_bindings()
+
+    @property
+    def sweep(self) -> Sweep:
+        return self._sweep
+
+    @property
+    def selected(self) -> Outcome | None:
+        return self.query_one(SweepTable).selected if self.is_mounted and self._page_visible("runs") else None
+
+    def on_mount(self) -> None:
+        self.query_one(SweepTable).focus()
+
+    @property
+    def wide(self) -> bool:
+        return self.size.width >= 100 and self.size.height >= 30
+
+    def on_resize(self) -> None:
+        self._arrange_pages()
+        if self.is_mounted and self._outcomes:
+            self._show()
+
+    def _arrange_pages(self) -> None:
+        self.set_class(self.wide, "wide")
+        for page, selector in zip(PAGES, ("SweepTable", "#map", "#effects"), strict=True):
+            self.query_one(selector).display = self.wide or page == self._page
+        self.query_one("#tables").display = self.wide or self._page != "runs"
+        self.refresh_bindings()
+
+    def tick(self) -> None:
+        before = self.status
+        try:
+            self._sweep, self._outcomes = self.folder.sweep(), self._index.refresh()
+            self.status = self.folder.status(all(outcome.done for outcome in self._outcomes))
+        except RunError as error:
+            self.status = ""
+            self.query_one("#head", FixedText).show(Content(str(error)))
+            self.refresh_bindings()
+            return
+        if before == "running" and self.status == "stopped" and (problem := last_error(self.folder)):
+            self.notify(problem, severity="error", markup=False)
+        self._show()
+        self.refresh_bindings()
+
+    def _show(self) -> None:
+        done = analysis.fraction_done(self._sweep, self._outcomes)
+        notifications.set_title(self.app, f"{100 * done:.0f} % {self._sweep.name} · {self.status}")
+        width = max(20, self.size.width - 2)
+        self.query_one("#head", FixedText).show(self._head())
+        self.query_one("#progress", FixedText).show(progress("runs", done, width, blocks=self._blocks))
+        self.query_one("#best", FixedText).show(self._best_line())
+        self.query_one(SweepTable).show(self._sweep, self._outcomes, self._best_trial(), self.markers)
+        self._show_reason()
+        self._show_tables()
+
+    def _show_reason(self) -> None:
+        """Say why the run under the cursor failed, or if all failed, why the first one did."""
+        outcome = self.selected
+        if self._all_failed and (outcome is None or not analysis.reason(outcome)):
+            outcome = self._outcomes[0]
+        text = plain(analysis.reason(outcome)) if outcome is not None else ""
+        line = self.query_one("#reason", FixedText)
+        line.display = bool(text)
+        line.show(Content.styled(f"trial {outcome.job.trial}: {text}" if outcome else "", "$warning"))
+
+    def _head(self) -> Content:
+        counts = Counter(outcome.status for outcome in self._outcomes)
+        ended = sum(outcome.done for outcome in self._outcomes)
+        parts = [f"{ended} of {len(self._outcomes)} runs"]
+        parts += [f"{counts[status]} {status}" for status in ("running", "failed", "interrupted") if counts[status]]
+        left = analysis.seconds_left(self._sweep, self._outcomes) if self.status == "running" else None
+        if left is not None:
+            parts.append(f"ends {units.clock(time.time() + left)} (in {units.duration(left)})")
+        if (deadline := self._deadline) is not None and (left is None or deadline < time.time() + left):
+            parts.append(f"starts no run after {units.clock(deadline)}")
+        name = plain(self._sweep.name, self.size.width // 3)
+        return Content.assemble(
+            (name, "bold"), " · ", (self.status, "$error" if self._all_failed else STATUS.get(self.status, "")),
+            (f" · {' · '.join(parts)}", MUTED),
+        )  # fmt: skip
+
+    @property
+    def _all_failed(self) -> bool:
+        return bool(self._outcomes) and all(outcome.status == "failed" for outcome in self._outcomes)
+
+    @property
+    def _deadline(self) -> float | None:
+        """The time after which no worker starts another run; None without a limit or without workers."""
+        minutes = self._sweep.options.max_minutes
+        if minutes is None or self.status != "running":
+            return None
+        return max((session.began + 60 * minutes for session in self.folder.sessions()), default=None)
+
+    def _best_trial(self) -> tuple[int, MeanSD] | None:
+        return analysis.best(analysis.results(self._sweep, self._outcomes), self._sweep.higher_is_better)
+
+    def _best_line(self) -> Content:
+        metric, best = self._sweep.options.metric, self._best_trial()
+        title = analysis.metric_title(metric)
+        if best is None:
+            ended = bool(self._outcomes) and all(outcome.done for outcome in self._outcomes)
+            text = "no trial has a score" if ended else "no finished trial yet"
+            return Content.styled(f"best trial by {title}: {text}", MUTED)
+        trial, score = best
+        values = next(
+            outcome.values
+            for outcome in self._outcomes
+            if outcome.job.trial == trial and outcome.values is not None
+        )  # fmt: skip
+        sd = f" ± {analysis.format_metric(metric, score.sd)}" if score.sd is not None else ""
+        return Content.assemble(
+            f"best trial {trial}", (f": {title} ", MUTED),
+            (f"{analysis.format_metric(metric, score.mean)}{sd}", "bold"),
+            (f" (n = {score.n}) {analysis.describe_values(values)}", MUTED),
+        )  # fmt: skip
+
+    def _show_tables(self) -> None:
+        """Show map and effects over the trials of the grid; added trials with other settings would distort the
+        means."""
+        sweep = self._sweep
+        metric = analysis.test_metric(sweep.options.metric) if self._show_test else sweep.options.metric
+        keys = list(sweep.values)
+        grid = (outcome for outcome in self._outcomes if set(outcome.values or ()) == set(keys))
+        results = analysis.results(sweep, grid, metric)
+        settings = map_settings(keys, self._turns)
+        heat = Content.styled("The map needs at least two settings that vary", MUTED)
+        if settings is not None:
+            width = (self.size.width // 2 if self.wide else self.size.width) - 3
+            higher = metric.endswith("accuracy")
+            heat = heat_map_text(analysis.heat_map(results, *settings), *settings, metric, higher, width)
+        self.query_one("#heat", Static).update(heat)
+        effects = effects_text(results, keys, metric, sweep.higher_is_better, blocks=self._blocks)
+        self.query_one("#values", Static).update(effects)
+
+    def exports(self) -> list[Export]:
+        table = self.query_one(SweepTable)
+        map_export = Export("map", "map and effects as text", "sweep.txt", self._tables_text)
+        return [*table_exports("the runs", "sweep", lambda: table.lines), map_export, self.picture_export("sweep")]
+
+    def _tables_text(self) -> str:
+        heat, effects = (str(self.query_one(id, Static).content) for id in ("#heat", "#values"))
+        return f"{heat}\n\n{effects}\n"
+
+    def on_data_table_row_selected(self) -> None:
+        outcome = self.selected
+        if outcome is not None and outcome.run is not None:
+            self.post_message(OpenRun(outcome.run))
+
+    def on_data_table_row_highlighted(self) -> None:
+        self._show_reason()
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "page":
+            return not self.wide and self._page != parameters[0]
+        if action == "order":
+            return self._page_visible("runs")
+        if action == "turn":
+            return len(self._sweep.values) > 1 and self._page_visible("map")
+        if action == "value":
+            return self._page_visible("map") or self._page_visible("effects")
+        possible = self.possible(action)
+        return True if possible is None else possible
+
+    def _page_visible(self, page: str) -> bool:
+        return self.wide or self._page == page
+
+    def action_page(self, page: str) -> None:
+        self._page = page
+        self._arrange_pages()
+        self.query_one("SweepTable" if page == "runs" else f"#{page}").focus()
+        self._show()
+
+    def action_turn(self) -> None:
+        self._turns += 1
+        self._show_tables()
+
+    def action_order(self) -> None:
+        table = self.query_one(SweepTable)
+        table.best_first = not table.best_first
+        self._show()
+
+    def action_value(self) -> None:
+        self._show_test = not self._show_test
+        self._show_tables()

@@ -1,0 +1,1 @@
+"""Small modal screens: lists, prompts, questions, help."""

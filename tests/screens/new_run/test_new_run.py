@@ -1,0 +1,213 @@
+from pathlib import Path
+
+import pytest
+
+from open_new_run import opened
+from screen_text import strips
+from tuitrain.config.schema import Config
+from tuitrain.config.settings import sections, settings
+from tuitrain.screens.new_run.screen import NewRunScreen
+from tuitrain.widgets.forms.draft import parse_form
+from tuitrain.widgets.forms.form import NAME, RUNS_IN, Form
+from tuitrain.widgets.forms.labels import CONDITIONS
+from tuitrain.widgets.forms.pick_list import PickList
+from tuitrain.widgets.forms.preview import LayerList
+from tuitrain.widgets.terminal.footer import FittingFooter
+
+
+async def test_every_setting_has_a_field_and_defaults_have_no_dot(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        assert set(form.fields) == {NAME, RUNS_IN, *settings()}
+        assert form.config == Config()
+        assert not [key for key in settings() if "●" in form.row(key)]
+        assert "$ tuitrain train" in form.said("command")
+
+
+def test_conditions_name_existing_settings_and_choices() -> None:
+    for key, only in CONDITIONS.items():
+        assert key in settings()
+        assert set(only.values) < set(settings()[only.key].choices)
+
+
+async def test_an_invalid_learning_rate_is_marked_and_refused(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.type("optimizer.lr", "0.1o")
+        assert "● learning rate" in form.row("optimizer.lr")
+        assert "✗ a number > 0" in form.row("optimizer.lr")
+        assert "must be a number > 0 · default 0.001" in form.said("help")
+        assert "a, b for one run each" in form.said("help")
+        await form.focus("data.dataset")
+        await form.press("ctrl+r")
+        assert "Not started" in form.said("message")
+        assert form.app.focused is form.fields["optimizer.lr"].target
+        assert not form.app.host.busy
+        await form.press("end", "backspace")
+        assert "✗" not in form.row("optimizer.lr")
+        assert form.config.optimizer.lr == 0.1
+
+
+async def test_conflicting_settings_are_marked(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.focus("optimizer.name")
+        await form.press("s", "g", "d", "enter")
+        await form.focus("optimizer.nesterov")
+        await form.press("space")
+        assert "✗ needs a momentum" in form.row("optimizer.nesterov")
+        await form.type("optimizer.momentum", "0.9")
+        assert form.config.optimizer.nesterov
+
+
+async def test_choices_are_found_by_typing_and_by_arrows(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.focus("optimizer.name")
+        await form.press("space")
+        assert isinstance(form.app.screen, PickList)
+        await form.press("down", "enter")
+        assert form.text("optimizer.name") == "adamw"
+        await form.press("s", "g", "enter")
+        assert form.text("optimizer.name") == "sgd"
+        assert "muon only" not in form.row("optimizer.momentum")
+        assert "adam, adamw" in form.row("optimizer.beta1")
+        await form.press("right")
+        assert form.text("optimizer.name") == "adam"
+        await form.press("a", "d", "a", "m", "w", "enter")
+        assert form.text("optimizer.name") == "adamw"
+        await form.press("left")
+        await form.press("left", "left")
+        assert form.text("optimizer.name") == "muon"
+        await form.press("ctrl+g")
+        assert form.text("optimizer.name") == "adam"
+        await form.press("space", "escape")
+        assert form.text("optimizer.name") == "adam"
+        await form.focus("data.dataset")
+        await form.press("i", "enter")
+        assert form.text("data.dataset") == "image-folder"
+
+
+async def test_an_open_list_offers_only_its_own_keys(tmp_path: Path) -> None:
+    async with opened(tmp_path, (80, 24)) as at:
+        await at.focus("data.dataset")
+        await at.press("space")
+        last = strips(at.app)[-1].text
+        assert "cancel" in last
+        assert "start" not in last
+
+
+async def test_several_choices_and_switches(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.focus("data.augment")
+        await form.press("space", "down", "space", "down", "space", "enter")
+        assert form.config.data.augment == ("shift", "flip")
+        await form.press("space", "down", "space", "up", "space", "enter")
+        assert not form.config.data.augment
+        await form.focus("data.normalize")
+        await form.press("space")
+        assert form.config.data.normalize is False
+        await form.press("y", "q")
+        assert form.config.data.normalize is True
+        assert isinstance(form.app.screen, NewRunScreen)
+
+
+async def test_typing_letters_reaches_nothing_but_the_field(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.type("name", "jk q?/n")
+        assert form.text("name") == "jk q?/n"
+        assert "--name 'jk q?/n'" in form.said("command")
+
+
+def test_errors_are_found_by_key() -> None:
+    texts = {"optimizer.lr": "x", "data.batch_size": "0", "training.epochs": "2"}
+    plan = parse_form(texts)
+    assert plan.config is None
+    assert plan.errors == {"optimizer.lr": "a number > 0", "data.batch_size": "a whole number >= 1"}
+    plan = parse_form({"data.dataset": "image-folder", "data.dir": "none"})
+    assert plan.errors == {"data.dir": "image-folder needs the folder of your images."}
+
+
+@pytest.mark.parametrize("size", [(60, 20), (120, 40)])
+async def test_every_field_can_be_walked_to_and_seen(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with opened(tmp_path, size) as form:
+        seen = set()
+        for _ in range(len(form.fields) + 1):
+            field, view = form.current, form.form.query_one(Form).region
+            assert view.contains_region(field.region)
+            seen.add(field.key)
+            await form.press("down")
+        assert seen == {*form.fields, "start"}
+        assert form.app.screen.query_one(FittingFooter).region.bottom == size[1]
+
+
+@pytest.mark.parametrize(
+    ("typed", "key"),
+    [
+        ("epochs", "training.epochs"),
+        ("folder", "data.dir"),
+        ("dir", "data.dir"),
+        ("batch size", "data.batch_size"),
+        ("batch_size", "data.batch_size"),
+        ("LEARNING", "optimizer.lr"),
+        ("optimizer.lr", "optimizer.lr"),
+        ("rate learning", "optimizer.lr"),
+        ("warmup", "schedule.warmup"),
+        ("drop", "model.dropout"),
+        ("clip", "optimizer.clip_norm"),
+        ("architecture", "model.name"),
+    ],
+)
+async def test_settings_are_found_by_label_key_or_help(typed: str, key: str, tmp_path: Path) -> None:
+    async with opened(tmp_path, (80, 24)) as at:
+        await at.press("ctrl+f", *typed)
+        await at.press("enter")
+        assert at.current.key == key
+
+
+async def test_sections_are_jumped_to(tmp_path: Path) -> None:
+    firsts = {setting.section: key for key, setting in reversed(settings().items())}
+    async with opened(tmp_path) as form:
+        places = []
+        for _ in range(len(firsts) + 1):
+            await form.press("pagedown")
+            places.append(form.current.key)
+        assert places == [*(firsts[section] for section in list(sections())[1:]), "name", "data.dataset"]
+        await form.press("pageup", "pageup")
+        assert form.current is form.fields[places[-3]]
+
+
+async def test_enter_moves_on_from_valid_fields(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.type("optimizer.lr", "x")
+        await form.press("enter")
+        assert form.current is form.fields["optimizer.lr"]
+        await form.press("backspace", "1", "enter")
+        assert form.current is form.fields["optimizer.momentum"]
+
+
+async def test_many_layers_are_scrolled(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.type("model.hidden", ",".join(["8"] * 40))
+        layers = form.form.query_one(LayerList)
+        # Each later preview scrolls the list to its top again.
+        await form.until(lambda: form.previewed and layers.max_scroll_y > 0)
+        await form.focus("name")
+        await form.press("shift+tab")
+        assert layers.has_focus
+        assert "layers" in form.said("help")
+        await form.press("down", "down")
+        assert layers.scroll_y == 2
+        await form.press("tab")
+        assert form.current.key == "name"
+
+
+async def test_a_preset_updates_the_preview(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.until(lambda: "mlp 64-128-256-10" in form.said("facts"))
+        assert "43,914 parameters · 527 kB with adam" in form.said("facts")
+        assert "1,293 train · 144 validation · 360 test" in form.said("facts")
+        assert "21 per epoch · 210 in total" in form.said("facts")
+        assert "33,024" in form.said("layers")
+        await form.focus("model.name")
+        await form.press(*"vit", "enter")
+        await form.focus("model.activation")
+        await form.press(*"tanh", "enter")
+        await form.until(lambda: "✗" in form.row("model.activation"))
+        assert "no ReLU" in form.said("facts")

@@ -1,0 +1,121 @@
+"""Presets, files and the command line of the form."""
+
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from open_new_run import opened
+from tuitrain.cli.parser import parse
+from tuitrain.config import toml
+from tuitrain.config.presets import PRESETS, preset
+from tuitrain.config.schema import Config
+from tuitrain.config.values import override
+from tuitrain.screens.new_run.screen import NewRunScreen
+from tuitrain.screens.windows.prompt import PromptScreen
+from tuitrain.widgets.forms.draft import FormResult, command_line
+
+MINE = """\
+# what I found out
+[optimizer]
+lr = 0.5  # large
+name = "sgd"
+"""
+
+
+async def test_preset_fills_the_form(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        for steps, name in enumerate(PRESETS):
+            await form.press("ctrl+t", *["down"] * steps, "enter")
+            assert form.config == preset(name)
+            assert name in form.said("head")
+
+
+async def test_file_is_loaded_and_saved_with_its_comments(tmp_path: Path) -> None:
+    mine, copy = tmp_path / "mine.toml", tmp_path / "copy.toml"
+    mine.write_text(MINE)
+    async with opened(tmp_path) as form:
+        await form.press("ctrl+o")
+        await form.answer(str(mine))
+        assert form.config == override(Config(), ["optimizer.lr=0.5", "optimizer.name=sgd"])
+        await form.type("training.epochs", "3")
+        await form.press("ctrl+s")
+        await form.answer(str(copy))
+        assert "Saved" in form.said("message")
+        assert toml.read(copy)[0] == form.config
+        assert "# what I found out" in copy.read_text()
+        assert "lr = 0.5  # large" in copy.read_text()
+
+
+async def test_saving_twice_overwrites(tmp_path: Path) -> None:
+    path = tmp_path / "there.toml"
+    path.write_text("mine")
+    async with opened(tmp_path) as form:
+        await form.press("ctrl+s")
+        await form.answer(str(path))
+        assert isinstance(form.app.screen, PromptScreen)
+        assert path.read_text() == "mine"
+        await form.press("enter")
+        assert isinstance(form.app.screen, NewRunScreen)
+        assert toml.read(path)[0] == Config()
+        await form.press("ctrl+s")
+        await form.answer(str(tmp_path / "no" / "folder.toml"))
+        assert "cannot be written" in form.said("error")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[x", "not valid TOML"),
+        ("[optimizer]\nlr = -1", "optimizer.lr = -1"),
+        ("[optimiser]", "Did you mean optimizer?"),
+        (None, "There is no file"),
+    ],
+)
+async def test_an_invalid_file_is_reported_and_changes_nothing(tmp_path: Path, text: str | None, said: str) -> None:
+    path = tmp_path / "bad.toml"
+    if text is not None:
+        path.write_text(text)
+    async with opened(tmp_path) as form:
+        await form.press("ctrl+o")
+        await form.answer(str(path))
+        assert said in form.said("error")
+        await form.press("escape")
+        assert form.config == Config()
+
+
+async def test_text_of_a_file_is_not_markup(tmp_path: Path) -> None:
+    path = tmp_path / "[b]mine.toml"
+    path.write_text('[data]\ndataset = "image-folder"\ndir = "[red]x[/red]"\n')
+    async with opened(tmp_path) as form:
+        await form.press("ctrl+o")
+        await form.answer(str(path))
+        assert form.config.data.dir == "[red]x[/red]"
+        assert "[b]mine.toml" in form.said("head")
+        assert "[red]x[/red]" in form.said("command")
+
+
+SETS: Iterable[tuple[str, ...]] = [
+    *PRESETS.values(),
+    ("data.dataset=image-folder", "data.dir=/a b/'c' \"d\" $HOME;[x]"),
+    ("model.hidden=[]", "data.augment=flip,crop", "optimizer.clip_norm=1e-9", "training.seed=9223372036854775807"),
+    ("optimizer.lr=0.1234567890123", "training.max_minutes=0.5", "training.threads=3", "data.normalize=no"),
+]
+
+
+@pytest.mark.parametrize("assignments", SETS)
+@pytest.mark.parametrize("name", ["", "it's mine; -- $(x)"])
+def test_command_line_is_the_same_run(assignments: tuple[str, ...], name: str, tmp_path: Path) -> None:
+    config = override(Config(), assignments)
+    words = shlex.split(command_line(FormResult(config, {}, {}), tmp_path / "my runs", name))
+    assert words[0] == "tuitrain"
+    options = parse(words[1:])
+    assert override(Config(), options.set) == config
+    assert (options.name, options.runs_dir) == (name, tmp_path / "my runs")
+
+
+async def test_copying_gives_the_whole_command(tmp_path: Path) -> None:
+    async with opened(tmp_path, (60, 20)) as form:
+        await form.press("ctrl+t", *["down"] * 5, "enter", "ctrl+y")
+        assert form.app.clipboard == command_line(FormResult(preset("cifar10 resnet18"), {}, {}), tmp_path / "runs")

@@ -1,0 +1,236 @@
+import os
+import shlex
+from pathlib import Path
+
+from textual.widgets import Input
+
+from open_new_run import opened
+from screen_text import text
+from tuitrain.cli.parser import parse
+from tuitrain.config import preferences
+from tuitrain.config.preferences import Preferences
+from tuitrain.config.schema import Config
+from tuitrain.config.values import override
+from tuitrain.hosts.background import start_in_background
+from tuitrain.hosts.launch import RunSpec, create_run
+from tuitrain.runs.control import send
+from tuitrain.runs.folder import folders
+from tuitrain.runs.writer import RunWriter
+from tuitrain.screens.new_run.screen import TICK, NewRunScreen
+from tuitrain.screens.results.screen import ResultsScreen
+from tuitrain.screens.training import TrainingScreen
+from tuitrain.screens.windows.choose import ChooseScreen
+from tuitrain.screens.windows.help import HelpScreen
+from tuitrain.widgets.forms.fields import PressField
+from tuitrain.widgets.forms.form import RUNS_IN
+from tuitrain.widgets.forms.pick_list import PickList
+
+WAITS = """
+import pathlib, time
+while not pathlib.Path(__file__).with_name("go").exists():
+    time.sleep(0.01)
+def same(images):
+    return images
+"""
+
+
+async def test_a_busy_app_offers_a_background_process(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(WAITS)
+    async with opened(tmp_path) as form:
+        slow = override(Config(), [f"data.transform={tmp_path}/slow.py:same"])
+        form.app.host.start(RunSpec(config=slow, runs_dir=tmp_path / "runs"))
+        try:
+            await form.press("ctrl+r")
+            assert "This window is already preparing a run" in form.said("message")
+            assert "Choose 'background process' here" in form.said("message")
+            assert form.current.key == RUNS_IN
+            await form.press("right")
+            assert not form.form.line.display
+        finally:
+            form.app.host.cancel()
+            (tmp_path / "go").touch()
+
+
+async def test_process_of_its_own_is_chosen_remembered_and_used(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        assert form.text(RUNS_IN) == "this app"
+        assert "--detach" not in form.said("command")
+        await form.focus(RUNS_IN)
+        await form.press("space", "down", "enter")
+        assert form.text(RUNS_IN) == "background process"
+        assert "--detach" in form.said("command")
+        await form.press("escape", "n")
+        assert form.text(RUNS_IN) == "background process"
+        await form.type("training.epochs", "1")
+        await form.type("name", "out")
+        await form.press("ctrl+r")
+        await form.until(lambda: isinstance(form.app.screen, (TrainingScreen, ResultsScreen)))
+        assert form.app.host.folder is None
+        (folder,) = folders(tmp_path / "runs")
+        await form.until(lambda: not folder.state().active)
+        assert folder.state().status == "finished"
+        assert (folder.info().name, folder.config().training.epochs) == ("out", 1)
+        assert parse(shlex.split(folder.info().command)[1:]).detach
+        own = folder.state().process
+        assert own is not None
+        assert own.pid != os.getpid()
+        form.app.theme = "tuitrain-light"
+        await form.pilot.pause()
+    assert preferences.load() == Preferences("tuitrain-light", own_process=True)
+
+
+async def test_a_process_that_cannot_start_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file")
+    preferences.update(own_process=True)
+    async with opened(tmp_path) as form:
+        await form.press("ctrl+r")
+        await form.until(lambda: not form.form.line.waiting)
+        assert "Cannot create a run in" in form.said("message")
+        await form.press("up")
+        assert form.form.check_action("start", ())
+
+
+async def test_start_ends_at_the_run(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.type("training.epochs", "1")
+        await form.type("name", "first")
+        await form.press("ctrl+r")
+        await form.until(lambda: isinstance(form.app.screen, (TrainingScreen, ResultsScreen)))
+        assert form.app.host.join(60)
+        (folder,) = folders(tmp_path / "runs")
+        assert folder.state().status == "finished"
+        assert folder.config() == override(Config(), ["training.epochs=1"])
+        assert folder.info().name == "first"
+        assert "training.epochs=1" in folder.info().command
+        assert form.app.host.folder is not None
+        assert form.app.host.folder.path == folder.path
+
+
+async def test_a_failed_start_marks_the_field_and_keeps_the_draft(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.type("training.device", "cpu")
+        await form.focus("training.precision")
+        await form.press("f", "p", "1", "6", "enter")
+        await form.press("ctrl+r")
+        await form.until(lambda: not form.form.line.preparing)
+        assert "✗ needs a GPU." in form.row("training.precision")
+        assert "Use bf16 or fp32" in form.said("message")
+        assert form.text("training.device") == "cpu"
+        await form.press("space", "up", "enter")
+        assert "✗" not in form.row("training.precision")
+
+
+async def test_escape_calls_the_start_off(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(WAITS)
+    async with opened(tmp_path) as form:
+        await form.type("data.transform", f"{tmp_path}/slow.py:same")
+        await form.press("ctrl+r")
+        assert {"new.cancel"} == {
+            active.binding.id for key, active in form.form.active_bindings.items() if key == "escape"
+        }
+        await form.press("escape")
+        form.form.tick()
+        assert "cancelling" in form.said("message")
+        (tmp_path / "go").touch()
+        await form.until(lambda: not form.form.line.preparing)
+        assert "nothing was written" in form.said("message")
+        assert not list(folders(tmp_path / "runs"))
+
+
+async def test_settings_are_fixed_while_a_run_starts(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(WAITS)
+    async with opened(tmp_path) as form:
+        await form.type("data.transform", f"{tmp_path}/slow.py:same")
+        await form.press("ctrl+r")
+        try:
+            before = form.form.form.texts
+            for key in ("model.name", "schedule.name", "model.batch_norm", "optimizer.lr"):
+                await form.focus(key)
+                await form.press("space", "right", "t", "comma", "backspace")
+                assert form.app.screen is form.form
+            assert form.form.form.texts == before
+            assert form.form.form.fields["optimizer.lr"].query_one(Input).value == before["optimizer.lr"]
+            await form.press("escape")
+        finally:
+            (tmp_path / "go").touch()
+        await form.until(lambda: not form.form.line.preparing)
+        await form.focus("model.name")
+        await form.press("space")
+        assert isinstance(form.app.screen, PickList)
+
+
+async def test_help_above_a_form_that_starts_is_not_torn_away(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(WAITS)
+    async with opened(tmp_path) as form:
+        await form.type("data.transform", f"{tmp_path}/slow.py:same")
+        await form.focus("model.name")
+        await form.press("ctrl+r", "question_mark")
+        (tmp_path / "go").touch()
+        await form.until(lambda: form.app.host.folder is not None)
+        await form.pilot.pause(2 * TICK)
+        assert isinstance(form.app.screen, HelpScreen)
+        await form.press("escape")
+        await form.until(lambda: isinstance(form.app.screen, (TrainingScreen, ResultsScreen)))
+        # The form does not stay behind.
+        assert not any(isinstance(screen, NewRunScreen) for screen in form.app.screen_stack)
+
+
+async def test_start_pressed_twice_starts_once(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        form.form.form.fields[RUNS_IN].text = "background process"
+        await form.type("training.epochs", "1")
+        form.form.query_one(PressField).focus()
+        await form.pilot.pause()
+        await form.press("enter", "enter")
+        await form.until(lambda: isinstance(form.app.screen, (TrainingScreen, ResultsScreen)))
+        assert len(list(folders(tmp_path / "runs"))) == 1
+
+
+async def test_a_second_run_is_queued_behind_the_one_that_trains(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        endless = override(Config(), ["training.epochs=1_000_000"])
+        form.app.host.start(RunSpec(config=endless, runs_dir=tmp_path / "runs", name="endless"))
+        await form.until(lambda: form.app.host.folder is not None)
+        await form.type("training.epochs", "1")
+        await form.type("name", "next")
+        await form.press("ctrl+r")
+        await form.until(lambda: isinstance(form.app.screen, ChooseScreen))
+        await form.press("enter")
+        await form.until(lambda: isinstance(form.app.screen, TrainingScreen))
+        assert isinstance(form.app.screen, TrainingScreen)
+        queued = form.app.screen.run.folder
+        try:
+            await form.until(lambda: queued.state().phase == "waiting for endless")
+            assert queued.state().status == "queued"
+        finally:
+            form.app.host.cancel()
+        await form.until(lambda: not queued.state().active)
+        assert queued.state().status == "finished"
+        first = form.app.host.folder
+        assert first is not None
+        assert (queued.state().started or 0) > (first.state().ended or 0) > 0
+
+
+async def test_a_queued_run_can_be_stopped(tmp_path: Path) -> None:
+    endless = create_run(RunSpec(config=Config(), runs_dir=tmp_path / "runs", name="endless"))
+    writer = RunWriter(endless)
+    writer.update(status="running", now=True)
+    queued = start_in_background(RunSpec(config=Config(), runs_dir=tmp_path / "runs", name="next"), endless)
+    async with opened(tmp_path) as form:
+        await form.until(lambda: queued.state().phase == "waiting for endless")
+        send(queued, "stop")
+        await form.until(lambda: not queued.state().active)
+        assert queued.state().status == "stopped"
+    writer.close()
+
+
+async def test_the_number_of_runs_is_on_the_keys(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.type("optimizer.lr", "0.1,0.2")
+        await form.type("training.seed", "0,1,2")
+        assert "^r start 6 runs" in text(form.app)
+        assert form.form.form.start.label == "▸ Start 6 runs"
+        await form.press("ctrl+n")
+        assert "^r start " in text(form.app)
+        assert "6 runs" not in text(form.app)
+        assert form.form.form.changed == 0
