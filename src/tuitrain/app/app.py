@@ -25,7 +25,7 @@ PACKAGE = Path(__file__).parents[1]
 class TuitrainApp(Navigation, RunLifecycle, Palette, OrderedKeys):
     TITLE = "tuitrain"
     # Textual reads the style sheets of pushed screens only, so the first screen's is listed here.
-    CSS_PATH: ClassVar[list[str | PurePath]] = [PACKAGE / "app/app.tcss", PACKAGE / "screens/home.tcss"]
+    CSS_PATH: ClassVar[list[str | PurePath]] = [PACKAGE / "app/app.tcss", PACKAGE / "screens/home/home.tcss"]
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help", tooltip="Help", key_display="?", id="app.help"),
