@@ -12,7 +12,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.process import this_process
 from tuitrain.runs.records import RunInfo, Score
 from tuitrain.runs.rows import Event, Train, decode
-from tuitrain.runs.writer import RunWriter, create, default_name, is_default_name
+from tuitrain.runs.writer import RunWriter, create, default_name, is_default_name, next_name
 
 
 @pytest.fixture
@@ -135,3 +135,13 @@ def test_info_survives_the_way_to_the_disk(tmp_path: Path) -> None:
     info = RunInfo(id="", name="n", tags=["a"], versions={"torch": "2"}, shape=(1, 8, 8), classes=["0", "1"])
     folder = create(tmp_path, info, Config())
     assert msgspec.to_builtins(folder.info()) == msgspec.to_builtins(info)
+
+
+def test_another_run_of_the_same_name_gets_the_next_number(tmp_path: Path) -> None:
+    name = "my net"
+    for expected in ("my net-2", "my net-3", "my net-4"):
+        create(tmp_path, RunInfo(id="", name=name), Config())
+        name = next_name(name, tmp_path)
+        assert name == expected
+    create(tmp_path, RunInfo(id="", name="cifar-10"), Config())
+    assert next_name("cifar-10", tmp_path) == "cifar-10-2"

@@ -32,8 +32,10 @@ class Notices(PaintedApp):
             alert(self, f"{name}: not resumed")
             self.notify(f"{name} was not resumed. {plain(state.not_continued)}", severity="error", markup=False)
             return
-        accuracy = state.test.measured if state.test else None
-        text = f"{name}: {message.status}" + ("" if accuracy is None else f", test {units.percent(accuracy)}")
+        best = state.best.test if state.best else None
+        title, score = ("best test", best) if best else ("last test", state.test)
+        accuracy = score.measured if score else None
+        text = f"{name}: {message.status}" + ("" if accuracy is None else f", {title} {units.percent(accuracy)}")
         alert(self, text)
         severity: SeverityLevel = "error" if message.status in ("failed", "interrupted") else "information"
         self.notify(f"{text}. {plain(state.reason)}".rstrip(), severity=severity, markup=False)

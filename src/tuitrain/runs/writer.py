@@ -26,17 +26,31 @@ DETAIL = "| "
 
 
 def default_name(config: Config, runs_dir: Path) -> str:
-    """Return a name such as `mnist-mlp-sgd`, or `mnist-mlp-sgd-2` if the first is in use. Looks at the ids of the runs
-    only: reading the names of thousands of runs would take long."""
-    name = _base_name(config)
+    """Return a name such as `mnist-mlp-sgd`, or `mnist-mlp-sgd-2` if the first is in use."""
+    return _numbered(_base_name(config), runs_dir)
+
+
+def next_name(name: str, runs_dir: Path) -> str:
+    """Return the name of another run like the one with this name: `mine-2` for `mine`, and `mine-3` for `mine-2`."""
+    base = re.sub(r"-\d+$", "", name)
+    return _numbered(base if 1 in _numbers(base, runs_dir) else name, runs_dir)
+
+
+def _numbered(name: str, runs_dir: Path) -> str:
+    numbers = _numbers(name, runs_dir)
+    # The id of a long name lacks its number, so the count is a lower bound.
+    return f"{name}-{max(*numbers, len(numbers)) + 1}" if numbers else name
+
+
+def _numbers(name: str, runs_dir: Path) -> list[int]:
+    """Return the numbers of the runs with a name, 1 without a number. Looks at the ids of the runs only: reading the
+    names of thousands of runs would take long."""
     pattern = re.compile(rf"\d{{8}}-\d{{6}}-{re.escape(slug(name))}(?:-(\d+))?-[0-9a-f]{{4}}")
     try:
         matches = [pattern.fullmatch(path.name) for path in runs_dir.iterdir()]
     except OSError:
-        return name
-    numbers = [int(match[1] or 1) for match in matches if match]
-    # The id of a long name lacks its number, so the count is a lower bound.
-    return f"{name}-{max(*numbers, len(numbers)) + 1}" if numbers else name
+        return []
+    return [int(match[1] or 1) for match in matches if match]
 
 
 def is_default_name(name: str, config: Config) -> bool:

@@ -45,6 +45,7 @@ class TrainingScreen(PollingScreen, ExportScreen):
     CSS_PATH = "training.tcss"
     TITLE = "Training"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "results", "results", tooltip="Open the results", id="training.results"),
         Binding("p", "pause", "pause", tooltip="Pause the run", id="training.pause"),
         Binding("p", "go_on", "resume", tooltip="Resume the run", id="training.go_on"),
         Binding("s", "stop", "stop", tooltip="Stop after this step, with a checkpoint", id="training.stop"),
@@ -54,7 +55,6 @@ class TrainingScreen(PollingScreen, ExportScreen):
             "e", "epochs", "epochs", tooltip="Change the number of epochs, also after the end", id="training.epochs"
         ),
         Binding("d", "detach", "background", tooltip="Move to a background process", id="training.detach"),
-        Binding("enter", "results", "results", tooltip="Open the results", id="training.results"),
         Binding("1", "page('curves')", "curves", tooltip="Loss and accuracy", id="training.curves"),
         Binding(
             "2", "page('gradients')", "gradients", tooltip="Gradient norms and learning rate", id="training.gradients"

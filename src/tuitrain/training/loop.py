@@ -258,13 +258,14 @@ class Loop(ControlledLoop):
             progress.over = f"Stopped early: no better validation loss for {patience} epochs."
 
     def _epoch_line(self, is_best: bool) -> str:
-        """Return the epoch's line in the log: `epoch 3 · train 0.0712, 98.06 % · validation … · best so far`."""
+        """Return the epoch's line in the log: `epoch 3 · train 0.0712, 98.06 % · val … · best so far`."""
         state, line = self.writer.state, f"epoch {self.progress.epoch + 1}"
         for name in ("train", "validation"):
             score: Score | None = getattr(state, name)
             if score is not None:
                 loss = score.loss if score.loss is not None else math.nan
-                line += f" · {name} {loss:.4f}, {100 * score.accuracy:.2f} %"
+                split = "val" if name == "validation" else name
+                line += f" · {split} {loss:.4f}, {100 * score.accuracy:.2f} %"
         return line + (" · best so far" if is_best else "")
 
 

@@ -104,7 +104,7 @@ def record_ending(writer: RunWriter, ending: Ending, loop: Loop | None) -> None:
         writer.event("detached" if status == "queued" else status, reason)
     except OSError as error:
         status, reason = "failed", f"{reason} Writing failed: {error.strerror}.".strip()
-    writer.log(f"{status}. {reason}".rstrip())
+    writer.log("moves to another process" if status == "queued" else reason or status)
     ended = None if status == "queued" else time.time()
     phase = "paused" if status == "queued" and writer.state.status == "paused" else ""
     writer.end(status=status, reason=reason, phase=phase, ended=ended)

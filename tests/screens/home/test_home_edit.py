@@ -67,6 +67,32 @@ async def test_a_deleted_run_is_restored(app: TuitrainApp, four: list[RunFolder]
         assert "undo" not in footer(app)
 
 
+async def test_every_change_is_undone(app: TuitrainApp, four: list[RunFolder]) -> None:
+    async with app.run_test(size=(120, 30)) as pilot:
+        before = [folder.info() for folder in four]
+        for key, typed in (("R", "better"), ("t", "good"), ("N", "why so?")):
+            await pilot.press(key)
+            await pilot.pause()
+            await write(pilot, typed)
+            await pilot.press("enter")
+            await pilot.pause()
+        await pilot.press("space", "space", "k", "t")
+        await pilot.pause()
+        await write(pilot, "both")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "2 runs tagged (u undoes)" in lines(app)[0]
+        assert four[1].info().tags == ["both"]
+        for done in ("better annotated", "better tagged", "a renamed"):
+            await pilot.press("u")
+            await pilot.pause()
+            assert f"{done} (u undoes)" in lines(app)[0]
+        await pilot.press("u")
+        await pilot.pause()
+        assert "u undoes" not in lines(app)[0]
+        assert [folder.info() for folder in four] == before
+
+
 async def test_an_active_run_cannot_be_deleted(app: TuitrainApp, write_run: WriteRun) -> None:
     folder = write_run("live", status="running")
     async with app.run_test(size=(120, 30)) as pilot:

@@ -9,6 +9,7 @@ from screen_text import footer, lines, text
 from screens.home.home_app import SIZES, Asked, names, selected, tick, write
 from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
+from tuitrain.screens.results.screen import ResultsScreen
 from tuitrain.widgets.tables.runs import RunTable
 
 
@@ -126,3 +127,18 @@ async def test_the_cursor_comes_back_to_its_run_after_a_filter_that_hid_it(app: 
             await pilot.press("escape")
             await pilot.pause()
             assert selected(app) == after
+
+
+@pytest.mark.usefixtures("four")
+async def test_the_cursor_stays_on_a_run_that_was_opened_while_filtered(app: TuitrainApp) -> None:
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.press("slash", *"name:c", "enter", "enter")
+        await pilot.pause()
+        assert isinstance(app.screen, ResultsScreen)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert footer(app)[0:2] == ["open", "show all"]
+        await pilot.press("escape")
+        await pilot.pause()
+        assert names(app) == ["a", "b", "c", "d"]
+        assert selected(app) == "c"

@@ -30,7 +30,8 @@ async def test_contents_of_the_screen(write_run: WriteRun) -> None:
             assert ("ends" if size[0] >= 72 else "left") in head
             for seen in ("67 %", "train 0.5000 · 81.00 %", "epoch 2 done", "healthy", "loss"):
                 assert seen in text(app)
-            assert ("accuracy" in text(app)) == (size[0] >= 80)
+            assert ("─ accuracy ─" in text(app)) == (size[0] >= 80)
+            assert ("loss · z accuracy" in text(app)) == (size[0] < 80)
             assert all(len(line) == size[0] for line in lines(app))
 
 

@@ -16,7 +16,7 @@ from tuitrain.runs.catalog import edit
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.files import read
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.writer import is_default_name
+from tuitrain.runs.writer import next_name, user_named
 from tuitrain.screens.export import COPY, ExportScreen
 from tuitrain.text import plain
 from tuitrain.widgets.messages import AskChoice, AskValue, OpenNewRun, ResumeRun
@@ -46,15 +46,15 @@ RUN_BINDINGS: list[BindingType] = [
     Binding("N", "notes", tooltip="Edit the run's note", show=False, id="runs.notes"),
     Binding("E", "export", tooltip="Export the table, or metrics or weights of the run", show=False, id="runs.export"),
     Binding("x", "delete", "delete", tooltip="Delete the run, or all marked runs", id="runs.delete"),
-    Binding("u", "undo", "undo", tooltip="Undo the last deletion", id="runs.undo"),
+    Binding("u", "undo", "undo", tooltip="Undo the last deletion, name, tags or note", id="runs.undo"),
 ]
 
 
-class Deletion(NamedTuple):
-    """What `u` can undo: the original and the present folder of each deleted run."""
+class Undo(NamedTuple):
+    """An action that `u` can undo: what was done to what, and the steps back, each of which may raise RunError."""
 
     description: str
-    runs: list[tuple[RunFolder, RunFolder]]
+    steps: list[Callable[[], None]]
 
 
 class RunActions(PollingScreen, ExportScreen):
@@ -62,12 +62,12 @@ class RunActions(PollingScreen, ExportScreen):
     again."""
 
     runs_dir: Path
-    _deletions: list[Deletion]
+    _undos: list[Undo]
 
     @property
     def undo_hint(self) -> str:
-        """A hint about the last deletion; empty if there is nothing to undo."""
-        return f"{self._deletions[-1].description} deleted (u undoes)" if self._deletions else ""
+        """A hint about the last change; empty if there is nothing to undo."""
+        return f"{self._undos[-1].description} (u undoes)" if self._undos else ""
 
     @property
     def selected(self) -> Entry | None:
@@ -82,7 +82,7 @@ class RunActions(PollingScreen, ExportScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._deletions = []
+        self._undos = []
 
     def run_action_available(self, action: str) -> bool | None:
         run = self.selected
@@ -98,7 +98,7 @@ class RunActions(PollingScreen, ExportScreen):
             return run is not None and run.status in RESUMABLE
         if action == "delete":
             return run is not None and run.status not in ACTIVE
-        return bool(self._deletions) if action == "undo" else None
+        return bool(self._undos) if action == "undo" else None
 
     def action_clone(self) -> None:
         if (run := self.selected) is not None:
@@ -116,7 +116,7 @@ class RunActions(PollingScreen, ExportScreen):
         except RunError as error:
             self._show_error(error)
             return
-        name = "" if is_default_name(run.info.name, run.config) else run.info.name
+        name = next_name(run.info.name, self.runs_dir) if user_named(run.info, run.config) else ""
         spec = RunSpec(
             config=run.config, runs_dir=self.runs_dir, name=name, original=original,
             command=f"tuitrain: the settings of {run.folder.id} again",
@@ -158,20 +158,35 @@ class RunActions(PollingScreen, ExportScreen):
 
     def action_rename(self) -> None:
         if (run := self.selected) is not None:
-            title = f"Rename {plain(run.info.name, 60)}"
-            self._ask(title, run.info.name, edit.check_name, partial(edit.rename, run.folder))
+
+            def apply(name: str) -> None:
+                edit.rename(run.folder, name)
+                self._remember(run, "renamed", partial(edit.rename, run.folder, run.info.name))
+
+            self._ask(f"Rename {plain(run.info.name, 60)}", run.info.name, edit.check_name, apply)
 
     def action_notes(self) -> None:
         if (run := self.selected) is not None:
+
+            def apply(notes: str) -> None:
+                edit.set_notes(run.folder, notes)
+                self._remember(run, "annotated", partial(edit.set_notes, run.folder, run.info.notes))
+
             text = f"Note on {plain(run.info.name, 60)}"
-            self._ask(text, run.info.notes, edit.check_notes, partial(edit.set_notes, run.folder), kept=True)
+            self._ask(text, run.info.notes, edit.check_notes, apply, kept=True)
+
+    def _remember(self, run: Entry, done: str, step: Callable[[], None]) -> None:
+        self._undos.append(Undo(f"{plain(run.info.name, 40)} {done}", [step]))
 
     def action_tags(self) -> None:
         targets = [run for run in self.targets if run.status != "damaged" and not run.folder.read_only]
 
         def apply(text: str) -> None:
+            steps = []
             for run in targets:
                 edit.set_tags(run.folder, edit.retag(run.info.tags, text))
+                steps.append(partial(edit.set_tags, run.folder, run.info.tags))
+            self._undos.append(Undo(f"{_names(targets)} tagged", list(steps)))
 
         if targets:
             tags = dict.fromkeys(tag for run in targets for tag in run.info.tags)
@@ -221,21 +236,26 @@ class RunActions(PollingScreen, ExportScreen):
             notify(f"Saved {plain(path)}", timeout=5)
 
     def action_delete(self) -> None:
-        deleted, names = [], []
+        deleted: list[Entry] = []
+        steps: list[Callable[[], None]] = []
         for run in self.targets:
             try:
-                deleted.append((run.folder, edit.trash(run.folder, self.runs_dir)))
-                names.append(plain(run.info.name, 40))
+                steps.append(partial(edit.restore, edit.trash(run.folder, self.runs_dir), run.folder))
+                deleted.append(run)
             except RunError as error:
                 self._show_error(error)
         if deleted:
-            self._deletions.append(Deletion(names[0] if len(names) == 1 else f"{len(names):,} runs", deleted))
+            self._undos.append(Undo(f"{_names(deleted)} deleted", steps))
         self.reload()
 
     def action_undo(self) -> None:
-        for original, trashed in self._deletions.pop().runs:
+        for step in self._undos.pop().steps:
             try:
-                edit.restore(trashed, original)
+                step()
             except RunError as error:
                 self._show_error(error)
         self.reload()
+
+
+def _names(runs: list[Entry]) -> str:
+    return plain(runs[0].info.name, 40) if len(runs) == 1 else f"{len(runs):,} runs"

@@ -23,7 +23,7 @@ from tuitrain.screens.export import Export, table_exports
 from tuitrain.screens.home.empty import HomeEmpty
 from tuitrain.screens.home.head import HomeHead, abbreviate
 from tuitrain.screens.home.run_actions import ACTIVE, RUN_BINDINGS
-from tuitrain.screens.home.view import GROUP, VIEW_BINDINGS, HomeView
+from tuitrain.screens.home.view import GROUP, SHOW_ALL, VIEW_BINDINGS, HomeView
 from tuitrain.widgets.forms.filter_bar import FilterBar
 from tuitrain.widgets.messages import OpenComparison, OpenNewRun, OpenRun, RunEnded, SweepEnded
 from tuitrain.widgets.panels.run_detail import RunDetail
@@ -50,6 +50,7 @@ class HomeScreen(HomeView):
     TITLE = "Runs"
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
+        SHOW_ALL,
         Binding("n", "new", "new", tooltip="Set up a new run", id="runs.new"),
         Binding("space", "mark", "mark", tooltip="Mark the run for comparison", id="runs.mark"),
         Binding("c", "compare", "compare", tooltip="Compare the marked runs", id="runs.compare"),

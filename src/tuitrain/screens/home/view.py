@@ -17,8 +17,9 @@ VIEW_BINDINGS: list[BindingType] = [
     Binding("o", "columns", "columns", tooltip="Choose the columns", id="runs.columns"),
     Binding("a", "mark_all", tooltip="Mark or unmark all runs shown", show=False, id="runs.mark_all"),
     Binding("A", "mark_none", tooltip="Unmark all runs", show=False, id="runs.mark_none"),
-    Binding("escape", "all", tooltip="Clear the filter", show=False, id="runs.all"),
 ]
+# Declared first, so that a narrow footer shows it while a filter is on.
+SHOW_ALL = Binding("escape", "all", "show all", tooltip="Clear the filter", id="runs.all")
 # Declared last: a narrow footer drops it first.
 GROUP = Binding("z", "group", "seeds", tooltip="Group runs that differ only in their seed", id="runs.group")
 

@@ -60,7 +60,8 @@ class Chart(Viewport):
         """`percent` says that y are fractions. `home` is the initial view. `braille` None follows the locale.
         `label_ends` labels the lines at their ends instead of in a legend if there is room."""
         super().__init__(id=id, classes=classes)
-        self.border_title = Text(plain(title))
+        self.title = plain(title)
+        self.border_title = Text(self.title)
         self.x_label, self.x_format = x_label, x_format or _format_x
         self.y_format = y_format or (units.percent if percent else units.number)
         self.percent, self.home, self.empty = percent, home, empty
@@ -101,7 +102,8 @@ class Chart(Viewport):
         percent: bool,
     ) -> None:
         """Change title and axes; the next `update` draws them."""
-        self.border_title = Text(plain(title))
+        self.title = plain(title)
+        self.border_title = Text(self.title)
         self.x_label, self.x_format, self.y_format, self.percent = x_label, x_format, y_format, percent
         self._strips = self._picture = None
         self.update_subtitle()

@@ -42,8 +42,10 @@ class ChartPair(ChartGroup):
 
     def arrange_charts(self) -> None:
         single = self._single if self._single is not None or self.size.width >= PAIR else 0
-        for index, chart in enumerate(self.charts):
+        for index, (chart, other) in enumerate(zip(self.charts, reversed(self.charts), strict=True)):
             chart.display = single is None or single == index
+            # A single chart says that there is another one.
+            chart.border_title = chart.title if single is None else f"{chart.title} · z {other.title}"
 
     def show(self, run: Follower) -> None:
         self._run = run

@@ -169,6 +169,8 @@ class RunTable(ScrollView, can_focus=True):
         self.scroll_to(x=self.scroll_x + 12 * direction, animate=False, immediate=True)
 
     def action_open(self) -> None:
+        # Opening a run is like moving to it: the cursor stays on it when a filter is cleared.
+        self._cursor_id = self.selected.folder.id if self.selected else ""
         self.post_message(self.Opened())
 
     def notify_style_update(self) -> None:
