@@ -34,7 +34,7 @@ from tuitrain.screens.compare.screen import CompareScreen
 from tuitrain.widgets.messages import OpenComparison
 
 KEYS = ("m", "m", "right", *["left"] * 6, "down", "down", "b", "X", "left", "left", "+", "+", "-", "-", "i", "i",
-        "[", "left", "o", "o", "e", "e", "g", "g", "a", "a", "down", "m", "left", "m", "0", "O", "O", "X", "X",
+        "[", "left", "I", "I", "v", "v", "L", "L", "a", "a", "down", "m", "left", "m", "0", "O", "O", "X", "X",
         "X")  # fmt: skip
 CODES = {"left": "\x1b[D", "right": "\x1b[C", "down": "\x1b[B"}
 QUIET = 0.15

@@ -25,7 +25,7 @@ from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 
 KEYS = (
-    "+", "-", "g", "g", "\x1b[D", "\x1b[C", "i", "o", "X", "X", "X", "0", "2", "1", "3", "1", "?", "\x1b[B", "?",
+    "+", "-", "L", "L", "\x1b[D", "\x1b[C", "i", "I", "X", "X", "X", "0", "2", "1", "3", "1", "?", "\x1b[B", "?",
     "z", "z", "z",
 )  # fmt: skip
 TIMER = 0.005

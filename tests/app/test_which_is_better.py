@@ -82,7 +82,7 @@ async def test_the_best_of_adam_compared_tagged_and_trained_on(
         assert "val accuracy at epoch 2.8" in text(app)
         assert len(overlay.values()) == 3
         # Logarithmic, in seconds, closer, along.
-        await pilot.press("g", "X", "i", "left_square_bracket")
+        await pilot.press("L", "X", "i", "left_square_bracket")
         await pilot.pause()
         view = overlay.charts[0].view
         assert view.log_y
@@ -95,7 +95,7 @@ async def test_the_best_of_adam_compared_tagged_and_trained_on(
         await pilot.pause()
         assert "minus" in text(app)
         # By seed.
-        await pilot.press("1", "G")
+        await pilot.press("1", "T")
         await pilot.pause()
         assert "2 groups" in text(app)
         assert "×2" in text(app)

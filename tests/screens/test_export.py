@@ -74,7 +74,7 @@ async def test_groups_as_shown(write_run: WriteRun, tmp_path: Path) -> None:
     app = app_of(folders)
     async with app.run_test(size=(120, 40)) as pilot:
         await compare_opened(pilot, folders)
-        await pilot.press("G")
+        await pilot.press("T")
         await pilot.pause()
         assert "|  | sgd ×2 | adam ×2 |" in await save(pilot, "markdown", tmp_path / "groups.md")
         [first, *_] = rows(await save(pilot, "csv", tmp_path / "groups.csv"))

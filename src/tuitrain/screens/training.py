@@ -61,7 +61,7 @@ class TrainingScreen(PollingScreen, ExportScreen):
         ),
         Binding("3", "page('log')", "log", tooltip="Log", id="training.log"),
         EXPORT,
-        Binding("k", "checkpoint", "checkpoint", tooltip="Save a checkpoint now", id="training.checkpoint"),
+        Binding("C", "checkpoint", "checkpoint", tooltip="Save a checkpoint now", id="training.checkpoint"),
         Binding("escape", "app.pop_screen", "runs", tooltip="Back (the run keeps running)", id="training.back"),
         Binding("q", "app.quit", tooltip="Quit", show=False),
     ]

@@ -265,8 +265,12 @@ class Loop(ControlledLoop):
             if score is not None:
                 loss = score.loss if score.loss is not None else math.nan
                 split = "val" if name == "validation" else name
-                line += f" · {split} {loss:.4f}, {100 * score.accuracy:.2f} %"
+                line += f" · {split} {_loss(loss)}, {100 * score.accuracy:.2f} %"
         return line + (" · best so far" if is_best else "")
+
+
+def _loss(loss: float) -> str:
+    return f"{loss:.1e}" if 0 < loss < 1e-3 else f"{loss:.4f}"
 
 
 def _short(norm: float) -> float | None:

@@ -24,8 +24,8 @@ async def test_every_key_at_every_size(three: list[RunFolder], size: tuple[int, 
     async with app.run_test(size=size) as pilot:
         screen = await opened(pilot, three)
         assert "3 runs · baseline" in lines(app)[0]
-        for key in [*"mmmmmmmXXXXggOOee++--", *("left",) * 3, *"io[]0", *("down",) * 3, "up", *"bbaaGGMMzzz", "3",
-                    "d", "d", "d", "tab", "m", "v", "o", "1", "pagedown", "pageup"]:  # fmt: skip
+        for key in [*"mmmmmmmXXXXLLOOvv++--", *("left",) * 3, *"iI[]0", *("down",) * 3, "up", *"bbaaTTMMzzz", "3",
+                    "z", "z", "z", "tab", "f", "v", "o", "1", "pagedown", "pageup"]:  # fmt: skip
             await pilot.press(key)
             await pilot.pause()
             assert all(len(line) == size[0] for line in lines(app)), key
@@ -90,14 +90,14 @@ async def test_runs_are_grouped_by_seed(three: list[RunFolder]) -> None:
     app = app_of(three)
     async with app.run_test(size=(160, 45)) as pilot:
         await opened(pilot, three)
-        await pilot.press("G")
+        await pilot.press("T")
         await pilot.pause()
         assert "3 runs in 2 groups" in lines(app)[0]
         assert "adam ×2" in text(app)
         assert "0, 1" in text(app)
         names = [line.name for line in app.screen.query_one(ComparisonCharts).charts[0].lines]
         assert names.count("") == 2
-        await pilot.press("G")
+        await pilot.press("T")
         await pilot.pause()
         assert "groups" not in lines(app)[0]
 
@@ -106,7 +106,7 @@ async def test_without_seeds_it_says_so(three: list[RunFolder]) -> None:
     app = app_of(three)
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, three[1:])
-        await pilot.press("G")
+        await pilot.press("T")
         assert any("differ only in training.seed" in toast.message for toast in app._notifications)
 
 
@@ -219,7 +219,7 @@ async def test_twelve_runs_of_a_sweep_are_told_apart(write_run: WriteRun, size: 
         await pilot.press("pagedown")
         await pilot.pause()
         assert f" {labels[-1]} " in text(app)
-        await pilot.press("G")
+        await pilot.press("T")
         await pilot.pause()
         names = [f"{rule} {rate.removeprefix('0')} ×2" for rule, rate, seed in settings if not seed]
         assert all(text(app).count(f" {name} ") >= 2 for name in names)
@@ -237,7 +237,7 @@ async def test_the_confusion_of_two_groups_compares_the_same_seed(write_run: Wri
     app = app_of(folders)
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, folders)
-        await pilot.press("G", "3")
+        await pilot.press("T", "3")
         await pilot.pause()
         assert re.search("adam seed 1 minus . sgd seed 1", text(app))
 
@@ -247,7 +247,7 @@ async def test_a_repeated_seed_is_left_out_of_its_group(write_run: WriteRun) -> 
     app = app_of(folders)
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, folders)
-        await pilot.press("G")
+        await pilot.press("T")
         await pilot.pause()
         assert "1 repeated seed left out" in lines(app)[0]
         assert "×2" in text(app)

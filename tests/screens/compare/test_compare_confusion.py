@@ -81,12 +81,12 @@ async def test_the_text_is_readable_on_a_small_terminal(three: list[RunFolder]) 
     app = TuitrainApp(three[0].path.parent, ThreadHost())
     async with app.run_test(size=(60, 24)) as pilot:
         await opened(pilot, three)
-        await pilot.press("3", "d", "d")
+        await pilot.press("3", "z", "z")
         assert not text(app).count("better in") > 1
-        await pilot.press("d")
+        await pilot.press("z")
         await pilot.pause()
         assert text(app).count("better in") == 2
         assert "predicted" not in text(app)
-        await pilot.press("d")
+        await pilot.press("z")
         await pilot.pause()
         assert "predicted" in text(app)

@@ -18,8 +18,8 @@ from tuitrain.screens.compare.screen import CompareScreen
 from tuitrain.widgets.messages import OpenComparison
 
 WriteRun = Callable[..., RunFolder]
-KEYS = [*"mmmmmmmxxxxggOOee++--", *("left",) * 3, *"io[]0", "down", "down", "up", *"baaGGMMzzz", "3", "d", "d", "tab",
-        "m", "v", "o", "1", "pagedown"]  # fmt: skip
+KEYS = [*"mmmmmmmXXXXLLOOvv++--", *("left",) * 3, *"iI[]0", "down", "down", "up", *"baaTTMMzzz", "3", "z", "z", "tab",
+        "f", "v", "o", "1", "pagedown"]  # fmt: skip
 NASTY = "\x1b[2J[red]" + "x" * 200 + "[/] [@click=app.quit]y[/] " + "漢" * 20
 
 
@@ -80,7 +80,7 @@ async def test_runs_that_go_away_while_they_are_compared(odd: list[RunFolder]) -
         screen = await opened(app, pilot, odd)
         for folder in odd[:-1]:
             shutil.rmtree(folder.path)
-        for key in ("a", "3", "d", "1", "left", "down", "b", "G"):
+        for key in ("a", "3", "z", "1", "left", "down", "b", "T"):
             screen.tick()
             await pilot.press(key)
         await pilot.press("enter")

@@ -60,7 +60,7 @@ async def test_a_row_of_seeds_is_drawn_as_their_mean(app: TuitrainApp, write_run
     for seed in (0, 1):
         write_run("x", f"training.seed={seed}")
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("z")
+        await pilot.press("T")
         await read(app, pilot)
         assert titles(app) == ["val loss", "val accuracy"]
         assert text(app).count("x ×2") >= 3

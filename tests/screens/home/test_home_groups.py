@@ -33,7 +33,7 @@ def rows(app: TuitrainApp) -> list[str]:
 
 async def grouped(app: TuitrainApp, pilot: Pilot[None]) -> HomeScreen:
     await pilot.pause()
-    await pilot.press("z")
+    await pilot.press("T")
     await pilot.pause()
     assert isinstance(app.screen, HomeScreen)
     return app.screen
@@ -46,7 +46,7 @@ async def test_seeds_become_one_row_with_mean_and_deviation(app: TuitrainApp) ->
         # Of 0.90, 0.92 and 0.97, with n - 1.
         assert "93.00 % ± 3.61" in text(app)
         assert "3 runs that differ only in their seed" in text(app)
-        await pilot.press("z")
+        await pilot.press("T")
         assert len(rows(app)) == 6
 
 

@@ -32,7 +32,7 @@ async def test_more_epochs_after_the_end(write_run: WriteRun, monkeypatch: pytes
         folder.state_file.write_bytes(ended)
         assert isinstance(app.screen, TrainingScreen)
         app.screen.tick()
-        await pilot.press(*(["enter", "r"] if begin.startswith("r") else ["e"]))
+        await pilot.press(*(["enter", "r"] if begin.startswith("r") else ["w"]))
         await pilot.pause()
         assert "Total number of epochs" in text(app)
         assert "8" in text(app)
@@ -146,7 +146,7 @@ async def test_a_damaged_run_shows_the_problem_on_every_page(write_run: WriteRun
             await pilot.press(str(number + 1))
         await pilot.pause()
         assert "clone" not in footer(app)
-        await pilot.press("y", "e")
+        await pilot.press("y", "w")
         assert isinstance(app.screen, ResultsScreen)
 
 

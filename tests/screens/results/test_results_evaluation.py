@@ -21,7 +21,7 @@ async def test_e_goes_through_the_evaluations(write_run: WriteRun) -> None:
         for _ in range(4):
             await pilot.pause()
             shown.append(next(line.strip() for line in lines(app) if "weights (epoch" in line))
-            await pilot.press("e")
+            await pilot.press("w")
         assert shown == [
             "test, the last weights (epoch 2) · 91.00 %",
             "test, the best weights (epoch 2) · 92.00 %",
@@ -33,7 +33,7 @@ async def test_e_goes_through_the_evaluations(write_run: WriteRun) -> None:
 async def test_one_evaluation_needs_no_key(write_run: WriteRun) -> None:
     app = opened(write_run("one"))
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("3", "e")
+        await pilot.press("3", "w")
         await pilot.pause()
         assert "evaluation" not in footer(app)
         assert "test, the last weights" in text(app)
@@ -59,7 +59,7 @@ async def test_enter_on_a_cell_shows_its_images_and_escape_goes_back(write_run: 
             assert words in text(app)
             assert f"{pair[0]} → {pair[1]}: {kept[pair]} kept" in lines(app)[-2]
             assert ("matrix" in footer(app), "images" in footer(app)) == (True, False)
-            await pilot.press("e")
+            await pilot.press("w")
             await pilot.pause()
             assert words in text(app)
             await pilot.press("escape")
@@ -135,5 +135,5 @@ async def test_the_path_of_an_image_is_copied(
         await pilot.pause()
         assert "cat/[b]\N{REPLACEMENT CHARACTER}7.jpg" in text(app)
         assert "copy path" in footer(app)
-        await pilot.press("p")
+        await pilot.press("ctrl+y")
         assert copied == [f"{tmp_path}/cat/[b]\x1b7.jpg"]

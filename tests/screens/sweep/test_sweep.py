@@ -108,7 +108,7 @@ async def test_the_map_turns_and_shows_the_test(app: TuitrainApp, write_sweep: C
         await opened(app, pilot, folder)
         await pilot.press("X")
         assert "best val · rows lr, columns optimizer" in text(app)
-        await pilot.press("v")
+        await pilot.press("m")
         assert "best test · rows lr, columns optimizer" in text(app)
         assert row(app, "0.01")[:4] == ["0.01", "65.00", "%", "-"]
 

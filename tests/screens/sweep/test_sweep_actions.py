@@ -30,11 +30,11 @@ async def test_a_run_that_is_not_made_yet_can_be_put_first(
     folder = write_sweep()
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(app, pilot, folder)
-        assert "first" not in footer(app)
+        assert "prioritize" not in footer(app)
         await pilot.press("G")
         await pilot.pause()
         assert "open" not in footer(app)
-        await pilot.press("enter", "f")
+        await pilot.press("enter", "P")
         await pilot.pause()
         assert isinstance(app.screen, SweepScreen)
         assert folder.jobs()[0] == Job(4, 1)
@@ -69,7 +69,7 @@ async def test_pause_and_stop_of_an_active_sweep(app: TuitrainApp, write_sweep: 
 
 async def more(pilot: Pilot[None], what: str, *answers: str) -> None:
     """Press m, choose what to extend, and enter values until one is accepted."""
-    await pilot.press("m")
+    await pilot.press("n")
     await pilot.pause()
     await pilot.press(*what, "enter")
     await pilot.pause()

@@ -163,10 +163,10 @@ async def test_the_keys_of_the_charts(write_run: WriteRun) -> None:
             await pilot.press("X")
         assert axes == ["step", "epoch", "seconds", "wall time"]
         before = text(app)
-        await pilot.press("g")
+        await pilot.press("L")
         await pilot.pause()
         assert text(app) != before
-        for key in ("plus", "minus", "left", "right", "h", "l", "i", "o", "[", "]", "0", "g"):
+        for key in ("plus", "minus", "left", "right", "h", "l", "i", "I", "[", "]", "0", "L"):
             await pilot.press(key)
         await pilot.pause()
         assert "loss" in text(app)
@@ -212,7 +212,7 @@ async def test_hostile_runs_are_text_and_no_end(write_run: WriteRun) -> None:
         file.write(encode(row) + b"\n")
     app = opened(folder)
     async with app.run_test(size=(120, 40)) as pilot:
-        for key in ("1", "x", "x", "g", "2", "x", "3"):
+        for key in ("1", "X", "X", "L", "2", "X", "3"):
             await pilot.press(key)
             await pilot.pause()
             assert "\x1b" not in text(app)

@@ -141,7 +141,7 @@ async def test_the_footer_offers_what_works_now(write_run: WriteRun) -> None:
         assert set(COMMANDS) & set(footer(app)) == {"epochs"}
         assert "results" in footer(app)
         inbox = Inbox(folder)
-        await pilot.press("p", "s", "k", "d")
+        await pilot.press("p", "s", "C", "d")
         assert inbox.new() == []
         assert isinstance(app.screen, TrainingScreen)
         assert "resume" in footer(app)

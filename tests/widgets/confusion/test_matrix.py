@@ -60,7 +60,7 @@ async def test_the_cursor_starts_at_the_most_confused_pair() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         assert app.matrix.describe() == "4 → 9, 40 images (40.4 % of the 4s)"
         assert any("4 → 9, 40 images" in line for line in app.lines())
-        await pilot.press("m")
+        await pilot.press("f")
         assert app.matrix.describe() == "5 → 3, 30 images (23.4 % of the 5s)"
         await pilot.press("home", "G")
         assert app.matrix.describe() == "9 → 0, 0 images (no image of 9)"
@@ -239,7 +239,7 @@ async def test_nothing_shown_breaks_it(size: tuple[int, int]) -> None:
     async with app.run_test(size=size) as pilot:
         for counts, classes in CASES:
             app.matrix.show(counts, classes)
-            for keys in ("o", "G"), ("end", "m"), ("v", "pageup"):
+            for keys in ("o", "G"), ("end", "f"), ("v", "pageup"):
                 await pilot.press(*keys)
                 for strip in app.strips():
                     assert strip.cell_length == app.matrix.scrollable_content_region.width

@@ -87,14 +87,16 @@ class ComparedRuns(PollingScreen):
         if self.comparison is None:
             return []
         if self.grouped:
-            series = [self._group_series(group) for group in self.comparison.groups]
+            # Few groups get distinct colors, also if the markers of their runs are similar.
+            markers = assign_markers([group.ids[0] for group in self.comparison.groups], self.markers)
+            series = [self._group_series(group, markers) for group in self.comparison.groups]
         else:
             series = [RunSeries(run.label, self.markers[run.id], [self.runs[run.id]]) for run in self.comparison.runs]
         return sorted(series, key=lambda column: self.baseline not in column)
 
-    def _group_series(self, group: SeedGroup) -> RunSeries:
+    def _group_series(self, group: SeedGroup, markers: Mapping[str, RunMarker]) -> RunSeries:
         runs = [self.runs[id] for id in group.ids]
-        return RunSeries(group.title, self.markers[group.ids[0]], runs, group.repeats)
+        return RunSeries(group.title, markers[group.ids[0]], runs, group.repeats)
 
     @property
     def selected_column(self) -> int:

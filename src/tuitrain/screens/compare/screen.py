@@ -46,7 +46,7 @@ class CompareScreen(ComparedRuns, ExportScreen):
         Binding("1", "page('overview')", "curves", tooltip="Curves, settings and results", id="compare.curves"),
         Binding("3", "page('confusion')", "confusion", tooltip="Confusion matrices", id="compare.confusion"),
         Binding("b", "baseline", "baseline", tooltip="Make the selected run the baseline", id="compare.baseline"),
-        Binding("G", "group", "seeds", tooltip="Group runs that differ only in their seed", id="compare.group"),
+        Binding("T", "group", "seeds", tooltip="Group runs that differ only in their seed", id="compare.group"),
         Binding("a", "all", "all", tooltip="Show all settings, or only those that differ", id="compare.all"),
         EXPORT,
         Binding("t", "threshold", tooltip="Set the accuracy to reach", show=False, id="compare.threshold"),

@@ -21,7 +21,7 @@ VIEW_BINDINGS: list[BindingType] = [
 # Declared first, so that a narrow footer shows it while a filter is on.
 SHOW_ALL = Binding("escape", "all", "show all", tooltip="Clear the filter", id="runs.all")
 # Declared last: a narrow footer drops it first.
-GROUP = Binding("z", "group", "seeds", tooltip="Group runs that differ only in their seed", id="runs.group")
+GROUP = Binding("T", "group", "seeds", tooltip="Group runs that differ only in their seed", id="runs.group")
 
 
 class HomeView(RunActions):

@@ -20,7 +20,7 @@ from tuitrain.screens.new_run.start import NewRunStart
 from tuitrain.text import plain
 from tuitrain.widgets.forms.draft import Draft, FormResult, parse_form, saved_drafts
 from tuitrain.widgets.forms.fields import Field
-from tuitrain.widgets.forms.form import RUNS_IN, Form
+from tuitrain.widgets.forms.form import NAME, NAME_HELP, RUNS_IN, Form
 from tuitrain.widgets.forms.labels import MAX_TEXT, label
 from tuitrain.widgets.forms.preview import PreviewPanel
 from tuitrain.widgets.forms.start_line import StartLine
@@ -113,7 +113,8 @@ class NewRunScreen(NewRunStart):
         self._schedule_validation()
 
     def action_find(self) -> None:
-        options = [(key, label(key), f"{key}: {item.help}") for key, item in settings().items()]
+        options = [(NAME, "run name", NAME_HELP[0]), (RUNS_IN, "runs in", "Where the run trains")]
+        options += [(key, label(key), f"{key}: {item.help}") for key, item in settings().items()]
         self.post_message(AskChoice("Go to", options, lambda found: self.form.focus_key(found[0]) if found else None))
 
     # Validation

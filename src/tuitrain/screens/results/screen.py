@@ -45,12 +45,12 @@ class ResultsScreen(PollingScreen, ResultsExport):
             for number, page in enumerate(PAGES, 1)
         ),
         Binding("enter", "images", "images", tooltip="Show the images of this cell", id="run.images"),
-        Binding("p", "copy_path", "copy path", tooltip="Copy the path of the image to the clipboard", id="run.path"),
+        Binding("ctrl+y", "copy_path", "copy path", tooltip="Copy the path of the image", id="run.path"),
         Binding("a", "all", "all", tooltip="Show the worst of all cells", id="run.all"),
         Binding("tab", "turn(1)", "next page", tooltip="Next page", id="run.next"),
         Binding("shift+tab", "turn(-1)", tooltip="Previous page", show=False, id="run.previous"),
         Binding(
-            "e",
+            "w",
             "evaluation",
             "evaluation",
             tooltip="Switch between test with last or best weights, and validation",

@@ -28,8 +28,8 @@ SWEEP_ACTIONS: list[BindingType] = [
     Binding("r", "resume", "resume", tooltip="Resume the sweep in a background process", id="sweep.resume"),
     Binding("space", "mark", "mark", tooltip="Mark the run for comparison", id="sweep.mark"),
     Binding("c", "compare", "compare", tooltip="Compare the marked runs, or all finished ones", id="sweep.compare"),
-    Binding("f", "first", "first", tooltip="Move this run to the front of the queue", id="sweep.first"),
-    Binding("m", "more", "more", tooltip="Add trials, seeds, concurrent runs or minutes", id="sweep.more"),
+    Binding("P", "first", "prioritize", tooltip="Move this run to the front of the queue", id="sweep.first"),
+    Binding("n", "more", "new trials", tooltip="Add trials, seeds, concurrent runs or minutes", id="sweep.more"),
 ]
 
 

@@ -48,9 +48,9 @@ class SweepScreen(SweepActions, ExportScreen):
         Binding("X", "turn", "axes", tooltip="Next settings for the map's rows and columns", id="sweep.axes"),
         Binding("o", "order", "order", tooltip="Sort the best first, or in queue order", id="sweep.order"),
         Binding(
-            "v",
+            "m",
             "value",
-            "value",
+            "metric",
             tooltip="Show the metric or the test score in map and effects",
             id="sweep.value",
         ),

@@ -1,5 +1,6 @@
 """Ask for one value in a single-line input."""
 
+import re
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -12,6 +13,8 @@ from textual.widgets import Input, Static
 from tuitrain.errors import TuitrainError
 from tuitrain.widgets.forms.path_input import PathInput
 from tuitrain.widgets.terminal.refresh import OverlayScreen
+
+INCOMPLETE_NUMBER = re.compile(r"[-+]?(0|0?\.0*|\d+(\.\d*)?e[-+]?)?")
 
 
 class PromptScreen(OverlayScreen[str | None]):
@@ -48,7 +51,10 @@ class PromptScreen(OverlayScreen[str | None]):
             yield Static(id="error")
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        if self._live:
+        # The beginning of a number, such as "0." on the way to 0.01, is not yet wrong.
+        if INCOMPLETE_NUMBER.fullmatch(event.value):
+            self.query_one("#error", Static).update("")
+        elif self._live:
             self._show_problem(event.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -56,6 +62,7 @@ class PromptScreen(OverlayScreen[str | None]):
             self.dismiss(event.value)
 
     def _show_problem(self, text: str) -> str:
+        """Show why the text is refused; return it."""
         try:
             self._check(text)
             problem = ""

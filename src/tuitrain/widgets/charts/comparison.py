@@ -41,7 +41,7 @@ class ComparisonCharts(ChartGroup):
         Binding("m", "metric(1)", "metric", tooltip="Next metric: accuracy, loss, learning rate, …"),
         *chart_bindings(log="log"),
         Binding("O", "robust", tooltip="Include or exclude outliers in the y limits", show=False),
-        Binding("e", "extremes", tooltip="Show extremes or means of points that share a column", show=False),
+        Binding("v", "extremes", tooltip="Show extremes or means of points that share a column", show=False),
     ]
     DEFAULT_CSS = """
     ComparisonCharts { layout: grid; grid-size: 1; height: 1fr; width: 1fr; }

@@ -15,13 +15,13 @@ def chart_bindings(*, log: str, smooth: str = "", zoom: str = "") -> list[Bindin
     axis = "Change the x axis: steps, epochs, seconds, wall time"
     return [
         Binding("X", "axis", "axis", tooltip=axis, id="chart.axis"),
-        Binding("g", "log", log, tooltip="Log-scale y axis", id="chart.log"),
+        Binding("L", "log", log, tooltip="Log-scale y axis", id="chart.log"),
         Binding("plus,equals_sign", "smooth(1)", smooth, bool(smooth), "+", tooltip="Smooth more", id="chart.smooth"),
         Binding("minus", "smooth(-1)", key_display="-", tooltip="Smooth less", show=False),
         Binding("left,h", "cursor(-1)", tooltip="Move the cursor left, to read values", show=False),
         Binding("right,l", "cursor(1)", tooltip="Move the cursor right", show=False),
         Binding("i", "zoom(2.0)", zoom, bool(zoom), tooltip="Zoom in at the cursor", id="chart.closer"),
-        Binding("o", "zoom(0.5)", tooltip="Zoom out", show=False),
+        Binding("I", "zoom(0.5)", tooltip="Zoom out", show=False),
         Binding("left_square_bracket", "pan(-0.25)", key_display="[", tooltip="Pan left", show=False),
         Binding("right_square_bracket", "pan(0.25)", key_display="]", tooltip="Pan right", show=False),
         Binding("0", "reset", tooltip="Reset zoom and cursor", show=False),

@@ -57,11 +57,19 @@ class DifferenceMatrix(ConfusionMatrix):
     def _cell(self, row: int, column: int) -> Segment:
         true, predicted, width = self._order[row], self._order[column], self.grid.cell - 1
         change, support = self._change[true][predicted], self._supports[true]
-        text = "·" if not change else f"{100 * change / support:+.1f}" if self.percent and support else f"{change:+d}"
+        text = f"{change:+d}" if change else "·"
+        if change and self.percent and support:
+            text = self._share_text(change / support, width)
         at_cursor = row == self._row and column == self._column
         good = (change > 0) == (true == predicted)
         style = self._style("cursor") if at_cursor else self._shade(abs(change) / self._largest_change, good)
         return Segment(text[:width].rjust(width) + " ", style)
+
+    @staticmethod
+    def _share_text(share: float, width: int) -> str:
+        """Return a share in percent, rounded to fit."""
+        text = f"{100 * share:+.1f}"
+        return text if len(text) <= width else f"{100 * share:+.0f}"
 
     def _format_share(self, share: float | None) -> str:
         return "-" if share is None else f"{100 * share:+.1f}" if abs(share) < 0.0995 else f"{100 * share:+.0f}"

@@ -59,7 +59,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         Binding("end", "move(0, 1000000)", "Last column", show=False, id="confusion.last_column"),
         Binding("g", "move(-1000000, 0)", "First row", show=False, id="confusion.first_row"),
         Binding("G", "move(1000000, 0)", "Last row", show=False, id="confusion.last_row"),
-        Binding("m", "next_confused", "most confused", tooltip="Go to the most confused pair", id="confusion.next"),
+        Binding("f", "next_confused", "most confused", tooltip="Go to the most confused pair", id="confusion.next"),
         Binding("v", "toggle_percent", "percent", tooltip="Show percent of the true class", id="confusion.unit"),
         Binding("o", "toggle_order", "order", tooltip="Put confused classes next to each other", id="confusion.order"),
     ]

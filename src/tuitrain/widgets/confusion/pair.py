@@ -38,7 +38,7 @@ class ConfusionPair(Container):
     """Show all parts if there is room, otherwise one matrix above the text."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("d", "turn", "matrix", tooltip="Switch between difference, baseline, selected run and text"),
+        Binding("z", "turn", "matrix", tooltip="Switch between difference, baseline, selected run and text"),
     ]
     DEFAULT_CSS = """
     ConfusionPair {
@@ -108,6 +108,9 @@ class ConfusionPair(Container):
         if message.matrix.has_focus:
             for matrix in self.matrices.values():
                 matrix.select(message.true, message.predicted)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        return not self.has_class("wide") if action == "turn" else True
 
     def action_turn(self) -> None:
         self._part = PARTS[(PARTS.index(self._part) + 1) % len(PARTS)]

@@ -16,8 +16,9 @@ LABELS = {
     "optimizer.name": "update rule", "optimizer.lr": "learning rate", "optimizer.beta1": "beta 1",
     "optimizer.beta2": "beta 2", "optimizer.clip_norm": "clip norm", "schedule.name": "shape",
     "schedule.every": "drop every", "schedule.gamma": "drop factor", "schedule.final": "final fraction",
-    "training.max_minutes": "max minutes", "training.checkpoint_every": "checkpoint every",
-    "training.threads": "CPU threads",
+    "schedule.patience": "plateau patience", "training.patience": "early stopping", "model.channels": "conv channels",
+    "data.channels": "color channels", "training.max_minutes": "max minutes",
+    "training.checkpoint_every": "checkpoint after", "training.threads": "CPU threads",
 }  # fmt: skip
 
 

@@ -117,7 +117,7 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
         box.border_subtitle = Content(hint if self._many else "")
 
     def _checkbox(self, name: str) -> str:
-        if not (self._empty or self._marked or len(self._chosen) > 1):
+        if not self._many:
             return ""
         return "[x] " if name in self._chosen else "[ ] "
 
@@ -142,8 +142,10 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
         if not self._many:
             self.dismiss((option.id,))
         else:
+            # The first mark of the present choice keeps it.
+            keep = not self._marked and self._chosen == [option.id]
             self._marked = True
-            marked = set(self._chosen) ^ {option.id}
+            marked = set(self._chosen) ^ (set() if keep else {option.id})
             self._chosen = [name for name, _ in self._options if name in marked]
             self._list_matches(option.id)
 

@@ -116,8 +116,8 @@ class RunDetail(Container):
             self._single.show(next(iter(self._runs.values())))
 
     def _series(self, *, grouped: bool) -> list[RunSeries]:
-        markers = assign_markers(list(self._runs), self._markers)
         groups = compare(list(self._runs.values())).columns(grouped=grouped)
+        markers = assign_markers([ids[0] for _, ids in groups], self._markers)
         return [RunSeries(label, markers[ids[0]], [self._runs[id] for id in ids]) for label, ids in groups]
 
     def _sparklines(self, entry: Entry) -> Content:

@@ -21,6 +21,8 @@ def heat_map_text(
     heat_map: HeatMap, rows: str, columns: str, metric: str, higher_is_better: bool, width: int
 ) -> Content:
     """Draw the mean of `metric` over two settings, at most `width` cells wide; better cells have a stronger color."""
+    if not heat_map.rows:
+        return Content.styled("No run has finished yet", MUTED)
     low, high = heat_map.span
     names = short_names([rows, columns])
     margin = min(LABEL, max(map(len, heat_map.rows), default=0) + 2)
