@@ -49,8 +49,8 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("start_in_background", "resume_in_background"):
         monkeypatch.setattr(background, name, refuse)
     monkeypatch.setattr("tuitrain.app.run_lifecycle.resume_in_background", refuse)
-    monkeypatch.setattr("tuitrain.screens.sweep_actions.start_sweep_in_background", refuse)
-    monkeypatch.setattr("tuitrain.screens.new_run.start_sweep_in_background", refuse)
+    monkeypatch.setattr("tuitrain.screens.sweep.actions.start_sweep_in_background", refuse)
+    monkeypatch.setattr("tuitrain.screens.new_run.start.start_sweep_in_background", refuse)
     monkeypatch.setattr(sweep_background, "start_sweep_in_background", refuse)
     monkeypatch.setattr(ThreadHost, "_train_new_run", refuse)
 

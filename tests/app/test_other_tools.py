@@ -79,7 +79,7 @@ async def test_export_by_keyboard(home: Path, tmp_path: Path, monkeypatch: pytes
         await until(pilot, lambda: len(app.screen.query_one(RunTable).entries) == 2)
         await pilot.press("E")
         await pilot.pause()
-        await pilot.press("enter")
+        await pilot.press(*"run as csv", "enter")
         await pilot.pause()
         await pilot.press("enter")
         await until(pilot, lambda: any("Saved" in note.message for note in app._notifications))

@@ -129,7 +129,7 @@ def test_eager_steps_and_rows_do_not_synchronize(quick: Quick, recipe: str) -> N
         if norms is not None:
             loop._start_row(rate, norms)
     assert loop.progress.samples == 200
-    assert loop._pending_row is not None
+    assert len(loop._pending_rows) > 1
     assert len(loop.metrics) == 0
 
 

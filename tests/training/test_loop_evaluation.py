@@ -80,6 +80,6 @@ def test_the_log_has_a_line_per_epoch(train: Train, tmp_path: Path) -> None:
     lines = [line for line in run.log if "epoch" in line]
     assert len(lines) == 2
     assert "train" in lines[0]
-    assert "validation" in lines[0]
+    assert " val " in lines[0]
     assert "best so far" in lines[0]
     assert run.folder.path.parent == tmp_path / "runs"

@@ -68,7 +68,7 @@ def test_gradients_vanish_in_sgd_with_sigmoid(classic: Classic) -> None:
     assert run.info.layers == ["layers.0", "layers.2", "head"]
     first, _, last = run.layers
     rows = run.train["epoch"].tolist().count(1)
-    assert rows == 10
+    assert rows > 20
     assert all(near < far / 10 for near, far in zip(first[:rows], last[:rows], strict=True))
 
 

@@ -50,16 +50,15 @@ def test_delayed_rows_are_equal(train: Train, monkeypatch: pytest.MonkeyPatch, e
 def test_a_row_is_written_as_soon_as_it_is_ready(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next row may come minutes later."""
     delays: list[int] = []
-    write_pending_row = loop.Loop._write_pending_row
+    write_row = loop.Loop._write_row
 
-    def recorded(self: loop.Loop) -> None:
-        if self._pending_row is not None:
-            delays.append(self.progress.step - self._pending_row.step)
-        write_pending_row(self)
+    def recorded(self: loop.Loop, row: loop.PendingRow) -> None:
+        delays.append(self.progress.step - row.step)
+        write_row(self, row)
 
     monkeypatch.setattr(metrics, "Readback", SlowReadback)
     monkeypatch.setattr(loop, "queue_limiter", lambda _: NoLimiter())
-    monkeypatch.setattr(loop.Loop, "_write_pending_row", recorded)
+    monkeypatch.setattr(loop.Loop, "_write_row", recorded)
     train("training.epochs=2", "training.log_every=10")
     # Of 21 steps per epoch: four steps later, or at the end of the epoch, which waits for both rows.
     assert delays == [4, 1, 0, 4, 2, 0]

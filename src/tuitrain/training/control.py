@@ -185,7 +185,7 @@ class ControlledLoop:
 
     def _save_checkpoint(self) -> None:
         """Save the last checkpoint. Raises TrainingError instead if the loss or a weight is not finite."""
-        self._write_pending_row()
+        self._write_pending_rows()
         self._check_finite(self.metrics.batch_losses(), self.progress.step)
         if not all(bool(weight.isfinite().all()) for weight in self.setup.model.parameters()):
             raise TrainingError(
@@ -219,8 +219,8 @@ class ControlledLoop:
             **changes,
         )  # fmt: skip
 
-    def _write_pending_row(self) -> None:
-        """Wait for the metrics row that is on its way from the device, if any, and write it."""
+    def _write_pending_rows(self) -> None:
+        """Wait for the metrics rows that are on their way from the device, and write them."""
         raise NotImplementedError
 
     def _check_finite(self, losses: Sequence[float], last_step: int) -> None:

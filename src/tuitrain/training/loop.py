@@ -7,6 +7,7 @@ is due: on a GPU by a non-blocking copy, so that the host never waits for a step
 
 import math
 import time
+from collections import deque
 from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
@@ -35,6 +36,10 @@ from tuitrain.training.readback import queue_limiter
 StepResult = tuple[float, Tensor | None]
 
 
+# With more rows on their way from a GPU, the loop waits for the oldest one.
+MAX_PENDING = 64
+
+
 class PendingRow(NamedTuple):
     """A metrics row whose values are on their way from the device."""
 
@@ -47,10 +52,14 @@ class Loop(ControlledLoop):
     """Trains a run from its last checkpoint, or from the beginning, and writes everything that happens to its folder.
     Call `restore`, then `run`."""
 
-    _pending_row: PendingRow | None = None
     # Epoch and step after `restore`.
     _restored_at: tuple[int, int] | None = None
     _resuming = False
+
+    @cached_property
+    def _pending_rows(self) -> deque[PendingRow]:
+        """The rows whose values are on their way, the oldest first."""
+        return deque()
 
     def restore(self) -> None:
         """Load the last checkpoint, if any. Raises RunError if the file is damaged or from another model."""
@@ -111,12 +120,12 @@ class Loop(ControlledLoop):
                 self._start_row(lr, norms)
             if limiter is not None:
                 limiter.step()
-                self._write_row_if_ready()
+                self._write_ready_rows()
             if time.monotonic() - self._polled >= POLL_INTERVAL:
                 self._poll_commands()
                 if self.progress.over:
                     break
-        self._write_pending_row()
+        self._write_pending_rows()
         self._stop_clock()
 
     def _eager_steps(self, order: Tensor) -> Iterator[StepResult]:
@@ -195,21 +204,25 @@ class Loop(ControlledLoop):
 
     def _start_row(self, lr: float, norms: Tensor) -> None:
         """Start reading the values of a metrics row; training continues while they are copied from the GPU."""
-        self._write_pending_row()
-        self._pending_row = PendingRow(self.progress.step, lr, self.metrics.start_readback(norms))
-        self.progress.samples += self._pending_row.readback.samples
-        self._write_row_if_ready()
+        if len(self._pending_rows) == MAX_PENDING:
+            self._write_row(self._pending_rows.popleft())
+        row = PendingRow(self.progress.step, lr, self.metrics.start_readback(norms))
+        self._pending_rows.append(row)
+        self.progress.samples += row.readback.samples
+        self._write_ready_rows()
 
-    def _write_row_if_ready(self) -> None:
-        if self._pending_row is not None and self._pending_row.readback.ready:
-            self._write_pending_row()
+    def _write_ready_rows(self) -> None:
+        while self._pending_rows and self._pending_rows[0].readback.ready:
+            self._write_row(self._pending_rows.popleft())
 
-    def _write_pending_row(self) -> None:
-        if self._pending_row is None:
-            return
-        step, lr, readback = self._pending_row
+    def _write_pending_rows(self) -> None:
+        while self._pending_rows:
+            self._write_row(self._pending_rows.popleft())
+
+    def _write_row(self, row: PendingRow) -> None:
+        """Wait for the values of a row and write it."""
+        step, lr, readback = row
         losses, loss_sum, correct, (norms,) = readback.read()
-        self._pending_row = None
         self._check_finite(losses, step)
         progress, samples = self.progress, readback.samples
         progress.loss_sum += loss_sum

@@ -85,7 +85,7 @@ class Member(Loop):
 
     def poll(self) -> None:
         """Write a finished row, and apply commands; called regularly, also while the run is paused."""
-        self._write_row_if_ready()
+        self._write_ready_rows()
         if self._pause_command is None:
             self._poll_commands()
         else:
@@ -104,7 +104,7 @@ class Member(Loop):
 
     def end_epoch(self) -> Ending | None:
         """End the epoch, and after the last epoch the run; return how the run ended, or None."""
-        self._write_pending_row()
+        self._write_pending_rows()
         self._steps = None
         if not self._done:
             self._abortable(self._end_epoch)

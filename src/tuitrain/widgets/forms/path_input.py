@@ -4,7 +4,6 @@ import os
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.suggester import Suggester
 from textual.widgets import Input
 
 # More entries of a folder are not looked at.
@@ -12,14 +11,14 @@ MAX_ENTRIES = 10_000
 
 
 class PathInput(Input):
-    """Tab completes the path as far as it is unambiguous; if there is nothing to complete, it moves on."""
+    """Tab completes the path as far as it is unambiguous; if there is nothing to complete, it moves on. Nothing is
+    suggested while typing: reading a folder for each key would delay keys that arrive together."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "complete", tooltip="Complete the path", show=False)]
 
     def __init__(self, value: str, *, folders_only: bool = False, select_on_focus: bool = True) -> None:
+        super().__init__(value, compact=True, select_on_focus=select_on_focus)
         self._folders_only = folders_only
-        suggester = _FirstMatch(folders_only=folders_only)
-        super().__init__(value, compact=True, suggester=suggester, select_on_focus=select_on_focus)
 
     def action_complete(self) -> None:
         completed = complete_path(self.value, folders_only=self._folders_only)
@@ -28,16 +27,6 @@ class PathInput(Input):
             self.cursor_position = len(completed)
         else:
             self.screen.focus_next()
-
-
-class _FirstMatch(Suggester):
-    def __init__(self, *, folders_only: bool) -> None:
-        super().__init__(use_cache=False, case_sensitive=True)
-        self._folders_only = folders_only
-
-    async def get_suggestion(self, value: str) -> str | None:
-        matches = path_matches(value, folders_only=self._folders_only) if value else []
-        return value[: len(value) - len(_last_part(value))] + matches[0] if matches else None
 
 
 def complete_path(text: str, *, folders_only: bool = False) -> str:
