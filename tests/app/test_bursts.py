@@ -107,3 +107,12 @@ async def test_a_second_escape_does_not_close_the_screen_below(write_run: WriteR
         assert isinstance(app.screen, TrainingScreen)
         await burst(pilot, "?", "escape", "q")
         assert not app.is_running
+
+
+async def test_a_long_text_in_one_burst_is_complete(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        text = "/" + "/".join(f"folder-{number}" for number in range(40)) + "/file.py:name"
+        await form.focus("data.transform")
+        await burst(form.pilot, "ctrl+u", *text, "backspace", "x", "tab")
+        assert form.text("data.transform") == f"{text[:-1]}x"
+        assert not form.app._notifications

@@ -10,6 +10,7 @@ from time import monotonic
 
 from textual.events import Event, Key, Paste
 from textual.screen import Screen
+from textual.widgets import Input
 
 from tuitrain.widgets.terminal.textual_internals import InternalsApp, settle
 
@@ -27,11 +28,11 @@ class OrderedKeys(InternalsApp):
         self._waiting: deque[Key | Paste] = deque()
         self._arrived = asyncio.Event()
         self._dispatching = False
-        self._released: Key | Paste | None = None
+        self._released: list[Key | Paste] = []
         self._target: Screen[object] | None = None
 
     async def on_event(self, event: Event) -> None:
-        if isinstance(event, Key | Paste) and not event.is_forwarded and event is not self._released:
+        if isinstance(event, Key | Paste) and not event.is_forwarded and not self._is_released(event):
             self._waiting.append(event)
             self._arrived.set()
             if not self._dispatching:
@@ -49,15 +50,29 @@ class OrderedKeys(InternalsApp):
                 await settle(self, MAX_SETTLE)
                 self._drop_backlog()
                 if self._waiting:
-                    await self._dispatch(self._waiting.popleft())
+                    await self._dispatch(self._take())
             await self._arrived.wait()
 
-    async def _dispatch(self, event: Key | Paste) -> None:
-        self._released, self._target = event, self.screen
-        self.post_message(event)
+    def _is_released(self, event: Key | Paste) -> bool:
+        return any(event is released for released in self._released)
+
+    def _take(self) -> list[Key | Paste]:
+        """Take the next key, or all characters that are typed into an input: they change neither focus nor screen, and
+        waiting for each of them would delay a long text."""
+        events = [self._waiting.popleft()]
+        if isinstance(self.focused, Input) and _is_character(events[0]):
+            while self._waiting and _is_character(self._waiting[0]):
+                events.append(self._waiting.popleft())
+        return events
+
+    async def _dispatch(self, events: list[Key | Paste]) -> None:
+        self._released, self._target = events, self.screen
+        for event in events:
+            self.post_message(event)
         await settle(self, MAX_SETTLE)
-        if self._target not in self.screen_stack and isinstance(event, Key):
-            self._drop_repetitions(event.key)
+        last = events[-1]
+        if self._target not in self.screen_stack and isinstance(last, Key):
+            self._drop_repetitions(last.key)
 
     def _drop_repetitions(self, key: str) -> None:
         """Drop repetitions of a key that closed its screen: they were not meant for the screen below."""
@@ -70,3 +85,8 @@ class OrderedKeys(InternalsApp):
             count = len(self._waiting)
             self._waiting.clear()
             self.notify(f"Dropped {count} keys that arrived faster than they could be handled", severity="warning")
+
+
+def _is_character(event: Key | Paste) -> bool:
+    """Return whether an event is a printable character other than a space, which marks options in lists."""
+    return isinstance(event, Key) and event.is_printable and event.key != "space"
