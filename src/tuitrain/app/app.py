@@ -28,7 +28,9 @@ class TuitrainApp(Navigation, RunLifecycle, Palette, OrderedKeys):
     CSS_PATH: ClassVar[list[str | PurePath]] = [PACKAGE / "app/app.tcss", PACKAGE / "screens/home/home.tcss"]
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark,f1", "help", "help", tooltip="Help", key_display="?", id="app.help"),
+        Binding("question_mark", "help", "help", tooltip="Help", key_display="?", id="app.help"),
+        # A text field takes the question mark.
+        Binding("f1", "help", "help", tooltip="Help", key_display="F1", id="app.help_f1"),
         Binding("q", "quit", "quit", tooltip="Quit", id="app.quit"),
         # Last, so that a footer of 80 columns drops this one first.
         Binding("S", "sweeps", "sweeps", tooltip="Sweeps of this runs folder", id="app.sweeps"),

@@ -23,7 +23,8 @@ async def test_the_filter_works_as_one_types(app: TuitrainApp, size: tuple[int, 
         assert "2 of 4" in text(app)
         await write(pilot, " lr>0.2")
         assert names(app) == ["d"]
-        assert footer(app) == ["apply", "complete", "clear"]
+        assert footer(app) == ["apply", "complete", "clear", "help"]
+        assert "F1 help" in text(app)
         await pilot.press("enter")
         assert isinstance(app.focused, RunTable)
         assert selected(app) == "d"

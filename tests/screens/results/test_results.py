@@ -32,7 +32,7 @@ async def test_more_epochs_after_the_end(write_run: WriteRun, monkeypatch: pytes
         folder.state_file.write_bytes(ended)
         assert isinstance(app.screen, TrainingScreen)
         app.screen.tick()
-        await pilot.press(*(["enter", "r"] if begin.startswith("r") else ["w"]))
+        await pilot.press(*(["enter", "r"] if begin.startswith("r") else ["e"]))
         await pilot.pause()
         assert "Total number of epochs" in text(app)
         assert "8" in text(app)
