@@ -75,6 +75,9 @@ async def take_screenshots(runs_dir: Path, live: RunFolder) -> None:
         await pilot.press("3")
         await wait_until_drawn(pilot)
         save_screenshot(app, "run")
+        await pilot.press("escape", "a", "c")
+        await wait_until_drawn(pilot, "val loss")
+        save_screenshot(app, "compare")
     send(live, "stop")
 
 

@@ -96,7 +96,7 @@ async def test_help_lists_the_keys_of_the_screen_with_what_they_do(write_run: Wr
         assert line in training
     assert "results" not in training, "keys that do nothing now are not listed"
     run = await help_text(TuitrainApp(folder.path.parent, ThreadHost(), write_run("done")), ["3"])
-    for line in ("Run: keys", "3  Confusion", "m  Go to the most confused pair", "y  Set up a new run from these"):
+    for line in ("Run: keys", "3  Confusion", "f  Go to the most confused pair", "y  Set up a new run from these"):
         assert line in run
 
 

@@ -23,7 +23,7 @@ COMMANDS = ["pause", "stop", "checkpoint", "rate", "epochs", "background"]
         ("p", "paused", "resume", "resuming …"),
         ("s", "running", "stop", "stopping …"),
         ("s", "paused", "stop", "stopping …"),
-        ("k", "running", "checkpoint", "saving a checkpoint …"),
+        ("C", "running", "checkpoint", "saving a checkpoint …"),
     ],
 )
 async def test_a_key_sends_its_command_and_says_so_until_the_loop_answers(
