@@ -69,6 +69,7 @@ async def test_a_row_of_seeds_is_drawn_as_their_mean(app: TuitrainApp, write_run
 
 async def test_the_machine_is_measured(app: TuitrainApp) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("j")
         await tick(app, pilot)
         assert "memory" in lines(app)[0]
         assert "Three ways to begin" in text(app)

@@ -30,6 +30,7 @@ from tuitrain.widgets.panels.run_detail import RunDetail
 from tuitrain.widgets.tables.runs import RunTable
 from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.footer import FittingFooter
+from tuitrain.widgets.terminal.keys import OrderedKeys
 from tuitrain.widgets.terminal.textual_internals import bindings_of
 
 # Seconds of reading before the first frame, and per slice afterwards.
@@ -38,6 +39,10 @@ FIRST_SLICE, SLICE = 0.05, 0.04
 READING_REDRAW = 1.0
 # Seconds between two slices of the list, seconds before the detail panel reads a run, and between its slices.
 READ_INTERVAL, DETAIL_DELAY, DETAIL_INTERVAL = 0.01, 0.08, 0.05
+# Seconds until the load is measured first.
+FIRST_LOAD = 0.3
+# Seconds after a key during which the load of the machine is updated.
+LOOKING = 10.0
 # The minimum height of the detail panel with charts.
 DETAIL_HEIGHT = 13
 # The number of marked runs that the detail panel compares with.
@@ -81,16 +86,34 @@ class HomeScreen(HomeView):
         yield RunDetail()
         yield FittingFooter()
 
+    def on_mount(self) -> None:
+        # After the first frame: loading the library takes as long as the frame.
+        self.set_timer(FIRST_LOAD, self._measure_first)
+
+    def _measure_first(self) -> None:
+        if self._shown:
+            self.query_one(HomeHead).measure()
+            self.draw()
+
     # Reading and drawing
 
     def tick(self) -> None:
         notifications.set_title(self.app, "tuitrain")
         self._read(SLICE if self._drawn_at else FIRST_SLICE)
         self._announce_ended_sweeps()
-        if self._drawn_at:  # After the first frame.
+        # Not while nobody looks: an idle screen writes nothing to the terminal.
+        if self._any_active or self._key_pressed_recently:
             self.query_one(HomeHead).measure()
         self.draw()
         self._poll_detail()
+
+    @property
+    def _any_active(self) -> bool:
+        return any(run.status in ACTIVE for run in self._runs)
+
+    @property
+    def _key_pressed_recently(self) -> bool:
+        return not isinstance(self.app, OrderedKeys) or monotonic() - self.app.last_key_at < LOOKING
 
     def reload(self) -> None:
         self._read(FIRST_SLICE, everything=True)

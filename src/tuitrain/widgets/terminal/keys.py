@@ -6,6 +6,7 @@ yet. Over SSH several keys arrive in one packet, and the later ones would reach 
 
 import asyncio
 from collections import deque
+from math import inf
 from time import monotonic
 
 from textual.events import Event, Key, Paste
@@ -25,6 +26,7 @@ class OrderedKeys(InternalsApp):
 
     def __init__(self) -> None:
         super().__init__()
+        self.last_key_at = -inf
         self._waiting: deque[Key | Paste] = deque()
         self._arrived = asyncio.Event()
         self._dispatching = False
@@ -34,6 +36,7 @@ class OrderedKeys(InternalsApp):
     async def on_event(self, event: Event) -> None:
         if isinstance(event, Key | Paste) and not event.is_forwarded and not self._is_released(event):
             self._waiting.append(event)
+            self.last_key_at = monotonic()
             self._arrived.set()
             if not self._dispatching:
                 self._dispatching = True

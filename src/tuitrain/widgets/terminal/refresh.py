@@ -18,7 +18,7 @@ CATCH_UP_INTERVAL, CATCH_UP_REDRAW = 0.01, 0.5
 # Seconds between two ticks while the user waits for an answer.
 URGENT_INTERVAL = 0.1
 # Bytes per second that redrawing may write; a slow connection gets fewer bytes and longer intervals.
-BYTES, SLOW_BYTES, SLOW_MAX_INTERVAL = 1000, 300, 20.0
+BYTES, SLOW_BYTES, SLOW_MAX_INTERVAL = 1000, 250, 30.0
 
 
 class OverlayScreen(ModalScreen[ScreenResultType]):
