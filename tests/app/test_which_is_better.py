@@ -8,11 +8,11 @@ import pytest
 from textual.pilot import Pilot
 
 from screen_text import text
+from screens.compare.compare_app import read_whole
 from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, folders
 from tuitrain.runs.records import Best, Score
-from tuitrain.screens.compare.screen import CompareScreen
 from tuitrain.screens.home.screen import HomeScreen
 from tuitrain.screens.new_run.screen import NewRunScreen
 from tuitrain.screens.results.screen import ResultsScreen
@@ -67,12 +67,7 @@ async def test_the_best_of_adam_compared_tagged_and_trained_on(
         # Three are marked and compared.
         await pilot.press("space", "space", "space", "c")
         await pilot.pause()
-        screen = app.screen
-        assert isinstance(screen, CompareScreen)
-        while screen._reading:
-            screen._read()
-        screen.redraw()
-        await pilot.pause()
+        screen = await read_whole(pilot)
         assert all(name in text(app) for name in ("optimizer.lr", "training.seed"))
         assert "model.hidden" not in text(app)
         # The values at the end of the third epoch, which is the last.

@@ -136,7 +136,8 @@ def compare(runs: Sequence[Follower], baseline: str = "", threshold: float | Non
     defaults to the highest accuracy that all validated runs reached."""
     curves = [[value for value in run.evaluations["validation"]["accuracy"] if isfinite(value)] for run in runs]
     threshold = min((max(curve) for curve in curves if curve), default=None) if threshold is None else threshold
-    labels = run_labels([_labelled(run) for run in runs])
+    labelled = {run.folder.id: _labelled(run) for run in runs}
+    labels = run_labels(list(labelled.values()))
     compared = tuple(
         ComparedRun(
             run.folder.id,
@@ -152,7 +153,7 @@ def compare(runs: Sequence[Follower], baseline: str = "", threshold: float | Non
     known = [run.settings for run in compared if run.settings]
     keys = dict.fromkeys(key for values in (settings(), *known) for key in values)
     differing = tuple(key for key in keys if len({values[key] for values in known if key in values}) > 1)
-    groups = _labelled_groups(runs, {run.id: run for run in compared})
+    groups = _labelled_groups(compared, labelled)
     return Comparison(compared, baseline if baseline in ids else ids[0], differing, threshold, groups)
 
 
@@ -161,13 +162,10 @@ def _labelled(run: Follower) -> Labelled:
     return Labelled(run.folder.id, run.info.name, user_named(run.info, run.config), settings)
 
 
-def _labelled_groups(runs: Sequence[Follower], compared: Mapping[str, ComparedRun]) -> tuple[SeedGroup, ...]:
+def _labelled_groups(runs: Sequence[ComparedRun], labelled: Mapping[str, Labelled]) -> tuple[SeedGroup, ...]:
     """Group the runs by seed and name each group by the settings in which the groups differ."""
-    finished = {run.id for run in compared.values() if run.status == "finished"}
-    groups = group_by_seed(
-        {id: run.settings for id, run in compared.items()}, {id: run.name for id, run in compared.items()}, finished
-    )
-    labelled = {run.folder.id: _labelled(run) for run in runs}
+    finished = {run.id for run in runs if run.status == "finished"}
+    groups = group_by_seed({run.id: run.settings for run in runs}, {run.id: run.name for run in runs}, finished)
     labels = run_labels([_labelled_group(group, labelled) for group in groups])
     return tuple(msgspec.structs.replace(group, name=labels[group.ids[0]]) for group in groups)
 

@@ -45,12 +45,14 @@ class ExportScreen(Screen[None]):
         return Export("svg", "the screen as a picture", f"{stem}.svg", self.app.export_screenshot)
 
     def action_export(self) -> None:
-        exports = self.exports()
-        if not exports:
-            return
-        options = [(export.name, export.name, export.help) for export in exports]
-        options.insert(1, (COPY, COPY, f"{exports[0].name} to the clipboard, if your terminal allows it"))
-        self.post_message(AskChoice("Export as", options, self.export_as))
+        if options := self.export_options():
+            self.post_message(AskChoice("Export as", options, self.export_as))
+
+    def export_options(self) -> list[tuple[str, str, str]]:
+        """Return the options for `export_as`, as in `AskChoice`; none if there is nothing to export."""
+        options = [(export.name, export.name, export.help) for export in self.exports()]
+        copy = [(COPY, COPY, f"{name} to the clipboard, if your terminal allows it") for name, *_ in options[:1]]
+        return [*options[:1], *copy, *options[1:]]
 
     def export_as(self, chosen: tuple[str, ...] | None) -> None:
         exports = {export.name: export for export in self.exports()}

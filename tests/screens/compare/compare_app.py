@@ -37,10 +37,14 @@ def predict(folder: RunFolder, right: int, *, seed: int = 0, images: int = 100) 
 
 
 async def opened(pilot: Pilot[None], folders: list[RunFolder]) -> CompareScreen:
-    app = pilot.app
-    app.post_message(OpenComparison(folders))
+    pilot.app.post_message(OpenComparison(folders))
     await pilot.pause()
-    screen = app.screen
+    return await read_whole(pilot)
+
+
+async def read_whole(pilot: Pilot[None]) -> CompareScreen:
+    """Read all runs of the comparison that is open."""
+    screen = pilot.app.screen
     assert isinstance(screen, CompareScreen)
     while screen._reading:
         screen._read()

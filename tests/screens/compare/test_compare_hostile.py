@@ -3,36 +3,18 @@
 import re
 import shutil
 import time
-from collections.abc import Callable
 
 import pytest
-from textual.pilot import Pilot
 
 from screen_text import lines
+from screens.compare.compare_app import WriteRun, app_of, opened
 from tuitrain.analysis.table.markers import MARKERS
-from tuitrain.app.app import TuitrainApp
-from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.rows import Evaluated, Train, encode
-from tuitrain.screens.compare.screen import CompareScreen
-from tuitrain.widgets.messages import OpenComparison
 
-WriteRun = Callable[..., RunFolder]
 KEYS = [*"mmmmmmmXXXXLLOOvv++--", *("left",) * 3, *"iI[]0", "down", "down", "up", *"baaTTMMzzz", "3", "z", "z", "tab",
         "f", "v", "o", "1", "pagedown"]  # fmt: skip
 NASTY = "\x1b[2J[red]" + "x" * 200 + "[/] [@click=app.quit]y[/] " + "漢" * 20
-
-
-async def opened(app: TuitrainApp, pilot: Pilot[None], folders: list[RunFolder]) -> CompareScreen:
-    app.post_message(OpenComparison(folders))
-    await pilot.pause()
-    screen = app.screen
-    assert isinstance(screen, CompareScreen)
-    while screen._reading:
-        screen._read()
-    screen.redraw()
-    await pilot.pause()
-    return screen
 
 
 def rows(folder: RunFolder, *found: Train | Evaluated) -> None:
@@ -63,9 +45,9 @@ def odd(write_run: WriteRun) -> list[RunFolder]:
 
 @pytest.mark.parametrize("size", [(120, 40), (60, 20)])
 async def test_odd_runs_are_compared_with_every_key(odd: list[RunFolder], size: tuple[int, int]) -> None:
-    app = TuitrainApp(odd[0].path.parent, ThreadHost())
+    app = app_of(odd)
     async with app.run_test(size=size) as pilot:
-        screen = await opened(app, pilot, odd)
+        screen = await opened(pilot, odd)
         for key in KEYS:
             await pilot.press(key)
             assert app.screen is screen, key
@@ -75,9 +57,9 @@ async def test_odd_runs_are_compared_with_every_key(odd: list[RunFolder], size: 
 
 
 async def test_runs_that_go_away_while_they_are_compared(odd: list[RunFolder]) -> None:
-    app = TuitrainApp(odd[0].path.parent, ThreadHost())
+    app = app_of(odd)
     async with app.run_test(size=(120, 40)) as pilot:
-        screen = await opened(app, pilot, odd)
+        screen = await opened(pilot, odd)
         for folder in odd[:-1]:
             shutil.rmtree(folder.path)
         for key in ("a", "3", "z", "1", "left", "down", "b", "T"):
@@ -90,9 +72,9 @@ async def test_runs_that_go_away_while_they_are_compared(odd: list[RunFolder]) -
 
 async def test_sixty_runs_at_once(write_run: WriteRun) -> None:
     folders = [write_run(f"run-{n}", f"training.seed={n % 3}", f"optimizer.lr=0.{n + 1:03}") for n in range(60)]
-    app = TuitrainApp(folders[0].path.parent, ThreadHost())
+    app = app_of(folders)
     async with app.run_test(size=(120, 40)) as pilot:
-        screen = await opened(app, pilot, folders)
+        screen = await opened(pilot, folders)
         await pilot.press("up", "up")
         assert screen.selected == folders[-1].id
         assert "run-59" in lines(app)[0]
@@ -103,8 +85,8 @@ async def test_without_utf8_everything_is_ascii(odd: list[RunFolder], monkeypatc
     for name in ("LC_ALL", "LC_CTYPE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LANG", "C")
-    app = TuitrainApp(odd[0].path.parent, ThreadHost())
+    app = app_of(odd)
     async with app.run_test(size=(120, 40)) as pilot:
-        await opened(app, pilot, odd[:5])
+        await opened(pilot, odd[:5])
         marks = {letter for line in lines(app) for letter in line if "⠀" <= letter <= "⣿" or letter in f"{MARKERS}★"}
         assert not marks

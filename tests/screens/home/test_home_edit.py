@@ -48,6 +48,22 @@ async def test_tags_of_all_that_are_marked(app: TuitrainApp, four: list[RunFolde
         assert [folder.info().tags for folder in four] == [["x", "y"], ["x", "y"], [], []]
 
 
+async def test_tags_are_undone_although_one_run_is_gone(app: TuitrainApp, four: list[RunFolder]) -> None:
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.press("space", "space", "k", "t")
+        await pilot.pause()
+        await write(pilot, "x")
+        four[1].path.rename(four[1].path.with_name(".gone"))
+        await pilot.press("enter")
+        await pilot.pause()
+        assert four[0].info().tags == ["x"]
+        assert ["run.json is missing" in note.message for note in app._notifications] == [True]
+        assert "a tagged (u undoes)" in lines(app)[0]
+        await pilot.press("u")
+        await pilot.pause()
+        assert four[0].info().tags == []
+
+
 async def test_a_deleted_run_is_restored(app: TuitrainApp, four: list[RunFolder], runs_dir: Path) -> None:
     async with app.run_test(size=(120, 30)) as pilot:
         assert "undo" not in footer(app)

@@ -15,8 +15,8 @@ STATUS_ORDER: tuple[ShownStatus, ...] = ("running", "paused", "queued", "interru
 
 
 class GroupRow(Entry, frozen=True):
-    """A row for at least two `runs`: scores and costs are means over the seeds, everything else
-    comes from the first run."""
+    """A row for at least two `runs`: scores and costs are means over the seeds, everything else comes from the first
+    run."""
 
     runs: tuple[Entry, ...] = ()
 
@@ -46,11 +46,11 @@ def group_entries(entries: Iterable[Entry]) -> list[Entry]:
 
 def _group_row(runs: Sequence[Entry]) -> GroupRow:
     first = runs[0]
-    seeds = len(samples(runs))
-    name = f"{shared_name([run.info.name for run in runs])} ×{seeds}"
+    seeds = samples(runs)
+    name = f"{shared_name([run.info.name for run in runs])} ×{len(seeds)}"
     info = msgspec.structs.replace(first.info, name=name, tags=sorted({tag for run in runs for tag in run.info.tags}))
     status = next(status for status in STATUS_ORDER if any(run.status == status for run in runs))
-    state = _mean_state([run.state for run in samples(runs)])
+    state = _mean_state([run.state for run in seeds])
     return GroupRow(first.folder, info, first.config, state, status, runs=tuple(runs))
 
 

@@ -1,10 +1,10 @@
 """The first line of the home screen: how many runs, how busy is the machine?"""
 
 from collections import Counter
+from math import inf
 from pathlib import Path
 from time import monotonic
 
-from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
 from tuitrain.analysis import units
@@ -12,6 +12,7 @@ from tuitrain.analysis.table.state import TableState
 from tuitrain.hosts.machine import Load, Machine
 from tuitrain.text import plain
 from tuitrain.widgets.panels.fixed_text import FixedText
+from tuitrain.widgets.shorten import shorten_start
 
 # Seconds between two measurements of the load: a value that changes all the time distracts.
 MEASURE_INTERVAL = 3.0
@@ -29,7 +30,7 @@ class HomeHead(FixedText):
     def __init__(self) -> None:
         super().__init__()
         self._machine = Machine()
-        self._measured_at = 0.0
+        self._measured_at = -inf
         self._load = ""
 
     def measure(self) -> None:
@@ -46,9 +47,9 @@ class HomeHead(FixedText):
         parts += [f"{marked:,} marked" + (f" ({hidden:,} hidden)" if hidden else "")] if marked else []
         parts += [undo_hint] if undo_hint else []
         parts += [f"reading {unread:,} more"] if unread else []
-        first, path = f" · {', '.join(parts)} · ", abbreviate(runs_dir)
+        first = f" · {', '.join(parts)} · "
         room = max(self.size.width - len("tuitrain" + first + self._load) - 5, MIN_PATH)
-        path = path if cell_len(path) <= room else f"…{set_cell_size(path[::-1], room - 1).rstrip()[::-1]}"
+        path = shorten_start(abbreviate(runs_dir), room)
         load = f" · {self._load}" if self._load else ""
         self.show(Content.assemble(("tuitrain", "bold $accent"), (f"{first}{path}{load}", "$foreground 60%")))
 

@@ -1,6 +1,6 @@
 """The actions on runs in the table: resume, clone, rename, tag, note, export, delete."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,7 +17,7 @@ from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.files import read
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.writer import next_name, user_named
-from tuitrain.screens.export import COPY, ExportScreen
+from tuitrain.screens.export import ExportScreen
 from tuitrain.text import plain
 from tuitrain.widgets.messages import AskChoice, AskValue, OpenNewRun, ResumeRun
 from tuitrain.widgets.terminal.refresh import PollingScreen
@@ -146,58 +146,61 @@ class RunActions(PollingScreen, ExportScreen):
         kept: bool = False,
     ) -> None:
         def answer(text: str | None) -> None:
-            if text is None:
-                return
-            try:
+            if text is not None:
                 apply(text)
-            except RunError as error:
-                self._show_error(error)
-            self.reload()
 
         self.post_message(AskValue(text, value, check, answer, kept=kept))
 
+    def _change(self, runs: Sequence[Entry], done: str, change: Callable[[Entry], Callable[[], None]]) -> None:
+        """Call `change`, which returns the step back and may raise RunError, for each run. `u` takes back those that
+        succeeded."""
+        changed: list[Entry] = []
+        steps: list[Callable[[], None]] = []
+        for run in runs:
+            try:
+                steps.append(change(run))
+                changed.append(run)
+            except RunError as error:
+                self._show_error(error)
+        if changed:
+            self._undos.append(Undo(f"{_names(changed)} {done}", steps))
+        self.reload()
+
     def action_rename(self) -> None:
         if (run := self.selected) is not None:
-
-            def apply(name: str) -> None:
-                edit.rename(run.folder, name)
-                self._remember(run, "renamed", partial(edit.rename, run.folder, run.info.name))
-
-            self._ask(f"Rename {plain(run.info.name, 60)}", run.info.name, edit.check_name, apply)
+            self._ask(
+                f"Rename {plain(run.info.name, 60)}",
+                run.info.name,
+                edit.check_name,
+                lambda name: self._change([run], "renamed", partial(_rename, name=name)),
+            )
 
     def action_notes(self) -> None:
         if (run := self.selected) is not None:
-
-            def apply(notes: str) -> None:
-                edit.set_notes(run.folder, notes)
-                self._remember(run, "annotated", partial(edit.set_notes, run.folder, run.info.notes))
-
-            text = f"Note on {plain(run.info.name, 60)}"
-            self._ask(text, run.info.notes, edit.check_notes, apply, kept=True)
-
-    def _remember(self, run: Entry, done: str, step: Callable[[], None]) -> None:
-        self._undos.append(Undo(f"{plain(run.info.name, 40)} {done}", [step]))
+            self._ask(
+                f"Note on {plain(run.info.name, 60)}",
+                run.info.notes,
+                edit.check_notes,
+                lambda notes: self._change([run], "annotated", partial(_annotate, notes=notes)),
+                kept=True,
+            )
 
     def action_tags(self) -> None:
         targets = [run for run in self.targets if run.status != "damaged" and not run.folder.read_only]
-
-        def apply(text: str) -> None:
-            steps = []
-            for run in targets:
-                edit.set_tags(run.folder, edit.retag(run.info.tags, text))
-                steps.append(partial(edit.set_tags, run.folder, run.info.tags))
-            self._undos.append(Undo(f"{_names(targets)} tagged", list(steps)))
-
         if targets:
             tags = dict.fromkeys(tag for run in targets for tag in run.info.tags)
             name = plain(targets[0].info.name, 60) if len(targets) == 1 else f"the {len(targets)} marked runs"
             text = f"Tags of {name}: {plain(' '.join(tags), 200) or 'none'}\nTag to add, or -tag to remove"
-            self._ask(text, "", partial(edit.retag, []), apply)
+            self._ask(
+                text,
+                "",
+                partial(edit.retag, []),
+                lambda words: self._change(targets, "tagged", partial(_tag, words=words)),
+            )
 
     def action_export(self) -> None:
         run = self.selected
-        options = [(export.name, export.name, export.help) for export in self.exports()]
-        options.insert(1, (COPY, COPY, "the table to the clipboard, if your terminal allows it"))
+        options = self.export_options()
         if run is not None and run.status != "damaged" and not isinstance(run, GroupRow):
             name = plain(run.info.name, 40)
             options += [(format, f"run as {format}", f"{name}: {help}") for format, help in EXPORTS.items()]
@@ -236,17 +239,11 @@ class RunActions(PollingScreen, ExportScreen):
             notify(f"Saved {plain(path)}", timeout=5)
 
     def action_delete(self) -> None:
-        deleted: list[Entry] = []
-        steps: list[Callable[[], None]] = []
-        for run in self.targets:
-            try:
-                steps.append(partial(edit.restore, edit.trash(run.folder, self.runs_dir), run.folder))
-                deleted.append(run)
-            except RunError as error:
-                self._show_error(error)
-        if deleted:
-            self._undos.append(Undo(f"{_names(deleted)} deleted", steps))
-        self.reload()
+        self._change(
+            self.targets,
+            "deleted",
+            lambda run: partial(edit.restore, edit.trash(run.folder, self.runs_dir), run.folder),
+        )
 
     def action_undo(self) -> None:
         for step in self._undos.pop().steps:
@@ -257,5 +254,20 @@ class RunActions(PollingScreen, ExportScreen):
         self.reload()
 
 
-def _names(runs: list[Entry]) -> str:
+def _rename(run: Entry, name: str) -> Callable[[], None]:
+    edit.rename(run.folder, name)
+    return partial(edit.rename, run.folder, run.info.name)
+
+
+def _annotate(run: Entry, notes: str) -> Callable[[], None]:
+    edit.set_notes(run.folder, notes)
+    return partial(edit.set_notes, run.folder, run.info.notes)
+
+
+def _tag(run: Entry, words: str) -> Callable[[], None]:
+    edit.set_tags(run.folder, edit.retag(run.info.tags, words))
+    return partial(edit.set_tags, run.folder, run.info.tags)
+
+
+def _names(runs: Sequence[Entry]) -> str:
     return plain(runs[0].info.name, 40) if len(runs) == 1 else f"{len(runs):,} runs"

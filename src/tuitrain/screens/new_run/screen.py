@@ -142,18 +142,19 @@ class NewRunScreen(NewRunStart):
         if self.result.config is not None:
             count = f"This makes {self.result.runs:,} runs. " if self.result.values else ""
             command.update(Content.assemble((count, "$accent"), f"$ {plain(self.command(), MAX_TEXT)}"), layout=False)
-        self.query_one("#head", FixedText).show(self._head(draft))
+        changed = self.form.changed
+        self.query_one("#head", FixedText).show(self._head(draft, changed))
         start, runs = self.form.start, self.result.runs
         text = f"▸ Start {runs:,} runs" if self.result.values else "▸ Start run"
-        state = (text, bool(self.form.changed))
+        state = (text, bool(changed))
         if state != self._labelled:
             self._labelled, start.label = state, text
             start.refresh()
             self.refresh_bindings()
 
-    def _head(self, draft: Draft) -> Content:
+    def _head(self, draft: Draft, changed: int) -> Content:
         source = f" · from {plain(draft.source)}" if draft.source else " · your draft" if self._draft_kept else ""
-        changed, invalid = self.form.changed, len(self.result.errors)
+        invalid = len(self.result.errors)
         count = f"{changed} setting{'s' * (changed > 1)} changed" if changed else "all settings at their defaults"
         return Content.assemble(
             ("New run", "bold $accent"),

@@ -9,6 +9,7 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual.geometry import Region
+from textual.reactive import reactive
 from textual.strip import Strip
 
 from tuitrain.analysis import units
@@ -42,6 +43,9 @@ class Chart(Viewport):
     }
     """
 
+    # What an empty chart says.
+    empty: reactive[str] = reactive("")
+
     def __init__(
         self,
         title: str = "",
@@ -64,7 +68,7 @@ class Chart(Viewport):
         self.border_title = Text(self.title)
         self.x_label, self.x_format = x_label, x_format or _format_x
         self.y_format = y_format or (units.percent if percent else units.number)
-        self.percent, self.home, self.empty = percent, home, empty
+        self.percent, self.home = percent, home
         self.braille = utf8_locale() if braille is None else braille
         self.label_ends = label_ends
         self.lines: Sequence[Line] = ()
@@ -76,6 +80,7 @@ class Chart(Viewport):
         self._picture: tuple[object, Sequence[int], Picture] | None = None
         self._outliers_cut = False
         self.set_reactive(Chart.view, home)
+        self.set_reactive(Chart.empty, empty)
         self.update_subtitle()
 
     def update(self, lines: Sequence[Line], marks: Sequence[Mark] = (), top: Sequence[int] = ()) -> None:
@@ -126,7 +131,7 @@ class Chart(Viewport):
     def render_lines(self, crop: Region) -> list[Strip]:
         colors = [theme_color(self, name) for name in ("foreground-muted", "foreground-disabled", "foreground")]
         background = self.rich_style
-        key = (self.size, self.view, self.cursor, colors, background)
+        key = (self.size, self.view, self.cursor, self.empty, colors, background)
         if self._strips is None or self._strips[0] != key:
             self._strips = (key, self._draw(background, *colors))
         return super().render_lines(crop)

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
+
+from tuitrain.widgets.shorten import cut, shorten
 
 # Cells of the column of recalls.
 RECALL = 8
@@ -33,7 +35,7 @@ def fit_grid(
     recall = RECALL if recalls and width >= 32 else 0
     label = min(max(longest + 2, 7), max(7, width // 4))
     cell = _cell_width(width - label - recall, longest, len(order), largest)
-    heads = [shorten(name, cell - 1) if cell > 6 else _cut(name, cell - 1) for name in labels]
+    heads = [shorten(name, cell - 1) if cell > 6 else cut(name, cell - 1) for name in labels]
     if len(set(heads)) < len(labels):
         # Shortened names are ambiguous: number the classes.
         cell = _cell_width(width - label - recall, 1, len(order), largest)
@@ -70,14 +72,6 @@ def first_visible(first: int, position: int, visible: int) -> int:
     if first - 1 <= position <= first + visible:
         return min(max(first, position - visible + 1), position)
     return max(0, position - visible // 2)
-
-
-def shorten(name: str, width: int) -> str:
-    return name if cell_len(name) <= width else _cut(name, width - 1) + "…"
-
-
-def _cut(name: str, width: int) -> str:
-    return set_cell_size(name, max(0, width)).rstrip()
 
 
 def format_percent(share: float | None) -> str:

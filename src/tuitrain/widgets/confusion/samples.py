@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import ClassVar
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
@@ -18,7 +18,7 @@ from textual.strip import Strip
 from tuitrain.analysis import units
 from tuitrain.runs.records import Sample
 from tuitrain.text import plain
-from tuitrain.widgets.confusion.grid import shorten
+from tuitrain.widgets.shorten import shorten, shorten_start
 
 SMALL, LARGE = 16, 32
 GAP = 2
@@ -135,8 +135,7 @@ class Samples(ScrollView, can_focus=True):
                 "samples--cursor" if under else "samples--caption" if caption else "samples--muted"
             )
             text = self._captions[number][caption]
-            # The end of a path tells images apart.
-            fitted = shorten(text, self._tile.width) if caption else _shorten_path(text, self._tile.width)
+            fitted = shorten(text, self._tile.width) if caption else shorten_start(text, self._tile.width)
             return [Segment(fitted.ljust(self._tile.width if under else 0), style)]
         if caption == CAPTION:
             return []
@@ -165,10 +164,6 @@ def _caption(sample: Sample, names: Sequence[str]) -> tuple[str, ...]:
         _with_probability(f"true {true}", sample.true_probability),
         _with_probability(f"predicted {predicted}", sample.probability),
     )
-
-
-def _shorten_path(path: str, width: int) -> str:
-    return path if cell_len(path) <= width else "…" + set_cell_size(path[::-1], max(width - 1, 0)).rstrip()[::-1]
 
 
 def _with_probability(name: str, probability: float | None) -> str:

@@ -169,7 +169,7 @@ def worst_count(evaluation: Evaluation) -> str:
 
 
 def kept_count(evaluation: Evaluation, pair: tuple[int, int] | None) -> str:
-    """Return how many images of a matrix cell are stored: `4 of 30 kept, the worst`."""
+    """Return how many images of a matrix cell are stored: `4 of 30 kept, those with the highest loss`."""
     count = evaluation.confusion[pair[0]][pair[1]] if pair else 0
     kept = sum((sample.true, sample.predicted) == pair for sample in evaluation.worst)
     return f"{kept:,} of {count:,} kept" + (", those with the highest loss" if 0 < kept < count else "")
