@@ -44,7 +44,7 @@ class Terminal:
         self.raw += chunk
         # pyte does not know the mark of private sequences such as CSI > 1 u, and would print what follows it.
         self._stream.feed(re.sub(rb"\x1b\[[<=>][0-9;]*[a-zA-Z]", b"", chunk))
-        assert "Traceback" not in self.text, self.text
+        assert b"Traceback" not in self.raw[-len(chunk) - 100 :], self.raw[-len(chunk) - 100 :].decode(errors="replace")
         # The program itself never ends a line like this.
         assert not re.search(rb"STRAY [A-Z]+\r?\n", self.raw[-2 * len(chunk) - 100 :])
         return True

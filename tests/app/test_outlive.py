@@ -35,13 +35,14 @@ SETTINGS = ("data.batch_size=4", "training.epochs=4", "training.log_every=10", "
             "training.device=cpu", "training.threads=1", "training.checkpoint_every=0.5")  # fmt: skip
 PER_EPOCH = 324
 STEPS = 4 * PER_EPOCH
-# A run that takes its time, so that much can happen in it, and learns what it would without that.
+# A run that does not end before the test allows it, and learns what it would without that.
 SLOW = """
-import time
+import pathlib, time
 def slow(images):
-    time.sleep(0.005)
+    time.sleep(0.2 if pathlib.Path("{wait}").exists() else 0.005)
     return images
 """
+WAIT = "wait"
 
 
 class Terminal:
@@ -136,8 +137,9 @@ def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
 
 
 def training(terminal: Callable[..., Terminal], runs_dir: Path) -> tuple[Terminal, RunFolder]:
-    """Start a copy of an earlier run in the app; return in the middle of its first epoch."""
-    (runs_dir.parent / "slow.py").write_text(SLOW)
+    """Start a copy of an earlier run in the app; return in the middle of its first epoch, where the run slows down."""
+    wait = runs_dir.parent / WAIT
+    (runs_dir.parent / "slow.py").write_text(SLOW.format(wait=wait))
     config = override(Config(), [*SETTINGS, f"data.transform={runs_dir.parent}/slow.py:slow"])
     model = create(runs_dir, RunInfo(id="", name="model"), config)
     writer = RunWriter(model)
@@ -152,6 +154,7 @@ def training(terminal: Callable[..., Terminal], runs_dir: Path) -> tuple[Termina
     folder = next(folder for folder in folders(runs_dir) if folder.id != model.id)
     shown.see("images/s")
     until(lambda: shown._read() or folder.state().step > 100, shown)
+    wait.touch()
     assert trainer(folder) == shown.process.pid
     return shown, folder
 
@@ -163,7 +166,8 @@ def trainer(folder: RunFolder) -> int:
 
 
 def assert_equal(folder: RunFolder, uncut: RunFolder) -> Follower:
-    """Wait for the end of the run and assert that it equals the other run."""
+    """Let the run end, and assert that it equals the other run."""
+    (folder.path.parents[1] / WAIT).unlink(missing_ok=True)
     until(lambda: shown_status(folder.state()) not in ("queued", "running"))
     run, whole = read(folder), read(uncut)
     assert (run.status, run.state.step, run.state.reason) == ("finished", STEPS, "")
@@ -280,6 +284,7 @@ def test_the_app_is_killed(terminal: Callable[..., Terminal], runs_dir: Path, un
     shown, folder = training(terminal, runs_dir)
     shown.process.send_signal(signal.SIGKILL)
     shown.process.wait()
+    (runs_dir.parent / WAIT).unlink()
     assert "interrupted" in tuitrain(runs_dir, "runs").stdout
     done = tuitrain(runs_dir, "resume", folder.id)
     assert done.returncode == 0, done.stderr

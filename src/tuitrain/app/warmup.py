@@ -2,8 +2,9 @@
 
 import gc
 import importlib
+import pkgutil
 
-SCREENS = ("results", "training", "compare", "new_run", "help", "question")
+from tuitrain import screens
 
 
 def import_screens() -> None:
@@ -11,7 +12,7 @@ def import_screens() -> None:
     delay a key; these objects live as long as the app."""
     import plotext  # noqa: F401
 
-    for screen in SCREENS:
-        importlib.import_module(f"tuitrain.screens.{screen}")
+    for module in pkgutil.walk_packages(screens.__path__, f"{screens.__name__}."):
+        importlib.import_module(module.name)
     gc.freeze()
     gc.enable()
