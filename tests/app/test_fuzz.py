@@ -32,8 +32,8 @@ KEYS = (*SPECIAL, *SPECIAL, *string.ascii_letters, *string.digits, *"/?.,:;=<>!-
 SWEEP = '[sweep]\nname = "grid"\n[sweep.values]\n"optimizer.name" = ["sgd", "adam"]\n"optimizer.lr" = [0.1, 0.01]\n'
 # The keys that open each screen from the table of runs.
 ROUTES = [route.split() for route in (
-    "", "n", "/", "s", "o", "R", "t", "N", "E", "?", "S", "enter", "j enter", "j enter 3", "j enter 5", "enter r",
-    "space space space c", "space space c 3", "ctrl+p",
+    "", "n", "/", "vertical_line", "o", "R", "t", "N", "E", "?", "S", "enter", "j enter", "j enter 3", "j enter 5",
+    "enter r", "space space space c", "space space c 3", "ctrl+p",
 )]  # fmt: skip
 
 

@@ -56,7 +56,7 @@ async def test_the_best_of_adam_compared_tagged_and_trained_on(
         # The best run of adam.
         await pilot.press("slash")
         await typed(pilot, "opt=adam")
-        await pilot.press("enter", "s")
+        await pilot.press("enter", "o")
         await pilot.pause()
         await typed(pilot, "best")
         await pilot.press("enter")

@@ -81,6 +81,8 @@ METRICS = (
 
 # With more runs than this, a table has one row per run instead of one column.
 MAX_COLUMNS = 4
+# This share of the best accuracy: a good run reaches it early, a failed one never.
+TARGET = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +135,10 @@ class Comparison:
 
 def compare(runs: Sequence[Follower], baseline: str = "", threshold: float | None = None) -> Comparison:
     """Compare at least one run. If `baseline` is not the id of a run, the first run is the baseline. `threshold`
-    defaults to the highest accuracy that all validated runs reached."""
-    curves = [[value for value in run.evaluations["validation"]["accuracy"] if isfinite(value)] for run in runs]
-    threshold = min((max(curve) for curve in curves if curve), default=None) if threshold is None else threshold
+    defaults to `TARGET` of the best validation accuracy of all runs."""
+    if threshold is None:
+        accuracies = [value for run in runs for value in run.evaluations["validation"]["accuracy"] if isfinite(value)]
+        threshold = TARGET * max(accuracies) if accuracies else None
     labelled = {run.folder.id: _labelled(run) for run in runs}
     labels = run_labels(list(labelled.values()))
     compared = tuple(

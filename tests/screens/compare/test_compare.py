@@ -148,7 +148,7 @@ async def test_the_accuracy_to_reach_is_asked_for(three: list[RunFolder]) -> Non
     app = app_of(three)
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, three)
-        await pilot.press("t")
+        await pilot.press("percent_sign")
         await pilot.pause()
         field = app.screen.query_one(Input)
         field.value = "200"

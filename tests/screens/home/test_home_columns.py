@@ -32,7 +32,7 @@ async def test_the_settings_that_differ_and_the_results_are_shown(app: TuitrainA
 @pytest.mark.usefixtures("four")
 async def test_the_column_of_the_order_is_always_seen(app: TuitrainApp) -> None:
     async with app.run_test(size=(60, 20)) as pilot:
-        await pilot.press("s")
+        await pilot.press("o")
         await pilot.pause()
         await write(pilot, "last val loss")
         await pilot.press("enter")
@@ -44,7 +44,7 @@ async def test_the_column_of_the_order_is_always_seen(app: TuitrainApp) -> None:
 async def test_sorting_by_a_setting_and_back(app: TuitrainApp) -> None:
     async with app.run_test(size=(120, 30)) as pilot:
         for arrow, order in (("↑", ["b", "a", "c", "d"]), ("↓", ["d", "a", "c", "b"])):
-            await pilot.press("s")
+            await pilot.press("o")
             await pilot.pause()
             assert isinstance(app.screen, ChooseScreen)
             await write(pilot, "lr")
@@ -52,11 +52,11 @@ async def test_sorting_by_a_setting_and_back(app: TuitrainApp) -> None:
             await pilot.pause()
             assert names(app) == order
             assert f"lr {arrow}" in header(app)
-        await pilot.press("s")
+        await pilot.press("o")
         await pilot.press("enter")
         await pilot.pause()
         assert names(app) == ["a", "b", "c", "d"]
-        await pilot.press("s")
+        await pilot.press("o")
         await pilot.press("escape")
         assert names(app) == ["a", "b", "c", "d"]
 
@@ -64,7 +64,7 @@ async def test_sorting_by_a_setting_and_back(app: TuitrainApp) -> None:
 @pytest.mark.usefixtures("four")
 async def test_in_a_list_one_types_to_find(app: TuitrainApp) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("s")
+        await pilot.press("o")
         await pilot.pause()
         listed = app.screen.query_one(OptionList)
         everything = listed.option_count
@@ -79,7 +79,7 @@ async def test_in_a_list_one_types_to_find(app: TuitrainApp) -> None:
 @pytest.mark.usefixtures("four")
 async def test_columns_are_chosen_and_left_to_the_program_again(app: TuitrainApp) -> None:
     async with app.run_test(size=(120, 30)) as pilot:
-        await pilot.press("o")
+        await pilot.press("vertical_line")
         await pilot.pause()
         await write(pilot, "batch")
         await pilot.press("down", "up", "space")
@@ -88,7 +88,7 @@ async def test_columns_are_chosen_and_left_to_the_program_again(app: TuitrainApp
         await pilot.press("enter")
         await pilot.pause()
         assert "batch" in header(app).split()
-        await pilot.press("o")
+        await pilot.press("vertical_line")
         await pilot.pause()
         await pilot.press("enter")
         await pilot.pause()

@@ -49,7 +49,7 @@ class CompareScreen(ComparedRuns, ExportScreen):
         Binding("T", "group", "seeds", tooltip="Group runs that differ only in their seed", id="compare.group"),
         Binding("a", "all", "all", tooltip="Show all settings, or only those that differ", id="compare.all"),
         EXPORT,
-        Binding("t", "threshold", tooltip="Set the accuracy to reach", show=False, id="compare.threshold"),
+        Binding("%", "threshold", tooltip="Set the accuracy to reach", show=False, id="compare.threshold"),
         Binding("enter", "open", tooltip="Open the selected run", show=False, id="compare.open"),
         Binding("pagedown", "scroll_table(10)", tooltip="Scroll the table down", show=False, id="compare.page_down"),
         Binding("pageup", "scroll_table(-10)", tooltip="Scroll the table up", show=False, id="compare.page_up"),
