@@ -211,3 +211,21 @@ async def test_a_preset_updates_the_preview(tmp_path: Path) -> None:
         await form.press(*"tanh", "enter")
         await form.until(lambda: "✗" in form.row("model.activation"))
         assert "no ReLU" in form.said("facts")
+
+
+@pytest.mark.parametrize(
+    ("size", "classes"), [((120, 40), {"wide"}), ((80, 24), set()), ((120, 20), {"wide", "short"})]
+)
+async def test_the_first_frame_has_its_final_layout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], classes: set[str]
+) -> None:
+    at_first = []
+    on_mount = NewRunScreen.on_mount
+
+    def watch(screen: NewRunScreen) -> None:
+        at_first.append(screen.classes & {"wide", "short"})
+        on_mount(screen)
+
+    monkeypatch.setattr(NewRunScreen, "on_mount", watch)
+    async with opened(tmp_path, size=size):
+        assert at_first == [classes]

@@ -36,8 +36,6 @@ class NewRunScreen(NewRunStart):
 
     CSS_PATH = "new_run.tcss"
     TITLE = "New run"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+r", "start", "start", tooltip="Start the run", id="new.start"),
         Binding("escape", "cancel", "cancel", tooltip="Cancel the start", id="new.cancel"),
@@ -74,6 +72,7 @@ class NewRunScreen(NewRunStart):
         self._labelled = ("▸ Start run", False)
 
     def compose(self) -> ComposeResult:
+        self._set_size_classes()
         kept = None if self._initial else saved_drafts.get(self.app)
         self._draft = self._initial or kept or Draft.of(Config())
         self._draft_kept = kept is not None
@@ -242,9 +241,15 @@ class NewRunScreen(NewRunStart):
             self._late_errors |= {preview.key: preview.problem}
             self._mark_fields()
         runs = self.result.runs if current else 1
-        compact = not self.has_class("-wide")
+        compact = not self.has_class("wide")
         self.query_one(PreviewPanel).show(preview, runs, self.result.first, compact=compact)
 
+    def _set_size_classes(self) -> None:
+        """Select the layout. Breakpoints of Textual would draw a frame of the narrow layout first."""
+        self.set_class(self.app.size.width >= 100, "wide")
+        self.set_class(self.app.size.height < 24, "short")
+
     def on_resize(self) -> None:
+        self._set_size_classes()
         if self.preview is not None:
             self.call_later(self._show_preview, self.preview)
