@@ -3,7 +3,9 @@
 import sys
 from array import array
 from dataclasses import dataclass
+from itertools import accumulate
 from math import comb, fsum
+from operator import mul
 
 from tuitrain.errors import RunError
 from tuitrain.runs.records import Evaluation
@@ -37,12 +39,8 @@ def exact_p(only_first: int, only_second: int) -> float:
     if count == 0:
         return 1.0
     # Terms relative to the last and largest one, since C(n, k - 1) / C(n, k) = k / (n - k + 1).
-    term, terms = 1.0, [1.0]
-    for k in range(fewer, 0, -1):
-        term *= k / (count - k + 1)
-        if term < 1e-18:
-            break
-        terms.append(term)
+    ratios = (k / (count - k + 1) for k in range(fewer, 0, -1))
+    terms = accumulate(ratios, mul, initial=1.0)
     return min(1.0, 2 * (comb(count, fewer) / (1 << count)) * fsum(terms))
 
 

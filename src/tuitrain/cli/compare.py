@@ -10,7 +10,7 @@ from rich.text import Text
 from tuitrain.analysis import compare_export
 from tuitrain.analysis.compare import Comparison, compare
 from tuitrain.analysis.compare_export import Tests
-from tuitrain.cli.output import print_json, print_message, wide_console
+from tuitrain.cli.output import print_message, wide_console
 from tuitrain.errors import RunError
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.catalog.listing import find
@@ -26,14 +26,11 @@ def run(options: argparse.Namespace) -> int:
     followers = [_read(folder) for folder in folders.values()]
     comparison = compare(followers, threshold=options.reach and options.reach / 100)
     tests = compare_export.mcnemar_tests(comparison, folders)
-    if options.json:
-        keys = compare_export.setting_keys(comparison, everything=options.all)
-        print_json(compare_export.document(comparison, keys, tests))
-    elif options.format == "table":
+    if options.format == "table" and not options.json:
         _print_table(comparison, tests, show_all=options.all)
     else:
-        text = compare_export.format_comparison(comparison, tests, options.format, show_all=options.all)
-        sys.stdout.write(text)
+        format: compare_export.Format = "json" if options.json else options.format
+        sys.stdout.write(compare_export.format_comparison(comparison, tests, format, show_all=options.all))
     return 0
 
 

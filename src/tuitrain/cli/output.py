@@ -1,25 +1,18 @@
 """Print results to stdout and messages to stderr."""
 
-import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tuitrain.analysis import units
+from tuitrain.analysis.text_tables import json_text
 from tuitrain.runs.records import Score, State
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-# Characters that JSON does not escape but terminals interpret.
-_CONTROLS = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069]")
-
-
 def print_json(value: Any) -> None:
-    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    sys.stdout.write(_CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n")
+    sys.stdout.write(json_text(value))
 
 
 def print_message(line: str) -> None:
