@@ -1,6 +1,8 @@
 """Format numbers for people. None, an unknown value, is always "-"."""
 
 import time
+from collections.abc import Callable
+from functools import wraps
 from math import ceil, floor, isfinite, isnan, log10
 
 UNKNOWN = "-"
@@ -10,8 +12,16 @@ _TIME_STEPS = [part * unit for unit, _ in _UNITS[:2] for part in (1, 2, 5, 10, 1
 _TIME_STEPS += [3600 * hours for hours in (1, 2, 3, 6, 12, 24)]
 
 
-def _word(value: float) -> str:
-    return "NaN" if isnan(value) else "inf" if value > 0 else "-inf"
+def _with_special_values(text: Callable[[float], str]) -> Callable[[float | None], str]:
+    """Extend a function that formats finite numbers to None, NaN and infinities."""
+
+    @wraps(text)
+    def formatted(value: float | None) -> str:
+        if value is None:
+            return UNKNOWN
+        return text(value) if isfinite(value) else "NaN" if isnan(value) else "inf" if value > 0 else "-inf"
+
+    return formatted
 
 
 def _trim(digits: str) -> str:
@@ -33,12 +43,9 @@ def _thousands(value: float) -> tuple[float, str]:
     return value, _THOUSANDS[power]
 
 
-def number(value: float | None) -> str:
+@_with_special_values
+def number(value: float) -> str:
     """Three significant digits: `0.00123`, `12.3`, `1,235`; `1.2e-7` if that is shorter."""
-    if value is None:
-        return UNKNOWN
-    if not isfinite(value):
-        return _word(value)
     if value == 0:
         return "0"
     if not 1e-4 <= abs(value) < 1e6:
@@ -46,41 +53,34 @@ def number(value: float | None) -> str:
     return _trim(f"{value:,.{max(0, 2 - floor(log10(abs(value))))}f}")
 
 
-def loss(value: float | None) -> str:
+@_with_special_values
+def loss(value: float) -> str:
     """Four decimals, so that losses align: `0.0712`; very small and large ones as `number`."""
-    return number(value) if value is None or not 1e-3 <= abs(value) < 100 else f"{value:.4f}"
+    return f"{value:.4f}" if 1e-3 <= abs(value) < 100 else number(value)
 
 
-def percent(fraction: float | None) -> str:
-    if fraction is None:
-        return UNKNOWN
-    return f"{100 * fraction:.2f} %" if isfinite(fraction) else _word(fraction)
+@_with_special_values
+def percent(fraction: float) -> str:
+    return f"{100 * fraction:.2f} %"
 
 
-def count(value: float | None) -> str:
-    if value is None:
-        return UNKNOWN
-    return f"{value:,.0f}" if isfinite(value) else _word(value)
+@_with_special_values
+def count(value: float) -> str:
+    return f"{value:,.0f}"
 
 
-def rate(per_second: float | None) -> str:
+@_with_special_values
+def rate(per_second: float) -> str:
     """Three significant digits: `92.4k`."""
-    if per_second is None:
-        return UNKNOWN
     value, suffix = _thousands(per_second)
-    if not isfinite(value):
-        return _word(value)
     decimals = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2
     return _trim(f"{value:.{decimals}f}") + suffix
 
 
-def size(amount: float | None) -> str:
+@_with_special_values
+def size(amount: float) -> str:
     """Bytes in powers of 1000: `1.6 MB`."""
-    if amount is None:
-        return UNKNOWN
     value, suffix = _thousands(amount)
-    if not isfinite(value):
-        return _word(value)
     decimals = 1 if suffix and abs(value) < 99.95 else 0
     return f"{value:.{decimals}f} {suffix}B"
 
@@ -113,7 +113,7 @@ def ago(timestamp: float | None, now: float | None = None) -> str:
     if timestamp is None or not isfinite(timestamp):
         return UNKNOWN
     seconds = (time.time() if now is None else now) - timestamp
-    for unit, name in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+    for unit, name in reversed(_UNITS):
         if seconds >= unit:
             return f"{floor(seconds / unit)} {name} ago"
     return "now"
