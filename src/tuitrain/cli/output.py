@@ -1,14 +1,11 @@
 """Print results to stdout and messages to stderr."""
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tuitrain.analysis import units
 from tuitrain.analysis.text_tables import json_text
 from tuitrain.runs.records import Score, State
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 def print_json(value: Any) -> None:
@@ -19,11 +16,8 @@ def print_message(line: str) -> None:
     sys.stderr.write(line + "\n")
 
 
-def wide_console() -> "Console":
-    """Return a console for tables on stdout, without a width limit if stdout is not a terminal."""
-    from rich.console import Console
-
-    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 1000)
+def print_line(line: str) -> None:
+    sys.stdout.write(line + "\n")
 
 
 def format_scores(state: State) -> list[str]:

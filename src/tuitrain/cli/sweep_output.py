@@ -6,13 +6,13 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 from rich.text import Text
 
 from tuitrain.analysis import sweep as analysis
 from tuitrain.analysis import units
 from tuitrain.analysis.table.groups import MeanSD, mean_sd
-from tuitrain.cli.output import print_json, print_message, wide_console
+from tuitrain.cli.output import print_json, print_message
+from tuitrain.cli.table import write_table
 from tuitrain.config.formatting import format_value
 from tuitrain.config.sweeps.sweep import Sweep, format_trial
 from tuitrain.runs.catalog.result import metric
@@ -113,11 +113,9 @@ def _document(
 
 
 def _print_table(folder: SweepFolder, sweep: Sweep, outcomes: list[Outcome], best: tuple[int, MeanSD] | None) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     name, test_name = sweep.options.metric, analysis.test_metric(sweep.options.metric)
     titles = (analysis.metric_title(name), "sd", analysis.metric_title(test_name))
-    for column in ("trial", *sweep.varying_keys, "runs", *titles):
-        table.add_column(column, no_wrap=True)
+    lines = [["trial", *sweep.varying_keys, "runs", *titles]]
     by_trial: dict[int, list[Outcome]] = {}
     for outcome in outcomes:
         by_trial.setdefault(outcome.job.trial, []).append(outcome)
@@ -131,7 +129,7 @@ def _print_table(folder: SweepFolder, sweep: Sweep, outcomes: list[Outcome], bes
             analysis.format_metric(name, score.sd if score else None),
             analysis.format_metric(test_name, test.mean if test else None),
         ]
-        table.add_row(*(Text(plain(cell, 60)) for cell in cells))
-    wide_console().print(table)
+        lines.append([plain(cell, 60) for cell in cells])
+    write_table(lines)
     if best is not None:
         print_message(f"best: trial {best[0]}, {format_trial(folder.values(best[0]) or {})}")
