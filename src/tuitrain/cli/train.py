@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from types import FrameType
 
@@ -92,9 +93,9 @@ def _handle_signals(host: ThreadHost) -> None:
 
 def _watch(host: ThreadHost, log_from: int) -> RunFolder | None:
     # Imports Rich, which `--detach` does not need.
-    from tuitrain.cli.progress import ProgressBar
+    from tuitrain.cli.progress import RunProgress
 
-    with ProgressBar() as bar:
+    with RunProgress() as bar:
         while host.folder is None and not host.ended.wait(POLL):
             bar.prepare(host.activity, host.fraction)
         if host.folder is None:
@@ -108,9 +109,9 @@ def _watch(host: ThreadHost, log_from: int) -> RunFolder | None:
             ended = host.ended.wait(POLL)
             while follower.poll():
                 pass
-            new_lines = list(follower.log)[-(follower.log_lines - shown) :] if follower.log_lines > shown else []
+            first_new = max(0, len(follower.log) - (follower.log_lines - shown))
             shown = follower.log_lines
-            for line in new_lines:
+            for line in islice(follower.log, first_new, None):
                 if not is_detail(line):
                     bar.print(plain(line))
             bar.show(follower.state)
