@@ -5,13 +5,13 @@ import os
 import shlex
 import signal
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from types import FrameType
 
+from tuitrain.analysis import units
 from tuitrain.cli.output import format_scores, print_json, print_message
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import read
@@ -123,5 +123,5 @@ def _print_result(path: Path, state: State) -> None:
     if state.status != "failed":
         for line in format_scores(state):
             print_message(f"  {line}")
-    seconds = time.strftime("%H:%M:%S", time.gmtime(state.seconds)) if state.seconds >= 60 else f"{state.seconds:.1f} s"
-    print_message(f"  {state.step:,} steps in {seconds} · {state.samples_per_second:,.0f} images/s")
+    speed = f"{state.samples_per_second:,.0f} images/s"
+    print_message(f"  {state.step:,} steps in {units.duration(state.seconds)} · {speed}")
