@@ -11,7 +11,6 @@ from tuitrain.errors import RunError
 from tuitrain.runs.records import Evaluation
 
 LEVEL = 0.05
-EVALUATE_HINT = "Evaluate both with: tuitrain evaluate RUN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,8 @@ def mcnemar(first: Evaluation, second: Evaluation) -> McNemar:
     """Compare two evaluations. Raises RunError unless both store predictions for the same images in the same order."""
     for evaluation in (first, second):
         if not evaluation.true or len(evaluation.true) != len(evaluation.predicted) or len(evaluation.true) % 2:
-            raise RunError("At least one of the evaluations stores no predictions.", EVALUATE_HINT)
+            hint = "Evaluate both with: tuitrain evaluate RUN"
+            raise RunError("At least one of the evaluations stores no predictions.", hint)
     if first.split != second.split or len(first.true) != len(second.true):
         raise RunError(
             f"The runs were evaluated on different images: {len(first.true) // 2:,} and {len(second.true) // 2:,}."

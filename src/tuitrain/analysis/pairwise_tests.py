@@ -18,11 +18,11 @@ class PairwiseTests:
         self._p_values: dict[tuple[str, str, float, float], float | None] = {}
 
     def evaluation(self, id: str) -> tuple[Evaluation | None, str]:
-        """Return the test evaluation of the last weights, and otherwise why there is none."""
+        """Return the test evaluation of the last weights, or None and the reason why it cannot be read."""
         return self._evaluation(id)[1:]
 
     def p_values(self, baseline: str) -> dict[str, float]:
-        """Return p by the id of each run that was evaluated on the same images as `baseline`."""
+        """Return the p-value of each run that was evaluated on the same images as `baseline`, by run id."""
         others = [id for id in self._runs if id != baseline]
         return {id: p for id in others if (p := self._p_value(baseline, id)) is not None}
 

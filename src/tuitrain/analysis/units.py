@@ -13,7 +13,7 @@ _TIME_STEPS += [3600 * hours for hours in (1, 2, 3, 6, 12, 24)]
 
 
 def _with_special_values(text: Callable[[float], str]) -> Callable[[float | None], str]:
-    """Extend a function that formats finite numbers to None, NaN and infinities."""
+    """Let a function that formats finite numbers also accept None, NaN and infinities."""
 
     @wraps(text)
     def formatted(value: float | None) -> str:
@@ -45,7 +45,7 @@ def _thousands(value: float) -> tuple[float, str]:
 
 @_with_special_values
 def number(value: float) -> str:
-    """Three significant digits: `0.00123`, `12.3`, `1,235`; `1.2e-7` if that is shorter."""
+    """Format a number with three significant digits: `0.00123`, `12.3`, `1,235`; `1.2e-7` if that is shorter."""
     if value == 0:
         return "0"
     if not 1e-4 <= abs(value) < 1e6:
@@ -55,7 +55,7 @@ def number(value: float) -> str:
 
 @_with_special_values
 def loss(value: float) -> str:
-    """Four decimals, so that losses align: `0.0712`; very small and large ones as `number`."""
+    """Format a loss with four decimals, so that losses align: `0.0712`; very small and large ones as `number`."""
     return f"{value:.4f}" if 1e-3 <= abs(value) < 100 else number(value)
 
 
@@ -71,7 +71,7 @@ def count(value: float) -> str:
 
 @_with_special_values
 def rate(per_second: float) -> str:
-    """Three significant digits: `92.4k`."""
+    """Format a rate with three significant digits: `92.4k`."""
     value, suffix = _thousands(per_second)
     decimals = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2
     return _trim(f"{value:.{decimals}f}") + suffix
@@ -79,14 +79,14 @@ def rate(per_second: float) -> str:
 
 @_with_special_values
 def size(amount: float) -> str:
-    """Bytes in powers of 1000: `1.6 MB`."""
+    """Format a number of bytes in powers of 1000: `1.6 MB`."""
     value, suffix = _thousands(amount)
     decimals = 1 if suffix and abs(value) < 99.95 else 0
     return f"{value:.{decimals}f} {suffix}B"
 
 
 def duration(seconds: float | None) -> str:
-    """`6.4 s`, `0:41`, `1:02:05`, `2 d 1:02:05`; negative values count as zero."""
+    """Format a duration: `6.4 s`, `0:41`, `1:02:05`, `2 d 1:02:05`; negative values count as zero."""
     if seconds is None or not isfinite(seconds):
         return UNKNOWN
     seconds = max(seconds, 0.0)
@@ -101,7 +101,7 @@ def duration(seconds: float | None) -> str:
 
 
 def clock(timestamp: float | None) -> str:
-    """The local time of day, from seconds since 1970."""
+    """Return the local time of day, from seconds since 1970."""
     try:
         return UNKNOWN if timestamp is None else time.strftime("%H:%M:%S", time.localtime(timestamp))
     except (OverflowError, OSError, ValueError):
@@ -109,7 +109,7 @@ def clock(timestamp: float | None) -> str:
 
 
 def ago(timestamp: float | None, now: float | None = None) -> str:
-    """The time from `timestamp` to `now`, both in seconds since 1970, in its largest unit: `12 min ago`."""
+    """Format the time from `timestamp` to `now`, both in seconds since 1970, in its largest unit: `12 min ago`."""
     if timestamp is None or not isfinite(timestamp):
         return UNKNOWN
     seconds = (time.time() if now is None else now) - timestamp

@@ -23,9 +23,7 @@ class TableState:
         self._view = saved_view.load(runs_dir)
         self.runs: Sequence[Entry] = ()
         self.shown: list[Entry] = []
-        self.filter_error = ""
         self._marks: list[str] = []
-        self._matches = query.parse("")
         self._default_columns: tuple[set[object], list[str]] = (set(), [])
         self._markers: dict[str, RunMarker] = {}
         self.filter(self._view.filter)
