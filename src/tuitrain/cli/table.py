@@ -35,9 +35,11 @@ def _table(lines: Lines, right: Container[int], gap: str, width: int | None) -> 
 
 def _pad(text: str, size: int, room: int, right: bool) -> str:
     if size > room:
-        text = _truncate(text, room)
-        size = _cells(text)
-    return " " * (room - size) + text if right else text + " " * (room - size)
+        from rich.cells import set_cell_size
+
+        return f"{set_cell_size(text, room - 1)}…"
+    space = " " * (room - size)
+    return space + text if right else text + space
 
 
 def _cells(text: str) -> int:
@@ -46,9 +48,3 @@ def _cells(text: str) -> int:
     from rich.cells import cell_len
 
     return cell_len(text)
-
-
-def _truncate(text: str, room: int) -> str:
-    while text and _cells(text) > room - 1:
-        text = text[:-1]
-    return f"{text}…"
