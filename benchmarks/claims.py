@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+# The folder with MNIST/raw.
+DATA = Path(os.environ.get("TUITRAIN_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")).resolve()
 
 
 @dataclass(frozen=True)

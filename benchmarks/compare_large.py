@@ -9,16 +9,10 @@ the app writes in response.
 import gc
 import json
 import os
-import pty
-import select
-import signal
 import statistics
-import struct
 import sys
-import tempfile
-import termios
 import time
-from fcntl import ioctl
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -26,6 +20,7 @@ import psutil
 
 from claims import Claim, at_most, figure, p95, report
 from runs_made import EPOCHS, write_run
+from terminal import Terminal, home
 from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, folders
@@ -63,7 +58,7 @@ class Measured(TuitrainApp):
                 self.looking.stop()
 
     def say(self, what: str) -> None:
-        os.write(3, json.dumps([what, time.monotonic()]).encode() + b"\n")
+        os.write(int(os.environ["REPORT"]), json.dumps([what, time.monotonic()]).encode() + b"\n")
 
 
 def child(runs_dir: Path) -> None:
@@ -71,51 +66,34 @@ def child(runs_dir: Path) -> None:
     Measured(runs_dir, ThreadHost()).run(mouse=False)
 
 
-def read_quiet(screen: int, quiet: float, first: float = 1.0, longest: float = 20.0) -> float:
-    """Return the time of the last byte before `quiet` seconds without output; the first byte may take longer."""
-    last = time.monotonic()
-    until, wait = last + longest, first
-    while time.monotonic() < until and select.select([screen], [], [], wait)[0]:
-        wait = quiet
-        try:
-            os.read(screen, 65536)
-        except OSError:  # the program has ended
-            break
-        last = time.monotonic()
-    return last
-
-
 def measure(runs_dir: Path) -> dict[str, float]:
     reports, report = os.pipe()
-    pid, screen = pty.fork()
-    if pid == 0:
-        os.dup2(report, 3)
-        os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", LC_ALL="C.UTF-8")
-        os.execv(sys.executable, [sys.executable, __file__, "--child", str(runs_dir)])
-    os.close(report)
-    ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    os.set_blocking(reports, False)
+    os.set_inheritable(report, True)
+    os.environ["REPORT"] = str(report)
     times: dict[str, float] = {}
-    said = b""
-    while "all" not in times:
-        for ready in select.select([screen, reports], [], [], 30)[0]:
-            data = os.read(ready, 65536)
-            said += data if ready == reports else b""
-        *lines, said = said.split(b"\n")
-        times |= {what: at for what, at in map(json.loads, lines) if what not in times}
-    read_quiet(screen, 0.5)
-    latencies, process = [], psutil.Process(pid)
-    busy = sum(process.cpu_times()[:2])
-    for key in KEYS:
-        before = time.monotonic()
-        os.write(screen, CODES.get(key, key).encode())
-        latencies.append(1000 * (read_quiet(screen, QUIET) - before))
-    busy = sum(process.cpu_times()[:2]) - busy
-    resident = process.memory_info().rss / 2**20
-    os.kill(pid, signal.SIGTERM)
-    read_quiet(screen, 0.3)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    os.close(screen)
+    unread = b""
+
+    def all_reported() -> bool:
+        nonlocal unread
+        with suppress(BlockingIOError):
+            unread += os.read(reports, 65536)
+        *lines, unread = unread.split(b"\n")
+        times.update({what: at for what, at in map(json.loads, lines) if what not in times})
+        return "all" in times
+
+    with Terminal(__file__, "--child", runs_dir) as terminal:
+        os.close(report)
+        terminal.until(all_reported)
+        terminal.quiet(0.5)
+        latencies, process = [], psutil.Process(terminal.pid)
+        busy = sum(process.cpu_times()[:2])
+        for key in KEYS:
+            pressed = terminal.press(CODES.get(key, key))
+            last = terminal.quiet(QUIET) if terminal.waiting(1.0) else pressed
+            latencies.append(1000 * (last - pressed))
+        busy = sum(process.cpu_times()[:2]) - busy
+        resident = process.memory_info().rss / 2**20
     os.close(reports)
     return {
         "first frame": times["first"] - times["opened"],
@@ -142,28 +120,14 @@ def fill(runs_dir: Path, runs: int) -> None:
 
 def opened(runs_dir: Path) -> tuple[float, float]:
     """Return the seconds from program start to the first visible rows, and until all runs are read."""
-    begun = time.monotonic()
-    pid, screen = pty.fork()
-    if pid == 0:
-        os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", LC_ALL="C.UTF-8", COLUMNS="120", LINES="40")
-        os.execv(sys.executable, [sys.executable, "-m", "tuitrain", "--runs-dir", str(runs_dir)])
-    ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-    seen, first = b"", 0.0
-    while not first:
-        seen += os.read(screen, 65536)
-        first = time.monotonic() - begun if b"finished" in seen else 0.0
-    whole = read_quiet(screen, 1.0) - begun
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    os.close(screen)
-    return first, whole
+    with Terminal("-m", "tuitrain", "--runs-dir", runs_dir) as terminal:
+        first = terminal.see("finished") - terminal.begun
+        return first, terminal.quiet(1.0, 20) - terminal.begun
 
 
 def claims(quick: bool) -> list[Claim]:
-    with tempfile.TemporaryDirectory() as home:
-        for name in ("CONFIG", "CACHE", "DATA", "STATE"):
-            os.environ[f"XDG_{name}_HOME"] = home
-        large, many = Path(home) / "runs", Path(home) / "many"
+    with home() as folder:
+        large, many = folder / "runs", folder / "many"
         for number in range(RUNS):
             write_run(large, number, ROWS)
         rounds = [measure(large) for _ in range(1 if quick else 3)]

@@ -8,9 +8,6 @@ of reading for sizes a factor of ten apart; the exponent is the slope between th
 
 import gc
 import math
-import os
-import subprocess
-import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -21,7 +18,7 @@ import psutil
 
 from claims import Claim, at_most, figure, report
 from runs_made import write_run
-from terminal import Terminal, home
+from terminal import Terminal, background_run, home
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
@@ -91,23 +88,12 @@ def opened(folder: RunFolder) -> tuple[float, float, float]:
 def training(runs_dir: Path, *settings: str) -> Iterator[tuple[RunFolder, psutil.Process]]:
     """A run of digits, and its trainer, after its first 5,000 steps: a linear model by mini-batches of 8, so that steps
     are many. An epoch, with its evaluation and checkpoint, is over after 162."""
-    chosen = ["model.hidden=[]", "data.batch_size=8", *settings]
-    command = [sys.executable, "-m", "tuitrain", "train", "--detach", "--runs-dir", str(runs_dir)]
-    subprocess.run([*command, *(f"--set={one}" for one in chosen)], capture_output=True, check=True)
-    (path,) = runs_dir.glob("*/run.json")
-    folder = RunFolder(path.parent)
-    try:
+    with background_run(runs_dir, "model.hidden=[]", "data.batch_size=8", *settings) as folder:
         while folder.state().step < 5_000:
             time.sleep(0.2)
         trainer = owner_pid(folder)
         assert trainer is not None
         yield folder, psutil.Process(trainer)
-    finally:
-        subprocess.run(
-            [sys.executable, "-m", "tuitrain", "stop", folder.id, "--runs-dir", runs_dir],
-            stderr=subprocess.DEVNULL,
-            check=False,
-        )
 
 
 def trained(runs_dir: Path, seconds: float) -> tuple[int, float, float]:
@@ -127,7 +113,6 @@ def evaluation(folder: RunFolder, classes: int) -> None:
 
 
 def claims(quick: bool = False) -> list[Claim]:
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with home() as folder:
         long = write_run(folder / "long", 1, STEPS // EVERY, EVERY)
         seconds, first, later = opened(long)
@@ -152,9 +137,5 @@ def claims(quick: bool = False) -> list[Claim]:
         ]
 
 
-def main() -> None:
-    report(__file__, claims)
-
-
 if __name__ == "__main__":
-    main()
+    report(__file__, claims)

@@ -7,18 +7,15 @@ pseudo-terminal of 120x40, in a thread or in a background process. Key latency e
 writes in response to keys of curves, pages and help. A frame is the delay of a 5 ms timer in the event loop.
 """
 
-import argparse
 import asyncio
 import gc
 import os
-import re
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 from claims import Claim, at_most, figure, p95, report
-from terminal import Terminal, home
+from terminal import Terminal, background_run, home
 from tuitrain.app.app import TuitrainApp
 from tuitrain.cli.streams import keep_streams
 from tuitrain.hosts.thread import ThreadHost
@@ -124,28 +121,12 @@ def while_loading(runs_dir: Path) -> list[float]:
 
 
 def claims(quick: bool = False) -> list[Claim]:
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     rounds = 2 if quick else 6
     with home() as folder:
         loading = [one for number in range(rounds // 2) for one in while_loading(folder / f"loading-{number}")]
         here, lags_here = answered(folder / "here", "", rounds)
-        train = [
-            "-m",
-            "tuitrain",
-            "train",
-            "--runs-dir",
-            str(folder / "own"),
-            "--detach",
-            "--set",
-            "training.epochs=100000",
-        ]
-        started = subprocess.run([sys.executable, *train], stdout=subprocess.PIPE, check=True, text=True)
-        run = re.findall(r"\d{8}-\d{6}\S*", started.stdout)[0]
-        try:
-            own, lags_own = answered(folder / "own", run, rounds)
-        finally:
-            subprocess.run([sys.executable, "-m", "tuitrain", "stop", run, "--runs-dir", folder / "own"], check=False)
-            time.sleep(3)
+        with background_run(folder / "own", "training.epochs=100000") as run:
+            own, lags_own = answered(folder / "own", run.id, rounds)
     return [
         at_most(f"key to screen, run in a thread of the app, p95 of {len(here)}", 50, p95(here), "ms"),
         at_most(f"key to screen, run in a background process, p95 of {len(own)}", 30, p95(own), "ms"),
@@ -158,15 +139,8 @@ def claims(quick: bool = False) -> list[Claim]:
     ]
 
 
-def main() -> None:
-    if len(sys.argv) > 1 and sys.argv[1] == "--child":
-        parser = argparse.ArgumentParser()
-        parser.add_argument("--child", nargs=2)
-        where, run = parser.parse_args().child
-        child(Path(where), run)
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--child"]:
+        child(Path(sys.argv[2]), sys.argv[3])
     else:
         report(__file__, claims)
-
-
-if __name__ == "__main__":
-    main()

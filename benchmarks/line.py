@@ -9,8 +9,6 @@ setting for slow lines, and over a relay that limits both directions to 56 kbit/
 import os
 import re
 import statistics
-import subprocess
-import sys
 import time
 from collections import deque
 from pathlib import Path
@@ -19,7 +17,7 @@ import pyte
 
 from claims import Claim, at_most, figure, p95, report
 from runs_made import write_run
-from terminal import Terminal, home
+from terminal import Terminal, background_run, home
 
 BITS, DELAY = 56_000, 0.3
 QUESTION, ANSWER = b"\x1b[6n", "\x1b[1;1R"
@@ -114,26 +112,15 @@ def far_away(folder: Path, run: str, keys: int) -> tuple[float, list[float]]:
 
 
 def claims(quick: bool = False) -> list[Claim]:
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     seconds = 20 if quick else 60
     with home() as folder:
         for number in range(100):
             write_run(folder / "some", number, 50)
         screens = [first_screen(folder / "some") for _ in range(1 if quick else 3)]
-        train = ["train", "--runs-dir", str(folder / "live"), "--detach", "--set", "training.epochs=100000"]
-        started = subprocess.run(
-            [sys.executable, "-m", "tuitrain", *train], stdout=subprocess.PIPE, check=True, text=True
-        )
-        run = re.findall(r"\d{8}-\d{6}\S*", started.stdout)[0]
-        try:
-            quick_line, slow_line = (
-                following(folder / "live", run, seconds, "off"),
-                following(folder / "live", run, seconds, "on"),
-            )
-            far, keys = far_away(folder / "live", run, 6 if quick else 15)
-        finally:
-            subprocess.run([sys.executable, "-m", "tuitrain", "stop", run, "--runs-dir", folder / "live"], check=False)
-            time.sleep(3)
+        with background_run(folder / "live", "training.epochs=100000") as run:
+            quick_line = following(folder / "live", run.id, seconds, "off")
+            slow_line = following(folder / "live", run.id, seconds, "on")
+            far, keys = far_away(folder / "live", run.id, 6 if quick else 15)
     return [
         at_most("first screen with 100 runs", 30, statistics.median(first for first, _ in screens) / 1000, "kB"),
         at_most("idle", 0, max(rest for _, rest in screens), "B/s"),
@@ -145,9 +132,5 @@ def claims(quick: bool = False) -> list[Claim]:
     ]
 
 
-def main() -> None:
-    report(__file__, claims)
-
-
 if __name__ == "__main__":
-    main()
+    report(__file__, claims)

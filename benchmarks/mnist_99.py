@@ -11,13 +11,12 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from claims import Claim, at_least, at_most, figure, report
+from claims import DATA, Claim, at_least, at_most, figure, report
 from tuitrain.config.presets import preset
 from tuitrain.config.values import override
 from tuitrain.hosts.launch import RunSpec, train_new_run
 from tuitrain.runs.records import State
 
-DATA = Path(os.environ.get("TUITRAIN_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")).resolve()
 CORES = os.cpu_count() or 1
 # The spin count of OpenMP threads by default, as in a plain script; tuitrain sets a lower one.
 os.environ.setdefault("GOMP_SPINCOUNT", "300000")

@@ -8,19 +8,16 @@ Both alternate, and the table compares their medians. Requires real MNIST in TUI
 """
 
 import json
-import os
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import NamedTuple
 
-from claims import Claim, at_most, figure, report
+from claims import DATA, Claim, at_most, figure, report
 
-DATA = Path(os.environ.get("TUITRAIN_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SEEDS = 16
 ONE, TWO, STACKED = {"stack": 1, "parallel": 1}, {"stack": 1, "parallel": 2}, {"stack": SEEDS, "parallel": 2}
 

@@ -6,7 +6,6 @@ Measures from exec to the first screen on which a key has an effect, in a pseudo
 Alternates between the programs, with compiled bytecode as in an installation, and compares medians.
 """
 
-import os
 import statistics
 import subprocess
 import sys
@@ -51,7 +50,6 @@ def command(*arguments: str | Path) -> float:
 
 
 def claims(quick: bool = False) -> list[Claim]:
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     repeats = 5 if quick else 15
     app: dict[str, list[float]] = {"empty": [], "tuitrain": []}
     commands: dict[str, list[float]] = {"bare": [], "runs": [], "help": []}
@@ -79,9 +77,5 @@ def claims(quick: bool = False) -> list[Claim]:
     ]
 
 
-def main() -> None:
-    report(__file__, claims)
-
-
 if __name__ == "__main__":
-    main()
+    report(__file__, claims)

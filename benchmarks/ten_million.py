@@ -5,7 +5,6 @@
 Takes a quarter of an hour, so all.py leaves it out; --quick trains a tenth of it.
 """
 
-import os
 import time
 
 import psutil
@@ -18,7 +17,6 @@ PER_EPOCH = 162
 
 
 def claims(quick: bool = False) -> list[Claim]:
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     epochs = (STEPS // 10 if quick else STEPS) // PER_EPOCH + 1
     with home() as home_folder, training(home_folder / "runs", f"training.epochs={epochs}") as (folder, process):
         sizes = []
@@ -45,9 +43,5 @@ def claims(quick: bool = False) -> list[Claim]:
         ]
 
 
-def main() -> None:
-    report(__file__, claims)
-
-
 if __name__ == "__main__":
-    main()
+    report(__file__, claims)

@@ -1,10 +1,11 @@
-"""Run a program in a pseudo-terminal."""
+"""Run a program in a pseudo-terminal, and a run in the background."""
 
 import os
 import pty
 import select
 import signal
 import struct
+import subprocess
 import sys
 import tempfile
 import termios
@@ -15,6 +16,8 @@ from fcntl import ioctl
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tuitrain.runs.folder import RunFolder, shown_status
 
 PATIENCE = 120.0
 
@@ -100,8 +103,24 @@ class Terminal:
 
 @contextmanager
 def home() -> Iterator[Path]:
-    """Create a home folder for the programs."""
+    """Create a home folder for the programs, which store their bytecode as an installation does."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory() as path:
         for name in ("CONFIG", "CACHE", "DATA", "STATE"):
             os.environ[f"XDG_{name}_HOME"] = path
         yield Path(path)
+
+
+@contextmanager
+def background_run(runs_dir: Path, *settings: str) -> Iterator[RunFolder]:
+    """Train a run in a background process; stop it at the end."""
+    command, where = [sys.executable, "-m", "tuitrain"], ["--runs-dir", str(runs_dir)]
+    train = [*command, "train", "--detach", *where, *(f"--set={setting}" for setting in settings)]
+    started = subprocess.run(train, capture_output=True, check=True, text=True)
+    folder = RunFolder(runs_dir / started.stdout.strip())
+    try:
+        yield folder
+    finally:
+        subprocess.run([*command, "stop", folder.id, *where], capture_output=True, check=False)
+        while shown_status(folder.state()) in ("queued", "running", "paused"):
+            time.sleep(0.1)

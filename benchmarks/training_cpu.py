@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from claims import Claim, at_least, figure, report
+from claims import DATA, Claim, at_least, figure, report
 from tuitrain.cli.output import print_message
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
@@ -35,7 +35,6 @@ from tuitrain.hosts.launch import RunSpec, train_new_run
 from tuitrain.runs.folder import RunFolder
 from tuitrain.training.models import build
 
-DATA = Path(os.environ.get("TUITRAIN_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")).resolve()
 # Seconds of training per measurement; more with a screen, which redraws every few seconds.
 SECONDS, WATCHED = 1.0, 4.0
 # The app, in which the form starts a run.
@@ -83,7 +82,7 @@ class Cell:
 
     def parts(self, *, fused: bool) -> tuple[nn.Module, torch.optim.Optimizer]:
         torch.set_num_threads(self.threads or os.cpu_count() or 1)
-        model = build(override(Config(), self.settings).model, (1, 28, 28), 10)
+        model = build(override(Config(), self.settings).model, (1, 28, 28), 10).to(self.device)
         if self.model == "cnn" and fused:
             model = model.to(memory_format=torch.channels_last)
         kind = torch.optim.Adam if self.optimizer == "adam" else torch.optim.SGD
@@ -91,7 +90,7 @@ class Cell:
 
 
 def textbook(cell: Cell) -> float:
-    """torchvision's data set in a DataLoader; prints the loss every 100 steps."""
+    """torchvision's data set in a DataLoader, each batch copied to the device; formats the loss every 100 steps."""
     from torchvision import datasets, transforms
 
     split = datasets.MNIST(DATA, train=True, transform=transforms.ToTensor())
@@ -100,7 +99,7 @@ def textbook(cell: Cell) -> float:
     started, seen = time.perf_counter(), 0
     for step, (images, labels) in enumerate(loader, 1):
         optimizer.zero_grad()
-        loss = F.cross_entropy(model(images), labels)
+        loss = F.cross_entropy(model(images.to(cell.device)), labels.to(cell.device))
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         seen += len(labels)
@@ -108,6 +107,8 @@ def textbook(cell: Cell) -> float:
             f"{loss.item():.4f}"
         if time.perf_counter() - started > cell.seconds:
             break
+    if cell.device == "cuda":
+        torch.cuda.synchronize()
     return seen / (time.perf_counter() - started)
 
 

@@ -16,38 +16,15 @@ import torch.nn.functional as F
 
 from claims import Claim, at_least, at_most, figure, report
 from stacked import SEEDS, sweep
-from training_cpu import DATA, WATCHED, Cell, attached, headless, measured, on_screen, ours, pixels, ratio
+from training_cpu import WATCHED, Cell, attached, headless, measured, on_screen, ours, pixels, ratio, textbook
 from tuitrain.cli.output import print_message
-
-
-def textbook(cell: Cell) -> float:
-    """torchvision's data set in a DataLoader, each batch copied to the GPU; prints the loss every 100 steps."""
-    from torchvision import datasets, transforms
-
-    split = datasets.MNIST(DATA, train=True, transform=transforms.ToTensor())
-    loader = torch.utils.data.DataLoader(split, batch_size=cell.batch, shuffle=True)
-    model, _ = cell.parts(fused=False)
-    optimizer = torch.optim.Adam(model.to("cuda").parameters(), lr=0.001)
-    started, seen = time.perf_counter(), 0
-    for step, (images, labels) in enumerate(loader, 1):
-        optimizer.zero_grad()
-        loss = F.cross_entropy(model(images.to("cuda")), labels.to("cuda"))
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        seen += len(labels)
-        if step % 100 == 0:
-            f"{loss.item():.4f}"
-        if time.perf_counter() - started > cell.seconds:
-            break
-    torch.cuda.synchronize()
-    return seen / (time.perf_counter() - started)
 
 
 def by_hand(cell: Cell) -> float:
     """Tensors on the GPU and the whole step in a CUDA graph, without any logging."""
     images, labels = (tensor.to("cuda") for tensor in pixels())
     model, _ = cell.parts(fused=False)
-    optimizer = torch.optim.Adam(model.to("cuda").parameters(), lr=0.001, fused=True, capturable=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.001, fused=True, capturable=True)
     rows = torch.arange(cell.batch, device="cuda")
 
     def step() -> None:

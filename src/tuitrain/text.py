@@ -26,6 +26,7 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
 
 
 def utf8_locale(environment: Mapping[str, str] = os.environ) -> bool:
+    """Return whether the user chose a locale with UTF-8, so that the terminal can show more than ASCII."""
     language = environment.get("LANG", "")
     locale = environment.get("LC_ALL") or environment.get("LC_CTYPE") or language
     # Without a locale, or in "C", Python itself sets LC_CTYPE to C.UTF-8 (PEP 538).

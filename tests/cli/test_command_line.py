@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from cli.commands import Done, command, only_run, overrides
+from tuitrain.cli.train import _print_result
 from tuitrain.config.settings import settings
 from tuitrain.config.toml import read
 from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import State
 
 RESULT = ["run", "path", "status", "reason", "epochs", "steps", "seconds", "samples_per_second", "train", "validation",
           "test", "best"]  # fmt: skip
@@ -192,6 +194,11 @@ def test_a_signal_stops_the_run_with_a_checkpoint(tmp_path: Path, number: signal
     folder = only_run(tmp_path)
     assert folder.state().status == "stopped"
     assert (folder.checkpoints / "last.safetensors").stat().st_size > 100_000
+
+
+def test_the_time_of_a_long_run_counts_days(capsys: pytest.CaptureFixture[str]) -> None:
+    _print_result(Path("runs/long"), State(status="finished", step=2_000_000, seconds=2 * 86_400 + 3_725.0))
+    assert "2,000,000 steps in 2 d 1:02:05" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["config"], ["runs"], ["runs", "--json"], ["show", "first"], ["--help"]])

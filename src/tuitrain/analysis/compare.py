@@ -20,14 +20,19 @@ from tuitrain.runs.writer import user_named
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One row of results. `better` is 1 if larger values are better, -1 if smaller ones are, else 0. `text` formats a
-    value and `difference` its distance from the baseline. `noise` is the relative variation between identical runs."""
+    value. `noise` is the relative variation between identical runs."""
 
     key: str
     title: str
     better: int
     text: Callable[[float | None], str]
-    difference: Callable[[float], str]
     noise: float = 0.0
+
+    def difference(self, change: float) -> str:
+        """Format a distance from the baseline, that of accuracies in percentage points."""
+        if self.text is units.percent:
+            return f"{100 * change:+.2f}"
+        return ("-" if change < 0 else "+") + self.text(abs(change))
 
     def ties(self, one: float, other: float) -> bool:
         """Whether two values display the same, or differ by no more than noise."""
@@ -38,44 +43,27 @@ class Metric:
 _TIMING_NOISE = 0.05
 
 
-def _points(difference: float) -> str:
-    """Format a difference of accuracies in percentage points."""
-    return f"{100 * difference:+.2f}"
-
-
-def _signed(text: Callable[[float | None], str]) -> Callable[[float], str]:
-    return lambda difference: ("-" if difference < 0 else "+") + text(abs(difference))
-
-
 def _seconds(value: float | None) -> str:
     """Format a duration, with two decimals below one second."""
     return f"{value:.2f} s" if value is not None and 0 < value < 1 else units.duration(value)
 
 
-def _percent(key: str, title: str) -> Metric:
-    return Metric(key, title, 1, units.percent, _points)
-
-
-def _loss(key: str, title: str) -> Metric:
-    return Metric(key, title, -1, units.loss, _signed(units.loss))
-
-
 METRICS = (
-    _percent("test_accuracy", "last test"),
-    _percent("best_weights_test_accuracy", "best test"),
-    _percent("best_validation_accuracy", "best val"),
-    Metric("seconds", "time", 0, _seconds, _signed(_seconds), _TIMING_NOISE),
-    _percent("validation_accuracy", "last val"),
-    _percent("train_accuracy", "train"),
-    _loss("test_loss", "last test loss"),
-    _loss("validation_loss", "last val loss"),
-    _loss("best_validation_loss", "best val loss"),
-    _loss("train_loss", "train loss"),
-    Metric("epochs_to_reach", "epochs to", -1, units.count, _signed(units.count)),
-    Metric("seconds_to_reach", "time to", -1, _seconds, _signed(_seconds), _TIMING_NOISE),
-    Metric("epochs", "epochs", 0, units.count, _signed(units.count)),
-    Metric("images_per_second", "images/s", 1, units.rate, _signed(units.rate), _TIMING_NOISE),
-    Metric("parameters", "params", 0, units.count, _signed(units.count)),
+    Metric("test_accuracy", "last test", 1, units.percent),
+    Metric("best_weights_test_accuracy", "best test", 1, units.percent),
+    Metric("best_validation_accuracy", "best val", 1, units.percent),
+    Metric("seconds", "time", 0, _seconds, _TIMING_NOISE),
+    Metric("validation_accuracy", "last val", 1, units.percent),
+    Metric("train_accuracy", "train", 1, units.percent),
+    Metric("test_loss", "last test loss", -1, units.loss),
+    Metric("validation_loss", "last val loss", -1, units.loss),
+    Metric("best_validation_loss", "best val loss", -1, units.loss),
+    Metric("train_loss", "train loss", -1, units.loss),
+    Metric("epochs_to_reach", "epochs to", -1, units.count),
+    Metric("seconds_to_reach", "time to", -1, _seconds, _TIMING_NOISE),
+    Metric("epochs", "epochs", 0, units.count),
+    Metric("images_per_second", "images/s", 1, units.rate, _TIMING_NOISE),
+    Metric("parameters", "params", 0, units.count),
 )
 
 
@@ -142,27 +130,18 @@ def compare(runs: Sequence[Follower], baseline: str = "", threshold: float | Non
     labelled = {run.folder.id: _labelled(run) for run in runs}
     labels = run_labels(list(labelled.values()))
     compared = tuple(
-        ComparedRun(
-            run.folder.id,
-            run.info.name,
-            labels[run.folder.id],
-            run.status,
-            run.settings | run.changes,
-            _metrics(run, threshold),
-        )
-        for run in runs
+        ComparedRun(id, run.info.name, labels[id], run.status, labelled[id].settings, _metrics(run, threshold))
+        for id, run in zip(labelled, runs, strict=True)
     )
-    ids = [run.id for run in compared]
     known = [run.settings for run in compared if run.settings]
     keys = dict.fromkeys(key for values in (settings(), *known) for key in values)
     differing = tuple(key for key in keys if len({values[key] for values in known if key in values}) > 1)
     groups = _labelled_groups(compared, labelled)
-    return Comparison(compared, baseline if baseline in ids else ids[0], differing, threshold, groups)
+    return Comparison(compared, baseline if baseline in labelled else compared[0].id, differing, threshold, groups)
 
 
 def _labelled(run: Follower) -> Labelled:
-    settings = run.settings | run.changes
-    return Labelled(run.folder.id, run.info.name, user_named(run.info, run.config), settings)
+    return Labelled(run.folder.id, run.info.name, user_named(run.info, run.config), run.settings | run.changes)
 
 
 def _labelled_groups(runs: Sequence[ComparedRun], labelled: Mapping[str, Labelled]) -> tuple[SeedGroup, ...]:

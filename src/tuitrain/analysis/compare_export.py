@@ -1,14 +1,12 @@
 """Write a comparison as Markdown, CSV or JSON."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
-
-import msgspec
 
 from tuitrain.analysis.compare import MAX_COLUMNS, METRICS, Comparison, best_of
 from tuitrain.analysis.compare_table import compare_table
 from tuitrain.analysis.mcnemar import LEVEL, mcnemar, verdict
-from tuitrain.analysis.text_tables import csv_text, markdown
+from tuitrain.analysis.text_tables import csv_text, json_text, markdown
 from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import SEED
 from tuitrain.errors import RunError
@@ -19,10 +17,6 @@ from tuitrain.text import plain
 
 Format = Literal["markdown", "csv", "json"]
 Tests = list[dict[str, Any]]
-
-
-def setting_keys(comparison: Comparison, *, everything: bool) -> Sequence[str]:
-    return comparison.keys if everything else comparison.differing
 
 
 def mcnemar_tests(comparison: Comparison, folders: Mapping[str, RunFolder]) -> Tests:
@@ -60,8 +54,7 @@ def _evaluation(folder: RunFolder) -> Evaluation:
     return evaluation
 
 
-def document(comparison: Comparison, keys: Sequence[str], tests: Tests) -> dict[str, Any]:
-    """Return the comparison as plain values for JSON."""
+def _document(comparison: Comparison, keys: Sequence[str], tests: Tests) -> dict[str, Any]:
     return {
         "runs": [
             {
@@ -95,7 +88,7 @@ def document(comparison: Comparison, keys: Sequence[str], tests: Tests) -> dict[
     }
 
 
-def runs_csv(comparison: Comparison, keys: Sequence[str]) -> str:
+def _runs_csv(comparison: Comparison, keys: Sequence[str]) -> str:
     """Write one line per run, with unrounded numbers."""
     lines: list[list[str | float | None]] = [["id", "name", "status", *keys, *(metric.key for metric in METRICS)]]
     for run in comparison.runs:
@@ -104,7 +97,7 @@ def runs_csv(comparison: Comparison, keys: Sequence[str]) -> str:
     return csv_text(lines)
 
 
-def groups_csv(comparison: Comparison, keys: Sequence[str]) -> str:
+def _groups_csv(comparison: Comparison, keys: Sequence[str]) -> str:
     """Write one line per seed group, with unrounded means and standard deviations."""
     keys = [key for key in keys if key != SEED]
     heads = [f"{metric.key}{end}" for metric in METRICS for end in ("", "_sd")]
@@ -134,11 +127,9 @@ def format_comparison(
     comparison: Comparison, tests: Tests, format: Format, *, show_all: bool = False, grouped: bool = False
 ) -> str:
     """Return the runs, or the groups of runs that differ only in their seed; JSON contains both."""
-    keys = setting_keys(comparison, everything=show_all)
-    csv_of = groups_csv if grouped else runs_csv
-    writers: dict[Format, Callable[[], str]] = {
-        "markdown": lambda: markdown(table(comparison, tests, show_all=show_all, grouped=grouped)),
-        "csv": lambda: csv_of(comparison, keys),
-        "json": lambda: msgspec.json.format(msgspec.json.encode(document(comparison, keys, tests))).decode() + "\n",
-    }
-    return writers[format]()
+    if format == "markdown":
+        return markdown(table(comparison, tests, show_all=show_all, grouped=grouped))
+    keys = comparison.keys if show_all else comparison.differing
+    if format == "json":
+        return json_text(_document(comparison, keys, tests))
+    return _groups_csv(comparison, keys) if grouped else _runs_csv(comparison, keys)

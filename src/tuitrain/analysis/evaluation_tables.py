@@ -14,7 +14,7 @@ def confusion_matrix(evaluation: Evaluation) -> Lines:
 
 
 def classes(evaluation: Evaluation) -> Lines:
-    """Return precision, recall and F1 of each class, and as which other class it is most often predicted."""
+    """Return precision, recall and F1 of each class, and the class that it is most often wrongly predicted as."""
     lines = [list(CLASS_TITLES)]
     for index, score in enumerate(confusion.class_scores(evaluation.confusion)):
         row = evaluation.confusion[index]
@@ -26,7 +26,7 @@ def classes(evaluation: Evaluation) -> Lines:
 
 
 def wrong_predictions(evaluation: Evaluation) -> Lines:
-    """Return the wrong predictions that are kept, the highest loss first."""
+    """Return the wrong predictions that the evaluation stores, the highest loss first."""
     names = dict(enumerate(evaluation.classes))
     return [
         ["index", "file", "true", "predicted", "probability", "loss"],

@@ -37,10 +37,10 @@ class Finding(Struct, frozen=True):
 
 def findings(run: Follower) -> list[Finding]:
     """Return the findings, problems first; never empty."""
-    problem_texts = [text for text in (_ended(run), _disk(run), _silent(run)) if text] + problems(run)
-    notes = [text for text in ("" if _overfitting(run) else _validation(run), _gradient(run)) if text]
-    good = [] if problem_texts else ["healthy"]
-    return [Finding(text, False) for text in problem_texts] + [Finding(text, True) for text in good + notes]
+    bad = [_ended(run), _disk(run), _silent(run), *problems(run)]
+    good = ["" if any(bad) else "healthy", "" if _overfitting(run) else _validation(run), _gradient(run)]
+    all_findings = [*(Finding(text, False) for text in bad), *(Finding(text, True) for text in good)]
+    return [finding for finding in all_findings if finding.text]
 
 
 def problems(run: Follower) -> list[str]:
@@ -118,8 +118,13 @@ def _chance(run: Follower) -> str:
     return f"no better than chance: loss {units.loss(now)} with {classes} classes"
 
 
+def _gradient_norms(run: Follower) -> list[float]:
+    """Return the latest gradient norm of each layer, without those that are not finite."""
+    return [column[-1] for column in run.layers if column and isfinite(column[-1])]
+
+
 def _vanishing(run: Follower) -> str:
-    norms = [column[-1] for column in run.layers if column and isfinite(column[-1])]
+    norms = _gradient_norms(run)
     if len(norms) < 2 or norms[-1] <= 0 or norms[0] >= VANISHING_RATIO * norms[-1]:
         return ""
     if not norms[0]:
@@ -150,15 +155,14 @@ def _overfitting(run: Follower) -> str:
 
 
 def _validation(run: Follower) -> str:
-    losses, lowest = run.evaluations["validation"]["loss"], _lowest(run)
-    if len(losses) < 2 or lowest is None:
+    losses, best, lowest = run.evaluations["validation"]["loss"], run.state.best, _lowest(run)
+    if len(losses) < 2 or best is None or lowest is None:
         return ""
     if losses[-1] <= lowest:
         return "validation loss still falling"
-    best = f"best {units.loss(lowest)} at epoch {run.state.best.epoch:,}" if run.state.best else ""
-    return f"validation loss {units.loss(losses[-1])}, {best}"
+    return f"validation loss {units.loss(losses[-1])}, best {units.loss(lowest)} at epoch {best.epoch:,}"
 
 
 def _gradient(run: Follower) -> str:
-    norms = [column[-1] for column in run.layers if column and isfinite(column[-1])]
+    norms = _gradient_norms(run)
     return f"smallest gradient norm {units.number(min(norms))}" if norms else ""

@@ -3,13 +3,14 @@
 import sys
 from array import array
 from dataclasses import dataclass
+from itertools import accumulate
 from math import comb, fsum
+from operator import mul
 
 from tuitrain.errors import RunError
 from tuitrain.runs.records import Evaluation
 
 LEVEL = 0.05
-EVALUATE_HINT = "Evaluate both with: tuitrain evaluate RUN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,8 @@ def exact_p(only_first: int, only_second: int) -> float:
     if count == 0:
         return 1.0
     # Terms relative to the last and largest one, since C(n, k - 1) / C(n, k) = k / (n - k + 1).
-    term, terms = 1.0, [1.0]
-    for k in range(fewer, 0, -1):
-        term *= k / (count - k + 1)
-        if term < 1e-18:
-            break
-        terms.append(term)
+    ratios = (k / (count - k + 1) for k in range(fewer, 0, -1))
+    terms = accumulate(ratios, mul, initial=1.0)
     return min(1.0, 2 * (comb(count, fewer) / (1 << count)) * fsum(terms))
 
 
@@ -50,7 +47,8 @@ def mcnemar(first: Evaluation, second: Evaluation) -> McNemar:
     """Compare two evaluations. Raises RunError unless both store predictions for the same images in the same order."""
     for evaluation in (first, second):
         if not evaluation.true or len(evaluation.true) != len(evaluation.predicted) or len(evaluation.true) % 2:
-            raise RunError("At least one of the evaluations stores no predictions.", EVALUATE_HINT)
+            hint = "Evaluate both with: tuitrain evaluate RUN"
+            raise RunError("At least one of the evaluations stores no predictions.", hint)
     if first.split != second.split or len(first.true) != len(second.true):
         raise RunError(
             f"The runs were evaluated on different images: {len(first.true) // 2:,} and {len(second.true) // 2:,}."

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tuitrain.analysis.mcnemar import McNemar, mcnemar
+from tuitrain.analysis.mcnemar import mcnemar
 from tuitrain.errors import RunError
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Evaluation
@@ -15,16 +15,16 @@ class PairwiseTests:
     def __init__(self, runs: Mapping[str, Follower]) -> None:
         self._runs = runs
         self._evaluations: dict[str, tuple[float, Evaluation | None, str]] = {}
-        self._tests: dict[tuple[str, str, float, float], McNemar | None] = {}
+        self._p_values: dict[tuple[str, str, float, float], float | None] = {}
 
     def evaluation(self, id: str) -> tuple[Evaluation | None, str]:
-        """Return the test evaluation of the last weights, and otherwise why there is none."""
+        """Return the test evaluation of the last weights, or None and the reason why it cannot be read."""
         return self._evaluation(id)[1:]
 
     def p_values(self, baseline: str) -> dict[str, float]:
-        """Return p by the id of each run that was evaluated on the same images as `baseline`."""
-        others = {id: self._test(baseline, id) for id in self._runs if id != baseline}
-        return {id: test.p for id, test in others.items() if test is not None}
+        """Return the p-value of each run that was evaluated on the same images as `baseline`, by run id."""
+        others = [id for id in self._runs if id != baseline]
+        return {id: p for id in others if (p := self._p_value(baseline, id)) is not None}
 
     def _evaluation(self, id: str) -> tuple[float, Evaluation | None, str]:
         """Read the evaluation again if the run has progressed."""
@@ -38,13 +38,13 @@ class PairwiseTests:
             cached = self._evaluations[id] = (run.state.heartbeat, evaluation, reason)
         return cached
 
-    def _test(self, baseline: str, id: str) -> McNemar | None:
+    def _p_value(self, baseline: str, id: str) -> float | None:
         before, first, _ = self._evaluation(baseline)
         after, second, _ = self._evaluation(id)
         key = (baseline, id, before, after)
-        if key not in self._tests:
+        if key not in self._p_values:
             try:
-                self._tests[key] = mcnemar(first, second) if first and second else None
+                self._p_values[key] = mcnemar(first, second).p if first and second else None
             except RunError:
-                self._tests[key] = None
-        return self._tests[key]
+                self._p_values[key] = None
+        return self._p_values[key]

@@ -28,14 +28,14 @@ def model(entry: "Entry | Follower") -> str:
 
 
 def settings(run: "Entry | Follower") -> dict[str, Any]:
-    """Return the settings that differ from their defaults or were changed during the run; all known ones of another
-    tool's run."""
+    """Return the settings that differ from their defaults or were changed during the run. Return all known settings
+    for a run of another tool."""
     return run.settings if run.folder.read_only else changed_settings(run.config) | run.changes
 
 
 def settings_in_words(entry: "Entry | Follower", without: Collection[str] = ()) -> str:
     """Return the main settings and those that were changed: `digits · mlp 128-256 · adam 0.01 · 10 epochs · batch 64`.
-    Settings of another tool's run are all that it logged."""
+    Return all logged settings for a run of another tool."""
     values = {key: format_value(value) for key, value in settings(entry).items() if key not in without}
     if entry.folder.read_only:
         return " · ".join(f"{key} {value}" for key, value in values.items())

@@ -169,8 +169,8 @@ def _fraction_done(outcome: Outcome) -> float:
 
 
 def _seconds_per_epoch(sweep: Sweep, outcome: Outcome) -> float | None:
-    """Divide by the planned epochs: if many runs end early, future ones will as well. None if it is too early to
-    tell."""
+    """Return the training time of a run per planned epoch, so that runs that ended early lower the estimate; None if
+    it is too early to tell."""
     state, fraction = outcome.state, _fraction_done(outcome)
     if state is None or outcome.status not in ("finished", "stopped", "running") or fraction <= MIN_FRACTION:
         return None

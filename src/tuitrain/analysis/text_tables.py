@@ -1,12 +1,18 @@
-"""Write tables as Markdown and CSV, safe to paste into a report or a spreadsheet."""
+"""Write results as Markdown, CSV and JSON, safe to paste into a report, a spreadsheet or a terminal."""
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
 
 from tuitrain.text import plain
 
 Lines = Sequence[Sequence[str]]
+# Characters that JSON does not escape but terminals interpret.
+_CONTROLS = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069]")
 
 
 def markdown(lines: Lines) -> str:
@@ -22,6 +28,11 @@ def csv_text(lines: Iterable[Sequence[str | float | None]]) -> str:
     for line in lines:
         writer.writerow([_without_formula(plain(cell)) if isinstance(cell, str) else cell for cell in line])
     return text.getvalue()
+
+
+def json_text(value: Any) -> str:
+    text = msgspec.json.format(msgspec.json.encode(value)).decode()
+    return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n"
 
 
 def _escape(text: str) -> str:

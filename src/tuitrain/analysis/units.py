@@ -1,6 +1,8 @@
 """Format numbers for people. None, an unknown value, is always "-"."""
 
 import time
+from collections.abc import Callable
+from functools import wraps
 from math import ceil, floor, isfinite, isnan, log10
 
 UNKNOWN = "-"
@@ -10,8 +12,16 @@ _TIME_STEPS = [part * unit for unit, _ in _UNITS[:2] for part in (1, 2, 5, 10, 1
 _TIME_STEPS += [3600 * hours for hours in (1, 2, 3, 6, 12, 24)]
 
 
-def _word(value: float) -> str:
-    return "NaN" if isnan(value) else "inf" if value > 0 else "-inf"
+def _with_special_values(text: Callable[[float], str]) -> Callable[[float | None], str]:
+    """Let a function that formats finite numbers also accept None, NaN and infinities."""
+
+    @wraps(text)
+    def formatted(value: float | None) -> str:
+        if value is None:
+            return UNKNOWN
+        return text(value) if isfinite(value) else "NaN" if isnan(value) else "inf" if value > 0 else "-inf"
+
+    return formatted
 
 
 def _trim(digits: str) -> str:
@@ -33,12 +43,9 @@ def _thousands(value: float) -> tuple[float, str]:
     return value, _THOUSANDS[power]
 
 
-def number(value: float | None) -> str:
-    """Three significant digits: `0.00123`, `12.3`, `1,235`; `1.2e-7` if that is shorter."""
-    if value is None:
-        return UNKNOWN
-    if not isfinite(value):
-        return _word(value)
+@_with_special_values
+def number(value: float) -> str:
+    """Format a number with three significant digits: `0.00123`, `12.3`, `1,235`; `1.2e-7` if that is shorter."""
     if value == 0:
         return "0"
     if not 1e-4 <= abs(value) < 1e6:
@@ -46,47 +53,40 @@ def number(value: float | None) -> str:
     return _trim(f"{value:,.{max(0, 2 - floor(log10(abs(value))))}f}")
 
 
-def loss(value: float | None) -> str:
-    """Four decimals, so that losses align: `0.0712`; very small and large ones as `number`."""
-    return number(value) if value is None or not 1e-3 <= abs(value) < 100 else f"{value:.4f}"
+@_with_special_values
+def loss(value: float) -> str:
+    """Format a loss with four decimals, so that losses align: `0.0712`; very small and large ones as `number`."""
+    return f"{value:.4f}" if 1e-3 <= abs(value) < 100 else number(value)
 
 
-def percent(fraction: float | None) -> str:
-    if fraction is None:
-        return UNKNOWN
-    return f"{100 * fraction:.2f} %" if isfinite(fraction) else _word(fraction)
+@_with_special_values
+def percent(fraction: float) -> str:
+    return f"{100 * fraction:.2f} %"
 
 
-def count(value: float | None) -> str:
-    if value is None:
-        return UNKNOWN
-    return f"{value:,.0f}" if isfinite(value) else _word(value)
+@_with_special_values
+def count(value: float) -> str:
+    return f"{value:,.0f}"
 
 
-def rate(per_second: float | None) -> str:
-    """Three significant digits: `92.4k`."""
-    if per_second is None:
-        return UNKNOWN
+@_with_special_values
+def rate(per_second: float) -> str:
+    """Format a rate with three significant digits: `92.4k`."""
     value, suffix = _thousands(per_second)
-    if not isfinite(value):
-        return _word(value)
     decimals = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2
     return _trim(f"{value:.{decimals}f}") + suffix
 
 
-def size(amount: float | None) -> str:
-    """Bytes in powers of 1000: `1.6 MB`."""
-    if amount is None:
-        return UNKNOWN
+@_with_special_values
+def size(amount: float) -> str:
+    """Format a number of bytes in powers of 1000: `1.6 MB`."""
     value, suffix = _thousands(amount)
-    if not isfinite(value):
-        return _word(value)
     decimals = 1 if suffix and abs(value) < 99.95 else 0
     return f"{value:.{decimals}f} {suffix}B"
 
 
 def duration(seconds: float | None) -> str:
-    """`6.4 s`, `0:41`, `1:02:05`, `2 d 1:02:05`; negative values count as zero."""
+    """Format a duration: `6.4 s`, `0:41`, `1:02:05`, `2 d 1:02:05`; negative values count as zero."""
     if seconds is None or not isfinite(seconds):
         return UNKNOWN
     seconds = max(seconds, 0.0)
@@ -101,7 +101,7 @@ def duration(seconds: float | None) -> str:
 
 
 def clock(timestamp: float | None) -> str:
-    """The local time of day, from seconds since 1970."""
+    """Return the local time of day, from seconds since 1970."""
     try:
         return UNKNOWN if timestamp is None else time.strftime("%H:%M:%S", time.localtime(timestamp))
     except (OverflowError, OSError, ValueError):
@@ -109,11 +109,11 @@ def clock(timestamp: float | None) -> str:
 
 
 def ago(timestamp: float | None, now: float | None = None) -> str:
-    """The time from `timestamp` to `now`, both in seconds since 1970, in its largest unit: `12 min ago`."""
+    """Format the time from `timestamp` to `now`, both in seconds since 1970, in its largest unit: `12 min ago`."""
     if timestamp is None or not isfinite(timestamp):
         return UNKNOWN
     seconds = (time.time() if now is None else now) - timestamp
-    for unit, name in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+    for unit, name in reversed(_UNITS):
         if seconds >= unit:
             return f"{floor(seconds / unit)} {name} ago"
     return "now"

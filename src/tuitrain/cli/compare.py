@@ -2,15 +2,12 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
-
-from rich.table import Table
-from rich.text import Text
 
 from tuitrain.analysis import compare_export
 from tuitrain.analysis.compare import Comparison, compare
 from tuitrain.analysis.compare_export import Tests
-from tuitrain.cli.output import print_json, print_message, wide_console
+from tuitrain.cli.output import print_line, print_message
+from tuitrain.cli.table import write_table
 from tuitrain.errors import RunError
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.catalog.listing import find
@@ -26,14 +23,11 @@ def run(options: argparse.Namespace) -> int:
     followers = [_read(folder) for folder in folders.values()]
     comparison = compare(followers, threshold=options.reach and options.reach / 100)
     tests = compare_export.mcnemar_tests(comparison, folders)
-    if options.json:
-        keys = compare_export.setting_keys(comparison, everything=options.all)
-        print_json(compare_export.document(comparison, keys, tests))
-    elif options.format == "table":
+    if options.format == "table" and not options.json:
         _print_table(comparison, tests, show_all=options.all)
     else:
-        text = compare_export.format_comparison(comparison, tests, options.format, show_all=options.all)
-        sys.stdout.write(text)
+        format: compare_export.Format = "json" if options.json else options.format
+        sys.stdout.write(compare_export.format_comparison(comparison, tests, format, show_all=options.all))
     return 0
 
 
@@ -48,21 +42,10 @@ def _read(folder: RunFolder) -> Follower:
 
 def _print_table(comparison: Comparison, tests: Tests, *, show_all: bool) -> None:
     """Print the runs, McNemar's tests, and the groups of runs that differ only in their seed."""
-    console = wide_console()
-    console.print(_table(compare_export.table(comparison, tests, show_all=show_all)))
-    console.print()
+    write_table(compare_export.table(comparison, tests, show_all=show_all))
+    print_line("")
     for test in tests:
-        console.print(Text(test["verdict"] if test["problem"] is None else f"No McNemar test: {test['problem']}"))
+        print_line(test["verdict"] if test["problem"] is None else f"No McNemar test: {test['problem']}")
     if any(len(group.ids) > 1 for group in comparison.groups):
-        console.print("\nMean ± standard deviation over seeds")
-        console.print(_table(compare_export.table(comparison, tests, show_all=show_all, grouped=True)))
-
-
-def _table(lines: Sequence[Sequence[str]]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    head, *rows = lines
-    for title in head:
-        table.add_column(Text(title), no_wrap=True)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table
+        print_line("\nMean ± standard deviation over seeds")
+        write_table(compare_export.table(comparison, tests, show_all=show_all, grouped=True))

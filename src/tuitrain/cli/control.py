@@ -7,35 +7,30 @@ from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.control import KEYS, CommandName, accepted, ask, send
-from tuitrain.runs.folder import RunFolder, shown_status
+from tuitrain.runs.folder import shown_status
 from tuitrain.text import plain
 
 CHANGEABLE = {key: name for name, key in KEYS.items()}
 
 
 def run(options: argparse.Namespace) -> int:
-    folder = require_active(find(options.runs_dir, options.name))
+    folder = find(options.runs_dir, options.name)
+    folder.check_writable()
+    state = folder.state()
+    status = shown_status(state)
+    if status not in ("queued", "running", "paused"):
+        raise RunError(f"{plain(folder.id)} is not active: it is {status}.")
     if options.command != "set":
         send(folder, options.command)
         print_message(f"{options.command}: sent to {plain(folder.id)}")
         return 0
-    begun = folder.state().begun
-    changes = [_parse_change(text, begun) for text in options.changes]
+    changes = [_parse_change(text, state.begun) for text in options.changes]
     for name, value in changes:
         answer = ask(folder, name, value)
         if answer is not None and answer.name == "refused":
             raise RunError(plain(answer.detail))
         print_message(f"{name} {value:g}: {'sent to' if answer is None else 'applied by'} {plain(folder.id)}")
     return 0
-
-
-def require_active(folder: RunFolder) -> RunFolder:
-    """Return the folder. Raises RunError if the run is not active."""
-    folder.check_writable()
-    status = shown_status(folder.state())
-    if status not in ("queued", "running", "paused"):
-        raise RunError(f"{plain(folder.id)} is not active: it is {status}.")
-    return folder
 
 
 def _parse_change(text: str, begun: int) -> tuple[CommandName, float]:

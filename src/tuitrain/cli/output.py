@@ -1,36 +1,23 @@
 """Print results to stdout and messages to stderr."""
 
-import re
 import sys
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import Any
 
 from tuitrain.analysis import units
+from tuitrain.analysis.text_tables import json_text
 from tuitrain.runs.records import Score, State
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-
-# Characters that JSON does not escape but terminals interpret.
-_CONTROLS = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069]")
 
 
 def print_json(value: Any) -> None:
-    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    sys.stdout.write(_CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n")
+    sys.stdout.write(json_text(value))
 
 
 def print_message(line: str) -> None:
     sys.stderr.write(line + "\n")
 
 
-def wide_console() -> "Console":
-    """Return a console for tables on stdout, without a width limit if stdout is not a terminal."""
-    from rich.console import Console
-
-    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 1000)
+def print_line(line: str) -> None:
+    sys.stdout.write(line + "\n")
 
 
 def format_scores(state: State) -> list[str]:

@@ -43,7 +43,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse the options; `run` is the command to call. Exit with status 2 on bad usage."""
     arguments = _join_dashed_values(sys.argv[1:] if arguments is None else arguments)
     for text in arguments:
-        if not text.isascii() and text != text.encode(errors="replace").decode():
+        if text != text.encode(errors="replace").decode():
             sys.stderr.write(f"tuitrain: {plain(text, 60)!r} is not UTF-8 text.\n")
             raise SystemExit(2)
     word = arguments[0] if arguments else "app"
@@ -109,6 +109,10 @@ def _build() -> argparse.ArgumentParser:
     )  # fmt: skip
     machine = _Parser(add_help=False)
     machine.add_argument("--json", action="store_true", help="print one JSON document to stdout")
+    one_run = _Parser(add_help=False)
+    one_run.add_argument("name", metavar="RUN", help="id, part of an id, name or folder")
+    detachable = _Parser(add_help=False)
+    detachable.add_argument("--detach", action="store_true", help="train in the background and return at once")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
 
     def add(name: str, *parents: _Parser, module: str | None = None) -> _Parser:
@@ -120,29 +124,26 @@ def _build() -> argparse.ArgumentParser:
         return command
 
     add("app", shared)
-    train = add("train", shared, machine)
+    train = add("train", shared, machine, detachable)
     train.add_argument("-c", "--config", type=Path, metavar="FILE", help="read settings from a TOML file")
     train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="set one setting")
     train.add_argument("--name", default="", metavar="N", help="name of the run")
-    train.add_argument("--detach", action="store_true", help="train in the background and return at once")
-    _sweep(add("sweep", shared, machine))
+    _sweep(add("sweep", shared, machine, detachable))
     runs = add("runs", shared, machine)
     runs.add_argument("folder", type=Path, metavar="FOLDER", nargs="?", help="folder of runs")
     runs.add_argument("--filter", metavar="Q", default="", help="list only matching runs, such as 'lr<0.01 test>95%%'")
     runs.add_argument("--sort", metavar="KEY", default="", help="sort by a column, such as test; -test: descending")
-    add("show", shared, machine).add_argument("name", metavar="RUN", help="id, part of an id, name or folder")
+    add("show", shared, machine, one_run)
     compare = add("compare", shared, machine)
     compare.add_argument("names", nargs="+", metavar="RUN", help="at least two runs; the first is the baseline")
     compare.add_argument("--format", choices=["table", "markdown", "csv"], default="table")
     compare.add_argument("--all", action="store_true", help="include settings that do not differ")
     compare.add_argument("--reach", type=_percentage, metavar="P", help="validation accuracy to reach, in percent")
-    evaluate = add("evaluate", shared, machine)
-    evaluate.add_argument("name", metavar="RUN", help="id, part of an id, name or folder")
+    evaluate = add("evaluate", shared, machine, one_run)
     evaluate.add_argument("--split", choices=["test", "validation"], default="test")
     evaluate.add_argument("--checkpoint", choices=["last", "best"], default="last")
     evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
-    export = add("export", shared, machine)
-    export.add_argument("name", metavar="RUN", help="id, part of an id, name or folder")
+    export = add("export", shared, machine, one_run)
     export.add_argument(
         "--format", choices=["csv", "tensorboard", "safetensors", "onnx"], required=True,
         help="csv and tensorboard export metrics, safetensors and onnx weights",
@@ -151,14 +152,11 @@ def _build() -> argparse.ArgumentParser:
     export.add_argument("--checkpoint", choices=["last", "best"], default="last", help="weights (default: last)")
     export.add_argument("--force", action="store_true", help="overwrite existing files")
     add("attach", shared, module="app").add_argument("name", metavar="RUN", nargs="?", help="id, part of an id or name")
-    resume = add("resume", shared, machine)
-    resume.add_argument("name", metavar="RUN", help="id, part of an id, name or folder")
+    resume = add("resume", shared, machine, one_run, detachable)
     resume.add_argument("--epochs", metavar="N", default="", help="total number of epochs, or +N for N more")
-    resume.add_argument("--detach", action="store_true", help="train in the background and return at once")
     for name in ("stop", "pause", "checkpoint"):
-        add(name, shared, module="control").add_argument("name", metavar="RUN", help="id, part of an id or name")
-    change = add("set", shared, module="control")
-    change.add_argument("name", metavar="RUN", help="id, part of an id or name")
+        add(name, shared, one_run, module="control")
+    change = add("set", shared, one_run, module="control")
     change.add_argument("changes", nargs="+", metavar="KEY=VALUE", help="optimizer.lr=0.01, training.epochs=20")
     # Internal commands that start background processes; hidden from the help.
     work = commands.add_parser("work", add_help=False)
@@ -191,7 +189,6 @@ def _sweep(sweep: _Parser) -> None:
     sweep.add_argument("--trials", type=int, metavar="N", help="number of sampled trials; may be increased for a SWEEP")
     sweep.add_argument("--seeds", type=int, metavar="N", help="runs per trial; may be increased for a SWEEP")
     sweep.add_argument("--parallel", metavar="N", help="concurrent runs per device")
-    sweep.add_argument("--detach", action="store_true", help="train in the background and return at once")
     control = sweep.add_mutually_exclusive_group()
     control.add_argument("--first", type=int, nargs="+", metavar="TRIAL", help="move trials of SWEEP to the front")
     control.add_argument("--show", dest="say", action="store_const", const="show", help="print the progress of SWEEP")

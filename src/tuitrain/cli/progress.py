@@ -1,10 +1,10 @@
-"""The progress of `tuitrain train` on stderr: a bar on a terminal, otherwise lines."""
+"""Progress on stderr: a bar on a terminal, otherwise lines."""
 
 import sys
-from types import TracebackType
+from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from tuitrain.runs.records import State
@@ -12,28 +12,35 @@ from tuitrain.text import plain
 
 
 class ProgressBar:
-    def __init__(self) -> None:
+    """A description, a bar and more `columns`, shown only on a terminal; `print` writes a line above them."""
+
+    def __init__(self, *columns: ProgressColumn) -> None:
         self._console = Console(file=sys.__stderr__, highlight=False, soft_wrap=True)
         self._live = self._console.is_terminal
         self._progress = Progress(
-            TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(),
-            TextColumn("{task.fields[rate]}", markup=False), TimeRemainingColumn(compact=True),
+            TextColumn("{task.description}", markup=False), BarColumn(), *columns,
             console=self._console, refresh_per_second=4, transient=True, disable=not self._live,
         )  # fmt: skip
         self._task = self._progress.add_task("starting", total=None, rate="")
-        self._activity = ""
 
-    def __enter__(self) -> "ProgressBar":
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
     def print(self, line: str) -> None:
         self._console.print(Text(line))
+
+
+class RunProgress(ProgressBar):
+    """The progress of `tuitrain train`."""
+
+    def __init__(self) -> None:
+        rate = TextColumn("{task.fields[rate]}", markup=False)
+        super().__init__(TaskProgressColumn(), rate, TimeRemainingColumn(compact=True))
+        self._activity = ""
 
     def prepare(self, activity: str, fraction: float | None) -> None:
         if not self._live and activity != self._activity:

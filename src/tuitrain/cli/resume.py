@@ -1,7 +1,6 @@
 """`tuitrain resume RUN`: resume a paused run, or continue a run that has ended from its last checkpoint."""
 
 import argparse
-from pathlib import Path
 
 from tuitrain.cli.output import print_message
 from tuitrain.cli.train import follow, report_background_run
@@ -35,15 +34,9 @@ def run(options: argparse.Namespace) -> int:
     if options.detach:
         resume_in_background(folder, epochs)
         return report_background_run(folder, options.json)
-    host, log_from = ThreadHost(), _size(folder.log_file)
+    host = ThreadHost()
+    log_from = folder.log_file.stat().st_size if folder.log_file.is_file() else 0
     return follow(host, lambda: host.resume(folder, epochs), options.json, log_from)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def _total_epochs(text: str, planned: int) -> int | None:

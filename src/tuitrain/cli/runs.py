@@ -38,8 +38,9 @@ def run(options: argparse.Namespace) -> int:
     elif matching:
         keys = (*COLUMNS, *columns_for_test_split(matching), "time", *([order[0].key] if order else []))
         visible = [columns()[key] for key in dict.fromkeys(keys)]
-        rows = [_cells(entry, visible) for entry in matching]
-        write_table([column.title for column in visible], rows, [column.right for column in visible])
+        titles = [column.title for column in visible]
+        right = [index for index, column in enumerate(visible) if column.right]
+        write_table([titles, *(_cells(entry, visible) for entry in matching)], right)
     elif entries:
         print_message(f"None of the {len(entries)} runs in {plain(runs_dir)} matches {plain(options.filter)!r}.")
     else:

@@ -1,14 +1,12 @@
 """`tuitrain show RUN`: print the result and confusion matrix of a run."""
 
 import argparse
+from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from tuitrain.analysis import confusion, summary, units
-from tuitrain.cli.output import format_scores, print_json, wide_console
+from tuitrain.cli.output import format_scores, print_json, print_line
+from tuitrain.cli.table import write_table
 from tuitrain.config.formatting import format_value
 from tuitrain.runs.catalog.listing import Entry, find
 from tuitrain.runs.catalog.result import result
@@ -44,29 +42,28 @@ def run(options: argparse.Namespace) -> int:
             }
         )
         return 0
-    console = wide_console()
-    console.print(Text(f"{plain(info.name)} · {entry.status} · {plain(folder.path, 1000)}"))
+    print_line(f"{plain(info.name)} · {entry.status} · {plain(folder.path, 1000)}")
     if state.reason:
-        console.print(Text(plain(state.reason)))
-    _print_settings(console, entry)
+        print_line(plain(state.reason))
+    _print_settings(entry)
     for line in format_scores(state):
-        console.print(Text(line))
+        print_line(line)
     epochs = f"{state.epoch} of {state.epochs} epochs" if state.epochs else "epochs unknown"
-    console.print(Text(f"{epochs} · {state.step:,} steps · {units.duration(state.seconds)}"))
+    print_line(f"{epochs} · {state.step:,} steps · {units.duration(state.seconds)}")
     if not folder.read_only:
-        _print_matrix(console, folder, test or validation)
+        _print_matrix(folder, test or validation)
     return 0
 
 
-def _print_settings(console: Console, entry: Entry) -> None:
+def _print_settings(entry: Entry) -> None:
     info, external = entry.info, entry.folder.read_only
     differing = ", ".join(f"{key}={format_value(value)}" for key, value in summary.settings(entry).items())
     if isinstance(info, ExternalRunInfo):
         tags = ", ".join(f"{tag} ({points:,})" for tag, points in info.curves.items())
-        console.print(Text(f"TensorBoard event files of another tool: {plain(tags, 2000) or 'no scalars'}"))
+        print_line(f"TensorBoard event files of another tool: {plain(tags, 2000) or 'no scalars'}")
     else:
-        console.print(Text(f"{plain(info.model)} · {info.parameters:,} parameters · {plain(info.device)}"))
-    console.print(Text(f"settings: {plain(differing, 2000) or ('unknown' if external else 'all defaults')}"))
+        print_line(f"{plain(info.model)} · {info.parameters:,} parameters · {plain(info.device)}")
+    print_line(f"settings: {plain(differing, 2000) or ('unknown' if external else 'all defaults')}")
 
 
 def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
@@ -82,17 +79,9 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
         "accuracy": evaluation.accuracy,
         "classes": names,
         "confusion": evaluation.confusion,
-        "per_class": [
-            {"class": name, "precision": s.precision, "recall": s.recall, "f1": s.f1, "support": s.support}
-            for name, s in zip(names, scores, strict=True)
-        ],
+        "per_class": [{"class": name, **asdict(score)} for name, score in zip(names, scores, strict=True)],
         "most_confused": [
-            {
-                "true": names[pair.true],
-                "predicted": names[pair.predicted],
-                "count": pair.count,
-                "fraction": pair.fraction,
-            }
+            {**asdict(pair), "true": names[pair.true], "predicted": names[pair.predicted]}
             for pair in confusion.most_confused(evaluation.confusion, 20)
         ],
         "worst": [
@@ -108,19 +97,16 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _print_matrix(console: Console, folder: RunFolder, evaluation: Evaluation | None) -> None:
+def _print_matrix(folder: RunFolder, evaluation: Evaluation | None) -> None:
     if evaluation is None:
-        console.print(f"No evaluation yet. Make one with: tuitrain evaluate {plain(folder.id)}")
+        print_line(f"No evaluation yet. Make one with: tuitrain evaluate {plain(folder.id)}")
         return
-    console.print(f"\n{evaluation.split} split, epoch {evaluation.epoch}: rows true class, columns predicted class")
+    print_line(f"\n{evaluation.split} split, epoch {evaluation.epoch}: rows true class, columns predicted class")
     if len(evaluation.classes) > MAX_CLASSES:
-        console.print(f"{len(evaluation.classes)} classes are too many for a table; use --json.")
+        print_line(f"{len(evaluation.classes)} classes are too many for a table; use --json.")
         return
-    table = Table(box=None, padding=(0, 1, 0, 0))
-    table.add_column("")
-    for name in [*evaluation.classes, "recall"]:
-        table.add_column(Text(plain(name, 10)), justify="right", no_wrap=True)
+    lines = [["", *(plain(name, 10) for name in evaluation.classes), "recall"]]
     scores = confusion.class_scores(evaluation.confusion)
-    for name, row, class_score in zip(evaluation.classes, evaluation.confusion, scores, strict=True):
-        table.add_row(Text(plain(name, 20)), *(str(count) for count in row), units.percent(class_score.recall))
-    console.print(table)
+    for name, row, score in zip(evaluation.classes, evaluation.confusion, scores, strict=True):
+        lines.append([plain(name, 20), *map(str, row), units.percent(score.recall)])
+    write_table(lines, right=range(1, len(lines[0])), gap=" ")

@@ -1,18 +1,17 @@
 """What `tuitrain sweep` prints: progress, the result as a table or JSON."""
 
-import sys
 from collections import Counter
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
-from rich.text import Text
+from msgspec import structs
+from rich.progress import MofNCompleteColumn
 
 from tuitrain.analysis import sweep as analysis
 from tuitrain.analysis import units
 from tuitrain.analysis.table.groups import MeanSD, mean_sd
-from tuitrain.cli.output import print_json, print_message, wide_console
+from tuitrain.cli.output import print_json, print_message
+from tuitrain.cli.progress import ProgressBar
+from tuitrain.cli.table import write_table
 from tuitrain.config.formatting import format_value
 from tuitrain.config.sweeps.sweep import Sweep, format_trial
 from tuitrain.runs.catalog.result import metric
@@ -21,26 +20,13 @@ from tuitrain.runs.sweeps.index import Outcome, SweepIndex
 from tuitrain.text import plain
 
 
-class SweepProgress:
-    """Print a line for each run that ends, and a progress bar if stderr is a terminal."""
+class SweepProgress(ProgressBar):
+    """The progress of a sweep, with a line for each run that ends."""
 
     def __init__(self, folder: SweepFolder) -> None:
+        super().__init__(MofNCompleteColumn())
         self._folder = folder
-        self._console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
-        self._live = self._console.is_terminal
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
-            console=self._console, refresh_per_second=4, transient=True, disable=not self._live,
-        )  # fmt: skip
-        self._task = self._bar.add_task("sweep", total=None)
         self._ended: set[str] | None = None
-
-    def __enter__(self) -> "SweepProgress":
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
 
     def show(self, outcomes: list[Outcome]) -> None:
         ended = {outcome.job.key for outcome in outcomes if outcome.done}
@@ -51,7 +37,7 @@ class SweepProgress:
         counts = Counter(outcome.status for outcome in outcomes)
         left = analysis.seconds_left(self._folder.sweep(), outcomes)
         description = f"{counts['running']} running" + (f", {units.duration(left)} left" if left is not None else "")
-        self._bar.update(self._task, description=description, total=len(outcomes), completed=len(ended))
+        self._progress.update(self._task, description=description, total=len(outcomes), completed=len(ended))
 
     def _print_end(self, outcome: Outcome) -> None:
         sweep, values = self._folder.sweep(), outcome.values or {}
@@ -59,9 +45,8 @@ class SweepProgress:
         value = metric(outcome.state, name)
         score = f"{analysis.metric_title(name)} {analysis.format_metric(name, value)}"
         end = f". {plain(outcome.problem)}" if value is None else f", {score}"
-        text = f"trial {outcome.job.trial} {format_trial(values)} seed {sweep.seed(values, outcome.job.seed)}:"
-        text += f" {analysis.display_status(outcome)}{end}"
-        self._console.print(Text(text))
+        trial = f"trial {outcome.job.trial} {format_trial(values)} seed {sweep.seed(values, outcome.job.seed)}"
+        self.print(f"{trial}: {analysis.display_status(outcome)}{end}")
 
 
 def print_result(folder: SweepFolder, json: bool) -> int:
@@ -101,23 +86,14 @@ def _document(
             }
             for outcome in outcomes
         ],
-        "best": best
-        and {
-            "trial": best[0],
-            "values": folder.values(best[0]),
-            "n": best[1].n,
-            "mean": best[1].mean,
-            "sd": best[1].sd,
-        },
+        "best": best and {"trial": best[0], "values": folder.values(best[0]), **structs.asdict(best[1])},
     }
 
 
 def _print_table(folder: SweepFolder, sweep: Sweep, outcomes: list[Outcome], best: tuple[int, MeanSD] | None) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     name, test_name = sweep.options.metric, analysis.test_metric(sweep.options.metric)
     titles = (analysis.metric_title(name), "sd", analysis.metric_title(test_name))
-    for column in ("trial", *sweep.varying_keys, "runs", *titles):
-        table.add_column(column, no_wrap=True)
+    lines = [["trial", *sweep.varying_keys, "runs", *titles]]
     by_trial: dict[int, list[Outcome]] = {}
     for outcome in outcomes:
         by_trial.setdefault(outcome.job.trial, []).append(outcome)
@@ -131,7 +107,7 @@ def _print_table(folder: SweepFolder, sweep: Sweep, outcomes: list[Outcome], bes
             analysis.format_metric(name, score.sd if score else None),
             analysis.format_metric(test_name, test.mean if test else None),
         ]
-        table.add_row(*(Text(plain(cell, 60)) for cell in cells))
-    wide_console().print(table)
+        lines.append([plain(cell, 60) for cell in cells])
+    write_table(lines)
     if best is not None:
         print_message(f"best: trial {best[0]}, {format_trial(folder.values(best[0]) or {})}")

@@ -1,46 +1,45 @@
-"""Print a plain table quickly: thousands of rows take less time than importing Rich's tables."""
+"""Print plain tables. Rich's tables take longer to import than thousands of rows to print."""
 
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator
 
-GAP = "  "
+from tuitrain.analysis.text_tables import Lines
+
 # The minimum width of a truncated column.
 _MIN_WIDTH = 6
 
 
-def write_table(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
-    """Print a table to stdout, truncated to the width of the terminal if stdout is one."""
+def write_table(lines: Lines, right: Container[int] = (), gap: str = "  ") -> None:
+    """Print the lines, titles first, to stdout, truncated to the width of the terminal if stdout is one. `right` are
+    the numbers of the columns to align to the right."""
     terminal = sys.stdout.isatty()
-    first, *others = table(titles, rows, right, shutil.get_terminal_size().columns if terminal else None)
+    titles, *rows = _table(lines, right, gap, shutil.get_terminal_size().columns if terminal else None)
     if terminal and os.environ.get("TERM") != "dumb":
-        first = f"\x1b[1m{first}\x1b[m"
-    sys.stdout.write("".join(f"{line}\n" for line in (first, *others)))
+        titles = f"\x1b[1m{titles}\x1b[m"
+    sys.stdout.write("".join(f"{line}\n" for line in (titles, *rows)))
 
 
-def table(
-    titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool], width: int | None = None
-) -> Iterator[str]:
-    """Yield the lines, titles first; truncate the widest columns to fit `width`."""
-    measured = [[_cells(text) for text in column] for column in zip(titles, *rows, strict=True)]
-    widths = [max(column) for column in measured]
+def _table(lines: Lines, right: Container[int], gap: str, width: int | None) -> Iterator[str]:
+    """Truncate the widest columns to fit `width`."""
+    sizes = [[_cells(text) for text in column] for column in zip(*lines, strict=True)]
+    widths = [max(column) for column in sizes]
     if width is not None:
-        while sum(widths) + len(GAP) * (len(widths) - 1) > width and max(widths) > _MIN_WIDTH:
+        while sum(widths) + len(gap) * (len(widths) - 1) > width and max(widths) > _MIN_WIDTH:
             widths[widths.index(max(widths))] -= 1
-    for number, row in enumerate((titles, *rows)):
-        padded = [
-            _pad(text, column[number], room, at_right)
-            for text, column, room, at_right in zip(row, measured, widths, right, strict=True)
-        ]
-        yield GAP.join(padded).rstrip()
+    for number, line in enumerate(lines):
+        padded = [_pad(text, sizes[index][number], widths[index], index in right) for index, text in enumerate(line)]
+        yield gap.join(padded).rstrip()
 
 
 def _pad(text: str, size: int, room: int, right: bool) -> str:
     if size > room:
-        text = _truncate(text, room)
-        size = _cells(text)
-    return " " * (room - size) + text if right else text + " " * (room - size)
+        from rich.cells import set_cell_size
+
+        return f"{set_cell_size(text, room - 1)}…"
+    space = " " * (room - size)
+    return space + text if right else text + space
 
 
 def _cells(text: str) -> int:
@@ -49,9 +48,3 @@ def _cells(text: str) -> int:
     from rich.cells import cell_len
 
     return cell_len(text)
-
-
-def _truncate(text: str, room: int) -> str:
-    while text and _cells(text) > room - 1:
-        text = text[:-1]
-    return f"{text}…"

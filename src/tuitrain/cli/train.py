@@ -5,12 +5,13 @@ import os
 import shlex
 import signal
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from types import FrameType
 
+from tuitrain.analysis import units
 from tuitrain.cli.output import format_scores, print_json, print_message
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import read
@@ -92,9 +93,9 @@ def _handle_signals(host: ThreadHost) -> None:
 
 def _watch(host: ThreadHost, log_from: int) -> RunFolder | None:
     # Imports Rich, which `--detach` does not need.
-    from tuitrain.cli.progress import ProgressBar
+    from tuitrain.cli.progress import RunProgress
 
-    with ProgressBar() as bar:
+    with RunProgress() as bar:
         while host.folder is None and not host.ended.wait(POLL):
             bar.prepare(host.activity, host.fraction)
         if host.folder is None:
@@ -108,9 +109,9 @@ def _watch(host: ThreadHost, log_from: int) -> RunFolder | None:
             ended = host.ended.wait(POLL)
             while follower.poll():
                 pass
-            new_lines = list(follower.log)[-(follower.log_lines - shown) :] if follower.log_lines > shown else []
+            first_new = max(0, len(follower.log) - (follower.log_lines - shown))
             shown = follower.log_lines
-            for line in new_lines:
+            for line in islice(follower.log, first_new, None):
                 if not is_detail(line):
                     bar.print(plain(line))
             bar.show(follower.state)
@@ -122,5 +123,5 @@ def _print_result(path: Path, state: State) -> None:
     if state.status != "failed":
         for line in format_scores(state):
             print_message(f"  {line}")
-    seconds = time.strftime("%H:%M:%S", time.gmtime(state.seconds)) if state.seconds >= 60 else f"{state.seconds:.1f} s"
-    print_message(f"  {state.step:,} steps in {seconds} · {state.samples_per_second:,.0f} images/s")
+    speed = f"{state.samples_per_second:,.0f} images/s"
+    print_message(f"  {state.step:,} steps in {units.duration(state.seconds)} · {speed}")

@@ -48,7 +48,7 @@ class Column(Struct, frozen=True):
         return plain(text, MAX_CELL)
 
     def _group_text(self, row: GroupRow, mean: str) -> str:
-        """Return all seeds, a score with its standard deviation, or the mean as it is."""
+        """Return the cell of a group: all its seeds, a mean score with its standard deviation, or just the mean."""
         if self.key == SEED:
             return ", ".join(map(str, sorted({self.value(run) for run in row.runs})))
         if self.kind != "fraction" and not self.key.endswith("-loss"):

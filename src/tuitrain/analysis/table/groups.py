@@ -1,12 +1,12 @@
 """Group runs that differ only in their seed, and average them."""
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from itertools import takewhile
 from math import fsum, isfinite, nan, sqrt
 from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from tuitrain.analysis.table.markers import common_prefix
 from tuitrain.config.settings import SEED
 
 T = TypeVar("T")
@@ -80,7 +80,8 @@ def shared_name(names: list[str]) -> str:
     """Return the common name: `adam-relu` for `adam-relu-s0` and `adam-relu-s1`."""
     if len(names) == 1:
         return names[0]
-    shared = common_prefix(names)
+    common_letters = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    shared = "".join(letters[0] for letters in common_letters)
     trimmed = shared if shared in names else shared.rstrip("0123456789").removesuffix("seed").removesuffix("s")
     return trimmed.rstrip(" -_.=") or names[0]
 

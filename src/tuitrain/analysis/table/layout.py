@@ -26,15 +26,10 @@ FEW = 3
 
 def sort_entries(entries: Iterable[Entry], by: Column, falling: bool) -> list[Entry]:
     """Sort stably; entries without a value come last in both directions."""
-    with_value, without = [], []
-    for entry in entries:
-        value = by.value(entry)
-        if value is None:
-            without.append(entry)
-        else:
-            with_value.append((_rank(value), entry))
-    with_value.sort(key=lambda pair: pair[0], reverse=falling)
-    return [entry for _, entry in with_value] + without
+    values = [(by.value(entry), entry) for entry in entries]
+    known = [pair for pair in values if pair[0] is not None]
+    known.sort(key=lambda pair: _rank(pair[0]), reverse=falling)
+    return [entry for _, entry in known] + [entry for value, entry in values if value is None]
 
 
 def _rank(value: Any) -> tuple[int, Any]:
@@ -72,13 +67,18 @@ def differing_settings(entries: Sequence[Entry]) -> list[str]:
     return differing
 
 
+def priority(key: str) -> int:
+    """Rank the key of a setting by interest, the most interesting lowest."""
+    return PRIORITY.index(key) if key in PRIORITY else len(PRIORITY)
+
+
 def default_columns(entries: Sequence[Entry]) -> list[str]:
     """Return the keys of the default columns, the most important first: settings that differ, and scores. One or two
     runs, or runs that differ only in a path, also get the common settings."""
     differing = differing_settings(entries)
     paths = [key for key in differing if key in PATHS]
     differing = [key for key in differing if key not in PATHS]
-    differing.sort(key=lambda key: PRIORITY.index(key) if key in PRIORITY else len(PRIORITY))
+    differing.sort(key=priority)
     keys = [REPLACED_BY.get(key, key) for key in differing]
     defaults = DEFAULT_SETTINGS if len(entries) < FEW or not differing else ()
     tests = columns_for_test_split(entries)

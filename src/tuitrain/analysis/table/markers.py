@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence, Set
 from functools import partial
-from itertools import takewhile
 from types import MappingProxyType
 from zlib import crc32
 
@@ -66,7 +65,3 @@ def _distance(place: int, other: int) -> tuple[int, int]:
     """Rank combinations with the same color or the same marker as nearer."""
     kept = (place % COLORS == other % COLORS) + (place // COLORS == other // COLORS)
     return -kept, (other - place) % COMBINATIONS
-
-
-def common_prefix(names: Sequence[str]) -> str:
-    return "".join(letters[0] for letters in takewhile(lambda same: len(set(same)) == 1, zip(*names, strict=False)))

@@ -11,8 +11,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from math import isclose
 
-from msgspec import Struct
-
 from tuitrain.analysis.table.columns import Column, column, columns
 from tuitrain.errors import ConfigError
 from tuitrain.runs.catalog.listing import Entry
@@ -33,25 +31,16 @@ _SECONDS = {"": 1.0, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0
 SEARCHED_COLUMNS = ("run", "id", "tags", "notes")
 
 
-class Query(Struct, frozen=True):
-    """A filter: call it with a run to learn whether the run matches."""
-
-    tests: tuple[Test, ...]
-
-    def __call__(self, entry: Entry) -> bool:
-        return all(test(entry) for test in self.tests)
-
-
-def parse(text: str) -> Query:
-    """Parse a complete filter. Raises ConfigError."""
-    query, error = parse_typed(text)
+def parse(text: str) -> Test:
+    """Return a function that tells whether a run matches the filter. Raises ConfigError."""
+    test, error = parse_typed(text)
     if error is not None:
         raise error
-    return query
+    return test
 
 
-def parse_typed(text: str) -> tuple[Query, ConfigError | None]:
-    """Parse a filter that is being typed: return the query of its valid terms, and the first error or None."""
+def parse_typed(text: str) -> tuple[Test, ConfigError | None]:
+    """Parse a filter that is being typed: return the test of its valid terms, and the first error or None."""
     tests: list[Test] = []
     first_error = None
     for term in _terms(text):
@@ -62,7 +51,7 @@ def parse_typed(text: str) -> tuple[Query, ConfigError | None]:
             continue
         if test is not None:
             tests.append(_negate(test) if term["minus"] else test)
-    return Query(tuple(tests)), first_error
+    return lambda run: all(test(run) for test in tests), first_error
 
 
 def _terms(text: str) -> list[re.Match[str]]:
@@ -95,7 +84,7 @@ def _unquoted(value: str) -> str:
 
 def _example(wanted: Column) -> str:
     if wanted.choices:
-        return f": {', '.join(wanted.choices[:8])}{' …' if len(wanted.choices) > 8 else ''}"
+        return f": {_choices(wanted)}"
     return {"fraction": ", such as 95%", "duration": ", such as 90s, 5min or 2h"}.get(wanted.kind, "")
 
 
@@ -113,8 +102,8 @@ def _equal(wanted: Column, value: str) -> Test:
         number = _number(wanted, value)
         return lambda run: (value := wanted.value(run)) is not None and isclose(value, number)
     if wanted.choices and wanted.kind != "list" and value.lower() not in wanted.choices:
-        hint = did_you_mean(value.lower(), wanted.choices)
-        raise ConfigError(f"{wanted.key} cannot be {plain(value, 40)!r}.", hint or _allowed(wanted), key=wanted.key)
+        hint = did_you_mean(value.lower(), wanted.choices) or f"Allowed: {_choices(wanted)}."
+        raise ConfigError(f"{wanted.key} cannot be {plain(value, 40)!r}.", hint, key=wanted.key)
     if wanted.kind == "list":
         items = re.findall(r"[^\s,\[\]-]+", value.lower())
         return lambda run: [str(item) for item in wanted.value(run) or ()] == items
@@ -122,8 +111,8 @@ def _equal(wanted: Column, value: str) -> Test:
     return lambda run: str(wanted.value(run) or "").casefold() == text
 
 
-def _allowed(wanted: Column) -> str:
-    return f"Allowed: {', '.join(wanted.choices[:8])}{' …' if len(wanted.choices) > 8 else ''}."
+def _choices(wanted: Column) -> str:
+    return ", ".join(wanted.choices[:8]) + (" …" if len(wanted.choices) > 8 else "")
 
 
 def _compare(wanted: Column, sign: str, value: str) -> Test:

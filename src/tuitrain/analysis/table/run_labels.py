@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from tuitrain.analysis.table.columns import columns, join_list
-from tuitrain.analysis.table.layout import PRIORITY
+from tuitrain.analysis.table.layout import priority
 from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import SEED
 from tuitrain.runs.changes import Changed
@@ -34,7 +34,7 @@ def run_labels(runs: Sequence[Labelled]) -> dict[str, str]:
     own = {run.id for run in runs if run.named and counts[names[run.id]] == 1}
     others = [run for run in runs if run.id not in own]
     keys = _needed_settings(others)
-    labels = {run.id: " ".join(_words(run.settings, keys)) or names[run.id] for run in others}
+    labels = {run.id: _setting_words(run.settings, keys) or names[run.id] for run in others}
     labels |= {id: names[id] for id in own}
     return _numbered([run.id for run in runs], labels)
 
@@ -43,7 +43,7 @@ def _needed_settings(runs: Sequence[Labelled]) -> list[str]:
     """Return settings that tell the runs apart as well as all that differ do, leaving out the less important ones."""
     known = [run.settings for run in runs if run.settings]
     keys = [key for key in columns() if len({str(values[key]) for values in known if key in values}) > 1]
-    keys.sort(key=lambda key: PRIORITY.index(key) if key in PRIORITY else len(PRIORITY))
+    keys.sort(key=priority)
 
     def distinct(chosen: Sequence[str]) -> int:
         return len({tuple(str(values.get(key)) for key in chosen) for values in known})
@@ -55,9 +55,8 @@ def _needed_settings(runs: Sequence[Labelled]) -> list[str]:
     return keys
 
 
-def _words(settings: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
-    words = [_word(key, settings[key], keys) for key in keys if key in settings]
-    return [plain(word, MAX_LABEL) for word in words]
+def _setting_words(settings: Mapping[str, Any], keys: Sequence[str]) -> str:
+    return " ".join(plain(_word(key, settings[key], keys), MAX_LABEL) for key in keys if key in settings)
 
 
 def _word(key: str, value: Any, keys: Sequence[str]) -> str:

@@ -23,9 +23,7 @@ class TableState:
         self._view = saved_view.load(runs_dir)
         self.runs: Sequence[Entry] = ()
         self.shown: list[Entry] = []
-        self.filter_error = ""
         self._marks: list[str] = []
-        self._matches = query.parse("")
         self._default_columns: tuple[set[object], list[str]] = (set(), [])
         self._markers: dict[str, RunMarker] = {}
         self.filter(self._view.filter)
@@ -130,9 +128,11 @@ class TableState:
 
     def targets(self, run: Entry | None) -> list[Entry]:
         """Return the runs that an action on `run` applies to: all shown marked runs if it is marked, else its own."""
-        if run is None or run.folder.id not in self._marks:
-            return [] if run is None else list(members(run))
+        if run is None:
+            return []
         marks = set(self._marks)
+        if run.folder.id not in marks:
+            return list(members(run))
         return [shown for shown in self._shown_runs() if shown.folder.id in marks]
 
     def _shown_runs(self) -> list[Entry]:
@@ -141,8 +141,9 @@ class TableState:
     def to_compare(self, run: Entry | None) -> list[Entry]:
         """Return the marked runs; with fewer than two, also the runs of the row under the cursor."""
         marked = self.marked()
-        extend = len(marked) < 2 and run is not None and run.folder.id not in self._marks
-        extended = [*marked, *members(run)] if extend and run is not None else []
+        if len(marked) > 1 or run is None or run.folder.id in self._marks:
+            return marked
+        extended = [*marked, *members(run)]
         return extended if len(extended) > 1 else marked
 
 
