@@ -59,6 +59,8 @@ def test_the_verdict_says_whether_the_difference_means_anything() -> None:
     good, bad, other = [0] * 40, [0] * 20 + [1] * 20, [1] + [0] * 39
     better = verdict(mcnemar(answers(true, bad), answers(true, good)), "old", "new")
     assert "the difference is very unlikely to be chance" in better
+    less = verdict(mcnemar(answers(true, [0] * 32 + [1] * 8), answers(true, good)), "old", "new")
+    assert "(McNemar p = 0.0078): the difference is unlikely to be chance" in less
     said = verdict(mcnemar(answers(true, good), answers(true, other)), "old", "new")
     assert "old alone is right on 1 of 40 test images, new alone on 0 (McNemar p = 1)" in said
     assert "this may well be chance" in said

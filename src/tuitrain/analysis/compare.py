@@ -32,7 +32,8 @@ class Metric:
         """Format a distance from the baseline, that of accuracies in percentage points."""
         if self.text is units.percent:
             return f"{100 * change:+.2f}"
-        return ("-" if change < 0 else "+") + self.text(abs(change))
+        text = self.text(abs(change))
+        return ("-" if change < 0 and text != self.text(0.0) else "+") + text
 
     def ties(self, one: float, other: float) -> bool:
         """Whether two values display the same, or differ by no more than noise."""
@@ -49,10 +50,10 @@ def _seconds(value: float | None) -> str:
 
 
 METRICS = (
-    Metric("test_accuracy", "last test", 1, units.percent),
     Metric("best_weights_test_accuracy", "best test", 1, units.percent),
     Metric("best_validation_accuracy", "best val", 1, units.percent),
     Metric("seconds", "time", 0, _seconds, _TIMING_NOISE),
+    Metric("test_accuracy", "last test", 1, units.percent),
     Metric("validation_accuracy", "last val", 1, units.percent),
     Metric("train_accuracy", "train", 1, units.percent),
     Metric("test_loss", "last test loss", -1, units.loss),

@@ -20,7 +20,7 @@ Tests = list[dict[str, Any]]
 
 
 def mcnemar_tests(comparison: Comparison, folders: Mapping[str, RunFolder]) -> Tests:
-    """Return McNemar's test of each run against the baseline, or the problem that prevents it."""
+    """Return McNemar's test of each run's best weights against the baseline's, or the problem that prevents it."""
     tests = []
     for run in comparison.runs:
         if run.id == comparison.baseline:
@@ -47,7 +47,7 @@ def mcnemar_tests(comparison: Comparison, folders: Mapping[str, RunFolder]) -> T
 
 def _evaluation(folder: RunFolder) -> Evaluation:
     folder.check_writable()
-    evaluation = folder.evaluation("test")
+    evaluation = folder.best_test(folder.state())
     if evaluation is None:
         id = plain(folder.id)
         raise RunError(f"{id} has no test evaluation.", f"Make one with: tuitrain evaluate {id}")

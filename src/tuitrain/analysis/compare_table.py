@@ -60,7 +60,7 @@ def compare_table(
     for metric in METRICS:
         if any(comparison.run(id).metrics[metric.key] is not None for ids in columns for id in ids):
             table.append(CompareRow(_title(comparison, metric), _results(comparison, metric, columns)))
-        if metric.key == "test_accuracy" and p_values is not None:
+        if metric.key == "best_weights_test_accuracy" and p_values is not None:
             table.append(CompareRow("McNemar p", [_test(p_values.get(ids[0])) for ids in columns]))
     return table
 

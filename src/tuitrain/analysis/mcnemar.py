@@ -10,7 +10,7 @@ from operator import mul
 from tuitrain.errors import RunError
 from tuitrain.runs.records import Evaluation
 
-LEVEL = 0.05
+LEVEL, STRONG = 0.05, 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,5 +89,7 @@ def verdict(result: McNemar, first: str, second: str) -> str:
         if result.gain
         else f"Each alone is right on {more:,} of {images}"
     )
-    meaning = "the difference is very unlikely to be chance" if result.significant else "this may well be chance"
+    meaning = "this may well be chance"
+    if result.significant:
+        meaning = f"the difference is {'very ' if result.p < STRONG else ''}unlikely to be chance"
     return f"{counts} (McNemar {p_text(result.p)}): {meaning}."

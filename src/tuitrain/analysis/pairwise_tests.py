@@ -18,7 +18,7 @@ class PairwiseTests:
         self._p_values: dict[tuple[str, str, float, float], float | None] = {}
 
     def evaluation(self, id: str) -> tuple[Evaluation | None, str]:
-        """Return the test evaluation of the last weights, or None and the reason why it cannot be read."""
+        """Return the test evaluation of the best weights, or None and the reason why it cannot be read."""
         return self._evaluation(id)[1:]
 
     def p_values(self, baseline: str) -> dict[str, float]:
@@ -32,7 +32,7 @@ class PairwiseTests:
         cached = self._evaluations.get(id)
         if cached is None or cached[0] != run.state.heartbeat:
             try:
-                evaluation, reason = run.folder.evaluation("test"), ""
+                evaluation, reason = run.folder.best_test(run.state), ""
             except (RunError, OSError) as error:
                 evaluation, reason = None, plain(error)
             cached = self._evaluations[id] = (run.state.heartbeat, evaluation, reason)

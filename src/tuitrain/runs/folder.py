@@ -116,6 +116,12 @@ class RunFolder:
             raise RunError(f"{path.name} is damaged: its classes do not match its counts.")
         return evaluation
 
+    def best_test(self, state: State) -> Evaluation | None:
+        """Return the test evaluation of the best weights, or of the last weights if these are the best or the only."""
+        best = self.evaluation("test", "best") if state.best else None
+        # A run that was extended may have become better since.
+        return best if best and state.best and best.step == state.best.step else self.evaluation("test")
+
     def write_evaluation(self, evaluation: Evaluation) -> None:
         self.evaluations.mkdir(exist_ok=True)
         replace(self._evaluation_file(evaluation.split, evaluation.checkpoint), msgspec.json.encode(evaluation))

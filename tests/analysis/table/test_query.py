@@ -58,6 +58,9 @@ ALL = ["adam-relu", "sgd-sigmoid", "wide", "net"]
         ("lr>=0.003 lr<0.01", ["wide"]),
         ("act=sigmoid test<95%", ["sgd-sigmoid"]),
         ("test>95%", ["adam-relu"]),
+        ("last test>95%", ["adam-relu"]),
+        ("Last Test > 95% opt=adam", ["adam-relu"]),
+        ("images/s>1 last", []),
         ("test>95", ["adam-relu"]),
         ("test>0.95", ["adam-relu"]),
         ("test=97.12%", ["adam-relu"]),
@@ -110,7 +113,7 @@ def test_matching_runs(text: str, names: list[str]) -> None:
     [
         ("optimzer=sgd", "Unknown column 'optimzer'. Did you mean optimizer?"),
         ("tset>1", "Unknown column 'tset'. Did you mean test?"),
-        ("zzzzzz=1", "Unknown column 'zzzzzz'. Use test, best, time, status, tag … or a setting."),
+        ("zzzzzz=1", "Unknown column 'zzzzzz'. Use best-test, best, test, time, status, tag … or a setting."),
         ("patience>3", "'patience' may be schedule.patience or training.patience. Write the full name."),
         ("optimizer=adm", "optimizer.name cannot be 'adm'. Did you mean adam?"),
         ("status=zzz", "status cannot be 'zzz'. Allowed: queued, running, paused, finished"),
@@ -149,6 +152,8 @@ def test_every_setting_can_be_asked_for_by_its_whole_name() -> None:
     [
         ("", ""),
         ("op", "optimizer"),
+        ("best", "best-loss"),
+        ("best-t", "best-test"),
         ("-opt", "-optimizer"),
         ("lr<0.1 stat", "lr<0.1 status"),
         ("training.ep", "training.epochs"),

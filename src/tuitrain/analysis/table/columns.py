@@ -90,13 +90,14 @@ def column(name: str) -> Column:
         return _by_name()[wanted]
     if ambiguous := [key for key in settings() if _normalize(key.partition(".")[2]) == wanted]:
         raise ConfigError(f"{plain(name, 40)!r} may be {' or '.join(ambiguous)}.", "Write the full name.", key=name)
-    hint = did_you_mean(wanted, _by_name()) or "Use test, best, time, status, tag … or a setting."
+    hint = did_you_mean(wanted, _by_name()) or "Use best-test, best, test, time, status, tag … or a setting."
     raise ConfigError(f"Unknown column {plain(name, 40)!r}.", hint, key=name)
 
 
 @cache
 def _by_name() -> dict[str, Column]:
-    return {_normalize(name): column for column in columns().values() for name in column.names}
+    titles = {_normalize(column.title): column for column in columns().values() if not column.title.isidentifier()}
+    return titles | {_normalize(name): column for column in columns().values() for name in column.names}
 
 
 def _normalize(name: str) -> str:

@@ -9,6 +9,7 @@ import fnmatch
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from math import isclose
 
 from tuitrain.analysis.table.columns import Column, column, columns
@@ -18,12 +19,6 @@ from tuitrain.text import did_you_mean, plain
 
 Test = Callable[[Entry], bool]
 
-_TERM = re.compile(
-    r"""\s*(?P<minus>[-!]?)
-    (?: (?P<name>[A-Za-z_][\w.-]*) \s* (?P<sign>!=|<=|>=|==|[=<>:~]) \s* )?
-    (?P<value> "[^"]*"? | '[^']*'? | [^\s"']\S* )?""",
-    re.VERBOSE,
-)
 _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _NUMBER = re.compile(r"([-+]?(?:\d[\d_]*\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*(%|[a-z]*)", re.IGNORECASE)
 _SUFFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
@@ -54,8 +49,20 @@ def parse_typed(text: str) -> tuple[Test, ConfigError | None]:
     return lambda run: all(test(run) for test in tests), first_error
 
 
+@cache
+def _term() -> re.Pattern[str]:
+    """Return the pattern of a term. The name of a column may be its title as shown, such as `best test`."""
+    titles = "|".join(re.escape(column.title) for column in columns().values() if not column.title.isidentifier())
+    return re.compile(
+        rf"""\s*(?P<minus>[-!]?)
+        (?: (?P<name>{titles}|[A-Za-z_][\w.-]*) \s* (?P<sign>!=|<=|>=|==|[=<>:~]) \s* )?
+        (?P<value> "[^"]*"? | '[^']*'? | [^\s"']\S* )?""",
+        re.VERBOSE | re.IGNORECASE,
+    )
+
+
 def _terms(text: str) -> list[re.Match[str]]:
-    return [term for term in _TERM.finditer(text) if term.group().strip()]
+    return [term for term in _term().finditer(text) if term.group().strip()]
 
 
 def _negate(test: Test) -> Test:
@@ -171,8 +178,8 @@ def _completion(typed: str, words: Iterable[str]) -> str:
     quote = typed[:1] if typed[:1] in ("'", '"') else ""
     start = typed.removeprefix(quote).lower()
     for word in words:
-        if word.lower().startswith(start) and (quote or " " not in word):
-            return word[len(start) :] + quote if len(word) > len(start) else ""
+        if word.lower().startswith(start) and len(word) > len(start) and (quote or " " not in word):
+            return word[len(start) :] + quote
     return ""
 
 
