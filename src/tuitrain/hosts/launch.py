@@ -1,8 +1,8 @@
 """Create runs, and train or resume them in the calling thread."""
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,32 +93,36 @@ def resume_run(
     with LogCapture() as capture:
         # The process that started this one waits until the run has an owner; loading torch takes seconds.
         writer = _own_run(folder, capture)
-        _load_training(writer, progress)
-        from tuitrain.training.control import preparation_progress
-        from tuitrain.training.run import train_run
-        from tuitrain.training.setup import prepare
+        if after is not None:
+            with _failure_recorded(writer, "The run cannot wait"):
+                _wait_for_end(after, writer, inbox, progress)
+        with _failure_recorded(writer, "torch cannot be loaded"):
+            progress("loading torch", None)
+            from tuitrain.training.control import preparation_progress
+            from tuitrain.training.run import train_run
+            from tuitrain.training.setup import prepare
 
         progress = preparation_progress(writer, inbox, progress)
 
-        def wait_and_prepare() -> "Setup":
-            if after is not None:
-                _wait_for_end(after, writer, progress)
+        def obey_and_prepare() -> "Setup":
+            progress("preparing", None)  # Raises if a stop or detach came meanwhile.
             return prepare(config, progress)
 
-        state = train_run(folder, wait_and_prepare, inbox, epochs, writer)
+        state = train_run(folder, obey_and_prepare, inbox, epochs, writer)
         notify(folder, state, config.notify.command)
         return state
 
 
-def _wait_for_end(other: RunFolder, writer: RunWriter, progress: ProgressCallback) -> None:
-    """Wait until another run has ended or its folder is gone; `progress` obeys a stop meanwhile."""
-    writer.update(status="queued", now=True)
+def _wait_for_end(other: RunFolder, writer: RunWriter, inbox: Inbox, progress: ProgressCallback) -> None:
+    """Wait until another run has ended or its folder is gone. Return early on a stop or detach command and leave it in
+    `inbox`: `train_run` obeys it. torch is not loaded yet, so a waiting process takes little memory."""
     with suppress(RunError):
-        name = plain(other.info().name, 40)
-        while shown_status(other.state()) in ("queued", "running", "paused"):
-            progress(f"waiting for {name}", None)
+        activity = f"waiting for {plain(other.info().name, 40)}"
+        while shown_status(other.state()) in ("queued", "running", "paused") and not inbox.leaving():
+            progress(activity, None)
+            writer.update(phase=activity)
             time.sleep(WAIT_INTERVAL)
-    writer.update(status="running", phase="preparing", now=True)
+    writer.update(phase="", now=True)
 
 
 def _check_and_keep_paused(folder: RunFolder, state: State, inbox: Inbox, epochs: int | None) -> None:
@@ -138,14 +142,15 @@ def _own_run(folder: RunFolder, capture: LogCapture) -> RunWriter:
     return writer
 
 
-def _load_training(writer: RunWriter, progress: ProgressCallback) -> None:
-    """Import torch and the training package; if that fails, record the failure and close `writer`."""
+@contextmanager
+def _failure_recorded(writer: RunWriter, problem: str) -> Iterator[None]:
+    """Record an ImportError or OSError as the end of the run, with `problem` as the reason; close `writer` after any
+    exception."""
     try:
-        progress("loading torch", None)
-        import tuitrain.training.run  # noqa: F401
+        yield
     except BaseException as error:
         if isinstance(error, (ImportError, OSError)):
-            reason = f"torch cannot be loaded: {type(error).__name__}: {plain(error, 200)}"
+            reason = f"{problem}: {type(error).__name__}: {plain(error, 200)}"
             if writer.resumed:
                 writer.restore_state(reason)
             else:
