@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from tuitrain.config.validation import check_value
 from tuitrain.errors import ConfigError, RunError
+from tuitrain.runs.files import decode_or_none, read_lines
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.rows import Event, Row, decode
+from tuitrain.runs.rows import Event, decode
 
 CommandName = Literal["stop", "pause", "resume", "checkpoint", "lr", "epochs", "detach"]
 COMMANDS: tuple[str, ...] = get_args(CommandName)
@@ -34,8 +35,8 @@ class Command(Struct, frozen=True):
     reason: str = ""
 
 
-# The number of bytes read at once. A longer line is no command.
-CHUNK = 2**20
+# A longer line is no command.
+LONGEST = 2**20
 _decode = msgspec.json.Decoder(Command).decode
 
 
@@ -68,27 +69,20 @@ def accepted(name: CommandName, value: float | None, begun: int) -> Any:
 def ask(folder: RunFolder, name: CommandName, value: float, timeout: float = ANSWER_SECONDS) -> Event | None:
     """Send a command in `KEYS` and return the loop's answer: an event named `refused` or like the command. Return None
     if there is no answer within `timeout` seconds. Raises RunError like `send`."""
-    if not folder.metrics_file.is_file():
-        raise RunError(f"{folder.metrics_file.name} is missing.")
-    with folder.metrics_file.open("rb") as rows:
-        rows.seek(0, os.SEEK_END)
-        send(folder, name, value)
-        deadline, rest = time.monotonic() + timeout, b""
-        while time.monotonic() < deadline:
-            time.sleep(READ_INTERVAL)
-            *lines, rest = (rest + rows.read()).split(b"\n")
-            for row in map(_row, lines):
-                if isinstance(row, Event) and row.name in (name, "refused") and row.value == value:
-                    return row
-    return None
-
-
-def _row(line: bytes) -> Row | None:
     try:
-        row: Row = decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return row
+        answer_offset = folder.metrics_file.stat().st_size
+    except OSError:
+        raise RunError(f"{folder.metrics_file.name} is missing.") from None
+    send(folder, name, value)
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        time.sleep(READ_INTERVAL)
+        lines, answer_offset = read_lines(folder.metrics_file, answer_offset, LONGEST)
+        for line in lines:
+            row = decode_or_none(decode, line)
+            if isinstance(row, Event) and row.name in (name, "refused") and row.value == value:
+                return row
+    return None
 
 
 def _user() -> str:
@@ -142,25 +136,12 @@ class Inbox:
         if size < self._offset:
             # The file was removed and created again.
             self._offset = 0
-        if size <= self._offset:
+        if size == self._offset:
             return []
         try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                chunk = file.read(CHUNK)
-        except OSError:
+            lines, self._offset = read_lines(self._path, self._offset, LONGEST)
+        except RunError:
             # An unreadable control file must not end the run.
             return []
-        complete, newline, _ = chunk.rpartition(b"\n")
-        if not newline:
-            # A line that fills a whole chunk is no command.
-            self._offset += CHUNK if len(chunk) == CHUNK else 0
-            return []
-        self._offset += len(complete) + 1
-        commands = []
-        for line in complete.split(b"\n"):
-            try:
-                commands.append(_decode(line))
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                continue
-        return commands
+        commands = (decode_or_none(_decode, line) for line in lines)
+        return [command for command in commands if command is not None]

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from tuitrain.errors import RunError
-from tuitrain.runs.files import read, replace
+from tuitrain.runs.files import decode_or_none, read, replace
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.process import Process, alive, this_process
 from tuitrain.text import plain
@@ -112,10 +112,7 @@ def _content(path: Path) -> bytes | None:
 
 
 def _owner(content: bytes) -> Owner | None:
-    try:
-        return msgspec.json.decode(content, type=Owner)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    return decode_or_none(msgspec.json.Decoder(Owner).decode, content)
 
 
 def _half_written(path: Path, content: bytes) -> bool:
