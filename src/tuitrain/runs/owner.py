@@ -33,15 +33,14 @@ class Owner(Struct, frozen=True):
 
 def claim(folder: RunFolder) -> None:
     """Make this process the owner of the run. Raises OwnedError, which names the owner, if another process owns it."""
-    claim_file(_path(folder), lambda: _heartbeat(folder))
+    claim_file(_path(folder), lambda: folder)
 
 
-def claim_file(path: Path, heartbeat: Callable[[], float]) -> None:
+def claim_file(path: Path, run: Callable[[], RunFolder | None] = lambda: None) -> None:
     """Create the owner file at `path` for this process, or take it over from a process that no longer exists.
 
-    `heartbeat` returns when the owner last gave a sign of life, in seconds since 1970; only that is visible of a
-    process on another machine. Raises OwnedError if another process owns the file, and RunError if it cannot be
-    written.
+    `run` returns the run that the owner trains, if any. Raises OwnedError if another process owns the file, and
+    RunError if it cannot be written.
     """
     ours = msgspec.json.encode(Owner(this_process(), time.time()))
     deadline = time.monotonic() + RETRY_SECONDS
@@ -50,21 +49,32 @@ def claim_file(path: Path, heartbeat: Callable[[], float]) -> None:
             return
         content = _content(path)
         if content is not None and not _half_written(path, content):
-            _check_owner_is_gone(content, heartbeat)
+            _check_owner_is_gone(content, run)
             if _take_over(path, content, ours):
                 return
         time.sleep(0.005)
     raise RunError(f"Other processes keep changing {plain(path)}.", "Is another process starting this run?")
 
 
-def _check_owner_is_gone(content: bytes, heartbeat: Callable[[], float]) -> None:
+def _check_owner_is_gone(content: bytes, run: Callable[[], RunFolder | None]) -> None:
     found = _owner(content)
-    if found is not None and alive(found.process, max(found.since, heartbeat())):
+    if found is not None and is_alive(found, run):
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found.since))
         raise OwnedError(
             f"Process {found.process.pid} on {plain(found.process.host, 60)} has owned the run since {since}.",
             "Wait until the run ends, or stop it: tuitrain stop RUN.",
         )
+
+
+def is_alive(owner: Owner, run: Callable[[], RunFolder | None]) -> bool:
+    """Return whether the owner still exists. Of a process on another machine, only the heartbeat of its run is
+    visible."""
+    try:
+        folder = run()
+        heartbeat = folder.state().heartbeat if folder else 0.0
+    except RunError:
+        heartbeat = 0.0
+    return alive(owner.process, max(owner.since, heartbeat))
 
 
 def owner_pid(folder: RunFolder) -> int | None:
@@ -89,13 +99,6 @@ def release_file(path: Path) -> None:
 
 def _path(folder: RunFolder) -> Path:
     return folder.path / "owner.json"
-
-
-def _heartbeat(folder: RunFolder) -> float:
-    try:
-        return folder.state().heartbeat
-    except RunError:
-        return 0.0
 
 
 def read_owner(path: Path) -> Owner | None:
