@@ -3,7 +3,8 @@
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -161,3 +162,25 @@ def is_run_folder(path: Path) -> bool:
         return bool(_ID.match(path.name)) and not any("tfevents" in file.name for file in path.iterdir())
     except OSError:
         return True
+
+
+def find_id(wanted: str, ids: Collection[str], name: Callable[[str], str], kind: str) -> str | None:
+    """Return `wanted` if it is an id, or the only id that begins or ends with it, or whose `name` it is. Return None if
+    there is none. Raises RunError if several match; `kind` says what they are: runs or sweeps."""
+
+    def has_name(id: str) -> bool:
+        with suppress(RunError):
+            return name(id) == wanted
+        return False
+
+    def has_part(id: str) -> bool:
+        return id.startswith(wanted) or id.endswith((f"-{wanted}", f"/{wanted}"))
+
+    for matches in (lambda id: id == wanted, has_part, has_name) if wanted else ():
+        matching = [id for id in ids if matches(id)]
+        if len(matching) > 1:
+            shown = ", ".join(plain(id) for id in matching[:5])
+            raise RunError(f"{plain(wanted)!r} matches {len(matching)} {kind}: {shown}.", "Type more of the id.")
+        if matching:
+            return matching[0]
+    return None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tuitrain.config.sweeps.toml import loads
 from tuitrain.errors import RunError
-from tuitrain.runs.folder import new_id
+from tuitrain.runs.folder import find_id, new_id
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.text import did_you_mean, plain
 
@@ -54,24 +54,8 @@ def find_sweep(runs_dir: Path, wanted: str) -> SweepFolder:
     path = Path(wanted)
     if (path / "sweep.toml").is_file():
         return SweepFolder(path.absolute())
-    candidates = list(list_sweeps(runs_dir))
-    for matches in (
-        lambda folder: folder.id == wanted,
-        lambda folder: wanted and (folder.id.startswith(wanted) or folder.id.endswith(f"-{wanted}")),
-        lambda folder: _name(folder) == wanted,
-    ):
-        matching = [folder for folder in candidates if matches(folder)]
-        if len(matching) == 1:
-            return matching[0]
-        if matching:
-            ids = ", ".join(plain(folder.id) for folder in matching[:5])
-            raise RunError(f"{plain(wanted)!r} matches {len(matching)} sweeps: {ids}.", "Type more of the id.")
-    hint = did_you_mean(wanted, [folder.id for folder in candidates]) or "Start one with: tuitrain sweep -c FILE"
+    sweeps = {folder.id: folder for folder in list_sweeps(runs_dir)}
+    if (id := find_id(wanted, sweeps, lambda id: sweeps[id].sweep().name, "sweeps")) is not None:
+        return sweeps[id]
+    hint = did_you_mean(wanted, sweeps) or "Start one with: tuitrain sweep -c FILE"
     raise RunError(f"No sweep {plain(wanted)!r} in {plain(runs_dir)}.", hint)
-
-
-def _name(folder: SweepFolder) -> str:
-    try:
-        return folder.sweep().name
-    except RunError:
-        return ""
