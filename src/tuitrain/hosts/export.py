@@ -64,7 +64,7 @@ def _write(folder: RunFolder, format: Format, draft: Path, checkpoint: str) -> N
     if format in ("csv", "tensorboard"):
         run = read_run(folder)
         if format == "csv":
-            rows_csv.write(draft, run)
+            draft.write_text(rows_csv.text(run), encoding="utf-8", newline="")
         else:
             draft.mkdir()
             events.write(draft / events.event_file_name(time.time()), run, run.settings)

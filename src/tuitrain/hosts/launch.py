@@ -14,7 +14,7 @@ from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.hosts.notify import notify
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, shown_status
-from tuitrain.runs.records import RunInfo, State
+from tuitrain.runs.records import ACTIVE, RunInfo, State
 from tuitrain.runs.writer import RunWriter, create, default_name
 from tuitrain.text import plain
 
@@ -118,7 +118,7 @@ def _wait_for_end(other: RunFolder, writer: RunWriter, inbox: Inbox, progress: P
     `inbox`: `train_run` obeys it. torch is not loaded yet, so a waiting process takes little memory."""
     with suppress(RunError):
         activity = f"waiting for {plain(other.info().name, 40)}"
-        while shown_status(other.state()) in ("queued", "running", "paused") and not inbox.leaving():
+        while shown_status(other.state()) in ACTIVE and not inbox.leaving():
             progress(activity, None)
             writer.update(phase=activity)
             time.sleep(WAIT_INTERVAL)
@@ -197,20 +197,16 @@ def check_resumable(folder: RunFolder, state: State, epochs: int | None) -> None
 
 def check_checkpoint(folder: RunFolder, state: State) -> None:
     """Raise RunError if the run has begun training and its last checkpoint is missing."""
+    if not (state.epoch or state.step):
+        return
     # The first checkpoint is saved before the first step.
-    if (state.epoch or state.step) and not _exists(folder.checkpoints / "last.safetensors"):
+    try:
+        (folder.checkpoints / "last.safetensors").stat()
+    except (FileNotFoundError, NotADirectoryError):
         raise RunError(
             f"The run has trained {state.step:,} steps, but its checkpoint checkpoints/last.safetensors is missing.",
             f"Start a new run with its settings: tuitrain train -c {plain(folder.config_file, 1000)}",
-        )
-
-
-def _exists(path: Path) -> bool:
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+        ) from None
     except OSError:
         # Loading the checkpoint reports the reason.
-        return True
-    return True
+        return

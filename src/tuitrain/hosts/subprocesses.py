@@ -22,9 +22,8 @@ def start_detached(
     try:
         with log_file.open("ab") as log:
             return subprocess.Popen(
-                tuitrain_command(*arguments),
-                stdin=stdin, stdout=log, stderr=log, start_new_session=True, close_fds=True,
-            )  # fmt: skip
+                tuitrain_command(*arguments), stdin=stdin, stdout=log, stderr=log, start_new_session=True
+            )
     except OSError as error:
         raise RunError(f"No process can be started: {error.strerror}.") from None
 

@@ -26,14 +26,6 @@ def settings_of(info: RunInfo, config: Config) -> dict[str, Any]:
     return info.hparams if isinstance(info, ExternalRunInfo) else flatten(config)
 
 
-def setting_of(info: RunInfo, config: Config, key: str) -> Any:
-    """Return one setting, or None if it is unknown."""
-    if isinstance(info, ExternalRunInfo):
-        return info.hparams.get(key)
-    section, _, name = key.partition(".")
-    return getattr(getattr(config, section), name)
-
-
 def convert_setting(key: str, value: Any) -> Any:
     """Return `value` with the type of the setting, or None if the types do not match."""
     setting = settings()[key]

@@ -93,7 +93,10 @@ class RunFolder:
         return read_json(self.state_file, State)
 
     def config(self) -> Config:
-        return parse_config(read(self.config_file))
+        try:
+            return loads(read(self.config_file).decode(), "config.toml")
+        except (ConfigError, UnicodeDecodeError) as error:
+            raise RunError(f"config.toml is damaged: {plain(error, 160)}") from None
 
     def check_links(self) -> None:
         """Raise RunError if another tool wrote the run, or if a file that grows is a symbolic link. A run folder from
@@ -123,14 +126,6 @@ class RunFolder:
 
     def _evaluation_file(self, split: str, checkpoint: str) -> Path:
         return self.evaluations / (f"{split}.json" if checkpoint == "last" else f"{split}-{checkpoint}.json")
-
-
-def parse_config(content: bytes) -> Config:
-    """Return the settings of a run from the content of its config.toml. Raises RunError."""
-    try:
-        return loads(content.decode(), "config.toml")
-    except (ConfigError, UnicodeDecodeError) as error:
-        raise RunError(f"config.toml is damaged: {plain(error, 160)}") from None
 
 
 def shown_status(state: State) -> ShownStatus:

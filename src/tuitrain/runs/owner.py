@@ -103,8 +103,7 @@ def _path(folder: RunFolder) -> Path:
 
 def read_owner(path: Path) -> Owner | None:
     """Return the content of an owner file, or None if it is missing or invalid."""
-    content = _content(path)
-    return None if content is None else _owner(content)
+    return _owner(_content(path))
 
 
 def _content(path: Path) -> bytes | None:
@@ -114,8 +113,8 @@ def _content(path: Path) -> bytes | None:
         return None
 
 
-def _owner(content: bytes) -> Owner | None:
-    return decode_or_none(msgspec.json.Decoder(Owner).decode, content)
+def _owner(content: bytes | None) -> Owner | None:
+    return None if content is None else decode_or_none(msgspec.json.Decoder(Owner).decode, content)
 
 
 def _half_written(path: Path, content: bytes) -> bool:
@@ -136,7 +135,7 @@ def _take_over(path: Path, abandoned: bytes, ours: bytes) -> bool:
     digest = hashlib.sha256(abandoned)
     while not _create(ticket := path.with_name(f".{path.name}.{digest.hexdigest()[:16]}"), ours):
         content = _content(ticket)
-        taker = None if content is None else _owner(content)
+        taker = _owner(content)
         if content is None or _half_written(ticket, content) or (taker and alive(taker.process, taker.since)):
             return False
         digest.update(content)

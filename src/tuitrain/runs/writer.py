@@ -15,7 +15,7 @@ from tuitrain.runs.files import overwrite, replace
 from tuitrain.runs.folder import RunFolder, new_id, shown_status, slug
 from tuitrain.runs.owner import claim, release
 from tuitrain.runs.process import this_process
-from tuitrain.runs.records import RunInfo, State
+from tuitrain.runs.records import ACTIVE, RunInfo, State
 from tuitrain.runs.rows import Event, Row, encode
 from tuitrain.text import plain
 
@@ -111,7 +111,7 @@ class RunWriter:
         self.folder = folder
         try:
             self._previous = folder.state()
-            self.resumed = shown_status(self._previous) not in ("queued", "running", "paused")
+            self.resumed = shown_status(self._previous) not in ACTIVE
             self.state = msgspec.structs.replace(self._previous, process=this_process(), not_continued="")
             self._metrics = os.open(folder.metrics_file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
             self._end_torn_line()

@@ -1,6 +1,5 @@
 """Keep the list of all runs in a folder up to date, with as few reads as possible."""
 
-from collections.abc import Iterator
 from math import inf
 from pathlib import Path
 from time import monotonic, time_ns
@@ -9,6 +8,7 @@ from tuitrain.errors import RunError
 from tuitrain.runs.catalog.cache import SETTLED, RunCache
 from tuitrain.runs.catalog.listing import Entry, all_folders, entry
 from tuitrain.runs.folder import RunFolder, Stamp, shown_status
+from tuitrain.runs.records import ACTIVE
 
 # The number of ended runs that a `refresh` with a time limit checks for changes.
 SLICE = 500
@@ -70,25 +70,19 @@ class RunIndex:
         self._known = {name: known for name, known in self._known.items() if name in self._folders}
         self._visited = stamps
 
-    def _due(self, *, everything: bool) -> Iterator[str]:
-        names = list(self._folders)
+    def _due(self, *, everything: bool) -> list[str]:
+        """Return the ids of the runs to check now: the active ones, then the unread or, if there are none, some of the
+        ended ones."""
         if everything:
-            yield from names
-            return
-        ended = []
-        for name in names:
-            if name not in self._known:
-                continue
-            if self._known[name][1].status in ("queued", "running", "paused"):
-                yield name
-            else:
-                ended.append(name)
-        yield from (unread := [name for name in names if name not in self._known])
+            return list(self._folders)
+        unread = [id for id in self._folders if id not in self._known]
+        active = [id for id, (_, known) in self._known.items() if known.status in ACTIVE]
         if unread:
-            return
+            return active + unread
+        ended = [id for id in self._folders if self._known[id][1].status not in ACTIVE]
         start = self._next if self._next < len(ended) else 0
         self._next = start + SLICE
-        yield from ended[start : self._next]
+        return active + ended[start : self._next]
 
     def _read(self, folder: RunFolder, seconds: float) -> None:
         stamp = folder.stamp()

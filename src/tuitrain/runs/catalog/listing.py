@@ -9,7 +9,7 @@ from msgspec import Struct
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
 from tuitrain.runs.changes import Changed, changes
-from tuitrain.runs.external import setting_of, settings_of
+from tuitrain.runs.external import ExternalRunInfo, settings_of
 from tuitrain.runs.folder import RunFolder, find_id, folders, shown_status
 from tuitrain.runs.records import RunInfo, ShownStatus, State
 from tuitrain.runs.tensorboard.folder import EventFolder, event_folders, is_event_folder
@@ -38,7 +38,12 @@ class Entry(Struct, frozen=True):
 
     def setting(self, key: str) -> Any:
         """Return one setting, or None if it is unknown."""
-        return None if self.status == "damaged" else setting_of(self.info, self.config, key)
+        if self.status == "damaged":
+            return None
+        if isinstance(self.info, ExternalRunInfo):
+            return self.info.hparams.get(key)
+        section, _, name = key.partition(".")
+        return getattr(getattr(self.config, section), name)
 
 
 def entry(folder: RunFolder) -> Entry:

@@ -122,6 +122,7 @@ class EventFile:
 
     def _event(self, data: bytes) -> None:
         """Read an event, by the template of an earlier similar event if possible."""
+        rest = None
         if len(data) > 10 and data[0] == 0x09:
             step, rest = 0, 9
             if data[9] == 0x10:
@@ -136,9 +137,7 @@ class EventFile:
                     (wall,) = _DOUBLE.unpack_from(data, 1)
                     self._add(series, signed(step), wall, unpack(data, rest + len(before))[0])
                     return
-            if self._parse(data, rest):
-                return
-        self._parse(data, None)
+        self._parse(data, rest)
 
     def _add(self, series: Series, step: int, wall: float, value: float) -> None:
         self.changes += 1
@@ -147,7 +146,7 @@ class EventFile:
         series.time.append(wall)
         series.value.append(value)
 
-    def _parse(self, data: bytes, rest: int | None) -> bool:
+    def _parse(self, data: bytes, rest: int | None) -> None:
         """Parse an event. With `rest`, the position after its step, store a template of it."""
         wall, step = 0.0, 0
         values: list[tuple[int, int]] = []
@@ -159,17 +158,12 @@ class EventFile:
                     step = signed(begin)
                 elif number == 5 and wire == BYTES:
                     values += [(b, e) for n, w, b, e in fields(data, begin, end) if (n, w) == (1, BYTES)]
-                elif (
-                    number == 7
-                    and wire == BYTES
-                    and (1, VARINT, _START) in {field[:3] for field in fields(data, begin, end)}
-                ):
+                elif (number, wire) == (7, BYTES) and _is_start(data, begin, end):
                     self._restart(step)
             for begin, end in values:
                 self._value(data, begin, end, step, wall, rest if len(values) == 1 else None)
         except (ValueError, struct.error):
             self.problem = self.problem or f"{self._name} contains an invalid record."
-        return True
 
     def _restart(self, step: int) -> None:
         """Remove values from `step` on: a restarted writer writes them again."""
@@ -201,6 +195,11 @@ class EventFile:
             known = self._templates.setdefault(size, [])
             if len(known) < 64:
                 known.append(_Template(data[rest:at], data[at + form.size :], form.unpack_from, series))
+
+
+def _is_start(data: bytes, begin: int, end: int) -> bool:
+    """Return whether a SessionLog says that a writer has started."""
+    return (1, VARINT, _START) in {field[:3] for field in fields(data, begin, end)}
 
 
 def _metadata(data: bytes, begin: int, end: int) -> tuple[str, bytes]:
