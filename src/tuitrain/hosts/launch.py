@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,9 +90,9 @@ def resume_run(
     folder.check_links()
     state, config = folder.state(), folder.config()
     _check_and_keep_paused(folder, state, inbox, epochs)
-    with LogCapture() as capture:
+    with LogCapture() as capture, closing(RunWriter(folder)) as writer:
         # The process that started this one waits until the run has an owner; loading torch takes seconds.
-        writer = _own_run(folder, capture)
+        _announce(writer, capture)
         if after is not None:
             with _failure_recorded(writer, "The run cannot wait"):
                 _wait_for_end(after, writer, inbox, progress)
@@ -131,31 +131,26 @@ def _check_and_keep_paused(folder: RunFolder, state: State, inbox: Inbox, epochs
         inbox.put("pause")
 
 
-def _own_run(folder: RunFolder, capture: LogCapture) -> RunWriter:
-    writer = RunWriter(folder)
+def _announce(writer: RunWriter, capture: LogCapture) -> None:
+    """Start the log, and write the state that says which process trains the run."""
     try:
-        capture.redirect_to(folder.log_file)
+        capture.redirect_to(writer.folder.log_file)
         writer.update(status="queued", phase="", reason="", ended=None, now=True)
     except OSError as error:
-        writer.close()
         raise RunError(f"The run cannot be written: {error.strerror}.") from None
-    return writer
 
 
 @contextmanager
 def _failure_recorded(writer: RunWriter, problem: str) -> Iterator[None]:
-    """Record an ImportError or OSError as the end of the run, with `problem` as the reason; close `writer` after any
-    exception."""
+    """Record an ImportError or OSError as the end of the run, with `problem` as the reason."""
     try:
         yield
-    except BaseException as error:
-        if isinstance(error, (ImportError, OSError)):
-            reason = f"{problem}: {type(error).__name__}: {plain(error, 200)}"
-            if writer.resumed:
-                writer.restore_state(reason)
-            else:
-                writer.end(status="failed", reason=reason, ended=time.time())
-        writer.close()
+    except (ImportError, OSError) as error:
+        reason = f"{problem}: {type(error).__name__}: {plain(error, 200)}"
+        if writer.resumed:
+            writer.restore_state(reason)
+        else:
+            writer.end(status="failed", reason=reason, ended=time.time())
         raise
 
 

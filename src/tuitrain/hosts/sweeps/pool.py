@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from tuitrain.errors import RunError
 from tuitrain.hosts.subprocesses import last_line, start_detached
-from tuitrain.hosts.sweeps.background import last_error
 from tuitrain.runs.sweeps.claims import abandoned_jobs, job_owner
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import Outcome, SweepIndex, open_jobs
@@ -106,7 +105,7 @@ class WorkerPool:
             abandoned = abandoned_jobs(self.folder, worker.process.pid)
             self._deaths.update(abandoned if abandoned else (None,))
             if self._deaths[None] >= MAX_DEATHS:
-                reason = last_error(self.folder) or last_line(self.folder.log_file)
+                reason = last_line(self.folder.log_file).removeprefix("tuitrain: ")
                 raise RunError(f"The sweep's workers end right after their start: {reason}")
             for job in abandoned:
                 if self._deaths[job] >= MAX_DEATHS:
