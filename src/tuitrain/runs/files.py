@@ -1,8 +1,9 @@
 """Write small files atomically, read them up to a size limit, and read growing files line by line."""
 
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,6 +35,21 @@ def replace(path: Path, content: bytes, *, sync: bool = False) -> None:
         raise
     if sync:
         sync_folder(path.parent)
+
+
+@contextmanager
+def new_folder(path: Path, kind: str, runs_dir: Path) -> Iterator[Path]:
+    """Yield a draft of the folder `path` to fill; give it its name at the end, so that it is created completely or not
+    at all. Raises RunError, which says what `kind` of folder of `runs_dir` cannot be created."""
+    draft = path.with_name(f".{path.name}.new")
+    try:
+        draft.mkdir(parents=True)
+        yield draft
+        draft.rename(path)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        reason = f"Cannot create a {kind} in {plain(runs_dir)}: {error.strerror}."
+        raise RunError(reason, "Choose another folder with --runs-dir.") from None
 
 
 def overwrite(path: Path, content: bytes) -> None:

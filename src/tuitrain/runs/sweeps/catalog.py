@@ -1,11 +1,11 @@
 """Create, list and find the sweeps of a runs folder."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from tuitrain.config.sweeps.toml import loads
 from tuitrain.errors import RunError
+from tuitrain.runs.files import new_folder
 from tuitrain.runs.folder import find_id, new_id
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.text import did_you_mean, plain
@@ -15,18 +15,11 @@ def create_sweep(runs_dir: Path, text: str) -> SweepFolder:
     """Create a sweep from the text of its TOML file, completely or not at all. Raises ConfigError and RunError."""
     sweep_id = new_id(loads(text).name)
     path = runs_dir / ".sweeps" / sweep_id
-    draft = path.with_name(f".{sweep_id}.new")
-    try:
+    with new_folder(path, "sweep", runs_dir) as draft:
         for part in ("trials", "jobs", "sessions"):
-            (draft / part).mkdir(parents=True)
+            (draft / part).mkdir()
         (draft / "sweep.toml").write_text(text, encoding="utf-8")
         (draft / "log.txt").touch()
-        draft.rename(path)
-    except OSError as error:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise RunError(
-            f"Cannot create a sweep in {plain(runs_dir)}: {error.strerror}.", "Choose another folder with --runs-dir."
-        ) from None
     return SweepFolder(path)
 
 
