@@ -82,6 +82,9 @@ class RunFolder:
 
     def check_writable(self) -> None:
         """Raise RunError if another tool wrote the run: tuitrain only reads such runs."""
+        if self.read_only:
+            hint = "tuitrain can show and compare it, but not change it."
+            raise RunError(f"{plain(self.id, 100)} is another tool's run.", hint)
 
     def info(self) -> RunInfo:
         info = read_json(self.info_file, RunInfo)
