@@ -100,12 +100,8 @@ class Inbox:
         self._local: deque[Command] = deque()
         self._pending: list[Command] = []
         self._path = folder.control_file
-        self._offset = self._size() if since is None else since
-
-    @property
-    def read_to(self) -> int:
+        self.read_to = self._size() if since is None else since
         """The byte offset from which another process must continue to read."""
-        return self._offset
 
     def put(self, name: CommandName, reason: str = "") -> None:
         """Add a command. Safe to call from any thread and from signal handlers."""
@@ -133,13 +129,13 @@ class Inbox:
 
     def _from_file(self) -> list[Command]:
         size = self._size()
-        if size < self._offset:
+        if size < self.read_to:
             # The file was removed and created again.
-            self._offset = 0
-        if size == self._offset:
+            self.read_to = 0
+        if size == self.read_to:
             return []
         try:
-            lines, self._offset = read_lines(self._path, self._offset, LONGEST)
+            lines, self.read_to = read_lines(self._path, self.read_to, LONGEST)
         except RunError:
             # An unreadable control file must not end the run.
             return []

@@ -20,11 +20,11 @@ class RunIndex:
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
         self._cache = RunCache(runs_dir)
-        self._fresh = 0
+        self._new_entries = 0
         self._folders: dict[str, RunFolder] = {}
         self._visited: dict[Path, tuple[int, int]] = {}
         self._known: dict[str, tuple[Stamp, Entry]] = {}
-        self._next = 0
+        self._next_ended = 0
 
     @property
     def unread(self) -> int:
@@ -48,9 +48,9 @@ class RunIndex:
             elif not read or monotonic() < deadline:
                 self._read(self._folders[name], seconds)
                 read += 1
-        if self._fresh and not self.unread:
+        if self._new_entries and not self.unread:
             self._cache.save(self._known.values())
-            self._fresh = 0
+            self._new_entries = 0
         return [self._known[name][1] for name in self._folders if name in self._known]
 
     def _list(self) -> None:
@@ -80,9 +80,9 @@ class RunIndex:
         if unread:
             return active + unread
         ended = [id for id in self._folders if self._known[id][1].status not in ACTIVE]
-        start = self._next if self._next < len(ended) else 0
-        self._next = start + SLICE
-        return active + ended[start : self._next]
+        start = self._next_ended if self._next_ended < len(ended) else 0
+        self._next_ended = start + SLICE
+        return active + ended[start : self._next_ended]
 
     def _read(self, folder: RunFolder, seconds: float) -> None:
         stamp = folder.stamp()
@@ -94,7 +94,7 @@ class RunIndex:
             stamp = stamp if complete else ()
             if complete and not latest.state.active:
                 folder.forget()
-            self._fresh += 1
+            self._new_entries += 1
         self._known[folder.id] = (stamp, _with_current_status(latest))
 
 

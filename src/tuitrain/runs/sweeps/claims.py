@@ -1,4 +1,4 @@
-"""Which process works on which job of a sweep, and which process samples trials.
+"""Claim the jobs of a sweep, and the right to sample its trials, for one process at a time.
 
 A process claims a job with an owner file, as it claims a run; see `tuitrain.runs.owner`.
 """

@@ -1,4 +1,4 @@
-"""The outcomes of the jobs of a sweep so far."""
+"""Read what has become of the jobs of a sweep."""
 
 from msgspec import Struct
 

@@ -58,29 +58,29 @@ class EventFile:
         self.offset = 0
         self.changes = 0
         self.first = self.last = 0.0
-        self._over = False
+        self._stopped = False
         self._lengths: dict[bytes, int] = {}
         self._templates: dict[int, list[_Template]] = {}
 
     def poll(self, deadline: float) -> bool:
         """Read until `deadline` (of time.monotonic); return whether there is more to read. Raises OSError."""
-        if self._over:
+        if self._stopped:
             return False
         with self.path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             while True:
                 file.seek(self.offset)
                 chunk = file.read(CHUNK)
-                taken = self._take(chunk)
-                if not taken and not self._over:
-                    taken = self._skip(chunk, size)
+                taken = self._read_records(chunk)
+                if not taken and not self._stopped:
+                    taken = self._size_of_long_record(chunk, size)
                 self.offset += taken
-                if not taken or self._over or self.offset >= size:
+                if not taken or self._stopped or self.offset >= size:
                     return False
                 if monotonic() > deadline:
                     return True
 
-    def _take(self, chunk: bytes) -> int:
+    def _read_records(self, chunk: bytes) -> int:
         """Read the complete records of the chunk; return the position after them."""
         at, size, lengths = 0, len(chunk), self._lengths
         while size - at >= HEADER:
@@ -106,12 +106,12 @@ class EventFile:
         if size is None:
             # The position of the next record is unknown.
             self.problem = f"{self._name} is damaged from byte {at:,} on: invalid record header."
-            self._over = True
+            self._stopped = True
         elif len(self._lengths) < MOST_TAGS:
             self._lengths[header] = size
         return size
 
-    def _skip(self, chunk: bytes, size: int) -> int:
+    def _size_of_long_record(self, chunk: bytes, size: int) -> int:
         """Return the size of a complete record that is too long for a scalar, otherwise 0."""
         record_size = HEADER + (length(chunk[:HEADER]) or 0) + FOOTER if len(chunk) >= HEADER else 0
         return record_size if record_size > LONGEST and self.offset + record_size <= size else 0
