@@ -97,15 +97,14 @@ class Inbox:
     `put` adds commands of the training process itself: those of signals and of the app when it quits."""
 
     def __init__(self, folder: RunFolder, since: int | None = None) -> None:
-        self._local: deque[Command] = deque()
-        self._pending: list[Command] = []
+        self._waiting: deque[Command] = deque()
         self._path = folder.control_file
         self.read_to = self._size() if since is None else since
         """The byte offset from which another process must continue to read."""
 
     def put(self, name: CommandName, reason: str = "") -> None:
         """Add a command. Safe to call from any thread and from signal handlers."""
-        self._local.append(Command(name, time.time(), None, f"process {os.getpid()}", reason))
+        self._waiting.append(Command(name, time.time(), None, f"process {os.getpid()}", reason))
 
     def _size(self) -> int:
         try:
@@ -115,17 +114,13 @@ class Inbox:
 
     def new(self) -> list[Command]:
         """Return the new commands. Invalid lines are skipped; an incomplete line waits for the next call."""
-        pending, self._pending = self._pending, []
-        return pending + self._read_new()
+        self._waiting.extend(self._from_file())
+        return [self._waiting.popleft() for _ in range(len(self._waiting))]
 
     def leaving(self) -> bool:
         """Return whether a stop or detach command is waiting, without removing it."""
-        self._pending += self._read_new()
-        return any(command.name in ("stop", "detach") for command in self._pending)
-
-    def _read_new(self) -> list[Command]:
-        local = [self._local.popleft() for _ in range(len(self._local))]
-        return local + self._from_file()
+        self._waiting.extend(self._from_file())
+        return any(command.name in ("stop", "detach") for command in tuple(self._waiting))
 
     def _from_file(self) -> list[Command]:
         size = self._size()

@@ -40,14 +40,13 @@ class RunIndex:
         self._list()
         deadline = monotonic() + seconds
         read = 0
-        for name in self._due(everything=everything or seconds == inf):
-            if name in self._known:
-                # A run that was not read completely has no stamp, and waits if there is no time left.
-                if self._known[name][0] or monotonic() < deadline:
-                    self._read(self._folders[name], seconds)
-            elif not read or monotonic() < deadline:
-                self._read(self._folders[name], seconds)
-                read += 1
+        for id in self._due(everything=everything or seconds == inf):
+            known = self._known.get(id)
+            is_read = bool(known and known[0])
+            # Checking a run for changes takes no time, reading one does.
+            if is_read or not read or monotonic() < deadline:
+                self._read(self._folders[id], seconds)
+                read += not is_read
         if self._new_entries and not self.unread:
             self._cache.save(self._known.values())
             self._new_entries = 0
