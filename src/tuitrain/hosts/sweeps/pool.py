@@ -1,6 +1,7 @@
 """Run a sweep: start worker processes, and replace those that die, until every run has ended."""
 
 import contextlib
+import math
 import os
 import subprocess
 import threading
@@ -55,13 +56,10 @@ class WorkerPool:
         return [device for device in options.devices or ("",) for _ in range(self._parallel or options.parallel)]
 
     @property
-    def _deadline(self) -> float | None:
+    def _deadline(self) -> float:
+        """The time after which no run starts, in seconds since 1970."""
         minutes = self.folder.sweep().options.max_minutes
-        return self.started + minutes * 60 if minutes else None
-
-    @property
-    def _is_past_deadline(self) -> bool:
-        return self._deadline is not None and time.time() > self._deadline
+        return self.started + minutes * 60 if minutes else math.inf
 
     def run(self, on_poll: Callable[[list[Outcome]], None]) -> bool:
         """Run the sweep and return whether every run has ended; call `on_poll` after each poll.
@@ -93,7 +91,7 @@ class WorkerPool:
     def _should_stop(self) -> bool:
         if self.stopping.is_set() or self.folder.control().stopped > self.started:
             return True
-        return self._is_past_deadline and not self._workers
+        return time.time() > self._deadline and not self._workers
 
     def _remove_dead_workers(self) -> None:
         """Remove workers that have exited; give up runs whose workers died too often."""
@@ -131,7 +129,7 @@ class WorkerPool:
 
     def _start_workers(self, outcomes: list[Outcome]) -> None:
         """Start one worker per open job that no idle worker is about to claim, up to the limit."""
-        if self.folder.control().paused or self._is_past_deadline:
+        if self.folder.control().paused or time.time() > self._deadline:
             return
         owners = [job_owner(self.folder, outcome.job) for outcome in outcomes if not outcome.done]
         busy = {owner.pid for owner in owners if owner is not None}
@@ -148,7 +146,7 @@ class WorkerPool:
         # Concurrent workers share the cores: more threads than cores slow all of them down (see training/device.py).
         arguments += ["--threads", str(max(1, min(4, _cores() // len(self._slots))))] if len(self._slots) > 1 else []
         arguments += ["--stack", str(stack)] if stack > 1 else []
-        arguments += ["--until", str(self._deadline)] if self._deadline else []
+        arguments += ["--until", str(self._deadline)] if self._deadline < math.inf else []
         # Standard input is a pipe without data. It closes when this process ends in any way; then the worker saves its
         # runs and exits.
         return start_detached(arguments, self.folder.log_file, stdin=subprocess.PIPE)
