@@ -25,7 +25,6 @@ from terminal import Terminal, home
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
-from tuitrain.runs.owner import owner_pid
 from tuitrain.runs.records import Evaluation
 
 STEPS, EVERY = 10_000_000, 100
@@ -99,9 +98,9 @@ def training(runs_dir: Path, *settings: str) -> Iterator[tuple[RunFolder, psutil
     try:
         while folder.state().step < 5_000:
             time.sleep(0.2)
-        trainer = owner_pid(folder)
+        trainer = folder.state().process
         assert trainer is not None
-        yield folder, psutil.Process(trainer)
+        yield folder, psutil.Process(trainer.pid)
     finally:
         subprocess.run(
             [sys.executable, "-m", "tuitrain", "stop", folder.id, "--runs-dir", runs_dir],

@@ -77,12 +77,6 @@ def is_alive(owner: Owner, run: Callable[[], RunFolder | None]) -> bool:
     return alive(owner.process, max(owner.since, heartbeat))
 
 
-def owner_pid(folder: RunFolder) -> int | None:
-    """Return the pid in the run's owner file, whether the process exists or not; None if there is no owner."""
-    found = read_owner(_path(folder))
-    return None if found is None else found.process.pid
-
-
 def release(folder: RunFolder) -> None:
     """Give up the run if this process owns it."""
     release_file(_path(folder))

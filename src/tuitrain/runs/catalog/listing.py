@@ -1,4 +1,4 @@
-"""List the runs of a folder, and find one of them."""
+"""List the run folders in a folder, read the entry of a run in a list, and find a run."""
 
 import os
 from pathlib import Path
@@ -56,11 +56,6 @@ def entry(folder: RunFolder) -> Entry:
     except RunError as error:
         return Entry(folder, info, config, state, "damaged", str(error))
     return Entry(folder, info, config, state, shown_status(state))
-
-
-def list_runs(runs_dir: Path) -> list[Entry]:
-    """Return all runs, newest first. A missing folder has none. Raises RunError if it cannot be read."""
-    return [entry(folder) for folder in all_folders(runs_dir)]
 
 
 def all_folders(runs_dir: Path, visited: list[Path] | None = None) -> list[RunFolder]:
