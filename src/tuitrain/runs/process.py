@@ -1,4 +1,4 @@
-"""Identify a process, and find out whether it still exists."""
+"""Identify a process, find out whether it still exists, and count its CPU cores."""
 
 import os
 import platform
@@ -77,3 +77,11 @@ def alive(process: Process | None, heartbeat: float) -> bool:
     if same_host and process.space == _space():
         return _born(process.pid) == process.born
     return time.time() - heartbeat < SILENCE
+
+
+def available_cores() -> int:
+    """Return the number of CPU cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1

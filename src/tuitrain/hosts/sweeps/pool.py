@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import os
 import subprocess
 import threading
 import time
@@ -13,6 +12,7 @@ from msgspec import Struct
 
 from tuitrain.errors import RunError
 from tuitrain.hosts.subprocesses import last_line, start_detached
+from tuitrain.runs.process import available_cores
 from tuitrain.runs.sweeps.claims import abandoned_jobs, job_owner
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import Outcome, SweepIndex, open_jobs
@@ -143,8 +143,9 @@ class WorkerPool:
     def _start_worker(self, device: str, stack: int) -> "subprocess.Popen[bytes]":
         arguments = ["sweep-work", str(self.folder.path.absolute())]
         arguments += ["--device", device] if device else []
+        slots = len(self._slots)
         # Concurrent workers share the cores: more threads than cores slow all of them down (see training/device.py).
-        arguments += ["--threads", str(max(1, min(4, _cores() // len(self._slots))))] if len(self._slots) > 1 else []
+        arguments += ["--threads", str(max(1, min(4, available_cores() // slots)))] if slots > 1 else []
         arguments += ["--stack", str(stack)] if stack > 1 else []
         arguments += ["--until", str(self._deadline)] if self._deadline < math.inf else []
         # Standard input is a pipe without data. It closes when this process ends in any way; then the worker saves its
@@ -162,10 +163,3 @@ class WorkerPool:
                 worker.process.kill()
                 worker.process.wait()
         self._workers.clear()
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
