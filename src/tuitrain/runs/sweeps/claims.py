@@ -1,7 +1,4 @@
-"""Claim the jobs of a sweep, and the right to sample its trials, for one process at a time.
-
-A process claims a job with an owner file, as it claims a run; see `tuitrain.runs.owner`.
-"""
+"""Claim the jobs of a sweep for one process at a time, by owner files like those of runs."""
 
 import platform
 from pathlib import Path
@@ -15,22 +12,22 @@ from tuitrain.runs.sweeps.records import Job
 def claim_job(sweep: SweepFolder, job: Job) -> None:
     """Make this process the owner of the job. Raises OwnedError if another process owns it, and RunError if the owner
     file cannot be written."""
-    owner.claim_file(_owner_file(sweep, job.key), lambda: sweep.run(job))
+    owner.claim_file(_owner_file(sweep, job), lambda: sweep.run(job))
 
 
 def release_job(sweep: SweepFolder, job: Job) -> None:
-    owner.release_file(_owner_file(sweep, job.key))
+    owner.release_file(_owner_file(sweep, job))
 
 
 def job_owner(sweep: SweepFolder, job: Job) -> Process | None:
     """Return the process that owns the job, or None if there is none or it no longer exists."""
-    found = owner.read_owner(_owner_file(sweep, job.key))
+    found = owner.read_owner(_owner_file(sweep, job))
     return found.process if found is not None and owner.is_alive(found, lambda: sweep.run(job)) else None
 
 
 def abandoned_jobs(sweep: SweepFolder, pid: int) -> list[Job]:
     """Return the jobs that an ended process of this machine still owned."""
-    owners = ((job, owner.read_owner(_owner_file(sweep, job.key))) for job in sweep.jobs())
+    owners = ((job, owner.read_owner(_owner_file(sweep, job))) for job in sweep.jobs())
     return [
         job
         for job, found in owners
@@ -38,14 +35,5 @@ def abandoned_jobs(sweep: SweepFolder, pid: int) -> list[Job]:
     ]
 
 
-def claim_sampling(sweep: SweepFolder) -> None:
-    """Make this process the only one that samples trials. Raises OwnedError while another process does."""
-    owner.claim_file(_owner_file(sweep, "sampling"))
-
-
-def release_sampling(sweep: SweepFolder) -> None:
-    owner.release_file(_owner_file(sweep, "sampling"))
-
-
-def _owner_file(sweep: SweepFolder, name: str) -> Path:
-    return sweep.path / "jobs" / f"{name}.owner"
+def _owner_file(sweep: SweepFolder, job: Job) -> Path:
+    return sweep.path / "jobs" / f"{job.key}.owner"
