@@ -4,7 +4,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from tuitrain.errors import RunError
 from tuitrain.hosts.log_capture import LogCapture
@@ -17,7 +17,6 @@ from tuitrain.runs.tensorboard import writer as events
 from tuitrain.text import plain
 
 Format = Literal["csv", "tensorboard", "safetensors", "onnx"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 EVENT_FILES = "events.out.tfevents.*"
 
 
