@@ -22,7 +22,6 @@ from terminal import Terminal, background_run, home
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
-from tuitrain.runs.owner import owner_pid
 from tuitrain.runs.records import Evaluation
 
 STEPS, EVERY = 10_000_000, 100
@@ -91,9 +90,9 @@ def training(runs_dir: Path, *settings: str) -> Iterator[tuple[RunFolder, psutil
     with background_run(runs_dir, "model.hidden=[]", "data.batch_size=8", *settings) as folder:
         while folder.state().step < 5_000:
             time.sleep(0.2)
-        trainer = owner_pid(folder)
+        trainer = folder.state().process
         assert trainer is not None
-        yield folder, psutil.Process(trainer)
+        yield folder, psutil.Process(trainer.pid)
 
 
 def trained(runs_dir: Path, seconds: float) -> tuple[int, float, float]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ import pytest
 
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
+from tuitrain.runs.catalog.listing import Entry, all_folders, entry
 from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.follower import Curve
+from tuitrain.runs.owner import read_owner
 from tuitrain.runs.process import this_process
 from tuitrain.runs.records import Best, Evaluation, RunInfo, Sample, Score
 from tuitrain.runs.rows import Evaluated, Train
@@ -35,6 +39,25 @@ def evaluation(split: str, which: str, accuracy: float, classes: list[str]) -> E
         confusion=confusion,
         worst=worst,
     )
+
+
+def list_runs(runs_dir: Path) -> list[Entry]:
+    """Return all runs of a folder, newest first."""
+    return [entry(folder) for folder in all_folders(runs_dir)]
+
+
+def owner_pid(folder: RunFolder) -> int | None:
+    """Return the pid in the run's owner file, whether the process exists or not; None if there is no owner."""
+    owner = read_owner(folder.path / "owner.json")
+    return None if owner is None else owner.process.pid
+
+
+def add_row(curve: Curve, step: int, **values: float | None) -> None:
+    """Append a row to the curve, with NaN in all columns without a value."""
+    curve.step.append(step)
+    for name, column in curve.columns.items():
+        value = values.get(name)
+        column.append(nan if value is None else value)
 
 
 def write_rows(writer: RunWriter, epochs: int) -> None:

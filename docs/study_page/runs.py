@@ -13,7 +13,8 @@ from tuitrain.analysis.table.groups import MeanSD, mean_sd
 from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import SEED
 from tuitrain.errors import RunError
-from tuitrain.runs.catalog.listing import Entry, list_runs
+from tuitrain.runs.catalog.index import RunIndex
+from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Evaluation
@@ -134,7 +135,7 @@ def epochs(count: int) -> str:
 def read_study(runs_dir: Path, sweep: str = "") -> Study:
     """Read the study from all runs of the folder, or from those of a sweep. Raises RunError if they are not one
     study."""
-    entries = [entry for entry in reversed(list_runs(runs_dir)) if not sweep or entry.info.parent == sweep]
+    entries = [entry for entry in reversed(RunIndex(runs_dir).refresh()) if not sweep or entry.info.parent == sweep]
     runs = [_read(entry.folder) for entry in entries if _tested(entry)]
     if not runs:
         raise RunError(f"{plain(runs_dir)} contains no finished run with a test evaluation.", "See: tuitrain runs")

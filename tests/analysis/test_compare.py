@@ -19,6 +19,7 @@ from tuitrain.runs.follower import Curve, Follower
 from tuitrain.runs.records import Best, Evaluation, RunInfo, Score
 from tuitrain.runs.rows import Evaluated
 from tuitrain.runs.writer import RunWriter, create
+from written_runs import add_row
 
 MakeRun = Callable[..., RunFolder]
 HOSTILE = "\x1b[2J[red]|x[/]"
@@ -104,7 +105,7 @@ def test_epochs_to_reach_95_percent_of_the_best(make_run: MakeRun) -> None:
 def test_reach_takes_the_first_row_and_no_nan() -> None:
     curve = Curve()
     for step, accuracy in enumerate((nan, 0.2, 0.5, 0.4, 0.6)):
-        curve.add(step, accuracy=accuracy)
+        add_row(curve, step, accuracy=accuracy)
     assert [first_reaching(curve, threshold) for threshold in (0.1, 0.5, 0.55, 0.7)] == [1, 2, 4, None]
 
 

@@ -15,6 +15,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.process import this_process
 from tuitrain.runs.records import Best, RunInfo, Score, State
+from written_runs import add_row
 
 NAN, INF = float("nan"), float("inf")
 
@@ -28,7 +29,7 @@ def run(
     follower = Follower(RunFolder(Path("nowhere")))
     follower.state = state or State(status="finished")
     for step, loss in enumerate(losses, 1):
-        follower.train.add(step, loss=loss, accuracy=0.5)
+        add_row(follower.train, step, loss=loss, accuracy=0.5)
         follower.layers = [array("d", [NAN if norm is None else norm] * step) for norm in norms]
     return evaluated(follower, range(1, len(validation) + 1), validation)
 
@@ -36,7 +37,7 @@ def run(
 def evaluated(follower: Follower, steps: Iterable[int], losses: Sequence[float | None]) -> Follower:
     """Return evaluations at the ends of epochs, and the best of them as a run records it."""
     for epoch, (step, loss) in enumerate(zip(steps, losses, strict=True), 1):
-        follower.evaluations["validation"].add(step, epoch=epoch, loss=loss, accuracy=0.5)
+        add_row(follower.evaluations["validation"], step, epoch=epoch, loss=loss, accuracy=0.5)
         best = follower.state.best
         if loss is not None and (best is None or best.validation.loss is None or loss < best.validation.loss):
             follower.state.best = Best(epoch, step, Score(loss, 0.5))

@@ -9,6 +9,7 @@ from tuitrain.config.values import override
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import State
+from written_runs import add_row
 
 
 def run(rows: Sequence[tuple[int, float, float]] = (), state: State | None = None, *settings: str) -> Follower:
@@ -17,7 +18,7 @@ def run(rows: Sequence[tuple[int, float, float]] = (), state: State | None = Non
     follower.config = override(Config(), ["data.batch_size=100", *settings])
     follower.state = state or State(status="running", steps=100)
     for step, seconds, time in rows:
-        follower.train.add(step, seconds=seconds, time=time)
+        add_row(follower.train, step, seconds=seconds, time=time)
     return follower
 
 

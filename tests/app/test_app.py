@@ -140,7 +140,7 @@ def test_the_first_theme_suits_the_terminal(
 
 
 async def test_a_preferred_theme_that_is_gone_is_no_reason_not_to_start(runs_dir: Path) -> None:
-    preferences.save(preferences.Preferences("no such [red]theme"))
+    preferences.update(theme="no such [red]theme")
     app = TuitrainApp(runs_dir, ThreadHost())
     async with app.run_test() as pilot:
         await pilot.pause()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tuitrain.config.preferences import Preferences, load, save, update, user_themes_folder
+from tuitrain.config.preferences import Preferences, load, update, user_themes_folder
 
 
 @pytest.fixture
@@ -24,9 +24,9 @@ def test_load_without_a_file_returns_the_defaults(file: Path) -> None:
     assert not file.exists()
 
 
-def test_load_returns_saved_preferences(file: Path) -> None:
+def test_load_returns_stored_preferences(file: Path) -> None:
     for theme in ("fjord", 'a "quoted" \\ näme\n', ""):
-        save(Preferences(theme))
+        update(theme=theme)
         assert load() == Preferences(theme)
     assert file.is_file()
 
@@ -57,7 +57,7 @@ def test_a_damaged_file_is_ignored_and_overwritten(file: Path, content: bytes) -
     file.parent.mkdir(parents=True)
     file.write_bytes(content)
     assert load() == Preferences()
-    save(Preferences("dune"))
+    update(theme="dune")
     assert load() == Preferences("dune")
 
 
@@ -70,14 +70,14 @@ def test_unknown_preferences_are_ignored(file: Path) -> None:
 def test_a_folder_in_place_of_the_file_is_ignored(file: Path) -> None:
     file.mkdir(parents=True)
     assert load() == Preferences()
-    save(Preferences("dune"))
+    update(theme="dune")
     assert load() == Preferences()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_home_is_ignored(file: Path, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    save(Preferences("dune"))
+    update(theme="dune")
     assert load() == Preferences()
     tmp_path.chmod(0o700)
     assert not file.exists()
@@ -85,5 +85,5 @@ def test_a_read_only_home_is_ignored(file: Path, tmp_path: Path) -> None:
 
 def test_a_file_in_place_of_the_folder_is_ignored(file: Path) -> None:
     file.parent.parent.write_text("")
-    save(Preferences("dune"))
+    update(theme="dune")
     assert load() == Preferences()

@@ -14,11 +14,12 @@ from tuitrain.analysis.table.layout import default_columns, differing_settings, 
 from tuitrain.cli import main
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
-from tuitrain.runs.catalog.listing import Entry, list_runs
+from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.changes import Changed
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import RunInfo
 from tuitrain.runs.writer import RunWriter, create
+from written_runs import list_runs
 
 Make = Callable[..., RunFolder]
 

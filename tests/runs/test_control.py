@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tuitrain.errors import RunError
-from tuitrain.runs.control import CHUNK, COMMANDS, CommandName, Inbox, send
+from tuitrain.runs.control import COMMANDS, LONGEST, CommandName, Inbox, send
 from tuitrain.runs.folder import RunFolder
 
 
@@ -66,7 +66,7 @@ def test_lines_that_are_no_commands_are_passed_over(folder: RunFolder) -> None:
 
 def test_a_line_without_end_takes_no_memory_and_stops_no_command(folder: RunFolder) -> None:
     inbox = Inbox(folder)
-    folder.control_file.write_bytes(b"[" * (3 * CHUNK + 7) + b"\n")
+    folder.control_file.write_bytes(b"[" * (3 * LONGEST + 7) + b"\n")
     send(folder, "pause")
     assert [names(inbox) for _ in range(4)] == [[], [], [], ["pause"]]
 

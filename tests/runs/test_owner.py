@@ -14,10 +14,11 @@ from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
 from tuitrain.runs import owner
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.owner import Owner, claim, owner_pid, release
+from tuitrain.runs.owner import Owner, claim, release
 from tuitrain.runs.process import SILENCE, Process, this_process
 from tuitrain.runs.records import RunInfo, State
 from tuitrain.runs.writer import RunWriter, create
+from written_runs import owner_pid
 
 RACERS, ROUNDS = 8, 25
 # Waits for a round, then claims at the same instant as the others; the winner stays alive and keeps owning the run.

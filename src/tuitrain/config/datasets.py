@@ -1,4 +1,4 @@
-"""Facts about data sets that do not require reading them, and the sizes of their splits."""
+"""Describe the built-in data sets without reading them, and compute the sizes of splits."""
 
 import math
 from collections.abc import Sequence

@@ -36,17 +36,14 @@ def load() -> Preferences:
         return Preferences()
 
 
-def save(preferences: Preferences) -> None:
-    """Store `preferences`; do nothing if the file cannot be written, as in a read-only home folder."""
+def update(**changes: str | bool) -> None:
+    """Store some preferences and keep the others. Do nothing if the file cannot be written, as in a read-only home
+    folder."""
     import tomlkit
 
+    preferences = msgspec.structs.replace(load(), **changes)
     try:
         _path().parent.mkdir(parents=True, exist_ok=True)
         _path().write_text(tomlkit.dumps(msgspec.to_builtins(preferences)), encoding="utf-8")
     except OSError:
         return
-
-
-def update(**changes: str | bool) -> None:
-    """Store some preferences and keep the others."""
-    save(msgspec.structs.replace(load(), **changes))

@@ -1,4 +1,4 @@
-"""Stacked training: which runs can be trained as one network."""
+"""Decide which runs can be trained together as one stacked network."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""Checks of a configuration: each value against its declaration, then the settings against each other."""
+"""Check a configuration: each value against its declaration, then the settings against each other."""
 
 import math
 from typing import Any

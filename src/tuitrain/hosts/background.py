@@ -4,12 +4,9 @@ import time
 
 from tuitrain.errors import RunError
 from tuitrain.hosts.launch import RunSpec, create_run
-from tuitrain.hosts.subprocesses import last_line, start_detached
+from tuitrain.hosts.subprocesses import start_background_process
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.writer import RunWriter
-
-# Seconds to wait until a new process owns its run.
-OWNERSHIP_TIMEOUT = 20.0
 
 
 def start_in_background(spec: RunSpec, after: RunFolder | None = None) -> RunFolder:
@@ -35,15 +32,9 @@ def resume_in_background(
     arguments += ["--since", str(since)] if since is not None else []
     arguments += ["--after", str(after.path.absolute())] if after is not None else []
     try:
-        child = start_detached(arguments, folder.log_file)
+        start_background_process(arguments, folder.log_file, "run", lambda pid: _owned_by(folder, pid))
     except RunError as error:
         raise _record_failure(folder, error.message) from None
-    deadline = time.monotonic() + OWNERSHIP_TIMEOUT
-    while not _owned_by(folder, child.pid) and child.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    if child.poll() not in (None, 0) and not _owned_by(folder, child.pid):
-        reason = last_line(folder.log_file) or f"status {child.returncode}"
-        raise _record_failure(folder, f"The run's process ended at once: {reason}")
 
 
 def _owned_by(folder: RunFolder, pid: int) -> bool:

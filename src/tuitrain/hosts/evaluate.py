@@ -8,7 +8,7 @@ from tuitrain.errors import ConfigError
 from tuitrain.hosts.launch import ProgressCallback
 from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.runs.folder import RunFolder, shown_status
-from tuitrain.runs.records import Evaluation
+from tuitrain.runs.records import ACTIVE, Evaluation
 
 
 def evaluate_checkpoint(
@@ -44,7 +44,7 @@ def evaluate_checkpoint(
             position.epoch, position.batch, position.step = checkpoint.position(saved, path)
         progress(f"evaluating on {split}", None)
         evaluation = evaluate_split(setup, split, position, lambda: None, which)  # type: ignore[arg-type]
-        if shown_status(state) not in ("queued", "running", "paused"):
+        if shown_status(state) not in ACTIVE:
             # A read-only copy can be evaluated, but not store the result.
             with suppress(OSError):
                 folder.write_evaluation(evaluation)

@@ -4,7 +4,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from tuitrain.errors import RunError
 from tuitrain.hosts.log_capture import LogCapture
@@ -17,7 +17,6 @@ from tuitrain.runs.tensorboard import writer as events
 from tuitrain.text import plain
 
 Format = Literal["csv", "tensorboard", "safetensors", "onnx"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 EVENT_FILES = "events.out.tfevents.*"
 
 
@@ -64,7 +63,7 @@ def _write(folder: RunFolder, format: Format, draft: Path, checkpoint: str) -> N
     if format in ("csv", "tensorboard"):
         run = read_run(folder)
         if format == "csv":
-            rows_csv.write(draft, run)
+            draft.write_text(rows_csv.text(run), encoding="utf-8", newline="")
         else:
             draft.mkdir()
             events.write(draft / events.event_file_name(time.time()), run, run.settings)

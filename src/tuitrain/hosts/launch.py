@@ -1,8 +1,8 @@
 """Create runs, and train or resume them in the calling thread."""
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.hosts.notify import notify
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, shown_status
-from tuitrain.runs.records import RunInfo, State
+from tuitrain.runs.records import ACTIVE, RunInfo, State
 from tuitrain.runs.writer import RunWriter, create, default_name
 from tuitrain.text import plain
 
@@ -90,35 +90,39 @@ def resume_run(
     folder.check_links()
     state, config = folder.state(), folder.config()
     _check_and_keep_paused(folder, state, inbox, epochs)
-    with LogCapture() as capture:
+    with LogCapture() as capture, closing(RunWriter(folder)) as writer:
         # The process that started this one waits until the run has an owner; loading torch takes seconds.
-        writer = _own_run(folder, capture)
-        _load_training(writer, progress)
-        from tuitrain.training.control import preparation_progress
-        from tuitrain.training.run import train_run
-        from tuitrain.training.setup import prepare
+        _announce(writer, capture)
+        if after is not None:
+            with _failure_recorded(writer, "The run cannot wait"):
+                _wait_for_end(after, writer, inbox, progress)
+        with _failure_recorded(writer, "torch cannot be loaded"):
+            progress("loading torch", None)
+            from tuitrain.training.control import preparation_progress
+            from tuitrain.training.run import train_run
+            from tuitrain.training.setup import prepare
 
         progress = preparation_progress(writer, inbox, progress)
 
-        def wait_and_prepare() -> "Setup":
-            if after is not None:
-                _wait_for_end(after, writer, progress)
+        def obey_and_prepare() -> "Setup":
+            progress("preparing", None)  # Raises if a stop or detach came meanwhile.
             return prepare(config, progress)
 
-        state = train_run(folder, wait_and_prepare, inbox, epochs, writer)
+        state = train_run(folder, obey_and_prepare, inbox, epochs, writer)
         notify(folder, state, config.notify.command)
         return state
 
 
-def _wait_for_end(other: RunFolder, writer: RunWriter, progress: ProgressCallback) -> None:
-    """Wait until another run has ended or its folder is gone; `progress` obeys a stop meanwhile."""
-    writer.update(status="queued", now=True)
+def _wait_for_end(other: RunFolder, writer: RunWriter, inbox: Inbox, progress: ProgressCallback) -> None:
+    """Wait until another run has ended or its folder is gone. Return early on a stop or detach command and leave it in
+    `inbox`: `train_run` obeys it. torch is not loaded yet, so a waiting process takes little memory."""
     with suppress(RunError):
-        name = plain(other.info().name, 40)
-        while shown_status(other.state()) in ("queued", "running", "paused"):
-            progress(f"waiting for {name}", None)
+        activity = f"waiting for {plain(other.info().name, 40)}"
+        while shown_status(other.state()) in ACTIVE and not inbox.leaving():
+            progress(activity, None)
+            writer.update(phase=activity)
             time.sleep(WAIT_INTERVAL)
-    writer.update(status="running", phase="preparing", now=True)
+    writer.update(phase="", now=True)
 
 
 def _check_and_keep_paused(folder: RunFolder, state: State, inbox: Inbox, epochs: int | None) -> None:
@@ -127,30 +131,26 @@ def _check_and_keep_paused(folder: RunFolder, state: State, inbox: Inbox, epochs
         inbox.put("pause")
 
 
-def _own_run(folder: RunFolder, capture: LogCapture) -> RunWriter:
-    writer = RunWriter(folder)
+def _announce(writer: RunWriter, capture: LogCapture) -> None:
+    """Start the log, and write the state that says which process trains the run."""
     try:
-        capture.redirect_to(folder.log_file)
+        capture.redirect_to(writer.folder.log_file)
         writer.update(status="queued", phase="", reason="", ended=None, now=True)
     except OSError as error:
-        writer.close()
         raise RunError(f"The run cannot be written: {error.strerror}.") from None
-    return writer
 
 
-def _load_training(writer: RunWriter, progress: ProgressCallback) -> None:
-    """Import torch and the training package; if that fails, record the failure and close `writer`."""
+@contextmanager
+def _failure_recorded(writer: RunWriter, problem: str) -> Iterator[None]:
+    """Record an ImportError or OSError as the end of the run, with `problem` as the reason."""
     try:
-        progress("loading torch", None)
-        import tuitrain.training.run  # noqa: F401
-    except BaseException as error:
-        if isinstance(error, (ImportError, OSError)):
-            reason = f"torch cannot be loaded: {type(error).__name__}: {plain(error, 200)}"
-            if writer.resumed:
-                writer.restore_state(reason)
-            else:
-                writer.end(status="failed", reason=reason, ended=time.time())
-        writer.close()
+        yield
+    except (ImportError, OSError) as error:
+        reason = f"{problem}: {type(error).__name__}: {plain(error, 200)}"
+        if writer.resumed:
+            writer.restore_state(reason)
+        else:
+            writer.end(status="failed", reason=reason, ended=time.time())
         raise
 
 
@@ -192,20 +192,16 @@ def check_resumable(folder: RunFolder, state: State, epochs: int | None) -> None
 
 def check_checkpoint(folder: RunFolder, state: State) -> None:
     """Raise RunError if the run has begun training and its last checkpoint is missing."""
+    if not (state.epoch or state.step):
+        return
     # The first checkpoint is saved before the first step.
-    if (state.epoch or state.step) and not _exists(folder.checkpoints / "last.safetensors"):
+    try:
+        (folder.checkpoints / "last.safetensors").stat()
+    except (FileNotFoundError, NotADirectoryError):
         raise RunError(
             f"The run has trained {state.step:,} steps, but its checkpoint checkpoints/last.safetensors is missing.",
             f"Start a new run with its settings: tuitrain train -c {plain(folder.config_file, 1000)}",
-        )
-
-
-def _exists(path: Path) -> bool:
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+        ) from None
     except OSError:
         # Loading the checkpoint reports the reason.
-        return True
-    return True
+        return

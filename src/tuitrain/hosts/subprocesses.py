@@ -2,10 +2,15 @@
 
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tuitrain.errors import RunError
 from tuitrain.text import plain
+
+# Seconds to wait until a new process has registered with its run or sweep.
+START_TIMEOUT = 60.0
 
 
 def tuitrain_command(*arguments: str) -> list[str]:
@@ -22,11 +27,24 @@ def start_detached(
     try:
         with log_file.open("ab") as log:
             return subprocess.Popen(
-                tuitrain_command(*arguments),
-                stdin=stdin, stdout=log, stderr=log, start_new_session=True, close_fds=True,
-            )  # fmt: skip
+                tuitrain_command(*arguments), stdin=stdin, stdout=log, stderr=log, start_new_session=True
+            )
     except OSError as error:
         raise RunError(f"No process can be started: {error.strerror}.") from None
+
+
+def start_background_process(
+    arguments: list[str], log_file: Path, kind: str, has_registered: Callable[[int], bool]
+) -> None:
+    """Start `tuitrain` like `start_detached`; return when `has_registered(pid)`. Raise RunError if the process of this
+    `kind`, run or sweep, cannot be started or ends at once."""
+    child = start_detached(arguments, log_file)
+    deadline = time.monotonic() + START_TIMEOUT
+    while not has_registered(child.pid) and child.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    if child.poll() not in (None, 0) and not has_registered(child.pid):
+        reason = last_line(log_file).removeprefix("tuitrain: ") or f"status {child.returncode}"
+        raise RunError(f"The {kind}'s process ended at once: {reason}")
 
 
 def last_line(log_file: Path) -> str:

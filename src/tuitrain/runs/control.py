@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from tuitrain.config.validation import check_value
 from tuitrain.errors import ConfigError, RunError
+from tuitrain.runs.files import decode_or_none, read_lines
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.rows import Event, Row, decode
+from tuitrain.runs.rows import Event, decode
 
 CommandName = Literal["stop", "pause", "resume", "checkpoint", "lr", "epochs", "detach"]
 COMMANDS: tuple[str, ...] = get_args(CommandName)
@@ -34,8 +35,8 @@ class Command(Struct, frozen=True):
     reason: str = ""
 
 
-# The number of bytes read at once. A longer line is no command.
-CHUNK = 2**20
+# A longer line is no command.
+LONGEST = 2**20
 _decode = msgspec.json.Decoder(Command).decode
 
 
@@ -68,27 +69,20 @@ def accepted(name: CommandName, value: float | None, begun: int) -> Any:
 def ask(folder: RunFolder, name: CommandName, value: float, timeout: float = ANSWER_SECONDS) -> Event | None:
     """Send a command in `KEYS` and return the loop's answer: an event named `refused` or like the command. Return None
     if there is no answer within `timeout` seconds. Raises RunError like `send`."""
-    if not folder.metrics_file.is_file():
-        raise RunError(f"{folder.metrics_file.name} is missing.")
-    with folder.metrics_file.open("rb") as rows:
-        rows.seek(0, os.SEEK_END)
-        send(folder, name, value)
-        deadline, rest = time.monotonic() + timeout, b""
-        while time.monotonic() < deadline:
-            time.sleep(READ_INTERVAL)
-            *lines, rest = (rest + rows.read()).split(b"\n")
-            for row in map(_row, lines):
-                if isinstance(row, Event) and row.name in (name, "refused") and row.value == value:
-                    return row
-    return None
-
-
-def _row(line: bytes) -> Row | None:
     try:
-        row: Row = decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return row
+        answer_offset = folder.metrics_file.stat().st_size
+    except OSError:
+        raise RunError(f"{folder.metrics_file.name} is missing.") from None
+    send(folder, name, value)
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        time.sleep(READ_INTERVAL)
+        lines, answer_offset = read_lines(folder.metrics_file, answer_offset, LONGEST)
+        for line in lines:
+            row = decode_or_none(decode, line)
+            if isinstance(row, Event) and row.name in (name, "refused") and row.value == value:
+                return row
+    return None
 
 
 def _user() -> str:
@@ -103,19 +97,14 @@ class Inbox:
     `put` adds commands of the training process itself: those of signals and of the app when it quits."""
 
     def __init__(self, folder: RunFolder, since: int | None = None) -> None:
-        self._local: deque[Command] = deque()
-        self._pending: list[Command] = []
+        self._waiting: deque[Command] = deque()
         self._path = folder.control_file
-        self._offset = self._size() if since is None else since
-
-    @property
-    def read_to(self) -> int:
+        self.read_to = self._size() if since is None else since
         """The byte offset from which another process must continue to read."""
-        return self._offset
 
     def put(self, name: CommandName, reason: str = "") -> None:
         """Add a command. Safe to call from any thread and from signal handlers."""
-        self._local.append(Command(name, time.time(), None, f"process {os.getpid()}", reason))
+        self._waiting.append(Command(name, time.time(), None, f"process {os.getpid()}", reason))
 
     def _size(self) -> int:
         try:
@@ -125,42 +114,25 @@ class Inbox:
 
     def new(self) -> list[Command]:
         """Return the new commands. Invalid lines are skipped; an incomplete line waits for the next call."""
-        pending, self._pending = self._pending, []
-        return pending + self._read_new()
+        self._waiting.extend(self._from_file())
+        return [self._waiting.popleft() for _ in range(len(self._waiting))]
 
     def leaving(self) -> bool:
         """Return whether a stop or detach command is waiting, without removing it."""
-        self._pending += self._read_new()
-        return any(command.name in ("stop", "detach") for command in self._pending)
-
-    def _read_new(self) -> list[Command]:
-        local = [self._local.popleft() for _ in range(len(self._local))]
-        return local + self._from_file()
+        self._waiting.extend(self._from_file())
+        return any(command.name in ("stop", "detach") for command in tuple(self._waiting))
 
     def _from_file(self) -> list[Command]:
         size = self._size()
-        if size < self._offset:
+        if size < self.read_to:
             # The file was removed and created again.
-            self._offset = 0
-        if size <= self._offset:
+            self.read_to = 0
+        if size == self.read_to:
             return []
         try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                chunk = file.read(CHUNK)
-        except OSError:
+            lines, self.read_to = read_lines(self._path, self.read_to, LONGEST)
+        except RunError:
             # An unreadable control file must not end the run.
             return []
-        complete, newline, _ = chunk.rpartition(b"\n")
-        if not newline:
-            # A line that fills a whole chunk is no command.
-            self._offset += CHUNK if len(chunk) == CHUNK else 0
-            return []
-        self._offset += len(complete) + 1
-        commands = []
-        for line in complete.split(b"\n"):
-            try:
-                commands.append(_decode(line))
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                continue
-        return commands
+        commands = (decode_or_none(_decode, line) for line in lines)
+        return [command for command in commands if command is not None]

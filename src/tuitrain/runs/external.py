@@ -8,9 +8,8 @@ from msgspec import field
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
 from tuitrain.config.values import flatten, parse_value
-from tuitrain.errors import ConfigError, RunError
+from tuitrain.errors import ConfigError
 from tuitrain.runs.records import RunInfo
-from tuitrain.text import plain
 
 
 class ExternalRunInfo(RunInfo, kw_only=True):
@@ -24,14 +23,6 @@ class ExternalRunInfo(RunInfo, kw_only=True):
 def settings_of(info: RunInfo, config: Config) -> dict[str, Any]:
     """Return the known settings by key."""
     return info.hparams if isinstance(info, ExternalRunInfo) else flatten(config)
-
-
-def setting_of(info: RunInfo, config: Config, key: str) -> Any:
-    """Return one setting, or None if it is unknown."""
-    if isinstance(info, ExternalRunInfo):
-        return info.hparams.get(key)
-    section, _, name = key.partition(".")
-    return getattr(getattr(config, section), name)
 
 
 def convert_setting(key: str, value: Any) -> Any:
@@ -48,7 +39,3 @@ def convert_setting(key: str, value: Any) -> Any:
         number = isinstance(value, (int, float)) and isfinite(value) and value == setting.kind(value)
         return setting.kind(value) if number else None
     return value.lower() if isinstance(value, str) and value.lower() in setting.choices else value
-
-
-def read_only(id: str) -> RunError:
-    return RunError(f"{plain(id, 100)} is another tool's run.", "tuitrain can show and compare it, but not change it.")

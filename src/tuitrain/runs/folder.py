@@ -3,7 +3,8 @@
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -81,6 +82,9 @@ class RunFolder:
 
     def check_writable(self) -> None:
         """Raise RunError if another tool wrote the run: tuitrain only reads such runs."""
+        if self.read_only:
+            hint = "tuitrain can show and compare it, but not change it."
+            raise RunError(f"{plain(self.id, 100)} is another tool's run.", hint)
 
     def info(self) -> RunInfo:
         info = read_json(self.info_file, RunInfo)
@@ -92,7 +96,10 @@ class RunFolder:
         return read_json(self.state_file, State)
 
     def config(self) -> Config:
-        return parse_config(read(self.config_file))
+        try:
+            return loads(read(self.config_file).decode(), "config.toml")
+        except (ConfigError, UnicodeDecodeError) as error:
+            raise RunError(f"config.toml is damaged: {plain(error, 160)}") from None
 
     def check_links(self) -> None:
         """Raise RunError if another tool wrote the run, or if a file that grows is a symbolic link. A run folder from
@@ -130,14 +137,6 @@ class RunFolder:
         return self.evaluations / (f"{split}.json" if checkpoint == "last" else f"{split}-{checkpoint}.json")
 
 
-def parse_config(content: bytes) -> Config:
-    """Return the settings of a run from the content of its config.toml. Raises RunError."""
-    try:
-        return loads(content.decode(), "config.toml")
-    except (ConfigError, UnicodeDecodeError) as error:
-        raise RunError(f"config.toml is damaged: {plain(error, 160)}") from None
-
-
 def shown_status(state: State) -> ShownStatus:
     """Return the status of the run: `interrupted` if the run is active but its process no longer exists."""
     if state.active and not alive(state.process, state.heartbeat):
@@ -167,3 +166,25 @@ def is_run_folder(path: Path) -> bool:
         return bool(_ID.match(path.name)) and not any("tfevents" in file.name for file in path.iterdir())
     except OSError:
         return True
+
+
+def find_id(wanted: str, ids: Collection[str], name: Callable[[str], str], kind: str) -> str | None:
+    """Return `wanted` if it is an id, or the only id that begins or ends with it, or whose `name` it is. Return None if
+    there is none. Raises RunError if several match; `kind` says what they are: runs or sweeps."""
+
+    def has_name(id: str) -> bool:
+        with suppress(RunError):
+            return name(id) == wanted
+        return False
+
+    def has_part(id: str) -> bool:
+        return id.startswith(wanted) or id.endswith((f"-{wanted}", f"/{wanted}"))
+
+    for matches in (lambda id: id == wanted, has_part, has_name) if wanted else ():
+        matching = [id for id in ids if matches(id)]
+        if len(matching) > 1:
+            shown = ", ".join(plain(id) for id in matching[:5])
+            raise RunError(f"{plain(wanted)!r} matches {len(matching)} {kind}: {shown}.", "Type more of the id.")
+        if matching:
+            return matching[0]
+    return None

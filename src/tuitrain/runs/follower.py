@@ -5,23 +5,22 @@ from array import array
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
-from itertools import accumulate, groupby
+from itertools import accumulate, groupby, zip_longest
 from math import inf
 from operator import le, lt
-from pathlib import Path
-from typing import Any
-
-import msgspec
+from typing import Any, TypeVar
 
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
 from tuitrain.runs.changes import Changed, changes
 from tuitrain.runs.external import settings_of
+from tuitrain.runs.files import CHUNK, decode_or_none, read_lines
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import RunInfo, ShownStatus, State
 from tuitrain.runs.rows import Evaluated, Event, Row, Train, decode, decode_lines
 
-CHUNK = 256 * 1024
+ValuesRow = TypeVar("ValuesRow", bound=Train | Evaluated)
+# No row and no line of a log is this long.
 LONGEST = 64 * CHUNK
 LOG_LINES = 2000
 _NAN = float("nan")
@@ -49,28 +48,23 @@ class Curve:
         """Return the curve without the rows that have no value in `column`."""
         return self
 
-    def add(self, step: int, **values: float | None) -> None:
-        self.changes += 1
-        self.step.append(step)
-        for name, column in self.columns.items():
-            value = values.get(name)
-            if name in _CLOCKS and column and value is not None:
-                value = max(column[-1], value)
-            column.append(_NAN if value is None else value)
-
-    def extend(self, steps: Sequence[int], rows: Sequence[Row]) -> None:
-        """Append many rows, column by column, which is many times faster than row by row."""
-        self.changes += 1
+    def extend(self, rows: Sequence[ValuesRow]) -> Sequence[ValuesRow]:
+        """Append the rows whose step is above all steps before it, and return them. Appending many rows column by
+        column is many times faster than row by row."""
+        last = self.step[-1] if self.step else -1
+        steps = [row.step for row in rows]
+        if not all(map(lt, [last, *steps], steps)):
+            highest = accumulate(steps, max, initial=last)
+            rows = [row for row, before in zip(rows, highest, strict=False) if row.step > before]
+            steps = [row.step for row in rows]
+        self.changes += bool(rows)
         self.step.extend(steps)
         for name, column in self.columns.items():
             values: Sequence[Any] = [getattr(row, name) for row in rows]
             if name in _CLOCKS:
                 values = ascending(values, column[-1] if column else -inf)
-            try:
-                column.extend(values)
-            except TypeError:
-                del column[len(self.step) - len(steps) :]
-                column.extend([_NAN if value is None else value for value in values])
+            _append(column, values)
+        return rows
 
     def cut(self, step: int) -> None:
         """Remove all rows after `step`."""
@@ -79,6 +73,16 @@ class Curve:
         del self.step[keep:]
         for column in self.columns.values():
             del column[keep:]
+
+
+def _append(column: "array[float]", values: Sequence[float | None]) -> None:
+    """Append the values, and NaN for None."""
+    before = len(column)
+    try:
+        column.extend(values)  # type: ignore[arg-type]
+    except TypeError:
+        del column[before:]
+        column.extend([_NAN if value is None else value for value in values])
 
 
 def ascending(values: Sequence[float], last: float) -> Sequence[float]:
@@ -167,7 +171,7 @@ class Follower:
     def _read_log(self, deadline: float) -> bool:
         before = self.log_lines
         while True:
-            lines, self._log_offset = self._tail(self.folder.log_file, self._log_offset)
+            lines, self._log_offset = read_lines(self.folder.log_file, self._log_offset, LONGEST)
             self.log.extend(line.decode("utf-8", "replace") for line in lines)
             self.log_lines += len(lines)
             if not lines or time.monotonic() > deadline:
@@ -177,7 +181,7 @@ class Follower:
         news = False
         while True:
             before = self._offset
-            lines, self._offset = self._tail(self.folder.metrics_file, before)
+            lines, self._offset = read_lines(self.folder.metrics_file, before, LONGEST)
             self._add_lines(lines)
             # A chunk that is not full was the rest of the file.
             self.behind = self._offset - before > CHUNK // 2
@@ -185,92 +189,42 @@ class Follower:
             if not lines or time.monotonic() > deadline:
                 return news
 
-    def _tail(self, path: Path, offset: int) -> tuple[list[bytes], int]:
-        """Return the complete lines of one chunk after `offset`, and the offset at which they end. An incomplete last
-        line waits for the next call. A line longer than any that tuitrain writes is skipped."""
-        try:
-            if not path.is_file():
-                return [], offset
-            with path.open("rb") as file:
-                file.seek(offset)
-                chunk = more = file.read(CHUNK)
-                while len(more) == CHUNK and b"\n" not in more and len(chunk) < LONGEST:
-                    more = file.read(CHUNK)
-                    chunk += more
-        except FileNotFoundError:
-            return [], offset
-        except OSError as error:
-            raise RunError(f"{path.name} cannot be read: {error.strerror}.") from None
-        whole, newline, _ = chunk.rpartition(b"\n")
-        if not newline:
-            return ([b""], offset + len(chunk)) if len(chunk) >= LONGEST else ([], offset)
-        return whole.split(b"\n"), offset + len(whole) + 1
-
     def _add_lines(self, lines: list[bytes]) -> None:
         """Decode all lines at once, or line by line if one of them is damaged."""
-        try:
-            rows = decode_lines(b"\n".join(lines))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            rows = []
+        rows: Sequence[Row] = decode_or_none(decode_lines, b"\n".join(lines)) or []
         if len(rows) != len(lines):
-            for line in lines:
-                self._add_line(line)
-            return
+            decoded = (decode_or_none(decode, line) for line in lines)
+            rows = [row for row in decoded if row is not None]
+            self.damaged_rows += len(lines) - len(rows)
         for kind, group in groupby(rows, type):
-            group_rows = list(group)
-            if kind is not Train or not self._extend_train(group_rows):
-                for row in group_rows:
-                    self._add_row(row)
+            same_kind: list[Any] = list(group)
+            if kind is Train:
+                self._add_train(same_kind)
+            elif kind is Evaluated:
+                for split, curve in self.evaluations.items():
+                    curve.extend([row for row in same_kind if row.split == split])
+            else:
+                for event in same_kind:
+                    self._add_event(event)
 
-    def _extend_train(self, rows: list[Row]) -> bool:
-        """Append training rows at once; return False if steps do not ascend or the number of layers changes."""
-        steps = [row.step for row in rows]
-        last = self.train.step[-1] if self.train.step else -1
-        if not all(map(lt, [last, *steps], steps)):
-            return False
-        norms = [row.layers if isinstance(row, Train) else () for row in rows] if not self._brief else []
-        if {len(self.layers)} != (set(map(len, norms)) or {len(self.layers)}):
-            return False
-        self.train.extend(steps, rows)
-        for column, values in zip(self.layers, zip(*norms, strict=True), strict=False):
-            column.extend([_NAN if value is None else value for value in values])
-        return True
-
-    def _add_line(self, line: bytes) -> None:
-        try:
-            row = decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self.damaged_rows += 1
-            return
-        self._add_row(row)
-
-    def _add_row(self, row: Row) -> None:
-        if isinstance(row, Train):
-            self._add_train(row)
-        elif isinstance(row, Evaluated):
-            curve = self.evaluations.get(row.split)
-            if curve is not None and (not curve.step or row.step > curve.step[-1]):
-                curve.add(row.step, epoch=row.epoch, seconds=row.seconds, time=row.time, loss=row.loss,
-                          accuracy=row.accuracy, best=float(row.best))  # fmt: skip
-        else:
-            if row.name == "continued":
-                self._cut(row.step)
-            # A resumed run repeats the steps after its last checkpoint, and their events.
-            if row.name != "drop" or all((event.name, event.step) != ("drop", row.step) for event in self.events):
-                self.events.append(row)
-
-    def _add_train(self, row: Train) -> None:
-        if self.train.step and row.step <= self.train.step[-1]:
-            return
-        self.train.add(row.step, epoch=row.epoch, seconds=row.seconds, time=row.time, loss=row.loss,
-                       accuracy=row.accuracy, lr=row.lr, grad_norm=row.grad_norm)  # fmt: skip
+    def _add_train(self, rows: list[Train]) -> None:
+        before = len(self.train)
+        new = self.train.extend(rows)
         if self._brief:
             return
-        while len(self.layers) < len(row.layers):
-            self.layers.append(array("d", [_NAN] * (len(self.train) - 1)))
-        for index, column in enumerate(self.layers):
-            value = row.layers[index] if index < len(row.layers) else None
-            column.append(_NAN if value is None else value)
+        for layer, values in enumerate(zip_longest(*(row.layers for row in new))):
+            if layer == len(self.layers):
+                self.layers.append(array("d", [_NAN] * before))
+            _append(self.layers[layer], values)
+        for column in self.layers:
+            column.extend([_NAN] * (len(self.train) - len(column)))
+
+    def _add_event(self, event: Event) -> None:
+        if event.name == "continued":
+            self._cut(event.step)
+        # A resumed run repeats the steps after its last checkpoint, and their events.
+        if event.name != "drop" or all((other.name, other.step) != ("drop", event.step) for other in self.events):
+            self.events.append(event)
 
     def _cut(self, step: int) -> None:
         self.train.cut(step)

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from tuitrain.errors import RunError
-from tuitrain.runs.files import read, replace
+from tuitrain.runs.files import decode_or_none, read, replace
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.process import Process, alive, this_process
 from tuitrain.text import plain
@@ -33,15 +33,14 @@ class Owner(Struct, frozen=True):
 
 def claim(folder: RunFolder) -> None:
     """Make this process the owner of the run. Raises OwnedError, which names the owner, if another process owns it."""
-    claim_file(_path(folder), lambda: _heartbeat(folder))
+    claim_file(_path(folder), lambda: folder)
 
 
-def claim_file(path: Path, heartbeat: Callable[[], float]) -> None:
+def claim_file(path: Path, run: Callable[[], RunFolder | None] = lambda: None) -> None:
     """Create the owner file at `path` for this process, or take it over from a process that no longer exists.
 
-    `heartbeat` returns when the owner last gave a sign of life, in seconds since 1970; only that is visible of a
-    process on another machine. Raises OwnedError if another process owns the file, and RunError if it cannot be
-    written.
+    `run` returns the run that the owner trains, if any. Raises OwnedError if another process owns the file, and
+    RunError if it cannot be written.
     """
     ours = msgspec.json.encode(Owner(this_process(), time.time()))
     deadline = time.monotonic() + RETRY_SECONDS
@@ -50,16 +49,16 @@ def claim_file(path: Path, heartbeat: Callable[[], float]) -> None:
             return
         content = _content(path)
         if content is not None and not _half_written(path, content):
-            _check_owner_is_gone(content, heartbeat)
+            _check_owner_is_gone(content, run)
             if _take_over(path, content, ours):
                 return
         time.sleep(0.005)
     raise RunError(f"Other processes keep changing {plain(path)}.", "Is another process starting this run?")
 
 
-def _check_owner_is_gone(content: bytes, heartbeat: Callable[[], float]) -> None:
+def _check_owner_is_gone(content: bytes, run: Callable[[], RunFolder | None]) -> None:
     found = _owner(content)
-    if found is not None and alive(found.process, max(found.since, heartbeat())):
+    if found is not None and is_alive(found, run):
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found.since))
         raise OwnedError(
             f"Process {found.process.pid} on {plain(found.process.host, 60)} has owned the run since {since}.",
@@ -67,10 +66,15 @@ def _check_owner_is_gone(content: bytes, heartbeat: Callable[[], float]) -> None
         )
 
 
-def owner_pid(folder: RunFolder) -> int | None:
-    """Return the pid in the run's owner file, whether the process exists or not; None if there is no owner."""
-    found = read_owner(_path(folder))
-    return None if found is None else found.process.pid
+def is_alive(owner: Owner, run: Callable[[], RunFolder | None]) -> bool:
+    """Return whether the owner still exists. Of a process on another machine, only the heartbeat of its run is
+    visible."""
+    try:
+        folder = run()
+        heartbeat = folder.state().heartbeat if folder else 0.0
+    except RunError:
+        heartbeat = 0.0
+    return alive(owner.process, max(owner.since, heartbeat))
 
 
 def release(folder: RunFolder) -> None:
@@ -91,17 +95,9 @@ def _path(folder: RunFolder) -> Path:
     return folder.path / "owner.json"
 
 
-def _heartbeat(folder: RunFolder) -> float:
-    try:
-        return folder.state().heartbeat
-    except RunError:
-        return 0.0
-
-
 def read_owner(path: Path) -> Owner | None:
     """Return the content of an owner file, or None if it is missing or invalid."""
-    content = _content(path)
-    return None if content is None else _owner(content)
+    return _owner(_content(path))
 
 
 def _content(path: Path) -> bytes | None:
@@ -111,11 +107,8 @@ def _content(path: Path) -> bytes | None:
         return None
 
 
-def _owner(content: bytes) -> Owner | None:
-    try:
-        return msgspec.json.decode(content, type=Owner)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+def _owner(content: bytes | None) -> Owner | None:
+    return None if content is None else decode_or_none(msgspec.json.Decoder(Owner).decode, content)
 
 
 def _half_written(path: Path, content: bytes) -> bool:
@@ -136,7 +129,7 @@ def _take_over(path: Path, abandoned: bytes, ours: bytes) -> bool:
     digest = hashlib.sha256(abandoned)
     while not _create(ticket := path.with_name(f".{path.name}.{digest.hexdigest()[:16]}"), ours):
         content = _content(ticket)
-        taker = None if content is None else _owner(content)
+        taker = _owner(content)
         if content is None or _half_written(ticket, content) or (taker and alive(taker.process, taker.since)):
             return False
         digest.update(content)

@@ -1,4 +1,4 @@
-"""Identify a process, and find out whether it still exists."""
+"""Identify a process, find out whether it still exists, and count its CPU cores."""
 
 import os
 import platform
@@ -70,11 +70,18 @@ def alive(process: Process | None, heartbeat: float) -> bool:
     recent."""
     if process is None:
         return False
-    if process.host != platform.node():
-        return time.time() - heartbeat < SILENCE
-    if process.boot != _boot():
+    same_host = process.host == platform.node()
+    if same_host and process.boot != _boot():
         return False
-    if process.space != _space():
-        # A container with the same host name; its pids mean nothing here.
-        return time.time() - heartbeat < SILENCE
-    return _born(process.pid) == process.born
+    # In a container with the same host name, the pid means nothing here.
+    if same_host and process.space == _space():
+        return _born(process.pid) == process.born
+    return time.time() - heartbeat < SILENCE
+
+
+def available_cores() -> int:
+    """Return the number of CPU cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1

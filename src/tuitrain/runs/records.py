@@ -13,6 +13,7 @@ Count = Annotated[int, Meta(ge=0, le=2**53)]
 Status = Literal["queued", "running", "paused", "finished", "stopped", "failed"]
 # `interrupted` is never written: it is the status of an active run whose process no longer exists.
 ShownStatus = Literal["queued", "running", "paused", "finished", "stopped", "failed", "interrupted", "damaged"]
+ACTIVE = ("queued", "running", "paused")
 
 
 class Score(Struct, frozen=True):
@@ -101,7 +102,7 @@ class State(Struct, kw_only=True):
 
     @property
     def active(self) -> bool:
-        return self.status in ("queued", "running", "paused")
+        return self.status in ACTIVE
 
 
 class Sample(Struct, frozen=True):

@@ -5,17 +5,11 @@ import io
 from array import array
 from collections.abc import Iterator
 from math import isfinite
-from pathlib import Path
 
 from tuitrain.runs.follower import Curve, Follower
 from tuitrain.text import plain
 
 COLUMNS = ("epoch", "seconds", "time", "loss", "accuracy", "best", "lr", "grad_norm")
-
-
-def write(path: Path, run: Follower) -> None:
-    """Write `text` to a file. Raises OSError."""
-    path.write_text(text(run), encoding="utf-8", newline="")
 
 
 def text(run: Follower) -> str:

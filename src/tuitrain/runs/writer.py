@@ -11,13 +11,12 @@ import msgspec
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import dumps
 from tuitrain.errors import RunError
-from tuitrain.runs.files import overwrite, replace
+from tuitrain.runs.files import new_folder, overwrite, replace
 from tuitrain.runs.folder import RunFolder, new_id, shown_status, slug
 from tuitrain.runs.owner import claim, release
 from tuitrain.runs.process import this_process
-from tuitrain.runs.records import RunInfo, State
+from tuitrain.runs.records import ACTIVE, RunInfo, State
 from tuitrain.runs.rows import Event, Row, encode
-from tuitrain.text import plain
 
 # Minimum seconds between two writes of state.json, unless the status changes.
 INTERVAL = 0.5
@@ -70,9 +69,8 @@ def _base_name(config: Config) -> str:
 def create(runs_dir: Path, info: RunInfo, config: Config, original: str = "") -> RunFolder:
     """Create a run folder completely or not at all, and set `info.id` if it is empty. Raises RunError."""
     info.id, info.created = info.id or new_id(info.name), time.time()
-    path, draft = runs_dir / info.id, runs_dir / f".{info.id}.new"
-    try:
-        draft.mkdir(parents=True)
+    path = runs_dir / info.id
+    with new_folder(path, "run", runs_dir) as draft:
         folder = RunFolder(draft)
         folder.config_file.write_text(dumps(config, original), encoding="utf-8")
         folder.info_file.write_bytes(encode_pretty(info))
@@ -82,11 +80,6 @@ def create(runs_dir: Path, info: RunInfo, config: Config, original: str = "") ->
         folder.log_file.touch()
         folder.checkpoints.mkdir()
         folder.evaluations.mkdir()
-        draft.rename(path)
-    except OSError as error:
-        raise RunError(
-            f"Cannot create a run in {plain(runs_dir)}: {error.strerror}.", "Choose another folder with --runs-dir."
-        ) from None
     return RunFolder(path)
 
 
@@ -111,7 +104,7 @@ class RunWriter:
         self.folder = folder
         try:
             self._previous = folder.state()
-            self.resumed = shown_status(self._previous) not in ("queued", "running", "paused")
+            self.resumed = shown_status(self._previous) not in ACTIVE
             self.state = msgspec.structs.replace(self._previous, process=this_process(), not_continued="")
             self._metrics = os.open(folder.metrics_file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
             self._end_torn_line()

@@ -10,6 +10,7 @@ import torch
 
 from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError
+from tuitrain.runs.process import available_cores
 
 
 def choose_device(name: str) -> torch.device:
@@ -32,7 +33,7 @@ def choose_device(name: str) -> torch.device:
 def configure_torch(config: Config, device: torch.device) -> int:
     """Set up the calling thread, which must be the one that trains. Return its number of CPU threads."""
     # One core stays free: two threads on two cores that also run other processes are three times slower than one.
-    threads = config.training.threads or max(1, min(4, _available_cores() - 1))
+    threads = config.training.threads or max(1, min(4, available_cores() - 1))
     torch.set_num_threads(threads)
     # Constant pixels fill Adam's moments with denormal numbers, which make a step up to 1.8 times slower.
     torch.set_flush_denormal(True)
@@ -55,13 +56,6 @@ def release_memory() -> None:
         # In older releases of torch this fails after a failed graph capture.
         with suppress(RuntimeError):
             torch.cuda.empty_cache()
-
-
-def _available_cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
 
 
 def describe_device(device: torch.device) -> str:

@@ -8,9 +8,10 @@ from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
 from tuitrain.runs.catalog import edit
 from tuitrain.runs.folder import RunFolder, folders
-from tuitrain.runs.owner import claim, owner_pid, release
+from tuitrain.runs.owner import claim, release
 from tuitrain.runs.records import RunInfo, State
 from tuitrain.runs.writer import RunWriter, create, encode_pretty
+from written_runs import owner_pid
 
 HOSTILE = ["\x1b[2J", "a\nb", "\u202egnp", "\ud800"]
 

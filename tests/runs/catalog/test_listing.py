@@ -11,12 +11,13 @@ from tuitrain.analysis.table.columns import columns
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
 from tuitrain.runs.catalog.index import RunIndex
-from tuitrain.runs.catalog.listing import find, list_runs
+from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import RunInfo, Score
 from tuitrain.runs.rows import Train
 from tuitrain.runs.writer import RunWriter, create
+from written_runs import list_runs
 
 FILES = ("run.json", "state.json", "config.toml", "metrics.jsonl", "log.txt")
 Damage = Callable[[Path], None]

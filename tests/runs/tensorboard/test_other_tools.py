@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from runs.tensorboard.written_events import OLD, content, floats, keras, ours, simple, theirs, whole, write
-from tuitrain.runs.catalog.listing import find, list_runs
+from tuitrain.runs.catalog.listing import find
+from written_runs import list_runs
 
 
 def test_event_files_of_torch(tmp_path: Path) -> None:

@@ -14,12 +14,13 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from runs.tensorboard.written_events import OLD, content, floats, keras, ours, simple, theirs, whole, write
 from tuitrain.errors import RunError
 from tuitrain.runs.catalog.index import RunIndex
-from tuitrain.runs.catalog.listing import entry, list_runs
+from tuitrain.runs.catalog.listing import entry
 from tuitrain.runs.external import ExternalRunInfo
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.tensorboard.event_file import CHUNK
 from tuitrain.runs.tensorboard.folder import EventFolder
 from tuitrain.runs.tensorboard.tfrecord import record
+from written_runs import list_runs
 
 
 def test_a_tail_that_is_torn_is_waited_for(tmp_path: Path) -> None:

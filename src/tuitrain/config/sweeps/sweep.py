@@ -90,16 +90,13 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def fixed_trials(self) -> tuple[Values, ...]:
-        """The trials known without sampling, which have the lowest numbers: the grid, then the extra trials."""
-        return (*self.grid_trials(), *self.extra)
-
-    def grid_trials(self) -> tuple[Values, ...]:
-        """Return all combinations, with the last setting varying fastest; nothing if trials are sampled. If only the
-        seed varies, there is one trial."""
+        """The trials known without sampling, which have the lowest numbers: the grid, then the extra trials. In a grid,
+        the last setting varies fastest. If only the seed varies, there is one trial."""
         if self.options.method != "grid" or (not self.values and (self.extra or self.seeds == 1)):
-            return ()
+            return self.extra
         lists = [choices for choices in self.values.values() if isinstance(choices, tuple)]
-        return tuple(dict(zip(self.values, combination, strict=True)) for combination in itertools.product(*lists))
+        grid = (dict(zip(self.values, combination, strict=True)) for combination in itertools.product(*lists))
+        return (*grid, *self.extra)
 
     @property
     def name(self) -> str:

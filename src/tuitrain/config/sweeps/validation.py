@@ -1,4 +1,4 @@
-"""Checks of a sweep: its options, its size, and the configuration of each trial."""
+"""Check a sweep: its options, its size, and the configuration of each trial."""
 
 import math
 from collections.abc import Mapping

@@ -2,6 +2,7 @@
 
 import math
 from functools import lru_cache
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -93,8 +94,7 @@ def add_network(preview: Preview) -> Preview:
         network = summarize_network(preview.config.model, splits.shape, splits.classes)
         return replace(preview, splits=splits, network=network, final=True)
     except Exception as error:
-        problem, key = _describe_error(error)
-        return replace(preview, problem=problem, key=key, final=True)
+        return replace(preview, **_describe_error(error), final=True)
 
 
 def _detect_channels(splits: SplitSizes, data: Data) -> SplitSizes:
@@ -112,11 +112,11 @@ def preview_data(config: Config) -> Preview:
     try:
         return Preview(config, split_sizes(config.data))
     except Exception as error:
-        problem, key = _describe_error(error)
-        return Preview(config, problem=problem, key=key)
+        return Preview(config, **_describe_error(error))
 
 
-def _describe_error(error: Exception) -> tuple[str, str]:
+def _describe_error(error: Exception) -> dict[str, Any]:
+    """Return the fields of `Preview` that describe `error`."""
     if isinstance(error, TuitrainError):
-        return plain(error), error.key if isinstance(error, ConfigError) else ""
-    return plain(f"{type(error).__name__}: {error}", 200), ""
+        return {"problem": plain(error), "key": error.key if isinstance(error, ConfigError) else ""}
+    return {"problem": plain(f"{type(error).__name__}: {error}", 200)}

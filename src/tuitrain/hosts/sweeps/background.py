@@ -2,12 +2,8 @@
 
 import time
 
-from tuitrain.errors import RunError
-from tuitrain.hosts.subprocesses import last_line, start_detached
+from tuitrain.hosts.subprocesses import last_line, start_background_process
 from tuitrain.runs.sweeps.folder import SweepFolder
-
-# Seconds to wait until a new process has registered with the sweep.
-START_TIMEOUT = 60.0
 
 
 def start_sweep_in_background(folder: SweepFolder, parallel: int | None = None) -> None:
@@ -15,14 +11,11 @@ def start_sweep_in_background(folder: SweepFolder, parallel: int | None = None) 
     device; None: the sweep's own. Raise RunError if the process cannot be started, or ends at once."""
     arguments = ["sweep", str(folder.path.absolute())]
     arguments += ["--parallel", str(parallel)] if parallel else []
-    child = start_detached(arguments, folder.log_file)
-    deadline = time.monotonic() + START_TIMEOUT
-    while child.poll() is None and time.monotonic() < deadline:
-        if any(session.process.pid == child.pid for session in folder.sessions()):
-            return
-        time.sleep(0.05)
-    if child.poll() not in (None, 0):
-        raise RunError(f"The sweep's process ended at once: {last_error(folder) or last_line(folder.log_file)}")
+
+    def has_session(pid: int) -> bool:
+        return any(session.process.pid == pid for session in folder.sessions())
+
+    start_background_process(arguments, folder.log_file, "sweep", has_session)
 
 
 def stop_sweep(folder: SweepFolder) -> None:

@@ -1,7 +1,7 @@
 """Run a sweep: start worker processes, and replace those that die, until every run has ended."""
 
 import contextlib
-import os
+import math
 import subprocess
 import threading
 import time
@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tuitrain.errors import RunError
 from tuitrain.hosts.subprocesses import last_line, start_detached
-from tuitrain.hosts.sweeps.background import last_error
+from tuitrain.runs.process import available_cores
 from tuitrain.runs.sweeps.claims import abandoned_jobs, job_owner
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import Outcome, SweepIndex, open_jobs
@@ -56,13 +56,10 @@ class WorkerPool:
         return [device for device in options.devices or ("",) for _ in range(self._parallel or options.parallel)]
 
     @property
-    def _deadline(self) -> float | None:
+    def _deadline(self) -> float:
+        """The time after which no run starts, in seconds since 1970."""
         minutes = self.folder.sweep().options.max_minutes
-        return self.started + minutes * 60 if minutes else None
-
-    @property
-    def _is_past_deadline(self) -> bool:
-        return self._deadline is not None and time.time() > self._deadline
+        return self.started + minutes * 60 if minutes else math.inf
 
     def run(self, on_poll: Callable[[list[Outcome]], None]) -> bool:
         """Run the sweep and return whether every run has ended; call `on_poll` after each poll.
@@ -94,7 +91,7 @@ class WorkerPool:
     def _should_stop(self) -> bool:
         if self.stopping.is_set() or self.folder.control().stopped > self.started:
             return True
-        return self._is_past_deadline and not self._workers
+        return time.time() > self._deadline and not self._workers
 
     def _remove_dead_workers(self) -> None:
         """Remove workers that have exited; give up runs whose workers died too often."""
@@ -106,7 +103,7 @@ class WorkerPool:
             abandoned = abandoned_jobs(self.folder, worker.process.pid)
             self._deaths.update(abandoned if abandoned else (None,))
             if self._deaths[None] >= MAX_DEATHS:
-                reason = last_error(self.folder) or last_line(self.folder.log_file)
+                reason = last_line(self.folder.log_file).removeprefix("tuitrain: ")
                 raise RunError(f"The sweep's workers end right after their start: {reason}")
             for job in abandoned:
                 if self._deaths[job] >= MAX_DEATHS:
@@ -132,7 +129,7 @@ class WorkerPool:
 
     def _start_workers(self, outcomes: list[Outcome]) -> None:
         """Start one worker per open job that no idle worker is about to claim, up to the limit."""
-        if self.folder.control().paused or self._is_past_deadline:
+        if self.folder.control().paused or time.time() > self._deadline:
             return
         owners = [job_owner(self.folder, outcome.job) for outcome in outcomes if not outcome.done]
         busy = {owner.pid for owner in owners if owner is not None}
@@ -146,10 +143,11 @@ class WorkerPool:
     def _start_worker(self, device: str, stack: int) -> "subprocess.Popen[bytes]":
         arguments = ["sweep-work", str(self.folder.path.absolute())]
         arguments += ["--device", device] if device else []
+        slots = len(self._slots)
         # Concurrent workers share the cores: more threads than cores slow all of them down (see training/device.py).
-        arguments += ["--threads", str(max(1, min(4, _cores() // len(self._slots))))] if len(self._slots) > 1 else []
+        arguments += ["--threads", str(max(1, min(4, available_cores() // slots)))] if slots > 1 else []
         arguments += ["--stack", str(stack)] if stack > 1 else []
-        arguments += ["--until", str(self._deadline)] if self._deadline else []
+        arguments += ["--until", str(self._deadline)] if self._deadline < math.inf else []
         # Standard input is a pipe without data. It closes when this process ends in any way; then the worker saves its
         # runs and exits.
         return start_detached(arguments, self.folder.log_file, stdin=subprocess.PIPE)
@@ -165,10 +163,3 @@ class WorkerPool:
                 worker.process.kill()
                 worker.process.wait()
         self._workers.clear()
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1

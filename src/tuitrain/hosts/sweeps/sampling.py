@@ -12,8 +12,7 @@ from tuitrain.config.sweeps.sweep import Choices, Range, Sweep, Values
 from tuitrain.errors import ConfigError, RunError, TuitrainError
 from tuitrain.runs.catalog.result import metric
 from tuitrain.runs.files import read_json
-from tuitrain.runs.owner import OwnedError
-from tuitrain.runs.sweeps.claims import claim_sampling, release_sampling
+from tuitrain.runs.owner import OwnedError, claim_file, release_file
 from tuitrain.runs.sweeps.folder import SweepError, SweepFolder
 from tuitrain.runs.sweeps.index import Outcome
 from tuitrain.runs.sweeps.records import Sample
@@ -51,9 +50,10 @@ def report_outcomes(folder: SweepFolder, outcomes: list[Outcome]) -> None:
 @contextmanager
 def _sampling_lock(folder: SweepFolder) -> Iterator[None]:
     """Keep other processes from sampling; turn errors of Optuna's storage into SweepError."""
+    owner_file = folder.path / "jobs" / "sampling.owner"
     while True:
         try:
-            claim_sampling(folder)
+            claim_file(owner_file)
             break
         except OwnedError:
             time.sleep(RETRY_INTERVAL)
@@ -66,7 +66,7 @@ def _sampling_lock(folder: SweepFolder) -> Iterator[None]:
         summary = plain(str(error).partition("\n")[0], 160).rstrip(".")
         raise SweepError(f"Optuna's storage cannot be used: {summary}.", "Check sweep.storage.") from None
     finally:
-        release_sampling(folder)
+        release_file(owner_file)
 
 
 def _draw_sample(folder: SweepFolder, trial: int, outcomes: list[Outcome]) -> Sample:

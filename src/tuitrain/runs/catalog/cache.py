@@ -32,7 +32,7 @@ class _Run(Struct, array_like=True):
 
 
 class _File(Struct):
-    """Valid only for the version that wrote it: another one may have other settings."""
+    """The cache file. Only the version that wrote it reads it, because another version may have other settings."""
 
     version: str
     runs: dict[str, _Run]

@@ -10,6 +10,7 @@ from tuitrain.errors import RunError
 from tuitrain.runs.files import replace
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.owner import claim, release
+from tuitrain.runs.records import ACTIVE
 from tuitrain.runs.writer import encode_pretty
 from tuitrain.text import plain
 
@@ -117,7 +118,7 @@ def _active(folder: RunFolder) -> str | None:
         status = shown_status(folder.state())
     except RunError:
         return None
-    return status if status in ("queued", "running", "paused") else None
+    return status if status in ACTIVE else None
 
 
 def _move(runs_dir: Path, source: str, target: str, *, into_trash: bool) -> None:

@@ -1,6 +1,5 @@
 """Keep the list of all runs in a folder up to date, with as few reads as possible."""
 
-from collections.abc import Iterator
 from math import inf
 from pathlib import Path
 from time import monotonic, time_ns
@@ -9,6 +8,7 @@ from tuitrain.errors import RunError
 from tuitrain.runs.catalog.cache import SETTLED, RunCache
 from tuitrain.runs.catalog.listing import Entry, all_folders, entry
 from tuitrain.runs.folder import RunFolder, Stamp, shown_status
+from tuitrain.runs.records import ACTIVE
 
 # The number of ended runs that a `refresh` with a time limit checks for changes.
 SLICE = 500
@@ -20,11 +20,11 @@ class RunIndex:
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
         self._cache = RunCache(runs_dir)
-        self._fresh = 0
+        self._new_entries = 0
         self._folders: dict[str, RunFolder] = {}
         self._visited: dict[Path, tuple[int, int]] = {}
         self._known: dict[str, tuple[Stamp, Entry]] = {}
-        self._next = 0
+        self._next_ended = 0
 
     @property
     def unread(self) -> int:
@@ -40,17 +40,16 @@ class RunIndex:
         self._list()
         deadline = monotonic() + seconds
         read = 0
-        for name in self._due(everything=everything or seconds == inf):
-            if name in self._known:
-                # A run that was not read completely has no stamp, and waits if there is no time left.
-                if self._known[name][0] or monotonic() < deadline:
-                    self._read(self._folders[name], seconds)
-            elif not read or monotonic() < deadline:
-                self._read(self._folders[name], seconds)
-                read += 1
-        if self._fresh and not self.unread:
+        for id in self._due(everything=everything or seconds == inf):
+            known = self._known.get(id)
+            is_read = bool(known and known[0])
+            # Checking a run for changes takes no time, reading one does.
+            if is_read or not read or monotonic() < deadline:
+                self._read(self._folders[id], seconds)
+                read += not is_read
+        if self._new_entries and not self.unread:
             self._cache.save(self._known.values())
-            self._fresh = 0
+            self._new_entries = 0
         return [self._known[name][1] for name in self._folders if name in self._known]
 
     def _list(self) -> None:
@@ -70,25 +69,19 @@ class RunIndex:
         self._known = {name: known for name, known in self._known.items() if name in self._folders}
         self._visited = stamps
 
-    def _due(self, *, everything: bool) -> Iterator[str]:
-        names = list(self._folders)
+    def _due(self, *, everything: bool) -> list[str]:
+        """Return the ids of the runs to check now: the active ones, then the unread or, if there are none, some of the
+        ended ones."""
         if everything:
-            yield from names
-            return
-        ended = []
-        for name in names:
-            if name not in self._known:
-                continue
-            if self._known[name][1].status in ("queued", "running", "paused"):
-                yield name
-            else:
-                ended.append(name)
-        yield from (unread := [name for name in names if name not in self._known])
+            return list(self._folders)
+        unread = [id for id in self._folders if id not in self._known]
+        active = [id for id, (_, known) in self._known.items() if known.status in ACTIVE]
         if unread:
-            return
-        start = self._next if self._next < len(ended) else 0
-        self._next = start + SLICE
-        yield from ended[start : self._next]
+            return active + unread
+        ended = [id for id in self._folders if self._known[id][1].status not in ACTIVE]
+        start = self._next_ended if self._next_ended < len(ended) else 0
+        self._next_ended = start + SLICE
+        return active + ended[start : self._next_ended]
 
     def _read(self, folder: RunFolder, seconds: float) -> None:
         stamp = folder.stamp()
@@ -100,7 +93,7 @@ class RunIndex:
             stamp = stamp if complete else ()
             if complete and not latest.state.active:
                 folder.forget()
-            self._fresh += 1
+            self._new_entries += 1
         self._known[folder.id] = (stamp, _with_current_status(latest))
 
 

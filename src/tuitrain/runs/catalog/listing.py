@@ -1,4 +1,4 @@
-"""List the runs of a folder, and find one of them."""
+"""List the run folders in a folder, read the entry of a run in a list, and find a run."""
 
 import os
 from pathlib import Path
@@ -9,8 +9,8 @@ from msgspec import Struct
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
 from tuitrain.runs.changes import Changed, changes
-from tuitrain.runs.external import setting_of, settings_of
-from tuitrain.runs.folder import RunFolder, folders, shown_status
+from tuitrain.runs.external import ExternalRunInfo, settings_of
+from tuitrain.runs.folder import RunFolder, find_id, folders, shown_status
 from tuitrain.runs.records import RunInfo, ShownStatus, State
 from tuitrain.runs.tensorboard.folder import EventFolder, event_folders, is_event_folder
 from tuitrain.text import did_you_mean, plain
@@ -38,7 +38,12 @@ class Entry(Struct, frozen=True):
 
     def setting(self, key: str) -> Any:
         """Return one setting, or None if it is unknown."""
-        return None if self.status == "damaged" else setting_of(self.info, self.config, key)
+        if self.status == "damaged":
+            return None
+        if isinstance(self.info, ExternalRunInfo):
+            return self.info.hparams.get(key)
+        section, _, name = key.partition(".")
+        return getattr(getattr(self.config, section), name)
 
 
 def entry(folder: RunFolder) -> Entry:
@@ -51,11 +56,6 @@ def entry(folder: RunFolder) -> Entry:
     except RunError as error:
         return Entry(folder, info, config, state, "damaged", str(error))
     return Entry(folder, info, config, state, shown_status(state))
-
-
-def list_runs(runs_dir: Path) -> list[Entry]:
-    """Return all runs, newest first. A missing folder has none. Raises RunError if it cannot be read."""
-    return [entry(folder) for folder in all_folders(runs_dir)]
 
 
 def all_folders(runs_dir: Path, visited: list[Path] | None = None) -> list[RunFolder]:
@@ -74,27 +74,10 @@ def find(runs_dir: Path, wanted: str) -> RunFolder:
             return RunFolder(path)
         if is_event_folder(path):
             return EventFolder(path, plain(path))
-    candidates = all_folders(runs_dir)
-    exact = [folder for folder in candidates if folder.id == wanted]
-    matching = (
-        exact or [f for f in candidates if f.id.startswith(wanted) or f.id.endswith((f"-{wanted}", f"/{wanted}"))]
-        if wanted
-        else []
-    )
-    matching = matching or [folder for folder in candidates if _name(folder) == wanted]
-    if len(matching) == 1:
-        return matching[0]
-    if matching:
-        ids = ", ".join(plain(folder.id) for folder in matching[:5])
-        raise RunError(f"{plain(wanted)!r} matches {len(matching)} runs: {ids}.", "Type more of the id.")
+    runs = {folder.id: folder for folder in all_folders(runs_dir)}
+    if (id := find_id(wanted, runs, lambda id: runs[id].name(), "runs")) is not None:
+        return runs[id]
     if len(path.parts) > 1:
         raise RunError(f"No run in {plain(wanted)}.", "See: tuitrain runs")
-    hint = did_you_mean(wanted, [folder.id for folder in candidates]) or "See: tuitrain runs"
+    hint = did_you_mean(wanted, runs) or "See: tuitrain runs"
     raise RunError(f"No run {plain(wanted)!r} in {plain(runs_dir)}.", hint)
-
-
-def _name(folder: RunFolder) -> str | None:
-    try:
-        return folder.name()
-    except RunError:
-        return None

@@ -1,12 +1,12 @@
 """Create, list and find the sweeps of a runs folder."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from tuitrain.config.sweeps.toml import loads
 from tuitrain.errors import RunError
-from tuitrain.runs.folder import new_id
+from tuitrain.runs.files import new_folder
+from tuitrain.runs.folder import find_id, new_id
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.text import did_you_mean, plain
 
@@ -15,18 +15,11 @@ def create_sweep(runs_dir: Path, text: str) -> SweepFolder:
     """Create a sweep from the text of its TOML file, completely or not at all. Raises ConfigError and RunError."""
     sweep_id = new_id(loads(text).name)
     path = runs_dir / ".sweeps" / sweep_id
-    draft = path.with_name(f".{sweep_id}.new")
-    try:
+    with new_folder(path, "sweep", runs_dir) as draft:
         for part in ("trials", "jobs", "sessions"):
-            (draft / part).mkdir(parents=True)
+            (draft / part).mkdir()
         (draft / "sweep.toml").write_text(text, encoding="utf-8")
         (draft / "log.txt").touch()
-        draft.rename(path)
-    except OSError as error:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise RunError(
-            f"Cannot create a sweep in {plain(runs_dir)}: {error.strerror}.", "Choose another folder with --runs-dir."
-        ) from None
     return SweepFolder(path)
 
 
@@ -54,24 +47,8 @@ def find_sweep(runs_dir: Path, wanted: str) -> SweepFolder:
     path = Path(wanted)
     if (path / "sweep.toml").is_file():
         return SweepFolder(path.absolute())
-    candidates = list(list_sweeps(runs_dir))
-    for matches in (
-        lambda folder: folder.id == wanted,
-        lambda folder: wanted and (folder.id.startswith(wanted) or folder.id.endswith(f"-{wanted}")),
-        lambda folder: _name(folder) == wanted,
-    ):
-        matching = [folder for folder in candidates if matches(folder)]
-        if len(matching) == 1:
-            return matching[0]
-        if matching:
-            ids = ", ".join(plain(folder.id) for folder in matching[:5])
-            raise RunError(f"{plain(wanted)!r} matches {len(matching)} sweeps: {ids}.", "Type more of the id.")
-    hint = did_you_mean(wanted, [folder.id for folder in candidates]) or "Start one with: tuitrain sweep -c FILE"
+    sweeps = {folder.id: folder for folder in list_sweeps(runs_dir)}
+    if (id := find_id(wanted, sweeps, lambda id: sweeps[id].sweep().name, "sweeps")) is not None:
+        return sweeps[id]
+    hint = did_you_mean(wanted, sweeps) or "Start one with: tuitrain sweep -c FILE"
     raise RunError(f"No sweep {plain(wanted)!r} in {plain(runs_dir)}.", hint)
-
-
-def _name(folder: SweepFolder) -> str:
-    try:
-        return folder.sweep().name
-    except RunError:
-        return ""

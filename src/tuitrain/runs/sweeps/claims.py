@@ -1,14 +1,10 @@
-"""Which process works on which job of a sweep, and which process samples trials.
-
-A process claims a job with an owner file, as it claims a run; see `tuitrain.runs.owner`.
-"""
+"""Claim the jobs of a sweep for one process at a time, by owner files like those of runs."""
 
 import platform
 from pathlib import Path
 
-from tuitrain.errors import RunError
 from tuitrain.runs import owner
-from tuitrain.runs.process import Process, alive
+from tuitrain.runs.process import Process
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.records import Job
 
@@ -16,24 +12,22 @@ from tuitrain.runs.sweeps.records import Job
 def claim_job(sweep: SweepFolder, job: Job) -> None:
     """Make this process the owner of the job. Raises OwnedError if another process owns it, and RunError if the owner
     file cannot be written."""
-    owner.claim_file(_owner_file(sweep, job.key), lambda: _heartbeat(sweep, job))
+    owner.claim_file(_owner_file(sweep, job), lambda: sweep.run(job))
 
 
 def release_job(sweep: SweepFolder, job: Job) -> None:
-    owner.release_file(_owner_file(sweep, job.key))
+    owner.release_file(_owner_file(sweep, job))
 
 
 def job_owner(sweep: SweepFolder, job: Job) -> Process | None:
     """Return the process that owns the job, or None if there is none or it no longer exists."""
-    found = owner.read_owner(_owner_file(sweep, job.key))
-    if found is None or not alive(found.process, _heartbeat(sweep, job)):
-        return None
-    return found.process
+    found = owner.read_owner(_owner_file(sweep, job))
+    return found.process if found is not None and owner.is_alive(found, lambda: sweep.run(job)) else None
 
 
 def abandoned_jobs(sweep: SweepFolder, pid: int) -> list[Job]:
     """Return the jobs that an ended process of this machine still owned."""
-    owners = ((job, owner.read_owner(_owner_file(sweep, job.key))) for job in sweep.jobs())
+    owners = ((job, owner.read_owner(_owner_file(sweep, job))) for job in sweep.jobs())
     return [
         job
         for job, found in owners
@@ -41,32 +35,5 @@ def abandoned_jobs(sweep: SweepFolder, pid: int) -> list[Job]:
     ]
 
 
-def claim_sampling(sweep: SweepFolder) -> None:
-    """Make this process the only one that samples trials. Raises OwnedError while another process does."""
-    path = _owner_file(sweep, "sampling")
-    owner.claim_file(path, lambda: _modified(path))
-
-
-def release_sampling(sweep: SweepFolder) -> None:
-    owner.release_file(_owner_file(sweep, "sampling"))
-
-
-def _owner_file(sweep: SweepFolder, name: str) -> Path:
-    return sweep.path / "jobs" / f"{name}.owner"
-
-
-def _heartbeat(sweep: SweepFolder, job: Job) -> float:
-    """Return when the owner of the job last gave a sign of life, in seconds since 1970."""
-    claimed = _modified(_owner_file(sweep, job.key))
-    try:
-        run = sweep.run(job)
-        return max(claimed, run.state().heartbeat if run else 0.0)
-    except RunError:
-        return claimed
-
-
-def _modified(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
+def _owner_file(sweep: SweepFolder, job: Job) -> Path:
+    return sweep.path / "jobs" / f"{job.key}.owner"

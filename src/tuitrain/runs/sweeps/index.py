@@ -1,4 +1,4 @@
-"""The outcomes of the jobs of a sweep so far."""
+"""Read what has become of the jobs of a sweep."""
 
 from msgspec import Struct
 
@@ -67,13 +67,6 @@ def outcome(folder: SweepFolder, job: Job) -> Outcome:
 
 def open_jobs(folder: SweepFolder, outcomes: list[Outcome]) -> list[Job]:
     """Return the jobs that are not done and that no process owns."""
-    return [
-        outcome.job
-        for outcome in outcomes
-        if outcome.status in ("queued", "interrupted") and _startable(outcome) and not job_owner(folder, outcome.job)
-    ]
-
-
-def _startable(outcome: Outcome) -> bool:
-    """Return False for a queued run that exists: another process is about to train it."""
-    return outcome.status == "interrupted" or outcome.state is None
+    # Another process is about to train a queued run that exists.
+    startable = [one for one in outcomes if one.status == "interrupted" or (one.status == "queued" and not one.state)]
+    return [outcome.job for outcome in startable if not job_owner(folder, outcome.job)]

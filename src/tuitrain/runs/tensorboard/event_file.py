@@ -58,29 +58,29 @@ class EventFile:
         self.offset = 0
         self.changes = 0
         self.first = self.last = 0.0
-        self._over = False
+        self._stopped = False
         self._lengths: dict[bytes, int] = {}
         self._templates: dict[int, list[_Template]] = {}
 
     def poll(self, deadline: float) -> bool:
         """Read until `deadline` (of time.monotonic); return whether there is more to read. Raises OSError."""
-        if self._over:
+        if self._stopped:
             return False
         with self.path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             while True:
                 file.seek(self.offset)
                 chunk = file.read(CHUNK)
-                taken = self._take(chunk)
-                if not taken and not self._over:
-                    taken = self._skip(chunk, size)
+                taken = self._read_records(chunk)
+                if not taken and not self._stopped:
+                    taken = self._size_of_long_record(chunk, size)
                 self.offset += taken
-                if not taken or self._over or self.offset >= size:
+                if not taken or self._stopped or self.offset >= size:
                     return False
                 if monotonic() > deadline:
                     return True
 
-    def _take(self, chunk: bytes) -> int:
+    def _read_records(self, chunk: bytes) -> int:
         """Read the complete records of the chunk; return the position after them."""
         at, size, lengths = 0, len(chunk), self._lengths
         while size - at >= HEADER:
@@ -106,12 +106,12 @@ class EventFile:
         if size is None:
             # The position of the next record is unknown.
             self.problem = f"{self._name} is damaged from byte {at:,} on: invalid record header."
-            self._over = True
+            self._stopped = True
         elif len(self._lengths) < MOST_TAGS:
             self._lengths[header] = size
         return size
 
-    def _skip(self, chunk: bytes, size: int) -> int:
+    def _size_of_long_record(self, chunk: bytes, size: int) -> int:
         """Return the size of a complete record that is too long for a scalar, otherwise 0."""
         record_size = HEADER + (length(chunk[:HEADER]) or 0) + FOOTER if len(chunk) >= HEADER else 0
         return record_size if record_size > LONGEST and self.offset + record_size <= size else 0
@@ -122,6 +122,7 @@ class EventFile:
 
     def _event(self, data: bytes) -> None:
         """Read an event, by the template of an earlier similar event if possible."""
+        rest = None
         if len(data) > 10 and data[0] == 0x09:
             step, rest = 0, 9
             if data[9] == 0x10:
@@ -136,9 +137,7 @@ class EventFile:
                     (wall,) = _DOUBLE.unpack_from(data, 1)
                     self._add(series, signed(step), wall, unpack(data, rest + len(before))[0])
                     return
-            if self._parse(data, rest):
-                return
-        self._parse(data, None)
+        self._parse(data, rest)
 
     def _add(self, series: Series, step: int, wall: float, value: float) -> None:
         self.changes += 1
@@ -147,7 +146,7 @@ class EventFile:
         series.time.append(wall)
         series.value.append(value)
 
-    def _parse(self, data: bytes, rest: int | None) -> bool:
+    def _parse(self, data: bytes, rest: int | None) -> None:
         """Parse an event. With `rest`, the position after its step, store a template of it."""
         wall, step = 0.0, 0
         values: list[tuple[int, int]] = []
@@ -159,17 +158,12 @@ class EventFile:
                     step = signed(begin)
                 elif number == 5 and wire == BYTES:
                     values += [(b, e) for n, w, b, e in fields(data, begin, end) if (n, w) == (1, BYTES)]
-                elif (
-                    number == 7
-                    and wire == BYTES
-                    and (1, VARINT, _START) in {field[:3] for field in fields(data, begin, end)}
-                ):
+                elif (number, wire) == (7, BYTES) and _is_start(data, begin, end):
                     self._restart(step)
             for begin, end in values:
                 self._value(data, begin, end, step, wall, rest if len(values) == 1 else None)
         except (ValueError, struct.error):
             self.problem = self.problem or f"{self._name} contains an invalid record."
-        return True
 
     def _restart(self, step: int) -> None:
         """Remove values from `step` on: a restarted writer writes them again."""
@@ -201,6 +195,11 @@ class EventFile:
             known = self._templates.setdefault(size, [])
             if len(known) < 64:
                 known.append(_Template(data[rest:at], data[at + form.size :], form.unpack_from, series))
+
+
+def _is_start(data: bytes, begin: int, end: int) -> bool:
+    """Return whether a SessionLog says that a writer has started."""
+    return (1, VARINT, _START) in {field[:3] for field in fields(data, begin, end)}
 
 
 def _metadata(data: bytes, begin: int, end: int) -> tuple[str, bytes]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
-from tuitrain.runs.external import read_only
 from tuitrain.runs.folder import RunFolder, Stamp, is_run_folder
 from tuitrain.runs.process import SILENCE
 from tuitrain.runs.records import Evaluation, RunInfo, State
@@ -85,9 +84,6 @@ class EventFolder(RunFolder):
 
     def evaluation(self, split: str, checkpoint: str = "last") -> Evaluation | None:  # noqa: ARG002
         return None
-
-    def check_writable(self) -> None:
-        raise read_only(self.id)
 
 
 def start_key(path: Path) -> str:

@@ -44,13 +44,13 @@ class EventFollower(Follower):
             return problem != self.problem
         seen = (self._reader.changes, self._reader.problems)
         if seen == self._seen or (more and monotonic() - self._assembled < REDRAW):
-            return more | self._age()
+            return more | self._update_status()
         self._seen = seen
         self._assemble()
         self._assembled = monotonic()
         return True
 
-    def _age(self) -> bool:
+    def _update_status(self) -> bool:
         """Update the status, which changes with time alone; return whether it changed."""
         before, self.state.status = self.state.status, self._status()
         return before != self.state.status

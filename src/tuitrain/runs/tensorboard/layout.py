@@ -1,4 +1,4 @@
-"""Recognize folders with event files: which are runs, and which are parts of a run. Imports little."""
+"""Recognize folders with event files, and tell runs from parts of a run. Listing runs imports this module only."""
 
 import os
 import re

@@ -11,7 +11,7 @@ _CRC = struct.Struct("<I")
 
 
 def masked_crc(data: bytes) -> int:
-    """Return the masked CRC-32C of TFRecord: masking keeps checksums of data that contains checksums reliable."""
+    """Return the CRC-32C of `data`, masked as TFRecord does it because `data` may contain CRCs itself."""
     crc: int = _checksum(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 

@@ -60,10 +60,10 @@ def _column(curve: Curve, tag: str, values: Iterable[float]) -> Iterator[tuple[f
 
 
 def _scalar(when: float, step: int, tag: str, value: float) -> bytes:
-    return _event(when, put_bytes(1, tag) + _simple(value), step)
+    return _event(when, put_bytes(1, tag) + _float_value(value), step)
 
 
-def _simple(value: float) -> bytes:
+def _float_value(value: float) -> bytes:
     """Encode a 32-bit float; larger values become infinite."""
     try:
         return put_float(2, value)

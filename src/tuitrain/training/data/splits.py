@@ -1,7 +1,6 @@
 """A split of a data set, which returns batches in a given order."""
 
 import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
 from multiprocessing.context import BaseContext
 from typing import Any, Protocol, Self
@@ -12,6 +11,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from tuitrain.errors import TrainingError
+from tuitrain.runs.process import available_cores
 from tuitrain.text import plain
 from tuitrain.training.data.decode import ImageError, ImageReader
 from tuitrain.training.data.normalize import Normalizer, Pixels, allocate, chunks
@@ -177,5 +177,4 @@ def _context() -> BaseContext:
 
 def default_workers(device: torch.device) -> int:
     """Return the number of workers: 0 on the CPU, where reading and training would compete for the cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(8, max(0, cores - 1)) if device.type == "cuda" else 0
+    return min(8, max(0, available_cores() - 1)) if device.type == "cuda" else 0
