@@ -1,6 +1,7 @@
 """A confusion matrix with a cursor: one row per true class, one column per predicted class."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil
 from typing import ClassVar
 
@@ -64,16 +65,13 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         Binding("o", "toggle_order", "order", tooltip="Put confused classes next to each other", id="confusion.order"),
     ]
 
+    @dataclass
     class Moved(Message):
         """The cursor moved or the count under it changed; `true` and `predicted` are class indices."""
 
-        def __init__(self, matrix: "ConfusionMatrix", true: int, predicted: int) -> None:
-            super().__init__()
-            self.matrix, self.true, self.predicted = matrix, true, predicted
-
-        @property
-        def control(self) -> "ConfusionMatrix":
-            return self.matrix
+        matrix: "ConfusionMatrix"
+        true: int
+        predicted: int
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)

@@ -1,5 +1,6 @@
 """The fields of a form, one line each."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -40,10 +41,9 @@ class Field(Widget):
 
     locked = False
 
+    @dataclass
     class Changed(Message):
-        def __init__(self, field: "Field") -> None:
-            super().__init__()
-            self.field = field
+        field: "Field"
 
     def __init__(self, key: str, name: str, setting: Setting | None = None, text: str = "") -> None:
         super().__init__()
