@@ -7,7 +7,6 @@ from itertools import groupby, pairwise
 from math import isfinite
 from operator import itemgetter
 
-from rich.cells import cell_len
 from rich.color import Color
 from rich.segment import Segment as Piece
 from rich.style import NULL_STYLE, Style
@@ -59,20 +58,19 @@ def draw(
     view: View = ALL,
     *,
     marks: Sequence[Mark] = (),
-    x_label: str = "",
     percent: bool = False,
     braille: bool = True,
     foreground: RGB = GREY,
     grid: RGB = GREY,
     empty: str = "no data yet",
 ) -> Text:
-    """Draw a chart with exactly `height` rows of at most `width` cells; any numbers are valid.
+    """Draw a chart with exactly `height` rows of at most `width` cells; NaN and infinity leave gaps.
 
     `percent` labels y fractions in percent. Without `braille` the output is ASCII. `foreground` colors the labels
     and `grid` the axes. `empty` is the text without data.
     """
     drawn = picture(lines, width, height, view, percent=percent, braille=braille)
-    rows = drawn.rows(marks, x_label=x_label, foreground=foreground, grid=grid, empty=empty)
+    rows = drawn.rows(marks, foreground=foreground, grid=grid, empty=empty)
     pieces = [Text.assemble(*((piece.text, piece.style or "") for piece in segments(row))) for row in rows]
     return Text("\n", no_wrap=True, end="").join(pieces)
 
@@ -89,8 +87,10 @@ def picture(
     whole: bool = False,
     braille: bool = True,
 ) -> "Picture":
-    """Draw the curves without marks, the slow part of `draw`; cache the result while only marks move. `top` are the
-    indices of the lines drawn last. `seconds` labels x as times, `whole` only whole numbers."""
+    """Draw the curves without marks, which is the slow part of `draw`; keep the result while only marks move.
+
+    `top` are the indices of the lines drawn last. `seconds` labels x as times, `whole` only whole numbers.
+    """
     if width < 1 or height < 1:
         return Picture(width, height)
     bottom = 2 if height >= 7 else 1 if height >= 4 else 0
@@ -141,7 +141,7 @@ class Picture:
         canvas.trace([(index, self.traces[index]) for index in top])
         return replace(self, canvas=canvas)
 
-    def rows(self, marks: Sequence[Mark], *, x_label: str, foreground: RGB, grid: RGB, empty: str) -> list[Row]:
+    def rows(self, marks: Sequence[Mark], *, foreground: RGB, grid: RGB, empty: str) -> list[Row]:
         if self.width < 1 or self.height < 1:
             return []
         if self.canvas is None:
@@ -150,7 +150,7 @@ class Picture:
         for mark in marks:
             canvas.draw_mark(mark, self.across.place(mark.x))
         rows = _add_y_axis(canvas, self.y_ticks, self.left, foreground, grid)
-        return rows + _x_axis_rows(canvas, self.x_ticks, self.left, x_label, foreground, grid)[2 - self.bottom :]
+        return rows + _x_axis_rows(canvas, self.x_ticks, self.left, foreground, grid)[2 - self.bottom :]
 
 
 def _curves(lines: Sequence[Line], across: Axis | None, columns: int, extremes: bool) -> list[list[Segment]]:
@@ -224,16 +224,12 @@ def _add_y_axis(canvas: Canvas, ticks: Sequence[tuple[float, str]], left: int, f
 
 
 def _x_axis_rows(
-    canvas: Canvas, ticks: Sequence[tuple[float, str]], left: int, x_label: str, foreground: RGB, grid: RGB
+    canvas: Canvas, ticks: Sequence[tuple[float, str]], left: int, foreground: RGB, grid: RGB
 ) -> list[Row]:
     corner, dash, tick = ("└", "─", "┬") if canvas.braille else ("+", "-", "+")
     axis = [" "] * max(left - 1, 0) + [corner] * (left > 0) + [dash] * canvas.width
-    labels = [" "] * (left + canvas.width)
-    name = plain(x_label, 20)
-    end = len(labels)
-    if name and cell_len(name) == len(name) and canvas.width >= len(name) + 20:
-        end -= len(name) + 2
-        labels[end + 2 :] = name
+    end = left + canvas.width
+    labels = [" "] * end
     free = 0
     for position, label in ticks:
         column = left + canvas.cell((position, 0.0))[0]
