@@ -25,10 +25,10 @@ from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.messages import OpenRun
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.panels.progress_bars import progress
-from tuitrain.widgets.panels.run_report import MUTED, STATUS
 from tuitrain.widgets.panels.sweep_effects import effects_text, heat_map_text, map_settings
 from tuitrain.widgets.tables.sweep import SweepTable
 from tuitrain.widgets.terminal import notifications
+from tuitrain.widgets.terminal.colors import MUTED, STATUS_STYLES
 from tuitrain.widgets.terminal.footer import FittingFooter
 
 PAGES = ("runs", "map", "effects")
@@ -166,7 +166,7 @@ class SweepScreen(SweepActions, ExportScreen):
             parts.append(f"starts no run after {units.clock(deadline)}")
         name = plain(self._sweep.name, self.size.width // 3)
         return Content.assemble(
-            (name, "bold"), " · ", (self.status, "$error" if self._all_failed else STATUS.get(self.status, "")),
+            (name, "bold"), " · ", (self.status, "$error" if self._all_failed else STATUS_STYLES.get(self.status, "")),
             (f" · {' · '.join(parts)}", MUTED),
         )  # fmt: skip
 

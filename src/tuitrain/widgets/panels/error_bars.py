@@ -6,10 +6,10 @@ from tuitrain.analysis import confusion, units
 from tuitrain.runs.records import Evaluation
 from tuitrain.text import plain
 from tuitrain.widgets.panels.progress_bars import bar
+from tuitrain.widgets.terminal.colors import MUTED
 
 # The number of confused pairs, and the width of names and bars.
 PAIRS, NAME, BAR = 8, 24, 20
-MUTED = "$foreground 60%"
 
 
 def confused_pairs(evaluation: Evaluation, selected: tuple[int, int] | None = None, *, blocks: bool = True) -> Content:

@@ -2,6 +2,8 @@
 
 from textual.content import Content
 
+from tuitrain.widgets.terminal.colors import MUTED
+
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
@@ -20,4 +22,4 @@ def bar(fraction: float, width: int, *, blocks: bool = True) -> Content:
 def progress(label: str, fraction: float, width: int, *, blocks: bool = True) -> Content:
     room = max(4, width - len(label) - 8)
     percent = f" {100 * fraction:3.0f} %"
-    return Content.assemble((f"{label} ", "$foreground 60%"), bar(fraction, room, blocks=blocks), percent)
+    return Content.assemble((f"{label} ", MUTED), bar(fraction, room, blocks=blocks), percent)

@@ -10,8 +10,8 @@ from tuitrain.analysis.table.groups import MeanSD
 from tuitrain.config.sweeps.sweep import short_names
 from tuitrain.text import plain
 from tuitrain.widgets.panels.progress_bars import bar
+from tuitrain.widgets.terminal.colors import MUTED
 
-MUTED = "$foreground 60%"
 LABEL, CELL, BAR = 14, 10, 12
 # Opacity in percent of the strongest cell background that keeps the number readable.
 MAX_OPACITY = 55

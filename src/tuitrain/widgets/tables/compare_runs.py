@@ -16,7 +16,7 @@ LEADING = 3
 
 
 class CompareRuns(CompareTable):
-    """All texts must be safe to show."""
+    """A comparison with one row per run. All texts must be safe to show."""
 
     DEFAULT_CSS = """
     CompareRuns { width: 1fr; height: auto; padding: 0 1; }

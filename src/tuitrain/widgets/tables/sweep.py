@@ -18,7 +18,8 @@ from tuitrain.config.sweeps.sweep import Sweep
 from tuitrain.runs.catalog.result import metric
 from tuitrain.runs.sweeps.index import Outcome
 from tuitrain.text import plain, utf8_locale
-from tuitrain.widgets.tables.runs import COLORS, SIGNS
+from tuitrain.widgets.tables.runs import SIGNS
+from tuitrain.widgets.terminal.colors import STATUS_COLORS
 
 # Titles of the columns that every sweep has.
 OWN = ("trial", "status", "time", *analysis.TITLES.values())
@@ -114,7 +115,7 @@ class SweepTable(DataTable[Text]):
 
     def _text(self, outcome: Outcome, column: int, cell: str) -> Text:
         head = self._heads[column]
-        color = self.app.theme_variables.get(COLORS.get(outcome.status, ""), "") if head == "status" else ""
+        color = self.app.theme_variables.get(STATUS_COLORS.get(outcome.status, ""), "") if head == "status" else ""
         return Text(cell, style=color, justify="left" if head in self._left_aligned else "right")
 
 
@@ -124,7 +125,6 @@ def _metrics(sweep: Sweep) -> tuple[str, str]:
 
 
 def _varying_settings(sweep: Sweep) -> list[str]:
-
     return list(dict.fromkeys([*sweep.varying_keys, "training.seed"]))
 
 
