@@ -124,14 +124,18 @@ def _cell(score: Score | None) -> Content:
 
 
 def _facts(run: Follower) -> Content:
+    rows = _external_facts(run, run.info) if isinstance(run.info, ExternalRunInfo) else _own_facts(run)
+    rows |= {f"note {number}": plain(note) for number, note in enumerate(run.info.data_notes[:8], 1)}
+    return Content("\n").join(Content.assemble((f"{name:<12}", MUTED), text) for name, text in rows.items())
+
+
+def _own_facts(run: Follower) -> dict[str, str]:
     info, state = run.info, run.state
     sizes = " · ".join(f"{info.sizes[name]:,} {name}" for name in ("train", "validation", "test") if name in info.sizes)
-    started = time.strftime("%Y-%m-%d %H:%M", time.localtime(min(max(state.started or info.created, 0), 2**35)))
     versions = " · ".join(
         f"{plain(name, 20)} {plain(version, 30)}" for name, version in list(info.versions.items())[:8]
     )
-    differing = " ".join(f"{key}={format_value(value)}" for key, value in run_summary.settings(run).items())
-    rows = {
+    return {
         "model": f"{plain(info.model)} · {info.parameters:,} parameters",
         "data": f"{run.config.data.dataset} · {sizes}",
         "epochs": f"{state.epoch} of {state.epochs} · {state.step:,} steps",
@@ -140,23 +144,30 @@ def _facts(run: Follower) -> Content:
         "versions": versions + (f" · commit {plain(info.git, 60)}" if info.git else ""),
         "settings": plain(run_summary.settings_in_words(run), 2000),
         "command": plain(info.command, 2000),
-        "started": started,
+        "started": _started(run),
         "folder": plain(run.folder.path, 1000),
     }
-    if isinstance(info, ExternalRunInfo):
-        tags = ", ".join(f"{tag} ({points:,})" for tag, points in list(info.curves.items())[:40])
-        rows = {
-            "read from": "TensorBoard event files of another tool",
-            "epochs": f"{state.epoch if state.epochs else 'unknown'} · {state.step:,} steps",
-            "time": f"{units.duration(state.seconds)} from the first value to the last",
-            "host": plain(info.host),
-            "started": started,
-            "settings": plain(differing, 2000) or "unknown",
-            "tags": plain(tags, 2000),
-            "folder": rows["folder"],
-        }
-    rows |= {f"note {number}": plain(note) for number, note in enumerate(info.data_notes[:8], 1)}
-    return Content("\n").join(Content.assemble((f"{name:<12}", MUTED), text) for name, text in rows.items())
+
+
+def _external_facts(run: Follower, info: ExternalRunInfo) -> dict[str, str]:
+    state = run.state
+    settings = " ".join(f"{key}={format_value(value)}" for key, value in run_summary.settings(run).items())
+    tags = ", ".join(f"{tag} ({points:,})" for tag, points in list(info.curves.items())[:40])
+    return {
+        "read from": "TensorBoard event files of another tool",
+        "epochs": f"{state.epoch if state.epochs else 'unknown'} · {state.step:,} steps",
+        "time": f"{units.duration(state.seconds)} from the first value to the last",
+        "host": plain(info.host),
+        "started": _started(run),
+        "settings": plain(settings, 2000) or "unknown",
+        "tags": plain(tags, 2000),
+        "folder": plain(run.folder.path, 1000),
+    }
+
+
+def _started(run: Follower) -> str:
+    started = min(max(run.state.started or run.info.created, 0), 2**35)
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(started))
 
 
 def worst_count(evaluation: Evaluation) -> str:
