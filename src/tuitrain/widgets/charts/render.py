@@ -47,10 +47,6 @@ def x_axis(lines: Sequence[Line], view: View) -> Axis | None:
     return axis and axis.narrowed(view.x_from, view.x_to)
 
 
-def smoothed(line: Line, view: View) -> Sequence[float]:
-    return smooth(line.y, view.smooth**line.every) if view.smooth > 0 else line.y
-
-
 def draw(
     lines: Sequence[Line],
     width: int,
@@ -91,17 +87,18 @@ def picture(
 
     `top` are the indices of the lines drawn last. `seconds` labels x as times, `whole` only whole numbers.
     """
-    if width < 1 or height < 1:
+    across = x_axis(lines, view)
+    if width < 1 or height < 1 or across is None:
         return Picture(width, height)
     bottom = 2 if height >= 7 else 1 if height >= 4 else 0
     max_ticks = min(max((height - bottom) // 3, 2), 8)
-    lines = [replace(line, y=smoothed(line, view)) for line in lines]
-    across = x_axis(lines, view)
-    curves = _curves(lines, across, 2 * width, view.extremes)
+    if view.smooth:
+        lines = [replace(line, y=smooth(line.y, view.smooth**line.every)) for line in lines]
+    curves = [decimate(line.x, line.y, 2 * width, across.low, across.high, view.extremes) for line in lines]
     visible = _visible_y(curves, across)
     kept = _without_outliers(visible) if view.robust else visible
     along = _y_axis(kept, view, percent, max_ticks)
-    if across is None or along is None:
+    if along is None:
         return Picture(width, height)
     y_ticks = along.ticks(max_ticks, percent)
     left = 1 + max((len(label) for _, label in y_ticks), default=0)
@@ -153,10 +150,6 @@ class Picture:
         return rows + _x_axis_rows(canvas, self.x_ticks, self.left, foreground, grid)[2 - self.bottom :]
 
 
-def _curves(lines: Sequence[Line], across: Axis | None, columns: int, extremes: bool) -> list[list[Segment]]:
-    return [decimate(line.x, line.y, columns, across.low, across.high, extremes) for line in lines] if across else []
-
-
 def _trace(line: Line, curve: Sequence[Segment], across: Axis, along: Axis) -> Trace:
     runs = _runs(curve, across, along)
     strokes = [_steps(run) for run in runs] if line.stepped else runs
@@ -169,10 +162,10 @@ def _steps(run: Run) -> Run:
     return [*run[:1], *(point for corner in corners for point in corner)]
 
 
-def _visible_y(curves: list[list[Segment]], across: Axis | None) -> list[float]:
+def _visible_y(curves: list[list[Segment]], across: Axis) -> list[float]:
     """Return the y of the visible points, or of all points if none is visible."""
     points = [(x, y) for curve in curves for xs, ys in curve for x, y in zip(xs, ys, strict=True) if isfinite(y)]
-    return [y for x, y in points if across and across.low <= x <= across.high] or [y for _, y in points]
+    return [y for x, y in points if across.low <= x <= across.high] or [y for _, y in points]
 
 
 def _without_outliers(values: list[float]) -> list[float]:
