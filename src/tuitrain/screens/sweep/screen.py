@@ -21,7 +21,7 @@ from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import Outcome, SweepIndex
 from tuitrain.screens.export import EXPORT, Export, ExportScreen, table_exports
 from tuitrain.screens.sweep.actions import SWEEP_ACTIONS, SweepActions
-from tuitrain.text import plain, utf8_locale
+from tuitrain.text import plain
 from tuitrain.widgets.messages import OpenRun
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.panels.progress_bars import progress
@@ -67,7 +67,6 @@ class SweepScreen(SweepActions, ExportScreen):
         self._page = PAGES[0]
         self._turns = 0
         self._show_test = False
-        self._blocks = utf8_locale()
 
     def compose(self) -> ComposeResult:
         yield FixedText(id="head")
@@ -138,7 +137,7 @@ class SweepScreen(SweepActions, ExportScreen):
         notifications.set_title(self.app, f"{100 * done:.0f} % {self._sweep.name} · {self.status}")
         width = max(20, self.size.width - 2)
         self.query_one("#head", FixedText).show(self._head())
-        self.query_one("#progress", FixedText).show(progress("runs", done, width, blocks=self._blocks))
+        self.query_one("#progress", FixedText).show(progress("runs", done, width))
         self.query_one("#best", FixedText).show(self._best_line())
         self.query_one(SweepTable).show(self._sweep, self._outcomes, self._best_trial(), self.markers)
         self._show_reason()
@@ -220,7 +219,7 @@ class SweepScreen(SweepActions, ExportScreen):
             higher = metric.endswith("accuracy")
             heat = heat_map_text(analysis.heat_map(results, *settings), *settings, metric, higher, width)
         self.query_one("#heat", Static).update(heat)
-        effects = effects_text(results, keys, metric, sweep.higher_is_better, blocks=self._blocks)
+        effects = effects_text(results, keys, metric, sweep.higher_is_better)
         self.query_one("#values", Static).update(effects)
 
     def exports(self) -> list[Export]:

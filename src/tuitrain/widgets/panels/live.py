@@ -8,7 +8,7 @@ from textual.content import Content
 from tuitrain.analysis import health, speed, summary, units
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Score, State
-from tuitrain.text import plain, utf8_locale
+from tuitrain.text import plain
 from tuitrain.widgets.panels import progress_bars
 from tuitrain.widgets.terminal.colors import MUTED, STATUS_STYLES
 
@@ -73,14 +73,14 @@ def progress(run: Follower, width: int) -> Content:
     epoch_fraction = steps_in_epoch / state.steps_per_epoch if unfinished else run_fraction
     images_per_second = units.rate(speed.images_per_second(run))
     tail = f"  {images_per_second} images/s · {_memory(run)}"
-    width, blocks = width - len(tail), utf8_locale()
+    width -= len(tail)
     if width < 60:
-        bar = progress_bars.progress("run", run_fraction, width, blocks=blocks)
+        bar = progress_bars.progress("run", run_fraction, width)
         return Content.assemble(bar, (tail, MUTED))
     half = (width - 2) // 2
     return Content.assemble(
-        progress_bars.progress("epoch", min(1.0, max(0.0, epoch_fraction)), half, blocks=blocks), "  ",
-        progress_bars.progress("run", run_fraction, half, blocks=blocks), (tail, MUTED),
+        progress_bars.progress("epoch", min(1.0, max(0.0, epoch_fraction)), half), "  ",
+        progress_bars.progress("run", run_fraction, half), (tail, MUTED),
     )  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def _phase_progress(phase: str, width: int) -> Content:
     done, total = (int(number.replace(",", "")) for number in counts.groups()) if counts else (0, 0)
     if not total:
         return Content(phase)
-    return progress_bars.progress(phase, done / total, min(width, len(phase) + BAR), blocks=utf8_locale())
+    return progress_bars.progress(phase, done / total, min(width, len(phase) + BAR))
 
 
 def _cost(run: Follower) -> str:

@@ -44,10 +44,10 @@ def _images_and_wrong(evaluation: Evaluation) -> tuple[int, int]:
     return images, images - sum(row[index] for index, row in enumerate(evaluation.confusion))
 
 
-def summary(run: Follower, evaluations: Sequence[Evaluation], *, blocks: bool) -> Content:
+def summary(run: Follower, evaluations: Sequence[Evaluation]) -> Content:
     """Return the text of the first page: scores, problems, facts, most confused classes."""
     problems = Content.styled("\n".join(f"! {text}" for text in health.problems(run)), "$warning")
-    confused = error_bars.confused_pairs(evaluations[0], blocks=blocks) if evaluations else Content("")
+    confused = error_bars.confused_pairs(evaluations[0]) if evaluations else Content("")
     parts = [_reason(run), _scores(run), problems, _facts(run), confused]
     return Content("\n\n").join(part for part in parts if part)
 
