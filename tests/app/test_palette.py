@@ -11,7 +11,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.screens.home.screen import HomeScreen
 from tuitrain.screens.new_run.screen import NewRunScreen
 from tuitrain.screens.results.screen import ResultsScreen
-from tuitrain.screens.windows.choose import ChooseScreen
+from tuitrain.widgets.forms.pick_list import PickList
 
 WriteRun = Callable[..., RunFolder]
 
@@ -39,7 +39,7 @@ async def test_the_palette_lists_the_keys_of_the_screen(runs_dir: Path, write_ru
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         await burst(pilot, "ctrl+p")
-        assert isinstance(app.screen, ChooseScreen)
+        assert isinstance(app.screen, PickList)
         assert "Set up a new run" in text(app)
         assert text(app).count("Next run") == 1
         assert "↓ j" in text(app)

@@ -17,14 +17,14 @@ from screens.results.results_app import opened as run_opened
 from screens.sweep.sweep_app import opened as sweep_opened
 from tuitrain.app.app import TuitrainApp
 from tuitrain.runs.sweeps.folder import SweepFolder
-from tuitrain.screens.windows.choose import ChooseScreen
 from tuitrain.screens.windows.prompt import PromptScreen
+from tuitrain.widgets.forms.pick_list import PickList
 
 
 async def choose(pilot: Pilot[None], name: str) -> None:
     await pilot.press("E")
     await pilot.pause()
-    assert isinstance(pilot.app.screen, ChooseScreen)
+    assert isinstance(pilot.app.screen, PickList)
     await pilot.press(*name)
     await pilot.press("enter")
     await pilot.pause()

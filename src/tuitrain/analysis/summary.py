@@ -74,7 +74,7 @@ def time(entry: Entry) -> str:
     return units.duration(entry.state.seconds) if entry.state.step else units.UNKNOWN
 
 
-def epochs(entry: Entry) -> str:
+def epochs(entry: "Entry | Follower") -> str:
     """Return the epochs: `10` if complete, otherwise `6/10`, or `6/5→10` if a user changed their number."""
     state = entry.state
     if entry.folder.read_only and not state.epochs:

@@ -68,10 +68,12 @@ class Navigation(Notices):
         self.push_screen(prompt, message.answer)
 
     def on_ask_choice(self, message: AskChoice) -> None:
-        from tuitrain.screens.windows.choose import ChooseScreen
+        from tuitrain.widgets.forms.pick_list import PickList
 
-        screen = ChooseScreen(message.text, message.options, message.chosen, many=message.many)
-        self.push_screen(screen, message.answer)
+        many = message.many
+        self.push_screen(
+            PickList(message.options, message.chosen, title=message.text, many=many, marked=many), message.answer
+        )
 
     def action_sweeps(self) -> None:
         self.post_message(OpenSweep())

@@ -1,7 +1,7 @@
 """Messages by which screens request something from the app. Screens do not know each other."""
 
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from dataclasses import KW_ONLY, dataclass, field
 
 from textual.message import Message
 
@@ -12,14 +12,18 @@ from tuitrain.runs.records import RunInfo, ShownStatus, State
 from tuitrain.runs.sweeps.folder import SweepFolder
 
 
+@dataclass
 class OpenRun(Message):
-    """Open the live screen of an active run, otherwise its results; `replace` the present screen."""
+    """Open the live screen of an active run, or the results of any other. With `results`, open the results in any case;
+    with `replace`, close the present screen."""
 
-    def __init__(self, folder: RunFolder, *, results: bool = False, replace: bool = False) -> None:
-        super().__init__()
-        self.folder, self.results, self.replace = folder, results, replace
+    folder: RunFolder
+    _: KW_ONLY
+    results: bool = False
+    replace: bool = False
 
 
+@dataclass
 class AskValue(Message):
     """Ask for one value; call `answer` with a text that `check` accepts, or with None if the user cancels.
 
@@ -27,93 +31,81 @@ class AskValue(Message):
     may also act on the text. Typing replaces `value` unless it is `kept`. If `is_path`, tab completes the text.
     """
 
-    def __init__(
-        self,
-        text: str,
-        value: str,
-        check: Callable[[str], object],
-        answer: Callable[[str | None], None] | None = None,
-        *,
-        live: bool = True,
-        kept: bool = False,
-        is_path: bool = False,
-    ) -> None:
-        super().__init__()
-        self.text, self.value, self.check, self.answer = text, value, check, answer
-        self.live, self.kept, self.is_path = live, kept, is_path
+    text: str
+    value: str
+    check: Callable[[str], object]
+    answer: Callable[[str | None], None] | None = None
+    _: KW_ONLY
+    live: bool = True
+    kept: bool = False
+    is_path: bool = False
 
 
+@dataclass
 class AskChoice(Message):
     """Let the user choose one or `many` options, each (key, name, help); call `answer` with the keys, or None on
-    cancel."""
+    cancel. `chosen` are the keys of the present choice."""
 
-    def __init__(
-        self,
-        text: str,
-        options: Sequence[tuple[str, str, str]],
-        answer: Callable[[tuple[str, ...] | None], None],
-        chosen: Sequence[str] = (),
-        *,
-        many: bool = False,
-    ) -> None:
-        super().__init__()
-        self.text, self.options, self.answer, self.chosen, self.many = text, options, answer, chosen, many
+    text: str
+    options: Sequence[tuple[str, str, str]]
+    answer: Callable[[tuple[str, ...] | None], None]
+    chosen: Sequence[str] = ()
+    _: KW_ONLY
+    many: bool = False
 
 
 class MoveToBackground(Message):
     """Move the run that trains in this app to a background process."""
 
 
+@dataclass
 class ResumeRun(Message):
-    """Resume a run in the background. With `ask`, and for finished runs, ask for the number of epochs first. `watch`
-    replaces the present screen by the live screen."""
+    """Resume a run in the background. With `ask`, and for finished runs, ask for the number of epochs first. With
+    `watch`, replace the present screen by the live screen."""
 
-    def __init__(self, folder: RunFolder, *, ask: bool = False, watch: bool = False) -> None:
-        super().__init__()
-        self.folder, self.ask, self.watch = folder, ask, watch
+    folder: RunFolder
+    _: KW_ONLY
+    ask: bool = False
+    watch: bool = False
 
 
+@dataclass
 class RunEnded(Message):
     """A followed run has ended, or its process is gone."""
 
-    def __init__(self, folder: RunFolder, name: str, state: State, status: ShownStatus) -> None:
-        super().__init__()
-        self.folder, self.name, self.state, self.status = folder, name, state, status
+    folder: RunFolder
+    name: str
+    state: State
+    status: ShownStatus
 
 
+@dataclass
 class SweepEnded(Message):
     """The last worker of a sweep has ended."""
 
-    def __init__(self, folder: SweepFolder) -> None:
-        super().__init__()
-        self.folder = folder
+    folder: SweepFolder
 
 
+@dataclass
 class OpenNewRun(Message):
     """Open the New run form, filled from `config` and `info` if given."""
 
-    def __init__(self, config: Config | None = None, info: RunInfo | None = None) -> None:
-        super().__init__()
-        self.config, self.info = config, info
+    config: Config | None = None
+    info: RunInfo | None = None
 
 
+@dataclass
 class OpenComparison(Message):
     """Compare runs, or seed groups if `grouped`. `markers` are those already shown for some of the runs."""
 
-    def __init__(
-        self,
-        folders: Sequence[RunFolder],
-        markers: Mapping[str, RunMarker] = MappingProxyType({}),
-        *,
-        grouped: bool = False,
-    ) -> None:
-        super().__init__()
-        self.folders, self.markers, self.grouped = tuple(folders), markers, grouped
+    folders: Sequence[RunFolder]
+    markers: Mapping[str, RunMarker] = field(default_factory=dict)
+    _: KW_ONLY
+    grouped: bool = False
 
 
+@dataclass
 class OpenSweep(Message):
     """Open a sweep; None opens the only sweep or the list of sweeps."""
 
-    def __init__(self, folder: SweepFolder | None = None) -> None:
-        super().__init__()
-        self.folder = folder
+    folder: SweepFolder | None = None

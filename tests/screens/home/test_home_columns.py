@@ -7,7 +7,7 @@ from screen_text import lines, text
 from screens.home.home_app import SIZES, names, tick, write
 from tuitrain.app.app import TuitrainApp
 from tuitrain.screens.home.screen import HomeScreen
-from tuitrain.screens.windows.choose import ChooseScreen
+from tuitrain.widgets.forms.pick_list import PickList
 
 
 def header(app: TuitrainApp) -> str:
@@ -46,7 +46,7 @@ async def test_sorting_by_a_setting_and_back(app: TuitrainApp) -> None:
         for arrow, order in (("↑", ["b", "a", "c", "d"]), ("↓", ["d", "a", "c", "b"])):
             await pilot.press("o")
             await pilot.pause()
-            assert isinstance(app.screen, ChooseScreen)
+            assert isinstance(app.screen, PickList)
             await write(pilot, "lr")
             await pilot.press("enter")
             await pilot.pause()
@@ -73,7 +73,7 @@ async def test_in_a_list_one_types_to_find(app: TuitrainApp) -> None:
         await write(pilot, "zzz")
         assert "No match" in text(app)
         await pilot.press("enter")
-        assert isinstance(app.screen, ChooseScreen)
+        assert isinstance(app.screen, PickList)
 
 
 @pytest.mark.usefixtures("four")

@@ -19,7 +19,6 @@ from tuitrain.runs.writer import RunWriter
 from tuitrain.screens.new_run.screen import TICK, NewRunScreen
 from tuitrain.screens.results.screen import ResultsScreen
 from tuitrain.screens.training import TrainingScreen
-from tuitrain.screens.windows.choose import ChooseScreen
 from tuitrain.screens.windows.help import HelpScreen
 from tuitrain.widgets.forms.fields import PressField
 from tuitrain.widgets.forms.form import RUNS_IN
@@ -194,7 +193,7 @@ async def test_a_second_run_is_queued_behind_the_one_that_trains(tmp_path: Path)
         await form.type("training.epochs", "1")
         await form.type("name", "next")
         await form.press("ctrl+r")
-        await form.until(lambda: isinstance(form.app.screen, ChooseScreen))
+        await form.until(lambda: isinstance(form.app.screen, PickList))
         await form.press("enter")
         await form.until(lambda: isinstance(form.app.screen, TrainingScreen))
         assert isinstance(form.app.screen, TrainingScreen)

@@ -9,7 +9,7 @@ from tuitrain.text import utf8_locale
 from tuitrain.widgets.charts.chart import Chart
 from tuitrain.widgets.charts.line import Line
 from tuitrain.widgets.charts.render import View
-from tuitrain.widgets.terminal.colors import theme_color
+from tuitrain.widgets.terminal.colors import GREY, theme_color
 from widgets.charts.charts_app import BLUE, BRAILLE, NAN, RED, check, rows
 
 
@@ -111,7 +111,7 @@ async def test_log_scale_and_smoothing_are_labeled_and_drawn() -> None:
         await pilot.pause()
         assert str(chart.border_subtitle) == "step · linear"
         before = shown(chart).plain
-        chart.toggle_log()
+        chart.toggle("log_y")
         chart.change_smoothing(2)
         await pilot.pause()
         assert str(chart.border_subtitle) == "step · log · smooth 0.6"
@@ -120,7 +120,7 @@ async def test_log_scale_and_smoothing_are_labeled_and_drawn() -> None:
         assert chart.view.smooth == 0.99
         chart.change_smoothing(-99)
         assert chart.view.smooth == 0
-        chart.toggle_log()
+        chart.toggle("log_y")
         await pilot.pause()
         assert shown(chart).plain == before
 
@@ -214,8 +214,8 @@ async def test_a_new_theme_redraws_in_its_colours() -> None:
 
 async def test_a_colour_that_is_no_colour_falls_back() -> None:
     async with Charts().run_test() as pilot:
-        assert theme_color(pilot.app, "no-such-name", (1, 2, 3)) == (1, 2, 3)
-        assert theme_color(pilot.app, "block-cursor-text-style", (1, 2, 3)) == (1, 2, 3)
+        assert theme_color(pilot.app, "no-such-name") == GREY
+        assert theme_color(pilot.app, "block-cursor-text-style") == GREY
 
 
 @pytest.mark.parametrize(

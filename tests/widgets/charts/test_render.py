@@ -52,7 +52,7 @@ def test_any_floats_give_a_picture_of_the_size_asked_for(seed: int) -> None:
     text = draw(
         lines, width, height, view,
         marks=[Mark(rng.choice(HOSTILE), rng.choice(["", "lr\n0.1", "験" * 9]), RED)],
-        x_label=rng.choice(["", "step", "[/b]"]), percent=rng.random() < 0.5, braille=braille,
+        percent=rng.random() < 0.5, braille=braille,
     )  # fmt: skip
     check(text, width, height)
 

@@ -11,13 +11,6 @@ from tuitrain.widgets.terminal.themes import load_themes, shipped_themes_folder
 DIGITS = [str(digit) for digit in range(10)]
 
 
-@pytest.fixture(autouse=True)
-def terminal_with_colour(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLORTERM", "truecolor")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-
-
 def digits() -> list[list[int]]:
     """A nearly diagonal matrix, in which four tenths of the 4s are predicted as 9."""
     counts = [[90 if true == predicted else 1 for predicted in range(10)] for true in range(9)]

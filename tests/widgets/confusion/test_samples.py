@@ -12,13 +12,6 @@ from tuitrain.widgets.confusion.samples import Samples, thumbnail
 DIGITS = [str(digit) for digit in range(10)]
 
 
-@pytest.fixture(autouse=True)
-def terminal_with_colour(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLORTERM", "truecolor")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-
-
 def grey(height: int, width: int, pixels: bytes, index: int = 0) -> Sample:
     return Sample(index, 4, 9, 0.974, height, width, 1, pixels, 4.6052)
 

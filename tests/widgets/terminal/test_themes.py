@@ -1,4 +1,5 @@
 import math
+import os
 from itertools import combinations
 from pathlib import Path
 
@@ -150,7 +151,7 @@ def test_a_theme_of_the_user_replaces_the_shipped_one_of_that_name(tmp_path: Pat
     ("text", "part"),
     [
         ("name = ", "not valid TOML"),
-        ("\xff", "not valid TOML"),
+        ("\xff", "not UTF-8 text"),
         (GOOD.replace("primary", "primry"), "primry"),
         (GOOD.replace('primary = "#6cb2eb"', ""), "'primary' is missing"),
         (GOOD.replace("mine", "../\\u001b[31m"), "�"),
@@ -175,4 +176,10 @@ def test_a_damaged_theme_is_left_out_with_a_sentence(text: str, part: str, tmp_p
     assert part in str(notes[0])
     assert "bad.toml" in str(notes[0])
     with pytest.raises(ConfigError):
+        load_themes([tmp_path])
+
+
+def test_a_named_pipe_among_the_themes_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(ConfigError, match="not a regular file"):
         load_themes([tmp_path])

@@ -50,7 +50,7 @@ class NewRunFiles(Screen[None]):
             if names:
                 self.fill(Draft.of(preset(names[0]), self.current_draft().name, f'preset "{names[0]}"'))
 
-        options = [(name, ", ".join(describe_changes(preset(name)) or ["all defaults"])) for name in PRESETS]
+        options = [(name, name, ", ".join(describe_changes(preset(name)) or ["all defaults"])) for name in PRESETS]
         self.app.push_screen(PickList(options, title="preset"), chosen)
 
     def action_load(self) -> None:

@@ -6,7 +6,6 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tuitrain.runs.records import Evaluation
-from tuitrain.text import utf8_locale
 from tuitrain.widgets.confusion.matrix import ConfusionMatrix
 from tuitrain.widgets.confusion.samples import Samples
 from tuitrain.widgets.panels import error_bars, run_report
@@ -35,7 +34,6 @@ class ConfusionPage(Container):
         self.matrix, self._samples, self._below = ConfusionMatrix(), Samples(id="cell"), Static(id="below")
         self._left = Container(self.matrix, self._below, id="left")
         self._evaluation: Evaluation | None = None
-        self._utf8 = utf8_locale()
 
     def compose(self) -> ComposeResult:
         yield self._left
@@ -75,7 +73,7 @@ class ConfusionPage(Container):
         samples = [sample for sample in evaluation.worst if (sample.true, sample.predicted) == pair]
         self._samples.show(samples, evaluation.classes, run_report.no_images(evaluation, pair))
         parts = [
-            error_bars.confused_pairs(evaluation, pair, blocks=self._utf8),
-            error_bars.class_scores(evaluation, blocks=self._utf8),
+            error_bars.confused_pairs(evaluation, pair),
+            error_bars.class_scores(evaluation),
         ]
         self._below.update(Content("\n\n").join(parts), layout=False)

@@ -72,7 +72,6 @@ class ResultsScreen(PollingScreen, ResultsExport):
         # Whether the page of samples shows the selected cell of the matrix, or all wrong predictions.
         self._cell_only = False
         self._logged = 0
-        self._utf8 = utf8_locale()
         # The heartbeat at which the evaluations were read.
         self._read_at = -1.0
 
@@ -159,11 +158,11 @@ class ResultsScreen(PollingScreen, ResultsExport):
         result = run_report.result(self.run)
         self.query_one("#result").display = result is not None
         # The large digits consist of box-drawing characters.
-        self.query_one(Digits).display = self._utf8
+        self.query_one(Digits).display = utf8_locale()
         if result is not None:
             self.query_one(Digits).update(result[0])
             self.query_one("#verdict", Static).update(run_report.verdict(self.run, self.evaluations))
-        report = run_report.summary(self.run, self.evaluations, blocks=self._utf8)
+        report = run_report.summary(self.run, self.evaluations)
         self.query_one("#report", Static).update(report)
 
     def _show_evaluation(self) -> None:

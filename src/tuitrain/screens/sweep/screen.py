@@ -21,14 +21,14 @@ from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import Outcome, SweepIndex
 from tuitrain.screens.export import EXPORT, Export, ExportScreen, table_exports
 from tuitrain.screens.sweep.actions import SWEEP_ACTIONS, SweepActions
-from tuitrain.text import plain, utf8_locale
+from tuitrain.text import plain
 from tuitrain.widgets.messages import OpenRun
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.panels.progress_bars import progress
-from tuitrain.widgets.panels.run_report import MUTED, STATUS
 from tuitrain.widgets.panels.sweep_effects import effects_text, heat_map_text, map_settings
 from tuitrain.widgets.tables.sweep import SweepTable
 from tuitrain.widgets.terminal import notifications
+from tuitrain.widgets.terminal.colors import MUTED, STATUS_STYLES
 from tuitrain.widgets.terminal.footer import FittingFooter
 
 PAGES = ("runs", "map", "effects")
@@ -67,7 +67,6 @@ class SweepScreen(SweepActions, ExportScreen):
         self._page = PAGES[0]
         self._turns = 0
         self._show_test = False
-        self._blocks = utf8_locale()
 
     def compose(self) -> ComposeResult:
         yield FixedText(id="head")
@@ -138,7 +137,7 @@ class SweepScreen(SweepActions, ExportScreen):
         notifications.set_title(self.app, f"{100 * done:.0f} % {self._sweep.name} · {self.status}")
         width = max(20, self.size.width - 2)
         self.query_one("#head", FixedText).show(self._head())
-        self.query_one("#progress", FixedText).show(progress("runs", done, width, blocks=self._blocks))
+        self.query_one("#progress", FixedText).show(progress("runs", done, width))
         self.query_one("#best", FixedText).show(self._best_line())
         self.query_one(SweepTable).show(self._sweep, self._outcomes, self._best_trial(), self.markers)
         self._show_reason()
@@ -166,7 +165,7 @@ class SweepScreen(SweepActions, ExportScreen):
             parts.append(f"starts no run after {units.clock(deadline)}")
         name = plain(self._sweep.name, self.size.width // 3)
         return Content.assemble(
-            (name, "bold"), " · ", (self.status, "$error" if self._all_failed else STATUS.get(self.status, "")),
+            (name, "bold"), " · ", (self.status, "$error" if self._all_failed else STATUS_STYLES.get(self.status, "")),
             (f" · {' · '.join(parts)}", MUTED),
         )  # fmt: skip
 
@@ -220,7 +219,7 @@ class SweepScreen(SweepActions, ExportScreen):
             higher = metric.endswith("accuracy")
             heat = heat_map_text(analysis.heat_map(results, *settings), *settings, metric, higher, width)
         self.query_one("#heat", Static).update(heat)
-        effects = effects_text(results, keys, metric, sweep.higher_is_better, blocks=self._blocks)
+        effects = effects_text(results, keys, metric, sweep.higher_is_better)
         self.query_one("#values", Static).update(effects)
 
     def exports(self) -> list[Export]:

@@ -1,1 +1,1 @@
-"""Small modal screens: lists, prompts, questions, help."""
+"""Small modal screens: prompts, questions, help."""

@@ -59,7 +59,7 @@ class Axis:
         return log10(value) if self.log else value
 
     def place(self, value: float) -> float | None:
-        """Return 0 at the low end and 1 at the high end, clipped to ±1000; None if the value cannot be shown."""
+        """Return the position of a value, 0 at the low end and 1 at the high end, within ±1000; None if it has none."""
         scaled = self.scaled(value)
         return None if scaled is None else min(max((scaled - self.low) / (self.high - self.low), -1e3), 1e3)
 
@@ -94,7 +94,7 @@ class Axis:
         return values if len(values) > 1 else [10**self.low, 10**self.high]
 
     def narrowed(self, low: float | None, high: float | None) -> "Axis":
-        """Replace the ends by those given that can be shown."""
+        """Return the axis between these values; None, or a value that cannot be shown, keeps the present end."""
         ends = [self.low, self.high]
         for index, value in enumerate((low, high)):
             if value is not None and (scaled := self.scaled(value)) is not None:

@@ -48,7 +48,7 @@ class Canvas:
         return (column // 2, self.height - 1 - row // 4) if self.braille else (column, self.height - 1 - row)
 
     def trace(self, traces: Sequence[tuple[int, Trace]]) -> None:
-        """Draw lines with their indices, the last one on top; then draw isolated points and markers above them."""
+        """Draw (index, line) pairs, the last one on top, and above them isolated points and markers."""
         signs = [sign(trace.line, index, self.braille) for index, trace in traces]
         cells: dict[tuple[int, int], Cell] = {}
         for (_, trace), character in zip(traces, signs, strict=True):

@@ -31,7 +31,7 @@ AXIS_ROWS = 2
 
 
 class Chart(Viewport):
-    """Draw lines, marks and a legend; redraw only if the data, size, theme, `view` or `cursor` changed."""
+    """A chart of lines and marks with a legend, redrawn only if its data, size, theme, `view` or `cursor` changed."""
 
     DEFAULT_CSS = """
     Chart {
@@ -44,33 +44,25 @@ class Chart(Viewport):
     """
 
     # What an empty chart says.
-    empty: reactive[str] = reactive("")
+    empty: reactive[str] = reactive("no data yet")
 
     def __init__(
         self,
         title: str = "",
         *,
         x_label: str = "step",
-        x_format: Callable[[float], str] | None = None,
+        x_format: Callable[[float], str] = units.count,
         y_format: Callable[[float | None], str] | None = None,
         percent: bool = False,
         home: View = ALL,
-        empty: str = "no data yet",
         braille: bool | None = None,
         label_ends: bool = False,
-        id: str | None = None,
-        classes: str | None = None,
     ) -> None:
-        """`percent` says that y are fractions. `home` is the initial view. `braille` None follows the locale.
+        """Format y as `percent` if they are fractions. `home` is the initial view. `braille` None follows the locale.
         `label_ends` labels the lines at their ends instead of in a legend if there is room."""
-        super().__init__(id=id, classes=classes)
-        self.title = plain(title)
-        self.border_title = Text(self.title)
-        self.x_label, self.x_format = x_label, x_format or _format_x
-        self.y_format = y_format or (units.percent if percent else units.number)
-        self.percent, self.home = percent, home
+        super().__init__()
+        self.home, self.label_ends = home, label_ends
         self.braille = utf8_locale() if braille is None else braille
-        self.label_ends = label_ends
         self.lines: Sequence[Line] = ()
         self.marks: Sequence[Mark] = ()
         self.top: Sequence[int] = ()
@@ -80,8 +72,7 @@ class Chart(Viewport):
         self._picture: tuple[object, Sequence[int], Picture] | None = None
         self._outliers_cut = False
         self.set_reactive(Chart.view, home)
-        self.set_reactive(Chart.empty, empty)
-        self.update_subtitle()
+        self.set_labels(title, x_label, x_format, y_format or (units.percent if percent else units.number), percent)
 
     def update(self, lines: Sequence[Line], marks: Sequence[Mark] = (), top: Sequence[int] = ()) -> None:
         """Show `lines`, those with the indices `top` above the others. Lines may grow; call this again to show it."""
@@ -146,7 +137,7 @@ class Chart(Viewport):
         labels = self._end_labels(width, height)
         head = self._head(width, 2 if height >= TALL else 1) if height >= 5 and self.lines and not labels else []
         picture = self._current_picture(width - (labels.width if labels else 0), height - len(head))
-        rows = picture.rows(marks, x_label="", foreground=foreground, grid=grid, empty=self.empty)
+        rows = picture.rows(marks, foreground=foreground, grid=grid, empty=self.empty)
         if labels:
             labels.add_to(rows, picture)
         drawn = [segments(row, background) for row in rows]
@@ -229,7 +220,3 @@ class Chart(Viewport):
 
 def _digest(values: Sequence[float]) -> int:
     return hash((values if isinstance(values, array) else array("d", values)).tobytes())
-
-
-def _format_x(x: float) -> str:
-    return units.count(x) if x == round(x) else units.number(x)

@@ -14,14 +14,7 @@ from tuitrain.widgets.charts.chart import Chart
 from tuitrain.widgets.charts.group import ChartGroup, chart_bindings
 from tuitrain.widgets.charts.line import Line
 from tuitrain.widgets.charts.render import View
-from tuitrain.widgets.charts.series import (
-    METRICS,
-    CurveMetric,
-    RunSeries,
-    cache_key,
-    x_formatter,
-    x_values,
-)
+from tuitrain.widgets.charts.series import METRICS, CurveMetric, RunSeries, cache_key, x_formatter, x_values
 from tuitrain.widgets.terminal.colors import RGB, theme_color
 
 GRID = 4
@@ -63,10 +56,6 @@ class ComparisonCharts(ChartGroup):
     def on_mount(self) -> None:
         self._update_labels()
 
-    @property
-    def first(self) -> Chart:
-        return self.charts[0]
-
     def show(self, series: Sequence[RunSeries], top: str = "") -> None:
         """Draw the series, the one with the id `top` above the others."""
         self._series, self._top = series, top
@@ -79,12 +68,12 @@ class ComparisonCharts(ChartGroup):
     @property
     def cursor_text(self) -> str:
         """The position of the cursor, such as "epoch 3", or an empty string."""
-        x = self.charts[0].cursor
-        return "" if x is None else f"{self.axis} {self.charts[0].x_format(x)}"
+        x = self.first.cursor
+        return "" if x is None else f"{self.axis} {self.first.x_format(x)}"
 
     def values(self) -> dict[str, str]:
         """Return the formatted value of the first metric at the cursor, by series id."""
-        chart, text = self.charts[0], METRICS[self.metric].text
+        chart, text = self.first, METRICS[self.metric].text
         named = [text(value) for line, value in zip(chart.lines, chart.values(), strict=True) if line.name]
         return {series.id: value for series, value in zip(self._series, named, strict=False)}
 
@@ -121,12 +110,9 @@ class ComparisonCharts(ChartGroup):
 
     def _lines(self, series: RunSeries, metric: CurveMetric) -> list[Line]:
         color = theme_color(self, f"series-{series.marker.number}")
-        marker = series.marker.marker if self.charts[0].braille else series.marker.ascii
+        marker = series.marker.marker if self.first.braille else series.marker.ascii
         if len(series.runs) == 1:
-            run = series.runs[0]
-            curve, key = metric.curve(run), self._cache_key(run, metric)
-            x, y = x_values(self.axis, run, curve), curve[metric.column]
-            return [Line(series.name, x, y, color, marker, cache_key=key, stepped=metric.column == "lr")]
+            return [self.run_line(series.runs[0], metric.split, metric.column, series.name, color, marker)]
         x, mean, low, high = self._band(series, metric)
         if metric.percent:
             low, high = [max(value, 0.0) for value in low], [min(value, 1.0) for value in high]
@@ -141,13 +127,13 @@ class ComparisonCharts(ChartGroup):
         return cache_key(self.axis, run, metric.split, metric.column)
 
     def prepare_next(self) -> bool:
-        """Reduce one more curve that a key may show; return False when all are cached."""
+        """Reduce one more curve in advance, before a key shows it; return False when all are cached."""
         runs = [run for series in self._series for run in series.runs]
         for extremes, metric, run in product((False, True), METRICS, runs):
             y = metric.curve(run)[metric.column]
             line = Line("", (), y, (0, 0, 0), cache_key=self._cache_key(run, metric))
-            if block_size(len(y)) > 1 and not self.charts[0].reducer.has(line, extremes):
-                self.charts[0].reducer.reduce_curve(line, extremes)
+            if block_size(len(y)) > 1 and not self.first.reducer.has(line, extremes):
+                self.first.reducer.reduce_curve(line, extremes)
                 return True
         return False
 
@@ -193,13 +179,13 @@ class ComparisonCharts(ChartGroup):
         self.changed()
 
     def action_log(self) -> None:
-        self.apply(lambda chart: chart.toggle_log())
+        self.apply(lambda chart: chart.toggle("log_y"))
 
     def action_robust(self) -> None:
-        self.apply(lambda chart: chart.toggle_robust())
+        self.apply(lambda chart: chart.toggle("robust"))
 
     def action_extremes(self) -> None:
-        self.apply(lambda chart: chart.toggle_extremes())
+        self.apply(lambda chart: chart.toggle("extremes"))
 
 
 def _blend(background: RGB, color: RGB, opacity: float) -> RGB:

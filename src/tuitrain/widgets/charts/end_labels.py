@@ -18,7 +18,7 @@ GAP = 1
 
 @dataclass(frozen=True, slots=True)
 class EndLabels:
-    """The labels by the index of their line, and the cells that they take at the right of the chart."""
+    """Labels by the index of their line; they need `width` cells at the right of the chart."""
 
     texts: dict[int, tuple[str, RGB]]
     width: int

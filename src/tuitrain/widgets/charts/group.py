@@ -6,8 +6,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
+from tuitrain.runs.follower import Follower
 from tuitrain.widgets.charts.chart import Chart
-from tuitrain.widgets.charts.series import AXES, XAxis
+from tuitrain.widgets.charts.line import BRAILLE, Line
+from tuitrain.widgets.charts.series import AXES, XAxis, cache_key, metric_curve, x_values
+from tuitrain.widgets.terminal.colors import RGB
 
 
 def chart_bindings(*, log: str, smooth: str = "", zoom: str = "") -> list[BindingType]:
@@ -29,7 +32,7 @@ def chart_bindings(*, log: str, smooth: str = "", zoom: str = "") -> list[Bindin
 
 
 class ChartGroup(Container, can_focus=True):
-    """Subclasses say which charts are visible, what they draw, and how a change spreads from one to the others."""
+    """Charts that share an axis, a cursor and keys. Subclasses decide which are visible and what they draw."""
 
     def __init__(self, charts: Sequence[Chart], axis: XAxis, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -57,12 +60,19 @@ class ChartGroup(Container, can_focus=True):
 
     def apply(self, change: Callable[[Chart], None]) -> None:
         """Apply a change of view or cursor to all charts."""
-        raise NotImplementedError
+        for chart in self.charts:
+            change(chart)
 
     @property
     def first(self) -> Chart:
         """The first visible chart, which moves the cursor of all."""
-        raise NotImplementedError
+        return next(chart for chart in self.charts if chart.display)
+
+    def run_line(self, run: Follower, split: str, column: str, name: str, color: RGB, marker: str = BRAILLE) -> Line:
+        """Return the line of a column of the rows of `split`."""
+        curve = metric_curve(run, split, column)
+        x, key = x_values(self.axis, run, curve), cache_key(self.axis, run, split, column)
+        return Line(name, x, curve[column], color, marker, cache_key=key, stepped=column == "lr")
 
     def action_axis(self) -> None:
         self.axis = AXES[(AXES.index(self.axis) + 1) % len(AXES)]

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class LineReducer:
-    """Charts that show the same runs share one reducer."""
+    """Reduce long lines to few points and cache them; charts of the same runs share one reducer."""
 
     def __init__(self) -> None:
         self._curves: dict[object, ReducedCurve] = {}
@@ -51,7 +51,7 @@ def _curve_key(line: Line, extremes: bool) -> tuple[object, bool]:
 
 
 def _cached(cache: dict[object, T], key: object, make: Callable[[], T]) -> T:
-    """Return the cached value; the least recently used entries come first and are dropped."""
+    """Return the cached value, or make it. Drop the first entries, which are the least recently used."""
     value = cache.pop(key, None)
     cache[key] = value = make() if value is None else value
     while len(cache) > _CACHE_SIZE:

@@ -7,7 +7,6 @@ from itertools import groupby, pairwise
 from math import isfinite
 from operator import itemgetter
 
-from rich.cells import cell_len
 from rich.color import Color
 from rich.segment import Segment as Piece
 from rich.style import NULL_STYLE, Style
@@ -48,10 +47,6 @@ def x_axis(lines: Sequence[Line], view: View) -> Axis | None:
     return axis and axis.narrowed(view.x_from, view.x_to)
 
 
-def smoothed(line: Line, view: View) -> Sequence[float]:
-    return smooth(line.y, view.smooth**line.every) if view.smooth > 0 else line.y
-
-
 def draw(
     lines: Sequence[Line],
     width: int,
@@ -59,20 +54,19 @@ def draw(
     view: View = ALL,
     *,
     marks: Sequence[Mark] = (),
-    x_label: str = "",
     percent: bool = False,
     braille: bool = True,
     foreground: RGB = GREY,
     grid: RGB = GREY,
     empty: str = "no data yet",
 ) -> Text:
-    """Draw a chart with exactly `height` rows of at most `width` cells; any numbers are valid.
+    """Draw a chart with exactly `height` rows of at most `width` cells; NaN and infinity leave gaps.
 
     `percent` labels y fractions in percent. Without `braille` the output is ASCII. `foreground` colors the labels
     and `grid` the axes. `empty` is the text without data.
     """
     drawn = picture(lines, width, height, view, percent=percent, braille=braille)
-    rows = drawn.rows(marks, x_label=x_label, foreground=foreground, grid=grid, empty=empty)
+    rows = drawn.rows(marks, foreground=foreground, grid=grid, empty=empty)
     pieces = [Text.assemble(*((piece.text, piece.style or "") for piece in segments(row))) for row in rows]
     return Text("\n", no_wrap=True, end="").join(pieces)
 
@@ -89,19 +83,22 @@ def picture(
     whole: bool = False,
     braille: bool = True,
 ) -> "Picture":
-    """Draw the curves without marks, the slow part of `draw`; cache the result while only marks move. `top` are the
-    indices of the lines drawn last. `seconds` labels x as times, `whole` only whole numbers."""
-    if width < 1 or height < 1:
+    """Draw the curves without marks, which is the slow part of `draw`; keep the result while only marks move.
+
+    `top` are the indices of the lines drawn last. `seconds` labels x as times, `whole` only whole numbers.
+    """
+    across = x_axis(lines, view)
+    if width < 1 or height < 1 or across is None:
         return Picture(width, height)
     bottom = 2 if height >= 7 else 1 if height >= 4 else 0
     max_ticks = min(max((height - bottom) // 3, 2), 8)
-    lines = [replace(line, y=smoothed(line, view)) for line in lines]
-    across = x_axis(lines, view)
-    curves = _curves(lines, across, 2 * width, view.extremes)
+    if view.smooth:
+        lines = [replace(line, y=smooth(line.y, view.smooth**line.every)) for line in lines]
+    curves = [decimate(line.x, line.y, 2 * width, across.low, across.high, view.extremes) for line in lines]
     visible = _visible_y(curves, across)
     kept = _without_outliers(visible) if view.robust else visible
     along = _y_axis(kept, view, percent, max_ticks)
-    if across is None or along is None:
+    if along is None:
         return Picture(width, height)
     y_ticks = along.ticks(max_ticks, percent)
     left = 1 + max((len(label) for _, label in y_ticks), default=0)
@@ -141,7 +138,7 @@ class Picture:
         canvas.trace([(index, self.traces[index]) for index in top])
         return replace(self, canvas=canvas)
 
-    def rows(self, marks: Sequence[Mark], *, x_label: str, foreground: RGB, grid: RGB, empty: str) -> list[Row]:
+    def rows(self, marks: Sequence[Mark], *, foreground: RGB, grid: RGB, empty: str) -> list[Row]:
         if self.width < 1 or self.height < 1:
             return []
         if self.canvas is None:
@@ -150,11 +147,7 @@ class Picture:
         for mark in marks:
             canvas.draw_mark(mark, self.across.place(mark.x))
         rows = _add_y_axis(canvas, self.y_ticks, self.left, foreground, grid)
-        return rows + _x_axis_rows(canvas, self.x_ticks, self.left, x_label, foreground, grid)[2 - self.bottom :]
-
-
-def _curves(lines: Sequence[Line], across: Axis | None, columns: int, extremes: bool) -> list[list[Segment]]:
-    return [decimate(line.x, line.y, columns, across.low, across.high, extremes) for line in lines] if across else []
+        return rows + _x_axis_rows(canvas, self.x_ticks, self.left, foreground, grid)[2 - self.bottom :]
 
 
 def _trace(line: Line, curve: Sequence[Segment], across: Axis, along: Axis) -> Trace:
@@ -169,10 +162,10 @@ def _steps(run: Run) -> Run:
     return [*run[:1], *(point for corner in corners for point in corner)]
 
 
-def _visible_y(curves: list[list[Segment]], across: Axis | None) -> list[float]:
+def _visible_y(curves: list[list[Segment]], across: Axis) -> list[float]:
     """Return the y of the visible points, or of all points if none is visible."""
     points = [(x, y) for curve in curves for xs, ys in curve for x, y in zip(xs, ys, strict=True) if isfinite(y)]
-    return [y for x, y in points if across and across.low <= x <= across.high] or [y for _, y in points]
+    return [y for x, y in points if across.low <= x <= across.high] or [y for _, y in points]
 
 
 def _without_outliers(values: list[float]) -> list[float]:
@@ -224,16 +217,12 @@ def _add_y_axis(canvas: Canvas, ticks: Sequence[tuple[float, str]], left: int, f
 
 
 def _x_axis_rows(
-    canvas: Canvas, ticks: Sequence[tuple[float, str]], left: int, x_label: str, foreground: RGB, grid: RGB
+    canvas: Canvas, ticks: Sequence[tuple[float, str]], left: int, foreground: RGB, grid: RGB
 ) -> list[Row]:
     corner, dash, tick = ("└", "─", "┬") if canvas.braille else ("+", "-", "+")
     axis = [" "] * max(left - 1, 0) + [corner] * (left > 0) + [dash] * canvas.width
-    labels = [" "] * (left + canvas.width)
-    name = plain(x_label, 20)
-    end = len(labels)
-    if name and cell_len(name) == len(name) and canvas.width >= len(name) + 20:
-        end -= len(name) + 2
-        labels[end + 2 :] = name
+    end = left + canvas.width
+    labels = [" "] * end
     free = 0
     for position, label in ticks:
         column = left + canvas.cell((position, 0.0))[0]

@@ -1,7 +1,6 @@
 """Pairs of charts of one run: loss and accuracy, gradient norms and learning rate."""
 
 from bisect import bisect_right
-from collections.abc import Callable
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -12,9 +11,9 @@ from tuitrain.runs.rows import Event
 from tuitrain.text import plain
 from tuitrain.widgets.charts.chart import Chart
 from tuitrain.widgets.charts.group import ChartGroup, chart_bindings
-from tuitrain.widgets.charts.line import Line, Mark
+from tuitrain.widgets.charts.line import BRAILLE, Line, Mark
 from tuitrain.widgets.charts.render import View
-from tuitrain.widgets.charts.series import cache_key, metric_curve, start_time, x_formatter, x_values
+from tuitrain.widgets.charts.series import cache_key, start_time, x_formatter, x_values
 from tuitrain.widgets.terminal.colors import RGB, theme_color
 
 # The width from which both charts are shown side by side.
@@ -44,7 +43,7 @@ class ChartPair(ChartGroup):
         single = self._single if self._single is not None or self.size.width >= PAIR else 0
         for index, (chart, other) in enumerate(zip(self.charts, reversed(self.charts), strict=True)):
             chart.display = single is None or single == index
-            # A single chart says that there is another one.
+            # A single chart names the other one.
             chart.border_title = chart.title if single is None else f"{chart.title} · z {other.title}"
 
     def show(self, run: Follower) -> None:
@@ -63,12 +62,7 @@ class ChartPair(ChartGroup):
         raise NotImplementedError
 
     def _color(self, number: int) -> RGB:
-        return theme_color(self, f"series-{(number - 1) % 8 + 1}")
-
-    def _line(self, run: Follower, split: str, column: str, name: str, number: int, marker: str = "braille") -> Line:
-        curve = metric_curve(run, split, column)
-        x, key = x_values(self.axis, run, curve), cache_key(self.axis, run, split, column)
-        return Line(name, x, curve[column], self._color(number), marker, cache_key=key, stepped=column == "lr")
+        return theme_color(self, f"series-{number}")
 
     def _marks(self, run: Follower) -> list[Mark]:
         muted = theme_color(self, "foreground-muted")
@@ -98,19 +92,11 @@ class ChartPair(ChartGroup):
             chart.reset()
             chart.update_subtitle()
 
-    @property
-    def first(self) -> Chart:
-        return next(chart for chart in self.charts if chart.display)
-
-    def apply(self, change: Callable[[Chart], None]) -> None:
-        for chart in self.charts:
-            change(chart)
-
     def action_log(self) -> None:
-        self.first.toggle_log()
+        self.first.toggle("log_y")
 
     def action_robust(self) -> None:
-        self.first.toggle_robust()
+        self.first.toggle("robust")
 
 
 class LossAccuracyCharts(ChartPair):
@@ -118,20 +104,20 @@ class LossAccuracyCharts(ChartPair):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(
-            Chart("loss", y_format=units.loss, x_format=units.count, home=View(robust=True)),
-            Chart("accuracy", percent=True, x_format=units.count),
+            Chart("loss", y_format=units.loss, home=View(robust=True)),
+            Chart("accuracy", percent=True),
             id=id,
         )
 
     def lines(self, run: Follower) -> tuple[list[Line], list[Line]]:
         splits = [
-            ("train", "train", len(run.train), "braille"),
+            ("train", "train", len(run.train), BRAILLE),
             ("val", "validation", len(run.evaluations["validation"]), "•"),
             ("test", "test", len(run.evaluations["test"]), "×"),
         ]
         loss, accuracy = (
             [
-                self._line(run, split, column, name, number, marker)
+                self.run_line(run, split, column, name, self._color(number), marker)
                 for number, (name, split, rows, marker) in enumerate(splits, 1)
                 if rows
             ]
@@ -146,22 +132,16 @@ class GradientCharts(ChartPair):
     MAX_LAYERS = 6
 
     def __init__(self, *, id: str | None = None) -> None:
-        log = View(log_y=True)
-        super().__init__(
-            Chart("gradient norm by layer", home=log, x_format=units.count),
-            Chart("learning rate", x_format=units.count),
-            id=id,
-        )
+        super().__init__(Chart("gradient norm by layer", home=View(log_y=True)), Chart("learning rate"), id=id)
 
     def lines(self, run: Follower) -> tuple[list[Line], list[Line]]:
-        count = len(run.layers)
-        chosen = range(count)
-        if count > self.MAX_LAYERS:
-            chosen = sorted({round(index * (count - 1) / (self.MAX_LAYERS - 1)) for index in range(self.MAX_LAYERS)})  # type: ignore[assignment]
+        # Evenly spaced, from the first layer to the last.
+        last, shown = len(run.layers) - 1, min(len(run.layers), self.MAX_LAYERS)
+        chosen = [round(index * last / max(shown - 1, 1)) for index in range(shown)]
         x = x_values(self.axis, run, run.train)
         x_key, y_key = cache_key(self.axis, run, "train", "grad_norm")
         names = run.info.layers
-        markers = ("braille", "•", "×", "+", "o", "^")
+        markers = (BRAILLE, "•", "×", "+", "o", "^")
         norms = [
             Line(
                 names[layer] if layer < len(names) else str(layer),
@@ -173,4 +153,4 @@ class GradientCharts(ChartPair):
             )
             for number, layer in enumerate(chosen)
         ]
-        return norms, [self._line(run, "train", "lr", "lr", 1)]
+        return norms, [self.run_line(run, "train", "lr", "lr", self._color(1))]

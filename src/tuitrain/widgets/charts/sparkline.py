@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from math import isfinite
 
 from tuitrain.analysis.decimate import decimate
+from tuitrain.widgets.charts.raster import braille_cells
 
-# The dots of a braille cell from bottom to top, left and right.
-_LEFT, _RIGHT = (0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08)
 _PLAIN = "_.-~^"
 
 
@@ -18,18 +17,14 @@ def sparkline(values: Sequence[float], width: int, *, braille: bool = True) -> s
     if not finite:
         return ""
     low, high = min(finite), max(finite)
-    levels: list[int | None] = [None] * columns
+    dots = [0] * columns
     top = 3 if braille else len(_PLAIN) - 1
     for xs, ys in segments:
         for x, value in zip(xs, ys, strict=True):
             column = min(columns - 1, int(x * columns / max(1, len(values))))
-            levels[column] = round((value / 2 - low / 2) / (high / 2 - low / 2) * top) if high > low else 0
-    return _braille(levels) if braille else "".join(" " if level is None else _PLAIN[level] for level in levels)
-
-
-def _braille(levels: list[int | None]) -> str:
-    pairs = zip(levels[::2], [*levels[1::2], None], strict=False)
-    return "".join(
-        chr(0x2800 | (0 if left is None else _LEFT[left]) | (0 if right is None else _RIGHT[right]))
-        for left, right in pairs
-    )
+            level = round((value / 2 - low / 2) / (high / 2 - low / 2) * top) if high > low else 0
+            dots[column] = 1 << level
+    if not braille:
+        return "".join(f" {_PLAIN}"[bits.bit_length()] for bits in dots)
+    cells = {column: character for column, _, character in braille_cells([*dots, 0])}
+    return "".join(cells.get(column, " ") for column in range((columns + 1) // 2))

@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from textual.reactive import reactive
 from textual.widget import Widget
@@ -16,7 +17,7 @@ _MAX_ZOOM = 10_000
 
 
 class Viewport(Widget):
-    """`home` is the view that `reset` restores."""
+    """A chart whose `view` and `cursor` can be moved; `home` is the view that `reset` restores."""
 
     view: reactive[View] = reactive(ALL, init=False)
     cursor: reactive[float | None] = reactive(None, init=False)
@@ -25,16 +26,9 @@ class Viewport(Widget):
     lines: Sequence[Line] = ()
     home: View = ALL
 
-    def toggle_extremes(self) -> None:
-        """Switch between the mean and the extremes of the points that share a column."""
-        self.view = replace(self.view, extremes=not self.view.extremes)
-
-    def toggle_robust(self) -> None:
-        """Switch between y limits with and without outliers."""
-        self.view = replace(self.view, robust=not self.view.robust)
-
-    def toggle_log(self) -> None:
-        self.view = replace(self.view, log_y=not self.view.log_y)
+    def toggle(self, option: Literal["log_y", "robust", "extremes"]) -> None:
+        """Switch an option of the view on or off."""
+        self.view = replace(self.view, **{option: not getattr(self.view, option)})
 
     def change_smoothing(self, levels: int = 1) -> None:
         level = bisect_right(SMOOTHING, self.view.smooth) - 1

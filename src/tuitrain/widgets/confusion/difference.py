@@ -9,7 +9,7 @@ from tuitrain.widgets.confusion.matrix import ConfusionMatrix
 
 
 class DifferenceMatrix(ConfusionMatrix):
-    """Signed counts; more correct predictions and fewer errors have the color of correct ones."""
+    """A matrix of signed changes; those for the better have the color of correct predictions."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -40,19 +40,9 @@ class DifferenceMatrix(ConfusionMatrix):
             f"{names}: {change:+,}, from {count - change:,} to {count:,}" if change else f"{names}: {count:,} in both"
         )
 
-    def action_next_confused(self) -> None:
-        """Go to the next pair in descending order of change, then start again."""
-        pairs = self._pairs_by_change()[:100]
-        if pairs:
-            index = pairs.index(self.pair) + 1 if self.pair in pairs else 0
-            self.select(*pairs[index % len(pairs)])
-
-    def _initial_pair(self) -> tuple[int, int]:
-        return next(iter(self._pairs_by_change()), (0, 0))
-
-    def _pairs_by_change(self) -> list[tuple[int, int]]:
+    def ranked_pairs(self) -> list[tuple[int, int]]:
         pairs = [(true, p) for true, row in enumerate(self._change) for p, change in enumerate(row) if change]
-        return sorted(pairs, key=lambda pair: -abs(self._change[pair[0]][pair[1]]))
+        return sorted(pairs, key=lambda pair: -abs(self._change[pair[0]][pair[1]]))[:100]
 
     def _cell(self, row: int, column: int) -> Segment:
         true, predicted, width = self._order[row], self._order[column], self.grid.cell - 1
@@ -72,7 +62,7 @@ class DifferenceMatrix(ConfusionMatrix):
         return text if len(text) <= width else f"{100 * share:+.0f}"
 
     def _format_share(self, share: float | None) -> str:
-        return "-" if share is None else f"{100 * share:+.1f}" if abs(share) < 0.0995 else f"{100 * share:+.0f}"
+        return "-" if share is None else self._share_text(share, 4)
 
 
 def _minus(before: float | None, after: float | None) -> float | None:

@@ -1,6 +1,7 @@
 """A confusion matrix with a cursor: one row per true class, one column per predicted class."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil
 from typing import ClassVar
 
@@ -25,7 +26,7 @@ from tuitrain.widgets.confusion.grid import (
     format_count,
     format_percent,
 )
-from tuitrain.widgets.confusion.shading import color_scale, mark, shade
+from tuitrain.widgets.confusion.shading import color_scale, has_few_colors, mark, shade
 
 
 class ConfusionMatrix(ScrollView, can_focus=True):
@@ -64,19 +65,16 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         Binding("o", "toggle_order", "order", tooltip="Put confused classes next to each other", id="confusion.order"),
     ]
 
+    @dataclass
     class Moved(Message):
         """The cursor moved or the count under it changed; `true` and `predicted` are class indices."""
 
-        def __init__(self, matrix: "ConfusionMatrix", true: int, predicted: int) -> None:
-            super().__init__()
-            self.matrix, self.true, self.predicted = matrix, true, predicted
+        matrix: "ConfusionMatrix"
+        true: int
+        predicted: int
 
-        @property
-        def control(self) -> "ConfusionMatrix":
-            return self.matrix
-
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
         self.percent = False
         self.recalls = True
         self.by_confusion = False
@@ -110,7 +108,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         self._recalls = [score.recall for score in scores]
         self._precisions = [score.precision for score in scores]
         self._largest = max((max(row) for row in self._counts), default=0)
-        self._sort_classes(pair or self._initial_pair())
+        self._sort_classes(pair or next(iter(self.ranked_pairs()), (0, 0)))
 
     def size_for(self, width: int, height: int) -> Size:
         """Return the size that the whole matrix needs in a terminal of this size, or that size if it does not fit."""
@@ -156,15 +154,13 @@ class ConfusionMatrix(ScrollView, can_focus=True):
 
     def action_next_confused(self) -> None:
         """Go to the next pair in descending order of confusion, then start again."""
-        pairs = [(error.true, error.predicted) for error in most_confused(self._counts, 100)]
-        if pairs:
+        if pairs := self.ranked_pairs():
             index = pairs.index(self.pair) + 1 if self.pair in pairs else 0
-            true, predicted = pairs[index % len(pairs)]
-            self._move_to(self._positions[true], self._positions[predicted])
+            self.select(*pairs[index % len(pairs)])
 
-    def _initial_pair(self) -> tuple[int, int]:
-        worst = most_confused(self._counts, 1)
-        return (worst[0].true, worst[0].predicted) if worst else (0, 0)
+    def ranked_pairs(self) -> list[tuple[int, int]]:
+        """Return the pairs of classes that `f` visits, in this order; the cursor starts at the first."""
+        return [(error.true, error.predicted) for error in most_confused(self._counts, 100)]
 
     def _sort_classes(self, pair: tuple[int, int]) -> None:
         """Update the order of the classes and move the cursor to `pair`."""
@@ -272,17 +268,13 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         count, support = self._counts[true][predicted], self._supports[true]
         share = count / support if support else 0.0
         text = "·" if not count else format_percent(share) if self.percent else format_count(count)
-        prefix = mark(share) if self._colorless and len(text) < width else ""
+        prefix = mark(share) if has_few_colors(self.app) and len(text) < width else ""
         at_cursor = row == self._row and column == self._column
         style = self._style("cursor") if at_cursor else self._shade(share, true == predicted)
         return Segment(prefix + text.rjust(width - len(prefix)) + " ", style)
 
     def _format_share(self, share: float | None) -> str:
         return format_percent(share)
-
-    @property
-    def _colorless(self) -> bool:
-        return self.app.no_color or self.app.console.color_system in (None, "standard")
 
     def _style(self, name: str) -> Style:
         return self.get_component_rich_style(f"confusion--{name}")

@@ -119,18 +119,17 @@ class ConfusionPair(Container):
 
 
 def _verdict_text(first: TestedRun, second: TestedRun) -> Content:
-    for tested in (first, second):
-        if tested.evaluation is None:
-            return Content(f"{tested.name} {tested.reason or 'has no test evaluation yet.'}")
-    assert first.evaluation is not None
-    assert second.evaluation is not None
-    if first is second or first == second:
+    before, after = first.evaluation, second.evaluation
+    if before is None or after is None:
+        missing = first if before is None else second
+        return Content(f"{missing.name} {missing.reason or 'has no test evaluation yet.'}")
+    if first == second:
         return Content("This is the baseline. Press tab to select another run.")
     try:
-        text = verdict(mcnemar(first.evaluation, second.evaluation), first.name, second.name)
+        text = verdict(mcnemar(before, after), first.name, second.name)
     except RunError as error:
         text = f"No McNemar test: {error}"
-    gains = _class_gains(first.evaluation, second.evaluation, first.name, second.name)
+    gains = _class_gains(before, after, first.name, second.name)
     return Content("\n\n").join([Content(text), gains])
 
 

@@ -3,9 +3,11 @@
 import sys
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import zip_longest
 from typing import ClassVar
 
 from rich.cells import cell_len
+from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
@@ -18,6 +20,7 @@ from textual.strip import Strip
 from tuitrain.analysis import units
 from tuitrain.runs.records import Sample
 from tuitrain.text import plain
+from tuitrain.widgets.confusion.shading import has_few_colors
 from tuitrain.widgets.shorten import shorten, shorten_start
 
 SMALL, LARGE = 16, 32
@@ -56,8 +59,8 @@ class Samples(ScrollView, can_focus=True):
     class Moved(Message):
         """The cursor is on another image."""
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
         self.large = False
         self.cursor = 0
         self._samples: list[Sample] = []
@@ -151,7 +154,7 @@ class Samples(ScrollView, can_focus=True):
     @property
     def _colorless(self) -> bool:
         utf8 = "utf" in (getattr(sys.__stderr__, "encoding", "") or "utf-8").lower()
-        return not utf8 or self.app.no_color or self.app.console.color_system in (None, "standard")
+        return not utf8 or has_few_colors(self.app)
 
 
 def _caption(sample: Sample, names: Sequence[str]) -> tuple[str, ...]:
@@ -171,13 +174,10 @@ def _with_probability(name: str, probability: float | None) -> str:
     return shorten(name, MAX_WIDTH - len(suffix)) + suffix
 
 
+@lru_cache(maxsize=512)
 def thumbnail(sample: Sample, side: int) -> list[list[Pixel]] | None:
     """Return rows of (red, green, blue), at most `side` by `side`; None if the sample's pixels are inconsistent."""
-    return _downscale(sample.pixels, sample.height, sample.width, sample.channels, side)
-
-
-@lru_cache(maxsize=512)
-def _downscale(pixels: bytes, height: int, width: int, channels: int, side: int) -> list[list[Pixel]] | None:
+    pixels, height, width, channels = sample.pixels, sample.height, sample.width, sample.channels
     if channels not in (1, 3) or min(height, width) < 1 or len(pixels) != height * width * channels:
         return None
     factor = _factor(height, width, side)
@@ -205,9 +205,7 @@ def _thumbnail_size(sample: Sample, side: int) -> Size:
 
 def _half_blocks(upper: list[Pixel], lower: list[Pixel] | None) -> list[Segment]:
     """Draw two rows of pixels as one line of ▀: the upper row in the foreground, the lower in the background color."""
-    if lower is None:
-        return [Segment("▀", Style(color=_hex(pixel))) for pixel in upper]
-    return [Segment("▀", _style(above, below)) for above, below in zip(upper, lower, strict=True)]
+    return [Segment("▀", _style(above, below)) for above, below in zip_longest(upper, lower or ())]
 
 
 def _ascii_shades(upper: list[Pixel], lower: list[Pixel] | None) -> list[Segment]:
@@ -216,9 +214,5 @@ def _ascii_shades(upper: list[Pixel], lower: list[Pixel] | None) -> list[Segment
 
 
 @lru_cache(maxsize=4096)
-def _style(above: Pixel, below: Pixel) -> Style:
-    return Style(color=_hex(above), bgcolor=_hex(below))
-
-
-def _hex(pixel: Pixel) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*pixel)
+def _style(above: Pixel, below: Pixel | None) -> Style:
+    return Style(color=Color.from_rgb(*above), bgcolor=Color.from_rgb(*below) if below else None)

@@ -54,8 +54,8 @@ saved_drafts: "WeakKeyDictionary[App[Any], Draft]" = WeakKeyDictionary()
 
 
 class FormResult(Struct, frozen=True):
-    """What the form describes. `config` is the run, or the first of several; None if a field is invalid. `errors` say
-    what is allowed, by key; `values` are the settings with several values."""
+    """The run or sweep that a form describes. `config` is that of the first run; None if a field is invalid. `errors`
+    say what is allowed, by key; `values` are the settings with several values."""
 
     config: Config | None
     errors: dict[str, str]

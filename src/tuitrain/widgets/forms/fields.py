@@ -1,5 +1,6 @@
 """The fields of a form, one line each."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -27,7 +28,7 @@ PATHS = ("data.dir", "data.transform")
 
 
 class Field(Widget):
-    """A line with a bar if focused, a dot if changed, label, value and note. `text` is the content, valid or not. A
+    """A line of the form: bar if focused, dot if changed, label, value, note. `text` is the content, valid or not. A
     field without a `setting` accepts any text. Keys do not change a `locked` field."""
 
     DEFAULT_CSS = """
@@ -40,10 +41,9 @@ class Field(Widget):
 
     locked = False
 
+    @dataclass
     class Changed(Message):
-        def __init__(self, field: "Field") -> None:
-            super().__init__()
-            self.field = field
+        field: "Field"
 
     def __init__(self, key: str, name: str, setting: Setting | None = None, text: str = "") -> None:
         super().__init__()
@@ -60,8 +60,12 @@ class Field(Widget):
     def text(self, text: str) -> None:
         if text != self._text:
             self._text = text
+            self.text_changed()
             self.post_message(self.Changed(self))
             self.refresh()
+
+    def text_changed(self) -> None:
+        """Called after `text` changed."""
 
     @property
     def default(self) -> str:
@@ -80,11 +84,6 @@ class Field(Widget):
     def target(self) -> Widget:
         """The widget that takes the focus."""
         return self
-
-    @property
-    def takes_several(self) -> bool:
-        """Whether several values make several runs."""
-        return self.key in settings()
 
     def set_note(self, error: str, unused: str, count: int) -> None:
         """Set the note: an error, why the setting is ignored, or the number of values."""
@@ -159,26 +158,16 @@ class TextField(Field):
     def _fit_input(self) -> None:
         self._input.styles.width = self.value_width if self.note[0] else "1fr"
 
-    @property
-    def text(self) -> str:
-        return self._text
-
-    @text.setter
-    def text(self, text: str) -> None:
-        if text != self._text:
-            self._text = self._input.value = text
-            self.post_message(self.Changed(self))
-            self.refresh()
+    def text_changed(self) -> None:
+        self._input.value = self._text
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
         clean = self._text if self.locked else plain(event.value, MAX_TEXT)
         if clean != event.value:
             self._input.value = clean
-        elif clean != self._text:
-            self._text = clean
-            self.post_message(self.Changed(self))
-            self.refresh()
+        else:
+            self.text = clean
 
 
 class ChoiceField(Field, can_focus=True):
@@ -189,14 +178,13 @@ class ChoiceField(Field, can_focus=True):
         Binding("left", "cycle(-1)", tooltip="Previous choice", show=False),
         Binding("right", "cycle(1)", tooltip="Next choice", show=False),
     ]
+    _list: PickList | None = None
 
     def check_consume_key(self, key: str, character: str | None = None) -> bool:  # noqa: ARG002
         return character is not None and character.isalnum()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         return not self.locked
-
-    _list: PickList | None = None
 
     def on_key(self, event: events.Key) -> None:
         if self._list is not None and event.is_printable:
@@ -224,17 +212,19 @@ class ChoiceField(Field, can_focus=True):
         self.text = choices[(index + step) % len(choices)]
 
     def action_open(self, typed: str = "") -> None:
+        is_list = bool(self.setting and self.setting.is_list)
+
         def chosen(answer: tuple[str, ...] | None) -> None:
             self._list = None
-            if answer is not None:
+            if answer or (is_list and answer is not None):
                 self.text = ", ".join(answer)
 
         at = Region(self.region.x + MARKS + LABEL, self.region.y, 1, 1)
-        options = [(choice, "") for choice in self._choices]
-        is_list = bool(self.setting and self.setting.is_list)
-        many = is_list or self.takes_several
+        options = [(choice, choice, "") for choice in self._choices]
         if self._list is None:
-            self._list = PickList(options, self._chosen, many=many, empty=is_list, at=at, typed=typed)
+            # Several values of a setting make several runs.
+            many = is_list or self.key in settings()
+            self._list = PickList(options, self._chosen, many=many, at=at, typed=typed)
             self.app.push_screen(self._list, chosen)
 
 

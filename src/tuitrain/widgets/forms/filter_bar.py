@@ -11,6 +11,8 @@ from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
+from tuitrain.widgets.terminal.colors import MUTED
+
 EXAMPLE = "optimizer=adam lr<0.01 test>95%"
 
 
@@ -44,7 +46,7 @@ class FilterInput(Input):
 
 
 class FilterBar(Horizontal):
-    """Hold the filter input, created when first opened; `complete` returns a text with its last word completed."""
+    """The filter input, created when first opened; `complete` returns a text with its last word completed."""
 
     def __init__(self, text: str, complete: Callable[[str], str]) -> None:
         super().__init__()
@@ -85,5 +87,5 @@ class FilterBar(Horizontal):
         if self._input is None or (text, error) == self._status:
             return
         self._status = text, error
-        style = "$error" if error else "$foreground 60%"
+        style = "$error" if error else MUTED
         self.query_one("#status", Static).update(Content.styled(f"✗ {text}" if error else text, style))

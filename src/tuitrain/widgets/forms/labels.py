@@ -23,7 +23,7 @@ LABELS = {
 
 
 class Condition(NamedTuple):
-    """A setting applies only if the setting `key` has one of `values`."""
+    """The condition that the setting `key` has one of `values`, under which another setting applies."""
 
     key: str
     values: tuple[str, ...]

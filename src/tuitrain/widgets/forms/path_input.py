@@ -6,13 +6,13 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-# More entries of a folder are not looked at.
+# The maximum number of entries of a folder that a completion reads.
 MAX_ENTRIES = 10_000
 
 
 class PathInput(Input):
-    """Tab completes the path as far as it is unambiguous; if there is nothing to complete, it moves on. Nothing is
-    suggested while typing: reading a folder for each key would delay keys that arrive together."""
+    """An input in which tab completes the path as far as it is unambiguous, or else moves on. It suggests nothing while
+    you type, because reading a folder for each key would delay keys that arrive together."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "complete", tooltip="Complete the path", show=False)]
 
@@ -33,7 +33,7 @@ def complete_path(text: str, *, folders_only: bool = False) -> str:
     """Return the text with its last part completed as far as all matching entries agree."""
     matches = path_matches(text, folders_only=folders_only) if text else []
     last = _last_part(text)
-    return text[: len(text) - len(last)] + (_common_start(matches) or last)
+    return text[: len(text) - len(last)] + (os.path.commonprefix(matches) or last)  # noqa: RUF071
 
 
 def path_matches(text: str, *, folders_only: bool = False) -> list[str]:
@@ -55,11 +55,6 @@ def path_matches(text: str, *, folders_only: bool = False) -> list[str]:
     except (OSError, ValueError):
         return []
     return sorted(names)
-
-
-def _common_start(names: list[str]) -> str:
-    first, last = min(names, default=""), max(names, default="")
-    return first[: next((index for index, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
 
 
 def _last_part(text: str) -> str:

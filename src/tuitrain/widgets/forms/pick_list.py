@@ -1,4 +1,4 @@
-"""A list of choices below a field or in the middle of the screen."""
+"""A list to choose from, below a field or in the middle of the screen."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -12,15 +12,31 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from tuitrain.widgets.forms.options import Options
+from tuitrain.widgets.terminal.colors import MUTED
 from tuitrain.widgets.terminal.footer import FittingFooter
 
 MARK_HINT = "space marks"
 
 
+class Options(OptionList):
+    """An option list that can be paged before its first layout: page keys may arrive with the key that opens it."""
+
+    def action_page_down(self) -> None:
+        if self.scrollable_content_region:
+            super().action_page_down()  # type: ignore[no-untyped-call]
+        else:
+            self.action_last()
+
+    def action_page_up(self) -> None:
+        if self.scrollable_content_region:
+            super().action_page_up()  # type: ignore[no-untyped-call]
+        else:
+            self.action_first()
+
+
 def distance(typed: str, *names: str) -> int:
-    """Rank an option: 0 if a name or the last part of a key equals the text, 1 if one starts with it, 2 if all its
-    words occur, 3 otherwise."""
+    """Return the rank of an option: 0 if a name or the last part of a key equals the text, 1 if one starts with it, 2
+    if all its words occur, 3 otherwise."""
     wanted, candidates = _normalize(typed), [_normalize(name) for name in names]
     candidates += [name.rpartition(".")[2] for name in candidates]
     if wanted in candidates:
@@ -36,10 +52,12 @@ def _normalize(name: str) -> str:
 
 
 class PickList(ModalScreen[tuple[str, ...] | None]):
-    """Choose from `options`, (value, help) pairs, below the region `at` or centered; typing filters them.
+    """Let the user choose from `options`, each (key, name, help); typing filters them. The list opens below the region
+    `at`, or else in the middle of the screen.
 
-    Dismiss with the chosen values, or None on escape. With `many`, space marks a value and a comma marks the typed one;
-    the choice may be empty only if `empty`.
+    Dismiss with the chosen keys, or None on escape. With `many`, space marks an option and a comma marks the typed one.
+    Until something is marked, enter replaces the choice by the highlighted option, unless the `chosen` ones count as
+    `marked`. An option with an empty key stands for the empty choice.
     """
 
     # Not DEFAULT_CSS: the app's rules for all screens would take precedence.
@@ -52,6 +70,7 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
         border-title-color: $accent; border-subtitle-color: $foreground-muted;
         text-wrap: nowrap; text-overflow: ellipsis;
     }
+    PickList.-middle > Options { width: 84; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "cancel"),
@@ -60,22 +79,22 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
 
     def __init__(
         self,
-        options: Sequence[tuple[str, str]],
+        options: Sequence[tuple[str, str, str]],
         chosen: Sequence[str] = (),
         *,
+        title: str = "",
         many: bool = False,
-        empty: bool = False,
+        marked: bool = False,
         at: Region | None = None,
         typed: str = "",
-        title: str = "",
     ) -> None:
         super().__init__(classes="" if at else "-middle")
-        self._options, self._chosen, self._many, self._at = options, list(chosen), many, at
-        self._typed, self._title, self._empty = typed, title, empty
+        self._options, self._title, self._many, self._at = options, title, many, at
+        self._chosen, self._initial = list(chosen), list(chosen)
+        self._marked, self._typed = marked, typed
         # Ignore the space in "sgd, adam".
         self._after_comma = False
-        # Until something is marked, enter chooses only the highlighted value.
-        self._marked = False
+        self._name_width = max(len(name) for _, name, _ in options)
 
     def compose(self) -> ComposeResult:
         yield Options(markup=False)
@@ -90,7 +109,7 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
         if self._at is None:
             return
         style, room = self.query_one(Options).styles, self.size.height
-        width = max(*(len(name) + 4 * self._many for name, _ in self._options), len(MARK_HINT) * self._many) + 6
+        width = max(self._name_width + 4 * self._many, len(MARK_HINT) * self._many) + 6
         space_below, space_above = room - self._at.bottom, self._at.y
         below = space_below >= min(len(self._options) + 2, space_above)
         height = min(count + 2, space_below if below else space_above)
@@ -99,65 +118,61 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
         style.offset = (max(x, 0), y)
 
     def _list_matches(self, highlight: str = "") -> None:
-        box = self.query_one(Options)
-        typed = self._typed.casefold()
-        matching = [(name, help) for name, help in self._options if typed in name.casefold()]
-        matching.sort(key=lambda option: distance(typed, option[0]))
-        pad = max(len(name) for name, _ in self._options) if any(help for _, help in self._options) else 0
-        box.set_options(
-            Option(Content(f" {self._checkbox(name)}{name.ljust(pad)}{help and '  '}{help} "), id=name)
-            for name, help in matching
-        )
-        self._position(max(len(matching), 1))
-        wanted = highlight or ("" if typed else next(iter(self._chosen), ""))
-        names = [name for name, _ in matching]
-        box.highlighted = names.index(wanted) if wanted in names else 0 if names else None
-        box.border_title = Content(f"{self._typed}_" if self._typed else self._title)
-        hint = f"{len(self._chosen)} marked" if self._marked else MARK_HINT
-        box.border_subtitle = Content(hint if self._many else "")
+        box, words = self.query_one(Options), self._typed.casefold().split()
+        matches = [option for option in self._options if all(word in " ".join(option).casefold() for word in words)]
+        matches.sort(key=lambda option: distance(self._typed, *option[:2]))
+        lines = [Option(self._line(*option), id=option[0] or None) for option in matches]
+        box.set_options(lines or [Option(" No match", disabled=True)])
+        self._position(max(len(matches), 1))
+        wanted = highlight or ("" if self._typed or self._marked else next(iter(self._chosen), ""))
+        keys = [key for key, _, _ in matches]
+        box.highlighted = keys.index(wanted) if wanted in keys else 0 if keys else None
+        box.border_title = Content(" · ".join(filter(None, (self._title, self._typed and f"{self._typed}_"))))
+        box.border_subtitle = Content(self._hint())
 
-    def _checkbox(self, name: str) -> str:
-        if not self._many:
-            return ""
-        return "[x] " if name in self._chosen else "[ ] "
+    def _line(self, key: str, name: str, help: str) -> Content:
+        checkbox = "[x] " if key in self._chosen else "[ ] " if key else "    "
+        padded = f"{name.ljust(self._name_width)}  " if help else name
+        return Content.assemble(f" {checkbox if self._many else ''}{padded}", (help, MUTED), " ")
+
+    def _hint(self) -> str:
+        if self._at is None:
+            return "type to search · space marks · enter applies" if self._many else "type to search · enter chooses"
+        marks = f"{len(self._chosen)} marked" if self._marked else MARK_HINT
+        return marks if self._many else ""
 
     def on_key(self, event: events.Key) -> None:
         after_comma, self._after_comma = self._after_comma, event.key == "comma"
-        if event.key == "space" and not self._typed:
+        if event.key == "space" and (self._many or not self._typed):
             event.stop()
             if not after_comma:
-                self._toggle_mark()
+                self._choose(toggle=True)
         elif event.key == "comma" and self._many:
             event.stop()
-            self._mark_typed()
+            self._choose(toggle=False)
         elif event.character and event.is_printable:
             event.stop()
             self._typed += event.character
             self._list_matches()
 
-    def _toggle_mark(self) -> None:
+    def _choose(self, *, toggle: bool) -> None:
+        """Choose the highlighted option, or with `many` mark it; `toggle` unmarks an option that is marked already."""
         option = self.query_one(Options).highlighted_option
-        if option is None or option.id is None:
+        if option is None:
             return
-        if not self._many:
-            self.dismiss((option.id,))
+        key = option.id or ""
+        if not self._many or not key:
+            self.dismiss(() if self._many else (key,))
+            return
+        before = set(self._chosen)
+        if toggle and (self._marked or before != {key}):
+            wanted = before ^ {key}
         else:
-            # The first mark of the present choice keeps it.
-            keep = not self._marked and self._chosen == [option.id]
-            self._marked = True
-            marked = set(self._chosen) ^ (set() if keep else {option.id})
-            self._chosen = [name for name, _ in self._options if name in marked]
-            self._list_matches(option.id)
-
-    def _mark_typed(self) -> None:
-        """Mark the typed or highlighted value; the first mark replaces the previous choice."""
-        option = self.query_one(Options).highlighted_option
-        if option is None or option.id is None:
-            return
-        wanted = {option.id, *(self._chosen if self._marked else ())}
-        self._chosen = [name for name, _ in self._options if name in wanted]
+            # A comma replaces the present choice at first; a space keeps it.
+            wanted = {key} | (before if self._marked else set())
+        self._chosen = [name for name, _, _ in self._options if name in wanted]
         self._marked, self._typed = True, ""
-        self._list_matches(option.id)
+        self._list_matches(key)
 
     def action_shorten(self) -> None:
         self._typed = self._typed[:-1]
@@ -165,7 +180,11 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        if self._marked and self._typed:
-            self._mark_typed()
-        chosen = tuple(self._chosen) if self._marked else (event.option.id or "",)
-        self.dismiss(chosen if chosen or self._empty else None)
+        key = event.option.id or ""
+        if not self._marked:
+            self.dismiss((key,))
+            return
+        if self._typed and key:
+            self._choose(toggle=False)
+        # Enter on the empty choice counts only if nothing was marked.
+        self.dismiss(() if not key and self._chosen == self._initial else tuple(self._chosen))

@@ -1,6 +1,7 @@
 """The message line below the form, which also starts runs and shows their progress."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from textual import work
 from textual.content import Content
@@ -21,17 +22,15 @@ class StartLine(Static):
     """Start one run or sweep at a time; `tick` polls the start and posts Started or Failed. The start is `preparing` in
     this app, where it can be cancelled, or `waiting` for a background process."""
 
+    @dataclass
     class Started(Message):
-        def __init__(self, folder: RunFolder | SweepFolder) -> None:
-            super().__init__()
-            self.folder = folder
+        folder: RunFolder | SweepFolder
 
+    @dataclass
     class Failed(Message):
         """`error` is None if the user cancelled."""
 
-        def __init__(self, error: TuitrainError | None) -> None:
-            super().__init__()
-            self.error = error
+        error: TuitrainError | None
 
     def __init__(self, host: ThreadHost) -> None:
         super().__init__(id="message")

@@ -6,13 +6,13 @@ from tuitrain.analysis import confusion, units
 from tuitrain.runs.records import Evaluation
 from tuitrain.text import plain
 from tuitrain.widgets.panels.progress_bars import bar
+from tuitrain.widgets.terminal.colors import MUTED
 
 # The number of confused pairs, and the width of names and bars.
 PAIRS, NAME, BAR = 8, 24, 20
-MUTED = "$foreground 60%"
 
 
-def confused_pairs(evaluation: Evaluation, selected: tuple[int, int] | None = None, *, blocks: bool = True) -> Content:
+def confused_pairs(evaluation: Evaluation, selected: tuple[int, int] | None = None) -> Content:
     """List the most confused pairs, with bars relative to the first; highlight the `selected` one."""
     names = [plain(name, NAME) for name in evaluation.classes]
     pairs = confusion.most_confused(evaluation.confusion, PAIRS)
@@ -23,19 +23,19 @@ def confused_pairs(evaluation: Evaluation, selected: tuple[int, int] | None = No
     lines = [Content.styled(f"most confused on {evaluation.split}", MUTED)]
     for title, pair in zip(titles, pairs, strict=True):
         style = "bold $accent" if (pair.true, pair.predicted) == selected else ""
-        share = bar(pair.count / pairs[0].count, BAR, blocks=blocks)
+        share = bar(pair.count / pairs[0].count, BAR)
         count = f"{pair.count:>6,}  {units.percent(pair.fraction):>8} of the class"
         lines.append(Content.assemble((f"  {title:<{width}}  ", style), share, (count, style)))
     return Content("\n").join(lines)
 
 
-def class_scores(evaluation: Evaluation, *, blocks: bool = True) -> Content:
+def class_scores(evaluation: Evaluation) -> Content:
     """List the classes with their F1 score, the worst first."""
     scores = zip(evaluation.classes, confusion.class_scores(evaluation.confusion), strict=True)
     ranked = [(plain(name, NAME), score.f1) for name, score in sorted(scores, key=lambda pair: pair[1].f1 or 0.0)]
     width = max((len(name) for name, _ in ranked), default=0)
     lines = [Content.styled("F1 by class", MUTED)]
     for name, f1 in ranked:
-        share = bar(f1 or 0.0, BAR, blocks=blocks)
+        share = bar(f1 or 0.0, BAR)
         lines.append(Content.assemble(f"  {name:<{width}}  ", share, f"  {units.percent(f1):>8}"))
     return Content("\n").join(lines)

@@ -6,12 +6,11 @@ import time
 from textual.content import Content
 
 from tuitrain.analysis import health, speed, summary, units
-from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Score, State
-from tuitrain.text import plain, utf8_locale
+from tuitrain.text import plain
 from tuitrain.widgets.panels import progress_bars
-from tuitrain.widgets.panels.run_report import STATUS
+from tuitrain.widgets.terminal.colors import MUTED, STATUS_STYLES
 
 # Below this width the head leaves out the clock time of the end.
 NARROW = 70
@@ -44,24 +43,20 @@ def head(run: Follower, width: int, activity: str = "") -> Content:
         clock = units.clock(time.time() + left)
         end = f" · ends {clock} (in {duration})" if width >= NARROW else f" · {duration} left"
     elif not state.active and state.step:
-        end = f" · {summary.epochs(_entry(run))} epochs in {units.duration(state.seconds)}"
+        end = f" · {summary.epochs(run)} epochs in {units.duration(state.seconds)}"
     room = max(1, width - len(status + epoch + end) - 1)
-    color = STATUS.get(run.status, "")
-    return Content.assemble(_title(run, room), " ", (status, color), epoch, (end, "$foreground 60%"))
-
-
-def _entry(run: Follower) -> Entry:
-    return Entry(run.folder, run.info, run.config, run.state, run.status)
+    color = STATUS_STYLES.get(run.status, "")
+    return Content.assemble(_title(run, room), " ", (status, color), epoch, (end, MUTED))
 
 
 def _title(run: Follower, room: int) -> Content:
     """Return the name and as many settings as fit; optimizer and learning rate are kept longest."""
-    model = f"{summary.model(_entry(run))} {run.config.model.activation}"
+    model = f"{summary.model(run)} {run.config.model.activation}"
     parts = [run.config.data.dataset, model, f"{run.config.optimizer.name} {learning_rate(run):g}"]
     name = Content.styled(plain(run.info.name, 60), "bold")
     while len(parts) > 1 and name.cell_length + sum(len(part) + 3 for part in parts) > room:
         parts.pop(0)
-    details = Content.styled("".join(f" · {part}" for part in parts), "$foreground 60%")
+    details = Content.styled("".join(f" · {part}" for part in parts), MUTED)
     name = name.truncate(max(MIN_NAME, room - details.cell_length), ellipsis=True)
     return (name + details).truncate(room, ellipsis=True, pad=True)
 
@@ -71,22 +66,21 @@ def progress(run: Follower, width: int) -> Content:
     if phase := _preparation(state):
         return _phase_progress(phase, width)
     if not state.active:
-        return Content.styled(_cost(run), "$foreground 60%")
+        return Content.styled(_cost(run), MUTED)
     run_fraction = state.step / state.steps if state.steps else 0.0
     steps_in_epoch = state.step - state.epoch * state.steps_per_epoch
     unfinished = state.steps_per_epoch and state.epoch < state.epochs
     epoch_fraction = steps_in_epoch / state.steps_per_epoch if unfinished else run_fraction
     images_per_second = units.rate(speed.images_per_second(run))
-    device = plain(run.info.device, 40).partition(" ")[0] or "…"
-    tail = f"  {images_per_second} images/s · {device} {units.size(state.memory)}"
-    width, blocks = width - len(tail), utf8_locale()
+    tail = f"  {images_per_second} images/s · {_memory(run)}"
+    width -= len(tail)
     if width < 60:
-        bar = progress_bars.progress("run", run_fraction, width, blocks=blocks)
-        return Content.assemble(bar, (tail, "$foreground 60%"))
+        bar = progress_bars.progress("run", run_fraction, width)
+        return Content.assemble(bar, (tail, MUTED))
     half = (width - 2) // 2
     return Content.assemble(
-        progress_bars.progress("epoch", min(1.0, max(0.0, epoch_fraction)), half, blocks=blocks), "  ",
-        progress_bars.progress("run", run_fraction, half, blocks=blocks), (tail, "$foreground 60%"),
+        progress_bars.progress("epoch", min(1.0, max(0.0, epoch_fraction)), half), "  ",
+        progress_bars.progress("run", run_fraction, half), (tail, MUTED),
     )  # fmt: skip
 
 
@@ -96,17 +90,20 @@ def _phase_progress(phase: str, width: int) -> Content:
     done, total = (int(number.replace(",", "")) for number in counts.groups()) if counts else (0, 0)
     if not total:
         return Content(phase)
-    return progress_bars.progress(phase, done / total, min(width, len(phase) + BAR), blocks=utf8_locale())
+    return progress_bars.progress(phase, done / total, min(width, len(phase) + BAR))
 
 
 def _cost(run: Follower) -> str:
-    """Return what an ended run took."""
     state = run.state
-    device = plain(run.info.device, 40).partition(" ")[0] or "…"
     return (
         f"{state.epoch} of {state.epochs} epochs · {state.step:,} steps · {units.duration(state.seconds)} · "
-        f"{units.rate(state.samples_per_second)} images/s · {device} {units.size(state.memory)}"
+        f"{units.rate(state.samples_per_second)} images/s · {_memory(run)}"
     )
+
+
+def _memory(run: Follower) -> str:
+    device = plain(run.info.device, 40).partition(" ")[0] or "…"
+    return f"{device} {units.size(run.state.memory)}"
 
 
 def _preparation(state: State) -> str:
@@ -119,8 +116,8 @@ def numbers(run: Follower, width: int) -> Content:
     state = run.state
     lr, norm = (run.train[name][-1] if len(run.train) else None for name in ("lr", "grad_norm"))
     steps = [
-        Content.assemble(("lr ", "$foreground 60%"), units.number(lr)),
-        Content.assemble(("|grad| ", "$foreground 60%"), units.number(norm)),
+        Content.assemble(("lr ", MUTED), units.number(lr)),
+        Content.assemble(("|grad| ", MUTED), units.number(norm)),
     ]
     best = _best(state)
     layouts = (
@@ -148,7 +145,7 @@ def health_line(run: Follower, width: int) -> Content:
     """Return the findings about the run's health, after a sign for good or bad."""
     findings = health.findings(run)
     if findings[0].good and _preparation(run.state):
-        return Content.styled("waiting for the first step", "$foreground 60%")
+        return Content.styled("waiting for the first step", MUTED)
     problem = not findings[0].good
     mark = (
         "! " if problem else "✓ ",
@@ -163,7 +160,7 @@ def _best(state: State) -> tuple[str, ...]:
     if state.best is None:
         return ()
     best = state.best.validation
-    criterion, value = ("lowest loss", units.loss(best.loss))
+    criterion, value = "lowest loss", units.loss(best.loss)
     if best.loss is None:
         criterion, value = "highest", units.percent(best.measured)
     return (criterion if best == state.validation else f"{criterion} {value}", f"epoch {state.best.epoch}")
@@ -173,8 +170,8 @@ def _score(name: str, score: Score | None, suffix: str = "", *, losses: bool = T
     if score is None:
         return Content("")
     return Content.assemble(
-        (f"{name} ", "$foreground 60%"),
+        (f"{name} ", MUTED),
         f"{units.loss(score.loss)} · " if losses else "",
         (units.percent(score.accuracy), "bold"),
-        (suffix, "$foreground 60%"),
+        (suffix, MUTED),
     )

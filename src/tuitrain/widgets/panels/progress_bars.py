@@ -2,13 +2,16 @@
 
 from textual.content import Content
 
+from tuitrain.text import utf8_locale
+from tuitrain.widgets.terminal.colors import MUTED
+
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
-def bar(fraction: float, width: int, *, blocks: bool = True) -> Content:
-    """Return a bar of `width` cells; without `blocks` it is ASCII."""
+def bar(fraction: float, width: int) -> Content:
+    """Return a bar of `width` cells, of block characters or, without UTF-8, of ASCII."""
     fraction = min(1.0, max(0.0, fraction))
-    if not blocks:
+    if not utf8_locale():
         full = round(fraction * width)
         return Content.assemble(("#" * full, "$accent"), ("." * (width - full), "$foreground-disabled"))
     full, eighths = divmod(round(fraction * width * 8), 8)
@@ -17,7 +20,7 @@ def bar(fraction: float, width: int, *, blocks: bool = True) -> Content:
     return Content.assemble((text, "$accent on $panel"), (" " * empty, "on $panel"))
 
 
-def progress(label: str, fraction: float, width: int, *, blocks: bool = True) -> Content:
+def progress(label: str, fraction: float, width: int) -> Content:
     room = max(4, width - len(label) - 8)
     percent = f" {100 * fraction:3.0f} %"
-    return Content.assemble((f"{label} ", "$foreground 60%"), bar(fraction, room, blocks=blocks), percent)
+    return Content.assemble((f"{label} ", MUTED), bar(fraction, room), percent)

@@ -29,7 +29,7 @@ MAX_CURVES = 16
 
 
 class RunDetail(Container):
-    """Follow runs, reading them in small slices. In the class `roomy` there are charts, otherwise a line of curves."""
+    """Show a run and follow it, reading in small slices. With the class `roomy` it has charts, otherwise sparklines."""
 
     DEFAULT_CSS = """
     RunDetail {
@@ -76,7 +76,7 @@ class RunDetail(Container):
         return [run for run in runs if run.status != "damaged"][:MAX_CURVES]
 
     def poll(self) -> bool:
-        """Read the next slice; return whether there may be more."""
+        """Read the next slice of each run; return whether there may be more."""
         news = [run.poll(BUDGET / len(self._runs)) for run in self._runs.values()]
         if any(news):
             self._draw_text()

@@ -15,38 +15,39 @@ from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Evaluation, Score
 from tuitrain.text import plain
 from tuitrain.widgets.panels import error_bars
+from tuitrain.widgets.terminal.colors import MUTED, STATUS_STYLES
 
-MUTED = "$foreground 60%"
 # The width of the scores of one epoch.
 SCORES = 30
-STATUS = {"running": "$accent", "finished": "$success", "failed": "$error", "paused": "$warning",
-          "interrupted": "$warning", "damaged": "$error"}  # fmt: skip
 
 
 def headline(run: Follower, evaluation: Evaluation | None) -> Content:
     """Return `name · finished 13:02 · last test 70.13 % (7,013 of 10,000) · loss 1.0214`."""
     state = run.state
     ended = f" {units.clock(state.ended)}" if state.ended else ""
-    line = Content.assemble((plain(run.info.name, 60), "bold"), " · ", (run.status, STATUS.get(run.status, "")), ended)
+    status = (run.status, STATUS_STYLES.get(run.status, ""))
+    line = Content.assemble((plain(run.info.name, 60), "bold"), " · ", status, ended)
     if evaluation is None:
-        return line + Content.styled(
-            f" · {plain(run.problem or state.reason)}" if run.problem or state.reason else "", MUTED
-        )
-    correct, count = (
-        sum(row[index] for index, row in enumerate(evaluation.confusion)),
-        sum(map(sum, evaluation.confusion)),
-    )
+        reason = plain(run.problem or state.reason)
+        return line + Content.styled(f" · {reason}" if reason else "", MUTED)
+    images, wrong = _images_and_wrong(evaluation)
     title = f"{evaluation.checkpoint} {'val' if evaluation.split == 'validation' else evaluation.split}"
     return Content.assemble(
         line, f" · {title} ", (units.percent(evaluation.accuracy), "bold"),
-        (f" ({correct:,} of {count:,}) · loss {units.loss(evaluation.loss)}", MUTED),
+        (f" ({images - wrong:,} of {images:,}) · loss {units.loss(evaluation.loss)}", MUTED),
     )  # fmt: skip
 
 
-def summary(run: Follower, evaluations: Sequence[Evaluation], *, blocks: bool) -> Content:
+def _images_and_wrong(evaluation: Evaluation) -> tuple[int, int]:
+    """Return the number of images and of wrong predictions."""
+    images = sum(map(sum, evaluation.confusion))
+    return images, images - sum(row[index] for index, row in enumerate(evaluation.confusion))
+
+
+def summary(run: Follower, evaluations: Sequence[Evaluation]) -> Content:
     """Return the text of the first page: scores, problems, facts, most confused classes."""
     problems = Content.styled("\n".join(f"! {text}" for text in health.problems(run)), "$warning")
-    confused = error_bars.confused_pairs(evaluations[0], blocks=blocks) if evaluations else Content("")
+    confused = error_bars.confused_pairs(evaluations[0]) if evaluations else Content("")
     parts = [_reason(run), _scores(run), problems, _facts(run), confused]
     return Content("\n\n").join(part for part in parts if part)
 
@@ -85,8 +86,7 @@ def verdict(run: Follower, evaluations: Sequence[Evaluation]) -> Content:
     if not evaluations:
         return Content(title)
     evaluation = next((found for found in evaluations if found.checkpoint == "best"), evaluations[0])
-    images = sum(map(sum, evaluation.confusion))
-    wrong = images - sum(row[index] for index, row in enumerate(evaluation.confusion))
+    images, wrong = _images_and_wrong(evaluation)
     lines = [title, f"{wrong:,} of {images:,} {evaluation.split} images wrong"]
     if pairs := confusion.most_confused(evaluation.confusion, 1):
         true, predicted = (plain(evaluation.classes[index], 24) for index in (pairs[0].true, pairs[0].predicted))
@@ -124,14 +124,18 @@ def _cell(score: Score | None) -> Content:
 
 
 def _facts(run: Follower) -> Content:
+    rows = _external_facts(run, run.info) if isinstance(run.info, ExternalRunInfo) else _own_facts(run)
+    rows |= {f"note {number}": plain(note) for number, note in enumerate(run.info.data_notes[:8], 1)}
+    return Content("\n").join(Content.assemble((f"{name:<12}", MUTED), text) for name, text in rows.items())
+
+
+def _own_facts(run: Follower) -> dict[str, str]:
     info, state = run.info, run.state
     sizes = " · ".join(f"{info.sizes[name]:,} {name}" for name in ("train", "validation", "test") if name in info.sizes)
-    started = time.strftime("%Y-%m-%d %H:%M", time.localtime(min(max(state.started or info.created, 0), 2**35)))
     versions = " · ".join(
         f"{plain(name, 20)} {plain(version, 30)}" for name, version in list(info.versions.items())[:8]
     )
-    differing = " ".join(f"{key}={format_value(value)}" for key, value in run_summary.settings(run).items())
-    rows = {
+    return {
         "model": f"{plain(info.model)} · {info.parameters:,} parameters",
         "data": f"{run.config.data.dataset} · {sizes}",
         "epochs": f"{state.epoch} of {state.epochs} · {state.step:,} steps",
@@ -140,32 +144,38 @@ def _facts(run: Follower) -> Content:
         "versions": versions + (f" · commit {plain(info.git, 60)}" if info.git else ""),
         "settings": plain(run_summary.settings_in_words(run), 2000),
         "command": plain(info.command, 2000),
-        "started": started,
+        "started": _started(run),
         "folder": plain(run.folder.path, 1000),
     }
-    if isinstance(info, ExternalRunInfo):
-        tags = ", ".join(f"{tag} ({points:,})" for tag, points in list(info.curves.items())[:40])
-        rows = {
-            "read from": "TensorBoard event files of another tool",
-            "epochs": f"{state.epoch if state.epochs else 'unknown'} · {state.step:,} steps",
-            "time": f"{units.duration(state.seconds)} from the first value to the last",
-            "host": plain(info.host),
-            "started": started,
-            "settings": plain(differing, 2000) or "unknown",
-            "tags": plain(tags, 2000),
-            "folder": rows["folder"],
-        }
-    rows |= {f"note {number}": plain(note) for number, note in enumerate(info.data_notes[:8], 1)}
-    return Content("\n").join(Content.assemble((f"{name:<12}", MUTED), text) for name, text in rows.items())
+
+
+def _external_facts(run: Follower, info: ExternalRunInfo) -> dict[str, str]:
+    state = run.state
+    settings = " ".join(f"{key}={format_value(value)}" for key, value in run_summary.settings(run).items())
+    tags = ", ".join(f"{tag} ({points:,})" for tag, points in list(info.curves.items())[:40])
+    return {
+        "read from": "TensorBoard event files of another tool",
+        "epochs": f"{state.epoch if state.epochs else 'unknown'} · {state.step:,} steps",
+        "time": f"{units.duration(state.seconds)} from the first value to the last",
+        "host": plain(info.host),
+        "started": _started(run),
+        "settings": plain(settings, 2000) or "unknown",
+        "tags": plain(tags, 2000),
+        "folder": plain(run.folder.path, 1000),
+    }
+
+
+def _started(run: Follower) -> str:
+    started = min(max(run.state.started or run.info.created, 0), 2**35)
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(started))
 
 
 def worst_count(evaluation: Evaluation) -> str:
     """Return how many wrong predictions are stored: `131 of 305 wrong predictions, by loss`."""
-    correct = sum(row[index] for index, row in enumerate(evaluation.confusion))
-    stored, wrong = len(evaluation.worst), sum(map(sum, evaluation.confusion)) - correct
+    _, wrong = _images_and_wrong(evaluation)
     if not wrong:
         return "no wrong prediction"
-    return f"{stored:,} of {wrong:,} wrong prediction{'s' * (wrong != 1)}, by loss"
+    return f"{len(evaluation.worst):,} of {wrong:,} wrong prediction{'s' * (wrong != 1)}, by loss"
 
 
 def kept_count(evaluation: Evaluation, pair: tuple[int, int] | None) -> str:
@@ -188,16 +198,14 @@ def settings_text(run: Follower) -> Content:
     """List all settings, marking those that differ from their defaults; of another tool's run, the known ones."""
     if run.folder.read_only:
         pairs = [(f"  {plain(key):<26} ", plain(format_value(value))) for key, value in run.settings.items()]
-        return Content("\n").join(Content.assemble((key, "$foreground 60%"), value) for key, value in pairs)
+        return Content("\n").join(Content.assemble((key, MUTED), value) for key, value in pairs)
     lines = []
     for key, value in (flatten(run.config) | run.changes).items():
         default = settings()[key].default
         differs = value != default
         line = Content.assemble(
-            (f"{'•' if differs else ' '} {key:<26}", "$accent" if differs else "$foreground 60%"),
+            (f"{'•' if differs else ' '} {key:<26}", "$accent" if differs else MUTED),
             plain(format_value(value)),
         )
-        lines.append(
-            line + Content.styled(f"   default {format_value(default)}", "$foreground 60%") if differs else line
-        )
+        lines.append(line + Content.styled(f"   default {format_value(default)}", MUTED) if differs else line)
     return Content("\n").join(lines)

@@ -8,10 +8,10 @@ from textual.content import Content
 from tuitrain.analysis.sweep import Effect, HeatMap, Result, effects_of, format_metric, metric_title
 from tuitrain.analysis.table.groups import MeanSD
 from tuitrain.config.sweeps.sweep import short_names
-from tuitrain.text import plain
+from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.panels.progress_bars import bar
+from tuitrain.widgets.terminal.colors import MUTED
 
-MUTED = "$foreground 60%"
 LABEL, CELL, BAR = 14, 10, 12
 # Opacity in percent of the strongest cell background that keeps the number readable.
 MAX_OPACITY = 55
@@ -52,9 +52,7 @@ def _cell(cell: MeanSD | None, metric: str, low: float, high: float, higher_is_b
     return Content.styled(text, f"{'bold underline ' if best else ''}$foreground on $accent {opacity}%")
 
 
-def effects_text(
-    results: Sequence[Result], keys: Sequence[str], metric: str, higher_is_better: bool, *, blocks: bool
-) -> Content:
+def effects_text(results: Sequence[Result], keys: Sequence[str], metric: str, higher_is_better: bool) -> Content:
     """List the values of each setting with the mean over all runs, the best trial and the number of runs. The bars
     show the means between the lowest and the highest one, with a mark at the best trial."""
     names = short_names(keys)
@@ -63,26 +61,30 @@ def effects_text(
     low, high = (min(scores), max(scores)) if scores else (0.0, 0.0)
     lines = [Content.styled(f"{metric_title(metric):<{LABEL + BAR + 2}}{'mean':>10}{'best trial':>12}{'n':>5}", MUTED)]
     if scores:
-        scale = f"bars: {format_metric(metric, low)} to {format_metric(metric, high)} · ┃ best trial"
-        lines.append(Content.styled(scale if blocks else scale.replace("┃", "|"), MUTED))
+        scale = f"bars: {format_metric(metric, low)} to {format_metric(metric, high)} · {_best_sign()} best trial"
+        lines.append(Content.styled(scale, MUTED))
     for key in keys:
         lines.append(Content.styled(names[key], "bold"))
-        lines += [_effect_line(effect, metric, low, high, blocks=blocks) for effect in effects[key]]
+        lines += [_effect_line(effect, metric, low, high) for effect in effects[key]]
     return Content("\n").join(lines)
+
+
+def _best_sign() -> str:
+    return "┃" if utf8_locale() else "|"
 
 
 def _scores(effect: Effect) -> list[float]:
     return [] if effect.best is None or effect.all is None else [effect.best, effect.all.mean]
 
 
-def _effect_line(effect: Effect, metric: str, low: float, high: float, *, blocks: bool) -> Content:
+def _effect_line(effect: Effect, metric: str, low: float, high: float) -> Content:
     name = f"  {plain(effect.label)}"[: LABEL + 1].ljust(LABEL + 2)
     if effect.best is None or effect.all is None:
         return Content.assemble(name, ("-", MUTED))
     span = (high - low) or 1.0
-    drawn = bar((effect.all.mean - low) / span, BAR, blocks=blocks)
+    drawn = bar((effect.all.mean - low) / span, BAR)
     place = min(int((effect.best - low) / span * BAR), BAR - 1)
-    mark = Content.styled("┃" if blocks else "|", "bold $foreground on $panel")
+    mark = Content.styled(_best_sign(), "bold $foreground on $panel")
     drawn = drawn[:place] + mark + drawn[place + 1 :]
     best = f"{format_metric(metric, effect.best):>12}{effect.all.n:>5}"
     return Content.assemble(name, drawn, f"{format_metric(metric, effect.all.mean):>10}", (best, MUTED))

@@ -19,7 +19,7 @@ _DIFFERENCE = re.compile(r" [-+]\S+(?: s)?$")
 
 
 class CompareColumns(CompareTable):
-    """All texts must be safe to show."""
+    """A comparison with one column per run. All texts must be safe to show."""
 
     DEFAULT_CSS = """
     CompareColumns { width: 1fr; height: 1fr; padding: 0 1; }

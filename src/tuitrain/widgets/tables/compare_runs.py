@@ -16,7 +16,7 @@ LEADING = 3
 
 
 class CompareRuns(CompareTable):
-    """All texts must be safe to show."""
+    """A comparison with one row per run. All texts must be safe to show."""
 
     DEFAULT_CSS = """
     CompareRuns { width: 1fr; height: auto; padding: 0 1; }
@@ -53,11 +53,12 @@ class CompareRuns(CompareTable):
         self.first_row = max(0, min(self.first_row, len(self.heads) - self.page))
         shown = range(self.first_row, min(self.first_row + self.page, len(self.heads)))
         count = f"{shown[0] + 1}–{shown[-1] + 1} of {len(self.heads)}" if len(shown) < len(self.heads) else ""
-        lines = [self._line(Text(count), [Text(title) for title, _ in columns], columns, names)]
+        name_width, widths = self._name_width(names), [_width(*column) for column in columns]
+        lines = [self._line(Text(count), [Text(title) for title, _ in columns], name_width, widths)]
         lines[0].stylize(self.style("foreground-muted"))
         for index in shown:
             head = self.heads[index]
-            line = self._line(head.text(names[index]), [cells[index] for _, cells in columns], columns, names)
+            line = self._line(head.text(names[index]), [cells[index] for _, cells in columns], name_width, widths)
             if index == self.selected:
                 line.stylize(Style(bold=True, bgcolor=self.style("panel").color))
             lines.append(line)
@@ -71,17 +72,14 @@ class CompareRuns(CompareTable):
         """Return the width of the names with their markers, or of `1–18 of 60`."""
         return max(MIN_NAME, 2 + max(map(cell_len, names)))
 
-    def _line(
-        self, name: Text, cells: Sequence[Text], columns: Sequence[tuple[str, Sequence[Text]]], names: Sequence[str]
-    ) -> Text:
-        line = name.copy()
-        line.truncate(self._name_width(names), overflow="ellipsis", pad=True)
-        for cell, (title, texts) in zip(cells, columns, strict=True):
-            width = _width(title, texts)
-            cell = cell.copy()
-            cell.truncate(width, overflow="ellipsis", pad=True)
+    def _line(self, line: Text, cells: Sequence[Text], name_width: int, widths: Sequence[int]) -> Text:
+        """Append the cells that fit to a name."""
+        line.truncate(name_width, overflow="ellipsis", pad=True)
+        for cell, width in zip(cells, widths, strict=True):
             if line.cell_len + GAP + width > self.size.width:
                 break
+            cell = cell.copy()
+            cell.truncate(width, overflow="ellipsis", pad=True)
             line = Text.assemble(line, " " * GAP, cell)
         line.truncate(self.size.width, pad=True)
         return line

@@ -37,8 +37,8 @@ class RunHead(NamedTuple):
 class CompareTable(Widget):
     """A table of runs in which one is selected."""
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self) -> None:
+        super().__init__()
         self.heads: tuple[RunHead, ...] = ()
         self.rows: tuple[TableRow, ...] = ()
         self.selected = 0

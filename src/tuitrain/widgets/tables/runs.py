@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import ClassVar
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
@@ -17,14 +17,14 @@ from tuitrain.analysis.table.columns import Column
 from tuitrain.analysis.table.markers import RunMarker
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.text import plain, utf8_locale
+from tuitrain.widgets.shorten import shorten
 from tuitrain.widgets.tables.runs_columns import GAP, MARKER, RunColumns
+from tuitrain.widgets.terminal.colors import STATUS_COLORS
 
 SIGNS = {"running": "●", "paused": "‖", "queued": "…", "finished": "✓", "stopped": "■", "failed": "✗",
          "interrupted": "!", "damaged": "?"}  # fmt: skip
 ASCII_SIGNS = {"running": ">", "paused": "=", "queued": ".", "finished": "+", "stopped": "#", "failed": "x",
                "interrupted": "!", "damaged": "?"}  # fmt: skip
-COLORS = {"running": "accent", "paused": "warning", "finished": "success", "failed": "error",
-          "interrupted": "warning", "damaged": "error"}  # fmt: skip
 
 
 class RunTable(ScrollView, can_focus=True):
@@ -243,7 +243,7 @@ class RunTable(ScrollView, can_focus=True):
     def _cells(self, entry: Entry) -> tuple[list[Segment], list[Segment]]:
         mark = self._marks.get(entry.folder.id)
         sign = "" if mark is None else mark.marker if self._utf8 else mark.ascii
-        color = COLORS.get(entry.status, "")
+        color = STATUS_COLORS.get(entry.status, "")
         cells = [Segment(sign.ljust(MARKER), self._style(f"series-{mark.number}" if mark else ""))]
         damaged = entry.status == "damaged"
         for column, width in zip(self._layout.columns, self._layout.widths, strict=True):
@@ -274,7 +274,6 @@ class RunTable(ScrollView, can_focus=True):
 
 
 def _fit(text: str, width: int, *, right: bool) -> str:
-    size = cell_len(text)
-    if size > width:
-        return set_cell_size(text, width - 1) + "…"
-    return " " * (width - size) + text if right else text + " " * (width - size)
+    text = shorten(text, width)
+    padding = " " * (width - cell_len(text))
+    return padding + text if right else text + padding

@@ -23,8 +23,8 @@ MORE = 2
 
 
 class RunColumns:
-    """`columns` are the visible ones, the name first, with their `widths`. If not all fit, `brief_status` says that
-    the status is only its sign, and `some_hidden` that there are others."""
+    """Choose the visible `columns`, the name first, with their `widths`. If not all fit, `brief_status` says that the
+    status is only its sign, and `some_hidden` that there are others."""
 
     def __init__(self) -> None:
         self.columns: list[Column] = []

@@ -18,7 +18,8 @@ from tuitrain.config.sweeps.sweep import Sweep
 from tuitrain.runs.catalog.result import metric
 from tuitrain.runs.sweeps.index import Outcome
 from tuitrain.text import plain, utf8_locale
-from tuitrain.widgets.tables.runs import COLORS, SIGNS
+from tuitrain.widgets.tables.runs import SIGNS
+from tuitrain.widgets.terminal.colors import STATUS_COLORS
 
 # Titles of the columns that every sweep has.
 OWN = ("trial", "status", "time", *analysis.TITLES.values())
@@ -69,43 +70,50 @@ class SweepTable(DataTable[Text]):
         """Update the table; `best` is the best trial so far with its score, `markers` are those of the marked runs by
         id."""
         selected = self.selected.job.key if self.selected else ""
+        if self.best_first:
+            outcomes = sorted(outcomes, key=lambda outcome: _sort_key(sweep, outcome))
         names = column_titles(_varying_settings(sweep))
         heads = ["trial", "status", *names.values(), *map(analysis.metric_title, _metrics(sweep)), "time"]
         words = (name for key, name in names.items() if settings()[key].kind not in (int, float))
         self._left_aligned = {"status", *words}
-        if self.best_first:
-            outcomes = sorted(outcomes, key=lambda outcome: _sort_key(sweep, outcome))
-        rows = {outcome.job.key: _cells(sweep, outcome) for outcome in outcomes}
         star = heads.index(analysis.metric_title(sweep.options.metric))
+        before, rows = self._rows, {outcome.job.key: _cells(sweep, outcome) for outcome in outcomes}
         for outcome in outcomes:
-            cells = rows[outcome.job.key]
-            if outcome.run is not None and (marker := markers.get(outcome.run.id)):
-                cells[0] = f"{marker.marker if self._show_signs else marker.ascii} {cells[0]}"
-            if self._show_signs:
-                cells[1] = f"{SIGNS[outcome.status]} {cells[1]}"
-            if best is not None and outcome.job.trial == best[0]:
-                cells[star] = f"{'★' if self._show_signs else '*'} {cells[star]}"
-        self._outcomes = list(outcomes)
-        if heads != self._heads or list(rows) != list(self._rows):
-            self._rebuild(heads, rows)
+            marker = markers.get(outcome.run.id) if outcome.run else None
+            is_best = best is not None and outcome.job.trial == best[0]
+            self._add_signs(rows[outcome.job.key], outcome, marker, star if is_best else None)
+        same_places = heads == self._heads and list(rows) == list(before)
+        self._outcomes, self._heads, self._rows = list(outcomes), heads, rows
+        if same_places:
+            self._update_cells(before)
+        else:
+            self._rebuild()
             if selected in rows:
                 self.move_cursor(row=list(rows).index(selected), animate=False)
-        else:
-            for outcome in outcomes:
-                key = outcome.job.key
-                for column, (before, cell) in enumerate(zip(self._rows[key], rows[key], strict=True)):
-                    if cell != before:
-                        self.update_cell(key, heads[column], self._text(outcome, column, cell), update_width=True)
-        self._heads, self._rows = heads, rows
 
-    def _rebuild(self, heads: list[str], rows: dict[str, list[str]]) -> None:
-        self.clear(columns=True)
-        for head in heads:
-            self.add_column(Text(head, justify="left" if head in self._left_aligned else "right"), key=head)
-        self._heads = heads
+    def _add_signs(self, cells: list[str], outcome: Outcome, marker: RunMarker | None, star: int | None) -> None:
+        """Put the marker of the run, the sign of its status, and in column `star` a star in front of the cells."""
+        if marker:
+            cells[0] = f"{marker.marker if self._show_signs else marker.ascii} {cells[0]}"
+        if self._show_signs:
+            cells[1] = f"{SIGNS[outcome.status]} {cells[1]}"
+        if star is not None:
+            cells[star] = f"{'★' if self._show_signs else '*'} {cells[star]}"
+
+    def _update_cells(self, before: Mapping[str, Sequence[str]]) -> None:
         for outcome in self._outcomes:
-            texts = [self._text(outcome, column, cell) for column, cell in enumerate(rows[outcome.job.key])]
-            self.add_row(*texts, key=outcome.job.key)
+            key = outcome.job.key
+            for column, (old, cell) in enumerate(zip(before[key], self._rows[key], strict=True)):
+                if cell != old:
+                    self.update_cell(key, self._heads[column], self._text(outcome, column, cell), update_width=True)
+
+    def _rebuild(self) -> None:
+        self.clear(columns=True)
+        for head in self._heads:
+            self.add_column(Text(head, justify="left" if head in self._left_aligned else "right"), key=head)
+        for outcome in self._outcomes:
+            cells = self._rows[outcome.job.key]
+            self.add_row(*(self._text(outcome, *cell) for cell in enumerate(cells)), key=outcome.job.key)
 
     def _recolor(self) -> None:
         for outcome in self._outcomes:
@@ -114,7 +122,7 @@ class SweepTable(DataTable[Text]):
 
     def _text(self, outcome: Outcome, column: int, cell: str) -> Text:
         head = self._heads[column]
-        color = self.app.theme_variables.get(COLORS.get(outcome.status, ""), "") if head == "status" else ""
+        color = self.app.theme_variables.get(STATUS_COLORS.get(outcome.status, ""), "") if head == "status" else ""
         return Text(cell, style=color, justify="left" if head in self._left_aligned else "right")
 
 
@@ -124,7 +132,6 @@ def _metrics(sweep: Sweep) -> tuple[str, str]:
 
 
 def _varying_settings(sweep: Sweep) -> list[str]:
-
     return list(dict.fromkeys([*sweep.varying_keys, "training.seed"]))
 
 

@@ -35,8 +35,8 @@ class Key(NamedTuple):
 
 
 class FittingFooter(Widget):
-    """If space is short, drop the keys declared last, those of charts first; the help lists all. Textual's Footer
-    creates new widgets whenever the available keys change, which is slower."""
+    """A footer that drops keys if space is short: those of charts first, then those declared last; the help lists all.
+    Textual's Footer creates new widgets whenever the available keys change, which is slower."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"footer--key", "footer--description"}
     DEFAULT_CSS = """
@@ -44,10 +44,11 @@ class FittingFooter(Widget):
         dock: bottom;
         height: 1;
         background: $footer-background;
-        & > .footer--key { color: $footer-key-foreground; background: $footer-key-background; text-style:
-        bold; } & > .footer--description {
-            color: $footer-description-foreground;
-            background: $footer-description-background;
+        & > .footer--key {
+            color: $footer-key-foreground; background: $footer-key-background; text-style: bold;
+        }
+        & > .footer--description {
+            color: $footer-description-foreground; background: $footer-description-background;
         }
     }
     """

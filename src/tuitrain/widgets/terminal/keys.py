@@ -15,7 +15,7 @@ from textual.widgets import Input
 
 from tuitrain.widgets.terminal.textual_internals import InternalsApp, settle
 
-# So many keys may wait for a screen that opens slowly. If more wait and the first waits this long, all are dropped.
+# Keys that may wait for a slow screen. If more wait, and the first longer than MAX_DELAY seconds, all are dropped.
 MAX_WAITING, MAX_DELAY = 32, 1.0
 # Seconds after which a key is dispatched although the app is still busy.
 MAX_SETTLE = 5.0

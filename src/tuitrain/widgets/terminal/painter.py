@@ -71,7 +71,7 @@ class PaintedApp(InternalsApp):
         write_to_terminal(self, text)
 
     def _saturated(self) -> bool:
-        """Whether too many bytes are unconfirmed. Held-back changes follow the next answer as one difference."""
+        """Return whether too many bytes are unconfirmed; then changes wait for the next answer to a probe."""
         if self._probe_sent is None or self._latency is None:
             return False
         if monotonic() - self._probe_sent > _PROBE_TIMEOUT:
@@ -82,7 +82,7 @@ class PaintedApp(InternalsApp):
         return saturated
 
     def on_cursor_position(self) -> None:
-        """The terminal answers a probe."""
+        """Handle the terminal's answer to a probe."""
         if self._probe_sent is not None:
             self._latency, self._probe_sent = monotonic() - self._probe_sent, None
             self._measured_slow = self._latency > (_FAST_LATENCY if self._measured_slow else _SLOW_LATENCY)

@@ -37,7 +37,7 @@ class InternalsApp(App[None]):
         raise NotImplementedError
 
     async def before_exit(self) -> None:
-        """Called after the last update and before the terminal is restored."""
+        """Run after the last update and before the terminal is restored; subclasses override this."""
 
     @property
     def crash(self) -> Exception | None:
@@ -96,7 +96,7 @@ async def settle(app: App[Any], timeout: float) -> None:
 
 
 def _is_idle(node: MessagePump) -> bool:
-    """Whether the node is mounted, its queue is empty, and its task waits for the next message."""
+    """Return whether the node is mounted, its queue is empty, and its task waits for the next message."""
     queue: Any = node._message_queue
     return node._is_mounted and queue.empty() and bool(queue.ready_event._waiters)
 
@@ -115,7 +115,7 @@ def bindings_of(node: DOMNode) -> list[Binding]:
 
 
 def style_codes(style: Style | None, colors: ColorSystem) -> str:
-    """The SGR codes of a style, such as "1;38;5;12". Rich caches them in `_ansi`."""
+    """Return the SGR codes of a style, such as "1;38;5;12". Rich caches them in `_ansi`."""
     if style is None:
         return ""
     return style._ansi if style._ansi is not None else Strip.render_ansi(style, colors)

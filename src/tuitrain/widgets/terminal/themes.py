@@ -10,6 +10,7 @@ from msgspec import Struct
 from textual.design import ColorSystem
 from textual.theme import Theme
 
+from tuitrain.config import toml
 from tuitrain.errors import ConfigError
 from tuitrain.text import plain
 
@@ -21,7 +22,6 @@ _HEX = re.compile(r"#[0-9a-fA-F]{6}")
 _TEXT = re.compile(r"(#[0-9a-fA-F]{6}|auto)( \d{1,2}%)?")
 _TINT = re.compile(r"#[0-9a-fA-F]{6}( \d{1,2}%)?|transparent")
 _STYLE = re.compile(r"none|(not )?(bold|dim|italic|underline|reverse)( (not )?(bold|dim|italic|underline|reverse))*")
-_MAX_BYTES = 64 * 1024
 
 
 class LoadedTheme(Struct, frozen=True):
@@ -64,23 +64,11 @@ def load_themes(
 
 def load_theme(path: Path) -> LoadedTheme:
     """Load a theme. Raises ConfigError if the file is unreadable, not TOML, or contains an invalid key or value."""
-    tree = _read(path)
+    tree = toml.parse(toml.read_text(path), f"Theme {path}")
     try:
         return _build(tree)
     except ConfigError as error:
         raise ConfigError(f"Theme {plain(path)}: {error.message}", error.hint, key=error.key) from None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    import tomllib
-
-    try:
-        with path.open("rb") as file:
-            return tomllib.loads(file.read(_MAX_BYTES).decode())
-    except OSError as error:
-        raise ConfigError(f"Theme {plain(path)} cannot be read: {error.strerror}.") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"Theme {plain(path)} is not valid TOML: {plain(error)}.") from None
 
 
 def _build(tree: dict[str, Any]) -> LoadedTheme:
