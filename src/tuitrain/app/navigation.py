@@ -1,6 +1,10 @@
 """Open the screen that a message requests. Screens do not know each other."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+from textual.screen import Screen
 
 from tuitrain.app.notices import Notices
 from tuitrain.errors import RunError
@@ -9,6 +13,8 @@ from tuitrain.runs.folder import shown_status
 from tuitrain.runs.sweeps.catalog import list_sweeps
 from tuitrain.screens.home.screen import HomeScreen
 from tuitrain.widgets.messages import AskChoice, AskValue, OpenComparison, OpenNewRun, OpenRun, OpenSweep
+
+T = TypeVar("T")
 
 
 class Navigation(Notices):
@@ -57,21 +63,20 @@ class Navigation(Notices):
     def on_ask_value(self, message: AskValue) -> None:
         from tuitrain.screens.windows.prompt import PromptScreen
 
-        prompt = PromptScreen(
-            message.text,
-            message.value,
-            message.check,
-            live=message.live,
-            kept=message.kept,
-            is_path=message.is_path,
-        )
-        self.push_screen(prompt, message.answer)
+        self._ask(PromptScreen(message), message.answer)
 
     def on_ask_choice(self, message: AskChoice) -> None:
         from tuitrain.screens.windows.choose import ChooseScreen
 
         screen = ChooseScreen(message.text, message.options, message.chosen, many=message.many)
-        self.push_screen(screen, message.answer)
+        self._ask(screen, message.answer)
+
+    def _ask(self, screen: Screen[T | None], answer: Callable[[T], object] | None) -> None:
+        def pass_on(given: T | None) -> None:
+            if given is not None and answer is not None:
+                answer(given)
+
+        self.push_screen(screen, pass_on)
 
     def action_sweeps(self) -> None:
         self.post_message(OpenSweep())

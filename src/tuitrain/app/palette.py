@@ -32,14 +32,9 @@ class Palette(Appearance):
     """Replace Textual's palette, which lists no keys, runs or presets."""
 
     def action_command_palette(self) -> None:
-        commands = {str(index): command for index, command in enumerate(self._commands())}
-
-        def answer(chosen: tuple[str, ...] | None) -> None:
-            if chosen:
-                self.call_later(commands[chosen[0]].run)
-
-        options = [(index, command.name, command.help) for index, command in commands.items()]
-        self.post_message(AskChoice("Commands", options, answer))
+        commands = list(self._commands())
+        options = [(str(index), command.name, command.help) for index, command in enumerate(commands)]
+        self.post_message(AskChoice("Commands", options, lambda chosen: self.call_later(commands[int(chosen[0])].run)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "command_palette":

@@ -100,12 +100,10 @@ class RunLifecycle(Notices):
             check_resumable(folder, state, epochs)
             return epochs
 
-        def answer(text: str | None) -> None:
-            if text is not None:
-                resume(parse_epochs(text))
-
         suggested = str(state.epochs + SUGGESTED_EPOCHS * finished)
-        self.post_message(AskValue("Total number of epochs", suggested, parse_epochs, answer))
+        self.post_message(
+            AskValue("Total number of epochs", suggested, parse_epochs, lambda text: resume(parse_epochs(text)))
+        )
 
     @work(thread=True, exit_on_error=False)
     def _resume(self, folder: RunFolder, watch: bool, epochs: int | None) -> None:

@@ -54,13 +54,14 @@ class ExportScreen(Screen[None]):
         copy = [(COPY, COPY, f"{name} to the clipboard, if your terminal allows it") for name, *_ in options[:1]]
         return [*options[:1], *copy, *options[1:]]
 
-    def export_as(self, chosen: tuple[str, ...] | None) -> None:
+    def export_as(self, chosen: tuple[str, ...]) -> None:
         exports = {export.name: export for export in self.exports()}
         if chosen == (COPY,):
             first = next(iter(exports.values()))
             self.app.copy_to_clipboard(first.text())
             self.notify(f"Copied the {first.name}", timeout=3, markup=False)
-        elif chosen and (export := exports.get(chosen[0])):
+        else:
+            export = exports[chosen[0]]
             title = f"Save as, relative to {plain(Path.cwd())}"
             self.post_message(ask_path(title, export.file, lambda path: self._save(export, path)))
 

@@ -234,11 +234,9 @@ class TrainingScreen(PollingScreen, ExportScreen):
             number: float = accepted(command, parse_value(KEYS[command], text), self.run.state.begun)
             return number
 
-        def answer(text: str | None) -> None:
-            if text is not None:
-                self._send(command, parse_value(KEYS[command], text))
-
-        self.post_message(AskValue(title, value, check, answer))
+        self.post_message(
+            AskValue(title, value, check, lambda text: self._send(command, parse_value(KEYS[command], text)))
+        )
 
     def _send(self, command: CommandName, value: float | None = None) -> None:
         if value is None and self._request and self._request[0] == command:

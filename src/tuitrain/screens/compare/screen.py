@@ -179,13 +179,11 @@ class CompareScreen(ComparedRuns, ExportScreen):
         self.redraw()
 
     def action_threshold(self) -> None:
+        def answer(text: str) -> None:
+            self.threshold = _accuracy(text)
+            self.redraw()
+
         present = self.comparison.threshold if self.comparison else None
-
-        def answer(text: str | None) -> None:
-            if text is not None:
-                self.threshold = _accuracy(text)
-                self.redraw()
-
         value = f"{100 * present:.2f}" if present is not None else "90"
         title = "Validation accuracy to reach, in percent; empty for what all runs reached"
         self.post_message(AskValue(title, value, _accuracy, answer))

@@ -136,21 +136,6 @@ class RunActions(PollingScreen, ExportScreen):
     def _show_error(self, error: TuitrainError) -> None:
         self.notify(str(error), severity="error", markup=False)
 
-    def _ask(
-        self,
-        text: str,
-        value: str,
-        check: Callable[[str], object],
-        apply: Callable[[str], None],
-        *,
-        kept: bool = False,
-    ) -> None:
-        def answer(text: str | None) -> None:
-            if text is not None:
-                apply(text)
-
-        self.post_message(AskValue(text, value, check, answer, kept=kept))
-
     def _change(self, runs: Sequence[Entry], done: str, change: Callable[[Entry], Callable[[], None]]) -> None:
         """Call `change`, which returns the step back and may raise RunError, for each run. `u` takes back those that
         succeeded."""
@@ -168,21 +153,25 @@ class RunActions(PollingScreen, ExportScreen):
 
     def action_rename(self) -> None:
         if (run := self.selected) is not None:
-            self._ask(
-                f"Rename {plain(run.info.name, 60)}",
-                run.info.name,
-                edit.check_name,
-                lambda name: self._change([run], "renamed", partial(_rename, name=name)),
+            self.post_message(
+                AskValue(
+                    f"Rename {plain(run.info.name, 60)}",
+                    run.info.name,
+                    edit.check_name,
+                    lambda name: self._change([run], "renamed", partial(_rename, name=name)),
+                )
             )
 
     def action_notes(self) -> None:
         if (run := self.selected) is not None:
-            self._ask(
-                f"Note on {plain(run.info.name, 60)}",
-                run.info.notes,
-                edit.check_notes,
-                lambda notes: self._change([run], "annotated", partial(_annotate, notes=notes)),
-                kept=True,
+            self.post_message(
+                AskValue(
+                    f"Note on {plain(run.info.name, 60)}",
+                    run.info.notes,
+                    edit.check_notes,
+                    lambda notes: self._change([run], "annotated", partial(_annotate, notes=notes)),
+                    kept=True,
+                )
             )
 
     def action_tags(self) -> None:
@@ -191,11 +180,13 @@ class RunActions(PollingScreen, ExportScreen):
             tags = dict.fromkeys(tag for run in targets for tag in run.info.tags)
             name = plain(targets[0].info.name, 60) if len(targets) == 1 else f"the {len(targets)} marked runs"
             text = f"Tags of {name}: {plain(' '.join(tags), 200) or 'none'}\nTag to add, or -tag to remove"
-            self._ask(
-                text,
-                "",
-                partial(edit.retag, []),
-                lambda words: self._change(targets, "tagged", partial(_tag, words=words)),
+            self.post_message(
+                AskValue(
+                    text,
+                    "",
+                    partial(edit.retag, []),
+                    lambda words: self._change(targets, "tagged", partial(_tag, words=words)),
+                )
             )
 
     def action_export(self) -> None:
@@ -206,7 +197,7 @@ class RunActions(PollingScreen, ExportScreen):
             options += [(format, f"run as {format}", f"{name}: {help}") for format, help in EXPORTS.items()]
         self.post_message(AskChoice("Export", options, partial(self._export_to, run.folder if run else None)))
 
-    def _export_to(self, folder: RunFolder | None, chosen: tuple[str, ...] | None) -> None:
+    def _export_to(self, folder: RunFolder | None, chosen: tuple[str, ...]) -> None:
         from tuitrain.hosts.export import check_destination, default_path
 
         format = next((format for format in EXPORTS if chosen == (format,)), None)
@@ -214,15 +205,12 @@ class RunActions(PollingScreen, ExportScreen):
             self.export_as(chosen)
             return
 
-        def answer(text: str | None) -> None:
-            if text is not None:
-                self._export(folder, format, Path(text).expanduser())
-
         kind = "folder" if format == "tensorboard" else "file"
         check = partial(check_destination, format=format)
         self.post_message(
             AskValue(f"Save as {kind}, relative to {plain(Path.cwd())}", str(default_path(folder, format)),
-                     lambda text: check(Path(text).expanduser()), answer)
+                     lambda text: check(Path(text).expanduser()),
+                     lambda text: self._export(folder, format, Path(text).expanduser()))
         )  # fmt: skip
 
     @work(thread=True, exit_on_error=False)

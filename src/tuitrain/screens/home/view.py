@@ -96,18 +96,17 @@ class HomeView(RunActions):
         options = [("", "newest first", "by creation time"), *map(_option, keys)]
         self.post_message(AskChoice("Sort by", options, self._sort))
 
-    def _sort(self, chosen: tuple[str, ...] | None) -> None:
-        if chosen is not None:
-            self.table_state.sort(chosen[0])
-            self._save_view()
+    def _sort(self, chosen: tuple[str, ...]) -> None:
+        self.table_state.sort(chosen[0])
+        self._save_view()
 
     def action_columns(self) -> None:
         keys = [key for key in columns() if key != "run"]
         options = [("", "automatic", "the settings that differ, and the scores"), *map(_option, keys)]
         self.post_message(AskChoice("Columns", options, self._choose_columns, self._shown_columns()[1:], many=True))
 
-    def _choose_columns(self, chosen: tuple[str, ...] | None) -> None:
-        if chosen is not None and set(chosen) != set(self._shown_columns()[1:]):
+    def _choose_columns(self, chosen: tuple[str, ...]) -> None:
+        if set(chosen) != set(self._shown_columns()[1:]):
             self.table_state.choose_columns(chosen)
             self._save_view()
 

@@ -115,7 +115,7 @@ class NewRunScreen(NewRunStart):
     def action_find(self) -> None:
         options = [(NAME, "run name", NAME_HELP[0]), (RUNS_IN, "runs in", "Where the run trains")]
         options += [(key, label(key), f"{key}: {item.help}") for key, item in settings().items()]
-        self.post_message(AskChoice("Go to", options, lambda found: self.form.focus_key(found[0]) if found else None))
+        self.post_message(AskChoice("Go to", options, lambda found: self.form.focus_key(found[0])))
 
     # Validation
 

@@ -86,10 +86,10 @@ class NewRunStart(NewRunFiles, KeyLabels):
         last = self._queued.get(self.app, current)
         after = last if shown_status(last.state()) in ("queued", "running", "paused") else current
 
-        def start(chosen: tuple[str, ...] | None) -> None:
+        def start(chosen: tuple[str, ...]) -> None:
             if chosen == ("queue",):
                 self.line.start_in_background(lambda: self._queue(spec, after))
-            elif chosen == ("now",):
+            else:
                 self.line.start_in_background(lambda: background.start_in_background(spec))
             self._update_keys()
 

@@ -128,7 +128,7 @@ class SweepActions(PollingScreen):
         options = [(ADD, ADD, "one or several trials of your own"), *((name, name, help[name]) for name in names)]
         self.post_message(AskChoice("Extend the sweep", options, self._extend))
 
-    def _extend(self, chosen: tuple[str, ...] | None) -> None:
+    def _extend(self, chosen: tuple[str, ...]) -> None:
         if chosen == (ADD,):
             self._ask(
                 "Settings of the trial, as optimizer.lr=0.3 training.epochs=20",
@@ -136,7 +136,7 @@ class SweepActions(PollingScreen):
                 lambda text: parse_trials(split_assignments(text)),
                 self._add,
             )
-        elif chosen:
+        else:
             setting = sweep_settings()[f"sweep.{chosen[0]}"]
             self._ask(
                 f"sweep.{chosen[0]}: {setting.help}",
@@ -150,12 +150,7 @@ class SweepActions(PollingScreen):
 
     def _ask(self, text: str, value: str, parse: Callable[[str], Any], apply: Callable[[Any], None]) -> None:
         """Ask for a value and apply it on enter, so that the prompt can show why the sweep refuses it."""
-
-        def answer(text: str | None) -> None:
-            if text is not None:
-                self.tick()
-
-        self.post_message(AskValue(text, value, lambda text: apply(parse(text)), answer, live=False))
+        self.post_message(AskValue(text, value, lambda text: apply(parse(text)), lambda _: self.tick(), live=False))
 
     def _do(self, message: str, action: Callable[[], None]) -> None:
         try:
