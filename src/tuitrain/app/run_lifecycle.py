@@ -111,7 +111,7 @@ class RunLifecycle(Notices):
         try:
             resume_in_background(folder, epochs)
         except TuitrainError as error:
-            self.call_from_thread(self.show_error, error)
+            self.show_error(error)
         else:
             if watch:
                 self.post_message(OpenRun(folder, replace=True))

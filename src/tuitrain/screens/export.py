@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from textual.binding import Binding
-from textual.screen import Screen
 
 from tuitrain.analysis.text_tables import Lines, csv_text, markdown
 from tuitrain.errors import TuitrainError
 from tuitrain.text import plain
 from tuitrain.widgets.forms.toml_files import ask_path
 from tuitrain.widgets.messages import AskChoice
+from tuitrain.widgets.terminal.refresh import PollingScreen
 
 EXPORT = Binding("E", "export", "export", tooltip="Export what is shown, to a file or the clipboard", id="export")
 COPY = "copy"
@@ -34,11 +34,15 @@ def table_exports(what: str, stem: str, lines: Callable[[], Lines]) -> list[Expo
     ]
 
 
-class ExportScreen(Screen[None]):
-    """`exports` are the ways to export what is shown; the first one can be copied to the clipboard."""
+class ExportScreen(PollingScreen):
+    """A screen whose content can be exported, and that shows errors as notifications."""
 
     def exports(self) -> Sequence[Export]:
+        """Return the ways to export what is shown; the first one can also be copied to the clipboard."""
         raise NotImplementedError
+
+    def show_error(self, error: TuitrainError) -> None:
+        self.notify(str(error), severity="error", markup=False)
 
     def picture_export(self, stem: str) -> Export:
         """Return the export of the whole screen as a picture."""

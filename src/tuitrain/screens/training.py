@@ -24,7 +24,7 @@ from tuitrain.widgets.panels import live
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.footer import FittingFooter
-from tuitrain.widgets.terminal.refresh import BUDGET, PollingScreen
+from tuitrain.widgets.terminal.refresh import BUDGET
 
 PAGES = ("curves", "gradients", "log")
 LOG_LINES = 3
@@ -39,7 +39,7 @@ REQUESTS: dict[CommandName, tuple[str, str]] = {
 }
 
 
-class TrainingScreen(PollingScreen, ExportScreen):
+class TrainingScreen(ExportScreen):
     """Follow and control a run through its folder. Closing this screen does not affect the run."""
 
     CSS_PATH = "training.tcss"
@@ -244,7 +244,7 @@ class TrainingScreen(PollingScreen, ExportScreen):
         try:
             send(self.run.folder, command, value)
         except RunError as error:
-            self.notify(str(error), severity="error", markup=False)
+            self.show_error(error)
             return
         self._request = command, self._answers(command), monotonic()
         self._show_lines()

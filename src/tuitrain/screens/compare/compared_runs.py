@@ -11,11 +11,11 @@ from tuitrain.analysis.table.groups import SeedGroup
 from tuitrain.analysis.table.markers import RunMarker, assign_markers
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
+from tuitrain.screens.export import ExportScreen
 from tuitrain.text import utf8_locale
 from tuitrain.widgets.charts.series import RunSeries
 from tuitrain.widgets.confusion.pair import TestedRun
 from tuitrain.widgets.terminal.colors import theme_color
-from tuitrain.widgets.terminal.refresh import PollingScreen
 
 # Seconds that one slice of reading may take, and the pause between two slices.
 BUDGET, PAUSE = 0.03, 0.005
@@ -23,7 +23,7 @@ BUDGET, PAUSE = 0.03, 0.005
 REDRAW = 0.5
 
 
-class ComparedRuns(PollingScreen):
+class ComparedRuns(ExportScreen):
     """`columns` are the runs or seed groups of the comparison, the baseline's first; `selected` is a run id."""
 
     def __init__(self, folders: Sequence[RunFolder], markers: Mapping[str, RunMarker], *, grouped: bool) -> None:

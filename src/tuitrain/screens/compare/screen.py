@@ -18,7 +18,7 @@ from tuitrain.errors import ConfigError
 from tuitrain.runs.folder import RunFolder
 from tuitrain.screens.compare.compared_runs import ComparedRuns
 from tuitrain.screens.compare.overview import CompareOverview
-from tuitrain.screens.export import EXPORT, Export, ExportScreen
+from tuitrain.screens.export import EXPORT, Export
 from tuitrain.text import plain
 from tuitrain.widgets.charts.comparison import ComparisonCharts
 from tuitrain.widgets.confusion.pair import ConfusionPair
@@ -33,7 +33,7 @@ from tuitrain.widgets.terminal.footer import FittingFooter
 CURVES_ONLY = ("all", "group", "threshold", "scroll_table")
 
 
-class CompareScreen(ComparedRuns, ExportScreen):
+class CompareScreen(ComparedRuns):
     """Curves, settings and results of several runs, and their confusion matrices."""
 
     CSS_PATH = "compare.tcss"

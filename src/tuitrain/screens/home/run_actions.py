@@ -19,8 +19,8 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.writer import next_name, user_named
 from tuitrain.screens.export import ExportScreen
 from tuitrain.text import plain
+from tuitrain.widgets.forms.toml_files import ask_path
 from tuitrain.widgets.messages import AskChoice, AskValue, OpenNewRun, ResumeRun
-from tuitrain.widgets.terminal.refresh import PollingScreen
 
 if TYPE_CHECKING:
     from tuitrain.hosts.export import Format
@@ -57,7 +57,7 @@ class Undo(NamedTuple):
     steps: list[Callable[[], None]]
 
 
-class RunActions(PollingScreen, ExportScreen):
+class RunActions(ExportScreen):
     """`selected` is the run under the cursor, `targets` the runs that an action applies to; `reload` reads all runs
     again."""
 
@@ -114,7 +114,7 @@ class RunActions(PollingScreen, ExportScreen):
         try:
             original = read(run.folder.config_file).decode("utf-8", "replace")
         except RunError as error:
-            self._show_error(error)
+            self.show_error(error)
             return
         name = next_name(run.info.name, self.runs_dir) if user_named(run.info, run.config) else ""
         spec = RunSpec(
@@ -130,11 +130,8 @@ class RunActions(PollingScreen, ExportScreen):
         try:
             start_in_background(spec)
         except TuitrainError as error:
-            self.app.call_from_thread(self._show_error, error)
+            self.show_error(error)
         self.app.call_from_thread(self.reload)
-
-    def _show_error(self, error: TuitrainError) -> None:
-        self.notify(str(error), severity="error", markup=False)
 
     def _change(self, runs: Sequence[Entry], done: str, change: Callable[[Entry], Callable[[], None]]) -> None:
         """Call `change`, which returns the step back and may raise RunError, for each run. `u` takes back those that
@@ -146,7 +143,7 @@ class RunActions(PollingScreen, ExportScreen):
                 steps.append(change(run))
                 changed.append(run)
             except RunError as error:
-                self._show_error(error)
+                self.show_error(error)
         if changed:
             self._undos.append(Undo(f"{_names(changed)} {done}", steps))
         self.reload()
@@ -205,26 +202,25 @@ class RunActions(PollingScreen, ExportScreen):
             self.export_as(chosen)
             return
 
+        def write(path: Path) -> None:
+            check_destination(path, format, force=True)
+            self._export(folder, format, path, force=path.exists())
+
         kind = "folder" if format == "tensorboard" else "file"
-        check = partial(check_destination, format=format)
-        self.post_message(
-            AskValue(f"Save as {kind}, relative to {plain(Path.cwd())}", str(default_path(folder, format)),
-                     lambda text: check(Path(text).expanduser()),
-                     lambda text: self._export(folder, format, Path(text).expanduser()))
-        )  # fmt: skip
+        title = f"Save as {kind}, relative to {plain(Path.cwd())}"
+        self.post_message(ask_path(title, str(default_path(folder, format)), write))
 
     @work(thread=True, exit_on_error=False)
-    def _export(self, folder: RunFolder, format: "Format", path: Path) -> None:
+    def _export(self, folder: RunFolder, format: "Format", path: Path, *, force: bool) -> None:
         from tuitrain.hosts.export import export_in_subprocess
 
-        notify = partial(self.app.call_from_thread, self.notify, markup=False)
-        notify(f"Writing {plain(path)} …", timeout=3)
+        self.notify(f"Writing {plain(path)} …", timeout=3, markup=False)
         try:
-            export_in_subprocess(folder, format, path)
+            export_in_subprocess(folder, format, path, force=force)
         except TuitrainError as error:
-            notify(str(error), severity="error")
+            self.show_error(error)
         else:
-            notify(f"Saved {plain(path)}", timeout=5)
+            self.notify(f"Saved {plain(path)}", timeout=5, markup=False)
 
     def action_delete(self) -> None:
         self._change(
@@ -238,7 +234,7 @@ class RunActions(PollingScreen, ExportScreen):
             try:
                 step()
             except RunError as error:
-                self._show_error(error)
+                self.show_error(error)
         self.reload()
 
 

@@ -25,7 +25,7 @@ from tuitrain.widgets.messages import OpenNewRun, ResumeRun
 from tuitrain.widgets.panels import run_report
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.terminal.footer import FittingFooter
-from tuitrain.widgets.terminal.refresh import BUDGET, PollingScreen
+from tuitrain.widgets.terminal.refresh import BUDGET
 
 # The width from which the line below the images also describes the evaluation.
 WIDE = 100
@@ -34,7 +34,7 @@ PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log"
 EVALUATIONS = (("test", "last"), ("test", "best"), ("validation", "last"))
 
 
-class ResultsScreen(PollingScreen, ResultsExport):
+class ResultsScreen(ResultsExport):
     """The results of a run on several pages, updated while the run is active."""
 
     CSS_PATH = "results.tcss"

@@ -17,8 +17,8 @@ from tuitrain.hosts.sweeps.background import start_sweep_in_background, stop_swe
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.sweeps.folder import CHANGEABLE_OPTIONS, SweepFolder
 from tuitrain.runs.sweeps.index import Outcome
+from tuitrain.screens.export import ExportScreen
 from tuitrain.widgets.messages import AskChoice, AskValue, OpenComparison
-from tuitrain.widgets.terminal.refresh import PollingScreen
 
 ADD = "add"
 SWEEP_ACTIONS: list[BindingType] = [
@@ -33,7 +33,7 @@ SWEEP_ACTIONS: list[BindingType] = [
 ]
 
 
-class SweepActions(PollingScreen):
+class SweepActions(ExportScreen):
     """`folder` is the sweep, `outcomes` its runs, `selected` the one under the cursor, `status` the status of the
     sweep, `markers` those of the marked runs by id."""
 
@@ -117,7 +117,7 @@ class SweepActions(PollingScreen):
         try:
             start_sweep_in_background(self.folder)
         except TuitrainError as error:
-            self.app.call_from_thread(self.notify, str(error), severity="error", markup=False)
+            self.show_error(error)
         finally:
             self._starting = False
 
@@ -157,5 +157,5 @@ class SweepActions(PollingScreen):
             action()
             self.notify(message, timeout=2, markup=False)
         except TuitrainError as error:
-            self.notify(str(error), severity="error", markup=False)
+            self.show_error(error)
         self.tick()

@@ -19,7 +19,7 @@ from tuitrain.errors import RunError
 from tuitrain.hosts.sweeps.background import last_error
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import Outcome, SweepIndex
-from tuitrain.screens.export import EXPORT, Export, ExportScreen, table_exports
+from tuitrain.screens.export import EXPORT, Export, table_exports
 from tuitrain.screens.sweep.actions import SWEEP_ACTIONS, SweepActions
 from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.messages import OpenRun
@@ -34,7 +34,7 @@ from tuitrain.widgets.terminal.footer import FittingFooter
 PAGES = ("runs", "map", "effects")
 
 
-class SweepScreen(SweepActions, ExportScreen):
+class SweepScreen(SweepActions):
     """Follow a sweep by reading its folder. Closing this screen does not affect the sweep."""
 
     CSS_PATH = "sweep.tcss"
