@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from textual import work
 from textual.binding import Binding, BindingType
@@ -17,7 +17,7 @@ from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.files import read
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.writer import next_name, user_named
-from tuitrain.screens.export import ExportScreen
+from tuitrain.screens.home.view import HomeView
 from tuitrain.text import plain
 from tuitrain.widgets.forms.toml_files import ask_path
 from tuitrain.widgets.messages import AskChoice, AskValue, OpenNewRun, ResumeRun
@@ -25,6 +25,7 @@ from tuitrain.widgets.messages import AskChoice, AskValue, OpenNewRun, ResumeRun
 if TYPE_CHECKING:
     from tuitrain.hosts.export import Format
 
+T = TypeVar("T")
 RESUMABLE = ("interrupted", "stopped", "failed")
 ACTIVE = ("queued", "running", "paused")
 EXPORTS: dict["Format", str] = {
@@ -51,40 +52,29 @@ RUN_BINDINGS: list[BindingType] = [
 
 
 class Undo(NamedTuple):
-    """An action that `u` can undo: what was done to what, and the steps back, each of which may raise RunError."""
+    """A change that `u` takes back by calling `steps`, each of which may raise RunError."""
 
     description: str
     steps: list[Callable[[], None]]
 
 
-class RunActions(ExportScreen):
-    """`selected` is the run under the cursor, `targets` the runs that an action applies to; `reload` reads all runs
-    again."""
+class RunActions(HomeView):
+    """Act on the run under the cursor, or on all marked runs if it is one of them."""
 
-    runs_dir: Path
-    _undos: list[Undo]
+    def __init__(self, runs_dir: Path) -> None:
+        super().__init__(runs_dir)
+        self._undos: list[Undo] = []
 
     @property
     def undo_hint(self) -> str:
-        """A hint about the last change; empty if there is nothing to undo."""
+        """What the last change was and how to undo it; empty if there is nothing to undo."""
         return f"{self._undos[-1].description} (u undoes)" if self._undos else ""
 
-    @property
-    def selected(self) -> Entry | None:
-        raise NotImplementedError
-
-    @property
-    def targets(self) -> list[Entry]:
-        raise NotImplementedError
-
     def reload(self) -> None:
+        """Read all runs again, including those that seem unchanged, and draw them."""
         raise NotImplementedError
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._undos = []
-
-    def run_action_available(self, action: str) -> bool | None:
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         run = self.selected
         if action in SINGLE_RUN_ONLY and isinstance(run, GroupRow):
             return False
@@ -98,7 +88,9 @@ class RunActions(ExportScreen):
             return run is not None and run.status in RESUMABLE
         if action == "delete":
             return run is not None and run.status not in ACTIVE
-        return bool(self._undos) if action == "undo" else None
+        if action == "undo":
+            return bool(self._undos)
+        return super().check_action(action, parameters)
 
     def action_clone(self) -> None:
         if (run := self.selected) is not None:
@@ -149,42 +141,39 @@ class RunActions(ExportScreen):
         self.reload()
 
     def action_rename(self) -> None:
-        if (run := self.selected) is not None:
-            self.post_message(
-                AskValue(
-                    f"Rename {plain(run.info.name, 60)}",
-                    run.info.name,
-                    edit.check_name,
-                    lambda name: self._change([run], "renamed", partial(_rename, name=name)),
-                )
-            )
+        if (run := self.selected) is None:
+            return
+
+        def rename(name: str) -> None:
+            self._change([run], "renamed", lambda run: _set(edit.rename, run.folder, run.info.name, name))
+
+        self.post_message(AskValue(f"Rename {plain(run.info.name, 60)}", run.info.name, edit.check_name, rename))
 
     def action_notes(self) -> None:
-        if (run := self.selected) is not None:
-            self.post_message(
-                AskValue(
-                    f"Note on {plain(run.info.name, 60)}",
-                    run.info.notes,
-                    edit.check_notes,
-                    lambda notes: self._change([run], "annotated", partial(_annotate, notes=notes)),
-                    kept=True,
-                )
-            )
+        if (run := self.selected) is None:
+            return
+
+        def annotate(notes: str) -> None:
+            self._change([run], "annotated", lambda run: _set(edit.set_notes, run.folder, run.info.notes, notes))
+
+        title = f"Note on {plain(run.info.name, 60)}"
+        self.post_message(AskValue(title, run.info.notes, edit.check_notes, annotate, kept=True))
 
     def action_tags(self) -> None:
         targets = [run for run in self.targets if run.status != "damaged" and not run.folder.read_only]
-        if targets:
-            tags = dict.fromkeys(tag for run in targets for tag in run.info.tags)
-            name = plain(targets[0].info.name, 60) if len(targets) == 1 else f"the {len(targets)} marked runs"
-            text = f"Tags of {name}: {plain(' '.join(tags), 200) or 'none'}\nTag to add, or -tag to remove"
-            self.post_message(
-                AskValue(
-                    text,
-                    "",
-                    partial(edit.retag, []),
-                    lambda words: self._change(targets, "tagged", partial(_tag, words=words)),
-                )
-            )
+        if not targets:
+            return
+
+        def retag(words: str) -> None:
+            def change(run: Entry) -> Callable[[], None]:
+                return _set(edit.set_tags, run.folder, run.info.tags, edit.retag(run.info.tags, words))
+
+            self._change(targets, "tagged", change)
+
+        tags = dict.fromkeys(tag for run in targets for tag in run.info.tags)
+        name = plain(targets[0].info.name, 60) if len(targets) == 1 else f"the {len(targets)} marked runs"
+        text = f"Tags of {name}: {plain(' '.join(tags), 200) or 'none'}\nTag to add, or -tag to remove"
+        self.post_message(AskValue(text, "", partial(edit.retag, []), retag))
 
     def action_export(self) -> None:
         run = self.selected
@@ -238,19 +227,10 @@ class RunActions(ExportScreen):
         self.reload()
 
 
-def _rename(run: Entry, name: str) -> Callable[[], None]:
-    edit.rename(run.folder, name)
-    return partial(edit.rename, run.folder, run.info.name)
-
-
-def _annotate(run: Entry, notes: str) -> Callable[[], None]:
-    edit.set_notes(run.folder, notes)
-    return partial(edit.set_notes, run.folder, run.info.notes)
-
-
-def _tag(run: Entry, words: str) -> Callable[[], None]:
-    edit.set_tags(run.folder, edit.retag(run.info.tags, words))
-    return partial(edit.set_tags, run.folder, run.info.tags)
+def _set(write: Callable[[RunFolder, T], None], folder: RunFolder, old: T, new: T) -> Callable[[], None]:
+    """Write `new` and return the step that writes `old` again."""
+    write(folder, new)
+    return partial(write, folder, old)
 
 
 def _names(runs: Sequence[Entry]) -> str:

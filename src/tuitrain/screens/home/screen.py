@@ -13,7 +13,6 @@ from textual.timer import Timer
 from tuitrain.analysis.table import query
 from tuitrain.analysis.table.columns import columns
 from tuitrain.analysis.table.group_rows import GroupRow
-from tuitrain.analysis.table.state import TableState
 from tuitrain.errors import RunError
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry
@@ -22,8 +21,8 @@ from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.screens.export import Export, table_exports
 from tuitrain.screens.home.empty import HomeEmpty
 from tuitrain.screens.home.head import HomeHead, abbreviate
-from tuitrain.screens.home.run_actions import ACTIVE, RUN_BINDINGS
-from tuitrain.screens.home.view import GROUP, SHOW_ALL, VIEW_BINDINGS, HomeView
+from tuitrain.screens.home.run_actions import ACTIVE, RUN_BINDINGS, RunActions
+from tuitrain.screens.home.view import GROUP, SHOW_ALL, VIEW_BINDINGS
 from tuitrain.widgets.forms.filter_bar import FilterBar
 from tuitrain.widgets.messages import OpenComparison, OpenNewRun, OpenRun, RunEnded, SweepEnded
 from tuitrain.widgets.panels.run_detail import RunDetail
@@ -49,7 +48,7 @@ DETAIL_HEIGHT = 13
 MAX_COMPARED = 48
 
 
-class HomeScreen(HomeView):
+class HomeScreen(RunActions):
     """The table of all runs in the runs folder."""
 
     TITLE = "Runs"
@@ -65,10 +64,8 @@ class HomeScreen(HomeView):
     ]
 
     def __init__(self, runs_dir: Path) -> None:
-        super().__init__()
-        self.runs_dir = runs_dir
+        super().__init__(runs_dir)
         self._index = RunIndex(runs_dir)
-        self.table_state = TableState(runs_dir)
         self._runs: list[Entry] = []
         # Sweeps of which a run has ended while others may still be running.
         self._active_sweeps: dict[str, SweepFolder] = {}
@@ -102,14 +99,10 @@ class HomeScreen(HomeView):
         self._read(SLICE if self._drawn_at else FIRST_SLICE)
         self._announce_ended_sweeps()
         # Not while nobody looks: an idle screen writes nothing to the terminal.
-        if self._any_active or self._key_pressed_recently:
+        if self._key_pressed_recently or any(run.status in ACTIVE for run in self._runs):
             self.query_one(HomeHead).measure()
         self.draw()
         self._poll_detail()
-
-    @property
-    def _any_active(self) -> bool:
-        return any(run.status in ACTIVE for run in self._runs)
 
     @property
     def _key_pressed_recently(self) -> bool:
@@ -212,14 +205,6 @@ class HomeScreen(HomeView):
 
     # The run under the cursor
 
-    @property
-    def selected(self) -> Entry | None:
-        return self.query_one(RunTable).selected if self.table_state.shown else None
-
-    @property
-    def targets(self) -> list[Entry]:
-        return self.table_state.targets(self.selected)
-
     def _draw_detail(self) -> None:
         state, run = self.table_state, self.selected
         detail = self.query_one(RunDetail)
@@ -251,14 +236,12 @@ class HomeScreen(HomeView):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if not self.is_mounted or not hasattr(self, f"action_{action}"):
-            return super().check_action(action, parameters)
+            return True
         if self.query_one(FilterBar).typing:
             return False
         if action == "compare":
             return len(self.table_state.to_compare(self.selected)) > 1
-        available = self.view_action_available(action)
-        available = self.run_action_available(action) if available is None else available
-        return True if available is None else available
+        return super().check_action(action, parameters)
 
     def _refresh_footer(self) -> None:
         """Rebuild the footer only if the available actions changed."""
