@@ -1,16 +1,15 @@
 """The actions of the sweep screen: pause, stop, resume, reorder, extend."""
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any
 
 from textual import work
 from textual.binding import Binding, BindingType
 
-from tuitrain.analysis.table.markers import RunMarker, assign_markers
+from tuitrain.analysis.table.markers import RunMarker
 from tuitrain.config.formatting import format_value
 from tuitrain.config.sweeps.overrides import parse_trials, split_assignments
-from tuitrain.config.sweeps.sweep import Sweep, Values, sweep_settings
+from tuitrain.config.sweeps.sweep import sweep_settings
 from tuitrain.config.values import parse_value
 from tuitrain.errors import TuitrainError
 from tuitrain.hosts.sweeps.background import start_sweep_in_background, stop_sweep
@@ -19,6 +18,7 @@ from tuitrain.runs.sweeps.folder import CHANGEABLE_OPTIONS, SweepFolder
 from tuitrain.runs.sweeps.index import Outcome
 from tuitrain.screens.export import ExportScreen
 from tuitrain.widgets.messages import AskChoice, AskValue, OpenComparison
+from tuitrain.widgets.tables.sweep import SweepTable
 
 ADD = "add"
 SWEEP_ACTIONS: list[BindingType] = [
@@ -34,32 +34,25 @@ SWEEP_ACTIONS: list[BindingType] = [
 
 
 class SweepActions(ExportScreen):
-    """`folder` is the sweep, `outcomes` its runs, `selected` the one under the cursor, `status` the status of the
-    sweep, `markers` those of the marked runs by id."""
+    """Control the sweep in `folder`. `markers` has the markers of the marked runs by id."""
 
-    folder: SweepFolder
-    status: str = ""
-    markers: Mapping[str, RunMarker] = MappingProxyType({})
-    # Set from pressing r until workers have started: pressing it again must not start twice as many.
-    _starting = False
-
-    @property
-    def sweep(self) -> Sweep:
-        raise NotImplementedError
+    def __init__(self, folder: SweepFolder) -> None:
+        super().__init__()
+        self.folder = folder
+        self.sweep = folder.sweep()
+        self.status = ""
+        self.outcomes: list[Outcome] = []
+        self.markers: dict[str, RunMarker] = {}
+        # Set from pressing r until workers have started: pressing it again must not start twice as many.
+        self._starting = False
 
     @property
     def selected(self) -> Outcome | None:
-        raise NotImplementedError
+        """The run under the cursor; None while the table is hidden."""
+        table = self.query_one(SweepTable) if self.is_mounted else None
+        return table.selected if table is not None and table.display else None
 
-    @property
-    def outcomes(self) -> Sequence[Outcome]:
-        raise NotImplementedError
-
-    def marked(self) -> None:
-        """Show that other runs are marked, and move to the next one."""
-        raise NotImplementedError
-
-    def possible(self, action: str) -> bool | None:
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "pause":
             return self.status == "running"
         if action == "go_on":
@@ -74,14 +67,9 @@ class SweepActions(ExportScreen):
             return len(self._to_compare()) > 1
         if action == "first":
             return self.selected is not None and self.selected.status == "queued"
-        return bool(self.status) if action == "more" else None
-
-    def action_mark(self) -> None:
-        if self.selected is not None and self.selected.run is not None:
-            id = self.selected.run.id
-            ids = [other for other in self.markers if other != id] + [id] * (id not in self.markers)
-            self.markers = assign_markers(ids, self.markers)
-            self.marked()
+        if action == "more":
+            return bool(self.status)
+        return super().check_action(action, parameters)
 
     def _to_compare(self) -> list[RunFolder]:
         """Return the marked runs, or with fewer than two all runs that have ended."""
@@ -134,7 +122,7 @@ class SweepActions(ExportScreen):
                 "Settings of the trial, as optimizer.lr=0.3 training.epochs=20",
                 "",
                 lambda text: parse_trials(split_assignments(text)),
-                self._add,
+                lambda trials: self.folder.extend(add=trials),
             )
         else:
             setting = sweep_settings()[f"sweep.{chosen[0]}"]
@@ -144,9 +132,6 @@ class SweepActions(ExportScreen):
                 lambda text: parse_value(setting, text),
                 lambda value: self.folder.extend({chosen[0]: value}),
             )
-
-    def _add(self, trials: Sequence[Values]) -> None:
-        self.folder.extend(add=trials)
 
     def _ask(self, text: str, value: str, parse: Callable[[str], Any], apply: Callable[[Any], None]) -> None:
         """Ask for a value and apply it on enter, so that the prompt can show why the sweep refuses it."""
