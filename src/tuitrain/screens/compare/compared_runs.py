@@ -7,12 +7,12 @@ from textual.content import Content
 
 from tuitrain.analysis.compare import Comparison
 from tuitrain.analysis.pairwise_tests import PairwiseTests
-from tuitrain.analysis.table.groups import SeedGroup
 from tuitrain.analysis.table.markers import RunMarker, assign_markers
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
 from tuitrain.screens.export import ExportScreen
 from tuitrain.text import utf8_locale
+from tuitrain.widgets.charts.comparison import ComparisonCharts
 from tuitrain.widgets.charts.series import RunSeries
 from tuitrain.widgets.confusion.pair import TestedRun
 from tuitrain.widgets.terminal.colors import theme_color
@@ -24,7 +24,7 @@ REDRAW = 0.5
 
 
 class ComparedRuns(ExportScreen):
-    """`columns` are the runs or seed groups of the comparison, the baseline's first; `selected` is a run id."""
+    """Read the runs of a comparison. `baseline` and `selected` are run ids, `grouped` compares seed groups."""
 
     def __init__(self, folders: Sequence[RunFolder], markers: Mapping[str, RunMarker], *, grouped: bool) -> None:
         super().__init__()
@@ -44,15 +44,10 @@ class ComparedRuns(ExportScreen):
     def redraw(self) -> None:
         raise NotImplementedError
 
-    def prepare_next(self) -> bool:
-        """Do some work ahead of the next key; return False when nothing is left."""
-        raise NotImplementedError
-
     def tick(self) -> None:
         if self._reading:
             return
-        news = self._read()
-        if news or self.comparison is None:
+        if self._read() or self.comparison is None:
             self.redraw()
 
     def _read(self) -> bool:
@@ -79,24 +74,22 @@ class ComparedRuns(ExportScreen):
             self._prepare()
 
     def _prepare(self) -> None:
-        if self._shown and self.prepare_next():
+        if self._shown and self.query_one(ComparisonCharts).prepare_next():
             self.set_timer(PAUSE, self._prepare)
 
     @property
     def columns(self) -> list[RunSeries]:
+        """The runs or seed groups, the baseline's first."""
         if self.comparison is None:
             return []
+        markers = self.markers
         if self.grouped:
             # Few groups get distinct colors, also if the markers of their runs are similar.
-            markers = assign_markers([group.ids[0] for group in self.comparison.groups], self.markers)
-            series = [self._group_series(group, markers) for group in self.comparison.groups]
-        else:
-            series = [RunSeries(run.label, self.markers[run.id], [self.runs[run.id]]) for run in self.comparison.runs]
-        return sorted(series, key=lambda column: self.baseline not in column)
-
-    def _group_series(self, group: SeedGroup, markers: Mapping[str, RunMarker]) -> RunSeries:
-        runs = [self.runs[id] for id in group.ids]
-        return RunSeries(group.title, markers[group.ids[0]], runs, group.repeats)
+            markers = assign_markers([group.ids[0] for group in self.comparison.groups], markers)
+        return [
+            RunSeries(group.title, markers[group.ids[0]], [self.runs[id] for id in group.ids], group.repeats)
+            for group in self.comparison.columns(grouped=self.grouped)
+        ]
 
     @property
     def selected_column(self) -> int:

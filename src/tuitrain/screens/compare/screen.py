@@ -84,9 +84,6 @@ class CompareScreen(ComparedRuns):
     def on_screen_resume(self) -> None:
         notifications.set_title(self.app, f"comparing {len(self.runs)} runs")
 
-    def prepare_next(self) -> bool:
-        return self._charts.prepare_next()
-
     def redraw(self) -> None:
         self._drawn_at = monotonic()
         if not self.runs or not self.is_mounted:
