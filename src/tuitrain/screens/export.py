@@ -8,6 +8,8 @@ from textual.binding import Binding
 
 from tuitrain.analysis.text_tables import Lines, csv_text, markdown
 from tuitrain.errors import TuitrainError
+from tuitrain.runs import rows_csv
+from tuitrain.runs.follower import Follower
 from tuitrain.text import plain
 from tuitrain.widgets.forms.toml_files import ask_path
 from tuitrain.widgets.messages import AskChoice
@@ -32,6 +34,10 @@ def table_exports(what: str, stem: str, lines: Callable[[], Lines]) -> list[Expo
         Export("markdown", f"{what}, for a report", f"{stem}.md", lambda: markdown(lines())),
         Export("csv", f"{what}, for pandas and spreadsheets", f"{stem}.csv", lambda: csv_text(lines())),
     ]
+
+
+def metrics_export(run: Follower) -> Export:
+    return Export("csv", "all metrics, for pandas", "metrics.csv", lambda: rows_csv.text(run))
 
 
 class ExportScreen(PollingScreen):

@@ -11,12 +11,11 @@ from textual.widgets import ContentSwitcher, Log
 from tuitrain.config.formatting import format_value
 from tuitrain.config.values import parse_value
 from tuitrain.errors import RunError
-from tuitrain.runs import rows_csv
 from tuitrain.runs.control import ANSWER_SECONDS, KEYS, CommandName, accepted, send
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.process import this_process
-from tuitrain.screens.export import EXPORT, Export, ExportScreen
+from tuitrain.screens.export import EXPORT, Export, ExportScreen, metrics_export
 from tuitrain.text import plain
 from tuitrain.widgets.charts.run_charts import GradientCharts, LossAccuracyCharts
 from tuitrain.widgets.messages import AskValue, MoveToBackground, OpenRun, ResumeRun, RunEnded
@@ -89,9 +88,6 @@ class TrainingScreen(ExportScreen):
         yield FixedText(id="health")
         yield FixedText(id="tail")
         yield FittingFooter()
-
-    def on_mount(self) -> None:
-        self.query_one(LossAccuracyCharts).focus()
 
     def on_resize(self) -> None:
         self.set_class(self.size.height < 24, "low")
@@ -221,8 +217,7 @@ class TrainingScreen(ExportScreen):
         self._ask("epochs", str(self.run.state.epochs), "Total number of epochs")
 
     def exports(self) -> list[Export]:
-        rows = Export("csv", "all metrics, for pandas", "metrics.csv", lambda: rows_csv.text(self.run))
-        return [rows, self.picture_export("training")]
+        return [metrics_export(self.run), self.picture_export("training")]
 
     def action_detach(self) -> None:
         self.post_message(MoveToBackground())

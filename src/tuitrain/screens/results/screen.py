@@ -1,5 +1,6 @@
 """The results screen: what did the network learn, and where does it fail?"""
 
+from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
@@ -14,9 +15,9 @@ from tuitrain.errors import RunError
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Evaluation
-from tuitrain.screens.export import EXPORT
+from tuitrain.screens.export import EXPORT, Export, ExportScreen
 from tuitrain.screens.results.confusion_page import ConfusionPage
-from tuitrain.screens.results.export import ResultsExport
+from tuitrain.screens.results.export import page_exports
 from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.charts.run_charts import GradientCharts, LossAccuracyCharts
 from tuitrain.widgets.confusion.matrix import ConfusionMatrix
@@ -34,7 +35,7 @@ PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log"
 EVALUATIONS = (("test", "last"), ("test", "best"), ("validation", "last"))
 
 
-class ResultsScreen(ResultsExport):
+class ResultsScreen(ExportScreen):
     """The results of a run on several pages, updated while the run is active."""
 
     CSS_PATH = "results.tcss"
@@ -100,7 +101,6 @@ class ResultsScreen(ResultsExport):
         table = self.query_one("#classes", DataTable)
         for column in evaluation_tables.CLASS_TITLES:
             table.add_column(Text(column, justify="left" if column in ("class", "most predicted as") else "right"))
-        self.query_one("#summary").focus()
 
     def on_resize(self) -> None:
         if self._read_at >= 0:
@@ -120,12 +120,10 @@ class ResultsScreen(ResultsExport):
         self.evaluations = []
         for split, which in EVALUATIONS:
             try:
-                evaluation = self.run.folder.evaluation(split, which)
+                if (evaluation := self.run.folder.evaluation(split, which)) is not None:
+                    self.evaluations.append(evaluation)
             except RunError as error:
                 self.notify(str(error), severity="warning", markup=False)
-                continue
-            if evaluation is not None:
-                self.evaluations.append(evaluation)
         self._evaluation_index = min(self._evaluation_index, max(0, len(self.evaluations) - 1))
         self._show_evaluation()
 
@@ -139,7 +137,7 @@ class ResultsScreen(ResultsExport):
         return self.evaluations[self._evaluation_index] if self.evaluations else None
 
     def _show(self) -> None:
-        page = self.query_one(ContentSwitcher).current
+        page = self.page
         self.query_one("#head", FixedText).show(run_report.headline(self.run, self.evaluation))
         self.query_one("#pages", FixedText).show(self._tabs())
         self.query_one("#about", FixedText).show(self._about())
@@ -167,8 +165,7 @@ class ResultsScreen(ResultsExport):
         self.query_one("#report", Static).update(report)
 
     def _show_evaluation(self) -> None:
-        evaluation = self.evaluation
-        if evaluation is None:
+        if (evaluation := self.evaluation) is None:
             return
         self.query_one(ConfusionPage).show(evaluation)
         self._show_samples()
@@ -181,19 +178,16 @@ class ResultsScreen(ResultsExport):
     def _show_samples(self) -> None:
         if (evaluation := self.evaluation) is None:
             return
-        matrix = self.query_one(ConfusionMatrix)
-        samples = [
-            sample
-            for sample in evaluation.worst
-            if not self._cell_only or (sample.true, sample.predicted) == matrix.pair
-        ]
-        empty = run_report.no_images(evaluation, matrix.pair) if self._cell_only else "no wrong prediction"
+        samples, empty = evaluation.worst, "no wrong prediction"
+        if self._cell_only:
+            pair = self.query_one(ConfusionMatrix).pair
+            samples = [sample for sample in samples if (sample.true, sample.predicted) == pair]
+            empty = run_report.no_images(evaluation, pair)
         self.query_one("#worst", Samples).show(samples, evaluation.classes, empty)
 
     def _tabs(self) -> Content:
         """Return the tabs: all numbers, and as many names as fit, including the current page's."""
-        current = self.query_one(ContentSwitcher).current
-        named = list(PAGES)
+        current, named = self.page, list(PAGES)
         while True:
             names = [
                 Content.assemble(
@@ -210,15 +204,14 @@ class ResultsScreen(ResultsExport):
 
     def _about(self) -> Content:
         """Return the line below the page: the evaluation, and what the cursor is on."""
-        page, evaluation = self.query_one(ContentSwitcher).current, self.evaluation
+        page, evaluation = self.page, self.evaluation
         if page not in ("confusion", "classes", "worst"):
             return Content("")
         if evaluation is None and self.run.folder.read_only:
             return Content("Another tool's run: its files contain no predictions")
         if evaluation is None:
             return Content(f"No evaluation yet. Make one with: tuitrain evaluate {plain(self.run.folder.id)}")
-        weights = "the best weights" if evaluation.checkpoint == "best" else "the last weights"
-        title = f"{evaluation.split}, {weights} (epoch {evaluation.epoch})"
+        title = f"{evaluation.split}, the {evaluation.checkpoint} weights (epoch {evaluation.epoch})"
         if page == "confusion":
             return Content.styled(f"{title} · {units.percent(evaluation.accuracy)}", "$foreground 60%")
         if page == "worst":
@@ -247,7 +240,7 @@ class ResultsScreen(ResultsExport):
         if action == "copy_path":
             return self.image_file is not None
         if action == "images":
-            return self.evaluation is not None and self.query_one(ContentSwitcher).current == "confusion"
+            return self.evaluation is not None and self.page == "confusion"
         if action in ("all", "matrix"):
             return self._cell_only
         own = not self.run.folder.read_only
@@ -261,8 +254,7 @@ class ResultsScreen(ResultsExport):
             self._show_samples()
             self.refresh_bindings()
         self.query_one(ContentSwitcher).current = page
-        focused = self.query_one(ConfusionMatrix) if page == "confusion" else self.query_one(f"#{page}")
-        focused.focus()
+        self.query_one("ConfusionMatrix" if page == "confusion" else f"#{page}").focus()
         self._show()
 
     def action_images(self) -> None:
@@ -275,13 +267,27 @@ class ResultsScreen(ResultsExport):
         self.action_page("confusion")
 
     def action_turn(self, offset: int) -> None:
-        current = PAGES.index(self.query_one(ContentSwitcher).current or PAGES[0])
-        self.action_page(PAGES[(current + offset) % len(PAGES)])
+        self.action_page(PAGES[(PAGES.index(self.page) + offset) % len(PAGES)])
 
     def action_evaluation(self) -> None:
         self._evaluation_index = (self._evaluation_index + 1) % len(self.evaluations)
         self._show_evaluation()
         self._show()
+
+    @property
+    def image_file(self) -> Path | None:
+        """The file of the image under the cursor."""
+        sample = self.query_one("#worst", Samples).selected if self.page == "worst" else None
+        if sample is None or not sample.file:
+            return None
+        return Path(self.run.config.data.dir or "").expanduser() / sample.file
+
+    def action_copy_path(self) -> None:
+        self.app.copy_to_clipboard(str(self.image_file))
+        self.notify(f"Copied {plain(self.image_file, 200)}", timeout=3, markup=False)
+
+    def exports(self) -> list[Export]:
+        return [*page_exports(self.page, self.run, self.evaluation), self.picture_export(self.page)]
 
     def action_resume(self) -> None:
         self.post_message(ResumeRun(self.run.folder, watch=True))
