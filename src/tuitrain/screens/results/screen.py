@@ -1,5 +1,6 @@
 """The results screen: what did the network learn, and where does it fail?"""
 
+import os
 from pathlib import Path
 from typing import ClassVar
 
@@ -280,7 +281,8 @@ class ResultsScreen(ExportScreen):
         sample = self.query_one("#worst", Samples).selected if self.page == "worst" else None
         if sample is None or not sample.file:
             return None
-        return Path(self.run.config.data.dir or "").expanduser() / sample.file
+        # Unlike Path.expanduser, this accepts a folder such as ~alice of a run from another machine.
+        return Path(os.path.expanduser(self.run.config.data.dir or ""), sample.file)  # noqa: PTH111
 
     def action_copy_path(self) -> None:
         self.app.copy_to_clipboard(str(self.image_file))
