@@ -11,37 +11,25 @@ from tuitrain.errors import ConfigError
 from tuitrain.hosts import background
 from tuitrain.hosts.launch import RunSpec
 from tuitrain.hosts.sweeps.background import start_sweep_in_background
-from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.sweeps.catalog import create_sweep
 from tuitrain.runs.sweeps.folder import SweepFolder
-from tuitrain.screens.new_run.files import NewRunFiles
+from tuitrain.screens.new_run.form import NewRunForm
 from tuitrain.text import plain
-from tuitrain.widgets.forms.draft import Draft, brief
+from tuitrain.widgets.forms.draft import brief
 from tuitrain.widgets.forms.form import NAME, RUNS_IN
 from tuitrain.widgets.forms.start_line import StartLine
 from tuitrain.widgets.messages import AskChoice, OpenRun, OpenSweep
-from tuitrain.widgets.terminal.footer import KeyLabels
 
 BUSY = "This window is already preparing a run. Choose 'background process' here, or wait until it trains."
 
 
-class NewRunStart(NewRunFiles, KeyLabels):
+class NewRunStart(NewRunForm):
     """`started` is set once a run or sweep has started."""
 
-    _host: ThreadHost
-    _draft: Draft
-    # Errors found by the preview or the start, valid until the next change.
-    _late_errors: dict[str, str]
     # The run that was queued last, by app.
     _queued: ClassVar[WeakKeyDictionary[App[Any], RunFolder]] = WeakKeyDictionary()
     started = False
-
-    def _validate(self) -> None:
-        raise NotImplementedError
-
-    def _mark_fields(self) -> None:
-        raise NotImplementedError
 
     def on_press_field_pressed(self) -> None:
         if not self.line.busy:
