@@ -48,7 +48,7 @@ class Navigation(Notices):
     def on_open_comparison(self, message: OpenComparison) -> None:
         from tuitrain.screens.compare.screen import CompareScreen
 
-        self.push_screen(CompareScreen(message.folders, self.runs_dir, message.markers, grouped=message.grouped))
+        self.push_screen(CompareScreen(message.folders, message.markers, grouped=message.grouped))
 
     def on_open_sweep(self, message: OpenSweep) -> None:
         from tuitrain.screens.sweep.list import SweepsScreen

@@ -27,14 +27,13 @@ class ComparedRuns(ExportScreen):
     """Read the runs of a comparison. `baseline` and `selected` are run ids, `grouped` compares seed groups."""
 
     def __init__(self, folders: Sequence[RunFolder], markers: Mapping[str, RunMarker], *, grouped: bool) -> None:
+        """`markers` are those that another screen already shows."""
         super().__init__()
         unique = {folder.id: folder for folder in folders}
         self.runs = {id: follow(folder, brief=True) for id, folder in unique.items()}
         self.markers = assign_markers(list(unique), markers)
         self.grouped = grouped
-        self.baseline = self.selected = next(iter(unique), "")
-        if len(unique) > 1:
-            self.selected = list(unique)[1]
+        self.baseline = self.selected = next(iter(unique))
         self.comparison: Comparison | None = None
         self._tests = PairwiseTests(self.runs)
         self._reading = False

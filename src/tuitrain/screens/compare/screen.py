@@ -1,9 +1,6 @@
 """The comparison screen: which run is better, and why?"""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from time import monotonic
-from types import MappingProxyType
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -13,9 +10,7 @@ from textual.widgets import ContentSwitcher
 from tuitrain.analysis import compare_export
 from tuitrain.analysis.compare import Comparison, compare
 from tuitrain.analysis.compare_table import compare_table
-from tuitrain.analysis.table.markers import RunMarker
 from tuitrain.errors import ConfigError
-from tuitrain.runs.folder import RunFolder
 from tuitrain.screens.compare.compared_runs import ComparedRuns
 from tuitrain.screens.compare.overview import CompareOverview
 from tuitrain.screens.export import EXPORT, Export
@@ -56,19 +51,9 @@ class CompareScreen(ComparedRuns):
         Binding("escape", "app.pop_screen", "runs", tooltip="Back", id="compare.back"),
     ]
 
-    def __init__(
-        self,
-        folders: Sequence[RunFolder],
-        runs_dir: Path,
-        markers: Mapping[str, RunMarker] = MappingProxyType({}),
-        *,
-        grouped: bool = False,
-    ) -> None:
-        """`markers` are those that the home screen already shows."""
-        super().__init__(folders, markers, grouped=grouped)
-        self.runs_dir = runs_dir
-        self.show_all = False
-        self.threshold: float | None = None
+    # Whether the table shows all settings, and the accuracy to reach; None for what all runs reached.
+    show_all = False
+    threshold: float | None = None
 
     def compose(self) -> ComposeResult:
         yield FixedText(id="head")
@@ -78,7 +63,6 @@ class CompareScreen(ComparedRuns):
         yield FittingFooter()
 
     def on_mount(self) -> None:
-        self._charts.focus()
         self.app.theme_changed_signal.subscribe(self, lambda _: self.redraw())
 
     def on_screen_resume(self) -> None:
@@ -86,7 +70,7 @@ class CompareScreen(ComparedRuns):
 
     def redraw(self) -> None:
         self._drawn_at = monotonic()
-        if not self.runs or not self.is_mounted:
+        if not self.is_mounted:
             return
         first = self.comparison is None
         self.comparison = compare(list(self.runs.values()), self.baseline, self.threshold)
