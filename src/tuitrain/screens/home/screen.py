@@ -30,7 +30,6 @@ from tuitrain.widgets.tables.runs import RunTable
 from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.footer import FittingFooter
 from tuitrain.widgets.terminal.keys import OrderedKeys
-from tuitrain.widgets.terminal.textual_internals import bindings_of
 
 # Seconds of reading before the first frame, and per slice afterwards.
 FIRST_SLICE, SLICE = 0.05, 0.04
@@ -71,7 +70,6 @@ class HomeScreen(RunActions):
         self._active_sweeps: dict[str, SweepFolder] = {}
         self._problem = ""
         self._drawn_at = 0.0
-        self._available_actions: list[bool | None] = []
         self._read_timer: Timer | None = None
         self._detail_timer: Timer | None = None
 
@@ -167,7 +165,7 @@ class HomeScreen(RunActions):
         self.query_one(HomeHead).show_runs(state, self.undo_hint, self._index.unread, self.runs_dir)
         self._arrange()
         self._draw_detail()
-        self._refresh_footer()
+        self.refresh_bindings()
         self._drawn_at = monotonic()
 
     def on_resize(self) -> None:
@@ -226,7 +224,7 @@ class HomeScreen(RunActions):
 
     def on_run_table_moved(self) -> None:
         self._draw_detail()
-        self._refresh_footer()
+        self.refresh_bindings()
 
     def on_run_table_opened(self) -> None:
         if isinstance(run := self.selected, GroupRow):
@@ -242,13 +240,6 @@ class HomeScreen(RunActions):
         if action == "compare":
             return len(self.table_state.to_compare(self.selected)) > 1
         return super().check_action(action, parameters)
-
-    def _refresh_footer(self) -> None:
-        """Rebuild the footer only if the available actions changed."""
-        available = [self.check_action(binding.action, ()) for binding in bindings_of(self)]
-        if available != self._available_actions:
-            self._available_actions = available
-            self.refresh_bindings()
 
     def exports(self) -> list[Export]:
         table = self.query_one(RunTable)
