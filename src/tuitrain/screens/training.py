@@ -154,12 +154,9 @@ class TrainingScreen(ExportScreen):
         width = self.size.width - 2
         activity = REQUESTS[self._request[0]][0] if self._request else ""
         self.query_one("#head", FixedText).show(live.head(self.run, width, activity))
-        for id, line in (
-            ("progress", live.progress),
-            ("numbers", live.numbers),
-            ("health", live.health_line),
-        ):
-            self.query_one(f"#{id}", FixedText).show(line(self.run, width))
+        self.query_one("#progress", FixedText).show(live.progress(self.run, width))
+        self.query_one("#numbers", FixedText).show(live.numbers(self.run, width))
+        self.query_one("#health", FixedText).show(live.health_line(self.run, width))
         count = 1 if self.has_class("low") else LOG_LINES
         last = list(self.run.log)[-count:] if self.run.log else [self.run.state.phase or "waiting for the first step"]
         self.query_one("#tail", FixedText).show(Content("\n".join(plain(line) for line in last)))
@@ -223,11 +220,10 @@ class TrainingScreen(ExportScreen):
         self.post_message(MoveToBackground())
 
     def _ask(self, command: CommandName, value: str, title: str) -> None:
-        def check(text: str) -> float:
+        def check(text: str) -> None:
             if not self._active:
                 raise RunError(f"The run is {self.run.status} and no longer accepts commands.")
-            number: float = accepted(command, parse_value(KEYS[command], text), self.run.state.begun)
-            return number
+            accepted(command, parse_value(KEYS[command], text), self.run.state.begun)
 
         self.post_message(
             AskValue(title, value, check, lambda text: self._send(command, parse_value(KEYS[command], text)))

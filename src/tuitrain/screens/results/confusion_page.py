@@ -33,16 +33,13 @@ class ConfusionPage(Container):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.matrix, self._samples, self._below = ConfusionMatrix(), Samples(id="cell"), Static(id="below")
+        self._samples.can_focus = False
         self._left = Container(self.matrix, self._below, id="left")
         self._evaluation: Evaluation | None = None
         self._utf8 = utf8_locale()
 
     def compose(self) -> ComposeResult:
-        yield self._left
-        yield self._samples
-
-    def on_mount(self) -> None:
-        self._samples.can_focus = False
+        yield from (self._left, self._samples)
 
     def show(self, evaluation: Evaluation) -> None:
         self._evaluation = evaluation

@@ -56,7 +56,6 @@ class SweepsScreen(PollingScreen):
         table = self.query_one(SweepList)
         for column in COLUMNS:
             table.add_column(Text(column), key=column)
-        table.focus()
 
     def tick(self) -> None:
         notifications.set_title(self.app, "tuitrain · sweeps")
