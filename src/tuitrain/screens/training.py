@@ -178,13 +178,12 @@ class TrainingScreen(ExportScreen):
     def action_page(self, page: str) -> None:
         self.query_one(ContentSwitcher).current = page
         self.query_one(f"#{page}").focus()
+        self.refresh_bindings()
         # A visited page shows its previous content at once and updates a moment later.
         if page in self._visited_pages:
-            self.refresh_bindings()
             self.call_after_refresh(self.poll_now)
         else:
             self._show_page()
-            self.refresh_bindings()
 
     def action_results(self) -> None:
         self.post_message(OpenRun(self.run.folder, results=True, replace=True))

@@ -92,7 +92,6 @@ class SweepScreen(SweepActions):
         for page, selector in zip(PAGES, ("SweepTable", "#map", "#effects"), strict=True):
             self.query_one(selector).display = self.wide or page == self._page
         self.query_one("#tables").display = self.wide or self._page != "runs"
-        self.refresh_bindings()
 
     def tick(self) -> None:
         before = self.status
@@ -107,7 +106,6 @@ class SweepScreen(SweepActions):
         if before == "running" and self.status == "stopped" and (problem := last_error(self.folder)):
             self.notify(problem, severity="error", markup=False)
         self._show()
-        self.refresh_bindings()
 
     def _show(self) -> None:
         done = analysis.fraction_done(self.sweep, self.outcomes)
@@ -115,10 +113,12 @@ class SweepScreen(SweepActions):
         width = max(20, self.size.width - 2)
         self.query_one("#head", FixedText).show(self._head())
         self.query_one("#progress", FixedText).show(progress("runs", done, width, blocks=self._blocks))
-        self.query_one("#best", FixedText).show(self._best_line())
-        self.query_one(SweepTable).show(self.sweep, self.outcomes, self._best_trial(), self.markers)
+        best = analysis.best(analysis.results(self.sweep, self.outcomes), self.sweep.higher_is_better)
+        self.query_one("#best", FixedText).show(self._best_line(best))
+        self.query_one(SweepTable).show(self.sweep, self.outcomes, best, self.markers)
         self._show_reason()
         self._show_tables()
+        self.refresh_bindings()
 
     def _show_reason(self) -> None:
         """Say why the run under the cursor failed, or if all failed, why the first one did."""
@@ -158,15 +158,11 @@ class SweepScreen(SweepActions):
             return None
         return max((session.began + 60 * minutes for session in self.folder.sessions()), default=None)
 
-    def _best_trial(self) -> tuple[int, MeanSD] | None:
-        return analysis.best(analysis.results(self.sweep, self.outcomes), self.sweep.higher_is_better)
-
-    def _best_line(self) -> Content:
-        metric, best = self.sweep.options.metric, self._best_trial()
+    def _best_line(self, best: tuple[int, MeanSD] | None) -> Content:
+        metric = self.sweep.options.metric
         title = analysis.metric_title(metric)
         if best is None:
-            ended = bool(self.outcomes) and all(outcome.done for outcome in self.outcomes)
-            text = "no trial has a score" if ended else "no finished trial yet"
+            text = "no trial has a score" if self.status == "finished" else "no finished trial yet"
             return Content.styled(f"best trial by {title}: {text}", MUTED)
         trial, score = best
         values = next(
@@ -238,7 +234,6 @@ class SweepScreen(SweepActions):
             self.markers = assign_markers(ids, self.markers)
             self.query_one(SweepTable).action_cursor_down()
             self._show()
-            self.refresh_bindings()
 
     def action_page(self, page: str) -> None:
         self._page = page
