@@ -1,4 +1,4 @@
-"""The Textual app: start, global keys and exit. The base classes hold its other duties."""
+"""Start and close the app, and bind its global keys. The base classes hold its other duties."""
 
 import gc
 import importlib
@@ -63,7 +63,7 @@ class TuitrainApp(Navigation, RunLifecycle, Palette, OrderedKeys):
         restore_title(self)
 
     def action_help_quit(self) -> None:
-        """Answer ctrl+c, which must not end the training run, with the key that quits."""
+        """Name the key that quits: ctrl+c must not end a run."""
         focused = self.screen.focused
         typing = focused is not None and focused.check_consume_key("q", "q")
         key = "q" if "q" in self.screen.active_bindings and not typing else "ctrl+q"

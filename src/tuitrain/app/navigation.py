@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Navigation(Notices):
-    """Push screens and prompts. Imports them when needed, so that the first screen opens quickly."""
+    """Push screens and prompts, and import them only then, so that the first screen opens quickly."""
 
     runs_dir: Path
     host: ThreadHost

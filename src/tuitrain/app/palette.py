@@ -55,7 +55,7 @@ class Palette(Appearance):
             yield Command(f"slow line {choice}", help, partial(self.set_slow_line, choice))
 
     def _key_commands(self) -> Iterator[Command]:
-        """Yield what the keys of the screen do, those in the footer first; keys of the same action are one command."""
+        """Yield a command for each action of the screen that has a key, those in the footer first."""
         bindings = [active for active in self.screen.active_bindings.values() if active.enabled and active.tooltip]
         actions: dict[str, list[ActiveBinding]] = {}
         for active in sorted(bindings, key=lambda active: not active.binding.show):

@@ -1,4 +1,4 @@
-"""What happens to the run that trains in this app: on quit, on signals, when it is detached, resumed or fails."""
+"""Stop, detach and resume runs, and handle quitting and signals while a run trains in this app."""
 
 import asyncio
 import signal
@@ -29,7 +29,7 @@ ANSWERS = (
 
 
 class RunLifecycle(Notices):
-    """Decide what happens to the run of `host`; `open_app` moves a run that is still training to the background."""
+    """Ask what to do with the run of `host` on quit. `open_app` moves a run that still trains to the background."""
 
     host: ThreadHost
 

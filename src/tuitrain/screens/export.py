@@ -1,4 +1,4 @@
-"""Export what a screen shows: to a file, or to the clipboard."""
+"""Export what a screen shows to a file or to the clipboard."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ COPY = "copy"
 
 
 class Export(NamedTuple):
-    """One way to export: `text` returns the content of `file`, the suggested name."""
+    """A format to export in: `text` returns the content of the file, and `file` is its suggested name."""
 
     name: str
     help: str
@@ -29,7 +29,7 @@ class Export(NamedTuple):
 
 
 def table_exports(what: str, stem: str, lines: Callable[[], Lines]) -> list[Export]:
-    """Return the exports of a table of texts, titles first."""
+    """Return the exports of a table; `lines` returns its cells line by line, the titles first."""
     return [
         Export("markdown", f"{what}, for a report", f"{stem}.md", lambda: markdown(lines())),
         Export("csv", f"{what}, for pandas and spreadsheets", f"{stem}.csv", lambda: csv_text(lines())),
@@ -41,7 +41,7 @@ def metrics_export(run: Follower) -> Export:
 
 
 class ExportScreen(PollingScreen):
-    """A screen whose content can be exported, and that shows errors as notifications."""
+    """A polling screen that exports its content and shows errors as notifications."""
 
     def exports(self) -> Sequence[Export]:
         """Return the ways to export what is shown; the first one can also be copied to the clipboard."""
@@ -55,14 +55,12 @@ class ExportScreen(PollingScreen):
         return Export("svg", "the screen as a picture", f"{stem}.svg", self.app.export_screenshot)
 
     def action_export(self) -> None:
-        if options := self.export_options():
-            self.post_message(AskChoice("Export as", options, self.export_as))
+        self.post_message(AskChoice("Export as", self.export_options(), self.export_as))
 
     def export_options(self) -> list[tuple[str, str, str]]:
-        """Return the options for `export_as`, as in `AskChoice`; none if there is nothing to export."""
-        options = [(export.name, export.name, export.help) for export in self.exports()]
-        copy = [(COPY, COPY, f"{name} to the clipboard, if your terminal allows it") for name, *_ in options[:1]]
-        return [*options[:1], *copy, *options[1:]]
+        """Return an option of `AskChoice` for each export, and one to copy the first."""
+        first, *others = [(export.name, export.name, export.help) for export in self.exports()]
+        return [first, (COPY, COPY, f"{first[0]} to the clipboard, if your terminal allows it"), *others]
 
     def export_as(self, chosen: tuple[str, ...]) -> None:
         exports = {export.name: export for export in self.exports()}

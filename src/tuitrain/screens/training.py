@@ -1,4 +1,4 @@
-"""The live screen: is training going well, and when will it be done?"""
+"""Follow a run live: whether training goes well, and when it will end."""
 
 from time import monotonic
 from typing import ClassVar
@@ -27,7 +27,7 @@ from tuitrain.widgets.terminal.refresh import BUDGET
 
 PAGES = ("curves", "gradients", "log")
 LOG_LINES = 3
-# What the head shows from the key press until the loop answers, and the name of the event that answers.
+# What the head shows until the loop answers a command, and the name of the event that answers it.
 REQUESTS: dict[CommandName, tuple[str, str]] = {
     "pause": ("pausing …", "paused"),
     "resume": ("resuming …", "resumed"),
@@ -74,7 +74,7 @@ class TrainingScreen(ExportScreen):
         self._visited_pages: set[str] = set()
         self._active = False
         self._refusals: int | None = None
-        # The last command, until the loop answers; the answers before it, and the time of the command.
+        # The last command until the loop answers it, the number of answers before it, and the time it was sent.
         self._request: tuple[CommandName, int, float] | None = None
 
     def compose(self) -> ComposeResult:
@@ -123,7 +123,7 @@ class TrainingScreen(ExportScreen):
         return sum(event.name in (REQUESTS[command][1], "refused") for event in self.run.events)
 
     def _notify_refusals(self) -> None:
-        """Show the commands that the run refused since this screen was opened."""
+        """Notify the user of each command that the run has refused since this screen opened."""
         refusals = [event.detail for event in self.run.events if event.name == "refused"]
         for detail in refusals[self._refusals :] if self._refusals is not None else ():
             self.notify(f"Refused: {plain(detail)}", severity="warning", markup=False)
@@ -138,7 +138,7 @@ class TrainingScreen(ExportScreen):
             self.query_one(f"#{current}", LossAccuracyCharts if current == "curves" else GradientCharts).show(self.run)
 
     def _show_log(self) -> None:
-        """Append what the run printed; before that, show its phase."""
+        """Append what the run has printed. Until it prints something, show its phase."""
         log, new_lines = self.query_one(Log), self.run.log_lines - self._logged
         lines = [plain(line, 1000) for line in list(self.run.log)[-new_lines:]] if new_lines > 0 else []
         if not self.run.log_lines:

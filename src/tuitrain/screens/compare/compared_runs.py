@@ -1,4 +1,4 @@
-"""The runs of a comparison: read them, group them, label them."""
+"""Read, group and label the runs of a comparison."""
 
 from collections.abc import Mapping, Sequence
 from time import monotonic
@@ -24,7 +24,7 @@ REDRAW = 0.5
 
 
 class ComparedRuns(ExportScreen):
-    """Read the runs of a comparison. `baseline` and `selected` are run ids, `grouped` compares seed groups."""
+    """Read runs and compare them, or their seed groups if `grouped`. `baseline` and `selected` are run ids."""
 
     def __init__(self, folders: Sequence[RunFolder], markers: Mapping[str, RunMarker], *, grouped: bool) -> None:
         """`markers` are those that another screen already shows."""
@@ -50,8 +50,8 @@ class ComparedRuns(ExportScreen):
             self.redraw()
 
     def _read(self) -> bool:
-        """Read all runs in turn until the budget is used up; return whether anything was new. Continue after pending
-        keys."""
+        """Read all runs in turn until the budget is used up, and schedule the rest after pending keys. Return whether
+        anything was new."""
         deadline, news = monotonic() + BUDGET, False
         unread = list(self.runs.values())
         while unread and (not news or monotonic() < deadline):
@@ -95,7 +95,7 @@ class ComparedRuns(ExportScreen):
         return next((index for index, column in enumerate(self.columns) if self.selected in column), 0)
 
     def _avoid_baseline(self) -> None:
-        """Select another column than the baseline's, if there is one."""
+        """If the baseline is selected, select the next column instead."""
         if not self.selected_column and len(self.columns) > 1:
             self.selected = self.columns[1].id
 
@@ -127,7 +127,7 @@ class ComparedRuns(ExportScreen):
 
     @property
     def _pair(self) -> tuple[str, str]:
-        """The ids of the runs whose confusion matrices are compared: of groups, runs with the same seed if possible."""
+        """The ids of the two runs whose confusion matrices are shown; of groups, with the same seed if possible."""
         first, second = self.columns[0], self.columns[self.selected_column]
         if not self.grouped:
             return first.id, second.id

@@ -1,4 +1,4 @@
-"""The comparison screen: which run is better, and why?"""
+"""Compare runs: which one is better, and why."""
 
 from time import monotonic
 from typing import ClassVar
@@ -29,7 +29,7 @@ CURVES_ONLY = ("all", "group", "threshold", "scroll_table")
 
 
 class CompareScreen(ComparedRuns):
-    """Curves, settings and results of several runs, and their confusion matrices."""
+    """Show the curves, settings and results of several runs, and the confusion matrices of two of them."""
 
     CSS_PATH = "compare.tcss"
     TITLE = "Compare"
@@ -51,8 +51,9 @@ class CompareScreen(ComparedRuns):
         Binding("escape", "app.pop_screen", "runs", tooltip="Back", id="compare.back"),
     ]
 
-    # Whether the table shows all settings, and the accuracy to reach; None for what all runs reached.
+    # Whether the table also shows the settings that do not differ.
     show_all = False
+    # The validation accuracy to reach; None for the highest that all runs reached.
     threshold: float | None = None
 
     def compose(self) -> ComposeResult:

@@ -1,4 +1,4 @@
-"""What the home screen shows when it has no runs to show."""
+"""Fill the home screen while it has no runs to show."""
 
 from textual.app import ComposeResult
 from textual.containers import Container
@@ -24,7 +24,7 @@ WIDTH = max(len(keys) for keys, _ in KEYS)
 
 
 class HomeEmpty(Container):
-    """A message, or an introduction for a folder without runs."""
+    """Show a message, or introduce a folder without runs."""
 
     DEFAULT_CSS = """
     HomeEmpty {

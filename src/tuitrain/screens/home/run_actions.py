@@ -1,4 +1,4 @@
-"""The actions on runs in the table: resume, clone, rename, tag, note, export, delete."""
+"""Act on the runs of the table: resume, clone, rename, tag, annotate, export, delete."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -34,7 +34,7 @@ EXPORTS: dict["Format", str] = {
     "safetensors": "the last weights",
     "onnx": "the network with the last weights",
 }
-# Actions that another tool's run does not support.
+# Actions that runs of other tools do not support.
 OWN_RUNS_ONLY = ("resume", "clone", "rerun", "rename", "tags", "notes", "delete")
 # Actions that apply to one run at a time.
 SINGLE_RUN_ONLY = ("rename", "notes", "rerun", "resume")
@@ -126,8 +126,7 @@ class RunActions(HomeView):
         self.app.call_from_thread(self.reload)
 
     def _change(self, runs: Sequence[Entry], done: str, change: Callable[[Entry], Callable[[], None]]) -> None:
-        """Call `change`, which returns the step back and may raise RunError, for each run. `u` takes back those that
-        succeeded."""
+        """Call `change` for each run; it returns the step back for `u`, or raises RunError."""
         changed: list[Entry] = []
         steps: list[Callable[[], None]] = []
         for run in runs:

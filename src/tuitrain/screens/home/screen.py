@@ -1,4 +1,4 @@
-"""The home screen: what runs do I have, and what is running?"""
+"""Show all runs, and which of them are training."""
 
 from collections.abc import Sequence
 from operator import is_
@@ -37,7 +37,7 @@ FIRST_SLICE, SLICE = 0.05, 0.04
 READING_REDRAW = 1.0
 # Seconds between two slices of the list, seconds before the detail panel reads a run, and between its slices.
 READ_INTERVAL, DETAIL_DELAY, DETAIL_INTERVAL = 0.01, 0.08, 0.05
-# Seconds until the load is measured first.
+# Seconds until the first measurement of the load.
 FIRST_LOAD = 0.3
 # Seconds after a key during which the load of the machine is updated.
 LOOKING = 10.0
@@ -66,7 +66,7 @@ class HomeScreen(RunActions):
         super().__init__(runs_dir)
         self._index = RunIndex(runs_dir)
         self._runs: list[Entry] = []
-        # Sweeps of which a run has ended while others may still be running.
+        # Sweeps of which a run has ended, until their last worker ends.
         self._active_sweeps: dict[str, SweepFolder] = {}
         self._problem = ""
         self._drawn_at = 0.0
@@ -96,7 +96,7 @@ class HomeScreen(RunActions):
         notifications.set_title(self.app, "tuitrain")
         self._read(SLICE if self._drawn_at else FIRST_SLICE)
         self._announce_ended_sweeps()
-        # Not while nobody looks: an idle screen writes nothing to the terminal.
+        # An idle screen that nobody looks at must write nothing to the terminal.
         if self._key_pressed_recently or any(run.status in ACTIVE for run in self._runs):
             self.query_one(HomeHead).measure()
         self.draw()
@@ -172,7 +172,7 @@ class HomeScreen(RunActions):
         self._arrange()
 
     def _arrange(self) -> None:
-        """If few runs are shown, give the space that the table does not need to the charts of the detail panel."""
+        """Give the height that a short table does not need to the charts of the detail panel."""
         table, detail, bar = self.query_one(RunTable), self.query_one(RunDetail), self.query_one(FilterBar)
         # The table has a header and an empty line.
         rows = len(self.table_state.shown) + 2

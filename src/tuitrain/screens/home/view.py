@@ -1,4 +1,4 @@
-"""What the runs table shows: filter, sort order, columns, seed groups and marks."""
+"""Choose what the runs table shows: filter, sort order, columns, seed groups and marks."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ class HomeView(ExportScreen):
         self.table_state = TableState(runs_dir)
 
     def draw(self) -> None:
-        """Draw what has changed in `table_state`."""
+        """Draw the runs as `table_state` selects and orders them."""
         raise NotImplementedError
 
     @property

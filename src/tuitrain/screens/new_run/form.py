@@ -1,4 +1,4 @@
-"""The form of a new run: its validation, and its actions on presets, files and the clipboard."""
+"""Validate the form of a new run; fill it from presets and files; save and copy it."""
 
 from pathlib import Path
 
@@ -19,11 +19,11 @@ from tuitrain.widgets.panels.fixed_text import FixedText
 
 
 class NewRunForm(Screen[None]):
-    """Validate the form, fill it and save it. `result` is what its fields mean."""
+    """A form with a draft and the parsed settings of its fields, `result`."""
 
     form: Form
     _draft: Draft
-    # Whether the draft is that of an earlier form.
+    # Whether the draft is one that the user left on an earlier form.
     _draft_kept = False
 
     def __init__(self, host: ThreadHost, runs_dir: Path) -> None:
@@ -34,11 +34,11 @@ class NewRunForm(Screen[None]):
         # Errors found by the preview or the start, valid until the next change.
         self._late_errors: dict[str, str] = {}
         self._validation_due = False
-        # The text of the start button, and whether a field is changed, when the footer was last updated.
+        # The label of the start button, and whether a field is changed, at the last update of the footer.
         self._labelled = ("▸ Start run", False)
 
     def current_draft(self) -> Draft:
-        """Return the draft, updated from the fields."""
+        """Return the draft with the present texts of the fields."""
         self._draft.name, self._draft.texts = self.form.name_text, self.form.texts
         return self._draft
 
@@ -48,7 +48,7 @@ class NewRunForm(Screen[None]):
         self._schedule_validation()
 
     def _schedule_validation(self) -> None:
-        """Validate once after any number of changes."""
+        """Validate once for all changes that arrive together."""
         self._late_errors = {}
         if not self._validation_due:
             self._validation_due = True

@@ -1,4 +1,4 @@
-"""The New run screen: every setting, and a preview of the run."""
+"""Set up a new run: a form of every setting, and a preview of the run."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -29,7 +29,7 @@ TICK = 0.15
 
 
 class NewRunScreen(NewRunStart, KeyLabels):
-    """The form, the preview next to it and the equivalent command line below."""
+    """Show the form, a preview of the run and the equivalent command line."""
 
     CSS_PATH = "new_run.tcss"
     TITLE = "New run"

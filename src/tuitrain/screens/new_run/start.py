@@ -25,9 +25,9 @@ BUSY = "This window is already preparing a run. Choose 'background process' here
 
 
 class NewRunStart(NewRunForm):
-    """`started` is set once a run or sweep has started."""
+    """Start what the form describes; `started` tells whether a run or sweep has started."""
 
-    # The run that was queued last, by app.
+    # The last run that each app has queued.
     _queued: ClassVar[WeakKeyDictionary[App[Any], RunFolder]] = WeakKeyDictionary()
     started = False
 

@@ -1,4 +1,4 @@
-"""The confusion page of the results: the matrix, and beside or below it the errors it consists of."""
+"""Show the confusion matrix of a run, and beside and below it the errors that it counts."""
 
 from textual.app import ComposeResult
 from textual.containers import Container
@@ -16,8 +16,8 @@ SIDE = 38
 
 
 class ConfusionPage(Container):
-    """Beside the matrix are the images of the selected cell, below it the most confused pairs and the classes, as far
-    as there is room."""
+    """Show the images of the selected cell beside the matrix, and the most confused pairs and the scores of the classes
+    below it, as far as there is room."""
 
     DEFAULT_CSS = """
     ConfusionPage {

@@ -17,7 +17,7 @@ TABLES: dict[str, tuple[Callable[[Evaluation], Lines], str]] = {
 
 
 def page_exports(page: str, run: Follower, evaluation: Evaluation | None) -> list[Export]:
-    """Return the exports of the table on this page, or else those of the run's metrics."""
+    """Return the exports of the table on this page; if there is none, that of the run's metrics."""
     if page in TABLES and evaluation is not None:
         table, title = TABLES[page]
         return table_exports(title, page, lambda: table(evaluation))

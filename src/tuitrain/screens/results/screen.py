@@ -1,4 +1,4 @@
-"""The results screen: what did the network learn, and where does it fail?"""
+"""Show what a network has learned, and where it fails."""
 
 import os
 from pathlib import Path
@@ -32,7 +32,7 @@ from tuitrain.widgets.terminal.refresh import BUDGET
 # The width from which the line below the images also describes the evaluation.
 WIDE = 100
 PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients")
-# The evaluations of a run, in the order in which `e` cycles through them.
+# The evaluations of a run, in the order in which `w` cycles through them.
 EVALUATIONS = (("test", "last"), ("test", "best"), ("validation", "last"))
 
 
@@ -71,7 +71,7 @@ class ResultsScreen(ExportScreen):
         self.run = follow(folder)
         self.evaluations: list[Evaluation] = []
         self._evaluation_index = 0
-        # Whether the page of samples shows the selected cell of the matrix, or all wrong predictions.
+        # Whether the page of samples shows only those of the selected cell of the matrix.
         self._cell_only = False
         self._logged = 0
         self._utf8 = utf8_locale()
@@ -114,7 +114,7 @@ class ResultsScreen(ExportScreen):
             self._show()
 
     def _read_evaluations(self) -> None:
-        """Read the evaluations again if the run has progressed: large matrices take time."""
+        """Read the evaluations again only if the run has progressed: large matrices take time."""
         if self._read_at == self.run.state.heartbeat:
             return
         self._read_at = self.run.state.heartbeat
@@ -187,7 +187,7 @@ class ResultsScreen(ExportScreen):
         self.query_one("#worst", Samples).show(samples, evaluation.classes, empty)
 
     def _tabs(self) -> Content:
-        """Return the tabs: all numbers, and as many names as fit, including the current page's."""
+        """Return the tabs: every number, and as many names as fit, always that of the current page."""
         current, named = self.page, list(PAGES)
         while True:
             names = [
@@ -204,7 +204,7 @@ class ResultsScreen(ExportScreen):
             named.remove(droppable[-1])
 
     def _about(self) -> Content:
-        """Return the line below the page: the evaluation, and what the cursor is on."""
+        """Return the line below the page: which evaluation it shows, and what is under the cursor."""
         page, evaluation = self.page, self.evaluation
         if page not in ("confusion", "classes", "worst"):
             return Content("")

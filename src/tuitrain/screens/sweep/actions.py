@@ -1,4 +1,4 @@
-"""The actions of the sweep screen: pause, stop, resume, reorder, extend."""
+"""Control a sweep: pause, stop and resume it, change its queue, extend it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +34,7 @@ SWEEP_ACTIONS: list[BindingType] = [
 
 
 class SweepActions(ExportScreen):
-    """Control the sweep in `folder`. `markers` has the markers of the marked runs by id."""
+    """Control the sweep in `folder`; `markers` maps the ids of the marked runs to their markers."""
 
     def __init__(self, folder: SweepFolder) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class SweepActions(ExportScreen):
         self.status = ""
         self.outcomes: list[Outcome] = []
         self.markers: dict[str, RunMarker] = {}
-        # Set from pressing r until workers have started: pressing it again must not start twice as many.
+        # True from pressing r until the workers have started: a second r must not start twice as many.
         self._starting = False
 
     @property
@@ -72,7 +72,7 @@ class SweepActions(ExportScreen):
         return super().check_action(action, parameters)
 
     def _to_compare(self) -> list[RunFolder]:
-        """Return the marked runs, or with fewer than two all runs that have ended."""
+        """Return the marked runs; if fewer than two are marked, all finished runs."""
         marked = [outcome.run for outcome in self.outcomes if outcome.run and outcome.run.id in self.markers]
         ended = [outcome.run for outcome in self.outcomes if outcome.run and outcome.status == "finished"]
         return marked if len(marked) > 1 else ended
@@ -134,7 +134,7 @@ class SweepActions(ExportScreen):
             )
 
     def _ask(self, text: str, value: str, parse: Callable[[str], Any], apply: Callable[[Any], None]) -> None:
-        """Ask for a value and apply it on enter, so that the prompt can show why the sweep refuses it."""
+        """Ask for a value and apply it on enter, while the prompt can still show why the sweep refuses it."""
         self.post_message(AskValue(text, value, lambda text: apply(parse(text)), lambda _: self.tick(), live=False))
 
     def _do(self, message: str, action: Callable[[], None]) -> None:

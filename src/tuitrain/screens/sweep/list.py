@@ -1,4 +1,4 @@
-"""The list of sweeps in the runs folder, with their progress."""
+"""List the sweeps of the runs folder with their progress."""
 
 from datetime import datetime
 from pathlib import Path
@@ -34,7 +34,7 @@ class SweepList(DataTable[Text]):
 
 
 class SweepsScreen(PollingScreen):
-    """List the sweeps of the runs folder, newest first."""
+    """A table of the sweeps, newest first."""
 
     CSS_PATH = "sweep.tcss"
     TITLE = "Sweeps"

@@ -1,4 +1,4 @@
-"""The sweep screen: which settings matter, and how far along is the sweep?"""
+"""Show the progress of a sweep, its runs, and how much each setting matters."""
 
 import time
 from collections import Counter
@@ -121,7 +121,7 @@ class SweepScreen(SweepActions):
         self.refresh_bindings()
 
     def _show_reason(self) -> None:
-        """Say why the run under the cursor failed, or if all failed, why the first one did."""
+        """Show why the run under the cursor failed. If every run failed, show at least why the first one did."""
         outcome = self.selected
         if self._all_failed and (outcome is None or not analysis.reason(outcome)):
             outcome = self.outcomes[0]
@@ -152,7 +152,7 @@ class SweepScreen(SweepActions):
 
     @property
     def _deadline(self) -> float | None:
-        """The time after which no worker starts another run; None without a limit or without workers."""
+        """The time after which no worker starts another run, or None if there is no limit or no worker."""
         minutes = self.sweep.options.max_minutes
         if minutes is None or self.status != "running":
             return None
@@ -178,8 +178,7 @@ class SweepScreen(SweepActions):
         )  # fmt: skip
 
     def _show_tables(self) -> None:
-        """Show map and effects over the trials of the grid; added trials with other settings would distort the
-        means."""
+        """Show the map and the effects of the grid's trials. Added trials with other settings distort the means."""
         sweep = self.sweep
         metric = analysis.test_metric(sweep.options.metric) if self._show_test else sweep.options.metric
         keys = list(sweep.values)

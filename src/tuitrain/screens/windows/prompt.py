@@ -51,7 +51,7 @@ class PromptScreen(OverlayScreen[str | None]):
             self.dismiss(event.value)
 
     def _show_problem(self, text: str) -> str:
-        """Show why the text is refused; return it."""
+        """Show and return the reason why the text is refused; empty if it is accepted."""
         try:
             self._request.check(text)
             problem = ""

@@ -14,7 +14,7 @@ from textual.widgets.option_list import Option
 
 
 class QuestionScreen(ModalScreen[str | None]):
-    """`answers` are (key, text) pairs, the default first. Dismiss with the chosen key, or None on escape."""
+    """Show `answers`, (key, text) pairs, the default first. Dismiss with the chosen key, or None on escape."""
 
     CSS_PATH = "question.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
