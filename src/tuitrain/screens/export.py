@@ -74,9 +74,5 @@ class ExportScreen(PollingScreen):
             self.post_message(ask_path(title, export.file, lambda path: self._save(export, path)))
 
     def _save(self, export: Export, path: Path) -> None:
-        try:
-            text = export.text()
-        except TuitrainError as error:
-            raise ValueError(str(error)) from None
-        path.write_text(text, encoding="utf-8")
+        path.write_text(export.text(), encoding="utf-8")
         self.notify(f"Saved {plain(path)}", timeout=3, markup=False)

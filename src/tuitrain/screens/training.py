@@ -17,7 +17,7 @@ from tuitrain.runs.follower import Follower
 from tuitrain.runs.process import this_process
 from tuitrain.screens.export import EXPORT, Export, ExportScreen, metrics_export
 from tuitrain.text import plain
-from tuitrain.widgets.charts.run_charts import GradientCharts, LossAccuracyCharts
+from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts
 from tuitrain.widgets.messages import AskValue, MoveToBackground, OpenRun, ResumeRun, RunEnded
 from tuitrain.widgets.panels import live
 from tuitrain.widgets.panels.fixed_text import FixedText
@@ -135,7 +135,7 @@ class TrainingScreen(ExportScreen):
         if current == "log":
             self._show_log()
         else:
-            self.query_one(f"#{current}", LossAccuracyCharts if current == "curves" else GradientCharts).show(self.run)
+            self.query_one(f"#{current}", ChartPair).show(self.run)
 
     def _show_log(self) -> None:
         """Append what the run has printed. Until it prints something, show its phase."""

@@ -38,7 +38,6 @@ class ComparedRuns(ExportScreen):
         self._tests = PairwiseTests(self.runs)
         self._reading = False
         self._drawn_at = 0.0
-        self._utf8 = utf8_locale()
 
     def redraw(self) -> None:
         raise NotImplementedError
@@ -120,7 +119,7 @@ class ComparedRuns(ExportScreen):
         return Content.styled(f"{self._marker(series)} {series.name}", self._color(series))
 
     def _marker(self, series: RunSeries) -> str:
-        return series.marker.marker if self._utf8 else series.marker.ascii
+        return series.marker.marker if utf8_locale() else series.marker.ascii
 
     def _color(self, series: RunSeries) -> str:
         return "rgb({},{},{})".format(*theme_color(self.app, f"series-{series.marker.number}"))

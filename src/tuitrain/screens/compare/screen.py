@@ -14,7 +14,7 @@ from tuitrain.errors import ConfigError
 from tuitrain.screens.compare.compared_runs import ComparedRuns
 from tuitrain.screens.compare.overview import CompareOverview
 from tuitrain.screens.export import EXPORT, Export
-from tuitrain.text import plain
+from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.charts.comparison import ComparisonCharts
 from tuitrain.widgets.confusion.pair import ConfusionPair
 from tuitrain.widgets.messages import AskValue, OpenRun
@@ -126,7 +126,7 @@ class CompareScreen(ComparedRuns):
     def _styles(self) -> Styles:
         names = ("foreground-muted", "success", "error", "warning")
         muted, good, bad, best = ("rgb({},{},{})".format(*theme_color(self.app, name)) for name in names)
-        return Styles(muted, good, bad, best, "★" if self._utf8 else "*")
+        return Styles(muted, good, bad, best, "★" if utf8_locale() else "*")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if not self.is_mounted:

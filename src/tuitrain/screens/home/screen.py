@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.timer import Timer
 
 from tuitrain.analysis.table import query
@@ -19,7 +20,7 @@ from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.sweeps.catalog import sweep_of
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.screens.export import Export, table_exports
-from tuitrain.screens.home.empty import HomeEmpty
+from tuitrain.screens.home.empty import HomeEmpty, introduction
 from tuitrain.screens.home.head import HomeHead, abbreviate
 from tuitrain.screens.home.run_actions import ACTIVE, RUN_BINDINGS, RunActions
 from tuitrain.screens.home.view import GROUP, SHOW_ALL, VIEW_BINDINGS
@@ -188,13 +189,13 @@ class HomeScreen(RunActions):
         if not empty.display:
             return
         if self._problem:
-            empty.show(self._problem)
+            empty.show(Content(self._problem))
         elif self.table_state.runs:
-            empty.show("No run matches the filter. Press esc to show all runs.")
+            empty.show(Content("No run matches the filter. Press esc to show all runs."))
         elif self._index.unread:
-            empty.show("Reading the runs …")
+            empty.show(Content("Reading the runs …"))
         else:
-            empty.introduce(abbreviate(self.runs_dir))
+            empty.show(introduction(abbreviate(self.runs_dir)))
 
     def _match_count(self) -> str:
         key, falling = self.table_state.sorted_by

@@ -95,8 +95,6 @@ class NewRunScreen(NewRunStart, KeyLabels):
         options += [(key, label(key), f"{key}: {item.help}") for key, item in settings().items()]
         self.post_message(AskChoice("Go to", options, lambda found: self.form.focus_key(found[0])))
 
-    # Validation
-
     def on_field_changed(self, event: Field.Changed) -> None:
         if event.field.key == RUNS_IN:
             preferences.update(own_process=self.form.in_background)

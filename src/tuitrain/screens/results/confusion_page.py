@@ -36,7 +36,6 @@ class ConfusionPage(Container):
         self._samples.can_focus = False
         self._left = Container(self.matrix, self._below, id="left")
         self._evaluation: Evaluation | None = None
-        self._utf8 = utf8_locale()
 
     def compose(self) -> ComposeResult:
         yield from (self._left, self._samples)
@@ -72,7 +71,7 @@ class ConfusionPage(Container):
         samples = [sample for sample in evaluation.worst if (sample.true, sample.predicted) == pair]
         self._samples.show(samples, evaluation.classes, run_report.no_images(evaluation, pair))
         parts = [
-            error_bars.confused_pairs(evaluation, pair, blocks=self._utf8),
-            error_bars.class_scores(evaluation, blocks=self._utf8),
+            error_bars.confused_pairs(evaluation, pair, blocks=utf8_locale()),
+            error_bars.class_scores(evaluation, blocks=utf8_locale()),
         ]
         self._below.update(Content("\n\n").join(parts), layout=False)

@@ -20,7 +20,7 @@ from tuitrain.screens.export import EXPORT, Export, ExportScreen
 from tuitrain.screens.results.confusion_page import ConfusionPage
 from tuitrain.screens.results.export import page_exports
 from tuitrain.text import plain, utf8_locale
-from tuitrain.widgets.charts.run_charts import GradientCharts, LossAccuracyCharts
+from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts
 from tuitrain.widgets.confusion.matrix import ConfusionMatrix
 from tuitrain.widgets.confusion.samples import Samples
 from tuitrain.widgets.messages import OpenNewRun, ResumeRun
@@ -74,7 +74,6 @@ class ResultsScreen(ExportScreen):
         # Whether the page of samples shows only those of the selected cell of the matrix.
         self._cell_only = False
         self._logged = 0
-        self._utf8 = utf8_locale()
         # The heartbeat at which the evaluations were read.
         self._read_at = -1.0
 
@@ -145,7 +144,7 @@ class ResultsScreen(ExportScreen):
         if page == "summary":
             self._show_summary()
         elif page in ("curves", "gradients"):
-            self.query_one(f"#{page}", LossAccuracyCharts if page == "curves" else GradientCharts).show(self.run)
+            self.query_one(f"#{page}", ChartPair).show(self.run)
         elif page == "settings":
             self.query_one("#table", Static).update(run_report.settings_text(self.run))
         elif page == "log":
@@ -158,11 +157,11 @@ class ResultsScreen(ExportScreen):
         result = run_report.result(self.run)
         self.query_one("#result").display = result is not None
         # The large digits consist of box-drawing characters.
-        self.query_one(Digits).display = self._utf8
+        self.query_one(Digits).display = utf8_locale()
         if result is not None:
             self.query_one(Digits).update(result[0])
             self.query_one("#verdict", Static).update(run_report.verdict(self.run, self.evaluations))
-        report = run_report.summary(self.run, self.evaluations, blocks=self._utf8)
+        report = run_report.summary(self.run, self.evaluations, blocks=utf8_locale())
         self.query_one("#report", Static).update(report)
 
     def _show_evaluation(self) -> None:

@@ -47,11 +47,7 @@ class SweepScreen(SweepActions):
         Binding("X", "turn", "axes", tooltip="Next settings for the map's rows and columns", id="sweep.axes"),
         Binding("o", "order", "order", tooltip="Sort the best first, or in queue order", id="sweep.order"),
         Binding(
-            "m",
-            "value",
-            "metric",
-            tooltip="Show the metric or the test score in map and effects",
-            id="sweep.value",
+            "m", "value", "metric", tooltip="Show the metric or the test score in map and effects", id="sweep.value"
         ),
         EXPORT,
         Binding("escape", "app.pop_screen", "back", tooltip="Back (the sweep keeps running)", id="sweep.back"),
@@ -63,7 +59,6 @@ class SweepScreen(SweepActions):
         self._page = PAGES[0]
         self._turns = 0
         self._show_test = False
-        self._blocks = utf8_locale()
 
     def compose(self) -> ComposeResult:
         yield FixedText(id="head")
@@ -112,7 +107,7 @@ class SweepScreen(SweepActions):
         notifications.set_title(self.app, f"{100 * done:.0f} % {self.sweep.name} · {self.status}")
         width = max(20, self.size.width - 2)
         self.query_one("#head", FixedText).show(self._head())
-        self.query_one("#progress", FixedText).show(progress("runs", done, width, blocks=self._blocks))
+        self.query_one("#progress", FixedText).show(progress("runs", done, width, blocks=utf8_locale()))
         best = analysis.best(analysis.results(self.sweep, self.outcomes), self.sweep.higher_is_better)
         self.query_one("#best", FixedText).show(self._best_line(best))
         self.query_one(SweepTable).show(self.sweep, self.outcomes, best, self.markers)
@@ -191,7 +186,7 @@ class SweepScreen(SweepActions):
             higher = metric.endswith("accuracy")
             heat = heat_map_text(analysis.heat_map(results, *settings), *settings, metric, higher, width)
         self.query_one("#heat", Static).update(heat)
-        effects = effects_text(results, keys, metric, sweep.higher_is_better, blocks=self._blocks)
+        effects = effects_text(results, keys, metric, sweep.higher_is_better, blocks=utf8_locale())
         self.query_one("#values", Static).update(effects)
 
     def exports(self) -> list[Export]:
