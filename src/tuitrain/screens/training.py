@@ -91,8 +91,7 @@ class TrainingScreen(ExportScreen):
 
     def on_resize(self) -> None:
         self.set_class(self.size.height < 24, "low")
-        if self.is_mounted:
-            self._show_lines()
+        self._show_lines()
 
     def tick(self) -> None:
         was_active, started = self._active, self.run.state.started

@@ -15,6 +15,7 @@ from tuitrain.text import utf8_locale
 from tuitrain.widgets.charts.comparison import ComparisonCharts
 from tuitrain.widgets.charts.series import RunSeries
 from tuitrain.widgets.confusion.pair import TestedRun
+from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.colors import theme_color
 
 # Seconds that one slice of reading may take, and the pause between two slices.
@@ -43,9 +44,8 @@ class ComparedRuns(ExportScreen):
         raise NotImplementedError
 
     def tick(self) -> None:
-        if self._reading:
-            return
-        if self._read() or self.comparison is None:
+        notifications.set_title(self.app, f"comparing {len(self.runs)} runs")
+        if not self._reading and (self._read() or self.comparison is None):
             self.redraw()
 
     def _read(self) -> bool:

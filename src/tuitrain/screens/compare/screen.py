@@ -21,7 +21,6 @@ from tuitrain.widgets.messages import AskValue, OpenRun
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.tables.compare_rows import Styles, styled_rows
 from tuitrain.widgets.tables.compare_table import RunHead
-from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.colors import theme_color
 from tuitrain.widgets.terminal.footer import FittingFooter
 
@@ -66,13 +65,8 @@ class CompareScreen(ComparedRuns):
     def on_mount(self) -> None:
         self.app.theme_changed_signal.subscribe(self, lambda _: self.redraw())
 
-    def on_screen_resume(self) -> None:
-        notifications.set_title(self.app, f"comparing {len(self.runs)} runs")
-
     def redraw(self) -> None:
         self._drawn_at = monotonic()
-        if not self.is_mounted:
-            return
         first = self.comparison is None
         self.comparison = compare(list(self.runs.values()), self.baseline, self.threshold)
         if first:

@@ -144,7 +144,7 @@ class RunActions(HomeView):
             return
 
         def rename(name: str) -> None:
-            self._change([run], "renamed", lambda run: _set(edit.rename, run.folder, run.info.name, name))
+            self._change([run], "renamed", lambda run: _edit(edit.rename, run.folder, run.info.name, name))
 
         self.post_message(AskValue(f"Rename {plain(run.info.name, 60)}", run.info.name, edit.check_name, rename))
 
@@ -153,7 +153,7 @@ class RunActions(HomeView):
             return
 
         def annotate(notes: str) -> None:
-            self._change([run], "annotated", lambda run: _set(edit.set_notes, run.folder, run.info.notes, notes))
+            self._change([run], "annotated", lambda run: _edit(edit.set_notes, run.folder, run.info.notes, notes))
 
         title = f"Note on {plain(run.info.name, 60)}"
         self.post_message(AskValue(title, run.info.notes, edit.check_notes, annotate, kept=True))
@@ -165,7 +165,7 @@ class RunActions(HomeView):
 
         def retag(words: str) -> None:
             def change(run: Entry) -> Callable[[], None]:
-                return _set(edit.set_tags, run.folder, run.info.tags, edit.retag(run.info.tags, words))
+                return _edit(edit.set_tags, run.folder, run.info.tags, edit.retag(run.info.tags, words))
 
             self._change(targets, "tagged", change)
 
@@ -226,7 +226,7 @@ class RunActions(HomeView):
         self.reload()
 
 
-def _set(write: Callable[[RunFolder, T], None], folder: RunFolder, old: T, new: T) -> Callable[[], None]:
+def _edit(write: Callable[[RunFolder, T], None], folder: RunFolder, old: T, new: T) -> Callable[[], None]:
     """Write `new` and return the step that writes `old` again."""
     write(folder, new)
     return partial(write, folder, old)

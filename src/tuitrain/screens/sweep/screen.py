@@ -79,7 +79,7 @@ class SweepScreen(SweepActions):
 
     def on_resize(self) -> None:
         self._arrange_pages()
-        if self.is_mounted and self.outcomes:
+        if self.outcomes:
             self._show()
 
     def _arrange_pages(self) -> None:
