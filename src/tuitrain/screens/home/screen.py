@@ -1,7 +1,6 @@
 """Show all runs, and which of them are training."""
 
-from collections.abc import Sequence
-from operator import is_
+from operator import is_not
 from pathlib import Path
 from time import monotonic
 from typing import ClassVar
@@ -147,7 +146,8 @@ class HomeScreen(RunActions):
 
     def draw(self) -> None:
         state, table, bar = self.table_state, self.query_one(RunTable), self.query_one(FilterBar)
-        if not _unchanged(self._runs, state.runs):
+        # The index returns the same entry for an unchanged run.
+        if len(self._runs) != len(state.runs) or any(map(is_not, self._runs, state.runs)):
             state.update(self._runs)
         appeared = bool(state.shown) and not table.display
         table.display = bool(state.shown)
@@ -254,8 +254,3 @@ class HomeScreen(RunActions):
         folders = [run.folder for run in self.table_state.to_compare(self.selected)]
         markers, grouped = self.table_state.markers(), self.table_state.grouped
         self.post_message(OpenComparison(folders, markers, grouped=grouped))
-
-
-def _unchanged(new: Sequence[Entry], old: Sequence[Entry]) -> bool:
-    """Compare by identity: the index returns the same entry for an unchanged run."""
-    return len(new) == len(old) and all(map(is_, new, old))

@@ -187,8 +187,9 @@ class ResultsScreen(ExportScreen):
 
     def _tabs(self) -> Content:
         """Return the tabs: every number, and as many names as fit, always that of the current page."""
-        current, named = self.page, list(PAGES)
-        while True:
+        current = self.page
+        for count in range(len(PAGES), -1, -1):
+            named = {*PAGES[:count], current}
             names = [
                 Content.assemble(
                     (f"{n} ", "$footer-key-foreground"),
@@ -197,10 +198,9 @@ class ResultsScreen(ExportScreen):
                 for n, page in enumerate(PAGES, 1)
             ]
             line = Content("  " if self.size.width > 90 else " ").join(names)
-            droppable = [page for page in named if page != current]
-            if line.cell_length <= self.size.width - 2 or not droppable:
-                return line
-            named.remove(droppable[-1])
+            if line.cell_length <= self.size.width - 2:
+                break
+        return line
 
     def _about(self) -> Content:
         """Return the line below the page: which evaluation it shows, and what is under the cursor."""
