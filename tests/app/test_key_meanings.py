@@ -16,11 +16,11 @@ MOTIONS = set("hjklgGq")
 MEANINGS = {
     "a": {"all", "mark_all"}, "b": {"baseline"}, "c": {"compare"}, "d": {"detach"}, "e": {"epochs"},
     "f": {"next_confused"}, "i": {"zoom"}, "m": {"metric", "value"}, "n": {"new", "more"},
-    "o": {"columns", "order", "toggle_order"}, "p": {"pause", "go_on"}, "r": {"resume", "rate"}, "s": {"stop", "sort"},
-    "t": {"tags", "threshold"}, "u": {"undo"}, "v": {"toggle_percent", "extremes"}, "w": {"evaluation"},
-    "x": {"delete"}, "y": {"clone"}, "z": {"turn", "zoom", "toggle_size"}, "A": {"mark_none"}, "C": {"checkpoint"},
-    "E": {"export"}, "I": {"zoom"}, "L": {"log"}, "M": {"grid"}, "N": {"notes"}, "O": {"robust"}, "P": {"first"},
-    "R": {"rename"}, "S": {"sweeps"}, "T": {"group"}, "X": {"axis", "turn"}, "Y": {"rerun"},
+    "o": {"columns", "order", "toggle_order"}, "p": {"pause", "unpause"}, "r": {"resume", "rate"},
+    "s": {"stop", "sort"}, "t": {"tags", "threshold"}, "u": {"undo"}, "v": {"toggle_percent", "extremes"},
+    "w": {"evaluation"}, "x": {"delete"}, "y": {"clone"}, "z": {"turn", "zoom", "toggle_size"}, "A": {"mark_none"},
+    "C": {"checkpoint"}, "E": {"export"}, "I": {"zoom"}, "L": {"log"}, "M": {"grid"}, "N": {"notes"}, "O": {"robust"},
+    "P": {"first"}, "R": {"rename"}, "S": {"sweeps"}, "T": {"group"}, "X": {"axis", "turn"}, "Y": {"rerun"},
 }  # fmt: skip
 
 

@@ -46,7 +46,7 @@ class TrainingScreen(ExportScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "results", "results", tooltip="Open the results", id="training.results"),
         Binding("p", "pause", "pause", tooltip="Pause the run", id="training.pause"),
-        Binding("p", "go_on", "resume", tooltip="Resume the run", id="training.go_on"),
+        Binding("p", "unpause", "resume", tooltip="Resume the run", id="training.unpause"),
         Binding("s", "stop", "stop", tooltip="Stop after this step, with a checkpoint", id="training.stop"),
         Binding("r", "rate", "rate", tooltip="Change the learning rate", id="training.rate"),
         Binding("r", "resume", "resume", tooltip="Resume the run", id="training.resume"),
@@ -164,8 +164,8 @@ class TrainingScreen(ExportScreen):
         active = self._active
         if action == "detach":
             return active and self.run.state.process == this_process()
-        if action in ("pause", "go_on"):
-            return active and (self.run.state.status == "paused") == (action == "go_on")
+        if action in ("pause", "unpause"):
+            return active and (self.run.state.status == "paused") == (action == "unpause")
         if action in ("stop", "checkpoint", "rate"):
             return active
         if action in ("results", "resume"):
@@ -190,7 +190,7 @@ class TrainingScreen(ExportScreen):
     def action_pause(self) -> None:
         self._send("pause")
 
-    def action_go_on(self) -> None:
+    def action_unpause(self) -> None:
         self._send("resume")
 
     def action_stop(self) -> None:

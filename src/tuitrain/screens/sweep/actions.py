@@ -23,7 +23,7 @@ from tuitrain.widgets.tables.sweep import SweepTable
 ADD = "add"
 SWEEP_ACTIONS: list[BindingType] = [
     Binding("p", "pause", "pause", tooltip="Pause the sweep: start no further runs", id="sweep.pause"),
-    Binding("p", "go_on", "resume", tooltip="Resume the sweep: start runs again", id="sweep.go_on"),
+    Binding("p", "unpause", "resume", tooltip="Resume the sweep: start runs again", id="sweep.unpause"),
     Binding("s", "stop", "stop", tooltip="Stop the sweep (running trials are saved); r resumes it", id="sweep.stop"),
     Binding("r", "resume", "resume", tooltip="Resume the sweep in a background process", id="sweep.resume"),
     Binding("space", "mark", "mark", tooltip="Mark the run for comparison", id="sweep.mark"),
@@ -55,7 +55,7 @@ class SweepActions(ExportScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "pause":
             return self.status == "running"
-        if action == "go_on":
+        if action == "unpause":
             return self.status == "paused"
         if action == "stop":
             return self.status in ("running", "paused")
@@ -84,7 +84,7 @@ class SweepActions(ExportScreen):
     def action_pause(self) -> None:
         self._do("Paused: no further run starts", lambda: self.folder.update_control(paused=True))
 
-    def action_go_on(self) -> None:
+    def action_unpause(self) -> None:
         self._do("Resumed", lambda: self.folder.update_control(paused=False))
 
     def action_stop(self) -> None:
