@@ -16,7 +16,7 @@ MOTIONS = set("hjklgGq")
 MEANINGS = {
     "a": {"all", "mark_all"}, "b": {"baseline"}, "c": {"compare"}, "d": {"detach"}, "e": {"epochs"},
     "f": {"next_confused"}, "i": {"zoom"}, "m": {"metric", "value"}, "n": {"new", "more"},
-    "o": {"sort", "order", "toggle_order"}, "p": {"pause", "go_on"}, "r": {"resume", "rate"}, "s": {"stop"},
+    "o": {"sort", "order", "toggle_order"}, "p": {"pause", "unpause"}, "r": {"resume", "rate"}, "s": {"stop"},
     "t": {"tags"}, "u": {"undo"}, "v": {"toggle_percent", "extremes"}, "w": {"evaluation"},
     "x": {"delete"}, "y": {"clone"}, "z": {"turn", "zoom", "toggle_size"}, "A": {"mark_none"}, "C": {"checkpoint"},
     "E": {"export"}, "I": {"zoom"}, "L": {"log"}, "M": {"grid"}, "N": {"notes"}, "O": {"robust"}, "P": {"first"},

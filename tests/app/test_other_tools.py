@@ -6,7 +6,9 @@ from pathlib import Path
 import pandas
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
+from screen_text import text
 from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.follower import Follower
@@ -85,3 +87,24 @@ async def test_export_by_keyboard(home: Path, tmp_path: Path, monkeypatch: pytes
         await until(pilot, lambda: any("Saved" in note.message for note in app._notifications))
     (written,) = tmp_path.glob("*.csv")
     assert set(pandas.read_csv(written).split) == {"train", "validation", "test"}
+
+
+async def test_an_export_overwrites_only_on_request(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("mine")
+    app = TuitrainApp(home, ThreadHost())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: len(app.screen.query_one(RunTable).entries) == 2)
+        await pilot.press("E")
+        await pilot.pause()
+        await pilot.press(*"run as csv", "enter")
+        await pilot.pause()
+        for value, problem in (("~no-such-user/x.csv", "home"), (str(path), "exists already")):
+            app.screen.query_one(Input).value = value
+            await pilot.press("enter")
+            await pilot.pause()
+            assert problem in text(app)
+        assert path.read_text() == "mine"
+        await pilot.press("enter")
+        await until(pilot, lambda: any("Saved" in note.message for note in app._notifications))
+    assert set(pandas.read_csv(path).split) == {"train", "validation", "test"}

@@ -5,9 +5,8 @@ import sys
 
 CODE = """
 import gc, sys
-from tuitrain.app.app import TuitrainApp
+from tuitrain.app.app import TuitrainApp, import_screens
 gc.disable()
-from tuitrain.app.warmup import import_screens
 import_screens()
 assert gc.isenabled() and gc.get_freeze_count()
 assert "plotext" in sys.modules and "torch" not in sys.modules

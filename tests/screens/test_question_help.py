@@ -13,6 +13,7 @@ from tuitrain.screens.training import TrainingScreen
 from tuitrain.screens.windows.help import HelpScreen
 from tuitrain.screens.windows.prompt import PromptScreen
 from tuitrain.screens.windows.question import QuestionScreen
+from tuitrain.widgets.messages import AskValue
 from tuitrain.widgets.terminal.themes import load_themes, shipped_themes_folder
 
 WriteRun = Callable[..., RunFolder]
@@ -62,7 +63,7 @@ async def test_a_prompt_accepts_only_valid_values() -> None:
     app = Themed()
     answers: list[str | None] = []
     async with app.run_test(size=(60, 20)) as pilot:
-        app.push_screen(PromptScreen("A [b]value[/]", "right", check), answers.append)
+        app.push_screen(PromptScreen(AskValue("A [b]value[/]", "right", check)), answers.append)
         await pilot.pause()
         await pilot.press("end", "x", "enter")
         await pilot.pause()

@@ -106,13 +106,10 @@ class Comparison:
     def run(self, id: str) -> ComparedRun:
         return next(run for run in self.runs if run.id == id)
 
-    def columns(self, *, grouped: bool) -> list[tuple[str, Sequence[str]]]:
-        """Return the label and run ids of each run or group, the baseline's first."""
-        if not grouped:
-            runs = sorted(self.runs, key=lambda run: run.id != self.baseline)
-            return [(run.label, (run.id,)) for run in runs]
-        groups = sorted(self.groups, key=lambda group: self.baseline not in group.all_ids)
-        return [(group.title, group.ids) for group in groups]
+    def columns(self, *, grouped: bool) -> list[SeedGroup]:
+        """Return the groups, or each run as a group of its own, the baseline's first."""
+        columns = self.groups if grouped else [SeedGroup((run.id,), run.label) for run in self.runs]
+        return sorted(columns, key=lambda column: self.baseline not in column.all_ids)
 
     def delta(self, run: ComparedRun, key: str) -> float | None:
         value, reference = run.metrics[key], self.run(self.baseline).metrics[key]

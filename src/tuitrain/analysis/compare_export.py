@@ -117,9 +117,10 @@ def table(comparison: Comparison, tests: Tests, *, show_all: bool = False, group
     """Return the titles and cells of the table as shown on the screen: up to MAX_COLUMNS runs or groups are columns,
     more are rows."""
     columns = comparison.columns(grouped=grouped)
+    ids = [column.ids for column in columns]
     p_values = {test["run"]: test["p"] for test in tests if test["problem"] is None}
-    rows = compare_table(comparison, [ids for _, ids in columns], None if grouped else p_values, show_all=show_all)
-    lines = [["", *(label for label, _ in columns)], *([row.title, *map(str, row.cells)] for row in rows)]
+    rows = compare_table(comparison, ids, None if grouped else p_values, show_all=show_all)
+    lines = [["", *(column.title for column in columns)], *([row.title, *map(str, row.cells)] for row in rows)]
     return lines if len(columns) <= MAX_COLUMNS else [list(line) for line in zip(*lines, strict=True)]
 
 

@@ -1,6 +1,8 @@
-"""The Textual app: start, global keys and exit. The base classes hold its other duties."""
+"""Start and close the app, and bind its global keys. The base classes hold its other duties."""
 
 import gc
+import importlib
+import pkgutil
 import signal
 from pathlib import Path, PurePath
 from threading import Thread
@@ -8,10 +10,10 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from tuitrain import screens
 from tuitrain.app.navigation import Navigation
 from tuitrain.app.palette import Palette
 from tuitrain.app.run_lifecycle import RunLifecycle
-from tuitrain.app.warmup import import_screens
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.screens.home.screen import HomeScreen
@@ -61,11 +63,22 @@ class TuitrainApp(Navigation, RunLifecycle, Palette, OrderedKeys):
         restore_title(self)
 
     def action_help_quit(self) -> None:
-        """Answer ctrl+c, which must not end the training run, with the key that quits."""
+        """Name the key that quits: ctrl+c must not end a run."""
         focused = self.screen.focused
         typing = focused is not None and focused.check_consume_key("q", "q")
         key = "q" if "q" in self.screen.active_bindings and not typing else "ctrl+q"
         self.notify(f"Press {key} to quit", timeout=3)
+
+
+def import_screens() -> None:
+    """Import plotext and all screens, then exclude all present objects from garbage collection. A full collection would
+    delay a key; these objects live as long as the app."""
+    import plotext  # noqa: F401
+
+    for module in pkgutil.walk_packages(screens.__path__, f"{screens.__name__}."):
+        importlib.import_module(module.name)
+    gc.freeze()
+    gc.enable()
 
 
 def open_app(runs_dir: Path, first: RunFolder | None = None) -> RunFolder | None:

@@ -1,6 +1,10 @@
 """Open the screen that a message requests. Screens do not know each other."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+from textual.screen import Screen
 
 from tuitrain.app.notices import Notices
 from tuitrain.errors import RunError
@@ -10,9 +14,11 @@ from tuitrain.runs.sweeps.catalog import list_sweeps
 from tuitrain.screens.home.screen import HomeScreen
 from tuitrain.widgets.messages import AskChoice, AskValue, OpenComparison, OpenNewRun, OpenRun, OpenSweep
 
+T = TypeVar("T")
+
 
 class Navigation(Notices):
-    """Push screens and prompts. Imports them when needed, so that the first screen opens quickly."""
+    """Push screens and prompts, and import them only then, so that the first screen opens quickly."""
 
     runs_dir: Path
     host: ThreadHost
@@ -42,7 +48,7 @@ class Navigation(Notices):
     def on_open_comparison(self, message: OpenComparison) -> None:
         from tuitrain.screens.compare.screen import CompareScreen
 
-        self.push_screen(CompareScreen(message.folders, self.runs_dir, message.markers, grouped=message.grouped))
+        self.push_screen(CompareScreen(message.folders, message.markers, grouped=message.grouped))
 
     def on_open_sweep(self, message: OpenSweep) -> None:
         from tuitrain.screens.sweep.list import SweepsScreen
@@ -57,23 +63,21 @@ class Navigation(Notices):
     def on_ask_value(self, message: AskValue) -> None:
         from tuitrain.screens.windows.prompt import PromptScreen
 
-        prompt = PromptScreen(
-            message.text,
-            message.value,
-            message.check,
-            live=message.live,
-            kept=message.kept,
-            is_path=message.is_path,
-        )
-        self.push_screen(prompt, message.answer)
+        self._ask(PromptScreen(message), message.answer)
 
     def on_ask_choice(self, message: AskChoice) -> None:
         from tuitrain.widgets.forms.pick_list import PickList
 
         many = message.many
-        self.push_screen(
-            PickList(message.options, message.chosen, title=message.text, many=many, marked=many), message.answer
-        )
+        screen = PickList(message.options, message.chosen, title=message.text, many=many, marked=many)
+        self._ask(screen, message.answer)
+
+    def _ask(self, screen: Screen[T | None], answer: Callable[[T], object] | None) -> None:
+        def pass_on(given: T | None) -> None:
+            if given is not None and answer is not None:
+                answer(given)
+
+        self.push_screen(screen, pass_on)
 
     def action_sweeps(self) -> None:
         self.post_message(OpenSweep())

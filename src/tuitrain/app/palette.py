@@ -32,14 +32,9 @@ class Palette(Appearance):
     """Replace Textual's palette, which lists no keys, runs or presets."""
 
     def action_command_palette(self) -> None:
-        commands = {str(index): command for index, command in enumerate(self._commands())}
-
-        def answer(chosen: tuple[str, ...] | None) -> None:
-            if chosen:
-                self.call_later(commands[chosen[0]].run)
-
-        options = [(index, command.name, command.help) for index, command in commands.items()]
-        self.post_message(AskChoice("Commands", options, answer))
+        commands = list(self._commands())
+        options = [(str(index), command.name, command.help) for index, command in enumerate(commands)]
+        self.post_message(AskChoice("Commands", options, lambda chosen: self.call_later(commands[int(chosen[0])].run)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "command_palette":
@@ -60,7 +55,7 @@ class Palette(Appearance):
             yield Command(f"slow line {choice}", help, partial(self.set_slow_line, choice))
 
     def _key_commands(self) -> Iterator[Command]:
-        """Yield what the keys of the screen do, those in the footer first; keys of the same action are one command."""
+        """Yield a command for each action of the screen that has a key, those in the footer first."""
         bindings = [active for active in self.screen.active_bindings.values() if active.enabled and active.tooltip]
         actions: dict[str, list[ActiveBinding]] = {}
         for active in sorted(bindings, key=lambda active: not active.binding.show):

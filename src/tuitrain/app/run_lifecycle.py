@@ -1,4 +1,4 @@
-"""What happens to the run that trains in this app: on quit, on signals, when it is detached, resumed or fails."""
+"""Stop, detach and resume runs, and handle quitting and signals while a run trains in this app."""
 
 import asyncio
 import signal
@@ -29,7 +29,7 @@ ANSWERS = (
 
 
 class RunLifecycle(Notices):
-    """Decide what happens to the run of `host`; `open_app` moves a run that is still training to the background."""
+    """Ask what to do with the run of `host` on quit. `open_app` moves a run that still trains to the background."""
 
     host: ThreadHost
 
@@ -100,12 +100,10 @@ class RunLifecycle(Notices):
             check_resumable(folder, state, epochs)
             return epochs
 
-        def answer(text: str | None) -> None:
-            if text is not None:
-                resume(parse_epochs(text))
-
         suggested = str(state.epochs + SUGGESTED_EPOCHS * finished)
-        self.post_message(AskValue("Total number of epochs", suggested, parse_epochs, answer))
+        self.post_message(
+            AskValue("Total number of epochs", suggested, parse_epochs, lambda text: resume(parse_epochs(text)))
+        )
 
     @work(thread=True, exit_on_error=False)
     def _resume(self, folder: RunFolder, watch: bool, epochs: int | None) -> None:
@@ -113,7 +111,7 @@ class RunLifecycle(Notices):
         try:
             resume_in_background(folder, epochs)
         except TuitrainError as error:
-            self.call_from_thread(self.show_error, error)
+            self.show_error(error)
         else:
             if watch:
                 self.post_message(OpenRun(folder, replace=True))

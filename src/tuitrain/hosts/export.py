@@ -77,9 +77,10 @@ def _write(folder: RunFolder, format: Format, draft: Path, checkpoint: str) -> N
         export_file(folder, checkpoint, draft)
 
 
-def export_in_subprocess(folder: RunFolder, format: Format, path: Path) -> None:
+def export_in_subprocess(folder: RunFolder, format: Format, path: Path, *, force: bool = False) -> None:
     """Run `export` in a subprocess, so that loading torch does not block the screen."""
     command = tuitrain_command("export", str(folder.path.absolute()), "--format", format, "-o", str(path.absolute()))
+    command += ["--force"] * force
     try:
         completed = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True,

@@ -1,24 +1,26 @@
-"""Export what a screen shows: to a file, or to the clipboard."""
+"""Export what a screen shows to a file or to the clipboard."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from textual.binding import Binding
-from textual.screen import Screen
 
 from tuitrain.analysis.text_tables import Lines, csv_text, markdown
 from tuitrain.errors import TuitrainError
+from tuitrain.runs import rows_csv
+from tuitrain.runs.follower import Follower
 from tuitrain.text import plain
 from tuitrain.widgets.forms.toml_files import ask_path
 from tuitrain.widgets.messages import AskChoice
+from tuitrain.widgets.terminal.refresh import PollingScreen
 
 EXPORT = Binding("E", "export", "export", tooltip="Export what is shown, to a file or the clipboard", id="export")
 COPY = "copy"
 
 
 class Export(NamedTuple):
-    """One way to export: `text` returns the content of `file`, the suggested name."""
+    """A format to export in: `text` returns the content of the file, and `file` is its suggested name."""
 
     name: str
     help: str
@@ -27,47 +29,50 @@ class Export(NamedTuple):
 
 
 def table_exports(what: str, stem: str, lines: Callable[[], Lines]) -> list[Export]:
-    """Return the exports of a table of texts, titles first."""
+    """Return the exports of a table; `lines` returns its cells line by line, the titles first."""
     return [
         Export("markdown", f"{what}, for a report", f"{stem}.md", lambda: markdown(lines())),
         Export("csv", f"{what}, for pandas and spreadsheets", f"{stem}.csv", lambda: csv_text(lines())),
     ]
 
 
-class ExportScreen(Screen[None]):
-    """`exports` are the ways to export what is shown; the first one can be copied to the clipboard."""
+def metrics_export(run: Follower) -> Export:
+    return Export("csv", "all metrics, for pandas", "metrics.csv", lambda: rows_csv.text(run))
+
+
+class ExportScreen(PollingScreen):
+    """A polling screen that exports its content and shows errors as notifications."""
 
     def exports(self) -> Sequence[Export]:
+        """Return the ways to export what is shown; the first one can also be copied to the clipboard."""
         raise NotImplementedError
+
+    def show_error(self, error: TuitrainError) -> None:
+        self.notify(str(error), severity="error", markup=False)
 
     def picture_export(self, stem: str) -> Export:
         """Return the export of the whole screen as a picture."""
         return Export("svg", "the screen as a picture", f"{stem}.svg", self.app.export_screenshot)
 
     def action_export(self) -> None:
-        if options := self.export_options():
-            self.post_message(AskChoice("Export as", options, self.export_as))
+        self.post_message(AskChoice("Export as", self.export_options(), self.export_as))
 
     def export_options(self) -> list[tuple[str, str, str]]:
-        """Return the options for `export_as`, as in `AskChoice`; none if there is nothing to export."""
-        options = [(export.name, export.name, export.help) for export in self.exports()]
-        copy = [(COPY, COPY, f"{name} to the clipboard, if your terminal allows it") for name, *_ in options[:1]]
-        return [*options[:1], *copy, *options[1:]]
+        """Return an option of `AskChoice` for each export, and one to copy the first."""
+        first, *others = [(export.name, export.name, export.help) for export in self.exports()]
+        return [first, (COPY, COPY, f"{first[0]} to the clipboard, if your terminal allows it"), *others]
 
-    def export_as(self, chosen: tuple[str, ...] | None) -> None:
+    def export_as(self, chosen: tuple[str, ...]) -> None:
         exports = {export.name: export for export in self.exports()}
         if chosen == (COPY,):
             first = next(iter(exports.values()))
             self.app.copy_to_clipboard(first.text())
             self.notify(f"Copied the {first.name}", timeout=3, markup=False)
-        elif chosen and (export := exports.get(chosen[0])):
+        else:
+            export = exports[chosen[0]]
             title = f"Save as, relative to {plain(Path.cwd())}"
             self.post_message(ask_path(title, export.file, lambda path: self._save(export, path)))
 
     def _save(self, export: Export, path: Path) -> None:
-        try:
-            text = export.text()
-        except TuitrainError as error:
-            raise ValueError(str(error)) from None
-        path.write_text(text, encoding="utf-8")
+        path.write_text(export.text(), encoding="utf-8")
         self.notify(f"Saved {plain(path)}", timeout=3, markup=False)

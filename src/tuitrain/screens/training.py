@@ -1,4 +1,4 @@
-"""The live screen: is training going well, and when will it be done?"""
+"""Follow a run live: whether training goes well, and when it will end."""
 
 from time import monotonic
 from typing import ClassVar
@@ -11,24 +11,23 @@ from textual.widgets import ContentSwitcher, Log
 from tuitrain.config.formatting import format_value
 from tuitrain.config.values import parse_value
 from tuitrain.errors import RunError
-from tuitrain.runs import rows_csv
 from tuitrain.runs.control import ANSWER_SECONDS, KEYS, CommandName, accepted, send
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.process import this_process
-from tuitrain.screens.export import EXPORT, Export, ExportScreen
+from tuitrain.screens.export import EXPORT, Export, ExportScreen, metrics_export
 from tuitrain.text import plain
-from tuitrain.widgets.charts.run_charts import GradientCharts, LossAccuracyCharts
+from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts
 from tuitrain.widgets.messages import AskValue, MoveToBackground, OpenRun, ResumeRun, RunEnded
 from tuitrain.widgets.panels import live
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.footer import FittingFooter
-from tuitrain.widgets.terminal.refresh import BUDGET, PollingScreen
+from tuitrain.widgets.terminal.refresh import BUDGET
 
 PAGES = ("curves", "gradients", "log")
 LOG_LINES = 3
-# What the head shows from the key press until the loop answers, and the name of the event that answers.
+# What the head shows until the loop answers a command, and the name of the event that answers it.
 REQUESTS: dict[CommandName, tuple[str, str]] = {
     "pause": ("pausing …", "paused"),
     "resume": ("resuming …", "resumed"),
@@ -39,7 +38,7 @@ REQUESTS: dict[CommandName, tuple[str, str]] = {
 }
 
 
-class TrainingScreen(PollingScreen, ExportScreen):
+class TrainingScreen(ExportScreen):
     """Follow and control a run through its folder. Closing this screen does not affect the run."""
 
     CSS_PATH = "training.tcss"
@@ -47,7 +46,7 @@ class TrainingScreen(PollingScreen, ExportScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "results", "results", tooltip="Open the results", id="training.results"),
         Binding("p", "pause", "pause", tooltip="Pause the run", id="training.pause"),
-        Binding("p", "go_on", "resume", tooltip="Resume the run", id="training.go_on"),
+        Binding("p", "unpause", "resume", tooltip="Resume the run", id="training.unpause"),
         Binding("s", "stop", "stop", tooltip="Stop after this step, with a checkpoint", id="training.stop"),
         Binding("r", "rate", "rate", tooltip="Change the learning rate", id="training.rate"),
         Binding("r", "resume", "resume", tooltip="Resume the run", id="training.resume"),
@@ -75,7 +74,7 @@ class TrainingScreen(PollingScreen, ExportScreen):
         self._visited_pages: set[str] = set()
         self._active = False
         self._refusals: int | None = None
-        # The last command, until the loop answers; the answers before it, and the time of the command.
+        # The last command until the loop answers it, the number of answers before it, and the time it was sent.
         self._request: tuple[CommandName, int, float] | None = None
 
     def compose(self) -> ComposeResult:
@@ -90,13 +89,9 @@ class TrainingScreen(PollingScreen, ExportScreen):
         yield FixedText(id="tail")
         yield FittingFooter()
 
-    def on_mount(self) -> None:
-        self.query_one(LossAccuracyCharts).focus()
-
     def on_resize(self) -> None:
         self.set_class(self.size.height < 24, "low")
-        if self.is_mounted:
-            self._show_lines()
+        self._show_lines()
 
     def tick(self) -> None:
         was_active, started = self._active, self.run.state.started
@@ -127,7 +122,7 @@ class TrainingScreen(PollingScreen, ExportScreen):
         return sum(event.name in (REQUESTS[command][1], "refused") for event in self.run.events)
 
     def _notify_refusals(self) -> None:
-        """Show the commands that the run refused since this screen was opened."""
+        """Notify the user of each command that the run has refused since this screen opened."""
         refusals = [event.detail for event in self.run.events if event.name == "refused"]
         for detail in refusals[self._refusals :] if self._refusals is not None else ():
             self.notify(f"Refused: {plain(detail)}", severity="warning", markup=False)
@@ -139,10 +134,10 @@ class TrainingScreen(PollingScreen, ExportScreen):
         if current == "log":
             self._show_log()
         else:
-            self.query_one(f"#{current}", LossAccuracyCharts if current == "curves" else GradientCharts).show(self.run)
+            self.query_one(f"#{current}", ChartPair).show(self.run)
 
     def _show_log(self) -> None:
-        """Append what the run printed; before that, show its phase."""
+        """Append what the run has printed. Until it prints something, show its phase."""
         log, new_lines = self.query_one(Log), self.run.log_lines - self._logged
         lines = [plain(line, 1000) for line in list(self.run.log)[-new_lines:]] if new_lines > 0 else []
         if not self.run.log_lines:
@@ -158,12 +153,9 @@ class TrainingScreen(PollingScreen, ExportScreen):
         width = self.size.width - 2
         activity = REQUESTS[self._request[0]][0] if self._request else ""
         self.query_one("#head", FixedText).show(live.head(self.run, width, activity))
-        for id, line in (
-            ("progress", live.progress),
-            ("numbers", live.numbers),
-            ("health", live.health_line),
-        ):
-            self.query_one(f"#{id}", FixedText).show(line(self.run, width))
+        self.query_one("#progress", FixedText).show(live.progress(self.run, width))
+        self.query_one("#numbers", FixedText).show(live.numbers(self.run, width))
+        self.query_one("#health", FixedText).show(live.health_line(self.run, width))
         count = 1 if self.has_class("low") else LOG_LINES
         last = list(self.run.log)[-count:] if self.run.log else [self.run.state.phase or "waiting for the first step"]
         self.query_one("#tail", FixedText).show(Content("\n".join(plain(line) for line in last)))
@@ -172,8 +164,8 @@ class TrainingScreen(PollingScreen, ExportScreen):
         active = self._active
         if action == "detach":
             return active and self.run.state.process == this_process()
-        if action in ("pause", "go_on"):
-            return active and (self.run.state.status == "paused") == (action == "go_on")
+        if action in ("pause", "unpause"):
+            return active and (self.run.state.status == "paused") == (action == "unpause")
         if action in ("stop", "checkpoint", "rate"):
             return active
         if action in ("results", "resume"):
@@ -185,13 +177,12 @@ class TrainingScreen(PollingScreen, ExportScreen):
     def action_page(self, page: str) -> None:
         self.query_one(ContentSwitcher).current = page
         self.query_one(f"#{page}").focus()
+        self.refresh_bindings()
         # A visited page shows its previous content at once and updates a moment later.
         if page in self._visited_pages:
-            self.refresh_bindings()
             self.call_after_refresh(self.poll_now)
         else:
             self._show_page()
-            self.refresh_bindings()
 
     def action_results(self) -> None:
         self.post_message(OpenRun(self.run.folder, results=True, replace=True))
@@ -199,7 +190,7 @@ class TrainingScreen(PollingScreen, ExportScreen):
     def action_pause(self) -> None:
         self._send("pause")
 
-    def action_go_on(self) -> None:
+    def action_unpause(self) -> None:
         self._send("resume")
 
     def action_stop(self) -> None:
@@ -221,24 +212,20 @@ class TrainingScreen(PollingScreen, ExportScreen):
         self._ask("epochs", str(self.run.state.epochs), "Total number of epochs")
 
     def exports(self) -> list[Export]:
-        rows = Export("csv", "all metrics, for pandas", "metrics.csv", lambda: rows_csv.text(self.run))
-        return [rows, self.picture_export("training")]
+        return [metrics_export(self.run), self.picture_export("training")]
 
     def action_detach(self) -> None:
         self.post_message(MoveToBackground())
 
     def _ask(self, command: CommandName, value: str, title: str) -> None:
-        def check(text: str) -> float:
+        def check(text: str) -> None:
             if not self._active:
                 raise RunError(f"The run is {self.run.status} and no longer accepts commands.")
-            number: float = accepted(command, parse_value(KEYS[command], text), self.run.state.begun)
-            return number
+            accepted(command, parse_value(KEYS[command], text), self.run.state.begun)
 
-        def answer(text: str | None) -> None:
-            if text is not None:
-                self._send(command, parse_value(KEYS[command], text))
-
-        self.post_message(AskValue(title, value, check, answer))
+        self.post_message(
+            AskValue(title, value, check, lambda text: self._send(command, parse_value(KEYS[command], text)))
+        )
 
     def _send(self, command: CommandName, value: float | None = None) -> None:
         if value is None and self._request and self._request[0] == command:
@@ -246,7 +233,7 @@ class TrainingScreen(PollingScreen, ExportScreen):
         try:
             send(self.run.folder, command, value)
         except RunError as error:
-            self.notify(str(error), severity="error", markup=False)
+            self.show_error(error)
             return
         self._request = command, self._answers(command), monotonic()
         self._show_lines()

@@ -25,7 +25,7 @@ class OpenRun(Message):
 
 @dataclass
 class AskValue(Message):
-    """Ask for one value; call `answer` with a text that `check` accepts, or with None if the user cancels.
+    """Ask for one value; call `answer` with a text that `check` accepts, unless the user cancels.
 
     `check` raises TuitrainError to refuse a text. If `live`, it runs on each change, otherwise only on enter, when it
     may also act on the text. Typing replaces `value` unless it is `kept`. If `is_path`, tab completes the text.
@@ -34,7 +34,7 @@ class AskValue(Message):
     text: str
     value: str
     check: Callable[[str], object]
-    answer: Callable[[str | None], None] | None = None
+    answer: Callable[[str], object] | None = None
     _: KW_ONLY
     live: bool = True
     kept: bool = False
@@ -43,12 +43,12 @@ class AskValue(Message):
 
 @dataclass
 class AskChoice(Message):
-    """Let the user choose one or `many` options, each (key, name, help); call `answer` with the keys, or None on
-    cancel. `chosen` are the keys of the present choice."""
+    """Let the user choose one or `many` options, each (key, name, help); call `answer` with the keys, unless the user
+    cancels. `chosen` are the keys of the present choice."""
 
     text: str
     options: Sequence[tuple[str, str, str]]
-    answer: Callable[[tuple[str, ...] | None], None]
+    answer: Callable[[tuple[str, ...]], object]
     chosen: Sequence[str] = ()
     _: KW_ONLY
     many: bool = False

@@ -1,7 +1,5 @@
 """The evaluations and images of the results screen."""
 
-from pathlib import Path
-
 import msgspec
 import pytest
 
@@ -119,10 +117,11 @@ async def test_the_selected_cell_is_explained_beside_and_below_the_matrix(write_
         assert "Images of correct predictions" not in text(app)
 
 
+@pytest.mark.parametrize("data_dir", ["/photos", "~no-such-user/photos"])
 async def test_the_path_of_an_image_is_copied(
-    write_run: WriteRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    write_run: WriteRun, monkeypatch: pytest.MonkeyPatch, data_dir: str
 ) -> None:
-    folder = write_run("one", "data.dataset=image-folder", f"data.dir={tmp_path}")
+    folder = write_run("one", "data.dataset=image-folder", f"data.dir={data_dir}")
     evaluation = folder.evaluation("test")
     assert evaluation is not None
     named = msgspec.structs.replace(evaluation.worst[0], file="cat/[b]\x1b7.jpg")
@@ -136,4 +135,4 @@ async def test_the_path_of_an_image_is_copied(
         assert "cat/[b]\N{REPLACEMENT CHARACTER}7.jpg" in text(app)
         assert "copy path" in footer(app)
         await pilot.press("ctrl+y")
-        assert copied == [f"{tmp_path}/cat/[b]\x1b7.jpg"]
+        assert copied == [f"{data_dir}/cat/[b]\x1b7.jpg"]

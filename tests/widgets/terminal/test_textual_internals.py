@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-from typing import ClassVar
 
 import pytest
 from rich.color import ColorSystem
@@ -10,12 +9,11 @@ from rich.console import Console
 from rich.style import Style
 from textual import _ansi_sequences, _compositor
 from textual.app import App
-from textual.binding import BindingType
 from textual.events import Key
 from textual.screen import Screen
 from textual.strip import Strip
 
-from tuitrain.widgets.terminal.textual_internals import InternalsApp, bindings_of, settle, style_codes
+from tuitrain.widgets.terminal.textual_internals import InternalsApp, settle, style_codes
 
 
 @pytest.mark.parametrize(
@@ -56,15 +54,6 @@ def test_rich_names() -> None:
     assert style_codes(None, ColorSystem.TRUECOLOR) == ""
     assert style_codes(style, ColorSystem.TRUECOLOR) == Strip.render_ansi(style, ColorSystem.TRUECOLOR) == "1"
     assert style._ansi in (None, "1")
-
-
-async def test_bindings_of_a_screen() -> None:
-    class One(Screen[None]):
-        BINDINGS: ClassVar[list[BindingType]] = [("a", "first", "first"), ("b", "second", "second")]
-
-    app = InternalsApp()
-    async with app.run_test():
-        assert {"first", "second"} <= {binding.action for binding in bindings_of(One())}
 
 
 async def test_settle_waits_for_handlers_and_mounted_screens() -> None:

@@ -1,4 +1,4 @@
-"""The runs of a comparison: read them, group them, label them."""
+"""Read, group and label the runs of a comparison."""
 
 from collections.abc import Mapping, Sequence
 from time import monotonic
@@ -7,15 +7,16 @@ from textual.content import Content
 
 from tuitrain.analysis.compare import Comparison
 from tuitrain.analysis.pairwise_tests import PairwiseTests
-from tuitrain.analysis.table.groups import SeedGroup
 from tuitrain.analysis.table.markers import RunMarker, assign_markers
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
+from tuitrain.screens.export import ExportScreen
 from tuitrain.text import utf8_locale
+from tuitrain.widgets.charts.comparison import ComparisonCharts
 from tuitrain.widgets.charts.series import RunSeries
 from tuitrain.widgets.confusion.pair import TestedRun
+from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.colors import theme_color
-from tuitrain.widgets.terminal.refresh import PollingScreen
 
 # Seconds that one slice of reading may take, and the pause between two slices.
 BUDGET, PAUSE = 0.03, 0.005
@@ -23,41 +24,33 @@ BUDGET, PAUSE = 0.03, 0.005
 REDRAW = 0.5
 
 
-class ComparedRuns(PollingScreen):
-    """`columns` are the runs or seed groups of the comparison, the baseline's first; `selected` is a run id."""
+class ComparedRuns(ExportScreen):
+    """Read runs and compare them, or their seed groups if `grouped`. `baseline` and `selected` are run ids."""
 
     def __init__(self, folders: Sequence[RunFolder], markers: Mapping[str, RunMarker], *, grouped: bool) -> None:
+        """`markers` are those that another screen already shows."""
         super().__init__()
         unique = {folder.id: folder for folder in folders}
         self.runs = {id: follow(folder, brief=True) for id, folder in unique.items()}
         self.markers = assign_markers(list(unique), markers)
         self.grouped = grouped
-        self.baseline = self.selected = next(iter(unique), "")
-        if len(unique) > 1:
-            self.selected = list(unique)[1]
+        self.baseline = self.selected = next(iter(unique))
         self.comparison: Comparison | None = None
         self._tests = PairwiseTests(self.runs)
         self._reading = False
         self._drawn_at = 0.0
-        self._utf8 = utf8_locale()
 
     def redraw(self) -> None:
         raise NotImplementedError
 
-    def prepare_next(self) -> bool:
-        """Do some work ahead of the next key; return False when nothing is left."""
-        raise NotImplementedError
-
     def tick(self) -> None:
-        if self._reading:
-            return
-        news = self._read()
-        if news or self.comparison is None:
+        notifications.set_title(self.app, f"comparing {len(self.runs)} runs")
+        if not self._reading and (self._read() or self.comparison is None):
             self.redraw()
 
     def _read(self) -> bool:
-        """Read all runs in turn until the budget is used up; return whether anything was new. Continue after pending
-        keys."""
+        """Read all runs in turn until the budget is used up, and schedule the rest after pending keys. Return whether
+        anything was new."""
         deadline, news = monotonic() + BUDGET, False
         unread = list(self.runs.values())
         while unread and (not news or monotonic() < deadline):
@@ -79,31 +72,29 @@ class ComparedRuns(PollingScreen):
             self._prepare()
 
     def _prepare(self) -> None:
-        if self._shown and self.prepare_next():
+        if self._shown and self.query_one(ComparisonCharts).prepare_next():
             self.set_timer(PAUSE, self._prepare)
 
     @property
     def columns(self) -> list[RunSeries]:
+        """The runs or seed groups, the baseline's first."""
         if self.comparison is None:
             return []
+        markers = self.markers
         if self.grouped:
             # Few groups get distinct colors, also if the markers of their runs are similar.
-            markers = assign_markers([group.ids[0] for group in self.comparison.groups], self.markers)
-            series = [self._group_series(group, markers) for group in self.comparison.groups]
-        else:
-            series = [RunSeries(run.label, self.markers[run.id], [self.runs[run.id]]) for run in self.comparison.runs]
-        return sorted(series, key=lambda column: self.baseline not in column)
-
-    def _group_series(self, group: SeedGroup, markers: Mapping[str, RunMarker]) -> RunSeries:
-        runs = [self.runs[id] for id in group.ids]
-        return RunSeries(group.title, markers[group.ids[0]], runs, group.repeats)
+            markers = assign_markers([group.ids[0] for group in self.comparison.groups], markers)
+        return [
+            RunSeries(group.title, markers[group.ids[0]], [self.runs[id] for id in group.ids], group.repeats)
+            for group in self.comparison.columns(grouped=self.grouped)
+        ]
 
     @property
     def selected_column(self) -> int:
         return next((index for index, column in enumerate(self.columns) if self.selected in column), 0)
 
     def _avoid_baseline(self) -> None:
-        """Select another column than the baseline's, if there is one."""
+        """If the baseline is selected, select the next column instead."""
         if not self.selected_column and len(self.columns) > 1:
             self.selected = self.columns[1].id
 
@@ -128,14 +119,14 @@ class ComparedRuns(PollingScreen):
         return Content.styled(f"{self._marker(series)} {series.name}", self._color(series))
 
     def _marker(self, series: RunSeries) -> str:
-        return series.marker.marker if self._utf8 else series.marker.ascii
+        return series.marker.marker if utf8_locale() else series.marker.ascii
 
     def _color(self, series: RunSeries) -> str:
         return "rgb({},{},{})".format(*theme_color(self.app, f"series-{series.marker.number}"))
 
     @property
     def _pair(self) -> tuple[str, str]:
-        """The ids of the runs whose confusion matrices are compared: of groups, runs with the same seed if possible."""
+        """The ids of the two runs whose confusion matrices are shown; of groups, with the same seed if possible."""
         first, second = self.columns[0], self.columns[self.selected_column]
         if not self.grouped:
             return first.id, second.id

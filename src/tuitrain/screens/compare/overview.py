@@ -1,4 +1,4 @@
-"""The first page of the comparison screen: curves, and a table of settings and results."""
+"""Show the curves of a comparison, and a table of settings and results."""
 
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal
@@ -13,14 +13,14 @@ from tuitrain.widgets.tables.compare_columns import CompareColumns
 from tuitrain.widgets.tables.compare_runs import CompareRuns
 from tuitrain.widgets.tables.compare_table import CompareTable, RunHead, TableRow
 
-# The width from which a table with one column per run is beside the charts, and the minimum width of the charts then.
+# The width from which a table of columns is beside the charts, and the minimum width of the charts then.
 WIDE, MIN_CHART_WIDTH = 100, 40
 Zoom = Literal["both", "charts", "table"]
 
 
 class CompareOverview(Container):
-    """Up to MAX_COLUMNS runs are columns of the table, beside the charts if possible; more are rows below the charts,
-    which have at least half of the height."""
+    """Show up to MAX_COLUMNS runs as columns of the table, beside the charts if there is room. More runs are rows below
+    the charts, which keep at least half of the height."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("z", "zoom", "zoom", tooltip="Show only the charts, only the table, or both", id="compare.zoom"),
@@ -69,7 +69,7 @@ class CompareOverview(Container):
         self._arrange()
 
     def _arrange(self) -> None:
-        """Give the table the size that it needs, but leave room to the charts."""
+        """Give the table the size that it needs, but leave room for the charts."""
         self.charts.display = self.zoom != "table"
         for table in (self.columns, self.runs):
             table.display = self.zoom != "charts" and table is self.table

@@ -1,9 +1,6 @@
-"""The comparison screen: which run is better, and why?"""
+"""Compare runs: which one is better, and why."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from time import monotonic
-from types import MappingProxyType
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -13,28 +10,25 @@ from textual.widgets import ContentSwitcher
 from tuitrain.analysis import compare_export
 from tuitrain.analysis.compare import Comparison, compare
 from tuitrain.analysis.compare_table import compare_table
-from tuitrain.analysis.table.markers import RunMarker
 from tuitrain.errors import ConfigError
-from tuitrain.runs.folder import RunFolder
 from tuitrain.screens.compare.compared_runs import ComparedRuns
 from tuitrain.screens.compare.overview import CompareOverview
-from tuitrain.screens.export import EXPORT, Export, ExportScreen
-from tuitrain.text import plain
+from tuitrain.screens.export import EXPORT, Export
+from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.charts.comparison import ComparisonCharts
 from tuitrain.widgets.confusion.pair import ConfusionPair
 from tuitrain.widgets.messages import AskValue, OpenRun
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.tables.compare_rows import Styles, styled_rows
 from tuitrain.widgets.tables.compare_table import RunHead
-from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.colors import theme_color
 from tuitrain.widgets.terminal.footer import FittingFooter
 
 CURVES_ONLY = ("all", "group", "threshold", "scroll_table")
 
 
-class CompareScreen(ComparedRuns, ExportScreen):
-    """Curves, settings and results of several runs, and their confusion matrices."""
+class CompareScreen(ComparedRuns):
+    """Show the curves, settings and results of several runs, and the confusion matrices of two of them."""
 
     CSS_PATH = "compare.tcss"
     TITLE = "Compare"
@@ -56,19 +50,10 @@ class CompareScreen(ComparedRuns, ExportScreen):
         Binding("escape", "app.pop_screen", "runs", tooltip="Back", id="compare.back"),
     ]
 
-    def __init__(
-        self,
-        folders: Sequence[RunFolder],
-        runs_dir: Path,
-        markers: Mapping[str, RunMarker] = MappingProxyType({}),
-        *,
-        grouped: bool = False,
-    ) -> None:
-        """`markers` are those that the home screen already shows."""
-        super().__init__(folders, markers, grouped=grouped)
-        self.runs_dir = runs_dir
-        self.show_all = False
-        self.threshold: float | None = None
+    # Whether the table also shows the settings that do not differ.
+    show_all = False
+    # The validation accuracy to reach; None for the highest that all runs reached.
+    threshold: float | None = None
 
     def compose(self) -> ComposeResult:
         yield FixedText(id="head")
@@ -78,19 +63,10 @@ class CompareScreen(ComparedRuns, ExportScreen):
         yield FittingFooter()
 
     def on_mount(self) -> None:
-        self._charts.focus()
         self.app.theme_changed_signal.subscribe(self, lambda _: self.redraw())
-
-    def on_screen_resume(self) -> None:
-        notifications.set_title(self.app, f"comparing {len(self.runs)} runs")
-
-    def prepare_next(self) -> bool:
-        return self._charts.prepare_next()
 
     def redraw(self) -> None:
         self._drawn_at = monotonic()
-        if not self.runs or not self.is_mounted:
-            return
         first = self.comparison is None
         self.comparison = compare(list(self.runs.values()), self.baseline, self.threshold)
         if first:
@@ -144,7 +120,7 @@ class CompareScreen(ComparedRuns, ExportScreen):
     def _styles(self) -> Styles:
         names = ("foreground-muted", "success", "error", "warning")
         muted, good, bad, best = ("rgb({},{},{})".format(*theme_color(self.app, name)) for name in names)
-        return Styles(muted, good, bad, best, "★" if self._utf8 else "*")
+        return Styles(muted, good, bad, best, "★" if utf8_locale() else "*")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if not self.is_mounted:
@@ -179,13 +155,11 @@ class CompareScreen(ComparedRuns, ExportScreen):
         self.redraw()
 
     def action_threshold(self) -> None:
+        def answer(text: str) -> None:
+            self.threshold = _accuracy(text)
+            self.redraw()
+
         present = self.comparison.threshold if self.comparison else None
-
-        def answer(text: str | None) -> None:
-            if text is not None:
-                self.threshold = _accuracy(text)
-                self.redraw()
-
         value = f"{100 * present:.2f}" if present is not None else "90"
         title = "Validation accuracy to reach, in percent; empty for what all runs reached"
         self.post_message(AskValue(title, value, _accuracy, answer))

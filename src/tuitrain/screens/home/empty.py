@@ -1,4 +1,4 @@
-"""What the home screen shows when it has no runs to show."""
+"""Fill the home screen while it has no runs to show."""
 
 from textual.app import ComposeResult
 from textual.containers import Container
@@ -24,7 +24,7 @@ WIDTH = max(len(keys) for keys, _ in KEYS)
 
 
 class HomeEmpty(Container):
-    """A message, or an introduction for a folder without runs."""
+    """Show a message in the middle of the screen."""
 
     DEFAULT_CSS = """
     HomeEmpty {
@@ -38,25 +38,22 @@ class HomeEmpty(Container):
     def compose(self) -> ComposeResult:
         yield Static()
 
-    def show(self, message: str) -> None:
-        self._update(Content(message))
-
-    def introduce(self, runs_dir: str) -> None:
-        self._update(
-            Content("\n").join([
-                Content.styled("No runs yet", "bold $foreground"), Content(""),
-                *(_key(keys, text) for keys, text in KEYS), Content(""),
-                Content.styled("Three ways to begin", "bold $foreground"), Content(""),
-                *(_key(keys, text) for keys, text in WAYS), Content(""),
-                Content(f"Folder: {plain(runs_dir)}"),
-                Content("Another, or TensorBoard logs: --runs-dir FOLDER"),
-            ])
-        )  # fmt: skip
-
-    def _update(self, content: Content) -> None:
+    def show(self, content: Content) -> None:
         static = self.query_one(Static)
         if content.plain != str(static.content):
             static.update(content)
+
+
+def introduction(runs_dir: str) -> Content:
+    """Return what to show for a folder without runs."""
+    return Content("\n").join([
+        Content.styled("No runs yet", "bold $foreground"), Content(""),
+        *(_key(keys, text) for keys, text in KEYS), Content(""),
+        Content.styled("Three ways to begin", "bold $foreground"), Content(""),
+        *(_key(keys, text) for keys, text in WAYS), Content(""),
+        Content(f"Folder: {plain(runs_dir)}"),
+        Content("Another, or TensorBoard logs: --runs-dir FOLDER"),
+    ])  # fmt: skip
 
 
 def _key(keys: str, text: str) -> Content:

@@ -1,4 +1,4 @@
-"""The first line of the home screen: how many runs, how busy is the machine?"""
+"""The first line of the home screen: the number of runs, their folder, and the load of the machine."""
 
 from collections import Counter
 from math import inf
@@ -21,7 +21,7 @@ MIN_PATH = 16
 
 
 class HomeHead(FixedText):
-    """Count the runs and measure the load of the machine."""
+    """Show how many runs there are, and how busy the machine is."""
 
     DEFAULT_CSS = """
     HomeHead { height: 1; padding: 0 1; background: $surface; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -39,7 +39,7 @@ class HomeHead(FixedText):
             self._load = _load_text(self._machine.load())
 
     def show_runs(self, state: TableState, undo_hint: str, unread: int, runs_dir: Path) -> None:
-        """`unread` runs have not been read yet."""
+        """Show the counts; `unread` is the number of runs not read yet."""
         counts = Counter(run.status for run in state.runs)
         total, marked, hidden = len(state.runs), len(state.markers()), state.hidden_marks
         parts = [f"{total:,} run{'s' * (total != 1)}"]

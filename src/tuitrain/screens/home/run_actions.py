@@ -1,9 +1,9 @@
-"""The actions on runs in the table: resume, clone, rename, tag, note, export, delete."""
+"""Act on the runs of the table: resume, clone, rename, tag, annotate, export, delete."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from textual import work
 from textual.binding import Binding, BindingType
@@ -17,14 +17,15 @@ from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.files import read
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.writer import next_name, user_named
-from tuitrain.screens.export import ExportScreen
+from tuitrain.screens.home.view import HomeView
 from tuitrain.text import plain
+from tuitrain.widgets.forms.toml_files import ask_path
 from tuitrain.widgets.messages import AskChoice, AskValue, OpenNewRun, ResumeRun
-from tuitrain.widgets.terminal.refresh import PollingScreen
 
 if TYPE_CHECKING:
     from tuitrain.hosts.export import Format
 
+T = TypeVar("T")
 RESUMABLE = ("interrupted", "stopped", "failed")
 ACTIVE = ("queued", "running", "paused")
 EXPORTS: dict["Format", str] = {
@@ -33,7 +34,7 @@ EXPORTS: dict["Format", str] = {
     "safetensors": "the last weights",
     "onnx": "the network with the last weights",
 }
-# Actions that another tool's run does not support.
+# Actions that runs of other tools do not support.
 OWN_RUNS_ONLY = ("resume", "clone", "rerun", "rename", "tags", "notes", "delete")
 # Actions that apply to one run at a time.
 SINGLE_RUN_ONLY = ("rename", "notes", "rerun", "resume")
@@ -51,40 +52,29 @@ RUN_BINDINGS: list[BindingType] = [
 
 
 class Undo(NamedTuple):
-    """An action that `u` can undo: what was done to what, and the steps back, each of which may raise RunError."""
+    """A change that `u` takes back by calling `steps`, each of which may raise RunError."""
 
     description: str
     steps: list[Callable[[], None]]
 
 
-class RunActions(PollingScreen, ExportScreen):
-    """`selected` is the run under the cursor, `targets` the runs that an action applies to; `reload` reads all runs
-    again."""
+class RunActions(HomeView):
+    """Act on the run under the cursor, or on all marked runs if it is one of them."""
 
-    runs_dir: Path
-    _undos: list[Undo]
+    def __init__(self, runs_dir: Path) -> None:
+        super().__init__(runs_dir)
+        self._undos: list[Undo] = []
 
     @property
     def undo_hint(self) -> str:
-        """A hint about the last change; empty if there is nothing to undo."""
+        """What the last change was and how to undo it; empty if there is nothing to undo."""
         return f"{self._undos[-1].description} (u undoes)" if self._undos else ""
 
-    @property
-    def selected(self) -> Entry | None:
-        raise NotImplementedError
-
-    @property
-    def targets(self) -> list[Entry]:
-        raise NotImplementedError
-
     def reload(self) -> None:
+        """Read all runs again, including those that seem unchanged, and draw them."""
         raise NotImplementedError
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._undos = []
-
-    def run_action_available(self, action: str) -> bool | None:
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         run = self.selected
         if action in SINGLE_RUN_ONLY and isinstance(run, GroupRow):
             return False
@@ -98,7 +88,9 @@ class RunActions(PollingScreen, ExportScreen):
             return run is not None and run.status in RESUMABLE
         if action == "delete":
             return run is not None and run.status not in ACTIVE
-        return bool(self._undos) if action == "undo" else None
+        if action == "undo":
+            return bool(self._undos)
+        return super().check_action(action, parameters)
 
     def action_clone(self) -> None:
         if (run := self.selected) is not None:
@@ -114,7 +106,7 @@ class RunActions(PollingScreen, ExportScreen):
         try:
             original = read(run.folder.config_file).decode("utf-8", "replace")
         except RunError as error:
-            self._show_error(error)
+            self.show_error(error)
             return
         name = next_name(run.info.name, self.runs_dir) if user_named(run.info, run.config) else ""
         spec = RunSpec(
@@ -130,30 +122,11 @@ class RunActions(PollingScreen, ExportScreen):
         try:
             start_in_background(spec)
         except TuitrainError as error:
-            self.app.call_from_thread(self._show_error, error)
+            self.show_error(error)
         self.app.call_from_thread(self.reload)
 
-    def _show_error(self, error: TuitrainError) -> None:
-        self.notify(str(error), severity="error", markup=False)
-
-    def _ask(
-        self,
-        text: str,
-        value: str,
-        check: Callable[[str], object],
-        apply: Callable[[str], None],
-        *,
-        kept: bool = False,
-    ) -> None:
-        def answer(text: str | None) -> None:
-            if text is not None:
-                apply(text)
-
-        self.post_message(AskValue(text, value, check, answer, kept=kept))
-
     def _change(self, runs: Sequence[Entry], done: str, change: Callable[[Entry], Callable[[], None]]) -> None:
-        """Call `change`, which returns the step back and may raise RunError, for each run. `u` takes back those that
-        succeeded."""
+        """Call `change` for each run; it returns the step back for `u`, or raises RunError."""
         changed: list[Entry] = []
         steps: list[Callable[[], None]] = []
         for run in runs:
@@ -161,42 +134,45 @@ class RunActions(PollingScreen, ExportScreen):
                 steps.append(change(run))
                 changed.append(run)
             except RunError as error:
-                self._show_error(error)
+                self.show_error(error)
         if changed:
             self._undos.append(Undo(f"{_names(changed)} {done}", steps))
         self.reload()
 
     def action_rename(self) -> None:
-        if (run := self.selected) is not None:
-            self._ask(
-                f"Rename {plain(run.info.name, 60)}",
-                run.info.name,
-                edit.check_name,
-                lambda name: self._change([run], "renamed", partial(_rename, name=name)),
-            )
+        if (run := self.selected) is None:
+            return
+
+        def rename(name: str) -> None:
+            self._change([run], "renamed", lambda run: _edit(edit.rename, run.folder, run.info.name, name))
+
+        self.post_message(AskValue(f"Rename {plain(run.info.name, 60)}", run.info.name, edit.check_name, rename))
 
     def action_notes(self) -> None:
-        if (run := self.selected) is not None:
-            self._ask(
-                f"Note on {plain(run.info.name, 60)}",
-                run.info.notes,
-                edit.check_notes,
-                lambda notes: self._change([run], "annotated", partial(_annotate, notes=notes)),
-                kept=True,
-            )
+        if (run := self.selected) is None:
+            return
+
+        def annotate(notes: str) -> None:
+            self._change([run], "annotated", lambda run: _edit(edit.set_notes, run.folder, run.info.notes, notes))
+
+        title = f"Note on {plain(run.info.name, 60)}"
+        self.post_message(AskValue(title, run.info.notes, edit.check_notes, annotate, kept=True))
 
     def action_tags(self) -> None:
         targets = [run for run in self.targets if run.status != "damaged" and not run.folder.read_only]
-        if targets:
-            tags = dict.fromkeys(tag for run in targets for tag in run.info.tags)
-            name = plain(targets[0].info.name, 60) if len(targets) == 1 else f"the {len(targets)} marked runs"
-            text = f"Tags of {name}: {plain(' '.join(tags), 200) or 'none'}\nTag to add, or -tag to remove"
-            self._ask(
-                text,
-                "",
-                partial(edit.retag, []),
-                lambda words: self._change(targets, "tagged", partial(_tag, words=words)),
-            )
+        if not targets:
+            return
+
+        def retag(words: str) -> None:
+            def change(run: Entry) -> Callable[[], None]:
+                return _edit(edit.set_tags, run.folder, run.info.tags, edit.retag(run.info.tags, words))
+
+            self._change(targets, "tagged", change)
+
+        tags = dict.fromkeys(tag for run in targets for tag in run.info.tags)
+        name = plain(targets[0].info.name, 60) if len(targets) == 1 else f"the {len(targets)} marked runs"
+        text = f"Tags of {name}: {plain(' '.join(tags), 200) or 'none'}\nTag to add, or -tag to remove"
+        self.post_message(AskValue(text, "", partial(edit.retag, []), retag))
 
     def action_export(self) -> None:
         run = self.selected
@@ -206,7 +182,7 @@ class RunActions(PollingScreen, ExportScreen):
             options += [(format, f"run as {format}", f"{name}: {help}") for format, help in EXPORTS.items()]
         self.post_message(AskChoice("Export", options, partial(self._export_to, run.folder if run else None)))
 
-    def _export_to(self, folder: RunFolder | None, chosen: tuple[str, ...] | None) -> None:
+    def _export_to(self, folder: RunFolder | None, chosen: tuple[str, ...]) -> None:
         from tuitrain.hosts.export import check_destination, default_path
 
         format = next((format for format in EXPORTS if chosen == (format,)), None)
@@ -214,29 +190,25 @@ class RunActions(PollingScreen, ExportScreen):
             self.export_as(chosen)
             return
 
-        def answer(text: str | None) -> None:
-            if text is not None:
-                self._export(folder, format, Path(text).expanduser())
+        def write(path: Path) -> None:
+            check_destination(path, format, force=True)
+            self._export(folder, format, path, force=path.exists())
 
         kind = "folder" if format == "tensorboard" else "file"
-        check = partial(check_destination, format=format)
-        self.post_message(
-            AskValue(f"Save as {kind}, relative to {plain(Path.cwd())}", str(default_path(folder, format)),
-                     lambda text: check(Path(text).expanduser()), answer)
-        )  # fmt: skip
+        title = f"Save as {kind}, relative to {plain(Path.cwd())}"
+        self.post_message(ask_path(title, str(default_path(folder, format)), write))
 
     @work(thread=True, exit_on_error=False)
-    def _export(self, folder: RunFolder, format: "Format", path: Path) -> None:
+    def _export(self, folder: RunFolder, format: "Format", path: Path, *, force: bool) -> None:
         from tuitrain.hosts.export import export_in_subprocess
 
-        notify = partial(self.app.call_from_thread, self.notify, markup=False)
-        notify(f"Writing {plain(path)} …", timeout=3)
+        self.notify(f"Writing {plain(path)} …", timeout=3, markup=False)
         try:
-            export_in_subprocess(folder, format, path)
+            export_in_subprocess(folder, format, path, force=force)
         except TuitrainError as error:
-            notify(str(error), severity="error")
+            self.show_error(error)
         else:
-            notify(f"Saved {plain(path)}", timeout=5)
+            self.notify(f"Saved {plain(path)}", timeout=5, markup=False)
 
     def action_delete(self) -> None:
         self._change(
@@ -250,23 +222,14 @@ class RunActions(PollingScreen, ExportScreen):
             try:
                 step()
             except RunError as error:
-                self._show_error(error)
+                self.show_error(error)
         self.reload()
 
 
-def _rename(run: Entry, name: str) -> Callable[[], None]:
-    edit.rename(run.folder, name)
-    return partial(edit.rename, run.folder, run.info.name)
-
-
-def _annotate(run: Entry, notes: str) -> Callable[[], None]:
-    edit.set_notes(run.folder, notes)
-    return partial(edit.set_notes, run.folder, run.info.notes)
-
-
-def _tag(run: Entry, words: str) -> Callable[[], None]:
-    edit.set_tags(run.folder, edit.retag(run.info.tags, words))
-    return partial(edit.set_tags, run.folder, run.info.tags)
+def _edit(write: Callable[[RunFolder, T], None], folder: RunFolder, old: T, new: T) -> Callable[[], None]:
+    """Write `new` and return the step that writes `old` again."""
+    write(folder, new)
+    return partial(write, folder, old)
 
 
 def _names(runs: Sequence[Entry]) -> str:

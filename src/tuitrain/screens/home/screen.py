@@ -1,29 +1,28 @@
-"""The home screen: what runs do I have, and what is running?"""
+"""Show all runs, and which of them are training."""
 
-from collections.abc import Sequence
-from operator import is_
+from operator import is_not
 from pathlib import Path
 from time import monotonic
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.timer import Timer
 
 from tuitrain.analysis.table import query
 from tuitrain.analysis.table.columns import columns
 from tuitrain.analysis.table.group_rows import GroupRow
-from tuitrain.analysis.table.state import TableState
 from tuitrain.errors import RunError
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.sweeps.catalog import sweep_of
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.screens.export import Export, table_exports
-from tuitrain.screens.home.empty import HomeEmpty
+from tuitrain.screens.home.empty import HomeEmpty, introduction
 from tuitrain.screens.home.head import HomeHead, abbreviate
-from tuitrain.screens.home.run_actions import ACTIVE, RUN_BINDINGS
-from tuitrain.screens.home.view import GROUP, SHOW_ALL, VIEW_BINDINGS, HomeView
+from tuitrain.screens.home.run_actions import ACTIVE, RUN_BINDINGS, RunActions
+from tuitrain.screens.home.view import GROUP, SHOW_ALL, VIEW_BINDINGS
 from tuitrain.widgets.forms.filter_bar import FilterBar
 from tuitrain.widgets.messages import OpenComparison, OpenNewRun, OpenRun, RunEnded, SweepEnded
 from tuitrain.widgets.panels.run_detail import RunDetail
@@ -31,7 +30,6 @@ from tuitrain.widgets.tables.runs import RunTable
 from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.footer import FittingFooter
 from tuitrain.widgets.terminal.keys import OrderedKeys
-from tuitrain.widgets.terminal.textual_internals import bindings_of
 
 # Seconds of reading before the first frame, and per slice afterwards.
 FIRST_SLICE, SLICE = 0.05, 0.04
@@ -39,7 +37,7 @@ FIRST_SLICE, SLICE = 0.05, 0.04
 READING_REDRAW = 1.0
 # Seconds between two slices of the list, seconds before the detail panel reads a run, and between its slices.
 READ_INTERVAL, DETAIL_DELAY, DETAIL_INTERVAL = 0.01, 0.08, 0.05
-# Seconds until the load is measured first.
+# Seconds until the first measurement of the load.
 FIRST_LOAD = 0.3
 # Seconds after a key during which the load of the machine is updated.
 LOOKING = 10.0
@@ -49,7 +47,7 @@ DETAIL_HEIGHT = 13
 MAX_COMPARED = 48
 
 
-class HomeScreen(HomeView):
+class HomeScreen(RunActions):
     """The table of all runs in the runs folder."""
 
     TITLE = "Runs"
@@ -65,16 +63,13 @@ class HomeScreen(HomeView):
     ]
 
     def __init__(self, runs_dir: Path) -> None:
-        super().__init__()
-        self.runs_dir = runs_dir
+        super().__init__(runs_dir)
         self._index = RunIndex(runs_dir)
-        self.table_state = TableState(runs_dir)
         self._runs: list[Entry] = []
-        # Sweeps of which a run has ended while others may still be running.
+        # Sweeps of which a run has ended, until their last worker ends.
         self._active_sweeps: dict[str, SweepFolder] = {}
         self._problem = ""
         self._drawn_at = 0.0
-        self._available_actions: list[bool | None] = []
         self._read_timer: Timer | None = None
         self._detail_timer: Timer | None = None
 
@@ -101,15 +96,11 @@ class HomeScreen(HomeView):
         notifications.set_title(self.app, "tuitrain")
         self._read(SLICE if self._drawn_at else FIRST_SLICE)
         self._announce_ended_sweeps()
-        # Not while nobody looks: an idle screen writes nothing to the terminal.
-        if self._any_active or self._key_pressed_recently:
+        # An idle screen that nobody looks at must write nothing to the terminal.
+        if self._key_pressed_recently or any(run.status in ACTIVE for run in self._runs):
             self.query_one(HomeHead).measure()
         self.draw()
         self._poll_detail()
-
-    @property
-    def _any_active(self) -> bool:
-        return any(run.status in ACTIVE for run in self._runs)
 
     @property
     def _key_pressed_recently(self) -> bool:
@@ -155,7 +146,8 @@ class HomeScreen(HomeView):
 
     def draw(self) -> None:
         state, table, bar = self.table_state, self.query_one(RunTable), self.query_one(FilterBar)
-        if not _unchanged(self._runs, state.runs):
+        # The index returns the same entry for an unchanged run.
+        if len(self._runs) != len(state.runs) or any(map(is_not, self._runs, state.runs)):
             state.update(self._runs)
         appeared = bool(state.shown) and not table.display
         table.display = bool(state.shown)
@@ -174,14 +166,14 @@ class HomeScreen(HomeView):
         self.query_one(HomeHead).show_runs(state, self.undo_hint, self._index.unread, self.runs_dir)
         self._arrange()
         self._draw_detail()
-        self._refresh_footer()
+        self.refresh_bindings()
         self._drawn_at = monotonic()
 
     def on_resize(self) -> None:
         self._arrange()
 
     def _arrange(self) -> None:
-        """If few runs are shown, give the space that the table does not need to the charts of the detail panel."""
+        """Give the height that a short table does not need to the charts of the detail panel."""
         table, detail, bar = self.query_one(RunTable), self.query_one(RunDetail), self.query_one(FilterBar)
         # The table has a header and an empty line.
         rows = len(self.table_state.shown) + 2
@@ -197,13 +189,13 @@ class HomeScreen(HomeView):
         if not empty.display:
             return
         if self._problem:
-            empty.show(self._problem)
+            empty.show(Content(self._problem))
         elif self.table_state.runs:
-            empty.show("No run matches the filter. Press esc to show all runs.")
+            empty.show(Content("No run matches the filter. Press esc to show all runs."))
         elif self._index.unread:
-            empty.show("Reading the runs …")
+            empty.show(Content("Reading the runs …"))
         else:
-            empty.introduce(abbreviate(self.runs_dir))
+            empty.show(introduction(abbreviate(self.runs_dir)))
 
     def _match_count(self) -> str:
         key, falling = self.table_state.sorted_by
@@ -211,14 +203,6 @@ class HomeScreen(HomeView):
         return f"{len(self.table_state.shown):,} of {len(self.table_state.runs):,}{order}"
 
     # The run under the cursor
-
-    @property
-    def selected(self) -> Entry | None:
-        return self.query_one(RunTable).selected if self.table_state.shown else None
-
-    @property
-    def targets(self) -> list[Entry]:
-        return self.table_state.targets(self.selected)
 
     def _draw_detail(self) -> None:
         state, run = self.table_state, self.selected
@@ -241,7 +225,7 @@ class HomeScreen(HomeView):
 
     def on_run_table_moved(self) -> None:
         self._draw_detail()
-        self._refresh_footer()
+        self.refresh_bindings()
 
     def on_run_table_opened(self) -> None:
         if isinstance(run := self.selected, GroupRow):
@@ -251,21 +235,12 @@ class HomeScreen(HomeView):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if not self.is_mounted or not hasattr(self, f"action_{action}"):
-            return super().check_action(action, parameters)
+            return True
         if self.query_one(FilterBar).typing:
             return False
         if action == "compare":
             return len(self.table_state.to_compare(self.selected)) > 1
-        available = self.view_action_available(action)
-        available = self.run_action_available(action) if available is None else available
-        return True if available is None else available
-
-    def _refresh_footer(self) -> None:
-        """Rebuild the footer only if the available actions changed."""
-        available = [self.check_action(binding.action, ()) for binding in bindings_of(self)]
-        if available != self._available_actions:
-            self._available_actions = available
-            self.refresh_bindings()
+        return super().check_action(action, parameters)
 
     def exports(self) -> list[Export]:
         table = self.query_one(RunTable)
@@ -279,8 +254,3 @@ class HomeScreen(HomeView):
         folders = [run.folder for run in self.table_state.to_compare(self.selected)]
         markers, grouped = self.table_state.markers(), self.table_state.grouped
         self.post_message(OpenComparison(folders, markers, grouped=grouped))
-
-
-def _unchanged(new: Sequence[Entry], old: Sequence[Entry]) -> bool:
-    """Compare by identity: the index returns the same entry for an unchanged run."""
-    return len(new) == len(old) and all(map(is_, new, old))

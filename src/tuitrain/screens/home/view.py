@@ -1,4 +1,6 @@
-"""What the runs table shows: filter, sort order, columns, seed groups and marks."""
+"""Choose what the runs table shows: filter, sort order, columns, seed groups and marks."""
+
+from pathlib import Path
 
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
@@ -6,7 +8,8 @@ from textual.widgets import Input
 from tuitrain.analysis.table.columns import columns
 from tuitrain.analysis.table.group_rows import GroupRow
 from tuitrain.analysis.table.state import TableState
-from tuitrain.screens.home.run_actions import RunActions
+from tuitrain.runs.catalog.listing import Entry
+from tuitrain.screens.export import ExportScreen
 from tuitrain.widgets.forms.filter_bar import FilterBar
 from tuitrain.widgets.messages import AskChoice
 from tuitrain.widgets.tables.runs import RunTable
@@ -24,27 +27,43 @@ SHOW_ALL = Binding("escape", "all", "show all", tooltip="Clear the filter", id="
 GROUP = Binding("T", "group", "seeds", tooltip="Group runs that differ only in their seed", id="runs.group")
 
 
-class HomeView(RunActions):
-    """`table_state` holds the choices of the user; `draw` applies them."""
+class HomeView(ExportScreen):
+    """Filter, sort, group and mark the runs. `table_state` holds these choices of the user."""
 
-    table_state: TableState
+    def __init__(self, runs_dir: Path) -> None:
+        super().__init__()
+        self.runs_dir = runs_dir
+        self.table_state = TableState(runs_dir)
 
     def draw(self) -> None:
+        """Draw the runs as `table_state` selects and orders them."""
         raise NotImplementedError
+
+    @property
+    def selected(self) -> Entry | None:
+        """The run under the cursor."""
+        return self.query_one(RunTable).selected if self.table_state.shown else None
+
+    @property
+    def targets(self) -> list[Entry]:
+        """The runs that an action applies to."""
+        return self.table_state.targets(self.selected)
 
     def _save_view(self) -> None:
         self.table_state.save()
         self.draw()
 
-    def view_action_available(self, action: str) -> bool | None:
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         state = self.table_state
         if action in ("filter", "sort", "columns", "group"):
             return bool(state.runs)
         if action in ("mark", "mark_all"):
             return self.selected is not None
-        if action in ("mark_none", "all"):
-            return bool(state.markers() if action == "mark_none" else state.filter_text)
-        return None
+        if action == "mark_none":
+            return bool(state.markers())
+        if action == "all":
+            return bool(state.filter_text)
+        return super().check_action(action, parameters)
 
     def action_filter(self) -> None:
         self.query_one(FilterBar).open()
@@ -96,18 +115,17 @@ class HomeView(RunActions):
         options = [("", "newest first", "by creation time"), *map(_option, keys)]
         self.post_message(AskChoice("Sort by", options, self._sort))
 
-    def _sort(self, chosen: tuple[str, ...] | None) -> None:
-        if chosen is not None:
-            self.table_state.sort(chosen[0])
-            self._save_view()
+    def _sort(self, chosen: tuple[str, ...]) -> None:
+        self.table_state.sort(chosen[0])
+        self._save_view()
 
     def action_columns(self) -> None:
         keys = [key for key in columns() if key != "run"]
         options = [("", "automatic", "the settings that differ, and the scores"), *map(_option, keys)]
         self.post_message(AskChoice("Columns", options, self._choose_columns, self._shown_columns()[1:], many=True))
 
-    def _choose_columns(self, chosen: tuple[str, ...] | None) -> None:
-        if chosen is not None and set(chosen) != set(self._shown_columns()[1:]):
+    def _choose_columns(self, chosen: tuple[str, ...]) -> None:
+        if set(chosen) != set(self._shown_columns()[1:]):
             self.table_state.choose_columns(chosen)
             self._save_view()
 

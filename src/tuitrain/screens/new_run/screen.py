@@ -1,4 +1,4 @@
-"""The New run screen: every setting, and a preview of the run."""
+"""Set up a new run: a form of every setting, and a preview of the run."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -6,7 +6,6 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.content import Content
 from textual.widgets import Input, Static
 
 from tuitrain.config import preferences
@@ -17,22 +16,20 @@ from tuitrain.hosts.preview.process import PreviewProcess
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.records import RunInfo
 from tuitrain.screens.new_run.start import NewRunStart
-from tuitrain.text import plain
-from tuitrain.widgets.forms.draft import Draft, FormResult, parse_form, saved_drafts
+from tuitrain.widgets.forms.draft import Draft, saved_drafts
 from tuitrain.widgets.forms.fields import Field
 from tuitrain.widgets.forms.form import NAME, NAME_HELP, RUNS_IN, Form
-from tuitrain.widgets.forms.labels import MAX_TEXT, label
+from tuitrain.widgets.forms.labels import label
 from tuitrain.widgets.forms.preview import PreviewPanel
-from tuitrain.widgets.forms.start_line import StartLine
 from tuitrain.widgets.messages import AskChoice
 from tuitrain.widgets.panels.fixed_text import FixedText
-from tuitrain.widgets.terminal.footer import FittingFooter
+from tuitrain.widgets.terminal.footer import FittingFooter, KeyLabels
 
 TICK = 0.15
 
 
-class NewRunScreen(NewRunStart):
-    """The form, the preview next to it and the equivalent command line below."""
+class NewRunScreen(NewRunStart, KeyLabels):
+    """Show the form, a preview of the run and the equivalent command line."""
 
     CSS_PATH = "new_run.tcss"
     TITLE = "New run"
@@ -47,8 +44,8 @@ class NewRunScreen(NewRunStart):
         Binding("ctrl+y", "copy", "copy", tooltip="Copy the run as a command line", id="new.copy"),
         Binding("ctrl+n", "afresh", "afresh", tooltip="Start afresh: reset every field", id="new.afresh"),
         Binding("ctrl+g", "default", tooltip="Reset this field to its default", show=False, id="new.default"),
-        Binding("tab,down", "move(1)", tooltip="Next field", show=False),
-        Binding("shift+tab,up", "move(-1)", tooltip="Previous field", show=False),
+        Binding("tab,down", "app.focus_next", tooltip="Next field", show=False),
+        Binding("shift+tab,up", "app.focus_previous", tooltip="Previous field", show=False),
         Binding("pagedown", "section(1)", tooltip="Next section", show=False),
         Binding("pageup", "section(-1)", tooltip="Previous section", show=False),
     ]
@@ -56,20 +53,11 @@ class NewRunScreen(NewRunStart):
     def __init__(
         self, host: ThreadHost, runs_dir: Path, config: Config | None = None, info: RunInfo | None = None
     ) -> None:
-        super().__init__()
-        self._host, self._runs_dir = host, runs_dir
+        super().__init__(host, runs_dir)
         self._initial = Draft.of_run(config, info) if config else None
-        self.result = FormResult(None, {}, {})
-        # Errors found by the preview or the start, valid until the next change.
-        self._late_errors: dict[str, str] = {}
         self._previewed: Config | None = None
         self.preview: Preview | None = None
         self._preview_process = PreviewProcess()
-        self.line = StartLine(host)
-        self._validation_due = False
-        self._draft_kept = False
-        # The text of the start button, and whether a field is changed, when the footer was last updated.
-        self._labelled = ("▸ Start run", False)
 
     def compose(self) -> ComposeResult:
         self._set_size_classes()
@@ -101,84 +89,20 @@ class NewRunScreen(NewRunStart):
         elif (draft.texts, draft.name) != self._opened_with:
             saved_drafts[self.app] = draft
 
-    def current_draft(self) -> Draft:
-        """Return the draft, updated from the fields."""
-        self._draft.name, self._draft.texts = self.form.name_text, self.form.texts
-        return self._draft
-
-    def fill(self, draft: Draft) -> None:
-        self._draft = draft
-        self.form.fill(draft)
-        self._schedule_validation()
-
     def action_find(self) -> None:
         options = [(NAME, "run name", NAME_HELP[0]), (RUNS_IN, "runs in", "Where the run trains")]
         options += [(key, label(key), f"{key}: {item.help}") for key, item in settings().items()]
-        self.post_message(AskChoice("Go to", options, lambda found: self.form.focus_key(found[0]) if found else None))
-
-    # Validation
+        self.post_message(AskChoice("Go to", options, lambda found: self.form.focus_key(found[0])))
 
     def on_field_changed(self, event: Field.Changed) -> None:
         if event.field.key == RUNS_IN:
             preferences.update(own_process=self.form.in_background)
         self._schedule_validation()
 
-    def _schedule_validation(self) -> None:
-        """Validate once after any number of changes."""
-        self._late_errors = {}
-        if not self._validation_due:
-            self._validation_due = True
-            self.show_message("")
-            self.call_later(self._validate)
-
-    def _validate(self) -> None:
-        self._validation_due = False
-        draft = self.current_draft()
-        self.result = parse_form(draft.texts)
-        self._mark_fields()
-        command = self.query_one("#command", Static)
-        command.set_class(self.result.config is None, "-stale")
-        if self.result.config is not None:
-            count = f"This makes {self.result.runs:,} runs. " if self.result.values else ""
-            command.update(Content.assemble((count, "$accent"), f"$ {plain(self.command(), MAX_TEXT)}"), layout=False)
-        changed = self.form.changed
-        self.query_one("#head", FixedText).show(self._head(draft, changed))
-        start, runs = self.form.start, self.result.runs
-        text = f"▸ Start {runs:,} runs" if self.result.values else "▸ Start run"
-        state = (text, bool(changed))
-        if state != self._labelled:
-            self._labelled, start.label = state, text
-            start.refresh()
-            self.refresh_bindings()
-
-    def _head(self, draft: Draft, changed: int) -> Content:
-        source = f" · from {plain(draft.source)}" if draft.source else " · your draft" if self._draft_kept else ""
-        invalid = len(self.result.errors)
-        count = f"{changed} setting{'s' * (changed > 1)} changed" if changed else "all settings at their defaults"
-        return Content.assemble(
-            ("New run", "bold $accent"),
-            (f"{source} · {count}", "$foreground-muted"),
-            (f" · ✗ {invalid} invalid, ^r goes there" if invalid else "", "$text-error"),
-        )
-
-    def _mark_fields(self) -> None:
-        counts = {key: len(values) for key, values in self.result.values.items()}
-        self.form.mark(self._late_errors | self.result.errors, counts)
-        self._show_help()
-
     def on_descendant_focus(self) -> None:
         self._show_help()
 
-    def _show_help(self) -> None:
-        self.query_one("#help", FixedText).show(self.form.help())
-
     # Moving between fields
-
-    def action_move(self, step: int) -> None:
-        if step > 0:
-            self.focus_next()
-        else:
-            self.focus_previous()
 
     def action_section(self, step: int) -> None:
         self.form.focus_section(step)
@@ -187,7 +111,7 @@ class NewRunScreen(NewRunStart):
         event.stop()
         field = self.form.current
         if field is not None and not field.error:
-            self.action_move(1)
+            self.focus_next()
 
     def action_default(self) -> None:
         field = self.form.current
@@ -207,7 +131,7 @@ class NewRunScreen(NewRunStart):
             return self.is_mounted and not self.line.busy and bool(self.form.changed or self.form.name_text)
         if action in ("cancel", "back"):
             return self.line.preparing == (action == "cancel")
-        return not self.line.busy or action in ("move", "section")
+        return not self.line.busy or action == "section"
 
     def action_cancel(self) -> None:
         self.line.cancel()

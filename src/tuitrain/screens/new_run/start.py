@@ -11,37 +11,25 @@ from tuitrain.errors import ConfigError
 from tuitrain.hosts import background
 from tuitrain.hosts.launch import RunSpec
 from tuitrain.hosts.sweeps.background import start_sweep_in_background
-from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.sweeps.catalog import create_sweep
 from tuitrain.runs.sweeps.folder import SweepFolder
-from tuitrain.screens.new_run.files import NewRunFiles
+from tuitrain.screens.new_run.form import NewRunForm
 from tuitrain.text import plain
-from tuitrain.widgets.forms.draft import Draft, brief
+from tuitrain.widgets.forms.draft import brief
 from tuitrain.widgets.forms.form import NAME, RUNS_IN
 from tuitrain.widgets.forms.start_line import StartLine
 from tuitrain.widgets.messages import AskChoice, OpenRun, OpenSweep
-from tuitrain.widgets.terminal.footer import KeyLabels
 
 BUSY = "This window is already preparing a run. Choose 'background process' here, or wait until it trains."
 
 
-class NewRunStart(NewRunFiles, KeyLabels):
-    """`started` is set once a run or sweep has started."""
+class NewRunStart(NewRunForm):
+    """Start what the form describes; `started` tells whether a run or sweep has started."""
 
-    _host: ThreadHost
-    _draft: Draft
-    # Errors found by the preview or the start, valid until the next change.
-    _late_errors: dict[str, str]
-    # The run that was queued last, by app.
+    # The last run that each app has queued.
     _queued: ClassVar[WeakKeyDictionary[App[Any], RunFolder]] = WeakKeyDictionary()
     started = False
-
-    def _validate(self) -> None:
-        raise NotImplementedError
-
-    def _mark_fields(self) -> None:
-        raise NotImplementedError
 
     def on_press_field_pressed(self) -> None:
         if not self.line.busy:
@@ -86,10 +74,10 @@ class NewRunStart(NewRunFiles, KeyLabels):
         last = self._queued.get(self.app, current)
         after = last if shown_status(last.state()) in ("queued", "running", "paused") else current
 
-        def start(chosen: tuple[str, ...] | None) -> None:
+        def start(chosen: tuple[str, ...]) -> None:
             if chosen == ("queue",):
                 self.line.start_in_background(lambda: self._queue(spec, after))
-            elif chosen == ("now",):
+            else:
                 self.line.start_in_background(lambda: background.start_in_background(spec))
             self._update_keys()
 

@@ -1,4 +1,4 @@
-"""The confusion page of the results: the matrix, and beside or below it the errors it consists of."""
+"""Show the confusion matrix of a run, and beside and below it the errors that it counts."""
 
 from textual.app import ComposeResult
 from textual.containers import Container
@@ -15,8 +15,8 @@ SIDE = 38
 
 
 class ConfusionPage(Container):
-    """Beside the matrix are the images of the selected cell, below it the most confused pairs and the classes, as far
-    as there is room."""
+    """Show the images of the selected cell beside the matrix, and the most confused pairs and the scores of the classes
+    below it, as far as there is room."""
 
     DEFAULT_CSS = """
     ConfusionPage {
@@ -32,15 +32,12 @@ class ConfusionPage(Container):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.matrix, self._samples, self._below = ConfusionMatrix(), Samples(id="cell"), Static(id="below")
+        self._samples.can_focus = False
         self._left = Container(self.matrix, self._below, id="left")
         self._evaluation: Evaluation | None = None
 
     def compose(self) -> ComposeResult:
-        yield self._left
-        yield self._samples
-
-    def on_mount(self) -> None:
-        self._samples.can_focus = False
+        yield from (self._left, self._samples)
 
     def show(self, evaluation: Evaluation) -> None:
         self._evaluation = evaluation

@@ -1,5 +1,7 @@
-"""The results screen: what did the network learn, and where does it fail?"""
+"""Show what a network has learned, and where it fails."""
 
+import os
+from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
@@ -14,27 +16,27 @@ from tuitrain.errors import RunError
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Evaluation
-from tuitrain.screens.export import EXPORT
+from tuitrain.screens.export import EXPORT, Export, ExportScreen
 from tuitrain.screens.results.confusion_page import ConfusionPage
-from tuitrain.screens.results.export import ResultsExport
+from tuitrain.screens.results.export import page_exports
 from tuitrain.text import plain, utf8_locale
-from tuitrain.widgets.charts.run_charts import GradientCharts, LossAccuracyCharts
+from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts
 from tuitrain.widgets.confusion.matrix import ConfusionMatrix
 from tuitrain.widgets.confusion.samples import Samples
 from tuitrain.widgets.messages import OpenNewRun, ResumeRun
 from tuitrain.widgets.panels import run_report
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.terminal.footer import FittingFooter
-from tuitrain.widgets.terminal.refresh import BUDGET, PollingScreen
+from tuitrain.widgets.terminal.refresh import BUDGET
 
 # The width from which the line below the images also describes the evaluation.
 WIDE = 100
 PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients")
-# The evaluations of a run, in the order in which `e` cycles through them.
+# The evaluations of a run, in the order in which `w` cycles through them.
 EVALUATIONS = (("test", "last"), ("test", "best"), ("validation", "last"))
 
 
-class ResultsScreen(PollingScreen, ResultsExport):
+class ResultsScreen(ExportScreen):
     """The results of a run on several pages, updated while the run is active."""
 
     CSS_PATH = "results.tcss"
@@ -69,7 +71,7 @@ class ResultsScreen(PollingScreen, ResultsExport):
         self.run = follow(folder)
         self.evaluations: list[Evaluation] = []
         self._evaluation_index = 0
-        # Whether the page of samples shows the selected cell of the matrix, or all wrong predictions.
+        # Whether the page of samples shows only those of the selected cell of the matrix.
         self._cell_only = False
         self._logged = 0
         # The heartbeat at which the evaluations were read.
@@ -99,7 +101,6 @@ class ResultsScreen(PollingScreen, ResultsExport):
         table = self.query_one("#classes", DataTable)
         for column in evaluation_tables.CLASS_TITLES:
             table.add_column(Text(column, justify="left" if column in ("class", "most predicted as") else "right"))
-        self.query_one("#summary").focus()
 
     def on_resize(self) -> None:
         if self._read_at >= 0:
@@ -112,19 +113,17 @@ class ResultsScreen(PollingScreen, ResultsExport):
             self._show()
 
     def _read_evaluations(self) -> None:
-        """Read the evaluations again if the run has progressed: large matrices take time."""
+        """Read the evaluations again only if the run has progressed: large matrices take time."""
         if self._read_at == self.run.state.heartbeat:
             return
         self._read_at = self.run.state.heartbeat
         self.evaluations = []
         for split, which in EVALUATIONS:
             try:
-                evaluation = self.run.folder.evaluation(split, which)
+                if (evaluation := self.run.folder.evaluation(split, which)) is not None:
+                    self.evaluations.append(evaluation)
             except RunError as error:
                 self.notify(str(error), severity="warning", markup=False)
-                continue
-            if evaluation is not None:
-                self.evaluations.append(evaluation)
         self._evaluation_index = min(self._evaluation_index, max(0, len(self.evaluations) - 1))
         self._show_evaluation()
 
@@ -138,14 +137,14 @@ class ResultsScreen(PollingScreen, ResultsExport):
         return self.evaluations[self._evaluation_index] if self.evaluations else None
 
     def _show(self) -> None:
-        page = self.query_one(ContentSwitcher).current
+        page = self.page
         self.query_one("#head", FixedText).show(run_report.headline(self.run, self.evaluation))
         self.query_one("#pages", FixedText).show(self._tabs())
         self.query_one("#about", FixedText).show(self._about())
         if page == "summary":
             self._show_summary()
         elif page in ("curves", "gradients"):
-            self.query_one(f"#{page}", LossAccuracyCharts if page == "curves" else GradientCharts).show(self.run)
+            self.query_one(f"#{page}", ChartPair).show(self.run)
         elif page == "settings":
             self.query_one("#table", Static).update(run_report.settings_text(self.run))
         elif page == "log":
@@ -166,8 +165,7 @@ class ResultsScreen(PollingScreen, ResultsExport):
         self.query_one("#report", Static).update(report)
 
     def _show_evaluation(self) -> None:
-        evaluation = self.evaluation
-        if evaluation is None:
+        if (evaluation := self.evaluation) is None:
             return
         self.query_one(ConfusionPage).show(evaluation)
         self._show_samples()
@@ -180,20 +178,18 @@ class ResultsScreen(PollingScreen, ResultsExport):
     def _show_samples(self) -> None:
         if (evaluation := self.evaluation) is None:
             return
-        matrix = self.query_one(ConfusionMatrix)
-        samples = [
-            sample
-            for sample in evaluation.worst
-            if not self._cell_only or (sample.true, sample.predicted) == matrix.pair
-        ]
-        empty = run_report.no_images(evaluation, matrix.pair) if self._cell_only else "no wrong prediction"
+        samples, empty = evaluation.worst, "no wrong prediction"
+        if self._cell_only:
+            pair = self.query_one(ConfusionMatrix).pair
+            samples = [sample for sample in samples if (sample.true, sample.predicted) == pair]
+            empty = run_report.no_images(evaluation, pair)
         self.query_one("#worst", Samples).show(samples, evaluation.classes, empty)
 
     def _tabs(self) -> Content:
-        """Return the tabs: all numbers, and as many names as fit, including the current page's."""
-        current = self.query_one(ContentSwitcher).current
-        named = list(PAGES)
-        while True:
+        """Return the tabs: every number, and as many names as fit, always that of the current page."""
+        current = self.page
+        for count in range(len(PAGES), -1, -1):
+            named = {*PAGES[:count], current}
             names = [
                 Content.assemble(
                     (f"{n} ", "$footer-key-foreground"),
@@ -202,22 +198,20 @@ class ResultsScreen(PollingScreen, ResultsExport):
                 for n, page in enumerate(PAGES, 1)
             ]
             line = Content("  " if self.size.width > 90 else " ").join(names)
-            droppable = [page for page in named if page != current]
-            if line.cell_length <= self.size.width - 2 or not droppable:
-                return line
-            named.remove(droppable[-1])
+            if line.cell_length <= self.size.width - 2:
+                break
+        return line
 
     def _about(self) -> Content:
-        """Return the line below the page: the evaluation, and what the cursor is on."""
-        page, evaluation = self.query_one(ContentSwitcher).current, self.evaluation
+        """Return the line below the page: which evaluation it shows, and what is under the cursor."""
+        page, evaluation = self.page, self.evaluation
         if page not in ("confusion", "classes", "worst"):
             return Content("")
         if evaluation is None and self.run.folder.read_only:
             return Content("Another tool's run: its files contain no predictions")
         if evaluation is None:
             return Content(f"No evaluation yet. Make one with: tuitrain evaluate {plain(self.run.folder.id)}")
-        weights = "the best weights" if evaluation.checkpoint == "best" else "the last weights"
-        title = f"{evaluation.split}, {weights} (epoch {evaluation.epoch})"
+        title = f"{evaluation.split}, the {evaluation.checkpoint} weights (epoch {evaluation.epoch})"
         if page == "confusion":
             return Content.styled(f"{title} · {units.percent(evaluation.accuracy)}", "$foreground 60%")
         if page == "worst":
@@ -246,7 +240,7 @@ class ResultsScreen(PollingScreen, ResultsExport):
         if action == "copy_path":
             return self.image_file is not None
         if action == "images":
-            return self.evaluation is not None and self.query_one(ContentSwitcher).current == "confusion"
+            return self.evaluation is not None and self.page == "confusion"
         if action in ("all", "matrix"):
             return self._cell_only
         own = not self.run.folder.read_only
@@ -260,8 +254,7 @@ class ResultsScreen(PollingScreen, ResultsExport):
             self._show_samples()
             self.refresh_bindings()
         self.query_one(ContentSwitcher).current = page
-        focused = self.query_one(ConfusionMatrix) if page == "confusion" else self.query_one(f"#{page}")
-        focused.focus()
+        self.query_one("ConfusionMatrix" if page == "confusion" else f"#{page}").focus()
         self._show()
 
     def action_images(self) -> None:
@@ -274,13 +267,28 @@ class ResultsScreen(PollingScreen, ResultsExport):
         self.action_page("confusion")
 
     def action_turn(self, offset: int) -> None:
-        current = PAGES.index(self.query_one(ContentSwitcher).current or PAGES[0])
-        self.action_page(PAGES[(current + offset) % len(PAGES)])
+        self.action_page(PAGES[(PAGES.index(self.page) + offset) % len(PAGES)])
 
     def action_evaluation(self) -> None:
         self._evaluation_index = (self._evaluation_index + 1) % len(self.evaluations)
         self._show_evaluation()
         self._show()
+
+    @property
+    def image_file(self) -> Path | None:
+        """The file of the image under the cursor."""
+        sample = self.query_one("#worst", Samples).selected if self.page == "worst" else None
+        if sample is None or not sample.file:
+            return None
+        # Unlike Path.expanduser, this accepts a folder such as ~alice of a run from another machine.
+        return Path(os.path.expanduser(self.run.config.data.dir or ""), sample.file)  # noqa: PTH111
+
+    def action_copy_path(self) -> None:
+        self.app.copy_to_clipboard(str(self.image_file))
+        self.notify(f"Copied {plain(self.image_file, 200)}", timeout=3, markup=False)
+
+    def exports(self) -> list[Export]:
+        return [*page_exports(self.page, self.run, self.evaluation), self.picture_export(self.page)]
 
     def action_resume(self) -> None:
         self.post_message(ResumeRun(self.run.folder, watch=True))

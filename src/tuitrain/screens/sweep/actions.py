@@ -1,29 +1,29 @@
-"""The actions of the sweep screen: pause, stop, resume, reorder, extend."""
+"""Control a sweep: pause, stop and resume it, change its queue, extend it."""
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any
 
 from textual import work
 from textual.binding import Binding, BindingType
 
-from tuitrain.analysis.table.markers import RunMarker, assign_markers
+from tuitrain.analysis.table.markers import RunMarker
 from tuitrain.config.formatting import format_value
 from tuitrain.config.sweeps.overrides import parse_trials, split_assignments
-from tuitrain.config.sweeps.sweep import Sweep, Values, sweep_settings
+from tuitrain.config.sweeps.sweep import sweep_settings
 from tuitrain.config.values import parse_value
 from tuitrain.errors import TuitrainError
 from tuitrain.hosts.sweeps.background import start_sweep_in_background, stop_sweep
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.sweeps.folder import CHANGEABLE_OPTIONS, SweepFolder
 from tuitrain.runs.sweeps.index import Outcome
+from tuitrain.screens.export import ExportScreen
 from tuitrain.widgets.messages import AskChoice, AskValue, OpenComparison
-from tuitrain.widgets.terminal.refresh import PollingScreen
+from tuitrain.widgets.tables.sweep import SweepTable
 
 ADD = "add"
 SWEEP_ACTIONS: list[BindingType] = [
     Binding("p", "pause", "pause", tooltip="Pause the sweep: start no further runs", id="sweep.pause"),
-    Binding("p", "go_on", "resume", tooltip="Resume the sweep: start runs again", id="sweep.go_on"),
+    Binding("p", "unpause", "resume", tooltip="Resume the sweep: start runs again", id="sweep.unpause"),
     Binding("s", "stop", "stop", tooltip="Stop the sweep (running trials are saved); r resumes it", id="sweep.stop"),
     Binding("r", "resume", "resume", tooltip="Resume the sweep in a background process", id="sweep.resume"),
     Binding("space", "mark", "mark", tooltip="Mark the run for comparison", id="sweep.mark"),
@@ -33,36 +33,29 @@ SWEEP_ACTIONS: list[BindingType] = [
 ]
 
 
-class SweepActions(PollingScreen):
-    """`folder` is the sweep, `outcomes` its runs, `selected` the one under the cursor, `status` the status of the
-    sweep, `markers` those of the marked runs by id."""
+class SweepActions(ExportScreen):
+    """Control the sweep in `folder`; `markers` maps the ids of the marked runs to their markers."""
 
-    folder: SweepFolder
-    status: str = ""
-    markers: Mapping[str, RunMarker] = MappingProxyType({})
-    # Set from pressing r until workers have started: pressing it again must not start twice as many.
-    _starting = False
-
-    @property
-    def sweep(self) -> Sweep:
-        raise NotImplementedError
+    def __init__(self, folder: SweepFolder) -> None:
+        super().__init__()
+        self.folder = folder
+        self.sweep = folder.sweep()
+        self.status = ""
+        self.outcomes: list[Outcome] = []
+        self.markers: dict[str, RunMarker] = {}
+        # True from pressing r until the workers have started: a second r must not start twice as many.
+        self._starting = False
 
     @property
     def selected(self) -> Outcome | None:
-        raise NotImplementedError
+        """The run under the cursor; None while the table is hidden."""
+        table = self.query_one(SweepTable) if self.is_mounted else None
+        return table.selected if table is not None and table.display else None
 
-    @property
-    def outcomes(self) -> Sequence[Outcome]:
-        raise NotImplementedError
-
-    def marked(self) -> None:
-        """Show that other runs are marked, and move to the next one."""
-        raise NotImplementedError
-
-    def possible(self, action: str) -> bool | None:
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "pause":
             return self.status == "running"
-        if action == "go_on":
+        if action == "unpause":
             return self.status == "paused"
         if action == "stop":
             return self.status in ("running", "paused")
@@ -74,17 +67,12 @@ class SweepActions(PollingScreen):
             return len(self._to_compare()) > 1
         if action == "first":
             return self.selected is not None and self.selected.status == "queued"
-        return bool(self.status) if action == "more" else None
-
-    def action_mark(self) -> None:
-        if self.selected is not None and self.selected.run is not None:
-            id = self.selected.run.id
-            ids = [other for other in self.markers if other != id] + [id] * (id not in self.markers)
-            self.markers = assign_markers(ids, self.markers)
-            self.marked()
+        if action == "more":
+            return bool(self.status)
+        return super().check_action(action, parameters)
 
     def _to_compare(self) -> list[RunFolder]:
-        """Return the marked runs, or with fewer than two all runs that have ended."""
+        """Return the marked runs; if fewer than two are marked, all finished runs."""
         marked = [outcome.run for outcome in self.outcomes if outcome.run and outcome.run.id in self.markers]
         ended = [outcome.run for outcome in self.outcomes if outcome.run and outcome.status == "finished"]
         return marked if len(marked) > 1 else ended
@@ -96,7 +84,7 @@ class SweepActions(PollingScreen):
     def action_pause(self) -> None:
         self._do("Paused: no further run starts", lambda: self.folder.update_control(paused=True))
 
-    def action_go_on(self) -> None:
+    def action_unpause(self) -> None:
         self._do("Resumed", lambda: self.folder.update_control(paused=False))
 
     def action_stop(self) -> None:
@@ -117,7 +105,7 @@ class SweepActions(PollingScreen):
         try:
             start_sweep_in_background(self.folder)
         except TuitrainError as error:
-            self.app.call_from_thread(self.notify, str(error), severity="error", markup=False)
+            self.show_error(error)
         finally:
             self._starting = False
 
@@ -128,15 +116,15 @@ class SweepActions(PollingScreen):
         options = [(ADD, ADD, "one or several trials of your own"), *((name, name, help[name]) for name in names)]
         self.post_message(AskChoice("Extend the sweep", options, self._extend))
 
-    def _extend(self, chosen: tuple[str, ...] | None) -> None:
+    def _extend(self, chosen: tuple[str, ...]) -> None:
         if chosen == (ADD,):
             self._ask(
                 "Settings of the trial, as optimizer.lr=0.3 training.epochs=20",
                 "",
                 lambda text: parse_trials(split_assignments(text)),
-                self._add,
+                lambda trials: self.folder.extend(add=trials),
             )
-        elif chosen:
+        else:
             setting = sweep_settings()[f"sweep.{chosen[0]}"]
             self._ask(
                 f"sweep.{chosen[0]}: {setting.help}",
@@ -145,22 +133,14 @@ class SweepActions(PollingScreen):
                 lambda value: self.folder.extend({chosen[0]: value}),
             )
 
-    def _add(self, trials: Sequence[Values]) -> None:
-        self.folder.extend(add=trials)
-
     def _ask(self, text: str, value: str, parse: Callable[[str], Any], apply: Callable[[Any], None]) -> None:
-        """Ask for a value and apply it on enter, so that the prompt can show why the sweep refuses it."""
-
-        def answer(text: str | None) -> None:
-            if text is not None:
-                self.tick()
-
-        self.post_message(AskValue(text, value, lambda text: apply(parse(text)), answer, live=False))
+        """Ask for a value and apply it on enter, while the prompt can still show why the sweep refuses it."""
+        self.post_message(AskValue(text, value, lambda text: apply(parse(text)), lambda _: self.tick(), live=False))
 
     def _do(self, message: str, action: Callable[[], None]) -> None:
         try:
             action()
             self.notify(message, timeout=2, markup=False)
         except TuitrainError as error:
-            self.notify(str(error), severity="error", markup=False)
+            self.show_error(error)
         self.tick()

@@ -1,4 +1,4 @@
-"""The list of sweeps in the runs folder, with their progress."""
+"""List the sweeps of the runs folder with their progress."""
 
 from datetime import datetime
 from pathlib import Path
@@ -34,7 +34,7 @@ class SweepList(DataTable[Text]):
 
 
 class SweepsScreen(PollingScreen):
-    """List the sweeps of the runs folder, newest first."""
+    """A table of the sweeps, newest first."""
 
     CSS_PATH = "sweep.tcss"
     TITLE = "Sweeps"
@@ -46,7 +46,6 @@ class SweepsScreen(PollingScreen):
         super().__init__()
         self._runs_dir = runs_dir
         self._indexes: dict[str, SweepIndex] = {}
-        self._rows: dict[str, list[str]] = {}
 
     def compose(self) -> ComposeResult:
         yield FixedText(id="head")
@@ -57,7 +56,6 @@ class SweepsScreen(PollingScreen):
         table = self.query_one(SweepList)
         for column in COLUMNS:
             table.add_column(Text(column), key=column)
-        table.focus()
 
     def tick(self) -> None:
         notifications.set_title(self.app, "tuitrain · sweeps")
@@ -66,7 +64,7 @@ class SweepsScreen(PollingScreen):
         }
         rows = {key: _row(index) for key, index in self._indexes.items()}
         table = self.query_one(SweepList)
-        if list(rows) != list(self._rows):
+        if list(rows) != [key.value for key in table.rows]:
             table.clear()
             for key, cells in rows.items():
                 table.add_row(*map(Text, cells), key=key)
@@ -74,14 +72,11 @@ class SweepsScreen(PollingScreen):
             for key, cells in rows.items():
                 for column, cell in zip(COLUMNS, cells, strict=True):
                     table.update_cell(key, column, Text(cell), update_width=True)
-        self._rows = rows
         self.query_one("#head", FixedText).show(Content(f"{len(rows)} sweep{'s' * (len(rows) != 1)}"))
 
-    def on_data_table_row_selected(self) -> None:
-        keys = list(self._rows)
-        row = self.query_one(SweepList).cursor_row
-        if 0 <= row < len(keys):
-            self.post_message(OpenSweep(self._indexes[keys[row]].folder))
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        if index := self._indexes.get(event.row_key.value or ""):
+            self.post_message(OpenSweep(index.folder))
 
 
 def _created(id: str) -> float | None:

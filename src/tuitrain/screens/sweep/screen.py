@@ -1,8 +1,7 @@
-"""The sweep screen: which settings matter, and how far along is the sweep?"""
+"""Show the progress of a sweep, its runs, and how much each setting matters."""
 
 import time
 from collections import Counter
-from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -14,12 +13,12 @@ from textual.widgets import Static
 from tuitrain.analysis import sweep as analysis
 from tuitrain.analysis import units
 from tuitrain.analysis.table.groups import MeanSD
-from tuitrain.config.sweeps.sweep import Sweep
+from tuitrain.analysis.table.markers import assign_markers
 from tuitrain.errors import RunError
 from tuitrain.hosts.sweeps.background import last_error
 from tuitrain.runs.sweeps.folder import SweepFolder
-from tuitrain.runs.sweeps.index import Outcome, SweepIndex
-from tuitrain.screens.export import EXPORT, Export, ExportScreen, table_exports
+from tuitrain.runs.sweeps.index import SweepIndex
+from tuitrain.screens.export import EXPORT, Export, table_exports
 from tuitrain.screens.sweep.actions import SWEEP_ACTIONS, SweepActions
 from tuitrain.text import plain
 from tuitrain.widgets.messages import OpenRun
@@ -34,7 +33,7 @@ from tuitrain.widgets.terminal.footer import FittingFooter
 PAGES = ("runs", "map", "effects")
 
 
-class SweepScreen(SweepActions, ExportScreen):
+class SweepScreen(SweepActions):
     """Follow a sweep by reading its folder. Closing this screen does not affect the sweep."""
 
     CSS_PATH = "sweep.tcss"
@@ -48,22 +47,15 @@ class SweepScreen(SweepActions, ExportScreen):
         Binding("X", "turn", "axes", tooltip="Next settings for the map's rows and columns", id="sweep.axes"),
         Binding("o", "order", "order", tooltip="Sort the best first, or in queue order", id="sweep.order"),
         Binding(
-            "m",
-            "value",
-            "metric",
-            tooltip="Show the metric or the test score in map and effects",
-            id="sweep.value",
+            "m", "value", "metric", tooltip="Show the metric or the test score in map and effects", id="sweep.value"
         ),
         EXPORT,
         Binding("escape", "app.pop_screen", "back", tooltip="Back (the sweep keeps running)", id="sweep.back"),
     ]
 
     def __init__(self, folder: SweepFolder) -> None:
-        super().__init__()
-        self.folder = folder
+        super().__init__(folder)
         self._index = SweepIndex(folder)
-        self._sweep = folder.sweep()
-        self._outcomes: list[Outcome] = []
         self._page = PAGES[0]
         self._turns = 0
         self._show_test = False
@@ -82,32 +74,12 @@ class SweepScreen(SweepActions, ExportScreen):
         yield FittingFooter()
 
     @property
-    def outcomes(self) -> Sequence[Outcome]:
-        return self._outcomes
-
-    def marked(self) -> None:
-        self.query_one(SweepTable).action_cursor_down()
-        self._show()
-        self.refresh_bindings()
-
-    @property
-    def sweep(self) -> Sweep:
-        return self._sweep
-
-    @property
-    def selected(self) -> Outcome | None:
-        return self.query_one(SweepTable).selected if self.is_mounted and self._page_visible("runs") else None
-
-    def on_mount(self) -> None:
-        self.query_one(SweepTable).focus()
-
-    @property
     def wide(self) -> bool:
         return self.size.width >= 100 and self.size.height >= 30
 
     def on_resize(self) -> None:
         self._arrange_pages()
-        if self.is_mounted and self._outcomes:
+        if self.outcomes:
             self._show()
 
     def _arrange_pages(self) -> None:
@@ -115,13 +87,12 @@ class SweepScreen(SweepActions, ExportScreen):
         for page, selector in zip(PAGES, ("SweepTable", "#map", "#effects"), strict=True):
             self.query_one(selector).display = self.wide or page == self._page
         self.query_one("#tables").display = self.wide or self._page != "runs"
-        self.refresh_bindings()
 
     def tick(self) -> None:
         before = self.status
         try:
-            self._sweep, self._outcomes = self.folder.sweep(), self._index.refresh()
-            self.status = self.folder.status(all(outcome.done for outcome in self._outcomes))
+            self.sweep, self.outcomes = self.folder.sweep(), self._index.refresh()
+            self.status = self.folder.status(all(outcome.done for outcome in self.outcomes))
         except RunError as error:
             self.status = ""
             self.query_one("#head", FixedText).show(Content(str(error)))
@@ -130,40 +101,41 @@ class SweepScreen(SweepActions, ExportScreen):
         if before == "running" and self.status == "stopped" and (problem := last_error(self.folder)):
             self.notify(problem, severity="error", markup=False)
         self._show()
-        self.refresh_bindings()
 
     def _show(self) -> None:
-        done = analysis.fraction_done(self._sweep, self._outcomes)
-        notifications.set_title(self.app, f"{100 * done:.0f} % {self._sweep.name} · {self.status}")
+        done = analysis.fraction_done(self.sweep, self.outcomes)
+        notifications.set_title(self.app, f"{100 * done:.0f} % {self.sweep.name} · {self.status}")
         width = max(20, self.size.width - 2)
         self.query_one("#head", FixedText).show(self._head())
         self.query_one("#progress", FixedText).show(progress("runs", done, width))
-        self.query_one("#best", FixedText).show(self._best_line())
-        self.query_one(SweepTable).show(self._sweep, self._outcomes, self._best_trial(), self.markers)
+        best = analysis.best(analysis.results(self.sweep, self.outcomes), self.sweep.higher_is_better)
+        self.query_one("#best", FixedText).show(self._best_line(best))
+        self.query_one(SweepTable).show(self.sweep, self.outcomes, best, self.markers)
         self._show_reason()
         self._show_tables()
+        self.refresh_bindings()
 
     def _show_reason(self) -> None:
-        """Say why the run under the cursor failed, or if all failed, why the first one did."""
+        """Show why the run under the cursor failed. If every run failed, show at least why the first one did."""
         outcome = self.selected
         if self._all_failed and (outcome is None or not analysis.reason(outcome)):
-            outcome = self._outcomes[0]
+            outcome = self.outcomes[0]
         text = plain(analysis.reason(outcome)) if outcome is not None else ""
         line = self.query_one("#reason", FixedText)
         line.display = bool(text)
         line.show(Content.styled(f"trial {outcome.job.trial}: {text}" if outcome else "", "$warning"))
 
     def _head(self) -> Content:
-        counts = Counter(outcome.status for outcome in self._outcomes)
-        ended = sum(outcome.done for outcome in self._outcomes)
-        parts = [f"{ended} of {len(self._outcomes)} runs"]
+        counts = Counter(outcome.status for outcome in self.outcomes)
+        ended = sum(outcome.done for outcome in self.outcomes)
+        parts = [f"{ended} of {len(self.outcomes)} runs"]
         parts += [f"{counts[status]} {status}" for status in ("running", "failed", "interrupted") if counts[status]]
-        left = analysis.seconds_left(self._sweep, self._outcomes) if self.status == "running" else None
+        left = analysis.seconds_left(self.sweep, self.outcomes) if self.status == "running" else None
         if left is not None:
             parts.append(f"ends {units.clock(time.time() + left)} (in {units.duration(left)})")
         if (deadline := self._deadline) is not None and (left is None or deadline < time.time() + left):
             parts.append(f"starts no run after {units.clock(deadline)}")
-        name = plain(self._sweep.name, self.size.width // 3)
+        name = plain(self.sweep.name, self.size.width // 3)
         return Content.assemble(
             (name, "bold"), " · ", (self.status, "$error" if self._all_failed else STATUS_STYLES.get(self.status, "")),
             (f" · {' · '.join(parts)}", MUTED),
@@ -171,30 +143,26 @@ class SweepScreen(SweepActions, ExportScreen):
 
     @property
     def _all_failed(self) -> bool:
-        return bool(self._outcomes) and all(outcome.status == "failed" for outcome in self._outcomes)
+        return bool(self.outcomes) and all(outcome.status == "failed" for outcome in self.outcomes)
 
     @property
     def _deadline(self) -> float | None:
-        """The time after which no worker starts another run; None without a limit or without workers."""
-        minutes = self._sweep.options.max_minutes
+        """The time after which no worker starts another run, or None if there is no limit or no worker."""
+        minutes = self.sweep.options.max_minutes
         if minutes is None or self.status != "running":
             return None
         return max((session.began + 60 * minutes for session in self.folder.sessions()), default=None)
 
-    def _best_trial(self) -> tuple[int, MeanSD] | None:
-        return analysis.best(analysis.results(self._sweep, self._outcomes), self._sweep.higher_is_better)
-
-    def _best_line(self) -> Content:
-        metric, best = self._sweep.options.metric, self._best_trial()
+    def _best_line(self, best: tuple[int, MeanSD] | None) -> Content:
+        metric = self.sweep.options.metric
         title = analysis.metric_title(metric)
         if best is None:
-            ended = bool(self._outcomes) and all(outcome.done for outcome in self._outcomes)
-            text = "no trial has a score" if ended else "no finished trial yet"
+            text = "no trial has a score" if self.status == "finished" else "no finished trial yet"
             return Content.styled(f"best trial by {title}: {text}", MUTED)
         trial, score = best
         values = next(
             outcome.values
-            for outcome in self._outcomes
+            for outcome in self.outcomes
             if outcome.job.trial == trial and outcome.values is not None
         )  # fmt: skip
         sd = f" ± {analysis.format_metric(metric, score.sd)}" if score.sd is not None else ""
@@ -205,12 +173,11 @@ class SweepScreen(SweepActions, ExportScreen):
         )  # fmt: skip
 
     def _show_tables(self) -> None:
-        """Show map and effects over the trials of the grid; added trials with other settings would distort the
-        means."""
-        sweep = self._sweep
+        """Show the map and the effects of the grid's trials. Added trials with other settings distort the means."""
+        sweep = self.sweep
         metric = analysis.test_metric(sweep.options.metric) if self._show_test else sweep.options.metric
         keys = list(sweep.values)
-        grid = (outcome for outcome in self._outcomes if set(outcome.values or ()) == set(keys))
+        grid = (outcome for outcome in self.outcomes if set(outcome.values or ()) == set(keys))
         results = analysis.results(sweep, grid, metric)
         settings = map_settings(keys, self._turns)
         heat = Content.styled("The map needs at least two settings that vary", MUTED)
@@ -246,14 +213,21 @@ class SweepScreen(SweepActions, ExportScreen):
         if action == "order":
             return self._page_visible("runs")
         if action == "turn":
-            return len(self._sweep.values) > 1 and self._page_visible("map")
+            return len(self.sweep.values) > 1 and self._page_visible("map")
         if action == "value":
             return self._page_visible("map") or self._page_visible("effects")
-        possible = self.possible(action)
-        return True if possible is None else possible
+        return super().check_action(action, parameters)
 
     def _page_visible(self, page: str) -> bool:
         return self.wide or self._page == page
+
+    def action_mark(self) -> None:
+        if self.selected is not None and self.selected.run is not None:
+            id = self.selected.run.id
+            ids = [other for other in self.markers if other != id] + [id] * (id not in self.markers)
+            self.markers = assign_markers(ids, self.markers)
+            self.query_one(SweepTable).action_cursor_down()
+            self._show()
 
     def action_page(self, page: str) -> None:
         self._page = page

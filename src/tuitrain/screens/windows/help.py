@@ -27,9 +27,6 @@ class HelpScreen(ModalScreen[None]):
             box.border_title = Content(self._title)
             yield Static(Content("\n").join(self._lines()))
 
-    def on_mount(self) -> None:
-        self.call_after_refresh(self._update_subtitle)
-
     def on_resize(self) -> None:
         self.call_after_refresh(self._update_subtitle)
 

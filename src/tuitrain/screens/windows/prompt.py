@@ -1,7 +1,6 @@
 """Ask for one value in a single-line input."""
 
 import re
-from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -12,41 +11,31 @@ from textual.widgets import Input, Static
 
 from tuitrain.errors import TuitrainError
 from tuitrain.widgets.forms.path_input import PathInput
+from tuitrain.widgets.messages import AskValue
 from tuitrain.widgets.terminal.refresh import OverlayScreen
 
 INCOMPLETE_NUMBER = re.compile(r"[-+]?(0|0?\.0*|\d+(\.\d*)?e[-+]?)?")
 
 
 class PromptScreen(OverlayScreen[str | None]):
-    """Dismiss with the text if `check` accepts it, that is, raises no TuitrainError; with None on escape. If `live`,
-    `check` runs on each change, otherwise only on enter. Typing replaces `value` unless it is `kept`. If `is_path`, tab
-    completes the text."""
+    """Ask for the value that `request` describes. Dismiss with the text that it accepts, or with None on escape."""
 
     CSS_PATH = "question.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "cancel", id="prompt.cancel")]
 
-    def __init__(
-        self,
-        text: str,
-        value: str,
-        check: Callable[[str], object],
-        *,
-        live: bool = True,
-        kept: bool = False,
-        is_path: bool = False,
-    ) -> None:
+    def __init__(self, request: AskValue) -> None:
         super().__init__()
-        self._live, self._kept, self._is_path = live, kept, is_path
-        self._text, self._value, self._check = text, value, check
+        self._request = request
 
     def compose(self) -> ComposeResult:
+        request = self._request
         with Vertical() as box:
             box.border_subtitle = Content("enter save · esc cancel")
-            yield Static(Content(self._text), id="text")
+            yield Static(Content(request.text), id="text")
             yield (
-                PathInput(self._value, select_on_focus=not self._kept)
-                if self._is_path
-                else Input(self._value, compact=True, select_on_focus=not self._kept)
+                PathInput(request.value, select_on_focus=not request.kept)
+                if request.is_path
+                else Input(request.value, compact=True, select_on_focus=not request.kept)
             )
             yield Static(id="error")
 
@@ -54,7 +43,7 @@ class PromptScreen(OverlayScreen[str | None]):
         # The beginning of a number, such as "0." on the way to 0.01, is not yet wrong.
         if INCOMPLETE_NUMBER.fullmatch(event.value):
             self.query_one("#error", Static).update("")
-        elif self._live:
+        elif self._request.live:
             self._show_problem(event.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -62,9 +51,9 @@ class PromptScreen(OverlayScreen[str | None]):
             self.dismiss(event.value)
 
     def _show_problem(self, text: str) -> str:
-        """Show why the text is refused; return it."""
+        """Show and return the reason why the text is refused; empty if it is accepted."""
         try:
-            self._check(text)
+            self._request.check(text)
             problem = ""
         except TuitrainError as error:
             problem = f"✗ {error}"

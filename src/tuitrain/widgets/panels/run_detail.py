@@ -117,8 +117,8 @@ class RunDetail(Container):
 
     def _series(self, *, grouped: bool) -> list[RunSeries]:
         groups = compare(list(self._runs.values())).columns(grouped=grouped)
-        markers = assign_markers([ids[0] for _, ids in groups], self._markers)
-        return [RunSeries(label, markers[ids[0]], [self._runs[id] for id in ids]) for label, ids in groups]
+        markers = assign_markers([group.ids[0] for group in groups], self._markers)
+        return [RunSeries(group.title, markers[group.ids[0]], [self._runs[id] for id in group.ids]) for group in groups]
 
     def _sparklines(self, entry: Entry) -> Content:
         run = self._runs.get(entry.folder.id)

@@ -15,8 +15,6 @@ from rich.style import Style
 from textual._ansi_sequences import SYNC_END, SYNC_START
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.app import App
-from textual.binding import Binding
-from textual.dom import DOMNode
 from textual.geometry import Size
 from textual.message_pump import MessagePump
 from textual.screen import Screen
@@ -108,10 +106,6 @@ def write_to_terminal(app: App[None], text: str) -> bool:
         return False
     driver.write(text)
     return True
-
-
-def bindings_of(node: DOMNode) -> list[Binding]:
-    return [binding for _, binding in node._bindings]
 
 
 def style_codes(style: Style | None, colors: ColorSystem) -> str:
