@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.scripted_run import STEPS, Quick, Read, command, create, rows, train, weights
+from training.run.scripted_run import STEPS, Quick, Read, command, create, rows, train, weights
 from tuitrain.training import checkpoint
 from tuitrain.training import loop as loop_module
 from tuitrain.training.setup import Setup

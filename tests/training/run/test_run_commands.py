@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.scripted_run import STEPS, Quick, Read, command, create, rows, train, weights
+from training.run.scripted_run import STEPS, Quick, Read, command, create, rows, train, weights
 from tuitrain.runs.control import Command, CommandName
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.writer import encode_pretty

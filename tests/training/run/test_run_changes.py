@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from torch import Tensor
 
-from training.scripted_run import STEPS, Quick, Read, command, create, train
+from training.run.scripted_run import STEPS, Quick, Read, command, create, train
 from tuitrain.config.toml import dumps
 from tuitrain.errors import RunError
 from tuitrain.hosts.evaluate import evaluate_checkpoint
