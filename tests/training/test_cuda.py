@@ -34,7 +34,7 @@ RECIPES = {
 
 
 def disable_capture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop_module, "obstacle", lambda _: "a test")
+    monkeypatch.setattr(loop_module, "capture_obstacle", lambda _: "a test")
 
 
 def capture_failures(run: Follower) -> list[str]:
