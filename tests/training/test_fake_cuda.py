@@ -18,7 +18,8 @@ from tuitrain.training.cuda_graphs import step as captured_module
 from tuitrain.training.cuda_graphs.graph import SideStream
 from tuitrain.training.cuda_graphs.step import GraphStep, capture_obstacle
 from tuitrain.training.cuda_graphs.warmup import WARMUP_STEPS
-from tuitrain.training.data import Dataset, augmentation
+from tuitrain.training.data.augment import augmentations
+from tuitrain.training.data.dataset import Dataset
 from tuitrain.training.data.shared import SharedBatches, SharedSplit
 from tuitrain.training.data.splits import MemorySplit
 from tuitrain.training.loop import Loop
@@ -73,12 +74,11 @@ def make_setup(config: Config, split: object = None) -> Setup:
     with DEVICE:
         model = models.build(config.model, (1, 8, 8), 10).train()
         split = split or MemorySplit(torch.empty(200, 1, 8, 8), torch.zeros(200, dtype=torch.int64))
-    change = augmentation(config.data.augment, "digits")
     dataset = cast(Dataset, SimpleNamespace(train=split, shape=(1, 8, 8)))
     return Setup(
         config=config, device=DEVICE, threads=1, dataset=dataset, model=model, title="",
         optimizer=build_optimizer(config.optimizer, model), scaler=torch.amp.GradScaler("cuda", enabled=False),
-        transforms=(change,) if change else (), layers=gradient_layers(model),
+        transforms=tuple(augmentations(config.data.augment, "digits")), layers=gradient_layers(model),
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from tuitrain.runs.writer import RunWriter
 from tuitrain.text import plain
 from tuitrain.training import checkpoint
 from tuitrain.training import device as devices
-from tuitrain.training.data import Progress as ProgressCallback
+from tuitrain.training.data.dataset import Progress as ProgressCallback
 from tuitrain.training.metrics import RunningMetrics
 from tuitrain.training.progress import TrainingProgress, checkpoint_state
 from tuitrain.training.setup import Setup

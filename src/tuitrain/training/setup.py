@@ -15,7 +15,10 @@ from tuitrain.config.schema import Config, Data, Model
 from tuitrain.errors import ConfigError
 from tuitrain.training import device as devices
 from tuitrain.training import models
-from tuitrain.training.data import Dataset, Progress, augmentation, load, user_transform
+from tuitrain.training.data.augment import augmentations
+from tuitrain.training.data.dataset import Dataset, Progress
+from tuitrain.training.data.load import load
+from tuitrain.training.data.user_transform import user_transform
 from tuitrain.training.models.summary import gradient_layers, title
 from tuitrain.training.optim.build import build_optimizer
 from tuitrain.training.torch_internals import BatchNorm
@@ -99,7 +102,7 @@ def prepare(config: Config, progress: Progress, load: DatasetLoader = load) -> S
         )
     transform = user_transform(config.data.transform)
     dataset = load(config.data, config.training.seed, device, progress)
-    augment = augmentation(config.data.augment, config.data.dataset)
+    augment = augmentations(config.data.augment, config.data.dataset)
     progress("building the model", None)
     seed_generators(config.training.seed)
     model = _build_model(config.model, dataset, device)
@@ -112,7 +115,7 @@ def prepare(config: Config, progress: Progress, load: DatasetLoader = load) -> S
         title=title(config.model, dataset.shape, len(dataset.classes)),
         optimizer=build_optimizer(config.optimizer, model),
         scaler=torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16"),
-        transforms=tuple(step for step in (augment, transform) if step is not None),
+        transforms=(*augment, transform) if transform else tuple(augment),
         layers=gradient_layers(model),
     )
     _check_batch_norm(setup)

@@ -18,8 +18,10 @@ import torch
 from tuitrain.config.datasets import DATASETS
 from tuitrain.config.schema import Data
 from tuitrain.errors import DataError
-from tuitrain.training.data import MemorySplit, load, standard
+from tuitrain.training.data import standard
 from tuitrain.training.data.download import complete
+from tuitrain.training.data.load import load
+from tuitrain.training.data.splits import MemorySplit
 from tuitrain.training.data.stratify import stratified
 
 CPU = torch.device("cpu")

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from tuitrain.training.backward import AutogradBackward
 from tuitrain.training.cuda_graphs.graph import CaptureFunction, OptimizerStep, SideStream, capture_graph, is_capturable
 from tuitrain.training.cuda_graphs.warmup import preserve_state
-from tuitrain.training.data import MemorySplit
-from tuitrain.training.data.splits import moved
+from tuitrain.training.data.splits import MemorySplit, moved
 from tuitrain.training.metrics import RunningMetrics
 from tuitrain.training.optim.build import inner_optimizers
 from tuitrain.training.optim.norms import layer_gradient_norms

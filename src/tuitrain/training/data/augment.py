@@ -1,4 +1,4 @@
-"""Random transforms of a batch of training images."""
+"""Augment a batch of training images by random transforms."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,24 +7,15 @@ from torch import Tensor
 
 from tuitrain.config.datasets import DATASETS
 
-Change = Callable[[Tensor], Tensor]
+Transform = Callable[[Tensor], Tensor]
 
 
-def augmentation(names: Sequence[str], dataset: str) -> Change | None:
-    """Return one function that applies all `names`, or None if there are none; `auto` selects those usual for
-    `dataset`. It takes and gives (N, C, H, W) floats and draws from the global generator of their device."""
+def augmentations(names: Sequence[str], dataset: str) -> list[Transform]:
+    """Return the transforms that `names` select, in a fixed order; `auto` selects those usual for `dataset`. Each takes
+    and returns floats (N, C, H, W), and draws from the global generator of their device."""
     auto = DATASETS[dataset].augment if dataset in DATASETS else ("flip", "crop")
     chosen = {name for given in names for name in (auto if given == "auto" else (given,))}
-    changes = [change for name, change in _CHANGES.items() if name in chosen]
-    if not changes:
-        return None
-
-    def change_all(images: Tensor) -> Tensor:
-        for change in changes:
-            images = change(images)
-        return images
-
-    return change_all
+    return [transform for name, transform in _TRANSFORMS.items() if name in chosen]
 
 
 def shift(images: Tensor) -> Tensor:
@@ -45,7 +36,8 @@ def crop(images: Tensor) -> Tensor:
 
 
 def _moved(images: Tensor, down: int, right: int) -> Tensor:
-    """Pad by reflection: the value of black would depend on the normalization."""
+    """Move each image by up to `down` and `right` pixels in either direction. The pixels that this uncovers are
+    reflections: the value of black would depend on the normalization."""
     count, channels, height, width = images.shape
     pixels = _reflected(count, height, down, images.device)[:, :, None] * width
     pixels = pixels + _reflected(count, width, right, images.device)[:, None, :]
@@ -61,4 +53,4 @@ def _reflected(count: int, side: int, reach: int, device: torch.device) -> Tenso
     return last - (last - (torch.arange(side, device=device) + offsets).abs()).abs()
 
 
-_CHANGES: dict[str, Change] = {"shift": shift, "flip": flip, "crop": crop}
+_TRANSFORMS: dict[str, Transform] = {"shift": shift, "flip": flip, "crop": crop}
