@@ -29,17 +29,17 @@ class Dataset:
 
 
 class Ticker:
-    """Count images of `total` and report the progress at most four times per second."""
+    """Counts up to `total`, None if unknown, and reports at most four times per second what `describe` returns for the
+    count."""
 
-    def __init__(self, progress: Progress, doing: str, total: int) -> None:
-        self._progress, self._doing, self._total = progress, doing, total
+    def __init__(self, progress: Progress, total: int | None, describe: Callable[[int], str]) -> None:
+        self._progress, self._total, self._describe = progress, total, describe
         self._done = 0
         self._reported = 0.0
 
-    def step(self) -> None:
-        self._done += 1
+    def update(self, count: int = 1) -> None:
+        self._done += count
         now = time.monotonic()
         if now - self._reported >= 0.25 or self._done == self._total:
             self._reported = now
-            done = f"{self._doing}: {self._done:,} of {self._total:,} images"
-            self._progress(done, self._done / self._total)
+            self._progress(self._describe(self._done), self._done / self._total if self._total else None)

@@ -32,7 +32,8 @@ def load(config: Data, seed: int, device: torch.device, progress: Progress) -> D
     folder = ImageFolder.scan(config.dir, config.validation, seed)
     read = ImageReader(config.image_size, _mode(config.channels, folder.paths))
     total = len(folder.paths)
-    loader = _Loader(folder, read, device, Ticker(progress, "reading", total))
+    ticker = Ticker(progress, total, lambda done: f"reading: {done:,} of {total:,} images")
+    loader = _Loader(folder, read, device, ticker)
     if config.storage == "stream" or (config.storage == "auto" and not _fits(total, read, device)):
         workers = default_workers(device) if config.workers is None else config.workers
         splits, figures = loader.streamed(config.normalize, workers)
@@ -120,7 +121,7 @@ class _Loader:
         """Return the rows of `files` that `read` can read; add the others to `unreadable`."""
         rows = []
         for row, reason in enumerate(_attempts(read, len(files.paths))):
-            self._ticker.step()
+            self._ticker.update()
             if reason is None:
                 rows.append(row)
             else:
