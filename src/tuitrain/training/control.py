@@ -160,7 +160,6 @@ class ControlledLoop:
         while not self._poll_for_resume():
             time.sleep(POLL_INTERVAL)
             self._update_state()
-        self._leave_pause(command)
         self._start_clock()
 
     def _enter_pause(self, command: Command) -> None:
@@ -168,16 +167,14 @@ class ControlledLoop:
         self._update_state(status="paused")
         self.writer.event("paused", command.by)
 
-    def _leave_pause(self, command: Command) -> None:
-        self._update_state(status="running")
-        self.writer.event("resumed", command.by)
-
     def _poll_for_resume(self) -> bool:
-        """Apply new commands up to a resume, if any; return whether there was one."""
+        """Apply new commands up to a resume, if any, which ends the pause; return whether there was one."""
         self._commands.extend(self.inbox.new())
         while self._commands:
             command = self._commands.popleft()
             if command.name == "resume":
+                self._update_state(status="running")
+                self.writer.event("resumed", command.by)
                 return True
             if command.name != "pause":
                 self._apply(command)

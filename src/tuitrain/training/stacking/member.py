@@ -17,16 +17,12 @@ class Member(Loop):
     """A loop that takes its own steps in `train_turn`, or lets a stack take them with `next_indices` and `begin_step`.
     Everything else, such as rows, evaluation, checkpoints and commands, is that of a run trained alone."""
 
-    _pause_command: Command | None = None
+    paused = False
     # The remaining steps of the current epoch.
     _steps: Iterator[tuple[float, Tensor | None]] | None = None
 
     def begin(self) -> None:
         self._start()
-
-    @property
-    def paused(self) -> bool:
-        return self._pause_command is not None
 
     @property
     def position(self) -> tuple[int, int]:
@@ -86,21 +82,16 @@ class Member(Loop):
     def poll(self) -> None:
         """Write a finished row, and apply commands; called regularly, also while the run is paused."""
         self._write_ready_rows()
-        if self._pause_command is None:
-            self._poll_commands()
-        else:
+        if self.paused:
             self._update_state()
-            self._leave_pause_if_resumed(self._pause_command)
+            self.paused = not self._poll_for_resume()
+        else:
+            self._poll_commands()
 
     def _pause(self, command: Command) -> None:
+        """Let the other runs train until `poll` finds a resume command."""
         self._enter_pause(command)
-        self._pause_command = command
-        self._leave_pause_if_resumed(command)
-
-    def _leave_pause_if_resumed(self, command: Command) -> None:
-        if self._poll_for_resume():
-            self._leave_pause(command)
-            self._pause_command = None
+        self.paused = not self._poll_for_resume()
 
     def end_epoch(self) -> Ending | None:
         """End the epoch, and after the last epoch the run; return how the run ended, or None."""
