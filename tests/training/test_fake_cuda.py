@@ -125,9 +125,9 @@ class BareLoop(Loop):
 @pytest.mark.parametrize("recipe", [*RECIPES, "accumulated"])
 def test_eager_steps_and_rows_do_not_synchronize(quick: Quick, recipe: str) -> None:
     loop = BareLoop(make_setup(quick(*RECIPES.get(recipe, ("optimizer.accumulate=2",)))))
-    for rate, norms in loop._eager_steps(torch.arange(200, device=DEVICE)):
+    for norms in loop._eager_steps(torch.arange(200, device=DEVICE)):
         if norms is not None:
-            loop._start_row(rate, norms)
+            loop.start_row(norms)
     assert loop.progress.samples == 200
     assert len(loop._pending_rows) > 1
     assert len(loop.metrics) == 0

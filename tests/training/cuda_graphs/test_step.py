@@ -1,6 +1,7 @@
 """Captured steps without a GPU: a function that repeats the step replaces the graph. test_cuda.py uses real graphs."""
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -214,14 +215,14 @@ def test_a_run_that_is_not_captured_logs_why_and_trains_eagerly(
     phases: list[str] = []
     monkeypatch.setattr(loop_module, "capture_obstacle", lambda _: "" if fails else "an obstacle")
     monkeypatch.setattr(loop_module, "GraphStep", broken)
-    tell = Loop._update_state
+    tell = Loop.update_state
 
     def noted(self: Loop, **changes: object) -> None:
         phases.append(str(changes.get("phase", "")))
         tell(self, **changes)
 
-    monkeypatch.setattr(Loop, "_update_state", noted)
-    cached = type(vars(Loop)["_captured"])(Loop._capture)
+    monkeypatch.setattr(Loop, "update_state", noted)
+    cached = cached_property(lambda loop: loop_module.try_capture([loop], loop._capture))
     cached.__set_name__(Loop, "_captured")
     monkeypatch.setattr(Loop, "_captured", cached)
     ours = train("training.epochs=2")

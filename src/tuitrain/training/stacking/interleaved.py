@@ -48,7 +48,7 @@ class InterleavedTraining:
 
     def run(self) -> None:
         """Train all runs to their ends. Raises RunError afterwards if a run could not be resumed."""
-        self._each(self._members, Member.begin)
+        self._each(self._members, Member.start)
         while self._members:
             ready = [member for member in self._members if not member.paused]
             if ready:
