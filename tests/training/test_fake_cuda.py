@@ -107,7 +107,7 @@ def test_a_captured_step_does_not_synchronize(quick: Quick, recipe: str) -> None
     assert all(parameter.grad is None for parameter in made.model.parameters())
     for rate in (0.1, 0.1, 0.05):
         captured(torch.arange(64, device=DEVICE), rate)
-    assert not metrics.start_readback(captured.norms()).ready
+    assert not metrics.start_readback(captured.norms())[1].ready
 
 
 class BareLoop(Loop):
@@ -150,4 +150,4 @@ def test_a_captured_step_of_a_stack_does_not_synchronize(quick: Quick, recipe: s
     )
     captured(torch.zeros(3, 64, dtype=torch.int64, device=DEVICE))
     assert captured.norms().shape == (3, len(setups[0].layers))
-    assert [metrics.start_readback().samples for metrics in stacked._runs] == [64, 64, 64]
+    assert [metrics.start_readback()[0] for metrics in stacked._runs] == [[64], [64], [64]]

@@ -26,11 +26,10 @@ from tuitrain.training.cuda_graphs.step import GraphStep, capture_obstacle
 from tuitrain.training.cuda_graphs.warmup import warm_up
 from tuitrain.training.device import release_memory
 from tuitrain.training.evaluation.record import evaluate_final, evaluate_test, evaluate_validation
-from tuitrain.training.metrics import MetricsReadback
 from tuitrain.training.optim.fused import FusedStep
 from tuitrain.training.optim.norms import layer_gradient_norms
 from tuitrain.training.progress import restore_checkpoint
-from tuitrain.training.readback import queue_limiter
+from tuitrain.training.readback import Readback, queue_limiter
 
 Step = TypeVar("Step")
 # With more rows on their way from a GPU, the loop waits for the oldest one.
@@ -42,7 +41,8 @@ class PendingRow(NamedTuple):
 
     step: int
     lr: float
-    readback: MetricsReadback
+    batch_sizes: list[int]
+    readback: Readback
 
 
 class Loop(ControlledLoop):
@@ -202,9 +202,8 @@ class Loop(ControlledLoop):
         """Start reading the values of a metrics row; training continues while they are copied from the GPU."""
         if len(self._pending_rows) == MAX_PENDING:
             self._write_row(self._pending_rows.popleft())
-        row = PendingRow(self.progress.step, self._lr, self.metrics.start_readback(norms))
-        self._pending_rows.append(row)
-        self.progress.samples += row.readback.samples
+        self.progress.samples += self.metrics.samples
+        self._pending_rows.append(PendingRow(self.progress.step, self._lr, *self.metrics.start_readback(norms)))
         self._write_rows(wait=False)
 
     def _write_rows(self, *, wait: bool) -> None:
@@ -213,16 +212,16 @@ class Loop(ControlledLoop):
 
     def _write_row(self, row: PendingRow) -> None:
         """Wait for the values of a row and write it."""
-        step, lr, readback = row
-        losses, loss_sum, correct, (norms,) = readback.read()
-        self._check_finite(losses, step)
-        progress, samples = self.progress, readback.samples
+        losses, correct, norms = row.readback.read()
+        self._check_finite(losses, row.step)
+        loss_sum = sum(loss * size for loss, size in zip(losses, row.batch_sizes, strict=True))
+        progress, samples = self.progress, sum(row.batch_sizes)
         progress.loss_sum += loss_sum
         progress.correct += correct
         progress.seen += samples
         self.writer.row(
             Train(
-                step, progress.epoch + 1, loss_sum / samples, correct / samples, lr,
+                row.step, progress.epoch + 1, loss_sum / samples, correct / samples, row.lr,
                 round(self._training_seconds(), 4), time.time(),
                 _short(math.hypot(*norms)), tuple(_short(norm) for norm in norms),
             )
