@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from tuitrain.config.formatting import format_value
 from tuitrain.errors import ConfigError, TrainingError
@@ -19,6 +19,7 @@ from tuitrain.training.metrics import RunningMetrics
 from tuitrain.training.progress import TrainingProgress, checkpoint_state
 from tuitrain.training.setup import Setup
 
+Step = TypeVar("Step")
 # Seconds between two polls of the control file.
 POLL_INTERVAL = 0.1
 
@@ -236,3 +237,22 @@ class ControlledLoop:
             f"The loss became {value} at step {step} (epoch {self.progress.epoch + 1}).",
             f"Try a learning rate below {self.progress.lr:g}, gradient clipping or a warm-up.",
         )
+
+
+def try_capture(loops: Sequence[ControlledLoop], capture: Callable[[], Step]) -> Step | None:
+    """Return the captured step of `loops`. If `capture` raises, log the reason and return None: they train eagerly."""
+    for loop in loops:
+        loop.update_state(phase="warm-up", now=True)
+    try:
+        return capture()
+    except Exception as error:
+        # If the step itself is at fault, the first eager step raises again. torch raises a less specific exception on
+        # top of the cause.
+        reason = plain(str(error.__context__ or error).partition("\n")[0], 200)
+    finally:
+        for loop in loops:
+            loop.update_state(phase="training")
+    for loop in loops:
+        loop.writer.log(f"steps are not captured as one CUDA graph: {reason}")
+    devices.release_memory()
+    return None

@@ -8,9 +8,9 @@ is due: on a GPU by a non-blocking copy, so that the host never waits for a step
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,20 +18,17 @@ from torch import Tensor
 from tuitrain.config.schedule import lr_factor
 from tuitrain.runs.records import Score
 from tuitrain.runs.rows import Train
-from tuitrain.text import plain
 from tuitrain.training import checkpoint
 from tuitrain.training.backward import build_backward
-from tuitrain.training.control import POLL_INTERVAL, ControlledLoop
+from tuitrain.training.control import POLL_INTERVAL, ControlledLoop, try_capture
 from tuitrain.training.cuda_graphs.step import GraphStep, capture_obstacle
 from tuitrain.training.cuda_graphs.warmup import warm_up
-from tuitrain.training.device import release_memory
 from tuitrain.training.evaluation.record import evaluate_final, evaluate_test, evaluate_validation
 from tuitrain.training.optim.fused import FusedStep
 from tuitrain.training.optim.norms import layer_gradient_norms
 from tuitrain.training.progress import restore_checkpoint
 from tuitrain.training.readback import Readback, queue_limiter
 
-Step = TypeVar("Step")
 # With more rows on their way from a GPU, the loop waits for the oldest one.
 MAX_PENDING = 64
 
@@ -264,32 +261,11 @@ class Loop(ControlledLoop):
     def _epoch_line(self, is_best: bool) -> str:
         """Return the epoch's line in the log: `epoch 3 · train 0.0712, 98.06 % · val … · best so far`."""
         state, line = self.writer.state, f"epoch {self.progress.epoch + 1}"
-        for name in ("train", "validation"):
-            score: Score | None = getattr(state, name)
+        for name, score in (("train", state.train), ("val", state.validation)):
             if score is not None:
-                loss = score.loss if score.loss is not None else math.nan
-                split = "val" if name == "validation" else name
-                line += f" · {split} {_loss(loss)}, {100 * score.accuracy:.2f} %"
+                loss = math.nan if score.loss is None else score.loss
+                line += f" · {name} {_loss(loss)}, {100 * score.accuracy:.2f} %"
         return line + (" · best so far" if is_best else "")
-
-
-def try_capture(loops: Sequence[Loop], capture: Callable[[], Step]) -> Step | None:
-    """Return the captured step of `loops`. If `capture` raises, log the reason and return None: they train eagerly."""
-    for loop in loops:
-        loop.update_state(phase="warm-up", now=True)
-    try:
-        return capture()
-    except Exception as error:
-        # If the step itself is at fault, the first eager step raises again. torch raises a less specific exception on
-        # top of the cause.
-        reason = plain(str(error.__context__ or error).partition("\n")[0], 200)
-    finally:
-        for loop in loops:
-            loop.update_state(phase="training")
-    for loop in loops:
-        loop.writer.log(f"steps are not captured as one CUDA graph: {reason}")
-    release_memory()
-    return None
 
 
 def _loss(loss: float) -> str:

@@ -17,6 +17,7 @@ from tuitrain.runs.records import State
 from tuitrain.training import checkpoint
 from tuitrain.training import loop as loop_module
 from tuitrain.training.backward import AutogradBackward
+from tuitrain.training.control import try_capture
 from tuitrain.training.cuda_graphs import step as captured_module
 from tuitrain.training.cuda_graphs.step import GraphStep, capture_obstacle
 from tuitrain.training.cuda_graphs.warmup import WARMUP_STEPS, warm_up
@@ -222,7 +223,7 @@ def test_a_run_that_is_not_captured_logs_why_and_trains_eagerly(
         tell(self, **changes)
 
     monkeypatch.setattr(Loop, "update_state", noted)
-    cached = cached_property(lambda loop: loop_module.try_capture([loop], loop._capture))
+    cached = cached_property(lambda loop: try_capture([loop], loop._capture))
     cached.__set_name__(Loop, "_captured")
     monkeypatch.setattr(Loop, "_captured", cached)
     ours = train("training.epochs=2")

@@ -15,8 +15,8 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
 from tuitrain.runs.writer import RunWriter
 from tuitrain.training import device as devices
+from tuitrain.training.control import try_capture
 from tuitrain.training.data.shared import SharedBatches, SharedSplit
-from tuitrain.training.loop import try_capture
 from tuitrain.training.metrics import StackedMetrics
 from tuitrain.training.readback import queue_limiter
 from tuitrain.training.stacking.graph_step import StackedGraphStep
