@@ -3,7 +3,10 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
+from tuitrain.config.datasets import DATASETS
+from tuitrain.training.data.normalize import Normalization
 from tuitrain.training.data.splits import Split
 
 Progress = Callable[[str, float | None], None]
@@ -12,9 +15,9 @@ Progress = Callable[[str, float | None], None]
 
 @dataclass(frozen=True)
 class Dataset:
-    """`mean` and `std` are those of the training split per channel, of pixels in [0, 1]; 0 and 1 without normalization.
-    `validation` is None if nothing is held out; `notes` are sentences the user should see. `folder` contains the files
-    of the splits, if they have any."""
+    """A loaded data set. `mean` and `std` are those of the training split per channel, of pixels in [0, 1]; 0 and 1
+    without normalization. `validation` is None if no images are held out. `notes` are sentences for the user. `folder`
+    contains the files of the splits, if they have any."""
 
     name: str
     shape: tuple[int, int, int]
@@ -26,6 +29,13 @@ class Dataset:
     std: tuple[float, ...]
     notes: tuple[str, ...] = ()
     folder: str = ""
+
+    @classmethod
+    def standard(
+        cls, name: str, normalization: Normalization, train: Split, validation: Split | None, test: Split
+    ) -> Self:
+        facts, mean, std = DATASETS[name], normalization.mean, normalization.std
+        return cls(name, facts.shape, facts.classes, train, validation, test, mean, std)
 
 
 class Ticker:

@@ -20,7 +20,7 @@ _TIMEOUT = 30.0
 _FAILURES = (OSError, RuntimeError, EOFError, http.client.HTTPException, tarfile.TarError, zlib.error)
 
 
-def complete(
+def download_missing(
     name: str, source: Any, root: Path, files: Sequence[str], archives: Sequence[str], progress: Progress
 ) -> None:
     """Download the missing `files` to `root`; unpack `archives` that exist instead of downloading them. `source` is

@@ -17,7 +17,7 @@ from tuitrain.training.data import decode
 from tuitrain.training.data.dataset import Dataset, Progress, Ticker
 from tuitrain.training.data.decode import ImageError, ImageReader
 from tuitrain.training.data.folder_scan import Files, ImageFolder, absent_classes
-from tuitrain.training.data.normalize import Normalization, Pixels, allocate
+from tuitrain.training.data.normalize import Normalization, Normalizer, Pixels, allocate
 from tuitrain.training.data.splits import MemorySplit, Split, StreamedSplit, default_workers
 
 _CPU = torch.device("cpu")
@@ -38,9 +38,9 @@ def load(config: Data, seed: int, device: torch.device, progress: Progress) -> D
     loader = _Loader(folder, read, device, ticker)
     if config.storage == "stream" or (config.storage == "auto" and not _fits(total, read, device)):
         workers = default_workers(device) if config.workers is None else config.workers
-        splits, figures = loader.streamed(config.normalize, workers)
+        splits, normalization = loader.streamed(config.normalize, workers)
     else:
-        splits, figures = loader.held(config.normalize)
+        splits, normalization = loader.in_memory(config.normalize)
     return Dataset(
         name=config.dataset,
         shape=read.shape,
@@ -48,8 +48,8 @@ def load(config: Data, seed: int, device: torch.device, progress: Progress) -> D
         train=splits["training"],
         validation=splits.get("validation"),
         test=splits["test"],
-        mean=figures.mean,
-        std=figures.std,
+        mean=normalization.mean,
+        std=normalization.std,
         folder=str(folder.root),
         notes=(*_unreadable_note(loader.unreadable), *_absence_notes(folder.classes, splits)),
     )
@@ -62,22 +62,22 @@ class _Loader:
         self.unreadable: list[str] = []
         self._folder, self._read, self._device, self._ticker = folder, read, device, ticker
 
-    def held(self, normalize: bool) -> tuple[dict[str, Split], Normalization]:
+    def in_memory(self, normalize: bool) -> tuple[dict[str, Split], Normalization]:
         decoded = {name: self._decoded(name, files) for name, files in self._folder.splits.items()}
         training = decoded["training"][0].images
         # As for streamed images: a resumed run may switch between both with the free memory.
-        figures = self._figures(training[_sample(len(training), _MEASURED)] if normalize else None)
+        normalization = self._normalization(training[_sample(len(training), _MEASURED)] if normalize else None)
         # Remove the splits one by one, so that the bytes of each are freed once converted.
         splits: dict[str, Split] = {}
         for name in list(decoded):
             pixels, files = decoded.pop(name)
-            splits[name] = MemorySplit.of(pixels, figures.on(self._device), files)
-        return splits, figures
+            splits[name] = MemorySplit.of(pixels, Normalizer(normalization, self._device), files)
+        return splits, normalization
 
     def streamed(self, normalize: bool, workers: int) -> tuple[dict[str, Split], Normalization]:
         splits = {name: self._checked(name, files) for name, files in self._folder.splits.items()}
-        figures = self._figures(self._sampled(splits["training"]) if normalize else None)
-        normalizer = figures.on(self._device)
+        normalization = self._normalization(self._sampled(splits["training"]) if normalize else None)
+        normalizer = Normalizer(normalization, self._device)
         return {
             name: StreamedSplit(
                 files.paths,
@@ -89,7 +89,7 @@ class _Loader:
                 persistent=name != "test",
             )
             for name, files in splits.items()
-        }, figures
+        }, normalization
 
     def _decoded(self, name: str, files: Files) -> tuple[Pixels, list[str]]:
         """Return the readable images and their paths."""
@@ -142,7 +142,7 @@ class _Loader:
             hint = f"These could not be read: {examples}."
             raise DataError(f"The class {plain(absent[0])} has no training image that can be read.", hint)
 
-    def _figures(self, pixels: Tensor | None) -> Normalization:
+    def _normalization(self, pixels: Tensor | None) -> Normalization:
         return Normalization.none(self._read.shape[0]) if pixels is None else Normalization.of(pixels)
 
 

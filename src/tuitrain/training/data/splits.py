@@ -34,8 +34,8 @@ class Split(Protocol):
         ...
 
 
-def moved(order: Tensor, device: torch.device) -> Tensor:
-    """Copy a tensor to the device, to a GPU without waiting for its queued work."""
+def to_device(order: Tensor, device: torch.device) -> Tensor:
+    """Return `order` on the device; copy it to a GPU without waiting for the work queued there."""
     if device.type == "cuda" and not order.is_cuda:
         return order.pin_memory().to(device, non_blocking=True)
     return order.to(device)
@@ -61,7 +61,7 @@ class MemorySplit:
         return len(self.labels)
 
     def batches(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        for rows in torch.split(moved(order, self.labels.device), size):
+        for rows in torch.split(to_device(order, self.labels.device), size):
             yield self.at(rows)
 
     def at(self, rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from torch import Tensor
 from tuitrain.runs.control import Command
 from tuitrain.training.control import POLL_INTERVAL
 from tuitrain.training.data.shared import SharedSplit
-from tuitrain.training.data.splits import moved
+from tuitrain.training.data.splits import to_device
 from tuitrain.training.loop import Loop
 from tuitrain.training.run import Ending
 
@@ -62,7 +62,7 @@ class Member(Loop):
         split = self.setup.dataset.train
         assert isinstance(split, SharedSplit)
         order = self._remaining_order()[: (end - self.progress.batch) * self.config.data.batch_size]
-        return split.rows[moved(order, split.rows.device)]
+        return split.rows[to_device(order, split.rows.device)]
 
     def begin_step(self) -> bool:
         """Count a mini-batch and begin its step; return whether a row is due after it."""
