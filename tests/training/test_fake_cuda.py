@@ -24,9 +24,9 @@ from tuitrain.training.data.shared import SharedBatches, SharedSplit
 from tuitrain.training.data.splits import MemorySplit
 from tuitrain.training.loop import Loop
 from tuitrain.training.metrics import RunningMetrics, StackedMetrics
-from tuitrain.training.models.summary import gradient_layers
 from tuitrain.training.optim import build
 from tuitrain.training.optim.build import build_optimizer
+from tuitrain.training.optim.norms import gradient_layers
 from tuitrain.training.progress import TrainingProgress
 from tuitrain.training.setup import Setup
 from tuitrain.training.stacking import graph_step as captured_stack_module
@@ -76,7 +76,7 @@ def make_setup(config: Config, split: object = None) -> Setup:
         split = split or MemorySplit(torch.empty(200, 1, 8, 8), torch.zeros(200, dtype=torch.int64))
     dataset = cast(Dataset, SimpleNamespace(train=split, shape=(1, 8, 8)))
     return Setup(
-        config=config, device=DEVICE, threads=1, dataset=dataset, model=model, title="",
+        config=config, device=DEVICE, threads=1, dataset=dataset, model=model,
         optimizer=build_optimizer(config.optimizer, model), scaler=torch.amp.GradScaler("cuda", enabled=False),
         transforms=tuple(augmentations(config.data.augment, "digits")), layers=gradient_layers(model),
     )  # fmt: skip

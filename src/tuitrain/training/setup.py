@@ -19,8 +19,8 @@ from tuitrain.training.data.augment import augmentations
 from tuitrain.training.data.dataset import Dataset, Progress
 from tuitrain.training.data.load import load
 from tuitrain.training.data.user_transform import user_transform
-from tuitrain.training.models.summary import gradient_layers, title
 from tuitrain.training.optim.build import build_optimizer
+from tuitrain.training.optim.norms import Layers, gradient_layers
 from tuitrain.training.torch_internals import BatchNorm
 
 # With `training.log_every = auto`: the minimum number of rows per epoch, the maximum number of steps between two rows,
@@ -36,7 +36,7 @@ class Setup:
     """What a training loop needs.
 
     `transforms` change the images `(N, C, H, W)` of each training batch, in this order. `layers` names the parameters
-    whose gradient norms are logged. `title` is the model in short, such as "mlp 784-128-10".
+    whose gradient norms are logged.
     """
 
     config: Config
@@ -44,11 +44,10 @@ class Setup:
     threads: int
     dataset: Dataset
     model: nn.Module
-    title: str
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     transforms: tuple[BatchTransform, ...]
-    layers: list[tuple[str, list[nn.Parameter]]]
+    layers: Layers
 
     @property
     def autocast(self) -> Callable[[], AbstractContextManager[object]]:
@@ -112,7 +111,6 @@ def prepare(config: Config, progress: Progress, load: DatasetLoader = load) -> S
         threads=threads,
         dataset=dataset,
         model=model,
-        title=title(config.model, dataset.shape, len(dataset.classes)),
         optimizer=build_optimizer(config.optimizer, model),
         scaler=torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16"),
         transforms=(*augment, transform) if transform else tuple(augment),

@@ -9,7 +9,7 @@ from torch import nn
 from tuitrain.config.schema import Activation, Model, ModelName
 from tuitrain.errors import ConfigError
 from tuitrain.training.models import build
-from tuitrain.training.models.summary import gradient_layers, summarize
+from tuitrain.training.models.summary import summarize
 
 GREY, COLOUR = (1, 8, 8), (3, 32, 32)
 NAMES: tuple[ModelName, ...] = get_args(ModelName)
@@ -175,14 +175,3 @@ def test_summary_of_an_mlp() -> None:
 @pytest.mark.parametrize(("name", "title"), [("cnn", "cnn 3x32x32"), ("resnet18", "resnet18")])
 def test_summary_title(name: ModelName, title: str) -> None:
     assert summarize(Model(name=name), COLOUR, 10).title == title
-
-
-def test_gradient_layers_are_those_with_a_weight_matrix() -> None:
-    model = build(Model(batch_norm=True), GREY, 10)
-    layers = gradient_layers(model)
-    assert [name for name, _ in layers] == ["layers.0", "layers.3", "head"]
-    assert [[tuple(p.shape) for p in parameters] for _, parameters in layers] == [
-        [(128, 64)],
-        [(256, 128)],
-        [(10, 256), (10,)],
-    ]

@@ -6,7 +6,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from tuitrain.errors import DataError, TrainingError
@@ -63,17 +62,13 @@ def _checked(function: Callable[[Tensor], Any], name: str) -> Callable[[Tensor],
         if not isinstance(result, Tensor):
             given = f"a {type(result).__name__}"
         elif not result.is_floating_point() or result.shape != shape or result.device != device:
-            given = _described(result)
+            given = f"{result.dtype} {tuple(result.shape)} on {result.device}"
         else:
             return result.to(images.dtype)
         wanted = f"torch.float32 {tuple(shape)} on {device}"
         raise DataError(f"The transform {name} gave {given}; it must give {wanted}, as it was given.")
 
     return transform
-
-
-def _described(tensor: torch.Tensor) -> str:
-    return f"{tensor.dtype} {tuple(tensor.shape)} on {tensor.device}"
 
 
 def _named(error: BaseException) -> str:

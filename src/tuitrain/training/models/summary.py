@@ -97,14 +97,3 @@ def _parents(path: str) -> list[str]:
     """Return the parent paths of `path`, nearest first; the last is that of the model, an empty string."""
     parts = path.split(".") if path else []
     return [".".join(parts[:count]) for count in reversed(range(len(parts)))]
-
-
-def gradient_layers(model: nn.Module) -> list[tuple[str, list[nn.Parameter]]]:
-    """Return path and parameters of each layer whose weight has at least two dimensions, in the order of
-    declaration."""
-    layers = []
-    for path, module in model.named_modules():
-        own = dict(module.named_parameters(recurse=False))
-        if any(name.endswith("weight") and parameter.ndim >= 2 for name, parameter in own.items()):
-            layers.append((path, list(own.values())))
-    return layers
