@@ -40,12 +40,12 @@ def save(path: Path, state: State) -> None:
     sync_folder(path.parent)
 
 
-def load(path: Path, device: torch.device | str = "cpu") -> State:
-    """Return the saved state with its tensors on `device`. Raises RunError if the file is missing or damaged."""
+def load(path: Path) -> State:
+    """Return the saved state, with its tensors on the CPU. Raises RunError if the file is missing or damaged."""
     if not path.is_file():
         raise RunError(f"The checkpoint {plain(path.name)} is missing in {plain(path.parent)}.")
     try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
+        with safe_open(path, framework="pt") as file:
             tree = msgspec.json.decode((file.metadata() or {})["state"])
             state = _unflatten(tree, file.get_tensor)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError, msgspec.DecodeError) as error:

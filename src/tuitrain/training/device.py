@@ -32,7 +32,7 @@ def choose_device(name: str) -> torch.device:
 def configure_torch(config: Config, device: torch.device) -> int:
     """Set up the calling thread, which must be the one that trains. Return its number of CPU threads."""
     # One core stays free: two threads on two cores that also run other processes are three times slower than one.
-    threads = config.training.threads or max(1, min(4, _available_cores() - 1))
+    threads = config.training.threads or max(1, min(4, available_cores() - 1))
     torch.set_num_threads(threads)
     # Constant pixels fill Adam's moments with denormal numbers, which make a step up to 1.8 times slower.
     torch.set_flush_denormal(True)
@@ -57,7 +57,8 @@ def release_memory() -> None:
             torch.cuda.empty_cache()
 
 
-def _available_cores() -> int:
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:

@@ -1,20 +1,20 @@
 """A split of a data set, which returns batches in a given order."""
 
 import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
 from multiprocessing.context import BaseContext
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_convert
 from torch.utils.data import Dataset as TorchDataset
 
 from tuitrain.errors import TrainingError
 from tuitrain.text import plain
 from tuitrain.training.data.decode import ImageError, ImageReader
 from tuitrain.training.data.normalize import Normalizer, Pixels, allocate, chunks
+from tuitrain.training.device import available_cores
 
 # The next readable image replaces an unreadable one. This many unreadable images in a row mean that the disk is gone.
 _SUBSTITUTES = 16
@@ -87,11 +87,12 @@ class StreamedSplit:
         self.files = files
         self.unreadable: set[int] = set()
         self._normalize = normalize
-        self._sampler = _BatchSampler()
+        # Set before each iteration, so that the workers of the loader survive between iterations.
+        self._batches: list[list[int]] = []
         self._loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
             _Images(files, read),
-            batch_sampler=self._sampler,
-            collate_fn=_identity,
+            batch_sampler=self._batches,
+            collate_fn=default_convert,
             num_workers=workers,
             pin_memory=normalize.device.type == "cuda",
             persistent_workers=persistent and workers > 0,
@@ -107,7 +108,7 @@ class StreamedSplit:
     def batches(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Raises TrainingError if no image can be read any more, or if a worker process has died."""
         batches = torch.split(order.cpu(), size)
-        self._sampler.batches = [rows.tolist() for rows in batches]
+        self._batches[:] = [rows.tolist() for rows in batches]
         for rows, (images, given) in zip(batches, self._read(), strict=True):
             self.unreadable.update(rows[rows != given].tolist())
             yield self._normalize(images), self.labels.index_select(0, given.to(self.labels.device, non_blocking=True))
@@ -126,19 +127,6 @@ class StreamedSplit:
             raise TrainingError(
                 f"The processes that read images failed: {reason}.", "Set data.workers to 0 or a smaller number."
             ) from error
-
-
-class _BatchSampler:
-    """A batch sampler whose batches are set before each iteration, so that workers survive between iterations."""
-
-    def __init__(self) -> None:
-        self.batches: list[list[int]] = []
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.batches)
-
-    def __len__(self) -> int:
-        return len(self.batches)
 
 
 class _Images(TorchDataset[tuple[Tensor, Tensor]]):
@@ -161,10 +149,6 @@ class _Images(TorchDataset[tuple[Tensor, Tensor]]):
         return torch.zeros(self._read.shape, dtype=torch.uint8), -1
 
 
-def _identity(batch: Any) -> Any:
-    return batch
-
-
 def _context() -> BaseContext:
     """Return a context that never forks: a lock that another thread holds during a fork stays locked in the child."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
@@ -177,5 +161,4 @@ def _context() -> BaseContext:
 
 def default_workers(device: torch.device) -> int:
     """Return the number of workers: 0 on the CPU, where reading and training would compete for the cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(8, max(0, cores - 1)) if device.type == "cuda" else 0
+    return min(8, available_cores() - 1) if device.type == "cuda" else 0
