@@ -41,11 +41,11 @@ class Normalization:
     def of(cls, images: Tensor, white: int = 255) -> Self:
         """Return the normalization that gives `images` (N, C, H, W) uint8 mean 0 and standard deviation 1, or 0 for a
         constant channel."""
-        return cls.from_sums(sums(images), images[0, 0].numel(), white)
+        return cls.from_sums(pixel_sums(images), images[0, 0].numel(), white)
 
     @classmethod
     def from_sums(cls, sums: Tensor, pixels: int, white: int = 255) -> Self:
-        """Return the same as `of`, from the `sums` (N, 2, C) of images with `pixels` pixels each."""
+        """Return the same as `of`, from the `pixel_sums` (N, 2, C) of images with `pixels` pixels each."""
         count = len(sums) * pixels
         total, squares = sums.sum(0)
         mean = total / count
@@ -87,7 +87,7 @@ def chunks(images: Tensor) -> Iterator[slice]:
     return (slice(start, start + size) for start in range(0, len(images), size))
 
 
-def sums(images: Tensor) -> Tensor:
+def pixel_sums(images: Tensor) -> Tensor:
     """Return the sums of pixels and of squared pixels of each image, (N, 2, C) float64, for (N, C, H, W) uint8."""
     found = torch.empty((len(images), 2, images.shape[1]), dtype=torch.float64)
     for rows in chunks(images):

@@ -9,7 +9,7 @@ from tuitrain.config.datasets import DATASETS
 from tuitrain.config.schema import Data
 from tuitrain.training.data import standard
 from tuitrain.training.data.dataset import Dataset, Progress
-from tuitrain.training.data.normalize import Normalization, Normalizer, sums
+from tuitrain.training.data.normalize import Normalization, Normalizer, pixel_sums
 from tuitrain.training.data.splits import MemorySplit, to_device
 from tuitrain.training.data.stratify import stratified
 
@@ -58,9 +58,9 @@ class SharedBatches:
         return images, self._whole.labels.index_select(0, flat).view(rows.shape)
 
 
-class Shared:
-    """Loads the data set of several runs like `load`, but reads it only once. Raises DataError. All runs must have the
-    same configuration and device."""
+class SharedLoader:
+    """Loads data sets like `load`, but reads the files once for all runs, which must have the same configuration and
+    device. Raises DataError."""
 
     def __init__(self) -> None:
         self._images: _SharedImages | None = None
@@ -90,7 +90,7 @@ class _SharedImages:
         progress(f"converting {config.dataset}", None)
         plain = Normalizer(Normalization.none(train.images.shape[1], self._white), device)
         self.train, self.test = MemorySplit.of(train, plain), MemorySplit.of(test, plain)
-        self._sums, self._pixels = sums(train.images), train.images[0, 0].numel()
+        self._sums, self._pixels = pixel_sums(train.images), train.images[0, 0].numel()
 
     def normalization(self, rows: Tensor) -> Normalization:
         """Return the normalization of these rows of the training split."""
