@@ -13,7 +13,7 @@ from tuitrain.training.setup import Setup
 
 
 def run_info(setup: Setup) -> RunInfo:
-    """Return everything but the id, name and command line, which the run folder has already."""
+    """Return the contents of run.json, except what the run folder has already: id, name and command line."""
     dataset = setup.dataset
     sizes = {"train": len(dataset.train), "test": len(dataset.test)}
     if dataset.validation is not None:

@@ -33,11 +33,8 @@ DatasetLoader = Callable[[Data, int, torch.device, Progress], Dataset]
 
 @dataclass
 class Setup:
-    """What a training loop needs.
-
-    `transforms` change the images `(N, C, H, W)` of each training batch, in this order. `layers` names the parameters
-    whose gradient norms are logged.
-    """
+    """What a training loop needs. `transforms` change the images `(N, C, H, W)` of each training batch, in this order.
+    `layers` have their gradient norms logged."""
 
     config: Config
     device: torch.device

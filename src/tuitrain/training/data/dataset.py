@@ -39,8 +39,7 @@ class Dataset:
 
 
 class Ticker:
-    """Counts up to `total`, None if unknown, and reports at most four times per second what `describe` returns for the
-    count."""
+    """Counts up to `total`, None if unknown, and reports `describe(count)` at most four times per second."""
 
     def __init__(self, progress: Progress, total: int | None, describe: Callable[[int], str]) -> None:
         self._progress, self._total, self._describe = progress, total, describe

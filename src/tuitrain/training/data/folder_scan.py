@@ -34,8 +34,8 @@ class Files(NamedTuple):
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """`classes` contains the sorted names of the class folders; `splits` has train and test, and may have
-    validation."""
+    """The files of an image folder: `classes` are the sorted names of its class folders, and the keys of `splits` are
+    training, test and, if images are held out for it, validation."""
 
     root: Path
     classes: tuple[str, ...]
@@ -43,7 +43,7 @@ class ImageFolder:
 
     @property
     def paths(self) -> list[str]:
-        """Return all used files, sorted."""
+        """All used files, sorted."""
         return sorted(path for files in self.splits.values() for path in files.paths)
 
     @classmethod
@@ -73,7 +73,7 @@ class ImageFolder:
 
 
 def _hold_out(splits: dict[str, Files], fraction: float, seed: int) -> dict[str, Files]:
-    """Split the missing splits off the training split."""
+    """Hold out images of the training split for the splits that have no folder."""
     train = splits["training"]
     if "test" not in splits:
         train, splits["test"] = _part(train, TEST_FRACTION, _TEST_SEED, "test")

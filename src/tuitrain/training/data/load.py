@@ -12,8 +12,7 @@ from tuitrain.training.data.stratify import stratified
 
 
 def load(config: Data, seed: int, device: torch.device, progress: Progress = lambda *_: None) -> Dataset:
-    """Load the data set of `config` to `device`, split with `seed`; does not use the global random generators. Raises
-    DataError."""
+    """Load and split a data set, without drawing from the global random generators. Raises DataError."""
     if config.dataset == "image-folder":
         return image_folder.load(config, seed, device, progress)
     train, test, white = standard.read(config.dataset, config.dir, progress)

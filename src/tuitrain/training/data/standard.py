@@ -83,8 +83,7 @@ def _mnist(name: str, root: Path, progress: Progress) -> tuple[Pixels, Pixels]:
 
 
 def _idx(path: Path, dimensions: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
-    """Read an IDX file: bytes 0, 0, 8 (for uint8), the number of dimensions, each dimension as four bytes, all
-    values."""
+    """Read an IDX file: bytes 0, 0, 8 (for uint8), the number of dimensions, four bytes for each, and the values."""
     try:
         # torch requires a writable array.
         values = np.fromfile(path, dtype=np.uint8)

@@ -3,13 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-# The path and the parameters of each layer.
+# The module path and the parameters of each layer.
 Layers = list[tuple[str, list[nn.Parameter]]]
 
 
 def gradient_layers(model: nn.Module) -> Layers:
-    """Return path and parameters of each layer whose weight has at least two dimensions, in the order of
-    declaration."""
+    """Return the layers whose weight has at least two dimensions, in the order of their declaration."""
     layers = []
     for path, module in model.named_modules():
         own = dict(module.named_parameters(recurse=False))

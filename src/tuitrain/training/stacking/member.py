@@ -57,8 +57,7 @@ class Member(Loop):
         self.stop_clock()
 
     def next_indices(self, end: int) -> Tensor:
-        """Return the indices of the next images up to mini-batch `end` of the epoch, in the split that all runs
-        share."""
+        """Return the indices into the shared images of the images up to mini-batch `end` of the epoch."""
         split = self.setup.dataset.train
         assert isinstance(split, SharedSplit)
         order = self._remaining_order()[: (end - self.progress.batch) * self.config.data.batch_size]
