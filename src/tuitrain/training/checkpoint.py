@@ -110,12 +110,12 @@ def rng_state(device: torch.device) -> State:
 
 
 def set_rng_state(state: State, device: torch.device) -> None:
-    torch.set_rng_state(state["torch"].cpu())
+    torch.set_rng_state(state["torch"])
     if device.type == "cuda" and state["cuda"] is not None:
-        torch.cuda.set_rng_state(state["cuda"].cpu(), device)
+        torch.cuda.set_rng_state(state["cuda"], device)
     if device.type == "mps" and state.get("mps") is not None:
-        torch.mps.set_rng_state(state["mps"].cpu())
+        torch.mps.set_rng_state(state["mps"])
     words, index, has_gauss, cached = state["numpy"]
-    np.random.set_state(("MT19937", words.cpu().numpy().astype(np.uint32), index, has_gauss, cached))
+    np.random.set_state(("MT19937", words.numpy().astype(np.uint32), index, has_gauss, cached))
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal.tolist()), gauss))

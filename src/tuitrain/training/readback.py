@@ -17,15 +17,10 @@ class Readback:
     """A copy of the tensors' current values on its way to the host; the tensors may be overwritten at once."""
 
     def __init__(self, *tensors: Tensor) -> None:
-        self._event: torch.cuda.Event | None = None
-        if tensors[0].is_cuda:
-            # Non-blocking copies go to pinned memory; to pageable memory they would wait for all queued work.
-            copies = [tensor.to("cpu", non_blocking=True) for tensor in tensors]
-            self._values: Callable[[], list[Any]] = lambda: [copy.tolist() for copy in copies]
-            self._event = record_event()
-        else:
-            values = [tensor.tolist() for tensor in tensors]
-            self._values = lambda: values
+        on_cuda = tensors[0].is_cuda
+        # Non-blocking copies go to pinned memory; to pageable memory they would wait for all queued work.
+        self._copies = [tensor.to("cpu", non_blocking=on_cuda, copy=True) for tensor in tensors]
+        self._event = record_event() if on_cuda else None
 
     @property
     def ready(self) -> bool:
@@ -36,7 +31,7 @@ class Readback:
         """Wait for the copies and return `tensor.tolist()` of each."""
         if self._event is not None:
             self._event.synchronize()
-        return self._values()
+        return [copy.tolist() for copy in self._copies]
 
 
 def record_event() -> torch.cuda.Event:
