@@ -1,7 +1,7 @@
 """Train several runs in one process, which reads and converts their images once.
 
-The run that is furthest behind always trains next, so that all advance at the same pace. Rows, commands, evaluation,
-checkpoints and endings are those of `Loop`. A run that ends or pauses does not delay the others.
+The run that is furthest behind always trains next, so that all advance at the same pace. A run that ends or pauses does
+not delay the others.
 """
 
 import time

@@ -1,5 +1,4 @@
-"""Stack MLPs of the same shape: one tensor per layer contains the weights of all, and one kernel computes the layer for
-all.
+"""Stack MLPs of the same shape, so that one kernel computes a layer for all of them.
 
 The parameters, gradients and optimizer state of each network become views of the stacked tensors.
 """
