@@ -2,7 +2,6 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -45,10 +44,8 @@ class QueueLimiter:
     """Keeps the host at most `_MAX_AHEAD` seconds ahead of the device, so that clock and commands stay current.
     Replaying a CUDA graph takes the host microseconds: a thousand steps in the queue may be minutes of computation."""
 
-    def __init__(
-        self, record: Callable[[], torch.cuda.Event] = record_event, now: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._record, self._now, self._steps = record, now, 0
+    def __init__(self) -> None:
+        self._steps = 0
         self._events: deque[tuple[float, torch.cuda.Event]] = deque()
 
     def step(self) -> None:
@@ -56,8 +53,8 @@ class QueueLimiter:
         self._steps += 1
         if self._steps % _CHECK_EVERY:
             return
-        now = self._now()
-        self._events.append((now, self._record()))
+        now = time.monotonic()
+        self._events.append((now, record_event()))
         while self._events and self._events[0][1].query():  # type: ignore[no-untyped-call]
             self._events.popleft()
         while self._events and now - self._events[0][0] > _MAX_AHEAD:
