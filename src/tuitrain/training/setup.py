@@ -15,7 +15,7 @@ from tuitrain.config.schema import Config, Data, Model
 from tuitrain.errors import ConfigError
 from tuitrain.training import device as devices
 from tuitrain.training import models
-from tuitrain.training.data.augment import augmentations
+from tuitrain.training.data.augment import Transform, augmentations
 from tuitrain.training.data.dataset import Dataset, Progress
 from tuitrain.training.data.load import load
 from tuitrain.training.data.user_transform import user_transform
@@ -27,7 +27,6 @@ from tuitrain.training.torch_internals import BatchNorm
 # and steps with an additional row, so that a slow run soon shows something.
 ROWS_PER_EPOCH, MAX_LOG_EVERY, FIRST_ROWS = 20, 100, (1, 5, 20)
 
-BatchTransform = Callable[[Tensor], Tensor]
 DatasetLoader = Callable[[Data, int, torch.device, Progress], Dataset]
 
 
@@ -43,7 +42,7 @@ class Setup:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
-    transforms: tuple[BatchTransform, ...]
+    transforms: tuple[Transform, ...]
     layers: Layers
 
     @property

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from tuitrain.errors import DataError, TrainingError
 from tuitrain.text import plain
+from tuitrain.training.data.augment import Transform
 
 _HINT = "Set data.transform to FILE.py:NAME, or to none."
 
 
-def user_transform(spec: str | None) -> Callable[[Tensor], Tensor] | None:
+def user_transform(spec: str | None) -> Transform | None:
     """Return the function that `spec` (FILE.py:NAME) names, with a check of its results; None for None.
 
     Raises DataError if the function does not exist. The function raises DataError for a result that is no float
@@ -51,7 +52,7 @@ def _run(path: Path) -> dict[str, Any]:
     return module.__dict__
 
 
-def _checked(function: Callable[[Tensor], Any], name: str) -> Callable[[Tensor], Tensor]:
+def _checked(function: Callable[[Tensor], Any], name: str) -> Transform:
     def transform(images: Tensor) -> Tensor:
         # The function may change the batch in place, so remember its shape.
         shape, device = images.shape, images.device
