@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from typing import get_args
 
 import pytest
@@ -11,6 +10,7 @@ from tuitrain.errors import ConfigError
 from tuitrain.training.models import build
 from tuitrain.training.models.summary import summarize
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 GREY, COLOUR = (1, 8, 8), (3, 32, 32)
 NAMES: tuple[ModelName, ...] = get_args(ModelName)
 # For the others a step on the meta device stands for one on the CPU.
@@ -18,15 +18,6 @@ QUICK: tuple[ModelName, ...] = (
     "mlp", "cnn", "resnet18", "squeezenet1_1", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "swin_t",
     "shufflenet_v2_x1_0", "mnasnet1_0", "efficientnet_b0", "regnet_x_400mf", "regnet_y_400mf", "convnext_tiny",
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Batches of two are too small to share, and two threads wait for each other on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def count(model: nn.Module) -> int:

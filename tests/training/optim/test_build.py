@@ -1,5 +1,4 @@
 import copy
-from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -14,17 +13,9 @@ from tuitrain.training import models
 from tuitrain.training.optim.build import build_optimizer
 from tuitrain.training.optim.norms import gradient_layers, layer_gradient_norms
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 NAMES: tuple[OptimizerName, ...] = get_args(OptimizerName)
 RATES: dict[OptimizerName, float] = {"sgd": 0.05, "adagrad": 0.02, "rmsprop": 0.0005, "radam": 0.01, "muon": 0.01}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small networks gain nothing from a second thread, which waits for the first on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def digits() -> tuple[Tensor, Tensor]:
