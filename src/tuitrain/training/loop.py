@@ -129,8 +129,7 @@ class Loop(ControlledLoop):
         return self.setup.epoch_order(self.progress.epoch)[self.progress.batch * self.config.data.batch_size :]
 
     def _eager_steps(self, order: Tensor) -> Iterator[Tensor | None]:
-        """Train on the images with the indices `order` (M,). Yield after each step the gradient norm of each layer (L,)
-        if a metrics row is due, otherwise None."""
+        """Train on the images at `order` (M,). Yield each step's gradient norms (L,), or None if no row is due."""
         setup, progress, optimizer, scaler = self.setup, self.progress, self.setup.optimizer, self.setup.scaler
         clip, accumulate = self.config.optimizer.clip_norm, self.config.optimizer.accumulate
         batches, scaled = setup.batches_per_epoch, scaler.is_enabled()
