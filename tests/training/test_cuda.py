@@ -34,7 +34,7 @@ RECIPES = {
 
 
 def disable_capture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop_module, "obstacle", lambda _: "a test")
+    monkeypatch.setattr(loop_module, "capture_obstacle", lambda _: "a test")
 
 
 def capture_failures(run: Follower) -> list[str]:
@@ -49,18 +49,18 @@ def test_training_never_synchronizes_with_the_device(
     """Metrics rows wait for their own event alone."""
     if not captured:
         disable_capture(monkeypatch)
-    start, stop = Loop._start_clock, Loop._stop_clock
+    start, stop = Loop.start_clock, Loop.stop_clock
 
     def started(self: Loop) -> None:
         start(self)
         torch.cuda.set_sync_debug_mode("error")
 
-    def stopped(self: Loop) -> None:
+    def stopped(self: Loop) -> bool:
         torch.cuda.set_sync_debug_mode("default")
-        stop(self)
+        return stop(self)
 
-    monkeypatch.setattr(Loop, "_start_clock", started)
-    monkeypatch.setattr(Loop, "_stop_clock", stopped)
+    monkeypatch.setattr(Loop, "start_clock", started)
+    monkeypatch.setattr(Loop, "stop_clock", stopped)
     try:
         run = train(*RECIPES[recipe], CUDA, "training.epochs=2", "training.log_every=5")
     finally:

@@ -18,14 +18,15 @@ from tuitrain.training.cuda_graphs import step as captured_module
 from tuitrain.training.cuda_graphs.graph import SideStream
 from tuitrain.training.cuda_graphs.step import GraphStep, capture_obstacle
 from tuitrain.training.cuda_graphs.warmup import WARMUP_STEPS
-from tuitrain.training.data import Dataset, augmentation
+from tuitrain.training.data.augment import augmentations
+from tuitrain.training.data.dataset import Dataset
 from tuitrain.training.data.shared import SharedBatches, SharedSplit
 from tuitrain.training.data.splits import MemorySplit
 from tuitrain.training.loop import Loop
 from tuitrain.training.metrics import RunningMetrics, StackedMetrics
-from tuitrain.training.models.summary import gradient_layers
 from tuitrain.training.optim import build
 from tuitrain.training.optim.build import build_optimizer
+from tuitrain.training.optim.norms import gradient_layers
 from tuitrain.training.progress import TrainingProgress
 from tuitrain.training.setup import Setup
 from tuitrain.training.stacking import graph_step as captured_stack_module
@@ -73,12 +74,11 @@ def make_setup(config: Config, split: object = None) -> Setup:
     with DEVICE:
         model = models.build(config.model, (1, 8, 8), 10).train()
         split = split or MemorySplit(torch.empty(200, 1, 8, 8), torch.zeros(200, dtype=torch.int64))
-    change = augmentation(config.data.augment, "digits")
     dataset = cast(Dataset, SimpleNamespace(train=split, shape=(1, 8, 8)))
     return Setup(
-        config=config, device=DEVICE, threads=1, dataset=dataset, model=model, title="",
+        config=config, device=DEVICE, threads=1, dataset=dataset, model=model,
         optimizer=build_optimizer(config.optimizer, model), scaler=torch.amp.GradScaler("cuda", enabled=False),
-        transforms=(change,) if change else (), layers=gradient_layers(model),
+        transforms=tuple(augmentations(config.data.augment, "digits")), layers=gradient_layers(model),
     )  # fmt: skip
 
 
@@ -107,7 +107,7 @@ def test_a_captured_step_does_not_synchronize(quick: Quick, recipe: str) -> None
     assert all(parameter.grad is None for parameter in made.model.parameters())
     for rate in (0.1, 0.1, 0.05):
         captured(torch.arange(64, device=DEVICE), rate)
-    assert not metrics.start_readback(captured.norms()).ready
+    assert not metrics.start_readback(captured.norms())[1].ready
 
 
 class BareLoop(Loop):
@@ -125,9 +125,9 @@ class BareLoop(Loop):
 @pytest.mark.parametrize("recipe", [*RECIPES, "accumulated"])
 def test_eager_steps_and_rows_do_not_synchronize(quick: Quick, recipe: str) -> None:
     loop = BareLoop(make_setup(quick(*RECIPES.get(recipe, ("optimizer.accumulate=2",)))))
-    for rate, norms in loop._eager_steps(torch.arange(200, device=DEVICE)):
+    for norms in loop._eager_steps(torch.arange(200, device=DEVICE)):
         if norms is not None:
-            loop._start_row(rate, norms)
+            loop.start_row(norms)
     assert loop.progress.samples == 200
     assert len(loop._pending_rows) > 1
     assert len(loop.metrics) == 0
@@ -150,4 +150,4 @@ def test_a_captured_step_of_a_stack_does_not_synchronize(quick: Quick, recipe: s
     )
     captured(torch.zeros(3, 64, dtype=torch.int64, device=DEVICE))
     assert captured.norms().shape == (3, len(setups[0].layers))
-    assert [metrics.start_readback().samples for metrics in stacked._runs] == [64, 64, 64]
+    assert [metrics.start_readback()[0] for metrics in stacked._runs] == [[64], [64], [64]]

@@ -22,9 +22,9 @@ def filled(losses: list[float], sizes: list[int], capacity: int = 8) -> RunningM
 
 def read(metrics: RunningMetrics) -> tuple[float, int, int]:
     """Return the loss summed over images, the number of correct predictions, and that of images."""
-    readback = metrics.start_readback()
-    _, total, correct, _ = readback.read()
-    return total, correct, readback.samples
+    sizes, readback = metrics.start_readback()
+    losses, correct = readback.read()
+    return sum(loss * size for loss, size in zip(losses, sizes, strict=True)), correct, sum(sizes)
 
 
 def test_sums_are_over_images() -> None:
@@ -44,13 +44,13 @@ def test_a_readback_starts_over() -> None:
 
 def test_a_readback_keeps_its_values() -> None:
     metrics, norms = filled([0.5, math.nan], [4, 3]), torch.tensor([3.0, 4.0])
-    readback = metrics.start_readback(norms)
+    sizes, readback = metrics.start_readback(norms)
     norms.zero_()
     metrics.add(torch.tensor(9.0), torch.eye(4), torch.arange(4))
     assert readback.ready
-    losses, _, correct, extra = readback.read()
+    losses, correct, extra = readback.read()
     assert losses == pytest.approx([0.5, math.nan], nan_ok=True)
-    assert (correct, readback.samples, extra) == (2 + 2, 7, [[3.0, 4.0]])
+    assert (correct, sizes, extra) == (2 + 2, [4, 3], [3.0, 4.0])
     assert metrics.batch_losses() == [9.0]
 
 

@@ -1,14 +1,14 @@
 """Non-blocking readbacks, with a simulated device; test_cuda.py uses a real one."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
-import torch
 from torch import Tensor
 
 from tuitrain.config.schema import Config
 from tuitrain.runs.follower import Follower
-from tuitrain.training import loop, metrics
+from tuitrain.training import loop, metrics, readback
 from tuitrain.training.readback import QueueLimiter, Readback
 
 Quick = Callable[..., Config]
@@ -84,15 +84,17 @@ class Event:
         self.waited = self.done = True
 
 
-def test_the_limiter_waits_for_events_older_than_50_ms() -> None:
+def test_the_limiter_waits_for_events_older_than_50_ms(monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[Event] = []
     clock = [0.0]
 
-    def record() -> torch.cuda.Event:
+    def record() -> Event:
         events.append(Event())
-        return events[-1]  # type: ignore[return-value]
+        return events[-1]
 
-    limiter = QueueLimiter(record, lambda: clock[0])
+    monkeypatch.setattr(readback, "record_event", record)
+    monkeypatch.setattr(readback, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    limiter = QueueLimiter()
     for step in range(100):
         clock[0] = step * 0.001
         limiter.step()

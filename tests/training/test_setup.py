@@ -7,6 +7,7 @@ import torch
 
 from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError, DataError
+from tuitrain.training.provenance import run_info
 from tuitrain.training.setup import Setup, prepare
 
 Quick = Callable[..., Config]
@@ -96,7 +97,7 @@ def test_missing_transform(quick: Quick) -> None:
 
 def test_title_layers_and_transforms(quick: Quick) -> None:
     setup = prepared(quick("data.augment=[shift]"))
-    assert setup.title == "mlp 64-128-256-10"
+    assert run_info(setup).model == "mlp 64-128-256-10"
     assert [name for name, _ in setup.layers] == ["layers.0", "layers.2", "head"]
     assert sum(len(parameters) for _, parameters in setup.layers) == 6
     assert (setup.threads, setup.device.type, len(setup.transforms)) == (1, "cpu", 1)

@@ -78,13 +78,12 @@ class DirectBackward:
 
     def __call__(self, images: Tensor, labels: Tensor, accumulated: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         # inputs[i] (N, features) goes into linear layer i, whose output before the activation is outputs[i].
-        inputs, outputs = [images.detach().flatten(1)], []
-        for weight, bias in self._weights[:-1]:
+        inputs: list[Tensor] = []
+        outputs: list[Tensor] = []
+        for weight, bias in self._weights:
+            inputs.append(self._activation(outputs[-1]) if outputs else images.detach().flatten(1))
             outputs.append(torch.addmm(bias, inputs[-1], weight.t()))
-            inputs.append(self._activation(outputs[-1]))
-        weight, bias = self._weights[-1]
-        logits = torch.addmm(bias, inputs[-1], weight.t())
-        loss, grad = self._loss_and_gradient(logits, labels)
+        loss, grad = self._loss_and_gradient(outputs[-1], labels)
         for layer in reversed(range(len(self._weights))):
             # grad (N, features) is the gradient of the layer's output.
             weight_grad, bias_grad = self._gradients[layer]
@@ -93,7 +92,7 @@ class DirectBackward:
             if layer:
                 grad = grad.mm(self._weights[layer][0])
                 grad = self._activation_backward(grad, outputs[layer - 1], inputs[layer])
-        return loss, logits
+        return loss, outputs[-1]
 
     def _loss_and_gradient(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean cross-entropy () and its gradient with respect to the logits (N, K)."""

@@ -40,12 +40,12 @@ def save(path: Path, state: State) -> None:
     sync_folder(path.parent)
 
 
-def load(path: Path, device: torch.device | str = "cpu") -> State:
-    """Return the saved state with its tensors on `device`. Raises RunError if the file is missing or damaged."""
+def load(path: Path) -> State:
+    """Return the saved state, with its tensors on the CPU. Raises RunError if the file is missing or damaged."""
     if not path.is_file():
         raise RunError(f"The checkpoint {plain(path.name)} is missing in {plain(path.parent)}.")
     try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
+        with safe_open(path, framework="pt") as file:
             tree = msgspec.json.decode((file.metadata() or {})["state"])
             state = _unflatten(tree, file.get_tensor)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError, msgspec.DecodeError) as error:
@@ -110,12 +110,12 @@ def rng_state(device: torch.device) -> State:
 
 
 def set_rng_state(state: State, device: torch.device) -> None:
-    torch.set_rng_state(state["torch"].cpu())
+    torch.set_rng_state(state["torch"])
     if device.type == "cuda" and state["cuda"] is not None:
-        torch.cuda.set_rng_state(state["cuda"].cpu(), device)
+        torch.cuda.set_rng_state(state["cuda"], device)
     if device.type == "mps" and state.get("mps") is not None:
-        torch.mps.set_rng_state(state["mps"].cpu())
+        torch.mps.set_rng_state(state["mps"])
     words, index, has_gauss, cached = state["numpy"]
-    np.random.set_state(("MT19937", words.cpu().numpy().astype(np.uint32), index, has_gauss, cached))
+    np.random.set_state(("MT19937", words.numpy().astype(np.uint32), index, has_gauss, cached))
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal.tolist()), gauss))

@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from tuitrain.config.formatting import format_value
 from tuitrain.errors import ConfigError, TrainingError
@@ -14,11 +14,12 @@ from tuitrain.runs.writer import RunWriter
 from tuitrain.text import plain
 from tuitrain.training import checkpoint
 from tuitrain.training import device as devices
-from tuitrain.training.data import Progress as ProgressCallback
+from tuitrain.training.data.dataset import Progress as ProgressCallback
 from tuitrain.training.metrics import RunningMetrics
 from tuitrain.training.progress import TrainingProgress, checkpoint_state
 from tuitrain.training.setup import Setup
 
+Step = TypeVar("Step")
 # Seconds between two polls of the control file.
 POLL_INTERVAL = 0.1
 
@@ -82,7 +83,7 @@ class ControlledLoop:
     def _poll_commands(self) -> None:
         """Apply new commands, check the time budget, and save a checkpoint if one is due."""
         self._polled = time.monotonic()
-        self._update_state(memory=devices.memory_in_use(self.setup.device))
+        self.update_state(memory=devices.memory_in_use(self.setup.device))
         self._commands.extend(self.inbox.new())
         while self._commands:
             self._apply(self._commands.popleft())
@@ -155,29 +156,26 @@ class ControlledLoop:
 
     def _pause(self, command: Command) -> None:
         """Wait for a resume command; other commands apply meanwhile."""
-        self._stop_clock()
+        self.stop_clock()
         self._enter_pause(command)
         while not self._poll_for_resume():
             time.sleep(POLL_INTERVAL)
-            self._update_state()
-        self._leave_pause(command)
-        self._start_clock()
+            self.update_state()
+        self.start_clock()
 
     def _enter_pause(self, command: Command) -> None:
         self._save_checkpoint()
-        self._update_state(status="paused")
+        self.update_state(status="paused")
         self.writer.event("paused", command.by)
 
-    def _leave_pause(self, command: Command) -> None:
-        self._update_state(status="running")
-        self.writer.event("resumed", command.by)
-
     def _poll_for_resume(self) -> bool:
-        """Apply new commands up to a resume, if any; return whether there was one."""
+        """Apply new commands up to a resume, if any, which ends the pause; return whether there was one."""
         self._commands.extend(self.inbox.new())
         while self._commands:
             command = self._commands.popleft()
             if command.name == "resume":
+                self.update_state(status="running")
+                self.writer.event("resumed", command.by)
                 return True
             if command.name != "pause":
                 self._apply(command)
@@ -185,32 +183,34 @@ class ControlledLoop:
 
     def _save_checkpoint(self) -> None:
         """Save the last checkpoint. Raises TrainingError instead if the loss or a weight is not finite."""
-        self._write_pending_rows()
+        self._write_rows(wait=True)
         self._check_finite(self.metrics.batch_losses(), self.progress.step)
         if not all(bool(weight.isfinite().all()) for weight in self.setup.model.parameters()):
             raise TrainingError(
                 f"The weights became NaN or infinite by step {self.progress.step}.", "Try a lower learning rate."
             )
-        clock_running = self._clock is not None
-        self._stop_clock()
+        clock_running = self.stop_clock()
         # State first: its scores are not in the checkpoint, and must not be older than it.
-        self._update_state(now=True)
+        self.update_state(now=True)
         checkpoint.save(self._last_checkpoint, checkpoint_state(self.setup, self.progress, self.metrics))
         self._saved = time.monotonic()
         if clock_running:
-            self._start_clock()
+            self.start_clock()
 
-    def _start_clock(self) -> None:
+    def start_clock(self) -> None:
         self._clock = time.monotonic()
 
-    def _stop_clock(self) -> None:
+    def stop_clock(self) -> bool:
+        """Stop measuring training time; return whether the clock was running."""
+        running = self._clock is not None
         self.progress.seconds, self._clock = self._training_seconds(), None
+        return running
 
     def _training_seconds(self) -> float:
         """Return the seconds spent on training, without evaluation, checkpoints and pauses."""
         return self.progress.seconds + (time.monotonic() - self._clock if self._clock is not None else 0.0)
 
-    def _update_state(self, **changes: Any) -> None:
+    def update_state(self, **changes: Any) -> None:
         progress, seconds, steps_per_epoch = self.progress, self._training_seconds(), self.setup.steps_per_epoch
         samples = progress.samples + self.metrics.samples
         self.writer.update(
@@ -219,8 +219,8 @@ class ControlledLoop:
             **changes,
         )  # fmt: skip
 
-    def _write_pending_rows(self) -> None:
-        """Wait for the metrics rows that are on their way from the device, and write them."""
+    def _write_rows(self, *, wait: bool) -> None:
+        """Write the metrics rows that have arrived from the device; with `wait`, wait for the others."""
         raise NotImplementedError
 
     def _check_finite(self, losses: Sequence[float], last_step: int) -> None:
@@ -237,3 +237,22 @@ class ControlledLoop:
             f"The loss became {value} at step {step} (epoch {self.progress.epoch + 1}).",
             f"Try a learning rate below {self.progress.lr:g}, gradient clipping or a warm-up.",
         )
+
+
+def try_capture(loops: Sequence[ControlledLoop], capture: Callable[[], Step]) -> Step | None:
+    """Return the captured step of `loops`. If `capture` raises, log the reason and return None: they train eagerly."""
+    for loop in loops:
+        loop.update_state(phase="warm-up", now=True)
+    try:
+        return capture()
+    except Exception as error:
+        # If the step itself is at fault, the first eager step raises again. torch raises a less specific exception on
+        # top of the cause.
+        reason = plain(str(error.__context__ or error).partition("\n")[0], 200)
+    finally:
+        for loop in loops:
+            loop.update_state(phase="training")
+    for loop in loops:
+        loop.writer.log(f"steps are not captured as one CUDA graph: {reason}")
+    devices.release_memory()
+    return None

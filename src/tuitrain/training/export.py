@@ -3,7 +3,6 @@
 import importlib
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -65,15 +64,12 @@ def _load(folder: RunFolder, which: str) -> tuple[checkpoint.State, dict[str, st
         epoch, step = (best.epoch, best.step) if best else (0, 0)
     if not isinstance(saved.get("model"), dict) or not info.classes:
         raise RunError(f"The checkpoint {which} of {plain(folder.id)} is damaged: it contains no model.")
+    # mean and std are null if the run does not record them.
+    formula = "(pixel / white - mean) / std per channel; white is the largest pixel value"
+    normalization = {"formula": formula, "mean": info.mean or None, "std": info.std or None}
     metadata = {
         "run": folder.id, "name": info.name, "checkpoint": which, "epoch": epoch, "step": step, "model": info.model,
-        "input": ["batch", *info.shape], "classes": info.classes, "normalization": _normalization(info.mean, info.std),
+        "input": ["batch", *info.shape], "classes": info.classes, "normalization": normalization,
         "settings": flatten(config), "tuitrain": __version__,
     }  # fmt: skip
     return saved, {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
-
-
-def _normalization(mean: list[float], std: list[float]) -> dict[str, Any]:
-    """Describe how pixels become the model's input; mean and std are null if the run does not record them."""
-    return {"formula": "(pixel / white - mean) / std per channel; white is the largest pixel value",
-            "mean": mean or None, "std": std or None}  # fmt: skip

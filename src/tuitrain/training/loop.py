@@ -20,21 +20,14 @@ from tuitrain.runs.records import Score
 from tuitrain.runs.rows import Train
 from tuitrain.training import checkpoint
 from tuitrain.training.backward import build_backward
-from tuitrain.training.control import POLL_INTERVAL, ControlledLoop
-from tuitrain.training.cuda_graphs.graph import capture_error, uncaptured_message
+from tuitrain.training.control import POLL_INTERVAL, ControlledLoop, try_capture
 from tuitrain.training.cuda_graphs.step import GraphStep, capture_obstacle
 from tuitrain.training.cuda_graphs.warmup import warm_up
-from tuitrain.training.device import release_memory
 from tuitrain.training.evaluation.record import evaluate_final, evaluate_test, evaluate_validation
-from tuitrain.training.metrics import MetricsReadback
 from tuitrain.training.optim.fused import FusedStep
 from tuitrain.training.optim.norms import layer_gradient_norms
 from tuitrain.training.progress import restore_checkpoint
-from tuitrain.training.readback import queue_limiter
-
-# The learning rate of a step and, if a metrics row is due after it, the gradient norm of each layer (L,).
-StepResult = tuple[float, Tensor | None]
-
+from tuitrain.training.readback import Readback, queue_limiter
 
 # With more rows on their way from a GPU, the loop waits for the oldest one.
 MAX_PENDING = 64
@@ -45,7 +38,8 @@ class PendingRow(NamedTuple):
 
     step: int
     lr: float
-    readback: MetricsReadback
+    batch_sizes: list[int]
+    readback: Readback
 
 
 class Loop(ControlledLoop):
@@ -55,6 +49,8 @@ class Loop(ControlledLoop):
     # Epoch and step after `restore`.
     _restored_at: tuple[int, int] | None = None
     _resuming = False
+    # The learning rate of the latest step.
+    _lr = 0.0
 
     @cached_property
     def _pending_rows(self) -> deque[PendingRow]:
@@ -76,7 +72,7 @@ class Loop(ControlledLoop):
     def run(self) -> None:
         """Train to the end. Raises Stopped, Detached, TrainingError if the loss is not finite, and whatever torch, the
         file system or a user's function raises."""
-        self._start()
+        self.start()
         while not self._done:
             # A run that was stopped between an epoch's last step and its evaluation has no batch left.
             if self.progress.batch < self.setup.batches_per_epoch:
@@ -84,17 +80,18 @@ class Loop(ControlledLoop):
             self._abortable(self._end_epoch)
         self._finish()
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Write the first event and, for a new run, the first checkpoint."""
         self._set_epochs(self._epochs)
         if self._resuming:
             self._publish_lr()
-            self._update_state(phase="training")
+            self.update_state(phase="training")
             self.writer.event("continued")
             return
         if self.writer.resumed:
             self.writer.log("no checkpoint yet, starting from the beginning")
         self._save_checkpoint()
-        self._update_state(phase="training", started=time.time())
+        self.update_state(phase="training", started=time.time())
         self.writer.event("started")
 
     @property
@@ -106,30 +103,33 @@ class Loop(ControlledLoop):
             # Patience or a time budget that ran out in the last epoch cut nothing short.
             self.progress.over = ""
         self._abortable(lambda: evaluate_final(self.setup, self.writer, self.progress, self._heartbeat))
-        self._update_state(now=True)
+        self.update_state(now=True)
 
     def _train_epoch(self) -> None:
         """Train on the rest of the current epoch, or until `progress.over` says why to end."""
         self.setup.model.train()
         captured, limiter = self._captured, queue_limiter(self.setup.device)
-        self._start_clock()
-        # Image indices (M,) that the epoch has left.
-        order = self.setup.epoch_order(self.progress.epoch)[self.progress.batch * self.config.data.batch_size :]
-        for lr, norms in self._graph_steps(captured, order) if captured else self._eager_steps(order):
+        self.start_clock()
+        order = self._remaining_order()
+        for norms in self._graph_steps(captured, order) if captured else self._eager_steps(order):
             if norms is not None:
-                self._start_row(lr, norms)
+                self.start_row(norms)
             if limiter is not None:
                 limiter.step()
-                self._write_ready_rows()
+                self._write_rows(wait=False)
             if time.monotonic() - self._polled >= POLL_INTERVAL:
                 self._poll_commands()
                 if self.progress.over:
                     break
-        self._write_pending_rows()
-        self._stop_clock()
+        self._write_rows(wait=True)
+        self.stop_clock()
 
-    def _eager_steps(self, order: Tensor) -> Iterator[StepResult]:
-        """Train on the images with the indices `order` (M,)."""
+    def _remaining_order(self) -> Tensor:
+        """Return the image indices (M,) that the current epoch has left."""
+        return self.setup.epoch_order(self.progress.epoch)[self.progress.batch * self.config.data.batch_size :]
+
+    def _eager_steps(self, order: Tensor) -> Iterator[Tensor | None]:
+        """Train on the images at `order` (M,). Yield each step's gradient norms (L,), or None if no row is due."""
         setup, progress, optimizer, scaler = self.setup, self.progress, self.setup.optimizer, self.setup.scaler
         clip, accumulate = self.config.optimizer.clip_norm, self.config.optimizer.accumulate
         batches, scaled = setup.batches_per_epoch, scaler.is_enabled()
@@ -145,7 +145,7 @@ class Loop(ControlledLoop):
             if progress.batch % accumulate and progress.batch < batches:
                 continue
 
-            lr, row_due = self._begin_step()
+            row_due = self._begin_step()
             if scaled and (row_due or clip):
                 # Norms and clipping are of the gradients without the scaler's factor.
                 scaler.unscale_(optimizer)
@@ -158,84 +158,71 @@ class Loop(ControlledLoop):
             else:
                 fused_step()
             backward.zero_grad()
-            yield lr, norms
+            yield norms
 
-    def _graph_steps(self, captured: GraphStep, order: Tensor) -> Iterator[StepResult]:
+    def _graph_steps(self, captured: GraphStep, order: Tensor) -> Iterator[Tensor | None]:
         """As `_eager_steps`, but replay a CUDA graph; the smaller last mini-batch of the epoch takes an eager step."""
         for indices in captured.batches(order):  # (N,)
             self.progress.batch += 1
-            lr, row_due = self._begin_step()
-            captured(indices, lr)
-            yield lr, captured.norms() if row_due else None
+            row_due = self._begin_step()
+            captured(indices, self._lr)
+            yield captured.norms() if row_due else None
         if self.progress.batch < self.setup.batches_per_epoch:
             yield from self._eager_steps(order[-(len(order) % self.config.data.batch_size) :])
 
-    def _begin_step(self) -> tuple[float, bool]:
-        """Count the next step and set its learning rate; return the rate and whether a row is due after the step."""
+    def _begin_step(self) -> bool:
+        """Count the next step and set its learning rate; return whether a row is due after the step."""
         progress, steps_per_epoch = self.progress, self.setup.steps_per_epoch
         total_steps = steps_per_epoch * progress.epochs
-        lr = progress.lr * lr_factor(self.config.schedule, progress.step, steps_per_epoch, total_steps, progress.drops)
+        factor = lr_factor(self.config.schedule, progress.step, steps_per_epoch, total_steps, progress.drops)
+        self._lr = progress.lr * factor
         for group in self.setup.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = self._lr
         progress.step += 1
         epoch_ends = progress.batch == self.setup.batches_per_epoch
-        return lr, epoch_ends or self.setup.row_due(progress.step)
+        return epoch_ends or self.setup.row_due(progress.step)
 
     @cached_property
     def _captured(self) -> GraphStep | None:
         """The step of a whole mini-batch as a CUDA graph; None if the device or the run does not allow it."""
-        return self._capture() if self.setup.device.type == "cuda" else None
+        return try_capture([self], self._capture) if self.setup.device.type == "cuda" else None
 
-    def _capture(self) -> GraphStep | None:
-        reason = capture_obstacle(self.setup)
-        self._update_state(phase="warm-up", now=True)
-        try:
-            if not reason:
-                return GraphStep(self.setup, self.metrics)
+    def _capture(self) -> GraphStep:
+        obstacle = capture_obstacle(self.setup)
+        if obstacle:
             warm_up(self.setup)
-        except Exception as error:
-            # Train without a graph. If the step itself is at fault, the first eager step raises again.
-            reason = capture_error(error)
-        finally:
-            self._update_state(phase="training")
-        self.writer.log(uncaptured_message(reason))
-        release_memory()
-        return None
+            raise RuntimeError(obstacle)
+        return GraphStep(self.setup, self.metrics)
 
-    def _start_row(self, lr: float, norms: Tensor) -> None:
+    def start_row(self, norms: Tensor) -> None:
         """Start reading the values of a metrics row; training continues while they are copied from the GPU."""
         if len(self._pending_rows) == MAX_PENDING:
             self._write_row(self._pending_rows.popleft())
-        row = PendingRow(self.progress.step, lr, self.metrics.start_readback(norms))
-        self._pending_rows.append(row)
-        self.progress.samples += row.readback.samples
-        self._write_ready_rows()
+        self.progress.samples += self.metrics.samples
+        self._pending_rows.append(PendingRow(self.progress.step, self._lr, *self.metrics.start_readback(norms)))
+        self._write_rows(wait=False)
 
-    def _write_ready_rows(self) -> None:
-        while self._pending_rows and self._pending_rows[0].readback.ready:
-            self._write_row(self._pending_rows.popleft())
-
-    def _write_pending_rows(self) -> None:
-        while self._pending_rows:
+    def _write_rows(self, *, wait: bool) -> None:
+        while self._pending_rows and (wait or self._pending_rows[0].readback.ready):
             self._write_row(self._pending_rows.popleft())
 
     def _write_row(self, row: PendingRow) -> None:
         """Wait for the values of a row and write it."""
-        step, lr, readback = row
-        losses, loss_sum, correct, (norms,) = readback.read()
-        self._check_finite(losses, step)
-        progress, samples = self.progress, readback.samples
+        losses, correct, norms = row.readback.read()
+        self._check_finite(losses, row.step)
+        loss_sum = sum(loss * size for loss, size in zip(losses, row.batch_sizes, strict=True))
+        progress, samples = self.progress, sum(row.batch_sizes)
         progress.loss_sum += loss_sum
         progress.correct += correct
         progress.seen += samples
         self.writer.row(
             Train(
-                step, progress.epoch + 1, loss_sum / samples, correct / samples, lr,
+                row.step, progress.epoch + 1, loss_sum / samples, correct / samples, row.lr,
                 round(self._training_seconds(), 4), time.time(),
                 _short(math.hypot(*norms)), tuple(_short(norm) for norm in norms),
             )
         )  # fmt: skip
-        self._update_state(train=Score(progress.loss_sum / progress.seen, progress.correct / progress.seen))
+        self.update_state(train=Score(progress.loss_sum / progress.seen, progress.correct / progress.seen))
 
     def _end_epoch(self) -> None:
         """Evaluate the model and save checkpoints, after an epoch or when training ends within one."""
@@ -255,7 +242,7 @@ class Loop(ControlledLoop):
         if is_best:
             best = self._last_checkpoint.with_name("best.safetensors")
             checkpoint.save(best, {"model": self.setup.model.state_dict()})
-        self._update_state(phase="training")
+        self.update_state(phase="training")
         self._save_checkpoint()
         self._poll_commands()
 
@@ -273,12 +260,10 @@ class Loop(ControlledLoop):
     def _epoch_line(self, is_best: bool) -> str:
         """Return the epoch's line in the log: `epoch 3 · train 0.0712, 98.06 % · val … · best so far`."""
         state, line = self.writer.state, f"epoch {self.progress.epoch + 1}"
-        for name in ("train", "validation"):
-            score: Score | None = getattr(state, name)
+        for name, score in (("train", state.train), ("val", state.validation)):
             if score is not None:
-                loss = score.loss if score.loss is not None else math.nan
-                split = "val" if name == "validation" else name
-                line += f" · {split} {_loss(loss)}, {100 * score.accuracy:.2f} %"
+                loss = math.nan if score.loss is None else score.loss
+                line += f" · {name} {_loss(loss)}, {100 * score.accuracy:.2f} %"
         return line + (" · best so far" if is_best else "")
 
 

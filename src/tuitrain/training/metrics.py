@@ -12,18 +12,36 @@ from tuitrain.training.readback import Readback
 _BUFFERED = 16
 
 
-class RunningMetrics:
+class DeviceMetrics:
+    """The sums of one run, or of R runs with R as the first dimension, which stay on the device until a readback."""
+
+    _losses: Tensor
+    _correct: Tensor
+    # Index into `_losses` for the next captured step, which cannot read it from the host.
+    _position: Tensor
+
+    def add_on_device(self, losses: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Add a mini-batch of each run by device operations alone, so that a CUDA graph can replay them."""
+        self._losses.index_copy_(-1, self._position, losses.unsqueeze(-1))
+        self._correct += (logits.argmax(-1) == labels).sum(-1)
+        self._position += 1
+
+    @property
+    def device_tensors(self) -> list[Tensor]:
+        """The tensors that `add_on_device` modifies."""
+        return [self._losses, self._correct, self._position]
+
+
+class RunningMetrics(DeviceMetrics):
     """Losses and correct predictions of the mini-batches since the last row; `capacity` is their largest number.
 
-    The values stay on the device until a readback: reading `loss.item()` at every step would make the host wait.
-    `add` counts an eager step. A step captured in a CUDA graph calls `add_on_device`, which contains no host work, and
-    `note_batch` after each replay.
+    Reading `loss.item()` at every step would make the host wait. `add` counts an eager step. A step captured in a CUDA
+    graph calls `add_on_device`, and `note_batch` follows each replay.
     """
 
     def __init__(self, capacity: int, device: torch.device) -> None:
         self._losses = torch.zeros(capacity, device=device)
         self._correct = torch.zeros((), dtype=torch.int64, device=device)
-        # Index into `_losses` for the next captured step, which cannot read it from the host.
         self._position = torch.zeros(1, dtype=torch.int64, device=device)
         self._sizes: list[int] = []
         self._buffer: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -43,12 +61,6 @@ class RunningMetrics:
         if len(self._buffer) == _BUFFERED:
             self._flush()
 
-    def add_on_device(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Add a mini-batch by device operations alone, so that a CUDA graph can replay them."""
-        self._losses.index_copy_(0, self._position, loss.view(1))
-        self._correct += (logits.argmax(1) == labels).sum()
-        self._position += 1
-
     def note_batch(self, size: int) -> None:
         """Record the size of a mini-batch that was added on the device."""
         self._sizes.append(size)
@@ -56,11 +68,6 @@ class RunningMetrics:
     def reset_position(self) -> None:
         """Overwrite what warm-up steps added on the device: no `note_batch` followed them."""
         self._position.fill_(len(self._sizes))
-
-    @property
-    def device_tensors(self) -> list[Tensor]:
-        """The tensors that `add_on_device` modifies."""
-        return [self._losses, self._correct, self._position]
 
     def _flush(self) -> None:
         if not self._buffer:
@@ -71,14 +78,15 @@ class RunningMetrics:
         self._correct += (torch.cat(logits).argmax(1) == torch.cat(labels)).count_nonzero()
         self._buffer.clear()
 
-    def start_readback(self, *extra: Tensor) -> "MetricsReadback":
-        """Start copying the metrics and the `extra` tensors to the host, and start over. Does not synchronize."""
+    def start_readback(self, *extra: Tensor) -> tuple[list[int], Readback]:
+        """Start over without synchronizing. Return the sizes of the mini-batches, and a readback of the mean loss of
+        each, the number of correct predictions in all, and the `extra` tensors."""
         self._flush()
-        readback = MetricsReadback(self._sizes, Readback(self._losses[: len(self._sizes)], self._correct, *extra))
+        sizes, readback = self._sizes, Readback(self._losses[: len(self._sizes)], self._correct, *extra)
         self._sizes = []
         self._correct.zero_()
         self._position.zero_()
-        return readback
+        return sizes, readback
 
     def batch_losses(self) -> list[float]:
         """Return the mean loss of each mini-batch since the last row; waits for the device."""
@@ -100,26 +108,7 @@ class RunningMetrics:
         self._position.fill_(len(self._sizes))
 
 
-class MetricsReadback:
-    """The metrics of one row on their way to the host; `samples` is the number of images, known at once."""
-
-    def __init__(self, sizes: Sequence[int], values: Readback) -> None:
-        self._sizes, self._values = sizes, values
-        self.samples = sum(sizes)
-
-    @property
-    def ready(self) -> bool:
-        """Whether `read` returns without waiting."""
-        return self._values.ready
-
-    def read(self) -> tuple[list[float], float, int, list[Any]]:
-        """Return each mini-batch's mean loss, the loss summed over images, the number of correct predictions, and the
-        extra values."""
-        losses, correct, *extra = self._values.read()
-        return losses, sum(loss * size for loss, size in zip(losses, self._sizes, strict=True)), correct, extra
-
-
-class StackedMetrics:
+class StackedMetrics(DeviceMetrics):
     """Updates the metrics of R runs in one call; makes their tensors views of shared ones."""
 
     def __init__(self, runs: Sequence[RunningMetrics]) -> None:
@@ -139,19 +128,9 @@ class StackedMetrics:
         self._correct += (logits.argmax(2) == labels).count_nonzero(1)
         self.note_batch(labels.shape[1])
 
-    def add_on_device(self, losses: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """As `RunningMetrics.add_on_device`, for all runs."""
-        self._losses.index_copy_(1, self._position, losses.unsqueeze(1))
-        self._correct += (logits.argmax(2) == labels).sum(1)
-        self._position += 1
-
     def note_batch(self, size: int) -> None:
         for run in self._runs:
             run.note_batch(size)
 
     def reset_position(self) -> None:
         self._runs[0].reset_position()
-
-    @property
-    def device_tensors(self) -> list[Tensor]:
-        return [self._losses, self._correct, self._position]

@@ -8,11 +8,12 @@ import torch
 from tuitrain import __version__
 from tuitrain.runs.records import RunInfo
 from tuitrain.training import device as devices
+from tuitrain.training.models.summary import title
 from tuitrain.training.setup import Setup
 
 
 def run_info(setup: Setup) -> RunInfo:
-    """Return everything but the id, name and command line, which the run folder has already."""
+    """Return the contents of run.json, except what the run folder has already: id, name and command line."""
     dataset = setup.dataset
     sizes = {"train": len(dataset.train), "test": len(dataset.test)}
     if dataset.validation is not None:
@@ -26,7 +27,7 @@ def run_info(setup: Setup) -> RunInfo:
         versions=_versions(),
         flags=_flags(setup),
         git=_git(),
-        model=setup.title,
+        model=title(setup.config.model, dataset.shape, len(dataset.classes)),
         parameters=sum(parameter.numel() for parameter in setup.model.parameters()),
         layers=[layer for layer, _ in setup.layers],
         shape=dataset.shape,

@@ -2,7 +2,6 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,15 +16,10 @@ class Readback:
     """A copy of the tensors' current values on its way to the host; the tensors may be overwritten at once."""
 
     def __init__(self, *tensors: Tensor) -> None:
-        self._event: torch.cuda.Event | None = None
-        if tensors[0].is_cuda:
-            # Non-blocking copies go to pinned memory; to pageable memory they would wait for all queued work.
-            copies = [tensor.to("cpu", non_blocking=True) for tensor in tensors]
-            self._values: Callable[[], list[Any]] = lambda: [copy.tolist() for copy in copies]
-            self._event = record_event()
-        else:
-            values = [tensor.tolist() for tensor in tensors]
-            self._values = lambda: values
+        on_cuda = tensors[0].is_cuda
+        # Non-blocking copies go to pinned memory; to pageable memory they would wait for all queued work.
+        self._copies = [tensor.to("cpu", non_blocking=on_cuda, copy=True) for tensor in tensors]
+        self._event = record_event() if on_cuda else None
 
     @property
     def ready(self) -> bool:
@@ -36,7 +30,7 @@ class Readback:
         """Wait for the copies and return `tensor.tolist()` of each."""
         if self._event is not None:
             self._event.synchronize()
-        return self._values()
+        return [copy.tolist() for copy in self._copies]
 
 
 def record_event() -> torch.cuda.Event:
@@ -50,10 +44,8 @@ class QueueLimiter:
     """Keeps the host at most `_MAX_AHEAD` seconds ahead of the device, so that clock and commands stay current.
     Replaying a CUDA graph takes the host microseconds: a thousand steps in the queue may be minutes of computation."""
 
-    def __init__(
-        self, record: Callable[[], torch.cuda.Event] = record_event, now: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._record, self._now, self._steps = record, now, 0
+    def __init__(self) -> None:
+        self._steps = 0
         self._events: deque[tuple[float, torch.cuda.Event]] = deque()
 
     def step(self) -> None:
@@ -61,8 +53,8 @@ class QueueLimiter:
         self._steps += 1
         if self._steps % _CHECK_EVERY:
             return
-        now = self._now()
-        self._events.append((now, self._record()))
+        now = time.monotonic()
+        self._events.append((now, record_event()))
         while self._events and self._events[0][1].query():  # type: ignore[no-untyped-call]
             self._events.popleft()
         while self._events and now - self._events[0][0] > _MAX_AHEAD:

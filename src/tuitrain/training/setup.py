@@ -15,37 +15,35 @@ from tuitrain.config.schema import Config, Data, Model
 from tuitrain.errors import ConfigError
 from tuitrain.training import device as devices
 from tuitrain.training import models
-from tuitrain.training.data import Dataset, Progress, augmentation, load, user_transform
-from tuitrain.training.models.summary import gradient_layers, title
+from tuitrain.training.data.augment import Transform, augmentations
+from tuitrain.training.data.dataset import Dataset, Progress
+from tuitrain.training.data.load import load
+from tuitrain.training.data.user_transform import user_transform
 from tuitrain.training.optim.build import build_optimizer
+from tuitrain.training.optim.norms import Layers, gradient_layers
 from tuitrain.training.torch_internals import BatchNorm
 
 # With `training.log_every = auto`: the minimum number of rows per epoch, the maximum number of steps between two rows,
 # and steps with an additional row, so that a slow run soon shows something.
 ROWS_PER_EPOCH, MAX_LOG_EVERY, FIRST_ROWS = 20, 100, (1, 5, 20)
 
-BatchTransform = Callable[[Tensor], Tensor]
 DatasetLoader = Callable[[Data, int, torch.device, Progress], Dataset]
 
 
 @dataclass
 class Setup:
-    """What a training loop needs.
-
-    `transforms` change the images `(N, C, H, W)` of each training batch, in this order. `layers` names the parameters
-    whose gradient norms are logged. `title` is the model in short, such as "mlp 784-128-10".
-    """
+    """What a training loop needs. `transforms` change the images `(N, C, H, W)` of each training batch, in this order.
+    `layers` have their gradient norms logged."""
 
     config: Config
     device: torch.device
     threads: int
     dataset: Dataset
     model: nn.Module
-    title: str
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
-    transforms: tuple[BatchTransform, ...]
-    layers: list[tuple[str, list[nn.Parameter]]]
+    transforms: tuple[Transform, ...]
+    layers: Layers
 
     @property
     def autocast(self) -> Callable[[], AbstractContextManager[object]]:
@@ -99,7 +97,7 @@ def prepare(config: Config, progress: Progress, load: DatasetLoader = load) -> S
         )
     transform = user_transform(config.data.transform)
     dataset = load(config.data, config.training.seed, device, progress)
-    augment = augmentation(config.data.augment, config.data.dataset)
+    augment = augmentations(config.data.augment, config.data.dataset)
     progress("building the model", None)
     seed_generators(config.training.seed)
     model = _build_model(config.model, dataset, device)
@@ -109,10 +107,9 @@ def prepare(config: Config, progress: Progress, load: DatasetLoader = load) -> S
         threads=threads,
         dataset=dataset,
         model=model,
-        title=title(config.model, dataset.shape, len(dataset.classes)),
         optimizer=build_optimizer(config.optimizer, model),
         scaler=torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16"),
-        transforms=tuple(step for step in (augment, transform) if step is not None),
+        transforms=(*augment, transform) if transform else tuple(augment),
         layers=gradient_layers(model),
     )
     _check_batch_norm(setup)

@@ -1,6 +1,7 @@
 """Captured steps without a GPU: a function that repeats the step replaces the graph. test_cuda.py uses real graphs."""
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tuitrain.runs.records import State
 from tuitrain.training import checkpoint
 from tuitrain.training import loop as loop_module
 from tuitrain.training.backward import AutogradBackward
+from tuitrain.training.control import try_capture
 from tuitrain.training.cuda_graphs import step as captured_module
 from tuitrain.training.cuda_graphs.step import GraphStep, capture_obstacle
 from tuitrain.training.cuda_graphs.warmup import WARMUP_STEPS, warm_up
@@ -214,14 +216,14 @@ def test_a_run_that_is_not_captured_logs_why_and_trains_eagerly(
     phases: list[str] = []
     monkeypatch.setattr(loop_module, "capture_obstacle", lambda _: "" if fails else "an obstacle")
     monkeypatch.setattr(loop_module, "GraphStep", broken)
-    tell = Loop._update_state
+    tell = Loop.update_state
 
     def noted(self: Loop, **changes: object) -> None:
         phases.append(str(changes.get("phase", "")))
         tell(self, **changes)
 
-    monkeypatch.setattr(Loop, "_update_state", noted)
-    cached = type(vars(Loop)["_captured"])(Loop._capture)
+    monkeypatch.setattr(Loop, "update_state", noted)
+    cached = cached_property(lambda loop: try_capture([loop], loop._capture))
     cached.__set_name__(Loop, "_captured")
     monkeypatch.setattr(Loop, "_captured", cached)
     ours = train("training.epochs=2")

@@ -8,7 +8,9 @@ import torch
 from PIL import Image
 
 from tuitrain.config.schema import Data
-from tuitrain.training.data import Dataset, MemorySplit, Split, load
+from tuitrain.training.data.dataset import Dataset
+from tuitrain.training.data.load import load
+from tuitrain.training.data.splits import MemorySplit, Split
 
 CPU = torch.device("cpu")
 

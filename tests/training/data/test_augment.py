@@ -2,15 +2,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from tuitrain.training.data import augmentation
+from tuitrain.training.data.augment import augmentations
 
 IMAGES = torch.arange(64 * 3 * 20 * 30, dtype=torch.float32).view(64, 3, 20, 30)
 
 
 def augmented(*names: str, images: Tensor = IMAGES, dataset: str = "cifar10") -> Tensor:
-    change = augmentation(names, dataset)
-    assert change is not None
-    return change(images)
+    for transform in augmentations(names, dataset):
+        images = transform(images)
+    return images
 
 
 def moves(image: Tensor, reach_down: int, reach_right: int) -> list[Tensor]:
@@ -26,7 +26,7 @@ def moves(image: Tensor, reach_down: int, reach_right: int) -> list[Tensor]:
 
 
 def test_no_names_are_no_augmentation() -> None:
-    assert augmentation((), "mnist") is None
+    assert augmentations((), "mnist") == []
 
 
 @pytest.mark.parametrize(("name", "down", "right"), [("shift", 2, 3), ("crop", 2, 3)])

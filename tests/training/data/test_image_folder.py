@@ -9,7 +9,7 @@ from PIL import Image
 from training.data.image_folders import CPU, classes_of, images, noise, read
 from tuitrain.config.schema import Data
 from tuitrain.errors import DataError
-from tuitrain.training.data import load
+from tuitrain.training.data.load import load
 
 
 def test_class_folders_alone_are_split_by_class(folder: Path) -> None:

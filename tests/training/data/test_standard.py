@@ -18,8 +18,10 @@ import torch
 from tuitrain.config.datasets import DATASETS
 from tuitrain.config.schema import Data
 from tuitrain.errors import DataError
-from tuitrain.training.data import MemorySplit, load, standard
-from tuitrain.training.data.download import complete
+from tuitrain.training.data import standard
+from tuitrain.training.data.download import download_missing
+from tuitrain.training.data.load import load
+from tuitrain.training.data.splits import MemorySplit
 from tuitrain.training.data.stratify import stratified
 
 CPU = torch.device("cpu")
@@ -260,7 +262,7 @@ def tiny(folder: Path, mirror: str) -> Any:
 
 def bring(source: Any, root: Path, progress: Any = quiet) -> None:
     files = [f"Tiny/raw/{name}" for name in FILES]
-    complete("tiny", source, root, files, [f"{file}.gz" for file in files], progress)
+    download_missing("tiny", source, root, files, [f"{file}.gz" for file in files], progress)
 
 
 def test_only_missing_files_are_downloaded(

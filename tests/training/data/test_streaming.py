@@ -7,7 +7,7 @@ import torch
 
 from training.data.image_folders import read
 from tuitrain.errors import TrainingError
-from tuitrain.training.data import Split, StreamedSplit
+from tuitrain.training.data.splits import Split, StreamedSplit
 
 
 def gathered(split: Split, order: torch.Tensor, size: int = 4) -> tuple[torch.Tensor, torch.Tensor]:

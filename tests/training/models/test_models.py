@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from typing import get_args
 
 import pytest
@@ -9,8 +8,9 @@ from torch import nn
 from tuitrain.config.schema import Activation, Model, ModelName
 from tuitrain.errors import ConfigError
 from tuitrain.training.models import build
-from tuitrain.training.models.summary import gradient_layers, summarize
+from tuitrain.training.models.summary import summarize
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 GREY, COLOUR = (1, 8, 8), (3, 32, 32)
 NAMES: tuple[ModelName, ...] = get_args(ModelName)
 # For the others a step on the meta device stands for one on the CPU.
@@ -18,15 +18,6 @@ QUICK: tuple[ModelName, ...] = (
     "mlp", "cnn", "resnet18", "squeezenet1_1", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "swin_t",
     "shufflenet_v2_x1_0", "mnasnet1_0", "efficientnet_b0", "regnet_x_400mf", "regnet_y_400mf", "convnext_tiny",
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Batches of two are too small to share, and two threads wait for each other on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def count(model: nn.Module) -> int:
@@ -175,14 +166,3 @@ def test_summary_of_an_mlp() -> None:
 @pytest.mark.parametrize(("name", "title"), [("cnn", "cnn 3x32x32"), ("resnet18", "resnet18")])
 def test_summary_title(name: ModelName, title: str) -> None:
     assert summarize(Model(name=name), COLOUR, 10).title == title
-
-
-def test_gradient_layers_are_those_with_a_weight_matrix() -> None:
-    model = build(Model(batch_norm=True), GREY, 10)
-    layers = gradient_layers(model)
-    assert [name for name, _ in layers] == ["layers.0", "layers.3", "head"]
-    assert [[tuple(p.shape) for p in parameters] for _, parameters in layers] == [
-        [(128, 64)],
-        [(256, 128)],
-        [(10, 256), (10,)],
-    ]

@@ -1,5 +1,4 @@
 import copy
-from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -11,21 +10,12 @@ from torch import Tensor, nn, optim
 
 from tuitrain.config.schema import Model, Optimizer, OptimizerName
 from tuitrain.training import models
-from tuitrain.training.models.summary import gradient_layers
 from tuitrain.training.optim.build import build_optimizer
-from tuitrain.training.optim.norms import layer_gradient_norms
+from tuitrain.training.optim.norms import gradient_layers, layer_gradient_norms
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 NAMES: tuple[OptimizerName, ...] = get_args(OptimizerName)
 RATES: dict[OptimizerName, float] = {"sgd": 0.05, "adagrad": 0.02, "rmsprop": 0.0005, "radam": 0.01, "muon": 0.01}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small networks gain nothing from a second thread, which waits for the first on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def digits() -> tuple[Tensor, Tensor]:
@@ -198,6 +188,17 @@ def test_gradient_scaling_skips_a_step_that_overflowed(name: OptimizerName) -> N
     scaler.update()
     assert scaler.get_scale() == 512.0
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+def test_gradient_layers_are_those_with_a_weight_matrix() -> None:
+    model = models.build(Model(batch_norm=True), (1, 8, 8), 10)
+    layers = gradient_layers(model)
+    assert [name for name, _ in layers] == ["layers.0", "layers.3", "head"]
+    assert [[tuple(p.shape) for p in parameters] for _, parameters in layers] == [
+        [(128, 64)],
+        [(256, 128)],
+        [(10, 256), (10,)],
+    ]
 
 
 def test_layer_gradient_norms() -> None:

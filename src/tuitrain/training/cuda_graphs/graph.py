@@ -11,7 +11,6 @@ from contextlib import contextmanager
 import torch
 from torch import optim
 
-from tuitrain.text import plain
 from tuitrain.training.cuda_graphs.warmup import WARMUP_STEPS
 
 Work = Callable[[], None]
@@ -55,16 +54,6 @@ def capture_graph(warm_up: Work, step: Work) -> Work:
     if torch.cuda.mem_get_info()[0] < eager_memory:
         raise RuntimeError("too little memory for a graph beside the steps of smaller batches")
     return graph.replay
-
-
-def capture_error(error: Exception) -> str:
-    """Return the cause of a failed capture; torch raises a less specific exception on top of it."""
-    return plain(str(error.__context__ or error).partition("\n")[0], 200)
-
-
-def uncaptured_message(reason: str) -> str:
-    """Return the log line of a run whose steps are not captured."""
-    return f"steps are not captured as one CUDA graph: {reason}"
 
 
 def is_capturable(optimizer: optim.Optimizer) -> bool:

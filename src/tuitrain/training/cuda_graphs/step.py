@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from tuitrain.training.backward import AutogradBackward
 from tuitrain.training.cuda_graphs.graph import CaptureFunction, OptimizerStep, SideStream, capture_graph, is_capturable
 from tuitrain.training.cuda_graphs.warmup import preserve_state
-from tuitrain.training.data import MemorySplit
-from tuitrain.training.data.splits import moved
+from tuitrain.training.data.splits import MemorySplit, to_device
 from tuitrain.training.metrics import RunningMetrics
 from tuitrain.training.optim.build import inner_optimizers
 from tuitrain.training.optim.norms import layer_gradient_norms
@@ -61,7 +60,7 @@ class GraphStep:
     def batches(self, order: Tensor) -> Iterator[Tensor]:
         """Return the indices of the full mini-batches of `order`, each (N,) int64 on the device."""
         full = len(order) // self._batch_size * self._batch_size
-        return iter(moved(order[:full], self._setup.device).view(-1, self._batch_size).unbind())
+        return iter(to_device(order[:full], self._setup.device).view(-1, self._batch_size).unbind())
 
     def __call__(self, indices: Tensor, lr: float) -> None:
         """Queue a step on the images at `indices`, (N,) int64, without waiting for the device."""

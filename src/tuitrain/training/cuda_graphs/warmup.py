@@ -1,4 +1,4 @@
-"""Warm-up steps: the libraries of a GPU load and choose their kernels, and the state of the run stays as it was."""
+"""Warm up the GPU with steps that make its libraries load and choose kernels, then restore the state of the run."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

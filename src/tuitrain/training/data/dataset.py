@@ -3,7 +3,10 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
+from tuitrain.config.datasets import DATASETS
+from tuitrain.training.data.normalize import Normalization
 from tuitrain.training.data.splits import Split
 
 Progress = Callable[[str, float | None], None]
@@ -12,9 +15,9 @@ Progress = Callable[[str, float | None], None]
 
 @dataclass(frozen=True)
 class Dataset:
-    """`mean` and `std` are those of the training split per channel, of pixels in [0, 1]; 0 and 1 without normalization.
-    `validation` is None if nothing is held out; `notes` are sentences the user should see. `folder` contains the files
-    of the splits, if they have any."""
+    """A loaded data set. `mean` and `std` are those of the training split per channel, of pixels in [0, 1]; 0 and 1
+    without normalization. `validation` is None if no images are held out. `notes` are sentences for the user. `folder`
+    contains the files of the splits, if they have any."""
 
     name: str
     shape: tuple[int, int, int]
@@ -27,19 +30,25 @@ class Dataset:
     notes: tuple[str, ...] = ()
     folder: str = ""
 
+    @classmethod
+    def standard(
+        cls, name: str, normalization: Normalization, train: Split, validation: Split | None, test: Split
+    ) -> Self:
+        facts, mean, std = DATASETS[name], normalization.mean, normalization.std
+        return cls(name, facts.shape, facts.classes, train, validation, test, mean, std)
+
 
 class Ticker:
-    """Count images of `total` and report the progress at most four times per second."""
+    """Counts up to `total`, None if unknown, and reports `describe(count)` at most four times per second."""
 
-    def __init__(self, progress: Progress, doing: str, total: int) -> None:
-        self._progress, self._doing, self._total = progress, doing, total
+    def __init__(self, progress: Progress, total: int | None, describe: Callable[[int], str]) -> None:
+        self._progress, self._total, self._describe = progress, total, describe
         self._done = 0
         self._reported = 0.0
 
-    def step(self) -> None:
-        self._done += 1
+    def update(self, count: int = 1) -> None:
+        self._done += count
         now = time.monotonic()
         if now - self._reported >= 0.25 or self._done == self._total:
             self._reported = now
-            done = f"{self._doing}: {self._done:,} of {self._total:,} images"
-            self._progress(done, self._done / self._total)
+            self._progress(self._describe(self._done), self._done / self._total if self._total else None)

@@ -20,8 +20,8 @@ class ImageError(Exception):
 
 @dataclass(frozen=True)
 class ImageReader:
-    """Read a file as (C, size, size) uint8: rotated upright, center crop, resized; `mode` is L (grayscale) or RGB.
-    Raises ImageError."""
+    """Reads an image file as (C, size, size) uint8: rotates it upright, crops its center and resizes it. `mode` is L
+    (grayscale) or RGB. Raises ImageError."""
 
     size: int
     mode: str
@@ -53,7 +53,7 @@ def check(path: str) -> None:
 
 
 def is_grayscale(path: str) -> bool | None:
-    """Return None if the file is not an image."""
+    """Return whether an image is grayscale; None if the file is not an image."""
     try:
         with _open(path) as image:
             return image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16")

@@ -4,23 +4,23 @@ import http.client
 import shutil
 import socket
 import tarfile
-import time
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from tuitrain.errors import DataError
 from tuitrain.text import plain
-from tuitrain.training.data.dataset import Progress
+from tuitrain.training.data.dataset import Progress, Ticker
 
 _TIMEOUT = 30.0
 _FAILURES = (OSError, RuntimeError, EOFError, http.client.HTTPException, tarfile.TarError, zlib.error)
 
 
-def complete(
+def download_missing(
     name: str, source: Any, root: Path, files: Sequence[str], archives: Sequence[str], progress: Progress
 ) -> None:
     """Download the missing `files` to `root`; unpack `archives` that exist instead of downloading them. `source` is
@@ -66,12 +66,8 @@ def _reporting(name: str, progress: Progress) -> Iterator[None]:
     """Send torchvision's progress to `progress` instead of stderr, and time out if a server does not answer."""
     from torchvision.datasets import utils
 
-    class Bar(_Bar):
-        def __init__(self, total: int | None = None, **_: object) -> None:
-            super().__init__(name, total, progress)
-
     bar, timeout = utils.tqdm, socket.getdefaulttimeout()
-    utils.tqdm = Bar
+    utils.tqdm = partial(_Bar, name, progress)
     socket.setdefaulttimeout(_TIMEOUT)
     progress(f"downloading {name}", None)
     try:
@@ -81,23 +77,14 @@ def _reporting(name: str, progress: Progress) -> Iterator[None]:
         socket.setdefaulttimeout(timeout)
 
 
-class _Bar:
+class _Bar(Ticker):
     """The part of tqdm that torchvision uses."""
 
-    def __init__(self, name: str, total: int | None, progress: Progress) -> None:
-        self._name, self._total, self._progress = name, total, progress
-        self._done = 0
-        self._reported = 0.0
+    def __init__(self, name: str, progress: Progress, total: int | None = None, **_: object) -> None:
+        super().__init__(progress, total, lambda done: f"downloading {name}: {done / 1e6:.1f} MB")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         return None
-
-    def update(self, count: int) -> None:
-        self._done += count
-        if time.monotonic() - self._reported >= 0.25:
-            self._reported = time.monotonic()
-            fraction = self._done / self._total if self._total else None
-            self._progress(f"downloading {self._name}: {self._done / 1e6:.1f} MB", fraction)

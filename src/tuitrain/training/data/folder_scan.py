@@ -1,7 +1,7 @@
 """Find the files, classes and splits of an image folder."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -34,8 +34,8 @@ class Files(NamedTuple):
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """`classes` contains the sorted names of the class folders; `splits` has train and test, and may have
-    validation."""
+    """The files of an image folder: `classes` are the sorted names of its class folders, and the keys of `splits` are
+    training, test and, if images are held out for it, validation."""
 
     root: Path
     classes: tuple[str, ...]
@@ -43,7 +43,7 @@ class ImageFolder:
 
     @property
     def paths(self) -> list[str]:
-        """Return all used files, sorted."""
+        """All used files, sorted."""
         return sorted(path for files in self.splits.values() for path in files.paths)
 
     @classmethod
@@ -59,27 +59,21 @@ class ImageFolder:
         names = _folders(root)
         if not names:
             raise DataError(f"The folder {plain(root)} of data.dir has no class folders.", _LAYOUT)
-        if "train" in names and _folders(root / "train"):
-            return cls._of_splits(root, names, fraction, seed)
-        if set(names) <= {"test", *VALIDATION_FOLDERS}:
+        has_splits = "train" in names and _folders(root / "train")
+        if not has_splits and set(names) <= {"test", *VALIDATION_FOLDERS}:
             raise DataError(f"The folder {plain(root)} of data.dir has {names[0]}/ but no train/.", _LAYOUT)
-        classes, files = _training_files(root)
-        return cls(root, classes, _hold_out({"training": files}, fraction, seed))
-
-    @classmethod
-    def _of_splits(cls, root: Path, names: list[str], fraction: float, seed: int) -> Self:
-        classes, files = _training_files(root / "train")
+        classes, files = _training_files(root / "train" if has_splits else root)
         splits = {"training": files}
-        if "test" in names:
+        if has_splits and "test" in names:
             splits["test"] = _files(root / "test", classes)
         validation = [name for name in VALIDATION_FOLDERS if name in names]
-        if validation and fraction:
+        if has_splits and validation and fraction:
             splits["validation"] = _files(root / validation[0], classes)
         return cls(root, classes, _hold_out(splits, fraction, seed))
 
 
 def _hold_out(splits: dict[str, Files], fraction: float, seed: int) -> dict[str, Files]:
-    """Split the missing splits off the training split."""
+    """Hold out images of the training split for the splits that have no folder."""
     train = splits["training"]
     if "test" not in splits:
         train, splits["test"] = _part(train, TEST_FRACTION, _TEST_SEED, "test")
@@ -96,17 +90,22 @@ def _part(files: Files, fraction: float, seed: int, name: str) -> tuple[Files, F
 
 
 def _training_files(folder: Path) -> tuple[tuple[str, ...], Files]:
-    """Read the files of each split; the folders of the training split are the classes."""
+    """Return the classes, which are the folders of the training split, and its files."""
     classes = tuple(_folders(folder))
     if len(classes) < 2:
         raise DataError(f"{plain(folder)} has one class only, {plain(classes[0])}.", "There is nothing to tell apart.")
     files = _files(folder, classes)
-    counts = torch.bincount(files.labels, minlength=len(classes)).tolist()
-    empty = [name for name, count in zip(classes, counts, strict=True) if not count]
-    if empty:
+    absent = absent_classes(classes, files.labels)
+    if absent:
         hint = f"Add images ({' '.join(IMAGE_EXTENSIONS)}) or remove the folder."
-        raise DataError(f"The class {plain(empty[0])} in {plain(folder)} has no images.", hint)
+        raise DataError(f"The class {plain(absent[0])} in {plain(folder)} has no images.", hint)
     return classes, files
+
+
+def absent_classes(classes: Sequence[str], labels: Tensor) -> list[str]:
+    """Return the classes that no image with one of the `labels`, (N,) int64 on the CPU, belongs to."""
+    counts = torch.bincount(labels, minlength=len(classes)).tolist()
+    return [name for name, count in zip(classes, counts, strict=True) if not count]
 
 
 def _files(folder: Path, classes: tuple[str, ...]) -> Files:

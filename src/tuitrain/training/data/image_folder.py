@@ -1,5 +1,6 @@
 """Load an image folder as a data set, in memory or streamed from disk."""
 
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -15,14 +16,15 @@ from tuitrain.text import plain
 from tuitrain.training.data import decode
 from tuitrain.training.data.dataset import Dataset, Progress, Ticker
 from tuitrain.training.data.decode import ImageError, ImageReader
-from tuitrain.training.data.folder_scan import Files, ImageFolder
-from tuitrain.training.data.normalize import Normalization, Pixels, allocate
+from tuitrain.training.data.folder_scan import Files, ImageFolder, absent_classes
+from tuitrain.training.data.normalize import Normalization, Normalizer, Pixels, allocate
 from tuitrain.training.data.splits import MemorySplit, Split, StreamedSplit, default_workers
 
 _CPU = torch.device("cpu")
 _THREADS = 8
-_LOOKED_AT = 64
-_MEASURED = 2000
+# Images of the samples that the color mode, and mean and standard deviation, are determined from.
+_LOOKED_AT, _MEASURED = 64, 2000
+# Names listed in a note or an error.
 _NAMED = 5
 
 
@@ -32,12 +34,13 @@ def load(config: Data, seed: int, device: torch.device, progress: Progress) -> D
     folder = ImageFolder.scan(config.dir, config.validation, seed)
     read = ImageReader(config.image_size, _mode(config.channels, folder.paths))
     total = len(folder.paths)
-    loader = _Loader(folder, read, device, Ticker(progress, "reading", total))
+    ticker = Ticker(progress, total, lambda done: f"reading: {done:,} of {total:,} images")
+    loader = _Loader(folder, read, device, ticker)
     if config.storage == "stream" or (config.storage == "auto" and not _fits(total, read, device)):
         workers = default_workers(device) if config.workers is None else config.workers
-        splits, figures = loader.streamed(config.normalize, workers)
+        splits, normalization = loader.streamed(config.normalize, workers)
     else:
-        splits, figures = loader.held(config.normalize)
+        splits, normalization = loader.in_memory(config.normalize)
     return Dataset(
         name=config.dataset,
         shape=read.shape,
@@ -45,36 +48,36 @@ def load(config: Data, seed: int, device: torch.device, progress: Progress) -> D
         train=splits["training"],
         validation=splits.get("validation"),
         test=splits["test"],
-        mean=figures.mean,
-        std=figures.std,
+        mean=normalization.mean,
+        std=normalization.std,
         folder=str(folder.root),
         notes=(*_unreadable_note(loader.unreadable), *_absence_notes(folder.classes, splits)),
     )
 
 
 class _Loader:
-    """Reads the splits of a folder and collects the images it cannot read in `unreadable`."""
+    """Reads the splits of a folder. `unreadable` lists the images that cannot be read, with reasons."""
 
     def __init__(self, folder: ImageFolder, read: ImageReader, device: torch.device, ticker: Ticker) -> None:
         self.unreadable: list[str] = []
         self._folder, self._read, self._device, self._ticker = folder, read, device, ticker
 
-    def held(self, normalize: bool) -> tuple[dict[str, Split], Normalization]:
+    def in_memory(self, normalize: bool) -> tuple[dict[str, Split], Normalization]:
         decoded = {name: self._decoded(name, files) for name, files in self._folder.splits.items()}
         training = decoded["training"][0].images
         # As for streamed images: a resumed run may switch between both with the free memory.
-        figures = self._figures(training[_measured(len(training))] if normalize else None)
+        normalization = self._normalization(training[_sample(len(training), _MEASURED)] if normalize else None)
         # Remove the splits one by one, so that the bytes of each are freed once converted.
         splits: dict[str, Split] = {}
         for name in list(decoded):
             pixels, files = decoded.pop(name)
-            splits[name] = MemorySplit.of(pixels, figures.on(self._device), files)
-        return splits, figures
+            splits[name] = MemorySplit.of(pixels, Normalizer(normalization, self._device), files)
+        return splits, normalization
 
     def streamed(self, normalize: bool, workers: int) -> tuple[dict[str, Split], Normalization]:
         splits = {name: self._checked(name, files) for name, files in self._folder.splits.items()}
-        figures = self._figures(self._sampled(splits["training"]) if normalize else None)
-        normalizer = figures.on(self._device)
+        normalization = self._normalization(self._sampled(splits["training"]) if normalize else None)
+        normalizer = Normalizer(normalization, self._device)
         return {
             name: StreamedSplit(
                 files.paths,
@@ -86,41 +89,42 @@ class _Loader:
                 persistent=name != "test",
             )
             for name, files in splits.items()
-        }, figures
+        }, normalization
 
     def _decoded(self, name: str, files: Files) -> tuple[Pixels, list[str]]:
         """Return the readable images and their paths."""
-        pixels = Pixels(allocate((len(files.paths), *self._read.shape), torch.uint8, _CPU), files.labels)
-
-        def fill(row: int) -> None:
-            pixels.images[row] = self._read(files.paths[row])
-
-        rows = self._readable(name, files, fill)
+        images, reasons = self._decode(files)
+        pixels, rows = Pixels(images, files.labels), self._readable(name, files, reasons)
         if len(rows) == len(files.paths):
             return pixels, files.paths
         return pixels.at(rows), files.at(rows).paths
 
     def _checked(self, name: str, files: Files) -> Files:
-        return files.at(self._readable(name, files, lambda row: decode.check(files.paths[row])))
+        reasons = _attempts(lambda row: decode.check(files.paths[row]), len(files.paths))
+        return files.at(self._readable(name, files, reasons))
 
     def _sampled(self, files: Files) -> Tensor:
-        """Return up to 2000 of the images, (n, C, H, W) uint8, always the same ones."""
-        rows = _measured(len(files.paths)).tolist()
-        found = allocate((len(rows), *self._read.shape), torch.uint8, _CPU)
-
-        def fill(index: int) -> None:
-            found[index] = self._read(files.paths[rows[index]])
-
-        good = [index for index, reason in enumerate(_attempts(fill, len(rows))) if reason is None]
+        """Return the readable images of a fixed sample, (n, C, H, W) uint8."""
+        images, reasons = self._decode(files.at(_sample(len(files.paths), _MEASURED)))
+        good = [row for row, reason in enumerate(reasons) if reason is None]
         if not good:
-            raise DataError(f"None of {len(rows)} training images could be read.", "Look at the files in data.dir.")
-        return found[good]
+            raise DataError(f"None of {len(images)} training images could be read.", "Look at the files in data.dir.")
+        return images[good]
 
-    def _readable(self, name: str, files: Files, read: Callable[[int], None]) -> Tensor:
-        """Return the rows of `files` that `read` can read; add the others to `unreadable`."""
+    def _decode(self, files: Files) -> tuple[Tensor, Iterator[str | None]]:
+        """Return images (N, C, H, W) uint8, which are filled by iterating over the reasons why some are not."""
+        images = allocate((len(files.paths), *self._read.shape), torch.uint8, _CPU)
+
+        def fill(row: int) -> None:
+            images[row] = self._read(files.paths[row])
+
+        return images, _attempts(fill, len(files.paths))
+
+    def _readable(self, name: str, files: Files, reasons: Iterator[str | None]) -> Tensor:
+        """Return the rows of `files` without a reason against them; add the others to `unreadable`."""
         rows = []
-        for row, reason in enumerate(_attempts(read, len(files.paths))):
-            self._ticker.step()
+        for row, reason in enumerate(reasons):
+            self._ticker.update()
             if reason is None:
                 rows.append(row)
             else:
@@ -130,16 +134,15 @@ class _Loader:
         return torch.tensor(rows)
 
     def _require(self, name: str, labels: Tensor) -> None:
-        counts = torch.bincount(labels, minlength=len(self._folder.classes)).tolist()
-        empty = [plain(label) for label, count in zip(self._folder.classes, counts, strict=True) if not count]
+        absent = absent_classes(self._folder.classes, labels)
         examples = "; ".join(self.unreadable[:_NAMED])
         if not len(labels):
             raise DataError(f"No image of the {name} split could be read: {examples}.", "Replace these files.")
-        if name == "training" and empty:
+        if name == "training" and absent:
             hint = f"These could not be read: {examples}."
-            raise DataError(f"The class {empty[0]} has no training image that can be read.", hint)
+            raise DataError(f"The class {plain(absent[0])} has no training image that can be read.", hint)
 
-    def _figures(self, pixels: Tensor | None) -> Normalization:
+    def _normalization(self, pixels: Tensor | None) -> Normalization:
         return Normalization.none(self._read.shape[0]) if pixels is None else Normalization.of(pixels)
 
 
@@ -147,28 +150,23 @@ def _mode(channels: str, paths: list[str]) -> str:
     """Return L if all images of a fixed sample are grayscale, otherwise RGB."""
     if channels != "auto":
         return "L" if channels == "grey" else "RGB"
-    rows = torch.randperm(len(paths), generator=torch.Generator().manual_seed(0))[:_LOOKED_AT].tolist()
-    grayscale = [decode.is_grayscale(paths[row]) for row in rows]
+    grayscale = [decode.is_grayscale(paths[row]) for row in _sample(len(paths), _LOOKED_AT).tolist()]
     return "RGB" if False in grayscale else "L"
 
 
 def _fits(count: int, read: ImageReader, device: torch.device) -> bool:
     """Return whether the images fit into half of the free memory as float32."""
-    cuda = device.type == "cuda"
-    free = _free(device) if cuda else psutil.virtual_memory().available
-    channels, height, width = read.shape
-    return count * channels * height * width * 4 < free / 2
+    if device.type == "cuda":
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        free = torch.cuda.mem_get_info(device)[0] + cached
+    else:
+        free = psutil.virtual_memory().available
+    return count * math.prod(read.shape) * 4 < free / 2
 
 
-def _free(device: torch.device) -> int:
-    """Return the free memory in bytes, including torch's cached memory."""
-    cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return int(torch.cuda.mem_get_info(device)[0]) + cached
-
-
-def _measured(count: int) -> Tensor:
-    """Return the rows from which mean and standard deviation are computed: a fixed sample."""
-    return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:_MEASURED]
+def _sample(count: int, size: int) -> Tensor:
+    """Return up to `size` of `count` rows, always the same ones."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:size]
 
 
 def _attempts(read: Callable[[int], None], count: int) -> Iterator[str | None]:
@@ -190,16 +188,17 @@ def _attempts(read: Callable[[int], None], count: int) -> Iterator[str | None]:
 
 def _unreadable_note(unreadable: list[str]) -> Iterator[str]:
     if unreadable:
-        rest = len(unreadable) - _NAMED
-        more = f" and {rest:,} more" if rest > 0 else ""
         images = "1 image" if len(unreadable) == 1 else f"{len(unreadable):,} images"
-        yield f"{images} could not be read: {', '.join(unreadable[:_NAMED])}{more}"
+        yield f"{images} could not be read: {_listed(unreadable)}"
 
 
 def _absence_notes(classes: tuple[str, ...], splits: dict[str, Split]) -> Iterator[str]:
     for name, split in splits.items():
-        counts = torch.bincount(split.labels.cpu(), minlength=len(classes)).tolist()
-        absent = [plain(label, 40) for label, count in zip(classes, counts, strict=True) if not count]
+        absent = [plain(label, 40) for label in absent_classes(classes, split.labels.cpu())]
         if absent:
-            more = f" and {len(absent) - _NAMED:,} more" if len(absent) > _NAMED else ""
-            yield f"classes without {name} images: {', '.join(absent[:_NAMED])}{more}"
+            yield f"classes without {name} images: {_listed(absent)}"
+
+
+def _listed(names: list[str]) -> str:
+    rest = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {rest:,} more" if rest > 0 else "")

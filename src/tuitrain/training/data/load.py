@@ -1,4 +1,4 @@
-"""Load any data set."""
+"""Load the data set that a configuration names."""
 
 import torch
 
@@ -6,17 +6,13 @@ from tuitrain.config.datasets import DATASETS
 from tuitrain.config.schema import Data
 from tuitrain.training.data import image_folder, standard
 from tuitrain.training.data.dataset import Dataset, Progress
-from tuitrain.training.data.normalize import Normalization
+from tuitrain.training.data.normalize import Normalization, Normalizer
 from tuitrain.training.data.splits import MemorySplit
 from tuitrain.training.data.stratify import stratified
 
 
-def _quiet(doing: str, fraction: float | None) -> None: ...
-
-
-def load(config: Data, seed: int, device: torch.device, progress: Progress = _quiet) -> Dataset:
-    """Load the data set of `config` to `device`, split with `seed`; does not use the global random generators. Raises
-    DataError."""
+def load(config: Data, seed: int, device: torch.device, progress: Progress = lambda *_: None) -> Dataset:
+    """Load and split a data set, without drawing from the global random generators. Raises DataError."""
     if config.dataset == "image-folder":
         return image_folder.load(config, seed, device, progress)
     train, test, white = standard.read(config.dataset, config.dir, progress)
@@ -25,16 +21,13 @@ def load(config: Data, seed: int, device: torch.device, progress: Progress = _qu
         kept, held = stratified(train.labels, config.validation, seed)
         train, validation = train.at(kept), train.at(held)
     channels = DATASETS[config.dataset].shape[0]
-    figures = Normalization.of(train.images, white) if config.normalize else Normalization.none(channels, white)
-    normalize = figures.on(device)
+    normalization = Normalization.of(train.images, white) if config.normalize else Normalization.none(channels, white)
+    normalize = Normalizer(normalization, device)
     progress(f"converting {config.dataset}", None)
-    return Dataset(
-        name=config.dataset,
-        shape=DATASETS[config.dataset].shape,
-        classes=DATASETS[config.dataset].classes,
+    return Dataset.standard(
+        config.dataset,
+        normalization,
         train=MemorySplit.of(train, normalize),
         validation=MemorySplit.of(validation, normalize) if validation else None,
         test=MemorySplit.of(test, normalize),
-        mean=figures.mean,
-        std=figures.std,
     )

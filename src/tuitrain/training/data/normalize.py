@@ -15,7 +15,7 @@ _CHUNK = 2**18
 
 
 class Pixels(NamedTuple):
-    """`images` is (N, C, H, W) uint8 and `labels` (N,) int64, both on the CPU."""
+    """Images as bytes, with their labels: `images` is (N, C, H, W) uint8 and `labels` (N,) int64, both on the CPU."""
 
     images: Tensor
     labels: Tensor
@@ -26,7 +26,8 @@ class Pixels(NamedTuple):
 
 @dataclass(frozen=True)
 class Normalization:
-    """(value / white - mean) / std per channel; `white` is the maximum value of a pixel."""
+    """The mean and standard deviation of each channel: a pixel becomes (value / white - mean) / std. `white` is the
+    largest value of a pixel."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -38,13 +39,13 @@ class Normalization:
 
     @classmethod
     def of(cls, images: Tensor, white: int = 255) -> Self:
-        """Return the normalization of `images` (N, C, H, W) uint8 to mean 0 and, except for constant channels, std
-        1."""
-        return cls.from_sums(sums(images), images[0, 0].numel(), white)
+        """Return the normalization that gives `images` (N, C, H, W) uint8 mean 0 and standard deviation 1, or 0 for a
+        constant channel."""
+        return cls.from_sums(pixel_sums(images), images[0, 0].numel(), white)
 
     @classmethod
     def from_sums(cls, sums: Tensor, pixels: int, white: int = 255) -> Self:
-        """Like `of`, from the `pixel_sums` (N, 2, C) of images with `pixels` pixels each."""
+        """Return the same as `of`, from the `pixel_sums` (N, 2, C) of images with `pixels` pixels each."""
         count = len(sums) * pixels
         total, squares = sums.sum(0)
         mean = total / count
@@ -52,18 +53,15 @@ class Normalization:
         std[std == 0] = white
         return cls(tuple((mean / white).tolist()), tuple((std / white).tolist()), white)
 
-    def on(self, device: torch.device) -> "Normalizer":
-        return Normalizer(self, device)
-
 
 class Normalizer:
-    """A `Normalization` whose `mean` and `std`, (C, 1, 1), are on a device."""
+    """Normalizes images on a device, where its `mean` and `std`, (C, 1, 1), are."""
 
-    def __init__(self, figures: Normalization, device: torch.device) -> None:
+    def __init__(self, normalization: Normalization, device: torch.device) -> None:
         self.device = device
-        self._white = figures.white
-        self.mean = torch.tensor(figures.mean, device=device).view(-1, 1, 1)
-        self.std = torch.tensor(figures.std, device=device).view(-1, 1, 1)
+        self._white = normalization.white
+        self.mean = torch.tensor(normalization.mean, device=device).view(-1, 1, 1)
+        self.std = torch.tensor(normalization.std, device=device).view(-1, 1, 1)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return `images`, (N, C, H, W) uint8 on any device, as normalized float32 on this device."""
@@ -72,7 +70,7 @@ class Normalizer:
 
 
 def allocate(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Convert all images. Raises DataError if the device has too little memory."""
+    """Return an uninitialized tensor for images, (N, ...). Raises DataError if the device has too little memory."""
     try:
         return torch.empty(tuple(shape), dtype=dtype, device=device)
     except (RuntimeError, MemoryError) as error:
@@ -89,7 +87,7 @@ def chunks(images: Tensor) -> Iterator[slice]:
     return (slice(start, start + size) for start in range(0, len(images), size))
 
 
-def sums(images: Tensor) -> Tensor:
+def pixel_sums(images: Tensor) -> Tensor:
     """Return the sums of pixels and of squared pixels of each image, (N, 2, C) float64, for (N, C, H, W) uint8."""
     found = torch.empty((len(images), 2, images.shape[1]), dtype=torch.float64)
     for rows in chunks(images):

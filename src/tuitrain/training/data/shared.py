@@ -9,14 +9,14 @@ from tuitrain.config.datasets import DATASETS
 from tuitrain.config.schema import Data
 from tuitrain.training.data import standard
 from tuitrain.training.data.dataset import Dataset, Progress
-from tuitrain.training.data.normalize import Normalization, Normalizer, sums
-from tuitrain.training.data.splits import MemorySplit, moved
+from tuitrain.training.data.normalize import Normalization, Normalizer, pixel_sums
+from tuitrain.training.data.splits import MemorySplit, to_device
 from tuitrain.training.data.stratify import stratified
 
 
 class SharedSplit:
-    """The split with the indices `rows` (N,) int64 into shared images, normalized per batch. The pixels of `whole` are
-    in [0, 1]; with `normalize` None, batches are not normalized."""
+    """A split whose images are the `rows` (N,) int64 of the shared images `whole`, whose pixels are in [0, 1]. It
+    normalizes each batch, unless `normalize` is None."""
 
     def __init__(self, whole: MemorySplit, rows: Tensor, normalize: Normalizer | None) -> None:
         self.whole, self.rows, self.normalize = whole, rows.to(whole.labels.device), normalize
@@ -27,7 +27,7 @@ class SharedSplit:
         return len(self.rows)
 
     def batches(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        for rows in torch.split(moved(order, self.rows.device), size):
+        for rows in torch.split(to_device(order, self.rows.device), size):
             images = self.whole.images.index_select(0, self.rows[rows])
             if self.normalize is not None:
                 images = images.sub_(self.normalize.mean).div_(self.normalize.std)
@@ -40,7 +40,8 @@ class SharedBatches:
     def __init__(self, splits: Sequence[SharedSplit]) -> None:
         self._whole = splits[0].whole
         normalizers = [split.normalize for split in splits if split.normalize is not None]
-        self._figures = [
+        # Empty without normalization, otherwise two tensors (R, 1, C, 1, 1).
+        self._mean_std = [
             torch.stack([getattr(one, name) for one in normalizers]).unsqueeze(1)
             for name in ("mean", "std")
             if normalizers
@@ -51,15 +52,15 @@ class SharedBatches:
         flat = rows.flatten()
         images = self._whole.images.index_select(0, flat)
         images = images.view(*rows.shape, *images.shape[1:])
-        if self._figures:
-            mean, std = self._figures
+        if self._mean_std:
+            mean, std = self._mean_std
             images = images.sub_(mean).div_(std)
         return images, self._whole.labels.index_select(0, flat).view(rows.shape)
 
 
-class Shared:
-    """Loads the data set of several runs like `load`, but reads it only once. Raises DataError. All runs must have the
-    same configuration and device."""
+class SharedLoader:
+    """Loads data sets like `load`, but reads the files once for all runs, which must have the same configuration and
+    device. Raises DataError."""
 
     def __init__(self) -> None:
         self._images: _SharedImages | None = None
@@ -69,21 +70,15 @@ class Shared:
         kept, held = torch.arange(len(images.train)), None
         if config.validation:
             kept, held = stratified(images.train.labels.cpu(), config.validation, seed)
-        facts = DATASETS[config.dataset]
-        figures = images.figures(kept) if config.normalize else Normalization.none(facts.shape[0])
-
-        def split(whole: MemorySplit, rows: Tensor) -> SharedSplit:
-            return SharedSplit(whole, rows, figures.on(device) if config.normalize else None)
-
-        return Dataset(
-            name=config.dataset,
-            shape=facts.shape,
-            classes=facts.classes,
-            train=split(images.train, kept),
-            validation=split(images.train, held) if held is not None else None,
-            test=split(images.test, torch.arange(len(images.test))),
-            mean=figures.mean,
-            std=figures.std,
+        channels = DATASETS[config.dataset].shape[0]
+        normalization = images.normalization(kept) if config.normalize else Normalization.none(channels)
+        normalize = Normalizer(normalization, device) if config.normalize else None
+        return Dataset.standard(
+            config.dataset,
+            normalization,
+            train=SharedSplit(images.train, kept, normalize),
+            validation=SharedSplit(images.train, held, normalize) if held is not None else None,
+            test=SharedSplit(images.test, torch.arange(len(images.test)), normalize),
         )
 
 
@@ -93,10 +88,10 @@ class _SharedImages:
     def __init__(self, config: Data, device: torch.device, progress: Progress) -> None:
         train, test, self._white = standard.read(config.dataset, config.dir, progress)
         progress(f"converting {config.dataset}", None)
-        plain = Normalization.none(train.images.shape[1], self._white).on(device)
+        plain = Normalizer(Normalization.none(train.images.shape[1], self._white), device)
         self.train, self.test = MemorySplit.of(train, plain), MemorySplit.of(test, plain)
-        self._sums, self._pixels = sums(train.images), train.images[0, 0].numel()
+        self._sums, self._pixels = pixel_sums(train.images), train.images[0, 0].numel()
 
-    def figures(self, rows: Tensor) -> Normalization:
+    def normalization(self, rows: Tensor) -> Normalization:
         """Return the normalization of these rows of the training split."""
         return Normalization.from_sums(self._sums[rows], self._pixels, self._white)

@@ -3,11 +3,11 @@
 import multiprocessing
 from collections.abc import Iterator, Sequence
 from multiprocessing.context import BaseContext
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_convert
 from torch.utils.data import Dataset as TorchDataset
 
 from tuitrain.errors import TrainingError
@@ -34,8 +34,8 @@ class Split(Protocol):
         ...
 
 
-def moved(order: Tensor, device: torch.device) -> Tensor:
-    """Copy a tensor to the device, to a GPU without waiting for its queued work."""
+def to_device(order: Tensor, device: torch.device) -> Tensor:
+    """Return `order` on the device; copy it to a GPU without waiting for the work queued there."""
     if device.type == "cuda" and not order.is_cuda:
         return order.pin_memory().to(device, non_blocking=True)
     return order.to(device)
@@ -61,7 +61,7 @@ class MemorySplit:
         return len(self.labels)
 
     def batches(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        for rows in torch.split(moved(order, self.labels.device), size):
+        for rows in torch.split(to_device(order, self.labels.device), size):
             yield self.at(rows)
 
     def at(self, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,11 +87,12 @@ class StreamedSplit:
         self.files = files
         self.unreadable: set[int] = set()
         self._normalize = normalize
-        self._sampler = _BatchSampler()
+        # Set before each iteration, so that the workers of the loader survive between iterations.
+        self._batches: list[list[int]] = []
         self._loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
             _Images(files, read),
-            batch_sampler=self._sampler,
-            collate_fn=_identity,
+            batch_sampler=self._batches,
+            collate_fn=default_convert,
             num_workers=workers,
             pin_memory=normalize.device.type == "cuda",
             persistent_workers=persistent and workers > 0,
@@ -107,7 +108,7 @@ class StreamedSplit:
     def batches(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Raises TrainingError if no image can be read any more, or if a worker process has died."""
         batches = torch.split(order.cpu(), size)
-        self._sampler.batches = [rows.tolist() for rows in batches]
+        self._batches[:] = [rows.tolist() for rows in batches]
         for rows, (images, given) in zip(batches, self._read(), strict=True):
             self.unreadable.update(rows[rows != given].tolist())
             yield self._normalize(images), self.labels.index_select(0, given.to(self.labels.device, non_blocking=True))
@@ -126,19 +127,6 @@ class StreamedSplit:
             raise TrainingError(
                 f"The processes that read images failed: {reason}.", "Set data.workers to 0 or a smaller number."
             ) from error
-
-
-class _BatchSampler:
-    """A batch sampler whose batches are set before each iteration, so that workers survive between iterations."""
-
-    def __init__(self) -> None:
-        self.batches: list[list[int]] = []
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.batches)
-
-    def __len__(self) -> int:
-        return len(self.batches)
 
 
 class _Images(TorchDataset[tuple[Tensor, Tensor]]):
@@ -161,10 +149,6 @@ class _Images(TorchDataset[tuple[Tensor, Tensor]]):
         return torch.zeros(self._read.shape, dtype=torch.uint8), -1
 
 
-def _identity(batch: Any) -> Any:
-    return batch
-
-
 def _context() -> BaseContext:
     """Return a context that never forks: a lock that another thread holds during a fork stays locked in the child."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
@@ -177,4 +161,4 @@ def _context() -> BaseContext:
 
 def default_workers(device: torch.device) -> int:
     """Return the number of workers: 0 on the CPU, where reading and training would compete for the cores."""
-    return min(8, max(0, available_cores() - 1)) if device.type == "cuda" else 0
+    return min(8, available_cores() - 1) if device.type == "cuda" else 0

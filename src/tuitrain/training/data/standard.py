@@ -13,7 +13,7 @@ from tuitrain.config.datasets import DATASETS, TEST_FRACTION, data_folder
 from tuitrain.errors import DataError
 from tuitrain.text import plain
 from tuitrain.training.data.dataset import Progress
-from tuitrain.training.data.download import complete
+from tuitrain.training.data.download import download_missing
 from tuitrain.training.data.normalize import Pixels
 from tuitrain.training.data.stratify import stratified
 
@@ -29,7 +29,7 @@ _TORCHVISION = {
 _HINT = "Delete it and start again, and it is downloaded afresh."
 
 
-class Named(NamedTuple):
+class StandardImages(NamedTuple):
     """The training and test images; `white` is the value of a white pixel."""
 
     train: Pixels
@@ -37,7 +37,7 @@ class Named(NamedTuple):
     white: int
 
 
-def read(name: str, folder: str | None, progress: Progress) -> Named:
+def read(name: str, folder: str | None, progress: Progress) -> StandardImages:
     """Load a standard data set. Raises DataError if files are damaged, or missing and the download fails."""
     progress(f"reading {name}", None)
     if name == "digits":
@@ -46,10 +46,10 @@ def read(name: str, folder: str | None, progress: Progress) -> Named:
     parts = _mnist(name, root, progress) if DATASETS[name].shape[0] == 1 else _cifar(name, root, progress)
     for part in parts:
         _check(part, name, root)
-    return Named(*parts, white=255)
+    return StandardImages(*parts, white=255)
 
 
-def _digits() -> Named:
+def _digits() -> StandardImages:
     """Read the file of scikit-learn's `load_digits`; importing scikit-learn takes longer than importing torch."""
     package = importlib.util.find_spec("sklearn")
     folder = package.submodule_search_locations if package else None
@@ -62,7 +62,7 @@ def _digits() -> Named:
     images = torch.from_numpy(table[:, :-1].copy()).view(-1, 1, 8, 8)
     pixels = Pixels(images, torch.from_numpy(table[:, -1].astype(np.int64)))
     train, test = stratified(pixels.labels, TEST_FRACTION, TEST_SEED)
-    return Named(pixels.at(train), pixels.at(test), white=16)
+    return StandardImages(pixels.at(train), pixels.at(test), white=16)
 
 
 def _mnist(name: str, root: Path, progress: Progress) -> tuple[Pixels, Pixels]:
@@ -75,7 +75,7 @@ def _mnist(name: str, root: Path, progress: Progress) -> tuple[Pixels, Pixels]:
 
         getattr(datasets, _TORCHVISION[name])(folder, download=download)
 
-    complete(name, source, root, files, [f"{file}.gz" for file in files], progress)
+    download_missing(name, source, root, files, [f"{file}.gz" for file in files], progress)
     arrays = [_idx(root / file, dimensions) for file, dimensions in zip(files, (3, 1, 3, 1), strict=True)]
     images, labels = arrays[::2], [torch.from_numpy(array.astype(np.int64)) for array in arrays[1::2]]
     train, test = (Pixels(torch.from_numpy(a).unsqueeze(1), b) for a, b in zip(images, labels, strict=True))
@@ -83,8 +83,7 @@ def _mnist(name: str, root: Path, progress: Progress) -> tuple[Pixels, Pixels]:
 
 
 def _idx(path: Path, dimensions: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
-    """Read an IDX file: bytes 0, 0, 8 (for uint8), the number of dimensions, each dimension as four bytes, all
-    values."""
+    """Read an IDX file: bytes 0, 0, 8 (for uint8), the number of dimensions, four bytes for each, and the values."""
     try:
         # torch requires a writable array.
         values = np.fromfile(path, dtype=np.uint8)
@@ -103,7 +102,7 @@ def _cifar(name: str, root: Path, progress: Progress) -> tuple[Pixels, Pixels]:
     source = getattr(datasets, _TORCHVISION[name])
     sums = {f"{source.base_folder}/{file}": md5 for file, md5 in source.train_list + source.test_list}
     sums[f"{source.base_folder}/{source.meta['filename']}"] = source.meta["md5"]
-    complete(name, source, root, list(sums), [source.filename], progress)
+    download_missing(name, source, root, list(sums), [source.filename], progress)
     try:
         with warnings.catch_warnings():
             # The files are pickles of an old NumPy version, about which newer ones warn.

@@ -6,16 +6,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from tuitrain.errors import DataError, TrainingError
 from tuitrain.text import plain
+from tuitrain.training.data.augment import Transform
 
 _HINT = "Set data.transform to FILE.py:NAME, or to none."
 
 
-def user_transform(spec: str | None) -> Callable[[Tensor], Tensor] | None:
+def user_transform(spec: str | None) -> Transform | None:
     """Return the function that `spec` (FILE.py:NAME) names, with a check of its results; None for None.
 
     Raises DataError if the function does not exist. The function raises DataError for a result that is no float
@@ -52,7 +52,7 @@ def _run(path: Path) -> dict[str, Any]:
     return module.__dict__
 
 
-def _checked(function: Callable[[Tensor], Any], name: str) -> Callable[[Tensor], Tensor]:
+def _checked(function: Callable[[Tensor], Any], name: str) -> Transform:
     def transform(images: Tensor) -> Tensor:
         # The function may change the batch in place, so remember its shape.
         shape, device = images.shape, images.device
@@ -63,17 +63,13 @@ def _checked(function: Callable[[Tensor], Any], name: str) -> Callable[[Tensor],
         if not isinstance(result, Tensor):
             given = f"a {type(result).__name__}"
         elif not result.is_floating_point() or result.shape != shape or result.device != device:
-            given = _described(result)
+            given = f"{result.dtype} {tuple(result.shape)} on {result.device}"
         else:
             return result.to(images.dtype)
         wanted = f"torch.float32 {tuple(shape)} on {device}"
         raise DataError(f"The transform {name} gave {given}; it must give {wanted}, as it was given.")
 
     return transform
-
-
-def _described(tensor: torch.Tensor) -> str:
-    return f"{tensor.dtype} {tuple(tensor.shape)} on {tensor.device}"
 
 
 def _named(error: BaseException) -> str:

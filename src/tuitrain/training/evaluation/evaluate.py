@@ -12,7 +12,8 @@ from msgspec import Struct
 from torch import Tensor, nn
 
 from tuitrain.runs.records import Sample
-from tuitrain.training.data import Dataset, Split
+from tuitrain.training.data.dataset import Dataset
+from tuitrain.training.data.splits import Split
 
 # Images per batch. On the CPU the activations of a batch must stay in the cache: 1000 images take 1.5 times as long.
 BATCH, CPU_BATCH = 1000, 250

@@ -54,7 +54,7 @@ def evaluate_validation(setup: Setup, writer: RunWriter, progress: TrainingProgr
     if setup.dataset.validation is None:
         return False
     writer.update(phase="validating")
-    score = _evaluate_and_save(setup, writer, "validation", progress, heartbeat)
+    score = _save(writer, evaluate_split(setup, "validation", progress, heartbeat))
     is_best = score.loss is not None and (progress.lowest is None or score.loss < progress.lowest)
     if is_best:
         progress.lowest, progress.best = score.loss, Best(progress.epochs_begun, progress.step, score)
@@ -66,7 +66,7 @@ def evaluate_validation(setup: Setup, writer: RunWriter, progress: TrainingProgr
 def evaluate_test(setup: Setup, writer: RunWriter, progress: TrainingProgress, heartbeat: Heartbeat) -> Score:
     """Evaluate the test split, which influences nothing."""
     writer.update(phase="testing")
-    score = _evaluate_and_save(setup, writer, "test", progress, heartbeat)
+    score = _save(writer, evaluate_split(setup, "test", progress, heartbeat))
     _write_row(writer, "test", progress, score, False)
     writer.update(test=score)
     return score
@@ -83,22 +83,14 @@ def evaluate_final(setup: Setup, writer: RunWriter, progress: TrainingProgress, 
         last_weights = {name: value.clone() for name, value in setup.model.state_dict().items()}
         checkpoint.load_weights(setup.model, checkpoint.load(path), path)
         try:
-            score = _evaluate_and_save(setup, writer, "test", progress, heartbeat, "best")
+            score = _save(writer, evaluate_split(setup, "test", progress, heartbeat, "best"))
         finally:
             setup.model.load_state_dict(last_weights)
     progress.best = Best(best.epoch, best.step, best.validation, score)
     writer.update(best=progress.best, now=True)
 
 
-def _evaluate_and_save(
-    setup: Setup,
-    writer: RunWriter,
-    split: SplitName,
-    progress: TrainingProgress,
-    heartbeat: Heartbeat,
-    which: CheckpointName = "last",
-) -> Score:
-    evaluation = evaluate_split(setup, split, progress, heartbeat, which)
+def _save(writer: RunWriter, evaluation: Evaluation) -> Score:
     writer.folder.write_evaluation(evaluation)
     return Score(evaluation.loss, evaluation.accuracy)
 

@@ -1,8 +1,8 @@
 """Summarize the layers of a network without allocating it."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -34,27 +34,6 @@ class Summary:
     parameters: int
 
 
-@dataclass
-class _Calls:
-    """The output shapes of all modules that a forward pass calls, by path, in the order of the calls."""
-
-    outputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
-
-    def watch(self, path: str, module: nn.Module) -> None:
-        module.register_forward_pre_hook(self._begin(path))
-        module.register_forward_hook(self._end(path))
-
-    def _begin(self, path: str) -> Callable[[nn.Module, Any], None]:
-        return lambda _module, _inputs: self.outputs.update({path: self.outputs.get(path, ())})
-
-    def _end(self, path: str) -> Callable[[nn.Module, Any, Any], None]:
-        def record(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            first = output[0] if isinstance(output, tuple) else output
-            self.outputs[path] = tuple(first.shape[1:]) if isinstance(first, Tensor) else ()
-
-        return record
-
-
 def title(config: Model, shape: tuple[int, int, int], classes: int) -> str:
     """Return a short name: `mlp 784-128-256-10`, `cnn 1x28x28`, `resnet18`."""
     if config.name == "mlp":
@@ -68,7 +47,6 @@ def summarize(config: Model, shape: tuple[int, int, int], classes: int) -> Summa
     A forward pass on the meta device imports torch's compiler, which takes longer than importing torch. A small mlp or
     cnn therefore runs on the CPU. The random generators stay as they are.
     """
-    calls = _Calls()
     with torch.device("meta"):
         model = build(config, shape, classes)
     device = "meta"
@@ -76,18 +54,34 @@ def summarize(config: Model, shape: tuple[int, int, int], classes: int) -> Summa
         device = "cpu"
         with torch.random.fork_rng(devices=[]), torch.device(device):
             model = build(config, shape, classes)
-    for path, module in model.eval().named_modules():
-        calls.watch(path, module)
-    with torch.no_grad():
-        model(torch.empty(2, *shape, device=device))
-    owned = _owned(model, calls.outputs)
-    inner = {parent for path in calls.outputs for parent in _parents(path)}
+    outputs = _outputs(model, torch.empty(2, *shape, device=device))
+    owned = _owned(model, outputs)
+    inner = {parent for path in outputs for parent in _parents(path)}
     layers = tuple(
         Layer(path or config.name, type(model.get_submodule(path)).__name__, output, owned.get(path, 0))
-        for path, output in calls.outputs.items()
+        for path, output in outputs.items()
         if path not in inner or path in owned
     )
     return Summary(title(config, shape, classes), layers, sum(owned.values()))
+
+
+def _outputs(model: nn.Module, images: Tensor) -> dict[str, tuple[int, ...]]:
+    """Return the output shapes of all modules that a forward pass calls, by path, in the order of the calls."""
+    outputs: dict[str, tuple[int, ...]] = {}
+
+    def begin(path: str, *_: Any) -> None:
+        outputs.setdefault(path, ())
+
+    def end(path: str, _module: nn.Module, _inputs: Any, output: Any) -> None:
+        first = output[0] if isinstance(output, tuple) else output
+        outputs[path] = tuple(first.shape[1:]) if isinstance(first, Tensor) else ()
+
+    for path, module in model.eval().named_modules():
+        module.register_forward_pre_hook(partial(begin, path))
+        module.register_forward_hook(partial(end, path))
+    with torch.no_grad():
+        model(images)
+    return outputs
 
 
 def _owned(model: nn.Module, called: dict[str, tuple[int, ...]]) -> dict[str, int]:
@@ -103,14 +97,3 @@ def _parents(path: str) -> list[str]:
     """Return the parent paths of `path`, nearest first; the last is that of the model, an empty string."""
     parts = path.split(".") if path else []
     return [".".join(parts[:count]) for count in reversed(range(len(parts)))]
-
-
-def gradient_layers(model: nn.Module) -> list[tuple[str, list[nn.Parameter]]]:
-    """Return path and parameters of each layer whose weight has at least two dimensions, in the order of
-    declaration."""
-    layers = []
-    for path, module in model.named_modules():
-        own = dict(module.named_parameters(recurse=False))
-        if any(name.endswith("weight") and parameter.ndim >= 2 for name, parameter in own.items()):
-            layers.append((path, list(own.values())))
-    return layers

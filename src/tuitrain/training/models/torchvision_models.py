@@ -5,8 +5,7 @@ from functools import partial
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from tuitrain.config.schema import Model
 from tuitrain.errors import ConfigError
@@ -17,8 +16,7 @@ _MAX_CIFAR_SIZE = 64
 _RESIDUAL = ("resnet18", "resnet34", "resnet50", "wide_resnet50_2", "resnext50_32x4d")
 
 # The minimum image size of each architecture. Most of them halve the image five times, which leaves 2x2 positions of
-# 64:
-# with 1x1, batch normalization has only one value per image, and fails for a batch of one. vgg normalizes before
+# 64. With 1x1, batch normalization has only one value per image, and fails for a batch of one. vgg normalizes before
 # halving.
 _DEFAULT_MIN_SIZE = 64
 _MIN_SIZES = {**dict.fromkeys(_RESIDUAL, 16), "vgg11_bn": 32, "vgg16_bn": 32, "inception_v3": 107}
@@ -34,18 +32,8 @@ _REGNETS: dict[str, dict[str, Any]] = {
 }
 
 
-class Enlarge(nn.Module):
-    """Resize images `(N, C, H, W)` to `(N, C, *size)` with bilinear interpolation."""
-
-    def __init__(self, size: tuple[int, int]) -> None:
-        super().__init__()
-        self.size = size
-
-    def forward(self, images: Tensor) -> Tensor:
-        return F.interpolate(images, self.size, mode="bilinear", align_corners=False)
-
-    def extra_repr(self) -> str:
-        return f"{self.size[0]}, {self.size[1]}"
+class Enlarge(nn.Upsample):
+    """Resizes images `(N, C, H, W)` to `(N, C, *size)`. The preview of the network shows the name of this class."""
 
 
 def build(config: Model, shape: tuple[int, int, int], classes: int) -> nn.Module:
@@ -60,10 +48,11 @@ def build(config: Model, shape: tuple[int, int, int], classes: int) -> nn.Module
         _replace_activations(network, config)
     if size == (height, width):
         return network
-    return nn.Sequential(OrderedDict(enlarge=Enlarge(size), network=network))
+    return nn.Sequential(OrderedDict(enlarge=Enlarge(size, mode="bilinear"), network=network))
 
 
 def _size(name: str, height: int, width: int) -> tuple[int, int]:
+    """Return the height and width that images are enlarged to."""
     min_size = _MIN_SIZES.get(name, _DEFAULT_MIN_SIZE)
     side = max(height, width, min_size)
     if name == "vit_b_16":
@@ -111,20 +100,12 @@ def _regnet(name: str, classes: int) -> nn.Module:
 
 
 def _set_input_channels(network: nn.Module, channels: int) -> None:
-    """Replace the first convolution by one with `channels` inputs and PyTorch's default initialization."""
-    path, first = next((path, part) for path, part in network.named_modules() if isinstance(part, nn.Conv2d))
-    if first.in_channels == channels:
-        return
-    parent, _, name = path.rpartition(".")
-    replacement = nn.Conv2d(
-        channels,
-        first.out_channels,
-        cast(tuple[int, int], first.kernel_size),
-        cast(tuple[int, int], first.stride),
-        cast(tuple[int, int], first.padding),
-        bias=first.bias is not None,
-    )
-    setattr(network.get_submodule(parent), name, replacement)
+    """Give the first convolution `channels` inputs and PyTorch's default initialization."""
+    first = next(part for part in network.modules() if isinstance(part, nn.Conv2d))
+    if first.in_channels != channels:
+        first.in_channels = channels
+        first.weight = nn.Parameter(torch.empty(first.out_channels, channels, *first.kernel_size))
+        first.reset_parameters()
 
 
 def _use_cifar_stem(network: nn.Module, channels: int) -> None:

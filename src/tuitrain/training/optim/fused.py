@@ -13,11 +13,8 @@ Step = Callable[[], object]
 
 
 class FusedStep:
-    """A faster `optimizer.step()` on the same state, bit-identical to it.
-
-    `Optimizer.step` gathers weights, gradients and state at every call, which takes as long as the arithmetic of a
-    small network. The kernels are private to torch, so a trial step first checks that they exist and give the same.
-    """
+    """A faster `optimizer.step()`, bit-identical to it. The kernels are private to torch, so a trial step first checks
+    that they exist and give the same weights."""
 
     def __init__(self, optimizer: optim.Optimizer) -> None:
         self._optimizer = optimizer

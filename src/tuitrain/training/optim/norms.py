@@ -1,11 +1,20 @@
 """Gradient norms of each layer, for the log."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
-Layers = Sequence[tuple[str, list[nn.Parameter]]]
+# The module path and the parameters of each layer.
+Layers = list[tuple[str, list[nn.Parameter]]]
+
+
+def gradient_layers(model: nn.Module) -> Layers:
+    """Return the layers whose weight has at least two dimensions, in the order of their declaration."""
+    layers = []
+    for path, module in model.named_modules():
+        own = dict(module.named_parameters(recurse=False))
+        if any(name.endswith("weight") and parameter.ndim >= 2 for name, parameter in own.items()):
+            layers.append((path, list(own.values())))
+    return layers
 
 
 def layer_gradient_norms(layers: Layers) -> Tensor:

@@ -1,7 +1,7 @@
 """Train several runs in one process, which reads and converts their images once.
 
-The run that is furthest behind always trains next, so that all advance at the same pace. Rows, commands, evaluation,
-checkpoints and endings are those of `Loop`. A run that ends or pauses does not delay the others.
+The run that is furthest behind always trains next, so that all advance at the same pace. A run that ends or pauses does
+not delay the others.
 """
 
 import time
@@ -15,7 +15,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
 from tuitrain.runs.writer import RunWriter
 from tuitrain.training.control import POLL_INTERVAL, preparation_progress
-from tuitrain.training.data.shared import Shared
+from tuitrain.training.data.shared import SharedLoader
 from tuitrain.training.run import Ending, ending_of, record_ending, restore_run
 from tuitrain.training.setup import prepare
 from tuitrain.training.stacking.member import Member
@@ -33,13 +33,13 @@ class InterleavedTraining:
         self._members: list[Member] = []
         self._resume_error: RunError | None = None
         self._polled = time.monotonic()
-        load = Shared()
+        load = SharedLoader()
         for writer, inbox in runs:
             self._attempt(writer, partial(self._join, writer, inbox, load))
         for member in self._members:
             member.writer.log(f"trained beside {len(self._members) - 1} other runs of its sweep", detail=True)
 
-    def _join(self, writer: RunWriter, inbox: Inbox, load: Shared) -> None:
+    def _join(self, writer: RunWriter, inbox: Inbox, load: SharedLoader) -> None:
         writer.update(status="running", phase="preparing", reason="", ended=None)
         setup = prepare(writer.folder.config(), preparation_progress(writer, inbox, lambda *_: None), load)
         member = Member(setup, writer, inbox)
@@ -48,7 +48,7 @@ class InterleavedTraining:
 
     def run(self) -> None:
         """Train all runs to their ends. Raises RunError afterwards if a run could not be resumed."""
-        self._each(self._members, Member.begin)
+        self._each(self._members, Member.start)
         while self._members:
             ready = [member for member in self._members if not member.paused]
             if ready:

@@ -15,7 +15,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
 from tuitrain.runs.writer import RunWriter
 from tuitrain.training import device as devices
-from tuitrain.training.cuda_graphs.graph import capture_error, uncaptured_message
+from tuitrain.training.control import try_capture
 from tuitrain.training.data.shared import SharedBatches, SharedSplit
 from tuitrain.training.metrics import StackedMetrics
 from tuitrain.training.readback import queue_limiter
@@ -70,29 +70,15 @@ class StackedTraining(InterleavedTraining):
             [setup.dataset.train for setup in setups if isinstance(setup.dataset.train, SharedSplit)]
         )
         self._queue_limiter = queue_limiter(setups[0].device)
-        self._captured = self._capture(members) if setups[0].device.type == "cuda" else None
+        if setups[0].device.type == "cuda":
+            self._captured = try_capture(members, partial(self._capture, len(members), setups[0].config))
 
-    def _capture(self, members: Sequence[Member]) -> StackedGraphStep | None:
-        """Capture the step of a full mini-batch as a CUDA graph; return None and log the reason if that fails."""
-        config = members[0].config
-        shape = len(members), config.data.batch_size
-        reason = self._optimizer.capture_obstacle
-        for member in members:
-            member.set_phase("warm-up")
-        try:
-            if not reason:
-                return StackedGraphStep(
-                    self._net, self._optimizer, self._batches, self._metrics, shape, config.optimizer.clip_norm
-                )
-        except Exception as error:
-            reason = capture_error(error)
-        finally:
-            for member in members:
-                member.set_phase("training")
-        for member in members:
-            member.writer.log(uncaptured_message(reason))
-        devices.release_memory()
-        return None
+    def _capture(self, count: int, config: Config) -> StackedGraphStep:
+        """Capture the step of a full mini-batch of `count` runs as a CUDA graph."""
+        if self._optimizer.capture_obstacle:
+            raise RuntimeError(self._optimizer.capture_obstacle)
+        shape, clip = (count, config.data.batch_size), config.optimizer.clip_norm
+        return StackedGraphStep(self._net, self._optimizer, self._batches, self._metrics, shape, clip)
 
     def _train(self, members: list[Member], end: int) -> None:
         """Train up to mini-batch `end` of the epoch; stop earlier if a command or an ending changes the stack."""
@@ -102,11 +88,8 @@ class StackedTraining(InterleavedTraining):
         for member in members:
             member.start_clock()
         for chunk in torch.split(indices, config.data.batch_size, 1):
-            for member in members:
-                member.begin_step()
-            epoch_ends = first.progress.batch == first.setup.batches_per_epoch
-            row_due = epoch_ends or first.setup.row_due(first.progress.step)
-            norms = self._step(chunk, config, row_due)
+            rows_due = [member.begin_step() for member in members]
+            norms = self._step(chunk, config, rows_due[0])
             if self._queue_limiter is not None:
                 self._queue_limiter.step()
             if self._after_step(dict(zip(members, norms, strict=True)) if norms is not None else {}):

@@ -8,7 +8,7 @@ from torch import Tensor
 from tuitrain.runs.control import Command
 from tuitrain.training.control import POLL_INTERVAL
 from tuitrain.training.data.shared import SharedSplit
-from tuitrain.training.data.splits import moved
+from tuitrain.training.data.splits import to_device
 from tuitrain.training.loop import Loop
 from tuitrain.training.run import Ending
 
@@ -17,16 +17,9 @@ class Member(Loop):
     """A loop that takes its own steps in `train_turn`, or lets a stack take them with `next_indices` and `begin_step`.
     Everything else, such as rows, evaluation, checkpoints and commands, is that of a run trained alone."""
 
-    _pause_command: Command | None = None
+    paused = False
     # The remaining steps of the current epoch.
-    _steps: Iterator[tuple[float, Tensor | None]] | None = None
-
-    def begin(self) -> None:
-        self._start()
-
-    @property
-    def paused(self) -> bool:
-        return self._pause_command is not None
+    _steps: Iterator[Tensor | None] | None = None
 
     @property
     def position(self) -> tuple[int, int]:
@@ -53,58 +46,45 @@ class Member(Loop):
     def _take_steps(self) -> None:
         if self._steps is None:
             self.setup.model.train()
-            remaining = self.setup.epoch_order(self.progress.epoch)[self.progress.batch * self.config.data.batch_size :]
-            self._steps = self._eager_steps(remaining)
-        self._start_clock()
+            self._steps = self._eager_steps(self._remaining_order())
+        self.start_clock()
         deadline = time.monotonic() + POLL_INTERVAL
-        for lr, norms in self._steps:
+        for norms in self._steps:
             if norms is not None:
-                self._start_row(lr, norms)
+                self.start_row(norms)
             if norms is not None or time.monotonic() >= deadline:
                 break
-        self._stop_clock()
+        self.stop_clock()
 
     def next_indices(self, end: int) -> Tensor:
-        """Return the indices of the next images up to mini-batch `end` of the epoch, in the split that all runs
-        share."""
-        split, size, progress = self.setup.dataset.train, self.config.data.batch_size, self.progress
+        """Return the indices into the shared images of the images up to mini-batch `end` of the epoch."""
+        split = self.setup.dataset.train
         assert isinstance(split, SharedSplit)
-        order = self.setup.epoch_order(progress.epoch)[progress.batch * size : end * size]
-        return split.rows[moved(order, split.rows.device)]
+        order = self._remaining_order()[: (end - self.progress.batch) * self.config.data.batch_size]
+        return split.rows[to_device(order, split.rows.device)]
 
-    def begin_step(self) -> None:
-        """Count a mini-batch and a step, and set the learning rate of the step."""
+    def begin_step(self) -> bool:
+        """Count a mini-batch and begin its step; return whether a row is due after it."""
         self.progress.batch += 1
-        self._lr, _ = self._begin_step()
-
-    def set_phase(self, name: str) -> None:
-        self._update_state(phase=name)
-
-    def start_row(self, norms: Tensor) -> None:
-        self._start_row(self._lr, norms)
+        return self._begin_step()
 
     def poll(self) -> None:
         """Write a finished row, and apply commands; called regularly, also while the run is paused."""
-        self._write_ready_rows()
-        if self._pause_command is None:
-            self._poll_commands()
+        self._write_rows(wait=False)
+        if self.paused:
+            self.update_state()
+            self.paused = not self._poll_for_resume()
         else:
-            self._update_state()
-            self._leave_pause_if_resumed(self._pause_command)
+            self._poll_commands()
 
     def _pause(self, command: Command) -> None:
+        """Let the other runs train until `poll` finds a resume command."""
         self._enter_pause(command)
-        self._pause_command = command
-        self._leave_pause_if_resumed(command)
-
-    def _leave_pause_if_resumed(self, command: Command) -> None:
-        if self._poll_for_resume():
-            self._leave_pause(command)
-            self._pause_command = None
+        self.paused = not self._poll_for_resume()
 
     def end_epoch(self) -> Ending | None:
         """End the epoch, and after the last epoch the run; return how the run ended, or None."""
-        self._write_pending_rows()
+        self._write_rows(wait=True)
         self._steps = None
         if not self._done:
             self._abortable(self._end_epoch)
@@ -112,12 +92,3 @@ class Member(Loop):
             return None
         self._finish()
         return "finished", self.progress.over
-
-    def start_clock(self) -> None:
-        self._start_clock()
-
-    def stop_clock(self) -> bool:
-        """Stop measuring training time; return whether the clock was running."""
-        running = self._clock is not None
-        self._stop_clock()
-        return running

@@ -1,5 +1,4 @@
-"""Stack MLPs of the same shape: one tensor per layer contains the weights of all, and one kernel computes the layer for
-all.
+"""Stack MLPs of the same shape, so that one kernel computes a layer for all of them.
 
 The parameters, gradients and optimizer state of each network become views of the stacked tensors.
 """
@@ -128,9 +127,15 @@ class _Part:
 
     def __init__(self, setups: Sequence[Setup], net: StackedMLP, part: slice) -> None:
         self._setups = setups[part]
-        self._parameters = [_slice(parameter, part) for parameter in net.parameters]
-        self.optimizer = build_elementwise(self._setups[0].config.optimizer, self._parameters)
-        for parameter, states in self._states():
+        parameters = [_slice(parameter, part) for parameter in net.parameters]
+        own = zip(*(setup.model.parameters() for setup in self._setups), strict=True)
+        # Each stacked parameter with those of the runs.
+        self._parameters = list(zip(parameters, own, strict=True))
+        self.optimizer = build_elementwise(self._setups[0].config.optimizer, parameters)
+        for parameter, run_parameters in self._parameters:
+            states = [
+                setup.optimizer.state.get(one, {}) for setup, one in zip(self._setups, run_parameters, strict=True)
+            ]
             if states[0]:
                 self.optimizer.state[parameter] = {name: _stack_state(states, name) for name in states[0]}
         self._step, self.capturable_step = FusedStep(self.optimizer), OptimizerStep(self.optimizer)
@@ -149,19 +154,12 @@ class _Part:
         """Make the state of each run's optimizer a view of the stacked state, which exists after the first step."""
         if self._state_shared:
             return
-        for index, setup in enumerate(self._setups):
-            for parameter, own in zip(self._parameters, setup.model.parameters(), strict=True):
-                if parameter in self.optimizer.state:
-                    setup.optimizer.state[own] = _state_of(self.optimizer.state[parameter], parameter.shape, index)
+        for parameter, run_parameters in self._parameters:
+            if parameter in self.optimizer.state:
+                state = self.optimizer.state[parameter]
+                for index, (setup, one) in enumerate(zip(self._setups, run_parameters, strict=True)):
+                    setup.optimizer.state[one] = _state_of(state, parameter.shape, index)
         self._state_shared = True
-
-    def _states(self) -> list[tuple[nn.Parameter, list[dict[str, Any]]]]:
-        """Return each stacked parameter with the optimizer state of its run parameters."""
-        own = [
-            [setup.optimizer.state.get(parameter, {}) for parameter in setup.model.parameters()]
-            for setup in self._setups
-        ]
-        return list(zip(self._parameters, map(list, zip(*own, strict=True)), strict=True))
 
 
 def _slice(parameter: nn.Parameter, part: slice) -> nn.Parameter:

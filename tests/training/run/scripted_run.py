@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from torch import Tensor
 
 from tuitrain.config.schema import Config
@@ -74,3 +75,18 @@ def rows(run: Follower) -> dict[str, list[float]]:
         table |= {f"{name} {key}": column.tolist() for key, column in curve.columns.items() if "ime" not in key}
         del table[f"{name} seconds"]
     return table
+
+
+def train_until_killed(folder: RunFolder, step: int) -> None:
+    """Train until the mini-batch of this step, counted from 1, kills the process: without an ending of the run."""
+    batches = 0
+
+    def kill(images: Tensor) -> Tensor:
+        nonlocal batches
+        batches += 1
+        if batches == step:
+            raise KeyboardInterrupt
+        return images
+
+    with pytest.raises(KeyboardInterrupt):
+        train(folder, change=lambda setup: setattr(setup, "transforms", (kill,)))

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from training.reference_loop import STEPS, Quick, Train, network, prepared, same, saved_weights, tensors, textbook
+from training.loop.reference_loop import STEPS, Quick, Train, network, prepared, same, saved_weights, tensors, textbook
 from tuitrain.training import checkpoint
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from PIL import Image
-from torch import Tensor
 
-from training.scripted_run import STEPS, Quick, Read, command, create, train
+from training.run.scripted_run import STEPS, Quick, Read, command, create, train, train_until_killed
 from tuitrain.config.toml import dumps
 from tuitrain.errors import RunError
 from tuitrain.hosts.evaluate import evaluate_checkpoint
@@ -39,13 +38,18 @@ def test_changed_threads_and_precision_are_recorded(quick: Quick, read: Read, tm
     assert len([event for event in read(folder).events if event.name == "differs"]) == 2
 
 
-def test_changed_images_with_the_same_names_are_recorded(quick: Quick, read: Read, tmp_path: Path) -> None:
+def image_folder(tmp_path: Path, count: int) -> tuple[Path, tuple[str, ...]]:
+    """Write images of two classes; return their folder and the settings that train on it."""
     images = tmp_path / "images"
-    for number in range(20):
+    for number in range(count):
         path = images / "ab"[number % 2] / f"{number:02}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (8, 8), 4 * number).save(path)
-    settings = ("data.dataset=image-folder", f"data.dir={images}", "data.image_size=8", "data.batch_size=2")
+    return images, ("data.dataset=image-folder", f"data.dir={images}", "data.image_size=8", "data.batch_size=2")
+
+
+def test_changed_images_with_the_same_names_are_recorded(quick: Quick, read: Read, tmp_path: Path) -> None:
+    images, settings = image_folder(tmp_path, 20)
     folder = create(quick(*settings, "training.epochs=1"), tmp_path)
     train(folder)
     train(folder, epochs=2)
@@ -59,12 +63,7 @@ def test_changed_images_with_the_same_names_are_recorded(quick: Quick, read: Rea
 
 
 def test_a_smaller_data_set_is_recorded_and_trained_on(quick: Quick, read: Read, tmp_path: Path) -> None:
-    images = tmp_path / "images"
-    for number in range(60):
-        path = images / "ab"[number % 2] / f"{number:02}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (8, 8), 4 * number).save(path)
-    settings = ("data.dataset=image-folder", f"data.dir={images}", "data.image_size=8", "data.batch_size=2")
+    images, settings = image_folder(tmp_path, 60)
     folder = create(quick(*settings, "training.epochs=2", "training.log_every=1000"), tmp_path)
     train(folder, {20: [command("stop")]})
     for number in range(6, 50):
@@ -91,18 +90,8 @@ def test_the_log_has_the_notes_on_the_data(quick: Quick, read: Read, tmp_path: P
 
 def test_evaluating_a_killed_run_uses_the_counters_of_its_checkpoint(quick: Quick, read: Read, tmp_path: Path) -> None:
     """The state of a killed run may be ahead of its last checkpoint."""
-    batches = 0
-
-    def kill(images: Tensor) -> Tensor:
-        nonlocal batches
-        batches += 1
-        if batches == STEPS + 10:
-            raise KeyboardInterrupt
-        return images
-
     folder = create(quick("training.epochs=3", "training.log_every=1"), tmp_path)
-    with pytest.raises(KeyboardInterrupt):
-        train(folder, change=lambda setup: setattr(setup, "transforms", (kill,)))
+    train_until_killed(folder, STEPS + 10)
     ahead = folder.state()
     ahead.step, ahead.status = read(folder).train.step[-1], "failed"
     folder.state_file.write_bytes(msgspec.json.encode(ahead))

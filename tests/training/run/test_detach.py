@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from training.resumed_runs import FALLING, LONG, PATIENCE, RECIPES, Quick, Read, assert_same, create, until
+from training.run.resumed_runs import FALLING, LONG, PATIENCE, RECIPES, Quick, Read, assert_same, create, until
 from tuitrain.hosts.launch import RunSpec, resume_run
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.control import CommandName, Inbox, send

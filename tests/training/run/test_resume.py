@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from training.resumed_runs import FALLING, LONG, PATIENCE, RECIPES, Quick, Read, assert_same, create, drops, until
+from training.run.resumed_runs import FALLING, LONG, PATIENCE, RECIPES, Quick, Read, assert_same, create, drops, until
 from tuitrain.cli import main
 from tuitrain.hosts.launch import resume_run
 from tuitrain.hosts.thread import ThreadHost

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.reference_loop import OVERFITS, STEPS, Quick, Train, network, same, saved_weights, textbook
+from training.loop.reference_loop import OVERFITS, STEPS, Quick, Train, network, same, saved_weights, textbook
 from tuitrain.training import loop as loop_module
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from training.reference_loop import OVERFITS, STEPS, Quick, Train, prepared, same, saved_weights, tensors
+from training.loop.reference_loop import OVERFITS, STEPS, Quick, Train, prepared, same, saved_weights, tensors
 from tuitrain.training import checkpoint
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.scripted_run import STEPS, Quick, Read, command, create, rows, train, weights
+from training.run.scripted_run import STEPS, Quick, Read, command, create, rows, train, weights
 from tuitrain.runs.control import Command, CommandName
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.writer import encode_pretty
@@ -42,6 +42,15 @@ def test_pause_and_resume_in_the_same_poll(quick: Quick, read: Read, tmp_path: P
     _, state = train(folder, {5: [command("pause"), command("resume")]})
     assert state.status == "finished"
     assert names(read(folder)) == ["started", "paused", "resumed", "finished"]
+
+
+def test_the_events_of_a_pause_name_who_paused_and_who_resumed(quick: Quick, read: Read, tmp_path: Path) -> None:
+    folder = create(quick("training.epochs=1"), tmp_path)
+    train(folder, {5: [command("pause")], 6: [Command("resume", 0.0, None, "another")]})
+    assert [(event.name, event.detail) for event in read(folder).events][1:3] == [
+        ("paused", "test"),
+        ("resumed", "another"),
+    ]
 
 
 def test_commands_around_a_resume_are_applied_in_order(quick: Quick, read: Read, tmp_path: Path) -> None:

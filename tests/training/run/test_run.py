@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.scripted_run import STEPS, Quick, Read, command, create, rows, train, weights
+from training.run.scripted_run import STEPS, Quick, Read, command, create, rows, train, train_until_killed, weights
 from tuitrain.training import checkpoint
 from tuitrain.training import loop as loop_module
 from tuitrain.training.setup import Setup
@@ -77,18 +77,8 @@ def test_state_and_rows_of_a_run_stopped_in_mid_epoch(quick: Quick, read: Read, 
 def test_a_killed_run_repeats_the_steps_after_its_checkpoint(quick: Quick, read: Read, tmp_path: Path) -> None:
     config = quick("training.epochs=3", "training.log_every=2", "model.dropout=0.3")
     whole, _ = train(uncut := create(config, tmp_path))
-    batches = 0
-
-    def kill(images: Tensor) -> Tensor:
-        nonlocal batches
-        batches += 1
-        if batches == STEPS + 10:
-            raise KeyboardInterrupt
-        return images
-
     folder = create(config, tmp_path)
-    with pytest.raises(KeyboardInterrupt):
-        train(folder, change=lambda setup: setattr(setup, "transforms", (kill,)))
+    train_until_killed(folder, STEPS + 10)
     assert read(folder).train.step[-1] == STEPS + 9
     setup, state = train(folder)
     assert state.status == "finished"

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.scripted_run import STEPS, Quick, Read, command, create, train, weights
+from training.run.scripted_run import STEPS, Quick, Read, command, create, train, weights
 from tuitrain.errors import RunError
 from tuitrain.training import checkpoint
 from tuitrain.training import loop as loop_module
