@@ -25,8 +25,18 @@ def classes(evaluation: Evaluation) -> Lines:
     return lines
 
 
-def wrong_predictions(evaluation: Evaluation) -> Lines:
-    """Return the wrong predictions that the evaluation stores, the highest loss first."""
+def difference(first: Evaluation, second: Evaluation) -> Lines:
+    """Return the counts of `second` minus those of `first`, which has the same classes."""
+    rows = zip(first.classes, first.confusion, second.confusion, strict=True)
+    changes = [
+        [name, *(f"{after - before:+d}" for before, after in zip(*counts, strict=True))] for name, *counts in rows
+    ]
+    return [["true / predicted", *first.classes], *changes]
+
+
+def wrong_predictions(evaluation: Evaluation, cell: tuple[int, int] | None = None) -> Lines:
+    """Return the wrong predictions that the evaluation stores, the highest loss first; with `cell`, those of this true
+    and predicted class."""
     names = dict(enumerate(evaluation.classes))
     return [
         ["index", "file", "true", "predicted", "probability", "loss"],
@@ -40,5 +50,6 @@ def wrong_predictions(evaluation: Evaluation) -> Lines:
                 units.loss(sample.loss),
             ]
             for sample in evaluation.worst
+            if cell in (None, (sample.true, sample.predicted))
         ),
     ]

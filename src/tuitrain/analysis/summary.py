@@ -75,9 +75,8 @@ def time(entry: Entry) -> str:
 
 
 def epochs(entry: "Entry | Follower") -> str:
-    """Return the epochs: `10` if complete, otherwise `6/10`, or `6/5→10` if a user changed their number."""
+    """Return the epochs: `10` if complete, otherwise `6/10`."""
     state = entry.state
     if entry.folder.read_only and not state.epochs:
         return units.UNKNOWN
-    planned = entry.changes.get("training.epochs", state.epochs)
-    return str(planned) if state.epoch == planned else f"{state.epoch}/{planned}"
+    return str(state.epochs) if state.epoch == state.epochs else f"{state.epoch}/{state.epochs}"

@@ -66,6 +66,15 @@ def best(results: Sequence[Result], higher_is_better: bool) -> tuple[int, MeanSD
     return min(known, key=lambda ranked: (sign * ranked[1].mean, ranked[0]), default=None)
 
 
+def ties(results: Sequence[Result], trial: int) -> list[int]:
+    """Return the other trials whose mean over their seeds equals that of `trial`."""
+    means: dict[int, MeanSD | None] = {}
+    for other in dict.fromkeys(result.trial for result in results):
+        means[other] = mean_sd(result.metric for result in results if result.trial == other)
+    top = means[trial]
+    return [other for other, mean in means.items() if other != trial and top and mean and mean.mean == top.mean]
+
+
 class Effect(Struct, frozen=True):
     """One value of a setting, or a group of values: the score of the best trial with it, and the summary of all runs
     with it. Both are None without scores."""

@@ -13,6 +13,7 @@ from tuitrain.runs.follower import Follower
 from tuitrain.text import plain
 from tuitrain.widgets.forms.toml_files import ask_path
 from tuitrain.widgets.messages import AskChoice
+from tuitrain.widgets.terminal.notifications import clipboard_condition
 from tuitrain.widgets.terminal.refresh import PollingScreen
 
 EXPORT = Binding("E", "export", "export", tooltip="Export what is shown, to a file or the clipboard", id="export")
@@ -50,6 +51,11 @@ class ExportScreen(PollingScreen):
     def show_error(self, error: TuitrainError) -> None:
         self.notify(str(error), severity="error", markup=False)
 
+    def copy(self, text: str, what: str) -> None:
+        """Send the text to the clipboard of the terminal, which does not answer whether it takes it."""
+        self.app.copy_to_clipboard(text)
+        self.notify(f"Copied {what}{clipboard_condition()}", timeout=5, markup=False)
+
     def picture_export(self, stem: str) -> Export:
         """Return the export of the whole screen as a picture."""
         return Export("svg", "the screen as a picture", f"{stem}.svg", self.app.export_screenshot)
@@ -66,8 +72,7 @@ class ExportScreen(PollingScreen):
         exports = {export.name: export for export in self.exports()}
         if chosen == (COPY,):
             first = next(iter(exports.values()))
-            self.app.copy_to_clipboard(first.text())
-            self.notify(f"Copied the {first.name}", timeout=3, markup=False)
+            self.copy(first.text(), f"the {first.name}")
         else:
             export = exports[chosen[0]]
             title = f"Save as, relative to {plain(Path.cwd())}"

@@ -13,5 +13,11 @@ def shorten_start(text: str, width: int) -> str:
     return text if cell_len(text) <= width else "…" + cut(text[::-1], width - 1)[::-1]
 
 
+def shorten_middle(text: str, width: int) -> str:
+    """Replace the middle with `…` if the text is wider than `width`."""
+    half = (width - 1) // 2
+    return text if cell_len(text) <= width else cut(text, width - 1 - half) + "…" + cut(text[::-1], half)[::-1]
+
+
 def cut(text: str, width: int) -> str:
     return set_cell_size(text, max(0, width)).rstrip()

@@ -139,12 +139,11 @@ class TableState:
         return [run for row in self.shown for run in members(row)]
 
     def to_compare(self, run: Entry | None) -> list[Entry]:
-        """Return the marked runs; with fewer than two, also the runs of the row under the cursor."""
+        """Return the marked runs, with those under the cursor if only one is marked; without marks, all shown runs."""
         marked = self.marked()
-        if len(marked) > 1 or run is None or run.folder.id in self._marks:
-            return marked
-        extended = [*marked, *members(run)]
-        return extended if len(extended) > 1 else marked
+        if not marked:
+            return self._shown_runs()
+        return marked if len(marked) > 1 or run is None or run in marked else [*marked, *members(run)]
 
 
 def _select(ids: Sequence[str], runs: Iterable[Entry]) -> list[Entry]:

@@ -5,6 +5,7 @@ from time import monotonic
 
 from textual.content import Content
 
+from tuitrain.analysis import units
 from tuitrain.analysis.compare import Comparison
 from tuitrain.analysis.pairwise_tests import PairwiseTests
 from tuitrain.analysis.table.markers import RunMarker, assign_markers
@@ -133,6 +134,15 @@ class ComparedRuns(ExportScreen):
         ids = {run.config.training.seed: run.folder.id for run in reversed(second.runs)}
         pairs = ((run.folder.id, ids.get(run.config.training.seed)) for run in first.runs)
         return next(((one, other) for one, other in pairs if other), (first.id, second.id))
+
+    def _seeds_note(self) -> str:
+        """Return the means of two groups, of which the confusion matrices show a single seed."""
+        first, second = self.columns[0], self.columns[self.selected_column]
+        if self.comparison is None or not self.grouped or first is second or len(first.ids) + len(second.ids) == 2:
+            return ""
+        means = [self.comparison.mean_sd(column.ids, "best_weights_test_accuracy") for column in (first, second)]
+        texts = [f"{units.percent(mean.mean)} ± {100 * (mean.sd or 0):.2f} (n={mean.n})" for mean in means if mean]
+        return f"This is one seed of each; best test over all seeds: {' and '.join(texts)}."
 
     def _tested(self, id: str) -> TestedRun:
         assert self.comparison is not None

@@ -1,5 +1,6 @@
 """Compare runs: which one is better, and why."""
 
+from functools import partial
 from time import monotonic
 from typing import ClassVar
 
@@ -10,10 +11,11 @@ from textual.widgets import ContentSwitcher
 from tuitrain.analysis import compare_export
 from tuitrain.analysis.compare import Comparison, compare
 from tuitrain.analysis.compare_table import compare_table
+from tuitrain.analysis.evaluation_tables import difference
 from tuitrain.errors import ConfigError
 from tuitrain.screens.compare.compared_runs import ComparedRuns
 from tuitrain.screens.compare.overview import CompareOverview
-from tuitrain.screens.export import EXPORT, Export
+from tuitrain.screens.export import EXPORT, Export, table_exports
 from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.charts.comparison import ComparisonCharts
 from tuitrain.widgets.confusion.pair import ConfusionPair
@@ -100,7 +102,7 @@ class CompareScreen(ComparedRuns):
             self._draw_table(self.comparison)
         else:
             baseline, selected = self._pair
-            self.query_one(ConfusionPair).show(self._tested(baseline), self._tested(selected))
+            self.query_one(ConfusionPair).show(self._tested(baseline), self._tested(selected), self._seeds_note())
 
     def _draw_table(self, comparison: Comparison) -> None:
         charts, columns = self._charts, self.columns
@@ -161,10 +163,16 @@ class CompareScreen(ComparedRuns):
 
         present = self.comparison.threshold if self.comparison else None
         value = f"{100 * present:.2f}" if present is not None else "90"
-        title = "Validation accuracy to reach, in percent; empty for what all runs reached"
+        title = "Validation accuracy to reach, in percent; empty for 95 % of the best"
         self.post_message(AskValue(title, value, _accuracy, answer))
 
     def exports(self) -> list[Export]:
+        if self._page == "confusion":
+            first, second = (self._tests.evaluation(id)[0] for id in self._pair)
+            if first and second and first.classes == second.classes:
+                matrix = table_exports("the difference", "difference", partial(difference, first, second))
+                return [*matrix, self.picture_export("difference")]
+
         def text(format: compare_export.Format) -> str:
             assert self.comparison is not None
             tests = compare_export.mcnemar_tests(self.comparison, {id: run.folder for id, run in self.runs.items()})

@@ -45,6 +45,8 @@ LOOKING = 10.0
 DETAIL_HEIGHT = 13
 # The number of marked runs that the detail panel compares with.
 MAX_COMPARED = 48
+# With more runs shown, a comparison of all of them is rarely meant.
+MAX_UNMARKED = 100
 
 
 class HomeScreen(RunActions):
@@ -56,7 +58,7 @@ class HomeScreen(RunActions):
         SHOW_ALL,
         Binding("n", "new", "new", tooltip="Set up a new run", id="runs.new"),
         Binding("space", "mark", "mark", tooltip="Mark the run for comparison", id="runs.mark"),
-        Binding("c", "compare", "compare", tooltip="Compare the marked runs", id="runs.compare"),
+        Binding("c", "compare", "compare", tooltip="Compare the marked runs, or all shown", id="runs.compare"),
         *VIEW_BINDINGS,
         *RUN_BINDINGS,
         GROUP,
@@ -251,6 +253,9 @@ class HomeScreen(RunActions):
         self.post_message(OpenNewRun())
 
     def action_compare(self) -> None:
-        folders = [run.folder for run in self.table_state.to_compare(self.selected)]
-        markers, grouped = self.table_state.markers(), self.table_state.grouped
-        self.post_message(OpenComparison(folders, markers, grouped=grouped))
+        state = self.table_state
+        folders = [run.folder for run in state.to_compare(self.selected)]
+        if not state.marked() and len(folders) > MAX_UNMARKED:
+            self.notify(f"Mark the runs to compare with space, or all {len(folders):,} with a", timeout=5)
+            return
+        self.post_message(OpenComparison(folders, state.markers(), grouped=state.grouped))

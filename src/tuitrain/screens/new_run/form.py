@@ -16,6 +16,7 @@ from tuitrain.widgets.forms.pick_list import PickList
 from tuitrain.widgets.forms.start_line import StartLine
 from tuitrain.widgets.forms.toml_files import ask_load, ask_save
 from tuitrain.widgets.panels.fixed_text import FixedText
+from tuitrain.widgets.terminal.notifications import clipboard_condition
 
 
 class NewRunForm(Screen[None]):
@@ -62,7 +63,9 @@ class NewRunForm(Screen[None]):
         self._mark_fields()
         command = self.query_one("#command", Static)
         command.set_class(self.result.config is None, "-stale")
-        if self.result.config is not None:
+        if self.result.config is None:
+            command.update("The command line appears once all fields are valid.", layout=False)
+        else:
             count = f"This makes {self.result.runs:,} runs. " if self.result.values else ""
             command.update(Content.assemble((count, "$accent"), f"$ {plain(self.command(), MAX_TEXT)}"), layout=False)
         changed = self.form.changed
@@ -137,4 +140,4 @@ class NewRunForm(Screen[None]):
             self.refuse("Not copied")
             return
         self.app.copy_to_clipboard(self.command())
-        self.show_message("Copied the command line, if your terminal allows it.", "$text-success")
+        self.show_message(f"Copied the command line{clipboard_condition()}", "$text-success")

@@ -33,7 +33,7 @@ from tuitrain.widgets.terminal.refresh import BUDGET
 WIDE = 100
 PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients")
 # The evaluations of a run, in the order in which `w` cycles through them.
-EVALUATIONS = (("test", "last"), ("test", "best"), ("validation", "last"))
+EVALUATIONS = (("test", "best"), ("test", "last"), ("validation", "last"))
 
 
 class ResultsScreen(ExportScreen):
@@ -55,14 +55,14 @@ class ResultsScreen(ExportScreen):
             "w",
             "evaluation",
             "evaluation",
-            tooltip="Switch between test with last or best weights, and validation",
+            tooltip="Switch between test with best or last weights, and validation",
             id="run.evaluation",
         ),
         Binding("r", "resume", "resume", tooltip="Resume the run, or extend it by more epochs", id="run.resume"),
         EXPORT,
         Binding("y", "clone", "clone", tooltip="Set up a new run from these settings", id="run.clone"),
         Binding("escape", "matrix", "matrix", tooltip="Back to the matrix", id="run.matrix"),
-        Binding("escape", "app.pop_screen", "runs", tooltip="Back", id="run.back"),
+        Binding("escape", "app.pop_screen", "back", tooltip="Back", id="run.back"),
         Binding("q", "app.quit", tooltip="Quit", show=False),
     ]
 
@@ -118,12 +118,16 @@ class ResultsScreen(ExportScreen):
             return
         self._read_at = self.run.state.heartbeat
         self.evaluations = []
+        best = self.run.state.best
         for split, which in EVALUATIONS:
             try:
-                if (evaluation := self.run.folder.evaluation(split, which)) is not None:
-                    self.evaluations.append(evaluation)
+                evaluation = self.run.folder.evaluation(split, which)
             except RunError as error:
                 self.notify(str(error), severity="warning", markup=False)
+                continue
+            # A run that was extended may have become better since.
+            if evaluation is not None and (which == "last" or (best is not None and evaluation.step == best.step)):
+                self.evaluations.append(evaluation)
         self._evaluation_index = min(self._evaluation_index, max(0, len(self.evaluations) - 1))
         self._show_evaluation()
 
@@ -284,11 +288,11 @@ class ResultsScreen(ExportScreen):
         return Path(os.path.expanduser(self.run.config.data.dir or ""), sample.file)  # noqa: PTH111
 
     def action_copy_path(self) -> None:
-        self.app.copy_to_clipboard(str(self.image_file))
-        self.notify(f"Copied {plain(self.image_file, 200)}", timeout=3, markup=False)
+        self.copy(str(self.image_file), plain(self.image_file, 200))
 
     def exports(self) -> list[Export]:
-        return [*page_exports(self.page, self.run, self.evaluation), self.picture_export(self.page)]
+        cell = self.query_one(ConfusionMatrix).pair if self._cell_only else None
+        return [*page_exports(self.page, self.run, self.evaluation, cell), self.picture_export(self.page)]
 
     def action_resume(self) -> None:
         self.post_message(ResumeRun(self.run.folder, watch=True))

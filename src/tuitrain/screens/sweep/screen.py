@@ -165,11 +165,13 @@ class SweepScreen(SweepActions):
             for outcome in self.outcomes
             if outcome.job.trial == trial and outcome.values is not None
         )  # fmt: skip
+        equal = analysis.ties(analysis.results(self.sweep, self.outcomes), trial)
+        tie = f" · tied with trial {', '.join(map(str, equal[:3]))}" if equal else ""
         sd = f" ± {analysis.format_metric(metric, score.sd)}" if score.sd is not None else ""
         return Content.assemble(
             f"best trial {trial}", (f": {title} ", MUTED),
             (f"{analysis.format_metric(metric, score.mean)}{sd}", "bold"),
-            (f" (n = {score.n}) {analysis.describe_values(values)}", MUTED),
+            (f" (n = {score.n}) {analysis.describe_values(values)}{tie}", MUTED),
         )  # fmt: skip
 
     def _show_tables(self) -> None:

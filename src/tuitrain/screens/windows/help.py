@@ -9,8 +9,6 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-NAMES = {"question_mark": "?", "slash": "/", "plus": "+", "minus": "-", "comma": ",", "full_stop": "."}
-
 
 class HelpScreen(ModalScreen[None]):
     """List a screen's active `bindings` that have a tooltip or a description."""
@@ -27,12 +25,15 @@ class HelpScreen(ModalScreen[None]):
             box.border_title = Content(self._title)
             yield Static(Content("\n").join(self._lines()))
 
+    def on_mount(self) -> None:
+        self.watch(self.query_one(VerticalScroll), "scroll_y", self._update_subtitle, init=False)
+
     def on_resize(self) -> None:
         self.call_after_refresh(self._update_subtitle)
 
     def _update_subtitle(self) -> None:
         box = self.query_one(VerticalScroll)
-        box.border_subtitle = Content("↓ more · " * bool(box.max_scroll_y) + "esc close")
+        box.border_subtitle = Content("↓ more · " * (box.scroll_y < box.max_scroll_y) + "esc close")
 
     def _lines(self) -> list[Content]:
         # Dicts as ordered sets: the keys of each action, in the order of the bindings.
@@ -41,7 +42,7 @@ class HelpScreen(ModalScreen[None]):
             binding = active.binding
             text = binding.tooltip or (binding.description if binding.id else "")
             if text and not binding.system:
-                keys.setdefault(text, {})[binding.key_display or NAMES.get(binding.key, binding.key)] = None
+                keys.setdefault(text, {})[self.app.get_key_display(binding)] = None
         width = max((len(" ".join(names)) for names in keys.values()), default=0)
         return [
             Content.assemble((" ".join(names).rjust(width), "$footer-key-foreground"), "  ", text)

@@ -62,7 +62,7 @@ class ConfusionPair(Container):
             "difference": DifferenceMatrix(id="difference"),
         }
         self._part = "difference"
-        self._shown: tuple[TestedRun, TestedRun] | None = None
+        self._shown: tuple[TestedRun, TestedRun, str] | None = None
 
     def compose(self) -> ComposeResult:
         yield from self.matrices.values()
@@ -80,11 +80,11 @@ class ConfusionPair(Container):
             matrix.display = wide or name == self._part
             matrix.show_recalls(self.size.width >= (2 * RECALLS if wide else RECALLS))
 
-    def show(self, first: TestedRun, second: TestedRun) -> None:
-        """Show how `second` differs from `first`, the baseline."""
-        if self._shown == (first, second):
+    def show(self, first: TestedRun, second: TestedRun, note: str = "") -> None:
+        """Show how `second` differs from `first`, the baseline; `note` follows the verdict."""
+        if self._shown == (first, second, note):
             return
-        self._shown = (first, second)
+        self._shown = (first, second, note)
         for name, tested in (("first", first), ("second", second)):
             matrix = self.matrices[name]
             matrix.border_title = Content(tested.name)
@@ -97,7 +97,7 @@ class ConfusionPair(Container):
             difference.show_change(before.confusion, after.confusion, before.classes)
         else:
             difference.show_change((), (), ())
-        self.query_one("#words", Static).update(_verdict_text(first, second))
+        self.query_one("#words", Static).update(_verdict_text(first, second, note))
 
     def focus_matrix(self) -> None:
         self.matrices.get(self._part, self.query_one(VerticalScroll)).focus()
@@ -118,7 +118,7 @@ class ConfusionPair(Container):
         self.focus_matrix()
 
 
-def _verdict_text(first: TestedRun, second: TestedRun) -> Content:
+def _verdict_text(first: TestedRun, second: TestedRun, note: str) -> Content:
     before, after = first.evaluation, second.evaluation
     if before is None or after is None:
         missing = first if before is None else second
@@ -129,8 +129,9 @@ def _verdict_text(first: TestedRun, second: TestedRun) -> Content:
         text = verdict(mcnemar(before, after), first.name, second.name)
     except RunError as error:
         text = f"No McNemar test: {error}"
+    weights = f"Weights of epochs {before.epoch:,} and {after.epoch:,}, the best of each run. {note}".rstrip()
     gains = _class_gains(before, after, first.name, second.name)
-    return Content("\n\n").join([Content(text), gains])
+    return Content("\n\n").join([Content(text), Content(weights), gains])
 
 
 def _class_gains(first: Evaluation, second: Evaluation, first_name: str, second_name: str) -> Content:

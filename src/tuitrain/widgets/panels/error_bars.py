@@ -20,7 +20,8 @@ def confused_pairs(evaluation: Evaluation, selected: tuple[int, int] | None = No
         return Content(f"No wrong prediction on the {evaluation.split} split")
     titles = [f"{names[pair.true]} → {names[pair.predicted]}" for pair in pairs]
     width = max(map(len, titles))
-    lines = [Content.styled(f"most confused on {evaluation.split}", MUTED)]
+    title = f"most confused on {evaluation.split}, {evaluation.checkpoint} weights (epoch {evaluation.epoch})"
+    lines = [Content.styled(title, MUTED)]
     for title, pair in zip(titles, pairs, strict=True):
         style = "bold $accent" if (pair.true, pair.predicted) == selected else ""
         share = bar(pair.count / pairs[0].count, BAR)

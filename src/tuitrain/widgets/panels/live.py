@@ -10,6 +10,7 @@ from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Score, State
 from tuitrain.text import plain
 from tuitrain.widgets.panels import progress_bars
+from tuitrain.widgets.shorten import shorten_middle
 from tuitrain.widgets.terminal.colors import MUTED, STATUS_STYLES
 
 # Below this width the head leaves out the clock time of the end.
@@ -57,8 +58,9 @@ def _title(run: Follower, room: int) -> Content:
     while len(parts) > 1 and name.cell_length + sum(len(part) + 3 for part in parts) > room:
         parts.pop(0)
     details = Content.styled("".join(f" · {part}" for part in parts), MUTED)
-    name = name.truncate(max(MIN_NAME, room - details.cell_length), ellipsis=True)
-    return (name + details).truncate(room, ellipsis=True, pad=True)
+    # The end of a name tells runs apart: digits-mlp-adam-3 and digits-mlp-adam-4.
+    fitted = shorten_middle(name.plain, max(MIN_NAME, room - details.cell_length))
+    return (Content.styled(fitted, "bold") + details).truncate(room, ellipsis=True, pad=True)
 
 
 def progress(run: Follower, width: int) -> Content:
@@ -108,7 +110,7 @@ def _memory(run: Follower) -> str:
 
 def _preparation(state: State) -> str:
     """Return what happens before the first step of an active run."""
-    return plain(state.phase, 60) or state.status if state.active and not state.step else ""
+    return plain(state.phase, 60) or state.status if state.active and not (state.step or state.train) else ""
 
 
 def numbers(run: Follower, width: int) -> Content:

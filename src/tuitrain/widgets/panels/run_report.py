@@ -85,10 +85,12 @@ def verdict(run: Follower, evaluations: Sequence[Evaluation]) -> Content:
     title = (result(run) or ("", ""))[1]
     if not evaluations:
         return Content(title)
-    evaluation = next((found for found in evaluations if found.checkpoint == "best"), evaluations[0])
+    evaluation = evaluations[0]
     images, wrong = _images_and_wrong(evaluation)
     lines = [title, f"{wrong:,} of {images:,} {evaluation.split} images wrong"]
-    if pairs := confusion.most_confused(evaluation.confusion, 1):
+    pairs = confusion.most_confused(evaluation.confusion, 2)
+    # The first of several equally frequent pairs means nothing.
+    if pairs and [pair.count for pair in pairs] != [pairs[0].count] * 2:
         true, predicted = (plain(evaluation.classes[index], 24) for index in (pairs[0].true, pairs[0].predicted))
         lines.append(f"most often {true} predicted as {predicted} ({pairs[0].count:,})")
     return Content("\n").join([Content.styled(lines[0], "bold"), *(Content(line) for line in lines[1:])])

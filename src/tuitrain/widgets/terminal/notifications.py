@@ -35,3 +35,10 @@ def alert(app: App[None], text: str) -> None:
         notification = f"\x1bPtmux;{notification.replace(chr(27), chr(27) * 2)}\x1b\\"
     app.bell()
     write_to_terminal(app, notification)
+
+
+def clipboard_condition() -> str:
+    """Return under which condition a terminal takes what the app copies: it does not answer whether it did."""
+    if os.environ.get("TMUX"):
+        return " (tmux passes it on with: set -g set-clipboard on)"
+    return ", if your terminal allows it"
