@@ -31,8 +31,8 @@ def evaluation(split: str, which: str, accuracy: float, classes: list[str]) -> E
     return Evaluation(
         split=split,  # type: ignore[arg-type]
         checkpoint=which,  # type: ignore[arg-type]
-        epoch=2,
-        step=2 * STEPS,
+        epoch=3,
+        step=3 * STEPS,
         loss=0.25,
         accuracy=accuracy,
         classes=classes,

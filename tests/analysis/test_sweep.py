@@ -13,6 +13,7 @@ from tuitrain.analysis.sweep import (
     heat_map,
     results,
     seconds_left,
+    ties,
 )
 from tuitrain.analysis.table.groups import MeanSD, mean_sd
 from tuitrain.config.sweeps.sweep import short_names
@@ -98,6 +99,12 @@ def test_best_is_the_best_mean_over_seeds() -> None:
     assert found[1].mean == pytest.approx(0.6)
     assert best([result(1, 0.5), result(0, 0.5)], True) == (0, MeanSD(0.5, None, 1))
     assert best([result(0, None)], True) is None
+
+
+def test_ties_are_trials_with_the_same_mean() -> None:
+    found = [result(0, 0.5), result(0, 0.7), result(1, 0.6), result(2, 0.7), result(3, None)]
+    assert ties(found, 0) == [1]
+    assert ties(found, 2) == []
 
 
 def test_names_are_short_where_they_can_be() -> None:

@@ -10,7 +10,7 @@ from tuitrain.config.values import override
 from tuitrain.errors import RunError
 from tuitrain.runs.folder import RunFolder, folders, new_id, shown_status, slug
 from tuitrain.runs.process import this_process
-from tuitrain.runs.records import Evaluation, RunInfo, Sample, State, Status
+from tuitrain.runs.records import Best, Evaluation, RunInfo, Sample, Score, State, Status
 from tuitrain.runs.writer import create
 
 HOSTILE = [
@@ -98,6 +98,11 @@ def test_written_records_are_read_back(folder: RunFolder) -> None:
     assert best is not None
     assert best.accuracy == 0.5
     assert folder.evaluation("validation") is None
+    assert folder.best_test(State()) == folder.evaluation("test")
+    of_best = State(best=Best(best.epoch, best.step, Score(0.1, 0.9)))
+    assert folder.best_test(of_best) == best
+    better_since = State(best=Best(best.epoch + 1, best.step + 1, Score(0.1, 0.9)))
+    assert folder.best_test(better_since) == folder.evaluation("test")
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,10 @@ from screens.compare.compare_app import opened as compare_opened
 from screens.results.results_app import opened as run_opened
 from screens.sweep.sweep_app import opened as sweep_opened
 from tuitrain.app.app import TuitrainApp
+from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.screens.windows.prompt import PromptScreen
+from tuitrain.widgets.confusion.difference import DifferenceMatrix
 from tuitrain.widgets.forms.pick_list import PickList
 
 
@@ -93,10 +95,48 @@ async def test_the_pages_of_a_run(write_run: WriteRun, tmp_path: Path, monkeypat
         await pilot.press("5")
         [_, worst] = rows(await save(pilot, "csv", tmp_path / "worst.csv"))
         assert worst == ["7", "", "'=cat", "[b]|dog", "0.9700", "3.5066"]
+        await pilot.press("6")
+        assert ["training.epochs", "3"] in rows(await save(pilot, "csv", tmp_path / "settings.csv"))
+        await pilot.press("7")
+        assert "epoch 3" in await save(pilot, "text", tmp_path / "log.txt")
         await pilot.press("2")
         metrics = rows(await save(pilot, "csv", tmp_path / "metrics.csv"))
         assert metrics[0][:3] == ["split", "step", "epoch"]
         assert len(metrics) == 16
+
+
+async def test_the_images_of_a_cell(write_run: WriteRun, tmp_path: Path) -> None:
+    app = run_opened(write_run("one"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3", "enter")
+        await pilot.pause()
+        assert len(rows(await save(pilot, "csv", tmp_path / "cell.csv"))) == 1
+        await pilot.press("a")
+        assert len(rows(await save(pilot, "csv", tmp_path / "all.csv"))) == 2
+
+
+async def test_the_difference_of_two_matrices(three: list[RunFolder], tmp_path: Path) -> None:
+    app = app_of(three)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await compare_opened(pilot, three)
+        await pilot.press("3", "tab")
+        await pilot.pause()
+        table = rows(await save(pilot, "csv", tmp_path / "difference.csv"))
+        assert table[0] == ["true / predicted", *map(str, range(10))]
+        changes = screen.query_one(DifferenceMatrix)._change
+        assert [list(map(int, row[1:])) for row in table[1:]] == changes
+
+
+@pytest.mark.parametrize(("tmux", "condition"), [("", "if your terminal allows it"), ("/tmp/x", "set-clipboard on")])
+async def test_a_copy_says_that_the_terminal_may_refuse_it(
+    write_run: WriteRun, monkeypatch: pytest.MonkeyPatch, tmux: str, condition: str
+) -> None:
+    monkeypatch.setenv("TMUX", tmux)
+    app = run_opened(write_run("one"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3")
+        await copied(pilot, monkeypatch)
+        assert condition in next(iter(app._notifications)).message
 
 
 async def test_a_live_run(write_run: WriteRun, tmp_path: Path) -> None:

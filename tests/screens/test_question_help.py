@@ -90,7 +90,7 @@ async def help_text(app: TuitrainApp, keys: list[str]) -> str:
 async def test_help_lists_the_keys_of_the_screen_with_what_they_do(write_run: WriteRun) -> None:
     folder = write_run("one", status="running")
     home = await help_text(TuitrainApp(folder.path.parent, ThreadHost()), [])
-    for line in ("Runs: keys", "n  Set up a new run", "enter  Open the run", "down j  Next run", "q  Quit"):
+    for line in ("Runs: keys", "n  Set up a new run", "⏎  Open the run", "↓ j  Next run", "q  Quit"):
         assert line in home
     training = await help_text(TuitrainApp(folder.path.parent, ThreadHost(), folder), [])
     for line in ("Training: keys", "p  Pause the run", "s  Stop after this step", " +  Smooth more", "[  Pan left"):

@@ -28,9 +28,7 @@ def classes(evaluation: Evaluation) -> Lines:
 def difference(first: Evaluation, second: Evaluation) -> Lines:
     """Return the counts of `second` minus those of `first`, which has the same classes."""
     rows = zip(first.classes, first.confusion, second.confusion, strict=True)
-    changes = [
-        [name, *(f"{after - before:+d}" for before, after in zip(*counts, strict=True))] for name, *counts in rows
-    ]
+    changes = [[name, *(str(after - before) for before, after in zip(*counts, strict=True))] for name, *counts in rows]
     return [["true / predicted", *first.classes], *changes]
 
 

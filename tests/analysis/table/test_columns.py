@@ -185,7 +185,7 @@ def test_marks_and_what_they_mean(tmp_path: Path) -> None:
     table = TableState(tmp_path)
     a, b, c = runs = [scored("a", 0.5), scored("b", 0.9), scored("c", None)]
     table.update(runs)
-    assert table.to_compare(a) == []
+    assert table.to_compare(a) == runs
     table.toggle_mark(b)
     assert table.to_compare(b) == [b]
     assert table.to_compare(a) == [b, a]

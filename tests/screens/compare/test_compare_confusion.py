@@ -6,11 +6,12 @@ import pytest
 from textual.widgets import Static
 
 from screen_text import text
-from screens.compare.compare_app import app_of, opened, predict
+from screens.compare.compare_app import WriteRun, app_of, opened, predict
 from tuitrain.app.app import TuitrainApp
 from tuitrain.cli import main
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import Score
 from tuitrain.screens.compare.screen import CompareScreen
 from tuitrain.widgets.confusion.difference import DifferenceMatrix
 from tuitrain.widgets.confusion.pair import ConfusionPair
@@ -49,6 +50,26 @@ async def test_other_images_are_refused_kindly(three: list[RunFolder]) -> None:
         await pilot.press("3")
         await pilot.pause()
         assert "No McNemar test: The runs were evaluated on different images" in verdict_text(screen)
+
+
+async def test_a_pair_of_groups_names_its_seed_and_the_means(write_run: WriteRun) -> None:
+    settings = [("sgd", 0, 0.5), ("sgd", 1, 0.7), ("adam", 0, 0.9), ("adam", 1, 0.8)]
+    folders = []
+    for rule, seed, accuracy in settings:
+        folders.append(write_run("", f"optimizer.name={rule}", f"training.seed={seed}", test=Score(0.5, accuracy)))
+        predict(folders[-1], round(100 * accuracy))
+    app = app_of(folders)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, folders)
+        await pilot.press("T", "3")
+        await pilot.pause()
+        words = verdict_text(screen)
+        assert "sgd seed 0" in words
+        assert "adam seed 0" in words
+        assert "one seed of each; best test over all seeds: 60.00 % ± 14.14 (n=2) and 85.00 % ± 7.07 (n=2)" in words
+        await pilot.press("1", "T", "3")
+        await pilot.pause()
+        assert "over all seeds" not in verdict_text(screen)
 
 
 async def test_the_export_equals_the_output_of_the_command(

@@ -15,7 +15,7 @@ from tuitrain.screens.training import TrainingScreen
 from tuitrain.widgets.tables.runs import SIGNS, RunTable
 
 WriteRun = Callable[..., RunFolder]
-OFFERED = ["open", "new", "mark", "filter", "sort", "columns", "clone", "delete", "seeds", "help", "quit"]
+OFFERED = ["open", "new", "mark", "filter", "order", "columns", "clone", "delete", "seeds", "help", "quit"]
 SIZES = [(60, 20), (80, 24), (120, 40)]
 HOSTILE = "\x1b[2J[red]x[/] [@click=app.quit]y[/]"
 
@@ -194,7 +194,19 @@ async def test_a_damaged_run_offers_only_what_works(app: TuitrainApp, write_run:
         assert "clone" in footer(app)
         await pilot.press("j")
         await pilot.pause()
-        assert footer(app) == ["open", "new", "mark", "filter", "sort", "columns", "delete", "seeds", "help", "quit"]
+        assert footer(app) == [
+            "open",
+            "new",
+            "mark",
+            "compare",
+            "filter",
+            "order",
+            "columns",
+            "delete",
+            "seeds",
+            "help",
+            "quit",
+        ]
         await pilot.press("y", "r")
         assert isinstance(app.screen, HomeScreen)
         await pilot.press("enter")

@@ -26,8 +26,8 @@ async def test_help_and_quit_are_always_in_the_footer(app: TuitrainApp, runs_dir
         await pilot.resize_terminal(140, 30)
         await pilot.pause()
         await pilot.pause()
-        assert footer(app) == ["open", "new", "mark", "filter", "sort", "columns", "clone", "delete", "seeds",
-                               "sweeps", "help", "quit"]  # fmt: skip
+        assert footer(app) == ["open", "new", "mark", "compare", "filter", "order", "columns", "clone", "delete",
+                               "seeds", "sweeps", "help", "quit"]  # fmt: skip
 
 
 @pytest.mark.usefixtures("four")
@@ -35,7 +35,8 @@ async def test_marks_are_compared_in_their_order_and_end_with_the_session(runs_d
     app = Asked(runs_dir, ThreadHost())
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.press("c")
-        assert not hasattr(app, "asked")
+        await pilot.pause()
+        assert app.asked == ["20260104-a", "20260103-b", "20260102-c", "20260101-d"]
         await pilot.press("j", "space")
         assert selected(app) == "c"
         assert "1 marked" in lines(app)[0]

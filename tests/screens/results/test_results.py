@@ -84,7 +84,7 @@ async def test_the_summary_and_the_pages(write_run: WriteRun) -> None:
             "most confused",
         ),
         "curves": ("loss", "accuracy", "train", "val"),
-        "confusion": ("test, the last weights (epoch 2) · 90.00 %", "recall"),
+        "confusion": ("test, the last weights (epoch 3) · 90.00 %", "recall"),
         "classes": ("precision", "most predicted as", "990 images · mean F1 90.91 %"),
         "worst": ("1 of 90 wrong predictions, by loss", "#7  loss 3.5066", "true 0  3.00 %", "predicted 9  97.00 %"),
         "settings": ("• optimizer.lr", "default 0.001", "training.epochs"),
@@ -186,7 +186,7 @@ async def test_every_page_on_every_screen(write_run: WriteRun) -> None:
             assert "most confused on test" in text(app) or size[1] < 40
             await pilot.press("3")
             await pilot.pause()
-            assert "the last weights" in text(app)
+            assert "the best weights" in text(app)
 
 
 async def test_new_rows_of_the_run_are_shown(write_run: WriteRun) -> None:

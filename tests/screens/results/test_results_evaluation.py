@@ -18,13 +18,13 @@ async def test_e_goes_through_the_evaluations(write_run: WriteRun) -> None:
         shown = []
         for _ in range(4):
             await pilot.pause()
-            shown.append(next(line.strip() for line in lines(app) if "weights (epoch" in line))
+            shown.append(next(line.strip() for line in lines(app) if "weights (epoch" in line and "%" in line))
             await pilot.press("w")
         assert shown == [
-            "test, the last weights (epoch 2) · 91.00 %",
-            "test, the best weights (epoch 2) · 92.00 %",
-            "validation, the last weights (epoch 2) · 93.00 %",
-            "test, the last weights (epoch 2) · 91.00 %",
+            "test, the best weights (epoch 3) · 92.00 %",
+            "test, the last weights (epoch 3) · 91.00 %",
+            "validation, the last weights (epoch 3) · 93.00 %",
+            "test, the best weights (epoch 3) · 92.00 %",
         ]
 
 
@@ -95,7 +95,7 @@ async def test_a_damaged_evaluation_is_reported_and_others_are_shown(write_run: 
         await pilot.press("3")
         await pilot.pause()
         assert any("test.json is damaged" in toast.message for toast in app._notifications)
-        assert "test, the best weights (epoch 2) · 92.00 %" in text(app)
+        assert "test, the best weights (epoch 3) · 92.00 %" in text(app)
 
 
 async def test_the_selected_cell_is_explained_beside_and_below_the_matrix(write_run: WriteRun) -> None:

@@ -141,7 +141,7 @@ class TableState:
     def to_compare(self, run: Entry | None) -> list[Entry]:
         """Return the marked runs, with those under the cursor if only one is marked; without marks, all shown runs."""
         marked = self.marked()
-        if not marked:
+        if not marked and not self.hidden_marks:
             return self._shown_runs()
         return marked if len(marked) > 1 or run is None or run in marked else [*marked, *members(run)]
 

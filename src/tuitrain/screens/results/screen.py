@@ -126,7 +126,7 @@ class ResultsScreen(ExportScreen):
                 self.notify(str(error), severity="warning", markup=False)
                 continue
             # A run that was extended may have become better since.
-            if evaluation is not None and (which == "last" or (best is not None and evaluation.step == best.step)):
+            if evaluation is not None and (which == "last" or best is None or evaluation.step == best.step):
                 self.evaluations.append(evaluation)
         self._evaluation_index = min(self._evaluation_index, max(0, len(self.evaluations) - 1))
         self._show_evaluation()
