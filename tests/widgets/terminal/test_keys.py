@@ -13,7 +13,7 @@ from tuitrain.widgets.terminal.keys import MAX_WAITING, OrderedKeys
 
 
 class Window(ModalScreen[None]):
-    BINDINGS: ClassVar[list[BindingType]] = [("escape", "dismiss", "close")]
+    BINDINGS: ClassVar[list[BindingType]] = [("escape", "dismiss", "close"), ("f2", "app.slow", "slow")]
 
     def compose(self) -> ComposeResult:
         yield Input()
@@ -57,6 +57,16 @@ async def test_more_keys_than_can_be_handled_are_dropped_and_counted() -> None:
         assert any("Dropped 37 keys" in note.message for note in app._notifications)
         await burst(pilot, "s", *"w" * 3)
         assert app.screen.query_one(Input).value == "ww"
+
+
+async def test_a_long_text_is_complete_however_slow_the_key_before_it() -> None:
+    app = Windows()
+    async with app.run_test() as pilot:
+        text = "abcdefghij" * MAX_WAITING
+        await burst(pilot, "w")
+        await burst(pilot, "f2", *text, "backspace")
+        assert app.screen.query_one(Input).value == text[:-1]
+        assert not app._notifications
 
 
 async def test_a_key_event_is_handled_once() -> None:

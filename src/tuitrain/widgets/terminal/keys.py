@@ -84,7 +84,10 @@ class OrderedKeys(InternalsApp):
 
     def _drop_backlog(self) -> None:
         """Drop keys that arrive faster than the app can handle them, such as a held key or a wrong paste."""
-        if len(self._waiting) > MAX_WAITING and monotonic() - self._waiting[0].time > MAX_DELAY:
+        typing = isinstance(self.focused, Input)
+        # Characters for an input do not wait for each other; see `_take`.
+        slow = sum(not (typing and _is_character(event)) for event in self._waiting)
+        if slow > MAX_WAITING and monotonic() - self._waiting[0].time > MAX_DELAY:
             count = len(self._waiting)
             self._waiting.clear()
             self.notify(f"Dropped {count} keys that arrived faster than they could be handled", severity="warning")
