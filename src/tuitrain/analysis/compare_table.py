@@ -104,7 +104,7 @@ def _results(comparison: Comparison, metric: Metric, columns: Sequence[Ids]) -> 
 def _result(metric: Metric, summary: MeanSD | None, count: int, reference: float | None, *, top: bool) -> Cell:
     if summary is None:
         return Cell(units.UNKNOWN)
-    spread = f"± {metric.difference(summary.sd).lstrip('+')}" if summary.sd else ""
+    spread = f"± {metric.difference(summary.sd).lstrip('+')}" if summary.sd is not None else ""
     known = f"(n={summary.n})" if summary.n < count else ""
     change = summary.mean - reference if reference is not None else 0.0
     tie = reference is None or metric.ties(summary.mean, reference)

@@ -128,6 +128,8 @@ async def test_a_table_longer_than_the_screen_follows_the_cursor(app: TuitrainAp
     for number in range(30):
         write_run(f"run-{number:02}", id=f"202601{number:02}")
     async with app.run_test(size=(60, 20)) as pilot:
+        while len(app.screen.query_one(RunTable).entries) < 30:
+            await pilot.pause(0.01)
         await pilot.press("G")
         await pilot.pause()
         assert "run-00" in text(app)

@@ -77,7 +77,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_result_of_another_kind_is_refused(tmp_path: Path, body: str, given: str) -> None:
     transform = user_transform(write(tmp_path, f"def change(images):\n    return {body}\n"))
     assert transform is not None
-    with pytest.raises(DataError, match=f"gave .*{given}.*must give .*on cpu"):
+    with pytest.raises(DataError, match=f"returned .*{given}.*must return .*on cpu"):
         transform(IMAGES.clone())
 
 

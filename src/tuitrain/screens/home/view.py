@@ -24,7 +24,13 @@ VIEW_BINDINGS: list[BindingType] = [
 # Declared first, so that a narrow footer shows it while a filter is on.
 SHOW_ALL = Binding("escape", "all", "show all", tooltip="Clear the filter", id="runs.all")
 # Declared last: a narrow footer drops it first.
-GROUP = Binding("T", "group", "seeds", tooltip="Group runs that differ only in their seed", id="runs.group")
+GROUP = Binding(
+    "T",
+    "group",
+    "seeds",
+    tooltip="Group runs that differ only in the seed (mean ± sd)",
+    id="runs.group",
+)
 
 
 class HomeView(ExportScreen):

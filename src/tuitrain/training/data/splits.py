@@ -119,7 +119,7 @@ class StreamedSplit:
                 if (rows < 0).any():
                     raise TrainingError(
                         f"{_SUBSTITUTES} images in a row could not be read.",
-                        "Look whether the folder of data.dir is still there.",
+                        "Check that the folder data.dir still exists.",
                     )
                 yield images, rows
         except (RuntimeError, OSError) as error:

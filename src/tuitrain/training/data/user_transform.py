@@ -48,7 +48,9 @@ def _run(path: Path) -> dict[str, Any]:
     try:
         exec(compile(source, path, "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
-        raise DataError(f"Running {plain(path)} for data.transform raised {_named(error)}.", "Mend it.") from error
+        raise DataError(
+            f"Running {plain(path)} for data.transform raised {_named(error)}.", "Correct it and start again."
+        ) from error
     return module.__dict__
 
 
@@ -67,7 +69,7 @@ def _checked(function: Callable[[Tensor], Any], name: str) -> Transform:
         else:
             return result.to(images.dtype)
         wanted = f"torch.float32 {tuple(shape)} on {device}"
-        raise DataError(f"The transform {name} gave {given}; it must give {wanted}, as it was given.")
+        raise DataError(f"The transform {name} returned {given}, but must return {wanted}, the shape it received.")
 
     return transform
 

@@ -32,7 +32,7 @@ Pixel = tuple[int, int, int]
 
 
 class Samples(ScrollView, can_focus=True):
-    """A grid of thumbnails with a cursor; `large` doubles their size."""
+    """A grid of thumbnails with a cursor. They are large if all of them fit, unless the user chooses a size."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"samples--caption", "samples--muted", "samples--cursor"}
     DEFAULT_CSS = """
@@ -61,7 +61,8 @@ class Samples(ScrollView, can_focus=True):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.large = False
+        self._chosen_large: bool | None = None
+        self._large = False
         self.cursor = 0
         self._samples: list[Sample] = []
         self._captions: list[tuple[str, ...]] = []
@@ -100,7 +101,7 @@ class Samples(ScrollView, can_focus=True):
         self.scroll_to(y=target, animate=False, immediate=True, force=True)
 
     def action_toggle_size(self) -> None:
-        self.large = not self.large
+        self._chosen_large = not self._large
         self._update_layout()
         self._scroll_to_cursor()
 
@@ -108,8 +109,15 @@ class Samples(ScrollView, can_focus=True):
         self._update_layout()
 
     def _update_layout(self) -> None:
+        self._arrange(large=self._chosen_large is not False)
+        if self._chosen_large is None and self.virtual_size.height > self.scrollable_content_region.height:
+            self._arrange(large=False)
+        self.refresh()
+
+    def _arrange(self, *, large: bool) -> None:
+        self._large = large
         width = self.scrollable_content_region.width
-        side = LARGE if self.large else SMALL
+        side = LARGE if large else SMALL
         sizes = [_thumbnail_size(sample, side) for sample in self._samples]
         caption = max((cell_len(line) for lines in self._captions for line in lines), default=0)
         widest = max([size.width for size in sizes] + [min(caption, MAX_WIDTH)], default=side)
@@ -117,7 +125,6 @@ class Samples(ScrollView, can_focus=True):
         self._tile = Size(max(1, min(widest, width)), (tallest + 1) // 2 + CAPTION + 1)
         self._columns = max(1, (width + GAP) // (self._tile.width + GAP))
         self.virtual_size = Size(width, -(-len(self._samples) // self._columns) * self._tile.height)
-        self.refresh()
 
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
@@ -142,7 +149,7 @@ class Samples(ScrollView, can_focus=True):
             return [Segment(fitted.ljust(self._tile.width if under else 0), style)]
         if caption == CAPTION:
             return []
-        image = thumbnail(self._samples[number], LARGE if self.large else SMALL)
+        image = thumbnail(self._samples[number], LARGE if self._large else SMALL)
         if image is None:
             return [Segment("?", self.get_component_rich_style("samples--muted"))] if line == 0 else []
         if 2 * line >= len(image):

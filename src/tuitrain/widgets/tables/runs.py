@@ -145,8 +145,10 @@ class RunTable(ScrollView, can_focus=True):
     def _scroll_to_cursor(self) -> None:
         height = max(1, self.scrollable_content_region.height - 1)
         top = round(self.scroll_y)
+        # No empty lines below the last run, also after the table has grown.
+        top = min(top, max(0, len(self.entries) - height))
         target = min(max(top, self.cursor - height + 1), self.cursor)
-        if target != top:
+        if target != round(self.scroll_y):
             self.scroll_to(y=target, animate=False, immediate=True, force=True)
 
     def move_to(self, row: int) -> None:
