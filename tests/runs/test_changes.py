@@ -62,7 +62,7 @@ def test_the_table_shows_it_and_sorts_and_filters_by_the_value_at_the_start(make
     shown = {name: [column(name).text(entry) for entry in entries] for name in ("lr", "epoch", "planned")}
     assert shown == {
         "lr": ["0.5", "0.1→0.9", "0.5→0.05"],
-        "epoch": ["12/10→12", "10", "7/10→20"],
+        "epoch": ["12", "10", "7/20"],
         "planned": ["10→12", "10", "10→20"],
     }
     assert [entry.folder.id for entry in sort_entries(entries, column("lr"), falling=True)] == ["a", "c", "b"]

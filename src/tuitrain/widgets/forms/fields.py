@@ -59,13 +59,17 @@ class Field(Widget):
     @text.setter
     def text(self, text: str) -> None:
         if text != self._text:
-            self._text = text
-            self.text_changed()
-            self.post_message(self.Changed(self))
-            self.refresh()
+            self.accept(text)
+            self.show_text()
 
-    def text_changed(self) -> None:
-        """Called after `text` changed."""
+    def accept(self, text: str) -> None:
+        """Store a text that the field shows already."""
+        self._text = text
+        self.post_message(self.Changed(self))
+        self.refresh()
+
+    def show_text(self) -> None:
+        """Show a text that the user did not type here."""
 
     @property
     def default(self) -> str:
@@ -158,7 +162,7 @@ class TextField(Field):
     def _fit_input(self) -> None:
         self._input.styles.width = self.value_width if self.note[0] else "1fr"
 
-    def text_changed(self) -> None:
+    def show_text(self) -> None:
         self._input.value = self._text
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -166,8 +170,8 @@ class TextField(Field):
         clean = self._text if self.locked else plain(event.value, MAX_TEXT)
         if clean != event.value:
             self._input.value = clean
-        else:
-            self.text = clean
+        elif clean != self._text:
+            self.accept(clean)
 
 
 class ChoiceField(Field, can_focus=True):

@@ -95,6 +95,8 @@ def facts(preview: Preview, runs: int, first: Values, *, compact: bool) -> Conte
     elif preview.problem:
         split = steps = location = "-"
     lines = [("network", title), ("size", size), ("images", split), ("steps", steps), ("data", location)]
+    if preview.splits is not None and preview.splits.notes:
+        lines.append(("note", plain("; ".join(preview.splits.notes), 300)))
     if preview.problem:
         lines[0 if preview.splits else 2] = ("✗", plain(preview.problem))
     if compact:

@@ -34,7 +34,7 @@ class OrderedKeys(InternalsApp):
         self._target: Screen[object] | None = None
 
     async def on_event(self, event: Event) -> None:
-        if isinstance(event, Key | Paste) and not event.is_forwarded and not self._is_released(event):
+        if isinstance(event, Key | Paste) and not event.is_forwarded and not self._take_released(event):
             self._waiting.append(event)
             self.last_key_at = monotonic()
             self._arrived.set()
@@ -51,13 +51,18 @@ class OrderedKeys(InternalsApp):
             self._arrived.clear()
             while self._waiting:
                 await settle(self, MAX_SETTLE)
+                if not self.screen_stack:
+                    return  # The app has ended.
                 self._drop_backlog()
                 if self._waiting:
                     await self._dispatch(self._take())
             await self._arrived.wait()
 
-    def _is_released(self, event: Key | Paste) -> bool:
-        return any(event is released for released in self._released)
+    def _take_released(self, event: Key | Paste) -> bool:
+        """Return whether this event was dispatched, once; its place in the order is then settled."""
+        released = [one for one in self._released if one is not event]
+        found, self._released = len(released) < len(self._released), released
+        return found
 
     def _take(self) -> list[Key | Paste]:
         """Take the next key, or all characters that are typed into an input: they change neither focus nor screen, and
@@ -69,7 +74,8 @@ class OrderedKeys(InternalsApp):
         return events
 
     async def _dispatch(self, events: list[Key | Paste]) -> None:
-        self._released, self._target = events, self.screen
+        self._target = self.screen
+        self._released += events
         for event in events:
             self.post_message(event)
         await settle(self, MAX_SETTLE)
