@@ -1,6 +1,7 @@
 """Describe the built-in data sets without reading them, and compute the sizes of splits."""
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,9 +9,6 @@ from msgspec import Struct
 
 # The fraction of the images that a data set without a test split gets as one.
 TEST_FRACTION = 0.2
-VALIDATION_FOLDERS = ("val", "valid", "validation")
-# torchvision.datasets.folder.IMG_EXTENSIONS, whose import takes seconds.
-IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 
 class DatasetInfo(Struct, frozen=True):
@@ -63,7 +61,9 @@ def data_folder(dir: str | None) -> Path:
     """Return the folder that the setting `data.dir` names; None: a folder in the user's cache."""
     import platformdirs
 
-    return Path(dir).expanduser() if dir else platformdirs.user_cache_path("tuitrain", appauthor=False) / "data"
+    if dir:
+        return Path(os.path.expanduser(dir))  # noqa: PTH111 (Path.expanduser refuses an unknown user)
+    return platformdirs.user_cache_path("tuitrain", appauthor=False) / "data"
 
 
 def held_out_counts(counts: Sequence[int], fraction: float) -> list[int]:

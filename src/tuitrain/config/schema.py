@@ -42,6 +42,10 @@ class Data(Struct, frozen=True, kw_only=True):
         str | None,
         Meta(description="Folder of the data set, downloaded if missing; none: tuitrain's cache folder"),
     ] = None
+    layout: Annotated[
+        Literal["auto", "classes", "splits"],
+        Meta(description="What the folders in data.dir of image-folder are; auto: splits if one is called train"),
+    ] = "auto"
     batch_size: Annotated[int, Meta(ge=1, description="Images per batch")] = 64
     validation: Annotated[
         float,

@@ -152,6 +152,9 @@ class ControlledLoop:
 
     def _set_epochs(self, epochs: int | None) -> None:
         if epochs:
+            if self.progress.over:
+                # More epochs after an early stop get the whole patience.
+                self.progress.since_lowest = 0
             self.progress.epochs, self.progress.over = epochs, ""
 
     def _pause(self, command: Command) -> None:

@@ -15,9 +15,7 @@ from tuitrain.training.setup import Setup
 def run_info(setup: Setup) -> RunInfo:
     """Return the contents of run.json, except what the run folder has already: id, name and command line."""
     dataset = setup.dataset
-    sizes = {"train": len(dataset.train), "test": len(dataset.test)}
-    if dataset.validation is not None:
-        sizes["validation"] = len(dataset.validation)
+    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     return RunInfo(
         id="",
         name="",
@@ -32,7 +30,7 @@ def run_info(setup: Setup) -> RunInfo:
         layers=[layer for layer, _ in setup.layers],
         shape=dataset.shape,
         classes=list(dataset.classes),
-        sizes=sizes,
+        sizes={name: len(split) for name, split in splits.items() if split is not None},
         mean=list(dataset.mean),
         std=list(dataset.std),
         data_notes=list(dataset.notes),

@@ -73,6 +73,8 @@ def restore_run(loop: Loop) -> None:
     _record_differences(writer, writer.folder.info(), info)
     loop.restore()
     writer.info(info)
+    sizes = ", ".join(f"{count:,} {split}" for split, count in info.sizes.items())
+    writer.log(f"data: {len(info.classes):,} classes · images: {sizes}")
     for note in info.data_notes:
         writer.log(f"data: {plain(note)}")
 

@@ -15,7 +15,7 @@ from tuitrain.hosts.preview.preview import Preview, add_network, preview_data
 from tuitrain.hosts.preview.process import PreviewProcess
 from tuitrain.hosts.preview.split_sizes import SplitSizes, split_sizes
 from tuitrain.training import models
-from tuitrain.training.data.folder_scan import ImageFolder
+from tuitrain.training.data.folder_splits import FolderSplits
 from tuitrain.training.optim.build import build_optimizer
 from tuitrain.training.setup import prepare
 
@@ -95,7 +95,7 @@ def test_image_folder_splits_equal_those_of_training(images: Path, validation: f
             (root / name).symlink_to(images)
     data = Data(dataset="image-folder", dir=str(root), validation=validation)
     sizes = split_sizes(data)
-    folder = ImageFolder.scan(str(root), validation, seed=0)
+    folder = FolderSplits.scan(data, seed=0)
     counts = {name: len(files.paths) for name, files in folder.splits.items()}
     assert (sizes.train, sizes.validation, sizes.test) == (
         counts["training"], counts.get("validation", 0), counts["test"],
@@ -118,11 +118,11 @@ def test_channels_auto_detects_grey_images(images: Path) -> None:
 
 
 def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="No such file"):
+    with pytest.raises(DataError, match="There is no folder"):
         split_sizes(Data(dataset="image-folder", dir=str(tmp_path / "none")))
     preview = preview_of("data.dataset=image-folder", f"data.dir={tmp_path / 'none'}")
     assert preview.final
-    assert "No such file" in preview.problem
+    assert "There is no folder" in preview.problem
     assert (preview.splits, preview.steps, preview.rates()) == (None, 0, ([], []))
 
 

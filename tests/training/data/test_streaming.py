@@ -31,6 +31,12 @@ def test_streamed_and_held_are_the_same(folder: Path, monkeypatch: pytest.Monkey
             assert torch.equal(expected, given)
 
 
+@pytest.mark.parametrize("storage", ["memory", "stream"])
+def test_no_rows_are_no_batch_or_an_empty_one(folder: Path, storage: str) -> None:
+    batches = list(read(folder, storage=storage).test.batches(torch.arange(0), 4))
+    assert sum(len(labels) for _, labels in batches) == 0
+
+
 def test_workers_read_the_same_and_live_on(folder: Path) -> None:
     held = read(folder, storage="memory")
     streamed = read(folder, storage="stream", workers=1)

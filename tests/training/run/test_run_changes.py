@@ -22,6 +22,17 @@ def poll_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop_module, "POLL_INTERVAL", 0.0)
 
 
+def test_more_epochs_after_an_early_stop_get_the_whole_patience(quick: Quick, read: Read, tmp_path: Path) -> None:
+    config = quick("training.epochs=60", "training.patience=2", "optimizer.lr=0.5")
+    folder = create(config, tmp_path)
+    _, state = train(folder)
+    assert state.reason.startswith("Stopped early")
+    _, extended = train(folder, epochs=state.epoch + 10)
+    best = read(folder).state.best
+    assert best is not None
+    assert extended.epoch - max(state.epoch, best.epoch) >= 2
+
+
 def test_changed_threads_and_precision_are_recorded(quick: Quick, read: Read, tmp_path: Path) -> None:
     folder = create(quick("training.epochs=2"), tmp_path)
     train(folder, {5: [command("stop")]})

@@ -1,22 +1,19 @@
 """Count the images of each split without loading torch."""
 
-import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec import Struct
 
 from tuitrain.config.datasets import (
     DATASETS,
-    IMAGE_EXTENSIONS,
     TEST_FRACTION,
-    VALIDATION_FOLDERS,
     data_folder,
     held_out_counts,
 )
 from tuitrain.config.schema import Data
-from tuitrain.errors import ConfigError, DataError
+from tuitrain.errors import ConfigError
+from tuitrain.image_folder.scan import scan
 from tuitrain.text import plain
 
 # Folders of torchvision's data sets in data.dir.
@@ -29,7 +26,8 @@ MAX_FILES, MAX_SECONDS = 100_000, 5.0
 
 class SplitSizes(Struct, frozen=True):
     """The number of images in each split, and their `shape` (C, H, W). `location` says where the data set is;
-    `truncated` means that counting stopped at a limit; `samples` are paths of some images."""
+    `truncated` means that counting stopped at a limit; `samples` are paths of some images, and `notes` sentences about
+    what was guessed or passed over."""
 
     train: int
     validation: int
@@ -39,6 +37,7 @@ class SplitSizes(Struct, frozen=True):
     location: str
     truncated: bool = False
     samples: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def split_sizes(data: Data) -> SplitSizes:
@@ -70,16 +69,11 @@ def _abbreviate_home(path: Path) -> str:
 def _image_folder(data: Data) -> SplitSizes:
     if data.dir is None:
         raise ConfigError("image-folder needs the folder of your images.", key="data.dir")
-    root = data_folder(data.dir)
-    names = _folders(root)
-    has_splits = "train" in names and bool(_folders(root / "train"))
-    counter = _ImageCounter(time.monotonic() + MAX_SECONDS)
-    train = counter.count_classes(root / "train" if has_splits else root)
-    if len(train) < 2:
-        raise DataError(f"{_abbreviate_home(root)} must contain a folder of images for each class.")
-    test = counter.count_classes(root / "test") if has_splits and "test" in names else None
-    validation_name = next((name for name in VALIDATION_FOLDERS if has_splits and name in names), None)
-    validation = counter.count_classes(root / validation_name) if validation_name and data.validation else None
+    limit = _Limit()
+    found = scan(data_folder(data.dir), data.layout, limit.reached)
+    counts = {split: [len(paths) for paths in by_class] for split, by_class in found.splits.items()}
+    train, test = counts["training"], counts.get("test")
+    validation = counts.get("validation") if data.validation else None
     if test is None:
         test = held_out_counts(train, TEST_FRACTION)
         train = [total - held for total, held in zip(train, test, strict=True)]
@@ -91,37 +85,22 @@ def _image_folder(data: Data) -> SplitSizes:
         validation=sum(validation),
         test=sum(test),
         shape=(1 if data.channels == "grey" else 3, data.image_size, data.image_size),
-        classes=len(train),
-        location=f"found in {_abbreviate_home(root)}, {len(train):,} classes",
-        truncated=counter.truncated,
-        samples=tuple(counter.paths[::10][:64]),
+        classes=len(found.classes),
+        location=f"found in {_abbreviate_home(found.root)}, {len(found.classes):,} classes",
+        truncated=limit.truncated,
+        samples=tuple(path for by_class in found.splits.values() for paths in by_class for path in paths[::10])[:64],
+        notes=tuple(found.notes),
     )
 
 
-def _folders(root: Path) -> list[str]:
-    try:
-        return sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
-    except OSError as error:
-        raise DataError(f"{plain(error.strerror)}: {_abbreviate_home(root)}.") from None
+class _Limit:
+    """Stop counting after `MAX_FILES` files or `MAX_SECONDS`."""
 
+    def __init__(self) -> None:
+        self._files, self._deadline = 0, time.monotonic() + MAX_SECONDS
+        self.truncated = False
 
-class _ImageCounter:
-    """Counts images up to `MAX_FILES` of them, or up to the time `deadline`."""
-
-    def __init__(self, deadline: float) -> None:
-        self.deadline, self.truncated = deadline, False
-        self.paths: list[str] = []
-
-    def count_classes(self, root: Path) -> list[int]:
-        return [sum(1 for _ in self._images(root / name)) for name in _folders(root)]
-
-    def _images(self, folder: Path) -> Iterator[str]:
-        for parent, folders, files in os.walk(folder):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            for name in files:
-                if len(self.paths) >= MAX_FILES or time.monotonic() > self.deadline:
-                    self.truncated = True
-                    return
-                if name.lower().endswith(IMAGE_EXTENSIONS) and not name.startswith("."):
-                    self.paths.append(f"{parent}/{name}")
-                    yield name
+    def reached(self) -> bool:
+        self._files += 1
+        self.truncated = self.truncated or self._files > MAX_FILES or time.monotonic() > self._deadline
+        return self.truncated

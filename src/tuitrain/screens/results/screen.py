@@ -1,6 +1,5 @@
 """Show what a network has learned, and where it fails."""
 
-import os
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,6 +11,7 @@ from textual.content import Content
 from textual.widgets import ContentSwitcher, DataTable, Digits, Log, Static
 
 from tuitrain.analysis import confusion, evaluation_tables, units
+from tuitrain.config.datasets import data_folder
 from tuitrain.errors import RunError
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
@@ -284,8 +284,7 @@ class ResultsScreen(ExportScreen):
         sample = self.query_one("#worst", Samples).selected if self.page == "worst" else None
         if sample is None or not sample.file:
             return None
-        # Unlike Path.expanduser, this accepts a folder such as ~alice of a run from another machine.
-        return Path(os.path.expanduser(self.run.config.data.dir or ""), sample.file)  # noqa: PTH111
+        return data_folder(self.run.config.data.dir) / sample.file
 
     def action_copy_path(self) -> None:
         self.copy(str(self.image_file), plain(self.image_file, 200))

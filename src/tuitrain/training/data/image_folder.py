@@ -16,7 +16,7 @@ from tuitrain.text import plain
 from tuitrain.training.data import decode
 from tuitrain.training.data.dataset import Dataset, Progress, Ticker
 from tuitrain.training.data.decode import ImageError, ImageReader
-from tuitrain.training.data.folder_scan import Files, ImageFolder, absent_classes
+from tuitrain.training.data.folder_splits import Files, FolderSplits, absent_classes
 from tuitrain.training.data.normalize import Normalization, Normalizer, Pixels, allocate
 from tuitrain.training.data.splits import MemorySplit, Split, StreamedSplit, default_workers
 
@@ -31,7 +31,7 @@ _NAMED = 5
 def load(config: Data, seed: int, device: torch.device, progress: Progress) -> Dataset:
     """Load the image folder `data.dir`. Raises DataError."""
     progress("looking for images", None)
-    folder = ImageFolder.scan(config.dir, config.validation, seed)
+    folder = FolderSplits.scan(config, seed)
     read = ImageReader(config.image_size, _mode(config.channels, folder.paths))
     total = len(folder.paths)
     ticker = Ticker(progress, total, lambda done: f"reading: {done:,} of {total:,} images")
@@ -51,14 +51,14 @@ def load(config: Data, seed: int, device: torch.device, progress: Progress) -> D
         mean=normalization.mean,
         std=normalization.std,
         folder=str(folder.root),
-        notes=(*_unreadable_note(loader.unreadable), *_absence_notes(folder.classes, splits)),
+        notes=(*folder.notes, *_unreadable_note(loader.unreadable), *_absence_notes(folder.classes, splits)),
     )
 
 
 class _Loader:
     """Reads the splits of a folder. `unreadable` lists the images that cannot be read, with reasons."""
 
-    def __init__(self, folder: ImageFolder, read: ImageReader, device: torch.device, ticker: Ticker) -> None:
+    def __init__(self, folder: FolderSplits, read: ImageReader, device: torch.device, ticker: Ticker) -> None:
         self.unreadable: list[str] = []
         self._folder, self._read, self._device, self._ticker = folder, read, device, ticker
 

@@ -107,7 +107,8 @@ class StreamedSplit:
 
     def batches(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Raises TrainingError if no image can be read any more, or if a worker process has died."""
-        batches = torch.split(order.cpu(), size)
+        # Without rows, torch.split returns one empty batch.
+        batches = torch.split(order.cpu(), size) if len(order) else ()
         self._batches[:] = [rows.tolist() for rows in batches]
         for rows, (images, given) in zip(batches, self._read(), strict=True):
             self.unreadable.update(rows[rows != given].tolist())

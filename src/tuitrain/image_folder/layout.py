@@ -1,0 +1,156 @@
+"""Find the classes and splits of an image folder, as people lay them out."""
+
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from tuitrain.errors import DataError
+from tuitrain.image_folder.names import is_litter, split_of
+from tuitrain.image_folder.walk import IMAGE_SUFFIXES
+from tuitrain.text import plain
+
+LayoutName = Literal["auto", "classes", "splits"]
+HINT = "An image-folder holds one folder of images for each class, or train/, and perhaps val/ and test/, with these."
+# Entries of a folder that are looked at to find out whether it holds runs.
+LOOKED_AT = 100
+SETTING = "Set data.layout to classes if each folder is a class, or to splits if each is a split."
+
+
+class Layout(Struct, frozen=True):
+    """`splits` maps a split to its folder, which holds the class folders; it always has training. `notes` are sentences
+    about what was passed over or guessed."""
+
+    root: Path
+    splits: dict[str, Path]
+    notes: tuple[str, ...] = ()
+
+
+def find_layout(folder: Path, layout: LayoutName = "auto") -> Layout:
+    """Return where the class folders of each split are. Raise DataError if that cannot be told."""
+    root = _unwrap(folder)
+    notes = () if root == folder else (f"read from {plain(root.relative_to(folder))}/, the only folder in data.dir",)
+    names = folders(root)
+    if not names:
+        raise _no_class_folders(root)
+    splits = {name: split for name in names if (split := split_of(name)) and _holds_classes(root / name)}
+    if layout == "splits" or (layout == "auto" and splits):
+        found, unused = _assign(root, splits)
+        others = [name for name in names if name not in splits]
+        if layout == "auto":
+            _refuse_classes_beside_splits(root, others, splits)
+        unused += [f"{plain(name)}/ is not used{_why(root / name)}" for name in others]
+        return Layout(root, found, (*notes, *unused))
+    if layout == "auto":
+        _refuse_splits_as_classes(root, names)
+    return Layout(root, {"training": root}, notes)
+
+
+def folders(folder: Path) -> list[str]:
+    """Return the names of the folders in `folder`, sorted, without litter and folders of runs. Raise DataError if it is
+    no folder."""
+    try:
+        found = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not is_litter(entry.name))
+    except FileNotFoundError:
+        raise DataError(f"There is no folder {plain(folder)}.", "Set data.dir to the folder of images.") from None
+    except NotADirectoryError:
+        raise DataError(f"{plain(folder)} is not a folder.", "Set data.dir to the folder of images.") from None
+    return [name for name in found if not _holds_runs(folder / name)]
+
+
+def _unwrap(folder: Path) -> Path:
+    """Return the folder that holds all data: archives wrap it in folders with nothing beside them."""
+    while len(names := folders(folder)) == 1 and not any(_images(folder)):
+        if split_of(names[0]) or not folders(folder / names[0]):
+            break
+        folder /= names[0]
+    return folder
+
+
+def _assign(root: Path, names: dict[str, str]) -> tuple[dict[str, Path], list[str]]:
+    """Return the folder of each split, and notes about what was guessed."""
+    splits: dict[str, Path] = {}
+    notes = []
+    # "eval" is the test split, unless there is another one.
+    for name, word in sorted(names.items(), key=lambda item: item[1] == "eval"):
+        split = "test" if word == "eval" else word
+        if word == "eval":
+            split = "validation" if "test" in splits else "test"
+            notes.append(f"{plain(name)}/ is used as the {split} split")
+        if split in splits:
+            raise DataError(
+                f"{plain(root)} has two folders of the {split} split: {plain(splits[split].name)}/ and {plain(name)}/.",
+                "Move or rename one of them.",
+            )
+        splits[split] = root / name
+    if "training" not in splits:
+        others = "".join(f"{plain(name)}/ but " for name in list(names)[:1])
+        raise DataError(f"The folder {plain(root)} of data.dir has {others}no train/.", HINT)
+    return {split: _unwrap_split(folder) for split, folder in splits.items()}, notes
+
+
+def _unwrap_split(folder: Path) -> Path:
+    """Return the folder with the classes: `seg_train/seg_train/` repeats the name, and archives add one."""
+    names = folders(folder)
+    return _unwrap_split(folder / names[0]) if len(names) == 1 and _holds_classes(folder / names[0]) else folder
+
+
+def _holds_classes(folder: Path) -> bool:
+    return bool(folders(folder)) and not any(_images(folder))
+
+
+def _images(folder: Path) -> Iterator[str]:
+    """Yield the names of the images that lie directly in the folder."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES and not is_litter(entry.name):  # noqa: PTH122
+                yield entry.name
+
+
+def _count_images(folder: Path) -> int:
+    return sum(1 for _ in _images(folder))
+
+
+def _holds_runs(folder: Path) -> bool:
+    """Return whether the folder is a run or a runs folder of this program."""
+    with os.scandir(folder) as entries:
+        return (folder / "run.json").exists() or any(
+            Path(entry, "run.json").exists() for entry in islice(entries, LOOKED_AT) if entry.is_dir()
+        )
+
+
+def _why(folder: Path) -> str:
+    if count := _count_images(folder):
+        return f": it has {count:,} images but no class folders, so that they have no labels"
+    return "" if folders(folder) else ": it has no class folders"
+
+
+def _no_class_folders(root: Path) -> DataError:
+    if count := _count_images(root):
+        return DataError(f"{plain(root)} has {count:,} images but no class folders: they have no labels.", HINT)
+    return DataError(f"The folder {plain(root)} of data.dir has no class folders.", HINT)
+
+
+def _refuse_classes_beside_splits(root: Path, others: list[str], splits: dict[str, str]) -> None:
+    """A class may be called train, and have folders of its own."""
+    for name in others:
+        if split_of(name) is None and any(_images(root / name)):
+            first = plain(next(iter(splits)))
+            raise DataError(f"{plain(root)} has {first}/, a split or a class, beside {plain(name)}/.", SETTING)
+
+
+def _refuse_splits_as_classes(root: Path, names: list[str]) -> None:
+    """Training would learn to tell the test images from the training images."""
+    named = [name for name in names if split_of(name)]
+    if len({split_of(name) for name in named}) > 1:
+        found = f"{plain(named[0])}/ and {plain(named[1])}/"
+        raise DataError(f"{found} in {plain(root)} look like splits, but hold no class folders.", SETTING)
+    for name in names:
+        if any(split_of(inner) for inner in folders(root / name)):
+            raise DataError(
+                f"{plain(name)}/ in {plain(root)} has folders of splits inside.",
+                "Put the splits outside: train/CLASS and test/CLASS. Or set data.layout to classes to use all images.",
+            )
