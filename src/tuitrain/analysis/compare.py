@@ -32,8 +32,7 @@ class Metric:
         """Format a distance from the baseline, that of accuracies in percentage points."""
         if self.text is units.percent:
             return f"{100 * change:+.2f}"
-        text = self.text(abs(change))
-        return ("-" if change < 0 and text != self.text(0.0) else "+") + text
+        return ("-" if change < 0 else "+") + self.text(abs(change))
 
     def ties(self, one: float, other: float) -> bool:
         """Whether two values display the same, or differ by no more than noise."""

@@ -109,7 +109,9 @@ def _result(metric: Metric, summary: MeanSD | None, count: int, reference: float
     change = summary.mean - reference if reference is not None else 0.0
     tie = reference is None or metric.ties(summary.mean, reference)
     direction = 0 if tie else metric.better * (1 if change > 0 else -1)
-    return Cell(metric.text(summary.mean), spread, known, top, metric.difference(change) if change else "", direction)
+    # No change such as +0.00 between values that look the same.
+    differs = reference is not None and metric.text(summary.mean) != metric.text(reference)
+    return Cell(metric.text(summary.mean), spread, known, top, metric.difference(change) if differs else "", direction)
 
 
 def _test(p: float | None) -> Cell:
