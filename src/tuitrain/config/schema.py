@@ -64,7 +64,7 @@ class Data(Struct, frozen=True, kw_only=True):
     ] = 64
     channels: Annotated[
         Literal["auto", "grey", "rgb"],
-        Meta(description="Color mode of image-folder images; auto: grey if a sample of them is grey"),
+        Meta(description="Color mode of image-folder images; auto: grey if all of them are grey"),
     ] = "auto"
     storage: Annotated[
         Literal["auto", "memory", "stream"],

@@ -1,12 +1,13 @@
 """Create runs, and train or resume them in the calling thread."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
@@ -42,7 +43,14 @@ class RunSpec(Struct, frozen=True, kw_only=True):
 
 
 def create_run(spec: RunSpec) -> RunFolder:
-    """Create the folder of a run that is not trained yet. Raise RunError if it cannot be written."""
+    """Create the folder of a run that is not trained yet. Raise RunError if it cannot be written.
+
+    Its configuration has absolute paths, so that the run finds its data wherever it is resumed from.
+    """
+    data = structs.replace(
+        spec.config.data, dir=_absolute(spec.config.data.dir), transform=_absolute(spec.config.data.transform)
+    )
+    config = structs.replace(spec.config, data=data)
     info = RunInfo(
         id=spec.id,
         name=spec.name or default_name(spec.config, spec.runs_dir),
@@ -50,7 +58,12 @@ def create_run(spec: RunSpec) -> RunFolder:
         tags=list(spec.tags),
         parent=spec.parent,
     )
-    return create(spec.runs_dir, info, spec.config, spec.original)
+    return create(spec.runs_dir, info, config, spec.original)
+
+
+def _absolute(path: str | None) -> str | None:
+    """Return the absolute path, or the path itself if it begins with `~`."""
+    return path if not path or path.startswith("~") else os.path.abspath(path)  # noqa: PTH100 (keeps links)
 
 
 def train_new_run(spec: RunSpec, progress: ProgressCallback, on_created: Callable[[RunFolder, Inbox], None]) -> State:

@@ -67,6 +67,26 @@ def test_an_image_lost_on_the_way_is_replaced(folder: Path) -> None:
     assert torch.equal(labels[~changed], new[~changed])
 
 
+def test_truncated_images_are_not_evaluated_in_either_storage(folder: Path) -> None:
+    for path in sorted((folder / "bee").iterdir())[:30]:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    held, streamed = (read(folder, storage=storage) for storage in ("memory", "stream"))
+    for name in ("validation", "test"):
+        one, other = getattr(held, name), getattr(streamed, name)
+        assert one.labels.tolist() == other.labels.tolist()
+        order = torch.arange(len(one))
+        for expected, given in zip(gathered(one, order), gathered(other, order), strict=True):
+            assert torch.equal(expected, given)
+
+
+def test_an_image_that_disappears_ends_an_evaluation(folder: Path) -> None:
+    streamed = read(folder, storage="stream")
+    lost = Path(streamed.test.files[2])
+    lost.unlink()
+    with pytest.raises(TrainingError, match=f"{lost.name} can no longer be read"):
+        gathered(streamed.test, torch.arange(len(streamed.test)))
+
+
 def test_a_folder_lost_on_the_way_ends_the_run(folder: Path) -> None:
     data = read(folder, storage="stream", validation=0)
     folder.rename(folder.parent / "gone")

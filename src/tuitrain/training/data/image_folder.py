@@ -22,8 +22,8 @@ from tuitrain.training.data.splits import MemorySplit, Split, StreamedSplit, def
 
 _CPU = torch.device("cpu")
 _THREADS = 8
-# Images of the samples that the color mode, and mean and standard deviation, are determined from.
-_LOOKED_AT, _MEASURED = 64, 2000
+# Images of the sample that mean and standard deviation are computed from.
+_MEASURED = 2000
 # Names listed in a note or an error.
 _NAMED = 5
 
@@ -51,7 +51,12 @@ def load(config: Data, seed: int, device: torch.device, progress: Progress) -> D
         mean=normalization.mean,
         std=normalization.std,
         folder=str(folder.root),
-        notes=(*folder.notes, *_unreadable_note(loader.unreadable), *_absence_notes(folder.classes, splits)),
+        notes=(
+            *folder.notes,
+            *_mode_note(config.channels, read.mode),
+            *_unreadable_note(loader.unreadable),
+            *_absence_notes(folder.classes, splits),
+        ),
     )
 
 
@@ -87,6 +92,8 @@ class _Loader:
                 # The test split is evaluated too rarely to keep its workers alive.
                 workers=workers,
                 persistent=name != "test",
+                # Another image would change what is measured.
+                substitute=name == "training",
             )
             for name, files in splits.items()
         }, normalization
@@ -100,7 +107,9 @@ class _Loader:
         return pixels.at(rows), files.at(rows).paths
 
     def _checked(self, name: str, files: Files) -> Files:
-        reasons = _attempts(lambda row: decode.check(files.paths[row]), len(files.paths))
+        """Return the readable files. A check without decoding misses truncated images, which only training replaces."""
+        check: Callable[[str], object] = decode.check if name == "training" else self._read
+        reasons = _attempts(lambda row: check(files.paths[row]), len(files.paths))
         return files.at(self._readable(name, files, reasons))
 
     def _sampled(self, files: Files) -> Tensor:
@@ -147,11 +156,15 @@ class _Loader:
 
 
 def _mode(channels: str, paths: list[str]) -> str:
-    """Return L if all images of a fixed sample are grayscale, otherwise RGB."""
+    """Return RGB if any image has colors, otherwise L."""
     if channels != "auto":
         return "L" if channels == "grey" else "RGB"
-    grayscale = [decode.is_grayscale(paths[row]) for row in _sample(len(paths), _LOOKED_AT).tolist()]
-    return "RGB" if False in grayscale else "L"
+    return "RGB" if any(decode.is_grayscale(path) is False for path in paths) else "L"
+
+
+def _mode_note(channels: str, mode: str) -> Iterator[str]:
+    if channels == "auto" and mode == "L":
+        yield "all images are grayscale, so that they are read with one channel"
 
 
 def _fits(count: int, read: ImageReader, device: torch.device) -> bool:
@@ -169,7 +182,7 @@ def _sample(count: int, size: int) -> Tensor:
     return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:size]
 
 
-def _attempts(read: Callable[[int], None], count: int) -> Iterator[str | None]:
+def _attempts(read: Callable[[int], object], count: int) -> Iterator[str | None]:
     """Yield for each of `count` rows why `read` failed, or None. Uses threads, as Pillow decodes without the GIL."""
 
     def attempt(row: int) -> str | None:

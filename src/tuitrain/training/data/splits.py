@@ -82,10 +82,12 @@ class StreamedSplit:
         workers: int = 0,
         *,
         persistent: bool = True,
+        substitute: bool = True,
     ) -> None:
         self.labels = labels.to(normalize.device)
         self.files = files
         self.unreadable: set[int] = set()
+        self._substitute = substitute
         self._normalize = normalize
         # Set before each iteration, so that the workers of the loader survive between iterations.
         self._batches: list[list[int]] = []
@@ -111,7 +113,13 @@ class StreamedSplit:
         batches = torch.split(order.cpu(), size) if len(order) else ()
         self._batches[:] = [rows.tolist() for rows in batches]
         for rows, (images, given) in zip(batches, self._read(), strict=True):
-            self.unreadable.update(rows[rows != given].tolist())
+            self.unreadable.update(changed := rows[rows != given].tolist())
+            if changed and not self._substitute:
+                raise TrainingError(
+                    f"The image {plain(self.files[changed[0]], 200)} can no longer be read, and an evaluation must not"
+                    " replace it.",
+                    "Restore the file, then resume the run.",
+                )
             yield self._normalize(images), self.labels.index_select(0, given.to(self.labels.device, non_blocking=True))
 
     def _read(self) -> Iterator[tuple[Tensor, Tensor]]:
