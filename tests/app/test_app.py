@@ -60,7 +60,7 @@ async def test_quitting_asks_while_a_run_trains_here(quick: Callable[..., Any], 
             await pilot.press("q")
             await pilot.pause()
             assert isinstance(app.screen, QuestionScreen)
-            assert "A run is training in this window." in text(app)
+            assert "This app is training a run." in text(app)
             await pilot.press(way_out)
             await pilot.pause()
             assert isinstance(app.screen, TrainingScreen)

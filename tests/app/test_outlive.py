@@ -253,7 +253,7 @@ def test_a_key_moves_the_run_to_the_background(
 def test_quitting_keeps_the_run_training(terminal: Callable[..., Terminal], runs_dir: Path, uncut: RunFolder) -> None:
     shown, folder = training(terminal, runs_dir)
     shown.press("q")
-    shown.see("A run is training in this window.", "keep training in the background")
+    shown.see("This app is training a run.", "keep training in the background")
     shown.press("\r")
     assert shown.end() == 0
     shown.see("The run continues in the background.", f"tuitrain attach {folder.id}")

@@ -40,10 +40,10 @@ def test_a_torch_that_cannot_be_loaded_fails_the_run(home: Path, monkeypatch: py
 def test_a_process_that_ends_at_once_fails_the_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     folder = create_run(RunSpec(config=Config(), runs_dir=home / "runs"))
-    with pytest.raises(RunError, match="The run's process ended at once"):
+    with pytest.raises(RunError, match="The run's background process ended during its start"):
         resume_in_background(folder)
     state = folder.state()
-    assert (state.status, state.reason) == ("failed", "The run's process ended at once: status 1")
+    assert (state.status, state.reason) == ("failed", "The run's background process ended during its start: status 1")
     # A run with an owner keeps its state.
     writer = RunWriter(folder)
     writer.update(status="stopped", reason="", now=True)

@@ -98,13 +98,13 @@ def test_folders_without_images_are_said(tree: MakeTree) -> None:
     found = scan(tree("cat/2.jpg", "dog/3.jpg", "annotations/1.xml"))
     assert found.classes == ("cat", "dog")
     assert found.notes == [
-        "folders without images, not used: annotations", "files that are no images, skipped: 1 .xml",
+        "folders without images, not used: annotations", "skipped files that are not images: 1 .xml",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("suffix", [".heic", ".HEIC", ".cr2", ".mp4"])
 def test_a_class_of_unreadable_files_is_refused(tree: MakeTree, suffix: str) -> None:
-    with pytest.raises(DataError, match=f"The class eel has 4 {suffix.lower()} files, which cannot be read"):
+    with pytest.raises(DataError, match=f"eel has no readable image, but 4 {suffix.lower()} files"):
         scan(tree("cat/2.jpg", "dog/3.jpg", f"eel/4{suffix}"))
 
 
@@ -112,7 +112,7 @@ def test_an_unlabelled_test_folder_is_said(tree: MakeTree) -> None:
     found = scan(tree("train/cat/2.jpg", "train/dog/3.jpg", "test/9.jpg"))
     assert set(found.splits) == {"training"}
     (note,) = found.notes
-    assert note == "test/ is not used: it has 9 images but no class folders, so that they have no labels"
+    assert note == "test/ is not used: its 9 images have no labels, because it has no class folders"
 
 
 def test_a_folder_beside_the_splits_is_said(tree: MakeTree) -> None:
@@ -125,10 +125,13 @@ def test_a_folder_beside_the_splits_is_said(tree: MakeTree) -> None:
     [
         (["Train/3.jpg", "Test/3.jpg"], "Test/ and Train/ in .* look like splits, but hold no class folders"),
         (["train/3.jpg", "val/3.jpg", "cat/3.jpg"], "look like splits"),
-        (["train/a/3.jpg", "train/b/3.jpg", "bus/3.jpg"], "has train/, a split or a class, beside bus/"),
+        (
+            ["train/a/3.jpg", "train/b/3.jpg", "bus/3.jpg"],
+            "train/ in .* looks like a split, but bus/ beside it",
+        ),
         (["train/a/1.jpg", "train/b/1.jpg", "Train2/a/1.jpg"], "two folders of the training split: Train2/ and train/"),
         (["test/a/1.jpg", "test/b/1.jpg"], "has test/ but no train/"),
-        (["cat/train/1.jpg", "cat/test/1.jpg", "dog/train/1.jpg"], "cat/ in .* has folders of splits inside"),
+        (["cat/train/1.jpg", "cat/test/1.jpg", "dog/train/1.jpg"], "cat/ in .* contains split folders"),
         (["1.jpg", "cat.7.jpg"], "has 2 images but no class folders: they have no labels"),
         (["notes.txt"], "has no class folders"),
         (["dataset/cat/3.jpg"], "has only one class, cat"),

@@ -93,7 +93,13 @@ async def test_help_lists_the_keys_of_the_screen_with_what_they_do(write_run: Wr
     for line in ("Runs: keys", "n  Set up a new run", "⏎  Open the run", "↓ j  Next run", "q  Quit"):
         assert line in home
     training = await help_text(TuitrainApp(folder.path.parent, ThreadHost(), folder), [])
-    for line in ("Training: keys", "p  Pause the run", "s  Stop after this step", " +  Smooth more", "[  Pan left"):
+    for line in (
+        "Training: keys",
+        "p  Pause the run",
+        "s  Save a checkpoint",
+        " +  Smooth more",
+        "[  Pan left",
+    ):
         assert line in training
     assert "results" not in training, "keys that do nothing now are not listed"
     run = await help_text(TuitrainApp(folder.path.parent, ThreadHost(), write_run("done")), ["3"])

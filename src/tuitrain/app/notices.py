@@ -49,4 +49,4 @@ class Notices(PaintedApp):
         status = message.folder.status(done == len(outcomes))
         text = f"sweep {plain(name, 60)}: {status}, {done} of {len(outcomes)} runs"
         alert(self, text)
-        self.notify(f"{text}. S shows it.", markup=False)
+        self.notify(f"{text}. Press S on the home screen to open it.", markup=False)

@@ -20,10 +20,10 @@ from tuitrain.widgets.messages import AskValue, OpenRun, ResumeRun
 SUGGESTED_EPOCHS = 5
 # Seconds between two checks of the training thread.
 HOST_INTERVAL = 1.0
-QUIT = "A run is training in this window."
+QUIT = "This app is training a run."
 ANSWERS = (
     ("b", "keep training in the background, and quit"),
-    ("s", "stop the run with a checkpoint, and quit"),
+    ("s", "save a checkpoint, stop the run and quit"),
     ("c", "cancel"),
 )
 
@@ -76,7 +76,7 @@ class RunLifecycle(Notices):
 
     def on_move_to_background(self) -> None:
         if not self.host.busy:
-            self.notify("The run already trains in a background process")
+            self.notify("The run is already training in a background process")
             return
         self.host.detach()
         self.notify("Moving the run to a background process", timeout=3)

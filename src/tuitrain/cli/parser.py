@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -57,10 +58,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def _percentage(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 100:
-        raise argparse.ArgumentTypeError(f"{text} must be above 0 and up to 100")
-    return value
+    with suppress(ValueError):
+        if 0 < (value := float(text)) <= 100:
+            return value
+    raise argparse.ArgumentTypeError(f"{text!r} is not a percentage above 0 and up to 100, such as 97.5")
 
 
 def _join_dashed_values(arguments: list[str]) -> list[str]:
@@ -127,21 +128,27 @@ def _build() -> argparse.ArgumentParser:
     train = add("train", shared, machine, detachable)
     train.add_argument("-c", "--config", type=Path, metavar="FILE", help="read settings from a TOML file")
     train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="set one setting")
-    train.add_argument("--name", default="", metavar="N", help="name of the run")
+    train.add_argument("--name", default="", metavar="NAME", help="name of the run")
     _sweep(add("sweep", shared, machine, detachable))
     runs = add("runs", shared, machine)
     runs.add_argument("folder", type=Path, metavar="FOLDER", nargs="?", help="folder of runs")
     runs.add_argument("--filter", metavar="Q", default="", help="list only matching runs, such as 'lr<0.01 test>95%%'")
-    runs.add_argument("--sort", metavar="KEY", default="", help="sort by a column, such as test; -test: descending")
+    runs.add_argument("--sort", metavar="KEY", default="", help="sort by a column, such as test or lr; -lr: descending")
     add("show", shared, machine, one_run)
     compare = add("compare", shared, machine)
     compare.add_argument("names", nargs="+", metavar="RUN", help="at least two runs; the first is the baseline")
-    compare.add_argument("--format", choices=["table", "markdown", "csv"], default="table")
+    compare.add_argument(
+        "--format", choices=["table", "markdown", "csv"], default="table", help="output format (default: table)"
+    )
     compare.add_argument("--all", action="store_true", help="include settings that do not differ")
-    compare.add_argument("--reach", type=_percentage, metavar="P", help="validation accuracy to reach, in percent")
+    compare.add_argument("--reach", type=_percentage, metavar="PERCENT", help="validation accuracy to reach")
     evaluate = add("evaluate", shared, machine, one_run)
-    evaluate.add_argument("--split", choices=["test", "validation"], default="test")
-    evaluate.add_argument("--checkpoint", choices=["last", "best"], default="last")
+    evaluate.add_argument(
+        "--split", choices=["test", "validation"], default="test", help="split to evaluate (default: test)"
+    )
+    evaluate.add_argument(
+        "--checkpoint", choices=["last", "best"], default="last", help="checkpoint to evaluate (default: last)"
+    )
     evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
     export = add("export", shared, machine, one_run)
     export.add_argument(
@@ -149,7 +156,7 @@ def _build() -> argparse.ArgumentParser:
         help="csv and tensorboard export metrics, safetensors and onnx weights",
     )  # fmt: skip
     export.add_argument("-o", "--output", type=Path, metavar="PATH", help="output file, or folder for tensorboard")
-    export.add_argument("--checkpoint", choices=["last", "best"], default="last", help="weights (default: last)")
+    export.add_argument("--checkpoint", choices=["last", "best"], default="last", help="default: last")
     export.add_argument("--force", action="store_true", help="overwrite existing files")
     add("attach", shared, module="app").add_argument("name", metavar="RUN", nargs="?", help="id, part of an id or name")
     resume = add("resume", shared, machine, one_run, detachable)
@@ -195,6 +202,6 @@ def _sweep(sweep: _Parser) -> None:
     for word, help in (
         ("pause", "start no further runs of SWEEP"),
         ("resume", "start runs of SWEEP again"),
-        ("stop", "save the running trials of SWEEP and stop"),
+        ("stop", "save the running runs of SWEEP and stop"),
     ):
         control.add_argument(f"--{word}", dest="say", action="store_const", const=word, help=help)

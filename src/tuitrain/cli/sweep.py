@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
         return _list(options)
     if options.name is None and (options.say or options.first):
         option = options.say or "first"
-        raise ConfigError(f"--{option} needs a sweep.", "List sweeps with: tuitrain sweep")
+        raise ConfigError(f"--{option} needs an existing SWEEP.", "List sweeps with: tuitrain sweep")
     folder = find_sweep(options.runs_dir, options.name) if options.name is not None else _create(options)
     if options.say or options.first:
         return _control(folder, options)
@@ -72,7 +72,9 @@ def _describe_size(sweep: Sweep) -> str:
 def _extend(folder: SweepFolder, options: argparse.Namespace) -> bool:
     """Extend an existing sweep; return whether workers elsewhere already train it."""
     if options.config is not None:
-        raise ConfigError("-c starts a new sweep.", "Add trials to this one with --add.")
+        raise ConfigError(
+            "-c starts a new sweep and cannot be combined with an existing SWEEP.", "Add trials with --add."
+        )
     changes = parse_option_overrides([*options.set, *_counts(options)])
     add = _added_trials(options)
     if not changes and not add:

@@ -40,11 +40,11 @@ class Data(Struct, frozen=True, kw_only=True):
     ] = "digits"
     dir: Annotated[
         str | None,
-        Meta(description="Folder of the data set, downloaded if missing; none: tuitrain's cache folder"),
+        Meta(description="Folder of the data set, which is downloaded if missing; none: tuitrain's cache folder"),
     ] = None
     layout: Annotated[
         Literal["auto", "classes", "splits"],
-        Meta(description="What the folders in data.dir of image-folder are; auto: splits if one is called train"),
+        Meta(description="Whether image-folder's folders are classes or splits; auto: splits if their names say so"),
     ] = "auto"
     batch_size: Annotated[int, Meta(ge=1, description="Images per batch")] = 64
     validation: Annotated[
@@ -132,7 +132,7 @@ class Schedule(Struct, frozen=True, kw_only=True):
     name: Annotated[ScheduleName, Meta(description="Shape of the learning rate over the run")] = "constant"
     warmup: Annotated[
         float,
-        Meta(ge=0, description="Epochs of linear warm-up; for one-cycle of its rise, 0: 30 % of the run"),
+        Meta(ge=0, description="Epochs of linear warm-up; for one-cycle, of its rise (0: 30 % of the run)"),
     ] = 0.0
     every: Annotated[float, Meta(gt=0, description="Epochs between two drops of the step schedule")] = 10.0
     gamma: Annotated[float, Meta(gt=0, le=1, description="Factor of each drop of the step and plateau schedules")] = 0.1

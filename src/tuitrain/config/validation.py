@@ -64,7 +64,7 @@ def check_combinations(config: Config) -> None:
             key="optimizer.nesterov",
         )
     if config.data.dataset == "image-folder" and config.data.dir is None:
-        raise ConfigError("data.dir = none: image-folder needs the folder of your images.", key="data.dir")
+        raise ConfigError("image-folder needs the folder of your images.", "Set data.dir to it.", key="data.dir")
     if config.data.validation == 0 and config.training.patience is not None:
         raise _needs_validation("training.patience", "training.patience")
     if config.data.validation == 0 and config.schedule.name == "plateau":

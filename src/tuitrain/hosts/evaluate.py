@@ -34,7 +34,9 @@ def evaluate_checkpoint(
             changes["training.precision"] = "fp32"
         setup = prepare(build_config(flatten(config) | changes), progress)
         if split == "validation" and setup.dataset.validation is None:
-            raise ConfigError("The run has no validation split: data.validation = 0.", key="data.validation")
+            raise ConfigError(
+                "The run has no validation split: data.validation = 0.", "Use --split test.", key="data.validation"
+            )
         path = folder.checkpoints / f"{which}.safetensors"
         saved, state = checkpoint.load(path), folder.state()
         checkpoint.load_weights(setup.model, saved, path)

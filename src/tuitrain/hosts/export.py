@@ -46,17 +46,18 @@ def check_destination(path: Path, format: Format, *, force: bool = False) -> Non
         unrelated = [file.name for file in path.iterdir() if not file.match(EVENT_FILES)]
         if unrelated:
             raise RunError(
-                f"The folder {plain(path)} contains other files: {plain(unrelated[0], 60)}.", "Name a new one."
+                f"The folder {plain(path)} contains other files: {plain(unrelated[0], 60)}.",
+                "Choose a new or empty folder.",
             )
         exists = any(path.iterdir())
     elif path.is_dir():
-        raise RunError(f"{plain(path)} is a folder.", "Name a file with -o.")
+        raise RunError(f"{plain(path)} is a folder.", "Choose a file name.")
     else:
         exists = path.exists()
         if exists and format == "tensorboard":
-            raise RunError(f"{plain(path)} is a file, and tensorboard needs a folder.", "Name a folder with -o.")
+            raise RunError(f"{plain(path)} is a file, and tensorboard needs a folder.", "Choose a folder.")
     if exists and not force:
-        raise RunError(f"{plain(path)} already exists.", "Name another with -o, or replace it with --force.")
+        raise RunError(f"{plain(path)} already exists.", "Choose another name, or replace it with --force.")
 
 
 def _write(folder: RunFolder, format: Format, draft: Path, checkpoint: str) -> None:

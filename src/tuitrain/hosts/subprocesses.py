@@ -44,7 +44,7 @@ def start_background_process(
         time.sleep(0.02)
     if child.poll() not in (None, 0) and not has_registered(child.pid):
         reason = last_line(log_file).removeprefix("tuitrain: ") or f"status {child.returncode}"
-        raise RunError(f"The {kind}'s process ended at once: {reason}")
+        raise RunError(f"The {kind}'s background process ended during its start: {reason}")
 
 
 def last_line(log_file: Path) -> str:

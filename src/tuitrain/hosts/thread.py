@@ -77,9 +77,7 @@ class ThreadHost:
 
     def _start_thread(self, target: Callable[[], None], folder: RunFolder | None) -> None:
         if self.busy:
-            raise RunError(
-                "A run is training in this window.", "Wait for its end, stop it, or move it to the background."
-            )
+            raise RunError("This app is training a run.", "Wait until it ends, stop it, or move it to the background.")
         self.activity, self.fraction, self.folder, self.error, self._inbox = "starting", None, folder, None, None
         for event in (self.ended, self._cancelled, self._detached):
             event.clear()

@@ -14,7 +14,7 @@ from tuitrain.image_folder.walk import IMAGE_SUFFIXES
 from tuitrain.text import plain
 
 LayoutName = Literal["auto", "classes", "splits"]
-HINT = "An image-folder holds one folder of images for each class, or train/, and perhaps val/ and test/, with these."
+HINT = "Put one folder per class into data.dir, or into train/ and, optionally, val/ and test/."
 # Entries of a folder that are looked at to find out whether it holds runs.
 LOOKED_AT = 100
 SETTING = "Set data.layout to classes if each folder is a class, or to splits if each is a split."
@@ -88,7 +88,7 @@ def _assign(root: Path, names: dict[str, str]) -> tuple[dict[str, Path], list[st
         splits[split] = root / name
     if "training" not in splits:
         others = "".join(f"{plain(name)}/ but " for name in list(names)[:1])
-        raise DataError(f"The folder {plain(root)} of data.dir has {others}no train/.", HINT)
+        raise DataError(f"{plain(root)} has {others}no train/.", HINT)
     return {split: _unwrap_split(folder) for split, folder in splits.items()}, notes
 
 
@@ -124,7 +124,7 @@ def _holds_runs(folder: Path) -> bool:
 
 def _why(folder: Path) -> str:
     if count := _count_images(folder):
-        return f": it has {count:,} images but no class folders, so that they have no labels"
+        return f": its {count:,} images have no labels, because it has no class folders"
     return "" if folders(folder) else ": it has no class folders"
 
 
@@ -139,7 +139,10 @@ def _refuse_classes_beside_splits(root: Path, others: list[str], splits: dict[st
     for name in others:
         if split_of(name) is None and any(_images(root / name)):
             first = plain(next(iter(splits)))
-            raise DataError(f"{plain(root)} has {first}/, a split or a class, beside {plain(name)}/.", SETTING)
+            raise DataError(
+                f"{first}/ in {plain(root)} looks like a split, but {plain(name)}/ beside it looks like a class.",
+                SETTING,
+            )
 
 
 def _refuse_splits_as_classes(root: Path, names: list[str]) -> None:
@@ -151,6 +154,6 @@ def _refuse_splits_as_classes(root: Path, names: list[str]) -> None:
     for name in names:
         if any(split_of(inner) for inner in folders(root / name)):
             raise DataError(
-                f"{plain(name)}/ in {plain(root)} has folders of splits inside.",
-                "Put the splits outside: train/CLASS and test/CLASS. Or set data.layout to classes to use all images.",
+                f"{plain(name)}/ in {plain(root)} contains split folders.",
+                "Move the splits to the top (train/CLASS and test/CLASS), or set data.layout to classes.",
             )

@@ -34,7 +34,9 @@ def scan(folder: Path, layout: LayoutName = "auto", stop: Callable[[], bool] = l
         return _scan(folder, layout, stop)
     except OSError as error:
         name, reason = plain(error.filename), plain(error.strerror)
-        raise DataError(f"The folder {name} cannot be read: {reason}.", "Set data.dir.") from error
+        raise DataError(
+            f"The folder {name} cannot be read: {reason}.", "Check its permissions, or set data.dir."
+        ) from error
 
 
 def _scan(folder: Path, layout: LayoutName, stop: Callable[[], bool]) -> ImageFolder:
@@ -56,7 +58,7 @@ def _scan(folder: Path, layout: LayoutName, stop: Callable[[], bool]) -> ImageFo
             if not any(found.splits[split]) and not stop():
                 raise DataError(f"{plain(place)} has no images.", HINT)
     if found.skipped.suffixes:
-        found.notes.append(f"files that are no images, skipped: {found.skipped}")
+        found.notes.append(f"skipped files that are not images: {found.skipped}")
     return found
 
 
@@ -67,8 +69,7 @@ def _without_empty(by_folder: dict[str, list[str]], training: Path, notes: list[
         unreadable_files = Counter(path.suffix.lower() for path in (training / name).rglob("*"))
         for suffix in UNREADABLE_SUFFIXES & unreadable_files.keys():
             raise DataError(
-                f"The class {plain(name)} has {unreadable_files[suffix]:,} {suffix} files, which cannot be read, and no"
-                " image.",
+                f"The class {plain(name)} has no readable image, but {unreadable_files[suffix]:,} {suffix} files.",
                 "Convert them to JPEG or PNG, or remove the folder.",
             )
     if empty:

@@ -89,7 +89,9 @@ class RunFolder:
     def info(self) -> RunInfo:
         info = read_json(self.info_file, RunInfo)
         if info.format != FORMAT:
-            raise RunError(f"run.json has format {info.format}; this tuitrain reads format {FORMAT}.")
+            raise RunError(
+                f"run.json has format {info.format}; this tuitrain reads format {FORMAT}.", "Update tuitrain."
+            )
         return info
 
     def state(self) -> State:

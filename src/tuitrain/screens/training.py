@@ -47,7 +47,7 @@ class TrainingScreen(ExportScreen):
         Binding("enter", "results", "results", tooltip="Open the results", id="training.results"),
         Binding("p", "pause", "pause", tooltip="Pause the run", id="training.pause"),
         Binding("p", "unpause", "resume", tooltip="Resume the run", id="training.unpause"),
-        Binding("s", "stop", "stop", tooltip="Stop after this step, with a checkpoint", id="training.stop"),
+        Binding("s", "stop", "stop", tooltip="Save a checkpoint and stop the run", id="training.stop"),
         Binding("r", "rate", "rate", tooltip="Change the learning rate", id="training.rate"),
         Binding("r", "resume", "resume", tooltip="Resume the run", id="training.resume"),
         Binding(
@@ -61,7 +61,7 @@ class TrainingScreen(ExportScreen):
         Binding("3", "page('log')", "log", tooltip="Log", id="training.log"),
         EXPORT,
         Binding("C", "checkpoint", "checkpoint", tooltip="Save a checkpoint now", id="training.checkpoint"),
-        Binding("escape", "app.pop_screen", "runs", tooltip="Back (the run keeps running)", id="training.back"),
+        Binding("escape", "app.pop_screen", "back", tooltip="Back (the run keeps running)", id="training.back"),
         Binding("q", "app.quit", tooltip="Quit", show=False),
     ]
 

@@ -13,7 +13,7 @@ _CHECK_EVERY = 4
 
 
 class Readback:
-    """A copy of the tensors' current values on its way to the host; the tensors may be overwritten at once."""
+    """Copy tensors to the host asynchronously; `read` waits for the values. The tensors may be overwritten at once."""
 
     def __init__(self, *tensors: Tensor) -> None:
         on_cuda = tensors[0].is_cuda

@@ -130,6 +130,7 @@ def _check_batch_norm(setup: Setup) -> None:
     if setup.has_batch_norm and min(images, size) < 2:
         raise ConfigError(
             f"data.batch_size = {size} with {images:,} training images: batch normalization needs 2 images per batch.",
+            "Set data.batch_size to 2 or more, or choose a model without batch normalization.",
             key="data.batch_size",
         )
 

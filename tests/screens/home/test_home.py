@@ -15,7 +15,7 @@ from tuitrain.screens.training import TrainingScreen
 from tuitrain.widgets.tables.runs import SIGNS, RunTable
 
 WriteRun = Callable[..., RunFolder]
-OFFERED = ["open", "new", "mark", "filter", "order", "columns", "clone", "delete", "seeds", "help", "quit"]
+OFFERED = ["open", "new", "mark", "filter", "sort", "columns", "clone", "delete", "seeds", "help", "quit"]
 SIZES = [(60, 20), (80, 24), (120, 40)]
 HOSTILE = "\x1b[2J[red]x[/] [@click=app.quit]y[/]"
 

@@ -26,7 +26,7 @@ async def test_help_and_quit_are_always_in_the_footer(app: TuitrainApp, runs_dir
         await pilot.resize_terminal(140, 30)
         await pilot.pause()
         await pilot.pause()
-        assert footer(app) == ["open", "new", "mark", "compare", "filter", "order", "columns", "clone", "delete",
+        assert footer(app) == ["open", "new", "mark", "compare", "filter", "sort", "columns", "clone", "delete",
                                "seeds", "sweeps", "help", "quit"]  # fmt: skip
 
 

@@ -35,7 +35,7 @@ async def test_an_invalid_learning_rate_is_marked_and_refused(tmp_path: Path) ->
         assert "● learning rate" in form.row("optimizer.lr")
         assert "✗ a number > 0" in form.row("optimizer.lr")
         assert "must be a number > 0 · default 0.001" in form.said("help")
-        assert "a, b for one run each" in form.said("help")
+        assert "a, b: one run each" in form.said("help")
         await form.focus("data.dataset")
         await form.press("ctrl+r")
         assert "Not started" in form.said("message")

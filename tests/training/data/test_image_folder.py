@@ -105,7 +105,7 @@ def test_hidden_nested_linked_and_other_files(tmp_path: Path) -> None:
     data = read(tmp_path, validation=0)
     assert data.classes == ("a", "b")
     assert len(data.train) + len(data.test) == 9
-    assert data.notes == ("files that are no images, skipped: 1 .png, 1 .txt",)
+    assert data.notes == ("skipped files that are not images: 1 .png, 1 .txt",)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_hidden_nested_linked_and_other_files(tmp_path: Path) -> None:
         ),
         (
             lambda root: (classes_of(root, {"a": 3}), (root / "b").mkdir(), (root / "b/x.png").write_bytes(b"")),
-            r"The class b has no training image that can be read. .*b/x.png \(not an image\)",
+            r"The class b has no readable training image. .*b/x.png \(not an image\)",
         ),
     ],
 )

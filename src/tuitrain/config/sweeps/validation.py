@@ -23,7 +23,9 @@ def check_sweep(sweep: Sweep) -> Sweep:
                 )
     _check_size(sweep)
     if sweep.seeds > 1 and SEED in sweep.varying_keys:
-        raise ConfigError(f"{SEED} cannot vary if sweep.seeds is above 1.", key=SEED)
+        raise ConfigError(
+            f"{SEED} cannot vary if sweep.seeds is above 1.", f"Use either {SEED} or sweep.seeds.", key=SEED
+        )
     for device in options.devices:
         check_value("training.device", device)
     for values in (*sweep.fixed_trials, *sweep.added.values()) or ({},):

@@ -68,7 +68,7 @@ def _abbreviate_home(path: Path) -> str:
 
 def _image_folder(data: Data) -> SplitSizes:
     if data.dir is None:
-        raise ConfigError("image-folder needs the folder of your images.", key="data.dir")
+        raise ConfigError("image-folder needs the folder of your images.", "Set data.dir to it.", key="data.dir")
     limit = _Limit()
     found = scan(data_folder(data.dir), data.layout, limit.reached)
     counts = {split: [len(paths) for paths in by_class] for split, by_class in found.splits.items()}

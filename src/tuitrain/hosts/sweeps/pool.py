@@ -104,7 +104,7 @@ class WorkerPool:
             self._deaths.update(abandoned if abandoned else (None,))
             if self._deaths[None] >= MAX_DEATHS:
                 reason = last_line(self.folder.log_file).removeprefix("tuitrain: ")
-                raise RunError(f"The sweep's workers end right after their start: {reason}")
+                raise RunError(f"The sweep's workers ended during their start: {reason}")
             for job in abandoned:
                 if self._deaths[job] >= MAX_DEATHS:
                     run = self.folder.run(job)

@@ -86,7 +86,9 @@ def trash(folder: RunFolder, runs_dir: Path) -> RunFolder:
     if folder.path.parent.absolute() != runs_dir.absolute() or folder.id in ("", ".", "..", TRASH):
         raise RunError(f"{plain(folder.path)} is not a run in {plain(runs_dir)}.")
     if folder.path.is_symlink():
-        raise RunError(f"{plain(folder.path)} is a symbolic link.", "Remove it by hand.")
+        raise RunError(
+            f"{plain(folder.path)} is a symbolic link, which tuitrain does not delete.", "Remove the link yourself."
+        )
     if (status := _active(folder)) is not None:
         raise RunError(f"The run {plain(folder.id)} is {status}.", "Stop it first.")
     # Owning the run keeps other processes from resuming it meanwhile.
@@ -106,7 +108,9 @@ def restore(trashed: RunFolder, original: RunFolder) -> None:
     """Undo `trash`. Raises RunError if a run with this id exists again, or the trash was emptied."""
     runs_dir = original.path.parent
     if os.path.lexists(original.path):
-        raise RunError(f"A run {plain(original.id)} exists again.", f"The deleted run is in {plain(trashed.path)}.")
+        raise RunError(
+            f"Another run now has the id {plain(original.id)}.", f"The deleted run is in {plain(trashed.path)}."
+        )
     try:
         _move(runs_dir, trashed.id, original.id, into_trash=False)
     except OSError as error:

@@ -10,8 +10,8 @@ from tuitrain.runs.files import replace
 
 
 class View(Struct):
-    """`columns` contains column keys; empty means automatic. `sort` is a column key; empty means newest first.
-    `grouped` shows runs that differ only in their seed as one row."""
+    """The columns, order, filter and grouping of a runs table. `columns` are keys; empty means automatic. `sort` is a
+    column key; empty means newest first. `grouped` shows runs that differ only in their seed as one row."""
 
     columns: tuple[str, ...] = ()
     sort: str = ""

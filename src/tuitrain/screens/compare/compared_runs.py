@@ -142,7 +142,7 @@ class ComparedRuns(ExportScreen):
             return ""
         means = [self.comparison.mean_sd(column.ids, "best_weights_test_accuracy") for column in (first, second)]
         texts = [f"{units.percent(mean.mean)} ± {100 * (mean.sd or 0):.2f} (n={mean.n})" for mean in means if mean]
-        return f"This is one seed of each; best test over all seeds: {' and '.join(texts)}."
+        return f"The matrices show one seed of each group; best test over all seeds: {' and '.join(texts)}."
 
     def _tested(self, id: str) -> TestedRun:
         assert self.comparison is not None

@@ -55,12 +55,12 @@ class CompareScreen(ComparedRuns):
         Binding("enter", "open", tooltip="Open the selected run", show=False, id="compare.open"),
         Binding("pagedown", "scroll_table(10)", tooltip="Scroll the table down", show=False, id="compare.page_down"),
         Binding("pageup", "scroll_table(-10)", tooltip="Scroll the table up", show=False, id="compare.page_up"),
-        Binding("escape", "app.pop_screen", "runs", tooltip="Back", id="compare.back"),
+        Binding("escape", "app.pop_screen", "back", tooltip="Back", id="compare.back"),
     ]
 
     # Whether the table also shows the settings that do not differ.
     show_all = False
-    # The validation accuracy to reach; None for the highest that all runs reached.
+    # The validation accuracy to reach; None for 95 % of the best run's.
     threshold: float | None = None
 
     def compose(self) -> ComposeResult:

@@ -10,7 +10,7 @@ from tuitrain.text import plain
 KEYS = (
     ("n", "set up a run: data, network, optimizer"),
     ("^r", "start it, and watch loss and accuracy live"),
-    ("d", "move it to the background, and quit"),
+    ("d", "move it to the background; then you can quit"),
     ("⏎", "open a run: curves, confusion matrix, images"),
     ("space c", "mark runs and compare them"),
     ("?", "list every key of the screen"),

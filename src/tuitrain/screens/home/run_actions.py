@@ -39,7 +39,7 @@ OWN_RUNS_ONLY = ("resume", "clone", "rerun", "rename", "tags", "notes", "delete"
 # Actions that apply to one run at a time.
 SINGLE_RUN_ONLY = ("rename", "notes", "rerun", "resume")
 RUN_BINDINGS: list[BindingType] = [
-    Binding("r", "resume", "resume", tooltip="Resume the interrupted or stopped run", id="runs.resume"),
+    Binding("r", "resume", "resume", tooltip="Resume the interrupted, stopped or failed run", id="runs.resume"),
     Binding("y", "clone", "clone", tooltip="Set up a new run from these settings", id="runs.clone"),
     Binding("Y", "rerun", tooltip="Run the same settings again", show=False, id="runs.rerun"),
     Binding("R", "rename", tooltip="Rename the run", show=False, id="runs.rename"),

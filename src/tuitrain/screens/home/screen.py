@@ -256,6 +256,6 @@ class HomeScreen(RunActions):
         state = self.table_state
         folders = [run.folder for run in state.to_compare(self.selected)]
         if not state.marked() and len(folders) > MAX_UNMARKED:
-            self.notify(f"Mark the runs to compare with space, or all {len(folders):,} with a", timeout=5)
+            self.notify(f"Too many runs to compare: mark some with space, or all {len(folders):,} with a", timeout=5)
             return
         self.post_message(OpenComparison(folders, state.markers(), grouped=state.grouped))

@@ -16,7 +16,7 @@ from tuitrain.widgets.tables.runs import RunTable
 
 VIEW_BINDINGS: list[BindingType] = [
     Binding("slash", "filter", "filter", key_display="/", tooltip="Filter the runs", id="runs.filter"),
-    Binding("o", "sort", "order", tooltip="Sort by a column; the same one again reverses the order", id="runs.sort"),
+    Binding("o", "sort", "sort", tooltip="Sort by a column; the same one again reverses the order", id="runs.sort"),
     Binding("|", "columns", "columns", tooltip="Choose the columns", id="runs.columns"),
     Binding("a", "mark_all", tooltip="Mark or unmark all runs shown", show=False, id="runs.mark_all"),
     Binding("A", "mark_none", tooltip="Unmark all runs", show=False, id="runs.mark_none"),

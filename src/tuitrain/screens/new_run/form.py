@@ -20,7 +20,7 @@ from tuitrain.widgets.terminal.notifications import clipboard_condition
 
 
 class NewRunForm(Screen[None]):
-    """A form with a draft and the parsed settings of its fields, `result`."""
+    """Validate, fill, save and copy the form; `result` is the run or sweep that it describes."""
 
     form: Form
     _draft: Draft

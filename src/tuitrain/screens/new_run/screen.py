@@ -42,7 +42,7 @@ class NewRunScreen(NewRunStart, KeyLabels):
         Binding("ctrl+o", "load", "load", tooltip="Fill the form from a TOML file", id="new.load"),
         Binding("ctrl+s", "save", "save", tooltip="Save the settings as a TOML file", id="new.save"),
         Binding("ctrl+y", "copy", "copy", tooltip="Copy the run as a command line", id="new.copy"),
-        Binding("ctrl+n", "afresh", "afresh", tooltip="Start afresh: reset every field", id="new.afresh"),
+        Binding("ctrl+n", "afresh", "reset", tooltip="Reset every field", id="new.afresh"),
         Binding("ctrl+g", "default", tooltip="Reset this field to its default", show=False, id="new.default"),
         Binding("tab,down", "app.focus_next", tooltip="Next field", show=False),
         Binding("shift+tab,up", "app.focus_previous", tooltip="Previous field", show=False),

@@ -21,7 +21,7 @@ from tuitrain.widgets.forms.form import NAME, RUNS_IN
 from tuitrain.widgets.forms.start_line import StartLine
 from tuitrain.widgets.messages import AskChoice, OpenRun, OpenSweep
 
-BUSY = "This window is already preparing a run. Choose 'background process' here, or wait until it trains."
+BUSY = "This app is already preparing a run. Choose 'background process' here, or wait until that run trains."
 
 
 class NewRunStart(NewRunForm):
@@ -83,7 +83,7 @@ class NewRunStart(NewRunForm):
 
         options = [
             ("queue", "queue", f"when {plain(after.info().name, 40)} has ended, in a background process"),
-            ("now", "start now", "beside it, in a background process"),
+            ("now", "start now", "in parallel, in a background process"),
         ]
         self.post_message(AskChoice("This app is already training a run", options, start))
 

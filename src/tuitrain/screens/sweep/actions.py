@@ -24,12 +24,12 @@ ADD = "add"
 SWEEP_ACTIONS: list[BindingType] = [
     Binding("p", "pause", "pause", tooltip="Pause the sweep: start no further runs", id="sweep.pause"),
     Binding("p", "unpause", "resume", tooltip="Resume the sweep: start runs again", id="sweep.unpause"),
-    Binding("s", "stop", "stop", tooltip="Stop the sweep (running trials are saved); r resumes it", id="sweep.stop"),
+    Binding("s", "stop", "stop", tooltip="Stop the sweep (running runs are saved); r resumes it", id="sweep.stop"),
     Binding("r", "resume", "resume", tooltip="Resume the sweep in a background process", id="sweep.resume"),
     Binding("space", "mark", "mark", tooltip="Mark the run for comparison", id="sweep.mark"),
     Binding("c", "compare", "compare", tooltip="Compare the marked runs, or all finished ones", id="sweep.compare"),
     Binding("P", "first", "prioritize", tooltip="Move this run to the front of the queue", id="sweep.first"),
-    Binding("n", "more", "new trials", tooltip="Add trials, seeds, concurrent runs or minutes", id="sweep.more"),
+    Binding("n", "more", "extend", tooltip="Add trials, seeds, concurrent runs or minutes", id="sweep.more"),
 ]
 
 
@@ -82,7 +82,7 @@ class SweepActions(ExportScreen):
         self.post_message(OpenComparison(self._to_compare(), self.markers, grouped=grouped))
 
     def action_pause(self) -> None:
-        self._do("Paused: no further run starts", lambda: self.folder.update_control(paused=True))
+        self._do("Paused: no further runs start", lambda: self.folder.update_control(paused=True))
 
     def action_unpause(self) -> None:
         self._do("Resumed", lambda: self.folder.update_control(paused=False))
@@ -119,7 +119,7 @@ class SweepActions(ExportScreen):
     def _extend(self, chosen: tuple[str, ...]) -> None:
         if chosen == (ADD,):
             self._ask(
-                "Settings of the trial, as optimizer.lr=0.3 training.epochs=20",
+                "Settings of the trial, for example optimizer.lr=0.3 training.epochs=20",
                 "",
                 lambda text: parse_trials(split_assignments(text)),
                 lambda trials: self.folder.extend(add=trials),

@@ -39,7 +39,7 @@ class SweepsScreen(PollingScreen):
     CSS_PATH = "sweep.tcss"
     TITLE = "Sweeps"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "app.pop_screen", "runs", tooltip="Back", id="sweeps.back"),
+        Binding("escape", "app.pop_screen", "back", tooltip="Back", id="sweeps.back"),
     ]
 
     def __init__(self, runs_dir: Path) -> None:

@@ -45,7 +45,7 @@ class SweepScreen(SweepActions):
         ),
         *SWEEP_ACTIONS,
         Binding("X", "turn", "axes", tooltip="Next settings for the map's rows and columns", id="sweep.axes"),
-        Binding("o", "order", "order", tooltip="Sort the best first, or in queue order", id="sweep.order"),
+        Binding("o", "order", "sort", tooltip="Sort by result or by queue order", id="sweep.order"),
         Binding(
             "m", "value", "metric", tooltip="Show the metric or the test score in map and effects", id="sweep.value"
         ),

@@ -10,6 +10,7 @@ import psutil
 import torch
 from torch import Tensor
 
+from tuitrain.config.datasets import data_folder
 from tuitrain.config.schema import Data
 from tuitrain.errors import DataError
 from tuitrain.text import plain
@@ -50,7 +51,7 @@ def load(config: Data, seed: int, device: torch.device, progress: Progress) -> D
         test=splits["test"],
         mean=normalization.mean,
         std=normalization.std,
-        folder=str(folder.root),
+        folder=str(data_folder(config.dir)),
         notes=(
             *folder.notes,
             *_mode_note(config.channels, read.mode),
@@ -117,7 +118,9 @@ class _Loader:
         images, reasons = self._decode(files.at(_sample(len(files.paths), _MEASURED)))
         good = [row for row, reason in enumerate(reasons) if reason is None]
         if not good:
-            raise DataError(f"None of {len(images)} training images could be read.", "Look at the files in data.dir.")
+            raise DataError(
+                f"None of the {len(images):,} sampled training images could be read.", "Check the files in data.dir."
+            )
         return images[good]
 
     def _decode(self, files: Files) -> tuple[Tensor, Iterator[str | None]]:
@@ -149,7 +152,7 @@ class _Loader:
             raise DataError(f"No image of the {name} split could be read: {examples}.", "Replace these files.")
         if name == "training" and absent:
             hint = f"These could not be read: {examples}."
-            raise DataError(f"The class {plain(absent[0])} has no training image that can be read.", hint)
+            raise DataError(f"The class {plain(absent[0])} has no readable training image.", hint)
 
     def _normalization(self, pixels: Tensor | None) -> Normalization:
         return Normalization.none(self._read.shape[0]) if pixels is None else Normalization.of(pixels)

@@ -77,7 +77,7 @@ def allocate(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> 
         gigabytes = math.prod(shape) * dtype.itemsize / 2**30
         raise DataError(
             f"{shape[0]:,} images take {gigabytes:.1f} GiB, more than is free on {device}.",
-            "Choose another training.device; an image-folder can be read as it goes with data.storage = stream.",
+            "Choose another training.device or, for an image folder, set data.storage = stream.",
         ) from error
 
 

@@ -86,7 +86,7 @@ def _stack(parameters: Sequence[nn.Parameter]) -> nn.Parameter:
 
 
 class StackedOptimizer:
-    """The optimizers of `setups` as one; neighbors with equal `keys` take their steps in one call. Runs with equal keys
+    """Step the optimizers of all `setups`, those of neighbors with equal `keys` in one call. Runs with equal keys
     always have the same optimizer settings and learning rate."""
 
     def __init__(self, setups: Sequence[Setup], net: StackedMLP, keys: Sequence[object]) -> None:

@@ -238,7 +238,7 @@ class SwitchField(ChoiceField):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space,enter", "open", "change", key_display="space", tooltip="Toggle"),
         Binding("left,right", "open", show=False),
-        Binding("comma", "both", "both", key_display=",", tooltip="True and false, for one run each"),
+        Binding("comma", "both", "both", key_display=",", tooltip="One run with true and one with false"),
     ]
 
     def value(self) -> Content:

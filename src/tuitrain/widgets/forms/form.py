@@ -83,7 +83,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
             condition = CONDITIONS.get(key)
             unused = "" if condition is None or condition(texts) else condition.reason(texts)
             if key == RUNS_IN and counts:
-                unused = "for single runs"
+                unused = "ignored: sweeps run in the background"
             field.set_note(errors.get(key, ""), unused, counts.get(key, 1))
 
     @property
@@ -135,4 +135,4 @@ def _several_values_hint(setting: Setting) -> str:
     free = setting.kind is str and not setting.choices and setting.key != "training.device"
     if free or setting.key not in settings() or (setting.is_list and setting.choices):
         return ""
-    return " · [64], [128] for one run each" if setting.is_list else " · a, b for one run each"
+    return " · [64], [128]: one run each" if setting.is_list else " · a, b: one run each"

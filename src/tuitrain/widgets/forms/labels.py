@@ -13,7 +13,7 @@ MAX_TEXT = 4096
 
 LABELS = {
     "data.dataset": "data set", "data.dir": "folder", "model.name": "network",
-    "optimizer.name": "update rule", "optimizer.lr": "learning rate", "optimizer.beta1": "beta 1",
+    "optimizer.name": "optimizer", "optimizer.lr": "learning rate", "optimizer.beta1": "beta 1",
     "optimizer.beta2": "beta 2", "optimizer.clip_norm": "clip norm", "schedule.name": "shape",
     "schedule.every": "drop every", "schedule.gamma": "drop factor", "schedule.final": "final fraction",
     "schedule.patience": "plateau patience", "training.patience": "early stopping", "model.channels": "conv channels",
@@ -44,6 +44,7 @@ _MOMENTS = Condition("optimizer.name", ("adam", "adamw", "nadam", "radam", "muon
 
 CONDITIONS: dict[str, Condition] = {
     "data.dir": _NOT_DIGITS,
+    "data.layout": _FOLDER,
     "data.image_size": _FOLDER,
     "data.channels": _FOLDER,
     "data.storage": _FOLDER,

@@ -89,7 +89,7 @@ class StartLine(Static):
     def _end(self, outcome: RunFolder | SweepFolder | TuitrainError | None) -> None:
         self.preparing = self.waiting = False
         if outcome is None:
-            self.show("Cancelled; nothing was written.", "$foreground-muted")
+            self.show("Cancelled: no run was created.", "$foreground-muted")
             self.post_message(self.Failed(None))
         elif isinstance(outcome, TuitrainError):
             self.show(f"✗ {plain(outcome, 1000)}")
