@@ -57,6 +57,14 @@ def test_a_value_is_typed_ahead_on_the_live_screen(
     assert [(sent.name, sent.value) for sent in inbox.new()] == [command]
 
 
+def test_a_paste_is_never_a_key(shown: Terminal, runs_dir: Path) -> None:
+    for text in ("see \x1b[31mxx\x1b[0m q", "\x1b[32mepoch 1\x1b[0m\rx"):
+        shown.press(f"\x1b[200~{text}\x1b[201~")
+    shown.press("/sgd")
+    shown.see("1 of 3")
+    assert len(list(folders(runs_dir))) == 3
+
+
 def test_help_opened_and_closed_does_not_end_the_program(shown: Terminal) -> None:
     shown.press(f"?{ESCAPE}")
     shown.see("adam-1", "quit")

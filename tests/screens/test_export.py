@@ -2,13 +2,14 @@
 
 import csv
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from screen_text import text
 from screens.compare.compare_app import WriteRun, app_of
@@ -165,3 +166,20 @@ async def test_a_file_is_overwritten_only_on_request(app: TuitrainApp, tmp_path:
         await pilot.press("enter")
         await pilot.pause()
         assert path.read_text() != "mine"
+
+
+@pytest.mark.usefixtures("four")
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("n" * 300, "cannot be written: File name too long"), ("pipe", "is not a file"), ("", "Is a dir")],
+)
+async def test_a_file_that_cannot_be_written_is_reported(
+    app: TuitrainApp, tmp_path: Path, name: str, problem: str
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    async with app.run_test(size=(160, 40)) as pilot:
+        await choose(pilot, "table as markdown")
+        app.screen.query_one(Input).value = str(tmp_path / name)
+        await pilot.press("enter", "enter")
+        await pilot.pause()
+        assert problem in str(app.screen.query_one("#error", Static).content)

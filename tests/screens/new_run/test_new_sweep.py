@@ -31,7 +31,7 @@ async def test_several_values_make_a_sweep_of_all_combinations(tmp_path: Path) -
         assert "sgd, adam" in form.row("optimizer.name")
         assert "ignored" not in form.said("help")
         assert "This makes 12 runs. $ tuitrain sweep" in form.said("command")
-        assert "for single runs" in form.row(RUNS_IN)
+        assert "ignored: sweeps" in form.row(RUNS_IN)
         assert form.form.result.first == {"optimizer.name": "sgd", "optimizer.lr": 0.1, "model.hidden": (16,)}
         assert form.config == override(Config(), ["optimizer.name=sgd", "optimizer.lr=0.1", "model.hidden=16"])
         await form.press("ctrl+y")

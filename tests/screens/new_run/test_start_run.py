@@ -2,6 +2,7 @@ import os
 import shlex
 from pathlib import Path
 
+import pytest
 from textual.widgets import Input
 
 from open_new_run import opened
@@ -40,7 +41,7 @@ async def test_a_busy_app_offers_a_background_process(tmp_path: Path) -> None:
         form.app.host.start(RunSpec(config=slow, runs_dir=tmp_path / "runs"))
         try:
             await form.press("ctrl+r")
-            assert "This window is already preparing a run" in form.said("message")
+            assert "This app is already preparing a run" in form.said("message")
             assert "Choose 'background process' here" in form.said("message")
             assert form.current.key == RUNS_IN
             await form.press("right")
@@ -132,7 +133,7 @@ async def test_escape_calls_the_start_off(tmp_path: Path) -> None:
         assert "cancelling" in form.said("message")
         (tmp_path / "go").touch()
         await form.until(lambda: not form.form.line.preparing)
-        assert "nothing was written" in form.said("message")
+        assert "no run was created" in form.said("message")
         assert not list(folders(tmp_path / "runs"))
 
 
@@ -208,6 +209,19 @@ async def test_a_second_run_is_queued_behind_the_one_that_trains(tmp_path: Path)
         first = form.app.host.folder
         assert first is not None
         assert (queued.state().started or 0) > (first.state().ended or 0) > 0
+
+
+@pytest.mark.parametrize("damaged", ["info_file", "state_file"])
+async def test_a_damaged_folder_of_the_run_that_trains_is_reported(tmp_path: Path, damaged: str) -> None:
+    async with opened(tmp_path) as form:
+        form.app.host.start(
+            RunSpec(config=override(Config(), ["training.epochs=100000"]), runs_dir=tmp_path / "runs", name="endless")
+        )
+        await form.until(lambda: form.app.host.folder is not None)
+        getattr(form.app.host.folder, damaged).write_bytes(b"\0\xff")
+        await form.press("ctrl+r")
+        await form.until(lambda: "damaged" in form.said("message") or isinstance(form.app.screen, PickList))
+        assert form.app.is_running
 
 
 async def test_a_queued_run_can_be_stopped(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ async def test_of_many_sweeps_one_is_chosen(app: TuitrainApp, write_sweep: Calla
         await pilot.pause()
         assert isinstance(app.screen, SweepsScreen)
         assert "2 sweeps" in text(app)
-        assert footer(app)[:2] == ["open", "runs"]
+        assert footer(app)[:2] == ["open", "back"]
         assert row(app, "other")[:3] == ["other", "stopped", "0/10"]
         line = " ".join(row(app, "grid [red]x[/]"))
         assert "stopped 5/10 best val 85.00 % optimizer=adam lr=0.1" in line

@@ -136,5 +136,5 @@ async def test_only_the_end_of_a_sweep_is_announced(
         home.tick()
         await pilot.pause()
         assert [notification.message for notification in app._notifications] == [
-            "sweep grid [red]x[/]: stopped, 6 of 10 runs. S shows it."
+            "sweep grid [red]x[/]: stopped, 6 of 10 runs. Press S on the home screen to open it."
         ]

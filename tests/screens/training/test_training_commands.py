@@ -198,9 +198,9 @@ async def test_chart_keys_are_shown_if_they_fit(write_run: WriteRun) -> None:
         await pilot.pause()
         wide = footer(app)
         assert {"zoom", "axis", "log scale", "smooth"} <= set(wide)
-        assert wide[-2:] == ["runs", "help"]
+        assert wide[-2:] == ["back", "help"]
         await pilot.resize_terminal(80, 24)
         await pilot.pause()
         assert footer(app) == [name for name in wide if name in footer(app)]
-        assert {"pause", "gradients", "runs", "help"} <= set(footer(app))
+        assert {"pause", "gradients", "back", "help"} <= set(footer(app))
         assert "smooth" not in footer(app)

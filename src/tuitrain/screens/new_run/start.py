@@ -7,11 +7,12 @@ from weakref import WeakKeyDictionary
 from textual.app import App
 
 from tuitrain.config.sweeps import toml as sweep_toml
-from tuitrain.errors import ConfigError
+from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts import background
 from tuitrain.hosts.launch import RunSpec
 from tuitrain.hosts.sweeps.background import start_sweep_in_background
 from tuitrain.runs.folder import RunFolder, shown_status
+from tuitrain.runs.records import ACTIVE
 from tuitrain.runs.sweeps.catalog import create_sweep
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.screens.new_run.form import NewRunForm
@@ -72,7 +73,12 @@ class NewRunStart(NewRunForm):
             self.show_message(BUSY)
             return
         last = self._queued.get(self.app, current)
-        after = last if shown_status(last.state()) in ("queued", "running", "paused") else current
+        try:
+            after = last if shown_status(last.state()) in ACTIVE else current
+            name = plain(after.info().name, 40)
+        except RunError as error:
+            self.show_message(plain(error))
+            return
 
         def start(chosen: tuple[str, ...]) -> None:
             if chosen == ("queue",):
@@ -82,7 +88,7 @@ class NewRunStart(NewRunForm):
             self._update_keys()
 
         options = [
-            ("queue", "queue", f"when {plain(after.info().name, 40)} has ended, in a background process"),
+            ("queue", "queue", f"when {name} has ended, in a background process"),
             ("now", "start now", "in parallel, in a background process"),
         ]
         self.post_message(AskChoice("This app is already training a run", options, start))

@@ -30,10 +30,13 @@ def ask_path(title: str, value: str, write: Callable[[Path], None]) -> AskValue:
     def save(text: str) -> None:
         nonlocal confirmed
         path = _path(text)
-        if path.exists() and confirmed != text:
-            confirmed = text
-            raise TuitrainError(f"{plain(path)} exists already.", "Press enter again to overwrite it.")
         try:
+            if path.exists() and confirmed != text:
+                confirmed = text
+                raise TuitrainError(f"{plain(path)} exists already.", "Press enter again to overwrite it.")
+            if path.is_fifo() or path.is_socket():
+                # Writing to it could wait forever.
+                raise TuitrainError(f"{plain(path)} is not a file.", "Choose another name.")
             write(path)
         except (OSError, ValueError) as error:
             reason = plain(getattr(error, "strerror", None) or error)

@@ -13,7 +13,8 @@ from textual.events import Event, Key, Paste
 from textual.screen import Screen
 from textual.widgets import Input
 
-from tuitrain.widgets.terminal.textual_internals import InternalsApp, settle
+from tuitrain.widgets.terminal.paste import PasteParser
+from tuitrain.widgets.terminal.textual_internals import InternalsApp, replace_parser, settle
 
 # Keys that may wait for a slow screen. If more wait, and the first longer than MAX_DELAY seconds, all are dropped.
 MAX_WAITING, MAX_DELAY = 32, 1.0
@@ -26,6 +27,7 @@ class OrderedKeys(InternalsApp):
 
     def __init__(self) -> None:
         super().__init__()
+        replace_parser(PasteParser)
         self.last_key_at = -inf
         self._waiting: deque[Key | Paste] = deque()
         self._arrived = asyncio.Event()
@@ -34,6 +36,9 @@ class OrderedKeys(InternalsApp):
         self._target: Screen[object] | None = None
 
     async def on_event(self, event: Event) -> None:
+        if isinstance(event, Key) and event.key == "ctrl+j":
+            # An enter that was typed before the terminal entered raw mode.
+            event = Key("enter", "\r")
         if isinstance(event, Key | Paste) and not event.is_forwarded and not self._take_released(event):
             self._waiting.append(event)
             self.last_key_at = monotonic()

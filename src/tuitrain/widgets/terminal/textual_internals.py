@@ -5,6 +5,7 @@ names changes.
 """
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from time import monotonic
 from typing import Any
@@ -14,13 +15,16 @@ from rich.console import RenderableType
 from rich.style import Style
 from textual._ansi_sequences import SYNC_END, SYNC_START
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.geometry import Size
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.strip import Strip
 
-__all__ = ["SYNC_END", "SYNC_START", "ChopsUpdate", "CompositorUpdate", "InternalsApp", "LayoutUpdate"]
+__all__ = [
+    "SYNC_END", "SYNC_START", "ChopsUpdate", "CompositorUpdate", "InternalsApp", "LayoutUpdate", "XTermParser",
+]  # fmt: skip
 
 
 class InternalsApp(App[None]):
@@ -97,6 +101,14 @@ def _is_idle(node: MessagePump) -> bool:
     """Return whether the node is mounted, its queue is empty, and its task waits for the next message."""
     queue: Any = node._message_queue
     return node._is_mounted and queue.empty() and bool(queue.ready_event._waiters)
+
+
+def replace_parser(parser: type[XTermParser]) -> None:
+    """Let the driver of this process parse the input of the terminal with `parser`."""
+    if sys.platform != "win32":
+        from textual.drivers import linux_driver
+
+        linux_driver.XTermParser = parser  # type: ignore[attr-defined]
 
 
 def write_to_terminal(app: App[None], text: str) -> bool:

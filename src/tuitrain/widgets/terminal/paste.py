@@ -1,0 +1,62 @@
+"""Hand a bracketed paste over as one event, whatever it contains."""
+
+import re
+from collections.abc import Iterable
+from time import monotonic
+
+from textual.constants import ESCAPE_DELAY
+from textual.events import Key, Paste
+from textual.message import Message
+
+from tuitrain.widgets.terminal.textual_internals import XTermParser
+
+ESCAPE, START, END = "\x1b", "\x1b[200~", "\x1b[201~"
+# CSI sequences, such as the colors of a log.
+_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+
+
+class PasteParser(XTermParser):
+    """Textual's parser takes an unknown escape sequence within a paste, and what follows it, for keys."""
+
+    def __init__(self, debug: bool = False) -> None:
+        super().__init__(debug)
+        # What may be the beginning of a mark, and the parts of a paste that has not ended.
+        self._held, self._held_until = "", 0.0
+        self._pasted: list[str] | None = None
+
+    def tick(self) -> Iterable[Message]:
+        """Called at least every 0.1 s; an escape that nothing has followed is a key."""
+        if self._held and self._pasted is None and monotonic() >= self._held_until:
+            held, self._held = self._held, ""
+            yield from [Key("escape", ESCAPE)] if held == ESCAPE else super().feed(held)
+        yield from super().tick()
+
+    def feed(self, data: str) -> Iterable[Message]:
+        rest, self._held = self._held + data, ""
+        if not rest:
+            # The end of the input.
+            yield from super().feed(rest)
+        while rest:
+            if self._pasted is None:
+                keys, start, rest = rest.partition(START)
+                if not start:
+                    keys, self._held = _split_beginning(keys, START)
+                    self._held_until = monotonic() + ESCAPE_DELAY
+                yield from super().feed(keys) if keys else ()
+                self._pasted = [] if start else None
+            else:
+                text, end, rest = rest.partition(END)
+                if not end:
+                    text, self._held = _split_beginning(text, END)
+                self._pasted.append(text)
+                if end:
+                    yield Paste(_SEQUENCE.sub("", "".join(self._pasted)).replace("\x00", ""))
+                    self._pasted = None
+
+
+def _split_beginning(text: str, mark: str) -> tuple[str, str]:
+    """Split off the end of `text` if `mark` begins with it."""
+    for length in range(len(mark) - 1, 0, -1):
+        if text.endswith(mark[:length]):
+            return text[:-length], text[-length:]
+    return text, ""
