@@ -43,7 +43,7 @@ BAD = {
 BAD_DATA = {
     "no folder": (overrides("data.dataset=image-folder", "data.dir=missing"), "missing"),
     "empty folder": (overrides("data.dataset=image-folder", "data.dir=empty"), "has no class folders"),
-    "one class": (overrides("data.dataset=image-folder", "data.dir=one"), "one has one class only, cat"),
+    "one class": (overrides("data.dataset=image-folder", "data.dir=one"), "one has only one class, cat"),
     "no transform": (overrides("data.transform=missing.py:f"), "The file missing.py of data.transform cannot be read"),
 }
 

@@ -145,7 +145,7 @@ def test_the_checkpoint_command_saves_a_checkpoint(host: ThreadHost, quick: Quic
 
 def test_a_host_trains_one_run_at_a_time(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
     folder = start_training(host, quick(*ENDLESS), tmp_path)
-    with pytest.raises(RunError, match="A run is training in this window"):
+    with pytest.raises(RunError, match="This app is training a run"):
         host.start(RunSpec(config=quick(), runs_dir=tmp_path))
     assert host.folder is folder
     host.cancel()

@@ -101,7 +101,7 @@ def test_two_runs_of_one_name_in_the_trash(runs_dir: Path, ended: RunFolder) -> 
     second = edit.trash(ended, runs_dir)
     assert first.path != second.path
     edit.restore(first, ended)
-    with pytest.raises(RunError, match=r"A run .* exists again"):
+    with pytest.raises(RunError, match=r"Another run now has the id"):
         edit.restore(second, ended)
     assert ended.info().name == "one"
     assert second.path.is_dir()

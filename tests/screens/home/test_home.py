@@ -202,7 +202,7 @@ async def test_a_damaged_run_offers_only_what_works(app: TuitrainApp, write_run:
             "mark",
             "compare",
             "filter",
-            "order",
+            "sort",
             "columns",
             "delete",
             "seeds",

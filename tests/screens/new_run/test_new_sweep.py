@@ -44,6 +44,14 @@ async def test_several_values_make_a_sweep_of_all_combinations(tmp_path: Path) -
         await form.until(lambda: "mlp 64-16-10" in form.said("facts"))
 
 
+async def test_the_preview_counts_values_added_later(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.type("optimizer.lr", "0.1, 0.01")
+        await form.until(lambda: "first    of 2 runs" in form.said("facts"))
+        await form.type("optimizer.lr", "0.1, 0.01, 0.001")
+        await form.until(lambda: "first    of 3 runs" in form.said("facts"))
+
+
 async def test_choices_are_marked_and_unmarked(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
         await form.focus("optimizer.name")

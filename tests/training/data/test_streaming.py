@@ -68,7 +68,7 @@ def test_an_image_lost_on_the_way_is_replaced(folder: Path) -> None:
 
 
 def test_truncated_images_are_not_evaluated_in_either_storage(folder: Path) -> None:
-    for path in sorted((folder / "bee").iterdir())[:30]:
+    for path in sorted((folder / "bee").iterdir())[::3]:
         path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     held, streamed = (read(folder, storage=storage) for storage in ("memory", "stream"))
     for name in ("validation", "test"):

@@ -11,6 +11,7 @@ from textual.widgets import Input, Static
 from tuitrain.config import preferences
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
+from tuitrain.config.sweeps.sweep import Values
 from tuitrain.hosts.preview.preview import Preview
 from tuitrain.hosts.preview.process import PreviewProcess
 from tuitrain.hosts.thread import ThreadHost
@@ -57,6 +58,8 @@ class NewRunScreen(NewRunStart, KeyLabels):
         self._initial = Draft.of_run(config, info) if config else None
         self._previewed: Config | None = None
         self.preview: Preview | None = None
+        # The number of runs, and the values of the first, that the preview was last shown for.
+        self._shown_runs: tuple[int, Values] = (1, {})
         self._preview_process = PreviewProcess()
 
     def compose(self) -> ComposeResult:
@@ -154,9 +157,10 @@ class NewRunScreen(NewRunStart, KeyLabels):
             # Unchanged since the last tick: typing has paused.
             self._preview_process.request(config)
         self._previewed = config
-        latest = self._preview_process.latest
-        if latest is not None and latest is not self.preview:
-            self.preview = latest
+        latest, runs = self._preview_process.latest, (self.result.runs, self.result.first)
+        # More values for a setting may leave the first run as it is.
+        if latest is not None and (latest is not self.preview or runs != self._shown_runs):
+            self.preview, self._shown_runs = latest, runs
             self._show_preview(latest)
 
     def _show_preview(self, preview: Preview) -> None:
