@@ -10,6 +10,7 @@ from tuitrain.app.notices import Notices
 from tuitrain.errors import RunError
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import shown_status
+from tuitrain.runs.records import ACTIVE
 from tuitrain.runs.sweeps.catalog import list_sweeps
 from tuitrain.screens.home.screen import HomeScreen
 from tuitrain.widgets.messages import AskChoice, AskValue, OpenComparison, OpenNewRun, OpenRun, OpenSweep
@@ -30,7 +31,7 @@ class Navigation(Notices):
         try:
             # Another tool's run cannot be controlled, so it has no live screen.
             own = not message.folder.read_only
-            active = own and shown_status(message.folder.state()) in ("queued", "running", "paused")
+            active = own and shown_status(message.folder.state()) in ACTIVE
         except RunError:
             active = False
         live = active and not message.results

@@ -9,6 +9,7 @@ from tuitrain.errors import RunError, TuitrainError
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import ACTIVE
 from tuitrain.text import plain
 
 
@@ -38,6 +39,6 @@ def _run_to_open(options: argparse.Namespace) -> RunFolder:
     if options.name:
         return find(options.runs_dir, options.name)
     for entry in RunIndex(options.runs_dir).refresh():
-        if entry.status in ("queued", "running", "paused"):
+        if entry.status in ACTIVE:
             return entry.folder
     raise RunError(f"No run is active in {plain(options.runs_dir)}.", "List runs with: tuitrain runs")

@@ -8,6 +8,7 @@ from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.control import KEYS, CommandName, accepted, ask, send
 from tuitrain.runs.folder import shown_status
+from tuitrain.runs.records import ACTIVE
 from tuitrain.text import plain
 
 CHANGEABLE = {key: name for name, key in KEYS.items()}
@@ -18,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
     folder.check_writable()
     state = folder.state()
     status = shown_status(state)
-    if status not in ("queued", "running", "paused"):
+    if status not in ACTIVE:
         raise RunError(f"{plain(folder.id)} is not active: it is {status}.")
     if options.command != "set":
         send(folder, options.command)

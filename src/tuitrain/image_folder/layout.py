@@ -22,7 +22,7 @@ SETTING = "Set data.layout to classes if each folder is a class, or to splits if
 
 class Layout(Struct, frozen=True):
     """`splits` maps a split to its folder, which holds the class folders; it always has training. `notes` are sentences
-    about what was passed over or guessed."""
+    about what was skipped or guessed."""
 
     root: Path
     splits: dict[str, Path]
@@ -30,7 +30,7 @@ class Layout(Struct, frozen=True):
 
 
 def find_layout(folder: Path, layout: LayoutName = "auto") -> Layout:
-    """Return where the class folders of each split are. Raise DataError if that cannot be told."""
+    """Return where the class folders of each split are. Raise DataError if the layout is ambiguous."""
     root = _unwrap(folder)
     notes = () if root == folder else (f"read from {plain(root.relative_to(folder))}/, the only folder in data.dir",)
     names = folders(root)

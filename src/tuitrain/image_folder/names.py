@@ -1,4 +1,4 @@
-"""Recognize the folders of splits, and folders that are no data, by their names."""
+"""Recognize split folders, and folders that hold no data, by their names."""
 
 import re
 import unicodedata
@@ -18,8 +18,8 @@ LITTER = {
 
 
 def canonical(name: str) -> str:
-    """Return the form in which names that look the same are equal: composed, without case and outer space."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).strip()
+    """Return a key that is equal for names that look the same: composed, without case and outer space."""
+    return unicodedata.normalize("NFC", name.casefold()).strip()
 
 
 def split_of(name: str) -> str | None:

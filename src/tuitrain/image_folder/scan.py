@@ -16,7 +16,7 @@ from tuitrain.text import plain
 @dataclass
 class ImageFolder:
     """`splits` holds the paths of the images of each class, in the order of `classes`; it always has training.
-    `skipped` counts the files that are no images. `notes` are sentences about what was guessed or passed over."""
+    `skipped` counts the files that are not images. `notes` are sentences about what was guessed or skipped."""
 
     root: Path
     classes: tuple[str, ...] = ()
@@ -26,7 +26,7 @@ class ImageFolder:
 
 
 def scan(folder: Path, layout: LayoutName = "auto", stop: Callable[[], bool] = lambda: False) -> ImageFolder:
-    """List all images. Raise DataError if classes and splits cannot be told, or if a class or split has no images.
+    """List all images. Raise DataError if classes or splits are ambiguous, or if one has no images.
 
     Once `stop`, called for every file, returns True, the scan ends early, and nothing counts as missing.
     """

@@ -1,4 +1,4 @@
-"""List the images below a folder, and count the files that are none."""
+"""List the images below a folder, and count the other files."""
 
 import os
 from collections import Counter
@@ -22,7 +22,7 @@ UNREADABLE_SUFFIXES = {
 
 @dataclass
 class Skipped:
-    """Files that are no images, by suffix."""
+    """Count files that are not images, by suffix."""
 
     suffixes: Counter[str] = field(default_factory=Counter)
 

@@ -52,7 +52,7 @@ class ExportScreen(PollingScreen):
         self.notify(str(error), severity="error", markup=False)
 
     def copy(self, text: str, what: str) -> None:
-        """Send the text to the clipboard of the terminal, which does not answer whether it takes it."""
+        """Send the text to the clipboard of the terminal, and say so."""
         self.app.copy_to_clipboard(text)
         self.notify(f"Copied {what}{clipboard_condition()}", timeout=5, markup=False)
 

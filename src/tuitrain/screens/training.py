@@ -15,6 +15,7 @@ from tuitrain.runs.control import ANSWER_SECONDS, KEYS, CommandName, accepted, s
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.process import this_process
+from tuitrain.runs.records import ACTIVE
 from tuitrain.screens.export import EXPORT, Export, ExportScreen, metrics_export
 from tuitrain.text import plain
 from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts
@@ -98,7 +99,7 @@ class TrainingScreen(ExportScreen):
         self.run.poll(BUDGET)
         if self.skip_redraw(self.run.behind):
             return
-        self._active = self.run.status in ("queued", "running", "paused")
+        self._active = self.run.status in ACTIVE
         if was_active and not self._active and started is not None:
             self.post_message(RunEnded(self.run.folder, self.run.info.name, self.run.state, self.run.status))
         self._notify_refusals()

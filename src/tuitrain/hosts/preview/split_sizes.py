@@ -27,7 +27,7 @@ MAX_FILES, MAX_SECONDS = 100_000, 5.0
 class SplitSizes(Struct, frozen=True):
     """The number of images in each split, and their `shape` (C, H, W). `location` says where the data set is;
     `truncated` means that counting stopped at a limit; `samples` are paths of some images, and `notes` sentences about
-    what was guessed or passed over."""
+    what was guessed or skipped."""
 
     train: int
     validation: int

@@ -13,6 +13,7 @@ from tuitrain.hosts.machine import Load, Machine
 from tuitrain.text import plain
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.shorten import shorten_start
+from tuitrain.widgets.terminal.colors import MUTED
 
 # Seconds between two measurements of the load: a value that changes all the time distracts.
 MEASURE_INTERVAL = 3.0
@@ -51,7 +52,7 @@ class HomeHead(FixedText):
         room = max(self.size.width - len("tuitrain" + first + self._load) - 5, MIN_PATH)
         path = shorten_start(abbreviate(runs_dir), room)
         load = f" · {self._load}" if self._load else ""
-        self.show(Content.assemble(("tuitrain", "bold $accent"), (f"{first}{path}{load}", "$foreground 60%")))
+        self.show(Content.assemble(("tuitrain", "bold $accent"), (f"{first}{path}{load}", MUTED)))
 
 
 def abbreviate(path: Path) -> str:

@@ -16,6 +16,7 @@ from tuitrain.runs.catalog import edit
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.files import read
 from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import ACTIVE
 from tuitrain.runs.writer import next_name, user_named
 from tuitrain.screens.home.view import HomeView
 from tuitrain.text import plain
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 RESUMABLE = ("interrupted", "stopped", "failed")
-ACTIVE = ("queued", "running", "paused")
 EXPORTS: dict["Format", str] = {
     "csv": "all metrics as a table, for pandas and spreadsheets",
     "tensorboard": "metrics and settings as an event file",

@@ -16,12 +16,13 @@ from tuitrain.analysis.table.group_rows import GroupRow
 from tuitrain.errors import RunError
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry
+from tuitrain.runs.records import ACTIVE
 from tuitrain.runs.sweeps.catalog import sweep_of
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.screens.export import Export, table_exports
 from tuitrain.screens.home.empty import HomeEmpty, introduction
 from tuitrain.screens.home.head import HomeHead, abbreviate
-from tuitrain.screens.home.run_actions import ACTIVE, RUN_BINDINGS, RunActions
+from tuitrain.screens.home.run_actions import RUN_BINDINGS, RunActions
 from tuitrain.screens.home.view import GROUP, SHOW_ALL, VIEW_BINDINGS
 from tuitrain.widgets.forms.filter_bar import FilterBar
 from tuitrain.widgets.messages import OpenComparison, OpenNewRun, OpenRun, RunEnded, SweepEnded

@@ -26,6 +26,7 @@ from tuitrain.widgets.confusion.samples import Samples
 from tuitrain.widgets.messages import OpenNewRun, ResumeRun
 from tuitrain.widgets.panels import run_report
 from tuitrain.widgets.panels.fixed_text import FixedText
+from tuitrain.widgets.terminal.colors import MUTED
 from tuitrain.widgets.terminal.footer import FittingFooter
 from tuitrain.widgets.terminal.refresh import BUDGET
 
@@ -197,7 +198,7 @@ class ResultsScreen(ExportScreen):
             names = [
                 Content.assemble(
                     (f"{n} ", "$footer-key-foreground"),
-                    (page if page in named else "", "bold $accent underline" if page == current else "$foreground 60%"),
+                    (page if page in named else "", "bold $accent underline" if page == current else MUTED),
                 )
                 for n, page in enumerate(PAGES, 1)
             ]
@@ -217,13 +218,13 @@ class ResultsScreen(ExportScreen):
             return Content(f"No evaluation yet. Make one with: tuitrain evaluate {plain(self.run.folder.id)}")
         title = f"{evaluation.split}, the {evaluation.checkpoint} weights (epoch {evaluation.epoch})"
         if page == "confusion":
-            return Content.styled(f"{title} · {units.percent(evaluation.accuracy)}", "$foreground 60%")
+            return Content.styled(f"{title} · {units.percent(evaluation.accuracy)}", MUTED)
         if page == "worst":
             title = f"{title}   " if self.size.width >= WIDE or not self._cell_only else ""
-            return Content.assemble((title, "$foreground 60%"), self._about_samples(evaluation))
+            return Content.assemble((title, MUTED), self._about_samples(evaluation))
         mean = confusion.macro_average(confusion.class_scores(evaluation.confusion))
         text = f"{mean.support:,} images · mean F1 {units.percent(mean.f1)}"
-        return Content.assemble((f"{title}   ", "$foreground 60%"), text)
+        return Content.assemble((f"{title}   ", MUTED), text)
 
     def _about_samples(self, evaluation: Evaluation) -> str:
         """Return how many images are kept, and the path of the image under the cursor."""

@@ -64,7 +64,7 @@ class OrderedKeys(InternalsApp):
             await self._arrived.wait()
 
     def _take_released(self, event: Key | Paste) -> bool:
-        """Return whether this event was dispatched, once; its place in the order is then settled."""
+        """Return whether the event comes from `_dispatch`, and forget it: each event is handled once."""
         released = [one for one in self._released if one is not event]
         found, self._released = len(released) < len(self._released), released
         return found

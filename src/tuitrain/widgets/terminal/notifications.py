@@ -38,7 +38,7 @@ def alert(app: App[None], text: str) -> None:
 
 
 def clipboard_condition() -> str:
-    """Return under which condition a terminal takes what the app copies: it does not answer whether it did."""
+    """Return what the terminal needs to accept a copied text. It does not report whether it did."""
     if os.environ.get("TMUX"):
         return " (tmux passes it on with: set -g set-clipboard on)"
     return ", if your terminal allows it"

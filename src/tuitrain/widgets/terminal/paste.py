@@ -32,10 +32,11 @@ class PasteParser(XTermParser):
         yield from super().tick()
 
     def feed(self, data: str) -> Iterable[Message]:
-        rest, self._held = self._held + data, ""
-        if not rest:
+        if not data:
             # The end of the input.
-            yield from super().feed(rest)
+            yield from super().feed(data)
+            return
+        rest, self._held = self._held + data, ""
         while rest:
             if self._pasted is None:
                 keys, start, rest = rest.partition(START)
