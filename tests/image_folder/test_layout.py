@@ -4,12 +4,18 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tuitrain.config.schema import Data
 from tuitrain.errors import DataError
-from tuitrain.image_folder.layout import find_layout
+from tuitrain.image_folder import scan as scanning
+from tuitrain.image_folder.folder import ImageFolder
+from tuitrain.image_folder.layout import LayoutName, find_layout
 from tuitrain.image_folder.names import split_of
-from tuitrain.image_folder.scan import ImageFolder, scan
 
 MakeTree = Callable[..., Path]
+
+
+def scan(folder: Path, layout: LayoutName = "auto") -> ImageFolder:
+    return scanning.scan(Data(dataset="image-folder", dir=str(folder), layout=layout))
 
 
 @pytest.fixture

@@ -53,7 +53,8 @@ def mcnemar(first: Evaluation, second: Evaluation) -> McNemar:
         raise RunError(
             f"The runs were evaluated on different images: {len(first.true) // 2:,} and {len(second.true) // 2:,}."
         )
-    if first.classes != second.classes or first.true != second.true:
+    same_images = first.fingerprint == second.fingerprint or not (first.fingerprint and second.fingerprint)
+    if first.classes != second.classes or first.true != second.true or not same_images:
         raise RunError("The runs were evaluated on different images, or in a different order.")
     pairs = zip(_correct(first), _correct(second), strict=True)
     differences = [one - other for one, other in pairs]

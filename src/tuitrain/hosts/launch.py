@@ -47,8 +47,9 @@ def create_run(spec: RunSpec) -> RunFolder:
 
     Its configuration has absolute paths, so that the run finds its data wherever it is resumed from.
     """
+    data = spec.config.data
     data = structs.replace(
-        spec.config.data, dir=_absolute(spec.config.data.dir), transform=_absolute(spec.config.data.transform)
+        data, dir=_absolute(data.dir), labels=_absolute(data.labels), transform=_absolute(data.transform)
     )
     config = structs.replace(spec.config, data=data)
     info = RunInfo(

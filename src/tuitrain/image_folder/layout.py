@@ -14,7 +14,10 @@ from tuitrain.image_folder.walk import IMAGE_SUFFIXES
 from tuitrain.text import plain
 
 LayoutName = Literal["auto", "classes", "splits"]
-HINT = "Put one folder per class into data.dir, or into train/ and, optionally, val/ and test/."
+HINT = (
+    "Put one folder per class into data.dir, or into train/ and, optionally, val/ and test/; or set data.labels to a"
+    " CSV file with the labels."
+)
 # Entries of a folder that are looked at to find out whether it holds runs.
 LOOKED_AT = 100
 SETTING = "Set data.layout to classes if each folder is a class, or to splits if each is a split."

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from tuitrain.config.schema import Config
-from tuitrain.config.toml import loads
+from tuitrain.config.toml import config_from_tree, parse
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs.files import read, read_json, replace
 from tuitrain.runs.process import alive
@@ -99,7 +99,11 @@ class RunFolder:
 
     def config(self) -> Config:
         try:
-            return loads(read(self.config_file).decode(), "config.toml")
+            tree = parse(read(self.config_file).decode(), "config.toml")
+            # Runs that were created before this setting existed keep their splits.
+            if isinstance(data := tree.get("data"), dict):
+                data.setdefault("split_by", "position")
+            return config_from_tree(tree, "config.toml")
         except (ConfigError, UnicodeDecodeError) as error:
             raise RunError(f"config.toml is damaged: {plain(error, 160)}") from None
 

@@ -36,7 +36,7 @@ def test_every_run_is_judged_on_the_same_images(folder: Path) -> None:
 
 def test_folders_of_splits_are_used(tmp_path: Path) -> None:
     for name, count in {"train": 9, "val": 3, "test": 2}.items():
-        classes_of(tmp_path / name, {"a": count, "b": count})
+        classes_of(tmp_path / name, {"a": count, "b": count}, first=100 * count)
     (tmp_path / "notes").mkdir()
     data = read(tmp_path)
     assert data.validation is not None
@@ -55,7 +55,7 @@ def test_splits_without_a_folder_are_made_from_train(tmp_path: Path) -> None:
 
 def test_a_class_without_test_images_is_reported(tmp_path: Path) -> None:
     classes_of(tmp_path / "train", {"a": 5, "[red]c": 5, "b": 5})
-    classes_of(tmp_path / "test", {"a": 2})
+    classes_of(tmp_path / "test", {"a": 2}, first=100)
     data = read(tmp_path, validation=0)
     assert data.notes == ("classes without test images: [red]c, b",)
 

@@ -1,8 +1,10 @@
 """Convert images from bytes to normalized floats."""
 
 import math
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import NamedTuple, Self
 
 import torch
@@ -22,6 +24,17 @@ class Pixels(NamedTuple):
 
     def at(self, rows: Tensor) -> "Pixels":
         return Pixels(self.images[rows], self.labels[rows])
+
+    def checksum(self) -> bytes:
+        """Return a digest of all images and labels, in their order."""
+        # A CRC of the images takes a fifth of the time of a hash.
+        pixels = zlib.crc32(self.images.contiguous().numpy().data).to_bytes(4, "big")
+        return blake2b(self.labels.numpy().data, digest_size=8, salt=pixels).digest()
+
+
+def fingerprint(checksum: bytes, rows: Tensor | None = None) -> str:
+    """Return a short text that identifies the images with this `checksum`, or those of them at `rows` (n,) int64."""
+    return blake2b(b"" if rows is None else rows.numpy().data, digest_size=8, key=checksum).hexdigest()
 
 
 @dataclass(frozen=True)
