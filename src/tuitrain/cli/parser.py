@@ -149,6 +149,9 @@ def _build() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--checkpoint", choices=["last", "best"], default="last", help="checkpoint to evaluate (default: last)"
     )
+    evaluate.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="evaluate other images: data.dir, data.labels"
+    )
     evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
     export = add("export", shared, machine, one_run)
     export.add_argument(
@@ -161,6 +164,10 @@ def _build() -> argparse.ArgumentParser:
     add("attach", shared, module="app").add_argument("name", metavar="RUN", nargs="?", help="id, part of an id or name")
     resume = add("resume", shared, machine, one_run, detachable)
     resume.add_argument("--epochs", metavar="N", default="", help="total number of epochs, or +N for N more")
+    resume.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE",
+        help="change where the run finds its images (data.dir) or trains (training.device)",
+    )  # fmt: skip
     for name in ("stop", "pause", "checkpoint"):
         add(name, shared, one_run, module="control")
     change = add("set", shared, one_run, module="control")

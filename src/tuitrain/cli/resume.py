@@ -5,10 +5,10 @@ import argparse
 from tuitrain.cli.output import print_message
 from tuitrain.cli.train import follow, report_background_run
 from tuitrain.config.validation import check_value
-from tuitrain.config.values import parse_value
+from tuitrain.config.values import override, parse_value
 from tuitrain.errors import RunError
 from tuitrain.hosts.background import resume_in_background
-from tuitrain.hosts.launch import check_resumable
+from tuitrain.hosts.launch import RESUME_SETTINGS, change_settings, check_resumable
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.control import send
@@ -21,6 +21,7 @@ def run(options: argparse.Namespace) -> int:
     folder.check_writable()
     state = folder.state()
     epochs = _total_epochs(options.epochs, state.epochs)
+    override(folder.config(), options.set, only=RESUME_SETTINGS)  # Raises if it is not allowed.
     status = shown_status(state)
     if status == "paused":
         if epochs is not None:
@@ -31,6 +32,7 @@ def run(options: argparse.Namespace) -> int:
     if status in ("running", "queued"):
         raise RunError(f"{plain(folder.id)} is already {status}.", f"Watch it: tuitrain attach {plain(folder.id)}")
     check_resumable(folder, state, epochs)
+    change_settings(folder, options.set)
     if options.detach:
         resume_in_background(folder, epochs)
         return report_background_run(folder, options.json)

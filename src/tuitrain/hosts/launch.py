@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
+from tuitrain.config.datasets import DATA_SETTINGS, data_folder
 from tuitrain.config.schema import Config
-from tuitrain.errors import RunError
+from tuitrain.config.values import override
+from tuitrain.errors import DataError, RunError
 from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.hosts.notify import notify
 from tuitrain.runs.control import Inbox
@@ -22,6 +24,8 @@ from tuitrain.text import plain
 if TYPE_CHECKING:
     from tuitrain.training.setup import Setup
 
+# The settings of an existing run that do not change what is trained.
+RESUME_SETTINGS = (*DATA_SETTINGS, "training.device", "training.threads", "training.checkpoint_every")
 # Seconds between two looks at the run that another one waits for.
 WAIT_INTERVAL = 0.5
 
@@ -60,6 +64,15 @@ def create_run(spec: RunSpec) -> RunFolder:
         parent=spec.parent,
     )
     return create(spec.runs_dir, info, config, spec.original)
+
+
+def change_settings(folder: RunFolder, assignments: Sequence[str]) -> None:
+    """Write `KEY=VALUE` assignments to `RESUME_SETTINGS` into the configuration of an ended run."""
+    if not assignments:
+        return
+    config = override(folder.config(), assignments, only=RESUME_SETTINGS)
+    data = structs.replace(config.data, dir=_absolute(config.data.dir), labels=_absolute(config.data.labels))
+    folder.write_config(structs.replace(config, data=data))
 
 
 def _absolute(path: str | None) -> str | None:
@@ -120,7 +133,12 @@ def resume_run(
 
         def obey_and_prepare() -> "Setup":
             progress("preparing", None)  # Raises if a stop or detach came meanwhile.
-            return prepare(config, progress)
+            try:
+                return prepare(config, progress, before=folder.info())
+            except DataError as error:
+                if config.data.dir and not data_folder(config.data.dir).exists():
+                    error.hint = f"If it moved: tuitrain resume {plain(folder.id)} --set data.dir=FOLDER"
+                raise
 
         state = train_run(folder, obey_and_prepare, inbox, epochs, writer)
         notify(folder, state, config.notify.command)

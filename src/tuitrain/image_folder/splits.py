@@ -3,7 +3,7 @@
 import os
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -13,6 +13,7 @@ from tuitrain.errors import DataError
 from tuitrain.image_folder.folder import ImageFolder
 from tuitrain.image_folder.hold_out import hold_out, hold_out_by_position
 from tuitrain.image_folder.scan import scan
+from tuitrain.text import plain
 
 # The seed of the test split: all runs are tested on the same images, whatever their own seed.
 _TEST_SEED = 0
@@ -76,6 +77,25 @@ class FolderSplits:
             train, splits["validation"] = holder.part(train, config.validation, seed, "validation")
         splits["training"] = train
         return cls(found.root, found.classes, splits, tuple(found.notes), by_path)
+
+    def with_classes(self, names: Sequence[str]) -> Self:
+        """Return the same files with the class indices of a network that was trained on the classes `names`. Raises
+        DataError if the folder has another class."""
+        shown = list(map(plain, self.classes))
+        if not set(shown) <= set(names):
+            raise DataError(
+                f"The run knows the classes {_listed(names)}; {plain(self.root)} has {_listed(shown)}.",
+                "Restore the folders, or start a new run.",
+            )
+        index = {label: names.index(name) for label, name in enumerate(shown)}
+        splits = {
+            split: Files(files.paths, [index[label] for label in files.labels]) for split, files in self.splits.items()
+        }
+        return replace(self, classes=tuple(names), splits=splits)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:10]) + (f" and {len(names) - 10:,} more" if len(names) > 10 else "")
 
 
 def _files(by_class: Sequence[Sequence[str]]) -> Files:

@@ -15,6 +15,7 @@ from tuitrain.config.schema import Data
 from tuitrain.errors import DataError
 from tuitrain.image_folder.contents import digests, fingerprint, leaks
 from tuitrain.image_folder.splits import Files, FolderSplits
+from tuitrain.runs.records import RunInfo
 from tuitrain.text import plain
 from tuitrain.training.data import decode
 from tuitrain.training.data.dataset import Dataset, Progress, Ticker
@@ -30,19 +31,25 @@ _MEASURED = 2000
 _NAMED = 5
 
 
-def load(config: Data, seed: int, device: torch.device, progress: Progress) -> Dataset:
-    """Load the image folder `data.dir`. Raises DataError."""
+def load(config: Data, seed: int, device: torch.device, progress: Progress, before: RunInfo | None = None) -> Dataset:
+    """Load the image folder `data.dir`. `before` is as in `load.load`. Raises DataError."""
     progress("looking for images", None)
     folder = FolderSplits.scan(config, seed, lambda paths: _identify(paths, progress))
-    read = ImageReader(config.image_size, _mode(config.channels, folder.paths))
+    if before:
+        folder = folder.with_classes(before.classes)
+    mode = _mode(config.channels, folder.paths) if before is None else ("L" if before.shape[0] == 1 else "RGB")
+    read = ImageReader(config.image_size, mode)
     total = len(folder.paths)
     ticker = Ticker(progress, total, lambda done: f"reading: {done:,} of {total:,} images")
     loader = _Loader(folder, read, device, ticker)
+    known = Normalization.recorded(before) if before else None
+    if not config.normalize:
+        known = Normalization.none(read.shape[0])
     if config.storage == "stream" or (config.storage == "auto" and not _fits(total, read, device)):
         workers = default_workers(device) if config.workers is None else config.workers
-        splits, normalization = loader.streamed(config.normalize, workers)
+        splits, normalization = loader.streamed(known, workers)
     else:
-        splits, normalization = loader.in_memory(config.normalize)
+        splits, normalization = loader.in_memory(known)
     return Dataset(
         name=config.dataset,
         shape=read.shape,
@@ -70,11 +77,12 @@ class _Loader:
         self.unreadable: list[str] = []
         self._folder, self._read, self._device, self._ticker = folder, read, device, ticker
 
-    def in_memory(self, normalize: bool) -> tuple[dict[str, Split], Normalization]:
+    def in_memory(self, known: Normalization | None) -> tuple[dict[str, Split], Normalization]:
+        """Return the splits, and `known` or the normalization of the training images."""
         decoded = {name: self._decoded(name, files) for name, files in self._folder.splits.items()}
         training = decoded["training"][0].images
         # As for streamed images: a resumed run may switch between both with the free memory.
-        normalization = self._normalization(training[_sample(len(training), _MEASURED)] if normalize else None)
+        normalization = known or Normalization.of(training[_sample(len(training), _MEASURED)])
         # Remove the splits one by one, so that the bytes of each are freed once converted.
         splits: dict[str, Split] = {}
         for name in list(decoded):
@@ -83,9 +91,10 @@ class _Loader:
             splits[name] = MemorySplit.of(pixels, normalizer, files.paths, self._fingerprint(files))
         return splits, normalization
 
-    def streamed(self, normalize: bool, workers: int) -> tuple[dict[str, Split], Normalization]:
+    def streamed(self, known: Normalization | None, workers: int) -> tuple[dict[str, Split], Normalization]:
+        """Return the same as `in_memory`."""
         splits = {name: self._checked(name, files) for name, files in self._folder.splits.items()}
-        normalization = self._normalization(self._sampled(splits["training"]) if normalize else None)
+        normalization = known or Normalization.of(self._sampled(splits["training"]))
         normalizer = Normalizer(normalization, self._device)
         return {
             name: StreamedSplit(
@@ -146,24 +155,22 @@ class _Loader:
             else:
                 path = Path(files.paths[row]).relative_to(self._folder.root)
                 self.unreadable.append(f"{plain(path, 100)} ({reason})")
-        self._require(name, files.at(rows).labels)
+        self._require(name, files, rows)
         return rows
 
     def _fingerprint(self, files: Files) -> str:
         names = (self._folder.classes[label] for label in files.labels)
         return fingerprint(zip(names, map(self._folder.digests.__getitem__, files.paths), strict=True))
 
-    def _require(self, name: str, labels: Sequence[int]) -> None:
-        absent = absent_classes(self._folder.classes, labels)
+    def _require(self, name: str, files: Files, rows: Sequence[int]) -> None:
+        """Raise DataError unless the split, or in training each of its classes, has a readable image."""
+        absent = sorted(set(files.labels) - {files.labels[row] for row in rows})
         examples = "; ".join(self.unreadable[:_NAMED])
-        if not len(labels):
+        if not rows:
             raise DataError(f"No image of the {name} split could be read: {examples}.", "Replace these files.")
         if name == "training" and absent:
             hint = f"These could not be read: {examples}."
-            raise DataError(f"The class {plain(absent[0])} has no readable training image.", hint)
-
-    def _normalization(self, pixels: Tensor | None) -> Normalization:
-        return Normalization.none(self._read.shape[0]) if pixels is None else Normalization.of(pixels)
+            raise DataError(f"The class {plain(self._folder.classes[absent[0]])} has no readable training image.", hint)
 
 
 def _identify(paths: Sequence[str], progress: Progress) -> Mapping[str, bytes]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tuitrain.errors import DataError
+from tuitrain.runs.records import RunInfo
 
 # The number of values converted at a time: intermediate results stay in the CPU cache.
 _CHUNK = 2**18
@@ -49,6 +50,11 @@ class Normalization:
     @classmethod
     def none(cls, channels: int, white: int = 255) -> Self:
         return cls((0.0,) * channels, (1.0,) * channels, white)
+
+    @classmethod
+    def recorded(cls, info: RunInfo, white: int = 255) -> Self:
+        """Return the normalization that a run was trained with."""
+        return cls(tuple(info.mean), tuple(info.std), white)
 
     @classmethod
     def of(cls, images: Tensor, white: int = 255) -> Self:
