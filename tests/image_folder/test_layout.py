@@ -137,6 +137,9 @@ def test_a_folder_beside_the_splits_is_said(tree: MakeTree) -> None:
         ),
         (["train/a/1.jpg", "train/b/1.jpg", "Train2/a/1.jpg"], "two folders of the training split: Train2/ and train/"),
         (["test/a/1.jpg", "test/b/1.jpg"], "has test/ but no train/"),
+        (["cat/1.jpg", "dog/1.jpg", "test/cat/1.jpg", "test/dog/1.jpg"], r"no train/.*data\.layout to classes"),
+        (["cat/1.jpg", "dog/1.jpg", "Test/3.jpg"], "Test/ in .* looks like a split, but has no class folders"),
+        (["cat/1.jpg", "dog/1.jpg", "validation_set/3.jpg"], "validation_set/ in .* looks like a split"),
         (["cat/train/1.jpg", "cat/test/1.jpg", "dog/train/1.jpg"], "cat/ in .* contains split folders"),
         (["1.jpg", "cat.7.jpg"], "has 2 images but no class folders: they have no labels"),
         (["notes.txt"], "has no class folders"),
@@ -160,7 +163,9 @@ def test_the_setting_resolves_doubts(tree: MakeTree) -> None:
 
 
 def test_a_class_called_train(tree: MakeTree) -> None:
-    assert scan(tree("train/3.jpg", "bus/3.jpg", "car/3.jpg")).classes == ("bus", "car", "train")
+    found = scan(tree("train/3.jpg", "bus/3.jpg", "car/3.jpg"))
+    assert found.classes == ("bus", "car", "train")
+    assert found.notes == ["train/ is a class, not the training split"]
 
 
 def test_names_that_look_alike_match_across_splits(tree: MakeTree) -> None:

@@ -49,6 +49,7 @@ def find_layout(folder: Path, layout: LayoutName = "auto") -> Layout:
         return Layout(root, found, (*notes, *unused))
     if layout == "auto":
         _refuse_splits_as_classes(root, names)
+        notes += tuple(f"{plain(name)}/ is a class, not the training split" for name in names if split_of(name))
     return Layout(root, {"training": root}, notes)
 
 
@@ -91,7 +92,8 @@ def _assign(root: Path, names: dict[str, str]) -> tuple[dict[str, Path], list[st
         splits[split] = root / name
     if "training" not in splits:
         others = "".join(f"{plain(name)}/ but " for name in list(names)[:1])
-        raise DataError(f"{plain(root)} has {others}no train/.", HINT)
+        hint = "Move the class folders of the training images into train/, or set data.layout to classes."
+        raise DataError(f"{plain(root)} has {others}no train/.", hint)
     return {split: _unwrap_split(folder) for split, folder in splits.items()}, notes
 
 
@@ -154,6 +156,14 @@ def _refuse_splits_as_classes(root: Path, names: list[str]) -> None:
     if len({split_of(name) for name in named}) > 1:
         found = f"{plain(named[0])}/ and {plain(named[1])}/"
         raise DataError(f"{found} in {plain(root)} look like splits, but hold no class folders.", SETTING)
+    for name in named:
+        # A class may be called train, as among vehicles, but hardly test.
+        if split_of(name) != "training":
+            raise DataError(
+                f"{plain(name)}/ in {plain(root)} looks like a split, but has no class folders; the folders beside it"
+                " look like classes.",
+                f"Move it away if its images have no labels. {SETTING}",
+            )
     for name in names:
         if any(split_of(inner) for inner in folders(root / name)):
             raise DataError(

@@ -67,8 +67,11 @@ class FolderSplits:
         found = scan(config, stop)
         splits = {name: _files(by_class) for name, by_class in found.splits.items()}
         by_path = digests([path for files in splits.values() for path in files.paths]) if digests else {}
-        if not config.validation:
-            splits.pop("validation", None)
+        notes = list(found.notes)
+        if not config.validation and splits.pop("validation", None):
+            notes.append("the validation images of data.dir are not used, because data.validation = 0")
+        elif "validation" in splits and config.validation != Data().validation:
+            notes.append(f"data.validation = {config.validation:g} is not used: data.dir has validation images")
         holder = _Holder(found, by_path, by_position=config.split_by == "position")
         train = splits["training"]
         if "test" not in splits:
@@ -76,7 +79,7 @@ class FolderSplits:
         if config.validation and "validation" not in splits:
             train, splits["validation"] = holder.part(train, config.validation, seed, "validation")
         splits["training"] = train
-        return cls(found.root, found.classes, splits, tuple(found.notes), by_path)
+        return cls(found.root, found.classes, splits, tuple(notes), by_path)
 
     def with_classes(self, names: Sequence[str]) -> Self:
         """Return the same files with the class indices of a network that was trained on the classes `names`. Raises

@@ -44,6 +44,8 @@ def test_folders_of_splits_are_used(tmp_path: Path) -> None:
     without = read(tmp_path, validation=0)
     assert without.validation is None
     assert len(without.train) == 18
+    assert "the validation images of data.dir are not used, because data.validation = 0" in without.notes
+    assert "data.validation = 0.3 is not used: data.dir has validation images" in read(tmp_path, validation=0.3).notes
 
 
 def test_splits_without_a_folder_are_made_from_train(tmp_path: Path) -> None:
