@@ -17,6 +17,8 @@ def scan_class_folders(folder: Path, layout: LayoutName, stop: Callable[[], bool
     """List all images. Raise DataError if classes or splits are ambiguous, or if one has no images."""
     places = find_layout(folder, layout)
     found = ImageFolder(places.root, notes=list(places.notes))
+    if places.root not in places.splits.values():
+        found.sources = {split: f"{plain(path.relative_to(places.root))}/" for split, path in places.splits.items()}
     training = places.splits["training"]
     by_folder = {name: list(find_images(training / name, found.skipped, stop)) for name in folders(training)}
     if not stop():

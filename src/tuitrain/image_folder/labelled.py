@@ -46,6 +46,8 @@ def scan_labelled(folder: Path, labels: Labels, layout: LayoutName, stop: Callab
                 "Add images of it to the training split, or remove its rows.",
             )
         found.splits[split] = [by_class.get(name, []) for name in found.classes]
+    if len(by_split) > 1:
+        found.sources = dict.fromkeys(by_split, source if "split" in labels.columns else "split folders")
     return found
 
 
@@ -61,7 +63,7 @@ def assign_groups_and_splits(found: ImageFolder, labels: Labels, folder: Path) -
                 target = (rows[path].split if path in rows else None) or split
                 moved.setdefault(target, [[] for _ in found.classes])[label].append(path)
     found.splits = moved
-    found.notes.append(f"splits from {plain(labels.source.name)}, column {labels.columns['split']}")
+    found.sources = dict.fromkeys(moved, plain(labels.source.name))
     for name, paths in zip(found.classes, moved["training"], strict=True):
         if not paths:
             raise DataError(

@@ -35,7 +35,9 @@ class Layout(Struct, frozen=True):
 def find_layout(folder: Path, layout: LayoutName = "auto") -> Layout:
     """Return where the class folders of each split are. Raise DataError if the layout is ambiguous."""
     root = _unwrap(folder)
-    notes = () if root == folder else (f"read from {plain(root.relative_to(folder))}/, the only folder in data.dir",)
+    notes: tuple[str, ...] = ()
+    if root != folder:
+        notes = (f"read from {plain(root.relative_to(folder))}/, the only folder in data.dir",)
     names = folders(root)
     if not names:
         raise _no_class_folders(root)

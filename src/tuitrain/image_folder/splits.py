@@ -36,12 +36,14 @@ class Files(NamedTuple):
 @dataclass(frozen=True)
 class FolderSplits:
     """The files of an image folder: `classes` are the sorted names of its classes, and the keys of `splits` are
-    training, test and, if images are held out for it, validation. `notes` are sentences that the user should see.
+    training, test and, if images are held out for it, validation. `sources` says where the images of a split are, if
+    they are apart or held out. `notes` are sentences that the user should see.
     `digests` are those of the contents of the files, by path; empty if they were not read."""
 
     root: Path
     classes: tuple[str, ...]
     splits: dict[str, Files]
+    sources: dict[str, str]
     notes: tuple[str, ...]
     digests: Mapping[str, bytes]
 
@@ -68,7 +70,8 @@ class FolderSplits:
         splits = {name: _files(by_class) for name, by_class in found.splits.items()}
         by_path = digests([path for files in splits.values() for path in files.paths]) if digests else {}
         notes = list(found.notes)
-        if not config.validation and splits.pop("validation", None):
+        if not config.validation and "validation" in splits:
+            del splits["validation"]
             notes.append("the validation images of data.dir are not used, because data.validation = 0")
         elif "validation" in splits and config.validation != Data().validation:
             notes.append(f"data.validation = {config.validation:g} is not used: data.dir has validation images")
@@ -79,7 +82,8 @@ class FolderSplits:
         if config.validation and "validation" not in splits:
             train, splits["validation"] = holder.part(train, config.validation, seed, "validation")
         splits["training"] = train
-        return cls(found.root, found.classes, splits, tuple(notes), by_path)
+        sources = found.sources | dict.fromkeys(splits.keys() - found.splits.keys(), "held out")
+        return cls(found.root, found.classes, splits, sources, tuple(notes), by_path)
 
     def with_classes(self, names: Sequence[str]) -> Self:
         """Return the same files with the class indices of a network that was trained on the classes `names`. Raises

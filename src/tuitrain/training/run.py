@@ -72,7 +72,10 @@ def restore_run(loop: Loop) -> None:
     _record_differences(writer, writer.folder.info(), loop.setup, info)
     loop.restore()
     writer.info(info)
-    sizes = ", ".join(f"{count:,} {split}" for split, count in info.sizes.items())
+    sources = loop.setup.dataset.sources
+    sizes = ", ".join(
+        f"{count:,} {split}{f' ({sources[split]})' if split in sources else ''}" for split, count in info.sizes.items()
+    )
     writer.log(f"data: {len(info.classes):,} classes · images: {sizes}")
     for note in info.data_notes:
         writer.log(f"data: {plain(note)}")

@@ -19,7 +19,8 @@ MAX_FILES, MAX_SECONDS = 100_000, 5.0
 
 
 class SplitSizes(Struct, frozen=True):
-    """The number of images in each split, and their `shape` (C, H, W). `location` says where the data set is;
+    """The number of images in each split, and their `shape` (C, H, W). `location` says where the data set is, `sources`
+    where those of a split are, if they are apart or held out;
     `truncated` means that counting stopped at a limit; `samples` are paths of some images, and `notes` sentences about
     what was guessed or skipped."""
 
@@ -30,6 +31,7 @@ class SplitSizes(Struct, frozen=True):
     classes: int
     location: str
     truncated: bool = False
+    sources: dict[str, str] = {}
     samples: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -73,6 +75,7 @@ def _image_folder(data: Data, seed: int) -> SplitSizes:
         classes=len(found.classes),
         location=f"found in {_abbreviate_home(found.root)}, {len(found.classes):,} classes",
         truncated=limit.truncated,
+        sources={"train" if split == "training" else split: source for split, source in found.sources.items()},
         samples=tuple(path for files in found.splits.values() for path in files.paths[::10])[:64],
         notes=found.notes,
     )

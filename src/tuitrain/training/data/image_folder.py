@@ -60,6 +60,7 @@ def load(config: Data, seed: int, device: torch.device, progress: Progress, befo
         mean=normalization.mean,
         std=normalization.std,
         folder=str(data_folder(config.dir)),
+        sources={"train" if split == "training" else split: source for split, source in folder.sources.items()},
         notes=(
             *folder.notes,
             *_mode_note(config.channels, read.mode),
