@@ -141,7 +141,13 @@ def test_a_folder_beside_the_splits_is_said(tree: MakeTree) -> None:
         (["cat/1.jpg", "dog/1.jpg", "Test/3.jpg"], "Test/ in .* looks like a split, but has no class folders"),
         (["cat/1.jpg", "dog/1.jpg", "validation_set/3.jpg"], "validation_set/ in .* looks like a split"),
         (["cat/train/1.jpg", "cat/test/1.jpg", "dog/train/1.jpg"], "cat/ in .* contains split folders"),
-        (["1.jpg", "cat.7.jpg"], "has 2 images but no class folders: they have no labels"),
+        (["1.jpg", "cat.7.jpg"], r"has 2 images but no class folders: they have no labels.*set data\.labels"),
+        (["1.jpg", "names.CSV", "a.tsv"], r"If a\.tsv has the labels, set data\.labels to it"),
+        (
+            ["tr/cat/1.jpg", "tr/dog/1.jpg", "te/Cat/1.jpg", "te/dog/1.jpg"],
+            r"te/ and tr/, hold the same .*\(cat, dog\)",
+        ),
+        (["fold0/a/1.jpg", "fold0/b/1.jpg", "fold1/a/1.jpg", "fold1/b/1.jpg", "fold1/c/1.jpg"], "splits or classes"),
         (["notes.txt"], "has no class folders"),
         (["dataset/cat/3.jpg"], "has only one class, cat"),
         (["cat/1.txt", "dog/1.txt"], "has no images"),
@@ -160,6 +166,17 @@ def test_the_setting_resolves_doubts(tree: MakeTree) -> None:
     assert scan(folder, "splits").classes == ("a", "b")
     with pytest.raises(DataError, match=r"no train/"):
         find_layout(tree("bus/3.jpg") / "train", "splits")
+
+
+def test_classes_with_equal_subfolders(tree: MakeTree) -> None:
+    folder = tree("tomato/ill/2.jpg", "tomato/sound/2.jpg", "bean/ill/2.jpg", "bean/sound/2.jpg")
+    assert counts(scan(folder, "classes")) == {"training": [4, 4]}
+    # One folder in common is no sign of splits.
+    assert scan(tree("tomato/raw/2.jpg", "bean/raw/2.jpg").parent / "data" / "tomato").classes == (
+        "ill",
+        "raw",
+        "sound",
+    )
 
 
 def test_a_class_called_train(tree: MakeTree) -> None:

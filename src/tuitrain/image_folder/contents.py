@@ -64,3 +64,16 @@ def leaks(splits: Mapping[str, Sequence[str]], digests: Mapping[str, bytes], roo
                 f"{len(copies):,} of {len(paths):,} {name} images are also {other} images, so the {name} accuracy is"
                 f" too high: {first} is identical to {original}"
             )
+
+
+def conflicts(paths: Sequence[str], labels: Sequence[int], digests: Mapping[str, bytes], root: Path) -> Iterator[str]:
+    """Yield a sentence if identical training images have different labels."""
+    first_of: dict[bytes, tuple[int, str]] = {}
+    found = []
+    for path, label in zip(paths, labels, strict=True):
+        known, first = first_of.setdefault(digests[path], (label, path))
+        if known != label:
+            found.append((first, path))
+    if found:
+        first, second = (plain(os.path.relpath(path, root), 80) for path in found[0])
+        yield f"{len(found):,} training images are identical to one of another class: {second} to {first}"

@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from tuitrain.errors import DataError
-from tuitrain.image_folder.names import is_litter, split_of
+from tuitrain.image_folder.names import canonical, is_litter, split_of
 from tuitrain.image_folder.walk import IMAGE_SUFFIXES
 from tuitrain.text import plain
 
@@ -51,6 +51,7 @@ def find_layout(folder: Path, layout: LayoutName = "auto") -> Layout:
         return Layout(root, found, (*notes, *unused))
     if layout == "auto":
         _refuse_splits_as_classes(root, names)
+        _refuse_equal_folders(root, names)
         notes += tuple(f"{plain(name)}/ is a class, not the training split" for name in names if split_of(name))
     return Layout(root, {"training": root}, notes)
 
@@ -137,7 +138,9 @@ def _why(folder: Path) -> str:
 
 def _no_class_folders(root: Path) -> DataError:
     if count := _count_images(root):
-        return DataError(f"{plain(root)} has {count:,} images but no class folders: they have no labels.", HINT)
+        tables = sorted(path for path in root.iterdir() if path.suffix.lower() in (".csv", ".tsv"))
+        hint = f"If {plain(tables[0].name, 60)} has the labels, set data.labels to it." if tables else HINT
+        return DataError(f"{plain(root)} has {count:,} images but no class folders: they have no labels.", hint)
     return DataError(f"The folder {plain(root)} of data.dir has no class folders.", HINT)
 
 
@@ -172,3 +175,20 @@ def _refuse_splits_as_classes(root: Path, names: list[str]) -> None:
                 f"{plain(name)}/ in {plain(root)} contains split folders.",
                 "Move the splits to the top (train/CLASS and test/CLASS), or set data.layout to classes.",
             )
+
+
+def _refuse_equal_folders(root: Path, names: list[str]) -> None:
+    """Folders that all hold the same folders are splits with other names, parts of a data set, or classes with equal
+    subfolders."""
+    inner = [set(map(canonical, folders(root / name))) for name in names]
+    if (
+        len(names) > 1
+        and len(shared := set.intersection(*inner)) > 1
+        and not any(any(_images(root / n)) for n in names)
+    ):
+        listed = ", ".join(plain(name, 30) for name in sorted(shared)[:3])
+        raise DataError(
+            f"All folders in {plain(root)}, such as {plain(names[0])}/ and {plain(names[1])}/, hold the same folders"
+            f" ({listed}): they may be splits or classes.",
+            "Rename splits to train, val and test, or set data.layout to classes.",
+        )

@@ -81,6 +81,14 @@ def test_identical_files_in_two_splits_are_counted_and_named(tmp_path: Path) -> 
     )
 
 
+def test_identical_images_of_two_classes_are_named(tmp_path: Path) -> None:
+    for split, first in (("train", 0), ("test", 200)):
+        classes_of(tmp_path / split, {"a": 5, "b": 5}, first=first)
+    shutil.copy(tmp_path / "train/a/003.png", tmp_path / "train/b/copy.png")
+    (note,) = read(tmp_path, validation=0).notes
+    assert note == "1 training images are identical to one of another class: train/b/copy.png to train/a/003.png"
+
+
 def test_splits_that_are_cut_here_share_no_images(folder: Path) -> None:
     for number in range(20):
         shutil.copy(folder / f"cat/{number:03}.png", folder / f"cat/copy {number}.png")

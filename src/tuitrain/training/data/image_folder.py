@@ -13,7 +13,7 @@ from torch import Tensor
 from tuitrain.config.datasets import data_folder
 from tuitrain.config.schema import Data
 from tuitrain.errors import DataError
-from tuitrain.image_folder.contents import digests, fingerprint, leaks
+from tuitrain.image_folder.contents import conflicts, digests, fingerprint, leaks
 from tuitrain.image_folder.splits import Files, FolderSplits
 from tuitrain.runs.records import RunInfo
 from tuitrain.text import plain
@@ -66,6 +66,7 @@ def load(config: Data, seed: int, device: torch.device, progress: Progress, befo
             *_mode_note(config.channels, read.mode),
             *_unreadable_note(loader.unreadable),
             *_absence_notes(folder.classes, splits),
+            *conflicts(splits["training"].files, splits["training"].labels.tolist(), folder.digests, folder.root),
             *leaks({name: split.files for name, split in splits.items()}, folder.digests, folder.root),
         ),
     )
