@@ -26,7 +26,7 @@ def resume_in_background(
     run waits until that one has ended. Raise RunError if the process cannot be started, or ends without training the
     run.
     """
-    folder.check_links()
+    folder.check_own_files()
     arguments = ["work", str(folder.path.absolute())]
     arguments += ["--epochs", str(epochs)] if epochs else []
     arguments += ["--since", str(since)] if since is not None else []

@@ -1,7 +1,5 @@
 """Evaluate a checkpoint of a run on its validation or test split."""
 
-from contextlib import suppress
-
 from tuitrain.config.validation import check_value
 from tuitrain.config.values import build_config, flatten
 from tuitrain.errors import ConfigError
@@ -47,7 +45,9 @@ def evaluate_checkpoint(
         progress(f"evaluating on {split}", None)
         evaluation = evaluate_split(setup, split, position, lambda: None, which)  # type: ignore[arg-type]
         if shown_status(state) not in ACTIVE:
-            # A read-only copy can be evaluated, but not store the result.
-            with suppress(OSError):
+            try:
                 folder.write_evaluation(evaluation)
+            except OSError as error:
+                # A run that can only be read can be evaluated, too.
+                progress(f"the result cannot be stored in the run: {error.strerror}", None)
         return evaluation

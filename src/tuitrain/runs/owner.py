@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from tuitrain.errors import RunError
-from tuitrain.runs.files import decode_or_none, read, replace
+from tuitrain.files import replace
+from tuitrain.runs.files import decode_or_none, read
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.process import Process, alive, this_process
 from tuitrain.text import plain

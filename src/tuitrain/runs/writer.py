@@ -11,7 +11,8 @@ import msgspec
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import dumps
 from tuitrain.errors import RunError
-from tuitrain.runs.files import new_folder, overwrite, replace
+from tuitrain.files import open_to_append, open_to_write, remove_drafts, replace
+from tuitrain.runs.files import new_folder, overwrite
 from tuitrain.runs.folder import RunFolder, new_id, shown_status, slug
 from tuitrain.runs.owner import claim, release
 from tuitrain.runs.process import this_process
@@ -106,7 +107,9 @@ class RunWriter:
             self._previous = folder.state()
             self.resumed = shown_status(self._previous) not in ACTIVE
             self.state = msgspec.structs.replace(self._previous, process=this_process(), not_continued="")
-            self._metrics = os.open(folder.metrics_file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+            for path in (folder.state_file, *(folder.checkpoints / f"{name}.safetensors" for name in ("last", "best"))):
+                remove_drafts(path)
+            self._metrics = open_to_write(folder.metrics_file, os.O_RDWR | os.O_APPEND | os.O_CREAT)
             self._end_torn_line()
         except OSError as error:
             release(folder)
@@ -144,8 +147,9 @@ class RunWriter:
         """Append a line to log.txt; ignore errors, because the run can continue without a log. A terminal that follows
         the run shows the line unless it is a `detail`."""
         try:
-            with self.folder.log_file.open("a", encoding="utf-8", errors="replace") as file:
-                file.write(f"{time.strftime('%H:%M:%S')} {DETAIL if detail else ''}{line}\n")
+            with open_to_append(self.folder.log_file) as file:
+                text = f"{time.strftime('%H:%M:%S')} {DETAIL if detail else ''}{line}\n"
+                file.write(text.encode("utf-8", "replace"))
         except OSError:
             return
 

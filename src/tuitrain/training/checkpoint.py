@@ -3,7 +3,6 @@
 Tensors are stored under dotted names (`model.…`, `optimizer.…`, `rng.…`), everything else as JSON in the metadata.
 """
 
-import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tuitrain.errors import RunError
-from tuitrain.runs.files import sync_folder
+from tuitrain.files import check_own_folder, replace_by
 from tuitrain.text import plain
 
 State = dict[str, Any]
@@ -28,16 +27,12 @@ def save(path: Path, state: State) -> None:
     place: a crash or power failure leaves either the old checkpoint or the new one."""
     tensors: dict[str, Tensor] = {}
     tree = _flatten(state, "", tensors)
-    temporary = path.with_name(f".{path.name}.tmp")
+    check_own_folder(path.parent)
+    metadata = {"state": msgspec.json.encode(tree).decode()}
     try:
-        save_file(tensors, temporary, {"state": msgspec.json.encode(tree).decode()})
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise error if isinstance(error, OSError) else OSError(str(error)) from error
-    sync_folder(path.parent)
+        replace_by(lambda draft: save_file(tensors, draft, metadata), path)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
 
 
 def load(path: Path) -> State:

@@ -67,6 +67,7 @@ class WorkerPool:
         Return early if `stopping` is set, the user stops the sweep, or its time is over. Raise RunError if workers
         cannot be started or keep dying at once.
         """
+        self.folder.check_own_files()
         last_heartbeat = 0.0
         try:
             while True:
