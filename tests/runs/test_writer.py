@@ -145,3 +145,19 @@ def test_another_run_of_the_same_name_gets_the_next_number(tmp_path: Path) -> No
         assert name == expected
     create(tmp_path, RunInfo(id="", name="cifar-10"), Config())
     assert next_name("cifar-10", tmp_path) == "cifar-10-2"
+
+
+@pytest.mark.parametrize("jump", [-1e8, 1e8])
+def test_setting_the_clock_changes_no_time_of_a_run(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    writer, before, real = RunWriter(folder), time.time(), time.time
+    monkeypatch.setattr(time, "time", lambda: real() + jump)
+    writer.event("started")
+    writer.end(status="finished", ended=writer.now())
+    writer.close()
+    monkeypatch.undo()
+    (started,), ended = rows(folder), folder.state().ended
+    assert isinstance(started, Event)
+    assert ended is not None
+    assert before - 1 < started.time <= ended < real() + 1

@@ -163,7 +163,7 @@ def _failure_recorded(writer: RunWriter, problem: str) -> Iterator[None]:
         if writer.resumed:
             writer.restore_state(reason)
         else:
-            writer.end(status="failed", reason=reason, ended=time.time())
+            writer.end(status="failed", reason=reason, ended=writer.now())
         raise
 
 

@@ -118,6 +118,12 @@ class RunWriter:
             release(folder)
             raise
         self._written = 0.0
+        self._clock_started = time.time() - time.monotonic()
+
+    def now(self) -> float:
+        """Return the time of a row, in seconds since 1970. Setting the machine's clock does not change it, so that
+        times and durations of a run stay right."""
+        return self._clock_started + time.monotonic()
 
     def _end_torn_line(self) -> None:
         """Complete the partial row that a killed process may have left, so that the next row starts on a new line."""
@@ -141,7 +147,7 @@ class RunWriter:
             raise
 
     def event(self, name: str, detail: str = "", value: float | None = None) -> None:
-        self.row(Event(name, self.state.step, self.state.epoch, time.time(), detail, value))
+        self.row(Event(name, self.state.step, self.state.epoch, self.now(), detail, value))
 
     def log(self, line: str, *, detail: bool = False) -> None:
         """Append a line to log.txt; ignore errors, because the run can continue without a log. A terminal that follows

@@ -91,7 +91,7 @@ class Loop(ControlledLoop):
         if self.writer.resumed:
             self.writer.log("no checkpoint yet, starting from the beginning")
         self._save_checkpoint()
-        self.update_state(phase="training", started=time.time())
+        self.update_state(phase="training", started=self.writer.now())
         self.writer.event("started")
 
     @property
@@ -218,7 +218,7 @@ class Loop(ControlledLoop):
         self.writer.row(
             Train(
                 row.step, progress.epoch + 1, loss_sum / samples, correct / samples, row.lr,
-                round(self._training_seconds(), 4), time.time(),
+                round(self._training_seconds(), 4), self.writer.now(),
                 _short(math.hypot(*norms)), tuple(_short(norm) for norm in norms),
             )
         )  # fmt: skip

@@ -1,7 +1,6 @@
 """Evaluate the validation and test splits during a run, and record the results in its folder."""
 
 import math
-import time
 from collections.abc import Callable
 from typing import Literal
 
@@ -98,4 +97,4 @@ def _save(writer: RunWriter, evaluation: Evaluation) -> Score:
 def _write_row(writer: RunWriter, split: SplitName, progress: TrainingProgress, score: Score, is_best: bool) -> None:
     seconds = round(progress.seconds, 4)
     epoch, step = progress.epochs_begun, progress.step
-    writer.row(Evaluated(split, step, epoch, score.loss, score.accuracy, seconds, time.time(), is_best))
+    writer.row(Evaluated(split, step, epoch, score.loss, score.accuracy, seconds, writer.now(), is_best))
