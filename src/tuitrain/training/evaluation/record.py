@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from tuitrain.errors import RunError
 from tuitrain.runs.records import Best, Evaluation, Score
 from tuitrain.runs.rows import Evaluated
 from tuitrain.runs.writer import RunWriter
@@ -80,9 +81,13 @@ def evaluate_final(setup: Setup, writer: RunWriter, progress: TrainingProgress, 
     if best.step != progress.step:
         path = writer.folder.checkpoints / "best.safetensors"
         last_weights = {name: value.clone() for name, value in setup.model.state_dict().items()}
-        checkpoint.load_weights(setup.model, checkpoint.load(path), path)
         try:
+            checkpoint.load_weights(setup.model, checkpoint.load(path), path)
             score = _save(writer, evaluate_split(setup, "test", progress, heartbeat, "best"))
+        except RunError as error:
+            # The training itself is complete.
+            writer.log(f"the best weights cannot be tested: {error}")
+            return
         finally:
             setup.model.load_state_dict(last_weights)
     progress.best = Best(best.epoch, best.step, best.validation, score)
