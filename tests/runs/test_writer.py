@@ -1,3 +1,5 @@
+import errno
+import os
 import shutil
 import time
 from pathlib import Path
@@ -8,6 +10,7 @@ import pytest
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.errors import RunError
+from tuitrain.runs import writer as writer_module
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.process import this_process
 from tuitrain.runs.records import RunInfo, Score
@@ -161,3 +164,38 @@ def test_setting_the_clock_changes_no_time_of_a_run(
     assert isinstance(started, Event)
     assert ended is not None
     assert before - 1 < started.time <= ended < real() + 1
+
+
+def test_a_row_that_fails_in_mid_write_leaves_no_part(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, write = RunWriter(folder), os.write
+    writer.event("started")
+
+    def fail_after_half(descriptor: int, content: bytes) -> int:
+        write(descriptor, content[: len(content) // 2])
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "write", fail_after_half)
+    with pytest.raises(OSError, match="Input/output error"):
+        writer.event("half")
+    monkeypatch.undo()
+    writer.event("stopped")
+    writer.close()
+    assert [row.name for row in rows(folder) if isinstance(row, Event)] == ["started", "stopped"]
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EROFS])
+def test_a_broken_disk_keeps_the_last_state(folder: RunFolder, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Only on a full disk is the state written in place of the old one, which a failure would damage."""
+    writer = RunWriter(folder)
+    writer.update(status="running", now=True)
+    before = folder.state_file.read_bytes()
+
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "replace", fail)
+    monkeypatch.setattr(writer_module, "overwrite", lambda path, _: path.write_bytes(b"half"))
+    with pytest.raises(OSError, match=os.strerror(number)):
+        writer.end(status="finished")
+    assert folder.state_file.read_bytes() == before
+    writer.close()

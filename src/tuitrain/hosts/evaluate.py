@@ -44,10 +44,10 @@ def evaluate_checkpoint(
             position.epoch, position.batch, position.step = checkpoint.position(saved, path)
         progress(f"evaluating on {split}", None)
         evaluation = evaluate_split(setup, split, position, lambda: None, which)  # type: ignore[arg-type]
-        if shown_status(state) not in ACTIVE:
-            try:
-                folder.write_evaluation(evaluation)
-            except OSError as error:
-                # A run that can only be read can be evaluated, too.
-                progress(f"the result cannot be stored in the run: {error.strerror}", None)
-        return evaluation
+    if shown_status(state) not in ACTIVE:
+        try:
+            folder.write_evaluation(evaluation)
+        except OSError as error:
+            # A run that can only be read can be evaluated, too.
+            progress(f"the result cannot be stored in the run: {error.strerror}", None)
+    return evaluation

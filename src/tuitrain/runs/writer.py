@@ -1,8 +1,10 @@
 """Create and write the files of a run."""
 
+import errno
 import os
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -132,18 +134,16 @@ class RunWriter:
             os.write(self._metrics, b"\n")
 
     def row(self, row: Row) -> None:
-        """Append a row to metrics.jsonl. Raises OSError if the disk is full."""
+        """Append a row to metrics.jsonl. Raises OSError, if the disk is full for example."""
         # One write call per row: a reader or a copy sees a partial last line at worst.
-        line = encode(row) + b"\n"
-        written = os.write(self._metrics, line)
-        if written == len(line):
-            return
+        line, size = encode(row) + b"\n", os.fstat(self._metrics).st_size
         try:
-            # The disk is full; this call raises the error.
-            os.write(self._metrics, line[written:])
+            while line:
+                line = line[os.write(self._metrics, line) :]
         except OSError:
             # A partial row would damage the next one.
-            os.ftruncate(self._metrics, os.fstat(self._metrics).st_size - written)
+            with suppress(OSError):
+                os.ftruncate(self._metrics, size)
             raise
 
     def event(self, name: str, detail: str = "", value: float | None = None) -> None:
@@ -181,7 +181,10 @@ class RunWriter:
         """Write the final state, also to a full disk: then in place of the old content."""
         try:
             self.update(now=True, **changes)
-        except OSError:
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                # A broken disk could damage the old state, too.
+                raise
             overwrite(self.folder.state_file, encode_pretty(self.state))
 
     def restore_state(self, reason: str) -> None:
