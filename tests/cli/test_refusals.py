@@ -31,7 +31,7 @@ BAD = {
     "folder": (["-c", "empty"], "empty cannot be read: Is a directory."),
     "endless file": (["-c", "/dev/zero"], "/dev/zero cannot be read: it is not a regular file."),
     "pipe": (["-c", "pipe.toml"], "pipe.toml cannot be read: it is not a regular file."),
-    "large": (["-c", "large.toml"], "large.toml cannot be read: it is larger than 16 MB."),
+    "large": (["-c", "large.toml"], "large.toml cannot be read: it is larger than 1 MB."),
     "device": (overrides(f"training.device=cuda:{'9' * 20}"), "it must be auto, cpu, cuda, cuda:0 to cuda:99 or mps."),
     "option": (["--fast"], "unrecognized arguments: --fast. See: tuitrain"),
     "hostile option": (["--fast\x1b[31m"], "unrecognized arguments: --fast\N{REPLACEMENT CHARACTER}[31m."),

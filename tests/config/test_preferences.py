@@ -87,3 +87,20 @@ def test_a_file_in_place_of_the_folder_is_ignored(file: Path) -> None:
     file.parent.parent.write_text("")
     update(theme="dune")
     assert load() == Preferences()
+
+
+def test_a_link_to_the_file_stays_a_link(file: Path, tmp_path: Path) -> None:
+    """People keep their settings in a repository."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.symlink_to(tmp_path / "kept.toml")
+    update(theme="dawn")
+    assert file.is_symlink()
+    assert "dawn" in (tmp_path / "kept.toml").read_text()
+
+
+def test_a_pipe_in_place_of_the_file_is_not_waited_for(file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(file)
+    assert load() == Preferences()
+    update(theme="dawn")
+    assert load().theme == "dawn"

@@ -7,7 +7,7 @@ import pytest
 from tuitrain.config.presets import PRESETS, preset
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
-from tuitrain.config.toml import dumps, loads, read, template
+from tuitrain.config.toml import MAX_CHARACTERS, dumps, loads, read, template
 from tuitrain.config.values import build_config, flatten
 from tuitrain.errors import ConfigError
 from tuitrain.text import plain
@@ -214,3 +214,20 @@ def test_randomly_damaged_files_are_loaded_or_rejected() -> None:
                 assert loads(dumps(config, damaged)) == config
     assert accepted > 200
     assert messages == [plain(message, 1000) for message in messages]
+
+
+@pytest.mark.parametrize(
+    "key", ["a." * 100_000 + "a = 1", "[" + "'a' . " * 60 + "a]", "x = {" + '"a".' * 60 + "a = 1}"]
+)
+def test_a_key_of_many_parts_takes_no_hours(key: str) -> None:
+    with pytest.raises(ConfigError, match=r"run\.toml contains a key of 50 parts"):
+        loads(key, "run.toml")
+
+
+def test_a_long_word_is_searched_fast() -> None:
+    assert loads(f"# {'a' * 500_000}\n# {'0.5 ' * 100_000}", "run.toml") == Config()
+
+
+def test_a_text_too_large_for_a_configuration_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"run\.toml is larger than 1 MB"):
+        loads("#" * (2 * MAX_CHARACTERS + 1), "run.toml")

@@ -30,8 +30,13 @@ from tuitrain.runs.writer import RunWriter, create
 from tuitrain.screens.home.screen import HomeScreen
 from tuitrain.screens.results.screen import ResultsScreen
 from tuitrain.text import plain
+from tuitrain.training import checkpoint
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07[red]x[/red] [@click=app.quit]../../etc\u202e\x9b31m"
+EVALUATION = Evaluation(
+    split="test", checkpoint="last", epoch=3, step=21, loss=1.0, accuracy=0.5, classes=["a", "b"],
+    confusion=[[1, 0], [1, 0]],
+)  # fmt: skip
 Damage = Callable[[RunFolder], object]
 
 
@@ -44,10 +49,7 @@ def run(runs_dir: Path, name: str, *, status: str = "finished") -> RunFolder:
         writer.row(Train(epoch * 7, epoch, 1 / epoch, 0.5, 0.1, epoch, time.time(), 0.3, (0.1, 0.2)))
         writer.row(Evaluated("validation", epoch * 7, epoch, 1 / epoch, 0.5, epoch, time.time(), best=True))
     writer.log("a line")
-    folder.write_evaluation(
-        Evaluation(split="test", checkpoint="last", epoch=3, step=21, loss=1.0, accuracy=0.5, classes=["a", "b"],
-                   confusion=[[1, 0], [1, 0]])
-    )  # fmt: skip
+    folder.write_evaluation(EVALUATION)
     writer.end(status=status, epoch=3, epochs=3, step=21, steps=21, test=Score(1.0, 0.5), ended=time.time())
     writer.close()
     return folder
@@ -97,7 +99,7 @@ FATAL: dict[str, tuple[Damage, str]] = {
     "bad configuration": (write("config.toml", b"[optimizer]\nlr = -1\n"), "config.toml is damaged"),
     "hostile configuration": (write("config.toml", f"[{HOSTILE!r}]".encode()), "config.toml is damaged"),
     "nothing left": (empty, "run.json is missing"),
-    "state is a folder": (folder_for_state, "state.json is missing"),
+    "state is a folder": (folder_for_state, "state.json is a folder"),
 }  # fmt: skip
 SHOWN: dict[str, Damage] = {
     "rows cut in half": half("metrics.jsonl"),
@@ -203,20 +205,68 @@ def test_a_path_out_of_the_folder_is_no_run(place: Path, capsys: pytest.CaptureF
     assert picture(place) == before
 
 
-@pytest.mark.parametrize("name", ["metrics.jsonl", "control.jsonl", "log.txt"])
-def test_nothing_is_written_through_a_link(place: Path, name: str) -> None:
+def symbolic_link(path: Path, target: Path) -> str:
+    path.symlink_to(target)
+    return f"{path.name} is a symbolic link"
+
+
+def hard_link(path: Path, target: Path) -> str:
+    path.hardlink_to(target)
+    return f"{path.name} has a second name"
+
+
+def pipe(path: Path, _: Path) -> str:
+    os.mkfifo(path)
+    return f"{path.name} is a pipe"
+
+
+FILES, FOLDERS = ("metrics.jsonl", "control.jsonl", "log.txt"), ("evaluation", "checkpoints")
+
+
+@pytest.mark.parametrize(
+    ("name", "put"),
+    [(name, put) for name in (*FILES, *FOLDERS) for put in (symbolic_link, pipe)]
+    + [(name, hard_link) for name in FILES],
+)
+def test_only_own_files_are_written(place: Path, name: str, put: Callable[[Path, Path], str]) -> None:
     bad = run(place / "runs", "bad", status="stopped")
-    (bad.path / name).unlink(missing_ok=True)
-    (bad.path / name).symlink_to(place / "beside" / "precious")
+    path = bad.path / name
+    if path.exists():
+        path.rename(place / "aside")
+    problem = put(path, place / "beside" if name in FOLDERS else place / "beside" / "precious")
     before = picture(place)
     for attempt in (
         lambda: send(bad, "pause"),
         lambda: resume_in_background(bad),
         lambda: resume_run(bad, lambda *_: None, Inbox(bad)),
     ):
-        with pytest.raises(RunError, match=f"{name} is a symbolic link"):
+        with pytest.raises(RunError, match=problem):
             attempt()
     assert picture(place) == before
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_that_becomes_a_link_is_not_written_to(place: Path, name: str) -> None:
+    bad = run(place / "runs", "bad", status="stopped")
+    shutil.rmtree(bad.path / name)
+    (bad.path / name).symlink_to(place / "beside")
+    before = picture(place)
+    write = {
+        "evaluation": lambda: bad.write_evaluation(EVALUATION),
+        "checkpoints": lambda: checkpoint.save(bad.checkpoints / "last.safetensors", {"epoch": 1}),
+    }
+    with pytest.raises(OSError, match=f"{name} is a symbolic link"):
+        write[name]()
+    assert picture(place) == before
+
+
+def test_the_runs_folder_may_be_a_link(place: Path) -> None:
+    (place / "runs").rename(place / "disk")
+    (place / "runs").symlink_to(place / "disk")
+    other = run(place / "runs", "other", status="stopped")
+    assert [path.name for path in (place / "disk").iterdir() if path.name == other.id]
+    send(other, "pause")
+    checkpoint.save(other.checkpoints / "last.safetensors", {"epoch": 1})
 
 
 class Bomb:

@@ -6,7 +6,8 @@ import pytest
 from msgspec import Struct
 
 from tuitrain.errors import RunError
-from tuitrain.runs.files import LARGEST, overwrite, read, read_json, replace
+from tuitrain.files import replace
+from tuitrain.runs.files import LARGEST, overwrite, read, read_json
 
 
 class Small(Struct):
@@ -71,7 +72,7 @@ def test_an_irregular_file_is_an_error_with_its_name(tmp_path: Path) -> None:
 def test_a_file_too_large_to_be_one_of_ours_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(LARGEST + 1)
-    with pytest.raises(RunError, match="larger than 64 MB"):
+    with pytest.raises(RunError, match="larger than 4 MB"):
         read(tmp_path / "sparse")
 
 

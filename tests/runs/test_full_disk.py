@@ -172,6 +172,7 @@ def test_a_disk_that_can_only_be_read(quick: Quick, disk: Disk, capsys: pytest.C
             begin()
     for words in (["runs"], ["show", folder.id], ["evaluate", folder.id]):
         assert main([*words, "--runs-dir", str(disk.path)]) == 0, capsys.readouterr().err
+    assert "the result cannot be stored in the run: Read-only file system" in capsys.readouterr().err
     assert main(["stop", folder.id, "--runs-dir", str(disk.path)]) == 2
     assert "Traceback" not in capsys.readouterr().err
     assert folder.state() == before

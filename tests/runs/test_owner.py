@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
+from tuitrain.files import replace
 from tuitrain.runs import owner
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.owner import Owner, claim, release
@@ -107,6 +109,60 @@ def test_an_owner_on_another_machine_is_judged_by_its_heartbeat(folder: RunFolde
     with pytest.raises(RunError, match="Process 17 on elsewhere has owned the run since 1970-01-01"):
         claim(folder)
     beat(folder, time.time() - SILENCE - 1)
+    os.utime(folder.state_file, (1, 1))
+    claim(folder)
+    assert owner_pid(folder) == os.getpid()
+
+
+@pytest.mark.parametrize("when", [1e12, 1e300, -1e300])
+def test_a_time_in_the_future_blocks_nobody(folder: RunFolder, when: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owner, "WATCH_SECONDS", 0.1)
+    write_owner(folder, since=when, host="elsewhere")
+    beat(folder, when)
+    claim(folder)
+    assert owner_pid(folder) == os.getpid()
+
+
+@pytest.mark.parametrize("offset", [-3600, 3600, 1e9])
+def test_a_wrong_clock_costs_no_run_its_owner(folder: RunFolder, offset: float) -> None:
+    write_owner(folder, since=time.time() + offset, host="elsewhere", pid=17)
+    beat(folder, time.time() + offset)
+    stop = threading.Event()
+
+    def beat_on() -> None:
+        while not stop.wait(0.05):
+            replace(folder.state_file, msgspec.json.encode(State(heartbeat=time.time() + offset)))
+
+    working = threading.Thread(target=beat_on)
+    working.start()
+    try:
+        with pytest.raises(RunError, match="Process 17 on elsewhere has owned the run"):
+            claim(folder)
+    finally:
+        stop.set()
+        working.join()
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_something_in_place_of_the_owner_file_is_named(
+    folder: RunFolder, put: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owner, "RETRY_SECONDS", 0.1)
+    put(folder.path / "owner.json")
+    with pytest.raises(RunError, match=r"owner\.json is a (pipe|folder|device)"):
+        claim(folder)
+
+
+def test_a_lost_answer_of_a_file_server_gives_the_run_its_owner(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = os.link
+
+    def link_twice(source: Path, target: Path) -> None:
+        link(source, target)
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", link_twice)
     claim(folder)
     assert owner_pid(folder) == os.getpid()
 

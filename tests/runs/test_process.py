@@ -61,3 +61,8 @@ def test_on_another_host_or_in_another_container_the_heartbeat_tells(place: dict
     there = other(**place)
     assert alive(there, time.time() - SILENCE / 2)
     assert not alive(there, time.time() - SILENCE - 1)
+    # Clocks differ, but not that much.
+    assert alive(there, time.time() + SILENCE / 2)
+    assert not alive(there, time.time() + SILENCE + 1)
+    assert alive(there, 0.0, time.time(), 1e300)
+    assert not alive(there)

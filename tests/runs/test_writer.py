@@ -1,3 +1,5 @@
+import errno
+import os
 import shutil
 import time
 from pathlib import Path
@@ -8,6 +10,7 @@ import pytest
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.errors import RunError
+from tuitrain.runs import writer as writer_module
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.process import this_process
 from tuitrain.runs.records import RunInfo, Score
@@ -145,3 +148,54 @@ def test_another_run_of_the_same_name_gets_the_next_number(tmp_path: Path) -> No
         assert name == expected
     create(tmp_path, RunInfo(id="", name="cifar-10"), Config())
     assert next_name("cifar-10", tmp_path) == "cifar-10-2"
+
+
+@pytest.mark.parametrize("jump", [-1e8, 1e8])
+def test_setting_the_clock_changes_no_time_of_a_run(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    writer, before, real = RunWriter(folder), time.time(), time.time
+    monkeypatch.setattr(time, "time", lambda: real() + jump)
+    writer.event("started")
+    writer.end(status="finished", ended=writer.now())
+    writer.close()
+    monkeypatch.undo()
+    (started,), ended = rows(folder), folder.state().ended
+    assert isinstance(started, Event)
+    assert ended is not None
+    assert before - 1 < started.time <= ended < real() + 1
+
+
+def test_a_row_that_fails_in_mid_write_leaves_no_part(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, write = RunWriter(folder), os.write
+    writer.event("started")
+
+    def fail_after_half(descriptor: int, content: bytes) -> int:
+        write(descriptor, content[: len(content) // 2])
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "write", fail_after_half)
+    with pytest.raises(OSError, match="Input/output error"):
+        writer.event("half")
+    monkeypatch.undo()
+    writer.event("stopped")
+    writer.close()
+    assert [row.name for row in rows(folder) if isinstance(row, Event)] == ["started", "stopped"]
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EROFS])
+def test_a_broken_disk_keeps_the_last_state(folder: RunFolder, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Only on a full disk is the state written in place of the old one, which a failure would damage."""
+    writer = RunWriter(folder)
+    writer.update(status="running", now=True)
+    before = folder.state_file.read_bytes()
+
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "replace", fail)
+    monkeypatch.setattr(writer_module, "overwrite", lambda path, _: path.write_bytes(b"half"))
+    with pytest.raises(OSError, match=os.strerror(number)):
+        writer.end(status="finished")
+    assert folder.state_file.read_bytes() == before
+    writer.close()

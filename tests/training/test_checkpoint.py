@@ -1,3 +1,5 @@
+import errno
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -47,14 +49,28 @@ def test_saving_replaces_the_file_and_leaves_no_other(tmp_path: Path) -> None:
     assert checkpoint.load(path) == {"value": 2}
 
 
-def test_a_failed_save_keeps_the_old_checkpoint(tmp_path: Path) -> None:
+def test_a_failed_save_keeps_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "last.safetensors"
     checkpoint.save(path, {"value": 1})
-    # A folder blocks the temporary file.
-    (tmp_path / ".last.safetensors.tmp").mkdir()
-    with pytest.raises(OSError):
-        checkpoint.save(path, {"value": 2})
-    assert checkpoint.load(path) == {"value": 1}
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    # The library that writes the file, syncing it, and giving it its name.
+    for owner, name in ((checkpoint, "save_file"), (os, "fsync"), (Path, "replace")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, fail)
+            with pytest.raises(OSError, match="Input/output error"):
+                checkpoint.save(path, {"value": 2})
+        assert [file.name for file in tmp_path.iterdir()] == [path.name]
+        assert checkpoint.load(path) == {"value": 1}
+
+
+def test_others_may_read_a_checkpoint_like_the_rest_of_the_folder(tmp_path: Path) -> None:
+    for mode in (0o755, 0o700, 0o775):
+        tmp_path.chmod(mode)
+        checkpoint.save(tmp_path / "last.safetensors", {"value": 1})
+        assert (tmp_path / "last.safetensors").stat().st_mode & 0o777 == mode & 0o666
 
 
 def test_saving_into_a_missing_folder(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(readback, "record_event", lambda: event)
     monkeypatch.setattr(captured_module, "SideStream", lambda _: SideStream(cpu))
     monkeypatch.setattr(captured_stack_module, "SideStream", lambda _: SideStream(cpu))
-    monkeypatch.setattr(checkpoint, "rng_state", lambda _: {})
+    monkeypatch.setattr(checkpoint, "rng_state", lambda _, **__: {})
     monkeypatch.setattr(checkpoint, "set_rng_state", lambda *_: None)
     fused = (torch.optim.Adam, torch.optim.SGD)
     monkeypatch.setattr(build, "_has_fused_kernel", lambda kind, _: kind in fused)

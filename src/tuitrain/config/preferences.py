@@ -1,10 +1,15 @@
 """The user's preferences for the app, stored in `app.toml` in the user configuration folder."""
 
+import os
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
+
+from tuitrain.config.toml import read_text
+from tuitrain.errors import ConfigError
+from tuitrain.files import replace
 
 SlowLine = Literal["auto", "on", "off"]
 
@@ -31,8 +36,8 @@ def user_themes_folder() -> Path:
 def load() -> Preferences:
     """Return the stored preferences, or the defaults if the file is missing or invalid."""
     try:
-        return msgspec.toml.decode(_path().read_bytes(), type=Preferences)
-    except (OSError, ValueError, RecursionError, msgspec.DecodeError):
+        return msgspec.toml.decode(read_text(_path()), type=Preferences)
+    except (ConfigError, ValueError, RecursionError, msgspec.DecodeError):
         return Preferences()
 
 
@@ -44,6 +49,7 @@ def update(**changes: str | bool) -> None:
     preferences = msgspec.structs.replace(load(), **changes)
     try:
         _path().parent.mkdir(parents=True, exist_ok=True)
-        _path().write_text(tomlkit.dumps(msgspec.to_builtins(preferences)), encoding="utf-8")
+        # Users keep such files in a repository, with a link in this place.
+        replace(Path(os.path.realpath(_path())), tomlkit.dumps(msgspec.to_builtins(preferences)).encode())
     except OSError:
         return

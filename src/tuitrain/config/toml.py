@@ -1,5 +1,6 @@
 """Read and write configurations as TOML; writing into a user's file keeps its comments and order."""
 
+import re
 import tomllib
 from pathlib import Path
 from stat import S_ISDIR, S_ISFIFO, S_ISREG
@@ -12,7 +13,9 @@ from tuitrain.config.values import build_config, flatten
 from tuitrain.errors import ConfigError
 from tuitrain.text import did_you_mean, plain
 
-MAX_CHARACTERS = 16 * 2**20
+# tomllib takes seconds for a million characters, and hours for a key of many parts.
+MAX_CHARACTERS = 2**20
+_LONG_KEY = re.compile(r"""(?:[\w"'-]{1,200}[ \t]*\.[ \t]*){50}""")
 
 
 def loads(text: str, source: str = "the TOML") -> Config:
@@ -22,6 +25,11 @@ def loads(text: str, source: str = "the TOML") -> Config:
 
 def parse(text: str, source: str) -> dict[str, Any]:
     """Return the tables of a TOML text. Raise ConfigError if the text is not valid TOML."""
+    # The copy in a run folder contains all settings in addition to the user's own text.
+    if len(text) > 2 * MAX_CHARACTERS:
+        raise ConfigError(f"{plain(source)} is larger than {MAX_CHARACTERS // 2**20} MB.")
+    if _LONG_KEY.search(text):
+        raise ConfigError(f"{plain(source)} contains a key of 50 parts or more.")
     try:
         tree = tomllib.loads(text)
         too_large = _has_large_integer(tree)
@@ -63,7 +71,7 @@ def read(path: Path) -> tuple[Config, str]:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a user's file. Raise ConfigError if it cannot be read, or is larger than 16 MB."""
+    """Return the text of a user's file. Raise ConfigError if it cannot be read, or is larger than `MAX_CHARACTERS`."""
     try:
         mode = path.stat().st_mode
         # Only the shell's own pipes, as <(command), are sure to have a writer; reading others could wait for ever.

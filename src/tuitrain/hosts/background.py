@@ -1,7 +1,5 @@
 """Train runs in background processes, which survive the terminal."""
 
-import time
-
 from tuitrain.errors import RunError
 from tuitrain.hosts.launch import RunSpec, create_run
 from tuitrain.hosts.subprocesses import start_background_process
@@ -26,7 +24,7 @@ def resume_in_background(
     run waits until that one has ended. Raise RunError if the process cannot be started, or ends without training the
     run.
     """
-    folder.check_links()
+    folder.check_own_files()
     arguments = ["work", str(folder.path.absolute())]
     arguments += ["--epochs", str(epochs)] if epochs else []
     arguments += ["--since", str(since)] if since is not None else []
@@ -49,7 +47,7 @@ def _record_failure(folder: RunFolder, reason: str) -> RunError:
     try:
         if writer.state.status == "queued":
             writer.event("failed", reason)
-            writer.end(status="failed", reason=reason, phase="", ended=time.time())
+            writer.end(status="failed", reason=reason, phase="", ended=writer.now())
     finally:
         writer.close()
     return RunError(reason)

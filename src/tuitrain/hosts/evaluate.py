@@ -1,7 +1,6 @@
 """Evaluate a checkpoint of a run on its validation or test split."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 
 from tuitrain.config.datasets import DATA_SETTINGS
 from tuitrain.config.validation import check_value
@@ -52,11 +51,13 @@ def evaluate_checkpoint(
             position.epoch, position.batch, position.step = checkpoint.position(saved, path)
         progress(f"evaluating on {split}", None)
         evaluation = evaluate_split(setup, split, position, lambda: None, which)  # type: ignore[arg-type]
-        if shown_status(state) not in ACTIVE:
-            # A read-only copy can be evaluated, but not store the result.
-            with suppress(OSError):
-                folder.write_evaluation(evaluation, beside=images_changed(folder, evaluation))
-        return evaluation
+    if shown_status(state) not in ACTIVE:
+        try:
+            folder.write_evaluation(evaluation, beside=images_changed(folder, evaluation))
+        except OSError as error:
+            # A run that can only be read can be evaluated, too.
+            progress(f"the result cannot be stored in the run: {error.strerror}", None)
+    return evaluation
 
 
 def images_changed(folder: RunFolder, evaluation: Evaluation) -> bool:

@@ -114,7 +114,7 @@ def resume_run(
     nothing is left to train, or if another process owns the run. Raise it also if a run that had already ended cannot
     be prepared, and keep that end. The state of the run records all other failures.
     """
-    folder.check_links()
+    folder.check_own_files()
     state, config = folder.state(), folder.config()
     _check_and_keep_paused(folder, state, inbox, epochs)
     with LogCapture() as capture, closing(RunWriter(folder)) as writer:
@@ -182,7 +182,7 @@ def _failure_recorded(writer: RunWriter, problem: str) -> Iterator[None]:
         if writer.resumed:
             writer.restore_state(reason)
         else:
-            writer.end(status="failed", reason=reason, ended=time.time())
+            writer.end(status="failed", reason=reason, ended=writer.now())
         raise
 
 
@@ -195,7 +195,7 @@ def resume_stacked_runs(runs: Sequence[tuple[RunFolder, Inbox]], on_end: Callabl
     with ExitStack() as owned:
         writers = []
         for folder, inbox in runs:
-            folder.check_links()
+            folder.check_own_files()
             _check_and_keep_paused(folder, folder.state(), inbox, None)
             writer = RunWriter(folder)
             owned.callback(writer.close)

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, BinaryIO, TextIO
 
+from tuitrain.files import open_to_append
+
 _active: "LogCapture | None" = None
 
 
@@ -90,7 +92,8 @@ class LogCapture:
 
     def redirect_to(self, log: Path) -> None:
         """Append the output captured so far, and all further output, to `log`."""
-        temporary, self.file = self.file, log.open("a", encoding="utf-8", errors="replace", buffering=1)
+        temporary = self.file
+        self.file = io.TextIOWrapper(open_to_append(log), encoding="utf-8", errors="replace", line_buffering=True)
         _flush_c_streams()
         temporary.flush()
         temporary.seek(0)

@@ -4,6 +4,7 @@ import subprocess
 
 import msgspec
 
+from tuitrain.files import open_to_append
 from tuitrain.runs.catalog.result import result
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
@@ -18,7 +19,7 @@ def notify(folder: RunFolder, state: State, command: str | None) -> None:
         return
     document = msgspec.json.encode(result(folder, state)) + b"\n"
     try:
-        with folder.log_file.open("ab") as log:
+        with open_to_append(folder.log_file) as log:
             completed = subprocess.run(
                 command, shell=True, input=document, stdout=log, stderr=log, timeout=TIMEOUT, check=False
             )

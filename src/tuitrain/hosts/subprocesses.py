@@ -1,5 +1,6 @@
 """Start tuitrain commands in separate processes."""
 
+import os
 import subprocess
 import sys
 import time
@@ -7,10 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tuitrain.errors import RunError
+from tuitrain.files import open_to_append, open_to_read
 from tuitrain.text import plain
 
 # Seconds to wait until a new process has registered with its run or sweep.
 START_TIMEOUT = 60.0
+# Bytes of a log in which its last line is searched.
+LONGEST_LINE = 64 * 1024
 
 
 def tuitrain_command(*arguments: str) -> list[str]:
@@ -25,7 +29,7 @@ def start_detached(
     """Start `tuitrain` in a new session, where neither SIGHUP nor a closed terminal ends it, and log its output. Raise
     RunError if the process cannot be started."""
     try:
-        with log_file.open("ab") as log:
+        with open_to_append(log_file) as log:
             return subprocess.Popen(
                 tuitrain_command(*arguments), stdin=stdin, stdout=log, stderr=log, start_new_session=True
             )
@@ -48,8 +52,11 @@ def start_background_process(
 
 
 def last_line(log_file: Path) -> str:
+    """Return the last line of a log, or an empty string if it cannot be read."""
     try:
-        lines = log_file.read_text(encoding="utf-8", errors="replace").splitlines()
+        with open_to_read(log_file) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LONGEST_LINE))
+            lines = file.read(LONGEST_LINE).decode("utf-8", "replace").splitlines()
     except OSError:
         return ""
     return plain(lines[-1]) if lines else ""

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from tuitrain.config.validation import check_value
 from tuitrain.errors import ConfigError, RunError
+from tuitrain.files import open_to_append
 from tuitrain.runs.files import decode_or_none, read_lines
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.rows import Event, decode
@@ -42,14 +43,11 @@ _decode = msgspec.json.Decoder(Command).decode
 
 def send(folder: RunFolder, name: CommandName, value: float | None = None) -> None:
     """Append a command to the control file. Raises RunError if it cannot be written."""
-    folder.check_links()
+    folder.check_own_files()
     line = msgspec.json.encode(Command(name, time.time(), value, f"{_user()}@{platform.node()}")) + b"\n"
     try:
-        descriptor = os.open(folder.control_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o644)
-        try:
-            os.write(descriptor, line)
-        finally:
-            os.close(descriptor)
+        with open_to_append(folder.control_file) as file:
+            file.write(line)
     except OSError as error:
         raise RunError(f"The command {name!r} cannot be written: {error.strerror}.") from None
 

@@ -1,40 +1,25 @@
-"""Write small files atomically, read them up to a size limit, and read growing files line by line."""
+"""Create folders completely or not at all, read small files, and read growing files line by line."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from tuitrain.errors import RunError
+from tuitrain.files import check_own_folder, open_to_read, open_to_write
 from tuitrain.text import plain
 
 T = TypeVar("T")
-LARGEST = 64 * 2**20
+# The largest files that are read: a damaged one must not fill the memory. Evaluations count pairs of classes.
+LARGEST, LARGEST_EVALUATION = 4 * 2**20, 64 * 2**20
 # The number of bytes of a growing file that are read at once.
 CHUNK = 256 * 1024
 _INVALID = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-def replace(path: Path, content: bytes, *, sync: bool = False) -> None:
-    """Replace a file atomically: readers see the old or the new content; with `sync`, also after a power failure."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            if sync:
-                file.flush()
-                os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-    if sync:
-        sync_folder(path.parent)
 
 
 @contextmanager
@@ -43,6 +28,8 @@ def new_folder(path: Path, kind: str, runs_dir: Path) -> Iterator[Path]:
     at all. Raises RunError, which says what `kind` of folder of `runs_dir` cannot be created."""
     draft = path.with_name(f".{path.name}.new")
     try:
+        if path.parent != runs_dir:
+            check_own_folder(path.parent)
         draft.mkdir(parents=True)
         yield draft
         draft.rename(path)
@@ -54,36 +41,40 @@ def new_folder(path: Path, kind: str, runs_dir: Path) -> Iterator[Path]:
 
 def overwrite(path: Path, content: bytes) -> None:
     """Write into the existing blocks of a file, for a disk that is full. Raises OSError."""
-    with path.open("r+b") as file:
+    with os.fdopen(open_to_write(path, os.O_RDWR), "r+b") as file:
         file.write(content)
         file.truncate()
 
 
-def sync_folder(folder: Path) -> None:
-    """Write a folder to disk: a rename is not durable before that."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def read(path: Path, largest: int = LARGEST) -> bytes:
+    """Return the content of a regular file of at most `largest` bytes. Raises RunError."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def read(path: Path) -> bytes:
-    """Return the content of a regular file of at most `LARGEST` bytes. Raises RunError."""
-    try:
-        if not path.is_file():
-            raise RunError(f"{plain(path.name)} is missing.")
-        if path.stat().st_size > LARGEST:
-            raise RunError(f"{plain(path.name)} is larger than {LARGEST // 2**20} MB.")
-        return path.read_bytes()
+        try:
+            content = _content(path, largest)
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+            # Another NFS client replaced the file meanwhile.
+            content = _content(path, largest)
+    except FileNotFoundError:
+        raise RunError(f"{plain(path.name)} is missing.") from None
     except OSError as error:
         raise RunError(f"{plain(path.name)} cannot be read: {error.strerror}.") from None
+    if len(content) > largest:
+        raise RunError(f"{plain(path.name)} is larger than {largest // 2**20} MB.")
+    return content
 
 
-def read_json(path: Path, kind: type[T]) -> T:
+def _content(path: Path, largest: int) -> bytes:
+    """Return the content, or `largest` bytes and one more of a larger file."""
+    with open_to_read(path) as file:
+        return file.read(largest + 1)
+
+
+def read_json(path: Path, kind: type[T], largest: int = LARGEST) -> T:
     """Decode a JSON file. Raises RunError if it is missing or invalid."""
     try:
-        return msgspec.json.decode(read(path), type=kind)
+        return msgspec.json.decode(read(path, largest), type=kind)
     except _INVALID as error:
         raise RunError(f"{plain(path.name)} is damaged: {plain(error, 120)}.") from None
 
@@ -105,7 +96,7 @@ def read_lines(path: Path, offset: int, longest: int) -> tuple[list[bytes], int]
     try:
         if not path.is_file():
             return [], offset
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             file.seek(offset)
             chunk = more = file.read(CHUNK)
             while len(more) == CHUNK and b"\n" not in more and len(chunk) < longest:
@@ -114,7 +105,7 @@ def read_lines(path: Path, offset: int, longest: int) -> tuple[list[bytes], int]
     except FileNotFoundError:
         return [], offset
     except OSError as error:
-        raise RunError(f"{path.name} cannot be read: {error.strerror}.") from None
+        raise RunError(f"{plain(path.name)} cannot be read: {error.strerror}.") from None
     whole, newline, _ = chunk.rpartition(b"\n")
     if not newline:
         return ([b""], offset + len(chunk)) if len(chunk) >= longest else ([], offset)

@@ -12,7 +12,8 @@ import msgspec
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import config_from_tree, dumps, parse
 from tuitrain.errors import ConfigError, RunError
-from tuitrain.runs.files import read, read_json, replace
+from tuitrain.files import check_own_file, check_own_folder, replace
+from tuitrain.runs.files import LARGEST_EVALUATION, read, read_json
 from tuitrain.runs.process import alive
 from tuitrain.runs.records import FORMAT, Evaluation, RunInfo, ShownStatus, State
 from tuitrain.text import plain
@@ -115,13 +116,18 @@ class RunFolder:
         except OSError as error:
             raise RunError(f"config.toml cannot be written: {error.strerror}.") from None
 
-    def check_links(self) -> None:
-        """Raise RunError if another tool wrote the run, or if a file that grows is a symbolic link. A run folder from
-        elsewhere must not make tuitrain write outside of it."""
+    def check_own_files(self) -> None:
+        """Raise RunError if another tool wrote the run, or if writing to it would change something outside of it: a run
+        folder from elsewhere may contain links."""
         self.check_writable()
-        for path in (self.metrics_file, self.control_file, self.log_file):
-            if path.is_symlink():
-                raise RunError(f"{path.name} is a symbolic link, but a run only writes to files in its own folder.")
+        try:
+            for file in (self.metrics_file, self.control_file, self.log_file):
+                check_own_file(file)
+            for folder in (self.evaluations, self.checkpoints):
+                check_own_folder(folder)
+        except OSError as error:
+            hint = "Replace it by a copy: a run writes only to files of its own."
+            raise RunError(f"The run cannot be written: {error.strerror}.", hint) from None
 
     def evaluation(self, split: str, checkpoint: str = "last") -> Evaluation | None:
         """Return an evaluation, or None if it does not exist. Its confusion matrix is square, and all class indices are
@@ -129,7 +135,7 @@ class RunFolder:
         path = self._evaluation_file(split, checkpoint)
         if not os.path.lexists(path):
             return None
-        evaluation = read_json(path, Evaluation)
+        evaluation = read_json(path, Evaluation, LARGEST_EVALUATION)
         classes = range(len(evaluation.classes))
         if {len(evaluation.confusion), *map(len, evaluation.confusion)} != {len(classes)} or any(
             sample.true not in classes or sample.predicted not in classes for sample in evaluation.worst
@@ -145,6 +151,7 @@ class RunFolder:
 
     def write_evaluation(self, evaluation: Evaluation, *, beside: bool = False) -> None:
         """Store an evaluation; with `beside`, in a file of its own instead of replacing that of the run's images."""
+        check_own_folder(self.evaluations)
         self.evaluations.mkdir(exist_ok=True)
         path = self._evaluation_file(evaluation.split, evaluation.checkpoint)
         if beside:

@@ -2,22 +2,28 @@
 
 import hashlib
 import os
+import secrets
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from tuitrain.errors import RunError
-from tuitrain.runs.files import decode_or_none, read, replace
+from tuitrain.files import replace
+from tuitrain.runs.files import decode_or_none, read
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.process import Process, alive, this_process
+from tuitrain.runs.process import SILENCE, Process, alive, is_local, this_process
 from tuitrain.text import plain
 
 # Seconds to retry while other processes change the owner file.
 RETRY_SECONDS = 4.0
+# Seconds to watch the heartbeat of a process whose clock differs from ours. A loop writes it twice a second.
+WATCH_SECONDS = 3.0
 
 
 class OwnedError(RunError):
@@ -53,12 +59,14 @@ def claim_file(path: Path, run: Callable[[], RunFolder | None] = lambda: None) -
             if _take_over(path, content, ours):
                 return
         time.sleep(0.005)
+    # If the file cannot be read, this says why.
+    read(path)
     raise RunError(f"Other processes keep changing {plain(path)}.", "Is another process starting this run?")
 
 
 def _check_owner_is_gone(content: bytes, run: Callable[[], RunFolder | None]) -> None:
     found = _owner(content)
-    if found is not None and is_alive(found, run):
+    if found is not None and (is_alive(found, run) or _is_working(found, run)):
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found.since))
         raise OwnedError(
             f"Process {found.process.pid} on {plain(found.process.host, 60)} has owned the run since {since}.",
@@ -69,12 +77,39 @@ def _check_owner_is_gone(content: bytes, run: Callable[[], RunFolder | None]) ->
 def is_alive(owner: Owner, run: Callable[[], RunFolder | None]) -> bool:
     """Return whether the owner still exists. Of a process on another machine, only the heartbeat of its run is
     visible."""
+    return alive(owner.process, owner.since, _heartbeat(run))
+
+
+def _heartbeat(run: Callable[[], RunFolder | None]) -> float:
     try:
         folder = run()
-        heartbeat = folder.state().heartbeat if folder else 0.0
+        return folder.state().heartbeat if folder else 0.0
     except RunError:
-        heartbeat = 0.0
-    return alive(owner.process, max(owner.since, heartbeat))
+        return 0.0
+
+
+def _is_working(owner: Owner, run: Callable[[], RunFolder | None]) -> bool:
+    """Return whether a process on another machine changes the heartbeat, although it is gone by our clock, which may be
+    wrong. Takes `WATCH_SECONDS`, but only if the state was written lately by the clock of the file server."""
+    if is_local(owner.process) or not (folder := run()) or _age(folder.state_file) > SILENCE:
+        return False
+    heartbeat, deadline = _heartbeat(run), time.monotonic() + WATCH_SECONDS
+    while time.monotonic() < deadline:
+        time.sleep(0.05)
+        if _heartbeat(run) not in (0.0, heartbeat):
+            return True
+    return False
+
+
+def _age(path: Path) -> float:
+    """Return the seconds since the file changed, by the clock of its file system; infinite if that is unknown."""
+    try:
+        with tempfile.TemporaryFile(dir=path.parent) as probe:
+            probe.write(b"now")
+            probe.flush()
+            return os.fstat(probe.fileno()).st_mtime - path.stat().st_mtime
+    except OSError:
+        return inf
 
 
 def release(folder: RunFolder) -> None:
@@ -114,7 +149,7 @@ def _owner(content: bytes | None) -> Owner | None:
 def _half_written(path: Path, content: bytes) -> bool:
     """Return whether another process is probably writing the file at this moment."""
     try:
-        return _owner(content) is None and time.time() - path.stat().st_mtime < RETRY_SECONDS / 2
+        return _owner(content) is None and abs(time.time() - path.stat().st_mtime) < RETRY_SECONDS / 2
     except OSError:
         return True
 
@@ -147,13 +182,16 @@ def _take_over(path: Path, abandoned: bytes, ours: bytes) -> bool:
 
 def _create(path: Path, content: bytes) -> bool:
     """Create the file with its whole content at once; return False if it exists already."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
-        draft.write_bytes(content)
+        # An exclusive creation follows no link.
+        with draft.open("xb") as file:
+            file.write(content)
         try:
             os.link(draft, path)
         except FileExistsError:
-            return False
+            # NFS repeats a request whose answer was lost: the file may be ours.
+            return draft.stat().st_nlink == 2
         except OSError:
             # The file system has no hard links: readers may see a half-written file.
             return _create_exclusively(path, content)

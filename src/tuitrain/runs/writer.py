@@ -1,8 +1,10 @@
 """Create and write the files of a run."""
 
+import errno
 import os
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ import msgspec
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import dumps
 from tuitrain.errors import RunError
-from tuitrain.runs.files import new_folder, overwrite, replace
+from tuitrain.files import open_to_append, open_to_write, remove_drafts, replace
+from tuitrain.runs.files import new_folder, overwrite
 from tuitrain.runs.folder import RunFolder, new_id, shown_status, slug
 from tuitrain.runs.owner import claim, release
 from tuitrain.runs.process import this_process
@@ -106,7 +109,9 @@ class RunWriter:
             self._previous = folder.state()
             self.resumed = shown_status(self._previous) not in ACTIVE
             self.state = msgspec.structs.replace(self._previous, process=this_process(), not_continued="")
-            self._metrics = os.open(folder.metrics_file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+            for path in (folder.state_file, *(folder.checkpoints / f"{name}.safetensors" for name in ("last", "best"))):
+                remove_drafts(path)
+            self._metrics = open_to_write(folder.metrics_file, os.O_RDWR | os.O_APPEND | os.O_CREAT)
             self._end_torn_line()
         except OSError as error:
             release(folder)
@@ -115,6 +120,12 @@ class RunWriter:
             release(folder)
             raise
         self._written = 0.0
+        self._clock_started = time.time() - time.monotonic()
+
+    def now(self) -> float:
+        """Return the time of a row, in seconds since 1970. Setting the machine's clock does not change it, so that
+        times and durations of a run stay right."""
+        return self._clock_started + time.monotonic()
 
     def _end_torn_line(self) -> None:
         """Complete the partial row that a killed process may have left, so that the next row starts on a new line."""
@@ -123,29 +134,28 @@ class RunWriter:
             os.write(self._metrics, b"\n")
 
     def row(self, row: Row) -> None:
-        """Append a row to metrics.jsonl. Raises OSError if the disk is full."""
+        """Append a row to metrics.jsonl. Raises OSError, if the disk is full for example."""
         # One write call per row: a reader or a copy sees a partial last line at worst.
-        line = encode(row) + b"\n"
-        written = os.write(self._metrics, line)
-        if written == len(line):
-            return
+        line, size = encode(row) + b"\n", os.fstat(self._metrics).st_size
         try:
-            # The disk is full; this call raises the error.
-            os.write(self._metrics, line[written:])
+            while line:
+                line = line[os.write(self._metrics, line) :]
         except OSError:
             # A partial row would damage the next one.
-            os.ftruncate(self._metrics, os.fstat(self._metrics).st_size - written)
+            with suppress(OSError):
+                os.ftruncate(self._metrics, size)
             raise
 
     def event(self, name: str, detail: str = "", value: float | None = None) -> None:
-        self.row(Event(name, self.state.step, self.state.epoch, time.time(), detail, value))
+        self.row(Event(name, self.state.step, self.state.epoch, self.now(), detail, value))
 
     def log(self, line: str, *, detail: bool = False) -> None:
         """Append a line to log.txt; ignore errors, because the run can continue without a log. A terminal that follows
         the run shows the line unless it is a `detail`."""
         try:
-            with self.folder.log_file.open("a", encoding="utf-8", errors="replace") as file:
-                file.write(f"{time.strftime('%H:%M:%S')} {DETAIL if detail else ''}{line}\n")
+            with open_to_append(self.folder.log_file) as file:
+                text = f"{time.strftime('%H:%M:%S')} {DETAIL if detail else ''}{line}\n"
+                file.write(text.encode("utf-8", "replace"))
         except OSError:
             return
 
@@ -171,7 +181,10 @@ class RunWriter:
         """Write the final state, also to a full disk: then in place of the old content."""
         try:
             self.update(now=True, **changes)
-        except OSError:
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                # A broken disk could damage the old state, too.
+                raise
             overwrite(self.folder.state_file, encode_pretty(self.state))
 
     def restore_state(self, reason: str) -> None:

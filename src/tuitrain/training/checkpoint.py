@@ -3,7 +3,6 @@
 Tensors are stored under dotted names (`model.…`, `optimizer.…`, `rng.…`), everything else as JSON in the metadata.
 """
 
-import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -17,10 +16,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tuitrain.errors import RunError
-from tuitrain.runs.files import sync_folder
+from tuitrain.files import check_own_folder, replace_by
 from tuitrain.text import plain
 
 State = dict[str, Any]
+# What reading a state of the wrong structure raises.
+INVALID = (LookupError, TypeError, ValueError, RecursionError, msgspec.MsgspecError)
 
 
 def save(path: Path, state: State) -> None:
@@ -28,16 +29,12 @@ def save(path: Path, state: State) -> None:
     place: a crash or power failure leaves either the old checkpoint or the new one."""
     tensors: dict[str, Tensor] = {}
     tree = _flatten(state, "", tensors)
-    temporary = path.with_name(f".{path.name}.tmp")
+    check_own_folder(path.parent)
+    metadata = {"state": msgspec.json.encode(tree).decode()}
     try:
-        save_file(tensors, temporary, {"state": msgspec.json.encode(tree).decode()})
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise error if isinstance(error, OSError) else OSError(str(error)) from error
-    sync_folder(path.parent)
+        replace_by(lambda draft: save_file(tensors, draft, metadata), path)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
 
 
 def load(path: Path) -> State:
@@ -48,7 +45,7 @@ def load(path: Path) -> State:
         with safe_open(path, framework="pt") as file:
             tree = msgspec.json.decode((file.metadata() or {})["state"])
             state = _unflatten(tree, file.get_tensor)
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError, msgspec.DecodeError) as error:
+    except (SafetensorError, OSError, *INVALID) as error:
         raise RunError(f"The checkpoint {plain(path)} is damaged: {plain(error, 120)}.") from None
     if not isinstance(state, dict):
         raise RunError(f"The checkpoint {plain(path)} is damaged: it contains no state.")
@@ -96,14 +93,24 @@ def _unflatten(value: Any, get_tensor: Callable[[str], Tensor]) -> Any:
     return {key: _unflatten(item, get_tensor) for key, item in content}
 
 
-def rng_state(device: torch.device) -> State:
-    """Return the state of all random number generators that training may use, as tensors and plain numbers."""
-    _, words, index, has_gauss, cached = np.random.get_state()
-    version, internal, gauss = random.getstate()
-    return {
+def rng_state(device: torch.device, *, of_user_code: bool = True) -> State:
+    """Return the state of all random number generators that training may use, as tensors and plain numbers.
+
+    Training itself draws from torch alone. The global generators of NumPy and Python matter only to the user's code;
+    other threads, such as that of the screen, may draw from them at any time.
+    """
+    own = {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
         "mps": torch.mps.get_rng_state() if device.type == "mps" else None,
+    }
+    return own | (_user_rng_state() if of_user_code else {})
+
+
+def _user_rng_state() -> State:
+    _, words, index, has_gauss, cached = np.random.get_state()
+    version, internal, gauss = random.getstate()
+    return {
         "numpy": [torch.from_numpy(np.asarray(words, dtype=np.int64)), index, has_gauss, cached],
         "python": [version, torch.tensor(internal, dtype=torch.int64), gauss],
     }
@@ -115,7 +122,12 @@ def set_rng_state(state: State, device: torch.device) -> None:
         torch.cuda.set_rng_state(state["cuda"], device)
     if device.type == "mps" and state.get("mps") is not None:
         torch.mps.set_rng_state(state["mps"])
-    words, index, has_gauss, cached = state["numpy"]
-    np.random.set_state(("MT19937", words.numpy().astype(np.uint32), index, has_gauss, cached))
-    version, internal, gauss = state["python"]
-    random.setstate((version, tuple(internal.tolist()), gauss))
+    if "numpy" in state:
+        words, index, has_gauss, cached = state["numpy"]
+        if index not in range(len(words) + 1):
+            # NumPy would read beyond the words.
+            raise ValueError(f"index {index} of a random generator")
+        np.random.set_state(("MT19937", words.numpy().astype(np.uint32), index, has_gauss, cached))
+    if "python" in state:
+        version, internal, gauss = state["python"]
+        random.setstate((version, tuple(internal.tolist()), gauss))

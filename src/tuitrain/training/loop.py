@@ -61,13 +61,16 @@ class Loop(ControlledLoop):
         """Load the last checkpoint, if any. Raises RunError if the file is damaged or from another model."""
         self._resuming = self._last_checkpoint.exists()
         if self._resuming:
-            restore_checkpoint(self._last_checkpoint, self.setup, self.progress, self.metrics)
+            self.progress = restore_checkpoint(self._last_checkpoint, self.setup, self.metrics)
         self._restored_at = self.progress.epoch, self.progress.step
 
     @property
     def has_progressed(self) -> bool:
-        """Whether the loop has completed a step or an epoch since `restore`."""
-        return self._restored_at not in (None, (self.progress.epoch, self.progress.step))
+        """Whether the loop has completed a step or an epoch since `restore`. The latest step may have failed."""
+        if self._restored_at is None:
+            return False
+        epoch, step = self._restored_at
+        return self.progress.epoch > epoch or self.progress.step > step + 1
 
     def run(self) -> None:
         """Train to the end. Raises Stopped, Detached, TrainingError if the loss is not finite, and whatever torch, the
@@ -91,7 +94,7 @@ class Loop(ControlledLoop):
         if self.writer.resumed:
             self.writer.log("no checkpoint yet, starting from the beginning")
         self._save_checkpoint()
-        self.update_state(phase="training", started=time.time())
+        self.update_state(phase="training", started=self.writer.now())
         self.writer.event("started")
 
     @property
@@ -218,7 +221,7 @@ class Loop(ControlledLoop):
         self.writer.row(
             Train(
                 row.step, progress.epoch + 1, loss_sum / samples, correct / samples, row.lr,
-                round(self._training_seconds(), 4), time.time(),
+                round(self._training_seconds(), 4), self.writer.now(),
                 _short(math.hypot(*norms)), tuple(_short(norm) for norm in norms),
             )
         )  # fmt: skip

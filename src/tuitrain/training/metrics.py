@@ -1,8 +1,9 @@
 """Loss and accuracy of the mini-batches since the last metrics row, summed on the device."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import torch
 from torch import Tensor
 
@@ -10,6 +11,8 @@ from tuitrain.training.readback import Readback
 
 # Mini-batches per update of the sums: on small batches the kernels cost as much for one as for sixteen.
 _BUFFERED = 16
+# Images of a mini-batch.
+Size = Annotated[int, msgspec.Meta(ge=1, le=2**31)]
 
 
 class DeviceMetrics:
@@ -99,7 +102,11 @@ class RunningMetrics(DeviceMetrics):
         return {"losses": self._losses[: len(self._sizes)], "correct": self._correct, "sizes": self._sizes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._sizes, self._buffer = list(state["sizes"]), []
+        """Raises ValueError, or msgspec.ValidationError, if the state is impossible."""
+        sizes = msgspec.convert(state["sizes"], list[Size])
+        if state["losses"].shape != (len(sizes),) or state["correct"].shape != ():
+            raise ValueError("the window of metrics does not match its sizes")
+        self._sizes, self._buffer = sizes, []
         if len(self._sizes) > len(self._losses):
             # The checkpoint comes from a larger data set, whose epochs had more mini-batches.
             self._losses = self._losses.new_zeros(len(self._sizes) + len(self._losses))

@@ -2,15 +2,23 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
+from tuitrain.config.schema import MAX_EPOCHS
 from tuitrain.errors import RunError
-from tuitrain.runs.records import Best
+from tuitrain.runs.records import Best, Count
 from tuitrain.text import plain
 from tuitrain.training import checkpoint
 from tuitrain.training.metrics import RunningMetrics
+from tuitrain.training.optim.build import load_optimizer_state
 from tuitrain.training.setup import Setup
+
+# Beyond any training, and far from where sums overflow.
+Seconds = Annotated[float, Meta(ge=0, le=1e12)]
+Number = Annotated[float, Meta(ge=-1e300, le=1e300)]
 
 
 @dataclass
@@ -18,27 +26,27 @@ class TrainingProgress:
     """The counters of a run. The field names are those of the checkpoint file."""
 
     # The base learning rate and the number of epochs; commands may have changed the configured ones.
-    lr: float
-    epochs: int
+    lr: Annotated[float, Meta(gt=0, le=1e300)]
+    epochs: Annotated[int, Meta(ge=1, le=MAX_EPOCHS)]
     # Completed epochs, mini-batches of the current epoch, and optimizer steps of the whole run.
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
+    epoch: Count = 0
+    batch: Count = 0
+    step: Count = 0
     # Training images of the whole run, and seconds spent on training alone.
-    samples: int = 0
-    seconds: float = 0.0
+    samples: Count = 0
+    seconds: Seconds = 0.0
     # Of the current epoch, from the written rows: loss summed over images, correct predictions, images.
-    loss_sum: float = 0.0
-    correct: int = 0
-    seen: int = 0
+    loss_sum: Number = 0.0
+    correct: Count = 0
+    seen: Count = 0
     # Lowest validation loss, and epochs without a lower one: for early stopping, and since the last learning-rate drop.
-    lowest: float | None = None
-    since_lowest: int = 0
-    drops: int = 0
-    since_drop: int = 0
+    lowest: Number | None = None
+    since_lowest: Count = 0
+    drops: Count = 0
+    since_drop: Count = 0
     best: Best | None = None
     # Why training ends before its last epoch; empty while it does not.
-    over: str = ""
+    over: Annotated[str, Meta(max_length=1000)] = ""
 
     @property
     def epochs_begun(self) -> int:
@@ -51,23 +59,39 @@ def checkpoint_state(setup: Setup, progress: TrainingProgress, metrics: RunningM
         "model": setup.model.state_dict(),
         "optimizer": setup.optimizer.state_dict(),
         "scaler": setup.scaler.state_dict(),
-        "rng": checkpoint.rng_state(setup.device),
+        "rng": checkpoint.rng_state(setup.device, of_user_code=setup.config.data.transform is not None),
         "window": metrics.state_dict(),
         "progress": msgspec.to_builtins(asdict(progress)),
     }
 
 
-def restore_checkpoint(path: Path, setup: Setup, progress: TrainingProgress, metrics: RunningMetrics) -> None:
-    """Load what `checkpoint_state` returned. Raises RunError if the file is damaged or from another model."""
+def restore_checkpoint(path: Path, setup: Setup, metrics: RunningMetrics) -> TrainingProgress:
+    """Load what `checkpoint_state` returned, and return the progress. Raises RunError if the file is damaged or from
+    another model."""
     state = checkpoint.load(path)
-    checkpoint.load_weights(setup.model, state, path)
     try:
-        setup.optimizer.load_state_dict(state["optimizer"])
+        progress = _progress(state["progress"])
+        checkpoint.load_weights(setup.model, state, path)
+        load_optimizer_state(setup.optimizer, setup.config.optimizer, state["optimizer"])
         if setup.scaler.is_enabled():
-            setup.scaler.load_state_dict(state["scaler"])
+            setup.scaler.load_state_dict(_like(setup.scaler.state_dict(), state["scaler"]))
         metrics.load_state_dict(state["window"])
-        for name, value in state["progress"].items():
-            setattr(progress, name, msgspec.convert(value, Best | None) if name == "best" else value)
         checkpoint.set_rng_state(state["rng"], setup.device)
-    except (KeyError, ValueError, TypeError, RuntimeError, AttributeError, msgspec.ValidationError) as error:
+    except (*checkpoint.INVALID, RuntimeError, AttributeError, ArithmeticError) as error:
         raise RunError(f"The checkpoint {path.name} does not fit this run: {plain(error, 120)}.") from None
+    return progress
+
+
+def _progress(saved: object) -> TrainingProgress:
+    """Return the saved progress. Raises ValueError, or msgspec.ValidationError, if a part of it is impossible."""
+    progress = msgspec.convert(saved, TrainingProgress)
+    if progress.epoch > progress.epochs:
+        raise ValueError(f"epoch {progress.epoch} of {progress.epochs}")
+    if progress.correct > progress.seen:
+        raise ValueError(f"{progress.correct} correct predictions of {progress.seen}")
+    return progress
+
+
+def _like(own: dict[str, Any], saved: dict[str, Any]) -> dict[str, Any]:
+    """Return the saved numbers by the names and with the types of our own."""
+    return {name: msgspec.convert(saved[name], type(value)) for name, value in own.items()}

@@ -1,6 +1,5 @@
 """Train one run from its folder, and record how it ended."""
 
-import time
 import traceback
 from collections.abc import Callable
 
@@ -118,7 +117,7 @@ def record_ending(writer: RunWriter, ending: Ending, loop: Loop | None) -> None:
     except OSError as error:
         status, reason = "failed", f"{reason} Writing failed: {error.strerror}.".strip()
     writer.log("moves to another process" if status == "queued" else reason or status)
-    ended = None if status == "queued" else time.time()
+    ended = None if status == "queued" else writer.now()
     phase = "paused" if status == "queued" and writer.state.status == "paused" else ""
     writer.end(status=status, reason=reason, phase=phase, ended=ended)
 

@@ -11,6 +11,8 @@ import pytest
 from tuitrain.config.schema import Config
 from tuitrain.config.sweeps.sweep import Values
 from tuitrain.errors import ConfigError, RunError
+from tuitrain.hosts.sweeps.background import start_sweep_in_background
+from tuitrain.hosts.sweeps.pool import WorkerPool
 from tuitrain.hosts.sweeps.pruning import FinishedLosses, prune_reason, validation_losses
 from tuitrain.hosts.sweeps.sampling import report_outcomes, sample_values
 from tuitrain.hosts.sweeps.worker import Worker, WorkerResources
@@ -19,7 +21,7 @@ from tuitrain.runs.records import Best, RunInfo, Score
 from tuitrain.runs.rows import Evaluated
 from tuitrain.runs.sweeps.catalog import create_sweep, find_sweep, list_sweeps
 from tuitrain.runs.sweeps.claims import abandoned_jobs, claim_job
-from tuitrain.runs.sweeps.folder import SweepError, SweepFolder
+from tuitrain.runs.sweeps.folder import SUBFOLDERS, SweepError, SweepFolder
 from tuitrain.runs.sweeps.index import SweepIndex, open_jobs
 from tuitrain.runs.sweeps.records import Job, Record
 from tuitrain.runs.writer import RunWriter
@@ -265,3 +267,34 @@ def test_a_run_above_the_median_is_pruned(runs_dir: Path, finish: Callable[..., 
     assert prune_reason({1: 0.6, 2: 5.0}, peers) == ""
     assert prune_reason({1: 5.0, 2: 5.0, 3: 5.0}, peers) == ""
     assert prune_reason({}, peers) == ""
+
+
+@pytest.mark.parametrize("name", ["trials", "jobs", "sessions", "log.txt", "journal.log"])
+def test_a_sweep_writes_only_to_its_own_files(runs_dir: Path, tmp_path: Path, name: str) -> None:
+    folder = create_sweep(runs_dir, GRID)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "log").write_text("precious")
+    path = folder.path / name
+    if path.exists():
+        path.rename(tmp_path / "aside")
+    path.symlink_to(outside if name in SUBFOLDERS else outside / "log")
+    attempts: list[Callable[[], object]] = [
+        lambda: Worker(folder, WorkerResources()).run(),
+        lambda: WorkerPool(folder).run(lambda _: None),
+        lambda: sample_values(folder, 7, []),
+        lambda: start_sweep_in_background(folder),
+    ]
+    for attempt in attempts:
+        with pytest.raises(SweepError, match=rf"The sweep cannot be written: {name} is a symbolic link"):
+            attempt()
+    assert [path.name for path in outside.iterdir()] == ["log"]
+    assert (outside / "log").read_text() == "precious"
+
+
+def test_sweeps_are_not_created_behind_a_link(runs_dir: Path, tmp_path: Path) -> None:
+    runs_dir.mkdir()
+    (runs_dir / ".sweeps").symlink_to(tmp_path)
+    with pytest.raises(RunError, match=r"Cannot create a sweep in .*: \.sweeps is a symbolic link"):
+        create_sweep(runs_dir, GRID)
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]

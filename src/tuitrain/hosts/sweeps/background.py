@@ -9,6 +9,7 @@ from tuitrain.runs.sweeps.folder import SweepFolder
 def start_sweep_in_background(folder: SweepFolder, parallel: int | None = None) -> None:
     """Run the sweep in a background process; return when it has started. `parallel` is the number of workers per
     device; None: the sweep's own. Raise RunError if the process cannot be started, or ends at once."""
+    folder.check_own_files()
     arguments = ["sweep", str(folder.path.absolute())]
     arguments += ["--parallel", str(parallel)] if parallel else []
 

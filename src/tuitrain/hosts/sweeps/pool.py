@@ -43,6 +43,9 @@ class WorkerPool:
     def __init__(self, folder: SweepFolder, parallel: int | None = None) -> None:
         self.folder = folder
         self.started = time.time()
+        # Unlike the time of day, this clock is never set.
+        self._clock_started = time.monotonic()
+        self._stopped_before = folder.control().stopped
         self.stopping = threading.Event()
         self._parallel = parallel
         self._workers: list[_Worker] = []
@@ -56,10 +59,10 @@ class WorkerPool:
         return [device for device in options.devices or ("",) for _ in range(self._parallel or options.parallel)]
 
     @property
-    def _deadline(self) -> float:
-        """The time after which no run starts, in seconds since 1970."""
+    def _seconds_left(self) -> float:
+        """The time in which runs may start."""
         minutes = self.folder.sweep().options.max_minutes
-        return self.started + minutes * 60 if minutes else math.inf
+        return self._clock_started + minutes * 60 - time.monotonic() if minutes else math.inf
 
     def run(self, on_poll: Callable[[list[Outcome]], None]) -> bool:
         """Run the sweep and return whether every run has ended; call `on_poll` after each poll.
@@ -67,6 +70,7 @@ class WorkerPool:
         Return early if `stopping` is set, the user stops the sweep, or its time is over. Raise RunError if workers
         cannot be started or keep dying at once.
         """
+        self.folder.check_own_files()
         last_heartbeat = 0.0
         try:
             while True:
@@ -89,9 +93,9 @@ class WorkerPool:
             on_poll(self._index.refresh())
 
     def _should_stop(self) -> bool:
-        if self.stopping.is_set() or self.folder.control().stopped > self.started:
+        if self.stopping.is_set() or self.folder.control().stopped != self._stopped_before:
             return True
-        return time.time() > self._deadline and not self._workers
+        return self._seconds_left < 0 and not self._workers
 
     def _remove_dead_workers(self) -> None:
         """Remove workers that have exited; give up runs whose workers died too often."""
@@ -129,7 +133,7 @@ class WorkerPool:
 
     def _start_workers(self, outcomes: list[Outcome]) -> None:
         """Start one worker per open job that no idle worker is about to claim, up to the limit."""
-        if self.folder.control().paused or time.time() > self._deadline:
+        if self.folder.control().paused or self._seconds_left < 0:
             return
         owners = [job_owner(self.folder, outcome.job) for outcome in outcomes if not outcome.done]
         busy = {owner.pid for owner in owners if owner is not None}
@@ -147,7 +151,7 @@ class WorkerPool:
         # Concurrent workers share the cores: more threads than cores slow all of them down (see training/device.py).
         arguments += ["--threads", str(max(1, min(4, available_cores() // slots)))] if slots > 1 else []
         arguments += ["--stack", str(stack)] if stack > 1 else []
-        arguments += ["--until", str(self._deadline)] if self._deadline < math.inf else []
+        arguments += ["--until", str(time.time() + self._seconds_left)] if self._seconds_left < math.inf else []
         # Standard input is a pipe without data. It closes when this process ends in any way; then the worker saves its
         # runs and exits.
         return start_detached(arguments, self.folder.log_file, stdin=subprocess.PIPE)

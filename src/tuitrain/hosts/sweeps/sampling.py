@@ -50,6 +50,7 @@ def report_outcomes(folder: SweepFolder, outcomes: list[Outcome]) -> None:
 @contextmanager
 def _sampling_lock(folder: SweepFolder) -> Iterator[None]:
     """Keep other processes from sampling; turn errors of Optuna's storage into SweepError."""
+    folder.check_own_files()
     owner_file = folder.path / "jobs" / "sampling.owner"
     while True:
         try:

@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,7 +52,9 @@ class Worker:
     def __init__(
         self, folder: SweepFolder, resources: WorkerResources, until: float | None = None, stack: int = 1
     ) -> None:
-        self.folder, self._resources, self._until, self._stack = folder, resources, until, stack
+        self.folder, self._resources, self._stack = folder, resources, stack
+        # The time of day may be set meanwhile.
+        self._deadline = inf if until is None else time.monotonic() + until - time.time()
         self._index = SweepIndex(folder)
         self._finished = FinishedLosses(SweepIndex(folder))
         self._stopping = threading.Event()
@@ -64,7 +67,7 @@ class Worker:
             inbox.put("detach")
 
     def run(self) -> None:
-        while not self._stopping.is_set() and (self._until is None or time.time() < self._until):
+        while not self._stopping.is_set() and time.monotonic() < self._deadline:
             if self.folder.control().paused:
                 self._stopping.wait(PAUSE_POLL)
                 continue

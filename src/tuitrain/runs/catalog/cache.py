@@ -13,8 +13,10 @@ from msgspec import Struct
 
 from tuitrain import __version__
 from tuitrain.config.schema import Config
+from tuitrain.errors import RunError
+from tuitrain.files import replace
 from tuitrain.runs.catalog.listing import Entry
-from tuitrain.runs.files import replace
+from tuitrain.runs.files import read
 from tuitrain.runs.folder import RunFolder, Stamp
 from tuitrain.runs.records import RunInfo, State
 
@@ -22,6 +24,8 @@ from tuitrain.runs.records import RunInfo, State
 SETTLED = 5 * 10**9
 # Write the cache only if at least this many entries, and at least one in this many, are new.
 MIN_NEW, MIN_NEW_FRACTION = 5, 50
+# A run takes about a kilobyte.
+_LARGEST = 2**30
 
 
 class _Run(Struct, array_like=True):
@@ -79,7 +83,7 @@ class RunCache:
 
     def _load(self) -> dict[str, _Run]:
         try:
-            cached = msgspec.msgpack.decode(self._file.read_bytes(), type=_File)
-        except (OSError, ValueError, RecursionError, msgspec.DecodeError):
+            cached = msgspec.msgpack.decode(read(self._file, _LARGEST), type=_File)
+        except (RunError, ValueError, RecursionError, msgspec.DecodeError):
             return {}
         return cached.runs if cached.version == __version__ else {}

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tuitrain.errors import RunError
-from tuitrain.runs.files import replace
+from tuitrain.files import replace
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.owner import claim, release
 from tuitrain.runs.records import ACTIVE

@@ -6,7 +6,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from tuitrain.runs.files import replace
+from tuitrain.errors import RunError
+from tuitrain.files import replace
+from tuitrain.runs.files import read
 
 
 class View(Struct):
@@ -30,8 +32,8 @@ def _path(runs_dir: Path) -> Path:
 def load(runs_dir: Path) -> View:
     """Return the stored view, or the default if it is missing or invalid."""
     try:
-        return msgspec.json.decode(_path(runs_dir).read_bytes(), type=View)
-    except (OSError, ValueError, RecursionError, msgspec.DecodeError):
+        return msgspec.json.decode(read(_path(runs_dir)), type=View)
+    except (RunError, ValueError, RecursionError, msgspec.DecodeError):
         return View()
 
 

@@ -7,7 +7,7 @@ from tuitrain.config.sweeps.toml import loads
 from tuitrain.errors import RunError
 from tuitrain.runs.files import new_folder
 from tuitrain.runs.folder import find_id, new_id
-from tuitrain.runs.sweeps.folder import SweepFolder
+from tuitrain.runs.sweeps.folder import SUBFOLDERS, SweepFolder
 from tuitrain.text import did_you_mean, plain
 
 
@@ -16,7 +16,7 @@ def create_sweep(runs_dir: Path, text: str) -> SweepFolder:
     sweep_id = new_id(loads(text).name)
     path = runs_dir / ".sweeps" / sweep_id
     with new_folder(path, "sweep", runs_dir) as draft:
-        for part in ("trials", "jobs", "sessions"):
+        for part in SUBFOLDERS:
             (draft / part).mkdir()
         (draft / "sweep.toml").write_text(text, encoding="utf-8")
         (draft / "log.txt").touch()

@@ -12,6 +12,7 @@ from tuitrain.runs.sweeps.records import Job
 def claim_job(sweep: SweepFolder, job: Job) -> None:
     """Make this process the owner of the job. Raises OwnedError if another process owns it, and RunError if the owner
     file cannot be written."""
+    sweep.check_own_files()
     owner.claim_file(_owner_file(sweep, job), lambda: sweep.run(job))
 
 

@@ -23,12 +23,14 @@ from tuitrain.config.sweeps.sweep import Sweep, Values, format_trial
 from tuitrain.config.sweeps.toml import amend, loads
 from tuitrain.config.validation import check_value
 from tuitrain.errors import ConfigError, RunError
-from tuitrain.runs.files import read, read_json, replace
+from tuitrain.files import check_own_file, check_own_folder, replace
+from tuitrain.runs.files import read, read_json
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.process import alive, this_process
 from tuitrain.runs.sweeps.records import Control, Job, Record, Sample, Session
 from tuitrain.text import plain
 
+SUBFOLDERS = ("trials", "jobs", "sessions")
 # The options that can change after the sweep was created.
 CHANGEABLE_OPTIONS = ("trials", "seeds", "parallel", "max_minutes")
 
@@ -89,6 +91,17 @@ class SweepFolder:
     def update_control(self, **changes: Any) -> None:
         """Change fields of control.json. Raises RunError if it cannot be written."""
         _write(self.control_file, msgspec.json.encode(msgspec.structs.replace(self.control(), **changes)))
+
+    def check_own_files(self) -> None:
+        """Raise SweepError if writing to the sweep would change something outside of its folder."""
+        try:
+            for file in (self.journal_file, self.log_file):
+                check_own_file(file)
+            for name in SUBFOLDERS:
+                check_own_folder(self.path / name)
+        except OSError as error:
+            hint = "Replace it by a copy: a sweep writes only to files of its own."
+            raise SweepError(f"The sweep cannot be written: {error.strerror}.", hint) from None
 
     def jobs(self) -> list[Job]:
         """Return all jobs in the order of the queue. A grid runs every trial with one seed before it starts the next
@@ -191,6 +204,8 @@ def _refuse_change(sweep: Sweep, name: str, value: Any) -> None:
 
 def _write(path: Path, content: bytes, *, sync: bool = False) -> None:
     try:
+        if path.parent.name in SUBFOLDERS:
+            check_own_folder(path.parent)
         replace(path, content, sync=sync)
     except OSError as error:
         reason = f"The sweep cannot be written: {error.strerror}."

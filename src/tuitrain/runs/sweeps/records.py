@@ -33,7 +33,8 @@ class Sample(Struct, frozen=True):
 
 
 class Control(Struct, frozen=True):
-    """control.json: sessions that began before `stopped` end; `first` contains the keys of the jobs to run first."""
+    """control.json: sessions end when `stopped` changes, the time of the last such command. `first` contains the keys
+    of the jobs to run first."""
 
     paused: bool = False
     stopped: float = 0.0

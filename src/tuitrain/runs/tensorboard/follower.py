@@ -100,7 +100,7 @@ class EventFollower(Follower):
     def _status(self) -> Status:
         if self._reader.ended is not None:
             return "failed" if self._reader.ended == 2 else "finished"
-        return "running" if time.time() - self._reader.last < SILENCE else "finished"
+        return "running" if abs(time.time() - self._reader.last) < SILENCE else "finished"
 
     def _state(self, epochs: Epochs, reason: str) -> State:
         validation = self._evaluations["validation"]

@@ -1,12 +1,12 @@
 """Evaluate the validation and test splits during a run, and record the results in its folder."""
 
 import math
-import time
 from collections.abc import Callable
 from typing import Literal
 
 from torch import Tensor
 
+from tuitrain.errors import RunError
 from tuitrain.runs.records import Best, Evaluation, Score
 from tuitrain.runs.rows import Evaluated
 from tuitrain.runs.writer import RunWriter
@@ -82,9 +82,13 @@ def evaluate_final(setup: Setup, writer: RunWriter, progress: TrainingProgress, 
     if best.step != progress.step:
         path = writer.folder.checkpoints / "best.safetensors"
         last_weights = {name: value.clone() for name, value in setup.model.state_dict().items()}
-        checkpoint.load_weights(setup.model, checkpoint.load(path), path)
         try:
+            checkpoint.load_weights(setup.model, checkpoint.load(path), path)
             score = _save(writer, evaluate_split(setup, "test", progress, heartbeat, "best"))
+        except RunError as error:
+            # The training itself is complete.
+            writer.log(f"the best weights cannot be tested: {error}")
+            return
         finally:
             setup.model.load_state_dict(last_weights)
     progress.best = Best(best.epoch, best.step, best.validation, score)
@@ -99,4 +103,4 @@ def _save(writer: RunWriter, evaluation: Evaluation) -> Score:
 def _write_row(writer: RunWriter, split: SplitName, progress: TrainingProgress, score: Score, is_best: bool) -> None:
     seconds = round(progress.seconds, 4)
     epoch, step = progress.epochs_begun, progress.step
-    writer.row(Evaluated(split, step, epoch, score.loss, score.accuracy, seconds, time.time(), is_best))
+    writer.row(Evaluated(split, step, epoch, score.loss, score.accuracy, seconds, writer.now(), is_best))

@@ -12,6 +12,9 @@ from tuitrain.config import schema
 from tuitrain.training.optim.muon import Muon, hidden_matrices
 from tuitrain.training.torch_internals import silence_capturable_warning, without_dynamo
 
+# The shape of a weight on which an optimizer is tried; no state of a whole weight has it by chance.
+_PROBE = torch.Size((3, 5))
+
 
 def build_optimizer(config: schema.Optimizer, model: nn.Module) -> optim.Optimizer:
     """Return the optimizer of the model's parameters, which must be on their device already.
@@ -44,7 +47,7 @@ def build_elementwise(config: schema.Optimizer, parameters: Iterable[nn.Paramete
         options["capturable"] = True
     optimizer = without_dynamo(optimizer_class)(params, **options)
     silence_capturable_warning(optimizer)
-    optimizer.register_load_state_dict_pre_hook(_keep_device_options)
+    optimizer.register_load_state_dict_pre_hook(_keep_options)
     optimizer.register_load_state_dict_post_hook(_match_strides)
     return optimizer
 
@@ -64,6 +67,7 @@ def _build_muon(config: schema.Optimizer, model: nn.Module) -> Muon:
             # "Muon is Scalable for LLM Training", section 2.2.
             adjust_lr_fn="match_rms_adamw",
         )
+        inner["muon"].register_load_state_dict_pre_hook(_keep_options)
     return Muon(inner, model, config.lr)
 
 
@@ -72,10 +76,44 @@ def inner_optimizers(optimizer: optim.Optimizer) -> list[optim.Optimizer]:
     return list(optimizer.inner.values()) if isinstance(optimizer, Muon) else [optimizer]
 
 
-def _keep_device_options(optimizer: optim.Optimizer, saved: dict[str, Any]) -> dict[str, Any]:
-    """Keep `fused` and `capturable` of this device: a checkpoint may come from another one."""
-    own = {name: optimizer.defaults[name] for name in ("fused", "capturable") if name in optimizer.defaults}
-    return saved | {"param_groups": [group | own for group in saved["param_groups"]]}
+def load_optimizer_state(optimizer: optim.Optimizer, config: schema.Optimizer, saved: dict[str, Any]) -> None:
+    """Load what `optimizer.state_dict()` returned. Raises ValueError and others if it is another optimizer's."""
+    optimizer.load_state_dict(saved)
+    for part in inner_optimizers(optimizer):
+        parameters = [parameter for group in part.param_groups for parameter in group["params"]]
+        if not part.state.keys() <= set(parameters):
+            raise ValueError("the optimizer has the state of other weights")
+        expected = _state_of_probe(part, config) if part.state else {}
+        for parameter, state in part.state.items():
+            _check_state(state, expected, parameter)
+
+
+def _state_of_probe(optimizer: optim.Optimizer, config: schema.Optimizer) -> dict[str, Any]:
+    """Return the state that the optimizer has of one weight after a step."""
+    like = optimizer.param_groups[0]["params"][0]
+    probe = nn.Parameter(torch.zeros(_PROBE, dtype=like.dtype, device=like.device))
+    probe.grad = torch.zeros_like(probe)
+    is_muon = isinstance(optimizer, optim.Muon)
+    trial = without_dynamo(optim.Muon)([probe]) if is_muon else build_elementwise(config, [probe])
+    trial.step()
+    return dict(trial.state[probe])
+
+
+def _check_state(state: dict[str, Any], expected: dict[str, Any], parameter: Tensor) -> None:
+    for name, like in expected.items():
+        value = state[name]
+        if isinstance(like, Tensor) != isinstance(value, Tensor):
+            raise TypeError(f"{name} of the optimizer is a {type(value).__name__}")
+        if isinstance(like, Tensor):
+            shape = parameter.shape if like.shape == _PROBE else like.shape
+            if value.shape != shape or value.dtype != like.dtype:
+                raise ValueError(f"{name} of the optimizer has shape {tuple(value.shape)} and type {value.dtype}")
+
+
+def _keep_options(optimizer: optim.Optimizer, saved: dict[str, Any]) -> dict[str, Any]:
+    """Keep the options of the configuration and of this device; the loop sets the learning rate before each step."""
+    groups = zip(optimizer.param_groups, saved["param_groups"], strict=True)
+    return saved | {"param_groups": [own | {"params": group["params"]} for own, group in groups]}
 
 
 def _match_strides(optimizer: optim.Optimizer) -> None:
