@@ -114,6 +114,9 @@ def _build() -> argparse.ArgumentParser:
     one_run.add_argument("name", metavar="RUN", help="id, part of an id, name or folder")
     detachable = _Parser(add_help=False)
     detachable.add_argument("--detach", action="store_true", help="train in the background and return at once")
+    detachable.add_argument(
+        "--trust", action="store_true", help="allow the code of a FILE, RUN or SWEEP that you have not allowed yet"
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
 
     def add(name: str, *parents: _Parser, module: str | None = None) -> _Parser:
@@ -171,6 +174,7 @@ def _build() -> argparse.ArgumentParser:
     work.add_argument("--epochs", type=int)
     work.add_argument("--since", type=int)
     work.add_argument("--after", type=Path)
+    work.add_argument("--allowed", default="")
     work.set_defaults(run=_import_later("work"))
     worker = commands.add_parser("sweep-work", add_help=False)
     worker.add_argument("path", type=Path)
@@ -178,6 +182,7 @@ def _build() -> argparse.ArgumentParser:
     worker.add_argument("--threads", type=int)
     worker.add_argument("--until", type=float)
     worker.add_argument("--stack", type=int, default=1)
+    worker.add_argument("--allowed", default="")
     worker.set_defaults(run=_import_later("sweep_work"))
     add("config", machine)
     return parser
@@ -196,6 +201,8 @@ def _sweep(sweep: _Parser) -> None:
     sweep.add_argument("--trials", type=int, metavar="N", help="number of sampled trials; may be increased for a SWEEP")
     sweep.add_argument("--seeds", type=int, metavar="N", help="runs per trial; may be increased for a SWEEP")
     sweep.add_argument("--parallel", metavar="N", help="concurrent runs per device")
+    # For the background process of a sweep whose code the user has allowed.
+    sweep.add_argument("--allowed", default="", help=argparse.SUPPRESS)
     control = sweep.add_mutually_exclusive_group()
     control.add_argument("--first", type=int, nargs="+", metavar="TRIAL", help="move trials of SWEEP to the front")
     control.add_argument("--show", dest="say", action="store_const", const="show", help="print the progress of SWEEP")

@@ -10,6 +10,7 @@ from tuitrain.errors import RunError
 from tuitrain.hosts.background import resume_in_background
 from tuitrain.hosts.launch import check_resumable
 from tuitrain.hosts.thread import ThreadHost
+from tuitrain.hosts.trust import check_run
 from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.control import send
 from tuitrain.runs.folder import shown_status
@@ -31,12 +32,15 @@ def run(options: argparse.Namespace) -> int:
     if status in ("running", "queued"):
         raise RunError(f"{plain(folder.id)} is already {status}.", f"Watch it: tuitrain attach {plain(folder.id)}")
     check_resumable(folder, state, epochs)
+    allowed, lines = check_run(folder, trust=options.trust)
+    for line in lines:
+        print_message(line)
     if options.detach:
-        resume_in_background(folder, epochs)
+        resume_in_background(folder, epochs, trust=allowed)
         return report_background_run(folder, options.json)
     host = ThreadHost()
     log_from = folder.log_file.stat().st_size if folder.log_file.is_file() else 0
-    return follow(host, lambda: host.resume(folder, epochs), options.json, log_from)
+    return follow(host, lambda: host.resume(folder, epochs, allowed), options.json, log_from)
 
 
 def _total_epochs(text: str, planned: int) -> int | None:

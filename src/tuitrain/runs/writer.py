@@ -92,6 +92,11 @@ def encode_pretty(value: Any) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=2)
 
 
+def log_line(line: str, *, detail: bool = False) -> str:
+    """Return a line of log.txt. A terminal that follows the run shows the line unless it is a `detail`."""
+    return f"{time.strftime('%H:%M:%S')} {DETAIL if detail else ''}{line}\n"
+
+
 class RunWriter:
     """Appends metrics rows and updates state.json. Only the thread of the loop may use it.
 
@@ -141,11 +146,10 @@ class RunWriter:
         self.row(Event(name, self.state.step, self.state.epoch, time.time(), detail, value))
 
     def log(self, line: str, *, detail: bool = False) -> None:
-        """Append a line to log.txt; ignore errors, because the run can continue without a log. A terminal that follows
-        the run shows the line unless it is a `detail`."""
+        """Append a `log_line` to log.txt; ignore errors, because the run can continue without a log."""
         try:
             with self.folder.log_file.open("a", encoding="utf-8", errors="replace") as file:
-                file.write(f"{time.strftime('%H:%M:%S')} {DETAIL if detail else ''}{line}\n")
+                file.write(log_line(line, detail=detail))
         except OSError:
             return
 
