@@ -8,9 +8,10 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 from tuitrain import __version__
+from tuitrain.config.schedule import Extension
 from tuitrain.text import did_you_mean, plain
 
 Command = Callable[[argparse.Namespace], int]
@@ -164,6 +165,11 @@ def _build() -> argparse.ArgumentParser:
     add("attach", shared, module="app").add_argument("name", metavar="RUN", nargs="?", help="id, part of an id or name")
     resume = add("resume", shared, machine, one_run, detachable)
     resume.add_argument("--epochs", metavar="N", default="", help="total number of epochs, or +N for N more")
+    resume.add_argument(
+        "--schedule", choices=get_args(Extension),
+        help="with --epochs: stretch the learning-rate schedule over all epochs (default), hold its last rate, or begin"
+        " a new cycle",
+    )  # fmt: skip
     for name in ("stop", "pause", "checkpoint"):
         add(name, shared, one_run, module="control")
     change = add("set", shared, one_run, module="control")
@@ -172,6 +178,7 @@ def _build() -> argparse.ArgumentParser:
     work = commands.add_parser("work", add_help=False)
     work.add_argument("path", type=Path)
     work.add_argument("--epochs", type=int)
+    work.add_argument("--schedule", default="stretch")
     work.add_argument("--since", type=int)
     work.add_argument("--after", type=Path)
     work.add_argument("--allowed", default="")

@@ -2,6 +2,7 @@
 
 import time
 
+from tuitrain.config.schedule import Extension
 from tuitrain.errors import RunError
 from tuitrain.hosts.launch import RunSpec, create_run
 from tuitrain.hosts.subprocesses import start_background_process
@@ -24,16 +25,18 @@ def resume_in_background(
     since: int | None = None,
     after: RunFolder | None = None,
     trust: str = "",
+    schedule: Extension = "stretch",
 ) -> None:
     """Train or resume a run in a background process; return when that process owns the run.
 
-    `since` is the offset in the control file from which the process reads commands; None: its end. With `after`, the
-    run waits until that one has ended. `trust` is the `code_key` of code that the user has allowed. Raise RunError if
-    the process cannot be started, or ends without training the run.
+    `epochs`, `after`, `trust` and `schedule` as in `resume_run`. `since` is the offset in the control file from which
+    the process reads commands; None: its end. Raise RunError if the process cannot be started, or ends without training
+    the run.
     """
     folder.check_links()
     arguments = ["work", str(folder.path.absolute())]
     arguments += ["--epochs", str(epochs)] if epochs else []
+    arguments += ["--schedule", schedule] if epochs else []
     arguments += ["--since", str(since)] if since is not None else []
     arguments += ["--allowed", trust] if trust else []
     arguments += ["--after", str(after.path.absolute())] if after is not None else []

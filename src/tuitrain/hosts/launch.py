@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from tuitrain.config.code import COMMAND, Code, absolute_path
+from tuitrain.config.schedule import Extension
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
 from tuitrain.hosts.log_capture import LogCapture
@@ -99,14 +100,16 @@ def resume_run(
     epochs: int | None = None,
     after: RunFolder | None = None,
     trust: str = "",
+    schedule: Extension = "stretch",
 ) -> State:
     """Train a run from its last checkpoint, or from the start if it has none, to the end.
 
-    `epochs` is the new total; None keeps the run's own. With `after`, wait until that run has ended. `trust` is the
-    `code_key` of code that the user has allowed. Raise TrustError if the user has not allowed the transform; do not run
-    a command that the user has not allowed. Raise RunError if nothing is left to train, or if another process owns the
-    run. Raise it also if a run that had already ended cannot be prepared, and keep that end. The state of the run
-    records all other failures.
+    `epochs` is the new total, and `schedule` says what the learning rate then does; None keeps the run's own. With
+    `after`, wait until that run has ended. `trust` is the `code_key` of code that the user has allowed.
+
+    Raise TrustError if the user has not allowed the transform; do not run a command that the user has not allowed.
+    Raise RunError if nothing is left to train, or if another process owns the run. Raise it also if a run that had
+    already ended cannot be prepared, and keep that end. The state of the run records all other failures.
     """
     folder.check_links()
     state, config = folder.state(), folder.config()
@@ -131,7 +134,7 @@ def resume_run(
             progress("preparing", None)  # Raises if a stop or detach came meanwhile.
             return prepare(config, progress)
 
-        state = train_run(folder, obey_and_prepare, inbox, epochs, writer)
+        state = train_run(folder, obey_and_prepare, inbox, epochs, writer, schedule)
         notify(folder, state, _command(allowed))
         return state
 

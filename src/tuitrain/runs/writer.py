@@ -101,16 +101,16 @@ class RunWriter:
     """Appends metrics rows and updates state.json. Only the thread of the loop may use it.
 
     `resumed` is true if the run had ended or been interrupted, and false for a new run and one that moved to this
-    process. Raises RunError if another process owns the run.
+    process. `previous` is the state of the run before. Raises RunError if another process owns the run.
     """
 
     def __init__(self, folder: RunFolder) -> None:
         claim(folder)
         self.folder = folder
         try:
-            self._previous = folder.state()
-            self.resumed = shown_status(self._previous) not in ACTIVE
-            self.state = msgspec.structs.replace(self._previous, process=this_process(), not_continued="")
+            self.previous = folder.state()
+            self.resumed = shown_status(self.previous) not in ACTIVE
+            self.state = msgspec.structs.replace(self.previous, process=this_process(), not_continued="")
             self._metrics = os.open(folder.metrics_file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
             self._end_torn_line()
         except OSError as error:
@@ -181,7 +181,7 @@ class RunWriter:
     def restore_state(self, reason: str) -> None:
         self.log(f"not resumed: {reason}", detail=True)
         # Without a process, an active status reads as interrupted, which it was before.
-        self.state = msgspec.structs.replace(self._previous, process=None, not_continued=reason)
+        self.state = msgspec.structs.replace(self.previous, process=None, not_continued=reason)
         self.end()
 
     def close(self) -> None:

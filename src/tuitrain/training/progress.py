@@ -34,6 +34,9 @@ class TrainingProgress:
     # Lowest validation loss, and epochs without a lower one: for early stopping, and since the last learning-rate drop.
     lowest: float | None = None
     since_lowest: int = 0
+    # The schedule spans the steps from the first to the end of an epoch; None: of the last one.
+    schedule_start: int = 0
+    schedule_end: int | None = None
     drops: int = 0
     since_drop: int = 0
     best: Best | None = None
