@@ -78,6 +78,9 @@ def restore_run(loop: Loop) -> None:
     writer.info(info)
     sizes = ", ".join(f"{count:,} {split}" for split, count in info.sizes.items())
     writer.log(f"data: {len(info.classes):,} classes · images: {sizes}")
+    smoothing = loop.config.training.label_smoothing
+    if smoothing:
+        writer.log(f"label smoothing {smoothing:g} raises the training loss; evaluations are not smoothed")
     for note in info.data_notes:
         writer.log(f"data: {plain(note)}")
 
