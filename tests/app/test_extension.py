@@ -49,5 +49,8 @@ async def test_more_epochs(
         assert "hold the last rate 1e-05 now, 1e-05 at the end" in shown
         assert "begin a new cycle 0.001 now, 1e-05 at the end" in shown
         await pilot.press(*keys, "enter")
-        await app.workers.wait_for_complete()
+        for _ in range(400):
+            if started:
+                break
+            await pilot.pause(0.05)
     assert started == [(5, chosen)]

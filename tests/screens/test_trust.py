@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 from textual.widgets import Static
 
 from open_new_run import Opened, opened
@@ -30,7 +31,7 @@ def started(monkeypatch: pytest.MonkeyPatch, planted: Planted) -> Started:
     started: Started = []
 
     def start(kind: str) -> Callable[..., RunFolder]:
-        def note(folder: RunFolder | RunSpec, *_: object, trust: str = "") -> RunFolder:
+        def note(folder: RunFolder | RunSpec, *_: object, trust: str = "", **__: object) -> RunFolder:
             started.append((kind, trust))
             return folder if isinstance(folder, RunFolder) else planted.run()
 
@@ -41,6 +42,14 @@ def started(monkeypatch: pytest.MonkeyPatch, planted: Planted) -> Started:
     monkeypatch.setattr("tuitrain.screens.sweep.actions.start_sweep_in_background", start("sweep"))
     monkeypatch.setattr("tuitrain.hosts.background.start_in_background", start("form"))
     return started
+
+
+async def until(pilot: Pilot[None], true: Callable[[], bool]) -> None:
+    for _ in range(400):
+        if true():
+            return
+        await pilot.pause(0.05)
+    raise AssertionError("it never came")
 
 
 def question(app: TuitrainApp) -> str:
@@ -55,7 +64,7 @@ async def test_a_received_run_is_resumed_or_repeated_after_a_yes(
 ) -> None:
     folder = planted.run(getattr(planted, code))
     async with app.run_test(size=(160, 40)) as pilot:
-        for answer in ("escape", "c"):
+        for answer in ("escape", "c", "enter"):
             await pilot.press(key)
             await pilot.pause()
             assert f"Run {folder.id} was not started here by you. runs " in question(app)
@@ -64,12 +73,10 @@ async def test_a_received_run_is_resumed_or_repeated_after_a_yes(
             await pilot.pause()
         assert started == []
         await pilot.press(key, "t")
-        await pilot.app.workers.wait_for_complete()
-        assert [name for name, _ in started] == [kind]
+        await until(pilot, lambda: [name for name, _ in started] == [kind])
         # The answer is remembered.
         await pilot.press(key)
-        await pilot.app.workers.wait_for_complete()
-        assert [name for name, _ in started] == [kind, kind]
+        await until(pilot, lambda: [name for name, _ in started] == [kind, kind])
     assert not planted.ran.exists()
 
 
@@ -81,8 +88,7 @@ async def test_a_received_run_can_resume_without_its_command(
         await pilot.press("r")
         await pilot.pause()
         await pilot.press("w")
-        await pilot.app.workers.wait_for_complete()
-    assert started == [("resume", "")]
+        await until(pilot, lambda: started == [("resume", "")])
 
 
 async def test_a_received_sweep_is_resumed_after_a_yes(app: TuitrainApp, planted: Planted, started: Started) -> None:
@@ -97,8 +103,7 @@ async def test_a_received_sweep_is_resumed_after_a_yes(app: TuitrainApp, planted
         await pilot.pause()
         assert started == []
         await pilot.press("r", "t")
-        await pilot.app.workers.wait_for_complete()
-    assert [kind for kind, _ in started] == ["sweep"]
+        await until(pilot, lambda: [kind for kind, _ in started] == ["sweep"])
     assert not planted.ran.exists()
 
 

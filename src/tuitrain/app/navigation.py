@@ -78,9 +78,10 @@ class Navigation(Notices):
         from tuitrain.screens.windows.question import QuestionScreen
 
         text = "\n".join([f"{reason(message.origin, message.unknown)}.", *map(str, message.unknown)])
-        answers = [("t", "trust this code and run it"), ("c", "cancel")]
+        # Enter, perhaps typed ahead, must not run the code.
+        answers = [("c", "cancel"), ("t", "trust this code and run it")]
         if message.optional:
-            answers.insert(1, ("w", "continue without it"))
+            answers.append(("w", "continue without it"))
 
         def pass_on(given: str) -> None:
             if given == "t":
