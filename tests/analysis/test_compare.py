@@ -11,6 +11,7 @@ import pytest
 
 from tuitrain.analysis.compare import METRICS, best_of, class_gains, compare, first_reaching
 from tuitrain.analysis.compare_export import format_comparison
+from tuitrain.analysis.compare_table import compare_table
 from tuitrain.cli import main
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
@@ -52,6 +53,17 @@ def read(*folders: RunFolder) -> list[Follower]:
             pass
         assert not follower.problem
     return followers
+
+
+def test_runs_that_were_tested_on_other_images_are_marked(make_run: MakeRun) -> None:
+    runs = read(*(make_run(name, validation=(0.5,), test=0.5) for name in "abcd"))
+    for run, images in zip(runs, ("1f", "1f", "2f", ""), strict=True):
+        run.info.fingerprints = {"test": images}
+    found = compare(runs)
+    assert found.other_images == {runs[2].folder.id}
+    (row,) = (row for row in compare_table(found, [[run.id] for run in found.runs], {}) if row.title == "McNemar p")
+    assert [cell.text for cell in row.cells] == ["", "", "other images", ""]
+    assert compare(runs, baseline=runs[3].folder.id).other_images == frozenset()
 
 
 def test_settings_metrics_and_deltas(make_run: MakeRun) -> None:

@@ -9,7 +9,9 @@ from tuitrain.errors import RunError
 from tuitrain.runs.records import Evaluation
 
 
-def answers(true: list[int], predicted: list[int], classes: int = 3, split: str = "test") -> Evaluation:
+def answers(
+    true: list[int], predicted: list[int], classes: int = 3, split: str = "test", images: str = ""
+) -> Evaluation:
     confusion = [[0] * classes for _ in range(classes)]
     for one, other in zip(true, predicted, strict=True):
         confusion[one][other] += 1
@@ -25,6 +27,7 @@ def answers(true: list[int], predicted: list[int], classes: int = 3, split: str 
         confusion=confusion,
         true=array("H", true).tobytes(),
         predicted=array("H", predicted).tobytes(),
+        fingerprint=images,
     )
 
 
@@ -72,15 +75,21 @@ def test_the_verdict_says_whether_the_difference_means_anything() -> None:
 @pytest.mark.parametrize(
     ("first", "second", "said"),
     [
-        (answers([0, 1], [0, 1]), answers([0, 1, 2], [0, 1, 2]), "different images: 2 and 3"),
+        (answers([0, 1], [0, 1]), answers([0, 1, 2], [0, 1, 2]), r"different images \(2 and 3\)"),
         (answers([0, 1], [0, 1]), answers([1, 0], [0, 1]), "different images, or in a different order"),
         (answers([0, 1], [0, 1]), answers([0, 1], [0, 1], classes=4), "different images"),
         (answers([0, 1], [0, 1]), answers([0, 1], [0, 1], split="validation"), "different images"),
+        (answers([0, 1], [0, 1], images="1f"), answers([0, 1], [0, 1], images="2f"), r"different images \(2 and 2\)"),
     ],
 )
 def test_different_images_are_refused(first: Evaluation, second: Evaluation, said: str) -> None:
     with pytest.raises(RunError, match=said):
         mcnemar(first, second)
+
+
+def test_equal_or_unknown_images_are_compared() -> None:
+    for known in ("1f", ""):
+        assert mcnemar(answers([0, 1], [0, 1], images="1f"), answers([0, 1], [0, 0], images=known)).only_first == 1
 
 
 def test_evaluations_without_predictions_are_refused() -> None:

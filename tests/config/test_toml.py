@@ -15,7 +15,8 @@ from tuitrain.text import plain
 # No setting has its default.
 OTHER = build_config(
     {
-        "data.dataset": "cifar10", "data.dir": "/a b/ä\"'\\#", "data.layout": "classes", "data.batch_size": 7,
+        "data.dataset": "cifar10", "data.dir": "/a b/ä\"'\\#", "data.layout": "classes",
+        "data.labels": "labels.csv", "data.group": "patient", "data.split_by": "position", "data.batch_size": 7,
         "data.validation": 1 / 3, "data.normalize": False, "data.augment": ("flip", "crop"),
         "data.image_size": 33, "data.channels": "grey",
         "data.storage": "stream", "data.workers": 0, "data.transform": "x.py:f", "model.name": "cnn",

@@ -4,12 +4,18 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tuitrain.config.schema import Data
 from tuitrain.errors import DataError
-from tuitrain.image_folder.layout import find_layout
+from tuitrain.image_folder import scan as scanning
+from tuitrain.image_folder.folder import ImageFolder
+from tuitrain.image_folder.layout import LayoutName, find_layout
 from tuitrain.image_folder.names import split_of
-from tuitrain.image_folder.scan import ImageFolder, scan
 
 MakeTree = Callable[..., Path]
+
+
+def scan(folder: Path, layout: LayoutName = "auto") -> ImageFolder:
+    return scanning.scan(Data(dataset="image-folder", dir=str(folder), layout=layout))
 
 
 @pytest.fixture
@@ -131,8 +137,17 @@ def test_a_folder_beside_the_splits_is_said(tree: MakeTree) -> None:
         ),
         (["train/a/1.jpg", "train/b/1.jpg", "Train2/a/1.jpg"], "two folders of the training split: Train2/ and train/"),
         (["test/a/1.jpg", "test/b/1.jpg"], "has test/ but no train/"),
+        (["cat/1.jpg", "dog/1.jpg", "test/cat/1.jpg", "test/dog/1.jpg"], r"no train/.*data\.layout to classes"),
+        (["cat/1.jpg", "dog/1.jpg", "Test/3.jpg"], "Test/ in .* looks like a split, but has no class folders"),
+        (["cat/1.jpg", "dog/1.jpg", "validation_set/3.jpg"], "validation_set/ in .* looks like a split"),
         (["cat/train/1.jpg", "cat/test/1.jpg", "dog/train/1.jpg"], "cat/ in .* contains split folders"),
-        (["1.jpg", "cat.7.jpg"], "has 2 images but no class folders: they have no labels"),
+        (["1.jpg", "cat.7.jpg"], r"has 2 images but no class folders: they have no labels.*set data\.labels"),
+        (["1.jpg", "names.CSV", "a.tsv"], r"If a\.tsv has the labels, set data\.labels to it"),
+        (
+            ["tr/cat/1.jpg", "tr/dog/1.jpg", "te/Cat/1.jpg", "te/dog/1.jpg"],
+            r"te/ and tr/, hold the same .*\(cat, dog\)",
+        ),
+        (["fold0/a/1.jpg", "fold0/b/1.jpg", "fold1/a/1.jpg", "fold1/b/1.jpg", "fold1/c/1.jpg"], "splits or classes"),
         (["notes.txt"], "has no class folders"),
         (["dataset/cat/3.jpg"], "has only one class, cat"),
         (["cat/1.txt", "dog/1.txt"], "has no images"),
@@ -153,8 +168,20 @@ def test_the_setting_resolves_doubts(tree: MakeTree) -> None:
         find_layout(tree("bus/3.jpg") / "train", "splits")
 
 
+def test_classes_with_equal_subfolders(tree: MakeTree) -> None:
+    folder = tree("tomato/ill/2.jpg", "tomato/sound/2.jpg", "bean/ill/2.jpg", "bean/sound/2.jpg")
+    assert counts(scan(folder, "classes")) == {"training": [4, 4]}
+
+
+@pytest.mark.parametrize("other", ["bean/raw/2.jpg", "bean/2.jpg"])
+def test_folders_with_few_equal_subfolders_are_classes(tree: MakeTree, other: str) -> None:
+    assert counts(scan(tree("tomato/raw/2.jpg", "tomato/ill/2.jpg", other))) == {"training": [2, 4]}
+
+
 def test_a_class_called_train(tree: MakeTree) -> None:
-    assert scan(tree("train/3.jpg", "bus/3.jpg", "car/3.jpg")).classes == ("bus", "car", "train")
+    found = scan(tree("train/3.jpg", "bus/3.jpg", "car/3.jpg"))
+    assert found.classes == ("bus", "car", "train")
+    assert found.notes == ["train/ is a class, not the training split"]
 
 
 def test_names_that_look_alike_match_across_splits(tree: MakeTree) -> None:

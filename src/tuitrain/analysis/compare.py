@@ -9,6 +9,7 @@ import msgspec
 
 from tuitrain.analysis import units
 from tuitrain.analysis.confusion import class_scores
+from tuitrain.analysis.mcnemar import other_images
 from tuitrain.analysis.table.groups import MeanSD, SeedGroup, group_by_seed, mean_sd
 from tuitrain.analysis.table.run_labels import Labelled, run_labels
 from tuitrain.config.settings import SEED, settings
@@ -90,13 +91,15 @@ class ComparedRun:
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """`differing` are the keys of the settings that differ; `threshold` is the validation accuracy for
-    `epochs_to_reach`, None if no run has one."""
+    `epochs_to_reach`, None if no run has one. `other_images` are the runs that were tested on other images than the
+    baseline."""
 
     runs: tuple[ComparedRun, ...]
     baseline: str
     differing: tuple[str, ...]
     threshold: float | None
     groups: tuple[SeedGroup, ...]
+    other_images: frozenset[str] = frozenset()
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -134,7 +137,13 @@ def compare(runs: Sequence[Follower], baseline: str = "", threshold: float | Non
     keys = dict.fromkeys(key for values in (settings(), *known) for key in values)
     differing = tuple(key for key in keys if len({values[key] for values in known if key in values}) > 1)
     groups = _labelled_groups(compared, labelled)
-    return Comparison(compared, baseline if baseline in labelled else compared[0].id, differing, threshold, groups)
+    baseline = baseline if baseline in labelled else compared[0].id
+    return Comparison(compared, baseline, differing, threshold, groups, _tested_on_other_images(runs, baseline))
+
+
+def _tested_on_other_images(runs: Sequence[Follower], baseline: str) -> frozenset[str]:
+    tested = {run.folder.id: run.info.fingerprints.get("test", "") for run in runs}
+    return frozenset(id for id, fingerprint in tested.items() if other_images(tested[baseline], fingerprint))
 
 
 def _labelled(run: Follower) -> Labelled:

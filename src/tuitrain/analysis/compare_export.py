@@ -76,6 +76,7 @@ def _document(comparison: Comparison, keys: Sequence[str], tests: Tests) -> dict
             for metric in METRICS
         },
         "mcnemar": tests,
+        "other_test_images": sorted(comparison.other_images),
         "groups": [
             {
                 "name": group.name,

@@ -61,7 +61,7 @@ def compare_table(
         if any(comparison.run(id).metrics[metric.key] is not None for ids in columns for id in ids):
             table.append(CompareRow(_title(comparison, metric), _results(comparison, metric, columns)))
         if metric.key == "best_weights_test_accuracy" and p_values is not None:
-            table.append(CompareRow("McNemar p", [_test(p_values.get(ids[0])) for ids in columns]))
+            table.append(CompareRow("McNemar p", [_test(comparison, ids[0], p_values) for ids in columns]))
     return table
 
 
@@ -114,5 +114,8 @@ def _result(metric: Metric, summary: MeanSD | None, count: int, reference: float
     return Cell(metric.text(summary.mean), spread, known, top, metric.difference(change) if differs else "", direction)
 
 
-def _test(p: float | None) -> Cell:
+def _test(comparison: Comparison, id: str, p_values: Mapping[str, float]) -> Cell:
+    if id in comparison.other_images:
+        return Cell("other images")
+    p = p_values.get(id)
     return Cell("") if p is None else Cell(p_value(p), faint=p >= LEVEL)

@@ -49,16 +49,24 @@ def mcnemar(first: Evaluation, second: Evaluation) -> McNemar:
         if not evaluation.true or len(evaluation.true) != len(evaluation.predicted) or len(evaluation.true) % 2:
             hint = "Evaluate both with: tuitrain evaluate RUN"
             raise RunError("At least one of the evaluations stores no predictions.", hint)
-    if first.split != second.split or len(first.true) != len(second.true):
-        raise RunError(
-            f"The runs were evaluated on different images: {len(first.true) // 2:,} and {len(second.true) // 2:,}."
-        )
+    images = f"{len(first.true) // 2:,} and {len(second.true) // 2:,}"
+    if (
+        first.split != second.split
+        or len(first.true) != len(second.true)
+        or other_images(first.fingerprint, second.fingerprint)
+    ):
+        raise RunError(f"The runs were evaluated on different images ({images}), so they cannot be compared in pairs.")
     if first.classes != second.classes or first.true != second.true:
         raise RunError("The runs were evaluated on different images, or in a different order.")
     pairs = zip(_correct(first), _correct(second), strict=True)
     differences = [one - other for one, other in pairs]
     only_first, only_second = differences.count(1), differences.count(-1)
     return McNemar(len(differences), only_first, only_second, exact_p(only_first, only_second))
+
+
+def other_images(first: str, second: str) -> bool:
+    """Return whether two fingerprints identify different splits. An empty one, by an older version, is unknown."""
+    return bool(first and second) and first != second
 
 
 def _correct(evaluation: Evaluation) -> list[bool]:

@@ -6,7 +6,7 @@ import sys
 from tuitrain.analysis import units
 from tuitrain.cli.output import print_json, print_message
 from tuitrain.cli.show import evaluation_document
-from tuitrain.hosts.evaluate import evaluate_checkpoint
+from tuitrain.hosts.evaluate import evaluate_checkpoint, images_changed
 from tuitrain.runs.catalog.listing import find
 from tuitrain.text import plain
 
@@ -14,10 +14,20 @@ from tuitrain.text import plain
 def run(options: argparse.Namespace) -> int:
     folder = find(options.runs_dir, options.name)
     evaluation = evaluate_checkpoint(
-        folder, options.split, options.checkpoint, options.device, lambda what, _: print_message(plain(what))
+        folder,
+        options.split,
+        options.checkpoint,
+        options.device,
+        lambda what, _: print_message(plain(what)),
+        options.set,
     )
+    changed = images_changed(folder, evaluation)
+    if changed:
+        print_message(
+            f"These are not the {evaluation.split} images of the run; the run keeps its own evaluation beside this one."
+        )
     if options.json:
-        print_json({"run": folder.id, **evaluation_document(evaluation)})
+        print_json({"run": folder.id, "other_images": changed, **evaluation_document(evaluation)})
     else:
         loss = "not finite" if evaluation.loss is None else f"{evaluation.loss:.4f}"
         correct, count = sum(row[i] for i, row in enumerate(evaluation.confusion)), sum(map(sum, evaluation.confusion))

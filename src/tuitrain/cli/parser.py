@@ -153,6 +153,9 @@ def _build() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--checkpoint", choices=["last", "best"], default="last", help="checkpoint to evaluate (default: last)"
     )
+    evaluate.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="evaluate other images: data.dir, data.labels"
+    )
     evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
     export = add("export", shared, machine, one_run)
     export.add_argument(
@@ -169,6 +172,10 @@ def _build() -> argparse.ArgumentParser:
         "--schedule", choices=get_args(Extension),
         help="with --epochs: stretch the learning-rate schedule over all epochs (default), hold its last rate, or begin"
         " a new cycle",
+    )  # fmt: skip
+    resume.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE",
+        help="change where the run finds its images (data.dir) or trains (training.device)",
     )  # fmt: skip
     for name in ("stop", "pause", "checkpoint"):
         add(name, shared, one_run, module="control")

@@ -6,10 +6,10 @@ from tuitrain.cli.output import print_message
 from tuitrain.cli.train import follow, report_background_run
 from tuitrain.config.schedule import Extension
 from tuitrain.config.validation import check_value
-from tuitrain.config.values import parse_value
+from tuitrain.config.values import override, parse_value
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.background import resume_in_background
-from tuitrain.hosts.launch import check_resumable
+from tuitrain.hosts.launch import RESUME_SETTINGS, change_settings, check_resumable
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.hosts.trust import check_run
 from tuitrain.runs.catalog.listing import find
@@ -28,6 +28,7 @@ def run(options: argparse.Namespace) -> int:
     if options.schedule and epochs is None:
         raise ConfigError("--schedule needs --epochs: it says what the learning rate does in a longer run.")
     schedule: Extension = options.schedule or "stretch"
+    override(folder.config(), options.set, only=RESUME_SETTINGS)  # Raises if it is not allowed.
     status = shown_status(state)
     if status == "paused":
         if epochs is not None:
@@ -43,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
         print_message(line)
     if epochs is not None:
         _print_rate(folder, state, epochs, schedule, chosen=options.schedule is not None)
+    change_settings(folder, options.set)
     if options.detach:
         resume_in_background(folder, epochs, trust=allowed, schedule=schedule)
         return report_background_run(folder, options.json)

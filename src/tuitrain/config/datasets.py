@@ -33,6 +33,8 @@ _CIFAR100 = (
     " trout tulip turtle wardrobe whale willow_tree wolf woman worm"
 )
 
+# The settings that say where the images are, and how they are read.
+DATA_SETTINGS = ("data.dir", "data.labels", "data.storage", "data.workers")
 # digits comes without a test split: a fixed, stratified fifth of its images is held out.
 DATASETS = {
     "digits": DatasetInfo("8x8 scans of digits, from scikit-learn", 1437, 360, (1, 8, 8), _NUMERALS, ("shift",)),

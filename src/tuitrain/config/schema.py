@@ -46,6 +46,18 @@ class Data(Struct, frozen=True, kw_only=True):
         Literal["auto", "classes", "splits"],
         Meta(description="Whether image-folder's folders are classes or splits; auto: splits if their names say so"),
     ] = "auto"
+    labels: Annotated[
+        str | None,
+        Meta(description="CSV file with the labels of image-folder's images, if class folders do not give them"),
+    ] = None
+    group: Annotated[
+        str | None,
+        Meta(description="Column of data.labels whose groups, such as patients, stay in one split; none: by its name"),
+    ] = None
+    split_by: Annotated[
+        Literal["path", "position"],
+        Meta(description="Rank held-out image-folder images by a hash of their path, or by position as older runs did"),
+    ] = "path"
     batch_size: Annotated[int, Meta(ge=1, description="Images per batch")] = 64
     validation: Annotated[
         float,

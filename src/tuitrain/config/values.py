@@ -1,6 +1,6 @@
 """Build configurations from text and plain values, and list their values again."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -60,10 +60,17 @@ def flatten(config: Config) -> dict[str, Any]:
     return {key: getattr(getattr(config, item.section), key.partition(".")[2]) for key, item in settings().items()}
 
 
-def override(config: Config, assignments: Iterable[str]) -> Config:
-    """Return `config` with each `KEY=VALUE` applied; the last assignment to a key wins. Raise ConfigError."""
+def override(config: Config, assignments: Iterable[str], only: Sequence[str] = ()) -> Config:
+    """Return `config` with each `KEY=VALUE` applied; the last assignment to a key wins. Raise ConfigError, also for a
+    key that is not one of `only`, if given."""
     values = flatten(config)
     for key, text in map(split_assignment, assignments):
+        if only and key not in only:
+            raise ConfigError(
+                f"{plain(key, 80)} cannot be changed for an existing run.",
+                f"These settings can: {', '.join(only)}.",
+                key=key,
+            )
         values[key] = parse_value(key, text)
     return build_config(values)
 

@@ -1,9 +1,11 @@
 """Evaluate a checkpoint of a run on its validation or test split."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 
+from tuitrain.config.datasets import DATA_SETTINGS
 from tuitrain.config.validation import check_value
-from tuitrain.config.values import build_config, flatten
+from tuitrain.config.values import build_config, flatten, override
 from tuitrain.errors import ConfigError
 from tuitrain.hosts.launch import ProgressCallback
 from tuitrain.hosts.log_capture import LogCapture
@@ -12,10 +14,14 @@ from tuitrain.runs.records import ACTIVE, Evaluation
 
 
 def evaluate_checkpoint(
-    folder: RunFolder, split: str, which: str, device: str, progress: ProgressCallback
+    folder: RunFolder, split: str, which: str, device: str, progress: ProgressCallback, settings: Iterable[str] = ()
 ) -> Evaluation:
     """Evaluate the checkpoint `which`, last or best, on `split`, and store the result in the folder of an ended run.
-    Raise TuitrainError if the run, its data or the checkpoint is missing or invalid."""
+    `settings` are assignments to `DATA_SETTINGS`. The evaluation of other images than those of the run is stored beside
+    the run's own.
+
+    Raise TuitrainError if the run, its data or the checkpoint is missing or invalid.
+    """
     folder.check_writable()
     check_value("training.device", device)
     with LogCapture():
@@ -26,13 +32,13 @@ def evaluate_checkpoint(
         from tuitrain.training.progress import TrainingProgress
         from tuitrain.training.setup import prepare
 
-        config = folder.config()
+        config = override(folder.config(), settings, only=DATA_SETTINGS)
         # The user's transform applies to training batches only.
         changes: dict[str, object] = {"data.transform": None, "training.device": device}
         if config.training.precision == "fp16" and choose_device(device).type == "cpu":
             # The CPU cannot evaluate a run trained in fp16 on a GPU.
             changes["training.precision"] = "fp32"
-        setup = prepare(build_config(flatten(config) | changes), progress)
+        setup = prepare(build_config(flatten(config) | changes), progress, before=folder.info())
         if split == "validation" and setup.dataset.validation is None:
             raise ConfigError(
                 "The run has no validation split: data.validation = 0.", "Use --split test.", key="data.validation"
@@ -49,5 +55,13 @@ def evaluate_checkpoint(
         if shown_status(state) not in ACTIVE:
             # A read-only copy can be evaluated, but not store the result.
             with suppress(OSError):
-                folder.write_evaluation(evaluation)
+                folder.write_evaluation(evaluation, beside=images_changed(folder, evaluation))
         return evaluation
+
+
+def images_changed(folder: RunFolder, evaluation: Evaluation) -> bool:
+    """Return whether the run has split other images than those of `evaluation`."""
+    if recorded := folder.info().fingerprints.get(evaluation.split):
+        return recorded != evaluation.fingerprint
+    stored = folder.evaluation(evaluation.split)
+    return stored is not None and (stored.classes, stored.true) != (evaluation.classes, evaluation.true)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from tuitrain.config.code import COMMAND, Code, absolute_path
+from tuitrain.config.datasets import DATA_SETTINGS, data_folder
 from tuitrain.config.schedule import Extension
 from tuitrain.config.schema import Config
-from tuitrain.errors import RunError
+from tuitrain.config.values import override
+from tuitrain.errors import DataError, RunError
 from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.hosts.notify import notify
 from tuitrain.hosts.trust import code_lines, config_code, remember, run_origin, split_code
@@ -24,6 +26,8 @@ from tuitrain.text import plain
 if TYPE_CHECKING:
     from tuitrain.training.setup import Setup
 
+# The settings of an existing run that do not change what is trained.
+RESUME_SETTINGS = (*DATA_SETTINGS, "training.device", "training.threads", "training.checkpoint_every")
 # Seconds between two looks at the run that another one waits for.
 WAIT_INTERVAL = 0.5
 
@@ -52,8 +56,9 @@ def create_run(spec: RunSpec) -> RunFolder:
 
     Its configuration has absolute paths, so that the run finds its data wherever it is resumed from.
     """
+    data = spec.config.data
     data = structs.replace(
-        spec.config.data, dir=absolute_path(spec.config.data.dir), transform=absolute_path(spec.config.data.transform)
+        data, dir=absolute_path(data.dir), labels=absolute_path(data.labels), transform=absolute_path(data.transform)
     )
     config = structs.replace(spec.config, data=data)
     info = RunInfo(
@@ -69,6 +74,15 @@ def create_run(spec: RunSpec) -> RunFolder:
         with suppress(OSError), folder.log_file.open("a", encoding="utf-8") as log:
             log.write(log_line(f"resuming the run will need --trust, because {problem}"))
     return folder
+
+
+def change_settings(folder: RunFolder, assignments: Sequence[str]) -> None:
+    """Write `KEY=VALUE` assignments to `RESUME_SETTINGS` into the configuration of an ended run."""
+    if not assignments:
+        return
+    config = override(folder.config(), assignments, only=RESUME_SETTINGS)
+    data = structs.replace(config.data, dir=absolute_path(config.data.dir), labels=absolute_path(config.data.labels))
+    folder.write_config(structs.replace(config, data=data))
 
 
 def train_new_run(spec: RunSpec, progress: ProgressCallback, on_created: Callable[[RunFolder, Inbox], None]) -> State:
@@ -132,7 +146,12 @@ def resume_run(
 
         def obey_and_prepare() -> "Setup":
             progress("preparing", None)  # Raises if a stop or detach came meanwhile.
-            return prepare(config, progress)
+            try:
+                return prepare(config, progress, before=folder.info())
+            except DataError as error:
+                if config.data.dir and not data_folder(config.data.dir).exists():
+                    error.hint = f"If it moved: tuitrain resume {plain(folder.id)} --set data.dir=FOLDER"
+                raise
 
         state = train_run(folder, obey_and_prepare, inbox, epochs, writer, schedule)
         notify(folder, state, _command(allowed))

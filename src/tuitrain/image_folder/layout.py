@@ -9,12 +9,15 @@ from typing import Literal
 from msgspec import Struct
 
 from tuitrain.errors import DataError
-from tuitrain.image_folder.names import is_litter, split_of
+from tuitrain.image_folder.names import canonical, is_litter, split_of
 from tuitrain.image_folder.walk import IMAGE_SUFFIXES
 from tuitrain.text import plain
 
 LayoutName = Literal["auto", "classes", "splits"]
-HINT = "Put one folder per class into data.dir, or into train/ and, optionally, val/ and test/."
+HINT = (
+    "Put one folder per class into data.dir, or into train/ and, optionally, val/ and test/; or set data.labels to a"
+    " CSV file with the labels."
+)
 # Entries of a folder that are looked at to find out whether it holds runs.
 LOOKED_AT = 100
 SETTING = "Set data.layout to classes if each folder is a class, or to splits if each is a split."
@@ -32,7 +35,9 @@ class Layout(Struct, frozen=True):
 def find_layout(folder: Path, layout: LayoutName = "auto") -> Layout:
     """Return where the class folders of each split are. Raise DataError if the layout is ambiguous."""
     root = _unwrap(folder)
-    notes = () if root == folder else (f"read from {plain(root.relative_to(folder))}/, the only folder in data.dir",)
+    notes: tuple[str, ...] = ()
+    if root != folder:
+        notes = (f"read from {plain(root.relative_to(folder))}/, the only folder in data.dir",)
     names = folders(root)
     if not names:
         raise _no_class_folders(root)
@@ -46,6 +51,8 @@ def find_layout(folder: Path, layout: LayoutName = "auto") -> Layout:
         return Layout(root, found, (*notes, *unused))
     if layout == "auto":
         _refuse_splits_as_classes(root, names)
+        _refuse_equal_folders(root, names)
+        notes += tuple(f"{plain(name)}/ is a class, not the training split" for name in names if split_of(name))
     return Layout(root, {"training": root}, notes)
 
 
@@ -88,7 +95,8 @@ def _assign(root: Path, names: dict[str, str]) -> tuple[dict[str, Path], list[st
         splits[split] = root / name
     if "training" not in splits:
         others = "".join(f"{plain(name)}/ but " for name in list(names)[:1])
-        raise DataError(f"{plain(root)} has {others}no train/.", HINT)
+        hint = "Move the class folders of the training images into train/, or set data.layout to classes."
+        raise DataError(f"{plain(root)} has {others}no train/.", hint)
     return {split: _unwrap_split(folder) for split, folder in splits.items()}, notes
 
 
@@ -130,7 +138,9 @@ def _why(folder: Path) -> str:
 
 def _no_class_folders(root: Path) -> DataError:
     if count := _count_images(root):
-        return DataError(f"{plain(root)} has {count:,} images but no class folders: they have no labels.", HINT)
+        tables = sorted(path for path in root.iterdir() if path.suffix.lower() in (".csv", ".tsv"))
+        hint = f"If {plain(tables[0].name, 60)} has the labels, set data.labels to it." if tables else HINT
+        return DataError(f"{plain(root)} has {count:,} images but no class folders: they have no labels.", hint)
     return DataError(f"The folder {plain(root)} of data.dir has no class folders.", HINT)
 
 
@@ -151,9 +161,34 @@ def _refuse_splits_as_classes(root: Path, names: list[str]) -> None:
     if len({split_of(name) for name in named}) > 1:
         found = f"{plain(named[0])}/ and {plain(named[1])}/"
         raise DataError(f"{found} in {plain(root)} look like splits, but hold no class folders.", SETTING)
+    for name in named:
+        # A class may be called train, as among vehicles, but hardly test.
+        if split_of(name) != "training":
+            raise DataError(
+                f"{plain(name)}/ in {plain(root)} looks like a split, but has no class folders; the folders beside it"
+                " look like classes.",
+                f"Move it away if its images have no labels. {SETTING}",
+            )
     for name in names:
         if any(split_of(inner) for inner in folders(root / name)):
             raise DataError(
                 f"{plain(name)}/ in {plain(root)} contains split folders.",
                 "Move the splits to the top (train/CLASS and test/CLASS), or set data.layout to classes.",
             )
+
+
+def _refuse_equal_folders(root: Path, names: list[str]) -> None:
+    """Folders that all hold the same folders are splits with other names, parts of a data set, or classes with equal
+    subfolders."""
+    inner = [set(map(canonical, folders(root / name))) for name in names]
+    if (
+        len(names) > 1
+        and len(shared := set.intersection(*inner)) > 1
+        and not any(any(_images(root / n)) for n in names)
+    ):
+        listed = ", ".join(plain(name, 30) for name in sorted(shared)[:3])
+        raise DataError(
+            f"All folders in {plain(root)}, such as {plain(names[0])}/ and {plain(names[1])}/, hold the same folders"
+            f" ({listed}): they may be splits or classes.",
+            "Rename splits to train, val and test, or set data.layout to classes.",
+        )

@@ -1,106 +1,37 @@
-"""List the images of each class and split of an image folder."""
+"""List the images of each class and split that a configuration describes."""
 
-import unicodedata
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 
+from tuitrain.config.datasets import data_folder
+from tuitrain.config.schema import Data
 from tuitrain.errors import DataError
-from tuitrain.image_folder.layout import HINT, LayoutName, find_layout, folders
-from tuitrain.image_folder.names import canonical
-from tuitrain.image_folder.walk import UNREADABLE_SUFFIXES, Skipped, find_images
+from tuitrain.image_folder.class_folders import scan_class_folders
+from tuitrain.image_folder.folder import ImageFolder
+from tuitrain.image_folder.labelled import assign_groups_and_splits, scan_labelled
+from tuitrain.image_folder.labels import read_labels
 from tuitrain.text import plain
 
 
-@dataclass
-class ImageFolder:
-    """`splits` holds the paths of the images of each class, in the order of `classes`; it always has training.
-    `skipped` counts the files that are not images. `notes` are sentences about what was guessed or skipped."""
-
-    root: Path
-    classes: tuple[str, ...] = ()
-    splits: dict[str, list[list[str]]] = field(default_factory=dict)
-    skipped: Skipped = field(default_factory=Skipped)
-    notes: list[str] = field(default_factory=list)
-
-
-def scan(folder: Path, layout: LayoutName = "auto", stop: Callable[[], bool] = lambda: False) -> ImageFolder:
+def scan(config: Data, stop: Callable[[], bool] = lambda: False) -> ImageFolder:
     """List all images. Raise DataError if classes or splits are ambiguous, or if one has no images.
 
     Once `stop`, called for every file, returns True, the scan ends early, and nothing counts as missing.
     """
+    if config.dir is None:
+        raise DataError("image-folder needs the folder of your images.", "Set data.dir to it.")
+    if config.group is not None and config.labels is None:
+        raise DataError("data.group is a column of data.labels, which is none.", "Set data.labels to a CSV file.")
+    folder = data_folder(config.dir)
+    labels = read_labels(data_folder(config.labels), config.group) if config.labels else None
     try:
-        return _scan(folder, layout, stop)
+        if labels and "label" in labels.columns:
+            return scan_labelled(folder, labels, config.layout, stop)
+        found = scan_class_folders(folder, config.layout, stop)
+        if labels:
+            assign_groups_and_splits(found, labels, folder)
     except OSError as error:
         name, reason = plain(error.filename), plain(error.strerror)
         raise DataError(
             f"The folder {name} cannot be read: {reason}.", "Check its permissions, or set data.dir."
         ) from error
-
-
-def _scan(folder: Path, layout: LayoutName, stop: Callable[[], bool]) -> ImageFolder:
-    places = find_layout(folder, layout)
-    found = ImageFolder(places.root, notes=list(places.notes))
-    training = places.splits["training"]
-    by_folder = {name: list(find_images(training / name, found.skipped, stop)) for name in folders(training)}
-    if not stop():
-        by_folder = _without_empty(by_folder, training, found.notes)
-    found.classes = tuple(unicodedata.normalize("NFC", name) for name in by_folder)
-    _check_classes(found.classes, training, found.notes)
-    found.splits["training"] = list(by_folder.values())
-    for split, place in places.splits.items():
-        if split != "training":
-            found.splits[split] = [
-                [path for name in names for path in find_images(place / name, found.skipped, stop)]
-                for names in _folders_by_class(list(by_folder), place, found.notes)
-            ]
-            if not any(found.splits[split]) and not stop():
-                raise DataError(f"{plain(place)} has no images.", HINT)
-    if found.skipped.suffixes:
-        found.notes.append(f"skipped files that are not images: {found.skipped}")
     return found
-
-
-def _without_empty(by_folder: dict[str, list[str]], training: Path, notes: list[str]) -> dict[str, list[str]]:
-    """Drop the folders without images, unless their files show that the user means a class."""
-    empty = [name for name, paths in by_folder.items() if not paths]
-    for name in empty:
-        unreadable_files = Counter(path.suffix.lower() for path in (training / name).rglob("*"))
-        for suffix in UNREADABLE_SUFFIXES & unreadable_files.keys():
-            raise DataError(
-                f"The class {plain(name)} has no readable image, but {unreadable_files[suffix]:,} {suffix} files.",
-                "Convert them to JPEG or PNG, or remove the folder.",
-            )
-    if empty:
-        notes.append(f"folders without images, not used: {', '.join(plain(name, 40) for name in empty[:5])}")
-    return {name: paths for name, paths in by_folder.items() if paths}
-
-
-def _check_classes(classes: tuple[str, ...], training: Path, notes: list[str]) -> None:
-    if len(classes) < 2:
-        found = f"only one class, {plain(classes[0])}" if classes else "no images"
-        raise DataError(f"{plain(training)} has {'; '.join([found, *notes])}.", HINT)
-    for name, count in Counter(classes).items():
-        if count > 1:
-            raise DataError(
-                f"{plain(training)} has two folders whose names look the same, {plain(name)}.", "Rename or join them."
-            )
-
-
-def _folders_by_class(training: list[str], place: Path, notes: list[str]) -> list[list[str]]:
-    """Return the folders in `place` of each class: with the same name, or with one that looks alike."""
-    of_class: dict[str, list[str]] = {name: [] for name in training}
-    forms = Counter(map(canonical, training))
-    alike = {canonical(name): name for name in training if forms[canonical(name)] == 1}
-    for name in folders(place):
-        match = name if name in of_class else alike.get(canonical(name))
-        if match is None:
-            raise DataError(
-                f"{plain(place)} has the class {plain(name)}, which the training split does not have.",
-                "Remove it, or add images of it to the training split.",
-            )
-        if unicodedata.normalize("NFC", match) != unicodedata.normalize("NFC", name):
-            notes.append(f"{plain(place.name)}/{plain(name)}/ is used as class {plain(match)}")
-        of_class[match].append(name)
-    return list(of_class.values())

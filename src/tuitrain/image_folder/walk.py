@@ -26,6 +26,10 @@ class Skipped:
 
     suffixes: Counter[str] = field(default_factory=Counter)
 
+    def discard(self, suffix: str) -> None:
+        """Forget one file with this suffix."""
+        self.suffixes -= Counter([suffix])
+
     def __str__(self) -> str:
         return ", ".join(f"{count:,} {suffix or 'without suffix'}" for suffix, count in self.suffixes.most_common(5))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from tuitrain.config.schema import Config
-from tuitrain.config.toml import loads
+from tuitrain.config.toml import config_from_tree, dumps, parse
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs.files import read, read_json, replace
 from tuitrain.runs.process import alive
@@ -99,9 +99,21 @@ class RunFolder:
 
     def config(self) -> Config:
         try:
-            return loads(read(self.config_file).decode(), "config.toml")
+            tree = parse(read(self.config_file).decode(), "config.toml")
+            # Runs that were created before this setting existed keep their splits.
+            if isinstance(data := tree.get("data"), dict):
+                data.setdefault("split_by", "position")
+            return config_from_tree(tree, "config.toml")
         except (ConfigError, UnicodeDecodeError) as error:
             raise RunError(f"config.toml is damaged: {plain(error, 160)}") from None
+
+    def write_config(self, config: Config) -> None:
+        """Replace the configuration, and keep the comments of the file. Raises RunError."""
+        text = read(self.config_file).decode()
+        try:
+            replace(self.config_file, dumps(config, text).encode())
+        except OSError as error:
+            raise RunError(f"config.toml cannot be written: {error.strerror}.") from None
 
     def check_links(self) -> None:
         """Raise RunError if another tool wrote the run, or if a file that grows is a symbolic link. A run folder from
@@ -131,9 +143,13 @@ class RunFolder:
         # A run that was extended may have become better since.
         return best if best and state.best and best.step == state.best.step else self.evaluation("test")
 
-    def write_evaluation(self, evaluation: Evaluation) -> None:
+    def write_evaluation(self, evaluation: Evaluation, *, beside: bool = False) -> None:
+        """Store an evaluation; with `beside`, in a file of its own instead of replacing that of the run's images."""
         self.evaluations.mkdir(exist_ok=True)
-        replace(self._evaluation_file(evaluation.split, evaluation.checkpoint), msgspec.json.encode(evaluation))
+        path = self._evaluation_file(evaluation.split, evaluation.checkpoint)
+        if beside:
+            path = path.with_stem(f"{path.stem}-{evaluation.fingerprint}")
+        replace(path, msgspec.json.encode(evaluation))
 
     def _evaluation_file(self, split: str, checkpoint: str) -> Path:
         return self.evaluations / (f"{split}.json" if checkpoint == "last" else f"{split}-{checkpoint}.json")

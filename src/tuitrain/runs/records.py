@@ -62,6 +62,7 @@ class RunInfo(Struct, kw_only=True):
     sizes: dict[str, Count] = {}
     mean: list[float] = []
     std: list[float] = []
+    fingerprints: dict[str, str] = {}
     data_notes: list[str] = []
 
 
@@ -134,7 +135,8 @@ class Evaluation(Struct, frozen=True, kw_only=True):
 
     `worst` contains the wrong predictions with the highest loss, overall and of each of the most frequently confused
     pairs, highest loss first. `true` and `predicted` are the class indices of all images in the order of the split,
-    (N,) uint16 little-endian, so that two runs can be compared image by image.
+    (N,) uint16 little-endian, so that two runs can be compared image by image. `fingerprint` identifies these images;
+    it is empty in evaluations by older versions.
     """
 
     split: Literal["validation", "test"]
@@ -148,3 +150,4 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     worst: list[Sample] = field(default_factory=list)
     true: bytes = b""
     predicted: bytes = b""
+    fingerprint: str = ""

@@ -33,6 +33,7 @@ def run_info(setup: Setup) -> RunInfo:
         sizes={name: len(split) for name, split in splits.items() if split is not None},
         mean=list(dataset.mean),
         std=list(dataset.std),
+        fingerprints={name: split.fingerprint for name, split in splits.items() if split is not None},
         data_notes=list(dataset.notes),
     )
 

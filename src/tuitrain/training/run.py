@@ -14,14 +14,13 @@ from tuitrain.runs.records import RunInfo, State, Status
 from tuitrain.runs.writer import RunWriter
 from tuitrain.text import plain
 from tuitrain.training.control import Detached, Stopped
+from tuitrain.training.data.image_folder import absent_classes
 from tuitrain.training.loop import Loop
 from tuitrain.training.provenance import run_info
 from tuitrain.training.setup import Setup
 
 # Fields of RunInfo that must be the same for a resumed run to be bit-identical to an uninterrupted one.
 BIT_EXACT_FIELDS = ("device", "threads", "versions", "flags")
-# Fields of RunInfo that must be the same for it to train on the same images.
-DATA_FIELDS = ("classes", "sizes", "mean", "std")
 # Parts of the messages by which allocators and libraries report a lack of memory in a plain RuntimeError.
 OUT_OF_MEMORY_MESSAGES = ("out of memory", "can't allocate memory", "not enough memory", "_STATUS_ALLOC_FAILED")
 # A run's final status, and the reason to show.
@@ -73,10 +72,13 @@ def restore_run(loop: Loop) -> None:
     """Restore the loop from the run's last checkpoint, and record what the run is trained with from now on. Raises
     RunError if the checkpoint does not fit."""
     writer, info = loop.writer, run_info(loop.setup)
-    _record_differences(writer, writer.folder.info(), info)
+    _record_differences(writer, writer.folder.info(), loop.setup, info)
     loop.restore()
     writer.info(info)
-    sizes = ", ".join(f"{count:,} {split}" for split, count in info.sizes.items())
+    sources = loop.setup.dataset.sources
+    sizes = ", ".join(
+        f"{count:,} {split}{f' ({sources[split]})' if split in sources else ''}" for split, count in info.sizes.items()
+    )
     writer.log(f"data: {len(info.classes):,} classes · images: {sizes}")
     smoothing = loop.config.training.label_smoothing
     if smoothing:
@@ -85,20 +87,29 @@ def restore_run(loop: Loop) -> None:
         writer.log(f"data: {plain(note)}")
 
 
-def _record_differences(writer: RunWriter, before: RunInfo, now: RunInfo) -> None:
-    """Write an event and a log line for each field that has changed since the run was last trained."""
+def _record_differences(writer: RunWriter, before: RunInfo, setup: Setup, now: RunInfo) -> None:
+    """Write an event and a log line for everything that has changed since the run was last trained. Raises RunError if
+    a class has no images any more."""
     if not before.layers:
         # The run has not been trained yet.
         return
-    for name in (*BIT_EXACT_FIELDS, *DATA_FIELDS):
+    if absent := absent_classes(now.classes, setup.dataset.train.labels.tolist()):
+        raise RunError(
+            f"The class {plain(absent[0])}, which the run was trained on, has no training images any more.",
+            "Restore them, or start a new run.",
+        )
+    for name in BIT_EXACT_FIELDS:
         old, new = getattr(before, name), getattr(now, name)
         # Older versions did not record all fields.
         if old and old != new:
             writer.event("differs", f"{name}: {plain(old)} before, {plain(new)} now")
-            effect = (
-                "the run continues on other images" if name in DATA_FIELDS else "results may differ in the last bits"
-            )
-            writer.log(f"{name} changed from {plain(old)} to {plain(new)}: {effect}")
+            writer.log(f"{name} changed from {plain(old)} to {plain(new)}: results may differ in the last bits")
+    for split, count in now.sizes.items():
+        known = before.fingerprints.get(split) or before.sizes.get(split)
+        if known and known not in (now.fingerprints[split], count):
+            change = f"{split} images: {before.sizes.get(split, 0):,} before, {count:,} others now"
+            writer.event("differs", change)
+            writer.log(f"the {split} images changed ({change}): the run continues on the present ones")
 
 
 def record_ending(writer: RunWriter, ending: Ending, loop: Loop | None) -> None:

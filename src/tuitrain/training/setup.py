@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from tuitrain.config.schema import Config, Data, Model
 from tuitrain.errors import ConfigError
+from tuitrain.runs.records import RunInfo
 from tuitrain.training import device as devices
 from tuitrain.training import models
 from tuitrain.training.data.augment import Transform, augmentations
 from tuitrain.training.data.dataset import Dataset, Progress
-from tuitrain.training.data.load import load
+from tuitrain.training.data.load import load as load_dataset
 from tuitrain.training.data.user_transform import user_transform
 from tuitrain.training.optim.build import build_optimizer
 from tuitrain.training.optim.norms import Layers, gradient_layers
@@ -87,8 +88,14 @@ class Setup:
         return torch.randperm(len(self.dataset.train), generator=generator)[: self.images_per_epoch]
 
 
-def prepare(config: Config, progress: Progress, load: DatasetLoader = load) -> Setup:
-    """Load the data and build the model, in the thread that will train. Raises ConfigError and DataError."""
+def prepare(
+    config: Config, progress: Progress, load: DatasetLoader | None = None, before: RunInfo | None = None
+) -> Setup:
+    """Load the data and build the model, in the thread that will train. Raises ConfigError and DataError.
+
+    `before` is the record of the run if it was trained before, for the loader of data sets; None: a new run. `load`
+    replaces this loader.
+    """
     device = devices.choose_device(config.training.device)
     threads = devices.configure_torch(config, device)
     if config.training.precision == "fp16" and device.type == "cpu":
@@ -96,6 +103,7 @@ def prepare(config: Config, progress: Progress, load: DatasetLoader = load) -> S
             "training.precision = fp16 needs a GPU.", "Use bf16 or fp32 on the CPU.", key="training.precision"
         )
     transform = user_transform(config.data.transform)
+    load = load or partial(load_dataset, before=before)
     dataset = load(config.data, config.training.seed, device, progress)
     augment = augmentations(config.data.augment, config.data.dataset)
     progress("building the model", None)

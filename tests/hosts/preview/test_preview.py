@@ -14,8 +14,8 @@ from tuitrain.errors import DataError
 from tuitrain.hosts.preview.preview import Preview, add_network, preview_data
 from tuitrain.hosts.preview.process import PreviewProcess
 from tuitrain.hosts.preview.split_sizes import SplitSizes, split_sizes
+from tuitrain.image_folder.splits import FolderSplits
 from tuitrain.training import models
-from tuitrain.training.data.folder_splits import FolderSplits
 from tuitrain.training.optim.build import build_optimizer
 from tuitrain.training.setup import prepare
 

@@ -21,10 +21,11 @@ def noise(path: Path, seed: int, mode: str = "RGB", size: tuple[int, int] = (24,
     Image.fromarray(values).convert(mode).save(path)
 
 
-def classes_of(folder: Path, counts: dict[str, int], mode: str = "RGB") -> Path:
+def classes_of(folder: Path, counts: dict[str, int], mode: str = "RGB", first: int = 0) -> Path:
+    """Write images of each class, other images for another `first`."""
     for index, (name, count) in enumerate(counts.items()):
         for number in range(count):
-            noise(folder / name / f"{number:03}.png", 1000 * index + number, mode)
+            noise(folder / name / f"{number:03}.png", 1000 * index + first + number, mode)
     return folder
 
 

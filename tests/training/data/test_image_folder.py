@@ -36,7 +36,7 @@ def test_every_run_is_judged_on_the_same_images(folder: Path) -> None:
 
 def test_folders_of_splits_are_used(tmp_path: Path) -> None:
     for name, count in {"train": 9, "val": 3, "test": 2}.items():
-        classes_of(tmp_path / name, {"a": count, "b": count})
+        classes_of(tmp_path / name, {"a": count, "b": count}, first=100 * count)
     (tmp_path / "notes").mkdir()
     data = read(tmp_path)
     assert data.validation is not None
@@ -44,6 +44,8 @@ def test_folders_of_splits_are_used(tmp_path: Path) -> None:
     without = read(tmp_path, validation=0)
     assert without.validation is None
     assert len(without.train) == 18
+    assert "the validation images of data.dir are not used, because data.validation = 0" in without.notes
+    assert "data.validation = 0.3 is not used: data.dir has validation images" in read(tmp_path, validation=0.3).notes
 
 
 def test_splits_without_a_folder_are_made_from_train(tmp_path: Path) -> None:
@@ -55,7 +57,7 @@ def test_splits_without_a_folder_are_made_from_train(tmp_path: Path) -> None:
 
 def test_a_class_without_test_images_is_reported(tmp_path: Path) -> None:
     classes_of(tmp_path / "train", {"a": 5, "[red]c": 5, "b": 5})
-    classes_of(tmp_path / "test", {"a": 2})
+    classes_of(tmp_path / "test", {"a": 2}, first=100)
     data = read(tmp_path, validation=0)
     assert data.notes == ("classes without test images: [red]c, b",)
 

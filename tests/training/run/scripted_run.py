@@ -54,7 +54,7 @@ def train(
     setups = []
 
     def build() -> Setup:
-        setup = prepare(folder.config(), lambda *_: None)
+        setup = prepare(folder.config(), lambda *_: None, before=folder.info())
         if change:
             change(setup)
         setups.append(setup)

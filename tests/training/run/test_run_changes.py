@@ -1,6 +1,8 @@
 """A run records what changed since it was last trained."""
 
 import dataclasses
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -9,8 +11,10 @@ from PIL import Image
 
 from training.run.scripted_run import STEPS, Quick, Read, command, create, train, train_until_killed
 from tuitrain.config.toml import dumps
-from tuitrain.errors import RunError
-from tuitrain.hosts.evaluate import evaluate_checkpoint
+from tuitrain.errors import ConfigError, DataError, RunError
+from tuitrain.hosts.evaluate import evaluate_checkpoint, images_changed
+from tuitrain.hosts.launch import change_settings
+from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Score
 from tuitrain.training import loop as loop_module
 from tuitrain.training.setup import Setup
@@ -59,18 +63,28 @@ def image_folder(tmp_path: Path, count: int) -> tuple[Path, tuple[str, ...]]:
     return images, ("data.dataset=image-folder", f"data.dir={images}", "data.image_size=8", "data.batch_size=2")
 
 
-def test_changed_images_with_the_same_names_are_recorded(quick: Quick, read: Read, tmp_path: Path) -> None:
+def recorded(folder: RunFolder, read: Read) -> list[str]:
+    return [event.detail for event in read(folder).events if event.name == "differs"]
+
+
+def test_other_images_with_the_same_names_are_recorded(quick: Quick, read: Read, tmp_path: Path) -> None:
     images, settings = image_folder(tmp_path, 20)
     folder = create(quick(*settings, "training.epochs=1"), tmp_path)
     train(folder)
     train(folder, epochs=2)
-    assert "the run continues on other images" not in folder.log_file.read_text()
-    for path in images.rglob("*.png"):
-        Image.new("L", (8, 8), 200).save(path)
+    assert recorded(folder, read) == []
+    mean = folder.info().mean
+    for number, path in enumerate(images.rglob("*.png")):
+        Image.new("L", (8, 8), 150 + number).save(path)
     _, state = train(folder, epochs=3)
     assert state.status == "finished"
-    assert "the run continues on other images" in folder.log_file.read_text()
-    assert any(event.detail.startswith("mean: ") for event in read(folder).events if event.name == "differs")
+    assert recorded(folder, read) == [
+        "train images: 14 before, 14 others now", "validation images: 2 before, 2 others now",
+        "test images: 4 before, 4 others now",
+    ]  # fmt: skip
+    assert "the test images changed" in folder.log_file.read_text()
+    # The network is used to this normalization.
+    assert folder.info().mean == mean
 
 
 def test_a_smaller_data_set_is_recorded_and_trained_on(quick: Quick, read: Read, tmp_path: Path) -> None:
@@ -81,13 +95,83 @@ def test_a_smaller_data_set_is_recorded_and_trained_on(quick: Quick, read: Read,
         (images / "ab"[number % 2] / f"{number:02}.png").unlink()
     _, state = train(folder)
     assert (state.status, state.epoch) == ("finished", 2), state.reason
-    assert any(event.detail.startswith("sizes: ") for event in read(folder).events if event.name == "differs")
-    (images / "c").mkdir()
-    Image.new("L", (8, 8)).save(images / "c" / "1.png")
-    Image.new("L", (8, 8)).save(images / "c" / "2.png")
-    with pytest.raises(RunError, match="another model's weights"):
-        train(folder, epochs=3)
-    assert any(event.detail == "classes: ['a', 'b'] before, ['a', 'b', 'c'] now" for event in read(folder).events)
+    assert "train images: 43 before, 10 others now" in recorded(folder, read)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda images: (images / "b").rename(images / "c"), r"The run knows the classes a, b; .* has a, c\."),
+        (
+            lambda images: shutil.copytree(images / "b", images / "c"),
+            r"The run knows the classes a, b; .* has a, b, c\.",
+        ),
+        (lambda images: shutil.rmtree(images / "b"), "only one class, a"),
+        (lambda images: images.rename(images.with_name("moved")), "There is no folder"),
+    ],
+)
+def test_other_classes_are_refused(
+    quick: Quick, tmp_path: Path, change: Callable[[Path], object], message: str
+) -> None:
+    images, settings = image_folder(tmp_path, 20)
+    folder = create(quick(*settings, "training.epochs=1"), tmp_path)
+    train(folder)
+    before, evaluation = folder.state(), folder.evaluation("test")
+    change(images)
+    with pytest.raises(RunError, match=message):
+        train(folder, epochs=2)
+    with pytest.raises(DataError, match=message):
+        evaluate_checkpoint(folder, "test", "last", "cpu", lambda *_: None)
+    after = folder.state()
+    assert (after.status, after.epoch, after.test) == (before.status, before.epoch, before.test)
+    assert folder.evaluation("test") == evaluation
+
+
+def test_a_class_without_images_is_evaluated_but_not_trained_on(quick: Quick, tmp_path: Path) -> None:
+    images, settings = image_folder(tmp_path, 30)
+    for number in range(10):
+        path = images / "c" / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.new("L", (8, 8), 130 + number).save(path)
+    folder = create(quick(*settings, "training.epochs=1"), tmp_path)
+    train(folder)
+    own = folder.evaluation("test")
+    shutil.rmtree(images / "b")
+    with pytest.raises(RunError, match="The class b, which the run was trained on, has no training images"):
+        train(folder, epochs=2)
+    found = evaluate_checkpoint(folder, "test", "last", "cpu", lambda *_: None)
+    assert found.classes == ["a", "b", "c"]
+    assert [sum(row) for row in found.confusion] == [3, 0, 2]
+    # The run's own evaluation stays.
+    assert folder.evaluation("test") == own
+    assert (folder.evaluations / f"test-{found.fingerprint}.json").exists()
+    assert images_changed(folder, found)
+
+
+def test_moved_images_are_evaluated_and_trained_on(quick: Quick, read: Read, tmp_path: Path) -> None:
+    images, settings = image_folder(tmp_path, 20)
+    folder = create(quick(*settings, "training.epochs=1"), tmp_path)
+    train(folder)
+    own, moved = folder.evaluation("test"), images.rename(tmp_path / "moved")
+    found = evaluate_checkpoint(folder, "test", "last", "cpu", lambda *_: None, [f"data.dir={moved}"])
+    assert found == own
+    assert not images_changed(folder, found)
+    change_settings(folder, [f"data.dir={moved}"])
+    _, state = train(folder, epochs=2)
+    assert state.status == "finished"
+    assert recorded(folder, read) == []
+    with pytest.raises(ConfigError, match=r"model\.name cannot be changed for an existing run"):
+        change_settings(folder, ["model.name=cnn"])
+
+
+def test_a_run_of_an_older_version_keeps_its_splits(quick: Quick, read: Read, tmp_path: Path) -> None:
+    _, settings = image_folder(tmp_path, 60)
+    folder = create(quick(*settings, "training.epochs=1", "data.split_by=position"), tmp_path)
+    train(folder)
+    folder.config_file.write_text(folder.config_file.read_text().replace('split_by = "position"\n', ""))
+    assert folder.config().data.split_by == "position"
+    train(folder, epochs=2)
+    assert recorded(folder, read) == []
 
 
 def test_the_log_has_the_notes_on_the_data(quick: Quick, read: Read, tmp_path: Path) -> None:

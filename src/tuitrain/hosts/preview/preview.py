@@ -110,7 +110,7 @@ def _detect_channels(splits: SplitSizes, data: Data) -> SplitSizes:
 def preview_data(config: Config) -> Preview:
     """Return the first preview of `config`: split sizes without the network. Does not load torch."""
     try:
-        return Preview(config, split_sizes(config.data))
+        return Preview(config, split_sizes(config.data, config.training.seed))
     except Exception as error:
         return Preview(config, **_describe_error(error))
 

@@ -5,15 +5,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from tuitrain.config.datasets import (
-    DATASETS,
-    TEST_FRACTION,
-    data_folder,
-    held_out_counts,
-)
+from tuitrain.config.datasets import DATASETS, data_folder, held_out_counts
 from tuitrain.config.schema import Data
-from tuitrain.errors import ConfigError
-from tuitrain.image_folder.scan import scan
+from tuitrain.image_folder.splits import FolderSplits
 from tuitrain.text import plain
 
 # Folders of torchvision's data sets in data.dir.
@@ -25,7 +19,8 @@ MAX_FILES, MAX_SECONDS = 100_000, 5.0
 
 
 class SplitSizes(Struct, frozen=True):
-    """The number of images in each split, and their `shape` (C, H, W). `location` says where the data set is;
+    """The number of images in each split, and their `shape` (C, H, W). `location` says where the data set is, `sources`
+    where those of a split are, if they are apart or held out;
     `truncated` means that counting stopped at a limit; `samples` are paths of some images, and `notes` sentences about
     what was guessed or skipped."""
 
@@ -36,14 +31,16 @@ class SplitSizes(Struct, frozen=True):
     classes: int
     location: str
     truncated: bool = False
+    sources: dict[str, str] = {}
     samples: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def split_sizes(data: Data) -> SplitSizes:
-    """Count the images that `data` would give each split. Raise ConfigError or DataError if the folder is missing."""
+def split_sizes(data: Data, seed: int = 0) -> SplitSizes:
+    """Count the images that `data` and `training.seed` would give each split. Raise DataError if the folder is missing
+    or cannot be split."""
     if data.dataset == "image-folder":
-        return _image_folder(data)
+        return _image_folder(data, seed)
     info = DATASETS[data.dataset]
     classes = len(info.classes)
     counts = [len(range(label, info.train, classes)) for label in range(classes)]
@@ -66,30 +63,21 @@ def _abbreviate_home(path: Path) -> str:
     return plain(f"~/{path.relative_to(home)}" if path.is_relative_to(home) else path)
 
 
-def _image_folder(data: Data) -> SplitSizes:
-    if data.dir is None:
-        raise ConfigError("image-folder needs the folder of your images.", "Set data.dir to it.", key="data.dir")
+def _image_folder(data: Data, seed: int) -> SplitSizes:
     limit = _Limit()
-    found = scan(data_folder(data.dir), data.layout, limit.reached)
-    counts = {split: [len(paths) for paths in by_class] for split, by_class in found.splits.items()}
-    train, test = counts["training"], counts.get("test")
-    validation = counts.get("validation") if data.validation else None
-    if test is None:
-        test = held_out_counts(train, TEST_FRACTION)
-        train = [total - held for total, held in zip(train, test, strict=True)]
-    if validation is None:
-        validation = held_out_counts(train, data.validation)
-        train = [total - held for total, held in zip(train, validation, strict=True)]
+    found = FolderSplits.scan(data, seed, stop=limit.reached)
+    counts = {split: len(files.paths) for split, files in found.splits.items()}
     return SplitSizes(
-        train=sum(train),
-        validation=sum(validation),
-        test=sum(test),
+        train=counts["training"],
+        validation=counts.get("validation", 0),
+        test=counts["test"],
         shape=(1 if data.channels == "grey" else 3, data.image_size, data.image_size),
         classes=len(found.classes),
         location=f"found in {_abbreviate_home(found.root)}, {len(found.classes):,} classes",
         truncated=limit.truncated,
-        samples=tuple(path for by_class in found.splits.values() for paths in by_class for path in paths[::10])[:64],
-        notes=tuple(found.notes),
+        sources={"train" if split == "training" else split: source for split, source in found.sources.items()},
+        samples=tuple(path for files in found.splits.values() for path in files.paths[::10])[:64],
+        notes=found.notes,
     )
 
 

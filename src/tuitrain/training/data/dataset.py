@@ -1,8 +1,8 @@
 """A loaded data set, and the progress of loading it."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Self
 
 from tuitrain.config.datasets import DATASETS
@@ -17,7 +17,7 @@ Progress = Callable[[str, float | None], None]
 class Dataset:
     """A loaded data set. `mean` and `std` are those of the training split per channel, of pixels in [0, 1]; 0 and 1
     without normalization. `validation` is None if no images are held out. `notes` are sentences for the user. `folder`
-    contains the files of the splits, if they have any."""
+    contains the files of the splits, if they have any, and `sources` says where those of each split are."""
 
     name: str
     shape: tuple[int, int, int]
@@ -29,6 +29,7 @@ class Dataset:
     std: tuple[float, ...]
     notes: tuple[str, ...] = ()
     folder: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def standard(

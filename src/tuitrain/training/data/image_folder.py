@@ -1,7 +1,7 @@
 """Load an image folder as a data set, in memory or streamed from disk."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -13,11 +13,13 @@ from torch import Tensor
 from tuitrain.config.datasets import data_folder
 from tuitrain.config.schema import Data
 from tuitrain.errors import DataError
+from tuitrain.image_folder.contents import conflicts, digests, fingerprint, leaks
+from tuitrain.image_folder.splits import Files, FolderSplits
+from tuitrain.runs.records import RunInfo
 from tuitrain.text import plain
 from tuitrain.training.data import decode
 from tuitrain.training.data.dataset import Dataset, Progress, Ticker
 from tuitrain.training.data.decode import ImageError, ImageReader
-from tuitrain.training.data.folder_splits import Files, FolderSplits, absent_classes
 from tuitrain.training.data.normalize import Normalization, Normalizer, Pixels, allocate
 from tuitrain.training.data.splits import MemorySplit, Split, StreamedSplit, default_workers
 
@@ -29,19 +31,25 @@ _MEASURED = 2000
 _NAMED = 5
 
 
-def load(config: Data, seed: int, device: torch.device, progress: Progress) -> Dataset:
-    """Load the image folder `data.dir`. Raises DataError."""
+def load(config: Data, seed: int, device: torch.device, progress: Progress, before: RunInfo | None = None) -> Dataset:
+    """Load the image folder `data.dir`. `before` is as in `load.load`. Raises DataError."""
     progress("looking for images", None)
-    folder = FolderSplits.scan(config, seed)
-    read = ImageReader(config.image_size, _mode(config.channels, folder.paths))
+    folder = FolderSplits.scan(config, seed, lambda paths: _identify(paths, progress))
+    if before:
+        folder = folder.with_classes(before.classes)
+    mode = _mode(config.channels, folder.paths) if before is None else ("L" if before.shape[0] == 1 else "RGB")
+    read = ImageReader(config.image_size, mode)
     total = len(folder.paths)
     ticker = Ticker(progress, total, lambda done: f"reading: {done:,} of {total:,} images")
     loader = _Loader(folder, read, device, ticker)
+    known = Normalization.recorded(before) if before else None
+    if not config.normalize:
+        known = Normalization.none(read.shape[0])
     if config.storage == "stream" or (config.storage == "auto" and not _fits(total, read, device)):
         workers = default_workers(device) if config.workers is None else config.workers
-        splits, normalization = loader.streamed(config.normalize, workers)
+        splits, normalization = loader.streamed(known, workers)
     else:
-        splits, normalization = loader.in_memory(config.normalize)
+        splits, normalization = loader.in_memory(known)
     return Dataset(
         name=config.dataset,
         shape=read.shape,
@@ -52,11 +60,14 @@ def load(config: Data, seed: int, device: torch.device, progress: Progress) -> D
         mean=normalization.mean,
         std=normalization.std,
         folder=str(data_folder(config.dir)),
+        sources={"train" if split == "training" else split: source for split, source in folder.sources.items()},
         notes=(
             *folder.notes,
             *_mode_note(config.channels, read.mode),
             *_unreadable_note(loader.unreadable),
             *_absence_notes(folder.classes, splits),
+            *conflicts(splits["training"].files, splits["training"].labels.tolist(), folder.digests, folder.root),
+            *leaks({name: split.files for name, split in splits.items()}, folder.digests, folder.root),
         ),
     )
 
@@ -68,26 +79,29 @@ class _Loader:
         self.unreadable: list[str] = []
         self._folder, self._read, self._device, self._ticker = folder, read, device, ticker
 
-    def in_memory(self, normalize: bool) -> tuple[dict[str, Split], Normalization]:
+    def in_memory(self, known: Normalization | None) -> tuple[dict[str, Split], Normalization]:
+        """Return the splits, and `known` or the normalization of the training images."""
         decoded = {name: self._decoded(name, files) for name, files in self._folder.splits.items()}
         training = decoded["training"][0].images
         # As for streamed images: a resumed run may switch between both with the free memory.
-        normalization = self._normalization(training[_sample(len(training), _MEASURED)] if normalize else None)
+        normalization = known or Normalization.of(training[_sample(len(training), _MEASURED)])
         # Remove the splits one by one, so that the bytes of each are freed once converted.
         splits: dict[str, Split] = {}
         for name in list(decoded):
             pixels, files = decoded.pop(name)
-            splits[name] = MemorySplit.of(pixels, Normalizer(normalization, self._device), files)
+            normalizer = Normalizer(normalization, self._device)
+            splits[name] = MemorySplit.of(pixels, normalizer, files.paths, self._fingerprint(files))
         return splits, normalization
 
-    def streamed(self, normalize: bool, workers: int) -> tuple[dict[str, Split], Normalization]:
+    def streamed(self, known: Normalization | None, workers: int) -> tuple[dict[str, Split], Normalization]:
+        """Return the same as `in_memory`."""
         splits = {name: self._checked(name, files) for name, files in self._folder.splits.items()}
-        normalization = self._normalization(self._sampled(splits["training"]) if normalize else None)
+        normalization = known or Normalization.of(self._sampled(splits["training"]))
         normalizer = Normalizer(normalization, self._device)
         return {
             name: StreamedSplit(
                 files.paths,
-                files.labels,
+                torch.tensor(files.labels),
                 self._read,
                 normalizer,
                 # The test split is evaluated too rarely to keep its workers alive.
@@ -95,17 +109,18 @@ class _Loader:
                 persistent=name != "test",
                 # Another image would change what is measured.
                 substitute=name == "training",
+                fingerprint=self._fingerprint(files),
             )
             for name, files in splits.items()
         }, normalization
 
-    def _decoded(self, name: str, files: Files) -> tuple[Pixels, list[str]]:
-        """Return the readable images and their paths."""
+    def _decoded(self, name: str, files: Files) -> tuple[Pixels, Files]:
+        """Return the readable images and their files."""
         images, reasons = self._decode(files)
-        pixels, rows = Pixels(images, files.labels), self._readable(name, files, reasons)
+        pixels, rows = Pixels(images, torch.tensor(files.labels)), self._readable(name, files, reasons)
         if len(rows) == len(files.paths):
-            return pixels, files.paths
-        return pixels.at(rows), files.at(rows).paths
+            return pixels, files
+        return pixels.at(torch.tensor(rows)), files.at(rows)
 
     def _checked(self, name: str, files: Files) -> Files:
         """Return the readable files. A check without decoding misses truncated images, which only training replaces."""
@@ -115,7 +130,7 @@ class _Loader:
 
     def _sampled(self, files: Files) -> Tensor:
         """Return the readable images of a fixed sample, (n, C, H, W) uint8."""
-        images, reasons = self._decode(files.at(_sample(len(files.paths), _MEASURED)))
+        images, reasons = self._decode(files.at(_sample(len(files.paths), _MEASURED).tolist()))
         good = [row for row, reason in enumerate(reasons) if reason is None]
         if not good:
             raise DataError(
@@ -132,7 +147,7 @@ class _Loader:
 
         return images, _attempts(fill, len(files.paths))
 
-    def _readable(self, name: str, files: Files, reasons: Iterator[str | None]) -> Tensor:
+    def _readable(self, name: str, files: Files, reasons: Iterator[str | None]) -> list[int]:
         """Return the rows of `files` without a reason against them; add the others to `unreadable`."""
         rows = []
         for row, reason in enumerate(reasons):
@@ -142,20 +157,33 @@ class _Loader:
             else:
                 path = Path(files.paths[row]).relative_to(self._folder.root)
                 self.unreadable.append(f"{plain(path, 100)} ({reason})")
-        self._require(name, files.labels[rows])
-        return torch.tensor(rows)
+        self._require(name, files, rows)
+        return rows
 
-    def _require(self, name: str, labels: Tensor) -> None:
-        absent = absent_classes(self._folder.classes, labels)
+    def _fingerprint(self, files: Files) -> str:
+        names = (self._folder.classes[label] for label in files.labels)
+        return fingerprint(zip(names, map(self._folder.digests.__getitem__, files.paths), strict=True))
+
+    def _require(self, name: str, files: Files, rows: Sequence[int]) -> None:
+        """Raise DataError unless the split, or in training each of its classes, has a readable image."""
+        absent = sorted(set(files.labels) - {files.labels[row] for row in rows})
         examples = "; ".join(self.unreadable[:_NAMED])
-        if not len(labels):
+        if not rows:
             raise DataError(f"No image of the {name} split could be read: {examples}.", "Replace these files.")
         if name == "training" and absent:
             hint = f"These could not be read: {examples}."
-            raise DataError(f"The class {plain(absent[0])} has no readable training image.", hint)
+            raise DataError(f"The class {plain(self._folder.classes[absent[0]])} has no readable training image.", hint)
 
-    def _normalization(self, pixels: Tensor | None) -> Normalization:
-        return Normalization.none(self._read.shape[0]) if pixels is None else Normalization.of(pixels)
+
+def _identify(paths: Sequence[str], progress: Progress) -> Mapping[str, bytes]:
+    ticker = Ticker(progress, len(paths), lambda done: f"identifying: {done:,} of {len(paths):,} images")
+    return digests(paths, ticker.update)
+
+
+def absent_classes(classes: Sequence[str], labels: Sequence[int]) -> list[str]:
+    """Return the classes that no image with one of the `labels` belongs to."""
+    present = set(labels)
+    return [name for index, name in enumerate(classes) if index not in present]
 
 
 def _mode(channels: str, paths: list[str]) -> str:
@@ -210,7 +238,7 @@ def _unreadable_note(unreadable: list[str]) -> Iterator[str]:
 
 def _absence_notes(classes: tuple[str, ...], splits: dict[str, Split]) -> Iterator[str]:
     for name, split in splits.items():
-        absent = [plain(label, 40) for label in absent_classes(classes, split.labels.cpu())]
+        absent = [plain(label, 40) for label in absent_classes(classes, split.labels.tolist())]
         if absent:
             yield f"classes without {name} images: {_listed(absent)}"
 

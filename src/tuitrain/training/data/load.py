@@ -4,30 +4,54 @@ import torch
 
 from tuitrain.config.datasets import DATASETS
 from tuitrain.config.schema import Data
+from tuitrain.runs.records import RunInfo
 from tuitrain.training.data import image_folder, standard
 from tuitrain.training.data.dataset import Dataset, Progress
-from tuitrain.training.data.normalize import Normalization, Normalizer
+from tuitrain.training.data.normalize import Normalization, Normalizer, Pixels, fingerprint
 from tuitrain.training.data.splits import MemorySplit
 from tuitrain.training.data.stratify import stratified
 
 
-def load(config: Data, seed: int, device: torch.device, progress: Progress = lambda *_: None) -> Dataset:
-    """Load and split a data set, without drawing from the global random generators. Raises DataError."""
+def load(
+    config: Data,
+    seed: int,
+    device: torch.device,
+    progress: Progress = lambda *_: None,
+    before: RunInfo | None = None,
+) -> Dataset:
+    """Load and split a data set, without drawing from the global random generators. Raises DataError.
+
+    `before` is the record of a run that was trained on this data set. Its classes, channels and normalization are then
+    kept, because the network depends on them; images of another class are an error.
+    """
+    if before and not before.classes:
+        # The run ended before it loaded its data.
+        before = None
     if config.dataset == "image-folder":
-        return image_folder.load(config, seed, device, progress)
-    train, test, white = standard.read(config.dataset, config.dir, progress)
-    validation = None
+        return image_folder.load(config, seed, device, progress, before)
+    whole, test, white = standard.read(config.dataset, config.dir, progress)
+    checksum = whole.checksum()
+    train, validation = (whole, fingerprint(checksum)), None
     if config.validation:
-        kept, held = stratified(train.labels, config.validation, seed)
-        train, validation = train.at(kept), train.at(held)
+        kept, held = stratified(whole.labels, config.validation, seed)
+        train = whole.at(kept), fingerprint(checksum, kept)
+        validation = whole.at(held), fingerprint(checksum, held)
+    images = train[0].images
     channels = DATASETS[config.dataset].shape[0]
-    normalization = Normalization.of(train.images, white) if config.normalize else Normalization.none(channels, white)
+    if not config.normalize:
+        normalization = Normalization.none(channels, white)
+    else:
+        normalization = Normalization.recorded(before, white) if before else Normalization.of(images, white)
     normalize = Normalizer(normalization, device)
     progress(f"converting {config.dataset}", None)
+
+    def split(pixels: Pixels, identity: str) -> MemorySplit:
+        return MemorySplit.of(pixels, normalize, fingerprint=identity)
+
     return Dataset.standard(
         config.dataset,
         normalization,
-        train=MemorySplit.of(train, normalize),
-        validation=MemorySplit.of(validation, normalize) if validation else None,
-        test=MemorySplit.of(test, normalize),
+        train=split(*train),
+        validation=split(*validation) if validation else None,
+        test=split(test, fingerprint(test.checksum())),
     )

@@ -9,7 +9,7 @@ from tuitrain.config.datasets import DATASETS
 from tuitrain.config.schema import Data
 from tuitrain.training.data import standard
 from tuitrain.training.data.dataset import Dataset, Progress
-from tuitrain.training.data.normalize import Normalization, Normalizer, pixel_sums
+from tuitrain.training.data.normalize import Normalization, Normalizer, fingerprint, pixel_sums
 from tuitrain.training.data.splits import MemorySplit, to_device
 from tuitrain.training.data.stratify import stratified
 
@@ -18,9 +18,10 @@ class SharedSplit:
     """A split whose images are the `rows` (N,) int64 of the shared images `whole`, whose pixels are in [0, 1]. It
     normalizes each batch, unless `normalize` is None."""
 
-    def __init__(self, whole: MemorySplit, rows: Tensor, normalize: Normalizer | None) -> None:
+    def __init__(self, whole: MemorySplit, rows: Tensor, normalize: Normalizer | None, fingerprint: str = "") -> None:
         self.whole, self.rows, self.normalize = whole, rows.to(whole.labels.device), normalize
         self.files: Sequence[str] = ()
+        self.fingerprint = fingerprint
         self.labels = whole.labels[self.rows]
 
     def __len__(self) -> int:
@@ -67,18 +68,22 @@ class SharedLoader:
 
     def __call__(self, config: Data, seed: int, device: torch.device, progress: Progress) -> Dataset:
         images = self._images = self._images or _SharedImages(config, device, progress)
-        kept, held = torch.arange(len(images.train)), None
+        kept, held, validation = torch.arange(len(images.train)), None, None
+        train_fingerprint = fingerprint(images.checksum)
         if config.validation:
             kept, held = stratified(images.train.labels.cpu(), config.validation, seed)
+            train_fingerprint = fingerprint(images.checksum, kept)
         channels = DATASETS[config.dataset].shape[0]
         normalization = images.normalization(kept) if config.normalize else Normalization.none(channels)
         normalize = Normalizer(normalization, device) if config.normalize else None
+        if held is not None:
+            validation = SharedSplit(images.train, held, normalize, fingerprint(images.checksum, held))
         return Dataset.standard(
             config.dataset,
             normalization,
-            train=SharedSplit(images.train, kept, normalize),
-            validation=SharedSplit(images.train, held, normalize) if held is not None else None,
-            test=SharedSplit(images.test, torch.arange(len(images.test)), normalize),
+            train=SharedSplit(images.train, kept, normalize, train_fingerprint),
+            validation=validation,
+            test=SharedSplit(images.test, torch.arange(len(images.test)), normalize, images.test.fingerprint),
         )
 
 
@@ -89,7 +94,9 @@ class _SharedImages:
         train, test, self._white = standard.read(config.dataset, config.dir, progress)
         progress(f"converting {config.dataset}", None)
         plain = Normalizer(Normalization.none(train.images.shape[1], self._white), device)
-        self.train, self.test = MemorySplit.of(train, plain), MemorySplit.of(test, plain)
+        self.checksum = train.checksum()
+        self.train = MemorySplit.of(train, plain)
+        self.test = MemorySplit.of(test, plain, fingerprint=fingerprint(test.checksum()))
         self._sums, self._pixels = pixel_sums(train.images), train.images[0, 0].numel()
 
     def normalization(self, rows: Tensor) -> Normalization:

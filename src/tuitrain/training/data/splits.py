@@ -21,10 +21,12 @@ _SUBSTITUTES = 16
 
 
 class Split(Protocol):
-    """A split of a data set; `labels` is (N,) int64 on the device. `files` are the paths of its N images, or empty."""
+    """A split of a data set; `labels` is (N,) int64 on the device. `files` are the paths of its N images, or empty.
+    `fingerprint` is equal for splits with the same images in the same order."""
 
     labels: Tensor
     files: Sequence[str]
+    fingerprint: str
 
     def __len__(self) -> int: ...
 
@@ -44,18 +46,19 @@ def to_device(order: Tensor, device: torch.device) -> Tensor:
 class MemorySplit:
     """A split whose images are all on the device: a batch costs two index_selects."""
 
-    def __init__(self, images: Tensor, labels: Tensor, files: Sequence[str] = ()) -> None:
+    def __init__(self, images: Tensor, labels: Tensor, files: Sequence[str] = (), fingerprint: str = "") -> None:
         self.images = images
         self.labels = labels
         self.files = files
+        self.fingerprint = fingerprint
 
     @classmethod
-    def of(cls, pixels: Pixels, normalize: Normalizer, files: Sequence[str] = ()) -> Self:
+    def of(cls, pixels: Pixels, normalize: Normalizer, files: Sequence[str] = (), fingerprint: str = "") -> Self:
         """Convert and copy all images. Raises DataError if the device has too little memory."""
         images = allocate(pixels.images.shape, torch.float32, normalize.device)
         for rows in chunks(pixels.images):
             images[rows] = normalize(pixels.images[rows])
-        return cls(images, pixels.labels.to(normalize.device), files)
+        return cls(images, pixels.labels.to(normalize.device), files, fingerprint)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -83,9 +86,11 @@ class StreamedSplit:
         *,
         persistent: bool = True,
         substitute: bool = True,
+        fingerprint: str = "",
     ) -> None:
         self.labels = labels.to(normalize.device)
         self.files = files
+        self.fingerprint = fingerprint
         self.unreadable: set[int] = set()
         self._substitute = substitute
         self._normalize = normalize

@@ -41,6 +41,7 @@ def evaluate_split(
         worst=worst_samples(result, data, setup.dataset),
         true=_to_bytes(data.labels),
         predicted=_to_bytes(result.predicted),
+        fingerprint=data.fingerprint,
     )
 
 

@@ -24,7 +24,7 @@ from tuitrain.widgets.forms.pick_list import PickList
 # Widths: focus bar and change dot, label, minimum of a value with a note after it.
 MARKS, LABEL, VALUE = 3, 17, 10
 # The settings that are paths.
-PATHS = ("data.dir", "data.transform")
+PATHS = ("data.dir", "data.labels", "data.transform")
 
 
 class Field(Widget):

@@ -45,6 +45,9 @@ _MOMENTS = Condition("optimizer.name", ("adam", "adamw", "nadam", "radam", "muon
 CONDITIONS: dict[str, Condition] = {
     "data.dir": _NOT_DIGITS,
     "data.layout": _FOLDER,
+    "data.labels": _FOLDER,
+    "data.group": _FOLDER,
+    "data.split_by": _FOLDER,
     "data.image_size": _FOLDER,
     "data.channels": _FOLDER,
     "data.storage": _FOLDER,

@@ -90,7 +90,11 @@ def facts(preview: Preview, runs: int, first: Values, *, compact: bool) -> Conte
     if preview.splits is not None:
         sizes = preview.splits
         prefix = "more than " if sizes.truncated else ""
-        split = f"{prefix}{sizes.train:,} train · {sizes.validation:,} validation · {sizes.test:,} test"
+        counts = {"train": sizes.train, "validation": sizes.validation, "test": sizes.test}
+        split = prefix + " · ".join(
+            f"{count:,} {name}{f' ({sizes.sources[name]})' if name in sizes.sources else ''}"
+            for name, count in counts.items()
+        )
         steps = f"{preview.steps_per_epoch:,} per epoch · {preview.steps:,} in total"
         location = plain(sizes.location)
     elif preview.problem:

@@ -1,0 +1,145 @@
+"""Split the images of a folder into training, validation and test."""
+
+import os
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from tuitrain.config.datasets import TEST_FRACTION
+from tuitrain.config.schema import Data
+from tuitrain.errors import DataError
+from tuitrain.image_folder.folder import ImageFolder
+from tuitrain.image_folder.hold_out import hold_out, hold_out_by_position
+from tuitrain.image_folder.scan import scan
+from tuitrain.text import plain
+
+# The seed of the test split: all runs are tested on the same images, whatever their own seed.
+_TEST_SEED = 0
+_MORE = "Add images, or set data.validation to another fraction."
+
+Digests = Callable[[Sequence[str]], Mapping[str, bytes]]
+
+
+class Files(NamedTuple):
+    """The files of a split, and the class index of each."""
+
+    paths: list[str]
+    labels: list[int]
+
+    def at(self, rows: Iterable[int]) -> "Files":
+        rows = list(rows)
+        return Files([self.paths[row] for row in rows], [self.labels[row] for row in rows])
+
+
+@dataclass(frozen=True)
+class FolderSplits:
+    """The files of an image folder: `classes` are the sorted names of its classes, and the keys of `splits` are
+    training, test and, if images are held out for it, validation. `sources` says where the images of a split are, if
+    they are apart or held out. `notes` are sentences that the user should see.
+    `digests` are those of the contents of the files, by path; empty if they were not read."""
+
+    root: Path
+    classes: tuple[str, ...]
+    splits: dict[str, Files]
+    sources: dict[str, str]
+    notes: tuple[str, ...]
+    digests: Mapping[str, bytes]
+
+    @property
+    def paths(self) -> list[str]:
+        """All used files, sorted."""
+        return sorted(path for files in self.splits.values() for path in files.paths)
+
+    @classmethod
+    def scan(
+        cls,
+        config: Data,
+        seed: int,
+        digests: Digests | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Self:
+        """Find the images that `config` describes and their splits. Raises DataError.
+
+        Without images of its own for the test split, a fifth of the images is held out, independent of `seed`; for
+        validation, `data.validation` of the training split, 0 for none. With `digests`, identical files are held out
+        together. `stop` is that of `image_folder.scan.scan`.
+        """
+        found = scan(config, stop)
+        splits = {name: _files(by_class) for name, by_class in found.splits.items()}
+        by_path = digests([path for files in splits.values() for path in files.paths]) if digests else {}
+        notes = list(found.notes)
+        if not config.validation and "validation" in splits:
+            del splits["validation"]
+            notes.append("the validation images of data.dir are not used, because data.validation = 0")
+        elif "validation" in splits and config.validation != Data().validation:
+            notes.append(f"data.validation = {config.validation:g} is not used: data.dir has validation images")
+        holder = _Holder(found, by_path, by_position=config.split_by == "position")
+        train = splits["training"]
+        if "test" not in splits:
+            train, splits["test"] = holder.part(train, TEST_FRACTION, _TEST_SEED, "test")
+        if config.validation and "validation" not in splits:
+            train, splits["validation"] = holder.part(train, config.validation, seed, "validation")
+        splits["training"] = train
+        sources = found.sources | dict.fromkeys(splits.keys() - found.splits.keys(), "held out")
+        return cls(found.root, found.classes, splits, sources, tuple(notes), by_path)
+
+    def with_classes(self, names: Sequence[str]) -> Self:
+        """Return the same files with the class indices of a network that was trained on the classes `names`. Raises
+        DataError if the folder has another class."""
+        shown = list(map(plain, self.classes))
+        if not set(shown) <= set(names):
+            raise DataError(
+                f"The run knows the classes {_listed(names)}; {plain(self.root)} has {_listed(shown)}.",
+                "Restore the folders, or start a new run.",
+            )
+        index = {label: names.index(name) for label, name in enumerate(shown)}
+        splits = {
+            split: Files(files.paths, [index[label] for label in files.labels]) for split, files in self.splits.items()
+        }
+        return replace(self, classes=tuple(names), splits=splits)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:10]) + (f" and {len(names) - 10:,} more" if len(names) > 10 else "")
+
+
+def _files(by_class: Sequence[Sequence[str]]) -> Files:
+    labels = [label for label, paths in enumerate(by_class) for _ in paths]
+    return Files([path for paths in by_class for path in paths], labels)
+
+
+class _Holder:
+    """Holds out images of the training split for the splits that have none."""
+
+    def __init__(self, found: ImageFolder, digests: Mapping[str, bytes], *, by_position: bool) -> None:
+        self._found, self._digests, self._by_position = found, digests, by_position
+
+    def part(self, files: Files, fraction: float, seed: int, name: str) -> tuple[Files, Files]:
+        """Return the files that remain and those held out."""
+        groups = self._groups(files.paths)
+        if self._by_position:
+            held = hold_out_by_position(files.labels, fraction, seed)
+        else:
+            held = hold_out(files.labels, groups, fraction, f"{name}/{seed}")
+            if not held and not self._found.groups:
+                # Most images are identical, and cannot stay together.
+                held = hold_out(files.labels, files.paths, fraction, f"{name}/{seed}")
+        if not held:
+            count = f"{len(files.paths)} in {len(set(groups))} groups" if self._found.groups else len(files.paths)
+            raise DataError(f"There are too few images, {count}, to hold some out for the {name} split.", _MORE)
+        taken = set(held)
+        return files.at(row for row in range(len(files.paths)) if row not in taken), files.at(held)
+
+    def _groups(self, paths: Sequence[str]) -> list[str]:
+        """Return the group of each file: that of the labels, otherwise the path of the first identical file."""
+        first: dict[bytes, str] = {}
+        groups = []
+        for path in paths:
+            # The same on every machine.
+            name = unicodedata.normalize("NFC", os.path.relpath(path, self._found.root).replace(os.sep, "/"))
+            if digest := self._digests.get(path):
+                name = first.setdefault(digest, name)
+            groups.append(f"group {group}" if (group := self._found.groups.get(path)) is not None else name)
+        return groups
