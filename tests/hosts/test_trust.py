@@ -194,7 +194,8 @@ def test_damaged_entries_allow_nothing(planted: Planted, tmp_path: Path) -> None
 def test_a_received_sweep_is_refused_until_trusted(planted: Planted) -> None:
     folder = planted.sweep(planted.command)
     with pytest.raises(TrustError, match=rf"Sweep {folder.id} was not started here by you; add --trust"):
-        call("sweep", folder.path)
+        call("sweep", folder.path, "--seeds", "2")
+    assert folder.sweep().seeds == 1
     assert work(folder).startswith(f"Sweep {folder.id} was not started here by you")
     assert not planted.ran.exists()
     folder.write_record(Job(0, 0), Record())

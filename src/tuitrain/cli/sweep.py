@@ -34,8 +34,11 @@ def run(options: argparse.Namespace) -> int:
     folder = find_sweep(options.runs_dir, options.name) if options.name is not None else _create(options)
     if options.say or options.first:
         return _control(folder, options)
-    if options.name is not None and _extend(folder, options):
-        return 0
+    if options.name is not None:
+        if not folder.sessions():
+            check_sweep(folder, trust=options.trust, key=options.allowed)
+        if _extend(folder, options):
+            return 0
     allowed = _check_code(folder, options)
     if options.detach:
         start_sweep_in_background(folder, options.parallel, allowed)
