@@ -4,6 +4,7 @@ TuitrainError            the reason and, if possible, a remedy
   ConfigError            an invalid or unknown setting                           exit 2
   DataError              a data set that cannot be found, read or split          exit 2
   RunError               a run that cannot be found, read, written or resumed    exit 2
+  TrustError             code from elsewhere that the user has not allowed       exit 2
   TrainingError          training started and failed                             exit 1
   OutputError            a result that cannot be written to stdout               exit 1
 """
@@ -37,6 +38,10 @@ class DataError(TuitrainError):
 
 class RunError(TuitrainError):
     """The run does not exist, its folder is damaged or read-only, or its state does not allow the operation."""
+
+
+class TrustError(TuitrainError):
+    """The settings come from elsewhere and contain code that the user has not allowed to run."""
 
 
 class OutputError(TuitrainError):

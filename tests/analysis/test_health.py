@@ -214,3 +214,13 @@ def test_findings_are_never_truncated() -> None:
     assert fit_to_width(found, 200) == "healthy · validation loss still falling · smallest gradient norm 0.02"
     assert fit_to_width(found, 60) == "healthy · validation loss still falling"
     assert fit_to_width(found, 5) == "healthy"
+
+
+@pytest.mark.parametrize(("smoothing", "last", "rose"), [(0.0, 1.0, True), (0.2, 2.3, True), (0.2, 1.3, False)])
+def test_label_smoothing_raises_the_loss_that_counts_as_none(smoothing: float, last: float, rose: bool) -> None:
+    """With ten classes and smoothing 0.2, the lowest possible loss is 0.87."""
+    lowest = 0.2 if not smoothing else 1.08
+    smoothed = run([*(lowest + 1 / step for step in range(1, 30)), *[lowest] * 30, *[last] * 30])
+    smoothed.config = override(Config(), [f"training.label_smoothing={smoothing}"])
+    smoothed.info = RunInfo(id="", name="", classes=[str(number) for number in range(10)])
+    assert any("training loss rose" in problem for problem in problems(smoothed)) is rose

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from tuitrain.config.schedule import lr_factor
+from tuitrain.config.schedule import Course, Extension, lr_factor
 from tuitrain.config.schema import Schedule, ScheduleName
 
 NAMES: tuple[ScheduleName, ...] = get_args(ScheduleName)
@@ -122,3 +122,43 @@ def test_steps_after_the_last_keep_its_factor(name: ScheduleName) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_first_step_has_a_positive_factor(name: ScheduleName) -> None:
     assert all(lr_factor(Schedule(name=name, warmup=warmup), 0, EPOCH, TOTAL) > 0 for warmup in (0, 0.01, 3))
+
+
+COSINE = Course(Schedule(name="cosine"), lr=0.001, steps_per_epoch=10, epochs=10)
+
+
+@pytest.mark.parametrize(
+    ("choice", "change"),
+    [
+        ("stretch", "the learning rate goes from 1e-05 to 0.00019, because cosine now spans 14 epochs"),
+        ("hold", "cosine ends with epoch 10, and the learning rate stays at 1e-05 after it"),
+        ("restart", "the learning rate goes from 1e-05 to 0.001, because a new cycle of cosine spans 4 epochs"),
+    ],
+)
+def test_what_the_rate_of_a_longer_run_does(choice: Extension, change: str) -> None:
+    assert COSINE.change(COSINE.extended(14, 100, choice), 100) == change
+
+
+def test_a_held_schedule_can_be_stretched_again() -> None:
+    held = COSINE.extended(14, 100, "hold")
+    assert [held.rate(step) for step in (99, 100, 139)] == [pytest.approx(1e-5)] * 3
+    assert held.extended(20, 140, "hold").end == 10
+    assert held.extended(20, 140, "stretch") == COSINE.extended(20, 140, "stretch")
+
+
+@pytest.mark.parametrize("name", ["constant", "step", "plateau"])
+def test_schedules_that_do_not_depend_on_the_length_offer_no_choice(name: str) -> None:
+    course = Course(Schedule(name=name, every=3, warmup=2), 0.1, steps_per_epoch=10, epochs=10)  # type: ignore[arg-type]
+    longer = course.extended(14, 100, "stretch")
+    assert course.choices(14, 100) == []
+    assert course.change(longer, 100) == ""
+    assert [course.rate(step) for step in range(100)] == [longer.rate(step) for step in range(100)]
+
+
+def test_the_choices_show_their_rates() -> None:
+    assert COSINE.choices(14, 100) == [
+        ("stretch", "span all epochs", "0.00019 now, 1e-05 at the end"),
+        ("hold", "hold the last rate", "1e-05 now, 1e-05 at the end"),
+        ("restart", "begin a new cycle", "0.001 now, 1e-05 at the end"),
+    ]
+    assert COSINE.choices(14, 0) == []

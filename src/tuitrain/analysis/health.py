@@ -99,9 +99,19 @@ def _levels(run: Follower) -> Iterator[float]:
     return (level for end in range(3, rows + 1, spacing) if (level := _level(run, end)) is not None)
 
 
+def _loss_floor(run: Follower) -> float:
+    """Return the lowest possible training loss: the entropy of smoothed labels, in nats."""
+    smoothing, classes = run.config.training.label_smoothing, len(run.info.classes)
+    if not smoothing or classes < 2:
+        return 0.0
+    other = smoothing / classes
+    true = 1 - smoothing + other
+    return -true * log(true) - (classes - 1) * other * log(other)
+
+
 def _diverged(run: Follower) -> str:
-    now, lowest = _level(run, len(run.train)), min(_levels(run), default=None)
-    if now is None or lowest is None or not now > max(DIVERGED_RATIO * lowest, DIVERGED_LOSS):
+    now, lowest, floor = _level(run, len(run.train)), min(_levels(run), default=None), _loss_floor(run)
+    if now is None or lowest is None or not now - floor > max(DIVERGED_RATIO * (lowest - floor), DIVERGED_LOSS):
         return ""
     return f"training loss rose from {units.loss(lowest)} to {units.loss(now)}"
 

@@ -9,11 +9,12 @@ from textual.screen import Screen
 from tuitrain.app.notices import Notices
 from tuitrain.errors import RunError
 from tuitrain.hosts.thread import ThreadHost
+from tuitrain.hosts.trust import reason, remember
 from tuitrain.runs.folder import shown_status
 from tuitrain.runs.records import ACTIVE
 from tuitrain.runs.sweeps.catalog import list_sweeps
 from tuitrain.screens.home.screen import HomeScreen
-from tuitrain.widgets.messages import AskChoice, AskValue, OpenComparison, OpenNewRun, OpenRun, OpenSweep
+from tuitrain.widgets.messages import AskChoice, AskTrust, AskValue, OpenComparison, OpenNewRun, OpenRun, OpenSweep
 
 T = TypeVar("T")
 
@@ -72,6 +73,23 @@ class Navigation(Notices):
         many = message.many
         screen = PickList(message.options, message.chosen, title=message.text, many=many, marked=many)
         self._ask(screen, message.answer)
+
+    def on_ask_trust(self, message: AskTrust) -> None:
+        from tuitrain.screens.windows.question import QuestionScreen
+
+        text = "\n".join([f"{reason(message.origin, message.unknown)}.", *map(str, message.unknown)])
+        # Enter, perhaps typed ahead, must not run the code.
+        answers = [("c", "cancel"), ("t", "trust this code and run it")]
+        if message.optional:
+            answers.append(("w", "continue without it"))
+
+        def pass_on(given: str) -> None:
+            if given == "t":
+                remember(message.origin, message.unknown)
+            if given != "c":
+                message.answer(given == "t")
+
+        self._ask(QuestionScreen(text, answers), pass_on)
 
     def _ask(self, screen: Screen[T | None], answer: Callable[[T], object] | None) -> None:
         def pass_on(given: T | None) -> None:

@@ -8,13 +8,19 @@ from functools import partial
 from textual import work
 
 from tuitrain.app.notices import Notices
+from tuitrain.config.code import COMMAND
+from tuitrain.config.schedule import Extension
 from tuitrain.config.values import parse_value
-from tuitrain.errors import RunError, TuitrainError
+from tuitrain.errors import TuitrainError
 from tuitrain.hosts.background import resume_in_background
 from tuitrain.hosts.launch import check_checkpoint, check_resumable
 from tuitrain.hosts.thread import ThreadHost
+from tuitrain.hosts.trust import code_key, config_code, run_origin, unknown_code
+from tuitrain.runs.changes import course
 from tuitrain.runs.folder import RunFolder
-from tuitrain.widgets.messages import AskValue, OpenRun, ResumeRun
+from tuitrain.runs.records import State
+from tuitrain.widgets.forms.extension import choose_extension
+from tuitrain.widgets.messages import AskTrust, AskValue, OpenRun, ResumeRun
 
 # The number of additional epochs suggested for a finished run.
 SUGGESTED_EPOCHS = 5
@@ -83,16 +89,30 @@ class RunLifecycle(Notices):
 
     def on_resume_run(self, message: ResumeRun) -> None:
         folder = message.folder
-        resume = partial(self._resume, folder, message.watch)
         try:
-            state = folder.state()
+            state, code = folder.state(), config_code(folder.config())
             check_checkpoint(folder, state)
-        except RunError as error:
+            origin, unknown = run_origin(folder), unknown_code(run_origin(folder), code)
+        except TuitrainError as error:
             self.show_error(error)
             return
+        if not unknown:
+            self._ask_epochs(message, state, code_key(code))
+            return
+
+        def resume(trusted: bool) -> None:
+            self._ask_epochs(message, state, code_key(code) if trusted else "")
+
+        optional = all(item.key == COMMAND for item in unknown)
+        self.post_message(AskTrust(origin, unknown, resume, optional=optional))
+
+    def _ask_epochs(self, message: ResumeRun, state: State, allowed: str) -> None:
+        """Resume a run, whose code with the `code_key` `allowed` may run; ask for its number of epochs if necessary."""
+        folder = message.folder
+        resume = partial(self._resume, folder, message.watch, allowed)
         finished = state.status == "finished" or state.epoch >= state.epochs
         if not message.ask and not finished:
-            resume(None)
+            resume(None, "stretch")
             return
 
         def parse_epochs(text: str) -> int:
@@ -101,15 +121,18 @@ class RunLifecycle(Notices):
             return epochs
 
         suggested = str(state.epochs + SUGGESTED_EPOCHS * finished)
-        self.post_message(
-            AskValue("Total number of epochs", suggested, parse_epochs, lambda text: resume(parse_epochs(text)))
-        )
+
+        def ask_schedule(text: str) -> None:
+            epochs = parse_epochs(text)
+            choose_extension(self, course(folder.config(), state), epochs, state.step, partial(resume, epochs))
+
+        self.post_message(AskValue("Total number of epochs", suggested, parse_epochs, ask_schedule))
 
     @work(thread=True, exit_on_error=False)
-    def _resume(self, folder: RunFolder, watch: bool, epochs: int | None) -> None:
+    def _resume(self, folder: RunFolder, watch: bool, allowed: str, epochs: int | None, schedule: Extension) -> None:
         # In the background, so that losing this terminal cannot interrupt the run again.
         try:
-            resume_in_background(folder, epochs)
+            resume_in_background(folder, epochs, trust=allowed, schedule=schedule)
         except TuitrainError as error:
             self.show_error(error)
         else:

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 from tuitrain import __version__
+from tuitrain.config.schedule import Extension
 from tuitrain.text import did_you_mean, plain
 
 Command = Callable[[argparse.Namespace], int]
@@ -114,6 +115,9 @@ def _build() -> argparse.ArgumentParser:
     one_run.add_argument("name", metavar="RUN", help="id, part of an id, name or folder")
     detachable = _Parser(add_help=False)
     detachable.add_argument("--detach", action="store_true", help="train in the background and return at once")
+    detachable.add_argument(
+        "--trust", action="store_true", help="allow the code of a FILE, RUN or SWEEP that you have not allowed yet"
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
 
     def add(name: str, *parents: _Parser, module: str | None = None) -> _Parser:
@@ -165,6 +169,11 @@ def _build() -> argparse.ArgumentParser:
     resume = add("resume", shared, machine, one_run, detachable)
     resume.add_argument("--epochs", metavar="N", default="", help="total number of epochs, or +N for N more")
     resume.add_argument(
+        "--schedule", choices=get_args(Extension),
+        help="with --epochs: stretch the learning-rate schedule over all epochs (default), hold its last rate, or begin"
+        " a new cycle",
+    )  # fmt: skip
+    resume.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE",
         help="change where the run finds its images (data.dir) or trains (training.device)",
     )  # fmt: skip
@@ -176,8 +185,10 @@ def _build() -> argparse.ArgumentParser:
     work = commands.add_parser("work", add_help=False)
     work.add_argument("path", type=Path)
     work.add_argument("--epochs", type=int)
+    work.add_argument("--schedule", default="stretch")
     work.add_argument("--since", type=int)
     work.add_argument("--after", type=Path)
+    work.add_argument("--allowed", default="")
     work.set_defaults(run=_import_later("work"))
     worker = commands.add_parser("sweep-work", add_help=False)
     worker.add_argument("path", type=Path)
@@ -185,6 +196,7 @@ def _build() -> argparse.ArgumentParser:
     worker.add_argument("--threads", type=int)
     worker.add_argument("--until", type=float)
     worker.add_argument("--stack", type=int, default=1)
+    worker.add_argument("--allowed", default="")
     worker.set_defaults(run=_import_later("sweep_work"))
     add("config", machine)
     return parser
@@ -203,6 +215,8 @@ def _sweep(sweep: _Parser) -> None:
     sweep.add_argument("--trials", type=int, metavar="N", help="number of sampled trials; may be increased for a SWEEP")
     sweep.add_argument("--seeds", type=int, metavar="N", help="runs per trial; may be increased for a SWEEP")
     sweep.add_argument("--parallel", metavar="N", help="concurrent runs per device")
+    # For the background process of a sweep whose code the user has allowed.
+    sweep.add_argument("--allowed", default="", help=argparse.SUPPRESS)
     control = sweep.add_mutually_exclusive_group()
     control.add_argument("--first", type=int, nargs="+", metavar="TRIAL", help="move trials of SWEEP to the front")
     control.add_argument("--show", dest="say", action="store_const", const="show", help="print the progress of SWEEP")

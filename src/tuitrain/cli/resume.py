@@ -4,15 +4,19 @@ import argparse
 
 from tuitrain.cli.output import print_message
 from tuitrain.cli.train import follow, report_background_run
+from tuitrain.config.schedule import Extension
 from tuitrain.config.validation import check_value
 from tuitrain.config.values import override, parse_value
-from tuitrain.errors import RunError
+from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.background import resume_in_background
 from tuitrain.hosts.launch import RESUME_SETTINGS, change_settings, check_resumable
 from tuitrain.hosts.thread import ThreadHost
+from tuitrain.hosts.trust import check_run
 from tuitrain.runs.catalog.listing import find
+from tuitrain.runs.changes import course
 from tuitrain.runs.control import send
-from tuitrain.runs.folder import shown_status
+from tuitrain.runs.folder import RunFolder, shown_status
+from tuitrain.runs.records import State
 from tuitrain.text import plain
 
 
@@ -21,24 +25,43 @@ def run(options: argparse.Namespace) -> int:
     folder.check_writable()
     state = folder.state()
     epochs = _total_epochs(options.epochs, state.epochs)
+    if options.schedule and epochs is None:
+        raise ConfigError("--schedule needs --epochs: it says what the learning rate does in a longer run.")
+    schedule: Extension = options.schedule or "stretch"
     override(folder.config(), options.set, only=RESUME_SETTINGS)  # Raises if it is not allowed.
     status = shown_status(state)
     if status == "paused":
         if epochs is not None:
-            send(folder, "epochs", epochs)
+            send(folder, "epochs", epochs, schedule)
         send(folder, "resume")
         print_message(f"resume: sent to {plain(folder.id)}")
         return 0
     if status in ("running", "queued"):
         raise RunError(f"{plain(folder.id)} is already {status}.", f"Watch it: tuitrain attach {plain(folder.id)}")
     check_resumable(folder, state, epochs)
+    allowed, lines = check_run(folder, trust=options.trust)
+    for line in lines:
+        print_message(line)
+    if epochs is not None:
+        _print_rate(folder, state, epochs, schedule, chosen=options.schedule is not None)
     change_settings(folder, options.set)
     if options.detach:
-        resume_in_background(folder, epochs)
+        resume_in_background(folder, epochs, trust=allowed, schedule=schedule)
         return report_background_run(folder, options.json)
     host = ThreadHost()
     log_from = folder.log_file.stat().st_size if folder.log_file.is_file() else 0
-    return follow(host, lambda: host.resume(folder, epochs), options.json, log_from)
+    return follow(host, lambda: host.resume(folder, epochs, allowed, schedule), options.json, log_from)
+
+
+def _print_rate(folder: RunFolder, state: State, epochs: int, schedule: Extension, *, chosen: bool) -> None:
+    """Say what the learning rate does in the longer run, and unless the user has chosen this, what else it can do."""
+    if not state.step or not state.steps_per_epoch:
+        return
+    before = course(folder.config(), state)
+    change = before.change(before.extended(epochs, state.step, schedule), state.step)
+    if change:
+        other = "" if chosen else "; --schedule hold keeps the last rate, --schedule restart begins a new cycle"
+        print_message(f"{change}{other}")
 
 
 def _total_epochs(text: str, planned: int) -> int | None:

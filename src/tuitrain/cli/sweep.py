@@ -7,6 +7,8 @@ from types import FrameType
 
 from tuitrain.cli.output import print_json, print_message
 from tuitrain.cli.sweep_output import SweepProgress, print_result
+from tuitrain.cli.train import check_file
+from tuitrain.config.code import code_of
 from tuitrain.config.sweeps.overrides import override_sweep, parse_option_overrides, parse_trials
 from tuitrain.config.sweeps.sweep import Sweep, Values, sweep_settings
 from tuitrain.config.sweeps.toml import dumps, read
@@ -14,6 +16,7 @@ from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.sweeps.background import start_sweep_in_background, stop_sweep
 from tuitrain.hosts.sweeps.pool import WorkerPool
+from tuitrain.hosts.trust import check_sweep, code_key, remember, sweep_code, sweep_origin
 from tuitrain.runs.sweeps.catalog import create_sweep, find_sweep, list_sweeps
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import SweepIndex
@@ -31,16 +34,20 @@ def run(options: argparse.Namespace) -> int:
     folder = find_sweep(options.runs_dir, options.name) if options.name is not None else _create(options)
     if options.say or options.first:
         return _control(folder, options)
-    if options.name is not None and _extend(folder, options):
-        return 0
+    if options.name is not None:
+        if not folder.sessions():
+            check_sweep(folder, trust=options.trust, key=options.allowed)
+        if _extend(folder, options):
+            return 0
+    allowed = _check_code(folder, options)
     if options.detach:
-        start_sweep_in_background(folder, options.parallel)
+        start_sweep_in_background(folder, options.parallel, allowed)
         hint = f"Watch it: tuitrain, then S. Stop it: tuitrain sweep {folder.id} --stop"
         print_message(f"The sweep runs in the background. {hint}")
         if not options.json:
             sys.stdout.write(f"{folder.id}\n")
             return 0
-    elif not _work(folder, options.parallel):
+    elif not _work(folder, options.parallel, allowed):
         print_message(f"Resume it with: tuitrain sweep {plain(folder.id)}")
         print_result(folder, options.json)
         return 130
@@ -50,9 +57,21 @@ def run(options: argparse.Namespace) -> int:
 def _create(options: argparse.Namespace) -> SweepFolder:
     sweep, original = read(options.config) if options.config else (Sweep(), "")
     sweep = override_sweep(sweep, [*options.set, *_counts(options)], _added_trials(options))
+    check_file(options, sweep_code(sweep), _added_trials(options))
     folder = create_sweep(options.runs_dir, dumps(sweep, original))
+    remember(sweep_origin(folder), sweep_code(sweep))
     print_message(f"sweep {plain(folder.path, 1000)}: {_describe_size(sweep)}")
     return folder
+
+
+def _check_code(folder: SweepFolder, options: argparse.Namespace) -> str:
+    """Return the `code_key` of the sweep. Raise TrustError if the user has not allowed its code."""
+    if options.name is None:
+        return code_key(sweep_code(folder.sweep()))
+    allowed, lines = check_sweep(folder, trust=options.trust, key=options.allowed)
+    for line in lines:
+        print_message(line)
+    return allowed
 
 
 def _counts(options: argparse.Namespace) -> list[str]:
@@ -80,6 +99,7 @@ def _extend(folder: SweepFolder, options: argparse.Namespace) -> bool:
     if not changes and not add:
         return False
     folder.extend(changes, add)
+    remember(sweep_origin(folder), [code for values in add for code in code_of(values)])
     sessions = folder.sessions()
     where = f"; process {sessions[0].process.pid} trains it" if sessions else ""
     print_message(f"sweep {plain(folder.id)}: {_describe_size(folder.sweep())} in total{where}")
@@ -104,9 +124,9 @@ def _control(folder: SweepFolder, options: argparse.Namespace) -> int:
     return 0
 
 
-def _work(folder: SweepFolder, parallel: int | None) -> bool:
+def _work(folder: SweepFolder, parallel: int | None, allowed: str) -> bool:
     """Train the sweep in this process; return whether all runs have ended."""
-    pool = WorkerPool(folder, parallel)
+    pool = WorkerPool(folder, parallel, allowed)
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         pool.stopping.set()

@@ -16,6 +16,7 @@ def run(options: argparse.Namespace) -> int:
     lifeline = os.fdopen(os.dup(0), "rb", buffering=0)
     with open(os.devnull, "rb") as devnull:  # noqa: PTH123
         os.dup2(devnull.fileno(), 0)
-    run_worker(options.path, WorkerResources(options.device, options.threads), options.until, options.stack, lifeline)
+    resources = WorkerResources(options.device, options.threads)
+    run_worker(options.path, resources, options.until, options.stack, lifeline, options.allowed)
     sys.stdout.flush()
     return 0

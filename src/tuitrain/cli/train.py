@@ -5,7 +5,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -13,12 +13,15 @@ from types import FrameType
 
 from tuitrain.analysis import units
 from tuitrain.cli.output import format_scores, print_json, print_message
+from tuitrain.config.code import CODE_KEYS, Code, code_of
 from tuitrain.config.schema import Config
+from tuitrain.config.sweeps.sweep import Values
 from tuitrain.config.toml import read
-from tuitrain.config.values import override
+from tuitrain.config.values import override, split_assignment
 from tuitrain.hosts.background import start_in_background
 from tuitrain.hosts.launch import RunSpec
 from tuitrain.hosts.thread import ThreadHost
+from tuitrain.hosts.trust import check, config_code, file_origin
 from tuitrain.runs.catalog.result import result
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
@@ -30,9 +33,11 @@ POLL = 0.1
 
 
 def run(options: argparse.Namespace) -> int:
-    config, original = read(options.config) if options.config else (Config(), "")
+    read_config, original = read(options.config) if options.config else (Config(), "")
+    config = override(read_config, options.set)
+    check_file(options, config_code(config))
     spec = RunSpec(
-        config=override(config, options.set),
+        config=config,
         runs_dir=options.runs_dir,
         name=options.name,
         original=original,
@@ -42,6 +47,17 @@ def run(options: argparse.Namespace) -> int:
         return report_background_run(start_in_background(spec), options.json)
     host = ThreadHost()
     return follow(host, lambda: host.start(spec), options.json)
+
+
+def check_file(options: argparse.Namespace, code: Sequence[Code], trials: Sequence[Values] = ()) -> None:
+    """Print the code of a run or sweep. Raise TrustError if some of it comes from a file in which the user has not
+    allowed it, rather than from --set or from `trials` that the user has typed."""
+    if options.config:
+        assignments = [(key, text) for key, text in map(split_assignment, options.set) if key in CODE_KEYS]
+        typed = [item for values in (*({key: text} for key, text in assignments), *trials) for item in code_of(values)]
+        check(file_origin(options.config), [item for item in code if item not in typed], trust=options.trust)
+    for line in code:
+        print_message(str(line))
 
 
 def report_background_run(folder: RunFolder, json: bool) -> int:

@@ -20,5 +20,5 @@ def run(options: argparse.Namespace) -> int:
         signal.signal(number, stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     after = RunFolder(options.after) if options.after else None
-    state = resume_run(folder, lambda what, fraction: None, inbox, options.epochs, after)  # noqa: ARG005
+    state = resume_run(folder, lambda *_: None, inbox, options.epochs, after, options.allowed, options.schedule)
     return 1 if state.status == "failed" else 0

@@ -1,6 +1,10 @@
-"""Learning-rate schedules as pure functions of the step."""
+"""Learning-rate schedules as pure functions of the step, and what happens to them when a run gets more epochs."""
 
 import math
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tuitrain.config.schema import Schedule
 
@@ -9,6 +13,72 @@ ONE_CYCLE_START = 1 / 25
 ONE_CYCLE_RISE = 0.3
 # exponential decay never reaches 0; this is the smallest final factor.
 MIN_FINAL = 1e-6
+# The schedules whose learning rate depends on the number of epochs.
+LENGTH_DEPENDENT = ("exponential", "cosine", "one-cycle")
+# What the schedule does when the number of epochs changes: span all epochs, keep its length and hold the last rate, or
+# begin again.
+Extension = Literal["stretch", "hold", "restart"]
+NAMES: dict[Extension, str] = {
+    "stretch": "span all epochs", "hold": "hold the last rate", "restart": "begin a new cycle"
+}  # fmt: skip
+
+
+class Course(Struct, frozen=True):
+    """The learning rate of a run at each step. Its schedule spans the steps from `start` to the end of epoch `end`;
+    None: of the last epoch. `lr` and `drops` as in `lr_factor`."""
+
+    schedule: Schedule
+    lr: float
+    steps_per_epoch: int
+    epochs: int
+    start: int = 0
+    end: int | None = None
+    drops: int = 0
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of step `step`, counted from 0; after the schedule, that of its last step."""
+        total = max(1, self.steps_per_epoch * (self.end or self.epochs) - self.start)
+        return self.lr * lr_factor(self.schedule, step - self.start, self.steps_per_epoch, total, self.drops)
+
+    @property
+    def last_rate(self) -> float:
+        return self.rate(self.steps_per_epoch * self.epochs - 1)
+
+    def extended(self, epochs: int, step: int, choice: Extension) -> "Course":
+        """Return the course of a run that gets a new number of epochs before step `step`."""
+        if choice == "restart":
+            return replace(self, epochs=epochs, start=step, end=None)
+        return replace(self, epochs=epochs, end=(self.end or self.epochs) if choice == "hold" else None)
+
+    def change(self, new: "Course", step: int) -> str:
+        """Return what the learning rate does from step `step` on if `new` replaces this course; empty if it goes on."""
+        name, now, then = self.schedule.name, f"{self.rate(step):.3g}", f"{new.rate(step):.3g}"
+        restarts, dependent = new.start != self.start, name in LENGTH_DEPENDENT
+        if new.end is not None:
+            last, stretched = f"{new.last_rate:.3g}", f"{replace(new, end=None).last_rate:.3g}"
+            held = f"{name} ends with epoch {new.end}, and the learning rate stays at {last} after it"
+            return held if dependent or last != stretched else ""
+        if now == then or not (restarts or dependent):
+            return ""
+        span = f"a new cycle of {name} spans" if restarts else f"{name} now spans"
+        return f"the learning rate goes from {now} to {then}, because {span} {new._spanned}"
+
+    @property
+    def _spanned(self) -> str:
+        count = (self.end or self.epochs) - self.start / self.steps_per_epoch
+        return f"{count:.4g} epoch{'s' * (count != 1)}"
+
+    def choices(self, epochs: int, step: int) -> list[tuple[Extension, str, str]]:
+        """Return each choice for a new number of epochs, with a name and what the learning rate does; empty if it does
+        not depend on the number of epochs, or the run has not trained yet."""
+        if not step or not self.steps_per_epoch or self.schedule.name not in LENGTH_DEPENDENT:
+            return []
+        courses = {choice: self.extended(epochs, step, choice) for choice in NAMES}
+        rates = {
+            choice: f"{course.rate(step):.3g} now, {course.last_rate:.3g} at the end"
+            for choice, course in courses.items()
+        }
+        return [(choice, NAMES[choice], rates[choice]) for choice in NAMES] if len(set(rates.values())) > 1 else []
 
 
 def lr_factor(config: Schedule, step: int, steps_per_epoch: int, total_steps: int, drops: int = 0) -> float:

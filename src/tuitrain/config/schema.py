@@ -177,7 +177,8 @@ class Training(Struct, frozen=True, kw_only=True):
         Precision, Meta(description="Floating-point precision; bf16 and fp16 use autocast with fp32 weights")
     ] = "fp32"
     label_smoothing: Annotated[
-        float, Meta(ge=0, lt=1, description="Label smoothing of the training loss; evaluations are not smoothed")
+        float,
+        Meta(ge=0, lt=1, description="Label smoothing, which raises the training loss; evaluations are not smoothed"),
     ] = 0.0
     log_every: Annotated[
         Count | Auto,

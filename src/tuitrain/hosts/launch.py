@@ -1,6 +1,5 @@
 """Create runs, and train or resume them in the calling thread."""
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -9,16 +8,19 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
+from tuitrain.config.code import COMMAND, Code, absolute_path
 from tuitrain.config.datasets import DATA_SETTINGS, data_folder
+from tuitrain.config.schedule import Extension
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.errors import DataError, RunError
 from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.hosts.notify import notify
+from tuitrain.hosts.trust import code_lines, config_code, remember, run_origin, split_code
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import ACTIVE, RunInfo, State
-from tuitrain.runs.writer import RunWriter, create, default_name
+from tuitrain.runs.writer import RunWriter, create, default_name, log_line
 from tuitrain.text import plain
 
 if TYPE_CHECKING:
@@ -33,8 +35,11 @@ ProgressCallback = Callable[[str, float | None], None]
 
 
 class RunSpec(Struct, frozen=True, kw_only=True):
-    """A run to create. `original` is the text of the user's TOML file, whose comments `config.toml` keeps. An empty
-    `name` or `id` is generated. `parent` is the id of the sweep that the run belongs to."""
+    """A run to create, whose code the user has typed or allowed (see `hosts.trust`).
+
+    `original` is the text of the user's TOML file, whose comments `config.toml` keeps. An empty `name` or `id` is
+    generated. `parent` is the id of the sweep that the run belongs to.
+    """
 
     config: Config
     runs_dir: Path
@@ -47,13 +52,13 @@ class RunSpec(Struct, frozen=True, kw_only=True):
 
 
 def create_run(spec: RunSpec) -> RunFolder:
-    """Create the folder of a run that is not trained yet. Raise RunError if it cannot be written.
+    """Create the folder of a run that is not trained yet, and allow its code. Raise RunError if it cannot be written.
 
     Its configuration has absolute paths, so that the run finds its data wherever it is resumed from.
     """
     data = spec.config.data
     data = structs.replace(
-        data, dir=_absolute(data.dir), labels=_absolute(data.labels), transform=_absolute(data.transform)
+        data, dir=absolute_path(data.dir), labels=absolute_path(data.labels), transform=absolute_path(data.transform)
     )
     config = structs.replace(spec.config, data=data)
     info = RunInfo(
@@ -63,7 +68,12 @@ def create_run(spec: RunSpec) -> RunFolder:
         tags=list(spec.tags),
         parent=spec.parent,
     )
-    return create(spec.runs_dir, info, config, spec.original)
+    folder = create(spec.runs_dir, info, config, spec.original)
+    problem = remember(run_origin(folder), config_code(config))
+    if problem:
+        with suppress(OSError), folder.log_file.open("a", encoding="utf-8") as log:
+            log.write(log_line(f"resuming the run will need --trust, because {problem}"))
+    return folder
 
 
 def change_settings(folder: RunFolder, assignments: Sequence[str]) -> None:
@@ -71,13 +81,8 @@ def change_settings(folder: RunFolder, assignments: Sequence[str]) -> None:
     if not assignments:
         return
     config = override(folder.config(), assignments, only=RESUME_SETTINGS)
-    data = structs.replace(config.data, dir=_absolute(config.data.dir), labels=_absolute(config.data.labels))
+    data = structs.replace(config.data, dir=absolute_path(config.data.dir), labels=absolute_path(config.data.labels))
     folder.write_config(structs.replace(config, data=data))
-
-
-def _absolute(path: str | None) -> str | None:
-    """Return the absolute path, or the path itself if it begins with `~`."""
-    return path if not path or path.startswith("~") else os.path.abspath(path)  # noqa: PTH100 (keeps links)
 
 
 def train_new_run(spec: RunSpec, progress: ProgressCallback, on_created: Callable[[RunFolder, Inbox], None]) -> State:
@@ -87,6 +92,7 @@ def train_new_run(spec: RunSpec, progress: ProgressCallback, on_created: Callabl
     records all later failures.
     """
     with LogCapture() as capture:
+        _print_code(config_code(spec.config))
         progress("loading torch", None)
         from tuitrain.training.run import train_run
         from tuitrain.training.setup import prepare
@@ -107,19 +113,26 @@ def resume_run(
     inbox: Inbox,
     epochs: int | None = None,
     after: RunFolder | None = None,
+    trust: str = "",
+    schedule: Extension = "stretch",
 ) -> State:
     """Train a run from its last checkpoint, or from the start if it has none, to the end.
 
-    `epochs` is the new total; None keeps the run's own. With `after`, wait until that run has ended. Raise RunError if
-    nothing is left to train, or if another process owns the run. Raise it also if a run that had already ended cannot
-    be prepared, and keep that end. The state of the run records all other failures.
+    `epochs` is the new total, and `schedule` says what the learning rate then does; None keeps the run's own. With
+    `after`, wait until that run has ended. `trust` is the `code_key` of code that the user has allowed.
+
+    Raise TrustError if the user has not allowed the transform; do not run a command that the user has not allowed.
+    Raise RunError if nothing is left to train, or if another process owns the run. Raise it also if a run that had
+    already ended cannot be prepared, and keep that end. The state of the run records all other failures.
     """
     folder.check_own_files()
     state, config = folder.state(), folder.config()
+    allowed, refused = split_code(folder, config, trust)
     _check_and_keep_paused(folder, state, inbox, epochs)
     with LogCapture() as capture, closing(RunWriter(folder)) as writer:
         # The process that started this one waits until the run has an owner; loading torch takes seconds.
         _announce(writer, capture)
+        _print_code(allowed, refused)
         if after is not None:
             with _failure_recorded(writer, "The run cannot wait"):
                 _wait_for_end(after, writer, inbox, progress)
@@ -140,9 +153,19 @@ def resume_run(
                     error.hint = f"If it moved: tuitrain resume {plain(folder.id)} --set data.dir=FOLDER"
                 raise
 
-        state = train_run(folder, obey_and_prepare, inbox, epochs, writer)
-        notify(folder, state, config.notify.command)
+        state = train_run(folder, obey_and_prepare, inbox, epochs, writer, schedule)
+        notify(folder, state, _command(allowed))
         return state
+
+
+def _print_code(allowed: Sequence[Code], refused: Sequence[Code] = ()) -> None:
+    """Print the code of the run to its log, before any of it runs. The command line says it on the terminal."""
+    for line in code_lines(allowed, refused):
+        print(log_line(line, detail=True), end="", flush=True)  # noqa: T201
+
+
+def _command(allowed: Sequence[Code]) -> str | None:
+    return next((code.value for code in allowed if code.key == COMMAND), None)
 
 
 def _wait_for_end(other: RunFolder, writer: RunWriter, inbox: Inbox, progress: ProgressCallback) -> None:
@@ -186,23 +209,30 @@ def _failure_recorded(writer: RunWriter, problem: str) -> Iterator[None]:
         raise
 
 
-def resume_stacked_runs(runs: Sequence[tuple[RunFolder, Inbox]], on_end: Callable[[RunFolder, State], None]) -> None:
-    """Train runs with an equal `stacking_key` at once; call `on_end` when each of them ends.
+def resume_stacked_runs(
+    runs: Sequence[tuple[RunFolder, Inbox]], on_end: Callable[[RunFolder, State], None], trust: Sequence[str] = ()
+) -> None:
+    """Train runs with an equal `stacking_key` at once; call `on_end` when each of them ends. `trust` holds that of each
+    run, as in `resume_run`.
 
     Raise RunError if one of them has nothing left to train or is owned by another process; then none starts. Raise it
     after all have ended if one that had already ended could not be resumed.
     """
     with ExitStack() as owned:
-        writers = []
-        for folder, inbox in runs:
+        writers, commands = [], {}
+        for (folder, inbox), key in zip(runs, trust or [""] * len(runs), strict=True):
             folder.check_own_files()
+            allowed, refused = split_code(folder, folder.config(), key)
+            commands[folder.path] = _command(allowed)
             _check_and_keep_paused(folder, folder.state(), inbox, None)
             writer = RunWriter(folder)
             owned.callback(writer.close)
+            for line in code_lines(allowed, refused):
+                writer.log(line, detail=True)
             writers.append((writer, inbox))
 
         def notify_and_report(folder: RunFolder, state: State) -> None:
-            notify(folder, state, folder.config().notify.command)
+            notify(folder, state, commands[folder.path])
             on_end(folder, state)
 
         from tuitrain.training.stacking.loop import group_training

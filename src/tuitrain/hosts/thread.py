@@ -4,10 +4,12 @@ import sys
 import threading
 from collections.abc import Callable
 
+from tuitrain.config.schedule import Extension
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.hosts.background import resume_in_background, start_in_background
 from tuitrain.hosts.launch import RunSpec, resume_run, train_new_run
 from tuitrain.hosts.preload import load_libraries
+from tuitrain.hosts.trust import check_run, code_key, config_code
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.text import plain
@@ -35,6 +37,10 @@ class ThreadHost:
         self._cancelled = threading.Event()
         self._detached = threading.Event()
         self._inbox: Inbox | None = None
+        # The `code_key` of code that may run, also in another process.
+        self._allowed = ""
+        # The new number of epochs and the schedule of a resumed run, until it has begun to train.
+        self._extension: tuple[int | None, Extension] = None, "stretch"
 
     @property
     def in_background(self) -> bool:
@@ -49,9 +55,11 @@ class ThreadHost:
         """Create and train a run. Raise RunError if another run is being prepared or trained."""
         self._start_thread(lambda: self._train_new_run(spec), None)
 
-    def resume(self, folder: RunFolder, epochs: int | None = None) -> None:
+    def resume(
+        self, folder: RunFolder, epochs: int | None = None, trust: str = "", schedule: Extension = "stretch"
+    ) -> None:
         """Resume a run; see `resume_run`. Raise RunError if another run is being prepared or trained."""
-        self._start_thread(lambda: self._resume(folder, epochs), folder)
+        self._start_thread(lambda: self._resume(folder, epochs, trust, schedule), folder)
 
     def cancel(self) -> None:
         """Cancel the preparation, or stop the run with a checkpoint if it exists already."""
@@ -89,7 +97,11 @@ class ThreadHost:
             target()
             _release_memory()
             if self.folder is not None and self._detached.is_set() and self.folder.state().status == "queued":
-                resume_in_background(self.folder, since=self._inbox.read_to if self._inbox else None)
+                since = self._inbox.read_to if self._inbox else None
+                epochs, schedule = self._extension
+                if epochs == self.folder.state().epochs:
+                    epochs = None  # The checkpoint contains them.
+                resume_in_background(self.folder, epochs, since, trust=self._allowed, schedule=schedule)
         except Cancelled:
             pass
         except TuitrainError as error:
@@ -101,16 +113,22 @@ class ThreadHost:
             self.ended.set()
 
     def _train_new_run(self, spec: RunSpec) -> None:
+        self._allowed, self._extension = code_key(config_code(spec.config)), (None, "stretch")
         try:
             train_new_run(spec, self._report_or_cancel, self._on_created)
         except Cancelled:
             if self._detached.is_set() and not self._cancelled.is_set():
                 self.folder = start_in_background(spec)
 
-    def _resume(self, folder: RunFolder, epochs: int | None) -> None:
+    def _resume(self, folder: RunFolder, epochs: int | None, trust: str, schedule: Extension) -> None:
         inbox = Inbox(folder)
         self._on_created(folder, inbox)
-        resume_run(folder, self._report, inbox, epochs)
+        self._allowed = trust or check_run(folder)[0]
+        step = folder.state().step
+        self._extension = epochs, schedule
+        state = resume_run(folder, self._report, inbox, epochs, trust=self._allowed, schedule=schedule)
+        if state.step != step:
+            self._extension = None, "stretch"
 
     def _report_or_cancel(self, activity: str, fraction: float | None) -> None:
         if self._cancelled.is_set() or self._detached.is_set():

@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from tuitrain.config.formatting import format_value
+from tuitrain.config.schedule import Course
 from tuitrain.config.schema import Config
 from tuitrain.runs.records import State
 from tuitrain.text import utf8_locale
@@ -31,6 +32,13 @@ def changes(config: Config, state: State) -> dict[str, Changed]:
     if state.epochs not in (0, config.training.epochs):
         found["training.epochs"] = Changed(config.training.epochs, state.epochs)
     return found
+
+
+def course(config: Config, state: State) -> Course:
+    """Return the learning rate of a run that has trained, at each step; without the drops of plateau."""
+    lr = config.optimizer.lr if state.lr is None else state.lr
+    epochs = state.epochs or config.training.epochs
+    return Course(config.schedule, lr, state.steps_per_epoch, epochs, state.schedule_start, state.schedule_end)
 
 
 def at_start(value: Any) -> Any:

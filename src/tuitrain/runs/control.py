@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import msgspec
 from msgspec import Struct
 
+from tuitrain.config.schedule import Extension
 from tuitrain.config.validation import check_value
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.files import open_to_append
@@ -26,14 +27,15 @@ ANSWER_SECONDS, READ_INTERVAL = 3.0, 0.05
 
 
 class Command(Struct, frozen=True):
-    """`value` is the new learning rate for `lr`, the new number of epochs for `epochs`, and None otherwise. A stopped
-    run records `reason`."""
+    """`value` is the new learning rate for `lr`, the new number of epochs for `epochs`, and None otherwise. `schedule`
+    is an `Extension`, for `epochs`; empty: stretch. A stopped run records `reason`."""
 
     name: CommandName
     time: float
     value: float | None = None
     by: str = ""
     reason: str = ""
+    schedule: Literal["", "stretch", "hold", "restart"] = ""
 
 
 # A longer line is no command.
@@ -41,10 +43,13 @@ LONGEST = 2**20
 _decode = msgspec.json.Decoder(Command).decode
 
 
-def send(folder: RunFolder, name: CommandName, value: float | None = None) -> None:
-    """Append a command to the control file. Raises RunError if it cannot be written."""
+def send(folder: RunFolder, name: CommandName, value: float | None = None, schedule: Extension = "stretch") -> None:
+    """Append a command to the control file; `schedule` is for `epochs`. Raises RunError if it cannot be written."""
     folder.check_own_files()
-    line = msgspec.json.encode(Command(name, time.time(), value, f"{_user()}@{platform.node()}")) + b"\n"
+    command = Command(
+        name, time.time(), value, f"{_user()}@{platform.node()}", schedule=schedule if name == "epochs" else ""
+    )
+    line = msgspec.json.encode(command) + b"\n"
     try:
         with open_to_append(folder.control_file) as file:
             file.write(line)

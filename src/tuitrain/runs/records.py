@@ -70,8 +70,9 @@ class State(Struct, kw_only=True):
     """state.json: the progress of the run.
 
     `epoch` counts complete epochs, `steps` is the total of the run, `seconds` is time spent in training steps and
-    `memory` is in bytes. `lr` is the learning rate that a user set while the run was active. `not_continued` is the
-    reason why the last attempt to resume the run failed.
+    `memory` is in bytes. The learning-rate schedule spans the steps from `schedule_start` to the end of epoch
+    `schedule_end`; None: of the last epoch. `lr` is the learning rate that a user set while the run was active.
+    `not_continued` is the reason why the last attempt to resume the run failed.
     """
 
     status: Status = "queued"
@@ -83,6 +84,8 @@ class State(Struct, kw_only=True):
     step: Count = 0
     steps: Count = 0
     steps_per_epoch: Count = 0
+    schedule_start: Count = 0
+    schedule_end: Count | None = None
     lr: float | None = None
     seconds: float = 0.0
     samples_per_second: float = 0.0

@@ -95,20 +95,25 @@ def encode_pretty(value: Any) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=2)
 
 
+def log_line(line: str, *, detail: bool = False) -> str:
+    """Return a line of log.txt. A terminal that follows the run shows the line unless it is a `detail`."""
+    return f"{time.strftime('%H:%M:%S')} {DETAIL if detail else ''}{line}\n"
+
+
 class RunWriter:
     """Appends metrics rows and updates state.json. Only the thread of the loop may use it.
 
     `resumed` is true if the run had ended or been interrupted, and false for a new run and one that moved to this
-    process. Raises RunError if another process owns the run.
+    process. `previous` is the state of the run before. Raises RunError if another process owns the run.
     """
 
     def __init__(self, folder: RunFolder) -> None:
         claim(folder)
         self.folder = folder
         try:
-            self._previous = folder.state()
-            self.resumed = shown_status(self._previous) not in ACTIVE
-            self.state = msgspec.structs.replace(self._previous, process=this_process(), not_continued="")
+            self.previous = folder.state()
+            self.resumed = shown_status(self.previous) not in ACTIVE
+            self.state = msgspec.structs.replace(self.previous, process=this_process(), not_continued="")
             for path in (folder.state_file, *(folder.checkpoints / f"{name}.safetensors" for name in ("last", "best"))):
                 remove_drafts(path)
             self._metrics = open_to_write(folder.metrics_file, os.O_RDWR | os.O_APPEND | os.O_CREAT)
@@ -150,12 +155,10 @@ class RunWriter:
         self.row(Event(name, self.state.step, self.state.epoch, self.now(), detail, value))
 
     def log(self, line: str, *, detail: bool = False) -> None:
-        """Append a line to log.txt; ignore errors, because the run can continue without a log. A terminal that follows
-        the run shows the line unless it is a `detail`."""
+        """Append a `log_line` to log.txt; ignore errors, because the run can continue without a log."""
         try:
             with open_to_append(self.folder.log_file) as file:
-                text = f"{time.strftime('%H:%M:%S')} {DETAIL if detail else ''}{line}\n"
-                file.write(text.encode("utf-8", "replace"))
+                file.write(log_line(line, detail=detail).encode("utf-8", "replace"))
         except OSError:
             return
 
@@ -190,7 +193,7 @@ class RunWriter:
     def restore_state(self, reason: str) -> None:
         self.log(f"not resumed: {reason}", detail=True)
         # Without a process, an active status reads as interrupted, which it was before.
-        self.state = msgspec.structs.replace(self._previous, process=None, not_continued=reason)
+        self.state = msgspec.structs.replace(self.previous, process=None, not_continued=reason)
         self.end()
 
     def close(self) -> None:

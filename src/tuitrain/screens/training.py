@@ -1,5 +1,7 @@
 """Follow a run live: whether training goes well, and when it will end."""
 
+from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import ClassVar
 
@@ -9,8 +11,10 @@ from textual.content import Content
 from textual.widgets import ContentSwitcher, Log
 
 from tuitrain.config.formatting import format_value
+from tuitrain.config.schedule import Extension
 from tuitrain.config.values import parse_value
 from tuitrain.errors import RunError
+from tuitrain.runs.changes import course
 from tuitrain.runs.control import ANSWER_SECONDS, KEYS, CommandName, accepted, send
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
@@ -19,6 +23,7 @@ from tuitrain.runs.records import ACTIVE
 from tuitrain.screens.export import EXPORT, Export, ExportScreen, metrics_export
 from tuitrain.text import plain
 from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts
+from tuitrain.widgets.forms.extension import choose_extension
 from tuitrain.widgets.messages import AskValue, MoveToBackground, OpenRun, ResumeRun, RunEnded
 from tuitrain.widgets.panels import live
 from tuitrain.widgets.panels.fixed_text import FixedText
@@ -210,7 +215,12 @@ class TrainingScreen(ExportScreen):
         if not self._active:
             self.post_message(ResumeRun(self.run.folder, ask=True, watch=True))
             return
-        self._ask("epochs", str(self.run.state.epochs), "Total number of epochs")
+        self._ask("epochs", str(self.run.state.epochs), "Total number of epochs", self._send_epochs)
+
+    def _send_epochs(self, epochs: float) -> None:
+        state = self.run.state
+        present = course(self.run.config, state)
+        choose_extension(self, present, int(epochs), state.step, partial(self._send, "epochs", epochs))
 
     def exports(self) -> list[Export]:
         return [metrics_export(self.run), self.picture_export("training")]
@@ -218,21 +228,24 @@ class TrainingScreen(ExportScreen):
     def action_detach(self) -> None:
         self.post_message(MoveToBackground())
 
-    def _ask(self, command: CommandName, value: str, title: str) -> None:
+    def _ask(
+        self, command: CommandName, value: str, title: str, answer: Callable[[float], object] | None = None
+    ) -> None:
+        """Ask for the value of a command, and call `answer` with it; None: send it."""
+        answer = answer or partial(self._send, command)
+
         def check(text: str) -> None:
             if not self._active:
                 raise RunError(f"The run is {self.run.status} and no longer accepts commands.")
             accepted(command, parse_value(KEYS[command], text), self.run.state.begun)
 
-        self.post_message(
-            AskValue(title, value, check, lambda text: self._send(command, parse_value(KEYS[command], text)))
-        )
+        self.post_message(AskValue(title, value, check, lambda text: answer(parse_value(KEYS[command], text))))
 
-    def _send(self, command: CommandName, value: float | None = None) -> None:
+    def _send(self, command: CommandName, value: float | None = None, schedule: Extension = "stretch") -> None:
         if value is None and self._request and self._request[0] == command:
             return  # The key was pressed twice.
         try:
-            send(self.run.folder, command, value)
+            send(self.run.folder, command, value, schedule)
         except RunError as error:
             self.show_error(error)
             return

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from tuitrain.config.formatting import format_value
+from tuitrain.config.schedule import Course, Extension
 from tuitrain.errors import ConfigError, TrainingError
 from tuitrain.runs.control import Command, Inbox, accepted
 from tuitrain.runs.writer import RunWriter
@@ -66,10 +67,19 @@ def refuse(writer: RunWriter, command: Command, reason: str) -> None:
 
 class ControlledLoop:
     """A training loop that applies commands, saves checkpoints and keeps the state on disk up to date. `epochs`
-    overrides the number of epochs in the checkpoint and the configuration."""
+    overrides the number of epochs in the checkpoint and the configuration; `schedule` says what the learning rate then
+    does."""
 
-    def __init__(self, setup: Setup, writer: RunWriter, inbox: Inbox, epochs: int | None = None) -> None:
-        self.setup, self.config, self.writer, self.inbox, self._epochs = setup, setup.config, writer, inbox, epochs
+    def __init__(
+        self,
+        setup: Setup,
+        writer: RunWriter,
+        inbox: Inbox,
+        epochs: int | None = None,
+        schedule: Extension = "stretch",
+    ) -> None:
+        self.setup, self.config, self.writer, self.inbox = setup, setup.config, writer, inbox
+        self._epochs, self._schedule = epochs, schedule
         self.progress = TrainingProgress(lr=setup.config.optimizer.lr, epochs=setup.config.training.epochs)
         # A row covers at most one epoch, however large log_every is.
         batches_per_row = setup.log_every * setup.config.optimizer.accumulate
@@ -139,7 +149,7 @@ class ControlledLoop:
             self._publish_lr()
         else:
             name, before = "epochs", self.progress.epochs
-            self._set_epochs(value)
+            self._set_epochs(value, command.schedule or "stretch")
         self._save_checkpoint()
         change = f"{name} {format_value(before)} -> {format_value(value)}"
         self.writer.log(f"{change} at step {self.progress.step:,}, by {plain(command.by, 60)}")
@@ -150,12 +160,26 @@ class ControlledLoop:
         if self.progress.lr != self.config.optimizer.lr or self.writer.state.lr is not None:
             self.writer.update(lr=self.progress.lr)
 
-    def _set_epochs(self, epochs: int | None) -> None:
-        if epochs:
-            if self.progress.over:
-                # More epochs after an early stop get the whole patience.
-                self.progress.since_lowest = 0
-            self.progress.epochs, self.progress.over = epochs, ""
+    @property
+    def course(self) -> Course:
+        progress = self.progress
+        return Course(
+            self.config.schedule, progress.lr, self.setup.steps_per_epoch, progress.epochs, progress.schedule_start,
+            progress.schedule_end, progress.drops,
+        )  # fmt: skip
+
+    def _set_epochs(self, epochs: int, schedule: Extension) -> None:
+        progress, before = self.progress, self.course
+        if progress.over:
+            # More epochs after an early stop get the whole patience.
+            progress.since_lowest = 0
+        after = before.extended(epochs, progress.step, schedule)
+        progress.epochs, progress.over = epochs, ""
+        progress.schedule_start, progress.schedule_end = after.start, after.end
+        change = before.change(after, progress.step) if progress.step else ""
+        if change:
+            self.writer.log(change, detail=True)
+            self.writer.event("schedule", schedule, after.rate(progress.step))
 
     def _pause(self, command: Command) -> None:
         """Wait for a resume command; other commands apply meanwhile."""
@@ -218,8 +242,9 @@ class ControlledLoop:
         samples = progress.samples + self.metrics.samples
         self.writer.update(
             epoch=progress.epoch, epochs=progress.epochs, step=progress.step, steps=steps_per_epoch * progress.epochs,
-            steps_per_epoch=steps_per_epoch, seconds=seconds, samples_per_second=samples / seconds if seconds else 0.0,
-            **changes,
+            steps_per_epoch=steps_per_epoch, schedule_start=progress.schedule_start,
+            schedule_end=progress.schedule_end, seconds=seconds,
+            samples_per_second=samples / seconds if seconds else 0.0, **changes,
         )  # fmt: skip
 
     def _write_rows(self, *, wait: bool) -> None:

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tuitrain.config.schedule import lr_factor
 from tuitrain.runs.records import Score
 from tuitrain.runs.rows import Train
 from tuitrain.training import checkpoint
@@ -62,7 +61,16 @@ class Loop(ControlledLoop):
         self._resuming = self._last_checkpoint.exists()
         if self._resuming:
             self.progress = restore_checkpoint(self._last_checkpoint, self.setup, self.metrics)
+            self._restore_length()
         self._restored_at = self.progress.epoch, self.progress.step
+
+    def _restore_length(self) -> None:
+        """Take the epochs and the schedule from the state: it is written before the checkpoint, and restored if an
+        extension fails before its first step."""
+        state, progress = self.writer.previous, self.progress
+        if state.epochs:
+            progress.epochs = state.epochs
+            progress.schedule_start, progress.schedule_end = state.schedule_start, state.schedule_end
 
     @property
     def has_progressed(self) -> bool:
@@ -85,11 +93,16 @@ class Loop(ControlledLoop):
 
     def start(self) -> None:
         """Write the first event and, for a new run, the first checkpoint."""
-        self._set_epochs(self._epochs)
         if self._resuming:
             self._publish_lr()
             self.update_state(phase="training")
             self.writer.event("continued")
+        if self._epochs:
+            self._set_epochs(self._epochs, self._schedule)
+        if self._resuming:
+            if self._epochs:
+                # A kill must not lose the new epochs and the schedule.
+                self._save_checkpoint()
             return
         if self.writer.resumed:
             self.writer.log("no checkpoint yet, starting from the beginning")
@@ -175,10 +188,8 @@ class Loop(ControlledLoop):
 
     def _begin_step(self) -> bool:
         """Count the next step and set its learning rate; return whether a row is due after the step."""
-        progress, steps_per_epoch = self.progress, self.setup.steps_per_epoch
-        total_steps = steps_per_epoch * progress.epochs
-        factor = lr_factor(self.config.schedule, progress.step, steps_per_epoch, total_steps, progress.drops)
-        self._lr = progress.lr * factor
+        progress = self.progress
+        self._lr = self.course.rate(progress.step)
         for group in self.setup.optimizer.param_groups:
             group["lr"] = self._lr
         progress.step += 1

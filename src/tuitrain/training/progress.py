@@ -42,6 +42,9 @@ class TrainingProgress:
     # Lowest validation loss, and epochs without a lower one: for early stopping, and since the last learning-rate drop.
     lowest: Number | None = None
     since_lowest: Count = 0
+    # The schedule spans the steps from the first to the end of an epoch; None: of the last one.
+    schedule_start: Count = 0
+    schedule_end: Count | None = None
     drops: Count = 0
     since_drop: Count = 0
     best: Best | None = None

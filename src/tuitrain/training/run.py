@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import torch
 
+from tuitrain.config.schedule import Extension
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
@@ -31,11 +32,13 @@ def train_run(
     inbox: Inbox,
     epochs: int | None = None,
     writer: RunWriter | None = None,
+    schedule: Extension = "stretch",
 ) -> State:
     """Train a run from its last checkpoint, or from the beginning; return its state, which says how it ended.
 
-    `epochs` overrides the run's number of epochs. Pass `writer` if this process owns the run already. A detached run
-    is left with the status queued, and the phase paused if the next process must pause it again.
+    `epochs` overrides the run's number of epochs, and `schedule` says what the learning rate then does. Pass `writer`
+    if this process owns the run already. A detached run is left with the status queued, and the phase paused if the
+    next process must pause it again.
 
     Raises RunError if another process owns the run, if a run that had ended cannot be resumed, and if its ending cannot
     be written.
@@ -46,7 +49,7 @@ def train_run(
     def train() -> Ending:
         nonlocal loop
         writer.update(status="running", phase="preparing", reason="", ended=None)
-        loop = Loop(prepare(), writer, inbox, epochs)
+        loop = Loop(prepare(), writer, inbox, epochs, schedule)
         restore_run(loop)
         loop.run()
         return "finished", loop.progress.over
@@ -76,6 +79,9 @@ def restore_run(loop: Loop) -> None:
         f"{count:,} {split}{f' ({sources[split]})' if split in sources else ''}" for split, count in info.sizes.items()
     )
     writer.log(f"data: {len(info.classes):,} classes · images: {sizes}")
+    smoothing = loop.config.training.label_smoothing
+    if smoothing:
+        writer.log(f"label smoothing {smoothing:g} raises the training loss; evaluations are not smoothed")
     for note in info.data_notes:
         writer.log(f"data: {plain(note)}")
 

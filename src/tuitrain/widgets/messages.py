@@ -6,7 +6,9 @@ from dataclasses import KW_ONLY, dataclass, field
 from textual.message import Message
 
 from tuitrain.analysis.table.markers import RunMarker
+from tuitrain.config.code import Code
 from tuitrain.config.schema import Config
+from tuitrain.hosts.trust import Origin
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import RunInfo, ShownStatus, State
 from tuitrain.runs.sweeps.folder import SweepFolder
@@ -52,6 +54,18 @@ class AskChoice(Message):
     chosen: Sequence[str] = ()
     _: KW_ONLY
     many: bool = False
+
+
+@dataclass
+class AskTrust(Message):
+    """Ask whether `unknown` code, which the user has not allowed in `origin`, may run; call `answer` with True if so.
+    With `optional`, the user may also do without it: then call `answer` with False."""
+
+    origin: Origin
+    unknown: Sequence[Code]
+    answer: Callable[[bool], object]
+    _: KW_ONLY
+    optional: bool = False
 
 
 class MoveToBackground(Message):

@@ -251,3 +251,16 @@ async def test_a_repeated_seed_is_left_out_of_its_group(write_run: WriteRun) -> 
         await pilot.pause()
         assert "1 repeated seed left out" in lines(app)[0]
         assert "×2" in text(app)
+
+
+async def test_a_training_loss_of_smoothed_labels_is_marked(write_run: WriteRun, three: list[RunFolder]) -> None:
+    smoothed = write_run("smoothed", "training.label_smoothing=0.1", id="20261101-000003-d-0004")
+    for folders, mark in ((three, ""), ([*three, smoothed], " (smoothed labels)")):
+        app = app_of(folders)
+        async with app.run_test(size=(120, 40)) as pilot:
+            charts = (await opened(pilot, folders)).query_one(ComparisonCharts)
+            titles = []
+            for _ in METRICS:
+                titles.append(charts.first.title)
+                await pilot.press("m")
+            assert titles == [metric.title + mark * (metric.title == "train loss") for metric in METRICS]

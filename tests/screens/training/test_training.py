@@ -270,3 +270,14 @@ async def test_the_training_time_stays_after_the_end(write_run: WriteRun) -> Non
         await tick(app, pilot)
         assert "stopped · 3 epochs in 6.0 s" in lines(app)[0]
         assert "100 %" not in text(app)
+
+
+@pytest.mark.parametrize("smoothing", ["0", "0.1"])
+async def test_a_training_loss_of_smoothed_labels_is_marked(write_run: WriteRun, smoothing: str) -> None:
+    app = opened(write_run("one", f"training.label_smoothing={smoothing}", status="running"))
+    async with app.run_test(size=(140, 40)) as pilot:
+        await pilot.pause()
+        loss, accuracy = screen(app).query_one(LossAccuracyCharts).charts
+        names = {line.name for line in loss.lines}
+        assert ("train (smoothed labels)" in names, "train" in names) == (smoothing != "0", smoothing == "0")
+        assert "train" in {line.name for line in accuracy.lines}

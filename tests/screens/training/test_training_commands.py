@@ -1,5 +1,6 @@
 """The live screen sends commands and offers the keys that work."""
 
+import msgspec
 import pytest
 from textual.widgets import Static
 
@@ -12,6 +13,7 @@ from tuitrain.runs.rows import Event, encode
 from tuitrain.screens.results.screen import ResultsScreen
 from tuitrain.screens.training import TrainingScreen
 from tuitrain.screens.windows.prompt import PromptScreen
+from tuitrain.widgets.forms.pick_list import PickList
 
 COMMANDS = ["pause", "stop", "checkpoint", "rate", "epochs", "background"]
 
@@ -204,3 +206,31 @@ async def test_chart_keys_are_shown_if_they_fit(write_run: WriteRun) -> None:
         assert footer(app) == [name for name in wide if name in footer(app)]
         assert {"pause", "gradients", "back", "help"} <= set(footer(app))
         assert "smooth" not in footer(app)
+
+
+async def test_more_epochs_offer_the_learning_rates_of_each_schedule(write_run: WriteRun) -> None:
+    folder = write_run("mine", "schedule.name=cosine", "training.epochs=12", status="running")
+    state = folder.state()
+    state.step, state.steps_per_epoch, state.epochs = 60, 20, 12
+    folder.state_file.write_bytes(msgspec.json.encode(state))
+    inbox = Inbox(folder)
+    app = opened(folder)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.pause()
+        await pilot.press("e")
+        await pilot.pause()
+        await pilot.press("ctrl+u", *"24", "enter")
+        await pilot.pause()
+        await pilot.pause()
+        await pilot.pause()
+        assert isinstance(app.screen, PickList)
+        shown = " ".join(text(app).split())
+        for name, rates in (
+            ("span all epochs", "0.000962 now, 1e-05 at the end"),
+            ("hold the last rate", "0.000854 now, 1e-05 at the end"),
+            ("begin a new cycle", "0.001 now, 1e-05 at the end"),
+        ):
+            assert f"{name} {rates}" in shown
+        await pilot.press("down", "enter")
+        await pilot.pause()
+    assert [(sent.name, sent.value, sent.schedule) for sent in inbox.new()] == [("epochs", 24, "hold")]

@@ -97,6 +97,7 @@ def test_label_smoothing_applies_to_the_training_loss_alone(quick: Quick, train:
     settings = ("training.label_smoothing=0.2", "training.epochs=2", "training.log_every=1")
     expected, run = textbook(quick(*settings), adam, smoothing=0.2), train(*settings)
     assert run.train["loss"].tolist() == expected.losses
+    assert any("label smoothing 0.2 raises the training loss" in line for line in run.log)
     setup = prepared(quick(*settings))
     setup.model.load_state_dict(checkpoint.load(run.folder.checkpoints / "last.safetensors")["model"])
     setup.model.eval()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
+from tuitrain.config.schedule import Extension
 from tuitrain.config.schema import Config
 from tuitrain.hosts.launch import RunSpec, create_run
 from tuitrain.runs.control import Command, CommandName, Inbox
@@ -47,7 +48,7 @@ def create(config: Config, tmp_path: Path) -> RunFolder:
 
 def train(
     folder: RunFolder, commands: Commands | None = None, change: Callable[[Setup], None] | None = None,
-    epochs: int | None = None,
+    epochs: int | None = None, schedule: Extension = "stretch",
 ) -> tuple[Setup, State]:  # fmt: skip
     """Train with a new setup, as another process would; `commands` maps polls to commands."""
     setups = []
@@ -59,7 +60,7 @@ def train(
         setups.append(setup)
         return setup
 
-    state = train_run(folder, build, Scripted(folder, commands or {}), epochs)
+    state = train_run(folder, build, Scripted(folder, commands or {}), epochs, schedule=schedule)
     return setups[0], state
 
 
@@ -77,7 +78,9 @@ def rows(run: Follower) -> dict[str, list[float]]:
     return table
 
 
-def train_until_killed(folder: RunFolder, step: int) -> None:
+def train_until_killed(
+    folder: RunFolder, step: int, epochs: int | None = None, schedule: Extension = "stretch"
+) -> None:
     """Train until the mini-batch of this step, counted from 1, kills the process: without an ending of the run."""
     batches = 0
 
@@ -89,4 +92,4 @@ def train_until_killed(folder: RunFolder, step: int) -> None:
         return images
 
     with pytest.raises(KeyboardInterrupt):
-        train(folder, change=lambda setup: setattr(setup, "transforms", (kill,)))
+        train(folder, None, lambda setup: setattr(setup, "transforms", (kill,)), epochs, schedule)

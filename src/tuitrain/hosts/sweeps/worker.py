@@ -19,6 +19,7 @@ from tuitrain.errors import RunError, TuitrainError
 from tuitrain.hosts.launch import RunSpec, create_run, resume_run, resume_stacked_runs
 from tuitrain.hosts.sweeps.pruning import FinishedLosses, PruningInbox
 from tuitrain.hosts.sweeps.sampling import report_outcomes, sample_values
+from tuitrain.hosts.trust import check, code_key, config_code, sweep_code, sweep_origin, unknown_code
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, new_id, shown_status
 from tuitrain.runs.owner import OwnedError
@@ -47,11 +48,19 @@ class WorkerResources(Struct, frozen=True):
 
 class Worker:
     """Trains open jobs of a sweep until none is left, `stop` is called, or the time `until` has come. Trains up to
-    `stack` jobs at once if they can be stacked."""
+    `stack` jobs at once if they can be stacked. `trust` is the `code_key` of code that the user has allowed."""
 
     def __init__(
-        self, folder: SweepFolder, resources: WorkerResources, until: float | None = None, stack: int = 1
+        self,
+        folder: SweepFolder,
+        resources: WorkerResources,
+        until: float | None = None,
+        stack: int = 1,
+        trust: str = "",
     ) -> None:
+        code = sweep_code(folder.sweep())
+        # The user may edit the file of a transform, or extend the sweep, while it runs.
+        self._allowed = code if trust == code_key(code) else []
         self.folder, self._resources, self._stack = folder, resources, stack
         # The time of day may be set meanwhile.
         self._deadline = inf if until is None else time.monotonic() + until - time.time()
@@ -130,35 +139,45 @@ class Worker:
         return True
 
     def _create_and_train(self, jobs: list[Job]) -> None:
-        runs = []
+        runs, trust = [], []
         for job in jobs:
             values = self.folder.values(job.trial)
             if values is None:
                 values = sample_values(self.folder, job.trial, self._index.refresh())
             run = self.folder.run(job) or self._create_run(job, values)
             prune = self.folder.sweep().options.prune
+            trust.append(self._allowed_key(run.config()))
             runs.append((run, PruningInbox(run, self._finished) if prune else Inbox(run)))
         self._inboxes = [inbox for _, inbox in runs]
         if self._stopping.is_set():
             return
         try:
             if len(runs) > 1:
-                resume_stacked_runs(runs, _log_end)
+                resume_stacked_runs(runs, _log_end, trust)
             else:
                 run, inbox = runs[0]
-                _log_end(run, resume_run(run, lambda *_: None, inbox))
+                _log_end(run, resume_run(run, lambda *_: None, inbox, trust=trust[0]))
         finally:
             self._inboxes = []
 
+    def _allowed_key(self, config: Config) -> str:
+        """Return the `code_key` of a run if it has no other code than the sweep may run, otherwise an empty string."""
+        code, origin = config_code(config), sweep_origin(self.folder)
+        unknown = unknown_code(origin, [item for item in code if item not in self._allowed], contents=False)
+        return "" if unknown else code_key(code)
+
     def _create_run(self, job: Job, values: Values) -> RunFolder:
         sweep = self.folder.sweep()
+        config = sweep.config(values, job.seed)
+        if not self._allowed_key(config):
+            check(sweep_origin(self.folder), config_code(config))
         name = _run_name(values, sweep.seed(values, job.seed))
         record = Record(run=new_id(name))
         # The id is recorded first: if killed in between, the sweep has an id without a run, never an unknown run.
         self.folder.write_record(job, record)
         return create_run(
             RunSpec(
-                config=self._resources.apply(sweep.config(values, job.seed)),
+                config=self._resources.apply(config),
                 runs_dir=self.folder.runs_dir,
                 name=name,
                 id=record.run,
@@ -192,9 +211,11 @@ def _run_name(values: Values, seed: int) -> str:
     return "-".join([*parts, f"s{seed}"])
 
 
-def run_worker(path: Path, resources: WorkerResources, until: float | None, stack: int, lifeline: BinaryIO) -> None:
+def run_worker(
+    path: Path, resources: WorkerResources, until: float | None, stack: int, lifeline: BinaryIO, trust: str
+) -> None:
     """Run a worker in this process; stop it when the pipe `lifeline` is closed by the pool or by the pool's death."""
-    worker = Worker(SweepFolder(path), resources, until, stack)
+    worker = Worker(SweepFolder(path), resources, until, stack, trust)
     threading.Thread(target=_stop_at_eof, args=(lifeline, worker.stop), name="lifeline", daemon=True).start()
     # torch takes seconds to load; load it before claiming a job.
     import tuitrain.training.stacking.loop  # noqa: F401

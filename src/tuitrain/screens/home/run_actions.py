@@ -12,6 +12,7 @@ from tuitrain.analysis.table.group_rows import GroupRow
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.hosts.background import start_in_background
 from tuitrain.hosts.launch import RunSpec
+from tuitrain.hosts.trust import config_code, run_origin, unknown_code
 from tuitrain.runs.catalog import edit
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.files import read
@@ -21,7 +22,7 @@ from tuitrain.runs.writer import next_name, user_named
 from tuitrain.screens.home.view import HomeView
 from tuitrain.text import plain
 from tuitrain.widgets.forms.toml_files import ask_path
-from tuitrain.widgets.messages import AskChoice, AskValue, OpenNewRun, ResumeRun
+from tuitrain.widgets.messages import AskChoice, AskTrust, AskValue, OpenNewRun, ResumeRun
 
 if TYPE_CHECKING:
     from tuitrain.hosts.export import Format
@@ -113,6 +114,14 @@ class RunActions(HomeView):
             config=run.config, runs_dir=self.runs_dir, name=name, original=original,
             command=f"tuitrain: the settings of {run.folder.id} again",
         )  # fmt: skip
+        origin = run_origin(run.folder)
+        unknown = unknown_code(origin, config_code(run.config))
+        if unknown:
+            self.post_message(AskTrust(origin, unknown, lambda _: self._rerun(run, spec)))
+        else:
+            self._rerun(run, spec)
+
+    def _rerun(self, run: Entry, spec: RunSpec) -> None:
         message = f"Started a run with the settings of {plain(run.info.name, 60)} in the background"
         self.notify(message, timeout=3, markup=False)
         self._start(spec)

@@ -6,11 +6,13 @@ from weakref import WeakKeyDictionary
 
 from textual.app import App
 
+from tuitrain.config.schema import Config
 from tuitrain.config.sweeps import toml as sweep_toml
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts import background
 from tuitrain.hosts.launch import RunSpec
 from tuitrain.hosts.sweeps.background import start_sweep_in_background
+from tuitrain.hosts.trust import Origin, code_key, config_code, remember, sweep_code, sweep_origin
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import ACTIVE
 from tuitrain.runs.sweeps.catalog import create_sweep
@@ -20,7 +22,7 @@ from tuitrain.text import plain
 from tuitrain.widgets.forms.draft import brief
 from tuitrain.widgets.forms.form import NAME, RUNS_IN
 from tuitrain.widgets.forms.start_line import StartLine
-from tuitrain.widgets.messages import AskChoice, OpenRun, OpenSweep
+from tuitrain.widgets.messages import AskChoice, AskTrust, OpenRun, OpenSweep
 
 BUSY = "This app is already preparing a run. Choose 'background process' here, or wait until that run trains."
 
@@ -38,16 +40,25 @@ class NewRunStart(NewRunForm):
 
     def action_start(self) -> None:
         self._validate()
-        if self.result.config is None:
+        config = self.result.config
+        if config is None:
             self.refuse("Not started")
-            return
+        elif unknown := [code for code in config_code(config) if code in self._draft.unknown]:
+            origin = self._draft.origin or Origin("file", self._draft.source)
+            self.post_message(AskTrust(origin, unknown, lambda _: self._start_allowed(config)))
+        else:
+            self._start_allowed(config)
+
+    def _start_allowed(self, config: Config) -> None:
+        """Start what the form describes, whose code the user has typed or allowed."""
+        self._draft.unknown = []
         if self.result.values:
             text = sweep_toml.dumps(self.result.sweep(self._draft.name))
             self.line.start_in_background(lambda: _start_sweep(self._runs_dir, text))
         else:
             self._start(
                 RunSpec(
-                    config=self.result.config,
+                    config=config,
                     runs_dir=self._runs_dir,
                     name=self._draft.name,
                     original=self._draft.original,
@@ -122,5 +133,7 @@ class NewRunStart(NewRunForm):
 
 def _start_sweep(runs_dir: Path, text: str) -> SweepFolder:
     folder = create_sweep(runs_dir, text)
-    start_sweep_in_background(folder)
+    code = sweep_code(folder.sweep())
+    remember(sweep_origin(folder), code)
+    start_sweep_in_background(folder, trust=code_key(code))
     return folder

@@ -7,17 +7,19 @@ from textual import work
 from textual.binding import Binding, BindingType
 
 from tuitrain.analysis.table.markers import RunMarker
+from tuitrain.config.code import code_of
 from tuitrain.config.formatting import format_value
 from tuitrain.config.sweeps.overrides import parse_trials, split_assignments
-from tuitrain.config.sweeps.sweep import sweep_settings
+from tuitrain.config.sweeps.sweep import Values, sweep_settings
 from tuitrain.config.values import parse_value
 from tuitrain.errors import TuitrainError
 from tuitrain.hosts.sweeps.background import start_sweep_in_background, stop_sweep
+from tuitrain.hosts.trust import code_key, remember, sweep_code, sweep_origin, unknown_code
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.sweeps.folder import CHANGEABLE_OPTIONS, SweepFolder
 from tuitrain.runs.sweeps.index import Outcome
 from tuitrain.screens.export import ExportScreen
-from tuitrain.widgets.messages import AskChoice, AskValue, OpenComparison
+from tuitrain.widgets.messages import AskChoice, AskTrust, AskValue, OpenComparison
 from tuitrain.widgets.tables.sweep import SweepTable
 
 ADD = "add"
@@ -96,14 +98,22 @@ class SweepActions(ExportScreen):
             self._do(f"Trial {outcome.job.trial} is next", lambda: self.folder.move_to_front([outcome.job]))
 
     def action_resume(self) -> None:
+        origin, code = sweep_origin(self.folder), sweep_code(self.sweep)
+        unknown = unknown_code(origin, code)
+        if unknown:
+            self.post_message(AskTrust(origin, unknown, lambda _: self._resume(code_key(code))))
+        else:
+            self._resume(code_key(code))
+
+    def _resume(self, allowed: str) -> None:
         self._starting = True
         self._do("Resuming in a background process", lambda: self.folder.update_control(paused=False))
-        self._start_workers()
+        self._start_workers(allowed)
 
     @work(thread=True, exit_on_error=False)
-    def _start_workers(self) -> None:
+    def _start_workers(self, allowed: str) -> None:
         try:
-            start_sweep_in_background(self.folder)
+            start_sweep_in_background(self.folder, trust=allowed)
         except TuitrainError as error:
             self.show_error(error)
         finally:
@@ -122,7 +132,7 @@ class SweepActions(ExportScreen):
                 "Settings of the trial, for example optimizer.lr=0.3 training.epochs=20",
                 "",
                 lambda text: parse_trials(split_assignments(text)),
-                lambda trials: self.folder.extend(add=trials),
+                self._add,
             )
         else:
             setting = sweep_settings()[f"sweep.{chosen[0]}"]
@@ -132,6 +142,10 @@ class SweepActions(ExportScreen):
                 lambda text: parse_value(setting, text),
                 lambda value: self.folder.extend({chosen[0]: value}),
             )
+
+    def _add(self, trials: list[Values]) -> None:
+        self.folder.extend(add=trials)
+        remember(sweep_origin(self.folder), [code for values in trials for code in code_of(values)])
 
     def _ask(self, text: str, value: str, parse: Callable[[str], Any], apply: Callable[[Any], None]) -> None:
         """Ask for a value and apply it on enter, while the prompt can still show why the sweep refuses it."""

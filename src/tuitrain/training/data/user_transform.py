@@ -1,6 +1,5 @@
 """The user's own transform of a batch."""
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
+from tuitrain.config.code import TRANSFORM_HINT, read_transform, transform_file
 from tuitrain.errors import DataError, TrainingError
 from tuitrain.text import plain
 from tuitrain.training.data.augment import Transform
-
-_HINT = "Set data.transform to FILE.py:NAME, or to none."
 
 
 def user_transform(spec: str | None) -> Transform | None:
@@ -26,23 +24,20 @@ def user_transform(spec: str | None) -> Transform | None:
         return None
     file, colon, name = spec.rpartition(":")
     if not (file and colon and name.isidentifier()):
-        raise DataError(f"data.transform '{plain(spec)}' is not of the form FILE.py:NAME.", _HINT)
-    module = _run(Path(os.path.expanduser(file)))  # noqa: PTH111 (Path.expanduser refuses an unknown user)
+        raise DataError(f"data.transform '{plain(spec)}' is not of the form FILE.py:NAME.", TRANSFORM_HINT)
+    module = _run(Path(transform_file(spec)))
     if name not in module:
-        raise DataError(f"{plain(file)} has nothing called {plain(name)}.", _HINT)
+        raise DataError(f"{plain(file)} has nothing called {plain(name)}.", TRANSFORM_HINT)
     function = module[name]
     if not callable(function):
-        raise DataError(f"{plain(name)} in {plain(file)} is a {type(function).__name__}, not a function.", _HINT)
+        kind = type(function).__name__
+        raise DataError(f"{plain(name)} in {plain(file)} is a {kind}, not a function.", TRANSFORM_HINT)
     return _checked(function, f"{plain(name)} of {plain(file)}")
 
 
 def _run(path: Path) -> dict[str, Any]:
     """Run the file and return its module. Compiles it here, so that Python writes no cache next to it."""
-    try:
-        source = path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"The file {plain(path)} of data.transform cannot be read: {plain(reason)}.", _HINT) from error
+    source = read_transform(str(path))
     module = ModuleType(f"tuitrain_transform_{path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # Dataclasses look up their module there.

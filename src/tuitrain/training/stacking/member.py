@@ -35,7 +35,8 @@ class Member(Loop):
     def step_key(self) -> tuple[float, ...]:
         """Equal for runs whose optimizers would take the same step from the same gradients."""
         optimizer, progress = self.config.optimizer, self.progress
-        return progress.lr, optimizer.weight_decay, optimizer.momentum, progress.epochs, progress.drops
+        schedule = progress.epochs, progress.schedule_start, progress.schedule_end or 0, progress.drops
+        return progress.lr, optimizer.weight_decay, optimizer.momentum, *schedule
 
     def train_turn(self) -> Ending | None:
         """Take steps until the next metrics row or poll is due, and end the epoch after its last step."""

@@ -14,7 +14,16 @@ from tuitrain.widgets.charts.chart import Chart
 from tuitrain.widgets.charts.group import ChartGroup, chart_bindings
 from tuitrain.widgets.charts.line import Line
 from tuitrain.widgets.charts.render import View
-from tuitrain.widgets.charts.series import METRICS, CurveMetric, RunSeries, cache_key, x_formatter, x_values
+from tuitrain.widgets.charts.series import (
+    METRICS,
+    SMOOTHED,
+    CurveMetric,
+    RunSeries,
+    cache_key,
+    smooths_labels,
+    x_formatter,
+    x_values,
+)
 from tuitrain.widgets.terminal.colors import RGB, theme_color
 
 GRID = 4
@@ -51,6 +60,8 @@ class ComparisonCharts(ChartGroup):
         self._grid_shown = False
         self._series: Sequence[RunSeries] = ()
         self._top = ""
+        # Whether a run has label smoothing.
+        self._smooths = False
         self._bands: dict[object, tuple[list[float], ...]] = {}
 
     def on_mount(self) -> None:
@@ -59,6 +70,11 @@ class ComparisonCharts(ChartGroup):
     def show(self, series: Sequence[RunSeries], top: str = "") -> None:
         """Draw the series, the one with the id `top` above the others."""
         self._series, self._top = series, top
+        smooths = smooths_labels(run for one in series for run in one.runs)
+        if smooths != self._smooths:
+            # New labels discard the pictures of the charts.
+            self._smooths = smooths
+            self._update_labels()
         self.redraw()
 
     @property
@@ -99,7 +115,8 @@ class ComparisonCharts(ChartGroup):
 
     def _update_labels(self) -> None:
         for chart, metric in zip(self.charts, self.shown_metrics, strict=False):
-            chart.set_labels(metric.title, self.axis, x_formatter(self.axis), metric.text, metric.percent)
+            title = metric.title + SMOOTHED * (self._smooths and metric.title == "train loss")
+            chart.set_labels(title, self.axis, x_formatter(self.axis), metric.text, metric.percent)
 
     def redraw(self) -> None:
         if not self.is_mounted:

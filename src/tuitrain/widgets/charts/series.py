@@ -1,7 +1,7 @@
 """The metrics and x axes that charts of runs can show."""
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Literal, overload
@@ -28,6 +28,8 @@ class CurveMetric:
         return metric_curve(run, self.split, self.column)
 
 
+# Marks a training loss with label smoothing.
+SMOOTHED = " (smoothed labels)"
 METRICS = (
     CurveMetric("val accuracy", "validation", "accuracy", True, units.percent),
     CurveMetric("val loss", "validation", "loss", False, units.loss),
@@ -37,6 +39,11 @@ METRICS = (
     CurveMetric("learning rate", "train", "lr", False, units.number),
     CurveMetric("gradient norm", "train", "grad_norm", False, units.number),
 )
+
+
+def smooths_labels(runs: Iterable[Follower]) -> bool:
+    """Return whether a run has label smoothing, so that its training loss is not comparable to its validation loss."""
+    return any(run.config.training.label_smoothing for run in runs)
 
 
 def metric_curve(run: Follower, split: str, column: str) -> Curve:

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 from msgspec import Struct
 from textual.app import App
 
+from tuitrain.config.code import Code
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
@@ -19,6 +20,7 @@ from tuitrain.config.sweeps.sweep import MAX_TRIALS, Sweep, SweepOptions
 from tuitrain.config.sweeps.validation import check_sweep
 from tuitrain.config.values import build_config, changed_settings, flatten
 from tuitrain.errors import ConfigError
+from tuitrain.hosts.trust import Origin, config_code, unknown_code
 from tuitrain.runs.records import RunInfo
 from tuitrain.runs.writer import user_named
 from tuitrain.text import plain
@@ -29,13 +31,16 @@ MAX_CHECKED = 1000
 
 
 class Draft(Struct):
-    """The texts of all fields by key; `original` is the TOML file they were loaded from, or empty."""
+    """The texts of all fields by key; `original` is the TOML file they were loaded from, or empty. `unknown` is code
+    that the user has neither typed nor allowed in its `origin`."""
 
     texts: dict[str, str]
     name: str = ""
     original: str = ""
     path: str = "run.toml"
     source: str = ""
+    origin: Origin | None = None
+    unknown: list[Code] = []
 
     @classmethod
     def of(cls, config: Config, name: str = "", source: str = "") -> "Draft":
@@ -46,7 +51,15 @@ class Draft(Struct):
         """Copy the settings of a run, and its name unless the name was derived from the settings."""
         name = plain(info.name) if info else ""
         derived = info and not user_named(info, config)
-        return cls.of(config, "" if derived else name, f"the settings of {name or 'a run'}")
+        draft = cls.of(config, "" if derived else name, f"the settings of {name or 'a run'}")
+        draft.doubt(Origin("run", info.id) if info else None, config)
+        return draft
+
+    def doubt(self, origin: Origin | None, config: Config) -> None:
+        """Set the code of `config` that the user has not allowed in `origin`; None: nowhere."""
+        self.origin, self.unknown = origin, config_code(config)
+        if origin is not None:
+            self.unknown = unknown_code(origin, self.unknown)
 
 
 # The last draft of each app, restored when the form opens again.

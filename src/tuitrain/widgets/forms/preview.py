@@ -10,6 +10,7 @@ from textual.widgets import Static
 from tuitrain.analysis import units
 from tuitrain.config.sweeps.sweep import Values, format_trial
 from tuitrain.hosts.preview.preview import Preview
+from tuitrain.hosts.trust import config_code
 from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.charts.line import Line
 from tuitrain.widgets.charts.render import View, draw
@@ -99,6 +100,7 @@ def facts(preview: Preview, runs: int, first: Values, *, compact: bool) -> Conte
     elif preview.problem:
         split = steps = location = "-"
     lines = [("network", title), ("size", size), ("images", split), ("steps", steps), ("data", location)]
+    lines += [("code", str(code)) for code in config_code(preview.config)]
     if preview.splits is not None and preview.splits.notes:
         lines.append(("note", plain("; ".join(preview.splits.notes), 300)))
     if preview.problem:

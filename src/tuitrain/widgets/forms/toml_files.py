@@ -6,6 +6,7 @@ from pathlib import Path
 from tuitrain.config import toml
 from tuitrain.config.sweeps import toml as sweep_toml
 from tuitrain.errors import TuitrainError
+from tuitrain.hosts.trust import config_code, file_origin, remember
 from tuitrain.text import plain
 from tuitrain.widgets.forms.draft import Draft, FormResult
 from tuitrain.widgets.messages import AskValue
@@ -19,6 +20,7 @@ def ask_load(draft: Draft, fill: Callable[[Draft], None]) -> AskValue:
         config, original = toml.read(path)
         loaded = Draft.of(config, draft.name, plain(path.name))
         loaded.original, loaded.path = original, text.strip()
+        loaded.doubt(file_origin(path), config)
         fill(loaded)
 
     return AskValue("Load settings from a TOML file", draft.path, load, live=False, is_path=True)
@@ -61,6 +63,7 @@ def _write(path: Path, result: FormResult, draft: Draft) -> str:
     assert result.config is not None
     text = sweep_toml.dumps(result.sweep(draft.name)) if result.values else toml.dumps(result.config, draft.original)
     path.write_text(text, encoding="utf-8")
+    remember(file_origin(path), [code for code in config_code(result.config) if code not in draft.unknown])
     return draft.original if result.values else text
 
 

@@ -1,0 +1,194 @@
+"""Decide whether the code in settings may run.
+
+Settings in a run folder, a sweep folder or a TOML file may come from anyone. Their code runs only if this user started
+that run or sweep, or allowed its code once. A register in the user's state folder says so: what arrives in a folder
+cannot forge it, and copies of that folder do not carry it. Whoever starts a run or sweep from settings that the user
+typed calls `remember`; everything else calls `check` or `split_code` first. A process that moves a run or sweep to
+another one passes it the `code_key` of the code that may run, so that an edit of the folder in between is not allowed.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from tuitrain.config.code import CODE_KEYS, TRANSFORM, Code, code_of
+from tuitrain.config.schema import Config
+from tuitrain.config.sweeps.sweep import Sweep
+from tuitrain.config.values import flatten
+from tuitrain.errors import DataError, RunError, TrustError
+from tuitrain.files import replace
+from tuitrain.runs.files import decode_or_none
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.sweeps.folder import SweepFolder
+from tuitrain.text import plain
+
+
+class Origin(Struct, frozen=True):
+    """Where code comes from: a run, a sweep or a file."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return plain(self.name, 200) if self.kind == "file" else f"{self.kind} {plain(self.name, 200)}"
+
+
+class _Entry(Struct):
+    """An entry of the register; `digest` is that of the transform's file when the user allowed it."""
+
+    kind: str
+    name: str
+    key: str
+    value: str
+    digest: str
+
+
+def run_origin(folder: RunFolder) -> Origin:
+    return Origin("run", folder.path.resolve().name)
+
+
+def sweep_origin(folder: SweepFolder) -> Origin:
+    return Origin("sweep", folder.path.resolve().name)
+
+
+def file_origin(path: Path) -> Origin:
+    return Origin("file", str(path.expanduser().absolute()))
+
+
+def config_code(config: Config) -> list[Code]:
+    return code_of(flatten(config))
+
+
+def sweep_code(sweep: Sweep) -> list[Code]:
+    """Return the code of all trials of a sweep."""
+    varied = [{key: value} for key in CODE_KEYS for value in _choices(sweep, key)]
+    trials = [flatten(sweep.base), *varied, *sweep.extra, *sweep.added.values()]
+    return list(dict.fromkeys(code for values in trials for code in code_of(values)))
+
+
+def _choices(sweep: Sweep, key: str) -> tuple[object, ...]:
+    choices = sweep.values.get(key, ())
+    return choices if isinstance(choices, tuple) else ()
+
+
+def unknown_code(origin: Origin, code: Iterable[Code], *, contents: bool = True) -> list[Code]:
+    """Return the code that this user has not allowed in `origin`. With `contents`, a transform of a run or sweep whose
+    file has changed is unknown."""
+    # People edit their own transforms often, so a file of settings that they name allows any content.
+    contents = contents and origin.kind != "file"
+    return [item for item in code if not _is_known(_entry(origin, item), item, contents)]
+
+
+def _is_known(entry: "_Entry | None", code: Code, contents: bool) -> bool:
+    try:
+        return entry is not None and (not contents or entry.digest == code.digest())
+    except DataError:
+        # The file cannot be read, so it cannot run either: the preparation of the run reports the reason.
+        return True
+
+
+def remember(origin: Origin, code: Iterable[Code]) -> str:
+    """Allow `code` in `origin` from now on. Return why this cannot be stored, or an empty string."""
+    for item in code:
+        path = _entry_file(origin, item)
+        try:
+            entry = _Entry(origin.kind, origin.name, item.key, item.value, item.digest())
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            replace(path, msgspec.json.encode(entry) + b"\n")
+        except DataError:
+            continue  # As in `_is_known`.
+        except OSError as error:
+            return plain(f"{path.parent} cannot be written: {error.strerror}")
+    return ""
+
+
+def check(origin: Origin, code: Sequence[Code], *, trust: bool = False) -> None:
+    """Raise TrustError if this user has not allowed all of `code` in `origin`; with `trust`, allow it."""
+    if trust:
+        remember(origin, code)
+    elif unknown := unknown_code(origin, code):
+        raise TrustError(f"{reason(origin, unknown)}; add --trust to allow its code: {describe(unknown)}.")
+
+
+def reason(origin: Origin, unknown: Sequence[Code]) -> str:
+    """Return why the user must allow the code, as a main clause without a full stop."""
+    changed = [code.value.rpartition(":")[0] for code in unknown if _entry(origin, code) is not None]
+    if changed:
+        return f"{plain(changed[0])} has changed since you allowed it for {origin}"
+    subject = f"{str(origin)[0].upper()}{str(origin)[1:]}" if origin.kind != "file" else str(origin)
+    return f"{subject} {'is not trusted yet' if origin.kind == 'file' else 'was not started here by you'}"
+
+
+def describe(code: Iterable[Code]) -> str:
+    return "; ".join(map(str, code))
+
+
+def code_key(code: Iterable[Code]) -> str:
+    """Return a text that is equal for equal code only, to name code that the user has allowed."""
+    return hashlib.sha256(msgspec.json.encode([(item.key, item.value) for item in code])).hexdigest()
+
+
+def split_code(folder: RunFolder, config: Config, key: str = "") -> tuple[list[Code], list[Code]]:
+    """Return the code of the run that may run, and commands that must not run. All of it may if `key` is its
+    `code_key`. Raise TrustError if its transform must not run."""
+    code, origin = config_code(config), run_origin(folder)
+    unknown = [] if key == code_key(code) else unknown_code(origin, code)
+    if any(item.key == TRANSFORM for item in unknown):
+        check(origin, code)
+    return [item for item in code if item not in unknown], unknown
+
+
+def check_run(folder: RunFolder, *, trust: bool = False) -> tuple[str, list[str]]:
+    """Return the `code_key` of the run if all its code may run, otherwise an empty string, and a line for each piece
+    of code that runs, or does not run because the user has not allowed it. Raise TrustError if the run cannot be
+    resumed without it; with `trust`, allow it."""
+    config = folder.config()
+    code = config_code(config)
+    if trust:
+        remember(run_origin(folder), code)
+    allowed, refused = split_code(folder, config, code_key(code) if trust else "")
+    return "" if refused else code_key(code), code_lines(allowed, refused)
+
+
+def code_lines(allowed: Iterable[Code], refused: Iterable[Code]) -> list[str]:
+    dropped = "notify.command is not run, because this run was not started here by you (--trust allows it)"
+    return [*map(str, allowed), *(f"{dropped}: {str(code).partition(': ')[2]}" for code in refused)]
+
+
+def check_sweep(folder: SweepFolder, *, trust: bool = False, key: str = "") -> tuple[str, list[str]]:
+    """Return the `code_key` of a sweep, and a line for each piece of code that it runs. Raise TrustError if the user
+    has not allowed all of it, unless `key` is its `code_key`; with `trust`, allow it and that of its runs."""
+    code = sweep_code(folder.sweep())
+    if key != code_key(code):
+        check(sweep_origin(folder), code, trust=trust)
+    for job in folder.jobs() if trust else ():
+        try:
+            run = folder.run(job)
+            if run is not None:
+                check_run(run, trust=True)
+        except RunError:
+            continue  # The worker reports a damaged run.
+    return code_key(code), list(map(str, code))
+
+
+def _entry(origin: Origin, code: Code) -> _Entry | None:
+    try:
+        content = _entry_file(origin, code).read_bytes()
+    except OSError:
+        return None
+    entry = decode_or_none(msgspec.json.Decoder(_Entry).decode, content)
+    same = entry is not None and (entry.kind, entry.name, entry.key, entry.value) == (
+        origin.kind, origin.name, code.key, code.value,
+    )  # fmt: skip
+    return entry if same else None
+
+
+def _entry_file(origin: Origin, code: Code) -> Path:
+    import platformdirs
+
+    identity = msgspec.json.encode((origin.kind, origin.name, code.key, code.value))
+    folder = platformdirs.user_state_path("tuitrain", appauthor=False) / "trusted"
+    return folder / f"{hashlib.sha256(identity).hexdigest()}.json"

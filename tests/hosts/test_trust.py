@@ -1,0 +1,255 @@
+"""Code from elsewhere does not run before the user has allowed it."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from planted import SWEEP, Planted
+from tuitrain.cli.parser import parse
+from tuitrain.config.code import LARGEST_FILE, Code, code_of
+from tuitrain.config.toml import dumps
+from tuitrain.errors import DataError, RunError, TrustError
+from tuitrain.hosts import trust
+from tuitrain.hosts.background import resume_in_background
+from tuitrain.hosts.evaluate import evaluate_checkpoint
+from tuitrain.hosts.launch import RunSpec, create_run, resume_run, resume_stacked_runs
+from tuitrain.hosts.sweeps.worker import Worker, WorkerResources
+from tuitrain.runs.control import Inbox
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.follower import Follower
+from tuitrain.runs.sweeps.folder import SweepFolder
+from tuitrain.runs.sweeps.records import Job, Record, Sample
+
+Train = Callable[..., Follower]
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> Planted:
+    return Planted(tmp_path)
+
+
+def resume(folder: RunFolder, key: str = "") -> str:
+    return resume_run(folder, lambda *_: None, Inbox(folder), trust=key).status
+
+
+def call(*arguments: str | Path) -> int:
+    options = parse([str(argument) for argument in arguments])
+    code: int = options.run(options)
+    return code
+
+
+def work(folder: SweepFolder, key: str = "") -> str:
+    """Work on the sweep like a worker process; return the problem of its first run."""
+    Worker(folder, WorkerResources(), trust=key).run()
+    return folder.record(folder.jobs()[0]).problem
+
+
+@pytest.mark.parametrize("arguments", [("resume",), ("resume", "--detach")])
+def test_the_command_refuses_the_transform_of_a_received_run(planted: Planted, arguments: tuple[str, ...]) -> None:
+    folder = planted.run(planted.transform)
+    before = {path: path.read_bytes() for path in folder.path.iterdir() if path.is_file()}
+    with pytest.raises(TrustError) as caught:
+        call(*arguments, folder.path)
+    assert str(caught.value) == (
+        f"Run {folder.id} was not started here by you; add --trust to allow its code: "
+        f"runs {planted.file}:same on each training batch."
+    )
+    assert caught.value.exit_code == 2
+    assert not planted.ran.exists()
+    assert {path: path.read_bytes() for path in folder.path.iterdir() if path.is_file()} == before
+
+
+def test_a_run_from_elsewhere_trains_without_its_command(planted: Planted) -> None:
+    folder = planted.run(planted.command)
+    assert resume(folder) == "finished"
+    assert not planted.ran.exists()
+    assert f"notify.command is not run, because this run was not started here by you (--trust allows it): touch {planted.ran}" in folder.log_file.read_text()  # noqa: E501  # fmt: skip
+
+
+@pytest.mark.parametrize("code", ["transform", "command"])
+def test_trusted_code_runs_and_is_named_before(planted: Planted, code: str) -> None:
+    folder = planted.run(getattr(planted, code))
+    key, lines = trust.check_run(folder, trust=True)
+    assert resume(folder, key) == "finished"
+    assert planted.ran.exists()
+    assert lines[0] in folder.log_file.read_text().splitlines()[0]
+    # From now on this user's runs folder and state folder agree, without the key.
+    assert trust.check_run(folder) == (key, lines)
+
+
+def test_a_background_process_refuses_a_received_run(planted: Planted) -> None:
+    folder = planted.run(planted.transform, planted.command)
+    with pytest.raises(RunError, match="was not started here by you"):
+        resume_in_background(folder)
+    assert not planted.ran.exists()
+
+
+def test_runs_that_train_stacked_drop_their_commands(planted: Planted) -> None:
+    folders = [planted.run(planted.command, f"training.seed={seed}") for seed in range(2)]
+    statuses: list[str] = []
+    resume_stacked_runs([(folder, Inbox(folder)) for folder in folders], lambda _, state: statuses.append(state.status))
+    assert statuses == ["finished", "finished"]
+    assert not planted.ran.exists()
+    assert all("notify.command is not run" in folder.log_file.read_text() for folder in folders)
+
+
+def test_evaluating_a_received_run_runs_nothing(planted: Planted, train: Train) -> None:
+    folder = train("training.epochs=1").folder
+    folder.config_file.write_text(dumps(planted.config(planted.transform, planted.command, "model.hidden=[128, 256]")))
+    assert evaluate_checkpoint(folder, "test", "last", "cpu", lambda *_: None).split == "test"
+    assert not planted.ran.exists()
+
+
+@pytest.mark.parametrize("command", ["train", "sweep"])
+@pytest.mark.parametrize("code", ["transform", "command"])
+@pytest.mark.parametrize("detach", [(), ("--detach",)])
+def test_settings_in_a_file_are_refused_until_trusted(
+    planted: Planted, command: str, code: str, detach: tuple[str, ...]
+) -> None:
+    file = planted.toml(getattr(planted, code), sweep=SWEEP.format("") if command == "sweep" else "")
+    runs = planted.folder / "runs"
+    with pytest.raises(TrustError, match=r"theirs\.toml is not trusted yet; add --trust to allow its code: runs "):
+        call(command, "-c", file, "--runs-dir", runs, "--set", "training.seed=1", *detach)
+    assert not planted.ran.exists()
+    assert not runs.exists()
+
+
+def test_what_the_user_types_needs_no_trust(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[RunSpec] = []
+
+    def start(spec: RunSpec) -> RunFolder:
+        started.append(spec)
+        return planted.run()
+
+    monkeypatch.setattr("tuitrain.cli.train.start_in_background", start)
+    file = planted.toml(planted.command)
+    call("train", "--detach", "--set", planted.transform)
+    call("train", "--detach", "-c", file, "--set", "notify.command=true", "--set", planted.transform)
+    call("train", "--detach", "-c", file, "--set", "notify.command=none")
+    with pytest.raises(TrustError):
+        call("train", "--detach", "-c", file, "--set", planted.transform)
+    call("train", "--detach", "-c", file, "--trust")
+    # Once is enough, for this file with this code.
+    call("train", "--detach", "-c", file, "--set", "optimizer.lr=0.1")
+    assert len(started) == 5
+    file.write_text(file.read_text().replace("touch", "touch -a"))
+    with pytest.raises(TrustError, match="touch -a"):
+        call("train", "--detach", "-c", file)
+    other = file.with_name("other.toml")
+    other.write_text(file.read_text().replace("touch -a", "touch"))
+    with pytest.raises(TrustError, match=r"other\.toml"):
+        call("train", "--detach", "-c", other)
+
+
+def test_a_run_started_here_is_trusted_with_this_code_only(planted: Planted, tmp_path: Path) -> None:
+    config = planted.config(planted.transform, planted.command)
+    folder = create_run(RunSpec(config=config, runs_dir=tmp_path / "runs"))
+    key, _ = trust.check_run(folder)
+    assert key == trust.code_key(trust.config_code(config))
+    # Another command in its folder is not allowed.
+    folder.config_file.write_text(dumps(planted.config(planted.transform, "notify.command=true")))
+    assert trust.check_run(folder)[0] == ""
+    # Nor is it for a process that was told to run the former one.
+    _, refused = trust.split_code(folder, folder.config(), key)
+    assert [item.value for item in refused] == ["true"]
+    # Nor is another content of the file.
+    folder.config_file.write_text(dumps(config))
+    planted.file.write_text(planted.file.read_text() + "# changed\n")
+    with pytest.raises(TrustError, match=r"planted\.py has changed since you allowed it for run "):
+        trust.check_run(folder)
+    # A process of the same run, such as one that it moves to, runs it.
+    assert trust.split_code(folder, config, key)[1] == []
+
+
+def test_the_register_belongs_to_the_user(planted: Planted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = create_run(RunSpec(config=planted.config(planted.transform), runs_dir=tmp_path / "runs"))
+    trust.check_run(folder)
+    copy = folder.path.rename(folder.path.with_name("copied"))
+    with pytest.raises(TrustError):
+        trust.check_run(RunFolder(copy))
+    back = RunFolder(copy.rename(folder.path))
+    trust.check_run(back)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another user"))
+    with pytest.raises(TrustError):
+        trust.check_run(back)
+
+
+def test_a_register_that_cannot_be_a_folder_is_reported(planted: Planted, tmp_path: Path) -> None:
+    Path(os.environ["XDG_STATE_HOME"]).touch()
+    folder = create_run(RunSpec(config=planted.config(planted.command), runs_dir=tmp_path / "runs"))
+    assert "resuming the run will need --trust, because " in folder.log_file.read_text()
+    assert trust.check_run(folder)[0] == ""
+
+
+def test_damaged_entries_allow_nothing(planted: Planted, tmp_path: Path) -> None:
+    folder = create_run(RunSpec(config=planted.config(planted.command), runs_dir=tmp_path / "runs"))
+    (entry,) = Path(os.environ["XDG_STATE_HOME"]).glob("tuitrain/trusted/*.json")
+    for content in (b"", b"{}", entry.read_bytes().replace(b"touch", b"toucj"), b"[" * 100_000):
+        entry.write_bytes(content)
+        assert trust.check_run(folder)[0] == ""
+
+
+def test_a_received_sweep_is_refused_until_trusted(planted: Planted) -> None:
+    folder = planted.sweep(planted.command)
+    with pytest.raises(TrustError, match=rf"Sweep {folder.id} was not started here by you; add --trust"):
+        call("sweep", folder.path, "--seeds", "2")
+    assert folder.sweep().seeds == 1
+    assert work(folder).startswith(f"Sweep {folder.id} was not started here by you")
+    assert not planted.ran.exists()
+    folder.write_record(Job(0, 0), Record())
+    key, lines = trust.check_sweep(folder, trust=True)
+    assert lines == [f"runs at the end: touch {planted.ran}"]
+    assert work(folder, key) == ""
+    assert planted.ran.exists()
+
+
+def test_workers_of_a_sweep_never_ask(planted: Planted) -> None:
+    folder = planted.sweep(planted.transform)
+    key, _ = trust.check_sweep(folder, trust=True)
+    planted.file.write_text(planted.file.read_text() + "# changed while the sweep runs\n")
+    assert work(folder) == ""
+    assert planted.ran.exists()
+    # Also where the register cannot be written.
+    for path in Path(os.environ["XDG_STATE_HOME"]).glob("tuitrain/trusted/*.json"):
+        path.unlink()
+    folder.extend({"seeds": 2})
+    assert work(folder, key) == ""
+    assert folder.record(Job(0, 1)).problem == ""
+    assert folder.record(Job(0, 1)).run
+
+
+def test_code_planted_in_a_trusted_sweep_does_not_run(planted: Planted) -> None:
+    folder = planted.sweep(options="method = 'random'\ntrials = 2\n")
+    key, _ = trust.check_sweep(folder, trust=True)
+    values = {"notify.command": f"touch {planted.ran}", "data.transform": f"{planted.file}:same"}
+    folder.write_sample(0, Sample(values, 0))
+    run = planted.run(planted.transform, planted.command)
+    folder.write_sample(1, Sample({"optimizer.lr": 0.1}, 1))
+    folder.write_record(Job(1, 0), Record(run.id))
+    work(folder, key)
+    assert not planted.ran.exists()
+    assert "was not started here by you" in folder.record(Job(0, 0)).problem
+    assert "was not started here by you" in folder.record(Job(1, 0)).problem
+
+
+def test_long_code_is_named_to_its_end() -> None:
+    code = Code("notify.command", f"echo done{' ' * 5000}; evil\x1b[2J")
+    assert str(code) == "runs at the end: echo done ; evil\ufffd[2J (5,019 characters)"
+    assert str(Code("notify.command", "x" * 2000)).endswith("x… (2,000 characters)")
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "large", "missing"])
+def test_a_file_that_is_no_source_is_refused_without_waiting(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "mine.py"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "large":
+        with path.open("wb") as file:
+            file.truncate(LARGEST_FILE + 1)
+    (code,) = code_of({"data.transform": f"{path}:f"})
+    with pytest.raises(DataError, match=r"mine\.py of data\.transform cannot be read"):
+        code.digest()

@@ -1,0 +1,50 @@
+"""Runs, sweeps and files from elsewhere, whose code leaves a file behind if it runs."""
+
+from pathlib import Path
+
+from tuitrain.config.schema import Config
+from tuitrain.config.values import override
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import RunInfo, State
+from tuitrain.runs.sweeps.catalog import create_sweep
+from tuitrain.runs.sweeps.folder import SweepFolder
+from tuitrain.runs.writer import create, encode_pretty
+
+QUICK = ("training.device=cpu", "training.threads=1", "training.epochs=1", "model.hidden=[4]")
+
+
+SWEEP = "[sweep]\nname = 'theirs'\n{}[sweep.values]\n'optimizer.lr' = [0.1]\n"
+
+
+class Planted:
+    """Code in `folder`: a transform and a command, which create the file `ran`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ran = folder / "ran"
+        self.file = folder / "planted.py"
+        self.file.write_text(f"open({str(self.ran)!r}, 'w')\ndef same(images):\n    return images\n")
+        self.transform = f"data.transform={self.file}:same"
+        self.command = f"notify.command=touch {self.ran}"
+
+    def config(self, *settings: str) -> Config:
+        return override(Config(), (*QUICK, *settings))
+
+    def run(self, *settings: str) -> RunFolder:
+        """Return an interrupted run that this user has not started."""
+        folder = create(self.folder / "runs", RunInfo(id="", name="theirs"), self.config(*settings))
+        folder.state_file.write_bytes(encode_pretty(State(status="running", epochs=1)))
+        return folder
+
+    def toml(self, *settings: str, sweep: str = "") -> Path:
+        """Return a file with settings, and with the section `sweep` of a sweep."""
+        values = dict(setting.split("=", 1) for setting in settings)
+        texts = {"data.transform": "[data]\ntransform", "notify.command": "[notify]\ncommand"}
+        head = "[model]\nhidden = [4]\n[training]\nepochs = 1\ndevice = 'cpu'\nthreads = 1\n"
+        path = self.folder / "theirs.toml"
+        path.write_text(head + "".join(f"{texts[key]} = '{value}'\n" for key, value in values.items()) + sweep)
+        return path
+
+    def sweep(self, *settings: str, options: str = "") -> SweepFolder:
+        """Return a sweep that this user has not started."""
+        return create_sweep(self.folder / "runs", self.toml(*settings, sweep=SWEEP.format(options)).read_text())
