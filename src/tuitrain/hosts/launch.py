@@ -1,5 +1,6 @@
 """Create runs, and train or resume them in the calling thread."""
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -61,6 +62,20 @@ def create_run(spec: RunSpec) -> RunFolder:
     return create(spec.runs_dir, info, config, spec.original)
 
 
+def _check_runs_dir(runs_dir: Path) -> None:
+    """Raise RunError if the folder of a new run cannot be created. The folder itself is created later, once the data
+    has been read, which may take hours."""
+    existing = os.path.abspath(runs_dir)  # noqa: PTH100
+    while not os.path.exists(existing):  # noqa: PTH110 (Path raises in a folder that cannot be searched)
+        existing = os.path.dirname(existing)  # noqa: PTH120
+    if os.access(existing, os.W_OK | os.X_OK) and os.path.isdir(existing):  # noqa: PTH112
+        return
+    read_only = os.statvfs(existing).f_flag & os.ST_RDONLY
+    number = errno.EROFS if read_only else errno.EACCES if os.path.isdir(existing) else errno.ENOTDIR  # noqa: PTH112
+    reason = f"Cannot create a run in {plain(runs_dir)}: {os.strerror(number)}."
+    raise RunError(reason, "Choose another folder with --runs-dir.")
+
+
 def _absolute(path: str | None) -> str | None:
     """Return the absolute path, or the path itself if it begins with `~`."""
     return path if not path or path.startswith("~") else os.path.abspath(path)  # noqa: PTH100 (keeps links)
@@ -72,6 +87,7 @@ def train_new_run(spec: RunSpec, progress: ProgressCallback, on_created: Callabl
     Raise TuitrainError if data, model or optimizer cannot be built; then no folder is created. The state of the run
     records all later failures.
     """
+    _check_runs_dir(spec.runs_dir)
     with LogCapture() as capture:
         progress("loading torch", None)
         from tuitrain.training.run import train_run
