@@ -5,6 +5,7 @@ import time
 from tuitrain.errors import RunError
 from tuitrain.hosts.launch import RunSpec, create_run
 from tuitrain.hosts.subprocesses import start_background_process
+from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.writer import RunWriter
 
@@ -13,7 +14,7 @@ def start_in_background(spec: RunSpec, after: RunFolder | None = None) -> RunFol
     """Create a run and train it in a background process, if `after` is given when that run has ended. Raise RunError if
     either fails."""
     folder = create_run(spec)
-    resume_in_background(folder, after=after)
+    resume_in_background(folder, since=0, after=after)
     return folder
 
 
@@ -22,14 +23,14 @@ def resume_in_background(
 ) -> None:
     """Train or resume a run in a background process; return when that process owns the run.
 
-    `since` is the offset in the control file from which the process reads commands; None: its end. With `after`, the
-    run waits until that one has ended. Raise RunError if the process cannot be started, or ends without training the
-    run.
+    `since` is the offset in the control file from which the process reads commands; None: its present end. With
+    `after`, the run waits until that one has ended. Raise RunError if the process cannot be started, or ends without
+    training the run.
     """
     folder.check_links()
     arguments = ["work", str(folder.path.absolute())]
     arguments += ["--epochs", str(epochs)] if epochs else []
-    arguments += ["--since", str(since)] if since is not None else []
+    arguments += ["--since", str(Inbox(folder).read_to if since is None else since)]
     arguments += ["--after", str(after.path.absolute())] if after is not None else []
     try:
         start_background_process(arguments, folder.log_file, "run", lambda pid: _owned_by(folder, pid))
