@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 from functools import partial
+from types import FrameType
 
 from textual import work
 
@@ -33,23 +34,34 @@ class RunLifecycle(Notices):
 
     host: ThreadHost
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._event_loop: asyncio.AbstractEventLoop | None = None
+        self._leave: Callable[[], None] | None = None
+
     def on_mount(self) -> None:
         self.set_interval(HOST_INTERVAL, self._check_host)
+
+    def on_ready(self) -> None:
+        # Earlier, the first screen has no widgets, and closing it fails.
+        self._event_loop = asyncio.get_running_loop()
+        if self._leave is not None:
+            self._leave()
+
+    def leave_on_signals(self) -> None:
+        """Close the app on a signal, also on one that arrives before it has opened. Call this before the app runs."""
         # A closed terminal (SIGHUP) or an interrupt must not end the run.
-        for number in (signal.SIGHUP, signal.SIGINT):
-            self._on_signal(number, self.exit)
-        self._on_signal(signal.SIGTERM, self._stop_and_exit)
+        for number, leave in ((signal.SIGHUP, self.exit), (signal.SIGINT, self.exit), (signal.SIGTERM, self._stop)):
+            signal.signal(number, partial(self._on_signal, leave))
 
-    def _on_signal(self, number: signal.Signals, leave: Callable[[], None]) -> None:
-        loop = asyncio.get_running_loop()
-
-        def leave_once() -> None:
-            # Shells may send the signal twice; the second must not end the process before the run has moved.
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_IGN)
-            leave()
-
-        loop.add_signal_handler(number, leave_once)
+    def _on_signal(self, leave: Callable[[], None], number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Call `leave` in the event loop. `loop.add_signal_handler` would lose a signal that arrives while hundreds of
+        callbacks wait, such as those of a flood of keys."""
+        # Shells may send the signal twice; the second must not end the process before the run has moved.
+        signal.signal(number, signal.SIG_IGN)
+        self._leave = leave
+        if self._event_loop is not None and not self._event_loop.is_closed():
+            self._event_loop.call_soon_threadsafe(leave)
 
     async def action_quit(self) -> None:
         if self.host.busy:
@@ -61,11 +73,12 @@ class RunLifecycle(Notices):
 
     def _quit(self, answer: str | None) -> None:
         if answer == "s":
-            self._stop_and_exit()
+            self._stop()
         elif answer == "b":
             self.exit()
 
-    def _stop_and_exit(self) -> None:
+    def _stop(self) -> None:
+        """Stop the run with a checkpoint, and exit."""
         self.host.cancel()
         self.exit()
 

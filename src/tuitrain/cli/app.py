@@ -18,11 +18,11 @@ def run(options: argparse.Namespace) -> int:
     # Objects created before the first screen live as long as the app, so collecting garbage only delays it.
     gc.disable()
     first = _run_to_open(options) if options.command == "attach" else None
-    from tuitrain.app.app import open_app
+    from tuitrain.app.app import continues_in_background, open_app
 
     background = open_app(options.runs_dir, first)
     if background is not None:
-        print_message(f"The run continues in the background. Watch it: tuitrain attach {plain(background.id)}")
+        print_message(continues_in_background(background))
     return 0
 
 
