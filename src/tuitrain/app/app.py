@@ -94,6 +94,7 @@ def open_app(runs_dir: Path, first: RunFolder | None = None) -> RunFolder | None
     try:
         app.run(mouse=False)
     finally:
+        app.closed.set()
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         host.detach()

@@ -1,10 +1,14 @@
 """Stop, detach and resume runs, and handle quitting and signals while a run trains in this app."""
 
 import asyncio
+import os
 import signal
-from collections.abc import Callable
+import termios
+from contextlib import suppress
 from functools import partial
+from threading import Event, Thread
 from types import FrameType
+from typing import Any
 
 from textual import work
 
@@ -21,6 +25,8 @@ from tuitrain.widgets.messages import AskValue, OpenRun, ResumeRun
 SUGGESTED_EPOCHS = 5
 # Seconds between two checks of the training thread.
 HOST_INTERVAL = 1.0
+# Seconds after a signal in which the terminal may take the last output.
+STALL_SECONDS = 10.0
 QUIT = "This app is training a run."
 ANSWERS = (
     ("b", "keep training in the background, and quit"),
@@ -36,8 +42,11 @@ class RunLifecycle(Notices):
 
     def __init__(self) -> None:
         super().__init__()
+        self.closed = Event()
+        """Set once the app has restored the terminal."""
         self._event_loop: asyncio.AbstractEventLoop | None = None
-        self._leave: Callable[[], None] | None = None
+        self._signalled = False
+        self._terminal_modes: list[Any] = []
 
     def on_mount(self) -> None:
         self.set_interval(HOST_INTERVAL, self._check_host)
@@ -45,23 +54,40 @@ class RunLifecycle(Notices):
     def on_ready(self) -> None:
         # Earlier, the first screen has no widgets, and closing it fails.
         self._event_loop = asyncio.get_running_loop()
-        if self._leave is not None:
-            self._leave()
+        if self._signalled:
+            self.exit()
 
     def leave_on_signals(self) -> None:
         """Close the app on a signal, also on one that arrives before it has opened. Call this before the app runs."""
-        # A closed terminal (SIGHUP) or an interrupt must not end the run.
-        for number, leave in ((signal.SIGHUP, self.exit), (signal.SIGINT, self.exit), (signal.SIGTERM, self._stop)):
-            signal.signal(number, partial(self._on_signal, leave))
+        with suppress(OSError, termios.error):
+            self._terminal_modes = termios.tcgetattr(0)
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
 
-    def _on_signal(self, leave: Callable[[], None], number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """Call `leave` in the event loop. `loop.add_signal_handler` would lose a signal that arrives while hundreds of
-        callbacks wait, such as those of a flood of keys."""
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Stop or move the run at once, because a terminal that takes no output blocks the event loop, and exit in that
+        loop. `loop.add_signal_handler` would lose a signal that arrives while hundreds of callbacks wait, such as those
+        of a flood of keys."""
         # Shells may send the signal twice; the second must not end the process before the run has moved.
         signal.signal(number, signal.SIG_IGN)
-        self._leave = leave
+        self._signalled = True
+        # A closed terminal (SIGHUP) or an interrupt must not end the run.
+        if number == signal.SIGTERM:
+            self.host.cancel()
+        else:
+            self.host.detach()
         if self._event_loop is not None and not self._event_loop.is_closed():
-            self._event_loop.call_soon_threadsafe(leave)
+            self._event_loop.call_soon_threadsafe(self.exit)
+        Thread(target=self._end_if_stalled, name="end-if-stalled", daemon=True).start()
+
+    def _end_if_stalled(self) -> None:
+        """End the process without the last output if the terminal does not take it: the app would wait forever."""
+        if not self.closed.wait(STALL_SECONDS):
+            self.host.join()
+            with suppress(OSError, termios.error):
+                if self._terminal_modes:
+                    termios.tcsetattr(0, termios.TCSANOW, self._terminal_modes)
+            os._exit(0)
 
     async def action_quit(self) -> None:
         if self.host.busy:

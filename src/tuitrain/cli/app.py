@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import os
 import sys
 
 from tuitrain.cli.output import print_message
@@ -27,11 +28,16 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check_terminal() -> None:
-    """Raise TuitrainError unless stdin (keys) and stderr (screen) are a terminal."""
+    """Raise TuitrainError unless stdin (keys) and stderr (screen) are a terminal that can show the app."""
     if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
         raise TuitrainError(
             "The app needs a terminal.",
             "Over SSH: ssh -t HOST tuitrain. In a script: tuitrain train, runs, show, compare.",
+        )
+    if os.environ.get("TERM") == "dumb":
+        raise TuitrainError(
+            "The app needs a terminal that can move the cursor, but TERM is dumb.",
+            "Open another terminal, or use: tuitrain train, runs, show, compare.",
         )
 
 
