@@ -72,11 +72,15 @@ class Terminal:
         self.screen.resize(height, width)
         self.screen.reset()
 
-    def end(self) -> int | None:
-        """Wait for the end; return the exit status."""
+    def drain(self) -> None:
+        """Read everything until the program ends."""
         deadline = time.monotonic() + PATIENCE
         while self.read():
             assert time.monotonic() < deadline, f"does not end:\n{self.text}"
+
+    def end(self) -> int | None:
+        """Wait for the end; return the exit status."""
+        self.drain()
         self.process.close()
         status: int | None = self.process.exitstatus
         return status

@@ -19,6 +19,14 @@ def plain(text: object, limit: int = 400) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def working_folder() -> str:
+    """Return the path of the working folder, safe to show."""
+    try:
+        return plain(os.getcwd(), 1000)  # noqa: PTH109
+    except OSError:
+        return "a deleted folder"
+
+
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """Return the hint `Did you mean X?` for the candidate most like `word`, or an empty string if none is close."""
     close = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.5)

@@ -162,8 +162,8 @@ async def test_a_moved_run_folder_is_reported_once(quick: Callable[..., Any], ru
         for _ in range(2):
             app._check_host()
         await pilot.pause()
-        (toast,) = (toast.message for toast in app._notifications if "can no longer be written" in toast.message)
-        assert toast.startswith("The run folder can no longer be written: No such file or directory.")
+        (toast,) = (toast.message for toast in app._notifications if "was deleted or moved" in toast.message)
+        assert toast == f"The run folder {folder.path} was deleted or moved during training."
         # Nobody says it again when the app is left.
         assert app.host.error is None
 

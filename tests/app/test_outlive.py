@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pyte
 import pytest
@@ -43,16 +44,34 @@ def slow(images):
     return images
 """
 WAIT = "wait"
+# Keeps a preparation busy until the test allows it to continue.
+PREPARING = """
+import pathlib, time
+(pathlib.Path(__file__).parent / "preparing").touch()
+while not (pathlib.Path(__file__).parent / "go").exists():
+    time.sleep(0.01)
+"""
+# The app with a help screen that cannot be composed.
+CRASHING = """
+from tuitrain.cli import main
+from tuitrain.screens.windows.help import HelpScreen
+
+def compose(self):
+    raise ValueError("planted")
+
+HelpScreen.compose = compose
+raise SystemExit(main())
+"""
 
 
 class Terminal:
     """`tuitrain` as the session leader of a pseudo-terminal that can hang up."""
 
-    def __init__(self, *arguments: str, home: Path) -> None:
+    def __init__(self, *arguments: str, home: Path, program: tuple[str, ...] = ("-m", "tuitrain")) -> None:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", HEIGHT, WIDTH, 0, 0))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tuitrain", *arguments, "--runs-dir", str(home / "runs")],
+            [sys.executable, *program, *arguments, "--runs-dir", str(home / "runs")],
             stdin=slave, stdout=slave, stderr=slave, cwd=home, start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
             env={**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "HOME": str(home)},
@@ -121,8 +140,8 @@ def uncut(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
     opened: list[Terminal] = []
 
-    def start(*arguments: str) -> Terminal:
-        opened.append(Terminal(*arguments, home=tmp_path))
+    def start(*arguments: str, **options: Any) -> Terminal:
+        opened.append(Terminal(*arguments, home=tmp_path, **options))
         return opened[-1]
 
     yield start
@@ -136,22 +155,34 @@ def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
             os.kill(process.pid, signal.SIGKILL)
 
 
-def training(terminal: Callable[..., Terminal], runs_dir: Path) -> tuple[Terminal, RunFolder]:
-    """Start a copy of an earlier run in the app; return in the middle of its first epoch, where the run slows down."""
-    wait = runs_dir.parent / WAIT
-    (runs_dir.parent / "slow.py").write_text(SLOW.format(wait=wait))
+def start_copy(shown: Terminal, runs_dir: Path, transform: str) -> str:
+    """Start a copy of an earlier run, with the function `slow` of `transform`, in the app; return the earlier run's
+    id."""
+    (runs_dir.parent / "slow.py").write_text(transform)
     config = override(Config(), [*SETTINGS, f"data.transform={runs_dir.parent}/slow.py:slow"])
     model = create(runs_dir, RunInfo(id="", name="model"), config)
     writer = RunWriter(model)
     writer.end(status="stopped", ended=time.time())
     writer.close()
-    shown = terminal()
     shown.see("model", "stopped")
     shown.press("y")
     shown.see("data.dataset")
     shown.press(START)
+    return model.id
+
+
+def copy_of(original: str, runs_dir: Path, shown: Terminal) -> RunFolder:
     until(lambda: shown._read() or len(list(folders(runs_dir))) == 2, shown)
-    folder = next(folder for folder in folders(runs_dir) if folder.id != model.id)
+    return next(folder for folder in folders(runs_dir) if folder.id != original)
+
+
+def training(
+    terminal: Callable[..., Terminal], runs_dir: Path, program: tuple[str, ...] = ("-m", "tuitrain")
+) -> tuple[Terminal, RunFolder]:
+    """Start a copy of an earlier run in the app; return in the middle of its first epoch, where the run slows down."""
+    wait = runs_dir.parent / WAIT
+    shown = terminal(program=program)
+    folder = copy_of(start_copy(shown, runs_dir, SLOW.format(wait=wait)), runs_dir, shown)
     shown.see("images/s")
     until(lambda: shown._read() or folder.state().step > 100, shown)
     wait.touch()
@@ -269,6 +300,39 @@ def test_sigint_keeps_the_run_training(terminal: Callable[..., Terminal], runs_d
     assert shown.end() == 0
     shown.see("The run continues in the background.", f"tuitrain attach {folder.id}")
     assert handed_over(assert_equal(folder, uncut))
+
+
+def test_the_terminal_is_closed_while_a_run_is_prepared(
+    terminal: Callable[..., Terminal], runs_dir: Path, uncut: RunFolder
+) -> None:
+    shown = terminal()
+    original = start_copy(shown, runs_dir, PREPARING + SLOW.format(wait=runs_dir.parent / WAIT))
+    until(lambda: shown._read() or (runs_dir.parent / "preparing").exists(), shown)
+    shown.hang_up()
+    until(lambda: ignores(shown.process.pid, signal.SIGTERM))
+    (runs_dir.parent / "go").touch()
+    shown.process.wait(PATIENCE)
+    run = assert_equal(copy_of(original, runs_dir, shown), uncut)
+    assert [event.name for event in run.events] == ["started", "finished"]
+    assert not any("owned the run" in line for line in run.log)
+
+
+def ignores(pid: int, number: int) -> bool:
+    """Return whether the process ignores the signal, as the app does once it closes."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    mask = next(line for line in status.splitlines() if line.startswith("SigIgn:")).split()[1]
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
+def test_the_app_crashes(terminal: Callable[..., Terminal], runs_dir: Path, uncut: RunFolder) -> None:
+    shown, folder = training(terminal, runs_dir, ("-c", CRASHING))
+    shown.press("?")
+    assert shown.end() == 1
+    shown.see("unexpected error: ValueError: planted.", f"Watch it: tuitrain attach {folder.id}", "Details: /")
+    assert "Traceback" not in shown.text
+    run = assert_equal(folder, uncut)
+    assert handed_over(run)
+    assert [event.name for event in run.events] == ["started", "detached", "continued", "finished"]
 
 
 def test_terminated_it_stops_the_run(terminal: Callable[..., Terminal], runs_dir: Path) -> None:

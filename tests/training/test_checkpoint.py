@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import random
 from pathlib import Path
@@ -139,3 +140,46 @@ def test_restoring_the_rng_state_repeats_the_random_numbers(tmp_path: Path) -> N
     assert draws() != expected
     checkpoint.set_rng_state(checkpoint.load(tmp_path / "rng"), device)
     assert draws() == expected
+
+
+def test_a_checkpoint_larger_than_memory_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "last.safetensors"
+    checkpoint.save(path, {"model": {"weight": torch.zeros(2)}})
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    size = 64 * 10**9
+    header["model.weight"] = {"dtype": "F32", "shape": [size // 4], "data_offsets": [0, size]}
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    # A sparse file: it takes no space on the disk.
+    os.truncate(path, 8 + len(text) + size)
+    with pytest.raises(RunError, match=r"has 64\.0 GB, but only .* GB of memory are free"):
+        checkpoint.load(path)
+
+
+@pytest.mark.parametrize("error", [MemoryError("x"), RuntimeError("DefaultCPUAllocator: not enough memory")])
+def test_a_tensor_that_cannot_be_allocated_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    path = tmp_path / "last.safetensors"
+    checkpoint.save(path, {"model": {"weight": torch.zeros(2)}})
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(checkpoint, "_unflatten", fail)
+    with pytest.raises(RunError, match="is damaged"):
+        checkpoint.load(path)
+
+
+def test_a_checkpoint_without_permission_is_not_called_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "last.safetensors"
+    checkpoint.save(path, {"model": {"weight": torch.zeros(2)}})
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(RunError, match=r"cannot be read: Permission denied\.$"):
+        checkpoint.load(path)

@@ -17,6 +17,7 @@ from tuitrain.app.run_lifecycle import RunLifecycle
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.screens.home.screen import HomeScreen
+from tuitrain.text import plain
 from tuitrain.widgets.messages import OpenRun
 from tuitrain.widgets.terminal.keys import OrderedKeys
 from tuitrain.widgets.terminal.notifications import restore_title, save_title
@@ -89,16 +90,26 @@ def open_app(runs_dir: Path, first: RunFolder | None = None) -> RunFolder | None
     """
     host = ThreadHost()
     app = TuitrainApp(runs_dir, host, first)
-
+    app.leave_on_signals()
     try:
         app.run(mouse=False)
     finally:
+        app.closed.set()
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         host.detach()
         host.join()
+    background = host.folder if host.in_background else None
     if app.crash is not None:
+        if background is not None:
+            app.crash.add_note(continues_in_background(background))
+        elif host.error is not None:
+            app.crash.add_note(str(host.error))
         raise app.crash
     if host.error is not None:
         raise host.error
-    return host.folder if host.in_background else None
+    return background
+
+
+def continues_in_background(folder: RunFolder) -> str:
+    return f"The run continues in the background. Watch it: tuitrain attach {plain(folder.id)}"

@@ -1,9 +1,14 @@
 """Stop, detach and resume runs, and handle quitting and signals while a run trains in this app."""
 
 import asyncio
+import os
 import signal
-from collections.abc import Callable
+import termios
+from contextlib import suppress
 from functools import partial
+from threading import Event, Thread
+from types import FrameType
+from typing import Any
 
 from textual import work
 
@@ -26,6 +31,8 @@ from tuitrain.widgets.messages import AskTrust, AskValue, OpenRun, ResumeRun
 SUGGESTED_EPOCHS = 5
 # Seconds between two checks of the training thread.
 HOST_INTERVAL = 1.0
+# Seconds after a signal in which the terminal may take the last output.
+STALL_SECONDS = 10.0
 QUIT = "This app is training a run."
 ANSWERS = (
     ("b", "keep training in the background, and quit"),
@@ -39,23 +46,54 @@ class RunLifecycle(Notices):
 
     host: ThreadHost
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.closed = Event()
+        """Set once the app has restored the terminal."""
+        self._event_loop: asyncio.AbstractEventLoop | None = None
+        self._signalled = False
+        self._terminal_modes: list[Any] = []
+
     def on_mount(self) -> None:
         self.set_interval(HOST_INTERVAL, self._check_host)
+
+    def on_ready(self) -> None:
+        # Earlier, the first screen has no widgets, and closing it fails.
+        self._event_loop = asyncio.get_running_loop()
+        if self._signalled:
+            self.exit()
+
+    def leave_on_signals(self) -> None:
+        """Close the app on a signal, also on one that arrives before it has opened. Call this before the app runs."""
+        with suppress(OSError, termios.error):
+            self._terminal_modes = termios.tcgetattr(0)
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Stop or move the run at once, because a terminal that takes no output blocks the event loop, and exit in that
+        loop. `loop.add_signal_handler` would lose a signal that arrives while hundreds of callbacks wait, such as those
+        of a flood of keys."""
+        # Shells may send the signal twice; the second must not end the process before the run has moved.
+        signal.signal(number, signal.SIG_IGN)
+        self._signalled = True
         # A closed terminal (SIGHUP) or an interrupt must not end the run.
-        for number in (signal.SIGHUP, signal.SIGINT):
-            self._on_signal(number, self.exit)
-        self._on_signal(signal.SIGTERM, self._stop_and_exit)
+        if number == signal.SIGTERM:
+            self.host.cancel()
+        else:
+            self.host.detach()
+        if self._event_loop is not None and not self._event_loop.is_closed():
+            self._event_loop.call_soon_threadsafe(self.exit)
+        Thread(target=self._end_if_stalled, name="end-if-stalled", daemon=True).start()
 
-    def _on_signal(self, number: signal.Signals, leave: Callable[[], None]) -> None:
-        loop = asyncio.get_running_loop()
-
-        def leave_once() -> None:
-            # Shells may send the signal twice; the second must not end the process before the run has moved.
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_IGN)
-            leave()
-
-        loop.add_signal_handler(number, leave_once)
+    def _end_if_stalled(self) -> None:
+        """End the process without the last output if the terminal does not take it: the app would wait forever."""
+        if not self.closed.wait(STALL_SECONDS):
+            self.host.join()
+            with suppress(OSError, termios.error):
+                if self._terminal_modes:
+                    termios.tcsetattr(0, termios.TCSANOW, self._terminal_modes)
+            os._exit(0)
 
     async def action_quit(self) -> None:
         if self.host.busy:
@@ -67,11 +105,12 @@ class RunLifecycle(Notices):
 
     def _quit(self, answer: str | None) -> None:
         if answer == "s":
-            self._stop_and_exit()
+            self._stop()
         elif answer == "b":
             self.exit()
 
-    def _stop_and_exit(self) -> None:
+    def _stop(self) -> None:
+        """Stop the run with a checkpoint, and exit."""
         self.host.cancel()
         self.exit()
 

@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from contextlib import suppress
 
 from tuitrain.errors import TuitrainError
 from tuitrain.text import plain
@@ -12,10 +13,12 @@ def main(arguments: list[str] | None = None) -> int:
     gc.disable()  # Imported modules are never garbage.
     from tuitrain.cli.parser import parse
     from tuitrain.cli.streams import keep_streams
+    from tuitrain.hosts.preload import check_working_folder
 
     keep_streams()
     try:
         options = parse(arguments)
+        check_working_folder()
         code: int = options.run(options)
         return code
     except TuitrainError as error:
@@ -29,13 +32,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _describe_crash(error: Exception) -> str:
-    """Return a sentence about an unexpected error, and write the traceback to a file."""
-    import tempfile
-    import traceback
+    """Return what happened and where the traceback is, which this function writes to a file."""
+    lines = [f"tuitrain: unexpected error: {type(error).__name__}: {plain(error, 200)}."]
+    lines += getattr(error, "__notes__", []) or ["Runs keep their last checkpoint."]
+    with suppress(OSError):
+        import tempfile
+        import traceback
 
-    with tempfile.NamedTemporaryFile("w", prefix="tuitrain-", suffix=".log", delete=False) as file:
-        traceback.print_exception(error, file=file)
-    return (
-        f"tuitrain: unexpected error: {type(error).__name__}: {plain(error, 200)}"
-        f"\nRuns keep their last checkpoint. Details: {file.name}"
-    )
+        with tempfile.NamedTemporaryFile("w", prefix="tuitrain-", suffix=".log", delete=False) as file:
+            traceback.print_exception(error, file=file)
+        lines.append(f"Details: {file.name}")
+    return "\n".join(lines)

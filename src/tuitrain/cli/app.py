@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import os
 import sys
 
 from tuitrain.cli.output import print_message
@@ -18,20 +19,25 @@ def run(options: argparse.Namespace) -> int:
     # Objects created before the first screen live as long as the app, so collecting garbage only delays it.
     gc.disable()
     first = _run_to_open(options) if options.command == "attach" else None
-    from tuitrain.app.app import open_app
+    from tuitrain.app.app import continues_in_background, open_app
 
     background = open_app(options.runs_dir, first)
     if background is not None:
-        print_message(f"The run continues in the background. Watch it: tuitrain attach {plain(background.id)}")
+        print_message(continues_in_background(background))
     return 0
 
 
 def _check_terminal() -> None:
-    """Raise TuitrainError unless stdin (keys) and stderr (screen) are a terminal."""
+    """Raise TuitrainError unless stdin (keys) and stderr (screen) are a terminal that can show the app."""
     if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
         raise TuitrainError(
             "The app needs a terminal.",
             "Over SSH: ssh -t HOST tuitrain. In a script: tuitrain train, runs, show, compare.",
+        )
+    if os.environ.get("TERM") == "dumb":
+        raise TuitrainError(
+            "The app needs a terminal that can move the cursor, but TERM is dumb.",
+            "Open another terminal, or use: tuitrain train, runs, show, compare.",
         )
 
 

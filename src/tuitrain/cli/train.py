@@ -82,6 +82,7 @@ def follow(host: ThreadHost, start: Callable[[], None], json: bool, log_from: in
     if host.error is not None:
         raise host.error
     if folder is None:
+        print_message("No run was created.")
         return 130
     state = folder.state()
     if state.active:

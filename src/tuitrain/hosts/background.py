@@ -5,6 +5,7 @@ from tuitrain.errors import RunError
 from tuitrain.hosts.launch import RunSpec, create_run
 from tuitrain.hosts.subprocesses import start_background_process
 from tuitrain.hosts.trust import code_key, config_code
+from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.writer import RunWriter
 
@@ -13,7 +14,7 @@ def start_in_background(spec: RunSpec, after: RunFolder | None = None) -> RunFol
     """Create a run and train it in a background process, if `after` is given when that run has ended. Raise RunError if
     either fails."""
     folder = create_run(spec)
-    resume_in_background(folder, after=after, trust=code_key(config_code(folder.config())))
+    resume_in_background(folder, since=0, after=after, trust=code_key(config_code(folder.config())))
     return folder
 
 
@@ -28,14 +29,14 @@ def resume_in_background(
     """Train or resume a run in a background process; return when that process owns the run.
 
     `epochs`, `after`, `trust` and `schedule` as in `resume_run`. `since` is the offset in the control file from which
-    the process reads commands; None: its end. Raise RunError if the process cannot be started, or ends without training
-    the run.
+    the process reads commands; None: its present end. Raise RunError if the process cannot be started, or ends without
+    training the run.
     """
     folder.check_own_files()
     arguments = ["work", str(folder.path.absolute())]
     arguments += ["--epochs", str(epochs)] if epochs else []
     arguments += ["--schedule", schedule] if epochs else []
-    arguments += ["--since", str(since)] if since is not None else []
+    arguments += ["--since", str(Inbox(folder).read_to if since is None else since)]
     arguments += ["--allowed", trust] if trust else []
     arguments += ["--after", str(after.path.absolute())] if after is not None else []
     try:

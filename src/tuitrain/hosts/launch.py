@@ -1,5 +1,7 @@
 """Create runs, and train or resume them in the calling thread."""
 
+import errno
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -85,12 +87,27 @@ def change_settings(folder: RunFolder, assignments: Sequence[str]) -> None:
     folder.write_config(structs.replace(config, data=data))
 
 
+def _check_runs_dir(runs_dir: Path) -> None:
+    """Raise RunError if the folder of a new run cannot be created. The folder itself is created later, once the data
+    has been read, which may take hours."""
+    existing = os.path.abspath(runs_dir)  # noqa: PTH100
+    while not os.path.exists(existing):  # noqa: PTH110 (Path raises in a folder that cannot be searched)
+        existing = os.path.dirname(existing)  # noqa: PTH120
+    if os.access(existing, os.W_OK | os.X_OK) and os.path.isdir(existing):  # noqa: PTH112
+        return
+    read_only = os.statvfs(existing).f_flag & os.ST_RDONLY
+    number = errno.EROFS if read_only else errno.EACCES if os.path.isdir(existing) else errno.ENOTDIR  # noqa: PTH112
+    reason = f"Cannot create a run in {plain(runs_dir)}: {os.strerror(number)}."
+    raise RunError(reason, "Choose another folder with --runs-dir.")
+
+
 def train_new_run(spec: RunSpec, progress: ProgressCallback, on_created: Callable[[RunFolder, Inbox], None]) -> State:
     """Build data, model and optimizer, create the run, call `on_created` and train to the end.
 
     Raise TuitrainError if data, model or optimizer cannot be built; then no folder is created. The state of the run
     records all later failures.
     """
+    _check_runs_dir(spec.runs_dir)
     with LogCapture() as capture:
         _print_code(config_code(spec.config))
         progress("loading torch", None)

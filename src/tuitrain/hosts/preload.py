@@ -1,12 +1,22 @@
-"""Load torch's shared libraries without blocking the screen."""
+"""Load torch's shared libraries without blocking the screen, and only where they can be loaded."""
 
 import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from tuitrain.errors import RunError
+
 # Same libraries, order and flags as in torch/__init__.py; the last one depends on all others.
 LIBRARIES = (("libtorch_global_deps.so", os.RTLD_GLOBAL), ("libtorch_python.so", os.RTLD_LOCAL))
+
+
+def check_working_folder() -> None:
+    """Raise RunError if the working folder has been deleted: oneMKL, which torch loads, would end the process."""
+    try:
+        os.getcwd()  # noqa: PTH109
+    except OSError:
+        raise RunError("The working folder has been deleted.", "Change to another folder first: cd ~") from None
 
 
 def load_libraries() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tuitrain.errors import RunError
 from tuitrain.files import open_to_append, open_to_read
+from tuitrain.hosts.preload import check_working_folder
 from tuitrain.text import plain
 
 # Seconds to wait until a new process has registered with its run or sweep.
@@ -31,10 +32,20 @@ def start_detached(
     try:
         with open_to_append(log_file) as log:
             return subprocess.Popen(
-                tuitrain_command(*arguments), stdin=stdin, stdout=log, stderr=log, start_new_session=True
-            )
+                tuitrain_command(*arguments),
+                stdin=stdin, stdout=log, stderr=log, cwd=_folder(log_file), start_new_session=True,
+            )  # fmt: skip
     except OSError as error:
         raise RunError(f"No process can be started: {error.strerror}.") from None
+
+
+def _folder(log_file: Path) -> Path | None:
+    """Return the folder to start a process in: None for the working folder, or that of the log if it is deleted."""
+    try:
+        check_working_folder()
+    except RunError:
+        return log_file.parent
+    return None
 
 
 def start_background_process(

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 from tuitrain.config.schedule import Extension
 from tuitrain.errors import RunError, TuitrainError
-from tuitrain.hosts.background import resume_in_background, start_in_background
-from tuitrain.hosts.launch import RunSpec, resume_run, train_new_run
-from tuitrain.hosts.preload import load_libraries
+from tuitrain.hosts.background import resume_in_background
+from tuitrain.hosts.launch import RunSpec, create_run, resume_run, train_new_run
+from tuitrain.hosts.preload import check_working_folder, load_libraries
 from tuitrain.hosts.trust import check_run, code_key, config_code
-from tuitrain.runs.control import Inbox
+from tuitrain.runs.control import Inbox, send
 from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import State
 from tuitrain.text import plain
 
 
@@ -83,7 +84,7 @@ class ThreadHost:
         a training thread that outlives the interpreter aborts the process."""
         return self.ended.wait(timeout)
 
-    def _start_thread(self, target: Callable[[], None], folder: RunFolder | None) -> None:
+    def _start_thread(self, target: Callable[[], State | None], folder: RunFolder | None) -> None:
         if self.busy:
             raise RunError("This app is training a run.", "Wait until it ends, stop it, or move it to the background.")
         self.activity, self.fraction, self.folder, self.error, self._inbox = "starting", None, folder, None, None
@@ -91,17 +92,14 @@ class ThreadHost:
             event.clear()
         threading.Thread(target=self._run, args=(target,), name="training").start()
 
-    def _run(self, target: Callable[[], None]) -> None:
+    def _run(self, target: Callable[[], State | None]) -> None:
         try:
+            check_working_folder()
             load_libraries()
-            target()
+            state = target()
             _release_memory()
-            if self.folder is not None and self._detached.is_set() and self.folder.state().status == "queued":
-                since = self._inbox.read_to if self._inbox else None
-                epochs, schedule = self._extension
-                if epochs == self.folder.state().epochs:
-                    epochs = None  # The checkpoint contains them.
-                resume_in_background(self.folder, epochs, since, trust=self._allowed, schedule=schedule)
+            if state is not None and state.status == "queued":
+                self._hand_over()
         except Cancelled:
             pass
         except TuitrainError as error:
@@ -112,15 +110,18 @@ class ThreadHost:
             self._inbox = None
             self.ended.set()
 
-    def _train_new_run(self, spec: RunSpec) -> None:
+    def _train_new_run(self, spec: RunSpec) -> State | None:
+        """Return how the run ended in this process; None if it did not begin here."""
         self._allowed, self._extension = code_key(config_code(spec.config)), (None, "stretch")
         try:
-            train_new_run(spec, self._report_or_cancel, self._on_created)
+            return train_new_run(spec, self._report_or_cancel, self._on_created)
         except Cancelled:
-            if self._detached.is_set() and not self._cancelled.is_set():
-                self.folder = start_in_background(spec)
+            if not self._cancelled.is_set():
+                self.folder = create_run(spec)
+                self._hand_over()
+            return None
 
-    def _resume(self, folder: RunFolder, epochs: int | None, trust: str, schedule: Extension) -> None:
+    def _resume(self, folder: RunFolder, epochs: int | None, trust: str, schedule: Extension) -> State:
         inbox = Inbox(folder)
         self._on_created(folder, inbox)
         self._allowed = trust or check_run(folder)[0]
@@ -129,6 +130,19 @@ class ThreadHost:
         state = resume_run(folder, self._report, inbox, epochs, trust=self._allowed, schedule=schedule)
         if state.step != step:
             self._extension = None, "stretch"
+        return state
+
+    def _hand_over(self) -> None:
+        """Start the background process of a run that left this one or has not begun."""
+        assert self.folder is not None
+        epochs, schedule = self._extension
+        if epochs == self.folder.state().epochs:
+            epochs = None  # The checkpoint contains them.
+        since = self._inbox.read_to if self._inbox else 0
+        resume_in_background(self.folder, epochs, since, trust=self._allowed, schedule=schedule)
+        if self._cancelled.is_set():
+            # The stop came while the new process started.
+            send(self.folder, "stop")
 
     def _report_or_cancel(self, activity: str, fraction: float | None) -> None:
         if self._cancelled.is_set() or self._detached.is_set():

@@ -10,7 +10,7 @@ from tuitrain.analysis.text_tables import Lines, csv_text, markdown
 from tuitrain.errors import TuitrainError
 from tuitrain.runs import rows_csv
 from tuitrain.runs.follower import Follower
-from tuitrain.text import plain
+from tuitrain.text import plain, working_folder
 from tuitrain.widgets.forms.toml_files import ask_path
 from tuitrain.widgets.messages import AskChoice
 from tuitrain.widgets.terminal.notifications import clipboard_condition
@@ -75,7 +75,7 @@ class ExportScreen(PollingScreen):
             self.copy(first.text(), f"the {first.name}")
         else:
             export = exports[chosen[0]]
-            title = f"Save as, relative to {plain(Path.cwd())}"
+            title = f"Save as, relative to {working_folder()}"
             self.post_message(ask_path(title, export.file, lambda path: self._save(export, path)))
 
     def _save(self, export: Export, path: Path) -> None:

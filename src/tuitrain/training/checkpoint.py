@@ -3,6 +3,7 @@
 Tensors are stored under dotted names (`model.…`, `optimizer.…`, `rng.…`), everything else as JSON in the metadata.
 """
 
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -18,10 +19,13 @@ from torch import Tensor, nn
 from tuitrain.errors import RunError
 from tuitrain.files import check_own_folder, replace_by
 from tuitrain.text import plain
+from tuitrain.training.memory import free_memory, gigabytes
 
 State = dict[str, Any]
 # What reading a state of the wrong structure raises.
 INVALID = (LookupError, TypeError, ValueError, RecursionError, msgspec.MsgspecError)
+# What reading a damaged file may raise. RuntimeError includes RecursionError.
+_DAMAGE = (SafetensorError, OSError, RuntimeError, MemoryError, *INVALID)
 
 
 def save(path: Path, state: State) -> None:
@@ -41,15 +45,32 @@ def load(path: Path) -> State:
     """Return the saved state, with its tensors on the CPU. Raises RunError if the file is missing or damaged."""
     if not path.is_file():
         raise RunError(f"The checkpoint {plain(path.name)} is missing in {plain(path.parent)}.")
+    _check_readable(path)
     try:
         with safe_open(path, framework="pt") as file:
             tree = msgspec.json.decode((file.metadata() or {})["state"])
             state = _unflatten(tree, file.get_tensor)
-    except (SafetensorError, OSError, *INVALID) as error:
+    except _DAMAGE as error:
         raise RunError(f"The checkpoint {plain(path)} is damaged: {plain(error, 120)}.") from None
     if not isinstance(state, dict):
         raise RunError(f"The checkpoint {plain(path)} is damaged: it contains no state.")
     return state
+
+
+def _check_readable(path: Path) -> None:
+    """Raise RunError if the file cannot be opened, which safetensors reports as missing, or if its tensors are larger
+    than the free memory."""
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise RunError(f"The checkpoint {plain(path)} cannot be read: {error.strerror}.") from None
+    free = free_memory(torch.device("cpu"))
+    if size > free:
+        raise RunError(
+            f"The checkpoint {plain(path)} has {gigabytes(size)}, but only {gigabytes(free)} of memory are free.",
+            "Is it damaged? Otherwise end other programs, or use a machine with more memory.",
+        )
 
 
 def load_weights(model: nn.Module, state: State, path: Path) -> None:

@@ -44,8 +44,8 @@ def preparation_progress(writer: RunWriter, inbox: Inbox, progress: ProgressCall
     def report(doing: str, fraction: float | None) -> None:
         progress(doing, fraction)
         writer.update(phase=plain(doing, 60))
-        # Other commands wait for the loop, unless the run leaves this process.
-        for command in inbox.new() if inbox.leaving() else ():
+        # Other commands wait for the loop, unless the run leaves this process: then they come before that.
+        for command in sorted(inbox.new(), key=_leaving_last) if inbox.leaving() else ():
             if command.name == "stop":
                 raise Stopped(command.reason)
             if command.name == "detach":
@@ -56,6 +56,11 @@ def preparation_progress(writer: RunWriter, inbox: Inbox, progress: ProgressCall
                 refuse(writer, command, f"{command.name} needs a run that trains, and this one is being prepared.")
 
     return report
+
+
+def _leaving_last(command: Command) -> int:
+    """Return the order in which commands that arrive together apply; a stop replaces a detach."""
+    return {"stop": 1, "detach": 2}.get(command.name, 0)
 
 
 def refuse(writer: RunWriter, command: Command, reason: str) -> None:
@@ -123,7 +128,7 @@ class ControlledLoop:
 
     def _apply(self, command: Command) -> None:
         """Apply a command and acknowledge it with an event."""
-        if command.name == "detach" and self._commands:
+        if command.name == "detach" and any(other.name != "detach" for other in self._commands):
             # The next process reads only what follows in the control file: apply the other commands first.
             self._commands.append(command)
         elif command.name in ("stop", "detach"):

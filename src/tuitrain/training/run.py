@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 
 from tuitrain.config.schedule import Extension
-from tuitrain.errors import RunError, TuitrainError
+from tuitrain.errors import RunError, TrainingError, TuitrainError
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import RunInfo, State, Status
@@ -40,8 +40,8 @@ def train_run(
     if this process owns the run already. A detached run is left with the status queued, and the phase paused if the
     next process must pause it again.
 
-    Raises RunError if another process owns the run, if a run that had ended cannot be resumed, and if its ending cannot
-    be written.
+    Raises RunError if another process owns the run and if a run that had ended cannot be resumed, and TrainingError if
+    its ending cannot be written.
     """
     writer = writer or RunWriter(folder)
     loop: Loop | None = None
@@ -60,11 +60,16 @@ def train_run(
         try:
             record_ending(writer, ending, loop)
         except OSError as error:
-            reason = f"The run folder can no longer be written: {error.strerror}. {ending[1]}"
-            raise RunError(reason.rstrip()) from None
+            raise _unwritable(folder, error, ending) from None
     finally:
         writer.close()
     return writer.state
+
+
+def _unwritable(folder: RunFolder, error: OSError, ending: Ending) -> TrainingError:
+    if not folder.path.exists():
+        return TrainingError(f"The run folder {plain(folder.path)} was deleted or moved during training.")
+    return TrainingError(f"The run folder can no longer be written: {error.strerror}.", ending[1])
 
 
 def restore_run(loop: Loop) -> None:
@@ -142,7 +147,8 @@ def ending_of(writer: RunWriter, action: Callable[[], Ending | None], device_nam
             _log_traceback(writer)
         return "failed", str(error)
     except OSError as error:
-        return "failed", f"Reading or writing failed: {plain(error)}. The last checkpoint is kept."
+        kept = " The last checkpoint is kept." if (writer.folder.checkpoints / "last.safetensors").exists() else ""
+        return "failed", f"Reading or writing failed: {plain(error)}.{kept}"
     except Exception as error:
         if _is_out_of_memory(error):
             return "failed", (

@@ -20,6 +20,7 @@ from tuitrain.training.data.augment import Transform, augmentations
 from tuitrain.training.data.dataset import Dataset, Progress
 from tuitrain.training.data.load import load as load_dataset
 from tuitrain.training.data.user_transform import user_transform
+from tuitrain.training.memory import check_network_fits
 from tuitrain.training.optim.build import build_optimizer
 from tuitrain.training.optim.norms import Layers, gradient_layers
 from tuitrain.training.torch_internals import BatchNorm
@@ -107,6 +108,7 @@ def prepare(
     dataset = load(config.data, config.training.seed, device, progress)
     augment = augmentations(config.data.augment, config.data.dataset)
     progress("building the model", None)
+    check_network_fits(config, dataset.shape, len(dataset.classes), device)
     seed_generators(config.training.seed)
     model = _build_model(config.model, dataset, device)
     setup = Setup(

@@ -1,5 +1,7 @@
+import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -183,7 +185,20 @@ def test_the_process_answers_and_ends() -> None:
         assert process is not None
     finally:
         previewer.close()
-    assert process.returncode is not None
+    assert process.wait(60) == -signal.SIGKILL
+
+
+def test_closing_does_not_wait_for_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that reads from a dead file server cannot be killed."""
+    previewer = PreviewProcess()
+    previewer.request(Config())
+    assert previewer._process is not None
+    process, waiting = previewer._process, []
+    with monkeypatch.context() as patched:
+        patched.setattr(process, "wait", lambda: waiting.append(threading.current_thread()))
+        previewer.close()
+    process.wait(60)
+    assert threading.main_thread() not in waiting
 
 
 def test_a_dead_process_is_reported() -> None:

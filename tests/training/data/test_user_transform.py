@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,16 @@ def test_an_exception_of_the_function_is_named(tmp_path: Path) -> None:
     assert transform is not None
     with pytest.raises(TrainingError, match=r"change of .*mine\.py raised RuntimeError: "):
         transform(IMAGES)
+
+
+def test_the_file_imports_its_neighbors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in the background, where Python does not look into the working folder."""
+    monkeypatch.setattr("sys.path", [*sys.path])
+    (tmp_path / "neighbor_of_transform.py").write_text("FACTOR = 2.0\n")
+    (tmp_path / "json.py").write_text("raise SystemExit('hides the json of Python')\n")
+    (tmp_path / "mine.py").write_text(
+        "import json, neighbor_of_transform\ndef change(images):\n    return images * neighbor_of_transform.FACTOR\n"
+    )
+    transform = user_transform(f"{tmp_path}/mine.py:change")
+    assert transform is not None
+    assert torch.equal(transform(torch.ones(1, 1, 2, 2)), torch.full((1, 1, 2, 2), 2.0))

@@ -114,8 +114,8 @@ def test_stop_and_detach_during_preparation(
     def prepare(doing: str, _: float | None) -> None:
         reports.append((doing, cut.state().phase))
         if doing == "building the model":
-            send(cut, "pause")
             send(cut, name)
+            send(cut, "pause")
 
     state = resume_run(cut, prepare, inbox)
     assert (state.status, state.step, state.phase) == (status, 0, "paused" if status == "queued" else "")

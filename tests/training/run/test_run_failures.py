@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from training.run.scripted_run import STEPS, Quick, Read, command, create, train, weights
-from tuitrain.errors import RunError
+from tuitrain.errors import RunError, TrainingError
 from tuitrain.training import checkpoint
 from tuitrain.training import loop as loop_module
 from tuitrain.training.setup import Setup
@@ -116,7 +116,7 @@ def test_removing_the_folder_of_a_running_run(quick: Quick, tmp_path: Path) -> N
         shutil.rmtree(folder.path)
         raise MemoryError
 
-    with pytest.raises(RunError, match="can no longer be written: No such file or directory"):
+    with pytest.raises(TrainingError, match=r"was deleted or moved during training\.$"):
         train(folder, change=lambda setup: setattr(setup, "transforms", (remove,)))
     assert not folder.path.exists()
 
@@ -127,6 +127,7 @@ def test_a_checkpoint_that_cannot_be_written_fails_the_run(quick: Quick, tmp_pat
     _, state = train(folder)
     assert state.status == "failed"
     assert "Reading or writing failed" in state.reason
+    assert "is kept" not in state.reason
 
 
 def test_a_checkpoint_of_another_model_is_refused(quick: Quick, tmp_path: Path) -> None:

@@ -33,12 +33,44 @@ def test_chunks_of_any_size_give_the_same(size: int) -> None:
     assert parsed(*(text[at : at + size] for at in range(0, len(text), size))) == expected
 
 
+REPORTS = {
+    "mouse": "\x1b[<0;12;7M\x1b[<0;12;7m\x1b[<64;300;200M\x1b[<35;-1;5m",
+    "old mouse": "\x1b[M !!\x1b[M\x7fqq",
+    "device attributes": "\x1b[?62;22c\x1b[>1;10;0c\x1b[?1u",
+    "colors": "\x1b]11;rgb:ffff/ffff/ffff\x07\x1b]4;1;rgb:cdcd/0000/0000\x1b\\",
+    "version": "\x1bP>|XTerm(388)\x1b\\\x1bP1+r5463=32\x1b\\",
+    "graphics": "\x1b_Gi=31;OK q\x1b\\",
+}
+
+
+@pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS)
+@pytest.mark.parametrize("size", [1, 3, 4096])
+def test_reports_of_the_terminal_are_no_keys(report: str, size: int) -> None:
+    text = f"a{report}\x1b[A{report}b{report}"
+    assert parsed(*(text[at : at + size] for at in range(0, len(text), size))) == ["<a>", "<up>", "<b>"]
+
+
+def test_input_that_is_not_utf8_is_no_error() -> None:
+    OrderedKeys()
+    decode = vars(linux_driver)["getincrementaldecoder"]("utf-8")().decode
+    assert decode(b"a\xffb\x9b", final=True) == "a\ufffdb\ufffd"
+
+
 def test_the_app_uses_this_parser() -> None:
     OrderedKeys()
     assert vars(linux_driver)["XTermParser"] is PasteParser
 
 
-@pytest.mark.parametrize(("typed", "keys"), [("\x1b", ["escape"]), ("a\x1b", ["a", "escape"]), ("\x1bx", ["alt+x"])])
+@pytest.mark.parametrize(
+    ("typed", "keys"),
+    [
+        ("\x1b", ["escape"]),
+        ("a\x1b", ["a", "escape"]),
+        ("\x1bx", ["alt+x"]),
+        ("\x1bP", ["alt+shift+p"]),
+        ("\x1b]", ["right_square_bracket"]),
+    ],
+)
 def test_a_lone_escape_is_a_key_after_a_moment(typed: str, keys: list[str]) -> None:
     parser = PasteParser()
     found = list(parser.feed(typed))

@@ -7,15 +7,12 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tuitrain.config.optimizer_state import tensors_per_parameter
 from tuitrain.config.schedule import lr_factor
 from tuitrain.config.schema import Config, Data, Model
 from tuitrain.errors import ConfigError, TuitrainError
 from tuitrain.hosts.preview.split_sizes import SplitSizes, split_sizes
 from tuitrain.text import plain
-
-# State tensors per parameter, without the momentum buffer; 2 is an upper bound for muon.
-STATE_TENSORS = {"adam": 2, "adamw": 2, "nadam": 2, "radam": 2, "muon": 2, "rmsprop": 1, "adagrad": 1}
-MOMENTUM_OPTIMIZERS = ("sgd", "rmsprop")
 
 
 class Layer(Struct, frozen=True):
@@ -61,9 +58,7 @@ class Preview(Struct, frozen=True):
     @property
     def memory_bytes(self) -> int:
         """Bytes of the parameters and the optimizer state in fp32."""
-        optimizer = self.config.optimizer
-        has_momentum = optimizer.name in MOMENTUM_OPTIMIZERS and optimizer.momentum > 0
-        tensors = 1 + STATE_TENSORS.get(optimizer.name, 0) + has_momentum
+        tensors = tensors_per_parameter(self.config.optimizer)
         return 4 * tensors * (self.network.parameters if self.network else 0)
 
     def rates(self, points: int = 240) -> tuple[list[float], list[float]]:

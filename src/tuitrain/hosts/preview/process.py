@@ -57,14 +57,15 @@ class PreviewProcess:
         for line in process.stdout:
             self.latest = msgspec.json.decode(line, type=Preview)
         process.stdout.close()
+        process.wait()
         if self._process is process and self._requested is not None:
             self.latest = Preview(self._requested, problem="No preview: its process ended.", final=True)
 
     def close(self) -> None:
+        """End the process without waiting for it: one that reads from a server that is gone cannot be killed."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
-            process.wait()
             assert process.stdin is not None
             with suppress(OSError):  # unwritten data cannot be flushed to a dead process
                 process.stdin.close()

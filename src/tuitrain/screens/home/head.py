@@ -57,7 +57,11 @@ class HomeHead(FixedText):
 
 def abbreviate(path: Path) -> str:
     """Return the path with `~` for the home folder, safe to show."""
-    absolute, home = path.absolute(), Path.home()
+    try:
+        absolute, home = path.absolute(), Path.home()
+    except FileNotFoundError:
+        # The working folder has been deleted.
+        return plain(path)
     return plain(f"~/{absolute.relative_to(home)}" if absolute.is_relative_to(home) else absolute)
 
 

@@ -20,7 +20,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import ACTIVE
 from tuitrain.runs.writer import next_name, user_named
 from tuitrain.screens.home.view import HomeView
-from tuitrain.text import plain
+from tuitrain.text import plain, working_folder
 from tuitrain.widgets.forms.toml_files import ask_path
 from tuitrain.widgets.messages import AskChoice, AskTrust, AskValue, OpenNewRun, ResumeRun
 
@@ -204,7 +204,7 @@ class RunActions(HomeView):
             self._export(folder, format, path, force=path.exists())
 
         kind = "folder" if format == "tensorboard" else "file"
-        title = f"Save as {kind}, relative to {plain(Path.cwd())}"
+        title = f"Save as {kind}, relative to {working_folder()}"
         self.post_message(ask_path(title, str(default_path(folder, format)), write))
 
     @work(thread=True, exit_on_error=False)

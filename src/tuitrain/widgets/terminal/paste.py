@@ -1,4 +1,4 @@
-"""Hand a bracketed paste over as one event, whatever it contains."""
+"""Hand a bracketed paste over as one event, and drop reports of the terminal that are not keys."""
 
 import re
 from collections.abc import Iterable
@@ -13,10 +13,16 @@ from tuitrain.widgets.terminal.textual_internals import XTermParser
 ESCAPE, START, END = "\x1b", "\x1b[200~", "\x1b[201~"
 # CSI sequences, such as the colors of a log.
 _SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+# Mouse reports, answers with a private mark such as device attributes, and OSC, DCS, APC and PM strings: sent for an
+# earlier program, such as the answer of a slow terminal to an editor that has ended.
+_REPORT = re.compile(
+    r"\x1b(?:\[(?:M...|<[-;\d]*[Mm]|[?>=][;:\d]*[A-Za-z])|[\]P_^][^\x07\x1b]*(?:\x07|\x1b\\))", re.DOTALL
+)
+_REPORT_BEGINNING = re.compile(r"\x1b(?:\[(?:M.{0,2}|<[-;\d]*|[?>=][;:\d]*)|[\]P_^][^\x07\x1b]*\x1b?)\Z", re.DOTALL)
 
 
 class PasteParser(XTermParser):
-    """Textual's parser takes an unknown escape sequence within a paste, and what follows it, for keys."""
+    """Textual's parser takes an unknown escape sequence, and what follows it within a paste, for keys."""
 
     def __init__(self, debug: bool = False) -> None:
         super().__init__(debug)
@@ -40,8 +46,11 @@ class PasteParser(XTermParser):
         while rest:
             if self._pasted is None:
                 keys, start, rest = rest.partition(START)
+                keys = _REPORT.sub("", keys)
                 if not start:
                     keys, self._held = _split_beginning(keys, START)
+                    if beginning := _REPORT_BEGINNING.search(keys + self._held):
+                        keys, self._held = keys[: beginning.start()], beginning[0]
                     self._held_until = monotonic() + ESCAPE_DELAY
                 yield from super().feed(keys) if keys else ()
                 self._pasted = [] if start else None

@@ -5,14 +5,17 @@ names changes.
 """
 
 import asyncio
+import codecs
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from time import monotonic
 from typing import Any
 
 from rich.color import ColorSystem
 from rich.console import RenderableType
 from rich.style import Style
+from rich.traceback import Traceback
 from textual._ansi_sequences import SYNC_END, SYNC_START
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual._xterm_parser import XTermParser
@@ -21,6 +24,7 @@ from textual.geometry import Size
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.strip import Strip
+from textual.worker import WorkerFailed
 
 __all__ = [
     "SYNC_END", "SYNC_START", "ChopsUpdate", "CompositorUpdate", "InternalsApp", "LayoutUpdate", "XTermParser",
@@ -43,7 +47,9 @@ class InternalsApp(App[None]):
 
     @property
     def crash(self) -> Exception | None:
-        return self._exception
+        """The exception that ended the app, or None."""
+        error = self._exception
+        return error.error if isinstance(error, WorkerFailed) and isinstance(error.error, Exception) else error
 
     @property
     def color_system(self) -> ColorSystem:
@@ -85,6 +91,16 @@ class InternalsApp(App[None]):
         # Textual prints a traceback here; the caller reads `crash` and reports one sentence instead.
         self._close_messages_no_wait()
 
+    def panic(self, *renderables: RenderableType) -> None:
+        # The driver's input thread passes its exception as a rendered traceback. An OSError means a lost terminal.
+        if isinstance(renderables[0], Traceback):
+            stack = renderables[0].trace.stacks[0]
+            if stack.exc_type == "OSError":
+                self.exit()
+                return
+            self._handle_exception(RuntimeError(f"reading keys failed: {stack.exc_type}: {stack.exc_value}"))
+        self._close_messages_no_wait()
+
 
 async def settle(app: App[Any], timeout: float) -> None:
     """Wait until the app and all widgets of the current screen are mounted and have handled their messages, for at most
@@ -104,11 +120,16 @@ def _is_idle(node: MessagePump) -> bool:
 
 
 def replace_parser(parser: type[XTermParser]) -> None:
-    """Let the driver of this process parse the input of the terminal with `parser`."""
+    """Let the driver of this process parse the input of the terminal with `parser`. Let it also accept bytes that are
+    not UTF-8, which would end the app."""
     if sys.platform != "win32":
         from textual.drivers import linux_driver
 
+        def tolerant_decoder(encoding: str) -> Callable[[], codecs.IncrementalDecoder]:
+            return partial(codecs.getincrementaldecoder(encoding), errors="replace")
+
         linux_driver.XTermParser = parser  # type: ignore[attr-defined]
+        linux_driver.getincrementaldecoder = tolerant_decoder  # type: ignore[attr-defined, assignment]
 
 
 def write_to_terminal(app: App[None], text: str) -> bool:

@@ -1,0 +1,46 @@
+"""Compare the size of a network with the free memory, before either is allocated."""
+
+import psutil
+import torch
+
+from tuitrain.config.optimizer_state import tensors_per_parameter
+from tuitrain.config.schema import Config
+from tuitrain.errors import ConfigError
+from tuitrain.training import models
+
+# The setting that makes a network smaller; model.name for torchvision's.
+_SIZE_KEYS = {"mlp": "model.hidden", "cnn": "model.channels"}
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the bytes that torch can allocate on the device."""
+    if device.type == "cuda":
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0] + cached)
+    return int(psutil.virtual_memory().available)
+
+
+def check_network_fits(config: Config, shape: tuple[int, int, int], classes: int, device: torch.device) -> None:
+    """Raise ConfigError if weights, gradients and optimizer state do not fit into the memory of the device, or the copy
+    that a checkpoint takes into main memory. Activations are not counted: they depend on the batch size."""
+    with torch.device("meta"):
+        model = models.build(config.model, shape, classes)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    copied = 4 * parameters * tensors_per_parameter(config.optimizer)
+    trained = copied + 4 * parameters
+    cpu = torch.device("cpu")
+    needs = [(device, trained), (cpu, copied)] if device.type == "cuda" else [(cpu, trained + copied)]
+    for place, needed in needs:
+        free = free_memory(place)
+        if needed > free:
+            key = _SIZE_KEYS.get(config.model.name, "model.name")
+            raise ConfigError(
+                f"{key}: the network has {parameters:,} parameters and needs {gigabytes(needed)} on {place}"
+                f" with gradients, {config.optimizer.name}'s state and a checkpoint, but {gigabytes(free)} are free.",
+                "Choose a smaller network.",
+                key=key,
+            )
+
+
+def gigabytes(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB"

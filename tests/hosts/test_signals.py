@@ -1,0 +1,109 @@
+"""Real signals to `tuitrain train` while it prepares a run, and to the processes that train."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hosts.background_runs import detached, ended, overrides, read, tuitrain, until
+from tuitrain.runs.folder import RunFolder, folders, shown_status
+
+# Blocks a preparation until the test allows it to continue.
+WAITS = """
+import pathlib, time
+(pathlib.Path(__file__).parent / "preparing").touch()
+while not (pathlib.Path(__file__).parent / "go").exists():
+    time.sleep(0.01)
+def change(images):
+    return images
+"""
+ENDLESS = ("training.epochs=1000000", "training.checkpoint_every=1000")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "status"),
+    [((signal.SIGHUP,), 0), ((signal.SIGHUP, signal.SIGHUP), 0), ((signal.SIGHUP, signal.SIGTERM), 130)],
+    ids=["a dropped line", "twice", "a shutdown"],
+)
+def test_a_signal_while_a_run_is_prepared(home: Path, numbers: tuple[signal.Signals, ...], status: int) -> None:
+    (home / "waits.py").write_text(WAITS)
+    settings = overrides("training.epochs=2", f"data.transform={home}/waits.py:change")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tuitrain", "train", *settings],
+        cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    until_file(home / "preparing", process)
+    for number in numbers:
+        process.send_signal(number)
+        while pending(process.pid):
+            pass
+    (home / "go").touch()
+    output, messages = process.communicate(timeout=120)
+    assert process.returncode == status, messages
+    assert "owned" not in messages
+    runs = list(folders(home / "runs"))
+    if status:
+        assert not runs
+        assert messages.endswith("No run was created.\n")
+        return
+    (folder,) = runs
+    assert output == f"{folder.id}\n"
+    until(lambda: ended(folder), folder)
+    run = read(folder)
+    assert (run.status, run.state.epoch) == ("finished", 2)
+    assert [event.name for event in run.events] == ["started", "finished"]
+    assert not any("owned" in line for line in run.log)
+
+
+def until_file(path: Path, process: subprocess.Popen[str]) -> None:
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+
+
+def pending(pid: int) -> bool:
+    """Return whether the process has not received a signal yet."""
+    masks = [line.split()[1] for line in Path(f"/proc/{pid}/status").read_text().splitlines() if "Pnd:" in line]
+    return any(int(mask, 16) for mask in masks)
+
+
+def test_a_killed_background_process_is_interrupted_and_resumes(home: Path) -> None:
+    folder = detached(home, "training.epochs=400", "training.checkpoint_every=0.05")
+    until(lambda: (folder.checkpoints / "last.safetensors").exists() and folder.state().step > 50, folder)
+    process = folder.state().process
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    until(lambda: shown_status(folder.state()) == "interrupted", folder)
+    for command in ("stop", "pause"):
+        done = tuitrain(home, command, folder.id)
+        assert (done.returncode, done.stderr) == (2, f"tuitrain: {folder.id} is not active: it is interrupted.\n")
+    done = tuitrain(home, "resume", folder.id, "--epochs", "401")
+    assert done.returncode == 0, done.stderr
+    run = read(folder)
+    assert (run.status, run.state.epoch) == ("finished", 401)
+    assert [event.name for event in run.events] == ["started", "continued", "finished"]
+
+
+def test_a_run_whose_folder_is_deleted_fails(home: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tuitrain", "train", *overrides(*ENDLESS[:1], "training.checkpoint_every=0.2")],
+        cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    folder = first_run(home, process)
+    until(lambda: folder.state().step > 5, folder)
+    shutil.rmtree(folder.path, ignore_errors=True)
+    _, messages = process.communicate(timeout=120)
+    assert process.returncode == 1, messages
+    assert "is kept" not in messages
+    path = folder.path.relative_to(home)
+    assert messages.endswith(f"tuitrain: The run folder {path} was deleted or moved during training.\n")
+
+
+def first_run(home: Path, process: subprocess.Popen[str]) -> RunFolder:
+    while True:
+        assert process.poll() is None, process.communicate()
+        for folder in folders(home / "runs"):
+            return folder
