@@ -2,14 +2,15 @@
 
     uv run python benchmarks/compare_large.py [--quick] [--write]
 
-Also opens a table of 5,000 runs. The app runs in a pseudo-terminal of 120x40; key latency ends with the last byte that
-the app writes in response.
+Also opens a table of 5,000 runs, and compares 300 of them on the command line. The app runs in a pseudo-terminal of
+120x40; key latency ends with the last byte that the app writes in response.
 """
 
 import gc
 import json
 import os
 import statistics
+import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -33,7 +34,7 @@ KEYS = ("m", "m", "right", *["left"] * 6, "down", "down", "b", "X", "left", "lef
         "X")  # fmt: skip
 CODES = {"left": "\x1b[D", "right": "\x1b[C", "down": "\x1b[B"}
 QUIET = 0.15
-RUNS, ROWS, MANY = 10, 100_000, 5_000
+RUNS, ROWS, MANY, SOME = 10, 100_000, 5_000, 300
 
 
 class Measured(TuitrainApp):
@@ -125,6 +126,17 @@ def opened(runs_dir: Path) -> tuple[float, float]:
         return first, terminal.quiet(1.0, 20) - terminal.begun
 
 
+def compared(runs_dir: Path, runs: int) -> float:
+    """Return the seconds of `tuitrain compare` with the ids of so many runs, spread over all of them."""
+    everything = [folder.id for folder in folders(runs_dir)]
+    ids = everything[:: len(everything) // runs][:runs]
+    command = [sys.executable, "-m", "tuitrain", "compare", "--runs-dir", str(runs_dir), "--format", "csv", *ids]
+    begun = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, check=True)
+    assert done.stdout.count(b"\n") == runs + 1
+    return time.perf_counter() - begun
+
+
 def claims(quick: bool) -> list[Claim]:
     with home() as folder:
         large, many = folder / "runs", folder / "many"
@@ -134,6 +146,7 @@ def claims(quick: bool) -> list[Claim]:
         fill(many, MANY)
         # The first start writes the cache that later starts read.
         cold, *warm = [opened(many) for _ in range(2 if quick else 4)]
+        some = statistics.median(compared(many, SOME) for _ in range(1 if quick else 3))
 
     def middle(name: str) -> float:
         return statistics.median(found[name] for found in rounds)
@@ -149,6 +162,7 @@ def claims(quick: bool) -> list[Claim]:
         at_most(f"{MANY:,} runs in the table: start to first frame", 1, statistics.median(one for one, _ in warm), "s"),
         figure(f"{MANY:,} runs in the table: first frame, opened for the first time", cold[0], "s"),
         figure(f"{MANY:,} runs in the table: all read, opened for the first time", cold[1], "s"),
+        at_most(f"{SOME} of {MANY:,} runs compared by their ids, on the command line", 3, some, "s"),
     ]
 
 

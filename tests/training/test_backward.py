@@ -14,30 +14,30 @@ from tuitrain.training.setup import Setup, prepare
 Quick = Callable[..., Config]
 
 
-def trained(
-    config: Config, kind: type[AutogradBackward] | type[DirectBackward]
-) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Return the losses, logits and gradients of every step of an epoch, whose last batch is smaller."""
+def trained(config: Config, kind: type[AutogradBackward] | type[DirectBackward]) -> list[Tensor]:
+    """Return the losses, logits and gradients of every step of two epochs, whose last batches are smaller, and at the
+    end the state of the model, with running statistics, and that of the random generator."""
     setup = prepare(config, lambda *_: None)
     backward: Backward = kind(setup)
-    losses: list[Tensor] = []
-    outputs: list[Tensor] = []
-    gradients: list[Tensor] = []
-    for images, labels in setup.dataset.train.batches(setup.epoch_order(0), config.data.batch_size):
-        loss, logits = backward(images, labels, 1)
-        losses.append(loss.clone())
-        outputs.append(logits.clone())
-        gradients.extend(parameter.grad.clone() for parameter in setup.model.parameters() if parameter.grad is not None)
-        setup.optimizer.step()
-        backward.zero_grad()
-    assert not any(tensor.requires_grad for tensor in (*losses, *outputs))
-    assert len(outputs[-1]) < len(outputs[0])
-    return losses, outputs, gradients
+    setup.model.train()
+    found: list[Tensor] = []
+    sizes: list[int] = []
+    for epoch in range(2):
+        for images, labels in setup.dataset.train.batches(setup.epoch_order(epoch), config.data.batch_size):
+            loss, logits = backward(images, labels, 1)
+            gradients = [parameter.grad for parameter in setup.model.parameters()]
+            assert not any(tensor is None or tensor.requires_grad for tensor in (loss, logits, *gradients))
+            found += [tensor.clone() for tensor in (loss, logits, *gradients) if tensor is not None]
+            sizes.append(len(logits))
+            setup.optimizer.step()
+            backward.zero_grad()
+    assert sizes[-1] < sizes[0]
+    return [*found, *setup.model.state_dict().values(), torch.get_rng_state()]
 
 
 def bit_identical(config: Config) -> bool:
-    parts = zip(trained(config, DirectBackward), trained(config, AutogradBackward), strict=True)
-    return all(len(a) == len(b) and all(map(torch.equal, a, b)) for a, b in parts)
+    direct, autograd = trained(config, DirectBackward), trained(config, AutogradBackward)
+    return len(direct) == len(autograd) and all(map(torch.equal, direct, autograd))
 
 
 @pytest.mark.parametrize("activation", get_args(Activation))
@@ -54,6 +54,19 @@ def test_depths_and_label_smoothing(quick: Quick, hidden: str, smoothing: float)
     )
 
 
+@pytest.mark.parametrize("activation", get_args(Activation))
+@pytest.mark.parametrize("regularization", ["batch_norm=true", "dropout=0.3"])
+def test_batch_norm_and_dropout_with_every_activation(quick: Quick, activation: str, regularization: str) -> None:
+    assert bit_identical(quick(f"model.activation={activation}", f"model.{regularization}", "optimizer.lr=0.01"))
+
+
+@pytest.mark.parametrize("hidden", ["[]", "[1]", "[7, 33, 5, 64]"])
+@pytest.mark.parametrize("optimizer", ["sgd", "nadam"])
+def test_batch_norm_with_dropout(quick: Quick, hidden: str, optimizer: str) -> None:
+    both = ("model.batch_norm=true", "model.dropout=0.5", "training.label_smoothing=0.1", "data.augment=[shift]")
+    assert bit_identical(quick(f"model.hidden={hidden}", f"optimizer.name={optimizer}", *both))
+
+
 def chosen(setup: Setup) -> str:
     return type(build_backward(setup)).__name__
 
@@ -63,8 +76,7 @@ def chosen(setup: Setup) -> str:
     [
         ((), "DirectBackward"),
         (("data.augment=[shift]", "optimizer.clip_norm=1", "training.deterministic=true"), "DirectBackward"),
-        (("model.dropout=0.1",), "AutogradBackward"),
-        (("model.batch_norm=true",), "AutogradBackward"),
+        (("model.dropout=0.1", "model.batch_norm=true"), "DirectBackward"),
         (("model.name=cnn",), "AutogradBackward"),
         (("optimizer.accumulate=2",), "AutogradBackward"),
         (("training.precision=bf16",), "AutogradBackward"),

@@ -1,6 +1,7 @@
 """Write a comparison as Markdown, CSV or JSON."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from typing import Any, Literal
 
 from tuitrain.analysis.compare import MAX_COLUMNS, METRICS, Comparison, best_of
@@ -22,13 +23,13 @@ Tests = list[dict[str, Any]]
 def mcnemar_tests(comparison: Comparison, folders: Mapping[str, RunFolder]) -> Tests:
     """Return McNemar's test of each run's best weights against the baseline's, or the problem that prevents it."""
     tests = []
+    baseline = cache(partial(_evaluation, folders[comparison.baseline]))
     for run in comparison.runs:
         if run.id == comparison.baseline:
             continue
         test: dict[str, Any] = {"baseline": comparison.baseline, "run": run.id, "problem": None}
         try:
-            first, second = _evaluation(folders[comparison.baseline]), _evaluation(folders[run.id])
-            result = mcnemar(first, second)
+            result = mcnemar(baseline(), _evaluation(folders[run.id]))
         except RunError as error:
             test["problem"] = str(error)
         else:

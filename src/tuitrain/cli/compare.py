@@ -10,14 +10,14 @@ from tuitrain.cli.output import print_line, print_message
 from tuitrain.cli.table import write_table
 from tuitrain.errors import RunError
 from tuitrain.runs.catalog.follow import follow
-from tuitrain.runs.catalog.listing import find
+from tuitrain.runs.catalog.listing import find_all
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.text import plain
 
 
 def run(options: argparse.Namespace) -> int:
-    folders = {folder.id: folder for folder in (find(options.runs_dir, name) for name in options.names)}
+    folders = {folder.id: folder for folder in find_all(options.runs_dir, options.names)}
     if len(folders) < 2:
         raise RunError("Name at least two runs to compare.", "List runs with: tuitrain runs")
     followers = [_read(folder) for folder in folders.values()]

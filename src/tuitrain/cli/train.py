@@ -117,7 +117,7 @@ def _watch(host: ThreadHost, log_from: int) -> RunFolder | None:
             bar.prepare(host.activity, host.fraction)
         if host.folder is None:
             return None
-        follower = Follower(host.folder, log_from=log_from)
+        follower = Follower(host.folder, metrics=False, log_from=log_from)
         shown = 0
         bar.print(f"run {plain(host.folder.path, 1000)}")
         ended = False

@@ -13,6 +13,7 @@ from tuitrain.runs import rows_csv
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
+from tuitrain.runs.row_stream import CurveRows, FileRows, RowStream
 from tuitrain.runs.tensorboard import writer as events
 from tuitrain.text import plain
 
@@ -62,12 +63,13 @@ def check_destination(path: Path, format: Format, *, force: bool = False) -> Non
 
 def _write(folder: RunFolder, format: Format, draft: Path, checkpoint: str) -> None:
     if format in ("csv", "tensorboard"):
-        run = read_run(folder)
+        run, stream = read_run(folder)
         if format == "csv":
-            draft.write_text(rows_csv.text(run), encoding="utf-8", newline="")
+            with draft.open("w", encoding="utf-8", newline="") as file:
+                file.writelines(rows_csv.blocks(run.info, stream))
         else:
             draft.mkdir()
-            events.write(draft / events.event_file_name(time.time()), run, run.settings)
+            events.write(draft / events.event_file_name(time.time()), run, stream, run.settings)
         return
     if folder.read_only:
         raise RunError(f"{plain(folder.id)} was trained by another tool and has no weights.", "Export it as csv.")
@@ -94,14 +96,15 @@ def export_in_subprocess(folder: RunFolder, format: Format, path: Path, *, force
         raise RunError(plain(lines[-1].removeprefix("tuitrain: ")))
 
 
-def read_run(folder: RunFolder) -> Follower:
-    """Read all metrics of a run. Raise RunError if the run is damaged."""
-    run = follow(folder)
+def read_run(folder: RunFolder) -> tuple[Follower, RowStream]:
+    """Return a run and its rows: those of a long run are read when needed. Raise RunError if the run is damaged."""
+    # Event files are not in the order of their steps.
+    run = follow(folder) if folder.read_only else Follower(folder, brief=True, metrics=False)
     while run.poll(1.0):
         pass
     if run.problem:
         raise RunError(f"{plain(folder.id)} is damaged: {run.problem}")
-    return run
+    return run, CurveRows(run) if folder.read_only else FileRows(folder)
 
 
 def _move_into_place(draft: Path, path: Path) -> None:

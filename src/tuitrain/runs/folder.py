@@ -197,15 +197,19 @@ def find_id(wanted: str, ids: Collection[str], name: Callable[[str], str], kind:
     """Return `wanted` if it is an id, or the only id that begins or ends with it, or whose `name` it is. Return None if
     there is none. Raises RunError if several match; `kind` says what they are: runs or sweeps."""
 
+    if wanted in ids:
+        return wanted
+    ends = (f"-{wanted}", f"/{wanted}")
+
+    def has_part(id: str) -> bool:
+        return id.startswith(wanted) or id.endswith(ends)
+
     def has_name(id: str) -> bool:
         with suppress(RunError):
             return name(id) == wanted
         return False
 
-    def has_part(id: str) -> bool:
-        return id.startswith(wanted) or id.endswith((f"-{wanted}", f"/{wanted}"))
-
-    for matches in (lambda id: id == wanted, has_part, has_name) if wanted else ():
+    for matches in (has_part, has_name) if wanted else ():
         matching = [id for id in ids if matches(id)]
         if len(matching) > 1:
             shown = ", ".join(plain(id) for id in matching[:5])

@@ -14,10 +14,10 @@ from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
 from tuitrain.runs.changes import Changed, changes
 from tuitrain.runs.external import settings_of
-from tuitrain.runs.files import CHUNK, decode_or_none, read_lines
+from tuitrain.runs.files import CHUNK, read_lines
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import RunInfo, ShownStatus, State
-from tuitrain.runs.rows import Evaluated, Event, Row, Train, decode, decode_lines
+from tuitrain.runs.rows import Evaluated, Event, Train, decode_valid
 
 ValuesRow = TypeVar("ValuesRow", bound=Train | Evaluated)
 # No row and no line of a log is this long.
@@ -95,11 +95,12 @@ def ascending(values: Sequence[float], last: float) -> Sequence[float]:
 class Follower:
     """The content of a run; `poll` reads new content. A damaged run sets `problem` instead of raising."""
 
-    def __init__(self, folder: RunFolder, *, brief: bool = False, log_from: int = 0) -> None:
+    def __init__(self, folder: RunFolder, *, brief: bool = False, metrics: bool = True, log_from: int = 0) -> None:
         """Follow `folder`. With `brief`, skip the log, the norms per layer and the epochs of training rows, which take
-        time and memory. `log_from` is the byte offset at which to start reading the log."""
+        time and memory. Without `metrics`, read only state and log, however long the run is. `log_from` is the byte
+        offset at which to start reading the log."""
         self.folder = folder
-        self._brief = brief
+        self._brief, self._metrics = brief, metrics
         self.info = RunInfo(id=folder.id, name=folder.id)
         self.config = Config()
         self.state = State()
@@ -140,7 +141,7 @@ class Follower:
             self._load()
             news = self._read_state()
             news |= not self._brief and self._read_log(deadline)
-            news |= self._read_metrics(deadline)
+            news |= self._metrics and self._read_metrics(deadline)
         except (RunError, OSError) as error:
             problem, self.problem = self.problem, str(error)
             return problem != self.problem
@@ -190,12 +191,8 @@ class Follower:
                 return news
 
     def _add_lines(self, lines: list[bytes]) -> None:
-        """Decode all lines at once, or line by line if one of them is damaged."""
-        rows: Sequence[Row] = decode_or_none(decode_lines, b"\n".join(lines)) or []
-        if len(rows) != len(lines):
-            decoded = (decode_or_none(decode, line) for line in lines)
-            rows = [row for row in decoded if row is not None]
-            self.damaged_rows += len(lines) - len(rows)
+        rows = decode_valid(lines)
+        self.damaged_rows += len(lines) - len(rows)
         for kind, group in groupby(rows, type):
             same_kind: list[Any] = list(group)
             if kind is Train:

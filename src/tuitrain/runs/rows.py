@@ -1,10 +1,12 @@
 """The rows of metrics.jsonl. Steps (weight updates) and epochs count from 1."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
+from tuitrain.runs.files import decode_or_none
 from tuitrain.runs.records import Count
 
 Norms = Annotated[tuple[float | None, ...], Meta(max_length=4096)]
@@ -58,4 +60,13 @@ Row = Train | Evaluated | Event
 
 encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(Row)
-decode, decode_lines = _decoder.decode, _decoder.decode_lines
+decode = _decoder.decode
+
+
+def decode_valid(lines: Sequence[bytes]) -> Sequence[Row]:
+    """Decode all lines at once, or line by line without the damaged ones if there are any."""
+    rows: Sequence[Row] = decode_or_none(_decoder.decode_lines, b"\n".join(lines)) or []
+    if len(rows) != len(lines):
+        decoded = (decode_or_none(decode, line) for line in lines)
+        rows = [row for row in decoded if row is not None]
+    return rows

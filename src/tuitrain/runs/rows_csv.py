@@ -2,41 +2,47 @@
 
 import csv
 import io
-from array import array
-from collections.abc import Iterator
-from math import isfinite
+import re
+from collections.abc import Iterator, Sequence
+from heapq import merge
+from itertools import islice
+from operator import attrgetter
 
-from tuitrain.runs.follower import Curve, Follower
+import msgspec
+
+from tuitrain.runs.follower import Follower
+from tuitrain.runs.records import RunInfo
+from tuitrain.runs.row_stream import COLUMNS, SPLITS, CurveRows, RowStream, StreamedRow
 from tuitrain.text import plain
 
-COLUMNS = ("epoch", "seconds", "time", "loss", "accuracy", "best", "lr", "grad_norm")
+# The number of lines that are written at a time.
+BLOCK = 1000
+_WHOLE = re.compile(rb"\.0(?=[,\n])")
 
 
 def text(run: Follower) -> str:
-    """Return the rows by step, training before evaluation; unknown and non-finite numbers are empty."""
-    layers = [
-        f"grad_norm.{plain(run.info.layers[layer]) if layer < len(run.info.layers) else layer}"
-        for layer in range(len(run.layers))
-    ]
-    lines = [*_lines("train", run.train, run.layers)]
-    for split, curve in run.evaluations.items():
-        lines += _lines(split, curve, [])
-    file = io.StringIO()
-    table = csv.writer(file, lineterminator="\n")
-    table.writerow(["split", "step", *COLUMNS, *layers])
-    # Sorting is stable: training rows stay before evaluations of the same step.
-    for _, line in sorted(lines, key=lambda pair: pair[0]):
-        table.writerow(line + [""] * (len(layers) - len(line) + len(COLUMNS) + 2))
-    return file.getvalue()
+    """Return the whole table of a run that a follower has read."""
+    return "".join(blocks(run.info, CurveRows(run)))
 
 
-def _lines(split: str, curve: Curve, layers: "list[array[float]]") -> Iterator[tuple[int, list[object]]]:
-    columns = [curve.columns.get(name) for name in COLUMNS]
-    for index, step in enumerate(curve.step):
-        numbers = [None if column is None else column[index] for column in (*columns, *layers)]
-        yield step, [split, step, *("" if value is None or not isfinite(value) else _short(value) for value in numbers)]
+def blocks(info: RunInfo, stream: RowStream) -> Iterator[str]:
+    """Yield the lines, many at a time, by step, training before evaluation. Unknown and non-finite numbers are
+    empty."""
+    names = [plain(info.layers[layer]) if layer < len(info.layers) else str(layer) for layer in range(stream.layers)]
+    header = io.StringIO()
+    titles = ["split", "step", *COLUMNS, *(f"grad_norm.{name}" for name in names)]
+    csv.writer(header, lineterminator="\n").writerow(titles)
+    yield header.getvalue()
+    # Merging is stable: training rows stay before evaluations of the same step.
+    rows = merge(*(stream.rows(split) for split in SPLITS), key=attrgetter("step"))
+    while block := list(islice(rows, BLOCK)):
+        yield _lines(block, stream.layers)
 
 
-def _short(value: float) -> float | int:
-    """Return whole numbers, such as epochs, as int."""
-    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+def _lines(rows: Sequence[StreamedRow], layers: int) -> str:
+    """Format rows by msgspec, whose floats take a tenth of the time of `repr` and are as exact."""
+    unknown = [None] * layers
+    values = [[row.split, row.step, *row.values, *row.layers, *unknown[len(row.layers) :]] for row in rows]
+    lines = msgspec.json.encode(values)[2:-2].replace(b"],[", b"\n") + b"\n"
+    # JSON quotes names and writes null for None, NaN and infinity. Whole numbers, such as 2.0, become integers.
+    return _WHOLE.sub(b"", lines.replace(b'"', b"").replace(b"null", b"")).decode()

@@ -1,12 +1,10 @@
-"""Compute the loss and gradients of a mini-batch: by autograd, or directly for a plain MLP on the CPU."""
-
-from collections.abc import Callable
+"""Compute the loss and gradients of a mini-batch: by autograd, or directly for an MLP on the CPU."""
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from tuitrain.config.schema import Activation
+from tuitrain.training.direct_layers import direct_layers
 from tuitrain.training.models.mlp import MLP
 from tuitrain.training.setup import Setup
 from tuitrain.training.torch_internals import aten, log_softmax_backward
@@ -44,55 +42,26 @@ class AutogradBackward:
         self._optimizer.zero_grad()
 
 
-# (gradient of the output, input, output) -> gradient of the input
-_ActivationBackward = Callable[[Tensor, Tensor, Tensor], Tensor]
-_ACTIVATION_BACKWARD: dict[Activation, _ActivationBackward] = {
-    "relu": lambda grad, _, output: aten.threshold_backward(grad, output, 0),
-    "sigmoid": lambda grad, _, output: aten.sigmoid_backward(grad, output),
-    "tanh": lambda grad, _, output: aten.tanh_backward(grad, output),
-    "leaky-relu": lambda grad, input, _: aten.leaky_relu_backward(grad, input, 0.01, False),
-    "gelu": lambda grad, input, _: aten.gelu_backward(grad, input),
-    "silu": lambda grad, input, _: aten.silu_backward(grad, input),
-    "elu": lambda grad, input, _: aten.elu_backward(grad, 1.0, 1.0, 1.0, False, input),
-}
-
-
 class DirectBackward:
     """Backpropagation without autograd: for an MLP in float32 on the CPU, without gradient accumulation.
 
-    It calls the kernels that autograd calls, and writes into gradients that are allocated once. With small batches
-    autograd's bookkeeping takes as long as these kernels.
+    It calls the kernels that autograd calls. With small batches autograd's bookkeeping takes as long as these kernels.
     """
 
     def __init__(self, setup: Setup) -> None:
         assert isinstance(setup.model, MLP)
-        linears = [module for module in (*setup.model.layers, setup.model.head) if isinstance(module, nn.Linear)]
-        for parameter in setup.model.parameters():
-            parameter.grad = torch.zeros_like(parameter)
-        self._weights = [(linear.weight.detach(), linear.bias.detach()) for linear in linears]
-        self._gradients = [(linear.weight.grad, linear.bias.grad) for linear in linears]
-        self._activation = setup.model.layers[1] if len(linears) > 1 else nn.Identity()
-        self._activation_backward = _ACTIVATION_BACKWARD[setup.config.model.activation]
+        self._layers = direct_layers(setup.model, setup.config.model.activation)
         self._label_smoothing = setup.config.training.label_smoothing
         self._one = torch.ones(())
 
     def __call__(self, images: Tensor, labels: Tensor, accumulated: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
-        # inputs[i] (N, features) goes into linear layer i, whose output before the activation is outputs[i].
-        inputs: list[Tensor] = []
-        outputs: list[Tensor] = []
-        for weight, bias in self._weights:
-            inputs.append(self._activation(outputs[-1]) if outputs else images.detach().flatten(1))
-            outputs.append(torch.addmm(bias, inputs[-1], weight.t()))
-        loss, grad = self._loss_and_gradient(outputs[-1], labels)
-        for layer in reversed(range(len(self._weights))):
-            # grad (N, features) is the gradient of the layer's output.
-            weight_grad, bias_grad = self._gradients[layer]
-            torch.mm(grad.t(), inputs[layer], out=weight_grad)
-            torch.sum(grad, 0, out=bias_grad)
-            if layer:
-                grad = grad.mm(self._weights[layer][0])
-                grad = self._activation_backward(grad, outputs[layer - 1], inputs[layer])
-        return loss, outputs[-1]
+        output = images.detach().flatten(1)
+        for layer in self._layers:
+            output = layer.forward(output)
+        loss, grad = self._loss_and_gradient(output, labels)
+        for layer in reversed(self._layers):
+            grad = layer.backward(grad)
+        return loss, output
 
     def _loss_and_gradient(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean cross-entropy () and its gradient with respect to the logits (N, K)."""
@@ -118,7 +87,6 @@ Backward = AutogradBackward | DirectBackward
 def build_backward(setup: Setup) -> Backward:
     """Return the fastest implementation for the run; both are bit-identical."""
     config = setup.config
-    plain_mlp = isinstance(setup.model, MLP) and not config.model.dropout and not config.model.batch_norm
     plain_step = config.training.precision == "fp32" and config.optimizer.accumulate == 1
-    direct = plain_mlp and plain_step and setup.device.type == "cpu"
+    direct = isinstance(setup.model, MLP) and plain_step and setup.device.type == "cpu"
     return DirectBackward(setup) if direct else AutogradBackward(setup)

@@ -17,6 +17,9 @@ fused_adam: Any = getattr(torch, "_fused_adam_", None)
 fused_adamw: Any = getattr(torch, "_fused_adamw_", None)
 fused_sgd: Any = getattr(torch, "_fused_sgd_", None)
 
+# The norms of many tensors by one call, which `nn.utils.get_total_norm` makes for each layer with much around it.
+foreach_norm: Any = torch._foreach_norm
+
 # ATen operators without a Python wrapper: `aten.sigmoid_backward`, `aten.nll_loss_forward` and others. They give
 # autograd's gradients without autograd's cost per operation.
 aten = torch.ops.aten

@@ -10,8 +10,9 @@ import pytest
 from tuitrain.analysis.table.columns import columns
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
+from tuitrain.runs.catalog import listing
 from tuitrain.runs.catalog.index import RunIndex
-from tuitrain.runs.catalog.listing import find
+from tuitrain.runs.catalog.listing import find, find_all
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import RunInfo, Score
@@ -254,3 +255,27 @@ def test_a_hundred_runs_are_listed_newest_first(tmp_path: Path) -> None:
     entries = list_runs(tmp_path)
     assert [entry.folder.id for entry in entries] == [f"20260101-{number:06}" for number in reversed(range(100))]
     assert all(entry.info.created >= started - 1 for entry in entries)
+
+
+def test_many_runs_are_found_from_one_listing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = [finished(tmp_path, f"run {number}") for number in range(4)]
+    listed: list[Path] = []
+    read: list[str] = []
+    all_folders, name_of = listing.all_folders, RunFolder.name
+
+    def listing_once(path: Path) -> list[RunFolder]:
+        listed.append(path)
+        return all_folders(path)
+
+    def name(folder: RunFolder) -> str:
+        read.append(folder.id)
+        return name_of(folder)
+
+    monkeypatch.setattr(listing, "all_folders", listing_once)
+    monkeypatch.setattr(RunFolder, "name", name)
+    wanted = [folders[0].id, folders[1].id[-4:], "run 2", "run 3", str(folders[0].path)]
+    assert [folder.id for folder in find_all(tmp_path, wanted)] == [folder.id for folder in (*folders, folders[0])]
+    assert listed == [tmp_path]
+    assert len(read) == len(set(read)) == len(folders)
+    assert find_all(tmp_path, [str(folders[0].path)])[0].path == folders[0].path
+    assert listed == [tmp_path]

@@ -1,6 +1,9 @@
 """List the run folders in a folder, read the entry of a run in a list, and find a run."""
 
 import os
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,16 +71,40 @@ def all_folders(runs_dir: Path, visited: list[Path] | None = None) -> list[RunFo
 def find(runs_dir: Path, wanted: str) -> RunFolder:
     """Return the run with this id, beginning or end of an id, name or path. Raises RunError unless exactly one run
     matches."""
+    return find_all(runs_dir, [wanted])[0]
+
+
+def find_all(runs_dir: Path, wanted: Iterable[str]) -> list[RunFolder]:
+    """Return the run that `find` returns for each of `wanted`, from one listing of `runs_dir`."""
+
+    @cache
+    def runs() -> dict[str, RunFolder]:
+        return {folder.id: folder for folder in all_folders(runs_dir)}
+
+    @cache
+    def name(id: str) -> str:
+        with suppress(RunError):
+            return runs()[id].name()
+        return ""
+
+    return [_at_path(text) or _listed(runs_dir, text, runs(), name) for text in wanted]
+
+
+def _at_path(wanted: str) -> RunFolder | None:
+    """Return the run in this folder, or None if the text is a single word or the folder contains no run."""
     path = Path(wanted)
     if len(path.parts) > 1 or path.is_absolute():
         if any(os.path.isfile(path / name) for name in ("run.json", "state.json")):  # noqa: PTH113
             return RunFolder(path)
         if is_event_folder(path):
             return EventFolder(path, plain(path))
-    runs = {folder.id: folder for folder in all_folders(runs_dir)}
-    if (id := find_id(wanted, runs, lambda id: runs[id].name(), "runs")) is not None:
+    return None
+
+
+def _listed(runs_dir: Path, wanted: str, runs: Mapping[str, RunFolder], name: Callable[[str], str]) -> RunFolder:
+    if (id := find_id(wanted, runs, name, "runs")) is not None:
         return runs[id]
-    if len(path.parts) > 1:
+    if len(Path(wanted).parts) > 1:
         raise RunError(f"No run in {plain(wanted)}.", "See: tuitrain runs")
     hint = did_you_mean(wanted, runs) or "See: tuitrain runs"
     raise RunError(f"No run {plain(wanted)!r} in {plain(runs_dir)}.", hint)

@@ -1,6 +1,7 @@
 """The TFRecord format of event files: each record has its length and two checksums."""
 
 import struct
+from functools import lru_cache
 
 import google_crc32c
 
@@ -18,8 +19,13 @@ def masked_crc(data: bytes) -> int:
 
 def record(data: bytes) -> bytes:
     """Return `data` as a record."""
-    length = _LENGTH.pack(len(data))
-    return length + _CRC.pack(masked_crc(length)) + data + _CRC.pack(masked_crc(data))
+    return _header(len(data)) + data + _CRC.pack(masked_crc(data))
+
+
+@lru_cache
+def _header(size: int) -> bytes:
+    packed = _LENGTH.pack(size)
+    return packed + _CRC.pack(masked_crc(packed))
 
 
 def length(header: bytes) -> int | None:

@@ -3,76 +3,95 @@
 import math
 import os
 import platform
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+import struct
+from collections.abc import Iterator, Mapping
+from heapq import merge
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 from tuitrain.config.formatting import format_value
-from tuitrain.runs.follower import Curve, Follower
+from tuitrain.runs.follower import Follower
+from tuitrain.runs.row_stream import COLUMNS, SPLITS, RowStream, StreamedRow
 from tuitrain.runs.tensorboard.protobuf import put_bytes, put_double, put_float, put_int
 from tuitrain.runs.tensorboard.tfrecord import record
 
-# The number of bytes written at a time.
+# The number of bytes that are written at a time.
 CHUNK = 2**20
-# The tags of the columns of `Curve`.
+# The tags of the columns of a row.
 TAGS = {"loss": "loss", "accuracy": "accuracy", "lr": "learning_rate", "grad_norm": "grad_norm"}
+_TIME = COLUMNS.index("time")
+_FLOAT = struct.Struct("<f")
 
 
 def event_file_name(now: float) -> str:
     return f"events.out.tfevents.{int(now):010}.{platform.node() or 'localhost'}.{os.getpid()}.0"
 
 
-def write(path: Path, run: Follower, settings: Mapping[str, Any]) -> None:
-    """Write `run` to an event file. Raises OSError."""
-    scalars = sorted(_scalars(run), key=lambda scalar: (scalar[0], scalar[1]))
-    begun = scalars[0][0] if scalars else run.info.created
-    ended = scalars[-1][0] if scalars else begun
-    events = chain(
-        [put_double(1, begun) + put_bytes(3, "brain.Event:2")],
-        [_plugin(begun, "_hparams_/session_start_info", _session_start(run, settings, begun))],
-        (_scalar(*scalar) for scalar in scalars),
-        [_plugin(ended, "_hparams_/session_end_info", put_bytes(4, _session_end(run, ended)))],
-    )
-    with path.open("wb") as file:
-        pending = bytearray()
-        for event in events:
-            pending += record(event)
-            if len(pending) > CHUNK:
-                file.write(pending)
-                pending.clear()
-        file.write(pending)
+def write(path: Path, run: Follower, stream: RowStream, settings: Mapping[str, Any]) -> None:
+    """Write the rows of `run` to an event file, by time. Raises OSError."""
+    rows = merge(*(stream.rows(split) for split in SPLITS), key=_time_and_step)
+    first = next(rows, None)
+    begun = ended = run.info.created if first is None else _time_and_step(first)[0]
+    events = _RowEvents(run, stream)
+    with path.open("wb", buffering=CHUNK) as file:
+        file.write(record(put_double(1, begun) + put_bytes(3, "brain.Event:2")))
+        start = _session_start(run, settings, begun)
+        file.write(record(_plugin(begun, "_hparams_/session_start_info", start)))
+        for row in chain([] if first is None else [first], rows):
+            file.writelines(map(record, events.of(row)))
+            ended = _time_and_step(row)[0]
+        end = put_bytes(4, _session_end(run, ended))
+        file.write(record(_plugin(ended, "_hparams_/session_end_info", end)))
 
 
-def _scalars(run: Follower) -> Iterator[tuple[float, int, str, float]]:
-    """Yield time, step, tag and value; a loss that was not finite is NaN."""
-    for split, curve in {"train": run.train, **run.evaluations}.items():
-        for column, tag in TAGS.items():
-            if column in curve.columns and any(map(math.isfinite, curve[column])):
-                yield from _column(curve, f"{split}/{tag}", curve[column])
-    for layer, norms in enumerate(run.layers):
-        name = run.info.layers[layer] if layer < len(run.info.layers) else str(layer)
-        yield from _column(run.train, f"grad_norm/{name}", norms)
+def _time_and_step(row: StreamedRow) -> tuple[float, int]:
+    return row.values[_TIME] or 0.0, row.step
 
 
-def _column(curve: Curve, tag: str, values: Iterable[float]) -> Iterator[tuple[float, int, str, float]]:
-    return ((when, step, tag, value) for when, step, value in zip(curve["time"], curve.step, values, strict=True))
+class _RowEvents:
+    """Encodes the values of rows as events. The bytes that all events of a tag share are encoded once."""
+
+    def __init__(self, run: Follower, stream: RowStream) -> None:
+        self._columns = {
+            split: [(COLUMNS.index(name), _prefix(f"{split}/{tag}")) for name, tag in TAGS.items() if name in known]
+            for split in SPLITS
+            for known in [stream.known(split)]
+        }
+        names = [
+            run.info.layers[layer] if layer < len(run.info.layers) else str(layer) for layer in range(stream.layers)
+        ]
+        self._layers = [_prefix(f"grad_norm/{name}") for name in names]
+
+    def of(self, row: StreamedRow) -> Iterator[bytes]:
+        """Yield the events of a row; a loss that was not finite is NaN."""
+        when, step = _time_and_step(row)
+        head = put_double(1, when) + (put_int(2, step) if step else b"")
+        for index, prefix in self._columns[row.split]:
+            yield head + prefix + _float(row.values[index])
+        # A row of another tool's run has no layers; an unknown norm is NaN.
+        norms = chain(row.layers, repeat(None)) if row.split == "train" else ()
+        for prefix, norm in zip(self._layers, norms, strict=False):
+            yield head + prefix + _float(norm)
 
 
-def _scalar(when: float, step: int, tag: str, value: float) -> bytes:
-    return _event(when, put_bytes(1, tag) + _float_value(value), step)
+def _prefix(tag: str) -> bytes:
+    """Encode the summary of a tag up to its value, the four bytes of `_float`."""
+    return put_bytes(5, put_bytes(1, put_bytes(1, tag) + put_float(2, 0.0)))[:-4]
 
 
-def _float_value(value: float) -> bytes:
-    """Encode a 32-bit float; larger values become infinite."""
+def _float(value: float | None) -> bytes:
+    """Encode a 32-bit float; larger values become infinite, and None is NaN."""
+    if value is None:
+        value = math.nan
     try:
-        return put_float(2, value)
+        return _FLOAT.pack(value)
     except OverflowError:
-        return put_float(2, math.copysign(math.inf, value))
+        return _FLOAT.pack(math.copysign(math.inf, value))
 
 
-def _event(when: float, value: bytes, step: int = 0) -> bytes:
-    return put_double(1, when) + (put_int(2, step) if step else b"") + put_bytes(5, put_bytes(1, value))
+def _event(when: float, value: bytes) -> bytes:
+    return put_double(1, when) + put_bytes(5, put_bytes(1, value))
 
 
 def _plugin(when: float, tag: str, content: bytes) -> bytes:

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from tuitrain.training.torch_internals import foreach_norm
+
 # The module path and the parameters of each layer.
 Layers = list[tuple[str, list[nn.Parameter]]]
 
@@ -20,11 +22,15 @@ def gradient_layers(model: nn.Module) -> Layers:
 def layer_gradient_norms(layers: Layers) -> Tensor:
     """Return the L2 norm of each layer's gradient `(L,) float32` on the device, without synchronizing. A parameter
     without a gradient counts as zero."""
-    return torch.stack([_norm(parameters) for _, parameters in layers]) if layers else torch.zeros(0)
-
-
-def _norm(parameters: list[nn.Parameter]) -> Tensor:
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    gradients = [parameter.grad for _, parameters in layers for parameter in parameters if parameter.grad is not None]
     if not gradients:
-        return torch.zeros((), device=parameters[0].device)
-    return nn.utils.get_total_norm(gradients).float()
+        return torch.zeros(len(layers), device=layers[0][1][0].device if layers else None)
+    # One call for all parameters: a call per layer took 0.3 ms for an mlp.
+    norms = iter(foreach_norm(gradients, 2, torch.float32))
+    zero, width = torch.zeros((), device=gradients[0].device), max(len(parameters) for _, parameters in layers)
+    padded: list[Tensor] = []
+    for _, parameters in layers:
+        own = [zero if parameter.grad is None else next(norms) for parameter in parameters]
+        padded += own + [zero] * (width - len(own))
+    total: Tensor = torch.linalg.vector_norm(torch.stack(padded).view(len(layers), width), dim=1)
+    return total
