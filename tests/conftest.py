@@ -19,9 +19,29 @@ pytest_plugins = ["written_runs"]
 ROOT = Path(__file__).parent.parent
 # One thread: small networks gain nothing from more, and results are bit-identical on any machine.
 QUICK = ("training.device=cpu", "training.threads=1")
+# Files and folders that start processes or terminals or train for long: `-m "not slow"` leaves them out.
+SLOW = (
+    "app/test_bursts.py", "app/test_fuzz.py", "app/test_other_tools.py", "app/test_outlive.py", "app/test_palette.py",
+    "app/test_terminal.py", "app/test_typed_ahead.py", "app/test_warmup.py", "app/test_which_is_better.py", "cli/",
+    "docs/", "hosts/test_background", "hosts/test_log_capture.py", "hosts/test_preload.py", "hosts/test_thread.py",
+    "runs/test_full_disk.py", "runs/test_owner.py", "screens/compare/", "screens/new_run/", "screens/results/",
+    "screens/sweep/", "screens/training/", "screens/test_", "test_imports.py", "training/models/",
+    "training/run/test_detach.py", "training/run/test_resume.py", "training/stacking/", "training/test_mnist.py",
+)  # fmt: skip
 # pytest-xdist may set these, which would override the size of every terminal that a test opens.
 for name in ("COLUMNS", "LINES"):
     os.environ.pop(name, None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(ROOT / "tests").as_posix().startswith(SLOW):
+            item.add_marker("slow")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two workers per core, because tests mostly wait for a screen or a process."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="session")

@@ -3,16 +3,28 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from tuitrain.app.app import TuitrainApp
 from tuitrain.config.schema import Config
+from tuitrain.hosts.preview.process import PreviewProcess
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.screens.new_run.screen import NewRunScreen
 from tuitrain.screens.windows.prompt import PromptScreen
 from tuitrain.widgets.forms.fields import Field
+
+
+class SharedPreviews(PreviewProcess):
+    """One process for the previews of all tests, because loading torch takes seconds."""
+
+    def close(self) -> None:
+        self.latest = self._requested = None
+
+
+PREVIEWS = SharedPreviews()
 
 
 class Opened:
@@ -89,10 +101,11 @@ async def opened(folder: Path, size: tuple[int, int] = (120, 40)) -> AsyncIterat
     host = ThreadHost()
     app = TuitrainApp(folder / "runs", host)
     try:
-        async with app.run_test(size=size) as pilot:
-            await pilot.press("n")
-            await pilot.pause()
-            yield Opened(app, pilot)
+        with patch("tuitrain.screens.new_run.screen.PreviewProcess", lambda: PREVIEWS):
+            async with app.run_test(size=size) as pilot:
+                await pilot.press("n")
+                await pilot.pause()
+                yield Opened(app, pilot)
     finally:
         host.cancel()
         host.join()

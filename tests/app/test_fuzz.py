@@ -21,7 +21,7 @@ from tuitrain.screens.home.screen import HomeScreen
 
 WriteRun = Callable[..., RunFolder]
 # Set TUITRAIN_FUZZ_SECONDS for a longer search, and TUITRAIN_FUZZ_SEED to repeat one.
-SECONDS = float(os.environ.get("TUITRAIN_FUZZ_SECONDS", "60"))
+SECONDS = float(os.environ.get("TUITRAIN_FUZZ_SECONDS", "15"))
 SEED = int(os.environ.get("TUITRAIN_FUZZ_SEED", random.SystemRandom().randrange(10**6)))
 SPECIAL = (
     "enter", "escape", "tab", "shift+tab", "up", "down", "left", "right", "home", "end", "pageup", "pagedown",

@@ -32,15 +32,17 @@ from tuitrain.training import checkpoint
 PATIENCE = 120
 WIDTH, HEIGHT = 120, 40
 START = "\x12"
-SETTINGS = ("data.batch_size=4", "training.epochs=4", "training.log_every=10", "model.dropout=0.2",
+SETTINGS = ("data.batch_size=4", "training.epochs=2", "training.log_every=10", "model.dropout=0.2",
             "training.device=cpu", "training.threads=1", "training.checkpoint_every=0.5")  # fmt: skip
 PER_EPOCH = 324
-STEPS = 4 * PER_EPOCH
-# A run that does not end before the test allows it, and learns what it would without that.
+STEPS = 2 * PER_EPOCH
+# A run that slows down in the middle of an epoch until the test removes a file, and learns what it would without that.
 SLOW = """
-import pathlib, time
+import itertools, pathlib, time
+batches = itertools.count()
 def slow(images):
-    time.sleep(0.2 if pathlib.Path("{wait}").exists() else 0.005)
+    if next(batches) > 120 and pathlib.Path("{wait}").exists():
+        time.sleep(0.2)
     return images
 """
 WAIT = "wait"
@@ -180,12 +182,11 @@ def training(
     terminal: Callable[..., Terminal], runs_dir: Path, program: tuple[str, ...] = ("-m", "tuitrain")
 ) -> tuple[Terminal, RunFolder]:
     """Start a copy of an earlier run in the app; return in the middle of its first epoch, where the run slows down."""
-    wait = runs_dir.parent / WAIT
+    (wait := runs_dir.parent / WAIT).touch()
     shown = terminal(program=program)
     folder = copy_of(start_copy(shown, runs_dir, SLOW.format(wait=wait)), runs_dir, shown)
     shown.see("images/s")
     until(lambda: shown._read() or folder.state().step > 100, shown)
-    wait.touch()
     assert trainer(folder) == shown.process.pid
     return shown, folder
 
@@ -254,7 +255,7 @@ def test_a_line_that_stalls_while_the_run_is_paused_and_then_drops(
     shown.press("p")
     until(lambda: shown._read() or folder.state().status == "paused", shown)
     # Each a whole new screen, which nobody takes.
-    for page in range(200):
+    for page in range(60):
         shown.press("21"[page % 2])
         time.sleep(0.02)
     shown.hang_up()

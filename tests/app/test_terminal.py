@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from pseudo_terminal import Terminal
 from tuitrain.runs.folder import RunFolder, folders
 from tuitrain.runs.records import State
@@ -49,12 +47,11 @@ def fill_the_form(shown: Terminal, transform: Path) -> None:
     shown.press("50000")
 
 
-@pytest.mark.parametrize(("width", "height"), [(120, 40), (80, 24)])
 def test_a_run_from_the_form_to_its_confusion_matrix(
-    terminal: Callable[..., Terminal], runs_dir: Path, tmp_path: Path, width: int, height: int
+    terminal: Callable[..., Terminal], runs_dir: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "shout.py").write_text(TRANSFORM)
-    shown = terminal(runs_dir, width, height)
+    shown = terminal(runs_dir, 80, 24)
     fill_the_form(shown, tmp_path / "shout.py")
     shown.press(START)
     shown.see("shouting", "epoch", "images/s", "╭─ loss")
@@ -70,7 +67,7 @@ def test_a_run_from_the_form_to_its_confusion_matrix(
     shown.until(moved)
     shown.resize(60, 20)
     shown.see("running", "loss")
-    shown.resize(width, height)
+    shown.resize(120, 40)
     shown.see("accuracy", "running")
     shown.press("s")
     shown.see("stopped", "results")

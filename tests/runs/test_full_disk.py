@@ -12,6 +12,7 @@ import pytest
 
 from tuitrain.cli import main
 from tuitrain.config.schema import Config
+from tuitrain.config.values import override
 from tuitrain.errors import RunError
 from tuitrain.hosts.background import resume_in_background
 from tuitrain.hosts.launch import RunSpec, create_run, resume_run
@@ -92,15 +93,23 @@ def assert_shown(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
         assert FULL in said.out or words == ["runs"]
 
 
+SETTINGS = ("training.device=cpu", "training.threads=1", "training.epochs=3", "training.log_every=1",
+            "training.checkpoint_every=0.001", "data.batch_size=2", "model.hidden=[8]")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def uncut(tmp_path_factory: pytest.TempPathFactory) -> Follower:
+    """A run that finished on a disk with room for it."""
+    config = override(Config(), SETTINGS)
+    return train(create_run(RunSpec(config=config, runs_dir=tmp_path_factory.mktemp("uncut"))))
+
+
 # So many kilobytes that the first ones give out with the first rows, and the last ones in the midst of the third epoch.
-@pytest.mark.parametrize("size", range(48, 400, 32))
+@pytest.mark.parametrize("size", range(48, 400, 64))
 def test_whatever_is_written_when_it_fills_up(
-    quick: Quick, disk: Disk, tmp_path: Path, capsys: pytest.CaptureFixture[str], size: int
+    disk: Disk, uncut: Follower, capsys: pytest.CaptureFixture[str], size: int
 ) -> None:
-    settings = ("model.hidden=[8]", "training.epochs=3", "training.log_every=1", "data.batch_size=2",
-                "training.checkpoint_every=0.001")  # fmt: skip
-    uncut = train(create_run(RunSpec(config=quick(*settings), runs_dir=tmp_path / "runs")))
-    folder = create_run(RunSpec(config=quick(*settings), runs_dir=disk.path))
+    folder = create_run(RunSpec(config=uncut.config, runs_dir=disk.path))
     assert disk.mount(size * KB, "remount")
     run = train(folder)
     assert run.status == "failed"

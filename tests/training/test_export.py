@@ -57,7 +57,8 @@ def exported(folder: RunFolder, format: Format, directory: Path, checkpoint: str
 
 
 def test_pandas_reads_every_row(folder: RunFolder, run: Follower, tmp_path: Path) -> None:
-    table = pandas.read_csv(exported(folder, "csv", tmp_path))
+    # The default parser of pandas 2 is off by one in the last place.
+    table = pandas.read_csv(exported(folder, "csv", tmp_path), float_precision="round_trip")
     train = table[table.split == "train"]
     assert len(table) == len(run.train) + len(run.evaluations["validation"]) + len(run.evaluations["test"])
     assert list(train.step) == list(run.train.step)
