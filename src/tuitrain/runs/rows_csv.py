@@ -3,7 +3,7 @@
 import csv
 import io
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import isfinite
 
 from tuitrain.runs.follower import Curve, Follower
@@ -20,20 +20,20 @@ def text(run: Follower) -> str:
     ]
     lines = [*_lines("train", run.train, run.layers)]
     for split, curve in run.evaluations.items():
-        lines += _lines(split, curve, [])
+        lines += _lines(split, curve, [None] * len(run.layers))
     file = io.StringIO()
     table = csv.writer(file, lineterminator="\n")
     table.writerow(["split", "step", *COLUMNS, *layers])
     # Sorting is stable: training rows stay before evaluations of the same step.
     for _, line in sorted(lines, key=lambda pair: pair[0]):
-        table.writerow(line + [""] * (len(layers) - len(line) + len(COLUMNS) + 2))
+        table.writerow(line)
     return file.getvalue()
 
 
-def _lines(split: str, curve: Curve, layers: "list[array[float]]") -> Iterator[tuple[int, list[object]]]:
-    columns = [curve.columns.get(name) for name in COLUMNS]
+def _lines(split: str, curve: Curve, layers: "Sequence[array[float] | None]") -> Iterator[tuple[int, list[object]]]:
+    columns = [*(curve.columns.get(name) for name in COLUMNS), *layers]
     for index, step in enumerate(curve.step):
-        numbers = [None if column is None else column[index] for column in (*columns, *layers)]
+        numbers = [None if column is None else column[index] for column in columns]
         yield step, [split, step, *("" if value is None or not isfinite(value) else _short(value) for value in numbers)]
 
 
