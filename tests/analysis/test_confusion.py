@@ -85,6 +85,7 @@ def test_the_most_confused_pair_comes_first_and_ties_go_to_the_rarer_class() -> 
         # A class in the middle of its group is as near to either end.
         (6, {(0, 2): 30, (2, 4): 29, (1, 3): 28, (3, 5): 27, (2, 5): 3}, [0, 2, 4, 5, 3, 1]),
         (6, {(0, 2): 30, (2, 4): 29, (1, 3): 28, (3, 5): 27, (4, 3): 3}, [0, 2, 4, 5, 3, 1]),
+        (6, {(0, 2): 30, (2, 4): 29, (1, 3): 28, (3, 5): 27, (2, 3): 3}, [0, 2, 4, 1, 3, 5]),
     ],
 )
 def test_confused_classes_become_neighbors(size: int, confused: dict[tuple[int, int], int], order: list[int]) -> None:

@@ -33,7 +33,7 @@ NAN, INF = float("nan"), float("inf")
         (units.rate, 92400, "92.4k"),
         (units.rate, 950.3, "950"),
         (units.rate, 9.994, "9.99"),
-        (units.rate, 9.996, "10"),
+        (units.rate, 9.995, "10"),
         (units.rate, 99.94, "99.9"),
         (units.rate, 99.96, "100"),
         (units.rate, 999.49, "999"),
