@@ -1,6 +1,5 @@
 import random
 import warnings
-from itertools import pairwise
 
 import pytest
 
@@ -70,19 +69,35 @@ def test_the_most_confused_pair_comes_first_and_ties_go_to_the_rarer_class() -> 
     assert [pair.count for pair in most_confused(counts, 2)] == [6, 4]
 
 
-def test_confused_classes_become_neighbors() -> None:
-    counts = [[50 if row == column else 0 for column in range(6)] for row in range(6)]
-    counts[0][4] = counts[4][0] = 20
-    counts[1][5] = 10
-    assert confusion_order(counts) == [0, 4, 1, 5, 2, 3]
+@pytest.mark.parametrize(
+    ("size", "confused", "order"),
+    [
+        # Unconfused classes keep their places, sorted by the smallest class of each group.
+        (6, {(0, 4): 20, (4, 0): 20, (1, 5): 10}, [0, 4, 1, 5, 2, 3]),
+        (6, {(3, 0): 30, (0, 5): 29, (5, 1): 28, (1, 4): 27, (4, 2): 26}, [2, 4, 1, 5, 0, 3]),
+        # The confusions of a pair in both directions add up.
+        (4, {(0, 1): 20, (0, 3): 10, (3, 0): 15}, [1, 0, 3, 2]),
+        # Two groups are joined at the ends that are confused, in all four ways.
+        (4, {(0, 2): 20, (1, 3): 19, (0, 1): 5}, [2, 0, 1, 3]),
+        (4, {(0, 2): 20, (1, 3): 19, (2, 1): 5}, [0, 2, 1, 3]),
+        (4, {(0, 2): 20, (1, 3): 19, (0, 3): 5}, [1, 3, 0, 2]),
+        (4, {(0, 2): 20, (1, 3): 19, (2, 3): 5}, [0, 2, 3, 1]),
+        # A class in the middle of its group is as near to either end.
+        (6, {(0, 2): 30, (2, 4): 29, (1, 3): 28, (3, 5): 27, (2, 5): 3}, [0, 2, 4, 5, 3, 1]),
+        (6, {(0, 2): 30, (2, 4): 29, (1, 3): 28, (3, 5): 27, (4, 3): 3}, [0, 2, 4, 5, 3, 1]),
+        (6, {(0, 2): 30, (2, 4): 29, (1, 3): 28, (3, 5): 27, (2, 3): 3}, [0, 2, 4, 1, 3, 5]),
+    ],
+)
+def test_confused_classes_become_neighbors(size: int, confused: dict[tuple[int, int], int], order: list[int]) -> None:
+    counts = [[100 if true == predicted else 0 for predicted in range(size)] for true in range(size)]
+    for (true, predicted), count in confused.items():
+        counts[true][predicted] = count
+    assert confusion_order(counts) == order
 
 
-def test_a_chain_of_confusion_is_laid_out_as_a_chain() -> None:
-    chain = [3, 0, 5, 1, 4, 2]
-    counts = [[100 if row == column else 0 for column in range(6)] for row in range(6)]
-    for step, (one, other) in enumerate(pairwise(chain)):
-        counts[one][other] = 30 - step
-    assert confusion_order(counts) in (chain, chain[::-1])
+def test_confusions_are_compared_as_fractions_of_their_class() -> None:
+    # 4 of 10 images of class 2, but 6 of 106 of class 0 and 5 of 105 of class 1.
+    assert confusion_order([[100, 6, 0], [0, 100, 5], [4, 0, 6]]) == [1, 0, 2]
 
 
 @pytest.mark.parametrize("seed", range(10))

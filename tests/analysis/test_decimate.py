@@ -106,6 +106,27 @@ def test_thinned_keeps_means_or_extremes_and_gaps(extremes: bool) -> None:
         assert found[-1] == sum(y[1000:]) / 3
 
 
+@pytest.mark.parametrize(
+    ("y", "every", "means", "extremes"),
+    [
+        ([1.0, 2.0, 4.0], 2, [(0.5, 1.5), (2.0, 4.0)], [(0.5, 1.0), (0.5, 2.0), (2.0, 4.0), (2.0, 4.0)]),
+        # The finite values of a block, then a gap.
+        ([3.0, INF, 1.0, 2.0], 3, [(1.0, 2.0), (1.0, NAN), (3.0, 2.0)],
+         [(1.0, 1.0), (1.0, 3.0), (1.0, NAN), (3.0, 2.0), (3.0, 2.0)]),
+        ([NAN, NAN], 2, [(0.5, NAN)], [(0.5, NAN)]),
+        # The sum of finite values may be infinite.
+        ([1e308, 1e308], 2, [(0.5, 1e308)], [(0.5, 1e308), (0.5, 1e308)]),
+    ],
+)  # fmt: skip
+def test_blocks_become_their_mean_or_extremes(
+    y: list[float], every: int, means: list[tuple[float, float]], extremes: list[tuple[float, float]]
+) -> None:
+    for expected, both in ((means, False), (extremes, True)):
+        found = reduce(y, every, both)
+        assert list(found.x(range(len(y)))) == [x for x, _ in expected]
+        assert list(found.y) == pytest.approx([value for _, value in expected], nan_ok=True)
+
+
 def test_blocks_are_powers_of_two_that_leave_enough() -> None:
     assert [block_size(size, 100) for size in (0, 1, 200, 201, 400, 401, 10**6)] == [1, 1, 1, 4, 4, 8, 16384]
     for size in (201, 999, 12345, 10**6):

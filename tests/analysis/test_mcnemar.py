@@ -1,10 +1,11 @@
 import random
 from array import array
 
+import msgspec
 import pytest
 from statsmodels.stats.contingency_tables import mcnemar as reference
 
-from tuitrain.analysis.mcnemar import exact_p, mcnemar, p_text, verdict
+from tuitrain.analysis.mcnemar import McNemar, exact_p, mcnemar, p_text, p_value, verdict
 from tuitrain.errors import RunError
 from tuitrain.runs.records import Evaluation
 
@@ -54,22 +55,40 @@ def test_predictions_are_counted_image_by_image() -> None:
 def test_large_counts_neither_overflow_nor_take_long() -> None:
     assert exact_p(0, 50_000) == 0.0
     assert exact_p(25_000, 25_000) == 1.0
-    assert p_text(0.0) == "p < 1e-16"
 
 
-def test_the_verdict_says_whether_the_difference_means_anything() -> None:
-    true = [0] * 40
-    good, bad, other = [0] * 40, [0] * 20 + [1] * 20, [1] + [0] * 39
-    better = verdict(mcnemar(answers(true, bad), answers(true, good)), "old", "new")
-    assert "the difference is very unlikely to be chance" in better
-    less = verdict(mcnemar(answers(true, [0] * 32 + [1] * 8), answers(true, good)), "old", "new")
-    assert "(McNemar p = 0.0078): the difference is unlikely to be chance" in less
-    said = verdict(mcnemar(answers(true, good), answers(true, other)), "old", "new")
-    assert "old alone is right on 1 of 40 test images, new alone on 0 (McNemar p = 1)" in said
-    assert "this may well be chance" in said
-    assert "no difference" in verdict(mcnemar(answers(true, bad), answers(true, bad)), "old", "new")
-    equal = verdict(mcnemar(answers(true, [1, *[0] * 39]), answers(true, [*[0] * 39, 1])), "old", "new")
-    assert "Each alone is right on 1 of 40 test images" in equal
+@pytest.mark.parametrize(
+    ("only_old", "only_new", "p", "said"),
+    [
+        (5, 1_200, 0.00099, "new alone is right on 1,200 of 2,000 test images, old alone on 5 (McNemar p = 0.00099):"
+         " the difference is very unlikely to be chance."),
+        (8, 2, 0.001, "old alone is right on 8 of 2,000 test images, new alone on 2 (McNemar p = 0.001):"
+         " the difference is unlikely to be chance."),
+        (8, 2, 0.0499, "old alone is right on 8 of 2,000 test images, new alone on 2 (McNemar p = 0.05):"
+         " the difference is unlikely to be chance."),
+        (8, 2, 0.05, "old alone is right on 8 of 2,000 test images, new alone on 2 (McNemar p = 0.05):"
+         " this may well be chance."),
+        (1, 1, 1.0, "Each alone is right on 1 of 2,000 test images (McNemar p = 1): this may well be chance."),
+        (0, 0, 1.0, "old and new are right on the same of the 2,000 test images: no difference."),
+    ],
+)  # fmt: skip
+def test_the_verdict_says_whether_the_difference_means_anything(
+    only_old: int, only_new: int, p: float, said: str
+) -> None:
+    assert verdict(McNemar(2000, only_old, only_new, p), "old", "new") == said
+
+
+@pytest.mark.parametrize(
+    ("p", "cell", "text"),
+    [
+        (1.0, "1", "p = 1"),
+        (0.01234, "0.012", "p = 0.012"),
+        (1e-16, "1e-16", "p = 1e-16"),
+        (0.9e-16, "<1e-16", "p < 1e-16"),
+    ],
+)
+def test_p_as_text(p: float, cell: str, text: str) -> None:
+    assert (p_value(p), p_text(p)) == (cell, text)
 
 
 @pytest.mark.parametrize(
@@ -92,10 +111,12 @@ def test_equal_or_unknown_images_are_compared() -> None:
         assert mcnemar(answers([0, 1], [0, 1], images="1f"), answers([0, 1], [0, 0], images=known)).only_first == 1
 
 
-def test_evaluations_without_predictions_are_refused() -> None:
+@pytest.mark.parametrize(
+    ("true", "predicted"), [(b"", b""), (b"\0\0\0\0", b"\0\0"), (b"\0\0\0", b"\0\0\0"), (b"", b"\0\0")]
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_evaluations_without_predictions_are_refused(true: bytes, predicted: bytes, is_first: bool) -> None:
     whole = answers([0, 1], [0, 1])
-    old = Evaluation(
-        split="test", checkpoint="last", epoch=1, step=1, loss=None, accuracy=0.5, classes=["a"], confusion=[[1]]
-    )
-    with pytest.raises(RunError, match="tuitrain evaluate"):
-        mcnemar(whole, old)
+    bad = msgspec.structs.replace(whole, true=true, predicted=predicted)
+    with pytest.raises(RunError, match=r"stores no predictions.*tuitrain evaluate"):
+        mcnemar(bad if is_first else whole, whole if is_first else bad)

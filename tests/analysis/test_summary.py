@@ -27,6 +27,7 @@ def test_a_finished_run() -> None:
 def test_a_running_run_says_how_far_it_is_and_how_long_it_takes() -> None:
     state = State(epoch=2, epochs=10, step=25, steps=100, seconds=30.0)
     assert texts(entry("running", state)) == ("running 25 %", "2/10", "1:30 left")
+    assert summary.status(entry("running", State(step=99, steps=100))) == "running 99 %"
 
 
 def test_a_run_that_has_not_begun() -> None:

@@ -101,6 +101,37 @@ def test_constant_is_always_one() -> None:
     assert set(rates(Schedule())) == {1.0}
 
 
+@pytest.mark.parametrize(
+    ("config", "epoch", "factors"),
+    [
+        (Schedule(warmup=2), 2, [0.25, 0.5, 0.75, 1, 1, 1]),
+        # Rounded to a whole number of steps.
+        (Schedule(warmup=0.25), 3, [1, 1, 1]),
+        (Schedule(warmup=0.5), 3, [0.5, 1, 1]),
+        (Schedule(name="step", every=1, gamma=0.5), 2, [1, 1, 0.5, 0.5, 0.25]),
+        (Schedule(name="step", every=1e-9, gamma=0.5), 2, [1, 0.5, 0.25]),
+        (Schedule(name="exponential", final=0.01), 2, [1, 0.1, 0.01]),
+        (Schedule(name="exponential", final=0), 2, [1, 1e-3, 1e-6]),
+        (Schedule(name="cosine", final=0.2), 2, [1, 0.6, 0.2]),
+        (Schedule(name="cosine", final=0, warmup=1), 2, [0.5, 1, 1, 0.75, 0.25, 0]),
+        (
+            Schedule(name="one-cycle", final=0.1),
+            5,
+            [0.04, 0.52, 1, 0.9554, 0.8306, 0.6501, 0.4499, 0.2694, 0.1446, 0.1],
+        ),
+        (Schedule(name="one-cycle", final=0.1, warmup=1), 3, [0.04, 0.52, 1, 0.55, 0.1]),
+        # The warm-up is longer than the run.
+        (Schedule(name="one-cycle", final=0.1, warmup=9), 3, [0.04, 0.52, 1]),
+        (Schedule(name="one-cycle", final=0.1), 1, [1, 0.1]),
+        (Schedule(name="one-cycle", final=0.1), 1, [1]),
+        (Schedule(name="cosine", final=0.1), 1, [1]),
+        (Schedule(name="exponential", final=0.1), 1, [1]),
+    ],
+)
+def test_every_factor_of_a_short_run(config: Schedule, epoch: int, factors: list[float]) -> None:
+    assert rates(config, len(factors), epoch) == pytest.approx(factors, abs=1e-4)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_extreme_settings_stay_between_zero_and_the_peak(name: ScheduleName) -> None:
     lengths = [(1, 1), (1, 2), (3, 3), (1, 7), (10**6, 10**9)]

@@ -24,6 +24,7 @@ def test_runs_that_differ_in_seed_and_optimizer_numbers_can_be_stacked() -> None
         "model.batch_norm=true",
         "data.augment=[shift]",
         "data.transform=mine.py:change",
+        "data.dataset=image-folder",
         "optimizer.name=muon",
         "optimizer.accumulate=2",
         "training.precision=bf16",
@@ -31,4 +32,5 @@ def test_runs_that_differ_in_seed_and_optimizer_numbers_can_be_stacked() -> None
     ],
 )
 def test_settings_that_rule_out_stacking(setting: str) -> None:
-    assert key(setting) is None
+    assert key("data.dir=images", setting) is None
+    assert key("data.dir=images") is not None

@@ -1,3 +1,4 @@
+import os
 import random
 import tomllib
 from pathlib import Path
@@ -7,7 +8,7 @@ import pytest
 from tuitrain.config.presets import PRESETS, preset
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
-from tuitrain.config.toml import MAX_CHARACTERS, dumps, loads, read, template
+from tuitrain.config.toml import MAX_CHARACTERS, dumps, loads, read, read_text, template
 from tuitrain.config.values import build_config, flatten
 from tuitrain.errors import ConfigError
 from tuitrain.text import plain
@@ -148,6 +149,43 @@ def test_read_returns_configuration_and_text(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text(MINE, encoding="utf-8")
     assert read(path) == (loads(MINE), MINE)
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (2**63, "A whole number in run.toml does not fit in 64 bits."),
+        (-(2**63) - 1, "A whole number in run.toml does not fit in 64 bits."),
+        (-(2**63), "training.seed = -9223372036854775808 is not allowed"),
+    ],
+)
+def test_whole_numbers_have_64_bits(number: int, message: str) -> None:
+    assert loads(f"[training]\nseed = {2**63 - 1}\n").training.seed == 2**63 - 1
+    assert message in str(error_of(f"[training]\nseed = {number}\n"))
+    # Also inside other values.
+    assert ("64 bits" in message) == ("64 bits" in str(error_of(f"[training]\nseed = [[{{a = {number}}}]]\n")))
+
+
+def test_files_of_up_to_16_mb_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text("#" * MAX_CHARACTERS)
+    assert len(read_text(path)) == 16 * 2**20
+    path.write_text("#" * (MAX_CHARACTERS + 1))
+    with pytest.raises(ConfigError, match="it is larger than 16 MB"):
+        read_text(path)
+
+
+def test_pipes_are_read_only_from_the_shell(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="it is not a regular file"):
+        read_text(tmp_path / "pipe")
+    reader, writer = os.pipe()
+    os.write(writer, b"# piped")
+    os.close(writer)
+    assert read_text(Path(f"/dev/fd/{reader}")) == "# piped"
+    os.close(reader)
+    with pytest.raises(ConfigError, match="it is not a regular file"):
+        read_text(Path("/dev/null"))
 
 
 def test_unreadable_files_raise_config_error(tmp_path: Path) -> None:

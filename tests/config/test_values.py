@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tuitrain.config.formatting import format_value
+from tuitrain.config.formatting import format_for_message, format_value
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import Setting, settings
 from tuitrain.config.toml import loads
@@ -193,6 +193,51 @@ def test_contradicting_settings_are_rejected(values: dict[str, object], key: str
     with pytest.raises(ConfigError, match="needs") as raised:
         build_config(values)
     assert raised.value.key == key
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "none"),
+        (True, "true"),
+        (0.001, "0.001"),
+        (1e-12, "1e-12"),
+        (64.0, "64"),
+        (1 / 3, "0.3333333333333333"),
+        (1e300, "1e+300"),
+        (123456789.0, "123456789.0"),
+        ((64, 32), "[64, 32]"),
+        (["a", None], "[a, none]"),
+        ((), "[]"),
+    ],
+)
+def test_values_as_text(value: object, text: str) -> None:
+    assert format_value(value) == text
+    assert format_for_message(value) == text
+
+
+def test_long_values_are_cut_in_messages() -> None:
+    assert len(format_for_message("x" * 81)) == 80
+    assert format_for_message("x" * 80) == "x" * 80
+    assert format_for_message(10**5000) == "(int too large to show)"
+
+
+def test_whole_numbers_of_64_bits_are_floats_too() -> None:
+    assert check_value("optimizer.lr", 2**63 - 1) == 2.0**63
+    assert "is not allowed" in str(error_of("optimizer.lr", 2**63))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"optimizer.nesterov": True, "optimizer.momentum": 0.9},
+        {"data.dataset": "image-folder", "data.dir": "x"},
+        {"data.validation": 0.0, "schedule.name": "cosine"},
+        {"training.patience": 3, "schedule.name": "plateau"},
+    ],
+)
+def test_settings_that_do_not_contradict_are_accepted(values: dict[str, object]) -> None:
+    assert changed_settings(build_config(values)) == values
 
 
 HOSTILE = [

@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 
 from tuitrain.config.datasets import held_out_counts
-from tuitrain.image_folder.hold_out import hold_out
+from tuitrain.image_folder.hold_out import hold_out, hold_out_by_position
 
 
 @pytest.mark.parametrize("counts", [[10, 10], [1, 50], [3, 7, 90], [2, 1]])
@@ -55,3 +55,42 @@ def test_large_groups_leave_every_class_an_image() -> None:
     labels, groups = [0, 1, 1, 0, 0, 0, 0, 0], [*"000", *"11", *"222"]
     assert hold_out(labels, groups, 0.1, "test/0") == [3, 4]
     assert hold_out([0, 1, 0, 1], [*"0000"], 0.5, "test/0") == []
+
+
+NAMES = [f"{label}/{number}.png" for label in "ab" for number in range(10)]
+TRIPLES = [f"group {row // 3}" for row in range(15)]
+
+
+@pytest.mark.parametrize(
+    ("labels", "groups", "fraction", "salt", "held"),
+    [
+        ([0] * 10 + [1] * 10, NAMES, 0.2, "test/0", [3, 5, 14, 18]),
+        ([0] * 10 + [1] * 10, NAMES, 0.25, "validation/7", [1, 2, 8, 11, 16]),
+        ([0] * 9 + [1] * 6, TRIPLES, 0.2, "test/0", [3, 4, 5]),
+        ([0] * 9 + [1] * 6, TRIPLES, 0.3, "test/0", [3, 4, 5, 9, 10, 11]),
+        ([0, 1, 0, 0, 1, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0], [*"aabbbcddeeeefgh"], 0.1, "test/0", [0, 1]),
+        ([0, 1, 0, 0, 1, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0], [*"aabbbcddeeeefgh"], 0.2, "test/0", [0, 1, 14]),
+        ([0, 1, 0, 0, 1, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0], [*"aabbbcddeeeefgh"], 0.3, "test/0", [0, 1, 2, 3, 4, 14]),
+        ([0, 0, 0, 1, 1, 1], [*"aabcdd"], 0.34, "test/0", [0, 1, 3]),
+    ],
+)
+def test_a_resumed_run_finds_the_same_images_held_out(
+    labels: list[int], groups: list[str], fraction: float, salt: str, held: list[int]
+) -> None:
+    assert hold_out(labels, groups, fraction, salt) == held
+
+
+@pytest.mark.parametrize(
+    ("labels", "fraction", "seed", "held"),
+    [
+        ([0] * 10 + [1] * 5, 0.2, 0, [1, 6, 11]),
+        ([1, 0, 1, 0, 1, 0, 1, 0], 0.5, 1, [1, 2, 4, 7]),
+        # No image of class 1; every class keeps an image.
+        ([0, 2, 2, 0], 0.5, 0, [1, 3]),
+        ([0, 0, 1], 0.9, 3, [1]),
+    ],
+)
+def test_a_resumed_older_run_finds_the_same_images_held_out(
+    labels: list[int], fraction: float, seed: int, held: list[int]
+) -> None:
+    assert hold_out_by_position(labels, fraction, seed) == held

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tuitrain.training import checkpoint
-from tuitrain.training.metrics import RunningMetrics
+from tuitrain.training.metrics import RunningMetrics, StackedMetrics
 
 CPU = torch.device("cpu")
 
@@ -76,3 +76,48 @@ def test_loading_more_mini_batches_than_the_capacity(tmp_path: Path) -> None:
 def test_state_has_no_autograd_graph() -> None:
     metrics = filled([1.0], [1])
     assert not metrics.state_dict()["losses"].requires_grad
+
+
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 40])
+def test_any_number_of_mini_batches(count: int) -> None:
+    sizes = [1 + index % 3 for index in range(count)]
+    metrics = filled([float(index) for index in range(count)], sizes, capacity=count)
+    assert metrics.samples == sum(sizes)
+    assert metrics.batch_losses() == list(range(count))
+    correct = sum((size + 1) // 2 for size in sizes)
+    assert read(metrics) == (sum(index * size for index, size in enumerate(sizes)), correct, sum(sizes))
+
+
+def test_metrics_of_captured_steps_equal_those_of_eager_ones() -> None:
+    metrics = filled([0.5], [4])
+    assert metrics.batch_losses() == [0.5]
+    position = metrics.device_tensors[-1]
+    metrics.reset_position()
+    # Two steps of a warm-up, which nothing notes.
+    for _ in range(2):
+        metrics.add_on_device(torch.tensor(9.0), torch.zeros(2, 4), torch.ones(2))
+    metrics.reset_position()
+    for loss in (2.0, 3.0):
+        metrics.add_on_device(torch.tensor(loss), torch.eye(4), torch.tensor([0, 1, 2, 0]))
+        metrics.note_batch(4)
+    assert position.tolist() == [3]
+    assert metrics.batch_losses() == [0.5, 2.0, 3.0]
+    assert read(metrics) == (4 * 5.5, 2 + 2 * 3, 12)
+    assert position.tolist() == [0]
+
+
+@pytest.mark.parametrize("captured", [False, True])
+def test_stacked_metrics_equal_those_of_each_run(captured: bool) -> None:
+    """The runs come from checkpoints of one step, in tensors of different capacity."""
+    runs = [filled([0.5], [4], capacity) for capacity in (4, 6)]
+    for run in runs:
+        run.batch_losses()
+    stacked = StackedMetrics(runs)
+    logits = torch.stack([torch.eye(4), torch.eye(4).flip(0)])
+    for losses in ([1.0, 2.0], [3.0, 4.0]):
+        labels = torch.arange(4).expand(2, 4)
+        (stacked.add_on_device if captured else stacked.add)(torch.tensor(losses), logits, labels)
+        if captured:
+            stacked.note_batch(4)
+    assert [run.batch_losses() for run in runs] == [[0.5, 1.0, 3.0], [0.5, 2.0, 4.0]]
+    assert [read(run) for run in runs] == [(4 * 4.5, 2 + 8, 12), (4 * 6.5, 2, 12)]

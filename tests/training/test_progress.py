@@ -142,3 +142,8 @@ def assert_equal(left: Any, right: Any, path: str = "") -> None:
             assert_equal(item, right[key], f"{path}.{key}")
     else:
         assert left == right or path.endswith("seconds"), path
+
+
+@pytest.mark.parametrize(("epoch", "batch", "begun"), [(0, 0, 0), (0, 1, 1), (2, 0, 2), (2, 5, 3)])
+def test_an_epoch_has_begun_with_its_first_mini_batch(epoch: int, batch: int, begun: int) -> None:
+    assert TrainingProgress(lr=0.1, epochs=3, epoch=epoch, batch=batch).epochs_begun == begun

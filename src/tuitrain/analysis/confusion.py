@@ -79,9 +79,9 @@ def confusion_order(counts: Counts) -> list[int]:
         left, right = group_of[first], group_of[second]
         if left is right:
             continue
-        if left.index(first) < len(left) / 2 - 0.5:
+        if 2 * left.index(first) < len(left) - 1:
             left.reverse()
-        if right.index(second) > len(right) / 2 - 0.5:
+        if 2 * right.index(second) > len(right) - 1:
             right.reverse()
         left += right
         group_of.update(dict.fromkeys(right, left))
@@ -92,7 +92,7 @@ def confusion_order(counts: Counts) -> list[int]:
 
 def _confused_pairs(counts: Counts) -> list[tuple[int, int]]:
     """Return the pairs with confusions, by descending fraction of both classes' samples."""
-    supports = [sum(row) or 1 for row in counts]
+    supports = [sum(row) for row in counts]
     errors: dict[tuple[int, int], float] = {}
     for true, row in enumerate(counts):
         for predicted, count in enumerate(row):

@@ -152,8 +152,6 @@ def _overfitting(run: Follower) -> str:
     curve, best, lowest = run.evaluations["validation"], run.state.best, _lowest(run)
     if best is None or lowest is None or len(curve) < OVERFITTING_EPOCHS:
         return ""
-    if curve.step[-OVERFITTING_EPOCHS] <= best.step:
-        return ""
     now, then = _level(run, len(run.train)), _level(run, bisect_right(run.train.step, best.step))
     if now is None or then is None or now >= then:
         return ""

@@ -19,7 +19,7 @@ def _with_special_values(text: Callable[[float], str]) -> Callable[[float | None
     def formatted(value: float | None) -> str:
         if value is None:
             return UNKNOWN
-        return text(value) if isfinite(value) else "NaN" if isnan(value) else "inf" if value > 0 else "-inf"
+        return text(value) if isfinite(value) else "NaN" if isnan(value) else str(value)
 
     return formatted
 

@@ -97,6 +97,8 @@ ALL = ["adam-relu", "sgd-sigmoid", "wide", "net"]
         ("time>1min", ALL),
         ("time<90s", []),
         ("time<0:02:00", ALL),
+        ("time<1:00:00", ALL),
+        ("time>1:00", ALL),
         ("age<3h", ["adam-relu"]),
         ("age<1h", []),
         ("parameters>100k", ["wide"]),

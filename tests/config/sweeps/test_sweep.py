@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from tuitrain.config.schema import Config
+from tuitrain.config.settings import settings
 from tuitrain.config.sweeps.overrides import combinations, override_sweep, parse_values
-from tuitrain.config.sweeps.sweep import Range, Sweep, sweep_settings
+from tuitrain.config.sweeps.sweep import Range, Sweep, short_names, sweep_settings
 from tuitrain.config.sweeps.toml import amend, dumps, loads, read
 from tuitrain.config.toml import loads as load_config
 from tuitrain.config.values import override
@@ -66,6 +67,79 @@ def test_values_of_the_seed_are_the_seeds_of_each_trial() -> None:
     assert loads(dumps(listed)) == listed
     with pytest.raises(ConfigError, match="1,001 values; the limit is 1,000"):
         override_sweep(Sweep(), [f"training.seed={','.join(map(str, range(1001)))}"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "seeds", "listed"),
+    [
+        (["training.seed=3,4,5"], [3, 4, 5], ()),
+        (["training.seed=5,4"], [5, 4], (5, 4)),
+        (["training.seed=0,2"], [0, 2], (0, 2)),
+        (["training.seed=7"], [7], ()),
+        (["sweep.seeds=3", "training.seed=7"], [7, 8, 9], ()),
+    ],
+)
+def test_seeds_of_a_trial(settings: list[str], seeds: list[int], listed: tuple[int, ...]) -> None:
+    sweep = override_sweep(Sweep(), ["optimizer.lr=0.1,0.2", *settings])
+    assert sweep.options.seed_values == listed
+    assert [sweep.seed(sweep.fixed_trials[0], number) for number in range(sweep.seeds)] == seeds
+    assert sweep.trial_count == 2
+
+
+def test_limits_of_a_sweep() -> None:
+    assert override_sweep(Sweep(), [f"training.seed={','.join(map(str, range(1000)))}"]).seeds == 1000
+    rates = ",".join(map(str, range(1, 101)))
+    assert override_sweep(Sweep(), [f"optimizer.lr={rates}", f"data.batch_size={rates}"]).trial_count == 10_000
+    with pytest.raises(ConfigError, match="10,100 combinations; the limit is 10,000"):
+        override_sweep(Sweep(), [f"optimizer.lr={rates}", f"data.batch_size={rates},101"])
+
+
+@pytest.mark.parametrize(
+    ("added", "message"),
+    [
+        ("2 = {'optimizer.lr' = 0.3}", ""),
+        ("3 = {'optimizer.lr' = 0.3}\n2 = {'optimizer.lr' = 0.4}", ""),
+        ("1 = {'optimizer.lr' = 0.3}", "trial 1 must be numbered from 2 to 2"),
+        ("3 = {'optimizer.lr' = 0.3}", "trial 3 must be numbered from 2 to 2"),
+        ("x = {'optimizer.lr' = 0.3}", "x is not a trial number"),
+        ("123456789 = {'optimizer.lr' = 0.3}", "123456789 is not a trial number"),
+        ("12345678 = {'optimizer.lr' = 0.3}", "trial 12345678 must be numbered"),
+        ("2 = 3", "must be a section of trials"),
+    ],
+)
+def test_added_trials_are_numbered_after_the_others(added: str, message: str) -> None:
+    text = f"[sweep.values]\n'optimizer.lr' = [0.1, 0.2]\n[sweep.added]\n{added}\n"
+    if message:
+        with pytest.raises(ConfigError, match=message):
+            loads(text)
+    else:
+        sweep = loads(text)
+        assert sweep.added[2]["optimizer.lr"] in (0.3, 0.4)
+        assert sweep.trial_count == 2 + len(sweep.added)
+
+
+def test_a_sweep_over_seeds_alone_has_one_trial_and_extra_trials_replace_it() -> None:
+    assert override_sweep(Sweep(), ["sweep.seeds=2"]).fixed_trials == ({},)
+    extra = {"optimizer.lr": 0.5}
+    assert override_sweep(Sweep(), ["sweep.seeds=2"], [extra]).fixed_trials == (extra,)
+    assert Sweep().fixed_trials == ()
+    assert override_sweep(Sweep(), ["optimizer.lr=1,2"], [extra]).fixed_trials[2] == extra
+
+
+@pytest.mark.parametrize(
+    ("keys", "names"),
+    [
+        (["optimizer.name", "optimizer.lr"], ["optimizer", "lr"]),
+        (["schedule.patience", "training.patience", "model.name"], ["schedule.patience", "training.patience", "model"]),
+    ],
+)
+def test_short_names_are_unique(keys: list[str], names: list[str]) -> None:
+    assert list(short_names(keys).values()) == names
+
+
+def test_the_name_of_a_sweep_has_at_most_80_characters() -> None:
+    keys = [key for key in settings() if key.startswith(("training.", "schedule.", "data."))]
+    assert len(Sweep(values=dict.fromkeys(keys, (1, 2))).name) == 80
 
 
 def test_sampled_trials_follow_the_extra_trials() -> None:

@@ -164,6 +164,25 @@ def test_runs_that_have_ended_are_done_and_deleted_ones_are_not(
     assert open_jobs(folder, index.refresh()) == [Job(0, 0), Job(1, 1)]
 
 
+def test_only_jobs_that_have_ended_are_not_read_again(runs_dir: Path, finish: Callable[..., RunFolder]) -> None:
+    folder = create_sweep(runs_dir, GRID)
+    ended = [finish(folder, job, 0.5, status=status)
+             for job, status in ((Job(0, 0), "finished"), (Job(1, 0), "failed"), (Job(0, 1), "stopped"))]  # fmt: skip
+    active = create_run(runs_dir, RunInfo(id="", name="active"), Config())
+    folder.write_record(Job(1, 1), Record(active.id))
+    index = SweepIndex(folder)
+    before = index.refresh()
+    assert [(one.status, one.done) for one in before] == [
+        ("finished", True), ("failed", True), ("stopped", True), ("queued", False),
+    ]  # fmt: skip
+    assert open_jobs(folder, before) == []
+    for run in ended:
+        run.state_file.unlink()
+    RunWriter(active).end(status="finished")
+    assert [one.status for one in index.refresh()] == ["finished", "failed", "stopped", "finished"]
+    assert [(one.status, one.done) for one in SweepIndex(folder).refresh()][:3] == [("damaged", True)] * 3
+
+
 def test_failed_and_damaged_jobs_do_not_run_again(runs_dir: Path, finish: Callable[..., RunFolder]) -> None:
     folder = create_sweep(runs_dir, GRID)
     folder.write_record(Job(0, 0), Record(problem="Its process died 3 times."))

@@ -72,7 +72,8 @@ def _word(key: str, value: Any, keys: Sequence[str]) -> str:
 
 def _brief(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:g}".replace("0.", ".", 1) if 0 < abs(value) < 1 else f"{value:g}"
+        text = f"{value:g}"
+        return text.removeprefix("0") if text.startswith("0.") else text
     return join_list(value) if isinstance(value, tuple) else format_value(value)
 
 
