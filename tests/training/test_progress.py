@@ -19,6 +19,7 @@ from tuitrain.runs.catalog.listing import entry
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.training import checkpoint
+from tuitrain.training.progress import TrainingProgress
 
 Quick = Callable[..., Config]
 MUTATIONS = 20

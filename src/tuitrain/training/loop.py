@@ -45,8 +45,8 @@ class Loop(ControlledLoop):
     """Trains a run from its last checkpoint, or from the beginning, and writes everything that happens to its folder.
     Call `restore`, then `run`."""
 
-    # Epoch and step after `restore`.
-    _restored_at: tuple[int, int] | None = None
+    # Whether the loop has completed a step or an epoch.
+    has_progressed = False
     _resuming = False
     # The learning rate of the latest step.
     _lr = 0.0
@@ -62,7 +62,6 @@ class Loop(ControlledLoop):
         if self._resuming:
             self.progress = restore_checkpoint(self._last_checkpoint, self.setup, self.metrics)
             self._restore_length()
-        self._restored_at = self.progress.epoch, self.progress.step
 
     def _restore_length(self) -> None:
         """Take the epochs and the schedule from the state: it is written before the checkpoint, and restored if an
@@ -71,14 +70,6 @@ class Loop(ControlledLoop):
         if state.epochs:
             progress.epochs = state.epochs
             progress.schedule_start, progress.schedule_end = state.schedule_start, state.schedule_end
-
-    @property
-    def has_progressed(self) -> bool:
-        """Whether the loop has completed a step or an epoch since `restore`. The latest step may have failed."""
-        if self._restored_at is None:
-            return False
-        epoch, step = self._restored_at
-        return self.progress.epoch > epoch or self.progress.step > step + 1
 
     def run(self) -> None:
         """Train to the end. Raises Stopped, Detached, TrainingError if the loss is not finite, and whatever torch, the
@@ -174,6 +165,7 @@ class Loop(ControlledLoop):
             else:
                 fused_step()
             backward.zero_grad()
+            self.has_progressed = True
             yield norms
 
     def _graph_steps(self, captured: GraphStep, order: Tensor) -> Iterator[Tensor | None]:
@@ -182,6 +174,7 @@ class Loop(ControlledLoop):
             self.progress.batch += 1
             row_due = self._begin_step()
             captured(indices, self._lr)
+            self.has_progressed = True
             yield captured.norms() if row_due else None
         if self.progress.batch < self.setup.batches_per_epoch:
             yield from self._eager_steps(order[-(len(order) % self.config.data.batch_size) :])
@@ -252,6 +245,7 @@ class Loop(ControlledLoop):
         self.writer.log(self._epoch_line(is_best))
         if completed:
             progress.epoch, progress.batch = progress.epoch + 1, 0
+            self.has_progressed = True
             progress.loss_sum, progress.correct, progress.seen = 0.0, 0, 0
         if is_best:
             best = self._last_checkpoint.with_name("best.safetensors")

@@ -50,7 +50,9 @@ def kill(folder: RunFolder, host: Host, step: int, wait: float | None) -> bool:
     """Train until a row beyond `step` is written and kill the process `wait` seconds later, or if None while it saves a
     checkpoint. Return whether it was saving."""
     process, follower = train_in_process(folder, host), Follower(folder)
-    draft = folder.checkpoints / ".last.safetensors.tmp"
+
+    def is_saving() -> bool:
+        return any(folder.checkpoints.glob(".last.safetensors.*"))
 
     def is_there() -> bool:
         follower.poll()
@@ -59,14 +61,14 @@ def kill(folder: RunFolder, host: Host, step: int, wait: float | None) -> bool:
 
     until(is_there)
     if wait is None:
-        until(lambda: draft.exists() or not process.is_alive())
+        until(lambda: is_saving() or not process.is_alive())
     else:
         time.sleep(wait)
     process.kill()
     process.join()
     assert process.exitcode == -9
     assert shown_status(folder.state()) == "interrupted"
-    return draft.exists()
+    return is_saving()
 
 
 @pytest.mark.parametrize("host", [in_main_thread, in_a_thread])

@@ -90,6 +90,8 @@ class StackedTraining(InterleavedTraining):
         for chunk in torch.split(indices, config.data.batch_size, 1):
             rows_due = [member.begin_step() for member in members]
             norms = self._step(chunk, config, rows_due[0])
+            for member in members:
+                member.has_progressed = True
             if self._queue_limiter is not None:
                 self._queue_limiter.step()
             if self._after_step(dict(zip(members, norms, strict=True)) if norms is not None else {}):
