@@ -21,6 +21,7 @@ def evaluate_checkpoint(
     with LogCapture():
         progress("loading torch", None)
         from tuitrain.training import checkpoint
+        from tuitrain.training.data.load import loader_of
         from tuitrain.training.device import choose_device
         from tuitrain.training.evaluation.record import evaluate_split
         from tuitrain.training.progress import TrainingProgress
@@ -32,7 +33,7 @@ def evaluate_checkpoint(
         if config.training.precision == "fp16" and choose_device(device).type == "cpu":
             # The CPU cannot evaluate a run trained in fp16 on a GPU.
             changes["training.precision"] = "fp32"
-        setup = prepare(build_config(flatten(config) | changes), progress)
+        setup = prepare(build_config(flatten(config) | changes), progress, loader_of(folder.info()))
         if split == "validation" and setup.dataset.validation is None:
             raise ConfigError(
                 "The run has no validation split: data.validation = 0.", "Use --split test.", key="data.validation"

@@ -112,6 +112,7 @@ def resume_run(
         with _failure_recorded(writer, "torch cannot be loaded"):
             progress("loading torch", None)
             from tuitrain.training.control import preparation_progress
+            from tuitrain.training.data.load import loader_of
             from tuitrain.training.run import train_run
             from tuitrain.training.setup import prepare
 
@@ -119,7 +120,7 @@ def resume_run(
 
         def obey_and_prepare() -> "Setup":
             progress("preparing", None)  # Raises if a stop or detach came meanwhile.
-            return prepare(config, progress)
+            return prepare(config, progress, loader_of(folder.info()))
 
         state = train_run(folder, obey_and_prepare, inbox, epochs, writer)
         notify(folder, state, config.notify.command)

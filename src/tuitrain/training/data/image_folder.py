@@ -1,7 +1,7 @@
 """Load an image folder as a data set, in memory or streamed from disk."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -17,23 +17,38 @@ from tuitrain.text import plain
 from tuitrain.training.data import decode
 from tuitrain.training.data.dataset import Dataset, Progress, Ticker
 from tuitrain.training.data.decode import ImageError, ImageReader
+from tuitrain.training.data.depth import Range
 from tuitrain.training.data.folder_splits import Files, FolderSplits, absent_classes
-from tuitrain.training.data.normalize import Normalization, Normalizer, Pixels, allocate
+from tuitrain.training.data.normalize import Normalization, Normalizer, Pixels, allocate, mean_and_deviation, pixel_sums
 from tuitrain.training.data.splits import MemorySplit, Split, StreamedSplit, default_workers
+from tuitrain.training.data.value_ranges import ValueRanges
 
 _CPU = torch.device("cpu")
 _THREADS = 8
 # Images of the sample that mean and standard deviation are computed from.
 _MEASURED = 2000
+# Images that are looked at without normalization: usually enough to see that they differ.
+_GLANCED = 64
+# Grey levels of standard deviation below which all pixels count as equal.
+_UNIFORM = 0.01
 # Names listed in a note or an error.
 _NAMED = 5
 
 
-def load(config: Data, seed: int, device: torch.device, progress: Progress) -> Dataset:
-    """Load the image folder `data.dir`. Raises DataError."""
+def load(
+    config: Data,
+    seed: int,
+    device: torch.device,
+    progress: Progress,
+    ranges: Mapping[str, Range] | None = None,
+) -> Dataset:
+    """Load the image folder `data.dir`. `ranges` are those of an earlier load, to read its images in the same way.
+    Raises DataError."""
     progress("looking for images", None)
     folder = FolderSplits.scan(config, seed)
-    read = ImageReader(config.image_size, _mode(config.channels, folder.paths))
+    fixed = Range(*config.value_range) if config.value_range else None
+    value_ranges = ValueRanges(ranges, folder.splits["training"].paths, folder.paths, fixed)
+    read = ImageReader(config.image_size, _mode(config.channels, folder.paths), value_ranges)
     total = len(folder.paths)
     ticker = Ticker(progress, total, lambda done: f"reading: {done:,} of {total:,} images")
     loader = _Loader(folder, read, device, ticker)
@@ -57,22 +72,27 @@ def load(config: Data, seed: int, device: torch.device, progress: Progress) -> D
             *_mode_note(config.channels, read.mode),
             *_unreadable_note(loader.unreadable),
             *_absence_notes(folder.classes, splits),
+            *value_ranges.notes(),
+            *loader.notes,
         ),
+        value_ranges=dict(value_ranges.found),
     )
 
 
 class _Loader:
-    """Reads the splits of a folder. `unreadable` lists the images that cannot be read, with reasons."""
+    """Reads the splits of a folder. `unreadable` lists the images that cannot be read, with reasons, and `notes` are
+    sentences about the others."""
 
     def __init__(self, folder: FolderSplits, read: ImageReader, device: torch.device, ticker: Ticker) -> None:
         self.unreadable: list[str] = []
+        self.notes: list[str] = []
         self._folder, self._read, self._device, self._ticker = folder, read, device, ticker
 
     def in_memory(self, normalize: bool) -> tuple[dict[str, Split], Normalization]:
         decoded = {name: self._decoded(name, files) for name, files in self._folder.splits.items()}
         training = decoded["training"][0].images
         # As for streamed images: a resumed run may switch between both with the free memory.
-        normalization = self._normalization(training[_sample(len(training), _MEASURED)] if normalize else None)
+        normalization = self._normalization(lambda size: training[_sample(len(training), size)], normalize)
         # Remove the splits one by one, so that the bytes of each are freed once converted.
         splits: dict[str, Split] = {}
         for name in list(decoded):
@@ -82,7 +102,7 @@ class _Loader:
 
     def streamed(self, normalize: bool, workers: int) -> tuple[dict[str, Split], Normalization]:
         splits = {name: self._checked(name, files) for name, files in self._folder.splits.items()}
-        normalization = self._normalization(self._sampled(splits["training"]) if normalize else None)
+        normalization = self._normalization(lambda size: self._sampled(splits["training"], size), normalize)
         normalizer = Normalizer(normalization, self._device)
         return {
             name: StreamedSplit(
@@ -108,14 +128,14 @@ class _Loader:
         return pixels.at(rows), files.at(rows).paths
 
     def _checked(self, name: str, files: Files) -> Files:
-        """Return the readable files. A check without decoding misses truncated images, which only training replaces."""
-        check: Callable[[str], object] = decode.check if name == "training" else self._read
+        """Return the readable files. Only training replaces images that a check without decoding takes for readable."""
+        check: Callable[[str], object] = self._read.check if name == "training" else self._read
         reasons = _attempts(lambda row: check(files.paths[row]), len(files.paths))
         return files.at(self._readable(name, files, reasons))
 
-    def _sampled(self, files: Files) -> Tensor:
-        """Return the readable images of a fixed sample, (n, C, H, W) uint8."""
-        images, reasons = self._decode(files.at(_sample(len(files.paths), _MEASURED)))
+    def _sampled(self, files: Files, size: int) -> Tensor:
+        """Return the readable images of a fixed sample of `size` images, (n, C, H, W) uint8."""
+        images, reasons = self._decode(files.at(_sample(len(files.paths), size)))
         good = [row for row, reason in enumerate(reasons) if reason is None]
         if not good:
             raise DataError(
@@ -154,8 +174,28 @@ class _Loader:
             hint = f"These could not be read: {examples}."
             raise DataError(f"The class {plain(absent[0])} has no readable training image.", hint)
 
-    def _normalization(self, pixels: Tensor | None) -> Normalization:
-        return Normalization.none(self._read.shape[0]) if pixels is None else Normalization.of(pixels)
+    def _normalization(self, sample: Callable[[int], Tensor], normalize: bool) -> Normalization:
+        """Return the normalization of a sample of training images, (n, C, H, W) uint8, which `sample` returns by its
+        size. Raises DataError if they are all alike."""
+        for size in (_MEASURED,) if normalize else (_GLANCED, _MEASURED):
+            images = sample(size)
+            sums, pixels = pixel_sums(images), images[0, 0].numel()
+            deviation = mean_and_deviation(sums, pixels)[1].max().item()
+            if deviation >= _UNIFORM and not (images == images[0]).all():
+                break
+        else:
+            raise self._alike(images, deviation)
+        if deviation < 1:
+            self.notes.append(f"the images have little contrast: standard deviation {deviation:.2f} of 255 grey levels")
+        return Normalization.from_sums(sums, pixels) if normalize else Normalization.none(self._read.shape[0])
+
+    def _alike(self, images: Tensor, deviation: float) -> DataError:
+        what = (
+            f"uniform: their pixels are {images.float().mean().item():.0f} of 255" if deviation < _UNIFORM else "equal"
+        )
+        notes = "".join(f" ({note})" for note in self._read.ranges.notes())
+        example = plain(self._folder.splits["training"].paths[0], 200)
+        return DataError(f"All training images are {what}{notes}.", f"Look at one of them: {example}")
 
 
 def _mode(channels: str, paths: list[str]) -> str:
