@@ -180,6 +180,7 @@ def test_a_range_comes_from_the_training_split_and_is_kept(tmp_path: Path) -> No
     info = RunInfo(id="", name="", layers=["1"], value_ranges={"16-bit": (0.0, 4095.0)})
     after = loader_of(info)(config, 0, CPU, lambda *_: None)
     assert after.value_ranges == before.value_ranges
+    assert "20 images have 16-bit values 0-4095, scaled to 0-255; 20 of them have values beyond" in after.notes
     assert torch.equal((images(after.test) * after.std[0] + after.mean[0]).max(), torch.tensor(1.0))
     assert read(tmp_path, validation=0).value_ranges == {"16-bit": (0, 65535)}
 
@@ -201,7 +202,20 @@ def test_a_run_of_an_older_version_is_read_as_before(
 def test_a_range_may_be_set(tmp_path: Path) -> None:
     dark_and_bright(tmp_path, save, 0, 4000, np.uint16)
     data = read(tmp_path, validation=0, normalize=False, value_range=(1000, 1255))
-    assert data.notes[-1] == "10 images have 16-bit values 1000-1255, scaled to 0-255"
+    assert data.notes[-1] == "10 images have 16-bit values 1000-1255, scaled to 0-255; 10 of them have values beyond"
     for file, image in pixels_of(data).items():
         stored = np.asarray(Image.open(tmp_path / file)).astype(int)
         assert np.array_equal(image[0].numpy(), (stored - 1000).clip(0, 255))
+
+
+@pytest.mark.parametrize("storage", ["memory", "stream"])
+def test_outliers_that_leave_few_grey_levels_are_reported(tmp_path: Path, storage: str) -> None:
+    random = np.random.default_rng(0)
+    for number in range(6):
+        values = random.integers(100, 4000, (20, 20)).astype(np.uint16)
+        values[3, number] = 65535
+        save(tmp_path / f"{'ab'[number % 2]}/{number}.png", values)
+    note, hint = read(tmp_path, validation=0, storage=storage).notes[-2:]
+    assert note == "6 images have 16-bit values 0-65535, scaled to 0-255"
+    assert hint.startswith("most 16-bit values are 1")
+    assert hint.endswith(": data.value_range can spread them over more grey levels")

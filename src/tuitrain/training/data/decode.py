@@ -11,7 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from tuitrain.text import plain
-from tuitrain.training.data.depth import depth_of, to_8_bits
+from tuitrain.training.data.depth import depth_of
 from tuitrain.training.data.image_file import completed_jpeg, is_whole, open_image
 from tuitrain.training.data.value_ranges import ValueRanges
 
@@ -61,10 +61,7 @@ class ImageReader:
     def _read(self, source: str | BinaryIO, path: str) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
         with open_image(source, self.mode, self.size) as image:
             depth = depth_of(image)
-            if depth is None:
-                upright = ImageOps.exif_transpose(image)
-            else:
-                upright = to_8_bits(image, depth, self.ranges.of(depth.name, path))
+            upright = ImageOps.exif_transpose(image) if depth is None else self.ranges.to_8_bits(image, depth, path)
         square = ImageOps.fit(_in_mode(upright, self.mode), (self.size, self.size), Image.Resampling.BILINEAR)
         return np.array(square, dtype=np.uint8).reshape(self.size, self.size, -1)
 

@@ -67,22 +67,24 @@ def read_values(image: ImageFile.ImageFile, depth: Depth) -> NDArray[Any]:
     return values.view(np.uint32) if depth.unsigned else values
 
 
-def to_8_bits(image: ImageFile.ImageFile, depth: Depth, span: Range) -> Image.Image:
-    """Return the image upright, with 8 bits for the values of `span`. NaN becomes the low end. Raises ValueError if it
-    has no other value."""
+def to_8_bits(image: ImageFile.ImageFile, depth: Depth, span: Range) -> tuple[Image.Image, bool]:
+    """Return the image upright, with 8 bits for the values of `span`, and whether it has values beyond. NaN becomes the
+    low end. Raises ValueError if it has no other value."""
     if image.mode in ("RGB", "RGBA") and span == (0, 65535):
         # Pillow's own conversion keeps the upper 8 bits.
-        return ImageOps.exif_transpose(image)
+        return ImageOps.exif_transpose(image), False
     values = read_values(image, depth)
-    if not np.isfinite(values).any():
-        raise ValueError("no finite value")
     colors, alpha = (values[..., :3], values[..., 3:]) if values.ndim == 3 else (values, None)
+    finite = colors[np.isfinite(colors)]
+    if not finite.size:
+        raise ValueError("no finite value")
     pixels = _scaled_floats(colors, span) if values.dtype.kind == "f" else _scaled_integers(colors, span)
     if depth.inverted:
         pixels = 255 - pixels
     if alpha is not None and alpha.size:
         pixels = np.concatenate([pixels, (alpha >> 8).astype(np.uint8)], axis=2)
-    return Image.fromarray(pixels)
+    beyond = bool(finite.min() < span.low or finite.max() > span.high)
+    return Image.fromarray(pixels), beyond
 
 
 def _scaled_floats(values: NDArray[Any], span: Range) -> NDArray[np.uint8]:

@@ -5,15 +5,19 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
+from PIL import Image, ImageFile
 
-from tuitrain.training.data.depth import Range, depth_of, read_values, usual_range
+from tuitrain.training.data.depth import Depth, Range, depth_of, read_values, to_8_bits, usual_range
 from tuitrain.training.data.image_file import open_image
 
 _THREADS = 8
 # The images that a range is measured on.
 _MEASURED = 2000
+# The fraction of the values at either end that may be outliers, and the grey levels that are too few for the others.
+_OUTLIERS, _FEW_LEVELS = 0.01, 24
 # As older versions read images, and runs that they have trained.
 OLDER = {
     name: Range(0, 65535)
@@ -38,44 +42,63 @@ class ValueRanges:
         self._fixed = fixed
         self._candidates = (training, others)
         self._files: defaultdict[str, set[str]] = defaultdict(set)
+        self._beyond: defaultdict[str, set[str]] = defaultdict(set)
+        self._most: dict[str, Range] = {}
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[type["ValueRanges"], tuple[dict[str, Range]]]:
         return ValueRanges, (self.found,)
 
-    def of(self, kind: str, path: str) -> Range:
-        """Return the range of the image `path`, which is of this kind. Raises ValueError if it has none."""
-        self._files[kind].add(path)
+    def to_8_bits(self, image: ImageFile.ImageFile, depth: Depth, path: str) -> Image.Image:
+        """Return the image `path`, which has this depth, upright and with 8 bits. Raises ValueError if it cannot."""
+        kind = depth.name
         with self._lock:
             if kind not in self.found:
                 self.found[kind] = self._fixed or self._measure(kind)
-        return self.found[kind]
+        scaled, beyond = to_8_bits(image, depth, self.found[kind])
+        self._files[kind].add(path)
+        if beyond:
+            self._beyond[kind].add(path)
+        return scaled
 
     def notes(self) -> Iterator[str]:
         for kind, files in sorted(self._files.items()):
             images = "1 image has" if len(files) == 1 else f"{len(files):,} images have"
-            yield f"{images} {kind} values {self.found[kind]}, scaled to 0-255"
+            beyond = f"; {len(self._beyond[kind]):,} of them have values beyond" if self._beyond[kind] else ""
+            yield f"{images} {kind} values {self.found[kind]}, scaled to 0-255{beyond}"
+            span, most = self.found[kind], self._most.get(kind)
+            if most and most.high - most.low < _FEW_LEVELS / 256 * (span.high - span.low):
+                yield f"most {kind} values are {most}: data.value_range can spread them over more grey levels"
 
     def _measure(self, kind: str) -> Range:
         for paths in self._candidates:
             # Always the same images, in every version of NumPy.
             order = np.random.RandomState(np.random.MT19937(0)).permutation(len(paths))
-            extremes = list(islice(_extremes(kind, [paths[row] for row in order]), _MEASURED))
-            if extremes:
-                lows, highs, integers = zip(*extremes, strict=True)
-                return usual_range(min(lows), max(highs), integers=all(integers))
+            measured = list(islice(_measured(kind, [paths[row] for row in order]), _MEASURED))
+            if measured:
+                self._most[kind] = Range(min(one.most.low for one in measured), max(one.most.high for one in measured))
+                low, high = min(one.all.low for one in measured), max(one.all.high for one in measured)
+                return usual_range(low, high, integers=all(one.integers for one in measured))
         raise ValueError("no finite value")
 
 
-def _extremes(kind: str, paths: Sequence[str]) -> Iterator[tuple[float, float, bool]]:
-    """Yield the lowest and highest value of each image of this kind, and whether its values are integers."""
+class _Measured(NamedTuple):
+    """The values of an image: the range of all, and that of most."""
+
+    all: Range
+    most: Range
+    integers: bool
+
+
+def _measured(kind: str, paths: Sequence[str]) -> Iterator[_Measured]:
+    """Measure the images of this kind."""
     rest = iter(paths)
     with ThreadPoolExecutor(_THREADS) as pool:
         while portion := list(islice(rest, 256)):
-            yield from filter(None, pool.map(lambda path: _extremes_of(kind, path), portion))
+            yield from filter(None, pool.map(lambda path: _measure_image(kind, path), portion))
 
 
-def _extremes_of(kind: str, path: str) -> tuple[float, float, bool] | None:
+def _measure_image(kind: str, path: str) -> _Measured | None:
     try:
         with open_image(path, size=1) as image:
             depth = depth_of(image)
@@ -87,4 +110,11 @@ def _extremes_of(kind: str, path: str) -> tuple[float, float, bool] | None:
     if values.ndim == 3:
         values = values[..., :3]
     values = values[np.isfinite(values)]
-    return (values.min().item(), values.max().item(), values.dtype.kind != "f") if values.size else None
+    if not values.size:
+        return None
+    some = values[:: max(1, values.size // 10_000)]
+    return _Measured(
+        Range(values.min().item(), values.max().item()),
+        Range(*np.quantile(some, (_OUTLIERS, 1 - _OUTLIERS)).tolist()),
+        values.dtype.kind != "f",
+    )
