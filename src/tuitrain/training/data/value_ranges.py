@@ -67,7 +67,7 @@ class ValueRanges:
             beyond = f"; {len(self._beyond[kind]):,} of them have values beyond" if self._beyond[kind] else ""
             yield f"{images} {kind} values {self.found[kind]}, scaled to 0-255{beyond}"
             span, most = self.found[kind], self._most.get(kind)
-            if most and most.high - most.low < _FEW_LEVELS / 256 * (span.high - span.low):
+            if most and 0 < most.high - most.low < _FEW_LEVELS / 256 * (span.high - span.low):
                 yield f"most {kind} values are {most}: data.value_range can spread them over more grey levels"
 
     def _measure(self, kind: str) -> Range:
