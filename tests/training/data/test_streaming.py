@@ -64,6 +64,8 @@ def test_an_image_lost_on_the_way_is_replaced(folder: Path) -> None:
     assert len(after) == len(before)
     assert set(changed.nonzero().flatten().tolist()) == split.unreadable
     assert len(split.unreadable) in (1, 2)
+    assert [Path(path) for path in split.newly_replaced()] == [path for path in lost[:2] if str(path) in split.files]
+    assert split.newly_replaced() == []
     assert torch.equal(labels[~changed], new[~changed])
 
 
