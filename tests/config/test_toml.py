@@ -20,6 +20,7 @@ OTHER = build_config(
         "data.labels": "labels.csv", "data.group": "patient", "data.split_by": "position", "data.batch_size": 7,
         "data.validation": 1 / 3, "data.normalize": False, "data.augment": ("flip", "crop"),
         "data.image_size": 33, "data.channels": "grey",
+        "data.value_range": (-160.0, 240.5),
         "data.storage": "stream", "data.workers": 0, "data.transform": "x.py:f", "model.name": "cnn",
         "model.hidden": (), "model.channels": (3, 4), "model.convolutions": 1,
         "model.activation": "gelu", "model.dropout": 0.25, "model.batch_norm": True,

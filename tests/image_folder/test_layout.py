@@ -4,18 +4,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tuitrain.config.schema import Data
+from image_folder.scanned import scan
 from tuitrain.errors import DataError
-from tuitrain.image_folder import scan as scanning
 from tuitrain.image_folder.folder import ImageFolder
-from tuitrain.image_folder.layout import LayoutName, find_layout
+from tuitrain.image_folder.layout import find_layout
 from tuitrain.image_folder.names import split_of
 
 MakeTree = Callable[..., Path]
-
-
-def scan(folder: Path, layout: LayoutName = "auto") -> ImageFolder:
-    return scanning.scan(Data(dataset="image-folder", dir=str(folder), layout=layout))
 
 
 @pytest.fixture

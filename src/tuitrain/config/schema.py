@@ -26,6 +26,8 @@ Precision = Literal["fp32", "bf16", "fp16"]
 Count = Annotated[int, Meta(ge=1)]
 Positive = Annotated[float, Meta(gt=0)]
 Width = Annotated[int, Meta(ge=1, le=65536)]
+# float32 represents it.
+Value = Annotated[float, Meta(ge=-1e38, le=1e38)]
 Workers = Annotated[int, Meta(ge=0, le=256)]
 Threads = Annotated[int, Meta(ge=1, le=1024)]
 # With this many epochs, the number of steps still fits the integers of every file format.
@@ -78,6 +80,10 @@ class Data(Struct, frozen=True, kw_only=True):
         Literal["auto", "grey", "rgb"],
         Meta(description="Color mode of image-folder images; auto: grey if all of them are grey"),
     ] = "auto"
+    value_range: Annotated[
+        tuple[Value, ...],
+        Meta(description="Values LOW,HIGH that become black and white beyond 8 bits; []: from the training images"),
+    ] = ()
     storage: Annotated[
         Literal["auto", "memory", "stream"],
         Meta(description="Keep image-folder images in memory, or stream them from disk; auto: memory if they fit"),

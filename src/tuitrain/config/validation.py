@@ -33,7 +33,8 @@ def check_value(setting: Setting | str, value: object) -> Any:
         raise not_allowed(setting, value)
     if setting.kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if isinstance(value, float) and not math.isfinite(value):
+    elements = value if isinstance(value, (list, tuple)) else [value]
+    if any(isinstance(element, float) and not math.isfinite(element) for element in elements):
         raise not_allowed(setting, value)
     if isinstance(value, str) and value != plain(value, len(value)):
         raise not_allowed(setting, value)
@@ -65,6 +66,13 @@ def check_combinations(config: Config) -> None:
         )
     if config.data.dataset == "image-folder" and config.data.dir is None:
         raise ConfigError("image-folder needs the folder of your images.", "Set data.dir to it.", key="data.dir")
+    span = config.data.value_range
+    if span and not (len(span) == 2 and span[0] < span[1]):
+        raise ConfigError(
+            f"data.value_range = {format_for_message(span)} needs two numbers, the lower one first.",
+            "Set it to 0,4095 for example, or to [].",
+            key="data.value_range",
+        )
     if config.data.validation == 0 and config.training.patience is not None:
         raise _needs_validation("training.patience", "training.patience")
     if config.data.validation == 0 and config.schedule.name == "plateau":

@@ -2,14 +2,14 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tuitrain.errors import DataError
 from tuitrain.image_folder.folder import ImageFolder
 from tuitrain.image_folder.layout import HINT, LayoutName, find_layout, folders
-from tuitrain.image_folder.names import canonical
-from tuitrain.image_folder.walk import UNREADABLE_SUFFIXES, find_images
+from tuitrain.image_folder.names import appearance, canonical
+from tuitrain.image_folder.walk import UNREADABLE_SUFFIXES, ImageFinder
 from tuitrain.text import plain
 
 
@@ -20,20 +20,24 @@ def scan_class_folders(folder: Path, layout: LayoutName, stop: Callable[[], bool
     if places.root not in places.splits.values():
         found.sources = {split: f"{plain(path.relative_to(places.root))}/" for split, path in places.splits.items()}
     training = places.splits["training"]
-    by_folder = {name: list(find_images(training / name, found.skipped, stop)) for name in folders(training)}
+    class_folders = [place / name for place in places.splits.values() for name in folders(place)]
+    images = ImageFinder(class_folders, found.skipped, stop).images
+    by_folder = {name: list(images(training / name)) for name in folders(training)}
     if not stop():
         by_folder = _without_empty(by_folder, training, found.notes)
     found.classes = tuple(unicodedata.normalize("NFC", name) for name in by_folder)
-    check_classes(found.classes, training, found.notes)
+    check_classes(found.classes, training, [*found.notes, *_links_note(found)])
     found.splits["training"] = list(by_folder.values())
     for split, place in places.splits.items():
         if split != "training":
+            images = ImageFinder(class_folders, found.skipped, stop).images
             found.splits[split] = [
-                [path for name in names for path in find_images(place / name, found.skipped, stop)]
+                [path for name in names for path in images(place / name)]
                 for names in _folders_by_class(list(by_folder), place, found.notes)
             ]
             if not any(found.splits[split]) and not stop():
                 raise DataError(f"{plain(place)} has no images.", HINT)
+    found.notes.extend(_links_note(found))
     if found.skipped.suffixes:
         found.notes.append(f"skipped files that are not images: {found.skipped}")
     return found
@@ -59,11 +63,22 @@ def check_classes(classes: tuple[str, ...], training: Path, notes: list[str]) ->
     if len(classes) < 2:
         found = f"only one class, {plain(classes[0])}" if classes else "no images"
         raise DataError(f"{plain(training)} has {'; '.join([found, *notes])}.", HINT)
-    for name, count in Counter(classes).items():
-        if count > 1:
+    names: dict[str, str] = {}
+    for name in classes:
+        other = names.setdefault(appearance(name), name)
+        if other is not name:
+            # Escapes show control characters, which would look the same in a terminal.
+            shown = plain(name) if plain(name) == other else f"{other!a} and {name!a}"
             raise DataError(
-                f"{plain(training)} has two folders whose names look the same, {plain(name)}.", "Rename or join them."
+                f"{plain(training)} has two folders whose names look the same, {shown}.", "Rename or join them."
             )
+
+
+def _links_note(found: ImageFolder) -> Iterator[str]:
+    if links := found.skipped.links:
+        names = ", ".join(plain(Path(link).relative_to(found.root), 60) for link in links[:5])
+        more = f" and {len(links) - 5:,} more" if len(links) > 5 else ""
+        yield f"links to images of other classes, or to images that are used already, are not followed: {names}{more}"
 
 
 def _folders_by_class(training: list[str], place: Path, notes: list[str]) -> list[list[str]]:

@@ -11,7 +11,7 @@ from tuitrain.image_folder.folder import ImageFolder
 from tuitrain.image_folder.labels import Labels, Row
 from tuitrain.image_folder.layout import LayoutName, folders
 from tuitrain.image_folder.names import split_of
-from tuitrain.image_folder.walk import find_images
+from tuitrain.image_folder.walk import ImageFinder
 from tuitrain.text import plain
 
 
@@ -20,7 +20,7 @@ def scan_labelled(folder: Path, labels: Labels, layout: LayoutName, stop: Callab
     that it lies in, if any, otherwise to training."""
     folders(folder)  # Raises if it is no folder.
     found = ImageFolder(folder)
-    paths = list(find_images(folder, found.skipped, stop))
+    paths = list(ImageFinder([folder], found.skipped, stop).images(folder))
     if not paths:
         raise DataError(f"{plain(folder)} has no images.", "Set data.dir to the folder of images.")
     rows = _match(labels, paths, folder, found)

@@ -126,7 +126,9 @@ def _holds_runs(folder: Path) -> bool:
     """Return whether the folder is a run or a runs folder of this program."""
     with os.scandir(folder) as entries:
         return (folder / "run.json").exists() or any(
-            Path(entry, "run.json").exists() for entry in islice(entries, LOOKED_AT) if entry.is_dir()
+            Path(entry, "run.json").exists()
+            for entry in islice(entries, LOOKED_AT)
+            if os.path.isdir(entry)  # noqa: PTH112 (entry.is_dir() raises OSError for a link in a circle)
         )
 
 

@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from tuitrain.text import plain
+
 # "eval" may mean either: `layout` decides by what else there is.
 WORDS: dict[str, tuple[str, ...]] = {
     "training": ("train", "training", "trn", "trainset", "trainingset"),
@@ -20,6 +22,14 @@ LITTER = {
 def canonical(name: str) -> str:
     """Return a key that is equal for names that look the same: composed, without case and outer space."""
     return unicodedata.normalize("NFC", name.casefold()).strip()
+
+
+def appearance(name: str) -> str:
+    """Return a key that is equal for names that a terminal shows alike: composed, with one replacement for all control
+    characters, and without characters and outer space that have no shape."""
+    composed = unicodedata.normalize("NFC", name)
+    visible = "".join(char for char in composed if unicodedata.category(char) != "Cf")
+    return " ".join(plain(visible).split())
 
 
 def split_of(name: str) -> str | None:

@@ -38,7 +38,11 @@ class Best(Struct, frozen=True):
 
 
 class RunInfo(Struct, kw_only=True):
-    """run.json: identity of the run and the hardware, software, model and data it uses."""
+    """run.json: identity of the run and the hardware, software, model and data it uses.
+
+    `value_ranges` are the values that become black and white in images with more than 8 bits, by kind of image; None in
+    runs of older versions.
+    """
 
     id: str
     name: str
@@ -63,6 +67,7 @@ class RunInfo(Struct, kw_only=True):
     mean: list[float] = []
     std: list[float] = []
     fingerprints: dict[str, str] = {}
+    value_ranges: dict[str, tuple[float, float]] | None = None
     data_notes: list[str] = []
 
 

@@ -17,11 +17,13 @@ from torch import Tensor
 
 from tuitrain.runs.records import Score
 from tuitrain.runs.rows import Train
+from tuitrain.text import plain
 from tuitrain.training import checkpoint
 from tuitrain.training.backward import build_backward
 from tuitrain.training.control import POLL_INTERVAL, ControlledLoop, try_capture
 from tuitrain.training.cuda_graphs.step import GraphStep, capture_obstacle
 from tuitrain.training.cuda_graphs.warmup import warm_up
+from tuitrain.training.data.splits import StreamedSplit
 from tuitrain.training.evaluation.record import evaluate_final, evaluate_test, evaluate_validation
 from tuitrain.training.optim.fused import FusedStep
 from tuitrain.training.optim.norms import layer_gradient_norms
@@ -243,6 +245,7 @@ class Loop(ControlledLoop):
         if every and completed and (progress.epoch + 1) % every == 0 and not last:
             evaluate_test(self.setup, self.writer, progress, self._heartbeat)
         self.writer.log(self._epoch_line(is_best))
+        self._log_replaced_images()
         if completed:
             progress.epoch, progress.batch = progress.epoch + 1, 0
             self.has_progressed = True
@@ -253,6 +256,12 @@ class Loop(ControlledLoop):
         self.update_state(phase="training")
         self._save_checkpoint()
         self._poll_commands()
+
+    def _log_replaced_images(self) -> None:
+        train = self.setup.dataset.train
+        if isinstance(train, StreamedSplit) and (paths := train.newly_replaced()):
+            names = ", ".join(plain(path, 100) for path in paths[:5]) + (", …" if len(paths) > 5 else "")
+            self.writer.log(f"{len(paths):,} training images could not be read, others replaced them: {names}")
 
     def _apply_patience(self, is_best: bool) -> None:
         """Lower the learning rate (plateau schedule) or stop early once validation has stopped improving."""

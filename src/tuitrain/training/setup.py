@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tuitrain.config.schema import Config, Data, Model
+from tuitrain.config.schema import Config, Model
 from tuitrain.errors import ConfigError
 from tuitrain.runs.records import RunInfo
 from tuitrain.training import device as devices
 from tuitrain.training import models
 from tuitrain.training.data.augment import Transform, augmentations
-from tuitrain.training.data.dataset import Dataset, Progress
+from tuitrain.training.data.dataset import Dataset, DatasetLoader, Progress
 from tuitrain.training.data.load import load as load_dataset
 from tuitrain.training.data.user_transform import user_transform
 from tuitrain.training.memory import check_network_fits
@@ -28,8 +28,6 @@ from tuitrain.training.torch_internals import BatchNorm
 # With `training.log_every = auto`: the minimum number of rows per epoch, the maximum number of steps between two rows,
 # and steps with an additional row, so that a slow run soon shows something.
 ROWS_PER_EPOCH, MAX_LOG_EVERY, FIRST_ROWS = 20, 100, (1, 5, 20)
-
-DatasetLoader = Callable[[Data, int, torch.device, Progress], Dataset]
 
 
 @dataclass

@@ -220,3 +220,11 @@ def test_preview_data_does_not_load_torch() -> None:
         "assert p.preview_data(Config()).splits.train == 1293; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_images_with_more_than_8_bits_are_noted(images: Path) -> None:
+    for path in images.rglob("cat/deep/*.png"):
+        Image.new("I;16", (4, 4), 999).save(path)
+    preview = preview_of("data.dataset=image-folder", f"data.dir={images}", *QUICK)
+    assert preview.splits is not None
+    assert preview.splits.notes[-1] == "1 of 4 sampled images have 16-bit values, which are scaled to 0-255"

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from training.data.image_folders import classes_of, images, noise, read
+from tuitrain.errors import DataError
 
 
 def test_grey_where_all_are_grey(tmp_path: Path) -> None:
@@ -22,10 +23,11 @@ def test_grey_where_all_are_grey(tmp_path: Path) -> None:
 
 
 def first_pixels(folder: Path, save: Callable[[Path], None], **settings: Any) -> torch.Tensor:
-    """Return the pixel values (0 to 255) of the image that `save` writes, read among black images."""
-    for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
-        (folder / "train" / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (8, 8)).save(folder / "train" / name)
+    """Return the pixel values (0 to 255) of the image that `save` writes, read among black and white images."""
+    for name in ("a/0.png", "a/255.png", "b/0.png", "b/255.png"):
+        path = folder / "train" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), int(path.stem)).save(path)
     (folder / "test/a").mkdir(parents=True)
     save(folder / "test/a")
     data = read(folder, validation=0, normalize=False, **{"channels": "rgb", **settings})
@@ -90,3 +92,53 @@ def test_a_constant_channel_is_not_divided_by_zero(tmp_path: Path) -> None:
     assert data.std[0] == data.std[2] == 1
     assert data.mean == pytest.approx((0, 100 / 255, 100 / 255))
     assert images(data.train).isfinite().all()
+
+
+@pytest.mark.parametrize("stray", [1, 255])
+def test_a_nearly_constant_channel_is_not_divided_by_nearly_zero(tmp_path: Path, stray: int) -> None:
+    for index in range(8):
+        path = tmp_path / "ab"[index % 2] / f"{index}.png"
+        noise(path, index, size=(8, 8))
+        pixels = np.array(Image.open(path))
+        pixels[..., 2] = 100
+        if index == 3:
+            pixels[0, 0, 2] = stray
+        Image.fromarray(pixels).save(path)
+    data = read(tmp_path, validation=0)
+    assert data.std[2] >= 1 / 255
+    assert images(data.train).abs().max() <= 255
+
+
+@pytest.mark.parametrize("storage", ["memory", "stream"])
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize(
+    ("save", "message"),
+    [
+        (lambda path: Image.new("L", (8, 8)).save(path), "uniform: their pixels are 0 of 255"),
+        (lambda path: Image.new("RGB", (8, 8), "white").save(path), "uniform: their pixels are 255 of 255"),
+        (
+            lambda path: Image.fromarray(np.full((8, 8), 9, np.uint16)).save(path),
+            r"uniform: their pixels are 9 of 255 \(8 images have 16-bit values 0-255, scaled to 0-255\)",
+        ),
+        (lambda path: noise(path, 0), "equal"),
+    ],
+)
+def test_images_that_are_all_alike_are_refused(
+    tmp_path: Path, save: Callable[[Path], None], message: str, normalize: bool, storage: str
+) -> None:
+    for index in range(8):
+        path = tmp_path / "ab"[index % 2] / f"{index}.png"
+        path.parent.mkdir(exist_ok=True)
+        save(path)
+    with pytest.raises(DataError, match=f"All training images are {message}. Look at one of them: .*png"):
+        read(tmp_path, validation=0, normalize=normalize, storage=storage)
+
+
+def test_little_contrast_is_reported(tmp_path: Path) -> None:
+    for index in range(8):
+        path = tmp_path / "ab"[index % 2] / f"{index}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.new("L", (8, 8), index % 2).save(path)
+    assert read(tmp_path, validation=0).notes[-1] == (
+        "the images have little contrast: standard deviation 0.50 of 255 grey levels"
+    )

@@ -98,10 +98,10 @@ def test_splits_that_are_cut_here_share_no_images(folder: Path) -> None:
     assert "test images are also training images" in str(read(folder, split_by="position").notes)
 
 
-def test_images_that_are_all_alike_are_split_all_the_same(tmp_path: Path) -> None:
-    for label in ("a", "b"):
+def test_classes_of_one_image_each_are_split_all_the_same(tmp_path: Path) -> None:
+    for index, label in enumerate(("a", "b")):
         for number in range(5):
-            noise(tmp_path / label / f"{number}.png", 0)
+            noise(tmp_path / label / f"{number}.png", index)
     data = read(tmp_path, validation=0)
     assert torch.bincount(data.test.labels).tolist() == [1, 1]
     assert "2 of 2 test images are also training images" in str(data.notes)

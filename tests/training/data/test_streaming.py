@@ -17,7 +17,7 @@ def gathered(split: Split, order: torch.Tensor, size: int = 4) -> tuple[torch.Te
 
 @pytest.mark.parametrize("measured", [2000, 7])
 def test_streamed_and_held_are_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch, measured: int) -> None:
-    monkeypatch.setattr("tuitrain.training.data.image_folder._MEASURED", measured)
+    monkeypatch.setattr("tuitrain.training.data.folder_reader._MEASURED", measured)
     (folder / "bee/text.png").write_text("not an image")
     held = read(folder, storage="memory")
     streamed = read(folder, storage="stream")
@@ -64,6 +64,8 @@ def test_an_image_lost_on_the_way_is_replaced(folder: Path) -> None:
     assert len(after) == len(before)
     assert set(changed.nonzero().flatten().tolist()) == split.unreadable
     assert len(split.unreadable) in (1, 2)
+    assert [Path(path) for path in split.newly_replaced()] == [path for path in lost[:2] if str(path) in split.files]
+    assert split.newly_replaced() == []
     assert torch.equal(labels[~changed], new[~changed])
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -13,7 +14,8 @@ from training.run.scripted_run import STEPS, Quick, Read, command, create, train
 from tuitrain.config.toml import dumps
 from tuitrain.errors import ConfigError, DataError, RunError
 from tuitrain.hosts.evaluate import evaluate_checkpoint, images_changed
-from tuitrain.hosts.launch import change_settings
+from tuitrain.hosts.launch import RunSpec, change_settings, create_run, resume_run
+from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Score
 from tuitrain.training import loop as loop_module
@@ -85,6 +87,29 @@ def test_other_images_with_the_same_names_are_recorded(quick: Quick, read: Read,
     assert "the test images changed" in folder.log_file.read_text()
     # The network is used to this normalization.
     assert folder.info().mean == mean
+
+
+def test_images_are_scaled_as_before_when_the_data_has_changed(quick: Quick, tmp_path: Path) -> None:
+    images, settings = image_folder(tmp_path, 20)
+
+    def write(top: int) -> None:
+        for path in sorted(images.rglob("*.png")):
+            value = 0 if path.parent.name == "a" else top
+            Image.fromarray(np.full((8, 8), value, dtype=np.uint16)).save(path)
+
+    write(4095)
+    folder = create_run(
+        RunSpec(config=quick(*settings, "training.epochs=1", "data.normalize=false"), runs_dir=tmp_path / "runs")
+    )
+    resume_run(folder, lambda *_: None, Inbox(folder))
+    assert folder.info().value_ranges == {"16-bit": (0, 4095)}
+    before = evaluate_checkpoint(folder, "test", "last", "cpu", lambda *_: None)
+    write(60000)
+    # White in both, so that the model receives the same pixels.
+    assert evaluate_checkpoint(folder, "test", "last", "cpu", lambda *_: None).loss == before.loss
+    assert resume_run(folder, lambda *_: None, Inbox(folder), epochs=2).status == "finished"
+    assert folder.info().value_ranges == {"16-bit": (0, 4095)}
+    assert any("values 0-4095, scaled to 0-255; 10 of them" in note for note in folder.info().data_notes)
 
 
 def test_a_smaller_data_set_is_recorded_and_trained_on(quick: Quick, read: Read, tmp_path: Path) -> None:

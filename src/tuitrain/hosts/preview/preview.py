@@ -1,6 +1,7 @@
 """Preview a configuration without training: split sizes, network, memory and learning rates."""
 
 import math
+from collections import Counter
 from functools import lru_cache
 from typing import Any
 
@@ -85,7 +86,7 @@ def add_network(preview: Preview) -> Preview:
     if preview.splits is None:
         return replace(preview, final=True)
     try:
-        splits = _detect_channels(preview.splits, preview.config.data)
+        splits = _note_depths(_detect_channels(preview.splits, preview.config.data))
         network = summarize_network(preview.config.model, splits.shape, splits.classes)
         return replace(preview, splits=splits, network=network, final=True)
     except Exception as error:
@@ -100,6 +101,18 @@ def _detect_channels(splits: SplitSizes, data: Data) -> SplitSizes:
 
     has_colour = False in [is_grayscale(path) for path in splits.samples]
     return replace(splits, shape=(3 if has_colour else 1, *splits.shape[1:]))
+
+
+def _note_depths(splits: SplitSizes) -> SplitSizes:
+    """Add notes about sampled images with more than 8 bits per value."""
+    from tuitrain.training.data.decode import kind_of
+
+    kinds = Counter(kind for kind in map(kind_of, splits.samples) if kind)
+    notes = (
+        f"{count} of {len(splits.samples)} sampled images have {kind} values, which are scaled to 0-255"
+        for kind, count in sorted(kinds.items())
+    )
+    return replace(splits, notes=(*splits.notes, *notes))
 
 
 def preview_data(config: Config) -> Preview:

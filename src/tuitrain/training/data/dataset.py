@@ -5,7 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+import torch
+
 from tuitrain.config.datasets import DATASETS
+from tuitrain.config.schema import Data
+from tuitrain.training.data.depth import Range
 from tuitrain.training.data.normalize import Normalization
 from tuitrain.training.data.splits import Split
 
@@ -17,7 +21,8 @@ Progress = Callable[[str, float | None], None]
 class Dataset:
     """A loaded data set. `mean` and `std` are those of the training split per channel, of pixels in [0, 1]; 0 and 1
     without normalization. `validation` is None if no images are held out. `notes` are sentences for the user. `folder`
-    contains the files of the splits, if they have any, and `sources` says where those of each split are."""
+    contains the files of the splits, if they have any, and `sources` says where those of each split are. `value_ranges`
+    are the ranges that images with more than 8 bits are scaled from."""
 
     name: str
     shape: tuple[int, int, int]
@@ -30,6 +35,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     folder: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
+    value_ranges: dict[str, Range] = field(default_factory=dict)
 
     @classmethod
     def standard(
@@ -53,3 +59,6 @@ class Ticker:
         if now - self._reported >= 0.25 or self._done == self._total:
             self._reported = now
             self._progress(self._describe(self._done), self._done / self._total if self._total else None)
+
+
+DatasetLoader = Callable[[Data, int, torch.device, Progress], Dataset]

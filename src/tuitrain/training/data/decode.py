@@ -1,7 +1,9 @@
 """Decode image files to tensors."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -9,6 +11,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from tuitrain.text import plain
+from tuitrain.training.data.depth import depth_of
+from tuitrain.training.data.image_file import completed_jpeg, is_whole, open_image
+from tuitrain.training.data.value_ranges import ValueRanges
 
 # Pillow would print warnings about large or damaged images to stderr, over the screen of the app.
 warnings.filterwarnings("ignore", module="PIL")
@@ -21,10 +26,11 @@ class ImageError(Exception):
 @dataclass(frozen=True)
 class ImageReader:
     """Reads an image file as (C, size, size) uint8: rotates it upright, crops its center and resizes it. `mode` is L
-    (grayscale) or RGB. Raises ImageError."""
+    (grayscale) or RGB, and `ranges` scale images with more than 8 bits. Raises ImageError."""
 
     size: int
     mode: str
+    ranges: ValueRanges = field(default_factory=ValueRanges, compare=False)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -32,61 +38,72 @@ class ImageReader:
 
     def __call__(self, path: str) -> Tensor:
         try:
-            with _open(path) as image:
-                # Decode a JPEG at the smallest scale that is still at least twice as large as needed.
-                image.draft(self.mode, (2 * self.size, 2 * self.size))
-                upright = _in_mode(ImageOps.exif_transpose(image), self.mode)
-                square = ImageOps.fit(upright, (self.size, self.size), Image.Resampling.BILINEAR)
-                array = np.array(square, dtype=np.uint8).reshape(self.size, self.size, -1)
+            try:
+                array = self._read(path, path)
+            except Exception:
+                if (jpeg := completed_jpeg(path)) is None:
+                    raise
+                array = self._read(jpeg, path)
         except Exception as error:  # Pillow's decoders raise many kinds of exceptions for damaged files.
-            raise ImageError(_reason(error)) from error
+            raise ImageError(_reason(error, path)) from error
         return torch.from_numpy(array).permute(2, 0, 1).contiguous()
 
+    def check(self, path: str) -> None:
+        """Raise ImageError for an image that cannot be read. Decode it only if its structure does not tell."""
+        try:
+            with open_image(path, self.mode, self.size) as image:
+                whole = depth_of(image) is None and is_whole(image)
+        except Exception as error:
+            raise ImageError(_reason(error, path)) from error
+        if not whole:
+            self(path)
 
-def check(path: str) -> None:
-    """Check the image as far as possible without decoding it. Raises ImageError."""
-    try:
-        with _open(path) as image:
-            image.verify()
-    except Exception as error:
-        raise ImageError(_reason(error)) from error
+    def _read(self, source: str | BinaryIO, path: str) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
+        with open_image(source, self.mode, self.size) as image:
+            depth = depth_of(image)
+            upright = ImageOps.exif_transpose(image) if depth is None else self.ranges.to_8_bits(image, depth, path)
+        square = ImageOps.fit(_in_mode(upright, self.mode), (self.size, self.size), Image.Resampling.BILINEAR)
+        return np.array(square, dtype=np.uint8).reshape(self.size, self.size, -1)
 
 
 def is_grayscale(path: str) -> bool | None:
     """Return whether an image is grayscale; None if the file is not an image."""
     try:
-        with _open(path) as image:
+        with open_image(path) as image:
             return image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16")
     except Exception:
         return None
 
 
-def _open(path: str) -> Image.Image:
-    image = Image.open(path)
-    if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
-        image.close()
-        raise Image.DecompressionBombError
-    return image
+def kind_of(path: str) -> str | None:
+    """Return the kind of values of an image with more than 8 bits; None for other files."""
+    try:
+        with open_image(path) as image:
+            depth = depth_of(image)
+    except Exception:
+        return None
+    return depth.name if depth else None
 
 
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:
-    """Convert to 8 bits: 16-bit images keep the upper 8 bits, floats must be in [0, 1], transparency becomes white."""
-    if image.mode.startswith("I"):
-        return Image.fromarray((np.asarray(image).clip(0, 65535) // 256).astype(np.uint8)).convert(mode)
-    if image.mode == "F":
-        return Image.fromarray((np.nan_to_num(np.asarray(image)).clip(0, 1) * 255).astype(np.uint8)).convert(mode)
+    """Convert the image; transparency becomes white."""
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert(mode)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, path: str) -> str:
     match error:
         case UnidentifiedImageError():
-            return "not an image"
+            return "a kind of TIFF that is not supported" if _begins_like_tiff(path) else "not an image"
         case Image.DecompressionBombError():
-            return "too many pixels"
+            return f"too many pixels: resize it to at most {(Image.MAX_IMAGE_PIXELS or 0) // 10**6} megapixels"
         case OSError(strerror=str(reason)):
             return reason.lower()
     return "truncated" if "truncated" in str(error).lower() else plain(str(error) or type(error).__name__, 60)
+
+
+def _begins_like_tiff(path: str) -> bool:
+    with Path(path).open("rb") as file:
+        return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

@@ -21,8 +21,8 @@ def load(
 ) -> Dataset:
     """Load and split a data set, without drawing from the global random generators. Raises DataError.
 
-    `before` is the record of a run that was trained on this data set. Its classes, channels and normalization are then
-    kept, because the network depends on them; images of another class are an error.
+    `before` is the record of a run that was trained on this data set. Its classes, channels, value ranges and
+    normalization are then kept, because the network depends on them; images of another class are an error.
     """
     if before and not before.classes:
         # The run ended before it loaded its data.

@@ -65,11 +65,9 @@ class Normalization:
     @classmethod
     def from_sums(cls, sums: Tensor, pixels: int, white: int = 255) -> Self:
         """Return the same as `of`, from the `pixel_sums` (N, 2, C) of images with `pixels` pixels each."""
-        count = len(sums) * pixels
-        total, squares = sums.sum(0)
-        mean = total / count
-        std = (squares / count - mean.square()).clamp(min=0).sqrt()
-        std[std == 0] = white
+        mean, std = mean_and_deviation(sums, pixels)
+        # A nearly constant channel must not turn one stray pixel into a huge input.
+        std = torch.where(std == 0, float(white), std.clamp(min=1))
         return cls(tuple((mean / white).tolist()), tuple((std / white).tolist()), white)
 
 
@@ -115,3 +113,12 @@ def pixel_sums(images: Tensor) -> Tensor:
         found[rows, 0] = chunk.sum((2, 3))
         found[rows, 1] = chunk.square().sum((2, 3))
     return found
+
+
+def mean_and_deviation(sums: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
+    """Return the mean and the standard deviation of each channel, (C,) float64, from the `pixel_sums` (N, 2, C) of
+    images with `pixels` pixels each."""
+    count = len(sums) * pixels
+    total, squares = sums.sum(0)
+    mean = total / count
+    return mean, (squares / count - mean.square()).clamp(min=0).sqrt()

@@ -92,6 +92,7 @@ class StreamedSplit:
         self.files = files
         self.fingerprint = fingerprint
         self.unreadable: set[int] = set()
+        self._reported: set[int] = set()
         self._substitute = substitute
         self._normalize = normalize
         # Set before each iteration, so that the workers of the loader survive between iterations.
@@ -126,6 +127,11 @@ class StreamedSplit:
                     "Restore the file, then resume the run.",
                 )
             yield self._normalize(images), self.labels.index_select(0, given.to(self.labels.device, non_blocking=True))
+
+    def newly_replaced(self) -> list[str]:
+        """Return the paths of the images that have been replaced for the first time since the last call."""
+        rows, self._reported = self.unreadable - self._reported, set(self.unreadable)
+        return [self.files[row] for row in sorted(rows)]
 
     def _read(self) -> Iterator[tuple[Tensor, Tensor]]:
         try:

@@ -1,0 +1,193 @@
+"""Read the splits of an image folder, in memory or streamed from disk."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tuitrain.errors import DataError
+from tuitrain.image_folder.contents import fingerprint
+from tuitrain.image_folder.splits import Files, FolderSplits
+from tuitrain.runs.records import RunInfo
+from tuitrain.text import plain
+from tuitrain.training.data.dataset import Ticker
+from tuitrain.training.data.decode import ImageError, ImageReader
+from tuitrain.training.data.normalize import Normalization, Normalizer, Pixels, allocate, mean_and_deviation, pixel_sums
+from tuitrain.training.data.splits import MemorySplit, Split, StreamedSplit
+
+_CPU = torch.device("cpu")
+_THREADS = 8
+# Images of the sample that mean and standard deviation are computed from.
+_MEASURED = 2000
+# Images that are looked at without normalization: usually enough to see that they differ.
+_GLANCED = 64
+# Grey levels of standard deviation below which all pixels count as equal.
+_UNIFORM = 0.01
+# Names listed in an error.
+_NAMED = 5
+
+
+class FolderReader:
+    """Reads the splits of a folder. Afterwards, `normalization` is that of the training images, or that of the run
+    `before`; `unreadable` lists the images that cannot be read, with reasons, and `notes` are sentences about the
+    others."""
+
+    normalization: Normalization
+
+    def __init__(
+        self,
+        folder: FolderSplits,
+        read: ImageReader,
+        device: torch.device,
+        ticker: Ticker,
+        normalize: bool,
+        before: RunInfo | None,
+    ) -> None:
+        self.unreadable: list[str] = []
+        self.notes: list[str] = []
+        self.read = read
+        self._folder, self._device, self._ticker = folder, device, ticker
+        self._normalize, self._before = normalize, before
+
+    def in_memory(self) -> dict[str, Split]:
+        decoded = {name: self._decoded(name, files) for name, files in self._folder.splits.items()}
+        training = decoded["training"][0].images
+        # As for streamed images: a resumed run may switch between both with the free memory.
+        self.normalization = self._normalization(lambda size: training[_sample(len(training), size)])
+        # Remove the splits one by one, so that the bytes of each are freed once converted.
+        splits: dict[str, Split] = {}
+        for name in list(decoded):
+            pixels, files = decoded.pop(name)
+            normalizer = Normalizer(self.normalization, self._device)
+            splits[name] = MemorySplit.of(pixels, normalizer, files.paths, self._fingerprint(files))
+        return splits
+
+    def streamed(self, workers: int) -> dict[str, Split]:
+        splits = {name: self._checked(name, files) for name, files in self._folder.splits.items()}
+        self.normalization = self._normalization(lambda size: self._sampled(splits["training"], size))
+        normalizer = Normalizer(self.normalization, self._device)
+        return {
+            name: StreamedSplit(
+                files.paths,
+                torch.tensor(files.labels),
+                self.read,
+                normalizer,
+                # The test split is evaluated too rarely to keep its workers alive.
+                workers=workers,
+                persistent=name != "test",
+                # Another image would change what is measured.
+                substitute=name == "training",
+                fingerprint=self._fingerprint(files),
+            )
+            for name, files in splits.items()
+        }
+
+    def _decoded(self, name: str, files: Files) -> tuple[Pixels, Files]:
+        """Return the readable images and their files."""
+        images, reasons = self._decode(files)
+        pixels, rows = Pixels(images, torch.tensor(files.labels)), self._readable(name, files, reasons)
+        if len(rows) == len(files.paths):
+            return pixels, files
+        return pixels.at(torch.tensor(rows)), files.at(rows)
+
+    def _checked(self, name: str, files: Files) -> Files:
+        """Return the readable files. Only training replaces images that a check without decoding takes for readable."""
+        check: Callable[[str], object] = self.read.check if name == "training" else self.read
+        reasons = _attempts(lambda row: check(files.paths[row]), len(files.paths))
+        return files.at(self._readable(name, files, reasons))
+
+    def _sampled(self, files: Files, size: int) -> Tensor:
+        """Return the readable images of a fixed sample of `size` images, (n, C, H, W) uint8."""
+        images, reasons = self._decode(files.at(_sample(len(files.paths), size).tolist()))
+        good = [row for row, reason in enumerate(reasons) if reason is None]
+        if not good:
+            raise DataError(
+                f"None of the {len(images):,} sampled training images could be read.", "Check the files in data.dir."
+            )
+        return images[good]
+
+    def _decode(self, files: Files) -> tuple[Tensor, Iterator[str | None]]:
+        """Return images (N, C, H, W) uint8, which are filled by iterating over the reasons why some are not."""
+        images = allocate((len(files.paths), *self.read.shape), torch.uint8, _CPU)
+
+        def fill(row: int) -> None:
+            images[row] = self.read(files.paths[row])
+
+        return images, _attempts(fill, len(files.paths))
+
+    def _readable(self, name: str, files: Files, reasons: Iterator[str | None]) -> list[int]:
+        """Return the rows of `files` without a reason against them; add the others to `unreadable`."""
+        rows = []
+        for row, reason in enumerate(reasons):
+            self._ticker.update()
+            if reason is None:
+                rows.append(row)
+            else:
+                path = Path(files.paths[row]).relative_to(self._folder.root)
+                self.unreadable.append(f"{plain(path, 100)} ({reason})")
+        self._require(name, files, rows)
+        return rows
+
+    def _require(self, name: str, files: Files, rows: Sequence[int]) -> None:
+        """Raise DataError unless the split, or in training each of its classes, has a readable image."""
+        absent = sorted(set(files.labels) - {files.labels[row] for row in rows})
+        examples = "; ".join(self.unreadable[:_NAMED])
+        if not rows:
+            raise DataError(f"No image of the {name} split could be read: {examples}.", "Replace these files.")
+        if name == "training" and absent:
+            hint = f"These could not be read: {examples}."
+            raise DataError(f"The class {plain(self._folder.classes[absent[0]])} has no readable training image.", hint)
+
+    def _fingerprint(self, files: Files) -> str:
+        names = (self._folder.classes[label] for label in files.labels)
+        return fingerprint(zip(names, map(self._folder.digests.__getitem__, files.paths), strict=True))
+
+    def _normalization(self, sample: Callable[[int], Tensor]) -> Normalization:
+        """Return the normalization of the run `before`, or of a sample of training images, (n, C, H, W) uint8, which
+        `sample` returns by its size. Raises DataError if they are all alike."""
+        if self._before:
+            return Normalization.recorded(self._before)
+        for size in (_MEASURED,) if self._normalize else (_GLANCED, _MEASURED):
+            images = sample(size)
+            sums, pixels = pixel_sums(images), images[0, 0].numel()
+            deviation = mean_and_deviation(sums, pixels)[1].max().item()
+            if deviation >= _UNIFORM and not (images == images[0]).all():
+                break
+        else:
+            raise self._alike(images, deviation)
+        if deviation < 1:
+            self.notes.append(f"the images have little contrast: standard deviation {deviation:.2f} of 255 grey levels")
+        return Normalization.from_sums(sums, pixels) if self._normalize else Normalization.none(self.read.shape[0])
+
+    def _alike(self, images: Tensor, deviation: float) -> DataError:
+        what = (
+            f"uniform: their pixels are {images.float().mean().item():.0f} of 255" if deviation < _UNIFORM else "equal"
+        )
+        notes = "".join(f" ({note})" for note in self.read.ranges.notes())
+        example = plain(self._folder.splits["training"].paths[0], 200)
+        return DataError(f"All training images are {what}{notes}.", f"Look at one of them: {example}")
+
+
+def _sample(count: int, size: int) -> Tensor:
+    """Return up to `size` of `count` rows, always the same ones."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:size]
+
+
+def _attempts(read: Callable[[int], object], count: int) -> Iterator[str | None]:
+    """Yield for each of `count` rows why `read` failed, or None. Uses threads, as Pillow decodes without the GIL."""
+
+    def attempt(row: int) -> str | None:
+        try:
+            read(row)
+        except ImageError as error:
+            return str(error)
+        return None
+
+    rows = iter(range(count))
+    with ThreadPoolExecutor(_THREADS) as pool:
+        # Submit in portions, so that errors and stops need not wait for a million images.
+        while portion := list(islice(rows, 256)):
+            yield from pool.map(attempt, portion)

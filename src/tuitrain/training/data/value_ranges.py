@@ -1,0 +1,127 @@
+"""Choose once per data set which values of images with more than 8 bits become 0 and 255."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageFile
+
+from tuitrain.runs.records import RunInfo
+from tuitrain.training.data.depth import Depth, Range, depth_of, read_values, to_8_bits, usual_range
+from tuitrain.training.data.image_file import open_image
+
+_THREADS = 8
+# The images that a range is measured on.
+_MEASURED = 2000
+# The fraction of the values at either end that may be outliers, and the grey levels that are too few for the others.
+_OUTLIERS, _FEW_LEVELS = 0.01, 24
+# As older versions read images, and runs that they have trained.
+OLDER = {
+    name: Range(0, 65535)
+    for name in ("16-bit", "16-bit PPM", "signed 8-bit", "signed 16-bit", "32-bit", "signed 32-bit")
+} | {"floating-point": Range(0, 1)}
+
+
+def recorded_ranges(info: RunInfo) -> dict[str, Range]:
+    """Return the ranges that a run was trained with."""
+    ranges = OLDER if info.value_ranges is None else info.value_ranges
+    return {kind: Range(*span) for kind, span in ranges.items()}
+
+
+class ValueRanges:
+    """The range of each kind of image with more than 8 bits, by `Depth.name`: `fixed`, or that in `found`, or measured
+    on `training`, the paths of the training images, when the first such image is read. All images of a kind are scaled
+    alike, so that a dark image stays darker than a bright one. `others` are images to measure if no training image is
+    of this kind. Threads may share one; workers receive a copy with the ranges found so far."""
+
+    def __init__(
+        self,
+        found: Mapping[str, Range] | None = None,
+        training: Sequence[str] = (),
+        others: Sequence[str] = (),
+        fixed: Range | None = None,
+    ) -> None:
+        self.found = {} if fixed else dict(found or {})
+        self._fixed = fixed
+        self._candidates = (training, others)
+        self._files: defaultdict[str, set[str]] = defaultdict(set)
+        self._beyond: defaultdict[str, set[str]] = defaultdict(set)
+        self._most: dict[str, Range] = {}
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type["ValueRanges"], tuple[dict[str, Range]]]:
+        return ValueRanges, (self.found,)
+
+    def to_8_bits(self, image: ImageFile.ImageFile, depth: Depth, path: str) -> Image.Image:
+        """Return the image `path`, which has this depth, upright and with 8 bits. Raises ValueError if it cannot."""
+        kind = depth.name
+        with self._lock:
+            if kind not in self.found:
+                self.found[kind] = self._fixed or self._measure(kind)
+        scaled, beyond = to_8_bits(image, depth, self.found[kind])
+        self._files[kind].add(path)
+        if beyond:
+            self._beyond[kind].add(path)
+        return scaled
+
+    def notes(self) -> Iterator[str]:
+        for kind, files in sorted(self._files.items()):
+            images = "1 image has" if len(files) == 1 else f"{len(files):,} images have"
+            beyond = f"; {len(self._beyond[kind]):,} of them have values beyond" if self._beyond[kind] else ""
+            yield f"{images} {kind} values {self.found[kind]}, scaled to 0-255{beyond}"
+            span, most = self.found[kind], self._most.get(kind)
+            if most and 0 < most.high - most.low < _FEW_LEVELS / 256 * (span.high - span.low):
+                yield f"most {kind} values are {most}: data.value_range can spread them over more grey levels"
+
+    def _measure(self, kind: str) -> Range:
+        for paths in self._candidates:
+            # Always the same images, in every version of NumPy.
+            order = np.random.RandomState(np.random.MT19937(0)).permutation(len(paths))
+            measured = list(islice(_measured(kind, [paths[row] for row in order]), _MEASURED))
+            if measured:
+                self._most[kind] = Range(min(one.most.low for one in measured), max(one.most.high for one in measured))
+                low, high = min(one.all.low for one in measured), max(one.all.high for one in measured)
+                return usual_range(low, high, integers=all(one.integers for one in measured))
+        raise ValueError("no finite value")
+
+
+class _Measured(NamedTuple):
+    """The values of an image: the range of all, and that of most."""
+
+    all: Range
+    most: Range
+    integers: bool
+
+
+def _measured(kind: str, paths: Sequence[str]) -> Iterator[_Measured]:
+    """Measure the images of this kind."""
+    rest = iter(paths)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        while portion := list(islice(rest, 256)):
+            yield from filter(None, pool.map(lambda path: _measure_image(kind, path), portion))
+
+
+def _measure_image(kind: str, path: str) -> _Measured | None:
+    try:
+        with open_image(path, size=1) as image:
+            depth = depth_of(image)
+            if depth is None or depth.name != kind:
+                return None
+            values = read_values(image, depth)
+    except Exception:  # Pillow's decoders raise many kinds of exceptions for damaged files.
+        return None
+    if values.ndim == 3:
+        values = values[..., :3]
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return None
+    some = values[:: max(1, values.size // 10_000)]
+    return _Measured(
+        Range(values.min().item(), values.max().item()),
+        Range(*np.quantile(some, (_OUTLIERS, 1 - _OUTLIERS)).tolist()),
+        values.dtype.kind != "f",
+    )
