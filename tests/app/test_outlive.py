@@ -24,8 +24,7 @@ from tuitrain.hosts.launch import RunSpec, create_run, resume_run
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, folders, shown_status
 from tuitrain.runs.follower import Follower
-from tuitrain.runs.records import RunInfo
-from tuitrain.runs.writer import RunWriter, create
+from tuitrain.runs.writer import RunWriter
 from tuitrain.training import checkpoint
 
 # Seconds for anything that is waited for; loading torch on a busy machine is the longest of it.
@@ -162,7 +161,7 @@ def start_copy(shown: Terminal, runs_dir: Path, transform: str) -> str:
     id."""
     (runs_dir.parent / "slow.py").write_text(transform)
     config = override(Config(), [*SETTINGS, f"data.transform={runs_dir.parent}/slow.py:slow"])
-    model = create(runs_dir, RunInfo(id="", name="model"), config)
+    model = create_run(RunSpec(config=config, runs_dir=runs_dir, name="model"))
     writer = RunWriter(model)
     writer.end(status="stopped", ended=time.time())
     writer.close()
