@@ -2,11 +2,14 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tuitrain.config.schema import Config
+from tuitrain.hosts.launch import RunSpec, create_run
+from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder, shown_status
 
 
@@ -19,3 +22,17 @@ def home(tmp_path: Path) -> Iterator[Path]:
         process = folder.state().process
         if process is not None and shown_status(folder.state()) in ("queued", "running", "paused"):
             os.kill(process.pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def host() -> Iterator[ThreadHost]:
+    host = ThreadHost()
+    yield host
+    host.cancel()
+    assert host.join(60)
+
+
+@pytest.fixture
+def queued(quick: Callable[..., Config], tmp_path: Path) -> RunFolder:
+    """A run that is created but not trained."""
+    return create_run(RunSpec(config=quick(), runs_dir=tmp_path / "runs"))

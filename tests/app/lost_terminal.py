@@ -1,0 +1,72 @@
+"""The program in a pseudo-terminal that can hang up."""
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pyte
+
+# Seconds for anything that is waited for; loading torch on a busy machine is the longest of it.
+PATIENCE = 120
+WIDTH, HEIGHT = 120, 40
+
+
+class Terminal:
+    """`tuitrain` as the session leader of a pseudo-terminal that can hang up."""
+
+    def __init__(self, *arguments: str, home: Path, program: tuple[str, ...] = ("-m", "tuitrain")) -> None:
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", HEIGHT, WIDTH, 0, 0))
+        self.process = subprocess.Popen(
+            [sys.executable, *program, *arguments, "--runs-dir", str(home / "runs")],
+            stdin=slave, stdout=slave, stderr=slave, cwd=home, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            env={**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "HOME": str(home)},
+        )  # fmt: skip
+        os.close(slave)
+        self._screen = pyte.Screen(WIDTH, HEIGHT)
+        self._stream = pyte.ByteStream(self._screen)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self._screen.display)
+
+    def see(self, *words: str) -> None:
+        until(lambda: all(word in self.text for word in words) or self._read(), self)
+
+    def end(self) -> int:
+        """Wait for the end; return the exit status."""
+        until(lambda: self._read() or self.process.poll() is not None, self)
+        return self.process.wait()
+
+    def press(self, keys: str) -> None:
+        os.write(self.master, keys.encode())
+
+    def hang_up(self) -> None:
+        if self.master >= 0:
+            os.close(self.master)
+        self.master = -1
+
+    def _read(self) -> bool:
+        """Read available output; return False."""
+        if self.master >= 0 and select.select([self.master], [], [], 0.05)[0]:
+            with suppress(OSError):
+                # pyte does not know the mark of private sequences such as CSI > 1 u.
+                self._stream.feed(os.read(self.master, 65536).replace(b"\x1b[>1u", b"").replace(b"\x1b[<u", b""))
+        return False
+
+
+def until(condition: Callable[[], bool], shown: Terminal | None = None) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain:\n{shown.text if shown else ''}"
+        time.sleep(0.02)
