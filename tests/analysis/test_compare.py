@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tuitrain.analysis.compare import METRICS, best_of, class_gains, compare, first_reaching
+from tuitrain.analysis.compare import METRICS, Metric, best_of, class_gains, compare, first_reaching
 from tuitrain.analysis.compare_export import format_comparison
 from tuitrain.analysis.compare_table import compare_table
 from tuitrain.cli import main
@@ -135,6 +135,24 @@ def test_the_best_values_are_marked() -> None:
     assert best_of(accuracy, {"a": 0.50001, "b": 0.5}) == set()
     assert best_of(speed, {"a": 1000.0, "b": 1030.0}) == set()
     assert best_of(speed, {"a": 1000.0, "b": 1100.0}) == {"b"}
+
+
+HIGHEST = ("accuracy", "images_per_second")
+NO_BEST = ("seconds", "epochs", "parameters")
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=[metric.key for metric in METRICS])
+def test_accuracies_and_speed_are_best_high_and_losses_and_times_low(metric: Metric) -> None:
+    best = "high" if metric.key.endswith(HIGHEST) else "low"
+    assert best_of(metric, {"low": 1.0, "high": 2.0}) == (set() if metric.key in NO_BEST else {best})
+
+
+def test_unknown_results_are_none(make_run: MakeRun) -> None:
+    one, other = read(make_run("one"), make_run("other"))
+    one.info.parameters, one.state.samples_per_second, one.state.seconds = 1234, 99.5, nan
+    first, second = (run.metrics for run in compare([one, other]).runs)
+    assert (first["parameters"], first["images_per_second"], first["seconds"]) == (1234, 99.5, None)
+    assert {key for key, value in second.items() if value is not None} == {"epochs", "seconds"}
 
 
 def test_a_damaged_run_has_no_settings_and_spoils_nothing(make_run: MakeRun) -> None:

@@ -50,6 +50,7 @@ FLAT = "cat.1.jpg cat.2.jpg dog.1.jpg dog.2.jpg"
         "\ufeffid;breed\r\ncat.1;cat\r\ncat.2;cat\r\ndog.1;dog\r\ndog.2;dog\r\n",
         "Image Path\tClass\nphotos/../cat.1.jpg\tcat\n./cat.2.jpg\tcat\ndog.1.jpg\tdog\n\ndog.2.jpg\t dog \n",
         'label,filename,width\n"cat",cat.1.jpg,9\ncat,"cat.2.jpg",9\ndog,dog.1.jpg,9\ndog,dog.2.jpg,9',
+        "photo,animal\ncat.1,cat\ncat.2,cat\ndog.1,dog\ndog.2,dog\n",
     ],
 )
 def test_a_flat_folder_gets_its_labels_from_the_file(write: Write, table: str) -> None:
@@ -68,6 +69,22 @@ def test_what_has_no_label_and_what_has_no_file_is_said(write: Write) -> None:
         "rows of labels.csv without an image: lost\ufffd.jpg",
         "skipped files that are not images: 1 .txt",
     ]
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"), [("cde", "c, d, e"), ("cdef", "c, d, e and 1 more"), ("cdefg", "c, d, e and 2 more")]
+)
+def test_three_rows_without_an_image_are_named(write: Write, lost: str, said: str) -> None:
+    found = scan(write("a.jpg b.jpg", "file,label\na,x\nb,y\n" + "".join(f"{name},x\n" for name in lost)))
+    assert found.notes[1] == f"rows of labels.csv without an image: {said}"
+
+
+def test_label_files_have_a_limit(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuitrain.image_folder.labels.MAX_BYTES", 2**20)
+    table = "file,label\na,x\nb,y\n"
+    assert scan(write("a.jpg b.jpg", table + "\n" * (2**20 - len(table)))).classes == ("x", "y")
+    with pytest.raises(DataError, match="it is larger than 1 MB"):
+        scan(write("", table + "\n" * (2**20 + 1 - len(table))))
 
 
 def test_splits_come_from_a_column_or_from_split_folders(write: Write) -> None:
@@ -108,7 +125,7 @@ def test_groups_and_splits_of_class_folders(write: Write) -> None:
         ("", {}, "has no column with labels"),
         ("file,label\n", {}, "has no rows"),
         ("a,b,c\n1,2,3\n", {}, "has no column with labels: a, b, c"),
-        ("file,label,class\nx/a.jpg,1,1\n", {}, "two columns for the label: label and class"),
+        ("file,label,class,y\nx/a.jpg,1,1,1\n", {}, r"two columns for the label: label and class\."),
         ("file,label,patient,scene\nx/a.jpg,1,1,1\n", {}, r"two columns for the group.*data\.group"),
         ("file,label\nx/a.jpg,1\n", {"group": "site"}, "no column site"),
         ("file,label\n,1\n", {}, "Line 2 of .* names no file"),
