@@ -208,7 +208,7 @@ def test_a_line_that_stalls_while_the_run_is_paused_and_then_drops(
     assert names == ["started", "paused", "detached", "continued", "paused", "resumed", "finished"]
 
 
-def test_a_key_moves_the_run_to_the_background(
+def test_a_key_moves_the_run_to_the_background_where_it_is_killed(
     terminal: Callable[..., Terminal], runs_dir: Path, uncut: RunFolder
 ) -> None:
     shown, folder = training(terminal, runs_dir)
@@ -217,7 +217,13 @@ def test_a_key_moves_the_run_to_the_background(
     shown.see("running", "images/s")
     shown.press("q")
     assert shown.end() == 0
-    assert handed_over(assert_equal(folder, uncut))
+    os.kill(trainer(folder), signal.SIGKILL)
+    until(lambda: shown_status(folder.state()) == "interrupted")
+    (runs_dir.parent / WAIT).unlink()
+    done = tuitrain(runs_dir, "resume", folder.id)
+    assert done.returncode == 0, done.stderr
+    names = [event.name for event in assert_equal(folder, uncut).events]
+    assert names == ["started", "detached", "continued", "continued", "finished"]
 
 
 def test_quitting_keeps_the_run_training(terminal: Callable[..., Terminal], runs_dir: Path, uncut: RunFolder) -> None:

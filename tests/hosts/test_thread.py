@@ -1,5 +1,6 @@
 """Training in a thread, controlled by commands in the control file."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,6 +80,33 @@ def test_pause_and_resume(host: ThreadHost, quick: Quick, tmp_path: Path) -> Non
     send(folder, "stop")
     assert host.join(60)
     assert event_names(folder) == ["started", "paused", "resumed", "stopped"]
+
+
+def test_commands_of_several_senders_are_obeyed_once_each(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
+    folder = start_training(host, quick(*ENDLESS), tmp_path)
+
+    def steer(sender: int) -> None:
+        for number in range(1, 21):
+            send(folder, "lr", sender + number / 100)
+            if number == 10 + sender:
+                send(folder, "pause")
+                send(folder, "resume")
+
+    threads = [threading.Thread(target=steer, args=(sender,)) for sender in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    send(folder, "stop")
+    assert host.join(60)
+    state, rates = folder.state(), [event.value or 0.0 for event in follow(folder).events if event.name == "lr"]
+    assert state.status == "stopped"
+    assert sorted(rates) == [sender + number / 100 for sender in range(4) for number in range(1, 21)]
+    # Each sender's commands take effect in its order, and the last of all stays.
+    for sender in range(4):
+        own = [rate for rate in rates if int(rate) == sender]
+        assert own == sorted(own)
+    assert state.lr == rates[-1]
 
 
 def test_pauses_do_not_count_as_training_time(host: ThreadHost, quick: Quick, tmp_path: Path) -> None:
