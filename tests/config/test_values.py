@@ -84,6 +84,7 @@ REJECTED = [
     ("optimizer.name", "adan", "adan", "adamw", "Did you mean adam?"),
     ("optimizer.lr", -1.0, "-1", "> 0", ""),
     ("optimizer.lr", "fast", "fast", "number > 0", ""),
+    ("optimizer.lr", True, "true", "number > 0", ""),
     ("optimizer.lr", float("nan"), "nan", "> 0", ""),
     ("optimizer.lr", float("inf"), "inf", "> 0", ""),
     ("optimizer.clip_norm", 0.0, "0", "> 0, or none", ""),
