@@ -149,6 +149,16 @@ def test_override_requires_an_equals_sign() -> None:
         override(Config(), ["optimizer.lr"])
 
 
+def test_override_of_an_existing_run_changes_only_some_settings() -> None:
+    allowed = ("training.epochs", "training.max_minutes")
+    assert override(Config(), ["training.epochs=20"], allowed).training.epochs == 20
+    message = (
+        "optimizer.lr cannot be changed for an existing run. These settings can: training.epochs, training.max_min"
+    )
+    with pytest.raises(ConfigError, match=message):
+        override(Config(), ["training.epochs=20", "optimizer.lr=1"], allowed)
+
+
 def test_override_ignores_spaces_and_the_last_assignment_wins() -> None:
     config = override(Config(), ["optimizer.lr=1", " optimizer.lr = 0.5 ", "model.hidden= 3,4 ", "data.dir=a=b"])
     assert (config.optimizer.lr, config.model.hidden, config.data.dir) == (0.5, (3, 4), "a=b")

@@ -145,7 +145,7 @@ def test_the_name_of_a_sweep_has_at_most_80_characters() -> None:
 def test_sampled_trials_follow_the_extra_trials() -> None:
     sweep = loads(SAMPLED)
     assert sweep.values["optimizer.lr"] == Range(1e-4, 0.1, True)
-    assert sweep.values["data.batch_size"] == Range(16, 256)
+    assert sweep.values["data.batch_size"] == Range(16, 256, False)
     assert sweep.fixed_trials == ({"optimizer.lr": 0.5},)
     assert sweep.trial_count == 8
 
