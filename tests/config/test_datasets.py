@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tuitrain.config.datasets import DATASETS, data_folder, held_out_counts
+from tuitrain.config.datasets import DATASETS, TEST_FRACTION, data_folder, held_out_counts
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_digits_is_described_as_scikit_learn_ships_it() -> None:
 
     images, info = load_digits().images, DATASETS["digits"]
     assert (info.train + info.test, info.shape) == (len(images), (1, *images.shape[1:]))
-    assert info.test == held_out_counts([len(images)], 0.2)[0]
+    assert info.test == held_out_counts([len(images)], TEST_FRACTION)[0] == 360
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,8 @@ def test_constant_is_always_one() -> None:
             [0.04, 0.52, 1, 0.9554, 0.8306, 0.6501, 0.4499, 0.2694, 0.1446, 0.1],
         ),
         (Schedule(name="one-cycle", final=0.1, warmup=1), 3, [0.04, 0.52, 1, 0.55, 0.1]),
+        # The peak lies between two steps.
+        (Schedule(name="one-cycle", final=0.1), 5, [0.04, 0.9554, 0.6501, 0.2694, 0.1]),
         # The warm-up is longer than the run.
         (Schedule(name="one-cycle", final=0.1, warmup=9), 3, [0.04, 0.52, 1]),
         (Schedule(name="one-cycle", final=0.1), 1, [1, 0.1]),

@@ -84,6 +84,7 @@ REJECTED = [
     ("optimizer.name", "adan", "adan", "adamw", "Did you mean adam?"),
     ("optimizer.lr", -1.0, "-1", "> 0", ""),
     ("optimizer.lr", "fast", "fast", "number > 0", ""),
+    ("optimizer.lr", True, "true", "number > 0", ""),
     ("optimizer.lr", float("nan"), "nan", "> 0", ""),
     ("optimizer.lr", float("inf"), "inf", "> 0", ""),
     ("optimizer.clip_norm", 0.0, "0", "> 0, or none", ""),
@@ -146,6 +147,16 @@ def test_an_unknown_key_suggests_the_nearest_one(key: str, hint: str) -> None:
 def test_override_requires_an_equals_sign() -> None:
     with pytest.raises(ConfigError, match=r"'optimizer.lr' is not KEY=VALUE. Write it like optimizer.lr=0.01"):
         override(Config(), ["optimizer.lr"])
+
+
+def test_override_of_an_existing_run_changes_only_some_settings() -> None:
+    allowed = ("training.epochs", "training.max_minutes")
+    assert override(Config(), ["training.epochs=20"], allowed).training.epochs == 20
+    message = (
+        "optimizer.lr cannot be changed for an existing run. These settings can: training.epochs, training.max_min"
+    )
+    with pytest.raises(ConfigError, match=message):
+        override(Config(), ["training.epochs=20", "optimizer.lr=1"], allowed)
 
 
 def test_override_ignores_spaces_and_the_last_assignment_wins() -> None:

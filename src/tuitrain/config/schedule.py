@@ -124,10 +124,8 @@ def _cosine(start: float, end: float, progress: float) -> float:
 
 
 def _progress(step: float, start: float, end: float) -> float:
-    """Return how far `step` is from `start` to `end`, clamped to the range from 0 to 1."""
-    if step <= start:
-        return 0.0
-    return 1.0 if step >= end else (step - start) / (end - start)
+    """Return how far `step`, at most `end`, is from `start` to `end`: from 0, also before `start`, to 1."""
+    return 0.0 if step <= start else (step - start) / (end - start)
 
 
 def _steps(epochs: float, steps_per_epoch: int) -> int:

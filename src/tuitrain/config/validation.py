@@ -29,7 +29,7 @@ def check_value(setting: Setting | str, value: object) -> Any:
         setting = find_setting(setting)
     if setting.optional and (value is None or value in ("none", "")):
         return None
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+    if isinstance(value, int) and abs(value) >= 2**63:
         raise not_allowed(setting, value)
     if setting.kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)

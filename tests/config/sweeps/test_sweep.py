@@ -1,6 +1,7 @@
 from itertools import product
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tuitrain.config.schema import Config
@@ -145,7 +146,7 @@ def test_the_name_of_a_sweep_has_at_most_80_characters() -> None:
 def test_sampled_trials_follow_the_extra_trials() -> None:
     sweep = loads(SAMPLED)
     assert sweep.values["optimizer.lr"] == Range(1e-4, 0.1, True)
-    assert sweep.values["data.batch_size"] == Range(16, 256)
+    assert sweep.values["data.batch_size"] == Range(16, 256, False)
     assert sweep.fixed_trials == ({"optimizer.lr": 0.5},)
     assert sweep.trial_count == 8
 
@@ -279,6 +280,15 @@ def test_combinations_is_the_product_of_all_values() -> None:
     assert expanded[0] == {"optimizer.name": "sgd", "optimizer.lr": 0.1, "training.epochs": 3}
     assert expanded[-1] == {"optimizer.name": "adam", "optimizer.lr": 1.0, "training.epochs": 3}
     assert combinations({}) == [{}]
+
+
+def test_a_sweep_file_without_options_means_the_defaults() -> None:
+    """Changing one would change sweeps that exist already."""
+    expected = {
+        "name": "", "method": "grid", "trials": 20, "seeds": 1, "seed_values": (), "parallel": 1, "stack": 1,
+        "devices": (), "max_minutes": None, "prune": False, "metric": "validation.accuracy", "storage": None,
+    }  # fmt: skip
+    assert msgspec.to_builtins(loads("[sweep.values]\n'optimizer.lr' = [1]").options) == expected
 
 
 def test_every_option_has_help() -> None:
