@@ -31,6 +31,8 @@ def run(options: argparse.Namespace) -> int:
     override(folder.config(), options.set, only=RESUME_SETTINGS)  # Raises if it is not allowed.
     status = shown_status(state)
     if status == "paused":
+        if options.set:
+            raise RunError("A paused run keeps its settings.", f"Stop it first: tuitrain stop {plain(folder.id)}")
         if epochs is not None:
             send(folder, "epochs", epochs, schedule)
         send(folder, "resume")
