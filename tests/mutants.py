@@ -288,6 +288,8 @@ def main() -> None:
         sys.path[:] = [str(checkout.root / "src"), *(path for path in sys.path if path != str(ROOT / "tests"))]
         sys.dont_write_bytecode = True
         os.environ |= {"PYTHONPATH": sys.path[0], "PYTHONDONTWRITEBYTECODE": "1", "TUITRAIN_TEST_DATA": data}
+        # Threads do not survive a fork.
+        os.environ["OMP_NUM_THREADS"] = "1"
         for name in PRELOADED:
             importlib.import_module(name)
         for package in options.package or PACKAGES:
