@@ -221,9 +221,11 @@ def test_pictures_of_large_images_are_small(quick: Quick, channels: int, shown: 
 def test_pictures_of_small_images_keep_their_size(quick: Quick) -> None:
     setup = prepare(quick("data.normalize=false"), lambda *_: None)
     images = torch.arange(2 * 3 * 2).view(2, 1, 3, 2) / 255
+    images[1] = torch.tensor([[-1.0, 0.0], [0.2, 1.0], [1.5, 9.0]])
     split = MemorySplit(images, torch.tensor([5, 6]))
     first, second = worst_samples(evaluate(Constant(), split, (1, 3, 2), 10, nullcontext), split, setup.dataset)
     assert (first.index, first.height, first.width, first.channels, first.pixels) == (0, 3, 2, 1, bytes(range(6)))
+    assert second.pixels == bytes([0, 0, 51, 255, 255, 255])
     # The loss of a wrong class is ln(e + 9), the probability e / (e + 9).
     assert (second.index, second.true, second.loss, second.probability) == (1, 6, 2.4612, 0.232)
 
