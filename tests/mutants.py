@@ -86,9 +86,9 @@ def covering(mutant: Mutant, tests: Tests) -> list[str]:
 
 
 def seconds_for(ids: Sequence[str], tests: Tests) -> float:
-    """Return the processor time after which the tests count as hanging."""
+    """Return the processor time after which the tests count as hanging; they get four times as long to wait."""
     used: float = sum(tests[id]["seconds"] for id in ids)
-    return 20 + 3 * used
+    return 15 + 3 * used
 
 
 class Checkout:
@@ -182,7 +182,7 @@ class InMemory:
                     limit(seconds)
                     replace_code(mutant, functions.get(mutant.code.co_filename, []))
                     os._exit(run([items[id] for id in ids], session))
-                if not wait(child, 60 + 10 * seconds):
+                if not wait(child, 4 * seconds):
                     noticed.append(index)
         content = {"tests": tests, "noticed": noticed, "failed": sorted(every.keys() - tests.keys())}
         self._result.write_text(json.dumps(content), encoding="utf-8")
@@ -192,7 +192,7 @@ class InMemory:
         tests: Tests = {}
         for item in session.items:
             forget_cached_results()
-            self._lines, start = set(), time.process_time()
+            self._lines, start = set(), time.monotonic()
             threading.settrace(self._trace)
             sys.settrace(self._trace)
             run([item], session)
@@ -200,7 +200,7 @@ class InMemory:
             lines: dict[str, list[int]] = {}
             for file, line in sorted(self._lines):
                 lines.setdefault(file.removeprefix(self._prefix), []).append(line)
-            test = {"seconds": time.process_time() - start, "lines": lines, "failed": bool(session.testsfailed)}
+            test = {"seconds": time.monotonic() - start, "lines": lines, "failed": bool(session.testsfailed)}
             tests[item.nodeid], session.testsfailed = test, 0
         return tests
 
@@ -267,7 +267,7 @@ def notices(checkout: Checkout, mutant: Mutant, tests: Tests) -> bool:
     seconds = seconds_for(ids, tests)
     files = list(dict.fromkeys(id.partition("::")[0] for id in ids))
     with checkout.changed(mutant):
-        return not checkout.pytest(files, Selection(ids), seconds, wall=60 + 10 * seconds)
+        return not checkout.pytest(files, Selection(ids), seconds, wall=4 * seconds)
 
 
 def write(line: str) -> None:
