@@ -68,6 +68,13 @@ def test_tags_that_cannot_be(text: str) -> None:
         edit.check_tags(text)
 
 
+def test_the_longest_name_tags_and_notes_that_can_be() -> None:
+    assert edit.check_name(" " + "x" * 100) == "x" * 100
+    assert edit.check_notes("x" * 2000 + "\n") == "x" * 2000
+    tags = ["x" * 40, *(f"t{number}" for number in range(49))]
+    assert edit.check_tags(" ".join(tags)) == tags
+
+
 def test_tags_are_words() -> None:
     assert edit.check_tags(" a, b  c,a ") == ["a", "b", "c"]
     assert edit.check_tags(" ") == []

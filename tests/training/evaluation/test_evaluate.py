@@ -218,6 +218,24 @@ def test_pictures_of_large_images_are_small(quick: Quick, channels: int, shown: 
     assert torch.equal(first, (digit[0, 0] * 255).round().to(torch.uint8))
 
 
+def test_pictures_of_small_images_keep_their_size(quick: Quick) -> None:
+    setup = prepare(quick("data.normalize=false"), lambda *_: None)
+    images = torch.arange(2 * 3 * 2).view(2, 1, 3, 2) / 255
+    images[1] = torch.tensor([[-1.0, 0.0], [0.2, 1.0], [1.5, 9.0]])
+    split = MemorySplit(images, torch.tensor([5, 6]))
+    first, second = worst_samples(evaluate(Constant(), split, (1, 3, 2), 10, nullcontext), split, setup.dataset)
+    assert (first.index, first.height, first.width, first.channels, first.pixels) == (0, 3, 2, 1, bytes(range(6)))
+    assert second.pixels == bytes([0, 0, 51, 255, 255, 255])
+    # The loss of a wrong class is ln(e + 9), the probability e / (e + 9).
+    assert (second.index, second.true, second.loss, second.probability) == (1, 6, 2.4612, 0.232)
+
+
+def test_no_images_have_no_loss(setup: Setup) -> None:
+    split = held_out(setup)
+    result = evaluate(setup.model, MemorySplit(split.images[:0], split.labels[:0]), SHAPE, 10, setup.autocast)
+    assert (result.loss != result.loss, result.accuracy, int(result.confusion.sum())) == (True, 0.0, 0)
+
+
 @pytest.mark.parametrize("storage", ["memory", "stream"])
 def test_wrong_predictions_name_their_files(tmp_path: Path, storage: str) -> None:
     folder = classes_of(tmp_path / "images", {"ant": 12, "bee": 12})
