@@ -10,14 +10,14 @@ from tuitrain.image_folder.class_folders import check_classes
 from tuitrain.image_folder.folder import ImageFolder
 from tuitrain.image_folder.labels import Labels, Row
 from tuitrain.image_folder.layout import LayoutName, folders
-from tuitrain.image_folder.names import split_of
+from tuitrain.image_folder.names import assigned_split
 from tuitrain.image_folder.walk import ImageFinder
 from tuitrain.text import plain
 
 
 def scan_labelled(folder: Path, labels: Labels, layout: LayoutName, stop: Callable[[], bool]) -> ImageFolder:
-    """List the images that `labels` gives a label. An image without a split there belongs to that of the split folder
-    that it lies in, if any, otherwise to training."""
+    """List the images that have a label in `labels`. The split of an image is that in `labels`, otherwise that of the
+    split folder that contains it, otherwise training."""
     folders(folder)  # Raises if it is no folder.
     found = ImageFolder(folder)
     paths = list(ImageFinder([folder], found.skipped, stop).images(folder))
@@ -52,7 +52,7 @@ def scan_labelled(folder: Path, labels: Labels, layout: LayoutName, stop: Callab
 
 
 def assign_groups_and_splits(found: ImageFolder, labels: Labels, folder: Path) -> None:
-    """Keep the classes of the class folders, and move images to the splits that `labels` gives them."""
+    """Move the images of class folders to the splits in `labels`, and put their groups into `found`."""
     rows = _match(labels, [path for split in found.splits.values() for some in split for path in some], folder, found)
     if "split" not in labels.columns:
         return
@@ -72,7 +72,7 @@ def assign_groups_and_splits(found: ImageFolder, labels: Labels, folder: Path) -
 
 
 def _match(labels: Labels, paths: list[str], folder: Path, found: ImageFolder) -> dict[str, Row]:
-    """Return the rows of `paths`, and put their groups into `found`."""
+    """Return the row of each path in `paths` that has one, and put their groups into `found`."""
     relative = {os.path.relpath(path, folder): path for path in paths}
     rows = {relative[name]: row for name, row in labels.match(list(relative), found.notes).items()}
     found.groups = {path: row.group for path, row in rows.items() if row.group is not None}
@@ -85,5 +85,4 @@ def _match(labels: Labels, paths: list[str], folder: Path, found: ImageFolder) -
 
 def _split_folder(path: str, folder: Path) -> str | None:
     top, _, rest = os.path.relpath(path, folder).partition(os.sep)
-    split = split_of(top) if rest else None
-    return "test" if split == "eval" else split
+    return assigned_split(top) if rest else None
