@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tuitrain.errors import DataError
@@ -29,14 +29,11 @@ def scan_labelled(folder: Path, labels: Labels, layout: LayoutName, stop: Callab
     found.notes.insert(0, f"labels of {len(labelled):,} images from {source}, column {labels.columns['label']}")
     if missing := len(paths) - len(labelled):
         found.notes.insert(1, f"{missing:,} images without a label in {source} are not used")
-    by_split: dict[str, dict[str, list[str]]] = {"training": {}}
-    for path, row in labelled.items():
-        split = row.split or (None if layout == "classes" else _split_folder(path, folder)) or "training"
-        by_split.setdefault(split, {}).setdefault(unicodedata.normalize("NFC", str(row.label)), []).append(path)
     if labels.source.is_relative_to(folder):
         found.skipped.discard(labels.source.suffix.lower())
     if found.skipped.suffixes:
         found.notes.append(f"skipped files that are not images: {found.skipped}")
+    by_split = _by_split_and_class(labelled, folder, layout)
     found.classes = tuple(sorted(by_split["training"]))
     check_classes(found.classes, folder, found.notes)
     for split, by_class in by_split.items():
@@ -48,6 +45,14 @@ def scan_labelled(folder: Path, labels: Labels, layout: LayoutName, stop: Callab
         found.splits[split] = [by_class.get(name, []) for name in found.classes]
     if len(by_split) > 1:
         found.sources = dict.fromkeys(by_split, source if "split" in labels.columns else "split folders")
+    return found
+
+
+def _by_split_and_class(rows: Mapping[str, Row], folder: Path, layout: LayoutName) -> dict[str, dict[str, list[str]]]:
+    found: dict[str, dict[str, list[str]]] = {"training": {}}
+    for path, row in rows.items():
+        split = row.split or (None if layout == "classes" else _split_folder(path, folder)) or "training"
+        found.setdefault(split, {}).setdefault(unicodedata.normalize("NFC", str(row.label)), []).append(path)
     return found
 
 

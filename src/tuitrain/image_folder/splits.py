@@ -69,12 +69,9 @@ class FolderSplits:
         found = scan(config, stop)
         splits = {name: _files(by_class) for name, by_class in found.splits.items()}
         by_path = digests([path for files in splits.values() for path in files.paths]) if digests else {}
-        notes = list(found.notes)
-        if not config.validation and "validation" in splits:
-            del splits["validation"]
-            notes.append("the validation images of data.dir are not used, because data.validation = 0")
-        elif "validation" in splits and config.validation != Data().validation:
-            notes.append(f"data.validation = {config.validation:g} is not used: data.dir has validation images")
+        notes = found.notes + _validation_notes(splits, config.validation)
+        if not config.validation:
+            splits.pop("validation", None)
         holder = _Holder(found, by_path, by_position=config.split_by == "position")
         train = splits["training"]
         if "test" not in splits:
@@ -100,6 +97,14 @@ class FolderSplits:
             split: Files(files.paths, [index[label] for label in files.labels]) for split, files in self.splits.items()
         }
         return replace(self, classes=tuple(names), splits=splits)
+
+
+def _validation_notes(splits: Mapping[str, Files], fraction: float) -> list[str]:
+    if "validation" not in splits or fraction == Data().validation:
+        return []
+    if not fraction:
+        return ["the validation images of data.dir are not used, because data.validation = 0"]
+    return [f"data.validation = {fraction:g} is not used: data.dir has validation images"]
 
 
 def _listed(names: Sequence[str]) -> str:
