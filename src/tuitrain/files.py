@@ -30,14 +30,15 @@ _KINDS = {
 
 
 def open_to_read(path: Path) -> BinaryIO:
-    """Open a regular file, or a link to one. Raises OSError; of a pipe or device, too, which may never deliver."""
+    """Open a regular file, or a link to one. Raises OSError, also for a pipe or device, whose reader may wait
+    forever."""
     _check_kind(path, path.stat(), stat.S_IFREG)
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
 
 
 def open_to_write(path: Path, flags: int) -> int:
-    """Return a descriptor of a file to change in place, such as a log; `flags` are those of `os.open`. Raises OSError
-    unless the file is missing, or a regular file of this name alone."""
+    """Open a file to change it in place, such as a log, and return its descriptor; `flags` are those of `os.open`.
+    Raises OSError unless the file is missing, or a regular file without a second name."""
     check_own_file(path)
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     os.set_blocking(descriptor, True)
@@ -45,12 +46,12 @@ def open_to_write(path: Path, flags: int) -> int:
 
 
 def open_to_append(path: Path) -> BinaryIO:
-    """Open a file such as a log, and create it if it is missing; otherwise like `open_to_write`."""
+    """Open a file such as a log for appending, with the checks of `open_to_write`. Create it if it is missing."""
     return os.fdopen(open_to_write(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab")
 
 
 def check_own_file(path: Path) -> None:
-    """Raise OSError if the file exists, and writing to it would change something else or might never end."""
+    """Raise OSError if writing to an existing file would change something else or might never end."""
     with suppress(FileNotFoundError):
         status = path.lstat()
         _check_kind(path, status, stat.S_IFREG)
@@ -60,7 +61,7 @@ def check_own_file(path: Path) -> None:
 
 
 def check_own_folder(path: Path) -> None:
-    """Raise OSError if `path` exists and is not a folder itself, but a link to one, for example."""
+    """Raise OSError if `path` exists and is not a folder, but a link to one, for example."""
     with suppress(FileNotFoundError):
         _check_kind(path, path.lstat(), stat.S_IFDIR)
 
@@ -74,7 +75,7 @@ def _check_kind(path: Path, status: os.stat_result, expected: int) -> None:
 
 def replace(path: Path, content: bytes, *, sync: bool = False) -> None:
     """Replace a file atomically: readers see the old or the new content; with `sync`, also after a power failure.
-    Raises OSError. What was a link before is a file after."""
+    Replace a link itself, not the file that it leads to. Raises OSError."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     try:
@@ -88,7 +89,7 @@ def replace(path: Path, content: bytes, *, sync: bool = False) -> None:
 
 
 def replace_by(write: Callable[[Path], None], path: Path) -> None:
-    """Replace a file like `replace` with `sync`, by one that `write` creates under the name that it receives."""
+    """Replace a file like `replace` with `sync`. `write` creates the new file under the path that it receives."""
     # Nobody else can have put a link into a new folder with a random name.
     with tempfile.TemporaryDirectory(".tmp", f".{path.name}.", path.parent) as folder:
         draft = Path(folder) / path.name
@@ -111,12 +112,13 @@ def _move(draft: Path, path: Path, *, sync: bool) -> None:
         if not (os.path.lexists(path) and os.path.samestat(path.lstat(), written)):
             draft.replace(path)
     if sync:
-        # The rename is not durable before that.
+        # Otherwise a power failure could undo the rename.
         _sync(path.parent)
 
 
 def remove_drafts(path: Path) -> None:
-    """Remove what killed processes left of replacing `path`. No other process may replace it at this time."""
+    """Remove the drafts that killed processes left while they replaced `path`. Call this only if no other process may
+    replace it at the same time."""
     for draft in path.parent.glob(f".{path.name}.*tmp"):
         if draft.is_dir() and not draft.is_symlink():
             shutil.rmtree(draft, ignore_errors=True)

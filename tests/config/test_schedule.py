@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from tuitrain.config.schedule import Course, Extension, lr_factor
+from tuitrain.config.schedule import Extension, LRCurve, lr_factor
 from tuitrain.config.schema import Schedule, ScheduleName
 
 NAMES: tuple[ScheduleName, ...] = get_args(ScheduleName)
@@ -157,7 +157,7 @@ def test_the_first_step_has_a_positive_factor(name: ScheduleName) -> None:
     assert all(lr_factor(Schedule(name=name, warmup=warmup), 0, EPOCH, TOTAL) > 0 for warmup in (0, 0.01, 3))
 
 
-COSINE = Course(Schedule(name="cosine"), lr=0.001, steps_per_epoch=10, epochs=10)
+COSINE = LRCurve(Schedule(name="cosine"), lr=0.001, steps_per_epoch=10, epochs=10)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ COSINE = Course(Schedule(name="cosine"), lr=0.001, steps_per_epoch=10, epochs=10
     ],
 )
 def test_what_the_rate_of_a_longer_run_does(choice: Extension, change: str) -> None:
-    assert COSINE.change(COSINE.extended(14, 100, choice), 100) == change
+    assert COSINE.describe_change(COSINE.extended(14, 100, choice), 100) == change
 
 
 def test_a_held_schedule_can_be_stretched_again() -> None:
@@ -181,11 +181,11 @@ def test_a_held_schedule_can_be_stretched_again() -> None:
 
 @pytest.mark.parametrize("name", ["constant", "step", "plateau"])
 def test_schedules_that_do_not_depend_on_the_length_offer_no_choice(name: str) -> None:
-    course = Course(Schedule(name=name, every=3, warmup=2), 0.1, steps_per_epoch=10, epochs=10)  # type: ignore[arg-type]
-    longer = course.extended(14, 100, "stretch")
-    assert course.choices(14, 100) == []
-    assert course.change(longer, 100) == ""
-    assert [course.rate(step) for step in range(100)] == [longer.rate(step) for step in range(100)]
+    curve = LRCurve(Schedule(name=name, every=3, warmup=2), 0.1, steps_per_epoch=10, epochs=10)  # type: ignore[arg-type]
+    longer = curve.extended(14, 100, "stretch")
+    assert curve.choices(14, 100) == []
+    assert curve.describe_change(longer, 100) == ""
+    assert [curve.rate(step) for step in range(100)] == [longer.rate(step) for step in range(100)]
 
 
 def test_the_choices_show_their_rates() -> None:

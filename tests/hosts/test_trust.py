@@ -31,7 +31,7 @@ def planted(tmp_path: Path) -> Planted:
 
 
 def resume(folder: RunFolder, key: str = "") -> str:
-    return resume_run(folder, lambda *_: None, Inbox(folder), trust=key).status
+    return resume_run(folder, lambda *_: None, Inbox(folder), allowed_key=key).status
 
 
 def call(*arguments: str | Path) -> int:
@@ -42,7 +42,7 @@ def call(*arguments: str | Path) -> int:
 
 def work(folder: SweepFolder, key: str = "") -> str:
     """Work on the sweep like a worker process; return the problem of its first run."""
-    Worker(folder, WorkerResources(), trust=key).run()
+    Worker(folder, WorkerResources(), allowed_key=key).run()
     return folder.record(folder.jobs()[0]).problem
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from tuitrain.analysis import units
 from tuitrain.analysis.confusion import class_scores
-from tuitrain.analysis.mcnemar import other_images
+from tuitrain.analysis.mcnemar import different_images
 from tuitrain.analysis.table.groups import MeanSD, SeedGroup, group_by_seed, mean_sd
 from tuitrain.analysis.table.run_labels import Labelled, run_labels
 from tuitrain.config.settings import SEED, settings
@@ -143,7 +143,7 @@ def compare(runs: Sequence[Follower], baseline: str = "", threshold: float | Non
 
 def _tested_on_other_images(runs: Sequence[Follower], baseline: str) -> frozenset[str]:
     tested = {run.folder.id: run.info.fingerprints.get("test", "") for run in runs}
-    return frozenset(id for id, fingerprint in tested.items() if other_images(tested[baseline], fingerprint))
+    return frozenset(id for id, fingerprint in tested.items() if different_images(tested[baseline], fingerprint))
 
 
 def _labelled(run: Follower) -> Labelled:

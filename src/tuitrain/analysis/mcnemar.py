@@ -53,7 +53,7 @@ def mcnemar(first: Evaluation, second: Evaluation) -> McNemar:
     if (
         first.split != second.split
         or len(first.true) != len(second.true)
-        or other_images(first.fingerprint, second.fingerprint)
+        or different_images(first.fingerprint, second.fingerprint)
     ):
         raise RunError(f"The runs were evaluated on different images ({images}), so they cannot be compared in pairs.")
     if first.classes != second.classes or first.true != second.true:
@@ -64,7 +64,7 @@ def mcnemar(first: Evaluation, second: Evaluation) -> McNemar:
     return McNemar(len(differences), only_first, only_second, exact_p(only_first, only_second))
 
 
-def other_images(first: str, second: str) -> bool:
+def different_images(first: str, second: str) -> bool:
     """Return whether two fingerprints identify different splits. An empty one, by an older version, is unknown."""
     return bool(first and second) and first != second
 

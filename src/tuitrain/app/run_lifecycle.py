@@ -21,7 +21,7 @@ from tuitrain.hosts.background import resume_in_background
 from tuitrain.hosts.launch import check_checkpoint, check_resumable
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.hosts.trust import code_key, config_code, run_origin, unknown_code
-from tuitrain.runs.changes import course
+from tuitrain.runs.changes import lr_curve
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
 from tuitrain.widgets.forms.extension import choose_extension
@@ -145,10 +145,10 @@ class RunLifecycle(Notices):
         optional = all(item.key == COMMAND for item in unknown)
         self.post_message(AskTrust(origin, unknown, resume, optional=optional))
 
-    def _ask_epochs(self, message: ResumeRun, state: State, allowed: str) -> None:
-        """Resume a run, whose code with the `code_key` `allowed` may run; ask for its number of epochs if necessary."""
+    def _ask_epochs(self, message: ResumeRun, state: State, allowed_key: str) -> None:
+        """Resume a run; ask for its number of epochs if necessary. `allowed_key` is that of `resume_run`."""
         folder = message.folder
-        resume = partial(self._resume, folder, message.watch, allowed)
+        resume = partial(self._resume, folder, message.watch, allowed_key)
         finished = state.status == "finished" or state.epoch >= state.epochs
         if not message.ask and not finished:
             resume(None, "stretch")
@@ -163,15 +163,17 @@ class RunLifecycle(Notices):
 
         def ask_schedule(text: str) -> None:
             epochs = parse_epochs(text)
-            choose_extension(self, course(folder.config(), state), epochs, state.step, partial(resume, epochs))
+            choose_extension(self, lr_curve(folder.config(), state), epochs, state.step, partial(resume, epochs))
 
         self.post_message(AskValue("Total number of epochs", suggested, parse_epochs, ask_schedule))
 
     @work(thread=True, exit_on_error=False)
-    def _resume(self, folder: RunFolder, watch: bool, allowed: str, epochs: int | None, schedule: Extension) -> None:
+    def _resume(
+        self, folder: RunFolder, watch: bool, allowed_key: str, epochs: int | None, schedule: Extension
+    ) -> None:
         # In the background, so that losing this terminal cannot interrupt the run again.
         try:
-            resume_in_background(folder, epochs, trust=allowed, schedule=schedule)
+            resume_in_background(folder, epochs, allowed_key=allowed_key, schedule=schedule)
         except TuitrainError as error:
             self.show_error(error)
         else:

@@ -13,7 +13,7 @@ from tuitrain.hosts.launch import RESUME_SETTINGS, change_settings, check_resuma
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.hosts.trust import check_run
 from tuitrain.runs.catalog.listing import find
-from tuitrain.runs.changes import course
+from tuitrain.runs.changes import lr_curve
 from tuitrain.runs.control import send
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import State
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         _print_rate(folder, state, epochs, schedule, chosen=options.schedule is not None)
     change_settings(folder, options.set)
     if options.detach:
-        resume_in_background(folder, epochs, trust=allowed, schedule=schedule)
+        resume_in_background(folder, epochs, allowed_key=allowed, schedule=schedule)
         return report_background_run(folder, options.json)
     host = ThreadHost()
     log_from = folder.log_file.stat().st_size if folder.log_file.is_file() else 0
@@ -56,11 +56,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _print_rate(folder: RunFolder, state: State, epochs: int, schedule: Extension, *, chosen: bool) -> None:
-    """Say what the learning rate does in the longer run, and unless the user has chosen this, what else it can do."""
+    """Print how the new number of epochs changes the learning rate, and the alternatives unless the user has chosen."""
     if not state.step or not state.steps_per_epoch:
         return
-    before = course(folder.config(), state)
-    change = before.change(before.extended(epochs, state.step, schedule), state.step)
+    before = lr_curve(folder.config(), state)
+    change = before.describe_change(before.extended(epochs, state.step, schedule), state.step)
     if change:
         other = "" if chosen else "; --schedule hold keeps the last rate, --schedule restart begins a new cycle"
         print_message(f"{change}{other}")

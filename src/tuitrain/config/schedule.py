@@ -1,4 +1,4 @@
-"""Learning-rate schedules as pure functions of the step, and what happens to them when a run gets more epochs."""
+"""Learning-rate schedules as pure functions of the step, and how they continue when a run gets more epochs."""
 
 import math
 from typing import Literal
@@ -15,17 +15,16 @@ ONE_CYCLE_RISE = 0.3
 MIN_FINAL = 1e-6
 # The schedules whose learning rate depends on the number of epochs.
 LENGTH_DEPENDENT = ("exponential", "cosine", "one-cycle")
-# What the schedule does when the number of epochs changes: span all epochs, keep its length and hold the last rate, or
-# begin again.
+# How the schedule continues when the number of epochs changes.
 Extension = Literal["stretch", "hold", "restart"]
-NAMES: dict[Extension, str] = {
+EXTENSION_TITLES: dict[Extension, str] = {
     "stretch": "span all epochs", "hold": "hold the last rate", "restart": "begin a new cycle"
 }  # fmt: skip
 
 
-class Course(Struct, frozen=True):
+class LRCurve(Struct, frozen=True):
     """The learning rate of a run at each step. Its schedule spans the steps from `start` to the end of epoch `end`;
-    None: of the last epoch. `lr` and `drops` as in `lr_factor`."""
+    None: of the last epoch. `lr` is the base learning rate, and `drops` is that of `lr_factor`."""
 
     schedule: Schedule
     lr: float
@@ -44,14 +43,15 @@ class Course(Struct, frozen=True):
     def last_rate(self) -> float:
         return self.rate(self.steps_per_epoch * self.epochs - 1)
 
-    def extended(self, epochs: int, step: int, choice: Extension) -> "Course":
-        """Return the course of a run that gets a new number of epochs before step `step`."""
+    def extended(self, epochs: int, step: int, choice: Extension) -> "LRCurve":
+        """Return the curve after the number of epochs changes before step `step`."""
         if choice == "restart":
             return replace(self, epochs=epochs, start=step, end=None)
         return replace(self, epochs=epochs, end=(self.end or self.epochs) if choice == "hold" else None)
 
-    def change(self, new: "Course", step: int) -> str:
-        """Return what the learning rate does from step `step` on if `new` replaces this course; empty if it goes on."""
+    def describe_change(self, new: "LRCurve", step: int) -> str:
+        """Describe how the learning rate changes from step `step` on if `new` replaces this curve. Return an empty text
+        if it does not change."""
         name, now, then = self.schedule.name, f"{self.rate(step):.3g}", f"{new.rate(step):.3g}"
         restarts, dependent = new.start != self.start, name in LENGTH_DEPENDENT
         if new.end is not None:
@@ -69,16 +69,17 @@ class Course(Struct, frozen=True):
         return f"{count:.4g} epoch{'s' * (count != 1)}"
 
     def choices(self, epochs: int, step: int) -> list[tuple[Extension, str, str]]:
-        """Return each choice for a new number of epochs, with a name and what the learning rate does; empty if it does
-        not depend on the number of epochs, or the run has not trained yet."""
+        """Return the choices for a new number of epochs, each with a title and its learning rates. Return none if the
+        rates do not differ, or if the run has not trained yet."""
         if not step or not self.steps_per_epoch or self.schedule.name not in LENGTH_DEPENDENT:
             return []
-        courses = {choice: self.extended(epochs, step, choice) for choice in NAMES}
+        curves = {choice: self.extended(epochs, step, choice) for choice in EXTENSION_TITLES}
         rates = {
-            choice: f"{course.rate(step):.3g} now, {course.last_rate:.3g} at the end"
-            for choice, course in courses.items()
+            choice: f"{curve.rate(step):.3g} now, {curve.last_rate:.3g} at the end" for choice, curve in curves.items()
         }
-        return [(choice, NAMES[choice], rates[choice]) for choice in NAMES] if len(set(rates.values())) > 1 else []
+        if len(set(rates.values())) == 1:
+            return []
+        return [(choice, title, rates[choice]) for choice, title in EXTENSION_TITLES.items()]
 
 
 def lr_factor(config: Schedule, step: int, steps_per_epoch: int, total_steps: int, drops: int = 0) -> float:
@@ -124,7 +125,7 @@ def _cosine(start: float, end: float, progress: float) -> float:
 
 
 def _progress(step: float, start: float, end: float) -> float:
-    """Return how far `step`, at most `end`, is from `start` to `end`: from 0, also before `start`, to 1."""
+    """Return the fraction of the steps from `start` to `end` that precede `step`, at most `end`; 0 before `start`."""
     return 0.0 if step <= start else (step - start) / (end - start)
 
 

@@ -14,7 +14,7 @@ def start_in_background(spec: RunSpec, after: RunFolder | None = None) -> RunFol
     """Create a run and train it in a background process, if `after` is given when that run has ended. Raise RunError if
     either fails."""
     folder = create_run(spec)
-    resume_in_background(folder, since=0, after=after, trust=code_key(config_code(folder.config())))
+    resume_in_background(folder, since=0, after=after, allowed_key=code_key(config_code(folder.config())))
     return folder
 
 
@@ -23,21 +23,21 @@ def resume_in_background(
     epochs: int | None = None,
     since: int | None = None,
     after: RunFolder | None = None,
-    trust: str = "",
+    allowed_key: str = "",
     schedule: Extension = "stretch",
 ) -> None:
     """Train or resume a run in a background process; return when that process owns the run.
 
-    `epochs`, `after`, `trust` and `schedule` as in `resume_run`. `since` is the offset in the control file from which
-    the process reads commands; None: its present end. Raise RunError if the process cannot be started, or ends without
-    training the run.
+    `since` is the offset in the control file from which the process reads commands; None: its present end. The other
+    parameters are those of `resume_run`. Raise RunError if the process cannot be started, or ends without training the
+    run.
     """
     folder.check_own_files()
     arguments = ["work", str(folder.path.absolute())]
     arguments += ["--epochs", str(epochs)] if epochs else []
     arguments += ["--schedule", schedule] if epochs else []
     arguments += ["--since", str(Inbox(folder).read_to if since is None else since)]
-    arguments += ["--allowed", trust] if trust else []
+    arguments += ["--allowed", allowed_key] if allowed_key else []
     arguments += ["--after", str(after.path.absolute())] if after is not None else []
     try:
         start_background_process(arguments, folder.log_file, "run", lambda pid: _owned_by(folder, pid))

@@ -130,13 +130,13 @@ def resume_run(
     inbox: Inbox,
     epochs: int | None = None,
     after: RunFolder | None = None,
-    trust: str = "",
+    allowed_key: str = "",
     schedule: Extension = "stretch",
 ) -> State:
     """Train a run from its last checkpoint, or from the start if it has none, to the end.
 
-    `epochs` is the new total, and `schedule` says what the learning rate then does; None keeps the run's own. With
-    `after`, wait until that run has ended. `trust` is the `code_key` of code that the user has allowed.
+    `epochs` is the new total, None for the present one, and `schedule` says how the learning-rate schedule continues.
+    With `after`, wait until that run has ended. `allowed_key` is the `code_key` of code that the user has allowed.
 
     Raise TrustError if the user has not allowed the transform; do not run a command that the user has not allowed.
     Raise RunError if nothing is left to train, or if another process owns the run. Raise it also if a run that had
@@ -144,7 +144,7 @@ def resume_run(
     """
     folder.check_own_files()
     state, config = folder.state(), folder.config()
-    allowed, refused = split_code(folder, config, trust)
+    allowed, refused = split_code(folder, config, allowed_key)
     _check_and_keep_paused(folder, state, inbox, epochs)
     with LogCapture() as capture, closing(RunWriter(folder)) as writer:
         # The process that started this one waits until the run has an owner; loading torch takes seconds.
@@ -227,17 +227,19 @@ def _failure_recorded(writer: RunWriter, problem: str) -> Iterator[None]:
 
 
 def resume_stacked_runs(
-    runs: Sequence[tuple[RunFolder, Inbox]], on_end: Callable[[RunFolder, State], None], trust: Sequence[str] = ()
+    runs: Sequence[tuple[RunFolder, Inbox]],
+    on_end: Callable[[RunFolder, State], None],
+    allowed_keys: Sequence[str] = (),
 ) -> None:
-    """Train runs with an equal `stacking_key` at once; call `on_end` when each of them ends. `trust` holds that of each
-    run, as in `resume_run`.
+    """Train runs with an equal `stacking_key` at once; call `on_end` when each of them ends. `allowed_keys` holds the
+    `allowed_key` of each run, as in `resume_run`.
 
     Raise RunError if one of them has nothing left to train or is owned by another process; then none starts. Raise it
     after all have ended if one that had already ended could not be resumed.
     """
     with ExitStack() as owned:
         writers, commands = [], {}
-        for (folder, inbox), key in zip(runs, trust or [""] * len(runs), strict=True):
+        for (folder, inbox), key in zip(runs, allowed_keys or [""] * len(runs), strict=True):
             folder.check_own_files()
             allowed, refused = split_code(folder, folder.config(), key)
             commands[folder.path] = _command(allowed)

@@ -39,7 +39,7 @@ class ThreadHost:
         self._detached = threading.Event()
         self._inbox: Inbox | None = None
         # The `code_key` of code that may run, also in another process.
-        self._allowed = ""
+        self._allowed_key = ""
         # The new number of epochs and the schedule of a resumed run, until it has begun to train.
         self._extension: tuple[int | None, Extension] = None, "stretch"
 
@@ -57,10 +57,10 @@ class ThreadHost:
         self._start_thread(lambda: self._train_new_run(spec), None)
 
     def resume(
-        self, folder: RunFolder, epochs: int | None = None, trust: str = "", schedule: Extension = "stretch"
+        self, folder: RunFolder, epochs: int | None = None, allowed_key: str = "", schedule: Extension = "stretch"
     ) -> None:
         """Resume a run; see `resume_run`. Raise RunError if another run is being prepared or trained."""
-        self._start_thread(lambda: self._resume(folder, epochs, trust, schedule), folder)
+        self._start_thread(lambda: self._resume(folder, epochs, allowed_key, schedule), folder)
 
     def cancel(self) -> None:
         """Cancel the preparation, or stop the run with a checkpoint if it exists already."""
@@ -112,7 +112,7 @@ class ThreadHost:
 
     def _train_new_run(self, spec: RunSpec) -> State | None:
         """Return how the run ended in this process; None if it did not begin here."""
-        self._allowed, self._extension = code_key(config_code(spec.config)), (None, "stretch")
+        self._allowed_key, self._extension = code_key(config_code(spec.config)), (None, "stretch")
         try:
             return train_new_run(spec, self._report_or_cancel, self._on_created)
         except Cancelled:
@@ -121,13 +121,13 @@ class ThreadHost:
                 self._hand_over()
             return None
 
-    def _resume(self, folder: RunFolder, epochs: int | None, trust: str, schedule: Extension) -> State:
+    def _resume(self, folder: RunFolder, epochs: int | None, allowed_key: str, schedule: Extension) -> State:
         inbox = Inbox(folder)
         self._on_created(folder, inbox)
-        self._allowed = trust or check_run(folder)[0]
+        self._allowed_key = allowed_key or check_run(folder)[0]
         step = folder.state().step
         self._extension = epochs, schedule
-        state = resume_run(folder, self._report, inbox, epochs, trust=self._allowed, schedule=schedule)
+        state = resume_run(folder, self._report, inbox, epochs, allowed_key=self._allowed_key, schedule=schedule)
         if state.step != step:
             self._extension = None, "stretch"
         return state
@@ -139,7 +139,7 @@ class ThreadHost:
         if epochs == self.folder.state().epochs:
             epochs = None  # The checkpoint contains them.
         since = self._inbox.read_to if self._inbox else 0
-        resume_in_background(self.folder, epochs, since, trust=self._allowed, schedule=schedule)
+        resume_in_background(self.folder, epochs, since, allowed_key=self._allowed_key, schedule=schedule)
         if self._cancelled.is_set():
             # The stop came while the new process started.
             send(self.folder, "stop")

@@ -1,10 +1,12 @@
 """Decide whether the code in settings may run.
 
 Settings in a run folder, a sweep folder or a TOML file may come from anyone. Their code runs only if this user started
-that run or sweep, or allowed its code once. A register in the user's state folder says so: what arrives in a folder
-cannot forge it, and copies of that folder do not carry it. Whoever starts a run or sweep from settings that the user
-typed calls `remember`; everything else calls `check` or `split_code` first. A process that moves a run or sweep to
-another one passes it the `code_key` of the code that may run, so that an edit of the folder in between is not allowed.
+that run or sweep, or allowed its code once. A register in the user's state folder records this; a received folder
+cannot forge an entry, and a copy of a folder does not contain one.
+
+Call `remember` to start a run or sweep from settings that the user typed, and `check` or `split_code` before you run
+any other code. A process that moves a run or sweep to another one passes the `code_key` of the code that may run, so
+that an edit of the folder in between allows nothing.
 """
 
 import hashlib
@@ -82,7 +84,7 @@ def unknown_code(origin: Origin, code: Iterable[Code], *, contents: bool = True)
     return [item for item in code if not _is_known(_entry(origin, item), item, contents)]
 
 
-def _is_known(entry: "_Entry | None", code: Code, contents: bool) -> bool:
+def _is_known(entry: _Entry | None, code: Code, contents: bool) -> bool:
     try:
         return entry is not None and (not contents or entry.digest == code.digest())
     except DataError:
@@ -110,7 +112,8 @@ def check(origin: Origin, code: Sequence[Code], *, trust: bool = False) -> None:
     if trust:
         remember(origin, code)
     elif unknown := unknown_code(origin, code):
-        raise TrustError(f"{reason(origin, unknown)}; add --trust to allow its code: {describe(unknown)}.")
+        listed = "; ".join(map(str, unknown))
+        raise TrustError(f"{reason(origin, unknown)}; add --trust to allow its code: {listed}.")
 
 
 def reason(origin: Origin, unknown: Sequence[Code]) -> str:
@@ -118,22 +121,19 @@ def reason(origin: Origin, unknown: Sequence[Code]) -> str:
     changed = [code.value.rpartition(":")[0] for code in unknown if _entry(origin, code) is not None]
     if changed:
         return f"{plain(changed[0])} has changed since you allowed it for {origin}"
-    subject = f"{str(origin)[0].upper()}{str(origin)[1:]}" if origin.kind != "file" else str(origin)
-    return f"{subject} {'is not trusted yet' if origin.kind == 'file' else 'was not started here by you'}"
-
-
-def describe(code: Iterable[Code]) -> str:
-    return "; ".join(map(str, code))
+    if origin.kind == "file":
+        return f"{origin} is not trusted yet"
+    return f"{origin.kind.capitalize()} {plain(origin.name, 200)} was not started here by you"
 
 
 def code_key(code: Iterable[Code]) -> str:
-    """Return a text that is equal for equal code only, to name code that the user has allowed."""
+    """Return a digest that identifies the code that the user has allowed, for another process."""
     return hashlib.sha256(msgspec.json.encode([(item.key, item.value) for item in code])).hexdigest()
 
 
 def split_code(folder: RunFolder, config: Config, key: str = "") -> tuple[list[Code], list[Code]]:
-    """Return the code of the run that may run, and commands that must not run. All of it may if `key` is its
-    `code_key`. Raise TrustError if its transform must not run."""
+    """Return the code of the run that may run, and the commands that must not run. If `key` is the `code_key` of all
+    its code, all of it may run. Raise TrustError if its transform must not run."""
     code, origin = config_code(config), run_origin(folder)
     unknown = [] if key == code_key(code) else unknown_code(origin, code)
     if any(item.key == TRANSFORM for item in unknown):
@@ -142,9 +142,8 @@ def split_code(folder: RunFolder, config: Config, key: str = "") -> tuple[list[C
 
 
 def check_run(folder: RunFolder, *, trust: bool = False) -> tuple[str, list[str]]:
-    """Return the `code_key` of the run if all its code may run, otherwise an empty string, and a line for each piece
-    of code that runs, or does not run because the user has not allowed it. Raise TrustError if the run cannot be
-    resumed without it; with `trust`, allow it."""
+    """Return the `code_key` of the run, empty if some of its code must not run, and the `code_lines`. Raise TrustError
+    if the transform must not run; with `trust`, allow all code."""
     config = folder.config()
     code = config_code(config)
     if trust:
@@ -154,6 +153,7 @@ def check_run(folder: RunFolder, *, trust: bool = False) -> tuple[str, list[str]
 
 
 def code_lines(allowed: Iterable[Code], refused: Iterable[Code]) -> list[str]:
+    """Return a line for each piece of code that runs, and for each command that does not."""
     dropped = "notify.command is not run, because this run was not started here by you (--trust allows it)"
     return [*map(str, allowed), *(f"{dropped}: {str(code).partition(': ')[2]}" for code in refused)]
 

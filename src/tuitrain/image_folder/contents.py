@@ -16,8 +16,8 @@ _BLOCK = 64 * 2**10
 
 
 def digests(paths: Sequence[str], tick: Callable[[int], None] = lambda _: None) -> dict[str, bytes]:
-    """Return a digest of the content of each file, equal for identical files. A file that cannot be read gets one of
-    its path. `tick` is called with the number of files read since the last call."""
+    """Return a digest of the content of each file, equal for identical files. The digest of an unreadable file is that
+    of its path. Call `tick` with the number of files read since the last call."""
     found: dict[str, bytes] = {}
     portions = [paths[start : start + _PORTION] for start in range(0, len(paths), _PORTION)]
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -52,7 +52,7 @@ def fingerprint(images: Iterable[tuple[str, bytes]]) -> str:
 
 
 def leaks(splits: Mapping[str, Sequence[str]], digests: Mapping[str, bytes], root: Path) -> Iterator[str]:
-    """Yield a sentence for each two splits that share images. `splits` are paths, by the name of the split."""
+    """Yield a sentence for each pair of splits that share images. `splits` holds the paths of each split."""
     for name, other in (("test", "training"), ("validation", "training"), ("test", "validation")):
         paths = splits.get(name, ())
         known = {digests[path]: path for path in reversed(splits.get(other, ()))}

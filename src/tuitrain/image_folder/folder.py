@@ -1,4 +1,4 @@
-"""What is found in a folder of images."""
+"""Describe the images found in a folder."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,10 +8,13 @@ from tuitrain.image_folder.walk import Skipped
 
 @dataclass
 class ImageFolder:
-    """`splits` holds the paths of the images of each class, in the order of `classes`; it always has training.
-    `sources` says where the images of a split are, if they are apart. `groups` gives the group of images that must stay
-    in one split, by path. `skipped` counts the files that are not images. `notes` are sentences about what was guessed
-    or skipped."""
+    """The images found in a folder: `splits` holds the paths of each class, in the order of `classes`, and always has
+    training.
+
+    `sources` names the folder or file that defines a split; a split to be held out has none. `groups` maps the path of
+    an image to its group, which must stay in one split. `skipped` counts the files that are not images. `notes` are
+    sentences about guesses and skipped files.
+    """
 
     root: Path
     classes: tuple[str, ...] = ()

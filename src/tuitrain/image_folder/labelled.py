@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tuitrain.errors import DataError
@@ -10,14 +10,14 @@ from tuitrain.image_folder.class_folders import check_classes
 from tuitrain.image_folder.folder import ImageFolder
 from tuitrain.image_folder.labels import Labels, Row
 from tuitrain.image_folder.layout import LayoutName, folders
-from tuitrain.image_folder.names import split_of
+from tuitrain.image_folder.names import assigned_split
 from tuitrain.image_folder.walk import ImageFinder
 from tuitrain.text import plain
 
 
 def scan_labelled(folder: Path, labels: Labels, layout: LayoutName, stop: Callable[[], bool]) -> ImageFolder:
-    """List the images that `labels` gives a label. An image without a split there belongs to that of the split folder
-    that it lies in, if any, otherwise to training."""
+    """List the images that have a label in `labels`. The split of an image is that in `labels`, otherwise that of the
+    split folder that contains it, otherwise training."""
     folders(folder)  # Raises if it is no folder.
     found = ImageFolder(folder)
     paths = list(ImageFinder([folder], found.skipped, stop).images(folder))
@@ -29,14 +29,11 @@ def scan_labelled(folder: Path, labels: Labels, layout: LayoutName, stop: Callab
     found.notes.insert(0, f"labels of {len(labelled):,} images from {source}, column {labels.columns['label']}")
     if missing := len(paths) - len(labelled):
         found.notes.insert(1, f"{missing:,} images without a label in {source} are not used")
-    by_split: dict[str, dict[str, list[str]]] = {"training": {}}
-    for path, row in labelled.items():
-        split = row.split or (None if layout == "classes" else _split_folder(path, folder)) or "training"
-        by_split.setdefault(split, {}).setdefault(unicodedata.normalize("NFC", str(row.label)), []).append(path)
     if labels.source.is_relative_to(folder):
         found.skipped.discard(labels.source.suffix.lower())
     if found.skipped.suffixes:
         found.notes.append(f"skipped files that are not images: {found.skipped}")
+    by_split = _by_split_and_class(labelled, folder, layout)
     found.classes = tuple(sorted(by_split["training"]))
     check_classes(found.classes, folder, found.notes)
     for split, by_class in by_split.items():
@@ -51,8 +48,16 @@ def scan_labelled(folder: Path, labels: Labels, layout: LayoutName, stop: Callab
     return found
 
 
+def _by_split_and_class(rows: Mapping[str, Row], folder: Path, layout: LayoutName) -> dict[str, dict[str, list[str]]]:
+    found: dict[str, dict[str, list[str]]] = {"training": {}}
+    for path, row in rows.items():
+        split = row.split or (None if layout == "classes" else _split_folder(path, folder)) or "training"
+        found.setdefault(split, {}).setdefault(unicodedata.normalize("NFC", str(row.label)), []).append(path)
+    return found
+
+
 def assign_groups_and_splits(found: ImageFolder, labels: Labels, folder: Path) -> None:
-    """Keep the classes of the class folders, and move images to the splits that `labels` gives them."""
+    """Move the images of class folders to the splits in `labels`, and put their groups into `found`."""
     rows = _match(labels, [path for split in found.splits.values() for some in split for path in some], folder, found)
     if "split" not in labels.columns:
         return
@@ -72,7 +77,7 @@ def assign_groups_and_splits(found: ImageFolder, labels: Labels, folder: Path) -
 
 
 def _match(labels: Labels, paths: list[str], folder: Path, found: ImageFolder) -> dict[str, Row]:
-    """Return the rows of `paths`, and put their groups into `found`."""
+    """Return the row of each path in `paths` that has one, and put their groups into `found`."""
     relative = {os.path.relpath(path, folder): path for path in paths}
     rows = {relative[name]: row for name, row in labels.match(list(relative), found.notes).items()}
     found.groups = {path: row.group for path, row in rows.items() if row.group is not None}
@@ -85,5 +90,4 @@ def _match(labels: Labels, paths: list[str], folder: Path, found: ImageFolder) -
 
 def _split_folder(path: str, folder: Path) -> str | None:
     top, _, rest = os.path.relpath(path, folder).partition(os.sep)
-    split = split_of(top) if rest else None
-    return "test" if split == "eval" else split
+    return assigned_split(top) if rest else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tuitrain.errors import DataError
-from tuitrain.image_folder.names import split_of
+from tuitrain.image_folder.names import assigned_split
 from tuitrain.text import plain
 
 MAX_BYTES = 512 * 2**20
@@ -23,7 +23,7 @@ _NAMED = 3
 
 
 class Row(NamedTuple):
-    """What the CSV file says about an image. None: the file has no such column, or the cell is empty."""
+    """The cells of an image in the CSV file. None: the file has no such column, or the cell is empty."""
 
     label: str | None
     split: str | None
@@ -148,11 +148,11 @@ def _cell(cells: list[str], column: tuple[int, str] | None) -> str | None:
 def _split(text: str | None, number: int, path: Path) -> str | None:
     if text is None:
         return None
-    if (split := split_of(text)) is None:
+    if (split := assigned_split(text)) is None:
         raise DataError(
             f"Line {number} of {plain(path)}: the split {plain(text, 40)} is unknown.", "Use train, val and test."
         )
-    return "test" if split == "eval" else split
+    return split
 
 
 def _names(file: str) -> Iterator[str]:

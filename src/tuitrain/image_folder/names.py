@@ -40,6 +40,12 @@ def split_of(name: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def assigned_split(name: str) -> str | None:
+    """Return the split that a name stands for on its own: like `split_of`, with test for "eval"."""
+    split = split_of(name)
+    return "test" if split == "eval" else split
+
+
 def is_litter(name: str) -> bool:
     """Return whether a file or folder with this name is hidden or no part of the data."""
     return name.startswith(".") or name.casefold() in LITTER

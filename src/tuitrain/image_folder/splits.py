@@ -36,9 +36,9 @@ class Files(NamedTuple):
 @dataclass(frozen=True)
 class FolderSplits:
     """The files of an image folder: `classes` are the sorted names of its classes, and the keys of `splits` are
-    training, test and, if images are held out for it, validation. `sources` says where the images of a split are, if
-    they are apart or held out. `notes` are sentences that the user should see.
-    `digests` are those of the contents of the files, by path; empty if they were not read."""
+    training, test and, unless `data.validation` is 0, validation. `sources` names the folder or file that defines
+    train, validation and test, or says "held out". `notes` are sentences for the user. `digests` maps each path to the
+    digest of its content; it is empty if the files were not read."""
 
     root: Path
     classes: tuple[str, ...]
@@ -62,19 +62,16 @@ class FolderSplits:
     ) -> Self:
         """Find the images that `config` describes and their splits. Raises DataError.
 
-        Without images of its own for the test split, a fifth of the images is held out, independent of `seed`; for
-        validation, `data.validation` of the training split, 0 for none. With `digests`, identical files are held out
-        together. `stop` is that of `image_folder.scan.scan`.
+        Without test images, hold out a fifth of the images, independent of `seed`. Without validation images, hold out
+        the fraction `data.validation` of the training images. With `digests`, hold out identical files together. `stop`
+        is that of `image_folder.scan.scan`.
         """
         found = scan(config, stop)
         splits = {name: _files(by_class) for name, by_class in found.splits.items()}
         by_path = digests([path for files in splits.values() for path in files.paths]) if digests else {}
-        notes = list(found.notes)
-        if not config.validation and "validation" in splits:
-            del splits["validation"]
-            notes.append("the validation images of data.dir are not used, because data.validation = 0")
-        elif "validation" in splits and config.validation != Data().validation:
-            notes.append(f"data.validation = {config.validation:g} is not used: data.dir has validation images")
+        notes = found.notes + _validation_notes(splits, config.validation)
+        if not config.validation:
+            splits.pop("validation", None)
         holder = _Holder(found, by_path, by_position=config.split_by == "position")
         train = splits["training"]
         if "test" not in splits:
@@ -83,11 +80,12 @@ class FolderSplits:
             train, splits["validation"] = holder.part(train, config.validation, seed, "validation")
         splits["training"] = train
         sources = found.sources | dict.fromkeys(splits.keys() - found.splits.keys(), "held out")
-        return cls(found.root, found.classes, splits, sources, tuple(notes), by_path)
+        shown = {"train" if split == "training" else split: source for split, source in sources.items()}
+        return cls(found.root, found.classes, splits, shown, tuple(notes), by_path)
 
     def with_classes(self, names: Sequence[str]) -> Self:
         """Return the same files with the class indices of a network that was trained on the classes `names`. Raises
-        DataError if the folder has another class."""
+        DataError if the folder has a class that is not among them."""
         shown = list(map(plain, self.classes))
         if not set(shown) <= set(names):
             raise DataError(
@@ -99,6 +97,14 @@ class FolderSplits:
             split: Files(files.paths, [index[label] for label in files.labels]) for split, files in self.splits.items()
         }
         return replace(self, classes=tuple(names), splits=splits)
+
+
+def _validation_notes(splits: Mapping[str, Files], fraction: float) -> list[str]:
+    if "validation" not in splits or fraction == Data().validation:
+        return []
+    if not fraction:
+        return ["the validation images of data.dir are not used, because data.validation = 0"]
+    return [f"data.validation = {fraction:g} is not used: data.dir has validation images"]
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -124,7 +130,7 @@ class _Holder:
         else:
             held = hold_out(files.labels, groups, fraction, f"{name}/{seed}")
             if not held and not self._found.groups:
-                # Most images are identical, and cannot stay together.
+                # Most images are identical, so keeping them together would leave none to hold out.
                 held = hold_out(files.labels, files.paths, fraction, f"{name}/{seed}")
         if not held:
             count = f"{len(files.paths)} in {len(set(groups))} groups" if self._found.groups else len(files.paths)
@@ -137,7 +143,7 @@ class _Holder:
         first: dict[bytes, str] = {}
         groups = []
         for path in paths:
-            # The same on every machine.
+            # A name that is equal on every machine keeps the split equal, too.
             name = unicodedata.normalize("NFC", os.path.relpath(path, self._found.root).replace(os.sep, "/"))
             if digest := self._digests.get(path):
                 name = first.setdefault(digest, name)

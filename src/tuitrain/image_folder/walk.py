@@ -24,8 +24,8 @@ Identity = tuple[int, int]
 
 @dataclass
 class Skipped:
-    """Count files that are not images, by suffix, and list `links` to images of another class, or to images that were
-    found before."""
+    """Files and links that a scan does not use: the number of files that are not images, by suffix, and the `links` to
+    images of another class or to images found before."""
 
     suffixes: Counter[str] = field(default_factory=Counter)
     links: list[str] = field(default_factory=list)
@@ -39,8 +39,8 @@ class Skipped:
 
 
 class ImageFinder:
-    """Finds the images of a split, each once, and follows links to files and folders outside of the `class_folders` of
-    all splits. `skipped` gathers the other files and links."""
+    """Finds the images of a split, each once. Follows links that lead outside of the `class_folders` of all splits, and
+    adds all other files and links to `skipped`."""
 
     def __init__(self, class_folders: Iterable[Path], skipped: Skipped, stop: Callable[[], bool]) -> None:
         self._skipped, self._stop = skipped, stop
@@ -89,7 +89,8 @@ class ImageFinder:
                 yield from self._walk(entry.path, own, outside=outside or is_link)
 
     def _leads_outside(self, link: str, own: Identity | None) -> bool:
-        """Return whether to follow a link to a folder; note it if not, except for one into its `own` class folder."""
+        """Return whether to follow a link to a folder. If not, add it to `skipped`, unless it leads into its `own`
+        class folder, whose images are found anyway."""
         target = os.path.realpath(link)
         identity, of_class = self._place(target)
         if of_class is None and identity not in self._above | self._folders:
@@ -99,8 +100,8 @@ class ImageFinder:
         return False
 
     def _is_new(self, entry: "os.DirEntry[str]", outside: Identity | None) -> bool:
-        """Return whether a file has not been found before, nor is in a class folder that a link leads to. `outside`
-        is the folder that contains it, if that is outside of the class folders."""
+        """Return False, and add the file to `skipped`, if it was found before or is a link into a class folder.
+        `outside` is the folder that contains the file, if that is outside of the class folders."""
         key = None if outside is None else (outside, entry.name)
         # A broken link counts as an unreadable image.
         if entry.is_symlink() and os.path.exists(target := os.path.realpath(entry.path)):  # noqa: PTH110
@@ -118,7 +119,7 @@ class ImageFinder:
         return True
 
     def _find_place(self, folder: str) -> tuple[Identity, Identity | None]:
-        """Return the folder, and the class folder whose images include those of the folder, if any."""
+        """Return the identity of a folder, and that of the class folder whose images include its own, if any."""
         identity = _identity(folder)
         for parent in (Path(folder), *Path(folder).parents):
             if (of_class := _identity(parent)) in self._classes:

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from tuitrain.config.formatting import format_value
-from tuitrain.config.schedule import Course
+from tuitrain.config.schedule import LRCurve
 from tuitrain.config.schema import Config
 from tuitrain.runs.records import State
 from tuitrain.text import utf8_locale
@@ -34,11 +34,11 @@ def changes(config: Config, state: State) -> dict[str, Changed]:
     return found
 
 
-def course(config: Config, state: State) -> Course:
-    """Return the learning rate of a run that has trained, at each step; without the drops of plateau."""
+def lr_curve(config: Config, state: State) -> LRCurve:
+    """Return the learning-rate curve of a run that has trained, without the drops of plateau."""
     lr = config.optimizer.lr if state.lr is None else state.lr
     epochs = state.epochs or config.training.epochs
-    return Course(config.schedule, lr, state.steps_per_epoch, epochs, state.schedule_start, state.schedule_end)
+    return LRCurve(config.schedule, lr, state.steps_per_epoch, epochs, state.schedule_start, state.schedule_end)
 
 
 def at_start(value: Any) -> Any:

@@ -14,7 +14,7 @@ from tuitrain.config.formatting import format_value
 from tuitrain.config.schedule import Extension
 from tuitrain.config.values import parse_value
 from tuitrain.errors import RunError
-from tuitrain.runs.changes import course
+from tuitrain.runs.changes import lr_curve
 from tuitrain.runs.control import ANSWER_SECONDS, KEYS, CommandName, accepted, send
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
@@ -219,7 +219,7 @@ class TrainingScreen(ExportScreen):
 
     def _send_epochs(self, epochs: float) -> None:
         state = self.run.state
-        present = course(self.run.config, state)
+        present = lr_curve(self.run.config, state)
         choose_extension(self, present, int(epochs), state.step, partial(self._send, "epochs", epochs))
 
     def exports(self) -> list[Export]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from tuitrain.config.formatting import format_value
-from tuitrain.config.schedule import Course, Extension
+from tuitrain.config.schedule import Extension, LRCurve
 from tuitrain.errors import ConfigError, TrainingError
 from tuitrain.runs.control import Command, Inbox, accepted
 from tuitrain.runs.writer import RunWriter
@@ -72,8 +72,8 @@ def refuse(writer: RunWriter, command: Command, reason: str) -> None:
 
 class ControlledLoop:
     """A training loop that applies commands, saves checkpoints and keeps the state on disk up to date. `epochs`
-    overrides the number of epochs in the checkpoint and the configuration; `schedule` says what the learning rate then
-    does."""
+    overrides the number of epochs in the checkpoint and the configuration; `schedule` says how the learning-rate
+    schedule then continues."""
 
     def __init__(
         self,
@@ -166,22 +166,22 @@ class ControlledLoop:
             self.writer.update(lr=self.progress.lr)
 
     @property
-    def course(self) -> Course:
+    def lr_curve(self) -> LRCurve:
         progress = self.progress
-        return Course(
+        return LRCurve(
             self.config.schedule, progress.lr, self.setup.steps_per_epoch, progress.epochs, progress.schedule_start,
             progress.schedule_end, progress.drops,
         )  # fmt: skip
 
     def _set_epochs(self, epochs: int, schedule: Extension) -> None:
-        progress, before = self.progress, self.course
+        progress, before = self.progress, self.lr_curve
         if progress.over:
             # More epochs after an early stop get the whole patience.
             progress.since_lowest = 0
         after = before.extended(epochs, progress.step, schedule)
         progress.epochs, progress.over = epochs, ""
         progress.schedule_start, progress.schedule_end = after.start, after.end
-        change = before.change(after, progress.step) if progress.step else ""
+        change = before.describe_change(after, progress.step) if progress.step else ""
         if change:
             self.writer.log(change, detail=True)
             self.writer.event("schedule", schedule, after.rate(progress.step))

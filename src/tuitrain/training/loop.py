@@ -184,7 +184,7 @@ class Loop(ControlledLoop):
     def _begin_step(self) -> bool:
         """Count the next step and set its learning rate; return whether a row is due after the step."""
         progress = self.progress
-        self._lr = self.course.rate(progress.step)
+        self._lr = self.lr_curve.rate(progress.step)
         for group in self.setup.optimizer.param_groups:
             group["lr"] = self._lr
         progress.step += 1

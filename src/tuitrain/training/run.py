@@ -36,9 +36,9 @@ def train_run(
 ) -> State:
     """Train a run from its last checkpoint, or from the beginning; return its state, which says how it ended.
 
-    `epochs` overrides the run's number of epochs, and `schedule` says what the learning rate then does. Pass `writer`
-    if this process owns the run already. A detached run is left with the status queued, and the phase paused if the
-    next process must pause it again.
+    `epochs` overrides the run's number of epochs, and `schedule` says how the learning-rate schedule then continues.
+    Pass `writer` if this process owns the run already. A detached run is left with the status queued, and the phase
+    paused if the next process must pause it again.
 
     Raises RunError if another process owns the run and if a run that had ended cannot be resumed, and TrainingError if
     its ending cannot be written.

@@ -19,10 +19,11 @@ MAX_FILES, MAX_SECONDS = 100_000, 5.0
 
 
 class SplitSizes(Struct, frozen=True):
-    """The number of images in each split, and their `shape` (C, H, W). `location` says where the data set is, `sources`
-    where those of a split are, if they are apart or held out;
-    `truncated` means that counting stopped at a limit; `samples` are paths of some images, and `notes` sentences about
-    what was guessed or skipped."""
+    """The number of images in each split, and their `shape` (C, H, W).
+
+    `location` says where the data set is, and `sources` is that of `FolderSplits`. `truncated` means that counting
+    stopped at a limit. `samples` are paths of some images, and `notes` are sentences about guesses and skipped files.
+    """
 
     train: int
     validation: int
@@ -75,7 +76,7 @@ def _image_folder(data: Data, seed: int) -> SplitSizes:
         classes=len(found.classes),
         location=f"found in {_abbreviate_home(found.root)}, {len(found.classes):,} classes",
         truncated=limit.truncated,
-        sources={"train" if split == "training" else split: source for split, source in found.sources.items()},
+        sources=found.sources,
         samples=tuple(path for files in found.splits.values() for path in files.paths[::10])[:64],
         notes=found.notes,
     )

@@ -6,14 +6,14 @@ from tuitrain.hosts.subprocesses import last_line, start_background_process
 from tuitrain.runs.sweeps.folder import SweepFolder
 
 
-def start_sweep_in_background(folder: SweepFolder, parallel: int | None = None, trust: str = "") -> None:
+def start_sweep_in_background(folder: SweepFolder, parallel: int | None = None, allowed_key: str = "") -> None:
     """Run the sweep in a background process; return when it has started. `parallel` is the number of workers per
-    device; None: the sweep's own. `trust` is the `code_key` of code that the user has allowed. Raise RunError if the
-    process cannot be started, or ends at once."""
+    device; None: the sweep's own. `allowed_key` is the `code_key` of code that the user has allowed. Raise RunError if
+    the process cannot be started, or ends at once."""
     folder.check_own_files()
     arguments = ["sweep", str(folder.path.absolute())]
     arguments += ["--parallel", str(parallel)] if parallel else []
-    arguments += ["--allowed", trust] if trust else []
+    arguments += ["--allowed", allowed_key] if allowed_key else []
 
     def has_session(pid: int) -> bool:
         return any(session.process.pid == pid for session in folder.sessions())

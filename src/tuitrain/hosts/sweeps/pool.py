@@ -38,17 +38,17 @@ class _Worker(Struct):
 
 class WorkerPool:
     """The worker processes of one sweep, adapted while it runs to its current options. `parallel` replaces the sweep's
-    own number of workers per device. `trust` is the `code_key` of code that the user has allowed. Set `stopping` to
-    end the pool."""
+    own number of workers per device. `allowed_key` is the `code_key` of code that the user has allowed. Set
+    `stopping` to end the pool."""
 
-    def __init__(self, folder: SweepFolder, parallel: int | None = None, trust: str = "") -> None:
+    def __init__(self, folder: SweepFolder, parallel: int | None = None, allowed_key: str = "") -> None:
         self.folder = folder
         self.started = time.time()
         # Unlike the time of day, this clock is never set.
         self._clock_started = time.monotonic()
         self._stopped_before = folder.control().stopped
         self.stopping = threading.Event()
-        self._parallel, self._trust = parallel, trust
+        self._parallel, self._allowed_key = parallel, allowed_key
         self._workers: list[_Worker] = []
         self._deaths: Counter[Job | None] = Counter()
         self._index = SweepIndex(folder)
@@ -151,7 +151,7 @@ class WorkerPool:
         slots = len(self._slots)
         # Concurrent workers share the cores: more threads than cores slow all of them down (see training/device.py).
         arguments += ["--threads", str(max(1, min(4, available_cores() // slots)))] if slots > 1 else []
-        arguments += ["--allowed", self._trust] if self._trust else []
+        arguments += ["--allowed", self._allowed_key] if self._allowed_key else []
         arguments += ["--stack", str(stack)] if stack > 1 else []
         arguments += ["--until", str(time.time() + self._seconds_left)] if self._seconds_left < math.inf else []
         # Standard input is a pipe without data. It closes when this process ends in any way; then the worker saves its

@@ -48,7 +48,7 @@ class WorkerResources(Struct, frozen=True):
 
 class Worker:
     """Trains open jobs of a sweep until none is left, `stop` is called, or the time `until` has come. Trains up to
-    `stack` jobs at once if they can be stacked. `trust` is the `code_key` of code that the user has allowed."""
+    `stack` jobs at once if they can be stacked. `allowed_key` is the `code_key` of code that the user has allowed."""
 
     def __init__(
         self,
@@ -56,11 +56,11 @@ class Worker:
         resources: WorkerResources,
         until: float | None = None,
         stack: int = 1,
-        trust: str = "",
+        allowed_key: str = "",
     ) -> None:
         code = sweep_code(folder.sweep())
         # The user may edit the file of a transform, or extend the sweep, while it runs.
-        self._allowed = code if trust == code_key(code) else []
+        self._allowed = code if allowed_key == code_key(code) else []
         self.folder, self._resources, self._stack = folder, resources, stack
         # The time of day may be set meanwhile.
         self._deadline = inf if until is None else time.monotonic() + until - time.time()
@@ -139,24 +139,24 @@ class Worker:
         return True
 
     def _create_and_train(self, jobs: list[Job]) -> None:
-        runs, trust = [], []
+        runs, keys = [], []
         for job in jobs:
             values = self.folder.values(job.trial)
             if values is None:
                 values = sample_values(self.folder, job.trial, self._index.refresh())
             run = self.folder.run(job) or self._create_run(job, values)
             prune = self.folder.sweep().options.prune
-            trust.append(self._allowed_key(run.config()))
+            keys.append(self._allowed_key(run.config()))
             runs.append((run, PruningInbox(run, self._finished) if prune else Inbox(run)))
         self._inboxes = [inbox for _, inbox in runs]
         if self._stopping.is_set():
             return
         try:
             if len(runs) > 1:
-                resume_stacked_runs(runs, _log_end, trust)
+                resume_stacked_runs(runs, _log_end, keys)
             else:
                 run, inbox = runs[0]
-                _log_end(run, resume_run(run, lambda *_: None, inbox, trust=trust[0]))
+                _log_end(run, resume_run(run, lambda *_: None, inbox, allowed_key=keys[0]))
         finally:
             self._inboxes = []
 
@@ -212,10 +212,10 @@ def _run_name(values: Values, seed: int) -> str:
 
 
 def run_worker(
-    path: Path, resources: WorkerResources, until: float | None, stack: int, lifeline: BinaryIO, trust: str
+    path: Path, resources: WorkerResources, until: float | None, stack: int, lifeline: BinaryIO, allowed_key: str
 ) -> None:
     """Run a worker in this process; stop it when the pipe `lifeline` is closed by the pool or by the pool's death."""
-    worker = Worker(SweepFolder(path), resources, until, stack, trust)
+    worker = Worker(SweepFolder(path), resources, until, stack, allowed_key)
     threading.Thread(target=_stop_at_eof, args=(lifeline, worker.stop), name="lifeline", daemon=True).start()
     # torch takes seconds to load; load it before claiming a job.
     import tuitrain.training.stacking.loop  # noqa: F401

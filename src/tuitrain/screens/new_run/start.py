@@ -135,5 +135,5 @@ def _start_sweep(runs_dir: Path, text: str) -> SweepFolder:
     folder = create_sweep(runs_dir, text)
     code = sweep_code(folder.sweep())
     remember(sweep_origin(folder), code)
-    start_sweep_in_background(folder, trust=code_key(code))
+    start_sweep_in_background(folder, allowed_key=code_key(code))
     return folder

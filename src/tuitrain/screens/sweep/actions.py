@@ -113,7 +113,7 @@ class SweepActions(ExportScreen):
     @work(thread=True, exit_on_error=False)
     def _start_workers(self, allowed: str) -> None:
         try:
-            start_sweep_in_background(self.folder, trust=allowed)
+            start_sweep_in_background(self.folder, allowed_key=allowed)
         except TuitrainError as error:
             self.show_error(error)
         finally:

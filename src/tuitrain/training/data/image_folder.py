@@ -48,7 +48,7 @@ def load(config: Data, seed: int, device: torch.device, progress: Progress, befo
         mean=reader.normalization.mean,
         std=reader.normalization.std,
         folder=str(data_folder(config.dir)),
-        sources={"train" if split == "training" else split: source for split, source in folder.sources.items()},
+        sources=folder.sources,
         notes=(*_notes(config, folder, reader, splits), *read.ranges.notes(), *reader.notes),
         value_ranges=dict(read.ranges.found),
     )
