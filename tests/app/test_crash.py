@@ -20,7 +20,7 @@ PLANTS = {
     "worker": "self.run_worker(fail, thread=True)",
     "message": "self.post_message(Unknown())",
     "close": "TuitrainApp.on_unmount = fail; self.exit()",
-    "input": "paste._REPORT = type('Failing', (), {'sub': fail})()",
+    "input": "paste._REPORT = type('Failing', (), {'sub': fail})(); self.notify('ready')",
 }
 PROGRAM = """
 from textual.message import Message
@@ -76,6 +76,7 @@ def test_an_exception_is_reported_and_the_terminal_restored(
     assert termios.tcgetattr(process.child_fd) != before
     process.send("?")
     if where == "input":
+        shown.see("ready")
         process.send("x")
     shown.drain()
     assert termios.tcgetattr(process.child_fd) == before

@@ -21,7 +21,7 @@ async def test_more_epochs_after_the_end(write_run: WriteRun, monkeypatch: pytes
     ended = folder.state_file.read_bytes().replace(b'"running"', b'"finished"').replace(b'"epoch": 2', b'"epoch": 3')
     spawned: list[int | None] = []
 
-    def spawn(run: RunFolder, epochs: int | None) -> None:
+    def spawn(run: RunFolder, epochs: int | None, **_options: object) -> None:
         spawned.append(epochs)
         run.state_file.write_bytes(ended.replace(b'"finished"', b'"running"'))
 
@@ -52,7 +52,7 @@ async def test_more_epochs_after_the_end(write_run: WriteRun, monkeypatch: pytes
 async def test_an_interrupted_run_resumes_at_once(write_run: WriteRun, monkeypatch: pytest.MonkeyPatch) -> None:
     spawned: list[int | None] = []
 
-    def spawn(_: RunFolder, epochs: int | None) -> None:
+    def spawn(_run: RunFolder, epochs: int | None, **_options: object) -> None:
         spawned.append(epochs)
         raise RunError("No process can be started for the run: [b]no[/b].")
 
