@@ -89,12 +89,12 @@ def _progress(saved: object) -> TrainingProgress:
     """Return the saved progress. Raises ValueError, or msgspec.ValidationError, if a part of it is impossible."""
     progress = msgspec.convert(saved, TrainingProgress)
     if progress.epoch > progress.epochs:
-        raise ValueError(f"epoch {progress.epoch} of {progress.epochs}")
+        raise ValueError(f"it has completed {progress.epoch} of {progress.epochs} epochs")
     if progress.correct > progress.seen:
         raise ValueError(f"{progress.correct} correct predictions of {progress.seen}")
     return progress
 
 
 def _like(own: dict[str, Any], saved: dict[str, Any]) -> dict[str, Any]:
-    """Return the saved numbers by the names and with the types of our own."""
+    """Return the numbers of `saved` that have the names in `own`, converted to the types there."""
     return {name: msgspec.convert(saved[name], type(value)) for name, value in own.items()}
