@@ -16,7 +16,7 @@ from tuitrain.training.metrics import RunningMetrics
 from tuitrain.training.optim.build import load_optimizer_state
 from tuitrain.training.setup import Setup
 
-# Beyond any training, and far from where sums overflow.
+# Limits beyond any training, but far below an overflow of sums.
 Seconds = Annotated[float, Meta(ge=0, le=1e12)]
 Number = Annotated[float, Meta(ge=-1e300, le=1e300)]
 
@@ -42,7 +42,7 @@ class TrainingProgress:
     # Lowest validation loss, and epochs without a lower one: for early stopping, and since the last learning-rate drop.
     lowest: Number | None = None
     since_lowest: Count = 0
-    # The schedule spans the steps from the first to the end of an epoch; None: of the last one.
+    # The learning-rate schedule spans the steps from the start to the end of epoch `schedule_end`; None: of the last.
     schedule_start: Count = 0
     schedule_end: Count | None = None
     drops: Count = 0
