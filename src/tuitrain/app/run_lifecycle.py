@@ -134,7 +134,8 @@ class RunLifecycle(Notices):
         try:
             state, code = folder.state(), config_code(folder.config())
             check_checkpoint(folder, state)
-            origin, unknown = run_origin(folder), unknown_code(run_origin(folder), code)
+            origin = run_origin(folder)
+            unknown = unknown_code(origin, code)
         except TuitrainError as error:
             self.show_error(error)
             return
