@@ -21,7 +21,7 @@ Started = list[tuple[int, str]]
 def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     started: Started = []
 
-    def start(_: RunFolder, epochs: int, *, trust: str, schedule: str) -> None:  # noqa: ARG001
+    def start(_: RunFolder, epochs: int, *, allowed_key: str, schedule: str) -> None:  # noqa: ARG001
         started.append((epochs, schedule))
 
     monkeypatch.setattr("tuitrain.app.run_lifecycle.resume_in_background", start)

@@ -32,7 +32,7 @@ def finished(write_run: WriteRun) -> RunFolder:
 def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
     started: list[tuple[int, str]] = []
 
-    def start(_: RunFolder, epochs: int, *, trust: str, schedule: str) -> None:  # noqa: ARG001
+    def start(_: RunFolder, epochs: int, *, allowed_key: str, schedule: str) -> None:  # noqa: ARG001
         started.append((epochs, schedule))
 
     monkeypatch.setattr("tuitrain.cli.resume.resume_in_background", start)

@@ -53,7 +53,7 @@ def test_the_command_refuses_the_transform_of_a_received_run(planted: Planted, a
     with pytest.raises(TrustError) as caught:
         call(*arguments, folder.path)
     assert str(caught.value) == (
-        f"Run {folder.id} was not started here by you; add --trust to allow its code: "
+        f"You did not start run {folder.id} here; add --trust to allow this code: "
         f"runs {planted.file}:same on each training batch."
     )
     assert caught.value.exit_code == 2
@@ -65,7 +65,7 @@ def test_a_run_from_elsewhere_trains_without_its_command(planted: Planted) -> No
     folder = planted.run(planted.command)
     assert resume(folder) == "finished"
     assert not planted.ran.exists()
-    assert f"notify.command is not run, because this run was not started here by you (--trust allows it): touch {planted.ran}" in folder.log_file.read_text()  # noqa: E501  # fmt: skip
+    assert f"notify.command does not run, because you did not start this run here (--trust allows it): touch {planted.ran}" in folder.log_file.read_text()  # noqa: E501  # fmt: skip
 
 
 @pytest.mark.parametrize("code", ["transform", "command"])
@@ -81,7 +81,7 @@ def test_trusted_code_runs_and_is_named_before(planted: Planted, code: str) -> N
 
 def test_a_background_process_refuses_a_received_run(planted: Planted) -> None:
     folder = planted.run(planted.transform, planted.command)
-    with pytest.raises(RunError, match="was not started here by you"):
+    with pytest.raises(RunError, match=r"You did not start run .* here"):
         resume_in_background(folder)
     assert not planted.ran.exists()
 
@@ -92,7 +92,7 @@ def test_runs_that_train_stacked_drop_their_commands(planted: Planted) -> None:
     resume_stacked_runs([(folder, Inbox(folder)) for folder in folders], lambda _, state: statuses.append(state.status))
     assert statuses == ["finished", "finished"]
     assert not planted.ran.exists()
-    assert all("notify.command is not run" in folder.log_file.read_text() for folder in folders)
+    assert all("notify.command does not run" in folder.log_file.read_text() for folder in folders)
 
 
 def test_evaluating_a_received_run_runs_nothing(planted: Planted, train: Train) -> None:
@@ -110,7 +110,9 @@ def test_settings_in_a_file_are_refused_until_trusted(
 ) -> None:
     file = planted.toml(getattr(planted, code), sweep=SWEEP.format("") if command == "sweep" else "")
     runs = planted.folder / "runs"
-    with pytest.raises(TrustError, match=r"theirs\.toml is not trusted yet; add --trust to allow its code: runs "):
+    with pytest.raises(
+        TrustError, match=r"You have not allowed the code of .*theirs\.toml yet; add --trust to allow this code: runs "
+    ):
         call(command, "-c", file, "--runs-dir", runs, "--set", "training.seed=1", *detach)
     assert not planted.ran.exists()
     assert not runs.exists()
@@ -193,10 +195,10 @@ def test_damaged_entries_allow_nothing(planted: Planted, tmp_path: Path) -> None
 
 def test_a_received_sweep_is_refused_until_trusted(planted: Planted) -> None:
     folder = planted.sweep(planted.command)
-    with pytest.raises(TrustError, match=rf"Sweep {folder.id} was not started here by you; add --trust"):
+    with pytest.raises(TrustError, match=rf"You did not start sweep {folder.id} here; add --trust"):
         call("sweep", folder.path, "--seeds", "2")
     assert folder.sweep().seeds == 1
-    assert work(folder).startswith(f"Sweep {folder.id} was not started here by you")
+    assert work(folder).startswith(f"You did not start sweep {folder.id} here")
     assert not planted.ran.exists()
     folder.write_record(Job(0, 0), Record())
     key, lines = trust.check_sweep(folder, trust=True)
@@ -230,8 +232,8 @@ def test_code_planted_in_a_trusted_sweep_does_not_run(planted: Planted) -> None:
     folder.write_record(Job(1, 0), Record(run.id))
     work(folder, key)
     assert not planted.ran.exists()
-    assert "was not started here by you" in folder.record(Job(0, 0)).problem
-    assert "was not started here by you" in folder.record(Job(1, 0)).problem
+    assert "You did not start sweep" in folder.record(Job(0, 0)).problem
+    assert "You did not start run" in folder.record(Job(1, 0)).problem
 
 
 def test_long_code_is_named_to_its_end() -> None:

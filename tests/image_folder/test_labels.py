@@ -130,7 +130,7 @@ def test_groups_and_splits_of_class_folders(write: Write) -> None:
         ("file,label\nx/a.jpg,1\n", {"group": "site"}, "no column site"),
         ("file,label\n,1\n", {}, "Line 2 of .* names no file"),
         ("file,label\nx/a.jpg,1\nx/a.jpg,2\n", {}, "two different rows for x/a.jpg"),
-        ("file,label\nx/a.jpg,1\na,2\n", {}, "a in .* may be x/a.jpg or y/a.jpg"),
+        ("file,label\nx/a.jpg,1\na,2\n", {}, "a in .* fits x/a.jpg and y/a.jpg"),
         ("file,label\nb.jpg,1\nb,2\n", {}, "two different rows for y/b.jpg"),
         ("file,label\nnone.jpg,1\n", {}, "names none of the 3 images .* its first is none.jpg"),
         ("file,label,split\nb.jpg,1,maybe\n", {}, "Line 2 .* the split maybe is unknown"),

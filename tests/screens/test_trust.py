@@ -67,7 +67,7 @@ async def test_a_received_run_is_resumed_or_repeated_after_a_yes(
         for answer in ("escape", "c", "enter"):
             await pilot.press(key)
             await pilot.pause()
-            assert f"Run {folder.id} was not started here by you. runs " in question(app)
+            assert f"You did not start run {folder.id} here. runs " in question(app)
             assert str(planted.folder) in question(app)
             await pilot.press(answer)
             await pilot.pause()
@@ -98,7 +98,7 @@ async def test_a_received_sweep_is_resumed_after_a_yes(app: TuitrainApp, planted
         await pilot.pause()
         await pilot.press("r")
         await pilot.pause()
-        assert f"Sweep {folder.id} was not started here by you. runs {planted.file}:same" in question(app)
+        assert f"You did not start sweep {folder.id} here. runs {planted.file}:same" in question(app)
         await pilot.press("c")
         await pilot.pause()
         assert started == []
@@ -121,7 +121,7 @@ async def test_the_form_asks_for_code_that_a_file_or_run_brought(
         await form.press("ctrl+o")
         await form.answer(str(planted.toml(planted.transform)))
         await start(form)
-        assert f"theirs.toml is not trusted yet. runs {planted.file}:same" in question(form.app)
+        assert f"theirs.toml yet. runs {planted.file}:same" in question(form.app)
         await form.press("c")
         assert form.form.is_current
         await form.press("escape")
@@ -130,7 +130,7 @@ async def test_the_form_asks_for_code_that_a_file_or_run_brought(
         await form.press("y")
         assert form.text("notify.command") == f"touch {planted.ran}"
         await start(form)
-        assert f"Run {folder.id} was not started here by you. runs at the end: touch" in question(form.app)
+        assert f"You did not start run {folder.id} here. runs at the end: touch" in question(form.app)
         await form.press("c")
         # What the user types needs no question.
         await form.type("notify.command", "true")

@@ -154,7 +154,7 @@ def test_a_checkpoint_larger_than_memory_is_refused(tmp_path: Path) -> None:
     path.write_bytes(len(text).to_bytes(8, "little") + text)
     # A sparse file: it takes no space on the disk.
     os.truncate(path, 8 + len(text) + size)
-    with pytest.raises(RunError, match=r"has 64\.0 GB, but only .* GB of memory are free"):
+    with pytest.raises(RunError, match=r"takes 64\.0 GB, but only .* GB of memory are free"):
         checkpoint.load(path)
 
 

@@ -91,8 +91,8 @@ class ComparedRun:
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """`differing` are the keys of the settings that differ; `threshold` is the validation accuracy for
-    `epochs_to_reach`, None if no run has one. `other_images` are the runs that were tested on other images than the
-    baseline."""
+    `epochs_to_reach`, None if no run has one. `other_images` holds the ids of the runs that were tested on other images
+    than the baseline."""
 
     runs: tuple[ComparedRun, ...]
     baseline: str

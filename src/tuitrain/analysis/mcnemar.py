@@ -65,7 +65,7 @@ def mcnemar(first: Evaluation, second: Evaluation) -> McNemar:
 
 
 def different_images(first: str, second: str) -> bool:
-    """Return whether two fingerprints identify different splits. An empty one, by an older version, is unknown."""
+    """Return whether two fingerprints identify different splits; False if one is empty, as in older runs."""
     return bool(first and second) and first != second
 
 

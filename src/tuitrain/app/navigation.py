@@ -78,7 +78,7 @@ class Navigation(Notices):
         from tuitrain.screens.windows.question import QuestionScreen
 
         text = "\n".join([f"{reason(message.origin, message.unknown)}.", *map(str, message.unknown)])
-        # Enter, perhaps typed ahead, must not run the code.
+        # "cancel" is the default, because an Enter that was typed ahead must not run the code.
         answers = [("c", "cancel"), ("t", "trust this code and run it")]
         if message.optional:
             answers.append(("w", "continue without it"))

@@ -31,7 +31,7 @@ from tuitrain.widgets.messages import AskTrust, AskValue, OpenRun, ResumeRun
 SUGGESTED_EPOCHS = 5
 # Seconds between two checks of the training thread.
 HOST_INTERVAL = 1.0
-# Seconds after a signal in which the terminal may take the last output.
+# Seconds that the terminal has to take the last output after a signal.
 STALL_SECONDS = 10.0
 QUIT = "This app is training a run."
 ANSWERS = (
@@ -58,7 +58,7 @@ class RunLifecycle(Notices):
         self.set_interval(HOST_INTERVAL, self._check_host)
 
     def on_ready(self) -> None:
-        # Earlier, the first screen has no widgets, and closing it fails.
+        # Closing the app fails before the first screen has widgets.
         self._event_loop = asyncio.get_running_loop()
         if self._signalled:
             self.exit()
@@ -71,9 +71,12 @@ class RunLifecycle(Notices):
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """Stop or move the run at once, because a terminal that takes no output blocks the event loop, and exit in that
-        loop. `loop.add_signal_handler` would lose a signal that arrives while hundreds of callbacks wait, such as those
-        of a flood of keys."""
+        """Stop or move the run at once, and exit in the event loop, which may be blocked by a terminal that takes no
+        output.
+
+        `loop.add_signal_handler` would lose a signal that arrives while hundreds of callbacks wait, as in a flood of
+        keys.
+        """
         # Shells may send the signal twice; the second must not end the process before the run has moved.
         signal.signal(number, signal.SIG_IGN)
         self._signalled = True
@@ -87,7 +90,7 @@ class RunLifecycle(Notices):
         Thread(target=self._end_if_stalled, name="end-if-stalled", daemon=True).start()
 
     def _end_if_stalled(self) -> None:
-        """End the process without the last output if the terminal does not take it: the app would wait forever."""
+        """End the process if the terminal does not take the last output, for which the app would wait forever."""
         if not self.closed.wait(STALL_SECONDS):
             self.host.join()
             with suppress(OSError, termios.error):
@@ -131,7 +134,8 @@ class RunLifecycle(Notices):
         try:
             state, code = folder.state(), config_code(folder.config())
             check_checkpoint(folder, state)
-            origin, unknown = run_origin(folder), unknown_code(run_origin(folder), code)
+            origin = run_origin(folder)
+            unknown = unknown_code(origin, code)
         except TuitrainError as error:
             self.show_error(error)
             return

@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _describe_crash(error: Exception) -> str:
-    """Return what happened and where the traceback is, which this function writes to a file."""
+    """Write the traceback to a file; return what happened and where this file is."""
     lines = [f"tuitrain: unexpected error: {type(error).__name__}: {plain(error, 200)}."]
     lines += getattr(error, "__notes__", []) or ["Runs keep their last checkpoint."]
     with suppress(OSError):

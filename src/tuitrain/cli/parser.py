@@ -139,65 +139,16 @@ def _build() -> argparse.ArgumentParser:
     runs.add_argument("--filter", metavar="Q", default="", help="list only matching runs, such as 'lr<0.01 test>95%%'")
     runs.add_argument("--sort", metavar="KEY", default="", help="sort by a column, such as test or lr; -lr: descending")
     add("show", shared, machine, one_run)
-    compare = add("compare", shared, machine)
-    compare.add_argument("names", nargs="+", metavar="RUN", help="at least two runs; the first is the baseline")
-    compare.add_argument(
-        "--format", choices=["table", "markdown", "csv"], default="table", help="output format (default: table)"
-    )
-    compare.add_argument("--all", action="store_true", help="include settings that do not differ")
-    compare.add_argument("--reach", type=_percentage, metavar="PERCENT", help="validation accuracy to reach")
-    evaluate = add("evaluate", shared, machine, one_run)
-    evaluate.add_argument(
-        "--split", choices=["test", "validation"], default="test", help="split to evaluate (default: test)"
-    )
-    evaluate.add_argument(
-        "--checkpoint", choices=["last", "best"], default="last", help="checkpoint to evaluate (default: last)"
-    )
-    evaluate.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="evaluate other images: data.dir, data.labels"
-    )
-    evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
-    export = add("export", shared, machine, one_run)
-    export.add_argument(
-        "--format", choices=["csv", "tensorboard", "safetensors", "onnx"], required=True,
-        help="csv and tensorboard export metrics, safetensors and onnx weights",
-    )  # fmt: skip
-    export.add_argument("-o", "--output", type=Path, metavar="PATH", help="output file, or folder for tensorboard")
-    export.add_argument("--checkpoint", choices=["last", "best"], default="last", help="default: last")
-    export.add_argument("--force", action="store_true", help="overwrite existing files")
+    _compare(add("compare", shared, machine))
+    _evaluate(add("evaluate", shared, machine, one_run))
+    _export(add("export", shared, machine, one_run))
     add("attach", shared, module="app").add_argument("name", metavar="RUN", nargs="?", help="id, part of an id or name")
-    resume = add("resume", shared, machine, one_run, detachable)
-    resume.add_argument("--epochs", metavar="N", default="", help="total number of epochs, or +N for N more")
-    resume.add_argument(
-        "--schedule", choices=get_args(Extension),
-        help="with --epochs: stretch the learning-rate schedule over all epochs (default), hold its last rate, or begin"
-        " a new cycle",
-    )  # fmt: skip
-    resume.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE",
-        help="change where the run finds its images (data.dir) or trains (training.device)",
-    )  # fmt: skip
+    _resume(add("resume", shared, machine, one_run, detachable))
     for name in ("stop", "pause", "checkpoint"):
         add(name, shared, one_run, module="control")
     change = add("set", shared, one_run, module="control")
     change.add_argument("changes", nargs="+", metavar="KEY=VALUE", help="optimizer.lr=0.01, training.epochs=20")
-    # Internal commands that start background processes; hidden from the help.
-    work = commands.add_parser("work", add_help=False)
-    work.add_argument("path", type=Path)
-    work.add_argument("--epochs", type=int)
-    work.add_argument("--schedule", default="stretch")
-    work.add_argument("--since", type=int)
-    work.add_argument("--after", type=Path)
-    work.add_argument("--allowed", default="")
-    work.set_defaults(run=_import_later("work"))
-    worker = commands.add_parser("sweep-work", add_help=False)
-    worker.add_argument("path", type=Path)
-    worker.add_argument("--device", default="")
-    worker.add_argument("--threads", type=int)
-    worker.add_argument("--until", type=float)
-    worker.add_argument("--stack", type=int, default=1)
-    worker.add_argument("--allowed", default="")
-    worker.set_defaults(run=_import_later("sweep_work"))
+    _background_processes(commands)
     add("config", machine)
     return parser
 
@@ -215,7 +166,7 @@ def _sweep(sweep: _Parser) -> None:
     sweep.add_argument("--trials", type=int, metavar="N", help="number of sampled trials; may be increased for a SWEEP")
     sweep.add_argument("--seeds", type=int, metavar="N", help="runs per trial; may be increased for a SWEEP")
     sweep.add_argument("--parallel", metavar="N", help="concurrent runs per device")
-    # For the background process of a sweep whose code the user has allowed.
+    # The `code_key` of allowed code, for a background process.
     sweep.add_argument("--allowed", default="", help=argparse.SUPPRESS)
     control = sweep.add_mutually_exclusive_group()
     control.add_argument("--first", type=int, nargs="+", metavar="TRIAL", help="move trials of SWEEP to the front")
@@ -226,3 +177,68 @@ def _sweep(sweep: _Parser) -> None:
         ("stop", "save the running runs of SWEEP and stop"),
     ):
         control.add_argument(f"--{word}", dest="say", action="store_const", const=word, help=help)
+
+
+def _compare(compare: _Parser) -> None:
+    compare.add_argument("names", nargs="+", metavar="RUN", help="at least two runs; the first is the baseline")
+    compare.add_argument(
+        "--format", choices=["table", "markdown", "csv"], default="table", help="output format (default: table)"
+    )
+    compare.add_argument("--all", action="store_true", help="include settings that do not differ")
+    compare.add_argument("--reach", type=_percentage, metavar="PERCENT", help="validation accuracy to reach")
+
+
+def _evaluate(evaluate: _Parser) -> None:
+    evaluate.add_argument(
+        "--split", choices=["test", "validation"], default="test", help="split to evaluate (default: test)"
+    )
+    evaluate.add_argument(
+        "--checkpoint", choices=["last", "best"], default="last", help="checkpoint to evaluate (default: last)"
+    )
+    evaluate.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="evaluate other images: data.dir, data.labels"
+    )
+    evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+
+
+def _export(export: _Parser) -> None:
+    export.add_argument(
+        "--format", choices=["csv", "tensorboard", "safetensors", "onnx"], required=True,
+        help="csv and tensorboard export metrics, safetensors and onnx weights",
+    )  # fmt: skip
+    export.add_argument("-o", "--output", type=Path, metavar="PATH", help="output file, or folder for tensorboard")
+    export.add_argument("--checkpoint", choices=["last", "best"], default="last", help="default: last")
+    export.add_argument("--force", action="store_true", help="overwrite existing files")
+
+
+def _resume(resume: _Parser) -> None:
+    resume.add_argument("--epochs", metavar="N", default="", help="total number of epochs, or +N for N more")
+    resume.add_argument(
+        "--schedule", choices=get_args(Extension),
+        help="with --epochs: stretch the learning-rate schedule over all epochs (default), hold its last rate, or begin"
+        " a new cycle",
+    )  # fmt: skip
+    resume.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE",
+        help="change where the run finds its images (data.dir) or trains (training.device)",
+    )  # fmt: skip
+
+
+def _background_processes(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    """Add the internal commands that background processes run; the help does not show them."""
+    work = commands.add_parser("work", add_help=False)
+    work.add_argument("path", type=Path)
+    work.add_argument("--epochs", type=int)
+    work.add_argument("--schedule", default="stretch")
+    work.add_argument("--since", type=int)
+    work.add_argument("--after", type=Path)
+    work.add_argument("--allowed", default="")
+    work.set_defaults(run=_import_later("work"))
+    worker = commands.add_parser("sweep-work", add_help=False)
+    worker.add_argument("path", type=Path)
+    worker.add_argument("--device", default="")
+    worker.add_argument("--threads", type=int)
+    worker.add_argument("--until", type=float)
+    worker.add_argument("--stack", type=int, default=1)
+    worker.add_argument("--allowed", default="")
+    worker.set_defaults(run=_import_later("sweep_work"))

@@ -25,10 +25,8 @@ def run(options: argparse.Namespace) -> int:
     folder.check_writable()
     state = folder.state()
     epochs = _total_epochs(options.epochs, state.epochs)
-    if options.schedule and epochs is None:
-        raise ConfigError("--schedule needs --epochs: it says what the learning rate does in a longer run.")
-    schedule: Extension = options.schedule or "stretch"
-    override(folder.config(), options.set, only=RESUME_SETTINGS)  # Raises if it is not allowed.
+    schedule = _schedule(options, epochs)
+    override(folder.config(), options.set, only=RESUME_SETTINGS)  # Raises before anything else happens.
     status = shown_status(state)
     if status == "paused":
         if options.set:
@@ -53,6 +51,13 @@ def run(options: argparse.Namespace) -> int:
     host = ThreadHost()
     log_from = folder.log_file.stat().st_size if folder.log_file.is_file() else 0
     return follow(host, lambda: host.resume(folder, epochs, allowed, schedule), options.json, log_from)
+
+
+def _schedule(options: argparse.Namespace, epochs: int | None) -> Extension:
+    if options.schedule and epochs is None:
+        raise ConfigError("--schedule needs --epochs: it says what the learning rate does in a longer run.")
+    schedule: Extension = options.schedule or "stretch"
+    return schedule
 
 
 def _print_rate(folder: RunFolder, state: State, epochs: int, schedule: Extension, *, chosen: bool) -> None:

@@ -50,8 +50,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def check_file(options: argparse.Namespace, code: Sequence[Code], trials: Sequence[Values] = ()) -> None:
-    """Print the code of a run or sweep. Raise TrustError if some of it comes from a file in which the user has not
-    allowed it, rather than from --set or from `trials` that the user has typed."""
+    """Print the code of a run or sweep. Raise TrustError if the user has neither typed it, in --set or `trials`, nor
+    allowed it in the file of settings."""
     if options.config:
         assignments = [(key, text) for key, text in map(split_assignment, options.set) if key in CODE_KEYS]
         typed = [item for values in (*({key: text} for key, text in assignments), *trials) for item in code_of(values)]

@@ -14,7 +14,7 @@ from tuitrain.text import plain
 
 CODE_KEYS = TRANSFORM, COMMAND = "data.transform", "notify.command"
 TRANSFORM_HINT = "Set data.transform to FILE.py:NAME, or to none."
-# The longest code that is shown whole, in characters, and the largest file of a transform, in bytes.
+# Code is shown up to this number of characters; the file of a transform has at most this number of bytes.
 LONGEST_SHOWN, LARGEST_FILE = 1000, 16 * 2**20
 
 
@@ -39,7 +39,7 @@ class Code(Struct, frozen=True):
 
 
 def code_of(values: Mapping[str, Any]) -> list[Code]:
-    """Return the code that settings, by dotted key, run. Paths are absolute."""
+    """Return the code in settings, given by dotted key, with absolute paths."""
     found = {TRANSFORM: absolute_path(values.get(TRANSFORM)), COMMAND: values.get(COMMAND)}
     return [Code(key, value) for key, value in found.items() if value]
 

@@ -33,7 +33,7 @@ _CIFAR100 = (
     " trout tulip turtle wardrobe whale willow_tree wolf woman worm"
 )
 
-# The settings that say where the images are, and how they are read.
+# The settings of the place of the images and of how to read them.
 DATA_SETTINGS = ("data.dir", "data.labels", "data.storage", "data.workers")
 # digits comes without a test split: a fixed, stratified fifth of its images is held out.
 DATASETS = {

@@ -1,4 +1,4 @@
-"""The size of an optimizer's state, known without building it."""
+"""Compute the size of an optimizer's state without building the optimizer."""
 
 from tuitrain.config.schema import Optimizer
 
@@ -8,6 +8,6 @@ _MOMENTUM_OPTIMIZERS = ("sgd", "rmsprop")
 
 
 def tensors_per_parameter(optimizer: Optimizer) -> int:
-    """Return how many numbers training keeps for each weight: the weight itself and its optimizer state."""
+    """Return the number of values per weight that training keeps: the weight itself and its optimizer state."""
     has_momentum = optimizer.name in _MOMENTUM_OPTIMIZERS and optimizer.momentum > 0
     return 1 + _STATE_TENSORS.get(optimizer.name, 0) + has_momentum

@@ -49,7 +49,7 @@ def update(**changes: str | bool) -> None:
     preferences = msgspec.structs.replace(load(), **changes)
     try:
         _path().parent.mkdir(parents=True, exist_ok=True)
-        # Users keep such files in a repository, with a link in this place.
+        # Users may keep this file in a repository and link to it from here.
         replace(Path(os.path.realpath(_path())), tomlkit.dumps(msgspec.to_builtins(preferences)).encode())
     except OSError:
         return

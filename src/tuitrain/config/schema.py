@@ -26,7 +26,7 @@ Precision = Literal["fp32", "bf16", "fp16"]
 Count = Annotated[int, Meta(ge=1)]
 Positive = Annotated[float, Meta(gt=0)]
 Width = Annotated[int, Meta(ge=1, le=65536)]
-# float32 represents it.
+# Within the range of float32.
 Value = Annotated[float, Meta(ge=-1e38, le=1e38)]
 Workers = Annotated[int, Meta(ge=0, le=256)]
 Threads = Annotated[int, Meta(ge=1, le=1024)]
@@ -54,11 +54,15 @@ class Data(Struct, frozen=True, kw_only=True):
     ] = None
     group: Annotated[
         str | None,
-        Meta(description="Column of data.labels whose groups, such as patients, stay in one split; none: by its name"),
+        Meta(
+            description="Column of data.labels whose groups, such as patients, stay in one split; none: found by name"
+        ),
     ] = None
     split_by: Annotated[
         Literal["path", "position"],
-        Meta(description="Rank held-out image-folder images by a hash of their path, or by position as older runs did"),
+        Meta(
+            description="Choose held-out image-folder images by a hash of their path, or by position as in older runs"
+        ),
     ] = "path"
     batch_size: Annotated[int, Meta(ge=1, description="Images per batch")] = 64
     validation: Annotated[
@@ -82,7 +86,7 @@ class Data(Struct, frozen=True, kw_only=True):
     ] = "auto"
     value_range: Annotated[
         tuple[Value, ...],
-        Meta(description="Values LOW,HIGH that become black and white beyond 8 bits; []: from the training images"),
+        Meta(description="LOW,HIGH become black and white in images beyond 8 bits; []: from the training images"),
     ] = ()
     storage: Annotated[
         Literal["auto", "memory", "stream"],

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from tuitrain.config.datasets import DATA_SETTINGS
+from tuitrain.config.schema import Config
 from tuitrain.config.validation import check_value
 from tuitrain.config.values import build_config, flatten, override
 from tuitrain.errors import ConfigError
@@ -16,8 +17,8 @@ def evaluate_checkpoint(
     folder: RunFolder, split: str, which: str, device: str, progress: ProgressCallback, settings: Iterable[str] = ()
 ) -> Evaluation:
     """Evaluate the checkpoint `which`, last or best, on `split`, and store the result in the folder of an ended run.
-    `settings` are assignments to `DATA_SETTINGS`. The evaluation of other images than those of the run is stored beside
-    the run's own.
+    `settings` are assignments to `DATA_SETTINGS`. Store an evaluation of other images than those of the run beside its
+    own.
 
     Raise TuitrainError if the run, its data or the checkpoint is missing or invalid.
     """
@@ -32,12 +33,8 @@ def evaluate_checkpoint(
         from tuitrain.training.setup import prepare
 
         config = override(folder.config(), settings, only=DATA_SETTINGS)
-        # The user's transform applies to training batches only.
-        changes: dict[str, object] = {"data.transform": None, "training.device": device}
-        if config.training.precision == "fp16" and choose_device(device).type == "cpu":
-            # The CPU cannot evaluate a run trained in fp16 on a GPU.
-            changes["training.precision"] = "fp32"
-        setup = prepare(build_config(flatten(config) | changes), progress, before=folder.info())
+        config = _evaluation_config(config, device, on_cpu=choose_device(device).type == "cpu")
+        setup = prepare(config, progress, before=folder.info())
         if split == "validation" and setup.dataset.validation is None:
             raise ConfigError(
                 "The run has no validation split: data.validation = 0.", "Use --split test.", key="data.validation"
@@ -52,16 +49,29 @@ def evaluate_checkpoint(
         progress(f"evaluating on {split}", None)
         evaluation = evaluate_split(setup, split, position, lambda: None, which)  # type: ignore[arg-type]
     if shown_status(state) not in ACTIVE:
-        try:
-            folder.write_evaluation(evaluation, beside=images_changed(folder, evaluation))
-        except OSError as error:
-            # A run that can only be read can be evaluated, too.
-            progress(f"the result cannot be stored in the run: {error.strerror}", None)
+        _store(folder, evaluation, progress)
     return evaluation
 
 
+def _evaluation_config(config: Config, device: str, *, on_cpu: bool) -> Config:
+    # The user's transform applies to training batches only.
+    changes: dict[str, object] = {"data.transform": None, "training.device": device}
+    if config.training.precision == "fp16" and on_cpu:
+        # The CPU cannot evaluate a run trained in fp16 on a GPU.
+        changes["training.precision"] = "fp32"
+    return build_config(flatten(config) | changes)
+
+
+def _store(folder: RunFolder, evaluation: Evaluation, progress: ProgressCallback) -> None:
+    try:
+        folder.write_evaluation(evaluation, beside=images_changed(folder, evaluation))
+    except OSError as error:
+        # A read-only run folder must not prevent the evaluation.
+        progress(f"the result cannot be stored in the run: {error.strerror}", None)
+
+
 def images_changed(folder: RunFolder, evaluation: Evaluation) -> bool:
-    """Return whether the run has split other images than those of `evaluation`."""
+    """Return whether `evaluation` is of other images than those of the run."""
     if recorded := folder.info().fingerprints.get(evaluation.split):
         return recorded != evaluation.fingerprint
     stored = folder.evaluation(evaluation.split)

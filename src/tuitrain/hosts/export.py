@@ -97,8 +97,8 @@ def export_in_subprocess(folder: RunFolder, format: Format, path: Path, *, force
 
 
 def read_run(folder: RunFolder) -> tuple[Follower, RowStream]:
-    """Return a run and its rows: those of a long run are read when needed. Raise RunError if the run is damaged."""
-    # Event files are not in the order of their steps.
+    """Return a run and a stream that reads its rows when needed. Raise RunError if the run is damaged."""
+    # Event files are not ordered by step, so the follower must read them whole.
     run = follow(folder) if folder.read_only else Follower(folder, brief=True, metrics=False)
     while run.poll(1.0):
         pass

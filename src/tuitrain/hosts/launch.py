@@ -28,7 +28,7 @@ from tuitrain.text import plain
 if TYPE_CHECKING:
     from tuitrain.training.setup import Setup
 
-# The settings of an existing run that do not change what is trained.
+# The settings that may change in an existing run: they do not change what it trains.
 RESUME_SETTINGS = (*DATA_SETTINGS, "training.device", "training.threads", "training.checkpoint_every")
 # Seconds between two looks at the run that another one waits for.
 WAIT_INTERVAL = 0.5
@@ -37,7 +37,7 @@ ProgressCallback = Callable[[str, float | None], None]
 
 
 class RunSpec(Struct, frozen=True, kw_only=True):
-    """A run to create, whose code the user has typed or allowed (see `hosts.trust`).
+    """A run to create. The user has typed or allowed its code: see `hosts.trust`.
 
     `original` is the text of the user's TOML file, whose comments `config.toml` keeps. An empty `name` or `id` is
     generated. `parent` is the id of the sweep that the run belongs to.
@@ -88,8 +88,8 @@ def change_settings(folder: RunFolder, assignments: Sequence[str]) -> None:
 
 
 def _check_runs_dir(runs_dir: Path) -> None:
-    """Raise RunError if the folder of a new run cannot be created. The folder itself is created later, once the data
-    has been read, which may take hours."""
+    """Raise RunError if the folder of a new run cannot be created. `create_run` would find out only after the data has
+    been read, which may take hours."""
     existing = os.path.abspath(runs_dir)  # noqa: PTH100
     while not os.path.exists(existing):  # noqa: PTH110 (Path raises in a folder that cannot be searched)
         existing = os.path.dirname(existing)  # noqa: PTH120
@@ -163,20 +163,27 @@ def resume_run(
 
         def obey_and_prepare() -> "Setup":
             progress("preparing", None)  # Raises if a stop or detach came meanwhile.
-            try:
+            with _hint_if_images_moved(folder, config.data.dir):
                 return prepare(config, progress, before=folder.info())
-            except DataError as error:
-                if config.data.dir and not data_folder(config.data.dir).exists():
-                    error.hint = f"If it moved: tuitrain resume {plain(folder.id)} --set data.dir=FOLDER"
-                raise
 
         state = train_run(folder, obey_and_prepare, inbox, epochs, writer, schedule)
         notify(folder, state, _command(allowed))
         return state
 
 
+@contextmanager
+def _hint_if_images_moved(folder: RunFolder, data_dir: str | None) -> Iterator[None]:
+    """Add the command that sets a new `data.dir` to a DataError if the present one does not exist."""
+    try:
+        yield
+    except DataError as error:
+        if data_dir and not data_folder(data_dir).exists():
+            error.hint = f"If it moved: tuitrain resume {plain(folder.id)} --set data.dir=FOLDER"
+        raise
+
+
 def _print_code(allowed: Sequence[Code], refused: Sequence[Code] = ()) -> None:
-    """Print the code of the run to its log, before any of it runs. The command line says it on the terminal."""
+    """Print the code of the run to its log before any of it runs. The command line prints it on the terminal."""
     for line in code_lines(allowed, refused):
         print(log_line(line, detail=True), end="", flush=True)  # noqa: T201
 

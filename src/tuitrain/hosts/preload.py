@@ -1,4 +1,4 @@
-"""Load torch's shared libraries without blocking the screen, and only where they can be loaded."""
+"""Load torch's shared libraries without blocking the screen, and check that this process can load them."""
 
 import os
 import sys
@@ -12,7 +12,8 @@ LIBRARIES = (("libtorch_global_deps.so", os.RTLD_GLOBAL), ("libtorch_python.so",
 
 
 def check_working_folder() -> None:
-    """Raise RunError if the working folder has been deleted: oneMKL, which torch loads, would end the process."""
+    """Raise RunError if the working folder has been deleted, because oneMKL, which torch loads, would end the
+    process."""
     try:
         os.getcwd()  # noqa: PTH109
     except OSError:

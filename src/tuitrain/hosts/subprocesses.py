@@ -14,7 +14,7 @@ from tuitrain.text import plain
 
 # Seconds to wait until a new process has registered with its run or sweep.
 START_TIMEOUT = 60.0
-# Bytes of a log in which its last line is searched.
+# Bytes at the end of a log that are searched for its last line.
 LONGEST_LINE = 64 * 1024
 
 
@@ -40,7 +40,7 @@ def start_detached(
 
 
 def _folder(log_file: Path) -> Path | None:
-    """Return the folder to start a process in: None for the working folder, or that of the log if it is deleted."""
+    """Return the folder to start a process in: None for the working folder or, if it is deleted, that of the log."""
     try:
         check_working_folder()
     except RunError:

@@ -38,7 +38,7 @@ class ThreadHost:
         self._cancelled = threading.Event()
         self._detached = threading.Event()
         self._inbox: Inbox | None = None
-        # The `code_key` of code that may run, also in another process.
+        # The `code_key` of the code that may run, to pass to another process.
         self._allowed_key = ""
         # The new number of epochs and the schedule of a resumed run, until it has begun to train.
         self._extension: tuple[int | None, Extension] = None, "stretch"
@@ -111,7 +111,7 @@ class ThreadHost:
             self.ended.set()
 
     def _train_new_run(self, spec: RunSpec) -> State | None:
-        """Return how the run ended in this process; None if it did not begin here."""
+        """Return the state in which the run left this process; None if it did not begin here."""
         self._allowed_key, self._extension = code_key(config_code(spec.config)), (None, "stretch")
         try:
             return train_new_run(spec, self._report_or_cancel, self._on_created)
@@ -133,7 +133,7 @@ class ThreadHost:
         return state
 
     def _hand_over(self) -> None:
-        """Start the background process of a run that left this one or has not begun."""
+        """Start a background process for a run that has left this process or has not begun."""
         assert self.folder is not None
         epochs, schedule = self._extension
         if epochs == self.folder.state().epochs:

@@ -113,7 +113,7 @@ def check(origin: Origin, code: Sequence[Code], *, trust: bool = False) -> None:
         remember(origin, code)
     elif unknown := unknown_code(origin, code):
         listed = "; ".join(map(str, unknown))
-        raise TrustError(f"{reason(origin, unknown)}; add --trust to allow its code: {listed}.")
+        raise TrustError(f"{reason(origin, unknown)}; add --trust to allow this code: {listed}.")
 
 
 def reason(origin: Origin, unknown: Sequence[Code]) -> str:
@@ -122,8 +122,8 @@ def reason(origin: Origin, unknown: Sequence[Code]) -> str:
     if changed:
         return f"{plain(changed[0])} has changed since you allowed it for {origin}"
     if origin.kind == "file":
-        return f"{origin} is not trusted yet"
-    return f"{origin.kind.capitalize()} {plain(origin.name, 200)} was not started here by you"
+        return f"You have not allowed the code of {origin} yet"
+    return f"You did not start {origin} here"
 
 
 def code_key(code: Iterable[Code]) -> str:
@@ -154,7 +154,7 @@ def check_run(folder: RunFolder, *, trust: bool = False) -> tuple[str, list[str]
 
 def code_lines(allowed: Iterable[Code], refused: Iterable[Code]) -> list[str]:
     """Return a line for each piece of code that runs, and for each command that does not."""
-    dropped = "notify.command is not run, because this run was not started here by you (--trust allows it)"
+    dropped = "notify.command does not run, because you did not start this run here (--trust allows it)"
     return [*map(str, allowed), *(f"{dropped}: {str(code).partition(': ')[2]}" for code in refused)]
 
 

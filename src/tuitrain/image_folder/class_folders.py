@@ -44,7 +44,7 @@ def scan_class_folders(folder: Path, layout: LayoutName, stop: Callable[[], bool
 
 
 def _without_empty(by_folder: dict[str, list[str]], training: Path, notes: list[str]) -> dict[str, list[str]]:
-    """Drop the folders without images, unless their files show that the user means a class."""
+    """Drop the folders without images. Raise DataError if the files in one look like images in an unreadable format."""
     empty = [name for name, paths in by_folder.items() if not paths]
     for name in empty:
         unreadable_files = Counter(path.suffix.lower() for path in (training / name).rglob("*"))
@@ -82,7 +82,7 @@ def _links_note(found: ImageFolder) -> Iterator[str]:
 
 
 def _folders_by_class(training: list[str], place: Path, notes: list[str]) -> list[list[str]]:
-    """Return the folders in `place` of each class: with the same name, or with one that looks alike."""
+    """Return the folders in `place` of each class: those whose names equal the class name or look like it."""
     of_class: dict[str, list[str]] = {name: [] for name in training}
     forms = Counter(map(canonical, training))
     alike = {canonical(name): name for name in training if forms[canonical(name)] == 1}

@@ -23,7 +23,7 @@ def hold_out(labels: Sequence[int], groups: Sequence[str], fraction: float, salt
     for group in sorted(members, key=lambda group: _rank(group, salt)):
         sizes = Counter(labels[row] for row in members[group])
         useful = sum(min(size, wanted[label]) for label, size in sizes.items())
-        # A group that exceeds what is wanted by more than it contributes would make the split worse.
+        # Holding out a group with more unwanted than wanted images would make the split worse.
         if 2 * useful > sizes.total() and all(size < kept[label] for label, size in sizes.items()):
             held += members[group]
             kept -= sizes
@@ -42,7 +42,7 @@ def _smallest(labels: Sequence[int], groups: Sequence[list[int]]) -> list[int]:
 
 def hold_out_by_position(labels: Sequence[int], fraction: float, seed: int) -> list[int]:
     """Return the rows to hold out, ascending, the same on every machine: ceil(fraction * N) rows, shared among the
-    classes by largest remainder. Every class keeps a row. Another image changes the rows of its class."""
+    classes by largest remainder. Every class keeps a row. An added image changes the held-out rows of its class."""
     import numpy as np
 
     classes = np.asarray(labels, dtype=np.int64)

@@ -53,7 +53,7 @@ class Labels(NamedTuple):
             file = name if name in several else several[0]
             if file != name and len(several) > 1:
                 raise DataError(
-                    f"{plain(name, 80)} in {plain(self.source)} may be {plain(file, 80)} or {plain(several[1], 80)}.",
+                    f"{plain(name, 80)} in {plain(self.source)} fits {plain(file, 80)} and {plain(several[1], 80)}.",
                     "Write paths relative to data.dir, or set data.dir to one of their folders.",
                 )
             if found.setdefault(file, self.rows[name]) != self.rows[name]:

@@ -164,7 +164,7 @@ def _refuse_splits_as_classes(root: Path, names: list[str]) -> None:
         found = f"{plain(named[0])}/ and {plain(named[1])}/"
         raise DataError(f"{found} in {plain(root)} look like splits, but hold no class folders.", SETTING)
     for name in named:
-        # A class may be called train, as among vehicles, but hardly test.
+        # A class may be called train, for example of vehicles, but hardly test.
         if split_of(name) != "training":
             raise DataError(
                 f"{plain(name)}/ in {plain(root)} looks like a split, but has no class folders; the folders beside it"
@@ -180,8 +180,8 @@ def _refuse_splits_as_classes(root: Path, names: list[str]) -> None:
 
 
 def _refuse_equal_folders(root: Path, names: list[str]) -> None:
-    """Folders that all hold the same folders are splits with other names, parts of a data set, or classes with equal
-    subfolders."""
+    """Raise DataError if all folders hold the same folders: they may be splits with other names, parts of a data set,
+    or classes with equal subfolders."""
     inner = [set(map(canonical, folders(root / name))) for name in names]
     if (
         len(names) > 1

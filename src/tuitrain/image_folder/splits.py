@@ -99,6 +99,11 @@ class FolderSplits:
         return replace(self, classes=tuple(names), splits=splits)
 
 
+def counts_with_sources(counts: Mapping[str, int], sources: Mapping[str, str]) -> list[str]:
+    """Return the number of images of each split and, if there is one, its source: `54 train (Train/)`."""
+    return [f"{count:,} {name}" + (f" ({sources[name]})" if name in sources else "") for name, count in counts.items()]
+
+
 def _validation_notes(splits: Mapping[str, Files], fraction: float) -> list[str]:
     if "validation" not in splits or fraction == Data().validation:
         return []

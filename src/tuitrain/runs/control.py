@@ -28,7 +28,7 @@ ANSWER_SECONDS, READ_INTERVAL = 3.0, 0.05
 
 class Command(Struct, frozen=True):
     """`value` is the new learning rate for `lr`, the new number of epochs for `epochs`, and None otherwise. `schedule`
-    is an `Extension`, for `epochs`; empty: stretch. A stopped run records `reason`."""
+    is an `Extension` for `epochs`; empty means stretch. A stopped run records `reason`."""
 
     name: CommandName
     time: float

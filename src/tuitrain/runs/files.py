@@ -15,7 +15,7 @@ from tuitrain.files import check_own_folder, open_to_read, open_to_write
 from tuitrain.text import plain
 
 T = TypeVar("T")
-# The largest files that are read: a damaged one must not fill the memory. Evaluations count pairs of classes.
+# Limits on the bytes of a file: a damaged one must not fill the memory. Evaluations count pairs of classes.
 LARGEST, LARGEST_EVALUATION = 4 * 2**20, 64 * 2**20
 # The number of bytes of a growing file that are read at once.
 CHUNK = 256 * 1024
@@ -66,7 +66,7 @@ def read(path: Path, largest: int = LARGEST) -> bytes:
 
 
 def _content(path: Path, largest: int) -> bytes:
-    """Return the content, or `largest` bytes and one more of a larger file."""
+    """Return the content of a file, cut after `largest` + 1 bytes."""
     with open_to_read(path) as file:
         return file.read(largest + 1)
 

@@ -117,8 +117,8 @@ class RunFolder:
             raise RunError(f"config.toml cannot be written: {error.strerror}.") from None
 
     def check_own_files(self) -> None:
-        """Raise RunError if another tool wrote the run, or if writing to it would change something outside of it: a run
-        folder from elsewhere may contain links."""
+        """Raise RunError if another tool wrote the run, or if writing to it would change something outside of its
+        folder, which may contain links."""
         self.check_writable()
         try:
             for file in (self.metrics_file, self.control_file, self.log_file):
@@ -150,7 +150,7 @@ class RunFolder:
         return best if best and state.best and best.step == state.best.step else self.evaluation("test")
 
     def write_evaluation(self, evaluation: Evaluation, *, beside: bool = False) -> None:
-        """Store an evaluation; with `beside`, in a file of its own instead of replacing that of the run's images."""
+        """Store an evaluation; with `beside`, in a separate file that is named after its fingerprint."""
         check_own_folder(self.evaluations)
         self.evaluations.mkdir(exist_ok=True)
         path = self._evaluation_file(evaluation.split, evaluation.checkpoint)

@@ -89,8 +89,9 @@ def _heartbeat(run: Callable[[], RunFolder | None]) -> float:
 
 
 def _is_working(owner: Owner, run: Callable[[], RunFolder | None]) -> bool:
-    """Return whether a process on another machine changes the heartbeat, although it is gone by our clock, which may be
-    wrong. Takes `WATCH_SECONDS`, but only if the state was written lately by the clock of the file server."""
+    """Return whether a process on another machine still changes its heartbeat, although it is gone by our clock, which
+    may be wrong. Watch for `WATCH_SECONDS`, but only if the state was written lately by the clock of the file
+    server."""
     if is_local(owner.process) or not (folder := run()) or _age(folder.state_file) > SILENCE:
         return False
     heartbeat, deadline = _heartbeat(run), time.monotonic() + WATCH_SECONDS

@@ -65,18 +65,18 @@ def this_process() -> Process:
     return Process(platform.node(), _boot(), os.getpid(), _born(os.getpid()) or 0.0, _space())
 
 
-def alive(process: Process | None, *signs: float) -> bool:
-    """Return whether the process exists; on another machine or in another container, whether one of the times at which
-    it gave a sign of life is recent."""
+def alive(process: Process | None, *heartbeats: float) -> bool:
+    """Return whether the process exists or, on another machine or in another container, whether one of its heartbeats
+    is recent."""
     if process is None:
         return False
     if process.host == platform.node() and process.boot != _boot():
         return False
     if is_local(process):
         return _born(process.pid) == process.born
-    # Clocks differ, but a time far in the future says no more than one long ago.
+    # Clocks differ, but a time far in the future means as little as one long ago.
     now = time.time()
-    return any(abs(now - sign) < SILENCE for sign in signs)
+    return any(abs(now - heartbeat) < SILENCE for heartbeat in heartbeats)
 
 
 def is_local(process: Process) -> bool:

@@ -48,8 +48,10 @@ class Chunk(NamedTuple):
 
 
 class FileRows:
-    """The rows of `metrics.jsonl`. A first pass finds the rows that a resumed run replaced, and where the rows of each
-    split are; rows that the run writes after it are left out."""
+    """The rows of `metrics.jsonl`, without those that the run writes after this object has been created.
+
+    A first pass finds the rows of each split and those that a resumed run replaced.
+    """
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
@@ -68,7 +70,7 @@ class FileRows:
                 self._chunks[split].append(Chunk(end, len(lines)))
 
     def _scan(self, rows: Sequence[Row]) -> set[Split]:
-        """Note what the rows contain; return the splits whose rows they concern."""
+        """Record the columns and cuts in the rows; return the splits that they concern."""
         found: set[Split] = set()
         for row in rows:
             if isinstance(row, Event):
@@ -105,7 +107,8 @@ class FileRows:
         return decode_valid(lines[: chunk.lines])
 
     def _limits(self) -> Iterator[float]:
-        """Yield the largest step that remains of the rows before the first cut, between two cuts, after the last."""
+        """Yield the largest valid step of the rows before the first cut, between each two cuts, and after the last
+        cut."""
         remaining = [inf]
         for step in reversed(self._cuts):
             remaining.append(min(remaining[-1], step))

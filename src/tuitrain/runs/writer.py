@@ -104,7 +104,7 @@ class RunWriter:
     """Appends metrics rows and updates state.json. Only the thread of the loop may use it.
 
     `resumed` is true if the run had ended or been interrupted, and false for a new run and one that moved to this
-    process. `previous` is the state of the run before. Raises RunError if another process owns the run.
+    process. `previous` is the state before this process owned it. Raises RunError if another process owns the run.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -128,8 +128,8 @@ class RunWriter:
         self._clock_started = time.time() - time.monotonic()
 
     def now(self) -> float:
-        """Return the time of a row, in seconds since 1970. Setting the machine's clock does not change it, so that
-        times and durations of a run stay right."""
+        """Return the seconds since 1970 for rows and states. They ignore later changes of the machine's clock, so that
+        the times and durations of a run stay right."""
         return self._clock_started + time.monotonic()
 
     def _end_torn_line(self) -> None:

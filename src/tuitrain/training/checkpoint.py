@@ -68,7 +68,7 @@ def _check_readable(path: Path) -> None:
     free = free_memory(torch.device("cpu"))
     if size > free:
         raise RunError(
-            f"The checkpoint {plain(path)} has {gigabytes(size)}, but only {gigabytes(free)} of memory are free.",
+            f"The checkpoint {plain(path)} takes {gigabytes(size)}, but only {gigabytes(free)} of memory are free.",
             "Is it damaged? Otherwise end other programs, or use a machine with more memory.",
         )
 
@@ -147,7 +147,7 @@ def set_rng_state(state: State, device: torch.device) -> None:
         words, index, has_gauss, cached = state["numpy"]
         if index not in range(len(words) + 1):
             # NumPy would read beyond the words.
-            raise ValueError(f"index {index} of a random generator")
+            raise ValueError(f"a random generator has the impossible index {index}")
         np.random.set_state(("MT19937", words.numpy().astype(np.uint32), index, has_gauss, cached))
     if "python" in state:
         version, internal, gauss = state["python"]

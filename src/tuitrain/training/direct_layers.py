@@ -1,4 +1,4 @@
-"""The layers of an MLP with forward and backward passes that call the kernels autograd calls, in the same order.
+"""Compute the forward and backward passes of an MLP by the kernels that autograd would call, in the same order.
 
 Each layer keeps what its backward pass needs from the latest forward pass. `backward` takes the gradient of the output,
 sets the gradients of the parameters and returns the gradient of the input.
@@ -28,18 +28,21 @@ _ACTIVATION_BACKWARD: dict[Activation, _ActivationBackward] = {
 
 
 class DirectLayer(Protocol):
+    """A layer with explicit forward and backward passes; see the description of this module."""
+
     def forward(self, input: Tensor) -> Tensor: ...
 
     def backward(self, grad: Tensor) -> Tensor: ...
 
 
 class DirectLinear:
-    """Writes into gradients that are allocated once. The `first` layer does not compute the gradient of the images."""
+    """A linear layer that writes into gradients allocated once. The `first` layer does not compute the gradient of the
+    images."""
 
     def __init__(self, linear: nn.Linear, *, first: bool) -> None:
         self._first = first
         self._weight, self._weight_grad = linear.weight.detach(), _new_gradient(linear.weight)
-        # A bias of None does not appear in the type of `nn.Linear`.
+        # The type of `nn.Linear` omits that the bias may be None.
         bias = cast(Tensor | None, linear.bias)
         self._bias = None if bias is None else (bias.detach(), _new_gradient(bias))
 
@@ -57,7 +60,7 @@ class DirectLinear:
 
 
 class DirectBatchNorm:
-    """Normalizes by the statistics of the mini-batch and updates the running ones."""
+    """A batch normalization in training mode: it uses the statistics of the mini-batch and updates the running ones."""
 
     def __init__(self, norm: nn.BatchNorm1d) -> None:
         self._norm, self._momentum = norm, cast(float, norm.momentum)
@@ -82,6 +85,8 @@ class DirectBatchNorm:
 
 
 class DirectActivation:
+    """An activation function, such as relu."""
+
     def __init__(self, activation: nn.Module, name: Activation) -> None:
         self._forward: Callable[[Tensor], Tensor] = activation.forward
         self._backward = _ACTIVATION_BACKWARD[name]
@@ -95,7 +100,7 @@ class DirectActivation:
 
 
 class DirectDropout:
-    """Draws from the global generator as `nn.Dropout` does."""
+    """A dropout that draws from the global generator as `nn.Dropout` does."""
 
     def __init__(self, probability: float) -> None:
         self._kept = 1 - probability

@@ -66,8 +66,8 @@ class Loop(ControlledLoop):
             self._restore_length()
 
     def _restore_length(self) -> None:
-        """Take the epochs and the schedule from the state: it is written before the checkpoint, and restored if an
-        extension fails before its first step."""
+        """Take the epochs and the schedule from the state of the run, not from its checkpoint: the loop writes the
+        state first, and a failed extension restores it."""
         state, progress = self.writer.previous, self.progress
         if state.epochs:
             progress.epochs = state.epochs
@@ -261,7 +261,7 @@ class Loop(ControlledLoop):
         train = self.setup.dataset.train
         if isinstance(train, StreamedSplit) and (paths := train.newly_replaced()):
             names = ", ".join(plain(path, 100) for path in paths[:5]) + (", …" if len(paths) > 5 else "")
-            self.writer.log(f"{len(paths):,} training images could not be read, others replaced them: {names}")
+            self.writer.log(f"{len(paths):,} training images could not be read and were replaced by others: {names}")
 
     def _apply_patience(self, is_best: bool) -> None:
         """Lower the learning rate (plateau schedule) or stop early once validation has stopped improving."""

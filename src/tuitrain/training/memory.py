@@ -1,4 +1,4 @@
-"""Compare the size of a network with the free memory, before either is allocated."""
+"""Compare the memory that a network needs with the free memory before building the network."""
 
 import psutil
 import torch
@@ -8,7 +8,7 @@ from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError
 from tuitrain.training import models
 
-# The setting that makes a network smaller; model.name for torchvision's.
+# The setting that makes a network smaller; for torchvision's networks, model.name.
 _SIZE_KEYS = {"mlp": "model.hidden", "cnn": "model.channels"}
 
 
@@ -21,8 +21,9 @@ def free_memory(device: torch.device) -> int:
 
 
 def check_network_fits(config: Config, shape: tuple[int, int, int], classes: int, device: torch.device) -> None:
-    """Raise ConfigError if weights, gradients and optimizer state do not fit into the memory of the device, or the copy
-    that a checkpoint takes into main memory. Activations are not counted: they depend on the batch size."""
+    """Raise ConfigError if weights, gradients and optimizer state exceed the free memory of the device, or if a
+    checkpoint, which copies weights and state, exceeds the free main memory. Ignore activations, which depend on the
+    batch size."""
     with torch.device("meta"):
         model = models.build(config.model, shape, classes)
     parameters = sum(parameter.numel() for parameter in model.parameters())

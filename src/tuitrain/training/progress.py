@@ -16,7 +16,7 @@ from tuitrain.training.metrics import RunningMetrics
 from tuitrain.training.optim.build import load_optimizer_state
 from tuitrain.training.setup import Setup
 
-# Beyond any training, and far from where sums overflow.
+# Limits beyond any training, but far below an overflow of sums.
 Seconds = Annotated[float, Meta(ge=0, le=1e12)]
 Number = Annotated[float, Meta(ge=-1e300, le=1e300)]
 
@@ -42,7 +42,7 @@ class TrainingProgress:
     # Lowest validation loss, and epochs without a lower one: for early stopping, and since the last learning-rate drop.
     lowest: Number | None = None
     since_lowest: Count = 0
-    # The schedule spans the steps from the first to the end of an epoch; None: of the last one.
+    # The learning-rate schedule spans the steps from the start to the end of epoch `schedule_end`; None: of the last.
     schedule_start: Count = 0
     schedule_end: Count | None = None
     drops: Count = 0
@@ -89,12 +89,12 @@ def _progress(saved: object) -> TrainingProgress:
     """Return the saved progress. Raises ValueError, or msgspec.ValidationError, if a part of it is impossible."""
     progress = msgspec.convert(saved, TrainingProgress)
     if progress.epoch > progress.epochs:
-        raise ValueError(f"epoch {progress.epoch} of {progress.epochs}")
+        raise ValueError(f"it has completed {progress.epoch} of {progress.epochs} epochs")
     if progress.correct > progress.seen:
         raise ValueError(f"{progress.correct} correct predictions of {progress.seen}")
     return progress
 
 
 def _like(own: dict[str, Any], saved: dict[str, Any]) -> dict[str, Any]:
-    """Return the saved numbers by the names and with the types of our own."""
+    """Return the numbers of `saved` that have the names in `own`, converted to the types there."""
     return {name: msgspec.convert(saved[name], type(value)) for name, value in own.items()}

@@ -7,6 +7,7 @@ import torch
 
 from tuitrain.config.schedule import Extension
 from tuitrain.errors import RunError, TrainingError, TuitrainError
+from tuitrain.image_folder.splits import counts_with_sources
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import RunInfo, State, Status
@@ -79,10 +80,7 @@ def restore_run(loop: Loop) -> None:
     _record_differences(writer, writer.folder.info(), loop.setup, info)
     loop.restore()
     writer.info(info)
-    sources = loop.setup.dataset.sources
-    sizes = ", ".join(
-        f"{count:,} {split}{f' ({sources[split]})' if split in sources else ''}" for split, count in info.sizes.items()
-    )
+    sizes = ", ".join(counts_with_sources(info.sizes, loop.setup.dataset.sources))
     writer.log(f"data: {len(info.classes):,} classes · images: {sizes}")
     smoothing = loop.config.training.label_smoothing
     if smoothing:
@@ -92,14 +90,14 @@ def restore_run(loop: Loop) -> None:
 
 
 def _record_differences(writer: RunWriter, before: RunInfo, setup: Setup, now: RunInfo) -> None:
-    """Write an event and a log line for everything that has changed since the run was last trained. Raises RunError if
-    a class has no images any more."""
+    """Write an event and a log line for each difference to the previous training of the run. Raises RunError if a class
+    has lost all its images."""
     if not before.layers:
         # The run has not been trained yet.
         return
     if absent := absent_classes(now.classes, setup.dataset.train.labels.tolist()):
         raise RunError(
-            f"The class {plain(absent[0])}, which the run was trained on, has no training images any more.",
+            f"The class {plain(absent[0])}, which the run was trained on, has no training images.",
             "Restore them, or start a new run.",
         )
     for name in BIT_EXACT_FIELDS:
@@ -111,9 +109,9 @@ def _record_differences(writer: RunWriter, before: RunInfo, setup: Setup, now: R
     for split, count in now.sizes.items():
         known = before.fingerprints.get(split) or before.sizes.get(split)
         if known and known not in (now.fingerprints[split], count):
-            change = f"{split} images: {before.sizes.get(split, 0):,} before, {count:,} others now"
-            writer.event("differs", change)
-            writer.log(f"the {split} images changed ({change}): the run continues on the present ones")
+            old_count = before.sizes.get(split, 0)
+            writer.event("differs", f"{split} images: {old_count:,} before, {count:,} others now")
+            writer.log(f"the {split} images changed from {old_count:,} to {count:,} others: the run continues on these")
 
 
 def record_ending(writer: RunWriter, ending: Ending, loop: Loop | None) -> None:

@@ -92,8 +92,8 @@ def prepare(
 ) -> Setup:
     """Load the data and build the model, in the thread that will train. Raises ConfigError and DataError.
 
-    `before` is the record of the run if it was trained before, for the loader of data sets; None: a new run. `load`
-    replaces this loader.
+    `before` is that of `load_dataset`: the record of a run that was trained before, or None. `load` replaces
+    `load_dataset`.
     """
     device = devices.choose_device(config.training.device)
     threads = devices.configure_torch(config, device)

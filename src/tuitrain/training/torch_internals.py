@@ -17,7 +17,7 @@ fused_adam: Any = getattr(torch, "_fused_adam_", None)
 fused_adamw: Any = getattr(torch, "_fused_adamw_", None)
 fused_sgd: Any = getattr(torch, "_fused_sgd_", None)
 
-# The norms of many tensors by one call, which `nn.utils.get_total_norm` makes for each layer with much around it.
+# Compute the norms of many tensors by one call, without the overhead of `nn.utils.get_total_norm`.
 foreach_norm: Any = torch._foreach_norm
 
 # ATen operators without a Python wrapper: `aten.sigmoid_backward`, `aten.nll_loss_forward` and others. They give

@@ -58,8 +58,8 @@ class AskChoice(Message):
 
 @dataclass
 class AskTrust(Message):
-    """Ask whether `unknown` code, which the user has not allowed in `origin`, may run; call `answer` with True if so.
-    With `optional`, the user may also do without it: then call `answer` with False."""
+    """Ask whether `unknown` code, which the user has not allowed in `origin`, may run; if so, call `answer` with True.
+    With `optional`, also offer to continue without this code, and then call `answer` with False."""
 
     origin: Origin
     unknown: Sequence[Code]

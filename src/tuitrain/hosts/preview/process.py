@@ -62,7 +62,7 @@ class PreviewProcess:
             self.latest = Preview(self._requested, problem="No preview: its process ended.", final=True)
 
     def close(self) -> None:
-        """End the process without waiting for it: one that reads from a server that is gone cannot be killed."""
+        """Kill the process without waiting: while it reads from a dead file server, it cannot be killed."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()

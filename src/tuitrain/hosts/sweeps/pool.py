@@ -61,7 +61,7 @@ class WorkerPool:
 
     @property
     def _seconds_left(self) -> float:
-        """The time in which runs may start."""
+        """The seconds in which runs may still start."""
         minutes = self.folder.sweep().options.max_minutes
         return self._clock_started + minutes * 60 - time.monotonic() if minutes else math.inf
 

@@ -161,7 +161,7 @@ class Worker:
             self._inboxes = []
 
     def _allowed_key(self, config: Config) -> str:
-        """Return the `code_key` of a run if it has no other code than the sweep may run, otherwise an empty string."""
+        """Return the `code_key` of a run if the sweep may run all its code, otherwise an empty string."""
         code, origin = config_code(config), sweep_origin(self.folder)
         unknown = unknown_code(origin, [item for item in code if item not in self._allowed], contents=False)
         return "" if unknown else code_key(code)

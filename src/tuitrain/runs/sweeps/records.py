@@ -33,8 +33,8 @@ class Sample(Struct, frozen=True):
 
 
 class Control(Struct, frozen=True):
-    """control.json: sessions end when `stopped` changes, the time of the last such command. `first` contains the keys
-    of the jobs to run first."""
+    """control.json: `stopped` is the time of the last stop command, and sessions end when it changes. `first` contains
+    the keys of the jobs to run first."""
 
     paused: bool = False
     stopped: float = 0.0

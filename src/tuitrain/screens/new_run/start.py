@@ -50,7 +50,7 @@ class NewRunStart(NewRunForm):
             self._start_allowed(config)
 
     def _start_allowed(self, config: Config) -> None:
-        """Start what the form describes, whose code the user has typed or allowed."""
+        """Start the run or sweep of the form. The user has typed or allowed its code."""
         self._draft.unknown = []
         if self.result.values:
             text = sweep_toml.dumps(self.result.sweep(self._draft.name))

@@ -21,8 +21,8 @@ Progress = Callable[[str, float | None], None]
 class Dataset:
     """A loaded data set. `mean` and `std` are those of the training split per channel, of pixels in [0, 1]; 0 and 1
     without normalization. `validation` is None if no images are held out. `notes` are sentences for the user. `folder`
-    contains the files of the splits, if they have any, and `sources` says where those of each split are. `value_ranges`
-    are the ranges that images with more than 8 bits are scaled from."""
+    contains the files of the splits, if they have any, and `sources` is that of `FolderSplits`. `value_ranges` are the
+    ranges of images with more than 8 bits."""
 
     name: str
     shape: tuple[int, int, int]

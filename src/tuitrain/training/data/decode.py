@@ -49,7 +49,7 @@ class ImageReader:
         return torch.from_numpy(array).permute(2, 0, 1).contiguous()
 
     def check(self, path: str) -> None:
-        """Raise ImageError for an image that cannot be read. Decode it only if its structure does not tell."""
+        """Raise ImageError if the image cannot be read. Decode it only if its structure does not show that."""
         try:
             with open_image(path, self.mode, self.size) as image:
                 whole = depth_of(image) is None and is_whole(image)
@@ -76,7 +76,7 @@ def is_grayscale(path: str) -> bool | None:
 
 
 def kind_of(path: str) -> str | None:
-    """Return the kind of values of an image with more than 8 bits; None for other files."""
+    """Return the `Depth.name` of an image with more than 8 bits; None for other files."""
     try:
         with open_image(path) as image:
             depth = depth_of(image)

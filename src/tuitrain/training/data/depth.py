@@ -11,14 +11,14 @@ from PIL import Image, ImageFile, ImageOps, TiffImagePlugin
 _PHOTOMETRIC, _BITS, _FORMAT = 262, 258, 339
 _WHITE_IS_ZERO, _SIGNED = 0, 2
 _SWAPPED = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
-# The usual ranges of floats.
+# The usual ranges of floating-point images.
 _FLOAT_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
-# The values must use at least this part of a usual range.
+# A usual range is chosen if the values use at least this part of it.
 _USED = 1 / 4
 
 
 class Range(NamedTuple):
-    """The values that become 0 and 255; values beyond become these, too."""
+    """The values that become 0 and 255. Values beyond them are clipped."""
 
     low: float
     high: float
@@ -31,8 +31,8 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True)
 class Depth:
-    """How an image stores values of more than 8 bits; images with the same `name` have the same range of values.
-    `unsigned` values are returned by Pillow as signed ones, and `inverted` ones are 0 for white."""
+    """How an image stores values of more than 8 bits. Images with the same `name` are scaled from the same range.
+    `unsigned` means that Pillow returns the values as signed ones, `inverted` that 0 is white."""
 
     name: str
     unsigned: bool = False
@@ -40,7 +40,7 @@ class Depth:
 
 
 def depth_of(image: ImageFile.ImageFile) -> Depth | None:
-    """Return None for an image that Pillow decodes to 8 bits without loss."""
+    """Return how the image stores its values; None if Pillow decodes them to 8 bits without loss."""
     if image.mode in ("RGB", "RGBA"):
         return Depth("16-bit") if _has_16_bit_channels(image) else None
     if image.mode != "F" and not image.mode.startswith("I"):
@@ -59,7 +59,7 @@ def depth_of(image: ImageFile.ImageFile) -> Depth | None:
 
 
 def read_values(image: ImageFile.ImageFile, depth: Depth) -> NDArray[Any]:
-    """Return the stored values, upright: (H, W), or (H, W, C) of an image with colors."""
+    """Return the stored values of the upright image: (H, W), or (H, W, C) for colors."""
     if image.mode in ("RGB", "RGBA"):
         return _read_16_bit_channels(image)
     _use_native_order(image)
@@ -68,8 +68,8 @@ def read_values(image: ImageFile.ImageFile, depth: Depth) -> NDArray[Any]:
 
 
 def to_8_bits(image: ImageFile.ImageFile, depth: Depth, span: Range) -> tuple[Image.Image, bool]:
-    """Return the image upright, with 8 bits for the values of `span`, and whether it has values beyond. NaN becomes the
-    low end. Raises ValueError if it has no other value."""
+    """Return the upright image, scaled from `span` to 8 bits, and whether it has values beyond `span`. NaN becomes the
+    low end. Raises ValueError if the image has no finite value."""
     if image.mode in ("RGB", "RGBA") and span == (0, 65535):
         # Pillow's own conversion keeps the upper 8 bits.
         return ImageOps.exif_transpose(image), False
@@ -97,13 +97,13 @@ def _scaled_floats(values: NDArray[Any], span: Range) -> NDArray[np.uint8]:
 def _scaled_integers(values: NDArray[Any], span: Range) -> NDArray[np.uint8]:
     low, high = int(span.low), int(span.high)
     offset, width = values.astype(np.int64).clip(low, high) - low, high - low
-    # A range of 2**n values keeps the upper 8 bits of each.
+    # If the range has 2**n values, this keeps the upper 8 bits of each.
     return (offset * 256 // (width + 1) if width >= 255 else offset * 255 // max(1, width)).astype(np.uint8)
 
 
 def usual_range(low: float, high: float, *, integers: bool) -> Range:
-    """Return the range to scale values between `low` and `high` from: a usual range that holds them, such as 12 bits,
-    or from `low` to `high` if they use little of it or are negative."""
+    """Return the range for values between `low` and `high`: a usual range that contains them, such as 12 bits, or `low`
+    to `high` if the values use little of it or are negative integers."""
     if not integers:
         usual = [Range(*span) for span in _FLOAT_RANGES if span[0] <= low and high <= span[1]]
     elif low >= 0:
@@ -135,7 +135,7 @@ def _with_raw_mode(tile: Any, mode: str) -> Any:
 
 
 def _read_16_bit_channels(image: ImageFile.ImageFile) -> NDArray[Any]:
-    """Pillow decodes the upper byte of each value. In the opposite byte order, that is the lower one."""
+    """Decode the file twice: Pillow returns the upper byte of each value and, in the opposite byte order, the lower."""
     with Image.open(image.filename) as lower:
         lower.tile = [_with_raw_mode(tile, (mode := _raw_mode(tile))[:-1] + _SWAPPED[mode[-1]]) for tile in lower.tile]
         both = [np.asarray(ImageOps.exif_transpose(part)).astype(np.uint16) for part in (image, lower)]
@@ -143,7 +143,7 @@ def _read_16_bit_channels(image: ImageFile.ImageFile) -> NDArray[Any]:
 
 
 def _use_native_order(image: ImageFile.ImageFile) -> None:
-    """libtiff returns values in the byte order of the machine, which Pillow expects of 16-bit values only."""
+    """Let Pillow read the output of libtiff in the byte order of the machine, which it assumes only for 16 bits."""
     image.tile = [
         _with_raw_mode(tile, _raw_mode(tile).replace("B", "N")) if tile.codec_name == "libtiff" else tile
         for tile in image.tile

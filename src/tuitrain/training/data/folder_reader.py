@@ -22,7 +22,7 @@ _CPU = torch.device("cpu")
 _THREADS = 8
 # Images of the sample that mean and standard deviation are computed from.
 _MEASURED = 2000
-# Images that are looked at without normalization: usually enough to see that they differ.
+# Without normalization, this smaller sample usually shows that the images differ.
 _GLANCED = 64
 # Grey levels of standard deviation below which all pixels count as equal.
 _UNIFORM = 0.01
@@ -31,9 +31,11 @@ _NAMED = 5
 
 
 class FolderReader:
-    """Reads the splits of a folder. Afterwards, `normalization` is that of the training images, or that of the run
-    `before`; `unreadable` lists the images that cannot be read, with reasons, and `notes` are sentences about the
-    others."""
+    """Reads the splits of a folder.
+
+    After reading, `normalization` is that of the run `before`, if any, or of the training images. `unreadable` lists
+    the images that cannot be read, with reasons, and `notes` are sentences about the images.
+    """
 
     normalization: Normalization
 
@@ -55,7 +57,7 @@ class FolderReader:
     def in_memory(self) -> dict[str, Split]:
         decoded = {name: self._decoded(name, files) for name, files in self._folder.splits.items()}
         training = decoded["training"][0].images
-        # As for streamed images: a resumed run may switch between both with the free memory.
+        # The same sample as for streamed images: a resumed run may switch between both, depending on the free memory.
         self.normalization = self._normalization(lambda size: training[_sample(len(training), size)])
         # Remove the splits one by one, so that the bytes of each are freed once converted.
         splits: dict[str, Split] = {}
@@ -94,7 +96,8 @@ class FolderReader:
         return pixels.at(torch.tensor(rows)), files.at(rows)
 
     def _checked(self, name: str, files: Files) -> Files:
-        """Return the readable files. Only training replaces images that a check without decoding takes for readable."""
+        """Return the readable files. For training, a check without decoding suffices, because training replaces the
+        unreadable images that it misses."""
         check: Callable[[str], object] = self.read.check if name == "training" else self.read
         reasons = _attempts(lambda row: check(files.paths[row]), len(files.paths))
         return files.at(self._readable(name, files, reasons))
@@ -110,7 +113,8 @@ class FolderReader:
         return images[good]
 
     def _decode(self, files: Files) -> tuple[Tensor, Iterator[str | None]]:
-        """Return images (N, C, H, W) uint8, which are filled by iterating over the reasons why some are not."""
+        """Return images (N, C, H, W) uint8 and why each could not be read, or None. Iterating over the reasons reads
+        the images."""
         images = allocate((len(files.paths), *self.read.shape), torch.uint8, _CPU)
 
         def fill(row: int) -> None:
@@ -119,7 +123,7 @@ class FolderReader:
         return images, _attempts(fill, len(files.paths))
 
     def _readable(self, name: str, files: Files, reasons: Iterator[str | None]) -> list[int]:
-        """Return the rows of `files` without a reason against them; add the others to `unreadable`."""
+        """Return the rows of `files` whose reason is None; add the others to `unreadable`."""
         rows = []
         for row, reason in enumerate(reasons):
             self._ticker.update()

@@ -11,7 +11,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 _BEGIN = b"\xff\xd8"
 _END = b"\xff\xd9"
-# Bits that decode to different pixels, where a JPEG has pixels left to decode; the last ones after restart markers.
+# Data that decodes to different pixels if a JPEG lacks some; the last one begins with restart markers.
 _CONTINUATIONS = (
     b"",
     *(bytes([value]) * 64 for value in (0x00, 0x55, 0xAA, 0xFE)),
@@ -44,15 +44,15 @@ def _open_large_jpeg(source: str | BinaryIO) -> ImageFile.ImageFile:
     except SyntaxError:
         raise Image.DecompressionBombError from None
     if "progressive" in image.info:
-        # Decoding it takes memory for all its coefficients, whatever the scale.
+        # Decoding a progressive JPEG takes memory for all its coefficients, whatever the scale.
         image.close()
         raise Image.DecompressionBombError
     return image
 
 
 def is_whole(image: ImageFile.ImageFile) -> bool:
-    """Return whether the structure of an open image file shows that all its pixels can be decoded. False may also mean
-    that only decoding can tell. Raises one of many exceptions if the file is damaged."""
+    """Return True if the structure of an open image file shows that all its pixels can be decoded, and False if only
+    decoding can tell. Raises one of many exceptions if the file is damaged."""
     if image.format == "PNG":
         image.verify()
         return True
@@ -63,13 +63,14 @@ def is_whole(image: ImageFile.ImageFile) -> bool:
 
 
 def completed_jpeg(path: str) -> BytesIO | None:
-    """Return the file with an end marker if it is a JPEG that lacks only that, and None otherwise.
+    """Return the file with an end marker if it is a JPEG that lacks only the marker, otherwise None.
 
-    Decoders fill missing pixels with gray, so the pixels are complete if they do not depend on what follows them.
+    Decoders fill missing pixels with gray instead of failing. No pixel is missing if all pixels stay the same whatever
+    data follows.
     """
     with suppress(Exception):  # Pillow's decoders raise many kinds of exceptions for damaged files.
         with Path(path).open("rb") as file:
-            # The first byte of the end marker may be left.
+            # The file may end with the first byte of the end marker.
             data = file.read().rstrip(_END[:1]) if file.peek(2)[:2] == _BEGIN else b""
         if _has_all_scans(data):
             first, *others = (data + more + _END for more in _CONTINUATIONS)
@@ -89,7 +90,7 @@ def _decoded(data: bytes) -> bytes:
 
 
 def _has_all_scans(data: bytes) -> bool:
-    """Return whether the headers of the scans of a JPEG announce all bits of all its coefficients."""
+    """Return whether the scan headers of a JPEG announce all bits of all its coefficients."""
     components, complete = 0, set()
     position = 2
     while position + 4 <= len(data):
@@ -108,7 +109,7 @@ def _has_all_scans(data: bytes) -> bool:
 
 
 def _end_of_scan(data: bytes, position: int) -> int:
-    """Return the position of the first marker that is neither a stuffed byte nor a restart."""
+    """Return the position of the first marker after the data of a scan, which contains stuffed bytes and restarts."""
     while (position := data.find(b"\xff", position)) >= 0:
         if position + 1 < len(data) and data[position + 1] not in (0, *range(0xD0, 0xD8)):
             return position

@@ -21,14 +21,20 @@ def load(
 ) -> Dataset:
     """Load and split a data set, without drawing from the global random generators. Raises DataError.
 
-    `before` is the record of a run that was trained on this data set. Its classes, channels, value ranges and
-    normalization are then kept, because the network depends on them; images of another class are an error.
+    `before` is the record of a run that was trained on this data set. Keep its classes, channels, value ranges and
+    normalization, because its network depends on them; images of another class are an error.
     """
     if before and not before.classes:
         # The run ended before it loaded its data.
         before = None
     if config.dataset == "image-folder":
         return image_folder.load(config, seed, device, progress, before)
+    return _load_standard(config, seed, device, progress, before)
+
+
+def _load_standard(
+    config: Data, seed: int, device: torch.device, progress: Progress, before: RunInfo | None
+) -> Dataset:
     whole, test, white = standard.read(config.dataset, config.dir, progress)
     checksum = whole.checksum()
     train, validation = (whole, fingerprint(checksum)), None

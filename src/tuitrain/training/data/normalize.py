@@ -53,7 +53,7 @@ class Normalization:
 
     @classmethod
     def recorded(cls, info: RunInfo, white: int = 255) -> Self:
-        """Return the normalization that a run was trained with."""
+        """Return the normalization of a run that was trained."""
         return cls(tuple(info.mean), tuple(info.std), white)
 
     @classmethod

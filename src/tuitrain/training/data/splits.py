@@ -129,7 +129,7 @@ class StreamedSplit:
             yield self._normalize(images), self.labels.index_select(0, given.to(self.labels.device, non_blocking=True))
 
     def newly_replaced(self) -> list[str]:
-        """Return the paths of the images that have been replaced for the first time since the last call."""
+        """Return the paths of the images that were first replaced since the last call."""
         rows, self._reported = self.unreadable - self._reported, set(self.unreadable)
         return [self.files[row] for row in sorted(rows)]
 

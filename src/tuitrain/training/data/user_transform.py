@@ -36,15 +36,15 @@ def user_transform(spec: str | None) -> Transform | None:
 
 
 def _run(path: Path) -> dict[str, Any]:
-    """Run the file, which may import its neighbors, and return its module. Compiles it here, so that Python writes no
-    cache next to it."""
+    """Run the file, which may import modules from its folder, and return its module. Compile it here, so that Python
+    writes no cache next to it."""
     source = read_transform(str(path))
     module = ModuleType(f"tuitrain_transform_{path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # Dataclasses look up their module there.
     folder = str(path.parent.absolute())
     if folder not in sys.path:
-        sys.path.append(folder)  # Last, so that its files hide no other module.
+        sys.path.append(folder)  # At the end, so that its files hide no other module.
     try:
         exec(compile(source, path, "exec"), module.__dict__)
     except (Exception, SystemExit) as error:

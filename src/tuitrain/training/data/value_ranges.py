@@ -15,12 +15,14 @@ from tuitrain.training.data.depth import Depth, Range, depth_of, read_values, to
 from tuitrain.training.data.image_file import open_image
 
 _THREADS = 8
-# The images that a range is measured on.
+# The number of images that a range is measured on.
 _MEASURED = 2000
-# The fraction of the values at either end that may be outliers, and the grey levels that are too few for the others.
-_OUTLIERS, _FEW_LEVELS = 0.01, 24
-# As older versions read images, and runs that they have trained.
-OLDER = {
+# The fraction of the values at either end that counts as outliers.
+_OUTLIERS = 0.01
+# A note suggests another range if the other values get fewer grey levels.
+_FEW_LEVELS = 24
+# The ranges of runs that recorded none, because older versions had fixed ranges.
+RANGES_OF_OLDER_VERSIONS = {
     name: Range(0, 65535)
     for name in ("16-bit", "16-bit PPM", "signed 8-bit", "signed 16-bit", "32-bit", "signed 32-bit")
 } | {"floating-point": Range(0, 1)}
@@ -28,15 +30,18 @@ OLDER = {
 
 def recorded_ranges(info: RunInfo) -> dict[str, Range]:
     """Return the ranges that a run was trained with."""
-    ranges = OLDER if info.value_ranges is None else info.value_ranges
+    ranges = RANGES_OF_OLDER_VERSIONS if info.value_ranges is None else info.value_ranges
     return {kind: Range(*span) for kind, span in ranges.items()}
 
 
 class ValueRanges:
-    """The range of each kind of image with more than 8 bits, by `Depth.name`: `fixed`, or that in `found`, or measured
-    on `training`, the paths of the training images, when the first such image is read. All images of a kind are scaled
-    alike, so that a dark image stays darker than a bright one. `others` are images to measure if no training image is
-    of this kind. Threads may share one; workers receive a copy with the ranges found so far."""
+    """Scales images with more than 8 bits. All images of a kind (`Depth.name`) have the same range, so that a dark
+    image stays darker than a bright one.
+
+    The range is `fixed`, or the one in `found`, or it is measured when the first image of the kind is read: on
+    `training`, the paths of the training images, or on `others` if no training image is of this kind. Threads may share
+    an object; worker processes receive a copy with the ranges found so far.
+    """
 
     def __init__(
         self,
@@ -57,7 +62,8 @@ class ValueRanges:
         return ValueRanges, (self.found,)
 
     def to_8_bits(self, image: ImageFile.ImageFile, depth: Depth, path: str) -> Image.Image:
-        """Return the image `path`, which has this depth, upright and with 8 bits. Raises ValueError if it cannot."""
+        """Return the image `path`, which has this depth, upright and with 8 bits. Raises ValueError if it has no finite
+        value."""
         kind = depth.name
         with self._lock:
             if kind not in self.found:
@@ -69,6 +75,7 @@ class ValueRanges:
         return scaled
 
     def notes(self) -> Iterator[str]:
+        """Yield sentences about the kinds of images and their ranges."""
         for kind, files in sorted(self._files.items()):
             images = "1 image has" if len(files) == 1 else f"{len(files):,} images have"
             beyond = f"; {len(self._beyond[kind]):,} of them have values beyond" if self._beyond[kind] else ""
@@ -79,7 +86,7 @@ class ValueRanges:
 
     def _measure(self, kind: str) -> Range:
         for paths in self._candidates:
-            # Always the same images, in every version of NumPy.
+            # RandomState draws the same images in every version of NumPy.
             order = np.random.RandomState(np.random.MT19937(0)).permutation(len(paths))
             measured = list(islice(_measured(kind, [paths[row] for row in order]), _MEASURED))
             if measured:
@@ -90,7 +97,7 @@ class ValueRanges:
 
 
 class _Measured(NamedTuple):
-    """The values of an image: the range of all, and that of most."""
+    """The values of an image: the range of `all`, and that of `most`, without outliers."""
 
     all: Range
     most: Range

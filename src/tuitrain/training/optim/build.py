@@ -12,7 +12,7 @@ from tuitrain.config import schema
 from tuitrain.training.optim.muon import Muon, hidden_matrices
 from tuitrain.training.torch_internals import silence_capturable_warning, without_dynamo
 
-# The shape of a weight on which an optimizer is tried; no state of a whole weight has it by chance.
+# The shape of the weight on which `_state_of_probe` tries an optimizer. No other state has it by chance.
 _PROBE = torch.Size((3, 5))
 
 
@@ -77,7 +77,8 @@ def inner_optimizers(optimizer: optim.Optimizer) -> list[optim.Optimizer]:
 
 
 def load_optimizer_state(optimizer: optim.Optimizer, config: schema.Optimizer, saved: dict[str, Any]) -> None:
-    """Load what `optimizer.state_dict()` returned. Raises ValueError and others if it is another optimizer's."""
+    """Load what `optimizer.state_dict()` returned. Raises ValueError, TypeError or LookupError if the state is that of
+    another optimizer."""
     optimizer.load_state_dict(saved)
     for part in inner_optimizers(optimizer):
         parameters = [parameter for group in part.param_groups for parameter in group["params"]]
@@ -89,7 +90,7 @@ def load_optimizer_state(optimizer: optim.Optimizer, config: schema.Optimizer, s
 
 
 def _state_of_probe(optimizer: optim.Optimizer, config: schema.Optimizer) -> dict[str, Any]:
-    """Return the state that the optimizer has of one weight after a step."""
+    """Return the state that such an optimizer keeps for a weight after one step."""
     like = optimizer.param_groups[0]["params"][0]
     probe = nn.Parameter(torch.zeros(_PROBE, dtype=like.dtype, device=like.device))
     probe.grad = torch.zeros_like(probe)
@@ -111,7 +112,7 @@ def _check_state(state: dict[str, Any], expected: dict[str, Any], parameter: Ten
 
 
 def _keep_options(optimizer: optim.Optimizer, saved: dict[str, Any]) -> dict[str, Any]:
-    """Keep the options of the configuration and of this device; the loop sets the learning rate before each step."""
+    """Keep the present options, which suit the configuration and the device; the loop sets the learning rate itself."""
     groups = zip(optimizer.param_groups, saved["param_groups"], strict=True)
     return saved | {"param_groups": [own | {"params": group["params"]} for own, group in groups]}
 

@@ -25,7 +25,7 @@ def layer_gradient_norms(layers: Layers) -> Tensor:
     gradients = [parameter.grad for _, parameters in layers for parameter in parameters if parameter.grad is not None]
     if not gradients:
         return torch.zeros(len(layers), device=layers[0][1][0].device if layers else None)
-    # One call for all parameters: a call per layer took 0.3 ms for an mlp.
+    # One call for all parameters, because one call per layer took 0.3 ms for an mlp.
     norms = iter(foreach_norm(gradients, 2, torch.float32))
     zero, width = torch.zeros((), device=gradients[0].device), max(len(parameters) for _, parameters in layers)
     padded: list[Tensor] = []

@@ -56,7 +56,8 @@ class Draft(Struct):
         return draft
 
     def doubt(self, origin: Origin | None, config: Config) -> None:
-        """Set the code of `config` that the user has not allowed in `origin`; None: nowhere."""
+        """Set `unknown` to the code of `config` that the user has not allowed in `origin`; all of it if that is
+        None."""
         self.origin, self.unknown = origin, config_code(config)
         if origin is not None:
             self.unknown = unknown_code(origin, self.unknown)

@@ -11,6 +11,7 @@ from tuitrain.analysis import units
 from tuitrain.config.sweeps.sweep import Values, format_trial
 from tuitrain.hosts.preview.preview import Preview
 from tuitrain.hosts.trust import config_code
+from tuitrain.image_folder.splits import counts_with_sources
 from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.charts.line import Line
 from tuitrain.widgets.charts.render import View, draw
@@ -91,10 +92,7 @@ def facts(preview: Preview, runs: int, first: Values, *, compact: bool) -> Conte
         sizes = preview.splits
         prefix = "more than " if sizes.truncated else ""
         counts = {"train": sizes.train, "validation": sizes.validation, "test": sizes.test}
-        split = prefix + " · ".join(
-            f"{count:,} {name}{f' ({sizes.sources[name]})' if name in sizes.sources else ''}"
-            for name, count in counts.items()
-        )
+        split = prefix + " · ".join(counts_with_sources(counts, sizes.sources))
         steps = f"{preview.steps_per_epoch:,} per epoch · {preview.steps:,} in total"
         location = plain(sizes.location)
     elif preview.problem:

@@ -13,8 +13,8 @@ from tuitrain.widgets.terminal.textual_internals import XTermParser
 ESCAPE, START, END = "\x1b", "\x1b[200~", "\x1b[201~"
 # CSI sequences, such as the colors of a log.
 _SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-# Mouse reports, answers with a private mark such as device attributes, and OSC, DCS, APC and PM strings: sent for an
-# earlier program, such as the answer of a slow terminal to an editor that has ended.
+# Mouse reports, answers with a private mark such as device attributes, and OSC, DCS, APC and PM strings: a slow
+# terminal may send them to this app although an earlier program asked for them.
 _REPORT = re.compile(
     r"\x1b(?:\[(?:M...|<[-;\d]*[Mm]|[?>=][;:\d]*[A-Za-z])|[\]P_^][^\x07\x1b]*(?:\x07|\x1b\\))", re.DOTALL
 )
