@@ -48,9 +48,9 @@ def test_a_subfolder_names_the_split_unless_the_tag_does() -> None:
     }  # fmt: skip
 
 
-def rows(curve: EventCurve, *names: str) -> list[tuple[float, ...]]:
+def rows(curve: EventCurve, *names: str) -> list[tuple[float | None, ...]]:
     return [
-        tuple(None if isnan(value) else value for value in row)  # type: ignore[misc]
+        tuple(None if isnan(value) else value for value in row)
         for row in zip(curve.step, *(curve[name] for name in names), strict=True)
     ]
 
