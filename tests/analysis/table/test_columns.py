@@ -136,6 +136,14 @@ def test_settings_that_differ() -> None:
     assert differing_settings([]) == []
 
 
+@pytest.mark.parametrize(
+    ("rates", "differing"),
+    [((None, None), []), ((0.5, None), ["optimizer.lr"]), ((0.5, 0.5), []), ((0.5, 0.6), ["optimizer.lr"])],
+)
+def test_settings_that_a_user_changed_differ(rates: tuple[float | None, ...], differing: list[str]) -> None:
+    assert differing_settings([entry(str(rate), state=State(lr=rate)) for rate in rates]) == differing
+
+
 def test_automatic_columns_are_differing_settings_and_defaults() -> None:
     many = [entry(str(lr), f"optimizer.lr={lr}", f"model.hidden=[{seed}]") for lr in (0.1, 0.2) for seed in (1, 2)]
     assert table_order(default_columns(many)) == ["status", "model.name", "optimizer.lr", "best", "best-test", "time"]
