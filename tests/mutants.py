@@ -26,12 +26,12 @@ import time
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import CodeType, FrameType, FunctionType
+from types import FrameType, FunctionType
 from typing import Any
 
 import pytest
 
-from mutations import Mutant, mutants
+from mutations import Mutant, mutants, nested
 
 ROOT = Path(__file__).parent.parent
 # The arithmetic of training; its other files start processes, threads and devices.
@@ -44,15 +44,8 @@ PACKAGES = ("analysis", "config", "image_folder", "runs", "training")
 PRELOADED = ("numpy", "msgspec", "tomlkit", "psutil", "platformdirs", "torch")
 # A killed test of a full disk would leave the disk mounted.
 OPTIONS = ("-x", "-q", "-n0", "-p", "no:cacheprovider", "--ignore=tests/runs/test_full_disk.py")
-MEMORY = 8 << 30
+CPU, MEMORY = resource.RLIMIT_CPU, 8 << 30
 Tests = dict[str, dict[str, Any]]
-
-
-def nested(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from nested(constant)
 
 
 def forget_cached_results() -> None:
@@ -74,7 +67,7 @@ def wait(child: int, seconds: float) -> bool:
 def limit(seconds: float) -> None:
     """Limit the processor time and the memory of this process, the first of a new group."""
     os.setsid()
-    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 1, int(seconds) + 2))
+    resource.setrlimit(CPU, (int(seconds), int(seconds) + 99))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
 
 
@@ -181,7 +174,7 @@ class InMemory:
                 if not (child := os.fork()):
                     limit(seconds)
                     replace_code(mutant, functions.get(mutant.code.co_filename, []))
-                    os._exit(run([items[id] for id in ids], session))
+                    os._exit(run([items[id] for id in ids], session, tests))
                 if not wait(child, 4 * seconds):
                     noticed.append(index)
         content = {"tests": tests, "noticed": noticed, "failed": sorted(every.keys() - tests.keys())}
@@ -220,9 +213,12 @@ def replace_code(mutant: Mutant, functions: Sequence[FunctionType]) -> None:
         function.__code__ = codes.get((old.co_qualname, old.co_firstlineno), old)
 
 
-def run(items: Sequence[pytest.Item], session: pytest.Session) -> int:
-    """Run the tests up to the first failure; return the number of failures."""
+def run(items: Sequence[pytest.Item], session: pytest.Session, tests: Tests | None = None) -> int:
+    """Run the tests up to the first failure; return the number of failures. An endless loop ends the process."""
     for item, following in zip(items, [*items[1:], None], strict=True):
+        if tests:
+            most, hard = time.process_time() + 10 + 3 * tests[item.nodeid]["seconds"], resource.getrlimit(CPU)[1]
+            resource.setrlimit(CPU, (min(int(most), hard), hard))
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         if session.testsfailed:
             break

@@ -143,3 +143,11 @@ def mutants(root: Path, file: str) -> Iterator[Mutant]:
         site.put(site.node)
         lines = range(site.node.lineno, site.node.end_lineno + 1)  # type: ignore[attr-defined]
         yield Mutant(file, site.scope, site.on_import, lines, before, after, source, code)
+
+
+def nested(code: CodeType) -> Iterator[CodeType]:
+    """Yield the code and that of all functions in it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from nested(constant)

@@ -53,6 +53,12 @@ def test_only_the_last_rows_count() -> None:
     assert seconds_left(run([*slow, *fast])) == pytest.approx(100 - fast[-1][0])
 
 
+def test_the_speed_is_that_of_exactly_the_last_rows() -> None:
+    rows = [(0, 0.0, 0.0), *((step, 9.0 + step, 9.0 + step) for step in range(1, RECENT_ROWS + 2))]
+    assert images_per_second(run(rows)) == pytest.approx(100)
+    assert images_per_second(run(rows[:-1])) == pytest.approx(100 * RECENT_ROWS / (RECENT_ROWS + 9))
+
+
 def test_a_run_at_its_end_has_nothing_left() -> None:
     assert seconds_left(run([(50, 1.0, 1.0), (100, 2.0, 2.0)])) == 0
     assert seconds_left(run([(50, 1.0, 1.0), (120, 2.0, 2.0)])) == 0

@@ -40,6 +40,16 @@ def test_a_paused_and_an_interrupted_run_promise_no_end() -> None:
     assert texts(entry("interrupted", state)) == ("interrupted", "2/10", "0:30")
 
 
+def test_the_main_settings_and_the_changed_ones_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    run = entry("queued", None, "optimizer.lr=0.01", "model.dropout=0.5", "training.max_minutes=2")
+    words = "digits · mlp 128-256 · adam 0.01 · 10 epochs · batch 64"
+    assert summary.settings_in_words(run) == f"{words} · dropout 0.5 · max minutes 2"
+    assert summary.settings_in_words(run, ("model.dropout",)) == f"{words} · max minutes 2"
+    changed = entry("stopped", State(lr=0.5, epochs=20))
+    assert summary.settings_in_words(changed).startswith("digits · mlp 128-256 · adam 0.001→0.5 · 10→20 epochs")
+
+
 @pytest.mark.parametrize(
     ("settings", "model"),
     [

@@ -169,8 +169,8 @@ def test_override_ignores_spaces_and_the_last_assignment_wins() -> None:
 @pytest.mark.parametrize(
     ("key", "text", "value"),
     [
-        ("data.normalize", "Yes", True),
-        ("data.normalize", "off", False),
+        *(("data.normalize", text, True) for text in ("true", "Yes", "on", "1")),
+        *(("data.normalize", text, False) for text in ("false", "no", "off", "0")),
         ("training.epochs", "1_000", 1000),
         ("optimizer.lr", "1e-3", 0.001),
         ("optimizer.lr", "3", 3.0),

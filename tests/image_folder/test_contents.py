@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from tuitrain.image_folder.contents import digests, fingerprint, leaks
 
 BLOCK = 64 * 2**10
@@ -21,6 +23,19 @@ def test_equal_digests_mean_equal_files(tmp_path: Path) -> None:
     assert list(found) == paths
     assert found.pop(str(tmp_path / "same")) == found[str(tmp_path / "small")]
     assert len(set(found.values())) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("content", "digest"),
+    [
+        (b"small", "a2a00aaeea857c6cb5aadb7321dd3f36"),
+        (bytes(place % 251 for place in range(10 * BLOCK)), "de8a1d9c078a4b063fef3060d4be1b5b"),
+    ],
+    ids=["small", "large"],
+)
+def test_a_resumed_run_finds_its_files_unchanged(tmp_path: Path, content: bytes, digest: str) -> None:
+    (tmp_path / "file").write_bytes(content)
+    assert digests([str(tmp_path / "file")]) == {str(tmp_path / "file"): bytes.fromhex(digest)}
 
 
 def test_unreadable_files_have_different_digests_and_all_files_are_counted(tmp_path: Path) -> None:

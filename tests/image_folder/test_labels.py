@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tuitrain.config.schema import Data
@@ -51,6 +52,7 @@ FLAT = "cat.1.jpg cat.2.jpg dog.1.jpg dog.2.jpg"
         "Image Path\tClass\nphotos/../cat.1.jpg\tcat\n./cat.2.jpg\tcat\ndog.1.jpg\tdog\n\ndog.2.jpg\t dog \n",
         'label,filename,width\n"cat",cat.1.jpg,9\ncat,"cat.2.jpg",9\ndog,dog.1.jpg,9\ndog,dog.2.jpg,9',
         "photo,animal\ncat.1,cat\ncat.2,cat\ndog.1,dog\ndog.2,dog\n",
+        "animal,id\ncat,cat.1\ncat,cat.2\ndog,dog.1\ndog,dog.2\n",
     ],
 )
 def test_a_flat_folder_gets_its_labels_from_the_file(write: Write, table: str) -> None:
@@ -60,7 +62,7 @@ def test_a_flat_folder_gets_its_labels_from_the_file(write: Write, table: str) -
 
 
 def test_what_has_no_label_and_what_has_no_file_is_said(write: Write) -> None:
-    table = "file,label\na.jpg,x\nb.jpg,y\nc.jpg,\nlost\x1b.jpg,x\n"
+    table = "file,label\na.jpg,x\nb.jpg,y\nc.jpg\nlost\x1b.jpg,x\n"
     found = scan(write("a.jpg b.jpg c.jpg d.jpg readme.txt", table))
     assert names(found)["training"] == {"x": ["a.jpg"], "y": ["b.jpg"]}
     assert found.notes == [
@@ -85,6 +87,14 @@ def test_label_files_have_a_limit(write: Write, monkeypatch: pytest.MonkeyPatch)
     assert scan(write("a.jpg b.jpg", table + "\n" * (2**20 - len(table)))).classes == ("x", "y")
     with pytest.raises(DataError, match="it is larger than 1 MB"):
         scan(write("", table + "\n" * (2**20 + 1 - len(table))))
+
+
+def test_the_label_file_itself_is_no_skipped_file(write: Write) -> None:
+    data = write("a.jpg b.jpg x.csv", "")
+    labels = Path(str(data.dir)) / "labels.csv"
+    labels.write_text("file,label\na,x\nb,y\n")
+    found = scan(msgspec.structs.replace(data, labels=str(labels)))
+    assert found.notes[1:] == ["skipped files that are not images: 1 .csv"]
 
 
 def test_splits_come_from_a_column_or_from_split_folders(write: Write) -> None:

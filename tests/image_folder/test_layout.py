@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -196,6 +197,13 @@ def test_a_link_upwards_adds_no_images(tree: MakeTree) -> None:
     folder = tree("cat/2.jpg", "dog/3.jpg")
     (folder / "cat/up").symlink_to(folder)
     (folder / "dog/loop").symlink_to(folder / "dog")
+    assert counts(scan(folder)) == {"training": [2, 3]}
+
+
+def test_pipes_and_broken_links_without_a_suffix_are_no_images(tree: MakeTree) -> None:
+    folder = tree("cat/2.jpg", "dog/3.jpg")
+    os.mkfifo(folder / "cat/pipe")
+    (folder / "dog/link").symlink_to("nowhere")
     assert counts(scan(folder)) == {"training": [2, 3]}
 
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from tuitrain.errors import RunError
 from tuitrain.files import replace
-from tuitrain.runs.files import LARGEST, overwrite, read, read_json
+from tuitrain.runs.files import CHUNK, LARGEST, overwrite, read, read_json, read_lines
 
 
 class Small(Struct):
@@ -20,6 +20,45 @@ def test_replacing_leaves_the_new_content_and_nothing_else(tmp_path: Path, sync:
         replace(tmp_path / "file", content, sync=sync)
         assert read(tmp_path / "file") == content
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("sync", [False, True])
+def test_a_synced_file_is_on_disk_before_its_name_and_its_folder_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sync: bool
+) -> None:
+    synced: list[tuple[int, bool]] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_ino, (tmp_path / "file").exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    replace(tmp_path / "file", b"content", sync=sync)
+    inodes = [(tmp_path / "file").stat().st_ino, tmp_path.stat().st_ino]
+    assert synced == (list(zip(inodes, [False, True], strict=True)) if sync else [])
+
+
+@pytest.mark.parametrize(
+    ("content", "longest", "lines", "end"),
+    [
+        (b"", 8, [], 0), (b"ab", 8, [], 0), (b"ab\n", 8, [b"ab"], 3), (b"ab\n\ncd\ne", 8, [b"ab", b"", b"cd"], 7),
+        # A line without an end that is too long.
+        (b"1234567", 8, [], 0), (b"12345678", 8, [b""], 8),
+    ],
+)  # fmt: skip
+def test_lines_of_a_growing_file(tmp_path: Path, content: bytes, longest: int, lines: list[bytes], end: int) -> None:
+    path = tmp_path / "file"
+    assert read_lines(path, 5, longest) == ([], 5)
+    path.write_bytes(b"x\n" + content)
+    assert read_lines(path, 2, longest) == (lines, 2 + end)
+
+
+def test_a_line_longer_than_a_chunk_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * (2 * CHUNK) + b"\nend\n")
+    assert read_lines(path, 0, 4 * CHUNK) == ([b"x" * 2 * CHUNK, b"end"], 2 * CHUNK + 5)
+    path.write_bytes(b"x" * (5 * CHUNK))
+    assert read_lines(path, 0, 4 * CHUNK) == ([b""], 4 * CHUNK)
+    assert read_lines(path, 4 * CHUNK, 4 * CHUNK) == ([], 4 * CHUNK)
 
 
 def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from tuitrain.analysis.table.columns import column, columns
+from tuitrain.analysis.table.group_rows import group_entries
 from tuitrain.analysis.table.layout import (
     columns_for_test_split,
     default_columns,
@@ -135,6 +136,14 @@ def test_settings_that_differ() -> None:
     assert differing_settings([]) == []
 
 
+@pytest.mark.parametrize(
+    ("rates", "differing"),
+    [((None, None), []), ((0.5, None), ["optimizer.lr"]), ((0.5, 0.5), []), ((0.5, 0.6), ["optimizer.lr"])],
+)
+def test_settings_that_a_user_changed_differ(rates: tuple[float | None, ...], differing: list[str]) -> None:
+    assert differing_settings([entry(str(rate), state=State(lr=rate)) for rate in rates]) == differing
+
+
 def test_automatic_columns_are_differing_settings_and_defaults() -> None:
     many = [entry(str(lr), f"optimizer.lr={lr}", f"model.hidden=[{seed}]") for lr in (0.1, 0.2) for seed in (1, 2)]
     assert table_order(default_columns(many)) == ["status", "model.name", "optimizer.lr", "best", "best-test", "time"]
@@ -179,6 +188,18 @@ def test_the_table_state_filters_sorts_and_marks(tmp_path: Path) -> None:
     table.filter("")
     table.sort("")
     assert (names(table.shown), table.sorted_by, table.filter_error) == (["a", "b", "c"], ("", False), "")
+
+
+def test_seeds_become_one_row_and_single_runs_again(tmp_path: Path) -> None:
+    table = TableState(tmp_path)
+    table.update([entry("x-s0", "training.seed=0"), entry("x-s1", "training.seed=1"), entry("y", "optimizer.lr=1")])
+    assert (names(table.shown), table.grouped) == (["x-s0", "x-s1", "y"], False)
+    table.toggle_groups()
+    assert (names(table.shown), table.grouped) == (["x ×2", "y"], True)
+    table.toggle_mark(table.shown[0])
+    assert names(table.marked()) == names(table.targets(table.shown[0])) == ["x-s0", "x-s1"]
+    table.toggle_groups()
+    assert (names(table.shown), names(table.marked())) == (["x-s0", "x-s1", "y"], ["x-s0", "x-s1"])
 
 
 def test_marks_and_what_they_mean(tmp_path: Path) -> None:
@@ -236,6 +257,39 @@ def test_a_kept_view_that_makes_no_sense_is_no_reason_to_fail(
     table = TableState(tmp_path)
     table.update([scored("a", 0.5)])
     assert (names(table.shown), table.chosen_columns) == (["a"], [])
+
+
+def test_a_group_shows_means_with_deviations_and_its_seeds() -> None:
+    runs = [
+        entry(f"x-s{seed}", f"training.seed={seed}", state=State(test=Score(loss, accuracy), samples_per_second=10.0))
+        for seed, loss, accuracy in ((3, 1.0, 0.5), (1, 2.0, 0.7))
+    ]  # fmt: skip
+    [row] = group_entries(runs)
+    shown = {key: columns()[key].text(row) for key in ("run", "test", "test-loss", "best", "rate", "training.seed")}
+    assert shown == {
+        "run": "x ×2", "test": "60.00 % ± 14.14", "test-loss": "1.5000 ± 0.7071", "best": "-", "rate": "10",
+        "training.seed": "1, 3",
+    }  # fmt: skip
+    [alone] = group_entries(runs[:1])
+    assert columns()["test"].text(alone) == "50.00 %"
+
+
+@pytest.mark.parametrize(
+    ("key", "settings", "value", "text"),
+    [
+        ("training.log_every", [], None, "-"),
+        ("training.log_every", ["training.log_every=5"], 5, "5"),
+        ("training.device", ["training.device=cpu"], "cpu", "cpu"),
+        ("data.normalize", ["data.normalize=false"], "false", "false"),
+        ("model.hidden", ["model.hidden=[3,4]"], (3, 4), "3-4"),
+        ("model.hidden", ["model.hidden=[]"], None, "-"),
+        ("optimizer.lr", [], 0.001, "0.001"),
+        ("training.patience", [], None, "-"),
+    ],
+)
+def test_values_of_settings(key: str, settings: list[str], value: object, text: str) -> None:
+    run = entry("a", *settings)
+    assert (columns()[key].value(run), columns()[key].text(run)) == (value, text)
 
 
 def test_an_age_is_that_of_now() -> None:

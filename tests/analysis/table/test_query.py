@@ -62,6 +62,7 @@ ALL = ["adam-relu", "sgd-sigmoid", "wide", "net"]
         ("Last Test > 95% opt=adam", ["adam-relu"]),
         ("images/s>1 last", []),
         ("test>95", ["adam-relu"]),
+        ("test<1", ["adam-relu", "sgd-sigmoid", "net"]),
         ("test>0.95", ["adam-relu"]),
         ("test=97.12%", ["adam-relu"]),
         ("test:97", ["adam-relu"]),

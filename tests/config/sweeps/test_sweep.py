@@ -87,6 +87,11 @@ def test_seeds_of_a_trial(settings: list[str], seeds: list[int], listed: tuple[i
     assert sweep.trial_count == 2
 
 
+def test_seeds_cannot_be_listed_and_counted() -> None:
+    with pytest.raises(ConfigError, match=r"training.seed cannot vary if sweep.seeds is above 1"):
+        override_sweep(Sweep(), ["sweep.seeds=2", "training.seed=1,2"])
+
+
 def test_limits_of_a_sweep() -> None:
     assert override_sweep(Sweep(), [f"training.seed={','.join(map(str, range(1000)))}"]).seeds == 1000
     rates = ",".join(map(str, range(1, 101)))
