@@ -12,6 +12,7 @@ from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
 from tuitrain.hosts.launch import RunSpec
 from tuitrain.hosts.thread import ThreadHost
+from tuitrain.hosts.trust import code_key
 from tuitrain.runs.control import Command, Inbox
 from tuitrain.runs.folder import RunFolder
 
@@ -26,7 +27,10 @@ class Handovers:
         self.on_start: Callable[[], None] = lambda: None
         monkeypatch.setattr("tuitrain.hosts.thread.resume_in_background", self._start)
 
-    def _start(self, folder: RunFolder, since: int | None) -> None:
+    def _start(
+        self, folder: RunFolder, epochs: int | None, since: int | None, *, allowed_key: str, schedule: str
+    ) -> None:
+        assert (epochs, allowed_key, schedule) == (None, code_key([]), "stretch")
         assert not (folder.path / "owner.json").exists()
         self.since.append(since)
         self.on_start()

@@ -125,7 +125,8 @@ async def test_a_failed_command_is_reported(write_run: WriteRun) -> None:
         await pilot.press("s")
         await pilot.pause()
         assert [toast.message for toast in app._notifications] == [
-            "The command 'stop' cannot be written: Is a directory."
+            "The run cannot be written: control.jsonl is a folder. Replace it by a copy: a run writes only to files of"
+            " its own."
         ]
 
 

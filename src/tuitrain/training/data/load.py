@@ -24,8 +24,8 @@ def load(
     `before` is the record of a run that was trained on this data set. Keep its classes, channels, value ranges and
     normalization, because its network depends on them; images of another class are an error.
     """
-    if before and not before.classes:
-        # The run ended before it loaded its data.
+    if before and not (before.classes and 0 < before.shape[0] == len(before.mean) == len(before.std)):
+        # The run ended before it loaded its data, or its record is damaged.
         before = None
     if config.dataset == "image-folder":
         return image_folder.load(config, seed, device, progress, before)
