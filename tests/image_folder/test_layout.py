@@ -39,7 +39,7 @@ def counts(found: ImageFolder) -> dict[str, list[int]]:
     [
         ("training", "train Train TRAIN training trn train_set training_set seg_train train2017 trainImages x-train"),
         ("validation", "val Val valid validation dev val_images seg_val validation-set"),
-        ("test", "test Test TESTING testing test_set seg_test test2 tst holdout"),
+        ("test", "test Test TESTING testing test_set seg_test test2 tst holdout hold-out Hold_Out"),
         ("eval", "eval evaluation eval_set"),
         (None, "cat trained contest strain latest value devil testament train_test retrain"),
     ],

@@ -175,7 +175,7 @@ def _refuse_splits_as_classes(root: Path, names: list[str]) -> None:
         if any(split_of(inner) for inner in folders(root / name)):
             raise DataError(
                 f"{plain(name)}/ in {plain(root)} contains split folders.",
-                "Move the splits to the top (train/CLASS and test/CLASS), or set data.layout to classes.",
+                f"Set data.dir to {plain(root / name)} if these are the splits, otherwise data.layout to classes.",
             )
 
 

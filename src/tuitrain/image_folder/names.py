@@ -36,6 +36,7 @@ def split_of(name: str) -> str | None:
     """Return the split that a folder's name stands for: a key of `WORDS`, or None. `Test`, `train_set`, `seg_train`,
     `valImages` and `test2017` are names of splits."""
     words = re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", name).casefold())
+    words.append("".join(words))  # For hold_out.
     found = {split for word in words for split, names in WORDS.items() if word in names}
     return found.pop() if len(found) == 1 else None
 
