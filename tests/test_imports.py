@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -118,7 +119,9 @@ print(*sorted({"torch._dynamo", "torch._inductor", "sklearn", "sympy"} & set(sys
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=home, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == ""
+    # torch 2.9 imports sympy to initialize parameters on the meta device.
+    allowed = {"", "sympy"} if version("torch").startswith("2.9.") else {""}
+    assert done.stdout.splitlines()[-1] in allowed
 
 
 def test_imports_follow_the_layers(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
