@@ -99,7 +99,7 @@ def _detect_channels(splits: SplitSizes, data: Data) -> SplitSizes:
         return splits
     from tuitrain.training.data.decode import is_grayscale
 
-    has_colour = False in [is_grayscale(path) for path in splits.samples]
+    has_colour = any(is_grayscale(path) is False for path in splits.samples)
     return replace(splits, shape=(3 if has_colour else 1, *splits.shape[1:]))
 
 
