@@ -90,3 +90,21 @@ def test_a_network_keeps_its_class_indices(folder: Path) -> None:
     ):
         with pytest.raises(DataError, match=f"The run knows the classes {listed}"):
             found.with_classes(names)
+
+
+def test_classes_of_one_image_each_are_split_alike_wherever_they_are(folder: Path, tmp_path: Path) -> None:
+    contents = {f"{label}/{number}.png": label.encode() for label in "ab" for number in range(5)}
+    before = scan(folder, contents=contents)
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for label in "ab":
+        (folder / label).rename(moved / label)
+    assert scan(moved, contents=contents) == before
+
+
+def test_groups_cannot_be_kept_by_position(folder: Path) -> None:
+    rows = "".join(f"{label}/{number}.png,{number}\n" for label in "ab" for number in range(5))
+    labels = folder.parent / f"{folder.name}.csv"
+    labels.write_text("file,group\n" + rows)
+    with pytest.raises(DataError, match=r"data\.split_by = position cannot keep the groups"):
+        scan(folder, labels=str(labels), split_by="position")

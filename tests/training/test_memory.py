@@ -9,6 +9,7 @@ import torch
 from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError
 from tuitrain.training import memory, models
+from tuitrain.training.device import free_memory
 from tuitrain.training.memory import check_network_fits
 from tuitrain.training.setup import prepare
 
@@ -86,4 +87,4 @@ def test_counting_draws_no_random_numbers(quick: Callable[..., Config]) -> None:
 
 
 def test_free_memory_is_what_the_system_reports() -> None:
-    assert 0 < memory.free_memory(CPU) <= psutil.virtual_memory().total
+    assert 0 < free_memory(CPU) <= psutil.virtual_memory().total

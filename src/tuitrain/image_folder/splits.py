@@ -129,28 +129,37 @@ class _Holder:
 
     def part(self, files: Files, fraction: float, seed: int, name: str) -> tuple[Files, Files]:
         """Return the files that remain and those held out."""
-        groups = self._groups(files.paths)
-        if self._by_position:
-            held = hold_out_by_position(files.labels, fraction, seed)
-        else:
-            held = hold_out(files.labels, groups, fraction, f"{name}/{seed}")
-            if not held and not self._found.groups:
-                # Most images are identical, so keeping them together would leave none to hold out.
-                held = hold_out(files.labels, files.paths, fraction, f"{name}/{seed}")
+        held = self._held_out(files, fraction, seed, name)
         if not held:
-            count = f"{len(files.paths)} in {len(set(groups))} groups" if self._found.groups else len(files.paths)
+            groups = f" in {len(set(self._groups(files.paths)))} groups" if self._found.groups else ""
+            count = f"{len(files.paths)}{groups}"
             raise DataError(f"There are too few images, {count}, to hold some out for the {name} split.", _MORE)
         taken = set(held)
         return files.at(row for row in range(len(files.paths)) if row not in taken), files.at(held)
 
+    def _held_out(self, files: Files, fraction: float, seed: int, name: str) -> list[int]:
+        if self._by_position:
+            if self._found.groups:
+                raise DataError("data.split_by = position cannot keep the groups of data.labels.", "Set it to path.")
+            return hold_out_by_position(files.labels, fraction, seed)
+        held = hold_out(files.labels, self._groups(files.paths), fraction, f"{name}/{seed}")
+        if not held and not self._found.groups:
+            # Most images are identical, so keeping them together would leave none to hold out.
+            held = hold_out(files.labels, self._names(files.paths), fraction, f"{name}/{seed}")
+        return held
+
     def _groups(self, paths: Sequence[str]) -> list[str]:
-        """Return the group of each file: that of the labels, otherwise the path of the first identical file."""
+        """Return the group of each file: that of the labels, otherwise the name of the first identical file."""
         first: dict[bytes, str] = {}
         groups = []
-        for path in paths:
-            # A name that is equal on every machine keeps the split equal, too.
-            name = unicodedata.normalize("NFC", os.path.relpath(path, self._found.root).replace(os.sep, "/"))
-            if digest := self._digests.get(path):
-                name = first.setdefault(digest, name)
-            groups.append(f"group {group}" if (group := self._found.groups.get(path)) is not None else name)
+        for path, name in zip(paths, self._names(paths), strict=True):
+            group = self._found.groups.get(path)
+            digest = self._digests.get(path)
+            own = first.setdefault(digest, name) if digest else name
+            groups.append(own if group is None else f"group {group}")
         return groups
+
+    def _names(self, paths: Sequence[str]) -> list[str]:
+        """Return names that are equal on every machine, so that the splits are equal, too."""
+        root = self._found.root
+        return [unicodedata.normalize("NFC", os.path.relpath(path, root).replace(os.sep, "/")) for path in paths]

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from tuitrain.errors import RunError
 from tuitrain.files import check_own_folder, replace_by
 from tuitrain.text import plain
-from tuitrain.training.memory import free_memory, gigabytes
+from tuitrain.training.device import free_memory
+from tuitrain.training.memory import gigabytes
 
 State = dict[str, Any]
 # What reading a state of the wrong structure raises.

@@ -13,6 +13,14 @@ from tuitrain.errors import ConfigError
 from tuitrain.runs.process import available_cores
 
 
+def free_memory(device: torch.device) -> int:
+    """Return the bytes that torch can allocate on the device."""
+    if device.type == "cuda":
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0] + cached)
+    return int(psutil.virtual_memory().available)
+
+
 def choose_device(name: str) -> torch.device:
     """Return the device that `training.device` names. Raises ConfigError if torch does not see it."""
     if name == "auto":

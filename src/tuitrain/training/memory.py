@@ -1,23 +1,15 @@
 """Compare the memory that a network needs with the free memory before building the network."""
 
-import psutil
 import torch
 
 from tuitrain.config.optimizer_state import tensors_per_parameter
 from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError
 from tuitrain.training import models
+from tuitrain.training.device import free_memory
 
 # The setting that makes a network smaller; for torchvision's networks, model.name.
 _SIZE_KEYS = {"mlp": "model.hidden", "cnn": "model.channels"}
-
-
-def free_memory(device: torch.device) -> int:
-    """Return the bytes that torch can allocate on the device."""
-    if device.type == "cuda":
-        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return int(torch.cuda.mem_get_info(device)[0] + cached)
-    return int(psutil.virtual_memory().available)
 
 
 def check_network_fits(config: Config, shape: tuple[int, int, int], classes: int, device: torch.device) -> None:

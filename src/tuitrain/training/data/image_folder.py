@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-import psutil
 import torch
 
 from tuitrain.config.datasets import data_folder
@@ -19,6 +18,7 @@ from tuitrain.training.data.depth import Range
 from tuitrain.training.data.folder_reader import FolderReader
 from tuitrain.training.data.splits import Split, default_workers
 from tuitrain.training.data.value_ranges import ValueRanges, recorded_ranges
+from tuitrain.training.device import free_memory
 
 # Names listed in a note.
 _NAMED = 5
@@ -55,9 +55,7 @@ def load(config: Data, seed: int, device: torch.device, progress: Progress, befo
 
 
 def _reader(config: Data, folder: FolderSplits, before: RunInfo | None) -> ImageReader:
-    mode = _mode(config.channels, folder.paths)
-    if before:
-        mode = "L" if before.shape[0] == 1 else "RGB"
+    mode = ("L" if before.shape[0] == 1 else "RGB") if before else _mode(config.channels, folder.paths)
     fixed = Range(*config.value_range) if config.value_range else None
     known = recorded_ranges(before) if before else None
     ranges = ValueRanges(known, folder.splits["training"].paths, folder.paths, fixed)
@@ -78,12 +76,7 @@ def _mode(channels: str, paths: list[str]) -> str:
 
 def _fits(count: int, read: ImageReader, device: torch.device) -> bool:
     """Return whether the images fit into half of the free memory as float32."""
-    if device.type == "cuda":
-        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        free = torch.cuda.mem_get_info(device)[0] + cached
-    else:
-        free = psutil.virtual_memory().available
-    return count * math.prod(read.shape) * 4 < free / 2
+    return count * math.prod(read.shape) * 4 < free_memory(device) / 2
 
 
 def _notes(config: Data, folder: FolderSplits, reader: FolderReader, splits: Mapping[str, Split]) -> Iterator[str]:
