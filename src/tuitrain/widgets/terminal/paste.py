@@ -31,7 +31,7 @@ class PasteParser(XTermParser):
         self._pasted: list[str] | None = None
 
     def tick(self) -> Iterable[Message]:
-        """Called at least every 0.1 s; an escape that nothing has followed is a key."""
+        """Yield an escape key if nothing has followed an escape. The driver calls this at least every 0.1 s."""
         if self._held and self._pasted is None and monotonic() >= self._held_until:
             held, self._held = self._held, ""
             yield from [Key("escape", ESCAPE)] if held == ESCAPE else super().feed(held)
