@@ -19,6 +19,7 @@ from tuitrain.training import models
 from tuitrain.training.data.augment import Transform, augmentations
 from tuitrain.training.data.dataset import Dataset, DatasetLoader, Progress
 from tuitrain.training.data.load import load as load_dataset
+from tuitrain.training.data.normalize import Normalizer
 from tuitrain.training.data.user_transform import user_transform
 from tuitrain.training.memory import check_network_fits
 from tuitrain.training.optim.build import build_optimizer
@@ -32,8 +33,8 @@ ROWS_PER_EPOCH, MAX_LOG_EVERY, FIRST_ROWS = 20, 100, (1, 5, 20)
 
 @dataclass
 class Setup:
-    """What a training loop needs. `transforms` change the images `(N, C, H, W)` of each training batch, in this order.
-    `layers` have their gradient norms logged."""
+    """What a training loop needs. `normalize` turns the pixels of a split's batch into the input of the network;
+    `transforms` do so in training and include it: see `_transforms`. `layers` have their gradient norms logged."""
 
     config: Config
     device: torch.device
@@ -42,6 +43,7 @@ class Setup:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
+    normalize: Normalizer
     transforms: tuple[Transform, ...]
     layers: Layers
 
@@ -104,7 +106,7 @@ def prepare(
     transform = user_transform(config.data.transform)
     load = load or partial(load_dataset, before=before)
     dataset = load(config.data, config.training.seed, device, progress)
-    augment = augmentations(config.data.augment, config.data.dataset)
+    normalize = Normalizer(dataset.normalization, device)
     progress("building the model", None)
     check_network_fits(config, dataset.shape, len(dataset.classes), device)
     seed_generators(config.training.seed)
@@ -117,11 +119,19 @@ def prepare(
         model=model,
         optimizer=build_optimizer(config.optimizer, model),
         scaler=torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16"),
-        transforms=(*augment, transform) if transform else tuple(augment),
+        normalize=normalize,
+        transforms=_transforms(config, normalize, transform),
         layers=gradient_layers(model),
     )
     _check_batch_norm(setup)
     return setup
+
+
+def _transforms(config: Config, normalize: Normalizer, user: Transform | None) -> tuple[Transform, ...]:
+    """Return what happens to the images of each training batch, in this order: random changes of pixels, the
+    normalization, and the user's transform. Eager and captured steps apply them to what the split yields."""
+    augment = augmentations(config.data.augment, config.data.dataset)
+    return (*augment, normalize, user) if user else (*augment, normalize)
 
 
 def _build_model(config: Model, dataset: Dataset, device: torch.device) -> nn.Module:

@@ -20,7 +20,7 @@ _INITIAL_STATE = {"mu_product": 1.0}
 def warm_up(setup: Setup) -> None:
     """Take `WARMUP_STEPS` steps on black images and restore the model, the optimizer and the generators."""
     size = min(setup.config.data.batch_size, setup.images_per_epoch)
-    images = torch.zeros(size, *setup.dataset.shape, device=setup.device)
+    images = setup.normalize(torch.zeros(size, *setup.dataset.shape, dtype=torch.uint8, device=setup.device))
     labels = torch.zeros(size, dtype=torch.int64, device=setup.device)
     backward = AutogradBackward(setup)
     try:
