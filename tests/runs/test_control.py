@@ -126,9 +126,8 @@ def test_a_run_that_is_gone_takes_no_command(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["lr", "refused"])
 def test_an_answer_is_that_to_the_own_command(folder: RunFolder, name: str) -> None:
     """The loop has answered others before, and answers another user first."""
-    answers = [Event(*answer, value) for *answer, value in (
-        ("epochs", 1, 1, 0.0, "", 0.5), ("lr", 1, 1, 0.0, "", 0.25), (name, 1, 1, 0.0, "mine", 0.5),
-    )]  # fmt: skip
+    others = [Event("epochs", 1, 1, 0.0, "", 0.5), Event("lr", 1, 1, 0.0, "", 0.25)]
+    answers = [*others, Event(name, 1, 1, 0.0, "mine", 0.5)]
     folder.metrics_file.write_bytes(encode(Event("lr", 1, 1, 0.0, "before", 0.5)) + b"\n")
 
     def answer() -> None:
