@@ -23,7 +23,8 @@ from tuitrain.training.data.augment import augmentations
 from tuitrain.training.data.dataset import Dataset
 from tuitrain.training.data.normalize import Normalization, Normalizer
 from tuitrain.training.data.shared import SharedBatches, SharedSplit
-from tuitrain.training.data.splits import MemorySplit
+from tuitrain.training.data.splits import MemorySplit, to_device
+from tuitrain.training.evaluation.evaluate import _batch_size
 from tuitrain.training.loop import Loop
 from tuitrain.training.metrics import RunningMetrics, StackedMetrics
 from tuitrain.training.optim import build
@@ -101,6 +102,17 @@ def test_reading_a_fake_tensor_raises() -> None:
         torch.zeros((), device=DEVICE).item()
     with pytest.raises(RuntimeError):
         torch.zeros(3, device=DEVICE) + torch.zeros(3)
+
+
+def test_an_order_on_the_gpu_stays_there() -> None:
+    order = torch.arange(3, device=DEVICE)
+    assert to_device(order, DEVICE) is order
+
+
+def test_an_evaluation_on_a_gpu_has_large_batches() -> None:
+    with DEVICE:
+        split = MemorySplit(torch.empty(3000, 1, 8, 8), torch.zeros(3000, dtype=torch.int64))
+    assert _batch_size(split, (1, 8, 8)) == 1000
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -1,6 +1,7 @@
 """Evaluate a checkpoint of a run on its validation or test split."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from tuitrain.config.datasets import DATA_SETTINGS
 from tuitrain.config.schema import Config
@@ -10,7 +11,11 @@ from tuitrain.errors import ConfigError
 from tuitrain.hosts.launch import ProgressCallback
 from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.runs.folder import RunFolder, shown_status
-from tuitrain.runs.records import ACTIVE, Evaluation
+from tuitrain.runs.records import ACTIVE, Evaluation, State
+
+if TYPE_CHECKING:
+    from tuitrain.training.progress import TrainingProgress
+    from tuitrain.training.setup import Setup
 
 
 def evaluate_checkpoint(
@@ -26,10 +31,8 @@ def evaluate_checkpoint(
     check_value("training.device", device)
     with LogCapture():
         progress("loading torch", None)
-        from tuitrain.training import checkpoint
         from tuitrain.training.device import choose_device
         from tuitrain.training.evaluation.record import evaluate_split
-        from tuitrain.training.progress import TrainingProgress
         from tuitrain.training.setup import prepare
 
         config = override(folder.config(), settings, only=DATA_SETTINGS)
@@ -39,18 +42,28 @@ def evaluate_checkpoint(
             raise ConfigError(
                 "The run has no validation split: data.validation = 0.", "Use --split test.", key="data.validation"
             )
-        path = folder.checkpoints / f"{which}.safetensors"
-        saved, state = checkpoint.load(path), folder.state()
-        checkpoint.load_weights(setup.model, saved, path)
-        position = TrainingProgress(lr=0, epochs=state.epochs, epoch=state.epoch, step=state.step, best=state.best)
-        if which == "last":
-            # The state of an interrupted run is ahead of its checkpoint.
-            position.epoch, position.batch, position.step = checkpoint.position(saved, path)
+        state = folder.state()
+        position = _load_checkpoint(folder, state, setup, which)
         progress(f"evaluating on {split}", None)
         evaluation = evaluate_split(setup, split, position, lambda: None, which)  # type: ignore[arg-type]
     if shown_status(state) not in ACTIVE:
         _store(folder, evaluation, progress)
     return evaluation
+
+
+def _load_checkpoint(folder: RunFolder, state: State, setup: "Setup", which: str) -> "TrainingProgress":
+    """Load the weights of a checkpoint into the model; return where the run stood when it saved them."""
+    from tuitrain.training import checkpoint
+    from tuitrain.training.progress import TrainingProgress
+
+    path = folder.checkpoints / f"{which}.safetensors"
+    saved = checkpoint.load(path)
+    checkpoint.load_weights(setup.model, saved, path)
+    position = TrainingProgress(lr=0, epochs=state.epochs, epoch=state.epoch, step=state.step, best=state.best)
+    if which == "last":
+        # The state of an interrupted run is ahead of its checkpoint.
+        position.epoch, position.batch, position.step = checkpoint.position(saved, path)
+    return position
 
 
 def _evaluation_config(config: Config, device: str, *, on_cpu: bool) -> Config:

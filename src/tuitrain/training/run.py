@@ -165,7 +165,8 @@ def ending_of(writer: RunWriter, action: Callable[[], Ending | None], device_nam
     except OSError as error:
         kept = " The last checkpoint is kept." if (writer.folder.checkpoints / "last.safetensors").exists() else ""
         return "failed", f"Reading or writing failed: {plain(error)}.{kept}"
-    except Exception as error:
+    # The user's code may call `sys.exit`, which would end only the thread.
+    except (Exception, SystemExit) as error:
         if _is_out_of_memory(error):
             return "failed", (
                 f"Out of memory on {device_name()}. Try a smaller data.batch_size with optimizer.accumulate,"
@@ -175,7 +176,7 @@ def ending_of(writer: RunWriter, action: Callable[[], Ending | None], device_nam
         return "failed", f"{type(error).__name__}: {plain(error)} The traceback is in the run's log."
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def _is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(message in str(error) for message in OUT_OF_MEMORY_MESSAGES)

@@ -90,7 +90,8 @@ def add_network(preview: Preview) -> Preview:
         splits = _note_depths(_detect_channels(preview.splits, preview.config.data))
         network = summarize_network(preview.config.model, splits.shape, splits.classes)
         return replace(preview, splits=splits, network=network, final=True)
-    except Exception as error:
+    # Code of the user's that calls `sys.exit` must not end the preview.
+    except (Exception, SystemExit) as error:
         return replace(preview, **_describe_error(error), final=True)
 
 
@@ -127,11 +128,11 @@ def preview_data(config: Config) -> Preview:
     try:
         check_network(config.model.name)
         return Preview(config, split_sizes(_with_image_size(config), config.training.seed))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return Preview(config, **_describe_error(error))
 
 
-def _describe_error(error: Exception) -> dict[str, Any]:
+def _describe_error(error: BaseException) -> dict[str, Any]:
     """Return the fields of `Preview` that describe `error`."""
     if isinstance(error, TuitrainError):
         return {"problem": plain(error), "key": error.key if isinstance(error, ConfigError) else ""}
