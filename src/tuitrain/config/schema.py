@@ -65,6 +65,10 @@ class Data(Struct, frozen=True, kw_only=True):
         ),
     ] = "path"
     batch_size: Annotated[int, Meta(ge=1, description="Images per batch")] = 64
+    sampler: Annotated[
+        Literal["shuffle", "balanced"],
+        Meta(description="Images of an epoch: each once, or with balanced each class equally often, with replacement"),
+    ] = "shuffle"
     validation: Annotated[
         float,
         Meta(ge=0, lt=1, description="Fraction of the training split held out for validation, stratified by class"),
@@ -190,6 +194,10 @@ class Training(Struct, frozen=True, kw_only=True):
         float,
         Meta(ge=0, lt=1, description="Label smoothing, which raises the training loss; evaluations are not smoothed"),
     ] = 0.0
+    class_weights: Annotated[
+        Literal["none", "balanced"],
+        Meta(description="Weights of the training loss; balanced: images / (classes * images of the class)"),
+    ] = "none"
     log_every: Annotated[
         Count | Auto,
         Meta(description="Steps between two rows of training metrics; auto: up to 100, at least 20 rows per epoch"),

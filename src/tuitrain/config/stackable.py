@@ -8,14 +8,16 @@ from tuitrain.config.schema import Config
 def stacking_key(config: Config) -> Config | None:
     """Return a key that is equal for runs that can be stacked; None if the run cannot be stacked.
 
-    Stacked runs may differ in seed, learning rate, weight decay and momentum. Dropout, batch normalization and a time
-    limit rule out stacking, because the run would differ from the same run trained alone.
+    Stacked runs may differ in seed, learning rate, weight decay and momentum. Dropout, batch normalization, class
+    weights and a time limit rule out stacking, because the run would differ from the same run trained alone.
     """
     data, model, optimizer, training = config.data, config.model, config.optimizer, config.training
     stackable_model = model.name == "mlp" and not model.dropout and not model.batch_norm
     stackable_data = data.dataset != "image-folder" and not data.augment and data.transform is None
     stackable_optimizer = optimizer.name != "muon" and optimizer.accumulate == 1
-    stackable_training = training.precision == "fp32" and training.max_minutes is None
+    # The stacked loss has no weights, which depend on the seed of each run.
+    unweighted = training.class_weights == "none"
+    stackable_training = training.precision == "fp32" and training.max_minutes is None and unweighted
     if not (stackable_model and stackable_data and stackable_optimizer and stackable_training):
         return None
     replace = msgspec.structs.replace
