@@ -32,7 +32,9 @@ OTHER = build_config(
         "schedule.final": 0.0, "training.epochs": 10**9, "training.seed": 2**63 - 1, "training.device": "cuda:3",
         "training.precision": "bf16", "training.label_smoothing": 0.1, "training.log_every": 1,
         "training.class_weights": "balanced",
-        "training.max_minutes": 0.5, "training.patience": 2, "training.checkpoint_every": 0.1, "training.threads": 2,
+        "training.max_minutes": 0.5, "training.patience": 2, "training.best": "macro-f1",
+        "training.min_delta": 0.25, "evaluation.at_start": True,
+        "training.checkpoint_every": 0.1, "training.threads": 2,
         "training.deterministic": True, "evaluation.test_every": 3, "notify.command": "say 'done' # $TUITRAIN_RUN",
     }
 )  # fmt: skip

@@ -27,9 +27,6 @@ MORE = {
         "optimizer.name=sgd", "optimizer.lr=0.1", "optimizer.momentum=0.9", "optimizer.nesterov=true",
         "training.label_smoothing=0.1", "data.validation=0",
     ),
-    "class weights, balanced sampler": (
-        "training.class_weights=balanced", "data.sampler=balanced", "data.augment=[shift]", "model.dropout=0.2",
-    ),
 }  # fmt: skip
 
 
