@@ -30,9 +30,10 @@ class Planted:
     def config(self, *settings: str) -> Config:
         return override(Config(), (*QUICK, *settings))
 
-    def run(self, *settings: str) -> RunFolder:
-        """Return an interrupted run that this user has not started."""
-        folder = create(self.folder / "runs", RunInfo(id="", name="theirs"), self.config(*settings))
+    def run(self, *settings: str, copy: bytes | None = None) -> RunFolder:
+        """Return an interrupted run that this user has not started, with a `copy` of the file."""
+        sources = {} if copy is None else {str(self.file): copy}
+        folder = create(self.folder / "runs", RunInfo(id="", name="theirs"), self.config(*settings), "", sources)
         folder.state_file.write_bytes(encode_pretty(State(status="running", epochs=1)))
         return folder
 

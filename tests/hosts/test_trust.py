@@ -1,14 +1,16 @@
 """Code from elsewhere does not run before the user has allowed it."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from planted import SWEEP, Planted
 from tuitrain.cli.parser import parse
-from tuitrain.config.code import LARGEST_FILE, Code, code_of
+from tuitrain.config.code import LARGEST_FILE, Code, code_of, sha256
 from tuitrain.config.toml import dumps
 from tuitrain.errors import DataError, RunError, TrustError
 from tuitrain.hosts import trust
@@ -21,6 +23,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.records import Job, Record, Sample
+from tuitrain.runs.writer import encode_pretty
 
 Train = Callable[..., Follower]
 
@@ -156,13 +159,56 @@ def test_a_run_started_here_is_trusted_with_this_code_only(planted: Planted, tmp
     # Nor is it for a process that was told to run the former one.
     _, refused = trust.split_code(folder, folder.config(), key)
     assert [item.value for item in refused] == ["true"]
-    # Nor is another content of the file.
     folder.config_file.write_text(dumps(config))
-    planted.file.write_text(planted.file.read_text() + "# changed\n")
-    with pytest.raises(TrustError, match=r"planted\.py has changed since you allowed it for run "):
+    # The run has a copy of the file, which may change.
+    planted.file.write_text("raise SystemExit\n")
+    assert trust.check_run(folder)[0] == key
+    # Nor is another content of the copy, even if run.json agrees with it, also for a process that was told to run it.
+    copy = folder.code / "planted.py"
+    copy.write_text(copy.read_text() + "# changed\n")
+    with pytest.raises(RunError, match=r"code/planted\.py is not the code that the run was trained with"):
         trust.check_run(folder)
-    # A process of the same run, such as one that it moves to, runs it.
-    assert trust.split_code(folder, config, key)[1] == []
+    info = folder.info()
+    info.code = [structs.replace(info.code[0], sha256=sha256(copy.read_bytes()))]
+    folder.info_file.write_bytes(encode_pretty(info))
+    for refuse in (lambda: trust.check_run(folder), lambda: resume(folder, key)):
+        with pytest.raises(TrustError, match=r"planted\.py has changed since you allowed it for run "):
+            refuse()
+    assert not planted.ran.exists()
+
+
+def test_a_run_continues_on_its_copy_and_reports_the_change(planted: Planted, tmp_path: Path) -> None:
+    folder = create_run(RunSpec(config=planted.config(planted.transform), runs_dir=tmp_path / "runs"))
+    planted.file.write_text("raise SystemExit\n")
+    assert resume(folder) == "finished"
+    assert planted.ran.exists()
+    note = f"{planted.file} has changed since the run began: the run uses its copy, code/planted.py"
+    assert note in folder.log_file.read_text()
+    assert note in folder.metrics_file.read_text()
+
+
+def test_a_run_folder_works_elsewhere_with_trust(
+    planted: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = create_run(RunSpec(config=planted.config(planted.transform), runs_dir=tmp_path / "runs"))
+    planted.file.unlink()
+    moved = RunFolder(shutil.copytree(folder.path, tmp_path / "server" / folder.id))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another user"))
+    with pytest.raises(TrustError, match="You did not start run"):
+        resume(moved)
+    key, _ = trust.check_run(moved, trust=True)
+    assert resume(moved, key) == "finished", moved.state().reason
+    assert planted.ran.exists()
+
+
+def test_a_run_in_a_trusted_sweep_with_another_copy_does_not_run(planted: Planted) -> None:
+    folder = planted.sweep(planted.transform)
+    key, _ = trust.check_sweep(folder, trust=True)
+    file = planted.file.read_bytes()
+    evil = b"import pathlib\npathlib.Path(__file__).with_name('evil').touch()\n" + file
+    folder.write_record(Job(0, 0), Record(planted.run(planted.transform, copy=evil).id))
+    assert "You did not start run" in work(folder, key)
+    assert not planted.file.with_name("evil").exists()
 
 
 def test_the_register_belongs_to_the_user(planted: Planted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -113,11 +113,12 @@ def _build() -> argparse.ArgumentParser:
     machine.add_argument("--json", action="store_true", help="print one JSON document to stdout")
     one_run = _Parser(add_help=False)
     one_run.add_argument("name", metavar="RUN", help="id, part of an id, name or folder")
-    detachable = _Parser(add_help=False)
-    detachable.add_argument("--detach", action="store_true", help="train in the background and return at once")
-    detachable.add_argument(
+    trusting = _Parser(add_help=False)
+    trusting.add_argument(
         "--trust", action="store_true", help="allow the code of a FILE, RUN or SWEEP that you have not allowed yet"
     )
+    detachable = _Parser(add_help=False, parents=[trusting])
+    detachable.add_argument("--detach", action="store_true", help="train in the background and return at once")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
 
     def add(name: str, *parents: _Parser, module: str | None = None) -> _Parser:
@@ -140,8 +141,8 @@ def _build() -> argparse.ArgumentParser:
     runs.add_argument("--sort", metavar="KEY", default="", help="sort by a column, such as test or lr; -lr: descending")
     add("show", shared, machine, one_run)
     _compare(add("compare", shared, machine))
-    _evaluate(add("evaluate", shared, machine, one_run))
-    _export(add("export", shared, machine, one_run))
+    _evaluate(add("evaluate", shared, machine, one_run, trusting))
+    _export(add("export", shared, machine, one_run, trusting))
     add("attach", shared, module="app").add_argument("name", metavar="RUN", nargs="?", help="id, part of an id or name")
     _resume(add("resume", shared, machine, one_run, detachable))
     for name in ("stop", "pause", "checkpoint"):

@@ -9,22 +9,33 @@ from tuitrain.config.values import build_config, flatten, override
 from tuitrain.errors import ConfigError
 from tuitrain.hosts.launch import ProgressCallback
 from tuitrain.hosts.log_capture import LogCapture
+from tuitrain.hosts.trust import evaluation_code
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import ACTIVE, Evaluation
+from tuitrain.runs.user_files import changed_files
 
 
 def evaluate_checkpoint(
-    folder: RunFolder, split: str, which: str, device: str, progress: ProgressCallback, settings: Iterable[str] = ()
+    folder: RunFolder,
+    split: str,
+    which: str,
+    device: str,
+    progress: ProgressCallback,
+    settings: Iterable[str] = (),
+    *,
+    trust: bool = False,
 ) -> Evaluation:
     """Evaluate the checkpoint `which`, last or best, on `split`, and store the result in the folder of an ended run.
     `settings` are assignments to `DATA_SETTINGS`. Store an evaluation of other images than those of the run beside its
-    own.
+    own. With `trust`, allow the run's code.
 
-    Raise TuitrainError if the run, its data or the checkpoint is missing or invalid.
+    Raise TuitrainError if the run, its data or the checkpoint is missing or invalid, or if its code is not allowed.
     """
     folder.check_writable()
     check_value("training.device", device)
-    with LogCapture():
+    for note in changed_files(folder.info()):
+        progress(note, None)
+    with evaluation_code(folder, trust=trust), LogCapture():
         progress("loading torch", None)
         from tuitrain.training import checkpoint
         from tuitrain.training.device import choose_device

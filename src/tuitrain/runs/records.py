@@ -37,8 +37,18 @@ class Best(Struct, frozen=True):
     test: Score | None = None
 
 
+class CodeFile(Struct, frozen=True):
+    """A user's Python file: `file` is its path in the settings, `copy` the name of the run's copy in `code/`."""
+
+    file: str
+    copy: str
+    sha256: str
+
+
 class RunInfo(Struct, kw_only=True):
     """run.json: identity of the run and the hardware, software, model and data it uses.
+
+    `code` lists the run's copies of the user's Python files.
 
     `value_ranges` are the values that become black and white in images with more than 8 bits, by kind of image; None in
     runs of older versions.
@@ -69,6 +79,7 @@ class RunInfo(Struct, kw_only=True):
     fingerprints: dict[str, str] = {}
     value_ranges: dict[str, tuple[float, float]] | None = None
     data_notes: list[str] = []
+    code: list[CodeFile] = []
 
 
 class State(Struct, kw_only=True):

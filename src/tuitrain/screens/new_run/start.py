@@ -12,7 +12,7 @@ from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts import background
 from tuitrain.hosts.launch import RunSpec
 from tuitrain.hosts.sweeps.background import start_sweep_in_background
-from tuitrain.hosts.trust import Origin, code_key, config_code, remember, sweep_code, sweep_origin
+from tuitrain.hosts.trust import Origin, config_code, remember, sweep_code, sweep_key, sweep_origin
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import ACTIVE
 from tuitrain.runs.sweeps.catalog import create_sweep
@@ -135,5 +135,5 @@ def _start_sweep(runs_dir: Path, text: str) -> SweepFolder:
     folder = create_sweep(runs_dir, text)
     code = sweep_code(folder.sweep())
     remember(sweep_origin(folder), code)
-    start_sweep_in_background(folder, allowed_key=code_key(code))
+    start_sweep_in_background(folder, allowed_key=sweep_key(code))
     return folder
