@@ -24,6 +24,7 @@ from tuitrain.runs.follower import Follower
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.records import Job, Record, Sample
 from tuitrain.runs.writer import encode_pretty
+from tuitrain.training import user_code
 
 Train = Callable[..., Follower]
 
@@ -49,6 +50,38 @@ def work(folder: SweepFolder, key: str = "") -> str:
     return folder.record(folder.jobs()[0]).problem
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("resume",), ("resume", "--detach"), ("evaluate",), ("export", "--format", "onnx", "-o", "out.onnx")],
+    ids=" ".join,
+)
+def test_commands_refuse_the_network_of_a_received_run(
+    planted: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = planted.run(planted.model, copy=planted.file.read_bytes())
+    with pytest.raises(
+        TrustError, match=r"did not start run .*--trust .*: runs \S+planted\.py:Net to build the network"
+    ):
+        call(*arguments, folder.path)
+    assert not planted.ran.exists()
+
+
+def test_evaluating_with_trust_allows_the_network(planted: Planted) -> None:
+    folder = planted.run(planted.model, copy=planted.file.read_bytes())
+    planted.file.unlink()
+    key, _ = trust.check_run(folder, trust=True)
+    assert resume(folder, key) == "finished"
+    planted.ran.unlink()
+    user_code._modules.clear()
+    for entry in Path(os.environ["XDG_STATE_HOME"]).glob("tuitrain/trusted/*.json"):
+        entry.unlink()
+    with pytest.raises(TrustError):
+        call("evaluate", folder.path)
+    assert call("evaluate", folder.path, "--trust") == 0
+    assert planted.ran.exists()
+
+
 @pytest.mark.parametrize("arguments", [("resume",), ("resume", "--detach")])
 def test_the_command_refuses_the_transform_of_a_received_run(planted: Planted, arguments: tuple[str, ...]) -> None:
     folder = planted.run(planted.transform)
@@ -71,9 +104,10 @@ def test_a_run_from_elsewhere_trains_without_its_command(planted: Planted) -> No
     assert f"notify.command does not run, because you did not start this run here (--trust allows it): touch {planted.ran}" in folder.log_file.read_text()  # noqa: E501  # fmt: skip
 
 
-@pytest.mark.parametrize("code", ["transform", "command"])
+@pytest.mark.parametrize("code", ["transform", "model", "command"])
 def test_trusted_code_runs_and_is_named_before(planted: Planted, code: str) -> None:
     folder = planted.run(getattr(planted, code))
+    user_code._modules.clear()
     key, lines = trust.check_run(folder, trust=True)
     assert resume(folder, key) == "finished"
     assert planted.ran.exists()
@@ -106,7 +140,7 @@ def test_evaluating_a_received_run_runs_nothing(planted: Planted, train: Train) 
 
 
 @pytest.mark.parametrize("command", ["train", "sweep"])
-@pytest.mark.parametrize("code", ["transform", "command"])
+@pytest.mark.parametrize("code", ["transform", "model", "command"])
 @pytest.mark.parametrize("detach", [(), ("--detach",)])
 def test_settings_in_a_file_are_refused_until_trusted(
     planted: Planted, command: str, code: str, detach: tuple[str, ...]
@@ -280,6 +314,21 @@ def test_code_planted_in_a_trusted_sweep_does_not_run(planted: Planted) -> None:
     assert not planted.ran.exists()
     assert "You did not start sweep" in folder.record(Job(0, 0)).problem
     assert "You did not start run" in folder.record(Job(1, 0)).problem
+
+
+def test_a_network_among_the_values_of_a_sweep_is_code(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = f"[sweep]\n[sweep.values]\n'model.name' = ['mlp', '{planted.file}:Net']\n"
+    file = planted.toml(sweep=values)
+    with pytest.raises(TrustError, match=r"planted\.py:Net to build the netw"):
+        call("sweep", "-c", file, "--runs-dir", planted.folder / "runs")
+    started: list[str] = []
+    monkeypatch.setattr("tuitrain.cli.sweep.start_sweep_in_background", lambda *_: started.append("sweep"))
+    monkeypatch.setattr("tuitrain.cli.sweep.print_result", lambda *_: 0)
+    plain_file = planted.folder / "plain.toml"
+    plain_file.write_text("")
+    typed = f"model.name=mlp, {planted.file}:Net"
+    call("sweep", "-c", plain_file, "--set", typed, "--runs-dir", planted.folder / "runs", "--detach")
+    assert started == ["sweep"]
 
 
 def test_long_code_is_named_to_its_end() -> None:

@@ -73,6 +73,11 @@ def code_of(values: Mapping[str, Any]) -> list[Code]:
     return [Code(key, value) for key, value in found.items() if value]
 
 
+def runs_python(config: Config) -> bool:
+    """Return whether training runs a file of the user's."""
+    return config.data.transform is not None or is_spec(config.model.name) or is_spec(config.data.dataset)
+
+
 def absolute_path(path: str | None) -> str | None:
     """Return the absolute path, or the path itself if it begins with `~`."""
     return path if not path or path.startswith("~") else os.path.abspath(path)  # noqa: PTH100 (keeps links)

@@ -2,11 +2,11 @@
 
 The form, `--set`, TOML files, validation and the docs page all read these declarations through
 `tuitrain.config.settings`. `Meta(description=…)` is the help text and `ge`, `gt`, `le`, `lt` are the range. A `Literal`
-lists the choices. `| None` allows `none`, `| Auto` allows `auto`. In such a type or a list, the range belongs to the
-element.
+lists the choices; `extra` lists those of a text that may also be FILE.py:NAME. `| None` allows `none`, `| Auto` allows
+`auto`. In such a type or a list, the range belongs to the element.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct
 
@@ -38,7 +38,12 @@ class Data(Struct, frozen=True, kw_only=True):
     """Data: images, splits and batches."""
 
     dataset: Annotated[
-        Dataset, Meta(description="Data set to train on; image-folder reads your own images from data.dir")
+        str,
+        Meta(
+            description="Data set to train on; image-folder reads your own images from data.dir, FILE.py:NAME calls"
+            " your own function",
+            extra={"choices": get_args(Dataset)},
+        ),
     ] = "digits"
     dir: Annotated[
         str | None,
@@ -105,7 +110,14 @@ class Data(Struct, frozen=True, kw_only=True):
 class Model(Struct, frozen=True, kw_only=True):
     """Model: network architecture."""
 
-    name: Annotated[ModelName, Meta(description="Architecture; all except mlp and cnn are torchvision models")] = "mlp"
+    name: Annotated[
+        str,
+        Meta(
+            description="Architecture; all except mlp and cnn are torchvision models, FILE.py:NAME calls your own"
+            " function or class",
+            extra={"choices": get_args(ModelName)},
+        ),
+    ] = "mlp"
     hidden: Annotated[tuple[Width, ...], Meta(description="Widths of the mlp's hidden layers; []: no hidden layer")] = (
         128,
         256,
@@ -120,6 +132,13 @@ class Model(Struct, frozen=True, kw_only=True):
     )
     dropout: Annotated[float, Meta(ge=0, lt=1, description="Dropout probability in mlp and cnn")] = 0.0
     batch_norm: Annotated[bool, Meta(description="Batch normalization before each activation of mlp and cnn")] = False
+    args: Annotated[
+        str,
+        Meta(
+            description="Table [model.args] of keyword arguments for your own network FILE.py:NAME; model.args.NAME"
+            " sets one",
+        ),
+    ] = "{}"
 
 
 class Optimizer(Struct, frozen=True, kw_only=True):

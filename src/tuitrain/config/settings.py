@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from msgspec import Meta, Struct
 from msgspec.structs import fields
 
+from tuitrain.config.arguments import ALLOWED, ALLOWED_TABLE, TABLE, is_argument
 from tuitrain.config.schema import Auto, Config
 
 SEED = "training.seed"
@@ -15,8 +16,8 @@ _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", 
 
 class Setting(Struct, frozen=True, kw_only=True):
     """The declaration of one setting: `key` is `section.name`, `kind` the type of its value or, if `is_list`, of an
-    element, `bounds` the range and `annotation` the full type for msgspec. `optional` allows none, and `automatic` the
-    word auto."""
+    element, `bounds` the range and `annotation` the full type for msgspec. `optional` allows none, `automatic` the word
+    auto, and `from_file` FILE.py:NAME besides the choices."""
 
     key: str
     kind: type
@@ -28,6 +29,7 @@ class Setting(Struct, frozen=True, kw_only=True):
     help: str
     bounds: Meta
     annotation: Any
+    from_file: bool = False
 
     @property
     def section(self) -> str:
@@ -41,7 +43,11 @@ class Setting(Struct, frozen=True, kw_only=True):
 
     def _allowed_scalar(self) -> str:
         if self.choices:
-            return "one of " + ", ".join(self.choices)
+            return "one of " + ", ".join(self.choices) + ", or FILE.py:NAME" * self.from_file
+        if self.key == TABLE:
+            return ALLOWED_TABLE
+        if is_argument(self.key):
+            return ALLOWED
         if self.key == "training.device":
             return "auto, cpu, cuda, cuda:0 to cuda:99 or mps"
         bounds = self.bounds
@@ -84,7 +90,8 @@ def _read_field(section: str, name: str, annotation: Any, default: Any) -> Setti
         kind = get_args(kind)[0]
         if get_origin(kind) is Annotated:
             bounds, kind = kind.__metadata__[0], kind.__origin__
-    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    listed: tuple[str, ...] = (bounds.extra or {}).get("choices", ())
+    choices = get_args(kind) if get_origin(kind) is Literal else listed
     return Setting(
         key=f"{section}.{name}",
         kind=str if choices else kind,
@@ -96,4 +103,14 @@ def _read_field(section: str, name: str, annotation: Any, default: Any) -> Setti
         help=help_text,
         bounds=bounds,
         annotation=annotation,
+        from_file=bool(listed),
     )
+
+
+def argument_setting(key: str) -> Setting:
+    """Return the setting of one argument of the user's network, `model.args.NAME`; its type is not declared."""
+    help_text = "Keyword argument of your own network"
+    return Setting(
+        key=key, kind=object, is_list=False, optional=False, automatic=False, default=None, choices=(), help=help_text,
+        bounds=Meta(), annotation=Any,
+    )  # fmt: skip

@@ -6,7 +6,7 @@ from tuitrain.config.datasets import DATA_SETTINGS
 from tuitrain.config.schema import Config
 from tuitrain.config.validation import check_value
 from tuitrain.config.values import build_config, flatten, override
-from tuitrain.errors import ConfigError
+from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.launch import ProgressCallback
 from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.hosts.trust import evaluation_code
@@ -42,10 +42,12 @@ def evaluate_checkpoint(
         from tuitrain.training.evaluation.record import evaluate_split
         from tuitrain.training.progress import TrainingProgress
         from tuitrain.training.setup import prepare
+        from tuitrain.training.user_code import explained
 
         config = override(folder.config(), settings, only=DATA_SETTINGS)
         config = _evaluation_config(config, device, on_cpu=choose_device(device).type == "cpu")
-        setup = prepare(config, progress, before=folder.info())
+        with explained("The run's code", RunError):
+            setup = prepare(config, progress, before=folder.info())
         if split == "validation" and setup.dataset.validation is None:
             raise ConfigError(
                 "The run has no validation split: data.validation = 0.", "Use --split test.", key="data.validation"
@@ -58,7 +60,8 @@ def evaluate_checkpoint(
             # The state of an interrupted run is ahead of its checkpoint.
             position.epoch, position.batch, position.step = checkpoint.position(saved, path)
         progress(f"evaluating on {split}", None)
-        evaluation = evaluate_split(setup, split, position, lambda: None, which)  # type: ignore[arg-type]
+        with explained("The evaluation", RunError):
+            evaluation = evaluate_split(setup, split, position, lambda: None, which)  # type: ignore[arg-type]
     if shown_status(state) not in ACTIVE:
         _store(folder, evaluation, progress)
     return evaluation

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from tuitrain.config.code import runs_python
 from tuitrain.config.schema import MAX_EPOCHS
 from tuitrain.errors import RunError
 from tuitrain.runs.records import Best, Count
@@ -62,7 +63,7 @@ def checkpoint_state(setup: Setup, progress: TrainingProgress, metrics: RunningM
         "model": setup.model.state_dict(),
         "optimizer": setup.optimizer.state_dict(),
         "scaler": setup.scaler.state_dict(),
-        "rng": checkpoint.rng_state(setup.device, of_user_code=setup.config.data.transform is not None),
+        "rng": checkpoint.rng_state(setup.device, of_user_code=runs_python(setup.config)),
         "window": metrics.state_dict(),
         "progress": msgspec.to_builtins(asdict(progress)),
     }

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tuitrain.config.schema import Config, Model
+from tuitrain.config.code import is_spec
+from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError
 from tuitrain.runs.records import RunInfo
 from tuitrain.training import device as devices
@@ -20,7 +21,8 @@ from tuitrain.training.data.augment import Transform, augmentations
 from tuitrain.training.data.dataset import Dataset, DatasetLoader, Progress
 from tuitrain.training.data.load import load as load_dataset
 from tuitrain.training.data.user_transform import user_transform
-from tuitrain.training.memory import check_network_fits
+from tuitrain.training.memory import check_network_fits, check_parameters_fit
+from tuitrain.training.models.user_model import check_output
 from tuitrain.training.optim.build import build_optimizer
 from tuitrain.training.optim.norms import Layers, gradient_layers
 from tuitrain.training.torch_internals import BatchNorm
@@ -108,7 +110,7 @@ def prepare(
     progress("building the model", None)
     check_network_fits(config, dataset.shape, len(dataset.classes), device)
     seed_generators(config.training.seed)
-    model = _build_model(config.model, dataset, device)
+    model = _build_model(config, dataset, device)
     setup = Setup(
         config=config,
         device=device,
@@ -124,8 +126,13 @@ def prepare(
     return setup
 
 
-def _build_model(config: Model, dataset: Dataset, device: torch.device) -> nn.Module:
-    model = models.build(config, dataset.shape, len(dataset.classes))
+def _build_model(config: Config, dataset: Dataset, device: torch.device) -> nn.Module:
+    model = models.build(config.model, dataset.shape, len(dataset.classes))
+    if is_spec(config.model.name):
+        # A forward pass creates the parameters of lazy layers. The user's code may not work with channels last.
+        check_output(config.model, model, dataset.shape, len(dataset.classes))
+        check_parameters_fit(config, model, device)
+        return model.to(device)
     # Convolutions are faster with channels last, on the CPU as on GPUs.
     has_convolution = any(isinstance(module, nn.Conv2d) for module in model.modules())
     memory_format = torch.channels_last if has_convolution else torch.preserve_format

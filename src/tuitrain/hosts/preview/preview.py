@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tuitrain.config.code import MODEL, code_of
 from tuitrain.config.optimizer_state import tensors_per_parameter
 from tuitrain.config.schedule import lr_factor
 from tuitrain.config.schema import Config, Data, Model
@@ -34,7 +35,7 @@ class NetworkSummary(Struct, frozen=True):
 
 class Preview(Struct, frozen=True):
     """The facts about `config` known so far; `final` if no more will follow. `problem` is an error message, `key` the
-    dotted key of the setting that causes it."""
+    dotted key of the setting that causes it. `may_run` says whether the user has allowed the files that it names."""
 
     config: Config
     splits: SplitSizes | None = None
@@ -42,6 +43,7 @@ class Preview(Struct, frozen=True):
     problem: str = ""
     key: str = ""
     final: bool = False
+    may_run: bool = True
 
     @property
     def steps_per_epoch(self) -> int:
@@ -72,8 +74,9 @@ class Preview(Struct, frozen=True):
 
 
 @lru_cache(maxsize=64)
-def summarize_network(model: Model, shape: tuple[int, int, int], classes: int) -> NetworkSummary:
-    """Return the layers and parameters of a network; loads torch. Raise ConfigError if it cannot be built."""
+def summarize_network(model: Model, shape: tuple[int, int, int], classes: int, digest: str = "") -> NetworkSummary:  # noqa: ARG001
+    """Return the layers and parameters of a network; loads torch. Raise ConfigError if it cannot be built. `digest` is
+    that of the user's file, whose new content is a new network."""
     from tuitrain.training.models.summary import summarize
 
     summary = summarize(model, shape, classes)
@@ -87,10 +90,18 @@ def add_network(preview: Preview) -> Preview:
         return replace(preview, final=True)
     try:
         splits = _note_depths(_detect_channels(preview.splits, preview.config.data))
-        network = summarize_network(preview.config.model, splits.shape, splits.classes)
+        network = summarize_network(preview.config.model, splits.shape, splits.classes, _digest(preview))
         return replace(preview, splits=splits, network=network, final=True)
     except Exception as error:
         return replace(preview, **_describe_error(error), final=True)
+
+
+def _digest(preview: Preview) -> str:
+    """Return the digest of the network's file, or an empty string. Raise ConfigError if it must not run."""
+    code = [item for item in code_of({MODEL: preview.config.model.name}) if preview.splits]
+    if code and not preview.may_run:
+        raise ConfigError("The network is built once you have allowed its code: ctrl+r asks.")
+    return code[0].digest() if code else ""
 
 
 def _detect_channels(splits: SplitSizes, data: Data) -> SplitSizes:
@@ -115,12 +126,12 @@ def _note_depths(splits: SplitSizes) -> SplitSizes:
     return replace(splits, notes=(*splits.notes, *notes))
 
 
-def preview_data(config: Config) -> Preview:
+def preview_data(config: Config, *, may_run: bool = True) -> Preview:
     """Return the first preview of `config`: split sizes without the network. Does not load torch."""
     try:
-        return Preview(config, split_sizes(config.data, config.training.seed))
+        return Preview(config, split_sizes(config.data, config.training.seed), may_run=may_run)
     except Exception as error:
-        return Preview(config, **_describe_error(error))
+        return Preview(config, **_describe_error(error), may_run=may_run)
 
 
 def _describe_error(error: Exception) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input
 
+from tuitrain.config.code import is_spec
 from tuitrain.config.settings import Setting, settings
 from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError
@@ -185,7 +186,15 @@ class ChoiceField(Field, can_focus=True):
     _list: PickList | None = None
 
     def check_consume_key(self, key: str, character: str | None = None) -> bool:  # noqa: ARG002
-        return character is not None and character.isalnum()
+        return character is not None and self._opens(character)
+
+    def _opens(self, character: str) -> bool:
+        """Return whether typing this character opens the list; paths begin with other ones than words."""
+        return character.isalnum() or (self._from_file and character in "~/.")
+
+    @property
+    def _from_file(self) -> bool:
+        return bool(self.setting and self.setting.from_file)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         return not self.locked
@@ -195,7 +204,7 @@ class ChoiceField(Field, can_focus=True):
             # The list is still opening: forward what is typed ahead.
             event.stop()
             self._list.post_message(events.Key(event.key, event.character))
-        elif event.character and event.character.isalnum() and not self.locked:
+        elif event.character and self._opens(event.character) and not self.locked:
             event.stop()
             self.action_open(event.character)
 
@@ -225,10 +234,13 @@ class ChoiceField(Field, can_focus=True):
 
         at = Region(self.region.x + MARKS + LABEL, self.region.y, 1, 1)
         options = [(choice, choice, "") for choice in self._choices]
+        if self._from_file:
+            options += [(spec, spec, "") for spec in self._chosen if is_spec(spec)]
         if self._list is None:
             # Several values of a setting make several runs.
             many = is_list or self.key in settings()
-            self._list = PickList(options, self._chosen, many=many, at=at, typed=typed)
+            others = is_spec if self._from_file else None
+            self._list = PickList(options, self._chosen, many=many, at=at, typed=typed, others=others)
             self.app.push_screen(self._list, chosen)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from tuitrain.config.code import is_spec
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
@@ -22,6 +23,10 @@ LABELS = {
 }  # fmt: skip
 
 
+# In a condition, any FILE.py:NAME.
+OWN = "FILE.py:NAME"
+
+
 class Condition(NamedTuple):
     """The condition that the setting `key` has one of `values`, under which another setting applies."""
 
@@ -29,7 +34,8 @@ class Condition(NamedTuple):
     values: tuple[str, ...]
 
     def __call__(self, texts: Mapping[str, str]) -> bool:
-        return any(word.strip() in self.values for word in texts[self.key].split(","))
+        words = map(str.strip, texts[self.key].split(","))
+        return any((OWN if is_spec(word) else word) in self.values for word in words)
 
     def reason(self, texts: Mapping[str, str]) -> str:
         if self.key == "data.dataset" and texts[self.key] == "digits":
@@ -37,7 +43,9 @@ class Condition(NamedTuple):
         return f"for {', '.join(self.values)}"
 
 
-_NOT_DIGITS = Condition("data.dataset", tuple(name for name in settings()["data.dataset"].choices if name != "digits"))
+_NOT_DIGITS = Condition(
+    "data.dataset", (*(name for name in settings()["data.dataset"].choices if name != "digits"), OWN)
+)
 _FOLDER = Condition("data.dataset", ("image-folder",))
 _OWN_NETWORKS = Condition("model.name", ("mlp", "cnn"))
 _MOMENTS = Condition("optimizer.name", ("adam", "adamw", "nadam", "radam", "muon"))
@@ -52,6 +60,7 @@ CONDITIONS: dict[str, Condition] = {
     "data.channels": _FOLDER,
     "data.storage": _FOLDER,
     "data.workers": _FOLDER,
+    "model.args": Condition("model.name", (OWN,)),
     "model.hidden": Condition("model.name", ("mlp",)),
     "model.channels": Condition("model.name", ("cnn",)),
     "model.convolutions": Condition("model.name", ("cnn",)),
