@@ -31,7 +31,7 @@ momentum = 0.9
 
     tuitrain train -c run.toml --set optimizer.lr=0.05 --set "model.hidden=[512]"
 
-Your own network gets keyword arguments from a table of its own, `[model.args]`, or from `--set model.args.NAME=VALUE`: see
+Your own network gets keyword arguments from the table `[model.args]` or from `--set model.args.NAME=VALUE`: see
 [your code](your-code.md).
 
 `--set` overrides the file; if you repeat a key, the last value wins. To set none, write

@@ -11,8 +11,8 @@ from stat import S_ISREG
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
+from tuitrain.config.networks import FILE_NAME
 from tuitrain.config.schema import Config
 from tuitrain.errors import DataError
 from tuitrain.text import plain
@@ -28,7 +28,7 @@ _EFFECTS = {
 }
 # Code is shown up to this number of characters; a user's file has at most this number of bytes.
 LONGEST_SHOWN, LARGEST_FILE = 1000, 16 * 2**20
-_SPEC = re.compile(r".+\.py:[^\W\d]\w*", re.DOTALL)
+_SPEC = re.compile(FILE_NAME, re.DOTALL)
 # Contents of files by absolute path, in the present thread.
 _pinned: ContextVar[Mapping[str, bytes]] = ContextVar("pinned", default={})  # noqa: B039 (never changed in place)
 
@@ -83,22 +83,9 @@ def absolute_path(path: str | None) -> str | None:
     return path if not path or path.startswith("~") else os.path.abspath(path)  # noqa: PTH100 (keeps links)
 
 
-def with_absolute_paths(config: Config) -> Config:
-    """Return the same configuration with absolute paths of data and code."""
-    data, model = config.data, config.model
-    data = replace(
-        data,
-        dataset=_absolute_spec(data.dataset),
-        dir=absolute_path(data.dir),
-        labels=absolute_path(data.labels),
-        transform=absolute_path(data.transform),
-    )
-    return replace(config, data=data, model=replace(model, name=_absolute_spec(model.name)))
-
-
-def _absolute_spec(value: str) -> Any:
+def absolute_spec(value: str) -> str:
     """Return FILE.py:NAME with an absolute path, and any other value as it is."""
-    return absolute_path(value) if is_spec(value) else value
+    return absolute_path(value) or value if is_spec(value) else value
 
 
 def file_of(spec: str) -> str:

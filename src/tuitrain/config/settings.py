@@ -16,8 +16,8 @@ _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", 
 
 class Setting(Struct, frozen=True, kw_only=True):
     """The declaration of one setting: `key` is `section.name`, `kind` the type of its value or, if `is_list`, of an
-    element, `bounds` the range and `annotation` the full type for msgspec. `optional` allows none, `automatic` the word
-    auto, and `from_file` FILE.py:NAME besides the choices."""
+    element, `bounds` the range and `annotation` the full type for msgspec. `optional` allows none, and `automatic` the
+    word auto. `others` describes allowed text that `choices` do not list."""
 
     key: str
     kind: type
@@ -26,14 +26,18 @@ class Setting(Struct, frozen=True, kw_only=True):
     automatic: bool
     default: Any
     choices: tuple[str, ...]
+    others: str
     help: str
     bounds: Meta
     annotation: Any
-    from_file: bool = False
 
     @property
     def section(self) -> str:
         return self.key.partition(".")[0]
+
+    @property
+    def is_free_text(self) -> bool:
+        return self.kind is str and not self.choices and not self.others
 
     @property
     def allowed(self) -> str:
@@ -43,13 +47,13 @@ class Setting(Struct, frozen=True, kw_only=True):
 
     def _allowed_scalar(self) -> str:
         if self.choices:
-            return "one of " + ", ".join(self.choices) + ", or FILE.py:NAME" * self.from_file
+            return "one of " + ", ".join((*self.choices, self.others) if self.others else self.choices)
         if self.key == TABLE:
             return ALLOWED_TABLE
         if is_argument(self.key):
             return ALLOWED
-        if self.key == "training.device":
-            return "auto, cpu, cuda, cuda:0 to cuda:99 or mps"
+        if self.others:
+            return self.others
         bounds = self.bounds
         signs = ((">", bounds.gt), (">=", bounds.ge), ("<", bounds.lt), ("<=", bounds.le))
         # The largest 64-bit integer, the limit of training.seed, tells users nothing.
@@ -90,8 +94,8 @@ def _read_field(section: str, name: str, annotation: Any, default: Any) -> Setti
         kind = get_args(kind)[0]
         if get_origin(kind) is Annotated:
             bounds, kind = kind.__metadata__[0], kind.__origin__
-    listed: tuple[str, ...] = (bounds.extra or {}).get("choices", ())
-    choices = get_args(kind) if get_origin(kind) is Literal else listed
+    extra = bounds.extra or {}
+    choices = get_args(kind) if get_origin(kind) is Literal else extra.get("choices", ())
     return Setting(
         key=f"{section}.{name}",
         kind=str if choices else kind,
@@ -100,10 +104,10 @@ def _read_field(section: str, name: str, annotation: Any, default: Any) -> Setti
         automatic=automatic,
         default=default,
         choices=choices,
+        others=extra.get("others", ""),
         help=help_text,
         bounds=bounds,
         annotation=annotation,
-        from_file=bool(listed),
     )
 
 
@@ -112,5 +116,5 @@ def argument_setting(key: str) -> Setting:
     help_text = "Keyword argument of your own network"
     return Setting(
         key=key, kind=object, is_list=False, optional=False, automatic=False, default=None, choices=(), help=help_text,
-        bounds=Meta(), annotation=Any,
+        bounds=Meta(), annotation=Any, others="",
     )  # fmt: skip

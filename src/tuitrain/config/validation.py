@@ -53,8 +53,6 @@ def check_value(setting: Setting | str, value: object) -> Any:
     # msgspec accepts 0 as greater than 0 in a thread that flushes denormal numbers, such as the training thread.
     if isinstance(converted, float) and converted == setting.bounds.gt:
         raise not_allowed(setting, value)
-    if setting.from_file and converted not in setting.choices and not is_spec(converted):
-        raise not_allowed(setting, value)
     return converted
 
 
@@ -90,10 +88,29 @@ def check_combinations(config: Config) -> None:
             "Set it to 0,4095 for example, or to [].",
             key="data.value_range",
         )
+    if config.optimizer.name == "muon":
+        _check_muon(config)
     if config.data.validation == 0 and config.training.patience is not None:
         raise _needs_validation("training.patience", "training.patience")
     if config.data.validation == 0 and config.schedule.name == "plateau":
         raise _needs_validation("schedule.name = plateau", "schedule.name")
+
+
+def _check_muon(config: Config) -> None:
+    refused = {
+        "finetune.layer_decay": config.finetune.layer_decay != 1,
+        "finetune.head_lr": config.finetune.head_lr != 1,
+        "finetune.freeze": config.finetune.freeze != "none",
+        "finetune.freeze_epochs": config.finetune.freeze_epochs > 0,
+        "optimizer.decay_norms": not config.optimizer.decay_norms,
+    }
+    for key, present in refused.items():
+        if present:
+            raise ConfigError(
+                f"{key} cannot be combined with optimizer.name = muon, which makes its own groups of parameters.",
+                "Choose adamw, for example.",
+                key=key,
+            )
 
 
 def _needs_validation(subject: str, key: str) -> ConfigError:

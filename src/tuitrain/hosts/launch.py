@@ -8,9 +8,9 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from tuitrain.config.code import COMMAND, Code, pinned, sources_of, with_absolute_paths
+from tuitrain.config.code import COMMAND, Code, pinned, sources_of
 from tuitrain.config.datasets import DATA_SETTINGS, data_folder
 from tuitrain.config.schedule import Extension
 from tuitrain.config.schema import Config
@@ -18,7 +18,8 @@ from tuitrain.config.values import flatten, override
 from tuitrain.errors import DataError, RunError
 from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.hosts.notify import notify
-from tuitrain.hosts.trust import allowed_code, code_lines, config_code, remember, run_origin
+from tuitrain.hosts.paths import absolute_data, with_absolute_paths
+from tuitrain.hosts.trust import allowed_code, code_lines, config_code, remember, run_origin, split_code
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import ACTIVE, RunInfo, State
@@ -56,10 +57,9 @@ class RunSpec(Struct, frozen=True, kw_only=True):
 def create_run(spec: RunSpec) -> RunFolder:
     """Create the folder of a run that is not trained yet, and allow its code. Raise RunError if it cannot be written.
 
-    Its configuration has absolute paths, so that the run finds its data wherever it is resumed from. It gets copies of
-    the user's files.
+    It has absolute paths and copies of the user's files, so that it can be resumed from anywhere.
     """
-    config = with_absolute_paths(spec.config)
+    config = with_absolute_paths(spec.config, spec.runs_dir)
     info = RunInfo(
         id=spec.id,
         name=spec.name or default_name(spec.config, spec.runs_dir),
@@ -82,7 +82,7 @@ def change_settings(folder: RunFolder, assignments: Sequence[str]) -> None:
     if not assignments:
         return
     config = override(folder.config(), assignments, only=RESUME_SETTINGS)
-    folder.write_config(with_absolute_paths(config))
+    folder.write_config(structs.replace(config, data=absolute_data(config.data)))
 
 
 def _check_runs_dir(runs_dir: Path) -> None:
@@ -112,7 +112,7 @@ def train_new_run(spec: RunSpec, progress: ProgressCallback, on_created: Callabl
         from tuitrain.training.run import train_run
         from tuitrain.training.setup import prepare
 
-        setup = prepare(spec.config, progress)
+        setup = prepare(with_absolute_paths(spec.config, spec.runs_dir), progress)
         folder = create_run(spec)
         capture.redirect_to(folder.log_file)
         inbox = Inbox(folder)
@@ -165,7 +165,7 @@ def resume_run(
         def obey_and_prepare() -> "Setup":
             progress("preparing", None)  # Raises if a stop or detach came meanwhile.
             with _hint_if_images_moved(folder, config.data.dir):
-                return prepare(config, progress, before=folder.info())
+                return prepare(config, progress, before=folder.info(), has_checkpoint=has_checkpoint(folder))
 
         state = train_run(folder, obey_and_prepare, inbox, epochs, writer, schedule)
         notify(folder, state, _command(allowed))
@@ -249,8 +249,7 @@ def resume_stacked_runs(
         writers, commands = [], {}
         for (folder, inbox), key in zip(runs, allowed_keys or [""] * len(runs), strict=True):
             folder.check_own_files()
-            with allowed_code(folder, folder.config(), key) as (allowed, refused):
-                pass
+            allowed, refused = split_code(folder, folder.config(), key)
             commands[folder.path] = _command(allowed)
             _check_and_keep_paused(folder, folder.state(), inbox, None)
             writer = RunWriter(folder)
@@ -278,6 +277,10 @@ def check_resumable(folder: RunFolder, state: State, epochs: int | None) -> None
     if epochs is not None and epochs <= state.epoch:
         raise RunError(f"epochs = {epochs} is not allowed: it must be more than the {state.epoch} already trained.")
     check_checkpoint(folder, state)
+
+
+def has_checkpoint(folder: RunFolder) -> bool:
+    return (folder.checkpoints / "last.safetensors").exists()
 
 
 def check_checkpoint(folder: RunFolder, state: State) -> None:

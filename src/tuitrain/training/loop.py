@@ -25,9 +25,11 @@ from tuitrain.training.cuda_graphs.step import GraphStep, capture_obstacle
 from tuitrain.training.cuda_graphs.warmup import warm_up
 from tuitrain.training.data.splits import StreamedSplit
 from tuitrain.training.evaluation.record import evaluate_final, evaluate_test, evaluate_validation
+from tuitrain.training.finetune import is_frozen, set_training_mode
 from tuitrain.training.optim.fused import FusedStep
+from tuitrain.training.optim.groups import SCALE
 from tuitrain.training.optim.norms import layer_gradient_norms
-from tuitrain.training.progress import restore_checkpoint
+from tuitrain.training.progress import evaluated_weights, restore_checkpoint
 from tuitrain.training.readback import Readback, queue_limiter
 
 # With more rows on their way from a GPU, the loop waits for the oldest one.
@@ -116,7 +118,7 @@ class Loop(ControlledLoop):
 
     def _train_epoch(self) -> None:
         """Train on the rest of the current epoch, or until `progress.over` says why to end."""
-        self.setup.model.train()
+        set_training_mode(self.setup.model, self.config, frozen=self.setup.frozen)
         captured, limiter = self._captured, queue_limiter(self.setup.device)
         self.start_clock()
         order = self._remaining_order()
@@ -167,6 +169,7 @@ class Loop(ControlledLoop):
             else:
                 fused_step()
             backward.zero_grad()
+            self._average_weights()
             self.has_progressed = True
             yield norms
 
@@ -176,6 +179,7 @@ class Loop(ControlledLoop):
             self.progress.batch += 1
             row_due = self._begin_step()
             captured(indices, self._lr)
+            self._average_weights()
             self.has_progressed = True
             yield captured.norms() if row_due else None
         if self.progress.batch < self.setup.batches_per_epoch:
@@ -186,10 +190,14 @@ class Loop(ControlledLoop):
         progress = self.progress
         self._lr = self.lr_curve.rate(progress.step)
         for group in self.setup.optimizer.param_groups:
-            group["lr"] = self._lr
+            group["lr"] = self._lr * group.get(SCALE, 1.0)
         progress.step += 1
         epoch_ends = progress.batch == self.setup.batches_per_epoch
         return epoch_ends or self.setup.row_due(progress.step)
+
+    def _average_weights(self) -> None:
+        if self.setup.average is not None:
+            self.setup.average.update(self.progress.step - 1)
 
     @cached_property
     def _captured(self) -> GraphStep | None:
@@ -228,10 +236,15 @@ class Loop(ControlledLoop):
             Train(
                 row.step, progress.epoch + 1, loss_sum / samples, correct / samples, row.lr,
                 round(self._training_seconds(), 4), self.writer.now(),
-                _short(math.hypot(*norms)), tuple(_short(norm) for norm in norms),
+                _short(math.hypot(*norms)), tuple(map(_short, norms, self._trainable)),
             )
         )  # fmt: skip
         self.update_state(train=Score(progress.loss_sum / progress.seen, progress.correct / progress.seen))
+
+    @property
+    def _trainable(self) -> list[bool]:
+        """Whether each layer trains at present."""
+        return [any(parameter.requires_grad for parameter in parameters) for _, parameters in self.setup.layers]
 
     def _end_epoch(self) -> None:
         """Evaluate the model and save checkpoints, after an epoch or when training ends within one."""
@@ -250,12 +263,21 @@ class Loop(ControlledLoop):
             progress.epoch, progress.batch = progress.epoch + 1, 0
             self.has_progressed = True
             progress.loss_sum, progress.correct, progress.seen = 0.0, 0, 0
+            self._thaw_if_due()
         if is_best:
             best = self._last_checkpoint.with_name("best.safetensors")
-            checkpoint.save(best, {"model": self.setup.model.state_dict()})
+            checkpoint.save(best, {"model": evaluated_weights(self.setup)})
         self.update_state(phase="training")
         self._save_checkpoint()
         self._poll_commands()
+
+    def _thaw_if_due(self) -> None:
+        """Train all weights after `finetune.freeze_epochs`. The checkpoint that follows includes their optimizer."""
+        if self.setup.frozen and not is_frozen(self.config, self.progress.epoch):
+            self.setup.thaw()
+            # A graph contains the parameters that train.
+            self.__dict__.pop("_captured", None)
+            self.writer.log("all weights train from now on", detail=True)
 
     def _log_replaced_images(self) -> None:
         train = self.setup.dataset.train
@@ -288,6 +310,7 @@ def _loss(loss: float) -> str:
     return f"{loss:.1e}" if 0 < loss < 1e-3 else f"{loss:.4f}"
 
 
-def _short(norm: float) -> float | None:
-    """Round a gradient norm to four digits, to keep the metrics file small; None if it is not finite."""
-    return float(f"{norm:.4g}") if math.isfinite(norm) else None
+def _short(norm: float, trainable: bool = True) -> float | None:
+    """Round a gradient norm to four digits, to keep the metrics file small; None if it is not finite or the layer is
+    frozen."""
+    return float(f"{norm:.4g}") if trainable and math.isfinite(norm) else None

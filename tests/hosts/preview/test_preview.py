@@ -264,3 +264,28 @@ def test_an_error_in_a_file_is_that_of_the_network(tmp_path: Path) -> None:
     preview = add_network(preview_data(override(Config(), [f"model.name={file}:Net"])))
     assert preview.key == "model.name"
     assert "(mine.py, line 2: raise SystemExit)" in preview.problem
+
+
+DATA = """
+import pathlib, torch
+pathlib.Path(__file__).with_name("ran").touch()
+def data():
+    images, labels = torch.zeros(50, 3, 6, 6), torch.arange(50) % 5
+    return {"train": (images, labels), "classes": list("abcde")}
+"""
+
+
+def test_a_data_set_of_a_file_is_previewed_once_it_is_allowed(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(DATA)
+    config = override(Config(), [f"data.dataset={file}:data"])
+    preview = add_network(preview_data(config, may_run=False))
+    assert preview.problem == "The data is read once you have allowed its code: ctrl+r asks."
+    assert not (tmp_path / "ran").exists()
+    preview = add_network(preview_data(config))
+    assert preview.splits is not None
+    assert (preview.splits.train, preview.splits.validation, preview.splits.test) == (36, 4, 10)
+    assert (preview.splits.shape, preview.splits.classes) == ((3, 6, 6), 5)
+    assert preview.network is not None
+    file.write_text(DATA.replace("torch.zeros(50, 3, 6, 6)", "[]"))
+    assert "length" in add_network(preview_data(config)).problem or add_network(preview_data(config)).problem

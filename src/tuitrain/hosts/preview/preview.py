@@ -8,7 +8,9 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tuitrain.config.code import MODEL, code_of
+from tuitrain.config.code import DATASET, MODEL, code_of, is_spec
+from tuitrain.config.datasets import TEST_FRACTION
+from tuitrain.config.networks import check_network, default_image_size
 from tuitrain.config.optimizer_state import tensors_per_parameter
 from tuitrain.config.schedule import lr_factor
 from tuitrain.config.schema import Config, Data, Model
@@ -86,9 +88,11 @@ def summarize_network(model: Model, shape: tuple[int, int, int], classes: int, d
 
 def add_network(preview: Preview) -> Preview:
     """Return `preview` with the network added, or with the problem; loads torch."""
-    if preview.splits is None:
+    if preview.splits is None and not is_spec(preview.config.data.dataset):
         return replace(preview, final=True)
     try:
+        preview = replace(preview, splits=preview.splits or _user_splits(preview))
+        assert preview.splits is not None
         splits = _note_depths(_detect_channels(preview.splits, preview.config.data))
         network = summarize_network(preview.config.model, splits.shape, splits.classes, _digest(preview))
         return replace(preview, splits=splits, network=network, final=True)
@@ -96,9 +100,36 @@ def add_network(preview: Preview) -> Preview:
         return replace(preview, **_describe_error(error), final=True)
 
 
+def _user_splits(preview: Preview) -> SplitSizes:
+    """Return the sizes of the splits that the user's function returns. Raise ConfigError if it must not run."""
+    data, seed = preview.config.data, preview.config.training.seed
+    if not preview.may_run:
+        raise ConfigError("The data is read once you have allowed its code: ctrl+r asks.")
+    (code,) = code_of({DATASET: data.dataset})
+    return _describe_user_data(data, seed, code.digest())
+
+
+@lru_cache(maxsize=16)
+def _describe_user_data(data: Data, seed: int, digest: str) -> SplitSizes:  # noqa: ARG001
+    """`digest` is that of the user's file, whose new content is new data."""
+    from tuitrain.training.data.user_dataset import describe, short
+
+    found = describe(data, seed)
+    counts = dict(found.counts)
+    if "test" not in counts:
+        counts["test"] = math.ceil(TEST_FRACTION * counts["train"])
+        counts["train"] -= counts["test"]
+    if "validation" not in counts:
+        counts["validation"] = math.ceil(data.validation * counts["train"])
+        counts["train"] -= counts["validation"]
+    sizes = {split: counts[split] if data.validation or split != "validation" else 0 for split in counts}
+    location = f"returned by {short(data)}"
+    return SplitSizes(sizes["train"], sizes["validation"], sizes["test"], found.shape, found.classes, location)
+
+
 def _digest(preview: Preview) -> str:
     """Return the digest of the network's file, or an empty string. Raise ConfigError if it must not run."""
-    code = [item for item in code_of({MODEL: preview.config.model.name}) if preview.splits]
+    code = code_of({MODEL: preview.config.model.name})
     if code and not preview.may_run:
         raise ConfigError("The network is built once you have allowed its code: ctrl+r asks.")
     return code[0].digest() if code else ""
@@ -126,10 +157,19 @@ def _note_depths(splits: SplitSizes) -> SplitSizes:
     return replace(splits, notes=(*splits.notes, *notes))
 
 
+def _with_image_size(config: Config) -> Data:
+    if config.data.image_size != "auto":
+        return config.data
+    return replace(config.data, image_size=default_image_size(config.model.name, config.model.weights))
+
+
 def preview_data(config: Config, *, may_run: bool = True) -> Preview:
     """Return the first preview of `config`: split sizes without the network. Does not load torch."""
     try:
-        return Preview(config, split_sizes(config.data, config.training.seed), may_run=may_run)
+        check_network(config.model.name)
+        if is_spec(config.data.dataset):
+            return Preview(config, may_run=may_run)  # Only torch can read it.
+        return Preview(config, split_sizes(_with_image_size(config), config.training.seed), may_run=may_run)
     except Exception as error:
         return Preview(config, **_describe_error(error), may_run=may_run)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from tuitrain.config.datasets import DATASETS, data_folder, held_out_counts
+from tuitrain.config.networks import DEFAULT_SIZE
 from tuitrain.config.schema import Data
 from tuitrain.image_folder.splits import FolderSplits
 from tuitrain.text import plain
@@ -67,7 +68,7 @@ def _abbreviate_home(path: Path) -> str:
 
 
 def _image_folder(data: Data, seed: int) -> SplitSizes:
-    limit = _Limit()
+    limit, size = _Limit(), DEFAULT_SIZE if data.image_size == "auto" else data.image_size
     found = FolderSplits.scan(data, seed, stop=limit.reached)
     counts = {split: len(files.paths) for split, files in found.splits.items()}
     paths = [path for files in found.splits.values() for path in files.paths]
@@ -75,7 +76,7 @@ def _image_folder(data: Data, seed: int) -> SplitSizes:
         train=counts["training"],
         validation=counts.get("validation", 0),
         test=counts["test"],
-        shape=(1 if data.channels == "grey" else 3, data.image_size, data.image_size),
+        shape=(1 if data.channels == "grey" else 3, size, size),
         classes=len(found.classes),
         location=f"found in {_abbreviate_home(found.root)}, {len(found.classes):,} classes",
         truncated=limit.truncated,

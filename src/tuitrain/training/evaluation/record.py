@@ -55,7 +55,8 @@ def evaluate_validation(setup: Setup, writer: RunWriter, progress: TrainingProgr
     if setup.dataset.validation is None:
         return False
     writer.update(phase="validating")
-    score = _save(writer, evaluate_split(setup, "validation", progress, heartbeat))
+    with setup.averaged():
+        score = _save(writer, evaluate_split(setup, "validation", progress, heartbeat))
     is_best = score.loss is not None and (progress.lowest is None or score.loss < progress.lowest)
     if is_best:
         progress.lowest, progress.best = score.loss, Best(progress.epochs_begun, progress.step, score)
@@ -67,7 +68,8 @@ def evaluate_validation(setup: Setup, writer: RunWriter, progress: TrainingProgr
 def evaluate_test(setup: Setup, writer: RunWriter, progress: TrainingProgress, heartbeat: Heartbeat) -> Score:
     """Evaluate the test split, which influences nothing."""
     writer.update(phase="testing")
-    score = _save(writer, evaluate_split(setup, "test", progress, heartbeat))
+    with setup.averaged():
+        score = _save(writer, evaluate_split(setup, "test", progress, heartbeat))
     _write_row(writer, "test", progress, score, False)
     writer.update(test=score)
     return score

@@ -3,8 +3,9 @@
 from torch import nn
 
 from tuitrain.config.code import is_spec
+from tuitrain.config.networks import TIMM
 from tuitrain.config.schema import Model
-from tuitrain.training.models import torchvision_models, user_model
+from tuitrain.training.models import timm_models, torchvision_models, user_model
 from tuitrain.training.models.cnn import CNN
 from tuitrain.training.models.mlp import MLP
 
@@ -21,4 +22,6 @@ def build(config: Model, shape: tuple[int, int, int], classes: int) -> nn.Module
         return MLP(config, shape, classes)
     if config.name == "cnn":
         return CNN(config, shape, classes)
+    if config.name.startswith(TIMM):
+        return timm_models.build(config, shape, classes)
     return torchvision_models.build(config, shape, classes)

@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from tuitrain.config.code import is_spec
+from tuitrain.config.networks import TIMM, facts, timm_names
 from tuitrain.config.settings import Setting, settings
 from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError
@@ -25,7 +26,7 @@ from tuitrain.widgets.forms.pick_list import PickList
 # Widths: focus bar and change dot, label, minimum of a value with a note after it.
 MARKS, LABEL, VALUE = 3, 17, 10
 # The settings that are paths.
-PATHS = ("data.dir", "data.labels", "data.transform")
+PATHS = ("data.dir", "data.labels", "data.transform", "model.weights")
 
 
 class Field(Widget):
@@ -194,7 +195,7 @@ class ChoiceField(Field, can_focus=True):
 
     @property
     def _from_file(self) -> bool:
-        return bool(self.setting and self.setting.from_file)
+        return bool(self.setting and "FILE.py:NAME" in self.setting.others)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         return not self.locked
@@ -234,6 +235,8 @@ class ChoiceField(Field, can_focus=True):
 
         at = Region(self.region.x + MARKS + LABEL, self.region.y, 1, 1)
         options = [(choice, choice, "") for choice in self._choices]
+        if self.key == "model.name":
+            options += [(name, name, str(facts(name))) for name in map(TIMM.__add__, timm_names())]
         if self._from_file:
             options += [(spec, spec, "") for spec in self._chosen if is_spec(spec)]
         if self._list is None:
