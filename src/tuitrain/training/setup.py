@@ -58,6 +58,10 @@ class Setup:
     # Whether only the classifier trains at present.
     frozen: bool = False
 
+    def __post_init__(self) -> None:
+        # What turns a batch of the data set into logits: the model, or its classifier if the data are features.
+        self.forward = self.model
+
     def thaw(self) -> None:
         """Train all weights from now on. The optimizer keeps the state of the classifier."""
         for parameter in self.model.parameters():
