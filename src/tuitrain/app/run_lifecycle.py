@@ -6,11 +6,9 @@ import signal
 import termios
 from contextlib import suppress
 from functools import partial
-from threading import Event, Thread
+from threading import Thread
 from types import FrameType
 from typing import Any
-
-from textual import work
 
 from tuitrain.app.notices import Notices
 from tuitrain.config.code import COMMAND
@@ -26,6 +24,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
 from tuitrain.widgets.forms.extension import choose_extension
 from tuitrain.widgets.messages import AskTrust, AskValue, OpenRun, ResumeRun
+from tuitrain.widgets.threads import in_thread
 
 # The number of additional epochs suggested for a finished run.
 SUGGESTED_EPOCHS = 5
@@ -48,8 +47,6 @@ class RunLifecycle(Notices):
 
     def __init__(self) -> None:
         super().__init__()
-        self.closed = Event()
-        """Set once the app has restored the terminal."""
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._signalled = False
         self._terminal_modes: list[Any] = []
@@ -170,15 +167,11 @@ class RunLifecycle(Notices):
 
         self.post_message(AskValue("Total number of epochs", suggested, parse_epochs, ask_schedule))
 
-    @work(thread=True, exit_on_error=False)
+    @in_thread
     def _resume(
         self, folder: RunFolder, watch: bool, allowed_key: str, epochs: int | None, schedule: Extension
     ) -> None:
         # In the background, so that losing this terminal cannot interrupt the run again.
-        try:
-            resume_in_background(folder, epochs, allowed_key=allowed_key, schedule=schedule)
-        except TuitrainError as error:
-            self.show_error(error)
-        else:
-            if watch:
-                self.post_message(OpenRun(folder, replace=True))
+        resume_in_background(folder, epochs, allowed_key=allowed_key, schedule=schedule)
+        if watch:
+            self.post_message(OpenRun(folder, replace=True))

@@ -17,6 +17,8 @@ from tuitrain.text import did_you_mean, plain
 
 # tomllib takes seconds for a million characters, and hours for a key of many parts.
 MAX_CHARACTERS = 2**20
+# The behavior of versions without these settings, where it differs from the default.
+FORMER_DEFAULTS: dict[str, dict[str, Any]] = {"data": {"split_by": "position"}}
 _LONG_KEY = re.compile(r"""(?:[\w"'-]{1,200}[ \t]*\.[ \t]*){50}""")
 
 
@@ -39,6 +41,15 @@ def parse(text: str, source: str) -> dict[str, Any]:
         raise ConfigError(f"{plain(source)} is not valid TOML: {plain(error)}.") from None
     if too_large:
         raise ConfigError(f"A whole number in {plain(source)} does not fit in 64 bits.")
+    return tree
+
+
+def add_former_defaults(tree: dict[str, Any]) -> dict[str, Any]:
+    """Add the settings that the run or sweep folder of an older version lacks, as that version behaved. New folders
+    contain all settings."""
+    for section, former in FORMER_DEFAULTS.items():
+        if isinstance(present := tree.setdefault(section, {}), dict):
+            tree[section] = former | present
     return tree
 
 

@@ -1,6 +1,7 @@
 """Evaluate a checkpoint of a run on its validation or test split."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from tuitrain.config.datasets import DATA_SETTINGS
 from tuitrain.config.schema import Config
@@ -11,8 +12,12 @@ from tuitrain.hosts.launch import ProgressCallback
 from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.hosts.trust import evaluation_code
 from tuitrain.runs.folder import RunFolder, shown_status
-from tuitrain.runs.records import ACTIVE, Evaluation
+from tuitrain.runs.records import ACTIVE, Evaluation, State
 from tuitrain.runs.user_files import changed_files
+
+if TYPE_CHECKING:
+    from tuitrain.training.progress import TrainingProgress
+    from tuitrain.training.setup import Setup
 
 
 def evaluate_checkpoint(
@@ -37,10 +42,8 @@ def evaluate_checkpoint(
         progress(note, None)
     with evaluation_code(folder, trust=trust), LogCapture():
         progress("loading torch", None)
-        from tuitrain.training import checkpoint
         from tuitrain.training.device import choose_device
         from tuitrain.training.evaluation.record import evaluate_split
-        from tuitrain.training.progress import TrainingProgress
         from tuitrain.training.setup import prepare
         from tuitrain.training.user_code import explained
 
@@ -52,19 +55,29 @@ def evaluate_checkpoint(
             raise ConfigError(
                 "The run has no validation split: data.validation = 0.", "Use --split test.", key="data.validation"
             )
-        path = folder.checkpoints / f"{which}.safetensors"
-        saved, state = checkpoint.load(path), folder.state()
-        checkpoint.load_weights(setup.model, saved, path)
-        position = TrainingProgress(lr=0, epochs=state.epochs, epoch=state.epoch, step=state.step, best=state.best)
-        if which == "last":
-            # The state of an interrupted run is ahead of its checkpoint.
-            position.epoch, position.batch, position.step = checkpoint.position(saved, path)
+        state = folder.state()
+        position = _load_checkpoint(folder, state, setup, which)
         progress(f"evaluating on {split}", None)
         with explained("The evaluation", RunError):
             evaluation = evaluate_split(setup, split, position, lambda: None, which)  # type: ignore[arg-type]
     if shown_status(state) not in ACTIVE:
         _store(folder, evaluation, progress)
     return evaluation
+
+
+def _load_checkpoint(folder: RunFolder, state: State, setup: "Setup", which: str) -> "TrainingProgress":
+    """Load the weights of a checkpoint into the model; return where the run stood when it saved them."""
+    from tuitrain.training import checkpoint
+    from tuitrain.training.progress import TrainingProgress
+
+    path = folder.checkpoints / f"{which}.safetensors"
+    saved = checkpoint.load(path)
+    checkpoint.load_weights(setup.model, saved, path)
+    position = TrainingProgress(lr=0, epochs=state.epochs, epoch=state.epoch, step=state.step, best=state.best)
+    if which == "last":
+        # The state of an interrupted run is ahead of its checkpoint.
+        position.epoch, position.batch, position.step = checkpoint.position(saved, path)
+    return position
 
 
 def _evaluation_config(config: Config, device: str, *, on_cpu: bool) -> Config:

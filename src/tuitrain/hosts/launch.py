@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -156,20 +157,24 @@ def resume_run(
                 _wait_for_end(after, writer, inbox, progress)
         with _failure_recorded(writer, "torch cannot be loaded"):
             progress("loading torch", None)
-            from tuitrain.training.control import preparation_progress
             from tuitrain.training.run import train_run
-            from tuitrain.training.setup import prepare
 
-        progress = preparation_progress(writer, inbox, progress)
-
-        def obey_and_prepare() -> "Setup":
-            progress("preparing", None)  # Raises if a stop or detach came meanwhile.
-            with _hint_if_images_moved(folder, config.data.dir):
-                return prepare(config, progress, before=folder.info(), has_checkpoint=has_checkpoint(folder))
-
-        state = train_run(folder, obey_and_prepare, inbox, epochs, writer, schedule)
+        prepare = partial(_obey_and_prepare, config, writer, inbox, progress)
+        state = train_run(folder, prepare, inbox, epochs, writer, schedule)
         notify(folder, state, _command(allowed))
         return state
+
+
+def _obey_and_prepare(config: Config, writer: RunWriter, inbox: Inbox, progress: ProgressCallback) -> "Setup":
+    """Build what an existing run trains; raise Stopped or Detached on such a command."""
+    from tuitrain.training.control import preparation_progress
+    from tuitrain.training.setup import prepare
+
+    progress = preparation_progress(writer, inbox, progress)
+    progress("preparing", None)  # The command may have come before.
+    folder = writer.folder
+    with _hint_if_images_moved(folder, config.data.dir):
+        return prepare(config, progress, before=folder.info(), has_checkpoint=has_checkpoint(folder))
 
 
 @contextmanager

@@ -106,7 +106,7 @@ class ThreadHost:
             pass
         except TuitrainError as error:
             self.error = error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.error = TuitrainError(f"{type(error).__name__}: {plain(error)}")
         finally:
             self._inbox = None

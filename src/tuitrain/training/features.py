@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tuitrain.training.data.feature_split import FeatureSplit
+from tuitrain.training.data.normalize import Normalization, Normalizer
 from tuitrain.training.data.splits import Split
 from tuitrain.training.device import free_memory
 from tuitrain.training.finetune import dropout_before
@@ -65,7 +66,8 @@ def compute_features(setup: Setup, heartbeat: Callable[[], None]) -> str:
         )
     finally:
         setup.model.train(was_training)
-    setup.transforms, setup.forward = (), nn.Sequential(*dropout_before(network, path), head)
+    setup.normalize, setup.transforms = Normalizer(Normalization.none(0), setup.device), ()
+    setup.forward = nn.Sequential(*dropout_before(network, path), head)
     return ""
 
 

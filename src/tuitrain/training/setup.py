@@ -23,6 +23,7 @@ from tuitrain.training.average import WeightAverage
 from tuitrain.training.data.augment import Transform, augmentations
 from tuitrain.training.data.dataset import Dataset, DatasetLoader, Progress
 from tuitrain.training.data.load import load as load_dataset
+from tuitrain.training.data.normalize import Normalizer
 from tuitrain.training.data.user_transform import user_transform
 from tuitrain.training.finetune import freeze_backbone, is_frozen
 from tuitrain.training.memory import check_network_fits, check_parameters_fit
@@ -41,8 +42,8 @@ ROWS_PER_EPOCH, MAX_LOG_EVERY, FIRST_ROWS = 20, 100, (1, 5, 20)
 
 @dataclass
 class Setup:
-    """What a training loop needs. `transforms` change the images `(N, C, H, W)` of each training batch, in this order.
-    `layers` have their gradient norms logged."""
+    """What a training loop needs. `normalize` turns the pixels of a split's batch into the input of the network;
+    `transforms` do so in training and include it: see `_transforms`. `layers` have their gradient norms logged."""
 
     config: Config
     device: torch.device
@@ -51,6 +52,7 @@ class Setup:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
+    normalize: Normalizer
     transforms: tuple[Transform, ...]
     layers: Layers
     average: WeightAverage | None = None
@@ -142,7 +144,7 @@ def prepare(
     weights = file.info if file else recorded
     load = load or partial(load_dataset, before=before, weights=weights)
     dataset = load(_with_image_size(config, weights, before), config.training.seed, device, progress)
-    augment = augmentations(config.data.augment, config.data.dataset)
+    normalize = Normalizer(dataset.normalization, device)
     progress("building the model", None)
     check_network_fits(config, dataset.shape, len(dataset.classes), device)
     seed_generators(config.training.seed)
@@ -164,7 +166,8 @@ def prepare(
         model=model,
         optimizer=build_optimizer(config.optimizer, model, parameter_groups(config, model)),
         scaler=torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16"),
-        transforms=(*augment, transform) if transform else tuple(augment),
+        normalize=normalize,
+        transforms=_transforms(config, normalize, transform),
         layers=layers,
         average=WeightAverage(model, config.training.ema) if config.training.ema else None,
         weights=weights,
@@ -181,6 +184,13 @@ def _build(config: Config, dataset: Dataset, device: torch.device) -> nn.Module:
         check_output(config.model, model, dataset.shape, len(dataset.classes))
         check_parameters_fit(config, model, device)
     return model
+
+
+def _transforms(config: Config, normalize: Normalizer, user: Transform | None) -> tuple[Transform, ...]:
+    """Return what happens to the images of each training batch, in this order: random changes of pixels, the
+    normalization, and the user's transform. Eager and captured steps apply them to what the split yields."""
+    augment = augmentations(config.data.augment, config.data.dataset)
+    return (*augment, normalize, user) if user else (*augment, normalize)
 
 
 def _with_image_size(config: Config, weights: WeightsInfo | None, before: RunInfo | None) -> Data:

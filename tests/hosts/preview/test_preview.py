@@ -5,6 +5,7 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 from PIL import Image
@@ -163,12 +164,12 @@ def test_an_impossible_network_names_the_setting() -> None:
     assert preview.final
 
 
-def wait_for(previewer: PreviewProcess, config: Config) -> Preview:
+def wait_for(previewer: PreviewProcess, config: Config, *, final: bool = True) -> Preview:
     until = time.monotonic() + 60
     while time.monotonic() < until:
         previewer.request(config)
         latest = previewer.latest
-        if latest is not None and latest.config == config and latest.final:
+        if latest is not None and latest.config == config and latest.final >= final:
             return latest
         time.sleep(0.02)
     raise AssertionError("no answer")
@@ -200,18 +201,25 @@ def test_closing_does_not_wait_for_the_process(monkeypatch: pytest.MonkeyPatch) 
     assert threading.main_thread() not in waiting
 
 
-def test_a_dead_process_is_reported() -> None:
+@pytest.mark.parametrize("program", ["exit", "echo garbage; exec sleep 100"])
+def test_a_failed_process_is_reported_and_replaced(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
+) -> None:
+    failures: list[type[BaseException]] = []
+    monkeypatch.setattr(threading, "excepthook", lambda failed: failures.append(failed.exc_type))
+    (python := tmp_path / "python").write_text(f"#!/bin/sh\nread line; {program}\n")
+    python.chmod(0o755)
     previewer = PreviewProcess()
     try:
-        previewer.request(Config())
-        assert previewer._process is not None
-        previewer._process.kill()
-        assert wait_for(previewer, Config()).problem == "No preview: its process ended."
-        # The next request starts another one.
-        other = override(Config(), ["training.epochs=3"])
-        assert wait_for(previewer, other).problem == ""
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "executable", str(python))
+            assert wait_for(previewer, Config()).problem == "No preview: its process ended."
+            assert previewer._process is not None
+            assert previewer._process.wait(60) in (0, -signal.SIGKILL)
+        assert wait_for(previewer, override(Config(), ["training.epochs=3"]), final=False).splits is not None
     finally:
         previewer.close()
+    assert failures == ([msgspec.DecodeError] if "garbage" in program else [])
 
 
 def test_preview_data_does_not_load_torch() -> None:

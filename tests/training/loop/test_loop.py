@@ -102,7 +102,7 @@ def test_label_smoothing_applies_to_the_training_loss_alone(quick: Quick, train:
     setup.model.load_state_dict(checkpoint.load(run.folder.checkpoints / "last.safetensors")["model"])
     setup.model.eval()
     for name, split in (("validation", setup.dataset.validation), ("test", setup.dataset.test)):
-        images, labels = tensors(split)
+        images, labels = tensors(setup, split)
         with torch.no_grad():
             plain = F.cross_entropy(setup.model(images), labels).item()
         assert run.evaluations[name]["loss"][-1] == pytest.approx(plain, rel=1e-5)
@@ -211,7 +211,7 @@ def test_channels_last_matches_contiguous_weights(quick: Quick, train: Train) ->
     """Fused kernels depend on the memory layout of weights and state."""
     settings = ("model.name=cnn", "training.epochs=2", "training.log_every=1")
     run, setup = train(*settings), prepared(quick(*settings))
-    images, labels = tensors(setup.dataset.train)
+    images, labels = tensors(setup, setup.dataset.train)
     model = setup.model.to(memory_format=torch.contiguous_format)
     update = torch.optim.Adam(model.parameters(), lr=0.001, fused=False, foreach=False)
     losses = []

@@ -65,7 +65,7 @@ def test_best_epoch_has_the_lowest_validation_loss(quick: Quick, train: Train) -
     assert best.test is not None
     assert best.test != run.state.test
     for split, score in ((setup.dataset.validation, best.validation), (setup.dataset.test, best.test)):
-        images, labels = tensors(split)
+        images, labels = tensors(setup, split)
         with torch.no_grad():
             logits = setup.model(images)
         assert score.loss == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-5)

@@ -11,7 +11,7 @@ from tuitrain.config.formatting import format_for_message
 from tuitrain.config.schema import Config
 from tuitrain.config.sweeps.sweep import Choices, Range, Sweep, Values, sweep_settings
 from tuitrain.config.sweeps.validation import build_options, check_sweep
-from tuitrain.config.toml import config_from_tree, parse, read_text, to_toml_value
+from tuitrain.config.toml import add_former_defaults, config_from_tree, parse, read_text, to_toml_value
 from tuitrain.config.toml import dumps as dump_config
 from tuitrain.config.validation import check_value, find_setting
 from tuitrain.config.values import flatten
@@ -19,8 +19,9 @@ from tuitrain.errors import ConfigError
 from tuitrain.text import plain
 
 
-def loads(text: str, source: str = "the TOML") -> Sweep:
-    """Return the sweep in `text`. Raise ConfigError, which names `source` if the TOML is invalid."""
+def loads(text: str, source: str = "the TOML", *, stored: bool = False) -> Sweep:
+    """Return the sweep in `text`. Raise ConfigError, which names `source` if the TOML is invalid. A `stored` sweep is
+    that of a sweep folder, which an older version may have written."""
     tree = parse(text, source)
     section = tree.pop("sweep", {})
     if not isinstance(section, dict):
@@ -33,7 +34,7 @@ def loads(text: str, source: str = "the TOML") -> Sweep:
     added = _read_added(section.pop("added", {}))
     return check_sweep(
         Sweep(
-            base=config_from_tree(tree, source),
+            base=config_from_tree(add_former_defaults(tree) if stored else tree, source),
             options=build_options(section),
             values={key: _read_choices(key, entry) for key, entry in _by_dotted_key(values)},
             extra=tuple(map(_read_trial, extra)),

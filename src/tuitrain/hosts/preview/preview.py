@@ -96,7 +96,8 @@ def add_network(preview: Preview) -> Preview:
         splits = _note_depths(_detect_channels(preview.splits, preview.config.data))
         network = summarize_network(preview.config.model, splits.shape, splits.classes, _digest(preview))
         return replace(preview, splits=splits, network=network, final=True)
-    except Exception as error:
+    # Code of the user's that calls `sys.exit` must not end the preview.
+    except (Exception, SystemExit) as error:
         return replace(preview, **_describe_error(error), final=True)
 
 
@@ -170,11 +171,11 @@ def preview_data(config: Config, *, may_run: bool = True) -> Preview:
         if is_spec(config.data.dataset):
             return Preview(config, may_run=may_run)  # Only torch can read it.
         return Preview(config, split_sizes(_with_image_size(config), config.training.seed), may_run=may_run)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return Preview(config, **_describe_error(error), may_run=may_run)
 
 
-def _describe_error(error: Exception) -> dict[str, Any]:
+def _describe_error(error: BaseException) -> dict[str, Any]:
     """Return the fields of `Preview` that describe `error`."""
     if isinstance(error, TuitrainError):
         return {"problem": plain(error), "key": error.key if isinstance(error, ConfigError) else ""}

@@ -46,11 +46,10 @@ class PreviewProcess:
         try:
             self._send(msgspec.json.encode(wanted) + b"\n")
         except OSError as error:
-            self.close()  # The user's code may have ended the process: the next request starts another one.
             self.latest = Preview(config, problem=f"No preview: {plain(error.strerror)}.", final=True)
 
     def _send(self, line: bytes) -> None:
-        if self._process is None:
+        if self._process is None or self._process.poll() is not None:
             # -P: the user's folder may contain a torch.py.
             command = [sys.executable, "-P", "-m", "tuitrain.hosts.preview.process"]
             self._process = subprocess.Popen(
@@ -64,13 +63,17 @@ class PreviewProcess:
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            self.latest = msgspec.json.decode(line, type=Preview)
-        process.stdout.close()
-        process.wait()
-        if self._process is process and self._requested is not None:
-            self._process = None
-            self.latest = Preview(self._requested.config, problem="No preview: its process ended.", final=True)
+        try:
+            for line in process.stdout:
+                self.latest = msgspec.json.decode(line, type=Preview)
+        finally:
+            # The next request starts a new process.
+            process.kill()
+            process.stdout.close()
+            process.wait()
+            if self._process is process and self._requested is not None:
+                problem = "No preview: its process ended."
+                self.latest = Preview(self._requested.config, problem=problem, final=True)
 
     def close(self) -> None:
         """Kill the process without waiting: while it reads from a dead file server, it cannot be killed."""

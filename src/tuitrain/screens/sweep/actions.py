@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from textual import work
 from textual.binding import Binding, BindingType
 
 from tuitrain.analysis.table.markers import RunMarker
@@ -21,6 +20,7 @@ from tuitrain.runs.sweeps.index import Outcome
 from tuitrain.screens.export import ExportScreen
 from tuitrain.widgets.messages import AskChoice, AskTrust, AskValue, OpenComparison
 from tuitrain.widgets.tables.sweep import SweepTable
+from tuitrain.widgets.threads import in_thread
 
 ADD = "add"
 SWEEP_ACTIONS: list[BindingType] = [
@@ -110,12 +110,10 @@ class SweepActions(ExportScreen):
         self._do("Resuming in a background process", lambda: self.folder.update_control(paused=False))
         self._start_workers(allowed)
 
-    @work(thread=True, exit_on_error=False)
+    @in_thread
     def _start_workers(self, allowed: str) -> None:
         try:
             start_sweep_in_background(self.folder, allowed_key=allowed)
-        except TuitrainError as error:
-            self.show_error(error)
         finally:
             self._starting = False
 

@@ -8,7 +8,7 @@ from tuitrain.config.schema import Data
 from tuitrain.runs.records import RunInfo, WeightsInfo
 from tuitrain.training.data import image_folder, standard, user_dataset
 from tuitrain.training.data.dataset import Dataset, Progress
-from tuitrain.training.data.normalize import Normalization, Normalizer, Pixels, fingerprint
+from tuitrain.training.data.normalize import Normalization, Pixels, fingerprint
 from tuitrain.training.data.splits import MemorySplit
 from tuitrain.training.data.stratify import stratified
 
@@ -58,11 +58,9 @@ def _load_standard(
         normalization = Normalization.none(channels, white)
     else:
         normalization = Normalization.known(before, weights, channels, white) or Normalization.of(images, white)
-    normalize = Normalizer(normalization, device)
-    progress(f"converting {config.dataset}", None)
 
     def split(pixels: Pixels, identity: str) -> MemorySplit:
-        return MemorySplit.of(pixels, normalize, fingerprint=identity)
+        return MemorySplit.of(pixels, device, fingerprint=identity)
 
     return Dataset.standard(
         config.dataset,

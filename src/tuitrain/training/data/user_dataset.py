@@ -21,7 +21,6 @@ from tuitrain.text import plain
 from tuitrain.training.data.dataset import Dataset, Progress, Ticker
 from tuitrain.training.data.normalize import (
     Normalization,
-    Normalizer,
     Pixels,
     fingerprint,
     mean_and_deviation,
@@ -61,9 +60,8 @@ def load(
     if before:
         _check_before(before, classes, tuple(pixels["train"].images.shape[1:]), name)
     normalization = _normalization(pixels["train"].images, config, before, weights)
-    normalizer = Normalizer(normalization, device)
     built = {
-        split: MemorySplit.of(images, normalizer, fingerprint=fingerprint(images.checksum()))
+        split: MemorySplit.of(images, device, fingerprint=fingerprint(images.checksum()))
         for split, images in pixels.items()
     }
     channels, height, width = pixels["train"].images.shape[1:]
@@ -74,8 +72,7 @@ def load(
         train=built["train"],
         validation=built.get("validation"),
         test=built["test"],
-        mean=normalization.mean,
-        std=normalization.std,
+        normalization=normalization,
         notes=tuple(notes),
     )
 

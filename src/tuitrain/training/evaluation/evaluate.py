@@ -12,6 +12,7 @@ from msgspec import Struct
 from torch import Tensor, nn
 
 from tuitrain.runs.records import Sample
+from tuitrain.training.data.augment import Transform
 from tuitrain.training.data.dataset import Dataset
 from tuitrain.training.data.feature_split import FeatureSplit
 from tuitrain.training.data.splits import Split
@@ -47,6 +48,7 @@ class Result(Struct, frozen=True):
 def evaluate(
     model: nn.Module,
     split: Split,
+    normalize: Transform,
     shape: Sequence[int],
     classes: int,
     autocast: Callable[[], AbstractContextManager[object]],
@@ -59,7 +61,7 @@ def evaluate(
     batches: list[tuple[Tensor, ...]] = []
     for images, labels in split.batches(torch.arange(len(split)), _batch_size(split, shape)):
         with autocast():
-            logits = model(images)
+            logits = model(normalize(images))
         logits = logits.float()  # (B, K)
         losses = F.cross_entropy(logits, labels, reduction="none")
         probability, predicted = logits.softmax(1).max(1)
@@ -123,9 +125,8 @@ def _worst_indices(result: Result, labels: Tensor) -> Tensor:
 
 
 def _pictures(images: Tensor, dataset: Dataset) -> Tensor:
-    """Turn normalized images (N, C, H, W) float32 into pictures (N, h, w, c) uint8 on the CPU; c is 1 or 3."""
-    std, mean = (torch.tensor(values).view(1, -1, 1, 1) for values in (dataset.std, dataset.mean))
-    images = images.cpu() * std + mean
+    """Turn the images (N, C, H, W) of a batch into pictures (N, h, w, c) uint8 on the CPU; c is 1 or 3."""
+    images = dataset.normalization.in_unit_range(images.cpu())
     if max(images.shape[2:]) > PICTURE_SIDE:
         images = F.interpolate(images, size=(PICTURE_SIDE, PICTURE_SIDE), mode="area")
     if images.shape[1] != 3:
