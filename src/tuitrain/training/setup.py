@@ -12,6 +12,7 @@ import torch
 from msgspec.structs import replace
 from torch import Tensor, nn
 
+from tuitrain.config.code import is_spec
 from tuitrain.config.networks import default_image_size
 from tuitrain.config.schema import Config, Data
 from tuitrain.errors import ConfigError
@@ -26,7 +27,8 @@ from tuitrain.training.data.normalize import Normalizer
 from tuitrain.training.data.sampler import balanced_order, balanced_weights
 from tuitrain.training.data.user_transform import user_transform
 from tuitrain.training.finetune import freeze_backbone, is_frozen
-from tuitrain.training.memory import check_network_fits
+from tuitrain.training.memory import check_network_fits, check_parameters_fit
+from tuitrain.training.models.user_model import check_output
 from tuitrain.training.optim.build import build_optimizer
 from tuitrain.training.optim.groups import parameter_groups
 from tuitrain.training.optim.norms import Layers, gradient_layers
@@ -156,11 +158,11 @@ def prepare(
     progress("building the model", None)
     check_network_fits(config, dataset.shape, len(dataset.classes), device)
     seed_generators(config.training.seed)
-    model = models.build(config.model, dataset.shape, len(dataset.classes))
+    model = _build(config, dataset, device)
     if file:
         progress("loading the weights", None)
         weights = load_initial_weights(model, file, config.model.weights or "")
-    model = _move(model, device)
+    model = _move(model, device, own=is_spec(config.model.name))
     frozen = is_frozen(config, 0)
     if frozen:
         freeze_backbone(model)
@@ -185,6 +187,15 @@ def prepare(
     return setup
 
 
+def _build(config: Config, dataset: Dataset, device: torch.device) -> nn.Module:
+    model = models.build(config.model, dataset.shape, len(dataset.classes))
+    if is_spec(config.model.name):
+        # The forward pass also creates the parameters of lazy layers.
+        check_output(config.model, model, dataset.shape, len(dataset.classes))
+        check_parameters_fit(config, model, device)
+    return model
+
+
 def _transforms(config: Config, normalize: Normalizer, user: Transform | None) -> tuple[Transform, ...]:
     """Return what happens to the images of each training batch, in this order: random changes of pixels, the
     normalization, and the user's transform. Eager and captured steps apply them to what the split yields."""
@@ -200,7 +211,9 @@ def _with_image_size(config: Config, weights: WeightsInfo | None, before: RunInf
     return replace(config.data, image_size=known or default_image_size(config.model.name, config.model.weights))
 
 
-def _move(model: nn.Module, device: torch.device) -> nn.Module:
+def _move(model: nn.Module, device: torch.device, *, own: bool) -> nn.Module:
+    if own:
+        return model.to(device)  # The user's code may use views that channels last does not allow.
     # Convolutions are faster with channels last, on the CPU as on GPUs.
     has_convolution = any(isinstance(module, nn.Conv2d) for module in model.modules())
     memory_format = torch.channels_last if has_convolution else torch.preserve_format
