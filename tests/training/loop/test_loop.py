@@ -98,6 +98,7 @@ def test_label_smoothing_applies_to_the_training_loss_alone(quick: Quick, train:
     expected, run = textbook(quick(*settings), adam, smoothing=0.2), train(*settings)
     assert run.train["loss"].tolist() == expected.losses
     assert any("label smoothing 0.2 raises the training loss" in line for line in run.log)
+    setup = prepared(quick(*settings))
     setup.model.load_state_dict(checkpoint.load(run.folder.checkpoints / "last.safetensors")["model"])
     setup.model.eval()
     for name, split in (("validation", setup.dataset.validation), ("test", setup.dataset.test)):
@@ -124,7 +125,6 @@ def test_class_weights_apply_to_the_training_loss_alone(quick: Quick, train: Tra
     span = f"{weight.min().item():.3g} to {weight.max().item():.3g}"
     assert any(f"class weights {span} change the training loss" in line for line in run.log)
     assert any("the balanced sampler draws" in line for line in run.log) == (sampler == "balanced")
-    setup = prepared(quick(*settings))
     setup.model.load_state_dict(checkpoint.load(run.folder.checkpoints / "last.safetensors")["model"])
     setup.model.eval()
     images, labels = tensors(setup, setup.dataset.test)
