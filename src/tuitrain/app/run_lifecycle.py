@@ -18,7 +18,7 @@ from tuitrain.errors import TuitrainError
 from tuitrain.hosts.background import resume_in_background
 from tuitrain.hosts.launch import check_checkpoint, check_resumable
 from tuitrain.hosts.thread import ThreadHost
-from tuitrain.hosts.trust import code_key, config_code, run_origin, unknown_code
+from tuitrain.hosts.trust import run_code, run_origin
 from tuitrain.runs.changes import lr_curve
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
@@ -129,22 +129,21 @@ class RunLifecycle(Notices):
     def on_resume_run(self, message: ResumeRun) -> None:
         folder = message.folder
         try:
-            state, code = folder.state(), config_code(folder.config())
+            state = folder.state()
             check_checkpoint(folder, state)
-            origin = run_origin(folder)
-            unknown = unknown_code(origin, code)
+            _, unknown, key = run_code(folder)
         except TuitrainError as error:
             self.show_error(error)
             return
         if not unknown:
-            self._ask_epochs(message, state, code_key(code))
+            self._ask_epochs(message, state, key)
             return
 
         def resume(trusted: bool) -> None:
-            self._ask_epochs(message, state, code_key(code) if trusted else "")
+            self._ask_epochs(message, state, key if trusted else "")
 
         optional = all(item.key == COMMAND for item in unknown)
-        self.post_message(AskTrust(origin, unknown, resume, optional=optional))
+        self.post_message(AskTrust(run_origin(folder), unknown, resume, optional=optional, run=folder))
 
     def _ask_epochs(self, message: ResumeRun, state: State, allowed_key: str) -> None:
         """Resume a run; ask for its number of epochs if necessary. `allowed_key` is that of `resume_run`."""

@@ -104,7 +104,7 @@ def _build() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"tuitrain {__version__}")
-    shared, machine, one_run, detachable = _shared_options()
+    shared, machine, one_run, trusting, detachable = _shared_options()
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
 
     def add(name: str, *parents: _Parser, module: str | None = None) -> _Parser:
@@ -121,8 +121,8 @@ def _build() -> argparse.ArgumentParser:
     _runs(add("runs", shared, machine))
     add("show", shared, machine, one_run)
     _compare(add("compare", shared, machine))
-    _evaluate(add("evaluate", shared, machine, one_run))
-    _export(add("export", shared, machine, one_run))
+    _evaluate(add("evaluate", shared, machine, one_run, trusting))
+    _export(add("export", shared, machine, one_run, trusting))
     add("attach", shared, module="app").add_argument("name", metavar="RUN", nargs="?", help="id, part of an id or name")
     _resume(add("resume", shared, machine, one_run, detachable))
     for name in ("stop", "pause", "checkpoint"):
@@ -134,8 +134,8 @@ def _build() -> argparse.ArgumentParser:
     return parser
 
 
-def _shared_options() -> tuple[_Parser, _Parser, _Parser, _Parser]:
-    """Return the options that several commands have: the runs folder, --json, the run, and those for training."""
+def _shared_options() -> tuple[_Parser, _Parser, _Parser, _Parser, _Parser]:
+    """Return the options that several commands have: the runs folder, --json, the run, --trust, those for training."""
     shared = _Parser(add_help=False)
     shared.add_argument(
         "--runs-dir", type=Path, metavar="D", default=Path(os.environ.get("TUITRAIN_RUNS", "runs")),
@@ -145,12 +145,13 @@ def _shared_options() -> tuple[_Parser, _Parser, _Parser, _Parser]:
     machine.add_argument("--json", action="store_true", help="print one JSON document to stdout")
     one_run = _Parser(add_help=False)
     one_run.add_argument("name", metavar="RUN", help="id, part of an id, name or folder")
-    detachable = _Parser(add_help=False)
-    detachable.add_argument("--detach", action="store_true", help="train in the background and return at once")
-    detachable.add_argument(
+    trusting = _Parser(add_help=False)
+    trusting.add_argument(
         "--trust", action="store_true", help="allow the code of a FILE, RUN or SWEEP that you have not allowed yet"
     )
-    return shared, machine, one_run, detachable
+    detachable = _Parser(add_help=False, parents=[trusting])
+    detachable.add_argument("--detach", action="store_true", help="train in the background and return at once")
+    return shared, machine, one_run, trusting, detachable
 
 
 def _train(train: _Parser) -> None:

@@ -53,6 +53,7 @@ class RunFolder:
     log_file = _Inside("log.txt")
     evaluations = _Inside("evaluation")
     checkpoints = _Inside("checkpoints")
+    code = _Inside("code")
     # Whether another tool wrote the run; see `check_writable`.
     read_only = False
 

@@ -118,7 +118,7 @@ def test_removing_the_folder_of_a_running_run(quick: Quick, tmp_path: Path) -> N
         raise MemoryError
 
     with pytest.raises(TrainingError, match=r"was deleted or moved during training\.$"):
-        train(folder, change=lambda setup: setattr(setup, "transforms", (remove,)))
+        train(folder, change=lambda setup: setattr(setup, "transforms", (remove, setup.normalize)))
     assert not folder.path.exists()
 
 

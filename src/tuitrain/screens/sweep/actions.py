@@ -13,7 +13,7 @@ from tuitrain.config.sweeps.sweep import Values, sweep_settings
 from tuitrain.config.values import parse_value
 from tuitrain.errors import TuitrainError
 from tuitrain.hosts.sweeps.background import start_sweep_in_background, stop_sweep
-from tuitrain.hosts.trust import code_key, remember, sweep_code, sweep_origin, unknown_code
+from tuitrain.hosts.trust import remember, sweep_code, sweep_key, sweep_origin, unknown_code
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.sweeps.folder import CHANGEABLE_OPTIONS, SweepFolder
 from tuitrain.runs.sweeps.index import Outcome
@@ -101,9 +101,9 @@ class SweepActions(ExportScreen):
         origin, code = sweep_origin(self.folder), sweep_code(self.sweep)
         unknown = unknown_code(origin, code)
         if unknown:
-            self.post_message(AskTrust(origin, unknown, lambda _: self._resume(code_key(code))))
+            self.post_message(AskTrust(origin, unknown, lambda _: self._resume(sweep_key(code))))
         else:
-            self._resume(code_key(code))
+            self._resume(sweep_key(code))
 
     def _resume(self, allowed: str) -> None:
         self._starting = True
