@@ -177,6 +177,8 @@ class InMemory:
         tests = {id: test for id, test in every.items() if not test["failed"]}
         items = {item.nodeid: item for item in session.items}
         functions: dict[str, list[FunctionType]] = {}
+        # Imported modules may have frozen all objects, and `get_objects` leaves out frozen ones.
+        gc.unfreeze()
         for value in gc.get_objects():
             if isinstance(value, FunctionType):
                 functions.setdefault(value.__code__.co_filename, []).append(value)
