@@ -237,6 +237,9 @@ def test_a_whole_id_wins_over_longer_ones(tmp_path: Path) -> None:
     assert find(tmp_path, "20260101-run").id == "20260101-run"
     with pytest.raises(RunError, match=r"'20260101' matches 3 runs: .* Type more of the id"):
         find(tmp_path, "20260101")
+    finished(tmp_path).path.rename(tmp_path / "20260102-other-3")
+    with pytest.raises(RunError, match=r"'3' matches 2 runs: "):
+        find(tmp_path, "3")
 
 
 def test_a_name_that_two_runs_have_is_an_error_that_lists_both(tmp_path: Path) -> None:
