@@ -33,8 +33,8 @@ class AugmentedImages(ScrollView, can_focus=True):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "scroll_down", "Scroll down", show=False),
-        Binding("k,up", "scroll_up", "Scroll up", show=False),
+        Binding("j,down", "scroll_down", "Scroll down", show=False, id="sheet.down"),
+        Binding("k,up", "scroll_up", "Scroll up", show=False, id="sheet.up"),
         Binding("z", "toggle_size", "size", tooltip="Small or large images", id="sheet.size"),
     ]
 

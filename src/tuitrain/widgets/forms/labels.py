@@ -20,6 +20,7 @@ LABELS = {
     "schedule.patience": "plateau patience", "training.patience": "early stopping", "model.channels": "conv channels",
     "data.channels": "color channels", "training.max_minutes": "max minutes",
     "training.checkpoint_every": "checkpoint after", "training.threads": "CPU threads",
+    "data.randaugment_magnitude": "rand magnitude", "data.erase_probability": "erase rate",
     "finetune.head_lr": "head lr factor", "training.ema": "weight average",
 }  # fmt: skip
 
