@@ -54,12 +54,16 @@ def split_sizes(data: Data, seed: int = 0) -> SplitSizes:
 
 
 def _location(data: Data) -> str:
-    root = data_folder(data.dir)
+    root = _abbreviate_home(data_folder(data.dir))
+    return f"found in {root}" if is_on_disk(data) else f"will be downloaded to {root}"
+
+
+def is_on_disk(data: Data) -> bool:
+    """Return whether a built-in data set, other than digits, is in its folder."""
     try:
-        found = any((root / FOLDERS[data.dataset]).iterdir())
+        return any((data_folder(data.dir) / FOLDERS[data.dataset]).iterdir())
     except OSError:
-        found = False
-    return f"found in {_abbreviate_home(root)}" if found else f"will be downloaded to {_abbreviate_home(root)}"
+        return False
 
 
 def _abbreviate_home(path: Path) -> str:
