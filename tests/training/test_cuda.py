@@ -142,7 +142,7 @@ def test_a_run_whose_capture_fails_trains_eagerly(train: Train, monkeypatch: pyt
 
     def synchronizing_update(self: OptimizerStep) -> None:
         update(self)
-        self._lr_tensor.item()
+        self._lr_tensors[0].item()
 
     monkeypatch.setattr(OptimizerStep, "__call__", synchronizing_update)
     captured_run = train(*settings)

@@ -3,21 +3,19 @@
 The form, `--set`, TOML files, validation and the docs page all read these declarations through
 `tuitrain.config.settings`. `Meta(description=…)` is the help text and `ge`, `gt`, `le`, `lt` are the range. A `Literal`
 lists the choices. `| None` allows `none`, `| Auto` allows `auto`. In such a type or a list, the range belongs to the
-element.
+element. Text with a `pattern` describes it in `extra`: `choices` are listed values, `others` describes the others.
 """
 
+import re
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from tuitrain.config.folds import FOLD, FOLD_WORDS
+from tuitrain.config.networks import NETWORKS, TIMM_NAME
+
 Dataset = Literal["digits", "mnist", "fashion-mnist", "kmnist", "cifar10", "cifar100", "image-folder"]
 Augmentation = Literal["auto", "shift", "flip", "crop"]
-ModelName = Literal[
-    "mlp", "cnn", "resnet18", "resnet34", "resnet50", "wide_resnet50_2", "resnext50_32x4d", "alexnet", "vgg11_bn",
-    "vgg16_bn", "squeezenet1_1", "densenet121", "googlenet", "inception_v3", "mobilenet_v2", "mobilenet_v3_small",
-    "mobilenet_v3_large", "shufflenet_v2_x1_0", "mnasnet1_0", "efficientnet_b0", "efficientnet_v2_s", "regnet_x_400mf",
-    "regnet_y_400mf", "convnext_tiny", "vit_b_16", "swin_t", "swin_v2_t", "maxvit_t",
-]  # fmt: skip
 Activation = Literal["relu", "sigmoid", "tanh", "leaky-relu", "gelu", "silu", "elu"]
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "radam", "muon"]
 ScheduleName = Literal["constant", "step", "exponential", "cosine", "one-cycle", "plateau"]
@@ -27,11 +25,15 @@ Goal = Literal["loss", "accuracy", "macro-f1", "balanced-accuracy"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Count = Annotated[int, Meta(ge=1)]
 Positive = Annotated[float, Meta(gt=0)]
+Folds = Annotated[int, Meta(ge=2, le=100)]
+FoldName = Annotated[str, Meta(pattern=FOLD, extra=FOLD_WORDS)]
 Width = Annotated[int, Meta(ge=1, le=65536)]
 # Within the range of float32.
 Value = Annotated[float, Meta(ge=-1e38, le=1e38)]
 Workers = Annotated[int, Meta(ge=0, le=256)]
 Threads = Annotated[int, Meta(ge=1, le=1024)]
+Fraction = Annotated[float, Meta(gt=0, lt=1)]
+Size = Annotated[int, Meta(ge=4, le=1024)]
 # With this many epochs, the number of steps still fits the integers of every file format.
 MAX_EPOCHS = 10**9
 
@@ -71,21 +73,24 @@ class Data(Struct, frozen=True, kw_only=True):
         Literal["shuffle", "balanced"],
         Meta(description="Images of an epoch: each once, or with balanced each class equally often, with replacement"),
     ] = "shuffle"
+    fraction: Annotated[float, Meta(gt=0, le=1, description="Fraction of the training split, of every class")] = 1.0
+    fold: Annotated[FoldName | None, Meta(description="Fold of the training split to hold out for validation")] = None
     validation: Annotated[
         float,
         Meta(ge=0, lt=1, description="Fraction of the training split held out for validation, stratified by class"),
     ] = 0.1
     normalize: Annotated[
         bool,
-        Meta(description="Subtract the training mean, divide by its standard deviation; false: pixels in [0, 1]"),
+        Meta(description="Normalize as pretrained weights expect, else by the training mean; false: pixels in [0, 1]"),
     ] = True
     augment: Annotated[
         tuple[Augmentation, ...],
         Meta(description="Random transforms of training images; auto: the usual ones for the data set"),
     ] = ()
     image_size: Annotated[
-        int, Meta(ge=4, le=1024, description="Height and width in pixels to resize image-folder images to")
-    ] = 64
+        Size | Auto,
+        Meta(description="Height and width to resize images to; auto: that of a pretrained or timm network, else 64"),
+    ] = "auto"
     channels: Annotated[
         Literal["auto", "grey", "rgb"],
         Meta(description="Color mode of image-folder images; auto: grey if all of them are grey"),
@@ -111,7 +116,18 @@ class Data(Struct, frozen=True, kw_only=True):
 class Model(Struct, frozen=True, kw_only=True):
     """Model: network architecture."""
 
-    name: Annotated[ModelName, Meta(description="Architecture; all except mlp and cnn are torchvision models")] = "mlp"
+    name: Annotated[
+        str,
+        Meta(
+            pattern=rf"^({'|'.join(map(re.escape, NETWORKS))}|{TIMM_NAME})\Z",
+            description="Architecture: our own mlp and cnn, one of torchvision, or timm/NAME, one of timm",
+            extra={"choices": NETWORKS, "others": "timm/NAME"},
+        ),
+    ] = "mlp"
+    weights: Annotated[
+        str | None,
+        Meta(description="Initial weights: pretrained (on ImageNet), a file or run:NAME; none: random"),
+    ] = None
     hidden: Annotated[tuple[Width, ...], Meta(description="Widths of the mlp's hidden layers; []: no hidden layer")] = (
         128,
         256,
@@ -128,6 +144,25 @@ class Model(Struct, frozen=True, kw_only=True):
     batch_norm: Annotated[bool, Meta(description="Batch normalization before each activation of mlp and cnn")] = False
 
 
+class Finetune(Struct, frozen=True, kw_only=True):
+    """Fine-tuning: how pretrained weights train."""
+
+    freeze: Annotated[
+        Literal["none", "backbone"],
+        Meta(description="Weights that never change; backbone: all but the classifier, a linear probe"),
+    ] = "none"
+    freeze_epochs: Annotated[
+        int, Meta(ge=0, le=MAX_EPOCHS, description="First epochs in which only the classifier trains")
+    ] = 0
+    layer_decay: Annotated[
+        float, Meta(gt=0, le=1, description="Factor of the learning rate from each layer to the one below it")
+    ] = 1.0
+    head_lr: Annotated[float, Meta(gt=0, description="Factor of the learning rate of the classifier")] = 1.0
+    freeze_norms: Annotated[
+        bool, Meta(description="Keep the statistics of pretrained batch normalization; better for small data sets")
+    ] = True
+
+
 class Optimizer(Struct, frozen=True, kw_only=True):
     """Optimizer: how gradients update the weights."""
 
@@ -142,6 +177,7 @@ class Optimizer(Struct, frozen=True, kw_only=True):
     weight_decay: Annotated[
         float, Meta(ge=0, description="Weight decay as an L2 penalty; decoupled from the gradient in adamw and muon")
     ] = 0.0
+    decay_norms: Annotated[bool, Meta(description="Apply weight decay to biases and normalization layers, too")] = True
     beta1: Annotated[
         float, Meta(ge=0, lt=1, description="Decay rate of the running mean of the gradient in the adam family")
     ] = 0.9
@@ -177,6 +213,10 @@ class Training(Struct, frozen=True, kw_only=True):
     """Training: duration, device and precision."""
 
     epochs: Annotated[int, Meta(ge=1, le=MAX_EPOCHS, description="Passes over the training split")] = 10
+    folds: Annotated[
+        Folds | None,
+        Meta(description="Runs of a cross-validation, each of which holds out another fold; none: one run"),
+    ] = None
     seed: Annotated[
         int,
         Meta(ge=0, le=2**63 - 1, description="Random seed of splits, initial weights, batch order and augmentation"),
@@ -187,6 +227,7 @@ class Training(Struct, frozen=True, kw_only=True):
         Meta(
             pattern=r"^(auto|cpu|mps|cuda(:(0|[1-9][0-9]?))?)\Z",
             description="Device to train on; auto: cuda, otherwise mps, otherwise cpu",
+            extra={"others": "auto, cpu, cuda, cuda:0 to cuda:99 or mps"},
         ),
     ] = "auto"
     precision: Annotated[
@@ -200,6 +241,10 @@ class Training(Struct, frozen=True, kw_only=True):
         Literal["none", "balanced"],
         Meta(description="Weights of the training loss; balanced: images / (classes * images of the class)"),
     ] = "none"
+    ema: Annotated[
+        Fraction | None,
+        Meta(description="Decay of an average of the weights, 0.999 for example, which is evaluated; none: no average"),
+    ] = None
     log_every: Annotated[
         Count | Auto,
         Meta(description="Steps between two rows of training metrics; auto: up to 100, at least 20 rows per epoch"),
@@ -207,18 +252,12 @@ class Training(Struct, frozen=True, kw_only=True):
     max_minutes: Annotated[
         Positive | None, Meta(description="Minutes of training after which the run finishes; none: no limit")
     ] = None
-    best: Annotated[
-        Goal,
-        Meta(description="Validation metric that selects the best epoch; patience and plateau follow it, too"),
-    ] = "loss"
+    best: Annotated[Goal, Meta(description="Metric of the validation split that selects the best epoch")] = "loss"
     patience: Annotated[
         Count | None,
         Meta(description="Epochs without an improvement of training.best before the run stops early; none: never"),
     ] = None
-    min_delta: Annotated[
-        float,
-        Meta(ge=0, le=1e38, description="Smallest improvement of training.best that counts for patience and plateau"),
-    ] = 0.0
+    min_delta: Annotated[float, Meta(ge=0, le=1e38, description="Smallest improvement that patience counts")] = 0.0
     checkpoint_every: Annotated[
         float, Meta(gt=0, description="Seconds between checkpoints within an epoch; each epoch also ends with one")
     ] = 30.0
@@ -251,6 +290,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
     data: Data = Data()
     model: Model = Model()
+    finetune: Finetune = Finetune()
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     training: Training = Training()

@@ -16,7 +16,7 @@ _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", 
 class Setting(Struct, frozen=True, kw_only=True):
     """The declaration of one setting: `key` is `section.name`, `kind` the type of its value or, if `is_list`, of an
     element, `bounds` the range and `annotation` the full type for msgspec. `optional` allows none, and `automatic` the
-    word auto."""
+    word auto. `others` describes allowed text that `choices` do not list."""
 
     key: str
     kind: type
@@ -25,6 +25,7 @@ class Setting(Struct, frozen=True, kw_only=True):
     automatic: bool
     default: Any
     choices: tuple[str, ...]
+    others: str
     help: str
     bounds: Meta
     annotation: Any
@@ -34,6 +35,10 @@ class Setting(Struct, frozen=True, kw_only=True):
         return self.key.partition(".")[0]
 
     @property
+    def is_free_text(self) -> bool:
+        return self.kind is str and not self.choices and not self.others
+
+    @property
     def allowed(self) -> str:
         """The allowed values in words, to follow "must be"."""
         words = f"a list, each {self._allowed_scalar()}" if self.is_list else self._allowed_scalar()
@@ -41,9 +46,9 @@ class Setting(Struct, frozen=True, kw_only=True):
 
     def _allowed_scalar(self) -> str:
         if self.choices:
-            return "one of " + ", ".join(self.choices)
-        if self.key == "training.device":
-            return "auto, cpu, cuda, cuda:0 to cuda:99 or mps"
+            return "one of " + ", ".join((*self.choices, self.others) if self.others else self.choices)
+        if self.others:
+            return self.others
         bounds = self.bounds
         signs = ((">", bounds.gt), (">=", bounds.ge), ("<", bounds.lt), ("<=", bounds.le))
         # The largest 64-bit integer, the limit of training.seed, tells users nothing.
@@ -84,7 +89,8 @@ def _read_field(section: str, name: str, annotation: Any, default: Any) -> Setti
         kind = get_args(kind)[0]
         if get_origin(kind) is Annotated:
             bounds, kind = kind.__metadata__[0], kind.__origin__
-    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    extra = bounds.extra or {}
+    choices = get_args(kind) if get_origin(kind) is Literal else extra.get("choices", ())
     return Setting(
         key=f"{section}.{name}",
         kind=str if choices else kind,
@@ -93,6 +99,7 @@ def _read_field(section: str, name: str, annotation: Any, default: Any) -> Setti
         automatic=automatic,
         default=default,
         choices=choices,
+        others=extra.get("others", ""),
         help=help_text,
         bounds=bounds,
         annotation=annotation,

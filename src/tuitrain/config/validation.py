@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from tuitrain.config.folds import Fold
 from tuitrain.config.formatting import format_for_message
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import Setting, settings
@@ -74,8 +75,33 @@ def check_combinations(config: Config) -> None:
             "Set it to 0,4095 for example, or to [].",
             key="data.value_range",
         )
-    for key, subject in _uses_of_validation(config) if config.data.validation == 0 else ():
+    if config.optimizer.name == "muon":
+        _check_muon(config)
+    for key, subject in () if has_validation(config) else _uses_of_validation(config):
         raise _needs_validation(subject, key)
+    if config.data.fold is not None:
+        _check_fold(config)
+
+
+def has_validation(config: Config) -> bool:
+    """Return whether the run has a validation split: a fraction of the training split, or a fold of it."""
+    return config.data.validation > 0 or config.data.fold is not None or config.training.folds is not None
+
+
+def _check_fold(config: Config) -> None:
+    fold = Fold.parse(config.data.fold or "")
+    if not fold.valid:
+        raise ConfigError(
+            f"data.fold = {fold} is not allowed: it needs 2 folds or more, and must be one of them.",
+            "Write 2/5 for the second of five folds.",
+            key="data.fold",
+        )
+    if config.training.folds is not None:
+        raise ConfigError(
+            f"training.folds = {config.training.folds} trains every fold and needs data.fold = none.",
+            "Set one of them to none.",
+            key="data.fold",
+        )
 
 
 def _uses_of_validation(config: Config) -> Iterator[tuple[str, str]]:
@@ -88,6 +114,23 @@ def _uses_of_validation(config: Config) -> Iterator[tuple[str, str]]:
         yield "training.best", f"training.best = {config.training.best}"
     if config.evaluation.at_start:
         yield "evaluation.at_start", "evaluation.at_start = true"
+
+
+def _check_muon(config: Config) -> None:
+    refused = {
+        "finetune.layer_decay": config.finetune.layer_decay != 1,
+        "finetune.head_lr": config.finetune.head_lr != 1,
+        "finetune.freeze": config.finetune.freeze != "none",
+        "finetune.freeze_epochs": config.finetune.freeze_epochs > 0,
+        "optimizer.decay_norms": not config.optimizer.decay_norms,
+    }
+    for key, present in refused.items():
+        if present:
+            raise ConfigError(
+                f"{key} cannot be combined with optimizer.name = muon, which makes its own groups of parameters.",
+                "Choose adamw, for example.",
+                key=key,
+            )
 
 
 def _needs_validation(subject: str, key: str) -> ConfigError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from tuitrain.config.code import COMMAND, Code, absolute_path
+from tuitrain.config.code import COMMAND, Code
 from tuitrain.config.datasets import DATA_SETTINGS, data_folder
 from tuitrain.config.schedule import Extension
 from tuitrain.config.schema import Config
@@ -18,6 +18,7 @@ from tuitrain.config.values import override
 from tuitrain.errors import DataError, RunError
 from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.hosts.notify import notify
+from tuitrain.hosts.paths import absolute_data, with_absolute_paths
 from tuitrain.hosts.trust import code_lines, config_code, remember, run_origin, split_code
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, shown_status
@@ -58,11 +59,7 @@ def create_run(spec: RunSpec) -> RunFolder:
 
     Its configuration has absolute paths, so that the run finds its data wherever it is resumed from.
     """
-    data = spec.config.data
-    data = structs.replace(
-        data, dir=absolute_path(data.dir), labels=absolute_path(data.labels), transform=absolute_path(data.transform)
-    )
-    config = structs.replace(spec.config, data=data)
+    config = with_absolute_paths(spec.config, spec.runs_dir)
     info = RunInfo(
         id=spec.id,
         name=spec.name or default_name(spec.config, spec.runs_dir),
@@ -83,8 +80,7 @@ def change_settings(folder: RunFolder, assignments: Sequence[str]) -> None:
     if not assignments:
         return
     config = override(folder.config(), assignments, only=RESUME_SETTINGS)
-    data = structs.replace(config.data, dir=absolute_path(config.data.dir), labels=absolute_path(config.data.labels))
-    folder.write_config(structs.replace(config, data=data))
+    folder.write_config(structs.replace(config, data=absolute_data(config.data)))
 
 
 def _check_runs_dir(runs_dir: Path) -> None:
@@ -114,7 +110,7 @@ def train_new_run(spec: RunSpec, progress: ProgressCallback, on_created: Callabl
         from tuitrain.training.run import train_run
         from tuitrain.training.setup import prepare
 
-        setup = prepare(spec.config, progress)
+        setup = prepare(with_absolute_paths(spec.config, spec.runs_dir), progress)
         folder = create_run(spec)
         capture.redirect_to(folder.log_file)
         inbox = Inbox(folder)
@@ -164,7 +160,7 @@ def resume_run(
         def obey_and_prepare() -> "Setup":
             progress("preparing", None)  # Raises if a stop or detach came meanwhile.
             with _hint_if_images_moved(folder, config.data.dir):
-                return prepare(config, progress, before=folder.info())
+                return prepare(config, progress, before=folder.info(), has_checkpoint=has_checkpoint(folder))
 
         state = train_run(folder, obey_and_prepare, inbox, epochs, writer, schedule)
         notify(folder, state, _command(allowed))
@@ -276,6 +272,10 @@ def check_resumable(folder: RunFolder, state: State, epochs: int | None) -> None
     if epochs is not None and epochs <= state.epoch:
         raise RunError(f"epochs = {epochs} is not allowed: it must be more than the {state.epoch} already trained.")
     check_checkpoint(folder, state)
+
+
+def has_checkpoint(folder: RunFolder) -> bool:
+    return (folder.checkpoints / "last.safetensors").exists()
 
 
 def check_checkpoint(folder: RunFolder, state: State) -> None:

@@ -56,11 +56,32 @@ class Best(Struct, frozen=True):
         return f"{extreme} validation {GOAL_TITLES[self.metric]}"
 
 
+class WeightsInfo(Struct, frozen=True, kw_only=True):
+    """The weights that training began with. `source` is the value of `model.weights`, `file` the name of their file and
+    `loaded`, `created` and `skipped` count tensors.
+
+    The rest describes the images that they were trained on; a `size` of 0 and an empty `mean` mean unknown. `crop` is
+    the fraction of the resized image's height and width that remains.
+    """
+
+    source: str = ""
+    file: str = ""
+    sha256: str = ""
+    loaded: Count = 0
+    created: Count = 0
+    skipped: Count = 0
+    size: Count = 0
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    crop: float = 1.0
+    interpolation: str = "bilinear"
+
+
 class RunInfo(Struct, kw_only=True):
     """run.json: identity of the run and the hardware, software, model and data it uses.
 
     `value_ranges` are the values that become black and white in images with more than 8 bits, by kind of image; None in
-    runs of older versions.
+    runs of older versions. `weights` is None if training began with random weights.
     """
 
     id: str
@@ -88,6 +109,7 @@ class RunInfo(Struct, kw_only=True):
     fingerprints: dict[str, str] = {}
     value_ranges: dict[str, tuple[float, float]] | None = None
     data_notes: list[str] = []
+    weights: WeightsInfo | None = None
 
 
 class State(Struct, kw_only=True):

@@ -6,12 +6,14 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+from torch import Tensor
 
 from tuitrain.config.schema import MAX_EPOCHS
 from tuitrain.errors import RunError
 from tuitrain.runs.records import Best, Count
 from tuitrain.text import plain
 from tuitrain.training import checkpoint
+from tuitrain.training.finetune import is_frozen
 from tuitrain.training.metrics import RunningMetrics
 from tuitrain.training.optim.build import load_optimizer_state
 from tuitrain.training.setup import Setup
@@ -75,9 +77,17 @@ class TrainingProgress:
         return self.epoch + (self.batch > 0)
 
 
+def evaluated_weights(setup: Setup) -> dict[str, Tensor]:
+    """Return the weights that evaluations and exports use: the average if there is one."""
+    return setup.average.state_dict() if setup.average else setup.model.state_dict()
+
+
 def checkpoint_state(setup: Setup, progress: TrainingProgress, metrics: RunningMetrics) -> checkpoint.State:
+    # With an average, the weights that training continues from are stored beside it.
+    trained = {"trained": setup.model.state_dict()} if setup.average else {}
     return {
-        "model": setup.model.state_dict(),
+        "model": evaluated_weights(setup),
+        **trained,
         "optimizer": setup.optimizer.state_dict(),
         "scaler": setup.scaler.state_dict(),
         "rng": checkpoint.rng_state(setup.device, of_user_code=setup.config.data.transform is not None),
@@ -92,7 +102,11 @@ def restore_checkpoint(path: Path, setup: Setup, metrics: RunningMetrics) -> Tra
     state = checkpoint.load(path)
     try:
         progress = _progress(state["progress"])
-        checkpoint.load_weights(setup.model, state, path)
+        if setup.frozen and not is_frozen(setup.config, progress.epoch):
+            setup.thaw()
+        if setup.average:
+            setup.average.load_state_dict(state["model"])
+        checkpoint.load_weights(setup.model, {"model": state["trained"]} if setup.average else state, path)
         load_optimizer_state(setup.optimizer, setup.config.optimizer, state["optimizer"])
         if setup.scaler.is_enabled():
             setup.scaler.load_state_dict(_like(setup.scaler.state_dict(), state["scaler"]))

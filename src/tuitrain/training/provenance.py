@@ -36,6 +36,7 @@ def run_info(setup: Setup) -> RunInfo:
         fingerprints={name: split.fingerprint for name, split in splits.items() if split is not None},
         value_ranges={kind: (span.low, span.high) for kind, span in dataset.value_ranges.items()},
         data_notes=list(dataset.notes),
+        weights=setup.weights,
     )
 
 

@@ -1,16 +1,18 @@
 """Train one run from its folder, and record how it ended."""
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 
+from tuitrain.config.networks import TIMM
 from tuitrain.config.schedule import Extension
+from tuitrain.config.schema import Config
 from tuitrain.errors import RunError, TrainingError, TuitrainError
 from tuitrain.image_folder.splits import counts_with_sources
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.records import RunInfo, State, Status
+from tuitrain.runs.records import RunInfo, State, Status, WeightsInfo
 from tuitrain.runs.writer import RunWriter
 from tuitrain.text import plain
 from tuitrain.training.control import Detached, Stopped
@@ -85,9 +87,21 @@ def restore_run(loop: Loop) -> None:
     smoothing = loop.config.training.label_smoothing
     if smoothing:
         writer.log(f"label smoothing {smoothing:g} raises the training loss; evaluations are not smoothed")
+    _log_part(loop)
     _log_balance(loop)
+    for line in _weights_lines(loop.config, info.weights):
+        writer.log(line)
     for note in info.data_notes:
         writer.log(f"data: {plain(note)}")
+
+
+def _log_part(loop: Loop) -> None:
+    """Log that a part of the training images is used or held out."""
+    data = loop.config.data
+    if data.fold is not None:
+        loop.writer.log(f"data: fold {data.fold} of the training images is the validation split")
+    if data.fraction < 1:
+        loop.writer.log(f"data: training uses the fraction {data.fraction:g} of the training images of each class")
 
 
 def _log_balance(loop: Loop) -> None:
@@ -103,6 +117,20 @@ def _log_balance(loop: Loop) -> None:
             "the balanced sampler draws each class equally often: training loss and accuracy weigh all classes alike;"
             " evaluations do not"
         )
+
+
+def _weights_lines(config: Config, weights: WeightsInfo | None) -> Iterator[str]:
+    if weights:
+        parts = [f"{weights.loaded:,} tensors loaded"]
+        parts += [f"{weights.created:,} created for the classes"] if weights.created else []
+        parts += [f"{weights.skipped:,} skipped"] if weights.skipped else []
+        yield f"weights: {plain(weights.file, 100)} · {', '.join(parts)} · SHA-256 {weights.sha256[:16]}…"
+        if config.finetune.freeze_norms:
+            yield "weights: the statistics of batch normalization stay as pretrained (finetune.freeze_norms)"
+    if config.model.activation != "relu" and (
+        config.model.name.startswith(TIMM) or config.model.weights == "pretrained"
+    ):
+        yield f"model.activation = {config.model.activation} does not apply: the network keeps its own activations"
 
 
 def _record_differences(writer: RunWriter, before: RunInfo, setup: Setup, now: RunInfo) -> None:

@@ -9,22 +9,29 @@ from functools import cached_property, partial
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 from torch import Tensor, nn
 
-from tuitrain.config.schema import Config, Model
+from tuitrain.config.networks import default_image_size
+from tuitrain.config.schema import Config, Data
 from tuitrain.errors import ConfigError
-from tuitrain.runs.records import RunInfo
+from tuitrain.runs.records import RunInfo, WeightsInfo
 from tuitrain.training import device as devices
 from tuitrain.training import models
+from tuitrain.training.average import WeightAverage
 from tuitrain.training.data.augment import Transform, augmentations
 from tuitrain.training.data.dataset import Dataset, DatasetLoader, Progress
 from tuitrain.training.data.load import load as load_dataset
 from tuitrain.training.data.sampler import balanced_order, balanced_weights
 from tuitrain.training.data.user_transform import user_transform
+from tuitrain.training.finetune import freeze_backbone, is_frozen
 from tuitrain.training.memory import check_network_fits
 from tuitrain.training.optim.build import build_optimizer
+from tuitrain.training.optim.groups import parameter_groups
 from tuitrain.training.optim.norms import Layers, gradient_layers
 from tuitrain.training.torch_internals import BatchNorm
+from tuitrain.training.weights.find import find_weights
+from tuitrain.training.weights.load import load_initial_weights
 
 # With `training.log_every = auto`: the minimum number of rows per epoch, the maximum number of steps between two rows,
 # and steps with an additional row, so that a slow run soon shows something.
@@ -45,6 +52,22 @@ class Setup:
     scaler: torch.amp.GradScaler
     transforms: tuple[Transform, ...]
     layers: Layers
+    average: WeightAverage | None = None
+    weights: WeightsInfo | None = None
+    # Whether only the classifier trains at present.
+    frozen: bool = False
+
+    def thaw(self) -> None:
+        """Train all weights from now on. The optimizer keeps the state of the classifier."""
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(True)
+        for group in parameter_groups(self.config, self.model, heads=False):
+            self.optimizer.add_param_group(group)
+        self.frozen = False
+
+    def averaged(self) -> AbstractContextManager[object]:
+        """Return a context in which the model has the weights that evaluations use: their average, if there is one."""
+        return self.average.applied() if self.average else nullcontext()
 
     @property
     def autocast(self) -> Callable[[], AbstractContextManager[object]]:
@@ -98,12 +121,18 @@ class Setup:
 
 
 def prepare(
-    config: Config, progress: Progress, load: DatasetLoader | None = None, before: RunInfo | None = None
+    config: Config,
+    progress: Progress,
+    load: DatasetLoader | None = None,
+    before: RunInfo | None = None,
+    *,
+    has_checkpoint: bool = False,
 ) -> Setup:
     """Load the data and build the model, in the thread that will train. Raises ConfigError and DataError.
 
     `before` is that of `load_dataset`: the record of a run that was trained before, or None. `load` replaces
-    `load_dataset`.
+    `load_dataset`. With `has_checkpoint`, a checkpoint will replace the initial weights, so that their file may be
+    missing.
     """
     device = devices.choose_device(config.training.device)
     threads = devices.configure_torch(config, device)
@@ -112,30 +141,52 @@ def prepare(
             "training.precision = fp16 needs a GPU.", "Use bf16 or fp32 on the CPU.", key="training.precision"
         )
     transform = user_transform(config.data.transform)
-    load = load or partial(load_dataset, before=before)
-    dataset = load(config.data, config.training.seed, device, progress)
+    recorded = before.weights if before and has_checkpoint else None
+    file = None if recorded else find_weights(config.model, progress)
+    weights = file.info if file else recorded
+    load = load or partial(load_dataset, before=before, weights=weights)
+    dataset = load(_with_image_size(config, weights, before), config.training.seed, device, progress)
     augment = augmentations(config.data.augment, config.data.dataset)
     progress("building the model", None)
     check_network_fits(config, dataset.shape, len(dataset.classes), device)
     seed_generators(config.training.seed)
-    model = _build_model(config.model, dataset, device)
+    model = models.build(config.model, dataset.shape, len(dataset.classes))
+    if file:
+        progress("loading the weights", None)
+        weights = load_initial_weights(model, file, config.model.weights or "")
+    model = _move(model, device)
+    frozen = is_frozen(config, 0)
+    if frozen:
+        freeze_backbone(model)
+    # With frozen weights that thaw later, all layers have a column in the metrics.
+    layers = gradient_layers(model, trainable=config.finetune.freeze == "backbone")
     setup = Setup(
         config=config,
         device=device,
         threads=threads,
         dataset=dataset,
         model=model,
-        optimizer=build_optimizer(config.optimizer, model),
+        optimizer=build_optimizer(config.optimizer, model, parameter_groups(config, model)),
         scaler=torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16"),
         transforms=(*augment, transform) if transform else tuple(augment),
-        layers=gradient_layers(model),
+        layers=layers,
+        average=WeightAverage(model, config.training.ema) if config.training.ema else None,
+        weights=weights,
+        frozen=frozen,
     )
     _check_batch_norm(setup)
     return setup
 
 
-def _build_model(config: Model, dataset: Dataset, device: torch.device) -> nn.Module:
-    model = models.build(config, dataset.shape, len(dataset.classes))
+def _with_image_size(config: Config, weights: WeightsInfo | None, before: RunInfo | None) -> Data:
+    """Return the settings of the data, with a number in place of `data.image_size = auto`."""
+    if config.data.image_size != "auto":
+        return config.data
+    known = (before.shape[1] if before else 0) or (weights.size if weights else 0)
+    return replace(config.data, image_size=known or default_image_size(config.model.name, config.model.weights))
+
+
+def _move(model: nn.Module, device: torch.device) -> nn.Module:
     # Convolutions are faster with channels last, on the CPU as on GPUs.
     has_convolution = any(isinstance(module, nn.Conv2d) for module in model.modules())
     memory_format = torch.channels_last if has_convolution else torch.preserve_format

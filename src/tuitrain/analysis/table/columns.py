@@ -189,7 +189,7 @@ def _setting(item: Setting, names: tuple[str, ...]) -> Column:
         return units.UNKNOWN if shown is None else join_list(shown) if isinstance(shown, tuple) else format_value(shown)
 
     kind: Kind = "list" if item.is_list else "number" if item.kind in (int, float) else "text"
-    choices = ("true", "false") if item.kind is bool else item.choices
+    choices = ("true", "false") if item.kind is bool else () if item.others else item.choices
     title = TITLES.get(item.key) or (section if name == "name" else name.replace("_", " "))
     return Column(item.key, names, title, item.help, kind, value, summary.model if item.key == "model.name" else show,
                   choices=choices)  # fmt: skip

@@ -104,8 +104,7 @@ def parse_values(key: str, text: str) -> tuple[Any, ...]:
 
 def _split_values(key: str, text: str) -> list[str]:
     setting, text = find_setting(key), text.strip()
-    is_free_text = setting.kind is str and not setting.choices and key != "training.device"
-    is_single = is_free_text or (setting.is_list and not text.startswith("["))
+    is_single = setting.is_free_text or (setting.is_list and not text.startswith("["))
     return [text] if is_single else _split_at_commas(text)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tuitrain.config.networks import check_network, default_image_size
 from tuitrain.config.optimizer_state import tensors_per_parameter
 from tuitrain.config.schedule import lr_factor
 from tuitrain.config.schema import Config, Data, Model
@@ -115,10 +116,17 @@ def _note_depths(splits: SplitSizes) -> SplitSizes:
     return replace(splits, notes=(*splits.notes, *notes))
 
 
+def _with_image_size(config: Config) -> Data:
+    if config.data.image_size != "auto":
+        return config.data
+    return replace(config.data, image_size=default_image_size(config.model.name, config.model.weights))
+
+
 def preview_data(config: Config) -> Preview:
     """Return the first preview of `config`: split sizes without the network. Does not load torch."""
     try:
-        return Preview(config, split_sizes(config.data, config.training.seed))
+        check_network(config.model.name)
+        return Preview(config, split_sizes(_with_image_size(config), config.training.seed))
     except Exception as error:
         return Preview(config, **_describe_error(error))
 

@@ -12,6 +12,7 @@ import torch
 from torch import optim
 
 from tuitrain.training.cuda_graphs.warmup import WARMUP_STEPS
+from tuitrain.training.optim.groups import SCALE
 
 Work = Callable[[], None]
 # Runs its first argument as warm-up, captures its second and returns the function that replays the graph.
@@ -63,17 +64,22 @@ def is_capturable(optimizer: optim.Optimizer) -> bool:
 
 
 class OptimizerStep:
-    """The step of an optimizer whose learning rate is a tensor on the device, so that a replayed graph can read it."""
+    """The step of an optimizer whose learning rates are tensors on the device, so that a replayed graph can read
+    them."""
 
     def __init__(self, optimizer: optim.Optimizer) -> None:
         self._optimizer = optimizer
         self._lr = 0.0
-        self._lr_tensor = torch.zeros((), device=optimizer.param_groups[0]["params"][0].device)
+        self._scales = [group.get(SCALE, 1.0) for group in optimizer.param_groups]
+        device = optimizer.param_groups[0]["params"][0].device
+        tensors = {scale: torch.zeros((), device=device) for scale in self._scales}
+        self._lr_tensors = [tensors[scale] for scale in self._scales]
 
     def set_lr(self, lr: float) -> None:
-        """Set the learning rate of the following steps, without waiting for the device."""
+        """Set the learning rate of the following steps, which each group scales, without waiting for the device."""
         if lr != self._lr:
-            self._lr_tensor.fill_(lr)
+            for scale, tensor in zip(self._scales, self._lr_tensors, strict=True):
+                tensor.fill_(lr * scale)
             self._lr = lr
 
     def __call__(self) -> None:
@@ -81,8 +87,8 @@ class OptimizerStep:
         groups = self._optimizer.param_groups
         rates = [group["lr"] for group in groups]
         try:
-            for group in groups:
-                group["lr"] = self._lr_tensor
+            for group, tensor in zip(groups, self._lr_tensors, strict=True):
+                group["lr"] = tensor
             self._optimizer.step()
         finally:
             for group, lr in zip(groups, rates, strict=True):

@@ -11,7 +11,6 @@ from torch import Tensor
 from tuitrain.errors import DataError
 from tuitrain.image_folder.contents import fingerprint
 from tuitrain.image_folder.splits import Files, FolderSplits
-from tuitrain.runs.records import RunInfo
 from tuitrain.text import plain
 from tuitrain.training.data.dataset import Ticker
 from tuitrain.training.data.decode import ImageError, ImageReader
@@ -33,8 +32,9 @@ _NAMED = 5
 class FolderReader:
     """Reads the splits of a folder.
 
-    After reading, `normalization` is that of the run `before`, if any, or of the training images. `unreadable` lists
-    the images that cannot be read, with reasons, and `notes` are sentences about the images.
+    After reading, `normalization` is the `known` one, if any, or that of the training images. `unreadable` lists the
+    images that cannot be read, with reasons, and `notes` are sentences about the images. A run that was `trained`
+    before has shown that its images differ.
     """
 
     normalization: Normalization
@@ -46,13 +46,14 @@ class FolderReader:
         device: torch.device,
         ticker: Ticker,
         normalize: bool,
-        before: RunInfo | None,
+        known: Normalization | None,
+        trained: bool,
     ) -> None:
         self.unreadable: list[str] = []
         self.notes: list[str] = []
         self.read = read
         self._folder, self._device, self._ticker = folder, device, ticker
-        self._normalize, self._before = normalize, before
+        self._normalize, self._known, self._trained = normalize, known, trained
 
     def in_memory(self) -> dict[str, Split]:
         decoded = {name: self._decoded(name, files) for name, files in self._folder.splits.items()}
@@ -150,11 +151,12 @@ class FolderReader:
         return fingerprint(zip(names, map(self._folder.digests.__getitem__, files.paths), strict=True))
 
     def _normalization(self, sample: Callable[[int], Tensor]) -> Normalization:
-        """Return the normalization of the run `before`, or of a sample of training images, (n, C, H, W) uint8, which
+        """Return the known normalization, or of a sample of training images, (n, C, H, W) uint8, which
         `sample` returns by its size. Raises DataError if they are all alike."""
-        if self._before:
-            return Normalization.recorded(self._before)
-        for size in (_MEASURED,) if self._normalize else (_GLANCED, _MEASURED):
+        if self._known and self._trained:
+            return self._known
+        measure = self._normalize and self._known is None
+        for size in (_MEASURED,) if measure else (_GLANCED, _MEASURED):
             images = sample(size)
             sums, pixels = pixel_sums(images), images[0, 0].numel()
             deviation = mean_and_deviation(sums, pixels)[1].max().item()
@@ -164,7 +166,9 @@ class FolderReader:
             raise self._alike(images, deviation)
         if deviation < 1:
             self.notes.append(f"the images have little contrast: standard deviation {deviation:.2f} of 255 grey levels")
-        return Normalization.from_sums(sums, pixels) if self._normalize else Normalization.none(self.read.shape[0])
+        if measure:
+            return Normalization.from_sums(sums, pixels)
+        return self._known or Normalization.none(self.read.shape[0])
 
     def _alike(self, images: Tensor, deviation: float) -> DataError:
         what = (

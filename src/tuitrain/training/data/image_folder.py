@@ -9,13 +9,14 @@ from tuitrain.config.datasets import data_folder
 from tuitrain.config.schema import Data
 from tuitrain.image_folder.contents import conflicts, digests, leaks
 from tuitrain.image_folder.splits import FolderSplits
-from tuitrain.runs.records import RunInfo
+from tuitrain.runs.records import RunInfo, WeightsInfo
 from tuitrain.text import plain
 from tuitrain.training.data import decode
 from tuitrain.training.data.dataset import Dataset, Progress, Ticker
 from tuitrain.training.data.decode import ImageReader
 from tuitrain.training.data.depth import Range
 from tuitrain.training.data.folder_reader import FolderReader
+from tuitrain.training.data.normalize import Normalization
 from tuitrain.training.data.splits import Split, default_workers
 from tuitrain.training.data.value_ranges import ValueRanges, recorded_ranges
 from tuitrain.training.device import free_memory
@@ -24,8 +25,15 @@ from tuitrain.training.device import free_memory
 _NAMED = 5
 
 
-def load(config: Data, seed: int, device: torch.device, progress: Progress, before: RunInfo | None = None) -> Dataset:
-    """Load the image folder `data.dir`. `before` is as in `load.load`. Raises DataError."""
+def load(
+    config: Data,
+    seed: int,
+    device: torch.device,
+    progress: Progress,
+    before: RunInfo | None = None,
+    weights: WeightsInfo | None = None,
+) -> Dataset:
+    """Load the image folder `data.dir`. `before` and `weights` are as in `load.load`. Raises DataError."""
     progress("looking for images", None)
     folder = FolderSplits.scan(config, seed, lambda paths: _identify(paths, progress))
     if before:
@@ -33,7 +41,8 @@ def load(config: Data, seed: int, device: torch.device, progress: Progress, befo
     read = _reader(config, folder, before)
     total = len(folder.paths)
     ticker = Ticker(progress, total, lambda done: f"reading: {done:,} of {total:,} images")
-    reader = FolderReader(folder, read, device, ticker, config.normalize, before)
+    known = Normalization.known(before, weights if config.normalize else None, read.shape[0])
+    reader = FolderReader(folder, read, device, ticker, config.normalize, known, trained=before is not None)
     if config.storage == "stream" or (config.storage == "auto" and not _fits(total, read, device)):
         splits = reader.streamed(default_workers(device) if config.workers is None else config.workers)
     else:
@@ -59,6 +68,7 @@ def _reader(config: Data, folder: FolderSplits, before: RunInfo | None) -> Image
     fixed = Range(*config.value_range) if config.value_range else None
     known = recorded_ranges(before) if before else None
     ranges = ValueRanges(known, folder.splits["training"].paths, folder.paths, fixed)
+    assert isinstance(config.image_size, int)
     return ImageReader(config.image_size, mode, ranges)
 
 

@@ -4,12 +4,12 @@ import torch
 
 from tuitrain.config.datasets import DATASETS
 from tuitrain.config.schema import Data
-from tuitrain.runs.records import RunInfo
+from tuitrain.runs.records import RunInfo, WeightsInfo
 from tuitrain.training.data import image_folder, standard
 from tuitrain.training.data.dataset import Dataset, Progress
 from tuitrain.training.data.normalize import Normalization, Normalizer, Pixels, fingerprint
 from tuitrain.training.data.splits import MemorySplit
-from tuitrain.training.data.stratify import stratified
+from tuitrain.training.data.stratify import split_rows
 
 
 def load(
@@ -18,36 +18,41 @@ def load(
     device: torch.device,
     progress: Progress = lambda *_: None,
     before: RunInfo | None = None,
+    weights: WeightsInfo | None = None,
 ) -> Dataset:
     """Load and split a data set, without drawing from the global random generators. Raises DataError.
 
     `before` is the record of a run that was trained on this data set. Keep its classes, channels, value ranges and
-    normalization, because its network depends on them; images of another class are an error.
+    normalization, because its network depends on them; images of another class are an error. Otherwise normalize as
+    the `weights` that training begins with expect.
     """
     if before and not (before.classes and 0 < before.shape[0] == len(before.mean) == len(before.std)):
         # The run ended before it loaded its data, or its record is damaged.
         before = None
     if config.dataset == "image-folder":
-        return image_folder.load(config, seed, device, progress, before)
-    return _load_standard(config, seed, device, progress, before)
+        return image_folder.load(config, seed, device, progress, before, weights)
+    return _load_standard(config, seed, device, progress, before, weights)
 
 
 def _load_standard(
-    config: Data, seed: int, device: torch.device, progress: Progress, before: RunInfo | None
+    config: Data,
+    seed: int,
+    device: torch.device,
+    progress: Progress,
+    before: RunInfo | None,
+    weights: WeightsInfo | None,
 ) -> Dataset:
     whole, test, white = standard.read(config.dataset, config.dir, progress)
     checksum = whole.checksum()
-    train, validation = (whole, fingerprint(checksum)), None
-    if config.validation:
-        kept, held = stratified(whole.labels, config.validation, seed)
-        train = whole.at(kept), fingerprint(checksum, kept)
-        validation = whole.at(held), fingerprint(checksum, held)
+    kept, held = split_rows(whole.labels, config, seed)
+    train = whole if kept is None else whole.at(kept), fingerprint(checksum, kept)
+    validation = None if held is None else (whole.at(held), fingerprint(checksum, held))
     images = train[0].images
     channels = DATASETS[config.dataset].shape[0]
     if not config.normalize:
         normalization = Normalization.none(channels, white)
     else:
-        normalization = Normalization.recorded(before, white) if before else Normalization.of(images, white)
+        normalization = Normalization.known(before, weights, channels, white) or Normalization.of(images, white)
     normalize = Normalizer(normalization, device)
     progress(f"converting {config.dataset}", None)
 

@@ -5,13 +5,14 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from statistics import fmean
 from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
 from tuitrain.errors import DataError
-from tuitrain.runs.records import RunInfo
+from tuitrain.runs.records import RunInfo, WeightsInfo
 
 # The number of values converted at a time: intermediate results stay in the CPU cache.
 _CHUNK = 2**18
@@ -52,9 +53,17 @@ class Normalization:
         return cls((0.0,) * channels, (1.0,) * channels, white)
 
     @classmethod
-    def recorded(cls, info: RunInfo, white: int = 255) -> Self:
-        """Return the normalization of a run that was trained."""
-        return cls(tuple(info.mean), tuple(info.std), white)
+    def known(cls, before: RunInfo | None, weights: WeightsInfo | None, channels: int, white: int = 255) -> Self | None:
+        """Return the normalization of the run `before`, else that of the images that `weights` were trained on, for
+        `channels` channels; None if both are unknown."""
+        if before:
+            return cls(tuple(before.mean), tuple(before.std), white)
+        if not weights or not weights.mean:
+            return None
+        if len(weights.mean) == channels:
+            return cls(weights.mean, weights.std, white)
+        # The first convolution is adapted to another number of channels by adding up its inputs.
+        return cls((fmean(weights.mean),) * channels, (fmean(weights.std),) * channels, white)
 
     @classmethod
     def of(cls, images: Tensor, white: int = 255) -> Self:

@@ -66,7 +66,8 @@ def evaluate_validation(setup: Setup, writer: RunWriter, progress: TrainingProgr
     if setup.dataset.validation is None:
         return Verdict()
     writer.update(phase="validating")
-    evaluation = evaluate_split(setup, "validation", progress, heartbeat)
+    with setup.averaged():
+        evaluation = evaluate_split(setup, "validation", progress, heartbeat)
     score, goal = _save(writer, evaluation), setup.config.training.best
     value, is_best, improves = goal_value(evaluation, goal), False, False
     if value is not None:
@@ -82,7 +83,8 @@ def evaluate_validation(setup: Setup, writer: RunWriter, progress: TrainingProgr
 def evaluate_at_start(setup: Setup, writer: RunWriter, progress: TrainingProgress, heartbeat: Heartbeat) -> None:
     """Evaluate the validation split before the first step: a measurement, which is never the best epoch."""
     writer.update(phase="validating")
-    score = _save(writer, evaluate_split(setup, "validation", progress, heartbeat))
+    with setup.averaged():
+        score = _save(writer, evaluate_split(setup, "validation", progress, heartbeat))
     _write_row(writer, "validation", progress, score, False)
     writer.update(validation=score, now=True)
 
@@ -90,7 +92,8 @@ def evaluate_at_start(setup: Setup, writer: RunWriter, progress: TrainingProgres
 def evaluate_test(setup: Setup, writer: RunWriter, progress: TrainingProgress, heartbeat: Heartbeat) -> Score:
     """Evaluate the test split, which influences nothing."""
     writer.update(phase="testing")
-    score = _save(writer, evaluate_split(setup, "test", progress, heartbeat))
+    with setup.averaged():
+        score = _save(writer, evaluate_split(setup, "test", progress, heartbeat))
     _write_row(writer, "test", progress, score, False)
     writer.update(test=score)
     return score

@@ -2,8 +2,9 @@
 
 from torch import nn
 
+from tuitrain.config.networks import TIMM
 from tuitrain.config.schema import Model
-from tuitrain.training.models import torchvision_models
+from tuitrain.training.models import timm_models, torchvision_models
 from tuitrain.training.models.cnn import CNN
 from tuitrain.training.models.mlp import MLP
 
@@ -18,4 +19,6 @@ def build(config: Model, shape: tuple[int, int, int], classes: int) -> nn.Module
         return MLP(config, shape, classes)
     if config.name == "cnn":
         return CNN(config, shape, classes)
+    if config.name.startswith(TIMM):
+        return timm_models.build(config, shape, classes)
     return torchvision_models.build(config, shape, classes)

@@ -1,4 +1,4 @@
-"""torchvision's architectures with random weights, adapted to small images and any number of channels."""
+"""torchvision's architectures, adapted to small images and any number of channels."""
 
 from collections import OrderedDict
 from functools import partial
@@ -40,11 +40,12 @@ def build(config: Model, shape: tuple[int, int, int], classes: int) -> nn.Module
     """Build a torchvision network. Raises ConfigError if it has no ReLU that `model.activation` could replace."""
     channels, height, width = shape
     size = _size(config.name, height, width)
-    network = _network(config.name, size, classes)
+    network = _network(config.name, size, classes, transform_input=bool(config.weights) and channels == 3)
     _set_input_channels(network, channels)
-    if config.name in _RESIDUAL and max(size) <= _MAX_CIFAR_SIZE:
+    # Pretrained networks keep the stem that their weights belong to.
+    if config.name in _RESIDUAL and max(size) <= _MAX_CIFAR_SIZE and not config.weights:
         _use_cifar_stem(network, channels)
-    if config.activation != "relu":
+    if config.activation != "relu" and not config.weights:
         _replace_activations(network, config)
     if size == (height, width):
         return network
@@ -68,7 +69,7 @@ def _round_up(side: int, divisor: int) -> int:
     return -(-side // divisor) * divisor
 
 
-def _network(name: str, size: tuple[int, int], classes: int) -> nn.Module:
+def _network(name: str, size: tuple[int, int], classes: int, *, transform_input: bool) -> nn.Module:
     from torchvision import models
 
     if name == "maxvit_t":
@@ -76,6 +77,9 @@ def _network(name: str, size: tuple[int, int], classes: int) -> nn.Module:
     if name in _REGNETS:
         return _regnet(name, classes)
     options = {"image_size": size[0]} if name == "vit_b_16" else _OPTIONS.get(name, {})
+    if name in _OPTIONS:
+        # The weights of these networks expect another normalization, to which they convert that of ImageNet.
+        options = options | {"transform_input": transform_input}
     return cast(nn.Module, getattr(models, name)(weights=None, num_classes=classes, **options))
 
 

@@ -1,7 +1,7 @@
 """Build the optimizer that a configuration describes."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from tuitrain.config import schema
+from tuitrain.training.optim.groups import Group
 from tuitrain.training.optim.muon import Muon, hidden_matrices
 from tuitrain.training.torch_internals import silence_capturable_warning, without_dynamo
 
@@ -16,19 +17,25 @@ from tuitrain.training.torch_internals import silence_capturable_warning, withou
 _PROBE = torch.Size((3, 5))
 
 
-def build_optimizer(config: schema.Optimizer, model: nn.Module) -> optim.Optimizer:
-    """Return the optimizer of the model's parameters, which must be on their device already.
+def build_optimizer(
+    config: schema.Optimizer, model: nn.Module, groups: Sequence[Group] | None = None
+) -> optim.Optimizer:
+    """Return the optimizer of the model's parameters, which must be on their device already. `groups` are those of
+    `parameter_groups`; None: one group of all parameters. Muon makes its own.
 
     It is torch's own, fused if torch has a fused kernel for the device, or `Muon`; both work with a GradScaler. The
     state contains only tensors and plain values, so `torch.load(weights_only=True)` reads it.
     """
-    return _build_muon(config, model) if config.name == "muon" else build_elementwise(config, model.parameters())
+    if config.name == "muon":
+        return _build_muon(config, model)
+    return build_elementwise(config, list(model.parameters()) if groups is None else groups)
 
 
-def build_elementwise(config: schema.Optimizer, parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
-    """Return an optimizer whose update of each weight does not depend on the shape of its tensor. Such an optimizer may
-    step stacked parameters. The name muon gives AdamW, which steps Muon's remaining parameters."""
-    params = list(parameters)
+def build_elementwise(config: schema.Optimizer, params: Sequence[nn.Parameter] | Sequence[Group]) -> optim.Optimizer:
+    """Return an optimizer of parameters or groups of them whose update of each weight does not depend on the shape of
+    its tensor. Such an optimizer may step stacked parameters. The name muon gives AdamW, which steps Muon's remaining
+    parameters."""
+    first = params[0]["params"][0] if isinstance(params[0], dict) else params[0]
     common: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
     adam = common | {"betas": (config.beta1, config.beta2)}
     choices: dict[str, tuple[Callable[..., optim.Optimizer], dict[str, Any]]] = {
@@ -41,9 +48,9 @@ def build_elementwise(config: schema.Optimizer, parameters: Iterable[nn.Paramete
         "adagrad": (optim.Adagrad, common),
     }
     optimizer_class, options = choices["adamw" if config.name == "muon" else config.name]
-    if _has_fused_kernel(optimizer_class, params[0].device):
+    if _has_fused_kernel(optimizer_class, first.device):
         options["fused"] = True
-    if params[0].is_cuda and "capturable" in inspect.signature(optimizer_class).parameters:
+    if first.is_cuda and "capturable" in inspect.signature(optimizer_class).parameters:
         options["capturable"] = True
     optimizer = without_dynamo(optimizer_class)(params, **options)
     silence_capturable_warning(optimizer)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn, optim
@@ -33,15 +33,21 @@ def _fastest_step(optimizer: optim.Optimizer) -> Step:
     """Return a step that calls the kernel for a supported optimizer on the CPU, else `optimizer.step`."""
     # `without_dynamo` makes subclasses of torch's optimizers.
     supported = next((base for base in type(optimizer).__mro__ if base in _FUSED_STEPS), None)
-    group = optimizer.param_groups[0]
-    if supported is None or len(optimizer.param_groups) > 1 or not group["fused"]:
+    groups = optimizer.param_groups
+    if supported is None or not all(group["fused"] for group in groups):
         return optimizer.step
-    has_state = all(parameter in optimizer.state and parameter.device.type == "cpu" for parameter in group["params"])
-    return _FUSED_STEPS[supported](optimizer) if has_state and _matches_torch(supported) else optimizer.step
+    has_state = all(
+        parameter in optimizer.state and parameter.device.type == "cpu"
+        for group in groups
+        for parameter in group["params"]
+    )
+    if not has_state or not _matches_torch(supported):
+        return optimizer.step
+    steps = [_FUSED_STEPS[supported](optimizer, group) for group in groups]
+    return steps[0] if len(steps) == 1 else lambda: [step() for step in steps]
 
 
-def _adam_step(optimizer: optim.Optimizer) -> Step:
-    (group,) = optimizer.param_groups
+def _adam_step(optimizer: optim.Optimizer, group: dict[str, Any]) -> Step:
     parameters: list[nn.Parameter] = group["params"]
     weights = [parameter.detach() for parameter in parameters]
     states = [optimizer.state[parameter] for parameter in parameters]
@@ -64,8 +70,7 @@ def _adam_step(optimizer: optim.Optimizer) -> Step:
     return adam_step
 
 
-def _sgd_step(optimizer: optim.Optimizer) -> Step:
-    (group,) = optimizer.param_groups
+def _sgd_step(optimizer: optim.Optimizer, group: dict[str, Any]) -> Step:
     parameters: list[nn.Parameter] = group["params"]
     weights = [parameter.detach() for parameter in parameters]
     buffers = [optimizer.state[parameter]["momentum_buffer"] for parameter in parameters] if group["momentum"] else []
@@ -84,7 +89,7 @@ def _gradients(parameters: list[nn.Parameter]) -> list[Tensor]:
     return [cast(Tensor, parameter.grad) for parameter in parameters]
 
 
-_FUSED_STEPS: dict[Callable[..., optim.Optimizer], Callable[[optim.Optimizer], Step]] = {
+_FUSED_STEPS: dict[Callable[..., optim.Optimizer], Callable[[optim.Optimizer, dict[str, Any]], Step]] = {
     optim.Adam: _adam_step,
     optim.AdamW: _adam_step,
     optim.SGD: _sgd_step,
@@ -102,7 +107,7 @@ def _matches_torch(optimizer_class: Callable[..., optim.Optimizer]) -> bool:
         for weight, optimizer in zip(weights, (direct, reference), strict=True):
             weight.grad = weight.detach().sin()
             optimizer.step()
-        _FUSED_STEPS[optimizer_class](direct)()
+        _FUSED_STEPS[optimizer_class](direct, direct.param_groups[0])()
         reference.step()
     except (AttributeError, TypeError, RuntimeError):
         return False

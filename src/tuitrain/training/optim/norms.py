@@ -9,12 +9,14 @@ from tuitrain.training.torch_internals import foreach_norm
 Layers = list[tuple[str, list[nn.Parameter]]]
 
 
-def gradient_layers(model: nn.Module) -> Layers:
-    """Return the layers whose weight has at least two dimensions, in the order of their declaration."""
+def gradient_layers(model: nn.Module, *, trainable: bool = False) -> Layers:
+    """Return the layers whose weight has at least two dimensions, in the order of their declaration; with `trainable`,
+    only those that are not frozen."""
     layers = []
     for path, module in model.named_modules():
         own = dict(module.named_parameters(recurse=False))
-        if any(name.endswith("weight") and parameter.ndim >= 2 for name, parameter in own.items()):
+        frozen = trainable and not any(parameter.requires_grad for parameter in own.values())
+        if not frozen and any(name.endswith("weight") and parameter.ndim >= 2 for name, parameter in own.items()):
             layers.append((path, list(own.values())))
     return layers
 

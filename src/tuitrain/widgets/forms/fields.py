@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input
 
+from tuitrain.config.networks import TIMM, facts, timm_names
 from tuitrain.config.settings import Setting, settings
 from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError
@@ -24,7 +25,7 @@ from tuitrain.widgets.forms.pick_list import PickList
 # Widths: focus bar and change dot, label, minimum of a value with a note after it.
 MARKS, LABEL, VALUE = 3, 17, 10
 # The settings that are paths.
-PATHS = ("data.dir", "data.labels", "data.transform")
+PATHS = ("data.dir", "data.labels", "data.transform", "model.weights")
 
 
 class Field(Widget):
@@ -225,6 +226,8 @@ class ChoiceField(Field, can_focus=True):
 
         at = Region(self.region.x + MARKS + LABEL, self.region.y, 1, 1)
         options = [(choice, choice, "") for choice in self._choices]
+        if self.key == "model.name":
+            options += [(name, name, str(facts(name))) for name in map(TIMM.__add__, timm_names())]
         if self._list is None:
             # Several values of a setting make several runs.
             many = is_list or self.key in settings()

@@ -132,7 +132,6 @@ def _section(field: Field | None) -> str:
 
 def _several_values_hint(setting: Setting) -> str:
     """Explain how to enter several values, if the setting allows it."""
-    free = setting.kind is str and not setting.choices and setting.key != "training.device"
-    if free or setting.key not in settings() or (setting.is_list and setting.choices):
+    if setting.is_free_text or setting.key not in settings() or (setting.is_list and setting.choices):
         return ""
     return " · [64], [128]: one run each" if setting.is_list else " · a, b: one run each"

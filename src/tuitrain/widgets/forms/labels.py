@@ -1,6 +1,7 @@
 """Labels of the settings in the form, and the conditions under which they apply."""
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from tuitrain.config.formatting import format_value
@@ -19,27 +20,34 @@ LABELS = {
     "schedule.patience": "plateau patience", "training.patience": "early stopping", "model.channels": "conv channels",
     "data.channels": "color channels", "training.max_minutes": "max minutes",
     "training.checkpoint_every": "checkpoint after", "training.threads": "CPU threads",
+    "finetune.head_lr": "head lr factor", "training.ema": "weight average",
 }  # fmt: skip
 
 
 class Condition(NamedTuple):
-    """The condition that the setting `key` has one of `values`, under which another setting applies."""
+    """The condition that the setting `key` has one of `values`, or with `negated` none of them, under which another
+    setting applies. A value may be a pattern such as `timm/*`."""
 
     key: str
     values: tuple[str, ...]
+    negated: bool = False
 
     def __call__(self, texts: Mapping[str, str]) -> bool:
-        return any(word.strip() in self.values for word in texts[self.key].split(","))
+        words = [word.strip() for word in texts[self.key].split(",")]
+        return any(any(fnmatchcase(word, value) for value in self.values) != self.negated for word in words)
 
     def reason(self, texts: Mapping[str, str]) -> str:
         if self.key == "data.dataset" and texts[self.key] == "digits":
             return "ignored: digits is built in"
-        return f"for {', '.join(self.values)}"
+        if self.key == "model.weights":
+            return "for pretrained weights"
+        return f"{'not ' * self.negated}for {', '.join(self.values)}"
 
 
 _NOT_DIGITS = Condition("data.dataset", tuple(name for name in settings()["data.dataset"].choices if name != "digits"))
 _FOLDER = Condition("data.dataset", ("image-folder",))
 _OWN_NETWORKS = Condition("model.name", ("mlp", "cnn"))
+_PRETRAINED = Condition("model.weights", ("none", ""), negated=True)
 _MOMENTS = Condition("optimizer.name", ("adam", "adamw", "nadam", "radam", "muon"))
 
 CONDITIONS: dict[str, Condition] = {
@@ -55,8 +63,12 @@ CONDITIONS: dict[str, Condition] = {
     "model.hidden": Condition("model.name", ("mlp",)),
     "model.channels": Condition("model.name", ("cnn",)),
     "model.convolutions": Condition("model.name", ("cnn",)),
-    "model.dropout": _OWN_NETWORKS,
+    "model.activation": Condition("model.name", ("timm/*",), negated=True),
+    "model.dropout": Condition("model.name", ("mlp", "cnn", "timm/*")),
     "model.batch_norm": _OWN_NETWORKS,
+    "finetune.freeze": _PRETRAINED,
+    "finetune.freeze_epochs": _PRETRAINED,
+    "finetune.freeze_norms": _PRETRAINED,
     "optimizer.momentum": Condition("optimizer.name", ("sgd", "rmsprop", "muon")),
     "optimizer.nesterov": Condition("optimizer.name", ("sgd", "muon")),
     "optimizer.beta1": _MOMENTS,

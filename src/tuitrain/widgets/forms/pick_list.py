@@ -16,6 +16,8 @@ from tuitrain.widgets.terminal.colors import MUTED
 from tuitrain.widgets.terminal.footer import FittingFooter
 
 MARK_HINT = "space marks"
+# Matches listed at once: more would be slow to send over a slow connection, and nobody reads them.
+MAX_LISTED = 200
 
 
 class Options(OptionList):
@@ -95,6 +97,7 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
         # Ignore the space in "sgd, adam".
         self._after_comma = False
         self._name_width = max(len(name) for _, name, _ in options)
+        self._width = max(self._name_width + 2 + len(help) if help else len(name) for _, name, help in options)
 
     def compose(self) -> ComposeResult:
         yield Options(markup=False)
@@ -109,7 +112,7 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
         if self._at is None:
             return
         style, room = self.query_one(Options).styles, self.size.height
-        width = max(self._name_width + 4 * self._many, len(MARK_HINT) * self._many) + 6
+        width = min(max(self._width + 4 * self._many, len(MARK_HINT) * self._many) + 6, self.size.width)
         space_below, space_above = room - self._at.bottom, self._at.y
         below = space_below >= min(len(self._options) + 2, space_above)
         height = min(count + 2, space_below if below else space_above)
@@ -121,11 +124,14 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
         box, words = self.query_one(Options), self._typed.casefold().split()
         matches = [option for option in self._options if all(word in " ".join(option).casefold() for word in words)]
         matches.sort(key=lambda option: distance(self._typed, *option[:2]))
-        lines = [Option(self._line(*option), id=option[0] or None) for option in matches]
+        shown = matches[:MAX_LISTED]
+        lines = [Option(self._line(*option), id=option[0] or None) for option in shown]
+        if len(matches) > MAX_LISTED:
+            lines.append(Option(f" … {len(matches) - MAX_LISTED:,} more: type to search", disabled=True))
         box.set_options(lines or [Option(" No match", disabled=True)])
-        self._position(max(len(matches), 1))
+        self._position(max(len(lines), 1))
         wanted = highlight or ("" if self._typed or self._marked else next(iter(self._chosen), ""))
-        keys = [key for key, _, _ in matches]
+        keys = [key for key, _, _ in shown]
         box.highlighted = keys.index(wanted) if wanted in keys else 0 if keys else None
         box.border_title = Content(" · ".join(filter(None, (self._title, self._typed and f"{self._typed}_"))))
         box.border_subtitle = Content(self._hint())

@@ -1,0 +1,42 @@
+"""Resolve the paths in a configuration, so that a run finds its files wherever it is resumed from."""
+
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from tuitrain.config.code import absolute_path
+from tuitrain.config.schema import Config, Data
+from tuitrain.errors import ConfigError, RunError
+from tuitrain.runs.catalog.listing import find
+from tuitrain.text import plain
+
+RUN = "run:"
+
+
+def with_absolute_paths(config: Config, runs_dir: Path) -> Config:
+    """Return `config` with absolute paths. `model.weights = run:NAME` becomes the path of the best checkpoint of that
+    run in `runs_dir`. Raise ConfigError if there is no such run or checkpoint."""
+    weights = config.model.weights
+    if weights and weights.startswith(RUN):
+        weights = str(_checkpoint(weights.removeprefix(RUN).strip(), runs_dir))
+    elif weights != "pretrained":
+        weights = absolute_path(weights)
+    return replace(config, data=absolute_data(config.data), model=replace(config.model, weights=weights))
+
+
+def absolute_data(data: Data) -> Data:
+    return replace(
+        data, dir=absolute_path(data.dir), labels=absolute_path(data.labels), transform=absolute_path(data.transform)
+    )
+
+
+def _checkpoint(name: str, runs_dir: Path) -> Path:
+    """Return the best checkpoint of a run, or the last one if it has no validation split."""
+    try:
+        checkpoints = find(runs_dir, name).checkpoints
+    except RunError as error:
+        raise ConfigError(f"model.weights = {RUN}{plain(name, 80)}: {error}", key="model.weights") from None
+    for file in ("best.safetensors", "last.safetensors"):
+        if (checkpoints / file).is_file():
+            return (checkpoints / file).absolute()
+    raise ConfigError(f"model.weights = {RUN}{plain(name, 80)}: the run has no checkpoint.", key="model.weights")

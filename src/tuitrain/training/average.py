@@ -1,0 +1,50 @@
+"""An exponential moving average of the weights."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class WeightAverage:
+    """Averages all floating-point weights and buffers of `model`, such as the statistics of batch normalization.
+
+    After t updates, the decay is at most (1 + t) / (10 + t), so that the average of a short run forgets the initial
+    weights (as in TensorFlow's ExponentialMovingAverage and timm's ModelEmaV3).
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self._model, self._decay = model, decay
+        self._averages = {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, updates: int) -> None:
+        """Move the average towards the current weights; `updates` is the number of steps taken before."""
+        weight = 1 - min(self._decay, (1 + updates) / (10 + updates))
+        averages, values = [], []
+        for name, value in self._model.state_dict().items():
+            if value.dtype.is_floating_point:
+                averages.append(self._averages[name])
+                values.append(value)
+            else:
+                self._averages[name].copy_(value)
+        torch._foreach_lerp_(averages, values, weight)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Give the model the averages, and its own weights back on exit."""
+        own = {name: value.detach().clone() for name, value in self._model.state_dict().items()}
+        self._model.load_state_dict(self._averages)
+        try:
+            yield
+        finally:
+            self._model.load_state_dict(own)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return dict(self._averages)
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Load what `state_dict` returned. Raises KeyError and RuntimeError if it is another network's."""
+        for name, average in self._averages.items():
+            average.copy_(state[name])

@@ -1,0 +1,37 @@
+"""Find the classifier of a network: the layer that gives the logits."""
+
+from typing import Any
+
+from torch import nn
+
+
+def network_in(model: nn.Module) -> nn.Module:
+    """Return the network itself, without the enlargement of its images."""
+    if isinstance(model, nn.Sequential) and list(model._modules) == ["enlarge", "network"]:
+        return model[1]
+    return model
+
+
+def head_names(network: nn.Module) -> tuple[str, ...]:
+    """Return the module paths of the classifier; some of timm's networks have two. For networks that do not name it,
+    it is the last linear or convolutional layer."""
+    config: Any = getattr(network, "pretrained_cfg", None)
+    if config and config.get("classifier"):
+        names = config["classifier"]
+        names = (names,) if isinstance(names, str) else tuple(names)
+        if all(_has(network, name) for name in names):
+            return names
+    layers = [name for name, part in network.named_modules() if isinstance(part, (nn.Linear, nn.Conv2d))]
+    return tuple(layers[-1:])
+
+
+def _has(network: nn.Module, path: str) -> bool:
+    try:
+        return not isinstance(network.get_submodule(path), nn.Identity)
+    except AttributeError:
+        return False
+
+
+def is_in(name: str, paths: tuple[str, ...]) -> bool:
+    """Return whether the parameter `name` belongs to one of the modules `paths`."""
+    return any(name.startswith(f"{path}.") for path in paths)

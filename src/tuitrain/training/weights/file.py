@@ -1,0 +1,77 @@
+"""Read the tensors in a file of weights. Reading never executes what the file contains."""
+
+import hashlib
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from tuitrain.errors import ConfigError, RunError
+from tuitrain.text import plain
+from tuitrain.training import checkpoint
+
+# Training scripts store the weights beside other things; averaged weights are preferred, as timm prefers them.
+_PLACES = ("state_dict_ema", "model_ema", "state_dict", "model", "model_state_dict", "params")
+# Wrappers of torch.compile and DistributedDataParallel put these before each name.
+_PREFIXES = ("_orig_mod.", "module.")
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return the tensors in the file by name, on the CPU. Raises ConfigError if it cannot be read, is damaged or is a
+    pickle that would execute code."""
+    try:
+        state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    except RunError as error:
+        raise _unusable(path, str(error)) from None
+    except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, MemoryError) as error:
+        raise _unusable(path, f"is damaged or not a file of weights: {plain(error, 120)}") from error
+    tensors = {_without_prefixes(name): value for name, value in _unwrapped(state).items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise _unusable(path, "contains no tensors")
+    return tensors
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_safetensors(path: Path) -> Any:
+    with safe_open(path, framework="pt") as file:
+        if "state" not in (file.metadata() or {}):
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    return checkpoint.load(path)
+
+
+def _read_pickle(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = f"it contains code to run, which is not allowed ({_first_line(error)})"
+        raise ValueError(reason) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if "GLOBAL" in line or "global" in line]
+    return plain(lines[0] if lines else error, 100)
+
+
+def _unwrapped(state: Any) -> dict[str, Any]:
+    for place in _PLACES:
+        if isinstance(state, dict) and isinstance(state.get(place), dict):
+            return dict(state[place])
+    return state if isinstance(state, dict) else {}
+
+
+def _without_prefixes(name: object) -> str:
+    text = str(name)
+    for prefix in _PREFIXES * 2:
+        text = text.removeprefix(prefix)
+    return text
+
+
+def _unusable(path: Path, reason: str) -> ConfigError:
+    return ConfigError(f"model.weights: {plain(path, 300)} cannot be used: {reason}.", key="model.weights")

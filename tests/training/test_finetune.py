@@ -1,0 +1,181 @@
+"""Fine-tuning: frozen parts, learning rates of layers, averaged weights, and exact resuming."""
+
+import shutil
+from collections.abc import Callable
+from math import isnan
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from tuitrain.config.schema import Config
+from tuitrain.config.values import override
+from tuitrain.hosts.evaluate import evaluate_checkpoint
+from tuitrain.hosts.export import export
+from tuitrain.hosts.launch import resume_run
+from tuitrain.runs.control import Inbox
+from tuitrain.runs.follower import Follower
+from tuitrain.training import checkpoint
+from tuitrain.training.average import WeightAverage
+from tuitrain.training.finetune import freeze_backbone, set_training_mode
+from tuitrain.training.optim.build import build_optimizer
+from tuitrain.training.optim.fused import FusedStep
+from tuitrain.training.optim.groups import layer_scales, parameter_groups
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+class Tiny(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+        self.blocks = nn.ModuleList([nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3)])
+        self.drop = nn.Dropout(0.5)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features = self.stem(images)
+        for block in self.blocks:
+            features = block(features)
+        logits: torch.Tensor = self.head(self.drop(features.mean((2, 3))))
+        return logits
+
+
+def config(*assignments: str) -> Config:
+    return override(Config(), assignments)
+
+
+def test_one_group_holds_all_parameters_by_default() -> None:
+    model = Tiny()
+    (group,) = parameter_groups(config("optimizer.weight_decay=0.1"), model)
+    assert list(map(id, group["params"])) == list(map(id, model.parameters()))
+    assert (group["lr_scale"], group["weight_decay"]) == (1.0, 0.1)
+
+
+def test_each_layer_below_another_has_a_lower_learning_rate() -> None:
+    scales = layer_scales(Tiny(), 0.5)
+    assert scales["head.weight"] == 1
+    assert scales["blocks.1.weight"] == 0.5
+    assert scales["blocks.0.bias"] == 0.25
+    assert scales["stem.1.weight"] == 0.125
+    assert scales["stem.0.weight"] == 0.0625
+
+
+def test_head_factor_and_exempt_norms_make_groups_of_their_own() -> None:
+    model = Tiny()
+    settings = config("finetune.head_lr=10", "optimizer.decay_norms=false", "optimizer.weight_decay=0.1")
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    groups = {
+        (group["lr_scale"], group["weight_decay"]): [names[id(parameter)] for parameter in group["params"]]
+        for group in parameter_groups(settings, model)
+    }
+    assert groups[10.0, 0.1] == ["head.weight"]
+    assert groups[10.0, 0.0] == ["head.bias"]
+    assert groups[1.0, 0.1] == ["stem.0.weight", "blocks.0.weight", "blocks.1.weight"]
+    assert groups[1.0, 0.0] == ["stem.0.bias", "stem.1.weight", "stem.1.bias", "blocks.0.bias", "blocks.1.bias"]
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_the_direct_step_of_several_groups_equals_that_of_torch(name: str) -> None:
+    settings = config(
+        f"optimizer.name={name}", "finetune.layer_decay=0.5", "finetune.head_lr=3", "optimizer.decay_norms=false",
+        "optimizer.weight_decay=0.1",
+    )  # fmt: skip
+    results = []
+    for direct in (False, True):
+        torch.manual_seed(0)
+        model = Tiny()
+        optimizer = build_optimizer(settings.optimizer, model, parameter_groups(settings, model))
+        step = FusedStep(optimizer) if direct else optimizer.step
+        for number in range(3):
+            for group in optimizer.param_groups:
+                group["lr"] = 0.1 * group["lr_scale"] / (number + 1)
+            model(torch.ones(2, 1, 12, 12)).square().sum().backward()
+            step()
+            optimizer.zero_grad()
+        results.append([parameter.detach().clone() for parameter in model.parameters()])
+    assert all(map(torch.equal, *results))
+
+
+def test_a_frozen_backbone_keeps_its_weights_and_statistics_while_dropout_of_the_head_acts() -> None:
+    model = Tiny()
+    freeze_backbone(model)
+    set_training_mode(model, config("finetune.freeze=backbone"), frozen=True)
+    assert [name for name, parameter in model.named_parameters() if parameter.requires_grad] == [
+        "head.weight", "head.bias",
+    ]  # fmt: skip
+    assert not model.stem[1].training
+    assert model.head.training
+
+
+def test_only_the_statistics_of_pretrained_norms_are_frozen_when_everything_trains() -> None:
+    model, pretrained = Tiny(), ("model.name=resnet18", "model.weights=w.pt")
+    set_training_mode(model, config(*pretrained), frozen=False)
+    assert not model.stem[1].training
+    assert model.drop.training
+    set_training_mode(model, config(*pretrained, "finetune.freeze_norms=false"), frozen=False)
+    assert model.stem[1].training
+    set_training_mode(model, config(), frozen=False)
+    assert model.stem[1].training
+
+
+def test_the_average_follows_weights_and_statistics_with_a_growing_memory() -> None:
+    model = Tiny()
+    average = WeightAverage(model, 0.9)
+    mean = model.state_dict()["stem.1.running_mean"]
+    expected = mean.clone()
+    for updates in range(40):
+        mean += 1
+        average.update(updates)
+        decay = min(0.9, (1 + updates) / (10 + updates))
+        expected = decay * expected + (1 - decay) * mean
+    assert torch.allclose(average.state_dict()["stem.1.running_mean"], expected)
+    own = mean.clone()
+    with average.applied():
+        assert torch.allclose(mean, expected)
+    assert torch.equal(mean, own)
+
+
+def test_only_the_classifier_changes_before_the_thaw(train: Callable[..., Follower]) -> None:
+    run = train("finetune.freeze_epochs=1", "training.epochs=1", "training.log_every=1", "optimizer.name=sgd")
+    hidden, head = run.layers[0], run.layers[-1]
+    assert all(map(isnan, hidden))
+    assert not any(map(isnan, head))
+    first = checkpoint.load(run.folder.checkpoints / "last.safetensors")["model"]
+    resume_run(run.folder, lambda *_: None, Inbox(run.folder), epochs=2)
+    second = checkpoint.load(run.folder.checkpoints / "last.safetensors")["model"]
+    assert not torch.equal(first["layers.0.weight"], second["layers.0.weight"])
+    resumed = Follower(run.folder)
+    while resumed.poll():
+        pass
+    assert not isnan(resumed.layers[0][-1])
+
+
+def test_evaluation_and_export_use_the_average(train: Callable[..., Follower], tmp_path: Path) -> None:
+    run = train("training.ema=0.99", "training.epochs=2", "optimizer.lr=0.01", "data.validation=0.2")
+    saved = checkpoint.load(run.folder.checkpoints / "last.safetensors")
+    assert not torch.equal(saved["model"]["head.weight"], saved["trained"]["head.weight"])
+    final = run.folder.evaluation("test")
+    again = evaluate_checkpoint(run.folder, "test", "last", "cpu", lambda *_: None)
+    assert final is not None
+    assert (final.loss, final.predicted) == (again.loss, again.predicted)
+    export(run.folder, "safetensors", tmp_path / "w.safetensors")
+    assert torch.equal(load_file(tmp_path / "w.safetensors")["head.weight"], saved["model"]["head.weight"])
+
+
+def test_training_begins_with_the_best_weights_of_another_run(train: Callable[..., Follower]) -> None:
+    first = train("training.epochs=3", "data.validation=0.2", "model.hidden=[16]")
+    second = train(
+        f"model.weights=run:{first.folder.id}", "model.hidden=[16]", "optimizer.lr=1e-12", "training.epochs=1"
+    )
+    best = checkpoint.load(first.folder.checkpoints / "best.safetensors")["model"]
+    trained = checkpoint.load(second.folder.checkpoints / "last.safetensors")["model"]
+    assert torch.allclose(best["head.weight"], trained["head.weight"], atol=1e-6)
+    weights = second.folder.info().weights
+    assert weights is not None
+    assert (weights.file, weights.loaded, weights.created) == ("best.safetensors", 4, 0)
+    # The file is not needed any more.
+    shutil.rmtree(first.folder.path)
+    assert resume_run(second.folder, lambda *_: None, Inbox(second.folder), epochs=2).status == "finished"

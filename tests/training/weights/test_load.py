@@ -1,0 +1,147 @@
+"""Weights from files: what is loaded, created and refused."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torchvision import models as torchvision_models
+
+from tuitrain.config.schema import Model
+from tuitrain.errors import ConfigError
+from tuitrain.runs.records import WeightsInfo
+from tuitrain.training.models import build
+from tuitrain.training.weights.find import WeightsFile, find_weights
+from tuitrain.training.weights.load import load_initial_weights
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+NAME, SHAPE = "mobilenet_v3_small", (3, 64, 64)
+
+
+def quiet(*_: object) -> None:
+    pass
+
+
+def network(classes: int, shape: tuple[int, int, int] = SHAPE, name: str = NAME) -> nn.Module:
+    return build(Model(name=name, weights="some.pt"), shape, classes)
+
+
+def load(model: nn.Module, path: Path) -> WeightsInfo:
+    return load_initial_weights(model, WeightsFile(path, WeightsInfo()), str(path))
+
+
+def error_of(model: nn.Module, path: Path) -> str:
+    with pytest.raises(ConfigError) as raised:
+        load(model, path)
+    return str(raised.value)
+
+
+@pytest.fixture(scope="module")
+def trained() -> nn.Module:
+    model: nn.Module = torchvision_models.mobilenet_v3_small(num_classes=7)
+    return model
+
+
+@pytest.fixture(params=["safetensors", "pth", "wrapped", "parallel"])
+def file(trained: nn.Module, request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    state = trained.state_dict()
+    if request.param == "safetensors":
+        save_file(state, tmp_path / "w.safetensors")
+        return tmp_path / "w.safetensors"
+    wrapped = {"epoch": 3, "state_dict": state}
+    parallel = {f"module._orig_mod.{name}": value for name, value in state.items()}
+    torch.save({"pth": state, "wrapped": wrapped, "parallel": parallel}[request.param], tmp_path / "w.pth")
+    return tmp_path / "w.pth"
+
+
+def test_all_tensors_of_a_network_with_the_same_classes_are_loaded(trained: nn.Module, file: Path) -> None:
+    model = network(7)
+    info = load(model, file)
+    assert (info.loaded, info.created, info.skipped) == (len(trained.state_dict()), 0, 0)
+    assert len(info.sha256) == 64
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, trained.state_dict()[name])
+
+
+def test_the_classifier_of_other_classes_starts_at_zero(trained: nn.Module, file: Path) -> None:
+    model = network(5)
+    info = load(model, file)
+    assert (info.created, info.loaded) == (2, len(trained.state_dict()) - 2)
+    assert not model.state_dict()["classifier.3.weight"].any()
+    assert torch.equal(model.state_dict()["classifier.0.weight"], trained.state_dict()["classifier.0.weight"])
+
+
+def test_the_first_convolution_sums_up_the_colors_for_grey_images(trained: nn.Module, tmp_path: Path) -> None:
+    save_file(trained.state_dict(), tmp_path / "w.safetensors")
+    model = network(7, (1, 64, 64))
+    load(model, tmp_path / "w.safetensors")
+    first = trained.state_dict()["features.0.0.weight"].sum(1, keepdim=True)
+    assert torch.allclose(model.state_dict()["features.0.0.weight"], first)
+
+
+def test_weights_of_another_network_are_refused_by_their_first_names(tmp_path: Path) -> None:
+    save_file(torchvision_models.resnet18(num_classes=7).state_dict(), tmp_path / "w.safetensors")
+    error = error_of(network(7), tmp_path / "w.safetensors")
+    assert "w.safetensors does not belong to this network" in error
+    assert "features.0.0.weight" in error
+    assert "Set model.name" in error
+
+
+def test_a_deeper_network_of_the_same_family_is_refused(tmp_path: Path) -> None:
+    deeper = torchvision_models.resnet34(num_classes=7).state_dict()
+    save_file(deeper, tmp_path / "w.safetensors")
+    assert "are not part of the network: layer1.2." in error_of(network(7, name="resnet18"), tmp_path / "w.safetensors")
+
+
+def test_an_executing_pickle_never_executes(tmp_path: Path) -> None:
+    class Attack:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (Path.touch, (tmp_path / "owned",))  # type: ignore[return-value]
+
+    path = tmp_path / "w.pt"
+    with path.open("wb") as file:
+        pickle.dump({"state_dict": Attack()}, file)
+    assert "contains code to run, which is not allowed" in error_of(network(7), path)
+    torch.save({"state_dict": Attack()}, path)
+    assert "contains code to run, which is not allowed" in error_of(network(7), path)
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pt", "pth", "bin"])
+def test_damaged_files_are_refused(trained: nn.Module, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"w.{suffix}"
+    save_file(trained.state_dict(), path) if suffix == "safetensors" else torch.save(trained.state_dict(), path)
+    whole = path.read_bytes()
+    for content in (b"", whole[:1000], whole[:-1000], b"<html>404</html>", b"\0" * 5000):
+        path.write_bytes(content)
+        assert f"{path} cannot be used: " in error_of(network(7), path)
+
+
+def test_a_file_without_tensors_is_refused(tmp_path: Path) -> None:
+    torch.save({"epoch": 3}, tmp_path / "w.pt")
+    assert "contains no tensors" in error_of(network(7), tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ("missing.pt", "there is no file missing.pt"),
+        ("weights.npz", "must be none, pretrained, run:NAME or a file that ends with .safetensors"),
+        ("pretrained", "There are no pretrained weights of cnn"),
+    ],
+)
+def test_what_cannot_be_weights_is_refused_before_the_data_are_read(weights: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as raised:
+        find_weights(Model(name="cnn", weights=weights), quiet)
+    assert raised.value.key == "model.weights"
+
+
+def test_the_facts_of_a_network_come_from_its_library(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    path.touch()
+    found = find_weights(Model(name="resnet18", weights=str(path)), quiet)
+    assert found is not None
+    assert (found.info.size, found.info.crop, found.info.interpolation) == (224, 224 / 256, "bilinear")
+    assert found.info.mean == (0.485, 0.456, 0.406)
