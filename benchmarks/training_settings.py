@@ -33,6 +33,7 @@ from tuitrain.training.data.augment import augmentations
 from tuitrain.training.data.dataset import Dataset
 from tuitrain.training.data.decode import ImageReader
 from tuitrain.training.data.load import load
+from tuitrain.training.data.normalize import Normalizer
 from tuitrain.training.models import build
 
 Batches = Callable[[], Iterator[tuple[Tensor, Tensor]]]
@@ -110,7 +111,9 @@ def batches(config: Config, name: str) -> Batches:
     data = dataset(name)
     if name == "stream":
         return streamed(data, config.data.batch_size)
-    images, labels = data.train.images, data.train.labels  # type: ignore[attr-defined]
+    labels, normalize = data.train.labels, Normalizer(data.normalization, torch.device("cpu"))
+    # The fastest loop holds floats, and so needs no conversion per batch.
+    images = normalize(data.train.images)  # type: ignore[attr-defined]
 
     def epoch() -> Iterator[tuple[Tensor, Tensor]]:
         for rows in torch.randperm(len(labels)).split(config.data.batch_size):  # type: ignore[no-untyped-call]

@@ -20,9 +20,13 @@ PLANTS = {
     "worker": "self.run_worker(fail, thread=True)",
     "message": "self.post_message(Unknown())",
     "close": "TuitrainApp.on_unmount = fail; self.exit()",
+    "callback": "asyncio.get_running_loop().call_soon(fail)",
+    "task": "asyncio.create_task(fail_later())",
+    "output": "self._driver.write(type('planted', (), {})())",
     "input": "paste._REPORT = type('Failing', (), {'sub': fail})(); self.notify('ready')",
 }
 PROGRAM = """
+import asyncio, threading
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
@@ -35,6 +39,9 @@ class Unknown(Message):
 
 def fail(*_):
     raise ValueError("planted \\x1b[31m")
+
+async def fail_later():
+    fail()
 
 def action_help(self):
     {plant}

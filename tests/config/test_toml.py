@@ -22,9 +22,10 @@ OTHER = build_config(
         "data.validation": 1 / 3, "data.normalize": False, "data.augment": ("flip", "crop"),
         "data.image_size": 33, "data.channels": "grey",
         "data.value_range": (-160.0, 240.5),
-        "data.storage": "stream", "data.workers": 0, "data.transform": "x.py:f", "model.name": "cnn",
+        "data.storage": "stream", "data.workers": 0, "data.transform": "x.py:f", "model.name": "x.py:Net",
         "model.hidden": (), "model.channels": (3, 4), "model.convolutions": 1,
-        "model.weights": "run:best", "model.activation": "gelu", "model.dropout": 0.25, "model.batch_norm": True,
+        "model.activation": "gelu", "model.dropout": 0.25, "model.batch_norm": True, "model.args": {"a": 1},
+        "model.weights": "run:best",
         "finetune.freeze": "backbone", "finetune.freeze_epochs": 3, "finetune.layer_decay": 0.75,
         "finetune.head_lr": 10.0, "finetune.freeze_norms": False, "optimizer.decay_norms": False, "training.ema": 0.99,
         "optimizer.name": "sgd", "optimizer.lr": 1e-12, "optimizer.momentum": 0.95, "optimizer.nesterov": True,
@@ -83,7 +84,8 @@ def test_the_template_has_the_defaults_and_all_help() -> None:
     text = template()
     assert loads(text) == Config()
     for setting in settings().values():
-        assert f"# {setting.help} ({setting.allowed})\n{setting.key.partition('.')[2]} = " in text
+        line = "[model.args]" if setting.key == "model.args" else f"{setting.key.partition('.')[2]} = "
+        assert f"# {setting.help} ({setting.allowed})\n{line}" in text
     # Values can be written into the template, and its comments stay.
     assert loads(dumps(OTHER, text)) == OTHER
     assert [line for line in dumps(OTHER, text).splitlines() if line.startswith("#")] == [

@@ -36,6 +36,8 @@ def examples(setting: Setting) -> Iterator[Any]:
         scalars = ["auto", "cpu", "mps", "cuda", "cuda:1", "cuda:12"]
     elif setting.key == "data.fold":
         scalars = ["1/2", "2/5", "100/100"]
+    elif setting.key == "model.args":
+        scalars = ["{}", '{a = 1, b = "x, y", c = [1.5, 2]}']
     elif not scalars:
         scalars = ["images", "/a b/ä/日本", "it's", 'a"b', "C:\\x", "#x", "x.py:f", "a=b", "[red]"]
     yield from [tuple(scalars), (), (scalars[0],)] if setting.is_list else scalars
@@ -296,6 +298,8 @@ WRONG_TYPES = [HUGE, -HUGE, 10**5000, 2**63, {"a": 1}, {}, object(), b"x", [[1]]
 def test_every_setting_rejects_values_of_a_wrong_type(value: object) -> None:
     for key in settings():
         if isinstance(value, int) and settings()[key].kind is float and abs(value) < HUGE:
+            continue
+        if isinstance(value, dict) and key == "model.args" and len(value) < 2:
             continue
         error = error_of(key, value)
         assert error.key == key

@@ -24,7 +24,7 @@ def trained(config: Config, kind: type[AutogradBackward] | type[DirectBackward])
     sizes: list[int] = []
     for epoch in range(2):
         for images, labels in setup.dataset.train.batches(setup.epoch_order(epoch), config.data.batch_size):
-            loss, logits = backward(images, labels, 1)
+            loss, logits = backward(setup.normalize(images), labels, 1)
             gradients = [parameter.grad for parameter in setup.model.parameters()]
             assert not any(tensor is None or tensor.requires_grad for tensor in (loss, logits, *gradients))
             found += [tensor.clone() for tensor in (loss, logits, *gradients) if tensor is not None]

@@ -21,8 +21,10 @@ from tuitrain.training.cuda_graphs.step import GraphStep, capture_obstacle
 from tuitrain.training.cuda_graphs.warmup import WARMUP_STEPS
 from tuitrain.training.data.augment import augmentations
 from tuitrain.training.data.dataset import Dataset
+from tuitrain.training.data.normalize import Normalization, Normalizer
 from tuitrain.training.data.shared import SharedBatches, SharedSplit
-from tuitrain.training.data.splits import MemorySplit
+from tuitrain.training.data.splits import MemorySplit, to_device
+from tuitrain.training.evaluation.evaluate import _batch_size
 from tuitrain.training.loop import Loop
 from tuitrain.training.metrics import RunningMetrics, StackedMetrics
 from tuitrain.training.optim import build
@@ -77,12 +79,14 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def make_setup(config: Config, split: object = None) -> Setup:
     with DEVICE:
         model = models.build(config.model, (1, 8, 8), 10).train()
-        split = split or MemorySplit(torch.empty(200, 1, 8, 8), torch.zeros(200, dtype=torch.int64))
+        split = split or MemorySplit(torch.empty(200, 1, 8, 8, dtype=torch.uint8), torch.zeros(200, dtype=torch.int64))
+        normalize = Normalizer(Normalization((0.1,), (0.3,)), DEVICE)
     dataset = cast(Dataset, SimpleNamespace(train=split, shape=(1, 8, 8)))
     return Setup(
         config=config, device=DEVICE, threads=1, dataset=dataset, model=model,
         optimizer=build_optimizer(config.optimizer, model), scaler=torch.amp.GradScaler("cuda", enabled=False),
-        transforms=tuple(augmentations(config.data.augment, "digits")), layers=gradient_layers(model),
+        normalize=normalize, transforms=(*augmentations(config.data.augment, "digits"), normalize),
+        layers=gradient_layers(model),
     )  # fmt: skip
 
 
@@ -98,6 +102,17 @@ def test_reading_a_fake_tensor_raises() -> None:
         torch.zeros((), device=DEVICE).item()
     with pytest.raises(RuntimeError):
         torch.zeros(3, device=DEVICE) + torch.zeros(3)
+
+
+def test_an_order_on_the_gpu_stays_there() -> None:
+    order = torch.arange(3, device=DEVICE)
+    assert to_device(order, DEVICE) is order
+
+
+def test_an_evaluation_on_a_gpu_has_large_batches() -> None:
+    with DEVICE:
+        split = MemorySplit(torch.empty(3000, 1, 8, 8), torch.zeros(3000, dtype=torch.int64))
+    assert _batch_size(split, (1, 8, 8)) == 1000
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -141,17 +156,16 @@ def test_eager_steps_and_rows_do_not_synchronize(quick: Quick, recipe: str) -> N
 def test_a_captured_step_of_a_stack_does_not_synchronize(quick: Quick, recipe: str) -> None:
     config = quick(*RECIPES[recipe])
     with DEVICE:
-        whole = MemorySplit(torch.empty(200, 1, 8, 8), torch.zeros(200, dtype=torch.int64))
-        splits = [SharedSplit(whole, torch.arange(150), None) for _ in range(3)]
+        whole = MemorySplit(torch.empty(200, 1, 8, 8, dtype=torch.uint8), torch.zeros(200, dtype=torch.int64))
+        splits = [SharedSplit(whole, torch.arange(150)) for _ in range(3)]
     setups = [make_setup(config, split) for split in splits]
     net, stacked = (
         StackedMLP([setup.model for setup in setups]),
         StackedMetrics([RunningMetrics(100, DEVICE) for _ in setups]),
     )
     optimizer: Any = StackedOptimizer(setups, net, [0, 0, 1])
-    captured = StackedGraphStep(
-        net, optimizer, SharedBatches(splits), stacked, (3, 64), config.optimizer.clip_norm, fake_capture
-    )
+    batches = SharedBatches(whole, [setup.normalize for setup in setups])
+    captured = StackedGraphStep(net, optimizer, batches, stacked, (3, 64), config.optimizer.clip_norm, fake_capture)
     captured(torch.zeros(3, 64, dtype=torch.int64, device=DEVICE))
     assert captured.norms().shape == (3, len(setups[0].layers))
     assert [metrics.start_readback()[0] for metrics in stacked._runs] == [[64], [64], [64]]

@@ -3,8 +3,9 @@
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from copy import deepcopy
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tuitrain.runs.catalog.listing import entry
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.training import checkpoint
-from tuitrain.training.progress import TrainingProgress
+from tuitrain.training.progress import TrainingProgress, _progress
 
 Quick = Callable[..., Config]
 MUTATIONS = 20
@@ -148,6 +149,31 @@ def assert_equal(left: Any, right: Any, path: str = "") -> None:
 @pytest.mark.parametrize(("epoch", "batch", "begun"), [(0, 0, 0), (0, 1, 1), (2, 0, 2), (2, 5, 3)])
 def test_an_epoch_has_begun_with_its_first_mini_batch(epoch: int, batch: int, begun: int) -> None:
     assert TrainingProgress(lr=0.1, epochs=3, epoch=epoch, batch=batch).epochs_begun == begun
+
+
+def test_a_run_begins_at_zero() -> None:
+    counters = asdict(TrainingProgress(lr=0.1, epochs=3))
+    assert {name: value for name, value in counters.items() if value} == {"lr": 0.1, "epochs": 3}
+
+
+@pytest.mark.parametrize(("epoch", "batch", "begun"), [(0, 0, 0), (0, 1, 1), (0, 2, 1), (2, 0, 2), (2, 1, 3)])
+def test_an_epoch_begins_with_its_first_batch(epoch: int, batch: int, begun: int) -> None:
+    assert TrainingProgress(lr=0.1, epochs=3, epoch=epoch, batch=batch).epochs_begun == begun
+
+
+@pytest.mark.parametrize(
+    ("change", "refused"),
+    [
+        ({"epoch": 3}, ""),
+        ({"epoch": 4}, "4 of 3"),
+        ({"correct": 5, "seen": 5}, ""),
+        ({"correct": 6, "seen": 5}, "6 correct"),
+    ],
+)
+def test_progress_must_be_possible(change: dict[str, int], refused: str) -> None:
+    saved = asdict(TrainingProgress(lr=0.1, epochs=3)) | change
+    with pytest.raises(ValueError, match=refused) if refused else nullcontext():
+        assert asdict(_progress(saved)) == saved
 
 
 def test_ties_keep_the_earlier_result() -> None:

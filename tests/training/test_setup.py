@@ -1,5 +1,6 @@
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,7 +111,7 @@ def test_title_layers_and_transforms(quick: Quick) -> None:
     assert run_info(setup).model == "mlp 64-128-256-10"
     assert [name for name, _ in setup.layers] == ["layers.0", "layers.2", "head"]
     assert sum(len(parameters) for _, parameters in setup.layers) == 6
-    assert (setup.threads, setup.device.type, len(setup.transforms)) == (1, "cpu", 1)
+    assert (setup.threads, setup.device.type, len(setup.transforms)) == (1, "cpu", 2)
 
 
 def test_autocast(quick: Quick) -> None:
@@ -125,3 +126,18 @@ def test_progress_messages(quick: Quick) -> None:
     prepare(quick(), lambda doing, _: messages.append(doing))
     assert messages[0] == "reading digits"
     assert messages[-1] == "building the model"
+
+
+def test_the_order_of_transforms(quick: Quick, tmp_path: Path) -> None:
+    """Random changes see bytes, the user's transform normalized floats."""
+    (tmp_path / "mine.py").write_text(
+        "def keep(images):\n    assert abs(images.mean()) < 0.1 and images.min() < 0\n    return images\n"
+    )
+    setup = prepared(quick("data.augment=[shift, flip]", f"data.transform={tmp_path}/mine.py:keep"))
+    kinds = []
+    [(images, _)] = setup.dataset.train.batches(torch.arange(1000), 1000)
+    for transform in setup.transforms:
+        kinds.append((images.dtype, transform is setup.normalize))
+        images = transform(images)
+    assert kinds == [(torch.uint8, False), (torch.uint8, False), (torch.uint8, True), (torch.float32, False)]
+    assert images.std().item() == pytest.approx(1, abs=0.05)

@@ -3,15 +3,15 @@
 from textual.notifications import SeverityLevel
 
 from tuitrain.analysis import units
+from tuitrain.app.failures import Failures
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.runs.sweeps.index import SweepIndex
 from tuitrain.text import plain
 from tuitrain.widgets.messages import RunEnded, SweepEnded
 from tuitrain.widgets.terminal.notifications import alert
-from tuitrain.widgets.terminal.painter import PaintedApp
 
 
-class Notices(PaintedApp):
+class Notices(Failures):
     """Announce the end of runs and sweeps, and show errors."""
 
     def __init__(self) -> None:

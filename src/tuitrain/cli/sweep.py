@@ -16,7 +16,7 @@ from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.sweeps.background import start_sweep_in_background, stop_sweep
 from tuitrain.hosts.sweeps.pool import WorkerPool
-from tuitrain.hosts.trust import check_sweep, code_key, remember, sweep_code, sweep_origin
+from tuitrain.hosts.trust import check_sweep, remember, sweep_code, sweep_key, sweep_origin
 from tuitrain.runs.sweeps.catalog import create_sweep, find_sweep, list_sweeps
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import SweepIndex
@@ -65,9 +65,9 @@ def _create(options: argparse.Namespace) -> SweepFolder:
 
 
 def _check_code(folder: SweepFolder, options: argparse.Namespace) -> str:
-    """Return the `code_key` of the sweep. Raise TrustError if the user has not allowed its code."""
+    """Return the `sweep_key` of the sweep. Raise TrustError if the user has not allowed its code."""
     if options.name is None:
-        return code_key(sweep_code(folder.sweep()))
+        return sweep_key(sweep_code(folder.sweep()))
     allowed, lines = check_sweep(folder, trust=options.trust, key=options.allowed)
     for line in lines:
         print_message(line)

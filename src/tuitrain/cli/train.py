@@ -54,7 +54,8 @@ def check_file(options: argparse.Namespace, code: Sequence[Code], trials: Sequen
     allowed it in the file of settings."""
     if options.config:
         assignments = [(key, text) for key, text in map(split_assignment, options.set) if key in CODE_KEYS]
-        typed = [item for values in (*({key: text} for key, text in assignments), *trials) for item in code_of(values)]
+        texts = [{key: part} for key, text in assignments for part in (text, *map(str.strip, text.split(",")))]
+        typed = [item for values in (*texts, *trials) for item in code_of(values)]
         check(file_origin(options.config), [item for item in code if item not in typed], trust=options.trust)
     for line in code:
         print_message(str(line))

@@ -7,12 +7,12 @@ element. Text with a `pattern` describes it in `extra`: `choices` are listed val
 """
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct
 
 from tuitrain.config.folds import FOLD, FOLD_WORDS
-from tuitrain.config.networks import NETWORKS, TIMM_NAME
+from tuitrain.config.networks import FILE_NAME, NETWORKS, TIMM_NAME
 
 Dataset = Literal["digits", "mnist", "fashion-mnist", "kmnist", "cifar10", "cifar100", "image-folder"]
 Augmentation = Literal["auto", "shift", "flip", "crop"]
@@ -42,7 +42,13 @@ class Data(Struct, frozen=True, kw_only=True):
     """Data: images, splits and batches."""
 
     dataset: Annotated[
-        Dataset, Meta(description="Data set to train on; image-folder reads your own images from data.dir")
+        str,
+        Meta(
+            pattern=rf"^({'|'.join(map(re.escape, get_args(Dataset)))}|{FILE_NAME})\Z",
+            description="Data set to train on; image-folder reads your own images from data.dir, FILE.py:NAME calls"
+            " your own function",
+            extra={"choices": get_args(Dataset), "others": "FILE.py:NAME"},
+        ),
     ] = "digits"
     dir: Annotated[
         str | None,
@@ -119,9 +125,10 @@ class Model(Struct, frozen=True, kw_only=True):
     name: Annotated[
         str,
         Meta(
-            pattern=rf"^({'|'.join(map(re.escape, NETWORKS))}|{TIMM_NAME})\Z",
-            description="Architecture: our own mlp and cnn, one of torchvision, or timm/NAME, one of timm",
-            extra={"choices": NETWORKS, "others": "timm/NAME"},
+            pattern=rf"^({'|'.join(map(re.escape, NETWORKS))}|{TIMM_NAME}|{FILE_NAME})\Z",
+            description="Architecture: our own mlp and cnn, one of torchvision, timm/NAME, one of timm, or"
+            " FILE.py:NAME, your own function or class",
+            extra={"choices": NETWORKS, "others": "timm/NAME, FILE.py:NAME"},
         ),
     ] = "mlp"
     weights: Annotated[
@@ -142,6 +149,13 @@ class Model(Struct, frozen=True, kw_only=True):
     )
     dropout: Annotated[float, Meta(ge=0, lt=1, description="Dropout probability in mlp and cnn")] = 0.0
     batch_norm: Annotated[bool, Meta(description="Batch normalization before each activation of mlp and cnn")] = False
+    args: Annotated[
+        str,
+        Meta(
+            description="Table [model.args] of keyword arguments for your own network FILE.py:NAME; model.args.NAME"
+            " sets one",
+        ),
+    ] = "{}"
 
 
 class Finetune(Struct, frozen=True, kw_only=True):
@@ -237,14 +251,14 @@ class Training(Struct, frozen=True, kw_only=True):
         float,
         Meta(ge=0, lt=1, description="Label smoothing, which raises the training loss; evaluations are not smoothed"),
     ] = 0.0
-    class_weights: Annotated[
-        Literal["none", "balanced"],
-        Meta(description="Weights of the training loss; balanced: images / (classes * images of the class)"),
-    ] = "none"
     ema: Annotated[
         Fraction | None,
         Meta(description="Decay of an average of the weights, 0.999 for example, which is evaluated; none: no average"),
     ] = None
+    class_weights: Annotated[
+        Literal["none", "balanced"],
+        Meta(description="Weights of the training loss; balanced: images / (classes * images of the class)"),
+    ] = "none"
     log_every: Annotated[
         Count | Auto,
         Meta(description="Steps between two rows of training metrics; auto: up to 100, at least 20 rows per epoch"),

@@ -6,16 +6,20 @@ from typing import Any
 
 import msgspec
 
+from tuitrain.config.arguments import TABLE, arguments, check_argument, check_table, is_argument
+from tuitrain.config.code import is_spec
 from tuitrain.config.folds import Fold
 from tuitrain.config.formatting import format_for_message
 from tuitrain.config.schema import Config
-from tuitrain.config.settings import Setting, settings
+from tuitrain.config.settings import Setting, argument_setting, settings
 from tuitrain.errors import ConfigError
 from tuitrain.text import did_you_mean, plain
 
 
 def find_setting(key: str) -> Setting:
     """Return the setting with the dotted `key`. Raise ConfigError, with the nearest key as a hint, if it is unknown."""
+    if is_argument(key):
+        return argument_setting(key)
     setting = settings().get(key)
     if setting is None:
         names = [known.partition(".")[2] for known in settings()]
@@ -29,6 +33,10 @@ def check_value(setting: Setting | str, value: object) -> Any:
     `value` is not allowed."""
     if isinstance(setting, str):
         setting = find_setting(setting)
+    if setting.key == TABLE:
+        return check_table(value)
+    if is_argument(setting.key):
+        return check_argument(setting.key, value)
     if setting.optional and (value is None or value in ("none", "")):
         return None
     if isinstance(value, int) and abs(value) >= 2**63:
@@ -65,6 +73,13 @@ def check_combinations(config: Config) -> None:
             "optimizer.nesterov = true needs a momentum above 0.",
             "Set optimizer.momentum, 0.9 for example.",
             key="optimizer.nesterov",
+        )
+    if arguments(config.model.args) and not is_spec(config.model.name):
+        raise ConfigError(
+            f"model.args = {format_for_message(config.model.args)} needs a network of your own, and model.name ="
+            f" {config.model.name}.",
+            "Set model.name to FILE.py:NAME, or remove [model.args].",
+            key="model.args",
         )
     if config.data.dataset == "image-folder" and config.data.dir is None:
         raise ConfigError("image-folder needs the folder of your images.", "Set data.dir to it.", key="data.dir")
@@ -104,18 +119,6 @@ def _check_fold(config: Config) -> None:
         )
 
 
-def _uses_of_validation(config: Config) -> Iterator[tuple[str, str]]:
-    """Yield the key and a description of each setting that needs a validation split."""
-    if config.training.patience is not None:
-        yield "training.patience", "training.patience"
-    if config.schedule.name == "plateau":
-        yield "schedule.name", "schedule.name = plateau"
-    if config.training.best != "loss":
-        yield "training.best", f"training.best = {config.training.best}"
-    if config.evaluation.at_start:
-        yield "evaluation.at_start", "evaluation.at_start = true"
-
-
 def _check_muon(config: Config) -> None:
     refused = {
         "finetune.layer_decay": config.finetune.layer_decay != 1,
@@ -131,6 +134,18 @@ def _check_muon(config: Config) -> None:
                 "Choose adamw, for example.",
                 key=key,
             )
+
+
+def _uses_of_validation(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield the key and a description of each setting that needs a validation split."""
+    if config.training.patience is not None:
+        yield "training.patience", "training.patience"
+    if config.schedule.name == "plateau":
+        yield "schedule.name", "schedule.name = plateau"
+    if config.training.best != "loss":
+        yield "training.best", f"training.best = {config.training.best}"
+    if config.evaluation.at_start:
+        yield "evaluation.at_start", "evaluation.at_start = true"
 
 
 def _needs_validation(subject: str, key: str) -> ConfigError:

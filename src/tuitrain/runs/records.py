@@ -56,6 +56,14 @@ class Best(Struct, frozen=True):
         return f"{extreme} validation {GOAL_TITLES[self.metric]}"
 
 
+class CodeFile(Struct, frozen=True):
+    """A user's Python file: `file` is its path in the settings, `copy` the name of the run's copy in `code/`."""
+
+    file: str
+    copy: str
+    sha256: str
+
+
 class WeightsInfo(Struct, frozen=True, kw_only=True):
     """The weights that training began with. `source` is the value of `model.weights`, `file` the name of their file and
     `loaded`, `created` and `skipped` count tensors.
@@ -79,6 +87,8 @@ class WeightsInfo(Struct, frozen=True, kw_only=True):
 
 class RunInfo(Struct, kw_only=True):
     """run.json: identity of the run and the hardware, software, model and data it uses.
+
+    `code` lists the run's copies of the user's Python files.
 
     `value_ranges` are the values that become black and white in images with more than 8 bits, by kind of image; None in
     runs of older versions. `weights` is None if training began with random weights.
@@ -109,6 +119,7 @@ class RunInfo(Struct, kw_only=True):
     fingerprints: dict[str, str] = {}
     value_ranges: dict[str, tuple[float, float]] | None = None
     data_notes: list[str] = []
+    code: list[CodeFile] = []
     weights: WeightsInfo | None = None
 
 

@@ -15,7 +15,7 @@ class AutogradBackward:
     optimizer, then call `zero_grad`."""
 
     def __init__(self, setup: Setup) -> None:
-        self._model, self._optimizer = setup.model, setup.optimizer
+        self._model, self._optimizer = setup.forward, setup.optimizer
         self._autocast, self._scaler = setup.autocast, setup.scaler
         self._class_weights, self._label_smoothing = setup.class_weights, setup.config.training.label_smoothing
 

@@ -30,6 +30,7 @@ from tuitrain.training.evaluation.record import (
     evaluate_test,
     evaluate_validation,
 )
+from tuitrain.training.features import compute_features
 from tuitrain.training.finetune import is_frozen, set_training_mode
 from tuitrain.training.optim.fused import FusedStep
 from tuitrain.training.optim.groups import SCALE
@@ -84,12 +85,24 @@ class Loop(ControlledLoop):
         """Train to the end. Raises Stopped, Detached, TrainingError if the loss is not finite, and whatever torch, the
         file system or a user's function raises."""
         self.start()
+        if self.config.finetune.freeze == "backbone":
+            self._abortable(self._compute_features)
         while not self._done:
             # A run that was stopped between an epoch's last step and its evaluation has no batch left.
             if self.progress.batch < self.setup.batches_per_epoch:
                 self._train_epoch()
             self._abortable(self._end_epoch)
         self._finish()
+
+    def _compute_features(self) -> None:
+        self.update_state(phase="computing features", now=True)
+        obstacle = compute_features(self.setup, self._heartbeat)
+        self.update_state(phase="training")
+        self.writer.log(
+            f"features are computed in each epoch: {obstacle}"
+            if obstacle
+            else "the features of the frozen backbone are computed once for all epochs"
+        )
 
     def start(self) -> None:
         """Write the first event and, for a new run, the first checkpoint."""

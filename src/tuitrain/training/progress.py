@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 from torch import Tensor
 
+from tuitrain.config.code import runs_python
 from tuitrain.config.schema import MAX_EPOCHS
 from tuitrain.errors import RunError
 from tuitrain.runs.records import Best, Count
@@ -90,7 +91,7 @@ def checkpoint_state(setup: Setup, progress: TrainingProgress, metrics: RunningM
         **trained,
         "optimizer": setup.optimizer.state_dict(),
         "scaler": setup.scaler.state_dict(),
-        "rng": checkpoint.rng_state(setup.device, of_user_code=setup.config.data.transform is not None),
+        "rng": checkpoint.rng_state(setup.device, of_user_code=runs_python(setup.config)),
         "window": metrics.state_dict(),
         "progress": msgspec.to_builtins(asdict(progress)),
     }

@@ -13,6 +13,7 @@ from tuitrain.image_folder.splits import counts_with_sources
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import RunInfo, State, Status, WeightsInfo
+from tuitrain.runs.user_files import changed_files
 from tuitrain.runs.writer import RunWriter
 from tuitrain.text import plain
 from tuitrain.training.control import Detached, Stopped
@@ -20,6 +21,7 @@ from tuitrain.training.data.image_folder import absent_classes
 from tuitrain.training.loop import Loop
 from tuitrain.training.provenance import run_info
 from tuitrain.training.setup import Setup
+from tuitrain.training.user_code import FAILURES, describe
 
 # Fields of RunInfo that must be the same for a resumed run to be bit-identical to an uninterrupted one.
 BIT_EXACT_FIELDS = ("device", "threads", "versions", "flags")
@@ -80,6 +82,9 @@ def restore_run(loop: Loop) -> None:
     RunError if the checkpoint does not fit."""
     writer, info = loop.writer, run_info(loop.setup)
     _record_differences(writer, writer.folder.info(), loop.setup, info)
+    for note in changed_files(writer.folder.info()):
+        writer.event("differs", note)
+        writer.log(note)
     loop.restore()
     writer.info(info)
     sizes = ", ".join(counts_with_sources(info.sizes, loop.setup.dataset.sources))
@@ -88,9 +93,9 @@ def restore_run(loop: Loop) -> None:
     if smoothing:
         writer.log(f"label smoothing {smoothing:g} raises the training loss; evaluations are not smoothed")
     _log_part(loop)
-    _log_balance(loop)
     for line in _weights_lines(loop.config, info.weights):
         writer.log(line)
+    _log_balance(loop)
     for note in info.data_notes:
         writer.log(f"data: {plain(note)}")
 
@@ -102,6 +107,20 @@ def _log_part(loop: Loop) -> None:
         loop.writer.log(f"data: fold {data.fold} of the training images is the validation split")
     if data.fraction < 1:
         loop.writer.log(f"data: training uses the fraction {data.fraction:g} of the training images of each class")
+
+
+def _weights_lines(config: Config, weights: WeightsInfo | None) -> Iterator[str]:
+    if weights:
+        parts = [f"{weights.loaded:,} tensors loaded"]
+        parts += [f"{weights.created:,} created for the classes"] if weights.created else []
+        parts += [f"{weights.skipped:,} skipped"] if weights.skipped else []
+        yield f"weights: {plain(weights.file, 100)} · {', '.join(parts)} · SHA-256 {weights.sha256[:16]}…"
+        if config.finetune.freeze_norms:
+            yield "weights: the statistics of batch normalization stay as pretrained (finetune.freeze_norms)"
+    if config.model.activation != "relu" and (
+        config.model.name.startswith(TIMM) or config.model.weights == "pretrained"
+    ):
+        yield f"model.activation = {config.model.activation} does not apply: the network keeps its own activations"
 
 
 def _log_balance(loop: Loop) -> None:
@@ -117,20 +136,6 @@ def _log_balance(loop: Loop) -> None:
             "the balanced sampler draws each class equally often: training loss and accuracy weigh all classes alike;"
             " evaluations do not"
         )
-
-
-def _weights_lines(config: Config, weights: WeightsInfo | None) -> Iterator[str]:
-    if weights:
-        parts = [f"{weights.loaded:,} tensors loaded"]
-        parts += [f"{weights.created:,} created for the classes"] if weights.created else []
-        parts += [f"{weights.skipped:,} skipped"] if weights.skipped else []
-        yield f"weights: {plain(weights.file, 100)} · {', '.join(parts)} · SHA-256 {weights.sha256[:16]}…"
-        if config.finetune.freeze_norms:
-            yield "weights: the statistics of batch normalization stay as pretrained (finetune.freeze_norms)"
-    if config.model.activation != "relu" and (
-        config.model.name.startswith(TIMM) or config.model.weights == "pretrained"
-    ):
-        yield f"model.activation = {config.model.activation} does not apply: the network keeps its own activations"
 
 
 def _record_differences(writer: RunWriter, before: RunInfo, setup: Setup, now: RunInfo) -> None:
@@ -191,17 +196,17 @@ def ending_of(writer: RunWriter, action: Callable[[], Ending | None], device_nam
     except OSError as error:
         kept = " The last checkpoint is kept." if (writer.folder.checkpoints / "last.safetensors").exists() else ""
         return "failed", f"Reading or writing failed: {plain(error)}.{kept}"
-    except Exception as error:
+    except FAILURES as error:
         if _is_out_of_memory(error):
             return "failed", (
                 f"Out of memory on {device_name()}. Try a smaller data.batch_size with optimizer.accumulate,"
                 " or training.precision=bf16."
             )
         _log_traceback(writer)
-        return "failed", f"{type(error).__name__}: {plain(error)} The traceback is in the run's log."
+        return "failed", f"{describe(error)}. The traceback is in the run's log."
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def _is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(message in str(error) for message in OUT_OF_MEMORY_MESSAGES)

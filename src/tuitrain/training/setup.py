@@ -12,6 +12,7 @@ import torch
 from msgspec.structs import replace
 from torch import Tensor, nn
 
+from tuitrain.config.code import is_spec
 from tuitrain.config.networks import default_image_size
 from tuitrain.config.schema import Config, Data
 from tuitrain.errors import ConfigError
@@ -22,10 +23,12 @@ from tuitrain.training.average import WeightAverage
 from tuitrain.training.data.augment import Transform, augmentations
 from tuitrain.training.data.dataset import Dataset, DatasetLoader, Progress
 from tuitrain.training.data.load import load as load_dataset
+from tuitrain.training.data.normalize import Normalizer
 from tuitrain.training.data.sampler import balanced_order, balanced_weights
 from tuitrain.training.data.user_transform import user_transform
 from tuitrain.training.finetune import freeze_backbone, is_frozen
-from tuitrain.training.memory import check_network_fits
+from tuitrain.training.memory import check_network_fits, check_parameters_fit
+from tuitrain.training.models.user_model import check_output
 from tuitrain.training.optim.build import build_optimizer
 from tuitrain.training.optim.groups import parameter_groups
 from tuitrain.training.optim.norms import Layers, gradient_layers
@@ -40,8 +43,8 @@ ROWS_PER_EPOCH, MAX_LOG_EVERY, FIRST_ROWS = 20, 100, (1, 5, 20)
 
 @dataclass
 class Setup:
-    """What a training loop needs. `transforms` change the images `(N, C, H, W)` of each training batch, in this order.
-    `layers` have their gradient norms logged."""
+    """What a training loop needs. `normalize` turns the pixels of a split's batch into the input of the network;
+    `transforms` do so in training and include it: see `_transforms`. `layers` have their gradient norms logged."""
 
     config: Config
     device: torch.device
@@ -50,12 +53,17 @@ class Setup:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
+    normalize: Normalizer
     transforms: tuple[Transform, ...]
     layers: Layers
     average: WeightAverage | None = None
     weights: WeightsInfo | None = None
     # Whether only the classifier trains at present.
     frozen: bool = False
+
+    def __post_init__(self) -> None:
+        # What turns a batch of the data set into logits: the model, or its classifier if the data are features.
+        self.forward = self.model
 
     def thaw(self) -> None:
         """Train all weights from now on. The optimizer keeps the state of the classifier."""
@@ -146,15 +154,15 @@ def prepare(
     weights = file.info if file else recorded
     load = load or partial(load_dataset, before=before, weights=weights)
     dataset = load(_with_image_size(config, weights, before), config.training.seed, device, progress)
-    augment = augmentations(config.data.augment, config.data.dataset)
+    normalize = Normalizer(dataset.normalization, device)
     progress("building the model", None)
     check_network_fits(config, dataset.shape, len(dataset.classes), device)
     seed_generators(config.training.seed)
-    model = models.build(config.model, dataset.shape, len(dataset.classes))
+    model = _build(config, dataset, device)
     if file:
         progress("loading the weights", None)
         weights = load_initial_weights(model, file, config.model.weights or "")
-    model = _move(model, device)
+    model = _move(model, device, own=is_spec(config.model.name))
     frozen = is_frozen(config, 0)
     if frozen:
         freeze_backbone(model)
@@ -168,7 +176,8 @@ def prepare(
         model=model,
         optimizer=build_optimizer(config.optimizer, model, parameter_groups(config, model)),
         scaler=torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16"),
-        transforms=(*augment, transform) if transform else tuple(augment),
+        normalize=normalize,
+        transforms=_transforms(config, normalize, transform),
         layers=layers,
         average=WeightAverage(model, config.training.ema) if config.training.ema else None,
         weights=weights,
@@ -176,6 +185,22 @@ def prepare(
     )
     _check_batch_norm(setup)
     return setup
+
+
+def _build(config: Config, dataset: Dataset, device: torch.device) -> nn.Module:
+    model = models.build(config.model, dataset.shape, len(dataset.classes))
+    if is_spec(config.model.name):
+        # The forward pass also creates the parameters of lazy layers.
+        check_output(config.model, model, dataset.shape, len(dataset.classes))
+        check_parameters_fit(config, model, device)
+    return model
+
+
+def _transforms(config: Config, normalize: Normalizer, user: Transform | None) -> tuple[Transform, ...]:
+    """Return what happens to the images of each training batch, in this order: random changes of pixels, the
+    normalization, and the user's transform. Eager and captured steps apply them to what the split yields."""
+    augment = augmentations(config.data.augment, config.data.dataset)
+    return (*augment, normalize, user) if user else (*augment, normalize)
 
 
 def _with_image_size(config: Config, weights: WeightsInfo | None, before: RunInfo | None) -> Data:
@@ -186,7 +211,9 @@ def _with_image_size(config: Config, weights: WeightsInfo | None, before: RunInf
     return replace(config.data, image_size=known or default_image_size(config.model.name, config.model.weights))
 
 
-def _move(model: nn.Module, device: torch.device) -> nn.Module:
+def _move(model: nn.Module, device: torch.device, *, own: bool) -> nn.Module:
+    if own:
+        return model.to(device)  # The user's code may use views that channels last does not allow.
     # Convolutions are faster with channels last, on the CPU as on GPUs.
     has_convolution = any(isinstance(module, nn.Conv2d) for module in model.modules())
     memory_format = torch.channels_last if has_convolution else torch.preserve_format

@@ -210,6 +210,15 @@ def test_a_run_is_found_by_id_beginning_end_name_and_path(tmp_path: Path) -> Non
     assert find(tmp_path / "elsewhere", str(one.path)).id == one.id
 
 
+def test_a_word_is_a_run_of_the_runs_folder_and_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finished(tmp_path, "elsewhere").path.rename(tmp_path / "word")
+    monkeypatch.chdir(tmp_path)
+    run = finished(tmp_path / "runs", "word")
+    assert find(tmp_path / "runs", "word").path == run.path
+    for path in ("./word", "word/", str(tmp_path / "word")):
+        assert find(tmp_path / "runs", path).path.absolute() == tmp_path / "word"
+
+
 def test_a_run_with_damage_is_found_by_its_path(tmp_path: Path) -> None:
     folder = finished(tmp_path)
     folder.info_file.unlink()

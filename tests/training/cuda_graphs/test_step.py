@@ -151,7 +151,7 @@ def steps(setup: Setup) -> list[torch.Tensor]:
     setup.model.train()
     backward = AutogradBackward(setup)
     for images, labels in setup.dataset.train.batches(setup.epoch_order(0)[:300], 100):
-        backward(images, labels, 1)
+        backward(setup.normalize(images), labels, 1)
         setup.optimizer.step()
         setup.optimizer.zero_grad()
     state: dict[str, torch.Tensor] = {}

@@ -10,6 +10,7 @@ from training.data.image_folders import CPU, classes_of, images, noise, read
 from tuitrain.config.schema import Data
 from tuitrain.errors import DataError
 from tuitrain.training.data.load import load
+from tuitrain.training.data.normalize import Normalizer
 
 
 def test_class_folders_alone_are_split_by_class(folder: Path) -> None:
@@ -21,7 +22,7 @@ def test_class_folders_alone_are_split_by_class(folder: Path) -> None:
     assert torch.bincount(data.validation.labels).tolist() == [2, 6, 4]
     assert torch.bincount(data.train.labels).tolist() == [6, 18, 12]
     assert data.notes == ()
-    train = images(data.train)
+    train = Normalizer(data.normalization, CPU)(images(data.train))
     assert train.mean((0, 2, 3)).tolist() == pytest.approx([0, 0, 0], abs=1e-5)
     assert train.std((0, 2, 3), correction=0).tolist() == pytest.approx([1, 1, 1], abs=1e-5)
     every = torch.cat([split.images for split in (data.train, data.validation, data.test)])  # type: ignore[attr-defined]

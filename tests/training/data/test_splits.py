@@ -11,13 +11,6 @@ from tuitrain.training.data.splits import MemorySplit, StreamedSplit, default_wo
 CPU = torch.device("cpu")
 
 
-class Normalizer:
-    device = CPU
-
-    def __call__(self, images: Tensor) -> Tensor:
-        return images.float()
-
-
 class Reader:
     """Returns an image of the file's number, or raises for the files in `unreadable`."""
 
@@ -35,9 +28,8 @@ class Reader:
 def streamed(*unreadable: int, substitute: bool = True) -> StreamedSplit:
     """Return a split of 20 images with the labels 100 to 119."""
     reader: Any = Reader(*unreadable)
-    normalizer: Any = Normalizer()
     files = [str(row) for row in range(20)]
-    return StreamedSplit(files, torch.arange(100, 120), reader, normalizer, substitute=substitute)
+    return StreamedSplit(files, torch.arange(100, 120), reader, CPU, substitute=substitute)
 
 
 @pytest.mark.parametrize(

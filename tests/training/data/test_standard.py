@@ -21,6 +21,7 @@ from tuitrain.errors import DataError
 from tuitrain.training.data import standard
 from tuitrain.training.data.download import download_missing
 from tuitrain.training.data.load import load
+from tuitrain.training.data.normalize import Normalizer
 from tuitrain.training.data.splits import MemorySplit
 from tuitrain.training.data.stratify import stratified
 
@@ -45,7 +46,7 @@ def test_digits_are_split_and_normalised_by_the_training_split() -> None:
     assert data.validation is not None
     assert (len(data.train), len(data.validation), len(data.test)) == (1293, 144, 360)
     assert (data.shape, data.classes) == ((1, 8, 8), DATASETS["digits"].classes)
-    train = images(data.train)
+    train = Normalizer(data.normalization, CPU)(images(data.train))
     assert train.mean().item() == pytest.approx(0, abs=1e-5)
     assert train.std(correction=0).item() == pytest.approx(1, abs=1e-5)
     assert torch.bincount(data.train.labels, minlength=10).min() > 120
@@ -69,9 +70,9 @@ def test_digits_without_validation_and_normalisation() -> None:
     assert data.validation is None
     assert (len(data.train), len(data.test)) == (1437, 360)
     assert (data.mean, data.std) == ((0.0,), (1.0,))
-    sixteenths = images(data.train) * 16
-    assert torch.equal(sixteenths, sixteenths.round())
-    assert sixteenths.max() == 16
+    pixels = images(data.train)
+    assert (pixels.dtype, pixels.max().item()) == (torch.uint8, 16)
+    assert torch.equal(Normalizer(data.normalization, CPU)(pixels), pixels / 16)
 
 
 def test_seed_moves_the_validation_split_and_never_the_test_split() -> None:
@@ -222,7 +223,7 @@ def test_cifar_pixels_and_labels_arrive_in_place(tmp_path: Path, monkeypatch: py
     meta = {**datasets.CIFAR10.meta, "md5": write("batches.meta", {"label_names": []})}
     monkeypatch.setattr(datasets.CIFAR10, "meta", meta)
     data = load(Data(dataset="cifar10", dir=str(tmp_path), normalize=False), 0, CPU)
-    assert torch.equal(images(data.test) * 255, torch.from_numpy(pixels.reshape(20, 3, 32, 32)).float())
+    assert torch.equal(images(data.test), torch.from_numpy(pixels.reshape(20, 3, 32, 32)))
     assert data.test.labels.tolist() == [index % 10 for index in range(20)]
     assert len(data.train) == 18
 

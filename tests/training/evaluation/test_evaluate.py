@@ -9,16 +9,14 @@ import torch.nn.functional as F
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
 from torch import Tensor, nn
 
-from training.data.image_folders import classes_of, read
+from training.data.image_folders import CPU, classes_of, read
 from tuitrain.config.schema import Config
 from tuitrain.training.data.decode import ImageReader
-from tuitrain.training.data.splits import MemorySplit
+from tuitrain.training.data.normalize import Normalizer
+from tuitrain.training.data.splits import MemorySplit, Split
 from tuitrain.training.evaluation.evaluate import (
-    CONFUSIONS,
-    PICTURE_SIDE,
-    WORST_OVERALL,
-    WORST_PER_CONFUSION,
     Result,
+    _batch_size,
     evaluate,
     worst_samples,
 )
@@ -33,7 +31,7 @@ def setup(quick: Quick) -> Setup:
     """A model with some correct and many wrong predictions."""
     setup = prepare(quick("model.dropout=0.5", "model.batch_norm=true"), lambda *_: None)
     for images, labels in setup.dataset.train.batches(setup.epoch_order(0)[:320], 64):
-        torch.autograd.backward(F.cross_entropy(setup.model(images), labels))
+        torch.autograd.backward(F.cross_entropy(setup.model(setup.normalize(images)), labels))
         setup.optimizer.step()
         setup.optimizer.zero_grad()
     return setup
@@ -45,14 +43,21 @@ def held_out(setup: Setup) -> MemorySplit:
     return split
 
 
-def result_of(setup: Setup) -> Result:
-    return evaluate(setup.model, setup.dataset.test, SHAPE, 10, setup.autocast)
+def result_of(
+    setup: Setup,
+    split: Split | None = None,
+    model: nn.Module | None = None,
+    shape: tuple[int, int, int] = SHAPE,
+    heartbeat: Callable[[], None] = lambda: None,
+) -> Result:
+    split = split or setup.dataset.test
+    return evaluate(model or setup.model, split, setup.normalize, shape, 10, setup.autocast, heartbeat)
 
 
 def logits(setup: Setup) -> Tensor:
     setup.model.eval()
     with torch.no_grad():
-        output: Tensor = setup.model(held_out(setup).images)
+        output: Tensor = setup.model(setup.normalize(held_out(setup).images))
     setup.model.train()
     return output
 
@@ -85,7 +90,9 @@ def test_the_mean_is_over_images_not_over_batches(setup: Setup, monkeypatch: pyt
     whole = result_of(setup)
     monkeypatch.setattr("tuitrain.training.evaluation.evaluate.CPU_BATCH", 7)
     heartbeats: list[int] = []
-    result = evaluate(setup.model, setup.dataset.test, SHAPE, 10, setup.autocast, lambda: heartbeats.append(1))
+    result = evaluate(
+        setup.model, setup.dataset.test, setup.normalize, SHAPE, 10, setup.autocast, lambda: heartbeats.append(1)
+    )
     assert len(heartbeats) == 52
     assert result.loss == pytest.approx(whole.loss, rel=1e-6)
     assert torch.equal(result.confusion, whole.confusion)
@@ -95,17 +102,29 @@ def test_batches_of_large_images_are_small(setup: Setup, monkeypatch: pytest.Mon
     whole = result_of(setup)
     monkeypatch.setattr("tuitrain.training.evaluation.evaluate.MAX_BATCH_VALUES", 8 * 8 * 100)
     heartbeats: list[int] = []
-    result = evaluate(setup.model, setup.dataset.test, SHAPE, 10, setup.autocast, lambda: heartbeats.append(1))
+    result = evaluate(
+        setup.model, setup.dataset.test, setup.normalize, SHAPE, 10, setup.autocast, lambda: heartbeats.append(1)
+    )
     assert len(heartbeats) == 4
     assert torch.equal(result.confusion, whole.confusion)
-    evaluate(setup.model, setup.dataset.test, (3, 10_000, 10_000), 10, setup.autocast, lambda: heartbeats.append(1))
+    evaluate(
+        setup.model,
+        setup.dataset.test,
+        setup.normalize,
+        (3, 10_000, 10_000),
+        10,
+        setup.autocast,
+        lambda: heartbeats.append(1),
+    )
     assert len(heartbeats) == 4 + 360
 
 
 def test_the_confusion_matrix_has_classes_without_images(setup: Setup) -> None:
     split = held_out(setup)
     few = split.labels < 3
-    result = evaluate(setup.model, MemorySplit(split.images[few], split.labels[few]), SHAPE, 10, setup.autocast)
+    result = evaluate(
+        setup.model, MemorySplit(split.images[few], split.labels[few]), setup.normalize, SHAPE, 10, setup.autocast
+    )
     assert result.confusion.shape == (10, 10)
     assert int(result.confusion[3:].sum()) == 0
 
@@ -127,14 +146,13 @@ def test_no_gradients(setup: Setup) -> None:
     assert all(parameter.grad is None for parameter in setup.model.parameters())
     # Training can continue afterwards.
     images, labels = next(iter(setup.dataset.train.batches(setup.epoch_order(0), 64)))
-    torch.autograd.backward(F.cross_entropy(setup.model(images), labels))
+    torch.autograd.backward(F.cross_entropy(setup.model(setup.normalize(images)), labels))
     assert all(parameter.grad is not None for parameter in setup.model.parameters())
 
 
 @pytest.mark.parametrize("normalize", [True, False])
 def test_the_worst_samples(quick: Quick, setup: Setup, normalize: bool) -> None:
     setup.dataset = prepare(quick(f"data.normalize={normalize}"), lambda *_: None).dataset
-    raw = prepare(quick("data.normalize=false"), lambda *_: None)
     outputs, split = logits(setup), held_out(setup)
     result, predicted = result_of(setup), outputs.argmax(1)
     # Batches of another size round differently, so the order of nearly equal losses follows from the result's own.
@@ -143,12 +161,10 @@ def test_the_worst_samples(quick: Quick, setup: Setup, normalize: bool) -> None:
     wrong = [index for index in range(360) if predicted[index] != split.labels[index]]
     wrong.sort(key=lambda index: -losses[index].item())
     cells = [(int(split.labels[index]), int(predicted[index])) for index in wrong]
-    frequent = dict(Counter(cells).most_common(CONFUSIONS))
+    frequent = dict(Counter(cells).most_common(32))
     ranks = [cells[:place].count(cell) for place, cell in enumerate(cells)]
     expected = [
-        index
-        for place, index in enumerate(wrong)
-        if place < WORST_OVERALL or (cells[place] in frequent and ranks[place] < WORST_PER_CONFUSION)
+        index for place, index in enumerate(wrong) if place < 48 or (cells[place] in frequent and ranks[place] < 4)
     ]
 
     samples = worst_samples(result, split, setup.dataset)
@@ -159,7 +175,7 @@ def test_the_worst_samples(quick: Quick, setup: Setup, normalize: bool) -> None:
         assert sample.probability == pytest.approx(outputs[sample.index].softmax(0).max().item(), abs=1e-4)
         assert sample.true_probability == pytest.approx(outputs[sample.index].softmax(0)[sample.true].item(), abs=1e-4)
         assert (sample.height, sample.width, sample.channels) == (8, 8, 1)
-        pixels = (held_out(raw).images[sample.index] * 255).round().to(torch.uint8)
+        pixels = (held_out(setup).images[sample.index] / 16 * 255).round().to(torch.uint8)
         assert sample.pixels == pixels.numpy().tobytes()
 
 
@@ -177,13 +193,13 @@ class Constant(nn.Module):
 def test_no_wrong_predictions(setup: Setup) -> None:
     split = held_out(setup)
     zeros = MemorySplit(split.images[split.labels == 0], split.labels[split.labels == 0])
-    result = evaluate(Constant(), zeros, SHAPE, 10, setup.autocast)
+    result = result_of(setup, zeros, Constant())
     assert result.accuracy == 1
     assert worst_samples(result, zeros, setup.dataset) == []
 
 
 def test_nan_logits(setup: Setup) -> None:
-    result = evaluate(Constant(float("nan")), setup.dataset.test, SHAPE, 10, setup.autocast)
+    result = result_of(setup, model=Constant(float("nan")))
     assert result.loss != result.loss
     assert int(result.confusion.sum()) == 360
     samples = worst_samples(result, setup.dataset.test, setup.dataset)
@@ -197,8 +213,21 @@ def test_kept_samples_do_not_grow_with_the_classes(setup: Setup) -> None:
     confusion = torch.bincount(split.labels * 1000 + predicted, minlength=10**6).view(1000, 1000)
     losses = torch.where(split.labels < 500, 1.0, 2.0)
     samples = worst_samples(Result(1, 0, confusion, losses, predicted, losses), split, setup.dataset)
-    assert len(samples) == WORST_OVERALL + CONFUSIONS * WORST_PER_CONFUSION
-    assert [sample.loss for sample in samples] == [2.0] * WORST_OVERALL + [1.0] * CONFUSIONS * WORST_PER_CONFUSION
+    assert [sample.loss for sample in samples] == [2.0] * 48 + [1.0] * 32 * 4
+
+
+@pytest.mark.parametrize("size", [(33, 16), (16, 33), (33, 33)])
+def test_pictures_are_small_in_both_directions(setup: Setup, size: tuple[int, int]) -> None:
+    split = MemorySplit(torch.zeros(1, 1, *size), torch.tensor([5]))
+    (sample,) = worst_samples(result_of(setup, split, Constant(), (1, *size)), split, setup.dataset)
+    assert (sample.height, sample.width) == (32, 32)
+
+
+def test_a_batch_has_250_images_but_at_most_four_million_values() -> None:
+    for shape, sizes in (((1, 8, 8), [250, 50]), ((3, 224, 224), [27] * 11 + [3])):
+        split = MemorySplit(torch.zeros(1).expand(300, *shape), torch.zeros(300, dtype=torch.int64))
+        found = [len(labels) for _, labels in split.batches(torch.arange(300), _batch_size(split, shape))]
+        assert found == sizes
 
 
 @pytest.mark.parametrize(("channels", "shown"), [(1, 1), (3, 3), (2, 1)])
@@ -207,15 +236,12 @@ def test_pictures_of_large_images_are_small(quick: Quick, channels: int, shown: 
     digit = held_out(setup).images[:1]
     large = F.interpolate(digit, size=(128, 64), mode="nearest").expand(-1, channels, -1, -1)
     split = MemorySplit(large, torch.tensor([5]))
-    setup.dataset.__dict__.update(mean=(0.0,) * channels, std=(1.0,) * channels)
-    (sample,) = worst_samples(evaluate(Constant(), split, SHAPE, 10, setup.autocast), split, setup.dataset)
-    assert (sample.height, sample.width, sample.channels) == (PICTURE_SIDE, PICTURE_SIDE, shown)
-    assert len(sample.pixels) == PICTURE_SIDE * PICTURE_SIDE * shown
+    (sample,) = worst_samples(result_of(setup, split, Constant()), split, setup.dataset)
+    assert (sample.height, sample.width, sample.channels) == (32, 32, shown)
+    assert len(sample.pixels) == 32 * 32 * shown
     # Each pixel of the digit covers four by four.
-    first = torch.frombuffer(bytearray(sample.pixels), dtype=torch.uint8).view(PICTURE_SIDE, PICTURE_SIDE, shown)[
-        ::4, ::4, 0
-    ]
-    assert torch.equal(first, (digit[0, 0] * 255).round().to(torch.uint8))
+    first = torch.frombuffer(bytearray(sample.pixels), dtype=torch.uint8).view(32, 32, shown)[::4, ::4, 0]
+    assert torch.equal(first, (digit[0, 0] / 16 * 255).round().to(torch.uint8))
 
 
 def test_pictures_of_small_images_keep_their_size(quick: Quick) -> None:
@@ -223,7 +249,7 @@ def test_pictures_of_small_images_keep_their_size(quick: Quick) -> None:
     images = torch.arange(2 * 3 * 2).view(2, 1, 3, 2) / 255
     images[1] = torch.tensor([[-1.0, 0.0], [0.2, 1.0], [1.5, 9.0]])
     split = MemorySplit(images, torch.tensor([5, 6]))
-    first, second = worst_samples(evaluate(Constant(), split, (1, 3, 2), 10, nullcontext), split, setup.dataset)
+    first, second = worst_samples(result_of(setup, split, Constant(), (1, 3, 2)), split, setup.dataset)
     assert (first.index, first.height, first.width, first.channels, first.pixels) == (0, 3, 2, 1, bytes(range(6)))
     assert second.pixels == bytes([0, 0, 51, 255, 255, 255])
     # The loss of a wrong class is ln(e + 9), the probability e / (e + 9).
@@ -232,7 +258,9 @@ def test_pictures_of_small_images_keep_their_size(quick: Quick) -> None:
 
 def test_no_images_have_no_loss(setup: Setup) -> None:
     split = held_out(setup)
-    result = evaluate(setup.model, MemorySplit(split.images[:0], split.labels[:0]), SHAPE, 10, setup.autocast)
+    result = evaluate(
+        setup.model, MemorySplit(split.images[:0], split.labels[:0]), setup.normalize, SHAPE, 10, setup.autocast
+    )
     assert (result.loss != result.loss, result.accuracy, int(result.confusion.sum())) == (True, 0.0, 0)
 
 
@@ -241,7 +269,14 @@ def test_wrong_predictions_name_their_files(tmp_path: Path, storage: str) -> Non
     folder = classes_of(tmp_path / "images", {"ant": 12, "bee": 12})
     (folder / "ant" / "000.png").write_bytes(b"unreadable")
     data = read(folder, storage=storage)
-    result = evaluate(nn.Sequential(nn.Flatten(), nn.LazyLinear(2)), data.test, data.shape, 2, nullcontext)
+    result = evaluate(
+        nn.Sequential(nn.Flatten(), nn.LazyLinear(2)),
+        data.test,
+        Normalizer(data.normalization, CPU),
+        data.shape,
+        2,
+        nullcontext,
+    )
     samples = worst_samples(result, data.test, data)
     assert samples
     for sample in samples:

@@ -25,9 +25,12 @@ def prepared(config: Config) -> Setup:
     return prepare(config, lambda *_: None)
 
 
-def tensors(split: object) -> tuple[Tensor, Tensor]:
+def tensors(setup: Setup, split: object) -> tuple[Tensor, Tensor]:
+    """Return all images of a split, normalized at once, and its labels."""
     assert isinstance(split, MemorySplit)
-    return split.images, split.labels
+    normalization = setup.dataset.normalization
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (normalization.mean, normalization.std))
+    return (split.images.float() / normalization.white - mean) / std, split.labels
 
 
 @dataclass
@@ -66,7 +69,7 @@ def textbook(
 ) -> Textbook:
     """Train with `group` mini-batches per step."""
     setup = prepared(config)
-    images, labels = tensors(setup.dataset.train)
+    images, labels = tensors(setup, setup.dataset.train)
     model = network(config.training.seed)
     parameters = list(model.parameters())
     update, result = optimizer(parameters), Textbook()

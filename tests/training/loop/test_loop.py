@@ -102,7 +102,7 @@ def test_label_smoothing_applies_to_the_training_loss_alone(quick: Quick, train:
     setup.model.load_state_dict(checkpoint.load(run.folder.checkpoints / "last.safetensors")["model"])
     setup.model.eval()
     for name, split in (("validation", setup.dataset.validation), ("test", setup.dataset.test)):
-        images, labels = tensors(split)
+        images, labels = tensors(setup, split)
         with torch.no_grad():
             plain = F.cross_entropy(setup.model(images), labels).item()
         assert run.evaluations[name]["loss"][-1] == pytest.approx(plain, rel=1e-5)
@@ -116,7 +116,8 @@ def test_class_weights_apply_to_the_training_loss_alone(quick: Quick, train: Tra
         "training.epochs=2",
         "training.log_every=1",
     )
-    labels = tensors(prepared(quick(*settings)).dataset.train)[1]
+    setup = prepared(quick(*settings))
+    labels = setup.dataset.train.labels
     weight = len(labels) / (10 * labels.bincount().float())
     expected, run = textbook(quick(*settings), adam, weight=weight), train(*settings)
     assert run.train["loss"].tolist() == expected.losses
@@ -124,10 +125,9 @@ def test_class_weights_apply_to_the_training_loss_alone(quick: Quick, train: Tra
     span = f"{weight.min().item():.3g} to {weight.max().item():.3g}"
     assert any(f"class weights {span} change the training loss" in line for line in run.log)
     assert any("the balanced sampler draws" in line for line in run.log) == (sampler == "balanced")
-    setup = prepared(quick(*settings))
     setup.model.load_state_dict(checkpoint.load(run.folder.checkpoints / "last.safetensors")["model"])
     setup.model.eval()
-    images, labels = tensors(setup.dataset.test)
+    images, labels = tensors(setup, setup.dataset.test)
     with torch.no_grad():
         plain = F.cross_entropy(setup.model(images), labels).item()
     assert run.evaluations["test"]["loss"][-1] == pytest.approx(plain, rel=1e-5)
@@ -244,7 +244,7 @@ def test_channels_last_matches_contiguous_weights(quick: Quick, train: Train) ->
     """Fused kernels depend on the memory layout of weights and state."""
     settings = ("model.name=cnn", "training.epochs=2", "training.log_every=1")
     run, setup = train(*settings), prepared(quick(*settings))
-    images, labels = tensors(setup.dataset.train)
+    images, labels = tensors(setup, setup.dataset.train)
     model = setup.model.to(memory_format=torch.contiguous_format)
     update = torch.optim.Adam(model.parameters(), lr=0.001, fused=False, foreach=False)
     losses = []

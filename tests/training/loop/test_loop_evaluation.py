@@ -65,7 +65,7 @@ def test_best_epoch_has_the_lowest_validation_loss(quick: Quick, train: Train) -
     assert best.test is not None
     assert best.test != run.state.test
     for split, score in ((setup.dataset.validation, best.validation), (setup.dataset.test, best.test)):
-        images, labels = tensors(split)
+        images, labels = tensors(setup, split)
         with torch.no_grad():
             logits = setup.model(images)
         assert score.loss == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-5)
@@ -149,7 +149,7 @@ def test_an_evaluation_before_the_first_step(quick: Quick, train: Train) -> None
     assert same(saved_weights(run), saved_weights(other))
     assert (run.state.best, run.state.test) == (other.state.best, other.state.test)
     setup = prepared(quick(*settings))
-    images, labels = tensors(setup.dataset.validation)
+    images, labels = tensors(setup, setup.dataset.validation)
     with torch.no_grad():
         expected = F.cross_entropy(setup.model.eval()(images), labels).item()
     assert curve["loss"][0] == pytest.approx(expected, rel=1e-5)

@@ -92,4 +92,4 @@ def train_until_killed(
         return images
 
     with pytest.raises(KeyboardInterrupt):
-        train(folder, None, lambda setup: setattr(setup, "transforms", (kill,)), epochs, schedule)
+        train(folder, None, lambda setup: setattr(setup, "transforms", (kill, setup.normalize)), epochs, schedule)

@@ -92,8 +92,8 @@ def test_stop_and_detach_during_any_evaluation(
     uncut = create(config, tmp_path)
     whole = EvaluationInbox(uncut, 0, "stop")
     resume_run(uncut, lambda *_: None, whole)
-    # Three during preparation, validation and test after each epoch, and the test of the best weights at the end.
-    assert whole.polls == 3 + 7
+    # Two during preparation, validation and test after each epoch, and the test of the best weights at the end.
+    assert whole.polls == 2 + 7
     for poll in range(1, whole.polls + 1):
         cut, name = create(config, tmp_path), ("stop", "detach")[poll % 2]
         ended = resume_run(cut, lambda *_: None, EvaluationInbox(cut, poll, name))  # type: ignore[arg-type]

@@ -109,7 +109,7 @@ def test_an_extension_that_fails_at_once_changes_nothing(quick: Quick, read: Rea
         raise ValueError(images.shape)
 
     def failing(setup: Setup) -> None:
-        setup.transforms = (fail,)
+        setup.transforms = (fail, setup.normalize)
 
     config = quick(*SETTINGS, "schedule.name=cosine")
     folder, other = create(config, tmp_path), create(config, tmp_path)

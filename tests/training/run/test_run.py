@@ -109,7 +109,7 @@ def test_checkpoint_every(quick: Quick, tmp_path: Path) -> None:
             steps.append(state["progress"]["step"])
             return images
 
-        setup.transforms = (observe,)
+        setup.transforms = (observe, setup.normalize)
 
     folder = create(quick("training.epochs=1", "training.checkpoint_every=1e-9"), tmp_path)
     train(folder, change=watch)
@@ -128,6 +128,10 @@ def test_the_checkpoint_command(quick: Quick, read: Read, tmp_path: Path) -> Non
         saved.append(checkpoint.load(folder.checkpoints / "last.safetensors")["progress"]["step"])
         return images
 
-    train(folder, {6: [command("checkpoint")]}, change=lambda setup: setattr(setup, "transforms", (observe,)))
+    train(
+        folder,
+        {6: [command("checkpoint")]},
+        change=lambda setup: setattr(setup, "transforms", (observe, setup.normalize)),
+    )
     assert saved == [0] * 6 + [6] * (STEPS - 6)
     assert [(event.name, event.step) for event in read(folder).events][1] == ("checkpoint", 6)

@@ -150,7 +150,7 @@ def test_commands_from_the_control_file(quick: Quick, tmp_path: Path) -> None:
                 file.write(b"\n".join(lines) + b"\n")
             return images
 
-        setup.transforms = (once,)
+        setup.transforms = (once, setup.normalize)
 
     _, state = train(folder, change=write)
     assert (state.status, state.step) == ("stopped", 1)

@@ -70,9 +70,13 @@ class SweepOptions(Struct, frozen=True, kw_only=True):
 class Range(Struct, frozen=True, forbid_unknown_fields=True):
     """The numbers from `low` to `high`, both included, sampled uniformly, or uniformly in the logarithm if `log`."""
 
-    low: float
-    high: float
+    low: int | float
+    high: int | float
     log: bool = False
+
+    @property
+    def whole(self) -> bool:
+        return isinstance(self.low, int) and isinstance(self.high, int)
 
 
 Choices = tuple[Any, ...] | Range

@@ -19,28 +19,37 @@ from tuitrain.hosts.preview.preview import Preview, add_network, preview_data
 from tuitrain.text import plain
 
 
+class Request(msgspec.Struct, frozen=True):
+    """A configuration to preview; its files run only with `may_run`."""
+
+    config: Config
+    may_run: bool
+
+
 class PreviewProcess:
     """Requests previews; a reader thread stores each answer in `latest`. Call the methods from one thread only."""
 
     def __init__(self) -> None:
         self.latest: Preview | None = None
-        self._requested: Config | None = None
+        self._requested: Request | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
-    def request(self, config: Config) -> None:
+    def request(self, config: Config, *, may_run: bool = True) -> None:
         """Request a preview of `config`, unless it was requested last or an earlier answer is outstanding. Call this on
-        a timer until `latest` is the preview of `config`."""
-        is_waiting = self._requested and (self.latest is None or self.latest.config != self._requested)
-        if is_waiting or config == self._requested:
+        a timer until `latest` is the preview of `config`. Pass `may_run` if the user has allowed the files that it
+        names."""
+        wanted = Request(config, may_run)
+        is_waiting = self._requested and (self.latest is None or self.latest.config != self._requested.config)
+        if is_waiting or wanted == self._requested:
             return
-        self._requested = config
+        self._requested = wanted
         try:
-            self._send(msgspec.json.encode(config) + b"\n")
+            self._send(msgspec.json.encode(wanted) + b"\n")
         except OSError as error:
             self.latest = Preview(config, problem=f"No preview: {plain(error.strerror)}.", final=True)
 
     def _send(self, line: bytes) -> None:
-        if self._process is None:
+        if self._process is None or self._process.poll() is not None:
             # -P: the user's folder may contain a torch.py.
             command = [sys.executable, "-P", "-m", "tuitrain.hosts.preview.process"]
             self._process = subprocess.Popen(
@@ -54,12 +63,17 @@ class PreviewProcess:
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            self.latest = msgspec.json.decode(line, type=Preview)
-        process.stdout.close()
-        process.wait()
-        if self._process is process and self._requested is not None:
-            self.latest = Preview(self._requested, problem="No preview: its process ended.", final=True)
+        try:
+            for line in process.stdout:
+                self.latest = msgspec.json.decode(line, type=Preview)
+        finally:
+            # The next request starts a new process.
+            process.kill()
+            process.stdout.close()
+            process.wait()
+            if self._process is process and self._requested is not None:
+                problem = "No preview: its process ended."
+                self.latest = Preview(self._requested.config, problem=problem, final=True)
 
     def close(self) -> None:
         """Kill the process without waiting: while it reads from a dead file server, it cannot be killed."""
@@ -89,7 +103,8 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
     threading.Thread(target=add_networks, daemon=True).start()
     for line in requests:
-        first = preview_data(msgspec.json.decode(line, type=Config))
+        request = msgspec.json.decode(line, type=Request)
+        first = preview_data(request.config, may_run=request.may_run)
         answer(first)
         pending.append(first)
         arrived.set()

@@ -57,7 +57,7 @@ class SweepFolder:
             stat = self.sweep_file.stat()
             stamp = (stat.st_mtime_ns, stat.st_ino)
             if self._sweep is None or self._sweep[0] != stamp:
-                self._sweep = (stamp, loads(read(self.sweep_file).decode(), "sweep.toml"))
+                self._sweep = (stamp, loads(read(self.sweep_file).decode(), "sweep.toml", stored=True))
         except (ConfigError, UnicodeDecodeError) as error:
             raise RunError(f"sweep.toml is damaged: {plain(error, 160)}") from None
         except OSError:

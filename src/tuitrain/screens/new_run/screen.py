@@ -9,12 +9,14 @@ from textual.containers import Horizontal
 from textual.widgets import Input, Static
 
 from tuitrain.config import preferences
+from tuitrain.config.code import FILE_KEYS
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
 from tuitrain.config.sweeps.sweep import Values
 from tuitrain.hosts.preview.preview import Preview
 from tuitrain.hosts.preview.process import PreviewProcess
 from tuitrain.hosts.thread import ThreadHost
+from tuitrain.hosts.trust import config_code
 from tuitrain.runs.records import RunInfo
 from tuitrain.screens.new_run.start import NewRunStart
 from tuitrain.widgets.forms.draft import Draft, saved_drafts
@@ -155,7 +157,8 @@ class NewRunScreen(NewRunStart, KeyLabels):
                 self.make_room()
         elif config is not None and config is self._previewed:
             # Unchanged since the last tick: typing has paused.
-            self._preview_process.request(config)
+            doubted = any(code.key in FILE_KEYS for code in config_code(config) if code in self._draft.unknown)
+            self._preview_process.request(config, may_run=not doubted)
         self._previewed = config
         latest, runs = self._preview_process.latest, (self.result.runs, self.result.first)
         # More values for a setting may leave the first run as it is.

@@ -19,8 +19,7 @@ Progress = Callable[[str, float | None], None]
 
 @dataclass(frozen=True)
 class Dataset:
-    """A loaded data set. `mean` and `std` are those of the training split per channel, of pixels in [0, 1]; 0 and 1
-    without normalization. `validation` is None if no images are held out. `notes` are sentences for the user. `folder`
+    """A loaded data set. `validation` is None if no images are held out. `notes` are sentences for the user. `folder`
     contains the files of the splits, if they have any, and `sources` is that of `FolderSplits`. `value_ranges` are the
     ranges of images with more than 8 bits."""
 
@@ -30,8 +29,7 @@ class Dataset:
     train: Split
     validation: Split | None
     test: Split
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    normalization: Normalization
     notes: tuple[str, ...] = ()
     folder: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -41,8 +39,16 @@ class Dataset:
     def standard(
         cls, name: str, normalization: Normalization, train: Split, validation: Split | None, test: Split
     ) -> Self:
-        facts, mean, std = DATASETS[name], normalization.mean, normalization.std
-        return cls(name, facts.shape, facts.classes, train, validation, test, mean, std)
+        facts = DATASETS[name]
+        return cls(name, facts.shape, facts.classes, train, validation, test, normalization)
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        return self.normalization.mean
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        return self.normalization.std
 
 
 class Ticker:

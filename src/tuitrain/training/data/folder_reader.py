@@ -14,7 +14,7 @@ from tuitrain.image_folder.splits import Files, FolderSplits
 from tuitrain.text import plain
 from tuitrain.training.data.dataset import Ticker
 from tuitrain.training.data.decode import ImageError, ImageReader
-from tuitrain.training.data.normalize import Normalization, Normalizer, Pixels, allocate, mean_and_deviation, pixel_sums
+from tuitrain.training.data.normalize import Normalization, Pixels, allocate, mean_and_deviation, pixel_sums
 from tuitrain.training.data.splits import MemorySplit, Split, StreamedSplit
 
 _CPU = torch.device("cpu")
@@ -60,24 +60,22 @@ class FolderReader:
         training = decoded["training"][0].images
         # The same sample as for streamed images: a resumed run may switch between both, depending on the free memory.
         self.normalization = self._normalization(lambda size: training[_sample(len(training), size)])
-        # Remove the splits one by one, so that the bytes of each are freed once converted.
+        # Remove the splits one by one, so that the memory of each is freed once it is on a GPU.
         splits: dict[str, Split] = {}
         for name in list(decoded):
             pixels, files = decoded.pop(name)
-            normalizer = Normalizer(self.normalization, self._device)
-            splits[name] = MemorySplit.of(pixels, normalizer, files.paths, self._fingerprint(files))
+            splits[name] = MemorySplit.of(pixels, self._device, files.paths, self._fingerprint(files))
         return splits
 
     def streamed(self, workers: int) -> dict[str, Split]:
         splits = {name: self._checked(name, files) for name, files in self._folder.splits.items()}
         self.normalization = self._normalization(lambda size: self._sampled(splits["training"], size))
-        normalizer = Normalizer(self.normalization, self._device)
         return {
             name: StreamedSplit(
                 files.paths,
                 torch.tensor(files.labels),
                 self.read,
-                normalizer,
+                self._device,
                 # The test split is evaluated too rarely to keep its workers alive.
                 workers=workers,
                 persistent=name != "test",

@@ -54,8 +54,7 @@ def load(
         train=splits["training"],
         validation=splits.get("validation"),
         test=splits["test"],
-        mean=reader.normalization.mean,
-        std=reader.normalization.std,
+        normalization=reader.normalization,
         folder=str(data_folder(config.dir)),
         sources=folder.sources,
         notes=(*_notes(config, folder, reader, splits), *read.ranges.notes(), *reader.notes),
@@ -85,8 +84,8 @@ def _mode(channels: str, paths: list[str]) -> str:
 
 
 def _fits(count: int, read: ImageReader, device: torch.device) -> bool:
-    """Return whether the images fit into half of the free memory as float32."""
-    return count * math.prod(read.shape) * 4 < free_memory(device) / 2
+    """Return whether the images fit into half of the free memory."""
+    return count * math.prod(read.shape) < free_memory(device) / 2
 
 
 def _notes(config: Data, folder: FolderSplits, reader: FolderReader, splits: Mapping[str, Split]) -> Iterator[str]:

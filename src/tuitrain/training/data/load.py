@@ -2,12 +2,13 @@
 
 import torch
 
+from tuitrain.config.code import is_spec
 from tuitrain.config.datasets import DATASETS
 from tuitrain.config.schema import Data
 from tuitrain.runs.records import RunInfo, WeightsInfo
-from tuitrain.training.data import image_folder, standard
+from tuitrain.training.data import image_folder, standard, user_dataset
 from tuitrain.training.data.dataset import Dataset, Progress
-from tuitrain.training.data.normalize import Normalization, Normalizer, Pixels, fingerprint
+from tuitrain.training.data.normalize import Normalization, Pixels, fingerprint
 from tuitrain.training.data.splits import MemorySplit
 from tuitrain.training.data.stratify import split_rows
 
@@ -29,6 +30,8 @@ def load(
     if before and not (before.classes and 0 < before.shape[0] == len(before.mean) == len(before.std)):
         # The run ended before it loaded its data, or its record is damaged.
         before = None
+    if is_spec(config.dataset):
+        return user_dataset.load(config, seed, device, progress, before, weights)
     if config.dataset == "image-folder":
         return image_folder.load(config, seed, device, progress, before, weights)
     return _load_standard(config, seed, device, progress, before, weights)
@@ -53,11 +56,9 @@ def _load_standard(
         normalization = Normalization.none(channels, white)
     else:
         normalization = Normalization.known(before, weights, channels, white) or Normalization.of(images, white)
-    normalize = Normalizer(normalization, device)
-    progress(f"converting {config.dataset}", None)
 
     def split(pixels: Pixels, identity: str) -> MemorySplit:
-        return MemorySplit.of(pixels, normalize, fingerprint=identity)
+        return MemorySplit.of(pixels, device, fingerprint=identity)
 
     return Dataset.standard(
         config.dataset,

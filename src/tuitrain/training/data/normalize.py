@@ -1,8 +1,9 @@
-"""Convert images from bytes to normalized floats."""
+"""Convert batches of images from bytes to normalized floats."""
 
 import math
 import zlib
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from hashlib import blake2b
 from statistics import fmean
@@ -14,7 +15,7 @@ from torch import Tensor
 from tuitrain.errors import DataError
 from tuitrain.runs.records import RunInfo, WeightsInfo
 
-# The number of values converted at a time: intermediate results stay in the CPU cache.
+# The number of values summed at a time: intermediate results stay in the CPU cache.
 _CHUNK = 2**18
 
 
@@ -52,6 +53,16 @@ class Normalization:
     def none(cls, channels: int, white: int = 255) -> Self:
         return cls((0.0,) * channels, (1.0,) * channels, white)
 
+    @property
+    def changes_pixels(self) -> bool:
+        """Whether it does more than scale pixels to [0, 1]."""
+        return any(self.mean) or any(value != 1 for value in self.std)
+
+    def in_unit_range(self, images: Tensor) -> Tensor:
+        """Return uint8 images as float32 in [0, 1], and floats as float32."""
+        floats = images.float()
+        return floats if images.is_floating_point() else floats.div_(self.white)
+
     @classmethod
     def known(cls, before: RunInfo | None, weights: WeightsInfo | None, channels: int, white: int = 255) -> Self | None:
         """Return the normalization of the run `before`, else that of the images that `weights` were trained on, for
@@ -81,18 +92,34 @@ class Normalization:
 
 
 class Normalizer:
-    """Normalizes images on a device, where its `mean` and `std`, (C, 1, 1), are."""
+    """Normalizes batches on a device. `mean` and `std` are (C, 1, 1), or None if pixels stay in [0, 1]."""
+
+    mean: Tensor | None = None
+    std: Tensor | None = None
 
     def __init__(self, normalization: Normalization, device: torch.device) -> None:
-        self.device = device
-        self._white = normalization.white
-        self.mean = torch.tensor(normalization.mean, device=device).view(-1, 1, 1)
-        self.std = torch.tensor(normalization.std, device=device).view(-1, 1, 1)
+        self._normalization = normalization
+        if normalization.changes_pixels:
+            self.mean = torch.tensor(normalization.mean, device=device).view(-1, 1, 1)
+            self.std = torch.tensor(normalization.std, device=device).view(-1, 1, 1)
+
+    @staticmethod
+    def stacked(normalizers: Sequence["Normalizer"]) -> "Normalizer":
+        """Return a normalizer of R batches (R, N, C, H, W), for which `normalizers` apply to one each. All or none of
+        them change pixels, and white is the same."""
+        stack = copy(normalizers[0])
+        if stack.mean is not None:
+            for name in ("mean", "std"):
+                setattr(stack, name, torch.stack([getattr(one, name) for one in normalizers]).unsqueeze(1))
+        return stack
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return `images`, (N, C, H, W) uint8 on any device, as normalized float32 on this device."""
-        floats = images.to(self.device, non_blocking=True).float()
-        return floats.div_(self._white).sub_(self.mean).div_(self.std)
+        """Return `images` (N, C, H, W), which are uint8 or floats in [0, 1], as normalized float32."""
+        floats = self._normalization.in_unit_range(images)
+        if self.mean is None or self.std is None:
+            return floats
+        # In place: each further tensor of this size costs as much as the arithmetic.
+        return (floats.sub(self.mean) if floats is images else floats.sub_(self.mean)).div_(self.std)
 
 
 def allocate(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -108,7 +135,7 @@ def allocate(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> 
 
 
 def chunks(images: Tensor) -> Iterator[slice]:
-    """Yield slices of `images` (N, C, H, W) small enough to convert at once."""
+    """Yield slices of `images` (N, C, H, W) small enough for the CPU cache."""
     size = max(1, _CHUNK // max(1, images[0].numel()))
     return (slice(start, start + size) for start in range(0, len(images), size))
 

@@ -14,7 +14,7 @@ from tuitrain.errors import TrainingError
 from tuitrain.runs.process import available_cores
 from tuitrain.text import plain
 from tuitrain.training.data.decode import ImageError, ImageReader
-from tuitrain.training.data.normalize import Normalizer, Pixels, allocate, chunks
+from tuitrain.training.data.normalize import Pixels, allocate
 
 # The next readable image replaces an unreadable one. This many unreadable images in a row mean that the disk is gone.
 _SUBSTITUTES = 16
@@ -31,8 +31,8 @@ class Split(Protocol):
     def __len__(self) -> int: ...
 
     def batches(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield normalized images (n, C, H, W) float32 and labels (n,) int64, both on the device. `order` contains the
-        row indices, (M,) int64 on the CPU or the device. n is `size`, or less in the last batch."""
+        """Yield images (n, C, H, W), uint8 or floats in [0, 1], and labels (n,) int64, both on the device. `order`
+        contains the row indices, (M,) int64 on the CPU or the device. n is `size`, or less in the last batch."""
         ...
 
 
@@ -53,12 +53,13 @@ class MemorySplit:
         self.fingerprint = fingerprint
 
     @classmethod
-    def of(cls, pixels: Pixels, normalize: Normalizer, files: Sequence[str] = (), fingerprint: str = "") -> Self:
-        """Convert and copy all images. Raises DataError if the device has too little memory."""
-        images = allocate(pixels.images.shape, torch.float32, normalize.device)
-        for rows in chunks(pixels.images):
-            images[rows] = normalize(pixels.images[rows])
-        return cls(images, pixels.labels.to(normalize.device), files, fingerprint)
+    def of(cls, pixels: Pixels, device: torch.device, files: Sequence[str] = (), fingerprint: str = "") -> Self:
+        """Copy all images to the device; on the CPU, use them as they are. Raises DataError if the device has too
+        little memory."""
+        images = pixels.images.contiguous()
+        if device.type != "cpu":
+            images = allocate(images.shape, images.dtype, device).copy_(images)
+        return cls(images, pixels.labels.to(device), files, fingerprint)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -81,20 +82,19 @@ class StreamedSplit:
         files: Sequence[str],
         labels: Tensor,
         read: ImageReader,
-        normalize: Normalizer,
+        device: torch.device,
         workers: int = 0,
         *,
         persistent: bool = True,
         substitute: bool = True,
         fingerprint: str = "",
     ) -> None:
-        self.labels = labels.to(normalize.device)
+        self.labels = labels.to(device)
         self.files = files
         self.fingerprint = fingerprint
         self.unreadable: set[int] = set()
         self._reported: set[int] = set()
         self._substitute = substitute
-        self._normalize = normalize
         # Set before each iteration, so that the workers of the loader survive between iterations.
         self._batches: list[list[int]] = []
         self._loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
@@ -102,7 +102,7 @@ class StreamedSplit:
             batch_sampler=self._batches,
             collate_fn=default_convert,
             num_workers=workers,
-            pin_memory=normalize.device.type == "cuda",
+            pin_memory=device.type == "cuda",
             persistent_workers=persistent and workers > 0,
             multiprocessing_context=_context() if workers else None,
             # A loader draws a seed at each start. The global generator must not change, because its state is part of
@@ -126,7 +126,9 @@ class StreamedSplit:
                     " replace it.",
                     "Restore the file, then resume the run.",
                 )
-            yield self._normalize(images), self.labels.index_select(0, given.to(self.labels.device, non_blocking=True))
+            device = self.labels.device
+            labels = self.labels.index_select(0, given.to(device, non_blocking=True))
+            yield images.to(device, non_blocking=True), labels
 
     def newly_replaced(self) -> list[str]:
         """Return the paths of the images that were first replaced since the last call."""

@@ -12,7 +12,9 @@ from msgspec import Struct
 from torch import Tensor, nn
 
 from tuitrain.runs.records import Sample
+from tuitrain.training.data.augment import Transform
 from tuitrain.training.data.dataset import Dataset
+from tuitrain.training.data.feature_split import FeatureSplit
 from tuitrain.training.data.splits import Split
 
 # Images per batch. On the CPU the activations of a batch must stay in the cache: 1000 images take 1.5 times as long.
@@ -46,6 +48,7 @@ class Result(Struct, frozen=True):
 def evaluate(
     model: nn.Module,
     split: Split,
+    normalize: Transform,
     shape: Sequence[int],
     classes: int,
     autocast: Callable[[], AbstractContextManager[object]],
@@ -58,7 +61,7 @@ def evaluate(
     batches: list[tuple[Tensor, ...]] = []
     for images, labels in split.batches(torch.arange(len(split)), _batch_size(split, shape)):
         with autocast():
-            logits = model(images)
+            logits = model(normalize(images))
         logits = logits.float()  # (B, K)
         losses = F.cross_entropy(logits, labels, reduction="none")
         probability, predicted = logits.softmax(1).max(1)
@@ -89,6 +92,7 @@ def worst_samples(result: Result, split: Split, dataset: Dataset) -> list[Sample
     """Return the wrong predictions with the highest losses, overall and per confusion, with small pictures and the
     paths of their files relative to the folder of the data set."""
     chosen = _worst_indices(result, split.labels)
+    split = split.source if isinstance(split, FeatureSplit) else split
     pictures = [picture for images, _ in split.batches(chosen, WORST_OVERALL) for picture in _pictures(images, dataset)]
     return [
         Sample(
@@ -121,9 +125,8 @@ def _worst_indices(result: Result, labels: Tensor) -> Tensor:
 
 
 def _pictures(images: Tensor, dataset: Dataset) -> Tensor:
-    """Turn normalized images (N, C, H, W) float32 into pictures (N, h, w, c) uint8 on the CPU; c is 1 or 3."""
-    std, mean = (torch.tensor(values).view(1, -1, 1, 1) for values in (dataset.std, dataset.mean))
-    images = images.cpu() * std + mean
+    """Turn the images (N, C, H, W) of a batch into pictures (N, h, w, c) uint8 on the CPU; c is 1 or 3."""
+    images = dataset.normalization.in_unit_range(images.cpu())
     if max(images.shape[2:]) > PICTURE_SIDE:
         images = F.interpolate(images, size=(PICTURE_SIDE, PICTURE_SIDE), mode="area")
     if images.shape[1] != 3:

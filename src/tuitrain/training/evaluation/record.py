@@ -29,7 +29,8 @@ def evaluate_split(
     data = setup.dataset.test if split == "test" else setup.dataset.validation
     assert data is not None
     classes = setup.dataset.classes
-    result = evaluate(setup.model, data, setup.dataset.shape, len(classes), setup.autocast, heartbeat)
+    shape = setup.dataset.shape
+    result = evaluate(setup.forward, data, setup.normalize, shape, len(classes), setup.autocast, heartbeat)
     best = progress.best if which == "best" else None
     return Evaluation(
         split=split,

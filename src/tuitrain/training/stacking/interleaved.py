@@ -1,4 +1,4 @@
-"""Train several runs in one process, which reads and converts their images once.
+"""Train several runs in one process, which reads their images once.
 
 The run that is furthest behind always trains next, so that all advance at the same pace. A run that ends or pauses does
 not delay the others.

@@ -66,9 +66,9 @@ class StackedTraining(InterleavedTraining):
         self._net = StackedMLP([setup.model.train() for setup in setups], setups[0].config.training.label_smoothing)
         self._optimizer = StackedOptimizer(setups, self._net, keys)
         self._metrics = StackedMetrics([member.metrics for member in members])
-        self._batches = SharedBatches(
-            [setup.dataset.train for setup in setups if isinstance(setup.dataset.train, SharedSplit)]
-        )
+        train = setups[0].dataset.train
+        assert isinstance(train, SharedSplit)
+        self._batches = SharedBatches(train.whole, [setup.normalize for setup in setups])
         self._queue_limiter = queue_limiter(setups[0].device)
         if setups[0].device.type == "cuda":
             self._captured = try_capture(members, partial(self._capture, len(members), setups[0].config))

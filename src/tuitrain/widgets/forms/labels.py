@@ -24,6 +24,10 @@ LABELS = {
 }  # fmt: skip
 
 
+# In a condition, any FILE.py:NAME.
+OWN = "*.py:*"
+
+
 class Condition(NamedTuple):
     """The condition that the setting `key` has one of `values`, or with `negated` none of them, under which another
     setting applies. A value may be a pattern such as `timm/*`."""
@@ -41,10 +45,10 @@ class Condition(NamedTuple):
             return "ignored: digits is built in"
         if self.key == "model.weights":
             return "for pretrained weights"
-        return f"{'not ' * self.negated}for {', '.join(self.values)}"
+        return f"{'not ' * self.negated}for {', '.join(self.values)}".replace(OWN, "FILE.py:NAME")
 
 
-_NOT_DIGITS = Condition("data.dataset", tuple(name for name in settings()["data.dataset"].choices if name != "digits"))
+_NOT_DIGITS = Condition("data.dataset", ("digits",), negated=True)
 _FOLDER = Condition("data.dataset", ("image-folder",))
 _OWN_NETWORKS = Condition("model.name", ("mlp", "cnn"))
 _PRETRAINED = Condition("model.weights", ("none", ""), negated=True)
@@ -60,6 +64,7 @@ CONDITIONS: dict[str, Condition] = {
     "data.channels": _FOLDER,
     "data.storage": _FOLDER,
     "data.workers": _FOLDER,
+    "model.args": Condition("model.name", (OWN,)),
     "model.hidden": Condition("model.name", ("mlp",)),
     "model.channels": Condition("model.name", ("cnn",)),
     "model.convolutions": Condition("model.name", ("cnn",)),

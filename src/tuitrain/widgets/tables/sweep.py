@@ -13,8 +13,8 @@ from tuitrain.analysis.table.columns import columns
 from tuitrain.analysis.table.groups import MeanSD
 from tuitrain.analysis.table.markers import RunMarker
 from tuitrain.config.formatting import format_value
-from tuitrain.config.settings import settings
 from tuitrain.config.sweeps.sweep import Sweep
+from tuitrain.config.validation import find_setting
 from tuitrain.runs.catalog.result import metric
 from tuitrain.runs.sweeps.index import Outcome
 from tuitrain.text import plain, utf8_locale
@@ -74,7 +74,7 @@ class SweepTable(DataTable[Text]):
             outcomes = sorted(outcomes, key=lambda outcome: _sort_key(sweep, outcome))
         names = column_titles(_varying_settings(sweep))
         heads = ["trial", "status", *names.values(), *map(analysis.metric_title, _metrics(sweep)), "time"]
-        words = (name for key, name in names.items() if settings()[key].kind not in (int, float))
+        words = (name for key, name in names.items() if find_setting(key).kind not in (int, float))
         self._left_aligned = {"status", *words}
         star = heads.index(analysis.metric_title(sweep.options.metric))
         before, rows = self._rows, {outcome.job.key: _cells(sweep, outcome) for outcome in outcomes}
@@ -137,7 +137,7 @@ def _varying_settings(sweep: Sweep) -> list[str]:
 
 def column_titles(keys: Sequence[str]) -> dict[str, str]:
     """Return the titles of the runs table, or the key itself if a title would be ambiguous."""
-    names = {key: columns()[key].title for key in keys}
+    names = {key: columns()[key].title if key in columns() else key.rpartition(".")[2] for key in keys}
     titles = list(names.values())
     return {key: name if titles.count(name) == 1 and name not in OWN else key for key, name in names.items()}
 
