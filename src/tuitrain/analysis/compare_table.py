@@ -10,7 +10,7 @@ from tuitrain.analysis.mcnemar import LEVEL, p_value
 from tuitrain.analysis.table.columns import columns as table_columns
 from tuitrain.analysis.table.groups import MeanSD
 from tuitrain.config.formatting import format_value
-from tuitrain.config.settings import SEED
+from tuitrain.config.settings import FOLD, SEED
 from tuitrain.text import plain
 
 MAX_TEXT = 60
@@ -53,7 +53,7 @@ def compare_table(
     table = []
     for key in comparison.keys if show_all else comparison.differing:
         cells = [_setting(comparison, key, ids) for ids in columns]
-        if show_all or key != SEED or len(set(cells)) > 1:
+        if show_all or key not in (SEED, FOLD) or len(set(cells)) > 1:
             table.append(CompareRow(key, cells, "setting"))
     if any(run.status != "finished" for run in comparison.runs):
         table.append(CompareRow("status", [_status(comparison, ids) for ids in columns], "status"))
@@ -79,7 +79,7 @@ def _setting(comparison: Comparison, key: str, ids: Ids) -> Cell:
     settings = [run.settings for id in ids if key in (run := comparison.run(id)).settings]
     if not settings:
         return Cell(units.UNKNOWN)
-    if key == SEED and len(settings) > 1:
+    if key in (SEED, FOLD) and len(settings) > 1:
         return Cell(plain(", ".join(sorted({format_value(values[key]) for values in settings})), MAX_TEXT))
     value = settings[0][key]
     same = value == comparison.run(comparison.baseline).settings.get(key)

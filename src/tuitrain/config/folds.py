@@ -27,6 +27,11 @@ class Fold(NamedTuple):
         return f"{self.number}/{self.total}"
 
 
-def fold_names(count: int) -> list[str]:
+def first_fold(text: str | None) -> str | None:
+    """Return the first fold of the cross-validation that the fold `text` belongs to, equal for all its folds."""
+    return None if text is None else str(Fold(1, Fold.parse(text).total))
+
+
+def fold_names(total: int) -> tuple[str, ...]:
     """Return `data.fold` of each run of a cross-validation."""
-    return [str(Fold(number, count)) for number in range(1, count + 1)]
+    return tuple(str(Fold(number, total)) for number in range(1, total + 1))

@@ -178,7 +178,8 @@ def test_the_example_of_the_documentation_works() -> None:
 
 
 def test_folds_and_fractions_of_the_users_images(tmp_path: Path) -> None:
-    body = 'return {"train": (grey, labels), "validation": (grey[:4], labels[:4]), "test": (grey, labels), "classes": ["a", "b"]}'
+    parts = '"train": (grey, labels), "validation": (grey[:4], labels[:4]), "test": (grey, labels)'
+    body = f'return {{{parts}, "classes": ["a", "b"]}}'
     own = dataset(tmp_path, body, "data.fold=1/4")
     first = load(own, 0, CPU)
     assert first.validation is not None
