@@ -11,6 +11,7 @@ from tuitrain.analysis.table.columns import columns as table_columns
 from tuitrain.analysis.table.groups import MeanSD
 from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import FOLD, SEED
+from tuitrain.runs.records import GOAL_TITLES
 from tuitrain.text import plain
 
 MAX_TEXT = 60
@@ -72,7 +73,13 @@ def short_title(key: str) -> str:
 
 
 def _title(comparison: Comparison, metric: Metric) -> str:
-    return f"{metric.title} {units.percent(comparison.threshold)}" if metric.key.endswith("_to_reach") else metric.title
+    """Return the title of a result, with the accuracy to reach, or with what the best epochs are the best by."""
+    if metric.key.endswith("_to_reach"):
+        return f"{metric.title} {units.percent(comparison.threshold)}"
+    goals = {run.settings.get("training.best", "loss") for run in comparison.runs}
+    if metric.key.startswith("best_") and len(goals) == 1 and goals <= GOAL_TITLES.keys() - {"loss"}:
+        return f"{metric.title} by {GOAL_TITLES[goals.pop()]}"
+    return metric.title
 
 
 def _setting(comparison: Comparison, key: str, ids: Ids) -> Cell:

@@ -146,8 +146,8 @@ class Loop(ControlledLoop):
         """Train on the rest of the current epoch, or until `progress.over` says why to end."""
         set_training_mode(self.setup.model, self.config, frozen=self.setup.frozen)
         captured, limiter = self._captured, queue_limiter(self.setup.device)
-        self.start_clock()
         order = self._remaining_order()
+        self.start_clock()
         for norms in self._graph_steps(captured, order) if captured else self._eager_steps(order):
             if norms is not None:
                 self.start_row(norms)
