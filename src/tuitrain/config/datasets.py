@@ -68,6 +68,12 @@ def data_folder(dir: str | None) -> Path:
     return platformdirs.user_cache_path("tuitrain", appauthor=False) / "data"
 
 
+def part_counts(counts: Sequence[int], fraction: float) -> list[int]:
+    """Return how many of the `counts` images of each class a `fraction` of them is, rounded; at least one."""
+    # fraction * count may miss the number that it stands for by a rounding error.
+    return [min(count, max(1, math.floor(fraction * count + 0.5 + 1e-9))) for count in counts]
+
+
 def held_out_counts(counts: Sequence[int], fraction: float) -> list[int]:
     """Return how many of the `counts` images of each class to hold out, by largest remainder. They add up to
     ceil(fraction * N), except that every class keeps an image."""

@@ -152,6 +152,12 @@ def prepare(
     `load_dataset`. With `has_checkpoint`, a checkpoint will replace the initial weights, so that their file may be
     missing.
     """
+    if config.training.folds is not None:
+        raise ConfigError(
+            f"training.folds = {config.training.folds} makes several runs, and this is one of them.",
+            "Set data.fold, 1/5 for example, and training.folds = none.",
+            key="training.folds",
+        )
     device = devices.choose_device(config.training.device)
     threads = devices.configure_torch(config, device)
     if config.training.precision == "fp16" and device.type == "cpu":

@@ -147,7 +147,7 @@ class NewRunScreen(NewRunStart, KeyLabels):
         self.show_message("All fields are at their defaults.", "$foreground-muted")
 
     def key_label(self, action: str, label: str) -> str:
-        return f"start {self.result.runs:,} runs" if action == "start" and self.result.values else label
+        return f"start {self.result.runs:,} runs" if action == "start" and self.result.is_sweep else label
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if action == "afresh":
@@ -171,7 +171,7 @@ class NewRunScreen(NewRunStart, KeyLabels):
     def tick(self) -> None:
         if not self.is_current:
             return
-        config = self.result.config
+        config = self.result.first_config
         if self.line.busy:
             # While a list or question is open, its answer comes first; then the live screen opens.
             if self.app.screen is self:
@@ -188,7 +188,7 @@ class NewRunScreen(NewRunStart, KeyLabels):
             self._show_preview(latest)
 
     def _show_preview(self, preview: Preview) -> None:
-        current = preview.config == self.result.config
+        current = preview.config == self.result.first_config
         if current and preview.key in self.form.fields:
             self._late_errors |= {preview.key: preview.problem}
             self._mark_fields()

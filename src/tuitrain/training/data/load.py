@@ -10,7 +10,7 @@ from tuitrain.training.data import image_folder, standard, user_dataset
 from tuitrain.training.data.dataset import Dataset, Progress
 from tuitrain.training.data.normalize import Normalization, Pixels, fingerprint
 from tuitrain.training.data.splits import MemorySplit
-from tuitrain.training.data.stratify import stratified
+from tuitrain.training.data.stratify import split_rows
 
 
 def load(
@@ -47,11 +47,9 @@ def _load_standard(
 ) -> Dataset:
     whole, test, white = standard.read(config.dataset, config.dir, progress)
     checksum = whole.checksum()
-    train, validation = (whole, fingerprint(checksum)), None
-    if config.validation:
-        kept, held = stratified(whole.labels, config.validation, seed)
-        train = whole.at(kept), fingerprint(checksum, kept)
-        validation = whole.at(held), fingerprint(checksum, held)
+    kept, held = split_rows(whole.labels, config, seed)
+    train = whole if kept is None else whole.at(kept), fingerprint(checksum, kept)
+    validation = None if held is None else (whole.at(held), fingerprint(checksum, held))
     images = train[0].images
     channels = DATASETS[config.dataset].shape[0]
     if not config.normalize:
