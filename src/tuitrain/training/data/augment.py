@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from tuitrain.config.datasets import DATASETS
+from tuitrain.config.photo_datasets import PHOTO_DATASETS
 
 Transform = Callable[[Tensor], Tensor]
 
@@ -13,7 +14,8 @@ Transform = Callable[[Tensor], Tensor]
 def augmentations(names: Sequence[str], dataset: str) -> list[Transform]:
     """Return the transforms that `names` select, in a fixed order; `auto` selects those usual for `dataset`. Each moves
     pixels (N, C, H, W), uint8 or floats, and draws from the global generator of their device."""
-    auto = DATASETS[dataset].augment if dataset in DATASETS else ("flip", "crop")
+    known = DATASETS.get(dataset) or PHOTO_DATASETS.get(dataset)
+    auto = known.augment if known else ("flip", "crop")
     chosen = {name for given in names for name in (auto if given == "auto" else (given,))}
     return [transform for name, transform in _TRANSFORMS.items() if name in chosen]
 
