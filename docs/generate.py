@@ -42,7 +42,8 @@ Some settings depend on others:
 - `optimizer.nesterov = true` needs `optimizer.momentum` above 0.
 - `[model.args]` needs `model.name = "FILE.py:NAME"`.
 - `data.dataset = "image-folder"` needs `data.dir`.
-- `training.patience` and `schedule.name = "plateau"` need a validation split: `data.validation` above 0.
+- `training.patience`, `schedule.name = "plateau"`, `evaluation.at_start` and a `training.best` other than `loss` need
+  a validation split: `data.validation` above 0.
 - `training.precision = "fp16"` needs a GPU.
 """
 

@@ -18,6 +18,7 @@ OTHER = build_config(
     {
         "data.dataset": "cifar10", "data.dir": "/a b/ä\"'\\#", "data.layout": "classes",
         "data.labels": "labels.csv", "data.group": "patient", "data.split_by": "position", "data.batch_size": 7,
+        "data.sampler": "balanced",
         "data.validation": 1 / 3, "data.normalize": False, "data.augment": ("flip", "crop"),
         "data.image_size": 33, "data.channels": "grey",
         "data.value_range": (-160.0, 240.5),
@@ -33,7 +34,10 @@ OTHER = build_config(
         "schedule.warmup": 0.5, "schedule.every": 1.0, "schedule.gamma": 1.0, "schedule.patience": 0,
         "schedule.final": 0.0, "training.epochs": 10**9, "training.seed": 2**63 - 1, "training.device": "cuda:3",
         "training.precision": "bf16", "training.label_smoothing": 0.1, "training.log_every": 1,
-        "training.max_minutes": 0.5, "training.patience": 2, "training.checkpoint_every": 0.1, "training.threads": 2,
+        "training.class_weights": "balanced",
+        "training.max_minutes": 0.5, "training.patience": 2, "training.best": "macro-f1",
+        "training.min_delta": 0.25, "evaluation.at_start": True,
+        "training.checkpoint_every": 0.1, "training.threads": 2,
         "training.deterministic": True, "evaluation.test_every": 3, "notify.command": "say 'done' # $TUITRAIN_RUN",
     }
 )  # fmt: skip

@@ -198,6 +198,8 @@ def test_parse_value_accepts_common_spellings(key: str, text: str, value: object
         ({"data.dataset": "image-folder"}, "data.dir"),
         ({"data.validation": 0, "training.patience": 3}, "training.patience"),
         ({"data.validation": 0, "schedule.name": "plateau"}, "schedule.name"),
+        ({"data.validation": 0, "training.best": "macro-f1"}, "training.best"),
+        ({"data.validation": 0, "evaluation.at_start": True}, "evaluation.at_start"),
     ],
 )
 def test_contradicting_settings_are_rejected(values: dict[str, object], key: str) -> None:

@@ -48,10 +48,10 @@ def test_every_activation(quick: Quick, activation: str, optimizer: str) -> None
 
 @pytest.mark.parametrize("hidden", ["[]", "[1]", "[7, 33, 5, 64]"])
 @pytest.mark.parametrize("smoothing", [0, 0.2])
-def test_depths_and_label_smoothing(quick: Quick, hidden: str, smoothing: float) -> None:
-    assert bit_identical(
-        quick(f"model.hidden={hidden}", f"training.label_smoothing={smoothing}", "data.batch_size=100")
-    )
+@pytest.mark.parametrize("weights", ["none", "balanced"])
+def test_depths_label_smoothing_and_class_weights(quick: Quick, hidden: str, smoothing: float, weights: str) -> None:
+    loss = f"training.label_smoothing={smoothing}", f"training.class_weights={weights}"
+    assert bit_identical(quick(f"model.hidden={hidden}", *loss, "data.batch_size=100"))
 
 
 @pytest.mark.parametrize("activation", get_args(Activation))

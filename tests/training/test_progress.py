@@ -174,3 +174,40 @@ def test_progress_must_be_possible(change: dict[str, int], refused: str) -> None
     saved = asdict(TrainingProgress(lr=0.1, epochs=3)) | change
     with pytest.raises(ValueError, match=refused) if refused else nullcontext():
         assert asdict(_progress(saved)) == saved
+
+
+def test_ties_keep_the_earlier_result() -> None:
+    progress = TrainingProgress(lr=0.1, epochs=9)
+    assert [progress.judge(result, 0.0) for result in (0.5, 0.5, 0.4, 0.45, 0.4)] == [
+        (True, True), (False, False), (True, True), (False, False), (False, False),
+    ]  # fmt: skip
+
+
+def test_small_improvements_add_up() -> None:
+    progress = TrainingProgress(lr=0.1, epochs=9)
+    judged = [progress.judge(-score, 0.1) for score in (0.5, 0.55, 0.59, 0.61, 0.7, 0.72)]
+    assert judged == [(True, True), (True, False), (True, False), (True, True), (True, False), (True, True)]
+
+
+@pytest.mark.parametrize("goal", ["loss", "macro-f1"])
+def test_a_checkpoint_of_an_older_version_is_resumed(quick: Quick, tmp_path: Path, goal: str) -> None:
+    """It has neither the reference of min_delta nor the criterion of the best epoch."""
+    settings = ("training.epochs=2", "model.hidden=[4]", "data.batch_size=500", f"training.best={goal}")
+    runs = [create_run(RunSpec(config=quick(*settings), runs_dir=tmp_path / name)) for name in ("old", "new")]
+    bests = []
+    for folder in runs:
+        resume_run(folder, lambda *_: None, Inbox(folder))
+        path = folder.checkpoints / "last.safetensors"
+        state = checkpoint.load(path)
+        if "old" in str(path):
+            del state["progress"]["reference"]
+            for name in ("metric", "value"):
+                del state["progress"]["best"][name]
+            checkpoint.save(path, state)
+        bests.append(resume_run(folder, lambda *_: None, Inbox(folder), 6).best)
+    old, new = (checkpoint.load(folder.checkpoints / "last.safetensors") for folder in runs)
+    for name, weight in new["model"].items():
+        assert torch.equal(old["model"][name], weight)
+    assert bests[0] == bests[1]
+    assert bests[0] is not None
+    assert bests[0].epoch > 2

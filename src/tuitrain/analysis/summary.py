@@ -7,6 +7,7 @@ from tuitrain.analysis import units
 from tuitrain.config.formatting import format_value
 from tuitrain.config.values import changed_settings
 from tuitrain.runs.catalog.listing import Entry
+from tuitrain.runs.records import Best
 
 if TYPE_CHECKING:
     from tuitrain.runs.follower import Follower
@@ -50,6 +51,13 @@ def settings_in_words(entry: "Entry | Follower", without: Collection[str] = ()) 
     ]
     words += [f"{key.partition('.')[2].replace('_', ' ')} {value}" for key, value in values.items() if key not in MAIN]
     return " · ".join(words)
+
+
+def best_value(best: Best) -> str:
+    """Return the value by which an epoch is the best: a loss `0.0712` or a score `98.06 %`."""
+    if best.metric == "loss":
+        return units.loss(best.validation.loss if best.value is None else best.value)
+    return units.percent(best.value)
 
 
 def status(entry: Entry) -> str:

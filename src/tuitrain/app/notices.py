@@ -33,7 +33,7 @@ class Notices(Failures):
             self.notify(f"{name} was not resumed. {plain(state.not_continued)}", severity="error", markup=False)
             return
         best = state.best.test if state.best else None
-        title, score = ("best test", best) if best else ("last test", state.test)
+        title, score = (f"best test{state.best.by}", best) if state.best and best else ("last test", state.test)
         accuracy = score.measured if score else None
         text = f"{name}: {message.status}" + ("" if accuracy is None else f", {title} {units.percent(accuracy)}")
         alert(self, text)

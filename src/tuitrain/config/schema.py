@@ -21,6 +21,8 @@ Activation = Literal["relu", "sigmoid", "tanh", "leaky-relu", "gelu", "silu", "e
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "radam", "muon"]
 ScheduleName = Literal["constant", "step", "exponential", "cosine", "one-cycle", "plateau"]
 Auto = Literal["auto"]
+# What selects the best epoch on the validation split.
+Goal = Literal["loss", "accuracy", "macro-f1", "balanced-accuracy"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Count = Annotated[int, Meta(ge=1)]
 Positive = Annotated[float, Meta(gt=0)]
@@ -72,6 +74,10 @@ class Data(Struct, frozen=True, kw_only=True):
         ),
     ] = "path"
     batch_size: Annotated[int, Meta(ge=1, description="Images per batch")] = 64
+    sampler: Annotated[
+        Literal["shuffle", "balanced"],
+        Meta(description="Images of an epoch: each once, or with balanced each class equally often, with replacement"),
+    ] = "shuffle"
     validation: Annotated[
         float,
         Meta(ge=0, lt=1, description="Fraction of the training split held out for validation, stratified by class"),
@@ -206,7 +212,7 @@ class Schedule(Struct, frozen=True, kw_only=True):
     every: Annotated[float, Meta(gt=0, description="Epochs between two drops of the step schedule")] = 10.0
     gamma: Annotated[float, Meta(gt=0, le=1, description="Factor of each drop of the step and plateau schedules")] = 0.1
     patience: Annotated[
-        int, Meta(ge=0, description="Epochs without a lower validation loss before the plateau schedule drops")
+        int, Meta(ge=0, description="Epochs without an improvement of training.best before the plateau schedule drops")
     ] = 3
     final: Annotated[
         float,
@@ -242,6 +248,10 @@ class Training(Struct, frozen=True, kw_only=True):
         Fraction | None,
         Meta(description="Decay of an average of the weights, 0.999 for example, which is evaluated; none: no average"),
     ] = None
+    class_weights: Annotated[
+        Literal["none", "balanced"],
+        Meta(description="Weights of the training loss; balanced: images / (classes * images of the class)"),
+    ] = "none"
     log_every: Annotated[
         Count | Auto,
         Meta(description="Steps between two rows of training metrics; auto: up to 100, at least 20 rows per epoch"),
@@ -249,10 +259,18 @@ class Training(Struct, frozen=True, kw_only=True):
     max_minutes: Annotated[
         Positive | None, Meta(description="Minutes of training after which the run finishes; none: no limit")
     ] = None
+    best: Annotated[
+        Goal,
+        Meta(description="Validation metric that selects the best epoch; patience and plateau follow it, too"),
+    ] = "loss"
     patience: Annotated[
         Count | None,
-        Meta(description="Epochs without a lower validation loss before the run stops early; none: never"),
+        Meta(description="Epochs without an improvement of training.best before the run stops early; none: never"),
     ] = None
+    min_delta: Annotated[
+        float,
+        Meta(ge=0, le=1e38, description="Smallest improvement of training.best that counts for patience and plateau"),
+    ] = 0.0
     checkpoint_every: Annotated[
         float, Meta(gt=0, description="Seconds between checkpoints within an epoch; each epoch also ends with one")
     ] = 30.0
@@ -263,11 +281,12 @@ class Training(Struct, frozen=True, kw_only=True):
 
 
 class Evaluation(Struct, frozen=True, kw_only=True):
-    """Evaluation: when to evaluate the test split."""
+    """Evaluation: when to evaluate the splits, in addition to validation after each epoch."""
 
     test_every: Annotated[
         int, Meta(ge=0, description="Epochs between evaluations of the test split; 0: only at the end")
     ] = 0
+    at_start: Annotated[bool, Meta(description="Also evaluate the validation split before the first step")] = False
 
 
 class Notify(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """Check a configuration: each value against its declaration, then the settings against each other."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -90,10 +91,8 @@ def check_combinations(config: Config) -> None:
         )
     if config.optimizer.name == "muon":
         _check_muon(config)
-    if config.data.validation == 0 and config.training.patience is not None:
-        raise _needs_validation("training.patience", "training.patience")
-    if config.data.validation == 0 and config.schedule.name == "plateau":
-        raise _needs_validation("schedule.name = plateau", "schedule.name")
+    for key, subject in _uses_of_validation(config) if config.data.validation == 0 else ():
+        raise _needs_validation(subject, key)
 
 
 def _check_muon(config: Config) -> None:
@@ -111,6 +110,18 @@ def _check_muon(config: Config) -> None:
                 "Choose adamw, for example.",
                 key=key,
             )
+
+
+def _uses_of_validation(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield the key and a description of each setting that needs a validation split."""
+    if config.training.patience is not None:
+        yield "training.patience", "training.patience"
+    if config.schedule.name == "plateau":
+        yield "schedule.name", "schedule.name = plateau"
+    if config.training.best != "loss":
+        yield "training.best", f"training.best = {config.training.best}"
+    if config.evaluation.at_start:
+        yield "evaluation.at_start", "evaluation.at_start = true"
 
 
 def _needs_validation(subject: str, key: str) -> ConfigError:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tuitrain.runs.records import Score
+from tuitrain.runs.records import GOAL_TITLES, Score
 from tuitrain.runs.rows import Train
 from tuitrain.text import plain
 from tuitrain.training import checkpoint
@@ -24,7 +24,13 @@ from tuitrain.training.control import POLL_INTERVAL, ControlledLoop, try_capture
 from tuitrain.training.cuda_graphs.step import GraphStep, capture_obstacle
 from tuitrain.training.cuda_graphs.warmup import warm_up
 from tuitrain.training.data.splits import StreamedSplit
-from tuitrain.training.evaluation.record import evaluate_final, evaluate_test, evaluate_validation
+from tuitrain.training.evaluation.record import (
+    Verdict,
+    evaluate_at_start,
+    evaluate_final,
+    evaluate_test,
+    evaluate_validation,
+)
 from tuitrain.training.features import compute_features
 from tuitrain.training.finetune import is_frozen, set_training_mode
 from tuitrain.training.optim.fused import FusedStep
@@ -107,16 +113,24 @@ class Loop(ControlledLoop):
             self.writer.event("continued")
         if self._epochs:
             self._set_epochs(self._epochs, self._schedule)
-        if self._resuming:
-            if self._epochs:
-                # A kill must not lose the new epochs and the schedule.
-                self._save_checkpoint()
-            return
-        if self.writer.resumed:
-            self.writer.log("no checkpoint yet, starting from the beginning")
-        self._save_checkpoint()
-        self.update_state(phase="training", started=self.writer.now())
-        self.writer.event("started")
+        if not self._resuming:
+            if self.writer.resumed:
+                self.writer.log("no checkpoint yet, starting from the beginning")
+            self._save_checkpoint()
+            self.update_state(phase="training", started=self.writer.now())
+            self.writer.event("started")
+        elif self._epochs:
+            # A kill must not lose the new epochs and the schedule.
+            self._save_checkpoint()
+        # A run that was stopped before its first step may lack this evaluation.
+        if self.config.evaluation.at_start and not self.progress.batch + self.progress.step + self.progress.epoch:
+            self._abortable(self._evaluate_at_start)
+
+    def _evaluate_at_start(self) -> None:
+        if self.writer.state.validation is None and self.setup.dataset.validation is not None:
+            evaluate_at_start(self.setup, self.writer, self.progress, self._heartbeat)
+            self.writer.log(self._epoch_line(Verdict()))
+            self.update_state(phase="training")
 
     @property
     def _done(self) -> bool:
@@ -262,22 +276,22 @@ class Loop(ControlledLoop):
     def _end_epoch(self) -> None:
         """Evaluate the model and save checkpoints, after an epoch or when training ends within one."""
         progress = self.progress
-        is_best = evaluate_validation(self.setup, self.writer, progress, self._heartbeat)
-        self._apply_patience(is_best)
+        verdict = evaluate_validation(self.setup, self.writer, progress, self._heartbeat)
+        self._apply_patience(improves=verdict.improves)
         completed = progress.batch >= self.setup.batches_per_epoch
         every = self.config.evaluation.test_every
         # The last epoch's test is that of `evaluate_final`.
         last = progress.epoch + 1 >= progress.epochs or progress.over
         if every and completed and (progress.epoch + 1) % every == 0 and not last:
             evaluate_test(self.setup, self.writer, progress, self._heartbeat)
-        self.writer.log(self._epoch_line(is_best))
+        self.writer.log(self._epoch_line(verdict))
         self._log_replaced_images()
         if completed:
             progress.epoch, progress.batch = progress.epoch + 1, 0
             self.has_progressed = True
             progress.loss_sum, progress.correct, progress.seen = 0.0, 0, 0
             self._thaw_if_due()
-        if is_best:
+        if verdict.is_best:
             best = self._last_checkpoint.with_name("best.safetensors")
             checkpoint.save(best, {"model": evaluated_weights(self.setup)})
         self.update_state(phase="training")
@@ -298,25 +312,29 @@ class Loop(ControlledLoop):
             names = ", ".join(plain(path, 100) for path in paths[:5]) + (", …" if len(paths) > 5 else "")
             self.writer.log(f"{len(paths):,} training images could not be read and were replaced by others: {names}")
 
-    def _apply_patience(self, is_best: bool) -> None:
+    def _apply_patience(self, *, improves: bool) -> None:
         """Lower the learning rate (plateau schedule) or stop early once validation has stopped improving."""
         progress, schedule, patience = self.progress, self.config.schedule, self.config.training.patience
-        progress.since_lowest = 0 if is_best else progress.since_lowest + 1
-        progress.since_drop = 0 if is_best else progress.since_drop + 1
+        progress.since_lowest = 0 if improves else progress.since_lowest + 1
+        progress.since_drop = 0 if improves else progress.since_drop + 1
+        reason = f"no better validation {GOAL_TITLES[self.config.training.best]}"
         if schedule.name == "plateau" and progress.since_drop > schedule.patience:
             progress.drops, progress.since_drop = progress.drops + 1, 0
-            self.writer.event("drop", "no better validation loss", progress.lr * schedule.gamma**progress.drops)
+            self.writer.event("drop", reason, progress.lr * schedule.gamma**progress.drops)
         if patience and progress.since_lowest >= patience:
-            progress.over = f"Stopped early: no better validation loss for {patience} epochs."
+            progress.over = f"Stopped early: {reason} for {patience} epoch{'s' * (patience != 1)}."
 
-    def _epoch_line(self, is_best: bool) -> str:
-        """Return the epoch's line in the log: `epoch 3 · train 0.0712, 98.06 % · val … · best so far`."""
-        state, line = self.writer.state, f"epoch {self.progress.epoch + 1}"
+    def _epoch_line(self, verdict: Verdict) -> str:
+        """Return the epoch's line in the log: `epoch 3 · train 0.0712, 98.06 % · val … · best so far by loss`."""
+        state, goal = self.writer.state, self.config.training.best
+        line = f"epoch {self.progress.epochs_begun}"
         for name, score in (("train", state.train), ("val", state.validation)):
             if score is not None:
                 loss = math.nan if score.loss is None else score.loss
                 line += f" · {name} {_loss(loss)}, {100 * score.accuracy:.2f} %"
-        return line + (" · best so far" if is_best else "")
+        if verdict.value is not None and goal not in ("loss", "accuracy"):
+            line += f", {GOAL_TITLES[goal]} {100 * verdict.value:.2f} %"
+        return line + (f" · best so far by {GOAL_TITLES[goal]}" if verdict.is_best else "")
 
 
 def _loss(loss: float) -> str:

@@ -94,6 +94,7 @@ def restore_run(loop: Loop) -> None:
         writer.log(f"label smoothing {smoothing:g} raises the training loss; evaluations are not smoothed")
     for line in _weights_lines(loop.config, info.weights):
         writer.log(line)
+    _log_balance(loop)
     for note in info.data_notes:
         writer.log(f"data: {plain(note)}")
 
@@ -110,6 +111,21 @@ def _weights_lines(config: Config, weights: WeightsInfo | None) -> Iterator[str]
         config.model.name.startswith(TIMM) or config.model.weights == "pretrained"
     ):
         yield f"model.activation = {config.model.activation} does not apply: the network keeps its own activations"
+
+
+def _log_balance(loop: Loop) -> None:
+    """Log which training metrics class weights or a balanced sampler make incomparable to those of evaluations."""
+    weights = loop.setup.class_weights
+    if weights is not None:
+        # A class without training images has the weight 0.
+        weights = weights[weights > 0]
+        span = f"{weights.min().item():.3g} to {weights.max().item():.3g}"
+        loop.writer.log(f"class weights {span} change the training loss; evaluations are not weighted")
+    if loop.config.data.sampler == "balanced":
+        loop.writer.log(
+            "the balanced sampler draws each class equally often: training loss and accuracy weigh all classes alike;"
+            " evaluations do not"
+        )
 
 
 def _record_differences(writer: RunWriter, before: RunInfo, setup: Setup, now: RunInfo) -> None:

@@ -24,6 +24,7 @@ from tuitrain.training.data.augment import Transform, augmentations
 from tuitrain.training.data.dataset import Dataset, DatasetLoader, Progress
 from tuitrain.training.data.load import load as load_dataset
 from tuitrain.training.data.normalize import Normalizer
+from tuitrain.training.data.sampler import balanced_order, balanced_weights
 from tuitrain.training.data.user_transform import user_transform
 from tuitrain.training.finetune import freeze_backbone, is_frozen
 from tuitrain.training.memory import check_network_fits, check_parameters_fit
@@ -106,15 +107,24 @@ class Setup:
         """Return whether a row of training metrics follows the step; an epoch also ends with one."""
         return step % self.log_every == 0 or (self.config.training.log_every == "auto" and step in FIRST_ROWS)
 
+    @cached_property
+    def class_weights(self) -> Tensor | None:
+        """The weight of each class in the training loss, (K,) float32 on the device; None: all are equal."""
+        if self.config.training.class_weights == "none":
+            return None
+        return balanced_weights(self.dataset.train.labels, len(self.dataset.classes)).to(self.device)
+
     @property
     def has_batch_norm(self) -> bool:
         return any(isinstance(module, BatchNorm) for module in self.model.modules())
 
     def epoch_order(self, epoch: int) -> Tensor:
-        """Return the shuffled image indices of an epoch, `(images_per_epoch,) int64` on the CPU. They depend on the
-        seed and the epoch alone, so a resumed run continues in mid-epoch with a slice."""
+        """Return the image indices of an epoch in the order of `data.sampler`, `(images_per_epoch,) int64` on the CPU.
+        They depend on the seed and the epoch alone, so a resumed run continues in mid-epoch with a slice."""
         # A large prime keeps the generator seeds of (seed, epoch) pairs apart.
         generator = torch.Generator().manual_seed((self.config.training.seed * 1_000_003 + epoch) % 2**63)
+        if self.config.data.sampler == "balanced":
+            return balanced_order(self.dataset.train.labels, self.images_per_epoch, generator)
         return torch.randperm(len(self.dataset.train), generator=generator)[: self.images_per_epoch]
 
 

@@ -166,7 +166,7 @@ def samples(name: str, root: Path, arguments: dict[str, str]) -> list[tuple[str,
         paths, labels = source._images, source._labels
     else:
         pairs = getattr(source, "samples", None) or source._samples
-        paths, labels = zip(*pairs, strict=True)
+        paths, labels = [path for path, _ in pairs], [label for _, label in pairs]
     return sorted((str(Path(path).relative_to(root)), int(label)) for path, label in zip(paths, labels, strict=True))
 
 

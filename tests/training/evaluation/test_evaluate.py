@@ -219,7 +219,7 @@ def test_kept_samples_do_not_grow_with_the_classes(setup: Setup) -> None:
 @pytest.mark.parametrize("size", [(33, 16), (16, 33), (33, 33)])
 def test_pictures_are_small_in_both_directions(setup: Setup, size: tuple[int, int]) -> None:
     split = MemorySplit(torch.zeros(1, 1, *size), torch.tensor([5]))
-    (sample,) = worst_samples(evaluate(Constant(), split, (1, *size), 10, setup.autocast), split, setup.dataset)
+    (sample,) = worst_samples(result_of(setup, split, Constant(), (1, *size)), split, setup.dataset)
     assert (sample.height, sample.width) == (32, 32)
 
 

@@ -40,6 +40,11 @@ RECIPES = {
         "finetune.freeze_epochs=1", "finetune.layer_decay=0.7", "finetune.head_lr=3", "optimizer.decay_norms=false",
         "optimizer.name=adamw", "optimizer.weight_decay=0.01", "training.ema=0.9", "model.batch_norm=true",
     ),
+    "macro-F1, small improvements, class weights, balanced sampler": (
+        "training.best=macro-f1", "training.min_delta=0.01", "training.class_weights=balanced",
+        "data.sampler=balanced", "data.augment=[shift]", "evaluation.at_start=true", "schedule.name=plateau",
+        "schedule.patience=0",
+    ),
     "a network that saves for long": (
         "optimizer.name=adamw", "model.hidden=[512, 512]", "model.batch_norm=true", "optimizer.accumulate=2",
     ),

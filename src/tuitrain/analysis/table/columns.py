@@ -126,9 +126,9 @@ def _age(run: Entry) -> float | None:
 
 
 def _scores() -> Iterator[Column]:
-    yield from _score("best", "best val", "validation split at the best epoch (lowest validation loss)",
+    yield from _score("best", "best val", "validation split at the best epoch by training.best (loss by default)",
                       lambda run: _best(run, "validation"))  # fmt: skip
-    yield from _score("best-test", "best test", "test split with the weights of the best epoch",
+    yield from _score("best-test", "best test", "test split with the weights of the best epoch by training.best",
                       lambda run: _best(run, "test"))  # fmt: skip
     yield from _score("val", "last val", "validation split in the last epoch", lambda run: run.state.validation)
     yield from _score("test", "last test", "test split with the last weights", lambda run: run.state.test)
@@ -165,7 +165,7 @@ def _costs() -> Iterator[Column]:
                  lambda run: run.state.seconds if run.state.step else None, summary.time)  # fmt: skip
     yield Column("epoch", ("epoch", "progress"), "epochs", "completed epochs", "number", lambda run: run.state.epoch,
                  summary.epochs)  # fmt: skip
-    yield number("best-epoch", "best epoch", "epoch with the lowest validation loss",
+    yield number("best-epoch", "best epoch", "best epoch by training.best (lowest validation loss by default)",
                  lambda run: run.state.best.epoch if run.state.best else None, units.count)  # fmt: skip
     yield number("rate", "images/s", "images per second", lambda run: run.state.samples_per_second or None, units.rate)
     yield number("memory", "memory", "device memory", lambda run: run.state.memory, units.size)

@@ -72,6 +72,8 @@ def _mean_state(states: Sequence[State]) -> State:
             round(fmean(epoch.step for epoch in best)),
             _mean_score(best, lambda epoch: epoch.validation) or best[0].validation,
             _mean_score(best, lambda epoch: epoch.test),
+            best[0].metric,
+            value.mean if (value := mean_sd(epoch.value for epoch in best)) else None,
         )
         if best
         else None,

@@ -18,6 +18,8 @@ from tuitrain.training.data.value_ranges import ValueRanges
 # Pillow would print warnings about large or damaged images to stderr, over the screen of the app.
 warnings.filterwarnings("ignore", module="PIL")
 
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
 
 class ImageError(Exception):
     """An image that cannot be read; the message is a short reason."""
@@ -96,7 +98,10 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
 def _reason(error: Exception, path: str) -> str:
     match error:
         case UnidentifiedImageError():
-            return "a kind of TIFF that is not supported" if _begins_like_tiff(path) else "not an image"
+            begin = _beginning(path)
+            if begin[4:8] == b"ftyp":
+                return "a damaged HEIC or AVIF file"
+            return "a kind of TIFF that is not supported" if begin[:4] in _TIFF else "not an image"
         case Image.DecompressionBombError():
             return f"too many pixels: resize it to at most {(Image.MAX_IMAGE_PIXELS or 0) // 10**6} megapixels"
         case OSError(strerror=str(reason)):
@@ -104,6 +109,6 @@ def _reason(error: Exception, path: str) -> str:
     return "truncated" if "truncated" in str(error).lower() else plain(str(error) or type(error).__name__, 60)
 
 
-def _begins_like_tiff(path: str) -> bool:
+def _beginning(path: str) -> bytes:
     with Path(path).open("rb") as file:
-        return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+        return file.read(8)

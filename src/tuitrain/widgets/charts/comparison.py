@@ -16,11 +16,10 @@ from tuitrain.widgets.charts.line import Line
 from tuitrain.widgets.charts.render import View
 from tuitrain.widgets.charts.series import (
     METRICS,
-    SMOOTHED,
     CurveMetric,
     RunSeries,
     cache_key,
-    smooths_labels,
+    loss_mark,
     x_formatter,
     x_values,
 )
@@ -60,8 +59,8 @@ class ComparisonCharts(ChartGroup):
         self._grid_shown = False
         self._series: Sequence[RunSeries] = ()
         self._top = ""
-        # Whether a run has label smoothing.
-        self._smooths = False
+        # Why a training loss is not comparable to a validation loss.
+        self._loss_mark = ""
         self._bands: dict[object, tuple[list[float], ...]] = {}
 
     def on_mount(self) -> None:
@@ -70,10 +69,10 @@ class ComparisonCharts(ChartGroup):
     def show(self, series: Sequence[RunSeries], top: str = "") -> None:
         """Draw the series, the one with the id `top` above the others."""
         self._series, self._top = series, top
-        smooths = smooths_labels(run for one in series for run in one.runs)
-        if smooths != self._smooths:
+        mark = loss_mark(run for one in series for run in one.runs)
+        if mark != self._loss_mark:
             # New labels discard the pictures of the charts.
-            self._smooths = smooths
+            self._loss_mark = mark
             self._update_labels()
         self.redraw()
 
@@ -115,7 +114,7 @@ class ComparisonCharts(ChartGroup):
 
     def _update_labels(self) -> None:
         for chart, metric in zip(self.charts, self.shown_metrics, strict=False):
-            title = metric.title + SMOOTHED * (self._smooths and metric.title == "train loss")
+            title = metric.title + self._loss_mark * (metric.title == "train loss")
             chart.set_labels(title, self.axis, x_formatter(self.axis), metric.text, metric.percent)
 
     def redraw(self) -> None:

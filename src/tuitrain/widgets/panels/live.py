@@ -157,15 +157,13 @@ def health_line(run: Follower, width: int) -> Content:
 
 
 def _best(state: State) -> tuple[str, ...]:
-    """Describe the best epoch: the criterion, its value unless it is the latest, and the epoch. The criterion is the
-    lowest loss, or the highest accuracy for another tool's run without losses."""
-    if state.best is None:
+    """Describe the best epoch: the criterion, its value unless the line shows it already, and the epoch."""
+    best = state.best
+    if best is None:
         return ()
-    best = state.best.validation
-    criterion, value = "lowest loss", units.loss(best.loss)
-    if best.loss is None:
-        criterion, value = "highest", units.percent(best.measured)
-    return (criterion if best == state.validation else f"{criterion} {value}", f"epoch {state.best.epoch}")
+    criterion = best.criterion.replace("validation ", "")
+    shown = best.validation == state.validation and best.metric in ("loss", "accuracy")
+    return (criterion if shown else f"{criterion} {summary.best_value(best)}", f"epoch {best.epoch}")
 
 
 def _score(name: str, score: Score | None, suffix: str = "", *, losses: bool = True) -> Content:

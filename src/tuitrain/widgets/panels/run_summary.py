@@ -22,7 +22,8 @@ def result(entry: Entry) -> Content:
     if entry.status == "damaged":
         return Content("")
     known = columns()
-    scores = [(known[key].title, known[key].text(entry)) for key in SCORES]
+    by = entry.state.best.by if entry.state.best else ""
+    scores = [(known[key].title + by * key.startswith("best"), known[key].text(entry)) for key in SCORES]
     parts = [Content(plain(summary.status(entry)))] if entry.status != "finished" else []
     parts += [
         Content.assemble(f"{title} ", (text, "bold $foreground")) for title, text in scores if text != units.UNKNOWN
