@@ -68,7 +68,7 @@ PHOTO_DATASETS = {
         page=f"{_VGG}/fgvc-aircraft/",
     ),
     "caltech101": PhotoDataset(
-        title="photos of objects, 40 to 800 per class", kind="Caltech101", folder="caltech101", classes=101,
+        title="photos of objects", kind="Caltech101", folder="caltech101", classes=101,
         page="https://data.caltech.edu/records/20086",
     ),
     "caltech256": PhotoDataset(
