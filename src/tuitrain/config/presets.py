@@ -1,5 +1,6 @@
 """Presets of the New run form: complete configurations, listed as overrides of the defaults."""
 
+from tuitrain.config.fine_tuning import FINE_TUNING, fine_tuning
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 
@@ -41,6 +42,12 @@ PRESETS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def preset(name: str) -> Config:
-    """Return the configuration of the preset `name`. Raise KeyError if PRESETS lacks it."""
+def preset(name: str, current: Config | None = None, images: int | None = None) -> Config:
+    """Return the configuration of the preset `name`, one of PRESETS or FINE_TUNING. Raise KeyError if there is none.
+
+    Presets of FINE_TUNING keep the data of the `current` configuration, which may be None, and depend on its number of
+    training `images`, None if unknown.
+    """
+    if name in FINE_TUNING:
+        return fine_tuning(name, current or Config(), images)
     return override(Config(), PRESETS[name])

@@ -59,7 +59,6 @@ class NewRunScreen(NewRunStart, KeyLabels):
         super().__init__(host, runs_dir)
         self._initial = Draft.of_run(config, info) if config else None
         self._previewed: Config | None = None
-        self.preview: Preview | None = None
         # The number of runs, and the values of the first, that the preview was last shown for.
         self._shown_runs: tuple[int, Values] = (1, {})
         self._preview_process = PreviewProcess()
