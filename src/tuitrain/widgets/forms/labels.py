@@ -66,7 +66,7 @@ CONDITIONS: dict[str, Condition] = {
     "data.split_by": _FOLDER,
     "data.image_size": _FILES,
     "data.channels": _FILES,
-    "data.storage": _FILES,
+    "data.storage": Condition("data.dataset", ("image-folder", *PHOTO_DATASETS, OWN)),
     "data.workers": _FILES,
     "model.args": Condition("model.name", (OWN,)),
     "model.hidden": Condition("model.name", ("mlp",)),
