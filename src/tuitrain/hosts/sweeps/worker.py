@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from msgspec import Struct
 
-from tuitrain.config.code import Code
+from tuitrain.config.code import Code, short_name
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
 from tuitrain.config.stackable import stacking_key
@@ -221,9 +221,15 @@ def _log_end(run: RunFolder, state: State) -> None:
 def _run_name(values: Values, seed: int) -> str:
     """Return a name such as `adam-relu-lr-0.001-s0`: numbers and switches follow their key, words stand alone."""
     short = short_names(list(values))
-    texts = {key: f"{value:.3g}" if isinstance(value, float) else format_value(value) for key, value in values.items()}
+    texts = {key: _brief(value) for key, value in values.items()}
     parts = [text if isinstance(values[key], str) else f"{short[key]}-{text}" for key, text in texts.items()]
     return "-".join([*parts, f"s{seed}"])
+
+
+def _brief(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return short_name(value) if isinstance(value, str) else format_value(value)
 
 
 def run_worker(
