@@ -161,7 +161,7 @@ def call(config: Data, seed: int) -> Mapping[str, Any]:
     function, name = load_function(config.dataset, DATASET), short(config)
     given = {"dir": str(data_folder(config.dir)) if config.dir else None, "seed": seed}
     wanted = {key: value for key, value in given.items() if key in _parameters(function)}
-    check_arguments(function, wanted, name, DATASET)
+    check_arguments(function, wanted, name)
     with explained(name, DataError):
         found = function(**wanted)
     if not isinstance(found, Mapping):
