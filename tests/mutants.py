@@ -83,7 +83,11 @@ def covering(mutant: Mutant, tests: Tests) -> list[str]:
     """Return the tests that execute a changed line, the quickest first. If the line runs on import, return those that
     execute any function of the file, the file's own tests first."""
     own, changed = f"test_{Path(mutant.file).stem}.py", {ANY} if mutant.on_import else set(mutant.lines)
-    found = [id for id, test in tests.items() if changed.intersection(test["lines"].get(mutant.file, ()))]
+    found = [
+        id
+        for id, test in tests.items()
+        if changed.intersection(test["lines"].get(mutant.file, ())) or (mutant.on_import and own in id)
+    ]
     found.sort(key=lambda id: (mutant.on_import and own not in id, tests[id]["seconds"]))
     used = itertools.accumulate((tests[id]["seconds"] for id in found), initial=0.0)
     return [id for id, before in zip(found, used, strict=False) if before < MOST_SECONDS]
@@ -177,6 +181,8 @@ class InMemory:
         tests = {id: test for id, test in every.items() if not test["failed"]}
         items = {item.nodeid: item for item in session.items}
         functions: dict[str, list[FunctionType]] = {}
+        # Imported modules may have frozen all objects, and `get_objects` leaves out frozen ones.
+        gc.unfreeze()
         for value in gc.get_objects():
             if isinstance(value, FunctionType):
                 functions.setdefault(value.__code__.co_filename, []).append(value)

@@ -21,7 +21,6 @@ PLANTS = {
     "message": "self.post_message(Unknown())",
     "close": "TuitrainApp.on_unmount = fail; self.exit()",
     "callback": "asyncio.get_running_loop().call_soon(fail)",
-    "task": "asyncio.create_task(fail_later())",
     "output": "self._driver.write(type('planted', (), {})())",
     "input": "paste._REPORT = type('Failing', (), {'sub': fail})(); self.notify('ready')",
 }
@@ -39,9 +38,6 @@ class Unknown(Message):
 
 def fail(*_):
     raise ValueError("planted \\x1b[31m")
-
-async def fail_later():
-    fail()
 
 def action_help(self):
     {plant}

@@ -1,7 +1,7 @@
-"""Exceptions of helping threads and of workers are shown and written to a file; the app stays open."""
+"""Exceptions of helping threads and of workers are shown and written to a file; those of tasks close the app."""
 
+import asyncio
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,12 +21,11 @@ class App(TuitrainApp):
 
 
 @pytest.fixture
-def app(runs_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+def app(runs_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> App:
     app = App(runs_dir, ThreadHost())
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(threading, "excepthook", app.on_thread_exception)
-    yield app
-    assert app.crash is None
+    return app
 
 
 def fail_in_thread(error: BaseException) -> None:
@@ -53,6 +52,7 @@ async def test_a_helping_thread_fails(app: App, tmp_path: Path) -> None:
         (toast,) = await toasts(app, pilot)
         assert toast == f"Unexpected error: ValueError: planted \ufffd[31m. Details: {log}"
         assert "No runs yet" in text(app)
+        assert app.crash is None
     assert "raise error\nValueError: planted" in log.read_text()
 
 
@@ -65,6 +65,7 @@ async def test_a_worker_fails(app: App, tmp_path: Path) -> None:
         assert (await toasts(app, pilot))[-1].startswith("Unexpected error: ValueError: planted. Details: ")
         (log,) = tmp_path.glob("tuitrain-*.log")
         assert "in work" in log.read_text()
+        assert app.crash is None
 
 
 def test_a_thread_fails_after_the_app_has_closed(app: App, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -72,3 +73,31 @@ def test_a_thread_fails_after_the_app_has_closed(app: App, capsys: pytest.Captur
     fail_in_thread(KeyError("late"))
     (log,) = tmp_path.glob("tuitrain-*.log")
     assert capsys.readouterr().err == f"tuitrain: Unexpected error: KeyError: 'late'. Details: {log}\n"
+
+
+@pytest.mark.parametrize("where", ["task", "call_soon", "call_later"])
+async def test_a_task_or_callback_fails(app: App, where: str) -> None:
+    def fail() -> None:
+        raise ValueError("planted")
+
+    async def fail_later() -> None:
+        fail()
+
+    async def run() -> None:
+        async with app.run_test() as pilot:
+            loop, tasks = asyncio.get_running_loop(), []
+            if where == "task":
+                tasks.append(loop.create_task(fail_later()))
+            elif where == "call_soon":
+                loop.call_soon(fail)
+            else:
+                loop.call_later(0.0, fail)
+            await asyncio.sleep(0)
+            tasks.clear()
+            await pilot.pause()
+            loop.call_exception_handler({"message": "without an exception"})
+
+    with pytest.raises(ValueError, match="planted"):
+        await run()
+    assert isinstance(app.crash, ValueError)
+    assert app.return_code == 1

@@ -16,7 +16,7 @@ from tuitrain.config.schedule import Extension
 from tuitrain.config.values import parse_value
 from tuitrain.errors import TuitrainError
 from tuitrain.hosts.background import resume_in_background
-from tuitrain.hosts.launch import check_checkpoint, check_resumable
+from tuitrain.hosts.resumable import check_checkpoint, check_resumable
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.hosts.trust import run_code, run_origin
 from tuitrain.runs.changes import lr_curve

@@ -79,6 +79,7 @@ def _join_dashed_values(arguments: list[str]) -> list[str]:
 COMMANDS: dict[str, str] = {
     "app": "open the app (the default)",
     "train": "train a run and print its result",
+    "lr-find": "find a learning rate by a range test",
     "sweep": "train a run for each combination of several settings",
     "runs": "list runs",
     "show": "show a run with its confusion matrix",
@@ -118,6 +119,7 @@ def _build() -> argparse.ArgumentParser:
 
     add("app", shared)
     _train(add("train", shared, machine, detachable))
+    _settings(add("lr-find", shared, machine, trusting, module="lr_find"))
     _sweep(add("sweep", shared, machine, detachable))
     _runs(add("runs", shared, machine))
     add("show", shared, machine, one_run)
@@ -156,9 +158,13 @@ def _shared_options() -> tuple[_Parser, _Parser, _Parser, _Parser, _Parser]:
     return shared, machine, one_run, trusting, detachable
 
 
+def _settings(command: _Parser) -> None:
+    command.add_argument("-c", "--config", type=Path, metavar="FILE", help="read settings from a TOML file")
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="set one setting")
+
+
 def _train(train: _Parser) -> None:
-    train.add_argument("-c", "--config", type=Path, metavar="FILE", help="read settings from a TOML file")
-    train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="set one setting")
+    _settings(train)
     train.add_argument("--name", default="", metavar="NAME", help="name of the run")
 
 

@@ -16,7 +16,11 @@ from tuitrain.config.networks import FILE_NAME, NETWORKS, TIMM_NAME
 from tuitrain.config.photo_datasets import PHOTO_DATASETS
 
 DATASET_NAMES = (*DATASETS, *PHOTO_DATASETS, "image-folder")
-Augmentation = Literal["auto", "shift", "flip", "crop"]
+Augmentation = Literal[
+    "auto", "shift", "flip", "crop", "random-resized-crop", "rotate", "vertical-flip", "color", "randaugment",
+    "trivialaugment", "erase", "mixup", "cutmix",
+]  # fmt: skip
+Resize = Literal["crop", "squash", "pad"]
 Activation = Literal["relu", "sigmoid", "tanh", "leaky-relu", "gelu", "silu", "elu"]
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "radam", "muon"]
 ScheduleName = Literal["constant", "step", "exponential", "cosine", "one-cycle", "plateau"]
@@ -90,10 +94,36 @@ class Data(Struct, frozen=True, kw_only=True):
         tuple[Augmentation, ...],
         Meta(description="Random transforms of training images; auto: the usual ones for the data set"),
     ] = ()
+    crop_scale: Annotated[
+        float, Meta(gt=0, le=1, description="Smallest part of the image's area in a random-resized-crop")
+    ] = 0.08
+    rotate_degrees: Annotated[float, Meta(gt=0, le=180, description="Largest angle of rotate, in both directions")] = (
+        15.0
+    )
+    color_strength: Annotated[
+        float, Meta(gt=0, le=1, description="Largest relative change of brightness, contrast and saturation by color")
+    ] = 0.4
+    randaugment_magnitude: Annotated[
+        int, Meta(ge=0, le=30, description="Strength of the two random operations of randaugment")
+    ] = 9
+    erase_probability: Annotated[
+        float, Meta(gt=0, le=1, description="Probability that erase paints over a rectangle of an image")
+    ] = 0.25
+    mixup_alpha: Annotated[
+        float, Meta(ge=0.05, le=100, description="Beta parameter of mixup; larger values mix images more evenly")
+    ] = 0.2
+    cutmix_alpha: Annotated[
+        float,
+        Meta(ge=0.05, le=100, description="Beta parameter of cutmix; larger values make more rectangles middle-sized"),
+    ] = 1.0
     image_size: Annotated[
         Size | Auto,
         Meta(description="Height and width to resize images to; auto: that of a pretrained or timm network, else 64"),
     ] = "auto"
+    resize: Annotated[
+        Resize,
+        Meta(description="How image-folder images become squares: the middle, squashed, or whole between black bars"),
+    ] = "crop"
     channels: Annotated[
         Literal["auto", "grey", "rgb"],
         Meta(description="Color mode of image-folder images; auto: grey if all of them are grey"),
@@ -114,6 +144,11 @@ class Data(Struct, frozen=True, kw_only=True):
         str | None,
         Meta(description="Function FILE.py:NAME applied to each training batch (N, C, H, W); must keep its shape"),
     ] = None
+
+    @property
+    def mixes_labels(self) -> bool:
+        """Whether an image of a training batch may have parts of two classes."""
+        return "mixup" in self.augment or "cutmix" in self.augment
 
 
 class Model(Struct, frozen=True, kw_only=True):

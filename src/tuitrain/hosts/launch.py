@@ -9,17 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from tuitrain.config.code import COMMAND, Code, pinned, sources_of
-from tuitrain.config.datasets import DATA_SETTINGS, data_folder
+from tuitrain.config.datasets import data_folder
 from tuitrain.config.schedule import Extension
 from tuitrain.config.schema import Config
-from tuitrain.config.values import flatten, override
+from tuitrain.config.values import flatten
 from tuitrain.errors import DataError, RunError
 from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.hosts.notify import notify
-from tuitrain.hosts.paths import absolute_data, with_absolute_paths
+from tuitrain.hosts.paths import with_absolute_paths
+from tuitrain.hosts.resumable import check_resumable, has_checkpoint
 from tuitrain.hosts.trust import allowed_code, code_lines, config_code, remember, run_origin, split_code
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, shown_status
@@ -30,8 +31,6 @@ from tuitrain.text import plain
 if TYPE_CHECKING:
     from tuitrain.training.setup import Setup
 
-# The settings that may change in an existing run: they do not change what it trains.
-RESUME_SETTINGS = (*DATA_SETTINGS, "training.device", "training.threads", "training.checkpoint_every")
 # Seconds between two looks at the run that another one waits for.
 WAIT_INTERVAL = 0.5
 
@@ -76,14 +75,6 @@ def create_run(spec: RunSpec) -> RunFolder:
         with suppress(OSError), folder.log_file.open("a", encoding="utf-8") as log:
             log.write(log_line(f"resuming the run will need --trust, because {problem}"))
     return folder
-
-
-def change_settings(folder: RunFolder, assignments: Sequence[str]) -> None:
-    """Write `KEY=VALUE` assignments to `RESUME_SETTINGS` into the configuration of an ended run."""
-    if not assignments:
-        return
-    config = override(folder.config(), assignments, only=RESUME_SETTINGS)
-    folder.write_config(structs.replace(config, data=absolute_data(config.data)))
 
 
 def _check_runs_dir(runs_dir: Path) -> None:
@@ -270,36 +261,3 @@ def resume_stacked_runs(
         from tuitrain.training.stacking.loop import group_training
 
         group_training(writers, notify_and_report).run()
-
-
-def check_resumable(folder: RunFolder, state: State, epochs: int | None) -> None:
-    """Raise RunError if nothing is left to train, or if the checkpoint is missing. `epochs` as in `resume_run`."""
-    if epochs is None and state.status == "finished":
-        raise RunError(
-            f"The run has finished, after {state.epoch} epochs.",
-            f"Extend it with --epochs +5, or --epochs {state.epoch + 5}.",
-        )
-    if epochs is not None and epochs <= state.epoch:
-        raise RunError(f"epochs = {epochs} is not allowed: it must be more than the {state.epoch} already trained.")
-    check_checkpoint(folder, state)
-
-
-def has_checkpoint(folder: RunFolder) -> bool:
-    return (folder.checkpoints / "last.safetensors").exists()
-
-
-def check_checkpoint(folder: RunFolder, state: State) -> None:
-    """Raise RunError if the run has begun training and its last checkpoint is missing."""
-    if not (state.epoch or state.step):
-        return
-    # The first checkpoint is saved before the first step.
-    try:
-        (folder.checkpoints / "last.safetensors").stat()
-    except (FileNotFoundError, NotADirectoryError):
-        raise RunError(
-            f"The run has trained {state.step:,} steps, but its checkpoint checkpoints/last.safetensors is missing.",
-            f"Start a new run with its settings: tuitrain train -c {plain(folder.config_file, 1000)}",
-        ) from None
-    except OSError:
-        # Loading the checkpoint reports the reason.
-        return

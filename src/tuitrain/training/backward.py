@@ -22,8 +22,8 @@ class AutogradBackward:
     def __call__(self, images: Tensor, labels: Tensor, accumulated: int) -> tuple[Tensor, Tensor]:
         """Add the gradients of the loss, divided by `accumulated`, to those of the parameters.
 
-        `images` (N, C, H, W), `labels` (N,) int64; `accumulated` is the number of mini-batches in the step. Returns
-        the mean loss () and the logits (N, K), both detached.
+        `images` (N, C, H, W), `labels` (N,) int64 or the probabilities of the classes, (N, K); `accumulated` is the
+        number of mini-batches in the step. Returns the mean loss () and the logits (N, K), both detached.
         """
         loss, logits = self.forward(images, labels)
         self.backward(loss / accumulated if accumulated > 1 else loss)
@@ -66,7 +66,7 @@ class DirectBackward:
 
     def _loss_and_gradient(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean cross-entropy () and its gradient with respect to the logits (N, K)."""
-        if self._label_smoothing:
+        if self._label_smoothing or labels.is_floating_point():
             leaf = logits.detach().requires_grad_()
             with torch.enable_grad():
                 loss = F.cross_entropy(leaf, labels, self._class_weights, label_smoothing=self._label_smoothing)

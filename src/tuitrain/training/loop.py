@@ -172,9 +172,8 @@ class Loop(ControlledLoop):
         clip, accumulate = self.config.optimizer.clip_norm, self.config.optimizer.accumulate
         batches, scaled = setup.batches_per_epoch, scaler.is_enabled()
         backward, fused_step = build_backward(setup), FusedStep(optimizer)
-        for images, labels in setup.dataset.train.batches(order, self.config.data.batch_size):  # (N, C, H, W), (N,)
-            for transform in setup.transforms:
-                images = transform(images)
+        for pixels, classes in setup.dataset.train.batches(order, self.config.data.batch_size):
+            images, labels = setup.inputs_and_labels(pixels, classes)  # (N, C, H, W), (N,) or (N, K)
             # The epoch's last step may accumulate fewer mini-batches.
             accumulated = min(accumulate, batches - progress.batch // accumulate * accumulate)
             loss, logits = backward(images, labels, accumulated)  # (), (N, K)

@@ -114,7 +114,8 @@ def _weights_lines(config: Config, weights: WeightsInfo | None) -> Iterator[str]
 
 
 def _log_balance(loop: Loop) -> None:
-    """Log which training metrics class weights or a balanced sampler make incomparable to those of evaluations."""
+    """Log which training metrics class weights, a balanced sampler or mixed labels make incomparable to those of
+    evaluations."""
     weights = loop.setup.class_weights
     if weights is not None:
         # A class without training images has the weight 0.
@@ -125,6 +126,12 @@ def _log_balance(loop: Loop) -> None:
         loop.writer.log(
             "the balanced sampler draws each class equally often: training loss and accuracy weigh all classes alike;"
             " evaluations do not"
+        )
+    if loop.config.data.mixes_labels:
+        names = " and ".join(name for name in ("mixup", "cutmix") if name in loop.config.data.augment)
+        loop.writer.log(
+            f"{names} mix labels, which raises the training loss: a training prediction counts as correct if it is the"
+            " heavier label; evaluations are not mixed"
         )
 
 

@@ -25,6 +25,7 @@ from tuitrain.training.data.dataset import Dataset, DatasetLoader, Progress
 from tuitrain.training.data.load import load as load_dataset
 from tuitrain.training.data.normalize import Normalizer
 from tuitrain.training.data.sampler import balanced_order, balanced_weights
+from tuitrain.training.data.transforms.mixing import Mix, mixing
 from tuitrain.training.data.user_transform import user_transform
 from tuitrain.training.finetune import freeze_backbone, is_frozen
 from tuitrain.training.memory import check_network_fits, check_parameters_fit
@@ -44,7 +45,8 @@ ROWS_PER_EPOCH, MAX_LOG_EVERY, FIRST_ROWS = 20, 100, (1, 5, 20)
 @dataclass
 class Setup:
     """What a training loop needs. `normalize` turns the pixels of a split's batch into the input of the network;
-    `transforms` do so in training and include it: see `_transforms`. `layers` have their gradient norms logged."""
+    `transforms` do so in training and include it: see `_transforms`. `mix` then mixes images and labels. `layers` have
+    their gradient norms logged."""
 
     config: Config
     device: torch.device
@@ -60,6 +62,14 @@ class Setup:
     weights: WeightsInfo | None = None
     # Whether only the classifier trains at present.
     frozen: bool = False
+    mix: Mix | None = None
+
+    def inputs_and_labels(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the inputs of the network and the labels for a training batch that the split yields. mixup and cutmix
+        turn labels (N,) into the probabilities of the classes, (N, K)."""
+        for transform in self.transforms:
+            images = transform(images)
+        return (images, labels) if self.mix is None else self.mix(images, labels)
 
     def __post_init__(self) -> None:
         # What turns a batch of the data set into logits: the model, or its classifier if the data are features.
@@ -177,11 +187,12 @@ def prepare(
         optimizer=build_optimizer(config.optimizer, model, parameter_groups(config, model)),
         scaler=torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16"),
         normalize=normalize,
-        transforms=_transforms(config, normalize, transform),
+        transforms=_transforms(config.data, dataset, normalize, transform),
         layers=layers,
         average=WeightAverage(model, config.training.ema) if config.training.ema else None,
         weights=weights,
         frozen=frozen,
+        mix=mixing(config.data, len(dataset.classes)),
     )
     _check_batch_norm(setup)
     return setup
@@ -196,10 +207,10 @@ def _build(config: Config, dataset: Dataset, device: torch.device) -> nn.Module:
     return model
 
 
-def _transforms(config: Config, normalize: Normalizer, user: Transform | None) -> tuple[Transform, ...]:
+def _transforms(data: Data, dataset: Dataset, normalize: Normalizer, user: Transform | None) -> tuple[Transform, ...]:
     """Return what happens to the images of each training batch, in this order: random changes of pixels, the
     normalization, and the user's transform. Eager and captured steps apply them to what the split yields."""
-    augment = augmentations(config.data.augment, config.data.dataset)
+    augment = augmentations(data, dataset.normalization.in_unit_range)
     return (*augment, normalize, user) if user else (*augment, normalize)
 
 

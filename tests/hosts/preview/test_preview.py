@@ -181,7 +181,7 @@ def test_the_process_answers_and_ends() -> None:
         for settings in ((), ("model.name=cnn",), ("model.name=vit_b_16", "model.activation=tanh")):
             config = override(Config(), settings)
             assert wait_for(previewer, config) == add_network(preview_data(config))
-        process = previewer._process
+        process = previewer._child._process
         assert process is not None
     finally:
         previewer.close()
@@ -192,8 +192,8 @@ def test_closing_does_not_wait_for_the_process(monkeypatch: pytest.MonkeyPatch) 
     """A process that reads from a dead file server cannot be killed."""
     previewer = PreviewProcess()
     previewer.request(Config())
-    assert previewer._process is not None
-    process, waiting = previewer._process, []
+    assert previewer._child._process is not None
+    process, waiting = previewer._child._process, []
     with monkeypatch.context() as patched:
         patched.setattr(process, "wait", lambda: waiting.append(threading.current_thread()))
         previewer.close()
@@ -214,8 +214,8 @@ def test_a_failed_process_is_reported_and_replaced(
         with monkeypatch.context() as patched:
             patched.setattr(sys, "executable", str(python))
             assert wait_for(previewer, Config()).problem == "No preview: its process ended."
-            assert previewer._process is not None
-            assert previewer._process.wait(60) in (0, -signal.SIGKILL)
+            assert previewer._child._process is not None
+            assert previewer._child._process.wait(60) in (0, -signal.SIGKILL)
         assert wait_for(previewer, override(Config(), ["training.epochs=3"]), final=False).splits is not None
     finally:
         previewer.close()

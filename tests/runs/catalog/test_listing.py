@@ -130,7 +130,13 @@ def test_a_damaged_run_is_listed_and_spoils_no_other(tmp_path: Path, name: str, 
 def test_a_file_cut_at_any_byte(tmp_path: Path, name: str) -> None:
     folder = finished(tmp_path)
     content = (folder.path / name).read_bytes()
-    for end in range(len(content)):
+    # Of a long file, one cut in every part of a line, and all near the end.
+    ends = (
+        range(len(content))
+        if len(content) < 1000
+        else [*range(0, len(content), 11), *range(len(content) - 20, len(content))]
+    )
+    for end in ends:
         (folder.path / name).write_bytes(content[:end])
         (status,) = look(tmp_path)
         assert status == "finished" or name.endswith((".json", ".toml"))
@@ -231,6 +237,9 @@ def test_a_whole_id_wins_over_longer_ones(tmp_path: Path) -> None:
     assert find(tmp_path, "20260101-run").id == "20260101-run"
     with pytest.raises(RunError, match=r"'20260101' matches 3 runs: .* Type more of the id"):
         find(tmp_path, "20260101")
+    finished(tmp_path).path.rename(tmp_path / "20260102-other-3")
+    with pytest.raises(RunError, match=r"'3' matches 2 runs: "):
+        find(tmp_path, "3")
 
 
 def test_a_name_that_two_runs_have_is_an_error_that_lists_both(tmp_path: Path) -> None:

@@ -151,3 +151,12 @@ def test_links_to_folders_are_not_parts_of_a_run(tmp_path: Path) -> None:
     assert folder.stamp()[:-1] == stamp[:-1]
     write(tmp_path / "run" / "train", [simple("loss", 1.0, 1), simple("loss", 1.0, 2)])
     assert folder.stamp()[:-1] != stamp[:-1]
+
+
+def test_long_tags_are_cut_and_too_many_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_file, "MOST_TAGS", 3)
+    tags = ["a", "b", "x" * 500, "c", "a"]
+    write(tmp_path / "run", [simple(tag, 1.0, step) for step, tag in enumerate(tags)])
+    (series,) = read(tmp_path / "run")._reader.series.values()
+    assert {len(tag): list(found.step) for tag, found in series.items() if len(tag) > 1} == {400: [2]}
+    assert {tag: list(found.step) for tag, found in series.items() if len(tag) == 1} == {"a": [0, 4], "b": [1]}

@@ -279,6 +279,7 @@ async def test_the_training_time_stays_after_the_end(write_run: WriteRun) -> Non
         (["training.label_smoothing=0.1"], " (smoothed labels)"),
         (["training.class_weights=balanced"], " (class weights)"),
         (["data.sampler=balanced", "training.class_weights=balanced"], " (class weights, balanced sampler)"),
+        (["data.augment=[flip, cutmix]", "training.label_smoothing=0.1"], " (smoothed labels, mixed labels)"),
     ],
 )
 async def test_a_training_loss_that_is_not_comparable_is_marked(
@@ -290,4 +291,4 @@ async def test_a_training_loss_that_is_not_comparable_is_marked(
         loss, accuracy = screen(app).query_one(LossAccuracyCharts).charts
         names = {line.name for line in loss.lines}
         assert f"train{mark}" in names
-        assert "train" in {line.name for line in accuracy.lines}
+        assert "train" + " (mixed labels)" * ("mixed" in mark) in {line.name for line in accuracy.lines}

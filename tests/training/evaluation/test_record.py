@@ -46,17 +46,17 @@ def worsen(setup: Setup) -> None:
 
 def test_the_best_epoch_has_the_lowest_validation_loss(setup: Setup, writer: RunWriter) -> None:
     progress = TrainingProgress(lr=0.1, epochs=3, epoch=1, step=20)
-    assert evaluate_validation(setup, writer, progress, lambda: None)
+    assert evaluate_validation(setup, writer, progress, lambda: None).is_best
     best = progress.best
     assert best is not None
-    assert (best.epoch, best.step, best.validation.loss, best.test) == (1, 20, progress.lowest, None)
+    assert (best.epoch, best.step, best.value, best.test) == (1, 20, best.validation.loss, None)
     # An equal loss is not lower.
     progress.epoch, progress.step = 2, 40
-    assert not evaluate_validation(setup, writer, progress, lambda: None)
+    assert not evaluate_validation(setup, writer, progress, lambda: None).is_best
     worsen(setup)
     progress.epoch, progress.step = 2, 50
     progress.batch = 1
-    assert not evaluate_validation(setup, writer, progress, lambda: None)
+    assert not evaluate_validation(setup, writer, progress, lambda: None).is_best
     assert progress.best == best
     assert [(row.split, row.step, row.epoch, row.best) for row in rows(writer.folder)] == [
         ("validation", 20, 1, True), ("validation", 40, 2, False), ("validation", 50, 3, False),
@@ -70,8 +70,8 @@ def test_a_loss_that_is_not_finite_is_never_the_best(setup: Setup, writer: RunWr
     with torch.no_grad():
         [*setup.model.parameters()][-1].fill_(float("nan"))
     progress = TrainingProgress(lr=0.1, epochs=3)
-    assert not evaluate_validation(setup, writer, progress, lambda: None)
-    assert (progress.best, progress.lowest) == (None, None)
+    assert not evaluate_validation(setup, writer, progress, lambda: None).is_best
+    assert progress.best is None
     assert rows(writer.folder)[0].loss is None
 
 
@@ -113,7 +113,7 @@ def test_best_weights_that_are_lost_leave_the_last_ones(setup: Setup, writer: Ru
 def test_without_a_validation_split_no_epoch_is_the_best(quick: Quick, writer: RunWriter) -> None:
     setup = prepare(quick("model.hidden=[8]", "data.validation=0"), lambda *_: None)
     progress = TrainingProgress(lr=0.1, epochs=3, epoch=1, step=20)
-    assert not evaluate_validation(setup, writer, progress, lambda: None)
+    assert not evaluate_validation(setup, writer, progress, lambda: None).is_best
     evaluate_final(setup, writer, progress, lambda: None)
     assert progress.best is None
     assert [row.split for row in rows(writer.folder)] == ["test"]

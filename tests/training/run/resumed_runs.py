@@ -30,7 +30,8 @@ RECIPES = {
     ),
     "muon, cosine, all random": (
         "optimizer.name=muon", "optimizer.momentum=0.95", "schedule.name=cosine", "schedule.warmup=0.5",
-        "data.augment=[shift]", "model.dropout=0.3", "model.hidden=[64, 32]",
+        "data.augment=[shift, rotate, color, trivialaugment, erase, mixup, cutmix]", "model.dropout=0.3",
+        "model.hidden=[64, 32]",
     ),
     "sgd with momentum, plateau that drops": (
         "optimizer.name=sgd", "optimizer.lr=0.1", "optimizer.momentum=0.95", "schedule.name=plateau",

@@ -158,7 +158,8 @@ def _note_depths(splits: SplitSizes) -> SplitSizes:
     return replace(splits, notes=(*splits.notes, *notes))
 
 
-def _with_image_size(config: Config) -> Data:
+def with_image_size(config: Config) -> Data:
+    """Return the settings of the data, with the size that `data.image_size = auto` means for the network."""
     if config.data.image_size != "auto":
         return config.data
     return replace(config.data, image_size=default_image_size(config.model.name, config.model.weights))
@@ -170,7 +171,7 @@ def preview_data(config: Config, *, may_run: bool = True) -> Preview:
         check_network(config.model.name)
         if is_spec(config.data.dataset):
             return Preview(config, may_run=may_run)  # Only torch can read it.
-        return Preview(config, split_sizes(_with_image_size(config), config.training.seed), may_run=may_run)
+        return Preview(config, split_sizes(with_image_size(config), config.training.seed), may_run=may_run)
     except (Exception, SystemExit) as error:
         return Preview(config, **_describe_error(error), may_run=may_run)
 

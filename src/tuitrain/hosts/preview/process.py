@@ -1,20 +1,13 @@
-"""Compute previews in a subprocess.
+"""Compute previews in a subprocess, which answers each configuration twice, first without torch."""
 
-`import torch` blocks all threads of its process, and a thread that runs torch code at exit aborts the process. The
-subprocess answers each configuration twice, first without torch, and exits when its standard input is closed.
-"""
-
-import os
-import subprocess
-import sys
 import threading
 from collections import deque
-from contextlib import suppress
 from typing import BinaryIO
 
 import msgspec
 
 from tuitrain.config.schema import Config
+from tuitrain.hosts.preview.child import Child, serve_and_exit
 from tuitrain.hosts.preview.preview import Preview, add_network, preview_data
 from tuitrain.text import plain
 
@@ -32,7 +25,7 @@ class PreviewProcess:
     def __init__(self) -> None:
         self.latest: Preview | None = None
         self._requested: Request | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child = Child("tuitrain.hosts.preview.process", self._receive, self._fail)
 
     def request(self, config: Config, *, may_run: bool = True) -> None:
         """Request a preview of `config`, unless it was requested last or an earlier answer is outstanding. Call this on
@@ -44,45 +37,20 @@ class PreviewProcess:
             return
         self._requested = wanted
         try:
-            self._send(msgspec.json.encode(wanted) + b"\n")
+            self._child.send(msgspec.json.encode(wanted))
         except OSError as error:
             self.latest = Preview(config, problem=f"No preview: {plain(error.strerror)}.", final=True)
 
-    def _send(self, line: bytes) -> None:
-        if self._process is None or self._process.poll() is not None:
-            # -P: the user's folder may contain a torch.py.
-            command = [sys.executable, "-P", "-m", "tuitrain.hosts.preview.process"]
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
-            # A daemon thread, because it blocks in a read when the program exits.
-            threading.Thread(target=self._read, args=(self._process,), name="preview", daemon=True).start()
-        assert self._process.stdin is not None
-        self._process.stdin.write(line)
-        self._process.stdin.flush()
+    def _receive(self, line: bytes) -> None:
+        self.latest = msgspec.json.decode(line, type=Preview)
 
-    def _read(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                self.latest = msgspec.json.decode(line, type=Preview)
-        finally:
-            # The next request starts a new process.
-            process.kill()
-            process.stdout.close()
-            process.wait()
-            if self._process is process and self._requested is not None:
-                problem = "No preview: its process ended."
-                self.latest = Preview(self._requested.config, problem=problem, final=True)
+    def _fail(self) -> None:
+        if self._requested is not None:
+            problem = "No preview: its process ended."
+            self.latest = Preview(self._requested.config, problem=problem, final=True)
 
     def close(self) -> None:
-        """Kill the process without waiting: while it reads from a dead file server, it cannot be killed."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            assert process.stdin is not None
-            with suppress(OSError):  # unwritten data cannot be flushed to a dead process
-                process.stdin.close()
+        self._child.close()
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
@@ -111,10 +79,4 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
-    # Answers get a separate descriptor, so that output of torch cannot mix with them.
-    out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    try:
-        serve(sys.stdin.buffer, out)
-    finally:
-        os._exit(0)
+    serve_and_exit(serve)

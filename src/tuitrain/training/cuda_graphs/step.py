@@ -88,9 +88,7 @@ class GraphStep:
     def _step(self) -> None:
         setup, clip = self._setup, self._setup.config.optimizer.clip_norm
         setup.optimizer.zero_grad()
-        images, labels = self._split.at(self._indices)
-        for transform in setup.transforms:
-            images = transform(images)
+        images, labels = setup.inputs_and_labels(*self._split.at(self._indices))
         loss, logits = self._backward.forward(images, labels)
         with self._side_stream(lambda: self._metrics.add_on_device(loss.detach(), logits.detach(), labels)):
             self._backward.backward(loss)

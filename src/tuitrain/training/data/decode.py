@@ -3,13 +3,14 @@
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from tuitrain.config.schema import Resize
 from tuitrain.text import plain
 from tuitrain.training.data.depth import depth_of
 from tuitrain.training.data.image_file import completed_jpeg, is_whole, open_image
@@ -18,6 +19,9 @@ from tuitrain.training.data.value_ranges import ValueRanges
 # Pillow would print warnings about large or damaged images to stderr, over the screen of the app.
 warnings.filterwarnings("ignore", module="PIL")
 
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+# Orientations by which width and height change places.
+_TURNED = (5, 6, 7, 8)
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -27,12 +31,18 @@ class ImageError(Exception):
 
 @dataclass(frozen=True)
 class ImageReader:
-    """Reads an image file as (C, size, size) uint8: rotates it upright, crops its center and resizes it. `mode` is L
-    (grayscale) or RGB, and `ranges` scale images with more than 8 bits. Raises ImageError."""
+    """Reads an image file as (C, size, size) uint8: rotates it upright and makes it a square. `mode` is L (grayscale)
+    or RGB, and `ranges` scale images with more than 8 bits. Raises ImageError.
+
+    `resize` is that of `data.resize`. With crop, the square has `crop_fraction` of the shorter side of the image.
+    """
 
     size: int
     mode: str
     ranges: ValueRanges = field(default_factory=ValueRanges, compare=False)
+    resize: Resize = "crop"
+    crop_fraction: float = 1.0
+    interpolation: Interpolation = "bilinear"
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -64,8 +74,31 @@ class ImageReader:
         with open_image(source, self.mode, self.size) as image:
             depth = depth_of(image)
             upright = ImageOps.exif_transpose(image) if depth is None else self.ranges.to_8_bits(image, depth, path)
-        square = ImageOps.fit(_in_mode(upright, self.mode), (self.size, self.size), Image.Resampling.BILINEAR)
+        square = self._square(_in_mode(upright, self.mode))
         return np.array(square, dtype=np.uint8).reshape(self.size, self.size, -1)
+
+    def _square(self, image: Image.Image) -> Image.Image:
+        method, size = Image.Resampling[self.interpolation.upper()], (self.size, self.size)
+        if self.resize == "crop":
+            return ImageOps.fit(image, size, method, bleed=(1 - self.crop_fraction) / 2)
+        if self.resize == "squash":
+            return image.resize(size, method)
+        scale = self.size / max(image.size)
+        inner = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), method)
+        square = Image.new(image.mode, size)
+        square.paste(inner, ((self.size - inner.width) // 2, (self.size - inner.height) // 2))
+        return square
+
+
+def aspect_of(path: str) -> float:
+    """Return the width of an upright image divided by its height, from its header; 1 if it cannot be read."""
+    try:
+        with open_image(path) as image:
+            width, height = image.size
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED
+    except Exception:
+        return 1.0
+    return height / width if turned else width / height
 
 
 def is_grayscale(path: str) -> bool | None:

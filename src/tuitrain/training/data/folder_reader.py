@@ -34,7 +34,7 @@ class FolderReader:
 
     After reading, `normalization` is the `known` one, if any, or that of the training images. `unreadable` lists the
     images that cannot be read, with reasons, and `notes` are sentences about the images. A run that was `trained`
-    before has shown that its images differ.
+    before has shown that its images differ. `read_training` reads the training images; None: `read`.
     """
 
     normalization: Normalization
@@ -48,10 +48,11 @@ class FolderReader:
         normalize: bool,
         known: Normalization | None,
         trained: bool,
+        read_training: ImageReader | None = None,
     ) -> None:
         self.unreadable: list[str] = []
         self.notes: list[str] = []
-        self.read = read
+        self.read, self._read_training = read, read_training or read
         self._folder, self._device, self._ticker = folder, device, ticker
         self._normalize, self._known, self._trained = normalize, known, trained
 
@@ -74,7 +75,7 @@ class FolderReader:
             name: StreamedSplit(
                 files.paths,
                 torch.tensor(files.labels),
-                self.read,
+                self._reader(name),
                 self._device,
                 # The test split is evaluated too rarely to keep its workers alive.
                 workers=workers,
@@ -88,7 +89,7 @@ class FolderReader:
 
     def _decoded(self, name: str, files: Files) -> tuple[Pixels, Files]:
         """Return the readable images and their files."""
-        images, reasons = self._decode(files)
+        images, reasons = _decode(files, self._reader(name))
         pixels, rows = Pixels(images, torch.tensor(files.labels)), self._readable(name, files, reasons)
         if len(rows) == len(files.paths):
             return pixels, files
@@ -97,13 +98,13 @@ class FolderReader:
     def _checked(self, name: str, files: Files) -> Files:
         """Return the readable files. For training, a check without decoding suffices, because training replaces the
         unreadable images that it misses."""
-        check: Callable[[str], object] = self.read.check if name == "training" else self.read
+        check: Callable[[str], object] = self._reader(name).check if name == "training" else self.read
         reasons = _attempts(lambda row: check(files.paths[row]), len(files.paths))
         return files.at(self._readable(name, files, reasons))
 
     def _sampled(self, files: Files, size: int) -> Tensor:
         """Return the readable images of a fixed sample of `size` images, (n, C, H, W) uint8."""
-        images, reasons = self._decode(files.at(_sample(len(files.paths), size).tolist()))
+        images, reasons = _decode(files.at(_sample(len(files.paths), size).tolist()), self._read_training)
         good = [row for row, reason in enumerate(reasons) if reason is None]
         if not good:
             raise DataError(
@@ -111,15 +112,8 @@ class FolderReader:
             )
         return images[good]
 
-    def _decode(self, files: Files) -> tuple[Tensor, Iterator[str | None]]:
-        """Return images (N, C, H, W) uint8 and why each could not be read, or None. Iterating over the reasons reads
-        the images."""
-        images = allocate((len(files.paths), *self.read.shape), torch.uint8, _CPU)
-
-        def fill(row: int) -> None:
-            images[row] = self.read(files.paths[row])
-
-        return images, _attempts(fill, len(files.paths))
+    def _reader(self, name: str) -> ImageReader:
+        return self._read_training if name == "training" else self.read
 
     def _readable(self, name: str, files: Files, reasons: Iterator[str | None]) -> list[int]:
         """Return the rows of `files` whose reason is None; add the others to `unreadable`."""
@@ -175,6 +169,17 @@ class FolderReader:
         notes = "".join(f" ({note})" for note in self.read.ranges.notes())
         example = plain(self._folder.splits["training"].paths[0], 200)
         return DataError(f"All training images are {what}{notes}.", f"Look at one of them: {example}")
+
+
+def _decode(files: Files, read: ImageReader) -> tuple[Tensor, Iterator[str | None]]:
+    """Return images (N, C, H, W) uint8 and why each could not be read, or None. Iterating over the reasons reads the
+    images."""
+    images = allocate((len(files.paths), *read.shape), torch.uint8, _CPU)
+
+    def fill(row: int) -> None:
+        images[row] = read(files.paths[row])
+
+    return images, _attempts(fill, len(files.paths))
 
 
 def _sample(count: int, size: int) -> Tensor:

@@ -39,15 +39,20 @@ METRICS = (
 )
 
 
-def loss_mark(runs: Iterable[Follower]) -> str:
-    """Return why the training loss of a run is not comparable to its validation loss: ` (smoothed labels)`. Return an
-    empty text if it is comparable."""
+def train_marks(runs: Iterable[Follower]) -> dict[str, str]:
+    """Return why the training loss and accuracy of a run are not comparable to those of its validation, by column:
+    ` (smoothed labels)`. An empty text means that they are."""
     configs = [run.config for run in runs]
+    mixed = {"mixed labels": any(config.data.mixes_labels for config in configs)}
     reasons = {
         "smoothed labels": any(config.training.label_smoothing for config in configs),
         "class weights": any(config.training.class_weights != "none" for config in configs),
         "balanced sampler": any(config.data.sampler == "balanced" for config in configs),
     }
+    return {"loss": _mark(reasons | mixed), "accuracy": _mark(mixed)}
+
+
+def _mark(reasons: dict[str, bool]) -> str:
     found = ", ".join(reason for reason, applies in reasons.items() if applies)
     return f" ({found})" if found else ""
 

@@ -21,6 +21,7 @@ LABELS = {
     "schedule.patience": "plateau patience", "training.patience": "early stopping", "model.channels": "conv channels",
     "data.channels": "color channels", "training.max_minutes": "max minutes",
     "training.checkpoint_every": "checkpoint after", "training.threads": "CPU threads",
+    "data.randaugment_magnitude": "rand magnitude", "data.erase_probability": "erase rate",
     "finetune.head_lr": "head lr factor", "training.ema": "weight average",
 }  # fmt: skip
 
@@ -58,13 +59,25 @@ _OWN_NETWORKS = Condition("model.name", ("mlp", "cnn"))
 _PRETRAINED = Condition("model.weights", ("none", ""), negated=True)
 _MOMENTS = Condition("optimizer.name", ("adam", "adamw", "nadam", "radam", "muon"))
 
+_AUGMENTED = {
+    "data.crop_scale": "random-resized-crop",
+    "data.rotate_degrees": "rotate",
+    "data.color_strength": "color",
+    "data.randaugment_magnitude": "randaugment",
+    "data.erase_probability": "erase",
+    "data.mixup_alpha": "mixup",
+    "data.cutmix_alpha": "cutmix",
+}
+
 CONDITIONS: dict[str, Condition] = {
+    **{key: Condition("data.augment", (name,)) for key, name in _AUGMENTED.items()},
     "data.dir": _NOT_DIGITS,
     "data.layout": _FOLDER,
     "data.labels": _FOLDER,
     "data.group": _FOLDER,
     "data.split_by": _FOLDER,
     "data.image_size": _FILES,
+    "data.resize": _FILES,
     "data.channels": _FILES,
     "data.storage": Condition("data.dataset", ("image-folder", *PHOTO_DATASETS, OWN)),
     "data.workers": _FILES,
