@@ -325,7 +325,7 @@ def test_a_network_among_the_values_of_a_sweep_is_code(planted: Planted, monkeyp
     monkeypatch.setattr("tuitrain.cli.sweep.start_sweep_in_background", lambda *_: started.append("sweep"))
     monkeypatch.setattr("tuitrain.cli.sweep.print_result", lambda *_: 0)
     plain_file = planted.folder / "plain.toml"
-    plain_file.write_text("")
+    plain_file.write_text("[sweep]\n[sweep.values]\n'optimizer.lr' = [0.1, 0.2]\n")
     typed = f"model.name=mlp, {planted.file}:Net"
     call("sweep", "-c", plain_file, "--set", typed, "--runs-dir", planted.folder / "runs", "--detach")
     assert started == ["sweep"]

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from tuitrain.analysis import units
+from tuitrain.config.code import without_folder
 from tuitrain.config.formatting import format_value
 from tuitrain.config.values import changed_settings
 from tuitrain.runs.catalog.listing import Entry
@@ -24,7 +25,7 @@ def model(entry: "Entry | Follower") -> str:
         return str(entry.settings.get("model.name") or units.UNKNOWN)
     settings = entry.config.model
     if settings.name != "mlp":
-        return settings.name
+        return without_folder(settings.name)
     return " ".join(["mlp", "-".join(str(width) for width in settings.hidden)]).strip()
 
 
@@ -43,7 +44,7 @@ def settings_in_words(entry: "Entry | Follower", without: Collection[str] = ()) 
     config, changed = entry.config, entry.changes
     lr = changed.get("optimizer.lr", config.optimizer.lr)
     words = [
-        config.data.dataset,
+        without_folder(config.data.dataset),
         model(entry),
         f"{config.optimizer.name} {format_value(lr)}",
         f"{format_value(changed.get('training.epochs', config.training.epochs))} epochs",

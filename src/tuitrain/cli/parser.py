@@ -92,6 +92,7 @@ COMMANDS: dict[str, str] = {
     "pause": "pause a run",
     "checkpoint": "save a checkpoint of a run now",
     "set": "change the learning rate or number of epochs of a run",
+    "data": "list the data sets that have a name, with sizes, licences and places",
     "config": "print a commented TOML file with every setting",
 }
 
@@ -132,6 +133,7 @@ def _build() -> argparse.ArgumentParser:
     change = add("set", shared, one_run, module="control")
     change.add_argument("changes", nargs="+", metavar="KEY=VALUE", help="optimizer.lr=0.01, training.epochs=20")
     _background_processes(commands)
+    add("data", machine).add_argument("dir", metavar="DIR", nargs="?", help="folder of data sets, as data.dir")
     add("config", machine)
     return parser
 

@@ -66,6 +66,11 @@ def short_name(value: str) -> str:
     return value.rpartition(":")[2] if is_spec(value) else value
 
 
+def without_folder(value: str) -> str:
+    """Return FILE.py:NAME without the folder of the file, and any other value as it is."""
+    return os.path.basename(value) if is_spec(value) else value  # noqa: PTH119
+
+
 def code_of(values: Mapping[str, Any]) -> list[Code]:
     """Return the code in settings, given by dotted key, with absolute paths."""
     found = {key: absolute_path(values.get(key)) for key in FILE_KEYS if key == TRANSFORM or is_spec(values.get(key))}

@@ -7,14 +7,16 @@ element. Text with a `pattern` describes it in `extra`: `choices` are listed val
 """
 
 import re
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from tuitrain.config.datasets import DATASETS
 from tuitrain.config.folds import FOLD, FOLD_WORDS
 from tuitrain.config.networks import FILE_NAME, NETWORKS, TIMM_NAME
+from tuitrain.config.photo_datasets import PHOTO_DATASETS
 
-Dataset = Literal["digits", "mnist", "fashion-mnist", "kmnist", "cifar10", "cifar100", "image-folder"]
+DATASET_NAMES = (*DATASETS, *PHOTO_DATASETS, "image-folder")
 Augmentation = Literal[
     "auto", "shift", "flip", "crop", "random-resized-crop", "rotate", "vertical-flip", "color", "randaugment",
     "trivialaugment", "erase", "mixup", "cutmix",
@@ -48,10 +50,10 @@ class Data(Struct, frozen=True, kw_only=True):
     dataset: Annotated[
         str,
         Meta(
-            pattern=rf"^({'|'.join(map(re.escape, get_args(Dataset)))}|{FILE_NAME})\Z",
+            pattern=rf"^({'|'.join(map(re.escape, DATASET_NAMES))}|{FILE_NAME})\Z",
             description="Data set to train on; image-folder reads your own images from data.dir, FILE.py:NAME calls"
             " your own function",
-            extra={"choices": get_args(Dataset), "others": "FILE.py:NAME"},
+            extra={"choices": DATASET_NAMES, "others": "FILE.py:NAME"},
         ),
     ] = "digits"
     dir: Annotated[

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from tuitrain.config.datasets import DATASETS
 from tuitrain.config.schema import Config, Finetune
 
 
@@ -14,7 +15,7 @@ def stacking_key(config: Config) -> Config | None:
     """
     data, model, optimizer, training = config.data, config.model, config.optimizer, config.training
     stackable_model = model.name == "mlp" and not model.dropout and not model.batch_norm and not model.weights
-    stackable_data = data.dataset != "image-folder" and not data.augment and data.transform is None
+    stackable_data = data.dataset in DATASETS and not data.augment and data.transform is None
     stackable_optimizer = optimizer.name != "muon" and optimizer.accumulate == 1 and optimizer.decay_norms
     # The stacked loss has no weights, which depend on the seed of each run.
     unweighted = training.class_weights == "none" and training.ema is None and config.finetune == Finetune()

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Literal
 
+from tuitrain.config.code import MODEL
 from tuitrain.errors import RunError
 from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.hosts.subprocesses import tuitrain_command
@@ -46,7 +47,7 @@ def export(
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name[:100]}.") as drafts:
             draft = Path(drafts) / "draft"
-            with evaluation_code(folder, trust=trust) if format == "onnx" else nullcontext():
+            with evaluation_code(folder, trust=trust, keys=[MODEL]) if format == "onnx" else nullcontext():
                 _write(folder, format, draft, checkpoint)
             _move_into_place(draft, path)
     except OSError as error:

@@ -194,10 +194,12 @@ def check_run(folder: RunFolder, *, trust: bool = False) -> tuple[str, list[str]
 
 
 @contextmanager
-def evaluation_code(folder: RunFolder, *, trust: bool = False) -> Iterator[None]:
-    """Use the run's own copies of the user's network and data set in this thread: no other code is needed to evaluate
-    or export it. Raise TrustError if the user has not allowed them; with `trust`, allow them."""
-    code = [item for item in config_code(folder.config()) if item.key in (MODEL, DATASET)]
+def evaluation_code(
+    folder: RunFolder, *, trust: bool = False, keys: Sequence[str] = (MODEL, DATASET)
+) -> Iterator[None]:
+    """Use the run's own copies of the user's files in this thread to evaluate or export it, which needs the code of
+    `keys` only. Raise TrustError if the user has not allowed it; with `trust`, allow it."""
+    code = [item for item in config_code(folder.config()) if item.key in keys]
     with copies_pinned(folder):
         check(run_origin(folder), code, trust=trust)
         yield

@@ -11,9 +11,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from tuitrain.config.code import is_spec
 from tuitrain.training.data.feature_split import FeatureSplit
 from tuitrain.training.data.normalize import Normalization, Normalizer
 from tuitrain.training.data.splits import Split
+from tuitrain.training.data.user_stream import ItemSplit
 from tuitrain.training.device import free_memory
 from tuitrain.training.finetune import dropout_before
 from tuitrain.training.head import head_names, network_in
@@ -28,6 +30,8 @@ def obstacle(setup: Setup) -> str:
         "weights before the classifier train": config.finetune.freeze != "backbone",
         "data.augment changes the images at random": bool(config.data.augment),
         "data.transform may change the images at random": config.data.transform is not None,
+        "the code of the network or data set may change images at random": is_spec(config.model.name)
+        or isinstance(setup.dataset.train, ItemSplit),
         "the network has several classifiers": len(heads) != 1 or not isinstance(
             network.get_submodule(heads[0]), nn.Linear
         ),

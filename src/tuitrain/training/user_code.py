@@ -98,13 +98,14 @@ def _is_users(file: str) -> bool:
     return any(folder == Path(known).parent for known in _started)
 
 
-def check_arguments(function: Callable[..., Any], arguments: Mapping[str, object], what: str, key: str) -> None:
+def check_arguments(function: Callable[..., Any], arguments: Mapping[str, object], what: str) -> None:
     """Raise DataError if the function does not accept these keyword arguments."""
     try:
         inspect.signature(function).bind(**arguments)
     except TypeError as error:
         raise DataError(
-            f"{what} cannot be called with {', '.join(arguments)}: {plain(error)}{_definition(function)}.", hint(key)
+            f"{what} cannot be called with {', '.join(arguments)}: {plain(error)}{_definition(function)}.",
+            "Let it accept exactly these keyword arguments, or add **others.",
         ) from None
     except ValueError:
         return  # A builtin without a signature: calling it shows whether it fits.

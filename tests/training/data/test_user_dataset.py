@@ -163,6 +163,53 @@ def test_a_run_resumes_exactly_on_its_copy(
     assert evaluate_checkpoint(cut, "test", "last", "cpu", lambda *_: None).fingerprint
 
 
+RANDOM = "Items(lambda row: Image.fromarray(grey[row].numpy() // (1 + numpy.random.randint(9))))"
+
+
+def test_a_dataset_can_be_called_for_every_batch(tmp_path: Path) -> None:
+    found = loaded(tmp_path, returning(RANDOM), "data.storage=stream")
+    memory = loaded(tmp_path, returning("Items(lambda row: grey[row])"))
+    assert torch.equal(found.train.labels, memory.train.labels)
+    assert (len(found.train), len(found.validation or ()), len(found.test)) == (28, 4, 8)
+
+    def images(order: torch.Tensor) -> torch.Tensor:
+        return torch.cat([batch for batch, _ in found.train.batches(order, 7)])
+
+    state = torch.get_rng_state()
+    once, again, other = images(torch.arange(28)), images(torch.arange(28)), images(torch.arange(28).flip(0)).flip(0)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(once, again)  # A resumed epoch draws the same numbers,
+    assert not torch.equal(once, other)  # and another epoch others.
+    assert once.dtype == torch.uint8
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ("Items(lambda row: grey[row, : 8 - row % 3])", "have several sizes or types"),
+        ("Items(lambda row: grey[row], label=lambda row: row)", "is 39, and there are 2 classes"),
+        ("Items(lambda row: 1 // (row - 7) and grey[row])", r"Reading image 7 of train .* \(mine\.py, line"),
+    ],
+)
+def test_hostile_items_of_a_stream_are_one_sentence(tmp_path: Path, items: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        loaded(tmp_path, returning(items), "data.storage=stream")
+
+
+def test_a_streamed_run_with_random_items_resumes_exactly(
+    tmp_path: Path, interrupted: Callable[[Config, str], tuple[RunFolder, RunFolder]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tuitrain.training import checkpoint
+
+    monkeypatch.setattr("tuitrain.training.loop.POLL_INTERVAL", 0)
+    name = dataset(tmp_path, returning(RANDOM)).dataset
+    quick = ("training.device=cpu", "training.threads=1", "training.epochs=3", "data.batch_size=8", "model.hidden=[8]")
+    config = override(Config(), [*quick, "data.storage=stream", f"data.dataset={name}"])
+    whole, cut = interrupted(config, "stream")
+    first, second = (checkpoint.load(run.checkpoints / "last.safetensors")["model"] for run in (whole, cut))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
 def test_a_run_refuses_other_classes(tmp_path: Path) -> None:
     from tuitrain.runs.records import RunInfo
 

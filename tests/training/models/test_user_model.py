@@ -151,3 +151,30 @@ def test_an_error_in_training_names_the_line(tmp_path: Path, statement: str, mes
     assert state.status == "failed"
     assert re.match(message, state.reason)
     assert "Traceback (most recent call last)" in folder.log_file.read_text()
+
+
+def test_features_of_a_users_network_are_not_computed_once(tmp_path: Path) -> None:
+    """Its code may draw random numbers in any mode."""
+    from tuitrain.training.features import obstacle
+    from tuitrain.training.setup import prepare
+
+    settings = ["training.device=cpu", "finetune.freeze=backbone", f"model.name={model(tmp_path).name}"]
+    setup = prepare(override(Config(), settings), lambda *_: None)
+    assert "may change images at random" in obstacle(setup)
+
+
+def test_a_networks_own_views_work_in_training(train: Train, tmp_path: Path) -> None:
+    """The network of the test above uses `view`, which channels last would not allow."""
+    own = model(tmp_path).name
+    run = train("training.epochs=1", "data.batch_size=500", f"model.name={own}", "model.args.width=5")
+    assert run.state.status == "finished"
+    assert run.config.model.args == "{width = 5}"
+
+
+def test_runs_of_a_sweep_are_named_by_the_network(tmp_path: Path) -> None:
+    from tuitrain.config.sweeps.sweep import Sweep
+    from tuitrain.hosts.sweeps.worker import _run_name
+    from tuitrain.runs.sweeps.records import Job
+
+    values = {"model.name": f"{tmp_path}/mine.py:Net", "model.args.width": 4, "model.args.depths": (1, 2)}
+    assert _run_name(Sweep(), values, Job(0, 0)) == "Net-width-4-depths-[1, 2]-s0"

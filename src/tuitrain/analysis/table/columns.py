@@ -10,6 +10,7 @@ from msgspec import Struct
 from tuitrain.analysis import summary, units
 from tuitrain.analysis.table.group_rows import GroupRow, samples
 from tuitrain.analysis.table.groups import mean_sd
+from tuitrain.config.code import without_folder
 from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import FOLD, SEED, Setting, settings
 from tuitrain.errors import ConfigError
@@ -186,6 +187,8 @@ def _setting(item: Setting, names: tuple[str, ...]) -> Column:
 
     def show(run: Entry) -> str:
         shown = run.changes.get(item.key) or value(run)
+        if isinstance(shown, str):
+            return without_folder(shown)
         return units.UNKNOWN if shown is None else join_list(shown) if isinstance(shown, tuple) else format_value(shown)
 
     kind: Kind = "list" if item.is_list else "number" if item.kind in (int, float) else "text"

@@ -115,7 +115,8 @@ def _split_at_commas(text: str) -> list[str]:
     """Split `text` at the commas outside brackets and quotes."""
     parts, depth, quote = [""], 0, ""
     for character in text:
-        if character in "'\"" and quote in ("", character):
+        begins = depth > 0 or not parts[-1].strip()
+        if character == quote or (character in "'\"" and not quote and begins):
             quote = "" if quote else character
         depth += (character in "[{") - (character in "]}")
         if character == "," and depth == 0 and not quote:

@@ -138,7 +138,7 @@ def _digest(preview: Preview) -> str:
 
 def _detect_channels(splits: SplitSizes, data: Data) -> SplitSizes:
     """Resolve `data.channels = auto`: one channel if all sampled images are grey, otherwise three."""
-    if data.dataset != "image-folder" or data.channels != "auto":
+    if not splits.samples or data.channels != "auto":
         return splits
     from tuitrain.training.data.decode import is_grayscale
 

@@ -7,11 +7,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tuitrain.config.code import is_spec
+from tuitrain.config.datasets import DATASETS
+from tuitrain.config.photo_datasets import PHOTO_DATASETS
 from tuitrain.config.schema import Config
 from tuitrain.errors import TuitrainError
 from tuitrain.hosts.preview.child import Child, serve_and_exit
 from tuitrain.hosts.preview.preview import with_image_size
-from tuitrain.hosts.preview.split_sizes import FOLDERS, is_on_disk
+from tuitrain.hosts.preview.split_sizes import is_on_disk
 from tuitrain.text import plain
 
 if TYPE_CHECKING:
@@ -92,7 +94,7 @@ def render(request: Request) -> Sheet:
     """Return the sheet for a request; loads torch."""
     config = replace(request.config, data=with_image_size(request.config))
     data = config.data
-    if data.dataset in FOLDERS and not is_on_disk(data):
+    if data.dataset in {*DATASETS, *PHOTO_DATASETS} - {"digits"} and not is_on_disk(data):
         return Sheet(request, problem=f"{data.dataset} is not downloaded yet: start a run first.")
     if is_spec(data.dataset) and not request.may_run:
         return Sheet(request, problem="The data is read once you have allowed its code: ctrl+r asks.")

@@ -1,5 +1,6 @@
 """Count the images of each split without loading torch."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -8,18 +9,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from tuitrain.config.datasets import DATASETS, data_folder, held_out_counts, part_counts
+from tuitrain.config.datasets import DATASETS, TEST_FRACTION, data_folder, found_in, held_out_counts, part_counts
 from tuitrain.config.folds import Fold
 from tuitrain.config.networks import DEFAULT_SIZE
+from tuitrain.config.photo_datasets import PHOTO_DATASETS
 from tuitrain.config.schema import Data
 from tuitrain.image_folder.splits import FolderSplits
 from tuitrain.text import plain
 
-# Folders of torchvision's data sets in data.dir.
-FOLDERS = {
-    "mnist": "MNIST/raw", "fashion-mnist": "FashionMNIST/raw", "kmnist": "KMNIST/raw",
-    "cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python",
-}  # fmt: skip
 MAX_FILES, MAX_SECONDS = 100_000, 5.0
 # Images whose headers are read for the color mode, 25 microseconds each: a few with colors must not be missed.
 MAX_SAMPLES = 2000
@@ -50,7 +47,9 @@ class SplitSizes(Struct, frozen=True):
 def split_sizes(data: Data, seed: int = 0) -> SplitSizes:
     """Count the images that `data` and `training.seed` would give each split. Raise DataError if the folder is missing
     or cannot be split."""
-    if data.dataset == "image-folder":
+    if data.dataset in PHOTO_DATASETS and not found_in(data.dir, PHOTO_DATASETS[data.dataset].folder):
+        return _not_downloaded(data)
+    if data.dataset == "image-folder" or data.dataset in PHOTO_DATASETS:
         return _image_folder(data, seed)
     info = DATASETS[data.dataset]
     classes = len(info.classes)
@@ -71,17 +70,41 @@ def _in_fold(counts: Sequence[int], fold: Fold) -> list[int]:
     return [after - first for first, after in pairwise(before)]
 
 
+def _not_downloaded(data: Data) -> SplitSizes:
+    """Return what is known about a data set of photos before its download."""
+    info, size = PHOTO_DATASETS[data.dataset], data.image_size if data.image_size != "auto" else DEFAULT_SIZE
+    train, validation, test = info.images or (0, 0, 0)
+    if not test:
+        test = math.ceil(TEST_FRACTION * train)
+        train -= test
+    if not validation:
+        validation = math.ceil(data.validation * train)
+        train -= validation
+    shape = (1 if data.channels == "grey" else 3, size, size)
+    notes = () if info.images else ("the images are counted after the download",)
+    return SplitSizes(
+        train, validation if data.validation else 0, test, shape, info.classes, _location(data), notes=notes
+    )
+
+
 def _location(data: Data) -> str:
-    root = _abbreviate_home(data_folder(data.dir))
-    return f"found in {root}" if is_on_disk(data) else f"will be downloaded to {root}"
+    photos, arrays = PHOTO_DATASETS.get(data.dataset), DATASETS.get(data.dataset)
+    root = data_folder(data.dir)
+    if found := _place(data):
+        return f"found in {_abbreviate_home(found)}"
+    info = photos or arrays
+    facts = [info.download, f"licence: see {info.page}"] if info else []
+    return f"will be downloaded to {_abbreviate_home(root)} ({', '.join(filter(None, facts))})"
 
 
 def is_on_disk(data: Data) -> bool:
-    """Return whether a built-in data set, other than digits, is in its folder."""
-    try:
-        return any((data_folder(data.dir) / FOLDERS[data.dataset]).iterdir())
-    except OSError:
-        return False
+    """Return whether a data set with a name, other than digits, is on this machine."""
+    return _place(data) is not None
+
+
+def _place(data: Data) -> Path | None:
+    photos, arrays = PHOTO_DATASETS.get(data.dataset), DATASETS.get(data.dataset)
+    return found_in(data.dir, photos.folder if photos else arrays.place if arrays else "")
 
 
 def _abbreviate_home(path: Path) -> str:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from msgspec import Struct
 
-from tuitrain.config.code import Code
+from tuitrain.config.code import Code, short_name
 from tuitrain.config.folds import Fold
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
@@ -224,11 +224,17 @@ def _run_name(sweep: Sweep, values: Values, job: Job) -> str:
     second fold adds `-f2`, and a mere cross-validation begins with its own name."""
     seed, fold = sweep.seed(values, job.seed), sweep.fold(job.seed)
     short = short_names(list(values))
-    texts = {key: f"{value:.3g}" if isinstance(value, float) else format_value(value) for key, value in values.items()}
+    texts = {key: _brief(value) for key, value in values.items()}
     parts = [text if isinstance(values[key], str) else f"{short[key]}-{text}" for key, text in texts.items()]
     if fold:
         return "-".join([*(parts or [sweep.name]), f"s{seed}", f"f{Fold.parse(fold).number}"])
     return "-".join([*parts, f"s{seed}"])
+
+
+def _brief(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return short_name(value) if isinstance(value, str) else format_value(value)
 
 
 def run_worker(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from tuitrain.config.datasets import DATASETS
+from tuitrain.config.photo_datasets import PHOTO_DATASETS
 from tuitrain.config.schema import Data
 from tuitrain.training.data.transforms.color import color_jitter
 from tuitrain.training.data.transforms.crops import random_resized_crop
@@ -27,7 +28,8 @@ def augmentations(data: Data, in_unit_range: Transform) -> list[Transform]:
     Each takes and returns images (N, C, H, W), and draws from the global generator of their device. The first ones only
     move pixels of any type. The others need floats in [0, 1], which `in_unit_range` returns.
     """
-    auto = DATASETS[data.dataset].augment if data.dataset in DATASETS else ("flip", "crop")
+    known = DATASETS.get(data.dataset) or PHOTO_DATASETS.get(data.dataset)
+    auto = known.augment if known else ("flip", "crop")
     chosen = {name for given in data.augment for name in (auto if given == "auto" else (given,))}
     movements = [transform for name, transform in _MOVEMENTS.items() if name in chosen]
     others = [transform for name, transform in _float_transforms(data).items() if name in chosen]

@@ -4,10 +4,12 @@ import torch
 
 from tuitrain.config.code import is_spec
 from tuitrain.config.datasets import DATASETS
+from tuitrain.config.photo_datasets import PHOTO_DATASETS
 from tuitrain.config.schema import Data
 from tuitrain.runs.records import RunInfo, WeightsInfo
 from tuitrain.training.data import image_folder, standard, user_dataset
 from tuitrain.training.data.dataset import Dataset, Progress
+from tuitrain.training.data.download import download_folder
 from tuitrain.training.data.normalize import Normalization, Pixels, fingerprint
 from tuitrain.training.data.splits import MemorySplit
 from tuitrain.training.data.stratify import split_rows
@@ -32,7 +34,9 @@ def load(
         before = None
     if is_spec(config.dataset):
         return user_dataset.load(config, seed, device, progress, before, weights)
-    if config.dataset == "image-folder":
+    if config.dataset in PHOTO_DATASETS:
+        download_folder(config.dataset, config.dir, progress)
+    if config.dataset == "image-folder" or config.dataset in PHOTO_DATASETS:
         return image_folder.load(config, seed, device, progress, before, weights)
     return _load_standard(config, seed, device, progress, before, weights)
 

@@ -30,11 +30,15 @@ from tuitrain.training.data.normalize import (
 from tuitrain.training.data.splits import MemorySplit
 from tuitrain.training.data.stratify import split_rows, stratified
 from tuitrain.training.data.user_items import UserSplit
+from tuitrain.training.data.user_stream import ItemSplit, read_labels
+from tuitrain.training.device import free_memory
 from tuitrain.training.user_code import check_arguments, explained, load_function
 
 _SPLITS = ("train", "validation", "test")
 # All runs are tested on the same images, whatever their own seed.
 _TEST_SEED = 0
+# Streamed images that mean and standard deviation are computed from.
+_MEASURED = 1000
 _FORM = 'return {"train": …, "test": …, "classes": […]}'
 
 
@@ -55,9 +59,13 @@ def load(
     splits = {split: UserSplit(found[split], f"{split} of {name}", len(classes)) for split in _SPLITS if split in found}
     total = sum(map(len, splits.values()))
     ticker = Ticker(progress, total, lambda done: f"reading: {done:,} of {total:,} images")
+    if not _in_memory(splits, config, device):
+        return _streamed(splits, classes, config, seed, device, ticker, before, weights)
     pixels = {split: items.read(ticker) for split, items in splits.items()}
     _check_equal_shapes(pixels, name)
     notes = _complete(pixels, config, seed)
+    if not splits["train"].is_pair:
+        notes.append("each image is read once; with data.storage = stream, __getitem__ is called for every batch")
     if before:
         _check_before(before, classes, tuple(pixels["train"].images.shape[1:]), name)
     normalization = _normalization(pixels["train"].images, config, before, weights)
@@ -75,6 +83,51 @@ def load(
         test=built["test"],
         normalization=normalization,
         notes=tuple(notes),
+    )
+
+
+def _in_memory(splits: Mapping[str, UserSplit], config: Data, device: torch.device) -> bool:
+    """Return whether to keep the images in memory: always those of tensors, which are there already."""
+    if config.storage != "auto" or all(items.is_pair for items in splits.values()):
+        return config.storage != "stream" or splits["train"].is_pair
+    image = splits["train"].item(0)[0]
+    return sum(map(len, splits.values())) * image.nbytes < free_memory(device) / 2
+
+
+def _streamed(
+    splits: Mapping[str, UserSplit],
+    classes: tuple[str, ...],
+    config: Data,
+    seed: int,
+    device: torch.device,
+    ticker: Ticker,
+    before: RunInfo | None,
+    weights: WeightsInfo | None,
+) -> Dataset:
+    """Return splits that call the user's Dataset for every batch."""
+    labels = {split: read_labels(items, ticker) for split, items in splits.items()}
+    # Rows in place of images: the splits are cut in the same way.
+    rows = {split: Pixels(torch.arange(len(found)), found) for split, found in labels.items()}
+    notes = _complete(rows, config, seed)
+
+    def split(name: str) -> ItemSplit:
+        source = name if name in splits else "train"
+        return ItemSplit(splits[source], rows[name].images, labels[source], device, seed)
+
+    built = {name: split(name) for name in rows}
+    sample = built["train"].images(rows["train"].images[: min(len(rows["train"].images), _MEASURED)])
+    channels, height, width = sample.shape[1:]
+    if before:
+        _check_before(before, classes, tuple(sample.shape[1:]), short(config))
+    return Dataset(
+        name=short(config),
+        shape=(channels, height, width),
+        classes=classes,
+        train=built["train"],
+        validation=built.get("validation"),
+        test=built["test"],
+        normalization=_normalization(sample, config, before, weights),
+        notes=(*notes, "the images are not kept: __getitem__ is called for every batch"),
     )
 
 
@@ -109,7 +162,7 @@ def call(config: Data, seed: int) -> Mapping[str, Any]:
     function, name = load_function(config.dataset, DATASET), short(config)
     given = {"dir": str(data_folder(config.dir)) if config.dir else None, "seed": seed}
     wanted = {key: value for key, value in given.items() if key in _parameters(function)}
-    check_arguments(function, wanted, name, DATASET)
+    check_arguments(function, wanted, name)
     with explained(name, DataError):
         found = function(**wanted)
     if not isinstance(found, Mapping):

@@ -24,11 +24,11 @@ class UserSplit:
     """A split: a torch Dataset of (image, label), or a pair of images and labels. `name` is for messages."""
 
     def __init__(self, value: Any, name: str, classes: int) -> None:
-        self._value, self._name, self._classes = value, name, classes
-        self._is_pair = isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_array, value))
+        self._value, self.name, self._classes = value, name, classes
+        self.is_pair = isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_array, value))
         with explained(f"The length of {name}", DataError):
-            self._length = len(value[0]) if self._is_pair else len(value)
-        if not self._is_pair and not hasattr(value, "__getitem__"):
+            self._length = len(value[0]) if self.is_pair else len(value)
+        if not self.is_pair and not hasattr(value, "__getitem__"):
             raise self._wrong(f"is a {_kind(value)}", "a torch Dataset, or images and labels")
         if not self._length:
             raise DataError(f"The split {name} has no images.", "Return at least one.")
@@ -38,20 +38,34 @@ class UserSplit:
 
     def read(self, ticker: Ticker) -> Pixels:
         """Return all images and labels. Raises DataError."""
-        pixels = self._read_pair(ticker) if self._is_pair else self._read_items(ticker)
+        pixels = self._read_pair(ticker) if self.is_pair else self._read_items(ticker)
         images, labels = pixels
         if images.is_floating_point() and not images.isfinite().all():
             row = (~images.flatten(1).isfinite().all(1)).nonzero()[0].item()
-            raise DataError(f"Image {row} of {self._name} contains NaN or infinity.", "Return finite values.")
+            raise DataError(f"Image {row} of {self.name} contains NaN or infinity.", "Return finite values.")
+        self.check_labels(labels)
+        return pixels
+
+    def known_labels(self) -> Tensor | None:
+        """Return the labels (N,) int64 if the split has them apart from its images, without reading an image."""
+        if self.is_pair:
+            return torch.as_tensor(self._value[1]).detach().cpu().long()
+        for name in ("targets", "labels"):
+            given = getattr(self._value, name, None)
+            if isinstance(given, (list, tuple, Tensor, np.ndarray)) and len(given) == self._length:
+                return torch.tensor([self._label(label, row) for row, label in enumerate(given)], dtype=torch.int64)
+        return None
+
+    def check_labels(self, labels: Tensor) -> None:
+        """Raise DataError if a label is not the index of a class."""
         low, high = int(labels.min()), int(labels.max())
         if low < 0 or high >= self._classes:
             wrong = low if low < 0 else high
             row = (labels == wrong).nonzero()[0].item()
             raise DataError(
-                f"The label of image {row} of {self._name} is {wrong}, and there are {self._classes} classes.",
+                f"The label of image {row} of {self.name} is {wrong}, and there are {self._classes} classes.",
                 f"Use 0 to {self._classes - 1}.",
             )
-        return pixels
 
     def _read_pair(self, ticker: Ticker) -> Pixels:
         images, labels = (torch.as_tensor(value).detach().cpu() for value in self._value)
@@ -73,7 +87,7 @@ class UserSplit:
                 images = allocate((self._length, *image.shape), image.dtype, _CPU)
             elif image.shape != images.shape[1:] or image.dtype != images.dtype:
                 raise DataError(
-                    f"Image {row} of {self._name} is {image.dtype} {tuple(image.shape)}, and image 0 is"
+                    f"Image {row} of {self.name} is {image.dtype} {tuple(image.shape)}, and image 0 is"
                     f" {images.dtype} {tuple(images.shape[1:])}.",
                     "Return images of one size and type: resize them in __getitem__.",
                 )
@@ -87,9 +101,9 @@ class UserSplit:
 
     def item(self, row: int) -> tuple[Tensor, int]:
         """Return an image (C, H, W), uint8 or float32, and its label."""
-        if self._is_pair:
+        if self.is_pair:
             return self._image(torch.as_tensor(self._value[0][row]), row), self._label(self._value[1][row], row)
-        with explained(f"Reading image {row} of {self._name}", DataError):
+        with explained(f"Reading image {row} of {self.name}", DataError):
             item = self._value[row]
         if not isinstance(item, (tuple, list)) or len(item) != 2:
             raise self._wrong(f"has a {_kind(item)} as item {row}", "(image, label)")
@@ -133,7 +147,7 @@ class UserSplit:
         raise self._wrong(f"has the label {plain(value, 40)} for image {row}", "the index of a class, a whole number")
 
     def _wrong(self, what: str, wanted: str) -> DataError:
-        return DataError(f"The split {self._name} {what}, but must have {wanted}.", hint(DATASET))
+        return DataError(f"The split {self.name} {what}, but must have {wanted}.", hint(DATASET))
 
 
 def _is_array(value: object) -> bool:

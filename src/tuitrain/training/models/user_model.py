@@ -25,7 +25,7 @@ def build(config: Model, shape: tuple[int, int, int], classes: int) -> nn.Module
     given |= arguments(config.args)
     with _as_config_error():
         function = load_function(config.name, MODEL)
-        check_arguments(function, given, name(config), MODEL)
+        check_arguments(function, given, name(config))
         with explained(name(config), DataError):
             network = function(**given)
         if not isinstance(network, nn.Module):

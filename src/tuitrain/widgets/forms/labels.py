@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from tuitrain.config.formatting import format_value
+from tuitrain.config.photo_datasets import PHOTO_DATASETS
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
 from tuitrain.config.values import changed_settings
@@ -44,6 +45,8 @@ class Condition(NamedTuple):
     def reason(self, texts: Mapping[str, str]) -> str:
         if self.key == "data.dataset" and texts[self.key] == "digits":
             return "ignored: digits is built in"
+        if len(self.values) > 10:
+            return "for data sets of photos"
         if self.key == "model.weights":
             return "for pretrained weights"
         return f"{'not ' * self.negated}for {', '.join(self.values)}".replace(OWN, "FILE.py:NAME")
@@ -51,6 +54,7 @@ class Condition(NamedTuple):
 
 _NOT_DIGITS = Condition("data.dataset", ("digits",), negated=True)
 _FOLDER = Condition("data.dataset", ("image-folder",))
+_FILES = Condition("data.dataset", ("image-folder", *PHOTO_DATASETS))
 _OWN_NETWORKS = Condition("model.name", ("mlp", "cnn"))
 _PRETRAINED = Condition("model.weights", ("none", ""), negated=True)
 _MOMENTS = Condition("optimizer.name", ("adam", "adamw", "nadam", "radam", "muon"))
@@ -72,11 +76,11 @@ CONDITIONS: dict[str, Condition] = {
     "data.labels": _FOLDER,
     "data.group": _FOLDER,
     "data.split_by": _FOLDER,
-    "data.image_size": _FOLDER,
-    "data.resize": _FOLDER,
-    "data.channels": _FOLDER,
-    "data.storage": _FOLDER,
-    "data.workers": _FOLDER,
+    "data.image_size": _FILES,
+    "data.resize": _FILES,
+    "data.channels": _FILES,
+    "data.storage": Condition("data.dataset", ("image-folder", *PHOTO_DATASETS, OWN)),
+    "data.workers": _FILES,
     "model.args": Condition("model.name", (OWN,)),
     "model.hidden": Condition("model.name", ("mlp",)),
     "model.channels": Condition("model.name", ("cnn",)),

@@ -6,6 +6,7 @@ import time
 from textual.content import Content
 
 from tuitrain.analysis import health, speed, summary, units
+from tuitrain.config.code import without_folder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Score, State
 from tuitrain.text import plain
@@ -53,7 +54,7 @@ def head(run: Follower, width: int, activity: str = "") -> Content:
 def _title(run: Follower, room: int) -> Content:
     """Return the name and as many settings as fit; optimizer and learning rate are kept longest."""
     model = f"{summary.model(run)} {run.config.model.activation}"
-    parts = [run.config.data.dataset, model, f"{run.config.optimizer.name} {learning_rate(run):g}"]
+    parts = [without_folder(run.config.data.dataset), model, f"{run.config.optimizer.name} {learning_rate(run):g}"]
     name = Content.styled(plain(run.info.name, 60), "bold")
     while len(parts) > 1 and name.cell_length + sum(len(part) + 3 for part in parts) > room:
         parts.pop(0)

@@ -7,6 +7,7 @@ from textual.content import Content
 
 from tuitrain.analysis import confusion, health, units
 from tuitrain.analysis import summary as run_summary
+from tuitrain.config.code import without_folder
 from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import settings
 from tuitrain.config.values import flatten
@@ -143,7 +144,7 @@ def _own_facts(run: Follower) -> dict[str, str]:
     )
     return {
         "model": f"{plain(info.model)} · {info.parameters:,} parameters",
-        "data": f"{run.config.data.dataset} · {sizes}",
+        "data": f"{without_folder(run.config.data.dataset)} · {sizes}",
         "epochs": f"{state.epoch} of {state.epochs} · {state.step:,} steps",
         "time": f"{units.duration(state.seconds)} of training · {units.rate(state.samples_per_second)} images/s",
         "host": f"{plain(info.host)} · {plain(info.device)} · {info.threads} thread{'s' * (info.threads != 1)}",
