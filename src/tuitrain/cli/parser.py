@@ -92,6 +92,7 @@ COMMANDS: dict[str, str] = {
     "checkpoint": "save a checkpoint of a run now",
     "set": "change the learning rate or number of epochs of a run",
     "config": "print a commented TOML file with every setting",
+    "cache": "list or clear the cache of decoded images",
 }
 
 
@@ -150,6 +151,9 @@ def _build() -> argparse.ArgumentParser:
     change.add_argument("changes", nargs="+", metavar="KEY=VALUE", help="optimizer.lr=0.01, training.epochs=20")
     _background_processes(commands)
     add("config", machine)
+    cache = add("cache", machine)
+    cache.add_argument("action", choices=["clear"], nargs="?", help="remove decoded images; without it, list them")
+    cache.add_argument("names", nargs="*", metavar="NAME", help="what to remove (default: all)")
     return parser
 
 

@@ -19,6 +19,10 @@ from tuitrain.training.data.value_ranges import ValueRanges
 warnings.filterwarnings("ignore", module="PIL")
 
 
+# How `ImageReader` reduces a photo: change this whenever it gives other pixels.
+_FRAMING = "middle square, bilinear"
+
+
 class ImageError(Exception):
     """An image that cannot be read; the message is a short reason."""
 
@@ -34,7 +38,14 @@ class ImageReader:
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """The shape (C, H, W) of the images: all that a batch's transforms need of the file's pixels."""
         return (3 if self.mode == "RGB" else 1, self.size, self.size)
+
+    @property
+    def settings(self) -> str:
+        """A text that changes with everything that determines the pixels, except the ranges of values. A cache of
+        decoded images is valid as long as it stays the same."""
+        return f"{self.mode} {self.shape} {_FRAMING}"
 
     def __call__(self, path: str) -> Tensor:
         try:
@@ -62,8 +73,13 @@ class ImageReader:
         with open_image(source, self.mode, self.size) as image:
             depth = depth_of(image)
             upright = ImageOps.exif_transpose(image) if depth is None else self.ranges.to_8_bits(image, depth, path)
-        square = ImageOps.fit(_in_mode(upright, self.mode), (self.size, self.size), Image.Resampling.BILINEAR)
-        return np.array(square, dtype=np.uint8).reshape(self.size, self.size, -1)
+        framed = self._framed(_in_mode(upright, self.mode))
+        return np.array(framed, dtype=np.uint8).reshape(*self.shape[1:], -1)
+
+    def _framed(self, upright: Image.Image) -> Image.Image:
+        """Return the part of a photo that is kept, at the height and width of `shape`."""
+        _, height, width = self.shape
+        return ImageOps.fit(upright, (width, height), Image.Resampling.BILINEAR)
 
 
 def is_grayscale(path: str) -> bool | None:

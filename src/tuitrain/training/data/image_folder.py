@@ -1,6 +1,5 @@
-"""Load an image folder as a data set, in memory or streamed from disk."""
+"""Load an image folder as a data set, in memory, from a cache file or streamed from disk."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
@@ -17,9 +16,9 @@ from tuitrain.training.data.decode import ImageReader
 from tuitrain.training.data.depth import Range
 from tuitrain.training.data.folder_reader import FolderReader
 from tuitrain.training.data.normalize import Normalization
-from tuitrain.training.data.splits import Split, default_workers
+from tuitrain.training.data.splits import Split
+from tuitrain.training.data.storage import read_splits
 from tuitrain.training.data.value_ranges import ValueRanges, recorded_ranges
-from tuitrain.training.device import free_memory
 
 # Names listed in a note.
 _NAMED = 5
@@ -32,21 +31,21 @@ def load(
     progress: Progress,
     before: RunInfo | None = None,
     weights: WeightsInfo | None = None,
+    only: str | None = None,
 ) -> Dataset:
-    """Load the image folder `data.dir`. `before` and `weights` are as in `load.load`. Raises DataError."""
+    """Load the image folder `data.dir`. `before`, `weights` and `only` are as in `load.load`. Raises DataError."""
     progress("looking for images", None)
     folder = FolderSplits.scan(config, seed, lambda paths: _identify(paths, progress))
     if before:
         folder = folder.with_classes(before.classes)
     read = _reader(config, folder, before)
-    total = len(folder.paths)
-    ticker = Ticker(progress, total, lambda done: f"reading: {done:,} of {total:,} images")
+    # The normalization of a run that was trained is known, so that an evaluation needs no training image.
+    needed = [only] if only and before else list(folder.splits)
+    total = sum(len(folder.splits[name].paths) for name in needed)
+    ticker = Ticker(progress, total, lambda done: f"reading: {done:,} of {total:,} images", "images")
     known = Normalization.known(before, weights if config.normalize else None, read.shape[0])
-    reader = FolderReader(folder, read, device, ticker, config.normalize, known, trained=before is not None)
-    if config.storage == "stream" or (config.storage == "auto" and not _fits(total, read, device)):
-        splits = reader.streamed(default_workers(device) if config.workers is None else config.workers)
-    else:
-        splits = reader.in_memory()
+    reader = FolderReader(folder, read, device, ticker, config.normalize, known, before is not None, needed)
+    splits, kept = read_splits(config, folder, reader, device, progress)
     return Dataset(
         name=config.dataset,
         shape=read.shape,
@@ -59,6 +58,7 @@ def load(
         sources=folder.sources,
         notes=(*_notes(config, folder, reader, splits), *read.ranges.notes(), *reader.notes),
         value_ranges=dict(read.ranges.found),
+        kept=kept,
     )
 
 
@@ -81,11 +81,6 @@ def _mode(channels: str, paths: list[str]) -> str:
     if channels != "auto":
         return "L" if channels == "grey" else "RGB"
     return "RGB" if any(decode.is_grayscale(path) is False for path in paths) else "L"
-
-
-def _fits(count: int, read: ImageReader, device: torch.device) -> bool:
-    """Return whether the images fit into half of the free memory."""
-    return count * math.prod(read.shape) < free_memory(device) / 2
 
 
 def _notes(config: Data, folder: FolderSplits, reader: FolderReader, splits: Mapping[str, Split]) -> Iterator[str]:
