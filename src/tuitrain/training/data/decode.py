@@ -13,6 +13,7 @@ from torch import Tensor
 from tuitrain.text import plain
 from tuitrain.training.data.depth import depth_of
 from tuitrain.training.data.image_file import completed_jpeg, is_whole, open_image
+from tuitrain.training.data.jpeg import decode_jpeg
 from tuitrain.training.data.value_ranges import ValueRanges
 
 # Pillow would print warnings about large or damaged images to stderr, over the screen of the app.
@@ -71,8 +72,11 @@ class ImageReader:
 
     def _read(self, source: str | BinaryIO, path: str) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
         with open_image(source, self.mode, self.size) as image:
-            depth = depth_of(image)
-            upright = ImageOps.exif_transpose(image) if depth is None else self.ranges.to_8_bits(image, depth, path)
+            if (depth := depth_of(image)) is not None:
+                upright = self.ranges.to_8_bits(image, depth, path)
+            else:
+                quick = decode_jpeg(image, source) if isinstance(source, str) else None
+                upright = quick or ImageOps.exif_transpose(image)
         framed = self._framed(_in_mode(upright, self.mode))
         return np.array(framed, dtype=np.uint8).reshape(*self.shape[1:], -1)
 
