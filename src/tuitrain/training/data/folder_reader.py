@@ -199,7 +199,7 @@ class FolderReader:
             images = sample(size)
             sums, pixels = pixel_sums(images), images[0, 0].numel()
             deviation = mean_and_deviation(sums, pixels)[1].max().item()
-            if deviation >= _UNIFORM and not (images == images[0]).all():
+            if deviation >= _UNIFORM and not all(torch.equal(image, images[0]) for image in images):
                 break
         else:
             raise self._alike(images, deviation)
