@@ -186,7 +186,8 @@ class BareLoop:
         model, optimizer, training = self._model, self._optimizer, self._config.training
         clip, accumulate = self._config.optimizer.clip_norm, self._config.optimizer.accumulate
         smoothing, bf16 = training.label_smoothing, training.precision == "bf16"
-        transforms = augmentations(self._config.data.augment, self._config.data.dataset)
+        # This data is normalized when it is loaded, which does not matter to the default augmentations.
+        transforms = augmentations(self._config.data, lambda images: images)
         for step, (images, labels) in enumerate(self._batches(), 1):
             for transform in transforms:
                 images = transform(images)

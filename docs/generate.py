@@ -31,14 +31,19 @@ momentum = 0.9
 
     tuitrain train -c run.toml --set optimizer.lr=0.05 --set "model.hidden=[512]"
 
+Your own network gets keyword arguments from the table `[model.args]` or from `--set model.args.NAME=VALUE`: see
+[your code](your-code.md).
+
 `--set` overrides the file; if you repeat a key, the last value wins. To set none, write
 `none` after `--set` and `"none"` in a file, because TOML has no null.
 
 Some settings depend on others:
 
 - `optimizer.nesterov = true` needs `optimizer.momentum` above 0.
+- `[model.args]` needs `model.name = "FILE.py:NAME"`.
 - `data.dataset = "image-folder"` needs `data.dir`.
-- `training.patience` and `schedule.name = "plateau"` need a validation split: `data.validation` above 0.
+- `training.patience`, `schedule.name = "plateau"`, `evaluation.at_start` and a `training.best` other than `loss` need
+  a validation split: `data.validation` above 0.
 - `training.precision = "fp16"` needs a GPU.
 """
 

@@ -3,15 +3,16 @@
     uv run python tests/mutants.py analysis config --sample 200 --seed 0
 
 The script copies the checkout to a temporary folder, makes one of the changes of `mutations.py` at a time, and runs
-those tests of the package that execute the changed line, the quickest first. A test notices a change if it fails or
-hangs. The script prints each change that no test notices, and the share of the others. `equivalent_mutants.toml` lists
-changes without any effect, which do not count.
+those tests of the package that execute the changed line, the quickest first, for up to `MOST_SECONDS`. A test notices
+a change if it fails or hangs. The script prints each change that no test notices, and the share of the others.
+`equivalent_mutants.toml` lists changes without any effect, which do not count.
 """
 
 import argparse
 import contextlib
 import gc
 import importlib
+import itertools
 import json
 import os
 import random
@@ -26,7 +27,7 @@ import time
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType, FunctionType
+from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 import pytest
@@ -36,14 +37,21 @@ from mutations import Mutant, mutants, nested
 ROOT = Path(__file__).parent.parent
 # The arithmetic of training; its other files start processes, threads and devices.
 TRAINING = (
-    "data/splits.py", "data/stratify.py", "evaluation/evaluate.py", "metrics.py", "optim/build.py", "progress.py",
+    "data/splits.py", "data/stratify.py", "evaluation/evaluate.py", "evaluation/record.py", "metrics.py",
+    "optim/build.py", "optim/norms.py", "progress.py",
 )  # fmt: skip
-TRAINING_TESTS = ("data", "evaluation", "loop", "optim", "test_metrics.py", "test_progress.py")
+TRAINING_TESTS = (
+    "data", "evaluation", "loop", "optim", "test_fake_cuda.py", "test_metrics.py", "test_progress.py",
+)  # fmt: skip
 PACKAGES = ("analysis", "config", "image_folder", "runs", "training")
 # Every test run forks this process, which spares it these imports.
 PRELOADED = ("numpy", "msgspec", "tomlkit", "psutil", "platformdirs", "torch")
 # A killed test of a full disk would leave the disk mounted.
 OPTIONS = ("-x", "-q", "-n0", "-p", "no:cacheprovider", "--ignore=tests/runs/test_full_disk.py")
+# Seconds of tests for each mutant, as measured without it. Some lines are executed by all tests of a package.
+MOST_SECONDS = 60.0
+# The line number that stands for any line of a file.
+ANY = 0
 CPU, MEMORY = resource.RLIMIT_CPU, 8 << 30
 Tests = dict[str, dict[str, Any]]
 
@@ -72,10 +80,17 @@ def limit(seconds: float) -> None:
 
 
 def covering(mutant: Mutant, tests: Tests) -> list[str]:
-    """Return the tests that execute a changed line, the quickest first; all if the line runs on import only."""
-    own, changed = f"test_{Path(mutant.file).stem}.py", set(mutant.lines)
-    found = [id for id, test in tests.items() if changed.intersection(test["lines"].get(mutant.file, ()))]
-    return sorted(found or tests, key=lambda id: (not found and own not in id, tests[id]["seconds"]))
+    """Return the tests that execute a changed line, the quickest first. If the line runs on import, return those that
+    execute any function of the file, the file's own tests first."""
+    own, changed = f"test_{Path(mutant.file).stem}.py", {ANY} if mutant.on_import else set(mutant.lines)
+    found = [
+        id
+        for id, test in tests.items()
+        if changed.intersection(test["lines"].get(mutant.file, ())) or (mutant.on_import and own in id)
+    ]
+    found.sort(key=lambda id: (mutant.on_import and own not in id, tests[id]["seconds"]))
+    used = itertools.accumulate((tests[id]["seconds"] for id in found), initial=0.0)
+    return [id for id, before in zip(found, used, strict=False) if before < MOST_SECONDS]
 
 
 def seconds_for(ids: Sequence[str], tests: Tests) -> float:
@@ -140,14 +155,19 @@ class Selection:
 class InMemory:
     """A pytest plugin that imports the tests once, and then forks for each mutant of the body of a function.
 
-    It writes the lines and the seconds of each test, and the indices of the mutants noticed, to `result`. A fork sees
-    what the import computed without the change, so the other mutants are not certain to be unnoticed.
+    It writes the lines and the seconds of each test, and the indices of the mutants noticed, to `result`. Mutants that
+    take effect on import are left to `notices`.
     """
 
-    def __init__(self, checkout: Checkout, package: str, chosen: Sequence[Mutant], result: Path) -> None:
+    def __init__(self, checkout: Checkout, chosen: Sequence[Mutant], result: Path) -> None:
         self._checkout, self._chosen, self._result = checkout, chosen, result
-        self._folder, self._prefix = str(checkout.root / "src/tuitrain" / package), f"{checkout.root}/"
+        self._prefix = f"{checkout.root}/"
         self._lines: set[tuple[str, int]] = set()
+        self._changed: dict[str, set[int]] = {}
+        for mutant in chosen:
+            self._changed.setdefault(str(checkout.root / mutant.file), set()).update(mutant.lines)
+        # Whether a code object contains a changed line; tracing the others would only take time.
+        self._traced: dict[CodeType, bool] = {}
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         traced = self._result.with_name("traced.json")
@@ -161,13 +181,15 @@ class InMemory:
         tests = {id: test for id, test in every.items() if not test["failed"]}
         items = {item.nodeid: item for item in session.items}
         functions: dict[str, list[FunctionType]] = {}
+        # Imported modules may have frozen all objects, and `get_objects` leaves out frozen ones.
+        gc.unfreeze()
         for value in gc.get_objects():
             if isinstance(value, FunctionType):
                 functions.setdefault(value.__code__.co_filename, []).append(value)
         noticed = []
         for index, mutant in enumerate(self._chosen):
             ids = covering(mutant, tests)
-            if mutant.on_import or len(ids) == len(tests):
+            if mutant.on_import or not ids:
                 continue
             seconds = seconds_for(ids, tests)
             with self._checkout.changed(mutant):
@@ -197,11 +219,18 @@ class InMemory:
             tests[item.nodeid], session.testsfailed = test, 0
         return tests
 
-    def _trace(self, frame: FrameType, _: str, __: object) -> Any:
-        if not frame.f_code.co_filename.startswith(self._folder):
+    def _trace(self, frame: FrameType, event: str, __: object) -> Any:
+        code = frame.f_code
+        if event == "line":
+            self._lines.add((code.co_filename, frame.f_lineno))
+            return self._trace
+        if (changed := self._changed.get(code.co_filename)) is None:
             return None
-        self._lines.add((frame.f_code.co_filename, frame.f_lineno))
-        return self._trace
+        if (traced := self._traced.get(code)) is None:
+            traced = self._traced[code] = any(line in changed for _, _, line in code.co_lines())
+        if code.co_name != "<module>":
+            self._lines.add((code.co_filename, ANY))
+        return self._trace if traced else None
 
 
 def replace_code(mutant: Mutant, functions: Sequence[FunctionType]) -> None:
@@ -238,7 +267,7 @@ def measure(checkout: Checkout, package: str, sample: int, seed: int, part: str)
     chosen = random.Random(seed).sample(counted, min(sample or len(counted), len(counted)))
     chosen.sort(key=lambda mutant: (mutant.file, mutant.lines.start))
     start, result = time.monotonic(), checkout.root / "result.json"
-    checkout.pytest(tests, InMemory(checkout, package, chosen, result), 10**6, wall=10**6)
+    checkout.pytest(tests, InMemory(checkout, chosen, result), 10**6, wall=10**6)
     if not result.exists():
         sys.exit(f"The tests do not run:\n{(checkout.root / 'output.txt').read_text()[-3000:]}")
     known: Tests = (content := json.loads(result.read_text()))["tests"]
@@ -248,7 +277,7 @@ def measure(checkout: Checkout, package: str, sample: int, seed: int, part: str)
     for id in content["failed"]:
         write(f"  not used, because it fails without a change: {id}")
     for index, mutant in enumerate(chosen):
-        if index not in noticed and notices(checkout, mutant, known):
+        if mutant.on_import and notices(checkout, mutant, known):
             noticed.add(index)
         elif index not in noticed:
             write(f"  alive: line {mutant.lines.start}: {mutant.key}")
@@ -259,7 +288,8 @@ def measure(checkout: Checkout, package: str, sample: int, seed: int, part: str)
 
 def notices(checkout: Checkout, mutant: Mutant, tests: Tests) -> bool:
     """Return whether a test that imports the mutant fails."""
-    ids = covering(mutant, tests)
+    if not (ids := covering(mutant, tests)):
+        return False
     seconds = seconds_for(ids, tests)
     files = list(dict.fromkeys(id.partition("::")[0] for id in ids))
     with checkout.changed(mutant):

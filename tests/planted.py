@@ -16,23 +16,37 @@ QUICK = ("training.device=cpu", "training.threads=1", "training.epochs=1", "mode
 SWEEP = "[sweep]\nname = 'theirs'\n{}[sweep.values]\n'optimizer.lr' = [0.1]\n"
 
 
+FUNCTIONS = """
+def same(images):
+    return images
+
+
+def Net(classes, channels, image_size):
+    from torch import nn
+
+    return nn.Sequential(nn.Flatten(), nn.Linear(channels * image_size**2, classes))
+"""
+
+
 class Planted:
-    """Code in `folder`: a transform and a command, which create the file `ran`."""
+    """Code in `folder`: a transform, a network and a command, which create the file `ran`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.ran = folder / "ran"
         self.file = folder / "planted.py"
-        self.file.write_text(f"open({str(self.ran)!r}, 'w')\ndef same(images):\n    return images\n")
+        self.file.write_text(f"open({str(self.ran)!r}, 'w')\n{FUNCTIONS}")
         self.transform = f"data.transform={self.file}:same"
+        self.model = f"model.name={self.file}:Net"
         self.command = f"notify.command=touch {self.ran}"
 
     def config(self, *settings: str) -> Config:
         return override(Config(), (*QUICK, *settings))
 
-    def run(self, *settings: str) -> RunFolder:
-        """Return an interrupted run that this user has not started."""
-        folder = create(self.folder / "runs", RunInfo(id="", name="theirs"), self.config(*settings))
+    def run(self, *settings: str, copy: bytes | None = None) -> RunFolder:
+        """Return an interrupted run that this user has not started, with a `copy` of the file."""
+        sources = {} if copy is None else {str(self.file): copy}
+        folder = create(self.folder / "runs", RunInfo(id="", name="theirs"), self.config(*settings), "", sources)
         folder.state_file.write_bytes(encode_pretty(State(status="running", epochs=1)))
         return folder
 
@@ -40,7 +54,8 @@ class Planted:
         """Return a file with settings, and with the section `sweep` of a sweep."""
         values = dict(setting.split("=", 1) for setting in settings)
         texts = {"data.transform": "[data]\ntransform", "notify.command": "[notify]\ncommand"}
-        head = "[model]\nhidden = [4]\n[training]\nepochs = 1\ndevice = 'cpu'\nthreads = 1\n"
+        name = f"name = '{values.pop('model.name')}'\n" if "model.name" in values else ""
+        head = f"[model]\nhidden = [4]\n{name}[training]\nepochs = 1\ndevice = 'cpu'\nthreads = 1\n"
         path = self.folder / "theirs.toml"
         path.write_text(head + "".join(f"{texts[key]} = '{value}'\n" for key, value in values.items()) + sweep)
         return path

@@ -9,6 +9,8 @@ TuitrainError            the reason and, if possible, a remedy
   OutputError            a result that cannot be written to stdout               exit 1
 """
 
+from contextlib import suppress
+
 
 class TuitrainError(Exception):
     """The base class: `message` is the reason and `hint` the remedy; `hint` may be empty."""
@@ -54,3 +56,18 @@ class TrainingError(TuitrainError):
     """Training failed after it had started: a loss that is not finite, or no memory or disk space left."""
 
     exit_code = 1
+
+
+def save_traceback(error: BaseException) -> str:
+    """Write the traceback to a new file in the temporary folder; return its path, or an empty string."""
+    # Only a crash needs these modules.
+    import tempfile
+    import traceback
+
+    with (
+        suppress(OSError),
+        tempfile.NamedTemporaryFile("w", prefix="tuitrain-", suffix=".log", delete=False, errors="replace") as file,
+    ):
+        traceback.print_exception(error, file=file)
+        return file.name
+    return ""

@@ -290,3 +290,11 @@ def test_label_smoothing_raises_the_loss_that_counts_as_none(smoothing: float, l
     smoothed.config = override(Config(), [f"training.label_smoothing={smoothing}"])
     smoothed.info = RunInfo(id="", name="", classes=[str(number) for number in range(10)])
     assert any("training loss rose" in problem for problem in problems(smoothed)) is rose
+
+
+def test_class_weights_with_label_smoothing_give_no_false_alarm() -> None:
+    """The weighted loss may be lower than the entropy of the smoothed labels, 0.87."""
+    weighted = run([*(0.6 + 1 / step for step in range(1, 30)), *[0.6] * 30, *[1.0] * 30])
+    weighted.config = override(Config(), ["training.label_smoothing=0.2", "training.class_weights=balanced"])
+    weighted.info = RunInfo(id="", name="", classes=[str(number) for number in range(10)])
+    assert problems(weighted) == []

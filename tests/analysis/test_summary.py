@@ -60,3 +60,12 @@ def test_the_main_settings_and_the_changed_ones_in_words(monkeypatch: pytest.Mon
 )
 def test_widths_are_shown_if_they_matter(settings: list[str], model: str) -> None:
     assert summary.model(entry("queued", None, *settings)) == model
+
+
+def test_files_of_the_user_are_shown_without_their_folder() -> None:
+    from tuitrain.config.code import short_name, without_folder
+
+    assert without_folder("/home/me/code/mine.py:Net") == "mine.py:Net"
+    assert short_name("/home/me/code/mine.py:Net") == "Net"
+    for name in ("resnet18", "timm/resnet18.a1_in1k", "image-folder"):
+        assert without_folder(name) == short_name(name) == name

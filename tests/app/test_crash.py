@@ -20,9 +20,12 @@ PLANTS = {
     "worker": "self.run_worker(fail, thread=True)",
     "message": "self.post_message(Unknown())",
     "close": "TuitrainApp.on_unmount = fail; self.exit()",
+    "callback": "asyncio.get_running_loop().call_soon(fail)",
+    "output": "self._driver.write(type('planted', (), {})())",
     "input": "paste._REPORT = type('Failing', (), {'sub': fail})(); self.notify('ready')",
 }
 PROGRAM = """
+import asyncio, threading
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget

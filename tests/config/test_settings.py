@@ -2,11 +2,12 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
 
-from tuitrain.config.schema import Config
+from tuitrain.config.schema import Augmentation, Config
 from tuitrain.config.settings import Setting, sections, settings
 
 GENERATOR = Path(__file__).parents[2] / "docs/generate.py"
@@ -47,7 +48,7 @@ def test_the_table_lists_every_field_of_the_configuration() -> None:
     [
         ("data.batch_size", "a whole number >= 1"),
         ("data.validation", "a number >= 0 and < 1"),
-        ("data.augment", "a list, each one of auto, shift, flip, crop"),
+        ("data.augment", f"a list, each one of {', '.join(get_args(Augmentation))}"),
         ("data.normalize", "true or false"),
         ("model.hidden", "a list, each a whole number >= 1 and <= 65536"),
         ("optimizer.lr", "a number > 0"),

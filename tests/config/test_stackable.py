@@ -29,6 +29,7 @@ def test_runs_that_differ_in_seed_and_optimizer_numbers_can_be_stacked() -> None
         "optimizer.accumulate=2",
         "training.precision=bf16",
         "training.max_minutes=5",
+        "training.class_weights=balanced",
     ],
 )
 def test_settings_that_rule_out_stacking(setting: str) -> None:

@@ -1,14 +1,16 @@
 """Code from elsewhere does not run before the user has allowed it."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from planted import SWEEP, Planted
 from tuitrain.cli.parser import parse
-from tuitrain.config.code import LARGEST_FILE, Code, code_of
+from tuitrain.config.code import LARGEST_FILE, Code, code_of, sha256
 from tuitrain.config.toml import dumps
 from tuitrain.errors import DataError, RunError, TrustError
 from tuitrain.hosts import trust
@@ -21,6 +23,8 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.records import Job, Record, Sample
+from tuitrain.runs.writer import encode_pretty
+from tuitrain.training import user_code
 
 Train = Callable[..., Follower]
 
@@ -46,6 +50,38 @@ def work(folder: SweepFolder, key: str = "") -> str:
     return folder.record(folder.jobs()[0]).problem
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("resume",), ("resume", "--detach"), ("evaluate",), ("export", "--format", "onnx", "-o", "out.onnx")],
+    ids=" ".join,
+)
+def test_commands_refuse_the_network_of_a_received_run(
+    planted: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = planted.run(planted.model, copy=planted.file.read_bytes())
+    with pytest.raises(
+        TrustError, match=r"did not start run .*--trust .*: runs \S+planted\.py:Net to build the network"
+    ):
+        call(*arguments, folder.path)
+    assert not planted.ran.exists()
+
+
+def test_evaluating_with_trust_allows_the_network(planted: Planted) -> None:
+    folder = planted.run(planted.model, copy=planted.file.read_bytes())
+    planted.file.unlink()
+    key, _ = trust.check_run(folder, trust=True)
+    assert resume(folder, key) == "finished"
+    planted.ran.unlink()
+    user_code._modules.clear()
+    for entry in Path(os.environ["XDG_STATE_HOME"]).glob("tuitrain/trusted/*.json"):
+        entry.unlink()
+    with pytest.raises(TrustError):
+        call("evaluate", folder.path)
+    assert call("evaluate", folder.path, "--trust") == 0
+    assert planted.ran.exists()
+
+
 @pytest.mark.parametrize("arguments", [("resume",), ("resume", "--detach")])
 def test_the_command_refuses_the_transform_of_a_received_run(planted: Planted, arguments: tuple[str, ...]) -> None:
     folder = planted.run(planted.transform)
@@ -68,9 +104,10 @@ def test_a_run_from_elsewhere_trains_without_its_command(planted: Planted) -> No
     assert f"notify.command does not run, because you did not start this run here (--trust allows it): touch {planted.ran}" in folder.log_file.read_text()  # noqa: E501  # fmt: skip
 
 
-@pytest.mark.parametrize("code", ["transform", "command"])
+@pytest.mark.parametrize("code", ["transform", "model", "command"])
 def test_trusted_code_runs_and_is_named_before(planted: Planted, code: str) -> None:
     folder = planted.run(getattr(planted, code))
+    user_code._modules.clear()
     key, lines = trust.check_run(folder, trust=True)
     assert resume(folder, key) == "finished"
     assert planted.ran.exists()
@@ -103,7 +140,7 @@ def test_evaluating_a_received_run_runs_nothing(planted: Planted, train: Train) 
 
 
 @pytest.mark.parametrize("command", ["train", "sweep"])
-@pytest.mark.parametrize("code", ["transform", "command"])
+@pytest.mark.parametrize("code", ["transform", "model", "command"])
 @pytest.mark.parametrize("detach", [(), ("--detach",)])
 def test_settings_in_a_file_are_refused_until_trusted(
     planted: Planted, command: str, code: str, detach: tuple[str, ...]
@@ -156,13 +193,56 @@ def test_a_run_started_here_is_trusted_with_this_code_only(planted: Planted, tmp
     # Nor is it for a process that was told to run the former one.
     _, refused = trust.split_code(folder, folder.config(), key)
     assert [item.value for item in refused] == ["true"]
-    # Nor is another content of the file.
     folder.config_file.write_text(dumps(config))
-    planted.file.write_text(planted.file.read_text() + "# changed\n")
-    with pytest.raises(TrustError, match=r"planted\.py has changed since you allowed it for run "):
+    # The run has a copy of the file, which may change.
+    planted.file.write_text("raise SystemExit\n")
+    assert trust.check_run(folder)[0] == key
+    # Nor is another content of the copy, even if run.json agrees with it, also for a process that was told to run it.
+    copy = folder.code / "planted.py"
+    copy.write_text(copy.read_text() + "# changed\n")
+    with pytest.raises(RunError, match=r"code/planted\.py is not the code that the run was trained with"):
         trust.check_run(folder)
-    # A process of the same run, such as one that it moves to, runs it.
-    assert trust.split_code(folder, config, key)[1] == []
+    info = folder.info()
+    info.code = [structs.replace(info.code[0], sha256=sha256(copy.read_bytes()))]
+    folder.info_file.write_bytes(encode_pretty(info))
+    for refuse in (lambda: trust.check_run(folder), lambda: resume(folder, key)):
+        with pytest.raises(TrustError, match=r"planted\.py has changed since you allowed it for run "):
+            refuse()
+    assert not planted.ran.exists()
+
+
+def test_a_run_continues_on_its_copy_and_reports_the_change(planted: Planted, tmp_path: Path) -> None:
+    folder = create_run(RunSpec(config=planted.config(planted.transform), runs_dir=tmp_path / "runs"))
+    planted.file.write_text("raise SystemExit\n")
+    assert resume(folder) == "finished"
+    assert planted.ran.exists()
+    note = f"{planted.file} has changed since the run began: the run uses its copy, code/planted.py"
+    assert note in folder.log_file.read_text()
+    assert note in folder.metrics_file.read_text()
+
+
+def test_a_run_folder_works_elsewhere_with_trust(
+    planted: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = create_run(RunSpec(config=planted.config(planted.transform), runs_dir=tmp_path / "runs"))
+    planted.file.unlink()
+    moved = RunFolder(shutil.copytree(folder.path, tmp_path / "server" / folder.id))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another user"))
+    with pytest.raises(TrustError, match="You did not start run"):
+        resume(moved)
+    key, _ = trust.check_run(moved, trust=True)
+    assert resume(moved, key) == "finished", moved.state().reason
+    assert planted.ran.exists()
+
+
+def test_a_run_in_a_trusted_sweep_with_another_copy_does_not_run(planted: Planted) -> None:
+    folder = planted.sweep(planted.transform)
+    key, _ = trust.check_sweep(folder, trust=True)
+    file = planted.file.read_bytes()
+    evil = b"import pathlib\npathlib.Path(__file__).with_name('evil').touch()\n" + file
+    folder.write_record(Job(0, 0), Record(planted.run(planted.transform, copy=evil).id))
+    assert "You did not start run" in work(folder, key)
+    assert not planted.file.with_name("evil").exists()
 
 
 def test_the_register_belongs_to_the_user(planted: Planted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -234,6 +314,21 @@ def test_code_planted_in_a_trusted_sweep_does_not_run(planted: Planted) -> None:
     assert not planted.ran.exists()
     assert "You did not start sweep" in folder.record(Job(0, 0)).problem
     assert "You did not start run" in folder.record(Job(1, 0)).problem
+
+
+def test_a_network_among_the_values_of_a_sweep_is_code(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = f"[sweep]\n[sweep.values]\n'model.name' = ['mlp', '{planted.file}:Net']\n"
+    file = planted.toml(sweep=values)
+    with pytest.raises(TrustError, match=r"planted\.py:Net to build the netw"):
+        call("sweep", "-c", file, "--runs-dir", planted.folder / "runs")
+    started: list[str] = []
+    monkeypatch.setattr("tuitrain.cli.sweep.start_sweep_in_background", lambda *_: started.append("sweep"))
+    monkeypatch.setattr("tuitrain.cli.sweep.print_result", lambda *_: 0)
+    plain_file = planted.folder / "plain.toml"
+    plain_file.write_text("[sweep]\n[sweep.values]\n'optimizer.lr' = [0.1, 0.2]\n")
+    typed = f"model.name=mlp, {planted.file}:Net"
+    call("sweep", "-c", plain_file, "--set", typed, "--runs-dir", planted.folder / "runs", "--detach")
+    assert started == ["sweep"]
 
 
 def test_long_code_is_named_to_its_end() -> None:

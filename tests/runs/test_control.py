@@ -1,18 +1,20 @@
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tuitrain.errors import RunError
-from tuitrain.runs.control import COMMANDS, LONGEST, CommandName, Inbox, send
+from tuitrain.runs.control import COMMANDS, LONGEST, CommandName, Inbox, ask, send
 from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.rows import Event, encode
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[RunFolder]:
     yield RunFolder(tmp_path)
-    assert not [path for path in tmp_path.iterdir() if path.name != "control.jsonl"]
+    assert not [path for path in tmp_path.iterdir() if path.name not in ("control.jsonl", "metrics.jsonl")]
 
 
 def names(inbox: Inbox) -> list[CommandName]:
@@ -119,3 +121,24 @@ def test_a_control_file_that_is_no_regular_file_is_ignored(folder: RunFolder) ->
 def test_a_run_that_is_gone_takes_no_command(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="'stop' cannot be written"):
         send(RunFolder(tmp_path / "gone"), "stop")
+
+
+@pytest.mark.parametrize("name", ["lr", "refused"])
+def test_an_answer_is_that_to_the_own_command(folder: RunFolder, name: str) -> None:
+    """The loop has answered others before, and answers another user first."""
+    others = [Event("epochs", 1, 1, 0.0, "", 0.5), Event("lr", 1, 1, 0.0, "", 0.25)]
+    answers = [*others, Event(name, 1, 1, 0.0, "mine", 0.5)]
+    folder.metrics_file.write_bytes(encode(Event("lr", 1, 1, 0.0, "before", 0.5)) + b"\n")
+
+    def answer() -> None:
+        inbox = Inbox(folder, since=0)
+        while not inbox.new():
+            pass
+        with folder.metrics_file.open("ab") as file:
+            file.write(b"".join(encode(row) + b"\n" for row in answers))
+
+    loop = threading.Thread(target=answer)
+    loop.start()
+    assert ask(folder, "lr", 0.5, timeout=60) == answers[-1]
+    loop.join()
+    assert ask(folder, "lr", 0.5, timeout=0) is None

@@ -165,6 +165,35 @@ def test_continued_removes_the_rows_after_its_step(folder: RunFolder) -> None:
     assert known(run) == known(read_out(folder))
 
 
+def test_continued_removes_the_drops_after_its_step_and_no_command(folder: RunFolder) -> None:
+    writer = RunWriter(folder)
+    for step, name in ((5, "drop"), (15, "drop"), (15, "lr"), (10, "continued"), (15, "drop"), (15, "drop")):
+        writer.state.step = step
+        writer.event(name)
+    writer.close()
+    assert [(event.step, event.name) for event in read_out(folder).events] == [
+        (5, "drop"), (15, "lr"), (10, "continued"), (15, "drop"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("changed", ["state", "log", "metrics"])
+@pytest.mark.parametrize("part", ["all", "brief", "no metrics"])
+def test_poll_says_whether_there_is_news(folder: RunFolder, changed: str, part: str) -> None:
+    run = Follower(folder, brief=part == "brief", metrics=part != "no metrics")
+    assert run.poll()
+    assert not run.poll()
+    writer = RunWriter(folder)
+    if changed == "state":
+        writer.update(now=True, epoch=1)
+    elif changed == "log":
+        writer.log("line")
+    else:
+        writer.row(train(1))
+    writer.close()
+    assert run.poll() == ((changed, part) not in (("log", "brief"), ("metrics", "no metrics")))
+    assert not run.poll()
+
+
 def test_rows_that_come_twice_count_once(folder: RunFolder) -> None:
     lines = b"".join(encode(train(step)) + b"\n" for step in (10, 20, 30))
     folder.metrics_file.write_bytes(lines * 3)

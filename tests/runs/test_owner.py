@@ -209,7 +209,7 @@ def test_a_process_killed_during_a_takeover_blocks_nobody(folder: RunFolder, mon
 Racers = Callable[[Callable[[int], RunFolder]], list[list[str]]]
 
 
-@pytest.fixture(params=["with links", "without links"])
+@pytest.fixture(scope="module", params=["with links", "without links"])
 def race(request: pytest.FixtureRequest) -> Iterator[Racers]:
     """Yield the output of all racers per round; each round claims a new folder."""
     racers = [

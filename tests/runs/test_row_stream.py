@@ -10,13 +10,15 @@ import pytest
 from tuitrain.config.schema import Config
 from tuitrain.hosts.export import Format, export
 from tuitrain.runs import rows_csv
-from tuitrain.runs.files import CHUNK
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import RunInfo
 from tuitrain.runs.row_stream import SPLITS, CurveRows, FileRows
 from tuitrain.runs.rows import Evaluated, Event, Row, Train, encode
 from tuitrain.runs.writer import create
+
+# Bytes of metrics that are read at a time.
+SMALL_CHUNK = 2**15
 
 
 @pytest.fixture
@@ -89,13 +91,19 @@ def peak(folder: RunFolder, rows: int, work: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-def grows(folder: RunFolder, work: Callable[[], object], rows: int = 5_000) -> bool:
+def grows(folder: RunFolder, work: Callable[[], object], rows: int = 1_000) -> bool:
     """Return whether four times as many rows, several chunks in either case, take clearly more memory."""
     few = peak(folder, rows, work)
-    assert folder.metrics_file.stat().st_size > 2 * CHUNK
+    assert folder.metrics_file.stat().st_size > 2 * SMALL_CHUNK
     return peak(folder, 4 * rows, work) > 1.5 * few
 
 
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuitrain.runs.files.CHUNK", SMALL_CHUNK)
+
+
+@pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("format", ["csv", "tensorboard"])
 def test_memory_of_an_export_does_not_grow_with_the_rows(folder: RunFolder, format: Format, tmp_path: Path) -> None:
     out = tmp_path / "out"

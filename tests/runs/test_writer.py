@@ -15,7 +15,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.process import this_process
 from tuitrain.runs.records import RunInfo, Score
 from tuitrain.runs.rows import Event, Train, decode
-from tuitrain.runs.writer import RunWriter, create, default_name, is_default_name, next_name
+from tuitrain.runs.writer import RunWriter, create, default_name, is_default_name, next_name, user_named
 
 
 @pytest.fixture
@@ -148,6 +148,22 @@ def test_another_run_of_the_same_name_gets_the_next_number(tmp_path: Path) -> No
         assert name == expected
     create(tmp_path, RunInfo(id="", name="cifar-10"), Config())
     assert next_name("cifar-10", tmp_path) == "cifar-10-2"
+    create(tmp_path, RunInfo(id="", name="cifar"), Config())
+    assert next_name("cifar-10", tmp_path) == "cifar-11"
+
+
+@pytest.mark.parametrize(
+    ("name", "id", "parent", "by_user"),
+    [
+        ("mine", "20260101-000000-mine-1234", None, True),
+        ("mine", "20260101-000000-mine-1234", "the-sweep", False),
+        ("mine", "20260101-000000-lr-0.1-1234", "the-sweep", True),
+        ("digits-mlp-adam-3", "20260101-000000-digits-mlp-adam-3-1234", None, False),
+        ("", "20260101-000000-1234", None, False),
+    ],
+)
+def test_names_by_users(name: str, id: str, parent: str | None, by_user: bool) -> None:
+    assert user_named(RunInfo(id=id, name=name, parent=parent), Config()) == by_user
 
 
 @pytest.mark.parametrize("jump", [-1e8, 1e8])

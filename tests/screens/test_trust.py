@@ -58,7 +58,7 @@ def question(app: TuitrainApp) -> str:
 
 
 @pytest.mark.parametrize(("key", "kind"), [("r", "resume"), ("Y", "again")])
-@pytest.mark.parametrize("code", ["transform", "command"])
+@pytest.mark.parametrize("code", ["transform", "model", "command"])
 async def test_a_received_run_is_resumed_or_repeated_after_a_yes(
     app: TuitrainApp, planted: Planted, started: Started, key: str, kind: str, code: str
 ) -> None:
@@ -136,6 +136,23 @@ async def test_the_form_asks_for_code_that_a_file_or_run_brought(
         await form.type("notify.command", "true")
         await start(form)
         await form.until(lambda: started == [("form", "")])
+    assert not planted.ran.exists()
+
+
+async def test_the_preview_runs_no_code_that_a_run_brought(tmp_path: Path, planted: Planted, started: Started) -> None:
+    planted.run(planted.model)
+    async with opened(tmp_path) as form:
+        await form.press("escape")
+        await form.pilot.pause()
+        await form.press("y")
+        await form.until(lambda: form.previewed)
+        assert form.form.preview is not None
+        assert "once you have allowed its code: ctrl+r asks" in form.form.preview.problem
+        assert not planted.ran.exists()
+        await start(form)
+        assert "planted.py:Net to build the network" in question(form.app)
+        await form.press("c")
+        assert started == []
     assert not planted.ran.exists()
 
 

@@ -24,7 +24,7 @@ def trained(config: Config, kind: type[AutogradBackward] | type[DirectBackward])
     sizes: list[int] = []
     for epoch in range(2):
         for images, labels in setup.dataset.train.batches(setup.epoch_order(epoch), config.data.batch_size):
-            loss, logits = backward(setup.normalize(images), labels, 1)
+            loss, logits = backward(*setup.inputs_and_labels(images, labels), 1)
             gradients = [parameter.grad for parameter in setup.model.parameters()]
             assert not any(tensor is None or tensor.requires_grad for tensor in (loss, logits, *gradients))
             found += [tensor.clone() for tensor in (loss, logits, *gradients) if tensor is not None]
@@ -48,10 +48,15 @@ def test_every_activation(quick: Quick, activation: str, optimizer: str) -> None
 
 @pytest.mark.parametrize("hidden", ["[]", "[1]", "[7, 33, 5, 64]"])
 @pytest.mark.parametrize("smoothing", [0, 0.2])
-def test_depths_and_label_smoothing(quick: Quick, hidden: str, smoothing: float) -> None:
-    assert bit_identical(
-        quick(f"model.hidden={hidden}", f"training.label_smoothing={smoothing}", "data.batch_size=100")
-    )
+@pytest.mark.parametrize("weights", ["none", "balanced"])
+def test_depths_label_smoothing_and_class_weights(quick: Quick, hidden: str, smoothing: float, weights: str) -> None:
+    loss = f"training.label_smoothing={smoothing}", f"training.class_weights={weights}"
+    assert bit_identical(quick(f"model.hidden={hidden}", *loss, "data.batch_size=100"))
+
+
+@pytest.mark.parametrize("smoothing", [0, 0.2])
+def test_mixed_labels(quick: Quick, smoothing: float) -> None:
+    assert bit_identical(quick("data.augment=[mixup, cutmix]", f"training.label_smoothing={smoothing}"))
 
 
 @pytest.mark.parametrize("activation", get_args(Activation))

@@ -23,7 +23,10 @@ from tuitrain.training.data.augment import augmentations
 from tuitrain.training.data.dataset import Dataset
 from tuitrain.training.data.normalize import Normalization, Normalizer
 from tuitrain.training.data.shared import SharedBatches, SharedSplit
-from tuitrain.training.data.splits import MemorySplit
+from tuitrain.training.data.splits import MemorySplit, to_device
+from tuitrain.training.data.transforms.mixing import mixing
+from tuitrain.training.data.whole_photos import PhotoCrop
+from tuitrain.training.evaluation.evaluate import _batch_size
 from tuitrain.training.loop import Loop
 from tuitrain.training.metrics import RunningMetrics, StackedMetrics
 from tuitrain.training.optim import build
@@ -41,6 +44,10 @@ RECIPES = {
     "mlp": (),
     "augmented, clipped": ("data.augment=[shift, flip, crop]", "optimizer.clip_norm=1", "schedule.name=one-cycle"),
     "cnn": ("model.name=cnn", "model.batch_norm=true", "model.dropout=0.2", "training.label_smoothing=0.1"),
+    "color, mixed": (
+        "data.augment=[random-resized-crop, vertical-flip, rotate, color, randaugment, trivialaugment, erase, mixup,"
+        " cutmix]", "training.label_smoothing=0.1",
+    ),
     "sgd": ("optimizer.name=sgd", "optimizer.momentum=0.9"),
     "nadam": ("optimizer.name=nadam",),
 }  # fmt: skip
@@ -79,13 +86,14 @@ def make_setup(config: Config, split: object = None) -> Setup:
     with DEVICE:
         model = models.build(config.model, (1, 8, 8), 10).train()
         split = split or MemorySplit(torch.empty(200, 1, 8, 8, dtype=torch.uint8), torch.zeros(200, dtype=torch.int64))
-        normalize = Normalizer(Normalization((0.1,), (0.3,)), DEVICE)
+        normalization = Normalization((0.1,), (0.3,))
+        normalize = Normalizer(normalization, DEVICE)
     dataset = cast(Dataset, SimpleNamespace(train=split, shape=(1, 8, 8)))
     return Setup(
         config=config, device=DEVICE, threads=1, dataset=dataset, model=model,
         optimizer=build_optimizer(config.optimizer, model), scaler=torch.amp.GradScaler("cuda", enabled=False),
-        normalize=normalize, transforms=(*augmentations(config.data.augment, "digits"), normalize),
-        layers=gradient_layers(model),
+        normalize=normalize, transforms=(*augmentations(config.data, normalization.in_unit_range), normalize),
+        layers=gradient_layers(model), mix=mixing(config.data, 10),
     )  # fmt: skip
 
 
@@ -103,6 +111,17 @@ def test_reading_a_fake_tensor_raises() -> None:
         torch.zeros(3, device=DEVICE) + torch.zeros(3)
 
 
+def test_an_order_on_the_gpu_stays_there() -> None:
+    order = torch.arange(3, device=DEVICE)
+    assert to_device(order, DEVICE) is order
+
+
+def test_an_evaluation_on_a_gpu_has_large_batches() -> None:
+    with DEVICE:
+        split = MemorySplit(torch.empty(3000, 1, 8, 8), torch.zeros(3000, dtype=torch.int64))
+    assert _batch_size(split, (1, 8, 8)) == 1000
+
+
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_captured_step_does_not_synchronize(quick: Quick, recipe: str) -> None:
     made = make_setup(quick(*RECIPES[recipe]))
@@ -115,6 +134,14 @@ def test_a_captured_step_does_not_synchronize(quick: Quick, recipe: str) -> None
     for rate in (0.1, 0.1, 0.05):
         captured(torch.arange(64, device=DEVICE), rate)
     assert not metrics.start_readback(captured.norms())[1].ready
+
+
+def test_crops_of_photos_do_not_synchronize(quick: Quick) -> None:
+    with DEVICE:
+        split = MemorySplit(torch.empty(200, 1, 12, 12, dtype=torch.uint8), torch.zeros(200, dtype=torch.int64))
+        split.crop = PhotoCrop(torch.ones(200), 8, 0.1)
+    captured = GraphStep(make_setup(quick(), split), RunningMetrics(100, DEVICE), fake_capture)
+    captured(torch.arange(64, device=DEVICE), 0.1)
 
 
 class BareLoop(Loop):

@@ -16,6 +16,7 @@ from tuitrain.hosts.evaluate import evaluate_checkpoint
 from tuitrain.hosts.export import export
 from tuitrain.hosts.launch import resume_run
 from tuitrain.runs.control import Inbox
+from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.training import checkpoint
 from tuitrain.training.average import WeightAverage
@@ -179,3 +180,34 @@ def test_training_begins_with_the_best_weights_of_another_run(train: Callable[..
     # The file is not needed any more.
     shutil.rmtree(first.folder.path)
     assert resume_run(second.folder, lambda *_: None, Inbox(second.folder), epochs=2).status == "finished"
+
+
+PROBE = (
+    "model.name=cnn", "model.channels=[4, 8]", "model.batch_norm=true", "model.dropout=0.3", "finetune.freeze=backbone",
+    "training.epochs=3", "optimizer.lr=0.01", "training.log_every=1", "evaluation.test_every=1",
+)  # fmt: skip
+
+
+def test_features_computed_once_train_as_images_do(train: Callable[..., Follower], tmp_path: Path) -> None:
+    transform = tmp_path / "transform.py"
+    transform.write_text("def same(images):\n    return images\n")
+    once, each = train(*PROBE), train(*PROBE, f"data.transform={transform}:same")
+    assert "the features of the frozen backbone are computed once" in once.folder.log_file.read_text()
+    assert "data.transform may change the images at random" in each.folder.log_file.read_text()
+    for one, other in zip(
+        (once.train, *once.evaluations.values()), (each.train, *each.evaluations.values()), strict=True
+    ):
+        assert list(one["loss"]) == pytest.approx(list(other["loss"]), rel=1e-5)
+        assert list(one["accuracy"]) == list(other["accuracy"])
+    pictures = [run.folder.evaluation("test") for run in (once, each)]
+    assert pictures[0] is not None
+    assert pictures[1] is not None
+    assert [sample.pixels for sample in pictures[0].worst] == [sample.pixels for sample in pictures[1].worst]
+
+
+def test_a_classifier_with_dropout_resumes_exactly_on_its_features(
+    interrupted: Callable[[Config, str], tuple[RunFolder, RunFolder]], quick: Callable[..., Config]
+) -> None:
+    whole, resumed = interrupted(quick(*PROBE), "stop")
+    first, second = (checkpoint.load(run.checkpoints / "last.safetensors")["model"] for run in (whole, resumed))
+    assert all(torch.equal(first[name], second[name]) for name in first)

@@ -95,7 +95,7 @@ def test_metrics_of_captured_steps_equal_those_of_eager_ones() -> None:
     metrics.reset_position()
     # Two steps of a warm-up, which nothing notes.
     for _ in range(2):
-        metrics.add_on_device(torch.tensor(9.0), torch.zeros(2, 4), torch.ones(2))
+        metrics.add_on_device(torch.tensor(9.0), torch.zeros(2, 4), torch.ones(2, dtype=torch.int64))
     metrics.reset_position()
     for loss in (2.0, 3.0):
         metrics.add_on_device(torch.tensor(loss), torch.eye(4), torch.tensor([0, 1, 2, 0]))

@@ -3,8 +3,9 @@
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from copy import deepcopy
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tuitrain.runs.catalog.listing import entry
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.training import checkpoint
-from tuitrain.training.progress import TrainingProgress
+from tuitrain.training.progress import TrainingProgress, _progress
 
 Quick = Callable[..., Config]
 MUTATIONS = 20
@@ -148,3 +149,65 @@ def assert_equal(left: Any, right: Any, path: str = "") -> None:
 @pytest.mark.parametrize(("epoch", "batch", "begun"), [(0, 0, 0), (0, 1, 1), (2, 0, 2), (2, 5, 3)])
 def test_an_epoch_has_begun_with_its_first_mini_batch(epoch: int, batch: int, begun: int) -> None:
     assert TrainingProgress(lr=0.1, epochs=3, epoch=epoch, batch=batch).epochs_begun == begun
+
+
+def test_a_run_begins_at_zero() -> None:
+    counters = asdict(TrainingProgress(lr=0.1, epochs=3))
+    assert {name: value for name, value in counters.items() if value} == {"lr": 0.1, "epochs": 3}
+
+
+@pytest.mark.parametrize(("epoch", "batch", "begun"), [(0, 0, 0), (0, 1, 1), (0, 2, 1), (2, 0, 2), (2, 1, 3)])
+def test_an_epoch_begins_with_its_first_batch(epoch: int, batch: int, begun: int) -> None:
+    assert TrainingProgress(lr=0.1, epochs=3, epoch=epoch, batch=batch).epochs_begun == begun
+
+
+@pytest.mark.parametrize(
+    ("change", "refused"),
+    [
+        ({"epoch": 3}, ""),
+        ({"epoch": 4}, "4 of 3"),
+        ({"correct": 5, "seen": 5}, ""),
+        ({"correct": 6, "seen": 5}, "6 correct"),
+    ],
+)
+def test_progress_must_be_possible(change: dict[str, int], refused: str) -> None:
+    saved = asdict(TrainingProgress(lr=0.1, epochs=3)) | change
+    with pytest.raises(ValueError, match=refused) if refused else nullcontext():
+        assert asdict(_progress(saved)) == saved
+
+
+def test_ties_keep_the_earlier_result() -> None:
+    progress = TrainingProgress(lr=0.1, epochs=9)
+    assert [progress.judge(result, 0.0) for result in (0.5, 0.5, 0.4, 0.45, 0.4)] == [
+        (True, True), (False, False), (True, True), (False, False), (False, False),
+    ]  # fmt: skip
+
+
+def test_small_improvements_add_up() -> None:
+    progress = TrainingProgress(lr=0.1, epochs=9)
+    judged = [progress.judge(-score, 0.1) for score in (0.5, 0.55, 0.59, 0.61, 0.7, 0.72)]
+    assert judged == [(True, True), (True, False), (True, False), (True, True), (True, False), (True, True)]
+
+
+@pytest.mark.parametrize("goal", ["loss", "macro-f1"])
+def test_a_checkpoint_of_an_older_version_is_resumed(quick: Quick, tmp_path: Path, goal: str) -> None:
+    """It has neither the reference of min_delta nor the criterion of the best epoch."""
+    settings = ("training.epochs=2", "model.hidden=[4]", "data.batch_size=500", f"training.best={goal}")
+    runs = [create_run(RunSpec(config=quick(*settings), runs_dir=tmp_path / name)) for name in ("old", "new")]
+    bests = []
+    for folder in runs:
+        resume_run(folder, lambda *_: None, Inbox(folder))
+        path = folder.checkpoints / "last.safetensors"
+        state = checkpoint.load(path)
+        if "old" in str(path):
+            del state["progress"]["reference"]
+            for name in ("metric", "value"):
+                del state["progress"]["best"][name]
+            checkpoint.save(path, state)
+        bests.append(resume_run(folder, lambda *_: None, Inbox(folder), 6).best)
+    old, new = (checkpoint.load(folder.checkpoints / "last.safetensors") for folder in runs)
+    for name, weight in new["model"].items():
+        assert torch.equal(old["model"][name], weight)
+    assert bests[0] == bests[1]
+    assert bests[0] is not None
+    assert bests[0].epoch > 2

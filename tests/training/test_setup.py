@@ -27,6 +27,16 @@ def test_epoch_order_depends_on_seed_and_epoch(quick: Quick) -> None:
     assert len(set(orders)) == len(orders)
 
 
+def test_a_balanced_sampler_draws_each_class_equally_often(quick: Quick) -> None:
+    setup, other = (prepared(quick("data.sampler=balanced", f"training.seed={seed}")) for seed in (3, 4))
+    counts = setup.dataset.train.labels[setup.epoch_order(5)].bincount()
+    assert sorted(counts.tolist()) == [129] * 7 + [130] * 3
+    torch.rand(5)
+    assert torch.equal(setup.epoch_order(5), setup.epoch_order(5))
+    orders = [tuple(each.epoch_order(epoch).tolist()) for each in (setup, other) for epoch in range(6)]
+    assert len(set(orders)) == len(orders)
+
+
 def test_epoch_order_leaves_the_global_generator_alone(quick: Quick) -> None:
     setup = prepared(quick())
     before = torch.get_rng_state()

@@ -5,6 +5,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterator
 from math import isfinite, log
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -100,9 +101,10 @@ def _levels(run: Follower) -> Iterator[float]:
 
 
 def _loss_floor(run: Follower) -> float:
-    """Return the lowest possible training loss: the entropy of smoothed labels, in nats."""
+    """Return the lowest possible training loss: the entropy of smoothed labels, in nats. With class weights, which
+    change it in an unknown way, return the bound 0."""
     smoothing, classes = run.config.training.label_smoothing, len(run.info.classes)
-    if not smoothing or classes < 2:
+    if not smoothing or classes < 2 or run.config.training.class_weights != "none":
         return 0.0
     other = smoothing / classes
     true = 1 - smoothing + other
@@ -143,32 +145,45 @@ def _vanishing(run: Follower) -> str:
     return f"vanishing gradient: norm {first} in the first layer, {last} in the last"
 
 
-def _lowest(run: Follower) -> float | None:
-    best = run.state.best
-    return best.validation.loss if best and best.validation.loss and best.validation.loss > 0 else None
+class _Lowest(NamedTuple):
+    """The lowest validation loss, which need not be that of the best epoch."""
+
+    loss: float
+    epoch: int
+    step: int
+
+
+def _lowest(run: Follower) -> _Lowest | None:
+    curve = run.evaluations["validation"]
+    rows = (row for row, loss in enumerate(curve["loss"]) if isfinite(loss))
+    row = min(rows, key=curve["loss"].__getitem__, default=None)
+    if row is None or curve["loss"][row] <= 0:
+        return None
+    epoch = curve["epoch"][row]
+    return _Lowest(curve["loss"][row], int(epoch) if isfinite(epoch) else 0, curve.step[row])
 
 
 def _overfitting(run: Follower) -> str:
-    curve, best, lowest = run.evaluations["validation"], run.state.best, _lowest(run)
-    if best is None or lowest is None or len(curve) < OVERFITTING_EPOCHS:
+    curve, lowest = run.evaluations["validation"], _lowest(run)
+    if lowest is None or len(curve) < OVERFITTING_EPOCHS:
         return ""
-    now, then = _level(run, len(run.train)), _level(run, bisect_right(run.train.step, best.step))
+    now, then = _level(run, len(run.train)), _level(run, bisect_right(run.train.step, lowest.step))
     if now is None or then is None or now >= then:
         return ""
     losses = curve["loss"][-OVERFITTING_EPOCHS:]
-    if not all(isfinite(loss) and loss > OVERFITTING_RATIO * lowest for loss in losses):
+    if not all(isfinite(loss) and loss > OVERFITTING_RATIO * lowest.loss for loss in losses):
         return ""
-    ratio = units.number(losses[-1] / lowest)
-    return f"overfitting: validation loss is {ratio} times its minimum at epoch {best.epoch}"
+    ratio = units.number(losses[-1] / lowest.loss)
+    return f"overfitting: validation loss is {ratio} times its minimum at epoch {lowest.epoch}"
 
 
 def _validation(run: Follower) -> str:
-    losses, best, lowest = run.evaluations["validation"]["loss"], run.state.best, _lowest(run)
-    if len(losses) < 2 or best is None or lowest is None:
+    losses, lowest = run.evaluations["validation"]["loss"], _lowest(run)
+    if len(losses) < 2 or lowest is None:
         return ""
-    if losses[-1] <= lowest:
+    if losses[-1] <= lowest.loss:
         return "validation loss still falling"
-    return f"validation loss {units.loss(losses[-1])}, best {units.loss(lowest)} at epoch {best.epoch:,}"
+    return f"validation loss {units.loss(losses[-1])}, best {units.loss(lowest.loss)} at epoch {lowest.epoch:,}"
 
 
 def _gradient(run: Follower) -> str:

@@ -4,9 +4,11 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from tuitrain.analysis import units
+from tuitrain.config.code import without_folder
 from tuitrain.config.formatting import format_value
 from tuitrain.config.values import changed_settings
 from tuitrain.runs.catalog.listing import Entry
+from tuitrain.runs.records import Best
 
 if TYPE_CHECKING:
     from tuitrain.runs.follower import Follower
@@ -23,7 +25,7 @@ def model(entry: "Entry | Follower") -> str:
         return str(entry.settings.get("model.name") or units.UNKNOWN)
     settings = entry.config.model
     if settings.name != "mlp":
-        return settings.name
+        return without_folder(settings.name)
     return " ".join(["mlp", "-".join(str(width) for width in settings.hidden)]).strip()
 
 
@@ -42,7 +44,7 @@ def settings_in_words(entry: "Entry | Follower", without: Collection[str] = ()) 
     config, changed = entry.config, entry.changes
     lr = changed.get("optimizer.lr", config.optimizer.lr)
     words = [
-        config.data.dataset,
+        without_folder(config.data.dataset),
         model(entry),
         f"{config.optimizer.name} {format_value(lr)}",
         f"{format_value(changed.get('training.epochs', config.training.epochs))} epochs",
@@ -50,6 +52,13 @@ def settings_in_words(entry: "Entry | Follower", without: Collection[str] = ()) 
     ]
     words += [f"{key.partition('.')[2].replace('_', ' ')} {value}" for key, value in values.items() if key not in MAIN]
     return " · ".join(words)
+
+
+def best_value(best: Best) -> str:
+    """Return the value by which an epoch is the best: a loss `0.0712` or a score `98.06 %`."""
+    if best.metric == "loss":
+        return units.loss(best.validation.loss if best.value is None else best.value)
+    return units.percent(best.value)
 
 
 def status(entry: Entry) -> str:

@@ -4,8 +4,8 @@ import gc
 import importlib
 import pkgutil
 import signal
+import threading
 from pathlib import Path, PurePath
-from threading import Thread
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -56,7 +56,7 @@ class TuitrainApp(Navigation, RunLifecycle, Palette, OrderedKeys):
         save_title(self)
         # The command line disables garbage collection during the start.
         if not gc.isenabled():
-            self.set_timer(1.0, Thread(target=import_screens, name="import-screens", daemon=True).start)
+            self.set_timer(1.0, threading.Thread(target=import_screens, name="import-screens", daemon=True).start)
         if self._first is not None:
             self.post_message(OpenRun(self._first))
 
@@ -74,12 +74,14 @@ class TuitrainApp(Navigation, RunLifecycle, Palette, OrderedKeys):
 def import_screens() -> None:
     """Import plotext and all screens, then exclude all present objects from garbage collection. A full collection would
     delay a key; these objects live as long as the app."""
-    import plotext  # noqa: F401
+    try:
+        import plotext  # noqa: F401
 
-    for module in pkgutil.walk_packages(screens.__path__, f"{screens.__name__}."):
-        importlib.import_module(module.name)
-    gc.freeze()
-    gc.enable()
+        for module in pkgutil.walk_packages(screens.__path__, f"{screens.__name__}."):
+            importlib.import_module(module.name)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def open_app(runs_dir: Path, first: RunFolder | None = None) -> RunFolder | None:
@@ -91,6 +93,7 @@ def open_app(runs_dir: Path, first: RunFolder | None = None) -> RunFolder | None
     host = ThreadHost()
     app = TuitrainApp(runs_dir, host, first)
     app.leave_on_signals()
+    threading.excepthook = app.on_thread_exception
     try:
         app.run(mouse=False)
     finally:

@@ -9,7 +9,7 @@ from textual.screen import Screen
 from tuitrain.app.notices import Notices
 from tuitrain.errors import RunError
 from tuitrain.hosts.thread import ThreadHost
-from tuitrain.hosts.trust import reason, remember
+from tuitrain.hosts.trust import reason, remember, remember_run
 from tuitrain.runs.folder import shown_status
 from tuitrain.runs.records import ACTIVE
 from tuitrain.runs.sweeps.catalog import list_sweeps
@@ -85,7 +85,10 @@ class Navigation(Notices):
 
         def pass_on(given: str) -> None:
             if given == "t":
-                remember(message.origin, message.unknown)
+                if message.run is not None:
+                    remember_run(message.run, message.unknown)
+                else:
+                    remember(message.origin, message.unknown)
             if given != "c":
                 message.answer(given == "t")
 

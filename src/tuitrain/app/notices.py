@@ -3,15 +3,15 @@
 from textual.notifications import SeverityLevel
 
 from tuitrain.analysis import units
+from tuitrain.app.failures import Failures
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.runs.sweeps.index import SweepIndex
 from tuitrain.text import plain
 from tuitrain.widgets.messages import RunEnded, SweepEnded
 from tuitrain.widgets.terminal.notifications import alert
-from tuitrain.widgets.terminal.painter import PaintedApp
 
 
-class Notices(PaintedApp):
+class Notices(Failures):
     """Announce the end of runs and sweeps, and show errors."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Notices(PaintedApp):
             self.notify(f"{name} was not resumed. {plain(state.not_continued)}", severity="error", markup=False)
             return
         best = state.best.test if state.best else None
-        title, score = ("best test", best) if best else ("last test", state.test)
+        title, score = (f"best test{state.best.by}", best) if state.best and best else ("last test", state.test)
         accuracy = score.measured if score else None
         text = f"{name}: {message.status}" + ("" if accuracy is None else f", {title} {units.percent(accuracy)}")
         alert(self, text)

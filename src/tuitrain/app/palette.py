@@ -9,6 +9,7 @@ from textual.screen import ModalScreen
 
 from tuitrain.app.appearance import Appearance
 from tuitrain.config import preferences
+from tuitrain.config.fine_tuning import FINE_TUNING
 from tuitrain.config.presets import PRESETS, preset
 from tuitrain.screens.home.screen import HomeScreen
 from tuitrain.text import plain
@@ -47,7 +48,7 @@ class Palette(Appearance):
         for run in home.table_state.runs[:MAX_RUNS] if isinstance(home, HomeScreen) else ():
             open_run = partial(self.post_message, OpenRun(run.folder))
             yield Command(plain(run.info.name, 40), f"open this run · {run.status}", open_run)
-        for name in PRESETS:
+        for name in (*PRESETS, *FINE_TUNING):
             yield Command(name, "new run from this preset", partial(self.post_message, OpenNewRun(preset(name))))
         for name in self.available_themes:
             yield Command(name, "color theme", partial(setattr, self, "theme", name))

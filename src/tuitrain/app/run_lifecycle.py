@@ -6,11 +6,9 @@ import signal
 import termios
 from contextlib import suppress
 from functools import partial
-from threading import Event, Thread
+from threading import Thread
 from types import FrameType
 from typing import Any
-
-from textual import work
 
 from tuitrain.app.notices import Notices
 from tuitrain.config.code import COMMAND
@@ -18,14 +16,15 @@ from tuitrain.config.schedule import Extension
 from tuitrain.config.values import parse_value
 from tuitrain.errors import TuitrainError
 from tuitrain.hosts.background import resume_in_background
-from tuitrain.hosts.launch import check_checkpoint, check_resumable
+from tuitrain.hosts.resumable import check_checkpoint, check_resumable
 from tuitrain.hosts.thread import ThreadHost
-from tuitrain.hosts.trust import code_key, config_code, run_origin, unknown_code
+from tuitrain.hosts.trust import run_code, run_origin
 from tuitrain.runs.changes import lr_curve
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
 from tuitrain.widgets.forms.extension import choose_extension
 from tuitrain.widgets.messages import AskTrust, AskValue, OpenRun, ResumeRun
+from tuitrain.widgets.threads import in_thread
 
 # The number of additional epochs suggested for a finished run.
 SUGGESTED_EPOCHS = 5
@@ -48,8 +47,6 @@ class RunLifecycle(Notices):
 
     def __init__(self) -> None:
         super().__init__()
-        self.closed = Event()
-        """Set once the app has restored the terminal."""
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._signalled = False
         self._terminal_modes: list[Any] = []
@@ -132,22 +129,21 @@ class RunLifecycle(Notices):
     def on_resume_run(self, message: ResumeRun) -> None:
         folder = message.folder
         try:
-            state, code = folder.state(), config_code(folder.config())
+            state = folder.state()
             check_checkpoint(folder, state)
-            origin = run_origin(folder)
-            unknown = unknown_code(origin, code)
+            _, unknown, key = run_code(folder)
         except TuitrainError as error:
             self.show_error(error)
             return
         if not unknown:
-            self._ask_epochs(message, state, code_key(code))
+            self._ask_epochs(message, state, key)
             return
 
         def resume(trusted: bool) -> None:
-            self._ask_epochs(message, state, code_key(code) if trusted else "")
+            self._ask_epochs(message, state, key if trusted else "")
 
         optional = all(item.key == COMMAND for item in unknown)
-        self.post_message(AskTrust(origin, unknown, resume, optional=optional))
+        self.post_message(AskTrust(run_origin(folder), unknown, resume, optional=optional, run=folder))
 
     def _ask_epochs(self, message: ResumeRun, state: State, allowed_key: str) -> None:
         """Resume a run; ask for its number of epochs if necessary. `allowed_key` is that of `resume_run`."""
@@ -171,15 +167,11 @@ class RunLifecycle(Notices):
 
         self.post_message(AskValue("Total number of epochs", suggested, parse_epochs, ask_schedule))
 
-    @work(thread=True, exit_on_error=False)
+    @in_thread
     def _resume(
         self, folder: RunFolder, watch: bool, allowed_key: str, epochs: int | None, schedule: Extension
     ) -> None:
         # In the background, so that losing this terminal cannot interrupt the run again.
-        try:
-            resume_in_background(folder, epochs, allowed_key=allowed_key, schedule=schedule)
-        except TuitrainError as error:
-            self.show_error(error)
-        else:
-            if watch:
-                self.post_message(OpenRun(folder, replace=True))
+        resume_in_background(folder, epochs, allowed_key=allowed_key, schedule=schedule)
+        if watch:
+            self.post_message(OpenRun(folder, replace=True))

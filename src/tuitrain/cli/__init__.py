@@ -2,9 +2,8 @@
 
 import gc
 import sys
-from contextlib import suppress
 
-from tuitrain.errors import TuitrainError
+from tuitrain.errors import TuitrainError, save_traceback
 from tuitrain.text import plain
 
 
@@ -35,11 +34,6 @@ def _describe_crash(error: Exception) -> str:
     """Write the traceback to a file; return what happened and where this file is."""
     lines = [f"tuitrain: unexpected error: {type(error).__name__}: {plain(error, 200)}."]
     lines += getattr(error, "__notes__", []) or ["Runs keep their last checkpoint."]
-    with suppress(OSError):
-        import tempfile
-        import traceback
-
-        with tempfile.NamedTemporaryFile("w", prefix="tuitrain-", suffix=".log", delete=False) as file:
-            traceback.print_exception(error, file=file)
-        lines.append(f"Details: {file.name}")
+    if path := save_traceback(error):
+        lines.append(f"Details: {path}")
     return "\n".join(lines)

@@ -20,6 +20,7 @@ def run(options: argparse.Namespace) -> int:
         options.device,
         lambda what, _: print_message(plain(what)),
         options.set,
+        trust=options.trust,
     )
     changed = images_changed(folder, evaluation)
     if changed:

@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from tuitrain.analysis import units
+from tuitrain.analysis.summary import best_value
 from tuitrain.analysis.text_tables import json_text
 from tuitrain.runs.records import Score, State
 
@@ -26,7 +27,8 @@ def format_scores(state: State) -> list[str]:
     lines = ["last epoch: train {} · validation {} · test {}".format(*last)]
     if best is not None:
         best_scores = f"validation {_format_score(best.validation)} · test {_format_score(best.test)}"
-        lines.append(f"best epoch ({best.epoch}, lowest validation loss): {best_scores}")
+        value = f" {best_value(best)}" if best.metric in ("macro-f1", "balanced-accuracy") else ""
+        lines.append(f"best epoch ({best.epoch}, {best.criterion}{value}): {best_scores}")
     return lines
 
 

@@ -79,6 +79,7 @@ def _join_dashed_values(arguments: list[str]) -> list[str]:
 COMMANDS: dict[str, str] = {
     "app": "open the app (the default)",
     "train": "train a run and print its result",
+    "lr-find": "find a learning rate by a range test",
     "sweep": "train a run for each combination of several settings",
     "runs": "list runs",
     "show": "show a run with its confusion matrix",
@@ -91,6 +92,7 @@ COMMANDS: dict[str, str] = {
     "pause": "pause a run",
     "checkpoint": "save a checkpoint of a run now",
     "set": "change the learning rate or number of epochs of a run",
+    "data": "list the data sets that have a name, with sizes, licences and places",
     "config": "print a commented TOML file with every setting",
     "cache": "list or clear the cache of decoded images",
 }
@@ -105,20 +107,7 @@ def _build() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"tuitrain {__version__}")
-    shared = _Parser(add_help=False)
-    shared.add_argument(
-        "--runs-dir", type=Path, metavar="D", default=Path(os.environ.get("TUITRAIN_RUNS", "runs")),
-        help="runs folder (default: $TUITRAIN_RUNS, else runs)",
-    )  # fmt: skip
-    machine = _Parser(add_help=False)
-    machine.add_argument("--json", action="store_true", help="print one JSON document to stdout")
-    one_run = _Parser(add_help=False)
-    one_run.add_argument("name", metavar="RUN", help="id, part of an id, name or folder")
-    detachable = _Parser(add_help=False)
-    detachable.add_argument("--detach", action="store_true", help="train in the background and return at once")
-    detachable.add_argument(
-        "--trust", action="store_true", help="allow the code of a FILE, RUN or SWEEP that you have not allowed yet"
-    )
+    shared, machine, one_run, trusting, detachable = _shared_options()
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
 
     def add(name: str, *parents: _Parser, module: str | None = None) -> _Parser:
@@ -130,19 +119,14 @@ def _build() -> argparse.ArgumentParser:
         return command
 
     add("app", shared)
-    train = add("train", shared, machine, detachable)
-    train.add_argument("-c", "--config", type=Path, metavar="FILE", help="read settings from a TOML file")
-    train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="set one setting")
-    train.add_argument("--name", default="", metavar="NAME", help="name of the run")
+    _train(add("train", shared, machine, detachable))
+    _settings(add("lr-find", shared, machine, trusting, module="lr_find"))
     _sweep(add("sweep", shared, machine, detachable))
-    runs = add("runs", shared, machine)
-    runs.add_argument("folder", type=Path, metavar="FOLDER", nargs="?", help="folder of runs")
-    runs.add_argument("--filter", metavar="Q", default="", help="list only matching runs, such as 'lr<0.01 test>95%%'")
-    runs.add_argument("--sort", metavar="KEY", default="", help="sort by a column, such as test or lr; -lr: descending")
+    _runs(add("runs", shared, machine))
     add("show", shared, machine, one_run)
     _compare(add("compare", shared, machine))
-    _evaluate(add("evaluate", shared, machine, one_run))
-    _export(add("export", shared, machine, one_run))
+    _evaluate(add("evaluate", shared, machine, one_run, trusting))
+    _export(add("export", shared, machine, one_run, trusting))
     add("attach", shared, module="app").add_argument("name", metavar="RUN", nargs="?", help="id, part of an id or name")
     _resume(add("resume", shared, machine, one_run, detachable))
     for name in ("stop", "pause", "checkpoint"):
@@ -150,11 +134,48 @@ def _build() -> argparse.ArgumentParser:
     change = add("set", shared, one_run, module="control")
     change.add_argument("changes", nargs="+", metavar="KEY=VALUE", help="optimizer.lr=0.01, training.epochs=20")
     _background_processes(commands)
+    add("data", machine).add_argument("dir", metavar="DIR", nargs="?", help="folder of data sets, as data.dir")
     add("config", machine)
     cache = add("cache", machine)
     cache.add_argument("action", choices=["clear"], nargs="?", help="remove decoded images; without it, list them")
     cache.add_argument("names", nargs="*", metavar="NAME", help="what to remove (default: all)")
     return parser
+
+
+def _shared_options() -> tuple[_Parser, _Parser, _Parser, _Parser, _Parser]:
+    """Return the options that several commands have: the runs folder, --json, the run, --trust, those for training."""
+    shared = _Parser(add_help=False)
+    shared.add_argument(
+        "--runs-dir", type=Path, metavar="D", default=Path(os.environ.get("TUITRAIN_RUNS", "runs")),
+        help="runs folder (default: $TUITRAIN_RUNS, else runs)",
+    )  # fmt: skip
+    machine = _Parser(add_help=False)
+    machine.add_argument("--json", action="store_true", help="print one JSON document to stdout")
+    one_run = _Parser(add_help=False)
+    one_run.add_argument("name", metavar="RUN", help="id, part of an id, name or folder")
+    trusting = _Parser(add_help=False)
+    trusting.add_argument(
+        "--trust", action="store_true", help="allow the code of a FILE, RUN or SWEEP that you have not allowed yet"
+    )
+    detachable = _Parser(add_help=False, parents=[trusting])
+    detachable.add_argument("--detach", action="store_true", help="train in the background and return at once")
+    return shared, machine, one_run, trusting, detachable
+
+
+def _settings(command: _Parser) -> None:
+    command.add_argument("-c", "--config", type=Path, metavar="FILE", help="read settings from a TOML file")
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="set one setting")
+
+
+def _train(train: _Parser) -> None:
+    _settings(train)
+    train.add_argument("--name", default="", metavar="NAME", help="name of the run")
+
+
+def _runs(runs: _Parser) -> None:
+    runs.add_argument("folder", type=Path, metavar="FOLDER", nargs="?", help="folder of runs")
+    runs.add_argument("--filter", metavar="Q", default="", help="list only matching runs, such as 'lr<0.01 test>95%%'")
+    runs.add_argument("--sort", metavar="KEY", default="", help="sort by a column, such as test or lr; -lr: descending")
 
 
 def _sweep(sweep: _Parser) -> None:

@@ -16,7 +16,7 @@ from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.sweeps.background import start_sweep_in_background, stop_sweep
 from tuitrain.hosts.sweeps.pool import WorkerPool
-from tuitrain.hosts.trust import check_sweep, code_key, remember, sweep_code, sweep_origin
+from tuitrain.hosts.trust import check_sweep, remember, sweep_code, sweep_key, sweep_origin
 from tuitrain.runs.sweeps.catalog import create_sweep, find_sweep, list_sweeps
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import SweepIndex
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         if not options.json:
             sys.stdout.write(f"{folder.id}\n")
             return 0
-    elif not _work(folder, options.parallel, allowed):
+    elif not train_sweep(folder, options.parallel, allowed):
         print_message(f"Resume it with: tuitrain sweep {plain(folder.id)}")
         print_result(folder, options.json)
         return 130
@@ -65,9 +65,9 @@ def _create(options: argparse.Namespace) -> SweepFolder:
 
 
 def _check_code(folder: SweepFolder, options: argparse.Namespace) -> str:
-    """Return the `code_key` of the sweep. Raise TrustError if the user has not allowed its code."""
+    """Return the `sweep_key` of the sweep. Raise TrustError if the user has not allowed its code."""
     if options.name is None:
-        return code_key(sweep_code(folder.sweep()))
+        return sweep_key(sweep_code(folder.sweep()))
     allowed, lines = check_sweep(folder, trust=options.trust, key=options.allowed)
     for line in lines:
         print_message(line)
@@ -84,7 +84,7 @@ def _added_trials(options: argparse.Namespace) -> list[Values]:
 
 
 def _describe_size(sweep: Sweep) -> str:
-    counts = {"trial": sweep.trial_count, "run": sweep.trial_count * sweep.seeds}
+    counts = {"trial": sweep.trial_count, "run": sweep.trial_count * sweep.runs_per_trial}
     return ", ".join(f"{count:,} {name}{'s' * (count != 1)}" for name, count in counts.items())
 
 
@@ -124,7 +124,7 @@ def _control(folder: SweepFolder, options: argparse.Namespace) -> int:
     return 0
 
 
-def _work(folder: SweepFolder, parallel: int | None, allowed: str) -> bool:
+def train_sweep(folder: SweepFolder, parallel: int | None, allowed: str) -> bool:
     """Train the sweep in this process; return whether all runs have ended."""
     pool = WorkerPool(folder, parallel, allowed)
 

@@ -36,6 +36,10 @@ def run(options: argparse.Namespace) -> int:
     read_config, original = read(options.config) if options.config else (Config(), "")
     config = override(read_config, options.set)
     check_file(options, config_code(config))
+    if config.training.folds is not None:
+        from tuitrain.cli.folds import cross_validate
+
+        return cross_validate(options, config)
     spec = RunSpec(
         config=config,
         runs_dir=options.runs_dir,
@@ -54,7 +58,8 @@ def check_file(options: argparse.Namespace, code: Sequence[Code], trials: Sequen
     allowed it in the file of settings."""
     if options.config:
         assignments = [(key, text) for key, text in map(split_assignment, options.set) if key in CODE_KEYS]
-        typed = [item for values in (*({key: text} for key, text in assignments), *trials) for item in code_of(values)]
+        texts = [{key: part} for key, text in assignments for part in (text, *map(str.strip, text.split(",")))]
+        typed = [item for values in (*texts, *trials) for item in code_of(values)]
         check(file_origin(options.config), [item for item in code if item not in typed], trust=options.trust)
     for line in code:
         print_message(str(line))

@@ -12,7 +12,11 @@ TEST_FRACTION = 0.2
 
 
 class DatasetInfo(Struct, frozen=True):
-    """A data set: the number of images per split, their `shape` (C, H, W), and the transforms that `auto` means."""
+    """A data set: the number of images per split, their `shape` (C, H, W), and the transforms that `auto` means.
+
+    `place` is a file or folder in `data.dir`, `download` the size of the download if it is known, and `page` says under
+    which licence the data set may be used. digits is built in and has none of them.
+    """
 
     title: str
     train: int
@@ -20,6 +24,9 @@ class DatasetInfo(Struct, frozen=True):
     shape: tuple[int, int, int]
     classes: tuple[str, ...]
     augment: tuple[str, ...]
+    place: str = ""
+    page: str = ""
+    download: str = ""
 
 
 _NUMERALS = tuple("0123456789")
@@ -38,25 +45,82 @@ DATA_SETTINGS = ("data.dir", "data.labels", "data.storage", "data.cache_gb", "da
 # digits comes without a test split: a fixed, stratified fifth of its images is held out.
 DATASETS = {
     "digits": DatasetInfo("8x8 scans of digits, from scikit-learn", 1437, 360, (1, 8, 8), _NUMERALS, ("shift",)),
-    "mnist": DatasetInfo("28x28 handwritten digits", 60_000, 10_000, (1, 28, 28), _NUMERALS, ("shift",)),
+    "mnist": DatasetInfo(
+        "28x28 handwritten digits", 60_000, 10_000, (1, 28, 28), _NUMERALS, ("shift",), "MNIST/raw",
+        "http://yann.lecun.com/exdb/mnist/",
+    ),
     "fashion-mnist": DatasetInfo(
         "28x28 pieces of clothing", 60_000, 10_000, (1, 28, 28),
         ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Boot"),
-        ("shift", "flip"),
+        ("shift", "flip"), "FashionMNIST/raw", "https://github.com/zalandoresearch/fashion-mnist",
     ),
     "kmnist": DatasetInfo(
         "28x28 cursive Japanese characters", 60_000, 10_000, (1, 28, 28),
-        ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"), ("shift",),
+        ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"), ("shift",), "KMNIST/raw",
+        "https://github.com/rois-codh/kmnist",
     ),
     "cifar10": DatasetInfo(
         "32x32 color photographs", 50_000, 10_000, (3, 32, 32),
         ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"), ("flip", "crop"),
+        "cifar-10-batches-py", "https://www.cs.toronto.edu/~kriz/cifar.html",
     ),
     "cifar100": DatasetInfo(
         "32x32 color photographs, 100 classes", 50_000, 10_000, (3, 32, 32), tuple(_CIFAR100.split()),
-        ("flip", "crop"),
+        ("flip", "crop"), "cifar-100-python", "https://www.cs.toronto.edu/~kriz/cifar.html",
+    ),
+    "svhn": DatasetInfo(
+        "32x32 house numbers, by their middle digit", 73_257, 26_032, (3, 32, 32), _NUMERALS, ("shift",),
+        "train_32x32.mat", "http://ufldl.stanford.edu/housenumbers/",
+    ),
+    "stl10": DatasetInfo(
+        "96x96 color photographs; the unlabelled ones are not used", 5000, 8000, (3, 96, 96),
+        ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"), ("flip", "crop"),
+        "stl10_binary/train_X.bin", "https://cs.stanford.edu/~acoates/stl10/", "2.6 GB",
+    ),
+    "usps": DatasetInfo(
+        "16x16 handwritten digits of postal codes", 7291, 2007, (1, 16, 16), _NUMERALS, ("shift",), "usps.bz2",
+        "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass.html#usps",
     ),
 }  # fmt: skip
+
+
+def _emnist(split: str, title: str, train: int, test: int, classes: str) -> DatasetInfo:
+    """Describe one of the six overlapping data sets of EMNIST, which are downloaded together."""
+    place = f"EMNIST/raw/emnist-{split}-train-images-idx3-ubyte"
+    page = "https://www.nist.gov/itl/products-and-services/emnist-dataset"
+    return DatasetInfo(title, train, test, (1, 28, 28), tuple(classes), ("shift",), place, page, "562 MB")
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+# Lower-case letters that EMNIST does not merge with capital ones.
+_MERGED = f"0123456789{_LETTERS.upper()}abdefghnqrt"
+DATASETS |= {
+    "emnist-balanced": _emnist("balanced", "28x28 digits and letters, equally many", 112_800, 18_800, _MERGED),
+    "emnist-letters": _emnist("letters", "28x28 letters, capital and small together", 88_800, 14_800, _LETTERS),
+    "emnist-digits": _emnist("digits", "28x28 handwritten digits", 240_000, 40_000, "0123456789"),
+    "emnist-mnist": _emnist("mnist", "28x28 handwritten digits, as many as MNIST", 60_000, 10_000, "0123456789"),
+    "emnist-bymerge": _emnist("bymerge", "28x28 digits and letters, alike ones merged", 697_932, 116_323, _MERGED),
+    "emnist-byclass": _emnist(
+        "byclass", "28x28 digits and letters", 697_932, 116_323, f"0123456789{_LETTERS.upper()}{_LETTERS}"
+    ),
+}
+
+
+def found_in(dir: str | None, place: str) -> Path | None:
+    """Return the folder that contains `place`: `data.dir`, or without one tuitrain's cache or those of torchvision;
+    None if `place`, a file or a folder with content, is in none of them."""
+    home = Path(os.path.expanduser("~/.cache"))  # noqa: PTH111
+    torch_home = Path(os.environ.get("TORCH_HOME") or home / "torch")
+    roots: list[Path] = [data_folder(dir)]
+    if not dir:
+        roots += [torch_home, torch_home / "datasets", home / "torchvision"]
+    for root in roots:
+        try:
+            if (root / place).is_file() or any((root / place).iterdir()):
+                return root
+        except OSError:
+            continue
+    return None
 
 
 def data_folder(dir: str | None) -> Path:
@@ -66,6 +130,12 @@ def data_folder(dir: str | None) -> Path:
     if dir:
         return Path(os.path.expanduser(dir))  # noqa: PTH111 (Path.expanduser refuses an unknown user)
     return platformdirs.user_cache_path("tuitrain", appauthor=False) / "data"
+
+
+def part_counts(counts: Sequence[int], fraction: float) -> list[int]:
+    """Return how many of the `counts` images of each class a `fraction` of them is, rounded; at least one."""
+    # fraction * count may miss the number that it stands for by a rounding error.
+    return [min(count, max(1, math.floor(fraction * count + 0.5 + 1e-9))) for count in counts]
 
 
 def held_out_counts(counts: Sequence[int], fraction: float) -> list[int]:

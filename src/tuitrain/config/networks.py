@@ -21,6 +21,8 @@ NETWORKS = (
 TIMM = "timm/"
 # timm's names are those of functions; a tag after a dot selects one of several sets of pretrained weights.
 TIMM_NAME = r"timm/[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?"
+# The function or class of a Python file.
+FILE_NAME = r".+\.py:[^\W\d]\w*"
 # The image size of a network that does not say one.
 DEFAULT_SIZE = 64
 # The sizes on which torchvision evaluates its weights, where they are not 224.

@@ -11,17 +11,28 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from tuitrain.config.networks import NETWORKS, TIMM_NAME
+from tuitrain.config.datasets import DATASETS
+from tuitrain.config.folds import FOLD, FOLD_WORDS
+from tuitrain.config.networks import FILE_NAME, NETWORKS, TIMM_NAME
+from tuitrain.config.photo_datasets import PHOTO_DATASETS
 
-Dataset = Literal["digits", "mnist", "fashion-mnist", "kmnist", "cifar10", "cifar100", "image-folder"]
-Augmentation = Literal["auto", "shift", "flip", "crop"]
+DATASET_NAMES = (*DATASETS, *PHOTO_DATASETS, "image-folder")
+Augmentation = Literal[
+    "auto", "shift", "flip", "crop", "random-resized-crop", "rotate", "vertical-flip", "color", "randaugment",
+    "trivialaugment", "erase", "mixup", "cutmix",
+]  # fmt: skip
+Resize = Literal["crop", "squash", "pad"]
 Activation = Literal["relu", "sigmoid", "tanh", "leaky-relu", "gelu", "silu", "elu"]
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "radam", "muon"]
 ScheduleName = Literal["constant", "step", "exponential", "cosine", "one-cycle", "plateau"]
 Auto = Literal["auto"]
+# What selects the best epoch on the validation split.
+Goal = Literal["loss", "accuracy", "macro-f1", "balanced-accuracy"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Count = Annotated[int, Meta(ge=1)]
 Positive = Annotated[float, Meta(gt=0)]
+Folds = Annotated[int, Meta(ge=2, le=100)]
+FoldName = Annotated[str, Meta(pattern=FOLD, extra=FOLD_WORDS)]
 Width = Annotated[int, Meta(ge=1, le=65536)]
 # Within the range of float32.
 Value = Annotated[float, Meta(ge=-1e38, le=1e38)]
@@ -37,7 +48,13 @@ class Data(Struct, frozen=True, kw_only=True):
     """Data: images, splits and batches."""
 
     dataset: Annotated[
-        Dataset, Meta(description="Data set to train on; image-folder reads your own images from data.dir")
+        str,
+        Meta(
+            pattern=rf"^({'|'.join(map(re.escape, DATASET_NAMES))}|{FILE_NAME})\Z",
+            description="Data set to train on; image-folder reads your own images from data.dir, FILE.py:NAME calls"
+            " your own function",
+            extra={"choices": DATASET_NAMES, "others": "FILE.py:NAME"},
+        ),
     ] = "digits"
     dir: Annotated[
         str | None,
@@ -64,6 +81,12 @@ class Data(Struct, frozen=True, kw_only=True):
         ),
     ] = "path"
     batch_size: Annotated[int, Meta(ge=1, description="Images per batch")] = 64
+    sampler: Annotated[
+        Literal["shuffle", "balanced"],
+        Meta(description="Images of an epoch: each once, or with balanced each class equally often, with replacement"),
+    ] = "shuffle"
+    fraction: Annotated[float, Meta(gt=0, le=1, description="Fraction of the training split, of every class")] = 1.0
+    fold: Annotated[FoldName | None, Meta(description="Fold of the training split to hold out for validation")] = None
     validation: Annotated[
         float,
         Meta(ge=0, lt=1, description="Fraction of the training split held out for validation, stratified by class"),
@@ -76,10 +99,36 @@ class Data(Struct, frozen=True, kw_only=True):
         tuple[Augmentation, ...],
         Meta(description="Random transforms of training images; auto: the usual ones for the data set"),
     ] = ()
+    crop_scale: Annotated[
+        float, Meta(gt=0, le=1, description="Smallest part of the image's area in a random-resized-crop")
+    ] = 0.08
+    rotate_degrees: Annotated[float, Meta(gt=0, le=180, description="Largest angle of rotate, in both directions")] = (
+        15.0
+    )
+    color_strength: Annotated[
+        float, Meta(gt=0, le=1, description="Largest relative change of brightness, contrast and saturation by color")
+    ] = 0.4
+    randaugment_magnitude: Annotated[
+        int, Meta(ge=0, le=30, description="Strength of the two random operations of randaugment")
+    ] = 9
+    erase_probability: Annotated[
+        float, Meta(gt=0, le=1, description="Probability that erase paints over a rectangle of an image")
+    ] = 0.25
+    mixup_alpha: Annotated[
+        float, Meta(ge=0.05, le=100, description="Beta parameter of mixup; larger values mix images more evenly")
+    ] = 0.2
+    cutmix_alpha: Annotated[
+        float,
+        Meta(ge=0.05, le=100, description="Beta parameter of cutmix; larger values make more rectangles middle-sized"),
+    ] = 1.0
     image_size: Annotated[
         Size | Auto,
         Meta(description="Height and width to resize images to; auto: that of a pretrained or timm network, else 64"),
     ] = "auto"
+    resize: Annotated[
+        Resize,
+        Meta(description="How image-folder images become squares: the middle, squashed, or whole between black bars"),
+    ] = "crop"
     channels: Annotated[
         Literal["auto", "grey", "rgb"],
         Meta(description="Color mode of image-folder images; auto: grey if all of them are grey"),
@@ -104,6 +153,11 @@ class Data(Struct, frozen=True, kw_only=True):
         Meta(description="Function FILE.py:NAME applied to each training batch (N, C, H, W); must keep its shape"),
     ] = None
 
+    @property
+    def mixes_labels(self) -> bool:
+        """Whether an image of a training batch may have parts of two classes."""
+        return "mixup" in self.augment or "cutmix" in self.augment
+
 
 class Model(Struct, frozen=True, kw_only=True):
     """Model: network architecture."""
@@ -111,9 +165,10 @@ class Model(Struct, frozen=True, kw_only=True):
     name: Annotated[
         str,
         Meta(
-            pattern=rf"^({'|'.join(map(re.escape, NETWORKS))}|{TIMM_NAME})\Z",
-            description="Architecture: our own mlp and cnn, one of torchvision, or timm/NAME, one of timm",
-            extra={"choices": NETWORKS, "others": "timm/NAME"},
+            pattern=rf"^({'|'.join(map(re.escape, NETWORKS))}|{TIMM_NAME}|{FILE_NAME})\Z",
+            description="Architecture: our own mlp and cnn, one of torchvision, timm/NAME, one of timm, or"
+            " FILE.py:NAME, your own function or class",
+            extra={"choices": NETWORKS, "others": "timm/NAME, FILE.py:NAME"},
         ),
     ] = "mlp"
     weights: Annotated[
@@ -134,6 +189,13 @@ class Model(Struct, frozen=True, kw_only=True):
     )
     dropout: Annotated[float, Meta(ge=0, lt=1, description="Dropout probability in mlp and cnn")] = 0.0
     batch_norm: Annotated[bool, Meta(description="Batch normalization before each activation of mlp and cnn")] = False
+    args: Annotated[
+        str,
+        Meta(
+            description="Table [model.args] of keyword arguments for your own network FILE.py:NAME; model.args.NAME"
+            " sets one",
+        ),
+    ] = "{}"
 
 
 class Finetune(Struct, frozen=True, kw_only=True):
@@ -193,7 +255,7 @@ class Schedule(Struct, frozen=True, kw_only=True):
     every: Annotated[float, Meta(gt=0, description="Epochs between two drops of the step schedule")] = 10.0
     gamma: Annotated[float, Meta(gt=0, le=1, description="Factor of each drop of the step and plateau schedules")] = 0.1
     patience: Annotated[
-        int, Meta(ge=0, description="Epochs without a lower validation loss before the plateau schedule drops")
+        int, Meta(ge=0, description="Epochs without an improvement of training.best before the plateau schedule drops")
     ] = 3
     final: Annotated[
         float,
@@ -205,6 +267,10 @@ class Training(Struct, frozen=True, kw_only=True):
     """Training: duration, device and precision."""
 
     epochs: Annotated[int, Meta(ge=1, le=MAX_EPOCHS, description="Passes over the training split")] = 10
+    folds: Annotated[
+        Folds | None,
+        Meta(description="Runs of a cross-validation, each of which holds out another fold; none: one run"),
+    ] = None
     seed: Annotated[
         int,
         Meta(ge=0, le=2**63 - 1, description="Random seed of splits, initial weights, batch order and augmentation"),
@@ -229,6 +295,10 @@ class Training(Struct, frozen=True, kw_only=True):
         Fraction | None,
         Meta(description="Decay of an average of the weights, 0.999 for example, which is evaluated; none: no average"),
     ] = None
+    class_weights: Annotated[
+        Literal["none", "balanced"],
+        Meta(description="Weights of the training loss; balanced: images / (classes * images of the class)"),
+    ] = "none"
     log_every: Annotated[
         Count | Auto,
         Meta(description="Steps between two rows of training metrics; auto: up to 100, at least 20 rows per epoch"),
@@ -236,10 +306,12 @@ class Training(Struct, frozen=True, kw_only=True):
     max_minutes: Annotated[
         Positive | None, Meta(description="Minutes of training after which the run finishes; none: no limit")
     ] = None
+    best: Annotated[Goal, Meta(description="Metric of the validation split that selects the best epoch")] = "loss"
     patience: Annotated[
         Count | None,
-        Meta(description="Epochs without a lower validation loss before the run stops early; none: never"),
+        Meta(description="Epochs without an improvement of training.best before the run stops early; none: never"),
     ] = None
+    min_delta: Annotated[float, Meta(ge=0, le=1e38, description="Smallest improvement that patience counts")] = 0.0
     checkpoint_every: Annotated[
         float, Meta(gt=0, description="Seconds between checkpoints within an epoch; each epoch also ends with one")
     ] = 30.0
@@ -250,11 +322,12 @@ class Training(Struct, frozen=True, kw_only=True):
 
 
 class Evaluation(Struct, frozen=True, kw_only=True):
-    """Evaluation: when to evaluate the test split."""
+    """Evaluation: when to evaluate the splits, in addition to validation after each epoch."""
 
     test_every: Annotated[
         int, Meta(ge=0, description="Epochs between evaluations of the test split; 0: only at the end")
     ] = 0
+    at_start: Annotated[bool, Meta(description="Also evaluate the validation split before the first step")] = False
 
 
 class Notify(Struct, frozen=True, kw_only=True):

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from msgspec import Meta, Struct
 from msgspec.structs import fields
 
+from tuitrain.config.arguments import ALLOWED, ALLOWED_TABLE, TABLE, is_argument
 from tuitrain.config.schema import Auto, Config
 
-SEED = "training.seed"
+SEED, FOLD, FOLDS = "training.seed", "data.fold", "training.folds"
 _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "printable text"}
 
 
@@ -47,6 +48,10 @@ class Setting(Struct, frozen=True, kw_only=True):
     def _allowed_scalar(self) -> str:
         if self.choices:
             return "one of " + ", ".join((*self.choices, self.others) if self.others else self.choices)
+        if self.key == TABLE:
+            return ALLOWED_TABLE
+        if is_argument(self.key):
+            return ALLOWED
         if self.others:
             return self.others
         bounds = self.bounds
@@ -104,3 +109,12 @@ def _read_field(section: str, name: str, annotation: Any, default: Any) -> Setti
         bounds=bounds,
         annotation=annotation,
     )
+
+
+def argument_setting(key: str) -> Setting:
+    """Return the setting of one argument of the user's network, `model.args.NAME`; its type is not declared."""
+    help_text = "Keyword argument of your own network"
+    return Setting(
+        key=key, kind=object, is_list=False, optional=False, automatic=False, default=None, choices=(), help=help_text,
+        bounds=Meta(), annotation=Any, others="",
+    )  # fmt: skip

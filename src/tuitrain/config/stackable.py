@@ -2,6 +2,7 @@
 
 import msgspec
 
+from tuitrain.config.datasets import DATASETS
 from tuitrain.config.schema import Config, Finetune
 
 
@@ -9,15 +10,16 @@ def stacking_key(config: Config) -> Config | None:
     """Return a key that is equal for runs that can be stacked; None if the run cannot be stacked.
 
     Stacked runs may differ in seed, learning rate, weight decay and momentum. Dropout, batch normalization,
-    fine-tuning, an average of the weights and a time limit rule out stacking, because the run would differ from the
-    same run trained alone.
+    fine-tuning, class weights, an average of the weights and a time limit rule out stacking, because the run would
+    differ from the same run trained alone.
     """
     data, model, optimizer, training = config.data, config.model, config.optimizer, config.training
     stackable_model = model.name == "mlp" and not model.dropout and not model.batch_norm and not model.weights
-    stackable_data = data.dataset != "image-folder" and not data.augment and data.transform is None
+    stackable_data = data.dataset in DATASETS and not data.augment and data.transform is None
     stackable_optimizer = optimizer.name != "muon" and optimizer.accumulate == 1 and optimizer.decay_norms
-    stackable_optimizer = stackable_optimizer and config.finetune == Finetune()
-    stackable_training = training.precision == "fp32" and training.max_minutes is None and training.ema is None
+    # The stacked loss has no weights, which depend on the seed of each run.
+    unweighted = training.class_weights == "none" and training.ema is None and config.finetune == Finetune()
+    stackable_training = training.precision == "fp32" and training.max_minutes is None and unweighted
     if not (stackable_model and stackable_data and stackable_optimizer and stackable_training):
         return None
     replace = msgspec.structs.replace

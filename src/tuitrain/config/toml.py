@@ -2,10 +2,12 @@
 
 import re
 import tomllib
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from stat import S_ISDIR, S_ISFIFO, S_ISREG
 from typing import Any
 
+from tuitrain.config.arguments import TABLE, arguments
 from tuitrain.config.formatting import format_for_message
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import sections, settings
@@ -15,6 +17,8 @@ from tuitrain.text import did_you_mean, plain
 
 # tomllib takes seconds for a million characters, and hours for a key of many parts.
 MAX_CHARACTERS = 2**20
+# The behavior of versions without these settings, where it differs from the default.
+FORMER_DEFAULTS: dict[str, dict[str, Any]] = {"data": {"split_by": "position"}}
 _LONG_KEY = re.compile(r"""(?:[\w"'-]{1,200}[ \t]*\.[ \t]*){50}""")
 
 
@@ -37,6 +41,15 @@ def parse(text: str, source: str) -> dict[str, Any]:
         raise ConfigError(f"{plain(source)} is not valid TOML: {plain(error)}.") from None
     if too_large:
         raise ConfigError(f"A whole number in {plain(source)} does not fit in 64 bits.")
+    return tree
+
+
+def add_former_defaults(tree: dict[str, Any]) -> dict[str, Any]:
+    """Add the settings that the run or sweep folder of an older version lacks, as that version behaved. New folders
+    contain all settings."""
+    for section, former in FORMER_DEFAULTS.items():
+        if isinstance(present := tree.setdefault(section, {}), dict):
+            tree[section] = former | present
     return tree
 
 
@@ -101,10 +114,30 @@ def dumps(config: Config, original: str = "") -> str:
             document.add(section, tomlkit.table())
         table = document[section]
         assert isinstance(table, (Table, dict))
+        if key == TABLE:
+            _write_arguments(table, arguments(value))
+            continue
         toml_value = to_toml_value(value)
         if name not in table or to_toml_value(table[name]) != toml_value:
             table[name] = toml_value
     return tomlkit.dumps(document)
+
+
+def _write_arguments(section: "MutableMapping[str, Any]", wanted: Mapping[str, Any]) -> None:
+    """Write the table [model.args] into the section [model]; keep the comments of one that is there."""
+    import tomlkit
+
+    table = section.get("args")
+    if not isinstance(table, MutableMapping):
+        if not wanted:
+            section.pop("args", None)
+            return
+        section["args"] = table = tomlkit.table()
+    for name in [name for name in table if name not in wanted]:
+        del table[name]
+    for name, value in wanted.items():
+        if name not in table or table[name] != value or type(table[name]) is not type(tomlkit.item(value)):
+            table[name] = value
 
 
 def template() -> str:
@@ -115,9 +148,11 @@ def template() -> str:
     for section, about in sections().items():
         lines += ["", f"# {about}", f"[{section}]"]
         for item in settings().values():
-            if item.section == section:
+            if item.section == section and item.key != TABLE:
                 default = tomlkit.item(to_toml_value(item.default)).as_string()
                 lines += [f"# {item.help} ({item.allowed})", f"{item.key.partition('.')[2]} = {default}"]
+        if section == "model":
+            lines += [f"# {settings()[TABLE].help} ({settings()[TABLE].allowed})", f"[{TABLE}]"]
     return "\n".join(lines) + "\n"
 
 

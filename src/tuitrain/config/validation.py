@@ -1,19 +1,25 @@
 """Check a configuration: each value against its declaration, then the settings against each other."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
+from tuitrain.config.arguments import TABLE, arguments, check_argument, check_table, is_argument
+from tuitrain.config.code import is_spec
+from tuitrain.config.folds import Fold
 from tuitrain.config.formatting import format_for_message
 from tuitrain.config.schema import Config
-from tuitrain.config.settings import Setting, settings
+from tuitrain.config.settings import Setting, argument_setting, settings
 from tuitrain.errors import ConfigError
 from tuitrain.text import did_you_mean, plain
 
 
 def find_setting(key: str) -> Setting:
     """Return the setting with the dotted `key`. Raise ConfigError, with the nearest key as a hint, if it is unknown."""
+    if is_argument(key):
+        return argument_setting(key)
     setting = settings().get(key)
     if setting is None:
         names = [known.partition(".")[2] for known in settings()]
@@ -27,6 +33,10 @@ def check_value(setting: Setting | str, value: object) -> Any:
     `value` is not allowed."""
     if isinstance(setting, str):
         setting = find_setting(setting)
+    if setting.key == TABLE:
+        return check_table(value)
+    if is_argument(setting.key):
+        return check_argument(setting.key, value)
     if setting.optional and (value is None or value in ("none", "")):
         return None
     if isinstance(value, int) and abs(value) >= 2**63:
@@ -64,6 +74,13 @@ def check_combinations(config: Config) -> None:
             "Set optimizer.momentum, 0.9 for example.",
             key="optimizer.nesterov",
         )
+    if arguments(config.model.args) and not is_spec(config.model.name):
+        raise ConfigError(
+            f"model.args = {format_for_message(config.model.args)} needs a network of your own, and model.name ="
+            f" {config.model.name}.",
+            "Set model.name to FILE.py:NAME, or remove [model.args].",
+            key="model.args",
+        )
     if config.data.dataset == "image-folder" and config.data.dir is None:
         raise ConfigError("image-folder needs the folder of your images.", "Set data.dir to it.", key="data.dir")
     span = config.data.value_range
@@ -75,10 +92,31 @@ def check_combinations(config: Config) -> None:
         )
     if config.optimizer.name == "muon":
         _check_muon(config)
-    if config.data.validation == 0 and config.training.patience is not None:
-        raise _needs_validation("training.patience", "training.patience")
-    if config.data.validation == 0 and config.schedule.name == "plateau":
-        raise _needs_validation("schedule.name = plateau", "schedule.name")
+    for key, subject in () if has_validation(config) else _uses_of_validation(config):
+        raise _needs_validation(subject, key)
+    if config.data.fold is not None:
+        _check_fold(config)
+
+
+def has_validation(config: Config) -> bool:
+    """Return whether the run has a validation split: a fraction of the training split, or a fold of it."""
+    return config.data.validation > 0 or config.data.fold is not None or config.training.folds is not None
+
+
+def _check_fold(config: Config) -> None:
+    fold = Fold.parse(config.data.fold or "")
+    if not fold.valid:
+        raise ConfigError(
+            f"data.fold = {fold} is not allowed: it needs 2 folds or more, and must be one of them.",
+            "Write 2/5 for the second of five folds.",
+            key="data.fold",
+        )
+    if config.training.folds is not None:
+        raise ConfigError(
+            f"training.folds = {config.training.folds} trains every fold and needs data.fold = none.",
+            "Set one of them to none.",
+            key="data.fold",
+        )
 
 
 def _check_muon(config: Config) -> None:
@@ -96,6 +134,18 @@ def _check_muon(config: Config) -> None:
                 "Choose adamw, for example.",
                 key=key,
             )
+
+
+def _uses_of_validation(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield the key and a description of each setting that needs a validation split."""
+    if config.training.patience is not None:
+        yield "training.patience", "training.patience"
+    if config.schedule.name == "plateau":
+        yield "schedule.name", "schedule.name = plateau"
+    if config.training.best != "loss":
+        yield "training.best", f"training.best = {config.training.best}"
+    if config.evaluation.at_start:
+        yield "evaluation.at_start", "evaluation.at_start = true"
 
 
 def _needs_validation(subject: str, key: str) -> ConfigError:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from tuitrain.config.arguments import is_argument, parse_argument, with_argument
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import Setting, settings
 from tuitrain.config.validation import check_combinations, check_value, find_setting, not_allowed
@@ -23,6 +24,8 @@ def parse_value(setting: Setting | str, text: str) -> Any:
     if isinstance(setting, str):
         setting = find_setting(setting)
     text = text.strip()
+    if is_argument(setting.key):
+        return parse_argument(setting.key, text)
     if setting.optional and text.lower() in ("none", ""):
         return None
     if setting.automatic and text.lower() in ("auto", ""):
@@ -45,11 +48,15 @@ def _parse_scalar(setting: Setting, text: str) -> object:
 def build_config(values: Mapping[str, object]) -> Config:
     """Return a configuration with `values`, by dotted key, and defaults for all other settings. Raise ConfigError if a
     value is not allowed, or if values contradict each other."""
-    tree: dict[str, dict[str, object]] = {}
+    tree: dict[str, dict[str, Any]] = {}
     for key, value in values.items():
-        checked = check_value(key, value)
-        section, _, name = key.partition(".")
-        tree.setdefault(section, {})[name] = checked
+        if not is_argument(key):
+            section, _, name = key.partition(".")
+            tree.setdefault(section, {})[name] = check_value(key, value)
+    for key, value in values.items():
+        if is_argument(key):
+            model = tree.setdefault("model", {})
+            model["args"] = with_argument(model.get("args", "{}"), key, check_value(key, value))
     config = msgspec.convert(tree, Config)
     check_combinations(config)
     return config

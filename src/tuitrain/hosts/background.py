@@ -1,6 +1,8 @@
 """Train runs in background processes, which survive the terminal."""
 
+from tuitrain.config.code import pinned, sources_of
 from tuitrain.config.schedule import Extension
+from tuitrain.config.values import flatten
 from tuitrain.errors import RunError
 from tuitrain.hosts.launch import RunSpec, create_run
 from tuitrain.hosts.subprocesses import start_background_process
@@ -13,8 +15,10 @@ from tuitrain.runs.writer import RunWriter
 def start_in_background(spec: RunSpec, after: RunFolder | None = None) -> RunFolder:
     """Create a run and train it in a background process, if `after` is given when that run has ended. Raise RunError if
     either fails."""
-    folder = create_run(spec)
-    resume_in_background(folder, since=0, after=after, allowed_key=code_key(config_code(folder.config())))
+    with pinned(sources_of(flatten(spec.config))):
+        folder = create_run(spec)
+        allowed_key = code_key(config_code(folder.config()))
+    resume_in_background(folder, since=0, after=after, allowed_key=allowed_key)
     return folder
 
 

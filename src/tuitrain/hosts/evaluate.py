@@ -1,56 +1,83 @@
 """Evaluate a checkpoint of a run on its validation or test split."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from tuitrain.config.datasets import DATA_SETTINGS
 from tuitrain.config.schema import Config
 from tuitrain.config.validation import check_value
 from tuitrain.config.values import build_config, flatten, override
-from tuitrain.errors import ConfigError
+from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.launch import ProgressCallback
 from tuitrain.hosts.log_capture import LogCapture
+from tuitrain.hosts.trust import evaluation_code
 from tuitrain.runs.folder import RunFolder, shown_status
-from tuitrain.runs.records import ACTIVE, Evaluation
+from tuitrain.runs.records import ACTIVE, Evaluation, State
+from tuitrain.runs.user_files import changed_files
+
+if TYPE_CHECKING:
+    from tuitrain.training.progress import TrainingProgress
+    from tuitrain.training.setup import Setup
 
 
 def evaluate_checkpoint(
-    folder: RunFolder, split: str, which: str, device: str, progress: ProgressCallback, settings: Iterable[str] = ()
+    folder: RunFolder,
+    split: str,
+    which: str,
+    device: str,
+    progress: ProgressCallback,
+    settings: Iterable[str] = (),
+    *,
+    trust: bool = False,
 ) -> Evaluation:
     """Evaluate the checkpoint `which`, last or best, on `split`, and store the result in the folder of an ended run.
     `settings` are assignments to `DATA_SETTINGS`. Store an evaluation of other images than those of the run beside its
-    own.
+    own. With `trust`, allow the run's code.
 
-    Raise TuitrainError if the run, its data or the checkpoint is missing or invalid.
+    Raise TuitrainError if the run, its data or the checkpoint is missing or invalid, or if its code is not allowed.
     """
     folder.check_writable()
     check_value("training.device", device)
-    with LogCapture():
+    for note in changed_files(folder.info()):
+        progress(note, None)
+    with evaluation_code(folder, trust=trust), LogCapture():
         progress("loading torch", None)
-        from tuitrain.training import checkpoint
         from tuitrain.training.device import choose_device
         from tuitrain.training.evaluation.record import evaluate_split
-        from tuitrain.training.progress import TrainingProgress
         from tuitrain.training.setup import prepare
+        from tuitrain.training.user_code import explained
 
         config = override(folder.config(), settings, only=DATA_SETTINGS)
         config = _evaluation_config(config, device, on_cpu=choose_device(device).type == "cpu")
-        setup = prepare(config, progress, before=folder.info(), has_checkpoint=True, only=split)
+        with explained("The run's code", RunError):
+            setup = prepare(config, progress, before=folder.info(), has_checkpoint=True, only=split)
         if split == "validation" and setup.dataset.validation is None:
             raise ConfigError(
                 "The run has no validation split: data.validation = 0.", "Use --split test.", key="data.validation"
             )
-        path = folder.checkpoints / f"{which}.safetensors"
-        saved, state = checkpoint.load(path), folder.state()
-        checkpoint.load_weights(setup.model, saved, path)
-        position = TrainingProgress(lr=0, epochs=state.epochs, epoch=state.epoch, step=state.step, best=state.best)
-        if which == "last":
-            # The state of an interrupted run is ahead of its checkpoint.
-            position.epoch, position.batch, position.step = checkpoint.position(saved, path)
+        state = folder.state()
+        position = _load_checkpoint(folder, state, setup, which)
         progress(f"evaluating on {split}", None)
-        evaluation = evaluate_split(setup, split, position, lambda: None, which)  # type: ignore[arg-type]
+        with explained("The evaluation", RunError):
+            evaluation = evaluate_split(setup, split, position, lambda: None, which)  # type: ignore[arg-type]
     if shown_status(state) not in ACTIVE:
         _store(folder, evaluation, progress)
     return evaluation
+
+
+def _load_checkpoint(folder: RunFolder, state: State, setup: "Setup", which: str) -> "TrainingProgress":
+    """Load the weights of a checkpoint into the model; return where the run stood when it saved them."""
+    from tuitrain.training import checkpoint
+    from tuitrain.training.progress import TrainingProgress
+
+    path = folder.checkpoints / f"{which}.safetensors"
+    saved = checkpoint.load(path)
+    checkpoint.load_weights(setup.model, saved, path)
+    position = TrainingProgress(lr=0, epochs=state.epochs, epoch=state.epoch, step=state.step, best=state.best)
+    if which == "last":
+        # The state of an interrupted run is ahead of its checkpoint.
+        position.epoch, position.batch, position.step = checkpoint.position(saved, path)
+    return position
 
 
 def _evaluation_config(config: Config, device: str, *, on_cpu: bool) -> Config:

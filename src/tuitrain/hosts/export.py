@@ -3,12 +3,15 @@
 import subprocess
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Literal
 
+from tuitrain.config.code import MODEL
 from tuitrain.errors import RunError
 from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.hosts.subprocesses import tuitrain_command
+from tuitrain.hosts.trust import evaluation_code
 from tuitrain.runs import rows_csv
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
@@ -27,15 +30,25 @@ def default_path(folder: RunFolder, format: Format) -> Path:
     return Path(f"{name}-tensorboard" if format == "tensorboard" else f"{name}.{format}")
 
 
-def export(folder: RunFolder, format: Format, path: Path, *, checkpoint: str = "last", force: bool = False) -> None:
+def export(
+    folder: RunFolder,
+    format: Format,
+    path: Path,
+    *,
+    checkpoint: str = "last",
+    force: bool = False,
+    trust: bool = False,
+) -> None:
     """Export a run to `path`, a folder for tensorboard and a file otherwise, completely or not at all. Replace an
-    existing export only with `force`. Raise RunError or ConfigError if the export fails."""
+    existing export only with `force`; with `trust`, allow the code of the run's network, which onnx runs. Raise
+    RunError, ConfigError or TrustError if the export fails."""
     check_destination(path, format, force=force)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name[:100]}.") as drafts:
             draft = Path(drafts) / "draft"
-            _write(folder, format, draft, checkpoint)
+            with evaluation_code(folder, trust=trust, keys=[MODEL]) if format == "onnx" else nullcontext():
+                _write(folder, format, draft, checkpoint)
             _move_into_place(draft, path)
     except OSError as error:
         raise RunError(f"{plain(path)} cannot be written: {error.strerror or plain(error)}.") from None

@@ -5,21 +5,23 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
-from tuitrain.config.code import COMMAND, Code
-from tuitrain.config.datasets import DATA_SETTINGS, data_folder
+from tuitrain.config.code import COMMAND, Code, pinned, sources_of
+from tuitrain.config.datasets import data_folder
 from tuitrain.config.schedule import Extension
 from tuitrain.config.schema import Config
-from tuitrain.config.values import override
+from tuitrain.config.values import flatten
 from tuitrain.errors import DataError, RunError
 from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.hosts.notify import notify
-from tuitrain.hosts.paths import absolute_data, with_absolute_paths
-from tuitrain.hosts.trust import code_lines, config_code, remember, run_origin, split_code
+from tuitrain.hosts.paths import with_absolute_paths
+from tuitrain.hosts.resumable import check_resumable, has_checkpoint
+from tuitrain.hosts.trust import allowed_code, code_lines, config_code, remember, run_origin, split_code
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import ACTIVE, RunInfo, State
@@ -29,8 +31,6 @@ from tuitrain.text import plain
 if TYPE_CHECKING:
     from tuitrain.training.setup import Setup
 
-# The settings that may change in an existing run: they do not change what it trains.
-RESUME_SETTINGS = (*DATA_SETTINGS, "training.device", "training.threads", "training.checkpoint_every")
 # Seconds between two looks at the run that another one waits for.
 WAIT_INTERVAL = 0.5
 
@@ -57,7 +57,7 @@ class RunSpec(Struct, frozen=True, kw_only=True):
 def create_run(spec: RunSpec) -> RunFolder:
     """Create the folder of a run that is not trained yet, and allow its code. Raise RunError if it cannot be written.
 
-    Its configuration has absolute paths, so that the run finds its data wherever it is resumed from.
+    It has absolute paths and copies of the user's files, so that it can be resumed from anywhere.
     """
     config = with_absolute_paths(spec.config, spec.runs_dir)
     info = RunInfo(
@@ -67,20 +67,14 @@ def create_run(spec: RunSpec) -> RunFolder:
         tags=list(spec.tags),
         parent=spec.parent,
     )
-    folder = create(spec.runs_dir, info, config, spec.original)
-    problem = remember(run_origin(folder), config_code(config))
+    sources = sources_of(flatten(config))
+    folder = create(spec.runs_dir, info, config, spec.original, sources)
+    with pinned(sources):
+        problem = remember(run_origin(folder), config_code(config))
     if problem:
         with suppress(OSError), folder.log_file.open("a", encoding="utf-8") as log:
             log.write(log_line(f"resuming the run will need --trust, because {problem}"))
     return folder
-
-
-def change_settings(folder: RunFolder, assignments: Sequence[str]) -> None:
-    """Write `KEY=VALUE` assignments to `RESUME_SETTINGS` into the configuration of an ended run."""
-    if not assignments:
-        return
-    config = override(folder.config(), assignments, only=RESUME_SETTINGS)
-    folder.write_config(structs.replace(config, data=absolute_data(config.data)))
 
 
 def _check_runs_dir(runs_dir: Path) -> None:
@@ -104,7 +98,7 @@ def train_new_run(spec: RunSpec, progress: ProgressCallback, on_created: Callabl
     records all later failures.
     """
     _check_runs_dir(spec.runs_dir)
-    with LogCapture() as capture:
+    with LogCapture() as capture, pinned(sources_of(flatten(spec.config))):
         _print_code(config_code(spec.config))
         progress("loading torch", None)
         from tuitrain.training.run import train_run
@@ -134,15 +128,18 @@ def resume_run(
     `epochs` is the new total, None for the present one, and `schedule` says how the learning-rate schedule continues.
     With `after`, wait until that run has ended. `allowed_key` is the `code_key` of code that the user has allowed.
 
-    Raise TrustError if the user has not allowed the transform; do not run a command that the user has not allowed.
+    Raise TrustError if the user has not allowed a file of its code; do not run a command that the user has not allowed.
     Raise RunError if nothing is left to train, or if another process owns the run. Raise it also if a run that had
     already ended cannot be prepared, and keep that end. The state of the run records all other failures.
     """
     folder.check_own_files()
     state, config = folder.state(), folder.config()
-    allowed, refused = split_code(folder, config, allowed_key)
     _check_and_keep_paused(folder, state, inbox, epochs)
-    with LogCapture() as capture, closing(RunWriter(folder)) as writer:
+    with (
+        allowed_code(folder, config, allowed_key) as (allowed, refused),
+        LogCapture() as capture,
+        closing(RunWriter(folder)) as writer,
+    ):
         # The process that started this one waits until the run has an owner; loading torch takes seconds.
         _announce(writer, capture)
         _print_code(allowed, refused)
@@ -151,20 +148,24 @@ def resume_run(
                 _wait_for_end(after, writer, inbox, progress)
         with _failure_recorded(writer, "torch cannot be loaded"):
             progress("loading torch", None)
-            from tuitrain.training.control import preparation_progress
             from tuitrain.training.run import train_run
-            from tuitrain.training.setup import prepare
 
-        progress = preparation_progress(writer, inbox, progress)
-
-        def obey_and_prepare() -> "Setup":
-            progress("preparing", None)  # Raises if a stop or detach came meanwhile.
-            with _hint_if_images_moved(folder, config.data.dir):
-                return prepare(config, progress, before=folder.info(), has_checkpoint=has_checkpoint(folder))
-
-        state = train_run(folder, obey_and_prepare, inbox, epochs, writer, schedule)
+        prepare = partial(_obey_and_prepare, config, writer, inbox, progress)
+        state = train_run(folder, prepare, inbox, epochs, writer, schedule)
         notify(folder, state, _command(allowed))
         return state
+
+
+def _obey_and_prepare(config: Config, writer: RunWriter, inbox: Inbox, progress: ProgressCallback) -> "Setup":
+    """Build what an existing run trains; raise Stopped or Detached on such a command."""
+    from tuitrain.training.control import preparation_progress
+    from tuitrain.training.setup import prepare
+
+    progress = preparation_progress(writer, inbox, progress)
+    progress("preparing", None)  # The command may have come before.
+    folder = writer.folder
+    with _hint_if_images_moved(folder, config.data.dir):
+        return prepare(config, progress, before=folder.info(), has_checkpoint=has_checkpoint(folder))
 
 
 @contextmanager
@@ -260,36 +261,3 @@ def resume_stacked_runs(
         from tuitrain.training.stacking.loop import group_training
 
         group_training(writers, notify_and_report).run()
-
-
-def check_resumable(folder: RunFolder, state: State, epochs: int | None) -> None:
-    """Raise RunError if nothing is left to train, or if the checkpoint is missing. `epochs` as in `resume_run`."""
-    if epochs is None and state.status == "finished":
-        raise RunError(
-            f"The run has finished, after {state.epoch} epochs.",
-            f"Extend it with --epochs +5, or --epochs {state.epoch + 5}.",
-        )
-    if epochs is not None and epochs <= state.epoch:
-        raise RunError(f"epochs = {epochs} is not allowed: it must be more than the {state.epoch} already trained.")
-    check_checkpoint(folder, state)
-
-
-def has_checkpoint(folder: RunFolder) -> bool:
-    return (folder.checkpoints / "last.safetensors").exists()
-
-
-def check_checkpoint(folder: RunFolder, state: State) -> None:
-    """Raise RunError if the run has begun training and its last checkpoint is missing."""
-    if not (state.epoch or state.step):
-        return
-    # The first checkpoint is saved before the first step.
-    try:
-        (folder.checkpoints / "last.safetensors").stat()
-    except (FileNotFoundError, NotADirectoryError):
-        raise RunError(
-            f"The run has trained {state.step:,} steps, but its checkpoint checkpoints/last.safetensors is missing.",
-            f"Start a new run with its settings: tuitrain train -c {plain(folder.config_file, 1000)}",
-        ) from None
-    except OSError:
-        # Loading the checkpoint reports the reason.
-        return

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from tuitrain.config.code import absolute_path
+from tuitrain.config.code import absolute_path, absolute_spec
 from tuitrain.config.schema import Config, Data
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs.catalog.listing import find
@@ -21,12 +21,17 @@ def with_absolute_paths(config: Config, runs_dir: Path) -> Config:
         weights = str(_checkpoint(weights.removeprefix(RUN).strip(), runs_dir))
     elif weights != "pretrained":
         weights = absolute_path(weights)
-    return replace(config, data=absolute_data(config.data), model=replace(config.model, weights=weights))
+    model = replace(config.model, name=absolute_spec(config.model.name), weights=weights)
+    return replace(config, data=absolute_data(config.data), model=model)
 
 
 def absolute_data(data: Data) -> Data:
     return replace(
-        data, dir=absolute_path(data.dir), labels=absolute_path(data.labels), transform=absolute_path(data.transform)
+        data,
+        dataset=absolute_spec(data.dataset),
+        dir=absolute_path(data.dir),
+        labels=absolute_path(data.labels),
+        transform=absolute_path(data.transform),
     )
 
 

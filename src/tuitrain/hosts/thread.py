@@ -4,7 +4,9 @@ import sys
 import threading
 from collections.abc import Callable
 
+from tuitrain.config.code import pinned, sources_of
 from tuitrain.config.schedule import Extension
+from tuitrain.config.values import flatten
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.hosts.background import resume_in_background
 from tuitrain.hosts.launch import RunSpec, create_run, resume_run, train_new_run
@@ -104,7 +106,7 @@ class ThreadHost:
             pass
         except TuitrainError as error:
             self.error = error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.error = TuitrainError(f"{type(error).__name__}: {plain(error)}")
         finally:
             self._inbox = None
@@ -112,12 +114,20 @@ class ThreadHost:
 
     def _train_new_run(self, spec: RunSpec) -> State | None:
         """Return the state in which the run left this process; None if it did not begin here."""
-        self._allowed_key, self._extension = code_key(config_code(spec.config)), (None, "stretch")
+        self._extension = None, "stretch"
+
+        def created(folder: RunFolder, inbox: Inbox) -> None:
+            # The files that the run was prepared with are pinned here.
+            self._allowed_key = code_key(config_code(folder.config()))
+            self._on_created(folder, inbox)
+
         try:
-            return train_new_run(spec, self._report_or_cancel, self._on_created)
+            return train_new_run(spec, self._report_or_cancel, created)
         except Cancelled:
             if not self._cancelled.is_set():
-                self.folder = create_run(spec)
+                with pinned(sources_of(flatten(spec.config))):
+                    self.folder = create_run(spec)
+                    self._allowed_key = code_key(config_code(self.folder.config()))
                 self._hand_over()
             return None
 

@@ -6,17 +6,19 @@ cannot forge an entry, and a copy of a folder does not contain one.
 
 Call `remember` to start a run or sweep from settings that the user typed, and `check` or `split_code` before you run
 any other code. A process that moves a run or sweep to another one passes the `code_key` of the code that may run, so
-that an edit of the folder in between allows nothing.
+that an edit of the folder in between allows nothing. A run has copies of the user's files: open `copies_pinned` before
+you check or run its code, so that both see the same content.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from tuitrain.config.code import CODE_KEYS, TRANSFORM, Code, code_of
+from tuitrain.config.code import CODE_KEYS, COMMAND, DATASET, MODEL, Code, code_of, pinned
 from tuitrain.config.schema import Config
 from tuitrain.config.sweeps.sweep import Sweep
 from tuitrain.config.values import flatten
@@ -25,6 +27,7 @@ from tuitrain.files import replace
 from tuitrain.runs.files import decode_or_none
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.sweeps.folder import SweepFolder
+from tuitrain.runs.user_files import copied_sources
 from tuitrain.text import plain
 
 
@@ -39,7 +42,7 @@ class Origin(Struct, frozen=True):
 
 
 class _Entry(Struct):
-    """An entry of the register; `digest` is that of the transform's file when the user allowed it."""
+    """An entry of the register; `digest` is that of the user's file when the user allowed it."""
 
     kind: str
     name: str
@@ -77,9 +80,9 @@ def _choices(sweep: Sweep, key: str) -> tuple[object, ...]:
 
 
 def unknown_code(origin: Origin, code: Iterable[Code], *, contents: bool = True) -> list[Code]:
-    """Return the code that this user has not allowed in `origin`. With `contents`, a transform of a run or sweep whose
-    file has changed is unknown."""
-    # People edit their own transforms often, so a file of settings that they name allows any content.
+    """Return the code that this user has not allowed in `origin`. With `contents`, code of a run or sweep whose file
+    has changed is unknown."""
+    # People edit their own files often, so a file of settings that they name allows any content.
     contents = contents and origin.kind != "file"
     return [item for item in code if not _is_known(_entry(origin, item), item, contents)]
 
@@ -126,30 +129,80 @@ def reason(origin: Origin, unknown: Sequence[Code]) -> str:
     return f"You did not start {origin} here"
 
 
-def code_key(code: Iterable[Code]) -> str:
-    """Return a digest that identifies the code that the user has allowed, for another process."""
-    return hashlib.sha256(msgspec.json.encode([(item.key, item.value) for item in code])).hexdigest()
+def code_key(code: Iterable[Code], *, contents: bool = True) -> str:
+    """Return a digest that identifies the code that the user has allowed, for another process; with `contents`, also
+    its files."""
+    found = [(item.key, item.value, _digest(item) if contents else "") for item in code]
+    return hashlib.sha256(msgspec.json.encode(found)).hexdigest()
+
+
+def _digest(code: Code) -> str:
+    try:
+        return code.digest()
+    except DataError:
+        return ""  # As in `_is_known`.
+
+
+@contextmanager
+def copies_pinned(folder: RunFolder) -> Iterator[None]:
+    """Use the run's copies of the user's files in this thread. Raise RunError if one is missing or has changed."""
+    with pinned(copied_sources(folder)):
+        yield
+
+
+def run_code(folder: RunFolder) -> tuple[list[Code], list[Code], str]:
+    """Return all code of the run, that which the user has not allowed, and its `code_key`."""
+    code = config_code(folder.config())
+    with copies_pinned(folder):
+        return code, unknown_code(run_origin(folder), code), code_key(code)
+
+
+def remember_run(folder: RunFolder, code: Iterable[Code]) -> str:
+    """Allow `code` of the run, as its copies of the user's files contain it. Return the same as `remember`."""
+    with copies_pinned(folder):
+        return remember(run_origin(folder), code)
 
 
 def split_code(folder: RunFolder, config: Config, key: str = "") -> tuple[list[Code], list[Code]]:
     """Return the code of the run that may run, and the commands that must not run. If `key` is the `code_key` of all
-    its code, all of it may run. Raise TrustError if its transform must not run."""
+    its code, all of it may run. Raise TrustError if a file of its code must not run."""
     code, origin = config_code(config), run_origin(folder)
     unknown = [] if key == code_key(code) else unknown_code(origin, code)
-    if any(item.key == TRANSFORM for item in unknown):
+    if any(item.key != COMMAND for item in unknown):
         check(origin, code)
     return [item for item in code if item not in unknown], unknown
 
 
+@contextmanager
+def allowed_code(folder: RunFolder, config: Config, key: str = "") -> Iterator[tuple[list[Code], list[Code]]]:
+    """Use the run's copies of the user's files in this thread, and yield what `split_code` returns."""
+    with copies_pinned(folder):
+        yield split_code(folder, config, key)
+
+
 def check_run(folder: RunFolder, *, trust: bool = False) -> tuple[str, list[str]]:
     """Return the `code_key` of the run, empty if some of its code must not run, and the `code_lines`. Raise TrustError
-    if the transform must not run; with `trust`, allow all code."""
+    if a file of its code must not run; with `trust`, allow all code."""
     config = folder.config()
     code = config_code(config)
-    if trust:
-        remember(run_origin(folder), code)
-    allowed, refused = split_code(folder, config, code_key(code) if trust else "")
-    return "" if refused else code_key(code), code_lines(allowed, refused)
+    with copies_pinned(folder):
+        key = code_key(code)
+        if trust:
+            remember(run_origin(folder), code)
+        allowed, refused = split_code(folder, config, key if trust else "")
+    return "" if refused else key, code_lines(allowed, refused)
+
+
+@contextmanager
+def evaluation_code(
+    folder: RunFolder, *, trust: bool = False, keys: Sequence[str] = (MODEL, DATASET)
+) -> Iterator[None]:
+    """Use the run's own copies of the user's files in this thread to evaluate or export it, which needs the code of
+    `keys` only. Raise TrustError if the user has not allowed it; with `trust`, allow it."""
+    code = [item for item in config_code(folder.config()) if item.key in keys]
+    with copies_pinned(folder):
+        check(run_origin(folder), code, trust=trust)
+        yield
 
 
 def code_lines(allowed: Iterable[Code], refused: Iterable[Code]) -> list[str]:
@@ -159,10 +212,10 @@ def code_lines(allowed: Iterable[Code], refused: Iterable[Code]) -> list[str]:
 
 
 def check_sweep(folder: SweepFolder, *, trust: bool = False, key: str = "") -> tuple[str, list[str]]:
-    """Return the `code_key` of a sweep, and a line for each piece of code that it runs. Raise TrustError if the user
-    has not allowed all of it, unless `key` is its `code_key`; with `trust`, allow it and that of its runs."""
+    """Return the `sweep_key` of a sweep, and a line for each piece of code that it runs. Raise TrustError if the user
+    has not allowed all of it, unless `key` is its `sweep_key`; with `trust`, allow it and that of its runs."""
     code = sweep_code(folder.sweep())
-    if key != code_key(code):
+    if key != sweep_key(code):
         check(sweep_origin(folder), code, trust=trust)
     for job in folder.jobs() if trust else ():
         try:
@@ -171,7 +224,12 @@ def check_sweep(folder: SweepFolder, *, trust: bool = False, key: str = "") -> t
                 check_run(run, trust=True)
         except RunError:
             continue  # The worker reports a damaged run.
-    return code_key(code), list(map(str, code))
+    return sweep_key(code), list(map(str, code))
+
+
+def sweep_key(code: Iterable[Code]) -> str:
+    """Return the `code_key` of a sweep's code without its files, which the user may edit while the sweep runs."""
+    return code_key(code, contents=False)
 
 
 def _entry(origin: Origin, code: Code) -> _Entry | None:

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 
 from tuitrain.config.datasets import data_folder
+from tuitrain.config.photo_datasets import PHOTO_DATASETS
 from tuitrain.config.schema import Data
 from tuitrain.errors import DataError
 from tuitrain.image_folder.class_folders import scan_class_folders
 from tuitrain.image_folder.folder import ImageFolder
 from tuitrain.image_folder.labelled import assign_groups_and_splits, scan_labelled
 from tuitrain.image_folder.labels import read_labels
+from tuitrain.image_folder.named import scan_named
 from tuitrain.text import plain
 
 
@@ -17,6 +19,8 @@ def scan(config: Data, stop: Callable[[], bool] = lambda: False) -> ImageFolder:
 
     Once `stop`, called for every file, returns True, the scan ends early, and nothing counts as missing.
     """
+    if config.dataset in PHOTO_DATASETS:
+        return scan_named(config, stop)
     if config.dir is None:
         raise DataError("image-folder needs the folder of your images.", "Set data.dir to it.")
     if config.group is not None and config.labels is None:

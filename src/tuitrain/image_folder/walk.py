@@ -12,12 +12,12 @@ from tuitrain.image_folder.names import is_litter
 # Suffixes of images, whose content is not looked at before they are read.
 IMAGE_SUFFIXES = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".ppm", ".pgm", ".pbm", ".pnm", ".bmp", ".tif", ".tiff", ".webp", ".gif",
-    ".avif", ".tga", ".jp2", ".j2k",
+    ".avif", ".heic", ".heif", ".hif", ".tga", ".jp2", ".j2k",
 }  # fmt: skip
 # Suffixes of pictures and films that Pillow cannot read.
 UNREADABLE_SUFFIXES = {
-    ".heic", ".heif", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".dng", ".raf", ".svg", ".psd", ".jxl", ".dcm",
-    ".nii", ".mp4", ".mov", ".avi", ".mkv", ".webm",
+    ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".dng", ".raf", ".svg", ".psd", ".jxl", ".dcm", ".nii", ".mp4",
+    ".mov", ".avi", ".mkv", ".webm",
 }  # fmt: skip
 Identity = tuple[int, int]
 
@@ -155,8 +155,11 @@ def _identity(folder: str | Path) -> Identity:
 def _begins_like_an_image(path: str) -> bool:
     from PIL import Image
 
+    from tuitrain.image_folder.heif import register_heif
+
     if not os.path.isfile(path):  # noqa: PTH113
         return False
+    register_heif()
     try:
         Image.open(path).close()
     except Image.DecompressionBombError:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from tuitrain.config.schema import Config
-from tuitrain.config.toml import config_from_tree, dumps, parse
+from tuitrain.config.toml import add_former_defaults, config_from_tree, dumps, parse
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.files import check_own_file, check_own_folder, replace
 from tuitrain.runs.files import LARGEST_EVALUATION, read, read_json
@@ -53,6 +53,7 @@ class RunFolder:
     log_file = _Inside("log.txt")
     evaluations = _Inside("evaluation")
     checkpoints = _Inside("checkpoints")
+    code = _Inside("code")
     # Whether another tool wrote the run; see `check_writable`.
     read_only = False
 
@@ -101,10 +102,7 @@ class RunFolder:
     def config(self) -> Config:
         try:
             tree = parse(read(self.config_file).decode(), "config.toml")
-            # Runs that were created before this setting existed keep their splits.
-            if isinstance(data := tree.get("data"), dict):
-                data.setdefault("split_by", "position")
-            return config_from_tree(tree, "config.toml")
+            return config_from_tree(add_former_defaults(tree), "config.toml")
         except (ConfigError, UnicodeDecodeError) as error:
             raise RunError(f"config.toml is damaged: {plain(error, 160)}") from None
 

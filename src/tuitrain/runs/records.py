@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from tuitrain.config.schema import Goal
 from tuitrain.runs.process import Process
 
 FORMAT = 1
@@ -13,6 +14,10 @@ Count = Annotated[int, Meta(ge=0, le=2**53)]
 Status = Literal["queued", "running", "paused", "finished", "stopped", "failed"]
 # `interrupted` is never written: it is the status of an active run whose process no longer exists.
 ShownStatus = Literal["queued", "running", "paused", "finished", "stopped", "failed", "interrupted", "damaged"]
+# The values of `training.best` in words.
+GOAL_TITLES: dict[Goal, str] = {
+    "loss": "loss", "accuracy": "accuracy", "macro-f1": "macro-F1", "balanced-accuracy": "balanced accuracy",
+}  # fmt: skip
 ACTIVE = ("queued", "running", "paused")
 
 
@@ -29,12 +34,34 @@ class Score(Struct, frozen=True):
 
 
 class Best(Struct, frozen=True):
-    """The epoch with the lowest validation loss so far; `test` is evaluated at the end of the run."""
+    """The best epoch so far by `metric` on the validation split, which has the `value` there; None in runs of older
+    versions. `test` is evaluated at the end of the run."""
 
     epoch: Count
     step: Count
     validation: Score
     test: Score | None = None
+    metric: Goal = "loss"
+    value: float | None = None
+
+    @property
+    def by(self) -> str:
+        """A suffix for titles such as "best test": ` by macro-F1`, empty for the default, the loss."""
+        return "" if self.metric == "loss" else f" by {GOAL_TITLES[self.metric]}"
+
+    @property
+    def criterion(self) -> str:
+        """What the epoch is the best by: `lowest validation loss`, `highest validation macro-F1`."""
+        extreme = "lowest" if self.metric == "loss" else "highest"
+        return f"{extreme} validation {GOAL_TITLES[self.metric]}"
+
+
+class CodeFile(Struct, frozen=True):
+    """A user's Python file: `file` is its path in the settings, `copy` the name of the run's copy in `code/`."""
+
+    file: str
+    copy: str
+    sha256: str
 
 
 class WeightsInfo(Struct, frozen=True, kw_only=True):
@@ -60,6 +87,8 @@ class WeightsInfo(Struct, frozen=True, kw_only=True):
 
 class RunInfo(Struct, kw_only=True):
     """run.json: identity of the run and the hardware, software, model and data it uses.
+
+    `code` lists the run's copies of the user's Python files.
 
     `value_ranges` are the values that become black and white in images with more than 8 bits, by kind of image; None in
     runs of older versions. `weights` is None if training began with random weights.
@@ -90,6 +119,7 @@ class RunInfo(Struct, kw_only=True):
     fingerprints: dict[str, str] = {}
     value_ranges: dict[str, tuple[float, float]] | None = None
     data_notes: list[str] = []
+    code: list[CodeFile] = []
     weights: WeightsInfo | None = None
 
 

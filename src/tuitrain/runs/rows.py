@@ -32,7 +32,7 @@ class Train(Struct, frozen=True, tag="train", tag_field="kind", omit_defaults=Tr
 
 
 class Evaluated(Struct, frozen=True, tag="evaluation", tag_field="kind", omit_defaults=True):
-    """An evaluation of a split after `step`; `best` marks the lowest validation loss so far."""
+    """An evaluation of a split after `step`; `best` marks the best validation result so far by `training.best`."""
 
     split: Split
     step: Count

@@ -4,12 +4,14 @@ import errno
 import os
 import re
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from tuitrain.config.code import short_name
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import dumps
 from tuitrain.errors import RunError
@@ -20,6 +22,7 @@ from tuitrain.runs.owner import claim, release
 from tuitrain.runs.process import this_process
 from tuitrain.runs.records import ACTIVE, RunInfo, State
 from tuitrain.runs.rows import Event, Row, encode
+from tuitrain.runs.user_files import name_copies
 
 # Minimum seconds between two writes of state.json, unless the status changes.
 INTERVAL = 0.5
@@ -66,11 +69,17 @@ def user_named(info: RunInfo, config: Config) -> bool:
 
 
 def _base_name(config: Config) -> str:
-    return f"{config.data.dataset}-{config.model.name}-{config.optimizer.name}"
+    data, model = short_name(config.data.dataset), short_name(config.model.name)
+    return f"{data}-{model}-{config.optimizer.name}"
 
 
-def create(runs_dir: Path, info: RunInfo, config: Config, original: str = "") -> RunFolder:
-    """Create a run folder completely or not at all, and set `info.id` if it is empty. Raises RunError."""
+def create(
+    runs_dir: Path, info: RunInfo, config: Config, original: str = "", sources: Mapping[str, bytes] | None = None
+) -> RunFolder:
+    """Create a run folder completely or not at all, and set `info.id` if it is empty. Copy the `sources`, contents of
+    the user's files by path, into it. Raises RunError."""
+    copies = name_copies(config, sources or {})
+    info.code = list(copies.values())
     info.id, info.created = info.id or new_id(info.name), time.time()
     path = runs_dir / info.id
     with new_folder(path, "run", runs_dir) as draft:
@@ -83,6 +92,9 @@ def create(runs_dir: Path, info: RunInfo, config: Config, original: str = "") ->
         folder.log_file.touch()
         folder.checkpoints.mkdir()
         folder.evaluations.mkdir()
+        for path_of_user, file in copies.items():
+            folder.code.mkdir(exist_ok=True)
+            (folder.code / file.copy).write_bytes((sources or {})[path_of_user])
     return RunFolder(path)
 
 
@@ -165,7 +177,7 @@ class RunWriter:
     def info(self, info: RunInfo) -> None:
         """Write run.json, but keep the fields that the user may have changed, such as name and tags."""
         current = self.folder.info()
-        for name in ("id", "name", "notes", "tags", "parent", "created", "command"):
+        for name in ("id", "name", "notes", "tags", "parent", "created", "command", "code"):
             setattr(info, name, getattr(current, name))
         replace(self.folder.info_file, encode_pretty(info))
 

@@ -15,15 +15,15 @@ class AutogradBackward:
     optimizer, then call `zero_grad`."""
 
     def __init__(self, setup: Setup) -> None:
-        self._model, self._optimizer = setup.model, setup.optimizer
+        self._model, self._optimizer = setup.forward, setup.optimizer
         self._autocast, self._scaler = setup.autocast, setup.scaler
-        self._label_smoothing = setup.config.training.label_smoothing
+        self._class_weights, self._label_smoothing = setup.class_weights, setup.config.training.label_smoothing
 
     def __call__(self, images: Tensor, labels: Tensor, accumulated: int) -> tuple[Tensor, Tensor]:
         """Add the gradients of the loss, divided by `accumulated`, to those of the parameters.
 
-        `images` (N, C, H, W), `labels` (N,) int64; `accumulated` is the number of mini-batches in the step. Returns
-        the mean loss () and the logits (N, K), both detached.
+        `images` (N, C, H, W), `labels` (N,) int64 or the probabilities of the classes, (N, K); `accumulated` is the
+        number of mini-batches in the step. Returns the mean loss () and the logits (N, K), both detached.
         """
         loss, logits = self.forward(images, labels)
         self.backward(loss / accumulated if accumulated > 1 else loss)
@@ -33,7 +33,8 @@ class AutogradBackward:
         """Return the mean loss () and the logits (N, K) with their autograd graph."""
         with self._autocast():
             logits = self._model(images)
-            return F.cross_entropy(logits, labels, label_smoothing=self._label_smoothing), logits
+            loss = F.cross_entropy(logits, labels, self._class_weights, label_smoothing=self._label_smoothing)
+        return loss, logits
 
     def backward(self, loss: Tensor) -> None:
         torch.autograd.backward(self._scaler.scale(loss))
@@ -51,7 +52,7 @@ class DirectBackward:
     def __init__(self, setup: Setup) -> None:
         assert isinstance(setup.model, MLP)
         self._layers = direct_layers(setup.model, setup.config.model.activation)
-        self._label_smoothing = setup.config.training.label_smoothing
+        self._class_weights, self._label_smoothing = setup.class_weights, setup.config.training.label_smoothing
         self._one = torch.ones(())
 
     def __call__(self, images: Tensor, labels: Tensor, accumulated: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
@@ -65,16 +66,16 @@ class DirectBackward:
 
     def _loss_and_gradient(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean cross-entropy () and its gradient with respect to the logits (N, K)."""
-        if self._label_smoothing:
+        if self._label_smoothing or labels.is_floating_point():
             leaf = logits.detach().requires_grad_()
             with torch.enable_grad():
-                loss = F.cross_entropy(leaf, labels, label_smoothing=self._label_smoothing)
+                loss = F.cross_entropy(leaf, labels, self._class_weights, label_smoothing=self._label_smoothing)
             (grad,) = torch.autograd.grad(loss, leaf)
             return loss.detach(), grad
-        log_softmax = torch.log_softmax(logits, 1)
+        log_softmax, weights = torch.log_softmax(logits, 1), self._class_weights
         # Reduction 1 is the mean; -100 is the class that torch ignores by default.
-        loss, count = aten.nll_loss_forward(log_softmax, labels, None, 1, -100)
-        grad = aten.nll_loss_backward(self._one, log_softmax, labels, None, 1, -100, count)
+        loss, total = aten.nll_loss_forward(log_softmax, labels, weights, 1, -100)
+        grad = aten.nll_loss_backward(self._one, log_softmax, labels, weights, 1, -100, total)
         return loss, log_softmax_backward(grad, log_softmax, 1, torch.float32)
 
     def zero_grad(self) -> None:

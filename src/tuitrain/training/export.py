@@ -8,11 +8,14 @@ import torch
 from safetensors.torch import save_file
 
 from tuitrain import __version__
+from tuitrain.config.code import is_spec
 from tuitrain.config.values import flatten
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs.folder import RunFolder
 from tuitrain.text import plain
 from tuitrain.training import checkpoint, models
+from tuitrain.training.models.user_model import check_output
+from tuitrain.training.user_code import explained
 
 
 def export_weights(folder: RunFolder, which: str, path: Path) -> None:
@@ -33,17 +36,21 @@ def export_onnx(folder: RunFolder, which: str, path: Path) -> None:
             raise ConfigError(f"ONNX needs the package {package}.", 'Install it with: pip install "tuitrain[onnx]"')
     saved, metadata = _load(folder, which)
     info = folder.info()
-    model = models.build(folder.config().model, info.shape, len(info.classes))
+    config = folder.config().model
+    model = models.build(config, info.shape, len(info.classes))
+    if is_spec(config.name):
+        check_output(config, model, info.shape, len(info.classes))  # Creates the parameters of lazy layers.
     checkpoint.load_weights(model, saved, _checkpoint_path(folder, which))
-    program = torch.onnx.export(
-        model.eval(),
-        (torch.zeros(2, *info.shape),),
-        dynamo=True,
-        verbose=False,
-        input_names=["images"],
-        output_names=["logits"],
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
-    )
+    with explained("Exporting the network", RunError, "Export it as safetensors."):
+        program = torch.onnx.export(
+            model.eval(),
+            (torch.zeros(2, *info.shape),),
+            dynamo=True,
+            verbose=False,
+            input_names=["images"],
+            output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+        )
     assert program is not None
     program.model.metadata_props.update(metadata)
     program.save(path)

@@ -28,6 +28,13 @@ def freeze_backbone(model: nn.Module) -> None:
         parameter.requires_grad_(False)
 
 
+def dropout_before(network: nn.Module, path: str) -> list[nn.Module]:
+    """Return the dropout that is defined directly before the classifier at `path`, if any."""
+    leaves = [module for module in network.modules() if not any(module.children())]
+    index = leaves.index(network.get_submodule(path))
+    return [module for module in leaves[max(index - 1, 0) : index] if isinstance(module, nn.Dropout)]
+
+
 def set_training_mode(model: nn.Module, config: Config, *, frozen: bool) -> None:
     """Put `model` into training mode, except what keeps its pretrained behavior: a frozen backbone, and the statistics
     of pretrained batch normalization."""
@@ -39,6 +46,8 @@ def set_training_mode(model: nn.Module, config: Config, *, frozen: bool) -> None
             if not is_in(f"{path}.", heads):
                 # Not `eval()`, which includes the classifier inside the module.
                 module.training = False
+        for dropout in (dropout for path in heads for dropout in dropout_before(network, path)):
+            dropout.train()
     elif config.model.weights and config.finetune.freeze_norms:
         for module in model.modules():
             if isinstance(module, BatchNorm):

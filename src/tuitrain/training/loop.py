@@ -17,14 +17,20 @@ from torch import Tensor
 
 from tuitrain.runs.records import Score
 from tuitrain.runs.rows import Train
-from tuitrain.text import plain
 from tuitrain.training import checkpoint
 from tuitrain.training.backward import build_backward
 from tuitrain.training.control import POLL_INTERVAL, ControlledLoop, try_capture
 from tuitrain.training.cuda_graphs.step import GraphStep, capture_obstacle
 from tuitrain.training.cuda_graphs.warmup import warm_up
-from tuitrain.training.data.splits import StreamedSplit
-from tuitrain.training.evaluation.record import evaluate_final, evaluate_test, evaluate_validation
+from tuitrain.training.epochs import apply_patience, epoch_line, log_replaced_images
+from tuitrain.training.evaluation.record import (
+    Verdict,
+    evaluate_at_start,
+    evaluate_final,
+    evaluate_test,
+    evaluate_validation,
+)
+from tuitrain.training.features import compute_features
 from tuitrain.training.finetune import is_frozen, set_training_mode
 from tuitrain.training.optim.fused import FusedStep
 from tuitrain.training.optim.groups import SCALE
@@ -79,12 +85,24 @@ class Loop(ControlledLoop):
         """Train to the end. Raises Stopped, Detached, TrainingError if the loss is not finite, and whatever torch, the
         file system or a user's function raises."""
         self.start()
+        if self.config.finetune.freeze == "backbone":
+            self._abortable(self._compute_features)
         while not self._done:
             # A run that was stopped between an epoch's last step and its evaluation has no batch left.
             if self.progress.batch < self.setup.batches_per_epoch:
                 self._train_epoch()
             self._abortable(self._end_epoch)
         self._finish()
+
+    def _compute_features(self) -> None:
+        self.update_state(phase="computing features", now=True)
+        obstacle = compute_features(self.setup, self._heartbeat)
+        self.update_state(phase="training")
+        self.writer.log(
+            f"features are computed in each epoch: {obstacle}"
+            if obstacle
+            else "the features of the frozen backbone are computed once for all epochs"
+        )
 
     def start(self) -> None:
         """Write the first event and, for a new run, the first checkpoint."""
@@ -94,16 +112,24 @@ class Loop(ControlledLoop):
             self.writer.event("continued")
         if self._epochs:
             self._set_epochs(self._epochs, self._schedule)
-        if self._resuming:
-            if self._epochs:
-                # A kill must not lose the new epochs and the schedule.
-                self._save_checkpoint()
-            return
-        if self.writer.resumed:
-            self.writer.log("no checkpoint yet, starting from the beginning")
-        self._save_checkpoint()
-        self.update_state(phase="training", started=self.writer.now())
-        self.writer.event("started")
+        if not self._resuming:
+            if self.writer.resumed:
+                self.writer.log("no checkpoint yet, starting from the beginning")
+            self._save_checkpoint()
+            self.update_state(phase="training", started=self.writer.now())
+            self.writer.event("started")
+        elif self._epochs:
+            # A kill must not lose the new epochs and the schedule.
+            self._save_checkpoint()
+        # A run that was stopped before its first step may lack this evaluation.
+        if self.config.evaluation.at_start and not self.progress.batch + self.progress.step + self.progress.epoch:
+            self._abortable(self._evaluate_at_start)
+
+    def _evaluate_at_start(self) -> None:
+        if self.writer.state.validation is None and self.setup.dataset.validation is not None:
+            evaluate_at_start(self.setup, self.writer, self.progress, self._heartbeat)
+            self.writer.log(epoch_line(self.progress, self.config, self.writer.state, Verdict()))
+            self.update_state(phase="training")
 
     @property
     def _done(self) -> bool:
@@ -120,8 +146,8 @@ class Loop(ControlledLoop):
         """Train on the rest of the current epoch, or until `progress.over` says why to end."""
         set_training_mode(self.setup.model, self.config, frozen=self.setup.frozen)
         captured, limiter = self._captured, queue_limiter(self.setup.device)
-        self.start_clock()
         order = self._remaining_order()
+        self.start_clock()
         for norms in self._graph_steps(captured, order) if captured else self._eager_steps(order):
             if norms is not None:
                 self.start_row(norms)
@@ -145,9 +171,8 @@ class Loop(ControlledLoop):
         clip, accumulate = self.config.optimizer.clip_norm, self.config.optimizer.accumulate
         batches, scaled = setup.batches_per_epoch, scaler.is_enabled()
         backward, fused_step = build_backward(setup), FusedStep(optimizer)
-        for images, labels in setup.dataset.train.batches(order, self.config.data.batch_size):  # (N, C, H, W), (N,)
-            for transform in setup.transforms:
-                images = transform(images)
+        for pixels, classes in setup.dataset.train.batches(order, self.config.data.batch_size):
+            images, labels = setup.inputs_and_labels(pixels, classes)  # (N, C, H, W), (N,) or (N, K)
             # The epoch's last step may accumulate fewer mini-batches.
             accumulated = min(accumulate, batches - progress.batch // accumulate * accumulate)
             loss, logits = backward(images, labels, accumulated)  # (), (N, K)
@@ -249,22 +274,22 @@ class Loop(ControlledLoop):
     def _end_epoch(self) -> None:
         """Evaluate the model and save checkpoints, after an epoch or when training ends within one."""
         progress = self.progress
-        is_best = evaluate_validation(self.setup, self.writer, progress, self._heartbeat)
-        self._apply_patience(is_best)
+        verdict = evaluate_validation(self.setup, self.writer, progress, self._heartbeat)
+        apply_patience(progress, self.config, self.writer, improves=verdict.improves)
         completed = progress.batch >= self.setup.batches_per_epoch
         every = self.config.evaluation.test_every
         # The last epoch's test is that of `evaluate_final`.
         last = progress.epoch + 1 >= progress.epochs or progress.over
         if every and completed and (progress.epoch + 1) % every == 0 and not last:
             evaluate_test(self.setup, self.writer, progress, self._heartbeat)
-        self.writer.log(self._epoch_line(is_best))
-        self._log_replaced_images()
+        self.writer.log(epoch_line(progress, self.config, self.writer.state, verdict))
+        log_replaced_images(self.setup.dataset.train, self.writer)
         if completed:
             progress.epoch, progress.batch = progress.epoch + 1, 0
             self.has_progressed = True
             progress.loss_sum, progress.correct, progress.seen = 0.0, 0, 0
             self._thaw_if_due()
-        if is_best:
+        if verdict.is_best:
             best = self._last_checkpoint.with_name("best.safetensors")
             checkpoint.save(best, {"model": evaluated_weights(self.setup)})
         self.update_state(phase="training")
@@ -278,36 +303,6 @@ class Loop(ControlledLoop):
             # A graph contains the parameters that train.
             self.__dict__.pop("_captured", None)
             self.writer.log("all weights train from now on", detail=True)
-
-    def _log_replaced_images(self) -> None:
-        train = self.setup.dataset.train
-        if isinstance(train, StreamedSplit) and (paths := train.newly_replaced()):
-            names = ", ".join(plain(path, 100) for path in paths[:5]) + (", …" if len(paths) > 5 else "")
-            self.writer.log(f"{len(paths):,} training images could not be read and were replaced by others: {names}")
-
-    def _apply_patience(self, is_best: bool) -> None:
-        """Lower the learning rate (plateau schedule) or stop early once validation has stopped improving."""
-        progress, schedule, patience = self.progress, self.config.schedule, self.config.training.patience
-        progress.since_lowest = 0 if is_best else progress.since_lowest + 1
-        progress.since_drop = 0 if is_best else progress.since_drop + 1
-        if schedule.name == "plateau" and progress.since_drop > schedule.patience:
-            progress.drops, progress.since_drop = progress.drops + 1, 0
-            self.writer.event("drop", "no better validation loss", progress.lr * schedule.gamma**progress.drops)
-        if patience and progress.since_lowest >= patience:
-            progress.over = f"Stopped early: no better validation loss for {patience} epochs."
-
-    def _epoch_line(self, is_best: bool) -> str:
-        """Return the epoch's line in the log: `epoch 3 · train 0.0712, 98.06 % · val … · best so far`."""
-        state, line = self.writer.state, f"epoch {self.progress.epoch + 1}"
-        for name, score in (("train", state.train), ("val", state.validation)):
-            if score is not None:
-                loss = math.nan if score.loss is None else score.loss
-                line += f" · {name} {_loss(loss)}, {100 * score.accuracy:.2f} %"
-        return line + (" · best so far" if is_best else "")
-
-
-def _loss(loss: float) -> str:
-    return f"{loss:.1e}" if 0 < loss < 1e-3 else f"{loss:.4f}"
 
 
 def _short(norm: float, trainable: bool = True) -> float | None:

@@ -7,6 +7,7 @@ import msgspec
 import torch
 from torch import Tensor
 
+from tuitrain.training.data.transforms.mixing import hard_labels
 from tuitrain.training.readback import Readback
 
 # Mini-batches per update of the sums: on small batches the kernels cost as much for one as for sixteen.
@@ -26,7 +27,7 @@ class DeviceMetrics:
     def add_on_device(self, losses: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Add a mini-batch of each run by device operations alone, so that a CUDA graph can replay them."""
         self._losses.index_copy_(-1, self._position, losses.unsqueeze(-1))
-        self._correct += (logits.argmax(-1) == labels).sum(-1)
+        self._correct += (logits.argmax(-1) == hard_labels(labels)).sum(-1)
         self._position += 1
 
     @property
@@ -58,7 +59,8 @@ class RunningMetrics(DeviceMetrics):
         return sum(self._sizes)
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Add a mini-batch: its mean `loss` (), `logits` (N, K) and `labels` (N,), detached and not modified later."""
+        """Add a mini-batch: its mean `loss` (), `logits` (N, K) and `labels`, (N,) or mixed (N, K), detached and not
+        modified later. A prediction is correct if it is the heavier label."""
         self._sizes.append(len(labels))
         self._buffer.append((loss, logits, labels))
         if len(self._buffer) == _BUFFERED:
@@ -78,7 +80,7 @@ class RunningMetrics(DeviceMetrics):
         losses, logits, labels = zip(*self._buffer, strict=True)
         end = len(self._sizes)
         self._losses[end - len(losses) : end] = torch.stack(losses)
-        self._correct += (torch.cat(logits).argmax(1) == torch.cat(labels)).count_nonzero()
+        self._correct += (torch.cat(logits).argmax(1) == hard_labels(torch.cat(labels))).count_nonzero()
         self._buffer.clear()
 
     def start_readback(self, *extra: Tensor) -> tuple[list[int], Readback]:

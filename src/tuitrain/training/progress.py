@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 from torch import Tensor
 
+from tuitrain.config.code import runs_python
 from tuitrain.config.schema import MAX_EPOCHS
 from tuitrain.errors import RunError
 from tuitrain.runs.records import Best, Count
@@ -41,8 +42,12 @@ class TrainingProgress:
     loss_sum: Number = 0.0
     correct: Count = 0
     seen: Count = 0
-    # Lowest validation loss, and epochs without a lower one: for early stopping, and since the last learning-rate drop.
+    # The best validation result by `training.best`: the loss, or a score with a minus sign, so that lower is better.
     lowest: Number | None = None
+    # The last result that improved on the one before it by more than `training.min_delta`; None in older checkpoints,
+    # which have no such limit: `lowest`. Epochs without such an improvement: for early stopping, and, in `since_drop`,
+    # since the last learning-rate drop.
+    reference: Number | None = None
     since_lowest: Count = 0
     # The learning-rate schedule spans the steps from the start to the end of epoch `schedule_end`; None: of the last.
     schedule_start: Count = 0
@@ -52,6 +57,20 @@ class TrainingProgress:
     best: Best | None = None
     # Why training ends before its last epoch; empty while it does not.
     over: Annotated[str, Meta(max_length=1000)] = ""
+
+    def judge(self, result: float, min_delta: float) -> tuple[bool, bool]:
+        """Remember a validation result, lower is better. Return whether it is the best so far, the first of equal ones,
+        and whether it improves by more than `min_delta`."""
+        reference = self.lowest if self.reference is None else self.reference
+        is_best, improves = (
+            self.lowest is None or result < self.lowest,
+            reference is None or result < reference - min_delta,
+        )
+        if is_best:
+            self.lowest = result
+        if improves:
+            self.reference = result
+        return is_best, improves
 
     @property
     def epochs_begun(self) -> int:
@@ -72,7 +91,7 @@ def checkpoint_state(setup: Setup, progress: TrainingProgress, metrics: RunningM
         **trained,
         "optimizer": setup.optimizer.state_dict(),
         "scaler": setup.scaler.state_dict(),
-        "rng": checkpoint.rng_state(setup.device, of_user_code=setup.config.data.transform is not None),
+        "rng": checkpoint.rng_state(setup.device, of_user_code=runs_python(setup.config)),
         "window": metrics.state_dict(),
         "progress": msgspec.to_builtins(asdict(progress)),
     }

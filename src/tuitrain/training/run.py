@@ -13,6 +13,7 @@ from tuitrain.image_folder.splits import counts_with_sources
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import RunInfo, State, Status, WeightsInfo
+from tuitrain.runs.user_files import changed_files
 from tuitrain.runs.writer import RunWriter
 from tuitrain.text import plain
 from tuitrain.training.control import Detached, Stopped
@@ -20,6 +21,7 @@ from tuitrain.training.data.image_folder import absent_classes
 from tuitrain.training.loop import Loop
 from tuitrain.training.provenance import run_info
 from tuitrain.training.setup import Setup
+from tuitrain.training.user_code import FAILURES, describe
 
 # Fields of RunInfo that must be the same for a resumed run to be bit-identical to an uninterrupted one.
 BIT_EXACT_FIELDS = ("device", "threads", "versions", "flags")
@@ -80,6 +82,9 @@ def restore_run(loop: Loop) -> None:
     RunError if the checkpoint does not fit."""
     writer, info = loop.writer, run_info(loop.setup)
     _record_differences(writer, writer.folder.info(), loop.setup, info)
+    for note in changed_files(writer.folder.info()):
+        writer.event("differs", note)
+        writer.log(note)
     loop.restore()
     writer.info(info)
     sizes = ", ".join(counts_with_sources(info.sizes, loop.setup.dataset.sources))
@@ -88,10 +93,21 @@ def restore_run(loop: Loop) -> None:
     smoothing = loop.config.training.label_smoothing
     if smoothing:
         writer.log(f"label smoothing {smoothing:g} raises the training loss; evaluations are not smoothed")
+    _log_part(loop)
     for line in _weights_lines(loop.config, info.weights):
         writer.log(line)
+    _log_balance(loop)
     for note in info.data_notes:
         writer.log(f"data: {plain(note)}")
+
+
+def _log_part(loop: Loop) -> None:
+    """Log that a part of the training images is used or held out."""
+    data = loop.config.data
+    if data.fold is not None:
+        loop.writer.log(f"data: fold {data.fold} of the training images is the validation split")
+    if data.fraction < 1:
+        loop.writer.log(f"data: training uses the fraction {data.fraction:g} of the training images of each class")
 
 
 def _weights_lines(config: Config, weights: WeightsInfo | None) -> Iterator[str]:
@@ -106,6 +122,28 @@ def _weights_lines(config: Config, weights: WeightsInfo | None) -> Iterator[str]
         config.model.name.startswith(TIMM) or config.model.weights == "pretrained"
     ):
         yield f"model.activation = {config.model.activation} does not apply: the network keeps its own activations"
+
+
+def _log_balance(loop: Loop) -> None:
+    """Log which training metrics class weights, a balanced sampler or mixed labels make incomparable to those of
+    evaluations."""
+    weights = loop.setup.class_weights
+    if weights is not None:
+        # A class without training images has the weight 0.
+        weights = weights[weights > 0]
+        span = f"{weights.min().item():.3g} to {weights.max().item():.3g}"
+        loop.writer.log(f"class weights {span} change the training loss; evaluations are not weighted")
+    if loop.config.data.sampler == "balanced":
+        loop.writer.log(
+            "the balanced sampler draws each class equally often: training loss and accuracy weigh all classes alike;"
+            " evaluations do not"
+        )
+    if loop.config.data.mixes_labels:
+        names = " and ".join(name for name in ("mixup", "cutmix") if name in loop.config.data.augment)
+        loop.writer.log(
+            f"{names} mix labels, which raises the training loss: a training prediction counts as correct if it is the"
+            " heavier label; evaluations are not mixed"
+        )
 
 
 def _record_differences(writer: RunWriter, before: RunInfo, setup: Setup, now: RunInfo) -> None:
@@ -166,17 +204,17 @@ def ending_of(writer: RunWriter, action: Callable[[], Ending | None], device_nam
     except OSError as error:
         kept = " The last checkpoint is kept." if (writer.folder.checkpoints / "last.safetensors").exists() else ""
         return "failed", f"Reading or writing failed: {plain(error)}.{kept}"
-    except Exception as error:
+    except FAILURES as error:
         if _is_out_of_memory(error):
             return "failed", (
                 f"Out of memory on {device_name()}. Try a smaller data.batch_size with optimizer.accumulate,"
                 " or training.precision=bf16."
             )
         _log_traceback(writer)
-        return "failed", f"{type(error).__name__}: {plain(error)} The traceback is in the run's log."
+        return "failed", f"{describe(error)}. The traceback is in the run's log."
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def _is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(message in str(error) for message in OUT_OF_MEMORY_MESSAGES)

@@ -12,6 +12,7 @@ import torch
 from msgspec.structs import replace
 from torch import Tensor, nn
 
+from tuitrain.config.code import is_spec
 from tuitrain.config.networks import default_image_size
 from tuitrain.config.schema import Config, Data
 from tuitrain.errors import ConfigError
@@ -23,9 +24,12 @@ from tuitrain.training.data.augment import Transform, augmentations
 from tuitrain.training.data.dataset import Dataset, DatasetLoader, Progress
 from tuitrain.training.data.load import load as load_dataset
 from tuitrain.training.data.normalize import Normalizer
+from tuitrain.training.data.sampler import balanced_order, balanced_weights
+from tuitrain.training.data.transforms.mixing import Mix, mixing
 from tuitrain.training.data.user_transform import user_transform
 from tuitrain.training.finetune import freeze_backbone, is_frozen
-from tuitrain.training.memory import check_network_fits
+from tuitrain.training.memory import check_network_fits, check_parameters_fit
+from tuitrain.training.models.user_model import check_output
 from tuitrain.training.optim.build import build_optimizer
 from tuitrain.training.optim.groups import parameter_groups
 from tuitrain.training.optim.norms import Layers, gradient_layers
@@ -41,7 +45,8 @@ ROWS_PER_EPOCH, MAX_LOG_EVERY, FIRST_ROWS = 20, 100, (1, 5, 20)
 @dataclass
 class Setup:
     """What a training loop needs. `normalize` turns the pixels of a split's batch into the input of the network;
-    `transforms` do so in training and include it: see `_transforms`. `layers` have their gradient norms logged."""
+    `transforms` do so in training and include it: see `_transforms`. `mix` then mixes images and labels. `layers` have
+    their gradient norms logged."""
 
     config: Config
     device: torch.device
@@ -57,6 +62,18 @@ class Setup:
     weights: WeightsInfo | None = None
     # Whether only the classifier trains at present.
     frozen: bool = False
+    mix: Mix | None = None
+
+    def inputs_and_labels(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the inputs of the network and the labels for a training batch that the split yields. mixup and cutmix
+        turn labels (N,) into the probabilities of the classes, (N, K)."""
+        for transform in self.transforms:
+            images = transform(images)
+        return (images, labels) if self.mix is None else self.mix(images, labels)
+
+    def __post_init__(self) -> None:
+        # What turns a batch of the data set into logits: the model, or its classifier if the data are features.
+        self.forward = self.model
 
     def thaw(self) -> None:
         """Train all weights from now on. The optimizer keeps the state of the classifier."""
@@ -100,15 +117,24 @@ class Setup:
         """Return whether a row of training metrics follows the step; an epoch also ends with one."""
         return step % self.log_every == 0 or (self.config.training.log_every == "auto" and step in FIRST_ROWS)
 
+    @cached_property
+    def class_weights(self) -> Tensor | None:
+        """The weight of each class in the training loss, (K,) float32 on the device; None: all are equal."""
+        if self.config.training.class_weights == "none":
+            return None
+        return balanced_weights(self.dataset.train.labels, len(self.dataset.classes)).to(self.device)
+
     @property
     def has_batch_norm(self) -> bool:
         return any(isinstance(module, BatchNorm) for module in self.model.modules())
 
     def epoch_order(self, epoch: int) -> Tensor:
-        """Return the shuffled image indices of an epoch, `(images_per_epoch,) int64` on the CPU. They depend on the
-        seed and the epoch alone, so a resumed run continues in mid-epoch with a slice."""
+        """Return the image indices of an epoch in the order of `data.sampler`, `(images_per_epoch,) int64` on the CPU.
+        They depend on the seed and the epoch alone, so a resumed run continues in mid-epoch with a slice."""
         # A large prime keeps the generator seeds of (seed, epoch) pairs apart.
         generator = torch.Generator().manual_seed((self.config.training.seed * 1_000_003 + epoch) % 2**63)
+        if self.config.data.sampler == "balanced":
+            return balanced_order(self.dataset.train.labels, self.images_per_epoch, generator)
         return torch.randperm(len(self.dataset.train), generator=generator)[: self.images_per_epoch]
 
 
@@ -127,6 +153,12 @@ def prepare(
     evaluation needs. `load` replaces `load_dataset`. With `has_checkpoint`, a checkpoint will replace the initial
     weights, so that their file may be missing.
     """
+    if config.training.folds is not None:
+        raise ConfigError(
+            f"training.folds = {config.training.folds} makes several runs, and this is one of them.",
+            "Set data.fold, 1/5 for example, and training.folds = none.",
+            key="training.folds",
+        )
     device = devices.choose_device(config.training.device)
     threads = devices.configure_torch(config, device)
     if config.training.precision == "fp16" and device.type == "cpu":
@@ -143,11 +175,11 @@ def prepare(
     progress("building the model", None)
     check_network_fits(config, dataset.shape, len(dataset.classes), device)
     seed_generators(config.training.seed)
-    model = models.build(config.model, dataset.shape, len(dataset.classes))
+    model = _build(config, dataset, device)
     if file:
         progress("loading the weights", None)
         weights = load_initial_weights(model, file, config.model.weights or "")
-    model = _move(model, device)
+    model = _move(model, device, own=is_spec(config.model.name))
     frozen = is_frozen(config, 0)
     if frozen:
         freeze_backbone(model)
@@ -162,20 +194,30 @@ def prepare(
         optimizer=build_optimizer(config.optimizer, model, parameter_groups(config, model)),
         scaler=torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16"),
         normalize=normalize,
-        transforms=_transforms(config, normalize, transform),
+        transforms=_transforms(config.data, dataset, normalize, transform),
         layers=layers,
         average=WeightAverage(model, config.training.ema) if config.training.ema else None,
         weights=weights,
         frozen=frozen,
+        mix=mixing(config.data, len(dataset.classes)),
     )
     _check_batch_norm(setup)
     return setup
 
 
-def _transforms(config: Config, normalize: Normalizer, user: Transform | None) -> tuple[Transform, ...]:
+def _build(config: Config, dataset: Dataset, device: torch.device) -> nn.Module:
+    model = models.build(config.model, dataset.shape, len(dataset.classes))
+    if is_spec(config.model.name):
+        # The forward pass also creates the parameters of lazy layers.
+        check_output(config.model, model, dataset.shape, len(dataset.classes))
+        check_parameters_fit(config, model, device)
+    return model
+
+
+def _transforms(data: Data, dataset: Dataset, normalize: Normalizer, user: Transform | None) -> tuple[Transform, ...]:
     """Return what happens to the images of each training batch, in this order: random changes of pixels, the
     normalization, and the user's transform. Eager and captured steps apply them to what the split yields."""
-    augment = augmentations(config.data.augment, config.data.dataset)
+    augment = augmentations(data, dataset.normalization.in_unit_range)
     return (*augment, normalize, user) if user else (*augment, normalize)
 
 
@@ -187,7 +229,9 @@ def _with_image_size(config: Config, weights: WeightsInfo | None, before: RunInf
     return replace(config.data, image_size=known or default_image_size(config.model.name, config.model.weights))
 
 
-def _move(model: nn.Module, device: torch.device) -> nn.Module:
+def _move(model: nn.Module, device: torch.device, *, own: bool) -> nn.Module:
+    if own:
+        return model.to(device)  # The user's code may use views that channels last does not allow.
     # Convolutions are faster with channels last, on the CPU as on GPUs.
     has_convolution = any(isinstance(module, nn.Conv2d) for module in model.modules())
     memory_format = torch.channels_last if has_convolution else torch.preserve_format

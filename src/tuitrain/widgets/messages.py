@@ -59,13 +59,15 @@ class AskChoice(Message):
 @dataclass
 class AskTrust(Message):
     """Ask whether `unknown` code, which the user has not allowed in `origin`, may run; if so, call `answer` with True.
-    With `optional`, also offer to continue without this code, and then call `answer` with False."""
+    With `optional`, also offer to continue without this code, and then call `answer` with False. `run` is the run whose
+    copies of the user's files would run."""
 
     origin: Origin
     unknown: Sequence[Code]
     answer: Callable[[bool], object]
     _: KW_ONLY
     optional: bool = False
+    run: RunFolder | None = None
 
 
 class MoveToBackground(Message):

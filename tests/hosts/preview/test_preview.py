@@ -5,6 +5,7 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 from PIL import Image
@@ -47,6 +48,8 @@ def images(tmp_path: Path) -> Path:
         (),
         ("data.validation=0", "data.batch_size=100"),
         ("data.validation=0.999",),
+        ("data.fold=2/3",),
+        ("data.fold=3/3",),
         ("optimizer.accumulate=3",),
         ("data.batch_size=4", "model.batch_norm=true"),
         ("data.batch_size=4", "model.batch_norm=false"),
@@ -163,12 +166,12 @@ def test_an_impossible_network_names_the_setting() -> None:
     assert preview.final
 
 
-def wait_for(previewer: PreviewProcess, config: Config) -> Preview:
+def wait_for(previewer: PreviewProcess, config: Config, *, final: bool = True) -> Preview:
     until = time.monotonic() + 60
     while time.monotonic() < until:
         previewer.request(config)
         latest = previewer.latest
-        if latest is not None and latest.config == config and latest.final:
+        if latest is not None and latest.config == config and latest.final >= final:
             return latest
         time.sleep(0.02)
     raise AssertionError("no answer")
@@ -180,7 +183,7 @@ def test_the_process_answers_and_ends() -> None:
         for settings in ((), ("model.name=cnn",), ("model.name=vit_b_16", "model.activation=tanh")):
             config = override(Config(), settings)
             assert wait_for(previewer, config) == add_network(preview_data(config))
-        process = previewer._process
+        process = previewer._child._process
         assert process is not None
     finally:
         previewer.close()
@@ -191,8 +194,8 @@ def test_closing_does_not_wait_for_the_process(monkeypatch: pytest.MonkeyPatch) 
     """A process that reads from a dead file server cannot be killed."""
     previewer = PreviewProcess()
     previewer.request(Config())
-    assert previewer._process is not None
-    process, waiting = previewer._process, []
+    assert previewer._child._process is not None
+    process, waiting = previewer._child._process, []
     with monkeypatch.context() as patched:
         patched.setattr(process, "wait", lambda: waiting.append(threading.current_thread()))
         previewer.close()
@@ -200,17 +203,25 @@ def test_closing_does_not_wait_for_the_process(monkeypatch: pytest.MonkeyPatch) 
     assert threading.main_thread() not in waiting
 
 
-def test_a_dead_process_is_reported() -> None:
+@pytest.mark.parametrize("program", ["exit", "echo garbage; exec sleep 100"])
+def test_a_failed_process_is_reported_and_replaced(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
+) -> None:
+    failures: list[type[BaseException]] = []
+    monkeypatch.setattr(threading, "excepthook", lambda failed: failures.append(failed.exc_type))
+    (python := tmp_path / "python").write_text(f"#!/bin/sh\nread line; {program}\n")
+    python.chmod(0o755)
     previewer = PreviewProcess()
     try:
-        previewer.request(Config())
-        assert previewer._process is not None
-        previewer._process.kill()
-        assert wait_for(previewer, Config()).problem == "No preview: its process ended."
-        other = override(Config(), ["training.epochs=3"])
-        assert wait_for(previewer, other).problem.startswith("No preview")
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "executable", str(python))
+            assert wait_for(previewer, Config()).problem == "No preview: its process ended."
+            assert previewer._child._process is not None
+            assert previewer._child._process.wait(60) in (0, -signal.SIGKILL)
+        assert wait_for(previewer, override(Config(), ["training.epochs=3"]), final=False).splits is not None
     finally:
         previewer.close()
+    assert failures == ([msgspec.DecodeError] if "garbage" in program else [])
 
 
 def test_preview_data_does_not_load_torch() -> None:
@@ -227,3 +238,64 @@ def test_images_with_more_than_8_bits_are_noted(images: Path) -> None:
     preview = preview_of("data.dataset=image-folder", f"data.dir={images}", *QUICK)
     assert preview.splits is not None
     assert preview.splits.notes[-1] == "24 of 24 sampled images have 16-bit values, which are scaled to 0-255"
+
+
+NET = """
+import pathlib
+from torch import nn
+pathlib.Path(__file__).with_name("ran").touch()
+def Net(classes, channels, image_size, width=4):
+    return nn.Sequential(nn.Flatten(), nn.Linear(channels * image_size ** 2, width), nn.Linear(width, classes))
+"""
+
+
+def test_a_network_of_a_file_is_previewed_once_it_is_allowed(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(NET)
+    config = override(Config(), [f"model.name={file}:Net", "model.args.width=5"])
+    preview = add_network(preview_data(config, may_run=False))
+    assert preview.problem == "The network is built once you have allowed its code: ctrl+r asks."
+    assert preview.splits is not None
+    assert preview.final
+    assert not (tmp_path / "ran").exists()
+    network = add_network(preview_data(config)).network
+    assert network is not None
+    assert (network.title, network.parameters) == ("Net", 65 * 5 + 60)
+    # Another content of the file is another network.
+    file.write_text(NET.replace("nn.Linear(width, classes)", "nn.Linear(width, classes, bias=False)"))
+    network = add_network(preview_data(config)).network
+    assert network is not None
+    assert network.parameters == 65 * 5 + 50
+
+
+def test_an_error_in_a_file_is_that_of_the_network(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("def Net(**_):\n    raise SystemExit\n")
+    preview = add_network(preview_data(override(Config(), [f"model.name={file}:Net"])))
+    assert preview.key == "model.name"
+    assert "(mine.py, line 2: raise SystemExit)" in preview.problem
+
+
+DATA = """
+import pathlib, torch
+pathlib.Path(__file__).with_name("ran").touch()
+def data():
+    images, labels = torch.zeros(50, 3, 6, 6), torch.arange(50) % 5
+    return {"train": (images, labels), "classes": list("abcde")}
+"""
+
+
+def test_a_data_set_of_a_file_is_previewed_once_it_is_allowed(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(DATA)
+    config = override(Config(), [f"data.dataset={file}:data"])
+    preview = add_network(preview_data(config, may_run=False))
+    assert preview.problem == "The data is read once you have allowed its code: ctrl+r asks."
+    assert not (tmp_path / "ran").exists()
+    preview = add_network(preview_data(config))
+    assert preview.splits is not None
+    assert (preview.splits.train, preview.splits.validation, preview.splits.test) == (36, 4, 10)
+    assert (preview.splits.shape, preview.splits.classes) == ((3, 6, 6), 5)
+    assert preview.network is not None
+    file.write_text(DATA.replace("torch.zeros(50, 3, 6, 6)", "[]"))
+    assert "length" in add_network(preview_data(config)).problem or add_network(preview_data(config)).problem

@@ -1,4 +1,5 @@
 import os
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -145,3 +146,17 @@ def test_a_limited_refresh_checks_all_active_runs_and_ended_ones_in_turn(
         assert entries[made_runs[0].id] == 5
         seen.append(sum(epoch == 5 for epoch in entries.values()))
     assert seen == [3, 5, 7]
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize(("seconds", "everything", "checked"), [(1, False, 2), (1, True, 7), (inf, False, 7)])
+def test_a_refresh_without_limit_or_of_everything_checks_all_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, everything: bool, checked: int
+) -> None:
+    monkeypatch.setattr("tuitrain.runs.catalog.index.SLICE", 2)
+    made_runs = [made(tmp_path / "runs") for _ in range(7)]
+    index = RunIndex(tmp_path / "runs")
+    index.refresh()
+    for folder in made_runs:
+        folder.state_file.write_bytes(folder.state_file.read_bytes().replace(b'"epoch": 0', b'"epoch": 5'))
+    assert sum(entry.state.epoch == 5 for entry in index.refresh(seconds, everything=everything)) == checked

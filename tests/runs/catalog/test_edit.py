@@ -1,4 +1,6 @@
 import os
+import shutil
+import time
 from pathlib import Path
 
 import msgspec
@@ -112,6 +114,20 @@ def test_two_runs_of_one_name_in_the_trash(runs_dir: Path, ended: RunFolder) -> 
         edit.restore(second, ended)
     assert ended.info().name == "one"
     assert second.path.is_dir()
+
+
+def test_a_run_that_is_deleted_twice_in_a_second(
+    runs_dir: Path, ended: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "strftime", lambda _: "20260101-000000")
+    now, trashed = time.time_ns(), []
+    for later in (0, 90, 10_000):
+        shutil.copytree(ended.path, runs_dir / "kept", dirs_exist_ok=True)
+        monkeypatch.setattr(time, "time_ns", lambda later=later: now + later)
+        trashed.append(edit.trash(ended, runs_dir))
+        (runs_dir / "kept").rename(ended.path)
+    assert len({folder.path for folder in trashed}) == 3
+    assert all(folder.info() == ended.info() for folder in trashed)
 
 
 @pytest.mark.parametrize("status", ["queued", "running", "paused"])

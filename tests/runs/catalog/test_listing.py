@@ -130,7 +130,13 @@ def test_a_damaged_run_is_listed_and_spoils_no_other(tmp_path: Path, name: str, 
 def test_a_file_cut_at_any_byte(tmp_path: Path, name: str) -> None:
     folder = finished(tmp_path)
     content = (folder.path / name).read_bytes()
-    for end in range(len(content)):
+    # Of a long file, one cut in every part of a line, and all near the end.
+    ends = (
+        range(len(content))
+        if len(content) < 1000
+        else [*range(0, len(content), 11), *range(len(content) - 20, len(content))]
+    )
+    for end in ends:
         (folder.path / name).write_bytes(content[:end])
         (status,) = look(tmp_path)
         assert status == "finished" or name.endswith((".json", ".toml"))
@@ -210,6 +216,15 @@ def test_a_run_is_found_by_id_beginning_end_name_and_path(tmp_path: Path) -> Non
     assert find(tmp_path / "elsewhere", str(one.path)).id == one.id
 
 
+def test_a_word_is_a_run_of_the_runs_folder_and_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finished(tmp_path, "elsewhere").path.rename(tmp_path / "word")
+    monkeypatch.chdir(tmp_path)
+    run = finished(tmp_path / "runs", "word")
+    assert find(tmp_path / "runs", "word").path == run.path
+    for path in ("./word", "word/", str(tmp_path / "word")):
+        assert find(tmp_path / "runs", path).path.absolute() == tmp_path / "word"
+
+
 def test_a_run_with_damage_is_found_by_its_path(tmp_path: Path) -> None:
     folder = finished(tmp_path)
     folder.info_file.unlink()
@@ -222,6 +237,9 @@ def test_a_whole_id_wins_over_longer_ones(tmp_path: Path) -> None:
     assert find(tmp_path, "20260101-run").id == "20260101-run"
     with pytest.raises(RunError, match=r"'20260101' matches 3 runs: .* Type more of the id"):
         find(tmp_path, "20260101")
+    finished(tmp_path).path.rename(tmp_path / "20260102-other-3")
+    with pytest.raises(RunError, match=r"'3' matches 2 runs: "):
+        find(tmp_path, "3")
 
 
 def test_a_name_that_two_runs_have_is_an_error_that_lists_both(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from tuitrain.config.schema import Config
 from tuitrain.config.sweeps.sweep import Values
+from tuitrain.config.values import flatten
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.sweeps.background import start_sweep_in_background
 from tuitrain.hosts.sweeps.pool import WorkerPool
@@ -108,6 +110,26 @@ def test_more_seeds_keep_existing_outcomes(runs_dir: Path, finish: Callable[...,
         folder.extend({"seeds": 2})
     with pytest.raises(ConfigError, match="A grid always has all its trials"):
         folder.extend({"trials": 9})
+
+
+def test_a_new_sweep_records_all_settings(runs_dir: Path) -> None:
+    text = create_sweep(runs_dir, f"# mine\n{GRID}").sweep_file.read_text()
+    assert text.startswith("# mine\n")
+    keys = {f"{section}.{name}" for section, values in tomllib.loads(text).items() for name in values}
+    # An empty table is left out.
+    assert {key for key, value in flatten(Config()).items() if value != "{}"} <= keys
+
+
+def test_a_sweep_of_an_older_version_keeps_its_splits(runs_dir: Path) -> None:
+    folder = create_sweep(runs_dir, f"{GRID}\n[data]\nbatch_size = 8")
+    assert folder.sweep().config({}, 0).data.split_by == "path"
+    folder.sweep_file.write_text(folder.sweep_file.read_text().replace('split_by = "path"\n', ""))
+    for _ in range(2):
+        data = SweepFolder(folder.path).sweep().config({}, 0).data
+        assert (data.split_by, data.batch_size) == ("position", 8)
+        folder.extend({"seeds": 3})
+    folder.sweep_file.write_text(GRID)
+    assert folder.sweep().config({}, 0).data.split_by == "position"
 
 
 @pytest.mark.parametrize("toml", [GRID, RANDOM])

@@ -253,9 +253,15 @@ async def test_a_repeated_seed_is_left_out_of_its_group(write_run: WriteRun) -> 
         assert "×2" in text(app)
 
 
-async def test_a_training_loss_of_smoothed_labels_is_marked(write_run: WriteRun, three: list[RunFolder]) -> None:
+async def test_training_metrics_of_other_labels_are_marked(write_run: WriteRun, three: list[RunFolder]) -> None:
     smoothed = write_run("smoothed", "training.label_smoothing=0.1", id="20261101-000003-d-0004")
-    for folders, mark in ((three, ""), ([*three, smoothed], " (smoothed labels)")):
+    mixed = write_run("mixed", "data.augment=[mixup]", id="20261101-000003-d-0005")
+    for folders, marks in (
+        (three, ("", "")),
+        ([*three, smoothed], (" (smoothed labels)", "")),
+        ([*three, mixed], (" (mixed labels)", " (mixed labels)")),
+    ):
+        mark = dict(zip(("train loss", "train accuracy"), marks, strict=True))
         app = app_of(folders)
         async with app.run_test(size=(120, 40)) as pilot:
             charts = (await opened(pilot, folders)).query_one(ComparisonCharts)
@@ -263,4 +269,4 @@ async def test_a_training_loss_of_smoothed_labels_is_marked(write_run: WriteRun,
             for _ in METRICS:
                 titles.append(charts.first.title)
                 await pilot.press("m")
-            assert titles == [metric.title + mark * (metric.title == "train loss") for metric in METRICS]
+            assert titles == [metric.title + mark.get(metric.title, "") for metric in METRICS]

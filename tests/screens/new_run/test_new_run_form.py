@@ -119,3 +119,30 @@ async def test_copying_gives_the_whole_command(tmp_path: Path) -> None:
     async with opened(tmp_path, (60, 20)) as form:
         await form.press("ctrl+t", *["down"] * 5, "enter", "ctrl+y")
         assert form.app.clipboard == command_line(FormResult(preset("cifar10 resnet18"), {}, {}), tmp_path / "runs")
+
+
+async def test_a_network_and_a_data_set_of_a_file_are_typed_into_the_list(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from torch import nn\n"
+        "def Net(classes, channels, image_size, width=4):\n"
+        "    layers = nn.Linear(channels * image_size**2, width), nn.Linear(width, classes)\n"
+        "    return nn.Sequential(nn.Flatten(), *layers)\n"
+    )
+    async with opened(tmp_path) as form:
+        await form.focus("model.name")
+        await form.press(*f"{file}:Net", "enter")
+        assert form.config.model.name == f"{file}:Net"
+        assert "for FILE.py:NAME" not in form.row("model.args")
+        await form.type("model.args", "width = 7")
+        assert form.config.model.args == "{width = 7}"
+        assert f"--set model.name={file}:Net --set 'model.args={{width = 7}}'" in form.said("command").replace("\n", "")
+        await form.until(lambda: form.previewed)
+        assert form.form.preview is not None
+        assert form.form.preview.network is not None
+        assert form.form.preview.network.title == "Net"
+        await form.type("model.args", "{width = 7}, {width = 8}")
+        assert form.form.result.runs == 2
+        await form.focus("data.dataset")
+        await form.press(*"~/data.py:mine", "enter")
+        assert form.config.data.dataset == "~/data.py:mine"

@@ -272,12 +272,23 @@ async def test_the_training_time_stays_after_the_end(write_run: WriteRun) -> Non
         assert "100 %" not in text(app)
 
 
-@pytest.mark.parametrize("smoothing", ["0", "0.1"])
-async def test_a_training_loss_of_smoothed_labels_is_marked(write_run: WriteRun, smoothing: str) -> None:
-    app = opened(write_run("one", f"training.label_smoothing={smoothing}", status="running"))
+@pytest.mark.parametrize(
+    ("settings", "mark"),
+    [
+        (["training.label_smoothing=0"], ""),
+        (["training.label_smoothing=0.1"], " (smoothed labels)"),
+        (["training.class_weights=balanced"], " (class weights)"),
+        (["data.sampler=balanced", "training.class_weights=balanced"], " (class weights, balanced sampler)"),
+        (["data.augment=[flip, cutmix]", "training.label_smoothing=0.1"], " (smoothed labels, mixed labels)"),
+    ],
+)
+async def test_a_training_loss_that_is_not_comparable_is_marked(
+    write_run: WriteRun, settings: list[str], mark: str
+) -> None:
+    app = opened(write_run("one", *settings, status="running"))
     async with app.run_test(size=(140, 40)) as pilot:
         await pilot.pause()
         loss, accuracy = screen(app).query_one(LossAccuracyCharts).charts
         names = {line.name for line in loss.lines}
-        assert ("train (smoothed labels)" in names, "train" in names) == (smoothing != "0", smoothing == "0")
-        assert "train" in {line.name for line in accuracy.lines}
+        assert f"train{mark}" in names
+        assert "train" + " (mixed labels)" * ("mixed" in mark) in {line.name for line in accuracy.lines}

@@ -1,14 +1,21 @@
+import msgspec
 import pytest
 import torch
 from torch import Tensor
 
-from tuitrain.training.data.augment import augmentations
+from tuitrain.config.schema import Data
+from tuitrain.training.data.augment import Transform, augmentations
 
 IMAGES = torch.arange(64 * 3 * 20 * 30, dtype=torch.float32).view(64, 3, 20, 30)
 
 
-def augmented(*names: str, images: Tensor = IMAGES, dataset: str = "cifar10") -> Tensor:
-    for transform in augmentations(names, dataset):
+def transforms(*names: str, dataset: str = "cifar10", **settings: object) -> list[Transform]:
+    data = msgspec.convert({"dataset": dataset, "augment": names, **settings}, Data)
+    return augmentations(data, lambda images: images if images.is_floating_point() else images.float().div_(255))
+
+
+def augmented(*names: str, images: Tensor = IMAGES, dataset: str = "cifar10", **settings: object) -> Tensor:
+    for transform in transforms(*names, dataset=dataset, **settings):
         images = transform(images)
     return images
 
@@ -26,7 +33,7 @@ def moves(image: Tensor, reach_down: int, reach_right: int) -> list[Tensor]:
 
 
 def test_no_names_are_no_augmentation() -> None:
-    assert augmentations((), "mnist") == []
+    assert transforms(dataset="mnist") == []
 
 
 @pytest.mark.parametrize(("name", "down", "right"), [("shift", 2, 3), ("crop", 2, 3)])

@@ -1,5 +1,6 @@
 """Decode images of all kinds."""
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ import torch
 from PIL import Image
 
 from training.data.image_folders import CPU, classes_of, images, noise, read
+from tuitrain.config.schema import Data
 from tuitrain.errors import DataError
+from tuitrain.image_folder.splits import FolderSplits
+from tuitrain.training.data.decode import ImageReader
 from tuitrain.training.data.normalize import Normalizer
 
 
@@ -143,3 +147,46 @@ def test_little_contrast_is_reported(tmp_path: Path) -> None:
     assert read(tmp_path, validation=0).notes[-1] == (
         "the images have little contrast: standard deviation 0.50 of 255 grey levels"
     )
+
+
+# 64x48 pixels, the left half red, the right half blue; the camera was turned, so that red is at the top.
+HEIC = base64.b64decode(
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAchtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAADRpbG9jAA"
+    "AAAERAAAIAAQAAAAAB7AABAAAAAAAAAGsAAgAAAAACVwABAAAAAAAAACQAAAA4aWluZgAAAAAAAgAAABVpbmZlAgAAAAABAABodmMxAAAAABVp"
+    "bmZlAgAAAQACAABFeGlmAAAAAA5waXRtAAAAAAABAAABB2lwcnAAAADmaXBjbwAAAHZodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGE"
+    "ABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQAqQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbq5Ka5uAhoMCAAAAMDIAAAAwAhYgABAAZEAcFzwIkA"
+    "AAATY29scm5jbHgAAQANAAaAAAAAFGlzcGUAAAAAAAAAQAAAAEAAAAAoY2xhcAAAAEAAAAABAAAAMAAAAAEAAAAAAAAAAv////AAAAACAAAAEH"
+    "BpeGkAAAAAAwgICAAAAAlpcm90AwAAABlpcG1hAAAAAAAAAAEAAQaBAgMFhIYAAAAaaXJlZgAAAAAAAAAOY2RzYwACAAEAAQAAAJdtZGF0AAAA"
+    "ZygBrwngOSMkv//6Mb//+EaeQ/a5hcF//cw/ff4qbv/+6wXURjWLLH2jvL7/A+znFWIxzHHhHLW9xl2TFdlXKvRGjP3RgPLhqylPa1UJAJh/uE"
+    "S5pPNBjzUigbnnfr+apDJbt0egqwsAAAAGRXhpZgAATU0AKgAAAAgAAQESAAMAAAABAAYAAAAAAAA="
+)
+
+
+def save_heic(path: Path) -> None:
+    path.write_bytes(HEIC)
+
+
+def save_avif(path: Path) -> None:
+    image = Image.new("RGB", (64, 48), (200, 30, 30))
+    image.paste((20, 40, 220), (32, 0, 64, 48))
+    image.transpose(Image.Transpose.ROTATE_270).save(path, "AVIF", quality=90)
+
+
+@pytest.mark.parametrize(("save", "name"), [(save_heic, "IMG.HEIC"), (save_heic, "no suffix"), (save_avif, "x.avif")])
+def test_pictures_of_phones(tmp_path: Path, save: Callable[[Path], None], name: str) -> None:
+    for label in ("red", "blue"):
+        classes_of(tmp_path, {label: 4})
+        save(tmp_path / label / name)
+    paths = [path for files in FolderSplits.scan(Data(dir=str(tmp_path)), 0).splits.values() for path in files.paths]
+    assert str(tmp_path / "red" / name) in paths
+    top, bottom = ImageReader(16, "RGB")(str(tmp_path / "red" / name))[:, [2, 13], 8].T.tolist()
+    assert top == pytest.approx([200, 30, 30], abs=8)
+    assert bottom == pytest.approx([20, 40, 220], abs=8)
+
+
+@pytest.mark.parametrize("save", [save_heic, save_avif])
+def test_a_truncated_picture_of_a_phone_is_left_out(tmp_path: Path, save: Callable[[Path], None]) -> None:
+    folder = classes_of(tmp_path, {"a": 4, "b": 4})
+    save(folder / "a/x.heic")
+    (folder / "a/x.heic").write_bytes((folder / "a/x.heic").read_bytes()[:-100])
+    assert any("could not be read: a/x.heic" in note for note in read(folder).notes)

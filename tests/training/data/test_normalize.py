@@ -3,6 +3,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from tuitrain.config.schema import Augmentation, Data
 from tuitrain.training.data.augment import augmentations
 from tuitrain.training.data.normalize import Normalization, Normalizer
 
@@ -18,17 +19,18 @@ def pixels(channels: int, largest: int = 255) -> torch.Tensor:
 @pytest.mark.parametrize("names", [("shift", "flip"), ("flip", "crop"), ("shift", "flip", "crop")])
 @pytest.mark.parametrize("normalization", [GREY, COLOR, Normalization((0.3,), (0.4,), 16), Normalization.none(1, 16)])
 def test_moving_pixels_before_or_after_the_normalization_is_the_same(
-    normalization: Normalization, names: tuple[str, ...]
+    normalization: Normalization, names: tuple[Augmentation, ...]
 ) -> None:
     """Runs of older versions normalized all images when they loaded them, and must resume exactly."""
     images = pixels(len(normalization.mean), normalization.white)
     mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (normalization.mean, normalization.std))
     expected = images.float().div_(normalization.white).sub_(mean).div_(std)
     torch.manual_seed(5)
-    for transform in augmentations(names, "mnist"):
+    transforms = augmentations(Data(augment=names), normalization.in_unit_range)
+    for transform in transforms:
         expected = transform(expected)
     torch.manual_seed(5)
-    for transform in augmentations(names, "mnist"):
+    for transform in transforms:
         images = transform(images)
     assert torch.equal(Normalizer(normalization, CPU)(images), expected)
 

@@ -261,3 +261,17 @@ def test_an_evaluation_reads_its_split_alone(folder: Path, monkeypatch: pytest.M
     assert len(data.train) == len(whole.train)
     if kept == "memory":
         assert torch.equal(images(data.test), images(whole.test))
+
+
+def test_crops_of_whole_photos_are_those_in_memory(folder: Path) -> None:
+    """Training keeps larger images than the evaluation, so there are two files."""
+    settings: dict[str, Any] = {"augment": ("random-resized-crop",)}
+    held, written, again = (read(folder, storage=kept, **settings) for kept in ("memory", "cache", "cache"))
+    assert len(pixel_files()) == 2
+    for name in SPLITS:
+        found = []
+        for data in (held, written, again):
+            torch.manual_seed(4)
+            found.append(gathered(getattr(data, name)))
+        assert found[0][0].shape[1:] == (3, 8, 8)
+        assert all(torch.equal(one, found[0][0]) for one, _ in found)

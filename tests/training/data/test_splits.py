@@ -25,11 +25,11 @@ class Reader:
         return torch.full(self.shape, int(file), dtype=torch.uint8)
 
 
-def streamed(*unreadable: int, substitute: bool = True) -> StreamedSplit:
+def streamed(*unreadable: int, **options: Any) -> StreamedSplit:
     """Return a split of 20 images with the labels 100 to 119."""
     reader: Any = Reader(*unreadable)
     files = [str(row) for row in range(20)]
-    return StreamedSplit(files, torch.arange(100, 120), reader, CPU, substitute=substitute)
+    return StreamedSplit(files, torch.arange(100, 120), reader, CPU, **options)
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,11 @@ def test_batches_follow_the_order(
 def test_a_gpu_leaves_cores_for_workers(monkeypatch: pytest.MonkeyPatch, device: str, cores: int, workers: int) -> None:
     monkeypatch.setattr("tuitrain.training.data.splits.available_cores", lambda: cores)
     assert default_workers(torch.device(device)) == workers
+
+
+@pytest.mark.parametrize(
+    ("options", "survive"), [({}, False), ({"workers": 2}, True), ({"workers": 2, "persistent": False}, False)]
+)
+def test_workers_survive_between_epochs_unless_told_otherwise(options: dict[str, Any], survive: bool) -> None:
+    loader = streamed(**options)._loader
+    assert (loader.num_workers, loader.persistent_workers) == (options.get("workers", 0), survive)

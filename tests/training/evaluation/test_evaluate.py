@@ -15,11 +15,8 @@ from tuitrain.training.data.decode import ImageReader
 from tuitrain.training.data.normalize import Normalizer
 from tuitrain.training.data.splits import MemorySplit, Split
 from tuitrain.training.evaluation.evaluate import (
-    CONFUSIONS,
-    PICTURE_SIDE,
-    WORST_OVERALL,
-    WORST_PER_CONFUSION,
     Result,
+    _batch_size,
     evaluate,
     worst_samples,
 )
@@ -164,12 +161,10 @@ def test_the_worst_samples(quick: Quick, setup: Setup, normalize: bool) -> None:
     wrong = [index for index in range(360) if predicted[index] != split.labels[index]]
     wrong.sort(key=lambda index: -losses[index].item())
     cells = [(int(split.labels[index]), int(predicted[index])) for index in wrong]
-    frequent = dict(Counter(cells).most_common(CONFUSIONS))
+    frequent = dict(Counter(cells).most_common(32))
     ranks = [cells[:place].count(cell) for place, cell in enumerate(cells)]
     expected = [
-        index
-        for place, index in enumerate(wrong)
-        if place < WORST_OVERALL or (cells[place] in frequent and ranks[place] < WORST_PER_CONFUSION)
+        index for place, index in enumerate(wrong) if place < 48 or (cells[place] in frequent and ranks[place] < 4)
     ]
 
     samples = worst_samples(result, split, setup.dataset)
@@ -218,8 +213,21 @@ def test_kept_samples_do_not_grow_with_the_classes(setup: Setup) -> None:
     confusion = torch.bincount(split.labels * 1000 + predicted, minlength=10**6).view(1000, 1000)
     losses = torch.where(split.labels < 500, 1.0, 2.0)
     samples = worst_samples(Result(1, 0, confusion, losses, predicted, losses), split, setup.dataset)
-    assert len(samples) == WORST_OVERALL + CONFUSIONS * WORST_PER_CONFUSION
-    assert [sample.loss for sample in samples] == [2.0] * WORST_OVERALL + [1.0] * CONFUSIONS * WORST_PER_CONFUSION
+    assert [sample.loss for sample in samples] == [2.0] * 48 + [1.0] * 32 * 4
+
+
+@pytest.mark.parametrize("size", [(33, 16), (16, 33), (33, 33)])
+def test_pictures_are_small_in_both_directions(setup: Setup, size: tuple[int, int]) -> None:
+    split = MemorySplit(torch.zeros(1, 1, *size), torch.tensor([5]))
+    (sample,) = worst_samples(result_of(setup, split, Constant(), (1, *size)), split, setup.dataset)
+    assert (sample.height, sample.width) == (32, 32)
+
+
+def test_a_batch_has_250_images_but_at_most_four_million_values() -> None:
+    for shape, sizes in (((1, 8, 8), [250, 50]), ((3, 224, 224), [27] * 11 + [3])):
+        split = MemorySplit(torch.zeros(1).expand(300, *shape), torch.zeros(300, dtype=torch.int64))
+        found = [len(labels) for _, labels in split.batches(torch.arange(300), _batch_size(split, shape))]
+        assert found == sizes
 
 
 @pytest.mark.parametrize(("channels", "shown"), [(1, 1), (3, 3), (2, 1)])
@@ -229,12 +237,10 @@ def test_pictures_of_large_images_are_small(quick: Quick, channels: int, shown: 
     large = F.interpolate(digit, size=(128, 64), mode="nearest").expand(-1, channels, -1, -1)
     split = MemorySplit(large, torch.tensor([5]))
     (sample,) = worst_samples(result_of(setup, split, Constant()), split, setup.dataset)
-    assert (sample.height, sample.width, sample.channels) == (PICTURE_SIDE, PICTURE_SIDE, shown)
-    assert len(sample.pixels) == PICTURE_SIDE * PICTURE_SIDE * shown
+    assert (sample.height, sample.width, sample.channels) == (32, 32, shown)
+    assert len(sample.pixels) == 32 * 32 * shown
     # Each pixel of the digit covers four by four.
-    first = torch.frombuffer(bytearray(sample.pixels), dtype=torch.uint8).view(PICTURE_SIDE, PICTURE_SIDE, shown)[
-        ::4, ::4, 0
-    ]
+    first = torch.frombuffer(bytearray(sample.pixels), dtype=torch.uint8).view(32, 32, shown)[::4, ::4, 0]
     assert torch.equal(first, (digit[0, 0] / 16 * 255).round().to(torch.uint8))
 
 

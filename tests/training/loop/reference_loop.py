@@ -64,6 +64,7 @@ def textbook(
     *,
     clip: float = 0.0,
     smoothing: float = 0.0,
+    weight: Tensor | None = None,
     group: int = 1,
 ) -> Textbook:
     """Train with `group` mini-batches per step."""
@@ -80,7 +81,7 @@ def textbook(
             update.zero_grad()
             for rows in group_batches:
                 logits = model(images[rows])
-                loss = F.cross_entropy(logits, labels[rows], label_smoothing=smoothing)
+                loss = F.cross_entropy(logits, labels[rows], weight, label_smoothing=smoothing)
                 torch.autograd.backward(loss / len(group_batches))
                 loss_sum += loss.item() * len(rows)
                 right += int((logits.argmax(1) == labels[rows]).sum())

@@ -108,6 +108,39 @@ def test_label_smoothing_applies_to_the_training_loss_alone(quick: Quick, train:
         assert run.evaluations[name]["loss"][-1] == pytest.approx(plain, rel=1e-5)
 
 
+@pytest.mark.parametrize("sampler", ["shuffle", "balanced"])
+def test_class_weights_apply_to_the_training_loss_alone(quick: Quick, train: Train, sampler: str) -> None:
+    settings = (
+        "training.class_weights=balanced",
+        f"data.sampler={sampler}",
+        "training.epochs=2",
+        "training.log_every=1",
+    )
+    setup = prepared(quick(*settings))
+    labels = setup.dataset.train.labels
+    weight = len(labels) / (10 * labels.bincount().float())
+    expected, run = textbook(quick(*settings), adam, weight=weight), train(*settings)
+    assert run.train["loss"].tolist() == expected.losses
+    assert same(saved_weights(run), expected.weights)
+    span = f"{weight.min().item():.3g} to {weight.max().item():.3g}"
+    assert any(f"class weights {span} change the training loss" in line for line in run.log)
+    assert any("the balanced sampler draws" in line for line in run.log) == (sampler == "balanced")
+    setup.model.load_state_dict(checkpoint.load(run.folder.checkpoints / "last.safetensors")["model"])
+    setup.model.eval()
+    images, labels = tensors(setup, setup.dataset.test)
+    with torch.no_grad():
+        plain = F.cross_entropy(setup.model(images), labels).item()
+    assert run.evaluations["test"]["loss"][-1] == pytest.approx(plain, rel=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_class_weights_with_autograd(train: Train, precision: str) -> None:
+    run = train("model.name=cnn", "model.channels=[4]", f"training.precision={precision}", "training.epochs=1",
+                "training.class_weights=balanced", "training.label_smoothing=0.1", "data.validation=0")  # fmt: skip
+    assert run.status == "finished"
+    assert run.train["loss"][-1] < run.train["loss"][0]
+
+
 def test_gradient_clipping(quick: Quick, train: Train) -> None:
     settings = (*SGD, "optimizer.clip_norm=0.5", "training.epochs=2", "training.log_every=1")
     expected, run = textbook(quick(*settings), sgd, clip=0.5), train(*settings)

@@ -30,7 +30,8 @@ RECIPES = {
     ),
     "muon, cosine, all random": (
         "optimizer.name=muon", "optimizer.momentum=0.95", "schedule.name=cosine", "schedule.warmup=0.5",
-        "data.augment=[shift]", "model.dropout=0.3", "model.hidden=[64, 32]",
+        "data.augment=[shift, rotate, color, trivialaugment, erase, mixup, cutmix]", "model.dropout=0.3",
+        "model.hidden=[64, 32]",
     ),
     "sgd with momentum, plateau that drops": (
         "optimizer.name=sgd", "optimizer.lr=0.1", "optimizer.momentum=0.95", "schedule.name=plateau",
@@ -39,6 +40,11 @@ RECIPES = {
     "thawed layers with rates of their own, an average": (
         "finetune.freeze_epochs=1", "finetune.layer_decay=0.7", "finetune.head_lr=3", "optimizer.decay_norms=false",
         "optimizer.name=adamw", "optimizer.weight_decay=0.01", "training.ema=0.9", "model.batch_norm=true",
+    ),
+    "macro-F1, small improvements, class weights, balanced sampler": (
+        "training.best=macro-f1", "training.min_delta=0.01", "training.class_weights=balanced",
+        "data.sampler=balanced", "data.augment=[shift]", "evaluation.at_start=true", "schedule.name=plateau",
+        "schedule.patience=0",
     ),
     "a network that saves for long": (
         "optimizer.name=adamw", "model.hidden=[512, 512]", "model.batch_norm=true", "optimizer.accumulate=2",

@@ -146,8 +146,8 @@ def test_missing_user_function(quick: Quick, tmp_path: Path) -> None:
     folder = create(quick(f"data.transform={tmp_path}/mine.py:same", "training.epochs=1"), tmp_path)
     train(folder)
     before = results(folder)
-    (tmp_path / "mine.py").unlink()
-    with pytest.raises(RunError, match=r"mine\.py of data\.transform cannot be read"):
+    (folder.code / "mine.py").unlink()
+    with pytest.raises(RunError, match=r"mine\.py is missing"):
         train(folder, 2)
     assert results(folder) == before
 

@@ -14,7 +14,8 @@ from training.run.scripted_run import STEPS, Quick, Read, command, create, train
 from tuitrain.config.toml import dumps
 from tuitrain.errors import ConfigError, DataError, RunError
 from tuitrain.hosts.evaluate import evaluate_checkpoint, images_changed
-from tuitrain.hosts.launch import RunSpec, change_settings, create_run, resume_run
+from tuitrain.hosts.launch import RunSpec, create_run, resume_run
+from tuitrain.hosts.resumable import change_settings
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Score

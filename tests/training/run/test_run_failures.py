@@ -73,7 +73,7 @@ def test_an_error_in_a_user_function_is_a_sentence_with_its_traceback_in_the_log
         assert f"in {name}" in log
 
 
-def failing(error: Exception) -> Callable[[Setup], None]:
+def failing(error: BaseException) -> Callable[[Setup], None]:
     def fail(_: Tensor) -> Tensor:
         raise error
 
@@ -84,6 +84,7 @@ def failing(error: Exception) -> Callable[[Setup], None]:
     ("error", "sentence", "traced"),
     [
         (RuntimeError("bad\nthing \x1b[31m"), "RuntimeError: bad�thing �[31m", True),
+        (SystemExit(3), "SystemExit: 3", True),
         (MemoryError(), "Out of memory on cpu. Try a smaller data.batch_size", False),
         (torch.OutOfMemoryError("CUDA out of memory"), "Out of memory on cpu.", False),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), "Out of memory on cpu.", False),
@@ -91,7 +92,7 @@ def failing(error: Exception) -> Callable[[Setup], None]:
     ],
 )
 def test_failures(
-    quick: Quick, read: Read, tmp_path: Path, error: Exception, sentence: str, traced: bool
+    quick: Quick, read: Read, tmp_path: Path, error: BaseException, sentence: str, traced: bool
 ) -> None:  # fmt: skip
     folder = create(quick(), tmp_path)
     _, state = train(folder, change=failing(error))

@@ -7,7 +7,8 @@ import pytest
 from textual.app import App, ComposeResult
 
 from tuitrain.runs.records import Sample
-from tuitrain.widgets.confusion.samples import Samples, thumbnail
+from tuitrain.widgets.confusion.samples import Samples
+from tuitrain.widgets.terminal.pictures import thumbnail
 
 DIGITS = [str(digit) for digit in range(10)]
 

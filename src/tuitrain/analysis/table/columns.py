@@ -10,8 +10,9 @@ from msgspec import Struct
 from tuitrain.analysis import summary, units
 from tuitrain.analysis.table.group_rows import GroupRow, samples
 from tuitrain.analysis.table.groups import mean_sd
+from tuitrain.config.code import without_folder
 from tuitrain.config.formatting import format_value
-from tuitrain.config.settings import SEED, Setting, settings
+from tuitrain.config.settings import FOLD, SEED, Setting, settings
 from tuitrain.errors import ConfigError
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.records import Score, ShownStatus
@@ -49,8 +50,8 @@ class Column(Struct, frozen=True):
 
     def _group_text(self, row: GroupRow, mean: str) -> str:
         """Return the cell of a group: all its seeds, a mean score with its standard deviation, or just the mean."""
-        if self.key == SEED:
-            return ", ".join(map(str, sorted({self.value(run) for run in row.runs})))
+        if self.key in (SEED, FOLD):
+            return ", ".join(map(str, sorted({self.value(run) for run in row.runs} - {None}))) or mean
         if self.kind != "fraction" and not self.key.endswith("-loss"):
             return mean
         summary = mean_sd(self.value(run) for run in samples(row.runs))
@@ -126,9 +127,9 @@ def _age(run: Entry) -> float | None:
 
 
 def _scores() -> Iterator[Column]:
-    yield from _score("best", "best val", "validation split at the best epoch (lowest validation loss)",
+    yield from _score("best", "best val", "validation split at the best epoch by training.best (loss by default)",
                       lambda run: _best(run, "validation"))  # fmt: skip
-    yield from _score("best-test", "best test", "test split with the weights of the best epoch",
+    yield from _score("best-test", "best test", "test split with the weights of the best epoch by training.best",
                       lambda run: _best(run, "test"))  # fmt: skip
     yield from _score("val", "last val", "validation split in the last epoch", lambda run: run.state.validation)
     yield from _score("test", "last test", "test split with the last weights", lambda run: run.state.test)
@@ -165,7 +166,7 @@ def _costs() -> Iterator[Column]:
                  lambda run: run.state.seconds if run.state.step else None, summary.time)  # fmt: skip
     yield Column("epoch", ("epoch", "progress"), "epochs", "completed epochs", "number", lambda run: run.state.epoch,
                  summary.epochs)  # fmt: skip
-    yield number("best-epoch", "best epoch", "epoch with the lowest validation loss",
+    yield number("best-epoch", "best epoch", "best epoch by training.best (lowest validation loss by default)",
                  lambda run: run.state.best.epoch if run.state.best else None, units.count)  # fmt: skip
     yield number("rate", "images/s", "images per second", lambda run: run.state.samples_per_second or None, units.rate)
     yield number("memory", "memory", "device memory", lambda run: run.state.memory, units.size)
@@ -186,6 +187,8 @@ def _setting(item: Setting, names: tuple[str, ...]) -> Column:
 
     def show(run: Entry) -> str:
         shown = run.changes.get(item.key) or value(run)
+        if isinstance(shown, str):
+            return without_folder(shown)
         return units.UNKNOWN if shown is None else join_list(shown) if isinstance(shown, tuple) else format_value(shown)
 
     kind: Kind = "list" if item.is_list else "number" if item.kind in (int, float) else "text"

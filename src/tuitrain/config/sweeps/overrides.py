@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from tuitrain.config.arguments import TABLE
 from tuitrain.config.formatting import format_for_message
 from tuitrain.config.settings import SEED
 from tuitrain.config.sweeps.sweep import MAX_SEEDS, Sweep, Values
@@ -104,16 +105,21 @@ def parse_values(key: str, text: str) -> tuple[Any, ...]:
 
 def _split_values(key: str, text: str) -> list[str]:
     setting, text = find_setting(key), text.strip()
+    if key == TABLE:
+        return _split_at_commas(text) if text.startswith("{") else [text]
     is_single = setting.is_free_text or (setting.is_list and not text.startswith("["))
     return [text] if is_single else _split_at_commas(text)
 
 
 def _split_at_commas(text: str) -> list[str]:
-    """Split `text` at the commas outside brackets."""
-    parts, depth = [""], 0
+    """Split `text` at the commas outside brackets and quotes."""
+    parts, depth, quote = [""], 0, ""
     for character in text:
-        depth += (character == "[") - (character == "]")
-        if character == "," and depth == 0:
+        begins = depth > 0 or not parts[-1].strip()
+        if character == quote or (character in "'\"" and not quote and begins):
+            quote = "" if quote else character
+        depth += (character in "[{") - (character in "]}")
+        if character == "," and depth == 0 and not quote:
             parts.append("")
         else:
             parts[-1] += character

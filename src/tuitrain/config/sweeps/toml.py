@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 
+from tuitrain.config.arguments import TABLE
 from tuitrain.config.formatting import format_for_message
 from tuitrain.config.schema import Config
 from tuitrain.config.sweeps.sweep import Choices, Range, Sweep, Values, sweep_settings
 from tuitrain.config.sweeps.validation import build_options, check_sweep
-from tuitrain.config.toml import config_from_tree, parse, read_text, to_toml_value
+from tuitrain.config.toml import add_former_defaults, config_from_tree, parse, read_text, to_toml_value
 from tuitrain.config.toml import dumps as dump_config
 from tuitrain.config.validation import check_value, find_setting
 from tuitrain.config.values import flatten
@@ -18,8 +19,9 @@ from tuitrain.errors import ConfigError
 from tuitrain.text import plain
 
 
-def loads(text: str, source: str = "the TOML") -> Sweep:
-    """Return the sweep in `text`. Raise ConfigError, which names `source` if the TOML is invalid."""
+def loads(text: str, source: str = "the TOML", *, stored: bool = False) -> Sweep:
+    """Return the sweep in `text`. Raise ConfigError, which names `source` if the TOML is invalid. A `stored` sweep is
+    that of a sweep folder, which an older version may have written."""
     tree = parse(text, source)
     section = tree.pop("sweep", {})
     if not isinstance(section, dict):
@@ -32,7 +34,7 @@ def loads(text: str, source: str = "the TOML") -> Sweep:
     added = _read_added(section.pop("added", {}))
     return check_sweep(
         Sweep(
-            base=config_from_tree(tree, source),
+            base=config_from_tree(add_former_defaults(tree) if stored else tree, source),
             options=build_options(section),
             values={key: _read_choices(key, entry) for key, entry in _by_dotted_key(values)},
             extra=tuple(map(_read_trial, extra)),
@@ -106,7 +108,7 @@ def _read_choices(key: str, entry: object) -> Choices:
     setting = find_setting(key)
     if isinstance(entry, list) and entry:
         return tuple(dict.fromkeys(check_value(setting, value) for value in entry))
-    is_number = setting.kind in (int, float) and not setting.is_list
+    is_number = setting.kind in (int, float, object) and not setting.is_list
     if isinstance(entry, dict) and is_number:
         return _read_range(key, entry)
     or_range = ", or a range {low = 1, high = 9}" if is_number else ""
@@ -124,7 +126,7 @@ def _read_range(key: str, table: dict[str, object]) -> Range:
         ) from None
     setting = find_setting(key)
     for bound in (limits.low, limits.high):
-        check_value(setting, int(bound) if setting.kind is int and bound.is_integer() else bound)
+        check_value(setting, int(bound) if setting.kind is int and float(bound).is_integer() else bound)
     if limits.low >= limits.high:
         raise ConfigError(f"sweep.values: {key} needs low < high, not {limits.low:g} and {limits.high:g}.", key=key)
     if limits.log and limits.low <= 0:
@@ -137,6 +139,8 @@ def _by_dotted_key(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     sections = {key.partition(".")[0] for key in flatten(Config())}
     for key, value in values.items():
         if key in sections and isinstance(value, dict):
+            yield from _by_dotted_key({f"{key}.{name}": entry for name, entry in value.items()})
+        elif key == TABLE and isinstance(value, dict):
             yield from ((f"{key}.{name}", entry) for name, entry in value.items())
         else:
             yield key, value

@@ -8,6 +8,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tuitrain.config.code import DATASET, MODEL, code_of, is_spec
+from tuitrain.config.datasets import TEST_FRACTION
 from tuitrain.config.networks import check_network, default_image_size
 from tuitrain.config.optimizer_state import tensors_per_parameter
 from tuitrain.config.schedule import lr_factor
@@ -35,7 +37,7 @@ class NetworkSummary(Struct, frozen=True):
 
 class Preview(Struct, frozen=True):
     """The facts about `config` known so far; `final` if no more will follow. `problem` is an error message, `key` the
-    dotted key of the setting that causes it."""
+    dotted key of the setting that causes it. `may_run` says whether the user has allowed the files that it names."""
 
     config: Config
     splits: SplitSizes | None = None
@@ -43,6 +45,7 @@ class Preview(Struct, frozen=True):
     problem: str = ""
     key: str = ""
     final: bool = False
+    may_run: bool = True
 
     @property
     def steps_per_epoch(self) -> int:
@@ -73,8 +76,9 @@ class Preview(Struct, frozen=True):
 
 
 @lru_cache(maxsize=64)
-def summarize_network(model: Model, shape: tuple[int, int, int], classes: int) -> NetworkSummary:
-    """Return the layers and parameters of a network; loads torch. Raise ConfigError if it cannot be built."""
+def summarize_network(model: Model, shape: tuple[int, int, int], classes: int, digest: str = "") -> NetworkSummary:  # noqa: ARG001
+    """Return the layers and parameters of a network; loads torch. Raise ConfigError if it cannot be built. `digest` is
+    that of the user's file, whose new content is a new network."""
     from tuitrain.training.models.summary import summarize
 
     summary = summarize(model, shape, classes)
@@ -84,19 +88,57 @@ def summarize_network(model: Model, shape: tuple[int, int, int], classes: int) -
 
 def add_network(preview: Preview) -> Preview:
     """Return `preview` with the network added, or with the problem; loads torch."""
-    if preview.splits is None:
+    if preview.splits is None and not is_spec(preview.config.data.dataset):
         return replace(preview, final=True)
     try:
+        preview = replace(preview, splits=preview.splits or _user_splits(preview))
+        assert preview.splits is not None
         splits = _note_depths(_detect_channels(preview.splits, preview.config.data))
-        network = summarize_network(preview.config.model, splits.shape, splits.classes)
+        network = summarize_network(preview.config.model, splits.shape, splits.classes, _digest(preview))
         return replace(preview, splits=splits, network=network, final=True)
-    except Exception as error:
+    # Code of the user's that calls `sys.exit` must not end the preview.
+    except (Exception, SystemExit) as error:
         return replace(preview, **_describe_error(error), final=True)
+
+
+def _user_splits(preview: Preview) -> SplitSizes:
+    """Return the sizes of the splits that the user's function returns. Raise ConfigError if it must not run."""
+    data, seed = preview.config.data, preview.config.training.seed
+    if not preview.may_run:
+        raise ConfigError("The data is read once you have allowed its code: ctrl+r asks.")
+    (code,) = code_of({DATASET: data.dataset})
+    return _describe_user_data(data, seed, code.digest())
+
+
+@lru_cache(maxsize=16)
+def _describe_user_data(data: Data, seed: int, digest: str) -> SplitSizes:  # noqa: ARG001
+    """`digest` is that of the user's file, whose new content is new data."""
+    from tuitrain.training.data.user_dataset import describe, short
+
+    found = describe(data, seed)
+    counts = dict(found.counts)
+    if "test" not in counts:
+        counts["test"] = math.ceil(TEST_FRACTION * counts["train"])
+        counts["train"] -= counts["test"]
+    if "validation" not in counts:
+        counts["validation"] = math.ceil(data.validation * counts["train"])
+        counts["train"] -= counts["validation"]
+    sizes = {split: counts[split] if data.validation or split != "validation" else 0 for split in counts}
+    location = f"returned by {short(data)}"
+    return SplitSizes(sizes["train"], sizes["validation"], sizes["test"], found.shape, found.classes, location)
+
+
+def _digest(preview: Preview) -> str:
+    """Return the digest of the network's file, or an empty string. Raise ConfigError if it must not run."""
+    code = code_of({MODEL: preview.config.model.name})
+    if code and not preview.may_run:
+        raise ConfigError("The network is built once you have allowed its code: ctrl+r asks.")
+    return code[0].digest() if code else ""
 
 
 def _detect_channels(splits: SplitSizes, data: Data) -> SplitSizes:
     """Resolve `data.channels = auto`: one channel if all sampled images are grey, otherwise three."""
-    if data.dataset != "image-folder" or data.channels != "auto":
+    if not splits.samples or data.channels != "auto":
         return splits
     from tuitrain.training.data.decode import is_grayscale
 
@@ -116,22 +158,25 @@ def _note_depths(splits: SplitSizes) -> SplitSizes:
     return replace(splits, notes=(*splits.notes, *notes))
 
 
-def _with_image_size(config: Config) -> Data:
+def with_image_size(config: Config) -> Data:
+    """Return the settings of the data, with the size that `data.image_size = auto` means for the network."""
     if config.data.image_size != "auto":
         return config.data
     return replace(config.data, image_size=default_image_size(config.model.name, config.model.weights))
 
 
-def preview_data(config: Config) -> Preview:
+def preview_data(config: Config, *, may_run: bool = True) -> Preview:
     """Return the first preview of `config`: split sizes without the network. Does not load torch."""
     try:
         check_network(config.model.name)
-        return Preview(config, split_sizes(_with_image_size(config), config.training.seed))
-    except Exception as error:
-        return Preview(config, **_describe_error(error))
+        if is_spec(config.data.dataset):
+            return Preview(config, may_run=may_run)  # Only torch can read it.
+        return Preview(config, split_sizes(with_image_size(config), config.training.seed), may_run=may_run)
+    except (Exception, SystemExit) as error:
+        return Preview(config, **_describe_error(error), may_run=may_run)
 
 
-def _describe_error(error: Exception) -> dict[str, Any]:
+def _describe_error(error: BaseException) -> dict[str, Any]:
     """Return the fields of `Preview` that describe `error`."""
     if isinstance(error, TuitrainError):
         return {"problem": plain(error), "key": error.key if isinstance(error, ConfigError) else ""}

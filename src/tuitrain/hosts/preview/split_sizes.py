@@ -1,21 +1,22 @@
 """Count the images of each split without loading torch."""
 
+import math
 import time
+from collections import Counter
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 from msgspec import Struct
 
-from tuitrain.config.datasets import DATASETS, data_folder, held_out_counts
+from tuitrain.config.datasets import DATASETS, TEST_FRACTION, data_folder, found_in, held_out_counts, part_counts
+from tuitrain.config.folds import Fold
 from tuitrain.config.networks import DEFAULT_SIZE
+from tuitrain.config.photo_datasets import PHOTO_DATASETS
 from tuitrain.config.schema import Data
 from tuitrain.image_folder.splits import FolderSplits
 from tuitrain.text import plain
 
-# Folders of torchvision's data sets in data.dir.
-FOLDERS = {
-    "mnist": "MNIST/raw", "fashion-mnist": "FashionMNIST/raw", "kmnist": "KMNIST/raw",
-    "cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python",
-}  # fmt: skip
 MAX_FILES, MAX_SECONDS = 100_000, 5.0
 # Images whose headers are read for the color mode, 25 microseconds each: a few with colors must not be missed.
 MAX_SAMPLES = 2000
@@ -25,7 +26,9 @@ class SplitSizes(Struct, frozen=True):
     """The number of images in each split, and their `shape` (C, H, W).
 
     `location` says where the data set is, and `sources` is that of `FolderSplits`. `truncated` means that counting
-    stopped at a limit. `samples` are paths of some images, and `notes` are sentences about guesses and skipped files.
+    stopped at a limit. `per_class` has the name and the number of training images of each class; it is empty for
+    built-in data sets, whose classes have about the same size. `samples` are paths of some images, and `notes` are
+    sentences about guesses and skipped files.
     """
 
     train: int
@@ -35,6 +38,7 @@ class SplitSizes(Struct, frozen=True):
     classes: int
     location: str
     truncated: bool = False
+    per_class: tuple[tuple[str, int], ...] = ()
     sources: dict[str, str] = {}
     samples: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -43,23 +47,64 @@ class SplitSizes(Struct, frozen=True):
 def split_sizes(data: Data, seed: int = 0) -> SplitSizes:
     """Count the images that `data` and `training.seed` would give each split. Raise DataError if the folder is missing
     or cannot be split."""
-    if data.dataset == "image-folder":
+    if data.dataset in PHOTO_DATASETS and not found_in(data.dir, PHOTO_DATASETS[data.dataset].folder):
+        return _not_downloaded(data)
+    if data.dataset == "image-folder" or data.dataset in PHOTO_DATASETS:
         return _image_folder(data, seed)
     info = DATASETS[data.dataset]
     classes = len(info.classes)
     counts = [len(range(label, info.train, classes)) for label in range(classes)]
-    validation = sum(held_out_counts(counts, data.validation))
+    held_out = (
+        held_out_counts(counts, data.validation) if data.fold is None else _in_fold(counts, Fold.parse(data.fold))
+    )
+    kept = [count - held for count, held in zip(counts, held_out, strict=True)]
+    train = sum(part_counts(kept, data.fraction))
     location = "built in" if data.dataset == "digits" else _location(data)
-    return SplitSizes(info.train - validation, validation, info.test, info.shape, classes, location)
+    return SplitSizes(train, sum(held_out), info.test, info.shape, classes, location)
+
+
+def _in_fold(counts: Sequence[int], fold: Fold) -> list[int]:
+    """Return how many of the `counts` images of each class a fold gets if all are dealt in turn."""
+    ends = list(accumulate(counts, initial=0))
+    before = [(end + fold.total - fold.number) // fold.total for end in ends]
+    return [after - first for first, after in pairwise(before)]
+
+
+def _not_downloaded(data: Data) -> SplitSizes:
+    """Return what is known about a data set of photos before its download."""
+    info, size = PHOTO_DATASETS[data.dataset], data.image_size if data.image_size != "auto" else DEFAULT_SIZE
+    train, validation, test = info.images or (0, 0, 0)
+    if not test:
+        test = math.ceil(TEST_FRACTION * train)
+        train -= test
+    if not validation:
+        validation = math.ceil(data.validation * train)
+        train -= validation
+    shape = (1 if data.channels == "grey" else 3, size, size)
+    notes = () if info.images else ("the images are counted after the download",)
+    return SplitSizes(
+        train, validation if data.validation else 0, test, shape, info.classes, _location(data), notes=notes
+    )
 
 
 def _location(data: Data) -> str:
+    photos, arrays = PHOTO_DATASETS.get(data.dataset), DATASETS.get(data.dataset)
     root = data_folder(data.dir)
-    try:
-        found = any((root / FOLDERS[data.dataset]).iterdir())
-    except OSError:
-        found = False
-    return f"found in {_abbreviate_home(root)}" if found else f"will be downloaded to {_abbreviate_home(root)}"
+    if found := _place(data):
+        return f"found in {_abbreviate_home(found)}"
+    info = photos or arrays
+    facts = [info.download, f"licence: see {info.page}"] if info else []
+    return f"will be downloaded to {_abbreviate_home(root)} ({', '.join(filter(None, facts))})"
+
+
+def is_on_disk(data: Data) -> bool:
+    """Return whether a data set with a name, other than digits, is on this machine."""
+    return _place(data) is not None
+
+
+def _place(data: Data) -> Path | None:
+    photos, arrays = PHOTO_DATASETS.get(data.dataset), DATASETS.get(data.dataset)
+    return found_in(data.dir, photos.folder if photos else arrays.place if arrays else "")
 
 
 def _abbreviate_home(path: Path) -> str:
@@ -80,10 +125,16 @@ def _image_folder(data: Data, seed: int) -> SplitSizes:
         classes=len(found.classes),
         location=f"found in {_abbreviate_home(found.root)}, {len(found.classes):,} classes",
         truncated=limit.truncated,
+        per_class=_per_class(found),
         sources=found.sources,
         samples=tuple(paths[:: -(-len(paths) // MAX_SAMPLES)]),
         notes=found.notes,
     )
+
+
+def _per_class(found: FolderSplits) -> tuple[tuple[str, int], ...]:
+    counts = Counter(found.splits["training"].labels)
+    return tuple((plain(name, 40), counts[label]) for label, name in enumerate(found.classes))
 
 
 class _Limit:

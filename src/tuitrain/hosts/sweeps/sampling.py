@@ -7,8 +7,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from tuitrain.config.formatting import format_value
-from tuitrain.config.settings import settings
 from tuitrain.config.sweeps.sweep import Choices, Range, Sweep, Values
+from tuitrain.config.validation import find_setting
 from tuitrain.errors import ConfigError, RunError, TuitrainError
 from tuitrain.runs.catalog.result import metric
 from tuitrain.runs.files import read_json
@@ -135,7 +135,8 @@ def _suggest(trial: "optuna.trial.Trial", key: str, choices: Choices) -> Any:
         # As text, which every storage keeps and every dashboard shows.
         texts = [format_value(choice) for choice in choices]
         return choices[texts.index(trial.suggest_categorical(key, texts))]
-    if settings()[key].kind is int:
+    kind = find_setting(key).kind
+    if kind is int or (kind is object and choices.whole):
         return trial.suggest_int(key, int(choices.low), int(choices.high), log=choices.log)
     value = trial.suggest_float(key, choices.low, choices.high, log=choices.log)
     # Four significant digits are readable and easy to type.

@@ -3,23 +3,34 @@
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import inf
 from pathlib import Path
 from typing import BinaryIO
 
 from msgspec import Struct
 
+from tuitrain.config.code import Code, short_name
+from tuitrain.config.folds import Fold
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
 from tuitrain.config.stackable import stacking_key
-from tuitrain.config.sweeps.sweep import Values, short_names
+from tuitrain.config.sweeps.sweep import Sweep, Values, short_names
 from tuitrain.config.values import build_config, flatten
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.hosts.launch import RunSpec, create_run, resume_run, resume_stacked_runs
 from tuitrain.hosts.sweeps.pruning import FinishedLosses, PruningInbox
 from tuitrain.hosts.sweeps.sampling import report_outcomes, sample_values
-from tuitrain.hosts.trust import check, code_key, config_code, sweep_code, sweep_origin, unknown_code
+from tuitrain.hosts.trust import (
+    check,
+    code_key,
+    config_code,
+    run_code,
+    sweep_code,
+    sweep_key,
+    sweep_origin,
+    unknown_code,
+)
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, new_id, shown_status
 from tuitrain.runs.owner import OwnedError
@@ -48,7 +59,7 @@ class WorkerResources(Struct, frozen=True):
 
 class Worker:
     """Trains open jobs of a sweep until none is left, `stop` is called, or the time `until` has come. Trains up to
-    `stack` jobs at once if they can be stacked. `allowed_key` is the `code_key` of code that the user has allowed."""
+    `stack` jobs at once if they can be stacked. `allowed_key` is the `sweep_key` of code that the user has allowed."""
 
     def __init__(
         self,
@@ -59,8 +70,8 @@ class Worker:
         allowed_key: str = "",
     ) -> None:
         code = sweep_code(folder.sweep())
-        # The user may edit the file of a transform, or extend the sweep, while it runs.
-        self._allowed = code if allowed_key == code_key(code) else []
+        # The user may edit their files, or extend the sweep, while it runs.
+        self._allowed = code if allowed_key == sweep_key(code) else []
         self.folder, self._resources, self._stack = folder, resources, stack
         # The time of day may be set meanwhile.
         self._deadline = inf if until is None else time.monotonic() + until - time.time()
@@ -146,7 +157,7 @@ class Worker:
                 values = sample_values(self.folder, job.trial, self._index.refresh())
             run = self.folder.run(job) or self._create_run(job, values)
             prune = self.folder.sweep().options.prune
-            keys.append(self._allowed_key(run.config()))
+            keys.append(self._run_key(run))
             runs.append((run, PruningInbox(run, self._finished) if prune else Inbox(run)))
         self._inboxes = [inbox for _, inbox in runs]
         if self._stopping.is_set():
@@ -160,18 +171,23 @@ class Worker:
         finally:
             self._inboxes = []
 
-    def _allowed_key(self, config: Config) -> str:
+    def _run_key(self, run: RunFolder) -> str:
         """Return the `code_key` of a run if the sweep may run all its code, otherwise an empty string."""
-        code, origin = config_code(config), sweep_origin(self.folder)
-        unknown = unknown_code(origin, [item for item in code if item not in self._allowed], contents=False)
-        return "" if unknown else code_key(code)
+        code, unknown, key = run_code(run)
+        # The copies in a folder from elsewhere may contain other code than the files that the sweep names.
+        copies_allowed = not unknown or key == code_key(code)
+        return key if copies_allowed and self._may_run(code) else ""
+
+    def _may_run(self, code: Iterable[Code]) -> bool:
+        others = [item for item in code if item not in self._allowed]
+        return not unknown_code(sweep_origin(self.folder), others, contents=False)
 
     def _create_run(self, job: Job, values: Values) -> RunFolder:
         sweep = self.folder.sweep()
         config = sweep.config(values, job.seed)
-        if not self._allowed_key(config):
+        if not self._may_run(config_code(config)):
             check(sweep_origin(self.folder), config_code(config))
-        name = _run_name(values, sweep.seed(values, job.seed))
+        name = _run_name(sweep, values, job)
         record = Record(run=new_id(name))
         # The id is recorded first: if killed in between, the sweep has an id without a run, never an unknown run.
         self.folder.write_record(job, record)
@@ -203,12 +219,22 @@ def _log_end(run: RunFolder, state: State) -> None:
     print(f"{run.id}: {state.status} {state.reason}".rstrip(), flush=True)  # noqa: T201
 
 
-def _run_name(values: Values, seed: int) -> str:
-    """Return a name such as `adam-relu-lr-0.001-s0`: numbers and switches follow their key, words stand alone."""
+def _run_name(sweep: Sweep, values: Values, job: Job) -> str:
+    """Return a name such as `adam-relu-lr-0.001-s0`: numbers and switches follow their key, words stand alone. The
+    second fold adds `-f2`, and a mere cross-validation begins with its own name."""
+    seed, fold = sweep.seed(values, job.seed), sweep.fold(job.seed)
     short = short_names(list(values))
-    texts = {key: f"{value:.3g}" if isinstance(value, float) else format_value(value) for key, value in values.items()}
+    texts = {key: _brief(value) for key, value in values.items()}
     parts = [text if isinstance(values[key], str) else f"{short[key]}-{text}" for key, text in texts.items()]
+    if fold:
+        return "-".join([*(parts or [sweep.name]), f"s{seed}", f"f{Fold.parse(fold).number}"])
     return "-".join([*parts, f"s{seed}"])
+
+
+def _brief(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return short_name(value) if isinstance(value, str) else format_value(value)
 
 
 def run_worker(

@@ -92,8 +92,8 @@ def find_all(runs_dir: Path, wanted: Iterable[str]) -> list[RunFolder]:
 
 def _at_path(wanted: str) -> RunFolder | None:
     """Return the run in this folder, or None if the text is a single word or the folder contains no run."""
-    path = Path(wanted)
-    if len(path.parts) > 1 or path.is_absolute():
+    if os.sep in wanted:
+        path = Path(wanted)
         if any(os.path.isfile(path / name) for name in ("run.json", "state.json")):  # noqa: PTH113
             return RunFolder(path)
         if is_event_folder(path):
@@ -104,7 +104,7 @@ def _at_path(wanted: str) -> RunFolder | None:
 def _listed(runs_dir: Path, wanted: str, runs: Mapping[str, RunFolder], name: Callable[[str], str]) -> RunFolder:
     if (id := find_id(wanted, runs, name, "runs")) is not None:
         return runs[id]
-    if len(Path(wanted).parts) > 1:
+    if os.sep in wanted:
         raise RunError(f"No run in {plain(wanted)}.", "See: tuitrain runs")
     hint = did_you_mean(wanted, runs) or "See: tuitrain runs"
     raise RunError(f"No run {plain(wanted)!r} in {plain(runs_dir)}.", hint)

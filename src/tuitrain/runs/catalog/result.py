@@ -27,8 +27,8 @@ def result(folder: RunFolder, state: State) -> dict[str, Any]:
 def metric(state: State | None, name: str) -> float | None:
     """Return a metric such as `validation.accuracy`, `train.loss`, `test.accuracy` or `best-test.accuracy`.
 
-    `validation` and `best-test` are those of the epoch with the lowest validation loss. None if the run failed or does
-    not have the metric.
+    `validation` and `best-test` are those of the best epoch by `training.best`. None if the run failed or does not have
+    the metric.
     """
     if state is None or state.status == "failed":
         return None

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tuitrain.config.sweeps.toml import loads
+from tuitrain.config.toml import dumps
 from tuitrain.errors import RunError
 from tuitrain.runs.files import new_folder
 from tuitrain.runs.folder import find_id, new_id
@@ -12,13 +13,15 @@ from tuitrain.text import did_you_mean, plain
 
 
 def create_sweep(runs_dir: Path, text: str) -> SweepFolder:
-    """Create a sweep from the text of its TOML file, completely or not at all. Raises ConfigError and RunError."""
-    sweep_id = new_id(loads(text).name)
+    """Create a sweep from the text of its TOML file, completely or not at all. Its sweep.toml gets all settings, so
+    that a later version continues with these. Raises ConfigError and RunError."""
+    sweep = loads(text)
+    sweep_id = new_id(sweep.name)
     path = runs_dir / ".sweeps" / sweep_id
     with new_folder(path, "sweep", runs_dir) as draft:
         for part in SUBFOLDERS:
             (draft / part).mkdir()
-        (draft / "sweep.toml").write_text(text, encoding="utf-8")
+        (draft / "sweep.toml").write_text(dumps(sweep.base, text), encoding="utf-8")
         (draft / "log.txt").touch()
     return SweepFolder(path)
 

@@ -57,7 +57,7 @@ class SweepFolder:
             stat = self.sweep_file.stat()
             stamp = (stat.st_mtime_ns, stat.st_ino)
             if self._sweep is None or self._sweep[0] != stamp:
-                self._sweep = (stamp, loads(read(self.sweep_file).decode(), "sweep.toml"))
+                self._sweep = (stamp, loads(read(self.sweep_file).decode(), "sweep.toml", stored=True))
         except (ConfigError, UnicodeDecodeError) as error:
             raise RunError(f"sweep.toml is damaged: {plain(error, 160)}") from None
         except OSError:
@@ -107,7 +107,7 @@ class SweepFolder:
         """Return all jobs in the order of the queue. A grid runs every trial with one seed before it starts the next
         seed."""
         sweep = self.sweep()
-        trials, seeds = range(sweep.trial_count), range(sweep.seeds)
+        trials, seeds = range(sweep.trial_count), range(sweep.runs_per_trial)
         if sweep.options.method == "grid":
             jobs = [Job(trial, seed) for seed in seeds for trial in trials]
         else:

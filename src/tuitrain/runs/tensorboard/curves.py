@@ -46,7 +46,7 @@ class EventCurve(Curve):
             known.changes = self.changes
             known.step.extend([self.step[row] for row in rows])
             for name, values in known.columns.items():
-                values.extend([self[name][row] for row in rows] if name in self.columns else [nan] * len(rows))
+                values.extend([self[name][row] for row in rows])
         return known
 
     def fill(self, sources: Mapping[str, Series], begun: float) -> None:

@@ -153,4 +153,7 @@ def _best(curve: EventCurve) -> Best | None:
         return None
     loss, epoch = curve["loss"][row], curve["epoch"][row]
     score = Score(loss if isfinite(loss) else None, curve["accuracy"][row])
-    return Best(int(epoch) if isfinite(epoch) else 0, max(0, curve.step[row]), score)
+    number, step = int(epoch) if isfinite(epoch) else 0, max(0, curve.step[row])
+    if score.loss is None:
+        return Best(number, step, score, metric="accuracy", value=score.accuracy)
+    return Best(number, step, score, value=score.loss)

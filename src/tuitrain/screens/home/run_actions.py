@@ -5,11 +5,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from textual import work
 from textual.binding import Binding, BindingType
 
 from tuitrain.analysis.table.group_rows import GroupRow
-from tuitrain.errors import RunError, TuitrainError
+from tuitrain.errors import RunError
 from tuitrain.hosts.background import start_in_background
 from tuitrain.hosts.launch import RunSpec
 from tuitrain.hosts.trust import config_code, run_origin, unknown_code
@@ -23,6 +22,7 @@ from tuitrain.screens.home.view import HomeView
 from tuitrain.text import plain, working_folder
 from tuitrain.widgets.forms.toml_files import ask_path
 from tuitrain.widgets.messages import AskChoice, AskTrust, AskValue, OpenNewRun, ResumeRun
+from tuitrain.widgets.threads import in_thread
 
 if TYPE_CHECKING:
     from tuitrain.hosts.export import Format
@@ -126,13 +126,12 @@ class RunActions(HomeView):
         self.notify(message, timeout=3, markup=False)
         self._start(spec)
 
-    @work(thread=True, exit_on_error=False)
+    @in_thread
     def _start(self, spec: RunSpec) -> None:
         try:
             start_in_background(spec)
-        except TuitrainError as error:
-            self.show_error(error)
-        self.app.call_from_thread(self.reload)
+        finally:
+            self.call_later(self.reload)
 
     def _change(self, runs: Sequence[Entry], done: str, change: Callable[[Entry], Callable[[], None]]) -> None:
         """Call `change` for each run; it returns the step back for `u`, or raises RunError."""
@@ -207,17 +206,13 @@ class RunActions(HomeView):
         title = f"Save as {kind}, relative to {working_folder()}"
         self.post_message(ask_path(title, str(default_path(folder, format)), write))
 
-    @work(thread=True, exit_on_error=False)
+    @in_thread
     def _export(self, folder: RunFolder, format: "Format", path: Path, *, force: bool) -> None:
         from tuitrain.hosts.export import export_in_subprocess
 
         self.notify(f"Writing {plain(path)} …", timeout=3, markup=False)
-        try:
-            export_in_subprocess(folder, format, path, force=force)
-        except TuitrainError as error:
-            self.show_error(error)
-        else:
-            self.notify(f"Saved {plain(path)}", timeout=5, markup=False)
+        export_in_subprocess(folder, format, path, force=force)
+        self.notify(f"Saved {plain(path)}", timeout=5, markup=False)
 
     def action_delete(self) -> None:
         self._change(

@@ -6,7 +6,9 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
+from tuitrain.config.fine_tuning import FINE_TUNING
 from tuitrain.config.presets import PRESETS, preset
+from tuitrain.hosts.preview.preview import Preview
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.text import plain
 from tuitrain.widgets.forms.draft import Draft, FormResult, command_line, parse_form
@@ -23,6 +25,7 @@ class NewRunForm(Screen[None]):
     """Validate, fill, save and copy the form; `result` is the run or sweep that it describes."""
 
     form: Form
+    preview: Preview | None = None
     _draft: Draft
     # Whether the draft is one that the user left on an earlier form.
     _draft_kept = False
@@ -66,12 +69,12 @@ class NewRunForm(Screen[None]):
         if self.result.config is None:
             command.update("The command line appears once all fields are valid.", layout=False)
         else:
-            count = f"This makes {self.result.runs:,} runs. " if self.result.values else ""
+            count = f"This makes {self.result.runs:,} runs. " if self.result.is_sweep else ""
             command.update(Content.assemble((count, "$accent"), f"$ {plain(self.command(), MAX_TEXT)}"), layout=False)
         changed = self.form.changed
         self.query_one("#head", FixedText).show(self._head(draft, changed))
         start, runs = self.form.start, self.result.runs
-        text = f"▸ Start {runs:,} runs" if self.result.values else "▸ Start run"
+        text = f"▸ Start {runs:,} runs" if self.result.is_sweep else "▸ Start run"
         state = (text, bool(changed))
         if state != self._labelled:
             self._labelled, start.label = state, text
@@ -90,7 +93,7 @@ class NewRunForm(Screen[None]):
 
     def _mark_fields(self) -> None:
         counts = {key: len(values) for key, values in self.result.values.items()}
-        self.form.mark(self._late_errors | self.result.errors, counts)
+        self.form.mark(self._late_errors | self.result.errors, counts, is_sweep=self.result.is_sweep)
         self._show_help()
 
     def _show_help(self) -> None:
@@ -114,11 +117,15 @@ class NewRunForm(Screen[None]):
         self.show_message(f"{action}: {count} setting{'s are' if count > 1 else ' is'} invalid.")
 
     def action_preset(self) -> None:
+        current, splits = self.result.config, self.preview.splits if self.preview else None
+
         def chosen(names: tuple[str, ...] | None) -> None:
             if names:
-                self.fill(Draft.of(preset(names[0]), self.current_draft().name, f'preset "{names[0]}"'))
+                config = preset(names[0], current, splits.train if splits else None)
+                self.fill(Draft.of(config, self.current_draft().name, f'preset "{names[0]}"'))
 
         options = [(name, name, ", ".join(describe_changes(preset(name)) or ["all defaults"])) for name in PRESETS]
+        options += [(name, name, help) for name, help in FINE_TUNING.items()]
         self.app.push_screen(PickList(options, title="preset"), chosen)
 
     def action_load(self) -> None:

@@ -9,13 +9,17 @@ from textual.containers import Horizontal
 from textual.widgets import Input, Static
 
 from tuitrain.config import preferences
+from tuitrain.config.code import FILE_KEYS
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
 from tuitrain.config.sweeps.sweep import Values
 from tuitrain.hosts.preview.preview import Preview
 from tuitrain.hosts.preview.process import PreviewProcess
+from tuitrain.hosts.preview.sheet import SheetProcess
 from tuitrain.hosts.thread import ThreadHost
+from tuitrain.hosts.trust import config_code
 from tuitrain.runs.records import RunInfo
+from tuitrain.screens.new_run.sheet import AugmentationSheet
 from tuitrain.screens.new_run.start import NewRunStart
 from tuitrain.widgets.forms.draft import Draft, saved_drafts
 from tuitrain.widgets.forms.fields import Field
@@ -42,6 +46,14 @@ class NewRunScreen(NewRunStart, KeyLabels):
         Binding("ctrl+t", "preset", "preset", tooltip="Fill the form from a preset", id="new.preset"),
         Binding("ctrl+o", "load", "load", tooltip="Fill the form from a TOML file", id="new.load"),
         Binding("ctrl+s", "save", "save", tooltip="Save the settings as a TOML file", id="new.save"),
+        Binding(
+            "ctrl+x",
+            "sheet",
+            "images",
+            tooltip="Show examples of augmented training images",
+            id="new.sheet",
+            priority=True,
+        ),
         Binding("ctrl+y", "copy", "copy", tooltip="Copy the run as a command line", id="new.copy"),
         Binding("ctrl+n", "afresh", "reset", tooltip="Reset every field", id="new.afresh"),
         Binding("ctrl+g", "default", tooltip="Reset this field to its default", show=False, id="new.default"),
@@ -57,10 +69,10 @@ class NewRunScreen(NewRunStart, KeyLabels):
         super().__init__(host, runs_dir)
         self._initial = Draft.of_run(config, info) if config else None
         self._previewed: Config | None = None
-        self.preview: Preview | None = None
         # The number of runs, and the values of the first, that the preview was last shown for.
         self._shown_runs: tuple[int, Values] = (1, {})
         self._preview_process = PreviewProcess()
+        self._sheet_process = SheetProcess()
 
     def compose(self) -> ComposeResult:
         self._set_size_classes()
@@ -86,6 +98,7 @@ class NewRunScreen(NewRunStart, KeyLabels):
 
     def on_unmount(self) -> None:
         self._preview_process.close()
+        self._sheet_process.close()
         draft = self.current_draft()
         if self.started:
             saved_drafts.pop(self.app, None)
@@ -96,6 +109,13 @@ class NewRunScreen(NewRunStart, KeyLabels):
         options = [(NAME, "run name", NAME_HELP[0]), (RUNS_IN, "runs in", "Where the run trains")]
         options += [(key, label(key), f"{key}: {item.help}") for key, item in settings().items()]
         self.post_message(AskChoice("Go to", options, lambda found: self.form.focus_key(found[0])))
+
+    def action_sheet(self) -> None:
+        config = self.result.config
+        if config is None:
+            self.refuse("No images")
+        else:
+            self.app.push_screen(AugmentationSheet(config, self._sheet_process, may_run=self._may_run(config)))
 
     def on_field_changed(self, event: Field.Changed) -> None:
         if event.field.key == RUNS_IN:
@@ -127,7 +147,7 @@ class NewRunScreen(NewRunStart, KeyLabels):
         self.show_message("All fields are at their defaults.", "$foreground-muted")
 
     def key_label(self, action: str, label: str) -> str:
-        return f"start {self.result.runs:,} runs" if action == "start" and self.result.values else label
+        return f"start {self.result.runs:,} runs" if action == "start" and self.result.is_sweep else label
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if action == "afresh":
@@ -142,12 +162,16 @@ class NewRunScreen(NewRunStart, KeyLabels):
     def action_back(self) -> None:
         self.app.pop_screen()
 
+    def _may_run(self, config: Config) -> bool:
+        """Return whether the user has typed or allowed the files that a preview would run."""
+        return not any(code.key in FILE_KEYS for code in config_code(config) if code in self._draft.unknown)
+
     # Progress of the start and the preview
 
     def tick(self) -> None:
         if not self.is_current:
             return
-        config = self.result.config
+        config = self.result.first_config
         if self.line.busy:
             # While a list or question is open, its answer comes first; then the live screen opens.
             if self.app.screen is self:
@@ -155,7 +179,7 @@ class NewRunScreen(NewRunStart, KeyLabels):
                 self.make_room()
         elif config is not None and config is self._previewed:
             # Unchanged since the last tick: typing has paused.
-            self._preview_process.request(config)
+            self._preview_process.request(config, may_run=self._may_run(config))
         self._previewed = config
         latest, runs = self._preview_process.latest, (self.result.runs, self.result.first)
         # More values for a setting may leave the first run as it is.
@@ -164,7 +188,7 @@ class NewRunScreen(NewRunStart, KeyLabels):
             self._show_preview(latest)
 
     def _show_preview(self, preview: Preview) -> None:
-        current = preview.config == self.result.config
+        current = preview.config == self.result.first_config
         if current and preview.key in self.form.fields:
             self._late_errors |= {preview.key: preview.problem}
             self._mark_fields()

@@ -6,13 +6,14 @@ from weakref import WeakKeyDictionary
 
 from textual.app import App
 
+from tuitrain.config.code import Code
 from tuitrain.config.schema import Config
 from tuitrain.config.sweeps import toml as sweep_toml
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts import background
 from tuitrain.hosts.launch import RunSpec
 from tuitrain.hosts.sweeps.background import start_sweep_in_background
-from tuitrain.hosts.trust import Origin, code_key, config_code, remember, sweep_code, sweep_origin
+from tuitrain.hosts.trust import Origin, config_code, remember, sweep_code, sweep_key, sweep_origin
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import ACTIVE
 from tuitrain.runs.sweeps.catalog import create_sweep
@@ -43,16 +44,19 @@ class NewRunStart(NewRunForm):
         config = self.result.config
         if config is None:
             self.refuse("Not started")
-        elif unknown := [code for code in config_code(config) if code in self._draft.unknown]:
+        elif unknown := [code for code in self._code(config) if code in self._draft.unknown]:
             origin = self._draft.origin or Origin("file", self._draft.source)
             self.post_message(AskTrust(origin, unknown, lambda _: self._start_allowed(config)))
         else:
             self._start_allowed(config)
 
+    def _code(self, config: Config) -> list[Code]:
+        return sweep_code(self.result.sweep()) if self.result.is_sweep else config_code(config)
+
     def _start_allowed(self, config: Config) -> None:
         """Start the run or sweep of the form. The user has typed or allowed its code."""
         self._draft.unknown = []
-        if self.result.values:
+        if self.result.is_sweep:
             text = sweep_toml.dumps(self.result.sweep(self._draft.name))
             self.line.start_in_background(lambda: _start_sweep(self._runs_dir, text))
         else:
@@ -135,5 +139,5 @@ def _start_sweep(runs_dir: Path, text: str) -> SweepFolder:
     folder = create_sweep(runs_dir, text)
     code = sweep_code(folder.sweep())
     remember(sweep_origin(folder), code)
-    start_sweep_in_background(folder, allowed_key=code_key(code))
+    start_sweep_in_background(folder, allowed_key=sweep_key(code))
     return folder

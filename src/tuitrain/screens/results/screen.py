@@ -19,6 +19,7 @@ from tuitrain.runs.records import Evaluation
 from tuitrain.screens.export import EXPORT, Export, ExportScreen
 from tuitrain.screens.results.confusion_page import ConfusionPage
 from tuitrain.screens.results.export import page_exports
+from tuitrain.screens.results.tabs import tab_line
 from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts
 from tuitrain.widgets.confusion.matrix import ConfusionMatrix
@@ -144,7 +145,7 @@ class ResultsScreen(ExportScreen):
     def _show(self) -> None:
         page = self.page
         self.query_one("#head", FixedText).show(run_report.headline(self.run, self.evaluation))
-        self.query_one("#pages", FixedText).show(self._tabs())
+        self.query_one("#pages", FixedText).show(tab_line(PAGES, page, self.size.width))
         self.query_one("#about", FixedText).show(self._about())
         if page == "summary":
             self._show_summary()
@@ -189,23 +190,6 @@ class ResultsScreen(ExportScreen):
             samples = [sample for sample in samples if (sample.true, sample.predicted) == pair]
             empty = run_report.no_images(evaluation, pair)
         self.query_one("#worst", Samples).show(samples, evaluation.classes, empty)
-
-    def _tabs(self) -> Content:
-        """Return the tabs: every number, and as many names as fit, always that of the current page."""
-        current = self.page
-        for count in range(len(PAGES), -1, -1):
-            named = {*PAGES[:count], current}
-            names = [
-                Content.assemble(
-                    (f"{n} ", "$footer-key-foreground"),
-                    (page if page in named else "", "bold $accent underline" if page == current else MUTED),
-                )
-                for n, page in enumerate(PAGES, 1)
-            ]
-            line = Content("  " if self.size.width > 90 else " ").join(names)
-            if line.cell_length <= self.size.width - 2:
-                break
-        return line
 
     def _about(self) -> Content:
         """Return the line below the page: which evaluation it shows, and what is under the cursor."""

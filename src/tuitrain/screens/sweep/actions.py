@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from textual import work
 from textual.binding import Binding, BindingType
 
 from tuitrain.analysis.table.markers import RunMarker
@@ -14,13 +13,14 @@ from tuitrain.config.sweeps.sweep import Values, sweep_settings
 from tuitrain.config.values import parse_value
 from tuitrain.errors import TuitrainError
 from tuitrain.hosts.sweeps.background import start_sweep_in_background, stop_sweep
-from tuitrain.hosts.trust import code_key, remember, sweep_code, sweep_origin, unknown_code
+from tuitrain.hosts.trust import remember, sweep_code, sweep_key, sweep_origin, unknown_code
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.sweeps.folder import CHANGEABLE_OPTIONS, SweepFolder
 from tuitrain.runs.sweeps.index import Outcome
 from tuitrain.screens.export import ExportScreen
 from tuitrain.widgets.messages import AskChoice, AskTrust, AskValue, OpenComparison
 from tuitrain.widgets.tables.sweep import SweepTable
+from tuitrain.widgets.threads import in_thread
 
 ADD = "add"
 SWEEP_ACTIONS: list[BindingType] = [
@@ -80,7 +80,7 @@ class SweepActions(ExportScreen):
         return marked if len(marked) > 1 else ended
 
     def action_compare(self) -> None:
-        grouped = len(self.markers) < 2 and self.sweep.seeds > 1
+        grouped = len(self.markers) < 2 and self.sweep.runs_per_trial > 1
         self.post_message(OpenComparison(self._to_compare(), self.markers, grouped=grouped))
 
     def action_pause(self) -> None:
@@ -101,21 +101,19 @@ class SweepActions(ExportScreen):
         origin, code = sweep_origin(self.folder), sweep_code(self.sweep)
         unknown = unknown_code(origin, code)
         if unknown:
-            self.post_message(AskTrust(origin, unknown, lambda _: self._resume(code_key(code))))
+            self.post_message(AskTrust(origin, unknown, lambda _: self._resume(sweep_key(code))))
         else:
-            self._resume(code_key(code))
+            self._resume(sweep_key(code))
 
     def _resume(self, allowed: str) -> None:
         self._starting = True
         self._do("Resuming in a background process", lambda: self.folder.update_control(paused=False))
         self._start_workers(allowed)
 
-    @work(thread=True, exit_on_error=False)
+    @in_thread
     def _start_workers(self, allowed: str) -> None:
         try:
             start_sweep_in_background(self.folder, allowed_key=allowed)
-        except TuitrainError as error:
-            self.show_error(error)
         finally:
             self._starting = False
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from tuitrain.config.code import is_spec
 from tuitrain.training.backward import AutogradBackward
 from tuitrain.training.cuda_graphs.graph import CaptureFunction, OptimizerStep, SideStream, capture_graph, is_capturable
 from tuitrain.training.cuda_graphs.warmup import preserve_state
@@ -23,6 +24,7 @@ def capture_obstacle(setup: Setup) -> str:
         f"optimizer.accumulate = {config.optimizer.accumulate}": config.optimizer.accumulate > 1,
         "training.precision = fp16": setup.scaler.is_enabled(),
         "data.transform, which may run any code": config.data.transform is not None,
+        "the network of a file, which may run any code": is_spec(config.model.name),
         "images read from disk during training": not isinstance(train, MemorySplit),
         "fewer images than a batch": setup.images_per_epoch < config.data.batch_size,
     }
@@ -86,9 +88,7 @@ class GraphStep:
     def _step(self) -> None:
         setup, clip = self._setup, self._setup.config.optimizer.clip_norm
         setup.optimizer.zero_grad()
-        images, labels = self._split.at(self._indices)
-        for transform in setup.transforms:
-            images = transform(images)
+        images, labels = setup.inputs_and_labels(*self._split.at(self._indices))
         loss, logits = self._backward.forward(images, labels)
         with self._side_stream(lambda: self._metrics.add_on_device(loss.detach(), logits.detach(), labels)):
             self._backward.backward(loss)

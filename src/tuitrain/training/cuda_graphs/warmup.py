@@ -8,6 +8,7 @@ from torch import Tensor, optim
 
 from tuitrain.training import checkpoint
 from tuitrain.training.backward import AutogradBackward
+from tuitrain.training.data.feature_split import FeatureSplit
 from tuitrain.training.optim.build import inner_optimizers
 from tuitrain.training.setup import Setup
 
@@ -20,7 +21,11 @@ _INITIAL_STATE = {"mu_product": 1.0}
 def warm_up(setup: Setup) -> None:
     """Take `WARMUP_STEPS` steps on black images and restore the model, the optimizer and the generators."""
     size = min(setup.config.data.batch_size, setup.images_per_epoch)
-    images = setup.normalize(torch.zeros(size, *setup.dataset.shape, dtype=torch.uint8, device=setup.device))
+    train = setup.dataset.train
+    if isinstance(train, FeatureSplit):
+        images = torch.zeros(size, *train.images.shape[1:], device=setup.device)
+    else:
+        images = setup.normalize(torch.zeros(size, *setup.dataset.shape, dtype=torch.uint8, device=setup.device))
     labels = torch.zeros(size, dtype=torch.int64, device=setup.device)
     backward = AutogradBackward(setup)
     try:

@@ -1,25 +1,79 @@
 """Augment a batch of training images by random transforms."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from tuitrain.config.datasets import DATASETS
+from tuitrain.config.photo_datasets import PHOTO_DATASETS
+from tuitrain.config.schema import Data
+from tuitrain.training.data.transforms.color import color_jitter
+from tuitrain.training.data.transforms.crops import random_resized_crop
+from tuitrain.training.data.transforms.erase import erase
+from tuitrain.training.data.transforms.geometry import rotate, vertical_flip
+from tuitrain.training.data.transforms.policies import randaugment, trivialaugment
+from tuitrain.training.data.whole_photos import crops_photos
 
 # The least number of values of an image that counts as a photo.
 _PHOTO = 2**14
 
 Transform = Callable[[Tensor], Tensor]
+# Values of the images that are changed at a time on the CPU.
+_CHUNK = 2**20
 
 
-def augmentations(names: Sequence[str], dataset: str) -> list[Transform]:
-    """Return the transforms that `names` select, in a fixed order; `auto` selects those usual for `dataset`. Each moves
-    pixels (N, C, H, W), uint8 or floats, and draws from the global generator of their device."""
-    auto = DATASETS[dataset].augment if dataset in DATASETS else ("flip", "crop")
-    chosen = {name for given in names for name in (auto if given == "auto" else (given,))}
-    return [transform for name, transform in _TRANSFORMS.items() if name in chosen]
+def augmentations(data: Data, in_unit_range: Transform) -> list[Transform]:
+    """Return the transforms of pixels that `data.augment` selects, in a fixed order; `auto` selects those usual for the
+    data set.
+
+    Each takes and returns images (N, C, H, W), and draws from the global generator of their device. The first ones only
+    move pixels of any type. The others need floats in [0, 1], which `in_unit_range` returns.
+    """
+    known = DATASETS.get(data.dataset) or PHOTO_DATASETS.get(data.dataset)
+    auto = known.augment if known else ("flip", "crop")
+    chosen = {name for given in data.augment for name in (auto if given == "auto" else (given,))}
+    movements = [transform for name, transform in _MOVEMENTS.items() if name in chosen]
+    others = [transform for name, transform in _float_transforms(data).items() if name in chosen]
+    return [*movements, _in_chunks([in_unit_range, *others])] if others else movements
+
+
+def _in_chunks(transforms: Sequence[Transform]) -> Transform:
+    """Return the composition of `transforms`, which on the CPU takes as many images at a time as fit into its cache."""
+
+    def compose(images: Tensor) -> Tensor:
+        for transform in transforms:
+            images = transform(images)
+        return images
+
+    def transform(images: Tensor) -> Tensor:
+        size = max(1, _CHUNK // max(1, images[0].numel()))
+        if images.device.type != "cpu" or len(images) <= size:
+            return compose(images)
+        return torch.cat([compose(chunk) for chunk in torch.split(images, size)])
+
+    return transform
+
+
+def _float_transforms(data: Data) -> dict[str, Transform]:
+    # A split of photos has taken its crops before.
+    crops = {} if crops_photos(data) else {"random-resized-crop": partial(_crop_square, scale=data.crop_scale)}
+    return crops | {
+        "rotate": partial(rotate, degrees=data.rotate_degrees),
+        "trivialaugment": trivialaugment,
+        "randaugment": partial(randaugment, magnitude=data.randaugment_magnitude),
+        "color": partial(color_jitter, strength=data.color_strength),
+        "erase": partial(erase, probability=data.erase_probability),
+    }
+
+
+def _crop_square(images: Tensor, scale: float) -> Tensor:
+    """Take a random resized crop of images that are not squashed."""
+    height, width = images.shape[2:]
+    aspect = torch.full((len(images),), width / height, device=images.device)
+    return random_resized_crop(images, aspect, (height, width), scale)
 
 
 def shift(images: Tensor) -> Tensor:
@@ -86,4 +140,5 @@ def _reflected(offsets: Tensor, side: int) -> Tensor:
     return last - (last - (torch.arange(side, device=offsets.device) + offsets).abs()).abs()
 
 
-_TRANSFORMS: dict[str, Transform] = {"shift": shift, "flip": flip, "crop": crop}
+# The order of the first three is that of runs by older versions, which continue bit-identically.
+_MOVEMENTS: dict[str, Transform] = {"shift": shift, "flip": flip, "crop": crop, "vertical-flip": vertical_flip}

@@ -3,13 +3,14 @@
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from tuitrain.config.schema import Resize
 from tuitrain.text import plain
 from tuitrain.training.data.depth import depth_of
 from tuitrain.training.data.image_file import completed_jpeg, is_whole, open_image
@@ -19,9 +20,10 @@ from tuitrain.training.data.value_ranges import ValueRanges
 # Pillow would print warnings about large or damaged images to stderr, over the screen of the app.
 warnings.filterwarnings("ignore", module="PIL")
 
-
-# How `ImageReader` reduces a photo: change this whenever it gives other pixels.
-_FRAMING = "middle square, bilinear"
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+# Orientations by which width and height change places.
+_TURNED = (5, 6, 7, 8)
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 class ImageError(Exception):
@@ -30,12 +32,18 @@ class ImageError(Exception):
 
 @dataclass(frozen=True)
 class ImageReader:
-    """Reads an image file as (C, size, size) uint8: rotates it upright, crops its center and resizes it. `mode` is L
-    (grayscale) or RGB, and `ranges` scale images with more than 8 bits. Raises ImageError."""
+    """Reads an image file as (C, size, size) uint8: rotates it upright and makes it a square. `mode` is L (grayscale)
+    or RGB, and `ranges` scale images with more than 8 bits. Raises ImageError.
+
+    `resize` is that of `data.resize`. With crop, the square has `crop_fraction` of the shorter side of the image.
+    """
 
     size: int
     mode: str
     ranges: ValueRanges = field(default_factory=ValueRanges, compare=False)
+    resize: Resize = "crop"
+    crop_fraction: float = 1.0
+    interpolation: Interpolation = "bilinear"
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -46,7 +54,7 @@ class ImageReader:
     def settings(self) -> str:
         """A text that changes with everything that determines the pixels, except the ranges of values. A cache of
         decoded images is valid as long as it stays the same."""
-        return f"{self.mode} {self.shape} {_FRAMING}"
+        return f"{self.mode} {self.shape} {self.resize} {self.crop_fraction} {self.interpolation}"
 
     def __call__(self, path: str) -> Tensor:
         try:
@@ -77,13 +85,31 @@ class ImageReader:
             else:
                 quick = decode_jpeg(image, source) if isinstance(source, str) else None
                 upright = quick or ImageOps.exif_transpose(image)
-        framed = self._framed(_in_mode(upright, self.mode))
-        return np.array(framed, dtype=np.uint8).reshape(*self.shape[1:], -1)
+        square = self._square(_in_mode(upright, self.mode))
+        return np.array(square, dtype=np.uint8).reshape(self.size, self.size, -1)
 
-    def _framed(self, upright: Image.Image) -> Image.Image:
-        """Return the part of a photo that is kept, at the height and width of `shape`."""
-        _, height, width = self.shape
-        return ImageOps.fit(upright, (width, height), Image.Resampling.BILINEAR)
+    def _square(self, image: Image.Image) -> Image.Image:
+        method, size = Image.Resampling[self.interpolation.upper()], (self.size, self.size)
+        if self.resize == "crop":
+            return ImageOps.fit(image, size, method, bleed=(1 - self.crop_fraction) / 2)
+        if self.resize == "squash":
+            return image.resize(size, method)
+        scale = self.size / max(image.size)
+        inner = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), method)
+        square = Image.new(image.mode, size)
+        square.paste(inner, ((self.size - inner.width) // 2, (self.size - inner.height) // 2))
+        return square
+
+
+def aspect_of(path: str) -> float:
+    """Return the width of an upright image divided by its height, from its header; 1 if it cannot be read."""
+    try:
+        with open_image(path) as image:
+            width, height = image.size
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED
+    except Exception:
+        return 1.0
+    return height / width if turned else width / height
 
 
 def is_grayscale(path: str) -> bool | None:
@@ -116,7 +142,10 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
 def _reason(error: Exception, path: str) -> str:
     match error:
         case UnidentifiedImageError():
-            return "a kind of TIFF that is not supported" if _begins_like_tiff(path) else "not an image"
+            begin = _beginning(path)
+            if begin[4:8] == b"ftyp":
+                return "a damaged HEIC or AVIF file"
+            return "a kind of TIFF that is not supported" if begin[:4] in _TIFF else "not an image"
         case Image.DecompressionBombError():
             return f"too many pixels: resize it to at most {(Image.MAX_IMAGE_PIXELS or 0) // 10**6} megapixels"
         case OSError(strerror=str(reason)):
@@ -124,6 +153,6 @@ def _reason(error: Exception, path: str) -> str:
     return "truncated" if "truncated" in str(error).lower() else plain(str(error) or type(error).__name__, 60)
 
 
-def _begins_like_tiff(path: str) -> bool:
+def _beginning(path: str) -> bytes:
     with Path(path).open("rb") as file:
-        return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+        return file.read(8)

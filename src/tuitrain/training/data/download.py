@@ -12,6 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+from tuitrain.config.datasets import data_folder, found_in
+from tuitrain.config.photo_datasets import PHOTO_DATASETS
 from tuitrain.errors import DataError
 from tuitrain.text import plain
 from tuitrain.training.data.dataset import Progress, Ticker
@@ -46,6 +48,43 @@ def download_missing(
             f"Copy {', '.join(Path(file).name for file in missing)} there, or set data.dir to the folder"
             f" that holds {Path(missing[0]).parent}.",
         ) from error
+
+
+def download_folder(name: str, dir: str | None, progress: Progress) -> None:
+    """Download a data set of photos to the folder `dir`, unless it is there already. Raises DataError if the download
+    fails."""
+    facts = PHOTO_DATASETS[name]
+    if found_in(dir, facts.folder):
+        return
+    root = data_folder(dir)
+    made = not root.exists()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=root, prefix=".download-") as folder, _reporting(name, progress):
+            _fetch(name, folder)
+            (Path(folder) / facts.folder).replace(root / facts.folder)
+    except _FAILURES as error:
+        if made and root.is_dir() and not any(root.iterdir()):
+            root.rmdir()
+        raise DataError(
+            f"{name} is not in {plain(root)} and could not be downloaded ({_reason(error)}).",
+            f"Copy its folder {facts.folder} there, or set data.dir to the folder that holds it: {facts.page}",
+        ) from error
+
+
+def _fetch(name: str, folder: str) -> None:
+    """Let torchvision download and unpack all splits of a data set of photos."""
+    from torchvision import datasets
+
+    kind = PHOTO_DATASETS[name].kind
+    source = getattr(datasets, kind)
+    if kind == "Imagenette":
+        source(folder, size={"160": "160px", "320": "320px"}.get(name.rpartition("-")[2], "full"), download=True)
+    elif kind == "GTSRB":
+        for split in ("train", "test"):
+            source(folder, split=split, download=True)
+    else:
+        source(folder, download=True)
 
 
 def _copy(files: Sequence[str], source: Path, target: Path) -> None:

@@ -1,7 +1,7 @@
 """Read the splits of an image folder, in memory, from a cache file or streamed from disk."""
 
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -35,7 +35,7 @@ class FolderReader:
 
     After reading, `normalization` is the `known` one, if any, or that of the training images. `unreadable` lists the
     images that cannot be read, with reasons, and `notes` are sentences about the images. A run that was `trained`
-    before has shown that its images differ.
+    before has shown that its images differ. `read_training` reads the training images; None: `read`.
     """
 
     normalization: Normalization
@@ -50,19 +50,30 @@ class FolderReader:
         known: Normalization | None,
         trained: bool,
         needed: Collection[str],
+        read_training: ImageReader | None = None,
     ) -> None:
         self.unreadable: list[str] = []
         self.notes: list[str] = []
-        self.read = read
+        self.read, self._read_training = read, read_training or read
         self._folder, self._device, self._ticker = folder, device, ticker
         self._normalize, self._known, self._trained = normalize, known, trained
         self._needed = {name: files for name, files in folder.splits.items() if name in needed}
         self._others = {name: files for name, files in folder.splits.items() if name not in needed}
 
     @property
-    def count(self) -> int:
-        """The number of images to read."""
-        return sum(len(files.paths) for files in self._needed.values())
+    def is_complete(self) -> bool:
+        """Whether all splits are read."""
+        return not self._others
+
+    @property
+    def size(self) -> int:
+        """The number of bytes of all images to read."""
+        return sum(len(files.paths) * math.prod(self._reader(name).shape) for name, files in self._needed.items())
+
+    def forget(self) -> None:
+        """Forget what a former attempt to read the images found."""
+        self.unreadable.clear()
+        self.notes.clear()
 
     def in_memory(self) -> dict[str, Split]:
         decoded = {name: self._decoded(name, files) for name, files in self._needed.items()}
@@ -80,23 +91,21 @@ class FolderReader:
             splits[name] = MemorySplit.of(pixels, self._device, files.paths, self._fingerprint(files))
         return splits | self._unread()
 
-    @cached_property
-    def _row_of(self) -> dict[str, int]:
-        return {path: row for row, path in enumerate(self._folder.paths)}
-
-    def rows(self) -> Tensor:
-        """Return the rows of the images to read among all files of the folder, sorted."""
-        return torch.tensor([self._row_of[path] for files in self._needed.values() for path in files.paths])
-
-    def cached(self, images: CachedImages) -> dict[str, Split]:
-        """Return the splits, whose images are those of all files of the folder, sorted."""
-        row_of = self._row_of
+    def cached(self, open_images: Callable[[ImageReader, list[str], list[str]], CachedImages]) -> dict[str, Split]:
+        """Return the splits. `open_images` returns the images of the paths in its second argument as the reader decodes
+        them; those of its third argument are needed. Splits with the same reader share them."""
         splits: dict[str, Split] = {}
-        for name, files in self._needed.items():
-            reasons = (images.unreadable.get(row_of[path]) for path in files.paths)
-            files = files.at(self._readable(name, files, reasons))
-            rows, labels = torch.tensor([row_of[path] for path in files.paths]), torch.tensor(files.labels)
-            splits[name] = CachedSplit(images, rows, labels, self._device, files.paths, self._fingerprint(files))
+        for reader in dict.fromkeys(map(self._reader, self._needed)):
+            names = [name for name in self._folder.splits if self._reader(name) == reader]
+            paths = sorted(path for name in names for path in self._folder.splits[name].paths)
+            needed = {name: self._needed[name] for name in names if name in self._needed}
+            images = open_images(reader, paths, [path for files in needed.values() for path in files.paths])
+            row_of = {path: row for row, path in enumerate(paths)}
+            for name, files in needed.items():
+                reasons = (images.unreadable.get(row_of[path]) for path in files.paths)
+                kept = files.at(self._readable(name, files, reasons))
+                rows, labels = torch.tensor([row_of[path] for path in kept.paths]), torch.tensor(kept.labels)
+                splits[name] = CachedSplit(images, rows, labels, self._device, kept.paths, self._fingerprint(kept))
 
         def sample(size: int) -> Tensor:
             order = _sample(len(splits["training"]), size)
@@ -117,7 +126,7 @@ class FolderReader:
         return StreamedSplit(
             files.paths,
             torch.tensor(files.labels),
-            self.read,
+            self._reader(name),
             self._device,
             # The test split is evaluated too rarely to keep its workers alive.
             workers=workers,
@@ -129,7 +138,7 @@ class FolderReader:
 
     def _decoded(self, name: str, files: Files) -> tuple[Pixels, Files]:
         """Return the readable images and their files."""
-        images, reasons = self._decode(files)
+        images, reasons = _decode(files, self._reader(name))
         pixels, rows = Pixels(images, torch.tensor(files.labels)), self._readable(name, files, reasons)
         if len(rows) == len(files.paths):
             return pixels, files
@@ -138,13 +147,13 @@ class FolderReader:
     def _checked(self, name: str, files: Files) -> Files:
         """Return the readable files. For training, a check without decoding suffices, because training replaces the
         unreadable images that it misses."""
-        check: Callable[[str], object] = self.read.check if name == "training" else self.read
+        check: Callable[[str], object] = self._reader(name).check if name == "training" else self.read
         reasons = attempts(lambda row: check(files.paths[row]), len(files.paths))
         return files.at(self._readable(name, files, reasons))
 
     def _sampled(self, files: Files, size: int) -> Tensor:
         """Return the readable images of a fixed sample of `size` images, (n, C, H, W) uint8."""
-        images, reasons = self._decode(files.at(_sample(len(files.paths), size).tolist()))
+        images, reasons = _decode(files.at(_sample(len(files.paths), size).tolist()), self._read_training)
         good = [row for row, reason in enumerate(reasons) if reason is None]
         if not good:
             raise DataError(
@@ -152,15 +161,8 @@ class FolderReader:
             )
         return images[good]
 
-    def _decode(self, files: Files) -> tuple[Tensor, Iterator[str | None]]:
-        """Return images (N, C, H, W) uint8 and why each could not be read, or None. Iterating over the reasons reads
-        the images."""
-        images = allocate((len(files.paths), *self.read.shape), torch.uint8, _CPU)
-
-        def fill(row: int) -> None:
-            images[row] = self.read(files.paths[row])
-
-        return images, attempts(fill, len(files.paths))
+    def _reader(self, name: str) -> ImageReader:
+        return self._read_training if name == "training" else self.read
 
     def _readable(self, name: str, files: Files, reasons: Iterator[str | None]) -> list[int]:
         """Return the rows of `files` whose reason is None; add the others to `unreadable`."""
@@ -216,6 +218,17 @@ class FolderReader:
         notes = "".join(f" ({note})" for note in self.read.ranges.notes())
         example = plain(self._folder.splits["training"].paths[0], 200)
         return DataError(f"All training images are {what}{notes}.", f"Look at one of them: {example}")
+
+
+def _decode(files: Files, read: ImageReader) -> tuple[Tensor, Iterator[str | None]]:
+    """Return images (N, C, H, W) uint8 and why each could not be read, or None. Iterating over the reasons reads the
+    images."""
+    images = allocate((len(files.paths), *read.shape), torch.uint8, _CPU)
+
+    def fill(row: int) -> None:
+        images[row] = read(files.paths[row])
+
+    return images, attempts(fill, len(files.paths))
 
 
 def _sample(count: int, size: int) -> Tensor:

@@ -9,6 +9,10 @@ from typing import BinaryIO
 from PIL import Image, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
+from tuitrain.image_folder.heif import register_heif
+
+register_heif()
+
 _BEGIN = b"\xff\xd8"
 _END = b"\xff\xd9"
 # Data that decodes to different pixels if a JPEG lacks some; the last one begins with restart markers.

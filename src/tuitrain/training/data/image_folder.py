@@ -1,6 +1,8 @@
 """Load an image folder as a data set, in memory, from a cache file or streamed from disk."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import get_args
 
 import torch
 
@@ -12,13 +14,15 @@ from tuitrain.runs.records import RunInfo, WeightsInfo
 from tuitrain.text import plain
 from tuitrain.training.data import decode
 from tuitrain.training.data.dataset import Dataset, Progress, Ticker
-from tuitrain.training.data.decode import ImageReader
+from tuitrain.training.data.decode import ImageReader, Interpolation
 from tuitrain.training.data.depth import Range
 from tuitrain.training.data.folder_reader import FolderReader
 from tuitrain.training.data.normalize import Normalization
-from tuitrain.training.data.splits import Split
+from tuitrain.training.data.pixel_cache import CachedSplit
+from tuitrain.training.data.splits import MemorySplit, Split, StreamedSplit
 from tuitrain.training.data.storage import read_splits
 from tuitrain.training.data.value_ranges import ValueRanges, recorded_ranges
+from tuitrain.training.data.whole_photos import PhotoCrop, aspects, crops_photos, training_reader
 
 # Names listed in a note.
 _NAMED = 5
@@ -38,14 +42,19 @@ def load(
     folder = FolderSplits.scan(config, seed, lambda paths: _identify(paths, progress))
     if before:
         folder = folder.with_classes(before.classes)
-    read = _reader(config, folder, before)
+    read = image_reader(config, folder, before, weights)
     # The normalization of a run that was trained is known, so that an evaluation needs no training image.
     needed = [only] if only and before else list(folder.splits)
-    total = sum(len(folder.splits[name].paths) for name in needed)
+    total = sum(len(files.paths) for name, files in folder.splits.items() if name in needed)
     ticker = Ticker(progress, total, lambda done: f"reading: {done:,} of {total:,} images", "images")
     known = Normalization.known(before, weights if config.normalize else None, read.shape[0])
-    reader = FolderReader(folder, read, device, ticker, config.normalize, known, before is not None, needed)
-    splits, kept = read_splits(config, folder, reader, device, progress)
+    photos = training_reader(config, read)
+    reader = FolderReader(folder, read, device, ticker, config.normalize, known, before is not None, needed, photos)
+    splits, kept = read_splits(config, folder.root, reader, device, progress)
+    training = splits["training"]
+    if crops_photos(config) and "training" in needed:
+        assert isinstance(training, MemorySplit | CachedSplit | StreamedSplit)
+        training.crop = PhotoCrop(aspects(training.files).to(device), read.size, config.crop_scale)
     return Dataset(
         name=config.dataset,
         shape=read.shape,
@@ -62,13 +71,21 @@ def load(
     )
 
 
-def _reader(config: Data, folder: FolderSplits, before: RunInfo | None) -> ImageReader:
+def image_reader(
+    config: Data, folder: FolderSplits, before: RunInfo | None = None, weights: WeightsInfo | None = None
+) -> ImageReader:
+    """Return the reader of the images of a folder, which crops and resizes them as those that `weights` were trained
+    on."""
     mode = ("L" if before.shape[0] == 1 else "RGB") if before else _mode(config.channels, folder.paths)
     fixed = Range(*config.value_range) if config.value_range else None
     known = recorded_ranges(before) if before else None
     ranges = ValueRanges(known, folder.splits["training"].paths, folder.paths, fixed)
     assert isinstance(config.image_size, int)
-    return ImageReader(config.image_size, mode, ranges)
+    read = ImageReader(config.image_size, mode, ranges, config.resize)
+    if weights is None:
+        return read
+    method = next((name for name in get_args(Interpolation) if name == weights.interpolation), read.interpolation)
+    return replace(read, crop_fraction=min(max(weights.crop, 0.1), 1.0), interpolation=method)
 
 
 def _identify(paths: Sequence[str], progress: Progress) -> Mapping[str, bytes]:

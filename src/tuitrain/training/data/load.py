@@ -2,14 +2,17 @@
 
 import torch
 
+from tuitrain.config.code import is_spec
 from tuitrain.config.datasets import DATASETS
+from tuitrain.config.photo_datasets import PHOTO_DATASETS
 from tuitrain.config.schema import Data
 from tuitrain.runs.records import RunInfo, WeightsInfo
-from tuitrain.training.data import image_folder, standard
+from tuitrain.training.data import image_folder, standard, user_dataset
 from tuitrain.training.data.dataset import Dataset, Progress
+from tuitrain.training.data.download import download_folder
 from tuitrain.training.data.normalize import Normalization, Pixels, fingerprint
 from tuitrain.training.data.splits import MemorySplit
-from tuitrain.training.data.stratify import stratified
+from tuitrain.training.data.stratify import split_rows
 
 
 def load(
@@ -31,7 +34,11 @@ def load(
     if before and not (before.classes and 0 < before.shape[0] == len(before.mean) == len(before.std)):
         # The run ended before it loaded its data, or its record is damaged.
         before = None
-    if config.dataset == "image-folder":
+    if is_spec(config.dataset):
+        return user_dataset.load(config, seed, device, progress, before, weights)
+    if config.dataset in PHOTO_DATASETS:
+        download_folder(config.dataset, config.dir, progress)
+    if config.dataset == "image-folder" or config.dataset in PHOTO_DATASETS:
         return image_folder.load(config, seed, device, progress, before, weights, only)
     return _load_standard(config, seed, device, progress, before, weights)
 
@@ -46,11 +53,9 @@ def _load_standard(
 ) -> Dataset:
     whole, test, white = standard.read(config.dataset, config.dir, progress)
     checksum = whole.checksum()
-    train, validation = (whole, fingerprint(checksum)), None
-    if config.validation:
-        kept, held = stratified(whole.labels, config.validation, seed)
-        train = whole.at(kept), fingerprint(checksum, kept)
-        validation = whole.at(held), fingerprint(checksum, held)
+    kept, held = split_rows(whole.labels, config, seed)
+    train = whole if kept is None else whole.at(kept), fingerprint(checksum, kept)
+    validation = None if held is None else (whole.at(held), fingerprint(checksum, held))
     images = train[0].images
     channels = DATASETS[config.dataset].shape[0]
     if not config.normalize:

@@ -21,7 +21,7 @@ from tuitrain.image_folder.pixel_files import HEADER, Header
 from tuitrain.training.data.attempts import attempts
 from tuitrain.training.data.dataset import Progress, Ticker
 from tuitrain.training.data.decode import ImageReader
-from tuitrain.training.data.splits import to_device
+from tuitrain.training.data.splits import Crop, to_device
 
 # Images whose checksums a thread compares at a time.
 _PORTION = 64
@@ -47,9 +47,9 @@ class PixelCache:
     def size(self) -> int:
         return self._header({}).file_bytes
 
-    def open(self, rows: Tensor | None = None) -> "CachedImages | None":
+    def open(self, needed: Sequence[str] | None = None) -> "CachedImages | None":
         """Return the images of an existing file, None if there is none. Compare the checksums of all images, or of
-        those at `rows`, (n,) int64: remove a damaged file."""
+        the `needed` paths, and remove a damaged file."""
         header = pixel_files.read_header(self.path)
         if header is None or header.key != self._key or header.count != len(self._paths):
             return None
@@ -57,14 +57,16 @@ class PixelCache:
             images = CachedImages(self.path, header)
         except OSError:
             return None
-        if not images.whole(torch.arange(header.count) if rows is None else rows, self._progress):
+        chosen = None if needed is None else set(needed)
+        rows = [row for row, path in enumerate(self._paths) if chosen is None or path in chosen]
+        if not images.whole(rows, self._progress):
             self._progress("the cached images are damaged", None)
             pixel_files.remove(self.path)
             return None
         pixel_files.mark_used(self.path)
         return images
 
-    def build(self, limit: int) -> "CachedImages":
+    def build(self, limit: float) -> "CachedImages":
         """Return the images of the existing file, or write it, unless another process does so. Remove files that were
         not used for long, so that all take at most `limit` bytes. Raises UncachedError."""
         if self.size > limit:
@@ -75,7 +77,7 @@ class PixelCache:
                 if images := self.open():
                     return images
                 remove_drafts(self.path)
-                removed = pixel_files.make_room(self.size, limit)
+                removed = pixel_files.make_room(self.size, int(limit))
                 self._require_space(removed)
                 replace_by(self._write, self.path)
             # The file has been written just now: without reading it back, its pages stay in memory.
@@ -144,9 +146,9 @@ class CachedImages:
         self.pixels = torch.from_numpy(np.memmap(path, np.uint8, "c", header.pixels_at, (header.count, *header.shape)))
         self._checksums = np.fromfile(path, "<u4", header.count, offset=HEADER)
 
-    def whole(self, rows: Tensor, progress: Progress) -> bool:
+    def whole(self, rows: Sequence[int], progress: Progress) -> bool:
         """Return whether the images at `rows` have their checksums."""
-        readable = [row for row in rows.tolist() if row not in self.unreadable]
+        readable = [row for row in rows if row not in self.unreadable]
         total = len(readable)
         ticker = Ticker(progress, total, lambda done: f"checking the cache: {done:,} of {total:,} images")
         portions = [readable[start : start + _PORTION] for start in range(0, total, _PORTION)]
@@ -165,7 +167,10 @@ class CachedImages:
 
 
 class CachedSplit:
-    """A split whose images are the `rows` (N,) int64 of a cache file. A thread prepares the next batch."""
+    """A split whose images are the `rows` (N,) int64 of a cache file. A thread prepares the next batch. `crop` applies
+    to each batch."""
+
+    crop: Crop | None = None
 
     def __init__(
         self,
@@ -190,10 +195,11 @@ class CachedSplit:
             images = pool.submit(self._gathered, rows)
             for following in chain(chunks, [None]):
                 pixels = images.result()
-                labels = self.labels.index_select(0, to_device(rows, self._device))
+                given = to_device(rows, self._device)
                 if following is not None:
                     images, rows = pool.submit(self._gathered, following), following
-                yield pixels.to(self._device, non_blocking=True), labels
+                pixels = pixels.to(self._device, non_blocking=True)
+                yield self.crop(pixels, given) if self.crop else pixels, self.labels.index_select(0, given)
 
     def _gathered(self, rows: Tensor) -> Tensor:
         """Return the images at `rows` on the CPU, in pinned memory for a GPU."""

@@ -1,7 +1,7 @@
 """A split of a data set, which returns batches in a given order."""
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.context import BaseContext
 from typing import Protocol, Self
 
@@ -18,6 +18,8 @@ from tuitrain.training.data.normalize import Pixels, allocate
 
 # The next readable image replaces an unreadable one. This many unreadable images in a row mean that the disk is gone.
 _SUBSTITUTES = 16
+# Takes images (n, C, H, W) and their rows (n,) int64, all on the device; returns crops of the images.
+Crop = Callable[[Tensor, Tensor], Tensor]
 
 
 class Split(Protocol):
@@ -44,7 +46,9 @@ def to_device(order: Tensor, device: torch.device) -> Tensor:
 
 
 class MemorySplit:
-    """A split whose images are all on the device: a batch costs two index_selects."""
+    """A split whose images are all on the device: a batch costs two index_selects. `crop` applies to each batch."""
+
+    crop: Crop | None = None
 
     def __init__(self, images: Tensor, labels: Tensor, files: Sequence[str] = (), fingerprint: str = "") -> None:
         self.images = images
@@ -70,12 +74,15 @@ class MemorySplit:
 
     def at(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return images and labels at the indices `rows`, (n,) int64 on the device."""
-        return self.images.index_select(0, rows), self.labels.index_select(0, rows)
+        images = self.images.index_select(0, rows)
+        return self.crop(images, rows) if self.crop else images, self.labels.index_select(0, rows)
 
 
 class StreamedSplit:
     """A split whose images are read from files when needed, in one iteration at a time. `unreadable` gathers the rows
-    whose images could not be read and were replaced by the next image that could."""
+    whose images could not be read and were replaced by the next image that could. `crop` applies to each batch."""
+
+    crop: Crop | None = None
 
     def __init__(
         self,
@@ -127,8 +134,8 @@ class StreamedSplit:
                     "Restore the file, then resume the run.",
                 )
             device = self.labels.device
-            labels = self.labels.index_select(0, given.to(device, non_blocking=True))
-            yield images.to(device, non_blocking=True), labels
+            given, images = given.to(device, non_blocking=True), images.to(device, non_blocking=True)
+            yield self.crop(images, given) if self.crop else images, self.labels.index_select(0, given)
 
     def newly_replaced(self) -> list[str]:
         """Return the paths of the images that were first replaced since the last call."""

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from tuitrain.config.datasets import DATASETS, TEST_FRACTION, data_folder
+from tuitrain.config.datasets import DATASETS, TEST_FRACTION, data_folder, found_in
 from tuitrain.errors import DataError
 from tuitrain.text import plain
+from tuitrain.training.data.array_files import READERS, read_arrays
 from tuitrain.training.data.dataset import Progress
 from tuitrain.training.data.download import download_missing
 from tuitrain.training.data.normalize import Pixels
@@ -42,7 +43,12 @@ def read(name: str, folder: str | None, progress: Progress) -> StandardImages:
     progress(f"reading {name}", None)
     if name == "digits":
         return _digits()
-    root = data_folder(folder)
+    root = found_in(folder, DATASETS[name].place) or data_folder(folder)
+    if name in READERS:
+        parts = read_arrays(name, root, progress)
+        for part in parts:
+            _check(part, name, root)
+        return StandardImages(*parts, white=255)
     parts = _mnist(name, root, progress) if DATASETS[name].shape[0] == 1 else _cifar(name, root, progress)
     for part in parts:
         _check(part, name, root)

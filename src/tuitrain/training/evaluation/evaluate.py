@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tuitrain.runs.records import Sample
 from tuitrain.training.data.augment import Transform
 from tuitrain.training.data.dataset import Dataset
+from tuitrain.training.data.feature_split import FeatureSplit
 from tuitrain.training.data.splits import Split
 
 # Images per batch. On the CPU the activations of a batch must stay in the cache: 1000 images take 1.5 times as long.
@@ -91,6 +92,7 @@ def worst_samples(result: Result, split: Split, dataset: Dataset) -> list[Sample
     """Return the wrong predictions with the highest losses, overall and per confusion, with small pictures and the
     paths of their files relative to the folder of the data set."""
     chosen = _worst_indices(result, split.labels)
+    split = split.source if isinstance(split, FeatureSplit) else split
     pictures = [picture for images, _ in split.batches(chosen, WORST_OVERALL) for picture in _pictures(images, dataset)]
     return [
         Sample(

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from msgspec import structs
 from torch import Tensor
 
 from tuitrain.errors import RunError
@@ -12,6 +13,7 @@ from tuitrain.runs.rows import Evaluated
 from tuitrain.runs.writer import RunWriter
 from tuitrain.training import checkpoint
 from tuitrain.training.evaluation.evaluate import evaluate, worst_samples
+from tuitrain.training.evaluation.goals import goal_value
 from tuitrain.training.progress import TrainingProgress
 from tuitrain.training.setup import Setup
 
@@ -28,7 +30,7 @@ def evaluate_split(
     assert data is not None
     classes = setup.dataset.classes
     shape = setup.dataset.shape
-    result = evaluate(setup.model, data, setup.normalize, shape, len(classes), setup.autocast, heartbeat)
+    result = evaluate(setup.forward, data, setup.normalize, shape, len(classes), setup.autocast, heartbeat)
     best = progress.best if which == "best" else None
     return Evaluation(
         split=split,
@@ -51,19 +53,41 @@ def _to_bytes(classes: Tensor) -> bytes:
     return classes.cpu().numpy().astype("<u2").tobytes()
 
 
-def evaluate_validation(setup: Setup, writer: RunWriter, progress: TrainingProgress, heartbeat: Heartbeat) -> bool:
-    """Evaluate the validation split, if any; return whether its loss is the lowest of the run."""
+class Verdict(NamedTuple):
+    """The `value` of `training.best` after an epoch, None without a validation split or if the loss is not finite.
+    `is_best`: it is the best so far; `improves`: by more than `training.min_delta`."""
+
+    value: float | None = None
+    is_best: bool = False
+    improves: bool = False
+
+
+def evaluate_validation(setup: Setup, writer: RunWriter, progress: TrainingProgress, heartbeat: Heartbeat) -> Verdict:
+    """Evaluate the validation split, if any, after an epoch, and keep the best result in `progress`."""
     if setup.dataset.validation is None:
-        return False
+        return Verdict()
+    writer.update(phase="validating")
+    with setup.averaged():
+        evaluation = evaluate_split(setup, "validation", progress, heartbeat)
+    score, goal = _save(writer, evaluation), setup.config.training.best
+    value, is_best, improves = goal_value(evaluation, goal), False, False
+    if value is not None:
+        result = value if goal == "loss" else -value
+        is_best, improves = progress.judge(result, setup.config.training.min_delta)
+    if is_best:
+        progress.best = Best(progress.epochs_begun, progress.step, score, metric=goal, value=value)
+    _write_row(writer, "validation", progress, score, is_best)
+    writer.update(validation=score, best=progress.best)
+    return Verdict(value, is_best, improves)
+
+
+def evaluate_at_start(setup: Setup, writer: RunWriter, progress: TrainingProgress, heartbeat: Heartbeat) -> None:
+    """Evaluate the validation split before the first step: a measurement, which is never the best epoch."""
     writer.update(phase="validating")
     with setup.averaged():
         score = _save(writer, evaluate_split(setup, "validation", progress, heartbeat))
-    is_best = score.loss is not None and (progress.lowest is None or score.loss < progress.lowest)
-    if is_best:
-        progress.lowest, progress.best = score.loss, Best(progress.epochs_begun, progress.step, score)
-    _write_row(writer, "validation", progress, score, is_best)
-    writer.update(validation=score, best=progress.best)
-    return is_best
+    _write_row(writer, "validation", progress, score, False)
+    writer.update(validation=score, now=True)
 
 
 def evaluate_test(setup: Setup, writer: RunWriter, progress: TrainingProgress, heartbeat: Heartbeat) -> Score:
@@ -94,7 +118,7 @@ def evaluate_final(setup: Setup, writer: RunWriter, progress: TrainingProgress, 
             return
         finally:
             setup.model.load_state_dict(last_weights)
-    progress.best = Best(best.epoch, best.step, best.validation, score)
+    progress.best = structs.replace(best, test=score)
     writer.update(best=progress.best, now=True)
 
 

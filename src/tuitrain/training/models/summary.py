@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tuitrain.config.code import is_spec, short_name
 from tuitrain.config.schema import Model
 from tuitrain.training.models import build
+from tuitrain.training.models.user_model import check_output
 
 # The largest number of parameters and input values for which a forward pass on the CPU takes no noticeable time.
 SMALL = 5_000_000
@@ -38,7 +40,7 @@ def title(config: Model, shape: tuple[int, int, int], classes: int) -> str:
     """Return a short name: `mlp 784-128-256-10`, `cnn 1x28x28`, `resnet18`."""
     if config.name == "mlp":
         return "mlp " + "-".join(str(width) for width in (math.prod(shape), *config.hidden, classes))
-    return f"cnn {shape[0]}x{shape[1]}x{shape[2]}" if config.name == "cnn" else config.name
+    return f"cnn {shape[0]}x{shape[1]}x{shape[2]}" if config.name == "cnn" else short_name(config.name)
 
 
 def summarize(config: Model, shape: tuple[int, int, int], classes: int) -> Summary:
@@ -47,6 +49,8 @@ def summarize(config: Model, shape: tuple[int, int, int], classes: int) -> Summa
     A forward pass on the meta device imports torch's compiler, which takes longer than importing torch. A small mlp or
     cnn therefore runs on the CPU. The random generators stay as they are.
     """
+    if is_spec(config.name):
+        return _summarize_users(config, shape, classes)
     with torch.device("meta"):
         model = build(config, shape, classes)
     device = "meta"
@@ -54,11 +58,24 @@ def summarize(config: Model, shape: tuple[int, int, int], classes: int) -> Summa
         device = "cpu"
         with torch.random.fork_rng(devices=[]), torch.device(device):
             model = build(config, shape, classes)
-    outputs = _outputs(model, torch.empty(2, *shape, device=device))
+    return _summary(config, model, torch.empty(2, *shape, device=device), classes)
+
+
+def _summarize_users(config: Model, shape: tuple[int, int, int], classes: int) -> Summary:
+    """Summarize the user's network on the CPU: its code may do what the meta device cannot."""
+    with torch.random.fork_rng(devices=[]):
+        model = build(config, shape, classes)
+        check_output(config, model, shape, classes)
+        return _summary(config, model, torch.rand(2, *shape), classes)
+
+
+def _summary(config: Model, model: nn.Module, images: Tensor, classes: int) -> Summary:
+    shape: tuple[int, int, int] = tuple(images.shape[1:])  # type: ignore[assignment]
+    outputs = _outputs(model, images)
     owned = _owned(model, outputs)
     inner = {parent for path in outputs for parent in _parents(path)}
     layers = tuple(
-        Layer(path or config.name, type(model.get_submodule(path)).__name__, output, owned.get(path, 0))
+        Layer(path or short_name(config.name), type(model.get_submodule(path)).__name__, output, owned.get(path, 0))
         for path, output in outputs.items()
         if path not in inner or path in owned
     )
@@ -88,7 +105,7 @@ def _owned(model: nn.Module, called: dict[str, tuple[int, ...]]) -> dict[str, in
     """Return the number of parameters of each called module, without those of called modules inside it."""
     owned: dict[str, int] = {}
     for name, parameter in model.named_parameters():
-        path = next(parent for parent in _parents(name) if parent in called)
+        path = next((parent for parent in _parents(name) if parent in called), "")
         owned[path] = owned.get(path, 0) + parameter.numel()
     return owned
 

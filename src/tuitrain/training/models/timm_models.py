@@ -3,12 +3,14 @@
 import logging
 from typing import Any
 
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from tuitrain.config.networks import TIMM, check_network
 from tuitrain.config.schema import Model
 from tuitrain.errors import ConfigError
 from tuitrain.text import plain
+from tuitrain.training.head import head_names
 
 
 def build(config: Model, shape: tuple[int, int, int], classes: int) -> nn.Module:
@@ -25,14 +27,27 @@ def build(config: Model, shape: tuple[int, int, int], classes: int) -> nn.Module
     if pretrained.get("fixed_input_size") and tuple(pretrained.get("input_size", ())[1:]) != (height, width):
         options["img_size"] = (height, width)
     try:
-        # drop_rate is the dropout before the classifier.
-        return timm.create_model(name, num_classes=classes, in_chans=channels, drop_rate=config.dropout, **options)
+        model: nn.Module = timm.create_model(name, num_classes=classes, in_chans=channels, **options)
     except Exception as error:  # timm's architectures raise many kinds of exceptions.
         raise ConfigError(
             f"{config.name} cannot be built for images of {channels}x{height}x{width}: {plain(error, 200)}.",
             "Set data.image_size to auto, or choose another network.",
             key="model.name",
         ) from error
+    if config.dropout:
+        _drop_out_features(model, config.dropout)
+    return model
+
+
+def _drop_out_features(model: nn.Module, probability: float) -> None:
+    """Add dropout before the classifier. timm's own follows the mode of the network, and must act on the features of a
+    frozen one, too."""
+
+    def drop_out(head: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (F.dropout(inputs[0], probability, head.training), *inputs[1:])
+
+    for path in head_names(model):
+        model.get_submodule(path).register_forward_pre_hook(drop_out)
 
 
 def pretrained_config(name: str) -> dict[str, Any]:

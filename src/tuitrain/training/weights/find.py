@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tuitrain.config.code import is_spec
 from tuitrain.config.networks import TIMM
 from tuitrain.config.schema import Model
 from tuitrain.errors import ConfigError, RunError
@@ -47,9 +48,9 @@ def find_weights(config: Model, progress: Progress) -> WeightsFile | None:
 
 
 def _pretrained(config: Model, progress: Progress) -> WeightsFile:
-    if config.name in ("mlp", "cnn"):
+    if config.name in ("mlp", "cnn") or is_spec(config.name):
         raise ConfigError(
-            f"There are no pretrained weights of {config.name}.",
+            f"There are no pretrained weights of {plain(config.name)}.",
             "Choose a network of torchvision or timm, or set model.weights to none, a file or run:NAME.",
             key=_KEY,
         )
@@ -81,7 +82,7 @@ def _facts(config: Model) -> WeightsInfo:
             crop=known.get("crop_pct") or 1.0,
             interpolation=known.get("interpolation") or "bilinear",
         )
-    if config.name in ("mlp", "cnn"):
+    if config.name in ("mlp", "cnn") or is_spec(config.name):
         return WeightsInfo()
     images = _torchvision_weights(config.name).transforms()
     (size,), (resized,) = images.crop_size, images.resize_size

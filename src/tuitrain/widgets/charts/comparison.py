@@ -16,11 +16,10 @@ from tuitrain.widgets.charts.line import Line
 from tuitrain.widgets.charts.render import View
 from tuitrain.widgets.charts.series import (
     METRICS,
-    SMOOTHED,
     CurveMetric,
     RunSeries,
     cache_key,
-    smooths_labels,
+    train_marks,
     x_formatter,
     x_values,
 )
@@ -60,8 +59,8 @@ class ComparisonCharts(ChartGroup):
         self._grid_shown = False
         self._series: Sequence[RunSeries] = ()
         self._top = ""
-        # Whether a run has label smoothing.
-        self._smooths = False
+        # Why training metrics are not comparable to those of evaluations, by column.
+        self._marks: dict[str, str] = {}
         self._bands: dict[object, tuple[list[float], ...]] = {}
 
     def on_mount(self) -> None:
@@ -70,10 +69,10 @@ class ComparisonCharts(ChartGroup):
     def show(self, series: Sequence[RunSeries], top: str = "") -> None:
         """Draw the series, the one with the id `top` above the others."""
         self._series, self._top = series, top
-        smooths = smooths_labels(run for one in series for run in one.runs)
-        if smooths != self._smooths:
+        marks = train_marks(run for one in series for run in one.runs)
+        if marks != self._marks:
             # New labels discard the pictures of the charts.
-            self._smooths = smooths
+            self._marks = marks
             self._update_labels()
         self.redraw()
 
@@ -115,7 +114,7 @@ class ComparisonCharts(ChartGroup):
 
     def _update_labels(self) -> None:
         for chart, metric in zip(self.charts, self.shown_metrics, strict=False):
-            title = metric.title + SMOOTHED * (self._smooths and metric.title == "train loss")
+            title = metric.title + (self._marks.get(metric.column, "") if metric.split == "train" else "")
             chart.set_labels(title, self.axis, x_formatter(self.axis), metric.text, metric.percent)
 
     def redraw(self) -> None:

@@ -13,7 +13,7 @@ from tuitrain.widgets.charts.chart import Chart
 from tuitrain.widgets.charts.group import ChartGroup, chart_bindings
 from tuitrain.widgets.charts.line import BRAILLE, Line, Mark
 from tuitrain.widgets.charts.render import View
-from tuitrain.widgets.charts.series import SMOOTHED, cache_key, smooths_labels, start_time, x_formatter, x_values
+from tuitrain.widgets.charts.series import cache_key, start_time, train_marks, x_formatter, x_values
 from tuitrain.widgets.terminal.colors import RGB, theme_color
 
 # The width from which both charts are shown side by side.
@@ -115,7 +115,7 @@ class LossAccuracyCharts(ChartPair):
             ("val", "validation", len(run.evaluations["validation"]), "•"),
             ("test", "test", len(run.evaluations["test"]), "×"),
         ]
-        suffixes = {("train", "loss"): SMOOTHED * smooths_labels([run])}
+        suffixes = {("train", column): mark for column, mark in train_marks([run]).items()}
         loss, accuracy = (
             [
                 self.run_line(run, split, column, name + suffixes.get((split, column), ""), self._color(number), marker)

@@ -28,8 +28,6 @@ class CurveMetric:
         return metric_curve(run, self.split, self.column)
 
 
-# Marks a training loss with label smoothing.
-SMOOTHED = " (smoothed labels)"
 METRICS = (
     CurveMetric("val accuracy", "validation", "accuracy", True, units.percent),
     CurveMetric("val loss", "validation", "loss", False, units.loss),
@@ -41,9 +39,22 @@ METRICS = (
 )
 
 
-def smooths_labels(runs: Iterable[Follower]) -> bool:
-    """Return whether a run has label smoothing, so that its training loss is not comparable to its validation loss."""
-    return any(run.config.training.label_smoothing for run in runs)
+def train_marks(runs: Iterable[Follower]) -> dict[str, str]:
+    """Return why the training loss and accuracy of a run are not comparable to those of its validation, by column:
+    ` (smoothed labels)`. An empty text means that they are."""
+    configs = [run.config for run in runs]
+    mixed = {"mixed labels": any(config.data.mixes_labels for config in configs)}
+    reasons = {
+        "smoothed labels": any(config.training.label_smoothing for config in configs),
+        "class weights": any(config.training.class_weights != "none" for config in configs),
+        "balanced sampler": any(config.data.sampler == "balanced" for config in configs),
+    }
+    return {"loss": _mark(reasons | mixed), "accuracy": _mark(mixed)}
+
+
+def _mark(reasons: dict[str, bool]) -> str:
+    found = ", ".join(reason for reason, applies in reasons.items() if applies)
+    return f" ({found})" if found else ""
 
 
 def metric_curve(run: Follower, split: str, column: str) -> Curve:

@@ -26,7 +26,8 @@ from tuitrain.widgets.confusion.grid import (
     format_count,
     format_percent,
 )
-from tuitrain.widgets.confusion.shading import color_scale, has_few_colors, mark, shade
+from tuitrain.widgets.confusion.shading import color_scale, mark, shade
+from tuitrain.widgets.terminal.pictures import has_few_colors
 
 
 class ConfusionMatrix(ScrollView, can_focus=True):

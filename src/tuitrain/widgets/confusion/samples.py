@@ -1,15 +1,10 @@
 """Thumbnails of samples with their true and predicted class."""
 
-import sys
 from collections.abc import Sequence
-from functools import lru_cache
-from itertools import zip_longest
 from typing import ClassVar
 
 from rich.cells import cell_len
-from rich.color import Color
 from rich.segment import Segment
-from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.geometry import Size
@@ -20,15 +15,13 @@ from textual.strip import Strip
 from tuitrain.analysis import units
 from tuitrain.runs.records import Sample
 from tuitrain.text import plain
-from tuitrain.widgets.confusion.shading import has_few_colors
 from tuitrain.widgets.shorten import shorten, shorten_start
+from tuitrain.widgets.terminal.pictures import draws_shades, picture_line, thumbnail, thumbnail_size
 
 SMALL, LARGE = 16, 32
 GAP = 2
 # Lines of a caption, and its maximum width.
 CAPTION, MAX_WIDTH = 3, 28
-SHADES = " .:-=+*#%@"
-Pixel = tuple[int, int, int]
 
 
 class Samples(ScrollView, can_focus=True):
@@ -118,7 +111,7 @@ class Samples(ScrollView, can_focus=True):
         self._large = large
         width = self.scrollable_content_region.width
         side = LARGE if large else SMALL
-        sizes = [_thumbnail_size(sample, side) for sample in self._samples]
+        sizes = [thumbnail_size(sample, side) for sample in self._samples]
         caption = max((cell_len(line) for lines in self._captions for line in lines), default=0)
         widest = max([size.width for size in sizes] + [min(caption, MAX_WIDTH)], default=side)
         tallest = max((size.height for size in sizes), default=side)
@@ -152,16 +145,7 @@ class Samples(ScrollView, can_focus=True):
         image = thumbnail(self._samples[number], LARGE if self._large else SMALL)
         if image is None:
             return [Segment("?", self.get_component_rich_style("samples--muted"))] if line == 0 else []
-        if 2 * line >= len(image):
-            return []
-        upper = image[2 * line]
-        lower = image[2 * line + 1] if 2 * line + 1 < len(image) else None
-        return _ascii_shades(upper, lower) if self._colorless else _half_blocks(upper, lower)
-
-    @property
-    def _colorless(self) -> bool:
-        utf8 = "utf" in (getattr(sys.__stderr__, "encoding", "") or "utf-8").lower()
-        return not utf8 or has_few_colors(self.app)
+        return picture_line(image, line, shades=draws_shades(self.app))
 
 
 def _caption(sample: Sample, names: Sequence[str]) -> tuple[str, ...]:
@@ -179,47 +163,3 @@ def _caption(sample: Sample, names: Sequence[str]) -> tuple[str, ...]:
 def _with_probability(name: str, probability: float | None) -> str:
     suffix = "" if probability is None else f"  {units.percent(probability)}"
     return shorten(name, MAX_WIDTH - len(suffix)) + suffix
-
-
-@lru_cache(maxsize=512)
-def thumbnail(sample: Sample, side: int) -> list[list[Pixel]] | None:
-    """Return rows of (red, green, blue), at most `side` by `side`; None if the sample's pixels are inconsistent."""
-    pixels, height, width, channels = sample.pixels, sample.height, sample.width, sample.channels
-    if channels not in (1, 3) or min(height, width) < 1 or len(pixels) != height * width * channels:
-        return None
-    factor = _factor(height, width, side)
-    rows = [range(y, min(y + factor, height)) for y in range(0, height, factor)]
-    columns = [range(x, min(x + factor, width)) for x in range(0, width, factor)]
-    return [[_mean(pixels, row, column, width, channels) for column in columns] for row in rows]
-
-
-def _mean(pixels: bytes, rows: range, columns: range, width: int, channels: int) -> Pixel:
-    """Average a box, using at most 8 by 8 of its pixels."""
-    rows, columns = rows[:: -(-len(rows) // 8)], columns[:: -(-len(columns) // 8)]
-    offsets = [(y * width + x) * channels for y in rows for x in columns]
-    red, green, blue = (sum(pixels[offset + c % channels] for offset in offsets) // len(offsets) for c in range(3))
-    return red, green, blue
-
-
-def _factor(height: int, width: int, side: int) -> int:
-    return max(1, -(-max(height, width) // side))
-
-
-def _thumbnail_size(sample: Sample, side: int) -> Size:
-    factor = _factor(sample.height, sample.width, side)
-    return Size(min(side, -(-max(1, sample.width) // factor)), min(side, -(-max(1, sample.height) // factor)))
-
-
-def _half_blocks(upper: list[Pixel], lower: list[Pixel] | None) -> list[Segment]:
-    """Draw two rows of pixels as one line of ▀: the upper row in the foreground, the lower in the background color."""
-    return [Segment("▀", _style(above, below)) for above, below in zip_longest(upper, lower or ())]
-
-
-def _ascii_shades(upper: list[Pixel], lower: list[Pixel] | None) -> list[Segment]:
-    lights = [sum(above) + sum(below) for above, below in zip(upper, upper if lower is None else lower, strict=True)]
-    return [Segment("".join(SHADES[light * (len(SHADES) - 1) // (6 * 255)] for light in lights))]
-
-
-@lru_cache(maxsize=4096)
-def _style(above: Pixel, below: Pixel | None) -> Style:
-    return Style(color=Color.from_rgb(*above), bgcolor=Color.from_rgb(*below) if below else None)

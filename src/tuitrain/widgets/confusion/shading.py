@@ -1,10 +1,8 @@
 """Background colors of confusion matrix cells, and marks for terminals without colors."""
 
 from math import ceil, sqrt
-from typing import Any
 
 from rich.style import Style
-from textual.app import App
 from textual.color import BLACK, WHITE, Color
 
 LEVELS = 24
@@ -26,11 +24,6 @@ def _text_color(background: Color) -> Color:
     """Return black or white, whichever has more contrast by WCAG 2: at least 4.58 on any background."""
     red, green, blue = (component**2.2 for component in background.normalized)
     return BLACK if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 else WHITE
-
-
-def has_few_colors(app: App[Any]) -> bool:
-    """Return whether the terminal has too few colors for shades."""
-    return app.no_color or app.console.color_system in (None, "standard")
 
 
 def mark(fraction: float) -> str:

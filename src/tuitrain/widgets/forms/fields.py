@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input
 
+from tuitrain.config.code import is_spec
 from tuitrain.config.networks import TIMM, facts, timm_names
 from tuitrain.config.settings import Setting, settings
 from tuitrain.config.values import parse_value
@@ -186,7 +187,15 @@ class ChoiceField(Field, can_focus=True):
     _list: PickList | None = None
 
     def check_consume_key(self, key: str, character: str | None = None) -> bool:  # noqa: ARG002
-        return character is not None and character.isalnum()
+        return character is not None and self._opens(character)
+
+    def _opens(self, character: str) -> bool:
+        """Return whether typing this character opens the list; paths begin with other ones than words."""
+        return character.isalnum() or (self._from_file and character in "~/.")
+
+    @property
+    def _from_file(self) -> bool:
+        return bool(self.setting and "FILE.py:NAME" in self.setting.others)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         return not self.locked
@@ -196,7 +205,7 @@ class ChoiceField(Field, can_focus=True):
             # The list is still opening: forward what is typed ahead.
             event.stop()
             self._list.post_message(events.Key(event.key, event.character))
-        elif event.character and event.character.isalnum() and not self.locked:
+        elif event.character and self._opens(event.character) and not self.locked:
             event.stop()
             self.action_open(event.character)
 
@@ -228,10 +237,13 @@ class ChoiceField(Field, can_focus=True):
         options = [(choice, choice, "") for choice in self._choices]
         if self.key == "model.name":
             options += [(name, name, str(facts(name))) for name in map(TIMM.__add__, timm_names())]
+        if self._from_file:
+            options += [(spec, spec, "") for spec in self._chosen if is_spec(spec)]
         if self._list is None:
             # Several values of a setting make several runs.
             many = is_list or self.key in settings()
-            self._list = PickList(options, self._chosen, many=many, at=at, typed=typed)
+            others = is_spec if self._from_file else None
+            self._list = PickList(options, self._chosen, many=many, at=at, typed=typed, others=others)
             self.app.push_screen(self._list, chosen)
 
 

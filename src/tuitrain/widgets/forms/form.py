@@ -1,5 +1,6 @@
 """The form: one field per setting, grouped by section."""
 
+from collections import Counter
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -28,6 +29,21 @@ class StartOptions(Struct):
     ] = "this app"
 
 
+class SectionTitle(Static):
+    """The title of a section, with the number of its fields that do not apply and are hidden."""
+
+    def __init__(self, section: str, title: str, details: str) -> None:
+        super().__init__(classes="section")
+        self.section, self._title, self._details = section, title, details
+        self.show_hidden(0)
+
+    def show_hidden(self, count: int) -> None:
+        more = f" · {count} hidden (^f)" if count else ""
+        self.update(
+            Content.assemble((self._title, "bold $accent"), (f"  {self._details}{more}", "$foreground-disabled"))
+        )
+
+
 class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
     """A list of fields that scrolls to the focused one."""
 
@@ -43,8 +59,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
         yield self._add(make_field(runs_in, BACKGROUND if self._in_background else runs_in.default))
         for section, help in sections().items():
             title, _, details = help.partition(": ")
-            line = Content.assemble((title, "bold $accent"), (f"  {details}", "$foreground-disabled"))
-            yield Static(line, classes="section")
+            yield SectionTitle(section, title, details)
             for key, setting in settings().items():
                 if setting.section == section:
                     yield self._add(make_field(setting, self._initial.texts[key]))
@@ -76,15 +91,27 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
         for key, text in draft.texts.items():
             self.fields[key].text = text
 
-    def mark(self, errors: Mapping[str, str], counts: Mapping[str, int]) -> None:
+    def mark(self, errors: Mapping[str, str], counts: Mapping[str, int], *, is_sweep: bool) -> None:
         """Set the note of each field: its error, why it is ignored, or the number of its values."""
         texts = self.texts
         for key, field in self.fields.items():
             condition = CONDITIONS.get(key)
             unused = "" if condition is None or condition(texts) else condition.reason(texts)
-            if key == RUNS_IN and counts:
+            if key == RUNS_IN and is_sweep:
                 unused = "ignored: sweeps run in the background"
             field.set_note(errors.get(key, ""), unused, counts.get(key, 1))
+        self._fold()
+
+    def _fold(self) -> None:
+        """Hide the fields that do not apply, unless they were changed, are invalid or have the focus."""
+        hidden: Counter[str] = Counter()
+        for key, field in self.fields.items():
+            field.display = not (key in CONDITIONS and field.unused) or bool(
+                field.changed or field.error or field.has_focus_within
+            )
+            hidden[_section(field)] += not field.display
+        for title in self.query(SectionTitle):
+            title.show_hidden(hidden[title.section])
 
     @property
     def changed(self) -> int:
@@ -96,10 +123,12 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
         return next((field for field in self.query(Field) if focused in (field, *field.children)), None)
 
     def focus_key(self, key: str) -> None:
+        """Focus a field, which is shown even if it does not apply."""
+        self.fields[key].display = True
         self.fields[key].target.focus()
 
     def focus_section(self, step: int) -> None:
-        fields = list(self.fields.values())
+        fields = [field for field in self.fields.values() if field.display]
         firsts = [fields[0]] + [b for a, b in pairwise(fields) if _section(a) != _section(b)]
         index = [_section(first) for first in firsts].index(_section(self.current)) if self.current in fields else -1
         firsts[(index + step) % len(firsts)].target.focus()

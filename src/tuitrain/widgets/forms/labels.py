@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from tuitrain.config.formatting import format_value
+from tuitrain.config.photo_datasets import PHOTO_DATASETS
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
 from tuitrain.config.values import changed_settings
@@ -20,8 +21,13 @@ LABELS = {
     "schedule.patience": "plateau patience", "training.patience": "early stopping", "model.channels": "conv channels",
     "data.channels": "color channels", "training.max_minutes": "max minutes",
     "training.checkpoint_every": "checkpoint after", "training.threads": "CPU threads",
+    "data.randaugment_magnitude": "rand magnitude", "data.erase_probability": "erase rate",
     "finetune.head_lr": "head lr factor", "training.ema": "weight average",
 }  # fmt: skip
+
+
+# In a condition, any FILE.py:NAME.
+OWN = "*.py:*"
 
 
 class Condition(NamedTuple):
@@ -39,27 +45,43 @@ class Condition(NamedTuple):
     def reason(self, texts: Mapping[str, str]) -> str:
         if self.key == "data.dataset" and texts[self.key] == "digits":
             return "ignored: digits is built in"
+        if len(self.values) > 10:
+            return "for data sets of photos"
         if self.key == "model.weights":
             return "for pretrained weights"
-        return f"{'not ' * self.negated}for {', '.join(self.values)}"
+        return f"{'not ' * self.negated}for {', '.join(self.values)}".replace(OWN, "FILE.py:NAME")
 
 
-_NOT_DIGITS = Condition("data.dataset", tuple(name for name in settings()["data.dataset"].choices if name != "digits"))
+_NOT_DIGITS = Condition("data.dataset", ("digits",), negated=True)
 _FOLDER = Condition("data.dataset", ("image-folder",))
+_FILES = Condition("data.dataset", ("image-folder", *PHOTO_DATASETS))
 _OWN_NETWORKS = Condition("model.name", ("mlp", "cnn"))
 _PRETRAINED = Condition("model.weights", ("none", ""), negated=True)
 _MOMENTS = Condition("optimizer.name", ("adam", "adamw", "nadam", "radam", "muon"))
 
+_AUGMENTED = {
+    "data.crop_scale": "random-resized-crop",
+    "data.rotate_degrees": "rotate",
+    "data.color_strength": "color",
+    "data.randaugment_magnitude": "randaugment",
+    "data.erase_probability": "erase",
+    "data.mixup_alpha": "mixup",
+    "data.cutmix_alpha": "cutmix",
+}
+
 CONDITIONS: dict[str, Condition] = {
+    **{key: Condition("data.augment", (name,)) for key, name in _AUGMENTED.items()},
     "data.dir": _NOT_DIGITS,
     "data.layout": _FOLDER,
     "data.labels": _FOLDER,
     "data.group": _FOLDER,
     "data.split_by": _FOLDER,
-    "data.image_size": _FOLDER,
-    "data.channels": _FOLDER,
-    "data.storage": _FOLDER,
-    "data.workers": _FOLDER,
+    "data.image_size": _FILES,
+    "data.resize": _FILES,
+    "data.channels": _FILES,
+    "data.storage": Condition("data.dataset", ("image-folder", *PHOTO_DATASETS, OWN)),
+    "data.workers": _FILES,
+    "model.args": Condition("model.name", (OWN,)),
     "model.hidden": Condition("model.name", ("mlp",)),
     "model.channels": Condition("model.name", ("cnn",)),
     "model.convolutions": Condition("model.name", ("cnn",)),

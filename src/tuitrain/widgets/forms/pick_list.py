@@ -1,6 +1,6 @@
 """A list to choose from, below a field or in the middle of the screen."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual import events
@@ -59,7 +59,8 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
 
     Dismiss with the chosen keys, or None on escape. With `many`, space marks an option and a comma marks the typed one.
     Until something is marked, enter replaces the choice by the highlighted option, unless the `chosen` ones count as
-    `marked`. An option with an empty key stands for the empty choice.
+    `marked`. An option with an empty key stands for the empty choice. The typed text is an option, too, if `others`
+    accepts it.
     """
 
     # Not DEFAULT_CSS: the app's rules for all screens would take precedence.
@@ -89,8 +90,10 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
         marked: bool = False,
         at: Region | None = None,
         typed: str = "",
+        others: Callable[[str], bool] | None = None,
     ) -> None:
         super().__init__(classes="" if at else "-middle")
+        self._others = others
         self._options, self._title, self._many, self._at = options, title, many, at
         self._chosen, self._initial = list(chosen), list(chosen)
         self._marked, self._typed = marked, typed
@@ -124,11 +127,14 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
         box, words = self.query_one(Options), self._typed.casefold().split()
         matches = [option for option in self._options if all(word in " ".join(option).casefold() for word in words)]
         matches.sort(key=lambda option: distance(self._typed, *option[:2]))
+        if self._others and self._others(self._typed):
+            matches = [(self._typed, self._typed, "")]
         shown = matches[:MAX_LISTED]
         lines = [Option(self._line(*option), id=option[0] or None) for option in shown]
         if len(matches) > MAX_LISTED:
             lines.append(Option(f" … {len(matches) - MAX_LISTED:,} more: type to search", disabled=True))
-        box.set_options(lines or [Option(" No match", disabled=True)])
+        none = " No match: type FILE.py:NAME for your own" if self._others else " No match"
+        box.set_options(lines or [Option(none, disabled=True)])
         self._position(max(len(lines), 1))
         wanted = highlight or ("" if self._typed or self._marked else next(iter(self._chosen), ""))
         keys = [key for key, _, _ in shown]
@@ -176,6 +182,8 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
         else:
             # A comma replaces the present choice at first; a space keeps it.
             wanted = {key} | (before if self._marked else set())
+        if key not in [name for name, _, _ in self._options]:
+            self._options = [*self._options, (key, key, "")]
         self._chosen = [name for name, _, _ in self._options if name in wanted]
         self._marked, self._typed = True, ""
         self._list_matches(key)

@@ -6,6 +6,7 @@ import time
 from textual.content import Content
 
 from tuitrain.analysis import health, speed, summary, units
+from tuitrain.config.code import without_folder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Score, State
 from tuitrain.text import plain
@@ -53,7 +54,7 @@ def head(run: Follower, width: int, activity: str = "") -> Content:
 def _title(run: Follower, room: int) -> Content:
     """Return the name and as many settings as fit; optimizer and learning rate are kept longest."""
     model = f"{summary.model(run)} {run.config.model.activation}"
-    parts = [run.config.data.dataset, model, f"{run.config.optimizer.name} {learning_rate(run):g}"]
+    parts = [without_folder(run.config.data.dataset), model, f"{run.config.optimizer.name} {learning_rate(run):g}"]
     name = Content.styled(plain(run.info.name, 60), "bold")
     while len(parts) > 1 and name.cell_length + sum(len(part) + 3 for part in parts) > room:
         parts.pop(0)
@@ -157,15 +158,13 @@ def health_line(run: Follower, width: int) -> Content:
 
 
 def _best(state: State) -> tuple[str, ...]:
-    """Describe the best epoch: the criterion, its value unless it is the latest, and the epoch. The criterion is the
-    lowest loss, or the highest accuracy for another tool's run without losses."""
-    if state.best is None:
+    """Describe the best epoch: the criterion, its value unless the line shows it already, and the epoch."""
+    best = state.best
+    if best is None:
         return ()
-    best = state.best.validation
-    criterion, value = "lowest loss", units.loss(best.loss)
-    if best.loss is None:
-        criterion, value = "highest", units.percent(best.measured)
-    return (criterion if best == state.validation else f"{criterion} {value}", f"epoch {state.best.epoch}")
+    criterion = best.criterion.replace("validation ", "")
+    shown = best.validation == state.validation and best.metric in ("loss", "accuracy")
+    return (criterion if shown else f"{criterion} {summary.best_value(best)}", f"epoch {best.epoch}")
 
 
 def _score(name: str, score: Score | None, suffix: str = "", *, losses: bool = True) -> Content:

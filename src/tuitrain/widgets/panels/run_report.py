@@ -7,6 +7,7 @@ from textual.content import Content
 
 from tuitrain.analysis import confusion, health, units
 from tuitrain.analysis import summary as run_summary
+from tuitrain.config.code import without_folder
 from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import settings
 from tuitrain.config.values import flatten
@@ -69,9 +70,9 @@ def result(run: Follower) -> tuple[str, str] | None:
     """Return the accuracy to show in large digits and what it is: `98.06 %` of the test split if it was measured."""
     state, best = run.state, run.state.best
     candidates: list[tuple[str, Score | None]] = [
-        (f"best test, with the weights of epoch {best.epoch}" if best else "", best.test if best else None),
+        (f"best test{best.by}, with the weights of epoch {best.epoch}" if best else "", best.test if best else None),
         ("last test", state.test),
-        (f"best val, epoch {best.epoch}" if best else "", best.validation if best else None),
+        (f"best val{best.by}, epoch {best.epoch}" if best else "", best.validation if best else None),
         ("last val", state.validation),
     ]
     return next(
@@ -102,7 +103,7 @@ def _scores(run: Follower) -> Content:
     last = {"train": state.train, "val": state.validation, "test": state.test}
     groups: list[tuple[str, dict[str, Score | None]]] = [(f"last epoch ({state.epoch})", last)]
     if best is not None and best.step == state.step:
-        groups = [(f"last epoch ({state.epoch}), the best one", last)]
+        groups = [(f"last epoch ({state.epoch}), the best one{best.by}", last)]
     elif best is not None:
         groups.append((f"best epoch ({best.epoch})", {"val": best.validation, "test": best.test}))
     splits = [split for split in last if any(scores.get(split) for _, scores in groups)]
@@ -114,7 +115,11 @@ def _scores(run: Follower) -> Content:
         Content.assemble((f"{split:<8}", MUTED), *(_cell(scores.get(split)) for _, scores in groups))
         for split in splits
     ]
-    notes = ["The best epoch has the lowest validation loss."] * (len(groups) > 1)
+    notes = (
+        [f"The best epoch has the {best.criterion}: {run_summary.best_value(best)}."]
+        if best and len(groups) > 1
+        else []
+    )
     return Content("\n").join([*lines, *(Content.styled(note, MUTED) for note in notes)])
 
 
@@ -139,7 +144,7 @@ def _own_facts(run: Follower) -> dict[str, str]:
     )
     return {
         "model": f"{plain(info.model)} · {info.parameters:,} parameters",
-        "data": f"{run.config.data.dataset} · {sizes}",
+        "data": f"{without_folder(run.config.data.dataset)} · {sizes}",
         "epochs": f"{state.epoch} of {state.epochs} · {state.step:,} steps",
         "time": f"{units.duration(state.seconds)} of training · {units.rate(state.samples_per_second)} images/s",
         "host": f"{plain(info.host)} · {plain(info.device)} · {info.threads} thread{'s' * (info.threads != 1)}",

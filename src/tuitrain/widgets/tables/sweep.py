@@ -13,8 +13,9 @@ from tuitrain.analysis.table.columns import columns
 from tuitrain.analysis.table.groups import MeanSD
 from tuitrain.analysis.table.markers import RunMarker
 from tuitrain.config.formatting import format_value
-from tuitrain.config.settings import settings
+from tuitrain.config.settings import FOLD, SEED
 from tuitrain.config.sweeps.sweep import Sweep
+from tuitrain.config.validation import find_setting
 from tuitrain.runs.catalog.result import metric
 from tuitrain.runs.sweeps.index import Outcome
 from tuitrain.text import plain, utf8_locale
@@ -74,7 +75,7 @@ class SweepTable(DataTable[Text]):
             outcomes = sorted(outcomes, key=lambda outcome: _sort_key(sweep, outcome))
         names = column_titles(_varying_settings(sweep))
         heads = ["trial", "status", *names.values(), *map(analysis.metric_title, _metrics(sweep)), "time"]
-        words = (name for key, name in names.items() if settings()[key].kind not in (int, float))
+        words = (name for key, name in names.items() if find_setting(key).kind not in (int, float))
         self._left_aligned = {"status", *words}
         star = heads.index(analysis.metric_title(sweep.options.metric))
         before, rows = self._rows, {outcome.job.key: _cells(sweep, outcome) for outcome in outcomes}
@@ -132,12 +133,12 @@ def _metrics(sweep: Sweep) -> tuple[str, str]:
 
 
 def _varying_settings(sweep: Sweep) -> list[str]:
-    return list(dict.fromkeys([*sweep.varying_keys, "training.seed"]))
+    return list(dict.fromkeys([*sweep.varying_keys, SEED, *([FOLD] if sweep.folds else [])]))
 
 
 def column_titles(keys: Sequence[str]) -> dict[str, str]:
     """Return the titles of the runs table, or the key itself if a title would be ambiguous."""
-    names = {key: columns()[key].title for key in keys}
+    names = {key: columns()[key].title if key in columns() else key.rpartition(".")[2] for key in keys}
     titles = list(names.values())
     return {key: name if titles.count(name) == 1 and name not in OWN else key for key, name in names.items()}
 
@@ -150,7 +151,7 @@ def _sort_key(sweep: Sweep, outcome: Outcome) -> tuple[bool, float]:
 
 def _cells(sweep: Sweep, outcome: Outcome) -> list[str]:
     state, values = outcome.state, {} if outcome.values is None else sweep.settings(outcome.values)
-    values["training.seed"] = sweep.seed(outcome.values or {}, outcome.job.seed)
+    values |= {SEED: sweep.seed(outcome.values or {}, outcome.job.seed), FOLD: sweep.fold(outcome.job.seed)}
     texts = [format_value(values[key]) if key in values else units.UNKNOWN for key in _varying_settings(sweep)]
     status = analysis.display_status(outcome)
     if state and state.steps and status in ("running", "paused"):

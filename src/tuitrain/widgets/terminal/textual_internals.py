@@ -8,9 +8,11 @@ import asyncio
 import codecs
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import partial
+from threading import Thread
 from time import monotonic
-from typing import Any
+from typing import Any, TypeGuard
 
 from rich.color import ColorSystem
 from rich.console import RenderableType
@@ -20,6 +22,7 @@ from textual._ansi_sequences import SYNC_END, SYNC_START
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual._xterm_parser import XTermParser
 from textual.app import App
+from textual.drivers._writer_thread import WriterThread
 from textual.geometry import Size
 from textual.message_pump import MessagePump
 from textual.screen import Screen
@@ -51,6 +54,10 @@ class InternalsApp(App[None]):
         error = self._exception
         return error.error if isinstance(error, WorkerFailed) and isinstance(error.error, Exception) else error
 
+    def close_with(self, error: Exception) -> None:
+        """Close the app because of `error`, which becomes `crash`. Call this in the event loop."""
+        self._handle_exception(error)
+
     @property
     def color_system(self) -> ColorSystem:
         return self.console._color_system or ColorSystem.TRUECOLOR
@@ -75,7 +82,7 @@ class InternalsApp(App[None]):
 
         def report(task: "asyncio.Task[None]") -> None:
             if not task.cancelled() and isinstance(error := task.exception(), Exception):
-                self._handle_exception(error)
+                self.close_with(error)
 
         task = asyncio.create_task(work)
         task.add_done_callback(report)
@@ -98,8 +105,20 @@ class InternalsApp(App[None]):
             if stack.exc_type == "OSError":
                 self.exit()
                 return
-            self._handle_exception(RuntimeError(f"reading keys failed: {stack.exc_type}: {stack.exc_value}"))
+            self.close_with(RuntimeError(f"reading keys failed: {stack.exc_type}: {stack.exc_value}"))
         self._close_messages_no_wait()
+
+
+def is_writer(thread: Thread | None) -> TypeGuard[WriterThread]:
+    """Return whether this is the thread that writes to the terminal. Without it, the app waits forever."""
+    return isinstance(thread, WriterThread)
+
+
+def write_until_closed(writer: WriterThread) -> None:
+    """Continue a writer that has failed, until the app has written what restores the terminal and has closed it."""
+    while True:
+        with suppress(Exception):
+            return writer.run()
 
 
 async def settle(app: App[Any], timeout: float) -> None:

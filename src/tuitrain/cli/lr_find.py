@@ -1,0 +1,45 @@
+"""`tuitrain lr-find`: find a learning rate by a range test."""
+
+import argparse
+import sys
+from math import log10
+
+from tuitrain.analysis import units
+from tuitrain.cli.output import print_json, print_message
+from tuitrain.cli.train import check_file
+from tuitrain.config.schema import Config
+from tuitrain.config.toml import read
+from tuitrain.config.values import override
+from tuitrain.hosts.lr_find import RangeTest, find_learning_rate
+from tuitrain.hosts.trust import config_code
+from tuitrain.text import plain, utf8_locale
+
+WIDTH, HEIGHT = 70, 16
+
+
+def run(options: argparse.Namespace) -> int:
+    read_config, _ = read(options.config) if options.config else (Config(), "")
+    config = override(read_config, options.set)
+    check_file(options, config_code(config))
+    found = find_learning_rate(config, options.runs_dir, lambda what, _: print_message(plain(what)))
+    if options.json:
+        print_json({"suggestion": found.suggestion, "rates": found.rates, "losses": found.losses})
+    elif found.rates:
+        sys.stdout.write(chart(found) + "\n")
+    if found.suggestion is None:
+        print_message("The loss did not fall at any learning rate, so that none can be suggested.")
+        return 1
+    if not options.json:
+        rate = units.number(found.suggestion)
+        sys.stdout.write(f"suggested learning rate {rate}: --set optimizer.lr={rate}\n")
+    return 0
+
+
+def chart(found: RangeTest) -> str:
+    # Imports Rich and plotext.
+    from tuitrain.widgets.charts.line import Line
+    from tuitrain.widgets.charts.render import draw
+
+    line = Line("", [log10(rate) for rate in found.rates], list(found.losses), (128, 128, 128))
+    drawn = draw([line], WIDTH, HEIGHT, braille=utf8_locale())
+    return f"loss over the logarithm (base 10) of the learning rate\n{drawn.plain}"

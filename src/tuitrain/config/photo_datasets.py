@@ -1,0 +1,87 @@
+"""Describe the data sets of photos of different sizes that torchvision knows, without reading them.
+
+The numbers of images and the download sizes are those of torchvision's documentation and of the TensorFlow Datasets
+catalog; None and an empty text mean that neither says it.
+"""
+
+from msgspec import Struct
+
+
+class PhotoDataset(Struct, frozen=True, kw_only=True):
+    """A data set of image files: `folder` is where torchvision unpacks it, `kind` the name of torchvision's class, and
+    `page` says under which licence it may be used. `images` are the numbers of training, validation and test images; a
+    split without images is held out."""
+
+    title: str
+    kind: str
+    folder: str
+    classes: int
+    page: str
+    images: tuple[int, int, int] | None = None
+    download: str = ""
+    augment: tuple[str, ...] = ("flip", "crop")
+
+
+_IMAGENETTE = "https://github.com/fastai/imagenette"
+_VGG = "https://www.robots.ox.ac.uk/~vgg/data"
+
+PHOTO_DATASETS = {
+    "imagenette": PhotoDataset(
+        title="photos of ten easy classes of ImageNet", kind="Imagenette", folder="imagenette2",
+        classes=10, images=(9469, 0, 3925), download="1.6 GB", page=_IMAGENETTE,
+    ),
+    "imagenette-320": PhotoDataset(
+        title="imagenette with a shorter side of 320 pixels", kind="Imagenette", folder="imagenette2-320",
+        classes=10, images=(9469, 0, 3925), download="342 MB", page=_IMAGENETTE,
+    ),
+    "imagenette-160": PhotoDataset(
+        title="imagenette with a shorter side of 160 pixels", kind="Imagenette", folder="imagenette2-160",
+        classes=10, images=(9469, 0, 3925), download="99 MB", page=_IMAGENETTE,
+    ),
+    "oxford-pets": PhotoDataset(
+        title="photos of 37 breeds of cats and dogs", kind="OxfordIIITPet", folder="oxford-iiit-pet", classes=37,
+        images=(3680, 0, 3669), download="811 MB", page=f"{_VGG}/pets/",
+    ),
+    "flowers102": PhotoDataset(
+        title="photos of flowers common in the United Kingdom", kind="Flowers102", folder="flowers-102", classes=102,
+        images=(1020, 1020, 6149), download="353 MB", page=f"{_VGG}/flowers/102/",
+    ),
+    "food101": PhotoDataset(
+        title="photos of dishes, the training images with some wrong labels", kind="Food101", folder="food-101",
+        classes=101, images=(75_750, 0, 25_250), download="5.0 GB",
+        page="https://data.vision.ee.ethz.ch/cvl/datasets_extra/food-101/",
+    ),
+    "eurosat": PhotoDataset(
+        title="64x64 satellite images of land use", kind="EuroSAT", folder="eurosat", classes=10, images=(27_000, 0, 0),
+        download="94 MB", page="https://github.com/phelber/eurosat",
+    ),
+    "gtsrb": PhotoDataset(
+        title="German traffic signs", kind="GTSRB", folder="gtsrb", classes=43, page="https://benchmark.ini.rub.de/",
+        augment=("crop",),
+    ),
+    "dtd": PhotoDataset(
+        title="textures in the wild", kind="DTD", folder="dtd", classes=47, images=(1880, 1880, 1880),
+        download="638 MB", page=f"{_VGG}/dtd/",
+    ),
+    "fgvc-aircraft": PhotoDataset(
+        title="aircraft of 100 variants", kind="FGVCAircraft", folder="fgvc-aircraft-2013b", classes=100,
+        page=f"{_VGG}/fgvc-aircraft/",
+    ),
+    "caltech101": PhotoDataset(
+        title="photos of objects", kind="Caltech101", folder="caltech101", classes=101,
+        page="https://data.caltech.edu/records/20086",
+    ),
+    "caltech256": PhotoDataset(
+        title="photos of objects and clutter", kind="Caltech256", folder="caltech256", classes=257,
+        page="https://data.caltech.edu/records/nyy15-4j048",
+    ),
+    "country211": PhotoDataset(
+        title="photos by the country in which they were taken", kind="Country211", folder="country211", classes=211,
+        images=(31_650, 10_550, 21_100), page="https://github.com/openai/CLIP/blob/main/data/country211.md",
+    ),
+    "rendered-sst2": PhotoDataset(
+        title="rendered sentences with a positive or negative sense", kind="RenderedSST2", folder="rendered-sst2",
+        classes=2, images=(6920, 872, 1821), page="https://github.com/openai/CLIP/blob/main/data/rendered-sst2.md",
+        augment=(),
+    ),
+}  # fmt: skip

@@ -1,0 +1,50 @@
+"""Find a learning rate by a range test."""
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from tuitrain.config.schema import Config
+from tuitrain.hosts.launch import ProgressCallback
+from tuitrain.hosts.log_capture import LogCapture
+from tuitrain.hosts.paths import with_absolute_paths
+
+LOW, HIGH, STEPS = 1e-7, 10.0, 100
+
+
+class RangeTest(Struct, frozen=True):
+    """The learning rates of a range test and the smoothed loss at each. `suggestion` is None if the loss did not
+    fall."""
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    suggestion: float | None
+
+
+def find_learning_rate(
+    config: Config,
+    runs_dir: Path,
+    progress: ProgressCallback,
+    *,
+    low: float = LOW,
+    high: float = HIGH,
+    steps: int = STEPS,
+) -> RangeTest:
+    """Train up to `steps` steps with a growing learning rate, and suggest one. The user has typed or allowed the code
+    in `config`. Raise TuitrainError if data, model or optimizer cannot be built."""
+    with LogCapture():
+        progress("loading torch", None)
+        from tuitrain.training.lr_range import range_test
+        from tuitrain.training.lr_suggestion import smoothed, suggestion
+        from tuitrain.training.setup import prepare
+
+        setup = prepare(with_absolute_paths(config, runs_dir), progress)
+        rates, losses, curve = list[float](), list[float](), list[float]()
+        for rate, loss in range_test(setup, low, high, steps):
+            rates.append(rate)
+            losses.append(loss)
+            progress(f"learning rate {rate:.1e} · loss {loss:.4f}", len(rates) / steps)
+            curve = smoothed(losses)
+            if len(curve) < len(losses):
+                break
+        return RangeTest(tuple(rates[: len(curve)]), tuple(curve), suggestion(rates, losses))

@@ -1,0 +1,70 @@
+"""Exchange lines with a module of tuitrain that runs in a subprocess.
+
+`import torch` blocks all threads of its process, and a thread that runs torch code at exit aborts the process. The
+subprocess exits when its standard input is closed.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import BinaryIO
+
+
+class Child:
+    """A subprocess that runs `module`, started by the first line, and again if it has died. A reader thread calls
+    `receive` with each line that the subprocess writes, and `ended` when it has died. Call the methods from one thread
+    only."""
+
+    def __init__(self, module: str, receive: Callable[[bytes], object], ended: Callable[[], object]) -> None:
+        self._module, self._receive, self._ended = module, receive, ended
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def send(self, line: bytes) -> None:
+        """Write a line to the subprocess. Raises OSError."""
+        if self._process is None or self._process.poll() is not None:
+            # -P: the user's folder may contain a torch.py.
+            command = [sys.executable, "-P", "-m", self._module]
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+            # A daemon thread, because it blocks in a read when the program exits.
+            threading.Thread(target=self._read, args=(self._process,), name=self._module, daemon=True).start()
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + b"\n")
+        self._process.stdin.flush()
+
+    def _read(self, process: "subprocess.Popen[bytes]") -> None:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                self._receive(line)
+        finally:
+            # The next line starts a new process.
+            process.kill()
+            process.stdout.close()
+            process.wait()
+            if self._process is process:
+                self._ended()
+
+    def close(self) -> None:
+        """Kill the process without waiting: while it reads from a dead file server, it cannot be killed."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            assert process.stdin is not None
+            with suppress(OSError):  # unwritten data cannot be flushed to a dead process
+                process.stdin.close()
+
+
+def serve_and_exit(serve: Callable[[BinaryIO, BinaryIO], object]) -> None:
+    """Call `serve` with the requests and the answers of this subprocess, and end it without waiting for threads."""
+    # Answers get a separate descriptor, so that output of torch cannot mix with them.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    try:
+        serve(sys.stdin.buffer, answers)
+    finally:
+        os._exit(0)

@@ -1,0 +1,29 @@
+"""The line that names the pages of the results screen."""
+
+from collections.abc import Sequence
+
+from textual.content import Content
+
+from tuitrain.widgets.terminal.colors import MUTED
+
+# The width from which the tabs have two spaces between them.
+SPACIOUS = 90
+
+
+def tab_line(pages: Sequence[str], current: str, width: int) -> Content:
+    """Return the tabs in at most `width` columns: every number, and as many names as fit, always that of the current
+    page."""
+    for count in range(len(pages), -1, -1):
+        named = {*pages[:count], current}
+        names = [
+            Content.assemble(
+                (f"{n} ", "$footer-key-foreground"),
+                (page if page in named else "", "bold $accent underline" if page == current else MUTED),
+            )
+            for n, page in enumerate(pages, 1)
+        ]
+        line = Content("  " if width > SPACIOUS else " ").join(names)
+        # The line has a margin of one column on each side.
+        if line.cell_length <= width - 2:
+            break
+    return line

@@ -1,0 +1,351 @@
+"""Data sets by name, from tiny files in the layout of each, which torchvision's own class reads, too."""
+
+import bz2
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.io import savemat
+from torchvision import datasets
+
+from tuitrain.config.datasets import DATASETS, DatasetInfo
+from tuitrain.config.photo_datasets import PHOTO_DATASETS
+from tuitrain.config.schema import Config, Data
+from tuitrain.config.values import override
+from tuitrain.errors import DataError
+from tuitrain.hosts.preview.split_sizes import split_sizes
+from tuitrain.image_folder.splits import FolderSplits
+from tuitrain.training.data import array_files, download
+from tuitrain.training.data.load import load
+from tuitrain.training.data.standard import read
+
+CPU = torch.device("cpu")
+Write = Callable[[Path], None]
+ROWS = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def any_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torchvision compares the files with the original ones."""
+    for module in ("svhn", "stl10", "flowers102", "mnist"):
+        monkeypatch.setattr(f"torchvision.datasets.{module}.check_integrity", lambda path, *_: Path(path).is_file())
+
+
+def picture(path: Path, shade: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(ROWS.integers(0, 255, (12, 10 + shade % 3, 3), dtype=np.uint8)).save(path)
+
+
+def lines(path: Path, *texts: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{text}\n" for text in texts))
+
+
+def imagenette(root: Path) -> None:
+    for split, wnid, count in (("train", "n02102040", 6), ("train", "n01440764", 7), ("val", "n01440764", 2)):
+        for number in range(count):
+            picture(root / f"imagenette2/{split}/{wnid}/{wnid}_{number}.JPEG", number)
+
+
+def pets(root: Path) -> None:
+    rows = [("yorkshire_terrier_2", 2), ("Abyssinian_1", 1), ("Abyssinian_3", 1), ("yorkshire_terrier_4", 2)] * 2
+    for split, offset in (("trainval", 0), ("test", 10)):
+        names = [(f"{name.rpartition('_')[0]}_{number + offset}", label) for number, (name, label) in enumerate(rows)]
+        lines(root / f"oxford-iiit-pet/annotations/{split}.txt", *(f"{name} {label} 1 1" for name, label in names))
+        for name, _ in names:
+            picture(root / f"oxford-iiit-pet/images/{name}.jpg")
+
+
+def flowers(root: Path) -> None:
+    folder = root / "flowers-102"
+    for image in range(1, 13):
+        picture(folder / f"jpg/image_{image:05d}.jpg")
+    savemat(folder / "imagelabels.mat", {"labels": np.array([[1, 102, 1, 102, 3, 3, 1, 102, 3, 1, 102, 3]])})
+    savemat(folder / "setid.mat", {"trnid": [[1, 2, 3, 4, 5, 6]], "valid": [[7, 8, 9]], "tstid": [[10, 11, 12]]})
+
+
+def food(root: Path) -> None:
+    for split, count in (("train", 4), ("test", 2)):
+        lists = {name: [f"{name}/{split}{number}" for number in range(count)] for name in ("waffles", "apple_pie")}
+        lines(root / f"food-101/meta/{split}.json", json.dumps(lists))
+        for images in lists.values():
+            for image in images:
+                picture(root / f"food-101/images/{image}.jpg")
+
+
+def folders(*places: str, count: int = 5) -> Write:
+    def write(root: Path) -> None:
+        for place in places:
+            for number in range(1, count + 1):
+                picture(root / place.format(number), number)
+
+    return write
+
+
+def gtsrb(root: Path) -> None:
+    folder = root / "gtsrb"
+    folders("gtsrb/GTSRB/Training/00000/{:05d}.ppm", "gtsrb/GTSRB/Training/00001/{:05d}.ppm")(root)
+    folders("gtsrb/GTSRB/Final_Test/Images/{:05d}.ppm", count=2)(root)
+    lines(folder / "GT-final_test.csv", "Filename;Width;ClassId", "00001.ppm;12;1", "00002.ppm;12;0")
+
+
+def dtd(root: Path) -> None:
+    for split, count in (("train", 3), ("val", 2), ("test", 1)):
+        names = [f"{texture}/{texture}_{split}{n}.jpg" for texture in ("zigzagged", "banded") for n in range(count)]
+        lines(root / f"dtd/dtd/labels/{split}1.txt", *names)
+        for name in names:
+            picture(root / f"dtd/dtd/images/{name}")
+
+
+def aircraft(root: Path) -> None:
+    data = root / "fgvc-aircraft-2013b/data"
+    lines(data / "variants.txt", "707-320", "Boeing 717")
+    for split, first in (("train", 0), ("val", 10), ("test", 20)):
+        rows = [f"{first + number:07d} {('707-320', 'Boeing 717')[number % 2]}" for number in range(4)]
+        lines(data / f"images_variant_{split}.txt", *rows)
+        for row in rows:
+            picture(data / f"images/{row.split()[0]}.jpg")
+
+
+# The files, the arguments of torchvision's class for training, validation and test; None: held out.
+PHOTOS: dict[str, tuple[Write, list[dict[str, str] | None]]] = {
+    "imagenette": (imagenette, [{"split": "train"}, None, {"split": "val"}]),
+    "oxford-pets": (pets, [{"split": "trainval"}, None, {"split": "test"}]),
+    "flowers102": (flowers, [{"split": "train"}, {"split": "val"}, {"split": "test"}]),
+    "food101": (food, [{"split": "train"}, None, {"split": "test"}]),
+    "eurosat": (folders("eurosat/2750/Forest/Forest_{}.jpg", "eurosat/2750/River/River_{}.jpg"), [{}, None, None]),
+    "gtsrb": (gtsrb, [{"split": "train"}, None, {"split": "test"}]),
+    "dtd": (dtd, [{"split": "train"}, {"split": "val"}, {"split": "test"}]),
+    "fgvc-aircraft": (aircraft, [{"split": "train"}, {"split": "val"}, {"split": "test"}]),
+    "caltech101": (
+        folders(*(f"caltech101/101_ObjectCategories/{name}/image_{{:04d}}.jpg" for name in ("ant", "BACKGROUND_Google", "wrench"))),  # noqa: E501
+        [{}, None, None],
+    ),
+    "caltech256": (
+        folders("caltech256/256_ObjectCategories/001.ak47/001_{:04d}.jpg", "caltech256/256_ObjectCategories/002.flag/002_{:04d}.jpg"),  # noqa: E501
+        [{}, None, None],
+    ),
+    "country211": (
+        folders(*(f"country211/{split}/{name}/{{}}.jpg" for split in ("train", "valid", "test") for name in ("AD", "ZA"))),  # noqa: E501
+        [{"split": "train"}, {"split": "valid"}, {"split": "test"}],
+    ),
+    "rendered-sst2": (
+        folders(*(f"rendered-sst2/{split}/{name}/{{}}.png" for split in ("train", "valid", "test") for name in ("positive", "negative"))),  # noqa: E501
+        [{"split": "train"}, {"split": "val"}, {"split": "test"}],
+    ),
+}  # fmt: skip
+
+
+def data(name: str, root: Path, *settings: str) -> Data:
+    return override(Config(), [f"data.dataset={name}", f"data.dir={root}", "data.image_size=8", *settings]).data
+
+
+def samples(name: str, root: Path, arguments: dict[str, str]) -> list[tuple[str, int]]:
+    """Return the paths relative to `root`, and the labels, of a split of torchvision's class."""
+    source: Any = getattr(datasets, PHOTO_DATASETS[name].kind)(root, **arguments)
+    if name == "caltech101":
+        paths = [
+            f"{source.root}/101_ObjectCategories/{source.categories[y]}/image_{index:04d}.jpg"
+            for index, y in zip(source.index, source.y, strict=True)
+        ]
+        labels = source.y
+    elif name == "caltech256":
+        paths = [
+            f"{source.root}/256_ObjectCategories/{source.categories[y]}/{y + 1:03d}_{index:04d}.jpg"
+            for index, y in zip(source.index, source.y, strict=True)
+        ]
+        labels = source.y
+    elif hasattr(source, "_image_files"):
+        paths, labels = source._image_files, source._labels
+    elif hasattr(source, "_images"):
+        paths, labels = source._images, source._labels
+    else:
+        pairs = getattr(source, "samples", None) or source._samples
+        paths, labels = [path for path, _ in pairs], [label for _, label in pairs]
+    return sorted((str(Path(path).relative_to(root)), int(label)) for path, label in zip(paths, labels, strict=True))
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_photos_are_those_of_torchvision(tmp_path: Path, name: str) -> None:
+    write, arguments = PHOTOS[name]
+    write(tmp_path)
+    found = FolderSplits.scan(data(name, tmp_path, "data.validation=0.2"), 0)
+    held_out: list[tuple[str, int]] = []
+    for split, given in zip(("training", "validation", "test"), arguments, strict=True):
+        files = found.splits[split]
+        rows = sorted(
+            (str(Path(p).relative_to(tmp_path)), label) for p, label in zip(files.paths, files.labels, strict=True)
+        )
+        if given is None or split == "training":
+            held_out += rows
+        else:
+            assert rows == samples(name, tmp_path, given)
+    assert sorted(held_out) == samples(name, tmp_path, arguments[0] or {})
+    assert len(found.classes) == len({label for _, label in held_out}) or name == "flowers102"
+    if name == "imagenette":
+        assert found.classes == ("tench", "English springer")
+    if name == "oxford-pets":
+        assert found.classes == ("Abyssinian", "Yorkshire Terrier")
+    if name == "flowers102":
+        assert (found.classes[0], found.classes[101]) == ("pink primrose", "blackberry lily")
+
+
+@pytest.mark.parametrize("name", ["imagenette", "food101"])
+def test_photos_are_loaded_like_an_image_folder(tmp_path: Path, name: str) -> None:
+    PHOTOS[name][0](tmp_path)
+    found = load(data(name, tmp_path, "data.storage=memory"), 0, CPU)
+    streamed = load(data(name, tmp_path, "data.storage=stream"), 0, CPU)
+    assert found.shape == (3, 8, 8)
+    assert found.test.fingerprint == streamed.test.fingerprint
+    assert found.test.files
+
+
+def test_every_data_set_of_photos_is_tested() -> None:
+    assert set(PHOTO_DATASETS) == {*PHOTOS, "imagenette-160", "imagenette-320"}
+
+
+def idx(path: Path, values: "np.ndarray[Any, Any]") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    head = bytes([0, 0, 8, values.ndim]) + b"".join(size.to_bytes(4, "big") for size in values.shape)
+    path.write_bytes(head + values.astype(np.uint8).tobytes())
+
+
+def svhn(root: Path) -> None:
+    for split, count in (("train", 30), ("test", 10)):
+        labels = np.arange(count).reshape(-1, 1) % 10 + 1
+        savemat(root / f"{split}_32x32.mat", {"X": ROWS.integers(0, 255, (32, 32, 3, count), np.uint8), "y": labels})
+
+
+def stl10(root: Path) -> None:
+    (root / "stl10_binary").mkdir()
+    for split, count in (("train", 20), ("test", 10)):
+        (root / f"stl10_binary/{split}_X.bin").write_bytes(ROWS.integers(0, 255, count * 27648, np.uint8).tobytes())
+        (root / f"stl10_binary/{split}_y.bin").write_bytes(bytes(number % 10 + 1 for number in range(count)))
+    for name in ("unlabeled_X.bin", "fold_indices.txt", "class_names.txt"):
+        (root / f"stl10_binary/{name}").write_bytes(b"")
+
+
+def usps(root: Path) -> None:
+    for file, count in (("usps.bz2", 20), ("usps.t.bz2", 10)):
+        rows = [
+            f"{number % 10 + 1} " + " ".join(f"{k + 1}:{value:.3f}" for k, value in enumerate(ROWS.uniform(-1, 1, 256)))
+            for number in range(count)
+        ]
+        (root / file).write_bytes(bz2.compress("".join(f"{row}\n" for row in rows).encode()))
+
+
+def emnist(split: str, first: int, classes: int) -> Write:
+    def write(root: Path) -> None:
+        for part, count in (("train", 2 * classes), ("test", classes)):
+            prefix = root / f"EMNIST/raw/emnist-{split}-{part}"
+            idx(Path(f"{prefix}-images-idx3-ubyte"), ROWS.integers(0, 255, (count, 28, 28)))
+            idx(Path(f"{prefix}-labels-idx1-ubyte"), np.arange(count) % classes + first)
+
+    return write
+
+
+ARRAYS: dict[str, Write] = {
+    "svhn": svhn, "stl10": stl10, "usps": usps, "emnist-letters": emnist("letters", 1, 26),
+    "emnist-balanced": emnist("balanced", 0, 47), "emnist-byclass": emnist("byclass", 0, 62),
+}  # fmt: skip
+
+
+def original(name: str, root: Path, *, train: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the images (N, C, H, W) and labels that torchvision reads."""
+    split: Any = "train" if train else "test"
+    if name in ("svhn", "stl10"):
+        source: Any = (datasets.SVHN if name == "svhn" else datasets.STL10)(root, split=split)
+        return torch.from_numpy(source.data), torch.from_numpy(source.labels.astype(np.int64))
+    if name == "usps":
+        source = datasets.USPS(root, train=train)
+        return torch.from_numpy(source.data).unsqueeze(1), torch.tensor(source.targets)
+    source = datasets.EMNIST(root, split=name.removeprefix("emnist-"), train=train)
+    # EMNIST is stored transposed, and its letters count from 1.
+    names = [source.classes[label] for label in source.targets.tolist()]
+    return source.data.transpose(1, 2).unsqueeze(1), torch.tensor([DATASETS[name].classes.index(n) for n in names])
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_arrays_are_those_of_torchvision(tmp_path: Path, name: str) -> None:
+    ARRAYS[name](tmp_path)
+    found = read(name, str(tmp_path), lambda *_: None)
+    for part, train in ((found.train, True), (found.test, False)):
+        images, labels = original(name, tmp_path, train=train)
+        assert torch.equal(part.images, images)
+        assert torch.equal(part.labels, labels)
+    assert len(load(Data(dataset=name, dir=str(tmp_path)), 0, CPU).test)
+
+
+@pytest.mark.parametrize("name", ["svhn", "stl10", "usps", "emnist-letters"])
+@pytest.mark.parametrize("damage", [b"", b"garbage", b"\x00" * 100])
+def test_a_damaged_file_is_one_sentence(tmp_path: Path, name: str, damage: bytes) -> None:
+    ARRAYS[name](tmp_path)
+    (tmp_path / array_files.READERS[name][0][0]).write_bytes(damage)
+    with pytest.raises(DataError, match=r"is damaged|cut short"):
+        read(name, str(tmp_path), lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "content"),
+    [
+        ("oxford-pets", "oxford-iiit-pet/annotations/trainval.txt", "Abyssinian_1"),
+        ("oxford-pets", "oxford-iiit-pet/annotations/test.txt", "../../etc/passwd 1 1 1"),
+        ("food101", "food-101/meta/train.json", "[1, 2]"),
+        ("food101", "food-101/meta/train.json", "{"),
+        ("food101", "food-101/meta/test.json", '{"waffles": ["waffles/none"]}'),
+        ("dtd", "dtd/dtd/labels/train1.txt", ""),
+        ("fgvc-aircraft", "fgvc-aircraft-2013b/data/variants.txt", "other"),
+        ("gtsrb", "gtsrb/GT-final_test.csv", "Filename;ClassId\n00001.ppm;99"),
+        ("flowers102", "flowers-102/setid.mat", "garbage"),
+    ],
+)
+def test_a_damaged_list_is_one_sentence(tmp_path: Path, name: str, file: str, content: str) -> None:
+    PHOTOS[name][0](tmp_path)
+    (tmp_path / file).write_text(content)
+    with pytest.raises(DataError, match=rf"{name} in|split of {name}") as caught:
+        FolderSplits.scan(data(name, tmp_path), 0)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [*ARRAYS, *PHOTOS])
+def test_the_preview_says_what_a_download_is(tmp_path: Path, name: str) -> None:
+    facts: Any = DATASETS.get(name) or PHOTO_DATASETS[name]
+    sizes = split_sizes(data(name, tmp_path))
+    assert sizes.location.startswith(f"will be downloaded to {tmp_path} (")
+    assert facts.page in sizes.location
+    assert facts.download in sizes.location
+    assert sizes.classes == (len(facts.classes) if isinstance(facts, DatasetInfo) else facts.classes)
+    (ARRAYS.get(name) or PHOTOS[name][0])(tmp_path)
+    assert split_sizes(data(name, tmp_path)).location.startswith(f"found in {tmp_path}")
+
+
+def test_data_in_the_cache_of_torchvision_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    usps(tmp_path)
+    assert split_sizes(Data(dataset="usps")).location.startswith(f"found in {tmp_path}")
+    assert len(read("usps", None, lambda *_: None).train.images) == 20
+
+
+@pytest.mark.parametrize("name", ["eurosat", "svhn"])
+def test_a_download_that_fails_says_where_the_data_belongs(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("<urlopen error no network>")
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    with pytest.raises(DataError, match=rf"{name} is not in .* and could not be downloaded \(no network\)"):
+        load(data(name, tmp_path / "new"), 0, CPU)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_download_is_put_in_place_when_it_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "_fetch", lambda _, folder: PHOTOS["eurosat"][0](Path(folder)))
+    found = load(data("eurosat", tmp_path), 0, CPU)
+    assert found.classes == ("Forest", "River")
+    assert [path.name for path in tmp_path.iterdir()] == ["eurosat"]

@@ -1,0 +1,48 @@
+"""The learning-rate range test and its suggestion."""
+
+from collections.abc import Callable
+from math import isfinite, log
+from pathlib import Path
+
+import pytest
+
+from tuitrain.config.schema import Config
+from tuitrain.hosts.lr_find import find_learning_rate
+from tuitrain.training.lr_suggestion import smoothed, suggestion
+
+Quick = Callable[..., Config]
+
+
+def quiet(*_: object) -> None:
+    pass
+
+
+def test_the_suggestion_lies_within_the_fall() -> None:
+    losses = [2.3] * 40 + [2.3 - 0.05 * step for step in range(30)] + [0.9 + 0.5 * step for step in range(30)]
+    rates = [10 ** (-7 + step * 8 / 99) for step in range(100)]
+    found = suggestion(rates, losses)
+    assert found is not None
+    assert rates[45] < found < rates[72]
+
+
+def test_nothing_is_suggested_if_the_loss_only_rises() -> None:
+    assert suggestion([0.1, 0.2, 0.3], [1.0, 2.0, 3.0]) is None
+    assert suggestion([], []) is None
+
+
+def test_the_smoothed_loss_begins_without_bias_and_ends_where_it_diverges() -> None:
+    assert smoothed([2.0, 2.0, 2.0]) == pytest.approx([2.0, 2.0, 2.0])
+    assert len(smoothed([1.0] * 10 + [1000.0] * 10)) == 10
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_training_at_the_suggested_rate_falls(
+    quick: Quick, train: Callable[..., object], tmp_path: Path, name: str
+) -> None:
+    found = find_learning_rate(quick(f"optimizer.name={name}"), tmp_path, quiet)
+    assert list(found.rates) == sorted(found.rates)
+    assert all(map(isfinite, found.losses))
+    assert found.suggestion is not None
+    run = train(f"optimizer.name={name}", f"optimizer.lr={found.suggestion}", "training.epochs=15")
+    assert run.train["loss"][-1] < log(10) / 2  # type: ignore[attr-defined]
+    assert not list(tmp_path.glob("*/run.json"))
