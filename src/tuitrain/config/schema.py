@@ -138,9 +138,12 @@ class Data(Struct, frozen=True, kw_only=True):
         Meta(description="LOW,HIGH become black and white in images beyond 8 bits; []: from the training images"),
     ] = ()
     storage: Annotated[
-        Literal["auto", "memory", "stream"],
-        Meta(description="Keep image-folder images in memory, or stream them from disk; auto: memory if they fit"),
+        Literal["auto", "memory", "cache", "stream"],
+        Meta(description="Keep decoded image-folder images in memory, in a cache file, or nowhere; auto: as they fit"),
     ] = "auto"
+    cache_gb: Annotated[
+        float, Meta(ge=0, le=1e6, description="Largest size of the cache of decoded images on this machine, in GB")
+    ] = 20.0
     workers: Annotated[
         Workers | None,
         Meta(description="Processes that load streamed images; none: chosen by device and CPU cores"),

@@ -89,6 +89,8 @@ def restore_run(loop: Loop) -> None:
     writer.info(info)
     sizes = ", ".join(counts_with_sources(info.sizes, loop.setup.dataset.sources))
     writer.log(f"data: {len(info.classes):,} classes · images: {sizes}")
+    if kept := loop.setup.dataset.kept:
+        writer.log(f"data: {plain(kept)}", detail=True)
     smoothing = loop.config.training.label_smoothing
     if smoothing:
         writer.log(f"label smoothing {smoothing:g} raises the training loss; evaluations are not smoothed")

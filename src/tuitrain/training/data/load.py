@@ -22,12 +22,14 @@ def load(
     progress: Progress = lambda *_: None,
     before: RunInfo | None = None,
     weights: WeightsInfo | None = None,
+    only: str | None = None,
 ) -> Dataset:
     """Load and split a data set, without drawing from the global random generators. Raises DataError.
 
     `before` is the record of a run that was trained on this data set. Keep its classes, channels, value ranges and
     normalization, because its network depends on them; images of another class are an error. Otherwise normalize as
-    the `weights` that training begins with expect.
+    the `weights` that training begins with expect. `only` names the split that an evaluation needs, test or
+    validation: the others of an image folder are then not read.
     """
     if before and not (before.classes and 0 < before.shape[0] == len(before.mean) == len(before.std)):
         # The run ended before it loaded its data, or its record is damaged.
@@ -37,7 +39,7 @@ def load(
     if config.dataset in PHOTO_DATASETS:
         download_folder(config.dataset, config.dir, progress)
     if reads_files(config.dataset):
-        return image_folder.load(config, seed, device, progress, before, weights)
+        return image_folder.load(config, seed, device, progress, before, weights, only)
     return _load_standard(config, seed, device, progress, before, weights)
 
 
