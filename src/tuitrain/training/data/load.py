@@ -13,6 +13,7 @@ from tuitrain.training.data.download import download_folder
 from tuitrain.training.data.normalize import Normalization, Pixels, fingerprint
 from tuitrain.training.data.splits import MemorySplit
 from tuitrain.training.data.stratify import split_rows
+from tuitrain.training.data.whole_photos import reads_photos
 
 
 def load(
@@ -36,7 +37,7 @@ def load(
         return user_dataset.load(config, seed, device, progress, before, weights)
     if config.dataset in PHOTO_DATASETS:
         download_folder(config.dataset, config.dir, progress)
-    if config.dataset == "image-folder" or config.dataset in PHOTO_DATASETS:
+    if reads_photos(config):
         return image_folder.load(config, seed, device, progress, before, weights)
     return _load_standard(config, seed, device, progress, before, weights)
 

@@ -21,7 +21,7 @@ from tuitrain.training.data.decode import ImageError
 from tuitrain.training.data.load import load
 from tuitrain.training.data.normalize import Normalization
 from tuitrain.training.data.transforms.mixing import mixing
-from tuitrain.training.data.whole_photos import PhotoCrop, aspects, crops_photos, training_reader
+from tuitrain.training.data.whole_photos import PhotoCrop, aspects, crops_photos, reads_photos, training_reader
 
 # Sides of the pictures in pixels.
 _SMALLEST, _LARGEST = 16, 64
@@ -54,7 +54,7 @@ def samples(config: Config, draw: int, count: int, variants: int) -> list[Sample
     `draw` gives others. A user's transform is not applied. Raises DataError."""
     data, seed = config.data, config.training.seed
     torch.manual_seed(draw)
-    chosen = _of_folder(data, seed, draw, count) if data.dataset == "image-folder" else _of_set(data, seed, draw, count)
+    chosen = _of_folder(data, seed, draw, count) if reads_photos(data) else _of_set(data, seed, draw, count)
     transforms, mix = augmentations(data, chosen.in_unit_range), mixing(data, len(chosen.classes))
     varied = []
     for _ in range(variants):
