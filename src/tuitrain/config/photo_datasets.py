@@ -85,3 +85,8 @@ PHOTO_DATASETS = {
         augment=(),
     ),
 }  # fmt: skip
+
+
+def reads_files(dataset: str) -> bool:
+    """Return whether `data.dataset` names image files: an image folder or a data set of photos."""
+    return dataset == "image-folder" or dataset in PHOTO_DATASETS

@@ -12,7 +12,7 @@ from msgspec import Struct
 from tuitrain.config.datasets import DATASETS, TEST_FRACTION, data_folder, found_in, held_out_counts, part_counts
 from tuitrain.config.folds import Fold
 from tuitrain.config.networks import DEFAULT_SIZE
-from tuitrain.config.photo_datasets import PHOTO_DATASETS
+from tuitrain.config.photo_datasets import PHOTO_DATASETS, reads_files
 from tuitrain.config.schema import Data
 from tuitrain.image_folder.splits import FolderSplits
 from tuitrain.text import plain
@@ -49,7 +49,7 @@ def split_sizes(data: Data, seed: int = 0) -> SplitSizes:
     or cannot be split."""
     if data.dataset in PHOTO_DATASETS and not found_in(data.dir, PHOTO_DATASETS[data.dataset].folder):
         return _not_downloaded(data)
-    if data.dataset == "image-folder" or data.dataset in PHOTO_DATASETS:
+    if reads_files(data.dataset):
         return _image_folder(data, seed)
     info = DATASETS[data.dataset]
     classes = len(info.classes)
@@ -89,22 +89,22 @@ def _not_downloaded(data: Data) -> SplitSizes:
 
 def _location(data: Data) -> str:
     photos, arrays = PHOTO_DATASETS.get(data.dataset), DATASETS.get(data.dataset)
-    root = data_folder(data.dir)
     if found := _place(data):
         return f"found in {_abbreviate_home(found)}"
     info = photos or arrays
     facts = [info.download, f"licence: see {info.page}"] if info else []
-    return f"will be downloaded to {_abbreviate_home(root)} ({', '.join(filter(None, facts))})"
+    return f"will be downloaded to {_abbreviate_home(data_folder(data.dir))} ({', '.join(filter(None, facts))})"
 
 
 def is_on_disk(data: Data) -> bool:
-    """Return whether a data set with a name, other than digits, is on this machine."""
+    """Return whether a data set with a name, other than digits, is on the disk."""
     return _place(data) is not None
 
 
 def _place(data: Data) -> Path | None:
     photos, arrays = PHOTO_DATASETS.get(data.dataset), DATASETS.get(data.dataset)
-    return found_in(data.dir, photos.folder if photos else arrays.place if arrays else "")
+    place = photos.folder if photos else arrays.place if arrays else ""
+    return found_in(data.dir, place) if place else None
 
 
 def _abbreviate_home(path: Path) -> str:

@@ -13,12 +13,14 @@ from tuitrain.config.code import FILE_KEYS
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
 from tuitrain.config.sweeps.sweep import Values
+from tuitrain.hosts.preview.lr_range import RangeRequest
 from tuitrain.hosts.preview.preview import Preview
 from tuitrain.hosts.preview.process import PreviewProcess
 from tuitrain.hosts.preview.sheet import SheetProcess
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.hosts.trust import config_code
 from tuitrain.runs.records import RunInfo
+from tuitrain.screens.new_run.lr_finder import LRFinder
 from tuitrain.screens.new_run.sheet import AugmentationSheet
 from tuitrain.screens.new_run.start import NewRunStart
 from tuitrain.widgets.forms.draft import Draft, saved_drafts
@@ -52,6 +54,15 @@ class NewRunScreen(NewRunStart, KeyLabels):
             "images",
             tooltip="Show examples of augmented training images",
             id="new.sheet",
+            priority=True,
+        ),
+        # Priority over the keys of an input, which cut and delete.
+        Binding(
+            "ctrl+k",
+            "find_lr",
+            "find lr",
+            tooltip="Find a learning rate by a range test",
+            id="new.find_lr",
             priority=True,
         ),
         Binding("ctrl+y", "copy", "copy", tooltip="Copy the run as a command line", id="new.copy"),
@@ -116,6 +127,20 @@ class NewRunScreen(NewRunStart, KeyLabels):
             self.refuse("No images")
         else:
             self.app.push_screen(AugmentationSheet(config, self._sheet_process, may_run=self._may_run(config)))
+
+    def action_find_lr(self) -> None:
+        config = self.result.config
+        if config is None:
+            self.refuse("No range test")
+            return
+
+        def found(rate: float | None) -> None:
+            if rate is not None:
+                self.form.fields["optimizer.lr"].text = f"{rate:.3g}"
+                self.form.focus_key("optimizer.lr")
+
+        request = RangeRequest(config, str(self._runs_dir), may_run=self._may_run(config))
+        self.app.push_screen(LRFinder(request), found)
 
     def on_field_changed(self, event: Field.Changed) -> None:
         if event.field.key == RUNS_IN:

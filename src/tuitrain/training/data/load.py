@@ -4,7 +4,7 @@ import torch
 
 from tuitrain.config.code import is_spec
 from tuitrain.config.datasets import DATASETS
-from tuitrain.config.photo_datasets import PHOTO_DATASETS
+from tuitrain.config.photo_datasets import PHOTO_DATASETS, reads_files
 from tuitrain.config.schema import Data
 from tuitrain.runs.records import RunInfo, WeightsInfo
 from tuitrain.training.data import image_folder, standard, user_dataset
@@ -36,7 +36,7 @@ def load(
         return user_dataset.load(config, seed, device, progress, before, weights)
     if config.dataset in PHOTO_DATASETS:
         download_folder(config.dataset, config.dir, progress)
-    if config.dataset == "image-folder" or config.dataset in PHOTO_DATASETS:
+    if reads_files(config.dataset):
         return image_folder.load(config, seed, device, progress, before, weights)
     return _load_standard(config, seed, device, progress, before, weights)
 

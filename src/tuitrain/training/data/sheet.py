@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from torch import Tensor
 
 from tuitrain.config.code import is_spec
+from tuitrain.config.photo_datasets import reads_files
 from tuitrain.config.schema import Config, Data
 from tuitrain.errors import DataError
 from tuitrain.image_folder.splits import FolderSplits
@@ -54,7 +55,7 @@ def samples(config: Config, draw: int, count: int, variants: int) -> list[Sample
     `draw` gives others. A user's transform is not applied. Raises DataError."""
     data, seed = config.data, config.training.seed
     torch.manual_seed(draw)
-    chosen = _of_folder(data, seed, draw, count) if data.dataset == "image-folder" else _of_set(data, seed, draw, count)
+    chosen = _of_folder(data, seed, draw, count) if reads_files(data.dataset) else _of_set(data, seed, draw, count)
     transforms, mix = augmentations(data, chosen.in_unit_range), mixing(data, len(chosen.classes))
     varied = []
     for _ in range(variants):

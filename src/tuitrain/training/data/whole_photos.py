@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from tuitrain.config.photo_datasets import reads_files
 from tuitrain.config.schema import Data
 from tuitrain.training.data.decode import ImageReader, aspect_of
 from tuitrain.training.data.transforms.crops import random_resized_crop
@@ -20,7 +21,7 @@ _THREADS = 8
 
 def crops_photos(data: Data) -> bool:
     """Return whether training takes random crops of whole photos."""
-    return data.dataset == "image-folder" and "random-resized-crop" in data.augment
+    return reads_files(data.dataset) and "random-resized-crop" in data.augment
 
 
 def training_reader(data: Data, read: ImageReader) -> ImageReader:
