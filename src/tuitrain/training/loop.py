@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from functools import cached_property
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,19 +35,10 @@ from tuitrain.training.optim.fused import FusedStep
 from tuitrain.training.optim.groups import SCALE
 from tuitrain.training.optim.norms import layer_gradient_norms
 from tuitrain.training.progress import evaluated_weights, restore_checkpoint
-from tuitrain.training.readback import Readback, queue_limiter
+from tuitrain.training.readback import PendingRow, queue_limiter
 
 # With more rows on their way from a GPU, the loop waits for the oldest one.
 MAX_PENDING = 64
-
-
-class PendingRow(NamedTuple):
-    """A metrics row whose values are on their way from the device."""
-
-    step: int
-    lr: float
-    batch_sizes: list[int]
-    readback: Readback
 
 
 class Loop(ControlledLoop):
@@ -98,10 +88,9 @@ class Loop(ControlledLoop):
         self.update_state(phase="computing features", now=True)
         obstacle = compute_features(self.setup, self._heartbeat)
         self.update_state(phase="training")
+        each_epoch = f"features are computed in each epoch: {obstacle}"
         self.writer.log(
-            f"features are computed in each epoch: {obstacle}"
-            if obstacle
-            else "the features of the frozen backbone are computed once for all epochs"
+            each_epoch if obstacle else "the features of the frozen backbone are computed once for all epochs"
         )
 
     def start(self) -> None:
