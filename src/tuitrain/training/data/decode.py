@@ -35,7 +35,8 @@ class ImageReader:
     """Reads an image file as (C, size, size) uint8: rotates it upright and makes it a square. `mode` is L (grayscale)
     or RGB, and `ranges` scale images with more than 8 bits. Raises ImageError.
 
-    `resize` is that of `data.resize`. With crop, the square has `crop_fraction` of the shorter side of the image.
+    `resize` is that of `data.resize`. With crop, the square has `crop_fraction` of the shorter side of an image that is
+    larger than the square.
     """
 
     size: int
@@ -91,7 +92,10 @@ class ImageReader:
     def _square(self, image: Image.Image) -> Image.Image:
         method, size = Image.Resampling[self.interpolation.upper()], (self.size, self.size)
         if self.resize == "crop":
-            return ImageOps.fit(image, size, method, bleed=(1 - self.crop_fraction) / 2)
+            # A photo that must be enlarged has no pixels to spare: a linear probe on 32-pixel photos at 128 pixels lost
+            # 1.2 % of accuracy by the crop.
+            fraction = self.crop_fraction if min(image.size) > self.size else 1.0
+            return ImageOps.fit(image, size, method, bleed=(1 - fraction) / 2)
         if self.resize == "squash":
             return image.resize(size, method)
         scale = self.size / max(image.size)
