@@ -7,7 +7,8 @@ from typing import get_args
 import msgspec
 import pytest
 
-from tuitrain.config.schema import Augmentation, Config
+from tuitrain.config.data_schema import Augmentation
+from tuitrain.config.schema import Config
 from tuitrain.config.settings import Setting, sections, settings
 
 GENERATOR = Path(__file__).parents[2] / "docs/generate.py"

@@ -11,152 +11,22 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from tuitrain.config.datasets import DATASETS
-from tuitrain.config.folds import FOLD, FOLD_WORDS
+from tuitrain.config.data_schema import Auto, Data, Fraction
 from tuitrain.config.networks import FILE_NAME, NETWORKS, TIMM_NAME
-from tuitrain.config.photo_datasets import PHOTO_DATASETS
 
-DATASET_NAMES = (*DATASETS, *PHOTO_DATASETS, "image-folder")
-Augmentation = Literal[
-    "auto", "shift", "flip", "crop", "random-resized-crop", "rotate", "vertical-flip", "color", "randaugment",
-    "trivialaugment", "erase", "mixup", "cutmix",
-]  # fmt: skip
-Resize = Literal["crop", "squash", "pad"]
 Activation = Literal["relu", "sigmoid", "tanh", "leaky-relu", "gelu", "silu", "elu"]
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "radam", "muon"]
 ScheduleName = Literal["constant", "step", "exponential", "cosine", "one-cycle", "plateau"]
-Auto = Literal["auto"]
 # What selects the best epoch on the validation split.
 Goal = Literal["loss", "accuracy", "macro-f1", "balanced-accuracy"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Count = Annotated[int, Meta(ge=1)]
 Positive = Annotated[float, Meta(gt=0)]
 Folds = Annotated[int, Meta(ge=2, le=100)]
-FoldName = Annotated[str, Meta(pattern=FOLD, extra=FOLD_WORDS)]
 Width = Annotated[int, Meta(ge=1, le=65536)]
-# Within the range of float32.
-Value = Annotated[float, Meta(ge=-1e38, le=1e38)]
-Workers = Annotated[int, Meta(ge=0, le=256)]
 Threads = Annotated[int, Meta(ge=1, le=1024)]
-Fraction = Annotated[float, Meta(gt=0, lt=1)]
-Size = Annotated[int, Meta(ge=4, le=1024)]
 # With this many epochs, the number of steps still fits the integers of every file format.
 MAX_EPOCHS = 10**9
-
-
-class Data(Struct, frozen=True, kw_only=True):
-    """Data: images, splits and batches."""
-
-    dataset: Annotated[
-        str,
-        Meta(
-            pattern=rf"^({'|'.join(map(re.escape, DATASET_NAMES))}|{FILE_NAME})\Z",
-            description="Data set to train on; image-folder reads your own images from data.dir, FILE.py:NAME calls"
-            " your own function",
-            extra={"choices": DATASET_NAMES, "others": "FILE.py:NAME"},
-        ),
-    ] = "digits"
-    dir: Annotated[
-        str | None,
-        Meta(description="Folder of the data set, which is downloaded if missing; none: tuitrain's cache folder"),
-    ] = None
-    layout: Annotated[
-        Literal["auto", "classes", "splits"],
-        Meta(description="Whether image-folder's folders are classes or splits; auto: splits if their names say so"),
-    ] = "auto"
-    labels: Annotated[
-        str | None,
-        Meta(description="CSV file with the labels of image-folder's images, if class folders do not give them"),
-    ] = None
-    group: Annotated[
-        str | None,
-        Meta(
-            description="Column of data.labels whose groups, such as patients, stay in one split; none: found by name"
-        ),
-    ] = None
-    split_by: Annotated[
-        Literal["path", "position"],
-        Meta(
-            description="Choose held-out image-folder images by a hash of their path, or by position as in older runs"
-        ),
-    ] = "path"
-    batch_size: Annotated[int, Meta(ge=1, description="Images per batch")] = 64
-    sampler: Annotated[
-        Literal["shuffle", "balanced"],
-        Meta(description="Images of an epoch: each once, or with balanced each class equally often, with replacement"),
-    ] = "shuffle"
-    fraction: Annotated[float, Meta(gt=0, le=1, description="Fraction of the training split, of every class")] = 1.0
-    fold: Annotated[FoldName | None, Meta(description="Fold of the training split to hold out for validation")] = None
-    validation: Annotated[
-        float,
-        Meta(ge=0, lt=1, description="Fraction of the training split held out for validation, stratified by class"),
-    ] = 0.1
-    normalize: Annotated[
-        bool,
-        Meta(description="Normalize as pretrained weights expect, else by the training mean; false: pixels in [0, 1]"),
-    ] = True
-    augment: Annotated[
-        tuple[Augmentation, ...],
-        Meta(description="Random transforms of training images; auto: the usual ones for the data set"),
-    ] = ()
-    crop_scale: Annotated[
-        float, Meta(gt=0, le=1, description="Smallest part of the image's area in a random-resized-crop")
-    ] = 0.08
-    rotate_degrees: Annotated[float, Meta(gt=0, le=180, description="Largest angle of rotate, in both directions")] = (
-        15.0
-    )
-    color_strength: Annotated[
-        float, Meta(gt=0, le=1, description="Largest relative change of brightness, contrast and saturation by color")
-    ] = 0.4
-    randaugment_magnitude: Annotated[
-        int, Meta(ge=0, le=30, description="Strength of the two random operations of randaugment")
-    ] = 9
-    erase_probability: Annotated[
-        float, Meta(gt=0, le=1, description="Probability that erase paints over a rectangle of an image")
-    ] = 0.25
-    mixup_alpha: Annotated[
-        float, Meta(ge=0.05, le=100, description="Beta parameter of mixup; larger values mix images more evenly")
-    ] = 0.2
-    cutmix_alpha: Annotated[
-        float,
-        Meta(ge=0.05, le=100, description="Beta parameter of cutmix; larger values make more rectangles middle-sized"),
-    ] = 1.0
-    image_size: Annotated[
-        Size | Auto,
-        Meta(description="Height and width to resize images to; auto: that of a pretrained or timm network, else 64"),
-    ] = "auto"
-    resize: Annotated[
-        Resize,
-        Meta(description="How image-folder images become squares: the middle, squashed, or whole between black bars"),
-    ] = "crop"
-    channels: Annotated[
-        Literal["auto", "grey", "rgb"],
-        Meta(description="Color mode of image-folder images; auto: grey if all of them are grey"),
-    ] = "auto"
-    value_range: Annotated[
-        tuple[Value, ...],
-        Meta(description="LOW,HIGH become black and white in images beyond 8 bits; []: from the training images"),
-    ] = ()
-    storage: Annotated[
-        Literal["auto", "memory", "cache", "stream"],
-        Meta(description="Keep decoded image-folder images in memory, in a cache file, or nowhere; auto: as they fit"),
-    ] = "auto"
-    cache_gb: Annotated[
-        float, Meta(ge=0, le=1e6, description="Largest size of the cache of decoded images on this machine, in GB")
-    ] = 20.0
-    workers: Annotated[
-        Workers | None,
-        Meta(description="Processes that load streamed images; none: chosen by device and CPU cores"),
-    ] = None
-    transform: Annotated[
-        str | None,
-        Meta(description="Function FILE.py:NAME applied to each training batch (N, C, H, W); must keep its shape"),
-    ] = None
-
-    @property
-    def mixes_labels(self) -> bool:
-        """Whether an image of a training batch may have parts of two classes."""
-        return "mixup" in self.augment or "cutmix" in self.augment
 
 
 class Model(Struct, frozen=True, kw_only=True):

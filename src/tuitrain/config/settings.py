@@ -8,7 +8,8 @@ from msgspec import Meta, Struct
 from msgspec.structs import fields
 
 from tuitrain.config.arguments import ALLOWED, ALLOWED_TABLE, TABLE, is_argument
-from tuitrain.config.schema import Auto, Config
+from tuitrain.config.data_schema import Auto
+from tuitrain.config.schema import Config
 
 SEED, FOLD, FOLDS = "training.seed", "data.fold", "training.folds"
 _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "printable text"}

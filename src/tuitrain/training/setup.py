@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from torch import Tensor, nn
 
 from tuitrain.config.code import is_spec
+from tuitrain.config.data_schema import Data
 from tuitrain.config.networks import default_image_size
-from tuitrain.config.schema import Config, Data
+from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError
 from tuitrain.runs.records import RunInfo, WeightsInfo
 from tuitrain.training import device as devices

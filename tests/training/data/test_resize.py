@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import ExifTags, Image
 
-from tuitrain.config.schema import Resize
+from tuitrain.config.data_schema import Resize
 from tuitrain.training.data.decode import ImageReader, Interpolation, aspect_of
 from tuitrain.training.data.whole_photos import aspects
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tuitrain.config.schema import Config, Data
+from tuitrain.config.data_schema import Data
+from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.errors import DataError
 from tuitrain.hosts.evaluate import evaluate_checkpoint

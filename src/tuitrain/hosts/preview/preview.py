@@ -9,11 +9,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tuitrain.config.code import DATASET, MODEL, code_of, is_spec
+from tuitrain.config.data_schema import Data
 from tuitrain.config.datasets import TEST_FRACTION
 from tuitrain.config.networks import check_network, default_image_size
 from tuitrain.config.optimizer_state import tensors_per_parameter
 from tuitrain.config.schedule import lr_factor
-from tuitrain.config.schema import Config, Data, Model
+from tuitrain.config.schema import Config, Model
 from tuitrain.errors import ConfigError, TuitrainError
 from tuitrain.hosts.preview.split_sizes import SplitSizes, split_sizes
 from tuitrain.text import plain

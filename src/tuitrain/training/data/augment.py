@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tuitrain.config.data_schema import Data
 from tuitrain.config.datasets import DATASETS
 from tuitrain.config.photo_datasets import PHOTO_DATASETS
-from tuitrain.config.schema import Data
 from tuitrain.training.data.transforms.color import color_jitter
 from tuitrain.training.data.transforms.crops import random_resized_crop
 from tuitrain.training.data.transforms.erase import erase

@@ -8,8 +8,8 @@ from typing import Self
 
 import torch
 
+from tuitrain.config.data_schema import Data
 from tuitrain.config.datasets import DATASETS
-from tuitrain.config.schema import Data
 from tuitrain.training.data.depth import Range
 from tuitrain.training.data.normalize import Normalization
 from tuitrain.training.data.splits import Split

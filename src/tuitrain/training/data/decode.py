@@ -10,7 +10,7 @@ import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from tuitrain.config.schema import Resize
+from tuitrain.config.data_schema import Resize
 from tuitrain.text import plain
 from tuitrain.training.data.depth import depth_of
 from tuitrain.training.data.image_file import completed_jpeg, is_whole, open_image

@@ -3,9 +3,9 @@
 import torch
 
 from tuitrain.config.code import is_spec
+from tuitrain.config.data_schema import Data
 from tuitrain.config.datasets import DATASETS
 from tuitrain.config.photo_datasets import PHOTO_DATASETS, reads_files
-from tuitrain.config.schema import Data
 from tuitrain.runs.records import RunInfo, WeightsInfo
 from tuitrain.training.data import image_folder, standard, user_dataset
 from tuitrain.training.data.dataset import Dataset, Progress

@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from torch import Tensor
 
 from tuitrain.config.code import is_spec
+from tuitrain.config.data_schema import Data
 from tuitrain.config.photo_datasets import reads_files
-from tuitrain.config.schema import Config, Data
+from tuitrain.config.schema import Config
 from tuitrain.errors import DataError
 from tuitrain.image_folder.splits import FolderSplits
 from tuitrain.training.data import image_folder

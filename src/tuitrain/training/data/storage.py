@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from tuitrain.config.schema import Data
+from tuitrain.config.data_schema import Data
 from tuitrain.training.data.dataset import Progress, in_memory, size_text
 from tuitrain.training.data.decode import ImageReader
 from tuitrain.training.data.folder_reader import FolderReader

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from tuitrain.config.data_schema import Data
 from tuitrain.config.folds import Fold
-from tuitrain.config.schema import Data
 from tuitrain.errors import DataError
 from tuitrain.image_folder.folds import deal, part
 from tuitrain.image_folder.hold_out import hold_out_by_position
