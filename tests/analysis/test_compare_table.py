@@ -127,3 +127,20 @@ def test_the_baseline_is_the_first_column() -> None:
     found = Comparison(tuple(runs), "b", (), None, groups)
     assert [column.ids for column in found.columns(grouped=False)] == [("b",), ("a",), ("c",)]
     assert [column.ids for column in found.columns(grouped=True)] == [("b",), ("a", "c")]
+
+
+@pytest.mark.parametrize(
+    ("goals", "title"),
+    [
+        (("loss", "loss"), "best test"),
+        (("macro-f1", "macro-f1"), "best test by macro-F1"),
+        # The setting has a row of its own.
+        (("macro-f1", "loss"), "best test"),
+    ],
+)
+def test_the_best_epochs_say_by_what(goals: tuple[str, str], title: str) -> None:
+    runs = [run(name, settings={"training.best": goal}, best_weights_test_accuracy=0.9, test_accuracy=0.8)
+            for name, goal in zip("ab", goals, strict=True)]  # fmt: skip
+    titles = list(cells(comparison(*runs), "a", "b"))
+    assert title in titles
+    assert "last test" in titles

@@ -7,6 +7,7 @@ from tuitrain.analysis.sweep import (
     Effect,
     Result,
     best,
+    best_title,
     describe_values,
     effects_of,
     fraction_done,
@@ -16,7 +17,8 @@ from tuitrain.analysis.sweep import (
     ties,
 )
 from tuitrain.analysis.table.groups import MeanSD, mean_sd
-from tuitrain.config.sweeps.sweep import short_names
+from tuitrain.config.sweeps.overrides import override_sweep
+from tuitrain.config.sweeps.sweep import Sweep, short_names
 from tuitrain.config.sweeps.toml import loads
 from tuitrain.runs.records import Best, Score, State, Status
 from tuitrain.runs.sweeps.index import Outcome
@@ -151,3 +153,15 @@ def test_the_time_left_counts_queued_and_running_trials() -> None:
     assert seconds_left(sweep, [ended("running", 1.0, step=1, steps=100), queued]) is None
     assert fraction_done(sweep, [*done, running, running, queued, long]) == pytest.approx(25 / 90)
     assert fraction_done(sweep, []) == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "title"),
+    [
+        ([], "best val"),
+        (["training.best=balanced-accuracy"], "best val by balanced accuracy"),
+        (["training.best=macro-f1", "sweep.metric=train.loss"], "train loss"),
+    ],
+)
+def test_the_metric_of_a_sweep_says_what_its_epoch_is_the_best_by(settings: list[str], title: str) -> None:
+    assert best_title(override_sweep(Sweep(), ["optimizer.lr=0.1,0.01", *settings])) == title

@@ -34,6 +34,8 @@ def examples(setting: Setting) -> Iterator[Any]:
         scalars += [value for value in (setting.bounds.ge, setting.bounds.le) if value is not None]
     elif setting.key == "training.device":
         scalars = ["auto", "cpu", "mps", "cuda", "cuda:1", "cuda:12"]
+    elif setting.key == "data.fold":
+        scalars = ["1/2", "2/5", "100/100"]
     elif setting.key == "model.args":
         scalars = ["{}", '{a = 1, b = "x, y", c = [1.5, 2]}']
     elif not scalars:
@@ -200,6 +202,9 @@ def test_parse_value_accepts_common_spellings(key: str, text: str, value: object
         ({"data.validation": 0, "schedule.name": "plateau"}, "schedule.name"),
         ({"data.validation": 0, "training.best": "macro-f1"}, "training.best"),
         ({"data.validation": 0, "evaluation.at_start": True}, "evaluation.at_start"),
+        ({"data.fold": "6/5"}, "data.fold"),
+        ({"data.fold": "1/1"}, "data.fold"),
+        ({"data.fold": "1/5", "training.folds": 5}, "data.fold"),
     ],
 )
 def test_contradicting_settings_are_rejected(values: dict[str, object], key: str) -> None:

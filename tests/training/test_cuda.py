@@ -29,6 +29,7 @@ RECIPES = {
         "data.augment=[shift, flip, crop]", "optimizer.clip_norm=1", "training.label_smoothing=0.1",
         "schedule.name=one-cycle",
     ),
+    "class weights, balanced sampler": ("training.class_weights=balanced", "data.sampler=balanced"),
     "cnn in bf16": ("model.name=cnn", "model.batch_norm=true", "model.dropout=0.2", "training.precision=bf16"),
 }  # fmt: skip
 

@@ -8,7 +8,9 @@ import pytest
 
 from tuitrain.config.schema import Config
 from tuitrain.hosts.lr_find import find_learning_rate
+from tuitrain.training.lr_range import range_test
 from tuitrain.training.lr_suggestion import smoothed, suggestion
+from tuitrain.training.setup import prepare
 
 Quick = Callable[..., Config]
 
@@ -46,3 +48,13 @@ def test_training_at_the_suggested_rate_falls(
     run = train(f"optimizer.name={name}", f"optimizer.lr={found.suggestion}", "training.epochs=15")
     assert run.train["loss"][-1] < log(10) / 2  # type: ignore[attr-defined]
     assert not list(tmp_path.glob("*/run.json"))
+
+
+def test_the_range_test_mixes_labels_as_training_does(quick: Quick) -> None:
+    """With equal shares of two images, a perfect network has a loss of ln 2, unless both are of one class."""
+    losses = []
+    for augment in ("", "mixup"):
+        setup = prepare(quick(f"data.augment=[{augment}]", "data.mixup_alpha=100", "optimizer.lr=0.01"), quiet)
+        losses.append([loss for _, loss in range_test(setup, 0.01, 0.011, 60)])
+    assert min(losses[0]) < 0.3
+    assert min(losses[1]) > 0.5

@@ -9,7 +9,7 @@ from torch import Tensor
 from tuitrain.config.schema import Config
 from tuitrain.runs.follower import Follower
 from tuitrain.training import loop, metrics, readback
-from tuitrain.training.readback import QueueLimiter, Readback
+from tuitrain.training.readback import PendingRow, QueueLimiter, Readback
 
 Quick = Callable[..., Config]
 Train = Callable[..., Follower]
@@ -52,7 +52,7 @@ def test_a_row_is_written_as_soon_as_it_is_ready(train: Train, monkeypatch: pyte
     delays: list[int] = []
     write_row = loop.Loop._write_row
 
-    def recorded(self: loop.Loop, row: loop.PendingRow) -> None:
+    def recorded(self: loop.Loop, row: PendingRow) -> None:
         delays.append(self.progress.step - row.step)
         write_row(self, row)
 

@@ -141,3 +141,10 @@ def test_the_order_of_transforms(quick: Quick, tmp_path: Path) -> None:
         images = transform(images)
     assert kinds == [(torch.uint8, False), (torch.uint8, False), (torch.uint8, True), (torch.float32, False)]
     assert images.std().item() == pytest.approx(1, abs=0.05)
+
+
+def test_one_run_cannot_train_every_fold(quick: Quick) -> None:
+    with pytest.raises(ConfigError, match=r"training.folds = 3 makes several runs") as raised:
+        prepared(quick("training.folds=3"))
+    assert raised.value.key == "training.folds"
+    assert len(prepared(quick("data.fold=3/3")).dataset.train) == 958

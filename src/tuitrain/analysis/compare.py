@@ -12,7 +12,7 @@ from tuitrain.analysis.confusion import class_scores
 from tuitrain.analysis.mcnemar import different_images
 from tuitrain.analysis.table.groups import MeanSD, SeedGroup, group_by_seed, mean_sd
 from tuitrain.analysis.table.run_labels import Labelled, run_labels
-from tuitrain.config.settings import SEED, settings
+from tuitrain.config.settings import FOLD, SEED, settings
 from tuitrain.runs.follower import Curve, Follower
 from tuitrain.runs.records import Evaluation, Score
 from tuitrain.runs.writer import user_named
@@ -162,7 +162,7 @@ def _labelled_group(group: SeedGroup, runs: Mapping[str, Labelled]) -> Labelled:
     first = runs[group.ids[0]]
     if len(group.all_ids) == 1:
         return first
-    settings = {key: value for key, value in first.settings.items() if key != SEED}
+    settings = {key: value for key, value in first.settings.items() if key not in (SEED, FOLD)}
     named = bool(group.name) and all(runs[id].named for id in group.all_ids)
     return Labelled(first.id, group.name, named, settings)
 

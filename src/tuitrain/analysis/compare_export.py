@@ -9,7 +9,7 @@ from tuitrain.analysis.compare_table import compare_table
 from tuitrain.analysis.mcnemar import LEVEL, mcnemar, verdict
 from tuitrain.analysis.text_tables import csv_text, json_text, markdown
 from tuitrain.config.formatting import format_value
-from tuitrain.config.settings import SEED
+from tuitrain.config.settings import FOLD, SEED
 from tuitrain.errors import RunError
 from tuitrain.runs.changes import at_start, present
 from tuitrain.runs.folder import RunFolder
@@ -101,7 +101,7 @@ def _runs_csv(comparison: Comparison, keys: Sequence[str]) -> str:
 
 def _groups_csv(comparison: Comparison, keys: Sequence[str]) -> str:
     """Write one line per seed group, with unrounded means and standard deviations."""
-    keys = [key for key in keys if key != SEED]
+    keys = [key for key in keys if key not in (SEED, FOLD)]
     heads = [f"{metric.key}{end}" for metric in METRICS for end in ("", "_sd")]
     lines: list[list[str | float | None]] = [["group", "seeds", *keys, *heads]]
     for group in comparison.groups:

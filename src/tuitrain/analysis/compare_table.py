@@ -10,7 +10,8 @@ from tuitrain.analysis.mcnemar import LEVEL, p_value
 from tuitrain.analysis.table.columns import columns as table_columns
 from tuitrain.analysis.table.groups import MeanSD
 from tuitrain.config.formatting import format_value
-from tuitrain.config.settings import SEED
+from tuitrain.config.settings import FOLD, SEED
+from tuitrain.runs.records import GOAL_TITLES
 from tuitrain.text import plain
 
 MAX_TEXT = 60
@@ -53,7 +54,7 @@ def compare_table(
     table = []
     for key in comparison.keys if show_all else comparison.differing:
         cells = [_setting(comparison, key, ids) for ids in columns]
-        if show_all or key != SEED or len(set(cells)) > 1:
+        if show_all or key not in (SEED, FOLD) or len(set(cells)) > 1:
             table.append(CompareRow(key, cells, "setting"))
     if any(run.status != "finished" for run in comparison.runs):
         table.append(CompareRow("status", [_status(comparison, ids) for ids in columns], "status"))
@@ -72,14 +73,20 @@ def short_title(key: str) -> str:
 
 
 def _title(comparison: Comparison, metric: Metric) -> str:
-    return f"{metric.title} {units.percent(comparison.threshold)}" if metric.key.endswith("_to_reach") else metric.title
+    """Return the title of a result, with the accuracy to reach, or with what the best epochs are the best by."""
+    if metric.key.endswith("_to_reach"):
+        return f"{metric.title} {units.percent(comparison.threshold)}"
+    goals = {run.settings.get("training.best", "loss") for run in comparison.runs}
+    if metric.key.startswith("best_") and len(goals) == 1 and goals <= GOAL_TITLES.keys() - {"loss"}:
+        return f"{metric.title} by {GOAL_TITLES[goals.pop()]}"
+    return metric.title
 
 
 def _setting(comparison: Comparison, key: str, ids: Ids) -> Cell:
     settings = [run.settings for id in ids if key in (run := comparison.run(id)).settings]
     if not settings:
         return Cell(units.UNKNOWN)
-    if key == SEED and len(settings) > 1:
+    if key in (SEED, FOLD) and len(settings) > 1:
         return Cell(plain(", ".join(sorted({format_value(values[key]) for values in settings})), MAX_TEXT))
     value = settings[0][key]
     same = value == comparison.run(comparison.baseline).settings.get(key)

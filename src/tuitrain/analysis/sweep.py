@@ -11,6 +11,7 @@ from tuitrain.analysis.table.groups import MeanSD, mean_sd
 from tuitrain.config.formatting import format_value
 from tuitrain.config.sweeps.sweep import Sweep, short_names
 from tuitrain.runs.catalog.result import metric
+from tuitrain.runs.records import GOAL_TITLES
 from tuitrain.runs.sweeps.index import Outcome
 from tuitrain.text import plain
 
@@ -133,6 +134,13 @@ def describe_values(values: dict[str, Any]) -> str:
 def metric_title(name: str) -> str:
     split, _, quantity = name.partition(".")
     return TITLES[split] + (" loss" if quantity == "loss" else "")
+
+
+def best_title(sweep: Sweep) -> str:
+    """Return the title of the sweep's metric, with what its epoch is the best by unless that is the loss."""
+    title, goal = metric_title(sweep.options.metric), sweep.base.training.best
+    by_goal = goal != "loss" and sweep.options.metric.startswith("validation")
+    return f"{title} by {GOAL_TITLES[goal]}" if by_goal else title
 
 
 def test_metric(name: str) -> str:

@@ -94,6 +94,7 @@ COMMANDS: dict[str, str] = {
     "set": "change the learning rate or number of epochs of a run",
     "data": "list the data sets that have a name, with sizes, licences and places",
     "config": "print a commented TOML file with every setting",
+    "cache": "list or clear the cache of decoded images",
 }
 
 
@@ -135,6 +136,9 @@ def _build() -> argparse.ArgumentParser:
     _background_processes(commands)
     add("data", machine).add_argument("dir", metavar="DIR", nargs="?", help="folder of data sets, as data.dir")
     add("config", machine)
+    cache = add("cache", machine)
+    cache.add_argument("action", choices=["clear"], nargs="?", help="remove decoded images; without it, list them")
+    cache.add_argument("names", nargs="*", metavar="NAME", help="what to remove (default: all)")
     return parser
 
 

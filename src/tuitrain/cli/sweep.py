@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         if not options.json:
             sys.stdout.write(f"{folder.id}\n")
             return 0
-    elif not _work(folder, options.parallel, allowed):
+    elif not train_sweep(folder, options.parallel, allowed):
         print_message(f"Resume it with: tuitrain sweep {plain(folder.id)}")
         print_result(folder, options.json)
         return 130
@@ -84,7 +84,7 @@ def _added_trials(options: argparse.Namespace) -> list[Values]:
 
 
 def _describe_size(sweep: Sweep) -> str:
-    counts = {"trial": sweep.trial_count, "run": sweep.trial_count * sweep.seeds}
+    counts = {"trial": sweep.trial_count, "run": sweep.trial_count * sweep.runs_per_trial}
     return ", ".join(f"{count:,} {name}{'s' * (count != 1)}" for name, count in counts.items())
 
 
@@ -124,7 +124,7 @@ def _control(folder: SweepFolder, options: argparse.Namespace) -> int:
     return 0
 
 
-def _work(folder: SweepFolder, parallel: int | None, allowed: str) -> bool:
+def train_sweep(folder: SweepFolder, parallel: int | None, allowed: str) -> bool:
     """Train the sweep in this process; return whether all runs have ended."""
     pool = WorkerPool(folder, parallel, allowed)
 

@@ -45,7 +45,7 @@ class SweepProgress(ProgressBar):
         value = metric(outcome.state, name)
         score = f"{analysis.metric_title(name)} {analysis.format_metric(name, value)}"
         end = f". {plain(outcome.problem)}" if value is None else f", {score}"
-        trial = f"trial {outcome.job.trial} {format_trial(values)} seed {sweep.seed(values, outcome.job.seed)}"
+        trial = f"trial {outcome.job.trial} {format_trial(values)} {sweep.describe_run(values, outcome.job.seed)}"
         self.print(f"{trial}: {analysis.display_status(outcome)}{end}")
 
 
@@ -74,6 +74,7 @@ def _document(
             {
                 "trial": outcome.job.trial,
                 "seed": sweep.seed(outcome.values or {}, outcome.job.seed),
+                "fold": sweep.fold(outcome.job.seed),
                 "values": outcome.values,
                 "run": outcome.run.id if outcome.run else None,
                 "status": outcome.status,

@@ -36,6 +36,10 @@ def run(options: argparse.Namespace) -> int:
     read_config, original = read(options.config) if options.config else (Config(), "")
     config = override(read_config, options.set)
     check_file(options, config_code(config))
+    if config.training.folds is not None:
+        from tuitrain.cli.folds import cross_validate
+
+        return cross_validate(options, config)
     spec = RunSpec(
         config=config,
         runs_dir=options.runs_dir,

@@ -41,7 +41,7 @@ _CIFAR100 = (
 )
 
 # The settings of the place of the images and of how to read them.
-DATA_SETTINGS = ("data.dir", "data.labels", "data.storage", "data.workers")
+DATA_SETTINGS = ("data.dir", "data.labels", "data.storage", "data.cache_gb", "data.workers")
 # digits comes without a test split: a fixed, stratified fifth of its images is held out.
 DATASETS = {
     "digits": DatasetInfo("8x8 scans of digits, from scikit-learn", 1437, 360, (1, 8, 8), _NUMERALS, ("shift",)),
@@ -130,6 +130,12 @@ def data_folder(dir: str | None) -> Path:
     if dir:
         return Path(os.path.expanduser(dir))  # noqa: PTH111 (Path.expanduser refuses an unknown user)
     return platformdirs.user_cache_path("tuitrain", appauthor=False) / "data"
+
+
+def part_counts(counts: Sequence[int], fraction: float) -> list[int]:
+    """Return how many of the `counts` images of each class a `fraction` of them is, rounded; at least one."""
+    # fraction * count may miss the number that it stands for by a rounding error.
+    return [min(count, max(1, math.floor(fraction * count + 0.5 + 1e-9))) for count in counts]
 
 
 def held_out_counts(counts: Sequence[int], fraction: float) -> list[int]:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from tuitrain.config.datasets import DATASETS
+from tuitrain.config.folds import FOLD, FOLD_WORDS
 from tuitrain.config.networks import FILE_NAME, NETWORKS, TIMM_NAME
 from tuitrain.config.photo_datasets import PHOTO_DATASETS
 
@@ -30,6 +31,8 @@ Goal = Literal["loss", "accuracy", "macro-f1", "balanced-accuracy"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Count = Annotated[int, Meta(ge=1)]
 Positive = Annotated[float, Meta(gt=0)]
+Folds = Annotated[int, Meta(ge=2, le=100)]
+FoldName = Annotated[str, Meta(pattern=FOLD, extra=FOLD_WORDS)]
 Width = Annotated[int, Meta(ge=1, le=65536)]
 # Within the range of float32.
 Value = Annotated[float, Meta(ge=-1e38, le=1e38)]
@@ -82,6 +85,8 @@ class Data(Struct, frozen=True, kw_only=True):
         Literal["shuffle", "balanced"],
         Meta(description="Images of an epoch: each once, or with balanced each class equally often, with replacement"),
     ] = "shuffle"
+    fraction: Annotated[float, Meta(gt=0, le=1, description="Fraction of the training split, of every class")] = 1.0
+    fold: Annotated[FoldName | None, Meta(description="Fold of the training split to hold out for validation")] = None
     validation: Annotated[
         float,
         Meta(ge=0, lt=1, description="Fraction of the training split held out for validation, stratified by class"),
@@ -133,9 +138,12 @@ class Data(Struct, frozen=True, kw_only=True):
         Meta(description="LOW,HIGH become black and white in images beyond 8 bits; []: from the training images"),
     ] = ()
     storage: Annotated[
-        Literal["auto", "memory", "stream"],
-        Meta(description="Keep image-folder images in memory, or stream them from disk; auto: memory if they fit"),
+        Literal["auto", "memory", "cache", "stream"],
+        Meta(description="Keep decoded image-folder images in memory, in a cache file, or nowhere; auto: as they fit"),
     ] = "auto"
+    cache_gb: Annotated[
+        float, Meta(ge=0, le=1e6, description="Largest size of the cache of decoded images on this machine, in GB")
+    ] = 20.0
     workers: Annotated[
         Workers | None,
         Meta(description="Processes that load streamed images; none: chosen by device and CPU cores"),
@@ -259,6 +267,10 @@ class Training(Struct, frozen=True, kw_only=True):
     """Training: duration, device and precision."""
 
     epochs: Annotated[int, Meta(ge=1, le=MAX_EPOCHS, description="Passes over the training split")] = 10
+    folds: Annotated[
+        Folds | None,
+        Meta(description="Runs of a cross-validation, each of which holds out another fold; none: one run"),
+    ] = None
     seed: Annotated[
         int,
         Meta(ge=0, le=2**63 - 1, description="Random seed of splits, initial weights, batch order and augmentation"),
@@ -294,18 +306,12 @@ class Training(Struct, frozen=True, kw_only=True):
     max_minutes: Annotated[
         Positive | None, Meta(description="Minutes of training after which the run finishes; none: no limit")
     ] = None
-    best: Annotated[
-        Goal,
-        Meta(description="Validation metric that selects the best epoch; patience and plateau follow it, too"),
-    ] = "loss"
+    best: Annotated[Goal, Meta(description="Metric of the validation split that selects the best epoch")] = "loss"
     patience: Annotated[
         Count | None,
         Meta(description="Epochs without an improvement of training.best before the run stops early; none: never"),
     ] = None
-    min_delta: Annotated[
-        float,
-        Meta(ge=0, le=1e38, description="Smallest improvement of training.best that counts for patience and plateau"),
-    ] = 0.0
+    min_delta: Annotated[float, Meta(ge=0, le=1e38, description="Smallest improvement that patience counts")] = 0.0
     checkpoint_every: Annotated[
         float, Meta(gt=0, description="Seconds between checkpoints within an epoch; each epoch also ends with one")
     ] = 30.0

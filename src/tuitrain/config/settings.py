@@ -10,7 +10,7 @@ from msgspec.structs import fields
 from tuitrain.config.arguments import ALLOWED, ALLOWED_TABLE, TABLE, is_argument
 from tuitrain.config.schema import Auto, Config
 
-SEED = "training.seed"
+SEED, FOLD, FOLDS = "training.seed", "data.fold", "training.folds"
 _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "printable text"}
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from tuitrain.config.arguments import TABLE, arguments, check_argument, check_table, is_argument
 from tuitrain.config.code import is_spec
+from tuitrain.config.folds import Fold
 from tuitrain.config.formatting import format_for_message
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import Setting, argument_setting, settings
@@ -91,8 +92,31 @@ def check_combinations(config: Config) -> None:
         )
     if config.optimizer.name == "muon":
         _check_muon(config)
-    for key, subject in _uses_of_validation(config) if config.data.validation == 0 else ():
+    for key, subject in () if has_validation(config) else _uses_of_validation(config):
         raise _needs_validation(subject, key)
+    if config.data.fold is not None:
+        _check_fold(config)
+
+
+def has_validation(config: Config) -> bool:
+    """Return whether the run has a validation split: a fraction of the training split, or a fold of it."""
+    return config.data.validation > 0 or config.data.fold is not None or config.training.folds is not None
+
+
+def _check_fold(config: Config) -> None:
+    fold = Fold.parse(config.data.fold or "")
+    if not fold.valid:
+        raise ConfigError(
+            f"data.fold = {fold} is not allowed: it needs 2 folds or more, and must be one of them.",
+            "Write 2/5 for the second of five folds.",
+            key="data.fold",
+        )
+    if config.training.folds is not None:
+        raise ConfigError(
+            f"training.folds = {config.training.folds} trains every fold and needs data.fold = none.",
+            "Set one of them to none.",
+            key="data.fold",
+        )
 
 
 def _check_muon(config: Config) -> None:

@@ -50,7 +50,7 @@ def evaluate_checkpoint(
         config = override(folder.config(), settings, only=DATA_SETTINGS)
         config = _evaluation_config(config, device, on_cpu=choose_device(device).type == "cpu")
         with explained("The run's code", RunError):
-            setup = prepare(config, progress, before=folder.info(), has_checkpoint=True)
+            setup = prepare(config, progress, before=folder.info(), has_checkpoint=True, only=split)
         if split == "validation" and setup.dataset.validation is None:
             raise ConfigError(
                 "The run has no validation split: data.validation = 0.", "Use --split test.", key="data.validation"

@@ -20,7 +20,7 @@ def hold_out(labels: Sequence[int], groups: Sequence[str], fraction: float, salt
     kept = Counter(labels)
     wanted = dict(zip(kept, held_out_counts(list(kept.values()), fraction), strict=True))
     held: list[int] = []
-    for group in sorted(members, key=lambda group: _rank(group, salt)):
+    for group in sorted(members, key=lambda group: rank(group, salt)):
         sizes = Counter(labels[row] for row in members[group])
         useful = sum(min(size, wanted[label]) for label, size in sizes.items())
         # Holding out a group with more unwanted than wanted images would make the split worse.
@@ -56,5 +56,6 @@ def hold_out_by_position(labels: Sequence[int], fraction: float, seed: int) -> l
     return found
 
 
-def _rank(group: str, salt: str) -> bytes:
+def rank(group: str, salt: str) -> bytes:
+    """Return a key that sorts groups by a hash of their name and `salt`, the same on every machine."""
     return blake2b(f"{salt}\0{group}".encode("utf-8", "surrogateescape"), digest_size=16).digest()

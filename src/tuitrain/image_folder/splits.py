@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from tuitrain.config.datasets import TEST_FRACTION
+from tuitrain.config.folds import Fold
 from tuitrain.config.schema import Data
 from tuitrain.errors import DataError
 from tuitrain.image_folder.folder import ImageFolder
+from tuitrain.image_folder.folds import deal, part
 from tuitrain.image_folder.hold_out import hold_out, hold_out_by_position
 from tuitrain.image_folder.scan import scan
 from tuitrain.text import plain
@@ -63,23 +65,28 @@ class FolderSplits:
         """Find the images that `config` describes and their splits. Raises DataError.
 
         Without test images, hold out a fifth of the images, independent of `seed`. Without validation images, hold out
-        the fraction `data.validation` of the training images. With `digests`, hold out identical files together. `stop`
-        is that of `image_folder.scan.scan`.
+        the fraction `data.validation` of the training images. In a cross-validation, hold out `data.fold` instead, also
+        if there are validation images. With `digests`, hold out identical files together. Keep `data.fraction` of the
+        training images that remain. `stop` is that of `image_folder.scan.scan`.
         """
         found = scan(config, stop)
         splits = {name: _files(by_class) for name, by_class in found.splits.items()}
         by_path = digests([path for files in splits.values() for path in files.paths]) if digests else {}
-        notes = found.notes + _validation_notes(splits, config.validation)
-        if not config.validation:
+        notes = found.notes + _validation_notes(splits, config)
+        if not config.validation or config.fold is not None:
             splits.pop("validation", None)
         holder = _Holder(found, by_path, by_position=config.split_by == "position")
         train = splits["training"]
         if "test" not in splits:
             train, splits["test"] = holder.part(train, TEST_FRACTION, _TEST_SEED, "test")
-        if config.validation and "validation" not in splits:
+        if config.fold is not None:
+            train, splits["validation"] = holder.fold(train, Fold.parse(config.fold), seed)
+        elif config.validation and "validation" not in splits:
             train, splits["validation"] = holder.part(train, config.validation, seed, "validation")
-        splits["training"] = train
+        splits["training"] = holder.fraction(train, config.fraction, seed)
         sources = found.sources | dict.fromkeys(splits.keys() - found.splits.keys(), "held out")
+        if config.fold is not None:
+            sources["validation"] = f"fold {config.fold}"
         shown = {"train" if split == "training" else split: source for split, source in sources.items()}
         return cls(found.root, found.classes, splits, shown, tuple(notes), by_path)
 
@@ -104,7 +111,12 @@ def counts_with_sources(counts: Mapping[str, int], sources: Mapping[str, str]) -
     return [f"{count:,} {name}" + (f" ({sources[name]})" if name in sources else "") for name, count in counts.items()]
 
 
-def _validation_notes(splits: Mapping[str, Files], fraction: float) -> list[str]:
+def _validation_notes(splits: Mapping[str, Files], config: Data) -> list[str]:
+    fraction = config.validation
+    if "validation" in splits and config.fold is not None:
+        return [
+            f"the validation images of data.dir are not used: fold {config.fold} is held out of the training images"
+        ]
     if "validation" not in splits or fraction == Data().validation:
         return []
     if not fraction:
@@ -136,6 +148,31 @@ class _Holder:
             raise DataError(f"There are too few images, {count}, to hold some out for the {name} split.", _MORE)
         taken = set(held)
         return files.at(row for row in range(len(files.paths)) if row not in taken), files.at(held)
+
+    def fold(self, files: Files, fold: Fold, seed: int) -> tuple[Files, Files]:
+        """Return the files outside of a fold of a cross-validation, and those in it. Raise DataError if a fold contains
+        all images of a class."""
+        dealt = deal(files.labels, self._groups(files.paths), fold.total, f"fold/{seed}")
+        folds_of: dict[int, set[int]] = {}
+        for label, number in zip(files.labels, dealt, strict=True):
+            folds_of.setdefault(label, set()).add(number)
+        for label, numbers in folds_of.items():
+            if len(numbers) < 2:
+                raise DataError(
+                    f"All images of the class {plain(self._found.classes[label], 60)} are in the same of {fold.total}"
+                    " folds: it has a single image or group, or its images are identical.",
+                    "Add images of this class, or train without folds.",
+                )
+        inside = [row for row, number in enumerate(dealt) if number == fold.number - 1]
+        if not inside:
+            raise DataError(f"There are too few images, {len(dealt)}, for {fold.total} folds.", "Use fewer folds.")
+        return files.at(row for row, number in enumerate(dealt) if number != fold.number - 1), files.at(inside)
+
+    def fraction(self, files: Files, fraction: float, seed: int) -> Files:
+        """Return a fraction of the files of each class."""
+        if fraction == 1:
+            return files
+        return files.at(part(files.labels, self._names(files.paths), fraction, f"fraction/{seed}"))
 
     def _held_out(self, files: Files, fraction: float, seed: int, name: str) -> list[int]:
         if self._by_position:

@@ -10,20 +10,18 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from functools import cached_property
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from tuitrain.runs.records import GOAL_TITLES, Score
+from tuitrain.runs.records import Score
 from tuitrain.runs.rows import Train
-from tuitrain.text import plain
 from tuitrain.training import checkpoint
 from tuitrain.training.backward import build_backward
 from tuitrain.training.control import POLL_INTERVAL, ControlledLoop, try_capture
 from tuitrain.training.cuda_graphs.step import GraphStep, capture_obstacle
 from tuitrain.training.cuda_graphs.warmup import warm_up
-from tuitrain.training.data.splits import StreamedSplit
+from tuitrain.training.epochs import apply_patience, epoch_line, log_replaced_images
 from tuitrain.training.evaluation.record import (
     Verdict,
     evaluate_at_start,
@@ -37,19 +35,10 @@ from tuitrain.training.optim.fused import FusedStep
 from tuitrain.training.optim.groups import SCALE
 from tuitrain.training.optim.norms import layer_gradient_norms
 from tuitrain.training.progress import evaluated_weights, restore_checkpoint
-from tuitrain.training.readback import Readback, queue_limiter
+from tuitrain.training.readback import PendingRow, queue_limiter
 
 # With more rows on their way from a GPU, the loop waits for the oldest one.
 MAX_PENDING = 64
-
-
-class PendingRow(NamedTuple):
-    """A metrics row whose values are on their way from the device."""
-
-    step: int
-    lr: float
-    batch_sizes: list[int]
-    readback: Readback
 
 
 class Loop(ControlledLoop):
@@ -99,10 +88,9 @@ class Loop(ControlledLoop):
         self.update_state(phase="computing features", now=True)
         obstacle = compute_features(self.setup, self._heartbeat)
         self.update_state(phase="training")
+        each_epoch = f"features are computed in each epoch: {obstacle}"
         self.writer.log(
-            f"features are computed in each epoch: {obstacle}"
-            if obstacle
-            else "the features of the frozen backbone are computed once for all epochs"
+            each_epoch if obstacle else "the features of the frozen backbone are computed once for all epochs"
         )
 
     def start(self) -> None:
@@ -129,7 +117,7 @@ class Loop(ControlledLoop):
     def _evaluate_at_start(self) -> None:
         if self.writer.state.validation is None and self.setup.dataset.validation is not None:
             evaluate_at_start(self.setup, self.writer, self.progress, self._heartbeat)
-            self.writer.log(self._epoch_line(Verdict()))
+            self.writer.log(epoch_line(self.progress, self.config, self.writer.state, Verdict()))
             self.update_state(phase="training")
 
     @property
@@ -147,8 +135,8 @@ class Loop(ControlledLoop):
         """Train on the rest of the current epoch, or until `progress.over` says why to end."""
         set_training_mode(self.setup.model, self.config, frozen=self.setup.frozen)
         captured, limiter = self._captured, queue_limiter(self.setup.device)
-        self.start_clock()
         order = self._remaining_order()
+        self.start_clock()
         for norms in self._graph_steps(captured, order) if captured else self._eager_steps(order):
             if norms is not None:
                 self.start_row(norms)
@@ -276,15 +264,15 @@ class Loop(ControlledLoop):
         """Evaluate the model and save checkpoints, after an epoch or when training ends within one."""
         progress = self.progress
         verdict = evaluate_validation(self.setup, self.writer, progress, self._heartbeat)
-        self._apply_patience(improves=verdict.improves)
+        apply_patience(progress, self.config, self.writer, improves=verdict.improves)
         completed = progress.batch >= self.setup.batches_per_epoch
         every = self.config.evaluation.test_every
         # The last epoch's test is that of `evaluate_final`.
         last = progress.epoch + 1 >= progress.epochs or progress.over
         if every and completed and (progress.epoch + 1) % every == 0 and not last:
             evaluate_test(self.setup, self.writer, progress, self._heartbeat)
-        self.writer.log(self._epoch_line(verdict))
-        self._log_replaced_images()
+        self.writer.log(epoch_line(progress, self.config, self.writer.state, verdict))
+        log_replaced_images(self.setup.dataset.train, self.writer)
         if completed:
             progress.epoch, progress.batch = progress.epoch + 1, 0
             self.has_progressed = True
@@ -304,40 +292,6 @@ class Loop(ControlledLoop):
             # A graph contains the parameters that train.
             self.__dict__.pop("_captured", None)
             self.writer.log("all weights train from now on", detail=True)
-
-    def _log_replaced_images(self) -> None:
-        train = self.setup.dataset.train
-        if isinstance(train, StreamedSplit) and (paths := train.newly_replaced()):
-            names = ", ".join(plain(path, 100) for path in paths[:5]) + (", …" if len(paths) > 5 else "")
-            self.writer.log(f"{len(paths):,} training images could not be read and were replaced by others: {names}")
-
-    def _apply_patience(self, *, improves: bool) -> None:
-        """Lower the learning rate (plateau schedule) or stop early once validation has stopped improving."""
-        progress, schedule, patience = self.progress, self.config.schedule, self.config.training.patience
-        progress.since_lowest = 0 if improves else progress.since_lowest + 1
-        progress.since_drop = 0 if improves else progress.since_drop + 1
-        reason = f"no better validation {GOAL_TITLES[self.config.training.best]}"
-        if schedule.name == "plateau" and progress.since_drop > schedule.patience:
-            progress.drops, progress.since_drop = progress.drops + 1, 0
-            self.writer.event("drop", reason, progress.lr * schedule.gamma**progress.drops)
-        if patience and progress.since_lowest >= patience:
-            progress.over = f"Stopped early: {reason} for {patience} epoch{'s' * (patience != 1)}."
-
-    def _epoch_line(self, verdict: Verdict) -> str:
-        """Return the epoch's line in the log: `epoch 3 · train 0.0712, 98.06 % · val … · best so far by loss`."""
-        state, goal = self.writer.state, self.config.training.best
-        line = f"epoch {self.progress.epochs_begun}"
-        for name, score in (("train", state.train), ("val", state.validation)):
-            if score is not None:
-                loss = math.nan if score.loss is None else score.loss
-                line += f" · {name} {_loss(loss)}, {100 * score.accuracy:.2f} %"
-        if verdict.value is not None and goal not in ("loss", "accuracy"):
-            line += f", {GOAL_TITLES[goal]} {100 * verdict.value:.2f} %"
-        return line + (f" · best so far by {GOAL_TITLES[goal]}" if verdict.is_best else "")
-
-
-def _loss(loss: float) -> str:
-    return f"{loss:.1e}" if 0 < loss < 1e-3 else f"{loss:.4f}"
 
 
 def _short(norm: float, trainable: bool = True) -> float | None:

@@ -36,9 +36,7 @@ def range_test(setup: Setup, low: float, high: float, steps: int) -> Iterator[tu
 
 
 def _batches(setup: Setup) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield augmented training batches of epoch after epoch."""
+    """Yield inputs and labels of augmented training batches, of epoch after epoch."""
     for epoch in count():
         for images, labels in setup.dataset.train.batches(setup.epoch_order(epoch), setup.config.data.batch_size):
-            for transform in setup.transforms:
-                images = transform(images)
-            yield images, labels
+            yield setup.inputs_and_labels(images, labels)

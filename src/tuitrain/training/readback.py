@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,6 +31,15 @@ class Readback:
         if self._event is not None:
             self._event.synchronize()
         return [copy.tolist() for copy in self._copies]
+
+
+class PendingRow(NamedTuple):
+    """A metrics row whose values are on their way from the device."""
+
+    step: int
+    lr: float
+    batch_sizes: list[int]
+    readback: Readback
 
 
 def record_event() -> torch.cuda.Event:

@@ -89,14 +89,26 @@ def restore_run(loop: Loop) -> None:
     writer.info(info)
     sizes = ", ".join(counts_with_sources(info.sizes, loop.setup.dataset.sources))
     writer.log(f"data: {len(info.classes):,} classes · images: {sizes}")
+    if kept := loop.setup.dataset.kept:
+        writer.log(f"data: {plain(kept)}", detail=True)
     smoothing = loop.config.training.label_smoothing
     if smoothing:
         writer.log(f"label smoothing {smoothing:g} raises the training loss; evaluations are not smoothed")
+    _log_part(loop)
     for line in _weights_lines(loop.config, info.weights):
         writer.log(line)
     _log_balance(loop)
     for note in info.data_notes:
         writer.log(f"data: {plain(note)}")
+
+
+def _log_part(loop: Loop) -> None:
+    """Log that a part of the training images is used or held out."""
+    data = loop.config.data
+    if data.fold is not None:
+        loop.writer.log(f"data: fold {data.fold} of the training images is the validation split")
+    if data.fraction < 1:
+        loop.writer.log(f"data: training uses the fraction {data.fraction:g} of the training images of each class")
 
 
 def _weights_lines(config: Config, weights: WeightsInfo | None) -> Iterator[str]:

@@ -145,13 +145,20 @@ def prepare(
     before: RunInfo | None = None,
     *,
     has_checkpoint: bool = False,
+    only: str | None = None,
 ) -> Setup:
     """Load the data and build the model, in the thread that will train. Raises ConfigError and DataError.
 
-    `before` is that of `load_dataset`: the record of a run that was trained before, or None. `load` replaces
-    `load_dataset`. With `has_checkpoint`, a checkpoint will replace the initial weights, so that their file may be
-    missing.
+    `before` and `only` are those of `load_dataset`: the record of a run that was trained before, and the split that an
+    evaluation needs. `load` replaces `load_dataset`. With `has_checkpoint`, a checkpoint will replace the initial
+    weights, so that their file may be missing.
     """
+    if config.training.folds is not None:
+        raise ConfigError(
+            f"training.folds = {config.training.folds} makes several runs, and this is one of them.",
+            "Set data.fold, 1/5 for example, and training.folds = none.",
+            key="training.folds",
+        )
     device = devices.choose_device(config.training.device)
     threads = devices.configure_torch(config, device)
     if config.training.precision == "fp16" and device.type == "cpu":
@@ -162,7 +169,7 @@ def prepare(
     recorded = before.weights if before and has_checkpoint else None
     file = None if recorded else find_weights(config.model, progress)
     weights = file.info if file else recorded
-    load = load or partial(load_dataset, before=before, weights=weights)
+    load = load or partial(load_dataset, before=before, weights=weights, only=only)
     dataset = load(_with_image_size(config, weights, before), config.training.seed, device, progress)
     normalize = Normalizer(dataset.normalization, device)
     progress("building the model", None)

@@ -1,10 +1,12 @@
 """The private parts of torch that tuitrain uses, each with the reason; tests/training/test_torch_internals.py fails
 when a release of torch changes one."""
 
+import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,6 +29,21 @@ log_softmax_backward = aten._log_softmax_backward_data
 
 # The common base class of batch normalization in one, two and three dimensions.
 BatchNorm = nn.modules.batchnorm._BatchNorm
+
+
+@cache
+def jpeg_decoder() -> Callable[[torch.Tensor, int], torch.Tensor] | None:
+    """Return the operator of `torchvision.io.decode_jpeg`, called with the bytes of a file and a color mode; None if it
+    is missing. Importing torchvision would take as long as importing torch."""
+    package = importlib.util.find_spec("torchvision")
+    for folder in (package.submodule_search_locations or ()) if package else ():
+        for library in sorted(Path(folder).glob("image*.so")):
+            try:
+                torch.ops.load_library(library)  # type: ignore[no-untyped-call]
+                return torch.ops.image.decode_jpeg
+            except (OSError, AttributeError, RuntimeError):
+                continue
+    return None
 
 
 def silence_capturable_warning(optimizer: optim.Optimizer) -> None:

@@ -79,3 +79,26 @@ def test_a_repeated_seed_is_not_another_sample() -> None:
     assert (group.ids, group.repeats) == (("a", "b"), ("c",))
     [group] = group_by_seed(settings, names, finished={"b", "c"})
     assert (group.ids, group.repeats) == (("b", "c"), ("a",))
+
+
+def test_the_folds_of_a_cross_validation_are_one_group() -> None:
+    folds = ["data.fold=1/2", "data.fold=2/2"]
+    settings = {
+        f"mine-s{seed}-f{number}": flatten(override(Config(), [fold, f"training.seed={seed}"]))
+        for seed in range(2)
+        for number, fold in enumerate(folds, 1)
+    }
+    settings["mine"] = flatten(Config())
+    settings["thirds"] = flatten(override(Config(), ["data.fold=1/3"]))
+    found = group_by_seed(settings, {run: run for run in settings})
+    assert [(one.title, one.ids) for one in found] == [
+        ("mine ×4", ("mine-s0-f1", "mine-s0-f2", "mine-s1-f1", "mine-s1-f2")),
+        ("mine", ("mine",)),
+        ("thirds", ("thirds",)),
+    ]
+
+
+def test_the_folds_of_one_seed_share_the_name_of_the_seed() -> None:
+    settings = {f"m-s0-f{number}": flatten(override(Config(), [f"data.fold={number}/3"])) for number in (1, 2, 3)}
+    [found] = group_by_seed(settings, {run: run for run in settings})
+    assert found.title == "m ×3"

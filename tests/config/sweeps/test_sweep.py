@@ -321,3 +321,33 @@ def test_the_example_file_describes_the_study() -> None:
 def test_a_sweep_file_is_not_a_run_configuration() -> None:
     with pytest.raises(ConfigError, match="Unknown section 'sweep'"):
         load_config(TEXT)
+
+
+def test_a_cross_validation_is_a_trial_with_a_run_per_fold() -> None:
+    sweep = override_sweep(Sweep(), ["training.folds=3"])
+    assert (sweep.name, sweep.fixed_trials, sweep.runs_per_trial) == ("folds", ({},), 3)
+    configs = [sweep.config({}, number) for number in range(3)]
+    assert [config.data.fold for config in configs] == ["1/3", "2/3", "3/3"]
+    assert {(config.training.seed, config.training.folds) for config in configs} == {(0, None)}
+    assert loads(dumps(sweep)) == sweep
+
+
+def test_every_trial_and_seed_has_every_fold() -> None:
+    sweep = override_sweep(Sweep(), ["training.folds=2", "optimizer.lr=0.1,0.01", "training.seed=5,6"])
+    assert (sweep.trial_count, sweep.seeds, sweep.runs_per_trial) == (2, 2, 4)
+    runs = [sweep.config(sweep.fixed_trials[1], number) for number in range(4)]
+    assert [(run.training.seed, run.data.fold, run.optimizer.lr) for run in runs] == [
+        (5, "1/2", 0.01), (5, "2/2", 0.01), (6, "1/2", 0.01), (6, "2/2", 0.01),
+    ]  # fmt: skip
+    assert sweep.describe_run({}, 3) == "seed 6 fold 2/2"
+
+
+def test_folds_need_no_other_validation_split() -> None:
+    override_sweep(Sweep(), ["training.folds=2", "data.validation=0", "sweep.prune=true"])
+
+
+@pytest.mark.parametrize("settings", [["training.folds=2,3"], ["training.folds=2", "data.fold=1/2,2/2"]])
+def test_the_number_of_folds_cannot_vary(settings: list[str]) -> None:
+    with pytest.raises(ConfigError) as raised:
+        override_sweep(Sweep(), settings)
+    assert raised.value.key in ("training.folds", "data.fold")

@@ -48,6 +48,8 @@ def images(tmp_path: Path) -> Path:
         (),
         ("data.validation=0", "data.batch_size=100"),
         ("data.validation=0.999",),
+        ("data.fold=2/3",),
+        ("data.fold=3/3",),
         ("optimizer.accumulate=3",),
         ("data.batch_size=4", "model.batch_norm=true"),
         ("data.batch_size=4", "model.batch_norm=false"),

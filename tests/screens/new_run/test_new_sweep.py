@@ -149,3 +149,16 @@ async def test_sweep_is_saved_and_started(tmp_path: Path) -> None:
         await form.press("escape")
         await form.press("n")
         assert form.text("name") == ""
+
+
+async def test_the_folds_of_a_cross_validation_are_several_runs(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.type("training.folds", "3")
+        assert "This makes 3 runs. $ tuitrain train" in form.said("command")
+        assert "--set training.folds=3" in form.said("command")
+        assert "ignored: sweeps" in form.row(RUNS_IN)
+        assert form.form.result.sweep().runs_per_trial == 3
+        await form.until(lambda: "first    of 3 runs: data.fold=1/3" in form.said("facts"))
+        await form.until(lambda: "958 train · 479 validation · 360 test" in form.said("facts"))
+        await form.type("optimizer.lr", "0.1, 0.01")
+        assert "This makes 6 runs. $ tuitrain sweep" in form.said("command")

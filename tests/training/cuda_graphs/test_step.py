@@ -66,6 +66,7 @@ RECIPES = {
         "optimizer.name=sgd", "optimizer.momentum=0.9", "schedule.name=one-cycle", "data.batch_size=1437",
         "data.validation=0",
     ),
+    "class weights, balanced sampler": ("training.class_weights=balanced", "data.sampler=balanced"),
     "clipped, shifted": ("optimizer.clip_norm=0.5", "data.augment=[shift]", "optimizer.weight_decay=0.1"),
     "cnn": ("model.name=cnn", "model.batch_norm=true", "model.dropout=0.2"),
 }  # fmt: skip

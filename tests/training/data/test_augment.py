@@ -83,3 +83,18 @@ def test_small_images_work(shape: tuple[int, ...]) -> None:
     result = augmented("shift", "flip", "crop", images=images.to(memory_format=torch.channels_last))
     assert result.shape == images.shape
     assert set(result.flatten().tolist()) <= set(images.flatten().tolist())
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+@pytest.mark.parametrize("shape", [(9, 3, 20, 30), (4, 1, 5, 2), (3, 3, 4, 4)])
+def test_photos_are_changed_as_small_images_are(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], dtype: torch.dtype
+) -> None:
+    """A loop over large images gives what the operations on the whole batch give."""
+    images = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+    found = []
+    for least in (1, 10**9):
+        monkeypatch.setattr("tuitrain.training.data.augment._PHOTO", least)
+        torch.manual_seed(3)
+        found.append((augmented("shift", "flip", "crop", images=images), torch.rand(1)))
+    assert all(map(torch.equal, *found))

@@ -54,3 +54,14 @@ def test_each_run_of_a_stack_has_its_own_normalization() -> None:
     assert torch.equal(normalizers[0](pixels(1)), Normalizer(Normalization((0.1,), (0.3,)), CPU)(pixels(1)))
     plain = [Normalizer(Normalization.none(1), CPU)] * 2
     assert torch.equal(Normalizer.stacked(plain)(pixels(1)), pixels(1) / 255)
+
+
+@pytest.mark.parametrize("normalization", [COLOR, Normalization.none(3)])
+@pytest.mark.parametrize("scale", [1, 255])
+def test_portions_are_normalized_like_the_whole(
+    monkeypatch: pytest.MonkeyPatch, normalization: Normalization, scale: int
+) -> None:
+    images = pixels(3) if scale == 1 else pixels(3) / scale
+    whole = Normalizer(normalization, CPU)(images)
+    monkeypatch.setattr("tuitrain.training.data.normalize._CHUNK", 7 * images[0].numel())
+    assert torch.equal(Normalizer(normalization, CPU)(images), whole)

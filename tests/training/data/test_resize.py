@@ -52,6 +52,12 @@ def test_the_part_of_a_photo_that_is_read(
     assert span(read(path)) == pytest.approx(expected, abs=4)
 
 
+def test_photos_that_are_enlarged_are_not_cropped_further(tmp_path: Path) -> None:
+    path = photo(tmp_path / "x.png", 60, 60)
+    assert torch.equal(ImageReader(64, "RGB", crop_fraction=0.5)(path), ImageReader(64, "RGB")(path))
+    assert not torch.equal(ImageReader(32, "RGB", crop_fraction=0.5)(path), ImageReader(32, "RGB")(path))
+
+
 @pytest.mark.parametrize(("width", "height"), [(120, 60), (60, 120), (120, 1), (1, 120), (1, 1), (30, 30)])
 def test_pad_shows_the_whole_photo_between_black_bars(tmp_path: Path, width: int, height: int) -> None:
     image = ImageReader(20, "RGB", resize="pad")(photo(tmp_path / "x.png", width, height))

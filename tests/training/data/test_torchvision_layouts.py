@@ -22,6 +22,8 @@ from tuitrain.hosts.preview.split_sizes import split_sizes
 from tuitrain.image_folder.splits import FolderSplits
 from tuitrain.training.data import array_files, download
 from tuitrain.training.data.load import load
+from tuitrain.training.data.sheet import samples as sheet_samples
+from tuitrain.training.data.splits import MemorySplit
 from tuitrain.training.data.standard import read
 
 CPU = torch.device("cpu")
@@ -203,6 +205,19 @@ def test_photos_are_loaded_like_an_image_folder(tmp_path: Path, name: str) -> No
     assert found.shape == (3, 8, 8)
     assert found.test.fingerprint == streamed.test.fingerprint
     assert found.test.files
+
+
+def test_crops_and_sheets_see_whole_photos(tmp_path: Path) -> None:
+    imagenette(tmp_path)
+    settings = data("imagenette", tmp_path, "data.augment=[random-resized-crop]")
+    train = load(settings, 0, CPU).train
+    assert isinstance(train, MemorySplit)
+    assert train.images.shape[1:] == (3, 12, 12)
+    ((crops, _),) = train.batches(torch.arange(len(train)), 100)
+    assert crops.shape[1:] == (3, 8, 8)
+    found = sheet_samples(Config(data=settings), 0, 4, 3)
+    assert {sample.label for sample in found} == {"tench", "English springer"}
+    assert not all(torch.equal(variant, sample.original) for sample in found for variant in sample.variants)
 
 
 def test_every_data_set_of_photos_is_tested() -> None:

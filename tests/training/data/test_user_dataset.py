@@ -222,3 +222,17 @@ def test_the_example_of_the_documentation_works() -> None:
     example = Path(__file__).parents[3] / "examples/my_dataset.py"
     found = load(override(Config(), [f"data.dataset={example}:digits"]).data, 0, CPU)
     assert (len(found.train) + len(found.validation or ()), len(found.test)) == (1400, 397)
+
+
+def test_folds_and_fractions_of_the_users_images(tmp_path: Path) -> None:
+    parts = '"train": (grey, labels), "validation": (grey[:4], labels[:4]), "test": (grey, labels)'
+    body = f'return {{{parts}, "classes": ["a", "b"]}}'
+    own = dataset(tmp_path, body, "data.fold=1/4")
+    first = load(own, 0, CPU)
+    assert first.validation is not None
+    assert (len(first.train), len(first.validation)) == (30, 10)
+    assert any("not used, because data.fold = 1/4" in note for note in first.notes)
+    half = load(dataset(tmp_path, body, "data.fraction=0.5"), 0, CPU)
+    assert half.validation is not None
+    assert (len(half.train), len(half.validation), len(half.test)) == (20, 4, 40)
+    assert half.train.labels.bincount().tolist() == [10, 10]

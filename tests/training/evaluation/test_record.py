@@ -12,7 +12,7 @@ from tuitrain.runs.records import RunInfo
 from tuitrain.runs.rows import Evaluated, decode
 from tuitrain.runs.writer import RunWriter, create
 from tuitrain.training import checkpoint
-from tuitrain.training.evaluation.record import evaluate_final, evaluate_test, evaluate_validation
+from tuitrain.training.evaluation.record import evaluate_at_start, evaluate_final, evaluate_test, evaluate_validation
 from tuitrain.training.progress import TrainingProgress
 from tuitrain.training.setup import Setup, prepare
 
@@ -117,3 +117,14 @@ def test_without_a_validation_split_no_epoch_is_the_best(quick: Quick, writer: R
     evaluate_final(setup, writer, progress, lambda: None)
     assert progress.best is None
     assert [row.split for row in rows(writer.folder)] == ["test"]
+
+
+def test_an_evaluation_before_the_first_step_is_shown_at_once_and_never_the_best(
+    setup: Setup, writer: RunWriter
+) -> None:
+    progress = TrainingProgress(lr=0.1, epochs=3)
+    evaluate_at_start(setup, writer, progress, lambda: None)
+    state = writer.folder.state()
+    assert state.validation is not None
+    assert (progress.best, state.best) == (None, None)
+    assert [(row.split, row.step, row.epoch, row.best) for row in rows(writer.folder)] == [("validation", 0, 0, False)]

@@ -172,7 +172,9 @@ def test_a_networks_own_views_work_in_training(train: Train, tmp_path: Path) -> 
 
 
 def test_runs_of_a_sweep_are_named_by_the_network(tmp_path: Path) -> None:
+    from tuitrain.config.sweeps.sweep import Sweep
     from tuitrain.hosts.sweeps.worker import _run_name
+    from tuitrain.runs.sweeps.records import Job
 
     values = {"model.name": f"{tmp_path}/mine.py:Net", "model.args.width": 4, "model.args.depths": (1, 2)}
-    assert _run_name(values, 0) == "Net-width-4-depths-[1, 2]-s0"
+    assert _run_name(Sweep(), values, Job(0, 0)) == "Net-width-4-depths-[1, 2]-s0"

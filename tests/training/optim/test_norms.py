@@ -30,3 +30,11 @@ def test_a_parameter_without_a_gradient_counts_as_zero(without: tuple[int, ...])
             parameter.grad = torch.full_like(parameter, index + 1)
             expected[layer] += (index + 1) ** 2 * parameter.numel()
     assert layer_gradient_norms(layers).tolist() == pytest.approx([total**0.5 for total in expected])
+
+
+def test_frozen_layers_are_left_out_on_request() -> None:
+    network = model()
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name in ("3.bias", "1.weight"))
+    assert [path for path, _ in gradient_layers(network)] == ["0", "3", "4"]
+    assert [path for path, _ in gradient_layers(network, trainable=True)] == ["3"]

@@ -30,7 +30,7 @@ RECIPES = {
     ),
     "muon, cosine, all random": (
         "optimizer.name=muon", "optimizer.momentum=0.95", "schedule.name=cosine", "schedule.warmup=0.5",
-        "data.augment=[shift, rotate, color, trivialaugment, erase, mixup, cutmix]", "model.dropout=0.3",
+        "data.augment=[shift, rotate, erase, mixup, cutmix]", "model.dropout=0.3",
         "model.hidden=[64, 32]",
     ),
     "sgd with momentum, plateau that drops": (

@@ -115,6 +115,7 @@ def same(one: RunFolder, other: RunFolder, way: str, read: Read) -> None:
         ("optimizer.name=sgd", "optimizer.momentum=0.9", "model.activation=tanh", "training.label_smoothing=0.1"),
         ("optimizer.name=adamw", "schedule.name=cosine", "optimizer.clip_norm=1", "data.normalize=false"),
         ("optimizer.name=sgd", "model.hidden=[]", "data.validation=0.3", "training.patience=1"),
+        ("data.sampler=balanced", "data.fold=2/3", "data.fraction=0.5", "training.best=macro-f1"),
     ],
 )
 def test_stacked_runs_are_those_trained_alone(

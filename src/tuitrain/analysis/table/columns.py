@@ -12,7 +12,7 @@ from tuitrain.analysis.table.group_rows import GroupRow, samples
 from tuitrain.analysis.table.groups import mean_sd
 from tuitrain.config.code import without_folder
 from tuitrain.config.formatting import format_value
-from tuitrain.config.settings import SEED, Setting, settings
+from tuitrain.config.settings import FOLD, SEED, Setting, settings
 from tuitrain.errors import ConfigError
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.records import Score, ShownStatus
@@ -50,8 +50,8 @@ class Column(Struct, frozen=True):
 
     def _group_text(self, row: GroupRow, mean: str) -> str:
         """Return the cell of a group: all its seeds, a mean score with its standard deviation, or just the mean."""
-        if self.key == SEED:
-            return ", ".join(map(str, sorted({self.value(run) for run in row.runs})))
+        if self.key in (SEED, FOLD):
+            return ", ".join(map(str, sorted({self.value(run) for run in row.runs} - {None}))) or mean
         if self.kind != "fraction" and not self.key.endswith("-loss"):
             return mean
         summary = mean_sd(self.value(run) for run in samples(row.runs))

@@ -1,4 +1,4 @@
-"""Collapse runs that differ only in their seed into one row of the runs table."""
+"""Collapse runs that differ only in their seed or fold into one row of the runs table."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from tuitrain.analysis.table.groups import mean_sd, one_per_seed, shared_name
+from tuitrain.config.folds import first_fold
 from tuitrain.config.schema import Config
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.records import Best, Score, ShownStatus, State
@@ -26,8 +27,10 @@ def members(entry: Entry) -> tuple[Entry, ...]:
 
 
 def samples(runs: Sequence[Entry]) -> list[Entry]:
-    """Return one run per seed."""
-    return one_per_seed(runs, lambda run: run.config.training.seed, lambda run: run.status == "finished")
+    """Return one run per seed and fold."""
+    return one_per_seed(
+        runs, lambda run: (run.config.training.seed, run.config.data.fold), lambda run: run.status == "finished"
+    )
 
 
 def group_entries(entries: Iterable[Entry]) -> list[Entry]:
@@ -37,8 +40,10 @@ def group_entries(entries: Iterable[Entry]) -> list[Entry]:
     for entry in entries:
         config = seedless.get(id(entry.config))
         if config is None:
-            same = msgspec.structs.replace(entry.config.training, seed=0)
-            config = seedless[id(entry.config)] = msgspec.structs.replace(entry.config, training=same)
+            replace = msgspec.structs.replace
+            data = replace(entry.config.data, fold=first_fold(entry.config.data.fold))
+            same = replace(entry.config, data=data, training=replace(entry.config.training, seed=0))
+            config = seedless[id(entry.config)] = same
         single = entry.status == "damaged" or entry.folder.read_only
         groups.setdefault(entry.folder.id if single else (config, *entry.changes.items()), []).append(entry)
     return [runs[0] if len(runs) == 1 else _group_row(runs) for runs in groups.values()]
@@ -50,11 +55,12 @@ def _group_row(runs: Sequence[Entry]) -> GroupRow:
     name = f"{shared_name([run.info.name for run in runs])} ×{len(seeds)}"
     info = msgspec.structs.replace(first.info, name=name, tags=sorted({tag for run in runs for tag in run.info.tags}))
     status = next(status for status in STATUS_ORDER if any(run.status == status for run in runs))
-    state = _mean_state([run.state for run in seeds])
+    state = mean_state([run.state for run in seeds])
     return GroupRow(first.folder, info, first.config, state, status, runs=tuple(runs))
 
 
-def _mean_state(states: Sequence[State]) -> State:
+def mean_state(states: Sequence[State]) -> State:
+    """Return the means of the progress and the scores; everything else comes from the first state."""
     from statistics import fmean  # Slow to import, and rarely needed at the start.
 
     best = [state.best for state in states if state.best is not None]

@@ -1,4 +1,4 @@
-"""Group runs that differ only in their seed, and average them."""
+"""Group runs that differ only in their seed, or in the fold of a cross-validation, and average them."""
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from itertools import takewhile
@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from tuitrain.config.settings import SEED
+from tuitrain.config.folds import first_fold
+from tuitrain.config.settings import FOLD, SEED
 
 T = TypeVar("T")
 Points = tuple[Sequence[float], Sequence[float]]
@@ -22,8 +23,8 @@ class MeanSD(Struct, frozen=True):
 
 
 class SeedGroup(Struct, frozen=True):
-    """Runs that differ only in their seed: `ids` has one run per seed, `repeats` the others, and `name` is the part
-    that their names share."""
+    """Runs that differ only in their seed or fold: `ids` has one run per seed and fold, `repeats` the others, and
+    `name` is the part that their names share."""
 
     ids: tuple[str, ...]
     name: str
@@ -31,7 +32,7 @@ class SeedGroup(Struct, frozen=True):
 
     @property
     def title(self) -> str:
-        """The name, with the number of seeds if there are several runs."""
+        """The name, with the number of seeds or folds if there are several runs."""
         return f"{self.name} ×{len(self.ids)}" if len(self.all_ids) > 1 else self.name
 
     @property
@@ -61,19 +62,27 @@ def one_per_seed(runs: Sequence[T], seed: Callable[[T], object], finished: Calla
 def group_by_seed(
     settings: Mapping[str, Mapping[str, Any]], names: Mapping[str, str], finished: Container[str] = ()
 ) -> list[SeedGroup]:
-    """Group run ids by their `settings` without the seed. `finished` are the ids of finished runs. A run without a
-    seed, as of another tool, is its own group."""
+    """Group run ids by their `settings` without the seed and the number of the fold. `finished` are the ids of finished
+    runs. A run without a seed, as of another tool, is its own group."""
     members: dict[tuple[object, ...], list[str]] = {}
     for run, values in settings.items():
         # Without a seed, equal settings do not prove equal runs.
-        key = tuple(pair for pair in values.items() if pair[0] != SEED) if SEED in values else (run,)
+        key = tuple(_without_repeats(values).items()) if SEED in values else (run,)
         members.setdefault(key, []).append(run)
     groups = []
     for ids in members.values():
-        samples = one_per_seed(ids, lambda id: settings[id].get(SEED), lambda id: id in finished)
+        samples = one_per_seed(
+            ids, lambda id: (settings[id].get(SEED), settings[id].get(FOLD)), lambda id: id in finished
+        )
         repeats = tuple(id for id in ids if id not in samples)
         groups.append(SeedGroup(tuple(samples), shared_name([names[run] for run in ids]), repeats))
     return groups
+
+
+def _without_repeats(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings without the seed, and with the first fold in place of the others."""
+    same = {key: value for key, value in values.items() if key != SEED}
+    return same | {FOLD: first_fold(same[FOLD])} if isinstance(same.get(FOLD), str) else same
 
 
 def shared_name(names: list[str]) -> str:
@@ -82,7 +91,10 @@ def shared_name(names: list[str]) -> str:
         return names[0]
     common_letters = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
     shared = "".join(letters[0] for letters in common_letters)
-    trimmed = shared if shared in names else shared.rstrip("0123456789").removesuffix("seed").removesuffix("s")
+    if shared in names:
+        trimmed = shared
+    else:
+        trimmed = shared.removesuffix("-f").rstrip("0123456789").removesuffix("seed").removesuffix("s")
     return trimmed.rstrip(" -_.=") or names[0]
 
 

@@ -90,7 +90,11 @@ def default_columns(entries: Sequence[Entry]) -> list[str]:
 
 def columns_for_test_split(entries: Iterable[Entry]) -> list[str]:
     """Return the keys of the test columns: of the best weights, and of the last ones for runs without validation."""
-    validated = {bool(entry.setting("data.validation")) for entry in entries if entry.status != "damaged"} or {True}
+    validated = {
+        bool(entry.setting("data.validation") or entry.setting("data.fold"))
+        for entry in entries
+        if entry.status != "damaged"
+    } or {True}
     return [key for key, needed in (("best-test", True in validated), ("test", False in validated)) if needed]
 
 

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from tuitrain.config.folds import fold_names
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config, Positive
-from tuitrain.config.settings import SEED, Setting, declared_settings
+from tuitrain.config.settings import FOLD, FOLDS, SEED, Setting, declared_settings
 from tuitrain.config.values import build_config, flatten
 from tuitrain.text import plain
 
@@ -96,7 +97,7 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
     def fixed_trials(self) -> tuple[Values, ...]:
         """The trials known without sampling, which have the lowest numbers: the grid, then the extra trials. In a grid,
         the last setting varies fastest. If only the seed varies, there is one trial."""
-        if self.options.method != "grid" or (not self.values and (self.extra or self.seeds == 1)):
+        if self.options.method != "grid" or (not self.values and (self.extra or self.runs_per_trial == 1)):
             return self.extra
         lists = [choices for choices in self.values.values() if isinstance(choices, tuple)]
         grid = (dict(zip(self.values, combination, strict=True)) for combination in itertools.product(*lists))
@@ -106,7 +107,7 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
     def name(self) -> str:
         """The name option, or the short names of the settings that vary, as `optimizer-lr`, without added trials."""
         keys = list(dict.fromkeys([*self.values, *itertools.chain(*self.extra)]))
-        return self.options.name or "-".join(short_names(keys).values())[:80] or "seed"
+        return self.options.name or "-".join(short_names(keys).values())[:80] or ("folds" if self.folds else "seed")
 
     @property
     def trial_count(self) -> int:
@@ -114,8 +115,18 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def seeds(self) -> int:
-        """The number of runs per trial."""
+        """The number of seeds per trial."""
         return max(self.options.seeds, len(self.options.seed_values))
+
+    @property
+    def folds(self) -> tuple[str, ...]:
+        """`data.fold` of the runs with the same seed; empty without cross-validation."""
+        return fold_names(self.base.training.folds or 0)
+
+    @property
+    def runs_per_trial(self) -> int:
+        """One run per seed, or per seed and fold."""
+        return self.seeds * max(1, len(self.folds))
 
     @property
     def varying_keys(self) -> list[str]:
@@ -135,7 +146,8 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
         return self._base_values | values
 
     def seed(self, values: Values, number: int) -> int:
-        """Return training.seed of run `number`, counted from 0, of a trial."""
+        """Return training.seed of run `number`, counted from 0, of a trial. The folds of a seed follow each other."""
+        number //= max(1, len(self.folds))
         listed = self.options.seed_values
         if number < len(listed):
             return listed[number]
@@ -144,7 +156,19 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
 
     def config(self, values: Values, number: int) -> Config:
         """Return the configuration of run `number`, counted from 0, of a trial. Raise ConfigError if it is invalid."""
-        return build_config(self.settings(values) | {SEED: self.seed(values, number)})
+        run: Values = {SEED: self.seed(values, number)}
+        if self.folds:
+            run |= {FOLD: self.fold(number), FOLDS: None}
+        return build_config(self.settings(values) | run)
+
+    def fold(self, number: int) -> str | None:
+        """Return data.fold of run `number`, counted from 0, of a trial; None without cross-validation."""
+        return self.folds[number % len(self.folds)] if self.folds else None
+
+    def describe_run(self, values: Values, number: int) -> str:
+        """Return what tells run `number` from the others of its trial: `seed 0` or `seed 0 fold 2/5`."""
+        fold = self.fold(number)
+        return f"seed {self.seed(values, number)}" + (f" fold {fold}" if fold else "")
 
 
 def sweep_settings() -> dict[str, Setting]:

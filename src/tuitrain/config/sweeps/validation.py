@@ -3,9 +3,9 @@
 import math
 from collections.abc import Mapping
 
-from tuitrain.config.settings import SEED, Setting
+from tuitrain.config.settings import FOLD, FOLDS, SEED, Setting
 from tuitrain.config.sweeps.sweep import MAX_TRIALS, Range, Sweep, SweepOptions, Values, format_trial, sweep_settings
-from tuitrain.config.validation import check_value
+from tuitrain.config.validation import check_value, has_validation
 from tuitrain.errors import ConfigError
 from tuitrain.text import did_you_mean, plain
 
@@ -26,6 +26,13 @@ def check_sweep(sweep: Sweep) -> Sweep:
         raise ConfigError(
             f"{SEED} cannot vary if sweep.seeds is above 1.", f"Use either {SEED} or sweep.seeds.", key=SEED
         )
+    if FOLDS in sweep.varying_keys or (sweep.folds and FOLD in sweep.varying_keys):
+        key = FOLDS if FOLDS in sweep.varying_keys else FOLD
+        raise ConfigError(
+            f"{key} cannot vary in a sweep{' with training.folds' * (key == FOLD)}.",
+            "Give training.folds one value: each trial then trains every fold.",
+            key=key,
+        )
     for device in options.devices:
         check_value("training.device", device)
     for values in (*sweep.fixed_trials, *sweep.added.values()) or ({},):
@@ -37,7 +44,7 @@ def check_sweep(sweep: Sweep) -> Sweep:
 
 
 def _check_size(sweep: Sweep) -> None:
-    if not sweep.values and not sweep.extra and sweep.seeds == 1:
+    if not sweep.values and not sweep.extra and sweep.runs_per_trial == 1:
         raise ConfigError(
             "Nothing varies in this sweep.",
             "List values under [sweep.values], or give several: --set optimizer.lr=0.1,0.01",
@@ -51,11 +58,11 @@ def _check_size(sweep: Sweep) -> None:
 
 def _check_trial(sweep: Sweep, values: Values) -> None:
     try:
-        config = sweep.config(values, sweep.seeds - 1)
+        config = sweep.config(values, sweep.runs_per_trial - 1)
     except ConfigError as error:
         raise ConfigError(f"Trial {format_trial(values)}: {error.message}", error.hint, key=error.key) from None
     uses_validation = sweep.options.metric.startswith("validation") or sweep.options.prune
-    if uses_validation and config.data.validation == 0:
+    if uses_validation and not has_validation(config):
         option = "prune = true" if sweep.options.prune else f"metric = {sweep.options.metric}"
         raise ConfigError(
             f"sweep.{option} needs a validation split, and data.validation = 0.",

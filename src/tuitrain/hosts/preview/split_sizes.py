@@ -2,11 +2,15 @@
 
 import math
 import time
+from collections import Counter
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 from msgspec import Struct
 
-from tuitrain.config.datasets import DATASETS, TEST_FRACTION, data_folder, found_in, held_out_counts
+from tuitrain.config.datasets import DATASETS, TEST_FRACTION, data_folder, found_in, held_out_counts, part_counts
+from tuitrain.config.folds import Fold
 from tuitrain.config.networks import DEFAULT_SIZE
 from tuitrain.config.photo_datasets import PHOTO_DATASETS, reads_files
 from tuitrain.config.schema import Data
@@ -22,7 +26,9 @@ class SplitSizes(Struct, frozen=True):
     """The number of images in each split, and their `shape` (C, H, W).
 
     `location` says where the data set is, and `sources` is that of `FolderSplits`. `truncated` means that counting
-    stopped at a limit. `samples` are paths of some images, and `notes` are sentences about guesses and skipped files.
+    stopped at a limit. `per_class` has the name and the number of training images of each class; it is empty for
+    built-in data sets, whose classes have about the same size. `samples` are paths of some images, and `notes` are
+    sentences about guesses and skipped files.
     """
 
     train: int
@@ -32,6 +38,7 @@ class SplitSizes(Struct, frozen=True):
     classes: int
     location: str
     truncated: bool = False
+    per_class: tuple[tuple[str, int], ...] = ()
     sources: dict[str, str] = {}
     samples: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -47,9 +54,20 @@ def split_sizes(data: Data, seed: int = 0) -> SplitSizes:
     info = DATASETS[data.dataset]
     classes = len(info.classes)
     counts = [len(range(label, info.train, classes)) for label in range(classes)]
-    validation = sum(held_out_counts(counts, data.validation))
+    held_out = (
+        held_out_counts(counts, data.validation) if data.fold is None else _in_fold(counts, Fold.parse(data.fold))
+    )
+    kept = [count - held for count, held in zip(counts, held_out, strict=True)]
+    train = sum(part_counts(kept, data.fraction))
     location = "built in" if data.dataset == "digits" else _location(data)
-    return SplitSizes(info.train - validation, validation, info.test, info.shape, classes, location)
+    return SplitSizes(train, sum(held_out), info.test, info.shape, classes, location)
+
+
+def _in_fold(counts: Sequence[int], fold: Fold) -> list[int]:
+    """Return how many of the `counts` images of each class a fold gets if all are dealt in turn."""
+    ends = list(accumulate(counts, initial=0))
+    before = [(end + fold.total - fold.number) // fold.total for end in ends]
+    return [after - first for first, after in pairwise(before)]
 
 
 def _not_downloaded(data: Data) -> SplitSizes:
@@ -107,10 +125,16 @@ def _image_folder(data: Data, seed: int) -> SplitSizes:
         classes=len(found.classes),
         location=f"found in {_abbreviate_home(found.root)}, {len(found.classes):,} classes",
         truncated=limit.truncated,
+        per_class=_per_class(found),
         sources=found.sources,
         samples=tuple(paths[:: -(-len(paths) // MAX_SAMPLES)]),
         notes=found.notes,
     )
+
+
+def _per_class(found: FolderSplits) -> tuple[tuple[str, int], ...]:
+    counts = Counter(found.splits["training"].labels)
+    return tuple((plain(name, 40), counts[label]) for label, name in enumerate(found.classes))
 
 
 class _Limit:

@@ -11,10 +11,11 @@ from typing import BinaryIO
 from msgspec import Struct
 
 from tuitrain.config.code import Code, short_name
+from tuitrain.config.folds import Fold
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
 from tuitrain.config.stackable import stacking_key
-from tuitrain.config.sweeps.sweep import Values, short_names
+from tuitrain.config.sweeps.sweep import Sweep, Values, short_names
 from tuitrain.config.values import build_config, flatten
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.hosts.launch import RunSpec, create_run, resume_run, resume_stacked_runs
@@ -186,7 +187,7 @@ class Worker:
         config = sweep.config(values, job.seed)
         if not self._may_run(config_code(config)):
             check(sweep_origin(self.folder), config_code(config))
-        name = _run_name(values, sweep.seed(values, job.seed))
+        name = _run_name(sweep, values, job)
         record = Record(run=new_id(name))
         # The id is recorded first: if killed in between, the sweep has an id without a run, never an unknown run.
         self.folder.write_record(job, record)
@@ -218,11 +219,15 @@ def _log_end(run: RunFolder, state: State) -> None:
     print(f"{run.id}: {state.status} {state.reason}".rstrip(), flush=True)  # noqa: T201
 
 
-def _run_name(values: Values, seed: int) -> str:
-    """Return a name such as `adam-relu-lr-0.001-s0`: numbers and switches follow their key, words stand alone."""
+def _run_name(sweep: Sweep, values: Values, job: Job) -> str:
+    """Return a name such as `adam-relu-lr-0.001-s0`: numbers and switches follow their key, words stand alone. The
+    second fold adds `-f2`, and a mere cross-validation begins with its own name."""
+    seed, fold = sweep.seed(values, job.seed), sweep.fold(job.seed)
     short = short_names(list(values))
     texts = {key: _brief(value) for key, value in values.items()}
     parts = [text if isinstance(values[key], str) else f"{short[key]}-{text}" for key, text in texts.items()]
+    if fold:
+        return "-".join([*(parts or [sweep.name]), f"s{seed}", f"f{Fold.parse(fold).number}"])
     return "-".join([*parts, f"s{seed}"])
 
 

@@ -107,7 +107,7 @@ class SweepFolder:
         """Return all jobs in the order of the queue. A grid runs every trial with one seed before it starts the next
         seed."""
         sweep = self.sweep()
-        trials, seeds = range(sweep.trial_count), range(sweep.seeds)
+        trials, seeds = range(sweep.trial_count), range(sweep.runs_per_trial)
         if sweep.options.method == "grid":
             jobs = [Job(trial, seed) for seed in seeds for trial in trials]
         else:

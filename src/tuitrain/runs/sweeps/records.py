@@ -8,7 +8,7 @@ from tuitrain.runs.process import Process
 
 
 class Job(Struct, frozen=True):
-    """One run of a trial: the trial and the seed, each counted from 0."""
+    """One run of a trial: the numbers of the trial and of its seed, or of seed and fold, each counted from 0."""
 
     trial: int
     seed: int

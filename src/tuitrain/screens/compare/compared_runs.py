@@ -131,8 +131,8 @@ class ComparedRuns(ExportScreen):
         first, second = self.columns[0], self.columns[self.selected_column]
         if not self.grouped:
             return first.id, second.id
-        ids = {run.config.training.seed: run.folder.id for run in reversed(second.runs)}
-        pairs = ((run.folder.id, ids.get(run.config.training.seed)) for run in first.runs)
+        ids = {(run.config.training.seed, run.config.data.fold): run.folder.id for run in reversed(second.runs)}
+        pairs = ((run.folder.id, ids.get((run.config.training.seed, run.config.data.fold))) for run in first.runs)
         return next(((one, other) for one, other in pairs if other), (first.id, second.id))
 
     def _seeds_note(self) -> str:
@@ -150,6 +150,8 @@ class ComparedRuns(ExportScreen):
         name = self.comparison.run(id).label
         if self.grouped:
             group = next(group for group in self.comparison.groups if id in group.all_ids)
-            seed = f" seed {self.runs[id].config.training.seed}" if len(group.all_ids) > 1 else ""
+            config = self.runs[id].config
+            fold = f" fold {config.data.fold}" if config.data.fold else ""
+            seed = f" seed {config.training.seed}{fold}" if len(group.all_ids) > 1 else ""
             name = f"{group.name}{seed}"
         return TestedRun(f"{self._marker(series)} {name}", *self._tests.evaluation(id))

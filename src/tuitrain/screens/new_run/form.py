@@ -69,12 +69,12 @@ class NewRunForm(Screen[None]):
         if self.result.config is None:
             command.update("The command line appears once all fields are valid.", layout=False)
         else:
-            count = f"This makes {self.result.runs:,} runs. " if self.result.values else ""
+            count = f"This makes {self.result.runs:,} runs. " if self.result.is_sweep else ""
             command.update(Content.assemble((count, "$accent"), f"$ {plain(self.command(), MAX_TEXT)}"), layout=False)
         changed = self.form.changed
         self.query_one("#head", FixedText).show(self._head(draft, changed))
         start, runs = self.form.start, self.result.runs
-        text = f"▸ Start {runs:,} runs" if self.result.values else "▸ Start run"
+        text = f"▸ Start {runs:,} runs" if self.result.is_sweep else "▸ Start run"
         state = (text, bool(changed))
         if state != self._labelled:
             self._labelled, start.label = state, text
@@ -93,7 +93,7 @@ class NewRunForm(Screen[None]):
 
     def _mark_fields(self) -> None:
         counts = {key: len(values) for key, values in self.result.values.items()}
-        self.form.mark(self._late_errors | self.result.errors, counts)
+        self.form.mark(self._late_errors | self.result.errors, counts, is_sweep=self.result.is_sweep)
         self._show_help()
 
     def _show_help(self) -> None:

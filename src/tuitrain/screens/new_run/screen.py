@@ -13,12 +13,14 @@ from tuitrain.config.code import FILE_KEYS
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
 from tuitrain.config.sweeps.sweep import Values
+from tuitrain.hosts.preview.lr_range import RangeRequest
 from tuitrain.hosts.preview.preview import Preview
 from tuitrain.hosts.preview.process import PreviewProcess
 from tuitrain.hosts.preview.sheet import SheetProcess
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.hosts.trust import config_code
 from tuitrain.runs.records import RunInfo
+from tuitrain.screens.new_run.lr_finder import LRFinder
 from tuitrain.screens.new_run.sheet import AugmentationSheet
 from tuitrain.screens.new_run.start import NewRunStart
 from tuitrain.widgets.forms.draft import Draft, saved_drafts
@@ -52,6 +54,15 @@ class NewRunScreen(NewRunStart, KeyLabels):
             "images",
             tooltip="Show examples of augmented training images",
             id="new.sheet",
+            priority=True,
+        ),
+        # Priority over the keys of an input, which cut and delete.
+        Binding(
+            "ctrl+k",
+            "find_lr",
+            "find lr",
+            tooltip="Find a learning rate by a range test",
+            id="new.find_lr",
             priority=True,
         ),
         Binding("ctrl+y", "copy", "copy", tooltip="Copy the run as a command line", id="new.copy"),
@@ -117,6 +128,20 @@ class NewRunScreen(NewRunStart, KeyLabels):
         else:
             self.app.push_screen(AugmentationSheet(config, self._sheet_process, may_run=self._may_run(config)))
 
+    def action_find_lr(self) -> None:
+        config = self.result.config
+        if config is None:
+            self.refuse("No range test")
+            return
+
+        def found(rate: float | None) -> None:
+            if rate is not None:
+                self.form.fields["optimizer.lr"].text = f"{rate:.3g}"
+                self.form.focus_key("optimizer.lr")
+
+        request = RangeRequest(config, str(self._runs_dir), may_run=self._may_run(config))
+        self.app.push_screen(LRFinder(request), found)
+
     def on_field_changed(self, event: Field.Changed) -> None:
         if event.field.key == RUNS_IN:
             preferences.update(own_process=self.form.in_background)
@@ -147,7 +172,7 @@ class NewRunScreen(NewRunStart, KeyLabels):
         self.show_message("All fields are at their defaults.", "$foreground-muted")
 
     def key_label(self, action: str, label: str) -> str:
-        return f"start {self.result.runs:,} runs" if action == "start" and self.result.values else label
+        return f"start {self.result.runs:,} runs" if action == "start" and self.result.is_sweep else label
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if action == "afresh":
@@ -171,7 +196,7 @@ class NewRunScreen(NewRunStart, KeyLabels):
     def tick(self) -> None:
         if not self.is_current:
             return
-        config = self.result.config
+        config = self.result.first_config
         if self.line.busy:
             # While a list or question is open, its answer comes first; then the live screen opens.
             if self.app.screen is self:
@@ -188,7 +213,7 @@ class NewRunScreen(NewRunStart, KeyLabels):
             self._show_preview(latest)
 
     def _show_preview(self, preview: Preview) -> None:
-        current = preview.config == self.result.config
+        current = preview.config == self.result.first_config
         if current and preview.key in self.form.fields:
             self._late_errors |= {preview.key: preview.problem}
             self._mark_fields()

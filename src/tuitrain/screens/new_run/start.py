@@ -51,12 +51,12 @@ class NewRunStart(NewRunForm):
             self._start_allowed(config)
 
     def _code(self, config: Config) -> list[Code]:
-        return sweep_code(self.result.sweep()) if self.result.values else config_code(config)
+        return sweep_code(self.result.sweep()) if self.result.is_sweep else config_code(config)
 
     def _start_allowed(self, config: Config) -> None:
         """Start the run or sweep of the form. The user has typed or allowed its code."""
         self._draft.unknown = []
-        if self.result.values:
+        if self.result.is_sweep:
             text = sweep_toml.dumps(self.result.sweep(self._draft.name))
             self.line.start_in_background(lambda: _start_sweep(self._runs_dir, text))
         else:

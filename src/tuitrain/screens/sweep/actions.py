@@ -80,7 +80,7 @@ class SweepActions(ExportScreen):
         return marked if len(marked) > 1 else ended
 
     def action_compare(self) -> None:
-        grouped = len(self.markers) < 2 and self.sweep.seeds > 1
+        grouped = len(self.markers) < 2 and self.sweep.runs_per_trial > 1
         self.post_message(OpenComparison(self._to_compare(), self.markers, grouped=grouped))
 
     def action_pause(self) -> None:

@@ -155,7 +155,7 @@ class SweepScreen(SweepActions):
 
     def _best_line(self, best: tuple[int, MeanSD] | None) -> Content:
         metric = self.sweep.options.metric
-        title = analysis.metric_title(metric)
+        title = analysis.best_title(self.sweep)
         if best is None:
             text = "no trial has a score" if self.status == "finished" else "no finished trial yet"
             return Content.styled(f"best trial by {title}: {text}", MUTED)

@@ -14,6 +14,7 @@ from tuitrain.config.schema import Resize
 from tuitrain.text import plain
 from tuitrain.training.data.depth import depth_of
 from tuitrain.training.data.image_file import completed_jpeg, is_whole, open_image
+from tuitrain.training.data.jpeg import decode_jpeg
 from tuitrain.training.data.value_ranges import ValueRanges
 
 # Pillow would print warnings about large or damaged images to stderr, over the screen of the app.
@@ -34,7 +35,8 @@ class ImageReader:
     """Reads an image file as (C, size, size) uint8: rotates it upright and makes it a square. `mode` is L (grayscale)
     or RGB, and `ranges` scale images with more than 8 bits. Raises ImageError.
 
-    `resize` is that of `data.resize`. With crop, the square has `crop_fraction` of the shorter side of the image.
+    `resize` is that of `data.resize`. With crop, the square has `crop_fraction` of the shorter side of an image that is
+    larger than the square.
     """
 
     size: int
@@ -46,7 +48,14 @@ class ImageReader:
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """The shape (C, H, W) of the images: all that a batch's transforms need of the file's pixels."""
         return (3 if self.mode == "RGB" else 1, self.size, self.size)
+
+    @property
+    def settings(self) -> str:
+        """A text that changes with everything that determines the pixels, except the ranges of values. A cache of
+        decoded images is valid as long as it stays the same."""
+        return f"{self.mode} {self.shape} {self.resize} {self.crop_fraction} {self.interpolation}"
 
     def __call__(self, path: str) -> Tensor:
         try:
@@ -72,15 +81,21 @@ class ImageReader:
 
     def _read(self, source: str | BinaryIO, path: str) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
         with open_image(source, self.mode, self.size) as image:
-            depth = depth_of(image)
-            upright = ImageOps.exif_transpose(image) if depth is None else self.ranges.to_8_bits(image, depth, path)
+            if (depth := depth_of(image)) is not None:
+                upright = self.ranges.to_8_bits(image, depth, path)
+            else:
+                quick = decode_jpeg(image, source) if isinstance(source, str) else None
+                upright = quick or ImageOps.exif_transpose(image)
         square = self._square(_in_mode(upright, self.mode))
         return np.array(square, dtype=np.uint8).reshape(self.size, self.size, -1)
 
     def _square(self, image: Image.Image) -> Image.Image:
         method, size = Image.Resampling[self.interpolation.upper()], (self.size, self.size)
         if self.resize == "crop":
-            return ImageOps.fit(image, size, method, bleed=(1 - self.crop_fraction) / 2)
+            # A photo that must be enlarged has no pixels to spare: a linear probe on 32-pixel photos at 128 pixels lost
+            # 1.2 % of accuracy by the crop.
+            fraction = self.crop_fraction if min(image.size) > self.size else 1.0
+            return ImageOps.fit(image, size, method, bleed=(1 - fraction) / 2)
         if self.resize == "squash":
             return image.resize(size, method)
         scale = self.size / max(image.size)
@@ -125,7 +140,7 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert(mode)
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _reason(error: Exception, path: str) -> str:

@@ -1,8 +1,7 @@
-"""Read the splits of an image folder, in memory or streamed from disk."""
+"""Read the splits of an image folder, in memory, from a cache file or streamed from disk."""
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+import math
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -12,13 +11,14 @@ from tuitrain.errors import DataError
 from tuitrain.image_folder.contents import fingerprint
 from tuitrain.image_folder.splits import Files, FolderSplits
 from tuitrain.text import plain
+from tuitrain.training.data.attempts import attempts
 from tuitrain.training.data.dataset import Ticker
-from tuitrain.training.data.decode import ImageError, ImageReader
+from tuitrain.training.data.decode import ImageReader
 from tuitrain.training.data.normalize import Normalization, Pixels, allocate, mean_and_deviation, pixel_sums
+from tuitrain.training.data.pixel_cache import CachedImages, CachedSplit
 from tuitrain.training.data.splits import MemorySplit, Split, StreamedSplit
 
 _CPU = torch.device("cpu")
-_THREADS = 8
 # Images of the sample that mean and standard deviation are computed from.
 _MEASURED = 2000
 # Without normalization, this smaller sample usually shows that the images differ.
@@ -30,7 +30,8 @@ _NAMED = 5
 
 
 class FolderReader:
-    """Reads the splits of a folder.
+    """Reads the `needed` splits of a folder. The others are streamed, and none of their files is opened before a batch
+    needs it.
 
     After reading, `normalization` is the `known` one, if any, or that of the training images. `unreadable` lists the
     images that cannot be read, with reasons, and `notes` are sentences about the images. A run that was `trained`
@@ -48,6 +49,7 @@ class FolderReader:
         normalize: bool,
         known: Normalization | None,
         trained: bool,
+        needed: Collection[str],
         read_training: ImageReader | None = None,
     ) -> None:
         self.unreadable: list[str] = []
@@ -55,37 +57,84 @@ class FolderReader:
         self.read, self._read_training = read, read_training or read
         self._folder, self._device, self._ticker = folder, device, ticker
         self._normalize, self._known, self._trained = normalize, known, trained
+        self._needed = {name: files for name, files in folder.splits.items() if name in needed}
+        self._others = {name: files for name, files in folder.splits.items() if name not in needed}
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all splits are read."""
+        return not self._others
+
+    @property
+    def size(self) -> int:
+        """The number of bytes of all images to read."""
+        return sum(len(files.paths) * math.prod(self._reader(name).shape) for name, files in self._needed.items())
+
+    def forget(self) -> None:
+        """Forget what a former attempt to read the images found."""
+        self.unreadable.clear()
+        self.notes.clear()
 
     def in_memory(self) -> dict[str, Split]:
-        decoded = {name: self._decoded(name, files) for name, files in self._folder.splits.items()}
-        training = decoded["training"][0].images
-        # The same sample as for streamed images: a resumed run may switch between both, depending on the free memory.
-        self.normalization = self._normalization(lambda size: training[_sample(len(training), size)])
+        decoded = {name: self._decoded(name, files) for name, files in self._needed.items()}
+
+        def sample(size: int) -> Tensor:
+            # The same sample as for streamed images: a resumed run may switch between them, depending on the memory.
+            training = decoded["training"][0].images
+            return training[_sample(len(training), size)]
+
+        self.normalization = self._normalization(sample)
         # Remove the splits one by one, so that the memory of each is freed once it is on a GPU.
         splits: dict[str, Split] = {}
         for name in list(decoded):
             pixels, files = decoded.pop(name)
             splits[name] = MemorySplit.of(pixels, self._device, files.paths, self._fingerprint(files))
-        return splits
+        return splits | self._unread()
+
+    def cached(self, open_images: Callable[[ImageReader, list[str], list[str]], CachedImages]) -> dict[str, Split]:
+        """Return the splits. `open_images` returns the images of the paths in its second argument as the reader decodes
+        them; those of its third argument are needed. Splits with the same reader share them."""
+        splits: dict[str, Split] = {}
+        for reader in dict.fromkeys(map(self._reader, self._needed)):
+            names = [name for name in self._folder.splits if self._reader(name) == reader]
+            paths = sorted(path for name in names for path in self._folder.splits[name].paths)
+            needed = {name: self._needed[name] for name in names if name in self._needed}
+            images = open_images(reader, paths, [path for files in needed.values() for path in files.paths])
+            row_of = {path: row for row, path in enumerate(paths)}
+            for name, files in needed.items():
+                reasons = (images.unreadable.get(row_of[path]) for path in files.paths)
+                kept = files.at(self._readable(name, files, reasons))
+                rows, labels = torch.tensor([row_of[path] for path in kept.paths]), torch.tensor(kept.labels)
+                splits[name] = CachedSplit(images, rows, labels, self._device, kept.paths, self._fingerprint(kept))
+
+        def sample(size: int) -> Tensor:
+            order = _sample(len(splits["training"]), size)
+            return next(splits["training"].batches(order, len(order)))[0].cpu()
+
+        self.normalization = self._normalization(sample)
+        return splits | self._unread()
 
     def streamed(self, workers: int) -> dict[str, Split]:
-        splits = {name: self._checked(name, files) for name, files in self._folder.splits.items()}
+        splits = {name: self._checked(name, files) for name, files in self._needed.items()}
         self.normalization = self._normalization(lambda size: self._sampled(splits["training"], size))
-        return {
-            name: StreamedSplit(
-                files.paths,
-                torch.tensor(files.labels),
-                self._reader(name),
-                self._device,
-                # The test split is evaluated too rarely to keep its workers alive.
-                workers=workers,
-                persistent=name != "test",
-                # Another image would change what is measured.
-                substitute=name == "training",
-                fingerprint=self._fingerprint(files),
-            )
-            for name, files in splits.items()
-        }
+        return {name: self._streamed(name, files, workers) for name, files in splits.items()} | self._unread()
+
+    def _unread(self) -> dict[str, Split]:
+        return {name: self._streamed(name, files, 0) for name, files in self._others.items()}
+
+    def _streamed(self, name: str, files: Files, workers: int) -> StreamedSplit:
+        return StreamedSplit(
+            files.paths,
+            torch.tensor(files.labels),
+            self._reader(name),
+            self._device,
+            # The test split is evaluated too rarely to keep its workers alive.
+            workers=workers,
+            persistent=name != "test",
+            # Another image would change what is measured.
+            substitute=name == "training",
+            fingerprint=self._fingerprint(files),
+        )
 
     def _decoded(self, name: str, files: Files) -> tuple[Pixels, Files]:
         """Return the readable images and their files."""
@@ -99,7 +148,7 @@ class FolderReader:
         """Return the readable files. For training, a check without decoding suffices, because training replaces the
         unreadable images that it misses."""
         check: Callable[[str], object] = self._reader(name).check if name == "training" else self.read
-        reasons = _attempts(lambda row: check(files.paths[row]), len(files.paths))
+        reasons = attempts(lambda row: check(files.paths[row]), len(files.paths))
         return files.at(self._readable(name, files, reasons))
 
     def _sampled(self, files: Files, size: int) -> Tensor:
@@ -152,7 +201,7 @@ class FolderReader:
             images = sample(size)
             sums, pixels = pixel_sums(images), images[0, 0].numel()
             deviation = mean_and_deviation(sums, pixels)[1].max().item()
-            if deviation >= _UNIFORM and not (images == images[0]).all():
+            if deviation >= _UNIFORM and not all(torch.equal(image, images[0]) for image in images):
                 break
         else:
             raise self._alike(images, deviation)
@@ -179,26 +228,9 @@ def _decode(files: Files, read: ImageReader) -> tuple[Tensor, Iterator[str | Non
     def fill(row: int) -> None:
         images[row] = read(files.paths[row])
 
-    return images, _attempts(fill, len(files.paths))
+    return images, attempts(fill, len(files.paths))
 
 
 def _sample(count: int, size: int) -> Tensor:
     """Return up to `size` of `count` rows, always the same ones."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:size]
-
-
-def _attempts(read: Callable[[int], object], count: int) -> Iterator[str | None]:
-    """Yield for each of `count` rows why `read` failed, or None. Uses threads, as Pillow decodes without the GIL."""
-
-    def attempt(row: int) -> str | None:
-        try:
-            read(row)
-        except ImageError as error:
-            return str(error)
-        return None
-
-    rows = iter(range(count))
-    with ThreadPoolExecutor(_THREADS) as pool:
-        # Submit in portions, so that errors and stops need not wait for a million images.
-        while portion := list(islice(rows, 256)):
-            yield from pool.map(attempt, portion)

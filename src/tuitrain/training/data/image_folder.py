@@ -1,6 +1,5 @@
-"""Load an image folder as a data set, in memory or streamed from disk."""
+"""Load an image folder as a data set, in memory, from a cache file or streamed from disk."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import get_args
@@ -19,10 +18,11 @@ from tuitrain.training.data.decode import ImageReader, Interpolation
 from tuitrain.training.data.depth import Range
 from tuitrain.training.data.folder_reader import FolderReader
 from tuitrain.training.data.normalize import Normalization
-from tuitrain.training.data.splits import MemorySplit, Split, StreamedSplit, default_workers
+from tuitrain.training.data.pixel_cache import CachedSplit
+from tuitrain.training.data.splits import MemorySplit, Split, StreamedSplit
+from tuitrain.training.data.storage import read_splits
 from tuitrain.training.data.value_ranges import ValueRanges, recorded_ranges
 from tuitrain.training.data.whole_photos import PhotoCrop, aspects, crops_photos, training_reader
-from tuitrain.training.device import free_memory
 
 # Names listed in a note.
 _NAMED = 5
@@ -35,24 +35,25 @@ def load(
     progress: Progress,
     before: RunInfo | None = None,
     weights: WeightsInfo | None = None,
+    only: str | None = None,
 ) -> Dataset:
-    """Load the image folder `data.dir`. `before` and `weights` are as in `load.load`. Raises DataError."""
+    """Load the image folder `data.dir`. `before`, `weights` and `only` are as in `load.load`. Raises DataError."""
     progress("looking for images", None)
     folder = FolderSplits.scan(config, seed, lambda paths: _identify(paths, progress))
     if before:
         folder = folder.with_classes(before.classes)
     read = image_reader(config, folder, before, weights)
-    total = len(folder.paths)
-    ticker = Ticker(progress, total, lambda done: f"reading: {done:,} of {total:,} images")
+    # The normalization of a run that was trained is known, so that an evaluation needs no training image.
+    needed = [only] if only and before else list(folder.splits)
+    total = sum(len(files.paths) for name, files in folder.splits.items() if name in needed)
+    ticker = Ticker(progress, total, lambda done: f"reading: {done:,} of {total:,} images", "images")
     known = Normalization.known(before, weights if config.normalize else None, read.shape[0])
     photos = training_reader(config, read)
-    reader = FolderReader(folder, read, device, ticker, config.normalize, known, before is not None, photos)
-    if config.storage == "stream" or (config.storage == "auto" and not _fits(total, photos, device)):
-        splits = reader.streamed(default_workers(device) if config.workers is None else config.workers)
-    else:
-        splits = reader.in_memory()
+    reader = FolderReader(folder, read, device, ticker, config.normalize, known, before is not None, needed, photos)
+    splits, kept = read_splits(config, folder.root, reader, device, progress)
     training = splits["training"]
-    if crops_photos(config) and isinstance(training, MemorySplit | StreamedSplit):
+    if crops_photos(config) and "training" in needed:
+        assert isinstance(training, MemorySplit | CachedSplit | StreamedSplit)
         training.crop = PhotoCrop(aspects(training.files).to(device), read.size, config.crop_scale)
     return Dataset(
         name=config.dataset,
@@ -66,6 +67,7 @@ def load(
         sources=folder.sources,
         notes=(*_notes(config, folder, reader, splits), *read.ranges.notes(), *reader.notes),
         value_ranges=dict(read.ranges.found),
+        kept=kept,
     )
 
 
@@ -96,11 +98,6 @@ def _mode(channels: str, paths: list[str]) -> str:
     if channels != "auto":
         return "L" if channels == "grey" else "RGB"
     return "RGB" if any(decode.is_grayscale(path) is False for path in paths) else "L"
-
-
-def _fits(count: int, read: ImageReader, device: torch.device) -> bool:
-    """Return whether the images fit into half of the free memory."""
-    return count * math.prod(read.shape) < free_memory(device) / 2
 
 
 def _notes(config: Data, folder: FolderSplits, reader: FolderReader, splits: Mapping[str, Split]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from tuitrain.training.data.dataset import Dataset, Progress
 from tuitrain.training.data.download import download_folder
 from tuitrain.training.data.normalize import Normalization, Pixels, fingerprint
 from tuitrain.training.data.splits import MemorySplit
-from tuitrain.training.data.stratify import stratified
+from tuitrain.training.data.stratify import split_rows
 
 
 def load(
@@ -22,12 +22,14 @@ def load(
     progress: Progress = lambda *_: None,
     before: RunInfo | None = None,
     weights: WeightsInfo | None = None,
+    only: str | None = None,
 ) -> Dataset:
     """Load and split a data set, without drawing from the global random generators. Raises DataError.
 
     `before` is the record of a run that was trained on this data set. Keep its classes, channels, value ranges and
     normalization, because its network depends on them; images of another class are an error. Otherwise normalize as
-    the `weights` that training begins with expect.
+    the `weights` that training begins with expect. `only` names the split that an evaluation needs, test or
+    validation: the others of an image folder are then not read.
     """
     if before and not (before.classes and 0 < before.shape[0] == len(before.mean) == len(before.std)):
         # The run ended before it loaded its data, or its record is damaged.
@@ -37,7 +39,7 @@ def load(
     if config.dataset in PHOTO_DATASETS:
         download_folder(config.dataset, config.dir, progress)
     if reads_files(config.dataset):
-        return image_folder.load(config, seed, device, progress, before, weights)
+        return image_folder.load(config, seed, device, progress, before, weights, only)
     return _load_standard(config, seed, device, progress, before, weights)
 
 
@@ -51,11 +53,9 @@ def _load_standard(
 ) -> Dataset:
     whole, test, white = standard.read(config.dataset, config.dir, progress)
     checksum = whole.checksum()
-    train, validation = (whole, fingerprint(checksum)), None
-    if config.validation:
-        kept, held = stratified(whole.labels, config.validation, seed)
-        train = whole.at(kept), fingerprint(checksum, kept)
-        validation = whole.at(held), fingerprint(checksum, held)
+    kept, held = split_rows(whole.labels, config, seed)
+    train = whole if kept is None else whole.at(kept), fingerprint(checksum, kept)
+    validation = None if held is None else (whole.at(held), fingerprint(checksum, held))
     images = train[0].images
     channels = DATASETS[config.dataset].shape[0]
     if not config.normalize:

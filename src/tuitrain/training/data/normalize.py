@@ -15,7 +15,7 @@ from torch import Tensor
 from tuitrain.errors import DataError
 from tuitrain.runs.records import RunInfo, WeightsInfo
 
-# The number of values summed at a time: intermediate results stay in the CPU cache.
+# The number of values processed at a time: intermediate results stay in the CPU cache.
 _CHUNK = 2**18
 
 
@@ -115,11 +115,22 @@ class Normalizer:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return `images` (N, C, H, W), which are uint8 or floats in [0, 1], as normalized float32."""
-        floats = self._normalization.in_unit_range(images)
-        if self.mean is None or self.std is None:
-            return floats
-        # In place: each further tensor of this size costs as much as the arithmetic.
-        return (floats.sub(self.mean) if floats is images else floats.sub_(self.mean)).div_(self.std)
+        if images.device.type != "cpu" or images.ndim != 4 or images.numel() <= _CHUNK:
+            return self._normalize(images.to(torch.float32, copy=True), images)
+        # A CPU normalizes portions that fit its cache three times as fast as the whole batch.
+        floats = torch.empty(images.shape)
+        for rows in chunks(images):
+            self._normalize(floats[rows].copy_(images[rows]), images)
+        return floats
+
+    def _normalize(self, floats: Tensor, images: Tensor) -> Tensor:
+        """Normalize `floats`, a copy of some of `images`, in place: each further tensor of this size would cost as much
+        as the arithmetic."""
+        if not images.is_floating_point():
+            floats.div_(self._normalization.white)
+        if self.mean is not None and self.std is not None:
+            floats.sub_(self.mean).div_(self.std)
+        return floats
 
 
 def allocate(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:

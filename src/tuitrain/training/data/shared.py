@@ -11,7 +11,7 @@ from tuitrain.training.data import standard
 from tuitrain.training.data.dataset import Dataset, Progress
 from tuitrain.training.data.normalize import Normalization, Normalizer, fingerprint, pixel_sums
 from tuitrain.training.data.splits import MemorySplit, to_device
-from tuitrain.training.data.stratify import stratified
+from tuitrain.training.data.stratify import split_rows
 
 
 class SharedSplit:
@@ -52,11 +52,8 @@ class SharedLoader:
 
     def __call__(self, config: Data, seed: int, device: torch.device, progress: Progress) -> Dataset:
         images = self._images = self._images or _SharedImages(config, device, progress)
-        kept, held, validation = torch.arange(len(images.train)), None, None
-        train_fingerprint = fingerprint(images.checksum)
-        if config.validation:
-            kept, held = stratified(images.train.labels.cpu(), config.validation, seed)
-            train_fingerprint = fingerprint(images.checksum, kept)
+        rows, held = split_rows(images.train.labels, config, seed)
+        kept, validation = torch.arange(len(images.train)) if rows is None else rows, None
         channels = DATASETS[config.dataset].shape[0]
         normalization = images.normalization(kept) if config.normalize else Normalization.none(channels, images.white)
         if held is not None:
@@ -64,7 +61,7 @@ class SharedLoader:
         return Dataset.standard(
             config.dataset,
             normalization,
-            train=SharedSplit(images.train, kept, train_fingerprint),
+            train=SharedSplit(images.train, kept, fingerprint(images.checksum, rows)),
             validation=validation,
             test=SharedSplit(images.test, torch.arange(len(images.test)), images.test.fingerprint),
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from msgspec.structs import replace
 
 from tuitrain.config.code import DATASET, hint
 from tuitrain.config.datasets import TEST_FRACTION, data_folder
@@ -27,7 +28,7 @@ from tuitrain.training.data.normalize import (
     pixel_sums,
 )
 from tuitrain.training.data.splits import MemorySplit
-from tuitrain.training.data.stratify import stratified
+from tuitrain.training.data.stratify import split_rows, stratified
 from tuitrain.training.data.user_items import UserSplit
 from tuitrain.training.data.user_stream import ItemSplit, read_labels
 from tuitrain.training.device import free_memory
@@ -211,22 +212,32 @@ def _complete(pixels: dict[str, Pixels], config: Data, seed: int) -> list[str]:
     if "test" not in pixels:
         pixels["train"], pixels["test"] = _held_out(pixels["train"], TEST_FRACTION, _TEST_SEED, "test")
         notes.append(f"{len(pixels['test'].labels):,} images are held out for the test: the function returns no test")
-    if not config.validation and "validation" in pixels:
+    if "validation" in pixels and (config.fold is not None or not config.validation):
         del pixels["validation"]
-        notes.append("the validation images are not used, because data.validation = 0")
-    elif config.validation and "validation" not in pixels:
-        pixels["train"], pixels["validation"] = _held_out(pixels["train"], config.validation, seed, "validation")
+        reason = "data.validation = 0" if config.fold is None else f"data.fold = {config.fold}"
+        notes.append(f"the validation images are not used, because {reason}")
+    whole = pixels["train"]
+    kept, held = split_rows(whole.labels, replace(config, validation=0.0) if "validation" in pixels else config, seed)
+    if held is not None:
+        pixels["validation"] = whole.at(_not_empty(held, whole, "validation"))
+    if kept is not None:
+        pixels["train"] = whole.at(kept)
     return notes
 
 
 def _held_out(pixels: Pixels, fraction: float, seed: int, name: str) -> tuple[Pixels, Pixels]:
     kept, held = stratified(pixels.labels, fraction, seed)
+    return pixels.at(kept), pixels.at(_not_empty(held, pixels, name))
+
+
+def _not_empty(held: torch.Tensor, pixels: Pixels, name: str) -> torch.Tensor:
+    """Return the rows `held`, (n,) int64. Raises DataError if there are none."""
     if not len(held):
         raise DataError(
             f"There are too few images, {len(pixels.labels)}, to hold some out for the {name} split.",
             "Add images, or return this split.",
         )
-    return pixels.at(kept), pixels.at(held)
+    return held
 
 
 def _check_before(before: RunInfo, classes: tuple[str, ...], shape: tuple[int, ...], name: str) -> None:

@@ -74,6 +74,11 @@ class ValueRanges:
             self._beyond[kind].add(path)
         return scaled
 
+    @property
+    def used(self) -> bool:
+        """Whether an image with more than 8 bits was read."""
+        return bool(self._files)
+
     def notes(self) -> Iterator[str]:
         """Yield sentences about the kinds of images and their ranges."""
         for kind, files in sorted(self._files.items()):

@@ -84,7 +84,8 @@ def evaluate_validation(setup: Setup, writer: RunWriter, progress: TrainingProgr
 def evaluate_at_start(setup: Setup, writer: RunWriter, progress: TrainingProgress, heartbeat: Heartbeat) -> None:
     """Evaluate the validation split before the first step: a measurement, which is never the best epoch."""
     writer.update(phase="validating")
-    score = _save(writer, evaluate_split(setup, "validation", progress, heartbeat))
+    with setup.averaged():
+        score = _save(writer, evaluate_split(setup, "validation", progress, heartbeat))
     _write_row(writer, "validation", progress, score, False)
     writer.update(validation=score, now=True)
 

@@ -4,17 +4,19 @@ import math
 import re
 import shlex
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from textual.app import App
 
 from tuitrain.config.code import Code
+from tuitrain.config.folds import fold_names
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
-from tuitrain.config.settings import settings
+from tuitrain.config.settings import FOLD, FOLDS, settings
 from tuitrain.config.sweeps.overrides import parse_values, separate_seeds
 from tuitrain.config.sweeps.sweep import MAX_TRIALS, Sweep, SweepOptions
 from tuitrain.config.sweeps.validation import check_sweep
@@ -67,7 +69,7 @@ class Draft(Struct):
 saved_drafts: "WeakKeyDictionary[App[Any], Draft]" = WeakKeyDictionary()
 
 
-class FormResult(Struct, frozen=True):
+class FormResult(Struct, frozen=True, dict=True):
     """The run or sweep that a form describes. `config` is that of the first run; None if a field is invalid. `errors`
     say what is allowed, by key; `values` are the settings with several values."""
 
@@ -76,18 +78,38 @@ class FormResult(Struct, frozen=True):
     values: dict[str, tuple[Any, ...]]
 
     @property
+    def is_sweep(self) -> bool:
+        """Whether there are several runs, for settings with several values or for the folds of a cross-validation."""
+        return bool(self.values or self._folds)
+
+    @property
+    def _folds(self) -> tuple[str, ...]:
+        return fold_names((self.config and self.config.training.folds) or 0)
+
+    @property
     def runs(self) -> int:
-        return math.prod(map(len, self.values.values()))
+        return math.prod(map(len, self.values.values())) * max(1, len(self._folds))
 
     @property
     def first(self) -> dict[str, Any]:
-        """The values of the first run, for settings with several values."""
-        return {key: values[0] for key, values in self.values.items()}
+        """The values of the first run, for settings with several values, and its fold."""
+        values = {key: values[0] for key, values in self.values.items()}
+        return values | ({FOLD: self._folds[0]} if self._folds else {})
+
+    @cached_property
+    def first_config(self) -> Config | None:
+        """The configuration of the first run, with its fold."""
+        if self.config is None or not self._folds:
+            return self.config
+        replace = structs.replace
+        data, training = replace(self.config.data, fold=self._folds[0]), replace(self.config.training, folds=None)
+        return replace(self.config, data=data, training=training)
 
     def sweep(self, name: str = "") -> Sweep:
         """Return the sweep over all values, with those of training.seed as its seeds. Requires a `config`."""
         assert self.config is not None
-        no_validation = 0 in (self.config.data.validation, *self.values.get("data.validation", ()))
+        folds = self.config.training.folds or self.config.data.fold
+        no_validation = not folds and 0 in (self.config.data.validation, *self.values.get("data.validation", ()))
         options = SweepOptions(name=name[:80], metric="train.accuracy" if no_validation else "validation.accuracy")
         return separate_seeds(Sweep(base=self.config, options=options, values=dict(self.values)))
 
@@ -105,11 +127,11 @@ def parse_form(texts: Mapping[str, str]) -> FormResult:
         return FormResult(None, errors, varying)
     try:
         result = FormResult(build_config({key: values[0] for key, values in parsed.items()}), {}, varying)
-        sweep = result.sweep() if varying else None
+        sweep = result.sweep() if result.is_sweep else None
         if sweep and not MAX_CHECKED < result.runs <= MAX_TRIALS:
             check_sweep(sweep)
     except ConfigError as error:
-        return FormResult(None, {error.key or next(reversed(varying)): brief(error)}, varying)
+        return FormResult(None, {error.key or next(reversed(varying), FOLDS): brief(error)}, varying)
     return result
 
 

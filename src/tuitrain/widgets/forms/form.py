@@ -91,13 +91,13 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
         for key, text in draft.texts.items():
             self.fields[key].text = text
 
-    def mark(self, errors: Mapping[str, str], counts: Mapping[str, int]) -> None:
+    def mark(self, errors: Mapping[str, str], counts: Mapping[str, int], *, is_sweep: bool) -> None:
         """Set the note of each field: its error, why it is ignored, or the number of its values."""
         texts = self.texts
         for key, field in self.fields.items():
             condition = CONDITIONS.get(key)
             unused = "" if condition is None or condition(texts) else condition.reason(texts)
-            if key == RUNS_IN and counts:
+            if key == RUNS_IN and is_sweep:
                 unused = "ignored: sweeps run in the background"
             field.set_note(errors.get(key, ""), unused, counts.get(key, 1))
         self._fold()

@@ -1,5 +1,7 @@
 """The preview next to the form: data, model size, learning rate, layers."""
 
+from collections.abc import Sequence
+
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
@@ -8,6 +10,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tuitrain.analysis import units
+from tuitrain.config.schema import Config
 from tuitrain.config.sweeps.sweep import Values, format_trial
 from tuitrain.hosts.preview.preview import Preview
 from tuitrain.hosts.trust import config_code
@@ -16,6 +19,11 @@ from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.charts.line import Line
 from tuitrain.widgets.charts.render import View, draw
 from tuitrain.widgets.terminal.colors import theme_color
+
+# Of more classes, the preview shows the smallest and the largest one.
+MAX_CLASSES = 6
+# The ratio of the sizes of two classes from which on the preview gives advice.
+IMBALANCED = 3
 
 
 class ScheduleCurve(Widget):
@@ -98,6 +106,9 @@ def facts(preview: Preview, runs: int, first: Values, *, compact: bool) -> Conte
     elif preview.problem:
         split = steps = location = "-"
     lines = [("network", title), ("size", size), ("images", split), ("steps", steps), ("data", location)]
+    if preview.splits is not None and preview.splits.per_class:
+        lines.append(("classes", _class_sizes(preview.splits.per_class)))
+        lines += [("balance", text)] if (text := _imbalance(preview.splits.per_class, preview.config)) else []
     lines += [("code", str(code)) for code in config_code(preview.config)]
     if preview.splits is not None and preview.splits.notes:
         lines.append(("note", plain("; ".join(preview.splits.notes), 300)))
@@ -111,6 +122,30 @@ def facts(preview: Preview, runs: int, first: Values, *, compact: bool) -> Conte
         Content.assemble((name.ljust(9), "$text-error" if name == "✗" else "$foreground-muted"), text)
         for name, text in lines
     )
+
+
+def _class_sizes(sizes: Sequence[tuple[str, int]]) -> str:
+    """Return the training images of each class, or of the smallest and the largest of many classes."""
+    if len(sizes) <= MAX_CLASSES:
+        return " · ".join(f"{count:,} {name}" for name, count in sizes)
+    (small, least), (large, most) = (choose(sizes, key=lambda size: size[1]) for choose in (min, max))
+    return f"{len(sizes):,} classes with {least:,} ({small}) to {most:,} ({large}) images"
+
+
+def _imbalance(sizes: Sequence[tuple[str, int]], config: Config) -> str:
+    """Return how unequal the classes are and what to do about it; empty if it does not matter."""
+    least, most = min(count for _, count in sizes), max(count for _, count in sizes)
+    if most < IMBALANCED * least:
+        return ""
+    ratio = (
+        f"the largest class has {units.number(most / least)} times the images of the smallest"
+        if least
+        else ("a class has no training images")
+    )
+    treated = config.training.class_weights != "none" or config.data.sampler == "balanced"
+    advice = [] if treated else ["class_weights or sampler = balanced"]
+    advice += ["best = macro-f1"] if config.training.best in ("loss", "accuracy") else []
+    return ratio + (f": consider {' and '.join(advice)}" if advice else "")
 
 
 def layer_table(preview: Preview) -> tuple[Content, Content]:

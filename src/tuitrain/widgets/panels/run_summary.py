@@ -8,7 +8,7 @@ from tuitrain.analysis import summary, units
 from tuitrain.analysis.table.columns import columns
 from tuitrain.analysis.table.group_rows import GroupRow
 from tuitrain.analysis.table.layout import differing_settings
-from tuitrain.config.settings import SEED
+from tuitrain.config.settings import FOLD, SEED
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.text import plain
 
@@ -41,9 +41,13 @@ def settings(entry: Entry, others: Sequence[Entry]) -> Content:
         return Content("")
     others = [other for other in others if other.folder.id != entry.folder.id and other.status != "damaged"]
     if not others:
-        words = summary.settings_in_words(entry, without=[SEED] if isinstance(entry, GroupRow) else [])
+        words = summary.settings_in_words(entry, without=[SEED, FOLD] if isinstance(entry, GroupRow) else [])
         return Content(plain(words) or "settings unknown")
-    keys = [key for key in differing_settings([entry, *others]) if key != SEED or not isinstance(entry, GroupRow)]
+    keys = [
+        key
+        for key in differing_settings([entry, *others])
+        if key not in (SEED, FOLD) or not isinstance(entry, GroupRow)
+    ]
     if not keys:
         return Content(f"same settings as the {len(others)} marked runs")
     return Content.assemble("differs from the marked runs: ", *_differences(entry, others, keys))

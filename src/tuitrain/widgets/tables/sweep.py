@@ -13,6 +13,7 @@ from tuitrain.analysis.table.columns import columns
 from tuitrain.analysis.table.groups import MeanSD
 from tuitrain.analysis.table.markers import RunMarker
 from tuitrain.config.formatting import format_value
+from tuitrain.config.settings import FOLD, SEED
 from tuitrain.config.sweeps.sweep import Sweep
 from tuitrain.config.validation import find_setting
 from tuitrain.runs.catalog.result import metric
@@ -132,7 +133,7 @@ def _metrics(sweep: Sweep) -> tuple[str, str]:
 
 
 def _varying_settings(sweep: Sweep) -> list[str]:
-    return list(dict.fromkeys([*sweep.varying_keys, "training.seed"]))
+    return list(dict.fromkeys([*sweep.varying_keys, SEED, *([FOLD] if sweep.folds else [])]))
 
 
 def column_titles(keys: Sequence[str]) -> dict[str, str]:
@@ -150,7 +151,7 @@ def _sort_key(sweep: Sweep, outcome: Outcome) -> tuple[bool, float]:
 
 def _cells(sweep: Sweep, outcome: Outcome) -> list[str]:
     state, values = outcome.state, {} if outcome.values is None else sweep.settings(outcome.values)
-    values["training.seed"] = sweep.seed(outcome.values or {}, outcome.job.seed)
+    values |= {SEED: sweep.seed(outcome.values or {}, outcome.job.seed), FOLD: sweep.fold(outcome.job.seed)}
     texts = [format_value(values[key]) if key in values else units.UNKNOWN for key in _varying_settings(sweep)]
     status = analysis.display_status(outcome)
     if state and state.steps and status in ("running", "paused"):

@@ -1,0 +1,207 @@
+"""The files that cache decoded images in the user's cache folder: their format, names, sizes and removal.
+
+A file begins with a header of fixed size, which holds JSON and its checksum. The checksum of each image follows, then,
+from a page boundary on, the images: N blocks of the same size. A file gets its name when it is complete.
+"""
+
+import fcntl
+import math
+import os
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from tuitrain.files import open_to_read, remove_drafts
+
+SUFFIX = ".pixels"
+# Only the version that wrote a file reads it.
+_MAGIC = b"tuitrain pixels 1\n"
+# The lengths of the JSON text, and its checksum.
+_LENGTHS = struct.Struct("<II")
+HEADER, _PAGE = 2**20, 4096
+
+
+class Header(Struct, frozen=True):
+    """What a file contains: `count` images of `shape` (C, H, W), read from `folder`. `unreadable` maps the rows of the
+    images that could not be read to the reasons."""
+
+    key: str
+    folder: str
+    count: int
+    shape: tuple[int, int, int]
+    unreadable: dict[int, str] = {}
+
+    @property
+    def image_bytes(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def pixels_at(self) -> int:
+        """The position of the first image: the checksums, four bytes each, precede it."""
+        return -(-(HEADER + 4 * self.count) // _PAGE) * _PAGE
+
+    @property
+    def file_bytes(self) -> int:
+        return self.pixels_at + self.count * self.image_bytes
+
+    def encode(self) -> bytes:
+        """Return the beginning of the file. Raises ValueError if too many images are unreadable."""
+        text = msgspec.json.encode(self)
+        content = _MAGIC + _LENGTHS.pack(len(text), zlib.crc32(text)) + text
+        if len(content) > HEADER:
+            raise ValueError("too many images are unreadable")
+        return content.ljust(HEADER, b"\0")
+
+
+class PixelFile(Struct, frozen=True):
+    """A complete file; `used` is the time of its last use."""
+
+    path: Path
+    header: Header
+    size: int
+    used: float
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+
+def cache_folder() -> Path:
+    import platformdirs
+
+    return platformdirs.user_cache_path("tuitrain", appauthor=False) / "pixels"
+
+
+def path_of(key: str, folder: Path) -> Path:
+    """Return the file for the images of `folder` that `key`, a hexadecimal digest, identifies."""
+    word = re.sub(r"[^\w-]+", "-", folder.name, flags=re.ASCII).strip("-")[:40]
+    return cache_folder() / f"{word or 'images'}-{key[:12]}{SUFFIX}"
+
+
+def read_header(path: Path) -> Header | None:
+    """Return the header; None if the file is missing, damaged, cut short or from another version."""
+    try:
+        with open_to_read(path) as file:
+            content = file.read(HEADER)
+            size = os.fstat(file.fileno()).st_size
+    except OSError:
+        return None
+    start = len(_MAGIC) + _LENGTHS.size
+    if len(content) < HEADER or not content.startswith(_MAGIC):
+        return None
+    length, checksum = _LENGTHS.unpack(content[len(_MAGIC) : start])
+    text = content[start : start + length]
+    if zlib.crc32(text) != checksum:
+        return None
+    try:
+        header = msgspec.json.decode(text, type=Header)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return header if size == header.file_bytes else None
+
+
+def pixel_files() -> list[PixelFile]:
+    """Return the complete files, the last used first."""
+    found = []
+    for path in cache_folder().glob(f"*{SUFFIX}"):
+        if header := read_header(path):
+            with suppress(OSError):
+                status = path.stat()
+                found.append(PixelFile(path, header, status.st_size, status.st_mtime))
+    return sorted(found, key=lambda file: -file.used)
+
+
+def mark_used(path: Path) -> None:
+    with suppress(OSError):
+        os.utime(path)
+
+
+def make_room(needed: int, limit: int) -> list[str]:
+    """Remove the least recently used files until `needed` more bytes stay within the limit; return their names. Runs
+    that use them keep them open."""
+    files, removed = pixel_files(), []
+    total = sum(file.size for file in files)
+    while files and total + needed > limit:
+        file = files.pop()
+        total -= file.size
+        remove(file.path)
+        removed.append(file.name)
+    return removed
+
+
+def remove(path: Path) -> None:
+    """Remove a file with its lock and the drafts of killed processes, unless another process writes it now."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+    with locked(path, lambda: False) as held:
+        if held:
+            remove_drafts(path)
+            with suppress(OSError):
+                _lock_of(path).unlink(missing_ok=True)
+
+
+def remove_remains() -> None:
+    """Remove damaged files, files of other versions, and the drafts that killed processes left."""
+    folder = cache_folder()
+    for lock in folder.glob(f".*{SUFFIX}.lock"):
+        path = folder / lock.name.removeprefix(".").removesuffix(".lock")
+        if read_header(path) is None:
+            remove(path)
+    for path in folder.glob(f"*{SUFFIX}"):
+        if read_header(path) is None:
+            remove(path)
+
+
+@contextmanager
+def locked(path: Path, wait: Callable[[], bool]) -> Iterator[bool]:
+    """Yield whether this process may write the file: no other one does, or the file system has no locks. While another
+    process writes it, call `wait` until that returns False or the other process ends."""
+    try:
+        descriptor = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    except OSError:
+        yield True
+        return
+    try:
+        held = _lock(descriptor)
+        while not held and wait():
+            held = _lock(descriptor)
+        yield held
+    finally:
+        os.close(descriptor)
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def key_of(parts: Iterator[bytes]) -> str:
+    """Return a key that is equal for equal `parts`."""
+    digest = blake2b(digest_size=16)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def stamps(paths: list[str]) -> Iterator[bytes]:
+    """Yield what changes with a file: its path, size and time."""
+    for path in paths:
+        with suppress(OSError):
+            status = os.stat(path)  # noqa: PTH116 (a million Path objects are slow)
+            yield f"{status.st_size} {status.st_mtime_ns} ".encode() + os.fsencode(path)

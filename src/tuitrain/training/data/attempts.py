@@ -1,0 +1,30 @@
+"""Read many images in threads."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+from tuitrain.runs.process import available_cores
+from tuitrain.training.data.decode import ImageError
+
+# With more threads than this, the interpreter lock limits the speed.
+_MAX_THREADS = 32
+_PORTION = 256
+
+
+def attempts(read: Callable[[int], object], count: int) -> Iterator[str | None]:
+    """Yield for each of `count` rows why `read` failed, or None. Uses all cores, as decoders run without the GIL, and
+    two threads more, which wait for the disk."""
+
+    def attempt(row: int) -> str | None:
+        try:
+            read(row)
+        except ImageError as error:
+            return str(error)
+        return None
+
+    rows = iter(range(count))
+    with ThreadPoolExecutor(min(_MAX_THREADS, available_cores() + 2)) as pool:
+        # Submit in portions, so that errors and stops need not wait for a million images.
+        while portion := list(islice(rows, _PORTION)):
+            yield from pool.map(attempt, portion)

@@ -1,0 +1,39 @@
+"""Decode JPEG files by torchvision's operator: it gives the pixels of Pillow in two thirds of the time."""
+
+import numpy as np
+import torch
+from PIL import Image, ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+
+from tuitrain.training.torch_internals import jpeg_decoder
+
+_END = b"\xff\xd9"
+_ORIENTATION = 0x0112
+# The color modes of `torchvision.io.ImageReadMode`.
+_MODES = {"L": 1, "RGB": 3}
+
+
+def decode_jpeg(image: ImageFile.ImageFile, path: str) -> Image.Image | None:
+    """Return the upright image of the file at `path`, which is open as `image`. Return None where Pillow must decode
+    it: other kinds of files, smaller scales, rotations, and files that may be damaged."""
+    decoder = jpeg_decoder()
+    if decoder is None or not _is_plain(image):
+        return None
+    data = np.fromfile(path, dtype=np.uint8)
+    if data[-2:].tobytes() != _END:
+        return None
+    try:
+        pixels = decoder(torch.from_numpy(data), _MODES[image.mode])  # (C, H, W)
+    except RuntimeError:
+        return None
+    array = pixels.permute(1, 2, 0).numpy()
+    return Image.fromarray(array[..., 0] if image.mode == "L" else array)
+
+
+def _is_plain(image: ImageFile.ImageFile) -> bool:
+    """Return whether the image is a JPEG of one frame with 8 bits in grey or color, at its own scale and upright."""
+    if type(image) is not JpegImageFile or image.mode not in _MODES:
+        return False
+    # Pillow writes here the scale that `draft` has chosen.
+    scale = image.decoderconfig[0] if image.decoderconfig else 1
+    return scale <= 1 and image.getexif().get(_ORIENTATION, 1) == 1

@@ -1,0 +1,43 @@
+"""Choose where the images of a folder are kept: in memory, in a cache file, or in their own files."""
+
+from pathlib import Path
+
+import torch
+
+from tuitrain.config.schema import Data
+from tuitrain.training.data.dataset import Progress, in_memory, size_text
+from tuitrain.training.data.decode import ImageReader
+from tuitrain.training.data.folder_reader import FolderReader
+from tuitrain.training.data.pixel_cache import CachedImages, PixelCache, UncachedError
+from tuitrain.training.data.splits import Split, default_workers
+from tuitrain.training.device import free_memory
+
+
+def read_splits(
+    config: Data, root: Path, reader: FolderReader, device: torch.device, progress: Progress
+) -> tuple[dict[str, Split], str]:
+    """Read the splits as `data.storage` says; return them, and a text that says where their pixels are. Raises
+    DataError."""
+    if config.storage == "memory" or (config.storage == "auto" and reader.size < free_memory(device) / 2):
+        return reader.in_memory(), in_memory(reader.size)
+    if config.storage != "stream":
+        cached: list[PixelCache] = []
+
+        def open_images(read: ImageReader, paths: list[str], needed: list[str]) -> CachedImages:
+            cache = PixelCache(root, paths, read, progress)
+            # An evaluation of one split does not decode the others for a cache.
+            images = cache.build(config.cache_gb * 1e9) if reader.is_complete else cache.open(needed)
+            if images is None:
+                raise UncachedError("there is no cache file")
+            cached.append(cache)
+            return images
+
+        try:
+            splits = reader.cached(open_images)
+            places = ", ".join(str(cache.path) for cache in cached)
+            return splits, f"kept as uint8 in {places}: {size_text(sum(cache.size for cache in cached))}"
+        except UncachedError as error:
+            reader.forget()
+            reader.notes.append(f"the images are not cached, but streamed: {error}")
+    workers = default_workers(device) if config.workers is None else config.workers
+    return reader.streamed(workers), "streamed: each batch is decoded from its files"

@@ -1,0 +1,277 @@
+"""Decode images once into a cache file, and read them from there."""
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from training.data.deep_images import write_png
+from training.data.image_folders import CPU, classes_of, images, noise, read
+from tuitrain.config.schema import Data
+from tuitrain.image_folder.pixel_files import cache_folder, pixel_files
+from tuitrain.runs.records import RunInfo
+from tuitrain.training.data import storage
+from tuitrain.training.data.dataset import Dataset
+from tuitrain.training.data.decode import ImageReader
+from tuitrain.training.data.load import load
+from tuitrain.training.data.pixel_cache import CachedSplit
+from tuitrain.training.data.splits import MemorySplit, Split, StreamedSplit
+
+SPLITS = ("train", "validation", "test")
+# Decodes the folder sys.argv[1] into the cache, says "decoding" after 30 images, and then waits for ever.
+HANGING_WRITER = """
+import itertools, sys, time
+from tuitrain.training.data import decode
+from training.data.image_folders import read
+call, numbers = decode.ImageReader.__call__, itertools.count()
+def slow(self, path):
+    if next(numbers) == 30:
+        print("decoding", flush=True)
+        time.sleep(600)
+    return call(self, path)
+decode.ImageReader.__call__ = slow
+from pathlib import Path
+read(Path(sys.argv[1]), storage="cache")
+"""
+
+
+def gathered(split: Split) -> tuple[torch.Tensor, torch.Tensor]:
+    order = torch.randperm(len(split), generator=torch.Generator().manual_seed(1))
+    some, labels = zip(*split.batches(order, 7), strict=True)
+    return torch.cat(some), torch.cat(labels)
+
+
+def assert_same(one: Dataset, other: Dataset) -> None:
+    assert (one.normalization, one.notes, one.classes) == (other.normalization, other.notes, other.classes)
+    for name in SPLITS:
+        first, second = getattr(one, name), getattr(other, name)
+        assert (first.fingerprint, list(first.files)) == (second.fingerprint, list(second.files))
+        for expected, given in zip(gathered(first), gathered(second), strict=True):
+            assert torch.equal(expected, given)
+
+
+def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    paths: list[str] = []
+    call = ImageReader.__call__
+
+    def noted(self: ImageReader, path: str) -> torch.Tensor:
+        paths.append(path)
+        return call(self, path)
+
+    monkeypatch.setattr(ImageReader, "__call__", noted)
+    return paths
+
+
+def remains() -> list[str]:
+    return [path.name for path in cache_folder().iterdir() if not path.name.endswith(".lock")]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_cached_images_are_those_in_memory_and_decoded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    folder = classes_of(tmp_path / "images", {"ant": 20, "bee": 30}, mode)
+    for damaged in (folder / "ant/003.png", folder / "bee/007.png"):
+        damaged.write_text("not an image")
+    held, written = read(folder, storage="memory"), read(folder, storage="cache")
+    assert isinstance(written.train, CachedSplit)
+    assert_same(written, held)
+    reads = count_reads(monkeypatch)
+    # The splits of another seed are other rows of the same file.
+    for seed in (0, 5):
+        assert_same(read(folder, seed, storage="cache"), read(folder, seed, storage="memory"))
+        reads[:] = reads[50:]
+        assert reads == []
+    (file,) = pixel_files()
+    assert (file.header.folder, file.header.count) == (str(folder), 50)
+    assert remains() == [file.path.name]
+
+
+@pytest.mark.parametrize("change", [
+    lambda path: noise(path, 99, size=(17, 19)), lambda path: path.unlink(), lambda path: os.utime(path, (1, 1)),
+    lambda path: shutil.copy(path, path.with_name("copy.png")),
+])  # fmt: skip
+def test_changed_images_are_decoded_again(folder: Path, change: Callable[[Path], object]) -> None:
+    read(folder, storage="cache")
+    change(folder / "bee/003.png")
+    assert_same(read(folder, storage="cache"), read(folder, storage="memory"))
+    assert len(pixel_files()) == 2
+
+
+@pytest.mark.parametrize("settings", [{"image_size": 9}, {"channels": "grey"}])
+def test_settings_that_change_pixels_have_their_own_file(folder: Path, settings: dict[str, Any]) -> None:
+    read(folder, storage="cache")
+    assert_same(read(folder, storage="cache", **settings), read(folder, storage="memory", **settings))
+    assert len(pixel_files()) == 2
+
+
+@pytest.mark.parametrize("damage", [
+    lambda content: content[:-1] + bytes([content[-1] ^ 1]), lambda content: content[:-100], lambda _: b"",
+    lambda content: b"\0" * len(content),
+])  # fmt: skip
+def test_a_damaged_file_is_written_again(folder: Path, damage: Callable[[bytes], bytes]) -> None:
+    read(folder, storage="cache")
+    (file,) = pixel_files()
+    whole = file.path.read_bytes()
+    file.path.write_bytes(damage(whole))
+    assert_same(read(folder, storage="cache"), read(folder, storage="memory"))
+    assert file.path.read_bytes() == whole
+    assert remains() == [file.path.name]
+
+
+def test_a_killed_writer_leaves_nothing_and_another_process_waits_for_it(folder: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", HANGING_WRITER, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "decoding\n"
+        said: list[str] = []
+
+        def progress(doing: str, _: float | None) -> None:
+            said.append(doing)
+            if doing.startswith("waiting for another process"):
+                assert pixel_files() == []
+                os.kill(writer.pid, signal.SIGKILL)
+                writer.wait()
+
+        config = Data(dataset="image-folder", dir=str(folder), image_size=8, storage="cache")
+        data = load(config, 0, CPU, progress)
+    assert any(doing.startswith("waiting") for doing in said)
+    assert_same(data, read(folder, storage="memory"))
+    assert remains() == [pixel_files()[0].path.name]
+
+
+def test_what_another_process_has_written_meanwhile_is_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read(folder, storage="cache")
+    (file,) = pixel_files()
+    content = file.path.read_bytes()
+    file.path.unlink()
+    reads = count_reads(monkeypatch)
+
+    @contextmanager
+    def locked(path: Path, wait: object) -> Iterator[bool]:  # noqa: ARG001
+        path.write_bytes(content)
+        yield True
+
+    monkeypatch.setattr("tuitrain.image_folder.pixel_files.locked", locked)
+    assert isinstance(read(folder, storage="cache").train, CachedSplit)
+    assert reads == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_full_disk_means_streaming(folder: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    write, calls = os.pwrite, []
+
+    def full(descriptor: int, content: bytes, position: int) -> int:
+        calls.append(1)
+        if len(calls) > 20:
+            raise OSError(number, os.strerror(number))
+        return write(descriptor, content[:100], position)
+
+    monkeypatch.setattr(os, "pwrite", full)
+    data = read(folder, storage="cache")
+    assert isinstance(data.train, StreamedSplit)
+    assert data.notes[-1].startswith("the images are not cached, but streamed: writing ")
+    assert data.notes[-1].endswith(os.strerror(number))
+    assert remains() == []
+
+
+def test_a_disk_that_is_too_small_is_not_filled(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 90, 10))
+    reads = count_reads(monkeypatch)
+    data = read(folder, storage="cache")
+    assert data.notes[-1].endswith("No space left on device")
+    # Only the sample that the normalization is computed from, and the images of validation and test, were read.
+    assert len(reads) < 120
+
+
+def test_a_cache_folder_that_cannot_be_written_means_streaming(folder: Path) -> None:
+    cache_folder().parent.mkdir(parents=True, exist_ok=True)
+    cache_folder().write_text("a file")
+    assert isinstance(read(folder, storage="cache").train, StreamedSplit)
+
+
+def test_the_limit_removes_the_least_recently_used(folder: Path, tmp_path: Path) -> None:
+    other = classes_of(tmp_path / "other", {"cat": 20, "ant": 40}, first=500)
+    data = read(folder, storage="cache")
+    (first,) = pixel_files()
+    read(other, storage="cache", cache_gb=first.size * 1.5 / 1e9)
+    assert [file.header.folder for file in pixel_files()] == [str(other)]
+    # The run that still uses the removed file keeps it open.
+    assert_same(data, read(folder, storage="memory"))
+    small = read(folder, storage="cache", cache_gb=first.size * 0.9 / 1e9)
+    assert isinstance(small.train, StreamedSplit)
+    assert "data.cache_gb = " in small.notes[-1]
+    assert len(pixel_files()) == 1
+
+
+def test_images_with_more_than_8_bits_are_not_cached(tmp_path: Path) -> None:
+    for name in "ab":
+        for number in range(10):
+            path = tmp_path / name / f"{number}.png"
+            path.parent.mkdir(exist_ok=True)
+            write_png(path, np.random.default_rng(number).integers(0, 4096, (8, 8, 3), dtype=np.uint16))
+    data = read(tmp_path, storage="cache")
+    assert isinstance(data.train, StreamedSplit)
+    assert any("more than 8 bits" in note for note in data.notes)
+    assert remains() == []
+
+
+@pytest.mark.parametrize(("free", "gigabytes", "kind"), [
+    (10**9, 20.0, MemorySplit), (10**4, 20.0, CachedSplit), (10**4, 0.0, StreamedSplit),
+])  # fmt: skip
+def test_auto_prefers_memory_then_the_cache(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, free: int, gigabytes: float, kind: type
+) -> None:
+    monkeypatch.setattr(storage, "free_memory", lambda _: free)
+    data = read(folder, cache_gb=gigabytes)
+    assert isinstance(data.train, kind)
+    assert data.kept.startswith(
+        {MemorySplit: "kept in memory as uint8: ", CachedSplit: "kept as uint8 in "}.get(kind, "streamed")
+    )
+    # 60 images of 3x8x8 bytes fit into half of 23,041 bytes, not into half of 23,040.
+    monkeypatch.setattr(storage, "free_memory", lambda _: 23_041)
+    assert isinstance(read(folder).train, MemorySplit)
+    monkeypatch.setattr(storage, "free_memory", lambda _: 23_040)
+    assert isinstance(read(folder).train, CachedSplit)
+
+
+@pytest.mark.parametrize("kept", ["memory", "cache", "stream"])
+def test_an_evaluation_reads_its_split_alone(folder: Path, monkeypatch: pytest.MonkeyPatch, kept: str) -> None:
+    whole = read(folder, storage=kept)
+    record = RunInfo(id="", name="", classes=list(whole.classes), shape=whole.shape, mean=list(whole.mean),
+                     std=list(whole.std), value_ranges={})  # fmt: skip
+    config = Data(dataset="image-folder", dir=str(folder), image_size=8, storage=kept)  # type: ignore[arg-type]
+    expected = gathered(whole.test)
+    reads = count_reads(monkeypatch)
+    data = load(config, 0, CPU, before=record, only="test")
+    assert all(map(torch.equal, gathered(data.test), expected))
+    assert set(reads) <= set(data.test.files)
+    assert (data.normalization, data.test.fingerprint) == (whole.normalization, whole.test.fingerprint)
+    assert len(data.train) == len(whole.train)
+    if kept == "memory":
+        assert torch.equal(images(data.test), images(whole.test))
+
+
+def test_crops_of_whole_photos_are_those_in_memory(folder: Path) -> None:
+    """Training keeps larger images than the evaluation, so there are two files."""
+    settings: dict[str, Any] = {"augment": ("random-resized-crop",)}
+    held, written, again = (read(folder, storage=kept, **settings) for kept in ("memory", "cache", "cache"))
+    assert len(pixel_files()) == 2
+    for name in SPLITS:
+        found = []
+        for data in (held, written, again):
+            torch.manual_seed(4)
+            found.append(gathered(getattr(data, name)))
+        assert found[0][0].shape[1:] == (3, 8, 8)
+        assert all(torch.equal(one, found[0][0]) for one, _ in found)
