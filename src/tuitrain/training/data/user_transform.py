@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from tuitrain.config.code import TRANSFORM
+from tuitrain.config.code import TRANSFORM, without_folder
 from tuitrain.errors import DataError, TrainingError
 from tuitrain.text import plain
 from tuitrain.training.data.augment import Transform
@@ -21,7 +21,7 @@ def user_transform(spec: str | None) -> Transform | None:
     if spec is None:
         return None
     function = load_function(spec, TRANSFORM)
-    file, _, name = spec.rpartition(":")
+    file, _, name = without_folder(spec).rpartition(":")
     return _checked(function, f"{plain(name)} of {plain(file)}")
 
 

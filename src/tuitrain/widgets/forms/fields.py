@@ -276,7 +276,8 @@ class PressField(Field, can_focus=True):
     class Pressed(Message):
         pass
 
-    check_consume_key = ChoiceField.check_consume_key
+    def check_consume_key(self, key: str, character: str | None = None) -> bool:  # noqa: ARG002
+        return character is not None and character.isalnum()
 
     def action_press(self) -> None:
         self.post_message(self.Pressed())
