@@ -130,7 +130,9 @@ def test_an_error_names_key_value_allowed_values_and_the_nearest_choice(
     [
         ("optimzer.lr", "Did you mean optimizer.lr?"),
         ("data.batchsize", "Did you mean data.batch_size?"),
-        ("lr", "Did you mean lr?"),
+        ("lr", "Did you mean optimizer.lr?"),
+        ("training.batch_size", "Did you mean data.batch_size?"),
+        ("patience", "Did you mean schedule.patience or training.patience?"),
         ("", "See: tuitrain config"),
         ("zzzzzz", "See: tuitrain config"),
     ],

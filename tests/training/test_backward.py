@@ -85,6 +85,8 @@ def chosen(setup: Setup) -> str:
         (("model.name=cnn",), "AutogradBackward"),
         (("optimizer.accumulate=2",), "AutogradBackward"),
         (("training.precision=bf16",), "AutogradBackward"),
+        (("finetune.freeze=backbone",), "AutogradBackward"),
+        (("finetune.freeze_epochs=1",), "AutogradBackward"),
     ],
 )
 def test_choice_of_the_implementation(quick: Quick, settings: tuple[str, ...], expected: str) -> None:

@@ -166,6 +166,20 @@ def test_evaluation_and_export_use_the_average(train: Callable[..., Follower], t
     assert torch.equal(load_file(tmp_path / "w.safetensors")["head.weight"], saved["model"]["head.weight"])
 
 
+@pytest.mark.parametrize("network", ["cnn", "mlp"])
+def test_the_statistics_of_loaded_norms_stay_in_every_network(train: Callable[..., Follower], network: str) -> None:
+    settings = (f"model.name={network}", "model.batch_norm=true", "training.epochs=1", "data.validation=0.2")
+    first = train(*settings)
+    second = train(*settings, f"model.weights=run:{first.folder.id}")
+    best, last = (
+        checkpoint.load(run.folder.checkpoints / file)["model"]
+        for run, file in ((first, "best.safetensors"), (second, "last.safetensors"))
+    )
+    means = [name for name in best if name.endswith("running_mean")]
+    assert means
+    assert all(torch.equal(best[name], last[name]) for name in means)
+
+
 def test_training_begins_with_the_best_weights_of_another_run(train: Callable[..., Follower]) -> None:
     first = train("training.epochs=3", "data.validation=0.2", "model.hidden=[16]")
     second = train(
@@ -188,10 +202,14 @@ PROBE = (
 )  # fmt: skip
 
 
-def test_features_computed_once_train_as_images_do(train: Callable[..., Follower], tmp_path: Path) -> None:
+@pytest.mark.parametrize("network", ["cnn", "mlp"])
+def test_features_computed_once_train_as_images_do(
+    train: Callable[..., Follower], network: str, tmp_path: Path
+) -> None:
     transform = tmp_path / "transform.py"
     transform.write_text("def same(images):\n    return images\n")
-    once, each = train(*PROBE), train(*PROBE, f"data.transform={transform}:same")
+    settings = (*PROBE, f"model.name={network}")
+    once, each = train(*settings), train(*settings, f"data.transform={transform}:same")
     assert "the features of the frozen backbone are computed once" in once.folder.log_file.read_text()
     assert "data.transform may change the images at random" in each.folder.log_file.read_text()
     for one, other in zip(

@@ -22,8 +22,11 @@ def find_setting(key: str) -> Setting:
         return argument_setting(key)
     setting = settings().get(key)
     if setting is None:
-        names = [known.partition(".")[2] for known in settings()]
-        hint = did_you_mean(key, settings()) or did_you_mean(key.rpartition(".")[2], names) or "See: tuitrain config"
+        name, names = key.rpartition(".")[2], [known.partition(".")[2] for known in settings()]
+        # The right name in another section is closer than a similar name in this one.
+        same = " or ".join(known for known in settings() if known.partition(".")[2] == name)
+        hint = f"Did you mean {same}?" if same else did_you_mean(key, settings()) or did_you_mean(name, names)
+        hint = hint or "See: tuitrain config"
         raise ConfigError(f"Unknown setting {plain(key, 80)!r}.", hint, key=key)
     return setting
 

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tuitrain.training.direct_layers import direct_layers
+from tuitrain.training.finetune import is_frozen
 from tuitrain.training.models.mlp import MLP
 from tuitrain.training.setup import Setup
 from tuitrain.training.torch_internals import aten, log_softmax_backward
@@ -89,5 +90,7 @@ def build_backward(setup: Setup) -> Backward:
     """Return the fastest implementation for the run; both are bit-identical."""
     config = setup.config
     plain_step = config.training.precision == "fp32" and config.optimizer.accumulate == 1
-    direct = isinstance(setup.model, MLP) and plain_step and setup.device.type == "cpu"
+    # The direct layers neither freeze weights nor keep the statistics of batch normalization.
+    fine_tunes = config.model.weights is not None or is_frozen(config, 0)
+    direct = isinstance(setup.model, MLP) and plain_step and not fine_tunes and setup.device.type == "cpu"
     return DirectBackward(setup) if direct else AutogradBackward(setup)

@@ -1,5 +1,6 @@
 """Weights from files: what is loaded, created and refused."""
 
+import math
 import pickle
 from pathlib import Path
 
@@ -116,7 +117,15 @@ def test_damaged_files_are_refused(trained: nn.Module, suffix: str, tmp_path: Pa
     whole = path.read_bytes()
     for content in (b"", whole[:1000], whole[:-1000], b"<html>404</html>", b"\0" * 5000):
         path.write_bytes(content)
-        assert f"{path} cannot be used: " in error_of(network(7), path)
+        error = error_of(network(7), path)
+        assert f"{path} is damaged or not a file of weights: " in error
+        assert not error.endswith(": .")
+
+
+def test_weights_that_are_not_finite_are_refused_by_name(trained: nn.Module, tmp_path: Path) -> None:
+    state = trained.state_dict() | {"classifier.3.bias": torch.full((7,), math.nan)}
+    torch.save(state, tmp_path / "w.pt")
+    assert "contains NaN or infinite values in classifier.3.bias" in error_of(network(7), tmp_path / "w.pt")
 
 
 def test_a_file_without_tensors_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ from tuitrain.training import checkpoint
 _PLACES = ("state_dict_ema", "model_ema", "state_dict", "model", "model_state_dict", "params")
 # Wrappers of torch.compile and DistributedDataParallel put these before each name.
 _PREFIXES = ("_orig_mod.", "module.")
+# How torch names a function or class that it refuses to import.
+_GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
+# Tensors listed in an error.
+_NAMED = 4
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -25,12 +30,17 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
     except RunError as error:
-        raise _unusable(path, str(error)) from None
+        raise ConfigError(f"model.weights: {error}", key="model.weights") from None
     except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, MemoryError) as error:
-        raise _unusable(path, f"is damaged or not a file of weights: {plain(error, 120)}") from error
+        reason = plain(error, 120).strip() or "it ends too early"
+        raise _unusable(path, f"is damaged or not a file of weights: {reason.rstrip('.')}") from error
     tensors = {_without_prefixes(name): value for name, value in _unwrapped(state).items() if isinstance(value, Tensor)}
     if not tensors:
         raise _unusable(path, "contains no tensors")
+    broken = [name for name, value in tensors.items() if value.is_floating_point() and not value.isfinite().all()]
+    if broken:
+        listed = ", ".join(plain(name, 80) for name in broken[:_NAMED])
+        raise _unusable(path, f"contains NaN or infinite values in {listed}{', …' if len(broken) > _NAMED else ''}")
     return tensors
 
 
@@ -50,13 +60,14 @@ def _read_pickle(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = f"it contains code to run, which is not allowed ({_first_line(error)})"
-        raise ValueError(reason) from error
+        unknown = "it is no checkpoint of PyTorch, or contains code to run, which is not allowed"
+        raise ValueError(_refused_global(error) or unknown) from error
 
 
-def _first_line(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if "GLOBAL" in line or "global" in line]
-    return plain(lines[0] if lines else error, 100)
+def _refused_global(error: Exception) -> str:
+    """Return which function or class the pickle asks for, or an empty string if it asks for none."""
+    found = _GLOBAL.search(str(error))
+    return f"it contains code to run, which is not allowed ({plain(found[1], 60)})" if found else ""
 
 
 def _unwrapped(state: Any) -> dict[str, Any]:
@@ -74,4 +85,4 @@ def _without_prefixes(name: object) -> str:
 
 
 def _unusable(path: Path, reason: str) -> ConfigError:
-    return ConfigError(f"model.weights: {plain(path, 300)} cannot be used: {reason}.", key="model.weights")
+    return ConfigError(f"model.weights: {plain(path, 300)} {reason}.", key="model.weights")
