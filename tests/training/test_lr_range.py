@@ -58,3 +58,13 @@ def test_the_range_test_mixes_labels_as_training_does(quick: Quick) -> None:
         losses.append([loss for _, loss in range_test(setup, 0.01, 0.011, 60)])
     assert min(losses[0]) < 0.3
     assert min(losses[1]) > 0.5
+
+
+def test_a_range_test_trains_what_most_epochs_train(quick: Quick, tmp_path: Path) -> None:
+    settings = "model.batch_norm=true", "training.epochs=2"
+    all_weights, thawed, frozen = (
+        find_learning_rate(quick(*settings, f"finetune.freeze_epochs={epochs}"), tmp_path, quiet, steps=10).losses
+        for epochs in (0, 1, 2)
+    )
+    assert thawed == all_weights
+    assert frozen != all_weights

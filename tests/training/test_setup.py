@@ -143,6 +143,11 @@ def test_the_order_of_transforms(quick: Quick, tmp_path: Path) -> None:
     assert images.std().item() == pytest.approx(1, abs=0.05)
 
 
+def test_a_network_that_timm_lacks_is_refused_before_the_data_are_read(quick: Quick) -> None:
+    with pytest.raises(ConfigError, match=r"Did you mean resnet10t\?"):
+        prepare(quick("model.name=timm/resnet10"), lambda *_: None, lambda *_: pytest.fail("reads the data"))
+
+
 def test_one_run_cannot_train_every_fold(quick: Quick) -> None:
     with pytest.raises(ConfigError, match=r"training.folds = 3 makes several runs") as raised:
         prepared(quick("training.folds=3"))

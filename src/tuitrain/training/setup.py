@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tuitrain.config.code import is_spec
 from tuitrain.config.data_schema import Data
-from tuitrain.config.networks import default_image_size
+from tuitrain.config.networks import check_network, default_image_size
 from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError
 from tuitrain.runs.records import RunInfo, WeightsInfo
@@ -160,6 +160,7 @@ def prepare(
             "Set data.fold, 1/5 for example, and training.folds = none.",
             key="training.folds",
         )
+    check_network(config.model.name)
     device = devices.choose_device(config.training.device)
     threads = devices.configure_torch(config, device)
     if config.training.precision == "fp16" and device.type == "cpu":

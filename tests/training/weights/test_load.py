@@ -154,3 +154,13 @@ def test_the_facts_of_a_network_come_from_its_library(tmp_path: Path) -> None:
     assert found is not None
     assert (found.info.size, found.info.crop, found.info.interpolation) == (224, 224 / 256, "bilinear")
     assert found.info.mean == (0.485, 0.456, 0.406)
+
+
+def test_weights_that_are_not_in_the_cache_of_an_offline_machine_say_what_to_bring(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ConfigError) as raised:
+        find_weights(Model(name="timm/resnet10t", weights="pretrained"), quiet)
+    assert "cannot be downloaded: HF_HUB_OFFLINE is set. Bring model.safetensors from https://" in str(raised.value)

@@ -77,6 +77,10 @@ def _unavailable(network: str, file: str, source: str, reason: str, folder: Path
 
 
 def _reason(error: BaseException) -> str:
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    if isinstance(error, OfflineModeIsEnabled):
+        return "HF_HUB_OFFLINE is set"
     first = next(iter(str(error).strip().splitlines()), type(error).__name__)
     return plain(first.removeprefix("<urlopen error ").removesuffix(">").rstrip("."), 160)
 
