@@ -30,6 +30,7 @@ def fine_tuning(name: str, current: Config, images: int | None = None) -> Config
     if current.data.dataset == "digits":
         # The default of the form; nobody fine-tunes on it.
         kept |= {"data.dataset": "image-folder", "data.dir": "images"}
+        images = None
     pretrained = current.model.name not in ("mlp", "cnn")
     network = current.model.name if pretrained else NETWORK
     batch = 32 if images is not None and images < 1000 else 64

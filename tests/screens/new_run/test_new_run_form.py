@@ -12,6 +12,8 @@ from tuitrain.config import toml
 from tuitrain.config.presets import PRESETS, preset
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
+from tuitrain.hosts.preview.preview import Preview
+from tuitrain.hosts.preview.split_sizes import SplitSizes
 from tuitrain.screens.new_run.screen import NewRunScreen
 from tuitrain.screens.windows.prompt import PromptScreen
 from tuitrain.widgets.forms.draft import FormResult, command_line
@@ -30,6 +32,21 @@ async def test_preset_fills_the_form(tmp_path: Path) -> None:
             await form.press("ctrl+t", *["down"] * steps, "enter")
             assert form.config == preset(name)
             assert name in form.said("head")
+
+
+async def test_a_preset_does_not_count_the_images_of_the_data_shown_before(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text('[data]\ndataset = "image-folder"\ndir = "missing"\n')
+    async with opened(tmp_path) as form:
+        await form.press("ctrl+o")
+        await form.answer(str(mine))
+        current, screen = form.config, form.app.screen
+        assert isinstance(screen, NewRunScreen)
+        await form.press("ctrl+t", *"fine-tune")
+        screen.preview = Preview(Config(), SplitSizes(54, 6, 60, (1, 8, 8), 10, "built in"))
+        await form.press("enter")
+        assert form.config == preset("fine-tune", current)
+        assert form.config != preset("fine-tune", current, 54)
 
 
 async def test_file_is_loaded_and_saved_with_its_comments(tmp_path: Path) -> None:

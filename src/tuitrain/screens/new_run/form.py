@@ -8,6 +8,7 @@ from textual.widgets import Static
 
 from tuitrain.config.fine_tuning import FINE_TUNING
 from tuitrain.config.presets import PRESETS, preset
+from tuitrain.config.schema import Config
 from tuitrain.hosts.preview.preview import Preview
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.text import plain
@@ -117,16 +118,23 @@ class NewRunForm(Screen[None]):
         self.show_message(f"{action}: {count} setting{'s are' if count > 1 else ' is'} invalid.")
 
     def action_preset(self) -> None:
-        current, splits = self.result.config, self.preview.splits if self.preview else None
+        current = self.result.config
 
         def chosen(names: tuple[str, ...] | None) -> None:
             if names:
-                config = preset(names[0], current, splits.train if splits else None)
+                config = preset(names[0], current, self._training_images(current))
                 self.fill(Draft.of(config, self.current_draft().name, f'preset "{names[0]}"'))
 
         options = [(name, name, ", ".join(describe_changes(preset(name)) or ["all defaults"])) for name in PRESETS]
         options += [(name, name, help) for name, help in FINE_TUNING.items()]
         self.app.push_screen(PickList(options, title="preset"), chosen)
+
+    def _training_images(self, config: Config | None) -> int | None:
+        """Return the number of training images of `config`; None while the preview does not show its data."""
+        preview = self.preview
+        if config is None or preview is None or preview.splits is None or preview.config.data != config.data:
+            return None
+        return preview.splits.train
 
     def action_load(self) -> None:
         self.post_message(ask_load(self.current_draft(), self.fill))
