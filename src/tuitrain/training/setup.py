@@ -35,6 +35,7 @@ from tuitrain.training.optim.build import build_optimizer
 from tuitrain.training.optim.groups import parameter_groups
 from tuitrain.training.optim.norms import Layers, gradient_layers
 from tuitrain.training.torch_internals import BatchNorm
+from tuitrain.training.user_code import forget_modules
 from tuitrain.training.weights.find import find_weights
 from tuitrain.training.weights.load import load_initial_weights
 
@@ -160,6 +161,7 @@ def prepare(
             "Set data.fold, 1/5 for example, and training.folds = none.",
             key="training.folds",
         )
+    forget_modules()
     device = devices.choose_device(config.training.device)
     threads = devices.configure_torch(config, device)
     if config.training.precision == "fp16" and device.type == "cpu":

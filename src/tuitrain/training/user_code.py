@@ -22,6 +22,11 @@ _modules: dict[str, tuple[str, ModuleType]] = {}
 _started: set[str] = set()
 
 
+def forget_modules() -> None:
+    """Run the files anew for the next run, which must not see what an earlier one left in their variables."""
+    _modules.clear()
+
+
 def load_function(spec: str, key: str) -> Callable[..., Any]:
     """Return the function or class that `spec`, FILE.py:NAME in the setting `key`, names. Raise DataError."""
     file, colon, name = spec.rpartition(":")
