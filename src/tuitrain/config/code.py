@@ -71,6 +71,12 @@ def without_folder(value: str) -> str:
     return os.path.basename(value) if is_spec(value) else value  # noqa: PTH119
 
 
+def described(spec: str) -> str:
+    """Return `NAME of FILE.py` for messages."""
+    file, _, name = spec.rpartition(":")
+    return f"{plain(name)} of {plain(file)}"
+
+
 def code_of(values: Mapping[str, Any]) -> list[Code]:
     """Return the code in settings, given by dotted key, with absolute paths."""
     found = {key: absolute_path(values.get(key)) for key in FILE_KEYS if key == TRANSFORM or is_spec(values.get(key))}

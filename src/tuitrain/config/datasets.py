@@ -125,11 +125,16 @@ def found_in(dir: str | None, place: str) -> Path | None:
 
 def data_folder(dir: str | None) -> Path:
     """Return the folder that the setting `data.dir` names; None: a folder in the user's cache."""
-    import platformdirs
-
     if dir:
         return Path(os.path.expanduser(dir))  # noqa: PTH111 (Path.expanduser refuses an unknown user)
-    return platformdirs.user_cache_path("tuitrain", appauthor=False) / "data"
+    return user_cache() / "data"
+
+
+def user_cache() -> Path:
+    """Return tuitrain's folder in the user's cache."""
+    import platformdirs
+
+    return platformdirs.user_cache_path("tuitrain", appauthor=False)
 
 
 def part_counts(counts: Sequence[int], fraction: float) -> list[int]:

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from tuitrain.config.datasets import user_cache
 from tuitrain.files import open_to_read, remove_drafts
 
 SUFFIX = ".pixels"
@@ -74,9 +75,7 @@ class PixelFile(Struct, frozen=True):
 
 
 def cache_folder() -> Path:
-    import platformdirs
-
-    return platformdirs.user_cache_path("tuitrain", appauthor=False) / "pixels"
+    return user_cache() / "pixels"
 
 
 def path_of(key: str, folder: Path) -> Path:

@@ -9,9 +9,8 @@ from msgspec import Struct
 
 from tuitrain.config.code import FILE_KEYS
 from tuitrain.config.schema import Config
-from tuitrain.errors import TuitrainError
 from tuitrain.hosts.lr_find import find_learning_rate
-from tuitrain.hosts.preview.child import Child, serve_and_exit
+from tuitrain.hosts.preview.child import Child, problem_of, serve_and_exit
 from tuitrain.hosts.trust import config_code
 from tuitrain.text import plain
 
@@ -74,11 +73,8 @@ def _test(request: RangeRequest, answer: Callable[[RangeAnswer], None]) -> Range
         found = find_learning_rate(
             request.config, Path(request.runs_dir), lambda what, _: answer(RangeAnswer(plain(what)))
         )
-    except TuitrainError as error:
-        return RangeAnswer(problem=plain(error))
-    # Code of the user's that calls `sys.exit` must not end the process.
     except (Exception, SystemExit) as error:
-        return RangeAnswer(problem=plain(f"{type(error).__name__}: {error}", 200))
+        return RangeAnswer(problem=problem_of(error))
     return RangeAnswer("", found.rates, found.losses, found.suggestion)
 
 

@@ -88,10 +88,9 @@ def _not_downloaded(data: Data) -> SplitSizes:
 
 
 def _location(data: Data) -> str:
-    photos, arrays = PHOTO_DATASETS.get(data.dataset), DATASETS.get(data.dataset)
     if found := _place(data):
         return f"found in {_abbreviate_home(found)}"
-    info = photos or arrays
+    info = PHOTO_DATASETS.get(data.dataset) or DATASETS.get(data.dataset)
     facts = [info.download, f"licence: see {info.page}"] if info else []
     return f"will be downloaded to {_abbreviate_home(data_folder(data.dir))} ({', '.join(filter(None, facts))})"
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from msgspec.structs import replace
 
-from tuitrain.config.code import DATASET, hint
+from tuitrain.config.code import DATASET, described, hint
 from tuitrain.config.data_schema import Data
 from tuitrain.config.datasets import TEST_FRACTION, data_folder
 from tuitrain.errors import DataError
@@ -52,7 +52,7 @@ def load(
 ) -> Dataset:
     """Call the user's function and read its images. `before` and `weights` are as in `load.load`. Raises DataError,
     which names the user's line."""
-    name = short(config)
+    name = described(config.dataset)
     progress(f"calling {name}", None)
     found = call(config, seed)
     classes = class_names(found, name)
@@ -118,9 +118,9 @@ def _streamed(
     sample = built["train"].images(rows["train"].images[: min(len(rows["train"].images), _MEASURED)])
     channels, height, width = sample.shape[1:]
     if before:
-        _check_before(before, classes, tuple(sample.shape[1:]), short(config))
+        _check_before(before, classes, tuple(sample.shape[1:]), described(config.dataset))
     return Dataset(
-        name=short(config),
+        name=described(config.dataset),
         shape=(channels, height, width),
         classes=classes,
         train=built["train"],
@@ -143,23 +143,19 @@ class Description:
 def describe(config: Data, seed: int) -> Description:
     """Call the user's function and read one image. Raises DataError."""
     found = call(config, seed)
-    classes = len(class_names(found, short(config)))
+    classes = len(class_names(found, described(config.dataset)))
     splits = {
-        split: UserSplit(found[split], f"{split} of {short(config)}", classes) for split in _SPLITS if split in found
+        split: UserSplit(found[split], f"{split} of {described(config.dataset)}", classes)
+        for split in _SPLITS
+        if split in found
     }
     channels, height, width = splits["train"].item(0)[0].shape
     return Description((channels, height, width), classes, {split: len(items) for split, items in splits.items()})
 
 
-def short(config: Data) -> str:
-    """Return `NAME of FILE.py` for messages."""
-    file, _, function = config.dataset.rpartition(":")
-    return f"{plain(function)} of {plain(file)}"
-
-
 def call(config: Data, seed: int) -> Mapping[str, Any]:
     """Return the mapping that the user's function returns. Raises DataError."""
-    function, name = load_function(config.dataset, DATASET), short(config)
+    function, name = load_function(config.dataset, DATASET), described(config.dataset)
     given = {"dir": str(data_folder(config.dir)) if config.dir else None, "seed": seed}
     wanted = {key: value for key, value in given.items() if key in _parameters(function)}
     check_arguments(function, wanted, name)
