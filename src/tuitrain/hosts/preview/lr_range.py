@@ -24,7 +24,7 @@ class RangeRequest(Struct, frozen=True):
 
 
 class RangeAnswer(Struct, frozen=True):
-    """The state of a test: its `activity` while it runs, then its curve and `suggestion`, or a `problem`."""
+    """The state of a test: `activity` while it runs; at the end the curve and `suggestion`, or a `problem`."""
 
     activity: str = ""
     rates: tuple[float, ...] = ()
@@ -49,14 +49,14 @@ class RangeProcess:
 
     def _fail(self) -> None:
         if self.latest.activity:
-            self.latest = RangeAnswer(problem="The range test ended: its process died, perhaps for lack of memory.")
+            self.latest = RangeAnswer(problem="The process of the range test died, perhaps for lack of memory.")
 
     def close(self) -> None:
         self._child.close()
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer a request by progress, then the result, one JSON document per line."""
+    """Answer a request with progress, then the result, one JSON document per line."""
 
     def answer(state: RangeAnswer) -> None:
         answers.write(msgspec.json.encode(state) + b"\n")

@@ -48,7 +48,7 @@ class Request(Struct, frozen=True):
 
 
 class Sheet(Struct, frozen=True):
-    """The answer to `request`: rows, or a `problem`."""
+    """The answer to a request: rows, or a `problem`."""
 
     request: Request
     rows: tuple[SheetRow, ...] = ()
