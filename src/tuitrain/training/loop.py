@@ -291,7 +291,7 @@ class Loop(ControlledLoop):
             self.setup.thaw()
             # A graph contains the parameters that train.
             self.__dict__.pop("_captured", None)
-            self.writer.log("all weights train from now on", detail=True)
+            self.writer.log("all weights train from this epoch on", detail=True)
 
 
 def _short(norm: float, trainable: bool = True) -> float | None:

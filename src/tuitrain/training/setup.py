@@ -74,11 +74,11 @@ class Setup:
         return (images, labels) if self.mix is None else self.mix(images, labels)
 
     def __post_init__(self) -> None:
-        # What turns a batch of the data set into logits: the model, or its classifier if the data are features.
+        # Turns a batch of the data set into logits: the model, or its classifier if the data are features.
         self.forward = self.model
 
     def thaw(self) -> None:
-        """Train all weights from now on. The optimizer keeps the state of the classifier."""
+        """Let all weights train. The optimizer keeps the state of the classifier."""
         for parameter in self.model.parameters():
             parameter.requires_grad_(True)
         for group in parameter_groups(self.config, self.model, heads=False):
@@ -153,7 +153,7 @@ def prepare(
 
     `before` and `only` are those of `load_dataset`: the record of a run that was trained before, and the split that an
     evaluation needs. `load` replaces `load_dataset`. With `has_checkpoint`, a checkpoint will replace the initial
-    weights, so that their file may be missing.
+    weights, so their file may be missing.
     """
     if config.training.folds is not None:
         raise ConfigError(
@@ -186,7 +186,7 @@ def prepare(
     frozen = is_frozen(config, 0)
     if frozen:
         freeze_backbone(model)
-    # With frozen weights that thaw later, all layers have a column in the metrics.
+    # If the backbone trains after some epochs, all layers need a column in the metrics.
     layers = gradient_layers(model, trainable=config.finetune.freeze == "backbone")
     setup = Setup(
         config=config,
@@ -218,8 +218,8 @@ def _build(config: Config, dataset: Dataset, device: torch.device) -> nn.Module:
 
 
 def _transforms(data: Data, dataset: Dataset, normalize: Normalizer, user: Transform | None) -> tuple[Transform, ...]:
-    """Return what happens to the images of each training batch, in this order: random changes of pixels, the
-    normalization, and the user's transform. Eager and captured steps apply them to what the split yields."""
+    """Return the transforms of each training batch in order: augmentation, normalization, the user's transform. Eager
+    and captured steps apply them to the images that the split yields."""
     augment = augmentations(data, dataset.normalization.in_unit_range)
     return (*augment, normalize, user) if user else (*augment, normalize)
 

@@ -1,4 +1,4 @@
-"""Show augmented training images before a run."""
+"""Show a sheet of augmented training images."""
 
 from typing import ClassVar
 

@@ -43,7 +43,7 @@ def load(
     if before:
         folder = folder.with_classes(before.classes)
     read = image_reader(config, folder, before, weights)
-    # The normalization of a run that was trained is known, so that an evaluation needs no training image.
+    # The record of a trained run has the normalization, so its evaluation needs no training image.
     needed = [only] if only and before else list(folder.splits)
     total = sum(len(files.paths) for name, files in folder.splits.items() if name in needed)
     ticker = Ticker(progress, total, lambda done: f"reading: {done:,} of {total:,} images", "images")
@@ -74,8 +74,7 @@ def load(
 def image_reader(
     config: Data, folder: FolderSplits, before: RunInfo | None = None, weights: WeightsInfo | None = None
 ) -> ImageReader:
-    """Return the reader of the images of a folder, which crops and resizes them as those that `weights` were trained
-    on."""
+    """Return a reader of the images in a folder that crops and resizes them as `weights` expect."""
     mode = ("L" if before.shape[0] == 1 else "RGB") if before else _mode(config.channels, folder.paths)
     fixed = Range(*config.value_range) if config.value_range else None
     known = recorded_ranges(before) if before else None
