@@ -35,6 +35,7 @@ from tuitrain.training.optim.build import build_optimizer
 from tuitrain.training.optim.groups import parameter_groups
 from tuitrain.training.optim.norms import Layers, gradient_layers
 from tuitrain.training.torch_internals import BatchNorm
+from tuitrain.training.user_code import forget_modules
 from tuitrain.training.weights.find import WeightsFile, find_weights
 from tuitrain.training.weights.load import load_initial_weights
 
@@ -154,6 +155,7 @@ def prepare(
     evaluation needs. `load` replaces `load_dataset`. With `has_checkpoint`, a checkpoint will replace the initial
     weights, so their file may be missing.
     """
+    forget_modules()
     device = devices.choose_device(config.training.device)
     threads = devices.configure_torch(config, device)
     _check_settings(config, device)

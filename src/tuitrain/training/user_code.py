@@ -22,6 +22,11 @@ _modules: dict[str, tuple[str, ModuleType]] = {}
 _started: set[str] = set()
 
 
+def forget_modules() -> None:
+    """Forget all modules, so that the next run executes its files again and sees no variables of an earlier run."""
+    _modules.clear()
+
+
 def load_function(spec: str, key: str) -> Callable[..., Any]:
     """Return the function or class that `spec`, FILE.py:NAME in the setting `key`, names. Raise DataError."""
     file, colon, name = spec.rpartition(":")
