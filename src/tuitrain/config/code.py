@@ -86,7 +86,7 @@ def code_of(values: Mapping[str, Any]) -> list[Code]:
 
 
 def runs_python(config: Config) -> bool:
-    """Return whether training runs a file of the user's."""
+    """Return whether training runs one of the user's files."""
     return config.data.transform is not None or is_spec(config.model.name) or is_spec(config.data.dataset)
 
 

@@ -23,7 +23,7 @@ _started: set[str] = set()
 
 
 def forget_modules() -> None:
-    """Run the files anew for the next run, which must not see what an earlier one left in their variables."""
+    """Forget all modules, so that the next run executes its files again and sees no variables of an earlier run."""
     _modules.clear()
 
 

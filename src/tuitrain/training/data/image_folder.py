@@ -45,16 +45,13 @@ def load(
     read = image_reader(config, folder, before, weights)
     # The record of a trained run has the normalization, so its evaluation needs no training image.
     needed = [only] if only and before else list(folder.splits)
-    total = sum(len(files.paths) for name, files in folder.splits.items() if name in needed)
-    ticker = Ticker(progress, total, lambda done: f"reading: {done:,} of {total:,} images", "images")
+    ticker = _reading_ticker(folder, needed, progress)
     known = Normalization.known(before, weights if config.normalize else None, read.shape[0])
     photos = training_reader(config, read)
     reader = FolderReader(folder, read, device, ticker, config.normalize, known, before is not None, needed, photos)
     splits, kept = read_splits(config, folder.root, reader, device, progress)
-    training = splits["training"]
     if crops_photos(config) and "training" in needed:
-        assert isinstance(training, MemorySplit | CachedSplit | StreamedSplit)
-        training.crop = PhotoCrop(aspects(training.files).to(device), read.size, config.crop_scale)
+        _crop_photos(splits["training"], device, read.size, config.crop_scale)
     return Dataset(
         name=config.dataset,
         shape=read.shape,
@@ -69,6 +66,17 @@ def load(
         value_ranges=dict(read.ranges.found),
         kept=kept,
     )
+
+
+def _reading_ticker(folder: FolderSplits, needed: Sequence[str], progress: Progress) -> Ticker:
+    total = sum(len(files.paths) for name, files in folder.splits.items() if name in needed)
+    return Ticker(progress, total, lambda done: f"reading: {done:,} of {total:,} images", "images")
+
+
+def _crop_photos(split: Split, device: torch.device, size: int, scale: float) -> None:
+    """Let the split take random crops of its whole photos."""
+    assert isinstance(split, MemorySplit | CachedSplit | StreamedSplit)
+    split.crop = PhotoCrop(aspects(split.files).to(device), size, scale)
 
 
 def image_reader(

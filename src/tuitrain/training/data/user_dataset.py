@@ -27,7 +27,7 @@ from tuitrain.training.data.normalize import (
     mean_and_deviation,
     pixel_sums,
 )
-from tuitrain.training.data.splits import MemorySplit
+from tuitrain.training.data.splits import MemorySplit, Split
 from tuitrain.training.data.stratify import split_rows, stratified
 from tuitrain.training.data.user_items import UserSplit
 from tuitrain.training.data.user_stream import ItemSplit, read_labels
@@ -73,14 +73,26 @@ def load(
         split: MemorySplit.of(images, device, fingerprint=fingerprint(images.checksum()))
         for split, images in pixels.items()
     }
-    channels, height, width = pixels["train"].images.shape[1:]
+    return _dataset(name, classes, pixels["train"].images, built, normalization, notes)
+
+
+def _dataset(
+    name: str,
+    classes: tuple[str, ...],
+    images: torch.Tensor,
+    splits: Mapping[str, Split],
+    normalization: Normalization,
+    notes: Sequence[str],
+) -> Dataset:
+    """Return a data set whose images have the shape of `images` (N, C, H, W)."""
+    channels, height, width = images.shape[1:]
     return Dataset(
         name=name,
         shape=(channels, height, width),
         classes=classes,
-        train=built["train"],
-        validation=built.get("validation"),
-        test=built["test"],
+        train=splits["train"],
+        validation=splits.get("validation"),
+        test=splits["test"],
         normalization=normalization,
         notes=tuple(notes),
     )
@@ -116,19 +128,11 @@ def _streamed(
 
     built = {name: split(name) for name in rows}
     sample = built["train"].images(rows["train"].images[: min(len(rows["train"].images), _MEASURED)])
-    channels, height, width = sample.shape[1:]
+    name = described(config.dataset)
     if before:
-        _check_before(before, classes, tuple(sample.shape[1:]), described(config.dataset))
-    return Dataset(
-        name=described(config.dataset),
-        shape=(channels, height, width),
-        classes=classes,
-        train=built["train"],
-        validation=built.get("validation"),
-        test=built["test"],
-        normalization=_normalization(sample, config, before, weights),
-        notes=(*notes, "the images are not kept: __getitem__ is called for every batch"),
-    )
+        _check_before(before, classes, tuple(sample.shape[1:]), name)
+    notes.append("the images are not kept: __getitem__ is called for every batch")
+    return _dataset(name, classes, sample, built, _normalization(sample, config, before, weights), notes)
 
 
 @dataclass(frozen=True)

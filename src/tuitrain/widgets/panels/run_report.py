@@ -202,7 +202,7 @@ def no_images(evaluation: Evaluation, pair: tuple[int, int] | None) -> str:
 
 
 def settings_text(run: Follower) -> Content:
-    """List all settings, first those that differ from their defaults; of another tool's run, the known ones."""
+    """List all settings, those that differ from their defaults first; for another tool's run, only the known ones."""
     if run.folder.read_only:
         pairs = [(f"  {plain(key):<26} ", plain(format_value(value))) for key, value in run.settings.items()]
         return Content("\n").join(Content.assemble((key, MUTED), value) for key, value in pairs)
