@@ -68,7 +68,7 @@ def claims(quick: bool) -> list[Claim]:
     with tempfile.TemporaryDirectory() as folder:
         runs = Path(folder)
         probe, probed = train(runs, *PROBE, "training.epochs=20")
-        # A transform of the user's prevents computing the features once, and changes nothing.
+        # A user's transform, even one that changes nothing, prevents computing the features only once.
         transform = runs / "same.py"
         transform.write_text("def same(images):\n    return images\n")
         uncached, _ = train(runs, *PROBE, "training.epochs=1", f"data.transform={transform}:same")

@@ -41,7 +41,7 @@ def fill_the_form(shown: Terminal, transform: Path) -> None:
     shown.press(BEFORE)
     shown.see("Function FILE.py:NAME")
     shown.press(f"{transform}:shout")
-    for first in ("model.name", "optimizer.name", "schedule.name", "training.epochs"):
+    for first in ("model.name", "finetune.layer_decay", "optimizer.name", "schedule.name", "training.epochs"):
         shown.press(NEXT_SECTION)
         shown.see(f" {first}  ")
     shown.press("50000")

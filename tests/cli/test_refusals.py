@@ -44,7 +44,7 @@ BAD_DATA = {
     "no folder": (overrides("data.dataset=image-folder", "data.dir=missing"), "missing"),
     "empty folder": (overrides("data.dataset=image-folder", "data.dir=empty"), "has no class folders"),
     "one class": (overrides("data.dataset=image-folder", "data.dir=one"), "one has only one class, cat"),
-    "no transform": (overrides("data.transform=missing.py:f"), "The file missing.py of data.transform cannot be read"),
+    "no transform": (overrides("data.transform=missing.py:f"), "missing.py of data.transform cannot be read"),
 }
 
 

@@ -139,7 +139,7 @@ def test_the_average_follows_weights_and_statistics_with_a_growing_memory() -> N
     assert torch.equal(mean, own)
 
 
-def test_only_the_classifier_changes_before_the_thaw(train: Callable[..., Follower]) -> None:
+def test_only_the_classifier_changes_while_the_backbone_is_frozen(train: Callable[..., Follower]) -> None:
     run = train("finetune.freeze_epochs=1", "training.epochs=1", "training.log_every=1", "optimizer.name=sgd")
     hidden, head = run.layers[0], run.layers[-1]
     assert all(map(isnan, hidden))

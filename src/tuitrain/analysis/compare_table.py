@@ -73,7 +73,7 @@ def short_title(key: str) -> str:
 
 
 def _title(comparison: Comparison, metric: Metric) -> str:
-    """Return the title of a result, with the accuracy to reach, or with what the best epochs are the best by."""
+    """Return the title of a result, with the accuracy to reach or the metric that selects the best epochs."""
     if metric.key.endswith("_to_reach"):
         return f"{metric.title} {units.percent(comparison.threshold)}"
     goals = {run.settings.get("training.best", "loss") for run in comparison.runs}

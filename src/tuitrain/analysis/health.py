@@ -101,8 +101,8 @@ def _levels(run: Follower) -> Iterator[float]:
 
 
 def _loss_floor(run: Follower) -> float:
-    """Return the lowest possible training loss: the entropy of smoothed labels, in nats. With class weights, which
-    change it in an unknown way, return the bound 0."""
+    """Return the lowest possible training loss: the entropy of smoothed labels, in nats. With class weights,
+    which make it hard to compute, return the bound 0."""
     smoothing, classes = run.config.training.label_smoothing, len(run.info.classes)
     if not smoothing or classes < 2 or run.config.training.class_weights != "none":
         return 0.0

@@ -55,7 +55,7 @@ def settings_in_words(entry: "Entry | Follower", without: Collection[str] = ()) 
 
 
 def best_value(best: Best) -> str:
-    """Return the value by which an epoch is the best: a loss `0.0712` or a score `98.06 %`."""
+    """Return the value that makes an epoch the best: a loss `0.0712` or a score `98.06 %`."""
     if best.metric == "loss":
         return units.loss(best.validation.loss if best.value is None else best.value)
     return units.percent(best.value)

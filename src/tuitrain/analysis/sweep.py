@@ -137,7 +137,7 @@ def metric_title(name: str) -> str:
 
 
 def best_title(sweep: Sweep) -> str:
-    """Return the title of the sweep's metric, with what its epoch is the best by unless that is the loss."""
+    """Return the title of the sweep's metric, with `training.best` unless that is the loss."""
     title, goal = metric_title(sweep.options.metric), sweep.base.training.best
     by_goal = goal != "loss" and sweep.options.metric.startswith("validation")
     return f"{title} by {GOAL_TITLES[goal]}" if by_goal else title

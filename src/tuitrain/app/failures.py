@@ -1,7 +1,7 @@
 """Report exceptions that no screen raises: those of threads, workers, tasks and callbacks of the event loop.
 
 An exception in a task, a callback or the thread that writes to the terminal closes the app, as one in a screen does.
-All other threads and the workers only help: the app shows their exceptions and writes the tracebacks to files.
+The app survives an exception in any other thread or in a worker: it shows the error and saves the traceback.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class Failures(PaintedApp):
         if not is_writer(failed.thread):
             self._report(error)
             return
-        # A terminal that is gone raises OSError.
+        # Writing to a closed terminal raises OSError.
         self.call_later(self.exit if isinstance(error, OSError) else partial(self.close_with, error))
         write_until_closed(failed.thread)
 

@@ -29,12 +29,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _clear(files: list[PixelFile], names: list[str], json: bool) -> int:
-    """Remove the named files, or all files and what killed processes left. Raises ConfigError for an unknown name."""
+    """Remove the named files, or all files and the drafts of killed processes. Raises ConfigError for an unknown
+    name."""
     by_name = {file.name: file for file in files}
     for name in names:
         if name not in by_name:
             hint = did_you_mean(name, by_name) or "See: tuitrain cache"
-            raise ConfigError(f"The cache holds nothing called {plain(name, 100)!r}.", hint)
+            raise ConfigError(f"The cache has no file {plain(name, 100)!r}.", hint)
     chosen = [by_name[name] for name in dict.fromkeys(names)] if names else files
     for file in chosen:
         remove(file.path)

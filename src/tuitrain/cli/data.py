@@ -1,4 +1,4 @@
-"""`tuitrain data`: list the data sets that have a name, with their sizes, licences and places."""
+"""`tuitrain data`: list the data sets by name, with their sizes, licences and folders."""
 
 import argparse
 from pathlib import Path
@@ -10,7 +10,7 @@ from tuitrain.config.datasets import DATASETS, found_in
 from tuitrain.config.photo_datasets import PHOTO_DATASETS
 from tuitrain.text import plain
 
-HEADS = ["name", "images", "classes", "size", "download", "found in", "what", "licence: see"]
+HEADS = ["name", "images", "classes", "size", "download", "found in", "title", "licence page"]
 
 
 def run(options: argparse.Namespace) -> int:

@@ -79,7 +79,7 @@ def _print_folds(folder: SweepFolder, outcomes: Sequence[Outcome], status: str) 
 
 
 def _describe(outcome: Outcome) -> str:
-    """Return the scores of a fold at its best epoch, or why there are none."""
+    """Return the scores of a fold at its best epoch, or the reason why it has none."""
     best = outcome.state.best if outcome.state else None
     if outcome.status != "finished" or best is None:
         reason = outcome.problem or (outcome.state.reason if outcome.state else "")

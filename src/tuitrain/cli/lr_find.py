@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     elif found.rates:
         sys.stdout.write(chart(found) + "\n")
     if found.suggestion is None:
-        print_message("The loss did not fall at any learning rate, so that none can be suggested.")
+        print_message("The loss did not fall at any learning rate: no suggestion.")
         return 1
     if not options.json:
         rate = units.number(found.suggestion)

@@ -92,7 +92,7 @@ COMMANDS: dict[str, str] = {
     "pause": "pause a run",
     "checkpoint": "save a checkpoint of a run now",
     "set": "change the learning rate or number of epochs of a run",
-    "data": "list the data sets that have a name, with sizes, licences and places",
+    "data": "list the data sets by name, with sizes, licences and folders",
     "config": "print a commented TOML file with every setting",
     "cache": "list or clear the cache of decoded images",
 }
@@ -134,16 +134,16 @@ def _build() -> argparse.ArgumentParser:
     change = add("set", shared, one_run, module="control")
     change.add_argument("changes", nargs="+", metavar="KEY=VALUE", help="optimizer.lr=0.01, training.epochs=20")
     _background_processes(commands)
-    add("data", machine).add_argument("dir", metavar="DIR", nargs="?", help="folder of data sets, as data.dir")
+    add("data", machine).add_argument("dir", metavar="DIR", nargs="?", help="folder to search, as data.dir")
     add("config", machine)
     cache = add("cache", machine)
     cache.add_argument("action", choices=["clear"], nargs="?", help="remove decoded images; without it, list them")
-    cache.add_argument("names", nargs="*", metavar="NAME", help="what to remove (default: all)")
+    cache.add_argument("names", nargs="*", metavar="NAME", help="files to remove (default: all)")
     return parser
 
 
 def _shared_options() -> tuple[_Parser, _Parser, _Parser, _Parser, _Parser]:
-    """Return the options that several commands have: the runs folder, --json, the run, --trust, those for training."""
+    """Return the options that several commands share: the runs folder, --json, RUN, --trust, and --detach."""
     shared = _Parser(add_help=False)
     shared.add_argument(
         "--runs-dir", type=Path, metavar="D", default=Path(os.environ.get("TUITRAIN_RUNS", "runs")),

@@ -1,7 +1,7 @@
-"""The free table [model.args]: the keyword arguments of the user's network.
+"""Parse and check the table [model.args], the keyword arguments of the user's network.
 
-Its value is the text of a TOML inline table, `{depth = 2, width = 64}`, with sorted names, so that configurations stay
-hashable and comparable. `model.args.NAME` stands for one of its entries.
+The value of `model.args` is the text of a TOML inline table, `{depth = 2, width = 64}`, with sorted names, so that
+configurations stay hashable and comparable. `model.args.NAME` stands for one of its entries.
 """
 
 import json
@@ -16,7 +16,7 @@ from tuitrain.text import plain
 
 TABLE = "model.args"
 PREFIX = f"{TABLE}."
-# The arguments that the network gets from the data.
+# Arguments that tuitrain computes from the data.
 RESERVED = ("classes", "channels", "image_size")
 ALLOWED = "true or false, a number, text, or a list of them"
 ALLOWED_TABLE = f"a table of names, each with {ALLOWED}"
@@ -30,13 +30,13 @@ def is_argument(key: str) -> bool:
 
 
 def arguments(table: str) -> dict[str, Any]:
-    """Return the arguments in a table that `check_table` has returned; lists as Python lists."""
+    """Return the arguments in a table from `check_table`, as Python values."""
     found: dict[str, Any] = tomllib.loads(f"table = {table}")["table"]
     return found
 
 
 def parse_table(text: str) -> str:
-    """Return the table that `text`, with or without braces, means. Raise ConfigError."""
+    """Parse `text`, with or without braces, as a table. Raise ConfigError."""
     text = text.strip()
     text = text if text.startswith("{") else f"{{{text}}}"
     try:
@@ -56,8 +56,7 @@ def check_table(value: object) -> str:
 
 
 def parse_argument(key: str, text: str) -> Argument:
-    """Return the value that `text`, from a form or `--set`, means for `model.args.NAME`: what TOML would read, or else
-    the text itself. Raise ConfigError."""
+    """Parse the `text` of `model.args.NAME` from a form or `--set` as TOML, or else as text. Raise ConfigError."""
     text = text.strip()
     if text.lower() in ("true", "false"):
         return check_argument(key, text.lower() == "true")

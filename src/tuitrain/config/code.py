@@ -1,4 +1,5 @@
-"""The settings that run code: a transform, a network and a data set from files, and a command at the end of the run."""
+"""Find the code that settings run: a transform, network or data set from a file, and a command at the end of the
+run."""
 
 import hashlib
 import os
@@ -29,7 +30,7 @@ _EFFECTS = {
 # Code is shown up to this number of characters; a user's file has at most this number of bytes.
 LONGEST_SHOWN, LARGEST_FILE = 1000, 16 * 2**20
 _SPEC = re.compile(FILE_NAME, re.DOTALL)
-# Contents of files by absolute path, in the present thread.
+# Contents of files by absolute path, in the current thread.
 _pinned: ContextVar[Mapping[str, bytes]] = ContextVar("pinned", default={})  # noqa: B039 (never changed in place)
 
 
@@ -71,6 +72,12 @@ def without_folder(value: str) -> str:
     return os.path.basename(value) if is_spec(value) else value  # noqa: PTH119
 
 
+def described(spec: str) -> str:
+    """Return `NAME of FILE.py` for messages."""
+    file, _, name = spec.rpartition(":")
+    return f"{plain(name)} of {plain(file)}"
+
+
 def code_of(values: Mapping[str, Any]) -> list[Code]:
     """Return the code in settings, given by dotted key, with absolute paths."""
     found = {key: absolute_path(values.get(key)) for key in FILE_KEYS if key == TRANSFORM or is_spec(values.get(key))}
@@ -79,7 +86,7 @@ def code_of(values: Mapping[str, Any]) -> list[Code]:
 
 
 def runs_python(config: Config) -> bool:
-    """Return whether training runs a file of the user's."""
+    """Return whether training runs one of the user's files."""
     return config.data.transform is not None or is_spec(config.model.name) or is_spec(config.data.dataset)
 
 
@@ -116,8 +123,8 @@ def sha256(content: bytes) -> str:
 
 @contextmanager
 def pinned(sources: Mapping[str, bytes]) -> Iterator[None]:
-    """Use `sources`, by absolute path, as the contents of the user's files in this thread, whatever is on the disk: the
-    code that was checked, trained and copied is then the same."""
+    """Use `sources`, by absolute path, as the contents of the user's files in this thread, so that tuitrain checks,
+    runs and copies the same code even if a file changes."""
     token = _pinned.set({**_pinned.get(), **sources})
     try:
         yield
@@ -126,14 +133,14 @@ def pinned(sources: Mapping[str, bytes]) -> Iterator[None]:
 
 
 def read_source(file: str, key: str) -> bytes:
-    """Return the content of the file at an absolute path, which the setting `key` names: the pinned content, otherwise
-    that on the disk. Raise DataError if it cannot be read."""
+    """Return the content of the file at an absolute path, which the setting `key` names: the pinned content, or
+    else that on the disk. Raise DataError if it cannot be read."""
     known = _pinned.get().get(file)
     return read_from_disk(file, key) if known is None else known
 
 
 def read_from_disk(file: str, key: str) -> bytes:
-    """Return the present content of a user's file. Raise DataError if it cannot be read."""
+    """Return the content of a user's file on the disk. Raise DataError if it cannot be read."""
     try:
         path = Path(file)
         stat = path.stat()
@@ -149,8 +156,8 @@ def read_from_disk(file: str, key: str) -> bytes:
 
 
 def sources_of(values: Mapping[str, Any]) -> dict[str, bytes]:
-    """Return the contents of the files in settings, given by dotted key, by absolute path. Leave out what cannot be
-    read: preparing the run reports the reason."""
+    """Return the contents by absolute path of the files that settings, given by dotted key, name. Leave out unreadable
+    files: preparing the run reports the reason."""
     found = {}
     for code in code_of(values):
         if code.file:

@@ -1,4 +1,4 @@
-"""The settings of the data, declared as those of `tuitrain.config.schema`."""
+"""Declare the settings of the data; `tuitrain.config.schema` explains the form of the declarations."""
 
 import re
 from typing import Annotated, Literal
@@ -64,9 +64,11 @@ class Data(Struct, frozen=True, kw_only=True):
     batch_size: Annotated[int, Meta(ge=1, description="Images per batch")] = 64
     sampler: Annotated[
         Literal["shuffle", "balanced"],
-        Meta(description="Images of an epoch: each once, or with balanced each class equally often, with replacement"),
+        Meta(description="Images per epoch; shuffle: each once; balanced: each class equally often, with replacement"),
     ] = "shuffle"
-    fraction: Annotated[float, Meta(gt=0, le=1, description="Fraction of the training split, of every class")] = 1.0
+    fraction: Annotated[float, Meta(gt=0, le=1, description="Fraction of each class's training images to train on")] = (
+        1.0
+    )
     fold: Annotated[FoldName | None, Meta(description="Fold of the training split to hold out for validation")] = None
     validation: Annotated[
         float,
@@ -74,45 +76,49 @@ class Data(Struct, frozen=True, kw_only=True):
     ] = 0.1
     normalize: Annotated[
         bool,
-        Meta(description="Normalize as pretrained weights expect, else by the training mean; false: pixels in [0, 1]"),
+        Meta(description="Normalize as the pretrained weights expect, else by the training images; false: keep [0, 1]"),
     ] = True
     augment: Annotated[
         tuple[Augmentation, ...],
         Meta(description="Random transforms of training images; auto: the usual ones for the data set"),
     ] = ()
     crop_scale: Annotated[
-        float, Meta(gt=0, le=1, description="Smallest part of the image's area in a random-resized-crop")
+        float, Meta(gt=0, le=1, description="Smallest fraction of the image's area that random-resized-crop keeps")
     ] = 0.08
-    rotate_degrees: Annotated[float, Meta(gt=0, le=180, description="Largest angle of rotate, in both directions")] = (
-        15.0
-    )
+    rotate_degrees: Annotated[
+        float, Meta(gt=0, le=180, description="Largest angle of rotate in degrees, in both directions")
+    ] = 15.0
     color_strength: Annotated[
         float, Meta(gt=0, le=1, description="Largest relative change of brightness, contrast and saturation by color")
     ] = 0.4
     randaugment_magnitude: Annotated[
-        int, Meta(ge=0, le=30, description="Strength of the two random operations of randaugment")
+        int, Meta(ge=0, le=30, description="Strength of the random operations of randaugment")
     ] = 9
     erase_probability: Annotated[
-        float, Meta(gt=0, le=1, description="Probability that erase paints over a rectangle of an image")
+        float, Meta(gt=0, le=1, description="Probability that erase covers a rectangle of an image")
     ] = 0.25
     mixup_alpha: Annotated[
         float, Meta(ge=0.05, le=100, description="Beta parameter of mixup; larger values mix images more evenly")
     ] = 0.2
     cutmix_alpha: Annotated[
         float,
-        Meta(ge=0.05, le=100, description="Beta parameter of cutmix; larger values make more rectangles middle-sized"),
+        Meta(
+            ge=0.05,
+            le=100,
+            description="Beta parameter of cutmix; larger values mix images more evenly",
+        ),
     ] = 1.0
     image_size: Annotated[
         Size | Auto,
-        Meta(description="Height and width to resize images to; auto: that of a pretrained or timm network, else 64"),
+        Meta(description="Height and width to resize images to; auto: that of the pretrained or timm network, else 64"),
     ] = "auto"
     resize: Annotated[
         Resize,
-        Meta(description="How image-folder images become squares: the middle, squashed, or whole between black bars"),
+        Meta(description="How image files become squares: cropped to the middle, squashed, or padded with black bars"),
     ] = "crop"
     channels: Annotated[
         Literal["auto", "grey", "rgb"],
-        Meta(description="Color mode of image-folder images; auto: grey if all of them are grey"),
+        Meta(description="Color mode of image files; auto: grey if all of them are grey"),
     ] = "auto"
     value_range: Annotated[
         tuple[Value, ...],
@@ -120,10 +126,10 @@ class Data(Struct, frozen=True, kw_only=True):
     ] = ()
     storage: Annotated[
         Literal["auto", "memory", "cache", "stream"],
-        Meta(description="Keep decoded image-folder images in memory, in a cache file, or nowhere; auto: as they fit"),
+        Meta(description="Where to keep decoded images; auto: in memory if they fit, else in the cache, else nowhere"),
     ] = "auto"
     cache_gb: Annotated[
-        float, Meta(ge=0, le=1e6, description="Largest size of the cache of decoded images on this machine, in GB")
+        float, Meta(ge=0, le=1e6, description="Largest size in GB of the cache of decoded images on this machine")
     ] = 20.0
     workers: Annotated[
         Workers | None,
@@ -136,5 +142,5 @@ class Data(Struct, frozen=True, kw_only=True):
 
     @property
     def mixes_labels(self) -> bool:
-        """Whether an image of a training batch may have parts of two classes."""
+        """Whether training images can be mixtures of two classes."""
         return "mixup" in self.augment or "cutmix" in self.augment

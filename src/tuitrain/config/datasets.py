@@ -14,8 +14,8 @@ TEST_FRACTION = 0.2
 class DatasetInfo(Struct, frozen=True):
     """A data set: the number of images per split, their `shape` (C, H, W), and the transforms that `auto` means.
 
-    `place` is a file or folder in `data.dir`, `download` the size of the download if it is known, and `page` says under
-    which licence the data set may be used. digits is built in and has none of them.
+    `place` is a file or folder in `data.dir`, `download` the size of the download if it is known, and `page` states the
+    licence of the data set. digits is built in and has none of them.
     """
 
     title: str
@@ -107,8 +107,8 @@ DATASETS |= {
 
 
 def found_in(dir: str | None, place: str) -> Path | None:
-    """Return the folder that contains `place`: `data.dir`, or without one tuitrain's cache or those of torchvision;
-    None if `place`, a file or a folder with content, is in none of them."""
+    """Return the folder that contains `place`, a file or a folder that is not empty. Search `data.dir`, or if it is
+    None, the caches of tuitrain and torchvision. Return None if none of them contains it."""
     home = Path(os.path.expanduser("~/.cache"))  # noqa: PTH111
     torch_home = Path(os.environ.get("TORCH_HOME") or home / "torch")
     roots: list[Path] = [data_folder(dir)]
@@ -125,16 +125,21 @@ def found_in(dir: str | None, place: str) -> Path | None:
 
 def data_folder(dir: str | None) -> Path:
     """Return the folder that the setting `data.dir` names; None: a folder in the user's cache."""
-    import platformdirs
-
     if dir:
         return Path(os.path.expanduser(dir))  # noqa: PTH111 (Path.expanduser refuses an unknown user)
-    return platformdirs.user_cache_path("tuitrain", appauthor=False) / "data"
+    return user_cache() / "data"
+
+
+def user_cache() -> Path:
+    """Return tuitrain's folder in the user's cache."""
+    import platformdirs
+
+    return platformdirs.user_cache_path("tuitrain", appauthor=False)
 
 
 def part_counts(counts: Sequence[int], fraction: float) -> list[int]:
-    """Return how many of the `counts` images of each class a `fraction` of them is, rounded; at least one."""
-    # fraction * count may miss the number that it stands for by a rounding error.
+    """Return a `fraction` of the `counts` of images per class, rounded, at least one."""
+    # fraction * count may have a rounding error.
     return [min(count, max(1, math.floor(fraction * count + 0.5 + 1e-9))) for count in counts]
 
 

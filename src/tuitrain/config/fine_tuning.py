@@ -13,7 +13,7 @@ STEPS, LONG_STEPS = 1000, 4000
 EPOCHS, LONG_EPOCHS = (5, 30), (20, 100)
 # Parts of the names of transformers, which need smaller steps and a faster decay than convolutional networks.
 _TRANSFORMERS = ("vit", "swin", "deit", "beit", "eva", "cait", "xcit", "maxvit", "hiera", "siglip", "clip", "mixer")
-# The settings that say what to train on and where, which a preset keeps.
+# A preset keeps the settings of the data and the machine.
 _KEPT = ("data.", "training.device", "training.threads", "training.precision", "training.seed", "notify.")
 
 FINE_TUNING = {
@@ -28,7 +28,7 @@ def fine_tuning(name: str, current: Config, images: int | None = None) -> Config
     pretrained weights. `images` is the number of training images; None: unknown."""
     kept = {key: value for key, value in changed_settings(current).items() if key.startswith(_KEPT)}
     if current.data.dataset == "digits":
-        # The default of the form; nobody fine-tunes on it.
+        # Nobody fine-tunes on the default of the form.
         kept |= {"data.dataset": "image-folder", "data.dir": "images"}
         images = None
     pretrained = current.model.name not in ("mlp", "cnn")

@@ -1,4 +1,4 @@
-"""Name the folds of a cross-validation: `2/5` is the second of five."""
+"""Parse and format the folds of a cross-validation: `2/5` is the second of five."""
 
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ class Fold(NamedTuple):
 
 
 def first_fold(text: str | None) -> str | None:
-    """Return the first fold of the cross-validation that the fold `text` belongs to, equal for all its folds."""
+    """Return the first fold of the cross-validation of the fold `text`. All its folds share it, so it groups them."""
     return None if text is None else str(Fold(1, Fold.parse(text).total))
 
 

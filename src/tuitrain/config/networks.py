@@ -1,4 +1,4 @@
-"""The names of the networks, and facts about timm's, without loading torch or timm."""
+"""List the names of the networks and facts about those of timm, without importing torch or timm."""
 
 import csv
 import re
@@ -21,11 +21,11 @@ NETWORKS = (
 TIMM = "timm/"
 # timm's names are those of functions; a tag after a dot selects one of several sets of pretrained weights.
 TIMM_NAME = r"timm/[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?"
-# The function or class of a Python file.
+# A function or class in a Python file.
 FILE_NAME = r".+\.py:[^\W\d]\w*"
-# The image size of a network that does not say one.
+# The image size of networks without one of their own.
 DEFAULT_SIZE = 64
-# The sizes on which torchvision evaluates its weights, where they are not 224.
+# The image sizes other than 224 at which torchvision evaluates its weights.
 _WEIGHTS_SIZE = 224
 _WEIGHTS_SIZES = {"inception_v3": 299, "efficientnet_v2_s": 384, "swin_v2_t": 256}
 _REGISTERED = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
@@ -73,7 +73,7 @@ def _table() -> dict[str, NetworkFacts]:
 
 
 def facts(name: str) -> NetworkFacts:
-    """Return what is known about the network `name`, with the prefix `timm/`."""
+    """Return the facts about the network `name`, which has the prefix `timm/`."""
     return _table().get(name.removeprefix(TIMM).partition(".")[0], NetworkFacts())
 
 
@@ -82,7 +82,7 @@ def check_network(name: str) -> None:
     wanted = name.removeprefix(TIMM).partition(".")[0]
     if not name.startswith(TIMM) or wanted in timm_names():
         return
-    hint = did_you_mean(wanted, timm_names()) or "List them in the form: type timm/ in the field network."
+    hint = did_you_mean(wanted, timm_names()) or "To list its networks, type timm/ in the field network of the form."
     raise ConfigError(f"timm has no network {plain(wanted, 80)!r}.", hint, key="model.name")
 
 

@@ -1,7 +1,7 @@
-"""Describe the data sets of photos of different sizes that torchvision knows, without reading them.
+"""Describe torchvision's data sets of photos of different sizes, without reading them.
 
 The numbers of images and the download sizes are those of torchvision's documentation and of the TensorFlow Datasets
-catalog; None and an empty text mean that neither says it.
+catalog; None and an empty text mean that neither states them.
 """
 
 from msgspec import Struct
@@ -9,8 +9,8 @@ from msgspec import Struct
 
 class PhotoDataset(Struct, frozen=True, kw_only=True):
     """A data set of image files: `folder` is where torchvision unpacks it, `kind` the name of torchvision's class, and
-    `page` says under which licence it may be used. `images` are the numbers of training, validation and test images; a
-    split without images is held out."""
+    `page` states the licence. `images` counts the training, validation and test images; a split of 0 images is held out
+    of the training images."""
 
     title: str
     kind: str

@@ -17,7 +17,7 @@ from tuitrain.config.networks import FILE_NAME, NETWORKS, TIMM_NAME
 Activation = Literal["relu", "sigmoid", "tanh", "leaky-relu", "gelu", "silu", "elu"]
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "radam", "muon"]
 ScheduleName = Literal["constant", "step", "exponential", "cosine", "one-cycle", "plateau"]
-# What selects the best epoch on the validation split.
+# The validation metrics that can select the best epoch.
 Goal = Literal["loss", "accuracy", "macro-f1", "balanced-accuracy"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Count = Annotated[int, Meta(ge=1)]
@@ -36,14 +36,14 @@ class Model(Struct, frozen=True, kw_only=True):
         str,
         Meta(
             pattern=rf"^({'|'.join(map(re.escape, NETWORKS))}|{TIMM_NAME}|{FILE_NAME})\Z",
-            description="Architecture: our own mlp and cnn, one of torchvision, timm/NAME, one of timm, or"
-            " FILE.py:NAME, your own function or class",
+            description="Architecture: the built-in mlp and cnn, a network of torchvision, timm/NAME, or FILE.py:NAME,"
+            " your own function or class",
             extra={"choices": NETWORKS, "others": "timm/NAME, FILE.py:NAME"},
         ),
     ] = "mlp"
     weights: Annotated[
         str | None,
-        Meta(description="Initial weights: pretrained (on ImageNet), a file or run:NAME; none: random"),
+        Meta(description="Initial weights: pretrained (on ImageNet), a file, or run:NAME; none: random"),
     ] = None
     hidden: Annotated[tuple[Width, ...], Meta(description="Widths of the mlp's hidden layers; []: no hidden layer")] = (
         128,
@@ -62,8 +62,7 @@ class Model(Struct, frozen=True, kw_only=True):
     args: Annotated[
         str,
         Meta(
-            description="Table [model.args] of keyword arguments for your own network FILE.py:NAME; model.args.NAME"
-            " sets one",
+            description="Keyword arguments of your own network FILE.py:NAME, a table; model.args.NAME sets one",
         ),
     ] = "{}"
 
@@ -73,17 +72,20 @@ class Finetune(Struct, frozen=True, kw_only=True):
 
     freeze: Annotated[
         Literal["none", "backbone"],
-        Meta(description="Weights that never change; backbone: all but the classifier, a linear probe"),
+        Meta(description="Weights that do not train; backbone: all but the classifier, a linear probe"),
     ] = "none"
     freeze_epochs: Annotated[
-        int, Meta(ge=0, le=MAX_EPOCHS, description="First epochs in which only the classifier trains")
+        int, Meta(ge=0, le=MAX_EPOCHS, description="Number of first epochs in which only the classifier trains")
     ] = 0
     layer_decay: Annotated[
-        float, Meta(gt=0, le=1, description="Factor of the learning rate from each layer to the one below it")
+        float,
+        Meta(gt=0, le=1, description="Ratio of the learning rate of each layer to that of the layer above it"),
     ] = 1.0
-    head_lr: Annotated[float, Meta(gt=0, description="Factor of the learning rate of the classifier")] = 1.0
+    head_lr: Annotated[float, Meta(gt=0, description="Factor that multiplies the learning rate of the classifier")] = (
+        1.0
+    )
     freeze_norms: Annotated[
-        bool, Meta(description="Keep the statistics of pretrained batch normalization; better for small data sets")
+        bool, Meta(description="Keep the pretrained statistics of batch normalization; better for small data sets")
     ] = True
 
 
@@ -101,7 +103,7 @@ class Optimizer(Struct, frozen=True, kw_only=True):
     weight_decay: Annotated[
         float, Meta(ge=0, description="Weight decay as an L2 penalty; decoupled from the gradient in adamw and muon")
     ] = 0.0
-    decay_norms: Annotated[bool, Meta(description="Apply weight decay to biases and normalization layers, too")] = True
+    decay_norms: Annotated[bool, Meta(description="Also apply weight decay to biases and normalization layers")] = True
     beta1: Annotated[
         float, Meta(ge=0, lt=1, description="Decay rate of the running mean of the gradient in the adam family")
     ] = 0.9
@@ -139,7 +141,7 @@ class Training(Struct, frozen=True, kw_only=True):
     epochs: Annotated[int, Meta(ge=1, le=MAX_EPOCHS, description="Passes over the training split")] = 10
     folds: Annotated[
         Folds | None,
-        Meta(description="Runs of a cross-validation, each of which holds out another fold; none: one run"),
+        Meta(description="Number of runs of a cross-validation, each holding out another fold; none: one run"),
     ] = None
     seed: Annotated[
         int,
@@ -163,11 +165,11 @@ class Training(Struct, frozen=True, kw_only=True):
     ] = 0.0
     ema: Annotated[
         Fraction | None,
-        Meta(description="Decay of an average of the weights, 0.999 for example, which is evaluated; none: no average"),
+        Meta(description="Decay of the averaged weights that evaluations use, 0.999 for example; none: no average"),
     ] = None
     class_weights: Annotated[
         Literal["none", "balanced"],
-        Meta(description="Weights of the training loss; balanced: images / (classes * images of the class)"),
+        Meta(description="Class weights of the training loss; balanced: images / (classes * images of the class)"),
     ] = "none"
     log_every: Annotated[
         Count | Auto,
@@ -176,12 +178,12 @@ class Training(Struct, frozen=True, kw_only=True):
     max_minutes: Annotated[
         Positive | None, Meta(description="Minutes of training after which the run finishes; none: no limit")
     ] = None
-    best: Annotated[Goal, Meta(description="Metric of the validation split that selects the best epoch")] = "loss"
+    best: Annotated[Goal, Meta(description="Validation metric that selects the best epoch")] = "loss"
     patience: Annotated[
         Count | None,
         Meta(description="Epochs without an improvement of training.best before the run stops early; none: never"),
     ] = None
-    min_delta: Annotated[float, Meta(ge=0, le=1e38, description="Smallest improvement that patience counts")] = 0.0
+    min_delta: Annotated[float, Meta(ge=0, le=1e38, description="Smallest improvement that resets patience")] = 0.0
     checkpoint_every: Annotated[
         float, Meta(gt=0, description="Seconds between checkpoints within an epoch; each epoch also ends with one")
     ] = 30.0

@@ -110,7 +110,7 @@ def _check_fold(config: Config) -> None:
     fold = Fold.parse(config.data.fold or "")
     if not fold.valid:
         raise ConfigError(
-            f"data.fold = {fold} is not allowed: it needs 2 folds or more, and must be one of them.",
+            f"data.fold = {fold} is not allowed: it must be one of at least 2 folds.",
             "Write 2/5 for the second of five folds.",
             key="data.fold",
         )
@@ -133,7 +133,7 @@ def _check_muon(config: Config) -> None:
     for key, present in refused.items():
         if present:
             raise ConfigError(
-                f"{key} cannot be combined with optimizer.name = muon, which makes its own groups of parameters.",
+                f"{key} cannot be combined with optimizer.name = muon, which groups the parameters itself.",
                 "Choose adamw, for example.",
                 key=key,
             )

@@ -42,19 +42,10 @@ def evaluate_checkpoint(
         progress(note, None)
     with evaluation_code(folder, trust=trust), LogCapture():
         progress("loading torch", None)
-        from tuitrain.training.device import choose_device
         from tuitrain.training.evaluation.record import evaluate_split
-        from tuitrain.training.setup import prepare
         from tuitrain.training.user_code import explained
 
-        config = override(folder.config(), settings, only=DATA_SETTINGS)
-        config = _evaluation_config(config, device, on_cpu=choose_device(device).type == "cpu")
-        with explained("The run's code", RunError):
-            setup = prepare(config, progress, before=folder.info(), has_checkpoint=True, only=split)
-        if split == "validation" and setup.dataset.validation is None:
-            raise ConfigError(
-                "The run has no validation split: data.validation = 0.", "Use --split test.", key="data.validation"
-            )
+        setup = _prepare(folder, override(folder.config(), settings, only=DATA_SETTINGS), split, device, progress)
         state = folder.state()
         position = _load_checkpoint(folder, state, setup, which)
         progress(f"evaluating on {split}", None)
@@ -63,6 +54,22 @@ def evaluate_checkpoint(
     if shown_status(state) not in ACTIVE:
         _store(folder, evaluation, progress)
     return evaluation
+
+
+def _prepare(folder: RunFolder, config: Config, split: str, device: str, progress: ProgressCallback) -> "Setup":
+    """Load the split and build the model of a run. Raise TuitrainError if that fails."""
+    from tuitrain.training.device import choose_device
+    from tuitrain.training.setup import prepare
+    from tuitrain.training.user_code import explained
+
+    config = _evaluation_config(config, device, on_cpu=choose_device(device).type == "cpu")
+    with explained("The run's code", RunError):
+        setup = prepare(config, progress, before=folder.info(), has_checkpoint=True, only=split)
+    if split == "validation" and setup.dataset.validation is None:
+        raise ConfigError(
+            "The run has no validation split: data.validation = 0.", "Use --split test.", key="data.validation"
+        )
+    return setup
 
 
 def _load_checkpoint(folder: RunFolder, state: State, setup: "Setup", which: str) -> "TrainingProgress":

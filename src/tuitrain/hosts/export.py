@@ -40,8 +40,8 @@ def export(
     trust: bool = False,
 ) -> None:
     """Export a run to `path`, a folder for tensorboard and a file otherwise, completely or not at all. Replace an
-    existing export only with `force`; with `trust`, allow the code of the run's network, which onnx runs. Raise
-    RunError, ConfigError or TrustError if the export fails."""
+    existing export only with `force`; with `trust`, allow the code of the run's network, which the format onnx runs.
+    Raise RunError, ConfigError or TrustError if the export fails."""
     check_destination(path, format, force=force)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -57,7 +57,7 @@ class RunSpec(Struct, frozen=True, kw_only=True):
 def create_run(spec: RunSpec) -> RunFolder:
     """Create the folder of a run that is not trained yet, and allow its code. Raise RunError if it cannot be written.
 
-    It has absolute paths and copies of the user's files, so that it can be resumed from anywhere.
+    The folder has absolute paths and copies of the user's files, so that the run can be resumed from any folder.
     """
     config = with_absolute_paths(spec.config, spec.runs_dir)
     info = RunInfo(
@@ -162,7 +162,7 @@ def _obey_and_prepare(config: Config, writer: RunWriter, inbox: Inbox, progress:
     from tuitrain.training.setup import prepare
 
     progress = preparation_progress(writer, inbox, progress)
-    progress("preparing", None)  # The command may have come before.
+    progress("preparing", None)  # The command may have arrived earlier.
     folder = writer.folder
     with _hint_if_images_moved(folder, config.data.dir):
         return prepare(config, progress, before=folder.info(), has_checkpoint=has_checkpoint(folder))

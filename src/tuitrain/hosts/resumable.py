@@ -1,4 +1,4 @@
-"""Whether an existing run can be resumed, and the settings that may change in it."""
+"""Check whether an existing run can be resumed, and change the settings that may change."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
 from tuitrain.text import plain
 
-# The settings that may change in an existing run: they do not change what it trains.
+# The settings that may change in an existing run, because results do not depend on them.
 RESUME_SETTINGS = (*DATA_SETTINGS, "training.device", "training.threads", "training.checkpoint_every")
 
 

@@ -117,7 +117,7 @@ class ThreadHost:
         self._extension = None, "stretch"
 
         def created(folder: RunFolder, inbox: Inbox) -> None:
-            # The files that the run was prepared with are pinned here.
+            # The thread that prepared the run has pinned the user's files.
             self._allowed_key = code_key(config_code(folder.config()))
             self._on_created(folder, inbox)
 

@@ -151,7 +151,7 @@ def copies_pinned(folder: RunFolder) -> Iterator[None]:
 
 
 def run_code(folder: RunFolder) -> tuple[list[Code], list[Code], str]:
-    """Return all code of the run, that which the user has not allowed, and its `code_key`."""
+    """Return all code of the run, the part that the user has not allowed, and the `code_key`."""
     code = config_code(folder.config())
     with copies_pinned(folder):
         return code, unknown_code(run_origin(folder), code), code_key(code)

@@ -1,4 +1,4 @@
-"""The names of the flowers in Oxford 102 Flower, in the order of their labels."""
+"""List the flowers of Oxford 102 Flower in the order of their labels."""
 
 _NAMES = (
     "pink primrose|hard-leaved pocket orchid|canterbury bells|sweet pea|english marigold|tiger lily|moon orchid|"

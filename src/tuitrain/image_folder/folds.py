@@ -1,4 +1,4 @@
-"""Deal images to the folds of a cross-validation, and choose a fraction of them."""
+"""Divide images into the folds of a cross-validation, and choose a fraction of them."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -8,7 +8,8 @@ from tuitrain.image_folder.hold_out import rank
 
 
 def deal(labels: Sequence[int], groups: Sequence[str], folds: int, salt: str) -> list[int]:
-    """Return the fold of each image, from 0: folds of nearly equal size and classes, which keep groups together.
+    """Return the fold of each image, counted from 0. Folds have nearly equal sizes and classes, and keep groups
+    together.
 
     With one image per group, the sizes of the folds, and of each class in them, differ by at most one. The groups are
     ranked by a hash of their name and `salt`. Larger groups, which are harder to place, come first; each goes to the

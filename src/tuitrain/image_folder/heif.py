@@ -1,4 +1,4 @@
-"""Let Pillow read HEIC and HEIF images, the format of phones."""
+"""Let Pillow read HEIC and HEIF images, as phones take them."""
 
 from functools import cache
 

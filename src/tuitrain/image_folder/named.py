@@ -1,4 +1,4 @@
-"""Find the images, classes and splits of a data set that torchvision unpacks into folders of its own layout.
+"""Find the images, classes and splits of a data set in the folders that torchvision unpacks.
 
 The order of the classes is that of torchvision, so that the indices of the labels are equal.
 """
@@ -21,7 +21,7 @@ from tuitrain.text import plain
 Rows = Iterable[tuple[str, Path]]
 # The names of the classes, and the rows of each split.
 Layout = tuple[Sequence[str], dict[str, Rows]]
-_HINT = "Delete its folder and start again, and it is downloaded afresh."
+_HINT = "Delete its folder and start again: tuitrain then downloads it again."
 _WNIDS = {
     "n01440764": "tench", "n02102040": "English springer", "n02979186": "cassette player", "n03000684": "chain saw",
     "n03028079": "church", "n03394916": "French horn", "n03417042": "garbage truck", "n03425413": "gas pump",

@@ -1,4 +1,4 @@
-"""The files that cache decoded images in the user's cache folder: their format, names, sizes and removal.
+"""Name, read, list and remove the files that cache decoded images.
 
 A file begins with a header of fixed size, which holds JSON and its checksum. The checksum of each image follows, then,
 from a page boundary on, the images: N blocks of the same size. A file gets its name when it is complete.
@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from tuitrain.config.datasets import user_cache
 from tuitrain.files import open_to_read, remove_drafts
 
 SUFFIX = ".pixels"
@@ -74,9 +75,7 @@ class PixelFile(Struct, frozen=True):
 
 
 def cache_folder() -> Path:
-    import platformdirs
-
-    return platformdirs.user_cache_path("tuitrain", appauthor=False) / "pixels"
+    return user_cache() / "pixels"
 
 
 def path_of(key: str, folder: Path) -> Path:
@@ -161,8 +160,8 @@ def remove_remains() -> None:
 
 @contextmanager
 def locked(path: Path, wait: Callable[[], bool]) -> Iterator[bool]:
-    """Yield whether this process may write the file: no other one does, or the file system has no locks. While another
-    process writes it, call `wait` until that returns False or the other process ends."""
+    """Yield whether this process may write the file, because no other process does or the file system has no locks.
+    While another process writes it, call `wait` until `wait` returns False or the other process ends."""
     try:
         descriptor = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     except OSError:
@@ -200,7 +199,7 @@ def key_of(parts: Iterator[bytes]) -> str:
 
 
 def stamps(paths: list[str]) -> Iterator[bytes]:
-    """Yield what changes with a file: its path, size and time."""
+    """Yield the path, size and modification time of each file, which identify its content."""
     for path in paths:
         with suppress(OSError):
             status = os.stat(path)  # noqa: PTH116 (a million Path objects are slow)

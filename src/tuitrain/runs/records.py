@@ -51,7 +51,7 @@ class Best(Struct, frozen=True):
 
     @property
     def criterion(self) -> str:
-        """What the epoch is the best by: `lowest validation loss`, `highest validation macro-F1`."""
+        """The reason why the epoch is the best: `lowest validation loss`, `highest validation macro-F1`."""
         extreme = "lowest" if self.metric == "loss" else "highest"
         return f"{extreme} validation {GOAL_TITLES[self.metric]}"
 

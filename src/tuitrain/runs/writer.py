@@ -76,8 +76,8 @@ def _base_name(config: Config) -> str:
 def create(
     runs_dir: Path, info: RunInfo, config: Config, original: str = "", sources: Mapping[str, bytes] | None = None
 ) -> RunFolder:
-    """Create a run folder completely or not at all, and set `info.id` if it is empty. Copy the `sources`, contents of
-    the user's files by path, into it. Raises RunError."""
+    """Create a run folder completely or not at all, and set `info.id` if it is empty. Copy `sources`, the contents
+    of the user's files by path, into it. Raises RunError."""
     copies = name_copies(config, sources or {})
     info.code = list(copies.values())
     info.id, info.created = info.id or new_id(info.name), time.time()

@@ -1,4 +1,4 @@
-"""An exponential moving average of the weights."""
+"""Average the weights exponentially over the steps."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, updates: int) -> None:
-        """Move the average towards the current weights; `updates` is the number of steps taken before."""
+        """Move the average towards the current weights after `updates` earlier steps."""
         weight = 1 - min(self._decay, (1 + updates) / (10 + updates))
         averages, values = [], []
         for name, value in self._model.state_dict().items():
@@ -33,7 +33,7 @@ class WeightAverage:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Give the model the averages, and its own weights back on exit."""
+        """Put the averages into the model, and restore its own weights on exit."""
         own = {name: value.detach().clone() for name, value in self._model.state_dict().items()}
         self._model.load_state_dict(self._averages)
         try:
@@ -45,6 +45,6 @@ class WeightAverage:
         return dict(self._averages)
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Load what `state_dict` returned. Raises KeyError and RuntimeError if it is another network's."""
+        """Load what `state_dict` returned. Raises KeyError and RuntimeError if it belongs to another network."""
         for name, average in self._averages.items():
             average.copy_(state[name])

@@ -37,7 +37,7 @@ def epoch_line(progress: TrainingProgress, config: Config, state: State, verdict
 
 
 def log_replaced_images(train: Split, writer: RunWriter) -> None:
-    """Log the images of a streamed split that could not be read for the first time since the last call."""
+    """Log the streamed images that could not be read since the last call."""
     if isinstance(train, StreamedSplit) and (paths := train.newly_replaced()):
         names = ", ".join(plain(path, 100) for path in paths[:5]) + (", …" if len(paths) > 5 else "")
         writer.log(f"{len(paths):,} training images could not be read and were replaced by others: {names}")

@@ -23,11 +23,11 @@ from tuitrain.training.setup import Setup
 
 
 def obstacle(setup: Setup) -> str:
-    """Return why the features of this run cannot be computed once, or an empty string."""
+    """Return the reason why the features of this run cannot be computed once, or an empty string."""
     config, network = setup.config, network_in(setup.model)
     heads = head_names(network)
     reasons = {
-        "weights before the classifier train": config.finetune.freeze != "backbone",
+        "layers before the classifier train": config.finetune.freeze != "backbone",
         "data.augment changes the images at random": bool(config.data.augment),
         "data.transform may change the images at random": config.data.transform is not None,
         "the code of the network or data set may change images at random": is_spec(config.model.name)
@@ -41,8 +41,8 @@ def obstacle(setup: Setup) -> str:
 
 @torch.no_grad()
 def compute_features(setup: Setup, heartbeat: Callable[[], None]) -> str:
-    """Replace the images of all splits by their features, and `setup.forward` by the classifier. Return why this is not
-    possible, or an empty string. Calls `heartbeat` after every batch, which may raise to abort."""
+    """Replace the images of all splits by their features, and `setup.forward` by the classifier. Return the reason why
+    this is impossible, or an empty string. Calls `heartbeat` after every batch, which may raise to abort."""
     if reason := obstacle(setup):
         return reason
     network = network_in(setup.model)

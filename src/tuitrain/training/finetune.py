@@ -1,4 +1,4 @@
-"""Freeze and thaw the pretrained part of a network."""
+"""Freeze and unfreeze the pretrained part of a network."""
 
 from torch import nn
 
@@ -36,8 +36,8 @@ def dropout_before(network: nn.Module, path: str) -> list[nn.Module]:
 
 
 def set_training_mode(model: nn.Module, config: Config, *, frozen: bool) -> None:
-    """Put `model` into training mode, except what keeps its pretrained behavior: a frozen backbone, and the statistics
-    of pretrained batch normalization."""
+    """Put `model` into training mode, except for a frozen backbone and, with `finetune.freeze_norms`,
+    pretrained batch normalization."""
     model.train()
     if frozen:
         network = network_in(model)

@@ -1,4 +1,4 @@
-"""Find the classifier of a network: the layer that gives the logits."""
+"""Find the classifier of a network, the layer that outputs the logits."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from torch import nn
 
 
 def network_in(model: nn.Module) -> nn.Module:
-    """Return the network itself, without the enlargement of its images."""
+    """Return the network without the layer that enlarges its images."""
     if isinstance(model, nn.Sequential) and list(model._modules) == ["enlarge", "network"]:
         return model[1]
     return model

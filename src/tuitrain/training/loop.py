@@ -257,7 +257,7 @@ class Loop(ControlledLoop):
 
     @property
     def _trainable(self) -> list[bool]:
-        """Whether each layer trains at present."""
+        """Whether each layer is trained in this epoch."""
         return [any(parameter.requires_grad for parameter in parameters) for _, parameters in self.setup.layers]
 
     def _end_epoch(self) -> None:
@@ -277,7 +277,7 @@ class Loop(ControlledLoop):
             progress.epoch, progress.batch = progress.epoch + 1, 0
             self.has_progressed = True
             progress.loss_sum, progress.correct, progress.seen = 0.0, 0, 0
-            self._thaw_if_due()
+            self._unfreeze_if_due()
         if verdict.is_best:
             best = self._last_checkpoint.with_name("best.safetensors")
             checkpoint.save(best, {"model": evaluated_weights(self.setup)})
@@ -285,13 +285,13 @@ class Loop(ControlledLoop):
         self._save_checkpoint()
         self._poll_commands()
 
-    def _thaw_if_due(self) -> None:
+    def _unfreeze_if_due(self) -> None:
         """Train all weights after `finetune.freeze_epochs`. The checkpoint that follows includes their optimizer."""
         if self.setup.frozen and not is_frozen(self.config, self.progress.epoch):
-            self.setup.thaw()
+            self.setup.unfreeze()
             # A graph contains the parameters that train.
             self.__dict__.pop("_captured", None)
-            self.writer.log("all weights train from now on", detail=True)
+            self.writer.log("all weights train from this epoch on", detail=True)
 
 
 def _short(norm: float, trainable: bool = True) -> float | None:

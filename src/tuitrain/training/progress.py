@@ -104,7 +104,7 @@ def restore_checkpoint(path: Path, setup: Setup, metrics: RunningMetrics) -> Tra
     try:
         progress = _progress(state["progress"])
         if setup.frozen and not is_frozen(setup.config, progress.epoch):
-            setup.thaw()
+            setup.unfreeze()
         if setup.average:
             setup.average.load_state_dict(state["model"])
         checkpoint.load_weights(setup.model, {"model": state["trained"]} if setup.average else state, path)

@@ -35,7 +35,8 @@ from tuitrain.training.optim.build import build_optimizer
 from tuitrain.training.optim.groups import parameter_groups
 from tuitrain.training.optim.norms import Layers, gradient_layers
 from tuitrain.training.torch_internals import BatchNorm
-from tuitrain.training.weights.find import find_weights
+from tuitrain.training.user_code import forget_modules
+from tuitrain.training.weights.find import WeightsFile, find_weights
 from tuitrain.training.weights.load import load_initial_weights
 
 # With `training.log_every = auto`: the minimum number of rows per epoch, the maximum number of steps between two rows,
@@ -61,7 +62,7 @@ class Setup:
     layers: Layers
     average: WeightAverage | None = None
     weights: WeightsInfo | None = None
-    # Whether only the classifier trains at present.
+    # Whether only the classifier is trained.
     frozen: bool = False
     mix: Mix | None = None
 
@@ -73,11 +74,11 @@ class Setup:
         return (images, labels) if self.mix is None else self.mix(images, labels)
 
     def __post_init__(self) -> None:
-        # What turns a batch of the data set into logits: the model, or its classifier if the data are features.
+        # Turns a batch of the data set into logits: the model, or its classifier if the data are features.
         self.forward = self.model
 
-    def thaw(self) -> None:
-        """Train all weights from now on. The optimizer keeps the state of the classifier."""
+    def unfreeze(self) -> None:
+        """Let all weights train. The optimizer keeps the state of the classifier."""
         for parameter in self.model.parameters():
             parameter.requires_grad_(True)
         for group in parameter_groups(self.config, self.model, heads=False):
@@ -152,21 +153,13 @@ def prepare(
 
     `before` and `only` are those of `load_dataset`: the record of a run that was trained before, and the split that an
     evaluation needs. `load` replaces `load_dataset`. With `has_checkpoint`, a checkpoint will replace the initial
-    weights, so that their file may be missing.
+    weights, so their file may be missing.
     """
-    if config.training.folds is not None:
-        raise ConfigError(
-            f"training.folds = {config.training.folds} makes several runs, and this is one of them.",
-            "Set data.fold, 1/5 for example, and training.folds = none.",
-            key="training.folds",
-        )
+    forget_modules()
     check_network(config.model.name)
     device = devices.choose_device(config.training.device)
     threads = devices.configure_torch(config, device)
-    if config.training.precision == "fp16" and device.type == "cpu":
-        raise ConfigError(
-            "training.precision = fp16 needs a GPU.", "Use bf16 or fp32 on the CPU.", key="training.precision"
-        )
+    _check_settings(config, device)
     transform = user_transform(config.data.transform)
     recorded = before.weights if before and has_checkpoint else None
     file = None if recorded else find_weights(config.model, progress)
@@ -174,19 +167,7 @@ def prepare(
     load = load or partial(load_dataset, before=before, weights=weights, only=only)
     dataset = load(_with_image_size(config, weights, before), config.training.seed, device, progress)
     normalize = Normalizer(dataset.normalization, device)
-    progress("building the model", None)
-    check_network_fits(config, dataset.shape, len(dataset.classes), device)
-    seed_generators(config.training.seed)
-    model = _build(config, dataset, device)
-    if file:
-        progress("loading the weights", None)
-        weights = load_initial_weights(model, file, config.model.weights or "")
-    model = _move(model, device, own=is_spec(config.model.name))
-    frozen = is_frozen(config, 0)
-    if frozen:
-        freeze_backbone(model)
-    # With frozen weights that thaw later, all layers have a column in the metrics.
-    layers = gradient_layers(model, trainable=config.finetune.freeze == "backbone")
+    model, loaded = _model(config, dataset, device, file, progress)
     setup = Setup(
         config=config,
         device=device,
@@ -197,14 +178,45 @@ def prepare(
         scaler=torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16"),
         normalize=normalize,
         transforms=_transforms(config.data, dataset, normalize, transform),
-        layers=layers,
+        # If the backbone trains after some epochs, all layers need a column in the metrics.
+        layers=gradient_layers(model, trainable=config.finetune.freeze == "backbone"),
         average=WeightAverage(model, config.training.ema) if config.training.ema else None,
-        weights=weights,
-        frozen=frozen,
+        weights=loaded or weights,
+        frozen=is_frozen(config, 0),
         mix=mixing(config.data, len(dataset.classes)),
     )
     _check_batch_norm(setup)
     return setup
+
+
+def _check_settings(config: Config, device: torch.device) -> None:
+    if config.training.folds is not None:
+        raise ConfigError(
+            f"training.folds = {config.training.folds} makes several runs, and this is one of them.",
+            "Set data.fold, 1/5 for example, and training.folds = none.",
+            key="training.folds",
+        )
+    if config.training.precision == "fp16" and device.type == "cpu":
+        raise ConfigError(
+            "training.precision = fp16 needs a GPU.", "Use bf16 or fp32 on the CPU.", key="training.precision"
+        )
+
+
+def _model(
+    config: Config, dataset: Dataset, device: torch.device, file: WeightsFile | None, progress: Progress
+) -> tuple[nn.Module, WeightsInfo | None]:
+    """Return the model on the device, with its initial weights, and the facts about those of `file`."""
+    progress("building the model", None)
+    check_network_fits(config, dataset.shape, len(dataset.classes), device)
+    seed_generators(config.training.seed)
+    model, loaded = _build(config, dataset, device), None
+    if file:
+        progress("loading the weights", None)
+        loaded = load_initial_weights(model, file, config.model.weights or "")
+    model = _move(model, device, own=is_spec(config.model.name))
+    if is_frozen(config, 0):
+        freeze_backbone(model)
+    return model, loaded
 
 
 def _build(config: Config, dataset: Dataset, device: torch.device) -> nn.Module:
@@ -217,8 +229,8 @@ def _build(config: Config, dataset: Dataset, device: torch.device) -> nn.Module:
 
 
 def _transforms(data: Data, dataset: Dataset, normalize: Normalizer, user: Transform | None) -> tuple[Transform, ...]:
-    """Return what happens to the images of each training batch, in this order: random changes of pixels, the
-    normalization, and the user's transform. Eager and captured steps apply them to what the split yields."""
+    """Return the transforms of each training batch in order: augmentation, normalization, the user's transform. Eager
+    and captured steps apply them to the images that the split yields."""
     augment = augmentations(data, dataset.normalization.in_unit_range)
     return (*augment, normalize, user) if user else (*augment, normalize)
 

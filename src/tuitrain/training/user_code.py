@@ -1,4 +1,4 @@
-"""Load the user's own functions and classes from Python files, and say where they fail."""
+"""Load the user's functions and classes from Python files, and name the lines that fail."""
 
 import inspect
 import linecache
@@ -14,12 +14,17 @@ from tuitrain.config.code import file_of, hint, read_source, sha256
 from tuitrain.errors import DataError, TuitrainError
 from tuitrain.text import plain
 
-# What the user's code may raise; a KeyboardInterrupt is the user's.
+# The exceptions to report from the user's code; ctrl+c raises KeyboardInterrupt.
 FAILURES = (Exception, SystemExit)
 # The modules of files that were run in this process, by path, with the digest of their content.
 _modules: dict[str, tuple[str, ModuleType]] = {}
 # The files that were run or failed to, by path.
 _started: set[str] = set()
+
+
+def forget_modules() -> None:
+    """Forget all modules, so that the next run executes its files again and sees no variables of an earlier run."""
+    _modules.clear()
 
 
 def load_function(spec: str, key: str) -> Callable[..., Any]:
@@ -29,7 +34,7 @@ def load_function(spec: str, key: str) -> Callable[..., Any]:
         raise DataError(f"{key} '{plain(spec)}' is not of the form FILE.py:NAME.", hint(key))
     module = _module(file_of(spec), key)
     if name not in module.__dict__:
-        raise DataError(f"{plain(file)} has nothing called {plain(name)}.", hint(key))
+        raise DataError(f"{plain(file)} does not define {plain(name)}.", hint(key))
     function = module.__dict__[name]
     if not callable(function):
         kind = type(function).__name__

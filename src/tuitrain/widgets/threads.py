@@ -18,8 +18,8 @@ Arguments = ParamSpec("Arguments")
 def in_thread(
     method: Callable[Concatenate[Node, Arguments], None],
 ) -> Callable[Concatenate[Node, Arguments], Worker[None]]:
-    """Let a method run in a thread. The app shows its TuitrainError, and reports any other exception, which Textual
-    would drop, like that of a bare thread."""
+    """Run a method in a thread. The app shows a TuitrainError, and reports any other exception, which Textual would
+    drop."""
 
     @work(thread=True, exit_on_error=False)
     @wraps(method)

@@ -8,7 +8,7 @@ from tuitrain.config.schema import Config
 from tuitrain.config.settings import sections, settings
 from tuitrain.screens.new_run.screen import NewRunScreen
 from tuitrain.widgets.forms.draft import parse_form
-from tuitrain.widgets.forms.form import NAME, RUNS_IN, Form
+from tuitrain.widgets.forms.form import NAME, RUNS_IN, Form, SectionTitle
 from tuitrain.widgets.forms.labels import CONDITIONS
 from tuitrain.widgets.forms.pick_list import PickList
 from tuitrain.widgets.forms.preview import LayerList
@@ -68,10 +68,12 @@ async def test_choices_are_found_by_typing_and_by_arrows(tmp_path: Path) -> None
         assert form.text("optimizer.name") == "adamw"
         await form.press("s", "g", "enter")
         assert form.text("optimizer.name") == "sgd"
-        assert "muon only" not in form.row("optimizer.momentum")
-        assert "adam, adamw" in form.row("optimizer.beta1")
+        assert form.fields["optimizer.momentum"].display
+        assert not form.fields["optimizer.beta1"].display
         await form.press("right")
         assert form.text("optimizer.name") == "adam"
+        assert not form.fields["optimizer.momentum"].display
+        assert form.fields["optimizer.beta1"].display
         await form.press("a", "d", "a", "m", "w", "enter")
         assert form.text("optimizer.name") == "adamw"
         await form.press("left")
@@ -82,7 +84,7 @@ async def test_choices_are_found_by_typing_and_by_arrows(tmp_path: Path) -> None
         await form.press("space", "escape")
         assert form.text("optimizer.name") == "adam"
         await form.focus("data.dataset")
-        await form.press("i", "enter")
+        await form.press(*"image-", "enter")
         assert form.text("data.dataset") == "image-folder"
 
 
@@ -135,7 +137,7 @@ async def test_every_field_can_be_walked_to_and_seen(tmp_path: Path, size: tuple
             assert view.contains_region(field.region)
             seen.add(field.key)
             await form.press("down")
-        assert seen == {*form.fields, "start"}
+        assert seen == {*(key for key, field in form.fields.items() if field.display), "start"}
         assert form.app.screen.query_one(FittingFooter).region.bottom == size[1]
 
 
@@ -163,9 +165,26 @@ async def test_settings_are_found_by_label_key_or_help(typed: str, key: str, tmp
         assert at.current.key == key
 
 
-async def test_sections_are_jumped_to(tmp_path: Path) -> None:
-    firsts = {setting.section: key for key, setting in reversed(settings().items())}
+async def test_settings_that_do_not_apply_are_hidden_until_they_are_looked_for(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
+        freeze, titles = form.fields["finetune.freeze"], form.form.query(SectionTitle)
+        assert not freeze.display
+        assert any("hidden" in str(title.render()) for title in titles)
+        await form.press("ctrl+f", *"freeze", "enter")
+        assert form.current is freeze
+        await form.press("right")
+        # What was changed stays in sight.
+        await form.focus("name")
+        assert freeze.display
+        assert "for pretrained weights" in form.row("finetune.freeze")
+        await form.type("model.weights", "pretrained")
+        assert form.fields["finetune.freeze_epochs"].display
+
+
+async def test_sections_are_jumped_to(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        shown = {key: setting for key, setting in settings().items() if form.fields[key].display}
+        firsts = {setting.section: key for key, setting in reversed(shown.items())}
         places = []
         for _ in range(len(firsts) + 1):
             await form.press("pagedown")
@@ -181,7 +200,7 @@ async def test_enter_moves_on_from_valid_fields(tmp_path: Path) -> None:
         await form.press("enter")
         assert form.current is form.fields["optimizer.lr"]
         await form.press("backspace", "1", "enter")
-        assert form.current is form.fields["optimizer.momentum"]
+        assert form.current is form.fields["optimizer.weight_decay"]
 
 
 async def test_many_layers_are_scrolled(tmp_path: Path) -> None:

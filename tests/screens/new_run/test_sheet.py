@@ -74,8 +74,8 @@ async def test_the_sheet_of_the_form_as_it_is(tmp_path: Path, process: FakeProce
             f"class {number} [b]       in training" for number in range(4)
         ]
         # One more key draws again; while it is drawn, the old pictures stay.
-        await form.press("r")
-        await form.press("r")
+        await form.press("n")
+        await form.press("n")
         assert [request.draw for request in process.requests] == [0, 1]
         assert lines(form) == shown
         process.answer("mnist is not downloaded yet\x1b[31m")

@@ -181,7 +181,7 @@ def test_a_full_disk_means_streaming(folder: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(os, "pwrite", full)
     data = read(folder, storage="cache")
     assert isinstance(data.train, StreamedSplit)
-    assert data.notes[-1].startswith("the images are not cached, but streamed: writing ")
+    assert data.notes[-1].startswith("the images are streamed instead of cached: writing ")
     assert data.notes[-1].endswith(os.strerror(number))
     assert remains() == []
 

@@ -130,7 +130,7 @@ def test_the_function_gets_what_it_asks_for(tmp_path: Path) -> None:
         (returning("(grey.long(), labels)"), r"has torch\.int64 images, but must have uint8 or floating-point ones"),
         (returning("(grey / 0.0, labels)"), "Image 0 of train of .* contains NaN or infinity"),
         (returning("Items(lambda row: grey[row, : 8 - row // 39])"), r"Image 39 of train .* is torch\.uint8 \(1, 7, 8\), and image 0 is"),  # noqa: E501
-        (returning("Items(lambda row: row)"), "has a int as image 0, but must have an image of Pillow"),
+        (returning("Items(lambda row: row)"), "has a int as image 0, but must have a Pillow image"),
         (returning("Items(lambda row: Image.new('F', (3, 3)))"), "has an image of mode F as item 0"),
         (returning("Items(lambda row: grey[row], label=lambda row: 'cat')"), "has the label cat for image 0"),
         (returning("Items(lambda row: grey[row], label=lambda row: 0.5)"), r"has the label 0\.5 for image 0"),

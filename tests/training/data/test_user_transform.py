@@ -43,7 +43,7 @@ def test_a_bad_spec_is_refused(spec: str) -> None:
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("other = 1", "has nothing called change"),
+        ("other = 1", "does not define change"),
         ("change = 3", "change in .* is a int, not a function"),
         ("import nosuchthing", "raised ModuleNotFoundError: No module named 'nosuchthing'"),
         ("def change(:", "raised SyntaxError: "),

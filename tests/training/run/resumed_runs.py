@@ -37,7 +37,7 @@ RECIPES = {
         "optimizer.name=sgd", "optimizer.lr=0.1", "optimizer.momentum=0.95", "schedule.name=plateau",
         "schedule.patience=0", "model.dropout=0.1", "data.augment=[flip]",
     ),
-    "thawed layers with rates of their own, an average": (
+    "unfrozen layers with their own rates, an average": (
         "finetune.freeze_epochs=1", "finetune.layer_decay=0.7", "finetune.head_lr=3", "optimizer.decay_norms=false",
         "optimizer.name=adamw", "optimizer.weight_decay=0.01", "training.ema=0.9", "model.batch_norm=true",
     ),

@@ -63,7 +63,7 @@ def group_by_seed(
     settings: Mapping[str, Mapping[str, Any]], names: Mapping[str, str], finished: Container[str] = ()
 ) -> list[SeedGroup]:
     """Group run ids by their `settings` without the seed and the number of the fold. `finished` are the ids of finished
-    runs. A run without a seed, as of another tool, is its own group."""
+    runs. A run without a seed, such as one of another tool, is its own group."""
     members: dict[tuple[object, ...], list[str]] = {}
     for run, values in settings.items():
         # Without a seed, equal settings do not prove equal runs.

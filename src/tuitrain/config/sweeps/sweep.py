@@ -166,7 +166,7 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
         return self.folds[number % len(self.folds)] if self.folds else None
 
     def describe_run(self, values: Values, number: int) -> str:
-        """Return what tells run `number` from the others of its trial: `seed 0` or `seed 0 fold 2/5`."""
+        """Describe run `number` of a trial by `seed 0` or `seed 0 fold 2/5`."""
         fold = self.fold(number)
         return f"seed {self.seed(values, number)}" + (f" fold {fold}" if fold else "")
 

@@ -20,8 +20,8 @@ from tuitrain.text import plain
 
 
 def loads(text: str, source: str = "the TOML", *, stored: bool = False) -> Sweep:
-    """Return the sweep in `text`. Raise ConfigError, which names `source` if the TOML is invalid. A `stored` sweep is
-    that of a sweep folder, which an older version may have written."""
+    """Return the sweep in `text`. Raise ConfigError, which names `source` if the TOML is invalid. A `stored` sweep
+    comes from a sweep folder, which an older version may have written."""
     tree = parse(text, source)
     section = tree.pop("sweep", {})
     if not isinstance(section, dict):

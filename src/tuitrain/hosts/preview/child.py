@@ -12,6 +12,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import BinaryIO
 
+from tuitrain.errors import TuitrainError
+from tuitrain.text import plain
+
 
 class Child:
     """A subprocess that runs `module`, started by the first line, and again if it has died. A reader thread calls
@@ -57,6 +60,12 @@ class Child:
             assert process.stdin is not None
             with suppress(OSError):  # unwritten data cannot be flushed to a dead process
                 process.stdin.close()
+
+
+def problem_of(error: BaseException) -> str:
+    """Return a message for an error in a request. The user's code may raise anything, also SystemExit, which must not
+    end the subprocess."""
+    return plain(error) if isinstance(error, TuitrainError) else plain(f"{type(error).__name__}: {error}", 200)
 
 
 def serve_and_exit(serve: Callable[[BinaryIO, BinaryIO], object]) -> None:

@@ -9,9 +9,8 @@ from msgspec import Struct
 
 from tuitrain.config.code import FILE_KEYS
 from tuitrain.config.schema import Config
-from tuitrain.errors import TuitrainError
 from tuitrain.hosts.lr_find import find_learning_rate
-from tuitrain.hosts.preview.child import Child, serve_and_exit
+from tuitrain.hosts.preview.child import Child, problem_of, serve_and_exit
 from tuitrain.hosts.trust import config_code
 from tuitrain.text import plain
 
@@ -25,7 +24,7 @@ class RangeRequest(Struct, frozen=True):
 
 
 class RangeAnswer(Struct, frozen=True):
-    """The state of a test: its `activity` while it runs, then its curve and `suggestion`, or a `problem`."""
+    """The state of a test: `activity` while it runs; at the end the curve and `suggestion`, or a `problem`."""
 
     activity: str = ""
     rates: tuple[float, ...] = ()
@@ -50,14 +49,14 @@ class RangeProcess:
 
     def _fail(self) -> None:
         if self.latest.activity:
-            self.latest = RangeAnswer(problem="The range test ended: its process died, perhaps for lack of memory.")
+            self.latest = RangeAnswer(problem="The process of the range test died, perhaps for lack of memory.")
 
     def close(self) -> None:
         self._child.close()
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer a request by progress, then the result, one JSON document per line."""
+    """Answer a request with progress, then the result, one JSON document per line."""
 
     def answer(state: RangeAnswer) -> None:
         answers.write(msgspec.json.encode(state) + b"\n")
@@ -74,11 +73,8 @@ def _test(request: RangeRequest, answer: Callable[[RangeAnswer], None]) -> Range
         found = find_learning_rate(
             request.config, Path(request.runs_dir), lambda what, _: answer(RangeAnswer(plain(what)))
         )
-    except TuitrainError as error:
-        return RangeAnswer(problem=plain(error))
-    # Code of the user's that calls `sys.exit` must not end the process.
     except (Exception, SystemExit) as error:
-        return RangeAnswer(problem=plain(f"{type(error).__name__}: {error}", 200))
+        return RangeAnswer(problem=problem_of(error))
     return RangeAnswer("", found.rates, found.losses, found.suggestion)
 
 

@@ -8,16 +8,18 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tuitrain.config.code import DATASET, MODEL, code_of, is_spec
+from tuitrain.config.code import DATASET, MODEL, code_of, described, is_spec
 from tuitrain.config.data_schema import Data
 from tuitrain.config.datasets import TEST_FRACTION
 from tuitrain.config.networks import check_network, default_image_size
 from tuitrain.config.optimizer_state import tensors_per_parameter
 from tuitrain.config.schedule import lr_factor
 from tuitrain.config.schema import Config, Model
-from tuitrain.errors import ConfigError, TuitrainError
+from tuitrain.errors import ConfigError
+from tuitrain.hosts.preview.child import problem_of
 from tuitrain.hosts.preview.split_sizes import SplitSizes, split_sizes
-from tuitrain.text import plain
+
+DATA_NOT_ALLOWED = "The data is read once you have allowed its code: ctrl+r asks."
 
 
 class Layer(Struct, frozen=True):
@@ -97,7 +99,6 @@ def add_network(preview: Preview) -> Preview:
         splits = _note_depths(_detect_channels(preview.splits, preview.config.data))
         network = summarize_network(preview.config.model, splits.shape, splits.classes, _digest(preview))
         return replace(preview, splits=splits, network=network, final=True)
-    # Code of the user's that calls `sys.exit` must not end the preview.
     except (Exception, SystemExit) as error:
         return replace(preview, **_describe_error(error), final=True)
 
@@ -106,7 +107,7 @@ def _user_splits(preview: Preview) -> SplitSizes:
     """Return the sizes of the splits that the user's function returns. Raise ConfigError if it must not run."""
     data, seed = preview.config.data, preview.config.training.seed
     if not preview.may_run:
-        raise ConfigError("The data is read once you have allowed its code: ctrl+r asks.")
+        raise ConfigError(DATA_NOT_ALLOWED)
     (code,) = code_of({DATASET: data.dataset})
     return _describe_user_data(data, seed, code.digest())
 
@@ -114,7 +115,7 @@ def _user_splits(preview: Preview) -> SplitSizes:
 @lru_cache(maxsize=16)
 def _describe_user_data(data: Data, seed: int, digest: str) -> SplitSizes:  # noqa: ARG001
     """`digest` is that of the user's file, whose new content is new data."""
-    from tuitrain.training.data.user_dataset import describe, short
+    from tuitrain.training.data.user_dataset import describe
 
     found = describe(data, seed)
     counts = dict(found.counts)
@@ -125,7 +126,7 @@ def _describe_user_data(data: Data, seed: int, digest: str) -> SplitSizes:  # no
         counts["validation"] = math.ceil(data.validation * counts["train"])
         counts["train"] -= counts["validation"]
     sizes = {split: counts[split] if data.validation or split != "validation" else 0 for split in counts}
-    location = f"returned by {short(data)}"
+    location = f"returned by {described(data.dataset)}"
     return SplitSizes(sizes["train"], sizes["validation"], sizes["test"], found.shape, found.classes, location)
 
 
@@ -179,6 +180,4 @@ def preview_data(config: Config, *, may_run: bool = True) -> Preview:
 
 def _describe_error(error: BaseException) -> dict[str, Any]:
     """Return the fields of `Preview` that describe `error`."""
-    if isinstance(error, TuitrainError):
-        return {"problem": plain(error), "key": error.key if isinstance(error, ConfigError) else ""}
-    return {"problem": plain(f"{type(error).__name__}: {error}", 200)}
+    return {"problem": problem_of(error), "key": error.key if isinstance(error, ConfigError) else ""}

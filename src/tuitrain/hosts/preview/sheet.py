@@ -10,9 +10,8 @@ from tuitrain.config.code import is_spec
 from tuitrain.config.datasets import DATASETS
 from tuitrain.config.photo_datasets import PHOTO_DATASETS
 from tuitrain.config.schema import Config
-from tuitrain.errors import TuitrainError
-from tuitrain.hosts.preview.child import Child, serve_and_exit
-from tuitrain.hosts.preview.preview import with_image_size
+from tuitrain.hosts.preview.child import Child, problem_of, serve_and_exit
+from tuitrain.hosts.preview.preview import DATA_NOT_ALLOWED, with_image_size
 from tuitrain.hosts.preview.split_sizes import is_on_disk
 from tuitrain.text import plain
 
@@ -49,7 +48,7 @@ class Request(Struct, frozen=True):
 
 
 class Sheet(Struct, frozen=True):
-    """The answer to `request`: rows, or a `problem`."""
+    """The answer to a request: rows, or a `problem`."""
 
     request: Request
     rows: tuple[SheetRow, ...] = ()
@@ -97,16 +96,13 @@ def render(request: Request) -> Sheet:
     if data.dataset in {*DATASETS, *PHOTO_DATASETS} - {"digits"} and not is_on_disk(data):
         return Sheet(request, problem=f"{data.dataset} is not downloaded yet: start a run first.")
     if is_spec(data.dataset) and not request.may_run:
-        return Sheet(request, problem="The data is read once you have allowed its code: ctrl+r asks.")
+        return Sheet(request, problem=DATA_NOT_ALLOWED)
     from tuitrain.training.data.sheet import samples
 
     try:
         rows = samples(config, request.draw, ORIGINALS, VARIANTS)
-    except TuitrainError as error:
-        return Sheet(request, problem=plain(error))
-    # Code of the user's that calls `sys.exit` must not end the process.
     except (Exception, SystemExit) as error:
-        return Sheet(request, problem=plain(f"{type(error).__name__}: {error}", 200))
+        return Sheet(request, problem=problem_of(error))
     return Sheet(request, tuple(map(_row, rows)))
 
 

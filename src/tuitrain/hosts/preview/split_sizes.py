@@ -64,14 +64,14 @@ def split_sizes(data: Data, seed: int = 0) -> SplitSizes:
 
 
 def _in_fold(counts: Sequence[int], fold: Fold) -> list[int]:
-    """Return how many of the `counts` images of each class a fold gets if all are dealt in turn."""
+    """Return the number of images of each class in a fold if the folds get the images in turn."""
     ends = list(accumulate(counts, initial=0))
     before = [(end + fold.total - fold.number) // fold.total for end in ends]
     return [after - first for first, after in pairwise(before)]
 
 
 def _not_downloaded(data: Data) -> SplitSizes:
-    """Return what is known about a data set of photos before its download."""
+    """Return the known facts about a data set of photos before its download."""
     info, size = PHOTO_DATASETS[data.dataset], data.image_size if data.image_size != "auto" else DEFAULT_SIZE
     train, validation, test = info.images or (0, 0, 0)
     if not test:
@@ -88,16 +88,15 @@ def _not_downloaded(data: Data) -> SplitSizes:
 
 
 def _location(data: Data) -> str:
-    photos, arrays = PHOTO_DATASETS.get(data.dataset), DATASETS.get(data.dataset)
     if found := _place(data):
         return f"found in {_abbreviate_home(found)}"
-    info = photos or arrays
+    info = PHOTO_DATASETS.get(data.dataset) or DATASETS.get(data.dataset)
     facts = [info.download, f"licence: see {info.page}"] if info else []
     return f"will be downloaded to {_abbreviate_home(data_folder(data.dir))} ({', '.join(filter(None, facts))})"
 
 
 def is_on_disk(data: Data) -> bool:
-    """Return whether a data set with a name, other than digits, is on the disk."""
+    """Return whether a named data set other than digits is on the disk."""
     return _place(data) is not None
 
 

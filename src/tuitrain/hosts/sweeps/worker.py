@@ -221,7 +221,7 @@ def _log_end(run: RunFolder, state: State) -> None:
 
 def _run_name(sweep: Sweep, values: Values, job: Job) -> str:
     """Return a name such as `adam-relu-lr-0.001-s0`: numbers and switches follow their key, words stand alone. The
-    second fold adds `-f2`, and a mere cross-validation begins with its own name."""
+    second fold adds `-f2`; the name of a cross-validation without other settings comes first."""
     seed, fold = sweep.seed(values, job.seed), sweep.fold(job.seed)
     short = short_names(list(values))
     texts = {key: _brief(value) for key, value in values.items()}

@@ -104,5 +104,5 @@ def _message(answer: RangeAnswer) -> Content:
     if answer.activity:
         return Content(plain(answer.activity)).stylize("$foreground-muted")
     if answer.suggestion is None:
-        return Content("The loss did not fall at any learning rate, so that none can be suggested.")
+        return Content("The loss did not fall at any learning rate: no suggestion.")
     return Content.assemble("suggested learning rate ", (units.number(answer.suggestion), "bold $accent"))

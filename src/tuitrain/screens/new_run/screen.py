@@ -56,7 +56,7 @@ class NewRunScreen(NewRunStart, KeyLabels):
             id="new.sheet",
             priority=True,
         ),
-        # Priority over the keys of an input, which cut and delete.
+        # These keys cut and delete in an input, so they need priority.
         Binding(
             "ctrl+k",
             "find_lr",

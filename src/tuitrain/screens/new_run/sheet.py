@@ -1,4 +1,4 @@
-"""Show augmented training images before a run."""
+"""Show a sheet of augmented training images."""
 
 from typing import ClassVar
 
@@ -25,7 +25,7 @@ class AugmentationSheet(Screen[None]):
     CSS_PATH = "sheet.tcss"
     TITLE = "Augmented images"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "draw", "draw again", tooltip="Draw other images and random numbers", id="sheet.draw"),
+        Binding("n", "more", "draw others", tooltip="Draw other images and random numbers", id="sheet.more"),
         Binding("escape,ctrl+x,q", "close", "close", key_display="esc", tooltip="Back to the form", id="sheet.close"),
     ]
 
@@ -72,7 +72,7 @@ class AugmentationSheet(Screen[None]):
         message.display = bool(problem)
         message.update(Content(plain(problem, 400)).stylize("$text-error"))
 
-    def action_draw(self) -> None:
+    def action_more(self) -> None:
         if self._shown is not None and self._shown.request == self._request:
             self._request = replace(self._request, draw=self._request.draw + 1)
             self._show_state("drawing …")

@@ -1,4 +1,4 @@
-"""The line that names the pages of the results screen."""
+"""Draw the tabs of the results screen."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,8 @@ SPACIOUS = 90
 
 
 def tab_line(pages: Sequence[str], current: str, width: int) -> Content:
-    """Return the tabs in at most `width` columns: every number, and as many names as fit, always that of the current
-    page."""
+    """Return the tabs in at most `width` columns: all numbers, the name of the current page, and as many other names as
+    fit."""
     for count in range(len(pages), -1, -1):
         named = {*pages[:count], current}
         names = [

@@ -24,7 +24,7 @@ def capture_obstacle(setup: Setup) -> str:
         f"optimizer.accumulate = {config.optimizer.accumulate}": config.optimizer.accumulate > 1,
         "training.precision = fp16": setup.scaler.is_enabled(),
         "data.transform, which may run any code": config.data.transform is not None,
-        "the network of a file, which may run any code": is_spec(config.model.name),
+        "a network from a file, which may run any code": is_spec(config.model.name),
         "images read from disk during training": not isinstance(train, MemorySplit),
         "fewer images than a batch": setup.images_per_epoch < config.data.batch_size,
     }

@@ -15,7 +15,7 @@ from tuitrain.training.data.dataset import Progress
 from tuitrain.training.data.download import download_missing
 from tuitrain.training.data.normalize import Pixels
 
-_HINT = "Delete it and start again, and it is downloaded afresh."
+_HINT = "Delete it and start again: tuitrain then downloads it again."
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -88,7 +88,7 @@ def _idx(path: Path, dimensions: int) -> Array:
     values = np.fromfile(path, dtype=np.uint8)
     begin = 4 + 4 * dimensions
     if values[:4].tolist() != [0, 0, 8, dimensions]:
-        raise ValueError("it is no IDX file")
+        raise ValueError("it is not an IDX file")
     return values[begin:].reshape(values[4:begin].view(">u4").tolist())
 
 

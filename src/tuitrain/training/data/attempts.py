@@ -1,4 +1,4 @@
-"""Read many images in threads."""
+"""Read many images in parallel threads."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +13,8 @@ _PORTION = 256
 
 
 def attempts(read: Callable[[int], object], count: int) -> Iterator[str | None]:
-    """Yield for each of `count` rows why `read` failed, or None. Uses all cores, as decoders run without the GIL, and
-    two threads more, which wait for the disk."""
+    """Yield for each of `count` rows the reason why `read` failed, or None. Use one thread per core, as decoders
+    release the GIL, and two more that wait for the disk."""
 
     def attempt(row: int) -> str | None:
         try:

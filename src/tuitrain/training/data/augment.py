@@ -17,11 +17,11 @@ from tuitrain.training.data.transforms.geometry import rotate, vertical_flip
 from tuitrain.training.data.transforms.policies import randaugment, trivialaugment
 from tuitrain.training.data.whole_photos import crops_photos
 
-# The least number of values of an image that counts as a photo.
+# Images with at least this many values are large.
 _PHOTO = 2**14
 
 Transform = Callable[[Tensor], Tensor]
-# Values of the images that are changed at a time on the CPU.
+# The number of values to transform at a time on the CPU.
 _CHUNK = 2**20
 
 
@@ -29,8 +29,8 @@ def augmentations(data: Data, in_unit_range: Transform) -> list[Transform]:
     """Return the transforms of pixels that `data.augment` selects, in a fixed order; `auto` selects those usual for the
     data set.
 
-    Each takes and returns images (N, C, H, W), and draws from the global generator of their device. The first ones only
-    move pixels of any type. The others need floats in [0, 1], which `in_unit_range` returns.
+    Each takes and returns images (N, C, H, W), and draws from the global generator of their device. The first ones move
+    pixels of any type. The others need floats in [0, 1], which `in_unit_range` returns.
     """
     known = DATASETS.get(data.dataset) or PHOTO_DATASETS.get(data.dataset)
     auto = known.augment if known else ("flip", "crop")
@@ -41,7 +41,8 @@ def augmentations(data: Data, in_unit_range: Transform) -> list[Transform]:
 
 
 def _in_chunks(transforms: Sequence[Transform]) -> Transform:
-    """Return the composition of `transforms`, which on the CPU takes as many images at a time as fit into its cache."""
+    """Return the composition of `transforms`. On the CPU, it transforms as many images at a time as fit into the
+    cache."""
 
     def compose(images: Tensor) -> Tensor:
         for transform in transforms:
@@ -58,7 +59,7 @@ def _in_chunks(transforms: Sequence[Transform]) -> Transform:
 
 
 def _float_transforms(data: Data) -> dict[str, Transform]:
-    # A split of photos has taken its crops before.
+    # The split has already cropped whole photos.
     crops = {} if crops_photos(data) else {"random-resized-crop": partial(_crop_square, scale=data.crop_scale)}
     return crops | {
         "rotate": partial(rotate, degrees=data.rotate_degrees),
@@ -110,8 +111,8 @@ def _moved(images: Tensor, part: int) -> Tensor:
 
 
 def _are_photos(images: Tensor) -> bool:
-    """Return whether a loop over the images is faster than an operation on the whole batch: if they are large, and on
-    the CPU, which copies whole rows of pixels then."""
+    """Return whether a loop over the images is faster than an operation on the whole batch: on the CPU if the images
+    are large, because it then copies whole rows of pixels."""
     return images.device.type == "cpu" and images[0].numel() >= _PHOTO
 
 

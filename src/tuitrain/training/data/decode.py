@@ -21,7 +21,7 @@ from tuitrain.training.data.value_ranges import ValueRanges
 warnings.filterwarnings("ignore", module="PIL")
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
-# Orientations by which width and height change places.
+# Orientations that swap width and height.
 _TURNED = (5, 6, 7, 8)
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -53,8 +53,8 @@ class ImageReader:
 
     @property
     def settings(self) -> str:
-        """A text that changes with everything that determines the pixels, except the ranges of values. A cache of
-        decoded images is valid as long as it stays the same."""
+        """A text that identifies everything that determines the pixels, except the ranges of values. A cache of decoded
+        images is valid for the same text."""
         return f"{self.mode} {self.shape} {self.resize} {self.crop_fraction} {self.interpolation}"
 
     def __call__(self, path: str) -> Tensor:
@@ -92,8 +92,8 @@ class ImageReader:
     def _square(self, image: Image.Image) -> Image.Image:
         method, size = Image.Resampling[self.interpolation.upper()], (self.size, self.size)
         if self.resize == "crop":
-            # A photo that must be enlarged has no pixels to spare: a linear probe on 32-pixel photos at 128 pixels lost
-            # 1.2 % of accuracy by the crop.
+            # Cropping a photo that must be enlarged loses detail: a linear probe on 32-pixel photos at 128 pixels lost
+            # 1.2 % of accuracy.
             fraction = self.crop_fraction if min(image.size) > self.size else 1.0
             return ImageOps.fit(image, size, method, bleed=(1 - fraction) / 2)
         if self.resize == "squash":

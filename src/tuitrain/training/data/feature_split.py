@@ -1,4 +1,4 @@
-"""A split of features in place of images."""
+"""A split that has features in place of images."""
 
 from torch import Tensor
 

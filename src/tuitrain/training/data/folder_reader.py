@@ -71,7 +71,7 @@ class FolderReader:
         return sum(len(files.paths) * math.prod(self._reader(name).shape) for name, files in self._needed.items())
 
     def forget(self) -> None:
-        """Forget what a former attempt to read the images found."""
+        """Discard the results of an earlier attempt to read the images."""
         self.unreadable.clear()
         self.notes.clear()
 
@@ -131,7 +131,7 @@ class FolderReader:
             # The test split is evaluated too rarely to keep its workers alive.
             workers=workers,
             persistent=name != "test",
-            # Another image would change what is measured.
+            # Replacing an image would change the evaluation.
             substitute=name == "training",
             fingerprint=self._fingerprint(files),
         )
@@ -232,5 +232,5 @@ def _decode(files: Files, read: ImageReader) -> tuple[Tensor, Iterator[str | Non
 
 
 def _sample(count: int, size: int) -> Tensor:
-    """Return up to `size` of `count` rows, always the same ones."""
+    """Return up to `size` of `count` rows, the same ones in every call."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:size]

@@ -43,18 +43,15 @@ def load(
     if before:
         folder = folder.with_classes(before.classes)
     read = image_reader(config, folder, before, weights)
-    # The normalization of a run that was trained is known, so that an evaluation needs no training image.
+    # The record of a trained run has the normalization, so its evaluation needs no training image.
     needed = [only] if only and before else list(folder.splits)
-    total = sum(len(files.paths) for name, files in folder.splits.items() if name in needed)
-    ticker = Ticker(progress, total, lambda done: f"reading: {done:,} of {total:,} images", "images")
+    ticker = _reading_ticker(folder, needed, progress)
     known = Normalization.known(before, weights if config.normalize else None, read.shape[0])
     photos = training_reader(config, read)
     reader = FolderReader(folder, read, device, ticker, config.normalize, known, before is not None, needed, photos)
     splits, kept = read_splits(config, folder.root, reader, device, progress)
-    training = splits["training"]
     if crops_photos(config) and "training" in needed:
-        assert isinstance(training, MemorySplit | CachedSplit | StreamedSplit)
-        training.crop = PhotoCrop(aspects(training.files).to(device), read.size, config.crop_scale)
+        _crop_photos(splits["training"], device, read.size, config.crop_scale)
     return Dataset(
         name=config.dataset,
         shape=read.shape,
@@ -71,11 +68,21 @@ def load(
     )
 
 
+def _reading_ticker(folder: FolderSplits, needed: Sequence[str], progress: Progress) -> Ticker:
+    total = sum(len(files.paths) for name, files in folder.splits.items() if name in needed)
+    return Ticker(progress, total, lambda done: f"reading: {done:,} of {total:,} images", "images")
+
+
+def _crop_photos(split: Split, device: torch.device, size: int, scale: float) -> None:
+    """Let the split take random crops of its whole photos."""
+    assert isinstance(split, MemorySplit | CachedSplit | StreamedSplit)
+    split.crop = PhotoCrop(aspects(split.files).to(device), size, scale)
+
+
 def image_reader(
     config: Data, folder: FolderSplits, before: RunInfo | None = None, weights: WeightsInfo | None = None
 ) -> ImageReader:
-    """Return the reader of the images of a folder, which crops and resizes them as those that `weights` were trained
-    on."""
+    """Return a reader of the images in a folder that crops and resizes them as `weights` expect."""
     mode = ("L" if before.shape[0] == 1 else "RGB") if before else _mode(config.channels, folder.paths)
     fixed = Range(*config.value_range) if config.value_range else None
     known = recorded_ranges(before) if before else None

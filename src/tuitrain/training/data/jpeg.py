@@ -1,4 +1,4 @@
-"""Decode JPEG files by torchvision's operator: it gives the pixels of Pillow in two thirds of the time."""
+"""Decode JPEG files with torchvision's operator, which gives the same pixels as Pillow in two thirds of the time."""
 
 import numpy as np
 import torch
@@ -14,8 +14,8 @@ _MODES = {"L": 1, "RGB": 3}
 
 
 def decode_jpeg(image: ImageFile.ImageFile, path: str) -> Image.Image | None:
-    """Return the upright image of the file at `path`, which is open as `image`. Return None where Pillow must decode
-    it: other kinds of files, smaller scales, rotations, and files that may be damaged."""
+    """Return the upright image of the file at `path`, which is open as `image`. Return None if Pillow must decode it:
+    other kinds of files, smaller scales, rotations, and files that may be damaged."""
     decoder = jpeg_decoder()
     if decoder is None or not _is_plain(image):
         return None
@@ -34,6 +34,6 @@ def _is_plain(image: ImageFile.ImageFile) -> bool:
     """Return whether the image is a JPEG of one frame with 8 bits in grey or color, at its own scale and upright."""
     if type(image) is not JpegImageFile or image.mode not in _MODES:
         return False
-    # Pillow writes here the scale that `draft` has chosen.
+    # Pillow stores here the scale that `draft` has chosen.
     scale = image.decoderconfig[0] if image.decoderconfig else 1
     return scale <= 1 and image.getexif().get(_ORIENTATION, 1) == 1

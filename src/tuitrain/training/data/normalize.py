@@ -73,7 +73,7 @@ class Normalization:
             return None
         if len(weights.mean) == channels:
             return cls(weights.mean, weights.std, white)
-        # The first convolution is adapted to another number of channels by adding up its inputs.
+        # The first convolution adds up its input channels if their number differs.
         return cls((fmean(weights.mean),) * channels, (fmean(weights.std),) * channels, white)
 
     @classmethod
@@ -117,7 +117,7 @@ class Normalizer:
         """Return `images` (N, C, H, W), which are uint8 or floats in [0, 1], as normalized float32."""
         if images.device.type != "cpu" or images.ndim != 4 or images.numel() <= _CHUNK:
             return self._normalize(images.to(torch.float32, copy=True), images)
-        # A CPU normalizes portions that fit its cache three times as fast as the whole batch.
+        # A CPU normalizes portions that fit into its cache three times as fast as the whole batch.
         floats = torch.empty(images.shape)
         for rows in chunks(images):
             self._normalize(floats[rows].copy_(images[rows]), images)

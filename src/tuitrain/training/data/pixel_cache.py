@@ -25,17 +25,17 @@ from tuitrain.training.data.splits import Crop, to_device
 
 # Images whose checksums a thread compares at a time.
 _PORTION = 64
-# Seconds between two looks at whether another process has written the file.
+# Seconds between checks whether another process has written the file.
 _WAIT = 0.2
 
 
 class UncachedError(Exception):
-    """Why the images cannot be cached, as the rest of a sentence."""
+    """The reason why images cannot be cached, for the end of a sentence."""
 
 
 class PixelCache:
-    """The cache file of the images at `paths` in the folder `root`, as `read` decodes them. The file changes its name
-    with the paths, sizes and times of the images, and with everything else that determines the pixels."""
+    """The cache file of the images at `paths` in the folder `root`, as `read` decodes them. Its name identifies
+    the paths, sizes and times of the images, and everything else that determines the pixels."""
 
     def __init__(self, root: Path, paths: Sequence[str], read: ImageReader, progress: Progress) -> None:
         self._root, self._paths, self._read, self._progress = root, list(paths), read, progress
@@ -67,8 +67,8 @@ class PixelCache:
         return images
 
     def build(self, limit: float) -> "CachedImages":
-        """Return the images of the existing file, or write it, unless another process does so. Remove files that were
-        not used for long, so that all take at most `limit` bytes. Raises UncachedError."""
+        """Return the images of the existing file, or write it, unless another process does so. Remove the least
+        recently used files, so that all take at most `limit` bytes. Raises UncachedError."""
         if self.size > limit:
             raise UncachedError(f"they take {self.size / 1e9:,.1f} GB, and data.cache_gb = {limit / 1e9:g}")
         try:
@@ -80,7 +80,7 @@ class PixelCache:
                 removed = pixel_files.make_room(self.size, int(limit))
                 self._require_space(removed)
                 replace_by(self._write, self.path)
-            # The file has been written just now: without reading it back, its pages stay in memory.
+            # The file was just written: without a check of its images, its pages stay in memory.
             header = pixel_files.read_header(self.path)
             if header is None:
                 raise UncachedError("the file could not be read back")
@@ -130,15 +130,15 @@ class PixelCache:
 
 
 def _write_at(descriptor: int, content: bytes, position: int) -> None:
-    """Write all bytes; a full disk takes only some of them before it raises OSError."""
+    """Write all bytes, in several calls if necessary: a full disk accepts some of them before it raises OSError."""
     while content:
         written = os.pwrite(descriptor, content, position)
         content, position = content[written:], position + written
 
 
 class CachedImages:
-    """The images of a cache file, `pixels` (N, C, H, W) uint8, mapped into memory: the system reads them when needed,
-    and keeps them in memory as long as there is room."""
+    """The images of a cache file, `pixels` (N, C, H, W) uint8, mapped into memory: the system reads them when needed
+    and keeps them while memory is free."""
 
     def __init__(self, path: Path, header: Header) -> None:
         self.unreadable = header.unreadable

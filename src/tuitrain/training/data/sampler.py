@@ -11,10 +11,10 @@ def balanced_order(labels: Tensor, count: int, generator: torch.Generator) -> Te
     by_class, sizes = labels.argsort(stable=True), labels.bincount()
     starts = sizes.cumsum(0) - sizes
     present = sizes.nonzero().flatten()
-    # Shuffled, so that other classes get the additional images in each epoch.
+    # Shuffled, so that the additional images go to other classes in each epoch.
     present = present[torch.randperm(len(present), generator=generator)]
     classes = present[torch.arange(count) % len(present)]
-    # In float64, float32 would miss some images of a large class.
+    # float64, because float32 would never draw some images of a large class.
     draws = torch.rand(count, generator=generator, dtype=torch.float64) * sizes[classes]
     rows = by_class[starts[classes] + draws.long().clamp(max=sizes[classes] - 1)]
     return rows[torch.randperm(count, generator=generator)]

@@ -27,7 +27,7 @@ _TORCHVISION = {
     "cifar10": "CIFAR10",
     "cifar100": "CIFAR100",
 }
-_HINT = "Delete it and start again, and it is downloaded afresh."
+_HINT = "Delete it and start again: tuitrain then downloads it again."
 
 
 class StandardImages(NamedTuple):

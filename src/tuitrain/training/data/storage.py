@@ -1,4 +1,4 @@
-"""Choose where the images of a folder are kept: in memory, in a cache file, or in their own files."""
+"""Keep the images of a folder in memory, in a cache file, or in their own files."""
 
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from tuitrain.training.device import free_memory
 def read_splits(
     config: Data, root: Path, reader: FolderReader, device: torch.device, progress: Progress
 ) -> tuple[dict[str, Split], str]:
-    """Read the splits as `data.storage` says; return them, and a text that says where their pixels are. Raises
-    DataError."""
+    """Read the splits as `data.storage` says. Return them and a text for the log that says where their pixels are.
+    Raises DataError."""
     if config.storage == "memory" or (config.storage == "auto" and reader.size < free_memory(device) / 2):
         return reader.in_memory(), in_memory(reader.size)
     if config.storage != "stream":
@@ -38,6 +38,6 @@ def read_splits(
             return splits, f"kept as uint8 in {places}: {size_text(sum(cache.size for cache in cached))}"
         except UncachedError as error:
             reader.forget()
-            reader.notes.append(f"the images are not cached, but streamed: {error}")
+            reader.notes.append(f"the images are streamed instead of cached: {error}")
     workers = default_workers(device) if config.workers is None else config.workers
     return reader.streamed(workers), "streamed: each batch is decoded from its files"

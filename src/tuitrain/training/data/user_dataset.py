@@ -1,4 +1,4 @@
-"""The user's own data set, from a function in a Python file.
+"""Load the user's own data set from a function in a Python file.
 
 The function gets the arguments that it asks for, `dir` and `seed`, and returns a mapping: `train`, optionally
 `validation` and `test`, each a torch Dataset of (image, label) or a pair of images and labels, and `classes`, the names
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from msgspec.structs import replace
 
-from tuitrain.config.code import DATASET, hint
+from tuitrain.config.code import DATASET, described, hint
 from tuitrain.config.data_schema import Data
 from tuitrain.config.datasets import TEST_FRACTION, data_folder
 from tuitrain.errors import DataError
@@ -27,7 +27,7 @@ from tuitrain.training.data.normalize import (
     mean_and_deviation,
     pixel_sums,
 )
-from tuitrain.training.data.splits import MemorySplit
+from tuitrain.training.data.splits import MemorySplit, Split
 from tuitrain.training.data.stratify import split_rows, stratified
 from tuitrain.training.data.user_items import UserSplit
 from tuitrain.training.data.user_stream import ItemSplit, read_labels
@@ -37,7 +37,7 @@ from tuitrain.training.user_code import check_arguments, explained, load_functio
 _SPLITS = ("train", "validation", "test")
 # All runs are tested on the same images, whatever their own seed.
 _TEST_SEED = 0
-# Streamed images that mean and standard deviation are computed from.
+# The number of streamed images from which mean and standard deviation are computed.
 _MEASURED = 1000
 _FORM = 'return {"train": …, "test": …, "classes": […]}'
 
@@ -52,7 +52,7 @@ def load(
 ) -> Dataset:
     """Call the user's function and read its images. `before` and `weights` are as in `load.load`. Raises DataError,
     which names the user's line."""
-    name = short(config)
+    name = described(config.dataset)
     progress(f"calling {name}", None)
     found = call(config, seed)
     classes = class_names(found, name)
@@ -73,21 +73,33 @@ def load(
         split: MemorySplit.of(images, device, fingerprint=fingerprint(images.checksum()))
         for split, images in pixels.items()
     }
-    channels, height, width = pixels["train"].images.shape[1:]
+    return _dataset(name, classes, pixels["train"].images, built, normalization, notes)
+
+
+def _dataset(
+    name: str,
+    classes: tuple[str, ...],
+    images: torch.Tensor,
+    splits: Mapping[str, Split],
+    normalization: Normalization,
+    notes: Sequence[str],
+) -> Dataset:
+    """Return a data set whose images have the shape of `images` (N, C, H, W)."""
+    channels, height, width = images.shape[1:]
     return Dataset(
         name=name,
         shape=(channels, height, width),
         classes=classes,
-        train=built["train"],
-        validation=built.get("validation"),
-        test=built["test"],
+        train=splits["train"],
+        validation=splits.get("validation"),
+        test=splits["test"],
         normalization=normalization,
         notes=tuple(notes),
     )
 
 
 def _in_memory(splits: Mapping[str, UserSplit], config: Data, device: torch.device) -> bool:
-    """Return whether to keep the images in memory: always those of tensors, which are there already."""
+    """Return whether to keep the images in memory. Tensors are already there."""
     if config.storage != "auto" or all(items.is_pair for items in splits.values()):
         return config.storage != "stream" or splits["train"].is_pair
     image = splits["train"].item(0)[0]
@@ -106,7 +118,7 @@ def _streamed(
 ) -> Dataset:
     """Return splits that call the user's Dataset for every batch."""
     labels = {split: read_labels(items, ticker) for split, items in splits.items()}
-    # Rows in place of images: the splits are cut in the same way.
+    # Rows in place of images, because only the rows are held out.
     rows = {split: Pixels(torch.arange(len(found)), found) for split, found in labels.items()}
     notes = _complete(rows, config, seed)
 
@@ -116,24 +128,16 @@ def _streamed(
 
     built = {name: split(name) for name in rows}
     sample = built["train"].images(rows["train"].images[: min(len(rows["train"].images), _MEASURED)])
-    channels, height, width = sample.shape[1:]
+    name = described(config.dataset)
     if before:
-        _check_before(before, classes, tuple(sample.shape[1:]), short(config))
-    return Dataset(
-        name=short(config),
-        shape=(channels, height, width),
-        classes=classes,
-        train=built["train"],
-        validation=built.get("validation"),
-        test=built["test"],
-        normalization=_normalization(sample, config, before, weights),
-        notes=(*notes, "the images are not kept: __getitem__ is called for every batch"),
-    )
+        _check_before(before, classes, tuple(sample.shape[1:]), name)
+    notes.append("the images are not kept: __getitem__ is called for every batch")
+    return _dataset(name, classes, sample, built, _normalization(sample, config, before, weights), notes)
 
 
 @dataclass(frozen=True)
 class Description:
-    """What the user's function returns, without reading all images: `shape` (C, H, W) and the images of each split."""
+    """A description of the user's data, without reading all images: `shape` (C, H, W) and the images of each split."""
 
     shape: tuple[int, int, int]
     classes: int
@@ -143,23 +147,19 @@ class Description:
 def describe(config: Data, seed: int) -> Description:
     """Call the user's function and read one image. Raises DataError."""
     found = call(config, seed)
-    classes = len(class_names(found, short(config)))
+    classes = len(class_names(found, described(config.dataset)))
     splits = {
-        split: UserSplit(found[split], f"{split} of {short(config)}", classes) for split in _SPLITS if split in found
+        split: UserSplit(found[split], f"{split} of {described(config.dataset)}", classes)
+        for split in _SPLITS
+        if split in found
     }
     channels, height, width = splits["train"].item(0)[0].shape
     return Description((channels, height, width), classes, {split: len(items) for split, items in splits.items()})
 
 
-def short(config: Data) -> str:
-    """Return `NAME of FILE.py` for messages."""
-    file, _, function = config.dataset.rpartition(":")
-    return f"{plain(function)} of {plain(file)}"
-
-
 def call(config: Data, seed: int) -> Mapping[str, Any]:
     """Return the mapping that the user's function returns. Raises DataError."""
-    function, name = load_function(config.dataset, DATASET), short(config)
+    function, name = load_function(config.dataset, DATASET), described(config.dataset)
     given = {"dir": str(data_folder(config.dir)) if config.dir else None, "seed": seed}
     wanted = {key: value for key, value in given.items() if key in _parameters(function)}
     check_arguments(function, wanted, name)
@@ -191,7 +191,7 @@ def class_names(found: Mapping[str, Any], name: str) -> tuple[str, ...]:
         )
     names = tuple(plain(value, 200) for value in given)
     if twice := [value for value in names if names.count(value) > 1]:
-        raise DataError(f"{name} returned the class {plain(twice[0], 60)} twice.", "Give each class a name of its own.")
+        raise DataError(f"{name} returned the class {plain(twice[0], 60)} twice.", "Give each class its own name.")
     return names
 
 
@@ -261,6 +261,6 @@ def _normalization(
     if not images.is_floating_point():
         return Normalization.of(images)
     mean, std = mean_and_deviation(pixel_sums(images), images[0, 0].numel())
-    # As for bytes: a constant channel becomes 0, and a nearly constant one no huge input.
+    # As for bytes: a constant channel becomes 0, and a nearly constant one stays small.
     std = torch.where(std == 0, 1.0, std.clamp(min=1 / 255))
     return Normalization(tuple(mean.tolist()), tuple(std.tolist()), white)

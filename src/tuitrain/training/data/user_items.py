@@ -16,7 +16,7 @@ from tuitrain.training.data.normalize import Pixels, allocate
 from tuitrain.training.user_code import explained
 
 _CPU = torch.device("cpu")
-# The modes in which Pillow's images are read, by the modes that they have; all others are an error.
+# The mode to convert a Pillow image to, by its mode; others are errors.
 _MODES = {"L": "L", "LA": "L", "1": "L", "RGB": "RGB", "RGBA": "RGB", "P": "RGB", "CMYK": "RGB", "YCbCr": "RGB"}
 
 
@@ -47,7 +47,7 @@ class UserSplit:
         return pixels
 
     def known_labels(self) -> Tensor | None:
-        """Return the labels (N,) int64 if the split has them apart from its images, without reading an image."""
+        """Return the labels (N,) int64 if the split has them separately, without reading an image."""
         if self.is_pair:
             return torch.as_tensor(self._value[1]).detach().cpu().long()
         for name in ("targets", "labels"):
@@ -110,14 +110,14 @@ class UserSplit:
         return self._image(item[0], row), self._label(item[1], row)
 
     def _image(self, value: Any, row: int) -> Tensor:
-        """Return an image of Pillow, an array (H, W) or (H, W, C), or a tensor (H, W) or (C, H, W)."""
+        """Convert a Pillow image, an array (H, W) or (H, W, C), or a tensor (H, W) or (C, H, W)."""
         if isinstance(value, Image.Image):
             mode = _MODES.get(value.mode)
             if mode is None:
                 raise self._wrong(f"has an image of mode {plain(value.mode, 20)} as item {row}", "one of mode L or RGB")
             value = np.array(value.convert(mode))
         if not _is_array(value):
-            raise self._wrong(f"has a {_kind(value)} as image {row}", "an image of Pillow, an array or a tensor")
+            raise self._wrong(f"has a {_kind(value)} as image {row}", "a Pillow image, an array or a tensor")
         is_array = isinstance(value, np.ndarray)
         image = torch.as_tensor(value).detach().cpu()
         if image.ndim == 2:

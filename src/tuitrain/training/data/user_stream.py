@@ -1,4 +1,4 @@
-"""Splits whose images the user's own Dataset returns for every batch, because they do not fit into memory or change."""
+"""Splits that call the user's Dataset for every batch, because the images change or do not fit into memory."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -50,8 +50,8 @@ class ItemSplit:
 
 
 def read_labels(items: UserSplit, ticker: Ticker) -> Tensor:
-    """Return the labels (N,) int64 of all items: the attribute `targets` or `labels` of the Dataset as torchvision has
-    it, otherwise those of the items. Raises DataError."""
+    """Return the labels (N,) int64 of all items: the attribute `targets` or `labels`, as in torchvision's Datasets, or
+    else those of the items. Raises DataError."""
     known = items.known_labels()
     if known is None:
         known = torch.empty(len(items), dtype=torch.int64)

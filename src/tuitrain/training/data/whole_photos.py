@@ -12,7 +12,7 @@ from tuitrain.config.photo_datasets import reads_files
 from tuitrain.training.data.decode import ImageReader, aspect_of
 from tuitrain.training.data.transforms.crops import random_resized_crop
 
-# The side of a stored photo in sides of a crop. The middle square of a photo of 3:2 then has all pixels of an image.
+# The side of a stored photo divided by that of a crop. The middle square of a 3:2 photo then keeps its resolution.
 _OVERSIZE = 3 / 2
 # A crop of a narrower photo would have no pixels.
 _MAX_ASPECT = 50.0
@@ -25,7 +25,7 @@ def crops_photos(data: Data) -> bool:
 
 
 def training_reader(data: Data, read: ImageReader) -> ImageReader:
-    """Return the reader of the training images, whose evaluation uses `read`."""
+    """Return the reader of the training images; evaluations use `read`."""
     return replace(read, size=round(read.size * _OVERSIZE), resize="squash") if crops_photos(data) else read
 
 

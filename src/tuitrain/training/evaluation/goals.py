@@ -8,8 +8,8 @@ from tuitrain.runs.records import Evaluation
 
 
 def goal_value(evaluation: Evaluation, goal: Goal) -> float | None:
-    """Return the metric `goal` of an evaluation. Return None if its loss is not finite: such weights are never the
-    best."""
+    """Return the metric `goal` of an evaluation. Return None if its loss is not finite: such weights never count as
+    the best."""
     if evaluation.loss is None or goal == "loss":
         return evaluation.loss
     if goal == "accuracy":

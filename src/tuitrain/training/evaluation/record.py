@@ -82,7 +82,7 @@ def evaluate_validation(setup: Setup, writer: RunWriter, progress: TrainingProgr
 
 
 def evaluate_at_start(setup: Setup, writer: RunWriter, progress: TrainingProgress, heartbeat: Heartbeat) -> None:
-    """Evaluate the validation split before the first step: a measurement, which is never the best epoch."""
+    """Evaluate the validation split before the first step, which never counts as the best epoch."""
     writer.update(phase="validating")
     with setup.averaged():
         score = _save(writer, evaluate_split(setup, "validation", progress, heartbeat))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tuitrain.config.arguments import arguments
-from tuitrain.config.code import MODEL, hint, is_spec
+from tuitrain.config.code import MODEL, described, hint, is_spec
 from tuitrain.config.schema import Model
 from tuitrain.errors import ConfigError, DataError
 from tuitrain.text import plain
@@ -25,11 +25,13 @@ def build(config: Model, shape: tuple[int, int, int], classes: int) -> nn.Module
     given |= arguments(config.args)
     with _as_config_error():
         function = load_function(config.name, MODEL)
-        check_arguments(function, given, name(config))
-        with explained(name(config), DataError):
+        check_arguments(function, given, described(config.name))
+        with explained(described(config.name), DataError):
             network = function(**given)
         if not isinstance(network, nn.Module):
-            raise DataError(f"{name(config)} returned a {_kind(network)}, but must return an nn.Module.", hint(MODEL))
+            raise DataError(
+                f"{described(config.name)} returned a {_kind(network)}, but must return an nn.Module.", hint(MODEL)
+            )
     return network
 
 
@@ -42,12 +44,12 @@ def check_output(config: Model, network: nn.Module, shape: tuple[int, int, int],
     was_training = network.training
     with torch.random.fork_rng(devices=devices), torch.no_grad(), _as_config_error():
         images = torch.rand(_BATCH, *shape, device=device)
-        with explained(f"The forward pass of {name(config)} on images {tuple(images.shape)}", DataError):
+        with explained(f"The forward pass of {described(config.name)} on images {tuple(images.shape)}", DataError):
             logits = network.eval()(images)
         network.train(was_training)
-        _check_logits(logits, (_BATCH, classes), name(config))
+        _check_logits(logits, (_BATCH, classes), described(config.name))
         if not any(parameter.requires_grad for parameter in network.parameters()):
-            raise DataError(f"{name(config)} has no parameters to train.", hint(MODEL))
+            raise DataError(f"{described(config.name)} has no parameters to train.", hint(MODEL))
 
 
 def _check_logits(logits: object, expected: tuple[int, int], what: str) -> None:
@@ -57,12 +59,6 @@ def _check_logits(logits: object, expected: tuple[int, int], what: str) -> None:
     if tuple(logits.shape) != expected or not logits.is_floating_point():
         kind = "" if logits.is_floating_point() else f"{logits.dtype} "
         raise DataError(f"The forward pass of {what} returned {kind}{tuple(logits.shape)}, {wanted}.")
-
-
-def name(config: Model) -> str:
-    """Return `NAME of FILE.py` for messages."""
-    file, _, function = config.name.rpartition(":")
-    return f"{plain(function)} of {plain(file)}"
 
 
 def is_users(config: Model) -> bool:

@@ -14,7 +14,7 @@ from tuitrain.errors import ConfigError, RunError
 from tuitrain.text import plain
 from tuitrain.training import checkpoint
 
-# Training scripts store the weights beside other things; averaged weights are preferred, as timm prefers them.
+# Training scripts store weights under these keys; averaged weights come first, as in timm.
 _PLACES = ("state_dict_ema", "model_ema", "state_dict", "model", "model_state_dict", "params")
 # Wrappers of torch.compile and DistributedDataParallel put these before each name.
 _PREFIXES = ("_orig_mod.", "module.")

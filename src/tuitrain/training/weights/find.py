@@ -1,4 +1,4 @@
-"""Find the file of the weights that `model.weights` names, and what is known about them."""
+"""Find the file that `model.weights` names, and the facts about its weights."""
 
 import os
 from dataclasses import dataclass
@@ -102,7 +102,7 @@ def _torchvision_weights(name: str) -> Any:
 
 
 def _run_facts(path: Path) -> WeightsInfo | None:
-    """Return what a run knows about the images of its checkpoint at `path`; None for other files."""
+    """Return what a run records about the images of its checkpoint at `path`; None for other files."""
     folder = RunFolder(path.resolve().parent.parent)
     if path.parent.name != "checkpoints" or not folder.info_file.is_file():
         return None

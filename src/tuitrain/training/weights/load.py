@@ -68,7 +68,7 @@ def _as_named_by(network: nn.Module, given: dict[str, Tensor]) -> dict[str, Tens
     try:
         return dict(convert(given, network))
     except (KeyError, RuntimeError, AttributeError, ValueError, IndexError):
-        # The tensors are another network's; the comparison of names says so.
+        # The tensors belong to another network; the comparison of names reports it.
         return given
 
 
@@ -93,7 +93,7 @@ def _check_match(given: dict[str, Tensor], wanted: dict[str, Tensor], path: Path
     extra = [name for name in given if name not in wanted]
     left_over = [name for name in extra if given[name].is_floating_point() and name.partition(".")[0] not in _AUXILIARY]
     problems = {
-        "are missing in it": missing,
+        "are missing": missing,
         "have another shape": [f"{name} {_shape(given[name])}, not {_shape(wanted[name])}" for name in other],
         "are not part of the network": left_over,
     }

@@ -1,4 +1,4 @@
-"""Pictures of augmented training images: one row per image, the original first."""
+"""Draw a sheet of augmented training images: one row per image, the original first."""
 
 from typing import ClassVar
 
@@ -21,7 +21,7 @@ GAP = 2
 
 
 class AugmentedImages(ScrollView, can_focus=True):
-    """Draw a sheet as large as all its rows fit, or in the other size that the user chooses."""
+    """Draws a sheet in the largest size at which all rows fit, or in the size that the user chooses."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"images--label", "images--muted"}
     DEFAULT_CSS = """

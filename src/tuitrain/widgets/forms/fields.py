@@ -190,7 +190,7 @@ class ChoiceField(Field, can_focus=True):
         return character is not None and self._opens(character)
 
     def _opens(self, character: str) -> bool:
-        """Return whether typing this character opens the list; paths begin with other ones than words."""
+        """Return whether typing this character opens the list. The first characters of paths do not."""
         return character.isalnum() or (self._from_file and character in "~/.")
 
     @property

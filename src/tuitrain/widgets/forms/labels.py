@@ -79,7 +79,7 @@ CONDITIONS: dict[str, Condition] = {
     "data.image_size": _FILES,
     "data.resize": _FILES,
     "data.channels": _FILES,
-    "data.storage": Condition("data.dataset", ("image-folder", *PHOTO_DATASETS, OWN)),
+    "data.storage": Condition("data.dataset", (*_FILES.values, OWN)),
     "data.workers": _FILES,
     "model.args": Condition("model.name", (OWN,)),
     "model.hidden": Condition("model.name", ("mlp",)),

@@ -16,7 +16,7 @@ from tuitrain.widgets.terminal.colors import MUTED
 from tuitrain.widgets.terminal.footer import FittingFooter
 
 MARK_HINT = "space marks"
-# Matches listed at once: more would be slow to send over a slow connection, and nobody reads them.
+# The largest number of listed matches: more would take long to send over a slow connection.
 MAX_LISTED = 200
 
 

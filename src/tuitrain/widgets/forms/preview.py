@@ -20,9 +20,9 @@ from tuitrain.widgets.charts.line import Line
 from tuitrain.widgets.charts.render import View, draw
 from tuitrain.widgets.terminal.colors import theme_color
 
-# Of more classes, the preview shows the smallest and the largest one.
+# With more classes, the preview shows only the smallest and the largest one.
 MAX_CLASSES = 6
-# The ratio of the sizes of two classes from which on the preview gives advice.
+# The preview gives advice from this ratio of class sizes on.
 IMBALANCED = 3
 
 

@@ -202,11 +202,11 @@ def no_images(evaluation: Evaluation, pair: tuple[int, int] | None) -> str:
 
 
 def settings_text(run: Follower) -> Content:
-    """List all settings, marking those that differ from their defaults; of another tool's run, the known ones."""
+    """List all settings, those that differ from their defaults first; for another tool's run, only the known ones."""
     if run.folder.read_only:
         pairs = [(f"  {plain(key):<26} ", plain(format_value(value))) for key, value in run.settings.items()]
         return Content("\n").join(Content.assemble((key, MUTED), value) for key, value in pairs)
-    lines = []
+    changed, others = list[Content](), list[Content]()
     for key, value in (flatten(run.config) | run.changes).items():
         default = settings()[key].default
         differs = value != default
@@ -214,5 +214,8 @@ def settings_text(run: Follower) -> Content:
             (f"{'•' if differs else ' '} {key:<26}", "$accent" if differs else MUTED),
             plain(format_value(value)),
         )
-        lines.append(line + Content.styled(f"   default {format_value(default)}", MUTED) if differs else line)
-    return Content("\n").join(lines)
+        if differs:
+            changed.append(line + Content.styled(f"   default {format_value(default)}", MUTED))
+        else:
+            others.append(line)
+    return Content("\n").join([*changed, *others])

@@ -110,12 +110,12 @@ class InternalsApp(App[None]):
 
 
 def is_writer(thread: Thread | None) -> TypeGuard[WriterThread]:
-    """Return whether this is the thread that writes to the terminal. Without it, the app waits forever."""
+    """Return whether this thread writes to the terminal. If that thread ends, the app waits forever."""
     return isinstance(thread, WriterThread)
 
 
 def write_until_closed(writer: WriterThread) -> None:
-    """Continue a writer that has failed, until the app has written what restores the terminal and has closed it."""
+    """Continue writing after a failure, until the app has restored and closed the terminal."""
     while True:
         with suppress(Exception):
             return writer.run()

@@ -1,4 +1,4 @@
-"""Rotate, shear and move each image of a batch. The pixels that this uncovers are reflections of the image."""
+"""Rotate, shear and move each image of a batch. Reflections of the image fill the uncovered pixels."""
 
 import math
 
@@ -41,7 +41,7 @@ def moved(images: Tensor, right: Tensor, down: Tensor) -> Tensor:
 
 
 def _warped(images: Tensor, x: tuple[Tensor, ...], y: tuple[Tensor, ...]) -> Tensor:
-    """Sample the images where the affine functions `x` and `y` of the pixels' coordinates in [-1, 1] say. Each is given
+    """Sample the images at the affine functions `x` and `y` of the pixels' coordinates in [-1, 1]. Each is given
     by its coefficients of the horizontal and the vertical coordinate and, unless it is 0, its constant; each (N,)."""
     rows = [torch.stack([*row, *[torch.zeros_like(row[0])] * (3 - len(row))], 1) for row in (x, y)]
     grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)

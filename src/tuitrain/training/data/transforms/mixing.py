@@ -12,7 +12,7 @@ from tuitrain.training.data.transforms.draws import per_image, rectangles
 # Takes images (N, C, H, W) and labels (N,) int64; returns mixed images and the probabilities of the classes, (N, K)
 # float32.
 Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-# With both, the probability that a batch is cut and not blended, as timm's `switch_prob`.
+# With both, the probability of cutmix for a batch, timm's `switch_prob`.
 _CUTMIX = 0.5
 
 
@@ -48,7 +48,7 @@ def cut_shares(images: Tensor, alpha: float) -> Tensor:
 
 def _beta(images: Tensor, alpha: float) -> Tensor:
     """Return a number from the Beta distribution with both parameters `alpha` for each image, (N,), by the formula of
-    Devroye (1996): without a loop, which a CUDA graph could not contain."""
+    Devroye (1996), which needs no loop: a CUDA graph could not contain one."""
     u, v = torch.rand(2, len(images), device=images.device)
     cos = (2 * math.pi * v).cos()
     odds = torch.expm1(-u.log() / alpha) * cos.square()
@@ -57,5 +57,5 @@ def _beta(images: Tensor, alpha: float) -> Tensor:
 
 
 def hard_labels(labels: Tensor) -> Tensor:
-    """Return class indices (N,): of mixed labels (N, K) the heavier one."""
+    """Return class indices (N,): for mixed labels (N, K), the class with the larger share."""
     return labels.argmax(-1) if labels.is_floating_point() else labels

@@ -50,7 +50,7 @@ def trivialaugment(images: Tensor) -> Tensor:
 
 def _random_operation(images: Tensor, strength: Tensor, limits: Limits) -> Tensor:
     operations = operations_of(limits)
-    # One more is the identity.
+    # The additional one is the identity.
     chosen = torch.randint(len(operations) + 1, (len(images),), device=images.device)
     signed = torch.where(coins(images), strength, -strength)
     images = images.clone()
