@@ -18,6 +18,12 @@ def with_absolute_paths(config: Config, runs_dir: Path) -> Config:
     """Return `config` with absolute paths. `model.weights = run:NAME` becomes the path of the best checkpoint of that
     run in `runs_dir`. Raise ConfigError if there is no such run or checkpoint."""
     weights = config.model.weights
+    if weights and "://" in weights:
+        raise ConfigError(
+            f"model.weights = {plain(weights, 200)}: tuitrain does not download weights from an address.",
+            "Download the file, then set model.weights to its path.",
+            key="model.weights",
+        )
     if weights and weights.startswith(RUN):
         weights = str(_checkpoint(weights.removeprefix(RUN).strip(), runs_dir))
     elif weights != "pretrained":

@@ -163,3 +163,12 @@ async def test_a_network_and_a_data_set_of_a_file_are_typed_into_the_list(tmp_pa
         await form.focus("data.dataset")
         await form.press(*"~/data.py:mine", "enter")
         assert form.config.data.dataset == "~/data.py:mine"
+
+
+async def test_a_fine_tuning_preset_does_not_replace_data_that_it_cannot_read(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.type("data.dir", str(tmp_path))
+        await form.type("optimizer.lr", "x")
+        await form.press("ctrl+t", *"linear", "enter")
+        assert form.text("data.dir") == str(tmp_path)
+        assert "No preset: 1 setting is invalid." in form.said("message")

@@ -121,7 +121,10 @@ class NewRunForm(Screen[None]):
         current = self.result.config
 
         def chosen(names: tuple[str, ...] | None) -> None:
-            if names:
+            if names and names[0] in FINE_TUNING and current is None:
+                # Such a preset keeps the data, which an invalid form does not say.
+                self.refuse("No preset")
+            elif names:
                 config = preset(names[0], current, self._training_images(current))
                 self.fill(Draft.of(config, self.current_draft().name, f'preset "{names[0]}"'))
 
