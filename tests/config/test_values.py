@@ -212,7 +212,7 @@ def test_parse_value_accepts_common_spellings(key: str, text: str, value: object
 def test_contradicting_settings_are_rejected(values: dict[str, object], key: str) -> None:
     for name, value in values.items():
         assert check_value(name, value) == value
-    with pytest.raises(ConfigError, match="needs|must be") as raised:
+    with pytest.raises(ConfigError, match=r"needs|must be") as raised:
         build_config(values)
     assert raised.value.key == key
 
