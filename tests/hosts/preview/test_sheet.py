@@ -1,5 +1,6 @@
 """Sheets of augmented images, rendered in a subprocess."""
 
+import signal
 import time
 from pathlib import Path
 
@@ -34,8 +35,10 @@ def test_the_process_renders_sheets_and_is_replaced_if_it_dies() -> None:
         assert first == render(DIGITS)
         assert len(first.rows) == ORIGINALS
         assert all(len(row.variants) == VARIANTS for row in first.rows)
-        process.request(Request(DIGITS.config, 2))
         assert process._child._process is not None
+        # A stopped process cannot answer before it dies.
+        process._child._process.send_signal(signal.SIGSTOP)
+        process.request(Request(DIGITS.config, 2))
         process._child._process.kill()
         assert answer(process, Request(DIGITS.config, 2)).problem == "No sheet: its process ended."
         assert answer(process, Request(DIGITS.config, 3)).rows
