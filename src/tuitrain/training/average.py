@@ -17,19 +17,19 @@ class WeightAverage:
     def __init__(self, model: nn.Module, decay: float) -> None:
         self._model, self._decay = model, decay
         self._averages = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        # The tensors of a network stay the same, so that a step need not list them again.
+        pairs = [(self._averages[name], value) for name, value in model.state_dict().items()]
+        self._floats = [average for average, value in pairs if value.dtype.is_floating_point]
+        self._current_floats = [value for _, value in pairs if value.dtype.is_floating_point]
+        self._others = [(average, value) for average, value in pairs if not value.dtype.is_floating_point]
 
     @torch.no_grad()
     def update(self, updates: int) -> None:
         """Move the average towards the current weights after `updates` earlier steps."""
         weight = 1 - min(self._decay, (1 + updates) / (10 + updates))
-        averages, values = [], []
-        for name, value in self._model.state_dict().items():
-            if value.dtype.is_floating_point:
-                averages.append(self._averages[name])
-                values.append(value)
-            else:
-                self._averages[name].copy_(value)
-        torch._foreach_lerp_(averages, values, weight)
+        torch._foreach_lerp_(self._floats, self._current_floats, weight)
+        for average, value in self._others:
+            average.copy_(value)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
