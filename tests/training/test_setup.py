@@ -149,7 +149,7 @@ def test_a_network_that_timm_lacks_is_refused_before_the_data_are_read(quick: Qu
 
 
 def test_one_run_cannot_train_every_fold(quick: Quick) -> None:
-    with pytest.raises(ConfigError, match=r"training.folds = 3 makes several runs") as raised:
+    with pytest.raises(ConfigError, match=r"training.folds = 3 trains one run per fold") as raised:
         prepared(quick("training.folds=3"))
     assert raised.value.key == "training.folds"
     assert len(prepared(quick("data.fold=3/3")).dataset.train) == 958

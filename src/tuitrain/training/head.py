@@ -7,7 +7,7 @@ from torch import nn
 
 def network_in(model: nn.Module) -> nn.Module:
     """Return the network without the layer that enlarges its images."""
-    if isinstance(model, nn.Sequential) and list(model._modules) == ["enlarge", "network"]:
+    if isinstance(model, nn.Sequential) and [name for name, _ in model.named_children()] == ["enlarge", "network"]:
         return model[1]
     return model
 

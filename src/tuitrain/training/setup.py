@@ -192,7 +192,7 @@ def prepare(
 def _check_settings(config: Config, device: torch.device) -> None:
     if config.training.folds is not None:
         raise ConfigError(
-            f"training.folds = {config.training.folds} makes several runs, and this is one of them.",
+            f"training.folds = {config.training.folds} trains one run per fold, but this is a single run.",
             "Set data.fold, 1/5 for example, and training.folds = none.",
             key="training.folds",
         )
