@@ -74,7 +74,8 @@ class Opened:
         return self.fields[key].render().plain
 
     def said(self, name: str) -> str:
-        return str(self.app.screen.query_one(f"#{name}", Static).render())
+        """Return the text of the widget `name`, empty while another screen is on top."""
+        return "".join(str(widget.render()) for widget in self.app.screen.query(f"#{name}").results(Static))
 
     @property
     def config(self) -> Config:
