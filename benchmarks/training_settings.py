@@ -31,7 +31,7 @@ from tuitrain.config.values import override
 from tuitrain.hosts.launch import RunSpec, train_new_run
 from tuitrain.training.data.augment import augmentations
 from tuitrain.training.data.dataset import Dataset
-from tuitrain.training.data.decode import ImageReader
+from tuitrain.training.data.decoding.decode import ImageReader
 from tuitrain.training.data.load import load
 from tuitrain.training.data.normalize import Normalizer
 from tuitrain.training.models import build

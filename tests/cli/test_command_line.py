@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cli.commands import Done, command, only_run, overrides
-from tuitrain.cli.train import _print_result
+from tuitrain.cli.commands.train import _print_result
 from tuitrain.config.settings import settings
 from tuitrain.config.toml import read
 from tuitrain.runs.folder import RunFolder

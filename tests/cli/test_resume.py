@@ -35,7 +35,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
     def start(_: RunFolder, epochs: int, *, allowed_key: str, schedule: str) -> None:  # noqa: ARG001
         started.append((epochs, schedule))
 
-    monkeypatch.setattr("tuitrain.cli.resume.resume_in_background", start)
+    monkeypatch.setattr("tuitrain.cli.commands.resume.resume_in_background", start)
     return started
 
 

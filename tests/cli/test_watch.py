@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tuitrain.cli.train import _watch
+from tuitrain.cli.commands.train import _watch
 from tuitrain.runs.files import read_lines
 from tuitrain.runs.folder import RunFolder
 

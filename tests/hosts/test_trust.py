@@ -162,7 +162,7 @@ def test_what_the_user_types_needs_no_trust(planted: Planted, monkeypatch: pytes
         started.append(spec)
         return planted.run()
 
-    monkeypatch.setattr("tuitrain.cli.train.start_in_background", start)
+    monkeypatch.setattr("tuitrain.cli.commands.train.start_in_background", start)
     file = planted.toml(planted.command)
     call("train", "--detach", "--set", planted.transform)
     call("train", "--detach", "-c", file, "--set", "notify.command=true", "--set", planted.transform)
@@ -322,8 +322,8 @@ def test_a_network_among_the_values_of_a_sweep_is_code(planted: Planted, monkeyp
     with pytest.raises(TrustError, match=r"planted\.py:Net to build the netw"):
         call("sweep", "-c", file, "--runs-dir", planted.folder / "runs")
     started: list[str] = []
-    monkeypatch.setattr("tuitrain.cli.sweep.start_sweep_in_background", lambda *_: started.append("sweep"))
-    monkeypatch.setattr("tuitrain.cli.sweep.print_result", lambda *_: 0)
+    monkeypatch.setattr("tuitrain.cli.commands.sweep.start_sweep_in_background", lambda *_: started.append("sweep"))
+    monkeypatch.setattr("tuitrain.cli.commands.sweep.print_result", lambda *_: 0)
     plain_file = planted.folder / "plain.toml"
     plain_file.write_text("[sweep]\n[sweep.values]\n'optimizer.lr' = [0.1, 0.2]\n")
     typed = f"model.name=mlp, {planted.file}:Net"

@@ -21,11 +21,11 @@ from tuitrain.training.cuda_graphs.step import GraphStep, capture_obstacle
 from tuitrain.training.cuda_graphs.warmup import WARMUP_STEPS
 from tuitrain.training.data.augment import augmentations
 from tuitrain.training.data.dataset import Dataset
+from tuitrain.training.data.decoding.whole_photos import PhotoCrop
 from tuitrain.training.data.normalize import Normalization, Normalizer
 from tuitrain.training.data.shared import SharedBatches, SharedSplit
 from tuitrain.training.data.splits import MemorySplit, to_device
 from tuitrain.training.data.transforms.mixing import mixing
-from tuitrain.training.data.whole_photos import PhotoCrop
 from tuitrain.training.evaluation.evaluate import _batch_size
 from tuitrain.training.loop import Loop
 from tuitrain.training.metrics import RunningMetrics, StackedMetrics

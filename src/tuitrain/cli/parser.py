@@ -33,7 +33,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _import_later(module: str) -> Command:
     def call(options: argparse.Namespace) -> int:
-        run: Command = importlib.import_module(f"tuitrain.cli.{module}").run
+        run: Command = importlib.import_module(f"tuitrain.cli.commands.{module}").run
         gc.freeze()
         gc.enable()
         return run(options)

@@ -35,8 +35,8 @@ def find_learning_rate(
     in `config`. Raise TuitrainError if data, model or optimizer cannot be built."""
     with LogCapture():
         progress("loading torch", None)
-        from tuitrain.training.lr_range import range_test
-        from tuitrain.training.lr_suggestion import smoothed, suggestion
+        from tuitrain.training.lr_finder.range_test import range_test
+        from tuitrain.training.lr_finder.suggestion import smoothed, suggestion
         from tuitrain.training.setup import prepare
 
         setup = prepare(_with_what_most_epochs_train(with_absolute_paths(config, runs_dir)), progress)

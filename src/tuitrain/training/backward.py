@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tuitrain.training.direct_layers import direct_layers
-from tuitrain.training.finetune import is_frozen
+from tuitrain.training.fine_tuning.freeze import is_frozen
 from tuitrain.training.models.mlp import MLP
 from tuitrain.training.setup import Setup
 from tuitrain.training.torch_internals import aten, log_softmax_backward

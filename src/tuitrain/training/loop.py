@@ -29,8 +29,8 @@ from tuitrain.training.evaluation.record import (
     evaluate_test,
     evaluate_validation,
 )
-from tuitrain.training.features import compute_features
-from tuitrain.training.finetune import is_frozen, set_training_mode
+from tuitrain.training.fine_tuning.features import compute_features
+from tuitrain.training.fine_tuning.freeze import is_frozen, set_training_mode
 from tuitrain.training.optim.fused import FusedStep
 from tuitrain.training.optim.groups import SCALE
 from tuitrain.training.optim.norms import layer_gradient_norms

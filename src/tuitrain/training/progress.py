@@ -14,7 +14,7 @@ from tuitrain.errors import RunError
 from tuitrain.runs.records import Best, Count
 from tuitrain.text import plain
 from tuitrain.training import checkpoint
-from tuitrain.training.finetune import is_frozen
+from tuitrain.training.fine_tuning.freeze import is_frozen
 from tuitrain.training.metrics import RunningMetrics
 from tuitrain.training.optim.build import load_optimizer_state
 from tuitrain.training.setup import Setup

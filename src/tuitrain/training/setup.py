@@ -27,8 +27,8 @@ from tuitrain.training.data.load import load as load_dataset
 from tuitrain.training.data.normalize import Normalizer
 from tuitrain.training.data.sampler import balanced_order, balanced_weights
 from tuitrain.training.data.transforms.mixing import Mix, mixing
-from tuitrain.training.data.user_transform import user_transform
-from tuitrain.training.finetune import freeze_backbone, is_frozen
+from tuitrain.training.data.user.transform import user_transform
+from tuitrain.training.fine_tuning.freeze import freeze_backbone, is_frozen
 from tuitrain.training.memory import check_network_fits, check_parameters_fit
 from tuitrain.training.models.user_model import check_output
 from tuitrain.training.optim.build import build_optimizer

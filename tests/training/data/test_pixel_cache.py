@@ -22,7 +22,7 @@ from tuitrain.image_folder.pixel_files import cache_folder, pixel_files
 from tuitrain.runs.records import RunInfo
 from tuitrain.training.data import storage
 from tuitrain.training.data.dataset import Dataset
-from tuitrain.training.data.decode import ImageReader
+from tuitrain.training.data.decoding.decode import ImageReader
 from tuitrain.training.data.load import load
 from tuitrain.training.data.pixel_cache import CachedSplit
 from tuitrain.training.data.splits import MemorySplit, Split, StreamedSplit
@@ -31,7 +31,7 @@ SPLITS = ("train", "validation", "test")
 # Decodes the folder sys.argv[1] into the cache, says "decoding" after 30 images, and then waits for ever.
 HANGING_WRITER = """
 import itertools, sys, time
-from tuitrain.training.data import decode
+from tuitrain.training.data.decoding import decode
 from training.data.image_folders import read
 call, numbers = decode.ImageReader.__call__, itertools.count()
 def slow(self, path):

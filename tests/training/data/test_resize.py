@@ -8,8 +8,8 @@ import torch
 from PIL import ExifTags, Image
 
 from tuitrain.config.data_schema import Resize
-from tuitrain.training.data.decode import ImageReader, Interpolation, aspect_of
-from tuitrain.training.data.whole_photos import aspects
+from tuitrain.training.data.decoding.decode import ImageReader, Interpolation, aspect_of
+from tuitrain.training.data.decoding.whole_photos import aspects
 
 
 def photo(path: Path, width: int, height: int, orientation: int = 1) -> str:

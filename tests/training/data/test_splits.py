@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from tuitrain.errors import TrainingError
-from tuitrain.training.data.decode import ImageError
+from tuitrain.training.data.decoding.decode import ImageError
 from tuitrain.training.data.splits import MemorySplit, StreamedSplit, default_workers
 
 CPU = torch.device("cpu")

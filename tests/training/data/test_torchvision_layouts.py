@@ -21,7 +21,8 @@ from tuitrain.config.values import override
 from tuitrain.errors import DataError
 from tuitrain.hosts.preview.split_sizes import split_sizes
 from tuitrain.image_folder.splits import FolderSplits
-from tuitrain.training.data import array_files, download
+from tuitrain.training.data import download
+from tuitrain.training.data.decoding import array_files
 from tuitrain.training.data.load import load
 from tuitrain.training.data.sheet import samples as sheet_samples
 from tuitrain.training.data.splits import MemorySplit

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from training.data.image_folders import CPU, classes_of, read
 from tuitrain.config.schema import Config
-from tuitrain.training.data.decode import ImageReader
+from tuitrain.training.data.decoding.decode import ImageReader
 from tuitrain.training.data.normalize import Normalizer
 from tuitrain.training.data.splits import MemorySplit, Split
 from tuitrain.training.evaluation.evaluate import (

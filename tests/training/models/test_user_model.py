@@ -155,7 +155,7 @@ def test_an_error_in_training_names_the_line(tmp_path: Path, statement: str, mes
 
 def test_features_of_a_users_network_are_not_computed_once(tmp_path: Path) -> None:
     """Its code may draw random numbers in any mode."""
-    from tuitrain.training.features import obstacle
+    from tuitrain.training.fine_tuning.features import obstacle
     from tuitrain.training.setup import prepare
 
     settings = ["training.device=cpu", "finetune.freeze=backbone", f"model.name={model(tmp_path).name}"]

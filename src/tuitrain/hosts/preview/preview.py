@@ -115,7 +115,7 @@ def _user_splits(preview: Preview) -> SplitSizes:
 @lru_cache(maxsize=16)
 def _describe_user_data(data: Data, seed: int, digest: str) -> SplitSizes:  # noqa: ARG001
     """`digest` is that of the user's file, whose new content is new data."""
-    from tuitrain.training.data.user_dataset import describe
+    from tuitrain.training.data.user.dataset import describe
 
     found = describe(data, seed)
     counts = dict(found.counts)
@@ -142,7 +142,7 @@ def _detect_channels(splits: SplitSizes, data: Data) -> SplitSizes:
     """Resolve `data.channels = auto`: one channel if all sampled images are grey, otherwise three."""
     if not splits.samples or data.channels != "auto":
         return splits
-    from tuitrain.training.data.decode import is_grayscale
+    from tuitrain.training.data.decoding.decode import is_grayscale
 
     has_colour = any(is_grayscale(path) is False for path in splits.samples)
     return replace(splits, shape=(3 if has_colour else 1, *splits.shape[1:]))
@@ -150,7 +150,7 @@ def _detect_channels(splits: SplitSizes, data: Data) -> SplitSizes:
 
 def _note_depths(splits: SplitSizes) -> SplitSizes:
     """Add notes about sampled images with more than 8 bits per value."""
-    from tuitrain.training.data.decode import kind_of
+    from tuitrain.training.data.decoding.decode import kind_of
 
     kinds = Counter(kind for kind in map(kind_of, splits.samples) if kind)
     notes = (

@@ -10,12 +10,12 @@ from torch import Tensor
 from tuitrain.config.data_schema import Data
 from tuitrain.config.datasets import DATASETS
 from tuitrain.config.photo_datasets import PHOTO_DATASETS
+from tuitrain.training.data.decoding.whole_photos import crops_photos
 from tuitrain.training.data.transforms.color import color_jitter
 from tuitrain.training.data.transforms.crops import random_resized_crop
 from tuitrain.training.data.transforms.erase import erase
 from tuitrain.training.data.transforms.geometry import rotate, vertical_flip
 from tuitrain.training.data.transforms.policies import randaugment, trivialaugment
-from tuitrain.training.data.whole_photos import crops_photos
 
 # Images with at least this many values are large.
 _PHOTO = 2**14

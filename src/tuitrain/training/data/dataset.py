@@ -10,7 +10,7 @@ import torch
 
 from tuitrain.config.data_schema import Data
 from tuitrain.config.datasets import DATASETS
-from tuitrain.training.data.depth import Range
+from tuitrain.training.data.decoding.depth import Range
 from tuitrain.training.data.normalize import Normalization
 from tuitrain.training.data.splits import Split
 

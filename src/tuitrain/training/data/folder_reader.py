@@ -11,9 +11,9 @@ from tuitrain.errors import DataError
 from tuitrain.image_folder.contents import fingerprint
 from tuitrain.image_folder.splits import Files, FolderSplits
 from tuitrain.text import plain
-from tuitrain.training.data.attempts import attempts
 from tuitrain.training.data.dataset import Ticker
-from tuitrain.training.data.decode import ImageReader
+from tuitrain.training.data.decoding.attempts import attempts
+from tuitrain.training.data.decoding.decode import ImageReader
 from tuitrain.training.data.normalize import Normalization, Pixels, allocate, mean_and_deviation, pixel_sums
 from tuitrain.training.data.pixel_cache import CachedImages, CachedSplit
 from tuitrain.training.data.splits import MemorySplit, Split, StreamedSplit

@@ -12,17 +12,17 @@ from tuitrain.image_folder.contents import conflicts, digests, leaks
 from tuitrain.image_folder.splits import FolderSplits
 from tuitrain.runs.records import RunInfo, WeightsInfo
 from tuitrain.text import plain
-from tuitrain.training.data import decode
 from tuitrain.training.data.dataset import Dataset, Progress, Ticker
-from tuitrain.training.data.decode import ImageReader, Interpolation
-from tuitrain.training.data.depth import Range
+from tuitrain.training.data.decoding import decode
+from tuitrain.training.data.decoding.decode import ImageReader, Interpolation
+from tuitrain.training.data.decoding.depth import Range
+from tuitrain.training.data.decoding.value_ranges import ValueRanges, recorded_ranges
+from tuitrain.training.data.decoding.whole_photos import PhotoCrop, aspects, crops_photos, training_reader
 from tuitrain.training.data.folder_reader import FolderReader
 from tuitrain.training.data.normalize import Normalization
 from tuitrain.training.data.pixel_cache import CachedSplit
 from tuitrain.training.data.splits import MemorySplit, Split, StreamedSplit
 from tuitrain.training.data.storage import read_splits
-from tuitrain.training.data.value_ranges import ValueRanges, recorded_ranges
-from tuitrain.training.data.whole_photos import PhotoCrop, aspects, crops_photos, training_reader
 
 # Names listed in a note.
 _NAMED = 5

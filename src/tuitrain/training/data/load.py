@@ -7,12 +7,13 @@ from tuitrain.config.data_schema import Data
 from tuitrain.config.datasets import DATASETS
 from tuitrain.config.photo_datasets import PHOTO_DATASETS, reads_files
 from tuitrain.runs.records import RunInfo, WeightsInfo
-from tuitrain.training.data import image_folder, standard, user_dataset
+from tuitrain.training.data import image_folder, standard
 from tuitrain.training.data.dataset import Dataset, Progress
 from tuitrain.training.data.download import download_folder
 from tuitrain.training.data.normalize import Normalization, Pixels, fingerprint
 from tuitrain.training.data.splits import MemorySplit
 from tuitrain.training.data.stratify import split_rows
+from tuitrain.training.data.user import dataset as user_dataset
 
 
 def load(

@@ -18,9 +18,9 @@ from torch import Tensor
 from tuitrain.files import remove_drafts, replace_by
 from tuitrain.image_folder import pixel_files
 from tuitrain.image_folder.pixel_files import HEADER, Header
-from tuitrain.training.data.attempts import attempts
 from tuitrain.training.data.dataset import Progress, Ticker
-from tuitrain.training.data.decode import ImageReader
+from tuitrain.training.data.decoding.attempts import attempts
+from tuitrain.training.data.decoding.decode import ImageReader
 from tuitrain.training.data.splits import Crop, to_device
 
 # Images whose checksums a thread compares at a time.

@@ -19,11 +19,11 @@ from tuitrain.image_folder.splits import FolderSplits
 from tuitrain.training.data import image_folder
 from tuitrain.training.data.augment import Transform, augmentations
 from tuitrain.training.data.dataset import Dataset
-from tuitrain.training.data.decode import ImageError
+from tuitrain.training.data.decoding.decode import ImageError
+from tuitrain.training.data.decoding.whole_photos import PhotoCrop, aspects, crops_photos, training_reader
 from tuitrain.training.data.load import load
 from tuitrain.training.data.normalize import Normalization
 from tuitrain.training.data.transforms.mixing import mixing
-from tuitrain.training.data.whole_photos import PhotoCrop, aspects, crops_photos, training_reader
 
 # Sides of the pictures in pixels.
 _SMALLEST, _LARGEST = 16, 64

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset as TorchDataset
 from tuitrain.errors import TrainingError
 from tuitrain.runs.process import available_cores
 from tuitrain.text import plain
-from tuitrain.training.data.decode import ImageError, ImageReader
+from tuitrain.training.data.decoding.decode import ImageError, ImageReader
 from tuitrain.training.data.normalize import Pixels, allocate
 
 # The next readable image replaces an unreadable one. This many unreadable images in a row mean that the disk is gone.

@@ -12,8 +12,8 @@ import torch
 from tuitrain.config.datasets import DATASETS, TEST_FRACTION, data_folder, found_in
 from tuitrain.errors import DataError
 from tuitrain.text import plain
-from tuitrain.training.data.array_files import READERS, read_arrays
 from tuitrain.training.data.dataset import Progress
+from tuitrain.training.data.decoding.array_files import READERS, read_arrays
 from tuitrain.training.data.download import download_missing
 from tuitrain.training.data.normalize import Pixels
 from tuitrain.training.data.stratify import stratified

@@ -6,7 +6,7 @@ import torch
 
 from tuitrain.config.data_schema import Data
 from tuitrain.training.data.dataset import Progress, in_memory, size_text
-from tuitrain.training.data.decode import ImageReader
+from tuitrain.training.data.decoding.decode import ImageReader
 from tuitrain.training.data.folder_reader import FolderReader
 from tuitrain.training.data.pixel_cache import CachedImages, PixelCache, UncachedError
 from tuitrain.training.data.splits import Split, default_workers

@@ -10,7 +10,7 @@ from tuitrain.config.networks import TIMM, check_network
 from tuitrain.config.schema import Model
 from tuitrain.errors import ConfigError
 from tuitrain.text import plain
-from tuitrain.training.head import head_names
+from tuitrain.training.fine_tuning.head import head_names
 
 
 def build(config: Model, shape: tuple[int, int, int], classes: int) -> nn.Module:

@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from tuitrain.config.schema import Config
-from tuitrain.training.head import head_names, is_in, network_in
+from tuitrain.training.fine_tuning.head import head_names, is_in, network_in
 
 Group = dict[str, Any]
 # The factor of a group's learning rate; absent: 1.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tuitrain.errors import ConfigError
 from tuitrain.runs.records import WeightsInfo
 from tuitrain.text import plain
-from tuitrain.training.head import head_names, is_in, network_in
+from tuitrain.training.fine_tuning.head import head_names, is_in, network_in
 from tuitrain.training.weights.file import read_weights, sha256
 from tuitrain.training.weights.find import WeightsFile
 

@@ -8,8 +8,8 @@ import pytest
 
 from tuitrain.config.schema import Config
 from tuitrain.hosts.lr_find import find_learning_rate
-from tuitrain.training.lr_range import range_test
-from tuitrain.training.lr_suggestion import smoothed, suggestion
+from tuitrain.training.lr_finder.range_test import range_test
+from tuitrain.training.lr_finder.suggestion import smoothed, suggestion
 from tuitrain.training.setup import prepare
 
 Quick = Callable[..., Config]

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from training.data.image_folders import classes_of, read
-from tuitrain.training.data.decode import ImageError, ImageReader
+from tuitrain.training.data.decoding.decode import ImageError, ImageReader
 from tuitrain.training.data.splits import Split
 
 

@@ -15,10 +15,10 @@ from tuitrain.config.code import is_spec
 from tuitrain.training.data.feature_split import FeatureSplit
 from tuitrain.training.data.normalize import Normalization, Normalizer
 from tuitrain.training.data.splits import Split
-from tuitrain.training.data.user_stream import ItemSplit
+from tuitrain.training.data.user.stream import ItemSplit
 from tuitrain.training.device import free_memory
-from tuitrain.training.finetune import dropout_before
-from tuitrain.training.head import head_names, network_in
+from tuitrain.training.fine_tuning.freeze import dropout_before
+from tuitrain.training.fine_tuning.head import head_names, network_in
 from tuitrain.training.setup import Setup
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tuitrain.config.data_schema import Data
 from tuitrain.config.photo_datasets import reads_files
-from tuitrain.training.data.decode import ImageReader, aspect_of
+from tuitrain.training.data.decoding.decode import ImageReader, aspect_of
 from tuitrain.training.data.transforms.crops import random_resized_crop
 
 # The side of a stored photo divided by that of a crop. The middle square of a 3:2 photo then keeps its resolution.

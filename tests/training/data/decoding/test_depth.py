@@ -15,10 +15,10 @@ from training.data.image_folders import CPU, images, noise, read
 from tuitrain.config.data_schema import Data
 from tuitrain.runs.records import RunInfo
 from tuitrain.training.data.dataset import Dataset
-from tuitrain.training.data.decode import ImageReader
-from tuitrain.training.data.depth import Range
+from tuitrain.training.data.decoding.decode import ImageReader
+from tuitrain.training.data.decoding.depth import Range
+from tuitrain.training.data.decoding.value_ranges import ValueRanges
 from tuitrain.training.data.load import load
-from tuitrain.training.data.value_ranges import ValueRanges
 
 Values = NDArray[Any]
 

@@ -8,8 +8,8 @@ from typing import Any
 from tuitrain.analysis import units
 from tuitrain.analysis.table.group_rows import mean_state
 from tuitrain.analysis.table.groups import MeanSD, mean_sd
+from tuitrain.cli.commands.sweep import train_sweep
 from tuitrain.cli.output import print_json, print_message
-from tuitrain.cli.sweep import train_sweep
 from tuitrain.config.schema import Config
 from tuitrain.config.sweeps.sweep import Sweep, SweepOptions
 from tuitrain.config.sweeps.toml import dumps

@@ -4,8 +4,8 @@ import argparse
 import sys
 
 from tuitrain.analysis import units
+from tuitrain.cli.commands.show import evaluation_document
 from tuitrain.cli.output import print_json, print_message
-from tuitrain.cli.show import evaluation_document
 from tuitrain.hosts.evaluate import evaluate_checkpoint, images_changed
 from tuitrain.runs.catalog.listing import find
 from tuitrain.text import plain

@@ -20,7 +20,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.training import checkpoint
 from tuitrain.training.average import WeightAverage
-from tuitrain.training.finetune import freeze_backbone, set_training_mode
+from tuitrain.training.fine_tuning.freeze import freeze_backbone, set_training_mode
 from tuitrain.training.optim.build import build_optimizer
 from tuitrain.training.optim.fused import FusedStep
 from tuitrain.training.optim.groups import layer_scales, parameter_groups

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tuitrain.errors import DataError, TrainingError
-from tuitrain.training.data.user_transform import user_transform
+from tuitrain.training.data.user.transform import user_transform
 
 IMAGES = torch.rand(4, 1, 8, 8)
 

@@ -5,8 +5,8 @@ import sys
 from math import log10
 
 from tuitrain.analysis import units
+from tuitrain.cli.commands.train import check_file
 from tuitrain.cli.output import print_json, print_message
-from tuitrain.cli.train import check_file
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import read
 from tuitrain.config.values import override

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from tuitrain.runs.process import available_cores
-from tuitrain.training.data.decode import ImageError
+from tuitrain.training.data.decoding.decode import ImageError
 
 # With more threads than this, the interpreter lock limits the speed.
 _MAX_THREADS = 32

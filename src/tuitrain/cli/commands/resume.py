@@ -2,8 +2,8 @@
 
 import argparse
 
+from tuitrain.cli.commands.train import follow, report_background_run
 from tuitrain.cli.output import print_message
-from tuitrain.cli.train import follow, report_background_run
 from tuitrain.config.schedule import Extension
 from tuitrain.config.validation import check_value
 from tuitrain.config.values import override, parse_value

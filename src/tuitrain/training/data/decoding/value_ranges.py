@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from tuitrain.runs.records import RunInfo
-from tuitrain.training.data.depth import Depth, Range, depth_of, read_values, to_8_bits, usual_range
-from tuitrain.training.data.image_file import open_image
+from tuitrain.training.data.decoding.depth import Depth, Range, depth_of, read_values, to_8_bits, usual_range
+from tuitrain.training.data.decoding.image_file import open_image
 
 _THREADS = 8
 # The number of images that a range is measured on.

@@ -5,9 +5,9 @@ import signal
 import sys
 from types import FrameType
 
+from tuitrain.cli.commands.train import check_file
 from tuitrain.cli.output import print_json, print_message
 from tuitrain.cli.sweep_output import SweepProgress, print_result
-from tuitrain.cli.train import check_file
 from tuitrain.config.code import code_of
 from tuitrain.config.sweeps.overrides import override_sweep, parse_option_overrides, parse_trials
 from tuitrain.config.sweeps.sweep import Sweep, Values, sweep_settings

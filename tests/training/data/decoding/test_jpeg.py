@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tuitrain.training.data import decode, jpeg
-from tuitrain.training.data.decode import ImageError, ImageReader
+from tuitrain.training.data.decoding import decode, jpeg
+from tuitrain.training.data.decoding.decode import ImageError, ImageReader
 from tuitrain.training.torch_internals import jpeg_decoder
 
 Outcome = torch.Tensor | str
@@ -101,7 +101,7 @@ def test_damaged_files_are_read_or_refused_as_by_pillow(outcomes: Any, tmp_path:
 def test_without_the_operator_pillow_decodes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     photo().save(tmp_path / "a.jpg")
     expected = ImageReader(32, "RGB")(str(tmp_path / "a.jpg"))
-    monkeypatch.setattr("tuitrain.training.data.jpeg.jpeg_decoder", lambda: None)
+    monkeypatch.setattr("tuitrain.training.data.decoding.jpeg.jpeg_decoder", lambda: None)
     assert torch.equal(ImageReader(32, "RGB")(str(tmp_path / "a.jpg")), expected)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     jpeg_decoder.cache_clear()

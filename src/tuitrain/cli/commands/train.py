@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     config = override(read_config, options.set)
     check_file(options, config_code(config))
     if config.training.folds is not None:
-        from tuitrain.cli.folds import cross_validate
+        from tuitrain.cli.commands.folds import cross_validate
 
         return cross_validate(options, config)
     spec = RunSpec(

@@ -220,7 +220,7 @@ def test_a_run_refuses_other_classes(tmp_path: Path) -> None:
 
 
 def test_the_example_of_the_documentation_works() -> None:
-    example = Path(__file__).parents[3] / "examples/my_dataset.py"
+    example = Path(__file__).parents[4] / "examples/my_dataset.py"
     found = load(override(Config(), [f"data.dataset={example}:digits"]).data, 0, CPU)
     assert (len(found.train) + len(found.validation or ()), len(found.test)) == (1400, 397)
 

@@ -10,7 +10,7 @@ from training.data.image_folders import CPU, classes_of, read
 from tuitrain.config.data_schema import Data
 from tuitrain.image_folder.splits import FolderSplits
 from tuitrain.runs.records import WeightsInfo
-from tuitrain.training.data.decode import ImageReader
+from tuitrain.training.data.decoding.decode import ImageReader
 from tuitrain.training.data.image_folder import image_reader
 from tuitrain.training.data.load import load
 from tuitrain.training.data.splits import MemorySplit

@@ -14,7 +14,7 @@ from training.data.image_folders import CPU, classes_of, images, noise, read
 from tuitrain.config.data_schema import Data
 from tuitrain.errors import DataError
 from tuitrain.image_folder.splits import FolderSplits
-from tuitrain.training.data.decode import ImageReader
+from tuitrain.training.data.decoding.decode import ImageReader
 from tuitrain.training.data.normalize import Normalizer
 
 

@@ -29,8 +29,8 @@ from tuitrain.training.data.normalize import (
 )
 from tuitrain.training.data.splits import MemorySplit, Split
 from tuitrain.training.data.stratify import split_rows, stratified
-from tuitrain.training.data.user_items import UserSplit
-from tuitrain.training.data.user_stream import ItemSplit, read_labels
+from tuitrain.training.data.user.items import UserSplit
+from tuitrain.training.data.user.stream import ItemSplit, read_labels
 from tuitrain.training.device import free_memory
 from tuitrain.training.user_code import check_arguments, explained, load_function
 

@@ -4,7 +4,7 @@ from torch import nn
 
 from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError
-from tuitrain.training.head import head_names, is_in, network_in
+from tuitrain.training.fine_tuning.head import head_names, is_in, network_in
 from tuitrain.training.torch_internals import BatchNorm
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tuitrain.errors import DataError
 from tuitrain.training.data.dataset import Ticker
-from tuitrain.training.data.user_items import UserSplit
+from tuitrain.training.data.user.items import UserSplit
 
 
 class ItemSplit:

@@ -7,7 +7,7 @@ from math import isfinite
 from torch import Tensor
 
 from tuitrain.training.backward import build_backward
-from tuitrain.training.finetune import set_training_mode
+from tuitrain.training.fine_tuning.freeze import set_training_mode
 from tuitrain.training.optim.groups import SCALE
 from tuitrain.training.setup import Setup
 

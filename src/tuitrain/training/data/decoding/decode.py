@@ -12,10 +12,10 @@ from torch import Tensor
 
 from tuitrain.config.data_schema import Resize
 from tuitrain.text import plain
-from tuitrain.training.data.depth import depth_of
-from tuitrain.training.data.image_file import completed_jpeg, is_whole, open_image
-from tuitrain.training.data.jpeg import decode_jpeg
-from tuitrain.training.data.value_ranges import ValueRanges
+from tuitrain.training.data.decoding.depth import depth_of
+from tuitrain.training.data.decoding.image_file import completed_jpeg, is_whole, open_image
+from tuitrain.training.data.decoding.jpeg import decode_jpeg
+from tuitrain.training.data.decoding.value_ranges import ValueRanges
 
 # Pillow would print warnings about large or damaged images to stderr, over the screen of the app.
 warnings.filterwarnings("ignore", module="PIL")
