@@ -123,7 +123,9 @@ def _build() -> argparse.ArgumentParser:
     _settings(add("lr-find", shared, machine, trusting, module="lr_find"))
     _sweep(add("sweep", shared, machine, detachable))
     _runs(add("runs", shared, machine))
-    add("show", shared, machine, one_run)
+    add("show", shared, machine, one_run).add_argument(
+        "--layers", action="store_true", help="include what each layer did when it was last measured"
+    )
     _compare(add("compare", shared, machine))
     _evaluate(add("evaluate", shared, machine, one_run, trusting))
     _export(add("export", shared, machine, one_run, trusting))
