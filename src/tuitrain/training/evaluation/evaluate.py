@@ -59,7 +59,7 @@ def evaluate(
     was_training = model.training
     model.eval()
     batches: list[tuple[Tensor, ...]] = []
-    for images, labels in split.batches(torch.arange(len(split)), _batch_size(split, shape)):
+    for images, labels in split.batches(torch.arange(len(split)), batch_size(split, shape)):
         with autocast():
             logits = model(normalize(images))
         logits = logits.float()  # (B, K)
@@ -82,7 +82,8 @@ def evaluate(
     )
 
 
-def _batch_size(split: Split, shape: Sequence[int]) -> int:
+def batch_size(split: Split, shape: Sequence[int]) -> int:
+    """Return the number of images of `shape` (C, H, W) in a batch that is evaluated."""
     largest = CPU_BATCH if split.labels.device.type == "cpu" else BATCH
     return max(1, min(largest, MAX_BATCH_VALUES // prod(shape)))
 
