@@ -89,12 +89,12 @@ class Loop(ControlledLoop):
 
     def _compute_features(self) -> None:
         self.update_state(phase="computing features", now=True)
-        obstacle = compute_features(self.setup, self._heartbeat)
+        images = self.setup.dataset.train
+        for line in compute_features(self.setup, self._heartbeat):
+            self.writer.log(line)
+        log_replaced_images(images, self.writer)
         self.update_state(phase="training")
-        each_epoch = f"features are computed in each epoch: {obstacle}"
-        self.writer.log(
-            each_epoch if obstacle else "the features of the frozen backbone are computed once for all epochs"
-        )
+        self._poll_commands()
 
     def start(self) -> None:
         """Write the first event and, for a new run, the first checkpoint."""
