@@ -14,8 +14,9 @@ from tuitrain.runs.records import RunInfo, WeightsInfo
 from tuitrain.text import listed, plain
 from tuitrain.training.data.dataset import Dataset, Progress, Ticker, absent_class_notes
 from tuitrain.training.data.decoding import decode
-from tuitrain.training.data.decoding.decode import ImageReader, Interpolation
+from tuitrain.training.data.decoding.decode import ImageReader
 from tuitrain.training.data.decoding.depth import Range
+from tuitrain.training.data.decoding.resize import Interpolation
 from tuitrain.training.data.decoding.value_ranges import ValueRanges, recorded_ranges
 from tuitrain.training.data.decoding.whole_photos import PhotoCrop, aspects, crops_photos, training_reader
 from tuitrain.training.data.folder_reader import FolderReader
