@@ -89,7 +89,12 @@ def image_reader(
     known = recorded_ranges(before) if before else None
     ranges = ValueRanges(known, folder.splits["training"].paths, folder.paths, fixed)
     assert isinstance(config.image_size, int)
-    read = ImageReader(config.image_size, mode, ranges, config.resize)
+    return reader_for(config, ImageReader(config.image_size, mode, ranges), weights)
+
+
+def reader_for(config: Data, read: ImageReader, weights: WeightsInfo | None) -> ImageReader:
+    """Return `read` with the way of resizing that the settings choose and `weights` expect."""
+    read = replace(read, resize=config.resize)
     if weights is None:
         return read
     method = next((name for name in get_args(Interpolation) if name == weights.interpolation), read.interpolation)
