@@ -154,20 +154,22 @@ def enlarged(network: nn.Module) -> nn.Module:
 def vit() -> nn.Module:
     from timm.models.vision_transformer import VisionTransformer
 
-    return VisionTransformer(img_size=32, patch_size=8, embed_dim=12, depth=2, num_heads=3, num_classes=10)
+    network: nn.Module = VisionTransformer(
+        img_size=32, patch_size=8, embed_dim=12, depth=2, num_heads=3, num_classes=10
+    )
+    return network
 
 
 def other_vit() -> nn.Module:
-    network = torchvision.models.VisionTransformer(32, 8, 1, 2, 12, 24, num_classes=10)
+    network: Any = torchvision.models.VisionTransformer(32, 8, 1, 2, 12, 24, num_classes=10)
     nn.init.normal_(network.heads.head.weight)
-    return network
+    return nn.Sequential(network)
 
 
 def efficientnet() -> nn.Module:
     import timm
 
-    network = timm.create_model("test_efficientnet", num_classes=10)
-    assert isinstance(network, nn.Module)
+    network: nn.Module = timm.create_model("test_efficientnet", num_classes=10)
     return network
 
 
