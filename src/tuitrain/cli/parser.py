@@ -95,7 +95,7 @@ COMMANDS: dict[str, str] = {
     "set": "change the learning rate or number of epochs of a run",
     "data": "list the data sets by name, with sizes, licences and folders",
     "config": "print a commented TOML file with every setting",
-    "cache": "list or clear the cache of decoded images",
+    "cache": "list or clear the cache of decoded images and features",
 }
 
 
@@ -124,7 +124,9 @@ def _build() -> argparse.ArgumentParser:
     _settings(add("lr-find", shared, machine, trusting, module="lr_find"))
     _sweep(add("sweep", shared, machine, detachable))
     _runs(add("runs", shared, machine))
-    add("show", shared, machine, one_run)
+    add("show", shared, machine, one_run).add_argument(
+        "--layers", action="store_true", help="include what each layer did when it was last measured"
+    )
     _compare(add("compare", shared, machine))
     _evaluate(add("evaluate", shared, machine, one_run, trusting))
     _explain(add("explain", shared, machine, one_run, trusting))
@@ -139,7 +141,7 @@ def _build() -> argparse.ArgumentParser:
     add("data", machine).add_argument("dir", metavar="DIR", nargs="?", help="folder to search, as data.dir")
     add("config", machine)
     cache = add("cache", machine)
-    cache.add_argument("action", choices=["clear"], nargs="?", help="remove decoded images; without it, list them")
+    cache.add_argument("action", choices=["clear"], nargs="?", help="remove files; without it, list them")
     cache.add_argument("names", nargs="*", metavar="NAME", help="files to remove (default: all)")
     return parser
 
