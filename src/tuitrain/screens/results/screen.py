@@ -21,7 +21,7 @@ from tuitrain.screens.results.confusion_page import ConfusionPage
 from tuitrain.screens.results.export import page_exports
 from tuitrain.screens.results.tabs import tab_line
 from tuitrain.text import plain, utf8_locale
-from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts
+from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts, UnitCharts
 from tuitrain.widgets.confusion.matrix import ConfusionMatrix
 from tuitrain.widgets.confusion.samples import Samples
 from tuitrain.widgets.messages import OpenNewRun, ResumeRun
@@ -33,7 +33,7 @@ from tuitrain.widgets.terminal.refresh import BUDGET
 
 # The width from which the line below the images also describes the evaluation.
 WIDE = 100
-PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients")
+PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients", "layers")
 # The evaluations of a run, in the order in which `w` cycles through them.
 EVALUATIONS = (("test", "best"), ("test", "last"), ("validation", "last"))
 
@@ -96,6 +96,7 @@ class ResultsScreen(ExportScreen):
                 yield Static(id="table")
             yield Log(id="log", max_lines=2000)
             yield GradientCharts(id="gradients")
+            yield UnitCharts(id="layers")
         yield FixedText(id="about")
         yield FittingFooter()
 
@@ -149,7 +150,7 @@ class ResultsScreen(ExportScreen):
         self.query_one("#about", FixedText).show(self._about())
         if page == "summary":
             self._show_summary()
-        elif page in ("curves", "gradients"):
+        elif page in ("curves", "gradients", "layers"):
             self.query_one(f"#{page}", ChartPair).show(self.run)
         elif page == "settings":
             self.query_one("#table", Static).update(run_report.settings_text(self.run))
