@@ -20,7 +20,7 @@ from training.data.image_folders import CPU, classes_of, images, noise, read
 from tuitrain.config.data_schema import Data
 from tuitrain.image_folder.pixel_files import cache_folder, pixel_files
 from tuitrain.runs.records import RunInfo
-from tuitrain.training.data import storage
+from tuitrain.training import device
 from tuitrain.training.data.dataset import Dataset
 from tuitrain.training.data.decoding.decode import ImageReader
 from tuitrain.training.data.load import load
@@ -268,16 +268,16 @@ def test_deep_images_with_the_suffix_of_jpegs_are_streamed(tmp_path: Path) -> No
 def test_auto_prefers_memory_then_the_cache(
     folder: Path, monkeypatch: pytest.MonkeyPatch, free: int, gigabytes: float, kind: type
 ) -> None:
-    monkeypatch.setattr(storage, "free_memory", lambda _: free)
+    monkeypatch.setattr(device, "free_memory", lambda _: free)
     data = read(folder, cache_gb=gigabytes)
     assert isinstance(data.train, kind)
     assert data.kept.startswith(
         {MemorySplit: "kept in memory as uint8: ", CachedSplit: "kept as uint8 in "}.get(kind, "streamed")
     )
     # 60 images of 3x8x8 bytes fit into half of 23,041 bytes, not into half of 23,040.
-    monkeypatch.setattr(storage, "free_memory", lambda _: 23_041)
+    monkeypatch.setattr(device, "free_memory", lambda _: 23_041)
     assert isinstance(read(folder).train, MemorySplit)
-    monkeypatch.setattr(storage, "free_memory", lambda _: 23_040)
+    monkeypatch.setattr(device, "free_memory", lambda _: 23_040)
     assert isinstance(read(folder).train, CachedSplit)
 
 
