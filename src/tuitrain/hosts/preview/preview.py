@@ -150,7 +150,7 @@ def _detect_channels(splits: SplitSizes, data: Data) -> SplitSizes:
 
 def _note_depths(splits: SplitSizes) -> SplitSizes:
     """Add notes about sampled images with more than 8 bits per value."""
-    from tuitrain.training.data.decoding.decode import kind_of
+    from tuitrain.training.data.decoding.value_ranges import kind_of
 
     kinds = Counter(kind for kind in map(kind_of, splits.samples) if kind)
     notes = (
