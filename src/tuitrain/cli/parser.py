@@ -249,10 +249,18 @@ def _explain(explain: _Parser) -> None:
 
 def _export(export: _Parser) -> None:
     export.add_argument(
-        "--format", choices=["csv", "tensorboard", "safetensors", "onnx"], required=True,
-        help="csv and tensorboard export metrics, safetensors and onnx weights",
+        "--format", choices=["csv", "tensorboard", "safetensors", "onnx", "torch-export"], required=True,
+        help="csv and tensorboard export metrics, safetensors the weights, onnx and torch-export the network",
     )  # fmt: skip
-    export.add_argument("-o", "--output", type=Path, metavar="PATH", help="output file, or folder for tensorboard")
+    export.add_argument(
+        "-o", "--output", metavar="PATH",
+        help="output file, or folder for tensorboard; FOLDER/ writes a network, its description and a model card there",
+    )  # fmt: skip
+    export.add_argument(
+        "--input", choices=["normalized", "unit", "uint8"], default="normalized",
+        help="values of the network's input: normalized (default), unit (0 to 1) or uint8, which it then normalizes",
+    )  # fmt: skip
+    export.add_argument("--card", action="store_true", help="write a model card (.md) beside the file")
     export.add_argument("--checkpoint", choices=["last", "best"], default="last", help="default: last")
     export.add_argument("--force", action="store_true", help="overwrite existing files")
 

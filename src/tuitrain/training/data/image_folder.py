@@ -89,11 +89,12 @@ def image_reader(
     known = recorded_ranges(before) if before else None
     ranges = ValueRanges(known, folder.splits["training"].paths, folder.paths, fixed)
     assert isinstance(config.image_size, int)
-    return as_weights_expect(ImageReader(config.image_size, mode, ranges, config.resize), weights)
+    return reader_for(config, ImageReader(config.image_size, mode, ranges), weights)
 
 
-def as_weights_expect(read: ImageReader, weights: WeightsInfo | None) -> ImageReader:
-    """Return a reader that crops and interpolates as `weights` expect."""
+def reader_for(config: Data, read: ImageReader, weights: WeightsInfo | None) -> ImageReader:
+    """Return `read` with the way of resizing that the settings choose and `weights` expect."""
+    read = replace(read, resize=config.resize)
     if weights is None:
         return read
     method = next((name for name in get_args(Interpolation) if name == weights.interpolation), read.interpolation)

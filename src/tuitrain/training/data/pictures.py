@@ -11,7 +11,7 @@ from tuitrain.text import plain
 from tuitrain.training.data.decoding.decode import ImageError, ImageReader
 from tuitrain.training.data.decoding.depth import Range
 from tuitrain.training.data.decoding.value_ranges import ValueRanges, recorded_ranges
-from tuitrain.training.data.image_folder import as_weights_expect
+from tuitrain.training.data.image_folder import reader_for
 
 # Smaller images are enlarged.
 SMALLEST = 16
@@ -44,7 +44,7 @@ def read_picture(path: str, data: Data, info: RunInfo, white: int) -> Tensor:
         raise DataError(f"Pictures cannot become the run's images of {channels}x{height}x{width}.")
     fixed = Range(*data.value_range) if data.value_range else None
     ranges = ValueRanges(recorded_ranges(info), [], [path], fixed)
-    read = as_weights_expect(ImageReader(height, "L" if channels == 1 else "RGB", ranges, data.resize), info.weights)
+    read = reader_for(data, ImageReader(height, "L" if channels == 1 else "RGB", ranges), info.weights)
     try:
         image = read(path)
     except ImageError as error:
