@@ -8,13 +8,12 @@ import torch
 from safetensors.torch import save_file
 
 from tuitrain import __version__
-from tuitrain.config.code import is_spec
 from tuitrain.config.values import flatten
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs.folder import RunFolder
 from tuitrain.text import plain
-from tuitrain.training import checkpoint, models
-from tuitrain.training.models.user_model import check_output
+from tuitrain.training import checkpoint
+from tuitrain.training.trained import checkpoint_path, trained_network
 from tuitrain.training.user_code import explained
 
 
@@ -36,11 +35,7 @@ def export_onnx(folder: RunFolder, which: str, path: Path) -> None:
             raise ConfigError(f"ONNX needs the package {package}.", 'Install it with: pip install "tuitrain[onnx]"')
     saved, metadata = _load(folder, which)
     info = folder.info()
-    config = folder.config().model
-    model = models.build(config, info.shape, len(info.classes))
-    if is_spec(config.name):
-        check_output(config, model, info.shape, len(info.classes))  # Creates the parameters of lazy layers.
-    checkpoint.load_weights(model, saved, _checkpoint_path(folder, which))
+    model = trained_network(folder.config().model, info, saved, checkpoint_path(folder, which))
     with explained("Exporting the network", RunError, "Export it as safetensors."):
         program = torch.onnx.export(
             model.eval(),
@@ -56,13 +51,9 @@ def export_onnx(folder: RunFolder, which: str, path: Path) -> None:
     program.save(path)
 
 
-def _checkpoint_path(folder: RunFolder, which: str) -> Path:
-    return folder.checkpoints / f"{which}.safetensors"
-
-
 def _load(folder: RunFolder, which: str) -> tuple[checkpoint.State, dict[str, str]]:
     """Return the checkpoint `which` ("last" or "best") and its metadata, all strings, as both formats require."""
-    path = _checkpoint_path(folder, which)
+    path = checkpoint_path(folder, which)
     info, config, saved = folder.info(), folder.config(), checkpoint.load(path)
     if which == "last":
         epoch, _, step = checkpoint.position(saved, path)

@@ -88,7 +88,11 @@ def image_reader(
     known = recorded_ranges(before) if before else None
     ranges = ValueRanges(known, folder.splits["training"].paths, folder.paths, fixed)
     assert isinstance(config.image_size, int)
-    read = ImageReader(config.image_size, mode, ranges, config.resize)
+    return as_weights_expect(ImageReader(config.image_size, mode, ranges, config.resize), weights)
+
+
+def as_weights_expect(read: ImageReader, weights: WeightsInfo | None) -> ImageReader:
+    """Return a reader that crops and interpolates as `weights` expect."""
     if weights is None:
         return read
     method = next((name for name in get_args(Interpolation) if name == weights.interpolation), read.interpolation)

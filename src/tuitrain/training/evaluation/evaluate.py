@@ -59,10 +59,8 @@ def evaluate(
     was_training = model.training
     model.eval()
     batches: list[tuple[Tensor, ...]] = []
-    for images, labels in split.batches(torch.arange(len(split)), _batch_size(split, shape)):
-        with autocast():
-            logits = model(normalize(images))
-        logits = logits.float()  # (B, K)
+    for images, labels in split.batches(torch.arange(len(split)), batch_size(split.labels.device, shape)):
+        logits = compute_logits(model, images, normalize, autocast)
         losses = F.cross_entropy(logits, labels, reduction="none")
         probability, predicted = logits.softmax(1).max(1)
         # NaN logits have no probability, and JSON has no NaN.
@@ -82,8 +80,18 @@ def evaluate(
     )
 
 
-def _batch_size(split: Split, shape: Sequence[int]) -> int:
-    largest = CPU_BATCH if split.labels.device.type == "cpu" else BATCH
+def compute_logits(
+    model: nn.Module, images: Tensor, normalize: Transform, autocast: Callable[[], AbstractContextManager[object]]
+) -> Tensor:
+    """Return the logits (B, K) float32 of images (B, C, H, W) as a split yields them."""
+    with autocast():
+        logits: Tensor = model(normalize(images))
+    return logits.float()
+
+
+def batch_size(device: torch.device, shape: Sequence[int]) -> int:
+    """Return the number of images of `shape` (C, H, W) to classify at a time."""
+    largest = CPU_BATCH if device.type == "cpu" else BATCH
     return max(1, min(largest, MAX_BATCH_VALUES // prod(shape)))
 
 

@@ -36,7 +36,7 @@ class ImageReader:
     or RGB, and `ranges` scale images with more than 8 bits. Raises ImageError.
 
     `resize` is that of `data.resize`. With crop, the square has `crop_fraction` of the shorter side of an image that is
-    larger than the square.
+    larger than the square. `width` is that of images that are no squares; `size` is then their height.
     """
 
     size: int
@@ -45,11 +45,12 @@ class ImageReader:
     resize: Resize = "crop"
     crop_fraction: float = 1.0
     interpolation: Interpolation = "bilinear"
+    width: int | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """The shape (C, H, W) of the images: all that a batch's transforms need of the file's pixels."""
-        return (3 if self.mode == "RGB" else 1, self.size, self.size)
+        return (3 if self.mode == "RGB" else 1, self.size, self.width or self.size)
 
     @property
     def settings(self) -> str:
@@ -72,7 +73,7 @@ class ImageReader:
     def check(self, path: str) -> None:
         """Raise ImageError if the image cannot be read. Decode it only if its structure does not show that."""
         try:
-            with open_image(path, self.mode, self.size) as image:
+            with open_image(path, self.mode, self._longest) as image:
                 whole = depth_of(image) is None and is_whole(image)
         except Exception as error:
             raise ImageError(_reason(error, path)) from error
@@ -80,40 +81,54 @@ class ImageReader:
             self(path)
 
     def _read(self, source: str | BinaryIO, path: str) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
-        with open_image(source, self.mode, self.size) as image:
+        with open_image(source, self.mode, self._longest) as image:
             if (depth := depth_of(image)) is not None:
                 upright = self.ranges.to_8_bits(image, depth, path)
             else:
                 quick = decode_jpeg(image, source) if isinstance(source, str) else None
                 upright = quick or ImageOps.exif_transpose(image)
         square = self._square(_in_mode(upright, self.mode))
-        return np.array(square, dtype=np.uint8).reshape(self.size, self.size, -1)
+        return np.array(square, dtype=np.uint8).reshape(*self.shape[1:], -1)
+
+    def crops(self, size: tuple[int, int]) -> bool:
+        """Return whether an image of this width and height is large enough for `crop_fraction`."""
+        return self.crop_fraction < 1 and min(size) > self._longest
+
+    @property
+    def _longest(self) -> int:
+        return max(self.shape[1:])
 
     def _square(self, image: Image.Image) -> Image.Image:
-        method, size = Image.Resampling[self.interpolation.upper()], (self.size, self.size)
+        method, size = Image.Resampling[self.interpolation.upper()], (self.width or self.size, self.size)
         if self.resize == "crop":
             # Cropping a photo that must be enlarged loses detail: a linear probe on 32-pixel photos at 128 pixels lost
             # 1.2 % of accuracy.
-            fraction = self.crop_fraction if min(image.size) > self.size else 1.0
+            fraction = self.crop_fraction if self.crops(image.size) else 1.0
             return ImageOps.fit(image, size, method, bleed=(1 - fraction) / 2)
         if self.resize == "squash":
             return image.resize(size, method)
-        scale = self.size / max(image.size)
+        scale = min(target / side for target, side in zip(size, image.size, strict=True))
         inner = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), method)
         square = Image.new(image.mode, size)
-        square.paste(inner, ((self.size - inner.width) // 2, (self.size - inner.height) // 2))
+        square.paste(inner, ((size[0] - inner.width) // 2, (size[1] - inner.height) // 2))
         return square
 
 
 def aspect_of(path: str) -> float:
     """Return the width of an upright image divided by its height, from its header; 1 if it cannot be read."""
+    size = upright_size(path)
+    return size[0] / size[1] if size else 1.0
+
+
+def upright_size(path: str) -> tuple[int, int] | None:
+    """Return the width and height of an upright image, from its header; None if it cannot be read."""
     try:
         with open_image(path) as image:
             width, height = image.size
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED
     except Exception:
-        return 1.0
-    return height / width if turned else width / height
+        return None
+    return (height, width) if turned else (width, height)
 
 
 def is_grayscale(path: str) -> bool | None:
