@@ -19,7 +19,6 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.training import checkpoint
 from tuitrain.training.data.standard import read as read_standard
-from tuitrain.training.data.standard import white_of
 from tuitrain.training.evaluation.evaluate import Result, evaluate
 from tuitrain.training.prediction.predictor import Classified, Predictor
 from tuitrain.training.setup import Setup, prepare
@@ -102,11 +101,10 @@ def test_predictions_are_those_of_the_evaluation_without_the_data_set(folder: Ru
 def test_predictions_of_a_data_set_without_files(train: Train, tmp_path: Path) -> None:
     folder = train("training.epochs=1").folder
     test = read_standard("digits", None, lambda *_: None).test
-    white = white_of("digits")
     paths = []
     for number, image in enumerate(test.images[:, 0].numpy()):
         paths.append(str(tmp_path / f"{number}.png"))
-        Image.fromarray(np.round(image * (255 / white)).astype("u1")).convert("RGB").save(paths[-1])
+        Image.fromarray(np.round(image * (255 / 16)).astype("u1")).convert("RGB").save(paths[-1])
     predictor = predictor_of(folder)
     assert_equal(list(predictor.classify(paths, 1)), evaluated(folder)[1])
     assert predictor.read.changes(paths[0]) == "converted to grey"
@@ -153,7 +151,7 @@ def test_what_is_no_picture_is_named_and_the_rest_continues(folder: RunFolder, t
 def test_decoding_is_only_a_few_batches_ahead(
     folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tuitrain.training.prediction.predictor.batch_size", lambda *_: 4)
+    monkeypatch.setattr("tuitrain.training.prediction.predictor.batch_size_on", lambda *_: 4)
     path, asked = str(tmp_path / "photos/test/green/0.png"), 0
 
     def endless() -> Iterator[str]:

@@ -38,11 +38,6 @@ class StandardImages(NamedTuple):
     white: int
 
 
-def white_of(name: str) -> int:
-    """Return the value of a white pixel in the data set."""
-    return 16 if name == "digits" else 255
-
-
 def read(name: str, folder: str | None, progress: Progress) -> StandardImages:
     """Load a standard data set. Raises DataError if files are damaged, or missing and the download fails."""
     progress(f"reading {name}", None)
@@ -73,7 +68,7 @@ def _digits() -> StandardImages:
     images = torch.from_numpy(table[:, :-1].copy()).view(-1, 1, 8, 8)
     pixels = Pixels(images, torch.from_numpy(table[:, -1].astype(np.int64)))
     train, test = stratified(pixels.labels, TEST_FRACTION, TEST_SEED)
-    return StandardImages(pixels.at(train), pixels.at(test), white_of("digits"))
+    return StandardImages(pixels.at(train), pixels.at(test), white=16)
 
 
 def _mnist(name: str, root: Path, progress: Progress) -> tuple[Pixels, Pixels]:

@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import chain
+from threading import Barrier
 from typing import NamedTuple
 
 import torch
@@ -13,17 +14,19 @@ from torch import Tensor, nn
 
 from tuitrain.config.code import is_spec
 from tuitrain.config.schema import Config
+from tuitrain.errors import RunError
 from tuitrain.runs.folder import RunFolder
-from tuitrain.training import checkpoint
+from tuitrain.runs.records import RunInfo
+from tuitrain.text import plain
 from tuitrain.training.data.decoding.attempts import decoding_threads
 from tuitrain.training.data.decoding.decode import ImageError
 from tuitrain.training.data.normalize import Normalization, Normalizer
+from tuitrain.training.data.picture_reader import PictureReader
 from tuitrain.training.device import choose_device, configure_torch
-from tuitrain.training.evaluation.evaluate import batch_size, compute_logits
-from tuitrain.training.prediction.pictures import PictureReader
+from tuitrain.training.evaluation.evaluate import batch_size_on, compute_logits
+from tuitrain.training.export.trained import load
 from tuitrain.training.prediction.views import Views
 from tuitrain.training.setup import autocast, move
-from tuitrain.training.trained import check_trained, checkpoint_path, trained_network
 from tuitrain.training.user_code import forget_modules
 
 Decoded = tuple[str, Tensor | str]
@@ -57,14 +60,13 @@ class Predictor:
         """Load the checkpoint `which` of a run, in the thread that will predict. `config` names the device. Raises
         TuitrainError."""
         forget_modules()
-        info, path = check_trained(folder), checkpoint_path(folder, which)
-        read = PictureReader.of_run(config.data, info)
-        saved = checkpoint.load(path)
+        info = _checked_info(folder)
+        trained = load(folder, which)
+        read = PictureReader.of_run(config.data, info, trained.white or 255)
         device = choose_device(config.training.device)
         configure_torch(config, device)
-        model = trained_network(config.model, info, {"model": saved.get("model")}, path)
         return cls(
-            model=move(model, device, own=is_spec(config.model.name)).eval(),
+            model=move(trained.network, device, own=is_spec(config.model.name)).eval(),
             classes=tuple(info.classes),
             read=read,
             normalization=Normalization(tuple(info.mean), tuple(info.std), read.white),
@@ -84,7 +86,7 @@ class Predictor:
 
     @property
     def _batch_size(self) -> int:
-        return batch_size(self.device, self.read.read.shape)
+        return batch_size_on(self.device, self.read.read.shape)
 
     @torch.inference_mode()
     def probabilities(self, images: Tensor) -> Tensor:
@@ -103,6 +105,16 @@ class Predictor:
         values, classes = self.probabilities(images).sort(stable=True, dim=1, descending=True)
         values, classes = values[:, :top].nan_to_num(0.0), classes[:, :top]
         return [tuple(zip(*row, strict=True)) for row in zip(classes.tolist(), values.tolist(), strict=True)]
+
+
+def _checked_info(folder: RunFolder) -> RunInfo:
+    """Return the record of a run. Raise RunError if another tool trained it, or if it has not loaded its data."""
+    if folder.read_only:
+        raise RunError(f"{plain(folder.id)} was trained by another tool and has no weights.")
+    info = folder.info()
+    if not info.classes or not 0 < info.shape[0] == len(info.mean) == len(info.std) or min(info.shape) < 1:
+        raise RunError(f"{plain(folder.id)} ended before it had loaded its data.", "Resume it, or choose another run.")
+    return info
 
 
 def _batches(pictures: Iterable[Decoded | None], size: int) -> Iterator[list[Decoded]]:
@@ -128,7 +140,7 @@ def _decoded(read: PictureReader, paths: Iterable[str | None], ahead: int) -> It
         except ImageError as error:
             return str(error)
 
-    pool = ThreadPoolExecutor(decoding_threads())
+    pool = _decoding_pool()
     pending: deque[tuple[str, Future[Tensor | str]]] = deque()
     try:
         for next_path in chain(paths, [None]):
@@ -141,3 +153,19 @@ def _decoded(read: PictureReader, paths: Iterable[str | None], ahead: int) -> It
                 yield None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _decoding_pool() -> ThreadPoolExecutor:
+    """Return threads in which torch's operators use one thread each, while those of this thread keep theirs."""
+    threads, count = torch.get_num_threads(), decoding_threads()
+    pool, started = ThreadPoolExecutor(count), Barrier(count + 1)
+
+    def start() -> None:
+        torch.set_num_threads(1)
+        started.wait()
+
+    for _ in range(count):
+        pool.submit(start)
+    started.wait()
+    torch.set_num_threads(threads)
+    return pool
