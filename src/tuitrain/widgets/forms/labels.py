@@ -46,7 +46,7 @@ class Condition(NamedTuple):
         if self.key == "data.dataset" and texts[self.key] == "digits":
             return "ignored: digits is built in"
         if len(self.values) > 10:
-            return "for data sets of photos"
+            return "for built-in data sets" if self.negated else "for data sets of photos"
         if self.key == "model.weights":
             return "for pretrained weights"
         return f"{'not ' * self.negated}for {', '.join(self.values)}".replace(OWN, "FILE.py:NAME")
@@ -76,7 +76,8 @@ CONDITIONS: dict[str, Condition] = {
     "data.labels": _FOLDER,
     "data.group": _FOLDER,
     "data.split_by": _FOLDER,
-    "data.image_size": _FILES,
+    "data.image_size": Condition("data.dataset", (OWN,), negated=True),
+    "data.resize_builtin": Condition("data.dataset", (OWN, *_FILES.values), negated=True),
     "data.resize": _FILES,
     "data.channels": _FILES,
     "data.storage": Condition("data.dataset", (*_FILES.values, OWN)),
