@@ -8,6 +8,7 @@ from tuitrain.analysis import confusion, summary, units
 from tuitrain.cli.output import format_scores, print_json, print_line
 from tuitrain.cli.table import write_table
 from tuitrain.config.formatting import format_value
+from tuitrain.config.values import flatten
 from tuitrain.runs.catalog.listing import Entry, find
 from tuitrain.runs.catalog.result import result
 from tuitrain.runs.changes import present
@@ -32,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
                 **result(folder, state),
                 "status": entry.status,
                 "info": info,
-                "config": entry.settings,
+                "config": entry.settings if folder.read_only else flatten(entry.config),
                 "changed": present(entry.changes),
                 "evaluation": {
                     "test": evaluation_document(test) if test else None,
