@@ -22,7 +22,8 @@ from tuitrain.training import loop as loop_module
 
 # Forked processes that have imported torch already, so that starting many of them is quick.
 server = multiprocessing.get_context("forkserver")
-server.set_forkserver_preload(["tuitrain.training.run", "sklearn.datasets", "tuitrain.cli.commands.work", "torch._dynamo"])
+PRELOADED = ["tuitrain.training.run", "sklearn.datasets", "tuitrain.cli.commands.work", "torch._dynamo"]
+server.set_forkserver_preload(PRELOADED)
 
 
 def in_main_thread(path: str) -> None:
