@@ -14,8 +14,9 @@ from tuitrain.runs.records import RunInfo, WeightsInfo
 from tuitrain.text import listed, plain
 from tuitrain.training.data.dataset import Dataset, Progress, Ticker, absent_class_notes
 from tuitrain.training.data.decoding import decode
-from tuitrain.training.data.decoding.decode import ImageReader, Interpolation
+from tuitrain.training.data.decoding.decode import ImageReader
 from tuitrain.training.data.decoding.depth import Range
+from tuitrain.training.data.decoding.resize import Interpolation
 from tuitrain.training.data.decoding.value_ranges import ValueRanges, recorded_ranges
 from tuitrain.training.data.decoding.whole_photos import PhotoCrop, aspects, crops_photos, training_reader
 from tuitrain.training.data.folder_reader import FolderReader
@@ -88,7 +89,12 @@ def image_reader(
     known = recorded_ranges(before) if before else None
     ranges = ValueRanges(known, folder.splits["training"].paths, folder.paths, fixed)
     assert isinstance(config.image_size, int)
-    read = ImageReader(config.image_size, mode, ranges, config.resize)
+    return reader_for(config, ImageReader(config.image_size, mode, ranges), weights)
+
+
+def reader_for(config: Data, read: ImageReader, weights: WeightsInfo | None) -> ImageReader:
+    """Return `read` with the way of resizing that the settings choose and `weights` expect."""
+    read = replace(read, resize=config.resize)
     if weights is None:
         return read
     method = next((name for name in get_args(Interpolation) if name == weights.interpolation), read.interpolation)
