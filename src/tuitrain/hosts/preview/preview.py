@@ -208,6 +208,14 @@ def preview_data(config: Config, runs_dir: Path = Path("runs"), *, may_run: bool
         return Preview(config, **_describe_error(error), may_run=may_run)
 
 
+def still_known(preview: Preview, config: Config) -> Preview:
+    """Return the facts of `preview` that also hold for `config`: all, or none if data or network differ."""
+    if preview.config == config:
+        return preview
+    same = (preview.config.data, preview.config.model) == (config.data, config.model) and not preview.problem
+    return replace(preview, config=config, final=False) if same else Preview(config)
+
+
 def _describe_error(error: BaseException) -> dict[str, Any]:
     """Return the fields of `Preview` that describe `error`."""
     return {"problem": problem_of(error), "key": error.key if isinstance(error, ConfigError) else ""}
