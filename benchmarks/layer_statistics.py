@@ -56,7 +56,8 @@ def share(case: Case) -> float:
     with tempfile.TemporaryDirectory() as folder, clock, before_step, measure:
         spec = RunSpec(config=config(case), runs_dir=Path(folder))
         try:
-            return 100 * watch.seconds / train_new_run(spec, lambda *_: None, lambda *_: None).seconds
+            seconds = train_new_run(spec, lambda *_: None, lambda *_: None).seconds
+            return 100 * watch.seconds / seconds
         finally:
             torch.set_flush_denormal(False)
 
