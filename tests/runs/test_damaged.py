@@ -251,7 +251,7 @@ def test_a_folder_that_becomes_a_link_is_not_written_to(place: Path, name: str) 
     shutil.rmtree(bad.path / name)
     (bad.path / name).symlink_to(place / "beside")
     before = picture(place)
-    write = {
+    write: dict[str, Callable[[], object]] = {
         "evaluation": lambda: bad.write_evaluation(EVALUATION),
         "checkpoints": lambda: checkpoint.save(bad.checkpoints / "last.safetensors", {"epoch": 1}),
     }

@@ -16,6 +16,7 @@ from tuitrain.runs.records import ACTIVE, Evaluation, State
 from tuitrain.runs.user_files import changed_files
 
 if TYPE_CHECKING:
+    from tuitrain.runs.predictions import Predictions
     from tuitrain.training.progress import TrainingProgress
     from tuitrain.training.setup import Setup
 
@@ -50,9 +51,9 @@ def evaluate_checkpoint(
         position = _load_checkpoint(folder, state, setup, which)
         progress(f"evaluating on {split}", None)
         with explained("The evaluation", RunError):
-            evaluation = evaluate_split(setup, split, position, lambda: None, which)  # type: ignore[arg-type]
+            evaluation, predictions = evaluate_split(setup, split, position, lambda: None, which)  # type: ignore[arg-type]
     if shown_status(state) not in ACTIVE:
-        _store(folder, evaluation, progress)
+        _store(folder, evaluation, predictions, progress)
     return evaluation
 
 
@@ -62,7 +63,7 @@ def _prepare(folder: RunFolder, config: Config, split: str, device: str, progres
     from tuitrain.training.setup import prepare
     from tuitrain.training.user_code import explained
 
-    config = _evaluation_config(config, device, on_cpu=choose_device(device).type == "cpu")
+    config = evaluation_config(config, device, on_cpu=choose_device(device).type == "cpu")
     with explained("The run's code", RunError):
         setup = prepare(config, progress, before=folder.info(), has_checkpoint=True, only=split)
     if split == "validation" and setup.dataset.validation is None:
@@ -87,7 +88,8 @@ def _load_checkpoint(folder: RunFolder, state: State, setup: "Setup", which: str
     return position
 
 
-def _evaluation_config(config: Config, device: str, *, on_cpu: bool) -> Config:
+def evaluation_config(config: Config, device: str, *, on_cpu: bool) -> Config:
+    """Return the settings that an evaluation on `device` uses."""
     # The user's transform applies to training batches only.
     changes: dict[str, object] = {"data.transform": None, "training.device": device}
     if config.training.precision == "fp16" and on_cpu:
@@ -96,9 +98,10 @@ def _evaluation_config(config: Config, device: str, *, on_cpu: bool) -> Config:
     return build_config(flatten(config) | changes)
 
 
-def _store(folder: RunFolder, evaluation: Evaluation, progress: ProgressCallback) -> None:
+def _store(folder: RunFolder, evaluation: Evaluation, predictions: "Predictions", progress: ProgressCallback) -> None:
     try:
-        folder.write_evaluation(evaluation, beside=images_changed(folder, evaluation))
+        if not folder.write_evaluation(evaluation, predictions, beside=images_changed(folder, evaluation)):
+            progress("the probabilities are too large to store", None)
     except OSError as error:
         # A read-only run folder must not prevent the evaluation.
         progress(f"the result cannot be stored in the run: {error.strerror}", None)

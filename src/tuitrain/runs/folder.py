@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,6 +18,9 @@ from tuitrain.runs.files import LARGEST_EVALUATION, read, read_json
 from tuitrain.runs.process import alive
 from tuitrain.runs.records import FORMAT, Evaluation, RunInfo, ShownStatus, State
 from tuitrain.text import plain
+
+if TYPE_CHECKING:
+    from tuitrain.runs.predictions import Predictions
 
 Stamp = tuple[tuple[int, ...], ...]
 _ID = re.compile(r"\d{8}-\d{6}-.*[0-9a-f]{4}$")
@@ -147,17 +151,35 @@ class RunFolder:
         # A run that was extended may have become better since.
         return best if best and state.best and best.step == state.best.step else self.evaluation("test")
 
-    def write_evaluation(self, evaluation: Evaluation, *, beside: bool = False) -> None:
-        """Store an evaluation; with `beside`, in a separate file that is named after its fingerprint."""
+    def predictions(self, split: str, checkpoint: str = "last") -> "Predictions | None":
+        """Return the predictions of an evaluation, or None if they do not exist, as in a run of an older version."""
+        from tuitrain.runs.predictions import read as read_predictions  # NumPy is slow to import.
+
+        path = _predictions_file(self._evaluation_file(split, checkpoint))
+        return read_predictions(path) if os.path.lexists(path) else None
+
+    def write_evaluation(
+        self, evaluation: Evaluation, predictions: "Predictions | None" = None, *, beside: bool = False
+    ) -> bool:
+        """Store an evaluation and its predictions; with `beside`, in separate files that are named after its
+        fingerprint. Return whether the predictions were small enough to be stored."""
         check_own_folder(self.evaluations)
         self.evaluations.mkdir(exist_ok=True)
         path = self._evaluation_file(evaluation.split, evaluation.checkpoint)
         if beside:
             path = path.with_stem(f"{path.stem}-{evaluation.fingerprint}")
+        stored = predictions is not None and predictions.write(_predictions_file(path))
+        if not stored:
+            _predictions_file(path).unlink(missing_ok=True)
         replace(path, msgspec.json.encode(evaluation))
+        return stored
 
     def _evaluation_file(self, split: str, checkpoint: str) -> Path:
         return self.evaluations / (f"{split}.json" if checkpoint == "last" else f"{split}-{checkpoint}.json")
+
+
+def _predictions_file(evaluation: Path) -> Path:
+    return evaluation.with_name(f"{evaluation.stem}.predictions.npz")
 
 
 def shown_status(state: State) -> ShownStatus:

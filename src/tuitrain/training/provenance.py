@@ -33,6 +33,7 @@ def run_info(setup: Setup) -> RunInfo:
         sizes={name: len(split) for name, split in splits.items() if split is not None},
         mean=list(dataset.mean),
         std=list(dataset.std),
+        white=dataset.normalization.white,
         fingerprints={name: split.fingerprint for name, split in splits.items() if split is not None},
         value_ranges={kind: (span.low, span.high) for kind, span in dataset.value_ranges.items()},
         data_notes=list(dataset.notes),

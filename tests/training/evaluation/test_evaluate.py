@@ -3,6 +3,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -18,12 +19,14 @@ from tuitrain.training.evaluation.evaluate import (
     Result,
     batch_size,
     evaluate,
+    image_names,
     worst_samples,
 )
 from tuitrain.training.setup import Setup, prepare
 
 Quick = Callable[..., Config]
 SHAPE = (1, 8, 8)
+NOTHING = np.zeros((0, 0), np.float16)
 
 
 @pytest.fixture
@@ -70,6 +73,13 @@ def test_metrics_match_scikit_learn(setup: Setup) -> None:
     assert result.accuracy == accuracy_score(true, predicted)
     assert 0.2 < result.accuracy < 0.98
     assert result.loss == pytest.approx(log_loss(true, outputs.double().softmax(1)), rel=1e-5)
+
+
+def test_the_probabilities_are_those_of_the_network_rounded(setup: Setup) -> None:
+    result, expected = result_of(setup), logits(setup).softmax(1)
+    assert result.rounded.shape == (360, 10)
+    assert torch.from_numpy(result.rounded).float().allclose(expected, rtol=1e-3, atol=1e-7)
+    assert result.rounded.argmax(1).tolist() == result.predicted.tolist()
 
 
 def test_sums(setup: Setup) -> None:
@@ -212,7 +222,7 @@ def test_kept_samples_do_not_grow_with_the_classes(setup: Setup) -> None:
     predicted = torch.where(split.labels < 500, split.labels // 10, torch.arange(count) * 1031 // 1000 % 1000)
     confusion = torch.bincount(split.labels * 1000 + predicted, minlength=10**6).view(1000, 1000)
     losses = torch.where(split.labels < 500, 1.0, 2.0)
-    samples = worst_samples(Result(1, 0, confusion, losses, predicted, losses), split, setup.dataset)
+    samples = worst_samples(Result(1, 0, confusion, losses, predicted, losses, NOTHING), split, setup.dataset)
     assert [sample.loss for sample in samples] == [2.0] * 48 + [1.0] * 32 * 4
 
 
@@ -279,7 +289,10 @@ def test_wrong_predictions_name_their_files(tmp_path: Path, storage: str) -> Non
     )
     samples = worst_samples(result, data.test, data)
     assert samples
+    names = image_names(data.test, data)
+    assert len(names) == len(data.test)
     for sample in samples:
+        assert sample.file == names[sample.index]
         assert sample.file.startswith(f"{data.classes[sample.true]}/")
         [pixels] = ImageReader(8, "RGB")(str(folder / sample.file)).unsqueeze(0)
         shown = torch.frombuffer(bytearray(sample.pixels), dtype=torch.uint8).view(8, 8, 3).permute(2, 0, 1)

@@ -96,6 +96,15 @@ def test_the_end_tests_the_last_and_the_best_weights(setup: Setup, writer: RunWr
     tested = writer.folder.evaluation("test", "last" if best_is_last else "best")
     assert tested is not None
     assert (tested.epoch, tested.step, tested.accuracy) == (1, 20, best_test.accuracy)
+    for split in ("test", "validation"):
+        predictions = writer.folder.predictions(split, "last" if best_is_last else "best")
+        evaluation = writer.folder.evaluation(split, "last" if best_is_last else "best")
+        assert predictions is not None
+        assert evaluation is not None
+        assert predictions.step == 20
+        assert predictions.predicted.astype("<u2").tobytes() == evaluation.predicted
+        assert predictions.labels.astype("<u2").tobytes() == evaluation.true
+        assert predictions.names == tuple(map(str, range(len(predictions.labels))))
     assert [(row.split, row.step, row.best) for row in rows(writer.folder)][-1] == ("test", progress.step, False)
 
 
@@ -108,6 +117,17 @@ def test_best_weights_that_are_lost_leave_the_last_ones(setup: Setup, writer: Ru
     assert writer.state.test is not None
     assert progress.best is not None
     assert progress.best.test is None
+
+
+def test_predictions_that_are_too_large_leave_no_older_ones(
+    setup: Setup, writer: RunWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress = TrainingProgress(lr=0.1, epochs=3, epoch=1, step=20)
+    evaluate_test(setup, writer, progress, lambda: None)
+    monkeypatch.setattr("tuitrain.runs.predictions.LARGEST", 1000)
+    evaluate_test(setup, writer, progress, lambda: None)
+    assert writer.folder.predictions("test") is None
+    assert "the probabilities of the test split are too large to store" in writer.folder.log_file.read_text()
 
 
 def test_without_a_validation_split_no_epoch_is_the_best(quick: Quick, writer: RunWriter) -> None:

@@ -5,9 +5,11 @@ from dataclasses import asdict
 from typing import Any
 
 from tuitrain.analysis import confusion, summary, units
+from tuitrain.analysis.layers import LayerState, layer_states
 from tuitrain.cli.output import format_scores, print_json, print_line
 from tuitrain.cli.table import write_table
 from tuitrain.config.formatting import format_value
+from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.catalog.listing import Entry, find
 from tuitrain.runs.catalog.result import result
 from tuitrain.runs.changes import present
@@ -31,6 +33,7 @@ def run(options: argparse.Namespace) -> int:
             {
                 **result(folder, state),
                 "status": entry.status,
+                **({"layers": [layer._asdict() for layer in _layers(folder)]} if options.layers else {}),
                 "info": info,
                 "config": entry.settings,
                 "changed": present(entry.changes),
@@ -52,6 +55,8 @@ def run(options: argparse.Namespace) -> int:
     print_line(f"{epochs} · {state.step:,} steps · {units.duration(state.seconds)}")
     if not folder.read_only:
         _print_matrix(folder, test or validation)
+    if options.layers:
+        _print_layers(_layers(folder))
     return 0
 
 
@@ -64,6 +69,25 @@ def _print_settings(entry: Entry) -> None:
     else:
         print_line(f"{plain(info.model)} · {info.parameters:,} parameters · {plain(info.device)}")
     print_line(f"settings: {plain(differing, 2000) or ('unknown' if external else 'all defaults')}")
+
+
+def _layers(folder: RunFolder) -> list[LayerState]:
+    run = follow(folder)
+    while run.poll(1.0):
+        pass
+    return layer_states(run)
+
+
+def _print_layers(layers: list[LayerState]) -> None:
+    if not layers:
+        print_line("\nNo layer has been measured: this happens after step 50 and every 500 steps.")
+        return
+    print_line("\nlayers, measured at one step: change / weight, and what the layer passes on")
+    lines = [["layer", "update", "mean", "std", "dead units"]]
+    for layer in layers:
+        numbers = map(units.number, (layer.update_ratio, layer.mean, layer.std))
+        lines.append([layer.name, *numbers, "–" if layer.dead is None else units.percent(layer.dead)])
+    write_table(lines, right=range(1, 5))
 
 
 def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:

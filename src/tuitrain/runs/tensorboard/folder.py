@@ -85,6 +85,9 @@ class EventFolder(RunFolder):
     def evaluation(self, split: str, checkpoint: str = "last") -> Evaluation | None:  # noqa: ARG002
         return None
 
+    def predictions(self, split: str, checkpoint: str = "last") -> None:  # noqa: ARG002
+        return None
+
 
 def start_key(path: Path) -> str:
     """Return a sort key by start time: the time in the names of the event files."""

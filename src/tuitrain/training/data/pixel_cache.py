@@ -36,7 +36,9 @@ class PixelCache:
 
     def __init__(self, root: Path, paths: Sequence[str], read: ImageReader, progress: Progress) -> None:
         self._root, self._paths, self._read, self._progress = root, list(paths), read, progress
-        settings = f"{read.settings} Pillow {PIL.__version__}".encode()
+        # Both decode and resize images.
+        libraries = f"Pillow {PIL.__version__} torch {torch.__version__.partition('+')[0]}"
+        settings = f"{read.settings} {libraries}".encode()
         self._key = pixel_files.key_of(chain([settings], pixel_files.stamps(self._paths)))
         self.path = pixel_files.path_of(self._key, root)
 

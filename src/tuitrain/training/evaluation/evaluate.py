@@ -6,11 +6,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from math import isfinite, prod
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from msgspec import Struct
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from tuitrain.runs.predictions import keep_most_probable
 from tuitrain.runs.records import Sample
 from tuitrain.training.data.augment import Transform
 from tuitrain.training.data.dataset import Dataset
@@ -33,7 +36,8 @@ class Result(Struct, frozen=True):
     """The predictions for N images of K classes.
 
     `confusion` is (K, K) int64 on the CPU, indexed [true, predicted]. `losses` (N,) float32, `predicted` (N,) int64 and
-    `probability` (N,) float32, that of the predicted class, are on the device.
+    `probability` (N,) float32, that of the predicted class, are on the device. `rounded` (N, K) are all probabilities
+    as float16, see `Predictions`.
     """
 
     loss: float
@@ -42,6 +46,7 @@ class Result(Struct, frozen=True):
     losses: Tensor
     predicted: Tensor
     probability: Tensor
+    rounded: NDArray[np.float16]
 
 
 @torch.inference_mode()
@@ -59,17 +64,23 @@ def evaluate(
     was_training = model.training
     model.eval()
     batches: list[tuple[Tensor, ...]] = []
+    # On the CPU: a GPU may lack the memory for many classes.
+    rounded = np.empty((len(split), classes), dtype=np.float16)
+    done = 0
     for images, labels in split.batches(torch.arange(len(split)), batch_size(split, shape)):
         with autocast():
             logits = model(normalize(images))
         logits = logits.float()  # (B, K)
         losses = F.cross_entropy(logits, labels, reduction="none")
-        probability, predicted = logits.softmax(1).max(1)
+        probabilities = logits.softmax(1)
+        probability, predicted = probabilities.max(1)
+        rounded[done : (done := done + len(labels))] = probabilities.half().cpu().numpy()
         # NaN logits have no probability, and JSON has no NaN.
         batches.append((losses, predicted, probability.nan_to_num(0.0), labels))
         heartbeat()
     model.train(was_training)
     losses, predicted, probability, labels = map(torch.cat, zip(*batches, strict=True))
+    keep_most_probable(rounded, predicted.cpu().numpy())
     confusion = torch.bincount(labels * classes + predicted, minlength=classes * classes).view(classes, classes).cpu()
     return Result(
         # In float64, which some devices lack.
@@ -79,7 +90,16 @@ def evaluate(
         losses=losses,
         predicted=predicted,
         probability=probability,
+        rounded=rounded,
     )
+
+
+def image_names(split: Split, dataset: Dataset) -> list[str]:
+    """Return the paths of the images relative to the folder of the data set, or their indices without files."""
+    if not split.files:
+        return [str(index) for index in range(len(split))]
+    folder = os.path.join(dataset.folder, "")  # noqa: PTH118
+    return [path[len(folder) :] if path.startswith(folder) else os.path.relpath(path, folder) for path in split.files]
 
 
 def batch_size(split: Split, shape: Sequence[int]) -> int:

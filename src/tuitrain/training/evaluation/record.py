@@ -8,11 +8,12 @@ from msgspec import structs
 from torch import Tensor
 
 from tuitrain.errors import RunError
+from tuitrain.runs.predictions import Predictions
 from tuitrain.runs.records import Best, Evaluation, Score
 from tuitrain.runs.rows import Evaluated
 from tuitrain.runs.writer import RunWriter
 from tuitrain.training import checkpoint
-from tuitrain.training.evaluation.evaluate import evaluate, worst_samples
+from tuitrain.training.evaluation.evaluate import evaluate, image_names, worst_samples
 from tuitrain.training.evaluation.goals import goal_value
 from tuitrain.training.progress import TrainingProgress
 from tuitrain.training.setup import Setup
@@ -24,7 +25,7 @@ Heartbeat = Callable[[], None]
 
 def evaluate_split(
     setup: Setup, split: SplitName, progress: TrainingProgress, heartbeat: Heartbeat, which: CheckpointName = "last"
-) -> Evaluation:
+) -> tuple[Evaluation, Predictions]:
     """Evaluate the model's current weights, which are those of the checkpoint `which`."""
     data = setup.dataset.test if split == "test" else setup.dataset.validation
     assert data is not None
@@ -32,7 +33,7 @@ def evaluate_split(
     shape = setup.dataset.shape
     result = evaluate(setup.forward, data, setup.normalize, shape, len(classes), setup.autocast, heartbeat)
     best = progress.best if which == "best" else None
-    return Evaluation(
+    evaluation = Evaluation(
         split=split,
         checkpoint=which,
         epoch=best.epoch if best else progress.epochs_begun,
@@ -46,6 +47,8 @@ def evaluate_split(
         predicted=_to_bytes(result.predicted),
         fingerprint=data.fingerprint,
     )
+    labels = data.labels.cpu().numpy()
+    return evaluation, Predictions(labels, result.rounded, image_names(data, setup.dataset), evaluation.step)
 
 
 def _to_bytes(classes: Tensor) -> bytes:
@@ -68,8 +71,8 @@ def evaluate_validation(setup: Setup, writer: RunWriter, progress: TrainingProgr
         return Verdict()
     writer.update(phase="validating")
     with setup.averaged():
-        evaluation = evaluate_split(setup, "validation", progress, heartbeat)
-    score, goal = _save(writer, evaluation), setup.config.training.best
+        evaluation, predictions = evaluate_split(setup, "validation", progress, heartbeat)
+    score, goal = _save(writer, evaluation, predictions), setup.config.training.best
     value, is_best, improves = goal_value(evaluation, goal), False, False
     if value is not None:
         result = value if goal == "loss" else -value
@@ -85,7 +88,7 @@ def evaluate_at_start(setup: Setup, writer: RunWriter, progress: TrainingProgres
     """Evaluate the validation split before the first step, which never counts as the best epoch."""
     writer.update(phase="validating")
     with setup.averaged():
-        score = _save(writer, evaluate_split(setup, "validation", progress, heartbeat))
+        score = _save(writer, *evaluate_split(setup, "validation", progress, heartbeat))
     _write_row(writer, "validation", progress, score, False)
     writer.update(validation=score, now=True)
 
@@ -94,14 +97,14 @@ def evaluate_test(setup: Setup, writer: RunWriter, progress: TrainingProgress, h
     """Evaluate the test split, which influences nothing."""
     writer.update(phase="testing")
     with setup.averaged():
-        score = _save(writer, evaluate_split(setup, "test", progress, heartbeat))
+        score = _save(writer, *evaluate_split(setup, "test", progress, heartbeat))
     _write_row(writer, "test", progress, score, False)
     writer.update(test=score)
     return score
 
 
 def evaluate_final(setup: Setup, writer: RunWriter, progress: TrainingProgress, heartbeat: Heartbeat) -> None:
-    """Evaluate the test split with the last weights and, if they differ, with those of the best epoch."""
+    """Evaluate the test split with the last weights and, if they differ, both splits with those of the best epoch."""
     score = evaluate_test(setup, writer, progress, heartbeat)
     best = progress.best
     if best is None:
@@ -111,7 +114,8 @@ def evaluate_final(setup: Setup, writer: RunWriter, progress: TrainingProgress, 
         last_weights = {name: value.clone() for name, value in setup.model.state_dict().items()}
         try:
             checkpoint.load_weights(setup.model, checkpoint.load(path), path)
-            score = _save(writer, evaluate_split(setup, "test", progress, heartbeat, "best"))
+            _save(writer, *evaluate_split(setup, "validation", progress, heartbeat, "best"))
+            score = _save(writer, *evaluate_split(setup, "test", progress, heartbeat, "best"))
         except RunError as error:
             # The training itself is complete.
             writer.log(f"the best weights cannot be tested: {error}")
@@ -122,8 +126,9 @@ def evaluate_final(setup: Setup, writer: RunWriter, progress: TrainingProgress, 
     writer.update(best=progress.best, now=True)
 
 
-def _save(writer: RunWriter, evaluation: Evaluation) -> Score:
-    writer.folder.write_evaluation(evaluation)
+def _save(writer: RunWriter, evaluation: Evaluation, predictions: Predictions) -> Score:
+    if not writer.folder.write_evaluation(evaluation, predictions):
+        writer.log(f"the probabilities of the {evaluation.split} split are too large to store")
     return Score(evaluation.loss, evaluation.accuracy)
 
 
