@@ -95,8 +95,7 @@ class Setup:
     @property
     def autocast(self) -> Callable[[], AbstractContextManager[object]]:
         """The context that a forward pass runs in, according to `training.precision`."""
-        dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.config.training.precision)
-        return nullcontext if dtype is None else partial(torch.autocast, self.device.type, dtype=dtype)
+        return autocast(self.config, self.device)
 
     @cached_property
     def images_per_epoch(self) -> int:
@@ -145,6 +144,11 @@ class Setup:
         if self.config.data.sampler == "balanced":
             return balanced_order(self.dataset.train.labels, self.images_per_epoch, generator)
         return torch.randperm(len(self.dataset.train), generator=generator)[: self.images_per_epoch]
+
+
+def autocast(config: Config, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.training.precision)
+    return nullcontext if dtype is None else partial(torch.autocast, device.type, dtype=dtype)
 
 
 def prepare(
@@ -222,7 +226,7 @@ def _model(
     if file:
         progress("loading the weights", None)
         loaded = load_initial_weights(model, file, config.model.weights or "")
-    model = _move(model, device, own=is_spec(config.model.name))
+    model = move(model, device, own=is_spec(config.model.name))
     if is_frozen(config, 0):
         freeze_backbone(model)
     return model, loaded
@@ -251,7 +255,8 @@ def _with_image_size(config: Config, weights: WeightsInfo | None, before: RunInf
     return replace(config.data, image_size=image_size(config, known) or "auto")
 
 
-def _move(model: nn.Module, device: torch.device, *, own: bool) -> nn.Module:
+def move(model: nn.Module, device: torch.device, *, own: bool) -> nn.Module:
+    """Return the model on the device, in the memory format of its convolutions; `own` means that it is the user's."""
     if own:
         return model.to(device)  # The user's code may use views that channels last does not allow.
     # Convolutions are faster with channels last, on the CPU as on GPUs.

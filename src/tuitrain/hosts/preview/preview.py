@@ -178,7 +178,7 @@ def _detect_channels(splits: SplitSizes, data: Data) -> SplitSizes:
 
 def _note_depths(splits: SplitSizes) -> SplitSizes:
     """Add notes about sampled images with more than 8 bits per value."""
-    from tuitrain.training.data.decoding.decode import kind_of
+    from tuitrain.training.data.decoding.value_ranges import kind_of
 
     kinds = Counter(kind for kind in map(kind_of, splits.samples) if kind)
     notes = (
@@ -206,6 +206,14 @@ def preview_data(config: Config, runs_dir: Path = Path("runs"), *, may_run: bool
         return Preview(config, split_sizes(data, config.training.seed), weights=weights, may_run=may_run)
     except (Exception, SystemExit) as error:
         return Preview(config, **_describe_error(error), may_run=may_run)
+
+
+def still_known(preview: Preview, config: Config) -> Preview:
+    """Return the facts of `preview` that also hold for `config`: all, or none if data or network differ."""
+    if preview.config == config:
+        return preview
+    same = (preview.config.data, preview.config.model) == (config.data, config.model) and not preview.problem
+    return replace(preview, config=config, final=False) if same else Preview(config)
 
 
 def _describe_error(error: BaseException) -> dict[str, Any]:

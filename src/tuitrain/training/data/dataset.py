@@ -11,7 +11,7 @@ import torch
 from tuitrain.config.data_schema import Data
 from tuitrain.config.datasets import DATASETS
 from tuitrain.config.image_size import sized
-from tuitrain.text import listed, plain
+from tuitrain.text import listed, plain, size
 from tuitrain.training.data.decoding.depth import Range
 from tuitrain.training.data.normalize import Normalization
 from tuitrain.training.data.splits import Split
@@ -74,13 +74,8 @@ def absent_class_notes(classes: Sequence[str], splits: Mapping[str, Split]) -> I
             yield f"classes without {'training' if name == 'train' else name} images: {listed(absent)}"
 
 
-def in_memory(size: int) -> str:
-    return f"kept in memory as uint8: {size_text(size)}"
-
-
-def size_text(size: int) -> str:
-    """Return a number of bytes, such as "1.2 GB"."""
-    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
+def in_memory(amount: int) -> str:
+    return f"kept in memory as uint8: {size(amount)}"
 
 
 class Ticker:
