@@ -1,5 +1,6 @@
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -8,7 +9,7 @@ import pytest
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.errors import RunError
-from tuitrain.runs.folder import RunFolder, find_id, folders, new_id, shown_status, slug
+from tuitrain.runs.folder import RunFolder, find_id, folders, is_run_folder, new_id, shown_status, slug
 from tuitrain.runs.process import this_process
 from tuitrain.runs.records import Best, Evaluation, RunInfo, Sample, Score, State, Status
 from tuitrain.runs.writer import create
@@ -250,3 +251,22 @@ def test_an_id_is_found_by_its_beginning_its_end_or_a_name(wanted: str, found: s
             find_id(wanted, names, name, "runs")
     else:
         assert find_id(wanted, names, name, "runs") == found
+
+
+@pytest.mark.parametrize(("name", "is_run"), [("20260101-000000-one-00ff", True), ("notes", False)])
+def test_a_folder_that_cannot_be_read_is_a_run_if_it_is_named_like_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, is_run: bool
+) -> None:
+    (tmp_path / name).mkdir()
+    assert is_run_folder(tmp_path / name) is is_run
+
+    def refuse(_: Path) -> Iterator[Path]:
+        raise PermissionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "iterdir", refuse)
+        assert is_run_folder(tmp_path / name) is is_run
+    (tmp_path / name / "events.out.tfevents.1.host.1.0").touch()
+    assert not is_run_folder(tmp_path / name)
+    (tmp_path / name / "state.json").symlink_to("gone")
+    assert is_run_folder(tmp_path / name)

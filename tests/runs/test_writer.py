@@ -113,6 +113,18 @@ def test_the_state_is_on_disk_at_once_where_the_status_changes(folder: RunFolder
     writer.close()
 
 
+def test_the_state_is_on_disk_twice_a_second(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    writer = RunWriter(folder)
+    writer.update(epoch=1, now=True)
+    for epoch, written in ((2, 1), (3, 3), (4, 3), (5, 5)):
+        now += 0.25
+        writer.update(epoch=epoch)
+        assert folder.state().epoch == written
+    writer.close()
+
+
 def test_each_write_of_the_state_is_a_heartbeat(folder: RunFolder) -> None:
     writer = RunWriter(folder)
     writer.state.heartbeat = 0.0

@@ -66,6 +66,7 @@ def test_only_dropout_directly_before_the_classifier_belongs_to_it() -> None:
     model = network()
     assert dropout_before(model, "3") == [model[2]]
     assert dropout_before(model, "5") == dropout_before(model, "0") == []
+    assert len(dropout_before(nn.Sequential(nn.Dropout(), nn.Linear(4, 3)), "1")) == 1
 
 
 @pytest.mark.parametrize(
