@@ -113,4 +113,4 @@ def _print_table(folder: SweepFolder, sweep: Sweep, outcomes: list[Outcome], bes
     write_table(lines)
     if best is not None:
         settings = format_trial(sweep.used(folder.values(best[0]) or {}))
-        print_message(f"best by {analysis.best_title(sweep)}: trial {best[0]}, {settings}")
+        print_message(f"best trial by {analysis.best_title(sweep)}: {best[0]}, {settings}")
