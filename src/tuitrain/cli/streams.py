@@ -27,7 +27,9 @@ class _Messages(io.TextIOWrapper):
 
 class _Results(io.TextIOWrapper):
     """Raise OutputError if a result cannot be written; drop the output if the reader is gone, as in `tuitrain runs |
-    head`."""
+    head`. `lost` says that the reader is gone."""
+
+    lost = False
 
     def write(self, text: str) -> int:
         try:
@@ -47,6 +49,7 @@ class _Results(io.TextIOWrapper):
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, self.fileno(), inheritable=False)
         os.close(devnull)
+        self.lost = True
         if not isinstance(error, BrokenPipeError):
             raise OutputError(f"stdout cannot be written: {error.strerror}.") from None
 

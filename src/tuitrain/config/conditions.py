@@ -79,7 +79,10 @@ CONDITIONS: dict[str, tuple[Condition, ...]] = {
         Condition("data.fold", NONE, words=_NO_FOLD),
         Condition("training.folds", NONE, words=_NO_FOLD),
     ),
-    "data.image_size": (_FILES,),
+    "data.image_size": (Condition("data.dataset", (OWN,), negated=True),),
+    "data.resize_builtin": (
+        Condition("data.dataset", (OWN, *_FILES.values), negated=True, words="for built-in data sets"),
+    ),
     "data.resize": (_FILES,),
     "data.channels": (_FILES,),
     "data.value_range": (_FILES,),

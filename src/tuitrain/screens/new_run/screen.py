@@ -82,7 +82,7 @@ class NewRunScreen(NewRunStart, KeyLabels):
         self._previewed: Config | None = None
         # The number of runs, and the values of the first, that the preview was last shown for.
         self._shown_runs: tuple[int, Values] = (1, {})
-        self._preview_process = PreviewProcess()
+        self._preview_process = PreviewProcess(runs_dir)
         self._sheet_process = SheetProcess()
 
     def compose(self) -> ComposeResult:
