@@ -82,6 +82,7 @@ def test_settings_that_a_trial_ignores_are_left_out() -> None:
     sweep = override_sweep(Sweep(), ["model.name=mlp,timm/resnet18", "model.activation=relu,tanh"])
     state = State(status="finished", best=Best(1, 1, Score(0.5, 0.8)))
     trials = enumerate(sweep.fixed_trials)
+    assert sweep.repeated_trials == 1
     found = results(sweep, [Outcome(Job(trial, 0), values, "finished", None, state) for trial, values in trials])
     assert [set(one.values) for one in found] == [{"model.name", "model.activation"}] * 2 + [{"model.name"}] * 2
     assert [effect.all.n for effect in effects_of(found, "model.activation", True) if effect.all] == [1, 1]

@@ -45,8 +45,8 @@ class SweepProgress(ProgressBar):
         value = metric(outcome.state, name)
         score = f"{analysis.column_title(sweep, name)} {analysis.format_metric(name, value)}"
         end = f". {plain(outcome.problem)}" if value is None else f", {score}"
-        run = sweep.describe_run(values, outcome.job.seed)
-        trial = f"trial {outcome.job.trial} {format_trial(sweep.used(values))} {run}"
+        words = (format_trial(sweep.used(values)), sweep.describe_run(values, outcome.job.seed))
+        trial = " ".join([f"trial {outcome.job.trial}", *filter(None, words)])
         self.print(f"{trial}: {analysis.display_status(outcome)}{end}")
 
 
@@ -113,4 +113,4 @@ def _print_table(folder: SweepFolder, sweep: Sweep, outcomes: list[Outcome], bes
     write_table(lines)
     if best is not None:
         settings = format_trial(sweep.used(folder.values(best[0]) or {}))
-        print_message(f"best by {analysis.best_title(sweep)}: trial {best[0]}, {settings}")
+        print_message(f"best trial by {analysis.best_title(sweep)}: {best[0]}, {settings}")

@@ -159,6 +159,12 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
         ignored = unused_keys(self.settings(values))
         return {key: value for key, value in values.items() if key not in ignored}
 
+    @property
+    def repeated_trials(self) -> int:
+        """The number of known trials that differ from an earlier one only in settings that they do not use."""
+        trials = [*self.fixed_trials, *self.added.values()]
+        return len(trials) - len({tuple(self.used(self.settings(values)).items()) for values in trials})
+
     def seed(self, values: Values, number: int) -> int:
         """Return training.seed of run `number`, counted from 0, of a trial. The folds of a seed follow each other."""
         number //= max(1, len(self.folds))
