@@ -77,7 +77,7 @@ def _title(comparison: Comparison, metric: Metric) -> str:
     if metric.key.endswith("_to_reach"):
         return f"{metric.title} {units.percent(comparison.threshold)}"
     goals = {run.settings.get("training.best", "loss") for run in comparison.runs}
-    if metric.key.startswith("best_") and len(goals) == 1 and goals <= GOAL_TITLES.keys() - {"loss"}:
+    if metric.title.startswith("best ") and len(goals) == 1 and goals <= GOAL_TITLES.keys() - {"loss"}:
         return f"{metric.title} by {GOAL_TITLES[goals.pop()]}"
     return metric.title
 

@@ -90,6 +90,7 @@ async def test_the_summary_and_the_pages(write_run: WriteRun) -> None:
         "settings": ("• optimizer.lr", "default 0.001", "training.epochs"),
         "log": ("epoch 1 done", "epoch 3 done"),
         "gradients": ("gradient norm by layer", "learning rate"),
+        "metrics": ("balanced accuracy", "macro-F1"),
     }
     async with app.run_test(size=(120, 45)) as pilot:
         await pilot.pause()
@@ -107,7 +108,7 @@ async def test_the_summary_and_the_pages(write_run: WriteRun) -> None:
         for key in ("tab", "tab", "shift+tab", "shift+tab", "shift+tab"):
             await pilot.press(key)
             turned.append(switcher.current)
-        assert turned == ["summary", "curves", "summary", "gradients", "log"]
+        assert turned == ["summary", "curves", "summary", "metrics", "gradients"]
 
 
 async def test_the_settings_show_changed_values(write_run: WriteRun, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +179,7 @@ async def test_every_page_on_every_screen(write_run: WriteRun) -> None:
                 assert all(len(line) == size[0] for line in lines(app))
             assert "one · finished" in lines(app)[0]
             assert f"{number + 1} {page}" in lines(app)[1]
-            assert lines(app)[1].split()[-1] in ("8", "gradients")
+            assert lines(app)[1].split()[-1] in ("9", "metrics")
         for size in ((80, 24), (120, 40)):
             await pilot.resize_terminal(*size)
             await pilot.press("1")

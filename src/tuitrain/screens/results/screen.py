@@ -19,6 +19,7 @@ from tuitrain.runs.records import Evaluation
 from tuitrain.screens.export import EXPORT, Export, ExportScreen
 from tuitrain.screens.results.confusion_page import ConfusionPage
 from tuitrain.screens.results.export import page_exports
+from tuitrain.screens.results.metrics_page import MetricsPage
 from tuitrain.screens.results.tabs import tab_line
 from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts
@@ -33,9 +34,9 @@ from tuitrain.widgets.terminal.refresh import BUDGET
 
 # The width from which the line below the images also describes the evaluation.
 WIDE = 100
-PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients")
+PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients", "metrics")
 # The evaluations of a run, in the order in which `w` cycles through them.
-EVALUATIONS = (("test", "best"), ("test", "last"), ("validation", "last"))
+EVALUATIONS = (("test", "best"), ("test", "last"), ("validation", "best"), ("validation", "last"))
 
 
 class ResultsScreen(ExportScreen):
@@ -48,6 +49,7 @@ class ResultsScreen(ExportScreen):
             Binding(str(number), f"page('{page}')", tooltip=page.capitalize(), show=False, id=f"run.{page}")
             for number, page in enumerate(PAGES, 1)
         ),
+        Binding("m", "page('metrics')", "metrics", tooltip="Metrics, calibration and threshold", id="run.page_metrics"),
         Binding("enter", "images", "images", tooltip="Show the images of this cell", id="run.images"),
         Binding("ctrl+y", "copy_path", "copy path", tooltip="Copy the path of the image", id="run.path"),
         Binding("a", "all", "all", tooltip="Show the worst predictions of all cells", id="run.all"),
@@ -57,7 +59,7 @@ class ResultsScreen(ExportScreen):
             "w",
             "evaluation",
             "evaluation",
-            tooltip="Next evaluation: test with best weights, test with last weights, validation",
+            tooltip="Next evaluation: test with best weights, test with last weights, validation with best, with last",
             id="run.evaluation",
         ),
         Binding("r", "resume", "resume", tooltip="Resume the run, or extend it by more epochs", id="run.resume"),
@@ -96,6 +98,7 @@ class ResultsScreen(ExportScreen):
                 yield Static(id="table")
             yield Log(id="log", max_lines=2000)
             yield GradientCharts(id="gradients")
+            yield MetricsPage(id="metrics")
         yield FixedText(id="about")
         yield FittingFooter()
 
@@ -158,6 +161,8 @@ class ResultsScreen(ExportScreen):
             lines = list(self.run.log)[-new_lines:] if new_lines > 0 else []
             self.query_one(Log).write_lines([plain(line, 1000) for line in lines])
             self._logged = self.run.log_lines
+        elif page == "metrics" and self.evaluation is not None:
+            self.query_one(MetricsPage).show(self.run.folder, self.evaluation)
 
     def _show_summary(self) -> None:
         result = run_report.result(self.run)
@@ -194,14 +199,14 @@ class ResultsScreen(ExportScreen):
     def _about(self) -> Content:
         """Return the line below the page: which evaluation it shows, and what is under the cursor."""
         page, evaluation = self.page, self.evaluation
-        if page not in ("confusion", "classes", "worst"):
+        if page not in ("confusion", "classes", "worst", "metrics"):
             return Content("")
         if evaluation is None and self.run.folder.read_only:
             return Content("Another tool's run: its files contain no predictions")
         if evaluation is None:
             return Content(f"No evaluation yet. Make one with: tuitrain evaluate {plain(self.run.folder.id)}")
         title = f"{evaluation.split}, the {evaluation.checkpoint} weights (epoch {evaluation.epoch})"
-        if page == "confusion":
+        if page in ("confusion", "metrics"):
             return Content.styled(f"{title} · {units.percent(evaluation.accuracy)}", MUTED)
         if page == "worst":
             title = f"{title}   " if self.size.width >= WIDE or not self._cell_only else ""
@@ -223,13 +228,15 @@ class ResultsScreen(ExportScreen):
     def on_samples_moved(self) -> None:
         self.query_one("#about", FixedText).show(self._about())
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "evaluation":
             return len(self.evaluations) > 1
         if action == "copy_path":
             return self.image_file is not None
         if action == "images":
             return self.evaluation is not None and self.page == "confusion"
+        if action == "page":
+            return parameters != ("metrics",) or self.page != "metrics"
         if action in ("all", "matrix"):
             return self._cell_only
         own = not self.run.folder.read_only
