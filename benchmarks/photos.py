@@ -9,6 +9,9 @@ as normalized float32 batches, and use all cores. The first epoch of tuitrain in
 the files. Times are wall-clock times, and each figure is the median of several turns.
 """
 
+import tuitrain.training  # noqa: F401 (it sets up OpenMP, which torch loads)
+
+# isort: split
 import os
 import statistics
 import tempfile

@@ -3,10 +3,13 @@
 import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 # C0 and C1 controls and DEL, bidirectional controls, line and paragraph separators, lone surrogates.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]")
+_MARKUP = re.compile(r"[\\|`*_\[\]<>!#&~$]")
+# Characters that JSON does not escape but terminals interpret.
+_UNESCAPED = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069]")
 
 
 def plain(text: object, limit: int = 400) -> str:
@@ -17,6 +20,22 @@ def plain(text: object, limit: int = 400) -> str:
         return line
     line = _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", line[: limit + 1].replace("\t", " "))
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def listed(names: Sequence[str], limit: int = 10) -> str:
+    """Return the names, separated by commas, and the number of those beyond `limit`."""
+    rest = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def markdown_text(text: object, limit: int = 400) -> str:
+    """Return `text` as one line of Markdown that shows it as it is: without markup, HTML, math or links."""
+    return _MARKUP.sub(r"\\\g<0>", plain(text, limit))
+
+
+def printable_json(text: str) -> str:
+    """Return the JSON `text` with the characters escaped that terminals interpret."""
+    return _UNESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def working_folder() -> str:

@@ -13,7 +13,7 @@ from tuitrain.analysis.health import LOW_DISK, SILENT_SECONDS, findings, fit_to_
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.follower import Follower
+from tuitrain.runs.follower import Follower, LayerColumns
 from tuitrain.runs.process import this_process
 from tuitrain.runs.records import Best, RunInfo, Score, State, Status
 from written_runs import add_row
@@ -31,7 +31,7 @@ def run(
     follower.state = state or State(status="finished")
     for step, loss in enumerate(losses, 1):
         add_row(follower.train, step, loss=loss, accuracy=0.5)
-        follower.layers = [array("d", [NAN if norm is None else norm] * step) for norm in norms]
+        follower.layers = LayerColumns(array("d", [NAN if norm is None else norm] * step) for norm in norms)
     return evaluated(follower, range(1, len(validation) + 1), validation)
 
 

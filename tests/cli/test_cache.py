@@ -22,7 +22,7 @@ def called(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, st
 
 
 def test_an_empty_cache(capsys: pytest.CaptureFixture[str]) -> None:
-    assert called(capsys) == (0, "", f"No decoded images in {cache_folder()}.\n")
+    assert called(capsys) == (0, "", f"No decoded images or features in {cache_folder()}.\n")
     assert called(capsys, "clear") == (0, "", "Removed 0 files, 0 B.\n")
     assert json.loads(called(capsys, "--json")[1]) == []
 
@@ -31,7 +31,7 @@ def test_files_are_listed(capsys: pytest.CaptureFixture[str], names: list[str], 
     status, out, messages = called(capsys)
     assert (status, messages) == (0, f"2.1 MB in {cache_folder()}\n")
     title, *lines = out.splitlines()
-    assert title.split() == ["name", "images", "pixels", "size", "used", "folder"]
+    assert title.split() == ["name", "images", "content", "size", "used", "folder"]
     (pets,) = (line for line in lines if "pets" in line)
     assert pets.split()[:5] == [names[1], "20", "8x8", "rgb", "1.1"]
     assert pets.endswith(str(tmp_path / "pets"))

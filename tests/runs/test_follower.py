@@ -14,7 +14,7 @@ from tuitrain.config.values import override
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import LOG_LINES, LONGEST, Curve, Follower
 from tuitrain.runs.records import RunInfo
-from tuitrain.runs.rows import Evaluated, Event, Row, Train, encode
+from tuitrain.runs.rows import Evaluated, Event, LayerStatistics, Row, Train, encode
 from tuitrain.runs.writer import RunWriter, create
 
 
@@ -49,6 +49,8 @@ def known(run: Follower) -> dict[str, object]:
     return {
         "train": columns(run.train),
         "layers": [[repr(norm) for norm in layer] for layer in run.layers],
+        "layer_steps": columns(run.layer_steps),
+        "layer_statistics": {name: list(map(repr, found)) for name, found in run.layer_statistics.items()},
         "evaluations": {split: columns(curve) for split, curve in run.evaluations.items()},
         "events": run.events,
         "damaged": run.damaged_rows,
@@ -83,6 +85,8 @@ def random_lines(rng: random.Random, count: int) -> Iterator[bytes]:
             step += rng.randint(0, 3)
             norms = tuple(rng.choice([None, rng.random()]) for _ in range(rng.choice([2, 2, 2, 0, 3])))
             row: Row = train(step, rng.choice([None, rng.random()]), norms)
+            if rng.random() < 0.2:
+                row = LayerStatistics(step, 1, 1.0, 2.0, norms, dead=norms[:1])
         elif kind < 0.75:
             split = rng.choice(["train", "validation", "test"])
             row = Evaluated(split, step, 1, rng.random(), 0.5, 1.0, 2.0, rng.random() < 0.5)  # type: ignore[arg-type]
@@ -119,6 +123,8 @@ def test_read_as_it_grows_a_run_is_the_same_as_read_at_once(folder: RunFolder, s
     steps = list(growing.train.step)
     assert steps == sorted(set(steps))
     assert all(len(column) == len(steps) for column in (*growing.layers, *growing.train.columns.values()))
+    measured = [column for columns in growing.layer_statistics.values() for column in columns]
+    assert {len(column) for column in measured} <= {len(growing.layer_steps)}
 
 
 def test_followed_rows_equal_the_written_rows(folder: RunFolder) -> None:
@@ -148,6 +154,7 @@ def test_continued_removes_the_rows_after_its_step(folder: RunFolder) -> None:
     writer = RunWriter(folder)
     for step in (10, 20, 30):
         writer.row(train(step, 1.0))
+        writer.row(LayerStatistics(step, 1, 1.0, 2.0, (0.5, None), dead=(step / 100,)))
         writer.row(Evaluated("validation", step, 1, 1.0, 0.5, 1.0, 1.0))
     run = read_out(folder)
     assert list(run.train.step) == [10, 20, 30]
@@ -160,7 +167,8 @@ def test_continued_removes_the_rows_after_its_step(folder: RunFolder) -> None:
         pass
     assert list(run.train.step) == [10, 20, 30, 40]
     assert list(run.train["loss"]) == [1.0, 2.0, 2.0, 2.0]
-    assert list(run.evaluations["validation"].step) == [10]
+    assert list(run.evaluations["validation"].step) == list(run.layer_steps.step) == [10]
+    assert list(map(list, run.layer_statistics["dead"])) == [[0.1]]
     assert {len(layer) for layer in run.layers} == {4}
     assert known(run) == known(read_out(folder))
 

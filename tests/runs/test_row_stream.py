@@ -14,7 +14,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import RunInfo
 from tuitrain.runs.row_stream import SPLITS, CurveRows, FileRows
-from tuitrain.runs.rows import Evaluated, Event, Row, Train, encode
+from tuitrain.runs.rows import Evaluated, Event, LayerStatistics, Row, Train, encode
 from tuitrain.runs.writer import create
 
 # Bytes of metrics that are read at a time.
@@ -39,6 +39,8 @@ def eventful(draw: random.Random, steps: int) -> Iterator[bytes]:
         loss, norm = (draw.choice((None, 0.0, 1e-5, 2.0, draw.random())) for _ in range(2))
         layers = tuple(draw.choice((None, 1.0, draw.random())) for _ in range(draw.randint(0, 3)))
         row: Row = Train(step, 1 + step // 9, loss, 1.0, 0.1, now - 1e9, now, norm, layers)
+        if draw.random() < 0.1:
+            yield encode(LayerStatistics(step, 1, 1.0, 2.0, layers))
         yield encode(row) if draw.random() > 0.05 else b"{damaged"
         if draw.random() < 0.1:
             split = draw.choice(SPLITS[1:])

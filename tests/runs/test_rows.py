@@ -3,7 +3,7 @@ import json
 import msgspec
 import pytest
 
-from tuitrain.runs.rows import Evaluated, Event, Row, Train, decode, encode
+from tuitrain.runs.rows import Evaluated, Event, LayerStatistics, Row, Train, decode, encode
 
 TRAIN = Train(3, 1, 0.5, 0.9, 0.001, 1.5, 1.7e9, 0.43, (0.1, None, 0.3))
 
@@ -16,6 +16,7 @@ TRAIN = Train(3, 1, 0.5, 0.9, 0.001, 1.5, 1.7e9, 0.43, (0.1, None, 0.3))
         Evaluated("validation", 3, 1, 0.25, 0.95, 1.5, 1.7e9, best=True),
         Evaluated("test", 3, 1, None, 0.1, 1.5, 1.7e9),
         Event("lr", 3, 1, 1.7e9, "someone@there", 0.01),
+        LayerStatistics(50, 1, 1.5, 1.7e9, (0.001, None), (0.5, 0.1), (1.0, None), (0.25, None)),
     ],
 )
 def test_a_row_is_one_line_and_survives_a_round_trip(row: Row) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tuitrain.runs import rows_csv
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.follower import Follower
+from tuitrain.runs.follower import Follower, LayerColumns
 from tuitrain.runs.row_stream import COLUMNS
 from written_runs import add_row
 
@@ -13,7 +13,7 @@ def test_every_row_has_all_columns_and_unknown_numbers_are_empty() -> None:
     run = Follower(RunFolder(Path("nowhere")))
     add_row(run.train, 5, epoch=1, seconds=0.5, time=2.0**53, loss=inf, accuracy=0.25, lr=0.001, grad_norm=nan)
     add_row(run.train, 10, epoch=1, seconds=1.0, time=2.0**53 - 1, loss=0.5, accuracy=1.0, lr=0.001, grad_norm=3.5)
-    run.layers = [array("d", [0.5, nan]), array("d", [2.0, 0.125])]
+    run.layers = LayerColumns([array("d", [0.5, nan]), array("d", [2.0, 0.125])])
     run.info.layers = ["first\x1b[2J"]
     add_row(run.evaluations["validation"], 5, epoch=1, seconds=0.5, time=7, loss=0.75, accuracy=0.5, best=1)
     add_row(run.evaluations["test"], 5, epoch=1, seconds=0.5, time=8, loss=0.25)

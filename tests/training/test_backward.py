@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tuitrain.config.schema import Activation, Config
-from tuitrain.training.backward import AutogradBackward, Backward, DirectBackward, build_backward
+from tuitrain.training.backward import AutogradBackward, Backward, DirectBackward, build_backward, mean_loss
 from tuitrain.training.setup import Setup, prepare
 
 Quick = Callable[..., Config]
@@ -55,8 +55,28 @@ def test_depths_label_smoothing_and_class_weights(quick: Quick, hidden: str, smo
 
 
 @pytest.mark.parametrize("smoothing", [0, 0.2])
-def test_mixed_labels(quick: Quick, smoothing: float) -> None:
-    assert bit_identical(quick("data.augment=[mixup, cutmix]", f"training.label_smoothing={smoothing}"))
+@pytest.mark.parametrize("weights", ["none", "balanced"])
+def test_mixed_labels(quick: Quick, smoothing: float, weights: str) -> None:
+    loss = f"training.label_smoothing={smoothing}", f"training.class_weights={weights}"
+    assert bit_identical(quick("data.augment=[mixup, cutmix]", *loss))
+
+
+@pytest.mark.parametrize("smoothing", [0, 0.2])
+def test_the_loss_of_mixed_labels_is_a_mean_weighted_by_class(smoothing: float) -> None:
+    logits, weights = torch.randn(6, 3), torch.tensor([0.5, 1.0, 4.0])
+    mixed = torch.rand(6, 3).softmax(1)
+    losses = -(weights * (mixed * (1 - smoothing) + smoothing / 3) * logits.log_softmax(1)).sum(1)
+    expected = losses.sum() / (weights * mixed).sum()
+    torch.testing.assert_close(mean_loss(logits, mixed, weights, smoothing), expected)
+
+
+@pytest.mark.parametrize("smoothing", [0, 0.2])
+@pytest.mark.parametrize("weights", [None, torch.tensor([0.5, 1.0, 4.0])])
+def test_certain_labels_have_the_same_loss_as_class_indices(smoothing: float, weights: Tensor | None) -> None:
+    logits, labels = torch.randn(6, 3), torch.tensor([0, 2, 1, 0, 0, 1])
+    certain = torch.eye(3)[labels]
+    same = mean_loss(logits, labels, weights, smoothing)
+    torch.testing.assert_close(mean_loss(logits, certain, weights, smoothing), same)
 
 
 @pytest.mark.parametrize("activation", get_args(Activation))

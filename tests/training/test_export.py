@@ -52,7 +52,8 @@ def run(folder: RunFolder, read: Callable[[RunFolder], Follower]) -> Follower:
 def exported(folder: RunFolder, format: Format, directory: Path, checkpoint: str = "last") -> Path:
     path = directory / default_path(folder, format)
     export(folder, format, path, checkpoint=checkpoint)
-    assert [other.name for other in directory.iterdir()] == [path.name]
+    description = [] if format in ("csv", "tensorboard") else [f"{path.stem}.json"]
+    assert {other.name for other in directory.iterdir()} == {path.name, *description}
     return path
 
 

@@ -26,7 +26,7 @@ from tuitrain.training.data.normalize import Normalization, Normalizer
 from tuitrain.training.data.shared import SharedBatches, SharedSplit
 from tuitrain.training.data.splits import MemorySplit, to_device
 from tuitrain.training.data.transforms.mixing import mixing
-from tuitrain.training.evaluation.evaluate import _batch_size
+from tuitrain.training.evaluation.evaluate import batch_size
 from tuitrain.training.loop import Loop
 from tuitrain.training.metrics import RunningMetrics, StackedMetrics
 from tuitrain.training.optim import build
@@ -119,7 +119,7 @@ def test_an_order_on_the_gpu_stays_there() -> None:
 def test_an_evaluation_on_a_gpu_has_large_batches() -> None:
     with DEVICE:
         split = MemorySplit(torch.empty(3000, 1, 8, 8), torch.zeros(3000, dtype=torch.int64))
-    assert _batch_size(split, (1, 8, 8)) == 1000
+    assert batch_size(split, (1, 8, 8)) == 1000
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from tuitrain.analysis import units
+from tuitrain.analysis.layers import layer_problem
 from tuitrain.runs.follower import Follower
 
 # Ratio of first to last gradient norm below which the first layers hardly learn.
@@ -48,8 +49,8 @@ def problems(run: Follower) -> list[str]:
     """Return what is wrong with the learning itself, the worst first."""
     diverged = _diverged(run)
     # The gradients of a diverged network say nothing.
-    vanishing = "" if diverged else _vanishing(run)
-    return [text for text in (diverged, _chance(run), _overfitting(run), vanishing) if text]
+    layers = "" if diverged else layer_problem(run) or _vanishing(run)
+    return [text for text in (diverged, _chance(run), _overfitting(run), layers) if text]
 
 
 def fit_to_width(findings: list[Finding], width: int) -> str:

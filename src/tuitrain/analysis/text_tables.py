@@ -2,22 +2,19 @@
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
-from tuitrain.text import plain
+from tuitrain.text import markdown_text, plain, printable_json
 
 Lines = Sequence[Sequence[str]]
-# Characters that JSON does not escape but terminals interpret.
-_CONTROLS = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069]")
 
 
 def markdown(lines: Lines) -> str:
     """Return the lines, titles first, as a Markdown table."""
-    head, *rows = ("| " + " | ".join(map(_escape, line)) + " |\n" for line in lines)
+    head, *rows = ("| " + " | ".join(map(markdown_text, line)) + " |\n" for line in lines)
     return "".join([head, "| " + " | ".join(["---"] * len(lines[0])) + " |\n", *rows])
 
 
@@ -31,12 +28,7 @@ def csv_text(lines: Iterable[Sequence[str | float | None]]) -> str:
 
 
 def json_text(value: Any) -> str:
-    text = msgspec.json.format(msgspec.json.encode(value)).decode()
-    return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n"
-
-
-def _escape(text: str) -> str:
-    return "".join(f"\\{character}" if character in "\\|`*_[]<>!#" else character for character in plain(text))
+    return printable_json(msgspec.json.format(msgspec.json.encode(value)).decode()) + "\n"
 
 
 def _without_formula(text: str) -> str:

@@ -86,6 +86,7 @@ COMMANDS: dict[str, str] = {
     "compare": "compare settings and scores of runs, with McNemar's test",
     "export": "export the metrics or weights of a run",
     "evaluate": "evaluate a checkpoint of a run on a split",
+    "explain": "show what the prediction for an image depends on, and similar training images",
     "attach": "open the live screen of a run, by default of the newest active one",
     "resume": "resume a paused, stopped or interrupted run, or extend a finished one",
     "stop": "stop a run after its current step, with a checkpoint",
@@ -94,7 +95,7 @@ COMMANDS: dict[str, str] = {
     "set": "change the learning rate or number of epochs of a run",
     "data": "list the data sets by name, with sizes, licences and folders",
     "config": "print a commented TOML file with every setting",
-    "cache": "list or clear the cache of decoded images",
+    "cache": "list or clear the cache of decoded images and features",
 }
 
 
@@ -123,11 +124,12 @@ def _build() -> argparse.ArgumentParser:
     _settings(add("lr-find", shared, machine, trusting, module="lr_find"))
     _sweep(add("sweep", shared, machine, detachable))
     _runs(add("runs", shared, machine))
-    add("show", shared, machine, one_run).add_argument(
-        "--metrics", action="store_true", help="print the metrics, such as macro-F1, with confidence intervals"
-    )
+    show = add("show", shared, machine, one_run)
+    show.add_argument("--layers", action="store_true", help="include what each layer did when it was last measured")
+    show.add_argument("--metrics", action="store_true", help="print the metrics, such as macro-F1, with intervals")
     _compare(add("compare", shared, machine))
     _evaluate(add("evaluate", shared, machine, one_run, trusting))
+    _explain(add("explain", shared, machine, one_run, trusting))
     _export(add("export", shared, machine, one_run, trusting))
     add("attach", shared, module="app").add_argument("name", metavar="RUN", nargs="?", help="id, part of an id or name")
     _resume(add("resume", shared, machine, one_run, detachable))
@@ -139,7 +141,7 @@ def _build() -> argparse.ArgumentParser:
     add("data", machine).add_argument("dir", metavar="DIR", nargs="?", help="folder to search, as data.dir")
     add("config", machine)
     cache = add("cache", machine)
-    cache.add_argument("action", choices=["clear"], nargs="?", help="remove decoded images; without it, list them")
+    cache.add_argument("action", choices=["clear"], nargs="?", help="remove files; without it, list them")
     cache.add_argument("names", nargs="*", metavar="NAME", help="files to remove (default: all)")
     return parser
 
@@ -229,12 +231,37 @@ def _evaluate(evaluate: _Parser) -> None:
     evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
 
 
+def _explain(explain: _Parser) -> None:
+    explain.add_argument("images", nargs="+", metavar="PATH|INDEX", help="picture, or index of an image in the split")
+    explain.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="PNG file, or folder (default: explain-NAME.png)"
+    )
+    explain.add_argument("--class", dest="of", metavar="NAME", help="class to explain (default: the predicted one)")
+    explain.add_argument(
+        "--split", choices=["test", "validation", "training"], default="test", help="split of INDEX (default: test)"
+    )
+    explain.add_argument(
+        "--nearest", type=int, choices=range(51), default=8, metavar="K", help="similar images to list (default: 8)"
+    )
+    explain.add_argument("--checkpoint", choices=["last", "best"], default="last", help="default: last")
+    explain.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+    explain.add_argument("--force", action="store_true", help="overwrite existing files")
+
+
 def _export(export: _Parser) -> None:
     export.add_argument(
-        "--format", choices=["csv", "tensorboard", "safetensors", "onnx"], required=True,
-        help="csv and tensorboard export metrics, safetensors and onnx weights",
+        "--format", choices=["csv", "tensorboard", "safetensors", "onnx", "torch-export"], required=True,
+        help="csv and tensorboard export metrics, safetensors the weights, onnx and torch-export the network",
     )  # fmt: skip
-    export.add_argument("-o", "--output", type=Path, metavar="PATH", help="output file, or folder for tensorboard")
+    export.add_argument(
+        "-o", "--output", metavar="PATH",
+        help="output file, or folder for tensorboard; FOLDER/ writes a network, its description and a model card there",
+    )  # fmt: skip
+    export.add_argument(
+        "--input", choices=["normalized", "unit", "uint8"], default="normalized",
+        help="values of the network's input: normalized (default), unit (0 to 1) or uint8, which it then normalizes",
+    )  # fmt: skip
+    export.add_argument("--card", action="store_true", help="write a model card (.md) beside the file")
     export.add_argument("--checkpoint", choices=["last", "best"], default="last", help="default: last")
     export.add_argument("--force", action="store_true", help="overwrite existing files")
 

@@ -129,7 +129,10 @@ class Data(Struct, frozen=True, kw_only=True):
         Meta(description="Where to keep decoded images; auto: in memory if they fit, else in the cache, else nowhere"),
     ] = "auto"
     cache_gb: Annotated[
-        float, Meta(ge=0, le=1e6, description="Largest size in GB of the cache of decoded images on this machine")
+        float,
+        Meta(
+            ge=0, le=1e6, description="Largest size in GB of the cache of decoded images and features on this machine"
+        ),
     ] = 20.0
     workers: Annotated[
         Workers | None,

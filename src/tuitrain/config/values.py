@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 
 from tuitrain.config.arguments import is_argument, parse_argument, with_argument
+from tuitrain.config.code import COMMAND
+from tuitrain.config.formatting import unquoted
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import Setting, settings
 from tuitrain.config.validation import check_combinations, check_value, find_setting, not_allowed
@@ -20,7 +22,8 @@ _BOOLEANS = {
 
 def parse_value(setting: Setting | str, text: str) -> Any:
     """Return the value that `text`, from a form or `--set`, means for `setting`, a Setting or the dotted key of one.
-    Lists are written `128, 256` or `[128, 256]`. Raise ConfigError if the value is not allowed."""
+    Lists are written `128, 256` or `[128, 256]`, and text may stand in quotes. Raise ConfigError if the value is not
+    allowed."""
     if isinstance(setting, str):
         setting = find_setting(setting)
     text = text.strip()
@@ -42,7 +45,9 @@ def parse_value(setting: Setting | str, text: str) -> Any:
 def _parse_scalar(setting: Setting, text: str) -> object:
     if setting.kind is bool:
         return _BOOLEANS[text.lower()]
-    return setting.kind(text.strip("'\"") if setting.kind is str else text.replace("_", ""))
+    if setting.kind is str:
+        return text if setting.key == COMMAND else unquoted(text)
+    return setting.kind(text.replace("_", ""))
 
 
 def build_config(values: Mapping[str, object]) -> Config:

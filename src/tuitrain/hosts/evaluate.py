@@ -68,7 +68,7 @@ def _prepare(folder: RunFolder, config: Config, split: str, device: str, progres
     from tuitrain.training.setup import prepare
     from tuitrain.training.user_code import explained
 
-    config = _evaluation_config(config, device, on_cpu=choose_device(device).type == "cpu")
+    config = evaluation_config(config, device, on_cpu=choose_device(device).type == "cpu")
     with explained("The run's code", RunError):
         setup = prepare(config, progress, before=folder.info(), has_checkpoint=True, only=split)
     if split == "validation" and setup.dataset.validation is None:
@@ -93,7 +93,8 @@ def _load_checkpoint(folder: RunFolder, state: State, setup: "Setup", which: str
     return position
 
 
-def _evaluation_config(config: Config, device: str, *, on_cpu: bool) -> Config:
+def evaluation_config(config: Config, device: str, *, on_cpu: bool) -> Config:
+    """Return the settings that an evaluation on `device` uses."""
     # The user's transform applies to training batches only.
     changes: dict[str, object] = {"data.transform": None, "training.device": device}
     if config.training.precision == "fp16" and on_cpu:

@@ -1,17 +1,19 @@
-"""Export the metrics or the weights of a run to files of other programs."""
+"""Export the metrics or the network of a run to files of other programs."""
 
 import subprocess
 import tempfile
 import time
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Literal
+from typing import Any, NamedTuple
 
-from tuitrain.config.code import MODEL
+import msgspec
+
+from tuitrain.config.exports import Format as Format
+from tuitrain.config.exports import Values
 from tuitrain.errors import RunError
-from tuitrain.hosts.log_capture import LogCapture
+from tuitrain.hosts import export_network
+from tuitrain.hosts.export_files import Files, check_free, nearest_folder
 from tuitrain.hosts.subprocesses import tuitrain_command
-from tuitrain.hosts.trust import evaluation_code
 from tuitrain.runs import rows_csv
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
@@ -20,14 +22,22 @@ from tuitrain.runs.row_stream import CurveRows, FileRows, RowStream
 from tuitrain.runs.tensorboard import writer as events
 from tuitrain.text import plain
 
-Format = Literal["csv", "tensorboard", "safetensors", "onnx"]
 EVENT_FILES = "events.out.tfevents.*"
 
 
-def default_path(folder: RunFolder, format: Format) -> Path:
+class Exported(NamedTuple):
+    """The files of an export, and a sentence about the check of its network; empty for metrics."""
+
+    files: list[Path]
+    check: str = ""
+
+
+def default_path(folder: RunFolder, format: Format, *, as_folder: bool = False) -> Path:
     """Return the name, in the working folder, that an export has by default."""
     name = folder.id.replace("/", "-")
-    return Path(f"{name}-tensorboard" if format == "tensorboard" else f"{name}.{format}")
+    if as_folder:
+        return Path(f"{name}-{format}")
+    return Path(f"{name}-tensorboard" if format == "tensorboard" else f"{name}{export_network.suffix(format)}")
 
 
 def export(
@@ -38,24 +48,40 @@ def export(
     checkpoint: str = "last",
     force: bool = False,
     trust: bool = False,
-) -> None:
-    """Export a run to `path`, a folder for tensorboard and a file otherwise, completely or not at all. Replace an
-    existing export only with `force`; with `trust`, allow the code of the run's network, which the format onnx runs.
-    Raise RunError, ConfigError or TrustError if the export fails."""
-    check_destination(path, format, force=force)
+    as_folder: bool = False,
+    card: bool = False,
+    values: Values = "normalized",
+) -> Exported:
+    """Export a run to `path`, completely or not at all. The format tensorboard writes a folder; the others write a file
+    or, with `as_folder` and for an existing folder, the files of a network and its model card. `card` adds the card to
+    a file. `values` are those of the network's input. Replace an existing export only with `force`; with `trust`, allow
+    the code of the run. Raise RunError, ConfigError or TrustError if the export fails."""
+    check_destination(path, format, force=force, as_folder=as_folder, card=card)
+    if format != "csv" and format != "tensorboard":
+        files = _files(path, format, as_folder=as_folder, card=card)
+        options = export_network.Options(checkpoint, values, force=force, trust=trust)
+        return Exported(*export_network.export(folder, format, files, options))
+    if card or values != "normalized":
+        raise RunError(f"{format} exports metrics.", "Choose onnx, torch-export or safetensors for --card and --input.")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name[:100]}.") as drafts:
+        parent = nearest_folder(path.parent)
+        with tempfile.TemporaryDirectory(dir=parent, prefix=f".{path.name[:100]}.") as drafts:
             draft = Path(drafts) / "draft"
-            with evaluation_code(folder, trust=trust, keys=[MODEL]) if format == "onnx" else nullcontext():
-                _write(folder, format, draft, checkpoint)
+            _write(folder, format, draft)
+            path.parent.mkdir(parents=True, exist_ok=True)
             _move_into_place(draft, path)
     except OSError as error:
         raise RunError(f"{plain(path)} cannot be written: {error.strerror or plain(error)}.") from None
+    return Exported([path])
 
 
-def check_destination(path: Path, format: Format, *, force: bool = False) -> None:
+def check_destination(
+    path: Path, format: Format, *, force: bool = False, as_folder: bool = False, card: bool = False
+) -> None:
     """Raise RunError if `path` cannot take the export, or exists and `force` is not given."""
+    if format not in ("csv", "tensorboard"):
+        check_free(_files(path, format, as_folder=as_folder, card=card), force=force)
+        return
     if format == "tensorboard" and path.is_dir():
         unrelated = [file.name for file in path.iterdir() if not file.match(EVENT_FILES)]
         if unrelated:
@@ -64,7 +90,7 @@ def check_destination(path: Path, format: Format, *, force: bool = False) -> Non
                 "Choose a new or empty folder.",
             )
         exists = any(path.iterdir())
-    elif path.is_dir():
+    elif path.is_dir() or (as_folder and format == "csv"):
         raise RunError(f"{plain(path)} is a folder.", "Choose a file name.")
     else:
         exists = path.exists()
@@ -74,28 +100,27 @@ def check_destination(path: Path, format: Format, *, force: bool = False) -> Non
         raise RunError(f"{plain(path)} already exists.", "Choose another name, or replace it with --force.")
 
 
-def _write(folder: RunFolder, format: Format, draft: Path, checkpoint: str) -> None:
-    if format in ("csv", "tensorboard"):
-        run, stream = read_run(folder)
-        if format == "csv":
-            with draft.open("w", encoding="utf-8", newline="") as file:
-                file.writelines(rows_csv.blocks(run.info, stream))
-        else:
-            draft.mkdir()
-            events.write(draft / events.event_file_name(time.time()), run, stream, run.settings)
-        return
-    if folder.read_only:
-        raise RunError(f"{plain(folder.id)} was trained by another tool and has no weights.", "Export it as csv.")
-    with LogCapture():
-        from tuitrain.training.export import export_onnx, export_weights
-
-        export_file = export_weights if format == "safetensors" else export_onnx
-        export_file(folder, checkpoint, draft)
+def _files(path: Path, format: Format, *, as_folder: bool, card: bool) -> Files:
+    return Files.of(path, export_network.suffix(format), as_folder=as_folder or path.is_dir(), card=card)
 
 
-def export_in_subprocess(folder: RunFolder, format: Format, path: Path, *, force: bool = False) -> None:
-    """Run `export` in a subprocess, so that loading torch does not block the screen."""
-    command = tuitrain_command("export", str(folder.path.absolute()), "--format", format, "-o", str(path.absolute()))
+def _write(folder: RunFolder, format: Format, draft: Path) -> None:
+    run, stream = read_run(folder)
+    if format == "csv":
+        with draft.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(rows_csv.blocks(run.info, stream))
+    else:
+        draft.mkdir()
+        events.write(draft / events.event_file_name(time.time()), run, stream, run.settings)
+
+
+def export_in_subprocess(
+    folder: RunFolder, format: Format, path: Path, *, force: bool = False, as_folder: bool = False
+) -> str:
+    """Run `export` in a subprocess, so that loading torch does not block the screen; return its sentence about the
+    check."""
+    target = f"{path.absolute()}/" if as_folder else str(path.absolute())
+    command = tuitrain_command("export", str(folder.path.absolute()), "--format", format, "-o", target, "--json")
     command += ["--force"] * force
     try:
         completed = subprocess.run(
@@ -107,6 +132,11 @@ def export_in_subprocess(folder: RunFolder, format: Format, path: Path, *, force
     if completed.returncode:
         lines = completed.stderr.strip().splitlines() or ["The export failed."]
         raise RunError(plain(lines[-1].removeprefix("tuitrain: ")))
+    try:
+        document: dict[str, Any] = msgspec.json.decode(completed.stdout, type=dict)
+    except msgspec.DecodeError:
+        return ""
+    return str(document.get("check") or "")
 
 
 def read_run(folder: RunFolder) -> tuple[Follower, RowStream]:
@@ -123,8 +153,6 @@ def read_run(folder: RunFolder) -> tuple[Follower, RowStream]:
 def _move_into_place(draft: Path, path: Path) -> None:
     """Move a finished export to `path`; remove old event files only after the new one is in place."""
     if not draft.is_dir():
-        # safetensors makes its files readable for their owner only.
-        draft.chmod(0o644)
         draft.replace(path)
         return
     old_files = list(path.glob(EVENT_FILES)) if path.is_dir() else []

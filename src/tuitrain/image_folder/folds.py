@@ -4,7 +4,10 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from tuitrain.config.datasets import part_counts
+from tuitrain.errors import DataError
 from tuitrain.image_folder.hold_out import rank
+
+_FEWER = "Use fewer folds, or add images."
 
 
 def deal(labels: Sequence[int], groups: Sequence[str], folds: int, salt: str) -> list[int]:
@@ -14,10 +17,14 @@ def deal(labels: Sequence[int], groups: Sequence[str], folds: int, salt: str) ->
     With one image per group, the sizes of the folds, and of each class in them, differ by at most one. The groups are
     ranked by a hash of their name and `salt`. Larger groups, which are harder to place, come first; each goes to the
     fold with the fewest images of its classes.
+    Raise DataError if there are fewer groups than folds.
     """
     members: dict[str, list[int]] = defaultdict(list)
     for row, group in enumerate(groups):
         members[group].append(row)
+    if len(members) < folds:
+        count = f"{len(labels)}" + (f" in {len(members)} groups" if len(members) < len(labels) else "")
+        raise DataError(f"There are too few training images, {count}, for {folds} folds.", _FEWER)
     ranks = {group: rank(group, salt) for group in members}
     found = [0] * len(labels)
     by_class = [Counter[int]() for _ in range(folds)]

@@ -1,27 +1,33 @@
-"""Name, read, list and remove the files that cache decoded images.
+"""Name, read, list and remove the files that cache decoded images, or the features that a network computes of images.
 
 A file begins with a header of fixed size, which holds JSON and its checksum. The checksum of each image follows, then,
 from a page boundary on, the images: N blocks of the same size. A file gets its name when it is complete.
 """
 
+import errno
 import fcntl
 import math
 import os
 import re
+import shutil
 import struct
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
 from tuitrain.config.datasets import user_cache
-from tuitrain.files import open_to_read, remove_drafts
+from tuitrain.files import open_to_read, remove_drafts, replace_by
 
-SUFFIX = ".pixels"
+SUFFIX, FEATURES = ".pixels", ".features"
+# Bytes of a value.
+_SIZES = {"uint8": 1, "bfloat16": 2, "float16": 2, "float32": 4}
 # Only the version that wrote a file reads it.
 _MAGIC = b"tuitrain pixels 1\n"
 # The lengths of the JSON text, and its checksum.
@@ -30,18 +36,25 @@ HEADER, _PAGE = 2**20, 4096
 
 
 class Header(Struct, frozen=True):
-    """What a file contains: `count` images of `shape` (C, H, W), read from `folder`. `unreadable` maps the rows of the
-    images that could not be read to the reasons."""
+    """What a file contains: `count` images of `shape` (C, H, W), read from `folder`, or their features of shape (D,),
+    which `network` computes. `unreadable` maps the rows of the images that could not be read to the reasons."""
 
     key: str
     folder: str
     count: int
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     unreadable: dict[int, str] = {}
+    dtype: Literal["uint8", "bfloat16", "float16", "float32"] = "uint8"
+    network: str = ""
 
     @property
     def image_bytes(self) -> int:
-        return math.prod(self.shape)
+        return math.prod(self.shape) * _SIZES[self.dtype]
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """The shape of what the file has of each image, as bytes."""
+        return self.shape if self.dtype == "uint8" else (self.image_bytes,)
 
     @property
     def pixels_at(self) -> int:
@@ -78,10 +91,10 @@ def cache_folder() -> Path:
     return user_cache() / "pixels"
 
 
-def path_of(key: str, folder: Path) -> Path:
+def path_of(key: str, folder: Path, suffix: str = SUFFIX) -> Path:
     """Return the file for the images of `folder` that `key`, a hexadecimal digest, identifies."""
     word = re.sub(r"[^\w-]+", "-", folder.name, flags=re.ASCII).strip("-")[:40]
-    return cache_folder() / f"{word or 'images'}-{key[:12]}{SUFFIX}"
+    return cache_folder() / f"{word or 'images'}-{key[:12]}{suffix}"
 
 
 def read_header(path: Path) -> Header | None:
@@ -109,12 +122,17 @@ def read_header(path: Path) -> Header | None:
 def pixel_files() -> list[PixelFile]:
     """Return the complete files, the last used first."""
     found = []
-    for path in cache_folder().glob(f"*{SUFFIX}"):
+    for path in _named("*{}"):
         if header := read_header(path):
             with suppress(OSError):
                 status = path.stat()
                 found.append(PixelFile(path, header, status.st_size, status.st_mtime))
     return sorted(found, key=lambda file: -file.used)
+
+
+def _named(pattern: str) -> Iterator[Path]:
+    """Yield the paths in the cache folder that match `pattern`, which contains {} in place of the suffix."""
+    return chain.from_iterable(cache_folder().glob(pattern.format(suffix)) for suffix in (SUFFIX, FEATURES))
 
 
 def mark_used(path: Path) -> None:
@@ -135,6 +153,18 @@ def make_room(needed: int, limit: int) -> list[str]:
     return removed
 
 
+def write(path: Path, size: int, limit: int, fill: Callable[[Path], None]) -> list[str]:
+    """Write a file of `size` bytes: `fill` creates it under the path that it receives. First remove the least recently
+    used files, so that all take at most `limit` bytes; return their names. Call this within `locked`. Raises OSError,
+    also if the disk has too little space."""
+    remove_drafts(path)
+    removed = make_room(size, limit)
+    if shutil.disk_usage(path.parent).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    replace_by(fill, path)
+    return removed
+
+
 def remove(path: Path) -> None:
     """Remove a file with its lock and the drafts of killed processes, unless another process writes it now."""
     with suppress(OSError):
@@ -149,11 +179,11 @@ def remove(path: Path) -> None:
 def remove_remains() -> None:
     """Remove damaged files, files of other versions, and the drafts that killed processes left."""
     folder = cache_folder()
-    for lock in folder.glob(f".*{SUFFIX}.lock"):
+    for lock in _named(".*{}.lock"):
         path = folder / lock.name.removeprefix(".").removesuffix(".lock")
         if read_header(path) is None:
             remove(path)
-    for path in folder.glob(f"*{SUFFIX}"):
+    for path in _named("*{}"):
         if read_header(path) is None:
             remove(path)
 

@@ -15,7 +15,7 @@ from tuitrain.image_folder.folder import ImageFolder
 from tuitrain.image_folder.folds import deal, part
 from tuitrain.image_folder.hold_out import hold_out, hold_out_by_position
 from tuitrain.image_folder.scan import scan
-from tuitrain.text import plain
+from tuitrain.text import listed, plain
 
 # The seed of the test split: all runs are tested on the same images, whatever their own seed.
 _TEST_SEED = 0
@@ -96,7 +96,7 @@ class FolderSplits:
         shown = list(map(plain, self.classes))
         if not set(shown) <= set(names):
             raise DataError(
-                f"The run knows the classes {_listed(names)}; {plain(self.root)} has {_listed(shown)}.",
+                f"The run knows the classes {listed(names)}; {plain(self.root)} has {listed(shown)}.",
                 "Restore the folders, or start a new run.",
             )
         index = {label: names.index(name) for label, name in enumerate(shown)}
@@ -124,10 +124,6 @@ def _validation_notes(splits: Mapping[str, Files], config: Data) -> list[str]:
     return [f"data.validation = {fraction:g} is not used: data.dir has validation images"]
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:10]) + (f" and {len(names) - 10:,} more" if len(names) > 10 else "")
-
-
 def _files(by_class: Sequence[Sequence[str]]) -> Files:
     labels = [label for label, paths in enumerate(by_class) for _ in paths]
     return Files([path for paths in by_class for path in paths], labels)
@@ -150,23 +146,15 @@ class _Holder:
         return files.at(row for row in range(len(files.paths)) if row not in taken), files.at(held)
 
     def fold(self, files: Files, fold: Fold, seed: int) -> tuple[Files, Files]:
-        """Return the files outside of a fold of a cross-validation, and those in it. Raise DataError if a fold contains
-        all images of a class."""
-        dealt = deal(files.labels, self._groups(files.paths), fold.total, f"fold/{seed}")
-        folds_of: dict[int, set[int]] = {}
-        for label, number in zip(files.labels, dealt, strict=True):
-            folds_of.setdefault(label, set()).add(number)
-        for label, numbers in folds_of.items():
-            if len(numbers) < 2:
-                raise DataError(
-                    f"All images of the class {plain(self._found.classes[label], 60)} are in the same of {fold.total}"
-                    " folds: it has a single image or group, or its images are identical.",
-                    "Add images of this class, or train without folds.",
-                )
-        inside = [row for row, number in enumerate(dealt) if number == fold.number - 1]
-        if not inside:
-            raise DataError(f"There are too few images, {len(dealt)}, for {fold.total} folds.", "Use fewer folds.")
-        return files.at(row for row, number in enumerate(dealt) if number != fold.number - 1), files.at(inside)
+        """Return the files outside of a fold of a cross-validation, and those in it."""
+        groups = self._groups(files.paths)
+        if len(set(groups)) < fold.total and not self._found.groups:
+            # Most images are identical, so keeping them together would leave folds empty.
+            groups = self._names(files.paths)
+        dealt = deal(files.labels, groups, fold.total, f"fold/{seed}")
+        inside = [number == fold.number - 1 for number in dealt]
+        rows = range(len(dealt))
+        return files.at(row for row in rows if not inside[row]), files.at(row for row in rows if inside[row])
 
     def fraction(self, files: Files, fraction: float, seed: int) -> Files:
         """Return a fraction of the files of each class."""

@@ -17,9 +17,9 @@ from tuitrain.runs.external import settings_of
 from tuitrain.runs.files import CHUNK, read_lines
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import RunInfo, ShownStatus, State
-from tuitrain.runs.rows import Evaluated, Event, Train, decode_valid
+from tuitrain.runs.rows import Evaluated, Event, LayerStatistics, PerLayer, Train, decode_valid
 
-ValuesRow = TypeVar("ValuesRow", bound=Train | Evaluated)
+ValuesRow = TypeVar("ValuesRow", bound=Train | Evaluated | LayerStatistics)
 # No row and no line of a log is this long.
 LONGEST = 64 * CHUNK
 LOG_LINES = 2000
@@ -33,10 +33,12 @@ class Curve:
     """Columns of numbers with one entry per row; missing and non-finite values are NaN. Steps ascend. Times never
     decrease, even if the clock was set back. `changes` increases with every change."""
 
-    def __init__(self, *extra: str) -> None:
+    def __init__(self, *extra: str, scored: bool = True) -> None:
+        """`scored` is False if the rows have no loss and no accuracy."""
         self.changes = 0
         self.step = array("q")
-        self.columns = {name: array("d") for name in ("epoch", "seconds", "time", "loss", "accuracy", *extra)}
+        names = ("epoch", "seconds", "time", *(("loss", "accuracy") if scored else ()), *extra)
+        self.columns = {name: array("d") for name in names}
 
     def __len__(self) -> int:
         return len(self.step)
@@ -85,6 +87,23 @@ def _append(column: "array[float]", values: Sequence[float | None]) -> None:
         column.extend([_NAN if value is None else value for value in values])
 
 
+class LayerColumns(list["array[float]"]):
+    """A column for each layer, with an entry for each row of a curve; NaN where a value is missing."""
+
+    def append_rows(self, rows: Sequence[PerLayer], length: int) -> None:
+        """Append rows to columns that then have `length` entries."""
+        for layer, values in enumerate(zip_longest(*rows)):
+            if layer == len(self):
+                self.append(array("d", [_NAN] * (length - len(rows))))
+            _append(self[layer], values)
+        for column in self:
+            column.extend([_NAN] * (length - len(column)))
+
+    def cut(self, length: int) -> None:
+        for column in self:
+            del column[length:]
+
+
 def ascending(values: Sequence[float], last: float) -> Sequence[float]:
     """Return the running maximum of `values`, starting at `last`."""
     if all(map(le, [last, *values], values)):
@@ -111,7 +130,10 @@ class Follower:
         self.train = Curve("lr", "grad_norm")
         if brief:
             del self.train.columns["epoch"]
-        self.layers: list[array[float]] = []
+        self.layers = LayerColumns()
+        self.layer_steps = Curve(scored=False)
+        """The steps after which the layers were measured, and by name what `rows.LayerStatistics` says of each."""
+        self.layer_statistics = {name: LayerColumns() for name in ("update_ratio", "mean", "std", "dead")}
         self.evaluations = {"validation": Curve("best"), "test": Curve("best")}
         self.events: list[Event] = []
         self.log: deque[str] = deque(maxlen=LOG_LINES)
@@ -197,6 +219,8 @@ class Follower:
             same_kind: list[Any] = list(group)
             if kind is Train:
                 self._add_train(same_kind)
+            elif kind is LayerStatistics:
+                self._add_layer_statistics(same_kind)
             elif kind is Evaluated:
                 for split, curve in self.evaluations.items():
                     curve.extend([row for row in same_kind if row.split == split])
@@ -205,16 +229,15 @@ class Follower:
                     self._add_event(event)
 
     def _add_train(self, rows: list[Train]) -> None:
-        before = len(self.train)
         new = self.train.extend(rows)
-        if self._brief:
-            return
-        for layer, values in enumerate(zip_longest(*(row.layers for row in new))):
-            if layer == len(self.layers):
-                self.layers.append(array("d", [_NAN] * before))
-            _append(self.layers[layer], values)
-        for column in self.layers:
-            column.extend([_NAN] * (len(self.train) - len(column)))
+        if not self._brief:
+            self.layers.append_rows([row.layers for row in new], len(self.train))
+
+    def _add_layer_statistics(self, rows: list[LayerStatistics]) -> None:
+        if not self._brief:
+            new = self.layer_steps.extend(rows)
+            for name, columns in self.layer_statistics.items():
+                columns.append_rows([getattr(row, name) for row in new], len(self.layer_steps))
 
     def _add_event(self, event: Event) -> None:
         if event.name == "continued":
@@ -225,8 +248,10 @@ class Follower:
 
     def _cut(self, step: int) -> None:
         self.train.cut(step)
-        for column in self.layers:
-            del column[len(self.train) :]
+        self.layers.cut(len(self.train))
+        self.layer_steps.cut(step)
+        for columns in self.layer_statistics.values():
+            columns.cut(len(self.layer_steps))
         for curve in self.evaluations.values():
             curve.cut(step)
         # The loop repeats its own events, but not those that users caused.

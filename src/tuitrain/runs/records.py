@@ -111,6 +111,7 @@ class RunInfo(Struct, kw_only=True):
     `code` lists the run's copies of the user's Python files.
 
     `value_ranges` are the values that become black and white in images with more than 8 bits, by kind of image; None in
+    runs of older versions. `white` is the largest value of a pixel, which becomes 1 before the normalization; None in
     runs of older versions. `weights` is None if training began with random weights.
     """
 
@@ -136,6 +137,7 @@ class RunInfo(Struct, kw_only=True):
     sizes: dict[str, Count] = {}
     mean: list[float] = []
     std: list[float] = []
+    white: Count | None = None
     fingerprints: dict[str, str] = {}
     value_ranges: dict[str, tuple[float, float]] | None = None
     data_notes: list[str] = []

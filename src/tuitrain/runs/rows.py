@@ -9,7 +9,8 @@ from msgspec import Meta, Struct
 from tuitrain.runs.files import decode_or_none
 from tuitrain.runs.records import Count
 
-Norms = Annotated[tuple[float | None, ...], Meta(max_length=4096)]
+# A number for each layer; None where it is unknown.
+PerLayer = Annotated[tuple[float | None, ...], Meta(max_length=4096)]
 Split = Literal["train", "validation", "test"]
 
 
@@ -28,7 +29,25 @@ class Train(Struct, frozen=True, tag="train", tag_field="kind", omit_defaults=Tr
     seconds: float
     time: float
     grad_norm: float | None = None
-    layers: Norms = ()
+    layers: PerLayer = ()
+
+
+class LayerStatistics(Struct, frozen=True, tag="layers", tag_field="kind", omit_defaults=True):
+    """What each layer does at `step`, in the order of `RunInfo.layers`.
+
+    `update_ratio` is the L2 norm of the change of its weights in this step divided by the norm of the weights. The
+    others describe what the layer passes on, after its activation, for images of this step's batch: `mean`, `std`,
+    and `dead`, the share of units whose ReLU is zero for all images; None for layers without a ReLU.
+    """
+
+    step: Count
+    epoch: Count
+    seconds: float
+    time: float
+    update_ratio: PerLayer = ()
+    mean: PerLayer = ()
+    std: PerLayer = ()
+    dead: PerLayer = ()
 
 
 class Evaluated(Struct, frozen=True, tag="evaluation", tag_field="kind", omit_defaults=True):
@@ -56,7 +75,7 @@ class Event(Struct, frozen=True, tag="event", tag_field="kind", omit_defaults=Tr
     value: float | None = None
 
 
-Row = Train | Evaluated | Event
+Row = Train | LayerStatistics | Evaluated | Event
 
 encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(Row)

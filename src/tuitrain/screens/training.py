@@ -22,7 +22,7 @@ from tuitrain.runs.process import this_process
 from tuitrain.runs.records import ACTIVE
 from tuitrain.screens.export import EXPORT, Export, ExportScreen, metrics_export
 from tuitrain.text import plain
-from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts
+from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts, UnitCharts
 from tuitrain.widgets.forms.extension import choose_extension
 from tuitrain.widgets.messages import AskValue, MoveToBackground, OpenRun, ResumeRun, RunEnded
 from tuitrain.widgets.panels import live
@@ -31,7 +31,7 @@ from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.footer import FittingFooter
 from tuitrain.widgets.terminal.refresh import BUDGET
 
-PAGES = ("curves", "gradients", "log")
+PAGES = ("curves", "gradients", "log", "layers")
 LOG_LINES = 3
 # What the head shows until the loop answers a command, and the name of the event that answers it.
 REQUESTS: dict[CommandName, tuple[str, str]] = {
@@ -65,6 +65,7 @@ class TrainingScreen(ExportScreen):
             "2", "page('gradients')", "gradients", tooltip="Gradient norms and learning rate", id="training.gradients"
         ),
         Binding("3", "page('log')", "log", tooltip="Log", id="training.log"),
+        Binding("4", "page('layers')", "layers", tooltip="Updates and dead units by layer", id="training.layers"),
         EXPORT,
         Binding("C", "checkpoint", "checkpoint", tooltip="Save a checkpoint now", id="training.checkpoint"),
         Binding("escape", "app.pop_screen", "back", tooltip="Back (the run keeps running)", id="training.back"),
@@ -88,6 +89,7 @@ class TrainingScreen(ExportScreen):
         with ContentSwitcher(initial="curves"):
             yield LossAccuracyCharts(id="curves")
             yield GradientCharts(id="gradients")
+            yield UnitCharts(id="layers")
             yield Log(id="log", max_lines=2000, auto_scroll=True)
         yield FixedText(id="progress")
         yield FixedText(id="numbers")

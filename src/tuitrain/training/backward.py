@@ -11,6 +11,16 @@ from tuitrain.training.setup import Setup
 from tuitrain.training.torch_internals import aten, log_softmax_backward
 
 
+def mean_loss(logits: Tensor, labels: Tensor, class_weights: Tensor | None, smoothing: float) -> Tensor:
+    """Return the cross-entropy () of `logits` (N, K) and `labels`, (N,) int64 or the probabilities of the classes,
+    (N, K): the mean over the images, weighted by class."""
+    if class_weights is None or not labels.is_floating_point():
+        return F.cross_entropy(logits, labels, class_weights, label_smoothing=smoothing)
+    # For probabilities, torch divides by N; for int64 by the sum of the weights.
+    total = F.cross_entropy(logits, labels, class_weights, reduction="sum", label_smoothing=smoothing)
+    return total / (labels * class_weights).sum()
+
+
 class AutogradBackward:
     """Backpropagation by autograd: for any model, device and precision. Call it once per mini-batch, step the
     optimizer, then call `zero_grad`."""
@@ -34,7 +44,7 @@ class AutogradBackward:
         """Return the mean loss () and the logits (N, K) with their autograd graph."""
         with self._autocast():
             logits = self._model(images)
-            loss = F.cross_entropy(logits, labels, self._class_weights, label_smoothing=self._label_smoothing)
+            loss = mean_loss(logits, labels, self._class_weights, self._label_smoothing)
         return loss, logits
 
     def backward(self, loss: Tensor) -> None:
@@ -70,7 +80,7 @@ class DirectBackward:
         if self._label_smoothing or labels.is_floating_point():
             leaf = logits.detach().requires_grad_()
             with torch.enable_grad():
-                loss = F.cross_entropy(leaf, labels, self._class_weights, label_smoothing=self._label_smoothing)
+                loss = mean_loss(leaf, labels, self._class_weights, self._label_smoothing)
             (grad,) = torch.autograd.grad(loss, leaf)
             return loss.detach(), grad
         log_softmax, weights = torch.log_softmax(logits, 1), self._class_weights

@@ -108,9 +108,10 @@ class ControlledLoop:
         if self._polled - self._saved > self.config.training.checkpoint_every:
             self._save_checkpoint()
 
-    def _heartbeat(self) -> None:
-        """Keep the state current during an evaluation. Raises EvaluationAborted on a stop or detach command."""
-        self.writer.update()
+    def _heartbeat(self, doing: str = "") -> None:
+        """Keep the state current during an evaluation, or another activity, which `doing` names. Raises
+        EvaluationAborted on a stop or detach command."""
+        self.writer.update(phase=doing or self.writer.state.phase)
         if time.monotonic() - self._polled >= POLL_INTERVAL:
             self._polled = time.monotonic()
             if self.inbox.leaving():

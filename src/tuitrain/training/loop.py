@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tuitrain.runs.records import Score
-from tuitrain.runs.rows import Train
+from tuitrain.runs.rows import LayerStatistics, Train
 from tuitrain.training import checkpoint
 from tuitrain.training.backward import build_backward
 from tuitrain.training.control import POLL_INTERVAL, ControlledLoop, try_capture
@@ -31,9 +31,10 @@ from tuitrain.training.evaluation.record import (
 )
 from tuitrain.training.fine_tuning.features import compute_features
 from tuitrain.training.fine_tuning.freeze import is_frozen, set_training_mode
+from tuitrain.training.layer_statistics import LayerMeter
 from tuitrain.training.optim.fused import FusedStep
 from tuitrain.training.optim.groups import SCALE
-from tuitrain.training.optim.norms import layer_gradient_norms
+from tuitrain.training.optim.norms import layer_gradient_norms, short, trainable
 from tuitrain.training.progress import evaluated_weights, restore_checkpoint
 from tuitrain.training.readback import PendingRow, queue_limiter
 
@@ -50,6 +51,8 @@ class Loop(ControlledLoop):
     _resuming = False
     # The learning rate of the latest step.
     _lr = 0.0
+    # Whether the layers are measured after this step.
+    _measures = False
 
     @cached_property
     def _pending_rows(self) -> deque[PendingRow]:
@@ -86,12 +89,12 @@ class Loop(ControlledLoop):
 
     def _compute_features(self) -> None:
         self.update_state(phase="computing features", now=True)
-        obstacle = compute_features(self.setup, self._heartbeat)
+        images = self.setup.dataset.train
+        for line in compute_features(self.setup, self._heartbeat):
+            self.writer.log(line)
+        log_replaced_images(images, self.writer)
         self.update_state(phase="training")
-        each_epoch = f"features are computed in each epoch: {obstacle}"
-        self.writer.log(
-            each_epoch if obstacle else "the features of the frozen backbone are computed once for all epochs"
-        )
+        self._poll_commands()
 
     def start(self) -> None:
         """Write the first event and, for a new run, the first checkpoint."""
@@ -183,8 +186,7 @@ class Loop(ControlledLoop):
             else:
                 fused_step()
             backward.zero_grad()
-            self._average_weights()
-            self.has_progressed = True
+            self._end_step(images)
             yield norms
 
     def _graph_steps(self, captured: GraphStep, order: Tensor) -> Iterator[Tensor | None]:
@@ -193,8 +195,7 @@ class Loop(ControlledLoop):
             self.progress.batch += 1
             row_due = self._begin_step()
             captured(indices, self._lr)
-            self._average_weights()
-            self.has_progressed = True
+            self._end_step(captured.inputs(indices) if self._measures else None)
             yield captured.norms() if row_due else None
         if self.progress.batch < self.setup.batches_per_epoch:
             yield from self._eager_steps(order[-(len(order) % self.config.data.batch_size) :])
@@ -206,12 +207,22 @@ class Loop(ControlledLoop):
         for group in self.setup.optimizer.param_groups:
             group["lr"] = self._lr * group.get(SCALE, 1.0)
         progress.step += 1
+        self._measures = self._meter.before_step(progress.step)
         epoch_ends = progress.batch == self.setup.batches_per_epoch
         return epoch_ends or self.setup.row_due(progress.step)
 
-    def _average_weights(self) -> None:
+    def _end_step(self, inputs: Tensor | None) -> None:
+        """Average the weights, and measure the layers if that is due, on the `inputs` of the network in this step."""
+        progress, self.has_progressed = self.progress, True
         if self.setup.average is not None:
-            self.setup.average.update(self.progress.step - 1)
+            self.setup.average.update(progress.step - 1)
+        if self._measures and inputs is not None:
+            values, seconds = self._meter.measure(inputs), round(self._training_seconds(), 4)
+            self.writer.row(LayerStatistics(progress.step, progress.epoch + 1, seconds, self.writer.now(), **values))
+
+    @cached_property
+    def _meter(self) -> LayerMeter:
+        return LayerMeter(self.setup)
 
     @cached_property
     def _captured(self) -> GraphStep | None:
@@ -250,15 +261,10 @@ class Loop(ControlledLoop):
             Train(
                 row.step, progress.epoch + 1, loss_sum / samples, correct / samples, row.lr,
                 round(self._training_seconds(), 4), self.writer.now(),
-                _short(math.hypot(*norms)), tuple(map(_short, norms, self._trainable)),
+                short(math.hypot(*norms)), tuple(map(short, norms, trainable(self.setup.layers))),
             )
         )  # fmt: skip
         self.update_state(train=Score(progress.loss_sum / progress.seen, progress.correct / progress.seen))
-
-    @property
-    def _trainable(self) -> list[bool]:
-        """Whether each layer is trained in this epoch."""
-        return [any(parameter.requires_grad for parameter in parameters) for _, parameters in self.setup.layers]
 
     def _end_epoch(self) -> None:
         """Evaluate the model and save checkpoints, after an epoch or when training ends within one."""
@@ -292,9 +298,3 @@ class Loop(ControlledLoop):
             # A graph contains the parameters that train.
             self.__dict__.pop("_captured", None)
             self.writer.log("all weights train from this epoch on", detail=True)
-
-
-def _short(norm: float, trainable: bool = True) -> float | None:
-    """Round a gradient norm to four digits, to keep the metrics file small; None if it is not finite or the layer is
-    frozen."""
-    return float(f"{norm:.4g}") if trainable and math.isfinite(norm) else None

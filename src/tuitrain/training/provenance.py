@@ -23,7 +23,7 @@ def run_info(setup: Setup) -> RunInfo:
         device=devices.describe_device(setup.device),
         threads=setup.threads,
         versions=_versions(),
-        flags=_flags(setup),
+        flags=numeric_flags(setup),
         git=_git(),
         model=title(setup.config.model, dataset.shape, len(dataset.classes)),
         parameters=sum(parameter.numel() for parameter in setup.model.parameters()),
@@ -33,6 +33,7 @@ def run_info(setup: Setup) -> RunInfo:
         sizes={name: len(split) for name, split in splits.items() if split is not None},
         mean=list(dataset.mean),
         std=list(dataset.std),
+        white=dataset.normalization.white,
         fingerprints={name: split.fingerprint for name, split in splits.items() if split is not None},
         value_ranges={kind: (span.low, span.high) for kind, span in dataset.value_ranges.items()},
         data_notes=list(dataset.notes),
@@ -47,7 +48,7 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _flags(setup: Setup) -> dict[str, str]:
+def numeric_flags(setup: Setup) -> dict[str, str]:
     """Return the settings and environment that influence the last bits of a result."""
     training = setup.config.training
     flags = {

@@ -17,7 +17,7 @@ from tuitrain.runs.user_files import changed_files
 from tuitrain.runs.writer import RunWriter
 from tuitrain.text import plain
 from tuitrain.training.control import Detached, Stopped
-from tuitrain.training.data.image_folder import absent_classes
+from tuitrain.training.data.dataset import absent_classes
 from tuitrain.training.loop import Loop
 from tuitrain.training.provenance import run_info
 from tuitrain.training.setup import Setup
@@ -153,7 +153,9 @@ def _record_differences(writer: RunWriter, before: RunInfo, setup: Setup, now: R
     if not before.layers:
         # The run has not been trained yet.
         return
-    if absent := absent_classes(now.classes, setup.dataset.train.labels.tolist()):
+    absent = absent_classes(now.classes, setup.dataset.train.labels.tolist())
+    # A fold may hold out all images of a class from the beginning.
+    if absent and before.fingerprints.get("train") != now.fingerprints["train"]:
         raise RunError(
             f"The class {plain(absent[0])}, which the run was trained on, has no training images.",
             "Restore them, or start a new run.",

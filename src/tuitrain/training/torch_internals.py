@@ -27,8 +27,9 @@ foreach_norm: Any = torch._foreach_norm
 aten = torch.ops.aten
 log_softmax_backward = aten._log_softmax_backward_data
 
-# The common base class of batch normalization in one, two and three dimensions.
+# The common base classes of batch normalization and of convolutions in one, two and three dimensions.
 BatchNorm = nn.modules.batchnorm._BatchNorm
+Convolution = nn.modules.conv._ConvNd
 
 
 @cache

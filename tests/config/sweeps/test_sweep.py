@@ -6,7 +6,7 @@ import pytest
 
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
-from tuitrain.config.sweeps.overrides import combinations, override_sweep, parse_values
+from tuitrain.config.sweeps.overrides import combinations, format_values, override_sweep, parse_values
 from tuitrain.config.sweeps.sweep import Range, Sweep, short_names, sweep_settings
 from tuitrain.config.sweeps.toml import amend, dumps, loads, read
 from tuitrain.config.toml import loads as load_config
@@ -264,12 +264,37 @@ def test_a_logarithmic_range_must_start_above_zero() -> None:
         ("model.hidden", "[128, 256]", ((128, 256),)),
         ("model.hidden", "[128, 256], [64], []", ((128, 256), (64,), ())),
         ("data.augment", "[], [shift, flip]", ((), ("shift", "flip"))),
-        ("data.dir", "a, b", ("a, b",)),
+        ("model.weights", "none, run:x", (None, "run:x")),
+        ("data.dir", "a, b (1), c]", ("a", "b (1)", "c]")),
+        ("data.dir", "'a, b', \"c's, d\",e", ("a, b", "c's, d", "e")),
+        ("data.dir", "it's, 'b' c", ("it's", "'b' c")),
+        ("data.labels", "'it''s, a.csv'", ("it's, a.csv",)),
+        ("data.transform", "a.py:f, b.py:g", ("a.py:f", "b.py:g")),
+        ("model.name", "mlp, 'a, b.py:Net'", ("mlp", "a, b.py:Net")),
         ("notify.command", "mail -s a,b me", ("mail -s a,b me",)),
+        ("notify.command", "{ echo a, b; }", ("{ echo a, b; }",)),
+        ("notify.command", 'echo "hi"', ('echo "hi"',)),
     ],
 )
 def test_parse_values_splits_at_commas_outside_brackets(key: str, text: str, values: tuple[object, ...]) -> None:
     assert parse_values(key, text) == values
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("data.dir", ("a, b", "c's", "'d'", '"e" f', "[g", None)),
+        ("data.dir", ('it\'s, "h"',)),
+        ("data.transform", ("a, b.py:f",)),
+        ("model.name", ("mlp", "a, b.py:Net")),
+        ("model.hidden", ((128, 256), ())),
+        ("model.args", ('{a = "b, c"}', "{}")),
+        ("notify.command", ("'my mail' -s a,b",)),
+        ("optimizer.lr", (0.1, 1e-05)),
+    ],
+)
+def test_formatted_values_are_read_back(key: str, values: tuple[object, ...]) -> None:
+    assert parse_values(key, format_values(key, values)) == values
 
 
 @pytest.mark.parametrize("text", ["0.1, x", "0.1, -1", ","])

@@ -1,6 +1,7 @@
 import shlex
 from pathlib import Path
 
+from msgspec import structs
 from textual import events
 
 from open_new_run import opened
@@ -13,7 +14,7 @@ from tuitrain.config.values import override
 from tuitrain.runs.folder import folders
 from tuitrain.runs.sweeps.catalog import list_sweeps
 from tuitrain.screens.new_run.screen import NewRunScreen
-from tuitrain.widgets.forms.draft import Draft, parse_form
+from tuitrain.widgets.forms.draft import Draft, command_line, parse_form
 from tuitrain.widgets.forms.form import RUNS_IN
 from tuitrain.widgets.forms.pick_list import PickList
 
@@ -42,6 +43,16 @@ async def test_several_values_make_a_sweep_of_all_combinations(tmp_path: Path) -
         assert made.values == form.form.result.sweep().values
         await form.until(lambda: "first    of 12 runs: model.hidden=[16] optimizer.name=sgd" in form.said("facts"))
         await form.until(lambda: "mlp 64-16-10" in form.said("facts"))
+
+
+def test_a_draft_and_its_command_quote_text_that_contains_a_comma() -> None:
+    config = override(Config(), ["data.dataset=image-folder", "data.dir='photos, 2024'", "model.weights='a'"])
+    result = parse_form(Draft.of(config).texts | {"optimizer.lr": "0.1, 0.01"})
+    assert result.config == structs.replace(config, optimizer=structs.replace(config.optimizer, lr=0.1))
+    assert result.runs == 2
+    words = shlex.split(command_line(result, Path("runs")))
+    assert override_sweep(Sweep(), parse(words[1:]).set) == result.sweep()
+    assert shlex.split(command_line(parse_form(Draft.of(config).texts), Path("runs")))[-3] == "data.dir='photos, 2024'"
 
 
 async def test_the_preview_counts_values_added_later(tmp_path: Path) -> None:

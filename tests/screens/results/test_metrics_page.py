@@ -103,7 +103,7 @@ async def test_another_evaluation_shows_its_own_metrics(write_run: WriteRun) -> 
     with_predictions(folder, "best")
     app = opened(folder)
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("9")
+        await pilot.press("m")
         await until(pilot, lambda: "threshold 0 %" in text(app))
         await pilot.press("w")
         await until(pilot, lambda: "The probabilities are not stored" in text(app))

@@ -114,6 +114,7 @@ async def test_the_pages(write_run: WriteRun) -> None:
         for key, page, seen in (
             ("2", "gradients", "gradient norm by layer"),
             ("3", "log", "epoch 1 done"),
+            ("4", "layers", "update / weight by layer"),
             ("1", "curves", "accuracy"),
         ):
             await pilot.press(key)

@@ -67,6 +67,7 @@ RECIPES = {
         "data.validation=0",
     ),
     "class weights, balanced sampler": ("training.class_weights=balanced", "data.sampler=balanced"),
+    "class weights, mixup": ("training.class_weights=balanced", "data.augment=[mixup]", "training.label_smoothing=0.1"),
     "clipped, shifted": ("optimizer.clip_norm=0.5", "data.augment=[shift]", "optimizer.weight_decay=0.1"),
     "cnn": ("model.name=cnn", "model.batch_norm=true", "model.dropout=0.2"),
 }  # fmt: skip

@@ -12,6 +12,7 @@ from tuitrain.errors import DataError
 from tuitrain.training.data.dataset import Dataset
 from tuitrain.training.data.load import load
 from tuitrain.training.data.shared import SharedLoader
+from tuitrain.training.data.stratify import split_rows
 
 CPU = torch.device("cpu")
 TRAIN, TEST = 1437, 360
@@ -130,8 +131,20 @@ def test_folds_replace_validation_images(tmp_path: Path) -> None:
     assert any("validation images of data.dir are not used: fold 1/3" in note for note in data.notes)
 
 
-def test_a_class_that_one_fold_would_take_is_refused(photos: Path) -> None:
+def test_a_class_may_be_in_one_fold_alone(photos: Path) -> None:
+    """As in scikit-learn, the run of that fold does not learn the class; it says so."""
     for path in sorted((photos / "cat").iterdir())[2:]:
         path.unlink()
-    with pytest.raises(DataError, match="All images of the class cat are in the same of 3 folds"):
-        read(photos, fold="1/3")
+    folds = [read(photos, fold=f"{number}/3") for number in (1, 2, 3)]
+    notes = ["classes without training images: cat" in fold.notes for fold in folds]
+    assert sorted(notes) == [False, False, True]
+    without = folds[notes.index(True)]
+    assert without.validation is not None
+    assert (2 in without.train.labels, 2 in without.validation.labels) == (False, True)
+    assert {"classes without validation images: cat" in fold.notes for fold in folds} == {True, False}
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 1], [0, 1, 1, 1]])
+def test_fewer_images_than_folds_are_refused(labels: list[int]) -> None:
+    with pytest.raises(DataError, match=f"too few training images, {len(labels)}, for 5 folds"):
+        split_rows(torch.tensor(labels), Data(fold="1/5"), 0)

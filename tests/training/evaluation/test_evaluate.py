@@ -17,7 +17,7 @@ from tuitrain.training.data.normalize import Normalizer
 from tuitrain.training.data.splits import MemorySplit, Split
 from tuitrain.training.evaluation.evaluate import (
     Result,
-    _batch_size,
+    batch_size,
     evaluate,
     image_names,
     worst_samples,
@@ -236,7 +236,7 @@ def test_pictures_are_small_in_both_directions(setup: Setup, size: tuple[int, in
 def test_a_batch_has_250_images_but_at_most_four_million_values() -> None:
     for shape, sizes in (((1, 8, 8), [250, 50]), ((3, 224, 224), [27] * 11 + [3])):
         split = MemorySplit(torch.zeros(1).expand(300, *shape), torch.zeros(300, dtype=torch.int64))
-        found = [len(labels) for _, labels in split.batches(torch.arange(300), _batch_size(split, shape))]
+        found = [len(labels) for _, labels in split.batches(torch.arange(300), batch_size(split, shape))]
         assert found == sizes
 
 

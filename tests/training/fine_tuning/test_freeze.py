@@ -224,8 +224,11 @@ def test_features_computed_once_train_as_images_do(
 
 
 def test_a_classifier_with_dropout_resumes_exactly_on_its_features(
-    interrupted: Callable[[Config, str], tuple[RunFolder, RunFolder]], quick: Callable[..., Config]
+    interrupted: Callable[[Config, str], tuple[RunFolder, RunFolder]],
+    quick: Callable[..., Config],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("tuitrain.training.loop.POLL_INTERVAL", 0)
     whole, resumed = interrupted(quick(*PROBE), "stop")
     first, second = (checkpoint.load(run.checkpoints / "last.safetensors")["model"] for run in (whole, resumed))
     assert all(torch.equal(first[name], second[name]) for name in first)

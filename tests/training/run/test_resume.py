@@ -22,7 +22,9 @@ from tuitrain.training import loop as loop_module
 
 # Forked processes that have imported torch already, so that starting many of them is quick.
 server = multiprocessing.get_context("forkserver")
-server.set_forkserver_preload(["tuitrain.training.run", "sklearn.datasets", "tuitrain.cli.work", "torch._dynamo"])
+server.set_forkserver_preload(
+    ["tuitrain.training.run", "sklearn.datasets", "tuitrain.cli.commands.work", "torch._dynamo"]
+)
 
 
 def in_main_thread(path: str) -> None:

@@ -4,7 +4,7 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.widgets import Input
 
-from tuitrain.widgets.forms.path_input import PathInput, complete_path
+from tuitrain.widgets.forms.path_input import PathInput, complete_last_path, complete_path
 
 
 @pytest.fixture
@@ -38,6 +38,20 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_a_path_is_completed_as_far_as_it_is_unambiguous(text: str, folders_only: bool, expected: str) -> None:
     assert complete_path(text, folders_only=folders_only) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plots, photos/cat", "plots, photos/cats/"),
+        ("photos, ", "photos, "),
+        ("plots, m", "plots, 'me, you/'"),
+        ("'me, you/'", "'me, you/it''s/'"),
+    ],
+)
+def test_the_last_of_several_paths_is_completed_and_quoted(tree: Path, text: str, expected: str) -> None:
+    (tree / "me, you" / "it's").mkdir(parents=True)
+    assert complete_last_path(text) == expected
 
 
 class Paths(App[None]):

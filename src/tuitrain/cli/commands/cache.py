@@ -1,4 +1,4 @@
-"""`tuitrain cache`: list and clear the cache of decoded images."""
+"""`tuitrain cache`: list and clear the cache of decoded images and features."""
 
 import argparse
 from datetime import UTC, datetime
@@ -19,12 +19,12 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json([_document(file) for file in files])
     elif files:
-        rows = [[file.name, str(file.header.count), _size(file), units.size(file.size), units.ago(file.used),
+        rows = [[file.name, str(file.header.count), _content(file), units.size(file.size), units.ago(file.used),
                  plain(file.header.folder, 200)] for file in files]  # fmt: skip
-        write_table([["name", "images", "pixels", "size", "used", "folder"], *rows], (1, 3))
+        write_table([["name", "images", "content", "size", "used", "folder"], *rows], (1, 3))
         print_message(f"{units.size(sum(file.size for file in files))} in {plain(cache_folder())}")
     else:
-        print_message(f"No decoded images in {plain(cache_folder())}.")
+        print_message(f"No decoded images or features in {plain(cache_folder())}.")
     return 0
 
 
@@ -49,7 +49,10 @@ def _clear(files: list[PixelFile], names: list[str], json: bool) -> int:
     return 0
 
 
-def _size(file: PixelFile) -> str:
+def _content(file: PixelFile) -> str:
+    """Return what the file has of each image, in words."""
+    if file.header.network:
+        return f"{file.header.shape[0]:,} features of {plain(file.header.network, 60)}"
     channels, height, width = file.header.shape
     return f"{width}x{height} {'grey' if channels == 1 else 'rgb'}"
 
@@ -57,5 +60,6 @@ def _size(file: PixelFile) -> str:
 def _document(file: PixelFile) -> dict[str, Any]:
     return {
         "name": file.name, "path": str(file.path), "folder": file.header.folder, "images": file.header.count,
-        "shape": file.header.shape, "bytes": file.size, "used": datetime.fromtimestamp(file.used, UTC).isoformat(),
+        "shape": file.header.shape, "network": file.header.network, "bytes": file.size,
+        "used": datetime.fromtimestamp(file.used, UTC).isoformat(),
     }  # fmt: skip

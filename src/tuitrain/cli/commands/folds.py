@@ -15,10 +15,10 @@ from tuitrain.config.sweeps.sweep import Sweep, SweepOptions
 from tuitrain.config.sweeps.toml import dumps
 from tuitrain.config.sweeps.validation import check_sweep
 from tuitrain.hosts.sweeps.background import start_sweep_in_background
-from tuitrain.hosts.trust import remember, sweep_code, sweep_key, sweep_origin
+from tuitrain.hosts.sweeps.create import start_new_sweep
+from tuitrain.hosts.trust import sweep_code, sweep_key
 from tuitrain.runs.catalog.result import result, scores
 from tuitrain.runs.records import Score, State
-from tuitrain.runs.sweeps.catalog import create_sweep
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import Outcome, SweepIndex
 from tuitrain.text import plain
@@ -27,19 +27,18 @@ from tuitrain.text import plain
 def cross_validate(options: argparse.Namespace, config: Config) -> int:
     """Train a run per fold, print means and standard deviations, and return the exit status."""
     sweep = check_sweep(Sweep(base=config, options=SweepOptions(name=(options.name or "")[:80])))
-    folder = create_sweep(options.runs_dir, dumps(sweep))
-    code = sweep_code(sweep)
-    remember(sweep_origin(folder), code)
+    folder = start_new_sweep(options.runs_dir, dumps(sweep))
+    allowed = sweep_key(sweep_code(sweep))
     print_message(f"cross-validation {plain(folder.path, 1000)}: {len(sweep.folds)} folds")
     if options.detach:
-        start_sweep_in_background(folder, allowed_key=sweep_key(code))
+        start_sweep_in_background(folder, allowed_key=allowed)
         print_message(f"The folds train in the background. Their result: tuitrain sweep {plain(folder.id)} --show")
         if options.json:
             print_json({"run": folder.id, "path": str(folder.path), "status": "queued"})
         else:
             sys.stdout.write(f"{folder.id}\n")
         return 0
-    ended = train_sweep(folder, None, sweep_key(code))
+    ended = train_sweep(folder, None, allowed)
     outcomes = SweepIndex(folder).refresh()
     status = _status(outcomes, ended=ended)
     if status == "stopped":

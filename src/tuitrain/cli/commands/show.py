@@ -6,10 +6,12 @@ from dataclasses import asdict
 from typing import Any
 
 from tuitrain.analysis import confusion, summary, units
+from tuitrain.analysis.layers import LayerState, layer_states
 from tuitrain.cli.output import format_scores, print_json, print_line
 from tuitrain.cli.table import write_table
 from tuitrain.config.formatting import format_value
 from tuitrain.errors import RunError
+from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.catalog.listing import Entry, find
 from tuitrain.runs.catalog.result import result
 from tuitrain.runs.changes import present
@@ -33,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
             {
                 **result(folder, state),
                 "status": entry.status,
+                **({"layers": [layer._asdict() for layer in _layers(folder)]} if options.layers else {}),
                 "info": info,
                 "config": entry.settings,
                 "changed": present(entry.changes),
@@ -57,6 +60,8 @@ def run(options: argparse.Namespace) -> int:
     print_line(f"{epochs} · {state.step:,} steps · {units.duration(state.seconds)}")
     if not folder.read_only:
         _print_matrix(folder, test or validation)
+    if options.layers:
+        _print_layers(_layers(folder))
     return 0
 
 
@@ -83,6 +88,25 @@ def _print_metrics(folder: RunFolder, evaluations: Sequence[Evaluation | None]) 
         print_line("\n" * (number > 0) + title(evaluation))
         write_table(metric_lines(folder, evaluation), right=(1, 2))
     return 0
+
+
+def _layers(folder: RunFolder) -> list[LayerState]:
+    run = follow(folder)
+    while run.poll(1.0):
+        pass
+    return layer_states(run)
+
+
+def _print_layers(layers: list[LayerState]) -> None:
+    if not layers:
+        print_line("\nNo layer has been measured: this happens after step 50 and every 500 steps.")
+        return
+    print_line("\nlayers, measured at one step: change / weight, and what the layer passes on")
+    lines = [["layer", "update", "mean", "std", "dead units"]]
+    for layer in layers:
+        numbers = map(units.number, (layer.update_ratio, layer.mean, layer.std))
+        lines.append([layer.name, *numbers, "–" if layer.dead is None else units.percent(layer.dead)])
+    write_table(lines, right=range(1, 5))
 
 
 def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from tuitrain.config.sweeps.toml import dumps, read
 from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.sweeps.background import start_sweep_in_background, stop_sweep
+from tuitrain.hosts.sweeps.create import start_new_sweep
 from tuitrain.hosts.sweeps.pool import WorkerPool
 from tuitrain.hosts.trust import check_sweep, remember, sweep_code, sweep_key, sweep_origin
-from tuitrain.runs.sweeps.catalog import create_sweep, find_sweep, list_sweeps
+from tuitrain.runs.sweeps.catalog import find_sweep, list_sweeps
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import SweepIndex
 from tuitrain.text import plain
@@ -58,8 +59,7 @@ def _create(options: argparse.Namespace) -> SweepFolder:
     sweep, original = read(options.config) if options.config else (Sweep(), "")
     sweep = override_sweep(sweep, [*options.set, *_counts(options)], _added_trials(options))
     check_file(options, sweep_code(sweep), _added_trials(options))
-    folder = create_sweep(options.runs_dir, dumps(sweep, original))
-    remember(sweep_origin(folder), sweep_code(sweep))
+    folder = start_new_sweep(options.runs_dir, dumps(sweep, original))
     print_message(f"sweep {plain(folder.path, 1000)}: {_describe_size(sweep)}")
     return folder
 

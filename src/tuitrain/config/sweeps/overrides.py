@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from tuitrain.config.arguments import TABLE
-from tuitrain.config.formatting import format_for_message
-from tuitrain.config.settings import SEED
+from tuitrain.config.code import COMMAND
+from tuitrain.config.formatting import format_for_message, format_value, quoted, split_texts
+from tuitrain.config.settings import SEED, Setting
 from tuitrain.config.sweeps.sweep import MAX_SEEDS, Sweep, Values
 from tuitrain.config.sweeps.validation import build_options, check_sweep, find_option
 from tuitrain.config.validation import find_setting
@@ -98,17 +99,28 @@ def split_assignments(text: str) -> list[str]:
 
 
 def parse_values(key: str, text: str) -> tuple[Any, ...]:
-    """Return the distinct values in `text`, separated by commas; the lists of a list setting stand in brackets. Free
-    text, such as a path, is always one value. Raise ConfigError."""
+    """Return the distinct values in `text`, separated by commas; the lists of a list setting stand in brackets, and
+    text that contains a comma in quotes. A command is always one value. Raise ConfigError."""
     return tuple(dict.fromkeys(parse_value(key, part) for part in _split_values(key, text)))
 
 
+def format_values(key: str, values: Iterable[object]) -> str:
+    """Return the text that `parse_values` reads as `values`."""
+    quotes = quoted if _is_text(find_setting(key)) else str
+    return ",".join(quotes(format_value(value)) for value in values)
+
+
 def _split_values(key: str, text: str) -> list[str]:
+    """Split `text` at the commas between values."""
     setting, text = find_setting(key), text.strip()
-    if key == TABLE:
-        return _split_at_commas(text) if text.startswith("{") else [text]
-    is_single = setting.is_free_text or (setting.is_list and not text.startswith("["))
-    return [text] if is_single else _split_at_commas(text)
+    if _is_text(setting):
+        return split_texts(text)
+    without_bracket = (key == TABLE and text[:1] != "{") or (setting.is_list and text[:1] != "[")
+    return [text] if key == COMMAND or without_bracket else _split_at_commas(text)
+
+
+def _is_text(setting: Setting) -> bool:
+    return setting.kind is str and not setting.is_list and setting.key not in (COMMAND, TABLE)
 
 
 def _split_at_commas(text: str) -> list[str]:

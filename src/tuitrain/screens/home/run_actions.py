@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from textual.binding import Binding, BindingType
 
 from tuitrain.analysis.table.group_rows import GroupRow
+from tuitrain.config.exports import Format
 from tuitrain.errors import RunError
 from tuitrain.hosts.background import start_in_background
 from tuitrain.hosts.launch import RunSpec
@@ -24,16 +25,16 @@ from tuitrain.widgets.forms.toml_files import ask_path
 from tuitrain.widgets.messages import AskChoice, AskTrust, AskValue, OpenNewRun, ResumeRun
 from tuitrain.widgets.threads import in_thread
 
-if TYPE_CHECKING:
-    from tuitrain.hosts.export import Format
-
 T = TypeVar("T")
 RESUMABLE = ("interrupted", "stopped", "failed")
-EXPORTS: dict["Format", str] = {
+FOLDER: Literal["folder"] = "folder"
+EXPORTS: dict[Format | Literal["folder"], str] = {
     "csv": "all metrics as a table, for pandas and spreadsheets",
     "tensorboard": "metrics and settings as an event file",
     "safetensors": "the last weights",
-    "onnx": "the network with the last weights",
+    "onnx": "the network with the last weights, for ONNX Runtime",
+    "torch-export": "the network with the last weights, for PyTorch alone",
+    FOLDER: "the last weights with a model card, for the Hugging Face hub and timm",
 }
 # Actions that runs of other tools do not support.
 OWN_RUNS_ONLY = ("resume", "clone", "rerun", "rename", "tags", "notes", "delete")
@@ -193,26 +194,28 @@ class RunActions(HomeView):
     def _export_to(self, folder: RunFolder | None, chosen: tuple[str, ...]) -> None:
         from tuitrain.hosts.export import check_destination, default_path
 
-        format = next((format for format in EXPORTS if chosen == (format,)), None)
-        if format is None or folder is None:
+        name = next((name for name in EXPORTS if chosen == (name,)), None)
+        if name is None or folder is None:
             self.export_as(chosen)
             return
+        format: Format = "safetensors" if name == FOLDER else name
 
         def write(path: Path) -> None:
-            check_destination(path, format, force=True)
-            self._export(folder, format, path, force=path.exists())
+            check_destination(path, format, force=True, as_folder=name == FOLDER)
+            self._export(folder, format, path, force=path.exists(), as_folder=name == FOLDER)
 
-        kind = "folder" if format == "tensorboard" else "file"
+        kind = "folder" if name in ("tensorboard", FOLDER) else "file"
         title = f"Save as {kind}, relative to {working_folder()}"
-        self.post_message(ask_path(title, str(default_path(folder, format)), write))
+        self.post_message(ask_path(title, str(default_path(folder, format, as_folder=name == FOLDER)), write))
 
     @in_thread
-    def _export(self, folder: RunFolder, format: "Format", path: Path, *, force: bool) -> None:
+    def _export(self, folder: RunFolder, format: Format, path: Path, *, force: bool, as_folder: bool) -> None:
         from tuitrain.hosts.export import export_in_subprocess
 
         self.notify(f"Writing {plain(path)} …", timeout=3, markup=False)
-        export_in_subprocess(folder, format, path, force=force)
-        self.notify(f"Saved {plain(path)}", timeout=5, markup=False)
+        check = export_in_subprocess(folder, format, path, force=force, as_folder=as_folder)
+        saved = f"Saved {plain(path)}"
+        self.notify(f"{saved}: {plain(check)}" if check else saved, timeout=10 if check else 5, markup=False)
 
     def action_delete(self) -> None:
         self._change(

@@ -13,10 +13,10 @@ from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts import background
 from tuitrain.hosts.launch import RunSpec
 from tuitrain.hosts.sweeps.background import start_sweep_in_background
-from tuitrain.hosts.trust import Origin, config_code, remember, sweep_code, sweep_key, sweep_origin
+from tuitrain.hosts.sweeps.create import start_new_sweep
+from tuitrain.hosts.trust import Origin, config_code, sweep_code, sweep_key
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import ACTIVE
-from tuitrain.runs.sweeps.catalog import create_sweep
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.screens.new_run.form import NewRunForm
 from tuitrain.text import plain
@@ -136,8 +136,6 @@ class NewRunStart(NewRunForm):
 
 
 def _start_sweep(runs_dir: Path, text: str) -> SweepFolder:
-    folder = create_sweep(runs_dir, text)
-    code = sweep_code(folder.sweep())
-    remember(sweep_origin(folder), code)
-    start_sweep_in_background(folder, allowed_key=sweep_key(code))
+    folder = start_new_sweep(runs_dir, text)
+    start_sweep_in_background(folder, allowed_key=sweep_key(sweep_code(folder.sweep())))
     return folder

@@ -10,19 +10,22 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import ContentSwitcher, DataTable, Digits, Log, Static
 
-from tuitrain.analysis import confusion, evaluation_tables, units
+from tuitrain.analysis import evaluation_tables
 from tuitrain.config.datasets import data_folder
 from tuitrain.errors import RunError
+from tuitrain.hosts.explain.process import ExplainProcess
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Evaluation
 from tuitrain.screens.export import EXPORT, Export, ExportScreen
+from tuitrain.screens.results import about
 from tuitrain.screens.results.confusion_page import ConfusionPage
+from tuitrain.screens.results.explanation import ExplanationScreen
 from tuitrain.screens.results.export import page_exports
 from tuitrain.screens.results.metrics_page import MetricsPage
-from tuitrain.screens.results.tabs import tab_line
+from tuitrain.screens.results.tabs import PAGE_KEYS, tab_line
 from tuitrain.text import plain, utf8_locale
-from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts
+from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts, UnitCharts
 from tuitrain.widgets.confusion.matrix import ConfusionMatrix
 from tuitrain.widgets.confusion.samples import Samples
 from tuitrain.widgets.messages import OpenNewRun, ResumeRun
@@ -34,7 +37,7 @@ from tuitrain.widgets.terminal.refresh import BUDGET
 
 # The width from which the line below the images also describes the evaluation.
 WIDE = 100
-PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients", "metrics")
+PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients", "layers", "metrics")
 # The evaluations of a run, in the order in which `w` cycles through them.
 EVALUATIONS = (("test", "best"), ("test", "last"), ("validation", "best"), ("validation", "last"))
 
@@ -46,11 +49,12 @@ class ResultsScreen(ExportScreen):
     TITLE = "Run"
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(str(number), f"page('{page}')", tooltip=page.capitalize(), show=False, id=f"run.{page}")
-            for number, page in enumerate(PAGES, 1)
+            Binding(key, f"page('{page}')", tooltip=page.capitalize(), show=False, id=f"run.{page}")
+            for key, page in zip(PAGE_KEYS[:-1], PAGES, strict=False)
         ),
-        Binding("m", "page('metrics')", "metrics", tooltip="Metrics, calibration and threshold", id="run.page_metrics"),
+        Binding("m", "page('metrics')", "metrics", tooltip="Metrics, calibration and threshold", id="run.metrics"),
         Binding("enter", "images", "images", tooltip="Show the images of this cell", id="run.images"),
+        Binding("W", "explain", "why", tooltip="Explain the prediction for this image", id="run.explain"),
         Binding("ctrl+y", "copy_path", "copy path", tooltip="Copy the path of the image", id="run.path"),
         Binding("a", "all", "all", tooltip="Show the worst predictions of all cells", id="run.all"),
         Binding("tab", "turn(1)", "next page", tooltip="Next page", id="run.next"),
@@ -78,6 +82,7 @@ class ResultsScreen(ExportScreen):
         # Whether the page of samples shows only those of the selected cell of the matrix.
         self._cell_only = False
         self._logged = 0
+        self._explanations = ExplainProcess()
         # The heartbeat at which the evaluations were read.
         self._read_at = -1.0
 
@@ -98,6 +103,7 @@ class ResultsScreen(ExportScreen):
                 yield Static(id="table")
             yield Log(id="log", max_lines=2000)
             yield GradientCharts(id="gradients")
+            yield UnitCharts(id="layers")
             yield MetricsPage(id="metrics")
         yield FixedText(id="about")
         yield FittingFooter()
@@ -152,7 +158,7 @@ class ResultsScreen(ExportScreen):
         self.query_one("#about", FixedText).show(self._about())
         if page == "summary":
             self._show_summary()
-        elif page in ("curves", "gradients"):
+        elif page in ("curves", "gradients", "layers"):
             self.query_one(f"#{page}", ChartPair).show(self.run)
         elif page == "settings":
             self.query_one("#table", Static).update(run_report.settings_text(self.run))
@@ -198,32 +204,16 @@ class ResultsScreen(ExportScreen):
 
     def _about(self) -> Content:
         """Return the line below the page: which evaluation it shows, and what is under the cursor."""
-        page, evaluation = self.page, self.evaluation
-        if page not in ("confusion", "classes", "worst", "metrics"):
+        if self.page not in ("confusion", "classes", "worst", "metrics"):
             return Content("")
-        if evaluation is None and self.run.folder.read_only:
-            return Content("Another tool's run: its files contain no predictions")
-        if evaluation is None:
-            return Content(f"No evaluation yet. Make one with: tuitrain evaluate {plain(self.run.folder.id)}")
-        title = f"{evaluation.split}, the {evaluation.checkpoint} weights (epoch {evaluation.epoch})"
-        if page in ("confusion", "metrics"):
-            return Content.styled(f"{title} · {units.percent(evaluation.accuracy)}", MUTED)
-        if page == "worst":
-            title = f"{title}   " if self.size.width >= WIDE or not self._cell_only else ""
-            return Content.assemble((title, MUTED), self._about_samples(evaluation))
-        mean = confusion.macro_average(confusion.class_scores(evaluation.confusion))
-        text = f"{mean.support:,} images · mean F1 {units.percent(mean.f1)}"
-        return Content.assemble((f"{title}   ", MUTED), text)
-
-    def _about_samples(self, evaluation: Evaluation) -> str:
-        """Return how many images are kept, and the path of the image under the cursor."""
-        sample = self.query_one("#worst", Samples).selected
-        file = f" · {plain(sample.file, 200)}" if sample and sample.file else ""
-        if not self._cell_only:
-            return run_report.worst_count(evaluation) + file
-        pair = self.query_one(ConfusionMatrix).pair
-        names = " → ".join(plain(evaluation.classes[index], 24) for index in pair or ())
-        return f"{names}: {run_report.kept_count(evaluation, pair)}{file}"
+        if self.evaluation is None:
+            return about.no_evaluation(self.run.folder)
+        title = about.title(self.evaluation)
+        if self.page == "worst":
+            pair = self.query_one(ConfusionMatrix).pair if self._cell_only else None
+            text = about.images(self.evaluation, self.query_one("#worst", Samples).selected, pair)
+            return Content.assemble((f"{title}   " if self.size.width >= WIDE or not pair else "", MUTED), text)
+        return about.scores(self.evaluation, title, by_class=self.page == "classes")
 
     def on_samples_moved(self) -> None:
         self.query_one("#about", FixedText).show(self._about())
@@ -233,6 +223,8 @@ class ResultsScreen(ExportScreen):
             return len(self.evaluations) > 1
         if action == "copy_path":
             return self.image_file is not None
+        if action == "explain":
+            return self.page in ("confusion", "worst") and self.evaluation is not None
         if action == "images":
             return self.evaluation is not None and self.page == "confusion"
         if action == "page":
@@ -255,6 +247,16 @@ class ResultsScreen(ExportScreen):
 
     def action_images(self) -> None:
         self.action_page("worst", cell_only=True)
+
+    def action_explain(self) -> None:
+        if self.page == "confusion":
+            self.action_images()
+        samples = self.query_one("#worst", Samples)
+        if self.evaluation and samples.selected:
+            self.app.push_screen(ExplanationScreen(self.run.folder, self.evaluation, samples, self._explanations))
+
+    def on_unmount(self) -> None:
+        self._explanations.close()
 
     def action_all(self) -> None:
         self.action_page("worst")

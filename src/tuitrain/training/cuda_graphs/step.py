@@ -71,6 +71,10 @@ class GraphStep:
         self._replay()
         self._metrics.note_batch(len(indices))
 
+    def inputs(self, indices: Tensor) -> Tensor:
+        """Return the inputs of the network for the images at `indices`, without augmentation."""
+        return self._setup.normalize(self._split.at(indices)[0])
+
     def norms(self) -> Tensor:
         """Return the `layer_gradient_norms` of the last step, before clipping; the next step overwrites them."""
         if self._norms is not None:

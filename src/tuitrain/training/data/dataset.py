@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -10,6 +10,7 @@ import torch
 
 from tuitrain.config.data_schema import Data
 from tuitrain.config.datasets import DATASETS
+from tuitrain.text import listed, plain
 from tuitrain.training.data.decoding.depth import Range
 from tuitrain.training.data.normalize import Normalization
 from tuitrain.training.data.splits import Split
@@ -54,6 +55,20 @@ class Dataset:
     @property
     def std(self) -> tuple[float, ...]:
         return self.normalization.std
+
+
+def absent_classes(classes: Sequence[str], labels: Sequence[int]) -> list[str]:
+    """Return the classes that no image with one of the `labels` belongs to."""
+    present = set(labels)
+    return [name for index, name in enumerate(classes) if index not in present]
+
+
+def absent_class_notes(classes: Sequence[str], splits: Mapping[str, Split]) -> Iterator[str]:
+    """Yield a sentence about each split that lacks images of a class, such as the training split of a fold that takes
+    all of them."""
+    for name, split in splits.items():
+        if absent := [plain(label, 40) for label in absent_classes(classes, split.labels.tolist())]:
+            yield f"classes without {'training' if name == 'train' else name} images: {listed(absent)}"
 
 
 def in_memory(size: int) -> str:

@@ -11,11 +11,12 @@ from tuitrain.config.datasets import data_folder
 from tuitrain.image_folder.contents import conflicts, digests, leaks
 from tuitrain.image_folder.splits import FolderSplits
 from tuitrain.runs.records import RunInfo, WeightsInfo
-from tuitrain.text import plain
-from tuitrain.training.data.dataset import Dataset, Progress, Ticker
+from tuitrain.text import listed, plain
+from tuitrain.training.data.dataset import Dataset, Progress, Ticker, absent_class_notes
 from tuitrain.training.data.decoding import decode
-from tuitrain.training.data.decoding.decode import ImageReader, Interpolation
+from tuitrain.training.data.decoding.decode import ImageReader
 from tuitrain.training.data.decoding.depth import Range
+from tuitrain.training.data.decoding.resize import Interpolation
 from tuitrain.training.data.decoding.value_ranges import ValueRanges, recorded_ranges
 from tuitrain.training.data.decoding.whole_photos import PhotoCrop, aspects, crops_photos, training_reader
 from tuitrain.training.data.folder_reader import FolderReader
@@ -88,7 +89,12 @@ def image_reader(
     known = recorded_ranges(before) if before else None
     ranges = ValueRanges(known, folder.splits["training"].paths, folder.paths, fixed)
     assert isinstance(config.image_size, int)
-    read = ImageReader(config.image_size, mode, ranges, config.resize)
+    return reader_for(config, ImageReader(config.image_size, mode, ranges), weights)
+
+
+def reader_for(config: Data, read: ImageReader, weights: WeightsInfo | None) -> ImageReader:
+    """Return `read` with the way of resizing that the settings choose and `weights` expect."""
+    read = replace(read, resize=config.resize)
     if weights is None:
         return read
     method = next((name for name in get_args(Interpolation) if name == weights.interpolation), read.interpolation)
@@ -113,21 +119,8 @@ def _notes(config: Data, folder: FolderSplits, reader: FolderReader, splits: Map
         yield "all images are grayscale, so that they are read with one channel"
     if unreadable := reader.unreadable:
         images = "1 image" if len(unreadable) == 1 else f"{len(unreadable):,} images"
-        yield f"{images} could not be read: {_listed(unreadable)}"
-    for name, split in splits.items():
-        if absent := [plain(label, 40) for label in absent_classes(folder.classes, split.labels.tolist())]:
-            yield f"classes without {name} images: {_listed(absent)}"
+        yield f"{images} could not be read: {listed(unreadable, _NAMED)}"
+    yield from absent_class_notes(folder.classes, splits)
     training = splits["training"]
     yield from conflicts(training.files, training.labels.tolist(), folder.digests, folder.root)
     yield from leaks({name: split.files for name, split in splits.items()}, folder.digests, folder.root)
-
-
-def absent_classes(classes: Sequence[str], labels: Sequence[int]) -> list[str]:
-    """Return the classes that no image with one of the `labels` belongs to."""
-    present = set(labels)
-    return [name for index, name in enumerate(classes) if index not in present]
-
-
-def _listed(names: list[str]) -> str:
-    rest = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {rest:,} more" if rest > 0 else "")

@@ -154,11 +154,13 @@ def chunks(images: Tensor) -> Iterator[slice]:
 def pixel_sums(images: Tensor) -> Tensor:
     """Return the sums of pixels and of squared pixels of each image, (N, 2, C) float64, for (N, C, H, W) uint8."""
     found = torch.empty((len(images), 2, images.shape[1]), dtype=torch.float64)
+    # Sums of integers below 2**24 are exact in float32, which is twice as fast as float64, and those below 2**53 in
+    # float64. The difference of sums is therefore exact, too.
+    exact = torch.float32 if images.shape[3] <= 2**24 // 255**2 and not images.is_floating_point() else torch.float64
     for rows in chunks(images):
-        # Sums of integers below 2**53 are exact in float64, so their difference is exact, too.
-        chunk = images[rows].double()
-        found[rows, 0] = chunk.sum((2, 3))
-        found[rows, 1] = chunk.square().sum((2, 3))
+        chunk = images[rows].to(exact)
+        found[rows, 0] = chunk.sum(3).double().sum(2)
+        found[rows, 1] = chunk.square().sum(3).double().sum(2)
     return found
 
 

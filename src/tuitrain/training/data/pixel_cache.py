@@ -1,8 +1,6 @@
 """Decode the images of a folder once into a cache file, and map them into memory from there."""
 
-import errno
 import os
-import shutil
 import time
 import zlib
 from collections.abc import Iterator, Sequence
@@ -15,7 +13,6 @@ import PIL
 import torch
 from torch import Tensor
 
-from tuitrain.files import remove_drafts, replace_by
 from tuitrain.image_folder import pixel_files
 from tuitrain.image_folder.pixel_files import HEADER, Header
 from tuitrain.training.data.dataset import Progress, Ticker
@@ -39,7 +36,9 @@ class PixelCache:
 
     def __init__(self, root: Path, paths: Sequence[str], read: ImageReader, progress: Progress) -> None:
         self._root, self._paths, self._read, self._progress = root, list(paths), read, progress
-        settings = f"{read.settings} Pillow {PIL.__version__}".encode()
+        # Both decode and resize images.
+        libraries = f"Pillow {PIL.__version__} torch {torch.__version__.partition('+')[0]}"
+        settings = f"{read.settings} {libraries}".encode()
         self._key = pixel_files.key_of(chain([settings], pixel_files.stamps(self._paths)))
         self.path = pixel_files.path_of(self._key, root)
 
@@ -76,10 +75,8 @@ class PixelCache:
             with pixel_files.locked(self.path, self._wait):
                 if images := self.open():
                     return images
-                remove_drafts(self.path)
-                removed = pixel_files.make_room(self.size, int(limit))
-                self._require_space(removed)
-                replace_by(self._write, self.path)
+                if removed := pixel_files.write(self.path, self.size, int(limit), self._write):
+                    self._progress(f"removed from the cache: {', '.join(removed)}", None)
             # The file was just written: without a check of its images, its pages stay in memory.
             header = pixel_files.read_header(self.path)
             if header is None:
@@ -87,12 +84,6 @@ class PixelCache:
             return CachedImages(self.path, header)
         except OSError as error:
             raise UncachedError(f"writing {self.path.parent} failed: {error.strerror}") from error
-
-    def _require_space(self, removed: Sequence[str]) -> None:
-        if shutil.disk_usage(self.path.parent).free < self.size:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        if removed:
-            self._progress(f"removed from the cache: {', '.join(removed)}", None)
 
     def _wait(self) -> bool:
         self._progress("waiting for another process that reads these images", None)
@@ -143,7 +134,9 @@ class CachedImages:
     def __init__(self, path: Path, header: Header) -> None:
         self.unreadable = header.unreadable
         # Copy-on-write, because torch warns about arrays that cannot be written.
-        self.pixels = torch.from_numpy(np.memmap(path, np.uint8, "c", header.pixels_at, (header.count, *header.shape)))
+        self.pixels = torch.from_numpy(
+            np.memmap(path, np.uint8, "c", header.pixels_at, (header.count, *header.row_shape))
+        )
         self._checksums = np.fromfile(path, "<u4", header.count, offset=HEADER)
 
     def whole(self, rows: Sequence[int], progress: Progress) -> bool:

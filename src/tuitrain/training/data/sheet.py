@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from msgspec.structs import replace
 from torch import Tensor
 
@@ -23,10 +22,11 @@ from tuitrain.training.data.decoding.decode import ImageError
 from tuitrain.training.data.decoding.whole_photos import PhotoCrop, aspects, crops_photos, training_reader
 from tuitrain.training.data.load import load
 from tuitrain.training.data.normalize import Normalization
+from tuitrain.training.data.pictures import pictures
 from tuitrain.training.data.transforms.mixing import mixing
 
-# Sides of the pictures in pixels.
-_SMALLEST, _LARGEST = 16, 64
+# The largest side of the pictures in pixels.
+_LARGEST = 64
 _CPU = torch.device("cpu")
 
 
@@ -64,8 +64,8 @@ def samples(config: Config, draw: int, count: int, variants: int) -> list[Sample
         for transform in transforms:
             images = transform(images)
         images = chosen.in_unit_range(images)
-        varied.append(_pictures(mix(images, chosen.labels)[0] if mix else images))
-    originals = _pictures(chosen.in_unit_range(chosen.originals))
+        varied.append(pictures(mix(images, chosen.labels)[0] if mix else images, _LARGEST))
+    originals = pictures(chosen.in_unit_range(chosen.originals), _LARGEST)
     return [
         Sample(chosen.classes[label], original, [pictures[row] for pictures in varied])
         for row, (label, original) in enumerate(zip(chosen.labels.tolist(), originals, strict=True))
@@ -128,16 +128,3 @@ def _different(labels: list[int], draw: int) -> Iterator[int]:
             seen.add(labels[row])
             yield row
     yield from repeated
-
-
-def _pictures(images: Tensor) -> Tensor:
-    """Return images (n, C, H, W) in [0, 1] as pictures (n, h, w, c) uint8; c is 1 or 3."""
-    if images.shape[1] != 3:
-        images = images.mean(1, keepdim=True)
-    height, width = images.shape[2:]
-    if max(height, width) > _LARGEST:
-        shrink = _LARGEST / max(height, width)
-        images = F.interpolate(images, (max(1, round(height * shrink)), max(1, round(width * shrink))), mode="area")
-    elif max(height, width) < _SMALLEST:
-        images = F.interpolate(images, scale_factor=-(-_SMALLEST // max(height, width)), mode="nearest")
-    return (images.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()

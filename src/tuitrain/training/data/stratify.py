@@ -5,7 +5,6 @@ from torch import Tensor
 
 from tuitrain.config.data_schema import Data
 from tuitrain.config.folds import Fold
-from tuitrain.errors import DataError
 from tuitrain.image_folder.folds import deal, part
 from tuitrain.image_folder.hold_out import hold_out_by_position
 
@@ -19,16 +18,14 @@ def stratified(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tens
 
 def split_rows(labels: Tensor, config: Data, seed: int) -> tuple[Tensor | None, Tensor | None]:
     """Return the rows of the training and the validation split of images with `labels` (N,), (n,) int64 on the CPU,
-    ascending. None: all rows for training, and no validation split. Raises DataError if a fold takes all images of a
-    class from the training split."""
+    ascending. None: all rows for training, and no validation split. Raises DataError if there are fewer images than
+    folds."""
     labels = labels.cpu()
     kept = held = None
     if config.fold is not None:
         fold, names = Fold.parse(config.fold), list(map(str, range(len(labels))))
         is_held = torch.tensor(deal(labels.tolist(), names, fold.total, f"fold/{seed}")) == fold.number - 1
         kept, held = torch.nonzero(~is_held).flatten(), torch.nonzero(is_held).flatten()
-        if set(labels.tolist()) - set(labels[kept].tolist()):
-            raise DataError(f"Fold {fold} contains all images of a class.", "Add images, or train without folds.")
     elif config.validation:
         kept, held = stratified(labels, config.validation, seed)
     if config.fraction < 1:

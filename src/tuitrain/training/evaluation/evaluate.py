@@ -67,7 +67,7 @@ def evaluate(
     # On the CPU: a GPU may lack the memory for many classes.
     rounded = np.empty((len(split), classes), dtype=np.float16)
     done = 0
-    for images, labels in split.batches(torch.arange(len(split)), _batch_size(split, shape)):
+    for images, labels in split.batches(torch.arange(len(split)), batch_size(split, shape)):
         with autocast():
             logits = model(normalize(images))
         logits = logits.float()  # (B, K)
@@ -102,7 +102,8 @@ def image_names(split: Split, dataset: Dataset) -> list[str]:
     return [path[len(folder) :] if path.startswith(folder) else os.path.relpath(path, folder) for path in split.files]
 
 
-def _batch_size(split: Split, shape: Sequence[int]) -> int:
+def batch_size(split: Split, shape: Sequence[int]) -> int:
+    """Return the number of images of `shape` (C, H, W) in a batch that is evaluated."""
     largest = CPU_BATCH if split.labels.device.type == "cpu" else BATCH
     return max(1, min(largest, MAX_BATCH_VALUES // prod(shape)))
 

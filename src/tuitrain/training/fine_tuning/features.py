@@ -4,7 +4,7 @@ The features of an image are the input of the classifier. They stay the same in 
 the image and the backbone does not train, so that an epoch takes milliseconds instead of minutes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -17,73 +17,92 @@ from tuitrain.training.data.normalize import Normalization, Normalizer
 from tuitrain.training.data.splits import Split
 from tuitrain.training.data.user.stream import ItemSplit
 from tuitrain.training.device import free_memory
+from tuitrain.training.evaluation.evaluate import batch_size
+from tuitrain.training.fine_tuning.feature_cache import FeatureCache, Report
 from tuitrain.training.fine_tuning.freeze import dropout_before
 from tuitrain.training.fine_tuning.head import head_names, network_in
 from tuitrain.training.setup import Setup
 
 
+def compute_features(setup: Setup, report: Report) -> list[str]:
+    """Replace the images of all splits by their features, and `setup.forward` by the classifier, unless something
+    prevents it. Return sentences for the log. `report` receives the current activity after every batch."""
+    was_training = setup.model.training
+    setup.model.eval()
+    try:
+        with torch.no_grad():
+            if reason := obstacle(setup):
+                return [f"features are computed in each epoch: {reason}"]
+            cache = FeatureCache(setup, report)
+            _replace_images(setup, cache, report)
+    finally:
+        setup.model.train(was_training)
+    network = network_in(setup.model)
+    (path,) = head_names(network)
+    setup.normalize, setup.transforms = Normalizer(Normalization.none(0), setup.device), ()
+    setup.forward = nn.Sequential(*dropout_before(network, path), network.get_submodule(path))
+    counts = (("read from the cache", cache.read), ("computed", cache.computed))
+    found = ", ".join(f"of {count:,} images {what}" for what, count in counts if count)
+    return ["the features of the frozen backbone are computed once for all epochs", f"features {found}", *cache.notes]
+
+
 def obstacle(setup: Setup) -> str:
     """Return the reason why the features of this run cannot be computed once, or an empty string."""
-    config, network = setup.config, network_in(setup.model)
-    heads = head_names(network)
+    config = setup.config
+    heads = _classifiers(setup)
     reasons = {
         "layers before the classifier train": config.finetune.freeze != "backbone",
         "data.augment changes the images at random": bool(config.data.augment),
         "data.transform may change the images at random": config.data.transform is not None,
         "the code of the network or data set may change images at random": is_spec(config.model.name)
         or isinstance(setup.dataset.train, ItemSplit),
-        "the network has several classifiers": len(heads) != 1 or not isinstance(
-            network.get_submodule(heads[0]), nn.Linear
-        ),
-    }  # fmt: skip
-    return next((reason for reason, present in reasons.items() if present), "")
-
-
-@torch.no_grad()
-def compute_features(setup: Setup, heartbeat: Callable[[], None]) -> str:
-    """Replace the images of all splits by their features, and `setup.forward` by the classifier. Return the reason why
-    this is impossible, or an empty string. Calls `heartbeat` after every batch, which may raise to abort."""
-    if reason := obstacle(setup):
-        return reason
-    network = network_in(setup.model)
-    (path,) = head_names(network)
-    head = network.get_submodule(path)
+        "the network has several classifiers": len(heads) != 1 or not isinstance(heads[0], nn.Linear),
+    }
+    if found := next((reason for reason, present in reasons.items() if present), ""):
+        return found
+    (head,) = heads
     assert isinstance(head, nn.Linear)
-    dataset = setup.dataset
-    images = sum(len(split) for split in (dataset.train, dataset.validation, dataset.test) if split)
-    if 4 * head.in_features * images > free_memory(setup.device) / 2:
+    if 4 * head.in_features * sum(map(len, _splits(setup).values())) > free_memory(setup.device) / 2:
         return "they take more than half of the free memory"
-    was_training = setup.model.training
-    setup.model.eval()
-    try:
-        if not _is_last(setup, head):
-            return "the network changes the output of its classifier"
-
-        def featured(split: Split) -> Split:
-            return FeatureSplit(_features(setup, split, head, heartbeat), split)
-
-        setup.dataset = replace(
-            dataset,
-            train=featured(dataset.train),
-            validation=featured(dataset.validation) if dataset.validation else None,
-            test=featured(dataset.test),
-        )
-    finally:
-        setup.model.train(was_training)
-    setup.normalize, setup.transforms = Normalizer(Normalization.none(0), setup.device), ()
-    setup.forward = nn.Sequential(*dropout_before(network, path), head)
-    return ""
+    return "" if _is_last(setup, head) else "the network changes the output of its classifier"
 
 
-def _features(setup: Setup, split: Split, head: nn.Module, heartbeat: Callable[[], None]) -> Tensor:
-    """Return the features of all images of a split, (N, D), in batches of the size that training uses."""
-    parts: list[Tensor] = []
+def _classifiers(setup: Setup) -> list[nn.Module]:
+    network = network_in(setup.model)
+    return [network.get_submodule(path) for path in head_names(network)]
+
+
+def _splits(setup: Setup) -> dict[str, Split]:
+    dataset = setup.dataset
+    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    return {name: split for name, split in splits.items() if split is not None}
+
+
+def _replace_images(setup: Setup, cache: FeatureCache, report: Report) -> None:
+    (head,) = _classifiers(setup)
+    replaced: dict[str, Split] = {}
+    for name, split in _splits(setup).items():
+        features = cache.features(split, lambda split=split: _features(setup, split, head, report))  # type: ignore[misc]
+        replaced[name] = FeatureSplit(features, split)
+    setup.dataset = replace(
+        setup.dataset, train=replaced["train"], validation=replaced.get("validation"), test=replaced["test"]
+    )
+
+
+def _features(setup: Setup, split: Split, head: nn.Module, report: Report) -> Tensor:
+    """Return the features of all images of a split, (N, D). The size of the batches, which may change the last bits,
+    does not depend on the settings, so that all runs can share the features."""
+    found, done = torch.empty(0), 0
     with _inputs_of(head) as inputs:
-        for images, _ in split.batches(torch.arange(len(split)), setup.config.data.batch_size):
+        for images, _ in split.batches(torch.arange(len(split)), batch_size(split, setup.dataset.shape)):
             _forward(setup, images)
-            parts.append(inputs.pop())
-            heartbeat()
-    return torch.cat(parts)
+            batch = inputs.pop()
+            if not done:
+                found = batch.new_empty((len(split), *batch.shape[1:]))
+            found[done : done + len(batch)] = batch
+            done += len(batch)
+            report(f"computing features: {done:,} of {len(split):,} images")
+    return found
 
 
 def _is_last(setup: Setup, head: nn.Module) -> bool:

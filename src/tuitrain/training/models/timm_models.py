@@ -22,12 +22,8 @@ def build(config: Model, shape: tuple[int, int, int], classes: int) -> nn.Module
     # timm logs to stderr, over the screen of the app.
     logging.getLogger("timm").setLevel(logging.ERROR)
     name, (channels, height, width) = config.name.removeprefix(TIMM), shape
-    pretrained = pretrained_config(name)
-    options: dict[str, Any] = {}
-    if pretrained.get("fixed_input_size") and tuple(pretrained.get("input_size", ())[1:]) != (height, width):
-        options["img_size"] = (height, width)
     try:
-        model: nn.Module = timm.create_model(name, num_classes=classes, in_chans=channels, **options)
+        model: nn.Module = timm.create_model(name, num_classes=classes, **shape_options(name, shape))
     except Exception as error:  # timm's architectures raise many kinds of exceptions.
         raise ConfigError(
             f"{config.name} cannot be built for images of {channels}x{height}x{width}: {plain(error, 200)}.",
@@ -37,6 +33,16 @@ def build(config: Model, shape: tuple[int, int, int], classes: int) -> nn.Module
     if config.dropout:
         _drop_out_features(model, config.dropout)
     return model
+
+
+def shape_options(name: str, shape: tuple[int, int, int]) -> dict[str, Any]:
+    """Return the arguments of `timm.create_model` that adapt the network to images of `shape` (C, H, W)."""
+    channels, height, width = shape
+    pretrained = pretrained_config(name)
+    options: dict[str, Any] = {"in_chans": channels}
+    if pretrained.get("fixed_input_size") and tuple(pretrained.get("input_size", ())[1:]) != (height, width):
+        options["img_size"] = (height, width)
+    return options
 
 
 def _drop_out_features(model: nn.Module, probability: float) -> None:

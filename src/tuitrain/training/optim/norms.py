@@ -1,5 +1,7 @@
 """Gradient norms of each layer, for the log."""
 
+from math import isfinite
+
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +23,11 @@ def gradient_layers(model: nn.Module, *, trainable: bool = False) -> Layers:
     return layers
 
 
+def trainable(layers: Layers) -> list[bool]:
+    """Return whether each layer trains at present."""
+    return [any(parameter.requires_grad for parameter in parameters) for _, parameters in layers]
+
+
 def layer_gradient_norms(layers: Layers) -> Tensor:
     """Return the L2 norm of each layer's gradient `(L,) float32` on the device, without synchronizing. A parameter
     without a gradient counts as zero."""
@@ -36,3 +43,8 @@ def layer_gradient_norms(layers: Layers) -> Tensor:
         padded += own + [zero] * (width - len(own))
     total: Tensor = torch.linalg.vector_norm(torch.stack(padded).view(len(layers), width), dim=1)
     return total
+
+
+def short(value: float, known: bool = True) -> float | None:
+    """Round to four digits, to keep the metrics file small; None if `value` is not finite or not `known`."""
+    return float(f"{value:.4g}") if known and isfinite(value) else None

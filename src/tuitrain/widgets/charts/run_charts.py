@@ -1,19 +1,21 @@
-"""Pairs of charts of one run: loss and accuracy, gradient norms and learning rate."""
+"""Pairs of charts of one run: loss and accuracy, gradient norms and learning rate, updates and units of layers."""
 
 from bisect import bisect_right
+from collections.abc import Callable
+from math import isfinite
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
 from tuitrain.analysis import units
-from tuitrain.runs.follower import Follower
+from tuitrain.runs.follower import Curve, Follower, LayerColumns
 from tuitrain.runs.rows import Event
 from tuitrain.text import plain
 from tuitrain.widgets.charts.chart import Chart
 from tuitrain.widgets.charts.group import ChartGroup, chart_bindings
 from tuitrain.widgets.charts.line import BRAILLE, Line, Mark
 from tuitrain.widgets.charts.render import View
-from tuitrain.widgets.charts.series import cache_key, start_time, train_marks, x_formatter, x_values
+from tuitrain.widgets.charts.series import start_time, train_marks, x_formatter, x_values
 from tuitrain.widgets.terminal.colors import RGB, theme_color
 
 # The width from which both charts are shown side by side.
@@ -127,31 +129,63 @@ class LossAccuracyCharts(ChartPair):
         return loss, accuracy
 
 
-class GradientCharts(ChartPair):
-    """The gradient norm of up to MAX_LAYERS layers, including the first and last, and the learning rate."""
+class LayerCharts(ChartPair):
+    """Charts of up to MAX_LAYERS layers, including the first and last."""
 
     MAX_LAYERS = 6
+    MARKERS = (BRAILLE, "•", "×", "+", "o", "^")
+
+    def layer_lines(self, run: Follower, curve: Curve, columns: LayerColumns, name: str) -> list[Line]:
+        """Return a line for each chosen layer, evenly spaced, from `columns` of the rows of `curve`."""
+        known = [layer for layer, column in enumerate(columns) if any(map(isfinite, column))]
+        shown = min(len(known), self.MAX_LAYERS)
+        chosen = [known[round(index * (len(known) - 1) / max(shown - 1, 1))] for index in range(shown)]
+        x, rows = x_values(self.axis, run, curve), (run.folder.id, name, curve.changes)
+        return [
+            Line(
+                run.info.layers[layer] if layer < len(run.info.layers) else str(layer),
+                x,
+                columns[layer],
+                self._color(number + 1),
+                self.MARKERS[number],
+                cache_key=((*rows, self.axis, run.state.steps_per_epoch), (*rows, layer)),
+            )
+            for number, layer in enumerate(chosen)
+        ]
+
+
+class GradientCharts(LayerCharts):
+    """The gradient norms of the layers, and the learning rate."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(Chart("gradient norm by layer", home=View(log_y=True)), Chart("learning rate"), id=id)
 
     def lines(self, run: Follower) -> tuple[list[Line], list[Line]]:
-        # Evenly spaced, from the first layer to the last.
-        last, shown = len(run.layers) - 1, min(len(run.layers), self.MAX_LAYERS)
-        chosen = [round(index * last / max(shown - 1, 1)) for index in range(shown)]
-        x = x_values(self.axis, run, run.train)
-        x_key, y_key = cache_key(self.axis, run, "train", "grad_norm")
-        names = run.info.layers
-        markers = (BRAILLE, "•", "×", "+", "o", "^")
-        norms = [
-            Line(
-                names[layer] if layer < len(names) else str(layer),
-                x,
-                run.layers[layer],
-                self._color(number + 1),
-                markers[number],
-                cache_key=(x_key, (y_key, layer)),
-            )
-            for number, layer in enumerate(chosen)
-        ]
+        norms = self.layer_lines(run, run.train, run.layers, "gradient norm")
         return norms, [self.run_line(run, "train", "lr", "lr", self._color(1))]
+
+
+class UnitCharts(LayerCharts):
+    """How much the layers change per step, and the share of their units that are dead. Layers without a ReLU have no
+    dead units; if there is no ReLU at all, the second chart shows the spread of what the layers pass on."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(
+            Chart("update / weight by layer", home=View(log_y=True)), Chart("dead units", percent=True), id=id
+        )
+
+    def lines(self, run: Follower) -> tuple[list[Line], list[Line]]:
+        curve, columns = run.layer_steps, run.layer_statistics
+        updates = self.layer_lines(run, curve, columns["update_ratio"], "update")
+        dead = self.layer_lines(run, curve, columns["dead"], "dead")
+        if dead or not len(curve):
+            self._title("dead units", units.percent, percent=True)
+            return updates, dead
+        self._title("output deviation", units.number, percent=False)
+        return updates, self.layer_lines(run, curve, columns["std"], "std")
+
+    def _title(self, title: str, text: Callable[[float | None], str], *, percent: bool) -> None:
+        second = self.charts[1]
+        if second.title != title:
+            second.set_labels(title, second.x_label, second.x_format, text, percent)
+            self.arrange_charts()

@@ -73,6 +73,10 @@ class Samples(ScrollView, can_focus=True):
         self._update_layout()
 
     @property
+    def count(self) -> int:
+        return len(self._samples)
+
+    @property
     def selected(self) -> Sample | None:
         return self._samples[self.cursor] if self.cursor < len(self._samples) else None
 

@@ -14,10 +14,9 @@ from textual.app import App
 
 from tuitrain.config.code import Code
 from tuitrain.config.folds import fold_names
-from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import FOLD, FOLDS, settings
-from tuitrain.config.sweeps.overrides import parse_values, separate_seeds
+from tuitrain.config.sweeps.overrides import format_values, parse_values, separate_seeds
 from tuitrain.config.sweeps.sweep import MAX_TRIALS, Sweep, SweepOptions
 from tuitrain.config.sweeps.validation import check_sweep
 from tuitrain.config.values import build_config, changed_settings, flatten
@@ -26,7 +25,7 @@ from tuitrain.hosts.trust import Origin, config_code, unknown_code
 from tuitrain.runs.records import RunInfo
 from tuitrain.runs.writer import user_named
 from tuitrain.text import plain
-from tuitrain.widgets.forms.labels import field_text
+from tuitrain.widgets.forms.labels import MAX_TEXT, field_text
 
 # The maximum number of combinations checked on each key press; of more, only the first is checked.
 MAX_CHECKED = 1000
@@ -46,7 +45,11 @@ class Draft(Struct):
 
     @classmethod
     def of(cls, config: Config, name: str = "", source: str = "") -> "Draft":
-        return cls({key: field_text(value) for key, value in flatten(config).items()}, name, source=source)
+        texts = {
+            key: field_text(value) if isinstance(value, tuple) else plain(format_values(key, [value]), MAX_TEXT)
+            for key, value in flatten(config).items()
+        }
+        return cls(texts, name, source=source)
 
     @classmethod
     def of_run(cls, config: Config, info: RunInfo | None) -> "Draft":
@@ -150,8 +153,8 @@ def command_line(result: FormResult, runs_dir: Path, name: str = "", *, detach: 
     else:
         words += ["--name", name] if name else []
         words += ["--detach"] if detach else []
-    arguments = {key: format_value(value) for key, value in changed_settings(result.config).items()}
-    arguments |= {key: ",".join(map(format_value, values)) for key, values in result.values.items()}
+    arguments = {key: format_values(key, [value]) for key, value in changed_settings(result.config).items()}
+    arguments |= {key: format_values(key, values) for key, values in result.values.items()}
     for key in settings():
         words += ["--set", f"{key}={arguments[key]}"] if key in arguments else []
     return shlex.join(words)

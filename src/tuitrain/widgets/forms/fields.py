@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from tuitrain.config.code import is_spec
+from tuitrain.config.formatting import quoted, split_texts, unquoted
 from tuitrain.config.networks import TIMM, facts, timm_names
 from tuitrain.config.settings import Setting, settings
 from tuitrain.config.values import parse_value
@@ -143,7 +144,7 @@ class TextField(Field):
     def compose(self) -> ComposeResult:
         placeholder = "none" if self.setting and self.setting.is_list else ""
         self._input = (
-            PathInput(self._text, folders_only=self.key == "data.dir")
+            PathInput(self._text, folders_only=self.key == "data.dir", several=True)
             if self.key in PATHS
             else Input(self._text, compact=True, placeholder=placeholder)
         )
@@ -218,7 +219,7 @@ class ChoiceField(Field, can_focus=True):
 
     @property
     def _chosen(self) -> list[str]:
-        return [word.strip() for word in self.text.split(",") if word.strip()]
+        return [unquoted(text.strip()) for text in split_texts(self.text) if text.strip()]
 
     def action_cycle(self, step: int) -> None:
         choices = ("",) * bool(self.setting and self.setting.is_list) + self._choices
@@ -231,7 +232,7 @@ class ChoiceField(Field, can_focus=True):
         def chosen(answer: tuple[str, ...] | None) -> None:
             self._list = None
             if answer or (is_list and answer is not None):
-                self.text = ", ".join(answer)
+                self.text = ", ".join(map(quoted, answer))
 
         at = Region(self.region.x + MARKS + LABEL, self.region.y, 1, 1)
         options = [(choice, choice, "") for choice in self._choices]
@@ -289,6 +290,6 @@ class PressField(Field, can_focus=True):
         )
 
 
-def make_field(setting: Setting, value: object) -> Field:
+def make_field(setting: Setting, text: str) -> Field:
     kind = ChoiceField if setting.choices else SwitchField if setting.kind is bool else TextField
-    return kind(setting.key, label(setting.key), setting, field_text(value))
+    return kind(setting.key, label(setting.key), setting, text)

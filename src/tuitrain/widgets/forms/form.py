@@ -11,6 +11,8 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from tuitrain.config.arguments import TABLE
+from tuitrain.config.code import COMMAND
 from tuitrain.config.settings import Setting, declared_settings, sections, settings
 from tuitrain.widgets.forms.draft import Draft
 from tuitrain.widgets.forms.fields import Field, PressField, TextField, make_field
@@ -161,6 +163,7 @@ def _section(field: Field | None) -> str:
 
 def _several_values_hint(setting: Setting) -> str:
     """Explain how to enter several values, if the setting allows it."""
-    if setting.is_free_text or setting.key not in settings() or (setting.is_list and setting.choices):
+    if setting.key in (COMMAND, TABLE) or setting.key not in settings() or (setting.is_list and setting.choices):
         return ""
-    return " · [64], [128]: one run each" if setting.is_list else " · a, b: one run each"
+    example = "[64], [128]" if setting.is_list else "a, b"
+    return f" · {example}: one run each" + "; quote a comma" * setting.is_free_text

@@ -107,7 +107,7 @@ def label(key: str) -> str:
 
 
 def field_text(value: object) -> str:
-    """Format a value for a field, so that `parse_value` can read it; lists have no brackets."""
+    """Format a value as a field shows it; lists have no brackets."""
     text = format_value(value)
     return plain(text[1:-1] if isinstance(value, tuple) else text, MAX_TEXT)
 

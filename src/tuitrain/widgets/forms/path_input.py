@@ -6,27 +6,41 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
+from tuitrain.config.formatting import quoted, split_texts, unquoted
+
 # The maximum number of entries of a folder that a completion reads.
 MAX_ENTRIES = 10_000
 
 
 class PathInput(Input):
     """An input in which tab completes the path as far as it is unambiguous, or else moves on. It suggests nothing while
-    you type, because reading a folder for each key would delay keys that arrive together."""
+    you type, because reading a folder for each key would delay keys that arrive together. It may contain `several`
+    paths, separated by commas."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "complete", tooltip="Complete the path", show=False)]
 
-    def __init__(self, value: str, *, folders_only: bool = False, select_on_focus: bool = True) -> None:
+    def __init__(
+        self, value: str, *, folders_only: bool = False, select_on_focus: bool = True, several: bool = False
+    ) -> None:
         super().__init__(value, compact=True, select_on_focus=select_on_focus)
-        self._folders_only = folders_only
+        self._folders_only, self._several = folders_only, several
 
     def action_complete(self) -> None:
-        completed = complete_path(self.value, folders_only=self._folders_only)
+        complete = complete_last_path if self._several else complete_path
+        completed = complete(self.value, folders_only=self._folders_only)
         if completed != self.value:
             self.value = completed
-            self.cursor_position = len(completed)
+            self.cursor_position = len(completed) - completed.endswith("'")
         else:
             self.screen.focus_next()
+
+
+def complete_last_path(text: str, *, folders_only: bool = False) -> str:
+    """Return the paths in `text`, which commas separate, with the last one completed, in quotes if it has a comma."""
+    last = "" if text.rstrip().endswith(",") else split_texts(text)[-1]
+    path = unquoted(last.strip())
+    completed = complete_path(path, folders_only=folders_only)
+    return text if completed == path else text[: len(text) - len(last.lstrip())] + quoted(completed)
 
 
 def complete_path(text: str, *, folders_only: bool = False) -> str:

@@ -39,9 +39,9 @@ def outcomes(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str], tuple[Out
         except ImageError as error:
             return str(error)
 
-    def noted(*arguments: Any) -> Image.Image | None:
+    def noted(*arguments: Any) -> torch.Tensor | None:
         image = real(*arguments)
-        used.extend([1] if image else [])
+        used.extend([] if image is None else [1])
         return image
 
     def both(path: Path, mode: str) -> tuple[Outcome, Outcome, int]:

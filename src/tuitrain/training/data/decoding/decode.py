@@ -3,10 +3,8 @@
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
-import numpy as np
-import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
@@ -15,12 +13,12 @@ from tuitrain.text import plain
 from tuitrain.training.data.decoding.depth import depth_of
 from tuitrain.training.data.decoding.image_file import completed_jpeg, is_whole, open_image
 from tuitrain.training.data.decoding.jpeg import decode_jpeg
+from tuitrain.training.data.decoding.resize import Interpolation, from_pillow, resize
 from tuitrain.training.data.decoding.value_ranges import ValueRanges
 
 # Pillow would print warnings about large or damaged images to stderr, over the screen of the app.
 warnings.filterwarnings("ignore", module="PIL")
 
-Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 # Orientations that swap width and height.
 _TURNED = (5, 6, 7, 8)
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -60,14 +58,14 @@ class ImageReader:
     def __call__(self, path: str) -> Tensor:
         try:
             try:
-                array = self._read(path, path)
+                image = self._read(path, path)
             except Exception:
                 if (jpeg := completed_jpeg(path)) is None:
                     raise
-                array = self._read(jpeg, path)
+                image = self._read(jpeg, path)
+            return self._square(image).contiguous()
         except Exception as error:  # Pillow's decoders raise many kinds of exceptions for damaged files.
             raise ImageError(_reason(error, path)) from error
-        return torch.from_numpy(array).permute(2, 0, 1).contiguous()
 
     def check(self, path: str) -> None:
         """Raise ImageError if the image cannot be read. Decode it only if its structure does not show that."""
@@ -79,30 +77,40 @@ class ImageReader:
         if not whole:
             self(path)
 
-    def _read(self, source: str | BinaryIO, path: str) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
+    def _read(self, source: str | BinaryIO, path: str) -> Tensor:
+        """Return the upright image (C, H, W)."""
         with open_image(source, self.mode, self.size) as image:
             if (depth := depth_of(image)) is not None:
                 upright = self.ranges.to_8_bits(image, depth, path)
+            elif isinstance(source, str) and (pixels := decode_jpeg(image, source, self.mode)) is not None:
+                return pixels
             else:
-                quick = decode_jpeg(image, source) if isinstance(source, str) else None
-                upright = quick or ImageOps.exif_transpose(image)
-        square = self._square(_in_mode(upright, self.mode))
-        return np.array(square, dtype=np.uint8).reshape(self.size, self.size, -1)
+                upright = ImageOps.exif_transpose(image)
+        return from_pillow(_in_mode(upright, self.mode))
 
-    def _square(self, image: Image.Image) -> Image.Image:
-        method, size = Image.Resampling[self.interpolation.upper()], (self.size, self.size)
+    def _square(self, image: Tensor) -> Tensor:
         if self.resize == "crop":
+            image = self._middle(image)
+        height, width = image.shape[1:]
+        scale = self.size / max(height, width)
+        if self.resize != "pad":
+            return resize(image, self.size, self.size, self.interpolation)
+        inner = resize(image, max(1, round(height * scale)), max(1, round(width * scale)), self.interpolation)
+        square = inner.new_zeros(self.shape)
+        top, left = (self.size - inner.shape[1]) // 2, (self.size - inner.shape[2]) // 2
+        square[:, top : top + inner.shape[1], left : left + inner.shape[2]] = inner
+        return square
+
+    def _middle(self, image: Tensor) -> Tensor:
+        """Return the middle square."""
+        height, width = image.shape[1:]
+        side = min(height, width)
+        if side > self.size:
             # Cropping a photo that must be enlarged loses detail: a linear probe on 32-pixel photos at 128 pixels lost
             # 1.2 % of accuracy.
-            fraction = self.crop_fraction if min(image.size) > self.size else 1.0
-            return ImageOps.fit(image, size, method, bleed=(1 - fraction) / 2)
-        if self.resize == "squash":
-            return image.resize(size, method)
-        scale = self.size / max(image.size)
-        inner = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), method)
-        square = Image.new(image.mode, size)
-        square.paste(inner, ((self.size - inner.width) // 2, (self.size - inner.height) // 2))
-        return square
+            side = max(1, round(side * self.crop_fraction))
+        top, left = (height - side) // 2, (width - side) // 2
+        return image[:, top : top + side, left : left + side]
 
 
 def aspect_of(path: str) -> float:

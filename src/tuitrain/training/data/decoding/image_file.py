@@ -33,11 +33,16 @@ def open_image(source: str | BinaryIO, mode: str = "RGB", size: int | None = Non
         # Pillow refuses by the size of the whole image.
         image = _open_large_jpeg(source)
     if size is not None:
-        image.draft(mode, (2 * size, 2 * size))
+        image.draft(mode, draft_size(size))
         if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
             image.close()
             raise Image.DecompressionBombError
     return image
+
+
+def draft_size(size: int) -> tuple[int, int]:
+    """Return the smallest width and height at which a JPEG may be decoded that is then resized to `size`."""
+    return 2 * size, 2 * size
 
 
 def _open_large_jpeg(source: str | BinaryIO) -> ImageFile.ImageFile:

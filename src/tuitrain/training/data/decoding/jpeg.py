@@ -2,8 +2,9 @@
 
 import numpy as np
 import torch
-from PIL import Image, ImageFile
+from PIL import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
+from torch import Tensor
 
 from tuitrain.training.torch_internals import jpeg_decoder
 
@@ -13,9 +14,9 @@ _ORIENTATION = 0x0112
 _MODES = {"L": 1, "RGB": 3}
 
 
-def decode_jpeg(image: ImageFile.ImageFile, path: str) -> Image.Image | None:
-    """Return the upright image of the file at `path`, which is open as `image`. Return None if Pillow must decode it:
-    other kinds of files, smaller scales, rotations, and files that may be damaged."""
+def decode_jpeg(image: ImageFile.ImageFile, path: str, mode: str) -> Tensor | None:
+    """Return the pixels (C, H, W) uint8 of the file at `path`, which is open as `image`, in `mode`, L or RGB. Return
+    None if Pillow must decode it: other kinds of files, smaller scales, rotations, and files that may be damaged."""
     decoder = jpeg_decoder()
     if decoder is None or not _is_plain(image):
         return None
@@ -23,11 +24,9 @@ def decode_jpeg(image: ImageFile.ImageFile, path: str) -> Image.Image | None:
     if data[-2:].tobytes() != _END:
         return None
     try:
-        pixels = decoder(torch.from_numpy(data), _MODES[image.mode])  # (C, H, W)
+        return decoder(torch.from_numpy(data), _MODES[mode])
     except RuntimeError:
         return None
-    array = pixels.permute(1, 2, 0).numpy()
-    return Image.fromarray(array[..., 0] if image.mode == "L" else array)
 
 
 def _is_plain(image: ImageFile.ImageFile) -> bool:

@@ -19,7 +19,7 @@ from tuitrain.config.datasets import TEST_FRACTION, data_folder
 from tuitrain.errors import DataError
 from tuitrain.runs.records import RunInfo, WeightsInfo
 from tuitrain.text import plain
-from tuitrain.training.data.dataset import Dataset, Progress, Ticker
+from tuitrain.training.data.dataset import Dataset, Progress, Ticker, absent_class_notes
 from tuitrain.training.data.normalize import (
     Normalization,
     Pixels,
@@ -94,7 +94,7 @@ def _dataset(
         validation=splits.get("validation"),
         test=splits["test"],
         normalization=normalization,
-        notes=tuple(notes),
+        notes=(*notes, *absent_class_notes(classes, splits)),
     )
 
 

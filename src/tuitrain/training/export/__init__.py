@@ -1,0 +1,1 @@
+"""Export the network of a run for other programs, with a description of its images and a check of what was written."""
