@@ -137,7 +137,9 @@ def test_the_best_values_are_marked() -> None:
     assert best_of(speed, {"a": 1000.0, "b": 1100.0}) == {"b"}
 
 
-HIGHEST = ("accuracy", "images_per_second")
+HIGHEST = (
+    "accuracy", "images_per_second", "_f1", "precision", "recall", "kappa", "mcc", "roc_auc",
+)  # fmt: skip
 NO_BEST = ("seconds", "epochs", "parameters")
 
 

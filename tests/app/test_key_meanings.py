@@ -15,7 +15,7 @@ MOTIONS = set("hjklgGq")
 # The actions of each letter, which may be called differently but mean the same to the user.
 MEANINGS = {
     "a": {"all", "mark_all"}, "b": {"baseline"}, "c": {"compare"}, "d": {"detach"}, "e": {"epochs"},
-    "f": {"next_confused"}, "i": {"zoom"}, "m": {"metric", "value"}, "n": {"new", "more"},
+    "f": {"next_confused"}, "i": {"zoom"}, "m": {"metric", "value", "page"}, "n": {"new", "more"},
     "o": {"sort", "order", "toggle_order"}, "p": {"pause", "unpause"}, "r": {"resume", "rate"}, "s": {"stop"},
     "t": {"tags"}, "u": {"undo"}, "v": {"toggle_percent", "extremes"}, "w": {"evaluation"},
     "x": {"delete"}, "y": {"clone"}, "z": {"turn", "zoom", "toggle_size"}, "A": {"mark_none"}, "C": {"checkpoint"},

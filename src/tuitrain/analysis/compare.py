@@ -10,6 +10,7 @@ import msgspec
 from tuitrain.analysis import units
 from tuitrain.analysis.confusion import class_scores
 from tuitrain.analysis.mcnemar import different_images
+from tuitrain.analysis.metric_kinds import METRIC_KINDS, tested
 from tuitrain.analysis.table.groups import MeanSD, SeedGroup, group_by_seed, mean_sd
 from tuitrain.analysis.table.run_labels import Labelled, run_labels
 from tuitrain.config.settings import FOLD, SEED, settings
@@ -49,6 +50,8 @@ def _seconds(value: float | None) -> str:
     return f"{value:.2f} s" if value is not None and 0 < value < 1 else units.duration(value)
 
 
+# The prefix of the metrics of the test split, with the best weights.
+TESTED = "best_weights_test_"
 METRICS = (
     Metric("best_weights_test_accuracy", "best test", 1, units.percent),
     Metric("best_validation_accuracy", "best val", 1, units.percent),
@@ -65,6 +68,7 @@ METRICS = (
     Metric("epochs", "epochs", 0, units.count),
     Metric("images_per_second", "images/s", 1, units.rate, _TIMING_NOISE),
     Metric("parameters", "params", 0, units.count),
+    *(Metric(f"{TESTED}{kind.name}", f"test {kind.title}", kind.better, kind.text) for kind in METRIC_KINDS),
 )
 
 
@@ -184,6 +188,7 @@ def first_reaching(curve: Curve, threshold: float) -> int | None:
 
 def _metrics(run: Follower, threshold: float | None) -> dict[str, float | None]:
     state, validation, best = run.state, run.evaluations["validation"], run.state.best
+    test = tested(state)
     row = None if threshold is None else first_reaching(validation, threshold)
     values: dict[str, float | None] = {
         **_scores("test", state.test),
@@ -197,6 +202,7 @@ def _metrics(run: Follower, threshold: float | None) -> dict[str, float | None]:
         "seconds": state.seconds,
         "images_per_second": state.samples_per_second or None,
         "parameters": run.info.parameters or None,
+        **{f"{TESTED}{kind.name}": kind.value(test.metrics if test else None) for kind in METRIC_KINDS},
     }
     return {metric.key: _finite(values[metric.key]) for metric in METRICS}
 

@@ -146,9 +146,9 @@ def _build() -> argparse.ArgumentParser:
     _settings(add("lr-find", shared, machine, trusting, module="lr_find"))
     _sweep(add("sweep", shared, machine, detachable))
     _runs(add("runs", shared, machine))
-    add("show", shared, machine, one_run).add_argument(
-        "--layers", action="store_true", help="include what each layer did when it was last measured"
-    )
+    show = add("show", shared, machine, one_run)
+    show.add_argument("--layers", action="store_true", help="include what each layer did when it was last measured")
+    show.add_argument("--metrics", action="store_true", help="print the metrics, such as macro-F1, with intervals")
     _compare(add("compare", shared, machine))
     _evaluate(add("evaluate", shared, machine, one_run, trusting))
     _predict(add("predict", shared, one_run, trusting))
@@ -203,6 +203,7 @@ def _runs(runs: _Parser) -> None:
     runs.add_argument("folder", type=Path, metavar="FOLDER", nargs="?", help="folder of runs")
     runs.add_argument("--filter", metavar="Q", default="", help="list only matching runs, such as 'lr<0.01 test>95%%'")
     runs.add_argument("--sort", metavar="KEY", default="", help="sort by a column, such as test or lr; -lr: descending")
+    runs.add_argument("--columns", metavar="KEY,KEY", default="", help="show these columns, such as lr,test,macro-f1")
 
 
 def _sweep(sweep: _Parser) -> None:

@@ -14,7 +14,8 @@ from tuitrain.cli.progress import ProgressBar
 from tuitrain.cli.table import write_table
 from tuitrain.config.formatting import format_value
 from tuitrain.config.sweeps.sweep import Sweep, format_trial
-from tuitrain.runs.catalog.result import metric
+from tuitrain.runs.catalog.result import metric, scores
+from tuitrain.runs.records import State
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import Outcome, SweepIndex
 from tuitrain.text import plain
@@ -81,12 +82,11 @@ def _document(
                 "status": outcome.status,
                 "reason": outcome.problem,
                 "metric": metric(outcome.state, sweep.objective),
-                "validation": outcome.state.validation if outcome.state else None,
-                "test": outcome.state.test if outcome.state else None,
-                "best": outcome.state.best if outcome.state else None,
+                **{key: shown[key] for key in ("validation", "test", "best", "metrics")},
                 "seconds": outcome.state.seconds if outcome.state else None,
             }
             for outcome in outcomes
+            for shown in [scores(outcome.state or State())]
         ],
         "best": best and {"trial": best[0], "values": folder.values(best[0]), **structs.asdict(best[1])},
     }

@@ -3,17 +3,22 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tuitrain.config.datasets import DATA_SETTINGS
 from tuitrain.config.schema import Config
 from tuitrain.config.validation import check_value
 from tuitrain.config.values import build_config, flatten, override
 from tuitrain.errors import ConfigError, RunError
+from tuitrain.files import replace
 from tuitrain.hosts.launch import ProgressCallback
 from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.hosts.trust import evaluation_code
 from tuitrain.runs.folder import RunFolder, shown_status
+from tuitrain.runs.owner import claim, release
 from tuitrain.runs.records import ACTIVE, Evaluation, State
 from tuitrain.runs.user_files import changed_files
+from tuitrain.runs.writer import encode_pretty
 
 if TYPE_CHECKING:
     from tuitrain.runs.predictions import Predictions
@@ -99,12 +104,37 @@ def evaluation_config(config: Config, device: str, *, on_cpu: bool) -> Config:
 
 
 def _store(folder: RunFolder, evaluation: Evaluation, predictions: "Predictions", progress: ProgressCallback) -> None:
+    beside = images_changed(folder, evaluation)
     try:
-        if not folder.write_evaluation(evaluation, predictions, beside=images_changed(folder, evaluation)):
+        if not folder.write_evaluation(evaluation, predictions, beside=beside):
             progress("the probabilities are too large to store", None)
+        if not beside:
+            _add_metrics(folder, evaluation)
     except OSError as error:
         # A read-only run folder must not prevent the evaluation.
         progress(f"the result cannot be stored in the run: {error.strerror}", None)
+
+
+def _add_metrics(folder: RunFolder, evaluation: Evaluation) -> None:
+    """Add the metrics to the scores of the same weights in the state of the run, which a run of an older version lacks.
+    Do nothing if another process has resumed the run. Raises OSError."""
+    try:
+        claim(folder)
+    except RunError:
+        return
+    try:
+        state = folder.state()
+        before = msgspec.structs.replace(state)
+        best, split = state.best, evaluation.split
+        if (score := getattr(state, split)) and evaluation.step == state.step:
+            setattr(state, split, msgspec.structs.replace(score, metrics=evaluation.metrics))
+        if best and (score := getattr(best, split)) and evaluation.step == best.step:
+            score = msgspec.structs.replace(score, metrics=evaluation.metrics)
+            state.best = msgspec.structs.replace(best, **{split: score})
+        if state != before:
+            replace(folder.state_file, encode_pretty(state))
+    finally:
+        release(folder)
 
 
 def images_changed(folder: RunFolder, evaluation: Evaluation) -> bool:

@@ -158,6 +158,11 @@ class RunFolder:
         path = _predictions_file(self._evaluation_file(split, checkpoint))
         return read_predictions(path) if os.path.lexists(path) else None
 
+    def predictions_of(self, evaluation: Evaluation) -> "Predictions | None":
+        """Return the predictions of an evaluation of this run, or None if the folder lacks them."""
+        predictions = self.predictions(evaluation.split, evaluation.checkpoint)
+        return predictions if predictions and predictions.step == evaluation.step else None
+
     def write_evaluation(
         self, evaluation: Evaluation, predictions: "Predictions | None" = None, *, beside: bool = False
     ) -> bool:

@@ -57,6 +57,12 @@ class Predictions:
         predicted: NDArray[np.int64] = self.probabilities.argmax(1)
         return predicted
 
+    @cached_property
+    def confidence(self) -> NDArray[np.float32]:
+        """The probabilities of the predicted classes, (N,)."""
+        highest: NDArray[np.float32] = self.probabilities.max(1)
+        return highest
+
     def write(self, path: Path) -> bool:
         """Replace the file, which `numpy.load` reads without pickle. Return False, and write nothing, if the arrays
         would take more than `LARGEST` bytes. Raises OSError."""
@@ -113,7 +119,13 @@ def _decode(archive: zipfile.ZipFile) -> Predictions:
     labels, rounded, names, step = (_array(archive, name) for name in ("labels", "probabilities", "names", "step"))
     if [array.dtype.kind for array in (labels, names, step)] != ["u", "U", "i"] or rounded.dtype != np.float16:
         raise ValueError("its arrays have other types than tuitrain writes")
-    if rounded.ndim != 2 or labels.shape != names.shape or labels.shape != rounded.shape[:1] or step.shape:
+    if (
+        rounded.ndim != 2
+        or not rounded.shape[1]
+        or labels.shape != names.shape
+        or labels.shape != rounded.shape[:1]
+        or step.shape
+    ):
         raise ValueError("its arrays do not have the same number of images")
     if labels.size and int(labels.max()) >= rounded.shape[1]:
         raise ValueError(f"it has {rounded.shape[1]:,} classes, but an image of class {labels.max()}")

@@ -22,11 +22,31 @@ GOAL_TITLES: dict[Goal, str] = {
 ACTIVE = ("queued", "running", "paused")
 
 
-class Score(Struct, frozen=True):
-    """`accuracy` is a fraction from 0 to 1; `loss` is None if it was not finite."""
+class Metrics(Struct, frozen=True):
+    """Metrics of an evaluation, see docs/metrics.md; None if they are not defined."""
+
+    top5_accuracy: float | None = None
+    balanced_accuracy: float | None = None
+    macro_precision: float | None = None
+    macro_recall: float | None = None
+    macro_f1: float | None = None
+    weighted_f1: float | None = None
+    kappa: float | None = None
+    mcc: float | None = None
+    log_loss: float | None = None
+    brier: float | None = None
+    roc_auc: float | None = None
+    average_precision: float | None = None
+    ece: float | None = None
+
+
+class Score(Struct, frozen=True, omit_defaults=True):
+    """`accuracy` is a fraction from 0 to 1; `loss` is None if it was not finite. `metrics` are None for the training
+    split, and in runs of older versions."""
 
     loss: float | None
     accuracy: float
+    metrics: Metrics | None = None
 
     @property
     def measured(self) -> float | None:
@@ -205,7 +225,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     `worst` contains the wrong predictions with the highest loss, overall and of each of the most frequently confused
     pairs, highest loss first. `true` and `predicted` are the class indices of all images in the order of the split,
     (N,) uint16 little-endian, so that two runs can be compared image by image. `fingerprint` identifies these images;
-    it is empty in evaluations by older versions.
+    it is empty in evaluations by older versions, and `metrics` are None.
     """
 
     split: Literal["validation", "test"]
@@ -220,3 +240,4 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     true: bytes = b""
     predicted: bytes = b""
     fingerprint: str = ""
+    metrics: Metrics | None = None

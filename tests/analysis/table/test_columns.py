@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tuitrain.analysis.metric_kinds import METRIC_KINDS
 from tuitrain.analysis.table.columns import column, columns
 from tuitrain.analysis.table.group_rows import group_entries
 from tuitrain.analysis.table.layout import (
@@ -13,6 +14,7 @@ from tuitrain.analysis.table.layout import (
     sort_entries,
     table_order,
 )
+from tuitrain.analysis.table.query import parse
 from tuitrain.analysis.table.state import TableState
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
@@ -20,7 +22,7 @@ from tuitrain.config.values import override
 from tuitrain.errors import ConfigError
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.records import Best, RunInfo, Score, ShownStatus, State
+from tuitrain.runs.records import Best, Metrics, RunInfo, Score, ShownStatus, State
 
 
 def entry(name: str = "one", *assignments: str, state: State | None = None, status: ShownStatus = "finished") -> Entry:
@@ -298,3 +300,39 @@ def test_an_age_is_that_of_now() -> None:
     )
     assert columns()["age"].text(run) == "2 h ago"
     assert columns()["age"].value(run) == pytest.approx(7300, abs=60)
+
+
+def measured(name: str, value: float | None, *, best: bool = True) -> Entry:
+    """Return a run whose test split has this macro-F1 with the best weights, or with the last ones without a best
+    epoch."""
+    score = Score(0.1, 0.5, None if value is None else Metrics(macro_f1=value, ece=0.5))
+    validation = Score(0.1, 0.5, Metrics(macro_f1=0.25))
+    state = State(best=Best(1, 1, validation, score), test=Score(0.2, 0.4)) if best else State(test=score)
+    return entry(name, state=state)
+
+
+def test_metrics_are_columns_of_the_best_weights() -> None:
+    runs = [measured("a", 0.2), measured("b", None), measured("c", 0.9, best=False)]
+    by, falling = parse_sort("macro_f1")
+    assert (by.key, by.kind, falling) == ("macro-f1", "fraction", True)
+    assert names(sort_entries(runs, by, falling)) == ["c", "a", "b"]
+    assert [by.text(run) for run in runs] == ["20.00 %", "-", "90.00 %"]
+    assert [run.info.name for run in runs if parse("best-test-macro-f1>50%")(run)] == ["c"]
+    assert [run.info.name for run in runs if parse("best-macro-f1=25%")(run)] == ["a", "b"]
+    assert not parse_sort("ece")[1]
+
+
+def test_every_metric_is_a_column_of_two_splits() -> None:
+    for kind in METRIC_KINDS:
+        name = kind.name.replace("_", "-")
+        assert column(kind.name).key == name
+        assert column(f"best-{name}").title == f"best val {kind.title}"
+
+
+def test_a_group_has_the_mean_and_deviation_of_its_metrics() -> None:
+    runs = [entry(name, f"training.seed={seed}", state=measured(name, value).state)
+            for seed, (name, value) in enumerate([("a", 0.25), ("b", 0.75)])]  # fmt: skip
+    [row] = group_entries(runs)
+    assert column("macro-f1").text(row) == "50.00 % ± 35.36"
+    assert column("best-macro-f1").text(row) == "25.00 % ± 0.00"
+    assert column("kappa").text(row) == "-"

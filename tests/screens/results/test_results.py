@@ -10,6 +10,7 @@ from tuitrain.runs.rows import Train, encode
 from tuitrain.screens.home.screen import HomeScreen
 from tuitrain.screens.new_run.screen import NewRunScreen
 from tuitrain.screens.results.screen import PAGES, ResultsScreen
+from tuitrain.screens.results.tabs import PAGE_KEYS
 from tuitrain.screens.training import TrainingScreen
 
 HOSTILE = "\x1b[2J[red]x[/] [@click=app.quit]y[/]"
@@ -91,6 +92,7 @@ async def test_the_summary_and_the_pages(write_run: WriteRun) -> None:
         "log": ("epoch 1 done", "epoch 3 done"),
         "gradients": ("gradient norm by layer", "learning rate"),
         "layers": ("update / weight by layer", "dead units"),
+        "metrics": ("balanced accuracy", "macro-F1"),
     }
     async with app.run_test(size=(120, 45)) as pilot:
         await pilot.pause()
@@ -99,7 +101,7 @@ async def test_the_summary_and_the_pages(write_run: WriteRun) -> None:
         assert "test 90.00 % (900 of 990)" in lines(app)[0]
         switcher = app.screen.query_one(ContentSwitcher)
         for number, page in enumerate(PAGES, 1):
-            await pilot.press(str(number))
+            await pilot.press(PAGE_KEYS[number - 1])
             await pilot.pause()
             assert switcher.current == page
             for words in seen[page]:
@@ -108,7 +110,7 @@ async def test_the_summary_and_the_pages(write_run: WriteRun) -> None:
         for key in ("tab", "tab", "shift+tab", "shift+tab", "shift+tab"):
             await pilot.press(key)
             turned.append(switcher.current)
-        assert turned == ["summary", "curves", "summary", "layers", "gradients"]
+        assert turned == ["summary", "curves", "summary", "metrics", "layers"]
 
 
 async def test_the_settings_show_changed_values(write_run: WriteRun, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +146,7 @@ async def test_a_damaged_run_shows_the_problem_on_every_page(write_run: WriteRun
         await pilot.pause()
         assert f"{damaged} is damaged" in lines(app)[0] + lines(app)[3]
         for number in range(len(PAGES)):
-            await pilot.press(str(number + 1))
+            await pilot.press(PAGE_KEYS[number])
         await pilot.pause()
         assert "clone" not in footer(app)
         await pilot.press("y", "w")
@@ -162,7 +164,7 @@ async def test_hostile_runs_are_text_on_every_page(write_run: WriteRun) -> None:
     app = opened(folder)
     async with app.run_test(size=(120, 40)) as pilot:
         for number in range(len(PAGES)):
-            await pilot.press(str(number + 1))
+            await pilot.press(PAGE_KEYS[number])
             await pilot.pause()
             assert "\x1b" not in text(app)
             assert "�[2J[red]x[/]" in text(app)
@@ -172,14 +174,14 @@ async def test_every_page_on_every_screen(write_run: WriteRun) -> None:
     app = opened(write_run("one", evaluations=THREE, classes=["a", "b"]))
     async with app.run_test(size=(120, 40)) as pilot:
         for number, page in enumerate(PAGES):
-            await pilot.press(str(number + 1))
+            await pilot.press(PAGE_KEYS[number])
             for size in ((1, 1), (60, 20)):
                 await pilot.resize_terminal(*size)
                 await pilot.pause()
                 assert all(len(line) == size[0] for line in lines(app))
             assert "one · finished" in lines(app)[0]
-            assert f"{number + 1} {page}" in lines(app)[1]
-            assert lines(app)[1].split()[-1] in ("9", "layers")
+            assert f"{PAGE_KEYS[number]} {page}" in lines(app)[1]
+            assert lines(app)[1].split()[-1] in ("m", "metrics")
         for size in ((80, 24), (120, 40)):
             await pilot.resize_terminal(*size)
             await pilot.press("1")

@@ -8,17 +8,21 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from msgspec import structs
 from PIL import Image
 
 from training.run.scripted_run import STEPS, Quick, Read, command, create, train, train_until_killed
+from tuitrain.analysis.metrics import metrics
 from tuitrain.config.toml import dumps
 from tuitrain.errors import ConfigError, DataError, RunError
 from tuitrain.hosts.evaluate import evaluate_checkpoint, images_changed
 from tuitrain.hosts.launch import RunSpec, create_run, resume_run
 from tuitrain.hosts.resumable import change_settings
+from tuitrain.runs.catalog.listing import entry
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Score
+from tuitrain.runs.writer import encode_pretty
 from tuitrain.training import loop as loop_module
 from tuitrain.training.setup import Setup
 
@@ -88,6 +92,34 @@ def test_other_images_with_the_same_names_are_recorded(quick: Quick, read: Read,
     assert "the test images changed" in folder.log_file.read_text()
     # The network is used to this normalization.
     assert folder.info().mean == mean
+
+
+def test_an_evaluation_adds_predictions_and_metrics_to_a_run_of_an_older_version(quick: Quick, tmp_path: Path) -> None:
+    images, settings = image_folder(tmp_path, 20)
+    folder = create(quick(*settings, "training.epochs=1"), tmp_path)
+    train(folder)
+    state = folder.state()
+    assert state.best is not None
+    for file in folder.evaluations.iterdir():
+        file.unlink()
+    without = [structs.replace(score, metrics=None) for score in (state.validation, state.test) if score]
+    older = structs.replace(state, validation=without[0], test=without[1], best=structs.replace(
+        state.best, validation=without[0], test=without[1]))  # fmt: skip
+    folder.state_file.write_bytes(encode_pretty(older))
+    assert entry(folder).state.test == without[1]
+    for split in ("test", "validation"):
+        evaluate_checkpoint(folder, split, "last", "cpu", lambda *_: None)
+    assert folder.state() == state
+    predictions = folder.predictions("test")
+    assert predictions is not None
+    assert metrics(predictions) == (state.test and state.test.metrics)
+    assert all((images / name).is_file() for name in predictions.names)
+    # The metrics of other images are not those of the run.
+    folder.state_file.write_bytes(encode_pretty(older))
+    Image.new("L", (8, 8), 255).save(images / predictions.names[0])
+    evaluate_checkpoint(folder, "test", "last", "cpu", lambda *_: None)
+    assert folder.state() == older
+    assert len(list(folder.evaluations.glob("test-*.predictions.npz"))) == 1
 
 
 def test_images_are_scaled_as_before_when_the_data_has_changed(quick: Quick, tmp_path: Path) -> None:
@@ -222,7 +254,7 @@ def test_evaluating_a_killed_run_uses_the_counters_of_its_checkpoint(quick: Quic
     # And after the run is resumed and finished.
     _, state = train(folder)
     again = evaluate_checkpoint(folder, "test", "last", "cpu", lambda *_: None)
-    assert state.test == Score(again.loss, again.accuracy)
+    assert state.test == Score(again.loss, again.accuracy, again.metrics)
     assert (again.epoch, again.step) == (3, 3 * STEPS)
 
 
@@ -231,4 +263,4 @@ def test_an_fp16_run_can_be_evaluated_on_the_cpu(quick: Quick, tmp_path: Path) -
     _, state = train(folder)
     folder.config_file.write_text(dumps(quick("training.epochs=1", "training.precision=fp16")))
     found = evaluate_checkpoint(folder, "test", "last", "cpu", lambda *_: None)
-    assert state.test == Score(found.loss, found.accuracy)
+    assert state.test == Score(found.loss, found.accuracy, found.metrics)

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 from msgspec import Struct
 
 from tuitrain.analysis import summary, units
+from tuitrain.analysis.metric_kinds import METRIC_KINDS, MetricKind, tested
 from tuitrain.analysis.table.group_rows import GroupRow, samples
 from tuitrain.analysis.table.groups import mean_sd
 from tuitrain.config.code import without_folder
@@ -24,7 +25,8 @@ MAX_CELL = 60
 
 class Column(Struct, frozen=True):
     """`names` are its names in filters, the shortest first; `value` returns None if the run has no value. `choices` are
-    all possible values, or empty. `falling` says that sorting starts with the largest value."""
+    all possible values, or empty. `falling` says that sorting starts with the largest value. Groups of runs show the
+    standard deviation of a score."""
 
     key: str
     names: tuple[str, ...]
@@ -35,6 +37,7 @@ class Column(Struct, frozen=True):
     show: Callable[[Entry], str]
     falling: bool = False
     choices: tuple[str, ...] = ()
+    is_score: bool = False
 
     @property
     def right(self) -> bool:
@@ -52,7 +55,7 @@ class Column(Struct, frozen=True):
         """Return the cell of a group: all its seeds, a mean score with its standard deviation, or just the mean."""
         if self.key in (SEED, FOLD):
             return ", ".join(map(str, sorted({self.value(run) for run in row.runs} - {None}))) or mean
-        if self.kind != "fraction" and not self.key.endswith("-loss"):
+        if not self.is_score:
             return mean
         summary = mean_sd(self.value(run) for run in samples(row.runs))
         if summary is None or summary.sd is None:
@@ -142,6 +145,23 @@ def _scores() -> Iterator[Column]:
     yield from _score("val", "last val", "validation split in the last epoch", lambda run: run.state.validation)
     yield from _score("test", "last test", "test split with the last weights", lambda run: run.state.test)
     yield from _score("train", "train", "training split in the last epoch", lambda run: run.state.train)
+    for kind in METRIC_KINDS:
+        yield _metric(kind, "", "test", "test split with the best weights", lambda run: tested(run.state))
+        yield _metric(
+            kind, "best-", "best val", "validation split at the best epoch", lambda run: _best(run, "validation")
+        )
+
+
+def _metric(kind: MetricKind, prefix: str, title: str, help: str, score: Callable[[Entry], Score | None]) -> Column:
+    def value(run: Entry) -> float | None:
+        measured = score(run)
+        return kind.value(measured.metrics) if measured else None
+
+    name = kind.name.replace("_", "-")
+    names = (f"{prefix}{name}",) if prefix else (name, f"best-test-{name}")
+    return Column(names[0], names, f"{title} {kind.title}", f"{kind.help}: {help}",
+                  "fraction" if kind.text is units.percent else "number", value,
+                  lambda run: kind.text(value(run)), falling=kind.better > 0, is_score=True)  # fmt: skip
 
 
 def _best(run: Entry, split: Literal["validation", "test"]) -> Score | None:
@@ -158,9 +178,10 @@ def _score(key: str, title: str, help: str, score: Callable[[Entry], Score | Non
         return measured.loss if measured else None
 
     yield Column(key, (key,), title, f"accuracy: {help}", "fraction", accuracy,
-                 lambda run: units.percent(accuracy(run)), falling=True)  # fmt: skip
+                 lambda run: units.percent(accuracy(run)), falling=True, is_score=True)  # fmt: skip
     key = f"{key}-loss"
-    yield Column(key, (key,), f"{title} loss", f"loss: {help}", "number", loss, lambda run: units.loss(loss(run)))
+    yield Column(key, (key,), f"{title} loss", f"loss: {help}", "number", loss, lambda run: units.loss(loss(run)),
+                 is_score=True)  # fmt: skip
 
 
 def _costs() -> Iterator[Column]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from tuitrain.analysis.metric_kinds import mean_metrics
 from tuitrain.analysis.table.groups import mean_sd, one_per_seed, shared_name
 from tuitrain.config.folds import first_fold
 from tuitrain.config.schema import Config
@@ -89,4 +90,5 @@ def mean_state(states: Sequence[State]) -> State:
 def _mean_score(states: Sequence[Any], get: Callable[[Any], Score | None]) -> Score | None:
     scores = [score for state in states if (score := get(state)) is not None]
     accuracy, loss = mean_sd(score.accuracy for score in scores), mean_sd(score.loss for score in scores)
-    return Score(loss.mean if loss else None, accuracy.mean) if accuracy else None
+    metrics = mean_metrics([score.metrics for score in scores if score.metrics])
+    return Score(loss.mean if loss else None, accuracy.mean, metrics) if accuracy else None

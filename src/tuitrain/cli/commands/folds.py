@@ -17,7 +17,7 @@ from tuitrain.config.sweeps.validation import check_sweep
 from tuitrain.hosts.sweeps.background import start_sweep_in_background
 from tuitrain.hosts.sweeps.create import start_new_sweep
 from tuitrain.hosts.trust import sweep_code, sweep_key
-from tuitrain.runs.catalog.result import result
+from tuitrain.runs.catalog.result import result, scores
 from tuitrain.runs.records import Score, State
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import Outcome, SweepIndex
@@ -118,10 +118,7 @@ def _document(folder: SweepFolder, outcomes: Sequence[Outcome], status: str) -> 
         "steps": sum(state.step for state in all_states),
         "seconds": sum(state.seconds for state in all_states),
         "samples_per_second": mean.samples_per_second,
-        "train": mean.train,
-        "validation": mean.validation,
-        "test": mean.test,
-        "best": mean.best,
+        **scores(mean),
         "standard_deviation": {
             **{
                 name: _deviation([getattr(state, name) for state in states]) for name in ("train", "validation", "test")

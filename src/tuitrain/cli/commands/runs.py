@@ -5,13 +5,14 @@ import gc
 from typing import Any
 
 from tuitrain.analysis.table import query
-from tuitrain.analysis.table.columns import Column, columns, shown_title
+from tuitrain.analysis.table.columns import Column, column, columns, shown_title
 from tuitrain.analysis.table.layout import columns_for_test_split, parse_sort, sort_entries
 from tuitrain.cli.output import print_json, print_message
 from tuitrain.cli.table import write_table
 from tuitrain.config.values import flatten
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry
+from tuitrain.runs.catalog.result import scores
 from tuitrain.runs.changes import present
 from tuitrain.text import plain
 
@@ -25,6 +26,7 @@ def run(options: argparse.Namespace) -> int:
     gc.disable()  # Everything is printed once and the process exits.
     matches = query.parse(options.filter)
     order = parse_sort(options.sort) if options.sort else None
+    chosen = [column(name.strip()).key for name in options.columns.split(",") if name.strip()]
     runs_dir = options.folder or options.runs_dir
     entries = RunIndex(runs_dir).refresh()
     for entry in entries:
@@ -36,10 +38,11 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json([_document(entry) for entry in matching])
     elif matching:
-        keys = (*COLUMNS, *columns_for_test_split(matching), "time", *([order[0].key] if order else []))
+        automatic = (*COLUMNS, *columns_for_test_split(matching), "time", *([order[0].key] if order else []))
+        keys = ("id", *chosen) if chosen else automatic
         visible = [columns()[key] for key in dict.fromkeys(keys)]
-        titles = [shown_title(column, matching) for column in visible]
-        right = [index for index, column in enumerate(visible) if column.right]
+        titles = [shown_title(one, matching) for one in visible]
+        right = [index for index, one in enumerate(visible) if one.right]
         write_table([titles, *(_cells(entry, visible) for entry in matching)], right)
     elif entries:
         print_message(f"None of the {len(entries)} runs in {plain(runs_dir)} matches {plain(options.filter)!r}.")
@@ -69,10 +72,7 @@ def _document(entry: Entry) -> dict[str, Any]:
         "epochs": state.epoch,
         "steps": state.step,
         "seconds": state.seconds,
-        "train": state.train,
-        "validation": state.validation,
-        "test": state.test,
-        "best": state.best,
+        **scores(state),
         "config": entry.settings if entry.folder.read_only else flatten(entry.config),
         "changed": present(entry.changes),
     }

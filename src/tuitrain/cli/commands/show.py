@@ -1,6 +1,7 @@
 """`tuitrain show RUN`: print the result and confusion matrix of a run."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +11,7 @@ from tuitrain.cli.output import format_scores, print_json, print_line
 from tuitrain.cli.table import write_table
 from tuitrain.config.formatting import format_value
 from tuitrain.config.values import flatten
+from tuitrain.errors import RunError
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.catalog.listing import Entry, find
 from tuitrain.runs.catalog.result import result
@@ -29,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     entry = Entry(folder, info, folder.config(), state, shown_status(state))
     test, validation = folder.evaluation("test"), folder.evaluation("validation")
     if options.json:
-        best = folder.evaluation("test", "best")
+        best, best_validation = (folder.evaluation(split, "best") for split in ("test", "validation"))
         print_json(
             {
                 **result(folder, state),
@@ -42,10 +44,13 @@ def run(options: argparse.Namespace) -> int:
                     "test": evaluation_document(test) if test else None,
                     "test_best": evaluation_document(best) if best else None,
                     "validation": evaluation_document(validation) if validation else None,
+                    "validation_best": evaluation_document(best_validation) if best_validation else None,
                 },
             }
         )
         return 0
+    if options.metrics:
+        return _print_metrics(folder, [folder.best_test(state), validation])
     print_line(f"{plain(info.name)} · {entry.status} · {plain(folder.path, 1000)}")
     if state.reason:
         print_line(plain(state.reason))
@@ -70,6 +75,20 @@ def _print_settings(entry: Entry) -> None:
     else:
         print_line(f"{plain(info.model)} · {info.parameters:,} parameters · {plain(info.device)}")
     print_line(f"settings: {plain(differing, 2000) or ('unknown' if external else 'all defaults')}")
+
+
+def _print_metrics(folder: RunFolder, evaluations: Sequence[Evaluation | None]) -> int:
+    """Print the metrics of each evaluation, with intervals if its predictions are known."""
+    shown = [evaluation for evaluation in evaluations if evaluation is not None]
+    if not any(evaluation.metrics for evaluation in shown):
+        raise RunError(f"{plain(folder.id)} has no metrics.", f"Make them with: tuitrain evaluate {plain(folder.id)}")
+    # NumPy is slow to import.
+    from tuitrain.analysis.metric_tables import metric_lines, title
+
+    for number, evaluation in enumerate(shown):
+        print_line("\n" * (number > 0) + title(evaluation))
+        write_table(metric_lines(folder, evaluation), right=(1, 2))
+    return 0
 
 
 def _layers(folder: RunFolder) -> list[LayerState]:
@@ -102,6 +121,7 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
         "step": evaluation.step,
         "loss": evaluation.loss,
         "accuracy": evaluation.accuracy,
+        "metrics": evaluation.metrics,
         "classes": names,
         "confusion": evaluation.confusion,
         "per_class": [{"class": name, **asdict(score)} for name, score in zip(names, scores, strict=True)],

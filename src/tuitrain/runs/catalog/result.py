@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.records import State
+from tuitrain.runs.records import Best, Metrics, Score, State
 
 
 def result(folder: RunFolder, state: State) -> dict[str, Any]:
@@ -17,11 +19,36 @@ def result(folder: RunFolder, state: State) -> dict[str, Any]:
         "steps": state.step,
         "seconds": state.seconds,
         "samples_per_second": state.samples_per_second,
-        "train": state.train,
-        "validation": state.validation,
-        "test": state.test,
-        "best": state.best,
+        **scores(state),
     }
+
+
+def scores(state: State) -> dict[str, Any]:
+    """Return the scores for a JSON document, with the metrics of each evaluation under one key."""
+    best = state.best
+    return {
+        "train": state.train,
+        "validation": _without_metrics(state.validation),
+        "test": _without_metrics(state.test),
+        "best": best and _best_without_metrics(best),
+        "metrics": {
+            "validation": _metrics(state.validation),
+            "test": _metrics(state.test),
+            "best": best and {"validation": _metrics(best.validation), "test": _metrics(best.test)},
+        },
+    }
+
+
+def _metrics(score: Score | None) -> Metrics | None:
+    return score.metrics if score else None
+
+
+def _without_metrics(score: Score | None) -> Score | None:
+    return score and replace(score, metrics=None)
+
+
+def _best_without_metrics(best: Best) -> Best:
+    return replace(best, validation=replace(best.validation, metrics=None), test=_without_metrics(best.test))
 
 
 def metric(state: State | None, name: str) -> float | None:

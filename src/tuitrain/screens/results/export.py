@@ -28,10 +28,18 @@ def page_exports(page: str, run: Follower, evaluation: Evaluation | None, cell: 
     if page == "worst" and evaluation is not None:
         lines = partial(evaluation_tables.wrong_predictions, evaluation, cell)
         return table_exports("the wrong predictions shown", page, lines)
+    if page == "metrics" and evaluation is not None:
+        return table_exports("the metrics", page, partial(_metrics, run, evaluation))
     if page in TABLES and evaluation is not None:
         table, title = TABLES[page]
         return table_exports(title, page, lambda: table(evaluation))
     return [metrics_export(run)]
+
+
+def _metrics(run: Follower, evaluation: Evaluation) -> Lines:
+    from tuitrain.analysis.metric_tables import metric_lines  # NumPy is slow to import.
+
+    return metric_lines(run.folder, evaluation)
 
 
 def _settings(run: Follower) -> Lines:

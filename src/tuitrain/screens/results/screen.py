@@ -22,7 +22,8 @@ from tuitrain.screens.results import about
 from tuitrain.screens.results.confusion_page import ConfusionPage
 from tuitrain.screens.results.explanation import ExplanationScreen
 from tuitrain.screens.results.export import page_exports
-from tuitrain.screens.results.tabs import tab_line
+from tuitrain.screens.results.metrics_page import MetricsPage
+from tuitrain.screens.results.tabs import PAGE_KEYS, tab_line
 from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts, UnitCharts
 from tuitrain.widgets.confusion.matrix import ConfusionMatrix
@@ -36,9 +37,9 @@ from tuitrain.widgets.terminal.refresh import BUDGET
 
 # The width from which the line below the images also describes the evaluation.
 WIDE = 100
-PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients", "layers")
+PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients", "layers", "metrics")
 # The evaluations of a run, in the order in which `w` cycles through them.
-EVALUATIONS = (("test", "best"), ("test", "last"), ("validation", "last"))
+EVALUATIONS = (("test", "best"), ("test", "last"), ("validation", "best"), ("validation", "last"))
 
 
 class ResultsScreen(ExportScreen):
@@ -48,9 +49,10 @@ class ResultsScreen(ExportScreen):
     TITLE = "Run"
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(str(number), f"page('{page}')", tooltip=page.capitalize(), show=False, id=f"run.{page}")
-            for number, page in enumerate(PAGES, 1)
+            Binding(key, f"page('{page}')", tooltip=page.capitalize(), show=False, id=f"run.{page}")
+            for key, page in zip(PAGE_KEYS[:-1], PAGES, strict=False)
         ),
+        Binding("m", "page('metrics')", "metrics", tooltip="Metrics, calibration and threshold", id="run.metrics"),
         Binding("enter", "images", "images", tooltip="Show the images of this cell", id="run.images"),
         Binding("W", "explain", "why", tooltip="Explain the prediction for this image", id="run.explain"),
         Binding("ctrl+y", "copy_path", "copy path", tooltip="Copy the path of the image", id="run.path"),
@@ -61,7 +63,7 @@ class ResultsScreen(ExportScreen):
             "w",
             "evaluation",
             "evaluation",
-            tooltip="Next evaluation: test with best weights, test with last weights, validation",
+            tooltip="Next evaluation: test with best weights, test with last weights, validation with best, with last",
             id="run.evaluation",
         ),
         Binding("r", "resume", "resume", tooltip="Resume the run, or extend it by more epochs", id="run.resume"),
@@ -102,6 +104,7 @@ class ResultsScreen(ExportScreen):
             yield Log(id="log", max_lines=2000)
             yield GradientCharts(id="gradients")
             yield UnitCharts(id="layers")
+            yield MetricsPage(id="metrics")
         yield FixedText(id="about")
         yield FittingFooter()
 
@@ -164,6 +167,8 @@ class ResultsScreen(ExportScreen):
             lines = list(self.run.log)[-new_lines:] if new_lines > 0 else []
             self.query_one(Log).write_lines([plain(line, 1000) for line in lines])
             self._logged = self.run.log_lines
+        elif page == "metrics" and self.evaluation is not None:
+            self.query_one(MetricsPage).show(self.run.folder, self.evaluation)
 
     def _show_summary(self) -> None:
         result = run_report.result(self.run)
@@ -199,7 +204,7 @@ class ResultsScreen(ExportScreen):
 
     def _about(self) -> Content:
         """Return the line below the page: which evaluation it shows, and what is under the cursor."""
-        if self.page not in ("confusion", "classes", "worst"):
+        if self.page not in ("confusion", "classes", "worst", "metrics"):
             return Content("")
         if self.evaluation is None:
             return about.no_evaluation(self.run.folder)
@@ -213,7 +218,7 @@ class ResultsScreen(ExportScreen):
     def on_samples_moved(self) -> None:
         self.query_one("#about", FixedText).show(self._about())
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "evaluation":
             return len(self.evaluations) > 1
         if action == "copy_path":
@@ -222,6 +227,8 @@ class ResultsScreen(ExportScreen):
             return self.page in ("confusion", "worst") and self.evaluation is not None
         if action == "images":
             return self.evaluation is not None and self.page == "confusion"
+        if action == "page":
+            return parameters != ("metrics",) or self.page != "metrics"
         if action in ("all", "matrix"):
             return self._cell_only
         own = not self.run.folder.read_only

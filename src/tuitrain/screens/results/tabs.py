@@ -8,19 +8,21 @@ from tuitrain.widgets.terminal.colors import MUTED
 
 # The width from which the tabs have two spaces between them.
 SPACIOUS = 90
+# The key of each page. In charts, 0 resets the zoom.
+PAGE_KEYS = "123456789m"
 
 
 def tab_line(pages: Sequence[str], current: str, width: int) -> Content:
-    """Return the tabs in at most `width` columns: all numbers, the name of the current page, and as many other names as
+    """Return the tabs in at most `width` columns: all keys, the name of the current page, and as many other names as
     fit."""
     for count in range(len(pages), -1, -1):
         named = {*pages[:count], current}
         names = [
             Content.assemble(
-                (f"{n} ", "$footer-key-foreground"),
+                (f"{key} ", "$footer-key-foreground"),
                 (page if page in named else "", "bold $accent underline" if page == current else MUTED),
             )
-            for n, page in enumerate(pages, 1)
+            for key, page in zip(PAGE_KEYS, pages, strict=True)
         ]
         line = Content("  " if width > SPACIOUS else " ").join(names)
         # The line has a margin of one column on each side.

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from msgspec import structs
 from torch import Tensor
 
+from tuitrain.analysis.metrics import metrics
 from tuitrain.errors import RunError
 from tuitrain.runs.predictions import Predictions
 from tuitrain.runs.records import Best, Evaluation, Score
@@ -33,11 +34,14 @@ def evaluate_split(
     shape = setup.dataset.shape
     result = evaluate(setup.forward, data, setup.normalize, shape, len(classes), setup.autocast, heartbeat)
     best = progress.best if which == "best" else None
+    step = best.step if best else progress.step
+    labels = data.labels.cpu().numpy()
+    predictions = Predictions(labels, result.rounded, image_names(data, setup.dataset), step)
     evaluation = Evaluation(
         split=split,
         checkpoint=which,
         epoch=best.epoch if best else progress.epochs_begun,
-        step=best.step if best else progress.step,
+        step=step,
         loss=result.loss if math.isfinite(result.loss) else None,
         accuracy=result.accuracy,
         classes=list(classes),
@@ -46,9 +50,9 @@ def evaluate_split(
         true=_to_bytes(data.labels),
         predicted=_to_bytes(result.predicted),
         fingerprint=data.fingerprint,
+        metrics=metrics(predictions),
     )
-    labels = data.labels.cpu().numpy()
-    return evaluation, Predictions(labels, result.rounded, image_names(data, setup.dataset), evaluation.step)
+    return evaluation, predictions
 
 
 def _to_bytes(classes: Tensor) -> bytes:
@@ -129,7 +133,7 @@ def evaluate_final(setup: Setup, writer: RunWriter, progress: TrainingProgress, 
 def _save(writer: RunWriter, evaluation: Evaluation, predictions: Predictions) -> Score:
     if not writer.folder.write_evaluation(evaluation, predictions):
         writer.log(f"the probabilities of the {evaluation.split} split are too large to store")
-    return Score(evaluation.loss, evaluation.accuracy)
+    return Score(evaluation.loss, evaluation.accuracy, evaluation.metrics)
 
 
 def _write_row(writer: RunWriter, split: SplitName, progress: TrainingProgress, score: Score, is_best: bool) -> None:

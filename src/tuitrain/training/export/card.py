@@ -7,16 +7,17 @@ its special characters escaped.
 import json
 from collections.abc import Iterator, Sequence
 
-import torch
+import numpy as np
 
 from tuitrain import __version__
+from tuitrain.analysis import units
+from tuitrain.analysis.metrics import balanced_accuracy, macro_f1
 from tuitrain.config.code import COMMAND
 from tuitrain.config.formatting import format_value
 from tuitrain.config.networks import TIMM
 from tuitrain.config.values import changed_settings
 from tuitrain.runs.records import Evaluation
 from tuitrain.text import markdown_text, plain
-from tuitrain.training.evaluation.goals import balanced_accuracy, macro_f1
 from tuitrain.training.export.description import Description
 from tuitrain.training.export.loading import loading
 from tuitrain.training.export.trained import Trained
@@ -114,9 +115,9 @@ def _results(trained: Trained) -> Iterator[str]:
     if trained.test is None:
         yield "These weights were not evaluated on a test split.\n"
         return
-    test, confusion = trained.test, torch.tensor(trained.test.confusion, dtype=torch.float64)
-    rows = [("accuracy", _percent(test.accuracy)), ("macro-F1", _percent(macro_f1(confusion)))]
-    rows += [("balanced accuracy", _percent(balanced_accuracy(confusion)))]
+    test, confusion = trained.test, np.array(trained.test.confusion)
+    rows = [("accuracy", units.percent(test.accuracy)), ("macro-F1", units.percent(macro_f1(confusion)))]
+    rows += [("balanced accuracy", units.percent(balanced_accuracy(confusion)))]
     rows += [("loss", f"{test.loss:.4f}")] if test.loss is not None else []
     images = int(confusion.sum())
     yield f"On the test split, {images:,} images that influenced neither training nor the choice of the checkpoint:\n"
@@ -129,7 +130,7 @@ def _by_class(test: Evaluation) -> Iterator[tuple[str, str, str, str]]:
     predicted = [sum(column) for column in zip(*test.confusion, strict=True)]
     for index, (name, row) in enumerate(zip(test.classes, test.confusion, strict=True)):
         right = row[index]
-        precision, recall = (_percent(right / count) if count else "-" for count in (predicted[index], sum(row)))
+        precision, recall = (units.percent(right / count) if count else "-" for count in (predicted[index], sum(row)))
         yield name, f"{sum(row):,}", precision, recall
 
 
@@ -171,7 +172,3 @@ def _limits(trained: Trained) -> Iterator[str]:
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [titles, ["---"] * len(titles), *([markdown_text(cell) for cell in row] for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.2f} %"
