@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]")
 _MARKUP = re.compile(r"[\\|`*_\[\]<>!#&~$]")
 # Characters that JSON does not escape but terminals interpret.
-_UNESCAPED = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069]")
+_UNESCAPED = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]")
 
 PREFIXES = ("", "k", "M", "G", "T", "P")
 

@@ -10,6 +10,7 @@ import torch
 
 from tuitrain.config.data_schema import Data
 from tuitrain.config.datasets import DATASETS
+from tuitrain.config.image_size import sized
 from tuitrain.runs.records import RunInfo, WeightsInfo
 from tuitrain.text import listed, plain, size
 from tuitrain.training.data.decoding.depth import Range
@@ -61,12 +62,14 @@ class Dataset:
 
     @classmethod
     def standard(
-        cls, name: str, normalization: Normalization, train: Split, validation: Split | None, test: Split
+        cls, config: Data, normalization: Normalization, train: Split, validation: Split | None, test: Split
     ) -> Self:
-        facts = DATASETS[name]
+        """Return a built-in data set. Its splits have images of the original size, which each batch is resized from."""
+        facts = DATASETS[config.dataset]
         images = sum(len(split) for split in (train, validation, test) if split is not None)
         kept = in_memory(images * math.prod(facts.shape))
-        return cls(name, facts.shape, facts.classes, train, validation, test, normalization, kept=kept)
+        shape = sized(facts.shape, 0 if config.image_size == "auto" else config.image_size)
+        return cls(config.dataset, shape, facts.classes, train, validation, test, normalization, kept=kept)
 
     @property
     def mean(self) -> tuple[float, ...]:

@@ -58,7 +58,7 @@ def _load_standard(request: Request) -> Dataset:
         return MemorySplit.of(pixels, request.device, fingerprint=identity)
 
     return Dataset.standard(
-        config.dataset,
+        config,
         normalization,
         train=split(*train),
         validation=split(*validation) if validation else None,

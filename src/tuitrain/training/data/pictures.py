@@ -8,10 +8,8 @@ from tuitrain.config.data_schema import Data
 from tuitrain.errors import DataError
 from tuitrain.runs.records import RunInfo
 from tuitrain.text import plain
-from tuitrain.training.data.decoding.decode import ImageError, ImageReader
-from tuitrain.training.data.decoding.depth import Range
-from tuitrain.training.data.decoding.value_ranges import ValueRanges, recorded_ranges
-from tuitrain.training.data.image_folder import reader_for
+from tuitrain.training.data.decoding.decode import ImageError
+from tuitrain.training.data.picture_reader import PictureReader
 
 # Smaller images are enlarged.
 SMALLEST = 16
@@ -37,16 +35,9 @@ def resized(images: Tensor, side: int) -> Tensor:
 
 
 def read_picture(path: str, data: Data, info: RunInfo, white: int) -> Tensor:
-    """Return the image file as the images of a run, (C, H, W) uint8 up to `white`. Raises DataError if it cannot be
-    read, or if the run's images are not pictures."""
-    channels, height, width = info.shape
-    if channels not in (1, 3) or height != width:
-        raise DataError(f"Pictures cannot become the run's images of {channels}x{height}x{width}.")
-    fixed = Range(*data.value_range) if data.value_range else None
-    ranges = ValueRanges(recorded_ranges(info), [], [path], fixed)
-    read = reader_for(data, ImageReader(height, "L" if channels == 1 else "RGB", ranges), info.weights)
+    """Return the image file as the images of a run, (C, H, W) up to `white`. Raises DataError if it cannot be read, and
+    RunError if the run's images are not pictures."""
     try:
-        image = read(path)
+        return PictureReader.of_run(data, info, white)(path)
     except ImageError as error:
         raise DataError(f"{plain(path, 200)} cannot be read: {error}.") from None
-    return image if white == 255 else (image.float() * (white / 255)).round().to(torch.uint8)

@@ -1,7 +1,7 @@
 """Choose once per data set which values of images with more than 8 bits become 0 and 255."""
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -128,6 +128,30 @@ class ValueRanges:
                 low, high = min(one.all.low for one in measured), max(one.all.high for one in measured)
                 return usual_range(low, high, integers=all(one.integers for one in measured))
         raise ValueError("no finite value")
+
+
+class RecordedRanges(ValueRanges):
+    """Scales new images as a run recorded it. An image of a kind that the run does not know has its own range, so that
+    the images before it change nothing; `unknown` counts these images by kind."""
+
+    def __init__(self, found: Mapping[str, Range], fixed: Range | None = None) -> None:
+        super().__init__(found, fixed=fixed)
+        self.unknown: Counter[str] = Counter()
+
+    def to_8_bits(self, image: ImageFile.ImageFile, depth: Depth, path: str) -> Image.Image:
+        span = self._fixed or self.found.get(depth.name)
+        if span is None:
+            if (measured := _measure_image(depth.name, path)) is None:
+                raise ValueError("no finite value")
+            span = usual_range(measured.all.low, measured.all.high, integers=measured.integers)
+            with self._lock:
+                self.unknown[depth.name] += 1
+        return to_8_bits(image, depth, span)[0]
+
+    def notes(self) -> Iterator[str]:
+        for kind, count in sorted(self.unknown.items()):
+            images = "1 image has" if count == 1 else f"{count:,} images have"
+            yield f"{images} {kind} values, which the run does not know: each is scaled by its own range"
 
 
 class _Measured(NamedTuple):
