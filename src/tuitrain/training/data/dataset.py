@@ -11,6 +11,7 @@ import torch
 from tuitrain.config.data_schema import Data
 from tuitrain.config.datasets import DATASETS
 from tuitrain.config.image_size import sized
+from tuitrain.runs.records import RunInfo, WeightsInfo
 from tuitrain.text import listed, plain, size
 from tuitrain.training.data.decoding.depth import Range
 from tuitrain.training.data.normalize import Normalization
@@ -18,6 +19,25 @@ from tuitrain.training.data.splits import Split
 
 Progress = Callable[[str, float | None], None]
 """Called with the current activity and the completed fraction, None if unknown."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which data set to load, for which run: the arguments of `load.load`."""
+
+    config: Data
+    seed: int
+    device: torch.device
+    progress: Progress
+    before: RunInfo | None = None
+    weights: WeightsInfo | None = None
+    only: str | None = None
+
+    def normalization(self, channels: int, white: int = 255) -> Normalization | None:
+        """Return the normalization of images with `channels` channels; None if their pixels determine it."""
+        if not self.config.normalize:
+            return Normalization.none(channels, white)
+        return Normalization.known(self.before, self.weights, channels, white)
 
 
 @dataclass(frozen=True)
