@@ -54,7 +54,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     word = arguments[0] if arguments else "app"
     if word.startswith("-") and word not in ("-h", "--help", "--version"):
         return _build().parse_args(["app", *arguments])
-    if not word.startswith("-") and word not in (*COMMANDS, "work", "sweep-work"):
+    if not word.startswith("-") and word not in (*COMMANDS, *BACKGROUND):
         hint = did_you_mean(word, COMMANDS) or f"Commands: {', '.join(COMMANDS)}."
         sys.stderr.write(f"tuitrain: unknown command {plain(word, 60)!r}. {hint}\n")
         raise SystemExit(2)
@@ -115,6 +115,10 @@ COMMANDS: dict[str, str] = {
     "config": "print a commented TOML file with every setting",
     "cache": "list or clear the cache of decoded images and features",
 }
+
+
+# Internal commands of background processes, whose output is their log.
+BACKGROUND = ("work", "sweep-work")
 
 
 def _build() -> argparse.ArgumentParser:

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from tuitrain.config.code import is_spec
 from tuitrain.config.data_schema import Data
-from tuitrain.config.networks import check_network, default_image_size
+from tuitrain.config.fine_tuning import trains_norms
+from tuitrain.config.image_size import image_size
+from tuitrain.config.networks import check_network
 from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError
 from tuitrain.runs.records import RunInfo, WeightsInfo
@@ -25,6 +27,7 @@ from tuitrain.training.data.augment import Transform, augmentations
 from tuitrain.training.data.dataset import Dataset, DatasetLoader, Progress
 from tuitrain.training.data.load import load as load_dataset
 from tuitrain.training.data.normalize import Normalizer
+from tuitrain.training.data.resize import Resize
 from tuitrain.training.data.sampler import balanced_order, balanced_weights
 from tuitrain.training.data.transforms.mixing import Mix, mixing
 from tuitrain.training.data.user.transform import user_transform
@@ -127,7 +130,11 @@ class Setup:
 
     @property
     def has_batch_norm(self) -> bool:
-        return any(isinstance(module, BatchNorm) for module in self.model.modules())
+        """Whether the network normalizes by the statistics of a training batch."""
+        trains = trains_norms(self.config)
+        return any(
+            isinstance(module, BatchNorm) and (trains or module.running_mean is None) for module in self.model.modules()
+        )
 
     def epoch_order(self, epoch: int) -> Tensor:
         """Return the image indices of an epoch in the order of `data.sampler`, `(images_per_epoch,) int64` on the CPU.
@@ -170,7 +177,9 @@ def prepare(
     weights = file.info if file else recorded
     load = load or partial(load_dataset, before=before, weights=weights, only=only)
     dataset = load(_with_image_size(config, weights, before), config.training.seed, device, progress)
-    normalize = Normalizer(dataset.normalization, device)
+    normalize = Normalizer(
+        dataset.normalization, device, Resize(dataset.shape[1:], weights.interpolation if weights else "bilinear")
+    )
     model, loaded = _model(config, dataset, device, file, progress)
     setup = Setup(
         config=config,
@@ -240,11 +249,10 @@ def _transforms(data: Data, dataset: Dataset, normalize: Normalizer, user: Trans
 
 
 def _with_image_size(config: Config, weights: WeightsInfo | None, before: RunInfo | None) -> Data:
-    """Return the settings of the data, with a number in place of `data.image_size = auto`."""
-    if config.data.image_size != "auto":
-        return config.data
+    """Return the settings of the data, with a number in place of `data.image_size = auto`; auto remains if the images
+    keep their size."""
     known = (before.shape[1] if before else 0) or (weights.size if weights else 0)
-    return replace(config.data, image_size=known or default_image_size(config.model.name, config.model.weights))
+    return replace(config.data, image_size=image_size(config, known) or "auto")
 
 
 def move(model: nn.Module, device: torch.device, *, own: bool) -> nn.Module:

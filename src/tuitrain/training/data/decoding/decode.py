@@ -143,16 +143,6 @@ def is_grayscale(path: str) -> bool | None:
         return None
 
 
-def kind_of(path: str) -> str | None:
-    """Return the `Depth.name` of an image with more than 8 bits; None for other files."""
-    try:
-        with open_image(path) as image:
-            depth = depth_of(image)
-    except Exception:
-        return None
-    return depth.name if depth else None
-
-
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:
     """Convert the image; transparency becomes white."""
     if image.has_transparency_data:
