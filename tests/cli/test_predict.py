@@ -117,8 +117,8 @@ def test_messages_about_pictures(folder: RunFolder, photos: Path) -> None:
     head, *refused, skipped, summary = done.stderr.splitlines()
     assert head == "./0.png: cropped to the middle, resized 30x20 to 8x8, converted to grey"
     assert refused == [
-        "./text.jpg: not an image",
         "./text\N{REPLACEMENT CHARACTER}[31m.jpg: not an image",
+        "./text.jpg: not an image",
         "missing\N{REPLACEMENT CHARACTER}.png: no such file or directory",
     ]
     assert skipped == "skipped files that are not images: 1 .txt"
@@ -175,10 +175,11 @@ def test_paths_on_standard_input_and_ctrl_c(folder: RunFolder, photos: Path) -> 
     process.stdin.flush()
     first = [process.stdout.readline() for _ in names]
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    # `communicate` would skip what the buffer of the stream contains.
+    output = process.stdout.read()
+    assert process.wait(timeout=60) == 130
     entries = json.loads(b"".join(first) + output)
     assert [entry["path"] for entry in entries] == list(map(os.fsdecode, names))
-    assert process.returncode == 130
 
 
 def test_a_reader_that_stops_ends_the_command(folder: RunFolder, photos: Path) -> None:
