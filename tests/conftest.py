@@ -26,6 +26,7 @@ SLOW = (
     "docs/", "hosts/test_background", "hosts/test_log_capture.py", "hosts/test_preload.py", "hosts/test_thread.py",
     "runs/test_full_disk.py", "runs/test_owner.py", "screens/compare/", "screens/new_run/", "screens/results/",
     "screens/sweep/", "screens/training/", "screens/test_", "test_imports.py", "training/models/",
+    "training/export/test_page.py", "training/export/test_timm_folder.py", "training/export/test_torch_export.py",
     "training/run/test_detach.py", "training/run/test_resume.py", "training/stacking/", "training/test_mnist.py",
 )  # fmt: skip
 # pytest-xdist may set these, which would override the size of every terminal that a test opens.

@@ -45,17 +45,34 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse the options; `run` is the command to call. Exit with status 2 on bad usage."""
     arguments = _join_dashed_values(sys.argv[1:] if arguments is None else arguments)
     for text in arguments:
+        # A file name may be any bytes.
+        if arguments[0] in ("predict", "explain") and not text.startswith("-"):
+            continue
         if text != text.encode(errors="replace").decode():
             sys.stderr.write(f"tuitrain: {plain(text, 60)!r} is not UTF-8 text.\n")
             raise SystemExit(2)
     word = arguments[0] if arguments else "app"
     if word.startswith("-") and word not in ("-h", "--help", "--version"):
         return _build().parse_args(["app", *arguments])
-    if not word.startswith("-") and word not in (*COMMANDS, "work", "sweep-work"):
+    if not word.startswith("-") and word not in (*COMMANDS, *BACKGROUND):
         hint = did_you_mean(word, COMMANDS) or f"Commands: {', '.join(COMMANDS)}."
         sys.stderr.write(f"tuitrain: unknown command {plain(word, 60)!r}. {hint}\n")
         raise SystemExit(2)
     return _build().parse_args(arguments or ["app"])
+
+
+def _probability(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= (value := float(text)) <= 1:
+            return value
+    raise argparse.ArgumentTypeError(f"{text!r} is not a probability from 0 to 1, such as 0.8")
+
+
+def _positive(text: str) -> int:
+    with suppress(ValueError):
+        if (value := int(text)) > 0:
+            return value
+    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
 
 
 def _percentage(text: str) -> float:
@@ -86,6 +103,7 @@ COMMANDS: dict[str, str] = {
     "compare": "compare settings and scores of runs, with McNemar's test",
     "export": "export the metrics or weights of a run",
     "evaluate": "evaluate a checkpoint of a run on a split",
+    "predict": "classify new pictures with the network of a run",
     "explain": "show what the prediction for an image depends on, and similar training images",
     "attach": "open the live screen of a run, by default of the newest active one",
     "resume": "resume a paused, stopped or interrupted run, or extend a finished one",
@@ -97,6 +115,10 @@ COMMANDS: dict[str, str] = {
     "config": "print a commented TOML file with every setting",
     "cache": "list or clear the cache of decoded images and features",
 }
+
+
+# Internal commands of background processes, whose output is their log.
+BACKGROUND = ("work", "sweep-work")
 
 
 def _build() -> argparse.ArgumentParser:
@@ -129,6 +151,7 @@ def _build() -> argparse.ArgumentParser:
     )
     _compare(add("compare", shared, machine))
     _evaluate(add("evaluate", shared, machine, one_run, trusting))
+    _predict(add("predict", shared, one_run, trusting))
     _explain(add("explain", shared, machine, one_run, trusting))
     _export(add("export", shared, machine, one_run, trusting))
     add("attach", shared, module="app").add_argument("name", metavar="RUN", nargs="?", help="id, part of an id or name")
@@ -228,6 +251,27 @@ def _evaluate(evaluate: _Parser) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="evaluate other images: data.dir, data.labels"
     )
     evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+
+
+def _predict(predict: _Parser) -> None:
+    predict.add_argument(
+        "paths", nargs="+", metavar="PATH", help="picture, folder of pictures, or - to read paths from standard input"
+    )
+    predict.add_argument("--top", type=_positive, default=3, metavar="K", help="classes per picture (default: 3)")
+    predict.add_argument(
+        "--threshold", type=_probability, default=0.0, metavar="P", help="give no class if its probability is below P"
+    )
+    predict.add_argument(
+        "--tta", action="store_true", help="average over mirror images and, for photos, crops of the corners"
+    )
+    predict.add_argument("--checkpoint", choices=["last", "best"], default="last", help="weights (default: last)")
+    predict.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+    predict.add_argument(
+        "-0", "--null", action="store_true", help="paths on standard input end with NUL, as find -print0 writes them"
+    )
+    form = predict.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON document to stdout")
+    form.add_argument("--csv", action="store_true", help="print CSV to stdout")
 
 
 def _explain(explain: _Parser) -> None:

@@ -5,7 +5,7 @@ import gc
 from typing import Any
 
 from tuitrain.analysis.table import query
-from tuitrain.analysis.table.columns import Column, columns
+from tuitrain.analysis.table.columns import Column, columns, shown_title
 from tuitrain.analysis.table.layout import columns_for_test_split, parse_sort, sort_entries
 from tuitrain.cli.output import print_json, print_message
 from tuitrain.cli.table import write_table
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     elif matching:
         keys = (*COLUMNS, *columns_for_test_split(matching), "time", *([order[0].key] if order else []))
         visible = [columns()[key] for key in dict.fromkeys(keys)]
-        titles = [column.title for column in visible]
+        titles = [shown_title(column, matching) for column in visible]
         right = [index for index, column in enumerate(visible) if column.right]
         write_table([titles, *(_cells(entry, visible) for entry in matching)], right)
     elif entries:

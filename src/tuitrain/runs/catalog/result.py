@@ -25,7 +25,7 @@ def result(folder: RunFolder, state: State) -> dict[str, Any]:
 
 
 def metric(state: State | None, name: str) -> float | None:
-    """Return a metric such as `validation.accuracy`, `train.loss`, `test.accuracy` or `best-test.accuracy`.
+    """Return a metric such as `validation.accuracy`, `validation.macro-f1`, `train.loss` or `best-test.accuracy`.
 
     `validation` and `best-test` are those of the best epoch by `training.best`. None if the run failed or does not have
     the metric.
@@ -34,6 +34,8 @@ def metric(state: State | None, name: str) -> float | None:
         return None
     split, _, metric_name = name.partition(".")
     best = state.best
+    if metric_name not in ("loss", "accuracy"):
+        return best.value if best and best.metric == metric_name else None
     scores = {
         "train": state.train,
         "validation": best.validation if best else None,

@@ -74,6 +74,7 @@ class FolderReader:
         """Discard the results of an earlier attempt to read the images."""
         self.unreadable.clear()
         self.notes.clear()
+        self.read.ranges.forget_counts()
 
     def in_memory(self) -> dict[str, Split]:
         decoded = {name: self._decoded(name, files) for name, files in self._needed.items()}

@@ -68,7 +68,7 @@ def _load_standard(
         return MemorySplit.of(pixels, device, fingerprint=identity)
 
     return Dataset.standard(
-        config.dataset,
+        config,
         normalization,
         train=split(*train),
         validation=split(*validation) if validation else None,

@@ -31,7 +31,7 @@ from tuitrain.training.data.splits import MemorySplit, Split
 from tuitrain.training.data.stratify import split_rows, stratified
 from tuitrain.training.data.user.items import UserSplit
 from tuitrain.training.data.user.stream import ItemSplit, read_labels
-from tuitrain.training.device import free_memory
+from tuitrain.training.device import fits_in_memory
 from tuitrain.training.user_code import check_arguments, explained, load_function
 
 _SPLITS = ("train", "validation", "test")
@@ -103,7 +103,7 @@ def _in_memory(splits: Mapping[str, UserSplit], config: Data, device: torch.devi
     if config.storage != "auto" or all(items.is_pair for items in splits.values()):
         return config.storage != "stream" or splits["train"].is_pair
     image = splits["train"].item(0)[0]
-    return sum(map(len, splits.values())) * image.nbytes < free_memory(device) / 2
+    return fits_in_memory(sum(map(len, splits.values())) * image.nbytes, device)
 
 
 def _streamed(
