@@ -17,6 +17,8 @@ from tuitrain.runs.follower import Follower
 from tuitrain.training.data.normalize import Normalization, Normalizer
 from tuitrain.training.data.resize import Resize
 from tuitrain.training.data.splits import MemorySplit
+from tuitrain.training.export.sample import sample_images
+from tuitrain.training.export.trained import load
 from tuitrain.training.setup import prepare
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -68,6 +70,8 @@ def test_a_run_on_resized_images_is_evaluated_and_resumed(train: Train) -> None:
     again = evaluate_checkpoint(run.folder, "test", "last", "cpu", lambda *_: None)
     assert stored is not None
     assert (again.loss, again.predicted) == (stored.loss, stored.predicted)
+    sample = sample_images(load(run.folder, "last"))
+    assert (sample.kind, sample.images.dtype, sample.images.shape[1:]) == ("test", torch.uint8, (1, 16, 16))
     assert resume_run(run.folder, lambda *_: None, Inbox(run.folder), epochs=2).status == "finished"
 
 
