@@ -46,7 +46,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     arguments = _join_dashed_values(sys.argv[1:] if arguments is None else arguments)
     for text in arguments:
         # A file name may be any bytes.
-        if arguments[0] == "predict" and not text.startswith("-"):
+        if arguments[0] in ("predict", "explain") and not text.startswith("-"):
             continue
         if text != text.encode(errors="replace").decode():
             sys.stderr.write(f"tuitrain: {plain(text, 60)!r} is not UTF-8 text.\n")

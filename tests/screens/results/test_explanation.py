@@ -117,7 +117,7 @@ async def test_nothing_to_explain(write_run: WriteRun, process: FakeProcess) -> 
 
 
 async def until(app: App[None], condition: Callable[[], bool], pilot: object) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline, text(app)
         await pilot.pause(0.05)  # type: ignore[attr-defined]

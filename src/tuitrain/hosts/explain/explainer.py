@@ -160,10 +160,14 @@ class Explainer:
         return plain(os.path.relpath(files[row], self._setup.dataset.folder), 200) if files else ""
 
     def _read(self, path: str) -> "Tensor":
-        from tuitrain.training.data.pictures import read_picture
+        from tuitrain.training.data.decoding.decode import ImageError
+        from tuitrain.training.data.picture_reader import PictureReader
 
-        white = self._setup.dataset.normalization.white
-        return read_picture(path, self._setup.config.data, self._folder.info(), white)[None]
+        read = PictureReader.of_run(self._setup.config.data, self._folder.info())
+        try:
+            return read(path)[None]
+        except ImageError as error:
+            raise DataError(f"{plain(path, 200)} cannot be read: {error}.") from None
 
     def compare(self) -> tuple["Split", "Embeddings"]:
         """Return the training split and the features of its images, computed at the first call. Raise TuitrainError."""

@@ -1,15 +1,8 @@
-"""Read single image files as a run reads its images, and turn images into pictures for the screen."""
+"""Turn images into small pictures for the screen."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-from tuitrain.config.data_schema import Data
-from tuitrain.errors import DataError
-from tuitrain.runs.records import RunInfo
-from tuitrain.text import plain
-from tuitrain.training.data.decoding.decode import ImageError
-from tuitrain.training.data.picture_reader import PictureReader
 
 # Smaller images are enlarged.
 SMALLEST = 16
@@ -32,12 +25,3 @@ def resized(images: Tensor, side: int) -> Tensor:
     if longest < SMALLEST:
         return F.interpolate(images, scale_factor=-(-SMALLEST // longest), mode="nearest")
     return images
-
-
-def read_picture(path: str, data: Data, info: RunInfo, white: int) -> Tensor:
-    """Return the image file as the images of a run, (C, H, W) up to `white`. Raises DataError if it cannot be read, and
-    RunError if the run's images are not pictures."""
-    try:
-        return PictureReader.of_run(data, info, white)(path)
-    except ImageError as error:
-        raise DataError(f"{plain(path, 200)} cannot be read: {error}.") from None
