@@ -2,8 +2,9 @@
 
     uv run python benchmarks/training_settings.py [--quick] [--write]
 
-One CPU thread and batches of 64. Both loops train in this process, in short turns one after the other; the ratio is the
-median over the turns. Times are the thread's processor times, which other processes disturb less than wall-clock times.
+One CPU thread and batches of 64. Both loops train in this thread, in turns of 50 ms, so that a change of the machine's
+load slows both. The ratio is the median of several runs. Times are the thread's processor times, which other processes
+disturb less than wall-clock times.
 Requires the folder of `claims.DATA`, with MNIST/raw and photos-5-classes.tar.
 """
 
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -34,13 +36,15 @@ from tuitrain.training.data.dataset import Dataset
 from tuitrain.training.data.decoding.decode import ImageReader
 from tuitrain.training.data.load import load
 from tuitrain.training.data.normalize import Normalizer
+from tuitrain.training.loop import Loop
 from tuitrain.training.models import build
 
 Batches = Callable[[], Iterator[tuple[Tensor, Tensor]]]
 # tuitrain's speed as a fraction of the bare loop's.
 BAR = 0.97
 CNN = ("model.name=cnn",)
-SECONDS, SLOW = 0.3, 1.0
+# Seconds of training per run, and seconds after which the other loop has its turn.
+SECONDS, SLOW, TURN = 0.3, 1.0, 0.05
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,12 @@ CASES = (
     Case(
         "cnn, batch normalization, augmentation",
         (*CNN, "model.batch_norm=true", "data.augment=[shift]"),
-        seconds=SLOW,
+        seconds=2 * SLOW,
     ),
-    Case("cnn, bf16", (*CNN, "training.precision=bf16"), seconds=SLOW),
-    Case("resnet18, photos of 32 pixels", ("model.name=resnet18",), "memory", 2 * SLOW),
-    Case("cnn, image folder in memory", CNN, "memory", SLOW),
-    Case("cnn, image folder streamed", CNN, "stream", SLOW),
+    Case("cnn, bf16", (*CNN, "training.precision=bf16"), seconds=2 * SLOW),
+    Case("resnet18, photos of 32 pixels", ("model.name=resnet18",), "memory", 3 * SLOW),
+    Case("cnn, image folder in memory", CNN, "memory", 2 * SLOW),
+    Case("cnn, image folder streamed", CNN, "stream", 2 * SLOW),
 )  # fmt: skip
 
 
@@ -156,30 +160,31 @@ def optimizer_of(config: Config, parameters: list[nn.Parameter]) -> optim.Optimi
 
 
 class BareLoop:
-    """Tensors in memory and torch's fused optimizer, without any logging. It keeps its model between the turns."""
+    """Tensors in memory and torch's fused optimizer, without any logging. It keeps its model between the runs."""
 
     def __init__(self, case: Case) -> None:
-        self._config, self._seconds = config(case), case.seconds
+        self._config = config(case)
         data = dataset(case.data)
         self._batches = batches(self._config, case.data)
         self._model = build(self._config.model, data.shape, len(data.classes))
         if any(isinstance(module, nn.Conv2d) for module in self._model.modules()):
             self._model = self._model.to(memory_format=torch.channels_last)
         self._optimizer = optimizer_of(self._config, list(self._model.parameters()))
+        self._steps = chain.from_iterable(self._epoch() for _ in repeat(None))
+        self._images, self._seconds = 0, 0.0
 
-    def __call__(self) -> float:
-        """Train for the seconds of a turn; return images per second."""
-        torch.set_num_threads(1)
-        torch.set_flush_denormal(True)
-        started, seen = time.thread_time(), 0
-        while time.thread_time() - started < self._seconds:
-            for size in self._epoch():
-                seen += size
-                if time.thread_time() - started > self._seconds:
-                    break
-        seconds = time.thread_time() - started
-        torch.set_flush_denormal(False)
-        return seen / seconds
+    def train(self, seconds: float) -> None:
+        started = now = time.thread_time()
+        while now - started < seconds:
+            self._images += next(self._steps)
+            now = time.thread_time()
+        self._seconds += now - started
+
+    def take_speed(self) -> float:
+        """Return the images per second since the last call."""
+        speed = self._images / self._seconds
+        self._images, self._seconds = 0, 0.0
+        return speed
 
     def _epoch(self) -> Iterator[int]:
         """Train for an epoch, and yield the size of each mini-batch."""
@@ -212,17 +217,30 @@ def ours(case: Case) -> float:
             torch.set_flush_denormal(False)
 
 
-def measure(case: Case, turns: int) -> Claim:
+def side_by_side(case: Case, bare: BareLoop) -> float:
+    """Train a run in turns with the bare loop; return the ratio of their images per second."""
+    steps = Loop._eager_steps
+
+    def in_turns(loop: Loop, order: Tensor) -> Iterator[Tensor | None]:
+        started = time.thread_time()
+        for norms in steps(loop, order):
+            yield norms
+            if time.thread_time() - started > TURN:
+                loop.stop_clock()
+                bare.train(TURN)
+                loop.start_clock()
+                started = time.thread_time()
+
+    with patch.object(Loop, "_eager_steps", in_turns):
+        return ours(case) / bare.take_speed()
+
+
+def measure(case: Case, runs: int) -> Claim:
     print_message(case.name)
     bare = BareLoop(case)
-    bare(), ours(case)
-    # Each turn of tuitrain lies between two of the bare loop, so that a drift of the machine's load cancels out.
-    before, ratios = bare(), []
-    for _ in range(turns):
-        speed, after = ours(case), bare()
-        ratios.append(2 * speed / (before + after))
-        before = after
-    return at_least(f"{case.name} (n = {turns})", BAR, statistics.median(ratios), "x")
+    side_by_side(case, bare)
+    ratios = [side_by_side(case, bare) for _ in range(runs)]
+    return at_least(f"{case.name} (n = {runs})", BAR, statistics.median(ratios), "x")
 
 
 def claims(quick: bool) -> list[Claim]:

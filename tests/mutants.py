@@ -37,11 +37,14 @@ from mutations import Mutant, mutants, nested
 ROOT = Path(__file__).parent.parent
 # The arithmetic of training; its other files start processes, threads and devices.
 TRAINING = (
-    "data/splits.py", "data/stratify.py", "evaluation/evaluate.py", "evaluation/record.py", "metrics.py",
-    "optim/build.py", "optim/norms.py", "progress.py",
+    "average.py", "data/sampler.py", "data/splits.py", "data/stratify.py", "evaluation/evaluate.py",
+    "evaluation/goals.py", "evaluation/record.py", "fine_tuning/features.py", "fine_tuning/freeze.py",
+    "fine_tuning/head.py", "lr_finder/suggestion.py", "metrics.py", "optim/build.py", "optim/groups.py",
+    "optim/norms.py", "progress.py",
 )  # fmt: skip
 TRAINING_TESTS = (
-    "data", "evaluation", "loop", "optim", "test_fake_cuda.py", "test_metrics.py", "test_progress.py",
+    "data", "evaluation", "fine_tuning", "loop", "lr_finder", "optim", "test_average.py", "test_fake_cuda.py",
+    "test_metrics.py", "test_progress.py",
 )  # fmt: skip
 PACKAGES = ("analysis", "config", "image_folder", "runs", "training")
 # Every test run forks this process, which spares it these imports.

@@ -102,7 +102,7 @@ async def opened(folder: Path, size: tuple[int, int] = (120, 40)) -> AsyncIterat
     host = ThreadHost()
     app = TuitrainApp(folder / "runs", host)
     try:
-        with patch("tuitrain.screens.new_run.screen.PreviewProcess", lambda: PREVIEWS):
+        with patch("tuitrain.screens.new_run.screen.PreviewProcess", lambda _: PREVIEWS):
             async with app.run_test(size=size) as pilot:
                 await pilot.press("n")
                 await pilot.pause()

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]")
 _MARKUP = re.compile(r"[\\|`*_\[\]<>!#&~$]")
 # Characters that JSON does not escape but terminals interpret.
-_UNESCAPED = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069]")
+_UNESCAPED = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]")
+
+PREFIXES = ("", "k", "M", "G", "T", "P")
 
 
 def plain(text: object, limit: int = 400) -> str:
@@ -26,6 +28,22 @@ def listed(names: Sequence[str], limit: int = 10) -> str:
     """Return the names, separated by commas, and the number of those beyond `limit`."""
     rest = len(names) - limit
     return ", ".join(names[:limit]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def thousands(value: float) -> tuple[float, str]:
+    """Return `value` scaled to three digits before the point, and the prefix of its unit, such as "k"."""
+    power = 0
+    while abs(value) >= 999.5 and power < len(PREFIXES) - 1:
+        value /= 1000
+        power += 1
+    return value, PREFIXES[power]
+
+
+def size(amount: float) -> str:
+    """Format a number of bytes in powers of 1000: `1.6 MB`."""
+    value, prefix = thousands(amount)
+    decimals = 1 if prefix and abs(value) < 99.95 else 0
+    return f"{value:.{decimals}f} {prefix}B"
 
 
 def markdown_text(text: object, limit: int = 400) -> str:

@@ -135,7 +135,7 @@ def test_the_baseline_is_the_first_column() -> None:
         (("loss", "loss"), "best test"),
         (("macro-f1", "macro-f1"), "best test by macro-F1"),
         # The setting has a row of its own.
-        (("macro-f1", "loss"), "best test"),
+        (("macro-f1", "loss"), "best test by training.best"),
     ],
 )
 def test_the_best_epochs_say_by_what(goals: tuple[str, str], title: str) -> None:

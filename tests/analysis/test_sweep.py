@@ -8,8 +8,10 @@ from tuitrain.analysis.sweep import (
     Result,
     best,
     best_title,
+    column_title,
     describe_values,
     effects_of,
+    format_metric,
     fraction_done,
     heat_map,
     results,
@@ -17,9 +19,11 @@ from tuitrain.analysis.sweep import (
     ties,
 )
 from tuitrain.analysis.table.groups import MeanSD, mean_sd
+from tuitrain.config.schema import Goal
 from tuitrain.config.sweeps.overrides import override_sweep
 from tuitrain.config.sweeps.sweep import Sweep, short_names
 from tuitrain.config.sweeps.toml import loads
+from tuitrain.errors import ConfigError
 from tuitrain.runs.records import Best, Score, State, Status
 from tuitrain.runs.sweeps.index import Outcome
 from tuitrain.runs.sweeps.records import Job
@@ -41,6 +45,48 @@ RESULTS = [
 def about(n: int, mean: float, sd: float) -> Any:
     """Equal to a summary of about these numbers."""
     return MeanSD(pytest.approx(mean), pytest.approx(sd), n)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("goal", "metric", "column", "title", "value"),
+    [
+        ("macro-f1", "validation.best", "best val macro-F1", "best val macro-F1", 0.7),
+        ("macro-f1", "validation.accuracy", "best val by macro-F1", "best val by macro-F1", 0.8),
+        ("loss", "validation.best", "best val loss", "best val loss", 0.5),
+        ("loss", "validation.accuracy", "best val", "best val by loss", 0.8),
+        ("accuracy", "validation.best", "best val", "best val", 0.8),
+        ("balanced-accuracy", "train.loss", "train loss", "train loss", 0.3),
+    ],
+)
+def test_the_objective_can_follow_training_best(goal: Goal, metric: str, column: str, title: str, value: float) -> None:
+    sweep = override_sweep(Sweep(), ["optimizer.lr=0.1,0.2", f"training.best={goal}", f"sweep.metric={metric}"])
+    scores = {"macro-f1": 0.7, "loss": 0.5, "accuracy": 0.8, "balanced-accuracy": 0.6}
+    state = State(status="finished", train=Score(0.3, 0.9))
+    state.best = Best(1, 1, Score(0.5, 0.8), metric=goal, value=scores[goal])
+    (found,) = results(sweep, [Outcome(Job(0, 0), {"optimizer.lr": 0.1}, "finished", None, state)])
+    assert (found.metric, found.score) == (value, value)
+    assert sweep.higher_is_better == ("loss" not in title.removesuffix(" by loss"))
+    assert (column_title(sweep, sweep.objective), best_title(sweep)) == (column, title)
+    shown = f"{100 * value:.2f} %" if sweep.higher_is_better else f"{value:.4f}"
+    assert format_metric(sweep.objective, value) == shown
+
+
+def test_trials_with_different_goals_have_no_common_objective() -> None:
+    varying = ["training.best=loss,macro-f1"]
+    with pytest.raises(ConfigError, match=r"cannot rank trials that differ in training.best"):
+        override_sweep(Sweep(), [*varying, "sweep.metric=validation.best"])
+    assert best_title(override_sweep(Sweep(), varying)) == "best val by training.best"
+
+
+def test_settings_that_a_trial_ignores_are_left_out() -> None:
+    sweep = override_sweep(Sweep(), ["model.name=mlp,timm/resnet18", "model.activation=relu,tanh"])
+    state = State(status="finished", best=Best(1, 1, Score(0.5, 0.8)))
+    trials = enumerate(sweep.fixed_trials)
+    assert sweep.repeated_trials == 1
+    found = results(sweep, [Outcome(Job(trial, 0), values, "finished", None, state) for trial, values in trials])
+    assert [set(one.values) for one in found] == [{"model.name", "model.activation"}] * 2 + [{"model.name"}] * 2
+    assert [effect.all.n for effect in effects_of(found, "model.activation", True) if effect.all] == [1, 1]
+    assert heat_map(found, "model.name", "model.activation").rows == ["mlp"]
 
 
 def test_a_summary_counts_only_known_values() -> None:
@@ -153,15 +199,3 @@ def test_the_time_left_counts_queued_and_running_trials() -> None:
     assert seconds_left(sweep, [ended("running", 1.0, step=1, steps=100), queued]) is None
     assert fraction_done(sweep, [*done, running, running, queued, long]) == pytest.approx(25 / 90)
     assert fraction_done(sweep, []) == 0
-
-
-@pytest.mark.parametrize(
-    ("settings", "title"),
-    [
-        ([], "best val"),
-        (["training.best=balanced-accuracy"], "best val by balanced accuracy"),
-        (["training.best=macro-f1", "sweep.metric=train.loss"], "train loss"),
-    ],
-)
-def test_the_metric_of_a_sweep_says_what_its_epoch_is_the_best_by(settings: list[str], title: str) -> None:
-    assert best_title(override_sweep(Sweep(), ["optimizer.lr=0.1,0.01", *settings])) == title

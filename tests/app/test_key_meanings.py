@@ -20,7 +20,7 @@ MEANINGS = {
     "t": {"tags"}, "u": {"undo"}, "v": {"toggle_percent", "extremes"}, "w": {"evaluation"},
     "x": {"delete"}, "y": {"clone"}, "z": {"turn", "zoom", "toggle_size"}, "A": {"mark_none"}, "C": {"checkpoint"},
     "E": {"export"}, "I": {"zoom"}, "L": {"log"}, "M": {"grid"}, "N": {"notes"}, "O": {"robust"}, "P": {"first"},
-    "H": {"heat"}, "R": {"rename"}, "S": {"sweeps"}, "T": {"group"}, "W": {"explain", "dismiss"},
+    "F": {"predict"}, "H": {"heat"}, "R": {"rename"}, "S": {"sweeps"}, "T": {"group"}, "W": {"explain", "dismiss"},
     "X": {"axis", "turn"}, "Y": {"rerun"},
 }  # fmt: skip
 

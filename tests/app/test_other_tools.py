@@ -38,7 +38,7 @@ def home(train: Callable[..., Follower], tmp_path: Path) -> Path:
 
 
 async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
-    for _ in range(500):
+    for _ in range(3000):
         if holds():
             return
         await pilot.pause(0.02)
@@ -87,6 +87,25 @@ async def test_export_by_keyboard(home: Path, tmp_path: Path, monkeypatch: pytes
         await until(pilot, lambda: any("Saved" in note.message for note in app._notifications))
     (written,) = tmp_path.glob("*.csv")
     assert set(pandas.read_csv(written).split) == {"train", "validation", "test"}
+
+
+async def test_a_model_folder_by_keyboard(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = TuitrainApp(home, ThreadHost())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: len(app.screen.query_one(RunTable).entries) == 2)
+        await pilot.press("E")
+        await pilot.pause()
+        assert "run as torch-export" in text(app)
+        await pilot.press(*"run as folder", "enter")
+        await pilot.pause()
+        await pilot.press("enter")
+        await until(pilot, lambda: any("Saved" in note.message for note in app._notifications))
+        [saved] = [note.message for note in app._notifications if "Saved" in note.message]
+    [folder] = tmp_path.glob("*-safetensors")
+    assert {path.name for path in folder.iterdir()} == {"model.safetensors", "model.json", "README.md"}
+    check = "checked on 256 test images: same class for all, largest difference of logits 0"
+    assert saved == f"Saved {folder.name}: {check}"
 
 
 async def test_an_export_overwrites_only_on_request(home: Path, tmp_path: Path) -> None:

@@ -114,3 +114,45 @@ def test_a_sweep_whose_terminal_has_gone_prints_its_result(tmp_path: Path) -> No
         process.wait()
     result = json.loads((tmp_path / "result.json").read_text())
     assert (result["status"], [run["status"] for run in result["runs"]]) == ("finished", ["finished"] * 2)
+
+
+NOISY = """
+import atexit, ctypes, os, sys, warnings
+from tuitrain.cli import main
+from tuitrain.cli.commands import runs
+from tuitrain.hosts.log_capture import LogCapture
+listed = runs.run
+
+def make_noise(place):
+    warnings.warn(f"<warning {place}>")
+    os.write(2, f"<descriptor {place}>".encode())
+    ctypes.CDLL(None).puts(f"<C {place}>".encode())
+    os.system(f"echo '<child {place}>' >&2")
+
+def run(options):
+    make_noise("before")
+    with LogCapture() as capture:
+        import logging
+        kept = logging.StreamHandler()
+        logging.getLogger("library").addHandler(kept)
+        make_noise("in")
+        capture.file.seek(0)
+        log = capture.file.read()
+        assert [word for word in ("warning", "descriptor", "child") if f"<{word} in>" not in log] == []
+        assert "before" not in log
+    logging.getLogger("library").warning("<kept handler>")
+    logging.getLogger("other").warning("<no handler>")
+    make_noise("after")
+    return listed(options)
+
+runs.run = run
+atexit.register(make_noise, "exit")
+raise SystemExit(main(sys.argv[1:]))
+"""
+
+
+def test_libraries_write_neither_to_the_terminal_nor_beside_a_document(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    command = [sys.executable, "-c", NOISY, "runs", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")

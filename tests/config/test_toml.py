@@ -20,7 +20,7 @@ OTHER = build_config(
         "data.labels": "labels.csv", "data.group": "patient", "data.split_by": "position", "data.batch_size": 7,
         "data.sampler": "balanced", "data.fraction": 0.5, "data.fold": "2/5",
         "data.validation": 1 / 3, "data.normalize": False, "data.augment": ("flip", "crop"),
-        "data.image_size": 33, "data.channels": "grey",
+        "data.image_size": 33, "data.resize_builtin": False, "data.channels": "grey",
         "data.value_range": (-160.0, 240.5),
         "data.storage": "stream", "data.cache_gb": 1.5, "data.workers": 0, "data.transform": "x.py:f",
         "model.name": "x.py:Net",

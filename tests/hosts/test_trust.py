@@ -16,6 +16,7 @@ from tuitrain.errors import DataError, RunError, TrustError
 from tuitrain.hosts import trust
 from tuitrain.hosts.background import resume_in_background
 from tuitrain.hosts.evaluate import evaluate_checkpoint
+from tuitrain.hosts.export import export
 from tuitrain.hosts.launch import RunSpec, create_run, resume_run, resume_stacked_runs
 from tuitrain.hosts.sweeps.worker import Worker, WorkerResources
 from tuitrain.runs.control import Inbox
@@ -52,7 +53,13 @@ def work(folder: SweepFolder, key: str = "") -> str:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("resume",), ("resume", "--detach"), ("evaluate",), ("export", "--format", "onnx", "-o", "out.onnx")],
+    [
+        ("resume",),
+        ("resume", "--detach"),
+        ("evaluate",),
+        ("export", "--format", "onnx", "-o", "out.onnx"),
+        ("export", "--format", "torch-export", "-o", "out.pt2"),
+    ],
     ids=" ".join,
 )
 def test_commands_refuse_the_network_of_a_received_run(
@@ -65,6 +72,21 @@ def test_commands_refuse_the_network_of_a_received_run(
     ):
         call(*arguments, folder.path)
     assert not planted.ran.exists()
+
+
+def test_weights_of_a_received_run_are_exported_without_its_code(planted: Planted, tmp_path: Path) -> None:
+    folder = planted.run(planted.model, copy=planted.file.read_bytes())
+    assert resume(folder, trust.check_run(folder, trust=True)[0]) == "finished"
+    planted.ran.unlink()
+    user_code._modules.clear()
+    for entry in Path(os.environ["XDG_STATE_HOME"]).glob("tuitrain/trusted/*.json"):
+        entry.unlink()
+    check = export(folder, "safetensors", tmp_path / "net.safetensors").check
+    assert check.startswith("checked that all 2 tensors equal those of the run; the network was not run: You did not")
+    assert not planted.ran.exists()
+    trusted = export(folder, "safetensors", tmp_path / "net.safetensors", force=True, trust=True).check
+    assert trusted.startswith("checked on 256 test images: same class for all")
+    assert planted.ran.exists()
 
 
 def test_evaluating_with_trust_allows_the_network(planted: Planted) -> None:

@@ -15,9 +15,9 @@ from tuitrain.cli import main
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.runs.catalog.listing import Entry
-from tuitrain.runs.changes import Changed
+from tuitrain.runs.changes import Changed, at_start, changes, lr_curve, present
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.records import RunInfo
+from tuitrain.runs.records import RunInfo, State
 from tuitrain.runs.writer import RunWriter, create
 from written_runs import list_runs
 
@@ -110,3 +110,25 @@ def test_a_damaged_run_and_a_state_of_an_older_version_have_no_changes(make: Mak
     damaged = make("b", lr=0.05, epochs=12)
     damaged.config_file.write_text("[optimizer")
     assert [(run.status, run.changes) for run in runs(old)] == [("finished", {}), ("damaged", {})]
+
+
+def test_unknown_epochs_are_no_change() -> None:
+    config = override(Config(), ["training.epochs=10", "optimizer.lr=0.5"])
+    assert changes(config, State()) == changes(config, State(epochs=10)) == {}
+    assert changes(config, State(epochs=9, lr=0.5)) == {
+        "optimizer.lr": Changed(0.5, 0.5), "training.epochs": Changed(10, 9),
+    }  # fmt: skip
+    settings = {"a": Changed(1, 2), "b": 3}
+    assert [at_start(value) for value in settings.values()] == [1, 3]
+    assert present(settings) == {"a": 2}
+
+
+def test_the_curve_of_the_learning_rate_follows_the_changes() -> None:
+    config = override(Config(), ["training.epochs=2", "optimizer.lr=0.5", "schedule.name=cosine"])
+    as_configured = lr_curve(config, State(steps_per_epoch=10))
+    assert [as_configured.rate(step) for step in (0, 19)] == [pytest.approx(0.5), pytest.approx(0.0, abs=0.01)]
+    longer = lr_curve(config, State(steps_per_epoch=10, epochs=4, lr=0.25))
+    assert longer.rate(0) == pytest.approx(0.25)
+    assert longer.rate(19) > 0.1
+    later = lr_curve(config, State(steps_per_epoch=10, epochs=4, schedule_start=20, schedule_end=4))
+    assert [later.rate(20), later.rate(29)] == [pytest.approx(value) for value in map(as_configured.rate, (0, 9))]

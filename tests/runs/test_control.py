@@ -1,3 +1,4 @@
+import getpass
 import os
 import threading
 from collections.abc import Iterator
@@ -5,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tuitrain.errors import RunError
-from tuitrain.runs.control import COMMANDS, LONGEST, CommandName, Inbox, ask, send
+from tuitrain.errors import ConfigError, RunError
+from tuitrain.runs import control
+from tuitrain.runs.control import COMMANDS, LONGEST, CommandName, Inbox, accepted, ask, send
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.rows import Event, encode
 
@@ -142,3 +144,76 @@ def test_an_answer_is_that_to_the_own_command(folder: RunFolder, name: str) -> N
     assert ask(folder, "lr", 0.5, timeout=60) == answers[-1]
     loop.join()
     assert ask(folder, "lr", 0.5, timeout=0) is None
+
+
+def test_a_command_for_epochs_names_its_schedule(folder: RunFolder) -> None:
+    inbox = Inbox(folder)
+    send(folder, "epochs", 5.0)
+    send(folder, "epochs", 5.0, "restart")
+    send(folder, "lr", 0.5, "restart")
+    assert [command.schedule for command in inbox.new()] == ["stretch", "restart", ""]
+
+
+def test_a_stop_has_its_reason_and_names_the_process(folder: RunFolder) -> None:
+    inbox = Inbox(folder)
+    inbox.put("stop", "too late")
+    (command,) = inbox.new()
+    assert (command.reason, command.value, command.by) == ("too late", None, f"process {os.getpid()}")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "begun", "setting"),
+    [("lr", 0.5, 9, 0.5), ("epochs", 3.0, 3, 3), ("epochs", 4.0, 3, 4), ("epochs", 1.0, 0, 1)],
+)
+def test_a_value_that_a_run_accepts(name: CommandName, value: float, begun: int, setting: float) -> None:
+    assert accepted(name, value, begun) == setting
+    assert type(accepted(name, value, begun)) is type(setting)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("lr", -1.0, "optimizer.lr"),
+        ("lr", None, "optimizer.lr"),
+        ("epochs", 2.5, "training.epochs"),
+        ("epochs", None, "training.epochs"),
+        ("epochs", 0.0, "training.epochs"),
+        ("epochs", 2.0, r"training\.epochs = 2 is not allowed: epoch 3 has started, so it must be at least 3"),
+    ],
+)
+def test_a_value_that_a_run_refuses(name: CommandName, value: float | None, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as raised:
+        accepted(name, value, 3)
+    assert raised.value.key == control.KEYS[name]
+
+
+def test_a_run_without_rows_cannot_be_asked(folder: RunFolder) -> None:
+    with pytest.raises(RunError, match=r"metrics\.jsonl is missing"):
+        ask(folder, "lr", 0.5, timeout=60)
+    assert not folder.control_file.exists()
+
+
+@pytest.mark.parametrize("error", [KeyError, OSError])
+def test_a_user_without_a_name_is_a_number(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def fail() -> str:
+        raise error
+
+    monkeypatch.setattr(getpass, "getuser", fail)
+    inbox = Inbox(folder)
+    send(folder, "stop")
+    assert inbox.new()[0].by.startswith(f"{os.getuid()}@")
+
+
+def test_a_control_file_that_cannot_be_read_ends_no_run(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    inbox = Inbox(folder)
+    send(folder, "stop")
+
+    def fail(*_: object) -> None:
+        raise RunError("control.jsonl cannot be read: Input/output error.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(control, "read_lines", fail)
+        assert inbox.new() == []
+    assert names(inbox) == ["stop"]

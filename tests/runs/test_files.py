@@ -1,13 +1,16 @@
+import errno
 import os
 import threading
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from msgspec import Struct
 
 from tuitrain.errors import RunError
-from tuitrain.files import replace
-from tuitrain.runs.files import CHUNK, LARGEST, overwrite, read, read_json, read_lines
+from tuitrain.files import open_to_read, replace
+from tuitrain.runs import files
+from tuitrain.runs.files import CHUNK, LARGEST, new_folder, overwrite, read, read_json, read_lines
 
 
 class Small(Struct):
@@ -134,3 +137,55 @@ def test_json_that_is_something_else_is_damaged(tmp_path: Path, content: bytes) 
 def test_json_round_trip(tmp_path: Path) -> None:
     (tmp_path / "small.json").write_bytes(b'{"number": 7, "later": [1]}')
     assert read_json(tmp_path / "small.json", Small) == Small(7)
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO])
+def test_a_file_that_another_client_replaced_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    (tmp_path / "state.json").write_bytes(b"content")
+    errors = [number]
+
+    def open_stale(path: Path) -> BinaryIO:
+        if errors:
+            raise OSError(error := errors.pop(), os.strerror(error))
+        return open_to_read(path)
+
+    monkeypatch.setattr(files, "open_to_read", open_stale)
+    if number == errno.ESTALE:
+        assert read(tmp_path / "state.json") == b"content"
+    else:
+        with pytest.raises(RunError, match=r"state\.json cannot be read: Input/output error"):
+            read(tmp_path / "state.json")
+    assert not errors
+
+
+def test_a_growing_file_that_disappears_has_no_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "metrics.jsonl"
+    assert read_lines(path, 7, CHUNK) == ([], 7)
+    path.write_bytes(b"a\nb\n")
+    assert read_lines(path, 2, CHUNK) == ([b"b"], 4)
+    for error, number in ((FileNotFoundError, errno.ENOENT), (OSError, errno.EIO)):
+
+        def fail(*_: object, error: type[OSError] = error, number: int = number) -> BinaryIO:
+            raise error(number, os.strerror(number))
+
+        monkeypatch.setattr(files, "open_to_read", fail)
+        if error is FileNotFoundError:
+            assert read_lines(path, 2, CHUNK) == ([], 2)
+        else:
+            with pytest.raises(RunError, match=r"metrics\.jsonl cannot be read: Input/output error"):
+                read_lines(path, 2, CHUNK)
+
+
+def test_a_folder_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
+    runs_dir = tmp_path / "runs"
+
+    def create() -> None:
+        with new_folder(runs_dir / "one", "run", runs_dir) as draft:
+            (draft / "state.json").write_text("{}")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(RunError, match=r"Cannot create a run in .*: No space left on device"):
+        create()
+    assert list(runs_dir.iterdir()) == []

@@ -1,5 +1,6 @@
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -8,7 +9,7 @@ import pytest
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.errors import RunError
-from tuitrain.runs.folder import RunFolder, folders, new_id, shown_status, slug
+from tuitrain.runs.folder import RunFolder, find_id, folders, is_run_folder, new_id, shown_status, slug
 from tuitrain.runs.process import this_process
 from tuitrain.runs.records import Best, Evaluation, RunInfo, Sample, Score, State, Status
 from tuitrain.runs.writer import create
@@ -195,3 +196,77 @@ def test_a_runs_folder_that_is_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="file cannot be read: Not a directory"):
         list(folders(tmp_path / "file"))
+
+
+def test_a_changed_config_keeps_its_comments(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.config_file.write_text(f"# mine\n{folder.config_file.read_text()}")
+    folder.write_config(override(Config(), ["optimizer.lr=0.125"]))
+    assert folder.config().optimizer.lr == 0.125
+    assert folder.config_file.read_text().startswith("# mine\n")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tuitrain.runs.folder.replace", fail)
+    with pytest.raises(RunError, match=r"config\.toml cannot be written: No space left on device"):
+        folder.write_config(Config())
+    assert folder.config().optimizer.lr == 0.125
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "control.jsonl", "log.txt", "evaluation", "checkpoints"])
+def test_a_run_writes_only_to_its_own_files(folder: RunFolder, tmp_path: Path, name: str) -> None:
+    folder.check_own_files()
+    path, outside = folder.path / name, tmp_path / "outside"
+    if path.exists():
+        path.rename(outside)
+    else:
+        outside.write_text("precious")
+    path.symlink_to(outside)
+    with pytest.raises(RunError, match=rf"The run cannot be written: {name} is a symbolic link"):
+        folder.check_own_files()
+
+
+def test_an_evaluation_beside_another_keeps_it(folder: RunFolder) -> None:
+    folder.write_evaluation(evaluation())
+    folder.write_evaluation(evaluation(fingerprint="abc", accuracy=0.125), beside=True)
+    assert folder.evaluation("test") == evaluation()
+    assert sorted(path.name for path in folder.evaluations.iterdir()) == ["test-abc.json", "test.json"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [("20260101-1", "20260101-1-a-0001"), ("0002", "20260102-1-b-0002"), ("b", "20260102-1-b-0002"), ("c", "x/c"),
+     ("", None), ("nothing", None), ("2026010", ValueError), ("twice", ValueError), ("x", "x/c")],
+)  # fmt: skip
+def test_an_id_is_found_by_its_beginning_its_end_or_a_name(wanted: str, found: str | type[ValueError] | None) -> None:
+    names = {"20260101-1-a-0001": "twice", "20260102-1-b-0002": "b", "x/c": "twice"}
+
+    def name(id: str) -> str:
+        if id == "20260101-1-a-0001" and wanted == "b":
+            raise RunError("damaged")
+        return names[id]
+
+    if found is ValueError:
+        with pytest.raises(RunError, match=rf"'{wanted}' matches 2 runs: .*, .*\."):
+            find_id(wanted, names, name, "runs")
+    else:
+        assert find_id(wanted, names, name, "runs") == found
+
+
+@pytest.mark.parametrize(("name", "is_run"), [("20260101-000000-one-00ff", True), ("notes", False)])
+def test_a_folder_that_cannot_be_read_is_a_run_if_it_is_named_like_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, is_run: bool
+) -> None:
+    (tmp_path / name).mkdir()
+    assert is_run_folder(tmp_path / name) is is_run
+
+    def refuse(_: Path) -> Iterator[Path]:
+        raise PermissionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "iterdir", refuse)
+        assert is_run_folder(tmp_path / name) is is_run
+    (tmp_path / name / "events.out.tfevents.1.host.1.0").touch()
+    assert not is_run_folder(tmp_path / name)
+    (tmp_path / name / "state.json").symlink_to("gone")
+    assert is_run_folder(tmp_path / name)

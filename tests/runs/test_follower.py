@@ -11,6 +11,7 @@ import pytest
 
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
+from tuitrain.runs.files import CHUNK
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import LOG_LINES, LONGEST, Curve, Follower
 from tuitrain.runs.records import RunInfo
@@ -315,3 +316,21 @@ def test_many_layers_in_a_row_are_garbage(folder: RunFolder) -> None:
     folder.metrics_file.write_bytes(encode(msgspec.structs.replace(train(1), layers=(0.5,) * 100_000)) + b"\n")
     run = read_out(folder)
     assert (len(run.train), run.layers, run.damaged_rows) == (0, [], 1)
+
+
+def test_a_long_log_is_read_in_one_poll_with_time_enough(folder: RunFolder) -> None:
+    folder.log_file.write_text("".join(f"{number:060}\n" for number in range(CHUNK // 20)))
+    run = Follower(folder)
+    assert run.poll(budget=60.0)
+    assert (run.log_lines, len(run.log)) == (CHUNK // 20, 2000)
+
+
+def test_only_a_readable_run_has_changed_settings(folder: RunFolder) -> None:
+    writer = RunWriter(folder)
+    writer.end(status="finished", lr=0.25, epochs=9)
+    writer.close()
+    run = read_out(folder)
+    assert {key: change.now for key, change in run.changes.items()} == {"optimizer.lr": 0.25, "training.epochs": 9}
+    folder.state_file.write_text("{")
+    run.poll()
+    assert (run.status, run.changes, run.settings) == ("damaged", {}, {})

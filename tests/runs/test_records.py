@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 
-from tuitrain.runs.records import RunInfo, Sample, Score, State
+from tuitrain.config.schema import Goal
+from tuitrain.runs.records import Best, RunInfo, Sample, Score, State
 
 
 def test_a_state_without_fields_is_that_of_a_new_run() -> None:
@@ -44,3 +45,18 @@ def test_scores_that_are_not_finite_are_not_measured() -> None:
 def test_statuses_that_are_active() -> None:
     assert [State(status=status).active for status in ("queued", "running", "paused")] == [True] * 3
     assert not any(State(status=status).active for status in ("finished", "stopped", "failed"))
+
+
+@pytest.mark.parametrize(
+    ("metric", "by", "criterion"),
+    [
+        ("loss", "", "lowest validation loss"),
+        ("accuracy", " by accuracy", "highest validation accuracy"),
+        ("macro-f1", " by macro-F1", "highest validation macro-F1"),
+        ("balanced-accuracy", " by balanced accuracy", "highest validation balanced accuracy"),
+    ],
+)
+def test_the_best_epoch_says_why_it_is_the_best(metric: Goal, by: str, criterion: str) -> None:
+    best = Best(1, 10, Score(0.5, 0.9), metric=metric)
+    assert (best.by, best.criterion) == (by, criterion)
+    assert Best(1, 10, Score(0.5, 0.9)).criterion == "lowest validation loss"

@@ -15,7 +15,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.process import this_process
 from tuitrain.runs.records import RunInfo, Score
 from tuitrain.runs.rows import Event, Train, decode
-from tuitrain.runs.writer import RunWriter, create, default_name, is_default_name, next_name, user_named
+from tuitrain.runs.writer import RunWriter, create, default_name, is_default_name, is_detail, next_name, user_named
 
 
 @pytest.fixture
@@ -110,6 +110,18 @@ def test_the_state_is_on_disk_at_once_where_the_status_changes(folder: RunFolder
     assert (folder.state().epoch, folder.state().train) == (3, Score(None, 0.5))
     writer.update(status="finished", reason="\x1b[31mdone")
     assert (folder.state().status, folder.state().reason) == ("finished", "\x1b[31mdone")
+    writer.close()
+
+
+def test_the_state_is_on_disk_twice_a_second(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    writer = RunWriter(folder)
+    writer.update(epoch=1, now=True)
+    for epoch, written in ((2, 1), (3, 3), (4, 3), (5, 5)):
+        now += 0.25
+        writer.update(epoch=epoch)
+        assert folder.state().epoch == written
     writer.close()
 
 
@@ -215,3 +227,73 @@ def test_a_broken_disk_keeps_the_last_state(folder: RunFolder, monkeypatch: pyte
         writer.end(status="finished")
     assert folder.state_file.read_bytes() == before
     writer.close()
+
+
+def test_only_details_of_the_log_are_details(folder: RunFolder) -> None:
+    writer = RunWriter(folder)
+    writer.log("| shown")
+    writer.log("hidden", detail=True)
+    writer.log("")
+    writer.close()
+    lines = folder.log_file.read_text().splitlines()
+    assert [line[9:] for line in lines] == ["| shown", "| hidden", ""]
+    assert [is_detail(line) for line in lines] == [True, True, False]
+    assert not is_detail("| printed by a library")
+
+
+def test_a_run_that_cannot_be_resumed_gets_its_old_state_back(folder: RunFolder) -> None:
+    writer = RunWriter(folder)
+    writer.update(status="stopped", epoch=3, now=True)
+    writer.close()
+    writer = RunWriter(folder)
+    assert writer.resumed
+    writer.update(status="running", epoch=0, not_continued="", now=True)
+    writer.restore_state("the data is gone")
+    writer.close()
+    state = folder.state()
+    assert (state.status, state.epoch, state.not_continued, state.process) == ("stopped", 3, "the data is gone", None)
+    (line,) = folder.log_file.read_text().splitlines()
+    assert line.endswith("not resumed: the data is gone")
+    assert is_detail(line)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_the_end_of_a_run_fits_on_a_full_disk(folder: RunFolder, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    writer = RunWriter(folder)
+    writer.update(status="running", reason="a long reason that the next state lacks", now=True)
+
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(writer_module, "replace", fail)
+    writer.end(status="failed", reason="full")
+    writer.close()
+    assert (folder.state().status, folder.state().reason) == ("failed", "full")
+
+
+def test_a_log_that_cannot_be_written_ends_no_run(folder: RunFolder) -> None:
+    writer = RunWriter(folder)
+    folder.log_file.unlink()
+    folder.log_file.mkdir()
+    writer.log("lost")
+    writer.event("started")
+    writer.close()
+    assert [row.name for row in rows(folder) if isinstance(row, Event)] == ["started"]
+
+
+@pytest.mark.parametrize("name", ["state.json", "metrics.jsonl"])
+def test_a_writer_that_cannot_open_its_files_gives_the_run_up(folder: RunFolder, name: str) -> None:
+    (folder.path / name).unlink()
+    (folder.path / name).mkdir()
+    with pytest.raises(RunError):
+        RunWriter(folder)
+    assert not (folder.path / "owner.json").exists()
+
+
+def test_run_json_keeps_what_the_user_changed_meanwhile(folder: RunFolder) -> None:
+    writer, info = RunWriter(folder), folder.info()
+    changed = msgspec.structs.replace(info, name="mine", notes="good", tags=["a"])
+    folder.info_file.write_bytes(msgspec.json.encode(changed))
+    writer.info(msgspec.structs.replace(info, device="cpu", name="old", parent="other"))
+    writer.close()
+    assert folder.info() == msgspec.structs.replace(changed, device="cpu")

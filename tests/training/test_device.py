@@ -50,13 +50,13 @@ def test_default_number_of_threads(quick: Quick) -> None:
     assert threads == torch.get_num_threads() == max(1, min(4, cores - 1))
 
 
-# Prints the variable at the moment when torch is imported.
+# Prints the variables at the moment when torch is imported.
 PRINT_AT_IMPORT = """\
 import os, sys
 class Finder:
     def find_spec(name, path, target):
         if name == "torch":
-            print(os.environ.get("GOMP_SPINCOUNT"))
+            print(os.environ.get("GOMP_SPINCOUNT"), os.environ.get("THP_MEM_ALLOC_ENABLE"))
             sys.exit()
 sys.meta_path.insert(0, Finder)
 import tuitrain.training
@@ -65,13 +65,16 @@ import tuitrain.training
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, "None")],
+    [
+        ({}, "1000 1"),
+        ({"GOMP_SPINCOUNT": "7", "THP_MEM_ALLOC_ENABLE": "0"}, "7 0"),
+        ({"OMP_WAIT_POLICY": "active"}, "None 1"),
+    ],
     ids=["default", "set by the user", "other policy"],
 )
-def test_spin_count_is_set_before_torch_is_imported(given: dict[str, str], expected: str) -> None:
-    environment = {
-        name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
-    }
+def test_spin_count_and_large_pages_are_set_before_torch_is_imported(given: dict[str, str], expected: str) -> None:
+    unset = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "THP_MEM_ALLOC_ENABLE")
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
     done = subprocess.run(
         [sys.executable, "-c", PRINT_AT_IMPORT], env=environment | given, capture_output=True, text=True, check=True
     )

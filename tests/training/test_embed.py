@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
-from tuitrain.training.embed import embed, embed_split
+from tuitrain.training.embed import are_cached, embed, embed_split
 from tuitrain.training.setup import Setup, prepare
 
 Quick = Callable[..., Config]
@@ -19,15 +19,13 @@ def prepared(config: Config) -> Setup:
 
 @pytest.mark.parametrize("name", ["mlp", "cnn"])
 def test_the_classifier_turns_the_features_into_the_logits(quick: Quick, name: str) -> None:
-    setup = prepared(quick(f"model.name={name}", "data.batch_size=100"))
-    done: list[int] = []
-    found = embed_split(setup, setup.dataset.test, done.append)
+    setup = prepared(quick(f"model.name={name}"))
+    found = embed_split(setup, setup.dataset.test)
     head = [module for module in setup.model.modules() if isinstance(module, nn.Linear)][-1]
     images, labels = next(setup.dataset.test.batches(torch.arange(360), 360))
     setup.model.eval()
     torch.testing.assert_close(head(found.features), setup.model(setup.normalize(images)))
     assert torch.equal(found.labels, labels)
-    assert done == [100, 200, 300, 360]
 
 
 @torch.no_grad()
@@ -53,9 +51,25 @@ def test_the_model_stays_as_it_was(quick: Quick) -> None:
     modes = [module.training for module in setup.model.modules()]
     embed_split(setup, setup.dataset.test)
     with pytest.raises(ZeroDivisionError):
-        embed_split(setup, setup.dataset.test, lambda done: done // 0)  # type: ignore[arg-type]
+        embed_split(setup, setup.dataset.train, _fail)
     assert modes == [module.training for module in setup.model.modules()]
     assert not any(module._forward_pre_hooks for module in setup.model.modules())
+
+
+def _fail(*_: object) -> None:
+    raise ZeroDivisionError
+
+
+def test_features_are_computed_once_per_network(quick: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, again, other = (prepared(quick("model.name=cnn", f"training.seed={seed}")) for seed in (1, 1, 2))
+    assert not are_cached(first, first.dataset.test)
+    found = embed_split(first, first.dataset.test)
+    monkeypatch.setattr("tuitrain.training.embed.embed", _fail)
+    assert are_cached(again, again.dataset.test)
+    assert torch.equal(embed_split(again, again.dataset.test).features, found.features)
+    for setup, split in ((again, again.dataset.train), (other, other.dataset.test)):
+        with pytest.raises(ZeroDivisionError):
+            embed_split(setup, split)
 
 
 class _Twice(nn.Module):

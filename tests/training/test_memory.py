@@ -43,7 +43,7 @@ def test_a_huge_network_is_refused_before_it_is_built(
         return build(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(models, "build", record)
-    with pytest.raises(ConfigError, match=r"parameters and needs [\d,]+\.\d GB on cpu .* but .* GB are free") as caught:
+    with pytest.raises(ConfigError, match=r"parameters and needs [\d.]+ [GTP]B on cpu .* but .* GB are free") as caught:
         prepare(quick(*settings), lambda *_: None)
     assert caught.value.key == key
     assert devices == ["meta"]

@@ -10,8 +10,8 @@ from tuitrain.analysis.mcnemar import LEVEL, p_value
 from tuitrain.analysis.table.columns import columns as table_columns
 from tuitrain.analysis.table.groups import MeanSD
 from tuitrain.config.formatting import format_value
-from tuitrain.config.settings import FOLD, SEED
-from tuitrain.runs.records import GOAL_TITLES
+from tuitrain.config.settings import BEST, FOLD, SEED
+from tuitrain.runs.records import GOAL_TITLES, by_goals
 from tuitrain.text import plain
 
 MAX_TEXT = 60
@@ -76,9 +76,9 @@ def _title(comparison: Comparison, metric: Metric) -> str:
     """Return the title of a result, with the accuracy to reach or the metric that selects the best epochs."""
     if metric.key.endswith("_to_reach"):
         return f"{metric.title} {units.percent(comparison.threshold)}"
-    goals = {run.settings.get("training.best", "loss") for run in comparison.runs}
-    if metric.title.startswith("best ") and len(goals) == 1 and goals <= GOAL_TITLES.keys() - {"loss"}:
-        return f"{metric.title} by {GOAL_TITLES[goals.pop()]}"
+    if metric.key.startswith("best_"):
+        goals = (run.settings.get(BEST) for run in comparison.runs)
+        return metric.title + by_goals(goal for goal in goals if goal in GOAL_TITLES)
     return metric.title
 
 

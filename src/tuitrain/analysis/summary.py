@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuitrain.analysis import units
 from tuitrain.config.code import without_folder
+from tuitrain.config.conditions import unused
 from tuitrain.config.formatting import format_value
 from tuitrain.config.values import changed_settings
 from tuitrain.runs.catalog.listing import Entry
@@ -30,9 +31,12 @@ def model(entry: "Entry | Follower") -> str:
 
 
 def settings(run: "Entry | Follower") -> dict[str, Any]:
-    """Return the settings that differ from their defaults or were changed during the run. Return all known settings
-    for a run of another tool."""
-    return run.settings if run.folder.read_only else changed_settings(run.config) | run.changes
+    """Return the settings that the run uses and that differ from their defaults or were changed during the run. Return
+    all known settings for a run of another tool."""
+    if run.folder.read_only:
+        return run.settings
+    ignored = unused(run.config)
+    return {key: value for key, value in changed_settings(run.config).items() if key not in ignored} | run.changes
 
 
 def settings_in_words(entry: "Entry | Follower", without: Collection[str] = ()) -> str:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from tuitrain.analysis import units
 from tuitrain.analysis.table.groups import MeanSD, mean_sd
 from tuitrain.config.formatting import format_value
+from tuitrain.config.settings import BEST
 from tuitrain.config.sweeps.sweep import Sweep, short_names
 from tuitrain.runs.catalog.result import metric
 from tuitrain.runs.records import GOAL_TITLES
@@ -19,12 +20,14 @@ from tuitrain.text import plain
 # size.
 MAX_LEVELS, GROUPS = 8, 4
 TITLES = {"train": "train", "validation": "best val", "test": "last test", "best-test": "best test"}
+_GOALS = {str(goal): title for goal, title in GOAL_TITLES.items()}
 # The fraction of a run after which its pace is a useful estimate.
 MIN_FRACTION = 0.02
 
 
 class Result(Struct, frozen=True):
-    """One finished run: `metric` ranks its trial, `score` is shown; both are None if not measured."""
+    """One finished run: `values` are those of its trial that it uses, `metric` ranks its trial, and `score` is
+    shown. Both are None if not measured."""
 
     trial: int
     values: dict[str, Any]
@@ -35,11 +38,11 @@ class Result(Struct, frozen=True):
 def results(sweep: Sweep, outcomes: Iterable[Outcome], name: str = "") -> list[Result]:
     """Return the results of the runs that have ended; unfinished runs would look worse than they are. `name` is the
     metric to show as `score`; by default the sweep's own."""
-    own = sweep.options.metric
+    own = sweep.objective
+    ended = [(outcome, outcome.values) for outcome in outcomes if outcome.values is not None and outcome.done]
     return [
-        Result(outcome.job.trial, outcome.values, metric(outcome.state, name or own), metric(outcome.state, own))
-        for outcome in outcomes
-        if outcome.values is not None and outcome.done
+        Result(outcome.job.trial, sweep.used(values), metric(outcome.state, name or own), metric(outcome.state, own))
+        for outcome, values in ended
     ]
 
 
@@ -86,6 +89,7 @@ class Effect(Struct, frozen=True):
 
 
 def effects_of(results: Sequence[Result], key: str, higher_is_better: bool) -> list[Effect]:
+    results = [result for result in results if key in result.values]
     labels, levels = _group_levels([result.values[key] for result in results])
     effects = []
     for level, label in enumerate(labels):
@@ -98,7 +102,8 @@ def effects_of(results: Sequence[Result], key: str, higher_is_better: bool) -> l
 
 
 def heat_map(results: Sequence[Result], down: str, across: str) -> HeatMap:
-    """Average over all runs with the same values of both settings."""
+    """Average over all runs with the same values of both settings; runs that do not use both are left out."""
+    results = [result for result in results if down in result.values and across in result.values]
     rows, row_levels = _group_levels([result.values[down] for result in results])
     columns, column_levels = _group_levels([result.values[across] for result in results])
     scores: dict[tuple[int, int], list[float | None]] = {}
@@ -132,15 +137,31 @@ def describe_values(values: dict[str, Any]) -> str:
 
 
 def metric_title(name: str) -> str:
+    """Return the title of a metric such as `best-test.accuracy`: "best test", "best val loss", "best val macro-F1"."""
     split, _, quantity = name.partition(".")
-    return TITLES[split] + (" loss" if quantity == "loss" else "")
+    return TITLES[split] + ("" if quantity == "accuracy" else f" {_GOALS[quantity]}")
+
+
+def column_title(sweep: Sweep, name: str) -> str:
+    """Return the title of a metric in a table: "best val by macro-F1" unless the loss selects the best epochs."""
+    goals = {best_epochs_by(sweep)} - {GOAL_TITLES["loss"]}
+    return _title_by(name, *goals)
 
 
 def best_title(sweep: Sweep) -> str:
-    """Return the title of the sweep's metric, with `training.best` unless that is the loss."""
-    title, goal = metric_title(sweep.options.metric), sweep.base.training.best
-    by_goal = goal != "loss" and sweep.options.metric.startswith("validation")
-    return f"{title} by {GOAL_TITLES[goal]}" if by_goal else title
+    """Return the title of the metric that ranks the trials, and of the one that selects the best epochs."""
+    return _title_by(sweep.objective, best_epochs_by(sweep))
+
+
+def best_epochs_by(sweep: Sweep) -> str:
+    """Return the metric that selects the best epoch of each run."""
+    return BEST if BEST in sweep.varying_keys else GOAL_TITLES[sweep.base.training.best]
+
+
+def _title_by(name: str, goal: str = "") -> str:
+    split, _, quantity = name.partition(".")
+    measured_there = split in ("validation", "best-test") and goal and (split, _GOALS[quantity]) != ("validation", goal)
+    return metric_title(name) + f" by {goal}" * bool(measured_there)
 
 
 def test_metric(name: str) -> str:
@@ -150,7 +171,7 @@ def test_metric(name: str) -> str:
 
 
 def format_metric(name: str, value: float | None) -> str:
-    return units.percent(value) if name.endswith("accuracy") else units.loss(value)
+    return units.loss(value) if name.endswith("loss") else units.percent(value)
 
 
 def fraction_done(sweep: Sweep, outcomes: Iterable[Outcome]) -> float:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -18,17 +19,23 @@ def markdown(lines: Lines) -> str:
     return "".join([head, "| " + " | ".join(["---"] * len(lines[0])) + " |\n", *rows])
 
 
-def csv_text(lines: Iterable[Sequence[str | float | None]]) -> str:
-    """Return the lines, titles first, as CSV; None is an empty cell."""
+def csv_text(lines: Iterable[Sequence[str | float | None]], limit: int = 400) -> str:
+    """Return the lines, titles first, as CSV; None is an empty cell. A text has at most `limit` characters."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for line in lines:
-        writer.writerow([_without_formula(plain(cell)) if isinstance(cell, str) else cell for cell in line])
+        writer.writerow([_without_formula(plain(cell, limit)) if isinstance(cell, str) else cell for cell in line])
     return text.getvalue()
 
 
 def json_text(value: Any) -> str:
     return printable_json(msgspec.json.format(msgspec.json.encode(value)).decode()) + "\n"
+
+
+def json_line(value: Any) -> str:
+    """Return a value as JSON in one line without a line end. Its texts may contain lone surrogates, which stand for the
+    bytes of file names that are not UTF-8."""
+    return printable_json(json.dumps(value, ensure_ascii=False))
 
 
 def _without_formula(text: str) -> str:

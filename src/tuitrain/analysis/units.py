@@ -5,8 +5,10 @@ from collections.abc import Callable
 from functools import wraps
 from math import ceil, floor, isfinite, isnan, log10
 
+from tuitrain import text
+from tuitrain.text import PREFIXES, thousands
+
 UNKNOWN = "-"
-_THOUSANDS = ("", "k", "M", "G", "T", "P")
 _UNITS = ((1, "s"), (60, "min"), (3600, "h"), (86400, "d"))
 _TIME_STEPS = [part * unit for unit, _ in _UNITS[:2] for part in (1, 2, 5, 10, 15, 30)]
 _TIME_STEPS += [3600 * hours for hours in (1, 2, 3, 6, 12, 24)]
@@ -32,15 +34,6 @@ def _trim(digits: str) -> str:
 def _scientific(value: float, decimals: int) -> str:
     mantissa, exponent = f"{value:.{decimals}e}".split("e")
     return f"{_trim(mantissa)}e{int(exponent)}"
-
-
-def _thousands(value: float) -> tuple[float, str]:
-    """Return `value` scaled to three digits before the point, and its suffix."""
-    power = 0
-    while abs(value) >= 999.5 and power < len(_THOUSANDS) - 1:
-        value /= 1000
-        power += 1
-    return value, _THOUSANDS[power]
 
 
 @_with_special_values
@@ -72,17 +65,12 @@ def count(value: float) -> str:
 @_with_special_values
 def rate(per_second: float) -> str:
     """Format a rate with three significant digits: `92.4k`."""
-    value, suffix = _thousands(per_second)
+    value, suffix = thousands(per_second)
     decimals = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2
     return _trim(f"{value:.{decimals}f}") + suffix
 
 
-@_with_special_values
-def size(amount: float) -> str:
-    """Format a number of bytes in powers of 1000: `1.6 MB`."""
-    value, suffix = _thousands(amount)
-    decimals = 1 if suffix and abs(value) < 99.95 else 0
-    return f"{value:.{decimals}f} {suffix}B"
+size = _with_special_values(text.size)
 
 
 def duration(seconds: float | None) -> str:
@@ -147,7 +135,7 @@ def tick_labels(values: list[float], step: float) -> list[str]:
         decimals = max(0, floor(log10(largest) + 1e-9) - floor(log10(step) + 1e-9))
         return [_scientific(value, decimals) if abs(value) > step / 2 else "0" for value in values]
     scale, suffix = 1.0, ""
-    for power, name in enumerate(_THOUSANDS):
+    for power, name in enumerate(PREFIXES):
         if largest >= 1000**power:
             scale, suffix = 1000.0**power, name
     decimals = max(0, -floor(log10(step / scale) + 1e-9))

@@ -14,7 +14,16 @@ from tuitrain.runs.folder import shown_status
 from tuitrain.runs.records import ACTIVE
 from tuitrain.runs.sweeps.catalog import list_sweeps
 from tuitrain.screens.home.screen import HomeScreen
-from tuitrain.widgets.messages import AskChoice, AskTrust, AskValue, OpenComparison, OpenNewRun, OpenRun, OpenSweep
+from tuitrain.widgets.messages import (
+    AskChoice,
+    AskTrust,
+    AskValue,
+    OpenComparison,
+    OpenNewRun,
+    OpenPrediction,
+    OpenRun,
+    OpenSweep,
+)
 
 T = TypeVar("T")
 
@@ -51,6 +60,11 @@ class Navigation(Notices):
         from tuitrain.screens.compare.screen import CompareScreen
 
         self.push_screen(CompareScreen(message.folders, message.markers, grouped=message.grouped))
+
+    def on_open_prediction(self, message: OpenPrediction) -> None:
+        from tuitrain.screens.predict.screen import PredictScreen
+
+        self.push_screen(PredictScreen(message.folder))
 
     def on_open_sweep(self, message: OpenSweep) -> None:
         from tuitrain.screens.sweep.list import SweepsScreen

@@ -10,13 +10,15 @@ from tuitrain.text import plain
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status: 0 success, 1 failed run or lost output, 2 bad usage, 130 stopped."""
     gc.disable()  # Imported modules are never garbage.
-    from tuitrain.cli.parser import parse
-    from tuitrain.cli.streams import keep_streams
+    from tuitrain.cli.parser import BACKGROUND, parse
+    from tuitrain.cli.streams import drop_library_output, keep_streams
     from tuitrain.hosts.preload import check_working_folder
 
     keep_streams()
     try:
         options = parse(arguments)
+        if options.command not in BACKGROUND:
+            drop_library_output()
         check_working_folder()
         code: int = options.run(options)
         return code

@@ -1,6 +1,7 @@
 """Progress on stderr: a bar on a terminal, otherwise lines."""
 
 import sys
+from time import monotonic
 from typing import Self
 
 from rich.console import Console
@@ -14,9 +15,9 @@ from tuitrain.text import plain
 class ProgressBar:
     """A description, a bar and more `columns`, shown only on a terminal; `print` writes a line above them."""
 
-    def __init__(self, *columns: ProgressColumn) -> None:
+    def __init__(self, *columns: ProgressColumn, live: bool = True) -> None:
         self._console = Console(file=sys.__stderr__, highlight=False, soft_wrap=True)
-        self._live = self._console.is_terminal
+        self._live = live and self._console.is_terminal
         self._progress = Progress(
             TextColumn("{task.description}", markup=False), BarColumn(), *columns,
             console=self._console, refresh_per_second=4, transient=True, disable=not self._live,
@@ -59,3 +60,30 @@ class RunProgress(ProgressBar):
             completed=state.step,
             rate=f"{state.samples_per_second:,.0f} images/s",
         )
+
+
+class PredictionProgress(ProgressBar):
+    """The progress of `tuitrain predict`; not live if the predictions appear on the terminal."""
+
+    def __init__(self) -> None:
+        super().__init__(TextColumn("{task.fields[rate]}", markup=False), live=not sys.stdout.isatty())
+        self._count, self._started, self._shown = 0, monotonic(), 0.0
+
+    def show(self, activity: str) -> None:
+        self._started = monotonic()
+        self._progress.update(self._task, description=activity)
+
+    def count(self) -> None:
+        self._count += 1
+        now = monotonic()
+        if self._live and now - self._shown >= 0.25:
+            self._shown = now
+            self._progress.update(self._task, rate=self._rate(now))
+
+    def summary(self, failed: int) -> str:
+        """Return how many pictures were classified, how fast, and how many failed."""
+        return self._rate(monotonic()) + (f" · {failed:,} could not be read" if failed else "")
+
+    def _rate(self, now: float) -> str:
+        pictures = "1 picture" if self._count == 1 else f"{self._count:,} pictures"
+        return f"{pictures} · {self._count / max(1e-6, now - self._started):,.0f} images/s"

@@ -1,9 +1,12 @@
-"""Replace stdout and stderr by streams that handle closed pipes and lost terminals."""
+"""Replace stdout and stderr by streams that handle closed pipes and lost terminals, and that libraries cannot write to
+by accident."""
 
 import io
 import os
 import sys
+import warnings
 from contextlib import suppress
+from typing import TextIO
 
 from tuitrain.errors import OutputError
 
@@ -24,7 +27,9 @@ class _Messages(io.TextIOWrapper):
 
 class _Results(io.TextIOWrapper):
     """Raise OutputError if a result cannot be written; drop the output if the reader is gone, as in `tuitrain runs |
-    head`."""
+    head`. `lost` says that the reader is gone."""
+
+    lost = False
 
     def write(self, text: str) -> int:
         try:
@@ -44,6 +49,7 @@ class _Results(io.TextIOWrapper):
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, self.fileno(), inheritable=False)
         os.close(devnull)
+        self.lost = True
         if not isinstance(error, BrokenPipeError):
             raise OutputError(f"stdout cannot be written: {error.strerror}.") from None
 
@@ -56,6 +62,33 @@ def keep_streams() -> None:
         if getattr(sys, name) is getattr(sys, f"__{name}__"):
             setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
+
+
+def drop_library_output() -> None:
+    """Keep warnings, and what libraries and child processes write to the descriptors 1 and 2, away from the terminal
+    and from `--json` output. `hosts.log_capture` writes them to the log of a run; outside of runs nobody reads them."""
+    if not (isinstance(sys.stdout, _Results) and isinstance(sys.stderr, _Messages)):
+        return  # Not the program `tuitrain`: `keep_streams` has changed nothing.
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(devnull, number)
+    os.close(devnull)
+    warnings.showwarning = _log_warning
+
+
+def _log_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Write a warning, of any thread, to the log of the run that trains in this process, if there is one."""
+    log = file or getattr(sys.stderr, "log", None)
+    if log is not None:
+        with suppress(OSError, ValueError):
+            log.write(warnings.formatwarning(message, category, filename, lineno, line))
 
 
 def _open_missing() -> None:

@@ -42,11 +42,12 @@ class SweepProgress(ProgressBar):
 
     def _print_end(self, outcome: Outcome) -> None:
         sweep, values = self._folder.sweep(), outcome.values or {}
-        name = sweep.options.metric
+        name = sweep.objective
         value = metric(outcome.state, name)
-        score = f"{analysis.metric_title(name)} {analysis.format_metric(name, value)}"
+        score = f"{analysis.column_title(sweep, name)} {analysis.format_metric(name, value)}"
         end = f". {plain(outcome.problem)}" if value is None else f", {score}"
-        trial = f"trial {outcome.job.trial} {format_trial(values)} {sweep.describe_run(values, outcome.job.seed)}"
+        words = (format_trial(sweep.used(values)), sweep.describe_run(values, outcome.job.seed))
+        trial = " ".join([f"trial {outcome.job.trial}", *filter(None, words)])
         self.print(f"{trial}: {analysis.display_status(outcome)}{end}")
 
 
@@ -70,7 +71,7 @@ def _document(
         "path": str(folder.path),
         "name": sweep.name,
         "status": folder.status(all(outcome.done for outcome in outcomes)),
-        "metric": sweep.options.metric,
+        "metric": sweep.objective,
         "runs": [
             {
                 "trial": outcome.job.trial,
@@ -80,7 +81,7 @@ def _document(
                 "run": outcome.run.id if outcome.run else None,
                 "status": outcome.status,
                 "reason": outcome.problem,
-                "metric": metric(outcome.state, sweep.options.metric),
+                "metric": metric(outcome.state, sweep.objective),
                 **{key: shown[key] for key in ("validation", "test", "best", "metrics")},
                 "seconds": outcome.state.seconds if outcome.state else None,
             }
@@ -92,14 +93,14 @@ def _document(
 
 
 def _print_table(folder: SweepFolder, sweep: Sweep, outcomes: list[Outcome], best: tuple[int, MeanSD] | None) -> None:
-    name, test_name = sweep.options.metric, analysis.test_metric(sweep.options.metric)
-    titles = (analysis.metric_title(name), "sd", analysis.metric_title(test_name))
+    name, test_name = sweep.objective, analysis.test_metric(sweep.objective)
+    titles = (analysis.column_title(sweep, name), "sd", analysis.column_title(sweep, test_name))
     lines = [["trial", *sweep.varying_keys, "runs", *titles]]
     by_trial: dict[int, list[Outcome]] = {}
     for outcome in outcomes:
         by_trial.setdefault(outcome.job.trial, []).append(outcome)
     for trial, runs in sorted(by_trial.items()):
-        values = {} if runs[0].values is None else sweep.settings(runs[0].values)
+        values = {} if runs[0].values is None else sweep.used(sweep.settings(runs[0].values))
         score, test = (mean_sd(metric(run.state, key) for run in runs) for key in (name, test_name))
         cells = [str(trial), *(format_value(values[key]) if key in values else "" for key in sweep.varying_keys)]
         cells += [
@@ -111,4 +112,5 @@ def _print_table(folder: SweepFolder, sweep: Sweep, outcomes: list[Outcome], bes
         lines.append([plain(cell, 60) for cell in cells])
     write_table(lines)
     if best is not None:
-        print_message(f"best: trial {best[0]}, {format_trial(folder.values(best[0]) or {})}")
+        settings = format_trial(sweep.used(folder.values(best[0]) or {}))
+        print_message(f"best trial by {analysis.best_title(sweep)}: {best[0]}, {settings}")

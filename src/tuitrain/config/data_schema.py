@@ -112,6 +112,12 @@ class Data(Struct, frozen=True, kw_only=True):
         Size | Auto,
         Meta(description="Height and width to resize images to; auto: that of the pretrained or timm network, else 64"),
     ] = "auto"
+    resize_builtin: Annotated[
+        bool,
+        Meta(
+            description="Resize built-in images to data.image_size, for auto only with weights; false: keep their size"
+        ),
+    ] = True
     resize: Annotated[
         Resize,
         Meta(description="How image files become squares: cropped to the middle, squashed, or padded with black bars"),

@@ -62,3 +62,9 @@ def _settings(name: str, network: str, steps_per_epoch: float) -> Sequence[str]:
 
 def _epochs(steps: int, steps_per_epoch: float, limits: tuple[int, int]) -> int:
     return max(limits[0], min(limits[1], round(steps / steps_per_epoch)))
+
+
+def trains_norms(config: Config) -> bool:
+    """Return whether batch normalization uses the statistics of training batches in any epoch."""
+    statistics_stay = bool(config.model.weights) and config.finetune.freeze_norms
+    return config.finetune.freeze != "backbone" and not statistics_stay

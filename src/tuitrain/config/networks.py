@@ -18,6 +18,11 @@ NETWORKS = (
     "mobilenet_v3_large", "shufflenet_v2_x1_0", "mnasnet1_0", "efficientnet_b0", "efficientnet_v2_s", "regnet_x_400mf",
     "regnet_y_400mf", "convnext_tiny", "vit_b_16", "swin_t", "swin_v2_t", "maxvit_t",
 )  # fmt: skip
+# Those whose ReLU `model.activation` replaces.
+WITH_RELU = tuple(name for name in NETWORKS if name not in (
+    "googlenet", "inception_v3", "mobilenet_v2", "efficientnet_b0", "efficientnet_v2_s", "convnext_tiny", "vit_b_16",
+    "swin_t", "maxvit_t",
+))  # fmt: skip
 TIMM = "timm/"
 # timm's names are those of functions; a tag after a dot selects one of several sets of pretrained weights.
 TIMM_NAME = r"timm/[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?"

@@ -11,7 +11,7 @@ from tuitrain.config.arguments import ALLOWED, ALLOWED_TABLE, TABLE, is_argument
 from tuitrain.config.data_schema import Auto
 from tuitrain.config.schema import Config
 
-SEED, FOLD, FOLDS = "training.seed", "data.fold", "training.folds"
+SEED, FOLD, FOLDS, BEST = "training.seed", "data.fold", "training.folds", "training.best"
 _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "printable text"}
 
 

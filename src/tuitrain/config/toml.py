@@ -18,7 +18,7 @@ from tuitrain.text import did_you_mean, plain
 # tomllib takes seconds for a million characters, and hours for a key of many parts.
 MAX_CHARACTERS = 2**20
 # The behavior of versions without these settings, where it differs from the default.
-FORMER_DEFAULTS: dict[str, dict[str, Any]] = {"data": {"split_by": "position"}}
+FORMER_DEFAULTS: dict[str, dict[str, Any]] = {"data": {"split_by": "position", "resize_builtin": False}}
 _LONG_KEY = re.compile(r"""(?:[\w"'-]{1,200}[ \t]*\.[ \t]*){50}""")
 
 

@@ -6,11 +6,13 @@ descriptors; `LogCapture` redirects both streams and both descriptors while a ru
 """
 
 import io
+import logging
 import os
 import sys
 import tempfile
 import threading
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import IO, BinaryIO, TextIO
@@ -18,20 +20,29 @@ from typing import IO, BinaryIO, TextIO
 from tuitrain.files import open_to_append
 
 _active: "LogCapture | None" = None
+_last_resort = logging.lastResort
 
 
 class _RedirectedStream(io.TextIOBase):
     """A replacement for sys.stdout or sys.stderr that writes to the log, except in the main thread. If the main thread
-    itself trains the run, its output goes to the log too."""
+    itself trains the run, its output goes to the log too. Libraries may keep the stream, in a logging handler for
+    example; what they write after the run is dropped."""
 
     def __init__(self, original: TextIO) -> None:
         self.original = original
 
     def _target(self) -> IO[str]:
         thread, capture = threading.get_ident(), _active
-        if capture and (thread == capture.thread or thread != threading.main_thread().ident):
+        if capture is None:
+            return _dropped()
+        if thread == capture.thread or thread != threading.main_thread().ident:
             return capture.file
         return self.original
+
+    @property
+    def log(self) -> IO[str] | None:
+        """The log of the run; None after its end."""
+        return None if _active is None else _active.file
 
     def write(self, text: str) -> int:
         # On a full disk, `print` must not raise in user code.
@@ -61,6 +72,11 @@ class _RedirectedStream(io.TextIOBase):
         return self._target().buffer  # type: ignore[attr-defined, no-any-return]
 
 
+@cache
+def _dropped() -> IO[str]:
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123
+
+
 def _flush_c_streams() -> None:
     """Flush C's buffered output before the descriptors change, so that it reaches its original target."""
     with suppress(OSError, AttributeError):
@@ -87,6 +103,7 @@ class LogCapture:
         self._descriptors = [(number, os.dup(number)) for number in (1, 2)]
         self._redirect_descriptors()
         _active = self
+        logging.lastResort = _last_resort
         sys.stdout, sys.stderr = _RedirectedStream(sys.stdout), _RedirectedStream(sys.stderr)
         return self
 
@@ -110,6 +127,7 @@ class LogCapture:
     ) -> None:
         global _active
         _active = None
+        logging.lastResort = logging.NullHandler()
         for name, original in (("stdout", self._streams[0]), ("stderr", self._streams[1])):
             if isinstance(getattr(sys, name), _RedirectedStream):
                 setattr(sys, name, original)

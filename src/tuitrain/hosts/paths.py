@@ -44,6 +44,12 @@ def absolute_data(data: Data) -> Data:
 
 def _checkpoint(name: str, runs_dir: Path) -> Path:
     """Return the best checkpoint of a run, or the last one if it has no validation split."""
+    if not name:
+        raise ConfigError(
+            f"model.weights = {RUN} names no run.",
+            f"Set it to {RUN}NAME, the name or id of a run.",
+            key="model.weights",
+        )
     try:
         checkpoints = find(runs_dir, name).checkpoints
     except RunError as error:

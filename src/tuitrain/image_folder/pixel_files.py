@@ -37,7 +37,9 @@ HEADER, _PAGE = 2**20, 4096
 
 class Header(Struct, frozen=True):
     """What a file contains: `count` images of `shape` (C, H, W), read from `folder`, or their features of shape (D,),
-    which `network` computes. `unreadable` maps the rows of the images that could not be read to the reasons."""
+    which `network` computes. `unreadable` maps the rows of the images that could not be read to the reasons. `deep`
+    maps each kind of images with more than 8 bits to their number and the number of those with values beyond its range.
+    """
 
     key: str
     folder: str
@@ -46,6 +48,7 @@ class Header(Struct, frozen=True):
     unreadable: dict[int, str] = {}
     dtype: Literal["uint8", "bfloat16", "float16", "float32"] = "uint8"
     network: str = ""
+    deep: dict[str, tuple[int, int]] = {}
 
     @property
     def image_bytes(self) -> int:

@@ -73,17 +73,7 @@ class FolderSplits:
         splits = {name: _files(by_class) for name, by_class in found.splits.items()}
         by_path = digests([path for files in splits.values() for path in files.paths]) if digests else {}
         notes = found.notes + _validation_notes(splits, config)
-        if not config.validation or config.fold is not None:
-            splits.pop("validation", None)
-        holder = _Holder(found, by_path, by_position=config.split_by == "position")
-        train = splits["training"]
-        if "test" not in splits:
-            train, splits["test"] = holder.part(train, TEST_FRACTION, _TEST_SEED, "test")
-        if config.fold is not None:
-            train, splits["validation"] = holder.fold(train, Fold.parse(config.fold), seed)
-        elif config.validation and "validation" not in splits:
-            train, splits["validation"] = holder.part(train, config.validation, seed, "validation")
-        splits["training"] = holder.fraction(train, config.fraction, seed)
+        _Holder(found, by_path, by_position=config.split_by == "position").complete(splits, config, seed)
         sources = found.sources | dict.fromkeys(splits.keys() - found.splits.keys(), "held out")
         if config.fold is not None:
             sources["validation"] = f"fold {config.fold}"
@@ -134,6 +124,19 @@ class _Holder:
 
     def __init__(self, found: ImageFolder, digests: Mapping[str, bytes], *, by_position: bool) -> None:
         self._found, self._digests, self._by_position = found, digests, by_position
+
+    def complete(self, splits: dict[str, Files], config: Data, seed: int) -> None:
+        """Change `splits`, those that the folder has, to the ones that `config` describes."""
+        if not config.validation or config.fold is not None:
+            splits.pop("validation", None)
+        train = splits["training"]
+        if "test" not in splits:
+            train, splits["test"] = self.part(train, TEST_FRACTION, _TEST_SEED, "test")
+        if config.fold is not None:
+            train, splits["validation"] = self.fold(train, Fold.parse(config.fold), seed)
+        elif config.validation and "validation" not in splits:
+            train, splits["validation"] = self.part(train, config.validation, seed, "validation")
+        splits["training"] = self.fraction(train, config.fraction, seed)
 
     def part(self, files: Files, fraction: float, seed: int, name: str) -> tuple[Files, Files]:
         """Return the files that remain and those held out."""

@@ -24,11 +24,12 @@ Identity = tuple[int, int]
 
 @dataclass
 class Skipped:
-    """Files and links that a scan does not use: the number of files that are not images, by suffix, and the `links` to
-    images of another class or to images found before."""
+    """Files and links that a scan does not use: the number of files that are not images, by suffix, the `links` to
+    images of another class or to images found before, and the number of files and folders that are litter."""
 
     suffixes: Counter[str] = field(default_factory=Counter)
     links: list[str] = field(default_factory=list)
+    litter: int = 0
 
     def discard(self, suffix: str) -> None:
         """Forget one file with this suffix."""
@@ -71,7 +72,9 @@ class ImageFinder:
             return
         self._folders.add(identity)
         with os.scandir(folder) as found:
-            entries = sorted((entry for entry in found if not is_litter(entry.name)), key=lambda entry: entry.name)
+            everything = list(found)
+        entries = sorted((entry for entry in everything if not is_litter(entry.name)), key=lambda entry: entry.name)
+        self._skipped.litter += len(everything) - len(entries)
         folders: list[os.DirEntry[str]] = []
         files: list[os.DirEntry[str]] = []
         for entry in entries:

@@ -5,9 +5,10 @@ from typing import Any
 
 from msgspec import field
 
+from tuitrain.config.conditions import used_settings
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
-from tuitrain.config.values import flatten, parse_value
+from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError
 from tuitrain.runs.records import RunInfo
 
@@ -21,8 +22,8 @@ class ExternalRunInfo(RunInfo, kw_only=True):
 
 
 def settings_of(info: RunInfo, config: Config) -> dict[str, Any]:
-    """Return the known settings by key."""
-    return info.hparams if isinstance(info, ExternalRunInfo) else flatten(config)
+    """Return the known settings that the run uses, by key."""
+    return info.hparams if isinstance(info, ExternalRunInfo) else used_settings(config)
 
 
 def convert_setting(key: str, value: Any) -> Any:

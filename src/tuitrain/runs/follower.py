@@ -148,7 +148,7 @@ class Follower:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The known settings by key."""
+        """The known settings that the run uses, by key."""
         return {} if self.status == "damaged" else settings_of(self.info, self.config)
 
     @property

@@ -1,5 +1,6 @@
 """The contents of the JSON files in a run folder. Times are in seconds since 1970, durations in seconds."""
 
+from collections.abc import Iterable
 from math import exp, isfinite
 from typing import Annotated, Literal
 
@@ -67,13 +68,22 @@ class Best(Struct, frozen=True):
     @property
     def by(self) -> str:
         """A suffix for titles such as "best test": ` by macro-F1`, empty for the default, the loss."""
-        return "" if self.metric == "loss" else f" by {GOAL_TITLES[self.metric]}"
+        return by_goals([self.metric])
 
     @property
     def criterion(self) -> str:
         """The reason why the epoch is the best: `lowest validation loss`, `highest validation macro-F1`."""
         extreme = "lowest" if self.metric == "loss" else "highest"
         return f"{extreme} validation {GOAL_TITLES[self.metric]}"
+
+
+def by_goals(metrics: Iterable[Goal]) -> str:
+    """Return the suffix of titles such as "best val" for best epochs by these metrics: ` by macro-F1`, empty for the
+    default, the loss, and ` by training.best` if they differ."""
+    goals = set(metrics)
+    if len(goals) > 1:
+        return " by training.best"
+    return "" if goals <= {"loss"} else f" by {GOAL_TITLES[goals.pop()]}"
 
 
 class CodeFile(Struct, frozen=True):

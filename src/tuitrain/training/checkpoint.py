@@ -18,9 +18,8 @@ from torch import Tensor, nn
 
 from tuitrain.errors import RunError
 from tuitrain.files import check_own_folder, replace_by
-from tuitrain.text import plain
+from tuitrain.text import plain, size
 from tuitrain.training.device import free_memory
-from tuitrain.training.memory import gigabytes
 
 State = dict[str, Any]
 # What reading a state of the wrong structure raises.
@@ -63,13 +62,13 @@ def _check_readable(path: Path) -> None:
     than the free memory."""
     try:
         with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
+            needed = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise RunError(f"The checkpoint {plain(path)} cannot be read: {error.strerror}.") from None
     free = free_memory(torch.device("cpu"))
-    if size > free:
+    if needed > free:
         raise RunError(
-            f"The checkpoint {plain(path)} takes {gigabytes(size)}, but only {gigabytes(free)} of memory are free.",
+            f"The checkpoint {plain(path)} takes {size(needed)}, but only {size(free)} of memory are free.",
             "Is it damaged? Otherwise end other programs, or use a machine with more memory.",
         )
 

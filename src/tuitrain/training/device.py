@@ -21,6 +21,11 @@ def free_memory(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
+def fits_in_memory(size: int, device: torch.device) -> bool:
+    """Return whether `size` bytes take less than half of the free memory of the device. Training needs the rest."""
+    return size < free_memory(device) / 2
+
+
 def choose_device(name: str) -> torch.device:
     """Return the device that `training.device` names. Raises ConfigError if torch does not see it."""
     if name == "auto":

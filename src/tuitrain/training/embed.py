@@ -1,38 +1,62 @@
 """Compute the features of images: the input of the classifier, in which similar images are close to each other."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from tuitrain.config.code import is_spec
 from tuitrain.errors import RunError
+from tuitrain.training.data.dataset import Progress, Ticker
 from tuitrain.training.data.splits import Split
+from tuitrain.training.data.user.stream import ItemSplit
+from tuitrain.training.evaluation.evaluate import batch_size
 from tuitrain.training.explain.forward import eval_mode
+from tuitrain.training.fine_tuning.feature_cache import FeatureCache
 from tuitrain.training.fine_tuning.head import head_names, network_in
 from tuitrain.training.setup import Setup
 
 
 class Embeddings(NamedTuple):
-    """The features (N, D) and labels (N,) int64 of all images of a split, on the CPU. `files` are their N paths, or
-    empty."""
+    """The features (N, D) float32 and labels (N,) int64 of all images of a split, on the CPU. `files` are their N
+    paths, or empty."""
 
     features: Tensor
     labels: Tensor
     files: Sequence[str]
 
 
-def embed_split(setup: Setup, split: Split, heartbeat: Callable[[int], None] = lambda _: None) -> Embeddings:
-    """Return the features of a split in its order. Calls `heartbeat` with the number of finished images after every
-    batch; it may use the network, or raise to abort. Raises RunError if the network has no classifier."""
-    parts: list[Tensor] = []
-    done = 0
-    for images, _ in split.batches(torch.arange(len(split)), setup.config.data.batch_size):
-        parts.append(embed(setup, images).cpu())
-        done += len(images)
-        heartbeat(done)
-    return Embeddings(torch.cat(parts), split.labels.cpu(), split.files)
+def embed_split(setup: Setup, split: Split, progress: Progress = lambda *_: None) -> Embeddings:
+    """Return the features of a split in its order, from the cache of features if they are there, and keep them there.
+    `progress` is called after every batch; it may use the network, or raise to abort. Raises RunError if the network
+    has no classifier."""
+
+    def compute() -> Tensor:
+        parts, total = [], len(split)
+        ticker = Ticker(progress, total, lambda done: f"computing features: {done:,} of {total:,} images", "images")
+        for images, _ in split.batches(torch.arange(total), batch_size(split, setup.dataset.shape)):
+            parts.append(embed(setup, images))
+            ticker.update(len(images))
+        return torch.cat(parts)
+
+    if runs_user_code(setup):
+        features = compute()
+    else:
+        features = FeatureCache(setup, lambda doing: progress(doing, None)).features(split, compute)
+    return Embeddings(features.float().cpu(), split.labels.cpu(), split.files)
+
+
+def are_cached(setup: Setup, split: Split) -> bool:
+    """Return whether the cache has a file with the features of a split."""
+    return not runs_user_code(setup) and FeatureCache(setup, lambda _: None).file_of(split)[0].exists()
+
+
+def runs_user_code(setup: Setup) -> bool:
+    """Return whether the user's code computes the features or reads the images: the cache cannot tell its versions
+    apart."""
+    return is_spec(setup.config.model.name) or isinstance(setup.dataset.train, ItemSplit)
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ from tuitrain.config.code import is_spec
 from tuitrain.config.optimizer_state import tensors_per_parameter
 from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError
+from tuitrain.text import size
 from tuitrain.training import models
 from tuitrain.training.device import free_memory
 
@@ -37,12 +38,8 @@ def check_parameters_fit(config: Config, model: nn.Module, device: torch.device)
         if needed > free:
             key = _SIZE_KEYS.get(config.model.name, "model.name")
             raise ConfigError(
-                f"{key}: the network has {parameters:,} parameters and needs {gigabytes(needed)} on {place}"
-                f" with gradients, {config.optimizer.name}'s state and a checkpoint, but {gigabytes(free)} are free.",
+                f"{key}: the network has {parameters:,} parameters and needs {size(needed)} on {place}"
+                f" with gradients, {config.optimizer.name}'s state and a checkpoint, but {size(free)} are free.",
                 "Choose a smaller network.",
                 key=key,
             )
-
-
-def gigabytes(size: int) -> str:
-    return f"{size / 1e9:,.1f} GB"

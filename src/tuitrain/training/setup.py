@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from tuitrain.config.code import is_spec
 from tuitrain.config.data_schema import Data
-from tuitrain.config.networks import check_network, default_image_size
+from tuitrain.config.fine_tuning import trains_norms
+from tuitrain.config.image_size import image_size
+from tuitrain.config.networks import check_network
 from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError
 from tuitrain.runs.records import RunInfo, WeightsInfo
@@ -25,6 +27,7 @@ from tuitrain.training.data.augment import Transform, augmentations
 from tuitrain.training.data.dataset import Dataset, DatasetLoader, Progress
 from tuitrain.training.data.load import load as load_dataset
 from tuitrain.training.data.normalize import Normalizer
+from tuitrain.training.data.resize import Resize
 from tuitrain.training.data.sampler import balanced_order, balanced_weights
 from tuitrain.training.data.transforms.mixing import Mix, mixing
 from tuitrain.training.data.user.transform import user_transform
@@ -92,8 +95,7 @@ class Setup:
     @property
     def autocast(self) -> Callable[[], AbstractContextManager[object]]:
         """The context that a forward pass runs in, according to `training.precision`."""
-        dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.config.training.precision)
-        return nullcontext if dtype is None else partial(torch.autocast, self.device.type, dtype=dtype)
+        return autocast(self.config, self.device)
 
     @cached_property
     def images_per_epoch(self) -> int:
@@ -128,7 +130,11 @@ class Setup:
 
     @property
     def has_batch_norm(self) -> bool:
-        return any(isinstance(module, BatchNorm) for module in self.model.modules())
+        """Whether the network normalizes by the statistics of a training batch."""
+        trains = trains_norms(self.config)
+        return any(
+            isinstance(module, BatchNorm) and (trains or module.running_mean is None) for module in self.model.modules()
+        )
 
     def epoch_order(self, epoch: int) -> Tensor:
         """Return the image indices of an epoch in the order of `data.sampler`, `(images_per_epoch,) int64` on the CPU.
@@ -138,6 +144,11 @@ class Setup:
         if self.config.data.sampler == "balanced":
             return balanced_order(self.dataset.train.labels, self.images_per_epoch, generator)
         return torch.randperm(len(self.dataset.train), generator=generator)[: self.images_per_epoch]
+
+
+def autocast(config: Config, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.training.precision)
+    return nullcontext if dtype is None else partial(torch.autocast, device.type, dtype=dtype)
 
 
 def prepare(
@@ -166,7 +177,9 @@ def prepare(
     weights = file.info if file else recorded
     load = load or partial(load_dataset, before=before, weights=weights, only=only)
     dataset = load(_with_image_size(config, weights, before), config.training.seed, device, progress)
-    normalize = Normalizer(dataset.normalization, device)
+    normalize = Normalizer(
+        dataset.normalization, device, Resize(dataset.shape[1:], weights.interpolation if weights else "bilinear")
+    )
     model, loaded = _model(config, dataset, device, file, progress)
     setup = Setup(
         config=config,
@@ -213,7 +226,7 @@ def _model(
     if file:
         progress("loading the weights", None)
         loaded = load_initial_weights(model, file, config.model.weights or "")
-    model = _move(model, device, own=is_spec(config.model.name))
+    model = move(model, device, own=is_spec(config.model.name))
     if is_frozen(config, 0):
         freeze_backbone(model)
     return model, loaded
@@ -236,14 +249,14 @@ def _transforms(data: Data, dataset: Dataset, normalize: Normalizer, user: Trans
 
 
 def _with_image_size(config: Config, weights: WeightsInfo | None, before: RunInfo | None) -> Data:
-    """Return the settings of the data, with a number in place of `data.image_size = auto`."""
-    if config.data.image_size != "auto":
-        return config.data
+    """Return the settings of the data, with a number in place of `data.image_size = auto`; auto remains if the images
+    keep their size."""
     known = (before.shape[1] if before else 0) or (weights.size if weights else 0)
-    return replace(config.data, image_size=known or default_image_size(config.model.name, config.model.weights))
+    return replace(config.data, image_size=image_size(config, known) or "auto")
 
 
-def _move(model: nn.Module, device: torch.device, *, own: bool) -> nn.Module:
+def move(model: nn.Module, device: torch.device, *, own: bool) -> nn.Module:
+    """Return the model on the device, in the memory format of its convolutions; `own` means that it is the user's."""
     if own:
         return model.to(device)  # The user's code may use views that channels last does not allow.
     # Convolutions are faster with channels last, on the CPU as on GPUs.

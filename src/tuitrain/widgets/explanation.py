@@ -113,7 +113,7 @@ class ExplanationPanel(Widget):
 
     def _status(self, answer: Answer, width: int) -> Iterator[Line]:
         """Yield what the process does, or why it cannot go on, in as many lines as the text needs."""
-        share = "" if answer.fraction is None else f" {units.percent(answer.fraction)}"
+        share = "" if answer.fraction is None else f" {answer.fraction:.0%}".replace("%", " %")
         text = answer.problem or (f"{answer.doing} …{share}" if answer.doing else "")
         for line in wrapped(plain(text, 400), width):
             yield self._line(line, width, "other" if answer.problem else "muted")

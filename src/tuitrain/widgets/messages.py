@@ -26,6 +26,13 @@ class OpenRun(Message):
 
 
 @dataclass
+class OpenPrediction(Message):
+    """Open the screen that classifies pictures with the network of a run."""
+
+    folder: RunFolder
+
+
+@dataclass
 class AskValue(Message):
     """Ask for one value; call `answer` with a text that `check` accepts, unless the user cancels.
 

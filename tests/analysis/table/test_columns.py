@@ -164,11 +164,11 @@ def test_without_validation_the_last_test_accuracy_is_shown() -> None:
 
 
 def test_a_table_shows_paths_last_and_the_usual_where_only_paths_differ() -> None:
-    settings = ("data.dir=/somewhere/{0}", "optimizer.lr=0.{0}", "schedule.warmup={0}")
+    settings = ("data.dataset=mnist", "data.dir=/somewhere/{0}", "optimizer.lr=0.{0}", "schedule.warmup={0}")
     runs = [entry(str(number), *(text.format(number) for text in settings)) for number in (1, 2, 3)]
     expected = ["status", "best", "time", "optimizer.lr", "schedule.warmup", "best-test", "data.dir"]
     assert default_columns(runs) == expected
-    moved = [entry(str(number), f"data.dir=/somewhere/{number}") for number in (1, 2, 3)]
+    moved = [entry(str(number), "data.dataset=mnist", f"data.dir=/somewhere/{number}") for number in (1, 2, 3)]
     assert default_columns(moved)[-1] == "data.dir"
     assert "optimizer.lr" in default_columns(moved)
 

@@ -73,7 +73,7 @@ ALL = ["adam-relu", "sgd-sigmoid", "wide", "net"]
         ("epochs>10", ["wide"]),
         ("epochs=50", ["wide"]),
         ("hidden=512", ["wide"]),
-        ("hidden=[128,256] hidden=128-256 hidden='128, 256'", ["adam-relu", "sgd-sigmoid", "net"]),
+        ("hidden=[128,256] hidden=128-256 hidden='128, 256'", ["adam-relu", "sgd-sigmoid"]),
         ("model=resnet18", ["net"]),
         ("model:res", ["net"]),
         ("normalize=false", ["net"]),

@@ -1,4 +1,6 @@
+import errno
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -211,3 +213,32 @@ def test_an_unwritable_folder_is_reported(ended: RunFolder) -> None:
             edit.rename(ended, "two")
     finally:
         ended.path.chmod(0o700)
+
+
+@pytest.mark.parametrize("nanoseconds", [0, 1, 123_456_789, 999_999_999])
+def test_a_trashed_run_is_named_after_the_time_and_its_id(
+    runs_dir: Path, ended: RunFolder, monkeypatch: pytest.MonkeyPatch, nanoseconds: int
+) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: 1_700_000_000 * 10**9 + nanoseconds)
+    trashed = edit.trash(ended, runs_dir)
+    assert trashed.path.parent == runs_dir / ".trash"
+    assert re.fullmatch(rf"\d{{8}}-\d{{6}}-{nanoseconds:09}-{re.escape(ended.id)}", trashed.id)
+    assert not (trashed.path / "owner.json").exists()
+
+
+def test_a_run_whose_trash_was_emptied_cannot_be_restored(runs_dir: Path, ended: RunFolder) -> None:
+    trashed = edit.trash(ended, runs_dir)
+    shutil.rmtree(trashed.path)
+    with pytest.raises(RunError, match=f"The run {ended.id} cannot be restored: No such file"):
+        edit.restore(trashed, ended)
+
+
+def test_a_disk_that_refuses_a_new_name_is_an_error(ended: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    before = ended.info_file.read_bytes()
+    monkeypatch.setattr(edit, "replace", fail)
+    with pytest.raises(RunError, match=r"run\.json cannot be written: No space left on device"):
+        edit.rename(ended, "two")
+    assert ended.info_file.read_bytes() == before

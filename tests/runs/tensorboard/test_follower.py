@@ -1,5 +1,6 @@
 """How event files of other tools become the state of a run."""
 
+import shutil
 import time
 from math import isnan, nan
 from pathlib import Path
@@ -160,3 +161,56 @@ def test_long_tags_are_cut_and_too_many_are_ignored(tmp_path: Path, monkeypatch:
     (series,) = read(tmp_path / "run")._reader.series.values()
     assert {len(tag): list(found.step) for tag, found in series.items() if len(tag) > 1} == {400: [2]}
     assert {tag: list(found.step) for tag, found in series.items() if len(tag) == 1} == {"a": [0, 4], "b": [1]}
+
+
+def test_a_run_that_has_only_begun_is_at_step_0(tmp_path: Path) -> None:
+    write(tmp_path / "run", [simple("loss", 1.0, 0), simple("val_loss", 2.0, 0)])
+    run = read(tmp_path / "run")
+    assert (run.state.step, run.state.epoch, run.state.steps_per_epoch) == (0, 0, 0)
+    assert run.state.best is not None
+    assert (run.state.best.step, run.state.best.epoch) == (0, 0)
+
+
+def test_a_run_of_another_tool_has_no_changed_settings(tmp_path: Path) -> None:
+    write(tmp_path / "run", [simple("loss", 1.0, 1), simple("epoch", 3.0, 1)])
+    run = read(tmp_path / "run")
+    assert run.state.epochs == 3
+    assert run.changes == {}
+
+
+def test_a_folder_that_cannot_be_read_is_news_once(tmp_path: Path) -> None:
+    write(tmp_path / "run", [simple("loss", 1.0, 1)])
+    run = read(tmp_path / "run")
+    shutil.rmtree(tmp_path / "run")
+    assert run.poll()
+    assert run.problem == "run cannot be read: No such file or directory."
+    assert not run.poll()
+
+
+def test_the_host_is_that_in_the_name_of_the_file(tmp_path: Path) -> None:
+    write(tmp_path / "run", [simple("loss", 1.0, 1)])
+    assert read(tmp_path / "run").info.host == "gpu3"
+    assert read(tmp_path / "run").info.created == OLD
+
+
+def test_the_stamp_of_a_run_changes_with_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "run", [simple("loss", 1.0, 1)])
+    folder = EventFolder(tmp_path / "run")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 1e6)
+    ended = folder.stamp()
+    monkeypatch.setattr(time, "time", lambda: now + 2e6)
+    assert folder.stamp() == ended
+    with path.open("ab") as file:
+        file.write(record(simple("loss", 1.0, 2)))
+    grown = folder.stamp()
+    assert grown != ended
+    write(tmp_path / "run" / "train", [simple("loss", 1.0, 1)])
+    assert folder.stamp() not in (ended, grown)
+    # A live run may end without any change of its files.
+    monkeypatch.setattr(time, "time", lambda: now)
+    live = folder.stamp()
+    monkeypatch.setattr(time, "time", lambda: now + 60)
+    assert folder.stamp() != live
+    shutil.rmtree(tmp_path / "run")
+    assert folder.stamp() == ()

@@ -1,9 +1,13 @@
 from math import inf
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionStartInfo
 
-from tuitrain.runs.tensorboard.hparams import by_setting
+from tuitrain.runs.tensorboard.hparams import LARGEST_FILE, MOST, by_setting, from_yaml, session
+
+TOO_LARGE = b"a: 1\n# " + b"x" * LARGEST_FILE
 
 
 @pytest.mark.parametrize(
@@ -23,3 +27,47 @@ from tuitrain.runs.tensorboard.hparams import by_setting
 )
 def test_hyperparameters_become_settings_where_they_fit(hparams: dict[str, Any], settings: dict[str, Any]) -> None:
     assert by_setting(hparams) == settings
+
+
+def test_hyperparameters_of_a_yaml_file(tmp_path: Path) -> None:
+    path = tmp_path / "hparams.yaml"
+    path.write_text(
+        "lr: 1e-3\nbig: 1_000\nname: resnet\nflag: yes\nold: false\nnone: null\nlist: [1, 2]\n"
+        "a: {b: {c: {d: 4, e: {f: 5}}}}\n? [1]\n: 2\ntag: !!python/object:os.system {x: 1}\nhex: 0x10\n"
+    )
+    assert from_yaml(path) == {
+        "lr": "1e-3", "big": 1000.0, "name": "resnet", "flag": True, "old": False, "none": None, "a/b/c/d": 4.0,
+        "tag/x": 1.0, "hex": "0x10",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("content", [b"a: [", b"\xff: \x00", b"- 1\n- 2", b"[" * 10_000, TOO_LARGE])
+def test_a_yaml_file_without_hyperparameters(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "hparams.yaml"
+    path.write_bytes(content)
+    assert from_yaml(path) == {}
+    path.unlink()
+    assert from_yaml(path) == {}
+
+
+def test_most_hyperparameters_are_limited(tmp_path: Path) -> None:
+    path = tmp_path / "hparams.yaml"
+    path.write_text("".join(f"p{number}: {number}\n" for number in range(MOST + 5)) + f"{'x' * 300}: 1\n")
+    assert list(from_yaml(path)) == [f"p{number}" for number in range(MOST)]
+    info = SessionStartInfo()
+    for number in range(MOST + 5):
+        info.hparams[f"p{number}"].number_value = number
+    assert len(session(HParamsPluginData(session_start_info=info).SerializeToString())[0]) == MOST
+
+
+def test_a_session_has_its_hyperparameters_and_its_end() -> None:
+    info = SessionStartInfo()
+    info.hparams["lr"].number_value = 0.5
+    info.hparams["name"].string_value = "sgd"
+    info.hparams["flag"].bool_value = True
+    info.hparams["off"].bool_value = False
+    info.hparams["none"].null_value = 0
+    start = HParamsPluginData(session_start_info=info).SerializeToString()
+    assert session(start) == ({"lr": 0.5, "name": "sgd", "flag": True, "off": False, "none": None}, None)
+    for end, ended in (({"status": 1}, None), ({"status": 2, "end_time_secs": 1.0}, 2), ({"end_time_secs": 1.0}, 0)):
+        assert session(HParamsPluginData(session_end_info=end).SerializeToString()) == ({}, ended)

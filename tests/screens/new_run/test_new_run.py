@@ -1,15 +1,16 @@
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
-from open_new_run import opened
+from open_new_run import PREVIEWS, opened
 from screen_text import strips
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import sections, settings
+from tuitrain.config.values import override
 from tuitrain.screens.new_run.screen import NewRunScreen
-from tuitrain.widgets.forms.draft import parse_form
+from tuitrain.widgets.forms.draft import Draft, parse_form
 from tuitrain.widgets.forms.form import NAME, RUNS_IN, Form, SectionTitle
-from tuitrain.widgets.forms.labels import CONDITIONS
 from tuitrain.widgets.forms.pick_list import PickList
 from tuitrain.widgets.forms.preview import LayerList
 from tuitrain.widgets.terminal.footer import FittingFooter
@@ -21,14 +22,6 @@ async def test_every_setting_has_a_field_and_defaults_have_no_dot(tmp_path: Path
         assert form.config == Config()
         assert not [key for key in settings() if "●" in form.row(key)]
         assert "$ tuitrain train" in form.said("command")
-
-
-def test_conditions_name_existing_settings_and_choices() -> None:
-    for key, only in CONDITIONS.items():
-        assert key in settings()
-        patterns = {value for value in only.values if "*" in value}
-        if choices := settings()[only.key].choices:
-            assert set(only.values) - patterns < set(choices)
 
 
 async def test_an_invalid_learning_rate_is_marked_and_refused(tmp_path: Path) -> None:
@@ -226,10 +219,10 @@ async def test_a_preset_updates_the_preview(tmp_path: Path) -> None:
         assert "1,293 train · 144 validation · 360 test" in form.said("facts")
         assert "21 per epoch · 210 in total" in form.said("facts")
         assert "33,024" in form.said("layers")
-        await form.focus("model.name")
-        await form.press(*"vit", "enter")
         await form.focus("model.activation")
         await form.press(*"tanh", "enter")
+        await form.focus("model.name")
+        await form.press(*"vit", "enter")
         await form.until(lambda: "✗" in form.row("model.activation"))
         assert "no ReLU" in form.said("facts")
 
@@ -250,3 +243,19 @@ async def test_the_first_frame_has_its_final_layout(
     monkeypatch.setattr(NewRunScreen, "on_mount", watch)
     async with opened(tmp_path, size=size):
         assert at_first == [classes]
+
+
+async def test_the_preview_of_other_settings_is_empty_until_it_arrives(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.until(lambda: "mlp 64-128-256-10" in form.said("facts"))
+        with patch.object(PREVIEWS, "request"):  # No answer arrives.
+            form.form.fill(Draft.of(override(Config(), ["training.epochs=20", "schedule.name=cosine"])))
+            await form.until(lambda: "420 in total" in form.said("facts"))
+            assert "43,914 parameters" in form.said("facts")
+            form.form.fill(Draft.of(override(Config(), ["model.hidden=[9]"])))
+            await form.until(lambda: "43,914 parameters" not in form.said("facts"))
+            assert "mlp" not in form.said("facts")
+            assert "33,024" not in form.said("layers")
+            form.form.fill(Draft.of(override(Config(), ["data.batch_size=50"])))
+            await form.until(lambda: "in total" not in form.said("facts"))
+        await form.until(lambda: "26 per epoch" in form.said("facts"))

@@ -51,7 +51,8 @@ def test_a_draft_and_its_command_quote_text_that_contains_a_comma() -> None:
     assert result.config == structs.replace(config, optimizer=structs.replace(config.optimizer, lr=0.1))
     assert result.runs == 2
     words = shlex.split(command_line(result, Path("runs")))
-    assert override_sweep(Sweep(), parse(words[1:]).set) == result.sweep()
+    made = override_sweep(Sweep(), parse(words[1:]).set)
+    assert (made.base, made.values) == (config, result.sweep().values)
     assert shlex.split(command_line(parse_form(Draft.of(config).texts), Path("runs")))[-3] == "data.dir='photos, 2024'"
 
 

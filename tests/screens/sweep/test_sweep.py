@@ -72,7 +72,7 @@ async def test_all_is_seen_on_a_wide_screen(app: TuitrainApp, write_sweep: Calla
         await opened(app, pilot, folder)
         shown = text(app)
         assert "grid [red]x[/] · stopped · 5 of 10 runs" in shown
-        assert "best trial 2: best val 85.00 % ± 7.07 % (n = 2) optimizer=adam lr=0.1" in shown
+        assert "best trial 2: best val by loss 85.00 % ± 7.07 % (n = 2) optimizer=adam lr=0.1" in shown
         assert row(app, "0")[1:] == ["✓", "finished", "sgd", "0.1", "10", "0", "50.00", "%", "45.00", "%", "6.0", "s"]
         assert "★ 90.00 %" in shown
         # The map: optimizers down, rates across, ascending.

@@ -5,7 +5,7 @@ import torch
 
 from tuitrain.config.data_schema import Augmentation, Data
 from tuitrain.training.data.augment import augmentations
-from tuitrain.training.data.normalize import Normalization, Normalizer
+from tuitrain.training.data.normalize import Normalization, Normalizer, pixel_sums
 
 CPU = torch.device("cpu")
 GREY, COLOR = Normalization((0.1307,), (0.3081,)), Normalization((0.48, 0.45, 0.4), (0.27, 0.26, 0.28))
@@ -65,3 +65,12 @@ def test_portions_are_normalized_like_the_whole(
     whole = Normalizer(normalization, CPU)(images)
     monkeypatch.setattr("tuitrain.training.data.normalize._CHUNK", 7 * images[0].numel())
     assert torch.equal(Normalizer(normalization, CPU)(images), whole)
+
+
+@pytest.mark.parametrize("width", [7, 258, 259, 1000])
+@pytest.mark.parametrize("low", [0, 253])
+def test_sums_of_pixels_are_exact(width: int, low: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(low, 256, (3, 2, 5, width), dtype=torch.uint8, generator=generator)
+    values = images.long()
+    assert torch.equal(pixel_sums(images), torch.stack([values.sum((2, 3)), values.square().sum((2, 3))], 1).double())

@@ -20,7 +20,7 @@ from training.data.image_folders import CPU, classes_of, images, noise, read
 from tuitrain.config.data_schema import Data
 from tuitrain.image_folder.pixel_files import cache_folder, pixel_files
 from tuitrain.runs.records import RunInfo
-from tuitrain.training.data import storage
+from tuitrain.training import device
 from tuitrain.training.data.dataset import Dataset
 from tuitrain.training.data.decoding.decode import ImageReader
 from tuitrain.training.data.load import load
@@ -215,15 +215,50 @@ def test_the_limit_removes_the_least_recently_used(folder: Path, tmp_path: Path)
     assert len(pixel_files()) == 1
 
 
-def test_images_with_more_than_8_bits_are_not_cached(tmp_path: Path) -> None:
-    for name in "ab":
+def deep_folder(folder: Path, suffix: str = "png") -> Path:
+    """Write images of 12 bits, one of which in the class c has more."""
+    for name in "abc":
         for number in range(10):
-            path = tmp_path / name / f"{number}.png"
-            path.parent.mkdir(exist_ok=True)
-            write_png(path, np.random.default_rng(number).integers(0, 4096, (8, 8, 3), dtype=np.uint16))
-    data = read(tmp_path, storage="cache")
+            path = folder / name / f"{number}.{suffix}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            most = 4096 if (name, number) != ("c", 0) else 60_000
+            write_png(path, np.random.default_rng(number).integers(0, most, (8, 8, 3), dtype=np.uint16))
+    return folder
+
+
+@pytest.mark.parametrize("value_range", [None, (0.0, 2047.0)])
+def test_images_with_more_than_8_bits_are_cached(
+    tmp_path: Path, value_range: tuple[float, float] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = deep_folder(tmp_path)
+    held, written = (read(folder, storage=kept, value_range=value_range) for kept in ("memory", "cache"))
+    reads = count_reads(monkeypatch)
+    again = read(folder, storage="cache", value_range=value_range)
+    assert reads == []
+    assert isinstance(again.train, CachedSplit)
+    for data in (written, again):
+        assert_same(held, data)
+        assert data.value_ranges == held.value_ranges != {}
+    assert any(note.startswith("30 images have 16-bit values") for note in held.notes)
+    assert not value_range or any("of them have values beyond" in note for note in held.notes)
+
+
+def test_the_value_range_belongs_to_the_key(tmp_path: Path) -> None:
+    folder = deep_folder(tmp_path)
+    low, high = (read(folder, storage="cache", value_range=(0.0, high)) for high in (2047.0, 8191.0))
+    assert len(pixel_files()) == 2
+    assert not torch.equal(gathered(low.train)[0], gathered(high.train)[0])
+    # Images of 8 bits have no range.
+    plain = classes_of(tmp_path.parent / "plain", {"a": 5, "b": 5})
+    for high_value in (2047.0, 8191.0):
+        read(plain, storage="cache", value_range=(0.0, high_value))
+    assert len(pixel_files()) == 3
+
+
+def test_deep_images_with_the_suffix_of_jpegs_are_streamed(tmp_path: Path) -> None:
+    data = read(deep_folder(tmp_path, "jpg"), storage="cache")
     assert isinstance(data.train, StreamedSplit)
-    assert any("more than 8 bits" in note for note in data.notes)
+    assert any("streamed instead of cached: files with the suffix of JPEGs have 16-bit" in note for note in data.notes)
     assert remains() == []
 
 
@@ -233,16 +268,16 @@ def test_images_with_more_than_8_bits_are_not_cached(tmp_path: Path) -> None:
 def test_auto_prefers_memory_then_the_cache(
     folder: Path, monkeypatch: pytest.MonkeyPatch, free: int, gigabytes: float, kind: type
 ) -> None:
-    monkeypatch.setattr(storage, "free_memory", lambda _: free)
+    monkeypatch.setattr(device, "free_memory", lambda _: free)
     data = read(folder, cache_gb=gigabytes)
     assert isinstance(data.train, kind)
     assert data.kept.startswith(
         {MemorySplit: "kept in memory as uint8: ", CachedSplit: "kept as uint8 in "}.get(kind, "streamed")
     )
     # 60 images of 3x8x8 bytes fit into half of 23,041 bytes, not into half of 23,040.
-    monkeypatch.setattr(storage, "free_memory", lambda _: 23_041)
+    monkeypatch.setattr(device, "free_memory", lambda _: 23_041)
     assert isinstance(read(folder).train, MemorySplit)
-    monkeypatch.setattr(storage, "free_memory", lambda _: 23_040)
+    monkeypatch.setattr(device, "free_memory", lambda _: 23_040)
     assert isinstance(read(folder).train, CachedSplit)
 
 

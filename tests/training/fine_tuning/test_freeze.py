@@ -12,6 +12,7 @@ from torch import nn
 
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
+from tuitrain.errors import ConfigError
 from tuitrain.hosts.evaluate import evaluate_checkpoint
 from tuitrain.hosts.export import export
 from tuitrain.hosts.launch import resume_run
@@ -232,3 +233,47 @@ def test_a_classifier_with_dropout_resumes_exactly_on_its_features(
     whole, resumed = interrupted(quick(*PROBE), "stop")
     first, second = (checkpoint.load(run.checkpoints / "last.safetensors")["model"] for run in (whole, resumed))
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("frozen", [
+    ("finetune.freeze=backbone",), ("finetune.freeze=backbone", "finetune.freeze_norms=false"), ("WEIGHTS",),
+])  # fmt: skip
+def test_batches_of_one_image_train_if_the_statistics_of_norms_stay(
+    train: Callable[..., Follower], frozen: tuple[str, ...]
+) -> None:
+    network = ("model.name=cnn", "model.channels=[4]", "model.batch_norm=true", "data.fraction=0.05")
+    if frozen == ("WEIGHTS",):
+        frozen = (f"model.weights=run:{train(*network, 'training.epochs=1').folder.id}",)
+    images = train(*network, *frozen, "data.batch_size=1", "training.epochs=1").folder.info().sizes["train"]
+    run = train(*network, *frozen, f"data.batch_size={images - 1}", "training.epochs=1")
+    assert run.folder.state().steps_per_epoch == 2
+
+
+@pytest.mark.parametrize("settings", [(), ("finetune.freeze_epochs=1",), ("finetune.freeze_norms=false", "WEIGHTS")])
+def test_batches_of_one_image_are_refused_if_norms_train(
+    train: Callable[..., Follower], settings: tuple[str, ...]
+) -> None:
+    network = ("model.name=cnn", "model.channels=[4]", "model.batch_norm=true", "training.epochs=2")
+    if "WEIGHTS" in settings:
+        settings = (settings[0], f"model.weights=run:{train(*network).folder.id}")
+    with pytest.raises(ConfigError, match="batch normalization needs 2 images"):
+        train(*network, *settings, "data.batch_size=1")
+
+
+def test_a_probe_on_cached_features_in_bf16_is_evaluated_and_exported(
+    train: Callable[..., Follower], tmp_path: Path
+) -> None:
+    settings = (*PROBE, "training.precision=bf16")
+    computed, read = train(*settings), train(*settings)
+    assert "features of 1,797 images read from the cache" in read.folder.log_file.read_text()
+    again = evaluate_checkpoint(read.folder, "test", "last", "cpu", lambda *_: None)
+    stored = read.folder.evaluation("test")
+    assert stored is not None
+    assert again.predicted == stored.predicted
+    files = [tmp_path / f"{name}.safetensors" for name in ("computed", "read")]
+    for run, file in zip((computed, read), files, strict=True):
+        export(run.folder, "safetensors", file)
+    first, second = map(load_file, files)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    # The export has the whole network, not only the classifier.
+    assert any(name.startswith("stages.") for name in first), list(first)

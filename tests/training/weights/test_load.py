@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 from torchvision import models as torchvision_models
 
-from tuitrain.config.schema import Model
+from tuitrain.config.schema import Config, Model
+from tuitrain.config.values import override
 from tuitrain.errors import ConfigError
 from tuitrain.runs.records import WeightsInfo
 from tuitrain.training.models import build
+from tuitrain.training.setup import prepare
 from tuitrain.training.weights.find import WeightsFile, find_weights
 from tuitrain.training.weights.load import load_initial_weights
 
@@ -164,3 +167,60 @@ def test_weights_that_are_not_in_the_cache_of_an_offline_machine_say_what_to_bri
     with pytest.raises(ConfigError) as raised:
         find_weights(Model(name="timm/resnet10t", weights="pretrained"), quiet)
     assert "cannot be downloaded: HF_HUB_OFFLINE is set. Bring model.safetensors from https://" in str(raised.value)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_the_first_convolution_is_adapted_as_timm_does(trained: nn.Module, tmp_path: Path, channels: int) -> None:
+    from timm.models import adapt_input_conv
+
+    save_file(trained.state_dict(), tmp_path / "w.safetensors")
+    model = network(7, (channels, 64, 64))
+    load(model, tmp_path / "w.safetensors")
+    expected = adapt_input_conv(channels, trained.state_dict()["features.0.0.weight"])
+    assert torch.equal(model.state_dict()["features.0.0.weight"], expected)
+
+
+def test_a_file_of_weights_fits_the_users_own_network(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self, classes, channels, image_size):\n"
+        "        super().__init__()\n"
+        "        self.stem = nn.Conv2d(channels, 4, 3)\n"
+        "        self.head = nn.LazyLinear(classes)\n"
+        "    def forward(self, images):\n"
+        "        return self.head(self.stem(images).mean((2, 3)))\n"
+    )
+    state = {"stem.weight": torch.ones(4, 3, 3, 3), "stem.bias": torch.ones(4),
+             "head.weight": torch.ones(9, 4), "head.bias": torch.ones(9)}  # fmt: skip
+    torch.save({"model": state}, tmp_path / "w.pt")
+    settings = (f"model.name={tmp_path / 'mine.py'}:Net", f"model.weights={tmp_path / 'w.pt'}", "training.device=cpu")
+    setup = prepare(override(Config(), settings), quiet)
+    assert setup.weights is not None
+    assert (setup.weights.loaded, setup.weights.created) == (2, 2)
+    assert torch.equal(setup.model.state_dict()["stem.weight"], torch.full((4, 1, 3, 3), 3.0))
+
+
+@pytest.mark.parametrize("settings", [("data.channels=grey",), ()])
+def test_grey_photos_get_the_sum_of_the_weights_for_colors(
+    trained: nn.Module, tmp_path: Path, settings: tuple[str, ...]
+) -> None:
+    for number in range(20):
+        path = tmp_path / "photos" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = torch.randint(0, 256, (40, 40, 3) if settings else (40, 40), dtype=torch.uint8)
+        Image.fromarray(pixels.numpy()).save(path)
+    save_file(trained.state_dict(), tmp_path / "w.safetensors")
+    setup = prepare(
+        override(Config(), (
+            "data.dataset=image-folder", f"data.dir={tmp_path / 'photos'}", f"model.name={NAME}", "training.device=cpu",
+            "data.image_size=64", f"model.weights={tmp_path / 'w.safetensors'}", *settings,
+        )),
+        quiet,
+    )  # fmt: skip
+    assert setup.dataset.shape == (1, 64, 64)
+    assert setup.dataset.mean == pytest.approx((sum((0.485, 0.456, 0.406)) / 3,))
+    first = trained.state_dict()["features.0.0.weight"].sum(1, keepdim=True)
+    assert torch.allclose(setup.model.state_dict()["features.0.0.weight"], first)
+    images, labels = next(setup.dataset.train.batches(torch.arange(4), 4))
+    assert setup.forward(setup.inputs_and_labels(images, labels)[0]).shape == (4, 2)

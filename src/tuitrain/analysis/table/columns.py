@@ -1,7 +1,7 @@
 """The columns of the runs table: identity, scores, costs and every setting."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any, Literal, get_args
 
@@ -16,7 +16,7 @@ from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import FOLD, SEED, Setting, settings
 from tuitrain.errors import ConfigError
 from tuitrain.runs.catalog.listing import Entry
-from tuitrain.runs.records import Score, ShownStatus
+from tuitrain.runs.records import Score, ShownStatus, by_goals
 from tuitrain.text import did_you_mean, plain
 
 Kind = Literal["text", "list", "number", "fraction", "duration"]
@@ -70,6 +70,7 @@ TITLES = {
     "optimizer.name": "opt",
     "optimizer.weight_decay": "decay",
     "training.epochs": "planned",
+    "training.best": "best by",
 }
 
 
@@ -96,6 +97,13 @@ def column(name: str) -> Column:
         raise ConfigError(f"{plain(name, 40)!r} may be {' or '.join(ambiguous)}.", "Write the full name.", key=name)
     hint = did_you_mean(wanted, _by_name()) or "Use best-test, best, test, time, status, tag … or a setting."
     raise ConfigError(f"Unknown column {plain(name, 40)!r}.", hint, key=name)
+
+
+def shown_title(column: Column, entries: Iterable[Entry]) -> str:
+    """Return the title of a column above `entries`: "best val by macro-F1" unless the loss selects the best epochs."""
+    if not column.key.startswith("best"):
+        return column.title
+    return column.title + by_goals(entry.state.best.metric for entry in entries if entry.state.best)
 
 
 @cache

@@ -5,6 +5,7 @@ from itertools import chain
 from typing import Any
 
 from tuitrain.analysis.table.columns import Column, column, columns
+from tuitrain.config.conditions import CONDITIONS, unused
 from tuitrain.config.settings import settings
 from tuitrain.errors import ConfigError
 from tuitrain.runs.catalog.listing import Entry
@@ -47,7 +48,7 @@ def parse_sort(text: str) -> tuple[Column, bool]:
 
 
 def differing_settings(entries: Sequence[Entry]) -> list[str]:
-    """Return the keys of the settings that differ between runs, ignoring damaged runs and unknown settings."""
+    """Return the keys of the settings that differ between the runs that use them, without damaged runs."""
     intact = [entry for entry in entries if entry.status != "damaged"]
     configs = list({id(entry.config): entry.config for entry in intact if not entry.folder.read_only}.values())
     external = [entry for entry in intact if entry.folder.read_only]
@@ -56,8 +57,9 @@ def differing_settings(entries: Sequence[Entry]) -> list[str]:
     differing = []
     for key, item in settings().items():
         name = key.partition(".")[2]
+        using = [config for config in configs if key not in unused(config)] if key in CONDITIONS else configs
         values = chain(
-            (getattr(getattr(config, item.section), name) for config in configs),
+            (getattr(getattr(config, item.section), name) for config in using),
             (value for entry in external if (value := entry.setting(key)) is not None),
         )
         first = next(values, None)
@@ -80,12 +82,18 @@ def default_columns(entries: Sequence[Entry]) -> list[str]:
     differing = [key for key in differing if key not in PATHS]
     differing.sort(key=priority)
     keys = [REPLACED_BY.get(key, key) for key in differing]
-    defaults = DEFAULT_SETTINGS if len(entries) < FEW or not differing else ()
+    defaults = _used(DEFAULT_SETTINGS, entries) if len(entries) < FEW or not differing else []
     tests = columns_for_test_split(entries)
     # The best validation score comes first: running runs have one, too.
     score, *scores = ("best", *tests) if "best-test" in tests else (*tests, "best")
     first = (score, "time", *keys[:3], *scores, *keys[3:6], *defaults)
     return list(dict.fromkeys(("status", *first, *keys[6:], *paths)))
+
+
+def _used(keys: Iterable[str], entries: Sequence[Entry]) -> list[str]:
+    """Return the keys without settings that no run uses."""
+    used = {key for entry in entries for key in keys if key not in unused(entry.config)}
+    return [key for key in keys if key in used or not entries]
 
 
 def columns_for_test_split(entries: Iterable[Entry]) -> list[str]:

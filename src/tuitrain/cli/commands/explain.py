@@ -51,9 +51,11 @@ def _progress() -> ProgressCallback:
 
     def progress(what: str, _: float | None) -> None:
         nonlocal last
-        if what != last:
-            stream.write(f"{plain(what)}\n")
-        last = what
+        # Without the counts, which change several times per second.
+        activity = plain(what).partition(":")[0]
+        if activity != last:
+            stream.write(f"{activity}\n")
+        last = activity
 
     return progress
 

@@ -5,7 +5,7 @@ import gc
 from typing import Any
 
 from tuitrain.analysis.table import query
-from tuitrain.analysis.table.columns import Column, column, columns
+from tuitrain.analysis.table.columns import Column, column, columns, shown_title
 from tuitrain.analysis.table.layout import columns_for_test_split, parse_sort, sort_entries
 from tuitrain.cli.output import print_json, print_message
 from tuitrain.cli.table import write_table
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         automatic = (*COLUMNS, *columns_for_test_split(matching), "time", *([order[0].key] if order else []))
         keys = ("id", *chosen) if chosen else automatic
         visible = [columns()[key] for key in dict.fromkeys(keys)]
-        titles = [one.title for one in visible]
+        titles = [shown_title(one, matching) for one in visible]
         right = [index for index, one in enumerate(visible) if one.right]
         write_table([titles, *(_cells(entry, visible) for entry in matching)], right)
     elif entries:

@@ -10,6 +10,7 @@ from tuitrain.analysis.layers import LayerState, layer_states
 from tuitrain.cli.output import format_scores, print_json, print_line
 from tuitrain.cli.table import write_table
 from tuitrain.config.formatting import format_value
+from tuitrain.config.values import flatten
 from tuitrain.errors import RunError
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.catalog.listing import Entry, find
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
                 "status": entry.status,
                 **({"layers": [layer._asdict() for layer in _layers(folder)]} if options.layers else {}),
                 "info": info,
-                "config": entry.settings,
+                "config": entry.settings if folder.read_only else flatten(entry.config),
                 "changed": present(entry.changes),
                 "evaluation": {
                     "test": evaluation_document(test) if test else None,

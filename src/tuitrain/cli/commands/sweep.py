@@ -61,6 +61,8 @@ def _create(options: argparse.Namespace) -> SweepFolder:
     check_file(options, sweep_code(sweep), _added_trials(options))
     folder = start_new_sweep(options.runs_dir, dumps(sweep, original))
     print_message(f"sweep {plain(folder.path, 1000)}: {_describe_size(sweep)}")
+    if repeated := sweep.repeated_trials:
+        print_message(f"{repeated:,} of the trials repeat others: they differ only in settings that they do not use")
     return folder
 
 

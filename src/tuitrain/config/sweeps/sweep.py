@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from tuitrain.config.conditions import unused_keys
 from tuitrain.config.folds import fold_names
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config, Positive
@@ -16,7 +17,7 @@ from tuitrain.text import plain
 
 # Protect the disk from a typing error.
 MAX_TRIALS, MAX_SEEDS = 10_000, 1000
-Metric = Literal["validation.accuracy", "validation.loss", "train.accuracy", "train.loss"]
+Metric = Literal["validation.accuracy", "validation.loss", "validation.best", "train.accuracy", "train.loss"]
 Values = dict[str, Any]
 
 
@@ -59,9 +60,10 @@ class SweepOptions(Struct, frozen=True, kw_only=True):
     prune: Annotated[
         bool, Meta(description="Stop runs whose validation loss stays above the median of finished runs")
     ] = False
-    metric: Annotated[Metric, Meta(description="Metric that ranks the trials; the test split is never used")] = (
-        "validation.accuracy"
-    )
+    metric: Annotated[
+        Metric,
+        Meta(description="Metric that ranks the trials, never of the test split; validation.best: by training.best"),
+    ] = "validation.accuracy"
     storage: Annotated[
         str | None,
         Meta(description="URL of the Optuna storage for random and tpe; none: a journal in the sweep folder"),
@@ -134,8 +136,15 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
         return list(dict.fromkeys([*self.values, *itertools.chain(*self.extra, *self.added.values())]))
 
     @property
+    def objective(self) -> str:
+        """The metric that ranks the trials. `sweep.metric = validation.best` follows `training.best`:
+        `validation.macro-f1`, for example."""
+        metric = self.options.metric
+        return f"validation.{self.base.training.best}" if metric == "validation.best" else metric
+
+    @property
     def higher_is_better(self) -> bool:
-        return self.options.metric.endswith("accuracy")
+        return not self.objective.endswith("loss")
 
     @cached_property
     def _base_values(self) -> dict[str, Any]:
@@ -144,6 +153,17 @@ class Sweep(Struct, frozen=True, kw_only=True, dict=True):
     def settings(self, values: Values) -> dict[str, Any]:
         """Return all values of a trial by dotted key."""
         return self._base_values | values
+
+    def used(self, values: Values) -> Values:
+        """Return the values of a trial that its runs use."""
+        ignored = unused_keys(self.settings(values))
+        return {key: value for key, value in values.items() if key not in ignored}
+
+    @property
+    def repeated_trials(self) -> int:
+        """The number of known trials that differ from an earlier one only in settings that they do not use."""
+        trials = [*self.fixed_trials, *self.added.values()]
+        return len(trials) - len({tuple(self.used(self.settings(values)).items()) for values in trials})
 
     def seed(self, values: Values, number: int) -> int:
         """Return training.seed of run `number`, counted from 0, of a trial. The folds of a seed follow each other."""

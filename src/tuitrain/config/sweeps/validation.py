@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from tuitrain.config.settings import FOLD, FOLDS, SEED, Setting
+from tuitrain.config.settings import BEST, FOLD, FOLDS, SEED, Setting
 from tuitrain.config.sweeps.sweep import MAX_TRIALS, Range, Sweep, SweepOptions, Values, format_trial, sweep_settings
 from tuitrain.config.validation import check_value, has_validation
 from tuitrain.errors import ConfigError
@@ -32,6 +32,12 @@ def check_sweep(sweep: Sweep) -> Sweep:
             f"{key} cannot vary in a sweep{' with training.folds' * (key == FOLD)}.",
             "Give training.folds one value: each trial then trains every fold.",
             key=key,
+        )
+    if options.metric == "validation.best" and BEST in sweep.varying_keys:
+        raise ConfigError(
+            f"sweep.metric = validation.best cannot rank trials that differ in {BEST}.",
+            "Give training.best one value, or set sweep.metric to validation.accuracy.",
+            key=BEST,
         )
     for device in options.devices:
         check_value("training.device", device)

@@ -160,30 +160,29 @@ class Explainer:
         return plain(os.path.relpath(files[row], self._setup.dataset.folder), 200) if files else ""
 
     def _read(self, path: str) -> "Tensor":
-        from tuitrain.training.data.pictures import read_picture
+        from tuitrain.training.data.decoding.decode import ImageError
+        from tuitrain.training.data.picture_reader import PictureReader
 
-        white = self._setup.dataset.normalization.white
-        return read_picture(path, self._setup.config.data, self._folder.info(), white)[None]
+        read = PictureReader.of_run(self._setup.config.data, self._folder.info())
+        try:
+            return read(path)[None]
+        except ImageError as error:
+            raise DataError(f"{plain(path, 200)} cannot be read: {error}.") from None
 
     def compare(self) -> tuple["Split", "Embeddings"]:
         """Return the training split and the features of its images, computed at the first call. Raise TuitrainError."""
         if self._training is None:
             from tuitrain.training.data.splits import StreamedSplit
-            from tuitrain.training.embed import embed_split
+            from tuitrain.training.embed import are_cached, embed_split
             from tuitrain.training.user_code import explained
 
             split = self._setup.dataset.train
-            if isinstance(split, StreamedSplit):
+            if isinstance(split, StreamedSplit) and not are_cached(self._setup, split):
                 # Decodes with several threads, or finds the images in the cache.
                 device = str(self._setup.device)
                 split = _prepare(self._folder, device, self._progress, "training").dataset.train
-            total = len(split)
-
-            def report(done: int) -> None:
-                self._progress(f"comparing with {total:,} training images", done / total)
-
             with explained("The network", RunError):
-                self._training = split, embed_split(self._setup, split, report)
+                self._training = split, embed_split(self._setup, split, self._progress)
         return self._training
 
     def _pixels(self, images: "Tensor", side: int) -> "Tensor":

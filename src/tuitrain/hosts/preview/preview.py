@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -11,13 +12,16 @@ from msgspec.structs import replace
 from tuitrain.config.code import DATASET, MODEL, code_of, described, is_spec
 from tuitrain.config.data_schema import Data
 from tuitrain.config.datasets import TEST_FRACTION
-from tuitrain.config.networks import check_network, default_image_size
+from tuitrain.config.fine_tuning import trains_norms
+from tuitrain.config.image_size import image_size, sized
+from tuitrain.config.networks import check_network
 from tuitrain.config.optimizer_state import tensors_per_parameter
 from tuitrain.config.schedule import lr_factor
 from tuitrain.config.schema import Config, Model
 from tuitrain.errors import ConfigError
 from tuitrain.hosts.preview.child import problem_of
 from tuitrain.hosts.preview.split_sizes import SplitSizes, split_sizes
+from tuitrain.hosts.preview.weights import InitialWeights, initial_weights, with_counts, with_facts
 
 DATA_NOT_ALLOWED = "The data is read once you have allowed its code: ctrl+r asks."
 
@@ -45,6 +49,7 @@ class Preview(Struct, frozen=True):
     config: Config
     splits: SplitSizes | None = None
     network: NetworkSummary | None = None
+    weights: InitialWeights | None = None
     problem: str = ""
     key: str = ""
     final: bool = False
@@ -55,7 +60,7 @@ class Preview(Struct, frozen=True):
         """Optimizer steps per epoch; 0 if the size of the training split is unknown."""
         count, size = self.splits.train if self.splits else 0, self.config.data.batch_size
         # The training loop drops a last batch of one image, which batch normalization cannot normalize.
-        if self.network and self.network.batch_norm and size > 1 and count % size == 1:
+        if self.network and self.network.batch_norm and trains_norms(self.config) and size > 1 and count % size == 1:
             count -= 1
         return math.ceil(math.ceil(count / size) / self.config.optimizer.accumulate)
 
@@ -96,11 +101,34 @@ def add_network(preview: Preview) -> Preview:
     try:
         preview = replace(preview, splits=preview.splits or _user_splits(preview))
         assert preview.splits is not None
-        splits = _note_depths(_detect_channels(preview.splits, preview.config.data))
-        network = summarize_network(preview.config.model, splits.shape, splits.classes, _digest(preview))
-        return replace(preview, splits=splits, network=network, final=True)
+        preview = replace(preview, splits=_note_depths(_detect_channels(preview.splits, preview.config.data)))
+        model, digest = preview.config.model, _digest(preview)
+        preview = _add_facts(preview, model)
+        assert preview.splits is not None
+        network = summarize_network(model, preview.splits.shape, preview.splits.classes, digest)
+        preview = replace(preview, network=network)
+        return replace(_add_counts(preview, digest), final=True)
     except (Exception, SystemExit) as error:
         return replace(preview, **_describe_error(error), final=True)
+
+
+def _add_facts(preview: Preview, model: Model) -> Preview:
+    """Add the facts about the weights, and the image size that they expect."""
+    if preview.weights is None or preview.splits is None:
+        return preview
+    weights = with_facts(preview.weights, model)
+    splits = preview.splits
+    if not is_spec(preview.config.data.dataset):
+        size = image_size(preview.config, weights.info.size)
+        splits = replace(splits, shape=sized(splits.shape, size))
+    return replace(preview, weights=weights, splits=splits)
+
+
+def _add_counts(preview: Preview, digest: str) -> Preview:
+    if preview.weights is None or preview.splits is None:
+        return preview
+    model, splits = preview.config.model, preview.splits
+    return replace(preview, weights=with_counts(preview.weights, model, splits.shape, splits.classes, digest))
 
 
 def _user_splits(preview: Preview) -> SplitSizes:
@@ -150,7 +178,7 @@ def _detect_channels(splits: SplitSizes, data: Data) -> SplitSizes:
 
 def _note_depths(splits: SplitSizes) -> SplitSizes:
     """Add notes about sampled images with more than 8 bits per value."""
-    from tuitrain.training.data.decoding.decode import kind_of
+    from tuitrain.training.data.decoding.value_ranges import kind_of
 
     kinds = Counter(kind for kind in map(kind_of, splits.samples) if kind)
     notes = (
@@ -160,22 +188,32 @@ def _note_depths(splits: SplitSizes) -> SplitSizes:
     return replace(splits, notes=(*splits.notes, *notes))
 
 
-def with_image_size(config: Config) -> Data:
-    """Return the settings of the data, with the size that `data.image_size = auto` means for the network."""
-    if config.data.image_size != "auto":
-        return config.data
-    return replace(config.data, image_size=default_image_size(config.model.name, config.model.weights))
+def with_image_size(config: Config, known: int = 0) -> Data:
+    """Return the settings of the data, with the size that `data.image_size = auto` means for the network; auto remains
+    if the images keep their size. `known` is that of the images that the weights were trained on."""
+    return replace(config.data, image_size=image_size(config, known) or "auto")
 
 
-def preview_data(config: Config, *, may_run: bool = True) -> Preview:
-    """Return the first preview of `config`: split sizes without the network. Does not load torch."""
+def preview_data(config: Config, runs_dir: Path = Path("runs"), *, may_run: bool = True) -> Preview:
+    """Return the first preview of `config`: split sizes without the network. `model.weights` may name a run in
+    `runs_dir`. Does not load torch."""
     try:
         check_network(config.model.name)
+        weights = initial_weights(config, runs_dir)
         if is_spec(config.data.dataset):
-            return Preview(config, may_run=may_run)  # Only torch can read it.
-        return Preview(config, split_sizes(with_image_size(config), config.training.seed), may_run=may_run)
+            return Preview(config, weights=weights, may_run=may_run)  # Only torch can read it.
+        data = with_image_size(config, weights.info.size if weights else 0)
+        return Preview(config, split_sizes(data, config.training.seed), weights=weights, may_run=may_run)
     except (Exception, SystemExit) as error:
         return Preview(config, **_describe_error(error), may_run=may_run)
+
+
+def still_known(preview: Preview, config: Config) -> Preview:
+    """Return the facts of `preview` that also hold for `config`: all, or none if data or network differ."""
+    if preview.config == config:
+        return preview
+    same = (preview.config.data, preview.config.model) == (config.data, config.model) and not preview.problem
+    return replace(preview, config=config, final=False) if same else Preview(config)
 
 
 def _describe_error(error: BaseException) -> dict[str, Any]:

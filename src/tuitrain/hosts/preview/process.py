@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
@@ -13,16 +14,18 @@ from tuitrain.text import plain
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A configuration to preview; its files run only with `may_run`."""
+    """A configuration to preview; its files run only with `may_run`, and the runs that it names are in `runs_dir`."""
 
     config: Config
     may_run: bool
+    runs_dir: str = "runs"
 
 
 class PreviewProcess:
     """Requests previews; a reader thread stores each answer in `latest`. Call the methods from one thread only."""
 
-    def __init__(self) -> None:
+    def __init__(self, runs_dir: Path = Path("runs")) -> None:
+        self._runs_dir = str(runs_dir)
         self.latest: Preview | None = None
         self._requested: Request | None = None
         self._child = Child("tuitrain.hosts.preview.process", self._receive, self._fail)
@@ -31,7 +34,7 @@ class PreviewProcess:
         """Request a preview of `config`, unless it was requested last or an earlier answer is outstanding. Call this on
         a timer until `latest` is the preview of `config`. Pass `may_run` if the user has allowed the files that it
         names."""
-        wanted = Request(config, may_run)
+        wanted = Request(config, may_run, self._runs_dir)
         is_waiting = self._requested and (self.latest is None or self.latest.config != self._requested.config)
         if is_waiting or wanted == self._requested:
             return
@@ -72,7 +75,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     threading.Thread(target=add_networks, daemon=True).start()
     for line in requests:
         request = msgspec.json.decode(line, type=Request)
-        first = preview_data(request.config, may_run=request.may_run)
+        first = preview_data(request.config, Path(request.runs_dir), may_run=request.may_run)
         answer(first)
         pending.append(first)
         arrived.set()

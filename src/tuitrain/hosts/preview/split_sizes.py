@@ -12,6 +12,7 @@ from msgspec import Struct
 from tuitrain.config.data_schema import Data
 from tuitrain.config.datasets import DATASETS, TEST_FRACTION, data_folder, found_in, held_out_counts, part_counts
 from tuitrain.config.folds import Fold
+from tuitrain.config.image_size import sized
 from tuitrain.config.networks import DEFAULT_SIZE
 from tuitrain.config.photo_datasets import PHOTO_DATASETS, reads_files
 from tuitrain.image_folder.splits import FolderSplits
@@ -60,7 +61,8 @@ def split_sizes(data: Data, seed: int = 0) -> SplitSizes:
     kept = [count - held for count, held in zip(counts, held_out, strict=True)]
     train = sum(part_counts(kept, data.fraction))
     location = "built in" if data.dataset == "digits" else _location(data)
-    return SplitSizes(train, sum(held_out), info.test, info.shape, classes, location)
+    shape = sized(info.shape, 0 if data.image_size == "auto" else data.image_size)
+    return SplitSizes(train, sum(held_out), info.test, shape, classes, location)
 
 
 def _in_fold(counts: Sequence[int], fold: Fold) -> list[int]:

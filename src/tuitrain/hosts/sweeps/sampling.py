@@ -123,7 +123,7 @@ def _report_finished_trials(study: "optuna.Study", folder: SweepFolder, sweep: S
         number = read_json(path, Sample).number
         if number not in running:
             continue
-        scores = [score for run in runs if (score := metric(run.state, sweep.options.metric)) is not None]
+        scores = [score for run in runs if (score := metric(run.state, sweep.objective)) is not None]
         if scores and len(scores) == len(runs):
             study.tell(number, fmean(scores), skip_if_finished=True)
         else:

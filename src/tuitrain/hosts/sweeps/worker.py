@@ -223,6 +223,7 @@ def _run_name(sweep: Sweep, values: Values, job: Job) -> str:
     """Return a name such as `adam-relu-lr-0.001-s0`: numbers and switches follow their key, words stand alone. The
     second fold adds `-f2`; the name of a cross-validation without other settings comes first."""
     seed, fold = sweep.seed(values, job.seed), sweep.fold(job.seed)
+    values = sweep.used(values)
     short = short_names(list(values))
     texts = {key: _brief(value) for key, value in values.items()}
     parts = [text if isinstance(values[key], str) else f"{short[key]}-{text}" for key, text in texts.items()]

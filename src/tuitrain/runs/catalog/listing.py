@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from tuitrain.config.conditions import CONDITIONS, unused
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
 from tuitrain.runs.changes import Changed, changes
@@ -31,7 +32,7 @@ class Entry(Struct, frozen=True):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The known settings by key."""
+        """The known settings that the run uses, by key."""
         return {} if self.status == "damaged" else settings_of(self.info, self.config)
 
     @property
@@ -40,11 +41,13 @@ class Entry(Struct, frozen=True):
         return {} if self.problem or self.folder.read_only else changes(self.config, self.state)
 
     def setting(self, key: str) -> Any:
-        """Return one setting, or None if it is unknown."""
+        """Return one setting, or None if it is unknown or the run does not use it."""
         if self.status == "damaged":
             return None
         if isinstance(self.info, ExternalRunInfo):
             return self.info.hparams.get(key)
+        if key in CONDITIONS and key in unused(self.config):
+            return None
         section, _, name = key.partition(".")
         return getattr(getattr(self.config, section), name)
 

@@ -52,7 +52,7 @@ def _best_without_metrics(best: Best) -> Best:
 
 
 def metric(state: State | None, name: str) -> float | None:
-    """Return a metric such as `validation.accuracy`, `train.loss`, `test.accuracy` or `best-test.accuracy`.
+    """Return a metric such as `validation.accuracy`, `validation.macro-f1`, `train.loss` or `best-test.accuracy`.
 
     `validation` and `best-test` are those of the best epoch by `training.best`. None if the run failed or does not have
     the metric.
@@ -61,6 +61,8 @@ def metric(state: State | None, name: str) -> float | None:
         return None
     split, _, metric_name = name.partition(".")
     best = state.best
+    if metric_name not in ("loss", "accuracy"):
+        return best.value if best and best.metric == metric_name else None
     scores = {
         "train": state.train,
         "validation": best.validation if best else None,

@@ -22,7 +22,7 @@ from tuitrain.runs.writer import next_name, user_named
 from tuitrain.screens.home.view import HomeView
 from tuitrain.text import plain, working_folder
 from tuitrain.widgets.forms.toml_files import ask_path
-from tuitrain.widgets.messages import AskChoice, AskTrust, AskValue, OpenNewRun, ResumeRun
+from tuitrain.widgets.messages import AskChoice, AskTrust, AskValue, OpenNewRun, OpenPrediction, ResumeRun
 from tuitrain.widgets.threads import in_thread
 
 T = TypeVar("T")
@@ -37,9 +37,9 @@ EXPORTS: dict[Format | Literal["folder"], str] = {
     FOLDER: "the last weights with a model card, for the Hugging Face hub and timm",
 }
 # Actions that runs of other tools do not support.
-OWN_RUNS_ONLY = ("resume", "clone", "rerun", "rename", "tags", "notes", "delete")
+OWN_RUNS_ONLY = ("resume", "clone", "rerun", "rename", "tags", "notes", "delete", "predict")
 # Actions that apply to one run at a time.
-SINGLE_RUN_ONLY = ("rename", "notes", "rerun", "resume")
+SINGLE_RUN_ONLY = ("rename", "notes", "rerun", "resume", "predict")
 RUN_BINDINGS: list[BindingType] = [
     Binding("r", "resume", "resume", tooltip="Resume the interrupted, stopped or failed run", id="runs.resume"),
     Binding("y", "clone", "clone", tooltip="Set up a new run from these settings", id="runs.clone"),
@@ -48,6 +48,7 @@ RUN_BINDINGS: list[BindingType] = [
     Binding("t", "tags", tooltip="Edit the tags of the run, or of all marked runs", show=False, id="runs.tags"),
     Binding("N", "notes", tooltip="Edit the run's note", show=False, id="runs.notes"),
     Binding("E", "export", tooltip="Export the table, or metrics or weights of the run", show=False, id="runs.export"),
+    Binding("F", "predict", tooltip="Classify picture files with the run", show=False, id="runs.predict"),
     Binding("x", "delete", "delete", tooltip="Delete the run, or all marked runs", id="runs.delete"),
     Binding("u", "undo", "undo", tooltip="Undo the last deletion, name, tags or note", id="runs.undo"),
 ]
@@ -84,7 +85,7 @@ class RunActions(HomeView):
             return action in ("tags", "delete") and not all(target.folder.read_only for target in self.targets)
         if action == "export":
             return run is not None
-        if action in ("clone", "rerun", "rename", "tags", "notes"):
+        if action in ("clone", "rerun", "rename", "tags", "notes", "predict"):
             return run is not None and run.status != "damaged"
         if action == "resume":
             return run is not None and run.status in RESUMABLE
@@ -97,6 +98,10 @@ class RunActions(HomeView):
     def action_clone(self) -> None:
         if (run := self.selected) is not None:
             self.post_message(OpenNewRun(run.config, run.info))
+
+    def action_predict(self) -> None:
+        if (run := self.selected) is not None:
+            self.post_message(OpenPrediction(run.folder))
 
     def action_resume(self) -> None:
         if (run := self.selected) is not None:

@@ -14,7 +14,7 @@ from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
 from tuitrain.config.sweeps.sweep import Values
 from tuitrain.hosts.preview.lr_range import RangeRequest
-from tuitrain.hosts.preview.preview import Preview
+from tuitrain.hosts.preview.preview import Preview, still_known
 from tuitrain.hosts.preview.process import PreviewProcess
 from tuitrain.hosts.preview.sheet import SheetProcess
 from tuitrain.hosts.thread import ThreadHost
@@ -82,7 +82,7 @@ class NewRunScreen(NewRunStart, KeyLabels):
         self._previewed: Config | None = None
         # The number of runs, and the values of the first, that the preview was last shown for.
         self._shown_runs: tuple[int, Values] = (1, {})
-        self._preview_process = PreviewProcess()
+        self._preview_process = PreviewProcess(runs_dir)
         self._sheet_process = SheetProcess()
 
     def compose(self) -> ComposeResult:
@@ -206,11 +206,19 @@ class NewRunScreen(NewRunStart, KeyLabels):
             # Unchanged since the last tick: typing has paused.
             self._preview_process.request(config, may_run=self._may_run(config))
         self._previewed = config
-        latest, runs = self._preview_process.latest, (self.result.runs, self.result.first)
+        self._update_preview(config)
+
+    def _update_preview(self, config: Config | None) -> None:
+        """Show the preview of `config`, or until it arrives what is known of it. Keep the last one of an invalid
+        form."""
+        preview = self._preview_process.latest
+        if config is not None and (preview is None or preview.config != config):
+            preview = self.preview and still_known(self.preview, config)
         # More values for a setting may leave the first run as it is.
-        if latest is not None and (latest is not self.preview or runs != self._shown_runs):
-            self.preview, self._shown_runs = latest, runs
-            self._show_preview(latest)
+        runs = (self.result.runs, self.result.first)
+        if preview is not None and (preview is not self.preview or runs != self._shown_runs):
+            self.preview, self._shown_runs = preview, runs
+            self._show_preview(preview)
 
     def _show_preview(self, preview: Preview) -> None:
         current = preview.config == self.result.first_config

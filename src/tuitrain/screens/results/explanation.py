@@ -56,11 +56,11 @@ class ExplanationScreen(Screen[None]):
         assert sample is not None
         source = Source(self._evaluation.split, sample.index, sample.file)
         self._process.request(Request(str(self._folder.path.absolute()), self._evaluation.checkpoint, source))
-        position = f"{self._samples.cursor + 1:,} of {self._samples.count:,} images"
+        position = f"{self._evaluation.split} · {self._samples.cursor + 1:,} of {self._samples.count:,}"
         self.query_one("#head", FixedText).show(
             Content.assemble(
                 ("Why does the network say this?", "bold $accent"),
-                (f" · {plain(self._folder.id)} · {self._evaluation.split} · {position}", MUTED),
+                (f" · {position} · {plain(self._folder.id)}", MUTED),
             )
         )
         self.tick()

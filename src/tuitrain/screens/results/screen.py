@@ -28,7 +28,7 @@ from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts, UnitCharts
 from tuitrain.widgets.confusion.matrix import ConfusionMatrix
 from tuitrain.widgets.confusion.samples import Samples
-from tuitrain.widgets.messages import OpenNewRun, ResumeRun
+from tuitrain.widgets.messages import OpenNewRun, OpenPrediction, ResumeRun
 from tuitrain.widgets.panels import run_report
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.terminal.colors import MUTED
@@ -68,6 +68,7 @@ class ResultsScreen(ExportScreen):
         ),
         Binding("r", "resume", "resume", tooltip="Resume the run, or extend it by more epochs", id="run.resume"),
         EXPORT,
+        Binding("F", "predict", "predict", tooltip="Classify picture files", id="run.predict"),
         Binding("y", "clone", "clone", tooltip="Set up a new run from these settings", id="run.clone"),
         Binding("escape", "matrix", "matrix", tooltip="Back to the matrix", id="run.matrix"),
         Binding("escape", "app.pop_screen", "back", tooltip="Back", id="run.back"),
@@ -234,7 +235,7 @@ class ResultsScreen(ExportScreen):
         own = not self.run.folder.read_only
         if action == "resume":
             return own and self.run.status in ("interrupted", "stopped", "failed", "finished")
-        return own and self.run.status != "damaged" if action == "clone" else True
+        return own and self.run.status != "damaged" if action in ("clone", "predict") else True
 
     def action_page(self, page: str, *, cell_only: bool = False) -> None:
         if self._cell_only or cell_only:
@@ -289,6 +290,9 @@ class ResultsScreen(ExportScreen):
 
     def action_resume(self) -> None:
         self.post_message(ResumeRun(self.run.folder, watch=True))
+
+    def action_predict(self) -> None:
+        self.post_message(OpenPrediction(self.run.folder))
 
     def action_clone(self) -> None:
         self.post_message(OpenNewRun(self.run.config, self.run.info))

@@ -94,11 +94,11 @@ def _row(index: SweepIndex) -> list[str]:
         done = sum(outcome.done for outcome in outcomes)
         status = folder.status(done == len(outcomes))
         best = analysis.best(analysis.results(sweep, outcomes), sweep.higher_is_better)
-        title = analysis.metric_title(sweep.options.metric)
-        score = f"{title} {analysis.format_metric(sweep.options.metric, best[1].mean)}" if best else ""
+        title = analysis.column_title(sweep, sweep.objective)
+        score = f"{title} {analysis.format_metric(sweep.objective, best[1].mean)}" if best else ""
         if outcomes and all(outcome.status == "failed" for outcome in outcomes):
             status = "all failed"
-        values = analysis.describe_values(folder.values(best[0]) or {}) if best else ""
+        values = analysis.describe_values(sweep.used(folder.values(best[0]) or {})) if best else ""
         cells = [sweep.name, status, f"{done}/{len(outcomes)}", score, values, units.ago(_created(folder.id))]
     except RunError as error:
         cells = [folder.id, "damaged", "", "", str(error), ""]

@@ -154,7 +154,7 @@ class SweepScreen(SweepActions):
         return max((session.began + 60 * minutes for session in self.folder.sessions()), default=None)
 
     def _best_line(self, best: tuple[int, MeanSD] | None) -> Content:
-        metric = self.sweep.options.metric
+        metric = self.sweep.objective
         title = analysis.best_title(self.sweep)
         if best is None:
             text = "no trial has a score" if self.status == "finished" else "no finished trial yet"
@@ -171,13 +171,14 @@ class SweepScreen(SweepActions):
         return Content.assemble(
             f"best trial {trial}", (f": {title} ", MUTED),
             (f"{analysis.format_metric(metric, score.mean)}{sd}", "bold"),
-            (f" (n = {score.n}) {analysis.describe_values(values)}{tie}", MUTED),
+            (f" (n = {score.n}) {analysis.describe_values(self.sweep.used(values))}{tie}", MUTED),
         )  # fmt: skip
 
     def _show_tables(self) -> None:
         """Show the map and the effects of the grid's trials. Added trials with other settings distort the means."""
         sweep = self.sweep
-        metric = analysis.test_metric(sweep.options.metric) if self._show_test else sweep.options.metric
+        metric = analysis.test_metric(sweep.objective) if self._show_test else sweep.objective
+        title = analysis.column_title(sweep, metric)
         keys = list(sweep.values)
         grid = (outcome for outcome in self.outcomes if set(outcome.values or ()) == set(keys))
         results = analysis.results(sweep, grid, metric)
@@ -185,10 +186,10 @@ class SweepScreen(SweepActions):
         heat = Content.styled("The map needs at least two settings that vary", MUTED)
         if settings is not None:
             width = (self.size.width // 2 if self.wide else self.size.width) - 3
-            higher = metric.endswith("accuracy")
-            heat = heat_map_text(analysis.heat_map(results, *settings), *settings, metric, higher, width)
+            higher = not metric.endswith("loss")
+            heat = heat_map_text(analysis.heat_map(results, *settings), *settings, metric, title, higher, width)
         self.query_one("#heat", Static).update(heat)
-        effects = effects_text(results, keys, metric, sweep.higher_is_better)
+        effects = effects_text(results, keys, metric, title, sweep.higher_is_better)
         self.query_one("#values", Static).update(effects)
 
     def exports(self) -> list[Export]:

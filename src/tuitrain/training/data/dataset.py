@@ -10,13 +10,34 @@ import torch
 
 from tuitrain.config.data_schema import Data
 from tuitrain.config.datasets import DATASETS
-from tuitrain.text import listed, plain
+from tuitrain.config.image_size import sized
+from tuitrain.runs.records import RunInfo, WeightsInfo
+from tuitrain.text import listed, plain, size
 from tuitrain.training.data.decoding.depth import Range
 from tuitrain.training.data.normalize import Normalization
 from tuitrain.training.data.splits import Split
 
 Progress = Callable[[str, float | None], None]
 """Called with the current activity and the completed fraction, None if unknown."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which data set to load, for which run: the arguments of `load.load`."""
+
+    config: Data
+    seed: int
+    device: torch.device
+    progress: Progress
+    before: RunInfo | None = None
+    weights: WeightsInfo | None = None
+    only: str | None = None
+
+    def normalization(self, channels: int, white: int = 255) -> Normalization | None:
+        """Return the normalization of images with `channels` channels; None if their pixels determine it."""
+        if not self.config.normalize:
+            return Normalization.none(channels, white)
+        return Normalization.known(self.before, self.weights, channels, white)
 
 
 @dataclass(frozen=True)
@@ -41,12 +62,14 @@ class Dataset:
 
     @classmethod
     def standard(
-        cls, name: str, normalization: Normalization, train: Split, validation: Split | None, test: Split
+        cls, config: Data, normalization: Normalization, train: Split, validation: Split | None, test: Split
     ) -> Self:
-        facts = DATASETS[name]
+        """Return a built-in data set. Its splits have images of the original size, which each batch is resized from."""
+        facts = DATASETS[config.dataset]
         images = sum(len(split) for split in (train, validation, test) if split is not None)
         kept = in_memory(images * math.prod(facts.shape))
-        return cls(name, facts.shape, facts.classes, train, validation, test, normalization, kept=kept)
+        shape = sized(facts.shape, 0 if config.image_size == "auto" else config.image_size)
+        return cls(config.dataset, shape, facts.classes, train, validation, test, normalization, kept=kept)
 
     @property
     def mean(self) -> tuple[float, ...]:
@@ -71,13 +94,8 @@ def absent_class_notes(classes: Sequence[str], splits: Mapping[str, Split]) -> I
             yield f"classes without {'training' if name == 'train' else name} images: {listed(absent)}"
 
 
-def in_memory(size: int) -> str:
-    return f"kept in memory as uint8: {size_text(size)}"
-
-
-def size_text(size: int) -> str:
-    """Return a number of bytes, such as "1.2 GB"."""
-    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
+def in_memory(amount: int) -> str:
+    return f"kept in memory as uint8: {size(amount)}"
 
 
 class Ticker:

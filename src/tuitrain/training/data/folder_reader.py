@@ -46,7 +46,6 @@ class FolderReader:
         read: ImageReader,
         device: torch.device,
         ticker: Ticker,
-        normalize: bool,
         known: Normalization | None,
         trained: bool,
         needed: Collection[str],
@@ -56,7 +55,7 @@ class FolderReader:
         self.notes: list[str] = []
         self.read, self._read_training = read, read_training or read
         self._folder, self._device, self._ticker = folder, device, ticker
-        self._normalize, self._known, self._trained = normalize, known, trained
+        self._known, self._trained = known, trained
         self._needed = {name: files for name, files in folder.splits.items() if name in needed}
         self._others = {name: files for name, files in folder.splits.items() if name not in needed}
 
@@ -64,6 +63,10 @@ class FolderReader:
     def is_complete(self) -> bool:
         """Whether all splits are read."""
         return not self._others
+
+    @property
+    def reads_training(self) -> bool:
+        return "training" in self._needed
 
     @property
     def size(self) -> int:
@@ -74,6 +77,7 @@ class FolderReader:
         """Discard the results of an earlier attempt to read the images."""
         self.unreadable.clear()
         self.notes.clear()
+        self.read.ranges.forget_counts()
 
     def in_memory(self) -> dict[str, Split]:
         decoded = {name: self._decoded(name, files) for name, files in self._needed.items()}
@@ -196,8 +200,7 @@ class FolderReader:
         `sample` returns by its size. Raises DataError if they are all alike."""
         if self._known and self._trained:
             return self._known
-        measure = self._normalize and self._known is None
-        for size in (_MEASURED,) if measure else (_GLANCED, _MEASURED):
+        for size in (_GLANCED, _MEASURED) if self._known else (_MEASURED,):
             images = sample(size)
             sums, pixels = pixel_sums(images), images[0, 0].numel()
             deviation = mean_and_deviation(sums, pixels)[1].max().item()
@@ -207,9 +210,7 @@ class FolderReader:
             raise self._alike(images, deviation)
         if deviation < 1:
             self.notes.append(f"the images have little contrast: standard deviation {deviation:.2f} of 255 grey levels")
-        if measure:
-            return Normalization.from_sums(sums, pixels)
-        return self._known or Normalization.none(self.read.shape[0])
+        return self._known or Normalization.from_sums(sums, pixels)
 
     def _alike(self, images: Tensor, deviation: float) -> DataError:
         what = (

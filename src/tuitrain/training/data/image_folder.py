@@ -12,7 +12,7 @@ from tuitrain.image_folder.contents import conflicts, digests, leaks
 from tuitrain.image_folder.splits import FolderSplits
 from tuitrain.runs.records import RunInfo, WeightsInfo
 from tuitrain.text import listed, plain
-from tuitrain.training.data.dataset import Dataset, Progress, Ticker, absent_class_notes
+from tuitrain.training.data.dataset import Dataset, Progress, Request, Ticker, absent_class_notes
 from tuitrain.training.data.decoding import decode
 from tuitrain.training.data.decoding.decode import ImageReader
 from tuitrain.training.data.decoding.depth import Range
@@ -20,7 +20,6 @@ from tuitrain.training.data.decoding.resize import Interpolation
 from tuitrain.training.data.decoding.value_ranges import ValueRanges, recorded_ranges
 from tuitrain.training.data.decoding.whole_photos import PhotoCrop, aspects, crops_photos, training_reader
 from tuitrain.training.data.folder_reader import FolderReader
-from tuitrain.training.data.normalize import Normalization
 from tuitrain.training.data.pixel_cache import CachedSplit
 from tuitrain.training.data.splits import MemorySplit, Split, StreamedSplit
 from tuitrain.training.data.storage import read_splits
@@ -29,30 +28,18 @@ from tuitrain.training.data.storage import read_splits
 _NAMED = 5
 
 
-def load(
-    config: Data,
-    seed: int,
-    device: torch.device,
-    progress: Progress,
-    before: RunInfo | None = None,
-    weights: WeightsInfo | None = None,
-    only: str | None = None,
-) -> Dataset:
-    """Load the image folder `data.dir`. `before`, `weights` and `only` are as in `load.load`. Raises DataError."""
+def load(request: Request) -> Dataset:
+    """Load the image folder `data.dir`. Raises DataError."""
+    config, before, progress = request.config, request.before, request.progress
     progress("looking for images", None)
-    folder = FolderSplits.scan(config, seed, lambda paths: _identify(paths, progress))
+    folder = FolderSplits.scan(config, request.seed, lambda paths: _identify(paths, progress))
     if before:
         folder = folder.with_classes(before.classes)
-    read = image_reader(config, folder, before, weights)
-    # The record of a trained run has the normalization, so its evaluation needs no training image.
-    needed = [only] if only and before else list(folder.splits)
-    ticker = _reading_ticker(folder, needed, progress)
-    known = Normalization.known(before, weights if config.normalize else None, read.shape[0])
-    photos = training_reader(config, read)
-    reader = FolderReader(folder, read, device, ticker, config.normalize, known, before is not None, needed, photos)
-    splits, kept = read_splits(config, folder.root, reader, device, progress)
-    if crops_photos(config) and "training" in needed:
-        _crop_photos(splits["training"], device, read.size, config.crop_scale)
+    reader = _folder_reader(request, folder)
+    read = reader.read
+    splits, kept = read_splits(config, folder.root, reader, request.device, progress)
+    if crops_photos(config) and reader.reads_training:
+        _crop_photos(splits["training"], request.device, read.size, config.crop_scale)
     return Dataset(
         name=config.dataset,
         shape=read.shape,
@@ -69,9 +56,16 @@ def load(
     )
 
 
-def _reading_ticker(folder: FolderSplits, needed: Sequence[str], progress: Progress) -> Ticker:
+def _folder_reader(request: Request, folder: FolderSplits) -> FolderReader:
+    config, before, only = request.config, request.before, request.only
+    read = image_reader(config, folder, before, request.weights)
+    # The record of a trained run has the normalization, so its evaluation needs no training image.
+    needed = [only] if only and before else list(folder.splits)
     total = sum(len(files.paths) for name, files in folder.splits.items() if name in needed)
-    return Ticker(progress, total, lambda done: f"reading: {done:,} of {total:,} images", "images")
+    ticker = Ticker(request.progress, total, lambda done: f"reading: {done:,} of {total:,} images", "images")
+    known = request.normalization(read.shape[0])
+    photos = training_reader(config, read)
+    return FolderReader(folder, read, request.device, ticker, known, before is not None, needed, photos)
 
 
 def _crop_photos(split: Split, device: torch.device, size: int, scale: float) -> None:

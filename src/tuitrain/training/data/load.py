@@ -4,11 +4,10 @@ import torch
 
 from tuitrain.config.code import is_spec
 from tuitrain.config.data_schema import Data
-from tuitrain.config.datasets import DATASETS
 from tuitrain.config.photo_datasets import PHOTO_DATASETS, reads_files
 from tuitrain.runs.records import RunInfo, WeightsInfo
 from tuitrain.training.data import image_folder, standard
-from tuitrain.training.data.dataset import Dataset, Progress
+from tuitrain.training.data.dataset import Dataset, Progress, Request
 from tuitrain.training.data.download import download_folder
 from tuitrain.training.data.normalize import Normalization, Pixels, fingerprint
 from tuitrain.training.data.splits import MemorySplit
@@ -35,40 +34,31 @@ def load(
     if before and not (before.classes and 0 < before.shape[0] == len(before.mean) == len(before.std)):
         # The run ended before it loaded its data, or its record is damaged.
         before = None
+    request = Request(config, seed, device, progress, before, weights, only)
     if is_spec(config.dataset):
-        return user_dataset.load(config, seed, device, progress, before, weights)
+        return user_dataset.load(request)
     if config.dataset in PHOTO_DATASETS:
         download_folder(config.dataset, config.dir, progress)
     if reads_files(config.dataset):
-        return image_folder.load(config, seed, device, progress, before, weights, only)
-    return _load_standard(config, seed, device, progress, before, weights)
+        return image_folder.load(request)
+    return _load_standard(request)
 
 
-def _load_standard(
-    config: Data,
-    seed: int,
-    device: torch.device,
-    progress: Progress,
-    before: RunInfo | None,
-    weights: WeightsInfo | None,
-) -> Dataset:
-    whole, test, white = standard.read(config.dataset, config.dir, progress)
+def _load_standard(request: Request) -> Dataset:
+    config = request.config
+    whole, test, white = standard.read(config.dataset, config.dir, request.progress)
     checksum = whole.checksum()
-    kept, held = split_rows(whole.labels, config, seed)
+    kept, held = split_rows(whole.labels, config, request.seed)
     train = whole if kept is None else whole.at(kept), fingerprint(checksum, kept)
     validation = None if held is None else (whole.at(held), fingerprint(checksum, held))
     images = train[0].images
-    channels = DATASETS[config.dataset].shape[0]
-    if not config.normalize:
-        normalization = Normalization.none(channels, white)
-    else:
-        normalization = Normalization.known(before, weights, channels, white) or Normalization.of(images, white)
+    normalization = request.normalization(images.shape[1], white) or Normalization.of(images, white)
 
     def split(pixels: Pixels, identity: str) -> MemorySplit:
-        return MemorySplit.of(pixels, device, fingerprint=identity)
+        return MemorySplit.of(pixels, request.device, fingerprint=identity)
 
     return Dataset.standard(
-        config.dataset,
+        config,
         normalization,
         train=split(*train),
         validation=split(*validation) if validation else None,

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tuitrain.errors import DataError
 from tuitrain.runs.records import RunInfo, WeightsInfo
+from tuitrain.training.data.resize import Resize
 
 # The number of values processed at a time: intermediate results stay in the CPU cache.
 _CHUNK = 2**18
@@ -92,13 +93,13 @@ class Normalization:
 
 
 class Normalizer:
-    """Normalizes batches on a device. `mean` and `std` are (C, 1, 1), or None if pixels stay in [0, 1]."""
+    """Resizes and normalizes batches on a device. `mean` and `std` are (C, 1, 1), or None if pixels stay in [0, 1]."""
 
     mean: Tensor | None = None
     std: Tensor | None = None
 
-    def __init__(self, normalization: Normalization, device: torch.device) -> None:
-        self._normalization = normalization
+    def __init__(self, normalization: Normalization, device: torch.device, resize: Resize | None = None) -> None:
+        self._normalization, self._resize = normalization, resize
         if normalization.changes_pixels:
             self.mean = torch.tensor(normalization.mean, device=device).view(-1, 1, 1)
             self.std = torch.tensor(normalization.std, device=device).view(-1, 1, 1)
@@ -115,6 +116,8 @@ class Normalizer:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return `images` (N, C, H, W), which are uint8 or floats in [0, 1], as normalized float32."""
+        if self._resize and self._resize.changes(images):
+            images = self._resize(self._normalization.in_unit_range(images))
         if images.device.type != "cpu" or images.ndim != 4 or images.numel() <= _CHUNK:
             return self._normalize(images.to(torch.float32, copy=True), images)
         # A CPU normalizes portions that fit into its cache three times as fast as the whole batch.

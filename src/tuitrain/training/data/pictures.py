@@ -1,17 +1,8 @@
-"""Read single image files as a run reads its images, and turn images into pictures for the screen."""
+"""Turn images into small pictures for the screen."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-from tuitrain.config.data_schema import Data
-from tuitrain.errors import DataError
-from tuitrain.runs.records import RunInfo
-from tuitrain.text import plain
-from tuitrain.training.data.decoding.decode import ImageError, ImageReader
-from tuitrain.training.data.decoding.depth import Range
-from tuitrain.training.data.decoding.value_ranges import ValueRanges, recorded_ranges
-from tuitrain.training.data.image_folder import reader_for
 
 # Smaller images are enlarged.
 SMALLEST = 16
@@ -34,19 +25,3 @@ def resized(images: Tensor, side: int) -> Tensor:
     if longest < SMALLEST:
         return F.interpolate(images, scale_factor=-(-SMALLEST // longest), mode="nearest")
     return images
-
-
-def read_picture(path: str, data: Data, info: RunInfo, white: int) -> Tensor:
-    """Return the image file as the images of a run, (C, H, W) uint8 up to `white`. Raises DataError if it cannot be
-    read, or if the run's images are not pictures."""
-    channels, height, width = info.shape
-    if channels not in (1, 3) or height != width:
-        raise DataError(f"Pictures cannot become the run's images of {channels}x{height}x{width}.")
-    fixed = Range(*data.value_range) if data.value_range else None
-    ranges = ValueRanges(recorded_ranges(info), [], [path], fixed)
-    read = reader_for(data, ImageReader(height, "L" if channels == 1 else "RGB", ranges), info.weights)
-    try:
-        image = read(path)
-    except ImageError as error:
-        raise DataError(f"{plain(path, 200)} cannot be read: {error}.") from None
-    return image if white == 255 else (image.float() * (white / 255)).round().to(torch.uint8)

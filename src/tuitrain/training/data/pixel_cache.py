@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import PIL
 import torch
+from msgspec.structs import replace
 from torch import Tensor
 
 from tuitrain.image_folder import pixel_files
@@ -38,13 +39,14 @@ class PixelCache:
         self._root, self._paths, self._read, self._progress = root, list(paths), read, progress
         # Both decode and resize images.
         libraries = f"Pillow {PIL.__version__} torch {torch.__version__.partition('+')[0]}"
-        settings = f"{read.settings} {libraries}".encode()
+        self._ranges = read.ranges.of_files(self._paths)
+        settings = f"{read.settings} {libraries} {self._ranges}".encode()
         self._key = pixel_files.key_of(chain([settings], pixel_files.stamps(self._paths)))
         self.path = pixel_files.path_of(self._key, root)
 
     @property
     def size(self) -> int:
-        return self._header({}).file_bytes
+        return self._header.file_bytes
 
     def open(self, needed: Sequence[str] | None = None) -> "CachedImages | None":
         """Return the images of an existing file, None if there is none. Compare the checksums of all images, or of
@@ -63,6 +65,7 @@ class PixelCache:
             pixel_files.remove(self.path)
             return None
         pixel_files.mark_used(self.path)
+        self._read.ranges.add_counts(header.deep)
         return images
 
     def build(self, limit: float) -> "CachedImages":
@@ -90,12 +93,13 @@ class PixelCache:
         time.sleep(_WAIT)
         return True
 
-    def _header(self, unreadable: dict[int, str]) -> Header:
-        return Header(self._key, str(self._root), len(self._paths), self._read.shape, unreadable)
+    @property
+    def _header(self) -> Header:
+        return Header(self._key, str(self._root), len(self._paths), self._read.shape)
 
     def _write(self, draft: Path) -> None:
         """Write the complete file. Raises OSError and UncachedError."""
-        total, header = len(self._paths), self._header({})
+        total, header = len(self._paths), self._header
         checksums = np.zeros(total, "<u4")
         ticker = Ticker(self._progress, total, lambda done: f"reading: {done:,} of {total:,} images", "images")
         with draft.open("xb") as file:
@@ -110,12 +114,13 @@ class PixelCache:
                 ticker.update()
                 if reason is not None:
                     unreadable[row] = reason
-                if self._read.ranges.used:
-                    raise UncachedError("values of more than 8 bits depend on the range of the training images")
+            deep = self._read.ranges.counts(self._paths)
+            if unknown := deep.keys() - self._ranges.keys():
+                raise UncachedError(f"files with the suffix of JPEGs have {min(unknown)} values")
             file.truncate(header.file_bytes)
             _write_at(file.fileno(), checksums.tobytes(), HEADER)
             try:
-                _write_at(file.fileno(), self._header(unreadable).encode(), 0)
+                _write_at(file.fileno(), replace(header, unreadable=unreadable, deep=deep).encode(), 0)
             except ValueError as error:
                 raise UncachedError(str(error)) from None
 

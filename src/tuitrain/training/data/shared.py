@@ -59,7 +59,7 @@ class SharedLoader:
         if held is not None:
             validation = SharedSplit(images.train, held, fingerprint(images.checksum, held))
         return Dataset.standard(
-            config.dataset,
+            config,
             normalization,
             train=SharedSplit(images.train, kept, fingerprint(images.checksum, rows)),
             validation=validation,

@@ -5,12 +5,13 @@ from pathlib import Path
 import torch
 
 from tuitrain.config.data_schema import Data
-from tuitrain.training.data.dataset import Progress, in_memory, size_text
+from tuitrain.text import size
+from tuitrain.training.data.dataset import Progress, in_memory
 from tuitrain.training.data.decoding.decode import ImageReader
 from tuitrain.training.data.folder_reader import FolderReader
 from tuitrain.training.data.pixel_cache import CachedImages, PixelCache, UncachedError
 from tuitrain.training.data.splits import Split, default_workers
-from tuitrain.training.device import free_memory
+from tuitrain.training.device import fits_in_memory
 
 
 def read_splits(
@@ -18,7 +19,7 @@ def read_splits(
 ) -> tuple[dict[str, Split], str]:
     """Read the splits as `data.storage` says. Return them and a text for the log that says where their pixels are.
     Raises DataError."""
-    if config.storage == "memory" or (config.storage == "auto" and reader.size < free_memory(device) / 2):
+    if config.storage == "memory" or (config.storage == "auto" and fits_in_memory(reader.size, device)):
         return reader.in_memory(), in_memory(reader.size)
     if config.storage != "stream":
         cached: list[PixelCache] = []
@@ -35,7 +36,7 @@ def read_splits(
         try:
             splits = reader.cached(open_images)
             places = ", ".join(str(cache.path) for cache in cached)
-            return splits, f"kept as uint8 in {places}: {size_text(sum(cache.size for cache in cached))}"
+            return splits, f"kept as uint8 in {places}: {size(sum(cache.size for cache in cached))}"
         except UncachedError as error:
             reader.forget()
             reader.notes.append(f"the images are streamed instead of cached: {error}")

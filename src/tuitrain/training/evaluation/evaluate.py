@@ -68,9 +68,7 @@ def evaluate(
     rounded = np.empty((len(split), classes), dtype=np.float16)
     done = 0
     for images, labels in split.batches(torch.arange(len(split)), batch_size(split, shape)):
-        with autocast():
-            logits = model(normalize(images))
-        logits = logits.float()  # (B, K)
+        logits = compute_logits(model, images, normalize, autocast)
         losses = F.cross_entropy(logits, labels, reduction="none")
         probabilities = logits.softmax(1)
         probability, predicted = probabilities.max(1)
@@ -94,6 +92,15 @@ def evaluate(
     )
 
 
+def compute_logits(
+    model: nn.Module, images: Tensor, normalize: Transform, autocast: Callable[[], AbstractContextManager[object]]
+) -> Tensor:
+    """Return the logits (B, K) float32 of images (B, C, H, W) as a split yields them."""
+    with autocast():
+        logits: Tensor = model(normalize(images))
+    return logits.float()
+
+
 def image_names(split: Split, dataset: Dataset) -> list[str]:
     """Return the paths of the images relative to the folder of the data set, or their indices without files."""
     if not split.files:
@@ -104,7 +111,11 @@ def image_names(split: Split, dataset: Dataset) -> list[str]:
 
 def batch_size(split: Split, shape: Sequence[int]) -> int:
     """Return the number of images of `shape` (C, H, W) in a batch that is evaluated."""
-    largest = CPU_BATCH if split.labels.device.type == "cpu" else BATCH
+    return batch_size_on(split.labels.device, shape)
+
+
+def batch_size_on(device: torch.device, shape: Sequence[int]) -> int:
+    largest = CPU_BATCH if device.type == "cpu" else BATCH
     return max(1, min(largest, MAX_BATCH_VALUES // prod(shape)))
 
 

@@ -34,8 +34,9 @@ class Agreement(NamedTuple):
         images = f"{self.images:,} {self.kind} image{'s' * (self.images != 1)}"
         ties = self.images - self.same
         same = "same class for all" if not ties else f"same class for all but {ties:,}, whose two best classes tie"
-        because = f" ({plain(self.reason, 200).rstrip('.')})" if self.reason else ""
-        return f"checked on {images}{because}: {same}, largest difference of logits {self.difference:.1g}"
+        sentence = f"checked on {images}: {same}, largest difference of logits {self.difference:.1g}"
+        reason = plain(self.reason, 300).rstrip(".")
+        return f"{sentence} (the test images cannot be read: {reason})" if reason else sentence
 
 
 def compare(trained: Trained, sample: Sample, run: Callable[[Tensor], Tensor], values: Values) -> Agreement:

@@ -16,6 +16,7 @@ from tuitrain.text import plain
 from tuitrain.training.data.decoding.decode import ImageError
 from tuitrain.training.data.image_folder import image_reader
 from tuitrain.training.data.load import load as load_dataset
+from tuitrain.training.data.resize import Resize
 from tuitrain.training.export.trained import Trained
 from tuitrain.training.user_code import explained
 
@@ -58,9 +59,18 @@ def _test_images(trained: Trained) -> Tensor:
     seed = trained.config.training.seed
     split = load_dataset(data, seed, _CPU, before=info, weights=info.weights, only="test").test
     images, _ = next(split.batches(_rows(len(split))[:LIMIT], LIMIT))
+    if data.dataset in DATASETS and (white := trained.white):
+        images = _resized(images, trained, white)
     if tuple(images.shape[1:]) != info.shape:
         raise TuitrainError(f"The images of the data set are {tuple(images.shape[1:])}, not {info.shape}.")
     return images
+
+
+def _resized(images: Tensor, trained: Trained, white: int) -> Tensor:
+    """Return built-in images (N, C, H, W) uint8 in the size that the network was trained on."""
+    weights = trained.info.weights
+    resize = Resize(trained.info.shape[1:], weights.interpolation if weights else "bilinear")
+    return (resize(images / white) * white).round().to(torch.uint8) if resize.changes(images) else images
 
 
 def _check_present(data: Data) -> None:

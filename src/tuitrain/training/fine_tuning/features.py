@@ -16,7 +16,7 @@ from tuitrain.training.data.feature_split import FeatureSplit
 from tuitrain.training.data.normalize import Normalization, Normalizer
 from tuitrain.training.data.splits import Split
 from tuitrain.training.data.user.stream import ItemSplit
-from tuitrain.training.device import free_memory
+from tuitrain.training.device import fits_in_memory
 from tuitrain.training.evaluation.evaluate import batch_size
 from tuitrain.training.fine_tuning.feature_cache import FeatureCache, Report
 from tuitrain.training.fine_tuning.freeze import dropout_before
@@ -62,7 +62,7 @@ def obstacle(setup: Setup) -> str:
         return found
     (head,) = heads
     assert isinstance(head, nn.Linear)
-    if 4 * head.in_features * sum(map(len, _splits(setup).values())) > free_memory(setup.device) / 2:
+    if not fits_in_memory(4 * head.in_features * sum(map(len, _splits(setup).values())), setup.device):
         return "they take more than half of the free memory"
     return "" if _is_last(setup, head) else "the network changes the output of its classifier"
 

@@ -1,7 +1,7 @@
 """Download pretrained weights into the caches of the Hugging Face hub and torch, or find them there."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlparse
@@ -17,20 +17,27 @@ _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 _TIMEOUT = 30.0
 
 
-def from_hub(network: str, repository: str, file: str | None, progress: Progress) -> Path:
+def from_hub(network: str, repository: str, file: str | None, progress: Progress, download: bool = True) -> Path | None:
     """Return the path of the weights of `network` in the hub's cache, which `HF_HOME` moves. Download them if they are
-    missing, unless `HF_HUB_OFFLINE` is set. Raises ConfigError."""
+    missing, unless `HF_HUB_OFFLINE` is set; without `download`, return None. Raises ConfigError."""
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-    from huggingface_hub.utils.tqdm import disable_progress_bars
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
-    disable_progress_bars()
     names = (file,) if file else _HUB_FILES
     for name in names:
         try:
             return Path(hf_hub_download(repository, name, local_files_only=True))
         except LocalEntryNotFoundError:
             continue
+    return _download_from_hub(network, repository, names, progress) if download else None
+
+
+def _download_from_hub(network: str, repository: str, names: Sequence[str], progress: Progress) -> Path:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    disable_progress_bars()
     reason = "they are not in the cache"
     for name in names:
         progress(f"downloading {network}", None)
@@ -48,13 +55,15 @@ def from_hub(network: str, repository: str, file: str | None, progress: Progress
     raise _unavailable(network, names[0], f"https://huggingface.co/{repository}", reason)
 
 
-def from_url(network: str, url: str, progress: Progress) -> Path:
+def from_url(network: str, url: str, progress: Progress, download: bool = True) -> Path | None:
     """Return the path of the weights of `network` in torch's cache, which `TORCH_HOME` moves. Download them if
-    necessary. Raises ConfigError."""
+    necessary; without `download`, return None. Raises ConfigError."""
     name = Path(urlparse(url).path).name
     path = Path(torch.hub.get_dir()) / "checkpoints" / name
     if path.is_file():
         return path
+    if not download:
+        return None
     progress(f"downloading {network}", None)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from tuitrain.config.code import is_spec
 from tuitrain.config.networks import TIMM
 from tuitrain.config.schema import Model
 from tuitrain.errors import ConfigError, RunError
-from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.checkpoint_facts import run_of, weights_of
 from tuitrain.runs.records import WeightsInfo
 from tuitrain.text import plain
 from tuitrain.training.data.dataset import Progress
@@ -28,13 +28,13 @@ class WeightsFile:
     info: WeightsInfo
 
 
-def find_weights(config: Model, progress: Progress) -> WeightsFile | None:
-    """Return the weights that the configuration names, downloaded if necessary, or None for random weights. Raises
-    ConfigError."""
+def find_weights(config: Model, progress: Progress, *, download: bool = True) -> WeightsFile | None:
+    """Return the weights that the configuration names, downloaded if necessary, or None for random weights. Without
+    `download`, return None, too, for weights that are not on this machine yet. Raises ConfigError."""
     if not config.weights:
         return None
     if config.weights == "pretrained":
-        return _pretrained(config, progress)
+        return _pretrained(config, progress, download=download)
     path = Path(os.path.expanduser(config.weights))  # noqa: PTH111 (Path.expanduser refuses an unknown user)
     if path.suffix not in SUFFIXES:
         raise ConfigError(
@@ -47,7 +47,7 @@ def find_weights(config: Model, progress: Progress) -> WeightsFile | None:
     return WeightsFile(path, _run_facts(path) or _facts(config))
 
 
-def _pretrained(config: Model, progress: Progress) -> WeightsFile:
+def _pretrained(config: Model, progress: Progress, *, download: bool) -> WeightsFile | None:
     if config.name in ("mlp", "cnn") or is_spec(config.name):
         raise ConfigError(
             f"There are no pretrained weights of {plain(config.name)}.",
@@ -57,9 +57,9 @@ def _pretrained(config: Model, progress: Progress) -> WeightsFile:
     if config.name.startswith(TIMM):
         known = pretrained_config(config.name.removeprefix(TIMM))
         if known.get("hf_hub_id"):
-            path = from_hub(config.name, known["hf_hub_id"], known.get("hf_hub_filename"), progress)
+            path = from_hub(config.name, known["hf_hub_id"], known.get("hf_hub_filename"), progress, download)
         elif known.get("url"):
-            path = from_url(config.name, known["url"], progress)
+            path = from_url(config.name, known["url"], progress, download)
         else:
             raise ConfigError(
                 f"timm has no pretrained weights of {config.name.removeprefix(TIMM)}.",
@@ -67,8 +67,8 @@ def _pretrained(config: Model, progress: Progress) -> WeightsFile:
                 key=_KEY,
             )
     else:
-        path = from_url(config.name, _torchvision_weights(config.name).url, progress)
-    return WeightsFile(path, _facts(config))
+        path = from_url(config.name, _torchvision_weights(config.name).url, progress, download)
+    return WeightsFile(path, _facts(config)) if path else None
 
 
 def _facts(config: Model) -> WeightsInfo:
@@ -103,18 +103,8 @@ def _torchvision_weights(name: str) -> Any:
 
 def _run_facts(path: Path) -> WeightsInfo | None:
     """Return what a run records about the images of its checkpoint at `path`; None for other files."""
-    folder = RunFolder(path.resolve().parent.parent)
-    if path.parent.name != "checkpoints" or not folder.info_file.is_file():
-        return None
     try:
-        info = folder.info()
+        info = run_of(path)
     except RunError as error:
         raise ConfigError(f"model.weights: {error}", key=_KEY) from None
-    given = info.weights or WeightsInfo()
-    return WeightsInfo(
-        size=info.shape[1],
-        mean=tuple(info.mean),
-        std=tuple(info.std),
-        crop=given.crop,
-        interpolation=given.interpolation,
-    )
+    return weights_of(info) if info else None

@@ -1,7 +1,9 @@
 """Load weights from a file into a network."""
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from msgspec.structs import replace
@@ -20,6 +22,15 @@ _NAMED = 4
 _AUXILIARY = ("aux1", "aux2", "AuxLogits")
 
 
+class Match(NamedTuple):
+    """The tensors to load into a network, by name, and the names of those that it must create and of those in the file
+    that it does not need."""
+
+    tensors: dict[str, Tensor]
+    created: list[str]
+    skipped: list[str]
+
+
 def load_initial_weights(model: nn.Module, weights: WeightsFile, source: str) -> WeightsInfo:
     """Load the weights into `model`, on the CPU, and return what became of them. `source` is `model.weights`.
 
@@ -28,29 +39,40 @@ def load_initial_weights(model: nn.Module, weights: WeightsFile, source: str) ->
     other tensor is missing, left over or of another shape.
     """
     network = network_in(model)
-    wanted, heads = network.state_dict(), head_names(network)
-    given = _as_named_by(network, _without_enlargement(read_weights(weights.path), wanted))
-    _adapt_channels(network, given)
-    head_fits = all(
-        name in given and given[name].shape == value.shape for name, value in wanted.items() if is_in(name, heads)
-    )
-    if not head_fits:
-        given = {name: value for name, value in given.items() if not is_in(name, heads)}
-    created = [name for name in wanted if is_in(name, heads)] if not head_fits else []
-    skipped = _check_match(given, {name: wanted[name] for name in wanted if name not in created}, weights.path)
+    match, wanted = match_weights(network, weights.path), network.state_dict()
     with torch.no_grad():
-        for name in created:
+        for name in match.created:
             wanted[name].zero_()
-    network.load_state_dict({name: value for name, value in given.items() if name in wanted}, strict=False)
+    network.load_state_dict(match.tensors, strict=False)
+    counted = counts(match, wanted)
     return replace(
         weights.info,
         source=source,
         file=weights.path.name,
         sha256=sha256(weights.path),
-        loaded=len(wanted) - len(created),
-        created=len(created),
-        skipped=len(skipped),
+        loaded=counted.loaded,
+        created=counted.created,
+        skipped=counted.skipped,
     )
+
+
+def counts(match: Match, wanted: Collection[str]) -> WeightsInfo:
+    """Return the numbers of tensors that a network with the tensors `wanted` loads, creates and skips."""
+    return WeightsInfo(loaded=len(wanted) - len(match.created), created=len(match.created), skipped=len(match.skipped))
+
+
+def match_weights(network: nn.Module, path: Path) -> Match:
+    """Compare the tensors in the file with those of the network. Raises ConfigError if they do not fit."""
+    wanted, heads = network.state_dict(), head_names(network)
+    given = _as_named_by(network, _without_enlargement(read_weights(path), wanted))
+    _adapt_channels(network, given)
+    in_head = [name for name in wanted if is_in(name, heads)]
+    head_fits = all(name in given and given[name].shape == wanted[name].shape for name in in_head)
+    if not head_fits:
+        given = {name: value for name, value in given.items() if not is_in(name, heads)}
+    created = [] if head_fits else in_head
+    skipped = _check_match(given, {name: wanted[name] for name in wanted if name not in created}, path)
+    return Match({name: value for name, value in given.items() if name in wanted}, created, skipped)
 
 
 def _without_enlargement(given: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -81,9 +103,10 @@ def _adapt_channels(network: nn.Module, given: dict[str, Tensor]) -> None:
     weight = given.get(name)
     if weight is None or weight.ndim != 4 or weight.shape[1] == wanted.shape[1] or weight.shape[1] != 3:
         return
-    from timm.models import adapt_input_conv
-
-    given[name] = adapt_input_conv(wanted.shape[1], weight)
+    channels = wanted.shape[1]
+    # The weights of more channels are repeated, and scaled so that the sum over all channels stays the same.
+    repeated = weight.repeat(1, -(-channels // 3), 1, 1)[:, :channels] * (3 / channels)
+    given[name] = weight.float().sum(1, keepdim=True).to(weight.dtype) if channels == 1 else repeated
 
 
 def _check_match(given: dict[str, Tensor], wanted: dict[str, Tensor], path: Path) -> list[str]:

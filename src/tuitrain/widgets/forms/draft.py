@@ -15,9 +15,9 @@ from textual.app import App
 from tuitrain.config.code import Code
 from tuitrain.config.folds import fold_names
 from tuitrain.config.schema import Config
-from tuitrain.config.settings import FOLD, FOLDS, settings
+from tuitrain.config.settings import BEST, FOLD, FOLDS, settings
 from tuitrain.config.sweeps.overrides import format_values, parse_values, separate_seeds
-from tuitrain.config.sweeps.sweep import MAX_TRIALS, Sweep, SweepOptions
+from tuitrain.config.sweeps.sweep import MAX_TRIALS, Metric, Sweep, SweepOptions
 from tuitrain.config.sweeps.validation import check_sweep
 from tuitrain.config.values import build_config, changed_settings, flatten
 from tuitrain.errors import ConfigError
@@ -108,12 +108,19 @@ class FormResult(Struct, frozen=True, dict=True):
         data, training = replace(self.config.data, fold=self._folds[0]), replace(self.config.training, folds=None)
         return replace(self.config, data=data, training=training)
 
+    @property
+    def metric(self) -> Metric:
+        """The metric that ranks the trials: that of `training.best`, if the user has chosen one."""
+        chosen = self.config is not None and self.config.training.best != "loss" and BEST not in self.values
+        return "validation.best" if chosen else "validation.accuracy"
+
     def sweep(self, name: str = "") -> Sweep:
         """Return the sweep over all values, with those of training.seed as its seeds. Requires a `config`."""
         assert self.config is not None
         folds = self.config.training.folds or self.config.data.fold
         no_validation = not folds and 0 in (self.config.data.validation, *self.values.get("data.validation", ()))
-        options = SweepOptions(name=name[:80], metric="train.accuracy" if no_validation else "validation.accuracy")
+        metric: Metric = "train.accuracy" if no_validation else self.metric
+        options = SweepOptions(name=name[:80], metric=metric)
         return separate_seeds(Sweep(base=self.config, options=options, values=dict(self.values)))
 
 
@@ -150,6 +157,7 @@ def command_line(result: FormResult, runs_dir: Path, name: str = "", *, detach: 
     words += ["--runs-dir", str(runs_dir)] if runs_dir != Path("runs") else []
     if result.values:
         words += ["--set", f"sweep.name={name}"] if name else []
+        words += ["--set", f"sweep.metric={result.metric}"] if result.metric != SweepOptions().metric else []
     else:
         words += ["--name", name] if name else []
         words += ["--detach"] if detach else []

@@ -16,7 +16,7 @@ from tuitrain.config.code import COMMAND
 from tuitrain.config.settings import Setting, declared_settings, sections, settings
 from tuitrain.widgets.forms.draft import Draft
 from tuitrain.widgets.forms.fields import Field, PressField, TextField, make_field
-from tuitrain.widgets.forms.labels import CONDITIONS
+from tuitrain.widgets.forms.labels import HIDEABLE, unused_reason
 
 # The keys of fields that are not settings.
 NAME, RUNS_IN = "name", "start.runs_in"
@@ -97,8 +97,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
         """Set the note of each field: its error, why it is ignored, or the number of its values."""
         texts = self.texts
         for key, field in self.fields.items():
-            condition = CONDITIONS.get(key)
-            unused = "" if condition is None or condition(texts) else condition.reason(texts)
+            unused = unused_reason(key, texts)
             if key == RUNS_IN and is_sweep:
                 unused = "ignored: sweeps run in the background"
             field.set_note(errors.get(key, ""), unused, counts.get(key, 1))
@@ -108,7 +107,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
         """Hide the fields that do not apply, unless they were changed, are invalid or have the focus."""
         hidden: Counter[str] = Counter()
         for key, field in self.fields.items():
-            field.display = not (key in CONDITIONS and field.unused) or bool(
+            field.display = not (key in HIDEABLE and field.unused) or bool(
                 field.changed or field.error or field.has_focus_within
             )
             hidden[_section(field)] += not field.display

@@ -13,6 +13,7 @@ from tuitrain.analysis import units
 from tuitrain.config.schema import Config
 from tuitrain.config.sweeps.sweep import Values, format_trial
 from tuitrain.hosts.preview.preview import Preview
+from tuitrain.hosts.preview.weights import InitialWeights
 from tuitrain.hosts.trust import config_code
 from tuitrain.image_folder.splits import counts_with_sources
 from tuitrain.text import plain, utf8_locale
@@ -87,41 +88,68 @@ class PreviewPanel(Vertical):
 
 def facts(preview: Preview, runs: int, first: Values, *, compact: bool) -> Content:
     """Return the facts about the run, one per line, or in fewer lines if `compact`."""
-    title, size, split, steps, location = "…", "…", "…", "…", "…"
-    if preview.network is not None:
-        optimizer = preview.config.optimizer.name
-        limit = "at most " if optimizer == "muon" else ""
-        title = plain(preview.network.title)
-        memory = units.size(preview.memory_bytes)
-        size = f"{units.count(preview.network.parameters)} parameters · {limit}{memory} with {optimizer}"
-    elif preview.final:
-        title = size = "-"
-    if preview.splits is not None:
-        sizes = preview.splits
-        prefix = "more than " if sizes.truncated else ""
-        counts = {"train": sizes.train, "validation": sizes.validation, "test": sizes.test}
-        split = prefix + " · ".join(counts_with_sources(counts, sizes.sources))
-        steps = f"{preview.steps_per_epoch:,} per epoch · {preview.steps:,} in total"
-        location = plain(sizes.location)
-    elif preview.problem:
-        split = steps = location = "-"
-    lines = [("network", title), ("size", size), ("images", split), ("steps", steps), ("data", location)]
-    if preview.splits is not None and preview.splits.per_class:
-        lines.append(("classes", _class_sizes(preview.splits.per_class)))
-        lines += [("balance", text)] if (text := _imbalance(preview.splits.per_class, preview.config)) else []
+    lines = [*_network_lines(preview, compact=compact), *_data_lines(preview)]
     lines += [("code", str(code)) for code in config_code(preview.config)]
     if preview.splits is not None and preview.splits.notes:
         lines.append(("note", plain("; ".join(preview.splits.notes), 300)))
     if preview.problem:
-        lines[0 if preview.splits else 2] = ("✗", plain(preview.problem))
-    if compact:
-        lines[:2] = [("network", f"{title} · {size}" if preview.network else lines[0][1])]
+        # In place of the network, or of the images, which are unknown.
+        row = 0 if preview.splits else next(row for row, (name, _) in enumerate(lines) if name == "images")
+        lines[row] = ("✗", plain(preview.problem))
     if runs > 1:
         lines.insert(len(lines) if compact else 0, ("first", f"of {runs:,} runs: {format_trial(first)}"))
     return Content("\n").join(
         Content.assemble((name.ljust(9), "$text-error" if name == "✗" else "$foreground-muted"), text)
         for name, text in lines
     )
+
+
+def _network_lines(preview: Preview, *, compact: bool) -> list[tuple[str, str]]:
+    title = size = "-" if preview.final else "…"
+    if preview.network is not None:
+        optimizer = preview.config.optimizer.name
+        limit = "at most " if optimizer == "muon" else ""
+        title = plain(preview.network.title)
+        memory = units.size(preview.memory_bytes)
+        size = f"{units.count(preview.network.parameters)} parameters · {limit}{memory} with {optimizer}"
+    lines = [("network", title), ("size", size)]
+    if compact:
+        lines = [("network", f"{title} · {size}" if preview.network else title)]
+    return [*lines, ("weights", _weights(preview.weights))] if preview.weights else lines
+
+
+def _weights(weights: InitialWeights) -> str:
+    """Return what becomes of the tensors of the initial weights, and the images that they were trained on."""
+    info, parts = weights.info, []
+    if weights.missing:
+        parts.append("downloaded when the run starts")
+    elif weights.counted:
+        created = f"{info.created:,} created{' (classifier)' * bool(info.created)}"
+        parts.append(f"{info.loaded:,} loaded, {created}, {info.skipped:,} skipped")
+    if weights.network:
+        parts.append(f"{plain(weights.network, 60)} of {plain(weights.run, 60)}")
+    if info.size:
+        parts.append(f"{info.size}x{info.size}")
+    if info.mean:
+        mean, std = (", ".join(f"{value:.3g}" for value in values) for values in (info.mean, info.std))
+        parts.append(f"mean {mean}, std {std}")
+    return " · ".join(parts) or "…"
+
+
+def _data_lines(preview: Preview) -> list[tuple[str, str]]:
+    split = steps = location = "-" if preview.problem else "…"
+    if preview.splits is None:
+        return [("images", split), ("steps", steps), ("data", location)]
+    sizes = preview.splits
+    prefix = "more than " if sizes.truncated else ""
+    counts = {"train": sizes.train, "validation": sizes.validation, "test": sizes.test}
+    split = prefix + " · ".join(counts_with_sources(counts, sizes.sources))
+    steps = f"{preview.steps_per_epoch:,} per epoch · {preview.steps:,} in total"
+    lines = [("images", split), ("steps", steps), ("data", plain(sizes.location))]
+    if sizes.per_class:
+        lines.append(("classes", _class_sizes(sizes.per_class)))
+        lines += [("balance", text)] if (text := _imbalance(sizes.per_class, preview.config)) else []
+    return lines
 
 
 def _class_sizes(sizes: Sequence[tuple[str, int]]) -> str:

@@ -8,6 +8,7 @@ from textual.content import Content
 from tuitrain.analysis import confusion, health, units
 from tuitrain.analysis import summary as run_summary
 from tuitrain.config.code import without_folder
+from tuitrain.config.conditions import unused
 from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import settings
 from tuitrain.config.values import flatten
@@ -202,11 +203,12 @@ def no_images(evaluation: Evaluation, pair: tuple[int, int] | None) -> str:
 
 
 def settings_text(run: Follower) -> Content:
-    """List all settings, those that differ from their defaults first; for another tool's run, only the known ones."""
+    """List all settings, those that differ from their defaults first, and those that the run does not use last; for
+    another tool's run, only the known ones."""
     if run.folder.read_only:
         pairs = [(f"  {plain(key):<26} ", plain(format_value(value))) for key, value in run.settings.items()]
         return Content("\n").join(Content.assemble((key, MUTED), value) for key, value in pairs)
-    changed, others = list[Content](), list[Content]()
+    changed, others, ignored = list[Content](), list[Content](), list[Content]()
     for key, value in (flatten(run.config) | run.changes).items():
         default = settings()[key].default
         differs = value != default
@@ -214,8 +216,11 @@ def settings_text(run: Follower) -> Content:
             (f"{'•' if differs else ' '} {key:<26}", "$accent" if differs else MUTED),
             plain(format_value(value)),
         )
-        if differs:
+        if key in unused(run.config):
+            ignored.append(Content.styled(f"  {key:<26}{plain(format_value(value))}", "$foreground-disabled"))
+        elif differs:
             changed.append(line + Content.styled(f"   default {format_value(default)}", MUTED))
         else:
             others.append(line)
-    return Content("\n").join([*changed, *others])
+    title = [Content.styled("\nNot used by this run", MUTED)] if ignored else []
+    return Content("\n").join([*changed, *others, *title, *ignored])

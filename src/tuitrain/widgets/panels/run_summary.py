@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from tuitrain.analysis import summary, units
-from tuitrain.analysis.table.columns import columns
+from tuitrain.analysis.table.columns import columns, shown_title
 from tuitrain.analysis.table.group_rows import GroupRow
 from tuitrain.analysis.table.layout import differing_settings
 from tuitrain.config.settings import FOLD, SEED
@@ -22,8 +22,7 @@ def result(entry: Entry) -> Content:
     if entry.status == "damaged":
         return Content("")
     known = columns()
-    by = entry.state.best.by if entry.state.best else ""
-    scores = [(known[key].title + by * key.startswith("best"), known[key].text(entry)) for key in SCORES]
+    scores = [(shown_title(known[key], [entry]), known[key].text(entry)) for key in SCORES]
     parts = [Content(plain(summary.status(entry)))] if entry.status != "finished" else []
     parts += [
         Content.assemble(f"{title} ", (text, "bold $foreground")) for title, text in scores if text != units.UNKNOWN

@@ -5,7 +5,7 @@ from itertools import permutations
 
 from textual.content import Content
 
-from tuitrain.analysis.sweep import Effect, HeatMap, Result, effects_of, format_metric, metric_title
+from tuitrain.analysis.sweep import Effect, HeatMap, Result, effects_of, format_metric
 from tuitrain.analysis.table.groups import MeanSD
 from tuitrain.config.sweeps.sweep import short_names
 from tuitrain.text import plain, utf8_locale
@@ -18,7 +18,7 @@ MAX_OPACITY = 55
 
 
 def heat_map_text(
-    heat_map: HeatMap, rows: str, columns: str, metric: str, higher_is_better: bool, width: int
+    heat_map: HeatMap, rows: str, columns: str, metric: str, title: str, higher_is_better: bool, width: int
 ) -> Content:
     """Draw the mean of `metric` over two settings, at most `width` cells wide; better cells have a stronger color."""
     if not heat_map.rows:
@@ -29,7 +29,7 @@ def heat_map_text(
     count = max(1, (width - margin) // CELL)
     heads = [(f"{plain(label)[: CELL - 1]:>{CELL - 1}} ", MUTED) for label in heat_map.columns[:count]]
     lines = [
-        Content.styled(f"mean {metric_title(metric)} · rows {names[rows]}, columns {names[columns]}", MUTED),
+        Content.styled(f"mean {title} · rows {names[rows]}, columns {names[columns]}", MUTED),
         Content.assemble(" " * margin, *heads),
     ]
     for label, row in zip(heat_map.rows, heat_map.cells, strict=True):
@@ -52,14 +52,17 @@ def _cell(cell: MeanSD | None, metric: str, low: float, high: float, higher_is_b
     return Content.styled(text, f"{'bold underline ' if best else ''}$foreground on $accent {opacity}%")
 
 
-def effects_text(results: Sequence[Result], keys: Sequence[str], metric: str, higher_is_better: bool) -> Content:
+def effects_text(
+    results: Sequence[Result], keys: Sequence[str], metric: str, title: str, higher_is_better: bool
+) -> Content:
     """List the values of each setting with the mean over all runs, the best trial and the number of runs. The bars
     show the means between the lowest and the highest one, with a mark at the best trial."""
     names = short_names(keys)
     effects = {key: effects_of(results, key, higher_is_better) for key in keys}
     scores = [score for found in effects.values() for effect in found for score in _scores(effect)]
     low, high = (min(scores), max(scores)) if scores else (0.0, 0.0)
-    lines = [Content.styled(f"{metric_title(metric):<{LABEL + BAR + 2}}{'mean':>10}{'best trial':>12}{'n':>5}", MUTED)]
+    title = plain(title, LABEL + BAR + 1).ljust(LABEL + BAR + 2)
+    lines = [Content.styled(f"{title}{'mean':>10}{'best trial':>12}{'n':>5}", MUTED)]
     if scores:
         scale = f"bars: {format_metric(metric, low)} to {format_metric(metric, high)} · {_best_sign()} best trial"
         lines.append(Content.styled(scale, MUTED))

@@ -95,7 +95,7 @@ class RunTable(ScrollView, can_focus=True):
     def lines(self) -> list[list[str]]:
         """The titles and the cells of all runs, with the visible columns."""
         rows = ([column.text(entry) for column in self.columns] for entry in self.entries)
-        return [[column.title for column in self.columns], *rows]
+        return [[self._layout.title(column) for column in self.columns], *rows]
 
     def show(
         self,
@@ -235,7 +235,7 @@ class RunTable(ScrollView, can_focus=True):
         for column, width in zip(self._layout.columns, self._layout.widths, strict=True):
             is_sorted = column.key == self._sorted[0]
             arrow = ("↓" if self._sorted[1] else "↑") if self._utf8 else ("v" if self._sorted[1] else "^")
-            title = "" if column.key == "status" and self._layout.brief_status else column.title
+            title = "" if column.key == "status" and self._layout.brief_status else self._layout.title(column)
             title = f"{title} {arrow}" if is_sorted else title
             cells.append(
                 Segment(_fit(title, width, right=column.right) + " " * GAP, self._style("accent" if is_sorted else ""))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from tuitrain.analysis.table.columns import Column, columns
+from tuitrain.analysis.table.columns import Column, columns, shown_title
 from tuitrain.analysis.table.layout import table_order
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.text import plain
@@ -34,12 +34,14 @@ class RunColumns:
         # The width of the names, and the shortened ones.
         self._names: tuple[int, dict[str, str]] | None = None
         self._entries: Sequence[Entry] = ()
+        self._titles: dict[str, str] = {}
         self._texts: dict[str, tuple[Entry, dict[str, str]]] = {}
         self._max_widths: dict[str, int] = {}
 
     def set_entries(self, entries: Sequence[Entry]) -> None:
         """Keep the cached texts of unchanged runs. Columns grow with changed runs; other runs are measured again."""
         before, self._entries = self._texts, entries
+        self._titles = {}
         self._names = None
         self._texts = {}
         for entry in entries:
@@ -50,6 +52,11 @@ class RunColumns:
         changed = [entry for entry, texts in self._texts.values() if not texts]
         for key, width in self._max_widths.items():
             self._max_widths[key] = max(width, self._measure(columns()[key], changed))
+
+    def title(self, column: Column) -> str:
+        if column.key not in self._titles:
+            self._titles[column.key] = shown_title(column, self._entries)
+        return self._titles[column.key]
 
     def text(self, entry: Entry, column: Column) -> str:
         texts = self._texts[entry.folder.id][1]
@@ -109,7 +116,7 @@ class RunColumns:
             return 1
         if column.key not in self._max_widths:
             self._max_widths[column.key] = self._measure(column, self._entries)
-        return max(self._max_widths[column.key], cell_len(column.title) + 2 * (column.key == sort_key))
+        return max(self._max_widths[column.key], cell_len(self.title(column)) + 2 * (column.key == sort_key))
 
     def _measure(self, column: Column, entries: Sequence[Entry]) -> int:
         if column.key == "run":

@@ -74,10 +74,11 @@ class SweepTable(DataTable[Text]):
         if self.best_first:
             outcomes = sorted(outcomes, key=lambda outcome: _sort_key(sweep, outcome))
         names = column_titles(_varying_settings(sweep))
-        heads = ["trial", "status", *names.values(), *map(analysis.metric_title, _metrics(sweep)), "time"]
+        metrics = [analysis.column_title(sweep, name) for name in _metrics(sweep)]
+        heads = ["trial", "status", *names.values(), *metrics, "time"]
         words = (name for key, name in names.items() if find_setting(key).kind not in (int, float))
         self._left_aligned = {"status", *words}
-        star = heads.index(analysis.metric_title(sweep.options.metric))
+        star = heads.index(metrics[0])
         before, rows = self._rows, {outcome.job.key: _cells(sweep, outcome) for outcome in outcomes}
         for outcome in outcomes:
             marker = markers.get(outcome.run.id) if outcome.run else None
@@ -129,7 +130,7 @@ class SweepTable(DataTable[Text]):
 
 def _metrics(sweep: Sweep) -> tuple[str, str]:
     """Return the sweep's metric and the test metric of the same weights."""
-    return sweep.options.metric, analysis.test_metric(sweep.options.metric)
+    return sweep.objective, analysis.test_metric(sweep.objective)
 
 
 def _varying_settings(sweep: Sweep) -> list[str]:
@@ -145,12 +146,12 @@ def column_titles(keys: Sequence[str]) -> dict[str, str]:
 
 def _sort_key(sweep: Sweep, outcome: Outcome) -> tuple[bool, float]:
     """Sort the best run first and runs without a score last."""
-    value = metric(outcome.state, sweep.options.metric)
+    value = metric(outcome.state, sweep.objective)
     return value is None, 0.0 if value is None else -value if sweep.higher_is_better else value
 
 
 def _cells(sweep: Sweep, outcome: Outcome) -> list[str]:
-    state, values = outcome.state, {} if outcome.values is None else sweep.settings(outcome.values)
+    state, values = outcome.state, {} if outcome.values is None else sweep.used(sweep.settings(outcome.values))
     values |= {SEED: sweep.seed(outcome.values or {}, outcome.job.seed), FOLD: sweep.fold(outcome.job.seed)}
     texts = [format_value(values[key]) if key in values else units.UNKNOWN for key in _varying_settings(sweep)]
     status = analysis.display_status(outcome)

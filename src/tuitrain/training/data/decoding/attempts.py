@@ -15,9 +15,13 @@ _MAX_THREADS = 32
 _PORTION = 256
 
 
+def decoding_threads() -> int:
+    """Return one thread per core, as decoders release the GIL, and two more that wait for the disk."""
+    return min(_MAX_THREADS, available_cores() + 2)
+
+
 def attempts(read: Callable[[int], object], count: int) -> Iterator[str | None]:
-    """Yield for each of `count` rows the reason why `read` failed, or None. Use one thread per core, as decoders
-    release the GIL, and two more that wait for the disk."""
+    """Yield for each of `count` rows the reason why `read` failed, or None."""
 
     def attempt(row: int) -> str | None:
         try:
@@ -27,7 +31,7 @@ def attempts(read: Callable[[int], object], count: int) -> Iterator[str | None]:
         return None
 
     rows = iter(range(count))
-    with _one_thread_per_operator(), ThreadPoolExecutor(min(_MAX_THREADS, available_cores() + 2)) as pool:
+    with _one_thread_per_operator(), ThreadPoolExecutor(decoding_threads()) as pool:
         # Submit in portions, so that errors and stops need not wait for a million images.
         while portion := list(islice(rows, _PORTION)):
             yield from pool.map(attempt, portion)

@@ -1,10 +1,11 @@
 """Choose once per data set which values of images with more than 8 bits become 0 and 255."""
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from contextlib import suppress
+from itertools import chain, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,8 @@ from tuitrain.training.data.decoding.depth import Depth, Range, depth_of, read_v
 from tuitrain.training.data.decoding.image_file import open_image
 
 _THREADS = 8
+# Files with these suffixes have 8 bits.
+_JPEG = (".jpg", ".jpeg")
 # The number of images that a range is measured on.
 _MEASURED = 2000
 # The fraction of the values at either end that counts as outliers.
@@ -56,6 +59,7 @@ class ValueRanges:
         self._files: defaultdict[str, set[str]] = defaultdict(set)
         self._beyond: defaultdict[str, set[str]] = defaultdict(set)
         self._most: dict[str, Range] = {}
+        self._counted: list[dict[str, tuple[int, int]]] = []
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[type["ValueRanges"], tuple[dict[str, Range]]]:
@@ -65,29 +69,54 @@ class ValueRanges:
         """Return the image `path`, which has this depth, upright and with 8 bits. Raises ValueError if it has no finite
         value."""
         kind = depth.name
-        with self._lock:
-            if kind not in self.found:
-                self.found[kind] = self._fixed or self._measure(kind)
-        scaled, beyond = to_8_bits(image, depth, self.found[kind])
+        scaled, beyond = to_8_bits(image, depth, self._of(kind))
         self._files[kind].add(path)
         if beyond:
             self._beyond[kind].add(path)
         return scaled
 
-    @property
-    def used(self) -> bool:
-        """Whether an image with more than 8 bits was read."""
-        return bool(self._files)
+    def of_files(self, paths: Sequence[str]) -> dict[str, Range]:
+        """Return the ranges of all kinds of images at `paths`, except of kinds without a finite value."""
+        ranges = {}
+        for kind in sorted(_kinds(paths)):
+            with suppress(ValueError):
+                ranges[kind] = self._of(kind)
+        return ranges
+
+    def counts(self, paths: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """Return for each kind how many images at `paths` were read, and how many of them have values beyond its
+        range."""
+        given = set(paths)
+        found = {kind: (len(files & given), len(self._beyond[kind] & given)) for kind, files in self._files.items()}
+        return {kind: count for kind, count in found.items() if count[0]}
+
+    def add_counts(self, counts: dict[str, tuple[int, int]]) -> None:
+        """Add the `counts` of images that were read earlier to the notes."""
+        self._counted.append(counts)
+
+    def forget_counts(self) -> None:
+        self._counted.clear()
 
     def notes(self) -> Iterator[str]:
         """Yield sentences about the kinds of images and their ranges."""
-        for kind, files in sorted(self._files.items()):
-            images = "1 image has" if len(files) == 1 else f"{len(files):,} images have"
-            beyond = f"; {len(self._beyond[kind]):,} of them have values beyond" if self._beyond[kind] else ""
+        for kind in sorted({*self._files, *chain(*self._counted)}):
+            counts = [
+                (len(self._files[kind]), len(self._beyond[kind])),
+                *(one.get(kind, (0, 0)) for one in self._counted),
+            ]
+            total, outside = map(sum, zip(*counts, strict=True))
+            images = "1 image has" if total == 1 else f"{total:,} images have"
+            beyond = f"; {outside:,} of them have values beyond" if outside else ""
             yield f"{images} {kind} values {self.found[kind]}, scaled to 0-255{beyond}"
             span, most = self.found[kind], self._most.get(kind)
             if most and 0 < most.high - most.low < _FEW_LEVELS / 256 * (span.high - span.low):
                 yield f"most {kind} values are {most}: data.value_range can spread them over more grey levels"
+
+    def _of(self, kind: str) -> Range:
+        with self._lock:
+            if kind not in self.found:
+                self.found[kind] = self._fixed or self._measure(kind)
+            return self.found[kind]
 
     def _measure(self, kind: str) -> Range:
         for paths in self._candidates:
@@ -101,12 +130,53 @@ class ValueRanges:
         raise ValueError("no finite value")
 
 
+class RecordedRanges(ValueRanges):
+    """Scales new images as a run recorded it. An image of a kind that the run does not know has its own range, so that
+    the images before it change nothing; `unknown` counts these images by kind."""
+
+    def __init__(self, found: Mapping[str, Range], fixed: Range | None = None) -> None:
+        super().__init__(found, fixed=fixed)
+        self.unknown: Counter[str] = Counter()
+
+    def to_8_bits(self, image: ImageFile.ImageFile, depth: Depth, path: str) -> Image.Image:
+        span = self._fixed or self.found.get(depth.name)
+        if span is None:
+            if (measured := _measure_image(depth.name, path)) is None:
+                raise ValueError("no finite value")
+            span = usual_range(measured.all.low, measured.all.high, integers=measured.integers)
+            with self._lock:
+                self.unknown[depth.name] += 1
+        return to_8_bits(image, depth, span)[0]
+
+    def notes(self) -> Iterator[str]:
+        for kind, count in sorted(self.unknown.items()):
+            images = "1 image has" if count == 1 else f"{count:,} images have"
+            yield f"{images} {kind} values, which the run does not know: each is scaled by its own range"
+
+
 class _Measured(NamedTuple):
     """The values of an image: the range of `all`, and that of `most`, without outliers."""
 
     all: Range
     most: Range
     integers: bool
+
+
+def kind_of(path: str) -> str | None:
+    """Return the `Depth.name` of an image with more than 8 bits; None for other files."""
+    try:
+        with open_image(path) as image:
+            depth = depth_of(image)
+    except Exception:  # Pillow's decoders raise many kinds of exceptions for damaged files.
+        return None
+    return depth.name if depth else None
+
+
+def _kinds(paths: Sequence[str]) -> set[str]:
+    """Return the kinds of all images with more than 8 bits."""
+    others = [path for path in paths if not path.lower().endswith(_JPEG)]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return {kind for kind in pool.map(kind_of, others) if kind}
 
 
 def _measured(kind: str, paths: Sequence[str]) -> Iterator[_Measured]:

@@ -17,9 +17,9 @@ from tuitrain.config.code import DATASET, described, hint
 from tuitrain.config.data_schema import Data
 from tuitrain.config.datasets import TEST_FRACTION, data_folder
 from tuitrain.errors import DataError
-from tuitrain.runs.records import RunInfo, WeightsInfo
+from tuitrain.runs.records import RunInfo
 from tuitrain.text import plain
-from tuitrain.training.data.dataset import Dataset, Progress, Ticker, absent_class_notes
+from tuitrain.training.data.dataset import Dataset, Request, Ticker, absent_class_notes
 from tuitrain.training.data.normalize import (
     Normalization,
     Pixels,
@@ -31,7 +31,7 @@ from tuitrain.training.data.splits import MemorySplit, Split
 from tuitrain.training.data.stratify import split_rows, stratified
 from tuitrain.training.data.user.items import UserSplit
 from tuitrain.training.data.user.stream import ItemSplit, read_labels
-from tuitrain.training.device import free_memory
+from tuitrain.training.device import fits_in_memory
 from tuitrain.training.user_code import check_arguments, explained, load_function
 
 _SPLITS = ("train", "validation", "test")
@@ -42,16 +42,9 @@ _MEASURED = 1000
 _FORM = 'return {"train": …, "test": …, "classes": […]}'
 
 
-def load(
-    config: Data,
-    seed: int,
-    device: torch.device,
-    progress: Progress,
-    before: RunInfo | None = None,
-    weights: WeightsInfo | None = None,
-) -> Dataset:
-    """Call the user's function and read its images. `before` and `weights` are as in `load.load`. Raises DataError,
-    which names the user's line."""
+def load(request: Request) -> Dataset:
+    """Call the user's function and read its images. Raises DataError, which names the user's line."""
+    config, seed, device, progress = request.config, request.seed, request.device, request.progress
     name = described(config.dataset)
     progress(f"calling {name}", None)
     found = call(config, seed)
@@ -60,15 +53,15 @@ def load(
     total = sum(map(len, splits.values()))
     ticker = Ticker(progress, total, lambda done: f"reading: {done:,} of {total:,} images")
     if not _in_memory(splits, config, device):
-        return _streamed(splits, classes, config, seed, device, ticker, before, weights)
+        return _streamed(request, splits, classes, ticker)
     pixels = {split: items.read(ticker) for split, items in splits.items()}
     _check_equal_shapes(pixels, name)
     notes = _complete(pixels, config, seed)
     if not splits["train"].is_pair:
         notes.append("each image is read once; with data.storage = stream, __getitem__ is called for every batch")
-    if before:
+    if before := request.before:
         _check_before(before, classes, tuple(pixels["train"].images.shape[1:]), name)
-    normalization = _normalization(pixels["train"].images, config, before, weights)
+    normalization = _normalization(request, pixels["train"].images)
     built = {
         split: MemorySplit.of(images, device, fingerprint=fingerprint(images.checksum()))
         for split, images in pixels.items()
@@ -103,20 +96,12 @@ def _in_memory(splits: Mapping[str, UserSplit], config: Data, device: torch.devi
     if config.storage != "auto" or all(items.is_pair for items in splits.values()):
         return config.storage != "stream" or splits["train"].is_pair
     image = splits["train"].item(0)[0]
-    return sum(map(len, splits.values())) * image.nbytes < free_memory(device) / 2
+    return fits_in_memory(sum(map(len, splits.values())) * image.nbytes, device)
 
 
-def _streamed(
-    splits: Mapping[str, UserSplit],
-    classes: tuple[str, ...],
-    config: Data,
-    seed: int,
-    device: torch.device,
-    ticker: Ticker,
-    before: RunInfo | None,
-    weights: WeightsInfo | None,
-) -> Dataset:
+def _streamed(request: Request, splits: Mapping[str, UserSplit], classes: tuple[str, ...], ticker: Ticker) -> Dataset:
     """Return splits that call the user's Dataset for every batch."""
+    config, seed = request.config, request.seed
     labels = {split: read_labels(items, ticker) for split, items in splits.items()}
     # Rows in place of images, because only the rows are held out.
     rows = {split: Pixels(torch.arange(len(found)), found) for split, found in labels.items()}
@@ -124,15 +109,15 @@ def _streamed(
 
     def split(name: str) -> ItemSplit:
         source = name if name in splits else "train"
-        return ItemSplit(splits[source], rows[name].images, labels[source], device, seed)
+        return ItemSplit(splits[source], rows[name].images, labels[source], request.device, seed)
 
     built = {name: split(name) for name in rows}
     sample = built["train"].images(rows["train"].images[: min(len(rows["train"].images), _MEASURED)])
     name = described(config.dataset)
-    if before:
+    if before := request.before:
         _check_before(before, classes, tuple(sample.shape[1:]), name)
     notes.append("the images are not kept: __getitem__ is called for every batch")
-    return _dataset(name, classes, sample, built, _normalization(sample, config, before, weights), notes)
+    return _dataset(name, classes, sample, built, _normalization(request, sample), notes)
 
 
 @dataclass(frozen=True)
@@ -250,13 +235,9 @@ def _check_before(before: RunInfo, classes: tuple[str, ...], shape: tuple[int, .
         )
 
 
-def _normalization(
-    images: torch.Tensor, config: Data, before: RunInfo | None, weights: WeightsInfo | None
-) -> Normalization:
+def _normalization(request: Request, images: torch.Tensor) -> Normalization:
     white = 1 if images.is_floating_point() else 255
-    if not config.normalize:
-        return Normalization.none(images.shape[1], white)
-    if known := Normalization.known(before, weights, images.shape[1], white):
+    if known := request.normalization(images.shape[1], white):
         return known
     if not images.is_floating_point():
         return Normalization.of(images)

@@ -21,11 +21,13 @@ from tuitrain.config.settings import settings
 from tuitrain.config.values import override
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.export import Format, default_path, export
-from tuitrain.hosts.launch import RunSpec, train_new_run
+from tuitrain.hosts.launch import RunSpec, create_run, resume_run, resume_stacked_runs, train_new_run
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.training import models
+from tuitrain.training.data import standard
+from tuitrain.training.stacking.loop import StackedTraining
 
 CONFIG = ("training.device=cpu", "training.threads=1", "training.epochs=2", "training.log_every=5",
           "model.name=cnn", "model.batch_norm=true")  # fmt: skip
@@ -196,11 +198,42 @@ def test_a_run_without_checkpoint(tmp_path: Path) -> None:
         export(folder, "safetensors", tmp_path / "x")
 
 
+@pytest.mark.parametrize("kind", ["averaged", "stacked"])
+def test_exported_weights_have_the_accuracy_that_their_description_states(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("tuitrain.training.stacking.loop.InterleavedTraining", StackedTraining)
+    settings = ["training.device=cpu", "training.threads=1", "training.epochs=1", "model.hidden=[16]"]
+    settings += ["training.ema=0.999"] if kind == "averaged" else []
+    configs = [override(Config(), [*settings, f"training.seed={seed}"]) for seed in (0, 1)]
+    folders = [create_run(RunSpec(config=config, runs_dir=tmp_path / "runs")) for config in configs]
+    if kind == "stacked":
+        resume_stacked_runs([(folder, Inbox(folder)) for folder in folders], lambda *_: None)
+    else:
+        resume_run(folders[0], lambda *_: None, Inbox(folders[0]))
+        folders = folders[:1]
+    _, test, white = standard.read("digits", None, lambda *_: None)
+    for folder in folders:
+        path = tmp_path / f"{folder.id}.safetensors"
+        export(folder, "safetensors", path)
+        about, info = json.loads(path.with_suffix(".json").read_text()), folder.info()
+        network = models.build(folder.config().model, info.shape, len(info.classes)).eval()
+        network.load_state_dict(load_file(path))
+        with torch.no_grad():
+            predicted = network((test.images / white - info.mean[0]) / info.std[0]).argmax(1)
+        assert about["preprocessing"]["value_range"] == [0, white]
+        assert about["test"]["accuracy"] == pytest.approx((predicted == test.labels).double().mean().item())
+
+
 def test_export_command(folder: RunFolder, tmp_path: Path) -> None:
     def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
         words = [sys.executable, "-m", "tuitrain", "export", str(folder.path), *arguments]
         return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
 
+    done = command("--format", "safetensors", "--json", "-o", "net/")
+    document = json.loads(done.stdout)
+    assert [Path(file).name for file in document["files"]] == ["model.safetensors", "model.json", "README.md"]
+    assert document["check"].startswith("checked on 256 test images: same class for all")
     done = command("--format", "csv")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / done.stdout.strip()).is_file()
