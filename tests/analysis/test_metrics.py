@@ -42,7 +42,7 @@ def of_scikit_learn(given: Predictions) -> dict[str, float | None]:
     kappa = sk.cohen_kappa_score(labels, predicted)
     averages = {"zero_division": 0, "average": "macro"}
     return {
-        "top5_accuracy": sk.top_k_accuracy_score(labels, p, k=5, labels=classes) if len(classes) > 5 else None,
+        "top5_accuracy": sk.top_k_accuracy_score(labels, p, k=5, labels=classes) if len(classes) > 5 else 1.0,
         "balanced_accuracy": sk.balanced_accuracy_score(labels, predicted),
         "macro_precision": sk.precision_score(labels, predicted, **averages),
         "macro_recall": sk.recall_score(labels, predicted, **averages),
@@ -89,7 +89,7 @@ def test_values_by_hand() -> None:
     assert found.brier == pytest.approx((2 * 0.25**2 + 2 * 0.75**2 + 2 * 0.5**2) / 3)
     assert found.roc_auc == 0.5
     assert found.ece == pytest.approx((abs(1 - 1.5) + 0.5) / 3)
-    assert found.top5_accuracy is None
+    assert found.top5_accuracy == 1
 
 
 def test_a_binary_problem_has_the_area_of_its_second_class() -> None:

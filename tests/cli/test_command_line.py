@@ -18,7 +18,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
 
 RESULT = ["run", "path", "status", "reason", "epochs", "steps", "seconds", "samples_per_second", "train", "validation",
-          "test", "best"]  # fmt: skip
+          "test", "best", "metrics"]  # fmt: skip
 
 NOISY = """\
 import os, subprocess, sys, warnings
@@ -98,6 +98,11 @@ def test_show_has_counts_that_fit_the_accuracy(trained: tuple[Path, Done]) -> No
     result, shown = json.loads(done.stdout), answer(home, "show", "first")
     assert {key: shown[key] for key in RESULT} == result
     seen = shown["evaluation"]["test"]
+    assert seen["metrics"] == shown["metrics"]["test"]
+    assert shown["metrics"]["best"].keys() == {"validation", "test"}
+    assert f"{100 * seen['metrics']['macro_f1']:.2f} %" in command(home, "show", "first", "--metrics").stdout
+    listed = command(home, "runs", "--columns", "lr,macro-f1", "--filter", "macro-f1>50%").stdout
+    assert listed.splitlines()[0].split() == ["id", "lr", "test", "macro-F1"]
     counts = seen["confusion"]
     assert sum(map(sum, counts)) == 360
     assert sum(counts[i][i] for i in range(10)) / 360 == pytest.approx(seen["accuracy"], abs=1e-12)

@@ -106,10 +106,10 @@ def mcc(counts: Counts) -> float | None:
 
 def top5_accuracy(predictions: Predictions) -> float | None:
     """Return the share of images whose class is among the five most probable ones, as `top_k_accuracy_score(k=5)`; of
-    equally probable classes, later ones come first. None with five classes or fewer."""
+    equally probable classes, later ones come first."""
     probabilities, labels = predictions.probabilities, predictions.labels[:, None]
     classes = probabilities.shape[1]
-    if classes <= 5 or not known(predictions):
+    if not known(predictions):
         return None
     true = np.take_along_axis(probabilities, labels, 1)
     before = (probabilities > true).sum(1) + ((probabilities == true) & (np.arange(classes) > labels)).sum(1)
