@@ -2,8 +2,9 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
+
+from msgspec.structs import asdict
 
 from tuitrain.analysis import units
 from tuitrain.analysis.text_tables import csv_text
@@ -12,7 +13,8 @@ from tuitrain.cli.output import print_json, print_line
 from tuitrain.cli.prediction_output import LONGEST
 from tuitrain.cli.table import write_table
 from tuitrain.errors import RunError
-from tuitrain.hosts.suspects import Image, Pair, Report, Suspect, find_suspects
+from tuitrain.hosts.suspects.find import find_suspects
+from tuitrain.hosts.suspects.report import Image, Pair, Report, Suspect
 from tuitrain.runs.catalog.listing import find
 
 # Rows of the tables for people.
@@ -22,7 +24,7 @@ TOP = 20
 def run(options: argparse.Namespace) -> int:
     folder = find(options.runs_dir, options.name)
     report = find_suspects(folder, options.checkpoint, options.device, activities(), trust=options.trust)
-    suspects, pairs = report.suspects, report.pairs
+    suspects, pairs = list(report.suspects), list(report.pairs)
     if options.split:
         suspects = [suspect for suspect in suspects if suspect.image.split == options.split]
         pairs = [pair for pair in pairs if options.split in (pair.first.split, pair.second.split)]

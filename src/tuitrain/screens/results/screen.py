@@ -14,6 +14,7 @@ from tuitrain.analysis import evaluation_tables
 from tuitrain.config.datasets import data_folder
 from tuitrain.errors import RunError
 from tuitrain.hosts.explain.process import ExplainProcess
+from tuitrain.hosts.suspects.process import SuspectsProcess
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Evaluation
@@ -23,6 +24,7 @@ from tuitrain.screens.results.confusion_page import ConfusionPage
 from tuitrain.screens.results.explanation import ExplanationScreen
 from tuitrain.screens.results.export import page_exports
 from tuitrain.screens.results.metrics_page import MetricsPage
+from tuitrain.screens.results.suspects import SuspectsScreen
 from tuitrain.screens.results.tabs import PAGE_KEYS, tab_line
 from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts, UnitCharts
@@ -60,11 +62,7 @@ class ResultsScreen(ExportScreen):
         Binding("tab", "turn(1)", "next page", tooltip="Next page", id="run.next"),
         Binding("shift+tab", "turn(-1)", tooltip="Previous page", show=False, id="run.previous"),
         Binding(
-            "w",
-            "evaluation",
-            "evaluation",
-            tooltip="Next evaluation: test with best weights, test with last weights, validation with best, with last",
-            id="run.evaluation",
+            "w", "evaluation", "evaluation", tooltip="Test or validation, best or last weights", id="run.evaluation"
         ),
         Binding("r", "resume", "resume", tooltip="Resume the run, or extend it by more epochs", id="run.resume"),
         EXPORT,
@@ -72,6 +70,7 @@ class ResultsScreen(ExportScreen):
         Binding("y", "clone", "clone", tooltip="Set up a new run from these settings", id="run.clone"),
         Binding("escape", "matrix", "matrix", tooltip="Back to the matrix", id="run.matrix"),
         Binding("escape", "app.pop_screen", "back", tooltip="Back", id="run.back"),
+        Binding("S", "suspects", "suspects", tooltip="Find labels that are likely wrong", id="run.suspects"),
         Binding("q", "app.quit", tooltip="Quit", show=False),
     ]
 
@@ -84,6 +83,7 @@ class ResultsScreen(ExportScreen):
         self._cell_only = False
         self._logged = 0
         self._explanations = ExplainProcess()
+        self._suspects = SuspectsProcess()
         # The heartbeat at which the evaluations were read.
         self._read_at = -1.0
 
@@ -179,8 +179,7 @@ class ResultsScreen(ExportScreen):
         if result is not None:
             self.query_one(Digits).update(result[0])
             self.query_one("#verdict", Static).update(run_report.verdict(self.run, self.evaluations))
-        report = run_report.summary(self.run, self.evaluations)
-        self.query_one("#report", Static).update(report)
+        self.query_one("#report", Static).update(run_report.summary(self.run, self.evaluations))
 
     def _show_evaluation(self) -> None:
         if (evaluation := self.evaluation) is None:
@@ -235,7 +234,7 @@ class ResultsScreen(ExportScreen):
         own = not self.run.folder.read_only
         if action == "resume":
             return own and self.run.status in ("interrupted", "stopped", "failed", "finished")
-        return own and self.run.status != "damaged" if action in ("clone", "predict") else True
+        return own and self.run.status != "damaged" if action in ("clone", "predict", "suspects") else True
 
     def action_page(self, page: str, *, cell_only: bool = False) -> None:
         if self._cell_only or cell_only:
@@ -258,6 +257,7 @@ class ResultsScreen(ExportScreen):
 
     def on_unmount(self) -> None:
         self._explanations.close()
+        self._suspects.close()
 
     def action_all(self) -> None:
         self.action_page("worst")
@@ -277,9 +277,7 @@ class ResultsScreen(ExportScreen):
     def image_file(self) -> Path | None:
         """The file of the image under the cursor."""
         sample = self.query_one("#worst", Samples).selected if self.page == "worst" else None
-        if sample is None or not sample.file:
-            return None
-        return data_folder(self.run.config.data.dir) / sample.file
+        return data_folder(self.run.config.data.dir) / sample.file if sample and sample.file else None
 
     def action_copy_path(self) -> None:
         self.copy(str(self.image_file), plain(self.image_file, 200))
@@ -293,6 +291,9 @@ class ResultsScreen(ExportScreen):
 
     def action_predict(self) -> None:
         self.post_message(OpenPrediction(self.run.folder))
+
+    def action_suspects(self) -> None:
+        self.app.push_screen(SuspectsScreen(self.run.folder, self._suspects, self._explanations))
 
     def action_clone(self) -> None:
         self.post_message(OpenNewRun(self.run.config, self.run.info))

@@ -1,6 +1,5 @@
 """Find the images of a run whose label is likely wrong, and those that its data set has twice."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +10,7 @@ from tuitrain.analysis.suspects import NEIGHBOURS, combined, neighbour_probabili
 from tuitrain.errors import DataError, RunError
 from tuitrain.hosts.explain.explainer import loaded
 from tuitrain.hosts.launch import ProgressCallback
+from tuitrain.hosts.suspects.report import Image, Pair, Report, Suspect
 from tuitrain.runs.folder import RunFolder
 from tuitrain.text import plain
 
@@ -19,53 +19,6 @@ if TYPE_CHECKING:
     from tuitrain.training.inspect_images import Inspected
 
 SPLITS = ("training", "validation", "test")
-
-
-@dataclass(frozen=True)
-class Image:
-    """An image of a data set: its split, its index there, its path relative to the folder of the data set or empty, and
-    its label."""
-
-    split: str
-    index: int
-    file: str
-    label: int
-
-    @property
-    def name(self) -> str:
-        """The path or the index, safe to show."""
-        return plain(self.file, 200) or str(self.index)
-
-
-@dataclass(frozen=True)
-class Suspect:
-    """An image, the most probable other class `suggested`, the `probability` of its label, the `margin` between both
-    probabilities, and whether the label is likely `wrong`."""
-
-    image: Image
-    suggested: int
-    probability: float
-    margin: float
-    wrong: bool
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two images of which the second is a copy of the first, to the last pixel if it is `exact`."""
-
-    first: Image
-    second: Image
-    exact: bool
-    similarity: float
-
-
-@dataclass(frozen=True)
-class Report:
-    """The images of all splits, those with the most doubtful labels first, and the pairs of duplicates."""
-
-    classes: tuple[str, ...]
-    suspects: list[Suspect]
-    pairs: list[Pair]
 
 
 def find_suspects(
@@ -107,7 +60,7 @@ def _report(found: "dict[str, Inspected]", dataset: "Dataset", progress: Progres
     pairs = find_duplicates(rows, similarities, thumbnails, digests, splits, labels)
     return Report(
         tuple(map(plain, dataset.classes)),
-        [
+        tuple(
             Suspect(
                 images[row],
                 int(scores.suggested[row]),
@@ -116,8 +69,8 @@ def _report(found: "dict[str, Inspected]", dataset: "Dataset", progress: Progres
                 bool(scores.wrong[row]),
             )
             for row in scores.ranking.tolist()
-        ],
-        [Pair(images[pair.first], images[pair.second], pair.exact, pair.similarity) for pair in pairs],
+        ),
+        tuple(Pair(images[pair.first], images[pair.second], pair.exact, pair.similarity) for pair in pairs),
     )
 
 
@@ -129,5 +82,7 @@ def _images(found: "dict[str, Inspected]", dataset: "Dataset") -> list[Image]:
         split = {"training": dataset.train, "validation": dataset.validation, "test": dataset.test}[name]
         assert split is not None
         files = image_names(split, dataset) if split.files else [""] * len(split)
+        # JSON and CSV in UTF-8 cannot hold other bytes of a file name.
+        files = [file.encode(errors="surrogateescape").decode(errors="replace") for file in files]
         images += [Image(name, row, file, int(part.labels[row])) for row, file in enumerate(files)]
     return images

@@ -10,7 +10,8 @@ from sklearn.datasets import load_digits
 from planted import Planted
 from training.data.image_folders import classes_of
 from tuitrain.errors import TrustError
-from tuitrain.hosts.suspects import Image, Report, find_suspects
+from tuitrain.hosts.suspects.find import find_suspects
+from tuitrain.hosts.suspects.report import Image, Report
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 

@@ -1,0 +1,53 @@
+"""What the comparison of all images of a run finds."""
+
+from msgspec import Struct
+
+from tuitrain.text import plain
+
+
+class Image(Struct, frozen=True):
+    """An image of a data set: its split, its index there, its path relative to the folder of the data set or empty, and
+    its label."""
+
+    split: str
+    index: int
+    file: str
+    label: int
+
+    @property
+    def name(self) -> str:
+        """The path or the index, safe to show."""
+        return plain(self.file, 200) or str(self.index)
+
+    @property
+    def key(self) -> str:
+        """A name that no other image of the data set has: the path, or the split and the index."""
+        return self.file or f"{self.split} {self.index}"
+
+
+class Suspect(Struct, frozen=True):
+    """An image, the most probable other class `suggested`, the `probability` of its label, the `margin` between both
+    probabilities, and whether the label is likely `wrong`."""
+
+    image: Image
+    suggested: int
+    probability: float
+    margin: float
+    wrong: bool
+
+
+class Pair(Struct, frozen=True):
+    """Two images of which the second is a copy of the first, to the last pixel if it is `exact`."""
+
+    first: Image
+    second: Image
+    exact: bool
+    similarity: float
+
+
+class Report(Struct, frozen=True):
+    """The images of all splits, those with the most doubtful labels first, and the pairs of duplicates."""
+
+    classes: tuple[str, ...]
+    suspects: tuple[Suspect, ...]
+    pairs: tuple[Pair, ...]
