@@ -17,8 +17,8 @@ from tuitrain.text import plain
 OTHER = build_config(
     {
         "data.dataset": "cifar10", "data.dir": "/a b/ä\"'\\#", "data.layout": "classes",
-        "data.labels": "labels.csv", "data.group": "patient", "data.split_by": "position", "data.batch_size": 7,
-        "data.sampler": "balanced", "data.fraction": 0.5, "data.fold": "2/5",
+        "data.labels": "labels.csv", "data.group": "patient", "data.exclude": "bad.csv", "data.split_by": "position",
+        "data.batch_size": 7, "data.sampler": "balanced", "data.fraction": 0.5, "data.fold": "2/5",
         "data.validation": 1 / 3, "data.normalize": False, "data.augment": ("flip", "crop"),
         "data.image_size": 33, "data.resize_builtin": False, "data.channels": "grey",
         "data.value_range": (-160.0, 240.5),

@@ -1,11 +1,15 @@
 """Find the most similar images in the space of features."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 # Values that are converted at a time, 2 MB: they stay in the cache.
 _CHUNK = 2**19
+# Similarities of pairs in memory, 32 MB, and groups of them per neighbour.
+_PAIRS, _GROUPS = 2**23, 32
 
 
 def nearest(features: Floats, queries: Floats, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -52,3 +56,35 @@ def _best(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     order = np.argsort(-values, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(rows, order, 1), np.take_along_axis(values, order, 1)
+
+
+def nearest_others(
+    features: Floats, k: int, progress: Callable[[int], None] = lambda _: None
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return what `nearest` finds for each of the features (N, D) among all others, both (N, min(k, N - 1)). `progress`
+    is called with the number of features done since the last call."""
+    units, k = unit_vectors(features), max(0, min(k, len(features) - 1))
+    rows, values = np.empty((len(units), k), np.int64), np.empty((len(units), k), np.float32)
+    size = max(1, _PAIRS // max(1, len(units)))
+    for start in range(0, len(units) if k else 0, size):
+        found = units[start : start + size] @ units.T
+        own = np.arange(len(found))
+        found[own, start + own] = -np.inf
+        rows[start : start + size], values[start : start + size] = _largest(found, k)
+        progress(len(found))
+    return rows, values
+
+
+def _largest(values: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the columns and values of the k largest of each row, largest first. Equal values come in their order."""
+    # At least k values reach the k-th largest maximum of some groups; comparing is ten times as fast as partitioning.
+    groups = _GROUPS * k
+    height = values.shape[1] // groups
+    maxima = values[:, : height * groups].reshape(len(values), height, groups).max(1) if height > 1 else values
+    lowest = np.partition(maxima, -k, 1)[:, -k, None]
+    rows, columns = np.nonzero(values >= lowest)
+    found = values[rows, columns]
+    order = np.lexsort((columns, -found, rows))
+    firsts = np.searchsorted(rows, np.arange(len(values)))
+    best = order[firsts[:, None] + np.arange(k)]
+    return columns[best], found[best]

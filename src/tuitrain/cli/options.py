@@ -166,6 +166,20 @@ def add_explain(explain: Parser) -> None:
     explain.add_argument("--force", action="store_true", help="overwrite existing files")
 
 
+def add_suspects(suspects: Parser) -> None:
+    suspects.add_argument(
+        "--split", choices=["training", "validation", "test"], help="list images of this split only (default: all)"
+    )
+    suspects.add_argument(
+        "--top", type=positive, metavar="N", help="list at most N images (default: 20; CSV, JSON: all)"
+    )
+    suspects.add_argument("--checkpoint", choices=["last", "best"], default="last", help="default: last")
+    suspects.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+    form = suspects.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON document to stdout")
+    form.add_argument("--csv", action="store_true", help="print the images as CSV to stdout")
+
+
 def add_export(export: Parser) -> None:
     export.add_argument(
         "--format", choices=["csv", "tensorboard", "safetensors", "onnx", "torch-export"], required=True,

@@ -74,6 +74,7 @@ CONDITIONS: dict[str, tuple[Condition, ...]] = {
     "data.layout": (_FOLDER,),
     "data.labels": (_FOLDER,),
     "data.group": (_FOLDER,),
+    "data.exclude": (_FOLDER,),
     "data.split_by": (_FOLDER,),
     "data.validation": (
         Condition("data.fold", NONE, words=_NO_FOLD),

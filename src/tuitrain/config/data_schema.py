@@ -55,6 +55,10 @@ class Data(Struct, frozen=True, kw_only=True):
             description="Column of data.labels whose groups, such as patients, stay in one split; none: found by name"
         ),
     ] = None
+    exclude: Annotated[
+        str | None,
+        Meta(description="CSV file whose column file names images of image-folder to leave out; none: all are used"),
+    ] = None
     split_by: Annotated[
         Literal["path", "position"],
         Meta(

@@ -41,7 +41,7 @@ _CIFAR100 = (
 )
 
 # The settings of the place of the images and of how to read them.
-DATA_SETTINGS = ("data.dir", "data.labels", "data.storage", "data.cache_gb", "data.workers")
+DATA_SETTINGS = ("data.dir", "data.labels", "data.exclude", "data.storage", "data.cache_gb", "data.workers")
 # digits comes without a test split: a fixed, stratified fifth of its images is held out.
 DATASETS = {
     "digits": DatasetInfo("8x8 scans of digits, from scikit-learn", 1437, 360, (1, 8, 8), _NUMERALS, ("shift",)),

@@ -38,6 +38,7 @@ def absolute_data(data: Data) -> Data:
         dataset=absolute_spec(data.dataset),
         dir=absolute_path(data.dir),
         labels=absolute_path(data.labels),
+        exclude=absolute_path(data.exclude),
         transform=absolute_path(data.transform),
     )
 

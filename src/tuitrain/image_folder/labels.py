@@ -1,9 +1,9 @@
-"""Read the labels of images from a CSV file."""
+"""Read the labels of images, or only the names of their files, from a CSV file."""
 
 import csv
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,10 +38,20 @@ class Labels(NamedTuple):
     columns: dict[str, str]
 
     def match(self, files: Sequence[str], notes: list[str]) -> dict[str, Row]:
+        """Return what `find` does. Raise DataError also if no row fits a file."""
+        if not (found := self.find(files, notes)):
+            raise DataError(
+                f"{plain(self.source)} names none of the {len(files):,} images in data.dir; its first is"
+                f" {plain(next(iter(self.rows)), 60)}.",
+                "Write paths relative to data.dir.",
+            )
+        return found
+
+    def find(self, files: Sequence[str], notes: list[str]) -> dict[str, Row]:
         """Return the rows of `files`, paths relative to the folder of images; add a note about rows without a file.
 
         A row names a file by its path, or by the last parts of it, both with or without the suffix. Raise DataError if
-        a row fits several files, if several rows fit a file, or if none fits.
+        a row fits several files, or if several rows fit a file.
         """
         fitting: dict[str, list[str]] = {}
         for file in files:
@@ -61,31 +71,52 @@ class Labels(NamedTuple):
         if lost := [plain(name, 60) for name in self.rows if name not in fitting]:
             rest = f" and {len(lost) - _NAMED:,} more" if len(lost) > _NAMED else ""
             notes.append(f"rows of {plain(self.source.name)} without an image: {', '.join(lost[:_NAMED])}{rest}")
-        if not found:
-            raise DataError(
-                f"{plain(self.source)} names none of the {len(files):,} images in data.dir; its first is {lost[0]}.",
-                "Write paths relative to data.dir.",
-            )
         return found
 
 
 def read_labels(path: Path, group: str | None = None) -> Labels:
     """Read a CSV file with a header. `group` names the column with groups; None: one of `GROUP_COLUMNS`, if there is
     one. Raise DataError if the file cannot be read, or if its columns or rows are ambiguous."""
+    labels = _read(path, "data.labels", lambda header: _columns(header, path, group))
+    if not labels.rows:
+        raise DataError(f"{plain(path)} has no rows.", _HINT)
+    return labels
+
+
+def read_files(path: Path, setting: str) -> Labels:
+    """Read only the column with the files of a CSV file that `setting` names; the rows have no other cells. Raise
+    DataError if the file cannot be read, or if it has no such column."""
+    return _read(path, setting, lambda header: _file_column(header, path))
+
+
+def _read(path: Path, setting: str, choose: Callable[[list[str]], dict[str, tuple[int, str]]]) -> Labels:
+    """Read the columns that `choose` returns for the header."""
+    hint = f"Set {setting} to a CSV file."
     try:
         # A pipe could block forever.
         if not path.is_file() or path.stat().st_size > MAX_BYTES:
             reason = f"it is larger than {MAX_BYTES >> 20} MB" if path.is_file() else "there is no such file"
-            raise DataError(f"{plain(path)} cannot be read: {reason}.", "Set data.labels to a CSV file.")
+            raise DataError(f"{plain(path)} cannot be read: {reason}.", hint)
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = _reader(file.readline(), file)
-            columns = _columns(next(lines, []), path, group)
+            columns = choose(next(lines, []))
             return Labels(path, _rows(lines, columns, path), {kind: title for kind, (_, title) in columns.items()})
     except (UnicodeDecodeError, csv.Error):
         reason = "it is not CSV in UTF-8"
     except OSError as error:
         reason = plain(error.strerror)
-    raise DataError(f"{plain(path)} cannot be read: {reason}.", "Set data.labels to a CSV file.")
+    raise DataError(f"{plain(path)} cannot be read: {reason}.", hint)
+
+
+def _file_column(header: list[str], path: Path) -> dict[str, tuple[int, str]]:
+    names = [plain(name.strip(), 40) for name in header]
+    for index, name in enumerate(names):
+        if _key(name) in FILE_COLUMNS:
+            return {"file": (index, name)}
+    raise DataError(
+        f"{plain(path)} has no column file: {plain(', '.join(names), 80) or 'it is empty'}.",
+        "Name the column with the images file in its first line.",
+    )
 
 
 def _reader(header: str, lines: Iterable[str]) -> Iterator[list[str]]:
@@ -136,13 +167,13 @@ def _rows(lines: Iterator[list[str]], columns: dict[str, tuple[int, str]], path:
         name = os.path.normpath(unicodedata.normalize("NFC", file).replace("\\", "/"))
         if rows.setdefault(name, row) != row:
             raise DataError(f"{plain(path)} has two different rows for {plain(name, 80)}.", _REMOVE)
-    if not rows:
-        raise DataError(f"{plain(path)} has no rows.", _HINT)
     return rows
 
 
 def _cell(cells: list[str], column: tuple[int, str] | None) -> str | None:
-    return cells[column[0]].strip() or None if column and column[0] < len(cells) else None
+    text = cells[column[0]].strip() if column and column[0] < len(cells) else ""
+    # tuitrain's own tables protect a text that a spreadsheet would read as a formula.
+    return text.removeprefix("'") if text[1:2] in tuple("=+@-") else text or None
 
 
 def _split(text: str | None, number: int, path: Path) -> str | None:

@@ -7,18 +7,27 @@ from tuitrain.config.datasets import data_folder
 from tuitrain.config.photo_datasets import PHOTO_DATASETS
 from tuitrain.errors import DataError
 from tuitrain.image_folder.class_folders import scan_class_folders
+from tuitrain.image_folder.exclude import exclude
 from tuitrain.image_folder.folder import ImageFolder
 from tuitrain.image_folder.labelled import assign_groups_and_splits, scan_labelled
-from tuitrain.image_folder.labels import read_labels
+from tuitrain.image_folder.labels import read_files, read_labels
 from tuitrain.image_folder.named import scan_named
 from tuitrain.text import plain
 
 
 def scan(config: Data, stop: Callable[[], bool] = lambda: False) -> ImageFolder:
-    """List all images. Raise DataError if classes or splits are ambiguous, or if one has no images.
+    """List all images except those in `data.exclude`. Raise DataError if classes or splits are ambiguous,
+    or if one has no images.
 
     Once `stop`, called for every file, returns True, the scan ends early, and nothing counts as missing.
     """
+    found = _scan_all(config, stop)
+    if config.exclude is not None and config.dataset not in PHOTO_DATASETS:
+        exclude(found, read_files(data_folder(config.exclude), "data.exclude"), data_folder(config.dir), stop)
+    return found
+
+
+def _scan_all(config: Data, stop: Callable[[], bool]) -> ImageFolder:
     if config.dataset in PHOTO_DATASETS:
         return scan_named(config, stop)
     if config.dir is None:

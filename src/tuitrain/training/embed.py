@@ -58,21 +58,28 @@ def runs_user_code(setup: Setup) -> bool:
     return is_spec(setup.config.model.name) or isinstance(setup.dataset.train, ItemSplit)
 
 
-@torch.no_grad()
 def embed(setup: Setup, images: Tensor) -> Tensor:
     """Return the features (n, D) of images (n, C, H, W) as a split yields them, on the device. A classifier whose input
     has positions gets their mean. Raises RunError if the network has no classifier."""
+    return embed_and_classify(setup, images)[0]
+
+
+@torch.no_grad()
+def embed_and_classify(setup: Setup, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the features (n, D) of images as `embed` does, and their logits (n, K) float32."""
     heads = head_names(network_in(setup.model))
     if not heads:
         raise RunError("This network has no linear or convolutional layer, so that its images have no features.")
     with eval_mode(setup.model), inputs_of(network_in(setup.model).get_submodule(heads[0])) as inputs:
         with setup.autocast():
-            setup.model(setup.normalize(images.to(setup.device)))
+            logits: Tensor = setup.model(setup.normalize(images.to(setup.device)))
         if not inputs or len(inputs[0]) != len(images):
             raise RunError(
                 "The network does not use its last layer once per image, so that its images have no features."
             )
         features = inputs[0]
     if features.ndim == 4:
-        return features.mean((2, 3))
-    return features.mean(1) if features.ndim == 3 else features.flatten(1)
+        features = features.mean((2, 3))
+    elif features.ndim == 3:
+        features = features.mean(1)
+    return features.flatten(1), logits.float()

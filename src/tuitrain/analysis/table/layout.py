@@ -21,7 +21,7 @@ PRIORITY = (
 REPLACED_BY = {"model.hidden": "model.name", "training.epochs": "epoch"}
 DEFAULT_SETTINGS = ("optimizer.name", "optimizer.lr", "model.activation", "epoch", "data.dataset", "model.name")
 # Paths are long, and rarely of interest.
-PATHS = ("data.dir", "data.labels", "data.transform")
+PATHS = ("data.dir", "data.labels", "data.exclude", "data.transform")
 FEW = 3
 
 

@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     for file in files:
         check_destination(file, force=options.force)
     results = []
-    with opened(folder, options.checkpoint, options.device, _progress(), trust=options.trust) as explainer:
+    with opened(folder, options.checkpoint, options.device, activities(), trust=options.trust) as explainer:
         classes, of = explainer.classes, _class(options.of, explainer.classes)
         for source, file in zip(sources, files, strict=True):
             explained = explainer.explain(source, of, SIDE)
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _progress() -> ProgressCallback:
+def activities() -> ProgressCallback:
     """Return a function that prints each activity once, also while the output of the run's code is captured."""
     stream, last = sys.stderr, ""
 

@@ -34,25 +34,35 @@ _NO_SPLIT = "none"
 def opened(
     folder: RunFolder, which: str, device: str, progress: ProgressCallback, *, trust: bool = False
 ) -> Iterator["Explainer"]:
-    """Load the checkpoint `which` of a run, last or best, in this thread, whose code may run while the context lasts.
-    Raise TuitrainError if the run, its data or the checkpoint is missing or invalid, or if its code is not allowed."""
+    """Load a run as `loaded` does, and yield its explainer."""
+    with loaded(folder, which, device, progress, _NO_SPLIT, trust=trust) as setup:
+        yield Explainer(folder, setup, progress)
+
+
+@contextmanager
+def loaded(
+    folder: RunFolder, which: str, device: str, progress: ProgressCallback, split: str | None, *, trust: bool = False
+) -> Iterator["Setup"]:
+    """Load the checkpoint `which` of a run, last or best, in this thread, whose code may run while the context lasts,
+    and read the images of `split`, None: of all. Raise TuitrainError if the run, its data or the checkpoint is missing
+    or invalid, or if its code is not allowed."""
     check_value("training.device", device)
     if folder.read_only:
         raise RunError(f"{plain(folder.id)} was trained by another tool and has no weights.")
     path = folder.checkpoints / f"{which}.safetensors"
     if not path.exists():
-        raise RunError(f"{plain(folder.id)} has no checkpoint {path.name} to explain.", "Train it first.")
+        raise RunError(f"{plain(folder.id)} has no checkpoint {path.name}.", "Train it first.")
     with evaluation_code(folder, trust=trust), LogCapture():
         progress("loading torch", None)
         from tuitrain.training import checkpoint
 
-        setup = _prepare(folder, device, progress, _NO_SPLIT)
+        setup = _prepare(folder, device, progress, split)
         progress("loading the network", None)
         checkpoint.load_weights(setup.model, checkpoint.load(path), path)
-        yield Explainer(folder, setup, progress)
+        yield setup
 
 
-def _prepare(folder: RunFolder, device: str, progress: ProgressCallback, split: str) -> "Setup":
+def _prepare(folder: RunFolder, device: str, progress: ProgressCallback, split: str | None) -> "Setup":
     from tuitrain.training.device import choose_device
     from tuitrain.training.setup import prepare
     from tuitrain.training.user_code import explained

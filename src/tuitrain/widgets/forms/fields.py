@@ -27,7 +27,7 @@ from tuitrain.widgets.forms.pick_list import PickList
 # Widths: focus bar and change dot, label, minimum of a value with a note after it.
 MARKS, LABEL, VALUE = 3, 17, 10
 # The settings that are paths.
-PATHS = ("data.dir", "data.labels", "data.transform", "model.weights")
+PATHS = ("data.dir", "data.labels", "data.exclude", "data.transform", "model.weights")
 
 
 class Field(Widget):

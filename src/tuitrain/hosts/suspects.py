@@ -1,0 +1,133 @@
+"""Find the images of a run whose label is likely wrong, and those that its data set has twice."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tuitrain.analysis.duplicates import SIDE, find_duplicates
+from tuitrain.analysis.neighbours import nearest_others
+from tuitrain.analysis.suspects import NEIGHBOURS, combined, neighbour_probabilities, score_labels
+from tuitrain.errors import DataError, RunError
+from tuitrain.hosts.explain.explainer import loaded
+from tuitrain.hosts.launch import ProgressCallback
+from tuitrain.runs.folder import RunFolder
+from tuitrain.text import plain
+
+if TYPE_CHECKING:
+    from tuitrain.training.data.dataset import Dataset
+    from tuitrain.training.inspect_images import Inspected
+
+SPLITS = ("training", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of a data set: its split, its index there, its path relative to the folder of the data set or empty, and
+    its label."""
+
+    split: str
+    index: int
+    file: str
+    label: int
+
+    @property
+    def name(self) -> str:
+        """The path or the index, safe to show."""
+        return plain(self.file, 200) or str(self.index)
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """An image, the most probable other class `suggested`, the `probability` of its label, the `margin` between both
+    probabilities, and whether the label is likely `wrong`."""
+
+    image: Image
+    suggested: int
+    probability: float
+    margin: float
+    wrong: bool
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two images of which the second is a copy of the first, to the last pixel if it is `exact`."""
+
+    first: Image
+    second: Image
+    exact: bool
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """The images of all splits, those with the most doubtful labels first, and the pairs of duplicates."""
+
+    classes: tuple[str, ...]
+    suspects: list[Suspect]
+    pairs: list[Pair]
+
+
+def find_suspects(
+    folder: RunFolder, which: str, device: str, progress: ProgressCallback, *, trust: bool = False
+) -> Report:
+    """Compare all images of a run by the network of the checkpoint `which`, last or best. Raise TuitrainError if the
+    run, its data or the checkpoint is missing or invalid, or if its code is not allowed."""
+    with loaded(folder, which, device, progress, None, trust=trust) as setup:
+        from tuitrain.training.inspect_images import inspect_split
+        from tuitrain.training.user_code import explained
+
+        splits = dict(zip(SPLITS, (setup.dataset.train, setup.dataset.validation, setup.dataset.test), strict=True))
+        with explained("The network", RunError):
+            found = {name: inspect_split(setup, split, SIDE, name, progress) for name, split in splits.items() if split}
+        return _report(found, setup.dataset, progress)
+
+
+def _report(found: "dict[str, Inspected]", dataset: "Dataset", progress: ProgressCallback) -> Report:
+    parts = list(found.values())
+    labels = np.concatenate([part.labels for part in parts])
+    if len(labels) < 2:
+        raise DataError("The data set has too few images to compare.")
+    features = np.concatenate([part.features for part in parts])
+    splits = np.repeat([SPLITS.index(name) for name in found], [len(part.labels) for part in parts])
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(f"finding similar images: {done:,} of {len(labels):,}", done / len(labels))
+
+    rows, similarities = nearest_others(features, NEIGHBOURS, advance)
+    own = neighbour_probabilities(labels, rows, similarities, len(dataset.classes))
+    network = np.concatenate([part.probabilities for part in parts])
+    scores = score_labels(combined(own, network, splits != SPLITS.index("training")), labels)
+    thumbnails = np.concatenate([part.thumbnails for part in parts])
+    digests = [digest for part in parts for digest in part.digests]
+    images = _images(found, dataset)
+    pairs = find_duplicates(rows, similarities, thumbnails, digests, splits, labels)
+    return Report(
+        tuple(map(plain, dataset.classes)),
+        [
+            Suspect(
+                images[row],
+                int(scores.suggested[row]),
+                float(scores.probability[row]),
+                float(scores.margin[row]),
+                bool(scores.wrong[row]),
+            )
+            for row in scores.ranking.tolist()
+        ],
+        [Pair(images[pair.first], images[pair.second], pair.exact, pair.similarity) for pair in pairs],
+    )
+
+
+def _images(found: "dict[str, Inspected]", dataset: "Dataset") -> list[Image]:
+    from tuitrain.training.evaluation.evaluate import image_names
+
+    images = []
+    for name, part in found.items():
+        split = {"training": dataset.train, "validation": dataset.validation, "test": dataset.test}[name]
+        assert split is not None
+        files = image_names(split, dataset) if split.files else [""] * len(split)
+        images += [Image(name, row, file, int(part.labels[row])) for row, file in enumerate(files)]
+    return images
