@@ -184,9 +184,12 @@ def test_concurrent_runs_write_each_row_once(home: Path) -> None:
         time.sleep(0.05)
     for folder in folders:
         rows = lines(folder.metrics_file)
-        by_kind = {kind: [row for row in rows if row["kind"] == kind] for kind in ("train", "evaluation", "event")}
+        by_kind = {
+            kind: [row for row in rows if row["kind"] == kind] for kind in ("train", "layers", "evaluation", "event")
+        }
         assert sum(map(len, by_kind.values())) == len(rows)
         assert [row["step"] for row in by_kind["train"]] == list(range(1, 100 * STEPS + 1))
+        assert [row["step"] for row in by_kind["layers"]] == [50, *range(500, 100 * STEPS + 1, 500)]
         assert [row["step"] for row in by_kind["evaluation"]] == [*range(STEPS, 100 * STEPS + 1, STEPS), 100 * STEPS]
         assert [row["name"] for row in by_kind["event"]] == ["started", "finished"]
     for follower in readers[0] + readers[1]:

@@ -58,6 +58,8 @@ def keep_streams() -> None:
     """Let stdout and stderr write to duplicated descriptors, so that `hosts.log_capture` can redirect 1 and 2."""
     _open_missing()
     for number, name, kind in ((1, "stdout", _Results), (2, "stderr", _Messages)):
+        if isinstance(getattr(sys, f"__{name}__"), kind):
+            continue  # By an earlier call of `main`; libraries already write elsewhere.
         stream = kind(os.fdopen(os.dup(number), "wb"), encoding="utf-8", errors="replace", line_buffering=True)
         if getattr(sys, name) is getattr(sys, f"__{name}__"):
             setattr(sys, name, stream)

@@ -1,11 +1,10 @@
 """Compute the features of images: the input of the classifier, in which similar images are close to each other."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tuitrain.config.code import is_spec
 from tuitrain.errors import RunError
@@ -15,7 +14,7 @@ from tuitrain.training.data.user.stream import ItemSplit
 from tuitrain.training.evaluation.evaluate import batch_size
 from tuitrain.training.explain.forward import eval_mode
 from tuitrain.training.fine_tuning.feature_cache import FeatureCache
-from tuitrain.training.fine_tuning.head import head_names, network_in
+from tuitrain.training.fine_tuning.head import head_names, inputs_of, network_in
 from tuitrain.training.setup import Setup
 
 
@@ -71,7 +70,7 @@ def embed_and_classify(setup: Setup, images: Tensor) -> tuple[Tensor, Tensor]:
     heads = head_names(network_in(setup.model))
     if not heads:
         raise RunError("This network has no linear or convolutional layer, so that its images have no features.")
-    with eval_mode(setup.model), _inputs_of(network_in(setup.model).get_submodule(heads[0])) as inputs:
+    with eval_mode(setup.model), inputs_of(network_in(setup.model).get_submodule(heads[0])) as inputs:
         with setup.autocast():
             logits: Tensor = setup.model(setup.normalize(images.to(setup.device)))
         if not inputs or len(inputs[0]) != len(images):
@@ -84,14 +83,3 @@ def embed_and_classify(setup: Setup, images: Tensor) -> tuple[Tensor, Tensor]:
     elif features.ndim == 3:
         features = features.mean(1)
     return features.flatten(1), logits.float()
-
-
-@contextmanager
-def _inputs_of(module: nn.Module) -> Iterator[list[Tensor]]:
-    """Gather the inputs of a module during the body of the `with` statement."""
-    inputs: list[Tensor] = []
-    handle = module.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0].detach()))
-    try:
-        yield inputs
-    finally:
-        handle.remove()

@@ -8,11 +8,13 @@ import pytest
 from screen_text import footer, text
 from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.explain.explained import SmallPicture
+from tuitrain.hosts.explain.process import Request as ExplainRequest
 from tuitrain.hosts.predict import Guess
 from tuitrain.hosts.predict_process import Answer, PredictProcess, Request
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.folder import RunFolder
 from tuitrain.screens.predict.screen import PredictScreen
+from tuitrain.widgets.explanation import ExplanationPanel
 from tuitrain.widgets.picture import PictureView
 
 WriteRun = Callable[..., RunFolder]
@@ -120,3 +122,30 @@ def test_an_answer_to_an_older_request_is_dropped() -> None:
     for request, expected in ((first, None), (second, Answer(second, doing="classifying"))):
         process._receive(msgspec.json.encode(Answer(request, doing="classifying")))
         assert process.latest == expected
+
+
+async def test_the_prediction_of_the_shown_picture_is_explained(write_run: WriteRun, process: FakeProcess) -> None:
+    folder = write_run("one")
+    app = TuitrainApp(folder.path.parent, ThreadHost(), folder)
+    explained: list[ExplainRequest] = []
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("F")
+        await pilot.pause()
+        screen = app.screen
+        assert isinstance(screen, PredictScreen)
+        screen._explanations.request = explained.append  # type: ignore[assignment, method-assign]
+        await pilot.press(*"/photos", "enter", "W")
+        assert not explained, "there is no prediction yet"
+        process.answer()
+        screen.tick()
+        await pilot.press("W")
+        assert screen.query_one(ExplanationPanel).display
+        assert [request.source.path for request in explained] == [f"/photos/0{HOSTILE}"]
+        await pilot.press("l")
+        process.answer()
+        screen.tick()
+        assert [request.source.path for request in explained] == [f"/photos/{number}{HOSTILE}" for number in (0, 1)]
+        assert "heat map" in footer(app)
+        await pilot.press("W")
+        assert not screen.query_one(ExplanationPanel).display

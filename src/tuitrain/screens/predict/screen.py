@@ -11,9 +11,13 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from tuitrain.analysis import units
+from tuitrain.hosts.explain.explained import Source
+from tuitrain.hosts.explain.process import ExplainProcess
+from tuitrain.hosts.explain.process import Request as ExplainRequest
 from tuitrain.hosts.predict_process import Answer, PredictProcess, Request
 from tuitrain.runs.folder import RunFolder
 from tuitrain.text import plain
+from tuitrain.widgets.explanation import ExplanationPanel
 from tuitrain.widgets.forms.path_input import PathInput
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.panels.progress_bars import bar
@@ -28,8 +32,8 @@ PERCENT, NAME = 9, 20
 
 
 class PredictScreen(Screen[None]):
-    """Classifies the picture at a path, which `process` does while the screen stays responsive. `#explanation`, beside
-    the picture, is hidden until it has something to show."""
+    """Classifies the picture at a path, and explains the prediction on request. Two processes do so while the screen
+    stays responsive."""
 
     CSS_PATH = "predict.tcss"
     TITLE = "Classify pictures"
@@ -37,6 +41,8 @@ class PredictScreen(Screen[None]):
         Binding("l,right,j,down", "move(1)", "next picture", key_display="l", id="predict.next"),
         Binding("h,left,k,up", "move(-1)", "previous", key_display="h", id="predict.previous"),
         Binding("slash", "path", "path", key_display="/", tooltip="Enter the path of a picture or folder"),
+        Binding("W", "explain", "why", tooltip="Explain the prediction for this image", id="predict.explain"),
+        Binding("H", "heat", "heat map", tooltip="Show or hide the heat map", id="predict.heat"),
         Binding("w", "evaluation", "weights", tooltip="Last or best weights", id="predict.weights"),
         Binding("escape", "app.pop_screen", "back", tooltip="Back", id="predict.back"),
         Binding("q", "app.quit", tooltip="Quit", show=False),
@@ -45,6 +51,8 @@ class PredictScreen(Screen[None]):
     def __init__(self, folder: RunFolder, process: PredictProcess | None = None) -> None:
         super().__init__()
         self._folder, self._process = folder, process or PredictProcess()
+        self._explanations = ExplainProcess()
+        self._explaining, self._heated = False, True
         self._which = "last"
         self._request: Request | None = None
         self._shown: Answer | None = None
@@ -56,8 +64,8 @@ class PredictScreen(Screen[None]):
         yield field
         with Horizontal(id="body"):
             yield PictureView(id="picture")
-            yield PictureView(id="explanation")
             yield Static(id="top")
+        yield ExplanationPanel()
         yield FixedText(id="about")
         yield FittingFooter()
 
@@ -68,11 +76,13 @@ class PredictScreen(Screen[None]):
 
     def on_unmount(self) -> None:
         self._process.close()
+        self._explanations.close()
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._ask)
 
     def tick(self) -> None:
+        self.query_one(ExplanationPanel).show(self._explanations.latest, heated=self._heated)
         answer = self._process.latest
         if answer is None or answer is self._shown or answer.request != self._request:
             return
@@ -81,7 +91,15 @@ class PredictScreen(Screen[None]):
             self.query_one("#picture", PictureView).show(answer.picture)
             self._show_top()
         self._show_about()
+        self._explain()
         self.refresh_bindings()
+
+    def _explain(self) -> None:
+        """Request an explanation of the shown picture if the user wants one."""
+        answer = self._shown
+        if self._explaining and answer is not None and answer.top:
+            source = Source(path=answer.path)
+            self._explanations.request(ExplainRequest(answer.request.folder, answer.request.which, source))
 
     def _ask(self) -> None:
         """Request the present picture in the present size of its widget."""
@@ -136,6 +154,10 @@ class PredictScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if action == "move":
             return self._shown is not None and self._shown.count > 1
+        if action == "explain":
+            return self._shown is not None and bool(self._shown.top)
+        if action == "heat":
+            return self._explaining
         return True
 
     def action_move(self, step: int) -> None:
@@ -144,6 +166,17 @@ class PredictScreen(Screen[None]):
             number = self._shown.number if self._request.number is None else self._request.number
             self._request = replace(self._request, number=number + step)
             self._ask()
+
+    def action_explain(self) -> None:
+        self._explaining = not self._explaining
+        self.set_class(self._explaining, "explaining")
+        self._explain()
+        self.tick()
+        self.refresh_bindings()
+
+    def action_heat(self) -> None:
+        self._heated = not self._heated
+        self.tick()
 
     def action_path(self) -> None:
         self.query_one("#path").focus()

@@ -4,8 +4,6 @@ The features of an image are the input of the classifier. They stay the same in 
 the image and the backbone does not train, so that an epoch takes milliseconds instead of minutes.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -20,7 +18,7 @@ from tuitrain.training.device import fits_in_memory
 from tuitrain.training.evaluation.evaluate import batch_size
 from tuitrain.training.fine_tuning.feature_cache import FeatureCache, Report
 from tuitrain.training.fine_tuning.freeze import dropout_before
-from tuitrain.training.fine_tuning.head import head_names, network_in
+from tuitrain.training.fine_tuning.head import head_names, inputs_of, network_in
 from tuitrain.training.setup import Setup
 
 
@@ -93,7 +91,7 @@ def _features(setup: Setup, split: Split, head: nn.Module, report: Report) -> Te
     """Return the features of all images of a split, (N, D). The size of the batches, which may change the last bits,
     does not depend on the settings, so that all runs can share the features."""
     found, done = torch.empty(0), 0
-    with _inputs_of(head) as inputs:
+    with inputs_of(head) as inputs:
         for images, _ in split.batches(torch.arange(len(split)), batch_size(split, setup.dataset.shape)):
             _forward(setup, images)
             batch = inputs.pop()
@@ -109,7 +107,7 @@ def _is_last(setup: Setup, head: nn.Module) -> bool:
     """Return whether the logits are the output of `head` for its input."""
     split = setup.dataset.train
     images, _ = next(split.batches(torch.arange(min(2, len(split))), 2))
-    with _inputs_of(head) as inputs:
+    with inputs_of(head) as inputs:
         logits = _forward(setup, images)
     with setup.autocast():
         return torch.equal(head(inputs.pop()), logits)
@@ -121,14 +119,3 @@ def _forward(setup: Setup, images: Tensor) -> Tensor:
     with setup.autocast():
         logits: Tensor = setup.model(images)
     return logits
-
-
-@contextmanager
-def _inputs_of(module: nn.Module) -> Iterator[list[Tensor]]:
-    """Gather the inputs of a module during the body of the `with` statement."""
-    inputs: list[Tensor] = []
-    handle = module.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0].detach()))
-    try:
-        yield inputs
-    finally:
-        handle.remove()

@@ -1,8 +1,10 @@
-"""Find the classifier of a network, the layer that outputs the logits."""
+"""Find the classifier of a network, the layer that outputs the logits, and the features that it receives."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 
 def network_in(model: nn.Module) -> nn.Module:
@@ -35,3 +37,14 @@ def _has(network: nn.Module, path: str) -> bool:
 def is_in(name: str, paths: tuple[str, ...]) -> bool:
     """Return whether the parameter `name` belongs to one of the modules `paths`."""
     return any(name.startswith(f"{path}.") for path in paths)
+
+
+@contextmanager
+def inputs_of(module: nn.Module) -> Iterator[list[Tensor]]:
+    """Gather the inputs of a module during the body of the `with` statement."""
+    inputs: list[Tensor] = []
+    handle = module.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0].detach()))
+    try:
+        yield inputs
+    finally:
+        handle.remove()
