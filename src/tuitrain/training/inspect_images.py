@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tuitrain.training.data.dataset import Progress, Ticker
-from tuitrain.training.data.splits import Split
+from tuitrain.training.data.splits import Split, StreamedSplit
 from tuitrain.training.embed import embed_and_classify
 from tuitrain.training.evaluation.evaluate import batch_size
 from tuitrain.training.setup import Setup
@@ -42,6 +42,10 @@ def inspect_split(setup: Setup, split: Split, side: int, name: str, progress: Pr
         pixels += [blake2b(image.numpy().tobytes(), digest_size=16).digest() for image in images]
         ticker.update(len(images))
     features, probabilities, thumbnails = map(torch.cat, zip(*parts, strict=True))
+    if isinstance(split, StreamedSplit):
+        # The split replaces unreadable images by others, of which they are no copies.
+        for row in split.unreadable:
+            features[row], pixels[row] = 0, f"unreadable {row}".encode()
     return Inspected(features.numpy(), probabilities.numpy(), thumbnails.numpy(), pixels, split.labels.cpu().numpy())
 
 
