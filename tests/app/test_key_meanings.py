@@ -17,10 +17,11 @@ MEANINGS = {
     "a": {"all", "mark_all"}, "b": {"baseline"}, "c": {"compare"}, "d": {"detach"}, "e": {"epochs"},
     "f": {"next_confused"}, "i": {"zoom"}, "m": {"metric", "value", "page"}, "n": {"new", "more"},
     "o": {"sort", "order", "toggle_order"}, "p": {"pause", "unpause"}, "r": {"resume", "rate"}, "s": {"stop"},
-    "t": {"tags"}, "u": {"undo"}, "v": {"toggle_percent", "extremes"}, "w": {"evaluation"},
+    "t": {"tags"}, "u": {"undo", "unmark"}, "v": {"toggle_percent", "extremes"}, "w": {"evaluation"},
     "x": {"delete"}, "y": {"clone"}, "z": {"turn", "zoom", "toggle_size"}, "A": {"mark_none"}, "C": {"checkpoint"},
     "E": {"export"}, "I": {"zoom"}, "L": {"log"}, "M": {"grid"}, "N": {"notes"}, "O": {"robust"}, "P": {"first"},
-    "F": {"predict"}, "H": {"heat"}, "R": {"rename"}, "S": {"sweeps"}, "T": {"group"}, "W": {"explain", "dismiss"},
+    "F": {"predict"}, "H": {"heat"}, "R": {"rename"}, "S": {"sweeps"}, "T": {"group"}, "V": {"suspects", "dismiss"},
+    "W": {"explain", "dismiss"},
     "X": {"axis", "turn"}, "Y": {"rerun"},
 }  # fmt: skip
 

@@ -70,7 +70,7 @@ async def test_keys_mark_labels_and_go_on(
     app = opened(folder)
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
-        await pilot.press("S")
+        await pilot.press("V")
         await pilot.pause()
         assert isinstance(app.screen, SuspectsScreen)
         assert process.requests == [Request(str(folder.path.absolute()), "last")]
@@ -80,10 +80,10 @@ async def test_keys_mark_labels_and_go_on(
         assert explanations.requests[-1].source == Source("test", 0, "test/0.png")
         if size[0] >= 120:
             assert "identical to training train/0.png" in shown
-        await pilot.press("x")
+        await pilot.press("exclamation_mark")
         await pilot.pause()
         assert explanations.requests[-1].source == Source("training", 0, "train/0.png")
-        await pilot.press("o")
+        await pilot.press("equals_sign")
         await pilot.pause()
         marks = {"test/0.png": Mark("ant", WRONG, "bee"), "train/0.png": Mark("bee", RIGHT, "")}
         assert read_marks(marks_file(folder)) == marks
@@ -95,7 +95,7 @@ async def test_keys_mark_labels_and_go_on(
         await pilot.pause()
         assert read_marks(marks_file(folder)) == {"test/0.png": marks["test/0.png"]}
         # Another class than the suggested one, from the list of all.
-        await pilot.press("k", "c")
+        await pilot.press("k", "number_sign")
         await pilot.pause()
         await pilot.press("down", "enter")
         await pilot.pause()
@@ -114,10 +114,10 @@ async def test_marks_are_exported_for_another_run(
     app = opened(write_run("one"))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        await pilot.press("S")
+        await pilot.press("V")
         await pilot.pause()
         assert "export" in footer(app)
-        await pilot.press("x")
+        await pilot.press("exclamation_mark")
         screen = app.screen
         assert isinstance(screen, SuspectsScreen)
         found = {export.name: export.text() for export in screen.exports()[:3]}
@@ -140,11 +140,11 @@ async def test_a_problem_is_shown_and_nothing_can_be_marked(write_run: WriteRun,
     app = opened(write_run("one"))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        await pilot.press("S")
+        await pilot.press("V")
         await pilot.pause()
         assert "has no checkpoint" in text(app)
         assert "wrong" not in footer(app)
-        await pilot.press("x", "o", "u", "c", "j", "k", "H", "E", "escape")
+        await pilot.press("exclamation_mark", "equals_sign", "u", "number_sign", "j", "k", "H", "E", "escape")
         await pilot.pause()
         assert isinstance(app.screen, ResultsScreen)
 
@@ -156,9 +156,9 @@ async def test_marks_that_cannot_be_read_are_not_replaced(write_run: WriteRun) -
     app = opened(folder)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        await pilot.press("S")
+        await pilot.press("V")
         await pilot.pause()
-        await pilot.press("x")
+        await pilot.press("exclamation_mark")
         await pilot.pause()
         assert marks_file(folder).read_bytes() == b"\xff"
         assert "wrong" not in footer(app)

@@ -70,7 +70,7 @@ class ResultsScreen(ExportScreen):
         Binding("y", "clone", "clone", tooltip="Set up a new run from these settings", id="run.clone"),
         Binding("escape", "matrix", "matrix", tooltip="Back to the matrix", id="run.matrix"),
         Binding("escape", "app.pop_screen", "back", tooltip="Back", id="run.back"),
-        Binding("S", "suspects", "suspects", tooltip="Find labels that are likely wrong", id="run.suspects"),
+        Binding("V", "suspects", "suspects", tooltip="Find labels that are likely wrong", id="run.suspects"),
         Binding("q", "app.quit", tooltip="Quit", show=False),
     ]
 

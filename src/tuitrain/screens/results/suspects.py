@@ -39,15 +39,36 @@ class SuspectsScreen(ExportScreen):
     CSS_PATH = "suspects.tcss"
     TITLE = "Suspects"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("x", "mark('wrong')", "wrong", tooltip="The label is wrong; next image", id="suspects.wrong"),
-        Binding("o", "mark('right')", "ok", tooltip="The label is right; next image", id="suspects.right"),
-        Binding("c", "choose", "class", tooltip="Choose the class that the label should be", id="suspects.class"),
+        Binding(
+            "exclamation_mark",
+            "mark('wrong')",
+            "wrong",
+            key_display="!",
+            tooltip="The label is wrong; next image",
+            id="suspects.wrong",
+        ),
+        Binding(
+            "equals_sign",
+            "mark('right')",
+            "ok",
+            key_display="=",
+            tooltip="The label is right; next image",
+            id="suspects.right",
+        ),
+        Binding(
+            "number_sign",
+            "choose",
+            "class",
+            key_display="#",
+            tooltip="Choose the class that the label should be",
+            id="suspects.class",
+        ),
         Binding("u", "unmark", "unmark", tooltip="Remove the mark", id="suspects.unmark"),
         Binding("j", "move(1)", "next", tooltip="Next image", id="suspects.next", show=False),
         Binding("k", "move(-1)", "previous", tooltip="Previous image", id="suspects.previous", show=False),
         Binding("H", "heat", "heat map", tooltip="Show or hide the heat map", id="suspects.heat"),
         EXPORT,
-        Binding("escape,S", "dismiss", "back", key_display="esc", tooltip="Back to the run", id="suspects.back"),
+        Binding("escape,V", "dismiss", "back", key_display="esc", tooltip="Back to the run", id="suspects.back"),
         Binding("q", "app.quit", tooltip="Quit", show=False),
     ]
 
