@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from safetensors.torch import load_file, save_file
@@ -84,5 +85,11 @@ def timm_config(trained: Trained, description: Description) -> bytes:
 def open_with_timm(folder: Path) -> Callable[[Tensor], Tensor]:
     import timm
 
-    model: nn.Module = timm.create_model(f"local-dir:{folder}", pretrained=True)
+    try:
+        model: nn.Module = timm.create_model(f"local-dir:{folder}", pretrained=True)
+    except UnpicklingError:
+        # timm before 1.0.25 opens safetensors files of the hub, but takes local ones for pickles.
+        config = json.loads((folder / "config.json").read_bytes())
+        model = timm.create_model(config["architecture"], num_classes=config["num_classes"], **config["model_args"])
+        model.load_state_dict(load_file(folder / "model.safetensors"))
     return model.eval()

@@ -3,8 +3,10 @@
 import logging
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from tuitrain.config.networks import TIMM, check_network
 from tuitrain.config.schema import Model
@@ -23,7 +25,8 @@ def build(config: Model, shape: tuple[int, int, int], classes: int) -> nn.Module
     logging.getLogger("timm").setLevel(logging.ERROR)
     name, (channels, height, width) = config.name.removeprefix(TIMM), shape
     try:
-        model: nn.Module = timm.create_model(name, num_classes=classes, **shape_options(name, shape))
+        with _LinspaceOnCPU():
+            model: nn.Module = timm.create_model(name, num_classes=classes, **shape_options(name, shape))
     except Exception as error:  # timm's architectures raise many kinds of exceptions.
         raise ConfigError(
             f"{config.name} cannot be built for images of {channels}x{height}x{width}: {plain(error, 200)}.",
@@ -33,6 +36,18 @@ def build(config: Model, shape: tuple[int, int, int], classes: int) -> nn.Module
     if config.dropout:
         _drop_out_features(model, config.dropout)
     return model
+
+
+class _LinspaceOnCPU(TorchFunctionMode):
+    """Lets timm 1.0.20 build transformers on the meta device: it reads the values of `torch.linspace`."""
+
+    def __torch_function__(
+        self, function: Any, _types: Any, arguments: tuple[Any, ...] = (), options: dict[str, Any] | None = None
+    ) -> Any:
+        options = dict(options or {})
+        if function is torch.linspace:
+            options.setdefault("device", "cpu")
+        return function(*arguments, **options)
 
 
 def shape_options(name: str, shape: tuple[int, int, int]) -> dict[str, Any]:
