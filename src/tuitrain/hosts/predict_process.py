@@ -1,12 +1,10 @@
 """Request predictions for single pictures from a subprocess, so that loading torch does not block the screen."""
 
-import msgspec
 from msgspec import Struct
 
 from tuitrain.hosts.explain.explained import SmallPicture
 from tuitrain.hosts.predict import Guess
-from tuitrain.hosts.preview.child import Child
-from tuitrain.text import plain
+from tuitrain.hosts.preview.child import Requests
 
 
 class Request(Struct, frozen=True):
@@ -36,32 +34,12 @@ class Answer(Struct, frozen=True):
     changes: str = ""
 
 
-class PredictProcess:
-    """Requests predictions; a reader thread stores each answer in `latest`. Call the methods from one thread only."""
+class PredictProcess(Requests[Request, Answer]):
+    """Requests predictions."""
 
     def __init__(self) -> None:
-        self.latest: Answer | None = None
-        self._requested: Request | None = None
-        self._child = Child("tuitrain.hosts.predict_server", self._receive, self._fail)
+        super().__init__("tuitrain.hosts.predict_server", Answer, _problem)
 
-    def request(self, request: Request) -> None:
-        """Request a prediction, unless it was requested last. The process answers the newest request first."""
-        if request == self._requested:
-            return
-        self._requested = request
-        try:
-            self._child.send(msgspec.json.encode(request))
-        except OSError as error:
-            self.latest = Answer(request, problem=f"No prediction: {plain(error.strerror)}.")
 
-    def _receive(self, line: bytes) -> None:
-        answer = msgspec.json.decode(line, type=Answer)
-        if answer.request == self._requested:
-            self.latest = answer
-
-    def _fail(self) -> None:
-        if self._requested is not None:
-            self.latest = Answer(self._requested, problem="No prediction: its process ended.")
-
-    def close(self) -> None:
-        self._child.close()
+def _problem(request: Request, reason: str) -> Answer:
+    return Answer(request, problem=f"No prediction: {reason}.")

@@ -3,12 +3,10 @@
 A request has several answers: what the process does, then the explanation, then the most similar training images.
 """
 
-import msgspec
 from msgspec import Struct
 
 from tuitrain.hosts.explain.explained import Explained, Neighbour, Source
-from tuitrain.hosts.preview.child import Child
-from tuitrain.text import plain
+from tuitrain.hosts.preview.child import Requests
 
 
 class Request(Struct, frozen=True):
@@ -36,33 +34,15 @@ class Answer(Struct, frozen=True):
         return not self.doing
 
 
-class ExplainProcess:
-    """Requests explanations; a reader thread stores each answer in `latest`. Call the methods from one thread only."""
+class ExplainProcess(Requests[Request, Answer]):
+    """Requests explanations."""
 
     def __init__(self) -> None:
-        self.latest: Answer | None = None
-        self._requested: Request | None = None
-        self._child = Child("tuitrain.hosts.explain.server", self._receive, self._fail)
+        super().__init__("tuitrain.hosts.explain.server", Answer, _problem)
 
-    def request(self, request: Request) -> None:
-        """Request an explanation, unless it was requested last. The process answers the newest request first."""
-        if request == self._requested:
-            return
-        self._requested = request
+    def wait(self, request: Request) -> None:
         self.latest = Answer(request, doing="starting a process" if self.latest is None else "waiting")
-        try:
-            self._child.send(msgspec.json.encode(request))
-        except OSError as error:
-            self.latest = Answer(request, problem=f"No explanation: {plain(error.strerror)}.")
 
-    def _receive(self, line: bytes) -> None:
-        answer = msgspec.json.decode(line, type=Answer)
-        if answer.request == self._requested:
-            self.latest = answer
 
-    def _fail(self) -> None:
-        if self._requested is not None:
-            self.latest = Answer(self._requested, problem="No explanation: its process ended.")
-
-    def close(self) -> None:
-        self._child.close()
+def _problem(request: Request, reason: str) -> Answer:
+    return Answer(request, problem=f"No explanation: {reason}.")

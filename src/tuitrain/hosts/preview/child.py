@@ -10,7 +10,9 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import BinaryIO
+from typing import BinaryIO, Generic, Protocol, TypeVar
+
+import msgspec
 
 from tuitrain.errors import TuitrainError
 from tuitrain.text import plain
@@ -60,6 +62,56 @@ class Child:
             assert process.stdin is not None
             with suppress(OSError):  # unwritten data cannot be flushed to a dead process
                 process.stdin.close()
+
+
+Request = TypeVar("Request", bound=msgspec.Struct)
+
+
+class Answered(Protocol):
+    """An answer names its request."""
+
+    @property
+    def request(self) -> msgspec.Struct: ...
+
+
+Answer = TypeVar("Answer", bound=Answered)
+
+
+class Requests(Generic[Request, Answer]):
+    """Sends requests to a subprocess that runs `module`; a reader thread stores each answer to the newest one in
+    `latest`. `fail` makes the answer for a problem. Call the methods from one thread only."""
+
+    def __init__(self, module: str, answer: type[Answer], fail: Callable[[Request, str], Answer]) -> None:
+        self.latest: Answer | None = None
+        self._requested: Request | None = None
+        self._answer, self._problem = answer, fail
+        self._child = Child(module, self._receive, self._fail)
+
+    def request(self, request: Request) -> None:
+        """Send a request, unless it was sent last. The process answers the newest request first."""
+        if request == self._requested:
+            return
+        self._requested = request
+        self.wait(request)
+        try:
+            self._child.send(msgspec.json.encode(request))
+        except OSError as error:
+            self.latest = self._problem(request, plain(error.strerror))
+
+    def wait(self, request: Request) -> None:
+        """Change `latest` until the first answer to `request` arrives; by default, it stays."""
+
+    def _receive(self, line: bytes) -> None:
+        answer = msgspec.json.decode(line, type=self._answer)
+        if answer.request == self._requested:
+            self.latest = answer
+
+    def _fail(self) -> None:
+        if self._requested is not None:
+            self.latest = self._problem(self._requested, "its process ended")
+
+    def close(self) -> None:
+        self._child.close()
 
 
 def problem_of(error: BaseException) -> str:
