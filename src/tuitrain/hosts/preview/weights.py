@@ -64,8 +64,8 @@ def with_counts(
 
 @lru_cache(maxsize=16)
 def _counts(model: Model, shape: tuple[int, int, int], classes: int, path: str, _version: object) -> WeightsInfo:
-    """Return the counts of tensors. `_version`, of the user's code and of the weights, changes with their files, so that
-    the cache forgets them."""
+    """Return the counts of tensors. `_version` changes with the files of the user's code and of the weights, which make
+    another cache entry then."""
     from tuitrain.training.weights.count import count_weights
 
     return count_weights(model, shape, classes, Path(path))
