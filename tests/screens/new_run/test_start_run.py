@@ -217,7 +217,8 @@ async def test_a_damaged_folder_of_the_run_that_trains_is_reported(tmp_path: Pat
         form.app.host.start(
             RunSpec(config=override(Config(), ["training.epochs=100000"]), runs_dir=tmp_path / "runs", name="endless")
         )
-        await form.until(lambda: form.app.host.folder is not None)
+        # A run that starts reads run.json once more.
+        await form.until(lambda: form.app.host.folder is not None and form.app.host.folder.state().step > 0)
         getattr(form.app.host.folder, damaged).write_bytes(b"\0\xff")
         await form.press("ctrl+r")
         await form.until(lambda: "damaged" in form.said("message") or isinstance(form.app.screen, PickList))
