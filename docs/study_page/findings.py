@@ -7,7 +7,7 @@ from math import comb, sqrt
 from study_page.runs import Group, Setting, Study
 from study_page.text import TITLES, bullet, cells, format_mean_sd, paragraph, points, span, table
 from tuitrain.analysis import units
-from tuitrain.analysis.mcnemar import LEVEL, mcnemar, p_text
+from tuitrain.analysis.comparison.mcnemar import LEVEL, mcnemar, p_text
 from tuitrain.config.formatting import format_value
 from tuitrain.text import plain
 

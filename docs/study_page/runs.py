@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from tuitrain.analysis.compare import compare
+from tuitrain.analysis.comparison.compare import compare
 from tuitrain.analysis.table.groups import MeanSD, mean_sd
 from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import SEED

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tuitrain.cli.parser import parse
-from tuitrain.config.data_schema import DATASET_NAMES
+from tuitrain.config.data.schema import DATASET_NAMES
 
 
 def test_the_data_sets_are_listed_with_their_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

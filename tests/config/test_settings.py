@@ -7,7 +7,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from tuitrain.config.data_schema import Augmentation
+from tuitrain.config.data.schema import Augmentation
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import Setting, sections, settings
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tuitrain.config.data_schema import Data
+from tuitrain.config.data.schema import Data
 from tuitrain.image_folder import scan as scanning
 from tuitrain.image_folder.folder import ImageFolder
 from tuitrain.image_folder.layout import LayoutName

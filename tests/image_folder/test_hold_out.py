@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from tuitrain.config.datasets import held_out_counts
+from tuitrain.config.data.datasets import held_out_counts
 from tuitrain.image_folder.hold_out import hold_out, hold_out_by_position
 
 

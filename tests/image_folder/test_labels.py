@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tuitrain.config.data_schema import Data
+from tuitrain.config.data.schema import Data
 from tuitrain.errors import DataError
 from tuitrain.image_folder.folder import ImageFolder
 from tuitrain.image_folder.scan import scan

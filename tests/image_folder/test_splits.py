@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tuitrain.config.data_schema import Data
+from tuitrain.config.data.schema import Data
 from tuitrain.errors import DataError
 from tuitrain.image_folder.splits import FolderSplits
 

@@ -5,9 +5,9 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any, NamedTuple, Optional
 
+from tuitrain.config.data.photo_datasets import PHOTO_DATASETS
 from tuitrain.config.formatting import format_value
 from tuitrain.config.networks import WITH_RELU
-from tuitrain.config.photo_datasets import PHOTO_DATASETS
 from tuitrain.config.schema import Config
 from tuitrain.config.values import flatten
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from tuitrain.config.data_schema import Auto, Data, Fraction
+from tuitrain.config.data.schema import Auto, Data, Fraction
 from tuitrain.config.networks import FILE_NAME, NETWORKS, TIMM_NAME
 
 Activation = Literal["relu", "sigmoid", "tanh", "leaky-relu", "gelu", "silu", "elu"]

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import fields
 
 from tuitrain.config.arguments import ALLOWED, ALLOWED_TABLE, TABLE, is_argument
-from tuitrain.config.data_schema import Auto
+from tuitrain.config.data.schema import Auto
 from tuitrain.config.schema import Config
 
 SEED, FOLD, FOLDS, BEST = "training.seed", "data.fold", "training.folds", "training.best"

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tuitrain.config.datasets import DATASETS
+from tuitrain.config.data.datasets import DATASETS
 from tuitrain.config.schema import Config, Finetune
 
 

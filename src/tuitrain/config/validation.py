@@ -8,7 +8,7 @@ import msgspec
 
 from tuitrain.config.arguments import TABLE, arguments, check_argument, check_table, is_argument
 from tuitrain.config.code import is_spec
-from tuitrain.config.folds import Fold
+from tuitrain.config.data.folds import Fold
 from tuitrain.config.formatting import format_for_message
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import Setting, argument_setting, settings

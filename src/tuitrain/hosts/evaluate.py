@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tuitrain.config.datasets import DATA_SETTINGS
+from tuitrain.config.data.datasets import DATA_SETTINGS
 from tuitrain.config.schema import Config
 from tuitrain.config.validation import check_value
 from tuitrain.config.values import build_config, flatten, override

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from tuitrain.config.code import COMMAND, Code, pinned, sources_of
-from tuitrain.config.datasets import data_folder
+from tuitrain.config.data.datasets import data_folder
 from tuitrain.config.schedule import Extension
 from tuitrain.config.schema import Config
 from tuitrain.config.values import flatten

@@ -5,7 +5,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from tuitrain.config.code import absolute_path, absolute_spec
-from tuitrain.config.data_schema import Data
+from tuitrain.config.data.schema import Data
 from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.runs.catalog.listing import find

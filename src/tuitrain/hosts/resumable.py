@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
-from tuitrain.config.datasets import DATA_SETTINGS
+from tuitrain.config.data.datasets import DATA_SETTINGS
 from tuitrain.config.values import override
 from tuitrain.errors import RunError
 from tuitrain.hosts.paths import absolute_data

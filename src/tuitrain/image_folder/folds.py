@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from tuitrain.config.datasets import part_counts
+from tuitrain.config.data.datasets import part_counts
 from tuitrain.errors import DataError
 from tuitrain.image_folder.hold_out import rank
 

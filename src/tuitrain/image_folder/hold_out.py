@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from hashlib import blake2b
 
-from tuitrain.config.datasets import held_out_counts
+from tuitrain.config.data.datasets import held_out_counts
 
 
 def hold_out(labels: Sequence[int], groups: Sequence[str], fraction: float, salt: str) -> list[int]:

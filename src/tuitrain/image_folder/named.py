@@ -9,9 +9,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from tuitrain.config.data_schema import Data
-from tuitrain.config.datasets import found_in
-from tuitrain.config.photo_datasets import PHOTO_DATASETS
+from tuitrain.config.data.datasets import found_in
+from tuitrain.config.data.photo_datasets import PHOTO_DATASETS
+from tuitrain.config.data.schema import Data
 from tuitrain.errors import DataError
 from tuitrain.image_folder.flowers import FLOWERS
 from tuitrain.image_folder.folder import ImageFolder

@@ -22,7 +22,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from tuitrain.config.datasets import user_cache
+from tuitrain.config.data.datasets import user_cache
 from tuitrain.files import open_to_read, remove_drafts, replace_by
 
 SUFFIX, FEATURES = ".pixels", ".features"

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from tuitrain.config.data_schema import Data
-from tuitrain.config.datasets import data_folder
-from tuitrain.config.photo_datasets import PHOTO_DATASETS
+from tuitrain.config.data.datasets import data_folder
+from tuitrain.config.data.photo_datasets import PHOTO_DATASETS
+from tuitrain.config.data.schema import Data
 from tuitrain.errors import DataError
 from tuitrain.image_folder.class_folders import scan_class_folders
 from tuitrain.image_folder.exclude import exclude

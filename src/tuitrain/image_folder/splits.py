@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from tuitrain.config.data_schema import Data
-from tuitrain.config.datasets import TEST_FRACTION
-from tuitrain.config.folds import Fold
+from tuitrain.config.data.datasets import TEST_FRACTION
+from tuitrain.config.data.folds import Fold
+from tuitrain.config.data.schema import Data
 from tuitrain.errors import DataError
 from tuitrain.image_folder.folder import ImageFolder
 from tuitrain.image_folder.folds import deal, part

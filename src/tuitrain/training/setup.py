@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from torch import Tensor, nn
 
 from tuitrain.config.code import is_spec
-from tuitrain.config.data_schema import Data
+from tuitrain.config.data.image_size import image_size
+from tuitrain.config.data.schema import Data
 from tuitrain.config.fine_tuning import trains_norms
-from tuitrain.config.image_size import image_size
 from tuitrain.config.networks import check_network
 from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError

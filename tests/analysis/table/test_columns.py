@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tuitrain.analysis.metric_kinds import METRIC_KINDS
+from tuitrain.analysis.metrics.kinds import METRIC_KINDS
 from tuitrain.analysis.table.columns import column, columns
 from tuitrain.analysis.table.group_rows import group_entries
 from tuitrain.analysis.table.layout import (

@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tuitrain.config.data_schema import Data
-from tuitrain.config.datasets import data_folder
+from tuitrain.config.data.datasets import data_folder
+from tuitrain.config.data.schema import Data
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.errors import DataError

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from training.data.image_folders import classes_of
-from tuitrain.config.folds import fold_names
+from tuitrain.config.data.folds import fold_names
 from tuitrain.config.schema import Config
 from tuitrain.config.sweeps.overrides import override_sweep
 from tuitrain.config.sweeps.sweep import Sweep

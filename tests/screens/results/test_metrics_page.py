@@ -10,8 +10,8 @@ from textual.pilot import Pilot
 
 from screen_text import footer, lines, text
 from screens.results.results_app import THREE, WriteRun, opened
-from tuitrain.analysis.metrics import confusion_matrix, metrics
-from tuitrain.analysis.thresholds import effect
+from tuitrain.analysis.metrics.compute import confusion_matrix, metrics
+from tuitrain.analysis.metrics.thresholds import effect
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.predictions import Predictions
 from tuitrain.screens.results.metrics_page import MetricsPage

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from tuitrain.config.data_schema import Data
+from tuitrain.config.data.schema import Data
 from tuitrain.training.data.dataset import Dataset
 from tuitrain.training.data.load import load
 from tuitrain.training.data.splits import MemorySplit, Split

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tuitrain.config.data_schema import Data
+from tuitrain.config.data.schema import Data
 from tuitrain.training.data.augment import Transform, augmentations
 
 IMAGES = torch.arange(64 * 3 * 20 * 30, dtype=torch.float32).view(64, 3, 20, 30)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from training.data.image_folders import CPU, classes_of, noise, read
-from tuitrain.config.data_schema import Data
+from tuitrain.config.data.schema import Data
 from tuitrain.image_folder.contents import digests
 from tuitrain.training.data.dataset import Dataset
 from tuitrain.training.data.load import load

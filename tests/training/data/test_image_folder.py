@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from training.data.image_folders import CPU, classes_of, images, noise, read
-from tuitrain.config.data_schema import Data
+from tuitrain.config.data.schema import Data
 from tuitrain.errors import DataError
 from tuitrain.training.data.load import load
 from tuitrain.training.data.normalize import Normalizer

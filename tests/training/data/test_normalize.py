@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from tuitrain.config.data_schema import Augmentation, Data
+from tuitrain.config.data.schema import Augmentation, Data
 from tuitrain.training.data.augment import augmentations
 from tuitrain.training.data.normalize import Normalization, Normalizer, pixel_sums
 

@@ -17,7 +17,7 @@ import torch
 
 from training.data.deep_images import write_png
 from training.data.image_folders import CPU, classes_of, images, noise, read
-from tuitrain.config.data_schema import Data
+from tuitrain.config.data.schema import Data
 from tuitrain.image_folder.pixel_files import cache_folder, pixel_files
 from tuitrain.runs.records import RunInfo
 from tuitrain.training import device

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import ExifTags, Image
 
-from tuitrain.config.data_schema import Resize
+from tuitrain.config.data.schema import Resize
 from tuitrain.training.data.decoding.decode import ImageReader, aspect_of
 from tuitrain.training.data.decoding.resize import Interpolation
 from tuitrain.training.data.decoding.whole_photos import aspects

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from tuitrain.config.data_schema import Data
-from tuitrain.config.datasets import DATASETS
+from tuitrain.config.data.datasets import DATASETS
+from tuitrain.config.data.schema import Data
 from tuitrain.errors import DataError
 from tuitrain.training.data import standard
 from tuitrain.training.data.download import download_missing

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from training.data.image_folders import classes_of, read
-from tuitrain.config.data_schema import Data
+from tuitrain.config.data.schema import Data
 from tuitrain.errors import DataError
 from tuitrain.training.data.dataset import Dataset
 from tuitrain.training.data.load import load

@@ -13,9 +13,9 @@ from PIL import Image
 from scipy.io import savemat
 from torchvision import datasets
 
-from tuitrain.config.data_schema import Data
-from tuitrain.config.datasets import DATASETS, DatasetInfo
-from tuitrain.config.photo_datasets import PHOTO_DATASETS
+from tuitrain.config.data.datasets import DATASETS, DatasetInfo
+from tuitrain.config.data.photo_datasets import PHOTO_DATASETS
+from tuitrain.config.data.schema import Data
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.errors import DataError

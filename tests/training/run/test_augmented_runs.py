@@ -8,7 +8,7 @@ import pytest
 
 from training.data.image_folders import noise
 from training.run.resumed_runs import Read, assert_same
-from tuitrain.config.data_schema import Augmentation
+from tuitrain.config.data.schema import Augmentation
 from tuitrain.config.schema import Config
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower

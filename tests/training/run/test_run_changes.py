@@ -12,7 +12,7 @@ from msgspec import structs
 from PIL import Image
 
 from training.run.scripted_run import STEPS, Quick, Read, command, create, train, train_until_killed
-from tuitrain.analysis.metrics import metrics
+from tuitrain.analysis.metrics.compute import metrics
 from tuitrain.config.toml import dumps
 from tuitrain.errors import ConfigError, DataError, RunError
 from tuitrain.hosts.evaluate import evaluate_checkpoint, images_changed

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from msgspec import Struct
 
 from tuitrain.analysis import summary, units
-from tuitrain.analysis.metric_kinds import METRIC_KINDS, MetricKind, tested
+from tuitrain.analysis.metrics.kinds import METRIC_KINDS, MetricKind, tested
 from tuitrain.analysis.table.group_rows import GroupRow, samples
 from tuitrain.analysis.table.groups import mean_sd
 from tuitrain.config.code import without_folder

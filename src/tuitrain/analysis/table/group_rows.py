@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from tuitrain.analysis.metric_kinds import mean_metrics
+from tuitrain.analysis.metrics.kinds import mean_metrics
 from tuitrain.analysis.table.groups import mean_sd, one_per_seed, shared_name
-from tuitrain.config.folds import first_fold
+from tuitrain.config.data.folds import first_fold
 from tuitrain.config.schema import Config
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.records import Best, Score, ShownStatus, State

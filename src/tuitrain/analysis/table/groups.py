@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from tuitrain.config.folds import first_fold
+from tuitrain.config.data.folds import first_fold
 from tuitrain.config.settings import FOLD, SEED
 
 T = TypeVar("T")

@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from tuitrain.analysis import compare_export
-from tuitrain.analysis.compare import Comparison, compare
-from tuitrain.analysis.compare_export import Tests
+from tuitrain.analysis.comparison import export as compare_export
+from tuitrain.analysis.comparison.compare import Comparison, compare
+from tuitrain.analysis.comparison.export import Tests
 from tuitrain.cli.output import print_line, print_message
 from tuitrain.cli.table import write_table
 from tuitrain.errors import RunError

@@ -6,8 +6,8 @@ from typing import Any
 
 from tuitrain.cli.output import print_json
 from tuitrain.cli.table import write_table
-from tuitrain.config.datasets import DATASETS, found_in
-from tuitrain.config.photo_datasets import PHOTO_DATASETS
+from tuitrain.config.data.datasets import DATASETS, found_in
+from tuitrain.config.data.photo_datasets import PHOTO_DATASETS
 from tuitrain.text import plain
 
 HEADS = ["name", "images", "classes", "size", "download", "found in", "title", "licence page"]

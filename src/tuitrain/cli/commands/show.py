@@ -83,7 +83,7 @@ def _print_metrics(folder: RunFolder, evaluations: Sequence[Evaluation | None]) 
     if not any(evaluation.metrics for evaluation in shown):
         raise RunError(f"{plain(folder.id)} has no metrics.", f"Make them with: tuitrain evaluate {plain(folder.id)}")
     # NumPy is slow to import.
-    from tuitrain.analysis.metric_tables import metric_lines, title
+    from tuitrain.analysis.metrics.tables import metric_lines, title
 
     for number, evaluation in enumerate(shown):
         print_line("\n" * (number > 0) + title(evaluation))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from tuitrain.config.conditions import unused_keys
-from tuitrain.config.folds import fold_names
+from tuitrain.config.data.folds import fold_names
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config, Positive
 from tuitrain.config.settings import FOLD, FOLDS, SEED, Setting, declared_settings

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tuitrain.analysis.heat_map import overlay
-from tuitrain.analysis.neighbours import nearest
+from tuitrain.analysis.images.heat_map import overlay
+from tuitrain.analysis.images.neighbours import nearest
 from tuitrain.config.validation import check_value
 from tuitrain.config.values import build_config, flatten
 from tuitrain.errors import DataError, RunError

@@ -10,10 +10,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tuitrain.config.code import DATASET, MODEL, code_of, described, is_spec
-from tuitrain.config.data_schema import Data
-from tuitrain.config.datasets import TEST_FRACTION
+from tuitrain.config.data.datasets import TEST_FRACTION
+from tuitrain.config.data.image_size import image_size, sized
+from tuitrain.config.data.schema import Data
 from tuitrain.config.fine_tuning import trains_norms
-from tuitrain.config.image_size import image_size, sized
 from tuitrain.config.networks import check_network
 from tuitrain.config.optimizer_state import tensors_per_parameter
 from tuitrain.config.schedule import lr_factor

@@ -7,8 +7,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tuitrain.config.code import is_spec
-from tuitrain.config.datasets import DATASETS
-from tuitrain.config.photo_datasets import PHOTO_DATASETS
+from tuitrain.config.data.datasets import DATASETS
+from tuitrain.config.data.photo_datasets import PHOTO_DATASETS
 from tuitrain.config.schema import Config
 from tuitrain.hosts.preview.child import Child, problem_of, serve_and_exit
 from tuitrain.hosts.preview.preview import DATA_NOT_ALLOWED, with_image_size

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from tuitrain.config.data_schema import Data
-from tuitrain.config.datasets import DATASETS, TEST_FRACTION, data_folder, found_in, held_out_counts, part_counts
-from tuitrain.config.folds import Fold
-from tuitrain.config.image_size import sized
+from tuitrain.config.data.datasets import DATASETS, TEST_FRACTION, data_folder, found_in, held_out_counts, part_counts
+from tuitrain.config.data.folds import Fold
+from tuitrain.config.data.image_size import sized
+from tuitrain.config.data.photo_datasets import PHOTO_DATASETS, reads_files
+from tuitrain.config.data.schema import Data
 from tuitrain.config.networks import DEFAULT_SIZE
-from tuitrain.config.photo_datasets import PHOTO_DATASETS, reads_files
 from tuitrain.image_folder.splits import FolderSplits
 from tuitrain.text import plain
 

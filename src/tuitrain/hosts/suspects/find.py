@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tuitrain.analysis.duplicates import SIDE, find_duplicates
-from tuitrain.analysis.neighbours import nearest_others
-from tuitrain.analysis.suspects import NEIGHBOURS, combined, neighbour_probabilities, score_labels
+from tuitrain.analysis.images.duplicates import SIDE, find_duplicates
+from tuitrain.analysis.images.neighbours import nearest_others
+from tuitrain.analysis.images.suspects import NEIGHBOURS, combined, neighbour_probabilities, score_labels
 from tuitrain.errors import DataError, RunError
 from tuitrain.hosts.explain.explainer import loaded
 from tuitrain.hosts.launch import ProgressCallback

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from msgspec import Struct
 
 from tuitrain.config.code import Code, short_name
-from tuitrain.config.folds import Fold
+from tuitrain.config.data.folds import Fold
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
 from tuitrain.config.stackable import stacking_key

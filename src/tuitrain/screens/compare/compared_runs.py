@@ -6,8 +6,8 @@ from time import monotonic
 from textual.content import Content
 
 from tuitrain.analysis import units
-from tuitrain.analysis.compare import Comparison
-from tuitrain.analysis.pairwise_tests import PairwiseTests
+from tuitrain.analysis.comparison.compare import Comparison
+from tuitrain.analysis.comparison.pairwise_tests import PairwiseTests
 from tuitrain.analysis.table.markers import RunMarker, assign_markers
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder

@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
-from tuitrain.analysis.compare import MAX_COLUMNS
+from tuitrain.analysis.comparison.compare import MAX_COLUMNS
 from tuitrain.widgets.charts.comparison import ComparisonCharts
 from tuitrain.widgets.tables.compare_columns import CompareColumns
 from tuitrain.widgets.tables.compare_runs import CompareRuns

@@ -8,9 +8,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import ContentSwitcher
 
-from tuitrain.analysis import compare_export
-from tuitrain.analysis.compare import Comparison, compare
-from tuitrain.analysis.compare_table import compare_table
+from tuitrain.analysis.comparison import export as compare_export
+from tuitrain.analysis.comparison.compare import Comparison, compare
+from tuitrain.analysis.comparison.table import compare_table
 from tuitrain.analysis.evaluation_tables import difference
 from tuitrain.errors import ConfigError
 from tuitrain.screens.compare.compared_runs import ComparedRuns

@@ -37,7 +37,7 @@ def page_exports(page: str, run: Follower, evaluation: Evaluation | None, cell: 
 
 
 def _metrics(run: Follower, evaluation: Evaluation) -> Lines:
-    from tuitrain.analysis.metric_tables import metric_lines  # NumPy is slow to import.
+    from tuitrain.analysis.metrics.tables import metric_lines  # NumPy is slow to import.
 
     return metric_lines(run.folder, evaluation)
 

@@ -21,7 +21,7 @@ from tuitrain.widgets.terminal.colors import theme_color
 from tuitrain.widgets.threads import in_thread
 
 if TYPE_CHECKING:
-    from tuitrain.analysis.bootstrap import Interval
+    from tuitrain.analysis.metrics.bootstrap import Interval
     from tuitrain.runs.predictions import Predictions
 
 # The minimum width of a chart, and the rows that the charts need below all metrics.
@@ -95,7 +95,7 @@ class MetricsPage(Container, can_focus=True):
     @in_thread
     def _read(self, folder: RunFolder, evaluation: Evaluation) -> None:
         # NumPy is slow to import.
-        from tuitrain.analysis.bootstrap import intervals
+        from tuitrain.analysis.metrics.bootstrap import intervals
 
         try:
             predictions = folder.predictions_of(evaluation)
@@ -144,7 +144,7 @@ class MetricsPage(Container, can_focus=True):
         if shown is None or shown.predictions is None:
             self._threshold_text.update(metric_report.without_predictions(shown.problem if shown else ""))
             return
-        from tuitrain.analysis.thresholds import class_curves, effect
+        from tuitrain.analysis.metrics.thresholds import class_curves, effect
 
         evaluation, predictions = shown.evaluation, shown.predictions
         found = effect(predictions, self.threshold, self.label)

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import ContentSwitcher, DataTable, Digits, Log, Static
 
 from tuitrain.analysis import evaluation_tables
-from tuitrain.config.datasets import data_folder
+from tuitrain.config.data.datasets import data_folder
 from tuitrain.errors import RunError
 from tuitrain.hosts.explain.process import ExplainProcess
 from tuitrain.hosts.suspects.process import SuspectsProcess

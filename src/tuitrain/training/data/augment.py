@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tuitrain.config.data_schema import Data
-from tuitrain.config.datasets import DATASETS
-from tuitrain.config.photo_datasets import PHOTO_DATASETS
+from tuitrain.config.data.datasets import DATASETS
+from tuitrain.config.data.photo_datasets import PHOTO_DATASETS
+from tuitrain.config.data.schema import Data
 from tuitrain.training.data.decoding.whole_photos import crops_photos
 from tuitrain.training.data.transforms.color import color_jitter
 from tuitrain.training.data.transforms.crops import random_resized_crop

@@ -8,9 +8,9 @@ from typing import Self
 
 import torch
 
-from tuitrain.config.data_schema import Data
-from tuitrain.config.datasets import DATASETS
-from tuitrain.config.image_size import sized
+from tuitrain.config.data.datasets import DATASETS
+from tuitrain.config.data.image_size import sized
+from tuitrain.config.data.schema import Data
 from tuitrain.runs.records import RunInfo, WeightsInfo
 from tuitrain.text import listed, plain, size
 from tuitrain.training.data.decoding.depth import Range

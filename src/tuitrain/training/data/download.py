@@ -12,8 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
-from tuitrain.config.datasets import data_folder, found_in
-from tuitrain.config.photo_datasets import PHOTO_DATASETS
+from tuitrain.config.data.datasets import data_folder, found_in
+from tuitrain.config.data.photo_datasets import PHOTO_DATASETS
 from tuitrain.errors import DataError
 from tuitrain.text import plain
 from tuitrain.training.data.dataset import Progress, Ticker

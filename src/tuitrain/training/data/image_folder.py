@@ -6,8 +6,8 @@ from typing import get_args
 
 import torch
 
-from tuitrain.config.data_schema import Data
-from tuitrain.config.datasets import data_folder
+from tuitrain.config.data.datasets import data_folder
+from tuitrain.config.data.schema import Data
 from tuitrain.image_folder.contents import conflicts, digests, leaks
 from tuitrain.image_folder.splits import FolderSplits
 from tuitrain.runs.records import RunInfo, WeightsInfo

@@ -3,8 +3,8 @@
 import torch
 
 from tuitrain.config.code import is_spec
-from tuitrain.config.data_schema import Data
-from tuitrain.config.photo_datasets import PHOTO_DATASETS, reads_files
+from tuitrain.config.data.photo_datasets import PHOTO_DATASETS, reads_files
+from tuitrain.config.data.schema import Data
 from tuitrain.runs.records import RunInfo, WeightsInfo
 from tuitrain.training.data import image_folder, standard
 from tuitrain.training.data.dataset import Dataset, Progress, Request

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tuitrain.config.data_schema import Data
-from tuitrain.config.photo_datasets import reads_files
+from tuitrain.config.data.photo_datasets import reads_files
+from tuitrain.config.data.schema import Data
 from tuitrain.errors import RunError
 from tuitrain.runs.records import RunInfo
 from tuitrain.text import plain

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from tuitrain.config.data_schema import Data
-from tuitrain.config.datasets import DATASETS
+from tuitrain.config.data.datasets import DATASETS
+from tuitrain.config.data.schema import Data
 from tuitrain.training.data import standard
 from tuitrain.training.data.dataset import Dataset, Progress
 from tuitrain.training.data.normalize import Normalization, Normalizer, fingerprint, pixel_sums

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from torch import Tensor
 
 from tuitrain.config.code import is_spec
-from tuitrain.config.data_schema import Data
-from tuitrain.config.photo_datasets import reads_files
+from tuitrain.config.data.photo_datasets import reads_files
+from tuitrain.config.data.schema import Data
 from tuitrain.config.schema import Config
 from tuitrain.errors import DataError
 from tuitrain.image_folder.splits import FolderSplits

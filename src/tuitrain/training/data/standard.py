@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from tuitrain.config.datasets import DATASETS, TEST_FRACTION, data_folder, found_in
+from tuitrain.config.data.datasets import DATASETS, TEST_FRACTION, data_folder, found_in
 from tuitrain.errors import DataError
 from tuitrain.text import plain
 from tuitrain.training.data.dataset import Progress

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from tuitrain.config.data_schema import Data
+from tuitrain.config.data.schema import Data
 from tuitrain.text import size
 from tuitrain.training.data.dataset import Progress, in_memory
 from tuitrain.training.data.decoding.decode import ImageReader

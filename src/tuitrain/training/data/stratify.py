@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from tuitrain.config.data_schema import Data
-from tuitrain.config.folds import Fold
+from tuitrain.config.data.folds import Fold
+from tuitrain.config.data.schema import Data
 from tuitrain.image_folder.folds import deal, part
 from tuitrain.image_folder.hold_out import hold_out_by_position
 

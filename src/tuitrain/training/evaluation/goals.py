@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tuitrain.analysis.metrics import balanced_accuracy, macro_f1
+from tuitrain.analysis.metrics.compute import balanced_accuracy, macro_f1
 from tuitrain.config.schema import Goal
 from tuitrain.runs.records import Evaluation
 

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from msgspec import structs
 from torch import Tensor
 
-from tuitrain.analysis.metrics import metrics
+from tuitrain.analysis.metrics.compute import metrics
 from tuitrain.errors import RunError
 from tuitrain.runs.predictions import Predictions
 from tuitrain.runs.records import Best, Evaluation, Score

@@ -11,7 +11,7 @@ import numpy as np
 
 from tuitrain import __version__
 from tuitrain.analysis import units
-from tuitrain.analysis.metrics import balanced_accuracy, macro_f1
+from tuitrain.analysis.metrics.compute import balanced_accuracy, macro_f1
 from tuitrain.config.code import COMMAND
 from tuitrain.config.formatting import format_value
 from tuitrain.config.networks import TIMM

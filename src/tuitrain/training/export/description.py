@@ -4,8 +4,8 @@ import msgspec
 from msgspec import Struct, field
 
 from tuitrain import __version__
+from tuitrain.config.data.photo_datasets import reads_files
 from tuitrain.config.exports import Values
-from tuitrain.config.photo_datasets import reads_files
 from tuitrain.errors import RunError
 from tuitrain.text import printable_json
 from tuitrain.training.data.decoding.decode import ImageReader

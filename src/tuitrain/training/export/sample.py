@@ -6,9 +6,9 @@ import torch
 from msgspec.structs import replace
 from torch import Tensor
 
-from tuitrain.config.data_schema import Data
-from tuitrain.config.datasets import DATASETS, found_in
-from tuitrain.config.photo_datasets import PHOTO_DATASETS, reads_files
+from tuitrain.config.data.datasets import DATASETS, found_in
+from tuitrain.config.data.photo_datasets import PHOTO_DATASETS, reads_files
+from tuitrain.config.data.schema import Data
 from tuitrain.errors import TuitrainError
 from tuitrain.image_folder.contents import digests
 from tuitrain.image_folder.splits import FolderSplits

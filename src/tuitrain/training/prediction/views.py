@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import torch.nn.functional as F
 from torch import Tensor
 
-from tuitrain.config.data_schema import Data
-from tuitrain.config.datasets import DATASETS
-from tuitrain.config.photo_datasets import PHOTO_DATASETS, reads_files
+from tuitrain.config.data.datasets import DATASETS
+from tuitrain.config.data.photo_datasets import PHOTO_DATASETS, reads_files
+from tuitrain.config.data.schema import Data
 
 # The side of a corner's crop as a fraction of the image's: 224 of 256 pixels, as is usual for ImageNet.
 CROP = 7 / 8

@@ -10,8 +10,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tuitrain.analysis import units
-from tuitrain.analysis.compare import class_gains
-from tuitrain.analysis.mcnemar import mcnemar, verdict
+from tuitrain.analysis.comparison.compare import class_gains
+from tuitrain.analysis.comparison.mcnemar import mcnemar, verdict
 from tuitrain.errors import RunError
 from tuitrain.runs.records import Evaluation
 from tuitrain.text import plain

@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from textual.app import App
 
 from tuitrain.config.code import Code
-from tuitrain.config.folds import fold_names
+from tuitrain.config.data.folds import fold_names
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import BEST, FOLD, FOLDS, settings
 from tuitrain.config.sweeps.overrides import format_values, parse_values, separate_seeds

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from textual.content import Content
 
 from tuitrain.analysis import units
-from tuitrain.analysis.metric_kinds import METRIC_KINDS, MetricKind
+from tuitrain.analysis.metrics.kinds import METRIC_KINDS, MetricKind
 from tuitrain.runs.records import Evaluation, Metrics
 from tuitrain.text import plain
 from tuitrain.widgets.charts.line import Line
 from tuitrain.widgets.terminal.colors import MUTED, RGB
 
 if TYPE_CHECKING:
-    from tuitrain.analysis.bootstrap import Interval
-    from tuitrain.analysis.thresholds import ClassCurves, Effect
+    from tuitrain.analysis.metrics.bootstrap import Interval
+    from tuitrain.analysis.metrics.thresholds import ClassCurves, Effect
     from tuitrain.runs.predictions import Predictions
 
 KINDS = {kind.name: kind for kind in (MetricKind("accuracy", "accuracy", ""), *METRIC_KINDS)}
@@ -128,7 +128,7 @@ def _point(x: float | None, y: float | None, colors: Colors) -> list[Line]:
 
 
 def _calibration(predictions: "Predictions", colors: Colors) -> list[Line]:
-    from tuitrain.analysis.metrics import calibration, known
+    from tuitrain.analysis.metrics.compute import calibration, known
 
     if not known(predictions):
         return []

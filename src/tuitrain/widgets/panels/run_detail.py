@@ -8,7 +8,7 @@ from textual.containers import Container
 from textual.content import Content
 
 from tuitrain.analysis import units
-from tuitrain.analysis.compare import compare
+from tuitrain.analysis.comparison.compare import compare
 from tuitrain.analysis.table.group_rows import GroupRow, members, samples
 from tuitrain.analysis.table.markers import RunMarker, assign_markers
 from tuitrain.runs.catalog.follow import follow

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from tuitrain.analysis import units
-from tuitrain.analysis.compare_table import Cell, CompareRow, short_title
+from tuitrain.analysis.comparison.table import Cell, CompareRow, short_title
 from tuitrain.widgets.tables.compare_table import TableRow
 
 

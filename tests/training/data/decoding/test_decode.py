@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from training.data.image_folders import CPU, classes_of, images, noise, read
-from tuitrain.config.data_schema import Data
+from tuitrain.config.data.schema import Data
 from tuitrain.errors import DataError
 from tuitrain.image_folder.splits import FolderSplits
 from tuitrain.training.data.decoding.decode import ImageReader

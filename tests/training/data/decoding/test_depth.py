@@ -12,7 +12,7 @@ from PIL import Image
 
 from training.data.deep_images import write_png, write_tiff
 from training.data.image_folders import CPU, images, noise, read
-from tuitrain.config.data_schema import Data
+from tuitrain.config.data.schema import Data
 from tuitrain.runs.records import RunInfo
 from tuitrain.training.data.dataset import Dataset
 from tuitrain.training.data.decoding.decode import ImageReader

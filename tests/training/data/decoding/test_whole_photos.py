@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from training.data.image_folders import CPU, classes_of, read
-from tuitrain.config.data_schema import Data
+from tuitrain.config.data.schema import Data
 from tuitrain.image_folder.splits import FolderSplits
 from tuitrain.runs.records import WeightsInfo
 from tuitrain.training.data.decoding.decode import ImageReader

@@ -2,7 +2,7 @@ import pytest
 import torch
 from scipy.stats import beta, kstest
 
-from tuitrain.config.data_schema import Data
+from tuitrain.config.data.schema import Data
 from tuitrain.training.data.transforms.mixing import blend_shares, hard_labels, mixing
 
 # Each image is white in its own channel, so that a mixture shows the share of each of its images.

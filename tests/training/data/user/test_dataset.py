@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tuitrain.config.data_schema import Data
+from tuitrain.config.data.schema import Data
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.errors import DataError

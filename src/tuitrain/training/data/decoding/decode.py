@@ -8,7 +8,7 @@ from typing import BinaryIO
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from tuitrain.config.data_schema import Resize
+from tuitrain.config.data.schema import Resize
 from tuitrain.text import plain
 from tuitrain.training.data.decoding.depth import depth_of
 from tuitrain.training.data.decoding.image_file import completed_jpeg, is_whole, open_image

@@ -7,8 +7,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from tuitrain.config.data_schema import Data
-from tuitrain.config.photo_datasets import reads_files
+from tuitrain.config.data.photo_datasets import reads_files
+from tuitrain.config.data.schema import Data
 from tuitrain.training.data.decoding.decode import ImageReader, aspect_of
 from tuitrain.training.data.transforms.crops import random_resized_crop
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from tuitrain.config.data_schema import Data
+from tuitrain.config.data.schema import Data
 from tuitrain.training.data.transforms.draws import per_image, rectangles
 
 # Takes images (N, C, H, W) and labels (N,) int64; returns mixed images and the probabilities of the classes, (N, K)

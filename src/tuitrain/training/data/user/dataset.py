@@ -14,8 +14,8 @@ import torch
 from msgspec.structs import replace
 
 from tuitrain.config.code import DATASET, described, hint
-from tuitrain.config.data_schema import Data
-from tuitrain.config.datasets import TEST_FRACTION, data_folder
+from tuitrain.config.data.datasets import TEST_FRACTION, data_folder
+from tuitrain.config.data.schema import Data
 from tuitrain.errors import DataError
 from tuitrain.runs.records import RunInfo
 from tuitrain.text import plain

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from tuitrain.analysis.compare import METRICS, ComparedRun, Comparison, Metric
-from tuitrain.analysis.compare_table import Cell, compare_table, short_title
+from tuitrain.analysis.comparison.compare import METRICS, ComparedRun, Comparison, Metric
+from tuitrain.analysis.comparison.table import Cell, compare_table, short_title
 from tuitrain.analysis.table.groups import SeedGroup
 
 BY_KEY = {metric.key: metric for metric in METRICS}

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tuitrain.analysis.bootstrap import _Statistics, intervals
-from tuitrain.analysis.metrics import metrics
+from tuitrain.analysis.metrics.bootstrap import _Statistics, intervals
+from tuitrain.analysis.metrics.compute import metrics
 from tuitrain.runs.predictions import Predictions
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tuitrain.analysis import neighbours
-from tuitrain.analysis.neighbours import nearest
+from tuitrain.analysis.images import neighbours
+from tuitrain.analysis.images.neighbours import nearest
 
 
 def by_hand(features: NDArray[np.float64], queries: NDArray[np.float64], k: int) -> list[list[int]]:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tuitrain.analysis.compare import METRICS, Metric, best_of, class_gains, compare, first_reaching
-from tuitrain.analysis.compare_export import format_comparison
-from tuitrain.analysis.compare_table import compare_table
+from tuitrain.analysis.comparison.compare import METRICS, Metric, best_of, class_gains, compare, first_reaching
+from tuitrain.analysis.comparison.export import format_comparison
+from tuitrain.analysis.comparison.table import compare_table
 from tuitrain.cli import main
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override

@@ -4,7 +4,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from tuitrain.analysis.metrics import BINS, bin_index, known, log_losses, mean_f1, mean_recall
+from tuitrain.analysis.metrics.compute import BINS, bin_index, known, log_losses, mean_f1, mean_recall
 from tuitrain.runs.predictions import Predictions
 
 RESAMPLES, LEVEL = 1000, 0.95

@@ -5,7 +5,7 @@ import msgspec
 import pytest
 from statsmodels.stats.contingency_tables import mcnemar as reference
 
-from tuitrain.analysis.mcnemar import McNemar, exact_p, mcnemar, p_text, p_value, verdict
+from tuitrain.analysis.comparison.mcnemar import McNemar, exact_p, mcnemar, p_text, p_value, verdict
 from tuitrain.errors import RunError
 from tuitrain.runs.records import Evaluation
 

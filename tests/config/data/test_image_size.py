@@ -1,7 +1,7 @@
 import pytest
 
-from tuitrain.config.datasets import DATASETS
-from tuitrain.config.image_size import image_size, sized
+from tuitrain.config.data.datasets import DATASETS
+from tuitrain.config.data.image_size import image_size, sized
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import add_former_defaults, config_from_tree
 from tuitrain.config.values import override

@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
-from tuitrain.analysis import metrics as ours
-from tuitrain.analysis.metric_kinds import METRIC_KINDS, mean_metrics
+from tuitrain.analysis.metrics import compute as ours
+from tuitrain.analysis.metrics.kinds import METRIC_KINDS, mean_metrics
 from tuitrain.runs.predictions import Predictions
 from tuitrain.runs.records import Metrics
 

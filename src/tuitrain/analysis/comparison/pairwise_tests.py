@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tuitrain.analysis.mcnemar import mcnemar
+from tuitrain.analysis.comparison.mcnemar import mcnemar
 from tuitrain.errors import RunError
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Evaluation

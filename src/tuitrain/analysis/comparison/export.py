@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from typing import Any, Literal
 
-from tuitrain.analysis.compare import MAX_COLUMNS, METRICS, Comparison, best_of
-from tuitrain.analysis.compare_table import compare_table
-from tuitrain.analysis.mcnemar import LEVEL, mcnemar, verdict
+from tuitrain.analysis.comparison.compare import MAX_COLUMNS, METRICS, Comparison, best_of
+from tuitrain.analysis.comparison.mcnemar import LEVEL, mcnemar, verdict
+from tuitrain.analysis.comparison.table import compare_table
 from tuitrain.analysis.text_tables import csv_text, json_text, markdown
 from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import FOLD, SEED

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
-from tuitrain.analysis.thresholds import Effect, class_curves, effect
+from tuitrain.analysis.metrics.thresholds import Effect, class_curves, effect
 from tuitrain.runs.predictions import Predictions
 
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from tuitrain.analysis import duplicates
-from tuitrain.analysis.duplicates import Duplicate, find_duplicates
-from tuitrain.analysis.neighbours import nearest_others
+from tuitrain.analysis.images import duplicates
+from tuitrain.analysis.images.duplicates import Duplicate, find_duplicates
+from tuitrain.analysis.images.neighbours import nearest_others
 
 RANDOM = np.random.default_rng(0)
 PICTURES = RANDOM.integers(0, 256, (4, 64)).astype(np.uint8)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tuitrain.config.datasets import DATASETS, TEST_FRACTION, data_folder, held_out_counts
+from tuitrain.config.data.datasets import DATASETS, TEST_FRACTION, data_folder, held_out_counts
 
 
 @pytest.mark.parametrize(

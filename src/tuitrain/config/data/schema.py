@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from tuitrain.config.datasets import DATASETS
-from tuitrain.config.folds import FOLD, FOLD_WORDS
+from tuitrain.config.data.datasets import DATASETS
+from tuitrain.config.data.folds import FOLD, FOLD_WORDS
+from tuitrain.config.data.photo_datasets import PHOTO_DATASETS
 from tuitrain.config.networks import FILE_NAME
-from tuitrain.config.photo_datasets import PHOTO_DATASETS
 
 DATASET_NAMES = (*DATASETS, *PHOTO_DATASETS, "image-folder")
 Augmentation = Literal[

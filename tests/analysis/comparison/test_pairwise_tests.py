@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tuitrain.analysis.mcnemar import exact_p
-from tuitrain.analysis.pairwise_tests import PairwiseTests
+from tuitrain.analysis.comparison.mcnemar import exact_p
+from tuitrain.analysis.comparison.pairwise_tests import PairwiseTests
 from tuitrain.errors import RunError
 from tuitrain.runs.records import Evaluation, State
 

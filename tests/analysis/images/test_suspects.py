@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tuitrain.analysis import neighbours
-from tuitrain.analysis.neighbours import nearest, nearest_others
-from tuitrain.analysis.suspects import NEIGHBOURS, PRIOR, combined, neighbour_probabilities, score_labels
+from tuitrain.analysis.images import neighbours
+from tuitrain.analysis.images.neighbours import nearest, nearest_others
+from tuitrain.analysis.images.suspects import NEIGHBOURS, PRIOR, combined, neighbour_probabilities, score_labels
 
 
 def clusters(

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tuitrain.analysis import units
-from tuitrain.analysis.compare import METRICS, Comparison, Metric, best_of
-from tuitrain.analysis.mcnemar import LEVEL, p_value
+from tuitrain.analysis.comparison.compare import METRICS, Comparison, Metric, best_of
+from tuitrain.analysis.comparison.mcnemar import LEVEL, p_value
 from tuitrain.analysis.table.columns import columns as table_columns
 from tuitrain.analysis.table.groups import MeanSD
 from tuitrain.config.formatting import format_value

@@ -1,7 +1,7 @@
 """Decide which height and width images have for the network."""
 
 from tuitrain.config.code import is_spec
-from tuitrain.config.datasets import DATASETS
+from tuitrain.config.data.datasets import DATASETS
 from tuitrain.config.networks import default_image_size
 from tuitrain.config.schema import Config
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from tuitrain.analysis.heat_map import overlay
+from tuitrain.analysis.images.heat_map import overlay
 
 
 def test_cold_pixels_stay_grey_and_hot_ones_are_yellow() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from tuitrain.analysis import units
+from tuitrain.analysis.comparison.mcnemar import different_images
 from tuitrain.analysis.confusion import class_scores
-from tuitrain.analysis.mcnemar import different_images
-from tuitrain.analysis.metric_kinds import METRIC_KINDS, tested
+from tuitrain.analysis.metrics.kinds import METRIC_KINDS, tested
 from tuitrain.analysis.table.groups import MeanSD, SeedGroup, group_by_seed, mean_sd
 from tuitrain.analysis.table.run_labels import Labelled, run_labels
 from tuitrain.config.settings import FOLD, SEED, settings
