@@ -180,6 +180,16 @@ def add_suspects(suspects: Parser) -> None:
     form.add_argument("--csv", action="store_true", help="print the images as CSV to stdout")
 
 
+def add_robustness(robustness: Parser) -> None:
+    robustness.add_argument(
+        "--split", choices=["test", "validation"], default="test", help="split to evaluate (default: test)"
+    )
+    robustness.add_argument(
+        "--checkpoint", choices=["last", "best"], default="", help="default: best, or last if the run has no best one"
+    )
+    robustness.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+
+
 def add_export(export: Parser) -> None:
     export.add_argument(
         "--format", choices=["csv", "tensorboard", "safetensors", "onnx", "torch-export"], required=True,

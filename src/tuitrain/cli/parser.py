@@ -77,6 +77,7 @@ COMMANDS: dict[str, str] = {
     "predict": "classify new pictures with the network of a run",
     "explain": "show what the prediction for an image depends on, and similar training images",
     "suspects": "list images whose label is likely wrong, and duplicates",
+    "robustness": "evaluate a run under noise, blur, brightness and JPEG compression",
     "attach": "open the live screen of a run, by default of the newest active one",
     "resume": "resume a paused, stopped or interrupted run, or extend a finished one",
     "stop": "stop a run after its current step, with a checkpoint",
@@ -124,6 +125,7 @@ def _build() -> argparse.ArgumentParser:
     options.add_predict(add("predict", shared, one_run, trusting))
     options.add_explain(add("explain", shared, machine, one_run, trusting))
     options.add_suspects(add("suspects", shared, one_run, trusting))
+    options.add_robustness(add("robustness", shared, machine, one_run, trusting))
     options.add_export(add("export", shared, machine, one_run, trusting))
     add("attach", shared, module="app").add_argument("name", metavar="RUN", nargs="?", help="id, part of an id or name")
     options.add_resume(add("resume", shared, machine, one_run, detachable))
