@@ -101,6 +101,11 @@ def add_sweep(sweep: Parser) -> None:
         control.add_argument(f"--{word}", dest="say", action="store_const", const=word, help=help)
 
 
+def add_learning_curve(curve: Parser) -> None:
+    curve.add_argument("--fractions", metavar="F,F", help="fractions of the training images (default: 0.1,0.25,0.5,1)")
+    curve.add_argument("--seeds", type=positive, metavar="N", help="runs per fraction (default: 3)")
+
+
 def add_show(show: Parser) -> None:
     show.add_argument("--layers", action="store_true", help="include what each layer did when it was last measured")
     show.add_argument("--metrics", action="store_true", help="print the metrics, such as macro-F1, with intervals")

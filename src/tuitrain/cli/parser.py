@@ -69,6 +69,7 @@ COMMANDS: dict[str, str] = {
     "train": "train a run and print its result",
     "lr-find": "find a learning rate by a range test",
     "sweep": "train a run for each combination of several settings",
+    "learning-curve": "train a run's settings on parts of the data, to tell whether more data would help",
     "runs": "list runs",
     "show": "show a run with its confusion matrix",
     "compare": "compare settings and scores of runs, with McNemar's test",
@@ -118,6 +119,7 @@ def _build() -> argparse.ArgumentParser:
     options.add_train(add("train", shared, machine, detachable))
     options.add_settings(add("lr-find", shared, machine, trusting, module="lr_find"))
     options.add_sweep(add("sweep", shared, machine, detachable))
+    options.add_learning_curve(add("learning-curve", shared, machine, one_run, detachable, module="learning_curve"))
     options.add_runs(add("runs", shared, machine))
     options.add_show(add("show", shared, machine, one_run))
     options.add_compare(add("compare", shared, machine))

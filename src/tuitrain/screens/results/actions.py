@@ -2,6 +2,8 @@
 
 from textual.binding import Binding, BindingType
 
+from tuitrain.config.settings import FRACTION, SEED
+from tuitrain.config.sweeps.fractions import FRACTIONS, SEEDS
 from tuitrain.hosts.robustness.process import RobustnessProcess
 from tuitrain.runs.follower import Follower
 from tuitrain.screens.export import EXPORT, ExportScreen
@@ -18,6 +20,9 @@ MORE_ACTIONS: list[BindingType] = [
     Binding("V", "suspects", "suspects", tooltip="Find labels that are likely wrong", id="run.suspects"),
     Binding(
         "B", "robustness", "robustness", tooltip="Accuracy under noise, blur, brightness and JPEG", id="run.robustness"
+    ),
+    Binding(
+        "D", "learning_curve", "more data?", tooltip="Train on parts of the data: would more help?", id="run.curve"
     ),
 ]
 
@@ -37,7 +42,7 @@ class RunActions(ExportScreen):
         own = not self.run.folder.read_only
         if action == "resume":
             return own and self.run.status in ("interrupted", "stopped", "failed", "finished")
-        if action in ("clone", "predict", "suspects", "robustness"):
+        if action in ("clone", "predict", "suspects", "robustness", "learning_curve"):
             return own and self.run.status != "damaged"
         return super().check_action(action, parameters)
 
@@ -49,6 +54,11 @@ class RunActions(ExportScreen):
 
     def action_clone(self) -> None:
         self.post_message(OpenNewRun(self.run.config, self.run.info))
+
+    def action_learning_curve(self) -> None:
+        config = self.run.config
+        seeds = ",".join(str(config.training.seed + number) for number in range(SEEDS))
+        self.post_message(OpenNewRun(config, self.run.info, {FRACTION: FRACTIONS, SEED: seeds}))
 
     def action_robustness(self) -> None:
         self.app.push_screen(RobustnessScreen(self.run.folder, self._robustness))
