@@ -47,7 +47,8 @@ def test_the_gain_of_several_runs_is_paired_by_seed() -> None:
     whole = Point(1, 1000, {0: 0.74, 1: 0.86, 2: 0.80}, None)
     partial = LearningCurve("validation", 1000, (half, whole)).gain
     assert partial is not None
-    assert (partial.value, partial.runs) == (pytest.approx(0.045), 2)
+    assert partial.value == pytest.approx(0.045)
+    assert partial.runs == 2
 
 
 @pytest.mark.parametrize(
