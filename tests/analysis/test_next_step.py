@@ -25,7 +25,9 @@ def run(
     follower = Follower(RunFolder(Path("nowhere")))
     follower.info = RunInfo(id="a", name="a", sizes={"train": 5000, "validation": images}, classes=["x", "y"])
     follower.config = override(Config(), settings)
-    follower.state = State(status="finished", train=Score(loss, train), validation=Score(losses[-1], validation))
+    follower.state = State(
+        status="finished", epoch=len(losses), train=Score(loss, train), validation=Score(losses[-1], validation)
+    )
     rows = 20 * len(losses)
     for row in range(1, rows + 1):
         add_row(follower.train, row, loss=1 + (loss - 1) * row / rows, accuracy=train)
@@ -51,8 +53,8 @@ def run(
         (run(FLAT, 0.85, 0.80), "none", ["85.00 %", "80.00 %", "1,000"]),
         # Ten validation images leave any gap to chance.
         (run(FLAT, 1.0, 0.90, images=10), "none", ["100.00 %", "90.00 %"]),
-        (run(FLAT[:4], 0.80, 0.80), "none", ["80.00 %"]),
-        (run([0.5], 0.80, 0.80), "none", []),
+        (run(FLAT[:4], 0.80, 0.80), "none", ["The curves of 4 epochs are too short", "80.00 %"]),
+        (run([0.5], 0.80, 0.80), "none", ["The curves of 1 epoch are"]),
         (run([0.5, float("nan")], 0.80, 0.80), "none", []),
         (run([0.0, 0.0], 1.0, 1.0), "none", ["100.00 %"]),
     ],

@@ -71,8 +71,8 @@ def test_the_figures_of_the_comparison(reached: float, better: float | None, bea
     assert (found.accuracy, found.images, found.correct, found.beats_baseline) == (0.95, 200, 190, beats)
     assert found.better == (None if better is None else pytest.approx(better))
     best = max(("linear model", reached), ("nearest neighbor", 0.7), key=lambda each: each[1])
-    assert found.baseline_texts[0] == f"{best[0]} {100 * best[1]:.2f} %"
-    assert len(found.baseline_texts) == 3
+    assert found.ranked_baselines[0] == best
+    assert len(found.ranked_baselines) == 3
 
 
 def failure(confusion: list[list[int]], classes: list[str] | None = None) -> str:

@@ -173,11 +173,12 @@ def _larger(run: Follower) -> NextStep | None:
 
 def _nothing(run: Follower) -> NextStep:
     train, validation = (units.percent(1 - _error(run, split)) for split in ("train", "validation"))
-    images = units.count(run.info.sizes.get("validation"))
+    images, epochs = units.count(run.info.sizes.get("validation")), run.state.epoch
+    short = f"The curves of {epochs} epoch{'s' * (epochs != 1)} are too short to suggest a next step"
     return NextStep(
         "none",
-        f"The figures suggest no particular next step: {train} of the training images and {validation} of the"
-        f" {images} validation images are classified correctly.",
+        f"{short if epochs < EPOCHS else 'The figures suggest no particular next step'}: {train} of the training images"
+        f" and {validation} of the {images} validation images are classified correctly.",
     )
 
 

@@ -8,7 +8,7 @@ from tuitrain.analysis import confusion, units
 from tuitrain.analysis.metrics.proportion import Interval, accuracy_interval
 from tuitrain.analysis.next_step import CurvePoint, LabelCheck, NextStep, next_step
 from tuitrain.errors import RunError
-from tuitrain.runs.baselines import Baselines, baselines_of
+from tuitrain.runs.baselines import Baseline, Baselines, baselines_of
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.marks import WRONG, marks_file, read_marks
@@ -71,10 +71,9 @@ class Verdict(Struct, frozen=True, kw_only=True):
         return f"{units.percent(self.interval.low).removesuffix(' %')} – {units.percent(self.interval.high)}"
 
     @property
-    def baseline_texts(self) -> list[str]:
-        """`nearest neighbor 94.17 %` for each baseline, the best first; empty if they are unknown."""
-        ranked = sorted(self.baselines.all, key=lambda one: -one.accuracy) if self.baselines else []
-        return [f"{one.title} {units.percent(one.accuracy)}" for one in ranked]
+    def ranked_baselines(self) -> list[Baseline]:
+        """The baselines, the best first; empty if they are unknown."""
+        return sorted(self.baselines.all, key=lambda one: -one.accuracy) if self.baselines else []
 
     @property
     def comparison(self) -> str:
@@ -119,13 +118,19 @@ def judged_evaluation(folder: RunFolder, state: State) -> Evaluation | None:
 def read_verdict(folder: RunFolder) -> Verdict | None:
     """Return the verdict on a run from its files; None if another tool wrote it, if it is active, or without an
     evaluation. Raises RunError if a file is damaged."""
-    state = folder.state()
-    if folder.read_only or shown_status(state) in ACTIVE or (evaluation := judged_evaluation(folder, state)) is None:
+    if folder.read_only or shown_status(state := folder.state()) in ACTIVE:
         return None
+    if (evaluation := judged_evaluation(folder, state)) is None:
+        return None
+    return run_verdict(folder, evaluation, baselines_of(folder, evaluation, folder.info()))
+
+
+def run_verdict(folder: RunFolder, evaluation: Evaluation, baselines: Baselines | None) -> Verdict:
+    """Read the curves of a run that has ended, and return the verdict on this evaluation of it."""
     run = Follower(folder)
     while run.poll(1.0):
         pass
-    return verdict(run, evaluation, baselines_of(folder, evaluation, run.info), known_labels(run))
+    return verdict(run, evaluation, baselines, known_labels(run))
 
 
 def known_labels(run: Follower) -> LabelCheck | None:
