@@ -22,7 +22,7 @@ MEANINGS = {
     "B": {"baselines"}, "C": {"checkpoint"}, "E": {"export"}, "I": {"zoom"}, "L": {"log"},
     "M": {"grid"}, "N": {"notes"}, "O": {"robust"}, "P": {"first"},
     "F": {"predict"}, "H": {"heat"}, "R": {"rename"}, "S": {"sweeps"}, "T": {"group"}, "V": {"suspects", "dismiss"},
-    "W": {"explain", "dismiss"},
+    "U": {"machine", "dismiss"}, "W": {"explain", "dismiss"},
     "X": {"axis", "turn"}, "Y": {"rerun"},
 }  # fmt: skip
 
