@@ -92,9 +92,11 @@ def chart(drawn: Figure, title: str, name: str, text: str) -> Chart:
 def _clean(root: ElementTree.Element, name: str, text: str) -> None:
     """Describe the drawing, remove what no reader sees, make the ids unique in a page, and refer to its colors."""
     root.attrib |= {"role": "img", "aria-label": text}
-    for child in list(root):
-        if child.tag == f"{{{_SVG}}}metadata":
-            root.remove(child)
+    # In an HTML page, the style sheet of a drawing would apply to all of the page.
+    for parent, tag in ((root, "metadata"), *((child, "style") for child in root)):
+        for child in parent.findall(f"{{{_SVG}}}{tag}"):
+            parent.remove(child)
+    root.set("style", "stroke-linejoin: round; stroke-linecap: butt")
     used = {match for element in root.iter() for match in re.findall(r"#([\w-]+)", " ".join(_references(element)))}
     for element in root.iter():
         if (id := element.get("id")) is not None:

@@ -1,6 +1,7 @@
 """Render a report as HTML or as Markdown. The templates make every text safe: see `_safe_html` and `_safe_markdown`."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -49,6 +50,7 @@ def _rule(right: bool) -> Markup:
     return Markup("---:" if right else "---")
 
 
+@cache
 def _environment(finalize: Callable[[object], object], *, autoescape: bool) -> Environment:
     return Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=autoescape, finalize=finalize, undefined=StrictUndefined,

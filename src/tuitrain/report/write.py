@@ -27,12 +27,15 @@ def check_destination(path: Path, *, force: bool = False) -> None:
     if path.suffix.lower() not in SUFFIXES:
         hint = "Choose a name that ends in .html, or in .md for Markdown."
         raise RunError(f"{plain(path)} is neither HTML nor Markdown.", hint)
-    if path.is_dir():
-        raise RunError(f"{plain(path)} is a folder.", "Choose a file name.")
-    if path.exists() and not force:
-        raise RunError(f"{plain(path)} already exists.", _FORCE)
-    if _is_markdown(path):
-        _check_pictures(_folder(path), force=force)
+    try:
+        if path.is_dir():
+            raise RunError(f"{plain(path)} is a folder.", "Choose a file name.")
+        if path.exists() and not force:
+            raise RunError(f"{plain(path)} already exists.", _FORCE)
+        if _is_markdown(path):
+            _check_pictures(_folder(path), force=force)
+    except OSError as error:
+        raise _not_written(path, error) from None
 
 
 def write_report(folders: Sequence[RunFolder], path: Path, *, force: bool = False) -> list[Path]:
@@ -52,8 +55,12 @@ def write_report(folders: Sequence[RunFolder], path: Path, *, force: bool = Fals
         files = _write_pictures(_folder(path), pictures) if _is_markdown(path) else []
         replace(path, text.encode())
     except OSError as error:
-        raise RunError(f"{plain(path)} cannot be written: {error.strerror or plain(error)}.") from None
+        raise _not_written(path, error) from None
     return [path, *files]
+
+
+def _not_written(path: Path, error: OSError) -> RunError:
+    return RunError(f"{plain(path)} cannot be written: {error.strerror or plain(error)}.")
 
 
 def _is_markdown(path: Path) -> bool:

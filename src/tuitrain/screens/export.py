@@ -83,18 +83,20 @@ class ExportScreen(PollingScreen):
             first = next(iter(exports.values()))
             self.copy(first.text(), f"the {first.name}")
         elif chosen == (REPORT,):
-            folders = self.reported()
-            title = f"Save as FILE.html or FILE.md, relative to {working_folder()}"
-            self.post_message(ask_path(title, str(default_path(folders)), lambda path: self._start_report(folders, path)))
+            self._ask_report(self.reported())
         else:
             export = exports[chosen[0]]
             title = f"Save as, relative to {working_folder()}"
             self.post_message(ask_path(title, export.file, lambda path: self._save(export, path)))
 
-    def _start_report(self, folders: Sequence[RunFolder], path: Path) -> None:
-        check_destination(path, force=True)
-        self.notify(f"Writing {plain(path)} …", timeout=3, markup=False)
-        self._write_report(folders, path)
+    def _ask_report(self, folders: Sequence[RunFolder]) -> None:
+        def write(path: Path) -> None:
+            check_destination(path, force=True)
+            self.notify(f"Writing {plain(path)} …", timeout=3, markup=False)
+            self._write_report(folders, path)
+
+        title = f"Save as FILE.html or FILE.md, relative to {working_folder()}"
+        self.post_message(ask_path(title, str(default_path(folders)), write))
 
     @in_thread
     def _write_report(self, folders: Sequence[RunFolder], path: Path) -> None:
