@@ -103,11 +103,8 @@ Block = Text | Quote | Headline | Facts | Table | Code | Charts | Pictures
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report. `level` is that of its title in HTML and Markdown, from 2."""
-
     title: str
     blocks: Sequence[Block]
-    level: int = 2
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """The sections that compare several runs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from tuitrain.analysis.comparison import export
-from tuitrain.analysis.comparison.compare import Comparison, compare
+from tuitrain.analysis.comparison.compare import MAX_COLUMNS, Comparison, compare
 from tuitrain.analysis.comparison.export import Tests
 from tuitrain.analysis.text_tables import Lines
 from tuitrain.report.blocks import Block, Charts, Section, Table, Text
@@ -11,6 +11,9 @@ from tuitrain.runs.follower import Follower
 
 # Columns of a table beside the first: more do not fit on paper.
 COLUMNS = 6
+# The last line of the most important results, in the order of `METRICS`.
+LAST_MAIN = "time"
+SEEDS = "Mean ± standard deviation over seeds"
 
 
 def comparison_sections(runs: Sequence[Follower]) -> list[Section]:
@@ -18,30 +21,43 @@ def comparison_sections(runs: Sequence[Follower]) -> list[Section]:
     comparison = compare(runs)
     tests = export.mcnemar_tests(comparison, {run.folder.id: run.folder for run in runs})
     return [
-        Section("Comparison", _tables(comparison, tests)),
+        Section("Comparison", _main_results(comparison, tests)),
         Section("Does the difference mean anything?", _tests(tests)),
         Section("Curves of all runs", _curves(runs, comparison)),
+        Section("All results", _parts(_lines(comparison, tests))),
     ]
 
 
-def _tables(comparison: Comparison, tests: Tests) -> list[Block]:
+def _main_results(comparison: Comparison, tests: Tests) -> list[Block]:
+    """Return the settings that differ and the most important results, of the runs and of groups of runs."""
     baseline = comparison.run(comparison.baseline).label
-    differ = (
-        "The settings that differ, and" if comparison.differing else "The runs differ in no known setting. Below are"
-    )
+    differ = "The settings that differ, and" if comparison.differing else "No known setting differs. Below are"
     blocks: list[Block] = [Text(f"{differ} the results relative to {baseline}. ★ marks the best value.")]
-    blocks += _parts(export.table(comparison, tests), "Runs")
+    blocks += _parts(_lines(comparison, tests), until=LAST_MAIN)
     if any(len(group.ids) > 1 for group in comparison.groups):
-        blocks += _parts(export.table(comparison, tests, grouped=True), "Mean ± standard deviation over seeds")
+        blocks += _parts(_lines(comparison, tests, grouped=True), SEEDS, LAST_MAIN)
     return blocks
 
 
-def _parts(lines: Lines, title: str) -> Iterator[Table]:
-    """Yield a wide table in parts that fit on paper, each with the first column."""
-    columns = len(lines[0])
-    for start in range(1, columns, COLUMNS):
+def _lines(comparison: Comparison, tests: Tests, *, grouped: bool = False) -> Lines:
+    """Return the table with one line per result."""
+    lines = export.table(comparison, tests, grouped=grouped)
+    by_result = len(comparison.columns(grouped=grouped)) <= MAX_COLUMNS
+    return lines if by_result else [list(line) for line in zip(*lines, strict=True)]
+
+
+def _parts(lines: Lines, title: str = "", until: str | None = None) -> list[Table]:
+    """Return the table, up to the line that is titled `until`. With many columns there is one line per run, and the
+    table has parts that fit on paper."""
+    last = next((number for number, line in enumerate(lines) if line[0] == until), len(lines))
+    lines = lines[: last + 1]
+    if len(lines[0]) - 1 > MAX_COLUMNS:
+        lines = [list(line) for line in zip(*lines, strict=True)]
+    parts = []
+    for start in range(1, len(lines[0]), COLUMNS):
         part = [[line[0], *line[start : start + COLUMNS]] for line in lines]
-        yield Table(part, range(1, len(part[0])), title if start == 1 else f"{title}, continued")
+        parts.append(Table(part, range(1, len(part[0])), title))
+    return parts
 
 
 def _tests(tests: Tests) -> list[Block]:

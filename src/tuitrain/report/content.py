@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 from tuitrain import __version__
 from tuitrain.analysis import summary
@@ -10,7 +9,7 @@ from tuitrain.errors import RunError
 from tuitrain.report import run as about
 from tuitrain.report.blocks import Report, Section
 from tuitrain.report.comparison import comparison_sections
-from tuitrain.report.reproduce import reproduce
+from tuitrain.report.reproduce import reproduce, train_again
 from tuitrain.report.results import read_results, result_sections
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
@@ -29,8 +28,7 @@ def collect(folders: Sequence[RunFolder]) -> Report:
     if len(runs) == 1:
         return Report(_name(runs[0]), _subtitle(runs[0]), _one(runs[0]), written)
     sections = comparison_sections(runs)
-    for number, run in enumerate(runs, 1):
-        sections += _brief(run, number)
+    sections += [_brief(run, number) for number, run in enumerate(runs, 1)]
     names = ", ".join(map(_name, runs))
     return Report(f"Comparison of {len(runs)} runs", names, sections, written)
 
@@ -63,9 +61,7 @@ def _one(run: Follower) -> list[Section]:
     ]
 
 
-def _brief(run: Follower, number: int) -> list[Section]:
+def _brief(run: Follower, number: int) -> Section:
     """Return what a report of several runs says about each of them."""
-    results = read_results(run)
-    parts = [*about.data_and_network(run), about.scores(run), about.chosen_settings(run), reproduce(run)]
-    title = f"Run {number}: {_name(run)}"
-    return [Section(title, about.headline(run, results)), *(replace(part, level=3) for part in parts)]
+    blocks = [*about.headline(run, read_results(run)), *about.in_brief(run), *train_again(run)]
+    return Section(f"Run {number}: {_name(run)}", blocks)

@@ -26,13 +26,17 @@ def picture_of(sample: Sample, evaluation: Evaluation, number: int) -> Picture |
     png = png_of(sample)
     if png is None:
         return None
-    true = f"{units.percent(sample.true_probability)}" if sample.loss is not None else ""
+    true, predicted = _probability(sample.true_probability), _probability(sample.probability)
     lines = (
-        f"true {evaluation.classes[sample.true]} {true}".rstrip(),
-        f"predicted {evaluation.classes[sample.predicted]} {units.percent(sample.probability)}",
+        f"true {evaluation.classes[sample.true]}{true}",
+        f"predicted {evaluation.classes[sample.predicted]}{predicted}",
         sample.file or f"image {sample.index:,}",
     )
     return Picture(f"picture-{number}-{sample.index}", png, lines)
+
+
+def _probability(value: float | None) -> str:
+    return "" if value is None else f" ({units.percent(value)})".replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def png_of(sample: Sample) -> bytes | None:

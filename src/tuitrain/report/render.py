@@ -32,7 +32,7 @@ def markdown(report: Report, folder: str) -> tuple[str, dict[str, bytes]]:
         elif isinstance(block, Pictures):
             files |= {f"{picture.name}.png": picture.png for picture in block.pictures}
     template = _environment(_safe_markdown, autoescape=False).get_template("report.md.j2")
-    text = template.render(report=report, folder=Markup(folder), cell=_cell, fenced=fenced, hashes=_hashes, rule=_rule,
+    text = template.render(report=report, folder=Markup(folder), cell=_cell, fenced=fenced, rule=_rule,
                            file=Markup)  # fmt: skip
     return text, files
 
@@ -40,10 +40,6 @@ def markdown(report: Report, folder: str) -> tuple[str, dict[str, bytes]]:
 def _cell(text: object) -> Markup:
     """Return a text within a line, where fewer characters have a meaning."""
     return Markup(markdown_text(text, LONGEST))
-
-
-def _hashes(level: int) -> Markup:
-    return Markup("#" * level)
 
 
 def _rule(right: bool) -> Markup:

@@ -11,23 +11,32 @@ from tuitrain.config.values import changed_settings
 from tuitrain.report.blocks import Block, Code, Facts, Section, Text
 from tuitrain.runs.follower import Follower
 
-TITLE = "How to reproduce it"
-
 
 def reproduce(run: Follower) -> Section:
     """Return the command, the same settings as TOML, and the versions, hardware and files that the run used."""
+    blocks = train_again(run)
+    if not run.folder.read_only and not run.problem:
+        blocks.insert(1, Code("Or as a file, for tuitrain train -c", toml(_changed(run))))
+        blocks.append(Facts(_environment(run)))
+    return Section("How to reproduce it", blocks)
+
+
+def train_again(run: Follower) -> list[Block]:
+    """Return the command that trains a run with the same settings, and those that changed during the run."""
     if run.folder.read_only:
-        return Section(TITLE, [Text("Another tool trained this run, and its command is unknown.", "missing")])
+        return [Text("Another tool trained this run, and its command is unknown.", "missing")]
     if run.problem:
-        return Section(TITLE, [Text("The configuration cannot be read.", "missing")])
-    ignored = unused(run.config)
-    changed = {key: value for key, value in changed_settings(run.config).items() if key not in ignored}
-    blocks: list[Block] = [Code("Command", command(changed, run.info.name)), Code("Or as a file, for tuitrain train -c",
-                                                                                 toml(changed))]  # fmt: skip
+        return [Text("The configuration cannot be read.", "missing")]
+    blocks: list[Block] = [Code("Command", command(_changed(run), run.info.name))]
     if run.changes:
         steps = ", ".join(f"{key} {change}" for key, change in run.changes.items())
         blocks.append(Text(f"These settings were changed during the run: {steps}.", "warning"))
-    return Section(TITLE, [*blocks, Facts(_environment(run))])
+    return blocks
+
+
+def _changed(run: Follower) -> dict[str, Any]:
+    ignored = unused(run.config)
+    return {key: value for key, value in changed_settings(run.config).items() if key not in ignored}
 
 
 def command(changed: dict[str, Any], name: str) -> str:

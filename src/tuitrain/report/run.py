@@ -83,13 +83,11 @@ def scores(run: Follower) -> Section:
     """Return accuracy and loss of each split after the last and the best epoch."""
     state, best = run.state, run.state.best
     columns: list[tuple[str, dict[str, Score | None]]] = [
-        (f"last epoch ({state.epoch})", {"train": state.train, "validation": state.validation, "test": state.test})
+        (f"epoch {state.epoch} (last)", {"train": state.train, "validation": state.validation, "test": state.test})
     ]
     if best is not None and best.step != state.step:
-        columns.append((f"best epoch ({best.epoch})", {"validation": best.validation, "test": best.test}))
-    elif best is not None:
-        columns[0] = (f"last epoch ({state.epoch}), the best one{best.by}", columns[0][1])
-    lines = [["split", *(part for title, _ in columns for part in (f"accuracy, {title}", "loss"))]]
+        columns.append((f"epoch {best.epoch} (best)", {"validation": best.validation, "test": best.test}))
+    lines = [["split", *(f"{part}, {title}" for title, _ in columns for part in ("accuracy", "loss"))]]
     for split, title in SPLITS.items():
         values = [found.get(split) for _, found in columns]
         if any(values):
@@ -170,6 +168,15 @@ def _network(run: Follower) -> list[tuple[str, str]]:
         ("batch size", units.count(run.config.data.batch_size)),
     ]
     return [row for row in rows if row[1]]
+
+
+def in_brief(run: Follower) -> list[Block]:
+    """Return data, network and settings of one of several runs."""
+    info, rows = run.info, [("settings", "" if run.problem else summary.settings_in_words(run))]
+    sizes = [f"{info.sizes[split]:,} {title}" for split, title in SPLITS.items() if split in info.sizes]
+    if sizes:
+        rows += [("images", ", ".join(sizes)), ("network", f"{info.model}, {units.count(info.parameters)} parameters")]
+    return [Facts(rows)] if rows[0][1] else [Text("The settings are unknown.", "missing")]
 
 
 def curves(run: Follower, number: int) -> Section:
