@@ -21,7 +21,7 @@ MEANINGS = {
     "x": {"delete"}, "y": {"clone"}, "z": {"turn", "zoom", "toggle_size"}, "A": {"mark_none"}, "C": {"checkpoint"},
     "E": {"export"}, "I": {"zoom"}, "L": {"log"}, "M": {"grid"}, "N": {"notes"}, "O": {"robust"}, "P": {"first"},
     "F": {"predict"}, "H": {"heat"}, "R": {"rename"}, "S": {"sweeps"}, "T": {"group"}, "V": {"suspects", "dismiss"},
-    "W": {"explain", "dismiss"},
+    "U": {"machine", "dismiss"}, "W": {"explain", "dismiss"},
     "X": {"axis", "turn"}, "Y": {"rerun"},
 }  # fmt: skip
 

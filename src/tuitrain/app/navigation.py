@@ -8,6 +8,7 @@ from textual.screen import Screen
 
 from tuitrain.app.notices import Notices
 from tuitrain.errors import RunError
+from tuitrain.hosts.machine.watch import GpuWatch
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.hosts.trust import reason, remember, remember_run
 from tuitrain.runs.folder import shown_status
@@ -33,6 +34,7 @@ class Navigation(Notices):
 
     runs_dir: Path
     host: ThreadHost
+    gpus: GpuWatch
 
     def on_open_run(self, message: OpenRun) -> None:
         from tuitrain.screens.results.screen import ResultsScreen
@@ -117,6 +119,12 @@ class Navigation(Notices):
 
     def action_sweeps(self) -> None:
         self.post_message(OpenSweep())
+
+    def action_machine(self) -> None:
+        from tuitrain.screens.machine.screen import MachineScreen
+
+        if not isinstance(self.screen, MachineScreen):
+            self.push_screen(MachineScreen(self.runs_dir, self.gpus))
 
     def action_help(self) -> None:
         from tuitrain.screens.windows.help import HelpScreen

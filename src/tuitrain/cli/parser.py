@@ -86,6 +86,7 @@ COMMANDS: dict[str, str] = {
     "set": "change the learning rate or number of epochs of a run",
     "data": "list the data sets by name, with sizes, licences and folders",
     "config": "print a commented TOML file with every setting",
+    "gpus": "show what the GPUs do and who uses them",
     "cache": "list or clear the cache of decoded images and features",
 }
 
@@ -136,6 +137,7 @@ def _build() -> argparse.ArgumentParser:
     _background_processes(commands)
     add("data", machine).add_argument("dir", metavar="DIR", nargs="?", help="folder to search, as data.dir")
     add("config", machine)
+    add("gpus", shared, machine)
     options.add_cache(add("cache", machine))
     return parser
 
