@@ -45,7 +45,7 @@ def test_names(run: RunFolder, write_run: WriteRun, tmp_path: Path) -> None:
 )
 def test_refused_names(run: RunFolder, tmp_path: Path, name: str, words: str) -> None:
     (tmp_path / "folder.html").mkdir()
-    for file in ("mine.html", "full_files/mine.txt", "old_files/a.svg", "file_files", "elsewhere/a.svg"):
+    for file in ("mine.html", "full_files/mine.txt", "old_files/loss-1.svg", "file_files", "elsewhere/a.svg"):
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).write_text("mine")
     (tmp_path / "link_files").symlink_to(tmp_path / "elsewhere")
@@ -66,8 +66,8 @@ def test_force_replaces_reports_but_no_other_files(run: RunFolder, write_run: Wr
     [*_, old] = write_report([run], path, force=True)
     assert old.exists()
     assert not (tmp_path / "r_files" / "all-validation-loss.svg").exists()
-    (tmp_path / "r_files" / "notes.txt").write_text("mine")
-    with pytest.raises(RunError, match=r"contains other files: notes\.txt"):
+    (tmp_path / "r_files" / "mine.png").write_text("mine")
+    with pytest.raises(RunError, match=r"contains other files: mine\.png"):
         write_report([run], path, force=True)
 
 

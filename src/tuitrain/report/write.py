@@ -1,5 +1,6 @@
 """Write a report to a file, completely or not at all."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -14,6 +15,8 @@ _MARKDOWN = SUFFIXES[2:]
 _FORCE = "Choose another name, or replace it with --force."
 # The pictures of a Markdown file are in a folder beside it, whose name ends so.
 _BESIDE = "_files"
+# The names of charts and images.
+_OURS = re.compile(r"(loss|accuracy|learning-rate|confusion|all-[a-z]+)-\w+\.svg|picture-\d+-\d+\.png")
 
 
 def default_path(folders: Sequence[RunFolder]) -> Path:
@@ -75,7 +78,7 @@ def _check_pictures(folder: Path, *, force: bool) -> None:
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise RunError(f"{plain(folder)} is not a folder, and the pictures need it.", "Choose another name.")
     present = list(folder.iterdir()) if folder.exists() else []
-    others = [file.name for file in present if file.suffix not in (".svg", ".png") or not file.is_file()]
+    others = [file.name for file in present if not _OURS.fullmatch(file.name) or not file.is_file()]
     if others:
         raise RunError(
             f"The folder {plain(folder)} contains other files: {plain(others[0], 60)}.", "Choose another name."
@@ -92,6 +95,6 @@ def _write_pictures(folder: Path, pictures: dict[str, bytes]) -> list[Path]:
     for name, content in pictures.items():
         replace(folder / name, content)
     for old in folder.iterdir():
-        if old.name not in pictures and old.suffix in (".svg", ".png"):
+        if old.name not in pictures and _OURS.fullmatch(old.name):
             old.unlink()
     return [folder / name for name in pictures]
