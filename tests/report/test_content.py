@@ -10,12 +10,15 @@ from matplotlib.figure import Figure
 
 from report.pages import Page
 from runs.tensorboard.written_events import simple, write
+from tuitrain.analysis import units
 from tuitrain.analysis.metrics.tables import metric_lines
+from tuitrain.analysis.verdict import read_verdict
 from tuitrain.config.schema import Config
 from tuitrain.report.blocks import Section, Table, Text
 from tuitrain.report.content import collect
 from tuitrain.report.render import html
 from tuitrain.report.write import write_report
+from tuitrain.runs.baselines import Baselines, write_baselines
 from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
@@ -52,9 +55,13 @@ def test_a_real_run(train: Callable[..., Follower], tmp_path: Path) -> None:
     text = " ".join(page.text.split())
     best = run.folder.best_test(run.state)
     assert best is not None
-    interval = metric_lines(run.folder, best)[1]
-    assert f"{interval[1]} accuracy · test, the {best.checkpoint} weights" in text
-    assert f"95 % interval {interval[2]}" in text
+    found = read_verdict(run.folder)
+    assert found is not None
+    assert f"{units.percent(best.accuracy)} accuracy · test, the {best.checkpoint} weights" in text
+    assert f"95 % interval {found.interval_text}" in text
+    assert all(sentence in text for sentence in found.sentences)
+    assert "simple classifier" in page.texts
+    assert metric_lines(run.folder, best)[1][2] in text
     assert {"Loss", "Accuracy", "Learning rate", "Confusion matrix"} <= set(page.texts)
     assert page.tags.count("svg") == 4
     assert page.tags.count("img") >= 24
@@ -186,6 +193,21 @@ def test_many_classes_stay_readable(write_run: WriteRun) -> None:
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_the_comparison_with_simple_classifiers(write_run: WriteRun) -> None:
+    folder = write_run("one")
+    write_baselines(
+        folder,
+        Baselines(split="test", training_images=9, images=9, commonest_class=0.1, nearest_neighbor=0.8, linear=0.7),
+    )
+    rows = [["nearest neighbor", "80.00 %"], ["linear model", "70.00 %"], ["commonest class", "10.00 %"]]
+    assert [["simple classifier", "accuracy"], *rows] in [
+        table.lines for table in tables_of(collect([folder]).sections)
+    ]
+    assert "fewer errors than the best simple classifier, the nearest neighbor" in shown(folder)
+    (folder.evaluations / "baselines.json").unlink()
+    assert f"Compare it with simple classifiers: tuitrain verdict {folder.id}" in shown(folder)
+
+
 def test_notes_tags_and_changed_settings(write_run: WriteRun) -> None:
     folder = write_run("one", lr=0.5)
     info = folder.info()

@@ -175,6 +175,10 @@ def add_explain(explain: Parser) -> None:
     explain.add_argument("--force", action="store_true", help="overwrite existing files")
 
 
+def add_device(command: Parser) -> None:
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+
+
 def add_suspects(suspects: Parser) -> None:
     suspects.add_argument(
         "--split", choices=["training", "validation", "test"], help="list images of this split only (default: all)"

@@ -77,6 +77,7 @@ COMMANDS: dict[str, str] = {
     "evaluate": "evaluate a checkpoint of a run on a split",
     "predict": "classify new pictures with the network of a run",
     "explain": "show what the prediction for an image depends on, and similar training images",
+    "verdict": "compare a run with simple classifiers, and suggest the next step",
     "suspects": "list images whose label is likely wrong, and duplicates",
     "attach": "open the live screen of a run, by default of the newest active one",
     "resume": "resume a paused, stopped or interrupted run, or extend a finished one",
@@ -126,6 +127,7 @@ def _build() -> argparse.ArgumentParser:
     options.add_evaluate(add("evaluate", shared, machine, one_run, trusting))
     options.add_predict(add("predict", shared, one_run, trusting))
     options.add_explain(add("explain", shared, machine, one_run, trusting))
+    options.add_device(add("verdict", shared, machine, one_run, trusting))
     options.add_suspects(add("suspects", shared, one_run, trusting))
     options.add_export(add("export", shared, machine, one_run, trusting))
     add("attach", shared, module="app").add_argument("name", metavar="RUN", nargs="?", help="id, part of an id or name")

@@ -59,13 +59,14 @@ def toml(changed: dict[str, Any]) -> str:
 
 def _environment(run: Follower) -> list[tuple[str, str]]:
     info = run.info
+    threads = f"{info.threads} CPU thread{'s' * (info.threads != 1)}" if info.threads else ""
     files = [f"{file.file} (SHA-256 {file.sha256})" for file in info.code]
     rows = [
         ("first started with", info.command),
         ("continues the weights of", info.parent or ""),
         ("versions", ", ".join(f"{name} {version}" for name, version in info.versions.items())),
         ("git", f"commit {info.git.rstrip('+')}{', with local changes' * info.git.endswith('+')}" if info.git else ""),
-        ("hardware", ", ".join(filter(None, (info.host, info.device, f"{info.threads} CPU threads")))),
+        ("hardware", ", ".join(filter(None, (info.host, info.device, threads)))),
         ("arithmetic", ", ".join(f"{name} {value}" for name, value in info.flags.items())),
         ("your code", "; ".join(files)),
     ]

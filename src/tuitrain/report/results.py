@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tuitrain.analysis import confusion, evaluation_tables, units
 from tuitrain.analysis.evaluations import read_evaluations
+from tuitrain.analysis.metrics.proportion import accuracy_interval
 from tuitrain.analysis.text_tables import Lines
 from tuitrain.errors import RunError
 from tuitrain.report.blocks import Block, Charts, Section, Table, Text
@@ -32,16 +33,18 @@ def read_results(run: Follower) -> Results:
     evaluations, problems = read_evaluations(run.folder, run.state.best)
     if not evaluations:
         return Results(None, [], None, problems)
-    from tuitrain.analysis.metrics.tables import metric_lines, title  # NumPy is slow to import.
+    # NumPy is slow to import.
+    from tuitrain.analysis.metrics.tables import ACCURACY, interval_text, metric_lines, title
 
     evaluation, lines = evaluations[0], list[list[str]]()
     try:
         lines = [list(line) for line in metric_lines(run.folder, evaluation)]
     except RunError as error:
         problems.append(str(error))
-    name = f"accuracy · {title(evaluation)}"
-    if lines and (interval := lines[1][2]):
-        name = f"{name} · 95 % interval {interval}"
+    images = sum(map(sum, evaluation.confusion))
+    right = sum(row[index] for index, row in enumerate(evaluation.confusion))
+    interval = interval_text(ACCURACY, accuracy_interval(right, images))
+    name = f"accuracy · {title(evaluation)}" + (f" · 95 % interval {interval}" if interval else "")
     return Results(evaluation, lines, (units.percent(evaluation.accuracy), name), problems)
 
 
@@ -68,7 +71,9 @@ def _metrics(results: Results, run: Follower) -> list[Block]:
         advice = f"Make them with: tuitrain evaluate {run.folder.id}"
         blocks.append(Text(f"There are no intervals, because the run stores no predictions. {advice}", "missing"))
     elif len(lines) > 1:
-        blocks.append(Text("Intervals: percentile bootstrap over the images, 1,000 resamples."))
+        blocks.append(
+            Text("Intervals: percentile bootstrap over the images, 1,000 resamples. The result has Wilson's.")
+        )
     return blocks
 
 

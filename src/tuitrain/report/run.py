@@ -9,6 +9,7 @@ from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import settings
 from tuitrain.report.blocks import Block, Charts, Facts, Headline, Quote, Section, Table, Text
 from tuitrain.report.results import Results
+from tuitrain.report.verdict import verdict_blocks
 from tuitrain.runs.external import ExternalRunInfo
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Score
@@ -19,7 +20,7 @@ _MOST = 40
 
 
 def headline(run: Follower, results: Results) -> list[Block]:
-    """Return the result, the state of the run, what is wrong with it, and the user's notes."""
+    """Return the result, what is wrong with the run, the verdict, the user's notes and the state of the run."""
     blocks: list[Block] = []
     if results.accuracy is not None:
         blocks.append(Headline(*results.accuracy))
@@ -28,6 +29,8 @@ def headline(run: Follower, results: Results) -> list[Block]:
     else:
         blocks.append(Text("No accuracy has been measured.", "missing"))
     blocks += [Text(text, "warning") for text in _warnings(run, results)]
+    if results.evaluation is not None:
+        blocks += verdict_blocks(run, results.evaluation)
     if run.info.notes:
         blocks.append(Quote(run.info.notes.splitlines()))
     return [*blocks, Facts(_identity(run))]

@@ -1,0 +1,121 @@
+"""The result of a run in large digits, and the verdict on it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Digits, Static
+
+from tuitrain.analysis import summary
+from tuitrain.analysis.next_step import LabelCheck
+from tuitrain.analysis.verdict import Verdict, known_labels, verdict
+from tuitrain.hosts.verdict.process import Answer, Request, VerdictProcess
+from tuitrain.runs.baselines import Baselines, baselines_of
+from tuitrain.runs.follower import Follower
+from tuitrain.runs.marks import marks_file
+from tuitrain.runs.records import ACTIVE, Evaluation
+from tuitrain.text import utf8_locale
+from tuitrain.widgets.panels import run_report
+from tuitrain.widgets.panels.verdict import verdict_text
+from tuitrain.widgets.terminal.refresh import PollingScreen
+
+# The key that computes missing baselines.
+KEY = "B"
+
+
+class ResultPanel(Vertical):
+    """Shows the accuracy of a run and the verdict on it; a background process computes missing baselines."""
+
+    DEFAULT_CSS = """
+    ResultPanel {
+        height: auto;
+        & #result { height: 4; }
+        & Digits { width: auto; color: $accent; margin: 0 3 0 0; }
+        & #verdict { width: 1fr; }
+        & #judgement { height: auto; margin: 0 0 1 0; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._process = VerdictProcess()
+        self._evaluation: Evaluation | None = None
+        self._baselines: Baselines | None = None
+        self._labels: LabelCheck | None = None
+        # The answer and the stamp of the marks that were read.
+        self._polled: tuple[Answer | None, int] = (None, 0)
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="result"):
+            yield Digits(id="accuracy")
+            yield Static(id="verdict")
+        yield Static(id="judgement")
+
+    def read(self, run: Follower, evaluations: Sequence[Evaluation]) -> None:
+        """Show the verdict on the first evaluation, once the run has ended."""
+        self._evaluation = evaluations[0] if evaluations and run.status not in (*ACTIVE, "damaged") else None
+        self._read(run)
+
+    def poll(self, run: Follower) -> bool:
+        """Return whether the background process or the marks of labels have news."""
+        state = self._process.latest, _stamp(marks_file(run.folder))
+        if state == self._polled:
+            return False
+        self._polled = state
+        self._read(run)
+        return True
+
+    def _read(self, run: Follower) -> None:
+        """Read what the verdict needs besides the curves."""
+        if self._evaluation is not None:
+            self._baselines = baselines_of(run.folder, self._evaluation, run.info)
+            self._labels = known_labels(run)
+        self.screen.refresh_bindings()
+
+    def show(self, run: Follower, evaluations: Sequence[Evaluation]) -> None:
+        result = summary.result(run)
+        self.query_one("#result").display = result is not None
+        # The large digits consist of box-drawing characters.
+        self.query_one(Digits).display = utf8_locale()
+        found = self._verdict(run)
+        if result is not None:
+            self.query_one(Digits).update(result[0])
+            self.query_one("#verdict", Static).update(run_report.headline_lines(run, evaluations, found))
+        self.query_one("#judgement").display = found is not None
+        if found is not None:
+            self.query_one("#judgement", Static).update(verdict_text(found, self._comparing, KEY))
+
+    def _verdict(self, run: Follower) -> Verdict | None:
+        return verdict(run, self._evaluation, self._baselines, self._labels) if self._evaluation else None
+
+    @property
+    def _comparing(self) -> str:
+        answer = self._process.latest
+        return (answer.problem or (f"{answer.doing} …" if answer.doing else "")) if answer else ""
+
+    @property
+    def can_compare(self) -> bool:
+        """Whether baselines are missing and can be computed."""
+        return self._evaluation is not None and self._baselines is None and not self.is_comparing
+
+    @property
+    def is_comparing(self) -> bool:
+        return self._process.latest is not None and bool(self._process.latest.doing)
+
+    def compare(self, run: Follower) -> None:
+        """Compute the baselines in the background."""
+        self._process.request(Request(str(run.folder.path.absolute()), run.state.heartbeat))
+        assert isinstance(self.screen, PollingScreen)
+        self.screen.poll_now()
+
+    def on_unmount(self) -> None:
+        self._process.close()
+
+
+def _stamp(path: Path) -> int:
+    """Return a number that changes with the file; 0 if it does not exist."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
