@@ -120,6 +120,15 @@ def add_compare(compare: Parser) -> None:
     compare.add_argument("--reach", type=percentage, metavar="PERCENT", help="validation accuracy to reach")
 
 
+def add_report(report: Parser) -> None:
+    report.add_argument("names", nargs="+", metavar="RUN", help="several runs are compared; the first is the baseline")
+    report.add_argument(
+        "-o", "--output", type=Path, metavar="FILE",
+        help="FILE.html, or FILE.md with pictures in FILE_files (default: the run's id, or comparison, with .html)",
+    )  # fmt: skip
+    report.add_argument("--force", action="store_true", help="overwrite existing files")
+
+
 def add_evaluate(evaluate: Parser) -> None:
     evaluate.add_argument(
         "--split", choices=["test", "validation"], default="test", help="split to evaluate (default: test)"

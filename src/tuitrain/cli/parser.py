@@ -73,6 +73,7 @@ COMMANDS: dict[str, str] = {
     "runs": "list runs",
     "show": "show a run with its confusion matrix",
     "compare": "compare settings and scores of runs, with McNemar's test",
+    "report": "write a report of a run, or of several and their comparison, to share or print",
     "export": "export the metrics or weights of a run",
     "evaluate": "evaluate a checkpoint of a run on a split",
     "predict": "classify new pictures with the network of a run",
@@ -125,6 +126,7 @@ def _build() -> argparse.ArgumentParser:
     options.add_runs(add("runs", shared, machine))
     options.add_show(add("show", shared, machine, one_run))
     options.add_compare(add("compare", shared, machine))
+    options.add_report(add("report", shared, machine))
     options.add_evaluate(add("evaluate", shared, machine, one_run, trusting))
     options.add_predict(add("predict", shared, one_run, trusting))
     options.add_explain(add("explain", shared, machine, one_run, trusting))

@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Digits, Static
 
+from tuitrain.analysis import summary
 from tuitrain.analysis.next_step import LabelCheck
 from tuitrain.analysis.verdict import Verdict, known_labels, verdict
 from tuitrain.hosts.verdict.process import Answer, Request, VerdictProcess
@@ -73,7 +74,7 @@ class ResultPanel(Vertical):
         self.screen.refresh_bindings()
 
     def show(self, run: Follower, evaluations: Sequence[Evaluation]) -> None:
-        result = run_report.result(run)
+        result = summary.result(run)
         self.query_one("#result").display = result is not None
         # The large digits consist of box-drawing characters.
         self.query_one(Digits).display = utf8_locale()

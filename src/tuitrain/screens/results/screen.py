@@ -11,8 +11,8 @@ from textual.content import Content
 from textual.widgets import ContentSwitcher, DataTable, Log, Static
 
 from tuitrain.analysis import evaluation_tables
+from tuitrain.analysis.evaluations import read_evaluations
 from tuitrain.config.data.datasets import data_folder
-from tuitrain.errors import RunError
 from tuitrain.hosts.explain.process import ExplainProcess
 from tuitrain.hosts.suspects.process import SuspectsProcess
 from tuitrain.runs.catalog.follow import follow
@@ -41,8 +41,6 @@ from tuitrain.widgets.terminal.refresh import BUDGET
 # The width from which the line below the images also describes the evaluation.
 WIDE = 100
 PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients", "layers", "metrics")
-# The evaluations of a run, in the order in which `w` cycles through them.
-EVALUATIONS = (("test", "best"), ("test", "last"), ("validation", "best"), ("validation", "last"))
 
 
 class ResultsScreen(RunActions):
@@ -129,17 +127,10 @@ class ResultsScreen(RunActions):
         if self._read_at == self.run.state.heartbeat:
             return
         self._read_at = self.run.state.heartbeat
-        self.evaluations = []
-        best = self.run.state.best
-        for split, which in EVALUATIONS:
-            try:
-                evaluation = self.run.folder.evaluation(split, which)
-            except RunError as error:
-                self.notify(str(error), severity="warning", markup=False)
-                continue
-            # A run that was extended may have become better since.
-            if evaluation is not None and (which == "last" or best is None or evaluation.step == best.step):
-                self.evaluations.append(evaluation)
+        # `w` cycles through them in this order.
+        self.evaluations, problems = read_evaluations(self.run.folder, self.run.state.best)
+        for problem in problems:
+            self.notify(problem, severity="warning", markup=False)
         self.query_one(ResultPanel).read(self.run, self.evaluations)
         self._evaluation_index = min(self._evaluation_index, max(0, len(self.evaluations) - 1))
         self._show_evaluation()
@@ -276,6 +267,9 @@ class ResultsScreen(RunActions):
     def exports(self) -> list[Export]:
         cell = self.query_one(ConfusionMatrix).pair if self._cell_only else None
         return [*page_exports(self.page, self.run, self.evaluation, cell), self.picture_export(self.page)]
+
+    def reported(self) -> list[RunFolder]:
+        return [self.run.folder]
 
     def action_suspects(self) -> None:
         self.app.push_screen(SuspectsScreen(self.run.folder, self._suspects, self._explanations))

@@ -68,25 +68,10 @@ def _reason(run: Follower) -> Content:
     return Content("\n").join(line for line in lines if line)
 
 
-def result(run: Follower) -> tuple[str, str] | None:
-    """Return the accuracy to show in large digits and what it is: `98.06 %` of the test split if it was measured."""
-    state, best = run.state, run.state.best
-    candidates: list[tuple[str, Score | None]] = [
-        (f"best test{best.by}, with the weights of epoch {best.epoch}" if best else "", best.test if best else None),
-        ("last test", state.test),
-        (f"best val{best.by}, epoch {best.epoch}" if best else "", best.validation if best else None),
-        ("last val", state.validation),
-    ]
-    return next(
-        ((units.percent(score.measured), title) for title, score in candidates if score and score.measured is not None),
-        None,
-    )
-
-
 def headline_lines(run: Follower, evaluations: Sequence[Evaluation], verdict: Verdict | None) -> Content:
     """Describe the large number in three lines: what it is, how many images are wrong, and its interval, or without a
     verdict the most confused classes."""
-    title = (result(run) or ("", ""))[1]
+    title = (run_summary.result(run) or ("", ""))[1]
     if not evaluations:
         return Content(title)
     evaluation = evaluations[0]
