@@ -1,19 +1,17 @@
 """The result of a run in large digits, and the verdict on it."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Digits, Static
 
 from tuitrain.analysis import summary
-from tuitrain.analysis.next_step import LabelCheck
-from tuitrain.analysis.verdict import Verdict, known_labels, verdict
+from tuitrain.analysis.verdict import Verdict, verdict
 from tuitrain.hosts.verdict.process import Answer, Request, VerdictProcess
 from tuitrain.runs.baselines import Baselines, baselines_of
 from tuitrain.runs.follower import Follower
-from tuitrain.runs.marks import marks_file
+from tuitrain.runs.label_check import LabelCheck, known_labels, label_stamp
 from tuitrain.runs.records import ACTIVE, Evaluation
 from tuitrain.text import utf8_locale
 from tuitrain.widgets.panels import run_report
@@ -43,8 +41,8 @@ class ResultPanel(Vertical):
         self._evaluation: Evaluation | None = None
         self._baselines: Baselines | None = None
         self._labels: LabelCheck | None = None
-        # The answer and the stamp of the marks that were read.
-        self._polled: tuple[Answer | None, int] = (None, 0)
+        # The answer and the stamp of the labels that were read.
+        self._polled: tuple[Answer | None, tuple[int, ...]] = (None, ())
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="result"):
@@ -58,8 +56,8 @@ class ResultPanel(Vertical):
         self._read(run)
 
     def poll(self, run: Follower) -> bool:
-        """Return whether the background process or the marks of labels have news."""
-        state = self._process.latest, _stamp(marks_file(run.folder))
+        """Return whether the background process or what is known of labels has changed."""
+        state = self._process.latest, label_stamp(run.folder)
         if state == self._polled:
             return False
         self._polled = state
@@ -70,7 +68,7 @@ class ResultPanel(Vertical):
         """Read what the verdict needs besides the curves."""
         if self._evaluation is not None:
             self._baselines = baselines_of(run.folder, self._evaluation, run.info)
-            self._labels = known_labels(run)
+            self._labels = known_labels(run.folder, run.info)
         self.screen.refresh_bindings()
 
     def show(self, run: Follower, evaluations: Sequence[Evaluation]) -> None:
@@ -111,11 +109,3 @@ class ResultPanel(Vertical):
 
     def on_unmount(self) -> None:
         self._process.close()
-
-
-def _stamp(path: Path) -> int:
-    """Return a number that changes with the file; 0 if it does not exist."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
