@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from tuitrain.analysis import confusion, units
+from tuitrain.analysis.known_curve import known_curve
 from tuitrain.analysis.metrics.proportion import Interval, accuracy_interval
 from tuitrain.analysis.next_step import CurveResult, NextStep, next_step
 from tuitrain.runs.baselines import Baseline, Baselines, baselines_of
@@ -127,7 +128,7 @@ def run_verdict(folder: RunFolder, evaluation: Evaluation, baselines: Baselines 
     run = Follower(folder)
     while run.poll(1.0):
         pass
-    return verdict(run, evaluation, baselines, known_labels(folder, run.info))
+    return verdict(run, evaluation, baselines, known_labels(folder, run.info), known_curve(run))
 
 
 def verdict(

@@ -7,6 +7,8 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Digits, Static
 
 from tuitrain.analysis import summary
+from tuitrain.analysis.known_curve import known_curve
+from tuitrain.analysis.next_step import CurveResult
 from tuitrain.analysis.verdict import Verdict, verdict
 from tuitrain.hosts.verdict.process import Answer, Request, VerdictProcess
 from tuitrain.runs.baselines import Baselines, baselines_of
@@ -41,8 +43,9 @@ class ResultPanel(Vertical):
         self._evaluation: Evaluation | None = None
         self._baselines: Baselines | None = None
         self._labels: LabelCheck | None = None
+        self._curve: CurveResult | None = None
         # The answer and the stamp of the labels that were read.
-        self._polled: tuple[Answer | None, tuple[int, ...]] = (None, ())
+        self._polled: tuple[Answer[Baselines] | None, tuple[int, ...]] = (None, ())
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="result"):
@@ -69,6 +72,7 @@ class ResultPanel(Vertical):
         if self._evaluation is not None:
             self._baselines = baselines_of(run.folder, self._evaluation, run.info)
             self._labels = known_labels(run.folder, run.info)
+            self._curve = known_curve(run)
         self.screen.refresh_bindings()
 
     def show(self, run: Follower, evaluations: Sequence[Evaluation]) -> None:
@@ -85,7 +89,7 @@ class ResultPanel(Vertical):
             self.query_one("#judgement", Static).update(verdict_text(found, self._comparing, KEY))
 
     def _verdict(self, run: Follower) -> Verdict | None:
-        return verdict(run, self._evaluation, self._baselines, self._labels) if self._evaluation else None
+        return verdict(run, self._evaluation, self._baselines, self._labels, self._curve) if self._evaluation else None
 
     @property
     def _comparing(self) -> str:
@@ -103,7 +107,9 @@ class ResultPanel(Vertical):
 
     def compare(self, run: Follower) -> None:
         """Compute the baselines in the background."""
-        self._process.request(Request(str(run.folder.path.absolute()), run.state.heartbeat))
+        # They may be known of other images, from before the run was resumed.
+        self._process.cancel()
+        self._process.request(Request(str(run.folder.path.absolute()), "last"))
         assert isinstance(self.screen, PollingScreen)
         self.screen.poll_now()
 
