@@ -1,11 +1,14 @@
 """Learning curves over `data.fraction`, and what they say about more data."""
 
+from collections.abc import Callable
 from math import log2, sqrt
 from pathlib import Path
 from statistics import stdev
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
+from scipy.stats import t
 
 from tuitrain.analysis.learning_curve import (
     LearningCurve,
@@ -111,6 +114,27 @@ def test_a_single_run_has_the_error_of_its_images() -> None:
     assert curve((0, [0.5]), (0, [0.5])).gain is None
 
 
+@pytest.mark.parametrize("runs", range(2, 13))
+def test_the_interval_is_students(runs: int) -> None:
+    random = np.random.default_rng(runs)
+    before, after = random.normal(0.8, 0.01, runs), random.normal(0.85, 0.01, runs)
+    gain = curve((500, before.tolist()), (1000, after.tolist())).gain
+    assert gain is not None
+    # From ten degrees of freedom on, the interval is a little too wide.
+    freedom = min(runs - 1, 10)
+    error = t.ppf(0.975, freedom) * stdev((after - before).tolist()) / sqrt(runs)
+    assert gain.high - gain.value == pytest.approx(error, rel=0.002)
+
+
+def test_a_record_without_sizes_is_no_point_of_the_gain() -> None:
+    sweep = fractions_sweep(Config(), "mine", "0.5,1", 1)
+    found = [outcome(0.5, 0, 0.7), outcome(1, 0, 0.8)]
+    found[0][1].sizes = {}
+    shown = learning_curve(sweep, [each for each, _ in found], {info.id: info for _, info in found})
+    assert shown.points[0].images == 0
+    assert shown.gain is None
+
+
 def outcome(fraction: float, seed: int, accuracy: float, epoch: int = 3) -> tuple[Outcome, RunInfo]:
     id = f"{fraction}-{seed}"
     best = Best(epoch, 10, Score(0.1, accuracy), Score(0.1, accuracy - 0.1))
@@ -144,6 +168,9 @@ def test_runs_become_points_a_table_and_a_sentence() -> None:
     assert sentence(learning_curve(sweep, outcomes[:1], infos)).startswith(
         "Two fractions with finished runs are needed"
     )
+    assert "1 run each)" in sentence(learning_curve(sweep, outcomes[:2], infos))
+    half = [replace(each, state=outcome(1, 0, 0.8, epoch=5)[0].state) for each in outcomes[:2]]
+    assert "epochs first" not in sentence(learning_curve(sweep, [*half, *outcomes[2:]], infos))
     late = [replace(each, state=outcome(1, 0, 0.8, epoch=5)[0].state) for each in outcomes[1:]]
     text = sentence(learning_curve(sweep, [outcomes[0], *late], infos))
     assert text.endswith(
@@ -178,8 +205,10 @@ def test_only_sweeps_over_the_fraction_alone_are_learning_curves() -> None:
     assert not is_learning_curve(override_sweep(Sweep(), ["data.fraction=0.5,1"], [{"optimizer.lr": 0.1}]))
 
 
-def test_damaged_records_are_left_out(tmp_path: Path) -> None:
+def test_damaged_records_are_left_out(tmp_path: Path, write_run: Callable[..., RunFolder]) -> None:
     ended, info = outcome(1, 0, 0.8)
     damaged = replace(ended, run=RunFolder(tmp_path))
     assert read_infos([damaged], {}) == {}
+    run = write_run("one")
+    assert read_infos([damaged, replace(ended, run=run), replace(ended, status="running")], {}) == {run.id: run.info()}
     assert read_infos([ended], {info.id: info}) == {info.id: info}

@@ -91,8 +91,8 @@ class LearningCurve(Struct, frozen=True):
             return None
         sizes = [log2(point.images) for point in points]
         half, last = sizes[-1] - 1, len(points) - 1
-        above = next(index for index, size in enumerate(sizes) if size >= half)
-        lower, upper = (above - 1, above) if above else (0, 1 if sizes[0] == half else last)
+        above = next(index for index, size in enumerate(sizes) if size > half)
+        lower, upper = (above - 1, above) if above else (0, last)
         weight = (half - sizes[lower]) / (sizes[upper] - sizes[lower])
         used = points[lower], points[upper], points[last]
         runs = [run for run in used[0].by_run if all(run in point.by_run for point in used)]

@@ -111,10 +111,10 @@ def _build() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
 
     def add(name: str, *parents: Parser, module: str | None = None) -> Parser:
+        help = COMMANDS[name]
         command = commands.add_parser(
-            name, parents=list(parents), help=COMMANDS[name], description=COMMANDS[name].capitalize() + ".",
-            allow_abbrev=False,
-        )  # fmt: skip
+            name, parents=list(parents), help=help, description=f"{help[0].upper()}{help[1:]}.", allow_abbrev=False
+        )
         command.set_defaults(run=_import_later(module or name))
         return command
 

@@ -3,15 +3,17 @@ Common Corruptions and Perturbations"), with the severities of their reference c
 
 import io
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
 from tuitrain.runs.robustness import CorruptionName
+from tuitrain.training.data.decoding.attempts import decoding_threads
 
 Strengths = tuple[float, float, float, float, float]
 # The standard deviations after which a Gaussian filter is cut, as in scikit-image.
@@ -49,21 +51,24 @@ def benchmark_for(height: int, width: int) -> Benchmark:
 def corruptions(
     images: Tensor, rows: Sequence[int], benchmark: Benchmark
 ) -> Iterator[tuple[CorruptionName, int, Tensor]]:
-    """Yield each corruption and strength, and with them corrupted `images` (N, C, H, W), as uint8. `images` are in
-    [0, 1] on the CPU; C is 1 or 3. The noise of an image depends on its row in the split alone, not on its batch."""
-    drawn = torch.stack([_drawn(row, tuple(images.shape[1:])) for row in rows])
-    for strength, sigma in enumerate(benchmark.noise, 1):
-        yield "noise", strength, to_bytes(images + sigma * drawn)
-    for strength, sigma in enumerate(benchmark.blur, 1):
-        yield "blur", strength, to_bytes(blurred(images, sigma))
-    for strength, amount in enumerate(benchmark.brightness, 1):
-        yield "brightness", strength, to_bytes(brightened(images, amount))
-    pictures = to_bytes(images)
-    for strength, quality in enumerate(benchmark.jpeg, 1):
-        yield "jpeg", strength, torch.stack([compressed(picture, quality) for picture in pictures])
+    """Yield each corruption and strength, and with them corrupted `images` (N, C, H, W), as uint8 on their device.
+    `images` are in [0, 1]; C is 1 or 3. The noise of an image depends on its row in the split alone, not on its
+    batch."""
+    with ThreadPoolExecutor(decoding_threads()) as pool:
+        drawn = torch.stack([*pool.map(partial(_drawn, tuple(images.shape[1:])), rows)]).to(images.device)
+        for strength, sigma in enumerate(benchmark.noise, 1):
+            yield "noise", strength, to_bytes(images + sigma * drawn)
+        for strength, sigma in enumerate(benchmark.blur, 1):
+            yield "blur", strength, to_bytes(blurred(images, sigma))
+        for strength, amount in enumerate(benchmark.brightness, 1):
+            yield "brightness", strength, to_bytes(brightened(images, amount))
+        pictures = to_bytes(images).cpu()
+        for strength, quality in enumerate(benchmark.jpeg, 1):
+            found = pool.map(partial(compressed, quality=quality), pictures)
+            yield "jpeg", strength, torch.stack([*found]).to(images.device)
 
 
-def _drawn(row: int, shape: tuple[int, ...]) -> Tensor:
+def _drawn(shape: tuple[int, ...], row: int) -> Tensor:
     return torch.from_numpy(np.random.default_rng(row).standard_normal(shape, dtype=np.float32))
 
 
@@ -73,13 +78,19 @@ def to_bytes(images: Tensor) -> Tensor:
 
 def blurred(images: Tensor, sigma: float) -> Tensor:
     """Filter each channel by a Gaussian; pixels beyond the border equal those on it."""
+    # On a CPU, products of matrices take a third of the time of convolutions.
+    down, across = (_filter(side, sigma).to(images.device) for side in images.shape[2:])
+    return down @ images @ across.T
+
+
+def _filter(side: int, sigma: float) -> Tensor:
+    """Return the matrix (side, side) that filters a row of pixels."""
     radius = int(_TRUNCATE * sigma + 0.5)
-    offsets = torch.arange(-radius, radius + 1, dtype=torch.float64)
-    weights = torch.exp(-0.5 * (offsets / sigma).square())
-    weights = (weights / weights.sum()).float()
-    planes = F.pad(images.reshape(-1, 1, *images.shape[2:]), (radius,) * 4, mode="replicate")
-    planes = F.conv2d(F.conv2d(planes, weights.view(1, 1, -1, 1)), weights.view(1, 1, 1, -1))
-    return planes.view(images.shape)
+    offsets = torch.arange(-radius, radius + 1)
+    weights = torch.exp(-0.5 * (offsets / sigma).square().double())
+    pixels = (torch.arange(side)[:, None] + offsets).clamp(0, side - 1)
+    matrix = torch.zeros((side, side), dtype=torch.float64)
+    return matrix.scatter_add_(1, pixels, (weights / weights.sum()).expand(side, -1)).float()
 
 
 def brightened(images: Tensor, amount: float) -> Tensor:

@@ -34,9 +34,9 @@ def evaluate_corrupted(
     for rows, (images, labels) in zip(torch.split(order, size), data.batches(order, size), strict=True):
         _check_pictures(images, dataset)
         clean += _correct(setup, images, labels)
-        pictures = setup.normalize.in_unit_range(images).cpu()
+        pictures = setup.normalize.in_unit_range(images)
         for name, strength, corrupted in corruptions(pictures, rows.tolist(), benchmark):
-            correct[name, strength] += _correct(setup, corrupted.to(setup.device).float().div_(255), labels)
+            correct[name, strength] += _correct(setup, corrupted.float().div_(255), labels)
         ticker.update(len(labels))
     best = position.best if which == "best" else None
     return Robustness(
