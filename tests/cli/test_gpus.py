@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hosts.machine.fake_nvml import GB, FakeGpu, FakeNvml, error, process
+from machine.fake_nvml import GB, FakeGpu, FakeNvml, error, process
 from tuitrain.cli import main
-from tuitrain.hosts.machine.gpus import PROBLEMS
+from tuitrain.machine.gpus import PROBLEMS
 
 
 def test_gpus_and_their_processes(
@@ -35,7 +35,7 @@ def test_gpus_and_their_processes(
 def test_a_machine_without_a_driver(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("tuitrain.hosts.machine.gpus.driver_installed", lambda: False)
+    monkeypatch.setattr("tuitrain.machine.gpus.driver_installed", lambda: False)
     assert main(["gpus", "--runs-dir", str(tmp_path)]) == 0
     printed = capsys.readouterr()
     assert "memory" in printed.out

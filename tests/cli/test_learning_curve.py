@@ -10,7 +10,10 @@ import pytest
 
 from planted import Planted
 from training.data.image_folders import classes_of
+from tuitrain.analysis.known_curve import known_curve
+from tuitrain.analysis.next_step import CurveResult
 from tuitrain.cli import main
+from tuitrain.config.values import override
 from tuitrain.hosts.sweeps.worker import Worker, WorkerResources
 from tuitrain.runs.folder import RunFolder, folders
 from tuitrain.runs.follower import Follower
@@ -43,7 +46,7 @@ def held_out(runs_dir: Path, sweep: str) -> dict[int, set[tuple[str, str]]]:
 
 @pytest.mark.usefixtures("in_this_process")
 def test_the_curve_of_a_run_is_printed_and_stays_with_its_sweep(
-    train: Callable[..., Follower], capfd: pytest.CaptureFixture[str]
+    train: Callable[..., Follower], read: Callable[[RunFolder], Follower], capfd: pytest.CaptureFixture[str]
 ) -> None:
     first = train("training.epochs=4", "model.hidden=16")
     runs_dir = str(first.folder.path.parent)
@@ -73,6 +76,11 @@ def test_the_curve_of_a_run_is_printed_and_stays_with_its_sweep(
     assert text.splitlines()[-1] == found["sentence"]
     assert main(["sweep", found["sweep"], "--show", "--json", "--runs-dir", runs_dir]) == 0
     assert json.loads(capfd.readouterr().out)["learning_curve"]["points"] == found["points"]
+    # The verdict on the run knows the curve, and those on runs with other settings do not.
+    assert known_curve(first) == CurveResult(found["gain"]["verdict"], found["sentence"])
+    assert known_curve(read(same)) == known_curve(first)
+    first.config = override(first.config, ["optimizer.lr=0.5"])
+    assert known_curve(first) is None
 
 
 USER = """

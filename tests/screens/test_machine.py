@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hosts.machine.fake_nvml import GB, FakeGpu, FakeNvml, error, process
+from machine.fake_nvml import GB, FakeGpu, FakeNvml, error, process
 from screen_text import footer, text
 from tuitrain.app.app import TuitrainApp
 from tuitrain.config.schema import Config
@@ -52,7 +52,7 @@ async def test_who_uses_the_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 async def test_a_machine_without_a_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tuitrain.hosts.machine.gpus.driver_installed", lambda: False)
+    monkeypatch.setattr("tuitrain.machine.gpus.driver_installed", lambda: False)
     app = TuitrainApp(tmp_path, ThreadHost())
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("U")

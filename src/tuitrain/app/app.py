@@ -14,8 +14,8 @@ from tuitrain import screens
 from tuitrain.app.navigation import Navigation
 from tuitrain.app.palette import Palette
 from tuitrain.app.run_lifecycle import RunLifecycle
-from tuitrain.hosts.machine.watch import GpuWatch
 from tuitrain.hosts.thread import ThreadHost
+from tuitrain.machine.watch import GpuWatch
 from tuitrain.runs.folder import RunFolder
 from tuitrain.screens.home.screen import HomeScreen
 from tuitrain.text import plain

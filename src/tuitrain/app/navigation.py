@@ -8,9 +8,9 @@ from textual.screen import Screen
 
 from tuitrain.app.notices import Notices
 from tuitrain.errors import RunError
-from tuitrain.hosts.machine.watch import GpuWatch
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.hosts.trust import reason, remember, remember_run
+from tuitrain.machine.watch import GpuWatch
 from tuitrain.runs.folder import shown_status
 from tuitrain.runs.records import ACTIVE
 from tuitrain.runs.sweeps.catalog import list_sweeps

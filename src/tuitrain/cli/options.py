@@ -120,6 +120,15 @@ def add_compare(compare: Parser) -> None:
     compare.add_argument("--reach", type=percentage, metavar="PERCENT", help="validation accuracy to reach")
 
 
+def add_report(report: Parser) -> None:
+    report.add_argument("names", nargs="+", metavar="RUN", help="several runs are compared; the first is the baseline")
+    report.add_argument(
+        "-o", "--output", type=Path, metavar="FILE",
+        help="FILE.html, or FILE.md with pictures in FILE_files (default: the run's id, or comparison, with .html)",
+    )  # fmt: skip
+    report.add_argument("--force", action="store_true", help="overwrite existing files")
+
+
 def add_evaluate(evaluate: Parser) -> None:
     evaluate.add_argument(
         "--split", choices=["test", "validation"], default="test", help="split to evaluate (default: test)"
@@ -169,6 +178,10 @@ def add_explain(explain: Parser) -> None:
     explain.add_argument("--checkpoint", choices=["last", "best"], default="last", help="default: last")
     explain.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
     explain.add_argument("--force", action="store_true", help="overwrite existing files")
+
+
+def add_device(command: Parser) -> None:
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
 
 
 def add_suspects(suspects: Parser) -> None:

@@ -73,10 +73,12 @@ COMMANDS: dict[str, str] = {
     "runs": "list runs",
     "show": "show a run with its confusion matrix",
     "compare": "compare settings and scores of runs, with McNemar's test",
+    "report": "write a report of a run, or of several and their comparison, to share or print",
     "export": "export the metrics or weights of a run",
     "evaluate": "evaluate a checkpoint of a run on a split",
     "predict": "classify new pictures with the network of a run",
     "explain": "show what the prediction for an image depends on, and similar training images",
+    "verdict": "compare a run with simple classifiers, and suggest the next step",
     "suspects": "list images whose label is likely wrong, and duplicates",
     "robustness": "evaluate a run under noise, blur, brightness and JPEG compression",
     "attach": "open the live screen of a run, by default of the newest active one",
@@ -124,9 +126,11 @@ def _build() -> argparse.ArgumentParser:
     options.add_runs(add("runs", shared, machine))
     options.add_show(add("show", shared, machine, one_run))
     options.add_compare(add("compare", shared, machine))
+    options.add_report(add("report", shared, machine))
     options.add_evaluate(add("evaluate", shared, machine, one_run, trusting))
     options.add_predict(add("predict", shared, one_run, trusting))
     options.add_explain(add("explain", shared, machine, one_run, trusting))
+    options.add_device(add("verdict", shared, machine, one_run, trusting))
     options.add_suspects(add("suspects", shared, one_run, trusting))
     options.add_robustness(add("robustness", shared, machine, one_run, trusting))
     options.add_export(add("export", shared, machine, one_run, trusting))

@@ -47,7 +47,7 @@ async def test_a_process_evaluates_and_the_table_and_chart_follow(
     app = opened(folder)
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
-        await pilot.press("B")
+        await pilot.press("J")
         await pilot.pause()
         assert process.requests == [Request(str(folder.path.absolute()), "")]
         assert "corrupting: 50 of 100 images … 50 % (esc cancels)" in words(app)
@@ -76,7 +76,7 @@ async def test_escape_cancels_the_evaluation(write_run: WriteRun, process: FakeP
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         for count in (1, 2):
-            await pilot.press("B")
+            await pilot.press("J")
             await pilot.pause()
             await pilot.press("escape")
             await pilot.pause()
@@ -93,7 +93,7 @@ async def test_a_stored_result_of_the_present_weights_is_shown_at_once(
     app = opened(folder)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        await pilot.press("B")
+        await pilot.press("J")
         await pilot.pause()
         assert len(process.requests) == requests
         assert ("clean 90.00 %" in words(app)) == (requests == 0)
@@ -105,7 +105,7 @@ async def test_problems_are_shown(write_run: WriteRun, process: FakeProcess) -> 
     app = opened(folder)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        await pilot.press("B")
+        await pilot.press("J")
         await pilot.pause()
         assert any("robustness.json is damaged" in note.message for note in app._notifications)
         process.latest = Answer[Robustness](problem="one has 4 channels")
@@ -113,6 +113,6 @@ async def test_problems_are_shown(write_run: WriteRun, process: FakeProcess) -> 
         app.screen.poll_now()
         await pilot.pause()
         assert "one has 4 channels" in words(app)
-        await pilot.press("E", "B")
+        await pilot.press("E", "J")
         await pilot.pause()
         assert isinstance(app.screen, ResultsScreen)

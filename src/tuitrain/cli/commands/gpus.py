@@ -8,10 +8,10 @@ import msgspec
 
 from tuitrain.cli.output import print_json, print_line, print_message
 from tuitrain.cli.table import write_table
-from tuitrain.hosts.machine.gpus import GpuReader, Gpus
-from tuitrain.hosts.machine.load import Disk, Load, Machine, disk
-from tuitrain.hosts.machine.tables import disk_text, gpu_lines, load_text, problems, user_lines
-from tuitrain.hosts.machine.users import runs_by_process
+from tuitrain.machine.gpus import GpuReader, Gpus
+from tuitrain.machine.load import Disk, Load, Machine, disk
+from tuitrain.machine.tables import disk_text, gpu_lines, load_text, problems, user_lines
+from tuitrain.machine.users import runs_by_process
 from tuitrain.runs.catalog.index import RunIndex
 
 # Seconds during which the use of the CPU is measured.

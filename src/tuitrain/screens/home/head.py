@@ -8,9 +8,9 @@ from time import monotonic
 from textual.content import Content
 
 from tuitrain.analysis.table.state import TableState
-from tuitrain.hosts.machine.load import Machine
-from tuitrain.hosts.machine.tables import load_text, short_gpu_text
-from tuitrain.hosts.machine.watch import GpuWatch
+from tuitrain.machine.load import Machine
+from tuitrain.machine.tables import load_text, short_gpu_text
+from tuitrain.machine.watch import GpuWatch
 from tuitrain.text import plain
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.shorten import shorten_start

@@ -14,7 +14,7 @@ from tuitrain.analysis.table import query
 from tuitrain.analysis.table.columns import columns
 from tuitrain.analysis.table.group_rows import GroupRow
 from tuitrain.errors import RunError
-from tuitrain.hosts.machine.watch import GpuWatch
+from tuitrain.machine.watch import GpuWatch
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.records import ACTIVE

@@ -11,11 +11,11 @@ from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 
 from tuitrain.errors import RunError
-from tuitrain.hosts.machine.gpus import Gpus
-from tuitrain.hosts.machine.load import Machine, disk
-from tuitrain.hosts.machine.tables import disk_text, gpu_lines, load_text, problems, user_lines
-from tuitrain.hosts.machine.users import runs_by_process
-from tuitrain.hosts.machine.watch import GpuWatch
+from tuitrain.machine.gpus import Gpus
+from tuitrain.machine.load import Machine, disk
+from tuitrain.machine.tables import disk_text, gpu_lines, load_text, problems, user_lines
+from tuitrain.machine.users import runs_by_process
+from tuitrain.machine.watch import GpuWatch
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.terminal import notifications

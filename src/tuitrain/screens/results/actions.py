@@ -19,7 +19,7 @@ RUN_ACTIONS: list[BindingType] = [
 MORE_ACTIONS: list[BindingType] = [
     Binding("V", "suspects", "suspects", tooltip="Find labels that are likely wrong", id="run.suspects"),
     Binding(
-        "B", "robustness", "robustness", tooltip="Accuracy under noise, blur, brightness and JPEG", id="run.robustness"
+        "J", "robustness", "robustness", tooltip="Accuracy under noise, blur, brightness and JPEG", id="run.robustness"
     ),
     Binding(
         "D", "learning_curve", "more data?", tooltip="Train on parts of the data: would more help?", id="run.curve"

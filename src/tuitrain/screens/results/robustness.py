@@ -30,7 +30,7 @@ class RobustnessScreen(ExportScreen):
     TITLE = "Robustness"
     BINDINGS: ClassVar[list[BindingType]] = [
         EXPORT,
-        Binding("escape,B", "close", "back", key_display="esc", tooltip="Back, or cancel", id="robustness.back"),
+        Binding("escape,J", "close", "back", key_display="esc", tooltip="Back, or cancel", id="robustness.back"),
         Binding("q", "app.quit", tooltip="Quit", show=False),
     ]
 

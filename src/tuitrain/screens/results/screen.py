@@ -6,13 +6,13 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import ContentSwitcher, DataTable, Digits, Log, Static
+from textual.widgets import ContentSwitcher, DataTable, Log, Static
 
 from tuitrain.analysis import evaluation_tables
+from tuitrain.analysis.evaluations import read_evaluations
 from tuitrain.config.data.datasets import data_folder
-from tuitrain.errors import RunError
 from tuitrain.hosts.explain.process import ExplainProcess
 from tuitrain.hosts.suspects.process import SuspectsProcess
 from tuitrain.runs.catalog.follow import follow
@@ -25,9 +25,10 @@ from tuitrain.screens.results.confusion_page import ConfusionPage
 from tuitrain.screens.results.explanation import ExplanationScreen
 from tuitrain.screens.results.export import page_exports
 from tuitrain.screens.results.metrics_page import MetricsPage
+from tuitrain.screens.results.result_panel import KEY, ResultPanel
 from tuitrain.screens.results.suspects import SuspectsScreen
 from tuitrain.screens.results.tabs import PAGE_KEYS, tab_line
-from tuitrain.text import plain, utf8_locale
+from tuitrain.text import plain
 from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts, UnitCharts
 from tuitrain.widgets.confusion.matrix import ConfusionMatrix
 from tuitrain.widgets.confusion.samples import Samples
@@ -40,8 +41,6 @@ from tuitrain.widgets.terminal.refresh import BUDGET
 # The width from which the line below the images also describes the evaluation.
 WIDE = 100
 PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients", "layers", "metrics")
-# The evaluations of a run, in the order in which `w` cycles through them.
-EVALUATIONS = (("test", "best"), ("test", "last"), ("validation", "best"), ("validation", "last"))
 
 
 class ResultsScreen(RunActions):
@@ -68,6 +67,7 @@ class ResultsScreen(RunActions):
         Binding("escape", "matrix", "matrix", tooltip="Back to the matrix", id="run.matrix"),
         Binding("escape", "app.pop_screen", "back", tooltip="Back", id="run.back"),
         *MORE_ACTIONS,
+        Binding(KEY, "baselines", "baselines", tooltip="Compare with simple classifiers", id="run.baselines"),
         Binding("q", "app.quit", tooltip="Quit", show=False),
     ]
 
@@ -88,9 +88,7 @@ class ResultsScreen(RunActions):
         yield FixedText(id="pages")
         with ContentSwitcher(initial="summary"):
             with VerticalScroll(id="summary"):
-                with Horizontal(id="result"):
-                    yield Digits(id="accuracy")
-                    yield Static(id="verdict")
+                yield ResultPanel()
                 yield Static(id="report")
             yield LossAccuracyCharts(id="curves")
             yield ConfusionPage(id="confusion")
@@ -115,27 +113,25 @@ class ResultsScreen(RunActions):
             self._show()
 
     def tick(self) -> None:
-        news = self.run.poll(BUDGET) or self._read_at < 0
+        news = self.run.poll(BUDGET) | self.query_one(ResultPanel).poll(self.run) or self._read_at < 0
         if not self.skip_redraw(self.run.behind) and news:
             self._read_evaluations()
             self._show()
+
+    @property
+    def urgent(self) -> bool:
+        return self.query_one(ResultPanel).is_comparing
 
     def _read_evaluations(self) -> None:
         """Read the evaluations again only if the run has progressed: large matrices take time."""
         if self._read_at == self.run.state.heartbeat:
             return
         self._read_at = self.run.state.heartbeat
-        self.evaluations = []
-        best = self.run.state.best
-        for split, which in EVALUATIONS:
-            try:
-                evaluation = self.run.folder.evaluation(split, which)
-            except RunError as error:
-                self.notify(str(error), severity="warning", markup=False)
-                continue
-            # A run that was extended may have become better since.
-            if evaluation is not None and (which == "last" or best is None or evaluation.step == best.step):
-                self.evaluations.append(evaluation)
+        # `w` cycles through them in this order.
+        self.evaluations, problems = read_evaluations(self.run.folder, self.run.state.best)
+        for problem in problems:
+            self.notify(problem, severity="warning", markup=False)
+        self.query_one(ResultPanel).read(self.run, self.evaluations)
         self._evaluation_index = min(self._evaluation_index, max(0, len(self.evaluations) - 1))
         self._show_evaluation()
 
@@ -154,7 +150,8 @@ class ResultsScreen(RunActions):
         self.query_one("#pages", FixedText).show(tab_line(PAGES, page, self.size.width))
         self.query_one("#about", FixedText).show(self._about())
         if page == "summary":
-            self._show_summary()
+            self.query_one(ResultPanel).show(self.run, self.evaluations)
+            self.query_one("#report", Static).update(run_report.summary(self.run, self.evaluations))
         elif page in ("curves", "gradients", "layers"):
             self.query_one(f"#{page}", ChartPair).show(self.run)
         elif page == "settings":
@@ -166,16 +163,6 @@ class ResultsScreen(RunActions):
             self._logged = self.run.log_lines
         elif page == "metrics" and self.evaluation is not None:
             self.query_one(MetricsPage).show(self.run.folder, self.evaluation)
-
-    def _show_summary(self) -> None:
-        result = run_report.result(self.run)
-        self.query_one("#result").display = result is not None
-        # The large digits consist of box-drawing characters.
-        self.query_one(Digits).display = utf8_locale()
-        if result is not None:
-            self.query_one(Digits).update(result[0])
-            self.query_one("#verdict", Static).update(run_report.verdict(self.run, self.evaluations))
-        self.query_one("#report", Static).update(run_report.summary(self.run, self.evaluations))
 
     def _show_evaluation(self) -> None:
         if (evaluation := self.evaluation) is None:
@@ -217,6 +204,8 @@ class ResultsScreen(RunActions):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "evaluation":
             return len(self.evaluations) > 1
+        if action == "baselines":
+            return self.page == PAGES[0] and self.query_one(ResultPanel).can_compare
         if action == "copy_path":
             return self.image_file is not None
         if action == "explain":
@@ -279,5 +268,11 @@ class ResultsScreen(RunActions):
         cell = self.query_one(ConfusionMatrix).pair if self._cell_only else None
         return [*page_exports(self.page, self.run, self.evaluation, cell), self.picture_export(self.page)]
 
+    def reported(self) -> list[RunFolder]:
+        return [self.run.folder]
+
     def action_suspects(self) -> None:
         self.app.push_screen(SuspectsScreen(self.run.folder, self._suspects, self._explanations))
+
+    def action_baselines(self) -> None:
+        self.query_one(ResultPanel).compare(self.run)

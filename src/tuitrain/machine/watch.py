@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from math import inf
 from time import monotonic
 
-from tuitrain.hosts.machine.gpus import GpuReader, Gpus
+from tuitrain.machine.gpus import GpuReader, Gpus
 
 # Seconds between two readings, and between two attempts where there is no GPU.
 INTERVAL, RETRY = 1.0, 30.0

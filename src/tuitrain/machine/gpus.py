@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tuitrain.hosts.machine.users import GpuUser, gpu_user
+from tuitrain.machine.users import GpuUser, gpu_user
 from tuitrain.text import plain
 
 # What keeps the clock down, by NVML's bits. The other reasons, such as an idle GPU, are no fault.

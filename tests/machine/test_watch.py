@@ -6,9 +6,9 @@ from collections.abc import Mapping
 import pytest
 
 from hosts.thread_runs import until
-from tuitrain.hosts.machine import watch as module
-from tuitrain.hosts.machine.gpus import Gpu, GpuReader, Gpus
-from tuitrain.hosts.machine.watch import RETRY, GpuWatch
+from tuitrain.machine import watch as module
+from tuitrain.machine.gpus import Gpu, GpuReader, Gpus
+from tuitrain.machine.watch import RETRY, GpuWatch
 
 ONE = Gpus((Gpu(0),))
 

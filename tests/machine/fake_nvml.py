@@ -59,7 +59,7 @@ class FakeNvml:
 
     def __init__(self, patch: pytest.MonkeyPatch, gpus: list[FakeGpu | Exception], init: Exception | None = None):
         self.gpus, self.init = gpus, init
-        patch.setattr("tuitrain.hosts.machine.gpus.driver_installed", lambda: True)
+        patch.setattr("tuitrain.machine.gpus.driver_installed", lambda: True)
         patch.setattr(pynvml, "nvmlInit", lambda: _answer(self.init))
         patch.setattr(pynvml, "nvmlDeviceGetCount", lambda: len(self.gpus))
         patch.setattr(pynvml, "nvmlSystemGetDriverVersion", lambda: "570.86.15")

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from tuitrain.analysis import units
-from tuitrain.hosts.machine.gpus import Gpu, Gpus
-from tuitrain.hosts.machine.load import Disk, Load
+from tuitrain.machine.gpus import Gpu, Gpus
+from tuitrain.machine.load import Disk, Load
 from tuitrain.text import plain
 
 # What matters most comes first, because a narrow terminal cuts the last ones.

@@ -6,9 +6,9 @@ import os
 import pynvml
 import pytest
 
-from hosts.machine.fake_nvml import GB, NOT_SUPPORTED, FakeGpu, FakeNvml, error, mig_instance, process
-from tuitrain.hosts.machine.gpus import PROBLEMS, GpuReader
-from tuitrain.hosts.machine.tables import gpu_lines, problems, short_gpu_text, user_lines
+from machine.fake_nvml import GB, NOT_SUPPORTED, FakeGpu, FakeNvml, error, mig_instance, process
+from tuitrain.machine.gpus import PROBLEMS, GpuReader
+from tuitrain.machine.tables import gpu_lines, problems, short_gpu_text, user_lines
 
 CODES = [getattr(pynvml, name) for name in dir(pynvml) if name.startswith("NVML_ERROR_")]
 
