@@ -69,6 +69,12 @@ def test_the_linear_model_comes_close_to_the_optimum(digits: Dataset) -> None:
     assert optimum <= objective(weights) < 1.03 * optimum
 
 
+def test_the_penalty_does_not_apply_to_the_intercepts() -> None:
+    labels = (torch.arange(100) < 10).long()
+    weights = fit_linear(torch.zeros(100, 3), labels, 2)
+    assert weights[-1].softmax(0).tolist() == pytest.approx([0.9, 0.1], abs=0.005)
+
+
 def test_few_of_many_images_are_used(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "MOST_TRAINING", 300)
     monkeypatch.setattr(baselines, "MOST_EVALUATED", 200)
