@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from tuitrain.analysis.next_step import CurvePoint, LabelCheck, next_step
+from tuitrain.analysis.next_step import CurveResult, next_step
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
+from tuitrain.runs.label_check import LabelCheck
 from tuitrain.runs.records import RunInfo, Score, State
 from written_runs import add_row
 
+HELPS: tuple[Literal["likely", "unlikely", "uncertain"], ...] = ("likely", "unlikely", "uncertain")
 FALLING = [1.0, 0.8, 0.6, 0.5, 0.45]
 FLAT = [1.0, 0.5, 0.5, 0.5, 0.5, 0.5]
 RISING = [0.5, 0.4, 0.42, 0.44, 0.45]
@@ -77,15 +80,12 @@ def test_wrong_labels_come_first() -> None:
 
 
 def test_a_learning_curve_decides_about_more_images() -> None:
-    overfitted = run(FLAT, 0.99, 0.90)
-    steep, flat = [CurvePoint(2500, 0.8), CurvePoint(5000, 0.9)], [CurvePoint(2500, 0.9), CurvePoint(5000, 0.901)]
-    more = next_step(run(FLAT, 0.85, 0.80), curve=steep)
-    assert (more.kind, "From 2,500 to 5,000 training images" in more.reason) == ("more_data", True)
-    assert "from 20.00 % to 10.00 %" in more.reason
-    assert next_step(overfitted, curve=flat).kind == "regularization"
-    assert "the learning curve is flat" in next_step(overfitted, curve=flat).reason
-    assert next_step(overfitted, curve=steep[:1]).kind == "more_data"
-    assert next_step(overfitted, curve=[CurvePoint(1, 1.0), CurvePoint(2, 1.0)]).kind == "more_data"
+    overfitted, between = run(FLAT, 0.99, 0.90), run(FLAT, 0.85, 0.80)
+    results = [CurveResult(helps, "A doubling added 3 points.") for helps in HELPS]
+    steps = [(next_step(given, curve=curve).kind) for given in (overfitted, between) for curve in results]
+    assert steps == ["more_data", "regularization", "more_data", "more_data", "none", "none"]
+    assert next_step(between, curve=results[0]).reason == "A doubling added 3 points."
+    assert "a learning curve says" in next_step(overfitted, curve=results[1]).reason
 
 
 def test_a_run_that_learns_nothing_has_another_problem() -> None:

@@ -3,15 +3,15 @@
 Only the training and validation splits steer: an image that chooses settings can no longer judge them.
 """
 
-from collections.abc import Sequence
 from math import isfinite, sqrt
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from msgspec import Struct
 
 from tuitrain.analysis import health, units
 from tuitrain.analysis.metrics.proportion import Z
 from tuitrain.runs.follower import Follower
+from tuitrain.runs.label_check import LabelCheck
 
 StepKind = Literal[
     "cleaner_labels", "longer_training", "regularization", "more_data", "larger_network", "less_regularization", "none"
@@ -35,8 +35,6 @@ EPOCHS = 5
 RISE = 0.1
 # The network fits its training images if it makes at most this part of its validation errors on them.
 FIT = 0.5
-# The relative fall of the error rate at the last step of a learning curve that more images continue.
-CURVE_FALL = 0.05
 
 
 class NextStep(Struct, frozen=True):
@@ -51,22 +49,15 @@ class NextStep(Struct, frozen=True):
         return self.reason if self.kind == "none" else f"Next step: {TITLES[self.kind]}. {self.reason}"
 
 
-class LabelCheck(Struct, frozen=True):
-    """How many of the labels of `images` images are `wrong`, or likely so."""
+class CurveResult(Struct, frozen=True):
+    """What a learning curve says about more training images: whether they are likely to help, and a sentence."""
 
-    wrong: int
-    images: int
-
-
-class CurvePoint(NamedTuple):
-    """The validation accuracy after training on this number of images: a point of a learning curve."""
-
-    images: int
-    accuracy: float
+    helps: Literal["likely", "unlikely", "uncertain"]
+    sentence: str
 
 
-def next_step(run: Follower, labels: LabelCheck | None = None, curve: Sequence[CurvePoint] = ()) -> NextStep:
-    """Return the step of the first rule that applies; `curve` has ascending numbers of images."""
+def next_step(run: Follower, labels: LabelCheck | None = None, curve: CurveResult | None = None) -> NextStep:
+    """Return the step of the first rule that applies."""
     if obstacles := health.obstacles(run):
         return NextStep("none", f"First solve this: {obstacles[0]}.")
     if run.state.train is None or run.state.validation is None or not len(run.evaluations["validation"]):
@@ -127,25 +118,11 @@ def _regularization(run: Follower) -> NextStep | None:
     )
 
 
-def _curve(curve: Sequence[CurvePoint]) -> NextStep | None:
-    if (fall := _curve_fall(curve)) is None or fall < CURVE_FALL:
-        return None
-    before, after = curve[-2:]
-    return NextStep(
-        "more_data",
-        f"From {before.images:,} to {after.images:,} training images, the validation error fell from"
-        f" {units.percent(1 - before.accuracy)} to {units.percent(1 - after.accuracy)}.",
-    )
+def _curve(curve: CurveResult | None) -> NextStep | None:
+    return NextStep("more_data", curve.sentence) if curve and curve.helps == "likely" else None
 
 
-def _curve_fall(curve: Sequence[CurvePoint]) -> float | None:
-    """Return the relative fall of the error rate at the last step of a learning curve; None if it is unknown."""
-    if len(curve) < 2 or curve[-2].accuracy >= 1:
-        return None
-    return 1 - (1 - curve[-1].accuracy) / (1 - curve[-2].accuracy)
-
-
-def _gap(run: Follower, curve: Sequence[CurvePoint]) -> NextStep | None:
+def _gap(run: Follower, curve: CurveResult | None) -> NextStep | None:
     train, validation = _error(run, "train"), _error(run, "validation")
     if train > FIT * validation or validation - train <= _noise(run):
         return None
@@ -153,8 +130,8 @@ def _gap(run: Follower, curve: Sequence[CurvePoint]) -> NextStep | None:
         f"The network classifies {units.percent(1 - train)} of its training images correctly, and"
         f" {units.percent(1 - validation)} of the validation images"
     )
-    if _curve_fall(curve) is not None:
-        return NextStep("regularization", f"{reason}; the learning curve is flat, so that more images help little.")
+    if curve and curve.helps == "unlikely":
+        return NextStep("regularization", f"{reason}, but a learning curve says that more images hardly help.")
     return NextStep("more_data", f"{reason}. Augmentation may do, too.")
 
 

@@ -1,17 +1,15 @@
 """Judge the result of a run: against simple classifiers, where it fails, and what to try next; see docs/verdict.md."""
 
-from collections.abc import Sequence
-
 from msgspec import Struct
 
 from tuitrain.analysis import confusion, units
+from tuitrain.analysis.known_curve import known_curve
 from tuitrain.analysis.metrics.proportion import Interval, accuracy_interval
-from tuitrain.analysis.next_step import CurvePoint, LabelCheck, NextStep, next_step
-from tuitrain.errors import RunError
+from tuitrain.analysis.next_step import CurveResult, NextStep, next_step
 from tuitrain.runs.baselines import Baseline, Baselines, baselines_of
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.follower import Follower
-from tuitrain.runs.marks import WRONG, marks_file, read_marks
+from tuitrain.runs.label_check import LabelCheck, known_labels
 from tuitrain.runs.records import ACTIVE, Evaluation, State
 from tuitrain.text import plain
 
@@ -130,17 +128,7 @@ def run_verdict(folder: RunFolder, evaluation: Evaluation, baselines: Baselines 
     run = Follower(folder)
     while run.poll(1.0):
         pass
-    return verdict(run, evaluation, baselines, known_labels(run))
-
-
-def known_labels(run: Follower) -> LabelCheck | None:
-    """Return how many labels the user has marked as wrong; None without such marks."""
-    try:
-        marks = read_marks(marks_file(run.folder))
-    except RunError:
-        return None
-    wrong = sum(mark.mark == WRONG for mark in marks.values())
-    return LabelCheck(wrong, sum(run.info.sizes.values())) if wrong else None
+    return verdict(run, evaluation, baselines, known_labels(folder, run.info), known_curve(run))
 
 
 def verdict(
@@ -148,10 +136,10 @@ def verdict(
     evaluation: Evaluation,
     baselines: Baselines | None,
     labels: LabelCheck | None = None,
-    curve: Sequence[CurvePoint] = (),
+    curve: CurveResult | None = None,
 ) -> Verdict:
     """Return the verdict on an evaluation of a run that has ended, whose curves are read. `baselines` are those of its
-    images, `labels` what is known of wrong labels, and `curve` a learning curve."""
+    images, `labels` what is known of wrong labels, and `curve` that of a learning curve."""
     images = sum(map(sum, evaluation.confusion))
     correct = sum(row[index] for index, row in enumerate(evaluation.confusion))
     accuracy, interval = correct / images if images else 0.0, accuracy_interval(correct, images)

@@ -56,7 +56,7 @@ class Navigation(Notices):
     def on_open_new_run(self, message: OpenNewRun) -> None:
         from tuitrain.screens.new_run.screen import NewRunScreen
 
-        self.push_screen(NewRunScreen(self.host, self.runs_dir, message.config, message.info))
+        self.push_screen(NewRunScreen(self.host, self.runs_dir, message.config, message.info, message.texts))
 
     def on_open_comparison(self, message: OpenComparison) -> None:
         from tuitrain.screens.compare.screen import CompareScreen

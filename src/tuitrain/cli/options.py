@@ -101,6 +101,11 @@ def add_sweep(sweep: Parser) -> None:
         control.add_argument(f"--{word}", dest="say", action="store_const", const=word, help=help)
 
 
+def add_learning_curve(curve: Parser) -> None:
+    curve.add_argument("--fractions", metavar="F,F", help="fractions of the training images (default: 0.1,0.25,0.5,1)")
+    curve.add_argument("--seeds", type=positive, metavar="N", help="runs per fraction (default: 3)")
+
+
 def add_show(show: Parser) -> None:
     show.add_argument("--layers", action="store_true", help="include what each layer did when it was last measured")
     show.add_argument("--metrics", action="store_true", help="print the metrics, such as macro-F1, with intervals")
@@ -191,6 +196,16 @@ def add_suspects(suspects: Parser) -> None:
     form = suspects.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON document to stdout")
     form.add_argument("--csv", action="store_true", help="print the images as CSV to stdout")
+
+
+def add_robustness(robustness: Parser) -> None:
+    robustness.add_argument(
+        "--split", choices=["test", "validation"], default="test", help="split to evaluate (default: test)"
+    )
+    robustness.add_argument(
+        "--checkpoint", choices=["last", "best"], default="", help="default: best, or last if the run has no best one"
+    )
+    robustness.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
 
 
 def add_export(export: Parser) -> None:

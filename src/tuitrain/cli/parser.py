@@ -69,6 +69,7 @@ COMMANDS: dict[str, str] = {
     "train": "train a run and print its result",
     "lr-find": "find a learning rate by a range test",
     "sweep": "train a run for each combination of several settings",
+    "learning-curve": "train a run's settings on parts of the data, to tell whether more data would help",
     "runs": "list runs",
     "show": "show a run with its confusion matrix",
     "compare": "compare settings and scores of runs, with McNemar's test",
@@ -79,6 +80,7 @@ COMMANDS: dict[str, str] = {
     "explain": "show what the prediction for an image depends on, and similar training images",
     "verdict": "compare a run with simple classifiers, and suggest the next step",
     "suspects": "list images whose label is likely wrong, and duplicates",
+    "robustness": "evaluate a run under noise, blur, brightness and JPEG compression",
     "attach": "open the live screen of a run, by default of the newest active one",
     "resume": "resume a paused, stopped or interrupted run, or extend a finished one",
     "stop": "stop a run after its current step, with a checkpoint",
@@ -109,10 +111,10 @@ def _build() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
 
     def add(name: str, *parents: Parser, module: str | None = None) -> Parser:
+        help = COMMANDS[name]
         command = commands.add_parser(
-            name, parents=list(parents), help=COMMANDS[name], description=COMMANDS[name].capitalize() + ".",
-            allow_abbrev=False,
-        )  # fmt: skip
+            name, parents=list(parents), help=help, description=f"{help[0].upper()}{help[1:]}.", allow_abbrev=False
+        )
         command.set_defaults(run=_import_later(module or name))
         return command
 
@@ -120,6 +122,7 @@ def _build() -> argparse.ArgumentParser:
     options.add_train(add("train", shared, machine, detachable))
     options.add_settings(add("lr-find", shared, machine, trusting, module="lr_find"))
     options.add_sweep(add("sweep", shared, machine, detachable))
+    options.add_learning_curve(add("learning-curve", shared, machine, one_run, detachable, module="learning_curve"))
     options.add_runs(add("runs", shared, machine))
     options.add_show(add("show", shared, machine, one_run))
     options.add_compare(add("compare", shared, machine))
@@ -129,6 +132,7 @@ def _build() -> argparse.ArgumentParser:
     options.add_explain(add("explain", shared, machine, one_run, trusting))
     options.add_device(add("verdict", shared, machine, one_run, trusting))
     options.add_suspects(add("suspects", shared, one_run, trusting))
+    options.add_robustness(add("robustness", shared, machine, one_run, trusting))
     options.add_export(add("export", shared, machine, one_run, trusting))
     add("attach", shared, module="app").add_argument("name", metavar="RUN", nargs="?", help="id, part of an id or name")
     options.add_resume(add("resume", shared, machine, one_run, detachable))

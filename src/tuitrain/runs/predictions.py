@@ -20,6 +20,8 @@ from tuitrain.text import plain
 
 # The arrays of one file, in bytes: the probabilities of 500,000 images of 1,000 classes.
 LARGEST = 2**30
+# Each float16 as float32, by its bits: NumPy converts small numbers, as of many classes, in four times the time.
+_FLOATS = np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float32)
 # The bits of 1 and infinity as float16, and all bits but the sign.
 _ONE, _INFINITY, _WITHOUT_SIGN = 0x3C00, 0x7C00, 0x7FFF
 _DAMAGED = (
@@ -46,7 +48,7 @@ class Predictions:
     def probabilities(self) -> NDArray[np.float32]:
         """The probabilities (N, K), divided by their sum, which rounding changed. A row is NaN if the output of the
         network was not finite."""
-        values = self.rounded.astype(np.float32)
+        values: NDArray[np.float32] = _FLOATS[self.rounded.view(np.uint16)]
         with np.errstate(invalid="ignore"):
             values /= values.sum(1, keepdims=True)
         return values

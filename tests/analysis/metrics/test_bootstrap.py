@@ -53,3 +53,31 @@ def test_what_is_unknown_has_no_interval() -> None:
     given.rounded[3] = np.nan
     assert set(intervals(given, 10)) == {"accuracy", "balanced_accuracy", "macro_f1"}
     assert intervals(Predictions(given.labels[:0], given.rounded[:0], ())) == {}
+
+
+def test_the_intervals_are_those_of_a_plain_script() -> None:
+    """Draw images with replacement, compute each metric from its definition, and take the percentiles."""
+    given, resamples = drawn(200), 200
+    rng, values = np.random.default_rng(0), []
+    for _ in range(resamples):
+        chosen = rng.integers(200, size=200)
+        labels, probabilities = given.labels[chosen], given.probabilities[chosen].astype(np.float64)
+        predicted, confidence = probabilities.argmax(1), probabilities.max(1)
+        correct = predicted == labels
+        recalls, f1s = [], []
+        for label in range(4):
+            hits = np.sum(correct & (labels == label))
+            recalls.append(hits / np.sum(labels == label))
+            f1s.append(2 * hits / (np.sum(labels == label) + np.sum(predicted == label)))
+        gaps = []
+        for upper in range(1, 16):
+            inside = (confidence > (upper - 1) / 15) & (confidence <= upper / 15)
+            if inside.any():
+                gaps.append(inside.mean() * abs(correct[inside].mean() - confidence[inside].mean()))
+        loss = -np.log(probabilities[np.arange(200), labels]).mean()
+        values.append((correct.mean(), np.mean(recalls), np.mean(f1s), loss, sum(gaps)))
+    low, high = np.quantile(values, (0.025, 0.975), axis=0)
+    found = intervals(given, resamples)
+    assert list(found) == ["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece"]
+    assert [one.low for one in found.values()] == pytest.approx(low.tolist())
+    assert [one.high for one in found.values()] == pytest.approx(high.tolist())

@@ -8,15 +8,15 @@ import msgspec
 
 from tuitrain.hosts.verdict import server
 from tuitrain.hosts.verdict.process import Answer, Request
-from tuitrain.runs.baselines import FILE, stored_baselines
+from tuitrain.runs.baselines import FILE, Baselines, stored_baselines
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 
 
-def answers(folder: Path) -> list[Answer]:
+def answers(folder: Path) -> list[Answer[Baselines]]:
     out = io.BytesIO()
-    server.serve(io.BytesIO(msgspec.json.encode(Request(str(folder), 1.0)) + b"\n"), out)
-    return [msgspec.json.decode(line, type=Answer) for line in out.getvalue().splitlines()]
+    server.serve(io.BytesIO(msgspec.json.encode(Request(str(folder), "last")) + b"\n"), out)
+    return [msgspec.json.decode(line, type=Answer[Baselines]) for line in out.getvalue().splitlines()]
 
 
 def test_the_last_answer_means_that_the_run_has_baselines(train: Callable[..., Follower]) -> None:
@@ -25,7 +25,7 @@ def test_the_last_answer_means_that_the_run_has_baselines(train: Callable[..., F
     (folder.evaluations / FILE).unlink()
     first, *_, last = answers(folder.path)
     assert first.doing
-    assert last == Answer(Request(str(folder.path), 1.0))
+    assert last == Answer(report=before)
     assert stored_baselines(folder) == before
 
 

@@ -2,6 +2,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from textual._compositor import Compositor
 
 from open_new_run import PREVIEWS, opened
 from screen_text import strips
@@ -259,3 +260,22 @@ async def test_the_preview_of_other_settings_is_empty_until_it_arrives(tmp_path:
             form.form.fill(Draft.of(override(Config(), ["data.batch_size=50"])))
             await form.until(lambda: "in total" not in form.said("facts"))
         await form.until(lambda: "26 per epoch" in form.said("facts"))
+
+
+async def test_keys_redraw_only_what_they_change(tmp_path: Path) -> None:
+    layout, redraw = Compositor.reflow, Compositor.render_full_update
+    async with opened(tmp_path) as form:
+        await form.until(lambda: form.previewed)
+        await form.focus("optimizer.weight_decay")
+        await form.press("0", ".", "0")
+        with (
+            patch.object(PREVIEWS, "request"),
+            patch.object(Compositor, "reflow", autospec=True, side_effect=layout) as layouts,
+            patch.object(Compositor, "render_full_update", autospec=True, side_effect=redraw) as redraws,
+        ):
+            await form.press(*"123")
+            assert form.text("optimizer.weight_decay") == "0.0123"
+            await form.press("up", "down")
+            assert "▌" in form.row("optimizer.weight_decay")
+        layouts.assert_not_called()
+        redraws.assert_not_called()

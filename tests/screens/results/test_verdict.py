@@ -16,8 +16,13 @@ BASELINES = Baselines(
 
 
 class FakeProcess(VerdictProcess):
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[Request] = []
+
     def request(self, request: Request) -> None:
-        self.latest = Answer(request, doing="loading torch")
+        self.requests.append(request)
+        self.latest = Answer(doing="loading torch")
 
 
 @pytest.fixture
@@ -41,15 +46,13 @@ async def test_missing_baselines_are_computed_on_request(
         await pilot.press("B")
         await pilot.pause()
         assert "loading torch …" in text(app)
-        assert process.latest is not None
-        request = process.latest.request
-        assert request.folder == str(folder.path.absolute())
-        process.latest = Answer(request, problem="No comparison: [red]no[/]")
+        assert process.requests == [Request(str(folder.path.absolute()), "last")]
+        process.latest = Answer(problem="No comparison: [red]no[/]")
         app.screen.tick()
         await pilot.pause()
         assert "No comparison: [red]no[/]" in text(app)
         write_baselines(folder, BASELINES)
-        process.latest = Answer(request)
+        process.latest = Answer(report=BASELINES)
         app.screen.tick()
         await pilot.pause()
         assert "nearest neighbor 80.00 % · linear model 70.00 % · commonest class 10.00 %" in text(app)

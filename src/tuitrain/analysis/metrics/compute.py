@@ -112,7 +112,10 @@ def top5_accuracy(predictions: Predictions) -> float | None:
     if not known(predictions):
         return None
     true = np.take_along_axis(probabilities, labels, 1)
-    before = (probabilities > true).sum(1) + ((probabilities == true) & (np.arange(classes) > labels)).sum(1)
+    before = np.count_nonzero(probabilities > true, axis=1)
+    tied = np.count_nonzero(probabilities == true, axis=1) > 1
+    later = np.arange(classes) > labels[tied]
+    before[tied] += np.count_nonzero((probabilities[tied] == true[tied]) & later, axis=1)
     return _mean(before < 5)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tuitrain.analysis import confusion, summary, units
 from tuitrain.analysis.layers import LayerState, layer_states
+from tuitrain.analysis.robustness import document
 from tuitrain.analysis.verdict import read_verdict
 from tuitrain.cli.output import format_scores, print_json, print_line
 from tuitrain.cli.table import write_table
@@ -21,6 +22,7 @@ from tuitrain.runs.changes import present
 from tuitrain.runs.external import ExternalRunInfo
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import Evaluation
+from tuitrain.runs.robustness import read_robustness
 from tuitrain.text import plain
 
 # The maximum number of classes in a printed matrix; --json prints all.
@@ -49,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
                     "validation_best": evaluation_document(best_validation) if best_validation else None,
                 },
                 "verdict": verdict_document(folder),
+                "robustness": {split: document(record) for split, record in read_robustness(folder).items()},
             }
         )
         return 0

@@ -1,19 +1,19 @@
 """The result of a run in large digits, and the verdict on it."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Digits, Static
 
 from tuitrain.analysis import summary
-from tuitrain.analysis.next_step import LabelCheck
-from tuitrain.analysis.verdict import Verdict, known_labels, verdict
+from tuitrain.analysis.known_curve import known_curve
+from tuitrain.analysis.next_step import CurveResult
+from tuitrain.analysis.verdict import Verdict, verdict
 from tuitrain.hosts.verdict.process import Answer, Request, VerdictProcess
 from tuitrain.runs.baselines import Baselines, baselines_of
 from tuitrain.runs.follower import Follower
-from tuitrain.runs.marks import marks_file
+from tuitrain.runs.label_check import LabelCheck, known_labels, label_stamp
 from tuitrain.runs.records import ACTIVE, Evaluation
 from tuitrain.text import utf8_locale
 from tuitrain.widgets.panels import run_report
@@ -43,8 +43,9 @@ class ResultPanel(Vertical):
         self._evaluation: Evaluation | None = None
         self._baselines: Baselines | None = None
         self._labels: LabelCheck | None = None
-        # The answer and the stamp of the marks that were read.
-        self._polled: tuple[Answer | None, int] = (None, 0)
+        self._curve: CurveResult | None = None
+        # The answer and the stamp of the labels that were read.
+        self._polled: tuple[Answer[Baselines] | None, tuple[int, ...]] = (None, ())
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="result"):
@@ -58,8 +59,8 @@ class ResultPanel(Vertical):
         self._read(run)
 
     def poll(self, run: Follower) -> bool:
-        """Return whether the background process or the marks of labels have news."""
-        state = self._process.latest, _stamp(marks_file(run.folder))
+        """Return whether the background process or what is known of labels has changed."""
+        state = self._process.latest, label_stamp(run.folder)
         if state == self._polled:
             return False
         self._polled = state
@@ -70,7 +71,8 @@ class ResultPanel(Vertical):
         """Read what the verdict needs besides the curves."""
         if self._evaluation is not None:
             self._baselines = baselines_of(run.folder, self._evaluation, run.info)
-            self._labels = known_labels(run)
+            self._labels = known_labels(run.folder, run.info)
+            self._curve = known_curve(run)
         self.screen.refresh_bindings()
 
     def show(self, run: Follower, evaluations: Sequence[Evaluation]) -> None:
@@ -87,7 +89,7 @@ class ResultPanel(Vertical):
             self.query_one("#judgement", Static).update(verdict_text(found, self._comparing, KEY))
 
     def _verdict(self, run: Follower) -> Verdict | None:
-        return verdict(run, self._evaluation, self._baselines, self._labels) if self._evaluation else None
+        return verdict(run, self._evaluation, self._baselines, self._labels, self._curve) if self._evaluation else None
 
     @property
     def _comparing(self) -> str:
@@ -105,17 +107,11 @@ class ResultPanel(Vertical):
 
     def compare(self, run: Follower) -> None:
         """Compute the baselines in the background."""
-        self._process.request(Request(str(run.folder.path.absolute()), run.state.heartbeat))
+        # They may be known of other images, from before the run was resumed.
+        self._process.cancel()
+        self._process.request(Request(str(run.folder.path.absolute()), "last"))
         assert isinstance(self.screen, PollingScreen)
         self.screen.poll_now()
 
     def on_unmount(self) -> None:
         self._process.close()
-
-
-def _stamp(path: Path) -> int:
-    """Return a number that changes with the file; 0 if it does not exist."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0

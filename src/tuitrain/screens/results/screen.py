@@ -18,8 +18,9 @@ from tuitrain.hosts.suspects.process import SuspectsProcess
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Evaluation
-from tuitrain.screens.export import EXPORT, Export, ExportScreen
+from tuitrain.screens.export import Export
 from tuitrain.screens.results import about
+from tuitrain.screens.results.actions import MORE_ACTIONS, RUN_ACTIONS, RunActions
 from tuitrain.screens.results.confusion_page import ConfusionPage
 from tuitrain.screens.results.explanation import ExplanationScreen
 from tuitrain.screens.results.export import page_exports
@@ -31,7 +32,6 @@ from tuitrain.text import plain
 from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts, UnitCharts
 from tuitrain.widgets.confusion.matrix import ConfusionMatrix
 from tuitrain.widgets.confusion.samples import Samples
-from tuitrain.widgets.messages import OpenNewRun, OpenPrediction, ResumeRun
 from tuitrain.widgets.panels import run_report
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.terminal.colors import MUTED
@@ -43,7 +43,7 @@ WIDE = 100
 PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients", "layers", "metrics")
 
 
-class ResultsScreen(ExportScreen):
+class ResultsScreen(RunActions):
     """The results of a run on several pages, updated while the run is active."""
 
     CSS_PATH = "results.tcss"
@@ -63,20 +63,16 @@ class ResultsScreen(ExportScreen):
         Binding(
             "w", "evaluation", "evaluation", tooltip="Test or validation, best or last weights", id="run.evaluation"
         ),
-        Binding("r", "resume", "resume", tooltip="Resume the run, or extend it by more epochs", id="run.resume"),
-        EXPORT,
-        Binding("F", "predict", "predict", tooltip="Classify picture files", id="run.predict"),
-        Binding("y", "clone", "clone", tooltip="Set up a new run from these settings", id="run.clone"),
+        *RUN_ACTIONS,
         Binding("escape", "matrix", "matrix", tooltip="Back to the matrix", id="run.matrix"),
         Binding("escape", "app.pop_screen", "back", tooltip="Back", id="run.back"),
-        Binding("V", "suspects", "suspects", tooltip="Find labels that are likely wrong", id="run.suspects"),
+        *MORE_ACTIONS,
         Binding(KEY, "baselines", "baselines", tooltip="Compare with simple classifiers", id="run.baselines"),
         Binding("q", "app.quit", tooltip="Quit", show=False),
     ]
 
     def __init__(self, folder: RunFolder) -> None:
-        super().__init__()
-        self.run = follow(folder)
+        super().__init__(follow(folder))
         self.evaluations: list[Evaluation] = []
         self._evaluation_index = 0
         # Whether the page of samples shows only those of the selected cell of the matrix.
@@ -220,10 +216,7 @@ class ResultsScreen(ExportScreen):
             return parameters != ("metrics",) or self.page != "metrics"
         if action in ("all", "matrix"):
             return self._cell_only
-        own = not self.run.folder.read_only
-        if action == "resume":
-            return own and self.run.status in ("interrupted", "stopped", "failed", "finished")
-        return own and self.run.status != "damaged" if action in ("clone", "predict", "suspects") else True
+        return super().check_action(action, parameters)
 
     def action_page(self, page: str, *, cell_only: bool = False) -> None:
         if self._cell_only or cell_only:
@@ -278,17 +271,8 @@ class ResultsScreen(ExportScreen):
     def reported(self) -> list[RunFolder]:
         return [self.run.folder]
 
-    def action_resume(self) -> None:
-        self.post_message(ResumeRun(self.run.folder, watch=True))
-
-    def action_predict(self) -> None:
-        self.post_message(OpenPrediction(self.run.folder))
-
     def action_suspects(self) -> None:
         self.app.push_screen(SuspectsScreen(self.run.folder, self._suspects, self._explanations))
 
     def action_baselines(self) -> None:
         self.query_one(ResultPanel).compare(self.run)
-
-    def action_clone(self) -> None:
-        self.post_message(OpenNewRun(self.run.config, self.run.info))

@@ -30,6 +30,8 @@ CHUNK = 200
 # The pixel values that a run reads at its end at most, which takes half a second: 5,000 and 10,000 images of CIFAR are
 # a third of it.
 MOST_VALUES = 2**27
+# The classes that a run compares at its end at most: a linear model of more takes seconds.
+MOST_CLASSES = 200
 
 
 def compute_baselines(dataset: Dataset, split_name: str, progress: Progress = lambda *_: None) -> Baselines:
@@ -69,7 +71,7 @@ def are_quick(dataset: Dataset, split_name: str) -> bool:
         if not isinstance(split, MemorySplit) or split.crop is not None:
             return False
         values += min(len(split), most) * split.images[0].numel()
-    return values <= MOST_VALUES
+    return values <= MOST_VALUES and len(dataset.classes) <= MOST_CLASSES
 
 
 def record_baselines(dataset: Dataset, writer: RunWriter) -> None:

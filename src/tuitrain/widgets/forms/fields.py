@@ -20,6 +20,7 @@ from tuitrain.config.settings import Setting, settings
 from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError
 from tuitrain.text import plain
+from tuitrain.widgets.forms.fixed_input import FixedInput
 from tuitrain.widgets.forms.labels import MAX_TEXT, field_text, label
 from tuitrain.widgets.forms.path_input import PathInput
 from tuitrain.widgets.forms.pick_list import PickList
@@ -146,7 +147,7 @@ class TextField(Field):
         self._input = (
             PathInput(self._text, folders_only=self.key == "data.dir", several=True)
             if self.key in PATHS
-            else Input(self._text, compact=True, placeholder=placeholder)
+            else FixedInput(self._text, compact=True, placeholder=placeholder)
         )
         self._input.cursor_blink = False
         yield self._input

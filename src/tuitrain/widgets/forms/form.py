@@ -37,13 +37,16 @@ class SectionTitle(Static):
     def __init__(self, section: str, title: str, details: str) -> None:
         super().__init__(classes="section")
         self.section, self._title, self._details = section, title, details
+        self._hidden: int | None = None
         self.show_hidden(0)
 
     def show_hidden(self, count: int) -> None:
+        if count == self._hidden:
+            return
+        self._hidden = count
         more = f" · {count} hidden (^f)" if count else ""
-        self.update(
-            Content.assemble((self._title, "bold $accent"), (f"  {self._details}{more}", "$foreground-disabled"))
-        )
+        text = Content.assemble((self._title, "bold $accent"), (f"  {self._details}{more}", "$foreground-disabled"))
+        self.update(text, layout=False)
 
 
 class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
@@ -53,6 +56,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
         super().__init__()
         self._initial, self._in_background = draft, in_background
         self.fields: dict[str, Field] = {}
+        self._titles: list[SectionTitle] = []
         self.start = PressField("start", "▸ Start run")
 
     def compose(self) -> ComposeResult:
@@ -61,7 +65,8 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
         yield self._add(make_field(runs_in, BACKGROUND if self._in_background else runs_in.default))
         for section, help in sections().items():
             title, _, details = help.partition(": ")
-            yield SectionTitle(section, title, details)
+            self._titles.append(SectionTitle(section, title, details))
+            yield self._titles[-1]
             for key, setting in settings().items():
                 if setting.section == section:
                     yield self._add(make_field(setting, self._initial.texts[key]))
@@ -111,7 +116,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
                 field.changed or field.error or field.has_focus_within
             )
             hidden[_section(field)] += not field.display
-        for title in self.query(SectionTitle):
+        for title in self._titles:
             title.show_hidden(hidden[title.section])
 
     @property
@@ -121,7 +126,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
     @property
     def current(self) -> Field | None:
         focused = self.screen.focused
-        return next((field for field in self.query(Field) if focused in (field, *field.children)), None)
+        return next((field for field in (*self.fields.values(), self.start) if field.target is focused), None)
 
     def focus_key(self, key: str) -> None:
         """Focus a field, which is shown even if it does not apply."""

@@ -4,15 +4,15 @@ import os
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.widgets import Input
 
 from tuitrain.config.formatting import quoted, split_texts, unquoted
+from tuitrain.widgets.forms.fixed_input import FixedInput
 
 # The maximum number of entries of a folder that a completion reads.
 MAX_ENTRIES = 10_000
 
 
-class PathInput(Input):
+class PathInput(FixedInput):
     """An input in which tab completes the path as far as it is unambiguous, or else moves on. It suggests nothing while
     you type, because reading a folder for each key would delay keys that arrive together. It may contain `several`
     paths, separated by commas."""

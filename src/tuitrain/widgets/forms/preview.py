@@ -79,11 +79,17 @@ class PreviewPanel(Vertical):
 
     def show(self, preview: Preview, runs: int, first: Values, *, compact: bool) -> None:
         """Show the preview of the `first` of `runs` runs."""
-        self.query_one("#facts", Static).update(facts(preview, runs, first, compact=compact))
-        self.query_one(ScheduleCurve).show(preview)
         head, lines = layer_table(preview)
-        self.query_one("#columns", Static).update(head)
-        self.query_one("#layers", Static).update(lines)
+        self._update("facts", facts(preview, runs, first, compact=compact))
+        self._update("columns", head)
+        self._update("layers", lines)
+        self.query_one(ScheduleCurve).show(preview)
+
+    def _update(self, name: str, content: Content) -> None:
+        """Update a text, which costs a new layout, unless it shows `content` already."""
+        text = self.query_one(f"#{name}", Static)
+        if not (isinstance(text.content, Content) and content.is_same(text.content)):
+            text.update(content)
 
 
 def facts(preview: Preview, runs: int, first: Values, *, compact: bool) -> Content:

@@ -43,8 +43,9 @@ class StartLine(Static):
         return self.preparing or self.waiting
 
     def show(self, text: str, style: str = "$text-error") -> None:
-        self.display = bool(text)
-        self.update(Content.assemble((text, style)))
+        if text or self.display:
+            self.display = bool(text)
+            self.update(Content.assemble((text, style)))
 
     def start_here(self, spec: RunSpec) -> None:
         """Start in this process. Raises RunError if the host is busy."""

@@ -34,6 +34,10 @@ __all__ = [
 ]  # fmt: skip
 
 
+# Widgets redraw themselves when they gain or lose the focus; Textual redraws the whole screen as well.
+Screen.focused._repaint = False
+
+
 class InternalsApp(App[None]):
     """An app with public hooks for what Textual keeps private: writing updates, exiting, crashing."""
 
