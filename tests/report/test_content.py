@@ -22,7 +22,10 @@ from tuitrain.runs.baselines import Baselines, write_baselines
 from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
+from tuitrain.runs.label_check import LabelCheck, write_label_check
+from tuitrain.runs.marks import Mark, marks_file, write_marks
 from tuitrain.runs.records import RunInfo, State
+from tuitrain.runs.robustness import Robustness, robustness_file, write_robustness
 from tuitrain.runs.rows import Train
 from tuitrain.runs.writer import RunWriter, create, encode_pretty
 
@@ -208,6 +211,33 @@ def test_the_comparison_with_simple_classifiers(write_run: WriteRun) -> None:
     assert f"Compare it with simple classifiers: tuitrain verdict {folder.id}" in shown(folder)
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_the_accuracy_on_corrupted_images(write_run: WriteRun) -> None:
+    folder = write_run("one")
+    assert "Corrupted images" not in shown(folder)
+    record = Robustness(
+        split="test", checkpoint="last", epoch=3, step=60, images=10, fingerprint="", benchmark="CIFAR-10-C", clean=0.9,
+        corrupted={"blur": (0.8, 0.7, 0.6, 0.5, 0.4)},
+    )  # fmt: skip
+    write_robustness(folder, record)
+    assert "clean 90.00 % · corrupted 60.00 %" in shown(folder)
+    write_robustness(folder, msgspec.structs.replace(record, step=20))
+    assert "has continued since then" in shown(folder)
+    robustness_file(folder).write_text("{")
+    assert "robustness.json is damaged" in shown(folder)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_labels_that_are_known_to_be_wrong(write_run: WriteRun) -> None:
+    folder = write_run("one")
+    write_label_check(folder, LabelCheck(7, 1797))
+    write_marks(marks_file(folder), {"a.png": Mark("cat", "wrong", "dog"), "b.png": Mark("cat", "right", "")})
+    text = shown(folder)
+    assert "Of all 1,797 labels, 6 are likely or known to be wrong." in text
+    assert "2 labels were looked at, and 1 marked wrong." in text
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_notes_tags_and_changed_settings(write_run: WriteRun) -> None:
     folder = write_run("one", lr=0.5)
     info = folder.info()

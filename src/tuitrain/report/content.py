@@ -11,6 +11,7 @@ from tuitrain.report.blocks import Report, Section
 from tuitrain.report.comparison import comparison_sections
 from tuitrain.report.reproduce import reproduce, train_again
 from tuitrain.report.results import read_results, result_sections
+from tuitrain.report.robustness import robustness_sections
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
@@ -56,6 +57,7 @@ def _one(run: Follower) -> list[Section]:
         about.scores(run),
         about.curves(run, 1),
         *result_sections(run, results, 1),
+        *robustness_sections(run),
         about.chosen_settings(run),
         reproduce(run),
     ]

@@ -83,7 +83,7 @@ def _classes(evaluation: Evaluation, number: int) -> list[Block]:
 
     names, blocks = evaluation.classes, list[Block]()
     if 0 < len(names) <= MAX_CLASSES:
-        blocks.append(Text("Blue: correct. Orange: wrong. The darker, the larger the share of the true class."))
+        blocks.append(Text("Blue: correct. Orange: wrong. A stronger color: a larger share of the true class."))
         blocks.append(Charts([matrix_chart(evaluation, f"confusion-{number}")]))
     elif names:
         blocks.append(Text(f"{len(names):,} classes are too many for a matrix."))

@@ -5,6 +5,7 @@ from tuitrain.errors import RunError
 from tuitrain.report.blocks import Block, Picture, Pictures, Table, Text
 from tuitrain.report.pictures import picture_of
 from tuitrain.runs.follower import Follower
+from tuitrain.runs.label_check import known_labels
 from tuitrain.runs.marks import WRONG, marks_file, read_marks
 from tuitrain.runs.predictions import Predictions
 from tuitrain.runs.records import Evaluation
@@ -15,7 +16,9 @@ ROWS = 20
 def suspects(run: Follower, evaluation: Evaluation, number: int) -> list[Block]:
     """Return the labels of the evaluated split that the network's probabilities contradict, and those that the
     user marked. `number` is that of the run in the report."""
-    return [*_doubted(run, evaluation, number), *_marked(run)]
+    known = known_labels(run.folder, run.info)
+    found = f"Of all {known.images:,} labels, {known.wrong:,} are likely or known to be wrong." if known else ""
+    return [*_doubted(run, evaluation, number), *([Text(found)] if found else []), *_marked(run)]
 
 
 def _doubted(run: Follower, evaluation: Evaluation, number: int) -> list[Block]:
