@@ -15,7 +15,7 @@ from pathlib import Path
 from claims import Claim, machine, table, write
 
 SCRIPTS = (
-    "startup", "line", "keys", "growth", "long_run", "compare_large", "event_files", "training_cpu",
+    "startup", "line", "keys", "growth", "long_run", "compare_large", "matrix_1000", "event_files", "training_cpu",
     "training_settings", "layer_statistics", "photos", "mnist_99", "fine_tuning", "suspects", "training_cuda",
     "stacked",
 )  # fmt: skip

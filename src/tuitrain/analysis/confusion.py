@@ -61,9 +61,18 @@ def macro_average(scores: Sequence[ClassScore]) -> ClassScore:
 def most_confused(counts: Counts, limit: int | None = None) -> list[Confusion]:
     """Return the pairs of confused classes, by descending count, then by descending fraction; at most `limit`."""
     pairs = []
+    largest = [max((*row[:true], *row[true + 1 :]), default=0) for true, row in enumerate(counts)]
+    # As many rows have a pair with at least this count; of a million pairs, few do.
+    ranked = sorted(largest, reverse=True)
+    least = max(1, ranked[limit - 1]) if limit is not None and 0 < limit <= len(ranked) else 1
     for true, row in enumerate(counts):
-        support = sum(row)
-        pairs += [Confusion(true, p, count, count / support) for p, count in enumerate(row) if count and p != true]
+        if largest[true] >= least:
+            support = sum(row)
+            pairs += [
+                Confusion(true, p, count, count / support)
+                for p, count in enumerate(row)
+                if count >= least and p != true
+            ]
     pairs.sort(key=lambda pair: (-pair.count, -pair.fraction, pair.true, pair.predicted))
     return pairs[:limit]
 

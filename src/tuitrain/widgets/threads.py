@@ -10,6 +10,7 @@ from textual.dom import DOMNode
 from textual.worker import Worker
 
 from tuitrain.errors import TuitrainError
+from tuitrain.widgets.terminal.textual_internals import NoActiveAppError
 
 Node = TypeVar("Node", bound=DOMNode)
 Arguments = ParamSpec("Arguments")
@@ -28,6 +29,8 @@ def in_thread(
             method(node, *args, **kwargs)
         except TuitrainError as error:
             node.app.notify(str(error), severity="error", markup=False)
+        except NoActiveAppError:
+            pass  # The app has ended while the thread worked.
         except Exception as error:
             details = (type(error), error, error.__traceback__, threading.current_thread())
             threading.excepthook(threading.ExceptHookArgs(details))

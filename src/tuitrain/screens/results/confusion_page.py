@@ -5,6 +5,7 @@ from textual.containers import Container
 from textual.content import Content
 from textual.widgets import Static
 
+from tuitrain.analysis.confusion import Confusion
 from tuitrain.runs.records import Evaluation
 from tuitrain.widgets.confusion.matrix import ConfusionMatrix
 from tuitrain.widgets.confusion.samples import Samples
@@ -35,12 +36,15 @@ class ConfusionPage(Container):
         self._samples.can_focus = False
         self._left = Container(self.matrix, self._below, id="left")
         self._evaluation: Evaluation | None = None
+        self._confused: list[Confusion] = []
+        self._scores = Content("")
 
     def compose(self) -> ComposeResult:
         yield from (self._left, self._samples)
 
     def show(self, evaluation: Evaluation) -> None:
         self._evaluation = evaluation
+        self._confused, self._scores = error_bars.most_confused(evaluation), error_bars.class_scores(evaluation)
         self.matrix.show(evaluation.confusion, evaluation.classes)
         self._arrange()
         self._show_errors()
@@ -69,8 +73,5 @@ class ConfusionPage(Container):
             return
         samples = [sample for sample in evaluation.worst if (sample.true, sample.predicted) == pair]
         self._samples.show(samples, evaluation.classes, run_report.no_images(evaluation, pair))
-        parts = [
-            error_bars.confused_pairs(evaluation, pair),
-            error_bars.class_scores(evaluation),
-        ]
+        parts = [error_bars.confused_pairs(evaluation, self._confused, pair), self._scores]
         self._below.update(Content("\n\n").join(parts), layout=False)

@@ -79,7 +79,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         self.percent = False
         self.recalls = True
         self.by_confusion = False
-        self._counts: list[list[int]] = []
+        self._counts: list[Sequence[int]] = []
         self._names: list[str] = []
         self._order: list[int] = []
         self._positions: list[int] = []
@@ -100,7 +100,9 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         size = max([len(counts), *map(len, counts)])
         pair = self.pair if size == len(self._counts) else None
         self._counts = [
-            [max(0, n) for n in (*row, *[0] * (size - len(row)))] for row in (*counts, *[()] * (size - len(counts)))
+            # A million sound counts are not copied one by one.
+            row if len(row) == size and min(row) >= 0 else [max(0, n) for n in (*row, *[0] * (size - len(row)))]
+            for row in (*counts, *[()] * (size - len(counts)))
         ]
         self._names = [plain(name, 60).strip() or str(n) for n, name in enumerate(classes[:size])]
         self._names += [str(n) for n in range(len(self._names), size)]

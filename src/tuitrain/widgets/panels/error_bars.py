@@ -1,5 +1,7 @@
 """Bars of the errors of an evaluation: the most confused pairs of classes, and F1 by class."""
 
+from collections.abc import Sequence
+
 from textual.content import Content
 
 from tuitrain.analysis import confusion, units
@@ -10,15 +12,23 @@ from tuitrain.widgets.terminal.colors import MUTED
 
 # The number of confused pairs, and the width of names and bars.
 PAIRS, NAME, BAR = 8, 24, 20
+# More classes than a terminal has lines.
+CLASSES = 200
 
 
-def confused_pairs(evaluation: Evaluation, selected: tuple[int, int] | None = None) -> Content:
+def most_confused(evaluation: Evaluation) -> list[confusion.Confusion]:
+    """Return the pairs that `confused_pairs` lists; of many classes they take long to find."""
+    return confusion.most_confused(evaluation.confusion, PAIRS)
+
+
+def confused_pairs(
+    evaluation: Evaluation, pairs: Sequence[confusion.Confusion], selected: tuple[int, int] | None = None
+) -> Content:
     """List the most confused pairs, with bars relative to the first; highlight the `selected` one."""
-    names = [plain(name, NAME) for name in evaluation.classes]
-    pairs = confusion.most_confused(evaluation.confusion, PAIRS)
     if not pairs:
         return Content(f"No wrong prediction on the {evaluation.split} split")
-    titles = [f"{names[pair.true]} → {names[pair.predicted]}" for pair in pairs]
+    names = evaluation.classes
+    titles = [f"{plain(names[pair.true], NAME)} → {plain(names[pair.predicted], NAME)}" for pair in pairs]
     width = max(map(len, titles))
     title = f"most confused on {evaluation.split}, {evaluation.checkpoint} weights (epoch {evaluation.epoch})"
     lines = [Content.styled(title, MUTED)]
@@ -31,9 +41,10 @@ def confused_pairs(evaluation: Evaluation, selected: tuple[int, int] | None = No
 
 
 def class_scores(evaluation: Evaluation) -> Content:
-    """List the classes with their F1 score, the worst first."""
+    """List the classes with their F1 score, the worst first; at most `CLASSES`."""
     scores = zip(evaluation.classes, confusion.class_scores(evaluation.confusion), strict=True)
-    ranked = [(plain(name, NAME), score.f1) for name, score in sorted(scores, key=lambda pair: pair[1].f1 or 0.0)]
+    worst = sorted(scores, key=lambda pair: pair[1].f1 or 0.0)[:CLASSES]
+    ranked = [(plain(name, NAME), score.f1) for name, score in worst]
     width = max((len(name) for name, _ in ranked), default=0)
     lines = [Content.styled("F1 by class", MUTED)]
     for name, f1 in ranked:

@@ -50,7 +50,9 @@ def _images_and_wrong(evaluation: Evaluation) -> tuple[int, int]:
 def summary(run: Follower, evaluations: Sequence[Evaluation]) -> Content:
     """Return the text of the first page: scores, problems, facts, most confused classes."""
     problems = Content.styled("\n".join(f"! {text}" for text in health.problems(run)), "$warning")
-    confused = error_bars.confused_pairs(evaluations[0]) if evaluations else Content("")
+    confused = Content("")
+    if evaluations:
+        confused = error_bars.confused_pairs(evaluations[0], error_bars.most_confused(evaluations[0]))
     parts = [_reason(run), _scores(run), problems, _facts(run), confused]
     return Content("\n\n").join(part for part in parts if part)
 

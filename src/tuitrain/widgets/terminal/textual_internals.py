@@ -20,6 +20,7 @@ from rich.style import Style
 from rich.traceback import Traceback
 from textual._ansi_sequences import SYNC_END, SYNC_START
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual._context import NoActiveAppError
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.drivers._writer_thread import WriterThread
@@ -30,7 +31,8 @@ from textual.strip import Strip
 from textual.worker import WorkerFailed
 
 __all__ = [
-    "SYNC_END", "SYNC_START", "ChopsUpdate", "CompositorUpdate", "InternalsApp", "LayoutUpdate", "XTermParser",
+    "SYNC_END", "SYNC_START", "ChopsUpdate", "CompositorUpdate", "InternalsApp", "LayoutUpdate", "NoActiveAppError",
+    "XTermParser",
 ]  # fmt: skip
 
 
