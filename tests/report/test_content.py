@@ -233,8 +233,8 @@ def test_labels_that_are_known_to_be_wrong(write_run: WriteRun) -> None:
     write_label_check(folder, LabelCheck(7, 1797))
     write_marks(marks_file(folder), {"a.png": Mark("cat", "wrong", "dog"), "b.png": Mark("cat", "right", "")})
     text = shown(folder)
-    assert "Of all 1,797 labels, 6 are likely or known to be wrong." in text
-    assert "2 labels were looked at, and 1 marked wrong." in text
+    assert "Of all 1,797 labels, 6 are likely wrong or marked as wrong." in text
+    assert "A person checked 2 labels, and marked 1 as wrong." in text
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -247,3 +247,15 @@ def test_notes_tags_and_changed_settings(write_run: WriteRun) -> None:
     for words in ("first line", "second line", "#baseline", "These settings were changed during the run: optimizer.lr"):
         assert words in text, words
     assert isinstance(folder.state(), State)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_trial_of_a_sweep_names_its_sweep(write_run: WriteRun) -> None:
+    folder = write_run("one")
+    assert "part of the sweep" not in shown(folder)
+    info = folder.info()
+    info.parent = "20261123-lr-3f2a"
+    folder.info_file.write_bytes(encode_pretty(info))
+    text = shown(folder)
+    assert "part of the sweep" in text
+    assert "20261123-lr-3f2a" in text

@@ -22,7 +22,7 @@ def reproduce(run: Follower) -> Section:
 
 
 def train_again(run: Follower) -> list[Block]:
-    """Return the command that trains a run with the same settings, and those that changed during the run."""
+    """Return the command that trains with the settings of a run, and list those that changed during the run."""
     if run.folder.read_only:
         return [Text("Another tool trained this run, and its command is unknown.", "missing")]
     if run.problem:
@@ -63,7 +63,7 @@ def _environment(run: Follower) -> list[tuple[str, str]]:
     files = [f"{file.file} (SHA-256 {file.sha256})" for file in info.code]
     rows = [
         ("first started with", info.command),
-        ("continues the weights of", info.parent or ""),
+        ("part of the sweep", info.parent or ""),
         ("versions", ", ".join(f"{name} {version}" for name, version in info.versions.items())),
         ("git", f"commit {info.git.rstrip('+')}{', with local changes' * info.git.endswith('+')}" if info.git else ""),
         ("hardware", ", ".join(filter(None, (info.host, info.device, threads)))),

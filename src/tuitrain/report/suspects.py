@@ -1,4 +1,4 @@
-"""Labels that are likely wrong, from what the run folder contains: stored predictions and the user's marks."""
+"""List labels that are likely wrong, by the stored predictions and the user's marks."""
 
 from tuitrain.analysis import units
 from tuitrain.errors import RunError
@@ -17,7 +17,7 @@ def suspects(run: Follower, evaluation: Evaluation, number: int) -> list[Block]:
     """Return the labels of the evaluated split that the network's probabilities contradict, and those that the
     user marked. `number` is that of the run in the report."""
     known = known_labels(run.folder, run.info)
-    found = f"Of all {known.images:,} labels, {known.wrong:,} are likely or known to be wrong." if known else ""
+    found = f"Of all {known.images:,} labels, {known.wrong:,} are likely wrong or marked as wrong." if known else ""
     return [*_doubted(run, evaluation, number), *([Text(found)] if found else []), *_marked(run)]
 
 
@@ -77,6 +77,6 @@ def _marked(run: Follower) -> list[Block]:
     wrong = [(name, mark) for name, mark in marks.items() if mark.mark == WRONG]
     if not marks:
         return []
-    about = f"{len(marks):,} labels were looked at, and {len(wrong):,} marked wrong."
+    about = f"A person checked {len(marks):,} labels, and marked {len(wrong):,} as wrong."
     lines = [["image", "label", "should be"], *([name, mark.label, mark.suggested] for name, mark in wrong[:ROWS])]
-    return [Text(about), *([Table(lines, title="Marked wrong")] if wrong else [])]
+    return [Text(about), *([Table(lines, title="Marked as wrong")] if wrong else [])]
