@@ -86,4 +86,4 @@ def test_a_matrix_of_any_size(size: int) -> None:
     assert {f"class {number}" for number in range(size)} <= set(texts(drawn.svg))
     assert ("90" in texts(drawn.svg)) == (size <= 24)
     right, total = 90 * size, 90 * size + size * (size - 1)
-    assert drawn.text.endswith(f": {right:,} on the diagonal, {total - right:,} beside it.")
+    assert drawn.text.endswith(f": {right:,} images correct, {total - right:,} wrong.")

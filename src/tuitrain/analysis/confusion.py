@@ -28,8 +28,13 @@ class Confusion:
     fraction: float
 
 
+def correct_and_total(counts: Counts) -> tuple[int, int]:
+    """Return the number of samples that are predicted correctly, and that of all samples."""
+    return sum(row[index] for index, row in enumerate(counts)), sum(map(sum, counts))
+
+
 def accuracy(counts: Counts) -> float | None:
-    return _ratio(sum(row[index] for index, row in enumerate(counts)), sum(map(sum, counts)))
+    return _ratio(*correct_and_total(counts))
 
 
 def class_scores(counts: Counts) -> list[ClassScore]:

@@ -1,4 +1,4 @@
-"""The evaluations of a run that show what its network has learned."""
+"""Read the evaluations of a run, the most informative first."""
 
 from tuitrain.errors import RunError
 from tuitrain.runs.folder import RunFolder

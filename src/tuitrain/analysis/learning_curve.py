@@ -1,4 +1,4 @@
-"""The accuracy over the number of training images, and whether more of them would help."""
+"""Compute the accuracy over the number of training images, and judge whether more of them would help."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import log2, sqrt
@@ -19,7 +19,7 @@ from tuitrain.runs.catalog.result import metric
 from tuitrain.runs.records import RunInfo
 from tuitrain.runs.sweeps.index import Outcome
 
-# A doubling is worth its images if it adds this much accuracy, or removes this part of the errors if that is less.
+# The accuracy that makes a doubling worth its images, or the part of the errors that it removes if that is less.
 WORTH, WORTH_OF_ERRORS = 0.005, 0.1
 # The 97.5 % quantiles of Student's t distribution with 1, 2, … degrees of freedom, and of the normal distribution.
 _STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23)

@@ -25,11 +25,11 @@ TITLES: dict[StepKind, str] = {
     "less_regularization": "less regularization, or a larger network",
     "none": "none",
 }
-# Labels: their share that is wrong, at least, and the part of the error rate that this share is.
+# The smallest share of wrong labels that counts, alone and relative to the error rate.
 WRONG_LABELS, WRONG_SHARE = 0.01, 0.25
-# The last part of the epochs, and the relative fall of the validation loss in it that longer training continues.
+# The last part of the epochs, and the smallest relative fall of the validation loss in it that suggests more epochs.
 RECENT, FALL = 0.2, 0.02
-# The epochs that show that a network has stopped learning.
+# The number of epochs from which the curves show whether a network has stopped learning.
 EPOCHS = 5
 # The relative rise of the validation loss above its minimum that counts as overfitting.
 RISE = 0.1
@@ -38,7 +38,7 @@ FIT = 0.5
 
 
 class NextStep(Struct, frozen=True):
-    """What to try, and a sentence with the figures that suggest it."""
+    """A suggestion for the next run, and a sentence with the figures behind it."""
 
     kind: StepKind
     reason: str
@@ -50,7 +50,7 @@ class NextStep(Struct, frozen=True):
 
 
 class CurveResult(Struct, frozen=True):
-    """What a learning curve says about more training images: whether they are likely to help, and a sentence."""
+    """The result of a learning curve: whether more training images are likely to help, and a sentence."""
 
     helps: Literal["likely", "unlikely", "uncertain"]
     sentence: str
@@ -72,7 +72,7 @@ def _error(run: Follower, split: Literal["train", "validation"]) -> float:
 
 
 def _noise(run: Follower) -> float:
-    """Return the difference of accuracies that the number of validation images leaves to chance."""
+    """Return the largest difference of accuracies that chance explains with this number of validation images."""
     images, error = run.info.sizes.get("validation", 0), _error(run, "validation")
     return Z * sqrt(error * (1 - error) / images) if images else 1.0
 
@@ -132,7 +132,7 @@ def _gap(run: Follower, curve: CurveResult | None) -> NextStep | None:
     )
     if curve and curve.helps == "unlikely":
         return NextStep("regularization", f"{reason}, but a learning curve says that more images hardly help.")
-    return NextStep("more_data", f"{reason}. Augmentation may do, too.")
+    return NextStep("more_data", f"{reason}. Augmentation may help, too.")
 
 
 def _larger(run: Follower) -> NextStep | None:

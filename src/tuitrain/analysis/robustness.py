@@ -22,10 +22,9 @@ def summary(record: Robustness) -> str:
 def table(record: Robustness) -> Lines:
     """Return a line per corruption with the accuracy at each strength and their mean, titles first, means last."""
     strengths = [str(strength) for strength in range(1, STRENGTHS + 1)]
-    rows = [[TITLES[name], *values, fmean(values)] for name, values in record.corrupted.items()]
-    means = ["mean", *map(fmean, zip(*record.corrupted.values(), strict=True)), record.mean]
-    cells = [[str(name), *map(units.percent, values)] for name, *values in (*rows, means)]  # type: ignore[arg-type]
-    return [["corruption", *strengths, "mean"], *cells]
+    rows = [(TITLES[name], [*values, fmean(values)]) for name, values in record.corrupted.items()]
+    rows.append(("mean", [*map(fmean, zip(*record.corrupted.values(), strict=True)), record.mean]))
+    return [["corruption", *strengths, "mean"], *([title, *map(units.percent, values)] for title, values in rows)]
 
 
 def document(record: Robustness) -> dict[str, Any]:

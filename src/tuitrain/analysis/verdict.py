@@ -15,6 +15,7 @@ from tuitrain.text import plain
 
 # A class with fewer images may be the weakest one by chance.
 FEWEST = 10
+# The number of characters of a class name.
 NAME = 24
 
 
@@ -75,7 +76,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
     @property
     def comparison(self) -> str:
-        """How much better the network is than the best baseline; empty if that is unknown."""
+        """The comparison with the best baseline in words; empty if the baselines are unknown."""
         if self.baselines is None:
             return ""
         best = self.baselines.best
@@ -92,7 +93,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
     @property
     def failure(self) -> str:
-        """Where the network fails."""
+        """The weakest class and the most frequent confusion in words."""
         if self.correct == self.images:
             return "All images are classified correctly."
         parts = []
@@ -126,8 +127,7 @@ def read_verdict(folder: RunFolder) -> Verdict | None:
 def run_verdict(folder: RunFolder, evaluation: Evaluation, baselines: Baselines | None) -> Verdict:
     """Read the curves of a run that has ended, and return the verdict on this evaluation of it."""
     run = Follower(folder)
-    while run.poll(1.0):
-        pass
+    run.read_all()
     return verdict(run, evaluation, baselines, known_labels(folder, run.info), known_curve(run))
 
 
@@ -140,8 +140,7 @@ def verdict(
 ) -> Verdict:
     """Return the verdict on an evaluation of a run that has ended, whose curves are read. `baselines` are those of its
     images, `labels` what is known of wrong labels, and `curve` that of a learning curve."""
-    images = sum(map(sum, evaluation.confusion))
-    correct = sum(row[index] for index, row in enumerate(evaluation.confusion))
+    correct, images = confusion.correct_and_total(evaluation.confusion)
     accuracy, interval = correct / images if images else 0.0, accuracy_interval(correct, images)
     best = baselines.best.accuracy if baselines else None
     return Verdict(

@@ -139,7 +139,7 @@ def add_evaluate(evaluate: Parser) -> None:
     evaluate.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="evaluate other images: data.dir, data.labels"
     )
-    evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+    add_device(evaluate)
 
 
 def add_predict(predict: Parser) -> None:
@@ -154,7 +154,7 @@ def add_predict(predict: Parser) -> None:
         "--tta", action="store_true", help="average over mirror images and, for photos, crops of the corners"
     )
     predict.add_argument("--checkpoint", choices=["last", "best"], default="last", help="weights (default: last)")
-    predict.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+    add_device(predict)
     predict.add_argument(
         "-0", "--null", action="store_true", help="paths on standard input end with NUL, as find -print0 writes them"
     )
@@ -176,7 +176,7 @@ def add_explain(explain: Parser) -> None:
         "--nearest", type=int, choices=range(51), default=8, metavar="K", help="similar images to list (default: 8)"
     )
     explain.add_argument("--checkpoint", choices=["last", "best"], default="last", help="default: last")
-    explain.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+    add_device(explain)
     explain.add_argument("--force", action="store_true", help="overwrite existing files")
 
 
@@ -192,7 +192,7 @@ def add_suspects(suspects: Parser) -> None:
         "--top", type=positive, metavar="N", help="list at most N images (default: 20; CSV, JSON: all)"
     )
     suspects.add_argument("--checkpoint", choices=["last", "best"], default="last", help="default: last")
-    suspects.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+    add_device(suspects)
     form = suspects.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON document to stdout")
     form.add_argument("--csv", action="store_true", help="print the images as CSV to stdout")
@@ -205,7 +205,7 @@ def add_robustness(robustness: Parser) -> None:
     robustness.add_argument(
         "--checkpoint", choices=["last", "best"], default="", help="default: best, or last if the run has no best one"
     )
-    robustness.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+    add_device(robustness)
 
 
 def add_export(export: Parser) -> None:

@@ -131,8 +131,12 @@ def _store(folder: RunFolder, evaluation: Evaluation, predictions: "Predictions"
         if not beside:
             _add_metrics(folder, evaluation)
     except OSError as error:
-        # A read-only run folder must not prevent the evaluation.
-        progress(f"the result cannot be stored in the run: {error.strerror}", None)
+        tell_not_stored(error, progress)
+
+
+def tell_not_stored(error: OSError, progress: ProgressCallback) -> None:
+    """Tell the user that a result is not stored: a read-only run folder must not prevent an evaluation."""
+    progress(f"the result cannot be stored in the run: {error.strerror}", None)
 
 
 def _add_metrics(folder: RunFolder, evaluation: Evaluation) -> None:

@@ -143,8 +143,7 @@ def read_run(folder: RunFolder) -> tuple[Follower, RowStream]:
     """Return a run and a stream that reads its rows when needed. Raise RunError if the run is damaged."""
     # Event files are not ordered by step, so the follower must read them whole.
     run = follow(folder) if folder.read_only else Follower(folder, brief=True, metrics=False)
-    while run.poll(1.0):
-        pass
+    run.read_all()
     if run.problem:
         raise RunError(f"{plain(folder.id)} is damaged: {run.problem}")
     return run, CurveRows(run) if folder.read_only else FileRows(folder)

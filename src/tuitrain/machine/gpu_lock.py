@@ -11,8 +11,8 @@ _held: dict[str, int] = {}
 def hold(uuid: str) -> bool:
     """Mark the GPU as used by this process; return False if a run of another process uses it.
 
-    The mark goes when the process calls `release` or ends, however it ends. Where no mark can be written, no run sees
-    the others.
+    The mark ends when the process calls `release` or ends in any way. If the mark cannot be written, return True: other
+    runs then do not see this one.
     """
     if uuid in _held:
         return True
@@ -47,7 +47,7 @@ def release() -> None:
 def _folder() -> Path:
     import platformdirs
 
-    # The runtime folder is another one in a batch job or a container. UUIDs tell the GPUs of several machines apart.
+    # The runtime folder differs in batch jobs and containers. UUIDs distinguish the GPUs of several machines.
     folder = platformdirs.user_cache_path("tuitrain", appauthor=False) / "gpus"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -1,4 +1,4 @@
-"""Ask NVIDIA's driver what the GPUs of this machine do."""
+"""Read the state of the GPUs of this machine from NVIDIA's driver."""
 
 import ctypes
 import os
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tuitrain.machine.users import GpuUser, gpu_user
 from tuitrain.text import plain
 
-# What keeps the clock down, by NVML's bits. The other reasons, such as an idle GPU, are no fault.
+# The reasons why a GPU slows its clock, by NVML's bits. Other reasons, such as an idle GPU, need no attention.
 THROTTLING = {
     0x4: "power limit",
     0x8: "hardware",
@@ -23,9 +23,9 @@ THROTTLING = {
 }
 # NVML's codes of failures that a user can do something about.
 PROBLEMS = {
-    4: "This user may not ask the NVIDIA driver.",
+    4: "The NVIDIA driver refuses to answer this user. Ask the administrator for access to /dev/nvidia*.",
     9: "The NVIDIA driver is not loaded. Load it with modprobe nvidia, or restart the machine.",
-    12: "No NVIDIA driver is installed, or this container cannot see it.",
+    12: "No NVIDIA driver is installed, or this container has no access to it. Start Docker with --gpus all.",
     15: "The GPU does not answer. Look for Xid in dmesg, and restart the machine.",
     16: "The GPU must be reset. Run nvidia-smi --gpu-reset, or restart the machine.",
     18: "The NVIDIA driver was updated. Restart the machine, or reload the driver.",
@@ -33,7 +33,7 @@ PROBLEMS = {
 
 
 class Gpu(Struct, frozen=True):
-    """A GPU, or a MIG instance of one. What the driver does not tell is None.
+    """A GPU, or a MIG instance of one. A value is None if the driver does not know it.
 
     `use` is the share of the last second in which a kernel ran, memory is in bytes, temperature in degrees Celsius,
     power in watts and clocks in MHz. `problem` is the reason if the GPU does not answer. `visible` tells whether

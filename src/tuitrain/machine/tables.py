@@ -7,7 +7,7 @@ from tuitrain.machine.gpus import Gpu, Gpus
 from tuitrain.machine.load import Disk, Load
 from tuitrain.text import plain
 
-# What matters most comes first, because a narrow terminal cuts the last ones.
+# The most important columns come first, because a narrow terminal cuts off the last ones.
 TITLES = ["gpu", "use", "memory", "temp", "power", "slowed by", "name", "clock"]
 USER_TITLES = ["gpu", "pid", "user", "memory", "run", "command"]
 
@@ -85,6 +85,6 @@ def _whole(value: float | None) -> str:
 
 
 def _of(value: str, most: str, unit: str = "") -> str:
-    """Return `value of most`, without what is unknown."""
+    """Return `value of most` with its unit; leave out an unknown maximum."""
     known: Sequence[str] = [text for text in (value, most) if text != units.UNKNOWN]
     return " of ".join(known) + unit if value != units.UNKNOWN else units.UNKNOWN

@@ -1,4 +1,4 @@
-"""Find out who uses a GPU."""
+"""Find the user, command and run of a process on a GPU."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 class GpuUser(Struct, frozen=True):
     """A process on a GPU. `user` and `command` are empty if it belongs to another container, and `run` is empty if it
-    trains no run that is known here. `memory` is in bytes, None if the driver does not tell."""
+    trains no known run. `memory` is in bytes, None if the driver does not know it."""
 
     pid: int
     user: str = ""

@@ -1,4 +1,4 @@
-"""Read the GPUs in the background while somebody looks at them."""
+"""Read the GPUs in the background while a screen shows them."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -12,8 +12,8 @@ INTERVAL, RETRY = 1.0, 30.0
 
 
 class GpuWatch:
-    """Reads the GPUs in a thread, because a failing GPU may let the driver wait for seconds. It reads only when asked,
-    and at most once in `INTERVAL` seconds."""
+    """Reads the GPUs in a thread, because a failing GPU may block the driver for seconds. It reads only when `look` is
+    called, and at most once in `INTERVAL` seconds."""
 
     def __init__(self, reader: GpuReader | None = None) -> None:
         # None before the first reading.

@@ -1,6 +1,6 @@
-"""The content of a report, apart from its form: sections of texts, tables, charts and pictures.
+"""The content of a report, independent of its format: sections of texts, tables, charts and pictures.
 
-All texts may be hostile. The renderers make them safe.
+All texts may be hostile; `render` makes them safe.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,7 +12,7 @@ from tuitrain.analysis.text_tables import Lines
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph. A `missing` one says what the run lacks, a `warning` needs attention."""
+    """A paragraph. With the tone `missing` it says what the run lacks, with `warning` what needs attention."""
 
     kind: ClassVar = "text"
     text: str
@@ -21,7 +21,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Quote:
-    """The user's own words, line by line."""
+    """The lines of a text that the user wrote."""
 
     kind: ClassVar = "quote"
     lines: Sequence[str]
@@ -29,7 +29,7 @@ class Quote:
 
 @dataclass(frozen=True)
 class Headline:
-    """The most important number, and what it is."""
+    """The most important number of a run, and a `text` that describes it."""
 
     kind: ClassVar = "headline"
     value: str
@@ -38,7 +38,7 @@ class Headline:
 
 @dataclass(frozen=True)
 class Facts:
-    """Names and values."""
+    """A list of names with their values."""
 
     kind: ClassVar = "facts"
     rows: Sequence[tuple[str, str]]
@@ -46,7 +46,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose first line has the titles. `right` are the columns that are aligned to the right."""
+    """A table whose first line has the titles. `right` contains the indices of the right-aligned columns."""
 
     kind: ClassVar = "table"
     lines: Lines
@@ -56,7 +56,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Code:
-    """Text to copy."""
+    """A command or a file that readers copy."""
 
     kind: ClassVar = "code"
     title: str
@@ -65,8 +65,8 @@ class Code:
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing: `name` names its file, `text` describes it to readers who do not see it. `svg` is a file of its own,
-    and `inline` the same drawing for an HTML page, in the page's colors."""
+    """A drawing. `name` is that of its file, and `text` describes it to readers who cannot see it. `svg` is the content
+    of the file, and `inline` the same drawing for an HTML page, in the page's colors."""
 
     title: str
     name: str
@@ -77,7 +77,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Charts:
-    """Charts side by side."""
+    """Charts that a page shows side by side."""
 
     kind: ClassVar = "charts"
     charts: Sequence[Chart]
@@ -85,7 +85,7 @@ class Charts:
 
 @dataclass(frozen=True)
 class Picture:
-    """An image as a PNG file, and what it shows, line by line."""
+    """An image as a PNG file, and the lines of its caption."""
 
     name: str
     png: bytes
@@ -94,6 +94,8 @@ class Picture:
 
 @dataclass(frozen=True)
 class Pictures:
+    """Pictures that a page shows in a grid."""
+
     kind: ClassVar = "pictures"
     pictures: Sequence[Picture]
 
@@ -103,6 +105,8 @@ Block = Text | Quote | Headline | Facts | Table | Code | Charts | Pictures
 
 @dataclass(frozen=True)
 class Section:
+    """A part of a report below a heading."""
+
     title: str
     blocks: Sequence[Block]
 

@@ -9,9 +9,9 @@ from tuitrain.analysis.text_tables import Lines
 from tuitrain.report.blocks import Block, Charts, Section, Table, Text
 from tuitrain.runs.follower import Follower
 
-# Columns of a table beside the first: more do not fit on paper.
+# The number of columns after the first that fit on paper.
 COLUMNS = 6
-# The last line of the most important results, in the order of `METRICS`.
+# The title of the last line of the most important results.
 LAST_MAIN = "time"
 SEEDS = "Mean ± standard deviation over seeds"
 
@@ -47,8 +47,8 @@ def _lines(comparison: Comparison, tests: Tests, *, grouped: bool = False) -> Li
 
 
 def _parts(lines: Lines, title: str = "", until: str | None = None) -> list[Table]:
-    """Return the table, up to the line that is titled `until`. With many columns there is one line per run, and the
-    table has parts that fit on paper."""
+    """Return the table up to the line with the title `until`, in parts that fit on paper. If it has many columns, the
+    parts have one line per run."""
     last = next((number for number, line in enumerate(lines) if line[0] == until), len(lines))
     lines = lines[: last + 1]
     if len(lines[0]) - 1 > MAX_COLUMNS:

@@ -18,8 +18,8 @@ from tuitrain.runs.follower import Follower
 
 
 def collect(folders: Sequence[RunFolder]) -> Report:
-    """Return the report of one run, or the comparison of several and what each of them is. Raise RunError without
-    runs."""
+    """Return the report of one run, or of several: their comparison and a short section on each. Raise RunError
+    without runs."""
     unique = {folder.id: folder for folder in folders}
     if not unique:
         raise RunError("A report needs at least one run.", "List runs with: tuitrain runs")
@@ -36,8 +36,7 @@ def collect(folders: Sequence[RunFolder]) -> Report:
 
 def _read(folder: RunFolder) -> Follower:
     run = follow(folder)
-    while run.poll(1.0):
-        pass
+    run.read_all()
     return run
 
 

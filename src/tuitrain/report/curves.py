@@ -17,9 +17,9 @@ from tuitrain.report.colors import LIGHT, SERIES
 from tuitrain.report.drawing import chart, figure, label
 from tuitrain.runs.follower import Follower
 
-# Inches; the height of a line of the legend. A chart is about as wide as a telephone.
+# The size of a chart and the height of a line of its legend, in inches. A chart is about as wide as a phone.
 WIDTH, HEIGHT, LINE = 3.4, 2.3, 0.19
-# Points of a curve, and the number up to which each has a marker.
+# The number of points of a curve, and the number up to which each point has a marker.
 POINTS, FEW = 400, 40
 # The ratio of the largest to the smallest value from which the y axis is logarithmic.
 WIDE_RANGE = 200
@@ -81,7 +81,8 @@ def comparison_charts(runs: dict[str, Follower], labels: dict[str, str]) -> list
 
 
 def _title(kind: CurveMetric, marks: dict[str, str]) -> str:
-    title = {"train": "training", "learning": "learning rate"}.get(kind.title.split()[0], kind.split)
+    """Return the name of a curve in the legend of a single run: its split, or `learning rate`."""
+    title = "learning rate" if kind.column == "lr" else {"train": "training"}.get(kind.split, kind.split)
     return title + (marks[kind.column] if kind.split == "train" and kind.column in marks else "")
 
 
@@ -109,10 +110,10 @@ def _plot(axes: Axes, line: _Line, *, by_epoch: bool) -> None:
     x, y = x_values("epoch" if by_epoch else "step", line.run, curve), curve[line.metric.column]
     factor, name = 100 if line.metric.percent else 1, line.label
     for xs, ys in decimate(x, y, POINTS):
-        # A point without neighbors, between two losses that are not finite, is no line.
+        # A single point, between two losses that are not finite, draws no line.
         marker = line.marker if len(y) <= FEW or len(xs) == 1 else ""
         axes.plot(xs, [factor * value for value in ys], color=line.color, linestyle=line.dashes, marker=marker,
-                  markersize=3.5, label=label(name, 60) if name else "_", gid=None)  # fmt: skip
+                  markersize=3.5, label=label(name, 60) if name else "_")  # fmt: skip
         name = ""
 
 

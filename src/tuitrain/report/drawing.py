@@ -55,7 +55,7 @@ matplotlib.rcParams.update(
         "figure.constrained_layout.use": True,
     }
 )
-# A library must not write on the terminal. The browser finds other fonts for the glyphs that DejaVu Sans lacks.
+# Matplotlib must not write to the terminal. A browser finds other fonts for the glyphs that DejaVu Sans lacks.
 logging.getLogger("matplotlib").setLevel(logging.CRITICAL)
 warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
 ElementTree.register_namespace("", _SVG)
@@ -90,7 +90,7 @@ def chart(drawn: Figure, title: str, name: str, text: str) -> Chart:
 
 
 def _clean(root: ElementTree.Element, name: str, text: str) -> None:
-    """Describe the drawing, remove what no reader sees, make the ids unique in a page, and refer to its colors."""
+    """Describe the drawing, remove invisible parts, make its ids unique in a page, and use the page's colors."""
     root.attrib |= {"role": "img", "aria-label": text}
     # In an HTML page, the style sheet of a drawing would apply to all of the page.
     for parent, tag in ((root, "metadata"), *((child, "style") for child in root)):

@@ -1,4 +1,4 @@
-"""Texts and pictures in HTML and Markdown."""
+"""Make texts and pictures safe in HTML and Markdown."""
 
 import re
 from base64 import b64encode
@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from tuitrain.text import markdown_text, plain
 
-# What begins a list, a heading or a line of a table at the beginning of a line.
+# Characters that start a list, a heading or a table at the beginning of a line.
 _FIRST = re.compile(r"^(\d{1,9}(?=[.)](?:\s|$))|(?=[-+=]))")
 LONGEST_LINE = 8000
 

@@ -4,16 +4,17 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from tuitrain.analysis import units
+from tuitrain.analysis.confusion import correct_and_total
 from tuitrain.analysis.metrics.tables import title
 from tuitrain.report.blocks import Chart
 from tuitrain.report.colors import LIGHT
 from tuitrain.report.drawing import chart, figure, label
 from tuitrain.runs.records import Evaluation
 
-# With more classes the most confused pairs say more; with more than MAX_COUNTS, counts do not fit into the cells.
+# Above MAX_CLASSES, a table of the most confused pairs says more; above MAX_COUNTS, counts do not fit into the cells.
 MAX_CLASSES, MAX_COUNTS = 40, 24
 NAME = 18
-# Opacity of a cell from which its count is white.
+# The opacity above which the count in a cell is white.
 _DARK = 0.75
 
 
@@ -33,14 +34,13 @@ def matrix_chart(evaluation: Evaluation, name: str) -> Chart:
     axes.set_ylim(size - 0.5, -0.5)
     axes.set_aspect("equal")
     _name(axes, names, small=size > MAX_COUNTS)
-    right = sum(row[index] for index, row in enumerate(evaluation.confusion))
-    total = sum(map(sum, evaluation.confusion))
-    text = f"Confusion matrix, {title(evaluation)}: {right:,} on the diagonal, {total - right:,} beside it."
+    correct, total = correct_and_total(evaluation.confusion)
+    text = f"Confusion matrix, {title(evaluation)}: {correct:,} images correct, {total - correct:,} wrong."
     return chart(drawn, "Confusion matrix", name, text)
 
 
 def _cell(axes: Axes, true: int, predicted: int, count: int, share: float, *, counts: bool) -> None:
-    """Draw a count of a class: its share of the class is the opacity, by its square root so that few errors show."""
+    """Draw a cell, whose opacity grows with the square root of its share of the class, so that few errors show."""
     opacity = min(1.0, 0.08 + 0.92 * share**0.5)
     color = LIGHT["right" if true == predicted else "wrong"]
     axes.add_patch(Rectangle((predicted - 0.5, true - 0.5), 1, 1, facecolor=color, alpha=opacity, linewidth=0))

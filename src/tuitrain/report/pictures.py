@@ -1,19 +1,21 @@
-"""The pictures of wrong predictions."""
+"""Draw the images of wrong predictions."""
 
 import io
 
 from tuitrain.analysis import units
+from tuitrain.analysis.confusion import correct_and_total
 from tuitrain.report.blocks import Block, Picture, Pictures, Text
 from tuitrain.runs.records import Evaluation, Sample
 
 MOST = 24
-# Smaller pictures are enlarged by a whole factor, so that every page shows their pixels alike.
+# The size to which smaller pictures are enlarged, by a whole factor: a page shows all their pixels equally large.
 SIDE = 96
 
 
 def worst_pictures(evaluation: Evaluation, number: int) -> list[Block]:
     """Return the wrong predictions with the highest losses."""
-    wrong = sum(map(sum, evaluation.confusion)) - sum(row[at] for at, row in enumerate(evaluation.confusion))
+    correct, images = correct_and_total(evaluation.confusion)
+    wrong = images - correct
     if not evaluation.worst:
         return [Text("The run stores no pictures of them." if wrong else "No wrong prediction.", "missing")]
     found = [picture for sample in evaluation.worst[:MOST] if (picture := picture_of(sample, evaluation, number))]

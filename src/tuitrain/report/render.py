@@ -18,13 +18,13 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def html(report: Report) -> str:
-    """Return one file that needs no other, loads nothing and runs nothing."""
+    """Return one HTML file that needs no other file, loads nothing and has no script."""
     template = _environment(_safe_html, autoescape=True).get_template("report.html.j2")
     return template.render(report=report, light=LIGHT, dark=DARK, data_uri=data_uri, svg=Markup)
 
 
 def markdown(report: Report, folder: str) -> tuple[str, dict[str, bytes]]:
-    """Return the Markdown, and the pictures by name that it expects in `folder`, a path relative to its file."""
+    """Return the Markdown, and by file name the pictures that it refers to in `folder`, a path relative to its file."""
     files: dict[str, bytes] = {}
     for block in (block for section in report.sections for block in section.blocks):
         if isinstance(block, Charts):
@@ -38,7 +38,7 @@ def markdown(report: Report, folder: str) -> tuple[str, dict[str, bytes]]:
 
 
 def _cell(text: object) -> Markup:
-    """Return a text within a line, where fewer characters have a meaning."""
+    """Return a text within a line, where a list or heading cannot start."""
     return Markup(markdown_text(text, LONGEST))
 
 

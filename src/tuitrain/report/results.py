@@ -41,9 +41,7 @@ def read_results(run: Follower) -> Results:
         lines = [list(line) for line in metric_lines(run.folder, evaluation)]
     except RunError as error:
         problems.append(str(error))
-    images = sum(map(sum, evaluation.confusion))
-    right = sum(row[index] for index, row in enumerate(evaluation.confusion))
-    interval = interval_text(ACCURACY, accuracy_interval(right, images))
+    interval = interval_text(ACCURACY, accuracy_interval(*confusion.correct_and_total(evaluation.confusion)))
     name = f"accuracy · {title(evaluation)}" + (f" · 95 % interval {interval}" if interval else "")
     return Results(evaluation, lines, (units.percent(evaluation.accuracy), name), problems)
 
@@ -63,6 +61,8 @@ def result_sections(run: Follower, results: Results, number: int) -> list[Sectio
 
 
 def _metrics(results: Results, run: Follower) -> list[Block]:
+    from tuitrain.analysis.metrics.bootstrap import RESAMPLES  # NumPy is slow to import.
+
     lines = [line for number, line in enumerate(results.metrics) if not number or line[1] != units.UNKNOWN]
     if not lines:
         return [Text("The metrics cannot be computed: see above.", "missing")]
@@ -72,7 +72,10 @@ def _metrics(results: Results, run: Follower) -> list[Block]:
         blocks.append(Text(f"There are no intervals, because the run stores no predictions. {advice}", "missing"))
     elif len(lines) > 1:
         blocks.append(
-            Text("Intervals: percentile bootstrap over the images, 1,000 resamples. The result has Wilson's.")
+            Text(
+                "The interval of the accuracy is Wilson's score interval; the others are percentile bootstraps over the"
+                f" images, {RESAMPLES:,} resamples."
+            )
         )
     return blocks
 
@@ -89,7 +92,7 @@ def _classes(evaluation: Evaluation, number: int) -> list[Block]:
         blocks.append(Text(f"{len(names):,} classes are too many for a matrix."))
     pairs = confusion.most_confused(evaluation.confusion, PAIRS)
     if pairs:
-        lines = [["true", "predicted as", "images", "of the class"]]
+        lines = [["true", "predicted as", "images", "share of the class"]]
         lines += [
             [names[pair.true], names[pair.predicted], units.count(pair.count), units.percent(pair.fraction)]
             for pair in pairs

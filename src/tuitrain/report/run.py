@@ -122,7 +122,7 @@ def chosen_settings(run: Follower) -> Section:
 
 
 def data_and_network(run: Follower) -> list[Section]:
-    """Return what was trained on what."""
+    """Return the sections about the data set and the network."""
     info = run.info
     if isinstance(info, ExternalRunInfo):
         tags = [f"{tag} ({points:,})" for tag, points in list(info.curves.items())[:_MOST]]

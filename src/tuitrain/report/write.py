@@ -13,14 +13,14 @@ from tuitrain.text import plain
 SUFFIXES = (".html", ".htm", ".md", ".markdown")
 _MARKDOWN = SUFFIXES[2:]
 _FORCE = "Choose another name, or replace it with --force."
-# The pictures of a Markdown file are in a folder beside it, whose name ends so.
+# The end of the name of the folder beside a Markdown file that holds its pictures.
 _BESIDE = "_files"
-# The names of charts and images.
+# The names of the files that a report writes into this folder.
 _OURS = re.compile(r"(loss|accuracy|learning-rate|confusion|all-[a-z]+)-\w+\.svg|picture-\d+-\d+\.png")
 
 
 def default_path(folders: Sequence[RunFolder]) -> Path:
-    """Return the name, in the working folder, that a report has by default."""
+    """Return the default name of a report, in the working folder."""
     return Path(f"{folders[0].id.replace('/', '-')}.html" if len(folders) == 1 else "comparison.html")
 
 
@@ -84,13 +84,11 @@ def _check_pictures(folder: Path, *, force: bool) -> None:
             f"The folder {plain(folder)} contains other files: {plain(others[0], 60)}.", "Choose another name."
         )
     if present and not force:
-        raise RunError(
-            f"The folder {plain(folder)} already exists.", "Choose another name, or replace it with --force."
-        )
+        raise RunError(f"The folder {plain(folder)} already exists.", _FORCE)
 
 
 def _write_pictures(folder: Path, pictures: dict[str, bytes]) -> list[Path]:
-    """Replace the pictures in the folder, and remove those of the report before."""
+    """Replace the pictures in the folder, and remove those of the previous report."""
     folder.mkdir(exist_ok=True)
     for name, content in pictures.items():
         replace(folder / name, content)

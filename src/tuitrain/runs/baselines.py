@@ -1,4 +1,4 @@
-"""The accuracy of simple classifiers on the images of a run, which a network should exceed."""
+"""Store and read the accuracies of simple classifiers on the images of a run, which a network should exceed."""
 
 from typing import Annotated, Literal, NamedTuple
 
@@ -6,7 +6,6 @@ import msgspec
 from msgspec import Meta, Struct
 
 from tuitrain.errors import RunError
-from tuitrain.files import check_own_folder, replace
 from tuitrain.runs.files import read_json
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Count, Evaluation, RunInfo
@@ -16,7 +15,7 @@ Accuracy = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Baseline(NamedTuple):
-    """A simple classifier, by a title such as "nearest neighbor", and its accuracy."""
+    """The title of a simple classifier, such as "nearest neighbor", and its accuracy."""
 
     title: str
     accuracy: float
@@ -48,8 +47,8 @@ class Baselines(Struct, frozen=True, kw_only=True):
         return max(self.all, key=lambda baseline: baseline.accuracy)
 
     def matches(self, split: str, fingerprints: dict[str, str]) -> bool:
-        """Return whether they are of this split and of images with these fingerprints; those that one side lacks count
-        as equal."""
+        """Return whether these baselines are of this split and of images with these fingerprints. A fingerprint that
+        one side lacks counts as equal."""
         names = set(self.fingerprints) & set(fingerprints)
         return self.split == split and all(
             self.fingerprints[name] == fingerprints[name] for name in names if fingerprints[name]
@@ -72,6 +71,4 @@ def baselines_of(folder: RunFolder, evaluation: Evaluation, info: RunInfo) -> Ba
 
 def write_baselines(folder: RunFolder, baselines: Baselines) -> None:
     """Replace the stored baselines. Raises OSError."""
-    check_own_folder(folder.evaluations)
-    folder.evaluations.mkdir(exist_ok=True)
-    replace(folder.evaluations / FILE, msgspec.json.encode(baselines))
+    folder.write_in_evaluations(FILE, msgspec.json.encode(baselines))

@@ -168,8 +168,7 @@ class RunFolder:
     ) -> bool:
         """Store an evaluation and its predictions; with `beside`, in separate files that are named after its
         fingerprint. Return whether the predictions were small enough to be stored."""
-        check_own_folder(self.evaluations)
-        self.evaluations.mkdir(exist_ok=True)
+        self._create_evaluations()
         path = self._evaluation_file(evaluation.split, evaluation.checkpoint)
         if beside:
             path = path.with_stem(f"{path.stem}-{evaluation.fingerprint}")
@@ -178,6 +177,15 @@ class RunFolder:
             _predictions_file(path).unlink(missing_ok=True)
         replace(path, msgspec.json.encode(evaluation))
         return stored
+
+    def write_in_evaluations(self, name: str, content: bytes) -> None:
+        """Replace the file `name` in the folder `evaluation`. Raises OSError."""
+        self._create_evaluations()
+        replace(self.evaluations / name, content)
+
+    def _create_evaluations(self) -> None:
+        check_own_folder(self.evaluations)
+        self.evaluations.mkdir(exist_ok=True)
 
     def _evaluation_file(self, split: str, checkpoint: str) -> Path:
         return self.evaluations / (f"{split}.json" if checkpoint == "last" else f"{split}-{checkpoint}.json")

@@ -156,6 +156,11 @@ class Follower:
         """The settings changed while the run was active, by key."""
         return {} if self.problem or self.folder.read_only else changes(self.config, self.state)
 
+    def read_all(self) -> None:
+        """Read all that the run has written so far."""
+        while self.poll(1.0):
+            pass
+
     def poll(self, budget: float = 0.05) -> bool:
         """Read new content for about `budget` seconds; return whether there was any. Later calls read the rest."""
         deadline = time.monotonic() + budget

@@ -1,10 +1,9 @@
-"""How many labels of a run are likely wrong, as far as the folder of the run and the marks beside it say."""
+"""Count the labels of a run that are likely wrong, from its folder and the user's marks."""
 
 import msgspec
 from msgspec import Struct
 
 from tuitrain.errors import RunError
-from tuitrain.files import check_own_folder, replace
 from tuitrain.runs.files import read_json
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.marks import RIGHT, WRONG, marks_file, read_marks
@@ -23,9 +22,7 @@ class LabelCheck(Struct, frozen=True):
 
 def write_label_check(folder: RunFolder, check: LabelCheck) -> None:
     """Replace the stored check. Raises OSError."""
-    check_own_folder(folder.evaluations)
-    folder.evaluations.mkdir(exist_ok=True)
-    replace(folder.evaluations / FILE, msgspec.json.encode(check))
+    folder.write_in_evaluations(FILE, msgspec.json.encode(check))
 
 
 def known_labels(folder: RunFolder, info: RunInfo) -> LabelCheck | None:

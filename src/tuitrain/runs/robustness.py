@@ -9,7 +9,6 @@ import msgspec
 from msgspec import Meta, Struct
 
 from tuitrain.errors import RunError
-from tuitrain.files import check_own_folder, replace
 from tuitrain.runs.files import read_json
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Count, State
@@ -17,12 +16,13 @@ from tuitrain.runs.records import Count, State
 CorruptionName = Literal["noise", "blur", "brightness", "jpeg"]
 SplitName = Literal["validation", "test"]
 Accuracy = Annotated[float, Meta(ge=0, le=1)]
+FILE = "robustness.json"
 STRENGTHS = 5
 
 
 class Robustness(Struct, frozen=True, kw_only=True):
-    """The accuracy of a checkpoint on a split, as it is (`clean`) and `corrupted`, at strengths 1 to 5. `benchmark`
-    names the table of severities. `fingerprint` is that of the split."""
+    """The accuracy of a checkpoint on the images of a split: `clean`, and `corrupted` at strengths 1 to 5. `benchmark`
+    names the source of the severities. `fingerprint` is that of the split."""
 
     split: SplitName
     checkpoint: Literal["last", "best"]
@@ -64,11 +64,9 @@ def write_robustness(folder: RunFolder, record: Robustness) -> None:
         others = read_robustness(folder)
     except RunError:
         others = {}
-    check_own_folder(folder.evaluations)
-    folder.evaluations.mkdir(exist_ok=True)
     content = msgspec.json.encode(others | {record.split: record})
-    replace(robustness_file(folder), msgspec.json.format(content) + b"\n")
+    folder.write_in_evaluations(FILE, msgspec.json.format(content) + b"\n")
 
 
 def robustness_file(folder: RunFolder) -> Path:
-    return folder.evaluations / "robustness.json"
+    return folder.evaluations / FILE

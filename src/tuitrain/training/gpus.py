@@ -5,7 +5,7 @@ import torch
 from tuitrain.machine import gpu_lock
 from tuitrain.machine.gpus import Gpu, GpuReader
 
-# A GPU with less use than this is idle: a desktop or a monitor takes some percent.
+# A GPU with less use than this is idle: a desktop takes some percent.
 IDLE = 0.1
 
 
@@ -22,7 +22,7 @@ def choose_gpu() -> int:
 
 
 def hold_gpu(index: int) -> None:
-    """Let runs that may choose their GPU take another one."""
+    """Mark a GPU as used, so that runs that choose their GPU avoid it."""
     gpu_lock.hold(_uuid(index))
 
 
@@ -32,13 +32,13 @@ def _uuid(index: int) -> str:
 
 
 def _known() -> dict[str, Gpu]:
-    """Return what the driver tells of each GPU and each of its instances, by torch's UUID."""
+    """Return the driver's view of each GPU and each of its instances, by torch's UUID."""
     devices = GpuReader().read().devices
     return {part.uuid.partition("-")[2]: part for gpu in devices for part in (gpu, *gpu.instances)}
 
 
 def _rank(gpu: Gpu | None) -> tuple[bool, float]:
-    """Return a key that is smaller for a better GPU. Without an answer of the driver, the order is torch's."""
+    """Return a sort key that is smaller for a better GPU, and equal for GPUs that the driver does not know."""
     if gpu is None or gpu.total_memory is None or gpu.memory is None:
         return False, 0.0
     return (gpu.use or 0.0) >= IDLE, float(gpu.memory - gpu.total_memory)

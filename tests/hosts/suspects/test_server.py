@@ -5,9 +5,9 @@ from pathlib import Path
 import msgspec
 
 from planted import Planted
+from tuitrain.hosts.preview.report import Answer, Request
 from tuitrain.hosts.suspects import server
 from tuitrain.hosts.suspects.find import find_suspects
-from tuitrain.hosts.suspects.process import Answer, Request
 from tuitrain.hosts.suspects.report import Report
 from tuitrain.runs.follower import Follower
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from tuitrain.hosts.preview.report import Answer, Request
 from tuitrain.hosts.verdict import server
-from tuitrain.hosts.verdict.process import Answer, Request
 from tuitrain.runs.baselines import FILE, Baselines, stored_baselines
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower

@@ -10,7 +10,8 @@ from tuitrain.hosts.explain.explained import Source
 from tuitrain.hosts.explain.process import Answer as ExplainAnswer
 from tuitrain.hosts.explain.process import ExplainProcess
 from tuitrain.hosts.explain.process import Request as ExplainRequest
-from tuitrain.hosts.suspects.process import Answer, Request, SuspectsProcess
+from tuitrain.hosts.preview.report import Answer, Request
+from tuitrain.hosts.suspects.process import SuspectsProcess
 from tuitrain.hosts.suspects.report import Image, Pair, Report, Suspect
 from tuitrain.runs.marks import RIGHT, WRONG, Mark, marks_file, read_marks
 from tuitrain.screens.results.mark_tables import corrected_labels, excluded_images

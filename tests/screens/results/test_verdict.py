@@ -4,7 +4,8 @@ import pytest
 
 from screen_text import footer, text
 from screens.results.results_app import THREE, WriteRun, opened
-from tuitrain.hosts.verdict.process import Answer, Request, VerdictProcess
+from tuitrain.hosts.preview.report import Answer, Request
+from tuitrain.hosts.verdict.process import VerdictProcess
 from tuitrain.runs.baselines import Baselines, write_baselines
 from tuitrain.runs.marks import Mark, marks_file, write_marks
 from tuitrain.screens.results.screen import ResultsScreen

@@ -1,6 +1,7 @@
 """The table of the metrics of an evaluation."""
 
 from tuitrain.analysis import units
+from tuitrain.analysis.confusion import correct_and_total
 from tuitrain.analysis.metrics.bootstrap import intervals
 from tuitrain.analysis.metrics.kinds import METRIC_KINDS, MetricKind
 from tuitrain.analysis.metrics.proportion import Interval
@@ -36,5 +37,5 @@ def metric_lines(folder: RunFolder, evaluation: Evaluation) -> Lines:
 
 def title(evaluation: Evaluation) -> str:
     """Return which images and weights an evaluation is of: `test, the best weights (epoch 7), 10,000 images`."""
-    images = units.count(sum(map(sum, evaluation.confusion)))
+    images = units.count(correct_and_total(evaluation.confusion)[1])
     return f"{evaluation.split}, the {evaluation.checkpoint} weights (epoch {evaluation.epoch}), {images} images"

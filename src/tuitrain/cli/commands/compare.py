@@ -33,8 +33,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _read(folder: RunFolder) -> Follower:
     follower = follow(folder, brief=True)
-    while follower.poll(1.0):
-        pass
+    follower.read_all()
     if follower.problem:
         print_message(f"tuitrain: {plain(folder.id)} is damaged: {follower.problem}")
     return follower

@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from tuitrain.analysis import units
+from tuitrain.analysis.confusion import correct_and_total
 from tuitrain.cli.commands.show import evaluation_document
 from tuitrain.cli.output import print_json, print_message
 from tuitrain.hosts.evaluate import evaluate_checkpoint, images_changed
@@ -31,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         print_json({"run": folder.id, "other_images": changed, **evaluation_document(evaluation)})
     else:
         loss = "not finite" if evaluation.loss is None else f"{evaluation.loss:.4f}"
-        correct, count = sum(row[i] for i, row in enumerate(evaluation.confusion)), sum(map(sum, evaluation.confusion))
+        correct, count = correct_and_total(evaluation.confusion)
         accuracy = units.percent(evaluation.accuracy)
         sys.stdout.write(f"{evaluation.split} {accuracy} ({correct:,} of {count:,}) · loss {loss}\n")
     return 0

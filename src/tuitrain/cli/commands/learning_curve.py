@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     allowed = sweep_key(sweep_code(sweep))
     if options.detach:
         start_sweep_in_background(folder, allowed_key=allowed)
-        print_message(f"The runs train in the background. Their curve: tuitrain sweep {folder.id} --show")
+        print_message(f"The runs train in the background. Their curve: tuitrain sweep {plain(folder.id)} --show")
         if options.json:
             print_json({"sweep": folder.id, "path": str(folder.path), "status": "queued"})
         else:

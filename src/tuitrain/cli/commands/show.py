@@ -33,31 +33,50 @@ def run(options: argparse.Namespace) -> int:
     folder = find(options.runs_dir, options.name)
     info, state = folder.info(), folder.state()
     entry = Entry(folder, info, folder.config(), state, shown_status(state))
-    test, validation = folder.evaluation("test"), folder.evaluation("validation")
     if options.json:
-        best, best_validation = (folder.evaluation(split, "best") for split in ("test", "validation"))
-        print_json(
-            {
-                **result(folder, state),
-                "status": entry.status,
-                **({"layers": [layer._asdict() for layer in _layers(folder)]} if options.layers else {}),
-                "info": info,
-                "config": entry.settings if folder.read_only else flatten(entry.config),
-                "changed": present(entry.changes),
-                "evaluation": {
-                    "test": evaluation_document(test) if test else None,
-                    "test_best": evaluation_document(best) if best else None,
-                    "validation": evaluation_document(validation) if validation else None,
-                    "validation_best": evaluation_document(best_validation) if best_validation else None,
-                },
-                "verdict": verdict_document(folder),
-                "robustness": {split: document(record) for split, record in read_robustness(folder).items()},
-            }
-        )
+        print_json(_document(entry, layers=options.layers))
         return 0
+    test, validation = folder.evaluation("test"), folder.evaluation("validation")
     if options.metrics:
         return _print_metrics(folder, [folder.best_test(state), validation])
-    print_line(f"{plain(info.name)} · {entry.status} · {plain(folder.path, 1000)}")
+    _print_state(entry)
+    if not folder.read_only:
+        _print_verdict(folder)
+        _print_matrix(folder, test or validation)
+    if options.layers:
+        _print_layers(_layers(folder))
+    return 0
+
+
+def _document(entry: Entry, *, layers: bool) -> dict[str, Any]:
+    """Return a run for JSON."""
+    folder = entry.folder
+    evaluations = {
+        name: folder.evaluation(split, which)
+        for name, split, which in (
+            ("test", "test", "last"),
+            ("test_best", "test", "best"),
+            ("validation", "validation", "last"),
+            ("validation_best", "validation", "best"),
+        )
+    }
+    return {
+        **result(folder, entry.state),
+        "status": entry.status,
+        **({"layers": [layer._asdict() for layer in _layers(folder)]} if layers else {}),
+        "info": entry.info,
+        "config": entry.settings if folder.read_only else flatten(entry.config),
+        "changed": present(entry.changes),
+        "evaluation": {name: evaluation_document(found) if found else None for name, found in evaluations.items()},
+        "verdict": verdict_document(folder),
+        "robustness": {split: document(record) for split, record in read_robustness(folder).items()},
+    }
+
+
+def _print_state(entry: Entry) -> None:
+    """Print name, state, settings and scores of a run."""
+    state = entry.state
+    print_line(f"{plain(entry.info.name)} · {entry.status} · {plain(entry.folder.path, 1000)}")
     if state.reason:
         print_line(plain(state.reason))
     _print_settings(entry)
@@ -65,12 +84,6 @@ def run(options: argparse.Namespace) -> int:
         print_line(line)
     epochs = f"{state.epoch} of {state.epochs} epochs" if state.epochs else "epochs unknown"
     print_line(f"{epochs} · {state.step:,} steps · {units.duration(state.seconds)}")
-    if not folder.read_only:
-        _print_verdict(folder)
-        _print_matrix(folder, test or validation)
-    if options.layers:
-        _print_layers(_layers(folder))
-    return 0
 
 
 def _print_verdict(folder: RunFolder) -> None:
@@ -109,8 +122,7 @@ def _print_metrics(folder: RunFolder, evaluations: Sequence[Evaluation | None]) 
 
 def _layers(folder: RunFolder) -> list[LayerState]:
     run = follow(folder)
-    while run.poll(1.0):
-        pass
+    run.read_all()
     return layer_states(run)
 
 

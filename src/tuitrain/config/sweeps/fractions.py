@@ -1,4 +1,4 @@
-"""The sweep over `data.fraction` that tells whether more data would help."""
+"""Create the sweep over `data.fraction` that shows whether more data would help."""
 
 from msgspec.structs import replace
 
@@ -16,8 +16,8 @@ FRACTIONS, SEEDS = "0.1,0.25,0.5,1", 3
 
 
 def fractions_sweep(config: Config, name: str, fractions: str, seeds: int) -> Sweep:
-    """Return the sweep that trains `config` on each of the `fractions`, in a text, with consecutive seeds from its own.
-    Raise ConfigError."""
+    """Return the sweep that trains `config` on each fraction in the text `fractions`, with `seeds` consecutive seeds
+    from its own. Raise ConfigError if a fraction is invalid or only one is given."""
     values = tuple(sorted(parse_values(FRACTION, fractions)))
     if len(values) < 2:
         raise ConfigError(

@@ -27,8 +27,8 @@ class Request(Struct, frozen=True):
 
 
 class Answer(Struct, Generic[Report], frozen=True):
-    """What is known about a request: `doing` is the current activity and empty at the end, `fraction` its completed
-    part, None if unknown. `problem` says why there is no report."""
+    """The state of a request: `doing` is the current activity, empty at the end; `fraction` is its completed part,
+    None if unknown. `problem` says why there is no report."""
 
     doing: str = ""
     fraction: float | None = None
@@ -38,7 +38,7 @@ class Answer(Struct, Generic[Report], frozen=True):
 
 class ReportProcess(Generic[Report]):
     """Requests a report about one run from the module `server`; a reader thread stores each answer in `latest`. `what`
-    the process makes, such as "comparison", is missing after a problem. Call the methods from one thread only."""
+    names the report in messages about problems, such as "comparison". Call the methods from one thread only."""
 
     def __init__(self, server: str, kind: type[Answer[Report]], what: str) -> None:
         self.latest: Answer[Report] | None = None
@@ -46,7 +46,7 @@ class ReportProcess(Generic[Report]):
         self._child = Child(server, self._receive, self._fail)
 
     def request(self, request: Request) -> None:
-        """Request the report, unless it is known or on its way."""
+        """Request the report, unless it has arrived or is in progress."""
         if self.latest is not None and not self.latest.problem:
             return
         self.latest = Answer(doing="starting a process")
@@ -103,7 +103,7 @@ def _answer(
     except TrustError as error:
         reason = error.message.partition(";")[0]
         return Answer(problem=f"{reason}. Resume it, or run tuitrain {command} with --trust once.")
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # The user's code may raise anything.
         return Answer(problem=problem_of(error))
 
 

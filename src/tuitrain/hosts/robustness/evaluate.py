@@ -1,7 +1,7 @@
 """Evaluate the weights of a run on corrupted images."""
 
 from tuitrain.errors import RunError
-from tuitrain.hosts.evaluate import opened
+from tuitrain.hosts.evaluate import opened, tell_not_stored
 from tuitrain.hosts.launch import ProgressCallback
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import ACTIVE
@@ -24,7 +24,7 @@ def evaluate_robustness(
     or if its code is not allowed.
     """
     folder.check_writable()
-    state, info = folder.state(), folder.info()
+    state = folder.state()
     has_best = state.best is not None and (folder.checkpoints / "best.safetensors").exists()
     which = which or ("best" if has_best else "last")
     with opened(folder, split, which, device, progress, trust=trust) as (setup, position):
@@ -34,19 +34,19 @@ def evaluate_robustness(
         progress(f"evaluating on {split}", None)
         with explained("The evaluation", RunError):
             record = evaluate_corrupted(setup, split, position, which, progress)  # type: ignore[arg-type]
-    recorded = info.fingerprints.get(split, record.fingerprint)
     if shown_status(state) in ACTIVE:
         progress("the result is not stored: the run is active, so its weights change", None)
-    elif recorded != record.fingerprint:
-        progress(f"the result is not stored: these are not the {split} images of the run", None)
     else:
         _store(folder, record, progress)
     return record
 
 
 def _store(folder: RunFolder, record: Robustness, progress: ProgressCallback) -> None:
+    """Store the result if it is that of the images of the run, and otherwise say why not."""
+    if folder.info().fingerprints.get(record.split, record.fingerprint) != record.fingerprint:
+        progress(f"the result is not stored: these are not the {record.split} images of the run", None)
+        return
     try:
         write_robustness(folder, record)
     except OSError as error:
-        # A read-only run folder must not prevent the evaluation.
-        progress(f"the result cannot be stored in the run: {error.strerror}", None)
+        tell_not_stored(error, progress)

@@ -1,5 +1,6 @@
 """Find the images of a run whose label is likely wrong, and those that its data set has twice."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -59,14 +60,7 @@ def _report(found: "dict[str, Inspected]", dataset: "Dataset", progress: Progres
         raise DataError("The data set has too few images to compare.")
     features = np.concatenate([part.features for part in parts])
     splits = np.repeat([SPLITS.index(name) for name in found], [len(part.labels) for part in parts])
-    done = 0
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        progress(f"finding similar images: {done:,} of {len(labels):,}", done / len(labels))
-
-    rows, similarities = nearest_others(features, NEIGHBOURS, advance)
+    rows, similarities = nearest_others(features, NEIGHBOURS, _reporter(len(labels), progress))
     own = neighbour_probabilities(labels, rows, similarities, len(dataset.classes))
     network = np.concatenate([part.probabilities for part in parts])
     scores = score_labels(combined(own, network, splits != SPLITS.index("training")), labels)
@@ -88,6 +82,18 @@ def _report(found: "dict[str, Inspected]", dataset: "Dataset", progress: Progres
         ),
         tuple(Pair(images[pair.first], images[pair.second], pair.exact, pair.similarity) for pair in pairs),
     )
+
+
+def _reporter(images: int, progress: ProgressCallback) -> Callable[[int], None]:
+    """Return a function that takes the number of images done since its last call, and reports the progress."""
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(f"finding similar images: {done:,} of {images:,}", done / images)
+
+    return advance
 
 
 def _images(found: "dict[str, Inspected]", dataset: "Dataset") -> list[Image]:

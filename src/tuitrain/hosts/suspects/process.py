@@ -1,9 +1,7 @@
 """Request the suspects of a run from a subprocess."""
 
-from tuitrain.hosts.preview.report import Answer, ReportProcess, Request
+from tuitrain.hosts.preview.report import Answer, ReportProcess
 from tuitrain.hosts.suspects.report import Report
-
-__all__ = ["Answer", "Request", "SuspectsProcess"]
 
 
 class SuspectsProcess(ReportProcess[Report]):

@@ -34,8 +34,7 @@ class FinishedLosses:
 def validation_losses(folder: RunFolder) -> dict[int, float]:
     """Return the finite validation losses of a run by epoch."""
     follower = Follower(folder)
-    while follower.poll():
-        pass
+    follower.read_all()
     return _followed_losses(follower)
 
 

@@ -1,7 +1,8 @@
-"""Judge a run, and compute the simple classifiers that it is compared with where they are missing."""
+"""Judge a run, and compute the accuracies of simple classifiers that its folder lacks."""
 
 from tuitrain.analysis.verdict import Verdict, judged_evaluation, run_verdict
 from tuitrain.errors import RunError
+from tuitrain.hosts.evaluate import tell_not_stored
 from tuitrain.hosts.explain.explainer import loaded
 from tuitrain.hosts.launch import ProgressCallback
 from tuitrain.runs.baselines import Baselines, baselines_of, write_baselines
@@ -11,8 +12,8 @@ from tuitrain.text import plain
 
 
 def find_verdict(folder: RunFolder, device: str, progress: ProgressCallback, *, trust: bool = False) -> Verdict:
-    """Return the verdict on a run, with the stored baselines or computed ones. Raise TuitrainError if the run is active
-    or not evaluated, or if its data is missing, has changed or needs code that is not allowed."""
+    """Return the verdict on a run; compute the baselines if the run stores none. Raise TuitrainError if the run is
+    active or not evaluated, or if its data is missing, has changed or needs code that is not allowed."""
     evaluation = judged(folder)
     baselines = baselines_of(folder, evaluation, folder.info())
     if baselines is None:
@@ -20,13 +21,12 @@ def find_verdict(folder: RunFolder, device: str, progress: ProgressCallback, *, 
         try:
             write_baselines(folder, baselines)
         except OSError as error:
-            # A read-only run folder must not prevent the verdict.
-            progress(f"the result cannot be stored in the run: {error.strerror}", None)
+            tell_not_stored(error, progress)
     return run_verdict(folder, evaluation, baselines)
 
 
 def judged(folder: RunFolder) -> Evaluation:
-    """Return the evaluation that the verdict is about. Raise RunError if there is no verdict on the run."""
+    """Return the evaluation that the verdict judges. Raise RunError if the run is active or has no evaluation."""
     folder.check_writable()
     state = folder.state()
     if (status := shown_status(state)) in ACTIVE:

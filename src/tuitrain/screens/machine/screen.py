@@ -24,7 +24,7 @@ from tuitrain.widgets.terminal.refresh import BUDGET, PollingScreen
 
 
 class LineTable(DataTable[Text]):
-    """A table of lines, titles first. It keeps its place while the lines change."""
+    """A table of lines, titles first, that keeps its scroll position while the lines change."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j,down", "scroll_down", "scroll", key_display="↑ ↓", tooltip="Scroll down", id="machine.down"),

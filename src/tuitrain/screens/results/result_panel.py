@@ -1,4 +1,4 @@
-"""The result of a run in large digits, and the verdict on it."""
+"""Show the result of a run in large digits, and the verdict on it."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,8 @@ from tuitrain.analysis import summary
 from tuitrain.analysis.known_curve import known_curve
 from tuitrain.analysis.next_step import CurveResult
 from tuitrain.analysis.verdict import Verdict, verdict
-from tuitrain.hosts.verdict.process import Answer, Request, VerdictProcess
+from tuitrain.hosts.preview.report import Answer, Request
+from tuitrain.hosts.verdict.process import VerdictProcess
 from tuitrain.runs.baselines import Baselines, baselines_of
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.label_check import LabelCheck, known_labels, label_stamp
@@ -59,7 +60,7 @@ class ResultPanel(Vertical):
         self._read(run)
 
     def poll(self, run: Follower) -> bool:
-        """Return whether the background process or what is known of labels has changed."""
+        """Read again and return True if the background process has answered or labels were marked or checked."""
         state = self._process.latest, label_stamp(run.folder)
         if state == self._polled:
             return False
@@ -107,7 +108,7 @@ class ResultPanel(Vertical):
 
     def compare(self, run: Follower) -> None:
         """Compute the baselines in the background."""
-        # They may be known of other images, from before the run was resumed.
+        # An earlier answer may be about other images, from before the run was resumed.
         self._process.cancel()
         self._process.request(Request(str(run.folder.path.absolute()), "last"))
         assert isinstance(self.screen, PollingScreen)

@@ -24,7 +24,7 @@ from tuitrain.widgets.terminal.footer import FittingFooter
 
 
 class RobustnessScreen(ExportScreen):
-    """Shows the stored result for the test split, or has `process` evaluate the weights; to leave cancels this."""
+    """Shows the stored result for the test split, or requests it from `process`; leaving cancels the request."""
 
     CSS_PATH = "robustness.tcss"
     TITLE = "Robustness"

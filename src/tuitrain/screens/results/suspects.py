@@ -13,7 +13,8 @@ from tuitrain.errors import RunError
 from tuitrain.hosts.explain.explained import Source
 from tuitrain.hosts.explain.process import ExplainProcess
 from tuitrain.hosts.explain.process import Request as ExplainRequest
-from tuitrain.hosts.suspects.process import Request, SuspectsProcess
+from tuitrain.hosts.preview.report import Request
+from tuitrain.hosts.suspects.process import SuspectsProcess
 from tuitrain.hosts.suspects.report import Report, Suspect
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.marks import RIGHT, WRONG, Mark, marks_file, read_marks, write_marks

@@ -25,18 +25,18 @@ MOST_TRAINING, MOST_EVALUATED = 5000, 10_000
 SIDE = 16
 # scikit-learn's C, and the steps of the regression: 30 come within 0.3 % of its accuracy on MNIST.
 C, STEPS = 0.1, 30
-# Distances that are computed at a time.
+# The number of images whose distances are computed at once.
 CHUNK = 200
-# The pixel values that a run reads at its end at most, which takes half a second: 5,000 and 10,000 images of CIFAR are
-# a third of it.
+# The largest number of pixel values that a run reads at its end, which takes half a second. 5,000 and 10,000 images of
+# CIFAR are a third of it.
 MOST_VALUES = 2**27
-# The classes that a run compares at its end at most: a linear model of more takes seconds.
+# The largest number of classes that a run compares at its end: a linear model of more takes seconds.
 MOST_CLASSES = 200
 
 
 def compute_baselines(dataset: Dataset, split_name: str, progress: Progress = lambda *_: None) -> Baselines:
     """Return the baselines on `split_name`, test or validation. `progress` is called after every batch and may raise to
-    abort. No random generator is drawn from."""
+    abort. Global random generators keep their state."""
     train, split = _images_of(dataset.train), _images_of(_evaluated(dataset, split_name))
     rows, evaluated = _chosen(len(train), MOST_TRAINING), _chosen(len(split), MOST_EVALUATED)
     ticker = Ticker(progress, len(rows) + len(evaluated), lambda done: f"comparing {done:,} images", "images")
@@ -75,8 +75,8 @@ def are_quick(dataset: Dataset, split_name: str) -> bool:
 
 
 def record_baselines(dataset: Dataset, writer: RunWriter) -> None:
-    """Store the baselines on the test split at the end of a run, if they are quick to compute and not stored yet. The
-    trials of a sweep have none. A failure is only logged."""
+    """Store the baselines on the test split at the end of a run, if they are quick to compute and not stored yet. Skip
+    the trials of a sweep. Log a failure instead of raising it."""
     folder = writer.folder
     try:
         if folder.info().parent or not are_quick(dataset, "test"):

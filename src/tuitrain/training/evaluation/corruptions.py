@@ -16,7 +16,7 @@ from tuitrain.runs.robustness import CorruptionName
 from tuitrain.training.data.decoding.attempts import decoding_threads
 
 Strengths = tuple[float, float, float, float, float]
-# The standard deviations after which a Gaussian filter is cut, as in scikit-image.
+# The radius of a Gaussian filter in standard deviations, as in scikit-image.
 _TRUNCATE = 4.0
 
 

@@ -10,7 +10,7 @@ from tuitrain.errors import DataError
 from tuitrain.runs.robustness import STRENGTHS, CorruptionName, Robustness
 from tuitrain.text import plain
 from tuitrain.training.data.dataset import Dataset, Progress, Ticker
-from tuitrain.training.evaluation.corruptions import benchmark_for, corruptions
+from tuitrain.training.evaluation.corruptions import Strengths, benchmark_for, corruptions
 from tuitrain.training.evaluation.evaluate import batch_size, compute_logits
 from tuitrain.training.evaluation.record import CheckpointName, SplitName
 from tuitrain.training.progress import TrainingProgress
@@ -21,8 +21,9 @@ from tuitrain.training.setup import Setup
 def evaluate_corrupted(
     setup: Setup, split: SplitName, position: TrainingProgress, which: CheckpointName, progress: Progress
 ) -> Robustness:
-    """Evaluate the model's weights, those of the checkpoint `which`, on each corruption of a split. The corruptions
-    apply to images of the network's input size, before the normalization. Raise DataError if these are no pictures."""
+    """Evaluate the model, whose weights are those of the checkpoint `which`, on each corruption of a split. The
+    corruptions apply to images of the network's input size, before the normalization. Raise DataError if the images
+    have other values or channels than pictures."""
     dataset = setup.dataset
     data = dataset.test if split == "test" else dataset.validation
     assert data is not None
@@ -48,11 +49,16 @@ def evaluate_corrupted(
         fingerprint=data.fingerprint,
         benchmark=benchmark.name,
         clean=clean / len(data),
-        corrupted={
-            name: tuple(correct[name, strength] / len(data) for strength in range(1, STRENGTHS + 1))  # type: ignore[misc]
-            for name in get_args(CorruptionName)
-        },
+        corrupted=_accuracies(correct, len(data)),
     )
+
+
+def _accuracies(correct: Counter[tuple[CorruptionName, int]], images: int) -> dict[CorruptionName, Strengths]:
+    """Return the accuracies of each corruption by ascending strength."""
+    return {
+        name: tuple(correct[name, strength] / images for strength in range(1, STRENGTHS + 1))  # type: ignore[misc]
+        for name in get_args(CorruptionName)
+    }
 
 
 def _correct(setup: Setup, images: Tensor, labels: Tensor) -> int:

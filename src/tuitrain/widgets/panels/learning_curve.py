@@ -1,4 +1,4 @@
-"""The accuracy over the number of training images, and whether more of them would help."""
+"""Show the accuracy over the number of training images, and whether more of them would help."""
 
 from textual.app import ComposeResult
 from textual.containers import Container

@@ -1,4 +1,4 @@
-"""The table and the curves of the accuracy on corrupted images."""
+"""Show the accuracy on corrupted images as a table and as curves."""
 
 from collections.abc import Sequence
 

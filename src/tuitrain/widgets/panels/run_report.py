@@ -43,8 +43,8 @@ def headline(run: Follower, evaluation: Evaluation | None) -> Content:
 
 def _images_and_wrong(evaluation: Evaluation) -> tuple[int, int]:
     """Return the number of images and of wrong predictions."""
-    images = sum(map(sum, evaluation.confusion))
-    return images, images - sum(row[index] for index, row in enumerate(evaluation.confusion))
+    correct, images = confusion.correct_and_total(evaluation.confusion)
+    return images, images - correct
 
 
 def summary(run: Follower, evaluations: Sequence[Evaluation]) -> Content:

@@ -1,4 +1,4 @@
-"""The verdict on a run, in a few lines."""
+"""Show the verdict on a run in a few lines."""
 
 from textual.content import Content
 
@@ -9,8 +9,8 @@ from tuitrain.widgets.terminal.colors import MUTED
 
 
 def verdict_text(verdict: Verdict, comparing: str, key: str) -> Content:
-    """Return the accuracies of the simple classifiers and the sentences of the verdict. Without baselines, `comparing`
-    says why, or `key` computes them."""
+    """Return the accuracies of the simple classifiers and the sentences of the verdict. Without baselines, show
+    `comparing`, the progress or problem of their computation, or else the `key` that starts it."""
     lines = [_baselines(verdict, comparing, key)]
     if verdict.comparison:
         beaten = verdict.beats_baseline
