@@ -78,7 +78,7 @@ CASES = (
         seconds=2 * SLOW,
     ),
     Case("cnn, bf16", (*CNN, "training.precision=bf16"), seconds=2 * SLOW),
-    Case("resnet18, photos of 32 pixels", ("model.name=resnet18",), "memory", 3 * SLOW),
+    Case("resnet18, photos of 32 pixels", ("model.name=resnet18",), "memory", 6 * SLOW),
     Case("cnn, image folder in memory", CNN, "memory", 2 * SLOW),
     Case("cnn, image folder streamed", CNN, "stream", 2 * SLOW),
 )  # fmt: skip

@@ -13,7 +13,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Evaluation, RunInfo
 from tuitrain.runs.writer import RunWriter, create
 
-HEAVY = {"torch", "torchvision", "sklearn", "numpy", "scipy"}
+HEAVY = {"torch", "torchvision", "sklearn", "numpy", "scipy", "matplotlib", "jinja2"}
 TERMINAL = {"textual", "rich", "plotext"}
 PROJECT = Path(__file__).parents[1] / "pyproject.toml"
 COMMAND = """\
@@ -100,6 +100,13 @@ def test_the_app_does_not_load_torch(home: Path, keys: list[str]) -> None:
     modules = loaded_modules(home, APP, *keys)
     assert "textual" in modules
     assert modules.isdisjoint(HEAVY)
+
+
+def test_a_report_does_not_load_torch(home: Path) -> None:
+    modules = loaded_modules(home, COMMAND, "report", "one", "-o", "one.html")
+    assert {"matplotlib", "jinja2"} <= modules
+    # pyplot would choose a backend, and keep figures.
+    assert modules.isdisjoint({"torch", "torchvision", "sklearn", "textual"})
 
 
 def test_training_loads_neither_the_compiler_nor_scikit_learn(home: Path) -> None:

@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 from study_page.runs import Group, Setting, Study, epochs
 from tuitrain.analysis import units
+from tuitrain.analysis.curves import METRICS, RunSeries, ScaledSequence
 from tuitrain.analysis.table.groups import mean_band
 from tuitrain.analysis.table.markers import RunMarker, assign_markers
 from tuitrain.config.formatting import format_value
@@ -19,7 +20,6 @@ from tuitrain.widgets.charts.chart import Chart
 from tuitrain.widgets.charts.comparison import ComparisonCharts
 from tuitrain.widgets.charts.line import Line
 from tuitrain.widgets.charts.render import ALL, View
-from tuitrain.widgets.charts.series import METRICS, RunSeries, ScaledSequence
 from tuitrain.widgets.terminal.colors import theme_color
 from tuitrain.widgets.terminal.themes import load_themes, shipped_themes_folder
 

@@ -18,10 +18,12 @@ MEANINGS = {
     "f": {"next_confused"}, "i": {"zoom"}, "m": {"metric", "value", "page"}, "n": {"new", "more"},
     "o": {"sort", "order", "toggle_order"}, "p": {"pause", "unpause"}, "r": {"resume", "rate"}, "s": {"stop"},
     "t": {"tags"}, "u": {"undo", "unmark"}, "v": {"toggle_percent", "extremes"}, "w": {"evaluation"},
-    "x": {"delete"}, "y": {"clone"}, "z": {"turn", "zoom", "toggle_size"}, "A": {"mark_none"}, "C": {"checkpoint"},
-    "E": {"export"}, "I": {"zoom"}, "L": {"log"}, "M": {"grid"}, "N": {"notes"}, "O": {"robust"}, "P": {"first"},
+    "x": {"delete"}, "y": {"clone"}, "z": {"turn", "zoom", "toggle_size"}, "A": {"mark_none"},
+    "B": {"baselines"}, "D": {"learning_curve"}, "J": {"robustness", "close"},
+    "C": {"checkpoint"}, "E": {"export"}, "I": {"zoom"}, "L": {"log"},
+    "M": {"grid"}, "N": {"notes"}, "O": {"robust"}, "P": {"first"},
     "F": {"predict"}, "H": {"heat"}, "R": {"rename"}, "S": {"sweeps"}, "T": {"group"}, "V": {"suspects", "dismiss"},
-    "W": {"explain", "dismiss"},
+    "U": {"machine", "dismiss"}, "W": {"explain", "dismiss"},
     "X": {"axis", "turn"}, "Y": {"rerun"},
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
 
 RESULT = ["run", "path", "status", "reason", "epochs", "steps", "seconds", "samples_per_second", "train", "validation",
-          "test", "best", "metrics"]  # fmt: skip
+          "test", "best", "metrics", "verdict"]  # fmt: skip
 
 NOISY = """\
 import os, subprocess, sys, warnings
@@ -114,6 +114,8 @@ def test_show_has_counts_that_fit_the_accuracy(trained: tuple[Path, Done]) -> No
     assert text.returncode == 0
     assert f"test {100 * seen['accuracy']:.2f} %" in text.stdout
     assert "rows true class" in text.stdout
+    assert shown["verdict"]["baselines"]["best"]["title"] == "nearest neighbor"
+    assert all(sentence in text.stdout for sentence in shown["verdict"]["sentences"])
 
 
 def test_evaluate_reproduces_the_stored_evaluation(trained: tuple[Path, Done]) -> None:

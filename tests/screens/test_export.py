@@ -5,6 +5,7 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -138,6 +139,58 @@ async def test_a_copy_says_that_the_terminal_may_refuse_it(
         await pilot.press("3")
         await copied(pilot, monkeypatch)
         assert condition in next(iter(app._notifications)).message
+
+
+async def saved(pilot: Pilot[None], path: Path) -> str:
+    """Write the report to `path` and return its content once the screen says that it is saved."""
+    await choose(pilot, "report")
+    pilot.app.screen.query_one(Input).value = str(path)
+    await pilot.press("enter")
+    deadline = monotonic() + 60
+    while not any(f"Saved {path}" in note.message for note in pilot.app._notifications):
+        assert monotonic() < deadline, [note.message for note in pilot.app._notifications]
+        await pilot.pause(0.05)
+    return path.read_text(encoding="utf-8")
+
+
+async def test_the_report_of_a_run(write_run: WriteRun, tmp_path: Path) -> None:
+    folder = write_run("one")
+    app = run_opened(folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        assert "<title>one</title>" in await saved(pilot, tmp_path / "r.html")
+        assert (await saved(pilot, tmp_path / "r.md")).startswith("# one\n")
+        await choose(pilot, "report")
+        assert app.screen.query_one(Input).value == f"{folder.id}.html"
+        app.screen.query_one(Input).value = str(tmp_path / "r.pdf")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "is neither HTML nor Markdown" in str(app.screen.query_one("#error", Static).content)
+
+
+async def test_the_report_of_a_comparison_begins_with_the_baseline(three: list[RunFolder], tmp_path: Path) -> None:
+    app = app_of(three)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await compare_opened(pilot, three)
+        await pilot.press("b")
+        await pilot.pause()
+        assert screen.baseline != three[0].id
+        assert screen.comparison is not None
+        page = await saved(pilot, tmp_path / "r.html")
+        assert "Comparison of 3 runs" in page
+        assert f"relative to {screen.comparison.run(screen.baseline).label}." in page
+
+
+async def test_a_report_that_cannot_be_written_is_reported(write_run: WriteRun, tmp_path: Path) -> None:
+    app = run_opened(write_run("one"))
+    (tmp_path / "file").write_text("mine")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await choose(pilot, "report")
+        app.screen.query_one(Input).value = str(tmp_path / "file" / "r.html")
+        await pilot.press("enter")
+        deadline = monotonic() + 60
+        while not any("cannot be written: " in note.message for note in app._notifications):
+            assert monotonic() < deadline
+            await pilot.pause(0.05)
 
 
 async def test_a_live_run(write_run: WriteRun, tmp_path: Path) -> None:

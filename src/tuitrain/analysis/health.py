@@ -48,9 +48,18 @@ def findings(run: Follower) -> list[Finding]:
 def problems(run: Follower) -> list[str]:
     """Return what is wrong with the learning itself, the worst first."""
     diverged = _diverged(run)
+    return [text for text in (diverged, _chance(run), _overfitting(run), _layers(run, diverged)) if text]
+
+
+def obstacles(run: Follower) -> list[str]:
+    """Return the problems that keep a network from learning at all, the worst first."""
+    diverged = _diverged(run)
+    return [text for text in (diverged, _chance(run), _layers(run, diverged)) if text]
+
+
+def _layers(run: Follower, diverged: str) -> str:
     # The gradients of a diverged network say nothing.
-    layers = "" if diverged else layer_problem(run) or _vanishing(run)
-    return [text for text in (diverged, _chance(run), _overfitting(run), layers) if text]
+    return "" if diverged else layer_problem(run) or _vanishing(run)
 
 
 def fit_to_width(findings: list[Finding], width: int) -> str:
@@ -146,7 +155,7 @@ def _vanishing(run: Follower) -> str:
     return f"vanishing gradient: norm {first} in the first layer, {last} in the last"
 
 
-class _Lowest(NamedTuple):
+class Lowest(NamedTuple):
     """The lowest validation loss, which need not be that of the best epoch."""
 
     loss: float
@@ -154,22 +163,26 @@ class _Lowest(NamedTuple):
     step: int
 
 
-def _lowest(run: Follower) -> _Lowest | None:
+def lowest_validation(run: Follower) -> Lowest | None:
+    """Return the lowest validation loss; None without one, or if it is zero."""
     curve = run.evaluations["validation"]
     rows = (row for row, loss in enumerate(curve["loss"]) if isfinite(loss))
     row = min(rows, key=curve["loss"].__getitem__, default=None)
     if row is None or curve["loss"][row] <= 0:
         return None
     epoch = curve["epoch"][row]
-    return _Lowest(curve["loss"][row], int(epoch) if isfinite(epoch) else 0, curve.step[row])
+    return Lowest(curve["loss"][row], int(epoch) if isfinite(epoch) else 0, curve.step[row])
+
+
+def training_loss_fell(run: Follower, step: int) -> bool:
+    """Return whether the training loss is lower than after `step`."""
+    now, then = _level(run, len(run.train)), _level(run, bisect_right(run.train.step, step))
+    return now is not None and then is not None and now < then
 
 
 def _overfitting(run: Follower) -> str:
-    curve, lowest = run.evaluations["validation"], _lowest(run)
-    if lowest is None or len(curve) < OVERFITTING_EPOCHS:
-        return ""
-    now, then = _level(run, len(run.train)), _level(run, bisect_right(run.train.step, lowest.step))
-    if now is None or then is None or now >= then:
+    curve, lowest = run.evaluations["validation"], lowest_validation(run)
+    if lowest is None or len(curve) < OVERFITTING_EPOCHS or not training_loss_fell(run, lowest.step):
         return ""
     losses = curve["loss"][-OVERFITTING_EPOCHS:]
     if not all(isfinite(loss) and loss > OVERFITTING_RATIO * lowest.loss for loss in losses):
@@ -179,7 +192,7 @@ def _overfitting(run: Follower) -> str:
 
 
 def _validation(run: Follower) -> str:
-    losses, lowest = run.evaluations["validation"]["loss"], _lowest(run)
+    losses, lowest = run.evaluations["validation"]["loss"], lowest_validation(run)
     if len(losses) < 2 or lowest is None:
         return ""
     if losses[-1] <= lowest.loss:

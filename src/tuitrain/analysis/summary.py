@@ -9,7 +9,7 @@ from tuitrain.config.conditions import unused
 from tuitrain.config.formatting import format_value
 from tuitrain.config.values import changed_settings
 from tuitrain.runs.catalog.listing import Entry
-from tuitrain.runs.records import Best
+from tuitrain.runs.records import Best, Score
 
 if TYPE_CHECKING:
     from tuitrain.runs.follower import Follower
@@ -63,6 +63,21 @@ def best_value(best: Best) -> str:
     if best.metric == "loss":
         return units.loss(best.validation.loss if best.value is None else best.value)
     return units.percent(best.value)
+
+
+def result(run: "Follower") -> tuple[str, str] | None:
+    """Return the most important accuracy and what it is: `98.06 %` of the test split if it was measured."""
+    state, best = run.state, run.state.best
+    candidates: list[tuple[str, Score | None]] = [
+        (f"best test{best.by}, with the weights of epoch {best.epoch}" if best else "", best.test if best else None),
+        ("last test", state.test),
+        (f"best val{best.by}, epoch {best.epoch}" if best else "", best.validation if best else None),
+        ("last val", state.validation),
+    ]
+    return next(
+        ((units.percent(score.measured), title) for title, score in candidates if score and score.measured is not None),
+        None,
+    )
 
 
 def status(entry: Entry) -> str:

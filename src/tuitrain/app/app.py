@@ -15,6 +15,7 @@ from tuitrain.app.navigation import Navigation
 from tuitrain.app.palette import Palette
 from tuitrain.app.run_lifecycle import RunLifecycle
 from tuitrain.hosts.thread import ThreadHost
+from tuitrain.machine.watch import GpuWatch
 from tuitrain.runs.folder import RunFolder
 from tuitrain.screens.home.screen import HomeScreen
 from tuitrain.text import plain
@@ -37,6 +38,7 @@ class TuitrainApp(Navigation, RunLifecycle, Palette, OrderedKeys):
         Binding("q", "quit", "quit", tooltip="Quit", id="app.quit"),
         # Last, so that a footer of 80 columns drops this one first.
         Binding("S", "sweeps", "sweeps", tooltip="Sweeps of this runs folder", id="app.sweeps"),
+        Binding("U", "machine", "gpus", tooltip="GPUs, and who uses them", show=False, id="app.machine"),
         Binding("ctrl+q", "quit", show=False),
         Binding("ctrl+l", "redraw", tooltip="Redraw the screen", show=False),
     ]
@@ -47,10 +49,10 @@ class TuitrainApp(Navigation, RunLifecycle, Palette, OrderedKeys):
             # Its charts need plotext; importing it in their first frame would delay that frame.
             import plotext  # noqa: F401
         super().__init__()
-        self.runs_dir, self.host, self._first = runs_dir, host, first
+        self.runs_dir, self.host, self._first, self.gpus = runs_dir, host, first, GpuWatch()
 
     def get_default_screen(self) -> HomeScreen:
-        return HomeScreen(self.runs_dir)
+        return HomeScreen(self.runs_dir, self.gpus)
 
     def on_mount(self) -> None:
         save_title(self)

@@ -10,6 +10,7 @@ from tuitrain.app.notices import Notices
 from tuitrain.errors import RunError
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.hosts.trust import reason, remember, remember_run
+from tuitrain.machine.watch import GpuWatch
 from tuitrain.runs.folder import shown_status
 from tuitrain.runs.records import ACTIVE
 from tuitrain.runs.sweeps.catalog import list_sweeps
@@ -33,6 +34,7 @@ class Navigation(Notices):
 
     runs_dir: Path
     host: ThreadHost
+    gpus: GpuWatch
 
     def on_open_run(self, message: OpenRun) -> None:
         from tuitrain.screens.results.screen import ResultsScreen
@@ -54,7 +56,7 @@ class Navigation(Notices):
     def on_open_new_run(self, message: OpenNewRun) -> None:
         from tuitrain.screens.new_run.screen import NewRunScreen
 
-        self.push_screen(NewRunScreen(self.host, self.runs_dir, message.config, message.info))
+        self.push_screen(NewRunScreen(self.host, self.runs_dir, message.config, message.info, message.texts))
 
     def on_open_comparison(self, message: OpenComparison) -> None:
         from tuitrain.screens.compare.screen import CompareScreen
@@ -117,6 +119,12 @@ class Navigation(Notices):
 
     def action_sweeps(self) -> None:
         self.post_message(OpenSweep())
+
+    def action_machine(self) -> None:
+        from tuitrain.screens.machine.screen import MachineScreen
+
+        if not isinstance(self.screen, MachineScreen):
+            self.push_screen(MachineScreen(self.runs_dir, self.gpus))
 
     def action_help(self) -> None:
         from tuitrain.screens.windows.help import HelpScreen

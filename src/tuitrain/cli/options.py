@@ -101,6 +101,11 @@ def add_sweep(sweep: Parser) -> None:
         control.add_argument(f"--{word}", dest="say", action="store_const", const=word, help=help)
 
 
+def add_learning_curve(curve: Parser) -> None:
+    curve.add_argument("--fractions", metavar="F,F", help="fractions of the training images (default: 0.1,0.25,0.5,1)")
+    curve.add_argument("--seeds", type=positive, metavar="N", help="runs per fraction (default: 3)")
+
+
 def add_show(show: Parser) -> None:
     show.add_argument("--layers", action="store_true", help="include what each layer did when it was last measured")
     show.add_argument("--metrics", action="store_true", help="print the metrics, such as macro-F1, with intervals")
@@ -113,6 +118,15 @@ def add_compare(compare: Parser) -> None:
     )
     compare.add_argument("--all", action="store_true", help="include settings that do not differ")
     compare.add_argument("--reach", type=percentage, metavar="PERCENT", help="validation accuracy to reach")
+
+
+def add_report(report: Parser) -> None:
+    report.add_argument("names", nargs="+", metavar="RUN", help="several runs are compared; the first is the baseline")
+    report.add_argument(
+        "-o", "--output", type=Path, metavar="FILE",
+        help="FILE.html, or FILE.md with pictures in FILE_files (default: the run's id, or comparison, with .html)",
+    )  # fmt: skip
+    report.add_argument("--force", action="store_true", help="overwrite existing files")
 
 
 def add_evaluate(evaluate: Parser) -> None:
@@ -166,6 +180,10 @@ def add_explain(explain: Parser) -> None:
     explain.add_argument("--force", action="store_true", help="overwrite existing files")
 
 
+def add_device(command: Parser) -> None:
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+
+
 def add_suspects(suspects: Parser) -> None:
     suspects.add_argument(
         "--split", choices=["training", "validation", "test"], help="list images of this split only (default: all)"
@@ -178,6 +196,16 @@ def add_suspects(suspects: Parser) -> None:
     form = suspects.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON document to stdout")
     form.add_argument("--csv", action="store_true", help="print the images as CSV to stdout")
+
+
+def add_robustness(robustness: Parser) -> None:
+    robustness.add_argument(
+        "--split", choices=["test", "validation"], default="test", help="split to evaluate (default: test)"
+    )
+    robustness.add_argument(
+        "--checkpoint", choices=["last", "best"], default="", help="default: best, or last if the run has no best one"
+    )
+    robustness.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
 
 
 def add_export(export: Parser) -> None:

@@ -69,14 +69,18 @@ COMMANDS: dict[str, str] = {
     "train": "train a run and print its result",
     "lr-find": "find a learning rate by a range test",
     "sweep": "train a run for each combination of several settings",
+    "learning-curve": "train a run's settings on parts of the data, to tell whether more data would help",
     "runs": "list runs",
     "show": "show a run with its confusion matrix",
     "compare": "compare settings and scores of runs, with McNemar's test",
+    "report": "write a report of a run, or of several and their comparison, to share or print",
     "export": "export the metrics or weights of a run",
     "evaluate": "evaluate a checkpoint of a run on a split",
     "predict": "classify new pictures with the network of a run",
     "explain": "show what the prediction for an image depends on, and similar training images",
+    "verdict": "compare a run with simple classifiers, and suggest the next step",
     "suspects": "list images whose label is likely wrong, and duplicates",
+    "robustness": "evaluate a run under noise, blur, brightness and JPEG compression",
     "attach": "open the live screen of a run, by default of the newest active one",
     "resume": "resume a paused, stopped or interrupted run, or extend a finished one",
     "stop": "stop a run after its current step, with a checkpoint",
@@ -85,6 +89,7 @@ COMMANDS: dict[str, str] = {
     "set": "change the learning rate or number of epochs of a run",
     "data": "list the data sets by name, with sizes, licences and folders",
     "config": "print a commented TOML file with every setting",
+    "gpus": "show what the GPUs do and who uses them",
     "cache": "list or clear the cache of decoded images and features",
 }
 
@@ -106,10 +111,10 @@ def _build() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
 
     def add(name: str, *parents: Parser, module: str | None = None) -> Parser:
+        help = COMMANDS[name]
         command = commands.add_parser(
-            name, parents=list(parents), help=COMMANDS[name], description=COMMANDS[name].capitalize() + ".",
-            allow_abbrev=False,
-        )  # fmt: skip
+            name, parents=list(parents), help=help, description=f"{help[0].upper()}{help[1:]}.", allow_abbrev=False
+        )
         command.set_defaults(run=_import_later(module or name))
         return command
 
@@ -117,13 +122,17 @@ def _build() -> argparse.ArgumentParser:
     options.add_train(add("train", shared, machine, detachable))
     options.add_settings(add("lr-find", shared, machine, trusting, module="lr_find"))
     options.add_sweep(add("sweep", shared, machine, detachable))
+    options.add_learning_curve(add("learning-curve", shared, machine, one_run, detachable, module="learning_curve"))
     options.add_runs(add("runs", shared, machine))
     options.add_show(add("show", shared, machine, one_run))
     options.add_compare(add("compare", shared, machine))
+    options.add_report(add("report", shared, machine))
     options.add_evaluate(add("evaluate", shared, machine, one_run, trusting))
     options.add_predict(add("predict", shared, one_run, trusting))
     options.add_explain(add("explain", shared, machine, one_run, trusting))
+    options.add_device(add("verdict", shared, machine, one_run, trusting))
     options.add_suspects(add("suspects", shared, one_run, trusting))
+    options.add_robustness(add("robustness", shared, machine, one_run, trusting))
     options.add_export(add("export", shared, machine, one_run, trusting))
     add("attach", shared, module="app").add_argument("name", metavar="RUN", nargs="?", help="id, part of an id or name")
     options.add_resume(add("resume", shared, machine, one_run, detachable))
@@ -134,6 +143,7 @@ def _build() -> argparse.ArgumentParser:
     _background_processes(commands)
     add("data", machine).add_argument("dir", metavar="DIR", nargs="?", help="folder to search, as data.dir")
     add("config", machine)
+    add("gpus", shared, machine)
     options.add_cache(add("cache", machine))
     return parser
 

@@ -8,8 +8,9 @@ from rich.progress import MofNCompleteColumn
 
 from tuitrain.analysis import sweep as analysis
 from tuitrain.analysis import units
+from tuitrain.analysis.learning_curve import is_learning_curve, learning_curve, read_infos, sentence, table
 from tuitrain.analysis.table.groups import MeanSD, mean_sd
-from tuitrain.cli.output import print_json, print_message
+from tuitrain.cli.output import print_json, print_line, print_message
 from tuitrain.cli.progress import ProgressBar
 from tuitrain.cli.table import write_table
 from tuitrain.config.formatting import format_value
@@ -59,8 +60,20 @@ def print_result(folder: SweepFolder, json: bool) -> int:
         print_json(_document(folder, sweep, outcomes, best))
     else:
         _print_table(folder, sweep, outcomes, best)
-    failed = all(outcome.status in ("failed", "damaged") for outcome in outcomes)
-    return 1 if failed else 0
+        if is_learning_curve(sweep):
+            print_line("")
+            print_curve(sweep, outcomes)
+    return exit_status(outcomes)
+
+
+def exit_status(outcomes: list[Outcome]) -> int:
+    """Return 1 if every run failed."""
+    return 1 if all(outcome.status in ("failed", "damaged") for outcome in outcomes) else 0
+
+
+def describe_size(sweep: Sweep) -> str:
+    counts = {"trial": sweep.trial_count, "run": sweep.trial_count * sweep.runs_per_trial}
+    return ", ".join(f"{count:,} {name}{'s' * (count != 1)}" for name, count in counts.items())
 
 
 def _document(
@@ -88,7 +101,36 @@ def _document(
             for outcome in outcomes
             for shown in [scores(outcome.state or State())]
         ],
+        **({"learning_curve": curve_document(sweep, outcomes)} if is_learning_curve(sweep) else {}),
         "best": best and {"trial": best[0], "values": folder.values(best[0]), **structs.asdict(best[1])},
+    }
+
+
+def print_curve(sweep: Sweep, outcomes: list[Outcome]) -> None:
+    """Print the accuracy over the training images, and whether more of them would help."""
+    curve = learning_curve(sweep, outcomes, read_infos(outcomes, {}))
+    if curve.points:
+        write_table(table(curve), (0, 1, 2))
+    print_line(sentence(curve))
+
+
+def curve_document(sweep: Sweep, outcomes: list[Outcome]) -> dict[str, Any]:
+    curve = learning_curve(sweep, outcomes, read_infos(outcomes, {}))
+    gain = None if curve.problem else curve.gain
+    return {
+        "split": curve.split,
+        "points": [
+            {
+                "fraction": point.fraction,
+                "images": point.images,
+                "runs": point.accuracy.n,
+                "accuracy": {"mean": point.accuracy.mean, "sd": point.accuracy.sd},
+                "test": point.test and {"mean": point.test.mean, "sd": point.test.sd},
+            }
+            for point in curve.points
+        ],
+        "gain": gain and {**structs.asdict(gain), "verdict": gain.verdict},
+        "sentence": sentence(curve),
     }
 
 

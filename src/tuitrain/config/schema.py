@@ -152,7 +152,7 @@ class Training(Struct, frozen=True, kw_only=True):
         # torch reads larger device numbers as other devices.
         Meta(
             pattern=r"^(auto|cpu|mps|cuda(:(0|[1-9][0-9]?))?)\Z",
-            description="Device to train on; auto: cuda, otherwise mps, otherwise cpu",
+            description="Device to train on; auto: the freest GPU, otherwise mps, otherwise cpu",
             extra={"others": "auto, cpu, cuda, cuda:0 to cuda:99 or mps"},
         ),
     ] = "auto"

@@ -1,6 +1,7 @@
 """Evaluate a checkpoint of a run on its validation or test split."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -43,23 +44,42 @@ def evaluate_checkpoint(
     Raise TuitrainError if the run, its data or the checkpoint is missing or invalid, or if its code is not allowed.
     """
     folder.check_writable()
+    # The weights of an active run change meanwhile.
+    active = shown_status(folder.state()) in ACTIVE
+    with opened(folder, split, which, device, progress, settings, trust=trust) as (setup, position):
+        from tuitrain.training.evaluation.record import evaluate_split
+        from tuitrain.training.user_code import explained
+
+        progress(f"evaluating on {split}", None)
+        with explained("The evaluation", RunError):
+            evaluation, predictions = evaluate_split(setup, split, position, lambda: None, which)  # type: ignore[arg-type]
+    if not active:
+        _store(folder, evaluation, predictions, progress)
+    return evaluation
+
+
+@contextmanager
+def opened(
+    folder: RunFolder,
+    split: str,
+    which: str,
+    device: str,
+    progress: ProgressCallback,
+    settings: Iterable[str] = (),
+    *,
+    trust: bool = False,
+) -> Iterator[tuple["Setup", "TrainingProgress"]]:
+    """Load a split and the checkpoint `which` of a run, and yield the model with where the run stood when it saved its
+    weights. The run's code may run while the context lasts. The arguments and exceptions are those of
+    `evaluate_checkpoint`."""
+    folder.check_writable()
     check_value("training.device", device)
     for note in changed_files(folder.info()):
         progress(note, None)
     with evaluation_code(folder, trust=trust), LogCapture():
         progress("loading torch", None)
-        from tuitrain.training.evaluation.record import evaluate_split
-        from tuitrain.training.user_code import explained
-
         setup = _prepare(folder, override(folder.config(), settings, only=DATA_SETTINGS), split, device, progress)
-        state = folder.state()
-        position = _load_checkpoint(folder, state, setup, which)
-        progress(f"evaluating on {split}", None)
-        with explained("The evaluation", RunError):
-            evaluation, predictions = evaluate_split(setup, split, position, lambda: None, which)  # type: ignore[arg-type]
-    if shown_status(state) not in ACTIVE:
-        _store(folder, evaluation, predictions, progress)
-    return evaluation
+        yield setup, _load_checkpoint(folder, folder.state(), setup, which)
 
 
 def _prepare(folder: RunFolder, config: Config, split: str, device: str, progress: ProgressCallback) -> "Setup":

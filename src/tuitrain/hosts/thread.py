@@ -12,6 +12,7 @@ from tuitrain.hosts.background import resume_in_background
 from tuitrain.hosts.launch import RunSpec, create_run, resume_run, train_new_run
 from tuitrain.hosts.preload import check_working_folder, load_libraries
 from tuitrain.hosts.trust import check_run, code_key, config_code
+from tuitrain.machine import gpu_lock
 from tuitrain.runs.control import Inbox, send
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
@@ -99,7 +100,7 @@ class ThreadHost:
             check_working_folder()
             load_libraries()
             state = target()
-            _release_memory()
+            _release_device()
             if state is not None and state.status == "queued":
                 self._hand_over()
         except Cancelled:
@@ -172,7 +173,8 @@ class ThreadHost:
             inbox.put("detach")
 
 
-def _release_memory() -> None:
+def _release_device() -> None:
+    gpu_lock.release()
     # A run cancelled or moved to the background early does not need torch in this process.
     if "torch" in sys.modules:
         from tuitrain.training.device import release_memory

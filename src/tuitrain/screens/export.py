@@ -8,16 +8,19 @@ from textual.binding import Binding
 
 from tuitrain.analysis.text_tables import Lines, csv_text, markdown
 from tuitrain.errors import TuitrainError
+from tuitrain.report.write import check_destination, default_path, write_report
 from tuitrain.runs import rows_csv
+from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.text import plain, working_folder
 from tuitrain.widgets.forms.toml_files import ask_path
 from tuitrain.widgets.messages import AskChoice
 from tuitrain.widgets.terminal.notifications import clipboard_condition
 from tuitrain.widgets.terminal.refresh import PollingScreen
+from tuitrain.widgets.threads import in_thread
 
 EXPORT = Binding("E", "export", "export", tooltip="Export what is shown, to a file or the clipboard", id="export")
-COPY = "copy"
+COPY, REPORT = "copy", "report"
 
 
 class Export(NamedTuple):
@@ -48,6 +51,10 @@ class ExportScreen(PollingScreen):
         """Return the ways to export what is shown; the first one can also be copied to the clipboard."""
         raise NotImplementedError
 
+    def reported(self) -> Sequence[RunFolder]:
+        """Return the runs whose report can be written here, the baseline first; empty if there is none."""
+        return ()
+
     def show_error(self, error: TuitrainError) -> None:
         self.notify(str(error), severity="error", markup=False)
 
@@ -64,19 +71,37 @@ class ExportScreen(PollingScreen):
         self.post_message(AskChoice("Export as", self.export_options(), self.export_as))
 
     def export_options(self) -> list[tuple[str, str, str]]:
-        """Return an option of `AskChoice` for each export, and one to copy the first."""
+        """Return an option of `AskChoice` for each export, one to copy the first, and one for the report."""
         first, *others = [(export.name, export.name, export.help) for export in self.exports()]
-        return [first, (COPY, COPY, f"{first[0]} to the clipboard, if your terminal allows it"), *others]
+        options = [first, (COPY, COPY, f"{first[0]} to the clipboard, if your terminal allows it"), *others]
+        what = "a comparison of these runs" if len(self.reported()) > 1 else "all about this run"
+        return options + [(REPORT, REPORT, f"{what}, to share or print: HTML, or .md")] * bool(self.reported())
 
     def export_as(self, chosen: tuple[str, ...]) -> None:
         exports = {export.name: export for export in self.exports()}
         if chosen == (COPY,):
             first = next(iter(exports.values()))
             self.copy(first.text(), f"the {first.name}")
+        elif chosen == (REPORT,):
+            self._ask_report(self.reported())
         else:
             export = exports[chosen[0]]
             title = f"Save as, relative to {working_folder()}"
             self.post_message(ask_path(title, export.file, lambda path: self._save(export, path)))
+
+    def _ask_report(self, folders: Sequence[RunFolder]) -> None:
+        def write(path: Path) -> None:
+            check_destination(path, force=True)
+            self.notify(f"Writing {plain(path)} …", timeout=3, markup=False)
+            self._write_report(folders, path)
+
+        title = f"Save as FILE.html or FILE.md, relative to {working_folder()}"
+        self.post_message(ask_path(title, str(default_path(folders)), write))
+
+    @in_thread
+    def _write_report(self, folders: Sequence[RunFolder], path: Path) -> None:
+        write_report(folders, path, force=True)
+        self.notify(f"Saved {plain(path)}", timeout=5, markup=False)
 
     def _save(self, export: Export, path: Path) -> None:
         path.write_text(export.text(), encoding="utf-8")

@@ -11,6 +11,7 @@ import torch
 from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError
 from tuitrain.runs.process import available_cores
+from tuitrain.training.gpus import choose_gpu, hold_gpu
 
 
 def free_memory(device: torch.device) -> int:
@@ -27,9 +28,12 @@ def fits_in_memory(size: int, device: torch.device) -> bool:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device that `training.device` names. Raises ConfigError if torch does not see it."""
+    """Return the device that `training.device` names, and keep other runs that may choose off a GPU. Raises ConfigError
+    if torch does not see it."""
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        if torch.cuda.is_available():
+            return torch.device("cuda", choose_gpu())
+        name = "mps" if torch.backends.mps.is_available() else "cpu"
     device = torch.device(name)
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -37,7 +41,9 @@ def choose_device(name: str) -> torch.device:
             available = f"sees {count} CUDA device{'s' * (count != 1)}" if count else "sees no CUDA device"
             hint = "Use auto, cpu or a smaller number." if count else "Use auto or cpu."
             raise ConfigError(f"training.device = {name}: torch {available}.", hint, key="training.device")
-        return torch.device("cuda", device.index if device.index is not None else torch.cuda.current_device())
+        index = device.index if device.index is not None else torch.cuda.current_device()
+        hold_gpu(index)
+        return torch.device("cuda", index)
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("training.device = mps: torch sees no MPS device.", "Use auto or cpu.", key="training.device")
     return device

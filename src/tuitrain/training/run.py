@@ -1,5 +1,6 @@
 """Train one run from its folder, and record how it ended."""
 
+import re
 import traceback
 from collections.abc import Callable, Iterator
 
@@ -87,6 +88,8 @@ def restore_run(loop: Loop) -> None:
         writer.log(note)
     loop.restore()
     writer.info(info)
+    if loop.setup.device.type == "cuda" and torch.cuda.device_count() > 1:
+        writer.log(f"device: {info.device}, of {torch.cuda.device_count()} GPUs")
     sizes = ", ".join(counts_with_sources(info.sizes, loop.setup.dataset.sources))
     writer.log(f"data: {len(info.classes):,} classes · images: {sizes}")
     if kept := loop.setup.dataset.kept:
@@ -163,7 +166,7 @@ def _record_differences(writer: RunWriter, before: RunInfo, setup: Setup, now: R
     for name in BIT_EXACT_FIELDS:
         old, new = getattr(before, name), getattr(now, name)
         # Older versions did not record all fields.
-        if old and old != new:
+        if old and (old != new if name != "device" else _hardware(old) != _hardware(new)):
             writer.event("differs", f"{name}: {plain(old)} before, {plain(new)} now")
             writer.log(f"{name} changed from {plain(old)} to {plain(new)}: results may differ in the last bits")
     for split, count in now.sizes.items():
@@ -172,6 +175,11 @@ def _record_differences(writer: RunWriter, before: RunInfo, setup: Setup, now: R
             old_count = before.sizes.get(split, 0)
             writer.event("differs", f"{split} images: {old_count:,} before, {count:,} others now")
             writer.log(f"the {split} images changed from {old_count:,} to {count:,} others: the run continues on these")
+
+
+def _hardware(device: str) -> str:
+    """Return a recorded device without its number: GPUs of the same kind compute the same."""
+    return re.sub(r"^cuda:\d+", "cuda", device)
 
 
 def record_ending(writer: RunWriter, ending: Ending, loop: Loop | None) -> None:

@@ -111,10 +111,11 @@ class SweepEnded(Message):
 
 @dataclass
 class OpenNewRun(Message):
-    """Open the New run form, filled from `config` and `info` if given."""
+    """Open the New run form, filled from `config` and `info` if given, and with `texts` by key in other fields."""
 
     config: Config | None = None
     info: RunInfo | None = None
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass

@@ -14,6 +14,7 @@ from tuitrain.hosts.suspects.find import find_suspects
 from tuitrain.hosts.suspects.report import Image, Report
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
+from tuitrain.runs.label_check import known_labels
 
 Train = Callable[..., Follower]
 FLIPPED = """
@@ -60,6 +61,9 @@ def test_flipped_labels_are_among_the_first(train: Train, tmp_path: Path) -> Non
     wrong = [each for each in report.suspects if each.wrong]
     right = [each for each in wrong if each.suggested == target[row(each.image)]]
     assert len(right) >= 0.8 * len(wrong) >= 0.3 * len(rows)
+    known = known_labels(folder, folder.info())
+    assert known is not None
+    assert (known.wrong, known.images) == (len(wrong), len(target))
 
 
 def test_copies_are_found_across_splits(train: Train, tmp_path: Path) -> None:

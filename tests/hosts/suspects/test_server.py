@@ -8,14 +8,15 @@ from planted import Planted
 from tuitrain.hosts.suspects import server
 from tuitrain.hosts.suspects.find import find_suspects
 from tuitrain.hosts.suspects.process import Answer, Request
+from tuitrain.hosts.suspects.report import Report
 from tuitrain.runs.follower import Follower
 
 
-def answers(*folders: Path) -> list[Answer]:
+def answers(*folders: Path) -> list[Answer[Report]]:
     requests = b"".join(msgspec.json.encode(Request(str(folder), "last")) + b"\n" for folder in folders)
     out = io.BytesIO()
     server.serve(io.BytesIO(requests), out)
-    return [msgspec.json.decode(line, type=Answer) for line in out.getvalue().splitlines()]
+    return [msgspec.json.decode(line, type=Answer[Report]) for line in out.getvalue().splitlines()]
 
 
 def test_answers_report_the_progress_and_then_the_suspects(train: Callable[..., Follower]) -> None:

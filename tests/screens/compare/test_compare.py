@@ -6,12 +6,12 @@ from textual.widgets import Input
 
 from screen_text import lines, text
 from screens.compare.compare_app import WriteRun, app_of, opened, predict
+from tuitrain.analysis.curves import METRICS
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Best, Score
 from tuitrain.runs.rows import Evaluated
 from tuitrain.runs.writer import RunWriter
 from tuitrain.widgets.charts.comparison import ComparisonCharts
-from tuitrain.widgets.charts.series import METRICS
 
 SIZES = [(120, 40), (80, 24), (60, 20)]
 

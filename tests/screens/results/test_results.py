@@ -3,6 +3,7 @@ from textual.widgets import ContentSwitcher
 
 from screen_text import footer, lines, text
 from screens.results.results_app import THREE, WriteRun, opened
+from tuitrain.analysis.learning_curve import is_learning_curve
 from tuitrain.app import run_lifecycle as app_module
 from tuitrain.errors import RunError
 from tuitrain.runs.folder import RunFolder
@@ -135,6 +136,20 @@ async def test_y_fills_the_form_with_the_runs_settings(write_run: WriteRun) -> N
         await pilot.press("escape")
         await pilot.pause()
         assert isinstance(app.screen, ResultsScreen)
+
+
+async def test_shift_d_fills_the_form_with_parts_of_the_data(write_run: WriteRun) -> None:
+    app = opened(write_run("mine", "training.seed=7", "data.fraction=0.5", "optimizer.lr=0.125"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("D")
+        await pilot.pause()
+        assert isinstance(app.screen, NewRunScreen)
+        texts = {key: field.text for key, field in app.screen.form.fields.items()}
+        assert (texts["data.fraction"], texts["training.seed"]) == ("0.1,0.25,0.5,1", "7,8,9")
+        assert texts["optimizer.lr"] == "0.125"
+        sweep = app.screen.result.sweep()
+        assert is_learning_curve(sweep)
+        assert (sweep.seeds, sweep.base.training.seed) == (3, 7)
 
 
 @pytest.mark.parametrize("damaged", ["run.json", "state.json", "config.toml"])

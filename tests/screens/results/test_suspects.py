@@ -31,7 +31,7 @@ class FakeSuspects(SuspectsProcess):
     def __init__(self) -> None:
         super().__init__()
         self.requests: list[Request] = []
-        self.given: Answer = DONE
+        self.given: Answer[Report] = DONE
 
     def request(self, request: Request) -> None:
         self.requests.append(request)

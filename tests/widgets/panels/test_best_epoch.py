@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tuitrain.analysis import summary
 from tuitrain.cli.output import format_scores
 from tuitrain.config.schema import Config
 from tuitrain.runs.catalog.listing import Entry
@@ -24,7 +25,7 @@ def texts(best: Best) -> list[str]:
     run = Follower(folder)
     run.state = State(status="finished", epoch=3, epochs=3, step=30, validation=Score(0.5, 0.8), test=SCORE, best=best)
     entry = Entry(folder, RunInfo(id="a", name="a"), Config(), run.state, "finished")
-    result = run_report.result(run)
+    result = summary.result(run)
     assert result is not None
     return [
         live.numbers(run, 300).plain,

@@ -1,33 +1,29 @@
-"""Confidence intervals by the percentile bootstrap over images (Efron 1979)."""
+"""Confidence intervals of metrics by the percentile bootstrap over images (Efron 1979)."""
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
 from tuitrain.analysis.metrics.compute import BINS, bin_index, known, log_losses, mean_f1, mean_recall
+from tuitrain.analysis.metrics.proportion import LEVEL, Interval, accuracy_interval
 from tuitrain.runs.predictions import Predictions
 
-RESAMPLES, LEVEL = 1000, 0.95
+RESAMPLES = 1000
 Values = dict[str, float | None]
 
 
-class Interval(Struct, frozen=True):
-    low: float
-    high: float
-
-
 def intervals(predictions: Predictions, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Interval]:
-    """Return the interval that contains `LEVEL` of the values of resampled images, for accuracy, balanced accuracy,
-    macro-F1 and, if all probabilities are known, log loss and ECE. The same predictions always give the same values;
-    without images there are none."""
+    """Return the interval that contains `LEVEL` of the values of resampled images, for balanced accuracy, macro-F1 and,
+    if all probabilities are known, log loss and ECE, and the `accuracy_interval`. The same predictions always give the
+    same values; without images there are none."""
     images = len(predictions.labels)
-    if not images:
+    correct = int((predictions.labels == predictions.predicted).sum())
+    if (accuracy := accuracy_interval(correct, images)) is None:
         return {}
     statistics, rng = _Statistics(predictions), np.random.default_rng(seed)
     drawn = [statistics.values(np.bincount(rng.integers(images, size=images), minlength=images))
              for _ in range(resamples)]  # fmt: skip
     ends = (1 - LEVEL) / 2, (1 + LEVEL) / 2
-    return {
+    return {"accuracy": accuracy} | {
         name: Interval(*map(float, np.quantile([values[name] for values in drawn], ends)))
         for name, first in drawn[0].items()
         if first is not None
@@ -55,7 +51,6 @@ class _Statistics:
         predicted = np.bincount(self._predicted, weights, self._classes)
         gaps = np.bincount(self._bins, weights * self._excess, BINS) if self._known else None
         return {
-            "accuracy": float(hits.sum()) / images,
             "balanced_accuracy": mean_recall(hits, true),
             "macro_f1": mean_f1(hits, true, predicted),
             "log_loss": float(weights @ self._losses) / images if self._known else None,

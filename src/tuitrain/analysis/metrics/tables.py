@@ -1,8 +1,9 @@
 """The table of the metrics of an evaluation."""
 
 from tuitrain.analysis import units
-from tuitrain.analysis.metrics.bootstrap import Interval, intervals
+from tuitrain.analysis.metrics.bootstrap import intervals
 from tuitrain.analysis.metrics.kinds import METRIC_KINDS, MetricKind
+from tuitrain.analysis.metrics.proportion import Interval
 from tuitrain.analysis.text_tables import Lines
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Evaluation

@@ -7,8 +7,11 @@ from typing import Any
 
 from tuitrain.analysis import confusion, summary, units
 from tuitrain.analysis.layers import LayerState, layer_states
+from tuitrain.analysis.robustness import document
+from tuitrain.analysis.verdict import read_verdict
 from tuitrain.cli.output import format_scores, print_json, print_line
 from tuitrain.cli.table import write_table
+from tuitrain.cli.verdict_output import print_sentences, verdict_document
 from tuitrain.config.formatting import format_value
 from tuitrain.config.values import flatten
 from tuitrain.errors import RunError
@@ -19,6 +22,7 @@ from tuitrain.runs.changes import present
 from tuitrain.runs.external import ExternalRunInfo
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import Evaluation
+from tuitrain.runs.robustness import read_robustness
 from tuitrain.text import plain
 
 # The maximum number of classes in a printed matrix; --json prints all.
@@ -46,6 +50,8 @@ def run(options: argparse.Namespace) -> int:
                     "validation": evaluation_document(validation) if validation else None,
                     "validation_best": evaluation_document(best_validation) if best_validation else None,
                 },
+                "verdict": verdict_document(folder),
+                "robustness": {split: document(record) for split, record in read_robustness(folder).items()},
             }
         )
         return 0
@@ -60,10 +66,20 @@ def run(options: argparse.Namespace) -> int:
     epochs = f"{state.epoch} of {state.epochs} epochs" if state.epochs else "epochs unknown"
     print_line(f"{epochs} · {state.step:,} steps · {units.duration(state.seconds)}")
     if not folder.read_only:
+        _print_verdict(folder)
         _print_matrix(folder, test or validation)
     if options.layers:
         _print_layers(_layers(folder))
     return 0
+
+
+def _print_verdict(folder: RunFolder) -> None:
+    verdict = read_verdict(folder)
+    if verdict is None:
+        return
+    if verdict.baselines is None:
+        print_line(f"compare it with simple classifiers: tuitrain verdict {plain(folder.id)}")
+    print_sentences(verdict)
 
 
 def _print_settings(entry: Entry) -> None:

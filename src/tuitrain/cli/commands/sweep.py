@@ -7,7 +7,7 @@ from types import FrameType
 
 from tuitrain.cli.commands.train import check_file
 from tuitrain.cli.output import print_json, print_message
-from tuitrain.cli.sweep_output import SweepProgress, print_result
+from tuitrain.cli.sweep_output import SweepProgress, describe_size, print_result
 from tuitrain.config.code import code_of
 from tuitrain.config.sweeps.overrides import override_sweep, parse_option_overrides, parse_trials
 from tuitrain.config.sweeps.sweep import Sweep, Values, sweep_settings
@@ -60,7 +60,7 @@ def _create(options: argparse.Namespace) -> SweepFolder:
     sweep = override_sweep(sweep, [*options.set, *_counts(options)], _added_trials(options))
     check_file(options, sweep_code(sweep), _added_trials(options))
     folder = start_new_sweep(options.runs_dir, dumps(sweep, original))
-    print_message(f"sweep {plain(folder.path, 1000)}: {_describe_size(sweep)}")
+    print_message(f"sweep {plain(folder.path, 1000)}: {describe_size(sweep)}")
     if repeated := sweep.repeated_trials:
         print_message(f"{repeated:,} of the trials repeat others: they differ only in settings that they do not use")
     return folder
@@ -85,11 +85,6 @@ def _added_trials(options: argparse.Namespace) -> list[Values]:
     return [values for texts in options.add for values in parse_trials(texts)]
 
 
-def _describe_size(sweep: Sweep) -> str:
-    counts = {"trial": sweep.trial_count, "run": sweep.trial_count * sweep.runs_per_trial}
-    return ", ".join(f"{count:,} {name}{'s' * (count != 1)}" for name, count in counts.items())
-
-
 def _extend(folder: SweepFolder, options: argparse.Namespace) -> bool:
     """Extend an existing sweep; return whether workers elsewhere already train it."""
     if options.config is not None:
@@ -104,7 +99,7 @@ def _extend(folder: SweepFolder, options: argparse.Namespace) -> bool:
     remember(sweep_origin(folder), [code for values in add for code in code_of(values)])
     sessions = folder.sessions()
     where = f"; process {sessions[0].process.pid} trains it" if sessions else ""
-    print_message(f"sweep {plain(folder.id)}: {_describe_size(folder.sweep())} in total{where}")
+    print_message(f"sweep {plain(folder.id)}: {describe_size(folder.sweep())} in total{where}")
     return bool(sessions)
 
 

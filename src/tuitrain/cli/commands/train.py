@@ -13,6 +13,7 @@ from types import FrameType
 
 from tuitrain.analysis import units
 from tuitrain.cli.output import format_scores, print_json, print_message
+from tuitrain.cli.verdict_output import verdict_document
 from tuitrain.config.code import CODE_KEYS, Code, code_of
 from tuitrain.config.schema import Config
 from tuitrain.config.sweeps.sweep import Values
@@ -94,7 +95,7 @@ def follow(host: ThreadHost, start: Callable[[], None], json: bool, log_from: in
         return report_background_run(folder, json)
     _print_result(folder.path, state)
     if json:
-        print_json(result(folder, state))
+        print_json(result(folder, state) | {"verdict": verdict_document(folder)})
     return {"finished": 0, "stopped": 130}.get(state.status, 1)
 
 

@@ -1,5 +1,6 @@
 """Find the images of a run whose label is likely wrong, and those that its data set has twice."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,9 @@ from tuitrain.errors import DataError, RunError
 from tuitrain.hosts.explain.explainer import loaded
 from tuitrain.hosts.launch import ProgressCallback
 from tuitrain.hosts.suspects.report import Image, Pair, Report, Suspect
-from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.folder import RunFolder, shown_status
+from tuitrain.runs.label_check import LabelCheck, write_label_check
+from tuitrain.runs.records import ACTIVE
 from tuitrain.text import plain
 
 if TYPE_CHECKING:
@@ -33,7 +36,20 @@ def find_suspects(
         splits = dict(zip(SPLITS, (setup.dataset.train, setup.dataset.validation, setup.dataset.test), strict=True))
         with explained("The network", RunError):
             found = {name: inspect_split(setup, split, SIDE, name, progress) for name, split in splits.items() if split}
-        return _report(found, setup.dataset, progress)
+        report = _report(found, setup.dataset, progress)
+        _store(folder, report, setup.dataset)
+        return report
+
+
+def _store(folder: RunFolder, report: Report, dataset: "Dataset") -> None:
+    """Store the number of labels that are likely wrong, for the verdict on a run that has ended."""
+    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    fingerprints = {name: split.fingerprint for name, split in splits.items() if split}
+    check = LabelCheck(sum(each.wrong for each in report.suspects), len(report.suspects), fingerprints)
+    # A read-only run folder must not prevent the report.
+    with suppress(OSError, RunError):
+        if shown_status(folder.state()) not in ACTIVE:
+            write_label_check(folder, check)
 
 
 def _report(found: "dict[str, Inspected]", dataset: "Dataset", progress: ProgressCallback) -> Report:

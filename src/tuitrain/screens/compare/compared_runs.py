@@ -8,13 +8,13 @@ from textual.content import Content
 from tuitrain.analysis import units
 from tuitrain.analysis.comparison.compare import Comparison
 from tuitrain.analysis.comparison.pairwise_tests import PairwiseTests
+from tuitrain.analysis.curves import RunSeries
 from tuitrain.analysis.table.markers import RunMarker, assign_markers
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
 from tuitrain.screens.export import ExportScreen
 from tuitrain.text import utf8_locale
 from tuitrain.widgets.charts.comparison import ComparisonCharts
-from tuitrain.widgets.charts.series import RunSeries
 from tuitrain.widgets.confusion.pair import TestedRun
 from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.colors import theme_color
@@ -43,6 +43,9 @@ class ComparedRuns(ExportScreen):
 
     def redraw(self) -> None:
         raise NotImplementedError
+
+    def reported(self) -> list[RunFolder]:
+        return [self.runs[id].folder for id in sorted(self.runs, key=lambda id: id != self.baseline)]
 
     def tick(self) -> None:
         notifications.set_title(self.app, f"comparing {len(self.runs)} runs")

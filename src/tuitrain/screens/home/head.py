@@ -7,9 +7,10 @@ from time import monotonic
 
 from textual.content import Content
 
-from tuitrain.analysis import units
 from tuitrain.analysis.table.state import TableState
-from tuitrain.hosts.machine import Load, Machine
+from tuitrain.machine.load import Machine
+from tuitrain.machine.tables import load_text, short_gpu_text
+from tuitrain.machine.watch import GpuWatch
 from tuitrain.text import plain
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.shorten import shorten_start
@@ -28,16 +29,18 @@ class HomeHead(FixedText):
     HomeHead { height: 1; padding: 0 1; background: $surface; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
-    def __init__(self) -> None:
+    def __init__(self, gpus: GpuWatch) -> None:
         super().__init__()
-        self._machine = Machine()
+        self._machine, self._gpus = Machine(), gpus
         self._measured_at = -inf
         self._load = ""
 
     def measure(self) -> None:
         if monotonic() - self._measured_at >= MEASURE_INTERVAL:
             self._measured_at = monotonic()
-            self._load = _load_text(self._machine.load())
+            gpus = self._gpus.look()
+            parts = [short_gpu_text(gpus)] if gpus and gpus.devices else []
+            self._load = " · ".join([*parts, load_text(self._machine.load())])
 
     def show_runs(self, state: TableState, undo_hint: str, unread: int, runs_dir: Path) -> None:
         """Show the counts; `unread` is the number of runs not read yet."""
@@ -63,8 +66,3 @@ def abbreviate(path: Path) -> str:
         # The working folder has been deleted.
         return plain(path)
     return plain(f"~/{absolute.relative_to(home)}" if absolute.is_relative_to(home) else absolute)
-
-
-def _load_text(load: Load) -> str:
-    memory = f"memory {units.size(load.memory)} of {units.size(load.total_memory)}"
-    return memory if load.cpu is None else f"cpu {100 * load.cpu:.0f} % of {load.cores} cores · {memory}"

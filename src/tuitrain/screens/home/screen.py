@@ -14,6 +14,7 @@ from tuitrain.analysis.table import query
 from tuitrain.analysis.table.columns import columns
 from tuitrain.analysis.table.group_rows import GroupRow
 from tuitrain.errors import RunError
+from tuitrain.machine.watch import GpuWatch
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.records import ACTIVE
@@ -21,7 +22,7 @@ from tuitrain.runs.sweeps.catalog import sweep_of
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.screens.export import Export, table_exports
 from tuitrain.screens.home.empty import HomeEmpty, introduction
-from tuitrain.screens.home.head import HomeHead, abbreviate
+from tuitrain.screens.home.head import MEASURE_INTERVAL, HomeHead, abbreviate
 from tuitrain.screens.home.run_actions import RUN_BINDINGS, RunActions
 from tuitrain.screens.home.view import GROUP, SHOW_ALL, VIEW_BINDINGS
 from tuitrain.widgets.forms.filter_bar import FilterBar
@@ -65,8 +66,9 @@ class HomeScreen(RunActions):
         GROUP,
     ]
 
-    def __init__(self, runs_dir: Path) -> None:
+    def __init__(self, runs_dir: Path, gpus: GpuWatch | None = None) -> None:
         super().__init__(runs_dir)
+        self._gpus = gpus or GpuWatch()
         self._index = RunIndex(runs_dir)
         self._runs: list[Entry] = []
         # Sweeps of which a run has ended, until their last worker ends.
@@ -77,7 +79,7 @@ class HomeScreen(RunActions):
         self._detail_timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        yield HomeHead()
+        yield HomeHead(self._gpus)
         yield FilterBar(self.table_state.filter_text, lambda text: query.complete(text, self.table_state.runs))
         yield RunTable()
         yield HomeEmpty()
@@ -86,9 +88,11 @@ class HomeScreen(RunActions):
 
     def on_mount(self) -> None:
         # After the first frame: loading the library takes as long as the frame.
-        self.set_timer(FIRST_LOAD, self._measure_first)
+        self.set_timer(FIRST_LOAD, self._measure)
+        # The use of the CPU is known from the second measurement, and the GPUs have answered by then.
+        self.set_timer(FIRST_LOAD + MEASURE_INTERVAL, self._measure)
 
-    def _measure_first(self) -> None:
+    def _measure(self) -> None:
         if self._shown:
             self.query_one(HomeHead).measure()
             self.draw()

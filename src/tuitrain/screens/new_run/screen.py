@@ -1,5 +1,6 @@
 """Set up a new run: a form of every setting, and a preview of the run."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -75,10 +76,17 @@ class NewRunScreen(NewRunStart, KeyLabels):
     ]
 
     def __init__(
-        self, host: ThreadHost, runs_dir: Path, config: Config | None = None, info: RunInfo | None = None
+        self,
+        host: ThreadHost,
+        runs_dir: Path,
+        config: Config | None = None,
+        info: RunInfo | None = None,
+        texts: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(host, runs_dir)
         self._initial = Draft.of_run(config, info) if config else None
+        if self._initial:
+            self._initial.texts |= texts or {}
         self._previewed: Config | None = None
         # The number of runs, and the values of the first, that the preview was last shown for.
         self._shown_runs: tuple[int, Values] = (1, {})

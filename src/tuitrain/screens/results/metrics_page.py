@@ -21,7 +21,7 @@ from tuitrain.widgets.terminal.colors import theme_color
 from tuitrain.widgets.threads import in_thread
 
 if TYPE_CHECKING:
-    from tuitrain.analysis.metrics.bootstrap import Interval
+    from tuitrain.analysis.metrics.proportion import Interval
     from tuitrain.runs.predictions import Predictions
 
 # The minimum width of a chart, and the rows that the charts need below all metrics.

@@ -6,31 +6,32 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import ContentSwitcher, DataTable, Digits, Log, Static
+from textual.widgets import ContentSwitcher, DataTable, Log, Static
 
 from tuitrain.analysis import evaluation_tables
+from tuitrain.analysis.evaluations import read_evaluations
 from tuitrain.config.data.datasets import data_folder
-from tuitrain.errors import RunError
 from tuitrain.hosts.explain.process import ExplainProcess
 from tuitrain.hosts.suspects.process import SuspectsProcess
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Evaluation
-from tuitrain.screens.export import EXPORT, Export, ExportScreen
+from tuitrain.screens.export import Export
 from tuitrain.screens.results import about
+from tuitrain.screens.results.actions import MORE_ACTIONS, RUN_ACTIONS, RunActions
 from tuitrain.screens.results.confusion_page import ConfusionPage
 from tuitrain.screens.results.explanation import ExplanationScreen
 from tuitrain.screens.results.export import page_exports
 from tuitrain.screens.results.metrics_page import MetricsPage
+from tuitrain.screens.results.result_panel import KEY, ResultPanel
 from tuitrain.screens.results.suspects import SuspectsScreen
 from tuitrain.screens.results.tabs import PAGE_KEYS, tab_line
-from tuitrain.text import plain, utf8_locale
+from tuitrain.text import plain
 from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts, UnitCharts
 from tuitrain.widgets.confusion.matrix import ConfusionMatrix
 from tuitrain.widgets.confusion.samples import Samples
-from tuitrain.widgets.messages import OpenNewRun, OpenPrediction, ResumeRun
 from tuitrain.widgets.panels import run_report
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.terminal.colors import MUTED
@@ -40,11 +41,9 @@ from tuitrain.widgets.terminal.refresh import BUDGET
 # The width from which the line below the images also describes the evaluation.
 WIDE = 100
 PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients", "layers", "metrics")
-# The evaluations of a run, in the order in which `w` cycles through them.
-EVALUATIONS = (("test", "best"), ("test", "last"), ("validation", "best"), ("validation", "last"))
 
 
-class ResultsScreen(ExportScreen):
+class ResultsScreen(RunActions):
     """The results of a run on several pages, updated while the run is active."""
 
     CSS_PATH = "results.tcss"
@@ -64,19 +63,16 @@ class ResultsScreen(ExportScreen):
         Binding(
             "w", "evaluation", "evaluation", tooltip="Test or validation, best or last weights", id="run.evaluation"
         ),
-        Binding("r", "resume", "resume", tooltip="Resume the run, or extend it by more epochs", id="run.resume"),
-        EXPORT,
-        Binding("F", "predict", "predict", tooltip="Classify picture files", id="run.predict"),
-        Binding("y", "clone", "clone", tooltip="Set up a new run from these settings", id="run.clone"),
+        *RUN_ACTIONS,
         Binding("escape", "matrix", "matrix", tooltip="Back to the matrix", id="run.matrix"),
         Binding("escape", "app.pop_screen", "back", tooltip="Back", id="run.back"),
-        Binding("V", "suspects", "suspects", tooltip="Find labels that are likely wrong", id="run.suspects"),
+        *MORE_ACTIONS,
+        Binding(KEY, "baselines", "baselines", tooltip="Compare with simple classifiers", id="run.baselines"),
         Binding("q", "app.quit", tooltip="Quit", show=False),
     ]
 
     def __init__(self, folder: RunFolder) -> None:
-        super().__init__()
-        self.run = follow(folder)
+        super().__init__(follow(folder))
         self.evaluations: list[Evaluation] = []
         self._evaluation_index = 0
         # Whether the page of samples shows only those of the selected cell of the matrix.
@@ -92,9 +88,7 @@ class ResultsScreen(ExportScreen):
         yield FixedText(id="pages")
         with ContentSwitcher(initial="summary"):
             with VerticalScroll(id="summary"):
-                with Horizontal(id="result"):
-                    yield Digits(id="accuracy")
-                    yield Static(id="verdict")
+                yield ResultPanel()
                 yield Static(id="report")
             yield LossAccuracyCharts(id="curves")
             yield ConfusionPage(id="confusion")
@@ -119,27 +113,25 @@ class ResultsScreen(ExportScreen):
             self._show()
 
     def tick(self) -> None:
-        news = self.run.poll(BUDGET) or self._read_at < 0
+        news = self.run.poll(BUDGET) | self.query_one(ResultPanel).poll(self.run) or self._read_at < 0
         if not self.skip_redraw(self.run.behind) and news:
             self._read_evaluations()
             self._show()
+
+    @property
+    def urgent(self) -> bool:
+        return self.query_one(ResultPanel).is_comparing
 
     def _read_evaluations(self) -> None:
         """Read the evaluations again only if the run has progressed: large matrices take time."""
         if self._read_at == self.run.state.heartbeat:
             return
         self._read_at = self.run.state.heartbeat
-        self.evaluations = []
-        best = self.run.state.best
-        for split, which in EVALUATIONS:
-            try:
-                evaluation = self.run.folder.evaluation(split, which)
-            except RunError as error:
-                self.notify(str(error), severity="warning", markup=False)
-                continue
-            # A run that was extended may have become better since.
-            if evaluation is not None and (which == "last" or best is None or evaluation.step == best.step):
-                self.evaluations.append(evaluation)
+        # `w` cycles through them in this order.
+        self.evaluations, problems = read_evaluations(self.run.folder, self.run.state.best)
+        for problem in problems:
+            self.notify(problem, severity="warning", markup=False)
+        self.query_one(ResultPanel).read(self.run, self.evaluations)
         self._evaluation_index = min(self._evaluation_index, max(0, len(self.evaluations) - 1))
         self._show_evaluation()
 
@@ -158,7 +150,8 @@ class ResultsScreen(ExportScreen):
         self.query_one("#pages", FixedText).show(tab_line(PAGES, page, self.size.width))
         self.query_one("#about", FixedText).show(self._about())
         if page == "summary":
-            self._show_summary()
+            self.query_one(ResultPanel).show(self.run, self.evaluations)
+            self.query_one("#report", Static).update(run_report.summary(self.run, self.evaluations))
         elif page in ("curves", "gradients", "layers"):
             self.query_one(f"#{page}", ChartPair).show(self.run)
         elif page == "settings":
@@ -170,16 +163,6 @@ class ResultsScreen(ExportScreen):
             self._logged = self.run.log_lines
         elif page == "metrics" and self.evaluation is not None:
             self.query_one(MetricsPage).show(self.run.folder, self.evaluation)
-
-    def _show_summary(self) -> None:
-        result = run_report.result(self.run)
-        self.query_one("#result").display = result is not None
-        # The large digits consist of box-drawing characters.
-        self.query_one(Digits).display = utf8_locale()
-        if result is not None:
-            self.query_one(Digits).update(result[0])
-            self.query_one("#verdict", Static).update(run_report.verdict(self.run, self.evaluations))
-        self.query_one("#report", Static).update(run_report.summary(self.run, self.evaluations))
 
     def _show_evaluation(self) -> None:
         if (evaluation := self.evaluation) is None:
@@ -221,6 +204,8 @@ class ResultsScreen(ExportScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "evaluation":
             return len(self.evaluations) > 1
+        if action == "baselines":
+            return self.page == PAGES[0] and self.query_one(ResultPanel).can_compare
         if action == "copy_path":
             return self.image_file is not None
         if action == "explain":
@@ -231,10 +216,7 @@ class ResultsScreen(ExportScreen):
             return parameters != ("metrics",) or self.page != "metrics"
         if action in ("all", "matrix"):
             return self._cell_only
-        own = not self.run.folder.read_only
-        if action == "resume":
-            return own and self.run.status in ("interrupted", "stopped", "failed", "finished")
-        return own and self.run.status != "damaged" if action in ("clone", "predict", "suspects") else True
+        return super().check_action(action, parameters)
 
     def action_page(self, page: str, *, cell_only: bool = False) -> None:
         if self._cell_only or cell_only:
@@ -286,14 +268,11 @@ class ResultsScreen(ExportScreen):
         cell = self.query_one(ConfusionMatrix).pair if self._cell_only else None
         return [*page_exports(self.page, self.run, self.evaluation, cell), self.picture_export(self.page)]
 
-    def action_resume(self) -> None:
-        self.post_message(ResumeRun(self.run.folder, watch=True))
-
-    def action_predict(self) -> None:
-        self.post_message(OpenPrediction(self.run.folder))
+    def reported(self) -> list[RunFolder]:
+        return [self.run.folder]
 
     def action_suspects(self) -> None:
         self.app.push_screen(SuspectsScreen(self.run.folder, self._suspects, self._explanations))
 
-    def action_clone(self) -> None:
-        self.post_message(OpenNewRun(self.run.config, self.run.info))
+    def action_baselines(self) -> None:
+        self.query_one(ResultPanel).compare(self.run)

@@ -12,10 +12,13 @@ from textual.widgets import Static
 
 from tuitrain.analysis import sweep as analysis
 from tuitrain.analysis import units
+from tuitrain.analysis.learning_curve import is_learning_curve, learning_curve, read_infos, sentence, table
 from tuitrain.analysis.table.groups import MeanSD
 from tuitrain.analysis.table.markers import assign_markers
+from tuitrain.analysis.text_tables import markdown
 from tuitrain.errors import RunError
 from tuitrain.hosts.sweeps.background import last_error
+from tuitrain.runs.records import RunInfo
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import SweepIndex
 from tuitrain.screens.export import EXPORT, Export, table_exports
@@ -23,6 +26,7 @@ from tuitrain.screens.sweep.actions import SWEEP_ACTIONS, SweepActions
 from tuitrain.text import plain
 from tuitrain.widgets.messages import OpenRun
 from tuitrain.widgets.panels.fixed_text import FixedText
+from tuitrain.widgets.panels.learning_curve import LearningCurvePanel
 from tuitrain.widgets.panels.progress_bars import progress
 from tuitrain.widgets.panels.sweep_effects import effects_text, heat_map_text, map_settings
 from tuitrain.widgets.tables.sweep import SweepTable
@@ -59,6 +63,8 @@ class SweepScreen(SweepActions):
         self._page = PAGES[0]
         self._turns = 0
         self._show_test = False
+        # The records of finished runs, for a learning curve.
+        self._infos: dict[str, RunInfo] = {}
 
     def compose(self) -> ComposeResult:
         yield FixedText(id="head")
@@ -69,6 +75,7 @@ class SweepScreen(SweepActions):
         with Container(id="tables"):
             with VerticalScroll(id="map"):
                 yield Static(id="heat")
+                yield LearningCurvePanel()
             with VerticalScroll(id="effects"):
                 yield Static(id="values")
         yield FittingFooter()
@@ -188,6 +195,13 @@ class SweepScreen(SweepActions):
             width = (self.size.width // 2 if self.wide else self.size.width) - 3
             higher = not metric.endswith("loss")
             heat = heat_map_text(analysis.heat_map(results, *settings), *settings, metric, title, higher, width)
+        has_curve = is_learning_curve(sweep)
+        self.query_one("#heat").display = not has_curve
+        self.query_one(LearningCurvePanel).display = has_curve
+        if has_curve:
+            curve = learning_curve(sweep, self.outcomes, read_infos(self.outcomes, self._infos))
+            self.query_one(LearningCurvePanel).show(curve)
+            heat = Content(f"{markdown(table(curve))}\n{sentence(curve)}")
         self.query_one("#heat", Static).update(heat)
         effects = effects_text(results, keys, metric, title, sweep.higher_is_better)
         self.query_one("#values", Static).update(effects)

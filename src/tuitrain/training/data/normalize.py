@@ -114,6 +114,11 @@ class Normalizer:
                 setattr(stack, name, torch.stack([getattr(one, name) for one in normalizers]).unsqueeze(1))
         return stack
 
+    def in_unit_range(self, images: Tensor) -> Tensor:
+        """Return `images` (N, C, H, W) as float32 in [0, 1], in the size that the network expects."""
+        floats = self._normalization.in_unit_range(images)
+        return self._resize(floats) if self._resize and self._resize.changes(images) else floats
+
     def __call__(self, images: Tensor) -> Tensor:
         """Return `images` (N, C, H, W), which are uint8 or floats in [0, 1], as normalized float32."""
         if self._resize and self._resize.changes(images):

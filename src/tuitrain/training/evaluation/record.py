@@ -14,6 +14,7 @@ from tuitrain.runs.records import Best, Evaluation, Score
 from tuitrain.runs.rows import Evaluated
 from tuitrain.runs.writer import RunWriter
 from tuitrain.training import checkpoint
+from tuitrain.training.evaluation.baselines import record_baselines
 from tuitrain.training.evaluation.evaluate import evaluate, image_names, worst_samples
 from tuitrain.training.evaluation.goals import goal_value
 from tuitrain.training.progress import TrainingProgress
@@ -109,6 +110,7 @@ def evaluate_test(setup: Setup, writer: RunWriter, progress: TrainingProgress, h
 
 def evaluate_final(setup: Setup, writer: RunWriter, progress: TrainingProgress, heartbeat: Heartbeat) -> None:
     """Evaluate the test split with the last weights and, if they differ, both splits with those of the best epoch."""
+    record_baselines(setup.dataset, writer)
     score = evaluate_test(setup, writer, progress, heartbeat)
     best = progress.best
     if best is None:

@@ -7,14 +7,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from tuitrain.analysis.decimate import block_size, reduce
-from tuitrain.analysis.table.groups import Points, mean_band
-from tuitrain.runs.follower import Follower
-from tuitrain.widgets.charts.chart import Chart
-from tuitrain.widgets.charts.group import ChartGroup, chart_bindings
-from tuitrain.widgets.charts.line import Line
-from tuitrain.widgets.charts.render import View
-from tuitrain.widgets.charts.series import (
+from tuitrain.analysis.curves import (
     METRICS,
     CurveMetric,
     RunSeries,
@@ -23,6 +16,13 @@ from tuitrain.widgets.charts.series import (
     x_formatter,
     x_values,
 )
+from tuitrain.analysis.decimate import block_size, reduce
+from tuitrain.analysis.table.groups import Points, mean_band
+from tuitrain.runs.follower import Follower
+from tuitrain.widgets.charts.chart import Chart
+from tuitrain.widgets.charts.group import ChartGroup, chart_bindings
+from tuitrain.widgets.charts.line import Line
+from tuitrain.widgets.charts.render import View
 from tuitrain.widgets.terminal.colors import RGB, theme_color
 
 GRID = 4

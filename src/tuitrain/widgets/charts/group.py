@@ -6,10 +6,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
+from tuitrain.analysis.curves import AXES, XAxis, cache_key, metric_curve, x_values
 from tuitrain.runs.follower import Follower
 from tuitrain.widgets.charts.chart import Chart
 from tuitrain.widgets.charts.line import BRAILLE, Line
-from tuitrain.widgets.charts.series import AXES, XAxis, cache_key, metric_curve, x_values
 from tuitrain.widgets.terminal.colors import RGB
 
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from tuitrain.analysis import units
+from tuitrain.analysis.curves import start_time, train_marks, x_formatter, x_values
 from tuitrain.runs.follower import Curve, Follower, LayerColumns
 from tuitrain.runs.rows import Event
 from tuitrain.text import plain
@@ -15,7 +16,6 @@ from tuitrain.widgets.charts.chart import Chart
 from tuitrain.widgets.charts.group import ChartGroup, chart_bindings
 from tuitrain.widgets.charts.line import BRAILLE, Line, Mark
 from tuitrain.widgets.charts.render import View
-from tuitrain.widgets.charts.series import start_time, train_marks, x_formatter, x_values
 from tuitrain.widgets.terminal.colors import RGB, theme_color
 
 # The width from which both charts are shown side by side.

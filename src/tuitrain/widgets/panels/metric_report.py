@@ -13,7 +13,7 @@ from tuitrain.widgets.charts.line import Line
 from tuitrain.widgets.terminal.colors import MUTED, RGB
 
 if TYPE_CHECKING:
-    from tuitrain.analysis.metrics.bootstrap import Interval
+    from tuitrain.analysis.metrics.proportion import Interval
     from tuitrain.analysis.metrics.thresholds import ClassCurves, Effect
     from tuitrain.runs.predictions import Predictions
 

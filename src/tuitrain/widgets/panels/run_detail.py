@@ -9,6 +9,7 @@ from textual.content import Content
 
 from tuitrain.analysis import units
 from tuitrain.analysis.comparison.compare import compare
+from tuitrain.analysis.curves import RunSeries
 from tuitrain.analysis.table.group_rows import GroupRow, members, samples
 from tuitrain.analysis.table.markers import RunMarker, assign_markers
 from tuitrain.runs.catalog.follow import follow
@@ -17,7 +18,6 @@ from tuitrain.runs.follower import Follower
 from tuitrain.text import plain, utf8_locale
 from tuitrain.widgets.charts.comparison import ComparisonCharts
 from tuitrain.widgets.charts.run_charts import LossAccuracyCharts
-from tuitrain.widgets.charts.series import RunSeries
 from tuitrain.widgets.charts.sparkline import sparkline
 from tuitrain.widgets.panels import run_summary
 from tuitrain.widgets.panels.fixed_text import FixedText

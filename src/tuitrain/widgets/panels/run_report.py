@@ -7,6 +7,7 @@ from textual.content import Content
 
 from tuitrain.analysis import confusion, health, units
 from tuitrain.analysis import summary as run_summary
+from tuitrain.analysis.verdict import Verdict
 from tuitrain.config.code import without_folder
 from tuitrain.config.conditions import unused
 from tuitrain.config.formatting import format_value
@@ -69,34 +70,27 @@ def _reason(run: Follower) -> Content:
     return Content("\n").join(line for line in lines if line)
 
 
-def result(run: Follower) -> tuple[str, str] | None:
-    """Return the accuracy to show in large digits and what it is: `98.06 %` of the test split if it was measured."""
-    state, best = run.state, run.state.best
-    candidates: list[tuple[str, Score | None]] = [
-        (f"best test{best.by}, with the weights of epoch {best.epoch}" if best else "", best.test if best else None),
-        ("last test", state.test),
-        (f"best val{best.by}, epoch {best.epoch}" if best else "", best.validation if best else None),
-        ("last val", state.validation),
-    ]
-    return next(
-        ((units.percent(score.measured), title) for title, score in candidates if score and score.measured is not None),
-        None,
-    )
-
-
-def verdict(run: Follower, evaluations: Sequence[Evaluation]) -> Content:
-    """Describe the large number in three lines: what it is, how many images are wrong, which classes are confused."""
-    title = (result(run) or ("", ""))[1]
+def headline_lines(run: Follower, evaluations: Sequence[Evaluation], verdict: Verdict | None) -> Content:
+    """Describe the large number in three lines: what it is, how many images are wrong, and its interval, or without a
+    verdict the most confused classes."""
+    title = (run_summary.result(run) or ("", ""))[1]
     if not evaluations:
         return Content(title)
     evaluation = evaluations[0]
     images, wrong = _images_and_wrong(evaluation)
     lines = [title, f"{wrong:,} of {images:,} {evaluation.split} images wrong"]
+    if verdict is not None:
+        lines.append(f"95 % interval {verdict.interval_text}" if verdict.interval else "")
+        return _first_bold(lines)
     pairs = confusion.most_confused(evaluation.confusion, 2)
     # The first of several equally frequent pairs means nothing.
     if pairs and [pair.count for pair in pairs] != [pairs[0].count] * 2:
         true, predicted = (plain(evaluation.classes[index], 24) for index in (pairs[0].true, pairs[0].predicted))
         lines.append(f"most often {true} predicted as {predicted} ({pairs[0].count:,})")
+    return _first_bold(lines)
+
+
+def _first_bold(lines: Sequence[str]) -> Content:
     return Content("\n").join([Content.styled(lines[0], "bold"), *(Content(line) for line in lines[1:])])
 
 

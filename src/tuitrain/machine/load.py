@@ -1,5 +1,7 @@
-"""Measure how busy this machine is."""
+"""Measure how busy this machine is, and how full its disk."""
 
+import shutil
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -10,6 +12,14 @@ class Load(NamedTuple):
     cores: int
     memory: int
     total_memory: int
+
+
+class Disk(NamedTuple):
+    """The disk of a folder, in bytes. `free` is what this user may still write."""
+
+    folder: Path
+    free: int
+    total: int
 
 
 class Machine:
@@ -26,3 +36,14 @@ class Machine:
         cpu = percent / 100 if self._measured else None
         self._measured = True
         return Load(cpu, psutil.cpu_count() or 1, memory.total - memory.available, memory.total)
+
+
+def disk(folder: Path) -> Disk | None:
+    """Return the disk of `folder`, or of the nearest folder above it that exists; None if it cannot be read."""
+    folder = folder.absolute()
+    existing = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+    try:
+        usage = shutil.disk_usage(existing)
+    except OSError:
+        return None
+    return Disk(folder, usage.free, usage.total)

@@ -1,4 +1,4 @@
-from tuitrain.hosts.machine import Machine
+from tuitrain.machine.load import Machine
 
 
 def test_the_load_is_known_from_the_second_measurement() -> None:
