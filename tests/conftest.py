@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import settled_pilot
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.hosts.launch import RunSpec, create_run, resume_run, train_new_run
@@ -55,6 +56,13 @@ def mnist_dir() -> Path:
     if not (folder / "MNIST" / "raw").is_dir():
         pytest.skip(f"no MNIST in {folder}; set TUITRAIN_TEST_DATA to the folder that contains MNIST/raw")
     return folder.resolve()
+
+
+@pytest.fixture(autouse=True)
+def settled_pilots(monkeypatch: pytest.MonkeyPatch) -> None:
+    settled_pilot.install(monkeypatch)
+    # On a loaded machine, the runs table would read the first runs in several turns.
+    monkeypatch.setattr("tuitrain.screens.home.screen.FIRST_SLICE", 60.0)
 
 
 @pytest.fixture(autouse=True)

@@ -111,3 +111,14 @@ def test_the_order_holds_every_class_once_and_keeps_blocks_together(seed: int) -
     assert sorted(order) == list(range(20))
     assert len({tuple({block[name] for name in order[start : start + 5]}) for start in (0, 5, 10, 15)}) == 4
     assert order == confusion_order(counts)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_limit_gives_the_first_of_all_pairs(seed: int) -> None:
+    chance = random.Random(seed)
+    size, most = chance.randint(1, 9), chance.choice([1, 2, 50])
+    counts = [[chance.randint(0, most) for _ in range(size)] for _ in range(size)]
+    pairs = most_confused(counts)
+    assert len(pairs) == sum(count > 0 for true, row in enumerate(counts) for p, count in enumerate(row) if p != true)
+    for limit in range(size * size + 2):
+        assert most_confused(counts, limit) == pairs[:limit]

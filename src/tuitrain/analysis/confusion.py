@@ -66,7 +66,7 @@ def macro_average(scores: Sequence[ClassScore]) -> ClassScore:
 def most_confused(counts: Counts, limit: int | None = None) -> list[Confusion]:
     """Return the pairs of confused classes, by descending count, then by descending fraction; at most `limit`."""
     pairs = []
-    largest = [max((*row[:true], *row[true + 1 :]), default=0) for true, row in enumerate(counts)]
+    largest = [max(max(row[:true], default=0), max(row[true + 1 :], default=0)) for true, row in enumerate(counts)]
     # As many rows have a pair with at least this count; of a million pairs, few do.
     ranked = sorted(largest, reverse=True)
     least = max(1, ranked[limit - 1]) if limit is not None and 0 < limit <= len(ranked) else 1

@@ -1,10 +1,13 @@
 """The evaluations and images of the results screen."""
 
+from unittest.mock import Mock
+
 import msgspec
 import pytest
 
 from screen_text import footer, lines, text
 from screens.results.results_app import THREE, WriteRun, opened
+from tuitrain.analysis import confusion
 from tuitrain.screens.home.screen import HomeScreen
 from tuitrain.widgets.confusion.matrix import ConfusionMatrix
 
@@ -136,3 +139,19 @@ async def test_the_path_of_an_image_is_copied(
         assert "copy path" in footer(app)
         await pilot.press("ctrl+y")
         assert copied == [f"{data_dir}/cat/[b]\x1b7.jpg"]
+
+
+async def test_the_cursor_moves_without_counting_all_pairs_again(
+    write_run: WriteRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = opened(write_run("one"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3")
+        count = Mock()
+        for name in ("most_confused", "class_scores"):
+            monkeypatch.setattr(confusion, name, count)
+        before = app.screen.query_one(ConfusionMatrix).pair
+        await pilot.press("down", "right")
+        assert app.screen.query_one(ConfusionMatrix).pair != before
+        assert "most confused on test" in text(app)
+        count.assert_not_called()

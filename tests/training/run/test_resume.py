@@ -4,6 +4,7 @@ import multiprocessing
 import random
 import time
 from collections.abc import Callable
+from itertools import cycle
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -73,24 +74,26 @@ def kill(folder: RunFolder, host: Host, step: int, wait: float | None) -> bool:
     return is_saving()
 
 
-@pytest.mark.parametrize("host", [in_main_thread, in_a_thread])
-def test_runs_killed_at_random_moments(quick: Quick, read: Read, tmp_path: Path, host: Host) -> None:
-    """Two kills per recipe, one of them while a checkpoint is saved."""
-    moments, kills_while_saving, resumed_at = random.Random(host.__name__), 0, []
-    for recipe in RECIPES.values():
+@pytest.mark.parametrize("half", [0, 1])
+def test_runs_killed_at_random_moments(quick: Quick, read: Read, tmp_path: Path, half: int) -> None:
+    """Two kills per recipe, one of them while a checkpoint is saved, one in the main thread and one in another."""
+    moments, kills_while_saving, resumed_at = random.Random(half), 0, []
+    hosts = cycle([in_main_thread, in_a_thread, in_a_thread, in_main_thread])
+    recipes = list(RECIPES.values())[half::2]
+    for recipe in recipes:
         config = quick(*LONG, *recipe)
         uncut = create(config, tmp_path)
         assert resume_run(uncut, lambda *_: None, Inbox(uncut)).status == "finished"
         steps, per_epoch = uncut.state().steps, uncut.state().steps_per_epoch
         for wait in (moments.uniform(0, 0.01), None):
-            cut = create(config, tmp_path)
+            cut, host = create(config, tmp_path), next(hosts)
             kills_while_saving += kill(cut, host, moments.randrange(steps * 3 // 4), wait)
             last = train_in_process(cut, host)
             last.join(PATIENCE)
             assert last.exitcode == 0
             assert_same(read(cut), read(uncut))
             resumed_at += [event.step % per_epoch for event in read(cut).events if event.name == "continued"]
-    assert len(resumed_at) == 2 * len(RECIPES)
+    assert len(resumed_at) == 2 * len(recipes)
     assert any(resumed_at)
     assert kills_while_saving
 

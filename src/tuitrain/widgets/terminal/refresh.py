@@ -76,8 +76,8 @@ class PollingScreen(Screen[None]):
     def poll_now(self) -> None:
         """Call `tick` at once and restart the interval."""
         self._stop_timer()
-        # A deferred call may arrive after the screen or the app began to close.
-        if not (self._shown and self.is_attached):
+        # A call may arrive after the screen or the app began to close, and has removed some widgets.
+        if not (self._shown and self.is_attached and self.app.is_running):
             return
         started = perf_counter()
         self.tick()
