@@ -1,17 +1,16 @@
 """Store and read the accuracies of simple classifiers on the images of a run, which a network should exceed."""
 
-from typing import Annotated, Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from tuitrain.errors import RunError
 from tuitrain.runs.files import read_json
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.records import Count, Evaluation, RunInfo
+from tuitrain.runs.records import Accuracy, Count, Evaluation, RunInfo, SplitName
 
 FILE = "baselines.json"
-Accuracy = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Baseline(NamedTuple):
@@ -25,7 +24,7 @@ class Baselines(Struct, frozen=True, kw_only=True):
     """evaluation/baselines.json: accuracies on `images` images of `split` of classifiers that know `training_images`
     images of the training split. `fingerprints` are those of both splits, by name."""
 
-    split: Literal["validation", "test"]
+    split: SplitName
     training_images: Count
     images: Count
     commonest_class: Accuracy

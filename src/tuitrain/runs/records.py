@@ -12,6 +12,9 @@ from tuitrain.runs.process import Process
 FORMAT = 1
 # Integers that a float represents exactly.
 Count = Annotated[int, Meta(ge=0, le=2**53)]
+Accuracy = Annotated[float, Meta(ge=0, le=1)]
+SplitName = Literal["validation", "test"]
+CheckpointName = Literal["last", "best"]
 Status = Literal["queued", "running", "paused", "finished", "stopped", "failed"]
 # `interrupted` is never written: it is the status of an active run whose process no longer exists.
 ShownStatus = Literal["queued", "running", "paused", "finished", "stopped", "failed", "interrupted", "damaged"]
@@ -228,8 +231,8 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     it is empty in evaluations by older versions, and `metrics` are None.
     """
 
-    split: Literal["validation", "test"]
-    checkpoint: Literal["last", "best"]
+    split: SplitName
+    checkpoint: CheckpointName
     epoch: Count
     step: Count
     loss: float | None

@@ -11,11 +11,9 @@ from msgspec import Meta, Struct
 from tuitrain.errors import RunError
 from tuitrain.runs.files import read_json
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.records import Count, State
+from tuitrain.runs.records import Accuracy, CheckpointName, Count, SplitName, State
 
 CorruptionName = Literal["noise", "blur", "brightness", "jpeg"]
-SplitName = Literal["validation", "test"]
-Accuracy = Annotated[float, Meta(ge=0, le=1)]
 FILE = "robustness.json"
 STRENGTHS = 5
 
@@ -25,7 +23,7 @@ class Robustness(Struct, frozen=True, kw_only=True):
     names the source of the severities. `fingerprint` is that of the split."""
 
     split: SplitName
-    checkpoint: Literal["last", "best"]
+    checkpoint: CheckpointName
     epoch: Count
     step: Count
     images: Count

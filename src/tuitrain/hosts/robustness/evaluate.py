@@ -4,8 +4,8 @@ from tuitrain.errors import RunError
 from tuitrain.hosts.evaluate import opened, tell_not_stored
 from tuitrain.hosts.launch import ProgressCallback
 from tuitrain.runs.folder import RunFolder, shown_status
-from tuitrain.runs.records import ACTIVE
-from tuitrain.runs.robustness import Robustness, SplitName, write_robustness
+from tuitrain.runs.records import ACTIVE, SplitName
+from tuitrain.runs.robustness import Robustness, write_robustness
 
 
 def evaluate_robustness(

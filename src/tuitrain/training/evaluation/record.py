@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from msgspec import structs
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch import Tensor
 from tuitrain.analysis.metrics.compute import metrics
 from tuitrain.errors import RunError
 from tuitrain.runs.predictions import Predictions
-from tuitrain.runs.records import Best, Evaluation, Score
+from tuitrain.runs.records import Best, CheckpointName, Evaluation, Score, SplitName
 from tuitrain.runs.rows import Evaluated
 from tuitrain.runs.writer import RunWriter
 from tuitrain.training import checkpoint
@@ -20,8 +20,6 @@ from tuitrain.training.evaluation.goals import goal_value
 from tuitrain.training.progress import TrainingProgress
 from tuitrain.training.setup import Setup
 
-SplitName = Literal["validation", "test"]
-CheckpointName = Literal["last", "best"]
 Heartbeat = Callable[[], None]
 
 

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from tuitrain.errors import DataError
+from tuitrain.runs.records import CheckpointName, SplitName
 from tuitrain.runs.robustness import STRENGTHS, CorruptionName, Robustness
 from tuitrain.text import plain
 from tuitrain.training.data.dataset import Dataset, Progress, Ticker
 from tuitrain.training.evaluation.corruptions import Strengths, benchmark_for, corruptions
 from tuitrain.training.evaluation.evaluate import batch_size, compute_logits
-from tuitrain.training.evaluation.record import CheckpointName, SplitName
 from tuitrain.training.progress import TrainingProgress
 from tuitrain.training.setup import Setup
 
