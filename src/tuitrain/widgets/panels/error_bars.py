@@ -46,7 +46,9 @@ def class_scores(evaluation: Evaluation) -> Content:
     worst = sorted(scores, key=lambda pair: pair[1].f1 or 0.0)[:CLASSES]
     ranked = [(plain(name, NAME), score.f1) for name, score in worst]
     width = max((len(name) for name, _ in ranked), default=0)
-    lines = [Content.styled("F1 by class", MUTED)]
+    count = len(evaluation.classes)
+    title = "F1 by class" if count <= CLASSES else f"F1 by class, the {CLASSES} worst of {count:,}"
+    lines = [Content.styled(title, MUTED)]
     for name, f1 in ranked:
         share = bar(f1 or 0.0, BAR)
         lines.append(Content.assemble(f"  {name:<{width}}  ", share, f"  {units.percent(f1):>8}"))
