@@ -52,6 +52,9 @@ def run(
         (run(FLAT, 0.80, 0.80), "larger_network", ["20.00 %"]),
         (run(FLAT, 0.80, 0.80, "model.dropout=0.5"), "less_regularization", ["20.00 %", "model.dropout"]),
         (run(FLAT, 0.80, 0.80, "data.augment=shift"), "less_regularization", ["data.augment"]),
+        # Only the classifier was trained.
+        (run(FLAT, 0.99, 0.90, "finetune.freeze=backbone"), "fine_tuning", ["90.00 %", "model.weights = run:"]),
+        (run(FLAT, 1.0, 0.90, "finetune.freeze=backbone", images=10), "none", ["100.00 %"]),
         # Half of the gap is left by the training images: neither more images nor a larger network is clear.
         (run(FLAT, 0.85, 0.80), "none", ["85.00 %", "80.00 %", "1,000"]),
         # Ten validation images leave any gap to chance.
@@ -60,6 +63,9 @@ def run(
         (run([0.5], 0.80, 0.80), "none", ["The curves of 1 epoch are"]),
         (run([0.5, float("nan")], 0.80, 0.80), "none", []),
         (run([0.0, 0.0], 1.0, 1.0), "none", ["100.00 %"]),
+        # A damaged file.
+        (run(FLAT, 2.0, 1.5), "none", []),
+        (run(FLAT, -2.0, -1.5), "larger_network", []),
     ],
 )
 def test_the_first_rule_that_applies_decides(given: Follower, kind: str, figures: list[str]) -> None:
@@ -70,10 +76,10 @@ def test_the_first_rule_that_applies_decides(given: Follower, kind: str, figures
 
 def test_wrong_labels_come_first() -> None:
     falling = run(FALLING, 0.9, 0.9)
-    assert next_step(falling, LabelCheck(250, 10_000)).kind == "cleaner_labels"
-    assert "250 of 10,000 labels (2.50 %)" in next_step(falling, LabelCheck(250, 10_000)).reason
-    # Fewer than a quarter of the errors, or than 1 % of the labels.
-    assert next_step(falling, LabelCheck(249, 10_000)).kind == "longer_training"
+    assert next_step(falling, LabelCheck(400, 10_000)).kind == "cleaner_labels"
+    assert "400 of 10,000 labels (4.00 %)" in next_step(falling, LabelCheck(400, 10_000)).reason
+    # Fewer than 40 % of the errors, or than 1 % of the labels.
+    assert next_step(falling, LabelCheck(399, 10_000)).kind == "longer_training"
     assert next_step(run(FALLING, 0.99, 0.98), LabelCheck(99, 10_000)).kind == "longer_training"
     assert next_step(run(FALLING, 0.99, 0.98), LabelCheck(100, 10_000)).kind == "cleaner_labels"
     assert next_step(falling, LabelCheck(0, 0)).kind == "longer_training"

@@ -49,7 +49,7 @@ def test_an_image_is_written_and_described(run: str, capfd: pytest.CaptureFixtur
         (["360"], "no image 360. Choose one from 0 to 359."),
         (["1", "1"], "Two images would be written to explain-1.png"),
         (["1", "-o", "."], ""),
-        (["none.png"], "none.png cannot be read: no such file or directory."),
+        (["1", "none.png"], "There is no file none.png. Name an image file, or the index of an image."),
         (["1", "--split", "training", "--checkpoint", "best"], ""),
         (["1", "--device", "gpu"], "training.device"),
     ],
@@ -57,3 +57,11 @@ def test_an_image_is_written_and_described(run: str, capfd: pytest.CaptureFixtur
 def test_refusals(run: str, capfd: pytest.CaptureFixture[str], arguments: list[str], reason: str) -> None:
     assert main(["explain", run, *arguments]) == (2 if reason else 0)
     assert reason in capfd.readouterr().err
+
+
+def test_images_before_one_that_fails_are_described(run: str, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("broken.png").write_bytes(b"none")
+    assert main(["explain", run, "3", "broken.png", "--nearest", "0"]) == 2
+    printed = capfd.readouterr()
+    assert printed.out.splitlines()[1] == "input gradient: explain-3.png"
+    assert "broken.png" in printed.err

@@ -156,7 +156,8 @@ def test_a_detached_curve_prints_the_sweep(
     ("arguments", "reason"),
     [
         (["--fractions", "0.5"], "is one fraction, and a curve needs two"),
-        (["--fractions", "0,1"], "data.fraction = 0"),
+        (["--fractions", "0,1"], "--fractions '0,1' is not allowed. Give fractions"),
+        (["--fractions", ","], "--fractions ',' is not allowed."),
         (["--seeds", "0"], "not a whole number above 0"),
         (["--seeds", "2000"], "sweep.seeds"),
     ],

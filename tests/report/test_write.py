@@ -1,5 +1,6 @@
 """Which files a report becomes, and which ones it leaves alone."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +41,8 @@ def test_names(run: RunFolder, write_run: WriteRun, tmp_path: Path) -> None:
         ("full.md", "full_files contains other files: mine.txt. Choose another name."),
         ("old.md", "old_files already exists. Choose another name, or replace it with --force."),
         ("file.md", "file_files is not a folder, and the pictures need it. Choose another name."),
+        ("nowhere.html", "nowhere.html is no ordinary file. Choose another name."),
+        ("fifo.html", "fifo.html is no ordinary file. Choose another name."),
         ("link.md", "link_files is not a folder, and the pictures need it. Choose another name."),
     ],
 )
@@ -49,9 +52,11 @@ def test_refused_names(run: RunFolder, tmp_path: Path, name: str, words: str) ->
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).write_text("mine")
     (tmp_path / "link_files").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "nowhere.html").symlink_to(tmp_path / "missing" / "r.html")
+    os.mkfifo(tmp_path / "fifo.html")
     before = contents(tmp_path)
     with pytest.raises(RunError) as error:
-        write_report([run], tmp_path / name)
+        write_report([run], tmp_path / name, force="ordinary" in words)
     assert words in str(error.value)
     assert contents(tmp_path) == before
 

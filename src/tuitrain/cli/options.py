@@ -153,7 +153,7 @@ def add_predict(predict: Parser) -> None:
     predict.add_argument(
         "--tta", action="store_true", help="average over mirror images and, for photos, crops of the corners"
     )
-    predict.add_argument("--checkpoint", choices=["last", "best"], default="last", help="weights (default: last)")
+    predict.add_argument("--checkpoint", choices=["last", "best"], default="", help="weights (default: last)")
     add_device(predict)
     predict.add_argument(
         "-0", "--null", action="store_true", help="paths on standard input end with NUL, as find -print0 writes them"
@@ -175,7 +175,7 @@ def add_explain(explain: Parser) -> None:
     explain.add_argument(
         "--nearest", type=int, choices=range(51), default=8, metavar="K", help="similar images to list (default: 8)"
     )
-    explain.add_argument("--checkpoint", choices=["last", "best"], default="last", help="default: last")
+    explain.add_argument("--checkpoint", choices=["last", "best"], default="", help="default: last")
     add_device(explain)
     explain.add_argument("--force", action="store_true", help="overwrite existing files")
 
@@ -191,7 +191,7 @@ def add_suspects(suspects: Parser) -> None:
     suspects.add_argument(
         "--top", type=positive, metavar="N", help="list at most N images (default: 20; CSV, JSON: all)"
     )
-    suspects.add_argument("--checkpoint", choices=["last", "best"], default="last", help="default: last")
+    suspects.add_argument("--checkpoint", choices=["last", "best"], default="", help="default: last")
     add_device(suspects)
     form = suspects.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON document to stdout")
@@ -222,7 +222,7 @@ def add_export(export: Parser) -> None:
         help="values of the network's input: normalized (default), unit (0 to 1) or uint8, which it then normalizes",
     )  # fmt: skip
     export.add_argument("--card", action="store_true", help="write a model card (.md) beside the file")
-    export.add_argument("--checkpoint", choices=["last", "best"], default="last", help="default: last")
+    export.add_argument("--checkpoint", choices=["last", "best"], default="", help="default: last")
     export.add_argument("--force", action="store_true", help="overwrite existing files")
 
 

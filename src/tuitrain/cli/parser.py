@@ -45,12 +45,22 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
             raise SystemExit(2)
     word = arguments[0] if arguments else "app"
     if word.startswith("-") and word not in ("-h", "--help", "--version"):
-        return _build().parse_args(["app", *arguments])
+        return _parse_all(["app", *arguments])
     if not word.startswith("-") and word not in (*COMMANDS, *BACKGROUND):
         hint = did_you_mean(word, COMMANDS) or f"Commands: {', '.join(COMMANDS)}."
         sys.stderr.write(f"tuitrain: unknown command {plain(word, 60)!r}. {hint}\n")
         raise SystemExit(2)
-    return _build().parse_args(arguments or ["app"])
+    return _parse_all(arguments or ["app"])
+
+
+def _parse_all(arguments: list[str]) -> argparse.Namespace:
+    """Refuse unknown arguments with the help of their command, where argparse would name that of the program."""
+    given, unknown = _build().parse_known_args(arguments)
+    if unknown:
+        shown = " ".join(plain(text, 60) for text in unknown[:10])
+        sys.stderr.write(f"tuitrain: unrecognized arguments: {shown}. See: tuitrain {arguments[0]} --help\n")
+        raise SystemExit(2)
+    return given
 
 
 def _join_dashed_values(arguments: list[str]) -> list[str]:

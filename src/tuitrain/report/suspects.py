@@ -17,7 +17,7 @@ def suspects(run: Follower, evaluation: Evaluation, number: int) -> list[Block]:
     """Return the labels of the evaluated split that the network's probabilities contradict, and those that the
     user marked. `number` is that of the run in the report."""
     known = known_labels(run.folder, run.info)
-    found = f"Of all {known.images:,} labels, {known.wrong:,} are likely wrong or marked as wrong." if known else ""
+    found = f"By similar images or marks, {known.wrong:,} of all {known.images:,} labels look wrong." if known else ""
     return [*_doubted(run, evaluation, number), *([Text(found)] if found else []), *_marked(run)]
 
 
@@ -33,7 +33,7 @@ def _doubted(run: Follower, evaluation: Evaluation, number: int) -> list[Block]:
     rows = _likely_wrong(predictions)
     about = (
         f"Confident learning on the network's probabilities for the {evaluation.split} split: "
-        f"{len(rows):,} of {len(predictions.labels):,} labels are likely wrong. "
+        f"{len(rows):,} of {len(predictions.labels):,} labels look wrong. "
         f"tuitrain suspects {run.folder.id} also compares all images with similar ones."
     )
     lines = [["image", "label", "probability of the label", "suggested", "its probability"]]

@@ -1,5 +1,6 @@
 """Write a report to a file, completely or not at all."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,8 @@ def check_destination(path: Path, *, force: bool = False) -> None:
     try:
         if path.is_dir():
             raise RunError(f"{plain(path)} is a folder.", "Choose a file name.")
+        if os.path.lexists(path) and not path.is_file():
+            raise RunError(f"{plain(path)} is no ordinary file.", "Choose another name.")
         if path.exists() and not force:
             raise RunError(f"{plain(path)} already exists.", _FORCE)
         if _is_markdown(path):

@@ -1,6 +1,7 @@
 """`tuitrain explain RUN PATH|INDEX`: show what a prediction depends on, and the most similar training images."""
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tuitrain.analysis import units
+from tuitrain.cli.checkpoints import checkpoint_or_last
 from tuitrain.cli.output import print_json, print_line
 from tuitrain.cli.table import write_table
 from tuitrain.errors import ConfigError
@@ -29,19 +31,22 @@ def run(options: argparse.Namespace) -> int:
     for file in files:
         check_destination(file, force=options.force)
     results = []
-    with opened(folder, options.checkpoint, options.device, activities(), trust=options.trust) as explainer:
-        classes, of = explainer.classes, _class(options.of, explainer.classes)
-        for source, file in zip(sources, files, strict=True):
-            explained = explainer.explain(source, of, SIDE)
-            write_png(explained, file)
-            neighbours = explainer.neighbours(source, options.nearest, SIDE) if options.nearest else []
-            results.append((explained, neighbours, file))
+    checkpoint = checkpoint_or_last(folder, options.checkpoint)
+    try:
+        with opened(folder, checkpoint, options.device, activities(), trust=options.trust) as explainer:
+            classes, of = explainer.classes, _class(options.of, explainer.classes)
+            for source, file in zip(sources, files, strict=True):
+                explained = explainer.explain(source, of, SIDE)
+                write_png(explained, file)
+                neighbours = explainer.neighbours(source, options.nearest, SIDE) if options.nearest else []
+                results.append((explained, neighbours, file))
+    finally:
+        # If an image fails, the files of those before it are written.
+        for explained, neighbours, file in () if options.json else results:
+            _print(explained, neighbours, classes, file)
     if options.json:
         images = [_document(explained, neighbours, classes, file) for explained, neighbours, file in results]
-        print_json({"run": folder.id, "checkpoint": options.checkpoint, "images": images})
-    else:
-        for explained, neighbours, file in results:
-            _print(explained, neighbours, classes, file)
+        print_json({"run": folder.id, "checkpoint": checkpoint, "images": images})
     return 0
 
 
@@ -61,7 +66,12 @@ def activities() -> ProgressCallback:
 
 
 def _source(text: str, split: str) -> Source:
-    return Source(split, index=int(text)) if re.fullmatch(r"\d{1,15}", text, re.ASCII) else Source(path=text)
+    """Return the image that the user named. Raise ConfigError if it is a file that does not exist."""
+    if re.fullmatch(r"\d{1,15}", text, re.ASCII):
+        return Source(split, index=int(text))
+    if not os.path.lexists(text):
+        raise ConfigError(f"There is no file {plain(text, 200)}.", "Name an image file, or the index of an image.")
+    return Source(path=text)
 
 
 def _files(images: Sequence[str], output: Path | None) -> list[Path]:

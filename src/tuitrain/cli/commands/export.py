@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from tuitrain.cli.checkpoints import checkpoint_or_last
 from tuitrain.cli.output import print_json, print_message
 from tuitrain.hosts.export import default_path, export
 from tuitrain.runs.catalog.listing import find
@@ -16,7 +17,9 @@ def run(options: argparse.Namespace) -> int:
         folder,
         options.format,
         path,
-        checkpoint=options.checkpoint,
+        checkpoint=checkpoint_or_last(folder, options.checkpoint)
+        if options.format not in ("csv", "tensorboard")
+        else "last",
         force=options.force,
         trust=options.trust,
         # pathlib drops the slash at the end.

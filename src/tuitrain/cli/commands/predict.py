@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from select import select
 
+from tuitrain.cli.checkpoints import checkpoint_or_last
 from tuitrain.cli.prediction_output import LONGEST, Lines, prediction_output
 from tuitrain.cli.progress import PredictionProgress
 from tuitrain.errors import TuitrainError
@@ -22,16 +23,17 @@ PATIENCE = 0.1
 
 def run(options: argparse.Namespace) -> int:
     """Return 0 if all pictures are classified, 1 if some cannot be read or there is none, 130 after ctrl+c."""
-    skipped = Skipped()
+    skipped, folder = Skipped(), find(options.runs_dir, options.name)
+    checkpoint = checkpoint_or_last(folder, options.checkpoint)
     with PredictionProgress() as progress:
         refused = _Refused(progress)
         predictions = predict(
-            find(options.runs_dir, options.name),
+            folder,
             find_pictures(_paths(options), skipped, refused.add),
             lambda activity, _: progress.show(activity),
             lambda note: progress.print(plain(note, LONGEST)),
             top=options.top,
-            which=options.checkpoint,
+            which=checkpoint,
             device=options.device,
             augmented=options.tta,
             trust=options.trust,

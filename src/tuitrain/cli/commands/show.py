@@ -8,7 +8,7 @@ from typing import Any
 from tuitrain.analysis import confusion, summary, units
 from tuitrain.analysis.layers import LayerState, layer_states
 from tuitrain.analysis.robustness import document
-from tuitrain.analysis.verdict import read_verdict
+from tuitrain.analysis.verdict import judged_evaluation, read_verdict
 from tuitrain.cli.output import format_scores, print_json, print_line
 from tuitrain.cli.table import write_table
 from tuitrain.cli.verdict_output import print_sentences, verdict_document
@@ -36,13 +36,12 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(_document(entry, layers=options.layers))
         return 0
-    test, validation = folder.evaluation("test"), folder.evaluation("validation")
     if options.metrics:
-        return _print_metrics(folder, [folder.best_test(state), validation])
+        return _print_metrics(folder, [folder.best_test(state), folder.evaluation("validation")])
     _print_state(entry)
     if not folder.read_only:
         _print_verdict(folder)
-        _print_matrix(folder, test or validation)
+        _print_matrix(folder, judged_evaluation(folder, state))
     if options.layers:
         _print_layers(_layers(folder))
     return 0

@@ -8,6 +8,7 @@ from msgspec.structs import asdict
 
 from tuitrain.analysis import units
 from tuitrain.analysis.text_tables import csv_text
+from tuitrain.cli.checkpoints import checkpoint_or_last
 from tuitrain.cli.commands.explain import activities
 from tuitrain.cli.output import print_json, print_line
 from tuitrain.cli.prediction_output import LONGEST
@@ -23,7 +24,8 @@ TOP = 20
 
 def run(options: argparse.Namespace) -> int:
     folder = find(options.runs_dir, options.name)
-    report = find_suspects(folder, options.checkpoint, options.device, activities(), trust=options.trust)
+    checkpoint = checkpoint_or_last(folder, options.checkpoint)
+    report = find_suspects(folder, checkpoint, options.device, activities(), trust=options.trust)
     suspects, pairs = list(report.suspects), list(report.pairs)
     if options.split:
         suspects = [suspect for suspect in suspects if suspect.image.split == options.split]
@@ -31,9 +33,7 @@ def run(options: argparse.Namespace) -> int:
         if not suspects:
             raise RunError(f"The run has no {options.split} split.", "Choose another split.")
     if options.json:
-        print_json(
-            {"run": folder.id, "checkpoint": options.checkpoint, **_document(report, suspects[: options.top], pairs)}
-        )
+        print_json({"run": folder.id, "checkpoint": checkpoint, **_document(report, suspects[: options.top], pairs)})
     elif options.csv:
         _print_csv(suspects[: options.top], report.classes)
     else:

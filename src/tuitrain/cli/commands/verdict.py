@@ -19,6 +19,9 @@ def run(options: argparse.Namespace) -> int:
         return 0
     rows = [["network", units.percent(found.accuracy), found.interval_text]]
     rows += [[each.title, units.percent(each.accuracy), ""] for each in found.ranked_baselines]
-    write_table([[f"{found.images:,} {found.split} images", "accuracy", "95 % interval"], *rows], right=(1, 2))
+    write_table(
+        [[f"{found.images:,} {found.split} image{'s' * (found.images != 1)}", "accuracy", "95 % interval"], *rows],
+        right=(1, 2),
+    )
     print_sentences(found)
     return 0

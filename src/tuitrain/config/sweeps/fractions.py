@@ -18,7 +18,14 @@ FRACTIONS, SEEDS = "0.1,0.25,0.5,1", 3
 def fractions_sweep(config: Config, name: str, fractions: str, seeds: int) -> Sweep:
     """Return the sweep that trains `config` on each fraction in the text `fractions`, with `seeds` consecutive seeds
     from its own. Raise ConfigError if a fraction is invalid or only one is given."""
-    values = tuple(sorted(parse_values(FRACTION, fractions)))
+    try:
+        values = tuple(sorted(parse_values(FRACTION, fractions)))
+    except ConfigError:
+        raise ConfigError(
+            f"--fractions {plain(fractions, 80)!r} is not allowed.",
+            f"Give fractions of the training images above 0 and up to 1, such as {FRACTIONS}.",
+            key=FRACTION,
+        ) from None
     if len(values) < 2:
         raise ConfigError(
             f"--fractions {plain(fractions, 80)} is one fraction, and a curve needs two.",

@@ -62,6 +62,8 @@ class MachineScreen(PollingScreen):
         super().__init__()
         self._runs_dir, self._watch = runs_dir, watch
         self._index, self._machine = RunIndex(runs_dir), Machine()
+        # The use of the CPU is known from the second measurement.
+        self._cpu_known = False
 
     def compose(self) -> ComposeResult:
         yield FixedText(id="head")
@@ -73,7 +75,7 @@ class MachineScreen(PollingScreen):
 
     @property
     def urgent(self) -> bool:
-        return self._watch.latest is None
+        return self._watch.latest is None or not self._cpu_known
 
     def tick(self) -> None:
         notifications.set_title(self.app, "tuitrain · machine")
@@ -87,7 +89,9 @@ class MachineScreen(PollingScreen):
 
     def _show(self, gpus: Gpus | None) -> None:
         space = disk(self._runs_dir)
-        self.query_one("#head", FixedText).show(Content(load_text(self._machine.load())))
+        load = self._machine.load()
+        self._cpu_known = load.cpu is not None
+        self.query_one("#head", FixedText).show(Content(f"machine · {load_text(load)}"))
         self.query_one("#disk", FixedText).show(Content(disk_text(space) if space else ""))
         sentences = ["Asking the NVIDIA driver …"] if gpus is None else problems(gpus)
         problem = self.query_one("#problem", FixedText)
