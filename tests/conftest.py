@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,6 +34,9 @@ SLOW = (
 )  # fmt: skip
 # Matplotlib looks for fonts once, instead of once per process.
 os.environ.setdefault("MPLCONFIGDIR", str(ROOT / ".pytest_cache" / "matplotlib"))
+# A shell starts its background jobs with SIGINT ignored, and processes that tests interrupt would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # pytest-xdist may set these, which would override the size of every terminal that a test opens.
 for name in ("COLUMNS", "LINES"):
     os.environ.pop(name, None)
