@@ -68,7 +68,7 @@ def test_a_real_run(train: Callable[..., Follower], tmp_path: Path) -> None:
     assert {"Loss", "Accuracy", "Learning rate", "Confusion matrix"} <= set(page.texts)
     assert page.tags.count("svg") == 4
     assert page.tags.count("img") >= 24
-    for known in ("macro-F1", "1,293", run.info.fingerprints["test"], "mlp 64-16-10", "labels are likely wrong",
+    for known in ("macro-F1", "1,293", run.info.fingerprints["test"], "mlp 64-16-10", "labels look wrong",
                   "--set training.seed=5", "seed = 5", run.info.versions["torch"], run.info.device):  # fmt: skip
         assert known in text, known
 
@@ -233,7 +233,7 @@ def test_labels_that_are_known_to_be_wrong(write_run: WriteRun) -> None:
     write_label_check(folder, LabelCheck(7, 1797))
     write_marks(marks_file(folder), {"a.png": Mark("cat", "wrong", "dog"), "b.png": Mark("cat", "right", "")})
     text = shown(folder)
-    assert "Of all 1,797 labels, 6 are likely wrong or marked as wrong." in text
+    assert "By similar images or marks, 6 of all 1,797 labels look wrong." in text
     assert "A person checked 2 labels, and marked 1 as wrong." in text
 
 

@@ -86,7 +86,7 @@ async def test_marked_labels_change_the_next_step(write_run: WriteRun) -> None:
         write_marks(marks_file(folder), {f"test {n}": Mark("a", "wrong", "b") for n in range(50)})
         app.screen.tick()
         await pilot.pause()
-        assert "Next step: correct the labels. 50 of 100 labels (50.00 %) are likely wrong" in text(app)
+        assert "Next step: correct the labels. 50 of 100 labels (50.00 %) look wrong" in text(app)
 
 
 async def test_an_active_run_has_no_verdict(write_run: WriteRun) -> None:
