@@ -25,13 +25,21 @@ PLANTS = {
     "input": "paste._REPORT = type('Failing', (), {'sub': fail})(); self.notify('ready')",
 }
 PROGRAM = """
-import asyncio, threading
+import asyncio, queue, threading, time
+from textual.drivers import _writer_thread
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 from tuitrain.app.app import TuitrainApp
 from tuitrain.cli import main
 from tuitrain.widgets.terminal import paste
+
+class SlowQueue(queue.Queue):
+    def get(self):
+        time.sleep(0.005)  # As on a slow line.
+        return super().get()
+
+_writer_thread.Queue = SlowQueue
 
 class Unknown(Message):
     pass

@@ -22,6 +22,7 @@ from tuitrain.text import plain
 from tuitrain.widgets.messages import OpenRun
 from tuitrain.widgets.terminal.keys import OrderedKeys
 from tuitrain.widgets.terminal.notifications import restore_title, save_title
+from tuitrain.widgets.terminal.textual_internals import finish_writing
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -99,6 +100,7 @@ def open_app(runs_dir: Path, first: RunFolder | None = None) -> RunFolder | None
     try:
         app.run(mouse=False)
     finally:
+        finish_writing(app)
         app.closed.set()
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)

@@ -65,8 +65,8 @@ class ChartGroup(Container, can_focus=True):
 
     @property
     def first(self) -> Chart:
-        """The first visible chart, which moves the cursor of all."""
-        return next(chart for chart in self.charts if chart.display)
+        """The first visible chart, which moves the cursor of all. While the charts are closed, none is visible."""
+        return next((chart for chart in self.charts if chart.display), self.charts[0])
 
     def run_line(self, run: Follower, split: str, column: str, name: str, color: RGB, marker: str = BRAILLE) -> Line:
         """Return the line of a column of the rows of `split`."""

@@ -120,6 +120,14 @@ def is_writer(thread: Thread | None) -> TypeGuard[WriterThread]:
     return isinstance(thread, WriterThread)
 
 
+def finish_writing(app: App[None]) -> None:
+    """Wait until the terminal has received everything. After a failure during its shutdown, an app leaves that to a
+    thread, and what follows would appear on the screen that is about to vanish."""
+    writer = getattr(app._driver, "_writer_thread", None)
+    if is_writer(writer) and writer.is_alive():
+        writer.stop()
+
+
 def write_until_closed(writer: WriterThread) -> None:
     """Continue writing after a failure, until the app has restored and closed the terminal."""
     while True:
