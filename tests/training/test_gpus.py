@@ -69,11 +69,11 @@ def test_an_instance(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_runs_of_one_process_share_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     see(monkeypatch, "a", "b")
     fake = FakeNvml(monkeypatch, [gpu("a", 30), gpu("b", 0)])
-    assert choose_device("auto").index == 1
+    assert choose_device("auto", hold=True).index == 1
     fake.gpus = [gpu("a", 0), gpu("b", 60, use=99)]
-    assert choose_device("auto").index == 1
+    assert choose_device("auto", hold=True).index == 1
     gpu_lock.release()
-    assert choose_device("auto").index == 0
+    assert choose_device("auto", hold=True).index == 0
 
 
 def test_other_runs_are_avoided(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,21 +81,34 @@ def test_other_runs_are_avoided(monkeypatch: pytest.MonkeyPatch) -> None:
     FakeNvml(monkeypatch, [gpu("a", 10), gpu("b", 70, use=99)])
     taken = {"a"}
     monkeypatch.setattr(gpu_lock, "hold", lambda uuid: uuid not in taken)
-    assert choose_device("auto").index == 1
+    assert choose_device("auto", hold=True).index == 1
     taken.add("b")
     # All are taken: the best one is shared.
-    assert choose_device("auto").index == 0
+    assert choose_device("auto", hold=True).index == 0
 
 
 def test_a_named_gpu_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
     see(monkeypatch, "a", "b")
-    assert choose_device("cuda:1") == torch.device("cuda", 1)
+    assert choose_device("cuda:1", hold=True) == torch.device("cuda", 1)
     assert gpu_lock.held() == ["b"]
     assert choose_device("cuda") == torch.device("cuda", 0)
+
+
+def test_an_evaluation_avoids_held_gpus_but_holds_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    see(monkeypatch, "a", "b")
+    fake = FakeNvml(monkeypatch, [gpu("a", 30), gpu("b", 0)])
+    assert choose_device("auto").index == 1
+    assert choose_device("cuda:0").index == 0
+    assert not gpu_lock.held()
+    # It uses the GPU on which this process trains.
+    assert choose_device("auto", hold=True).index == 1
+    fake.gpus = [gpu("a", 0), gpu("b", 60, use=99)]
+    assert choose_device("auto").index == 1
+    assert gpu_lock.held() == ["b"]
 
 
 def test_without_an_answer_of_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     see(monkeypatch, "a", "b")
     FakeNvml(monkeypatch, [], init=error(9))
-    assert choose_device("auto").index == 0
+    assert choose_device("auto", hold=True).index == 0
     assert gpu_lock.held() == ["a"]

@@ -156,3 +156,11 @@ def _print_table(folder: SweepFolder, sweep: Sweep, outcomes: list[Outcome], bes
     if best is not None:
         settings = format_trial(sweep.used(folder.values(best[0]) or {}))
         print_message(f"best trial by {analysis.best_title(sweep)}: {best[0]}, {settings}")
+
+
+def print_queued(folder: SweepFolder, key: str, *, as_json: bool) -> None:
+    """Print the id of a sweep that trains in the background; in JSON it has the name `key`."""
+    if as_json:
+        print_json({key: folder.id, "path": str(folder.path), "status": "queued"})
+    else:
+        print_line(folder.id)

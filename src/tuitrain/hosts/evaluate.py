@@ -43,7 +43,6 @@ def evaluate_checkpoint(
 
     Raise TuitrainError if the run, its data or the checkpoint is missing or invalid, or if its code is not allowed.
     """
-    folder.check_writable()
     # The weights of an active run change meanwhile.
     active = shown_status(folder.state()) in ACTIVE
     with opened(folder, split, which, device, progress, settings, trust=trust) as (setup, position):

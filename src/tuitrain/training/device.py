@@ -27,12 +27,12 @@ def fits_in_memory(size: int, device: torch.device) -> bool:
     return size < free_memory(device) / 2
 
 
-def choose_device(name: str) -> torch.device:
-    """Return the device that `training.device` names, and keep other runs that may choose off a GPU. Raises ConfigError
-    if torch does not see it."""
+def choose_device(name: str, *, hold: bool = False) -> torch.device:
+    """Return the device that `training.device` names. With `hold`, other runs that may choose avoid a GPU until this
+    process releases it. Raises ConfigError if torch does not see the device."""
     if name == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda", choose_gpu())
+            return torch.device("cuda", choose_gpu(hold=hold))
         name = "mps" if torch.backends.mps.is_available() else "cpu"
     device = torch.device(name)
     if device.type == "cuda":
@@ -42,7 +42,8 @@ def choose_device(name: str) -> torch.device:
             hint = "Use auto, cpu or a smaller number." if count else "Use auto or cpu."
             raise ConfigError(f"training.device = {name}: torch {available}.", hint, key="training.device")
         index = device.index if device.index is not None else torch.cuda.current_device()
-        hold_gpu(index)
+        if hold:
+            hold_gpu(index)
         return torch.device("cuda", index)
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("training.device = mps: torch sees no MPS device.", "Use auto or cpu.", key="training.device")

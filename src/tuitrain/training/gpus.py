@@ -9,15 +9,18 @@ from tuitrain.machine.gpus import Gpu, GpuReader
 IDLE = 0.1
 
 
-def choose_gpu() -> int:
+def choose_gpu(*, hold: bool) -> int:
     """Return torch's number of the GPU with the most free memory among the idle ones, else among all. A GPU that
-    another process of this user trains on comes last. All runs of this process train on the same one."""
+    another process of this user trains on comes last. With `hold`, others avoid this one until `gpu_lock.release`, and
+    all runs of this process train on it."""
     uuids = {_uuid(index): index for index in range(torch.cuda.device_count())}
     if ours := [uuids[uuid] for uuid in gpu_lock.held() if uuid in uuids]:
         return ours[0]
     known = _known() if len(uuids) > 1 else {}
     ranked = sorted(uuids, key=lambda uuid: _rank(known.get(uuid)))
     chosen = next((uuid for uuid in ranked if gpu_lock.hold(uuid)), ranked[0])
+    if not hold:
+        gpu_lock.release()
     return uuids[chosen]
 
 

@@ -168,7 +168,8 @@ def prepare(
     """
     forget_modules()
     check_network(config.model.name)
-    device = devices.choose_device(config.training.device)
+    # An evaluation is short, and the process that makes it may stay open.
+    device = devices.choose_device(config.training.device, hold=only is None)
     threads = devices.configure_torch(config, device)
     _check_settings(config, device)
     transform = user_transform(config.data.transform)

@@ -1,7 +1,6 @@
 """`tuitrain train --set training.folds=K`: cross-validation, as a sweep of one run per fold."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from tuitrain.analysis.table.group_rows import mean_state
 from tuitrain.analysis.table.groups import MeanSD, mean_sd
 from tuitrain.cli.commands.sweep import train_sweep
 from tuitrain.cli.output import print_json, print_message
+from tuitrain.cli.sweep_output import print_queued
 from tuitrain.config.schema import Config
 from tuitrain.config.sweeps.sweep import Sweep, SweepOptions
 from tuitrain.config.sweeps.toml import dumps
@@ -33,10 +33,7 @@ def cross_validate(options: argparse.Namespace, config: Config) -> int:
     if options.detach:
         start_sweep_in_background(folder, allowed_key=allowed)
         print_message(f"The folds train in the background. Their result: tuitrain sweep {plain(folder.id)} --show")
-        if options.json:
-            print_json({"run": folder.id, "path": str(folder.path), "status": "queued"})
-        else:
-            sys.stdout.write(f"{folder.id}\n")
+        print_queued(folder, "run", as_json=options.json)
         return 0
     ended = train_sweep(folder, None, allowed)
     outcomes = SweepIndex(folder).refresh()

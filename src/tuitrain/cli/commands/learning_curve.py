@@ -1,11 +1,10 @@
 """`tuitrain learning-curve RUN`: train on parts of the data, and tell whether more data would help."""
 
 import argparse
-import sys
 
 from tuitrain.cli.commands.sweep import train_sweep
 from tuitrain.cli.output import print_json, print_message
-from tuitrain.cli.sweep_output import curve_document, describe_size, exit_status, print_curve
+from tuitrain.cli.sweep_output import curve_document, describe_size, exit_status, print_curve, print_queued
 from tuitrain.config.sweeps.fractions import FRACTIONS, SEEDS, fractions_sweep
 from tuitrain.config.sweeps.sweep import Sweep
 from tuitrain.config.sweeps.toml import dumps
@@ -28,10 +27,7 @@ def run(options: argparse.Namespace) -> int:
     if options.detach:
         start_sweep_in_background(folder, allowed_key=allowed)
         print_message(f"The runs train in the background. Their curve: tuitrain sweep {plain(folder.id)} --show")
-        if options.json:
-            print_json({"sweep": folder.id, "path": str(folder.path), "status": "queued"})
-        else:
-            sys.stdout.write(f"{folder.id}\n")
+        print_queued(folder, "sweep", as_json=options.json)
         return 0
     ended = train_sweep(folder, None, allowed)
     if not ended:

@@ -23,7 +23,6 @@ def evaluate_robustness(
     Raise TuitrainError if the run, its data or the checkpoint is missing or invalid, if the images cannot be corrupted,
     or if its code is not allowed.
     """
-    folder.check_writable()
     state = folder.state()
     has_best = state.best is not None and (folder.checkpoints / "best.safetensors").exists()
     which = which or ("best" if has_best else "last")
