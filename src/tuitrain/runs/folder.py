@@ -197,6 +197,8 @@ def _predictions_file(evaluation: Path) -> Path:
 
 def shown_status(state: State) -> ShownStatus:
     """Return the status of the run: `interrupted` if the run is active but its process no longer exists."""
+    if state.status == "queued" and state.waiting is not None:
+        return "queued"
     if state.active and not alive(state.process, state.heartbeat):
         return "interrupted"
     return state.status

@@ -158,13 +158,26 @@ class RunInfo(Struct, kw_only=True):
     weights: WeightsInfo | None = None
 
 
+class Waiting(Struct, frozen=True, kw_only=True):
+    """What will start a run that no process owns: the `queue` of its runs folder, by `priority`, highest first, unless
+    the run is `held`; or Slurm, as the `job` with this id. `reason` says why it has not started yet."""
+
+    by: Literal["queue", "slurm"]
+    since: float
+    reason: str = ""
+    priority: int = 0
+    held: bool = False
+    job: str = ""
+
+
 class State(Struct, kw_only=True):
     """state.json: the progress of the run.
 
     `epoch` counts complete epochs, `steps` is the total of the run, `seconds` is time spent in training steps and
     `memory` is in bytes. The learning-rate schedule spans the steps from `schedule_start` to the end of epoch
     `schedule_end`; None: of the last epoch. `lr` is the learning rate that a user set while the run was active.
-    `not_continued` is the reason why the last attempt to resume the run failed.
+    `not_continued` is the reason why the last attempt to resume the run failed. `waiting` is not None while the queue
+    or Slurm has yet to start or continue the run.
     """
 
     status: Status = "queued"
@@ -186,6 +199,7 @@ class State(Struct, kw_only=True):
     ended: float | None = None
     heartbeat: float = 0.0
     process: Process | None = None
+    waiting: Waiting | None = None
     train: Score | None = None
     validation: Score | None = None
     test: Score | None = None

@@ -113,7 +113,8 @@ def log_line(line: str, *, detail: bool = False) -> str:
 
 
 class RunWriter:
-    """Appends metrics rows and updates state.json. Only the thread of the loop may use it.
+    """Appends metrics rows and updates state.json. Only the thread of the loop may use it. A run that was waiting to be
+    started no longer is, once its state is written.
 
     `resumed` is true if the run had ended or been interrupted, and false for a new run and one that moved to this
     process. `previous` is the state before this process owned it. Raises RunError if another process owns the run.
@@ -125,7 +126,7 @@ class RunWriter:
         try:
             self.previous = folder.state()
             self.resumed = shown_status(self.previous) not in ACTIVE
-            self.state = msgspec.structs.replace(self.previous, process=this_process(), not_continued="")
+            self.state = msgspec.structs.replace(self.previous, process=this_process(), not_continued="", waiting=None)
             for path in (folder.state_file, *(folder.checkpoints / f"{name}.safetensors" for name in ("last", "best"))):
                 remove_drafts(path)
             self._metrics = open_to_write(folder.metrics_file, os.O_RDWR | os.O_APPEND | os.O_CREAT)
