@@ -8,17 +8,15 @@ from math import inf
 from pathlib import Path
 from typing import BinaryIO
 
-from msgspec import Struct
-
 from tuitrain.config.code import Code, short_name
 from tuitrain.config.data.folds import Fold
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
 from tuitrain.config.stackable import stacking_key
 from tuitrain.config.sweeps.sweep import Sweep, Values, short_names
-from tuitrain.config.values import build_config, flatten
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.hosts.launch import RunSpec, create_run, resume_run, resume_stacked_runs
+from tuitrain.hosts.resources import WorkerResources as WorkerResources
 from tuitrain.hosts.sweeps.pruning import FinishedLosses, PruningInbox
 from tuitrain.hosts.sweeps.sampling import report_outcomes, sample_values
 from tuitrain.hosts.trust import (
@@ -42,19 +40,6 @@ from tuitrain.runs.sweeps.records import Job, Record
 
 # Seconds between two checks whether a paused sweep was resumed.
 PAUSE_POLL = 0.5
-
-
-class WorkerResources(Struct, frozen=True):
-    """The device and CPU threads of a worker; empty and None leave the configuration of the run as it is."""
-
-    device: str = ""
-    threads: int | None = None
-
-    def apply(self, config: Config) -> Config:
-        changes: dict[str, object] = {"training.device": self.device} if self.device else {}
-        if config.training.threads is None and self.threads:
-            changes["training.threads"] = self.threads
-        return build_config(flatten(config) | changes)
 
 
 class Worker:
