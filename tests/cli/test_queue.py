@@ -13,9 +13,12 @@ from cli.commands import command
 from hosts.queue.queue_runs import queued, start_queue
 from tuitrain.cli.parser import parse
 from tuitrain.errors import ConfigError, RunError
+from tuitrain.hosts.sweeps.create import start_new_sweep
 from tuitrain.runs.folder import folders, shown_status
 from tuitrain.runs.process import alive
 from tuitrain.runs.queue import QueueFolder
+from tuitrain.runs.sweeps.catalog import list_sweeps
+from tuitrain.runs.sweeps.index import SweepIndex, sweep_status
 from tuitrain.runs.waiting import cancel, in_queue
 
 HOSTILE = "\x1b[2J[red]x[/]"
@@ -101,6 +104,67 @@ def test_hold_release_priority_and_cancel(
         tuitrain("queue", "release", "third")
     with pytest.raises(RunError, match="No queue is running"):
         tuitrain("queue", "stop")
+
+
+def test_a_sweep_in_the_queue(tuitrain: Callable[..., int], runs_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grid = ("--set", "optimizer.lr=0.1,0.01", "--set", "optimizer.name=sgd,adam")
+    assert tuitrain("sweep", *grid, "--queue", "--priority", "3") == 0
+    printed = capsys.readouterr()
+    assert "4 runs of the sweep wait in the queue. No queue is running" in printed.err
+    (sweep,) = list_sweeps(runs_dir)
+    assert printed.out.split() == [sweep.id]
+    runs = list(folders(runs_dir))
+    assert [run.info().parent for run in runs] == [sweep.id] * 4
+    assert [waiting.priority for run in runs if (waiting := in_queue(run.state()))] == [3] * 4
+    assert len({(run.config().optimizer.name, run.config().optimizer.lr) for run in runs}) == 4
+    assert sweep_status(sweep, SweepIndex(sweep).refresh()) == "queued"
+    with pytest.raises(RunError, match="wait in the queue"):
+        tuitrain("sweep", sweep.id)
+    assert tuitrain("queue", "hold", sweep.id) == 0
+    assert all(waiting and waiting.held for run in runs if (waiting := in_queue(run.state())))
+    assert tuitrain("sweep", sweep.id, "--stop") == 0
+    assert {run.state().status for run in runs} == {"stopped"}
+    assert sweep_status(sweep, SweepIndex(sweep).refresh()) == "finished"
+
+
+def test_runs_of_a_stopped_sweep_that_have_not_begun_can_be_queued(
+    tuitrain: Callable[..., int], runs_dir: Path
+) -> None:
+    sweep = start_new_sweep(runs_dir, '[sweep.values]\n"optimizer.lr" = [0.1, 0.2]\n')
+    assert tuitrain("sweep", sweep.id, "--queue") == 0
+    assert len(list(folders(runs_dir))) == 2
+    sweep.update_session(0.0)
+    with pytest.raises(RunError, match=r"Process \d+ trains"):
+        tuitrain("sweep", sweep.id, "--queue")
+
+
+def test_folds_and_sampled_trials_in_the_queue(tuitrain: Callable[..., int], runs_dir: Path) -> None:
+    assert tuitrain("train", "--set", "training.folds=2", "--queue") == 0
+    assert [run.config().data.fold for run in reversed(list(folders(runs_dir)))] == ["1/2", "2/2"]
+    (runs_dir.parent / "random.toml").write_text(
+        '[sweep]\nmethod = "random"\ntrials = 3\n[sweep.values]\n"optimizer.lr" = {low = 0.1, high = 0.2}\n'
+    )
+    assert tuitrain("sweep", "-c", str(runs_dir.parent / "random.toml"), "--queue") == 0
+    rates = [run.config().optimizer.lr for run in folders(runs_dir) if run.config().data.fold is None]
+    assert len(set(rates)) == 3
+    assert all(0.1 <= rate <= 0.2 for rate in rates)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("sweep.method=tpe", "sweep.method = tpe chooses each trial by the results of others"),
+        ("sweep.prune=true", "sweep.prune is for a sweep with workers of its own"),
+        ("sweep.devices=[cuda:0]", "sweep.devices is for a sweep with workers"),
+        ("sweep.parallel=2", "sweep.parallel is for"),
+        ("sweep.stack=2", "sweep.stack is for"),
+        ("sweep.max_minutes=2", "sweep.max_minutes is for"),
+    ],
+)
+def test_sweeps_that_cannot_wait(tuitrain: Callable[..., int], runs_dir: Path, option: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        tuitrain("sweep", "--set", "optimizer.lr=0.1,0.2", "--set", option, "--queue")
+    assert not runs_dir.exists()
 
 
 def test_hostile_names_are_escaped(

@@ -9,9 +9,10 @@ from msgspec import structs
 
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
+from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import RunInfo, Waiting
-from tuitrain.runs.waiting import CANCELLED, cancel, change, in_queue, wait
+from tuitrain.runs.waiting import CANCELLED, cancel, change, in_queue, stop, wait
 from tuitrain.runs.writer import RunWriter, create
 from written_runs import owner_pid
 
@@ -70,6 +71,23 @@ def test_a_run_that_does_not_wait_in_the_queue_is_left_alone(
         act(folder)
     writer.close()
     assert in_queue(folder.state()) == WAITING
+
+
+def test_stop_cancels_a_waiting_run_and_stops_one_that_has_just_started(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait(folder, WAITING)
+    stop(folder)
+    assert (folder.state().status, folder.control_file.exists()) == ("stopped", False)
+    wait(folder, WAITING)
+    inbox, waits = Inbox(folder), folder.state()
+    writer = RunWriter(folder)
+    writer.update(status="running", now=True)
+    # The state that was read just before.
+    monkeypatch.setattr(folder, "state", lambda: waits)
+    stop(folder)
+    assert [command.name for command in inbox.new()] == ["stop"]
+    writer.close()
 
 
 @pytest.mark.parametrize("act", [cancel, change])

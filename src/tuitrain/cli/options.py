@@ -111,6 +111,7 @@ def add_sweep(sweep: Parser) -> None:
     sweep.add_argument("--trials", type=int, metavar="N", help="number of sampled trials; may be increased for a SWEEP")
     sweep.add_argument("--seeds", type=int, metavar="N", help="runs per trial; may be increased for a SWEEP")
     sweep.add_argument("--parallel", metavar="N", help="concurrent runs per device")
+    add_queueing(sweep)
     # The `code_key` of allowed code, for a background process.
     sweep.add_argument("--allowed", default="", help=argparse.SUPPRESS)
     control = sweep.add_mutually_exclusive_group()

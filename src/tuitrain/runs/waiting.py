@@ -1,13 +1,14 @@
 """Let a run wait until the queue or Slurm starts it, while no process owns it."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from msgspec import structs
 
 from tuitrain.errors import RunError
 from tuitrain.files import replace
+from tuitrain.runs.control import send
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.owner import OwnedError, claim, release
 from tuitrain.runs.records import State, Waiting
@@ -63,6 +64,16 @@ def cancel(folder: RunFolder) -> None:
         raise _not_waiting(folder) from None
     except OSError as error:
         raise _unwritable(folder, error) from None
+
+
+def stop(folder: RunFolder) -> None:
+    """Cancel a run that waits in the queue, also if it starts at this moment, and make any other run stop. Raise
+    RunError if that cannot be written."""
+    if in_queue(folder.state()):
+        with suppress(NotWaitingError):
+            cancel(folder)
+            return
+    send(folder, "stop")
 
 
 def check_startable(folder: RunFolder, state: State) -> None:

@@ -9,7 +9,7 @@ from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.control import KEYS, CommandName, accepted, ask, send
 from tuitrain.runs.folder import shown_status
 from tuitrain.runs.records import ACTIVE
-from tuitrain.runs.waiting import cancel, in_queue
+from tuitrain.runs.waiting import in_queue, stop
 from tuitrain.text import plain
 
 CHANGEABLE = {key: name for name, key in KEYS.items()}
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
             raise RunError(
                 f"{plain(folder.id)} waits in the queue.", "Only stop is possible, or: tuitrain queue hold RUN"
             )
-        cancel(folder)
+        stop(folder)
         print_message(f"stop: {plain(folder.id)} no longer waits in the queue")
         return 0
     if options.command != "set":

@@ -4,6 +4,7 @@ import argparse
 import signal
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -16,11 +17,13 @@ from tuitrain.hosts.queue.devices import QueueDevices
 from tuitrain.hosts.queue.dispatch import Dispatcher
 from tuitrain.hosts.queue.start import start_queue_in_background
 from tuitrain.runs.catalog.index import RunIndex
-from tuitrain.runs.catalog.listing import Entry, find_all
+from tuitrain.runs.catalog.listing import Entry, find
 from tuitrain.runs.catalog.result import scores
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.queue import QueueFolder, QueueSession, waiting_runs
 from tuitrain.runs.records import Waiting
+from tuitrain.runs.sweeps.catalog import find_sweep
+from tuitrain.runs.sweeps.index import SweepIndex
 from tuitrain.runs.waiting import cancel, change, in_queue
 from tuitrain.text import plain
 
@@ -160,12 +163,24 @@ def _change(options: argparse.Namespace) -> int:
         names, priority = names[:-1], _priority(names[-1] if names else "")
     if not names:
         raise ConfigError(f"tuitrain queue {options.action} needs a RUN.", "See: tuitrain queue list")
-    for folder in find_all(options.runs_dir, names):
+    for folder in [folder for name in names for folder in _targets(options.runs_dir, name)]:
         folder.check_own_files()
         _apply(options.action, folder, priority)
         value = "" if priority is None else f" {priority}"
         print_message(f"{options.action}{value}: {plain(folder.id)}")
     return 0
+
+
+def _targets(runs_dir: Path, name: str) -> list[RunFolder]:
+    """Return the run of this name, or the waiting runs of the sweep of this name."""
+    try:
+        return [find(runs_dir, name)]
+    except RunError as error:
+        try:
+            outcomes = SweepIndex(find_sweep(runs_dir, name)).refresh()
+        except RunError:
+            raise error from None
+    return [one.run for one in outcomes if one.run is not None and one.state is not None and in_queue(one.state)]
 
 
 def _priority(text: str) -> int:

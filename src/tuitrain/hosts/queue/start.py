@@ -21,8 +21,6 @@ def start_run(folder: RunFolder, slots: Sequence[Slot], threads: int | None = No
     arguments = ["work", str(folder.path.absolute()), "--device", ",".join(slot.device for slot in slots)]
     arguments += [word for slot in slots for word in ("--slot", slot.key)]
     arguments += ["--threads", str(threads)] if threads else []
-    # A run that has not begun obeys the commands that it was given while it waited.
-    arguments += [] if folder.state().step else ["--since", "0"]
     child = start_detached(arguments, folder.log_file)
     deadline = time.monotonic() + START_TIMEOUT
     while not owned_by(folder, child.pid) and child.poll() is None and time.monotonic() < deadline:

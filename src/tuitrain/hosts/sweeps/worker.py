@@ -168,25 +168,10 @@ class Worker:
         return not unknown_code(sweep_origin(self.folder), others, contents=False)
 
     def _create_run(self, job: Job, values: Values) -> RunFolder:
-        sweep = self.folder.sweep()
-        config = sweep.config(values, job.seed)
+        config = self.folder.sweep().config(values, job.seed)
         if not self._may_run(config_code(config)):
             check(sweep_origin(self.folder), config_code(config))
-        name = _run_name(sweep, values, job)
-        record = Record(run=new_id(name))
-        # The id is recorded first: if killed in between, the sweep has an id without a run, never an unknown run.
-        self.folder.write_record(job, record)
-        return create_run(
-            RunSpec(
-                config=self._resources.apply(config),
-                runs_dir=self.folder.runs_dir,
-                name=name,
-                id=record.run,
-                command=f"tuitrain sweep {self.folder.id}",
-                tags=(f"sweep:{sweep.name}",),
-                parent=self.folder.id,
-            )
-        )
+        return create_job_run(self.folder, job, values, self._resources)
 
     def _give_up(self, job: Job, error: Exception) -> None:
         """Record that the job cannot be trained, unless another process is training its run."""
@@ -198,6 +183,29 @@ class Worker:
         except RunError:
             pass
         self.folder.write_record(job, Record(run=run.id if run else "", problem=str(error)))
+
+
+def create_job_run(
+    folder: SweepFolder, job: Job, values: Values, resources: WorkerResources | None = None
+) -> RunFolder:
+    """Create the run of a job, whose code the user has allowed."""
+    sweep = folder.sweep()
+    config = sweep.config(values, job.seed)
+    name = _run_name(sweep, values, job)
+    record = Record(run=new_id(name))
+    # The id is recorded first: if killed in between, the sweep has an id without a run, never an unknown run.
+    folder.write_record(job, record)
+    return create_run(
+        RunSpec(
+            config=resources.apply(config) if resources else config,
+            runs_dir=folder.runs_dir,
+            name=name,
+            id=record.run,
+            command=f"tuitrain sweep {folder.id}",
+            tags=(f"sweep:{sweep.name}",),
+            parent=folder.id,
+        )
+    )
 
 
 def _log_end(run: RunFolder, state: State) -> None:
