@@ -9,6 +9,7 @@ from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.control import KEYS, CommandName, accepted, ask, send
 from tuitrain.runs.folder import shown_status
 from tuitrain.runs.records import ACTIVE
+from tuitrain.runs.waiting import in_queue, stop
 from tuitrain.text import plain
 
 CHANGEABLE = {key: name for name, key in KEYS.items()}
@@ -21,6 +22,14 @@ def run(options: argparse.Namespace) -> int:
     status = shown_status(state)
     if status not in ACTIVE:
         raise RunError(f"{plain(folder.id)} is not active: it is {status}.")
+    if in_queue(state):
+        if options.command != "stop":
+            raise RunError(
+                f"{plain(folder.id)} waits in the queue.", "Only stop is possible, or: tuitrain queue hold RUN"
+            )
+        stop(folder)
+        print_message(f"stop: {plain(folder.id)} no longer waits in the queue")
+        return 0
     if options.command != "set":
         send(folder, options.command)
         print_message(f"{options.command}: sent to {plain(folder.id)}")
