@@ -5,6 +5,7 @@ import argparse
 from tuitrain.cli.output import print_message
 from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError, RunError
+from tuitrain.hosts.slurm.stop import in_slurm, stop
 from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.control import KEYS, CommandName, accepted, ask, send
 from tuitrain.runs.folder import shown_status
@@ -21,6 +22,9 @@ def run(options: argparse.Namespace) -> int:
     status = shown_status(state)
     if status not in ACTIVE:
         raise RunError(f"{plain(folder.id)} is not active: it is {status}.")
+    if options.command == "stop" and in_slurm(folder):
+        print_message(f"stop: {plain(folder.id)}: {stop(folder)}")
+        return 0
     if options.command != "set":
         send(folder, options.command)
         print_message(f"{options.command}: sent to {plain(folder.id)}")
