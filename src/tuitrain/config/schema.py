@@ -173,7 +173,7 @@ class Training(Struct, frozen=True, kw_only=True):
     ] = "none"
     log_every: Annotated[
         Count | Auto,
-        Meta(description="Steps between two rows of training metrics; auto: up to 100, at least 20 rows per epoch"),
+        Meta(description="Steps between two rows of training metrics; auto: 4 to 100, about 20 rows per epoch"),
     ] = "auto"
     max_minutes: Annotated[
         Positive | None, Meta(description="Minutes of training after which the run finishes; none: no limit")

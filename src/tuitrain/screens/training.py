@@ -23,7 +23,13 @@ from tuitrain.runs.process import this_process
 from tuitrain.runs.records import ACTIVE
 from tuitrain.screens.export import EXPORT, Export, ExportScreen, metrics_export
 from tuitrain.text import plain
-from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts, UnitCharts
+from tuitrain.widgets.charts.run_charts import (
+    ChartPair,
+    GradientCharts,
+    LossAccuracyCharts,
+    ResourceCharts,
+    UnitCharts,
+)
 from tuitrain.widgets.forms.extension import choose_extension
 from tuitrain.widgets.messages import AskValue, MoveToBackground, OpenRun, ResumeRun, RunEnded, StopInSlurm
 from tuitrain.widgets.panels import live
@@ -33,7 +39,6 @@ from tuitrain.widgets.terminal.footer import FittingFooter
 from tuitrain.widgets.terminal.keys import idle_seconds
 from tuitrain.widgets.terminal.refresh import BUDGET
 
-PAGES = ("curves", "gradients", "log", "layers")
 LOG_LINES = 3
 # What the head shows until the loop answers a command, and the name of the event that answers it.
 REQUESTS: dict[CommandName, tuple[str, str]] = {
@@ -68,6 +73,7 @@ class TrainingScreen(ExportScreen):
         ),
         Binding("3", "page('log')", "log", tooltip="Log", id="training.log"),
         Binding("4", "page('layers')", "layers", tooltip="Updates and dead units by layer", id="training.layers"),
+        Binding("5", "page('machine')", "machine", tooltip="GPU, memory and waiting times", id="training.machine"),
         EXPORT,
         Binding("C", "checkpoint", "checkpoint", tooltip="Save a checkpoint now", id="training.checkpoint"),
         Binding("escape", "app.pop_screen", "back", tooltip="Back (the run keeps running)", id="training.back"),
@@ -93,6 +99,7 @@ class TrainingScreen(ExportScreen):
             yield LossAccuracyCharts(id="curves")
             yield GradientCharts(id="gradients")
             yield UnitCharts(id="layers")
+            yield ResourceCharts(id="machine")
             yield Log(id="log", max_lines=2000, auto_scroll=True)
         yield FixedText(id="progress")
         yield FixedText(id="numbers")

@@ -44,7 +44,7 @@ from tuitrain.training.weights.load import load_initial_weights
 
 # With `training.log_every = auto`: the minimum number of rows per epoch, the maximum number of steps between two rows,
 # and steps with an additional row, so that a slow run soon shows something.
-ROWS_PER_EPOCH, MAX_LOG_EVERY, FIRST_ROWS = 20, 100, (1, 5, 20)
+ROWS_PER_EPOCH, MIN_LOG_EVERY, MAX_LOG_EVERY, FIRST_ROWS = 20, 4, 100, (1, 5, 20)
 
 
 @dataclass
@@ -115,7 +115,9 @@ class Setup:
     def log_every(self) -> int:
         """Steps between two rows of training metrics."""
         given = self.config.training.log_every
-        return max(1, min(self.steps_per_epoch // ROWS_PER_EPOCH, MAX_LOG_EVERY)) if given == "auto" else given
+        if given != "auto":
+            return given
+        return max(MIN_LOG_EVERY, min(self.steps_per_epoch // ROWS_PER_EPOCH, MAX_LOG_EVERY))
 
     def row_due(self, step: int) -> bool:
         """Return whether a row of training metrics follows the step; an epoch also ends with one."""

@@ -2,6 +2,7 @@
 
 import re
 import time
+from math import isfinite, nan
 
 from textual.content import Content
 
@@ -106,7 +107,8 @@ def _cost(run: Follower) -> str:
 
 def _memory(run: Follower) -> str:
     device = plain(run.info.device, 40).partition(" ")[0] or "…"
-    return f"{device} {units.size(run.state.memory)}"
+    use = run.resources["gpu_use"][-1] if len(run.resources) and run.state.active else nan
+    return f"{device} {units.size(run.state.memory)}{f' · busy {100 * use:.0f} %' if isfinite(use) else ''}"
 
 
 def _preparation(state: State) -> str:
