@@ -298,3 +298,24 @@ def test_class_weights_with_label_smoothing_give_no_false_alarm() -> None:
     weighted.config = override(Config(), ["training.label_smoothing=0.2", "training.class_weights=balanced"])
     weighted.info = RunInfo(id="", name="", classes=[str(number) for number in range(10)])
     assert problems(weighted) == []
+
+
+@pytest.mark.parametrize(
+    ("wait", "memory", "device", "expected"),
+    [
+        ([0.5, 0.5, 0.41], [0.5] * 3, "cuda:0", ["the GPU waits 41.00 % of the time for images"]),
+        ([0.9, 0.1, 0.9], [0.5] * 3, "cuda:0", []),
+        ([0.9, 0.9], [0.5] * 2, "cuda:0", []),
+        ([0.9] * 3, [0.5] * 3, "cpu", []),
+        ([0.0] * 3, [0.5, 0.97, 0.98, 0.96], "cuda:0", ["96.00 % of the GPU's memory is in use"]),
+        ([NAN] * 3, [NAN] * 3, "cuda:0", []),
+    ],
+)
+def test_the_machine(wait: list[float], memory: list[float], device: str, expected: list[str]) -> None:
+    active = run(state=State(status="running", process=this_process(), heartbeat=time.time()))
+    active.info.device = device
+    for step, values in enumerate(itertools.zip_longest(wait, memory, fillvalue=0.0), 1):
+        add_row(active.resources, step, wait=values[0], gpu_memory=values[1])
+    assert problems(active) == expected
+    active.state = State(status="finished")
+    assert problems(active) == []

@@ -22,15 +22,19 @@ def trained(config: Config, kind: type[AutogradBackward] | type[DirectBackward])
     setup.model.train()
     found: list[Tensor] = []
     sizes: list[int] = []
+    accumulate, count = config.optimizer.accumulate, setup.batches_per_epoch
     for epoch in range(2):
-        for images, labels in setup.dataset.train.batches(setup.epoch_order(epoch), config.data.batch_size):
-            loss, logits = backward(*setup.inputs_and_labels(images, labels), 1)
+        batches = setup.dataset.train.batches(setup.epoch_order(epoch), config.data.batch_size)
+        for batch, (images, labels) in enumerate(batches, 1):
+            accumulated = min(accumulate, count - (batch - 1) // accumulate * accumulate)
+            loss, logits = backward(*setup.inputs_and_labels(images, labels), accumulated)
             gradients = [parameter.grad for parameter in setup.model.parameters()]
             assert not any(tensor is None or tensor.requires_grad for tensor in (loss, logits, *gradients))
             found += [tensor.clone() for tensor in (loss, logits, *gradients) if tensor is not None]
             sizes.append(len(logits))
-            setup.optimizer.step()
-            backward.zero_grad()
+            if batch % accumulate == 0 or batch == count:
+                setup.optimizer.step()
+                backward.zero_grad()
     assert sizes[-1] < sizes[0]
     return [*found, *setup.model.state_dict().values(), torch.get_rng_state()]
 
@@ -52,6 +56,14 @@ def test_every_activation(quick: Quick, activation: str, optimizer: str) -> None
 def test_depths_label_smoothing_and_class_weights(quick: Quick, hidden: str, smoothing: float, weights: str) -> None:
     loss = f"training.label_smoothing={smoothing}", f"training.class_weights={weights}"
     assert bit_identical(quick(f"model.hidden={hidden}", *loss, "data.batch_size=100"))
+
+
+@pytest.mark.parametrize("accumulate", [2, 3, 7])
+@pytest.mark.parametrize("smoothing", [0, 0.2])
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_accumulation(quick: Quick, accumulate: int, smoothing: float, *, batch_norm: bool) -> None:
+    settings = f"training.label_smoothing={smoothing}", f"model.batch_norm={str(batch_norm).lower()}"
+    assert bit_identical(quick(f"optimizer.accumulate={accumulate}", *settings))
 
 
 @pytest.mark.parametrize("smoothing", [0, 0.2])
@@ -103,7 +115,7 @@ def chosen(setup: Setup) -> str:
         (("data.augment=[shift]", "optimizer.clip_norm=1", "training.deterministic=true"), "DirectBackward"),
         (("model.dropout=0.1", "model.batch_norm=true"), "DirectBackward"),
         (("model.name=cnn",), "AutogradBackward"),
-        (("optimizer.accumulate=2",), "AutogradBackward"),
+        (("optimizer.accumulate=2",), "DirectBackward"),
         (("training.precision=bf16",), "AutogradBackward"),
         (("finetune.freeze=backbone",), "AutogradBackward"),
         (("finetune.freeze_epochs=1",), "AutogradBackward"),

@@ -16,7 +16,7 @@ AXES: tuple[XAxis, ...] = ("step", "epoch", "seconds", "wall time")
 
 @dataclass(frozen=True, slots=True)
 class CurveMetric:
-    """A metric that can be drawn: `column` of the rows of `split`."""
+    """A metric that can be drawn: `column` of the rows of `split`, which is resources for what the run used."""
 
     title: str
     split: str
@@ -36,6 +36,10 @@ METRICS = (
     CurveMetric("test accuracy", "test", "accuracy", True, units.percent),
     CurveMetric("learning rate", "train", "lr", False, units.number),
     CurveMetric("gradient norm", "train", "grad_norm", False, units.number),
+    CurveMetric("waiting for images", "resources", "wait", True, units.percent),
+    CurveMetric("memory", "resources", "memory", False, units.size),
+    CurveMetric("GPU use", "resources", "gpu_use", True, units.percent),
+    CurveMetric("GPU memory", "resources", "gpu_memory", True, units.percent),
 )
 
 
@@ -58,8 +62,8 @@ def _mark(reasons: dict[str, bool]) -> str:
 
 
 def metric_curve(run: Follower, split: str, column: str) -> Curve:
-    """Return the rows of a split that have this column."""
-    curve = run.train if split == "train" else run.evaluations[split]
+    """Return the rows of a split, or of the resources, that have this column."""
+    curve = {"train": run.train, "resources": run.resources, **run.evaluations}[split]
     return curve.only(column)
 
 

@@ -28,6 +28,10 @@ WINDOWS = 64
 # Seconds without a heartbeat, and bytes of free disk space, that are worth a warning.
 SILENT_SECONDS = 60.0
 LOW_DISK = 500e6
+# Shares of the time in which a GPU waits for images, and of its memory in use, that are worth a warning.
+STARVING, FULL_MEMORY = 0.3, 0.95
+# The number of measurements of the machine that must agree.
+MEASUREMENTS = 3
 
 
 class Finding(Struct, frozen=True):
@@ -39,7 +43,7 @@ class Finding(Struct, frozen=True):
 
 def findings(run: Follower) -> list[Finding]:
     """Return the findings, problems first; never empty."""
-    bad = [_ended(run), _disk(run), _silent(run), *problems(run)]
+    bad = [_ended(run), _disk(run), _silent(run), *problems(run), *_machine(run)]
     good = ["" if any(bad) else "healthy", "" if _overfitting(run) else _validation(run), _gradient(run)]
     all_findings = [*(Finding(text, False) for text in bad), *(Finding(text, True) for text in good)]
     return [finding for finding in all_findings if finding.text]
@@ -81,6 +85,18 @@ def _disk(run: Follower) -> str:
     except OSError:
         return ""
     return f"only {units.size(free)} of disk space left" if free < LOW_DISK else ""
+
+
+def _machine(run: Follower) -> list[str]:
+    """Return what the latest measurements of an active run on a GPU say about the machine."""
+    if not run.state.active or run.info.device.startswith("cpu"):
+        return []
+    latest = {name: list(run.resources[name][-MEASUREMENTS:]) for name in ("wait", "gpu_memory")}
+    wait, memory = (min(values) if len(values) == MEASUREMENTS else 0.0 for values in latest.values())
+    return [
+        f"the GPU waits {units.percent(wait)} of the time for images" if wait > STARVING else "",
+        f"{units.percent(memory)} of the GPU's memory is in use" if memory > FULL_MEMORY else "",
+    ]
 
 
 def _ended(run: Follower) -> str:

@@ -17,9 +17,9 @@ from tuitrain.runs.external import settings_of
 from tuitrain.runs.files import CHUNK, read_lines
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import RunInfo, ShownStatus, State
-from tuitrain.runs.rows import Evaluated, Event, LayerStatistics, PerLayer, Train, decode_valid
+from tuitrain.runs.rows import Evaluated, Event, LayerStatistics, PerLayer, Resources, Train, decode_valid
 
-ValuesRow = TypeVar("ValuesRow", bound=Train | Evaluated | LayerStatistics)
+ValuesRow = TypeVar("ValuesRow", bound=Train | Evaluated | LayerStatistics | Resources)
 # No row and no line of a log is this long.
 LONGEST = 64 * CHUNK
 LOG_LINES = 2000
@@ -135,6 +135,7 @@ class Follower:
         """The steps after which the layers were measured, and by name what `rows.LayerStatistics` says of each."""
         self.layer_statistics = {name: LayerColumns() for name in ("update_ratio", "mean", "std", "dead")}
         self.evaluations = {"validation": Curve("best"), "test": Curve("best")}
+        self.resources = Curve("wait", "memory", "gpu_use", "gpu_memory", scored=False)
         self.events: list[Event] = []
         self.log: deque[str] = deque(maxlen=LOG_LINES)
         self.log_lines = 0
@@ -226,6 +227,8 @@ class Follower:
                 self._add_train(same_kind)
             elif kind is LayerStatistics:
                 self._add_layer_statistics(same_kind)
+            elif kind is Resources:
+                self.resources.extend(same_kind)
             elif kind is Evaluated:
                 for split, curve in self.evaluations.items():
                     curve.extend([row for row in same_kind if row.split == split])
@@ -257,7 +260,7 @@ class Follower:
         self.layer_steps.cut(step)
         for columns in self.layer_statistics.values():
             columns.cut(len(self.layer_steps))
-        for curve in self.evaluations.values():
+        for curve in (self.resources, *self.evaluations.values()):
             curve.cut(step)
         # The loop repeats its own events, but not those that users caused.
         self.events = [event for event in self.events if event.step <= step or event.name != "drop"]

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from tuitrain.runs.files import read_lines
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import LONGEST, Follower
-from tuitrain.runs.rows import Evaluated, Event, LayerStatistics, Row, Split, Train, decode_valid
+from tuitrain.runs.rows import Evaluated, Event, Row, Split, Train, decode_valid
 
 # The columns of `StreamedRow.values`.
 COLUMNS = ("epoch", "seconds", "time", "loss", "accuracy", "best", "lr", "grad_norm")
@@ -80,7 +80,7 @@ class FileRows:
                 continue
             if isinstance(row, Train):
                 self.layers = max(self.layers, len(row.layers))
-            if isinstance(row, LayerStatistics):
+            if not isinstance(row, Train | Evaluated):
                 continue
             split = _split(row)
             found.add(split)
@@ -100,7 +100,7 @@ class FileRows:
                 if isinstance(row, Event):
                     if row.name == "continued":
                         limit = next(limits)
-                elif not isinstance(row, LayerStatistics) and _split(row) == split and last < row.step <= limit:
+                elif isinstance(row, Train | Evaluated) and _split(row) == split and last < row.step <= limit:
                     last, seconds, when = row.step, max(seconds, row.seconds), max(when, row.time)
                     yield _streamed(row, seconds, when)
 

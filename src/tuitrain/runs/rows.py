@@ -50,6 +50,24 @@ class LayerStatistics(Struct, frozen=True, tag="layers", tag_field="kind", omit_
     dead: PerLayer = ()
 
 
+class Resources(Struct, frozen=True, tag="resources", tag_field="kind", omit_defaults=True):
+    """What the run uses at `step`, every few seconds.
+
+    `wait` is the share of the training time since the previous such row in which the loop waited for images, `memory`
+    that of `State`. The GPU's own figures are None without an NVIDIA driver that knows them: `gpu_use` is the share of
+    the last second in which it ran a kernel, and `gpu_memory` the share of its memory that all processes use.
+    """
+
+    step: Count
+    epoch: Count
+    seconds: float
+    time: float
+    wait: float | None = None
+    memory: Count | None = None
+    gpu_use: float | None = None
+    gpu_memory: float | None = None
+
+
 class Evaluated(Struct, frozen=True, tag="evaluation", tag_field="kind", omit_defaults=True):
     """An evaluation of a split after `step`; `best` marks the best validation result so far by `training.best`."""
 
@@ -75,7 +93,7 @@ class Event(Struct, frozen=True, tag="event", tag_field="kind", omit_defaults=Tr
     value: float | None = None
 
 
-Row = Train | LayerStatistics | Evaluated | Event
+Row = Train | LayerStatistics | Resources | Evaluated | Event
 
 encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(Row)

@@ -14,6 +14,7 @@ from tuitrain.config.formatting import format_value
 from tuitrain.config.schedule import Extension
 from tuitrain.config.values import parse_value
 from tuitrain.errors import RunError
+from tuitrain.hosts.slurm.watch import SlurmWatch
 from tuitrain.runs.changes import lr_curve
 from tuitrain.runs.control import ANSWER_SECONDS, KEYS, CommandName, accepted, send
 from tuitrain.runs.folder import RunFolder
@@ -22,16 +23,22 @@ from tuitrain.runs.process import this_process
 from tuitrain.runs.records import ACTIVE
 from tuitrain.screens.export import EXPORT, Export, ExportScreen, metrics_export
 from tuitrain.text import plain
-from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts, UnitCharts
+from tuitrain.widgets.charts.run_charts import (
+    ChartPair,
+    GradientCharts,
+    LossAccuracyCharts,
+    ResourceCharts,
+    UnitCharts,
+)
 from tuitrain.widgets.forms.extension import choose_extension
-from tuitrain.widgets.messages import AskValue, MoveToBackground, OpenRun, ResumeRun, RunEnded
+from tuitrain.widgets.messages import AskValue, MoveToBackground, OpenRun, ResumeRun, RunEnded, StopInSlurm
 from tuitrain.widgets.panels import live
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.footer import FittingFooter
+from tuitrain.widgets.terminal.keys import idle_seconds
 from tuitrain.widgets.terminal.refresh import BUDGET
 
-PAGES = ("curves", "gradients", "log", "layers")
 LOG_LINES = 3
 # What the head shows until the loop answers a command, and the name of the event that answers it.
 REQUESTS: dict[CommandName, tuple[str, str]] = {
@@ -66,6 +73,7 @@ class TrainingScreen(ExportScreen):
         ),
         Binding("3", "page('log')", "log", tooltip="Log", id="training.log"),
         Binding("4", "page('layers')", "layers", tooltip="Updates and dead units by layer", id="training.layers"),
+        Binding("5", "page('machine')", "machine", tooltip="GPU, memory and waiting times", id="training.machine"),
         EXPORT,
         Binding("C", "checkpoint", "checkpoint", tooltip="Save a checkpoint now", id="training.checkpoint"),
         Binding("escape", "app.pop_screen", "back", tooltip="Back (the run keeps running)", id="training.back"),
@@ -80,6 +88,7 @@ class TrainingScreen(ExportScreen):
         self._placeholder = ""
         self._visited_pages: set[str] = set()
         self._active = False
+        self._slurm = SlurmWatch()
         self._refusals: int | None = None
         # The last command until the loop answers it, the number of answers before it, and the time it was sent.
         self._request: tuple[CommandName, int, float] | None = None
@@ -90,6 +99,7 @@ class TrainingScreen(ExportScreen):
             yield LossAccuracyCharts(id="curves")
             yield GradientCharts(id="gradients")
             yield UnitCharts(id="layers")
+            yield ResourceCharts(id="machine")
             yield Log(id="log", max_lines=2000, auto_scroll=True)
         yield FixedText(id="progress")
         yield FixedText(id="numbers")
@@ -111,6 +121,7 @@ class TrainingScreen(ExportScreen):
             self.post_message(RunEnded(self.run.folder, self.run.info.name, self.run.state, self.run.status))
         self._notify_refusals()
         self._check_answer()
+        self._slurm.look(lambda: [(self.run.folder, self.run.state)], idle_seconds(self.app))
         state = self.run.state
         progress = f"{100 * state.step / state.steps:.0f} % " if state.steps and state.active else ""
         notifications.set_title(self.app, f"{progress}{self.run.info.name} · {self.run.status}")
@@ -202,7 +213,12 @@ class TrainingScreen(ExportScreen):
         self._send("resume")
 
     def action_stop(self) -> None:
-        self._send("stop")
+        if self.run.state.waiting is None and self.run.state.slurm is None:
+            self._send("stop")
+        elif not (self._request and self._request[0] == "stop"):
+            self.post_message(StopInSlurm(self.run.folder))
+            self._request = "stop", self._answers("stop"), monotonic()
+            self._show_lines()
 
     def action_checkpoint(self) -> None:
         self._send("checkpoint")

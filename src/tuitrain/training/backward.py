@@ -6,6 +6,7 @@ from torch import Tensor
 
 from tuitrain.training.direct_layers import direct_layers
 from tuitrain.training.fine_tuning.freeze import is_frozen
+from tuitrain.training.models.checkpointing import kept_statistics, tracking_norms
 from tuitrain.training.models.mlp import MLP
 from tuitrain.training.setup import Setup
 from tuitrain.training.torch_internals import aten, log_softmax_backward
@@ -29,6 +30,7 @@ class AutogradBackward:
         self._model, self._optimizer = setup.forward, setup.optimizer
         self._autocast, self._scaler = setup.autocast, setup.scaler
         self._class_weights, self._label_smoothing = setup.class_weights, setup.config.training.label_smoothing
+        self._recomputed_norms = tracking_norms(setup.model) if setup.config.training.checkpointing else []
 
     def __call__(self, images: Tensor, labels: Tensor, accumulated: int) -> tuple[Tensor, Tensor]:
         """Add the gradients of the loss, divided by `accumulated`, to those of the parameters.
@@ -48,14 +50,15 @@ class AutogradBackward:
         return loss, logits
 
     def backward(self, loss: Tensor) -> None:
-        torch.autograd.backward(self._scaler.scale(loss))
+        with kept_statistics(self._recomputed_norms):
+            torch.autograd.backward(self._scaler.scale(loss))
 
     def zero_grad(self) -> None:
         self._optimizer.zero_grad()
 
 
 class DirectBackward:
-    """Backpropagation without autograd: for an MLP in float32 on the CPU, without gradient accumulation.
+    """Backpropagation without autograd: for an MLP in float32 on the CPU. Use it as `AutogradBackward`.
 
     It calls the kernels that autograd calls. With small batches autograd's bookkeeping takes as long as these kernels.
     """
@@ -64,33 +67,37 @@ class DirectBackward:
         assert isinstance(setup.model, MLP)
         self._layers = direct_layers(setup.model, setup.config.model.activation)
         self._class_weights, self._label_smoothing = setup.class_weights, setup.config.training.label_smoothing
-        self._one = torch.ones(())
+        # Whether the gradients hold those of an earlier mini-batch of this step.
+        self._add = False
 
-    def __call__(self, images: Tensor, labels: Tensor, accumulated: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+    def __call__(self, images: Tensor, labels: Tensor, accumulated: int) -> tuple[Tensor, Tensor]:
         output = images.detach().flatten(1)
         for layer in self._layers:
             output = layer.forward(output)
-        loss, grad = self._loss_and_gradient(output, labels)
+        loss, grad = self._loss_and_gradient(output, labels, 1 / accumulated)
         for layer in reversed(self._layers):
-            grad = layer.backward(grad)
+            grad = layer.backward(grad, add=self._add)
+        self._add = True
         return loss, output
 
-    def _loss_and_gradient(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the mean cross-entropy () and its gradient with respect to the logits (N, K)."""
+    def _loss_and_gradient(self, logits: Tensor, labels: Tensor, factor: float) -> tuple[Tensor, Tensor]:
+        """Return the mean cross-entropy () and `factor` times its gradient with respect to the logits (N, K)."""
+        scale = torch.tensor(factor)
         if self._label_smoothing or labels.is_floating_point():
             leaf = logits.detach().requires_grad_()
             with torch.enable_grad():
                 loss = mean_loss(leaf, labels, self._class_weights, self._label_smoothing)
-            (grad,) = torch.autograd.grad(loss, leaf)
+            (grad,) = torch.autograd.grad(loss, leaf, scale)
             return loss.detach(), grad
         log_softmax, weights = torch.log_softmax(logits, 1), self._class_weights
         # Reduction 1 is the mean; -100 is the class that torch ignores by default.
         loss, total = aten.nll_loss_forward(log_softmax, labels, weights, 1, -100)
-        grad = aten.nll_loss_backward(self._one, log_softmax, labels, weights, 1, -100, total)
+        grad = aten.nll_loss_backward(scale, log_softmax, labels, weights, 1, -100, total)
         return loss, log_softmax_backward(grad, log_softmax, 1, torch.float32)
 
     def zero_grad(self) -> None:
-        """Do nothing: the next call overwrites the gradients."""
+        """Let the next call overwrite the gradients."""
+        self._add = False
 
 
 Backward = AutogradBackward | DirectBackward
@@ -99,8 +106,8 @@ Backward = AutogradBackward | DirectBackward
 def build_backward(setup: Setup) -> Backward:
     """Return the fastest implementation for the run; both are bit-identical."""
     config = setup.config
-    plain_step = config.training.precision == "fp32" and config.optimizer.accumulate == 1
     # The direct layers neither freeze weights nor keep the statistics of batch normalization.
     fine_tunes = config.model.weights is not None or is_frozen(config, 0)
-    direct = isinstance(setup.model, MLP) and plain_step and not fine_tunes and setup.device.type == "cpu"
+    on_cpu = setup.device.type == "cpu" and config.training.precision == "fp32" and not config.training.compile
+    direct = on_cpu and isinstance(setup.model, MLP) and not fine_tunes
     return DirectBackward(setup) if direct else AutogradBackward(setup)

@@ -1,7 +1,7 @@
 """Compute the forward and backward passes of an MLP by the kernels that autograd would call, in the same order.
 
 Each layer keeps what its backward pass needs from the latest forward pass. `backward` takes the gradient of the output,
-sets the gradients of the parameters and returns the gradient of the input.
+sets the gradients of the parameters, or with `add` adds to them, and returns the gradient of the input.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ class DirectLayer(Protocol):
 
     def forward(self, input: Tensor) -> Tensor: ...
 
-    def backward(self, grad: Tensor) -> Tensor: ...
+    def backward(self, grad: Tensor, *, add: bool) -> Tensor: ...
 
 
 class DirectLinear:
@@ -52,9 +52,15 @@ class DirectLinear:
             return input.mm(self._weight.t())
         return torch.addmm(self._bias[0], input, self._weight.t())
 
-    def backward(self, grad: Tensor) -> Tensor:
-        torch.mm(grad.t(), self._input, out=self._weight_grad)
-        if self._bias is not None:
+    def backward(self, grad: Tensor, *, add: bool) -> Tensor:
+        if add:
+            # A fused product and sum would round differently from autograd.
+            self._weight_grad.add_(grad.t().mm(self._input))
+        else:
+            torch.mm(grad.t(), self._input, out=self._weight_grad)
+        if self._bias is not None and add:
+            self._bias[1].add_(grad.sum(0))
+        elif self._bias is not None:
             torch.sum(grad, 0, out=self._bias[1])
         return grad if self._first else grad.mm(self._weight)
 
@@ -76,11 +82,12 @@ class DirectBatchNorm:
         )
         return output
 
-    def backward(self, grad: Tensor) -> Tensor:
+    def backward(self, grad: Tensor, *, add: bool) -> Tensor:
         input_grad, weight_grad, bias_grad = aten.native_batch_norm_backward(
             grad, self._input, self._weight, *self._running, *self._saved, True, self._norm.eps, [True, True, True]
         )
-        self._norm.weight.grad, self._norm.bias.grad = weight_grad, bias_grad
+        for parameter, new in ((self._norm.weight, weight_grad), (self._norm.bias, bias_grad)):
+            parameter.grad = parameter.grad.add_(new) if add and parameter.grad is not None else new
         return cast(Tensor, input_grad)
 
 
@@ -95,7 +102,7 @@ class DirectActivation:
         self._input, self._output = input, self._forward(input)
         return self._output
 
-    def backward(self, grad: Tensor) -> Tensor:
+    def backward(self, grad: Tensor, *, add: bool) -> Tensor:  # noqa: ARG002
         return self._backward(grad, self._input, self._output)
 
 
@@ -109,7 +116,7 @@ class DirectDropout:
         self._scale = torch.empty_like(input).bernoulli_(self._kept).div_(self._kept)
         return input * self._scale
 
-    def backward(self, grad: Tensor) -> Tensor:
+    def backward(self, grad: Tensor, *, add: bool) -> Tensor:  # noqa: ARG002
         return grad * self._scale
 
 

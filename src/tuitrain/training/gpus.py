@@ -3,7 +3,7 @@
 import torch
 
 from tuitrain.machine import gpu_lock
-from tuitrain.machine.gpus import Gpu, GpuReader
+from tuitrain.machine.gpus import Gpu, GpuReader, Gpus
 
 # A GPU with less use than this is idle: a desktop takes some percent.
 IDLE = 0.1
@@ -13,10 +13,10 @@ def choose_gpu(*, hold: bool) -> int:
     """Return torch's number of the GPU with the most free memory among the idle ones, else among all. A GPU that
     another process of this user trains on comes last. With `hold`, others avoid this one until `gpu_lock.release`, and
     all runs of this process train on it."""
-    uuids = {_uuid(index): index for index in range(torch.cuda.device_count())}
+    uuids = {torch_uuid(index): index for index in range(torch.cuda.device_count())}
     if ours := [uuids[uuid] for uuid in gpu_lock.held() if uuid in uuids]:
         return ours[0]
-    known = _known() if len(uuids) > 1 else {}
+    known = visible_gpus(GpuReader().read()) if len(uuids) > 1 else {}
     ranked = sorted(uuids, key=lambda uuid: _rank(known.get(uuid)))
     chosen = next((uuid for uuid in ranked if gpu_lock.hold(uuid)), ranked[0])
     if not hold:
@@ -26,24 +26,23 @@ def choose_gpu(*, hold: bool) -> int:
 
 def hold_gpu(index: int) -> None:
     """Mark a GPU as used, so that runs that choose their GPU avoid it."""
-    gpu_lock.hold(_uuid(index))
+    gpu_lock.hold(torch_uuid(index))
 
 
 def driver_free_memory(index: int) -> int | None:
     """Return the free bytes of a GPU without creating a CUDA context; None if the driver does not tell."""
-    gpu = _known().get(_uuid(index))
+    gpu = visible_gpus(GpuReader().read()).get(torch_uuid(index))
     return None if gpu is None or gpu.total_memory is None or gpu.memory is None else gpu.total_memory - gpu.memory
 
 
-def _uuid(index: int) -> str:
-    """Return the UUID without creating a CUDA context, which would take memory of each GPU."""
+def torch_uuid(index: int) -> str:
+    """Return the UUID of torch's GPU `index` without creating a CUDA context, which would take memory of each GPU."""
     return str(torch.cuda.get_device_properties(index).uuid)
 
 
-def _known() -> dict[str, Gpu]:
+def visible_gpus(gpus: Gpus) -> dict[str, Gpu]:
     """Return the driver's view of each GPU and each of its instances, by torch's UUID."""
-    devices = GpuReader().read().devices
-    return {part.uuid.partition("-")[2]: part for gpu in devices for part in (gpu, *gpu.instances)}
+    return {part.uuid.partition("-")[2]: part for gpu in gpus.devices for part in (gpu, *gpu.instances)}
 
 
 def _rank(gpu: Gpu | None) -> tuple[bool, float]:

@@ -37,6 +37,7 @@ from tuitrain.training.optim.groups import SCALE
 from tuitrain.training.optim.norms import layer_gradient_norms, short, trainable
 from tuitrain.training.progress import evaluated_weights, restore_checkpoint
 from tuitrain.training.readback import PendingRow, queue_limiter
+from tuitrain.training.resources import ResourceMeter
 
 # With more rows on their way from a GPU, the loop waits for the oldest one.
 MAX_PENDING = 64
@@ -64,15 +65,11 @@ class Loop(ControlledLoop):
         self._resuming = self._last_checkpoint.exists()
         if self._resuming:
             self.progress = restore_checkpoint(self._last_checkpoint, self.setup, self.metrics)
-            self._restore_length()
-
-    def _restore_length(self) -> None:
-        """Take the epochs and the schedule from the state of the run, not from its checkpoint: the loop writes the
-        state first, and a failed extension restores it."""
-        state, progress = self.writer.previous, self.progress
-        if state.epochs:
-            progress.epochs = state.epochs
-            progress.schedule_start, progress.schedule_end = state.schedule_start, state.schedule_end
+            # The state knows the epochs and the schedule: the loop writes it first, and a failed extension restores it.
+            state, progress = self.writer.previous, self.progress
+            if state.epochs:
+                progress.epochs = state.epochs
+                progress.schedule_start, progress.schedule_end = state.schedule_start, state.schedule_end
 
     def run(self) -> None:
         """Train to the end. Raises Stopped, Detached, TrainingError if the loss is not finite, and whatever torch, the
@@ -148,6 +145,7 @@ class Loop(ControlledLoop):
                 self._write_rows(wait=False)
             if time.monotonic() - self._polled >= POLL_INTERVAL:
                 self._poll_commands()
+                self._resources.write_if_due(self.writer, self.progress, self._training_seconds())
                 if self.progress.over:
                     break
         self._write_rows(wait=True)
@@ -163,7 +161,7 @@ class Loop(ControlledLoop):
         clip, accumulate = self.config.optimizer.clip_norm, self.config.optimizer.accumulate
         batches, scaled = setup.batches_per_epoch, scaler.is_enabled()
         backward, fused_step = build_backward(setup), FusedStep(optimizer)
-        for pixels, classes in setup.dataset.train.batches(order, self.config.data.batch_size):
+        for pixels, classes in self._resources.timed(setup.dataset.train.batches(order, self.config.data.batch_size)):
             images, labels = setup.inputs_and_labels(pixels, classes)  # (N, C, H, W), (N,) or (N, K)
             # The epoch's last step may accumulate fewer mini-batches.
             accumulated = min(accumulate, batches - progress.batch // accumulate * accumulate)
@@ -225,6 +223,10 @@ class Loop(ControlledLoop):
         return LayerMeter(self.setup)
 
     @cached_property
+    def _resources(self) -> ResourceMeter:
+        return ResourceMeter(self.setup.device, self.progress.seconds)
+
+    @cached_property
     def _captured(self) -> GraphStep | None:
         """The step of a whole mini-batch as a CUDA graph; None if the device or the run does not allow it."""
         return try_capture([self], self._capture) if self.setup.device.type == "cuda" else None
@@ -254,9 +256,7 @@ class Loop(ControlledLoop):
         self._check_finite(losses, row.step)
         loss_sum = sum(loss * size for loss, size in zip(losses, row.batch_sizes, strict=True))
         progress, samples = self.progress, sum(row.batch_sizes)
-        progress.loss_sum += loss_sum
-        progress.correct += correct
-        progress.seen += samples
+        progress.count(loss_sum, correct, samples)
         self.writer.row(
             Train(
                 row.step, progress.epoch + 1, loss_sum / samples, correct / samples, row.lr,

@@ -58,6 +58,12 @@ class TrainingProgress:
     # Why training ends before its last epoch; empty while it does not.
     over: Annotated[str, Meta(max_length=1000)] = ""
 
+    def count(self, loss_sum: float, correct: int, images: int) -> None:
+        """Add a row of training metrics to the current epoch."""
+        self.loss_sum += loss_sum
+        self.correct += correct
+        self.seen += images
+
     def judge(self, result: float, min_delta: float) -> tuple[bool, bool]:
         """Remember a validation result, lower is better. Return whether it is the best so far, the first of equal ones,
         and whether it improves by more than `min_delta`."""

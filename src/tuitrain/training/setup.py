@@ -33,6 +33,9 @@ from tuitrain.training.data.transforms.mixing import Mix, mixing
 from tuitrain.training.data.user.transform import user_transform
 from tuitrain.training.fine_tuning.freeze import freeze_backbone, is_frozen
 from tuitrain.training.memory import check_network_fits, check_parameters_fit
+from tuitrain.training.models.checkpointing import checkpoint_blocks
+from tuitrain.training.models.compilation import compiled
+from tuitrain.training.models.placement import move
 from tuitrain.training.models.user_model import check_output
 from tuitrain.training.optim.build import build_optimizer
 from tuitrain.training.optim.groups import parameter_groups
@@ -44,7 +47,7 @@ from tuitrain.training.weights.load import load_initial_weights
 
 # With `training.log_every = auto`: the minimum number of rows per epoch, the maximum number of steps between two rows,
 # and steps with an additional row, so that a slow run soon shows something.
-ROWS_PER_EPOCH, MAX_LOG_EVERY, FIRST_ROWS = 20, 100, (1, 5, 20)
+ROWS_PER_EPOCH, MIN_LOG_EVERY, MAX_LOG_EVERY, FIRST_ROWS = 20, 4, 100, (1, 5, 20)
 
 
 @dataclass
@@ -115,7 +118,9 @@ class Setup:
     def log_every(self) -> int:
         """Steps between two rows of training metrics."""
         given = self.config.training.log_every
-        return max(1, min(self.steps_per_epoch // ROWS_PER_EPOCH, MAX_LOG_EVERY)) if given == "auto" else given
+        if given != "auto":
+            return given
+        return max(MIN_LOG_EVERY, min(self.steps_per_epoch // ROWS_PER_EPOCH, MAX_LOG_EVERY))
 
     def row_due(self, step: int) -> bool:
         """Return whether a row of training metrics follows the step; an epoch also ends with one."""
@@ -200,6 +205,8 @@ def prepare(
         mix=mixing(config.data, len(dataset.classes)),
     )
     _check_batch_norm(setup)
+    if only is None:
+        _prepare_forward(setup)
     return setup
 
 
@@ -233,6 +240,14 @@ def _model(
     return model, loaded
 
 
+def _prepare_forward(setup: Setup) -> None:
+    """Change how a training step computes the network, as `training.checkpointing` and `training.compile` say."""
+    if setup.config.training.checkpointing:
+        checkpoint_blocks(setup.model, setup.config.model)
+    if setup.config.training.compile:
+        setup.forward = compiled(setup.model, setup.device)
+
+
 def _build(config: Config, dataset: Dataset, device: torch.device) -> nn.Module:
     model = models.build(config.model, dataset.shape, len(dataset.classes))
     if is_spec(config.model.name):
@@ -254,20 +269,6 @@ def _with_image_size(config: Config, weights: WeightsInfo | None, before: RunInf
     keep their size."""
     known = (before.shape[1] if before else 0) or (weights.size if weights else 0)
     return replace(config.data, image_size=image_size(config, known) or "auto")
-
-
-def move(model: nn.Module, device: torch.device, *, own: bool) -> nn.Module:
-    """Return the model on the device, in the memory format of its convolutions; `own` means that it is the user's."""
-    if own:
-        return model.to(device)  # The user's code may use views that channels last does not allow.
-    memory_format = torch.channels_last if has_convolution(model) else torch.preserve_format
-    return model.to(device, memory_format=memory_format)  # type: ignore[call-overload, no-any-return]
-
-
-def has_convolution(model: nn.Module) -> bool:
-    """Return whether the weights of the model are in channels last: convolutions are faster with it, on the CPU as on
-    GPUs."""
-    return any(isinstance(module, nn.Conv2d) for module in model.modules())
 
 
 def _check_batch_norm(setup: Setup) -> None:

@@ -1,10 +1,11 @@
+import msgspec
 import pytest
 from textual.widgets import ContentSwitcher, Input, Log
 
 from screen_text import footer, lines, text
 from screens.training.training_app import WriteRun, opened, screen, tick
 from tuitrain.runs.records import Best, Score
-from tuitrain.runs.rows import Event, Train, encode
+from tuitrain.runs.rows import Event, Resources, Train, encode
 from tuitrain.runs.writer import RunWriter
 from tuitrain.screens.training import TrainingScreen
 from tuitrain.screens.windows.prompt import PromptScreen
@@ -115,6 +116,7 @@ async def test_the_pages(write_run: WriteRun) -> None:
             ("2", "gradients", "gradient norm by layer"),
             ("3", "log", "epoch 1 done"),
             ("4", "layers", "update / weight by layer"),
+            ("5", "machine", "memory of the run"),
             ("1", "curves", "accuracy"),
         ):
             await pilot.press(key)
@@ -125,6 +127,24 @@ async def test_the_pages(write_run: WriteRun) -> None:
         assert isinstance(app.focused, LossAccuracyCharts)
         await pilot.press("2")
         assert isinstance(app.focused, GradientCharts)
+
+
+async def test_what_the_run_uses_of_its_machine(write_run: WriteRun) -> None:
+    folder = write_run("one", status="running")
+    with folder.metrics_file.open("ab") as file:
+        for step in range(41, 50):
+            used = Resources(step, 3, step / 10, 2e9 + step, 0.45, 4_000_000_000, 0.61, 0.2)
+            file.write(encode(used) + b"\n")
+    info = folder.info()
+    info.device = "cuda:0"
+    folder.info_file.write_bytes(msgspec.json.encode(info))
+    app = opened(folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("5")
+        await tick(app, pilot)
+        shown = text(app)
+        assert "the GPU waits 45.00 % of the time for images" in shown
+        assert all(name in shown for name in ("use", "waiting for images", "4.0G", "busy 61 %"))
 
 
 async def test_the_log_is_shown_whole_and_each_line_once(write_run: WriteRun) -> None:

@@ -197,7 +197,7 @@ async def test_a_paused_run_offers_to_resume(write_run: WriteRun) -> None:
 async def test_chart_keys_are_shown_if_they_fit(write_run: WriteRun) -> None:
     folder = write_run("one", status="running")
     app = TuitrainApp(folder.path.parent, ThreadHost(), folder)
-    async with app.run_test(size=(160, 40)) as pilot:
+    async with app.run_test(size=(180, 40)) as pilot:
         await pilot.pause()
         wide = footer(app)
         assert {"zoom", "axis", "log scale", "smooth"} <= set(wide)

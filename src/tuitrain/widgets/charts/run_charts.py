@@ -1,4 +1,5 @@
-"""Pairs of charts of one run: loss and accuracy, gradient norms and learning rate, updates and units of layers."""
+"""Pairs of charts of one run: loss and accuracy, gradient norms and learning rate, updates and units of layers, use and
+memory of the machine."""
 
 from bisect import bisect_right
 from collections.abc import Callable
@@ -62,6 +63,12 @@ class ChartPair(ChartGroup):
 
     def lines(self, run: Follower) -> tuple[list[Line], list[Line]]:
         raise NotImplementedError
+
+    def _title(self, number: int, title: str, text: Callable[[float | None], str], *, percent: bool) -> None:
+        chart = self.charts[number]
+        if chart.title != title:
+            chart.set_labels(title, chart.x_label, chart.x_format, text, percent)
+            self.arrange_charts()
 
     def _color(self, number: int) -> RGB:
         return theme_color(self, f"series-{number}")
@@ -129,6 +136,25 @@ class LossAccuracyCharts(ChartPair):
         return loss, accuracy
 
 
+class ResourceCharts(ChartPair):
+    """How busy the GPU is and how long the loop waits for images, and the memory that the run takes."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(Chart("GPU use", percent=True), Chart("memory of the run", y_format=units.size), id=id)
+
+    def lines(self, run: Follower) -> tuple[list[Line], list[Line]]:
+        shares = (("gpu_use", "use", BRAILLE), ("wait", "waiting for images", "•"), ("gpu_memory", "memory", "×"))
+        known = {column for column, values in run.resources.columns.items() if any(map(isfinite, values))}
+        first = [
+            self.run_line(run, "resources", column, name, self._color(number), marker)
+            for number, (column, name, marker) in enumerate(shares, 1)
+            if column in known
+        ]
+        self._title(0, "GPU" if "gpu_use" in known else "waiting for images", units.percent, percent=True)
+        memory = self.run_line(run, "resources", "memory", "memory", self._color(1))
+        return first, [memory] if "memory" in known else []
+
+
 class LayerCharts(ChartPair):
     """Charts of up to MAX_LAYERS layers, including the first and last."""
 
@@ -179,13 +205,7 @@ class UnitCharts(LayerCharts):
         updates = self.layer_lines(run, curve, columns["update_ratio"], "update")
         dead = self.layer_lines(run, curve, columns["dead"], "dead")
         if dead or not len(curve):
-            self._title("dead units", units.percent, percent=True)
+            self._title(1, "dead units", units.percent, percent=True)
             return updates, dead
-        self._title("output deviation", units.number, percent=False)
+        self._title(1, "output deviation", units.number, percent=False)
         return updates, self.layer_lines(run, curve, columns["std"], "std")
-
-    def _title(self, title: str, text: Callable[[float | None], str], *, percent: bool) -> None:
-        second = self.charts[1]
-        if second.title != title:
-            second.set_labels(title, second.x_label, second.x_format, text, percent)
-            self.arrange_charts()

@@ -2,10 +2,11 @@
 
 import re
 import time
+from math import isfinite, nan
 
 from textual.content import Content
 
-from tuitrain.analysis import health, speed, summary, units
+from tuitrain.analysis import health, slurm, speed, summary, units
 from tuitrain.config.code import without_folder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Score, State
@@ -106,7 +107,8 @@ def _cost(run: Follower) -> str:
 
 def _memory(run: Follower) -> str:
     device = plain(run.info.device, 40).partition(" ")[0] or "…"
-    return f"{device} {units.size(run.state.memory)}"
+    use = run.resources["gpu_use"][-1] if len(run.resources) and run.state.active else nan
+    return f"{device} {units.size(run.state.memory)}{f' · busy {100 * use:.0f} %' if isfinite(use) else ''}"
 
 
 def _preparation(state: State) -> str:
@@ -145,16 +147,19 @@ def numbers(run: Follower, width: int) -> Content:
 
 
 def health_line(run: Follower, width: int) -> Content:
-    """Return the findings about the run's health, after a sign for good or bad."""
+    """Return the findings about the run's health, after a sign for good or bad, and the Slurm job that trains it."""
     findings = health.findings(run)
+    job = slurm.job_line(run.state)
+    place = f"   {job}" if job else ""
     if findings[0].good and _preparation(run.state):
-        return Content.styled("waiting for the first step", MUTED)
+        return Content.styled(f"waiting for the first step{place}", MUTED)
     problem = not findings[0].good
     mark = (
         "! " if problem else "✓ ",
         "$error" if problem and run.status == "failed" else "$warning" if problem else "$success",
     )
-    return Content.assemble(mark, plain(health.fit_to_width(findings, width - 2)))
+    text = plain(health.fit_to_width(findings, max(width // 2, width - 2 - len(place))))
+    return Content.assemble(mark, text, (place, MUTED))
 
 
 def _best(state: State) -> tuple[str, ...]:
