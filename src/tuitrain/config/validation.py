@@ -106,7 +106,7 @@ def check_combinations(config: Config) -> None:
 def _check_checkpointing(config: Config) -> None:
     if config.model.name == "mlp":
         raise ConfigError(
-            "training.checkpointing = true has no effect on mlp, which has no blocks to compute again.",
+            "training.checkpointing = true needs a network of blocks to compute again, and mlp has none.",
             "Set it to false, or choose another network.",
             key="training.checkpointing",
         )

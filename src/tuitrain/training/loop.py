@@ -153,15 +153,15 @@ class Loop(ControlledLoop):
 
     def _remaining_order(self) -> Tensor:
         """Return the image indices (M,) that the current epoch has left."""
-        return self.setup.epoch_order(self.progress.epoch)[self.progress.batch * self.config.data.batch_size :]
+        return self.setup.epoch_order(self.progress.epoch)[self.progress.batch * self.config.data.images_per_batch :]
 
     def _eager_steps(self, order: Tensor) -> Iterator[Tensor | None]:
         """Train on the images at `order` (M,). Yield each step's gradient norms (L,), or None if no row is due."""
         setup, progress, optimizer, scaler = self.setup, self.progress, self.setup.optimizer, self.setup.scaler
         clip, accumulate = self.config.optimizer.clip_norm, self.config.optimizer.accumulate
-        batches, scaled = setup.batches_per_epoch, scaler.is_enabled()
+        size, batches, scaled = self.config.data.images_per_batch, setup.batches_per_epoch, scaler.is_enabled()
         backward, fused_step = build_backward(setup), FusedStep(optimizer)
-        for pixels, classes in self._resources.timed(setup.dataset.train.batches(order, self.config.data.batch_size)):
+        for pixels, classes in self._resources.timed(setup.dataset.train.batches(order, size)):
             images, labels = setup.inputs_and_labels(pixels, classes)  # (N, C, H, W), (N,) or (N, K)
             # The epoch's last step may accumulate fewer mini-batches.
             accumulated = min(accumulate, batches - progress.batch // accumulate * accumulate)
@@ -196,7 +196,7 @@ class Loop(ControlledLoop):
             self._end_step(captured.inputs(indices) if self._measures else None)
             yield captured.norms() if row_due else None
         if self.progress.batch < self.setup.batches_per_epoch:
-            yield from self._eager_steps(order[-(len(order) % self.config.data.batch_size) :])
+            yield from self._eager_steps(order[-(len(order) % self.config.data.images_per_batch) :])
 
     def _begin_step(self) -> bool:
         """Count the next step and set its learning rate; return whether a row is due after the step."""

@@ -54,7 +54,9 @@ def train_run(
     def train() -> Ending:
         nonlocal loop
         writer.update(status="running", phase="preparing", reason="", ended=None, fitting={})
-        loop = Loop(prepare(), writer, inbox, epochs, schedule)
+        setup = prepare()
+        _choose_batch_size(setup, writer)
+        loop = Loop(setup, writer, inbox, epochs, schedule)
         restore_run(loop)
         loop.run()
         return "finished", loop.progress.over
@@ -69,6 +71,16 @@ def train_run(
     finally:
         writer.close()
     return writer.state
+
+
+def _choose_batch_size(setup: Setup, writer: RunWriter) -> None:
+    """Replace `data.batch_size = auto` by a number, which stays the same for the whole run."""
+    if setup.config.data.batch_size == "auto":
+        from tuitrain.training.estimate.automatic import choose_batch_size
+
+        writer.update(phase="finding the batch size")
+        size = choose_batch_size(setup, writer.folder.info().batch_size)
+        writer.log(f"data.batch_size = auto: {size:,} images per batch")
 
 
 def _unwritable(folder: RunFolder, error: OSError, ending: Ending) -> TrainingError:

@@ -64,7 +64,7 @@ def fake_setup(config: Config, shape: Shape, classes: int, model: nn.Module | No
         freeze_backbone(model)
     if config.training.checkpointing:
         checkpoint_blocks(model, config.model)
-    normalization, batch = Normalization.none(shape[0]), config.data.batch_size
+    normalization, batch = Normalization.none(shape[0]), config.data.images_per_batch
     split = MemorySplit(torch.empty((batch, *shape), dtype=torch.uint8), torch.zeros(batch, dtype=torch.int64))
     names = tuple(map(str, range(classes)))
     return Setup(
