@@ -91,6 +91,7 @@ COMMANDS: dict[str, str] = {
     "verdict": "compare a run with simple classifiers, and suggest the next step",
     "suspects": "list images whose label is likely wrong, and duplicates",
     "robustness": "evaluate a run under noise, blur, brightness and JPEG compression",
+    "pack": "pack a configuration with its data, weights and packages for a server without a network",
     "attach": "open the live screen of a run, by default of the newest active one",
     "resume": "resume a paused, stopped or interrupted run, or extend a finished one",
     "stop": "stop a run after its current step, with a checkpoint",
@@ -144,6 +145,7 @@ def _build() -> argparse.ArgumentParser:
     options.add_suspects(add("suspects", shared, one_run, trusting))
     options.add_robustness(add("robustness", shared, machine, one_run, trusting))
     options.add_export(add("export", shared, machine, one_run, trusting))
+    options.add_pack(add("pack", shared, machine))
     add("attach", shared, module="app").add_argument("name", metavar="RUN", nargs="?", help="id, part of an id or name")
     options.add_resume(add("resume", shared, machine, one_run, detachable))
     for name in ("stop", "pause", "checkpoint"):
