@@ -66,6 +66,42 @@ def add_settings(command: Parser) -> None:
 def add_train(train: Parser) -> None:
     add_settings(train)
     train.add_argument("--name", default="", metavar="NAME", help="name of the run")
+    add_queueing(train)
+
+
+def add_queueing(command: Parser) -> None:
+    command.add_argument("--queue", action="store_true", help="wait in the queue of the runs folder: tuitrain queue")
+    command.add_argument(
+        "--priority", type=int, metavar="N", help="with --queue: higher numbers start first (default: 0)"
+    )
+
+
+def add_queue(queue: Parser) -> None:
+    queue.add_argument(
+        "action", choices=["list", "hold", "release", "cancel", "priority", "stop"], nargs="?",
+        help="list the waiting runs; hold, release or cancel RUNs, or change their priority to N; stop the queue;"
+        " without an action, work it off",
+    )  # fmt: skip
+    queue.add_argument("names", nargs="*", metavar="RUN", help="waiting runs; for priority, N comes last")
+    queue.add_argument(
+        "--devices", metavar="D,D", help="devices to train on, such as cuda:0,cuda:1 (default: all GPUs, else cpu)"
+    )
+    queue.add_argument("--per-device", type=positive, default=1, metavar="N", help="concurrent runs per device")
+    queue.add_argument("--keep", action="store_true", help="wait for further runs when no run waits any more")
+    queue.add_argument("--detach", action="store_true", help="work the queue off in the background")
+
+
+def add_submit(submit: Parser) -> None:
+    add_train(submit)
+    add_sbatch(submit)
+    submit.add_argument("--resume", metavar="RUN", help="continue a run that has ended, from its last checkpoint")
+    add_extension(submit)
+
+
+def add_sbatch(command: Parser) -> None:
+    command.add_argument(
+        "--sbatch", default="", metavar="OPTIONS", help='options for sbatch, such as "--partition=gpu --time=4:00:00"'
+    )
 
 
 def add_runs(runs: Parser) -> None:
@@ -88,6 +124,7 @@ def add_sweep(sweep: Parser) -> None:
     sweep.add_argument("--trials", type=int, metavar="N", help="number of sampled trials; may be increased for a SWEEP")
     sweep.add_argument("--seeds", type=int, metavar="N", help="runs per trial; may be increased for a SWEEP")
     sweep.add_argument("--parallel", metavar="N", help="concurrent runs per device")
+    add_queueing(sweep)
     # The `code_key` of allowed code, for a background process.
     sweep.add_argument("--allowed", default="", help=argparse.SUPPRESS)
     control = sweep.add_mutually_exclusive_group()
@@ -239,13 +276,17 @@ def add_pack(pack: Parser) -> None:
     pack.add_argument("--force", action="store_true", help="overwrite an existing file")
 
 
-def add_resume(resume: Parser) -> None:
-    resume.add_argument("--epochs", metavar="N", default="", help="total number of epochs, or +N for N more")
-    resume.add_argument(
+def add_extension(command: Parser) -> None:
+    command.add_argument("--epochs", metavar="N", default="", help="total number of epochs, or +N for N more")
+    command.add_argument(
         "--schedule", choices=get_args(Extension),
         help="with --epochs: stretch the learning-rate schedule over all epochs (default), hold its last rate, or begin"
         " a new cycle",
     )  # fmt: skip
+
+
+def add_resume(resume: Parser) -> None:
+    add_extension(resume)
     resume.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE",
         help="change where the run finds its images (data.dir) or trains (training.device)",

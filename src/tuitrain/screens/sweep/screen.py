@@ -20,7 +20,7 @@ from tuitrain.errors import RunError
 from tuitrain.hosts.sweeps.background import last_error
 from tuitrain.runs.records import RunInfo
 from tuitrain.runs.sweeps.folder import SweepFolder
-from tuitrain.runs.sweeps.index import SweepIndex
+from tuitrain.runs.sweeps.index import SweepIndex, sweep_status
 from tuitrain.screens.export import EXPORT, Export, table_exports
 from tuitrain.screens.sweep.actions import SWEEP_ACTIONS, SweepActions
 from tuitrain.text import plain
@@ -99,7 +99,7 @@ class SweepScreen(SweepActions):
         before = self.status
         try:
             self.sweep, self.outcomes = self.folder.sweep(), self._index.refresh()
-            self.status = self.folder.status(all(outcome.done for outcome in self.outcomes))
+            self.status = sweep_status(self.folder, self.outcomes)
         except RunError as error:
             self.status = ""
             self.query_one("#head", FixedText).show(Content(str(error)))
