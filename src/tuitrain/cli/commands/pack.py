@@ -7,8 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tuitrain.cli.commands.explain import activities
-from tuitrain.cli.output import print_json, print_message
+from tuitrain.cli.output import activities, print_json, print_message
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import read
 from tuitrain.config.values import override

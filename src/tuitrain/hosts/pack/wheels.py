@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from packaging.metadata import parse_email
 from packaging.specifiers import SpecifierSet
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from tuitrain.errors import PackError
@@ -117,5 +117,5 @@ def _check(wheels: Iterable[Wheel], allowed: dict[str, SpecifierSet]) -> None:
         if not specifier.contains(wheel.version, prereleases=True):
             raise PackError(
                 f"{wheel.name} {wheel.version} does not fit the other packages, which require {specifier}.",
-                f"Install a version that does here: {canonicalize_name(wheel.name)}{specifier}",
+                f"Install a version that does here: {wheel.name}{specifier}",
             )
