@@ -34,6 +34,8 @@ class NewRunStart(NewRunForm):
     # The last run that each app has queued.
     _queued: ClassVar[WeakKeyDictionary[App[Any], RunFolder]] = WeakKeyDictionary()
     started = False
+    # The settings that were last not started because of a problem in their preview.
+    _refused: Config | None = None
 
     def on_press_field_pressed(self) -> None:
         if not self.line.busy:
@@ -47,8 +49,19 @@ class NewRunStart(NewRunForm):
         elif unknown := [code for code in self._code(config) if code in self._draft.unknown]:
             origin = self._draft.origin or Origin("file", self._draft.source)
             self.post_message(AskTrust(origin, unknown, lambda _: self._start_allowed(config)))
+        elif problem := self._known_problem(config):
+            self.show_message(f"Not started: {problem} Press the key again to start anyway.")
         else:
             self._start_allowed(config)
+
+    def _known_problem(self, config: Config) -> str:
+        """Return why the run would fail, which the preview has found out, or an empty text. Return it only once for the
+        same settings, because the files that the preview has seen may change."""
+        preview, before = self.preview, self._refused
+        if preview is None or not preview.problem or preview.config != config or before == config:
+            return ""
+        self._refused = config
+        return plain(preview.problem)
 
     def _code(self, config: Config) -> list[Code]:
         return sweep_code(self.result.sweep()) if self.result.is_sweep else config_code(config)
