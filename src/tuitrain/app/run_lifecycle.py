@@ -17,13 +17,14 @@ from tuitrain.config.values import parse_value
 from tuitrain.errors import TuitrainError
 from tuitrain.hosts.background import resume_in_background
 from tuitrain.hosts.resumable import check_checkpoint, check_resumable
+from tuitrain.hosts.slurm.stop import stop
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.hosts.trust import run_code, run_origin
 from tuitrain.runs.changes import lr_curve
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
 from tuitrain.widgets.forms.extension import choose_extension
-from tuitrain.widgets.messages import AskTrust, AskValue, OpenRun, ResumeRun
+from tuitrain.widgets.messages import AskTrust, AskValue, OpenRun, ResumeRun, StopInSlurm
 from tuitrain.widgets.threads import in_thread
 
 # The number of additional epochs suggested for a finished run.
@@ -125,6 +126,10 @@ class RunLifecycle(Notices):
             return
         self.host.detach()
         self.notify("Moving the run to a background process", timeout=3)
+
+    @in_thread
+    def on_stop_in_slurm(self, message: StopInSlurm) -> None:
+        self.notify(f"Stopped: {stop(message.folder)}", timeout=5, markup=False)
 
     def on_resume_run(self, message: ResumeRun) -> None:
         folder = message.folder

@@ -91,6 +91,19 @@ def add_queue(queue: Parser) -> None:
     queue.add_argument("--detach", action="store_true", help="work the queue off in the background")
 
 
+def add_submit(submit: Parser) -> None:
+    add_train(submit)
+    add_sbatch(submit)
+    submit.add_argument("--resume", metavar="RUN", help="continue a run that has ended, from its last checkpoint")
+    add_extension(submit)
+
+
+def add_sbatch(command: Parser) -> None:
+    command.add_argument(
+        "--sbatch", default="", metavar="OPTIONS", help='options for sbatch, such as "--partition=gpu --time=4:00:00"'
+    )
+
+
 def add_runs(runs: Parser) -> None:
     runs.add_argument("folder", type=Path, metavar="FOLDER", nargs="?", help="folder of runs")
     runs.add_argument("--filter", metavar="Q", default="", help="list only matching runs, such as 'lr<0.01 test>95%%'")
@@ -250,13 +263,17 @@ def add_export(export: Parser) -> None:
     export.add_argument("--force", action="store_true", help="overwrite existing files")
 
 
-def add_resume(resume: Parser) -> None:
-    resume.add_argument("--epochs", metavar="N", default="", help="total number of epochs, or +N for N more")
-    resume.add_argument(
+def add_extension(command: Parser) -> None:
+    command.add_argument("--epochs", metavar="N", default="", help="total number of epochs, or +N for N more")
+    command.add_argument(
         "--schedule", choices=get_args(Extension),
         help="with --epochs: stretch the learning-rate schedule over all epochs (default), hold its last rate, or begin"
         " a new cycle",
     )  # fmt: skip
+
+
+def add_resume(resume: Parser) -> None:
+    add_extension(resume)
     resume.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE",
         help="change where the run finds its images (data.dir) or trains (training.device)",

@@ -77,6 +77,7 @@ def _join_dashed_values(arguments: list[str]) -> list[str]:
 COMMANDS: dict[str, str] = {
     "app": "open the app (the default)",
     "train": "train a run and print its result",
+    "submit": "submit a run to Slurm",
     "lr-find": "find a learning rate by a range test",
     "sweep": "train a run for each combination of several settings",
     "learning-curve": "train a run's settings on parts of the data, to tell whether more data would help",
@@ -131,6 +132,7 @@ def _build() -> argparse.ArgumentParser:
 
     add("app", shared)
     options.add_train(add("train", shared, machine, detachable))
+    options.add_submit(add("submit", shared, machine, trusting))
     options.add_settings(add("lr-find", shared, machine, trusting, module="lr_find"))
     options.add_sweep(add("sweep", shared, machine, detachable))
     options.add_learning_curve(add("learning-curve", shared, machine, one_run, detachable, module="learning_curve"))
@@ -172,6 +174,7 @@ def _background_processes(commands: "argparse._SubParsersAction[Parser]") -> Non
     work.add_argument("--device", default="")
     work.add_argument("--threads", type=int)
     work.add_argument("--slot", action="append", default=[])
+    work.add_argument("--slurm", action="store_true")
     work.set_defaults(run=_import_later("work"))
     worker = commands.add_parser("sweep-work", add_help=False)
     worker.add_argument("path", type=Path)

@@ -16,11 +16,12 @@ SlowLine = Literal["auto", "on", "off"]
 
 class Preferences(Struct):
     """`own_process` starts runs from the form in the background. `slow_line` redraws curves less often; `auto` does so
-    if the terminal answers slowly."""
+    if the terminal answers slowly. `sbatch` holds options for all Slurm jobs, such as `--partition=gpu`."""
 
     theme: str = ""
     own_process: bool = False
     slow_line: SlowLine = "auto"
+    sbatch: str = ""
 
 
 def _path() -> Path:

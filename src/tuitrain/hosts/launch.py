@@ -199,6 +199,12 @@ def _command(allowed: Sequence[Code]) -> str | None:
     return next((code.value for code in allowed if code.key == COMMAND), None)
 
 
+def notify_end(folder: RunFolder, state: State, allowed_key: str = "") -> None:
+    """Run the command of a run that has ended without training, if the user has allowed it; see `resume_run`."""
+    with allowed_code(folder, folder.config(), allowed_key) as (allowed, _):
+        notify(folder, state, _command(allowed))
+
+
 def _wait_for_end(other: RunFolder, writer: RunWriter, inbox: Inbox, progress: ProgressCallback) -> None:
     """Wait until another run has ended or its folder is gone. Return early on a stop or detach command and leave it in
     `inbox`: `train_run` obeys it. torch is not loaded yet, so a waiting process takes little memory."""

@@ -160,7 +160,8 @@ class RunInfo(Struct, kw_only=True):
 
 class Waiting(Struct, frozen=True, kw_only=True):
     """What will start a run that no process owns: the `queue` of its runs folder, by `priority`, highest first, unless
-    the run is `held`; or Slurm, as the `job` with this id. `reason` says why it has not started yet."""
+    the run is `held`; or Slurm, as the `job` with this id of the `cluster`. The id is empty until Slurm has accepted
+    the job. `reason` says why the run has not started yet."""
 
     by: Literal["queue", "slurm"]
     since: float
@@ -168,6 +169,21 @@ class Waiting(Struct, frozen=True, kw_only=True):
     priority: int = 0
     held: bool = False
     job: str = ""
+    cluster: str = ""
+
+
+class SlurmJob(Struct, frozen=True, kw_only=True):
+    """The Slurm job that trains or last trained the run on `node`. Its time limit `ends` it; None: it has none.
+
+    When Slurm starts the job again, the run reads commands from byte `since` of the control file. `requeued_at` is the
+    run's step when the job was last requeued; None: it never was.
+    """
+
+    id: str
+    node: str = ""
+    ends: float | None = None
+    since: Count = 0
+    requeued_at: Count | None = None
 
 
 class State(Struct, kw_only=True):
@@ -177,7 +193,7 @@ class State(Struct, kw_only=True):
     `memory` is in bytes. The learning-rate schedule spans the steps from `schedule_start` to the end of epoch
     `schedule_end`; None: of the last epoch. `lr` is the learning rate that a user set while the run was active.
     `not_continued` is the reason why the last attempt to resume the run failed. `waiting` is not None while the queue
-    or Slurm has yet to start or continue the run.
+    or Slurm has yet to start or continue the run. `slurm` is None unless a Slurm job trained the run last.
     """
 
     status: Status = "queued"
@@ -200,6 +216,7 @@ class State(Struct, kw_only=True):
     heartbeat: float = 0.0
     process: Process | None = None
     waiting: Waiting | None = None
+    slurm: SlurmJob | None = None
     train: Score | None = None
     validation: Score | None = None
     test: Score | None = None

@@ -20,7 +20,7 @@ from tuitrain.runs.files import new_folder, overwrite
 from tuitrain.runs.folder import RunFolder, new_id, shown_status, slug
 from tuitrain.runs.owner import claim, release
 from tuitrain.runs.process import this_process
-from tuitrain.runs.records import ACTIVE, RunInfo, State
+from tuitrain.runs.records import ACTIVE, RunInfo, SlurmJob, State
 from tuitrain.runs.rows import Event, Row, encode
 from tuitrain.runs.user_files import name_copies
 
@@ -98,6 +98,11 @@ def create(
     return RunFolder(path)
 
 
+def _this_job(state: State) -> SlurmJob | None:
+    """Return the Slurm job of a run if this process belongs to it."""
+    return state.slurm if state.slurm and state.slurm.id == os.environ.get("SLURM_JOB_ID") else None
+
+
 def is_detail(line: str) -> bool:
     """Return whether a line of log.txt is a detail, which terminals do not show."""
     return line[len("00:00:00 ") :].startswith(DETAIL)
@@ -126,7 +131,9 @@ class RunWriter:
         try:
             self.previous = folder.state()
             self.resumed = shown_status(self.previous) not in ACTIVE
-            self.state = msgspec.structs.replace(self.previous, process=this_process(), not_continued="", waiting=None)
+            self.state = msgspec.structs.replace(
+                self.previous, process=this_process(), not_continued="", waiting=None, slurm=_this_job(self.previous)
+            )
             for path in (folder.state_file, *(folder.checkpoints / f"{name}.safetensors" for name in ("last", "best"))):
                 remove_drafts(path)
             self._metrics = open_to_write(folder.metrics_file, os.O_RDWR | os.O_APPEND | os.O_CREAT)

@@ -15,6 +15,7 @@ from tuitrain.config.formatting import format_value
 from tuitrain.config.schedule import Extension
 from tuitrain.config.values import parse_value
 from tuitrain.errors import RunError
+from tuitrain.hosts.slurm.watch import SlurmWatch
 from tuitrain.runs.changes import lr_curve
 from tuitrain.runs.control import ANSWER_SECONDS, KEYS, CommandName, accepted, send
 from tuitrain.runs.folder import RunFolder
@@ -33,11 +34,12 @@ from tuitrain.widgets.charts.run_charts import (
     UnitCharts,
 )
 from tuitrain.widgets.forms.extension import choose_extension
-from tuitrain.widgets.messages import AskValue, MoveToBackground, OpenRun, ResumeRun, RunEnded
+from tuitrain.widgets.messages import AskValue, MoveToBackground, OpenRun, ResumeRun, RunEnded, StopInSlurm
 from tuitrain.widgets.panels import live
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.footer import FittingFooter
+from tuitrain.widgets.terminal.keys import idle_seconds
 from tuitrain.widgets.terminal.refresh import BUDGET
 
 LOG_LINES = 3
@@ -89,6 +91,7 @@ class TrainingScreen(ExportScreen):
         self._placeholder = ""
         self._visited_pages: set[str] = set()
         self._active = False
+        self._slurm = SlurmWatch()
         self._refusals: int | None = None
         # The last command until the loop answers it, the number of answers before it, and the time it was sent.
         self._request: tuple[CommandName, int, float] | None = None
@@ -121,6 +124,7 @@ class TrainingScreen(ExportScreen):
             self.post_message(RunEnded(self.run.folder, self.run.info.name, self.run.state, self.run.status))
         self._notify_refusals()
         self._check_answer()
+        self._slurm.look(lambda: [(self.run.folder, self.run.state)], idle_seconds(self.app))
         state = self.run.state
         progress = f"{100 * state.step / state.steps:.0f} % " if state.steps and state.active else ""
         notifications.set_title(self.app, f"{progress}{self.run.info.name} · {self.run.status}")
@@ -227,9 +231,17 @@ class TrainingScreen(ExportScreen):
         self._send("resume")
 
     def action_stop(self) -> None:
-        if not self._waiting:
+        if self._waiting:
+            self._cancel()
+        elif self.run.state.waiting is None and self.run.state.slurm is None:
             self._send("stop")
-            return
+        elif not (self._request and self._request[0] == "stop"):
+            self.post_message(StopInSlurm(self.run.folder))
+            self._request = "stop", self._answers("stop"), monotonic()
+            self._show_lines()
+
+    def _cancel(self) -> None:
+        """Take the run out of the queue."""
         try:
             stop(self.run.folder)
         except RunError as error:

@@ -26,6 +26,13 @@ class OpenRun(Message):
 
 
 @dataclass
+class StopInSlurm(Message):
+    """Stop a run that waits for Slurm or trains in a job of it."""
+
+    folder: RunFolder
+
+
+@dataclass
 class OpenPrediction(Message):
     """Open the screen that classifies pictures with the network of a run."""
 

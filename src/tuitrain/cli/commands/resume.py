@@ -16,7 +16,7 @@ from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.changes import lr_curve
 from tuitrain.runs.control import send
 from tuitrain.runs.folder import RunFolder, shown_status
-from tuitrain.runs.records import State
+from tuitrain.runs.records import ACTIVE, State
 from tuitrain.text import plain
 
 
@@ -24,11 +24,8 @@ def run(options: argparse.Namespace) -> int:
     folder = find(options.runs_dir, options.name)
     folder.check_writable()
     state = folder.state()
-    epochs = _total_epochs(options.epochs, state.epochs)
-    schedule = _schedule(options, epochs)
-    override(folder.config(), options.set, only=RESUME_SETTINGS)  # Raises before anything else happens.
-    status = shown_status(state)
-    if status == "paused":
+    if shown_status(state) == "paused":
+        epochs, schedule = _extension(folder, options)
         if options.set:
             raise RunError("A paused run keeps its settings.", f"Stop it first: tuitrain stop {plain(folder.id)}")
         if epochs is not None:
@@ -36,9 +33,7 @@ def run(options: argparse.Namespace) -> int:
         send(folder, "resume")
         print_message(f"resume: sent to {plain(folder.id)}")
         return 0
-    if status in ("running", "queued"):
-        raise RunError(f"{plain(folder.id)} is already {status}.", f"Watch it: tuitrain attach {plain(folder.id)}")
-    check_resumable(folder, state, epochs)
+    epochs, schedule = check_continuation(folder, options)
     allowed, lines = check_run(folder, trust=options.trust)
     for line in lines:
         print_message(line)
@@ -51,6 +46,24 @@ def run(options: argparse.Namespace) -> int:
     host = ThreadHost()
     log_from = folder.log_file.stat().st_size if folder.log_file.is_file() else 0
     return follow(host, lambda: host.resume(folder, epochs, allowed, schedule), options.json, log_from)
+
+
+def check_continuation(folder: RunFolder, options: argparse.Namespace) -> tuple[int | None, Extension]:
+    """Return the total number of epochs, None for the present one, and the schedule of a run that continues. Raise
+    TuitrainError if the run cannot continue, or not with these options."""
+    epochs, schedule = _extension(folder, options)
+    state = folder.state()
+    status = shown_status(state)
+    if status in ACTIVE:
+        raise RunError(f"{plain(folder.id)} is already {status}.", f"Watch it: tuitrain attach {plain(folder.id)}")
+    check_resumable(folder, state, epochs)
+    return epochs, schedule
+
+
+def _extension(folder: RunFolder, options: argparse.Namespace) -> tuple[int | None, Extension]:
+    epochs = _total_epochs(options.epochs, folder.state().epochs)
+    override(folder.config(), options.set, only=RESUME_SETTINGS)  # Raises before anything else happens.
+    return epochs, _schedule(options, epochs)
 
 
 def _schedule(options: argparse.Namespace, epochs: int | None) -> Extension:

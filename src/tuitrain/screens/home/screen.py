@@ -14,6 +14,7 @@ from tuitrain.analysis.table import query
 from tuitrain.analysis.table.columns import columns
 from tuitrain.analysis.table.group_rows import GroupRow
 from tuitrain.errors import RunError
+from tuitrain.hosts.slurm.watch import SlurmWatch
 from tuitrain.machine.watch import GpuWatch
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry
@@ -32,7 +33,7 @@ from tuitrain.widgets.panels.run_detail import RunDetail
 from tuitrain.widgets.tables.runs import RunTable
 from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.footer import FittingFooter
-from tuitrain.widgets.terminal.keys import OrderedKeys
+from tuitrain.widgets.terminal.keys import idle_seconds
 
 # Seconds of reading before the first frame, and per slice afterwards.
 FIRST_SLICE, SLICE = 0.05, 0.04
@@ -72,6 +73,7 @@ class HomeScreen(QueueActions):
     def __init__(self, runs_dir: Path, gpus: GpuWatch | None = None) -> None:
         super().__init__(runs_dir)
         self._gpus = gpus or GpuWatch()
+        self._slurm = SlurmWatch()
         self._index = RunIndex(runs_dir)
         self._runs: list[Entry] = []
         # Sweeps of which a run has ended, until their last worker ends.
@@ -106,6 +108,7 @@ class HomeScreen(QueueActions):
         notifications.set_title(self.app, "tuitrain")
         self._read(SLICE if self._drawn_at else FIRST_SLICE)
         self._announce_ended_sweeps()
+        self._slurm.look(lambda: [(run.folder, run.state) for run in self._runs], idle_seconds(self.app))
         # An idle screen that nobody looks at must write nothing to the terminal.
         if self._key_pressed_recently or any(run.status in ACTIVE for run in self._runs):
             self.query_one(HomeHead).measure()
@@ -114,7 +117,7 @@ class HomeScreen(QueueActions):
 
     @property
     def _key_pressed_recently(self) -> bool:
-        return not isinstance(self.app, OrderedKeys) or monotonic() - self.app.last_key_at < LOOKING
+        return idle_seconds(self.app) < LOOKING
 
     def reload(self) -> None:
         self._read(FIRST_SLICE, everything=True)

@@ -27,10 +27,7 @@ BACKGROUND, QUEUE = "background process", "queue"
 class StartOptions(Struct):
     runs_in: Annotated[
         Literal["this app", "background process", "queue"],
-        Meta(
-            description="Where the run trains; a background process keeps running after you quit, and in the queue"
-            " the run waits for a free device"
-        ),
+        Meta(description="A background process keeps running after you quit; in the queue, the run waits for a device"),
     ] = "this app"
 
 

@@ -6,7 +6,7 @@ from math import isfinite, nan
 
 from textual.content import Content
 
-from tuitrain.analysis import health, speed, summary, units
+from tuitrain.analysis import health, slurm, speed, summary, units
 from tuitrain.config.code import without_folder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Score, State
@@ -147,16 +147,19 @@ def numbers(run: Follower, width: int) -> Content:
 
 
 def health_line(run: Follower, width: int) -> Content:
-    """Return the findings about the run's health, after a sign for good or bad."""
+    """Return the findings about the run's health, after a sign for good or bad, and the Slurm job that trains it."""
     findings = health.findings(run)
+    job = slurm.job_line(run.state)
+    place = f"   {job}" if job else ""
     if findings[0].good and _preparation(run.state):
-        return Content.styled("waiting for the first step", MUTED)
+        return Content.styled(f"waiting for the first step{place}", MUTED)
     problem = not findings[0].good
     mark = (
         "! " if problem else "✓ ",
         "$error" if problem and run.status == "failed" else "$warning" if problem else "$success",
     )
-    return Content.assemble(mark, plain(health.fit_to_width(findings, width - 2)))
+    text = plain(health.fit_to_width(findings, max(width // 2, width - 2 - len(place))))
+    return Content.assemble(mark, text, (place, MUTED))
 
 
 def _best(state: State) -> tuple[str, ...]:

@@ -22,6 +22,11 @@ MAX_WAITING, MAX_DELAY = 32, 1.0
 MAX_SETTLE = 5.0
 
 
+def idle_seconds(app: object) -> float:
+    """Return the seconds since the last key, infinite if there was none; 0 for an app that does not record keys."""
+    return monotonic() - app.last_key_at if isinstance(app, OrderedKeys) else 0.0
+
+
 class OrderedKeys(InternalsApp):
     """An app that dispatches a key only when all widgets have handled the previous one."""
 

@@ -1,0 +1,175 @@
+"""Train a run in a Slurm job: save before the time limit or a preemption, and let Slurm start the job again."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Literal, TypeVar
+
+from msgspec import Struct, structs
+
+from tuitrain.errors import RunError
+from tuitrain.hosts.slurm.client import SlurmError, call, seconds_left
+from tuitrain.runs.control import Inbox
+from tuitrain.runs.folder import RunFolder, shown_status
+from tuitrain.runs.owner import OwnedError
+from tuitrain.runs.process import SILENCE
+from tuitrain.runs.records import ACTIVE, SlurmJob, State, Waiting
+from tuitrain.runs.slurm import change_state, record_end, wait_for_slurm
+from tuitrain.runs.writer import RunWriter, log_line
+from tuitrain.text import plain
+
+T = TypeVar("T")
+# Seconds to wait for the run: another process may be looking at it, or a killed one on another node has left it.
+OWNED_SECONDS, RETRY = SILENCE + 30.0, 0.5
+NO_PROGRESS = (
+    "Slurm job {} was requeued twice without completing a step. Give it more time, with: tuitrain submit --resume {} "
+    '--sbatch "--time=…"'
+)
+
+
+class ThisJob(Struct, frozen=True):
+    """The Slurm job of this process; `restarts` counts how often Slurm has started it again."""
+
+    id: str
+    node: str
+    restarts: int
+
+    @classmethod
+    def read(cls) -> "ThisJob":
+        """Read the variables that Slurm sets. Raise RunError if this process does not belong to a job."""
+        id, restarts = os.environ.get("SLURM_JOB_ID", ""), os.environ.get("SLURM_RESTART_COUNT", "0")
+        if not id.isdecimal():
+            raise RunError("This process does not belong to a Slurm job.", "Submit the run with: tuitrain submit")
+        node = os.environ.get("SLURMD_NODENAME", "")
+        return cls(id, plain(node, 60), int(restarts) if restarts.isdecimal() else 0)
+
+
+def train_in_job(
+    folder: RunFolder,
+    epochs: int | None,
+    since: int | None,
+    train: Callable[[Inbox, int | None], State],
+    on_end: Callable[[State], None],
+) -> State:
+    """Train the run by `train(inbox, epochs)` and return its state. When the job starts for the first time, it reads
+    commands from byte `since` of the control file. Call `on_end` if the run ends without `train`.
+
+    When Slurm asks the job to end, save the run and requeue the job, unless the user has cancelled it, or the run is
+    paused, or it has made no progress since it was last requeued: then the run ends.
+    """
+    inbox = Inbox(folder, since)
+    handle_signals(lambda: inbox.put("detach"), lambda: inbox.put("stop"))
+    job = ThisJob.read()
+    state = folder.state()
+    if not _is_mine(state, job):
+        say(f"the run is {shown_status(state)}: Slurm job {job.id} has nothing to do")
+        return state
+    record = state.slurm if state.slurm and state.slurm.id == job.id else SlurmJob(id=job.id, since=inbox.read_to)
+    inbox.read_to = record.since
+    if record.requeued_at is not None or epochs == state.epochs:
+        epochs = None  # The checkpoint contains them.
+    left = seconds_left(job.id)
+    record = structs.replace(record, node=job.node, ends=None if left is None else time.time() + left)
+    retry_owned(lambda: change_state(folder, lambda state: structs.replace(state, slurm=record)), inbox.leaving)
+    state = retry_owned(lambda: train(inbox, epochs), inbox.leaving)
+    if state.status == "queued":
+        state = _leave(folder, job, inbox)
+        on_end(state)
+    return state
+
+
+def handle_signals(leave: Callable[[], None], stop: Callable[[], None]) -> None:
+    """Call `leave` when Slurm announces the end of the job, and `stop` on SIGINT."""
+    actions = {signal.SIGUSR1: leave, signal.SIGTERM: leave, signal.SIGINT: stop}
+
+    def act(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        actions[signal.Signals(number)]()
+
+    for number in actions:
+        signal.signal(number, act)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def _is_mine(state: State, job: ThisJob) -> bool:
+    """Return whether the run waits for this job, or this job trained it until it was killed."""
+    if state.waiting is not None:
+        return state.waiting.by == "slurm" and state.waiting.job in ("", job.id)
+    return state.status in ACTIVE and state.slurm is not None and state.slurm.id == job.id
+
+
+def retry_owned(action: Callable[[], T], leaving: Callable[[], bool] = lambda: False) -> T:
+    """Call `action` again while another process owns the run, for up to `OWNED_SECONDS` and until the job must end."""
+    deadline = time.monotonic() + OWNED_SECONDS
+    while True:
+        try:
+            return action()
+        except OwnedError:
+            if time.monotonic() > deadline or leaving():
+                raise
+            time.sleep(RETRY)
+
+
+def _leave(folder: RunFolder, job: ThisJob, inbox: Inbox) -> State:
+    """Requeue the job of a run that was saved, or end the run; return its state."""
+    state, ending = folder.state(), ending_of(job)
+    record = structs.replace(state.slurm or SlurmJob(id=job.id), since=inbox.read_to, ends=None)
+    if ending == "cancelled":
+        return _end(folder, "stopped", f"Slurm job {job.id} was cancelled.")
+    if state.phase == "paused":
+        return _end(folder, "stopped", f"Slurm ended job {job.id} while the run was paused.")
+    if record.requeued_at is not None and state.step <= record.requeued_at:
+        return _end(folder, "failed", NO_PROGRESS.format(job.id, folder.id))
+    reason = f"Slurm job {job.id}: requeued at step {state.step:,}"
+    record = structs.replace(record, requeued_at=state.step)
+    waiting = Waiting(by="slurm", since=time.time(), job=job.id, reason=reason, cluster=cluster_of_job())
+    retry_owned(lambda: wait_for_slurm(folder, waiting, slurm=record))
+    say(f"Slurm job {job.id} is requeued at step {state.step:,}")
+    if problem := requeue(job) if ending == "ending" else "":
+        remedy = f"Resume the run with: tuitrain submit --resume {folder.id}"
+        return _end(folder, "failed", f"Slurm job {job.id} ended and was not requeued: {problem} {remedy}")
+    return folder.state()
+
+
+def cluster_of_job() -> str:
+    return plain(os.environ.get("SLURM_CLUSTER_NAME", ""), 60)
+
+
+def ending_of(job: ThisJob) -> Literal["ending", "cancelled", "requeued"]:
+    """Return why Slurm ends this job: the user or an administrator has `cancelled` it; Slurm starts it again, because
+    it is `requeued` already; or it is `ending`, at its time limit or for a job that preempts it."""
+    try:
+        answer = call("squeue", f"--jobs={job.id}", "--noheader", "--Format=RestartCnt:12,State:20,Reason:40").split()
+        restarts, state, reason = int(answer[0]), answer[1], answer[2]
+    except (SlurmError, IndexError, ValueError):
+        return "ending"
+    if restarts > job.restarts:
+        return "requeued"
+    return "ending" if state == "RUNNING" or reason in ("TimeLimit", "Preempted") else "cancelled"
+
+
+def requeue(job: ThisJob) -> str:
+    """Make Slurm start the job again; return why it refuses, or an empty string."""
+    # Slurm ends this process at once: the run is saved.
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        call("scontrol", "requeue", job.id)
+    except SlurmError as error:
+        return str(error)
+    return ""
+
+
+def _end(folder: RunFolder, status: Literal["stopped", "failed"], reason: str) -> State:
+    writer = retry_owned(lambda: RunWriter(folder))
+    try:
+        record_end(writer, status, reason)
+    finally:
+        writer.close()
+    return writer.state
+
+
+def say(line: str) -> None:
+    """Print a line to the log of the run: the output of the job goes there."""
+    print(log_line(line), end="", flush=True)  # noqa: T201

@@ -1,0 +1,64 @@
+"""The script of a Slurm job, and the options of sbatch."""
+
+import os
+import shlex
+from pathlib import Path
+
+from tuitrain.config import preferences
+from tuitrain.errors import ConfigError, RunError
+from tuitrain.files import replace
+from tuitrain.hosts.subprocesses import tuitrain_command
+from tuitrain.text import plain
+
+SCRIPT = "job.sh"
+# Seconds before the time limit at which Slurm asks the job to save and requeue. Slurm may be a minute early.
+WARNING = 120
+_TEXT = f"""\
+#!/bin/sh
+# tuitrain wrote this script for one job; submit another one with: tuitrain submit --resume RUN
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --signal=B:USR1@{WARNING}
+# Until Python handles the signal, it must not end the job.
+trap '' USR1
+# Slurm signals the process of this script: Python takes its place. A run on several nodes would start here, with srun.
+exec """
+
+
+def write_script(folder: Path, arguments: list[str]) -> Path:
+    """Write the script that runs `tuitrain` with `arguments` in this Python environment. Raise RunError."""
+    path = folder.absolute() / SCRIPT
+    try:
+        replace(path, os.fsencode(f"{_TEXT}{shlex.join(tuitrain_command(*arguments))}\n"))
+    except OSError as error:
+        raise RunError(f"{plain(path)} cannot be written: {error.strerror}.") from None
+    return path
+
+
+def sbatch_options(log: Path, name: str, text: str, extra: tuple[str, ...] = ()) -> list[str]:
+    """Return the options of sbatch: the output goes to `log`, then those of the user's preferences and, last, `text`
+    apply. Raise ConfigError if they cannot be split like a shell command."""
+    return [f"--output={_output(log)}", f"--job-name={plain(name, 60)}", *extra, *user_options(text)]
+
+
+def user_options(text: str) -> list[str]:
+    stored = preferences.load().sbatch
+    return [*_split(stored, "The preference sbatch"), *_split(text, "--sbatch")]
+
+
+def _split(text: str, name: str) -> list[str]:
+    try:
+        options = shlex.split(text)
+    except ValueError as error:
+        raise ConfigError(f"{name} = {plain(text, 100)!r} is not a list of options: {error}.") from None
+    if options and not options[0].startswith("-"):
+        hint = 'Write them as for sbatch: "--partition=gpu --time=4:00:00".'
+        raise ConfigError(f"{name} = {plain(text, 100)!r} is not a list of options.", hint)
+    return options
+
+
+def _output(log: Path) -> str:
+    # Slurm replaces patterns such as %j, also in folders, and cannot open a path with a backslash: the log then begins
+    # when tuitrain opens it.
+    path = str(log.absolute())
+    return "/dev/null" if "\\" in path else path.replace("%", "%%")

@@ -1,0 +1,126 @@
+"""Keep the records of runs that wait for Slurm up to date while somebody looks at them."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Literal
+
+from tuitrain.errors import RunError
+from tuitrain.hosts.slurm.client import ENDED, Listed, SlurmError, accounted_state, cluster_name, my_jobs
+from tuitrain.hosts.slurm.reasons import describe
+from tuitrain.hosts.subprocesses import last_line
+from tuitrain.runs.folder import RunFolder, shown_status
+from tuitrain.runs.records import State, Waiting
+from tuitrain.runs.slurm import change_waiting, end_waiting, wait_for_slurm, waits_for_slurm
+
+# Seconds between two questions to Slurm, also while nobody has pressed a key for `IDLE_AFTER` seconds.
+INTERVAL, IDLE_INTERVAL, IDLE_AFTER = 15.0, 300.0, 600.0
+# Seconds between two looks for runs that wait.
+RUNS_INTERVAL = 1.0
+# Seconds after the end of a job in which this machine may still see an old state of its run, over NFS.
+SETTLED = 60.0
+# Seconds that a submission may take, and in which Slurm requeues a job whose node failed.
+SUBMISSION, LOST = 600.0, 3600.0
+
+
+class SlurmWatch:
+    """Asks Slurm in a thread, because a busy controller takes seconds to answer; only when `look` is called, and at
+    most once per `INTERVAL`. `problem` says why Slurm did not answer the last question."""
+
+    def __init__(self) -> None:
+        self.problem = ""
+        self._created = time.monotonic()
+        self._next = self._created
+        self._thread: threading.Thread | None = None
+
+    def look(self, runs: Callable[[], Sequence[tuple[RunFolder, State]]], idle: float = 0.0) -> None:
+        """Update the records of those `runs` that wait for Slurm, if it is time. `idle` is the number of seconds since
+        the user pressed a key."""
+        now = time.monotonic()
+        if now < self._next or (self._thread is not None and self._thread.is_alive()):
+            return
+        waiting = waiting_runs(runs())
+        if not waiting:
+            self._next = now + RUNS_INTERVAL
+            return
+        self._next = now + (INTERVAL if min(idle, now - self._created) < IDLE_AFTER else IDLE_INTERVAL)
+        self._thread = threading.Thread(target=self._update, args=(waiting,), name="slurm", daemon=True)
+        self._thread.start()
+
+    def _update(self, runs: Sequence[RunFolder]) -> None:
+        try:
+            update_waiting(runs)
+            self.problem = ""
+        except SlurmError as error:
+            self.problem = error.message
+
+
+def waiting_runs(runs: Sequence[tuple[RunFolder, State]]) -> list[RunFolder]:
+    """Return the runs about which Slurm has to be asked."""
+    return [folder for folder, state in runs if waits_for_slurm(state) or _is_lost(state)]
+
+
+def _is_lost(state: State) -> bool:
+    """Return whether a job was killed before it could save the run: Slurm may have requeued it."""
+    if state.slurm is None or abs(time.time() - state.heartbeat) > LOST:
+        return False
+    return shown_status(state) == "interrupted"
+
+
+def update_waiting(runs: Sequence[RunFolder]) -> None:
+    """Ask Slurm once about all runs, and record why they wait or that their job has ended. Skip runs of other users and
+    clusters. Raise SlurmError if Slurm does not answer; then no record changes."""
+    if not runs:
+        return
+    asked, cluster = time.time(), cluster_name()
+    jobs = {job.id: job for job in my_jobs()}
+    for folder in runs:
+        # A run that its job starts at this moment, or that cannot be read, has nothing to record.
+        with suppress(RunError, OSError):
+            if folder.state_file.stat().st_uid == os.getuid():
+                _update(folder, jobs, cluster, asked)
+
+
+def _update(folder: RunFolder, jobs: dict[str, Listed], cluster: str, asked: float) -> None:
+    state = folder.state()
+    waiting = waits_for_slurm(state)
+    if waiting is None:
+        job = jobs.get(state.slurm.id) if state.slurm and _is_lost(state) else None
+        if job is not None and job.state == "PENDING":
+            record = Waiting(by="slurm", since=asked, job=job.id, reason=describe(job), cluster=cluster)
+            wait_for_slurm(folder, record)
+    elif waiting.cluster not in ("", cluster):
+        return
+    elif not waiting.job:
+        if waiting.since < asked - SUBMISSION:
+            end_waiting(folder, "failed", "The submission was interrupted. Look for its job with: squeue --me")
+    elif (job := jobs.get(waiting.job)) is not None and job.state not in ENDED:
+        if describe(job) != waiting.reason:
+            change_waiting(folder, reason=describe(job))
+    elif max(waiting.since, _end(job)) < asked - SETTLED:
+        _record_end(folder, waiting, job)
+
+
+def _end(job: Listed | None) -> float:
+    with suppress(ValueError):
+        if job is not None and job.end:
+            return datetime.fromisoformat(job.end).timestamp()
+    return 0.0
+
+
+def _record_end(folder: RunFolder, waiting: Waiting, job: Listed | None) -> None:
+    """Record that a job ended before it trained the run."""
+    how = f"{job.state} {job.reason}" if job else accounted_state(waiting.job)
+    name, resume = f"Slurm job {waiting.job}", f"Submit it again: tuitrain submit --resume {folder.id}"
+    status: Literal["stopped", "failed"] = "stopped" if how.startswith("CANCELLED") else "failed"
+    if status == "stopped":
+        reason = f"{name} was cancelled before it trained the run."
+    elif not how:
+        reason = f"{name} never trained the run, and Slurm no longer knows it. {resume}"
+    else:
+        printed = last_line(folder.log_file)
+        reason = f"{name} ended before it trained the run: {how}{f' ({printed})' if printed else ''}. {resume}"
+    end_waiting(folder, status, reason)

@@ -1,0 +1,72 @@
+"""Record that a run waits for a Slurm job, and how the wait ended, while no process owns the run."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from msgspec import structs
+
+from tuitrain.errors import RunError
+from tuitrain.files import replace
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.owner import claim, release
+from tuitrain.runs.records import State, Waiting
+from tuitrain.runs.writer import RunWriter, encode_pretty
+
+
+def waits_for_slurm(state: State) -> Waiting | None:
+    """Return the record of a run that Slurm has yet to start."""
+    return state.waiting if state.status == "queued" and state.waiting and state.waiting.by == "slurm" else None
+
+
+def wait_for_slurm(folder: RunFolder, waiting: Waiting, **changes: Any) -> None:
+    """Record the job that will start the run, in place of any earlier record, and other `changes` of its state. Raise
+    RunError if a process owns the run or its state cannot be written."""
+    changes |= {"status": "queued", "phase": "", "reason": "", "ended": None, "process": None, "waiting": waiting}
+    change_state(folder, lambda state: structs.replace(state, **changes))
+
+
+def change_waiting(folder: RunFolder, **changes: Any) -> None:
+    """Change the record of a run, if it still waits. Raise RunError like `wait_for_slurm`."""
+
+    def changed(state: State) -> State:
+        waiting = waits_for_slurm(state)
+        return structs.replace(state, waiting=structs.replace(waiting, **changes)) if waiting else state
+
+    change_state(folder, changed)
+
+
+def change_state(folder: RunFolder, change: Callable[[State], State]) -> None:
+    """Replace the state of a run that no process owns. Raise RunError if one does, or if the state cannot be
+    written."""
+    claim(folder)
+    try:
+        before = folder.state()
+        after = change(before)
+        if after != before:
+            replace(folder.state_file, encode_pretty(after))
+    except OSError as error:
+        raise RunError(f"The state of {folder.id} cannot be written: {error.strerror}.") from None
+    finally:
+        release(folder)
+
+
+def end_waiting(folder: RunFolder, status: Literal["stopped", "failed"], reason: str) -> State | None:
+    """Record that Slurm will not start the run, and why; return its state. Return None if the run does not wait."""
+    writer = RunWriter(folder)
+    try:
+        if waits_for_slurm(writer.previous) is None:
+            return None
+        record_end(writer, status, reason)
+        return writer.state
+    finally:
+        writer.close()
+
+
+def record_end(writer: RunWriter, status: Literal["stopped", "failed"], reason: str) -> None:
+    """End a run that does not train. Raise RunError if its files cannot be written."""
+    try:
+        writer.event(status, reason)
+        writer.log(reason)
+        writer.end(status=status, reason=reason, phase="", process=None, ended=writer.now())
+    except OSError as error:
+        raise RunError(f"The run cannot be written: {error.strerror}.") from None

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# A Slurm cluster of this machine alone, for tests. Needs root and Debian's packages slurm-wlm and munge.
+#
+#   cluster.sh FOLDER          start it, with its state in FOLDER
+#   cluster.sh --down FOLDER   stop it
+set -euo pipefail
+
+down() {
+    for daemon in slurmd slurmctld munged; do
+        [[ -s $1/$daemon.pid ]] && kill "$(cat "$1/$daemon.pid")" 2> /dev/null || true
+    done
+}
+
+if [[ $1 == --down ]]; then
+    down "$2"
+    exit
+fi
+mkdir -p "$1"/{control,spool,log} /etc/slurm /run/munge
+folder=$(realpath "$1")
+host=$(hostname -s)
+chmod 755 /run/munge
+chown root /run/munge
+(umask 077 && head -c 1024 /dev/urandom > "$folder/munge.key")
+munged --key-file "$folder/munge.key" --pid-file "$folder/munged.pid" --log-file "$folder/log/munged.log" \
+    --seed-file "$folder/munged.seed" --force
+# The scheduler looks every second; the default of a minute would make tests slow.
+cat > /etc/slurm/slurm.conf << CONF
+ClusterName=test
+SlurmctldHost=$host(127.0.0.1)
+SlurmUser=root
+SlurmdUser=root
+StateSaveLocation=$folder/control
+SlurmdSpoolDir=$folder/spool
+SlurmctldPidFile=$folder/slurmctld.pid
+SlurmdPidFile=$folder/slurmd.pid
+SlurmctldLogFile=$folder/log/slurmctld.log
+SlurmdLogFile=$folder/log/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SchedulerParameters=sched_interval=1,bf_interval=1,sched_min_interval=0
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+ReturnToService=2
+MpiDefault=none
+NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=2000 State=UNKNOWN
+PartitionName=main Nodes=$host Default=YES State=UP
+CONF
+slurmctld
+slurmd
+for _ in {1..100}; do
+    sinfo --noheader --format=%T 2> /dev/null | grep -q idle && exit
+    sleep 0.2
+done
+down "$folder"
+echo "the node does not become idle; see $folder/log" >&2
+exit 1
