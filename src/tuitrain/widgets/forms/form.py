@@ -27,7 +27,7 @@ BACKGROUND, QUEUE = "background process", "queue"
 class StartOptions(Struct):
     runs_in: Annotated[
         Literal["this app", "background process", "queue"],
-        Meta(description="A background process keeps running after you quit; in the queue, the run waits for a device"),
+        Meta(description="Where the run trains; a background process survives the app, the queue waits for a device"),
     ] = "this app"
 
 
