@@ -122,14 +122,17 @@ class RunWriter:
     started no longer is, once its state is written.
 
     `resumed` is true if the run had ended or been interrupted, and false for a new run and one that moved to this
-    process. `previous` is the state before this process owned it. Raises RunError if another process owns the run.
+    process. `previous` is the state before this process owned it or the run waited, and `waiting` what it waited for.
+    Raises RunError if another process owns the run.
     """
 
     def __init__(self, folder: RunFolder) -> None:
         claim(folder)
         self.folder = folder
         try:
-            self.previous = folder.state()
+            found = folder.state()
+            self.waiting = found.waiting if found.status == "queued" else None
+            self.previous = found.before_waiting
             self.resumed = shown_status(self.previous) not in ACTIVE
             self.state = msgspec.structs.replace(
                 self.previous, process=this_process(), not_continued="", waiting=None, slurm=_this_job(self.previous)

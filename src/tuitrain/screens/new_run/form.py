@@ -115,7 +115,8 @@ class NewRunForm(Screen[None]):
         self.query_one("#command").display = not self.line.display
 
     def command(self) -> str:
-        return command_line(self.result, self._runs_dir, self.form.name_text, detach=self.form.in_background)
+        form = self.form
+        return command_line(self.result, self._runs_dir, form.name_text, detach=form.in_background, queue=form.in_queue)
 
     def refuse(self, action: str) -> None:
         """Focus the first invalid field, and say why `action` is not possible."""

@@ -99,7 +99,8 @@ class NewRunScreen(NewRunStart, KeyLabels):
         self._draft = self._initial or kept or Draft.of(Config())
         self._draft_kept = kept is not None
         self._opened_with = self._draft.texts, self._draft.name
-        self.form = Form(self._draft, in_background=preferences.load().own_process)
+        self._prefers_background = preferences.load().own_process
+        self.form = Form(self._draft, in_background=self._prefers_background)
         yield FixedText(id="head")
         with Horizontal(id="body"):
             yield self.form
@@ -152,7 +153,9 @@ class NewRunScreen(NewRunStart, KeyLabels):
 
     def on_field_changed(self, event: Field.Changed) -> None:
         if event.field.key == RUNS_IN:
-            preferences.update(own_process=self.form.in_background)
+            # The queue is for this run; the preference stays as it was.
+            own_process = self._prefers_background if self.form.in_queue else self.form.in_background
+            preferences.update(own_process=own_process)
         self._schedule_validation()
 
     def on_descendant_focus(self) -> None:

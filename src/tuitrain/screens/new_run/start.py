@@ -12,6 +12,7 @@ from tuitrain.config.sweeps import toml as sweep_toml
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts import background
 from tuitrain.hosts.launch import RunSpec
+from tuitrain.hosts.queue.enqueue import enqueue, enqueue_new_sweep
 from tuitrain.hosts.sweeps.background import start_sweep_in_background
 from tuitrain.hosts.sweeps.create import start_new_sweep
 from tuitrain.hosts.trust import Origin, config_code, sweep_code, sweep_key
@@ -31,8 +32,8 @@ BUSY = "This app is already preparing a run. Choose 'background process' here, o
 class NewRunStart(NewRunForm):
     """Start what the form describes; `started` tells whether a run or sweep has started."""
 
-    # The last run that each app has queued.
-    _queued: ClassVar[WeakKeyDictionary[App[Any], RunFolder]] = WeakKeyDictionary()
+    # The last run that waits in each app for the end of another one.
+    _last: ClassVar[WeakKeyDictionary[App[Any], RunFolder]] = WeakKeyDictionary()
     started = False
     # The settings that were last not started because of a problem in their preview.
     _refused: Config | None = None
@@ -71,7 +72,8 @@ class NewRunStart(NewRunForm):
         self._draft.unknown = []
         if self.result.is_sweep:
             text = sweep_toml.dumps(self.result.sweep(self._draft.name))
-            self.line.start_in_background(lambda: _start_sweep(self._runs_dir, text))
+            start = enqueue_new_sweep if self.form.in_queue else _start_sweep
+            self.line.start_in_background(lambda: start(self._runs_dir, text))
         else:
             self._start(
                 RunSpec(
@@ -86,7 +88,9 @@ class NewRunStart(NewRunForm):
         self._update_keys()
 
     def _start(self, spec: RunSpec) -> None:
-        if self.form.in_background:
+        if self.form.in_queue:
+            self.line.start_in_background(lambda: enqueue(spec))
+        elif self.form.in_background:
             self.line.start_in_background(lambda: background.start_in_background(spec))
         elif self._host.busy:
             self._ask_when(spec)
@@ -100,7 +104,7 @@ class NewRunStart(NewRunForm):
             self.form.focus_key(RUNS_IN)
             self.show_message(BUSY)
             return
-        last = self._queued.get(self.app, current)
+        last = self._last.get(self.app, current)
         try:
             after = last if shown_status(last.state()) in ACTIVE else current
             name = plain(after.info().name, 40)
@@ -109,21 +113,24 @@ class NewRunStart(NewRunForm):
             return
 
         def start(chosen: tuple[str, ...]) -> None:
-            if chosen == ("queue",):
-                self.line.start_in_background(lambda: self._queue(spec, after))
+            if chosen == ("after",):
+                self.line.start_in_background(lambda: self._start_after(spec, after))
+            elif chosen == ("queue",):
+                self.line.start_in_background(lambda: enqueue(spec))
             else:
                 self.line.start_in_background(lambda: background.start_in_background(spec))
             self._update_keys()
 
         options = [
-            ("queue", "queue", f"when {name} has ended, in a background process"),
+            ("after", "start after it", f"when {name} has ended, in a background process"),
+            ("queue", "queue", "when a device is free, in the queue of this runs folder: tuitrain queue"),
             ("now", "start now", "in parallel, in a background process"),
         ]
         self.post_message(AskChoice("This app is already training a run", options, start))
 
-    def _queue(self, spec: RunSpec, after: RunFolder) -> RunFolder:
+    def _start_after(self, spec: RunSpec, after: RunFolder) -> RunFolder:
         folder = background.start_in_background(spec, after)
-        self._queued[self.app] = folder
+        self._last[self.app] = folder
         return folder
 
     def _update_keys(self) -> None:

@@ -150,7 +150,9 @@ def brief(error: ConfigError) -> str:
     return re.sub(rf"^(Trial .*?: )?{re.escape(error.key)}( = [^ :]+)?:? +", "", error.message)
 
 
-def command_line(result: FormResult, runs_dir: Path, name: str = "", *, detach: bool = False) -> str:
+def command_line(
+    result: FormResult, runs_dir: Path, name: str = "", *, detach: bool = False, queue: bool = False
+) -> str:
     """Return the equivalent shell command, without settings at their defaults. Requires a `config`."""
     assert result.config is not None
     words = ["tuitrain", "sweep" if result.values else "train"]
@@ -161,6 +163,7 @@ def command_line(result: FormResult, runs_dir: Path, name: str = "", *, detach: 
     else:
         words += ["--name", name] if name else []
         words += ["--detach"] if detach else []
+    words += ["--queue"] if queue else []
     arguments = {key: format_values(key, [value]) for key, value in changed_settings(result.config).items()}
     arguments |= {key: format_values(key, values) for key, values in result.values.items()}
     for key in settings():

@@ -21,13 +21,13 @@ from tuitrain.widgets.forms.labels import HIDEABLE, unused_reason
 # The keys of fields that are not settings.
 NAME, RUNS_IN = "name", "start.runs_in"
 NAME_HELP = ("Name of the run, also part of its folder name", "any text, or none")
-BACKGROUND = "background process"
+BACKGROUND, QUEUE = "background process", "queue"
 
 
 class StartOptions(Struct):
     runs_in: Annotated[
-        Literal["this app", "background process"],
-        Meta(description="Where the run trains; a background process keeps running after you quit"),
+        Literal["this app", "background process", "queue"],
+        Meta(description="Where the run trains; a background process survives the app, the queue waits for a device"),
     ] = "this app"
 
 
@@ -85,6 +85,10 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
         return self.fields[RUNS_IN].text == BACKGROUND
 
     @property
+    def in_queue(self) -> bool:
+        return self.fields[RUNS_IN].text == QUEUE
+
+    @property
     def texts(self) -> dict[str, str]:
         return {key: self.fields[key].text for key in settings()}
 
@@ -103,7 +107,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
         texts = self.texts
         for key, field in self.fields.items():
             unused = unused_reason(key, texts)
-            if key == RUNS_IN and is_sweep:
+            if key == RUNS_IN and is_sweep and not self.in_queue:
                 unused = "ignored: sweeps run in the background"
             field.set_note(errors.get(key, ""), unused, counts.get(key, 1))
         self._fold()
