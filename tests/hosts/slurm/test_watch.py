@@ -181,15 +181,14 @@ def test_a_slow_slurm_does_not_block_who_looks(slurm: FakeSlurm, waiting: RunFol
     release = tmp_path / "release"
     slurm.answer("squeue", row(), before=f"while [ ! -e {release} ]; do /bin/sleep 0.05; done")
     watcher = SlurmWatch()
-    runs = [(waiting, waiting.state())]
     for _ in range(3):
-        watcher.look(lambda: runs)
+        watcher.look(lambda: [waiting])
     assert reason(waiting) == ""
     release.touch()
     assert watcher._thread is not None
     watcher._thread.join(60)
     assert "(Resources)" in reason(waiting)
-    watcher.look(lambda: runs)
+    watcher.look(lambda: [waiting])
     assert len(slurm.calls("squeue")) == 1
 
 
@@ -200,7 +199,7 @@ def test_the_watch_says_why_slurm_did_not_answer(
     slurm.answer("squeue", "", 1, error="squeue: error: no controller\n")
     watcher = SlurmWatch()
     for problem in ("squeue failed: no controller.", ""):
-        watcher.look(lambda: [(waiting, waiting.state())])
+        watcher.look(lambda: [waiting])
         assert watcher._thread is not None
         watcher._thread.join(60)
         assert watcher.problem == problem
@@ -211,7 +210,7 @@ def test_the_watch_says_why_slurm_did_not_answer(
 def test_without_waiting_runs_nothing_is_asked(write_run: WriteRun) -> None:
     folder = write_run("mine", status="running")
     watcher = SlurmWatch()
-    watcher.look(lambda: [(folder, folder.state())])
+    watcher.look(lambda: waiting_runs([(folder, folder.state())]))
     assert watcher._thread is None
 
 

@@ -14,6 +14,8 @@ from tuitrain.config.sweeps.sweep import Sweep, Values, sweep_settings
 from tuitrain.config.sweeps.toml import dumps, read
 from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError, RunError
+from tuitrain.hosts.slurm.script import check_options
+from tuitrain.hosts.slurm.sweep import submit_sweep
 from tuitrain.hosts.sweeps.background import start_sweep_in_background, stop_sweep
 from tuitrain.hosts.sweeps.create import start_new_sweep
 from tuitrain.hosts.sweeps.pool import WorkerPool
@@ -29,6 +31,8 @@ def run(options: argparse.Namespace) -> int:
         options.parallel = parse_value(sweep_settings()["sweep.parallel"], options.parallel)
     if options.name is None and not any((options.config, options.set, options.add, options.say, options.first)):
         return _list(options)
+    if options.submit:
+        check_options(options.sbatch)
     if options.name is None and (options.say or options.first):
         option = options.say or "first"
         raise ConfigError(f"--{option} needs an existing SWEEP.", "List sweeps with: tuitrain sweep")
@@ -41,6 +45,8 @@ def run(options: argparse.Namespace) -> int:
         if _extend(folder, options):
             return 0
     allowed = _check_code(folder, options)
+    if options.submit:
+        return _submit(folder, options, allowed)
     if options.detach:
         start_sweep_in_background(folder, options.parallel, allowed)
         hint = f"Watch it: tuitrain, then S. Stop it: tuitrain sweep {folder.id} --stop"
@@ -53,6 +59,16 @@ def run(options: argparse.Namespace) -> int:
         print_result(folder, options.json)
         return 130
     return print_result(folder, options.json)
+
+
+def _submit(folder: SweepFolder, options: argparse.Namespace, allowed: str) -> int:
+    job = submit_sweep(folder, options.submit, options.sbatch, allowed)
+    print_message(f"Slurm job {job}. Watch the sweep: tuitrain, then S. Stop it: tuitrain sweep {folder.id} --stop")
+    if options.json:
+        print_json({"sweep": folder.id, "path": str(folder.path), "status": "queued", "job": job})
+    else:
+        sys.stdout.write(f"{folder.id}\n")
+    return 0
 
 
 def _create(options: argparse.Namespace) -> SweepFolder:

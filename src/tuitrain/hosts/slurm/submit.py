@@ -10,7 +10,7 @@ from tuitrain.hosts.launch import RunSpec, create_run
 from tuitrain.hosts.resumable import check_resumable
 from tuitrain.hosts.slurm import client
 from tuitrain.hosts.slurm.client import Accepted, SlurmError
-from tuitrain.hosts.slurm.script import sbatch_options, user_options, write_script
+from tuitrain.hosts.slurm.script import check_options, sbatch_options, write_script
 from tuitrain.hosts.trust import code_key, config_code
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
@@ -62,17 +62,10 @@ def resubmit_run(
         raise
 
 
-def check_options(sbatch: str) -> None:
-    """Raise TuitrainError if this machine has no Slurm or the options cannot be understood."""
-    user_options(sbatch)
-    if not client.has_slurm():
-        raise SlurmError("sbatch is not on this machine.", "Submit from a login node of a Slurm cluster.")
-
-
 def _submit(folder: RunFolder, arguments: list[str], sbatch: str, allowed_key: str) -> None:
     arguments = ["work", str(folder.path.absolute()), "--slurm", *arguments]
     arguments += ["--allowed", allowed_key] if allowed_key else []
-    options = sbatch_options(folder.log_file, folder.name(), sbatch)
+    options = sbatch_options(folder.path, folder.log_file.name, folder.name(), sbatch)
     script = write_script(folder.path, arguments)
     # Before the job exists: it may start at once, on another machine.
     wait_for_slurm(folder, Waiting(by="slurm", since=time.time(), reason=SUBMITTING, cluster=client.cluster_name()))

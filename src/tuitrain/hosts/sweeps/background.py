@@ -22,8 +22,13 @@ def start_sweep_in_background(folder: SweepFolder, parallel: int | None = None, 
 
 
 def stop_sweep(folder: SweepFolder) -> None:
-    """Make all processes of the sweep save their runs and exit. Raise RunError if the command cannot be written."""
+    """Make all processes of the sweep save their runs and exit, and cancel those that Slurm has yet to start. Raise
+    RunError if the command cannot be written or Slurm does not cancel them; then they end when they start."""
     folder.update_control(stopped=time.time())
+    if folder.submission() is not None:
+        from tuitrain.hosts.slurm.sweep import cancel_submission
+
+        cancel_submission(folder)
 
 
 def last_error(folder: SweepFolder) -> str:

@@ -60,7 +60,7 @@ class SweepActions(ExportScreen):
         if action == "unpause":
             return self.status == "paused"
         if action == "stop":
-            return self.status in ("running", "paused")
+            return self.status in ("running", "paused", "queued")
         if action == "resume":
             return self.status == "stopped" and not self._starting
         if action == "mark":
@@ -90,7 +90,12 @@ class SweepActions(ExportScreen):
         self._do("Resumed", lambda: self.folder.update_control(paused=False))
 
     def action_stop(self) -> None:
-        self._do("Stopping: running trials are saved first", lambda: stop_sweep(self.folder))
+        self.notify("Stopping: running trials are saved first", timeout=2)
+        self._stop_workers()
+
+    @in_thread
+    def _stop_workers(self) -> None:
+        stop_sweep(self.folder)
 
     def action_first(self) -> None:
         outcome = self.selected

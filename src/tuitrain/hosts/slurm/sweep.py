@@ -1,0 +1,59 @@
+"""Submit a sweep to Slurm as a job array of workers, and follow the array until it starts."""
+
+import time
+
+from msgspec import structs
+
+from tuitrain.errors import RunError
+from tuitrain.hosts.slurm import client
+from tuitrain.hosts.slurm.client import ENDED, Listed
+from tuitrain.hosts.slurm.reasons import describe
+from tuitrain.hosts.slurm.script import check_options, sbatch_options, write_script
+from tuitrain.hosts.slurm.stop import cancel_job
+from tuitrain.runs.sweeps.folder import SweepFolder
+from tuitrain.runs.sweeps.index import SweepIndex, open_jobs
+from tuitrain.runs.sweeps.records import Submission
+
+
+def submit_sweep(folder: SweepFolder, workers: int, sbatch: str = "", allowed_key: str = "") -> str:
+    """Submit an array of up to `workers` jobs, no more than the sweep has open runs; return its id. Each trains runs
+    until none is left. `allowed_key` is the `sweep_key` of allowed code. Raise RunError if Slurm refuses the array."""
+    check_options(sbatch)
+    folder.check_own_files()
+    waiting = len(open_jobs(folder, SweepIndex(folder).refresh()))
+    if not waiting:
+        raise RunError("The sweep has no run that waits for a worker.", "Add trials with --add, or seeds with --seeds.")
+    workers = min(workers, waiting)
+    # A worker that starts after a later stop command ends at once.
+    arguments = ["sweep-work", str(folder.path.absolute()), "--slurm", str(folder.control().stopped)]
+    stack = min(folder.sweep().options.stack, -(-waiting // workers))
+    arguments += ["--stack", str(stack)] if stack > 1 else []
+    arguments += ["--allowed", allowed_key] if allowed_key else []
+    name = f"sweep {folder.sweep().name}"
+    options = sbatch_options(folder.path, "slurm-%a.txt", name, sbatch, (f"--array=1-{workers}",))
+    job = client.submit(options, write_script(folder.path, arguments))
+    cluster = job.cluster or client.cluster_name()
+    folder.write_submission(Submission(job.id, time.time(), cluster, f"Slurm job {job.id}: submitted"))
+    return job.id
+
+
+def update_submission(folder: SweepFolder, jobs: list[Listed], cluster: str, asked: float) -> None:
+    """Record why no job of the array has started, or that none will."""
+    submission = folder.submission()
+    if submission is None or submission.cluster not in ("", cluster):
+        return
+    tasks = [job for job in jobs if job.array == submission.job and job.state not in ENDED]
+    if tasks:
+        reason = describe(structs.replace(tasks[0], id=submission.job))
+        if reason != submission.reason:
+            folder.write_submission(structs.replace(submission, reason=reason))
+    elif submission.since < asked:
+        folder.write_submission(None)
+
+
+def cancel_submission(folder: SweepFolder) -> None:
+    """Cancel the jobs of the array that have not started; those that train stop by themselves, with a checkpoint."""
+    submission = folder.submission()
+    if submission is not None:
+        cancel_job(folder.path, submission.job, "--state=PENDING")
+        folder.write_submission(None)
