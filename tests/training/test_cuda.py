@@ -150,3 +150,36 @@ def test_a_run_whose_capture_fails_trains_eagerly(train: Train, monkeypatch: pyt
     assert len(capture_failures(captured_run)) == 1
     disable_capture(monkeypatch)
     assert list(captured_run.train["loss"]) == pytest.approx(list(train(*settings).train["loss"]), rel=0.01, abs=0.01)
+
+
+def test_fp16_learns_and_resumes(quick: Quick, interrupted: Interrupted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_module, "POLL_INTERVAL", 0.0)
+    config = quick(CUDA, "training.precision=fp16", "training.epochs=3", "training.deterministic=true")
+    whole, cut = interrupted(config, "fp16")
+    expected, resumed = (checkpoint.load(folder.checkpoints / "last.safetensors")["model"] for folder in (whole, cut))
+    assert all(torch.equal(resumed[name], value) for name, value in expected.items())
+    test = whole.state().test
+    assert test is not None
+    assert test.accuracy > 0.8
+
+
+def test_a_run_that_needs_too_much_memory_fails_with_advice_and_frees_it(train: Train) -> None:
+    total = torch.cuda.get_device_properties(0).total_memory
+    # Weights fit into this memory, but not the activations of a batch: 1,000 images of 65,536 numbers are 262 MB.
+    torch.cuda.set_per_process_memory_fraction(200e6 / total)
+    try:
+        run = train(CUDA, "model.hidden=[8, 65536]", "data.batch_size=1000", "training.epochs=1")
+        assert run.state.status == "failed"
+        assert "emory" in run.state.reason
+        assert train(CUDA, "training.epochs=1").state.status == "finished"
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+def test_what_the_run_uses_of_its_gpu(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_module, "POLL_INTERVAL", 0.0)
+    monkeypatch.setattr("tuitrain.training.resources.FIRST_PAUSE", 0.0)
+    run = train(CUDA, "training.epochs=100", "training.max_minutes=0.1")
+    assert run.resources["memory"][-1] > 0
+    assert 0 <= run.resources["gpu_use"][-1] <= 1
+    assert 0 < run.resources["gpu_memory"][-1] <= 1

@@ -5,7 +5,7 @@ from textual.notifications import SeverityLevel
 from tuitrain.analysis import units
 from tuitrain.app.failures import Failures
 from tuitrain.errors import RunError, TuitrainError
-from tuitrain.runs.sweeps.index import SweepIndex
+from tuitrain.runs.sweeps.index import SweepIndex, sweep_status
 from tuitrain.text import plain
 from tuitrain.widgets.messages import RunEnded, SweepEnded
 from tuitrain.widgets.terminal.notifications import alert
@@ -46,7 +46,7 @@ class Notices(Failures):
         except RunError:
             return
         done = sum(outcome.done for outcome in outcomes)
-        status = message.folder.status(done == len(outcomes))
+        status = sweep_status(message.folder, outcomes)
         text = f"sweep {plain(name, 60)}: {status}, {done} of {len(outcomes)} runs"
         alert(self, text)
         self.notify(f"{text}. Press S on the home screen to open it.", markup=False)

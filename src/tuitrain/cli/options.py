@@ -66,6 +66,29 @@ def add_settings(command: Parser) -> None:
 def add_train(train: Parser) -> None:
     add_settings(train)
     train.add_argument("--name", default="", metavar="NAME", help="name of the run")
+    add_queueing(train)
+
+
+def add_queueing(command: Parser) -> None:
+    command.add_argument("--queue", action="store_true", help="wait in the queue of the runs folder: tuitrain queue")
+    command.add_argument(
+        "--priority", type=int, metavar="N", help="with --queue: higher numbers start first (default: 0)"
+    )
+
+
+def add_queue(queue: Parser) -> None:
+    queue.add_argument(
+        "action", choices=["list", "hold", "release", "cancel", "priority", "stop"], nargs="?",
+        help="list the waiting runs; hold, release or cancel RUNs, or change their priority to N; stop the queue;"
+        " without an action, work it off",
+    )  # fmt: skip
+    queue.add_argument("names", nargs="*", metavar="RUN", help="waiting runs; for priority, N comes last")
+    queue.add_argument(
+        "--devices", metavar="D,D", help="devices to train on, such as cuda:0,cuda:1 (default: all GPUs, else cpu)"
+    )
+    queue.add_argument("--per-device", type=positive, default=1, metavar="N", help="concurrent runs per device")
+    queue.add_argument("--keep", action="store_true", help="wait for further runs when no run waits any more")
+    queue.add_argument("--detach", action="store_true", help="work the queue off in the background")
 
 
 def add_submit(submit: Parser) -> None:
@@ -103,6 +126,7 @@ def add_sweep(sweep: Parser) -> None:
     sweep.add_argument("--parallel", metavar="N", help="concurrent runs per device")
     sweep.add_argument("--submit", type=positive, metavar="N", help="submit N workers to Slurm, as a job array")
     add_sbatch(sweep)
+    add_queueing(sweep)
     # The `code_key` of allowed code, for a background process.
     sweep.add_argument("--allowed", default="", help=argparse.SUPPRESS)
     control = sweep.add_mutually_exclusive_group()

@@ -81,6 +81,7 @@ COMMANDS: dict[str, str] = {
     "lr-find": "find a learning rate by a range test",
     "sweep": "train a run for each combination of several settings",
     "learning-curve": "train a run's settings on parts of the data, to tell whether more data would help",
+    "queue": "train the waiting runs as devices become free, or list, hold, move and cancel them",
     "runs": "list runs",
     "show": "show a run with its confusion matrix",
     "compare": "compare settings and scores of runs, with McNemar's test",
@@ -135,6 +136,7 @@ def _build() -> argparse.ArgumentParser:
     options.add_settings(add("lr-find", shared, machine, trusting, module="lr_find"))
     options.add_sweep(add("sweep", shared, machine, detachable))
     options.add_learning_curve(add("learning-curve", shared, machine, one_run, detachable, module="learning_curve"))
+    options.add_queue(add("queue", shared, machine))
     options.add_runs(add("runs", shared, machine))
     options.add_show(add("show", shared, machine, one_run))
     options.add_compare(add("compare", shared, machine))
@@ -169,6 +171,9 @@ def _background_processes(commands: "argparse._SubParsersAction[Parser]") -> Non
     work.add_argument("--since", type=int)
     work.add_argument("--after", type=Path)
     work.add_argument("--allowed", default="")
+    work.add_argument("--device", default="")
+    work.add_argument("--threads", type=int)
+    work.add_argument("--slot", action="append", default=[])
     work.add_argument("--slurm", action="store_true")
     work.set_defaults(run=_import_later("work"))
     worker = commands.add_parser("sweep-work", add_help=False)

@@ -18,7 +18,7 @@ from tuitrain.config.sweeps.sweep import Sweep, format_trial
 from tuitrain.runs.catalog.result import metric, scores
 from tuitrain.runs.records import State
 from tuitrain.runs.sweeps.folder import SweepFolder
-from tuitrain.runs.sweeps.index import Outcome, SweepIndex
+from tuitrain.runs.sweeps.index import Outcome, SweepIndex, sweep_status
 from tuitrain.text import plain
 
 
@@ -83,7 +83,7 @@ def _document(
         "sweep": folder.id,
         "path": str(folder.path),
         "name": sweep.name,
-        "status": folder.status(all(outcome.done for outcome in outcomes)),
+        "status": sweep_status(folder, outcomes),
         "metric": sweep.objective,
         "runs": [
             {

@@ -44,18 +44,18 @@ def resume_in_background(
     arguments += ["--allowed", allowed_key] if allowed_key else []
     arguments += ["--after", str(after.path.absolute())] if after is not None else []
     try:
-        start_background_process(arguments, folder.log_file, "run", lambda pid: _owned_by(folder, pid))
+        start_background_process(arguments, folder.log_file, "run", lambda pid: owned_by(folder, pid))
     except RunError as error:
-        raise _record_failure(folder, error.message) from None
+        raise record_failure(folder, error.message) from None
 
 
-def _owned_by(folder: RunFolder, pid: int) -> bool:
+def owned_by(folder: RunFolder, pid: int) -> bool:
     """Return whether process `pid` trains the run, or was the last to train it."""
     owner = folder.state().process
     return owner is not None and owner.pid == pid
 
 
-def _record_failure(folder: RunFolder, reason: str) -> RunError:
+def record_failure(folder: RunFolder, reason: str) -> RunError:
     """Mark a run that is still queued as failed; return the error to raise. Raise RunError if the run has an owner."""
     writer = RunWriter(folder)
     try:

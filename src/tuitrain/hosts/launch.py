@@ -20,11 +20,13 @@ from tuitrain.errors import DataError, RunError
 from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.hosts.notify import notify
 from tuitrain.hosts.paths import with_absolute_paths
+from tuitrain.hosts.resources import WorkerResources
 from tuitrain.hosts.resumable import check_resumable, has_checkpoint
 from tuitrain.hosts.trust import allowed_code, code_lines, config_code, remember, run_origin, split_code
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import ACTIVE, RunInfo, State
+from tuitrain.runs.waiting import check_startable
 from tuitrain.runs.writer import RunWriter, create, default_name, log_line
 from tuitrain.text import plain
 
@@ -122,11 +124,14 @@ def resume_run(
     after: RunFolder | None = None,
     allowed_key: str = "",
     schedule: Extension = "stretch",
+    slots: Sequence[str] = (),
+    resources: WorkerResources | None = None,
 ) -> State:
     """Train a run from its last checkpoint, or from the start if it has none, to the end.
 
     `epochs` is the new total, None for the present one, and `schedule` says how the learning-rate schedule continues.
-    With `after`, wait until that run has ended. `allowed_key` is the `code_key` of code that the user has allowed.
+    With `after`, wait until that run has ended. `allowed_key` is the `code_key` of code that the user has allowed. With
+    `slots`, the queue starts the run there, unless it no longer waits. `resources` are those of this process.
 
     Raise TrustError if the user has not allowed a file of its code; do not run a command that the user has not allowed.
     Raise RunError if nothing is left to train, or if another process owns the run. Raise it also if a run that had
@@ -134,12 +139,17 @@ def resume_run(
     """
     folder.check_own_files()
     state, config = folder.state(), folder.config()
+    if resources is not None:
+        config = resources.apply(config)
     _check_and_keep_paused(folder, state, inbox, epochs)
     with (
         allowed_code(folder, config, allowed_key) as (allowed, refused),
         LogCapture() as capture,
         closing(RunWriter(folder)) as writer,
     ):
+        if slots:
+            check_startable(folder, writer.previous)
+            writer.log(f"started by the queue in the slot {', '.join(slots)}", detail=True)
         # The process that started this one waits until the run has an owner; loading torch takes seconds.
         _announce(writer, capture)
         _print_code(allowed, refused)

@@ -4,6 +4,7 @@ import ctypes
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from itertools import takewhile
 from types import ModuleType
 from typing import Any
 
@@ -98,6 +99,23 @@ class GpuReader:
         driver = plain(_ask(pynvml.nvmlSystemGetDriverVersion) or "", 40)
         devices = tuple(_gpu(pynvml, index, runs or {}) for index in range(count))
         return Gpus(devices, driver, "" if devices else "The NVIDIA driver finds no GPU.")
+
+
+def usable_gpus(gpus: Gpus) -> dict[str, Gpu]:
+    """Return the GPUs that runs may use by torch's names, `cuda:0` and so on. They have the order of
+    `CUDA_VISIBLE_DEVICES`, which ends at the first unknown name; without it, the driver's."""
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    found = list(gpus.devices)
+    if allowed is not None:
+        by_name = [[gpu for gpu in gpus.devices if _has_name(gpu, name.strip())] for name in allowed.split(",")]
+        found = [matching[0] for matching in takewhile(bool, by_name)]
+    return {f"cuda:{number}": gpu for number, gpu in enumerate(found) if not gpu.problem}
+
+
+def _has_name(gpu: Gpu, name: str) -> bool:
+    return name == str(gpu.index) or (
+        len(name) > 4 and any(part.uuid.startswith(name) for part in (gpu, *gpu.instances))
+    )
 
 
 def _gpu(nvml: Any, index: int, runs: Mapping[int, str]) -> Gpu:

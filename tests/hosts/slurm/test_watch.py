@@ -43,21 +43,21 @@ def row(state: str = "PENDING", reason: str = "Resources", start: str = "N/A", e
 @pytest.mark.parametrize(
     ("job", "said"),
     [
-        (("PENDING", "Resources"), "Slurm job 12: the nodes are busy (Resources)"),
+        (("PENDING", "Resources"), "the nodes are busy (Resources)"),
         (
             ("PENDING", "Priority", "2026-11-30T14:20:31"),
-            "Slurm job 12: other jobs come first (Priority), expected to start at 2026-11-30 14:20",
+            "other jobs come first (Priority), expected to start at 2026-11-30 14:20",
         ),
         (
             ("PENDING", "ReqNodeNotAvail, UnavailableNodes:gpu07"),
-            "Slurm job 12: a node that it needs is down or reserved (ReqNodeNotAvail, UnavailableNodes:gpu07)",
+            "a node that it needs is down or reserved (ReqNodeNotAvail, UnavailableNodes:gpu07)",
         ),
-        (("PENDING", "QOSMaxGRESPerUser"), "Slurm job 12: a limit of your QOS (QOSMaxGRESPerUser)"),
-        (("PENDING", "AssocGrpCpuLimit"), "Slurm job 12: a limit of your account (AssocGrpCpuLimit)"),
-        (("PENDING", "Something new"), "Slurm job 12: Something new"),
-        (("PENDING", "None"), "Slurm job 12: Slurm has not looked at it yet"),
-        (("RUNNING", "None", "", "gpu07"), "Slurm job 12: starting on gpu07"),
-        (("COMPLETING", "None"), "Slurm job 12: completing"),
+        (("PENDING", "QOSMaxGRESPerUser"), "a limit of your QOS (QOSMaxGRESPerUser)"),
+        (("PENDING", "AssocGrpCpuLimit"), "a limit of your account (AssocGrpCpuLimit)"),
+        (("PENDING", "Something new"), "Something new"),
+        (("PENDING", "None"), "Slurm has not looked at it yet"),
+        (("RUNNING", "None", "", "gpu07"), "starting on gpu07"),
+        (("COMPLETING", "None"), "completing"),
     ],
 )
 def test_reasons_in_plain_words(job: tuple[str, ...], said: str) -> None:
@@ -70,7 +70,7 @@ def test_one_question_updates_the_reason_of_each_run(slurm: FakeSlurm, waiting: 
     slurm.answer("squeue", row() + row(reason="Priority", id="13") + row(id="14"))
     update_waiting([waiting, other])
     assert [reason(folder) for folder in (waiting, other)] == [
-        "Slurm job 12: the nodes are busy (Resources)", "Slurm job 13: other jobs come first (Priority)",
+        "the nodes are busy (Resources)", "other jobs come first (Priority)",
     ]  # fmt: skip
     assert len(slurm.calls("squeue")) == 1
     assert not (waiting.path / "owner.json").exists()

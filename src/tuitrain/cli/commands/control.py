@@ -5,11 +5,14 @@ import argparse
 from tuitrain.cli.output import print_message
 from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError, RunError
-from tuitrain.hosts.slurm.stop import in_slurm, stop
+from tuitrain.hosts.slurm.stop import in_slurm
+from tuitrain.hosts.slurm.stop import stop as stop_job
 from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.control import KEYS, CommandName, accepted, ask, send
 from tuitrain.runs.folder import shown_status
 from tuitrain.runs.records import ACTIVE
+from tuitrain.runs.waiting import in_queue
+from tuitrain.runs.waiting import stop as stop_waiting
 from tuitrain.text import plain
 
 CHANGEABLE = {key: name for name, key in KEYS.items()}
@@ -22,8 +25,16 @@ def run(options: argparse.Namespace) -> int:
     status = shown_status(state)
     if status not in ACTIVE:
         raise RunError(f"{plain(folder.id)} is not active: it is {status}.")
+    if in_queue(state):
+        if options.command != "stop":
+            raise RunError(
+                f"{plain(folder.id)} waits in the queue.", "Only stop is possible, or: tuitrain queue hold RUN"
+            )
+        stop_waiting(folder)
+        print_message(f"stop: {plain(folder.id)} no longer waits in the queue")
+        return 0
     if options.command == "stop" and in_slurm(folder):
-        print_message(f"stop: {plain(folder.id)}: {stop(folder)}")
+        print_message(f"stop: {plain(folder.id)}: {stop_job(folder)}")
         return 0
     if options.command != "set":
         send(folder, options.command)

@@ -7,7 +7,7 @@ from typing import Any
 from tuitrain.analysis import units
 from tuitrain.analysis.table.group_rows import mean_state
 from tuitrain.analysis.table.groups import MeanSD, mean_sd
-from tuitrain.cli.commands.sweep import train_sweep
+from tuitrain.cli.commands.sweep import queue_sweep, train_sweep
 from tuitrain.cli.output import print_json, print_message
 from tuitrain.cli.sweep_output import print_queued
 from tuitrain.config.schema import Config
@@ -30,6 +30,8 @@ def cross_validate(options: argparse.Namespace, config: Config) -> int:
     folder = start_new_sweep(options.runs_dir, dumps(sweep))
     allowed = sweep_key(sweep_code(sweep))
     print_message(f"cross-validation {plain(folder.path, 1000)}: {len(sweep.folds)} folds")
+    if options.queue:
+        return queue_sweep(folder, "run", options)
     if options.detach:
         start_sweep_in_background(folder, allowed_key=allowed)
         print_message(f"The folds train in the background. Their result: tuitrain sweep {plain(folder.id)} --show")

@@ -14,7 +14,7 @@ from tuitrain.hosts.trust import check, run_origin, sweep_code, sweep_key
 from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.sweeps.folder import SweepFolder
-from tuitrain.runs.sweeps.index import SweepIndex
+from tuitrain.runs.sweeps.index import SweepIndex, sweep_status
 from tuitrain.text import plain
 
 
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
         print_message(f"Resume it with: tuitrain sweep {plain(folder.id)}")
     outcomes = SweepIndex(folder).refresh()
     if options.json:
-        status = folder.status(all(outcome.done for outcome in outcomes))
+        status = sweep_status(folder, outcomes)
         document = curve_document(sweep, outcomes)
         print_json({"sweep": folder.id, "path": str(folder.path), "status": status, **document})
     else:

@@ -5,15 +5,16 @@ import signal
 import sys
 from types import FrameType
 
-from tuitrain.cli.commands.train import check_file
+from tuitrain.cli.commands.train import check_file, check_queueing, describe_queue
 from tuitrain.cli.output import print_json, print_message
-from tuitrain.cli.sweep_output import SweepProgress, describe_size, print_result
+from tuitrain.cli.sweep_output import SweepProgress, describe_size, print_queued, print_result
 from tuitrain.config.code import code_of
 from tuitrain.config.sweeps.overrides import override_sweep, parse_option_overrides, parse_trials
 from tuitrain.config.sweeps.sweep import Sweep, Values, sweep_settings
 from tuitrain.config.sweeps.toml import dumps, read
 from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError, RunError
+from tuitrain.hosts.queue.enqueue import check_queueable, enqueue_sweep
 from tuitrain.hosts.slurm.script import check_options
 from tuitrain.hosts.slurm.sweep import submit_sweep
 from tuitrain.hosts.sweeps.background import start_sweep_in_background, stop_sweep
@@ -22,13 +23,14 @@ from tuitrain.hosts.sweeps.pool import WorkerPool
 from tuitrain.hosts.trust import check_sweep, remember, sweep_code, sweep_key, sweep_origin
 from tuitrain.runs.sweeps.catalog import find_sweep, list_sweeps
 from tuitrain.runs.sweeps.folder import SweepFolder
-from tuitrain.runs.sweeps.index import SweepIndex
+from tuitrain.runs.sweeps.index import SweepIndex, sweep_status
 from tuitrain.text import plain
 
 
 def run(options: argparse.Namespace) -> int:
     if options.parallel is not None:
         options.parallel = parse_value(sweep_settings()["sweep.parallel"], options.parallel)
+    check_queueing(options)
     if options.name is None and not any((options.config, options.set, options.add, options.say, options.first)):
         return _list(options)
     if options.submit:
@@ -47,6 +49,9 @@ def run(options: argparse.Namespace) -> int:
     allowed = _check_code(folder, options)
     if options.submit:
         return _submit(folder, options, allowed)
+    if options.queue:
+        return queue_sweep(folder, "sweep", options)
+    check_not_queued(folder)
     if options.detach:
         start_sweep_in_background(folder, options.parallel, allowed)
         hint = f"Watch it: tuitrain, then S. Stop it: tuitrain sweep {folder.id} --stop"
@@ -71,10 +76,30 @@ def _submit(folder: SweepFolder, options: argparse.Namespace, allowed: str) -> i
     return 0
 
 
+def queue_sweep(folder: SweepFolder, key: str, options: argparse.Namespace) -> int:
+    """Let the runs of a sweep wait in the queue; print its id, in JSON by the name `key`."""
+    count = enqueue_sweep(folder, options.priority or 0)
+    runs = f"{count:,} run{'s' * (count != 1)}"
+    print_message(f"{runs} of the sweep wait in the queue. {describe_queue(options.runs_dir)}")
+    print_queued(folder, key, as_json=options.json)
+    return 0
+
+
+def check_not_queued(folder: SweepFolder) -> None:
+    """Raise RunError if runs of the sweep wait in the queue, which alone may start them."""
+    if folder.submission() is None and sweep_status(folder, SweepIndex(folder).refresh()) == "queued":
+        id = plain(folder.id)
+        raise RunError(
+            f"Runs of the sweep {id} wait in the queue.", f"Work it off: tuitrain queue, or: tuitrain queue cancel {id}"
+        )
+
+
 def _create(options: argparse.Namespace) -> SweepFolder:
     sweep, original = read(options.config) if options.config else (Sweep(), "")
     sweep = override_sweep(sweep, [*options.set, *_counts(options)], _added_trials(options))
     check_file(options, sweep_code(sweep), _added_trials(options))
+    if options.queue:
+        check_queueable(sweep)
     folder = start_new_sweep(options.runs_dir, dumps(sweep, original))
     print_message(f"sweep {plain(folder.path, 1000)}: {describe_size(sweep)}")
     if repeated := sweep.repeated_trials:
@@ -162,7 +187,7 @@ def _list(options: argparse.Namespace) -> int:
             print_message(f"{plain(folder.id)}: {error}")
             continue
         done = sum(outcome.done for outcome in outcomes)
-        status = folder.status(done == len(outcomes))
+        status = sweep_status(folder, outcomes)
         rows.append({"id": folder.id, "name": sweep.name, "status": status, "done": done, "runs": len(outcomes)})
     if options.json:
         print_json(rows)

@@ -19,13 +19,16 @@ from tuitrain.config.schema import Config
 from tuitrain.config.sweeps.sweep import Values
 from tuitrain.config.toml import read
 from tuitrain.config.values import override, split_assignment
+from tuitrain.errors import ConfigError
 from tuitrain.hosts.background import start_in_background
 from tuitrain.hosts.launch import RunSpec
+from tuitrain.hosts.queue.enqueue import enqueue
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.hosts.trust import check, config_code, file_origin
 from tuitrain.runs.catalog.result import result
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
+from tuitrain.runs.queue import QueueFolder
 from tuitrain.runs.records import State
 from tuitrain.runs.writer import is_detail
 from tuitrain.text import plain
@@ -37,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
     read_config, original = read(options.config) if options.config else (Config(), "")
     config = override(read_config, options.set)
     check_file(options, config_code(config))
+    check_queueing(options)
     if config.training.folds is not None:
         from tuitrain.cli.commands.folds import cross_validate
 
@@ -48,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
         original=original,
         command=shlex.join(["tuitrain", *sys.argv[1:]]),
     )
+    if options.queue:
+        return report_queued_run(enqueue(spec, options.priority or 0), options.json)
     if options.detach:
         return report_background_run(start_in_background(spec), options.json)
     host = ThreadHost()
@@ -66,8 +72,33 @@ def check_file(options: argparse.Namespace, code: Sequence[Code], trials: Sequen
         print_message(str(line))
 
 
+def check_queueing(options: argparse.Namespace) -> None:
+    """Raise ConfigError if --queue or --priority contradicts another option."""
+    if options.priority is not None and not options.queue:
+        raise ConfigError(
+            "--priority needs --queue.", "Of a waiting run, change it with: tuitrain queue priority RUN N"
+        )
+    if options.queue and options.detach:
+        raise ConfigError("--queue and --detach exclude each other.", "Without a free device, --queue lets a run wait.")
+
+
+def report_queued_run(folder: RunFolder, json: bool) -> int:
+    print_message(f"The run waits in the queue. {describe_queue(folder.path.parent)}")
+    return print_queued_run(folder, json)
+
+
+def describe_queue(runs_dir: Path) -> str:
+    """Say whether a queue will start the waiting runs of a folder."""
+    running = QueueFolder(runs_dir).sessions()
+    return "See: tuitrain queue list" if running else "No queue is running; start it with: tuitrain queue --detach"
+
+
 def report_background_run(folder: RunFolder, json: bool) -> int:
     print_message(f"The run trains in the background. Watch it: tuitrain attach {plain(folder.id)}")
+    return print_queued_run(folder, json)
+
+
+def print_queued_run(folder: RunFolder, json: bool) -> int:
     if json:
         print_json({"run": folder.id, "path": str(folder.path), "status": "queued"})
     else:

@@ -18,7 +18,7 @@ from tuitrain.runs.owner import OwnedError
 from tuitrain.runs.records import Waiting
 from tuitrain.runs.slurm import change_state, change_waiting, end_waiting, wait_for_slurm
 
-SUBMITTING = "being submitted to Slurm"
+SUBMITTING = "being submitted"
 # Seconds to wait for a process that owns the run, and between two attempts.
 OWNED_SECONDS, RETRY = 10.0, 0.1
 
@@ -83,7 +83,7 @@ def _record_job(folder: RunFolder, job: Accepted) -> None:
     deadline = time.monotonic() + OWNED_SECONDS
     while folder.state().waiting is not None and time.monotonic() < deadline:
         try:
-            change_waiting(folder, job=job.id, reason=f"Slurm job {job.id}: submitted", **changes)
+            change_waiting(folder, job=job.id, reason="submitted", **changes)
         except OwnedError:
             # The job is starting, or another process is looking at the run.
             time.sleep(RETRY)

@@ -33,7 +33,7 @@ def submit_sweep(folder: SweepFolder, workers: int, sbatch: str = "", allowed_ke
     options = sbatch_options(folder.path, "slurm-%a.txt", name, sbatch, (f"--array=1-{workers}",))
     job = client.submit(options, write_script(folder.path, arguments))
     cluster = job.cluster or client.cluster_name()
-    folder.write_submission(Submission(job.id, time.time(), cluster, f"Slurm job {job.id}: submitted"))
+    folder.write_submission(Submission(job.id, time.time(), cluster, "submitted"))
     return job.id
 
 
@@ -44,7 +44,7 @@ def update_submission(folder: SweepFolder, jobs: list[Listed], cluster: str, ask
         return
     tasks = [job for job in jobs if job.array == submission.job and job.state not in ENDED]
     if tasks:
-        reason = describe(structs.replace(tasks[0], id=submission.job))
+        reason = describe(tasks[0])
         if reason != submission.reason:
             folder.write_submission(structs.replace(submission, reason=reason))
     elif submission.since < asked:

@@ -3,7 +3,10 @@
 import time
 
 from tuitrain.hosts.subprocesses import last_line, start_background_process
+from tuitrain.runs.records import ACTIVE
 from tuitrain.runs.sweeps.folder import SweepFolder
+from tuitrain.runs.sweeps.index import SweepIndex
+from tuitrain.runs.waiting import stop
 
 
 def start_sweep_in_background(folder: SweepFolder, parallel: int | None = None, allowed_key: str = "") -> None:
@@ -22,13 +25,16 @@ def start_sweep_in_background(folder: SweepFolder, parallel: int | None = None, 
 
 
 def stop_sweep(folder: SweepFolder) -> None:
-    """Make all processes of the sweep save their runs and exit, and cancel those that Slurm has yet to start. Raise
-    RunError if the command cannot be written or Slurm does not cancel them; then they end when they start."""
+    """Make all processes of the sweep save their runs and exit, and cancel those that Slurm has yet to start; without
+    any, stop its runs that the queue trains or will train. Raise RunError if a command cannot be written."""
     folder.update_control(stopped=time.time())
     if folder.submission() is not None:
         from tuitrain.hosts.slurm.sweep import cancel_submission
 
         cancel_submission(folder)
+    for outcome in [] if folder.sessions() else SweepIndex(folder).refresh():
+        if outcome.run is not None and outcome.status in ACTIVE:
+            stop(outcome.run)
 
 
 def last_error(folder: SweepFolder) -> str:

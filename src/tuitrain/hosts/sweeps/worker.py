@@ -8,17 +8,15 @@ from math import inf
 from pathlib import Path
 from typing import BinaryIO
 
-from msgspec import Struct
-
 from tuitrain.config.code import Code, short_name
 from tuitrain.config.data.folds import Fold
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
 from tuitrain.config.stackable import stacking_key
 from tuitrain.config.sweeps.sweep import Sweep, Values, short_names
-from tuitrain.config.values import build_config, flatten
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.hosts.launch import RunSpec, create_run, resume_run, resume_stacked_runs
+from tuitrain.hosts.resources import WorkerResources as WorkerResources
 from tuitrain.hosts.sweeps.pruning import FinishedLosses, PruningInbox
 from tuitrain.hosts.sweeps.sampling import report_outcomes, sample_values
 from tuitrain.hosts.trust import (
@@ -42,19 +40,6 @@ from tuitrain.runs.sweeps.records import Job, Record
 
 # Seconds between two checks whether a paused sweep was resumed.
 PAUSE_POLL = 0.5
-
-
-class WorkerResources(Struct, frozen=True):
-    """The device and CPU threads of a worker; empty and None leave the configuration of the run as it is."""
-
-    device: str = ""
-    threads: int | None = None
-
-    def apply(self, config: Config) -> Config:
-        changes: dict[str, object] = {"training.device": self.device} if self.device else {}
-        if config.training.threads is None and self.threads:
-            changes["training.threads"] = self.threads
-        return build_config(flatten(config) | changes)
 
 
 class Worker:
@@ -183,25 +168,10 @@ class Worker:
         return not unknown_code(sweep_origin(self.folder), others, contents=False)
 
     def _create_run(self, job: Job, values: Values) -> RunFolder:
-        sweep = self.folder.sweep()
-        config = sweep.config(values, job.seed)
+        config = self.folder.sweep().config(values, job.seed)
         if not self._may_run(config_code(config)):
             check(sweep_origin(self.folder), config_code(config))
-        name = _run_name(sweep, values, job)
-        record = Record(run=new_id(name))
-        # The id is recorded first: if killed in between, the sweep has an id without a run, never an unknown run.
-        self.folder.write_record(job, record)
-        return create_run(
-            RunSpec(
-                config=self._resources.apply(config),
-                runs_dir=self.folder.runs_dir,
-                name=name,
-                id=record.run,
-                command=f"tuitrain sweep {self.folder.id}",
-                tags=(f"sweep:{sweep.name}",),
-                parent=self.folder.id,
-            )
-        )
+        return create_job_run(self.folder, job, values, self._resources)
 
     def _give_up(self, job: Job, error: Exception) -> None:
         """Record that the job cannot be trained, unless another process is training its run."""
@@ -213,6 +183,29 @@ class Worker:
         except RunError:
             pass
         self.folder.write_record(job, Record(run=run.id if run else "", problem=str(error)))
+
+
+def create_job_run(
+    folder: SweepFolder, job: Job, values: Values, resources: WorkerResources | None = None
+) -> RunFolder:
+    """Create the run of a job, whose code the user has allowed."""
+    sweep = folder.sweep()
+    config = sweep.config(values, job.seed)
+    name = _run_name(sweep, values, job)
+    record = Record(run=new_id(name))
+    # The id is recorded first: if killed in between, the sweep has an id without a run, never an unknown run.
+    folder.write_record(job, record)
+    return create_run(
+        RunSpec(
+            config=resources.apply(config) if resources else config,
+            runs_dir=folder.runs_dir,
+            name=name,
+            id=record.run,
+            command=f"tuitrain sweep {folder.id}",
+            tags=(f"sweep:{sweep.name}",),
+            parent=folder.id,
+        )
+    )
 
 
 def _log_end(run: RunFolder, state: State) -> None:

@@ -9,6 +9,7 @@ from tuitrain.runs.records import ShownStatus, State
 from tuitrain.runs.sweeps.claims import job_owner
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.records import Job
+from tuitrain.runs.waiting import in_queue
 
 ENDED = ("finished", "stopped", "failed")
 
@@ -63,6 +64,16 @@ def outcome(folder: SweepFolder, job: Job) -> Outcome:
     except RunError as error:
         return Outcome(job, values, "damaged", run, None, str(error))
     return Outcome(job, values, shown_status(state), run, state, state.reason)
+
+
+def sweep_status(folder: SweepFolder, outcomes: list[Outcome]) -> str:
+    """Return `finished`, `running`, `paused`, `stopped`, or `queued` if runs wait in the queue."""
+    status = folder.status(all(outcome.done for outcome in outcomes))
+    if status != "stopped":
+        return status
+    if any(outcome.state is not None and in_queue(outcome.state) for outcome in outcomes):
+        return "queued"
+    return "running" if any(outcome.status in ("running", "paused") for outcome in outcomes) else status
 
 
 def open_jobs(folder: SweepFolder, outcomes: list[Outcome]) -> list[Job]:

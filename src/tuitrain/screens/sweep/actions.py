@@ -17,6 +17,7 @@ from tuitrain.hosts.trust import remember, sweep_code, sweep_key, sweep_origin, 
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.sweeps.folder import CHANGEABLE_OPTIONS, SweepFolder
 from tuitrain.runs.sweeps.index import Outcome
+from tuitrain.runs.waiting import in_queue
 from tuitrain.screens.export import ExportScreen
 from tuitrain.widgets.messages import AskChoice, AskTrust, AskValue, OpenComparison
 from tuitrain.widgets.tables.sweep import SweepTable
@@ -68,7 +69,9 @@ class SweepActions(ExportScreen):
         if action == "compare":
             return len(self._to_compare()) > 1
         if action == "first":
-            return self.selected is not None and self.selected.status == "queued"
+            # The queue orders runs by their priority.
+            run = self.selected
+            return run is not None and run.status == "queued" and not (run.state and in_queue(run.state))
         if action == "more":
             return bool(self.status)
         return super().check_action(action, parameters)

@@ -14,7 +14,7 @@ from tuitrain.analysis import sweep as analysis
 from tuitrain.analysis import units
 from tuitrain.errors import RunError
 from tuitrain.runs.sweeps.catalog import list_sweeps
-from tuitrain.runs.sweeps.index import SweepIndex
+from tuitrain.runs.sweeps.index import SweepIndex, sweep_status
 from tuitrain.text import plain
 from tuitrain.widgets.messages import OpenSweep
 from tuitrain.widgets.panels.fixed_text import FixedText
@@ -92,7 +92,7 @@ def _row(index: SweepIndex) -> list[str]:
     try:
         sweep, outcomes = folder.sweep(), index.refresh()
         done = sum(outcome.done for outcome in outcomes)
-        status = folder.status(done == len(outcomes))
+        status = sweep_status(folder, outcomes)
         best = analysis.best(analysis.results(sweep, outcomes), sweep.higher_is_better)
         title = analysis.column_title(sweep, sweep.objective)
         score = f"{title} {analysis.format_metric(sweep.objective, best[1].mean)}" if best else ""

@@ -21,7 +21,7 @@ from tuitrain.hosts.slurm.watch import SlurmWatch
 from tuitrain.hosts.sweeps.background import last_error
 from tuitrain.runs.records import RunInfo
 from tuitrain.runs.sweeps.folder import SweepFolder
-from tuitrain.runs.sweeps.index import SweepIndex
+from tuitrain.runs.sweeps.index import SweepIndex, sweep_status
 from tuitrain.screens.export import EXPORT, Export, table_exports
 from tuitrain.screens.sweep.actions import SWEEP_ACTIONS, SweepActions
 from tuitrain.text import plain
@@ -102,7 +102,7 @@ class SweepScreen(SweepActions):
         before = self.status
         try:
             self.sweep, self.outcomes = self.folder.sweep(), self._index.refresh()
-            self.status = self.folder.status(all(outcome.done for outcome in self.outcomes))
+            self.status = sweep_status(self.folder, self.outcomes)
         except RunError as error:
             self.status = ""
             self.query_one("#head", FixedText).show(Content(str(error)))
@@ -148,7 +148,7 @@ class SweepScreen(SweepActions):
         if (deadline := self._deadline) is not None and (left is None or deadline < time.time() + left):
             parts.append(f"starts no run after {units.clock(deadline)}")
         if self.status == "queued" and (submission := self.folder.submission()):
-            parts.append(plain(submission.reason, 100))
+            parts.append(plain(f"Slurm job {submission.job}: {submission.reason}", 120))
         name = plain(self.sweep.name, self.size.width // 3)
         return Content.assemble(
             (name, "bold"), " · ", (self.status, "$error" if self._all_failed else STATUS_STYLES.get(self.status, "")),

@@ -1,0 +1,45 @@
+"""Say in words what a run waits for that no process owns."""
+
+from collections.abc import Sequence
+
+from tuitrain.config.devices import can_serve
+from tuitrain.config.schema import Config
+from tuitrain.runs.catalog.listing import Entry
+from tuitrain.runs.queue import QueueSession, waiting_runs
+from tuitrain.runs.records import Waiting
+from tuitrain.text import plain
+
+NO_QUEUE = "no queue is running: tuitrain queue --detach"
+
+
+def reason(waiting: Waiting, config: Config, sessions: Sequence[QueueSession]) -> str:
+    """Return why the run has not started, such as `waits for a free device`. `sessions` are the queues that work on its
+    runs folder."""
+    if waiting.by == "slurm":
+        return ": ".join(filter(None, (f"Slurm job {plain(waiting.job, 20)}".strip(), plain(waiting.reason, 200))))
+    if waiting.held:
+        return "held"
+    if not sessions:
+        return NO_QUEUE
+    device = config.training.device
+    if not any(can_serve(session.devices, config) for session in sessions):
+        used = dict.fromkeys(device for session in sessions for device in session.devices)
+        return f"waits for {plain(device)}, and the queue uses {plain(', '.join(used), 60)}"
+    return "waits for a free device" if device in ("auto", "cuda") else f"waits until {plain(device)} is free"
+
+
+def reasons(entries: Sequence[Entry], sessions: Sequence[QueueSession]) -> dict[str, str]:
+    """Return for each run that waits, by id, its place in the queue and why it has not started."""
+    queued = waiting_runs(entries)
+    places = {run.folder.id: number for number, run in enumerate(queued, 1)}
+    count = len(queued)
+    found = {}
+    for run in entries:
+        waiting = run.state.waiting
+        if run.status == "queued" and waiting is not None:
+            place = places.get(run.folder.id)
+            in_line = place is not None and not waiting.held
+            parts = [f"{place} of {count} in the queue"] if in_line else []
+            parts += [f"priority {waiting.priority}"] if waiting.priority else []
+            found[run.folder.id] = " · ".join([*parts, reason(waiting, run.config, sessions)])
+    return found

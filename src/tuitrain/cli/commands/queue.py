@@ -1,0 +1,201 @@
+"""`tuitrain queue`: work off the waiting runs of a runs folder, or list, hold, move and cancel them."""
+
+import argparse
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from tuitrain.analysis import units
+from tuitrain.analysis.waiting import NO_QUEUE, reason
+from tuitrain.cli.output import print_json, print_message
+from tuitrain.cli.table import write_table
+from tuitrain.errors import ConfigError, RunError
+from tuitrain.hosts.queue.devices import QueueDevices
+from tuitrain.hosts.queue.dispatch import Dispatcher
+from tuitrain.hosts.queue.start import start_queue_in_background
+from tuitrain.runs.catalog.index import RunIndex
+from tuitrain.runs.catalog.listing import Entry, find
+from tuitrain.runs.catalog.result import scores
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.queue import QueueFolder, QueueSession, waiting_runs
+from tuitrain.runs.records import Waiting
+from tuitrain.runs.sweeps.catalog import find_sweep
+from tuitrain.runs.sweeps.index import SweepIndex
+from tuitrain.runs.waiting import cancel, change, in_queue
+from tuitrain.text import plain
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.action is None:
+        return _work_off(options)
+    if options.devices or options.per_device != 1 or options.keep or options.detach:
+        raise ConfigError(f"tuitrain queue {options.action} takes none of --devices, --per-device, --keep, --detach.")
+    if options.action == "list":
+        return _list(options)
+    if options.action == "stop":
+        return _stop(options)
+    return _change(options)
+
+
+def _work_off(options: argparse.Namespace) -> int:
+    devices = QueueDevices(options.devices)
+    if options.detach:
+        start_queue_in_background(options.runs_dir, options.devices, options.per_device, keep=options.keep)
+        print_message(f"The queue runs in the background, on {', '.join(devices.names)}. Stop it: tuitrain queue stop")
+        if options.json:
+            print_json({"devices": devices.names, "per_device": options.per_device})
+        return 0
+    queue = Dispatcher(options.runs_dir, devices, options.per_device, keep=options.keep, report=_print_with_time)
+    _handle_signals(queue)
+    empty = queue.run()
+    _print_end(options, empty=empty)
+    if options.json:
+        print_json({"runs": [_ended(one) for one in queue.ended], "waiting": len(_waiting(options))})
+    if not empty:
+        return 130
+    return 0 if all(one.status in ("finished", "stopped") for one in queue.ended) else 1
+
+
+def _handle_signals(queue: Dispatcher) -> None:
+    """End the queue on SIGINT and SIGTERM; its runs keep training. Continue if the terminal closes."""
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        queue.stopping.set()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def _print_with_time(line: str) -> None:
+    print_message(f"{time.strftime('%H:%M:%S')} {line}")
+
+
+def _print_end(options: argparse.Namespace, *, empty: bool) -> None:
+    waiting = _waiting(options)
+    end = "The queue has ended." if empty else "The queue has ended; its runs keep training."
+    if not waiting:
+        print_message("The queue is empty." if empty else end)
+        return
+    held = sum(record.held for _, record in waiting)
+    print_message(f"{end} {_runs(len(waiting))} left, {held} of them held. See: tuitrain queue list")
+
+
+def _runs(count: int) -> str:
+    return f"{count:,} run{'s' * (count != 1)}"
+
+
+def _waiting(options: argparse.Namespace) -> list[tuple[Entry, Waiting]]:
+    runs = waiting_runs(RunIndex(options.runs_dir).refresh())
+    return [(run, waiting) for run in runs if (waiting := in_queue(run.state))]
+
+
+def _ended(run: Entry) -> dict[str, Any]:
+    reason = run.problem or run.state.reason
+    return {"run": run.folder.id, "path": str(run.folder.path), "status": run.status, "reason": reason} | (
+        scores(run.state)
+    )
+
+
+def _list(options: argparse.Namespace) -> int:
+    sessions = QueueFolder(options.runs_dir).sessions()
+    waiting = _waiting(options)
+    if options.json:
+        print_json({
+            "queues": [_session(session) for session in sessions],
+            "waiting": [_document(run, record, sessions) for run, record in waiting],
+        })  # fmt: skip
+        return 0
+    if waiting:
+        titles = ["", "run", "id", "device", "priority", "waits", "why"]
+        lines = [_line(number, run, record, sessions) for number, (run, record) in enumerate(waiting, 1)]
+        write_table([titles, *lines], (0, 4, 5))
+    else:
+        print_message(f"No run waits in {plain(options.runs_dir)}. Put one into the queue: tuitrain train --queue")
+    for session in sessions:
+        process = session.process
+        where = f"process {process.pid} on {plain(process.host, 60)}"
+        print_message(f"A queue is running: {where}, devices {plain(', '.join(session.devices), 200)}")
+    if not sessions and waiting:
+        print_message(f"{NO_QUEUE[0].upper()}{NO_QUEUE[1:]}")
+    return 0
+
+
+def _line(number: int, run: Entry, record: Waiting, sessions: Sequence[QueueSession]) -> list[str]:
+    place = units.UNKNOWN if record.held else str(number)
+    device, waits = run.config.training.device, units.duration(max(0.0, time.time() - record.since))
+    name = plain(run.info.name, 40)
+    why = reason(record, run.config, sessions)
+    return [place, name, plain(run.folder.id), plain(device), str(record.priority), waits, why]
+
+
+def _document(run: Entry, record: Waiting, sessions: Sequence[QueueSession]) -> dict[str, Any]:
+    return {
+        "run": run.folder.id, "name": run.info.name, "path": str(run.folder.path), "priority": record.priority,
+        "held": record.held, "since": record.since, "device": run.config.training.device,
+        "reason": reason(record, run.config, sessions),
+    }  # fmt: skip
+
+
+def _session(session: QueueSession) -> dict[str, Any]:
+    process = session.process
+    return {"host": process.host, "pid": process.pid, "since": session.began, "devices": session.devices}
+
+
+def _stop(options: argparse.Namespace) -> int:
+    if options.names:
+        raise ConfigError("tuitrain queue stop takes no RUN.", "Stop a run: tuitrain stop RUN")
+    folder = QueueFolder(options.runs_dir)
+    if not folder.sessions():
+        raise RunError(f"No queue is running in {plain(options.runs_dir)}.", "Start one: tuitrain queue --detach")
+    folder.stop()
+    print_message("stop: sent to the queue; the runs that it has started keep training")
+    return 0
+
+
+def _change(options: argparse.Namespace) -> int:
+    names, priority = options.names, None
+    if options.action == "priority":
+        names, priority = names[:-1], _priority(names[-1] if names else "")
+    if not names:
+        raise ConfigError(f"tuitrain queue {options.action} needs a RUN.", "See: tuitrain queue list")
+    for folder in [folder for name in names for folder in _targets(options.runs_dir, name)]:
+        folder.check_own_files()
+        _apply(options.action, folder, priority)
+        value = "" if priority is None else f" {priority}"
+        print_message(f"{options.action}{value}: {plain(folder.id)}")
+    return 0
+
+
+def _targets(runs_dir: Path, name: str) -> list[RunFolder]:
+    """Return the run of this name, or the waiting runs of the sweep of this name."""
+    try:
+        return [find(runs_dir, name)]
+    except RunError as error:
+        try:
+            outcomes = SweepIndex(find_sweep(runs_dir, name)).refresh()
+        except RunError:
+            raise error from None
+    return [one.run for one in outcomes if one.run is not None and one.state is not None and in_queue(one.state)]
+
+
+def _priority(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigError(
+            f"{plain(text, 40)!r} is not a priority.", "Give a whole number last: tuitrain queue priority RUN 5"
+        ) from None
+
+
+def _apply(action: str, folder: RunFolder, priority: int | None) -> None:
+    if action == "cancel":
+        cancel(folder)
+    elif priority is not None:
+        change(folder, priority=priority)
+    else:
+        change(folder, held=action == "hold")

@@ -1,0 +1,164 @@
+"""Work off the queue of a runs folder: start each waiting run as soon as a device is free."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tuitrain.config.devices import can_serve, devices_needed, serves
+from tuitrain.errors import RunError
+from tuitrain.hosts.queue.devices import QueueDevices
+from tuitrain.hosts.queue.slots import Slot, create_slots_folder, make_slots, slot_owners
+from tuitrain.hosts.queue.start import start_run
+from tuitrain.runs.catalog.index import RunIndex
+from tuitrain.runs.catalog.listing import Entry, entry
+from tuitrain.runs.owner import OwnedError
+from tuitrain.runs.process import Process, available_cores
+from tuitrain.runs.queue import QueueFolder, waiting_runs
+from tuitrain.runs.records import ACTIVE
+from tuitrain.runs.waiting import in_queue
+from tuitrain.text import plain
+
+# Seconds between two looks at the runs folder, and between two heartbeats.
+POLL, HEARTBEAT = 0.3, 30.0
+
+
+class Dispatcher:
+    """Starts the waiting runs of a runs folder by priority, then age, each in a background process of its own. `ended`
+    are the runs that have ended in the slots of this queue. Set `stopping` to start no further runs."""
+
+    def __init__(
+        self, runs_dir: Path, devices: QueueDevices, per_device: int = 1, *, keep: bool = False,
+        report: Callable[[str], None] = lambda _: None,
+    ) -> None:  # fmt: skip
+        self.folder = QueueFolder(runs_dir)
+        self.stopping = threading.Event()
+        self.ended: list[Entry] = []
+        self._devices, self._keep, self._report = devices, keep, report
+        self._slots = make_slots(devices.names, per_device, devices.uuids)
+        self._index = RunIndex(runs_dir)
+        # The runs in the slots of this queue, also those that an earlier queue started, by id.
+        self._running: dict[str, Entry] = {}
+        # Waiting runs that cannot start here, with the time since which they wait.
+        self._refused: dict[str, float] = {}
+        self._began, self._heartbeat = time.time(), 0.0
+
+    def run(self) -> bool:
+        """Return whether no run waits any more that could start; False if the queue was stopped. Raise OwnedError if
+        another queue works on this runs folder on this machine."""
+        # The numbers of devices are then those of the driver, whose order CUDA otherwise changes.
+        os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+        create_slots_folder()
+        with self._owned():
+            stopped_before = self.folder.control().stopped
+            while True:
+                self._update_session()
+                entries = self._index.refresh()
+                self._follow(entries)
+                if self.stopping.is_set() or self.folder.control().stopped != stopped_before:
+                    return False
+                startable = self._startable(entries)
+                if not startable and not self._running and not self._keep and self._leave():
+                    return True
+                self._start(startable)
+                self.stopping.wait(POLL)
+
+    @contextmanager
+    def _owned(self) -> Iterator[None]:
+        self.folder.claim()
+        try:
+            yield
+        finally:
+            self.folder.release()
+
+    def _update_session(self) -> None:
+        if time.monotonic() - self._heartbeat > HEARTBEAT or not self._heartbeat:
+            self.folder.update_session(self._began, tuple(slot.device for slot in self._slots))
+            self._heartbeat = time.monotonic()
+
+    def _leave(self) -> bool:
+        """Give up the queue; return False to continue, because a run has joined it meanwhile."""
+        self.folder.release()
+        if not self._startable(self._index.refresh()):
+            return True
+        try:
+            self.folder.claim()
+        except OwnedError:
+            return True
+        self._heartbeat = 0.0
+        return False
+
+    def _follow(self, entries: list[Entry]) -> None:
+        """Report the runs in the slots that have ended, and find those that train there."""
+        by_id = {one.folder.id: one for one in entries}
+        for id in list(self._running):
+            latest = by_id.get(id)
+            if latest is None or latest.status not in ACTIVE or in_queue(latest.state):
+                last = self._running.pop(id) if latest is None else latest
+                self._running.pop(id, None)
+                self.ended.append(last)
+                reason = f": {plain(last.problem or last.state.reason)}" if last.problem or last.state.reason else ""
+                self._report(f"{plain(last.info.name, 60)} {last.status}{reason}")
+        owners = set(slot_owners(self._slots).values())
+        for one in entries:
+            if one.status in ACTIVE and one.state.process in owners:
+                self._running[one.folder.id] = one
+
+    def _startable(self, entries: list[Entry]) -> list[Entry]:
+        """Return the waiting runs that the devices of this queue can train."""
+        found = []
+        for one in waiting_runs(entries):
+            waiting = in_queue(one.state)
+            if waiting is None or waiting.held or self._refused.get(one.folder.id) == waiting.since:
+                continue
+            if can_serve(self._devices.names, one.config):
+                found.append(one)
+            else:
+                self._refuse(one, f"waits for {one.config.training.device}, which this queue does not use")
+        return found
+
+    def _refuse(self, run: Entry, reason: str) -> None:
+        waiting = in_queue(run.state)
+        self._refused[run.folder.id] = waiting.since if waiting else 0.0
+        self._report(f"{plain(run.info.name, 60)} {reason}")
+
+    def _start(self, startable: list[Entry]) -> None:
+        """Start runs in the free slots, in the order of the queue."""
+        if not startable:
+            return
+        owners = slot_owners(self._slots)
+        free = self._free(owners)
+        for run in startable:
+            suitable = _on_different_devices([slot for slot in free if serves(slot.device, run.config.training.device)])
+            needed = devices_needed(run.config)
+            # A run that needs several devices keeps those that are free, or runs behind it would take them forever.
+            free = [slot for slot in free if slot not in suitable[:needed]]
+            if len(suitable) >= needed:
+                self._start_run(run, suitable[:needed])
+            if not free or self.stopping.is_set():
+                return
+
+    def _free(self, owners: dict[Slot, Process]) -> list[Slot]:
+        in_use = self._devices.in_use(process.pid for process in owners.values())
+        return [slot for slot in self._slots if slot not in owners and slot.device not in in_use]
+
+    def _start_run(self, run: Entry, slots: list[Slot]) -> None:
+        devices = ", ".join(slot.device for slot in slots)
+        # Concurrent runs share the cores, as the workers of a sweep do.
+        shares = len(self._slots)
+        threads = max(1, min(4, available_cores() // shares)) if shares > 1 else None
+        try:
+            if start_run(run.folder, slots, threads):
+                self._running[run.folder.id] = entry(run.folder)
+                self._report(f"{plain(run.info.name, 60)} started on {devices}")
+        except RunError as error:
+            self._refuse(run, f"cannot start. {plain(error)}")
+            if (latest := entry(run.folder)).status == "failed":
+                self.ended.append(latest)
+
+
+def _on_different_devices(slots: list[Slot]) -> list[Slot]:
+    """Return the first slot of each device."""
+    return list({slot.device: slot for slot in reversed(slots)}.values())[::-1]

@@ -1,0 +1,78 @@
+"""Put new runs, and the runs of sweeps, into the queue."""
+
+import time
+from pathlib import Path
+
+from tuitrain.config.sweeps.sweep import Sweep, SweepOptions
+from tuitrain.config.sweeps.toml import loads
+from tuitrain.errors import ConfigError, RunError
+from tuitrain.hosts.launch import RunSpec, create_run
+from tuitrain.hosts.sweeps.create import start_new_sweep
+from tuitrain.hosts.sweeps.sampling import sample_values
+from tuitrain.hosts.sweeps.worker import create_job_run
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import Waiting
+from tuitrain.runs.sweeps.folder import SweepFolder
+from tuitrain.runs.sweeps.index import Outcome, SweepIndex
+from tuitrain.runs.waiting import wait
+from tuitrain.text import plain
+
+# Options of a sweep that only its own workers know.
+WORKER_OPTIONS = ("parallel", "stack", "devices", "max_minutes", "prune")
+
+
+def enqueue(spec: RunSpec, priority: int = 0) -> RunFolder:
+    """Create a run that waits in the queue. Raise RunError if it cannot be written."""
+    folder = create_run(spec)
+    _wait(folder, priority)
+    return folder
+
+
+def enqueue_new_sweep(runs_dir: Path, text: str, priority: int = 0) -> SweepFolder:
+    """Create a sweep from the text of its TOML file, whose code the user has allowed; all its runs wait in the queue.
+    Raise ConfigError if the sweep needs workers of its own."""
+    check_queueable(loads(text))
+    folder = start_new_sweep(runs_dir, text)
+    enqueue_sweep(folder, priority)
+    return folder
+
+
+def enqueue_sweep(folder: SweepFolder, priority: int = 0) -> int:
+    """Let all runs of a sweep that have not begun or were interrupted wait in the queue, and return their number. The
+    user has allowed the code of the sweep. Raise TuitrainError if this is not possible."""
+    check_queueable(folder.sweep())
+    if sessions := folder.sessions():
+        raise RunError(f"Process {sessions[0].process.pid} trains {plain(folder.id)}.", "Stop the sweep first.")
+    outcomes = SweepIndex(folder).refresh()
+    startable = [one for one in outcomes if one.status == "interrupted" or (one.status == "queued" and not one.state)]
+    for outcome in startable:
+        _wait(outcome.run or _create_run(folder, outcome, outcomes), priority)
+    return len(startable)
+
+
+def check_queueable(sweep: Sweep) -> None:
+    """Raise ConfigError if the queue cannot train the runs of a sweep, each by itself and in any order."""
+    if sweep.options.method == "tpe":
+        raise ConfigError(
+            "sweep.method = tpe chooses each trial by the results of others, and cannot wait in the queue.",
+            "Use grid or random, or start the sweep without --queue.",
+            key="sweep.method",
+        )
+    for name in WORKER_OPTIONS:
+        if getattr(sweep.options, name) != getattr(SweepOptions(), name):
+            raise ConfigError(
+                f"sweep.{name} is for a sweep with workers of its own, and has no effect in the queue.",
+                "Leave it out, or start the sweep without --queue.",
+                key=f"sweep.{name}",
+            )
+
+
+def _create_run(folder: SweepFolder, outcome: Outcome, outcomes: list[Outcome]) -> RunFolder:
+    values = outcome.values
+    if values is None:
+        values = sample_values(folder, outcome.job.trial, outcomes)
+    return create_job_run(folder, outcome.job, values)
+
+
+def _wait(folder: RunFolder, priority: int) -> None:
+    wait(folder, Waiting(by="queue", since=time.time(), priority=priority))

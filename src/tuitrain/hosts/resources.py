@@ -1,0 +1,19 @@
+"""The devices and CPU threads that the process of a run may use."""
+
+from msgspec import Struct
+
+from tuitrain.config.schema import Config
+from tuitrain.config.values import build_config, flatten
+
+
+class WorkerResources(Struct, frozen=True):
+    """The device and CPU threads of a worker; empty and None leave the configuration of the run as it is."""
+
+    device: str = ""
+    threads: int | None = None
+
+    def apply(self, config: Config) -> Config:
+        changes: dict[str, object] = {"training.device": self.device} if self.device else {}
+        if config.training.threads is None and self.threads:
+            changes["training.threads"] = self.threads
+        return build_config(flatten(config) | changes)

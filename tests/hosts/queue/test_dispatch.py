@@ -1,0 +1,144 @@
+"""The order in which a queue starts its runs, and what it does with those that it cannot train."""
+
+from pathlib import Path
+
+import pytest
+
+from hosts.queue.queue_runs import InstantRuns, dispatcher, queued
+from tuitrain.hosts.queue import dispatch
+from tuitrain.hosts.queue.slots import create_slots_folder, make_slots, own_slots, slot_owners
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.owner import OwnedError
+from tuitrain.runs.process import this_process
+from tuitrain.runs.queue import QueueFolder
+from tuitrain.runs.waiting import cancel, change
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> InstantRuns:
+    instant = InstantRuns(bad="failed")
+    monkeypatch.setattr(dispatch, "start_run", instant)
+    monkeypatch.setattr(dispatch, "POLL", 0.01)
+    return instant
+
+
+def status(folder: RunFolder) -> str:
+    return folder.state().status
+
+
+def test_runs_start_by_priority_then_age(runs_dir: Path, runs: InstantRuns) -> None:
+    for name, priority in (("old", 0), ("low", -1), ("high", 5), ("new", 0)):
+        queued(runs_dir, name, priority=priority)
+    queue, _ = dispatcher(runs_dir)
+    assert queue.run()
+    assert runs.names == ["high", "old", "new", "low"]
+    assert [run.info.name for run in queue.ended] == runs.names
+
+
+def test_held_and_cancelled_runs_do_not_start(runs_dir: Path, runs: InstantRuns) -> None:
+    held, gone, other = (queued(runs_dir, name) for name in ("held", "gone", "other"))
+    change(held, held=True)
+    cancel(gone)
+    assert dispatcher(runs_dir)[0].run()
+    assert (runs.names, status(held), status(gone), status(other)) == (["other"], "queued", "stopped", "finished")
+    change(held, held=False)
+    assert dispatcher(runs_dir)[0].run()
+    assert runs.names == ["other", "held"]
+
+
+def test_a_run_that_fails_does_not_stop_the_queue(runs_dir: Path, runs: InstantRuns) -> None:
+    queued(runs_dir, "bad")
+    queued(runs_dir, "good")
+    queue, lines = dispatcher(runs_dir)
+    assert queue.run()
+    assert (runs.names, [run.status for run in queue.ended]) == (["bad", "good"], ["failed", "finished"])
+    assert "bad cannot start. broken" in lines
+
+
+def test_a_run_for_another_device_is_left_to_other_queues(runs_dir: Path, runs: InstantRuns) -> None:
+    there = queued(runs_dir, "there", "training.device=cuda:1", priority=9)
+    queued(runs_dir, "here", "training.device=auto")
+    queue, lines = dispatcher(runs_dir)
+    assert queue.run()
+    assert (runs.names, status(there)) == (["here"], "queued")
+    assert lines[0] == "there waits for cuda:1, which this queue does not use"
+
+
+def test_no_run_starts_in_a_slot_that_a_process_owns(runs_dir: Path, runs: InstantRuns) -> None:
+    first = make_slots(["cpu"], 1, {})[0]
+    queued(runs_dir, "one")
+    queue, _ = dispatcher(runs_dir, "cpu,mps")
+    change(queued(runs_dir, "two", "training.device=mps"), held=True)
+    create_slots_folder()
+    with own_slots([first.key]):
+        assert slot_owners(make_slots(["cpu", "mps"], 1, {})) == {first: this_process()}
+        with pytest.raises(OwnedError), own_slots(["other", first.key]):
+            pass
+        queue._report = lambda _: queue.stopping.set()
+        change(queued(runs_dir, "three", "training.device=mps"), priority=-5)
+        assert not queue.run()
+    assert runs.started == [("three", ["mps"])]
+    # A failed attempt leaves no slot behind.
+    assert not slot_owners([first, *make_slots(["other"], 1, {})])
+
+
+def test_a_run_on_several_devices_waits_for_as_many_and_is_not_overtaken(
+    runs_dir: Path, runs: InstantRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("tuitrain.config.devices", "tuitrain.hosts.queue.dispatch"):
+        monkeypatch.setattr(f"{module}.devices_needed", lambda config: 2 if config.training.epochs == 2 else 1)
+    for name in ("pair", "single"):
+        queued(runs_dir, name, "training.device=auto", f"training.epochs={2 if name == 'pair' else 1}")
+    queue, _ = dispatcher(runs_dir, "cpu,mps")
+    free = queue._slots
+    queue._start_run = lambda run, slots: runs.started.append((run.info.name, [slot.device for slot in slots]))  # type: ignore[method-assign]
+    startable = queue._startable(queue._index.refresh())
+    monkeypatch.setattr(queue, "_free", lambda _: free[:1])
+    queue._start(startable)
+    assert not runs.started
+    monkeypatch.setattr(queue, "_free", lambda _: free)
+    queue._start(startable)
+    assert runs.started == [("pair", ["cpu", "mps"])]
+
+
+def test_several_slots_of_a_device_are_used_after_those_of_others() -> None:
+    slots = make_slots(["cuda:0", "cuda:1"], 2, {"cuda:0": "GPU-a"})
+    assert [slot.key for slot in slots] == ["GPU-a.0", "cuda:1.0", "GPU-a.1", "cuda:1.1"]
+    assert make_slots(["cpu", "cpu"], 1, {}) == make_slots(["cpu"], 2, {})
+
+
+def test_a_second_queue_names_the_first(runs_dir: Path) -> None:
+    folder = QueueFolder(runs_dir)
+    folder.claim()
+    queue, _ = dispatcher(runs_dir)
+    with pytest.raises(OwnedError, match=f"Process {this_process().pid} already works the queue of"):
+        queue.run()
+    folder.release()
+    assert queue.run()
+
+
+def test_a_run_that_joins_as_the_queue_leaves_is_not_forgotten(
+    runs_dir: Path, runs: InstantRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued(runs_dir, "first")
+    queue, _ = dispatcher(runs_dir)
+    leave = QueueFolder.release
+
+    def release_late(folder: QueueFolder) -> None:
+        leave(folder)
+        if runs.names == ["first"]:
+            assert not folder.sessions()
+            queued(runs_dir, "late")
+
+    monkeypatch.setattr(QueueFolder, "release", release_late)
+    assert queue.run()
+    assert runs.names == ["first", "late"]
+
+
+def test_stop_ends_a_queue_that_is_kept(runs_dir: Path, runs: InstantRuns) -> None:
+    queue, _ = dispatcher(runs_dir, keep=True)
+    queue._report = lambda line: QueueFolder(runs_dir).stop() if line.endswith("finished") else None
+    queued(runs_dir, "only")
+    assert not queue.run()
+    assert runs.names == ["only"]
+    assert not QueueFolder(runs_dir).sessions()
