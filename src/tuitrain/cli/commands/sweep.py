@@ -3,6 +3,7 @@
 import argparse
 import signal
 import sys
+from contextlib import nullcontext
 from types import FrameType
 
 from tuitrain.cli.commands.train import check_file, check_queueing, describe_queue
@@ -15,7 +16,7 @@ from tuitrain.config.sweeps.toml import dumps, read
 from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.queue.enqueue import check_queueable, enqueue_sweep
-from tuitrain.hosts.slurm.script import check_options
+from tuitrain.hosts.slurm.script import check_options, removed_if_refused
 from tuitrain.hosts.slurm.sweep import submit_sweep
 from tuitrain.hosts.sweeps.background import start_sweep_in_background, stop_sweep
 from tuitrain.hosts.sweeps.create import start_new_sweep
@@ -67,7 +68,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _submit(folder: SweepFolder, options: argparse.Namespace, allowed: str) -> int:
-    job = submit_sweep(folder, options.submit, options.sbatch, allowed)
+    with removed_if_refused(folder.path) if options.name is None else nullcontext():
+        job = submit_sweep(folder, options.submit, options.sbatch, allowed)
     print_message(f"Slurm job {job}. Watch the sweep: tuitrain, then S. Stop it: tuitrain sweep {folder.id} --stop")
     if options.json:
         print_json({"sweep": folder.id, "path": str(folder.path), "status": "queued", "job": job})

@@ -2,6 +2,9 @@
 
 import os
 import shlex
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tuitrain.config import preferences
@@ -41,6 +44,17 @@ def check_options(sbatch: str) -> None:
     user_options(sbatch)
     if not has_slurm():
         raise SlurmError("sbatch is not on this machine.", "Submit from a login node of a Slurm cluster.")
+
+
+@contextmanager
+def removed_if_refused(folder: Path) -> Iterator[None]:
+    """Remove the folder of a new run or sweep if Slurm refuses its job."""
+    try:
+        yield
+    except SlurmError as error:
+        if error.refused:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def sbatch_options(folder: Path, output: str, name: str, text: str, extra: tuple[str, ...] = ()) -> list[str]:

@@ -1,6 +1,5 @@
 """Submit runs to Slurm."""
 
-import shutil
 import time
 
 from tuitrain.config.code import pinned, sources_of
@@ -10,7 +9,7 @@ from tuitrain.hosts.launch import RunSpec, create_run
 from tuitrain.hosts.resumable import check_resumable
 from tuitrain.hosts.slurm import client
 from tuitrain.hosts.slurm.client import Accepted, SlurmError
-from tuitrain.hosts.slurm.script import check_options, sbatch_options, write_script
+from tuitrain.hosts.slurm.script import check_options, removed_if_refused, sbatch_options, write_script
 from tuitrain.hosts.trust import code_key, config_code
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
@@ -30,12 +29,8 @@ def submit_run(spec: RunSpec, sbatch: str = "") -> RunFolder:
     with pinned(sources_of(flatten(spec.config))):
         folder = create_run(spec)
         allowed_key = code_key(config_code(folder.config()))
-    try:
+    with removed_if_refused(folder.path):
         _submit(folder, ["--since", "0"], sbatch, allowed_key)
-    except SlurmError as error:
-        if error.refused:
-            shutil.rmtree(folder.path, ignore_errors=True)
-        raise
     return folder
 
 

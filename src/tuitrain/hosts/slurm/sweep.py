@@ -1,6 +1,7 @@
 """Submit a sweep to Slurm as a job array of workers, and follow the array until it starts."""
 
 import time
+from pathlib import Path
 
 from msgspec import structs
 
@@ -8,8 +9,10 @@ from tuitrain.errors import RunError
 from tuitrain.hosts.slurm import client
 from tuitrain.hosts.slurm.client import ENDED, Listed
 from tuitrain.hosts.slurm.reasons import describe
-from tuitrain.hosts.slurm.script import check_options, sbatch_options, write_script
+from tuitrain.hosts.slurm.script import check_options, removed_if_refused, sbatch_options, write_script
 from tuitrain.hosts.slurm.stop import cancel_job
+from tuitrain.hosts.sweeps.create import start_new_sweep
+from tuitrain.hosts.trust import sweep_code, sweep_key
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import SweepIndex, open_jobs
 from tuitrain.runs.sweeps.records import Submission
@@ -35,6 +38,16 @@ def submit_sweep(folder: SweepFolder, workers: int, sbatch: str = "", allowed_ke
     cluster = job.cluster or client.cluster_name()
     folder.write_submission(Submission(job.id, time.time(), cluster, "submitted"))
     return job.id
+
+
+def submit_new_sweep(runs_dir: Path, text: str, workers: int) -> SweepFolder:
+    """Create a sweep from the text of its TOML file, whose code the user has typed or allowed, and submit it. Raise
+    TuitrainError if either fails; if Slurm refuses the array, there is no sweep."""
+    check_options("")
+    folder = start_new_sweep(runs_dir, text)
+    with removed_if_refused(folder.path):
+        submit_sweep(folder, workers, allowed_key=sweep_key(sweep_code(folder.sweep())))
+    return folder
 
 
 def update_submission(folder: SweepFolder, jobs: list[Listed], cluster: str, asked: float) -> None:
