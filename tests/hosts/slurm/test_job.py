@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from msgspec import structs
 
-from hosts.slurm.conftest import FakeSlurm
+from fake_slurm import FakeSlurm
 from tuitrain.errors import RunError
 from tuitrain.hosts.slurm import job
 from tuitrain.hosts.slurm.job import train_in_job

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hosts.slurm.conftest import FakeSlurm
+from fake_slurm import FakeSlurm
 from tuitrain.config import preferences
 from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError, RunError, TuitrainError

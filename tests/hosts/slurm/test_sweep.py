@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from hosts.slurm.conftest import FakeSlurm
+from fake_slurm import FakeSlurm
 from tuitrain.cli.parser import parse
 from tuitrain.errors import RunError
 from tuitrain.hosts.launch import RunSpec, create_run

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from hosts.slurm.conftest import FakeSlurm
+from fake_slurm import FakeSlurm
+from tuitrain.cli.parser import parse
 from tuitrain.hosts.slurm import client, watch
 from tuitrain.hosts.slurm.client import Listed, SlurmError
 from tuitrain.hosts.slurm.reasons import describe
@@ -226,3 +227,23 @@ def test_variables_of_the_user_hide_no_job(slurm: FakeSlurm, monkeypatch: pytest
 )
 def test_times_left(text: str, seconds: float | None) -> None:
     assert client.parse_duration(text) == seconds
+
+
+def test_commands_ask_slurm_before_they_print(
+    slurm: FakeSlurm, waiting: RunFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slurm.answer("squeue", row())
+    options = parse(["show", str(waiting.path)])
+    options.run(options)
+    assert "Slurm job 12: the nodes are busy (Resources)" in capsys.readouterr().out.splitlines()
+    slurm.answer("squeue", row("CANCELLED", end=LONG_AGO))
+    monkeypatch.setattr("gc.disable", lambda: None)
+    options = parse(["runs", str(waiting.path.parent)])
+    options.run(options)
+    assert "stopped" in capsys.readouterr().out
+    wait_for_slurm(waiting, Waiting(by="slurm", since=0.0, job="12"))
+    slurm.answer("squeue", "", 1, error="squeue: error: no controller\n")
+    options.run(options)
+    printed = capsys.readouterr()
+    assert "queued" in printed.out
+    assert "may be old: squeue failed: no controller." in printed.err

@@ -8,6 +8,7 @@ from types import FrameType
 
 from tuitrain.cli.commands.train import check_file, check_queueing, describe_queue
 from tuitrain.cli.output import print_json, print_message
+from tuitrain.cli.slurm_output import update_from_slurm
 from tuitrain.cli.sweep_output import SweepProgress, describe_size, print_queued, print_result
 from tuitrain.config.code import code_of
 from tuitrain.config.sweeps.overrides import override_sweep, parse_option_overrides, parse_trials
@@ -148,6 +149,7 @@ def _extend(folder: SweepFolder, options: argparse.Namespace) -> bool:
 
 def _control(folder: SweepFolder, options: argparse.Namespace) -> int:
     if options.say == "show":
+        update_from_slurm([folder] if folder.submission() else [])
         return print_result(folder, options.json)
     if options.first:
         if unknown := set(options.first) - {job.trial for job in folder.jobs()}:
@@ -182,6 +184,7 @@ def train_sweep(folder: SweepFolder, parallel: int | None, allowed: str) -> bool
 
 def _list(options: argparse.Namespace) -> int:
     rows = []
+    update_from_slurm([folder for folder in list_sweeps(options.runs_dir) if folder.submission()])
     for folder in list_sweeps(options.runs_dir):
         try:
             sweep, outcomes = folder.sweep(), SweepIndex(folder).refresh()

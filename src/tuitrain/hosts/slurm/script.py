@@ -66,10 +66,11 @@ def sbatch_options(folder: Path, output: str, name: str, text: str, extra: tuple
 
 def user_options(text: str) -> list[str]:
     stored = preferences.load().sbatch
-    return [*_split(stored, "The preference sbatch"), *_split(text, "--sbatch")]
+    return [*split_options(stored, "The preference sbatch"), *split_options(text)]
 
 
-def _split(text: str, name: str) -> list[str]:
+def split_options(text: str, name: str = "--sbatch") -> list[str]:
+    """Split options like a shell command. Raise ConfigError if that is not possible; `name` is what contains them."""
     try:
         options = shlex.split(text)
     except ValueError as error:

@@ -17,6 +17,9 @@ from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import SweepIndex, open_jobs
 from tuitrain.runs.sweeps.records import Submission
 
+# The workers of a sweep from the form; Slurm starts as many as it has room for.
+SWEEP_WORKERS = 8
+
 
 def submit_sweep(folder: SweepFolder, workers: int, sbatch: str = "", allowed_key: str = "") -> str:
     """Submit an array of up to `workers` jobs, no more than the sweep has open runs; return its id. Each trains runs

@@ -109,7 +109,8 @@ class NewRunForm(Screen[None]):
         self.query_one("#command").display = not self.line.display
 
     def command(self) -> str:
-        return command_line(self.result, self._runs_dir, self.form.name_text, detach=self.form.in_background)
+        form = self.form
+        return command_line(self.result, self._runs_dir, form.name_text, detach=form.in_background, slurm=form.in_slurm)
 
     def refuse(self, action: str) -> None:
         """Focus the first invalid field, and say why `action` is not possible."""

@@ -151,7 +151,7 @@ class NewRunScreen(NewRunStart, KeyLabels):
         self.app.push_screen(LRFinder(request), found)
 
     def on_field_changed(self, event: Field.Changed) -> None:
-        if event.field.key == RUNS_IN:
+        if event.field.key == RUNS_IN and not self.form.in_slurm:
             preferences.update(own_process=self.form.in_background)
         self._schedule_validation()
 

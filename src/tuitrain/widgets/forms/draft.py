@@ -21,6 +21,7 @@ from tuitrain.config.sweeps.sweep import MAX_TRIALS, Metric, Sweep, SweepOptions
 from tuitrain.config.sweeps.validation import check_sweep
 from tuitrain.config.values import build_config, changed_settings, flatten
 from tuitrain.errors import ConfigError
+from tuitrain.hosts.slurm.sweep import SWEEP_WORKERS
 from tuitrain.hosts.trust import Origin, config_code, unknown_code
 from tuitrain.runs.records import RunInfo
 from tuitrain.runs.writer import user_named
@@ -150,10 +151,12 @@ def brief(error: ConfigError) -> str:
     return re.sub(rf"^(Trial .*?: )?{re.escape(error.key)}( = [^ :]+)?:? +", "", error.message)
 
 
-def command_line(result: FormResult, runs_dir: Path, name: str = "", *, detach: bool = False) -> str:
+def command_line(
+    result: FormResult, runs_dir: Path, name: str = "", *, detach: bool = False, slurm: bool = False
+) -> str:
     """Return the equivalent shell command, without settings at their defaults. Requires a `config`."""
     assert result.config is not None
-    words = ["tuitrain", "sweep" if result.values else "train"]
+    words = ["tuitrain", "sweep" if result.values else "submit" if slurm else "train"]
     words += ["--runs-dir", str(runs_dir)] if runs_dir != Path("runs") else []
     if result.values:
         words += ["--set", f"sweep.name={name}"] if name else []
@@ -161,6 +164,7 @@ def command_line(result: FormResult, runs_dir: Path, name: str = "", *, detach: 
     else:
         words += ["--name", name] if name else []
         words += ["--detach"] if detach else []
+    words += ["--submit", str(SWEEP_WORKERS)] if slurm and result.values else []
     arguments = {key: format_values(key, [value]) for key, value in changed_settings(result.config).items()}
     arguments |= {key: format_values(key, values) for key, values in result.values.items()}
     for key in settings():
