@@ -183,4 +183,5 @@ def _background_processes(commands: "argparse._SubParsersAction[Parser]") -> Non
     worker.add_argument("--until", type=float)
     worker.add_argument("--stack", type=int, default=1)
     worker.add_argument("--allowed", default="")
+    worker.add_argument("--slurm", type=float)
     worker.set_defaults(run=_import_later("sweep_work"))

@@ -116,7 +116,7 @@ class NewRunForm(Screen[None]):
 
     def command(self) -> str:
         form = self.form
-        return command_line(self.result, self._runs_dir, form.name_text, detach=form.in_background, queue=form.in_queue)
+        return command_line(self.result, self._runs_dir, form.name_text, form.runs_in)
 
     def refuse(self, action: str) -> None:
         """Focus the first invalid field, and say why `action` is not possible."""

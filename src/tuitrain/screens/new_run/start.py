@@ -1,11 +1,13 @@
 """Start the run or sweep that the form describes, now or after the run that trains in this app."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from textual.app import App
 
+from tuitrain.config import preferences
 from tuitrain.config.code import Code
 from tuitrain.config.schema import Config
 from tuitrain.config.sweeps import toml as sweep_toml
@@ -13,6 +15,9 @@ from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts import background
 from tuitrain.hosts.launch import RunSpec
 from tuitrain.hosts.queue.enqueue import enqueue, enqueue_new_sweep
+from tuitrain.hosts.slurm.script import split_options
+from tuitrain.hosts.slurm.submit import submit_run
+from tuitrain.hosts.slurm.sweep import SWEEP_WORKERS, submit_new_sweep
 from tuitrain.hosts.sweeps.background import start_sweep_in_background
 from tuitrain.hosts.sweeps.create import start_new_sweep
 from tuitrain.hosts.trust import Origin, config_code, sweep_code, sweep_key
@@ -22,9 +27,9 @@ from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.screens.new_run.form import NewRunForm
 from tuitrain.text import plain
 from tuitrain.widgets.forms.draft import brief
-from tuitrain.widgets.forms.form import NAME, RUNS_IN
+from tuitrain.widgets.forms.form import BACKGROUND, NAME, QUEUE, RUNS_IN, SLURM
 from tuitrain.widgets.forms.start_line import StartLine
-from tuitrain.widgets.messages import AskChoice, AskTrust, OpenRun, OpenSweep
+from tuitrain.widgets.messages import AskChoice, AskTrust, AskValue, OpenRun, OpenSweep
 
 BUSY = "This app is already preparing a run. Choose 'background process' here, or wait until that run trains."
 
@@ -72,8 +77,11 @@ class NewRunStart(NewRunForm):
         self._draft.unknown = []
         if self.result.is_sweep:
             text = sweep_toml.dumps(self.result.sweep(self._draft.name))
-            start = enqueue_new_sweep if self.form.in_queue else _start_sweep
-            self.line.start_in_background(lambda: start(self._runs_dir, text))
+            if self.form.runs_in == SLURM:
+                self._submit(lambda: submit_new_sweep(self._runs_dir, text, SWEEP_WORKERS))
+            else:
+                start = enqueue_new_sweep if self.form.runs_in == QUEUE else _start_sweep
+                self.line.start_in_background(lambda: start(self._runs_dir, text))
         else:
             self._start(
                 RunSpec(
@@ -88,14 +96,28 @@ class NewRunStart(NewRunForm):
         self._update_keys()
 
     def _start(self, spec: RunSpec) -> None:
-        if self.form.in_queue:
+        if self.form.runs_in == QUEUE:
             self.line.start_in_background(lambda: enqueue(spec))
-        elif self.form.in_background:
+        elif self.form.runs_in == SLURM:
+            self._submit(lambda: submit_run(spec))
+        elif self.form.runs_in == BACKGROUND:
             self.line.start_in_background(lambda: background.start_in_background(spec))
         elif self._host.busy:
             self._ask_when(spec)
         else:
             self.line.start_here(spec)
+
+    def _submit(self, submit: Callable[[], RunFolder | SweepFolder]) -> None:
+        """Ask for the options of sbatch, keep them for the next job, and submit."""
+
+        def start(text: str) -> None:
+            preferences.update(sbatch=text.strip())
+            self.line.start_in_background(submit)
+            self.make_room()
+            self._update_keys()
+
+        text = "Options of sbatch, such as --partition=gpu --gres=gpu:1 --time=4:00:00; kept for the next job"
+        self.post_message(AskValue(text, preferences.load().sbatch, split_options, start, kept=True))
 
     def _ask_when(self, spec: RunSpec) -> None:
         """Ask when to start a run while another one trains in this app."""
