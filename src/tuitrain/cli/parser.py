@@ -78,6 +78,7 @@ COMMANDS: dict[str, str] = {
     "app": "open the app (the default)",
     "train": "train a run and print its result",
     "submit": "submit a run to Slurm",
+    "plan": "tell whether a run fits into the memory, and how long it takes",
     "lr-find": "find a learning rate by a range test",
     "sweep": "train a run for each combination of several settings",
     "learning-curve": "train a run's settings on parts of the data, to tell whether more data would help",
@@ -133,6 +134,7 @@ def _build() -> argparse.ArgumentParser:
     add("app", shared)
     options.add_train(add("train", shared, machine, detachable))
     options.add_submit(add("submit", shared, machine, trusting))
+    options.add_settings(add("plan", shared, machine, trusting))
     options.add_settings(add("lr-find", shared, machine, trusting, module="lr_find"))
     options.add_sweep(add("sweep", shared, machine, detachable))
     options.add_learning_curve(add("learning-curve", shared, machine, one_run, detachable, module="learning_curve"))
