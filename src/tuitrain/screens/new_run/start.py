@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 from textual.app import App
 
 from tuitrain.config.code import Code
+from tuitrain.config.device_list import several_devices
 from tuitrain.config.schema import Config
 from tuitrain.config.sweeps import toml as sweep_toml
 from tuitrain.errors import ConfigError, RunError
@@ -73,7 +74,7 @@ class NewRunStart(NewRunForm):
         self._update_keys()
 
     def _start(self, spec: RunSpec) -> None:
-        if self.form.in_background:
+        if self.form.in_background or several_devices(spec.config.training.devices):
             self.line.start_in_background(lambda: background.start_in_background(spec))
         elif self._host.busy:
             self._ask_when(spec)
