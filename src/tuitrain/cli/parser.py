@@ -108,7 +108,7 @@ COMMANDS: dict[str, str] = {
 
 
 # Internal commands of background processes, whose output is their log.
-BACKGROUND = ("work", "sweep-work")
+BACKGROUND = ("work", "rank", "sweep-work")
 
 
 def _build() -> argparse.ArgumentParser:
@@ -178,6 +178,15 @@ def _background_processes(commands: "argparse._SubParsersAction[Parser]") -> Non
     work.add_argument("--slot", action="append", default=[])
     work.add_argument("--slurm", action="store_true")
     work.set_defaults(run=_import_later("work"))
+    rank = commands.add_parser("rank", add_help=False)
+    rank.add_argument("path", type=Path)
+    rank.add_argument("--launcher", type=int)
+    rank.add_argument("--exchange", type=Path)
+    rank.add_argument("--devices")
+    rank.add_argument("--epochs", type=int)
+    rank.add_argument("--schedule", default="stretch")
+    rank.add_argument("--allowed", default="")
+    rank.set_defaults(run=_import_later("rank"))
     worker = commands.add_parser("sweep-work", add_help=False)
     worker.add_argument("path", type=Path)
     worker.add_argument("--device", default="")
