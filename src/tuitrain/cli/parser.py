@@ -10,6 +10,7 @@ from pathlib import Path
 from tuitrain import __version__
 from tuitrain.cli import options
 from tuitrain.cli.options import Parser
+from tuitrain.cli.pack_options import add_pack
 from tuitrain.text import did_you_mean, plain
 
 Command = Callable[[argparse.Namespace], int]
@@ -151,7 +152,7 @@ def _build() -> argparse.ArgumentParser:
     options.add_suspects(add("suspects", shared, one_run, trusting))
     options.add_robustness(add("robustness", shared, machine, one_run, trusting))
     options.add_export(add("export", shared, machine, one_run, trusting))
-    options.add_pack(add("pack", shared, machine))
+    add_pack(add("pack", shared, machine))
     add("attach", shared, module="app").add_argument("name", metavar="RUN", nargs="?", help="id, part of an id or name")
     options.add_resume(add("resume", shared, machine, one_run, detachable))
     for name in ("stop", "pause", "checkpoint"):

@@ -20,6 +20,7 @@ FAKE_PYTHON = f"""\
 case $1 in
     -) exec "{sys.executable}" "$@" ;;
     -c) exit 0 ;;
+    -m) [ "$3" != --version ] || exit 0 ;;
 esac
 printf '%s\\n' "$*" >> "{{log}}"
 [ "$2" = venv ] || exit {{pip_status}}
@@ -110,6 +111,13 @@ def test_installing_twice(server: Server) -> None:
     assert "--isolated" in dependencies
     assert dependencies.endswith("install --quiet --no-index --no-deps --find-links wheels -r requirements.txt")
     assert tuitrain.endswith(f"--no-index --no-deps --force-reinstall wheels/{WHEEL}")
+
+
+def test_an_existing_environment_of_another_python(server: Server) -> None:
+    assert server.install().returncode == 0
+    server.log.unlink()
+    server.write_script(python="3.99")
+    server.refuses("and the packages are for Python 3.99; choose another folder: sh install.sh VENV")
 
 
 def test_the_folders_of_the_caches_may_be_elsewhere(server: Server) -> None:

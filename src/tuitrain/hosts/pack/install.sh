@@ -29,19 +29,19 @@ case ${PYTHON:-} in
 esac
 cd -- "$here"
 
-# Print why a Python cannot install the packages; print nothing if it can.
+# Print why the Python $1 cannot install the packages, and the advice $2; print nothing if it can.
 check() {
-    "$1" - "$1" <<'CHECK'
+    "$1" - "$@" <<'CHECK'
 import os, platform, sys
-python, version, machine = sys.argv[1], "%d.%d" % sys.version_info[:2], platform.machine()
-other = "choose another one: PYTHON=/path/to/python@PYTHON@ sh install.sh"
+python, advice = sys.argv[1:]
+version, machine = "%d.%d" % sys.version_info[:2], platform.machine()
 try:
     glibc = os.confstr("CS_GNU_LIBC_VERSION").split()[1]
     old = [int(part) for part in glibc.split(".")[:2]] < [2, @GLIBC@]
 except Exception:
     glibc, old = "unknown", True
 if version != "@PYTHON@":
-    sys.exit(print("%s is Python %s, and the packages are for Python @PYTHON@; %s" % (python, version, other)))
+    sys.exit(print("%s is Python %s, and the packages are for Python @PYTHON@; %s" % (python, version, advice)))
 if machine != "@ARCH@":
     sys.exit(print("this machine is %s, and the packages are for @ARCH@; pack with --arch %s" % (machine, machine)))
 if old:
@@ -49,28 +49,38 @@ if old:
 try:
     import ensurepip, venv
 except ImportError:
-    sys.exit(print("%s lacks venv or ensurepip; install python@PYTHON@-venv, or %s" % (python, other)))
+    sys.exit(print("%s lacks venv or ensurepip; install python@PYTHON@-venv, or %s" % (python, advice)))
 from importlib.util import find_spec
 if "@WITHOUT_TORCH@" and not (find_spec("torch") and find_spec("torchvision")):
-    print("%s lacks torch or torchvision, which are not packed; %s" % (python, other))
+    print("%s lacks torch or torchvision, which are not packed; %s" % (python, advice))
 CHECK
 }
 
-python=${PYTHON:-python@PYTHON@}
 # A shim of pyenv exists, but fails if its Python is missing.
 works() { "$python" -c '' >/dev/null 2>&1; }
-works || [ -n "${PYTHON:-}" ] || python=python3
-works || fail "$python does not run, and the packages need Python @PYTHON@; name it so: PYTHON=/path/to/python@PYTHON@ sh install.sh"
-problem=$(check "$python") || fail "$python cannot be checked"
+python=$venv/bin/python
+if works && "$python" -m pip --version >/dev/null 2>&1; then
+    advice="choose another folder: sh install.sh VENV"
+    made=yes
+else
+    advice="choose another one: PYTHON=/path/to/python@PYTHON@ sh install.sh"
+    made=
+    python=${PYTHON:-python@PYTHON@}
+    works || [ -n "${PYTHON:-}" ] || python=python3
+    works || fail "$python does not run, and the packages need Python @PYTHON@; $advice"
+fi
+problem=$(check "$python" "$advice") || fail "$python cannot be checked"
 [ -z "$problem" ] || fail "$problem"
 
-if [ -e "$venv" ] && [ ! -f "$venv/pyvenv.cfg" ] && [ -n "$(ls -A -- "$venv")" ]; then
-    fail "$venv exists and is not a virtual environment; choose another folder: sh install.sh VENV"
+if [ -z "$made" ]; then
+    if [ -e "$venv" ] && [ ! -f "$venv/pyvenv.cfg" ] && [ -n "$(ls -A -- "$venv")" ]; then
+        fail "$venv exists and is not a virtual environment; choose another folder: sh install.sh VENV"
+    fi
+    echo "creating the virtual environment"
+    "$python" -m venv ${WITHOUT_TORCH:+--system-site-packages} -- "$venv" || fail "$venv cannot be created"
+    problem=$(check "$venv/bin/python" "remove $venv") || fail "$venv/bin/python does not run; remove $venv"
+    [ -z "$problem" ] || fail "$problem"
 fi
-echo "creating the virtual environment"
-"$python" -m venv ${WITHOUT_TORCH:+--system-site-packages} -- "$venv" || fail "$venv cannot be created"
-problem=$(check "$venv/bin/python") || fail "$venv/bin/python does not run; remove $venv and start again"
-[ -z "$problem" ] || fail "$problem"
 
 echo "installing the packages"
 install() {
