@@ -16,8 +16,6 @@ with (home / "log.jsonl").open("a") as log:
 index = json.loads((home / "index.json").read_text())
 if index.get("waits"):
     (home / "pid").write_text(str(os.getpid()))
-    sys.stdout.write("Downloading all\n")
-    sys.stdout.flush()
     signal.pause()
 
 

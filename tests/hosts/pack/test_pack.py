@@ -2,6 +2,7 @@ import errno
 import os
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from tuitrain.errors import PackError, RunError
 from tuitrain.hosts.pack import pack as module
 from tuitrain.hosts.pack.pack import Packed, PackSpec, describe, pack
 from tuitrain.hosts.pack.target import Target
+from tuitrain.hosts.pack.wheels import Wheel, get_wheels
 
 
 def packed(path: Path, *settings: str, force: bool = False, without_torch: bool = False) -> Packed:
@@ -95,3 +97,21 @@ def test_pip_fails(index: Path, tmp_path: Path) -> None:
     with pytest.raises(PackError):
         packed(tmp_path / "out" / "bundle.tar")
     assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.usefixtures("index")
+def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos, path = tmp_path / "dtd", tmp_path / "out" / "bundle.tar"
+    photos.mkdir()
+    (photos / "1.jpg").write_bytes(b"jpeg")
+    # As root, tests can read every file: it becomes a pipe after it was listed.
+
+    def change(*arguments: Any) -> list[Wheel]:
+        (photos / "1.jpg").unlink()
+        os.mkfifo(photos / "1.jpg")
+        return get_wheels(*arguments)
+
+    monkeypatch.setattr(module, "get_wheels", change)
+    with pytest.raises(RunError, match=r"dtd/1\.jpg cannot be read: 1\.jpg is a pipe"):
+        packed(path, "data.dataset=dtd", f"data.dir={tmp_path}")
+    assert not list(path.parent.iterdir())

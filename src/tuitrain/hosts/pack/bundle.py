@@ -25,7 +25,10 @@ class Item(Struct, frozen=True):
 
     @classmethod
     def of_file(cls, name: str, source: Path) -> "Item":
-        return cls(name, source=source, size=source.stat().st_size)
+        try:
+            return cls(name, source=source, size=source.stat().st_size)
+        except OSError as error:
+            raise not_read(source, error) from None
 
     @classmethod
     def of_bytes(cls, name: str, content: bytes) -> "Item":
@@ -49,8 +52,13 @@ def not_written(path: Path, error: OSError) -> RunError:
     return RunError(f"{plain(path)} cannot be written: {error.strerror or plain(error)}.")
 
 
+def not_read(path: Path, error: OSError) -> RunError:
+    return RunError(f"{plain(path)} cannot be read: {error.strerror or plain(error)}.")
+
+
 def write_items(archive: tarfile.TarFile, items: Iterable[Item]) -> None:
-    """Add files to an archive, without the user's name and identifiers. Raise OSError."""
+    """Add files to an archive, without the user's name and identifiers. Raise RunError if one of them cannot be read,
+    and OSError if the archive cannot be written."""
     for item in items:
         entry = tarfile.TarInfo(item.name)
         entry.mtime, entry.mode = int(time.time()), 0o644
@@ -61,6 +69,10 @@ def write_items(archive: tarfile.TarFile, items: Iterable[Item]) -> None:
             entry.size = len(item.content)
             archive.addfile(entry, io.BytesIO(item.content))
         else:
-            with open_to_read(item.source) as file:
+            try:
+                file = open_to_read(item.source)
+            except OSError as error:
+                raise not_read(item.source, error) from None
+            with file:
                 entry.size = os.fstat(file.fileno()).st_size
                 archive.addfile(entry, file)
