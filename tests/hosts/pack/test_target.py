@@ -26,7 +26,7 @@ def test_wheels_for_the_oldest_glibc_come_first() -> None:
     platforms = Target("3.12", "x86_64").platforms
     assert platforms[0] == "manylinux1_x86_64"
     assert platforms.index("manylinux2014_x86_64") < platforms.index("manylinux_2_28_x86_64")
-    assert platforms[-1] == "manylinux_2_39_x86_64"
+    assert {f"manylinux_2_{minor}_x86_64" for minor in range(17, 40)} <= set(platforms)
     assert Target("3.12", "aarch64").platforms[0] == "manylinux2014_aarch64"
 
 

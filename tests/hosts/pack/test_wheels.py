@@ -5,6 +5,7 @@ import pytest
 
 from hosts.pack.conftest import calls, silent, write_index
 from tuitrain.errors import PackError
+from tuitrain.hosts.pack.pip import reason_of
 from tuitrain.hosts.pack.target import Target
 from tuitrain.hosts.pack.wheels import Wheel, get_wheels, read_name
 
@@ -79,6 +80,13 @@ def test_names_of_wheels() -> None:
     name = "numpy-2.3-cp312-cp312-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl"
     assert read_name(Path(name))[1:] == ("numpy", read_name(Path(name)).version, 27)
     assert read_name(Path("a_B-1-py3-none-manylinux2014_x86_64.whl"))[1] == "a-b"
+
+
+def test_the_reason_stands_before_the_advice_of_pip() -> None:
+    lines = ["Collecting a", "ERROR: Cannot install a because b.", "ERROR: ResolutionImpossible: for help visit c", "d"]
+    assert reason_of(lines) == "Cannot install a because b"
+    assert reason_of(["Collecting a", "Traceback", "OSError: e", ""]) == "OSError: e"
+    assert reason_of([]) == ""
 
 
 @pytest.mark.usefixtures("fake_pip")

@@ -51,12 +51,15 @@ def run_pip(arguments: Sequence[str], temporary: Path, progress: ProgressCallbac
             raise
     if process.returncode:
         raise PackError(
-            f"pip cannot get the packages: {_reason(lines) or f'status {process.returncode}'}.",
+            f"pip cannot get the packages: {reason_of(lines) or f'status {process.returncode}'}.",
             "Check the network and pip's settings: pip config list",
         )
 
 
-def _reason(lines: Sequence[str]) -> str:
-    errors = [line.removeprefix("ERROR:") for line in lines if line.startswith("ERROR:")]
+def reason_of(lines: Sequence[str]) -> str:
+    """Return the reason of a failure in the output of pip, without a full stop."""
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    # This line only follows the reason.
+    errors = [line for line in errors if not line.startswith("ResolutionImpossible")]
     last = (errors or [line for line in lines if line] or [""])[-1]
     return plain(last.strip().rstrip("."), 200)

@@ -12,9 +12,9 @@ from tuitrain.errors import ConfigError
 from tuitrain.text import plain
 
 ARCHITECTURES = ("x86_64", "aarch64")
-# The versions of glibc that the tags of wheels name. pip prefers the first platform, and wheels for an old glibc run on
-# more servers.
-_GLIBC = (17, 24, 26, 27, 28, 31, 34, 35, 39)
+# The minor versions of glibc 2 that wheels may need: some of NVIDIA's name 25. pip prefers the first platform, and
+# wheels for an old glibc run on more servers.
+_GLIBC = range(5, 43)
 
 
 class Target(Struct, frozen=True):
