@@ -23,6 +23,8 @@ from tuitrain.text import plain
 
 # Seconds between two looks at the runs folder, and between two heartbeats.
 POLL, HEARTBEAT = 0.3, 30.0
+# Seconds that a look reads new runs. It checks all waiting runs, but only some of thousands that have ended.
+READ = 2.0
 
 
 class Dispatcher:
@@ -55,7 +57,7 @@ class Dispatcher:
             stopped_before = self.folder.control().stopped
             while True:
                 self._update_session()
-                entries = self._index.refresh()
+                entries = self._index.refresh(READ)
                 self._follow(entries)
                 if self.stopping.is_set() or self.folder.control().stopped != stopped_before:
                     return False
@@ -81,7 +83,7 @@ class Dispatcher:
     def _leave(self) -> bool:
         """Give up the queue; return False to continue, because a run has joined it meanwhile."""
         self.folder.release()
-        if not self._startable(self._index.refresh()):
+        if not self._startable(self._index.refresh(everything=True)):
             return True
         try:
             self.folder.claim()
