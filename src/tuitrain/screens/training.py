@@ -15,7 +15,7 @@ from tuitrain.config.formatting import format_value
 from tuitrain.config.schedule import Extension
 from tuitrain.config.values import parse_value
 from tuitrain.errors import RunError
-from tuitrain.hosts.slurm.watch import SlurmWatch
+from tuitrain.hosts.slurm.watch import SlurmWatch, waiting_runs
 from tuitrain.runs.changes import lr_curve
 from tuitrain.runs.control import ANSWER_SECONDS, KEYS, CommandName, accepted, send
 from tuitrain.runs.folder import RunFolder
@@ -124,7 +124,7 @@ class TrainingScreen(ExportScreen):
             self.post_message(RunEnded(self.run.folder, self.run.info.name, self.run.state, self.run.status))
         self._notify_refusals()
         self._check_answer()
-        self._slurm.look(lambda: [(self.run.folder, self.run.state)], idle_seconds(self.app))
+        self._slurm.look(lambda: waiting_runs([(self.run.folder, self.run.state)]), idle_seconds(self.app))
         state = self.run.state
         progress = f"{100 * state.step / state.steps:.0f} % " if state.steps and state.active else ""
         notifications.set_title(self.app, f"{progress}{self.run.info.name} · {self.run.status}")

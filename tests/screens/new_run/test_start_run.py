@@ -53,6 +53,18 @@ async def test_a_busy_app_offers_a_background_process(tmp_path: Path) -> None:
             (tmp_path / "go").touch()
 
 
+async def test_a_problem_that_the_preview_shows_is_reported_at_once(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        form.fields["data.dataset"].text, form.fields["data.dir"].text = "image-folder", f"{tmp_path}/none"
+        await form.until(lambda: form.form.preview is not None and bool(form.form.preview.problem))
+        await form.press("ctrl+r")
+        assert "Not started: " in form.said("message")
+        assert not form.form.line.busy
+        await form.press("ctrl+r")
+        assert form.form.line.busy, "the folder may exist by now"
+        form.app.host.cancel()
+
+
 async def test_process_of_its_own_is_chosen_remembered_and_used(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
         assert form.text(RUNS_IN) == "this app"

@@ -9,9 +9,9 @@ from tuitrain.config.validation import check_value
 from tuitrain.config.values import override, parse_value
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.background import resume_in_background
+from tuitrain.hosts.followed import host_for
 from tuitrain.hosts.queue.enqueue import enqueue_again
 from tuitrain.hosts.resumable import RESUME_SETTINGS, change_settings, check_resumable
-from tuitrain.hosts.thread import ThreadHost
 from tuitrain.hosts.trust import check_run
 from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.changes import lr_curve
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     if options.detach:
         resume_in_background(folder, epochs, allowed_key=allowed, schedule=schedule)
         return report_background_run(folder, options.json)
-    host = ThreadHost()
+    host = host_for(folder.config().training.devices)
     log_from = folder.log_file.stat().st_size if folder.log_file.is_file() else 0
     return follow(host, lambda: host.resume(folder, epochs, allowed, schedule), options.json, log_from)
 

@@ -14,7 +14,7 @@ from tuitrain.analysis.table import query
 from tuitrain.analysis.table.columns import columns
 from tuitrain.analysis.table.group_rows import GroupRow
 from tuitrain.errors import RunError
-from tuitrain.hosts.slurm.watch import SlurmWatch
+from tuitrain.hosts.slurm.watch import SlurmWatch, waiting_runs
 from tuitrain.machine.watch import GpuWatch
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry
@@ -108,7 +108,7 @@ class HomeScreen(QueueActions):
         notifications.set_title(self.app, "tuitrain")
         self._read(SLICE if self._drawn_at else FIRST_SLICE)
         self._announce_ended_sweeps()
-        self._slurm.look(lambda: [(run.folder, run.state) for run in self._runs], idle_seconds(self.app))
+        self._slurm.look(lambda: waiting_runs((run.folder, run.state) for run in self._runs), idle_seconds(self.app))
         # An idle screen that nobody looks at must write nothing to the terminal.
         if self._key_pressed_recently or any(run.status in ACTIVE for run in self._runs):
             self.query_one(HomeHead).measure()
