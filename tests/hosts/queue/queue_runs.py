@@ -15,7 +15,7 @@ from tuitrain.hosts.queue.devices import QueueDevices
 from tuitrain.hosts.queue.dispatch import Dispatcher
 from tuitrain.hosts.queue.enqueue import enqueue
 from tuitrain.hosts.queue.slots import Slot
-from tuitrain.machine.gpus import GpuReader, Gpus
+from tuitrain.machine.gpus import Gpu, GpuReader, Gpus
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Status
 from tuitrain.runs.waiting import check_startable
@@ -35,9 +35,15 @@ def start_queue(runs_dir: Path, *options: str, **given: Any) -> "subprocess.Pope
     return subprocess.Popen(words, cwd=runs_dir.parent, env=os.environ, **given)
 
 
-class NoGpus(GpuReader):
+class FakeReader(GpuReader):
+    """A reader of a machine with this many idle GPUs."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self._gpus = Gpus(tuple(Gpu(index, uuid=f"GPU-{index}") for index in range(count)))
+
     def read(self, runs: object = None) -> Gpus:  # noqa: ARG002
-        return Gpus()
+        return self._gpus
 
 
 class InstantRuns:
@@ -66,7 +72,7 @@ class InstantRuns:
         return [name for name, _ in self.started]
 
 
-def dispatcher(runs_dir: Path, devices: str = "cpu", **options: Any) -> tuple[Dispatcher, list[str]]:
-    """Return a queue and the lines that it reports."""
+def dispatcher(runs_dir: Path, devices: str = "cpu", gpus: int = 0, **options: Any) -> tuple[Dispatcher, list[str]]:
+    """Return a queue on a machine with this many GPUs, and the lines that it reports."""
     lines: list[str] = []
-    return Dispatcher(runs_dir, QueueDevices(devices, NoGpus()), report=lines.append, **options), lines
+    return Dispatcher(runs_dir, QueueDevices(devices, FakeReader(gpus)), report=lines.append, **options), lines

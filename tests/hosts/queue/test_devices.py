@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from hosts.queue.queue_runs import NoGpus
+from hosts.queue.queue_runs import FakeReader
 from machine.fake_nvml import FakeGpu, FakeNvml, error, process
 from tuitrain.errors import ConfigError
 from tuitrain.hosts.queue.devices import QueueDevices
@@ -64,10 +64,10 @@ def test_devices_that_are_refused(chosen: str, message: str) -> None:
 
 
 def test_a_machine_without_gpus() -> None:
-    assert QueueDevices(None, NoGpus()).names == ("cpu",)
-    assert QueueDevices("cpu, cpu", NoGpus()).names == ("cpu", "cpu")
+    assert QueueDevices(None, FakeReader(0)).names == ("cpu",)
+    assert QueueDevices("cpu, cpu", FakeReader(0)).names == ("cpu", "cpu")
     with pytest.raises(ConfigError, match="it has no GPU"):
-        QueueDevices("cuda:0", NoGpus())
+        QueueDevices("cuda:0", FakeReader(0))
 
 
 def test_a_gpu_on_which_others_compute_is_in_use_unless_it_is_listed(gpus: FakeNvml) -> None:

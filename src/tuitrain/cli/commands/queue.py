@@ -12,6 +12,7 @@ from tuitrain.analysis import units
 from tuitrain.analysis.waiting import NO_QUEUE, reason
 from tuitrain.cli.output import print_json, print_message
 from tuitrain.cli.table import write_table
+from tuitrain.config.devices import wanted_devices
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.queue.devices import QueueDevices
 from tuitrain.hosts.queue.dispatch import Dispatcher
@@ -127,7 +128,7 @@ def _list(options: argparse.Namespace) -> int:
 
 def _line(number: int, run: Entry, record: Waiting, sessions: Sequence[QueueSession]) -> list[str]:
     place = units.UNKNOWN if record.held else str(number)
-    device, waits = run.config.training.device, units.duration(max(0.0, time.time() - record.since))
+    device, waits = wanted_devices(run.config), units.duration(max(0.0, time.time() - record.since))
     name = plain(run.info.name, 40)
     why = reason(record, run.config, sessions)
     return [place, name, plain(run.folder.id), plain(device), str(record.priority), waits, why]
@@ -136,7 +137,7 @@ def _line(number: int, run: Entry, record: Waiting, sessions: Sequence[QueueSess
 def _document(run: Entry, record: Waiting, sessions: Sequence[QueueSession]) -> dict[str, Any]:
     return {
         "run": run.folder.id, "name": run.info.name, "path": str(run.folder.path), "priority": record.priority,
-        "held": record.held, "since": record.since, "device": run.config.training.device,
+        "held": record.held, "since": record.since, "device": wanted_devices(run.config),
         "reason": reason(record, run.config, sessions),
     }  # fmt: skip
 

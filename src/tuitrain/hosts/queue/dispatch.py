@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tuitrain.config.devices import can_serve, devices_needed, suits
+from tuitrain.config.devices import can_serve, devices_needed, suits, wanted_devices
 from tuitrain.errors import RunError
 from tuitrain.hosts.queue.devices import QueueDevices
 from tuitrain.hosts.queue.slots import Slot, create_slots_folder, make_slots, slot_owners
@@ -118,7 +118,7 @@ class Dispatcher:
             if can_serve(self._devices.names, one.config):
                 found.append(one)
             else:
-                self._refuse(one, f"waits for {one.config.training.device}, which this queue does not use")
+                self._refuse(one, f"waits for {wanted_devices(one.config)}, which this queue does not have")
         return found
 
     def _refuse(self, run: Entry, reason: str) -> None:
