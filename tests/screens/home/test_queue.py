@@ -12,7 +12,7 @@ from screen_text import footer, lines, text
 from tuitrain.app.app import TuitrainApp
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.queue import QueueFolder
-from tuitrain.runs.records import Waiting
+from tuitrain.runs.records import HIGHEST_PRIORITY, Waiting
 from tuitrain.runs.waiting import change, in_queue, wait
 from tuitrain.screens.home.screen import HomeScreen
 from tuitrain.screens.training import TrainingScreen
@@ -68,6 +68,10 @@ async def test_keys_hold_move_and_cancel_a_waiting_run(app: TuitrainApp, runs_di
         assert set(footer(app)) & {"hold", "release"} == {"release"}
         await pilot.press("p", "+", "+", "+", "-")
         assert (waits(folder).held, waits(folder).priority) == (False, 2)
+        change(folder, priority=HIGHEST_PRIORITY)
+        await tick(app, pilot)
+        await pilot.press("+")
+        assert waits(folder).priority == HIGHEST_PRIORITY
         await pilot.press("s")
         assert shown_status(folder.state()) == "stopped"
         assert not set(footer(app)) & QUEUE_KEYS
