@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.errors import RunError
@@ -17,7 +19,8 @@ from tuitrain.hosts.queue.enqueue import enqueue
 from tuitrain.hosts.queue.slots import Slot
 from tuitrain.machine.gpus import Gpu, GpuReader, Gpus
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.records import Status
+from tuitrain.runs.process import this_process
+from tuitrain.runs.records import ShownStatus
 from tuitrain.runs.waiting import check_startable
 from tuitrain.runs.writer import RunWriter
 
@@ -47,9 +50,10 @@ class FakeReader(GpuReader):
 
 
 class InstantRuns:
-    """Replaces `start_run`: a run that is started ends at once with the status that `ends` gives its name."""
+    """Replaces `start_run`: a run that is started ends at once with the status that `ends` gives its name. The process
+    of an interrupted one is gone."""
 
-    def __init__(self, **ends: Status) -> None:
+    def __init__(self, **ends: ShownStatus) -> None:
         self.started: list[tuple[str, list[str]]] = []
         self._ends = ends
 
@@ -60,7 +64,10 @@ class InstantRuns:
             check_startable(folder, writer.waiting)
             self.started.append((name, [slot.device for slot in slots]))
             status = self._ends.get(name, "finished")
-            writer.end(status=status, reason="broken" if status == "failed" else "")
+            if status == "interrupted":
+                writer.update(status="running", process=structs.replace(this_process(), born=1.0), now=True)
+            else:
+                writer.end(status=status, reason="broken" if status == "failed" else "")
         finally:
             writer.close()
         if status == "failed":

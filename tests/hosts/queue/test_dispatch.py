@@ -16,7 +16,7 @@ from tuitrain.runs.waiting import cancel, change
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> InstantRuns:
-    instant = InstantRuns(bad="failed")
+    instant = InstantRuns(bad="failed", dead="interrupted")
     monkeypatch.setattr(dispatch, "start_run", instant)
     monkeypatch.setattr(dispatch, "POLL", 0.01)
     return instant
@@ -53,6 +53,16 @@ def test_a_run_that_fails_does_not_stop_the_queue(runs_dir: Path, runs: InstantR
     assert queue.run()
     assert (runs.names, [run.status for run in queue.ended]) == (["bad", "good"], ["failed", "finished"])
     assert "bad cannot start. broken" in lines
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_run_whose_process_dies_does_not_stop_the_queue(runs_dir: Path) -> None:
+    queued(runs_dir, "dead")
+    queued(runs_dir, "good")
+    queue, lines = dispatcher(runs_dir)
+    assert queue.run()
+    assert [(run.info.name, run.status) for run in queue.ended] == [("dead", "interrupted"), ("good", "finished")]
+    assert lines == ["dead started on cpu", "dead interrupted", "good started on cpu", "good finished"]
 
 
 def test_a_run_for_another_device_is_left_to_other_queues(runs_dir: Path, runs: InstantRuns) -> None:
